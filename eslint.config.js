@@ -1,7 +1,19 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'src/kernels/', '**/*.d.ts', '.dist-*/', 'coverage/', 'runs/', '**/*.js', '**/*.cjs', 'vitest.config.ts'] },
+  {
+    ignores: [
+      'dist/',
+      'src/kernels/',
+      '**/*.d.ts',
+      '.dist-*/',
+      'coverage/',
+      'runs/',
+      '**/*.js',
+      '**/*.cjs',
+      'vitest.config.ts',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -14,8 +14,14 @@ export default defineConfig({
     hookTimeout: 60_000,
     // One worker a core: the default leaves one core idle, which is half of a small machine.
     maxWorkers: '100%',
-    // npm test leaves these out, and lets files share modules, which halves what is left; npm run test:all and CI do neither. A file that begins with `@module-tag long` is one.
-    tags: [{ name: 'long', description: 'proofs that take a minute: kills, crashes, whole trainings, every engine at every shape' }],
+    // npm test leaves these out, and lets files share modules, which halves what is left; npm run test:all and CI do
+    // neither. A file that begins with `@module-tag long` is one.
+    tags: [
+      {
+        name: 'long',
+        description: 'proofs that take a minute: kills, crashes, whole trainings, every engine at every shape',
+      },
+    ],
     // A snapshot that is not there fails, so that none is lost unseen; -u writes it.
     update: 'none',
     coverage: { include: ['src/**'], reporter: ['text-summary', 'html'] },

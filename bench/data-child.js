@@ -1,4 +1,5 @@
-// One measurement of bench/data.bench.ts in a process of its own, so that its peak of memory is its own; prints a line of JSON.
+// One measurement of bench/data.bench.ts in a process of its own, so that its peak of memory is its own; prints a line
+// of JSON.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,14 +80,32 @@ const measures = {
   /** The engine alone, on batches of the data that are in memory. */
   async engine() {
     const { source, encoded } = await open();
-    const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
+    const layout = layoutOf(encoded.fields, {
+      groups: experiment.features,
+      embeddingParts: embeddingParts(experiment.model, tasks),
+    });
     const graph = buildModel(experiment.model, layout, tasks);
-    const program = (await createEngine({ device: 'cpu' })).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed, batchRows: batchSize });
+    const program = (await createEngine({ device: 'cpu' })).compile({
+      graph,
+      layout,
+      optimizers: experiment.training.optimizer,
+      seed: experiment.seed,
+      batchRows: batchSize,
+    });
     const batches = [];
     for await (const { batch } of (await source.dataset(encoded, reading)).batches(batchSize, shuffle(1))) {
       // Batches share the memory of their window: copies of their own rows.
       const copy = (columns) => new Map([...columns].map(([name, data]) => [name, data.slice()]));
-      if (batches.push({ rows: batch.rows, ids: copy(batch.ids), numbers: copy(batch.numbers), labels: copy(batch.labels), bags: batch.bags }) === 256) break;
+      if (
+        batches.push({
+          rows: batch.rows,
+          ids: copy(batch.ids),
+          numbers: copy(batch.numbers),
+          labels: copy(batch.labels),
+          bags: batch.bags,
+        }) === 256
+      )
+        break;
     }
     const steps = 600;
     let result;
@@ -106,7 +125,13 @@ const measures = {
     let last;
     const nothing = () => undefined;
     const options = { device: 'cpu', runDir, overrides: sets, signal: new AbortController().signal };
-    await train(loaded, options, { onRead: nothing, onNotice: nothing, onStart: nothing, onStep: nothing, onMilestone: ({ rows, elapsedMs }) => (last = { rows, ms: elapsedMs }) });
+    await train(loaded, options, {
+      onRead: nothing,
+      onNotice: nothing,
+      onStart: nothing,
+      onStep: nothing,
+      onMilestone: ({ rows, elapsedMs }) => (last = { rows, ms: elapsedMs }),
+    });
     rmSync(runDir, { recursive: true });
     return last;
   },
@@ -114,5 +139,7 @@ const measures = {
 
 const result = await measures[what]();
 const { user, system } = process.cpuUsage();
-process.stdout.write(`${JSON.stringify({ ...result, cpuMs: (user + system) / 1000, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ ...result, cpuMs: (user + system) / 1000, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`,
+);
 process.exit(0);

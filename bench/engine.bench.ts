@@ -1,4 +1,5 @@
-// Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes to a roofline (90 seconds).
+// Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes
+// to a roofline (90 seconds).
 import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
@@ -37,10 +38,14 @@ async function measure(work: Workload, threads: number, steps: number, scale = 1
   }
   program.dispose();
   const half = <T>(values: readonly T[]): readonly T[] => values.slice(values.length >> 1);
-  return { trainMs: median(half(times)), predictedRowsPerSecond: (1000 * EVALUATION_BATCH_ROWS) / median(half(predictTimes)) };
+  return {
+    trainMs: median(half(times)),
+    predictedRowsPerSecond: (1000 * EVALUATION_BATCH_ROWS) / median(half(predictTimes)),
+  };
 }
 
-const stepsOf = ({ name, batchRows }: Workload): number => (batchRows <= 20 ? 4000 : name === 'esmm' || name === 'mmoe' ? 200 : 60);
+const stepsOf = ({ name, batchRows }: Workload): number =>
+  batchRows <= 20 ? 4000 : name === 'esmm' || name === 'mmoe' ? 200 : 60;
 const byThreads = async <T>(what: (threads: number) => Promise<T>): Promise<Map<number, T>> => {
   const found = new Map<number, T>();
   for (const threads of THREADS) found.set(threads, await what(threads));
@@ -58,47 +63,93 @@ it('engine', async () => {
   const peaks = await byThreads((threads) => peaksOf(works, threads));
   const bf16Flops = await byThreads((threads) => peakFlops(threads, 'bf16'));
   const widths = [...new Set(works.map(({ width }) => width))];
-  const byLabel = (value: (threads: number) => string) => Object.fromEntries(THREADS.map((threads) => [label(threads), value(threads)]));
+  const byLabel = (value: (threads: number) => string) =>
+    Object.fromEntries(THREADS.map((threads) => [label(threads), value(threads)]));
   printTable('Peaks, each kernel alone', [
     { peak: 'products, GFLOP/s', ...byLabel((threads) => (peaks.get(threads)!.flops / 1e9).toFixed(1)) },
     { peak: 'products in bf16, GFLOP/s', ...byLabel((threads) => (bf16Flops.get(threads)! / 1e9).toFixed(1)) },
-    ...widths.map((width) => ({ peak: `Adam on random rows of ${width}, rows/s`, ...byLabel((threads) => count(peaks.get(threads)!.rowUpdates.get(width)!)) })),
+    ...widths.map((width) => ({
+      peak: `Adam on random rows of ${width}, rows/s`,
+      ...byLabel((threads) => count(peaks.get(threads)!.rowUpdates.get(width)!)),
+    })),
   ]);
 
   const results = [];
   for (const work of works) {
-    for (const [threads, { trainMs, predictedRowsPerSecond }] of await byThreads((n) => measure(work, n, stepsOf(work)))) {
+    for (const [threads, { trainMs, predictedRowsPerSecond }] of await byThreads((n) =>
+      measure(work, n, stepsOf(work)),
+    )) {
       const roofline = rooflineOf(work, peaks.get(threads)!);
       results.push({
-        workload: workloadName(work), threads, trainMs, trainedRowsPerSecond: (1000 * work.batchRows) / trainMs, predictedRowsPerSecond,
-        megaflopsPerStep: roofline.flops / 1e6, rowUpdatesPerStep: roofline.rows, shareOfRoofline: roofline.ms / trainMs,
+        workload: workloadName(work),
+        threads,
+        trainMs,
+        trainedRowsPerSecond: (1000 * work.batchRows) / trainMs,
+        predictedRowsPerSecond,
+        megaflopsPerStep: roofline.flops / 1e6,
+        rowUpdatesPerStep: roofline.rows,
+        shareOfRoofline: roofline.ms / trainMs,
       });
     }
   }
   printTable(
     'Speed; share of the roofline = (FLOPs of a step / peak of products + rows of tables that it touches / peak of Adam on rows) / time of a step; steps of few rows are done by one thread',
     results.map((r) => ({
-      workload: r.workload, threads: String(r.threads), 'trained, rows/s': count(r.trainedRowsPerSecond), 'ms a step': r.trainMs.toFixed(2),
-      MFLOPs: r.megaflopsPerStep.toFixed(1), 'rows touched': count(r.rowUpdatesPerStep), 'share of roofline': `${(100 * r.shareOfRoofline).toFixed(0)}%`, 'predicted, rows/s': count(r.predictedRowsPerSecond),
+      workload: r.workload,
+      threads: String(r.threads),
+      'trained, rows/s': count(r.trainedRowsPerSecond),
+      'ms a step': r.trainMs.toFixed(2),
+      MFLOPs: r.megaflopsPerStep.toFixed(1),
+      'rows touched': count(r.rowUpdatesPerStep),
+      'share of roofline': `${(100 * r.shareOfRoofline).toFixed(0)}%`,
+      'predicted, rows/s': count(r.predictedRowsPerSecond),
     })),
   );
 
   const phases = [];
-  for (const work of works) for (const threads of THREADS) phases.push({ workload: workloadName(work), threads, ms: Object.fromEntries(await phasesOf(work, threads, stepsOf(work))) });
-  printTable('Microseconds of a step by phase, on its first thread', phases.map(({ workload, threads, ms }) => ({ workload, threads: String(threads), ...Object.fromEntries(Object.entries(ms).map(([phase, value]) => [phase, count(1000 * value)])) })));
+  for (const work of works)
+    for (const threads of THREADS)
+      phases.push({
+        workload: workloadName(work),
+        threads,
+        ms: Object.fromEntries(await phasesOf(work, threads, stepsOf(work))),
+      });
+  printTable(
+    'Microseconds of a step by phase, on its first thread',
+    phases.map(({ workload, threads, ms }) => ({
+      workload,
+      threads: String(threads),
+      ...Object.fromEntries(Object.entries(ms).map(([phase, value]) => [phase, count(1000 * value)])),
+    })),
+  );
 
   // The same step on vocabularies of other sizes: what a lookup far apart costs.
   const esmm = WORKLOADS[1]!;
   const byVocabulary = [];
   for (const millions of works.includes(esmm) ? [0.1, 1.555, 15] : []) {
-    byVocabulary.push({ millions, rowsPerSecond: (1000 * esmm.batchRows) / (await measure(esmm, MACHINE.cores, 200, millions / 1.555)).trainMs });
+    byVocabulary.push({
+      millions,
+      rowsPerSecond: (1000 * esmm.batchRows) / (await measure(esmm, MACHINE.cores, 200, millions / 1.555)).trainMs,
+    });
   }
-  if (byVocabulary.length > 0) printTable(`${workloadName(esmm)} by vocabulary`, byVocabulary.map(({ millions, rowsPerSecond }) => ({ 'million ids': String(millions), 'trained, rows/s': count(rowsPerSecond) })));
+  if (byVocabulary.length > 0)
+    printTable(
+      `${workloadName(esmm)} by vocabulary`,
+      byVocabulary.map(({ millions, rowsPerSecond }) => ({
+        'million ids': String(millions),
+        'trained, rows/s': count(rowsPerSecond),
+      })),
+    );
   saveResults('engine', {
     peaks: {
       flopsPerSecond: Object.fromEntries(THREADS.map((threads) => [threads, peaks.get(threads)!.flops])),
       bf16FlopsPerSecond: Object.fromEntries(bf16Flops),
-      rowUpdatesPerSecondByWidth: Object.fromEntries(widths.map((width) => [width, Object.fromEntries(THREADS.map((threads) => [threads, peaks.get(threads)!.rowUpdates.get(width)!]))])),
+      rowUpdatesPerSecondByWidth: Object.fromEntries(
+        widths.map((width) => [
+          width,
+          Object.fromEntries(THREADS.map((threads) => [threads, peaks.get(threads)!.rowUpdates.get(width)!])),
+        ]),
+      ),
     },
     workloads: results,
     phases,

@@ -1,4 +1,5 @@
-// One measurement of bench/metrics.bench.ts in a process of its own, so that its peak of memory is its own; prints a line of JSON.
+// One measurement of bench/metrics.bench.ts in a process of its own, so that its peak of memory is its own; prints a
+// line of JSON.
 import { createCollector } from '../dist/evaluation/evaluation.js';
 import { evaluationSection, measuringOf } from '../dist/evaluation/options.js';
 import { spacesOf } from '../dist/evaluation/spaces.js';
@@ -13,7 +14,12 @@ const ROWS = Number(rows);
 const USERS = Math.ceil(ROWS / 20);
 
 const isClass = type === 'classification';
-const tasks = isClass ? [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }, { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) }] : [{ name: 'paid', ...taskOptions.parse({ label: 'paid', type }) }];
+const tasks = isClass
+  ? [
+      { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+      { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) },
+    ]
+  : [{ name: 'paid', ...taskOptions.parse({ label: 'paid', type }) }];
 // One space, or all.
 const spaces = spacesOf(tasks).filter(({ name }) => space === undefined || name === space);
 const measuring = measuringOf(evaluationSection.parse(JSON.parse(section)));
@@ -26,7 +32,8 @@ let addMs = 0;
 for (let begin = 0; begin < ROWS; begin += BATCH_ROWS) {
   const count = Math.min(BATCH_ROWS, ROWS - begin);
   for (let row = 0; row < count; row++) {
-    // 4% click, a twentieth of them buys; predictions are these rates, spread over orders of magnitude. Some users come often.
+    // 4% click, a twentieth of them buys; predictions are these rates, spread over orders of magnitude. Some users come
+    // often.
     if (isClass) {
       ctr[row] = 0.04 * Math.exp(2 * random.uniform() - 1);
       cvr[row] = 0.05 * Math.exp(2 * random.uniform() - 1);
@@ -39,14 +46,43 @@ for (let begin = 0; begin < ROWS; begin += BATCH_ROWS) {
     user[2 * row] = Math.floor(USERS * random.uniform() ** 2);
     hour[2 * row] = random.below(24);
   }
-  const labels = new Map(isClass ? [['click', click], ['purchase', purchase]] : [['paid', paid]]);
-  const batch = { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels, keys: new Map([[keyColumn('user'), user], [keyColumn('hour'), hour]]) };
+  const labels = new Map(
+    isClass
+      ? [
+          ['click', click],
+          ['purchase', purchase],
+        ]
+      : [['paid', paid]],
+  );
+  const batch = {
+    rows: count,
+    ids: new Map(),
+    numbers: new Map(),
+    bags: new Map(),
+    labels,
+    keys: new Map([
+      [keyColumn('user'), user],
+      [keyColumn('hour'), hour],
+    ]),
+  };
   const start = performance.now();
-  collector.add(batch, new Map(isClass ? [['ctr', ctr], ['cvr', cvr]] : [['paid', predicted]]));
+  collector.add(
+    batch,
+    new Map(
+      isClass
+        ? [
+            ['ctr', ctr],
+            ['cvr', cvr],
+          ]
+        : [['paid', predicted]],
+    ),
+  );
   addMs += performance.now() - start;
 }
 const storedMB = process.memoryUsage().rss / 1e6;
 const start = performance.now();
 const report = collector.report();
 const seconds = (performance.now() - start) / 1000;
-process.stdout.write(`${JSON.stringify({ collectSeconds: addMs / 1000, seconds, storedMB, peakMB: (process.resourceUsage().maxRSS * 1024) / 1e6, report: report[spaces[0].name] })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ collectSeconds: addMs / 1000, seconds, storedMB, peakMB: (process.resourceUsage().maxRSS * 1024) / 1e6, report: report[spaces[0].name] })}\n`,
+);

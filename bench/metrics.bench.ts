@@ -1,4 +1,5 @@
-// Metrics of an evaluation the size of Ali-CCP's test set: 43 million rows, each metric alone and all of every space, with time and peak memory (6 minutes; MTL_BENCH_ROWS for fewer rows).
+// Metrics of an evaluation the size of Ali-CCP's test set: 43 million rows, each metric alone and all of every space,
+// with time and peak memory (6 minutes; MTL_BENCH_ROWS for fewer rows).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { it } from 'vitest';
@@ -16,14 +17,26 @@ interface Found {
 
 function measure(type: 'classification' | 'regression', section: object, space?: string): Found {
   const args = [String(ROWS), type, JSON.stringify(section), ...(space === undefined ? [] : [space])];
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--max-old-space-size=4096', join(import.meta.dirname, 'metrics-child.js'), ...args], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--max-old-space-size=4096', join(import.meta.dirname, 'metrics-child.js'), ...args],
+    { encoding: 'utf8' },
+  );
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as Found;
 }
 
 const OF_CLASSES: readonly object[] = [
-  { name: 'auc' }, { name: 'auc', interval: '95%' }, { name: 'logLoss' }, { name: 'normalisedEntropy' }, { name: 'pcoc' }, { name: 'ece' }, { name: 'lift', top: '5%' },
-  { name: 'gauc', by: 'user' }, { name: 'ndcg', by: 'user', k: 10 }, { name: 'hit', by: 'user', k: 10 },
+  { name: 'auc' },
+  { name: 'auc', interval: '95%' },
+  { name: 'logLoss' },
+  { name: 'normalisedEntropy' },
+  { name: 'pcoc' },
+  { name: 'ece' },
+  { name: 'lift', top: '5%' },
+  { name: 'gauc', by: 'user' },
+  { name: 'ndcg', by: 'user', k: 10 },
+  { name: 'hit', by: 'user', k: 10 },
 ];
 const OF_NUMBERS = [{ name: 'rmse' }, { name: 'mae' }, { name: 'r2' }, { name: 'spearman' }];
 
@@ -32,13 +45,25 @@ it('metrics', () => {
     // What is measured where nothing is said, of every space: what an evaluation takes.
     { what: 'all by default, of four spaces', found: measure('classification', {}) },
     { what: 'all by default, by hour', found: measure('classification', { by: ['hour'] }) },
-    ...OF_CLASSES.map((metric) => ({ what: JSON.stringify(metric), found: measure('classification', { metrics: [metric] }, 'ctr') })),
-    ...OF_NUMBERS.map((metric) => ({ what: JSON.stringify(metric), found: measure('regression', { metrics: [metric] }) })),
+    ...OF_CLASSES.map((metric) => ({
+      what: JSON.stringify(metric),
+      found: measure('classification', { metrics: [metric] }, 'ctr'),
+    })),
+    ...OF_NUMBERS.map((metric) => ({
+      what: JSON.stringify(metric),
+      found: measure('regression', { metrics: [metric] }),
+    })),
   ];
   const gigabytes = (megabytes: number): string => `${(megabytes / 1000).toFixed(2)} GB`;
   printTable(
     `${count(ROWS)} rows`,
-    rows.map(({ what, found: { collectSeconds, seconds, storedMB, peakMB } }) => ({ metric: what, collected: `${collectSeconds.toFixed(1)} s`, measured: `${seconds.toFixed(2)} s`, 'rows in memory': gigabytes(storedMB), 'at the peak': gigabytes(peakMB) })),
+    rows.map(({ what, found: { collectSeconds, seconds, storedMB, peakMB } }) => ({
+      metric: what,
+      collected: `${collectSeconds.toFixed(1)} s`,
+      measured: `${seconds.toFixed(2)} s`,
+      'rows in memory': gigabytes(storedMB),
+      'at the peak': gigabytes(peakMB),
+    })),
   );
   saveResults('metrics', { rows: ROWS, measured: rows });
 });

@@ -1,4 +1,5 @@
-// Every config of configs/ on the planted world beside its truth, as docs/models.md has it: AUC, rows/s, parameters; hours, and it goes on where it was ended.
+// Every config of configs/ on the planted world beside its truth, as docs/models.md has it: AUC, rows/s, parameters;
+// hours, and it goes on where it was ended.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'vitest';
@@ -16,27 +17,35 @@ const SPEED_ROWS = 200_000;
 const A_DAY = 86_400_000;
 
 const { rows = 2_000_000, seeds = 3, only, threads, log, write, set, speed, kept, precision } = benchOptions();
-const names = readdirSync(join(ROOT, 'configs')).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -'.yaml'.length));
-const configs = names.filter((name) => only.length === 0 || only.includes(name)).map((name) => join(ROOT, 'configs', `${name}.yaml`));
+const names = readdirSync(join(ROOT, 'configs'))
+  .filter((file) => file.endsWith('.yaml'))
+  .map((file) => file.slice(0, -'.yaml'.length));
+const configs = names
+  .filter((name) => only.length === 0 || only.includes(name))
+  .map((name) => join(ROOT, 'configs', `${name}.yaml`));
 
-it('models', async () => {
-  const unknown = only.filter((name) => !names.includes(name));
-  if (unknown.length > 0) throw new Error(`no config '${unknown.join("', '")}'; there are ${names.join(', ')}`);
-  if (speed) return measureSpeeds();
-  if (precision !== undefined) return comparePrecisions(precision);
-  for (const name of (log === undefined ? Object.keys(LOGS) : [log]) as LogName[]) {
-    const planted = await plantedLog(KEPT, name, rows);
-    if (!kept) await trainAll(name, planted);
-    const lines = configs.map((config) => ({
-      config,
-      runs: seedsOf().flatMap((seed) => keptConfig(config, planted, { seed, threads, set }) ?? []),
-      rowsPerSecond: keptSpeed(config, planted, { seed: FIRST_SEED, threads, set }),
-    }));
-    const table = modelsTable(name, planted, lines);
-    console.log(`\n${name}: ${rows} rows, ${seeds} seeds, ${describeMachine()}\n${table}\n`);
-    if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), `${name} log`, table));
-  }
-}, A_DAY);
+it(
+  'models',
+  async () => {
+    const unknown = only.filter((name) => !names.includes(name));
+    if (unknown.length > 0) throw new Error(`no config '${unknown.join("', '")}'; there are ${names.join(', ')}`);
+    if (speed) return measureSpeeds();
+    if (precision !== undefined) return comparePrecisions(precision);
+    for (const name of (log === undefined ? Object.keys(LOGS) : [log]) as LogName[]) {
+      const planted = await plantedLog(KEPT, name, rows);
+      if (!kept) await trainAll(name, planted);
+      const lines = configs.map((config) => ({
+        config,
+        runs: seedsOf().flatMap((seed) => keptConfig(config, planted, { seed, threads, set }) ?? []),
+        rowsPerSecond: keptSpeed(config, planted, { seed: FIRST_SEED, threads, set }),
+      }));
+      const table = modelsTable(name, planted, lines);
+      console.log(`\n${name}: ${rows} rows, ${seeds} seeds, ${describeMachine()}\n${table}\n`);
+      if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), `${name} log`, table));
+    }
+  },
+  A_DAY,
+);
 
 function seedsOf(): readonly number[] {
   return Array.from({ length: seeds }, (_, i) => FIRST_SEED + i);
@@ -47,7 +56,11 @@ async function trainAll(name: LogName, planted: PlantedLog, changes = set): Prom
   for (const seed of seedsOf()) {
     for (const config of configs) {
       const trained = await measureConfig(config, planted, { seed, threads, set: changes });
-      console.log(modelsTable(name, planted, [{ config, runs: [trained], rowsPerSecond: undefined }]).split('\n').at(-1));
+      console.log(
+        modelsTable(name, planted, [{ config, runs: [trained], rowsPerSecond: undefined }])
+          .split('\n')
+          .at(-1),
+      );
     }
   }
 }
@@ -60,14 +73,20 @@ async function comparePrecisions(other: string): Promise<void> {
     await trainAll(log ?? 'plain', planted);
     await trainAll(log ?? 'plain', planted, changed);
   }
-  const runsOf = (config: string, changes: readonly string[]) => seedsOf().flatMap((seed) => keptConfig(config, planted, { seed, threads, set: changes }) ?? []);
-  const table = precisionTable(other, configs.map((config) => ({ config, f32: runsOf(config, set), other: runsOf(config, changed) })));
+  const runsOf = (config: string, changes: readonly string[]) =>
+    seedsOf().flatMap((seed) => keptConfig(config, planted, { seed, threads, set: changes }) ?? []);
+  const table = precisionTable(
+    other,
+    configs.map((config) => ({ config, f32: runsOf(config, set), other: runsOf(config, changed) })),
+  );
   console.log(`\n${log ?? 'plain'}: ${rows} rows, ${seeds} seeds, ${describeMachine()}\n${table}\n`);
-  if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), `products in ${other}`, table));
+  if (write !== undefined)
+    writeFileSync(write, withSection(readFileSync(write, 'utf8'), `products in ${other}`, table));
 }
 
 async function measureSpeeds(): Promise<void> {
   const planted = await plantedLog(KEPT, 'plain', SPEED_ROWS);
-  for (const config of configs) console.log(`${config}: ${count(await measureSpeed(config, planted, { seed: FIRST_SEED, threads, set }))} rows/s`);
+  for (const config of configs)
+    console.log(`${config}: ${count(await measureSpeed(config, planted, { seed: FIRST_SEED, threads, set }))} rows/s`);
   console.log(describeMachine());
 }

@@ -11,19 +11,33 @@ const PHASES = {
   lookup: ['lookup', 'lookupBags', 'poolingFactors', 'copyColumns'],
   products: ['gemm', 'gemmGradient', 'gemmBf16', 'gemmGradientBf16', 'transposePanels', 'columnSums'],
   norms: ['normalise', 'normaliseGradient'],
-  losses: ['productLogit', 'productLogitGradient', 'binaryCrossEntropy', 'squaredError', 'mean', 'meanLoss', 'checkFinite', 'refuseUnlessFinite'],
+  losses: [
+    'productLogit',
+    'productLogitGradient',
+    'binaryCrossEntropy',
+    'squaredError',
+    'mean',
+    'meanLoss',
+    'checkFinite',
+    'refuseUnlessFinite',
+  ],
   'distinct rows': ['gatherGradients', 'gatherBagGradients'],
   waiting: ['barrier'],
 } as const satisfies Record<string, readonly Kernel[]>;
 const OTHER = 'elementwise';
 /** The rules of optimizers, by how their kernels' names end. */
 const UPDATES = { Table: 'rows of tables', Dense: 'dense weights' } as const;
-const updateOf = (kernel: Kernel): string | undefined => Object.entries(UPDATES).find(([ending]) => kernel.endsWith(ending))?.[1];
+const updateOf = (kernel: Kernel): string | undefined =>
+  Object.entries(UPDATES).find(([ending]) => kernel.endsWith(ending))?.[1];
 
 /** Milliseconds of a training step by phase: means of the second half of the steps. */
 export async function phasesOf(work: Workload, threads: number, steps: number): Promise<ReadonlyMap<string, number>> {
-  const phaseOf = new Map<string, string>(Object.entries(PHASES).flatMap(([phase, kernels]) => kernels.map((kernel) => [kernel, phase] as const)));
-  const totals = new Map<string, number>([...Object.keys(PHASES), ...Object.values(UPDATES), OTHER].map((phase) => [phase, 0]));
+  const phaseOf = new Map<string, string>(
+    Object.entries(PHASES).flatMap(([phase, kernels]) => kernels.map((kernel) => [kernel, phase] as const)),
+  );
+  const totals = new Map<string, number>(
+    [...Object.keys(PHASES), ...Object.values(UPDATES), OTHER].map((phase) => [phase, 0]),
+  );
   let isCounted = false;
   const plan = planOf(work);
   const program = createSimdEngine(threads, true, {

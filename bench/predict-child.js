@@ -10,5 +10,7 @@ const { rows } =
   what === 'predict'
     ? await predict({ ...common, out, keep: [], prefix: '' })
     : await importance({ ...common, rows: 1_000_000, repeats: 1, seed: 1, byGroup: false });
-process.stdout.write(`${JSON.stringify({ rows, ms: performance.now() - start, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ rows, ms: performance.now() - start, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`,
+);
 process.exit(0);

@@ -1,4 +1,5 @@
-// Rows predicted a second by esmm, from shards and from CSV, beside PyTorch's and torch-rechub's loops; and mtl importance (5 minutes).
+// Rows predicted a second by esmm, from shards and from CSV, beside PyTorch's and torch-rechub's loops; and mtl
+// importance (5 minutes).
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,13 +27,20 @@ function run(command: string, args: readonly string[], cwd = root): string {
   return stdout;
 }
 
-const mtl = (cwd: string, ...args: string[]): string => run(process.execPath, [join(root, 'bin', 'mtl.js'), ...args], cwd);
-const measure = (...args: string[]): Measured => JSON.parse(run(process.execPath, [join(import.meta.dirname, 'predict-child.js'), ...args])) as Measured;
+const mtl = (cwd: string, ...args: string[]): string =>
+  run(process.execPath, [join(root, 'bin', 'mtl.js'), ...args], cwd);
+const measure = (...args: string[]): Measured =>
+  JSON.parse(run(process.execPath, [join(import.meta.dirname, 'predict-child.js'), ...args])) as Measured;
 
 /** What a side of PyTorch predicts, or why there is none. */
 function peer(side: string): Measured | string {
-  const { stdout, stderr, status, error } = spawnSync(PYTHON, [join(import.meta.dirname, 'peers', 'torch_predict.py'), side], { encoding: 'utf8' });
-  if (error !== undefined || status !== 0) return `${side} left out: ${PYTHON} ${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; MTL_PYTHON names another`;
+  const { stdout, stderr, status, error } = spawnSync(
+    PYTHON,
+    [join(import.meta.dirname, 'peers', 'torch_predict.py'), side],
+    { encoding: 'utf8' },
+  );
+  if (error !== undefined || status !== 0)
+    return `${side} left out: ${PYTHON} ${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; MTL_PYTHON names another`;
   return JSON.parse(stdout) as Measured;
 }
 
@@ -50,9 +58,24 @@ it('predict', () => {
     mtl(folder, 'train', join('shards', 'config.yaml'), '--run-dir', 'run-shards', ...training);
 
     const results: Record<string, Measured> = {
-      'shards to CSV': measure('predict', join(folder, 'run-shards'), join(folder, 'shards', 'test'), join(folder, 'out.csv')),
-      'shards to Parquet': measure('predict', join(folder, 'run-shards'), join(folder, 'shards', 'test'), join(folder, 'out.parquet')),
-      'CSV to CSV': measure('predict', join(folder, 'run-csv'), join(folder, 'csv', 'test.csv'), join(folder, 'out.csv')),
+      'shards to CSV': measure(
+        'predict',
+        join(folder, 'run-shards'),
+        join(folder, 'shards', 'test'),
+        join(folder, 'out.csv'),
+      ),
+      'shards to Parquet': measure(
+        'predict',
+        join(folder, 'run-shards'),
+        join(folder, 'shards', 'test'),
+        join(folder, 'out.parquet'),
+      ),
+      'CSV to CSV': measure(
+        'predict',
+        join(folder, 'run-csv'),
+        join(folder, 'csv', 'test.csv'),
+        join(folder, 'out.csv'),
+      ),
     };
     for (const side of ['dataloader', 'torch-rechub']) {
       const measured = peer(side);
@@ -60,12 +83,18 @@ it('predict', () => {
       else results[side] = measured;
     }
     const table = Object.entries(results).map(([what, { rows, ms, peakMB }]) => ({
-      what, rows: count(rows), 'rows/s': count((1000 * rows) / ms), target: TARGETS[what] === undefined ? '' : count(TARGETS[what]), 'peak MB': count(peakMB),
+      what,
+      rows: count(rows),
+      'rows/s': count((1000 * rows) / ms),
+      target: TARGETS[what] === undefined ? '' : count(TARGETS[what]),
+      'peak MB': count(peakMB),
     }));
     printTable('esmm, 23 ids a row, three predictions', table);
 
     const owed = measure('importance', join(folder, 'run-shards'), join(folder, 'shards', 'test'));
-    console.log(`mtl importance, one permutation of each field on ${count(owed.rows)} rows: ${(owed.ms / 1000).toFixed(1)} s, reading included; ${count(owed.peakMB)} MB\n`);
+    console.log(
+      `mtl importance, one permutation of each field on ${count(owed.rows)} rows: ${(owed.ms / 1000).toFixed(1)} s, reading included; ${count(owed.peakMB)} MB\n`,
+    );
     saveResults('predict', { results, importance: owed });
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -25,10 +25,41 @@ export interface BenchOptions {
 
 /** Reads what run.js hands over. */
 export function benchOptions(): BenchOptions {
-  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'write' | 'precision', string | undefined>> & { readonly log?: BenchOptions['log'];  readonly set?: readonly string[]; readonly speed?: boolean; readonly kept?: boolean };
+  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<
+    Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'write' | 'precision', string | undefined>
+  > & {
+    readonly log?: BenchOptions['log'];
+    readonly set?: readonly string[];
+    readonly speed?: boolean;
+    readonly kept?: boolean;
+  };
   const whole = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
-  const { only = '', vocabulary, rows, seeds, threads, log, write, set = [], speed = false, kept = false, precision } = values;
-  return { only: only.split(',').filter((name) => name !== ''), vocabulary: vocabulary === undefined ? undefined : 1e6 * Number.parseInt(vocabulary, 10), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set, speed, kept, precision };
+  const {
+    only = '',
+    vocabulary,
+    rows,
+    seeds,
+    threads,
+    log,
+    write,
+    set = [],
+    speed = false,
+    kept = false,
+    precision,
+  } = values;
+  return {
+    only: only.split(',').filter((name) => name !== ''),
+    vocabulary: vocabulary === undefined ? undefined : 1e6 * Number.parseInt(vocabulary, 10),
+    rows: whole(rows),
+    seeds: whole(seeds),
+    threads: whole(threads),
+    log,
+    write,
+    set,
+    speed,
+    kept,
+    precision,
+  };
 }
 
 /** What numbers of speed depend on. */
@@ -52,7 +83,10 @@ export function resultsFile(bench: string): string {
 /** Writes what a bench found, with the machine and the time, to its file, and says so. */
 export function saveResults(bench: string, results: object): void {
   mkdirSync(RUNS, { recursive: true });
-  writeFileSync(resultsFile(bench), `${JSON.stringify({ machine: MACHINE, time: new Date().toISOString(), ...results }, null, 2)}\n`);
+  writeFileSync(
+    resultsFile(bench),
+    `${JSON.stringify({ machine: MACHINE, time: new Date().toISOString(), ...results }, null, 2)}\n`,
+  );
   console.log(`${describeMachine()}; written to runs/bench-${bench}.json\n`);
 }
 
@@ -60,8 +94,11 @@ export function saveResults(bench: string, results: object): void {
 export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
   const names = Object.keys(rows[0] ?? {});
   const widths = names.map((name) => Math.max(name.length, ...rows.map((row) => (row[name] ?? '').length)));
-  const line = (cells: readonly string[]): string => cells.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  ');
-  console.log(['', title, line(names), ...rows.map((row) => line(names.map((name) => row[name] ?? '')))].join('\n') + '\n');
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  ');
+  console.log(
+    ['', title, line(names), ...rows.map((row) => line(names.map((name) => row[name] ?? '')))].join('\n') + '\n',
+  );
 }
 
 /** The middle of some numbers. */

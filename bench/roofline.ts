@@ -30,17 +30,30 @@ const TABLES = { rows: 750_000, count: 2, batch: 200_000 };
 /** Multiplications and additions a second of the matrix kernel. */
 export async function peakFlops(threads: number, precision: Precision = 'f32'): Promise<number> {
   const { rows, inputs, outputs, repeats } = PRODUCT;
-  const columns = Array.from({ length: inputs }, (_, i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const }));
+  const columns = Array.from({ length: inputs }, (_, i) => ({
+    field: `x${i}`,
+    offset: i,
+    width: 1,
+    kind: 'number' as const,
+  }));
   const productsAlone = (step: readonly Call[]): readonly Call[] => {
     const product = step.find(({ kernel }) => kernel === PRODUCTS[precision].product)!;
     return Array.from({ length: repeats }, () => product);
   };
-  const seconds = await bestOf(productsAlone, rows, threads, { width: inputs, tables: [], columns }, outputs, precision, ({ places }, graph, floats) => {
-    const random = randomStream(0, 'product');
-    for (const at of [places.of(graph.values[0]!).at, places.groups[0]!.matrix.at]) {
-      for (let i = 0; i < inputs * outputs; i++) floats[at / 4 + i] = random.uniform();
-    }
-  });
+  const seconds = await bestOf(
+    productsAlone,
+    rows,
+    threads,
+    { width: inputs, tables: [], columns },
+    outputs,
+    precision,
+    ({ places }, graph, floats) => {
+      const random = randomStream(0, 'product');
+      for (const at of [places.of(graph.values[0]!).at, places.groups[0]!.matrix.at]) {
+        for (let i = 0; i < inputs * outputs; i++) floats[at / 4 + i] = random.uniform();
+      }
+    },
+  );
   return (2 * rows * inputs * outputs * repeats) / seconds;
 }
 
@@ -83,19 +96,38 @@ async function bestOf(
   const out = g.linear(g.input({ kind: 'features' }, layout.width), outputs, 'layer');
   const y = g.linear(out, 1, 'head');
   const loss = g.squaredError(y, g.input({ kind: 'label', column: 'y' }, 1));
-  const graph: Graph = { values: g.values, parameters: g.parameters, terms: [{ name: 'y', loss, weight: 1 }], predictions: new Map([['y', y]]) };
-  const plan: Plan = { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows: rows, step: { precision } };
+  const graph: Graph = {
+    values: g.values,
+    parameters: g.parameters,
+    terms: [{ name: 'y', loss, weight: 1 }],
+    predictions: new Map([['y', y]]),
+  };
+  const plan: Plan = {
+    graph,
+    layout,
+    optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) },
+    seed: 1,
+    batchRows: rows,
+    step: { precision },
+  };
 
   const compiled = compile(plan);
   const memory = createMemory(compiled.arena.bytes);
   const { train } = compiled.lists;
-  const team = createTeam({ kernels: loadKernels(), memory, lists: { train, timed: choose(train) }, barrier: BEGIN, threads, rowWork: Infinity });
+  const team = createTeam({
+    kernels: loadKernels(),
+    memory,
+    lists: { train, timed: choose(train) },
+    barrier: BEGIN,
+    threads,
+    rowWork: Infinity,
+  });
   await setTimeout(500); // Until the workers are there.
   prepare(compiled, graph, new Float32Array(memory.buffer));
   // What is timed works on what a step has left.
   team.run('train', rows);
   let bestMs = Infinity;
-  for (const end = performance.now() + MEASURED_MS; performance.now() < end; ) {
+  for (const end = performance.now() + MEASURED_MS; performance.now() < end;) {
     const start = performance.now();
     team.run('timed', rows);
     bestMs = Math.min(bestMs, performance.now() - start);
@@ -116,18 +148,28 @@ export interface Peaks {
 /** Measures the peaks that some workloads are held to. */
 export async function peaksOf(works: readonly Workload[], threads: number): Promise<Peaks> {
   const rowUpdates = new Map<number, number>();
-  for (const width of new Set(works.map((work) => work.width))) rowUpdates.set(width, await peakRowUpdates(threads, width));
+  for (const width of new Set(works.map((work) => work.width)))
+    rowUpdates.set(width, await peakRowUpdates(threads, width));
   return { threads, flops: await peakFlops(threads), rowUpdates };
 }
 
-/** The work of a step: its multiplications and additions, and the rows of tables that it touches; and the milliseconds that both would take at the peaks. */
-export function rooflineOf(work: Workload, { flops, rowUpdates }: Peaks): { readonly flops: number; readonly rows: number; readonly ms: number } {
+/**
+ * The work of a step: its multiplications and additions, and the rows of tables that it touches; and the milliseconds
+ * that both would take at the peaks.
+ */
+export function rooflineOf(
+  work: Workload,
+  { flops, rowUpdates }: Peaks,
+): { readonly flops: number; readonly rows: number; readonly ms: number } {
   const ofStep = trainingFlops(planOf(work).graph) * work.batchRows;
   const rows = median(batchesOf(work, 5).map(distinctRows));
   return { flops: ofStep, rows, ms: 1000 * (ofStep / flops + rows / rowUpdates.get(work.width)!) };
 }
 
-/** Multiplications and additions of the linear layers for one row: forwards, and for the gradients of inputs and of weights. */
+/**
+ * Multiplications and additions of the linear layers for one row: forwards, and for the gradients of inputs and of
+ * weights.
+ */
 export function trainingFlops({ values }: Graph): number {
   return values.reduce((sum, value) => sum + (value.op === 'linear' ? 3 * 2 * value.x.width * value.width : 0), 0);
 }

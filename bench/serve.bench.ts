@@ -1,4 +1,5 @@
-// A model in use: a row and 500 candidates of a user by the library (p50, p99); requests a second over HTTP, errors and memory (2 minutes).
+// A model in use: a row and 500 candidates of a user by the library (p50, p99); requests a second over HTTP, errors and
+// memory (2 minutes).
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,20 +28,37 @@ const SIZES = Object.fromEntries(Object.entries(VOCABULARY).map(([field, size]) 
 /** A run of esmm with Ali-CCP's numbers of ids. */
 async function makeRun(folder: string): Promise<{ readonly run: string; readonly rows: readonly Row[] }> {
   const run = join(folder, 'run');
-  await synth({ folder, seed: 7, rows: { train: 2000, valid: 1000, test: 5000 }, users: 5000, items: 5000, rates: { click: 0.3, purchase: 0.3 } });
+  await synth({
+    folder,
+    seed: 7,
+    rows: { train: 2000, valid: 1000, test: 5000 },
+    users: 5000,
+    items: 5000,
+    rates: { click: 0.3, purchase: 0.3 },
+  });
   const data = Object.fromEntries(['train', 'valid', 'test'].map((split) => [split, join(folder, `${split}.csv`)]));
   const towers = { hidden: [16, 8] };
   await train(
     {
       data,
-      features: { all: { type: 'categorical', fields: Object.keys(VOCABULARY), width: 16, encoding: { name: 'ids', sizes: SIZES } } },
+      features: {
+        all: {
+          type: 'categorical',
+          fields: Object.keys(VOCABULARY),
+          width: 16,
+          encoding: { name: 'ids', sizes: SIZES },
+        },
+      },
       tasks: { ctr: { label: 'click' }, cvr: { label: 'purchase', given: 'click' } },
       model: { name: 'esmm', ctrTower: towers, cvrTower: towers },
       training: { epochs: 1 },
     },
     { runDir: run, device: 'cpu' },
   );
-  const [header, ...lines] = readFileSync(data['test']!, 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+  const [header, ...lines] = readFileSync(data['test']!, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
   const fields = header!.flatMap((name, i) => (name in VOCABULARY ? [[name, i] as const] : []));
   return { run, rows: lines.map((cells) => Object.fromEntries(fields.map(([name, i]) => [name, Number(cells[i])]))) };
 }
@@ -59,7 +77,9 @@ function timed(call: (i: number) => void, calls: number): { readonly p50: number
 
 function library(model: Model, rows: readonly Row[]): Record<string, { readonly p50: number; readonly p99: number }> {
   const users = rows.slice(0, 100);
-  const items = rows.slice(0, CANDIDATES).map((row) => Object.fromEntries(ITEM_FIELDS.map((field) => [field, row[field]])));
+  const items = rows
+    .slice(0, CANDIDATES)
+    .map((row) => Object.fromEntries(ITEM_FIELDS.map((field) => [field, row[field]])));
   const candidates = users.map((user) => items.map((item): Row => ({ ...user, ...item })));
   return {
     'one row': timed((i) => void model.predict([rows[i % rows.length]!]), CALLS),
@@ -68,18 +88,44 @@ function library(model: Model, rows: readonly Row[]): Record<string, { readonly 
 }
 
 async function startServer(run: string): Promise<{ readonly child: ChildProcess; readonly url: string }> {
-  const child = spawn(process.execPath, [join(root, 'bin', 'mtl.js'), 'serve', run, '--port', '0', '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(root, 'bin', 'mtl.js'), 'serve', run, '--port', '0', '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   return { child, url: (JSON.parse(line.toString()) as { url: string }).url };
 }
 
-const memoryMB = async (url: string): Promise<number> => Number(/^process_resident_memory_bytes (\S+)/m.exec(await (await fetch(`${url}/metrics`)).text())![1]) / 1e6;
+const memoryMB = async (url: string): Promise<number> =>
+  Number(/^process_resident_memory_bytes (\S+)/m.exec(await (await fetch(`${url}/metrics`)).text())![1]) / 1e6;
 
 /** What autocannon finds in a process of its own; it takes a core while it does. */
 function load(url: string, body: string, connections: number, seconds: number) {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(root, 'node_modules', 'autocannon', 'autocannon.js'), '--json', '--no-progress', '-m', 'POST', '-i', body, '-c', String(connections), '-d', String(seconds), `${url}/predict`], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [
+      join(root, 'node_modules', 'autocannon', 'autocannon.js'),
+      '--json',
+      '--no-progress',
+      '-m',
+      'POST',
+      '-i',
+      body,
+      '-c',
+      String(connections),
+      '-d',
+      String(seconds),
+      `${url}/predict`,
+    ],
+    { encoding: 'utf8', maxBuffer: 1 << 28 },
+  );
   if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as { readonly requests: { readonly average: number; readonly total: number }; readonly latency: { readonly p50: number; readonly p99: number }; readonly errors: number; readonly timeouts: number; readonly non2xx: number };
+  return JSON.parse(stdout) as {
+    readonly requests: { readonly average: number; readonly total: number };
+    readonly latency: { readonly p50: number; readonly p99: number };
+    readonly errors: number;
+    readonly timeouts: number;
+    readonly non2xx: number;
+  };
 }
 
 it('serve', async () => {
@@ -90,7 +136,10 @@ it('serve', async () => {
     const calls = library(model, rows);
     model.dispose();
     const ms = (value: number): string => value.toFixed(3);
-    printTable('By the library, on one thread', Object.entries(calls).map(([what, { p50, p99 }]) => ({ what, 'p50 ms': ms(p50), 'p99 ms': ms(p99) })));
+    printTable(
+      'By the library, on one thread',
+      Object.entries(calls).map(([what, { p50, p99 }]) => ({ what, 'p50 ms': ms(p50), 'p99 ms': ms(p99) })),
+    );
 
     const { child, url } = await startServer(run);
     const found = [];
@@ -100,13 +149,42 @@ it('serve', async () => {
       load(url, body, connections, 2);
       const before = await memoryMB(url);
       const { requests, latency, errors, timeouts, non2xx } = load(url, body, connections, seconds);
-      found.push({ connections, rows: numRows, seconds, requestsPerSecond: requests.average, p50Ms: latency.p50, p99Ms: latency.p99, failed: errors + timeouts + non2xx, memoryMB: [before, await memoryMB(url)] });
+      found.push({
+        connections,
+        rows: numRows,
+        seconds,
+        requestsPerSecond: requests.average,
+        p50Ms: latency.p50,
+        p99Ms: latency.p99,
+        failed: errors + timeouts + non2xx,
+        memoryMB: [before, await memoryMB(url)],
+      });
     }
     child.kill('SIGTERM');
     const [exitCode] = (await once(child, 'exit')) as [number];
-    const told = found.map(({ connections, rows: numRows, seconds, requestsPerSecond, p50Ms, p99Ms, failed, memoryMB: [before, after] }) => ({
-      connections: String(connections), rows: String(numRows), seconds: String(seconds), 'requests/s': count(requestsPerSecond), 'rows/s': count(requestsPerSecond * numRows), 'p50 ms': String(p50Ms), 'p99 ms': String(p99Ms), failed: String(failed), 'MB before': count(before!), 'MB after': count(after!),
-    }));
+    const told = found.map(
+      ({
+        connections,
+        rows: numRows,
+        seconds,
+        requestsPerSecond,
+        p50Ms,
+        p99Ms,
+        failed,
+        memoryMB: [before, after],
+      }) => ({
+        connections: String(connections),
+        rows: String(numRows),
+        seconds: String(seconds),
+        'requests/s': count(requestsPerSecond),
+        'rows/s': count(requestsPerSecond * numRows),
+        'p50 ms': String(p50Ms),
+        'p99 ms': String(p99Ms),
+        failed: String(failed),
+        'MB before': count(before!),
+        'MB after': count(after!),
+      }),
+    );
     printTable(`Over HTTP, with autocannon beside it on the same cores (exit code ${exitCode})`, told);
     saveResults('serve', { library: calls, http: found });
   } finally {

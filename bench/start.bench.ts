@@ -1,4 +1,5 @@
-// How long the whole of `mtl train configs/esmm.yaml` on the sample takes, in turns with Node's own start and with importing PyTorch (1 minute).
+// How long the whole of `mtl train configs/esmm.yaml` on the sample takes, in turns with Node's own start and with
+// importing PyTorch (1 minute).
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,16 +22,25 @@ function timed(command: string, args: readonly string[]): number {
   const beginMs = performance.now();
   const { status, stderr, error } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
   const elapsedMs = performance.now() - beginMs;
-  if (error !== undefined || status !== 0) throw new Error(`${command}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`);
+  if (error !== undefined || status !== 0)
+    throw new Error(`${command}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`);
   return elapsedMs;
 }
 
 it('start', () => {
   const folder = mkdtempSync(join(tmpdir(), 'mtl-bench-start-'));
   try {
-    const mtl = (...args: string[]): [string, readonly string[]] => [process.execPath, [join(root, 'bin', 'mtl.js'), ...args]];
+    const mtl = (...args: string[]): [string, readonly string[]] => [
+      process.execPath,
+      [join(root, 'bin', 'mtl.js'), ...args],
+    ];
     const commands: Readonly<Record<string, [string, readonly string[]]>> = {
-      'mtl train: 4 epochs, checkpoints, page': mtl('train', 'configs/esmm.yaml', '--set', `runs=${JSON.stringify(folder)}`),
+      'mtl train: 4 epochs, checkpoints, page': mtl(
+        'train',
+        'configs/esmm.yaml',
+        '--set',
+        `runs=${JSON.stringify(folder)}`,
+      ),
       'mtl --version': mtl('--version'),
       'Node alone': [process.execPath, ['-e', '']],
       'Python, import torch alone': [PYTHON, ['-c', 'import torch']],
@@ -46,9 +56,13 @@ it('start', () => {
         console.log(`${what} left out: ${String(error)}; MTL_PYTHON names another`);
       }
     }
-    for (let time = 0; time < TIMES; time++) for (const [what, times] of Object.entries(found)) times.push(timed(...commands[what]!));
+    for (let time = 0; time < TIMES; time++)
+      for (const [what, times] of Object.entries(found)) times.push(timed(...commands[what]!));
     const rows = Object.entries(found).map(([what, times], place) => ({
-      what, 'median, ms': median(times).toFixed(0), 'least, ms': Math.min(...times).toFixed(0), target: place === 0 ? String(TARGET_MS) : '',
+      what,
+      'median, ms': median(times).toFixed(0),
+      'least, ms': Math.min(...times).toFixed(0),
+      target: place === 0 ? String(TARGET_MS) : '',
     }));
     printTable(`From the call to the end, ${TIMES} of each in turns`, rows);
     saveResults('start', { found });

@@ -9,10 +9,18 @@ import { PART_NUMBERS, sizeOf } from '../src/tensor.js';
 import { MACHINE, median, printTable } from './results.js';
 import { batchesOf, planOf, VOCABULARY, type Workload } from './workloads.js';
 
-// A model on vocabularies of other sizes: what a step costs where rows lie far apart, and what it takes to save and restore.
+// A model on vocabularies of other sizes: what a step costs where rows lie far apart, and what it takes to save and
+// restore.
 
 /** Rows of 32 bytes with what the optimizer keeps: 400 million of them are 12 GiB. */
-const NARROW: Workload = { name: 'esmm-narrow', batchRows: 1024, width: 7, numbers: [], embeddings: { name: 'row-wise-adagrad' }, model: { name: 'esmm', ctrTower: { hidden: [16, 8] }, cvrTower: { hidden: [16, 8] } } };
+const NARROW: Workload = {
+  name: 'esmm-narrow',
+  batchRows: 1024,
+  width: 7,
+  numbers: [],
+  embeddings: { name: 'row-wise-adagrad' },
+  model: { name: 'esmm', ctrTower: { hidden: [16, 8] }, cvrTower: { hidden: [16, 8] } },
+};
 const STEPS = 300;
 const IDS = Object.values(VOCABULARY).reduce((sum, ids) => sum + ids, 0);
 
@@ -29,12 +37,22 @@ export interface VocabularySpeed {
   readonly peakBytes: number;
 }
 
-/** Weights as they are drawn, but the same ones again and again: drawing billions takes minutes, and every row has to be written once. */
+/**
+ * Weights as they are drawn, but the same ones again and again: drawing billions takes minutes, and every row has to be
+ * written once.
+ */
 function firstState({ weights, optimizer }: ProgramState): ProgramState {
   const random = randomStream(0, 'vocabulary');
   const drawn = Float32Array.from({ length: PART_NUMBERS }, () => 1e-4 * random.normal());
   const repeated = (tensors: ProgramState['weights'], data: Float32Array): ProgramState['weights'] =>
-    new Map([...tensors].map(([name, tensor]) => [name, tensor.parts === undefined ? tensor : { shape: tensor.shape, data, parts: () => partsOfSize(sizeOf(tensor.shape), tensor.shape[1]!, data) }]));
+    new Map(
+      [...tensors].map(([name, tensor]) => [
+        name,
+        tensor.parts === undefined
+          ? tensor
+          : { shape: tensor.shape, data, parts: () => partsOfSize(sizeOf(tensor.shape), tensor.shape[1]!, data) },
+      ]),
+    );
   return { step: 0, weights: repeated(weights, drawn), optimizer: repeated(optimizer, new Float32Array(PART_NUMBERS)) };
 }
 
@@ -73,13 +91,18 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
       await writeSafetensors(path('optimizer'), state.optimizer);
     });
     const restoreSeconds = await seconds(async () => {
-      const read = async (name: string): Promise<ProgramState['weights']> => (await readSafetensors(path(name))) as ProgramState['weights']; // as they were written
+      const read = async (name: string): Promise<ProgramState['weights']> =>
+        (await readSafetensors(path(name))) as ProgramState['weights']; // as they were written
       program.restore({ step: state.step, weights: await read('weights'), optimizer: await read('optimizer') });
     });
     return {
-      ids, saveSeconds, restoreSeconds,
+      ids,
+      saveSeconds,
+      restoreSeconds,
       tableBytes: plan.layout.tables.reduce((sum, { rows, width }) => sum + rows * (width + 1) * 4, 0),
-      stepMs: median(times), stepCpuMs: (cpu.user + cpu.system) / 1000 / times.length, peakBytes: process.resourceUsage().maxRSS * 1024,
+      stepMs: median(times),
+      stepCpuMs: (cpu.user + cpu.system) / 1000 / times.length,
+      peakBytes: process.resourceUsage().maxRSS * 1024,
     };
   } finally {
     program.dispose();
@@ -98,8 +121,13 @@ export async function compareVocabularies(most: number): Promise<readonly Vocabu
   printTable(
     `Batches of ${NARROW.batchRows}, ${MACHINE.cores} threads, rows of ${NARROW.width} and what row-wise Adagrad keeps`,
     speeds.map((speed) => ({
-      'million ids': (speed.ids / 1e6).toFixed(1), 'tables, GiB': gigabytes(speed.tableBytes), 'ms a step': speed.stepMs.toFixed(2), 'CPU ms': speed.stepCpuMs.toFixed(2),
-      'save, s': speed.saveSeconds.toFixed(1), 'restore, s': speed.restoreSeconds.toFixed(1), 'peak memory, GiB': gigabytes(speed.peakBytes),
+      'million ids': (speed.ids / 1e6).toFixed(1),
+      'tables, GiB': gigabytes(speed.tableBytes),
+      'ms a step': speed.stepMs.toFixed(2),
+      'CPU ms': speed.stepCpuMs.toFixed(2),
+      'save, s': speed.saveSeconds.toFixed(1),
+      'restore, s': speed.restoreSeconds.toFixed(1),
+      'peak memory, GiB': gigabytes(speed.peakBytes),
     })),
   );
   return speeds;

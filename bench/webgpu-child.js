@@ -1,4 +1,5 @@
-// Steps of one workload of bench/webgpu.bench.ts in a process of its own, so that it has the device's memory to itself; takes structured clones on
+// Steps of one workload of bench/webgpu.bench.ts in a process of its own, so that it has the device's memory to itself;
+// takes structured clones on
 // stdin, and prints a line of JSON.
 import { existsSync, readFileSync } from 'node:fs';
 import v8 from 'node:v8';
@@ -32,7 +33,10 @@ function quantile(numbers, share) {
   return numbers.sort((a, b) => a - b)[Math.floor(numbers.length * share)];
 }
 
-/** Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. Then more, with a pause before each. */
+/**
+ * Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. Then more, with a
+ * pause before each.
+ */
 async function measure(gpu, { plan, training, batches, steps }) {
   let reports = [];
   let listedMs = 0;
@@ -40,7 +44,14 @@ async function measure(gpu, { plan, training, batches, steps }) {
   const engine = createWebGpuEngine(gpu, watch);
   engine.refuseTooLarge(plan);
   const program = engine.compile(plan);
-  const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, trainingSteps: 1, stateOf: (_, first) => first() });
+  const stepper = createStepper({
+    program,
+    terms: plan.graph.terms,
+    training,
+    seed: plan.seed,
+    trainingSteps: 1,
+    stateOf: (_, first) => first(),
+  });
   const most = stepper.stepsAhead;
   const place = firstLoopState();
   const take = (step, isAhead) => {
@@ -63,8 +74,13 @@ async function measure(gpu, { plan, training, batches, steps }) {
   const [used, ms] = [usedMs(), performance.now() - firstMs];
   const mean = (of) => reports.reduce((all, report) => all + of(report), 0) / counted;
   const means = {
-    ms: ms / counted, hostMs: (used.threadMs - first.threadMs) / counted, processorMs: (used.allMs - first.allMs) / counted, handOverMs: mean(({ hostMs }) => hostMs),
-    dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown),
+    ms: ms / counted,
+    hostMs: (used.threadMs - first.threadMs) / counted,
+    processorMs: (used.allMs - first.allMs) / counted,
+    handOverMs: mean(({ hostMs }) => hostMs),
+    dispatches: mean(({ dispatches }) => dispatches),
+    bytesUp: mean(({ bytesUp }) => bytesUp),
+    bytesDown: mean(({ bytesDown }) => bytesDown),
   };
   const parts = [];
   for (let step = steps; step < steps + counted; step += PART) {
@@ -92,7 +108,13 @@ async function measure(gpu, { plan, training, batches, steps }) {
   }
   program.dispose();
   const unlistedMs = (share) => unlisted.reduce((sum, times) => sum + quantile(times, share), 0) / POSTS;
-  return { ...means, unlistedMs: unlistedMs(0.5), leastUnlistedMs: unlistedMs(0.1), pacedMs, dispatchMs: [...dispatchMs.values()] };
+  return {
+    ...means,
+    unlistedMs: unlistedMs(0.5),
+    leastUnlistedMs: unlistedMs(0.1),
+    pacedMs,
+    dispatchMs: [...dispatchMs.values()],
+  };
 }
 
 async function answer() {

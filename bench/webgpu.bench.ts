@@ -1,4 +1,5 @@
-// Steps of the engine on WebGPU, and what the host has to do for them; MTL_WEBGPU_DAWN=backend=null leaves the device out (some minutes).
+// Steps of the engine on WebGPU, and what the host has to do for them; MTL_WEBGPU_DAWN=backend=null leaves the device
+// out (some minutes).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import v8 from 'node:v8';
@@ -8,7 +9,9 @@ import { count, printTable, saveResults } from './results.js';
 import { trainingFlops } from './roofline.js';
 import { batchesOf, chosenWorkloads, planOf, trainingOf, workloadName, type Workload } from './workloads.js';
 
-/** Where a device computes nothing, steps are all JavaScript, which is as quick as it gets only after thousands of them. */
+/**
+ * Where a device computes nothing, steps are all JavaScript, which is as quick as it gets only after thousands of them.
+ */
 const STEPS = (process.env['MTL_WEBGPU_DAWN'] ?? '').includes('backend=null') ? 3840 : 960;
 const BATCHES = 20;
 
@@ -31,10 +34,14 @@ interface Measured {
 }
 
 /** What a process found: what it measured, or why it could not. */
-type Found = { readonly missing: string } | { readonly about: AboutGpu; readonly leftOut: string } | { readonly about: AboutGpu; readonly measured: Measured };
+type Found =
+  | { readonly missing: string }
+  | { readonly about: AboutGpu; readonly leftOut: string }
+  | { readonly about: AboutGpu; readonly measured: Measured };
 
 /**
- * Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until losses were, and then on the way back.
+ * Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until
+ * losses were, and then on the way back.
  * Columns are copied on both ways, too: what looks up is what a step begins with.
  */
 const PARTS: readonly (readonly [part: string, kernels: RegExp])[] = [
@@ -60,8 +67,17 @@ function partsOf(dispatchMs: Measured['dispatchMs']): Readonly<Record<string, nu
 
 /** Takes the steps of a workload in a process of their own. */
 function measure(work: Workload): Found {
-  const input = v8.serialize({ plan: planOf(work), training: trainingOf(work.weighting), batches: batchesOf(work, BATCHES), steps: STEPS });
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'webgpu-child.js')], { input, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const input = v8.serialize({
+    plan: planOf(work),
+    training: trainingOf(work.weighting),
+    batches: batchesOf(work, BATCHES),
+    steps: STEPS,
+  });
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'webgpu-child.js')], {
+    input,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
   if (status !== 0) throw new Error(`${workloadName(work)}: ${stderr}`);
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Found;
 }
@@ -77,18 +93,40 @@ it('webgpu', () => {
     }
     about = found.about;
     if ('leftOut' in found) console.log(`${workloadName(work)} is left out: ${found.leftOut}`);
-    else results.push({ workload: workloadName(work), megaflopsPerStep: (trainingFlops(planOf(work).graph) * work.batchRows) / 1e6, ...found.measured });
+    else
+      results.push({
+        workload: workloadName(work),
+        megaflopsPerStep: (trainingFlops(planOf(work).graph) * work.batchRows) / 1e6,
+        ...found.measured,
+      });
   }
   if (about === undefined || results.length === 0) return;
   printTable(
     `Milliseconds of a step on ${about.name}: all, processor time of the thread that trains (of it handing over, by the clock; without lists by the clock, the median and the fastest tenth; and after a pause in which others have made all lists), and of all threads`,
     results.map((r) => ({
-      workload: r.workload, 'a step': r.ms.toFixed(3), host: r.hostMs.toFixed(3), 'handing over': r.handOverMs.toFixed(3), 'without lists': r.unlistedMs.toFixed(3), 'fastest tenth': r.leastUnlistedMs.toFixed(3), 'after a pause': r.pacedMs.toFixed(3), 'all threads': r.processorMs.toFixed(3),
-      dispatches: count(r.dispatches), 'bytes up': count(r.bytesUp), 'bytes down': count(r.bytesDown), MFLOPs: r.megaflopsPerStep.toFixed(1),
+      workload: r.workload,
+      'a step': r.ms.toFixed(3),
+      host: r.hostMs.toFixed(3),
+      'handing over': r.handOverMs.toFixed(3),
+      'without lists': r.unlistedMs.toFixed(3),
+      'fastest tenth': r.leastUnlistedMs.toFixed(3),
+      'after a pause': r.pacedMs.toFixed(3),
+      'all threads': r.processorMs.toFixed(3),
+      dispatches: count(r.dispatches),
+      'bytes up': count(r.bytesUp),
+      'bytes down': count(r.bytesDown),
+      MFLOPs: r.megaflopsPerStep.toFixed(1),
     })),
   );
   const timed = results.filter(({ dispatchMs }) => dispatchMs.some(({ ms }) => ms > 0));
-  if (timed.length > 0) printTable('Of a step by the clock of the device, ms', timed.map(({ workload, dispatchMs }) => ({ workload, ...Object.fromEntries(Object.entries(partsOf(dispatchMs)).map(([part, ms]) => [part, ms.toFixed(3)])) })));
+  if (timed.length > 0)
+    printTable(
+      'Of a step by the clock of the device, ms',
+      timed.map(({ workload, dispatchMs }) => ({
+        workload,
+        ...Object.fromEntries(Object.entries(partsOf(dispatchMs)).map(([part, ms]) => [part, ms.toFixed(3)])),
+      })),
+    );
   else console.log('The device has no clock, or computes nothing: there is no split of a step.');
   saveResults('webgpu', { device: about, workloads: results });
 });

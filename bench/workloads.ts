@@ -13,8 +13,29 @@ import { benchOptions } from './results.js';
 
 /** Ids of each field of the full Ali-CCP. */
 export const VOCABULARY: Readonly<Record<string, number>> = {
-  '101': 238635, '121': 98, '122': 14, '124': 3, '125': 8, '126': 4, '127': 4, '128': 3, '129': 5, '205': 467298, '206': 6929, '207': 263942,
-  '210': 80000, '216': 106399, '508': 5888, '509': 104830, '702': 51878, '853': 37148, '301': 4, '109_14': 6000, '110_14': 100000, '127_14': 54000, '150_14': 32000,
+  '101': 238635,
+  '121': 98,
+  '122': 14,
+  '124': 3,
+  '125': 8,
+  '126': 4,
+  '127': 4,
+  '128': 3,
+  '129': 5,
+  '205': 467298,
+  '206': 6929,
+  '207': 263942,
+  '210': 80000,
+  '216': 106399,
+  '508': 5888,
+  '509': 104830,
+  '702': 51878,
+  '853': 37148,
+  '301': 4,
+  '109_14': 6000,
+  '110_14': 100000,
+  '127_14': 54000,
+  '150_14': 32000,
 };
 const FIELDS = Object.keys(VOCABULARY);
 const NUMBERS = Array.from({ length: 8 }, (_, i) => `D${i}`);
@@ -39,7 +60,11 @@ export interface Workload {
 const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: { hidden }, cvrTower: { hidden } });
 const ESMM = { width: 16, numbers: [], model: esmm([16, 8]) };
 const ESMM_PAPER = { width: 18, numbers: [], model: esmm([360, 200, 80]) };
-const MMOE_WIDE = { width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } };
+const MMOE_WIDE = {
+  width: 16,
+  numbers: [],
+  model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } },
+};
 
 /** The sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP. */
 export const WORKLOADS: readonly Workload[] = [
@@ -47,10 +72,21 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm', batchRows: 1024, ...ESMM },
   { name: 'esmm', batchRows: 4096, ...ESMM },
   { name: 'esmm', batchRows: 16_384, ...ESMM },
-  { name: 'mmoe', batchRows: 1024, width: 4, numbers: NUMBERS, model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } } },
+  {
+    name: 'mmoe',
+    batchRows: 1024,
+    width: 4,
+    numbers: NUMBERS,
+    model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } },
+  },
   { name: 'mmoe-wide', batchRows: 1024, ...MMOE_WIDE },
   { name: 'mmoe-wide', batchRows: 8192, ...MMOE_WIDE },
-  { name: 'esmm-bags', batchRows: 1024, ...ESMM, bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 } },
+  {
+    name: 'esmm-bags',
+    batchRows: 1024,
+    ...ESMM,
+    bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 },
+  },
   { name: 'esmm-row-wise', batchRows: 1024, ...ESMM, embeddings: { name: 'row-wise-adagrad' } },
   // A pass back for each term, and their products.
   { name: 'esmm-pcgrad', batchRows: 1024, ...ESMM, weighting: 'pcgrad' },
@@ -76,24 +112,51 @@ const task = (name: string, options: object): Task => ({ name, ...taskOptions.pa
 
 /** Click and purchase, over all rows; where the model refuses them so, the purchase is given the click. */
 function tasksOf(spec: ModelSpec): readonly Task[] {
-  const tasksWith = (options: object): readonly Task[] => [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', ...options })];
-  const check = models.partOf(spec).checkTasks as ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined; // of this spec's own part
+  const tasksWith = (options: object): readonly Task[] => [
+    task('ctr', { label: 'click' }),
+    task('cvr', { label: 'purchase', ...options }),
+  ];
+  const check = models.partOf(spec).checkTasks as
+    ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined; // of this spec's own part
   return [...(check?.(tasksWith({}), spec) ?? [])].length === 0 ? tasksWith({}) : tasksWith({ given: 'click' });
 }
 
 /** The plan of a workload; `scale` multiplies the vocabulary. */
-export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting, precision = 'f32' }: Workload, scale = 1): Plan {
+export function planOf(
+  { batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting, precision = 'f32' }: Workload,
+  scale = 1,
+): Plan {
   const spec = models.schema.parse(model);
   const tasks = tasksOf(spec);
   const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
   const ids = FIELDS.map((field, f) => {
     const place = { field, offset: f * width, width, table: field };
-    return field in bags ? { ...place, kind: 'bag' as const, pooling: 'mean' as const } : { ...place, kind: 'id' as const };
+    return field in bags
+      ? { ...place, kind: 'bag' as const, pooling: 'mean' as const }
+      : { ...place, kind: 'id' as const };
   });
-  const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
-  const layout = withEmbeddingParts({ width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] }, embeddingParts(spec, tasks).length);
+  const inputs = numbers.map((field, i) => ({
+    field,
+    offset: FIELDS.length * width + i,
+    width: 1,
+    kind: 'number' as const,
+  }));
+  const layout = withEmbeddingParts(
+    { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] },
+    embeddingParts(spec, tasks).length,
+  );
   const graph = buildModel(spec, layout, tasks);
-  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows, step: { precision, ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }) } };
+  return {
+    graph,
+    layout,
+    optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) },
+    seed: 1,
+    batchRows,
+    step: {
+      precision,
+      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }),
+    },
+  };
 }
 
 /** The options of a training with a weighting, or with the default. */
@@ -102,24 +165,46 @@ export function trainingOf(weighting: string | undefined): TrainingOptions {
 }
 
 /** Takes the steps of a workload, counted from 0. */
-export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number) => Promise<unknown> {
+export function stepperOf(
+  { weighting }: Workload,
+  program: Program,
+  { graph: { terms }, seed }: Plan,
+): (batch: Batch, step: number) => Promise<unknown> {
   if (weighting === undefined) return (batch) => program.trainStep(batch);
-  const stepper = createStepper({ program, terms, training: trainingOf(weighting), seed, trainingSteps: 1, stateOf: (_, first) => first() });
+  const stepper = createStepper({
+    program,
+    terms,
+    training: trainingOf(weighting),
+    seed,
+    trainingSteps: 1,
+    stateOf: (_, first) => first(),
+  });
   return (batch, step) => stepper.take(batch, { ...firstLoopState(), step });
 }
 
-/** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0 to twice the average. */
+/**
+ * Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0
+ * to twice the average.
+ */
 export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: number, scale = 1): Batch[] {
   const random = randomStream(0, 'bench');
   return Array.from({ length: count }, () => {
-    const draw = (size: number): number => (size < 200 ? random.below(size) : Math.min(size - 1, Math.floor(Math.exp(random.uniform() * Math.log(size + 1)) - 1)));
+    const draw = (size: number): number =>
+      size < 200
+        ? random.below(size)
+        : Math.min(size - 1, Math.floor(Math.exp(random.uniform() * Math.log(size + 1)) - 1));
     const column = (value: () => number): Float32Array => Float32Array.from({ length: batchRows }, value);
-    const idsOf = (field: string, length: number): Uint32Array => Uint32Array.from({ length }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))));
+    const idsOf = (field: string, length: number): Uint32Array =>
+      Uint32Array.from({ length }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))));
     const bag = (field: string): BagColumn => {
       const offsets = new Uint32Array(batchRows + 1);
       for (let b = 0; b < batchRows; b++) offsets[b + 1] = offsets[b]! + random.below(2 * bags[field]! + 1);
       const items = offsets[batchRows]!;
-      return { offsets, ids: idsOf(field, items), weights: Float32Array.from({ length: items }, () => random.uniform()) };
+      return {
+        offsets,
+        ids: idsOf(field, items),
+        weights: Float32Array.from({ length: items }, () => random.uniform()),
+      };
     };
     const click = column(() => Number(random.uniform() < 0.04));
     return {
@@ -127,7 +212,10 @@ export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: nu
       ids: new Map(FIELDS.filter((field) => !(field in bags)).map((field) => [field, idsOf(field, batchRows)])),
       bags: new Map(Object.keys(bags).map((field) => [field, bag(field)])),
       numbers: new Map(numbers.map((field) => [field, column(() => random.uniform())])),
-      labels: new Map([['click', click], ['purchase', click.map((y) => y * Number(random.uniform() < 0.05))]]),
+      labels: new Map([
+        ['click', click],
+        ['purchase', click.map((y) => y * Number(random.uniform() < 0.05))],
+      ]),
     };
   });
 }

@@ -28,19 +28,35 @@ export function apiPage() {
   const program = ts.createProgram([join(root, 'src', 'index.ts')], options);
   const checker = program.getTypeChecker();
   const index = checker.getSymbolAtLocation(program.getSourceFile(join(root, 'src', 'index.ts')));
-  const exported = checker.getExportsOfModule(index).map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
+  const exported = checker
+    .getExportsOfModule(index)
+    .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
   const names = new Map(checker.getExportsOfModule(index).map((symbol, i) => [exported[i], symbol.name]));
   const isCode = (symbol) => (symbol.flags & (ts.SymbolFlags.Function | ts.SymbolFlags.Class)) !== 0;
   const byName = (a, b) => (names.get(a) < names.get(b) ? -1 : 1);
-  const [code, types] = [exported.filter(isCode).sort(byName), exported.filter((symbol) => !isCode(symbol)).sort(byName)];
+  const [code, types] = [
+    exported.filter(isCode).sort(byName),
+    exported.filter((symbol) => !isCode(symbol)).sort(byName),
+  ];
   const section = (symbol) => sectionOf(checker, symbol, names.get(symbol));
-  return [INTRODUCTION, ...code.map(section), '## Types\n', ...types.map((symbol) => section(symbol).replace(/^## /, '### '))].join('\n');
+  return [
+    INTRODUCTION,
+    ...code.map(section),
+    '## Types\n',
+    ...types.map((symbol) => section(symbol).replace(/^## /, '### ')),
+  ].join('\n');
 }
 
 /** What a symbol is called, what it is, and what its text says. */
 function sectionOf(checker, symbol, name) {
   const declaration = symbol.declarations[0];
-  return [`## ${name}\n`, ...textOf(checker, symbol), fenced('ts', declarationText(checker, declaration, name)), ...examplesOf(symbol), ...membersWithExamples(checker, declaration, name)].join('\n');
+  return [
+    `## ${name}\n`,
+    ...textOf(checker, symbol),
+    fenced('ts', declarationText(checker, declaration, name)),
+    ...examplesOf(symbol),
+    ...membersWithExamples(checker, declaration, name),
+  ].join('\n');
 }
 
 function textOf(checker, symbol) {
@@ -55,7 +71,10 @@ function textOf(checker, symbol) {
 }
 
 function examplesOf(symbol) {
-  return symbol.getJsDocTags().filter(({ name }) => name === 'example').map(({ text }) => fenced('js', ts.displayPartsToString(text).trim()));
+  return symbol
+    .getJsDocTags()
+    .filter(({ name }) => name === 'example')
+    .map(({ text }) => fenced('js', ts.displayPartsToString(text).trim()));
 }
 
 /** Members of an interface that have an example. */
@@ -71,7 +90,12 @@ function membersWithExamples(checker, declaration, name) {
 /** A declaration as its user sees it: functions and classes without their bodies, objects with all that they have. */
 function declarationText(checker, declaration, name) {
   const type = checker.getTypeAtLocation(declaration);
-  const isObject = ts.isInterfaceDeclaration(declaration) || (ts.isTypeAliasDeclaration(declaration) && !type.isUnion() && type.getProperties().length > 0 && checker.getIndexInfosOfType(type).length === 0);
+  const isObject =
+    ts.isInterfaceDeclaration(declaration) ||
+    (ts.isTypeAliasDeclaration(declaration) &&
+      !type.isUnion() &&
+      type.getProperties().length > 0 &&
+      checker.getIndexInfosOfType(type).length === 0);
   if (!isObject) return printed(withoutBody(declaration), declaration.getSourceFile());
   const members = checker.getPropertiesOfType(type).map((property) => memberText(property));
   return `interface ${name} {\n${members.join('\n')}\n}`;
@@ -81,7 +105,10 @@ function memberText(property) {
   const [member] = property.declarations;
   const text = printed(member, member.getSourceFile(), true);
   const isOptional = (property.flags & ts.SymbolFlags.Optional) !== 0;
-  const named = isOptional && member.questionToken === undefined ? text.replace(new RegExp(`^((?:readonly )?${property.name})(?=[:(<])`, 'm'), '$1?') : text;
+  const named =
+    isOptional && member.questionToken === undefined
+      ? text.replace(new RegExp(`^((?:readonly )?${property.name})(?=[:(<])`, 'm'), '$1?')
+      : text;
   return named.replace(/^/gm, '  ');
 }
 
@@ -100,15 +127,34 @@ function withoutBody(node) {
   if (ts.isFunctionDeclaration(node)) {
     const parameters = node.parameters.map((parameter) => {
       const name = ts.isIdentifier(parameter.name) ? parameter.name : factory.createIdentifier('options');
-      const question = parameter.initializer === undefined ? parameter.questionToken : factory.createToken(ts.SyntaxKind.QuestionToken);
+      const question =
+        parameter.initializer === undefined
+          ? parameter.questionToken
+          : factory.createToken(ts.SyntaxKind.QuestionToken);
       return factory.createParameterDeclaration(undefined, parameter.dotDotDotToken, name, question, parameter.type);
     });
-    return factory.createFunctionDeclaration(undefined, undefined, node.name, node.typeParameters, parameters, node.type, undefined);
+    return factory.createFunctionDeclaration(
+      undefined,
+      undefined,
+      node.name,
+      node.typeParameters,
+      parameters,
+      node.type,
+      undefined,
+    );
   }
   if (ts.isClassDeclaration(node)) {
     const members = node.members.map((member) => {
-      if (ts.isConstructorDeclaration(member)) return factory.createConstructorDeclaration(undefined, member.parameters, undefined);
-      if (ts.isGetAccessorDeclaration(member)) return factory.createPropertyDeclaration([factory.createModifier(ts.SyntaxKind.ReadonlyKeyword)], member.name, undefined, member.type, undefined);
+      if (ts.isConstructorDeclaration(member))
+        return factory.createConstructorDeclaration(undefined, member.parameters, undefined);
+      if (ts.isGetAccessorDeclaration(member))
+        return factory.createPropertyDeclaration(
+          [factory.createModifier(ts.SyntaxKind.ReadonlyKeyword)],
+          member.name,
+          undefined,
+          member.type,
+          undefined,
+        );
       return member;
     });
     return factory.createClassDeclaration(undefined, node.name, node.typeParameters, node.heritageClauses, members);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Builds the package: TypeScript by tsc, joined by Rolldown; kernels by AssemblyScript: the engine's once plain and once with relaxed SIMD, those of
+// Builds the package: TypeScript by tsc, joined by Rolldown; kernels by AssemblyScript: the engine's once plain and
+// once with relaxed SIMD, those of
 // CSV, and those of raw lines.
 // The folder to build into may be named; it is dist otherwise.
 import { execFileSync } from 'node:child_process';
@@ -22,9 +23,13 @@ cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { r
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 begin('TypeScript');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
-const kernelFiles = readdirSync(join(root, 'src/kernels'), { recursive: true }).map((file) => join('src/kernels', file));
+const kernelFiles = readdirSync(join(root, 'src/kernels'), { recursive: true }).map((file) =>
+  join('src/kernels', file),
+);
 const modifiedMs = (file) => statSync(resolve(root, file)).mtimeMs;
-const kernelsMs = Math.max(...[...kernelFiles, 'bin/build.js', 'bin/kernel-modules.js', 'package-lock.json'].map(modifiedMs));
+const kernelsMs = Math.max(
+  ...[...kernelFiles, 'bin/build.js', 'bin/kernel-modules.js', 'package-lock.json'].map(modifiedMs),
+);
 for (const name of Object.keys(KERNEL_MODULES)) {
   const last = resolve(root, 'dist', `${name}.wasm`);
   const built = resolve(root, out, `${name}.wasm`);

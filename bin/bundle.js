@@ -1,27 +1,65 @@
-// Joins what a command or a thread begins with, and all that it imports, into few files: opening hundreds takes longer than running what is in them.
+// Joins what a command or a thread begins with, and all that it imports, into few files: opening hundreds takes longer
+// than running what is in them.
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';
 
 /** Modules that threads begin with, below the folder of the build. */
-const THREADS = ['engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/batches/order-worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
+const THREADS = [
+  'engines/simd/guard',
+  'engines/simd/worker',
+  'engines/webgpu/lists/worker',
+  'data/batches/order-worker',
+  'data/encoding/encode-worker',
+  'prepare/worker',
+  'serve/predict-worker',
+];
 /** Packages that most commands need; none of them looks for a file beside itself. */
-const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'fastest-levenshtein', 'fzstd', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
+const JOINED = [
+  'csv-parse',
+  'csv-stringify',
+  'd3-format',
+  'd3-scale',
+  'fastest-levenshtein',
+  'fzstd',
+  'hyparquet',
+  'hyparquet-compressors',
+  'hyparquet-writer',
+  'pino',
+  'protobufjs/minimal.js',
+  'tinyglobby',
+  'xxhash-wasm',
+  'yaml',
+  'yargs',
+  'zod',
+];
 
 const slashed = (path) => path.split(sep).join('/');
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
 
 /**
- * Bundles a build that tsc has made: the library, in its folder `bundle`, whose index then stands for what it became; the threads, in its folder
- * `threads`, as what src/thread.ts starts; and the command line, in its folder `command`, as what src/cli/start.ts loads. All others stay beside them.
+ * Bundles a build that tsc has made: the library, in its folder `bundle`, whose index then stands for what it became;
+ * the threads, in its folder
+ * `threads`, as what src/thread.ts starts; and the command line, in its folder `command`, as what src/cli/start.ts
+ * loads. All others stay beside them.
  */
 export async function bundle(out) {
-  await joinModules(out, 'bundle', { index: 'index' }, { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
+  await joinModules(
+    out,
+    'bundle',
+    { index: 'index' },
+    { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
+  );
   writeFileSync(join(out, 'index.js'), "export * from './bundle/index.js';\n");
   const commonJs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' };
   // Files of CommonJS are read at once, and not by the threads that also write a new run's files.
-  await joinModules(out, 'threads', Object.fromEntries(THREADS.map((module) => [module.replaceAll('/', '-'), module])), commonJs);
+  await joinModules(
+    out,
+    'threads',
+    Object.fromEntries(THREADS.map((module) => [module.replaceAll('/', '-'), module])),
+    commonJs,
+  );
   // What loads the others is one file by itself.
   await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
   const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
@@ -44,27 +82,48 @@ async function joinModules(out, name, modules, options, change = (code) => code)
   /** Modules find files beside themselves, also from where they are now. */
   const places = {
     name: 'places',
-    resolveId: (source, importer) => (importer === undefined || /^(\.|\/|[A-Za-z]:)/.test(source) || importer.includes('node_modules') || isOf(JOINED, source) ? null : { id: source, external: true }),
+    resolveId: (source, importer) =>
+      importer === undefined ||
+      /^(\.|\/|[A-Za-z]:)/.test(source) ||
+      importer.includes('node_modules') ||
+      isOf(JOINED, source)
+        ? null
+        : { id: source, external: true },
     transform(code, id) {
       if (/node_modules.fdir.dist.index\.mjs$/.test(id)) return withoutMatcher(code, id);
       if (id.includes('node_modules')) return null;
-      if (/import\.meta\.(dirname|filename)/.test(code)) throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
-      return code.replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
+      if (/import\.meta\.(dirname|filename)/.test(code))
+        throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
+      return code.replaceAll(
+        'import.meta.url',
+        `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`,
+      );
     },
     renderChunk(code) {
       return change(code, () => this.parse(code));
     },
   };
-  const input = Object.fromEntries(Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]));
+  const input = Object.fromEntries(
+    Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]),
+  );
   // What yargs asks of configs that extend others, which nothing here does.
   const transform = { define: { 'import.meta.resolve': 'undefined' } };
-  const joined = await rolldown({ cwd: out, platform: 'node', input, plugins: [lateWidths, lateAssertions, places], transform });
+  const joined = await rolldown({
+    cwd: out,
+    platform: 'node',
+    input,
+    plugins: [lateWidths, lateAssertions, places],
+    transform,
+  });
   const { output } = await joined.write({ dir: folder, ...options });
   await joined.close();
   return output;
 }
 
-/** What is still imported by the files that come out, as Node's own modules and those that are found at run time, is left to `importModule`, which src/cli/start.ts passes. */
+/**
+ * What is still imported by the files that come out, as Node's own modules and those that are found at run time, is
+ * left to `importModule`, which src/cli/start.ts passes.
+ */
 function withImportModule(code, parse) {
   if (!code.includes('import(')) return code;
   const places = [];
@@ -74,15 +133,21 @@ function withImportModule(code, parse) {
     for (const part of Object.values(node)) visit(part);
   };
   visit(parse());
-  return places.sort((a, b) => b - a).reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
+  return places
+    .sort((a, b) => b - a)
+    .reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
 }
 
 /**
- * A file as src/cli/start.ts runs it: a function of what CommonJS finds around it, on the same lines, and in ASCII. V8 takes such a text as it lies
+ * A file as src/cli/start.ts runs it: a function of what CommonJS finds around it, on the same lines, and in ASCII. V8
+ * takes such a text as it lies
  * in memory; one of a megabyte with a single dash in it would be decoded, and would be two.
  */
 function asFunction(code, name) {
-  if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f`]/.test(code)) throw new Error(`${name}: expected no letter beyond ASCII behind a backslash, which cannot be written as \\u there`);
+  if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f`]/.test(code))
+    throw new Error(
+      `${name}: expected no letter beyond ASCII behind a backslash, which cannot be written as \\u there`,
+    );
   const ascii = code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return `(function (exports, require, module, __filename, __dirname, importModule) {${ascii}\n})`;
 }
@@ -106,11 +171,16 @@ const lateAssertions = {
   },
   load(id) {
     if (!id.startsWith(`assert${LATE}`)) return null;
-    const functions = Object.entries(ASSERTIONS).map(([name, fails]) => `${name}: (a, b, message) => { if (${fails}) require('node:assert').${name}(a, b, message); }`);
+    const functions = Object.entries(ASSERTIONS).map(
+      ([name, fails]) => `${name}: (a, b, message) => { if (${fails}) require('node:assert').${name}(a, b, message); }`,
+    );
     return `const assertions = { ${functions.join(', ')} };\nmodule.exports = Object.assign(assertions.ok, assertions);\n`;
   },
 };
-/** Widths of texts that are not plain are asked for by help alone, and what finds them takes 30 ms to come: a segmenter, and classes of characters. */
+/**
+ * Widths of texts that are not plain are asked for by help alone, and what finds them takes 30 ms to come: a segmenter,
+ * and classes of characters.
+ */
 const lateWidths = {
   name: 'late widths',
   async resolveId(source, importer) {
@@ -118,5 +188,8 @@ const lateWidths = {
     const { id } = await this.resolve(source, importer, { skipSelf: true });
     return `${id}${LATE}`;
   },
-  load: (id) => (id.endsWith(LATE) ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));` : null),
+  load: (id) =>
+    id.endsWith(LATE)
+      ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));`
+      : null,
 };

@@ -32,36 +32,60 @@ async function builtSchema() {
 function configPage(schema) {
   const page = { shared: sharedShapes(schema) };
   const isSection = (node) => node.properties !== undefined || mapValue(node) !== undefined || isChoice(node);
-  const entries = Object.entries(schema.properties).map(([key, node]) => ({ key, node, isRequired: isRequired(schema, key) }));
+  const entries = Object.entries(schema.properties).map(([key, node]) => ({
+    key,
+    node,
+    isRequired: isRequired(schema, key),
+  }));
   return [
     INTRODUCTION,
     '## Top level\n',
-    table(page, entries.filter(({ node }) => !isSection(node)).flatMap((entry) => optionRows(page, entry))),
-    ...entries.filter(({ node }) => isSection(node)).map(({ key, node }) => sectionText(page, `## \`${key}\``, node, key)),
+    table(
+      page,
+      entries.filter(({ node }) => !isSection(node)).flatMap((entry) => optionRows(page, entry)),
+    ),
+    ...entries
+      .filter(({ node }) => isSection(node))
+      .map(({ key, node }) => sectionText(page, `## \`${key}\``, node, key)),
     '## Shared option sets\n',
-    ...[...page.shared.values()].map((shape) => `<a id="${shape.anchor}"></a>\n\n${sectionText(page, `### \`${shape.name}\``, { ...shape.node, description: undefined }, shape.name)}`),
+    ...[...page.shared.values()].map(
+      (shape) =>
+        `<a id="${shape.anchor}"></a>\n\n${sectionText(page, `### \`${shape.name}\``, { ...shape.node, description: undefined }, shape.name)}`,
+    ),
     ...Object.values(schema.$defs ?? {}).map((node) => conditionText(page, node)),
-  ].join('\n').replace(/\n{3,}/g, '\n\n');
+  ]
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n');
 }
 
 const isRequired = ({ required = [] }, key) => required.includes(key);
-const mapValue = (node) => (node.properties === undefined && typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined);
+const mapValue = (node) =>
+  node.properties === undefined && typeof node.additionalProperties === 'object'
+    ? node.additionalProperties
+    : undefined;
 
 /** The key whose constant value names a component: `name`, `type`, `by` or `method`. */
-const nameKey = (node) => Object.entries(node.properties ?? {}).find(([, { const: value }]) => value !== undefined)?.[0];
+const nameKey = (node) =>
+  Object.entries(node.properties ?? {}).find(([, { const: value }]) => value !== undefined)?.[0];
 const isComponent = (node) => nameKey(node) !== undefined;
 const isChoice = (node) => node.oneOf?.every(isComponent) === true;
 const isObject = (node) => node.properties !== undefined && !isComponent(node);
 
 /** All forms that a value may have, through `anyOf`, lists and maps. */
 function formsOf(node) {
-  const inner = [...(node.anyOf ?? []), ...(node.items === undefined ? [] : [node.items]), ...(mapValue(node) === undefined ? [] : [mapValue(node)])];
+  const inner = [
+    ...(node.anyOf ?? []),
+    ...(node.items === undefined ? [] : [node.items]),
+    ...(mapValue(node) === undefined ? [] : [mapValue(node)]),
+  ];
   return [node, ...inner.flatMap(formsOf)];
 }
 
 /** Identity of an object or choice, regardless of description and defaults. */
 const shapeKey = ({ properties, required, oneOf }) =>
-  JSON.stringify(oneOf?.map((component) => component.properties) ?? [properties, required], (key, value) => (key === 'default' ? undefined : value));
+  JSON.stringify(oneOf?.map((component) => component.properties) ?? [properties, required], (key, value) =>
+    key === 'default' ? undefined : value,
+  );
 
 /** Names of shared option sets that differ from the key they stand under first, by their keys. */
 const SHARED_NAMES = { 'hidden,activation,dropout,batchNorm': 'mlp', 'from,to': 'range' };
@@ -81,14 +105,18 @@ function sharedShapes(schema) {
     for (const child of [node.items, node.additionalProperties]) if (typeof child === 'object') visit(child, name);
   };
   visit(schema, 'config');
-  const often = [...counts].filter(([, { node, count }]) => count >= (isChoice(node) ? MIN_SHARED_CHOICES : MIN_SHARED_OBJECTS));
+  const often = [...counts].filter(
+    ([, { node, count }]) => count >= (isChoice(node) ? MIN_SHARED_CHOICES : MIN_SHARED_OBJECTS),
+  );
   const used = new Map();
-  return new Map(often.map(([key, { name: first, node }]) => {
-    const name = SHARED_NAMES[Object.keys(node.properties ?? {}).join(',')] ?? first;
-    const number = (used.get(name) ?? 0) + 1;
-    used.set(name, number);
-    return [key, { name, node, anchor: `shared-${name.toLowerCase()}${number === 1 ? '' : `-${number}`}` }];
-  }));
+  return new Map(
+    often.map(([key, { name: first, node }]) => {
+      const name = SHARED_NAMES[Object.keys(node.properties ?? {}).join(',')] ?? first;
+      const number = (used.get(name) ?? 0) + 1;
+      used.set(name, number);
+      return [key, { name, node, anchor: `shared-${name.toLowerCase()}${number === 1 ? '' : `-${number}`}` }];
+    }),
+  );
 }
 
 const sharedShape = (page, node) => (isObject(node) || isChoice(node) ? page.shared.get(shapeKey(node)) : undefined);
@@ -97,8 +125,11 @@ const sharedShape = (page, node) => (isObject(node) || isChoice(node) ? page.sha
 function sectionText(page, heading, node, path) {
   const own = mapValue(node) ?? node;
   const text = node.description === undefined ? '' : `${sentence(node.description)}.\n\n`;
-  if (isChoice(own)) return `${heading}\n\n${text}${table(page, componentRows(page, own.oneOf))}${choiceTexts(page, commonAndOwn(own.oneOf), path)}`;
-  const rows = Object.entries(own.properties ?? {}).flatMap(([key, child]) => optionRows(page, { key, node: child, isRequired: isRequired(own, key) }));
+  if (isChoice(own))
+    return `${heading}\n\n${text}${table(page, componentRows(page, own.oneOf))}${choiceTexts(page, commonAndOwn(own.oneOf), path)}`;
+  const rows = Object.entries(own.properties ?? {}).flatMap(([key, child]) =>
+    optionRows(page, { key, node: child, isRequired: isRequired(own, key) }),
+  );
   return `${heading}\n\n${text}${table(page, rows)}${choiceTexts(page, Object.entries(own.properties ?? {}), path)}`;
 }
 
@@ -107,36 +138,63 @@ const commonAndOwn = (components) => components.flatMap((component) => Object.en
 /** Sections of the choices that options make and no shared section prints. */
 function choiceTexts(page, properties, path) {
   const seen = new Set();
-  return properties.flatMap(([key, node]) => choicesIn(page, node, `${path}.${key}`)).filter(({ choice }) => {
-    const isNew = !seen.has(shapeKey(choice));
-    seen.add(shapeKey(choice));
-    return isNew;
-  }).map(({ choice, path: own }) => `\n${sectionText(page, `### \`${own}\``, choice, own)}`).join('');
+  return properties
+    .flatMap(([key, node]) => choicesIn(page, node, `${path}.${key}`))
+    .filter(({ choice }) => {
+      const isNew = !seen.has(shapeKey(choice));
+      seen.add(shapeKey(choice));
+      return isNew;
+    })
+    .map(({ choice, path: own }) => `\n${sectionText(page, `### \`${own}\``, choice, own)}`)
+    .join('');
 }
 
 function choicesIn(page, node, path) {
   return formsOf(node).flatMap((form) => {
     if (sharedShape(page, form) !== undefined) return [];
     if (isChoice(form)) return [{ choice: form, path }];
-    return isObject(form) ? Object.entries(form.properties).flatMap(([key, child]) => choicesIn(page, child, `${path}.${key}`)) : [];
+    return isObject(form)
+      ? Object.entries(form.properties).flatMap(([key, child]) => choicesIn(page, child, `${path}.${key}`))
+      : [];
   });
 }
 
 /** A row per component, followed by rows of its options; options that several components have come first. */
 function componentRows(page, components) {
   const common = commonOptions(components);
-  const rows = [...common.values()].flatMap(({ key, node, component }) => optionRows(page, { key, node, isRequired: isRequired(component, key) }));
-  return [...rows, ...components.flatMap((component) => {
-    const { const: name, default: isDefault } = component.properties[nameKey(component)];
-    const isCommon = ([key, node]) => common.has(JSON.stringify([key, node]));
-    const own = componentOptions(component).filter((entry) => !isCommon(entry)).flatMap(([key, node]) => optionRows(page, { key, node, isRequired: isRequired(component, key) }));
-    const also = componentOptions(component).filter(isCommon).filter((entry) => common.get(JSON.stringify(entry)).count < components.length).map(([key]) => `\`${key}\``);
-    const text = [component.description, ...(also.length === 0 ? [] : [`also takes ${also.join(', ')}`])].filter(Boolean).join('; ');
-    return [{ key: `**\`${nameKey(component)}: ${name}\`**`, type: '', default: isDefault === undefined ? '' : 'default', text }, ...own.map((row) => ({ ...row, key: `${INDENT}${row.key}` }))];
-  })];
+  const rows = [...common.values()].flatMap(({ key, node, component }) =>
+    optionRows(page, { key, node, isRequired: isRequired(component, key) }),
+  );
+  return [
+    ...rows,
+    ...components.flatMap((component) => {
+      const { const: name, default: isDefault } = component.properties[nameKey(component)];
+      const isCommon = ([key, node]) => common.has(JSON.stringify([key, node]));
+      const own = componentOptions(component)
+        .filter((entry) => !isCommon(entry))
+        .flatMap(([key, node]) => optionRows(page, { key, node, isRequired: isRequired(component, key) }));
+      const also = componentOptions(component)
+        .filter(isCommon)
+        .filter((entry) => common.get(JSON.stringify(entry)).count < components.length)
+        .map(([key]) => `\`${key}\``);
+      const text = [component.description, ...(also.length === 0 ? [] : [`also takes ${also.join(', ')}`])]
+        .filter(Boolean)
+        .join('; ');
+      return [
+        {
+          key: `**\`${nameKey(component)}: ${name}\`**`,
+          type: '',
+          default: isDefault === undefined ? '' : 'default',
+          text,
+        },
+        ...own.map((row) => ({ ...row, key: `${INDENT}${row.key}` })),
+      ];
+    }),
+  ];
 }
 
-const componentOptions = (component) => Object.entries(component.properties).filter(([key]) => key !== nameKey(component));
+const componentOptions = (component) =>
+  Object.entries(component.properties).filter(([key]) => key !== nameKey(component));
 
 /** Options that at least three components have alike, by their key and schema. */
 function commonOptions(components) {
@@ -154,22 +212,45 @@ function commonOptions(components) {
 
 /** The rows of an option: itself, then the keys of objects inside, by their path. */
 function optionRows(page, { key, node, isRequired: required, path = key }) {
-  const row = { key: `\`${path}\``, type: typeText(page, node), default: required && node.default === undefined ? '**required**' : defaultText(page, node), text: node.description ?? '' };
+  const row = {
+    key: `\`${path}\``,
+    type: typeText(page, node),
+    default: required && node.default === undefined ? '**required**' : defaultText(page, node),
+    text: node.description ?? '',
+  };
   const inside = formsOf(node).filter((form) => isObject(form) && sharedShape(page, form) === undefined);
-  return [row, ...inside.flatMap((form) => ownEntries(form).flatMap(([name, child]) => optionRows(page, { key: name, node: child, isRequired: isRequired(form, name), path: `${path}.${name}` })))];
+  return [
+    row,
+    ...inside.flatMap((form) =>
+      ownEntries(form).flatMap(([name, child]) =>
+        optionRows(page, { key: name, node: child, isRequired: isRequired(form, name), path: `${path}.${name}` }),
+      ),
+    ),
+  ];
 }
 
 /** The keys of an object; of a field with options of its own, only its column, since the group's options follow. */
-const ownEntries = ({ properties }) => Object.entries(properties).slice(0, properties.blank === undefined ? undefined : 1);
+const ownEntries = ({ properties }) =>
+  Object.entries(properties).slice(0, properties.blank === undefined ? undefined : 1);
 
 function conditionText(page, node) {
   const tables = (node.anyOf ?? node.oneOf ?? [node]).map((form) =>
-    form.properties === undefined ? `- ${typeText(page, form)}\n` : table(page, Object.entries(form.properties).flatMap(([key, child]) => optionRows(page, { key, node: child, isRequired: isRequired(form, key) }))));
+    form.properties === undefined
+      ? `- ${typeText(page, form)}\n`
+      : table(
+          page,
+          Object.entries(form.properties).flatMap(([key, child]) =>
+            optionRows(page, { key, node: child, isRequired: isRequired(form, key) }),
+          ),
+        ),
+  );
   return `<a id="condition"></a>\n\n### Condition\n\n${sentence(node.description)}. [labels.md](labels.md) has examples.\n\n${tables.join('\n')}`;
 }
 
 function table(page, rows) {
-  const lines = rows.map((row) => `| ${[row.key, cell(row.type), cell(row.default), cell(sentence(row.text))].join(' | ')} |`);
+  const lines = rows.map(
+    (row) => `| ${[row.key, cell(row.type), cell(row.default), cell(sentence(row.text))].join(' | ')} |`,
+  );
   return lines.length === 0 ? '' : `| key | type | default | description |\n|---|---|---|---|\n${lines.join('\n')}\n`;
 }
 
@@ -185,12 +266,15 @@ function defaultText(page, node) {
   if (value !== undefined && !isEmpty) return code(value);
   const shared = isObject(node) ? sharedShape(page, node) : undefined;
   if (shared === undefined) return '';
-  const differing = Object.entries(node.properties).filter(([key, own]) => JSON.stringify(own.default) !== JSON.stringify(shared.node.properties[key].default));
+  const differing = Object.entries(node.properties).filter(
+    ([key, own]) => JSON.stringify(own.default) !== JSON.stringify(shared.node.properties[key].default),
+  );
   return differing.map(([key, own]) => `\`${key}: ${JSON.stringify(own.default)}\``).join(', ');
 }
 
 /** A column of the data, by name or by index. */
-const isColumn = (forms) => forms.length === 2 && forms[0].type === 'string' && forms[1].type === 'integer' && forms[1].minimum === 0;
+const isColumn = (forms) =>
+  forms.length === 2 && forms[0].type === 'string' && forms[1].type === 'integer' && forms[1].minimum === 0;
 
 /** The type of a value in the notation of the introduction. */
 function typeText(page, node) {
@@ -204,19 +288,23 @@ function typeText(page, node) {
   if (forms !== undefined) {
     if (isColumn(forms)) return 'column';
     const names = forms.flatMap((form) => form.oneOf ?? []).map((form) => form.properties?.[nameKey(form)]?.const);
-    const texts = forms.filter((form) => form.enum === undefined || !form.enum.every((name) => names.includes(name))).map((form) => typeText(page, form));
+    const texts = forms
+      .filter((form) => form.enum === undefined || !form.enum.every((name) => names.includes(name)))
+      .map((form) => typeText(page, form));
     return [...new Set(texts)].join(' or ');
   }
   if (Array.isArray(node.type)) return node.type.join(' or ');
   if (node.type === 'array') return listText(page, node);
   if (mapValue(node) !== undefined) return `map of ${typeText(page, mapValue(node))}`;
-  if (node.type === 'integer' || node.type === 'number') return `${node.type === 'integer' ? 'int' : 'number'}${rangeText(node)}`;
+  if (node.type === 'integer' || node.type === 'number')
+    return `${node.type === 'integer' ? 'int' : 'number'}${rangeText(node)}`;
   return { boolean: 'bool', string: 'string', object: 'object' }[node.type] ?? 'any';
 }
 
 function listText(page, { items, prefixItems }) {
   if (prefixItems !== undefined) return `[${prefixItems.map((item) => typeText(page, item)).join(', ')}]`;
-  if (items?.type === 'integer' || items?.type === 'number') return `${items.type === 'integer' ? 'int' : 'number'}[]${rangeText(items)}`;
+  if (items?.type === 'integer' || items?.type === 'number')
+    return `${items.type === 'integer' ? 'int' : 'number'}[]${rangeText(items)}`;
   const text = items === undefined ? 'any' : typeText(page, items);
   if (/^\w+$/.test(text)) return `${text}[]`;
   return text.includes(' or ') ? `list of (${text})` : `list of ${text}`;

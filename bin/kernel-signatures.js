@@ -11,10 +11,27 @@ const target = join(root, 'src', 'engines', 'simd', 'kernel-signatures.ts');
 export function kernelSignatures() {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
   const text = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
-  const argumentsOf = new Map([...text.matchAll(/export function (\w+)\(([^)]*)\)/g)].map(([, name, list]) => [name, list.split(',').map((each) => each.split(':')[0].trim()).filter((each) => each !== '')]));
+  const argumentsOf = new Map(
+    [...text.matchAll(/export function (\w+)\(([^)]*)\)/g)].map(([, name, list]) => [
+      name,
+      list
+        .split(',')
+        .map((each) => each.split(':')[0].trim())
+        .filter((each) => each !== ''),
+    ]),
+  );
   const index = readFileSync(join(folder, 'index.ts'), 'utf8');
-  const names = [...index.matchAll(/export \{([^}]*)\} from/g)].flatMap(([, list]) => list.split(',').map((name) => name.trim())).filter((name) => name !== '').sort();
-  const lines = names.map((name) => `  ${name}: [${argumentsOf.get(name).map((each) => `'${each}'`).join(', ')}],`);
+  const names = [...index.matchAll(/export \{([^}]*)\} from/g)]
+    .flatMap(([, list]) => list.split(',').map((name) => name.trim()))
+    .filter((name) => name !== '')
+    .sort();
+  const lines = names.map(
+    (name) =>
+      `  ${name}: [${argumentsOf
+        .get(name)
+        .map((each) => `'${each}'`)
+        .join(', ')}],`,
+  );
   return `// Written by the build from src/kernels.\n\n/** The names of every kernel's arguments, in their order. */\nexport const SIGNATURES = {\n${lines.join('\n')}\n} as const;\n`;
 }
 

@@ -13,6 +13,8 @@ try {
 } catch (error) {
   // Before anything is loaded that could say it.
   if (error.code !== 'EMFILE' && error.code !== 'ENFILE') throw error;
-  process.stderr.write(`error: too many files are open (${error.code}); raise the limit of this process: ulimit -n 4096\n`);
+  process.stderr.write(
+    `error: too many files are open (${error.code}); raise the limit of this process: ulimit -n 4096\n`,
+  );
   process.exitCode = 5;
 }

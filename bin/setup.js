@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Makes a clone ready to run: installs when the lock file is newer than what is installed, builds when sources are newer
+// Makes a clone ready to run: installs when the lock file is newer than what is installed, builds when sources are
+// newer
 // than what is built. Uses nothing but Node, since nothing else may be there yet.
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +23,10 @@ function run(command, args, why) {
   }
 }
 
-/** TensorFlow.js's way to CUDA; its install script fetches hundreds of megabytes that only a card of NVIDIA's has a use for. */
+/**
+ * TensorFlow.js's way to CUDA; its install script fetches hundreds of megabytes that only a card of NVIDIA's has a use
+ * for.
+ */
 const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
 /** Whether NVIDIA's driver is here: the kernel tells, or the tool that comes with it. */
@@ -40,9 +44,15 @@ function hasNvidiaDriver() {
 function fetchCuda() {
   if (!existsSync(at('node_modules', CUDA_PACKAGE)) || !hasNvidiaDriver()) return;
   try {
-    run('npm', ['rebuild', CUDA_PACKAGE, '--foreground-scripts'], "there is NVIDIA's driver: fetching TensorFlow for CUDA 11");
+    run(
+      'npm',
+      ['rebuild', CUDA_PACKAGE, '--foreground-scripts'],
+      "there is NVIDIA's driver: fetching TensorFlow for CUDA 11",
+    );
   } catch (error) {
-    process.stderr.write(`mtl: no TensorFlow for CUDA 11 (${error.message}); npx mtl setup-cuda fetches the one for the CUDA of today\n`);
+    process.stderr.write(
+      `mtl: no TensorFlow for CUDA 11 (${error.message}); npx mtl setup-cuda fetches the one for the CUDA of today\n`,
+    );
   }
 }
 
@@ -52,8 +62,10 @@ async function buildNative() {
   process.stderr.write('mtl: building native kernels …\n');
   const begin = performance.now();
   const built = buildAddon({ isInsistent: true });
-  if ('reason' in built) process.stderr.write(`mtl: no native kernels (${built.reason}): WebAssembly's do it all, with the same results\n`);
-  else if (built.isNew) process.stderr.write(`mtl: built native kernels in ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
+  if ('reason' in built)
+    process.stderr.write(`mtl: no native kernels (${built.reason}): WebAssembly's do it all, with the same results\n`);
+  else if (built.isNew)
+    process.stderr.write(`mtl: built native kernels in ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
 }
 
 async function main() {

@@ -1,4 +1,6 @@
-/** A cell, or a number, that cannot be taken for what it should be; the reader adds the file, the line and the column. */
+/**
+ * A cell, or a number, that cannot be taken for what it should be; the reader adds the file, the line and the column.
+ */
 export class BadValue extends Error {
   override readonly name = 'BadValue';
 

@@ -49,8 +49,15 @@ export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): 
 }
 
 /** Rows `begin` to `end` of a block as a batch that shares its memory. */
-export function sliceRows({ ids, numbers, labels, bags, vectors, keys }: Omit<Batch, 'rows'>, begin: number, end: number): Batch {
-  const cut = <Data extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Data>, part: (data: Data) => Data): Map<string, Data> => {
+export function sliceRows(
+  { ids, numbers, labels, bags, vectors, keys }: Omit<Batch, 'rows'>,
+  begin: number,
+  end: number,
+): Batch {
+  const cut = <Data extends Uint32Array | Float32Array>(
+    columns: ReadonlyMap<string, Data>,
+    part: (data: Data) => Data,
+  ): Map<string, Data> => {
     const parts = new Map<string, Data>();
     for (const [name, data] of columns) parts.set(name, part(data));
     return parts;
@@ -60,7 +67,11 @@ export function sliceRows({ ids, numbers, labels, bags, vectors, keys }: Omit<Ba
     const first = bag.offsets[begin]!;
     const offsets = bag.offsets.slice(begin, end + 1);
     for (let i = 0; i < offsets.length; i++) offsets[i]! -= first;
-    sliced.set(name, { offsets, ids: bag.ids.subarray(first, bag.offsets[end]), weights: bag.weights.subarray(first, bag.offsets[end]) });
+    sliced.set(name, {
+      offsets,
+      ids: bag.ids.subarray(first, bag.offsets[end]),
+      weights: bag.weights.subarray(first, bag.offsets[end]),
+    });
   }
   return {
     rows: end - begin,
@@ -69,6 +80,13 @@ export function sliceRows({ ids, numbers, labels, bags, vectors, keys }: Omit<Ba
     labels: cut(labels, (data) => data.subarray(begin, end)),
     bags: sliced,
     ...(keys !== undefined && { keys: cut(keys, (data) => data.subarray(KEY_WORDS * begin, KEY_WORDS * end)) }),
-    ...(vectors !== undefined && { vectors: new Map(Array.from(vectors, ([name, { width, data }]) => [name, { width, data: data.subarray(begin * width, end * width) }])) }),
+    ...(vectors !== undefined && {
+      vectors: new Map(
+        Array.from(vectors, ([name, { width, data }]) => [
+          name,
+          { width, data: data.subarray(begin * width, end * width) },
+        ]),
+      ),
+    }),
   };
 }

@@ -4,7 +4,10 @@ import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
 
 /** How many bytes there are, and a hash of all of them: equal where the bytes are. */
-export const contentSchema = z.strictObject({ bytes: z.int().min(0), hash: z.string().regex(/^(xxh64:[0-9a-f]{16}|sha256:[0-9a-f]{64})$/) });
+export const contentSchema = z.strictObject({
+  bytes: z.int().min(0),
+  hash: z.string().regex(/^(xxh64:[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
+});
 export type Content = z.output<typeof contentSchema>;
 
 /** XXH64 tells damage and change, at some 10 GB/s; SHA-256 forgery too, at 2. */
@@ -39,7 +42,8 @@ export async function createByteHash(name: HashName = 'xxh64'): Promise<ByteHash
 }
 
 /**
- * What fits into the memory that its code begins with. Memory that grows would detach an array, and from then on V8 asks at
+ * What fits into the memory that its code begins with. Memory that grows would detach an array, and from then on V8
+ * asks at
  * every access of any typed array whether that one was: batches from shards took 15% longer.
  */
 const PIECE_BYTES = 1 << 15;
@@ -68,7 +72,8 @@ export async function hashFile(path: string, onBytes?: (bytes: number) => void, 
   const file = await open(path, 'r');
   try {
     const buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)];
-    const read = (i: number): Promise<{ readonly bytesRead: number }> => file.read(buffers[i % 2]!, 0, CHUNK_BYTES, null);
+    const read = (i: number): Promise<{ readonly bytesRead: number }> =>
+      file.read(buffers[i % 2]!, 0, CHUNK_BYTES, null);
     let next = read(0);
     for (let i = 0; ; i++) {
       const { bytesRead } = await next;

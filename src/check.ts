@@ -36,7 +36,8 @@ export interface CheckResult {
 }
 
 /**
- * Looks for whatever keeps a config from being trained, in the order in which training finds it: in the config, the engine, the files and their headers,
+ * Looks for whatever keeps a config from being trained, in the order in which training finds it: in the config, the
+ * engine, the files and their headers,
  * the checkpoint that it starts from, the place of the run, and the rows; then takes one step. Writes nothing.
  * @throws UserError with all problems of all of these
  */
@@ -55,14 +56,28 @@ export async function check({ path, set, sampleRows, onNotice, ...engineOptions 
   const rows = inputs && (await checkInputs(experiment, inputs, sampler, findings));
   findings.throwIfAny();
   const policy = skipBadRows(undefined, Infinity);
-  const step = await oneStep(engine!, experiment, { ...rows!, ...inputs!, train: inputs!.sources.train, policy }, onNotice);
+  const step = await oneStep(
+    engine!,
+    experiment,
+    { ...rows!, ...inputs!, train: inputs!.sources.train, policy },
+    onNotice,
+  );
   const { weightBytes, optimizerBytes, vocabularyBytes } = step.size;
-  const room = await roomFor(runsRoot(experiment.runs), weightBytes + optimizerBytes + vocabularyBytes, experiment.checkpoints);
+  const room = await roomFor(
+    runsRoot(experiment.runs),
+    weightBytes + optimizerBytes + vocabularyBytes,
+    experiment.checkpoints,
+  );
   return { experiment, data: rows!.description, isCut: sampler.isCut, step, room };
 }
 
 /** Checks the inputs of a run: the checkpoint that it starts from, the place of its folder, and its rows. */
-async function checkInputs({ name, runs, data }: Experiment, inputs: RunInputs, sampler: RowSampler, findings: Findings): Promise<CheckedRows | undefined> {
+async function checkInputs(
+  { name, runs, data }: Experiment,
+  inputs: RunInputs,
+  sampler: RowSampler,
+  findings: Findings,
+): Promise<CheckedRows | undefined> {
   const { originOf, grow } = inputs.start;
   const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
   await findings.of(() => checkRunFolder({ configName: name, runs }));
@@ -75,5 +90,6 @@ async function checkFiles(sections: Partial<Experiment>, sampler: RowSampler, fi
   if (data === undefined) return;
   const rows = planRows(sections);
   const sources = await findings.of(() => openData(data, rows.format, sampler.open));
-  if (sources !== undefined && features !== undefined && tasks !== undefined) await checkRows(data, { ...rows, sources }, sampler, findings);
+  if (sources !== undefined && features !== undefined && tasks !== undefined)
+    await checkRows(data, { ...rows, sources }, sampler, findings);
 }

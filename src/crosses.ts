@@ -53,14 +53,33 @@ export interface CrossesResult {
  * Looks for pairs of columns that say more of a label together than both for themselves.
  * @throws UserError (usage) for a task that is none; (data)
  */
-export async function findCrosses({ experiment, task: name, top, rows, seed, threads, verifyData, onProgress, onNotice, signal }: CrossesOptions): Promise<CrossesResult> {
+export async function findCrosses({
+  experiment,
+  task: name,
+  top,
+  rows,
+  seed,
+  threads,
+  verifyData,
+  onProgress,
+  onNotice,
+  signal,
+}: CrossesOptions): Promise<CrossesResult> {
   const { data, features } = experiment;
   const tasks = tasksOf(experiment);
   const task = chosenTask(tasks, name);
   const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.sampling });
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
-  const reading: Reading = { policy, onNotice, cache: { folder: data.cache, onNotice }, verifyData, threads, signal, ...(onProgress && { onProgress }) };
+  const reading: Reading = {
+    policy,
+    onNotice,
+    cache: { folder: data.cache, onNotice },
+    verifyData,
+    threads,
+    signal,
+    ...(onProgress && { onProgress }),
+  };
   const encoded = encodedFormat(format, await train.fit(format, reading));
   const dataset = await train.dataset(encoded, reading);
 
@@ -71,17 +90,37 @@ export async function findCrosses({ experiment, task: name, top, rows, seed, thr
   });
   const { label, mask } = taskColumns(task, tasks);
   const [truth, defined] = [column(held.labels, label), mask === undefined ? undefined : column(held.labels, mask)];
-  const wanted = Uint32Array.from({ length: held.rows }, (_, row) => row).filter((row) => defined === undefined || defined[row] === 1);
+  const wanted = Uint32Array.from({ length: held.rows }, (_, row) => row).filter(
+    (row) => defined === undefined || defined[row] === 1,
+  );
   const labels = Float64Array.from(wanted, (row) => truth[row]!);
-  if (labels.every((value) => value === labels[0])) throw userError('data', { where: train.path, key: `task '${task.name}'`, message: `its label is ${labels[0] ?? 'nowhere defined'} in all ${labels.length} rows that were looked at, so that nothing can tell of it`, fix: 'take more rows, or another task' });
+  if (labels.every((value) => value === labels[0]))
+    throw userError('data', {
+      where: train.path,
+      key: `task '${task.name}'`,
+      message: `its label is ${labels[0] ?? 'nowhere defined'} in all ${labels.length} rows that were looked at, so that nothing can tell of it`,
+      fix: 'take more rows, or another task',
+    });
 
   const known = encoded.fields.filter((field) => field.columns.length > 1).map((field) => field.columns);
-  const { crosses, loss, pairs } = await searchCrosses(labels, task.type === 'classification' ? 'class' : 'number', codedFields(held, wanted, encoded.fields), {
-    top, signal,
-    isCrossed: (a, b) => known.some((together) => together.includes(a) && together.includes(b)),
-    onShare: (share) => onProgress?.({ what: 'trying pairs of columns', share }),
-  });
-  const yaml = crosses.length === 0 ? '' : crossYaml(crosses.map(({ columns: pair }) => pair), Object.keys(features));
+  const { crosses, loss, pairs } = await searchCrosses(
+    labels,
+    task.type === 'classification' ? 'class' : 'number',
+    codedFields(held, wanted, encoded.fields),
+    {
+      top,
+      signal,
+      isCrossed: (a, b) => known.some((together) => together.includes(a) && together.includes(b)),
+      onShare: (share) => onProgress?.({ what: 'trying pairs of columns', share }),
+    },
+  );
+  const yaml =
+    crosses.length === 0
+      ? ''
+      : crossYaml(
+          crosses.map(({ columns: pair }) => pair),
+          Object.keys(features),
+        );
   return { task: task.name, rows: labels.length, ofRows: dataset.rows, pairs, loss, crosses, yaml };
 }
 
@@ -89,5 +128,8 @@ function chosenTask(tasks: readonly Task[], name: string | undefined): Task {
   const names = tasks.map((task) => task.name);
   const task = name === undefined ? tasks[0] : tasks.find((each) => each.name === name);
   if (task !== undefined) return task;
-  throw userError('usage', { where: '--task', message: joined(`expected one of ${names.join(', ')}, found '${name}'`, didYouMean(name!, names)) });
+  throw userError('usage', {
+    where: '--task',
+    message: joined(`expected one of ${names.join(', ')}, found '${name}'`, didYouMean(name!, names)),
+  });
 }

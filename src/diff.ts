@@ -1,7 +1,16 @@
 import { dataSection, firstDataState, type DataState } from './data/sources/data-state.js';
 import { isSameContent } from './data/files/fingerprint.js';
 import type { Split } from './data/options.js';
-import { differingSurroundings, differingKeys, findCompared, nameOf, sameData, type DifferingKey, type ComparedRun, type IsSame } from './diff/compared-run.js';
+import {
+  differingSurroundings,
+  differingKeys,
+  findCompared,
+  nameOf,
+  sameData,
+  type DifferingKey,
+  type ComparedRun,
+  type IsSame,
+} from './diff/compared-run.js';
 import { compareReports, compareSides, type Difference } from './diff/compare.js';
 import { predictModel, type PredictedData, type PredictedModel } from './diff/predicted-model.js';
 import { whyUnpaired } from './diff/why-unpaired.js';
@@ -49,22 +58,49 @@ export interface DiffResult {
   readonly metrics: readonly Difference[];
 }
 
-/** Compares two runs: what was asked of them, what they were trained on, and how they predict, row by row where they predict the same rows. */
+/**
+ * Compares two runs: what was asked of them, what they were trained on, and how they predict, row by row where they
+ * predict the same rows.
+ */
 export async function diff({ paths, isRecorded, confidence, ...options }: DiffOptions): Promise<DiffResult> {
   // One model after the other: of both together, only labels and predictions are in memory.
   const a = await look(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
-  const b = await look(paths[1], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options, a.predicted?.split));
-  const about = { a: a.model, b: b.model, config: differingKeys(a.experiment, b.experiment), code: differingSurroundings(a.compared, b.compared) };
+  const b = await look(
+    paths[1],
+    isRecorded ? undefined : (name, trained) => predictModel(name, trained, options, a.predicted?.split),
+  );
+  const about = {
+    a: a.model,
+    b: b.model,
+    config: differingKeys(a.experiment, b.experiment),
+    code: differingSurroundings(a.compared, b.compared),
+  };
   const data = sameData(a.dataState, b.dataState);
   if (a.predicted === undefined || b.predicted === undefined) {
     const split = recordedSplit(a.compared, b.compared);
     const [before, after] = [a, b].map(({ compared }) => compared.run!.metrics[split]!);
-    return { ...about, data: { ...data, test: null }, split, rows: null, predictedRows: null, unpaired: 'nothing was predicted anew', metrics: compareReports(before!, after!, a.goals) };
+    return {
+      ...about,
+      data: { ...data, test: null },
+      split,
+      rows: null,
+      predictedRows: null,
+      unpaired: 'nothing was predicted anew',
+      metrics: compareReports(before!, after!, a.goals),
+    };
   }
   const { split, rows } = a.predicted;
   const unpaired = whyUnpaired(a.predicted, b.predicted) ?? null;
   const isSameTest = split === 'test' ? isSameContent(a.predicted.fingerprint, b.predicted.fingerprint) : null;
-  return { ...about, data: { ...data, test: isSameTest }, split, rows, predictedRows: Math.min(rows, options.limit), unpaired, metrics: compareSides(a.predicted, b.predicted, unpaired === null, confidence) };
+  return {
+    ...about,
+    data: { ...data, test: isSameTest },
+    split,
+    rows,
+    predictedRows: Math.min(rows, options.limit),
+    unpaired,
+    metrics: compareSides(a.predicted, b.predicted, unpaired === null, confidence),
+  };
 }
 
 /** One of the two, without its weights. */
@@ -76,14 +112,33 @@ interface Looked extends Pick<TrainedModel, 'experiment'> {
   readonly predicted: PredictedModel | undefined;
 }
 
-async function look(path: string, predict: ((name: string, trained: TrainedModel) => Promise<PredictedModel>) | undefined): Promise<Looked> {
+async function look(
+  path: string,
+  predict: ((name: string, trained: TrainedModel) => Promise<PredictedModel>) | undefined,
+): Promise<Looked> {
   const compared = findCompared(path);
   const trained = await readTrainedModel(compared.folder);
   const { experiment, checkpoint, spaces, measuring } = trained;
   const run = nameOf(compared);
-  const dataState = Object.hasOwn(checkpoint.sections, dataSection.name) ? sectionOf(checkpoint.sections, dataSection, compared.folder) : firstDataState();
-  const model = { run, checkpoint: compared.folder, step: checkpoint.program.step, name: experiment.name, model: experiment.model.name, seed: experiment.seed };
-  return { compared, model, experiment, dataState, goals: goalsOf(spaces, measuring), predicted: await predict?.(run, trained) };
+  const dataState = Object.hasOwn(checkpoint.sections, dataSection.name)
+    ? sectionOf(checkpoint.sections, dataSection, compared.folder)
+    : firstDataState();
+  const model = {
+    run,
+    checkpoint: compared.folder,
+    step: checkpoint.program.step,
+    name: experiment.name,
+    model: experiment.model.name,
+    seed: experiment.seed,
+  };
+  return {
+    compared,
+    model,
+    experiment,
+    dataState,
+    goals: goalsOf(spaces, measuring),
+    predicted: await predict?.(run, trained),
+  };
 }
 
 /**
@@ -91,7 +146,13 @@ async function look(path: string, predict: ((name: string, trained: TrainedModel
  * @throws UserError (usage) where one measured nothing
  */
 function recordedSplit(a: ComparedRun, b: ComparedRun): Split {
-  const found = (['test', 'valid'] as const).find((split) => [a, b].every(({ run }) => run?.metrics[split] !== undefined));
+  const found = (['test', 'valid'] as const).find((split) =>
+    [a, b].every(({ run }) => run?.metrics[split] !== undefined),
+  );
   if (found !== undefined) return found;
-  throw userError('usage', { where: '--recorded', message: 'the two have measured nothing in common', fix: 'leave --recorded out, and both predict test anew' });
+  throw userError('usage', {
+    where: '--recorded',
+    message: 'the two have measured nothing in common',
+    fix: 'leave --recorded out, and both predict test anew',
+  });
 }

@@ -12,7 +12,10 @@ export interface DirectFile {
   close(): Promise<void>;
 }
 
-/** What a write past the system's memory begins at and is a multiple of, on the disk and here: a page, and no block of a disk is larger. */
+/**
+ * What a write past the system's memory begins at and is a multiple of, on the disk and here: a page, and no block of a
+ * disk is larger.
+ */
 const BLOCK_BYTES = 4096;
 /** One write: a usual shard, so that a thread has it written while it makes the next. */
 const WRITE_BYTES = 1 << 25;
@@ -23,11 +26,15 @@ const spare: Uint8Array[] = [];
 
 /** Memory that begins with a page, which that of an array does not. */
 function alignedMemory(): Uint8Array {
-  return new Uint8Array(new WebAssembly.Memory({ initial: WRITE_BYTES / PAGE_BYTES, maximum: WRITE_BYTES / PAGE_BYTES, shared: false }).buffer);
+  return new Uint8Array(
+    new WebAssembly.Memory({ initial: WRITE_BYTES / PAGE_BYTES, maximum: WRITE_BYTES / PAGE_BYTES, shared: false })
+      .buffer,
+  );
 }
 
 /**
- * Opens a file to be written past the system's memory (open(2), O_DIRECT): nothing is copied there, and nothing that others read has to make
+ * Opens a file to be written past the system's memory (open(2), O_DIRECT): nothing is copied there, and nothing that
+ * others read has to make
  * room. Where the system or the disk knows no such writes, it is written like all others.
  */
 export async function openDirect(path: string): Promise<DirectFile> {
@@ -42,7 +49,7 @@ export async function openDirect(path: string): Promise<DirectFile> {
   let written = 0;
 
   const writeTo = async (file: FileHandle, from: number, to: number): Promise<void> => {
-    for (let at = from; at < to; ) at += (await file.write(memory, at, to - at, written + at)).bytesWritten;
+    for (let at = from; at < to;) at += (await file.write(memory, at, to - at, written + at)).bytesWritten;
   };
   const flush = async (): Promise<void> => {
     const whole = direct === undefined ? 0 : filled - (filled % BLOCK_BYTES);
@@ -63,7 +70,7 @@ export async function openDirect(path: string): Promise<DirectFile> {
   };
   return {
     async add(bytes) {
-      for (let at = 0; at < bytes.byteLength; ) {
+      for (let at = 0; at < bytes.byteLength;) {
         if (filled === WRITE_BYTES) await flush();
         const next = bytes.subarray(at, at + WRITE_BYTES - filled);
         memory.set(next, filled);

@@ -55,11 +55,16 @@ function diskError(path: string, error: unknown, fix = 'make room, or choose ano
 }
 
 /**
- * Makes a folder and those above it. (`mkdir` with `recursive` tries for ever where the system answers that a folder that is
+ * Makes a folder and those above it. (`mkdir` with `recursive` tries for ever where the system answers that a folder
+ * that is
  * there is not, as in /proc.)
  */
 export async function makeFolder(path: string): Promise<void> {
-  const isFolder = (): Promise<boolean> => stat(path).then((stats) => stats.isDirectory(), () => false);
+  const isFolder = (): Promise<boolean> =>
+    stat(path).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    );
   if (await isFolder()) return;
   const parent = dirname(path);
   if (parent !== path && !existsSync(parent)) await makeFolder(parent);
@@ -80,7 +85,8 @@ export async function removeTemporary(folder: string): Promise<void> {
 }
 
 /**
- * Makes a file under a temporary name next to `path` and renames it to its place; nothing is left if that fails. Links are followed; a FIFO
+ * Makes a file under a temporary name next to `path` and renames it to its place; nothing is left if that fails. Links
+ * are followed; a FIFO
  * or a character device is written to in place of being replaced.
  * @throws UserError (disk)
  */
@@ -117,7 +123,8 @@ export async function writeFileAtomic(path: string, content: string): Promise<vo
 }
 
 /**
- * Writes a file whole or not at all where there is none of that name; of many processes that do so at once, on one machine or several that
+ * Writes a file whole or not at all where there is none of that name; of many processes that do so at once, on one
+ * machine or several that
  * share a file system, one does it.
  * @returns whether it was this one
  */
@@ -151,7 +158,8 @@ export async function writeFolder(path: string, fill: (folder: string) => Promis
 }
 
 /**
- * Fills a folder in the place of one that may be there. Between two renames there is neither: what a kill leaves then are both,
+ * Fills a folder in the place of one that may be there. Between two renames there is neither: what a kill leaves then
+ * are both,
  * under hidden names. A link is followed and stays.
  */
 export async function replaceFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
@@ -198,7 +206,7 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
       digests.update(piece);
       const { bytesWritten } = await writing;
       // What a write leaves over is hashed again with its own piece, so it is written to its end here.
-      for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
+      for (let rest = bytesWritten; rest < piece.byteLength;) rest += (await file.write(piece, rest)).bytesWritten;
     }
     await syncFile(file);
   } finally {
@@ -208,7 +216,8 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
 }
 
 /**
- * The same for what no memory should keep, as more than there is of it: the bytes go to the disk past the system's memory, which saves a copy
+ * The same for what no memory should keep, as more than there is of it: the bytes go to the disk past the system's
+ * memory, which saves a copy
  * and pushes nothing out of there. Whoever reads them next does so from the disk.
  */
 export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Promise<FileDigest & Content> {
@@ -265,7 +274,11 @@ export async function freeBytes(folder: string): Promise<number> {
 export async function checkRoom(folder: string, neededBytes: number, what: string): Promise<void> {
   const free = await freeBytes(folder);
   if (neededBytes <= free) return;
-  throw userError('disk', { where: folder, message: `${what} needs ${neededBytes} bytes, ${free} are free on this disk`, fix: 'make room, or choose another folder' });
+  throw userError('disk', {
+    where: folder,
+    message: `${what} needs ${neededBytes} bytes, ${free} are free on this disk`,
+    fix: 'make room, or choose another folder',
+  });
 }
 
 /** Makes the names in a folder last. */

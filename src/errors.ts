@@ -52,20 +52,25 @@ export class UserError extends Error {
 }
 
 /**
- * Creates a `UserError` with a single problem. Where the cause is a limit of the system, the error is of that (disk), whatever it was caught by:
+ * Creates a `UserError` with a single problem. Where the cause is a limit of the system, the error is of that (disk),
+ * whatever it was caught by:
  * nothing is wrong with the file.
  */
 export function userError(kind: ErrorKind, problem: Problem, cause?: unknown): UserError {
   const limit = limitProblem(cause);
   const { where } = problem;
-  if (limit !== undefined) return new UserError('disk', [{ ...(where !== undefined && { where }), ...limit }], { cause });
+  if (limit !== undefined)
+    return new UserError('disk', [{ ...(where !== undefined && { where }), ...limit }], { cause });
   return new UserError(kind, [problem], cause === undefined ? undefined : { cause });
 }
 
 /** Limits on open files, by the code of the system. */
 const LIMITS: Readonly<Record<string, Problem>> = {
   EMFILE: { message: 'too many files are open (EMFILE)', fix: 'raise the limit of this process: ulimit -n 4096' },
-  ENFILE: { message: 'too many files are open on this machine (ENFILE)', fix: 'end other programs, or raise the limit of the machine: sysctl fs.file-max' },
+  ENFILE: {
+    message: 'too many files are open on this machine (ENFILE)',
+    fix: 'end other programs, or raise the limit of the machine: sysctl fs.file-max',
+  },
 };
 
 /**
@@ -136,7 +141,10 @@ export function joined(message: string, hint: string | undefined): string {
   return hint === undefined ? message : `${message}; ${hint}`;
 }
 
-/** The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, where it has one; Node's own codes are bugs of ours. */
+/**
+ * The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, where it has one; Node's own codes are bugs of
+ * ours.
+ */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('errno' in error)) return undefined;
   return typeof error.code === 'string' && typeof error.errno === 'number' ? error.code : undefined;

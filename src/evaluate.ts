@@ -54,7 +54,10 @@ export async function evaluate({ path, raw, ...options }: EvaluateOptions): Prom
 }
 
 /** Measures a model that was read. */
-export async function measure(model: TrainedModel, { data, by, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions): Promise<Measured> {
+export async function measure(
+  model: TrainedModel,
+  { data, by, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions,
+): Promise<Measured> {
   const { experiment, spaces, graph } = model;
   const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
   const format = withKeys(model.format, keysOf(measuring));
@@ -66,8 +69,21 @@ export async function measure(model: TrainedModel, { data, by, verifyData, onNot
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
-      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, threads: engineOptions.threads, signal });
-      metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), { spaces, measuring, keyTexts: dataset.keyTexts, terms: graph.terms }, signal)).report;
+      const dataset = await rows.dataset(format, {
+        policy,
+        cache: { folder: experiment.data.cache, onNotice },
+        verifyData,
+        threads: engineOptions.threads,
+        signal,
+      });
+      metrics[split] = (
+        await evaluateBatches(
+          program,
+          dataset.batches(EVALUATION_BATCH_ROWS),
+          { spaces, measuring, keyTexts: dataset.keyTexts, terms: graph.terms },
+          signal,
+        )
+      ).report;
     }
     return { metrics, numRejects: policy.count };
   } finally {
@@ -80,15 +96,29 @@ export async function measure(model: TrainedModel, { data, by, verifyData, onNot
  * @param verb named where there is neither
  * @throws UserError (data) with the problems of all files; (usage)
  */
-export async function openMeasured({ experiment: { data: options }, format }: TrainedModel, data: Paths | undefined, verb: string): Promise<Splits<SplitFiles>> {
+export async function openMeasured(
+  { experiment: { data: options }, format }: TrainedModel,
+  data: Paths | undefined,
+  verb: string,
+): Promise<Splits<SplitFiles>> {
   const { where, split } = options;
   const rows = data === undefined ? { where, split } : { where };
-  return openSplits(filesOf(options, data, verb), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(options), rows);
+  return openSplits(
+    filesOf(options, data, verb),
+    format,
+    data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
+    dialectOf(options),
+    rows,
+  );
 }
 
 function filesOf(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
   if (data !== undefined) return { test: absolute(data) };
   const { valid, test } = splitFilesOf(options);
   if (valid !== undefined || test !== undefined) return { valid, test };
-  throw userError('usage', { where: verb, message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
+  throw userError('usage', {
+    where: verb,
+    message: 'the config has neither data.valid nor data.test',
+    fix: 'name data with --data',
+  });
 }

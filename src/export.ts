@@ -32,7 +32,10 @@ export interface ExportResult {
   readonly checkpoint: string;
   readonly files: readonly string[];
   readonly bytes: number;
-  /** Where what was written only comes near the model: what is measured with the model's weights and with those that were written. */
+  /**
+   * Where what was written only comes near the model: what is measured with the model's weights and with those that
+   * were written.
+   */
   readonly measured?: { readonly exact: Measured['metrics']; readonly exported: Measured['metrics'] } | undefined;
 }
 
@@ -51,17 +54,45 @@ export async function exportModel({ path, raw, spec, out, ...options }: ExportOp
 }
 
 /** What of a trained model leaves the house. */
-export async function exportedModel({ folder, checkpoint, experiment, format, layout, graph, spaces }: TrainedModel): Promise<ExportedModel> {
-  const about = { version: packageVersion(), model: experiment.model.name, step: checkpoint.program.step, checkpoint: await manifestDigest(folder) };
-  return { about, graph, layout, fields: format.fields, decimal: experiment.data.decimal, spaces, weights: checkpoint.program.weights };
+export async function exportedModel({
+  folder,
+  checkpoint,
+  experiment,
+  format,
+  layout,
+  graph,
+  spaces,
+}: TrainedModel): Promise<ExportedModel> {
+  const about = {
+    version: packageVersion(),
+    model: experiment.model.name,
+    step: checkpoint.program.step,
+    checkpoint: await manifestDigest(folder),
+  };
+  return {
+    about,
+    graph,
+    layout,
+    fields: format.fields,
+    decimal: experiment.data.decimal,
+    spaces,
+    weights: checkpoint.program.weights,
+  };
 }
 
 /** Measures a model with its own weights and with others, where its data can be read. */
-async function compare(model: TrainedModel, weights: ReadonlyMap<string, HostTensor>, options: Omit<ExportOptions, 'path' | 'raw' | 'spec' | 'out'>): Promise<ExportResult['measured']> {
+async function compare(
+  model: TrainedModel,
+  weights: ReadonlyMap<string, HostTensor>,
+  options: Omit<ExportOptions, 'path' | 'raw' | 'spec' | 'out'>,
+): Promise<ExportResult['measured']> {
   const { checkpoint } = model;
   try {
     const exact = await measure(model, options);
-    const exported = await measure({ ...model, checkpoint: { ...checkpoint, program: { ...checkpoint.program, weights } } }, options);
+    const exported = await measure(
+      { ...model, checkpoint: { ...checkpoint, program: { ...checkpoint.program, weights } } },
+      options,
+    );
     return { exact: exact.metrics, exported: exported.metrics };
   } catch (error) {
     if (!(error instanceof UserError) || (error.kind !== 'data' && error.kind !== 'usage')) throw error;

@@ -62,8 +62,25 @@ export interface ImportanceResult {
   readonly proposal?: Proposal | undefined;
 }
 
-/** Measures what a model owes to each of its fields, or groups of fields: how much worse it is where they hold what they hold in other rows. */
-export async function importance({ path, data, rows, repeats, seed, byGroup, rank, dropWorst, verifyData, onProgress, onNotice, signal, ...engineOptions }: ImportanceOptions): Promise<ImportanceResult> {
+/**
+ * Measures what a model owes to each of its fields, or groups of fields: how much worse it is where they hold what they
+ * hold in other rows.
+ */
+export async function importance({
+  path,
+  data,
+  rows,
+  repeats,
+  seed,
+  byGroup,
+  rank,
+  dropWorst,
+  verifyData,
+  onProgress,
+  onNotice,
+  signal,
+  ...engineOptions
+}: ImportanceOptions): Promise<ImportanceResult> {
   const model = await readTrainedModel(path);
   const { experiment, format, spaces } = model;
   const measures = measuresOf(spaces);
@@ -78,23 +95,63 @@ export async function importance({ path, data, rows, repeats, seed, byGroup, ran
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
     const policy = rejectPolicy(experiment.data);
-    const dataset = await source.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, onProgress, threads: engineOptions.threads, signal });
+    const dataset = await source.dataset(format, {
+      policy,
+      cache: { folder: experiment.data.cache, onNotice },
+      verifyData,
+      onProgress,
+      threads: engineOptions.threads,
+      signal,
+    });
     const held = await holdRows(dataset, blockColumns(format), rows, seed, (share) => {
       onProgress?.({ what: `reading ${source.path}`, share });
       signal.throwIfAborted();
     });
-    const onShare = (share: number): void => onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
-    const falls = await measureFalls({ program, spaces, measures, rows: createPermuter(held, EVALUATION_BATCH_ROWS), numRows: held.rows, units, repeats, seed, onShare, signal });
+    const onShare = (share: number): void =>
+      onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
+    const falls = await measureFalls({
+      program,
+      spaces,
+      measures,
+      rows: createPermuter(held, EVALUATION_BATCH_ROWS),
+      numRows: held.rows,
+      units,
+      repeats,
+      seed,
+      onShare,
+      signal,
+    });
     const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
-    if (plain[deciding.name] === null) onNotice(`${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank`);
+    if (plain[deciding.name] === null)
+      onNotice(
+        `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank`,
+      );
     const importances = rankedUnits(units, falls, measures, deciding);
-    const proposal = dropWorst === undefined ? undefined : await proposeConfig({ checkpoint: model.folder, experiment, importances, count: dropWorst, onNotice });
-    return { checkpoint: model.folder, step: model.checkpoint.program.step, split, rows: held.rows, ofRows: dataset.rows, repeats, seed, plain, rank: deciding.name, importances, proposal };
+    const proposal =
+      dropWorst === undefined
+        ? undefined
+        : await proposeConfig({ checkpoint: model.folder, experiment, importances, count: dropWorst, onNotice });
+    return {
+      checkpoint: model.folder,
+      step: model.checkpoint.program.step,
+      split,
+      rows: held.rows,
+      ofRows: dataset.rows,
+      repeats,
+      seed,
+      plain,
+      rank: deciding.name,
+      importances,
+      proposal,
+    };
   } finally {
     program.dispose();
   }
 }
 
 function groupsOf(fields: readonly ConfigField[]): readonly Unit[] {
-  return [...new Set(fields.map(({ group }) => group))].map((name) => ({ name, fields: fields.filter(({ group }) => group === name).flatMap((field) => field.fields) }));
+  return [...new Set(fields.map(({ group }) => group))].map((name) => ({
+    name,
+    fields: fields.filter(({ group }) => group === name).flatMap((field) => field.fields),
+  }));
 }

@@ -2,7 +2,11 @@ import { stringify } from 'yaml';
 import { loadConfig, parseConfig, type LoadedConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
 import { UserError, type Problem } from './errors.js';
-import { evaluate as evaluateModel, type EvaluateOptions as AllEvaluateOptions, type EvaluateResult } from './evaluate.js';
+import {
+  evaluate as evaluateModel,
+  type EvaluateOptions as AllEvaluateOptions,
+  type EvaluateResult,
+} from './evaluate.js';
 import { predict as predictData, type PredictOptions as AllPredictOptions, type PredictResult } from './predict.js';
 import { train as trainConfig, type TrainOptions as AllTrainOptions } from './train.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
@@ -34,12 +38,23 @@ export interface TrainOptions extends Partial<Omit<AllTrainOptions, 'overrides'>
  * Trains what a config describes, into a new run folder, or goes on with a run.
  * @param config the path of a YAML file, or what it would hold as an object, whose paths start at the working directory
  * @example
- * const { run, metrics } = await train('config.yaml', { set: ['training.epochs=1'], onMilestone: ({ epoch, loss }) => console.log(epoch, loss.total) });
+ * const { run, metrics } = await train('config.yaml', { set: ['training.epochs=1'], onMilestone: ({ epoch, loss }) =>
+ * console.log(epoch, loss.total) });
  * console.log(run, metrics.test);
  * @throws UserError
  */
-export async function train(config: string | object, { set = [], device = 'auto', signal = NEVER, ...options }: TrainOptions = {}): Promise<TrainResult> {
-  const observer: TrainObserver = { onRead: ignore, onNotice: ignore, onStart: ignore, onStep: ignore, onMilestone: ignore, ...options };
+export async function train(
+  config: string | object,
+  { set = [], device = 'auto', signal = NEVER, ...options }: TrainOptions = {},
+): Promise<TrainResult> {
+  const observer: TrainObserver = {
+    onRead: ignore,
+    onNotice: ignore,
+    onStart: ignore,
+    onStep: ignore,
+    onMilestone: ignore,
+    ...options,
+  };
   const loaded = typeof config === 'string' ? await loadConfig(config, set.map(parseOverride)) : configOf(config, set);
   return trainConfig(loaded, { ...options, device, signal, overrides: set }, observer);
 }
@@ -54,21 +69,30 @@ export type EvaluateOptions = Partial<Omit<AllEvaluateOptions, 'path'>>;
  * console.log(metrics.test?.ctr?.auc);
  * @throws UserError
  */
-export async function evaluate(path: string, { device = 'auto', signal = NEVER, onNotice = ignore, ...options }: EvaluateOptions = {}): Promise<EvaluateResult> {
+export async function evaluate(
+  path: string,
+  { device = 'auto', signal = NEVER, onNotice = ignore, ...options }: EvaluateOptions = {},
+): Promise<EvaluateResult> {
   return evaluateModel({ ...options, path, device, signal, onNotice });
 }
 
 /** What is predicted and where it goes: what `mtl predict` takes. */
-export type PredictOptions = Pick<AllPredictOptions, 'data' | 'out'> & Partial<Omit<AllPredictOptions, 'path' | 'data' | 'out'>>;
+export type PredictOptions = Pick<AllPredictOptions, 'data' | 'out'> &
+  Partial<Omit<AllPredictOptions, 'path' | 'data' | 'out'>>;
 
 /**
- * Predicts every row of some data with a run (its best checkpoint) or a checkpoint, and writes what was predicted, in memory of one size.
+ * Predicts every row of some data with a run (its best checkpoint) or a checkpoint, and writes what was predicted, in
+ * memory of one size.
  * @example
- * const { rows, columns } = await predict('runs/latest', { data: 'data/test.csv', out: 'scores.csv', keep: ['101', '205'] });
+ * const { rows, columns } = await predict('runs/latest', { data: 'data/test.csv', out: 'scores.csv', keep: ['101',
+ * '205'] });
  * console.log(rows, columns);
  * @throws UserError
  */
-export async function predict(path: string, { device = 'auto', keep = [], prefix = '', signal = NEVER, onNotice = ignore, ...options }: PredictOptions): Promise<PredictResult> {
+export async function predict(
+  path: string,
+  { device = 'auto', keep = [], prefix = '', signal = NEVER, onNotice = ignore, ...options }: PredictOptions,
+): Promise<PredictResult> {
   return predictData({ ...options, path, device, keep, prefix, signal, onNotice });
 }
 
@@ -85,7 +109,8 @@ function configOf(config: object, set: readonly string[]): LoadedConfig {
     return { experiment: parseConfig(source, NO_FILE, set.map(parseOverride)), source };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    const withoutLine = ({ where, ...problem }: Problem): Problem => (where === undefined || where.startsWith(NO_FILE) ? problem : { where, ...problem });
+    const withoutLine = ({ where, ...problem }: Problem): Problem =>
+      where === undefined || where.startsWith(NO_FILE) ? problem : { where, ...problem };
     throw new UserError(error.kind, error.problems.map(withoutLine), { cause: error });
   }
 }

@@ -43,13 +43,25 @@ export interface InitResult {
 
 /**
  * Writes a config that trains: for data of the user's, or for the sample, which is then written beside it.
- * @throws UserError (usage) where a file is in the way, or nothing is found to predict; (data) for what cannot be read or holds nothing to learn from
+ * @throws UserError (usage) where a file is in the way, or nothing is found to predict; (data) for what cannot be read
+ * or holds nothing to learn from
  */
 export async function init({ data, valid, test, model, labels, out, force }: InitOptions): Promise<InitResult> {
-  if (model !== undefined && !(models.names as readonly string[]).includes(model)) throw userError('usage', { where: `--model ${model}`, message: joined(`expected one of ${models.names.join(', ')}`, didYouMean(model, models.names)) });
+  if (model !== undefined && !(models.names as readonly string[]).includes(model))
+    throw userError('usage', {
+      where: `--model ${model}`,
+      message: joined(`expected one of ${models.names.join(', ')}`, didYouMean(model, models.names)),
+    });
   if (data === undefined) {
-    const other = Object.entries({ valid, test, label: labels.length === 0 ? undefined : labels }).find(([, given]) => given !== undefined);
-    if (other !== undefined) throw userError('usage', { where: `--${other[0]}`, message: 'is for data of your own', fix: 'name the rows to train on, as in --data train.csv' });
+    const other = Object.entries({ valid, test, label: labels.length === 0 ? undefined : labels }).find(
+      ([, given]) => given !== undefined,
+    );
+    if (other !== undefined)
+      throw userError('usage', {
+        where: `--${other[0]}`,
+        message: 'is for data of your own',
+        fix: 'name the rows to train on, as in --data train.csv',
+      });
     const [config, ...others] = await writeSample(model ?? esmm.name, out ?? `${model ?? esmm.name}.yaml`, force);
     return { config: config!, files: [config!, ...others], rows: undefined, tasks: [], leftOut: {} };
   }
@@ -58,15 +70,27 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   const columns = rows.columns.map(lookAt);
   const tasks = chooseTasks(columns, labels);
   const isLabel = (name: string): boolean => tasks.some(({ column }) => column === name);
-  const leftOut = leaveOut(columns, new Map(columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, yesRows(label)])));
+  const leftOut = leaveOut(
+    columns,
+    new Map(columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, yesRows(label)])),
+  );
   if (columns.every(({ column: { name } }) => isLabel(name) || leftOut.has(name))) {
     const reasons = [...leftOut].map(([name, why]) => `${name} is left out: ${why}`);
-    throw userError('data', { where: [data].flat().join(', '), message: ['found no column that something can be learned from', ...reasons].join('; '), fix: 'give it more rows, or more columns' });
+    throw userError('data', {
+      where: [data].flat().join(', '),
+      message: ['found no column that something can be learned from', ...reasons].join('; '),
+      fix: 'give it more rows, or more columns',
+    });
   }
   const chosen = model ?? modelFor(tasks);
   const config = out ?? `${chosen}.yaml`;
   refuseTaken(config, force);
-  const from = (paths: Paths): Paths => (typeof paths === 'string' ? pathFrom(config, paths) : paths.length === 1 ? pathFrom(config, paths[0]!) : paths.map((path) => pathFrom(config, path)));
+  const from = (paths: Paths): Paths =>
+    typeof paths === 'string'
+      ? pathFrom(config, paths)
+      : paths.length === 1
+        ? pathFrom(config, paths[0]!)
+        : paths.map((path) => pathFrom(config, path));
   const text = configText({
     schema: schemaFor(config),
     train: from(data),
@@ -83,7 +107,13 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   // What is wrong with it is told before it is there.
   parseConfig(text, config);
   await writeConfig(config, text, force);
-  return { config, files: [config], rows: { count: rows.count, isCut: rows.isCut }, tasks, leftOut: Object.fromEntries(leftOut) };
+  return {
+    config,
+    files: [config],
+    rows: { count: rows.count, isCut: rows.isCut },
+    tasks,
+    leftOut: Object.fromEntries(leftOut),
+  };
 }
 
 /** One that takes such tasks: a chain of them is learned over all rows. */

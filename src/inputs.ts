@@ -10,7 +10,8 @@ import type { InputLayout } from './tables/layout.js';
 import type { LabelFacts, Task } from './tasks.js';
 import { startOf, type Start } from './warm-start/warm-start.js';
 
-// The steps that `train` takes before its first step and `check` repeats, so that both find the same problems in the same order.
+// The steps that `train` takes before its first step and `check` repeats, so that both find the same problems in the
+// same order.
 
 /** The rows that a config describes: how they are read and what is measured of them. */
 export interface RowsPlan {
@@ -29,7 +30,12 @@ export interface RunInputs extends RowsPlan {
 export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>): RowsPlan {
   const tasks = tasksOf({ tasks: taskOptions });
   const measured = measuredSpaces(tasks, evaluation);
-  const format = rowFormatOf({ tasks, groups: Object.values(features), ...(data !== undefined && { cells: data, sampling: data.sampling }), keys: measured.keys });
+  const format = rowFormatOf({
+    tasks,
+    groups: Object.values(features),
+    ...(data !== undefined && { cells: data, sampling: data.sampling }),
+    keys: measured.keys,
+  });
   return { tasks, measured, format };
 }
 
@@ -39,7 +45,10 @@ export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluat
  * @param options.open opens the files of a split; default: to read all rows
  * @throws UserError (data) with the problems of all files
  */
-export async function openInputs(experiment: Experiment, options: { readonly peers?: Peers; readonly open?: OpenSource } = {}): Promise<RunInputs> {
+export async function openInputs(
+  experiment: Experiment,
+  options: { readonly peers?: Peers; readonly open?: OpenSource } = {},
+): Promise<RunInputs> {
   const rows = planRows(experiment);
   const sources = await openData(experiment.data, rows.format, options.open);
   return { ...rows, sources, start: startOf(experiment, rows.format.fields, options.peers ?? ALONE) };
@@ -49,7 +58,12 @@ export async function openInputs(experiment: Experiment, options: { readonly pee
  * Builds the model of a config on its encoded fields.
  * @param facts sums and scales of the training labels
  */
-export function buildGraph({ data, features, model, training }: Experiment, tasks: readonly Task[], fields: readonly EncodedField[], facts: LabelFacts): { readonly layout: InputLayout; readonly graph: Graph } {
+export function buildGraph(
+  { data, features, model, training }: Experiment,
+  tasks: readonly Task[],
+  fields: readonly EncodedField[],
+  facts: LabelFacts,
+): { readonly layout: InputLayout; readonly graph: Graph } {
   const layout = layoutOf(fields, { groups: features, ...lookupsOf(model, tasks) });
   return { layout, graph: buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts }) };
 }

@@ -9,7 +9,10 @@ export interface FilePlace<Data> {
   readonly position: number;
   readonly bytes: number;
   /** The array that they are read into. */
-  readonly Array: { readonly BYTES_PER_ELEMENT: number; new (memory: ArrayBuffer, offset?: number, length?: number): Data };
+  readonly Array: {
+    readonly BYTES_PER_ELEMENT: number;
+    new (memory: ArrayBuffer, offset?: number, length?: number): Data;
+  };
   /** What it is an error of, where the file is not what it was. */
   readonly kind: ErrorKind;
 }
@@ -21,11 +24,19 @@ const CHUNK_BYTES = 1 << 22;
 const opened = new FinalizationRegistry<number>(closeSync);
 
 /**
- * Numbers that are read when they are asked for, all of them or some whole rows at a time; each part is valid until the next one is asked for.
+ * Numbers that are read when they are asked for, all of them or some whole rows at a time; each part is valid until the
+ * next one is asked for.
  * Their file is open from now on, so that nothing is lost where somebody removes it before they are.
  * @throws UserError (of the place's kind)
  */
-export function lazyTensor<Data extends { readonly length: number; set(from: Data, at: number): void }>({ path, shape, position, bytes, Array: TypedArray, kind }: FilePlace<Data>): { readonly data: Data; parts(): Iterable<Data> } {
+export function lazyTensor<Data extends { readonly length: number; set(from: Data, at: number): void }>({
+  path,
+  shape,
+  position,
+  bytes,
+  Array: TypedArray,
+  kind,
+}: FilePlace<Data>): { readonly data: Data; parts(): Iterable<Data> } {
   const rowBytes = shape.slice(1).reduce((product, extent) => product * extent, TypedArray.BYTES_PER_ELEMENT);
   const most = Math.max(rowBytes, Math.floor(CHUNK_BYTES / rowBytes) * rowBytes);
   const told = (error: unknown): unknown => {

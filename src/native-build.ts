@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,10 +18,14 @@ import { wallClockMs } from './clock.js';
 import { systemCode } from './errors.js';
 import { userCache } from './user-cache.js';
 
-// Builds addons in C with the machine's own compiler, once a machine: what was built is kept in the user's cache, or, if that
+// Builds addons in C with the machine's own compiler, once a machine: what was built is kept in the user's cache, or,
+// if that
 // cannot be written, in the system's temporary folder, by a name that tells what it was built of.
 
-const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = { linux: ['-shared'], darwin: ['-shared', '-undefined', 'dynamic_lookup'] };
+const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = {
+  linux: ['-shared'],
+  darwin: ['-shared', '-undefined', 'dynamic_lookup'],
+};
 /** Nothing is fused but what the source fuses, since sums have to have the bits of WebAssembly's. */
 const FLAGS = ['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno'];
 /** What cannot be built is tried again after a day: whoever lacked a header may have it by then. */
@@ -55,7 +70,8 @@ export interface Compiler {
 }
 
 /**
- * An addon of this machine; it is built where it is not there yet. Processes that build it at once each end with a whole one.
+ * An addon of this machine; it is built where it is not there yet. Processes that build it at once each end with a
+ * whole one.
  * @param build makes it
  */
 export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => void): Built {
@@ -195,7 +211,10 @@ function programProblem(error: unknown, program: string): ProgramProblem {
     const isMissing = code === 'ENOENT';
     return { isMissing, reason: isMissing ? `there is no ${program}` : `'${program}' ${why}` };
   }
-  const lines = (stderr ?? '').toString().split('\n').filter((line) => line.trim() !== '');
+  const lines = (stderr ?? '')
+    .toString()
+    .split('\n')
+    .filter((line) => line.trim() !== '');
   const message = error instanceof Error ? error.message : String(error);
   const fallback = typeof status === 'number' ? `'${program}' ended with exit code ${status}` : message;
   return { isMissing: false, reason: lines.find((line) => line.includes('error')) ?? lines[0] ?? fallback };

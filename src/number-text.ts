@@ -1,4 +1,7 @@
-/** A number without decimals, its thousands apart, as Intl.NumberFormat writes it in English: that one takes 10 ms to come. */
+/**
+ * A number without decimals, its thousands apart, as Intl.NumberFormat writes it in English: that one takes 10 ms to
+ * come.
+ */
 export function count(value: number): string {
   const digits = Math.round(Math.abs(value)).toFixed(0);
   return `${value < 0 ? '-' : ''}${digits.replace(/\B(?=(?:\d{3})+$)/g, ',')}`;
@@ -11,7 +14,9 @@ export function duration(ms: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.floor(seconds / 60);
   const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
-  return minutes < 60 ? `${minutes} min ${two(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+  return minutes < 60
+    ? `${minutes} min ${two(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
 /** A number of bytes in words: 512 kB, 12.3 MB, 1.2 GB. */
@@ -22,10 +27,22 @@ export function bytes(value: number): string {
 
 /** A share of one in percent, with as many digits as tell it from 0 and from 1. */
 export function percent(share: number): string {
-  return share === 0 || share === 1 ? `${100 * share}%` : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
+  return share === 0 || share === 1
+    ? `${100 * share}%`
+    : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
 }
 
-const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 };
+const UNITS: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+};
 
 /** Parses a size in bytes, with or without a unit: 1048576, 500MB, 1.5 GiB. Returns undefined for other text. */
 export function parseBytes(text: string): number | undefined {

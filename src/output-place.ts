@@ -10,7 +10,8 @@ export interface OutputPlace {
 }
 
 /**
- * Finds where a file that is to be written at a path goes. Links are followed and stay; a file that is absent or regular is replaced; a FIFO or
+ * Finds where a file that is to be written at a path goes. Links are followed and stay; a file that is absent or
+ * regular is replaced; a FIFO or
  * a character device is written to.
  * @throws UserError (disk) for a directory, a socket or a block device
  */
@@ -29,7 +30,10 @@ export async function findOutputPlace(path: string): Promise<OutputPlace> {
 }
 
 /** Decides how what exists at a path is written. @throws UserError (disk) if it cannot be */
-export function outputKind(stats: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isCharacterDevice'>, path: string): OutputPlace['kind'] {
+export function outputKind(
+  stats: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isCharacterDevice'>,
+  path: string,
+): OutputPlace['kind'] {
   if (stats.isFile()) return 'file';
   if (stats.isFIFO() || stats.isCharacterDevice()) return 'stream';
   const found = stats.isDirectory() ? 'a directory' : 'a socket or a block device';

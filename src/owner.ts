@@ -18,10 +18,19 @@ export type Owner = z.output<typeof ownerSchema>;
 /** This process, from now on. */
 export function thisProcess(): Owner {
   const startedAt = new Date(wallClockMs()).toISOString();
-  return { pid: process.pid, host: os.hostname(), pidNamespace: pidNamespace(), startedAt, process: processIdentity(process.pid) ?? null };
+  return {
+    pid: process.pid,
+    host: os.hostname(),
+    pidNamespace: pidNamespace(),
+    startedAt,
+    process: processIdentity(process.pid) ?? null,
+  };
 }
 
-/** Reports whether a process has ended; undefined for one of another machine or another PID namespace, which cannot be looked for by its id. */
+/**
+ * Reports whether a process has ended; undefined for one of another machine or another PID namespace, which cannot be
+ * looked for by its id.
+ */
 export function hasEnded(owner: Owner): boolean | undefined {
   if (owner.host !== os.hostname() || isInAnotherNamespace(owner)) return undefined;
   return !isAlive(owner.pid, owner.process);

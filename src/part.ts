@@ -9,7 +9,10 @@ export interface Finding {
   readonly message: string;
 }
 
-/** Thrown while a part is built that does not fit what it is built on, though each of them is right alone; the path starts at the config's root. */
+/**
+ * Thrown while a part is built that does not fit what it is built on, though each of them is right alone; the path
+ * starts at the config's root.
+ */
 export class Misfit extends Error {
   constructor(readonly finding: Finding) {
     super(finding.message);
@@ -21,7 +24,10 @@ export interface Part<Name extends string, Shape extends z.ZodRawShape, Args ext
   readonly name: Name;
   /** One line for `--help` and the JSON Schema. */
   readonly summary: string;
-  /** The keys that the YAML may hold beside the name, each with its zod type. Making these takes longer than reading a config, so they are made where one names the part. */
+  /**
+   * The keys that the YAML may hold beside the name, each with its zod type. Making these takes longer than reading a
+   * config, so they are made where one names the part.
+   */
   options(): Shape;
   /** What the types of the options cannot say. */
   check?(options: OptionsOf<Shape>): Iterable<Finding>;
@@ -37,7 +43,9 @@ interface AnyPart {
   build(options: never, ...args: never): unknown;
 }
 
-type Spec<P extends AnyPart, Key extends string> = P extends AnyPart ? Readonly<Record<Key, P['name']>> & OptionsOf<ReturnType<P['options']>> : never;
+type Spec<P extends AnyPart, Key extends string> = P extends AnyPart
+  ? Readonly<Record<Key, P['name']>> & OptionsOf<ReturnType<P['options']>>
+  : never;
 type ArgsOf<P extends AnyPart> = P extends { build(options: never, ...args: infer Args): unknown } ? Args : never;
 
 /** A folder of parts: their names, the schema of their YAML, and the way from YAML to a built part. */
@@ -50,7 +58,10 @@ export interface Registry<P extends AnyPart, Key extends string> {
    * The same union where every part takes some options more.
    * @param defaultName the part that is meant where the key is left out; that of the registry by default
    */
-  schemaWith<Extra extends z.ZodRawShape>(extra: Extra, defaultName?: P['name']): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
+  schemaWith<Extra extends z.ZodRawShape>(
+    extra: Extra,
+    defaultName?: P['name'],
+  ): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
   /** The part that a parsed spec names. Its options are this spec, which the types cannot say. */
   partOf(spec: Spec<P, Key>): P;
   build(spec: Spec<P, Key>, ...args: ArgsOf<P>): ReturnType<P['build']>;
@@ -80,7 +91,10 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
     return isDefault ? literal.optional().default(name) : literal;
   };
 
-  /** A strict object whose keys are made where they are asked for: there are some two hundred members, of which a config needs ten. */
+  /**
+   * A strict object whose keys are made where they are asked for: there are some two hundred members, of which a config
+   * needs ten.
+   */
   const memberOf = (part: P, extra: z.ZodRawShape, isDefault: boolean): z.ZodObject => {
     let shape: z.ZodRawShape | undefined;
     const member = new z.ZodObject({
@@ -89,10 +103,14 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
         return (shape ??= { [discriminator]: nameSchema(part.name, isDefault), ...part.options(), ...extra });
       },
       catchall: nothing,
-      ...(part.check !== undefined && { checks: [z.superRefine((options, context) => report(context, part.check!(options)))] }),
+      ...(part.check !== undefined && {
+        checks: [z.superRefine((options, context) => report(context, part.check!(options)))],
+      }),
     });
     // What zod would find in the shape: the union tells its members apart by it.
-    Object.defineProperty(member._zod, 'propValues', { value: { [discriminator]: new Set(isDefault ? [part.name, undefined] : [part.name]) } });
+    Object.defineProperty(member._zod, 'propValues', {
+      value: { [discriminator]: new Set(isDefault ? [part.name, undefined] : [part.name]) },
+    });
     return member.register(z.globalRegistry, { description: part.summary });
   };
 
@@ -115,7 +133,8 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   return {
     names: parts.map((part) => part.name),
     parts,
-    // Made where it is asked for: registries whose parts take options more have no use for it. zod cannot follow a union that is put together at
+    // Made where it is asked for: registries whose parts take options more have no use for it. zod cannot follow a
+    // union that is put together at
     // run time; the members above are what `Spec` says.
     get schema() {
       return (plain ??= union({})) as unknown as z.ZodType<Spec<P, Key>>;
@@ -131,8 +150,18 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
  * What a registry's parts look like in the YAML where a name alone is enough: it stands for the part with its defaults.
  * @param schema that of the registry, with options more where they have some
  */
-export function orName<Schema extends z.ZodType>(schema: Schema, names: readonly string[], key = 'name'): z.ZodType<z.output<Schema>> {
-  return z.union([schema, z.enum(names).transform((name): unknown => ({ [key]: name })).pipe(schema)]);
+export function orName<Schema extends z.ZodType>(
+  schema: Schema,
+  names: readonly string[],
+  key = 'name',
+): z.ZodType<z.output<Schema>> {
+  return z.union([
+    schema,
+    z
+      .enum(names)
+      .transform((name): unknown => ({ [key]: name }))
+      .pipe(schema),
+  ]);
 }
 
 /** Tells zod what a check found. */

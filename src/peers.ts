@@ -2,7 +2,8 @@
 export type Numbers = Uint8Array | Uint32Array | Float32Array | Float64Array;
 
 /**
- * The processes that take every step of a training together, as one of them sees them. All call the same in the same order, with as
+ * The processes that take every step of a training together, as one of them sees them. All call the same in the same
+ * order, with as
  * many numbers, and all get the same; who is alone has nobody to wait for.
  * @throws UserError (thread), from each of them, that names who gave no answer in time
  */
@@ -13,20 +14,30 @@ export interface Peers {
   /** Everyone's numbers added up in place, in double precision and the order of ranks. */
   sumFloats(numbers: Float32Array): void;
   sumDoubles(numbers: Float64Array): void;
-  /** Begins to add floats up, as `sumFloats` does, while this process does other things, also with the others; nobody touches them before `endSum`, and one sum is under way at a time. */
+  /**
+   * Begins to add floats up, as `sumFloats` does, while this process does other things, also with the others; nobody
+   * touches them before `endSum`, and one sum is under way at a time.
+   */
   beginSum(numbers: Float32Array): void;
   /** Sees how far it is: it moves on when it is looked at. */
   goOn(): void;
   /** Waits for its end; nothing where none has begun. */
   endSum(): void;
-  /** Puts everyone's numbers one behind the other into `all`: so many bytes of each, as many of each as of this one where nothing is said. */
+  /**
+   * Puts everyone's numbers one behind the other into `all`: so many bytes of each, as many of each as of this one
+   * where nothing is said.
+   */
   gather(own: Numbers, all: Numbers, bytes?: Float64Array): void;
-  /** Sends each its part of `out`, and puts what each has sent into `into`: parts of so many bytes, in the order of ranks. */
+  /**
+   * Sends each its part of `out`, and puts what each has sent into `into`: parts of so many bytes, in the order of
+   * ranks.
+   */
   exchange(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array): void;
   /** Everyone's texts, in the order of ranks; waits for them as long as it takes. */
   texts(own: string): readonly string[];
   /**
-   * Does work of which steps are a part, or that comes before them. Where it fails before any step, it throws in the first of those
+   * Does work of which steps are a part, or that comes before them. Where it fails before any step, it throws in the
+   * first of those
    * where it does; the others wait until that ends them, so that what happens is told once.
    */
   together<Result>(work: () => Promise<Result>): Promise<Result>;
@@ -39,7 +50,8 @@ export interface Peers {
   any(own: boolean): boolean;
   /**
    * Polls `own` at each `sumDoubles`, of which every step has one, so that it costs no exchange of its own.
-   * @returns reads, the same in all processes, whether `own` was true in any at the last sum; who is alone reads `own` itself
+   * @returns reads, the same in all processes, whether `own` was true in any at the last sum; who is alone reads `own`
+   * itself
    */
   anyAtSum(own: () => boolean): () => boolean;
   /** Aborted, in all of them between the same two steps, where one was asked to end by `signal`. */
@@ -66,7 +78,9 @@ export const ALONE: Peers = {
 };
 
 function copy(from: Numbers, to: Numbers): void {
-  new Uint8Array(to.buffer, to.byteOffset, to.byteLength).set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength));
+  new Uint8Array(to.buffer, to.byteOffset, to.byteLength).set(
+    new Uint8Array(from.buffer, from.byteOffset, from.byteLength),
+  );
 }
 
 /** What takes hours is done in so many parts: after each, the processes hear from each other whether any has failed. */

@@ -20,7 +20,10 @@ import { compileTrained, readTrainedModel } from './trained-model.js';
 export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Files, folders or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for a text from standard input. */
+  /**
+   * Files, folders or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for a text from
+   * standard input.
+   */
   readonly data: Paths;
   /** Writes what the model predicts itself, not as it is calibrated. */
   readonly raw?: boolean | undefined;
@@ -55,16 +58,42 @@ export interface PredictResult {
 }
 
 /** Predicts every row of some data and writes what was predicted, in the order of rows, in memory of one size. */
-export async function predict({ path, data, raw, format: textFormat, out, keep, prefix, top, onBadRow, onProgress, onNotice, signal, ...engineOptions }: PredictOptions): Promise<PredictResult> {
+export async function predict({
+  path,
+  data,
+  raw,
+  format: textFormat,
+  out,
+  keep,
+  prefix,
+  top,
+  onBadRow,
+  onProgress,
+  onNotice,
+  signal,
+  ...engineOptions
+}: PredictOptions): Promise<PredictResult> {
   const model = await readTrainedModel(path, { raw });
   const { folder, checkpoint, experiment } = model;
   // What is to be predicted is not asked for.
-  const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);
-  const source = await openSource(absolute(data), columnsOf(format), { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) });
-  if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path))) throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
+  const format = encodedFormat(
+    rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }),
+    checkpoint.fitted,
+  );
+  const source = await openSource(absolute(data), columnsOf(format), {
+    ...dialectOf(experiment.data),
+    ...(textFormat !== undefined && { format: textFormat }),
+  });
+  if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
+    throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
   const output = openOutput(out);
   const spaces = predictedSpaces(model.spaces);
-  const columns = scoredColumns({ keep: top === undefined ? keep : [top.by, ...keep], prefix }, namesOf(data), source.columns, spaces.map(({ name }) => name));
+  const columns = scoredColumns(
+    { keep: top === undefined ? keep : [top.by, ...keep], prefix },
+    namesOf(data),
+    source.columns,
+    spaces.map(({ name }) => name),
+  );
   const ranked = top && rankedBy(top, columns, spaces);
   if (ranked !== undefined) onNotice(ranked.notice);
 
@@ -72,13 +101,29 @@ export async function predict({ path, data, raw, format: textFormat, out, keep, 
   try {
     const isSkipping = (onBadRow ?? experiment.data.onBadRow) === 'skip';
     const policy = isSkipping ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
-    const scorer = createScorer({ program, spaces, fields: format.fields, maxNonFiniteRows: isSkipping ? experiment.data.maxRejects : 0 });
+    const scorer = createScorer({
+      program,
+      spaces,
+      fields: format.fields,
+      maxNonFiniteRows: isSkipping ? experiment.data.maxRejects : 0,
+    });
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
-      await source.stream(format, columns.kept, { policy, onProgress, onNotice, threads: engineOptions.threads, signal }, async (rows) => writer.write(await scorer.score(rows)));
+      await source.stream(
+        format,
+        columns.kept,
+        { policy, onProgress, onNotice, threads: engineOptions.threads, signal },
+        async (rows) => writer.write(await scorer.score(rows)),
+      );
       await writer.end();
     });
-    return { checkpoint: folder, step: checkpoint.program.step, rows: scorer.rows, columns: [...columns.kept, ...columns.predictions], numRejects: policy.count + scorer.nonFiniteRows };
+    return {
+      checkpoint: folder,
+      step: checkpoint.program.step,
+      rows: scorer.rows,
+      columns: [...columns.kept, ...columns.predictions],
+      numRejects: policy.count + scorer.nonFiniteRows,
+    };
   } finally {
     program.dispose();
   }
@@ -87,7 +132,8 @@ export async function predict({ path, data, raw, format: textFormat, out, keep, 
 /** What a config could do about a bad row is past: the model is trained. */
 const refuseWithCure: RejectPolicy = {
   count: 0,
-  reject: (row) => refuseBadRows.reject({ ...row, cure: 'correct the row, or leave its prediction empty with --on-bad-row skip' }),
+  reject: (row) =>
+    refuseBadRows.reject({ ...row, cure: 'correct the row, or leave its prediction empty with --on-bad-row skip' }),
 };
 
 function isSameFile(a: string, b: string): boolean {

@@ -51,21 +51,46 @@ const USUAL: PerField = { rest: 10, byField: {} };
 /**
  * Makes a data set that `mtl train` reads out of the raw files of Ali-CCP.
  *
- * Memory does not depend on the number of rows: files are parsed in chunks into columns on disk (`.work`), and a thread has
- * one chunk in memory at a time, and two shards, one that is written and the next. What grows with the data is the table of
- * sessions (43 bytes each, 32 MB for the 730,600 of train) and, while a field is counted, its different ids (12 to 24 bytes
+ * Memory does not depend on the number of rows: files are parsed in chunks into columns on disk (`.work`), and a thread
+ * has
+ * one chunk in memory at a time, and two shards, one that is written and the next. What grows with the data is the
+ * table of
+ * sessions (43 bytes each, 32 MB for the 730,600 of train) and, while a field is counted, its different ids (12 to 24
+ * bytes
  * each, at the most 200 MB if all 8 million were of one field). Sessions are read from disk as the rows ask for them.
  *
- * A piece of work is a file that is renamed to its place when it is whole; a run that finds it there goes on behind it. What
+ * A piece of work is a file that is renamed to its place when it is whole; a run that finds it there goes on behind it.
+ * What
  * comes out depends neither on interruptions nor on the number of threads and processes.
- * @throws UserError (data) for bad rows beyond the limit, and missing files; (usage) for a folder of something else; (disk)
+ * @throws UserError (data) for bad rows beyond the limit, and missing files; (usage) for a folder of something else;
+ * (disk)
  */
-export async function prepare(options: PrepareOptions, onProgress: (progress: PrepareProgress) => void): Promise<Summary> {
-  const { raw, out, seed, validShare, maxBadRows, signal, peers = ALONE, threads = Math.min(MAX_THREADS, availableParallelism()) } = options;
+export async function prepare(
+  options: PrepareOptions,
+  onProgress: (progress: PrepareProgress) => void,
+): Promise<Summary> {
+  const {
+    raw,
+    out,
+    seed,
+    validShare,
+    maxBadRows,
+    signal,
+    peers = ALONE,
+    threads = Math.min(MAX_THREADS, availableParallelism()),
+  } = options;
   const recipe: Recipe | undefined = options.recipe && RECIPES[options.recipe];
   const { minCounts = recipe?.minCounts ?? USUAL, caps = recipe?.caps ?? USUAL } = options;
   const fields = fieldPlans(caps, minCounts, recipe);
-  const work = await peers.afterFirst(() => openWork(raw, out, { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) }, peers, options.chunkBytes));
+  const work = await peers.afterFirst(() =>
+    openWork(
+      raw,
+      out,
+      { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) },
+      peers,
+      options.chunkBytes,
+    ),
+  );
   if (work.isDone) {
     if (peers.rank === 0) await closeWork(work);
     // Written by this function.
@@ -75,8 +100,16 @@ export async function prepare(options: PrepareOptions, onProgress: (progress: Pr
   const { train: trainFiles, test: testFiles } = work.files;
   const trainBytes = trainFiles.commonBytes + trainFiles.skeletonBytes;
   const testBytes = testFiles.commonBytes + testFiles.skeletonBytes;
-  const effort = { count: EFFORT.count * trainBytes, train: EFFORT.write * trainBytes * (1 - validShare), valid: EFFORT.write * trainBytes * validShare, test: EFFORT.write * testBytes };
-  const progress = createProgress(trainBytes + testBytes + Object.values(effort).reduce((sum, part) => sum + part, 0), onProgress);
+  const effort = {
+    count: EFFORT.count * trainBytes,
+    train: EFFORT.write * trainBytes * (1 - validShare),
+    valid: EFFORT.write * trainBytes * validShare,
+    test: EFFORT.write * testBytes,
+  };
+  const progress = createProgress(
+    trainBytes + testBytes + Object.values(effort).reduce((sum, part) => sum + part, 0),
+    onProgress,
+  );
   const own = createPool(threads, signal);
   const pool = dealtPool(own, peers);
   try {
@@ -84,9 +117,22 @@ export async function prepare(options: PrepareOptions, onProgress: (progress: Pr
     const train = await parseSplit(work, 'train', fields, pool, progress, limit);
     const test = await parseSplit(work, 'test', fields, pool, progress, limit);
 
-    const trainRows = await assignRows(train, recipe?.drawsRows === true ? singleRows(seed, validShare) : wholeSessions(train.sessions, seed, validShare), own);
+    const trainRows = await assignRows(
+      train,
+      recipe?.drawsRows === true ? singleRows(seed, validShare) : wholeSessions(train.sessions, seed, validShare),
+      own,
+    );
     const testRows = await assignRows(test, NO_ROWS, own);
-    const vocabularies = await fitVocabularies(work, fields, train, trainRows, recipe?.countsValid === true, pool, progress, effort.count);
+    const vocabularies = await fitVocabularies(
+      work,
+      fields,
+      train,
+      trainRows,
+      recipe?.countsValid === true,
+      pool,
+      progress,
+      effort.count,
+    );
 
     const trainSource = await encodeSplit(work, 'train', fields, train, trainRows, vocabularies, pool);
     const testSource = await encodeSplit(work, 'test', fields, test, testRows, vocabularies, pool);
@@ -96,7 +142,13 @@ export async function prepare(options: PrepareOptions, onProgress: (progress: Pr
       test: await writeSplit(work, 'test', fields, testSource, vocabularies, pool, progress, effort.test),
     };
 
-    const summary = summarize(await readPlan(work), fields, { train: trainSource, test: testSource }, vocabularies, shards);
+    const summary = summarize(
+      await readPlan(work),
+      fields,
+      { train: trainSource, test: testSource },
+      vocabularies,
+      shards,
+    );
     const rejects = rejectsOf([train.common, train.skeleton, test.common, test.skeleton]);
     // Nobody reads what is half done any more.
     peers.texts('');

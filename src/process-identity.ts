@@ -1,11 +1,14 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { systemCode } from './errors.js';
 
-/** The PID namespace of a machine itself, under which those of its containers are (linux/proc_ns.h, PROC_PID_INIT_INO). */
+/**
+ * The PID namespace of a machine itself, under which those of its containers are (linux/proc_ns.h, PROC_PID_INIT_INO).
+ */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 /**
- * Names the PID namespace of this process: process ids mean something within it alone. The name of a container's has the boot of the machine,
+ * Names the PID namespace of this process: process ids mean something within it alone. The name of a container's has
+ * the boot of the machine,
  * since another machine may give the same number.
  * @returns null if the system has no PID namespaces
  */
@@ -18,7 +21,10 @@ export function pidNamespace(): string | null {
   }
 }
 
-/** Reports whether the process that has this id exists and, where its identity is known and the system tells, is the same one. */
+/**
+ * Reports whether the process that has this id exists and, where its identity is known and the system tells, is the
+ * same one.
+ */
 export function isAlive(pid: number, identity: string | null): boolean {
   try {
     process.kill(pid, 0);
@@ -31,8 +37,10 @@ export function isAlive(pid: number, identity: string | null): boolean {
 }
 
 /**
- * Distinguishes processes that have the same id one after the other: the boot of the machine and the tick at which the process started, where
- * the system has them in /proc (proc(5): field 22 of `stat`). A process that has ended and waits for its parent is 'ended'.
+ * Distinguishes processes that have the same id one after the other: the boot of the machine and the tick at which the
+ * process started, where
+ * the system has them in /proc (proc(5): field 22 of `stat`). A process that has ended and waits for its parent is
+ * 'ended'.
  */
 export function processIdentity(pid: number): string | undefined {
   try {

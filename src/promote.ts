@@ -6,7 +6,7 @@ import type { PredictedData } from './diff/predicted-model.js';
 import { decideGate, type GateOptions } from './promote/gate.js';
 import { userError } from './errors.js';
 import { pointChannel, readChannel, type Channel, type Gate } from './runs/channels.js';
-import { findCheckpoint } from './runs/checkpoint.js';
+import { findCheckpoint } from './runs/find-checkpoint.js';
 import { isTaken } from './runs/lock.js';
 import { manifestDigest } from './runs/manifest.js';
 import { existingRun } from './runs/run-list.js';
@@ -42,7 +42,8 @@ export interface PromoteResult {
 }
 
 /**
- * Points a channel at a run: at once if it has none or there is no gate, else if the run is better than the present one by the interval of their
+ * Points a channel at a run: at once if it has none or there is no gate, else if the run is better than the present one
+ * by the interval of their
  * difference. If another promotion changes the channel during the comparison, compares again with what it has then.
  * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is no error
  */
@@ -57,37 +58,89 @@ export async function promote({ run, to, gate, ...comparison }: PromoteOptions):
     if (await record(channel, candidate, root, result, comparison.onNotice)) return result;
     comparison.onNotice(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
   }
-  throw userError('usage', { where: `--to ${to}`, message: `the channel changed during ${MAX_ROUNDS} comparisons`, fix: 'end the other mtl promote and try again' });
+  throw userError('usage', {
+    where: `--to ${to}`,
+    message: `the channel changed during ${MAX_ROUNDS} comparisons`,
+    fix: 'end the other mtl promote and try again',
+  });
 }
 
 /** Decides whether a run takes a channel. */
-async function decide(channel: Channel, candidate: string, root: string, { run, gate: options, ...comparison }: PromoteOptions): Promise<PromoteResult> {
+async function decide(
+  channel: Channel,
+  candidate: string,
+  root: string,
+  { run, gate: options, ...comparison }: PromoteOptions,
+): Promise<PromoteResult> {
   const present = channel.run === null ? null : join(root, channel.run);
-  const about = { channel: channel.name, path: channel.path, run: shownPath(candidate), over: present === null ? null : shownPath(present), gate: null };
-  if (isTaken(candidate)) throw userError('usage', { where: about.run, message: 'is being trained', fix: 'wait for it, or end it' });
+  const about = {
+    channel: channel.name,
+    path: channel.path,
+    run: shownPath(candidate),
+    over: present === null ? null : shownPath(present),
+    gate: null,
+  };
+  if (isTaken(candidate))
+    throw userError('usage', { where: about.run, message: 'is being trained', fix: 'wait for it, or end it' });
   if (present === null) return { ...about, isPromoted: true, reason: 'first' };
   const isThere = existsSync(present);
   if (isThere && realpathSync(present) === candidate) return { ...about, isPromoted: true, reason: 'present' };
   if (options === undefined) return { ...about, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
-  if (!isThere) throw userError('checkpoint', { where: channel.path, message: `points to ${channel.target}, which is gone`, fix: 'promote without --if-better, or name another run' });
-  const found = await diff({ paths: [present, candidate], isRecorded: false, confidence: options.confidence, ...comparison });
+  if (!isThere)
+    throw userError('checkpoint', {
+      where: channel.path,
+      message: `points to ${channel.target}, which is gone`,
+      fix: 'promote without --if-better, or name another run',
+    });
+  const found = await diff({
+    paths: [present, candidate],
+    isRecorded: false,
+    confidence: options.confidence,
+    ...comparison,
+  });
   const { gate, isBetter } = decideGate(found, comparison.data, options);
   return { ...about, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
 }
 
 /** Points the channel and records why; false if it changed meanwhile. */
-async function record(channel: Channel, candidate: string, root: string, { reason, gate }: PromoteResult, onNotice: (notice: string) => void): Promise<boolean> {
+async function record(
+  channel: Channel,
+  candidate: string,
+  root: string,
+  { reason, gate }: PromoteResult,
+  onNotice: (notice: string) => void,
+): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
   const run = relative(existsSync(root) ? realpathSync(root) : root, candidate);
   const time = new Date(wallClockMs()).toISOString();
-  return pointChannel(channel.name, root, channel.target, { time, run, over: channel.run, reason, checkpoint: basename(checkpoint), sha256: await manifestDigest(checkpoint), gate }, onNotice);
+  return pointChannel(
+    channel.name,
+    root,
+    channel.target,
+    {
+      time,
+      run,
+      over: channel.run,
+      reason,
+      checkpoint: basename(checkpoint),
+      sha256: await manifestDigest(checkpoint),
+      gate,
+    },
+    onNotice,
+  );
 }
 
 function previousRun({ name, path, run, previous }: Channel, root: string): string {
   const fix = `name a run: mtl promote RUN --to ${name}`;
-  if (previous === null) throw userError('usage', { where: path, message: run === null ? 'has no run' : `has had no run before ${shownPath(join(root, run))}`, fix });
+  if (previous === null)
+    throw userError('usage', {
+      where: path,
+      message: run === null ? 'has no run' : `has had no run before ${shownPath(join(root, run))}`,
+      fix,
+    });
   const folder = join(root, previous);
-  if (!existsSync(folder)) throw userError('usage', { where: path, message: `${shownPath(folder)}, which it had before, is gone`, fix });
+  if (!existsSync(folder))
+    throw userError('usage', { where: path, message: `${shownPath(folder)}, which it had before, is gone`, fix });
   return realpathSync(folder);
 }

@@ -22,7 +22,9 @@ function hashText(text: string): number {
   return mix(hash);
 }
 
-/** A bijection on 32-bit integers that spreads every bit over all others (Wellons' `lowbias32`, hash-prospector, 2018). */
+/**
+ * A bijection on 32-bit integers that spreads every bit over all others (Wellons' `lowbias32`, hash-prospector, 2018).
+ */
 export function mix(value: number): number {
   let x = value >>> 0;
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
@@ -86,7 +88,8 @@ export function maskKeyFrom(key: number, first: number): number {
 }
 
 /**
- * Fills `mask` with the inverted-dropout factors of one layer at one step: 0 with probability `rate`, else 1 / (1 - rate).
+ * Fills `mask` with the inverted-dropout factors of one layer at one step: 0 with probability `rate`, else 1 / (1 -
+ * rate).
  * Counter-based: element i depends on `key` and i alone, so that any engine can draw any part of it, in any order.
  */
 export function dropoutMask(mask: Float32Array, rate: number, key: number): void {
@@ -96,7 +99,8 @@ export function dropoutMask(mask: Float32Array, rate: number, key: number): void
 }
 
 /**
- * Draws some of many things that come one by one, all choices equally likely (Knuth, The Art of Computer Programming 2, algorithm 3.4.2 S).
+ * Draws some of many things that come one by one, all choices equally likely (Knuth, The Art of Computer Programming 2,
+ * algorithm 3.4.2 S).
  * @returns to be asked of each in turn, whether it is drawn; all are where no more are there than wanted
  */
 export function drawing(wanted: number, total: number, random: Random): () => boolean {

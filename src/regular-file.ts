@@ -16,7 +16,8 @@ interface Asked {
 }
 
 /**
- * Checks that a path is no pipe, socket or device, before it is opened: to open a pipe waits for one who writes, and no signal ends that.
+ * Checks that a path is no pipe, socket or device, before it is opened: to open a pipe waits for one who writes, and no
+ * signal ends that.
  * What is not there, or a directory, is left to whoever opens it.
  * @throws UserError of the given kind
  */
@@ -29,6 +30,10 @@ export function checkRegularFile(path: string, { kind, fix, takesOpenPipes = fal
   }
   if (stats === undefined || stats.isFile() || stats.isDirectory()) return;
   if (takesOpenPipes && stats.isFIFO() && OPEN_PIPE.test(resolve(path))) return;
-  const message = stats.isFIFO() ? 'is a pipe, which can be read only once' : stats.isSocket() ? 'is a socket, and no file' : 'is a device, and no file';
+  const message = stats.isFIFO()
+    ? 'is a pipe, which can be read only once'
+    : stats.isSocket()
+      ? 'is a socket, and no file'
+      : 'is a device, and no file';
   throw userError(kind, { where: path, message, fix });
 }

@@ -22,7 +22,10 @@ export interface ReportOptions {
   readonly runs: readonly string[];
   /** By default report.html, in the folder of the one run or in the working directory. */
   readonly out?: string | undefined;
-  /** What the configs of runs say, by their paths as they are given, where it is known: others are read from their folders. */
+  /**
+   * What the configs of runs say, by their paths as they are given, where it is known: others are read from their
+   * folders.
+   */
   readonly known?: ReadonlyMap<string, Experiment>;
 }
 
@@ -36,7 +39,14 @@ export async function report({ runs, out, known }: ReportOptions): Promise<strin
   const folders = [...experiments.keys()];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
   const names = namesOf(folders);
-  await writeFileAtomic(path, reportPage(folders.map((folder, r) => readReportedRun(folder, names[r]!, askedOf(folder, experiments.get(folder)), wallClockMs()))));
+  await writeFileAtomic(
+    path,
+    reportPage(
+      folders.map((folder, r) =>
+        readReportedRun(folder, names[r]!, askedOf(folder, experiments.get(folder)), wallClockMs()),
+      ),
+    ),
+  );
   return path;
 }
 
@@ -60,7 +70,11 @@ function askedOf(folder: string, known: Experiment | undefined): Pick<ReportedRu
   const text = known === undefined && existsSync(path) ? readFileSync(path, 'utf8') : '{}';
   try {
     const experiment = known ?? parseConfig(text, path);
-    const changes = changesOf(experiment).map(({ key, value, byDefault }) => ({ key, value: shown(value), byDefault: byDefault === undefined ? undefined : shown(byDefault) }));
+    const changes = changesOf(experiment).map(({ key, value, byDefault }) => ({
+      key,
+      value: shown(value),
+      byDefault: byDefault === undefined ? undefined : shown(byDefault),
+    }));
     return { changes, config: textsOf(experiment) };
   } catch {
     return { changes: [], config: configText(text) };

@@ -1,6 +1,9 @@
-// A key stands for the raw cell of a named column, so that rows can be compared by it: those of one user, of one hour. It has 64 bits,
-// two words a row, the lower one first. Whole numbers below 2^53, written as numbers are, are themselves; any other text is hashed to
-// 63 bits (`keyWriter` in data): of 10 million texts, two share a key with odds of 5 in a million, of 100 million with 5 in 10,000.
+// A key stands for the raw cell of a named column, so that rows can be compared by it: those of one user, of one hour.
+// It has 64 bits,
+// two words a row, the lower one first. Whole numbers below 2^53, written as numbers are, are themselves; any other
+// text is hashed to
+// 63 bits (`keyWriter` in data): of 10 million texts, two share a key with odds of 5 in a million, of 100 million with
+// 5 in 10,000.
 
 /** Words of 32 bits that a key takes. */
 export const KEY_WORDS = 2;
@@ -48,7 +51,8 @@ export function textOfKey(low: number, high: number, texts: KeyTexts = null): st
 /**
  * Numbers the groups of equal keys among some rows, from 0 on in the order of their first rows.
  * @param keys two words a row
- * @param into takes a number a row: exact, since a batch has no more rows than a float has whole numbers; -1 of a row whose cell is blank, which is in no group
+ * @param into takes a number a row: exact, since a batch has no more rows than a float has whole numbers; -1 of a row
+ * whose cell is blank, which is in no group
  * @returns how many groups there are
  */
 export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array): number {
@@ -66,7 +70,8 @@ export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array
     }
     let place = placeOfKey(low, high) & mask;
     let first = firsts[place]!;
-    while (first !== 0 && (keys[2 * (first - 1)] !== low || keys[2 * first - 1] !== high)) first = firsts[(place = (place + 1) & mask)]!;
+    while (first !== 0 && (keys[2 * (first - 1)] !== low || keys[2 * first - 1] !== high))
+      first = firsts[(place = (place + 1) & mask)]!;
     if (first === 0) {
       firsts[place] = row + 1;
       into[row] = count++;

@@ -12,7 +12,14 @@ import { sizeOf } from './tensor.js';
  * (https://github.com/huggingface/safetensors, "Format"). Data only: nothing in such a file can name code.
  */
 
-const ARRAYS = { F32: Float32Array, F64: Float64Array, I32: Int32Array, U32: Uint32Array, I8: Int8Array, U8: Uint8Array } as const;
+const ARRAYS = {
+  F32: Float32Array,
+  F64: Float64Array,
+  I32: Int32Array,
+  U32: Uint32Array,
+  I8: Int8Array,
+  U8: Uint8Array,
+} as const;
 
 /** Element types that are read and written here. */
 export type ElementType = keyof typeof ARRAYS;
@@ -24,7 +31,10 @@ export interface StoredTensor {
   /** Spares asking for the data where that costs something: a view of an engine's memory is gathered each time. */
   readonly dtype?: ElementType;
   readonly data: TensorData;
-  /** The same numbers, some whole rows at a time; each part is valid until the next one is asked for. Without it, there is one part. */
+  /**
+   * The same numbers, some whole rows at a time; each part is valid until the next one is asked for. Without it, there
+   * is one part.
+   */
   readonly parts?: (() => Iterable<TensorData>) | undefined;
 }
 
@@ -54,9 +64,16 @@ export async function writeSafetensors(
   return write(path, safetensorsParts(tensors, metadata));
 }
 
-/** The bytes of a file of tensors: a head, then tensor after tensor; each part may be in memory only until the next is asked for. */
-export function safetensorsParts(tensors: ReadonlyMap<string, StoredTensor>, metadata?: Readonly<Record<string, string>>): Iterable<Uint8Array> {
-  const header: Record<string, z.output<typeof entrySchema> | typeof metadata> = metadata === undefined ? {} : { __metadata__: metadata };
+/**
+ * The bytes of a file of tensors: a head, then tensor after tensor; each part may be in memory only until the next is
+ * asked for.
+ */
+export function safetensorsParts(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata?: Readonly<Record<string, string>>,
+): Iterable<Uint8Array> {
+  const header: Record<string, z.output<typeof entrySchema> | typeof metadata> =
+    metadata === undefined ? {} : { __metadata__: metadata };
   let offset = 0;
   for (const [name, tensor] of tensors) {
     const dtype = tensor.dtype ?? elementType(tensor.data);
@@ -75,7 +92,8 @@ export function safetensorsParts(tensors: ReadonlyMap<string, StoredTensor>, met
 function* bytesInTurn(head: readonly Uint8Array[], tensors: Iterable<StoredTensor>): Generator<Uint8Array> {
   yield* head;
   for (const tensor of tensors) {
-    for (const { buffer, byteOffset, byteLength } of tensor.parts?.() ?? [tensor.data]) yield new Uint8Array(buffer, byteOffset, byteLength);
+    for (const { buffer, byteOffset, byteLength } of tensor.parts?.() ?? [tensor.data])
+      yield new Uint8Array(buffer, byteOffset, byteLength);
   }
 }
 
@@ -109,11 +127,16 @@ export interface TensorReading {
 const MOST_BYTES = 2 ** 28;
 
 /**
- * Reads all tensors of a file, each into memory of its own; a large one is hashed with the others, and read when it is asked for.
+ * Reads all tensors of a file, each into memory of its own; a large one is hashed with the others, and read when it is
+ * asked for.
  * @param expected what the file must be, where that is known: it is hashed as it is read
  * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header or `expected` says
  */
-export async function readSafetensors(path: string, expected?: FileDigest, { blame = BLAME_CHECKPOINT, isShared = false, mostBytes = MOST_BYTES }: TensorReading = {}): Promise<Map<string, StoredTensor>> {
+export async function readSafetensors(
+  path: string,
+  expected?: FileDigest,
+  { blame = BLAME_CHECKPOINT, isShared = false, mostBytes = MOST_BYTES }: TensorReading = {},
+): Promise<Map<string, StoredTensor>> {
   return withFile(path, blame, async (file, fail) => {
     // Header and tensors are read in the order in which they lie, each byte once.
     const hash = expected && createHash('sha256');
@@ -141,7 +164,14 @@ export async function readSafetensors(path: string, expected?: FileDigest, { bla
 
 function lazily(path: string, { dtype, shape, position, bytes }: TensorPlace, { kind }: Blame): StoredTensor {
   const lazy = lazyTensor<TensorData>({ path, shape, position, bytes, Array: ARRAYS[dtype], kind });
-  return { dtype, shape, parts: () => lazy.parts(), get data() { return lazy.data; } };
+  return {
+    dtype,
+    shape,
+    parts: () => lazy.parts(),
+    get data() {
+      return lazy.data;
+    },
+  };
 }
 
 /** A part of a tensor and where it is wanted. */
@@ -172,7 +202,8 @@ export async function openSafetensors(path: string, blame: Blame): Promise<Tenso
     read: (parts) =>
       withFile(path, blame, async (file, fail) => {
         const readPart = async ({ position, into }: TensorRead): Promise<void> => {
-          if (!(await readInto(file, position, new Uint8Array(into.buffer, into.byteOffset, into.byteLength)))) fail(SHRANK);
+          if (!(await readInto(file, position, new Uint8Array(into.buffer, into.byteOffset, into.byteLength))))
+            fail(SHRANK);
         };
         await Promise.all(parts.map(readPart));
       }),
@@ -182,7 +213,11 @@ export async function openSafetensors(path: string, blame: Blame): Promise<Tenso
 const SHRANK = 'it shrank while it was read';
 
 /** Opens a file, does something with it, and closes it; what goes wrong is told with the path. */
-async function withFile<Result>(path: string, { kind, fix }: Blame, use: (file: FileHandle, fail: Fail) => Promise<Result>): Promise<Result> {
+async function withFile<Result>(
+  path: string,
+  { kind, fix }: Blame,
+  use: (file: FileHandle, fail: Fail) => Promise<Result>,
+): Promise<Result> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -206,10 +241,12 @@ async function withFile<Result>(path: string, { kind, fix }: Blame, use: (file: 
 async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile, 'head' | 'places'>> {
   const { size } = await file.stat();
   if (size < 8) fail(`${size} bytes are too few for a header`);
-  const read = async (position: number, into: Buffer): Promise<Buffer> => ((await readInto(file, position, into)) ? into : fail(SHRANK));
+  const read = async (position: number, into: Buffer): Promise<Buffer> =>
+    (await readInto(file, position, into)) ? into : fail(SHRANK);
   const length = await read(0, Buffer.alloc(8));
   const headerBytes = Number(length.readBigUInt64LE());
-  if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8)) fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
+  if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8))
+    fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
   const header = await read(8, Buffer.alloc(headerBytes));
   const entries = parseHeader(header.toString('utf8'), fail);
 
@@ -217,10 +254,12 @@ async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile
   let end = 0;
   for (const [name, { dtype, shape, data_offsets }] of entries) {
     const [begin, stop] = data_offsets;
-    if (!isElementType(dtype)) return fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
+    if (!isElementType(dtype))
+      return fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
     if (begin !== end) fail(`its data starts at ${begin}, but what comes before ends at ${end}`, name);
     const bytes = sizeOf(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
-    if (stop - begin !== bytes) fail(`shape [${shape.join(', ')}] needs ${bytes} bytes, the header gives ${stop - begin}`, name);
+    if (stop - begin !== bytes)
+      fail(`shape [${shape.join(', ')}] needs ${bytes} bytes, the header gives ${stop - begin}`, name);
     if (8 + headerBytes + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
     end = stop;
     places.set(name, { dtype, shape, position: 8 + headerBytes + begin, bytes });
@@ -241,10 +280,14 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
   } catch {
     fail('its header is not JSON');
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) return fail('its header is not a JSON object');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    return fail('its header is not a JSON object');
   // JSON.parse keeps the last of equal names: then there are more colons outside of texts than there are keys.
   const colons = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1;
-  const keys = Object.values(header).reduce<number>((sum, value) => sum + 1 + (typeof value === 'object' && value !== null ? Object.keys(value as object).length : 0), 0);
+  const keys = Object.values(header).reduce<number>(
+    (sum, value) => sum + 1 + (typeof value === 'object' && value !== null ? Object.keys(value as object).length : 0),
+    0,
+  );
   if (colons > keys) fail('a name stands in its header twice');
   const entries: [string, z.output<typeof entrySchema>][] = [];
   for (const [name, value] of Object.entries(header)) {
@@ -265,14 +308,15 @@ function elementType(data: TensorData): ElementType {
 async function hashOnly(file: FileHandle, { position, bytes }: TensorPlace, hash: Hash): Promise<boolean> {
   const chunk = Buffer.alloc(CHUNK_BYTES);
   for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-    if (!(await readInto(file, position + at, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at)), hash))) return false;
+    if (!(await readInto(file, position + at, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at)), hash)))
+      return false;
   }
   return true;
 }
 
 /** Fills `bytes` from `position` on; false where the file ends before. */
 async function readInto(file: FileHandle, position: number, bytes: Uint8Array, hash?: Hash): Promise<boolean> {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, bytes.length - at), position + at);
     if (bytesRead === 0) return false;
     hash?.update(bytes.subarray(at, at + bytesRead));

@@ -3,14 +3,18 @@ import { BadValue } from './bad-value.js';
 import type { Finding } from './part.js';
 
 /** One step of a scaling: log(1 + x), which refuses -1 and below, or (x - subtract) / divide. */
-export type ScaleStep = { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
+export type ScaleStep =
+  { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
 
 /** One that subtracts and divides. */
 export type AffineStep = Extract<ScaleStep, { kind: 'affine' }>;
 
 type Scale = (value: number) => number;
 
-/** What is learned of numbers, one by one or those from `begin` to `end`: in variables of its own, since a number that outlives a call is an object each time that it changes. */
+/**
+ * What is learned of numbers, one by one or those from `begin` to `end`: in variables of its own, since a number that
+ * outlives a call is an object each time that it changes.
+ */
 export interface ScalingFit {
   observe(value: number): void;
   observeAll(values: Float64Array, begin: number, end: number): void;
@@ -106,23 +110,36 @@ const isFitted = (name: ScalingName): boolean => 'startFit' in SCALINGS[name];
 /** One scaling that is fitted undoes another: two in a row are a mistake. */
 export function* checkScaling(spec: ScalingSpec): Generator<Finding> {
   const fitted = stepsOf(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
-  for (const { name, i } of fitted.slice(1)) yield { path: [i], message: `${name} undoes what ${fitted[0]!.name} does before it; leave one of the two out` };
+  for (const { name, i } of fitted.slice(1))
+    yield { path: [i], message: `${name} undoes what ${fitted[0]!.name} does before it; leave one of the two out` };
 }
 
-/** The same of a label, whose scaling must have a way back for all that train has not seen: what is fitted stands last. */
+/**
+ * The same of a label, whose scaling must have a way back for all that train has not seen: what is fitted stands last.
+ */
 export function* checkLabelScaling(spec: ScalingSpec): Generator<Finding> {
   yield* checkScaling(spec);
   const steps = stepsOf(spec);
   const at = steps.findIndex(isFitted);
-  for (const [i, name] of steps.entries()) if (at >= 0 && i > at && !isFitted(name) && name !== 'none') yield { path: [i], message: `${name} would refuse labels that ${steps[at]} has not seen on train; put it before, as in [${name}, ${steps[at]}]` };
+  for (const [i, name] of steps.entries())
+    if (at >= 0 && i > at && !isFitted(name) && name !== 'none')
+      yield {
+        path: [i],
+        message: `${name} would refuse labels that ${steps[at]} has not seen on train; put it before, as in [${name}, ${steps[at]}]`,
+      };
 }
 
-/** What happens to a number before something is learned from it; what it refuses must not be learned from. None where it stays as it is. */
+/**
+ * What happens to a number before something is learned from it; what it refuses must not be learned from. None where it
+ * stays as it is.
+ */
 export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
   const steps = stepsOf(spec);
   const at = steps.findIndex(isFitted);
   const before = steps.slice(0, at < 0 ? steps.length : at).filter((name) => name !== 'none');
-  return before.length === 0 ? undefined : inTurn(before.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
+  return before.length === 0
+    ? undefined
+    : inTurn(before.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
 }
 
 /** A new fit for numbers as they are before they are scaled; none where nothing is learned. */
@@ -130,7 +147,12 @@ export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
   const name = stepsOf(spec).find(isFitted);
   const fit = name && (SCALINGS[name] as Scaling).startFit?.();
   const before = scaleBeforeFit(spec);
-  return fit === undefined || before === undefined ? fit : { ...observing((values, begin, end) => fit.observeAll(values.subarray(begin, end).map(before), 0, end - begin)), finish: () => fit.finish() };
+  return fit === undefined || before === undefined
+    ? fit
+    : {
+        ...observing((values, begin, end) => fit.observeAll(values.subarray(begin, end).map(before), 0, end - begin)),
+        finish: () => fit.finish(),
+      };
 }
 
 /** The function that scales numbers, from what was learned. */

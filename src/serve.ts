@@ -53,10 +53,29 @@ const DRAIN_EVERY_MS = 50;
  * Serves trained models over HTTP, until it is drained.
  * @throws UserError (usage) for names and ports that cannot be, (checkpoint) for what cannot be loaded
  */
-export async function serve({ paths, names, raw, host, port, token, workers, reloadMs, limits, timeoutMs, onNotice, onBug }: ServeOptions): Promise<Server> {
+export async function serve({
+  paths,
+  names,
+  raw,
+  host,
+  port,
+  token,
+  workers,
+  reloadMs,
+  limits,
+  timeoutMs,
+  onNotice,
+  onBug,
+}: ServeOptions): Promise<Server> {
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
   const metrics = createMetrics(facts);
-  const models = await loadServedModels(paths, names, limits, { workers, raw, timeoutMs, onNotice, onBundle: (...counted) => metrics.countBundle(...counted) });
+  const models = await loadServedModels(paths, names, limits, {
+    workers,
+    raw,
+    timeoutMs,
+    onNotice,
+    onBundle: (...counted) => metrics.countBundle(...counted),
+  });
   let isDraining = false;
   const app = createApp({ models, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
   let url: string;
@@ -67,7 +86,8 @@ export async function serve({ paths, names, raw, host, port, token, workers, rel
     throw notListening(error, host, port);
   }
   const ended = new AbortController();
-  const reloading = reloadMs === undefined ? undefined : reloadEvery(reloadMs, () => models.reload(), ended.signal, onBug);
+  const reloading =
+    reloadMs === undefined ? undefined : reloadEvery(reloadMs, () => models.reload(), ended.signal, onBug);
 
   return {
     url,
@@ -93,19 +113,49 @@ export async function serve({ paths, names, raw, host, port, token, workers, rel
 }
 
 /** Reloads again and again, a while after it is done. */
-async function reloadEvery(everyMs: number, reload: () => Promise<void>, signal: AbortSignal, onBug: (text: string) => void): Promise<void> {
+async function reloadEvery(
+  everyMs: number,
+  reload: () => Promise<void>,
+  signal: AbortSignal,
+  onBug: (text: string) => void,
+): Promise<void> {
   for (;;) {
     await wait(everyMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
-    await reload().catch((error: unknown) => onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+    await reload().catch((error: unknown) =>
+      onBug(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    );
   }
 }
 
 /** Why there is no server, where it is the port's or the host's fault. */
 function notListening(error: unknown, host: string, port: number): unknown {
   const code = systemCode(error);
-  if (code === 'EADDRINUSE') return userError('usage', { where: `--port ${port}`, message: 'is taken by another program', fix: 'take another, or --port 0 for any that is free' }, error);
-  if (code === 'EACCES') return userError('usage', { where: `--port ${port}`, message: 'is for administrators alone', fix: 'take one from 1024 on' }, error);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') return userError('usage', { where: `--host ${host}`, message: `is no address of this machine (${code})`, fix: 'take 127.0.0.1, or 0.0.0.0 for all of them' }, error);
+  if (code === 'EADDRINUSE')
+    return userError(
+      'usage',
+      {
+        where: `--port ${port}`,
+        message: 'is taken by another program',
+        fix: 'take another, or --port 0 for any that is free',
+      },
+      error,
+    );
+  if (code === 'EACCES')
+    return userError(
+      'usage',
+      { where: `--port ${port}`, message: 'is for administrators alone', fix: 'take one from 1024 on' },
+      error,
+    );
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return userError(
+      'usage',
+      {
+        where: `--host ${host}`,
+        message: `is no address of this machine (${code})`,
+        fix: 'take 127.0.0.1, or 0.0.0.0 for all of them',
+      },
+      error,
+    );
   return error;
 }

@@ -32,7 +32,10 @@ export interface SweepOptions extends EngineOptions {
 
 /** Who is told what happens in a study. */
 export interface SweepObserver {
-  onStart(study: Study, facts: { readonly isNew: boolean; readonly numChecked: number; readonly numOver: number; readonly where: string }): void;
+  onStart(
+    study: Study,
+    facts: { readonly isNew: boolean; readonly numChecked: number; readonly numOver: number; readonly where: string },
+  ): void;
   /** A trial is over. */
   onTrial(study: Study, trial: ListedTrial, board: readonly ListedTrial[]): void;
   onLook(study: Study, board: readonly ListedTrial[]): void;
@@ -50,22 +53,35 @@ export interface SweepResult {
  * Starts a study or goes on with it: checks its configs, starts workers, and follows them to the end.
  * @throws UserError (config) where any config is wrong; what a launcher or the workers throw
  */
-export async function sweep(path: string, { overrides, device, threads, signal }: SweepOptions, observer: SweepObserver): Promise<SweepResult> {
+export async function sweep(
+  path: string,
+  { overrides, device, threads, signal }: SweepOptions,
+  observer: SweepObserver,
+): Promise<SweepResult> {
   const { facts, source, configText, runs, numChecked } = await loadStudy(path, overrides);
   const { study, isNew } = await openStudy(locateStudy(runsRoot(runs), facts.options.name), facts, source, configText);
   const journal = await openJournal(study.folder);
   const told = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
   const { launcher: spec, parallel } = study.options;
   const count = Math.min(parallel, Math.max(1, study.numTrials - told.size));
-  const ownThreads = threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
+  const ownThreads =
+    threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
   const args = ['sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
   const kernels = kernelChoice();
-  // Said to each worker, since one on another machine does not have this one's environment; where nothing is said, it has its own.
+  // Said to each worker, since one on another machine does not have this one's environment; where nothing is said, it
+  // has its own.
   if (kernels !== 'auto') args.push('--kernels', kernels);
 
   const isDone = isOver(study, journal.trials);
-  const workers = isDone ? undefined : await launchers.build(spec).launch({ study: study.folder, count, mtl: [process.execPath, BIN], args });
-  observer.onStart(study, { isNew, numChecked, numOver: told.size, where: workers?.where ?? 'no workers: there is nothing left to do' });
+  const workers = isDone
+    ? undefined
+    : await launchers.build(spec).launch({ study: study.folder, count, mtl: [process.execPath, BIN], args });
+  observer.onStart(study, {
+    isNew,
+    numChecked,
+    numOver: told.size,
+    where: workers?.where ?? 'no workers: there is nothing left to do',
+  });
   try {
     while (workers !== undefined && !signal.aborted) {
       // Asked before the last look, so that what a worker wrote before it left is seen.
@@ -73,7 +89,12 @@ export async function sweep(path: string, { overrides, device, threads, signal }
       await journal.refresh();
       tell(study, journal.trials, told, observer);
       if (isOver(study, journal.trials)) break;
-      if (!areAlive) throw userError('usage', { where: shownPath(study.folder), message: 'the workers are gone, and trials are left', fix: 'start the study again; it goes on' });
+      if (!areAlive)
+        throw userError('usage', {
+          where: shownPath(study.folder),
+          message: 'the workers are gone, and trials are left',
+          fix: 'start the study again; it goes on',
+        });
       await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
@@ -81,7 +102,11 @@ export async function sweep(path: string, { overrides, device, threads, signal }
   }
   await journal.refresh();
   tell(study, journal.trials, told, observer);
-  return { study, end: isOver(study, journal.trials) ? 'finished' : 'interrupted', board: leaderboard(journal.trials, study.goal) };
+  return {
+    study,
+    end: isOver(study, journal.trials) ? 'finished' : 'interrupted',
+    board: leaderboard(journal.trials, study.goal),
+  };
 }
 
 function tell(study: Study, trials: readonly Trial[], told: Set<number>, observer: SweepObserver): void {
@@ -89,7 +114,11 @@ function tell(study: Study, trials: readonly Trial[], told: Set<number>, observe
   for (const { number, result } of trials) {
     if (result === undefined || told.has(number)) continue;
     told.add(number);
-    observer.onTrial(study, board.find((trial) => trial.number === number)!, board);
+    observer.onTrial(
+      study,
+      board.find((trial) => trial.number === number)!,
+      board,
+    );
   }
   observer.onLook(study, board);
 }
@@ -98,7 +127,10 @@ function tell(study: Study, trials: readonly Trial[], told: Set<number>, observe
  * Takes trials of a study until there is nothing left to do.
  * @param signal aborted to give back what it has, saved, and end
  */
-export async function work(folder: string, { device, threads, signal, tell }: EngineOptions & { readonly signal: AbortSignal; tell(text: string): void }): Promise<void> {
+export async function work(
+  folder: string,
+  { device, threads, signal, tell }: EngineOptions & { readonly signal: AbortSignal; tell(text: string): void },
+): Promise<void> {
   const study = readStudy(folder);
   const { config, configText } = study;
   await takeTrials(study, await openJournal(folder), {
@@ -106,14 +138,19 @@ export async function work(folder: string, { device, threads, signal, tell }: En
     tell,
     train(run) {
       const experiment = parseConfig(configText, config, run.settings.map(parseOverride));
-      return train({ experiment, source: configText }, { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal }, {
-        onRead: () => undefined,
-        onStart: () => undefined,
-        onStep: () => undefined,
-        onNotice: tell,
-        // At its last end, a run needs no stopping.
-        onMilestone: ({ isEpochEnd, epoch, valid }) => (isEpochEnd && epoch < experiment.training.epochs ? run.onEpoch(epoch, valid?.monitored ?? null) : undefined),
-      });
+      return train(
+        { experiment, source: configText },
+        { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal },
+        {
+          onRead: () => undefined,
+          onStart: () => undefined,
+          onStep: () => undefined,
+          onNotice: tell,
+          // At its last end, a run needs no stopping.
+          onMilestone: ({ isEpochEnd, epoch, valid }) =>
+            isEpochEnd && epoch < experiment.training.epochs ? run.onEpoch(epoch, valid?.monitored ?? null) : undefined,
+        },
+      );
     },
   });
 }

@@ -1,7 +1,8 @@
 import { fsync, fsyncSync } from 'node:fs';
 import { systemCode } from './errors.js';
 
-// Yarn's Plug'n'Play replaces the handles of node:fs/promises by its own, whose `sync` throws: "Method not implemented".
+// Yarn's Plug'n'Play replaces the handles of node:fs/promises by its own, whose `sync` throws: "Method not
+// implemented".
 
 /** Flushes an open file or directory to the disk (fsync(2)). Pipes and devices have nothing to flush. */
 export function syncFile({ fd }: { readonly fd: number }): Promise<void> {

@@ -27,7 +27,9 @@ export interface SynthOptions extends WorldSize {
   readonly badEvery?: number;
   /** How the log misleads; it does not where they are left out. */
   readonly biases?: Biases | undefined;
-  /** CSVs only: the split that is also written as what no log shows, `<split>-clicked.csv` and `<split>-shuffled.csv`. */
+  /**
+   * CSVs only: the split that is also written as what no log shows, `<split>-clicked.csv` and `<split>-shuffled.csv`.
+   */
   readonly counterfactualOf?: string | undefined;
   onProgress?(split: string, rows: number): void;
 }
@@ -43,11 +45,23 @@ const TASKS: readonly Task[] = [
 const MEASURED_ROWS = 10_000_000;
 
 /**
- * Generates data of the shape of Ali-CCP with a planted truth, and `oracle.json`, in memory that does not grow with the rows.
+ * Generates data of the shape of Ali-CCP with a planted truth, and `oracle.json`, in memory that does not grow with the
+ * rows.
  * @throws UserError (disk); (usage) where a file of somebody else's would be overwritten
  */
 export async function synth(options: SynthOptions): Promise<Oracle> {
-  const { folder, seed, rates, users, items, format = 'csv', preset = 'sample', badEvery = 0, biases = NO_BIASES, onProgress } = options;
+  const {
+    folder,
+    seed,
+    rates,
+    users,
+    items,
+    format = 'csv',
+    preset = 'sample',
+    badEvery = 0,
+    biases = NO_BIASES,
+    onProgress,
+  } = options;
   const { shape, sessionRows, bagMean: rawBagMean } = PRESETS[preset];
   const bagMean = options.bagMean ?? (format === 'raw' ? rawBagMean : undefined);
   const world = createWorld(seed, { users, items }, shape);
@@ -57,7 +71,10 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const strays: Record<string, Strays> = {};
   await onDisk(folder, () => makeFolder(folder));
   const files = filesOf(options, shown);
-  await beginFiles(folder, files.flatMap(({ name }) => pathsOf(format, name)));
+  await beginFiles(
+    folder,
+    files.flatMap(({ name }) => pathsOf(format, name)),
+  );
   for (const file of files) {
     const { name, split, rows: count, areClicked } = file;
     const collector = createCollector(spacesOf(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
@@ -65,12 +82,20 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
     const onBlock = (block: Impressions): void => {
       if (areClicked) clickAll(block);
       const cvr = areClicked ? block.purchaseIfClickedProbability : block.purchaseProbability;
-      if (written < MEASURED_ROWS) collector.add(labelsOf(block), new Map([['ctr', block.clickProbability], ['cvr', cvr]]));
+      if (written < MEASURED_ROWS)
+        collector.add(
+          labelsOf(block),
+          new Map([
+            ['ctr', block.clickProbability],
+            ['cvr', cvr],
+          ]),
+        );
       written += block.rows;
       onProgress?.(name, written);
     };
     const draw = { folder, name, split, rows: count, shown: file.shown, seed, onBlock };
-    if (format === 'raw' && bags !== undefined) strays[split] = await writeRawSplit({ ...draw, bags, profileSizes: shape.profile, sessionRows, badEvery });
+    if (format === 'raw' && bags !== undefined)
+      strays[split] = await writeRawSplit({ ...draw, bags, profileSizes: shape.profile, sessionRows, badEvery });
     else await writeCsvSplit(draw, bags);
     oracle[name] = collector.report();
   }
@@ -95,8 +120,17 @@ interface File {
   readonly areClicked: boolean;
 }
 
-function filesOf({ rows, seed, counterfactualOf: split, biases = NO_BIASES }: SynthOptions, shown: Shown): readonly File[] {
-  const splits = Object.entries(rows).map(([name, count]): File => ({ name, split: name, rows: count, shown, areClicked: false }));
+function filesOf(
+  { rows, seed, counterfactualOf: split, biases = NO_BIASES }: SynthOptions,
+  shown: Shown,
+): readonly File[] {
+  const splits = Object.entries(rows).map(([name, count]): File => ({
+    name,
+    split: name,
+    rows: count,
+    shown,
+    areClicked: false,
+  }));
   const whole = splits.find(({ name }) => name === split);
   if (whole === undefined) return splits;
   const [clicked, shuffled] = [`${whole.name}-clicked`, `${whole.name}-shuffled`];
@@ -115,5 +149,14 @@ function clickAll({ click, purchase, purchaseIfClicked }: Impressions): void {
 }
 
 function labelsOf({ rows, click, purchase }: Impressions) {
-  return { rows, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', click], ['purchase', purchase]]) };
+  return {
+    rows,
+    ids: new Map(),
+    numbers: new Map(),
+    bags: new Map(),
+    labels: new Map([
+      ['click', click],
+      ['purchase', purchase],
+    ]),
+  };
 }

@@ -15,18 +15,43 @@ const givenLabel = columnName.describe('Label column, or the task that owns it')
 
 /** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({
-  label: z.union([columnName, conditionSchema]).describe('Label column, or a condition that makes the label 1 if it holds and 0 if not'),
-  type: z.enum(['classification', 'regression']).default('classification').describe('Task type: binary label (classification) or numeric label (regression)'),
+  label: z
+    .union([columnName, conditionSchema])
+    .describe('Label column, or a condition that makes the label 1 if it holds and 0 if not'),
+  type: z
+    .enum(['classification', 'regression'])
+    .default('classification')
+    .describe('Task type: binary label (classification) or numeric label (regression)'),
   given: z
-    .union([givenLabel, z.strictObject({ label: givenLabel, violations: z.enum(VIOLATIONS).default('error').describe('Policy for rows with label 1 but parent label 0: error, exclude them, or keep them') })])
+    .union([
+      givenLabel,
+      z.strictObject({
+        label: givenLabel,
+        violations: z
+          .enum(VIOLATIONS)
+          .default('error')
+          .describe('Policy for rows with label 1 but parent label 0: error, exclude them, or keep them'),
+      }),
+    ])
     .optional()
     .describe('Parent task or label column; this task is trained and measured on rows with parent label 1'),
-  missing: z.enum(MISSING).default('error').describe('Policy for a missing label: error, exclude the row from this task (mask), drop it, or use 0 (negative)'),
-  loss: z.union([z.string(), z.looseObject({ name: z.string() })]).optional().describe('Loss name, or name with options; default: cross-entropy for classification, squared for regression'),
-  scaling: scalingOption.optional().describe('Label scaling for the loss of a regression, one or a list; predictions are unscaled'),
+  missing: z
+    .enum(MISSING)
+    .default('error')
+    .describe('Policy for a missing label: error, exclude the row from this task (mask), drop it, or use 0 (negative)'),
+  loss: z
+    .union([z.string(), z.looseObject({ name: z.string() })])
+    .optional()
+    .describe('Loss name, or name with options; default: cross-entropy for classification, squared for regression'),
+  scaling: scalingOption
+    .optional()
+    .describe('Label scaling for the loss of a regression, one or a list; predictions are unscaled'),
   weight: z.number().min(0).default(1).describe("Weight of the task's loss"),
   sampleWeight: columnName.optional().describe('Column of non-negative row weights for the loss'),
-  positiveWeight: z.union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'").optional().describe('Loss weight of rows with label 1; balanced: negatives divided by positives of the training set'),
+  positiveWeight: z
+    .union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'")
+    .optional()
+    .describe('Loss weight of rows with label 1; balanced: negatives divided by positives of the training set'),
 });
 
 /** Labels that a loss can be computed of. */
@@ -58,7 +83,10 @@ export function givenOf({ given }: Pick<Task, 'given'>): Given | undefined {
   return given === undefined ? undefined : { named: given, violations: 'error' };
 }
 
-/** The tasks whose label is given another: those that have the column of that name as their label, else the one of that name; none where it is a column alone. */
+/**
+ * The tasks whose label is given another: those that have the column of that name as their label, else the one of that
+ * name; none where it is a column alone.
+ */
 export function tasksGiven<T extends Task>(task: T, tasks: readonly T[]): readonly T[] {
   const { named } = givenOf(task) ?? {};
   const others = tasks.filter(({ name }) => name !== task.name);
@@ -72,14 +100,17 @@ export function rootTasks(tasks: readonly Task[]): readonly Task[] {
 }
 
 /**
- * The tasks down to one, each given the label of the one before it: their probabilities multiply to that of its label over all rows.
+ * The tasks down to one, each given the label of the one before it: their probabilities multiply to that of its label
+ * over all rows.
  * @returns undefined where no classification predicts a label that is given
  */
 export function chainOf<T extends Task>(task: T, tasks: readonly T[]): readonly T[] | undefined {
   if (task.given === undefined) return [task];
   // Tasks that are given each other's labels have no beginning.
   const others = tasks.filter((other) => other !== task);
-  const chains = tasksGiven(task, others).filter(({ type }) => type === 'classification').map((other) => chainOf(other, others));
+  const chains = tasksGiven(task, others)
+    .filter(({ type }) => type === 'classification')
+    .map((other) => chainOf(other, others));
   const above = chains.find((chain) => chain !== undefined);
   return above && [...above, task];
 }
@@ -97,7 +128,10 @@ export interface TaskColumns {
   readonly sampleWeight: string | undefined;
 }
 
-/** Where a batch has what a task is trained and measured with. What is made of cells is called as hardly a column will be. */
+/**
+ * Where a batch has what a task is trained and measured with. What is made of cells is called as hardly a column will
+ * be.
+ */
 export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
   const { name, missing, sampleWeight } = task;
   const given = givenColumn(task, tasks);
@@ -129,14 +163,20 @@ export function weightColumn(column: string): string {
 }
 
 /**
- * What a label must be beside a number: a function that refuses what is not, with BadValue; none where any number will do.
+ * What a label must be beside a number: a function that refuses what is not, with BadValue; none where any number will
+ * do.
  */
-export function labelCheck({ name, scaling, labelRange }: Pick<Task, 'name' | 'scaling' | 'labelRange'>): ((value: number) => void) | undefined {
+export function labelCheck({
+  name,
+  scaling,
+  labelRange,
+}: Pick<Task, 'name' | 'scaling' | 'labelRange'>): ((value: number) => void) | undefined {
   if (labelRange === undefined) return scaling === undefined ? undefined : scaleBeforeFit(scaling);
   const { atLeast, atMost = Infinity } = labelRange;
   const expected = `a number ${atMost === Infinity ? `of ${atLeast} or more` : `from ${atLeast} to ${atMost}`}, for the loss of ${name}`;
   return (value) => {
-    if (value < atLeast || value > atMost) throw new BadValue(expected, `correct the row, or take another loss below the task`);
+    if (value < atLeast || value > atMost)
+      throw new BadValue(expected, `correct the row, or take another loss below the task`);
   };
 }
 

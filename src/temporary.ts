@@ -7,11 +7,15 @@ import { bootId, isAlive, pidNamespace } from './process-identity.js';
 let numTemporaries = 0;
 
 /**
- * Names a temporary file next to a path that nothing else uses, in this process or another, of this machine, a container or a machine that
+ * Names a temporary file next to a path that nothing else uses, in this process or another, of this machine, a
+ * container or a machine that
  * shares the disk. It is hidden, and names its writer.
  */
 export function temporaryPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${os.hostname()}-${process.pid}-${writerTag()}-${++numTemporaries}.tmp`);
+  return join(
+    dirname(path),
+    `.${basename(path)}.${os.hostname()}-${process.pid}-${writerTag()}-${++numTemporaries}.tmp`,
+  );
 }
 
 /** Reports whether a file's name is that of a temporary file. */
@@ -25,14 +29,21 @@ let tag: string | undefined;
 function writerTag(): string {
   if (tag !== undefined) return tag;
   const namespace = pidNamespace();
-  return (tag = createHash('sha256').update(namespace === null ? '' : `${namespace} ${bootId()}`).digest('hex').slice(0, 8));
+  return (tag = createHash('sha256')
+    .update(namespace === null ? '' : `${namespace} ${bootId()}`)
+    .digest('hex')
+    .slice(0, 8));
 }
 
-/** Temporary files of dead writers by directory. A directory is listed once: a command may write thousands of files into one. */
+/**
+ * Temporary files of dead writers by directory. A directory is listed once: a command may write thousands of files into
+ * one.
+ */
 const stale = new Map<string, Promise<readonly string[]>>();
 
 /**
- * Removes the temporary files of a path whose writers were killed. A writer that runs keeps its own, and so does one of another machine or
+ * Removes the temporary files of a path whose writers were killed. A writer that runs keeps its own, and so does one of
+ * another machine or
  * container, which cannot be looked for.
  */
 export async function removeStaleTemporary(path: string): Promise<void> {
@@ -48,7 +59,10 @@ async function staleNames(folder: string): Promise<readonly string[]> {
   return names.filter((name) => isTemporary(name) && isWriterAlive(name) === false);
 }
 
-/** Reports whether the process that writes a temporary file runs; undefined for one of another machine, boot or container. */
+/**
+ * Reports whether the process that writes a temporary file runs; undefined for one of another machine, boot or
+ * container.
+ */
 export function isWriterAlive(name: string): boolean | undefined {
   const [ending, pid, writer] = /-(\d+)-([0-9a-f]{8})-\d+\.tmp$/.exec(name) ?? [];
   if (ending === undefined || writer !== writerTag() || !name.endsWith(`.${os.hostname()}${ending}`)) return undefined;

@@ -3,7 +3,8 @@ export interface HostTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
   /**
-   * The same numbers, some whole rows at a time, for who need not have all of them at once; each part is valid until the next one is asked
+   * The same numbers, some whole rows at a time, for who need not have all of them at once; each part is valid until
+   * the next one is asked
    * for. A tensor without it is its only part.
    */
   readonly parts?: (() => Iterable<Float32Array>) | undefined;

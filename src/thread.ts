@@ -2,11 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
 import { limitProblem, TOO_MANY_FILES, userError, UserError, type ErrorKind, type Problem } from './errors.js';
 
-/** What a thread answers: a result, or what went wrong. An error keeps nothing but its text on its way between threads. */
-type Reply = { readonly result: unknown } | { readonly kind: ErrorKind; readonly problems: readonly Problem[] } | { readonly bug: string };
+/**
+ * What a thread answers: a result, or what went wrong. An error keeps nothing but its text on its way between threads.
+ */
+type Reply =
+  | { readonly result: unknown }
+  | { readonly kind: ErrorKind; readonly problems: readonly Problem[] }
+  | { readonly bug: string };
 
 /** What to do where a thread is gone. */
-export const GO_ON = 'what was saved is whole: go on from there (--resume), with fewer --threads if it comes again, and report it';
+export const GO_ON =
+  'what was saved is whole: go on from there (--resume), with fewer --threads if it comes again, and report it';
 
 /** What to say of a thread that ended by itself, with an error or an exit code. */
 export function threadProblem(end: Error | number): Problem {
@@ -15,7 +21,12 @@ export function threadProblem(end: Error | number): Problem {
   // A thread that gets no file for its own events may end without an error.
   if (end === 0 && isShortOfFiles()) return TOO_MANY_FILES;
   const isFull = typeof end !== 'number' && 'code' in end && end.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  const reason = typeof end === 'number' ? `with exit code ${end}` : isFull ? 'since its memory was full' : `by an error: ${end.message}`;
+  const reason =
+    typeof end === 'number'
+      ? `with exit code ${end}`
+      : isFull
+        ? 'since its memory was full'
+        : `by an error: ${end.message}`;
   return { message: `a thread ended before its work was done, ${reason}`, fix: GO_ON };
 }
 
@@ -64,7 +75,10 @@ export interface Thread {
  */
 export function openThread(module: string, about?: unknown): Worker {
   // Threads run what was built, also where this file runs from its source.
-  return new Worker(new URL(`../dist/threads/${module.replaceAll('/', '-')}.cjs`, import.meta.url), { execArgv: [], workerData: about });
+  return new Worker(new URL(`../dist/threads/${module.replaceAll('/', '-')}.cjs`, import.meta.url), {
+    execArgv: [],
+    workerData: about,
+  });
 }
 
 /**

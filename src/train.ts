@@ -28,58 +28,177 @@ import { stepPlanOf, stepRows } from './training/step-plan.js';
 import { createStepper } from './training/stepper.js';
 
 /** What the command line adds to a config. */
-export type TrainOptions = EngineOptions & Pick<Access, 'verifyData'> & Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> & Pick<LoopOptions, 'signal'>;
+export type TrainOptions = EngineOptions &
+  Pick<Access, 'verifyData'> &
+  Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> &
+  Pick<LoopOptions, 'signal'>;
 
 /** Trains what a config describes, or goes on with it. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
-  return withEngine(options, loaded.experiment.training.precision, (engine) => trainOn(engine, loaded, options, observer));
+  return withEngine(options, loaded.experiment.training.precision, (engine) =>
+    trainOn(engine, loaded, options, observer),
+  );
 }
 
 /** The whole run, in the order in which data flows. */
-async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { peers = ALONE, ...options }: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
+async function trainOn(
+  engine: Engine,
+  { experiment, source }: LoadedConfig,
+  { peers = ALONE, ...options }: TrainOptions,
+  observer: TrainObserver,
+): Promise<TrainResult> {
   const { data, training, checkpoints, model, seed } = experiment;
   const signal = peers.agreed(options.signal);
   // What can be wrong with the surroundings is found before a folder is made.
-  const { tasks, measured: { goals, ...what }, format, sources, start } = await openInputs(experiment, { peers });
+  const {
+    tasks,
+    measured: { goals, ...what },
+    format,
+    sources,
+    start,
+  } = await openInputs(experiment, { peers });
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, values: experiment, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);
+  const run = await openSharedRun(
+    {
+      ...options,
+      configName: experiment.name,
+      runs: experiment.runs,
+      track: experiment.track,
+      source,
+      config,
+      values: experiment,
+      engine,
+      compareConfig: comparisonWith(experiment),
+      originOf: start.originOf,
+    },
+    peers,
+    tell,
+  );
   const { folder, log } = run;
 
   const policy = rejectPolicy(data, log.rejectsPath);
   const loop = run.state.of(loopSection, firstLoopState);
   const nonsense = watchForNonsense(tasks, training, (text) => (log.event('warning', { text }), tell(text)));
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
-  const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
+  const finish = (end: TrainResult['end']): Promise<TrainResult> =>
+    log.end(
+      {
+        end,
+        name: experiment.name,
+        model: model.name,
+        seed,
+        monitor: training.monitor,
+        metrics,
+        numRejects: policy.count,
+      },
+      loop,
+    );
   /** Saves where training stands, while it does. */
   let saver: Saver | undefined;
   let dispose: (() => unknown) | undefined;
   try {
-    const reading = { policy, sharing: { peers, policy: rejectPolicy(data) }, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
-    const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState)));
+    const reading = {
+      policy,
+      sharing: { peers, policy: rejectPolicy(data) },
+      onNotice: tell,
+      cache: { folder: data.cache, onNotice: tell },
+      verifyData: options.verifyData,
+      onProgress: (progress: ReadProgress) => observer.onRead(progress),
+      threads: options.threads,
+      signal: options.signal,
+    };
+    const {
+      encoded,
+      train: trainSet,
+      valid: validSet,
+      test: testSet,
+      unknown,
+      facts,
+    } = await openEncoded(
+      sources,
+      format,
+      run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)),
+      reading,
+      start.keepScales(run.state.of(dataSection, firstDataState)),
+    );
 
     const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
     const plan = { graph, layout, seed, peers, ...stepPlanOf(training) };
-    const begun = { run: folder, model: model.name, engine: engineLine(engine), epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), monitor: training.monitor, learningRate: training.optimizer.dense.learningRate, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
+    const begun = {
+      run: folder,
+      model: model.name,
+      engine: engineLine(engine),
+      epochs: training.epochs,
+      epochSteps: Math.ceil(trainSet.rows / stepRows(training)),
+      monitor: training.monitor,
+      learningRate: training.optimizer.dense.learningRate,
+      ...planSize(plan, engine, vocabularyBytes(encoded.fields)),
+    };
     observer.onStart(begun);
     log.event('start', begun);
     const program = engine.compile(plan, tell);
     dispose = () => trainSet.close().finally(() => program.dispose());
     if (run.resumed === undefined) start.begin(program, log, tell);
     else run.resumed.restore(program);
-    const stepper = createStepper({ program, training, seed, trainingSteps: training.epochs * begun.epochSteps, terms: graph.terms, stateOf: run.state.of });
-    const calibration = createCalibration({ section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of }, tell);
-    const measured = (rows: typeof trainSet, spaces = what.spaces) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
+    const stepper = createStepper({
+      program,
+      training,
+      seed,
+      trainingSteps: training.epochs * begun.epochSteps,
+      terms: graph.terms,
+      stateOf: run.state.of,
+    });
+    const calibration = createCalibration(
+      { section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of },
+      tell,
+    );
+    const measured = (rows: typeof trainSet, spaces = what.spaces) =>
+      evaluateBatches(
+        program,
+        rows.batches(EVALUATION_BATCH_ROWS),
+        { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms },
+        signal,
+      );
 
-    saver = await openSaver({ ...checkpoints, run, peers, loop, goals, snapshot: async () => ({ program: await readState(program), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
+    saver = await openSaver(
+      {
+        ...checkpoints,
+        run,
+        peers,
+        loop,
+        goals,
+        snapshot: async () => ({
+          program: await readState(program),
+          sections: run.state.sections(),
+          fitted: encoded.fitted,
+          config,
+        }),
+      },
+      tell,
+    );
     await run.begin({ unknown });
     const end = await trainLoop({
-      ...training, program, stepper, signal, state: loop, terms: graph.terms, stopping: stoppingOf(training, loop, goals),
-      batches: (epoch, skipBatches) => trainSet.batches(stepRows(training), training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
-      validate: validSet && (async () => measurementOf(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
+      ...training,
+      program,
+      stepper,
+      signal,
+      state: loop,
+      terms: graph.terms,
+      stopping: stoppingOf(training, loop, goals),
+      batches: (epoch, skipBatches) =>
+        trainSet.batches(
+          stepRows(training),
+          training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined,
+          { skipBatches },
+        ),
+      validate:
+        validSet &&
+        (async () => measurementOf(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
       beforeStep: (step) => saver?.beforeStep(step),
       onStep: (progress) => observer.onStep(progress),
-      onSteps: (report) => log.steps(report), onSkip: (skipped) => log.event('skip', skipped),
+      onSteps: (report) => log.steps(report),
+      onSkip: (skipped) => log.event('skip', skipped),
       onDiagnosis: diagnosisObserver(graph, (report) => log.diagnosis(report), tell),
       onMilestone: async (milestone) => {
         await log.milestone(milestone);
@@ -91,7 +210,8 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
     await saver.now();
     saver = undefined;
     // The newest weights need not be read again: they are there, however large.
-    const spaces = loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
+    const spaces =
+      loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
     const valid = validSet && experiment.calibration && (await measured(validSet, spaces));
     Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, spaces)) }));
     await nonsense.results(metrics, () => findLabelLeaks(encoded, trainSet, (testSet ?? validSet)!));

@@ -15,7 +15,8 @@ import { buildModel, lookupsOf } from './models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from './optimizers/optimizers.js';
 import { sgd } from './optimizers/sgd.js';
 import { calibratedSpaces } from './runs/calibrated-spaces.js';
-import { findCheckpoint, readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
+import { readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
+import { findCheckpoint } from './runs/find-checkpoint.js';
 import { FILES } from './runs/manifest.js';
 import { sectionOf } from './runs/run-state.js';
 import type { InputLayout } from './tables/layout.js';
@@ -41,32 +42,63 @@ export interface TrainedModel {
 
 /**
  * Reads the model of a run (its best checkpoint) or of a checkpoint.
- * @param options whether the optimizer's state is needed too, and whether predictions are wanted as the model makes them, not calibrated
- * @throws UserError (checkpoint) where there is none, or it is not whole; or where it is to be calibrated, and what it has is for other weights
+ * @param options whether the optimizer's state is needed too, and whether predictions are wanted as the model makes
+ * them, not calibrated
+ * @throws UserError (checkpoint) where there is none, or it is not whole; or where it is to be calibrated, and what it
+ * has is for other weights
  */
-export async function readTrainedModel(path: string, { withOptimizer = false, raw = false } = {}): Promise<TrainedModel> {
+export async function readTrainedModel(
+  path: string,
+  { withOptimizer = false, raw = false } = {},
+): Promise<TrainedModel> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, withOptimizer);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
-  const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }), checkpoint.fitted);
+  const format = encodedFormat(
+    rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }),
+    checkpoint.fitted,
+  );
   const layout = layoutOf(format.fields, { groups: experiment.features, ...lookupsOf(experiment.model, tasks) });
-  const learned = tasks.some(({ scaling }) => scaling !== undefined) ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales : undefined;
-  const graph = buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling, scales: labelScales(tasks, learned ?? {}) });
+  const learned = tasks.some(({ scaling }) => scaling !== undefined)
+    ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales
+    : undefined;
+  const graph = buildModel(experiment.model, layout, tasks, {
+    ...experiment.training,
+    ...experiment.data.sampling,
+    scales: labelScales(tasks, learned ?? {}),
+  });
   refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));
   const spaces = raw ? spacesOf(tasks) : calibratedSpaces(spacesOf(tasks), checkpoint, folder);
-  return { folder, checkpoint, experiment, tasks, spaces, measuring: measuringOf(experiment.evaluation), format, layout, graph };
+  return {
+    folder,
+    checkpoint,
+    experiment,
+    tasks,
+    spaces,
+    measuring: measuringOf(experiment.evaluation),
+    format,
+    layout,
+    graph,
+  };
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */
-const keepingNothing = () => ({ dense: denseOptimizers.schema.parse({ name: sgd.name }), embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }) });
+const keepingNothing = () => ({
+  dense: denseOptimizers.schema.parse({ name: sgd.name }),
+  embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }),
+});
 
 /**
  * The model as a program with the weights of its checkpoint, to predict and to evaluate.
  * @param tell told what people should know
  * @throws UserError where it does not fit the machine
  */
-export function compileTrained({ checkpoint, experiment, format, layout, graph }: TrainedModel, engine: Engine, tell: (notice: string) => void): Program {
+export function compileTrained(
+  { checkpoint, experiment, format, layout, graph }: TrainedModel,
+  engine: Engine,
+  tell: (notice: string) => void,
+): Program {
   const plan = { graph, layout, optimizers: keepingNothing(), seed: experiment.seed, isRestored: true };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, tell);

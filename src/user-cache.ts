@@ -2,7 +2,8 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
 /**
- * The folder for what programs keep of a user's: paths that are empty or relative do not count (XDG Base Directory Specification).
+ * The folder for what programs keep of a user's: paths that are empty or relative do not count (XDG Base Directory
+ * Specification).
  * @returns undefined where there is none, as for a user without a home
  */
 export function userCache(): string | undefined {

@@ -16,7 +16,8 @@ export interface WrittenFile {
 }
 
 /**
- * Writes a file of large parts as they lie, several with one call. The disk is given time: the parts are free when the promise is kept, and the file is there to
+ * Writes a file of large parts as they lie, several with one call. The disk is given time: the parts are free when the
+ * promise is kept, and the file is there to
  * stay once it is synced.
  * @param parts must stay as they are meanwhile
  */
@@ -30,7 +31,8 @@ export async function writeParts(path: string, parts: Iterable<Uint8Array>): Pro
       let { bytesWritten } = await writing;
       for (const piece of group) {
         // What a write leaves over.
-        for (let at = Math.min(bytesWritten, piece.byteLength); at < piece.byteLength; ) at += (await file.write(piece, at)).bytesWritten;
+        for (let at = Math.min(bytesWritten, piece.byteLength); at < piece.byteLength;)
+          at += (await file.write(piece, at)).bytesWritten;
         bytesWritten = Math.max(0, bytesWritten - piece.byteLength);
       }
     }

@@ -1,6 +1,15 @@
 /** @module-tag long */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +21,25 @@ const root = join(import.meta.dirname, '..');
 const page = readFileSync(join(root, 'docs', 'adding-a-part.md'), 'utf8');
 const blocks = codeBlocks(page);
 /** What the house is made of; the rest is made from it, or not looked at. */
-const HOUSE = ['bin', 'configs', 'data', 'docs', 'src', 'sweeps', 'test', 'dist', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'vitest.config.ts', 'bench'];
+const HOUSE = [
+  'bin',
+  'configs',
+  'data',
+  'docs',
+  'src',
+  'sweeps',
+  'test',
+  'dist',
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'vitest.config.ts',
+  'bench',
+];
 
 let house: string;
 beforeAll(() => {
@@ -37,8 +64,14 @@ function write(heading: string): void {
       writeFileSync(file, rest.join('\n'));
       continue;
     }
-    const before = rest.filter((line) => line.startsWith(' ')).map((line) => `${line.slice(1)}\n`).join('');
-    const added = rest.filter((line) => line.startsWith('+')).map((line) => `${line.slice(1)}\n`).join('');
+    const before = rest
+      .filter((line) => line.startsWith(' '))
+      .map((line) => `${line.slice(1)}\n`)
+      .join('');
+    const added = rest
+      .filter((line) => line.startsWith('+'))
+      .map((line) => `${line.slice(1)}\n`)
+      .join('');
     const parts = readFileSync(file, 'utf8').split(before);
     expect(parts.length, `${name} has once: ${before}`).toBe(2);
     writeFileSync(file, parts.join(before + added));
@@ -47,24 +80,32 @@ function write(heading: string): void {
 
 /** Runs the commands under a heading, as they stand there. */
 function run(heading: string): void {
-  const commands = blocks.filter((block) => block.heading === heading && block.language === 'sh').flatMap(({ text }) => text.trimEnd().split('\n'));
+  const commands = blocks
+    .filter((block) => block.heading === heading && block.language === 'sh')
+    .flatMap(({ text }) => text.trimEnd().split('\n'));
   expect(commands.length).toBeGreaterThan(0);
   for (const command of commands) {
-    const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace(/^python /, `${PYTHON} `)], { cwd: house, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace(/^python /, `${PYTHON} `)], {
+      cwd: house,
+      encoding: 'utf8',
+    });
     expect(status, `${command}\n${stdout}\n${stderr}`).toBe(0);
   }
 }
 
 /** Renews the build: a test run on a stale one fails, whatever its tests say. */
-const build = (): void => expect(spawnSync(process.execPath, ['bin/setup.js'], { cwd: house, stdio: 'ignore' }).status).toBe(0);
-const failing = (...args: readonly string[]): number | null => spawnSync('npx', ['vitest', 'run', ...args], { cwd: house, stdio: 'ignore' }).status;
+const build = (): void =>
+  expect(spawnSync(process.execPath, ['bin/setup.js'], { cwd: house, stdio: 'ignore' }).status).toBe(0);
+const failing = (...args: readonly string[]): number | null =>
+  spawnSync('npx', ['vitest', 'run', ...args], { cwd: house, stdio: 'ignore' }).status;
 
 describe('docs/adding-a-part.md', () => {
   it('has rows of folders, contracts and examples that are there', () => {
     const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
     expect(rows.length).toBe(12);
     for (const [, folder, contract, example] of rows) {
-      for (const file of ['all.ts', contract!, example!]) expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);
+      for (const file of ['all.ts', contract!, example!])
+        expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);
     }
   });
 

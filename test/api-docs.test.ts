@@ -20,8 +20,14 @@ beforeAll(async () => {
   const { code } = await mtl(folder, ['synth', 'data', '--train', '1000', '--valid', '300', '--test', '300']);
   expect(code).toBe(0);
   cpSync(join(root, 'configs', 'esmm.yaml'), join(folder, 'config.yaml'));
-  writeFileSync(join(folder, 'config.yaml'), readFileSync(join(root, 'configs', 'esmm.yaml'), 'utf8').replaceAll('../data/sample', 'data'));
-  expect(await mtl(folder, ['train', 'config.yaml', '--set', 'training.epochs=1'])).toMatchObject({ code: 0, stderr: '' });
+  writeFileSync(
+    join(folder, 'config.yaml'),
+    readFileSync(join(root, 'configs', 'esmm.yaml'), 'utf8').replaceAll('../data/sample', 'data'),
+  );
+  expect(await mtl(folder, ['train', 'config.yaml', '--set', 'training.epochs=1'])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -37,12 +43,24 @@ describe('docs/api.md', () => {
     for (const name of functions) expect(examples.filter(({ heading }) => heading === name)).toHaveLength(1);
   });
 
-  it.each(examples.slice(1).map(({ heading, text }) => [heading, text]))('has an example of %s that runs, and ends by itself:\n%s', (_, text) => {
-    const imports = /^import .* from 'mtl';$/m.test(text) ? '' : "import { loadModel, train, evaluate, predict } from 'mtl';\n";
-    // An example of a method is about a model that was loaded.
-    const model = text.includes('model.') && !text.includes('const model') ? "const model = await loadModel('runs/latest');\n" : '';
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', `${imports}${model}${text}`], { cwd: folder, encoding: 'utf8', timeout: 50_000 });
-    expect([status, stderr.replaceAll(/^\d+ \[\n[^]*?^\]\n/gm, '')]).toEqual([0, '']);
-    if (text.includes('console.log')) expect(stdout).not.toBe('');
-  });
+  it.each(examples.slice(1).map(({ heading, text }) => [heading, text]))(
+    'has an example of %s that runs, and ends by itself:\n%s',
+    (_, text) => {
+      const imports = /^import .* from 'mtl';$/m.test(text)
+        ? ''
+        : "import { loadModel, train, evaluate, predict } from 'mtl';\n";
+      // An example of a method is about a model that was loaded.
+      const model =
+        text.includes('model.') && !text.includes('const model')
+          ? "const model = await loadModel('runs/latest');\n"
+          : '';
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', `${imports}${model}${text}`],
+        { cwd: folder, encoding: 'utf8', timeout: 50_000 },
+      );
+      expect([status, stderr.replaceAll(/^\d+ \[\n[^]*?^\]\n/gm, '')]).toEqual([0, '']);
+      if (text.includes('console.log')) expect(stdout).not.toBe('');
+    },
+  );
 });

@@ -17,13 +17,24 @@ describe('every config that is shipped', () => {
     it(`${file} trains a few steps and is measured`, async () => {
       // The validation rows stand in for train, so that it takes a second.
       const valid = join(root, 'data', 'sample', 'valid.csv');
-      const overrides = [`data.train=${valid}`, 'training.epochs=1', 'training.batchSize=1024', `data.cache=${scratchFolder()}`];
+      const overrides = [
+        `data.train=${valid}`,
+        'training.epochs=1',
+        'training.batchSize=1024',
+        `data.cache=${scratchFolder()}`,
+      ];
       const loaded = await loadConfig(join(folder, file), overrides.map(parseOverride));
       const losses: number[] = [];
       const result = await train(
         loaded,
         { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
-        { onRead: () => undefined, onNotice: () => undefined, onStart: () => undefined, onStep: () => undefined, onMilestone: ({ loss }) => losses.push(loss.total) },
+        {
+          onRead: () => undefined,
+          onNotice: () => undefined,
+          onStart: () => undefined,
+          onStep: () => undefined,
+          onMilestone: ({ loss }) => losses.push(loss.total),
+        },
       );
       expect(result.end).toBe('finished');
       expect(losses).toHaveLength(1);
@@ -36,14 +47,21 @@ describe('every config that is shipped', () => {
 
     it(`${file} makes its claims in its header: paper, data, score, cost, command`, () => {
       const header = readFileSync(join(folder, file), 'utf8').split('\n\n')[0]!;
-      for (const claim of ['paper', 'data', 'score', 'cost', 'command']) expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
+      for (const claim of ['paper', 'data', 'score', 'cost', 'command'])
+        expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
       expect(header).toContain(`npx mtl train configs/${file}`);
     });
 
     it(`${file} says in its header how near to the truth the table of docs/models.md has it`, () => {
       const name = file.replace('.yaml', '');
-      const [, table] = /<!-- plain log -->([\s\S]*?)<!-- \/plain log -->/.exec(readFileSync(join(root, 'docs', 'models.md'), 'utf8'))!;
-      const cells = table!.split('\n').find((row) => row.startsWith(`| ${name} |`))?.split(' | ') ?? [];
+      const [, table] = /<!-- plain log -->([\s\S]*?)<!-- \/plain log -->/.exec(
+        readFileSync(join(root, 'docs', 'models.md'), 'utf8'),
+      )!;
+      const cells =
+        table!
+          .split('\n')
+          .find((row) => row.startsWith(`| ${name} |`))
+          ?.split(' | ') ?? [];
       const [, large] = /^# large +(.*)$/m.exec(readFileSync(join(folder, file), 'utf8'))!;
       const distances = cells.slice(1, 4).map((cell) => /\(([−+]\d+)/.exec(cell)?.[1]);
       if (distances.every((distance) => distance === undefined)) {
@@ -54,14 +72,24 @@ describe('every config that is shipped', () => {
       // What a recipe is for: nearer to the truth than this.
       expect(below.map((distance, space) => distance <= [15, 40, 30][space]!)).toEqual([true, true, true]);
       const seeds = cells[4] === '1' ? 'seed 1' : `${cells[4]} seeds`;
-      expect(large).toBe(`${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log plain${cells[4] === '1' ? ' --seeds 1' : ''}`);
+      expect(large).toBe(
+        `${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log plain${cells[4] === '1' ? ' --seeds 1' : ''}`,
+      );
     });
   }
 
   it('and the one that is explained line by line is read', () => {
     const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'docs', 'config-by-example.md'), 'utf8'))!;
     const experiment = parseConfig(yaml!, join(folder, 'explained.yaml'));
-    expect(Object.keys(experiment.features)).toEqual(['user', 'item', 'shop', 'history', 'crosses', 'prices', 'counts']);
+    expect(Object.keys(experiment.features)).toEqual([
+      'user',
+      'item',
+      'shop',
+      'history',
+      'crosses',
+      'prices',
+      'counts',
+    ]);
   });
 
   it('has one for every model', async () => {

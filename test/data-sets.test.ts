@@ -23,22 +23,43 @@ function codeOf(name: string): string {
 
 /** A config that trains an epoch, on files of a folder. */
 const train = (name: string, folder: string, ending: string) =>
-  trainSmall(join(FOLDER, `${name}.yaml`), { runDir: join(folder, 'run'), set: ['training.epochs=1', 'training.batchSize=128', `data.cache=${join(folder, 'cache')}`, ...SPLITS.map((split) => `data.${split}=${join(folder, `${split}.${ending}`)}`)] });
+  trainSmall(join(FOLDER, `${name}.yaml`), {
+    runDir: join(folder, 'run'),
+    set: [
+      'training.epochs=1',
+      'training.batchSize=128',
+      `data.cache=${join(folder, 'cache')}`,
+      ...SPLITS.map((split) => `data.${split}=${join(folder, `${split}.${ending}`)}`),
+    ],
+  });
 
-const rowsOf = (joined: readonly JoinedRow[], split: string) => joined.filter((row) => row.split === split).map(({ cells }) => cells);
+const rowsOf = (joined: readonly JoinedRow[], split: string) =>
+  joined.filter((row) => row.split === split).map(({ cells }) => cells);
 /** The rows of a Parquet file, or of a folder of its parts. */
 const rowsIn = async (path: string): Promise<readonly Readonly<Record<string, string>>[]> => {
-  const files = statSync(path).isDirectory() ? readdirSync(path).filter((name) => name.endsWith('.parquet')).map((name) => join(path, name)) : [path];
-  const rows = await Promise.all(files.map((file) => parquetReadObjects({ file: Uint8Array.from(readFileSync(file)).buffer })));
+  const files = statSync(path).isDirectory()
+    ? readdirSync(path)
+        .filter((name) => name.endsWith('.parquet'))
+        .map((name) => join(path, name))
+    : [path];
+  const rows = await Promise.all(
+    files.map((file) => parquetReadObjects({ file: Uint8Array.from(readFileSync(file)).buffer })),
+  );
   return rows.flat().map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, textOf(value)])));
 };
 /** Without an order. */
-const sorted = (rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]): string[] => rows.map((row) => JSON.stringify(columns.map((name) => row[name]))).sort();
-const textOf = (value: unknown): string => (value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value));
+const sorted = (rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]): string[] =>
+  rows.map((row) => JSON.stringify(columns.map((name) => row[name]))).sort();
+const textOf = (value: unknown): string =>
+  value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
 describe('a public data set', () => {
   it('has a config for each of its kind, and a miniature', () => {
-    expect(Object.keys(miniatures).sort()).toEqual(readdirSync(FOLDER).map((file) => file.replace('.yaml', '')).sort());
+    expect(Object.keys(miniatures).sort()).toEqual(
+      readdirSync(FOLDER)
+        .map((file) => file.replace('.yaml', ''))
+        .sort(),
+    );
   });
 
   for (const [name, miniature] of Object.entries(miniatures)) {
@@ -48,13 +69,18 @@ describe('a public data set', () => {
       for (const split of SPLITS) {
         const rows = rowsOf(joined, split);
         expect(rows.length).toBeGreaterThan(10);
-        writeFileSync(join(folder, `${split}.csv`), csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]));
+        writeFileSync(
+          join(folder, `${split}.csv`),
+          csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]),
+        );
       }
       const { metrics } = await train(name, folder, 'csv');
       expect(Object.keys(metrics)).toEqual(['valid', 'test']);
-      for (const report of Object.values(metrics)) for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+      for (const report of Object.values(metrics))
+        for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
       const [header] = readFileSync(join(FOLDER, `${name}.yaml`), 'utf8').split('\n\n');
-      for (const claim of ['paper', 'data', 'score', 'cost']) expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
+      for (const claim of ['paper', 'data', 'score', 'cost'])
+        expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
       expect(header).toContain(`npx mtl train configs/data/${name}.yaml`);
     });
 
@@ -66,14 +92,18 @@ describe('a public data set', () => {
         expect(sorted(found, columns)).toEqual(sorted(expected, columns));
       }
       const { metrics } = await train(name, folder, 'parquet');
-      for (const report of Object.values(metrics)) for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+      for (const report of Object.values(metrics))
+        for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
     };
 
     it(`${name} is joined by the statements of the page to what trains`, async (context) => {
       needsPython(context, 'duckdb');
       const folder = scratchFolder();
       const joined = miniature(folder);
-      writeFileSync(join(folder, 'join.sql'), [codeOf(`sql ${name} duckdb`), codeOf(`sql ${name} joined`), codeOf('sql write')].join('\n'));
+      writeFileSync(
+        join(folder, 'join.sql'),
+        [codeOf(`sql ${name} duckdb`), codeOf(`sql ${name} joined`), codeOf('sql write')].join('\n'),
+      );
       python(folder, "import duckdb; duckdb.sql(open('join.sql').read())");
       await expectJoined(folder, joined);
     });
@@ -82,13 +112,18 @@ describe('a public data set', () => {
       needsSpark(context);
       const folder = scratchFolder();
       const joined = miniature(folder);
-      spark(folder, [codeOf(`python ${name} spark`), 'import sys', 'statements(sys.argv[1])', codeOf('python write')].join('\n'), [codeOf(`sql ${name} joined`)]);
+      spark(
+        folder,
+        [codeOf(`python ${name} spark`), 'import sys', 'statements(sys.argv[1])', codeOf('python write')].join('\n'),
+        [codeOf(`sql ${name} joined`)],
+      );
       await expectJoined(folder, joined);
     });
 
     it(`${name} has statements for Spark that are Python`, (context) => {
       needsPython(context, 'ast');
-      for (const code of [codeOf(`python ${name} spark`), codeOf('python write')]) python('.', 'import ast, sys; ast.parse(sys.argv[1])', [code]);
+      for (const code of [codeOf(`python ${name} spark`), codeOf('python write')])
+        python('.', 'import ast, sys; ast.parse(sys.argv[1])', [code]);
       // Names of views are the same there.
       const views = [...codeOf(`sql ${name} duckdb`).matchAll(/VIEW (\w+)/g)].map(([, view]) => view!);
       for (const view of views) expect(codeOf(`python ${name} spark`)).toContain(`'${view}'`);

@@ -17,8 +17,10 @@ function someParts(seed: number, total: number): Uint8Array[] {
   const bytes = new Uint8Array(total);
   for (let i = 0; i < total; i += 97) bytes[i] = 256 * random.uniform();
   const parts: Uint8Array[] = [];
-  for (let at = 0; at < total; ) {
-    const length = Math.floor([0, 4096, 10_000 * random.uniform(), 1_500_000, 40_000_000 * random.uniform()][Math.floor(5 * random.uniform())]!);
+  for (let at = 0; at < total;) {
+    const length = Math.floor(
+      [0, 4096, 10_000 * random.uniform(), 1_500_000, 40_000_000 * random.uniform()][Math.floor(5 * random.uniform())]!,
+    );
     parts.push(bytes.subarray(at, at + length));
     at += length;
   }
@@ -26,13 +28,16 @@ function someParts(seed: number, total: number): Uint8Array[] {
 }
 
 describe('a file that is written past the memory of the system', () => {
-  it.each([0, 1, 4095, 4096, 4097, 3_000_000, 2 ** 25, 2 ** 25 + 4096 + 5, 70_000_001])('has %d bytes as any other has, and their digests', async (total) => {
-    const folder = scratchFolder();
-    const parts = someParts(total, total);
-    const usual = await writeSynced(join(folder, 'usual'), parts);
-    expect(await writeDirect(join(folder, 'direct'), parts)).toEqual(usual);
-    expect(readFileSync(join(folder, 'direct')).equals(readFileSync(join(folder, 'usual')))).toBe(true);
-  });
+  it.each([0, 1, 4095, 4096, 4097, 3_000_000, 2 ** 25, 2 ** 25 + 4096 + 5, 70_000_001])(
+    'has %d bytes as any other has, and their digests',
+    async (total) => {
+      const folder = scratchFolder();
+      const parts = someParts(total, total);
+      const usual = await writeSynced(join(folder, 'usual'), parts);
+      expect(await writeDirect(join(folder, 'direct'), parts)).toEqual(usual);
+      expect(readFileSync(join(folder, 'direct')).equals(readFileSync(join(folder, 'usual')))).toBe(true);
+    },
+  );
 
   it('is written over one that is there, of any length', async () => {
     const path = join(scratchFolder(), 'file');
@@ -45,7 +50,10 @@ describe('a file that is written past the memory of the system', () => {
     const folder = scratchFolder();
     const parts = someParts(5, 33_600_000);
     // The first that opens the file, and the first that writes to it.
-    for (const [kind, refused] of [['open', 1], ['write', 3]] as const) {
+    for (const [kind, refused] of [
+      ['open', 1],
+      ['write', 3],
+    ] as const) {
       const path = join(folder, kind);
       disk.reset();
       disk.fate = (_, number) => (number === refused ? { code: 'EINVAL' } : 'done');

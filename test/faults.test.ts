@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-const rows = readFileSync(join(import.meta.dirname, '..', 'docs', 'faults.md'), 'utf8').split('\n').filter((line) => line.startsWith('| ')).slice(1);
+const rows = readFileSync(join(import.meta.dirname, '..', 'docs', 'faults.md'), 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('| '))
+  .slice(1);
 
 describe('docs/faults.md', () => {
   it('has its rows read here', () => {
@@ -14,7 +17,12 @@ describe('docs/faults.md', () => {
     const path = join(import.meta.dirname, file!);
     expect(existsSync(path), path).toBe(true);
     // In a test's title, not anywhere in its file.
-    const titles = readFileSync(path, 'utf8').split('\n').filter((line) => /\bit(\.\w+)?\(|\]\)\(|\)\)\(|\bas const\)\(/.test(line));
-    expect(titles.filter((line) => line.includes(title!)), title).not.toEqual([]);
+    const titles = readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => /\bit(\.\w+)?\(|\]\)\(|\)\)\(|\bas const\)\(/.test(line));
+    expect(
+      titles.filter((line) => line.includes(title!)),
+      title,
+    ).not.toEqual([]);
   });
 });

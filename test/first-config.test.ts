@@ -33,7 +33,17 @@ describe("README's first config", () => {
     expect(metrics.test['click']!.auc).toBeGreaterThan(0.65);
     expect(metrics.test['ctpay']!.auc).toBeGreaterThan(0.65);
     expect(metrics.test['pay']!.rows).toBeLessThan(metrics.test['cart']!.rows);
-    const predicted = await mtl(folder, ['predict', 'runs/latest', '--data', 'logs/2026-11-07.csv', '--out', 'scores.csv', '--keep', 'user', 'item']);
+    const predicted = await mtl(folder, [
+      'predict',
+      'runs/latest',
+      '--data',
+      'logs/2026-11-07.csv',
+      '--out',
+      'scores.csv',
+      '--keep',
+      'user',
+      'item',
+    ]);
     expect(predicted.code).toBe(0);
     const lines = readFileSync(join(folder, 'scores.csv'), 'utf8').trim().split('\n');
     expect(lines).toHaveLength(801);

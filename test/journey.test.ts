@@ -4,7 +4,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks } from './support/code-blocks.js';
-import { cloneInto, commandsIn, missingLine, noted, pagesInOrder, shapeOf, stepsOf, type Clone, type Step } from './support/journey.js';
+import {
+  cloneInto,
+  commandsIn,
+  missingLine,
+  noted,
+  pagesInOrder,
+  shapeOf,
+  stepsOf,
+  type Clone,
+  type Step,
+} from './support/journey.js';
 import { writeDays } from './support/drifting-days.js';
 import { writeShopLog } from './support/shop-log.js';
 
@@ -16,7 +26,10 @@ function writePartitions(folder: string): void {
   const [header, ...lines] = readFileSync(join(folder, 'data/sample/test.csv'), 'utf8').trim().split('\n');
   for (const [i, day] of ['2026-11-02', '2026-11-03'].entries()) {
     mkdirSync(join(folder, 'days', `ds=${day}`), { recursive: true });
-    writeFileSync(join(folder, 'days', `ds=${day}`, 'part-0.csv'), `${[header, ...lines.slice(100 * i, 100 * (i + 1))].join('\n')}\n`);
+    writeFileSync(
+      join(folder, 'days', `ds=${day}`, 'part-0.csv'),
+      `${[header, ...lines.slice(100 * i, 100 * (i + 1))].join('\n')}\n`,
+    );
   }
 }
 
@@ -25,14 +38,26 @@ async function trainYesterday({ folder, run: shell }: Clone): Promise<void> {
   rmSync(join(folder, 'logs'), { recursive: true, force: true });
   mkdirSync(join(folder, 'logs'));
   writeDays(folder, 2, 4, 400);
-  for (const day of [0, 1]) copyFileSync(join(folder, `day-${day}.csv`), join(folder, 'logs', `2026-11-0${day + 1}.csv`));
-  const config = codeBlocks(readFileSync(join(folder, 'docs/warm-start.md'), 'utf8')).findLast(({ language }) => language === 'yaml')!;
+  for (const day of [0, 1])
+    copyFileSync(join(folder, `day-${day}.csv`), join(folder, 'logs', `2026-11-0${day + 1}.csv`));
+  const config = codeBlocks(readFileSync(join(folder, 'docs/warm-start.md'), 'utf8')).findLast(
+    ({ language }) => language === 'yaml',
+  )!;
   for (const name of ['config', 'daily']) writeFileSync(join(folder, `${name}.yaml`), config.text);
   expect((await shell('npx mtl train config.yaml')).code).toBe(0);
 }
 
-const copyOf = (from: string, to: string) => ({ folder }: Clone): void => copyFileSync(join(folder, from), join(folder, to));
-const ownConfig = (name: string) => ({ folder }: Clone): void => writeFileSync(join(folder, name), readFileSync(join(folder, 'configs/esmm.yaml'), 'utf8').replaceAll('../data/', 'data/'));
+const copyOf =
+  (from: string, to: string) =>
+  ({ folder }: Clone): void =>
+    copyFileSync(join(folder, from), join(folder, to));
+const ownConfig =
+  (name: string) =>
+  ({ folder }: Clone): void =>
+    writeFileSync(
+      join(folder, name),
+      readFileSync(join(folder, 'configs/esmm.yaml'), 'utf8').replaceAll('../data/', 'data/'),
+    );
 
 /** What a reader has before a command, by the name that a page's note gives it. */
 const GIVEN: Readonly<Record<string, (clone: Clone) => void | Promise<void>>> = {
@@ -96,14 +121,17 @@ describe('a reader who types every command in one directory', () => {
 
 describe('what a page shows', () => {
   it('is found by its words, whatever the numbers, times and widths', () => {
-    expect(missingLine('ctr.auc   0.7538  +0.0015\n…\nin 12 ms', 'epoch 1\nctr.auc 0.75 −0.1\nctr.logLoss\nin 1.2 s\n')).toBeUndefined();
+    expect(
+      missingLine('ctr.auc   0.7538  +0.0015\n…\nin 12 ms', 'epoch 1\nctr.auc 0.75 −0.1\nctr.logLoss\nin 1.2 s\n'),
+    ).toBeUndefined();
     expect(missingLine('ctr.auc  0.75', 'cvr.auc  0.75')).toBe('ctr.auc  0.75');
     expect(missingLine('b\na', 'a\nb')).toBe('a');
     expect(shapeOf('removed 3, 1.5 MB')).not.toBe(shapeOf('kept 3, 1.5 MB'));
   });
 
   it('has notes for the block behind them alone', () => {
-    const page = '<!-- journey: needs MPI -->\n\n```sh\nmpirun\n```\n\n    npx mtl runs\n    npx mtl doctor   # all\n\nText.\n\n<!-- journey: printed -->\n\n    ctr.auc 0.5\n\n- a list\n\n      npx mtl eval\n';
+    const page =
+      '<!-- journey: needs MPI -->\n\n```sh\nmpirun\n```\n\n    npx mtl runs\n    npx mtl doctor   # all\n\nText.\n\n<!-- journey: printed -->\n\n    ctr.auc 0.5\n\n- a list\n\n      npx mtl eval\n';
     expect(stepsOf('p', page).map(({ text, isCommand, notes }) => [text, isCommand, notes])).toEqual([
       ['mpirun\n', true, ['needs MPI']],
       ['npx mtl runs\nnpx mtl doctor   # all\n', true, []],

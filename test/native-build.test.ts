@@ -16,7 +16,9 @@ function program(script: string, mode = 0o755): string {
 function build(): Built {
   const sources = scratchFolder();
   writeFileSync(join(sources, 'a.c'), '');
-  return buildOnce({ name: 'test', sources, compiler: program('touch built.node') }, ({ link, source }) => link(source('a.c')));
+  return buildOnce({ name: 'test', sources, compiler: program('touch built.node') }, ({ link, source }) =>
+    link(source('a.c')),
+  );
 }
 
 /** No folder can be made there, also not by root. */
@@ -33,17 +35,23 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     vi.stubEnv('XDG_CACHE_HOME', inFile());
     vi.stubEnv('TMPDIR', tmp);
     const built = build();
-    expect(built).toEqual({ isNew: true, path: expect.stringMatching(`^${join(tmp, own, 'native')}/test-.*\\.node$`) as string });
+    expect(built).toEqual({
+      isNew: true,
+      path: expect.stringMatching(`^${join(tmp, own, 'native')}/test-.*\\.node$`) as string,
+    });
     expect(build()).toEqual({ ...built, isNew: false });
     expect(statSync(join(tmp, own)).mode & 0o777).toBe(0o700);
     expect(readdirSync(join(tmp, own, 'native'))).toHaveLength(1);
   });
 
   it.each<[string, (folder: string, elsewhere: string) => void]>([
-    ['other users may write it', (folder) => {
-      mkdirSync(folder);
-      chmodSync(folder, 0o777);
-    }],
+    [
+      'other users may write it',
+      (folder) => {
+        mkdirSync(folder);
+        chmodSync(folder, 0o777);
+      },
+    ],
     ['it is a link', (folder, elsewhere) => symlinkSync(elsewhere, folder)],
     ['it is a file', (folder) => writeFileSync(folder, '')],
   ])('is not built, nor loaded, in a temporary folder of which %s', (_, make) => {
@@ -62,11 +70,18 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     vi.resetModules();
     const { createSimdEngine } = await import('../src/engines/simd/engine.js');
     const { kernels } = await import('../src/doctor/kernels.js');
-    const reason = /\(no native kernels: no folder to keep them in can be written: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
+    const reason =
+      /\(no native kernels: no folder to keep them in can be written: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
     expect(createSimdEngine(2).description).toMatch(new RegExp(`${reason.source}, 2 threads$`));
     expect(createSimdEngine(2, true, {}, 'wasm').description).not.toContain('native');
-    expect(await kernels.look()).toEqual({ state: 'without', message: expect.stringMatching(reason) as string, fix: NOT_WRITABLE });
-    expect(() => createSimdEngine(2, true, {}, 'native')).toThrow(new RegExp(`${NOT_WRITABLE}, or leave --kernels and MTL_KERNELS out`));
+    expect(await kernels.look()).toEqual({
+      state: 'without',
+      message: expect.stringMatching(reason) as string,
+      fix: NOT_WRITABLE,
+    });
+    expect(() => createSimdEngine(2, true, {}, 'native')).toThrow(
+      new RegExp(`${NOT_WRITABLE}, or leave --kernels and MTL_KERNELS out`),
+    );
   });
 });
 
@@ -76,7 +91,10 @@ describe.skipIf(process.platform === 'win32')('a program that is looked up', () 
     expect(askProgram('/nowhere/cc')).toEqual({ isMissing: true, reason: 'there is no /nowhere/cc' });
     const locked = program('exit 0', 0o644);
     expect(askProgram(locked)).toEqual({ isMissing: false, reason: `'${locked}' cannot be started (EACCES)` });
-    expect(askProgram(program('echo note >&2; echo "cc: error: no input" >&2; exit 1'))).toEqual({ isMissing: false, reason: 'cc: error: no input' });
+    expect(askProgram(program('echo note >&2; echo "cc: error: no input" >&2; exit 1'))).toEqual({
+      isMissing: false,
+      reason: 'cc: error: no input',
+    });
     const silent = program('exit 3');
     expect(askProgram(silent)).toEqual({ isMissing: false, reason: `'${silent}' ended with exit code 3` });
   });
@@ -86,6 +104,8 @@ describe.skipIf(process.platform === 'win32')('a program that is looked up', () 
     const locked = program('exit 0', 0o644);
     expect(buildMpiAddon(['/nowhere/a', locked])).toEqual({ reason: `'${locked}' cannot be started (EACCES)` });
     const broken = program('echo "libmpi.so: cannot open shared object file" >&2; exit 127');
-    expect(buildMpiAddon([locked, broken])).toEqual({ reason: `'${locked}' cannot be started (EACCES); libmpi.so: cannot open shared object file` });
+    expect(buildMpiAddon([locked, broken])).toEqual({
+      reason: `'${locked}' cannot be started (EACCES); libmpi.so: cannot open shared object file`,
+    });
   });
 });

@@ -1,6 +1,15 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -11,8 +20,8 @@ import { temporaryPath } from '../src/temporary.js';
 import { scratchFolder } from './support/scratch.js';
 
 const writers = {
-  'writeFileAtomic': (path: string) => writeFileAtomic(path, 'new'),
-  'replace': (path: string) => replace(path, (temporary) => writeSynced(temporary, [Buffer.from('new')])),
+  writeFileAtomic: (path: string) => writeFileAtomic(path, 'new'),
+  replace: (path: string) => replace(path, (temporary) => writeSynced(temporary, [Buffer.from('new')])),
 } as const;
 
 /** A FIFO with a process that reads it, ended with the test at the latest. */
@@ -36,7 +45,11 @@ describe.each(Object.entries(writers))('%s', (_, write) => {
     symlinkSync(join('far', 'absent'), join(folder, 'to-absent'));
     await write(join(folder, 'to-link'));
     await write(join(folder, 'to-absent'));
-    expect(['to-old', 'to-link', 'to-absent'].map((name) => readlinkSync(join(folder, name)))).toEqual(['far/old', 'to-old', 'far/absent']);
+    expect(['to-old', 'to-link', 'to-absent'].map((name) => readlinkSync(join(folder, name)))).toEqual([
+      'far/old',
+      'to-old',
+      'far/absent',
+    ]);
     expect(['old', 'absent'].map((name) => readFileSync(join(folder, 'far', name), 'utf8'))).toEqual(['new', 'new']);
     expect(readdirSync(join(folder, 'far')).sort()).toEqual(['absent', 'old']);
   });
@@ -53,10 +66,16 @@ describe.each(Object.entries(writers))('%s', (_, write) => {
 
   it('refuses a directory and links in a circle, and leaves them', async () => {
     const folder = scratchFolder();
-    await expect(write(folder)).rejects.toMatchObject({ exitCode: 5, message: `${folder}: cannot be written: it is a directory; name a file` });
+    await expect(write(folder)).rejects.toMatchObject({
+      exitCode: 5,
+      message: `${folder}: cannot be written: it is a directory; name a file`,
+    });
     symlinkSync('b', join(folder, 'a'));
     symlinkSync('a', join(folder, 'b'));
-    await expect(write(join(folder, 'a'))).rejects.toMatchObject({ exitCode: 5, message: expect.stringContaining('its links lead in a circle') as string });
+    await expect(write(join(folder, 'a'))).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringContaining('its links lead in a circle') as string,
+    });
     expect(readdirSync(folder).sort()).toEqual(['a', 'b']);
   });
 });
@@ -70,29 +89,43 @@ it('a folder is written where a link leads, which stays', async () => {
   expect(readdirSync(join(folder, 'real'))).toEqual(['x']);
 });
 
-it.skipIf(process.platform === 'win32').each(['p.csv', 'p.jsonl', 'p.csv.gz', 'p.parquet'])('predictions go into a FIFO called %s', async (name) => {
-  const { path, read } = readFifo(name);
-  await openOutput(path)({ kept: [], predictions: ['ctr'] }, async (writer) => {
-    await writer.write({ rows: 1, kept: [], predictions: [Float32Array.of(0.5)] });
-    await writer.end();
-  });
-  expect((await read).length).toBeGreaterThan(0);
-  expect(lstatSync(path).isFIFO()).toBe(true);
-});
+it.skipIf(process.platform === 'win32').each(['p.csv', 'p.jsonl', 'p.csv.gz', 'p.parquet'])(
+  'predictions go into a FIFO called %s',
+  async (name) => {
+    const { path, read } = readFifo(name);
+    await openOutput(path)({ kept: [], predictions: ['ctr'] }, async (writer) => {
+      await writer.write({ rows: 1, kept: [], predictions: [Float32Array.of(0.5)] });
+      await writer.end();
+    });
+    expect((await read).length).toBeGreaterThan(0);
+    expect(lstatSync(path).isFIFO()).toBe(true);
+  },
+);
 
 describe('outputKind', () => {
   const stats = (kind: 'isFile' | 'isDirectory' | 'isFIFO' | 'isCharacterDevice' | undefined) => {
     const is = (asked: string) => () => asked === kind;
-    return { isFile: is('isFile'), isDirectory: is('isDirectory'), isFIFO: is('isFIFO'), isCharacterDevice: is('isCharacterDevice') };
+    return {
+      isFile: is('isFile'),
+      isDirectory: is('isDirectory'),
+      isFIFO: is('isFIFO'),
+      isCharacterDevice: is('isCharacterDevice'),
+    };
   };
 
   it('replaces a regular file, and writes into a FIFO or a character device', () => {
-    expect((['isFile', 'isFIFO', 'isCharacterDevice'] as const).map((kind) => outputKind(stats(kind), 'x'))).toEqual(['file', 'stream', 'stream']);
+    expect((['isFile', 'isFIFO', 'isCharacterDevice'] as const).map((kind) => outputKind(stats(kind), 'x'))).toEqual([
+      'file',
+      'stream',
+      'stream',
+    ]);
   });
 
   it('refuses a directory, a socket and a block device', () => {
     expect(() => outputKind(stats('isDirectory'), 'x')).toThrow('x: cannot be written: it is a directory; name a file');
-    expect(() => outputKind(stats(undefined), 'x')).toThrow('x: cannot be written: it is a socket or a block device; name a file');
+    expect(() => outputKind(stats(undefined), 'x')).toThrow(
+      'x: cannot be written: it is a socket or a block device; name a file',
+    );
   });
 });
 

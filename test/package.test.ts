@@ -8,7 +8,9 @@ import { ADDON } from './support/native.js';
 import { scratchFolder } from './support/scratch.js';
 
 const root = join(import.meta.dirname, '..');
-const { satisfies } = createRequire(import.meta.url)('semver') as { satisfies(version: string, range: string): boolean };
+const { satisfies } = createRequire(import.meta.url)('semver') as {
+  satisfies(version: string, range: string): boolean;
+};
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   engines: { node: string };
   dependencies: Record<string, string>;
@@ -25,7 +27,11 @@ function run(cwd: string, command: string, ...args: string[]): string {
 describe('the package', () => {
   it('promises Node 20.19 and pins every dependency', () => {
     expect(manifest.engines.node).toBe('>=20.19');
-    const versions = Object.values({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies });
+    const versions = Object.values({
+      ...manifest.dependencies,
+      ...manifest.devDependencies,
+      ...manifest.optionalDependencies,
+    });
     for (const version of versions) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     expect(manifest.devDependencies['vitest']).toBe(manifest.devDependencies['@vitest/coverage-v8']);
   });
@@ -38,60 +44,131 @@ describe('the package', () => {
 
   it('leaves, however it is built, the stamp by which the command sees that nothing is stale', () => {
     const out = join(scratchFolder(), 'dist');
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/build.js', out], { cwd: root, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/build.js', out], {
+      cwd: root,
+      encoding: 'utf8',
+    });
     expect([status, stdout]).toEqual([0, '']);
     // Kernels that are built already are not built again.
-    const steps = stderr.split('\n').filter((line) => line.startsWith('mtl: ')).join('\n');
-    expect(steps).toMatch(/^mtl: building TypeScript …\n(mtl: building WebAssembly: [\w-]+ …\n)*mtl: building bundles …$/);
-    const newest = Math.max(...readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map((path) => statSync(join(root, 'src', path)).mtimeMs));
+    const steps = stderr
+      .split('\n')
+      .filter((line) => line.startsWith('mtl: '))
+      .join('\n');
+    expect(steps).toMatch(
+      /^mtl: building TypeScript …\n(mtl: building WebAssembly: [\w-]+ …\n)*mtl: building bundles …$/,
+    );
+    const newest = Math.max(
+      ...readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map(
+        (path) => statSync(join(root, 'src', path)).mtimeMs,
+      ),
+    );
     expect(statSync(join(out, '.built')).mtimeMs).toBeGreaterThan(newest);
   }, 120_000);
 
   it('depends on packages that run on Node 20.19, as they resolve for a project that installs the tarball', () => {
     const folder = scratchFolder();
-    const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', folder)) as [{ filename: string }];
+    const [{ filename }] = JSON.parse(
+      run(root, 'npm', 'pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', folder),
+    ) as [{ filename: string }];
     run(folder, 'npm', 'init', '-y');
-    run(folder, 'npm', 'install', '--package-lock-only', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`);
-    const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: Record<string, { version: string; optional?: boolean; engines?: { node?: string } }> };
+    run(
+      folder,
+      'npm',
+      'install',
+      '--package-lock-only',
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+      `./${filename}`,
+    );
+    const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { version: string; optional?: boolean; engines?: { node?: string } }>;
+    };
     const required = Object.entries(packages).filter(([path, { optional }]) => path !== '' && optional !== true);
-    expect(required.map(([path]) => path)).toEqual(expect.arrayContaining(['mtl', ...Object.keys(manifest.dependencies)].map((name) => `node_modules/${name}`)));
+    expect(required.map(([path]) => path)).toEqual(
+      expect.arrayContaining(['mtl', ...Object.keys(manifest.dependencies)].map((name) => `node_modules/${name}`)),
+    );
     const tooNew = required.filter(([, { engines }]) => !satisfies('20.19.0', engines?.node ?? '*'));
-    expect(tooNew.map(([path, { version, engines }]) => `${path} ${version} requires Node ${engines!.node}`)).toEqual([]);
+    expect(tooNew.map(([path, { version, engines }]) => `${path} ${version} requires Node ${engines!.node}`)).toEqual(
+      [],
+    );
   }, 60_000);
 
   it('packs into a tarball that installs into an empty folder and trains there', () => {
     const folder = scratchFolder();
-    const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder)) as [{ filename: string }];
+    const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder)) as [
+      { filename: string },
+    ];
     run(folder, 'npm', 'init', '-y');
     run(folder, 'npm', 'install', '--omit=optional', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`);
-    for (const left of ['src', 'test', 'package-lock.json']) expect(existsSync(join(folder, 'node_modules', 'mtl', left))).toBe(false);
+    for (const left of ['src', 'test', 'package-lock.json'])
+      expect(existsSync(join(folder, 'node_modules', 'mtl', left))).toBe(false);
 
     run(folder, 'npx', 'mtl', 'synth', 'data', '--train', '1000', '--valid', '300', '--test', '300');
     const sets = ['train', 'valid', 'test'].map((split) => `--set=data.${split}=data/${split}.csv`);
-    const printed = run(folder, 'npx', 'mtl', 'train', 'node_modules/mtl/configs/esmm.yaml', ...sets, '--set=training.epochs=1', '--json');
+    const printed = run(
+      folder,
+      'npx',
+      'mtl',
+      'train',
+      'node_modules/mtl/configs/esmm.yaml',
+      ...sets,
+      '--set=training.epochs=1',
+      '--json',
+    );
     expect(JSON.parse(printed)).toMatchObject({ run: 'runs/esmm/001', metrics: { test: { ctr: { rows: 300 } } } });
     expect(existsSync(join(folder, 'runs', 'latest', 'checkpoints', 'best', 'weights.safetensors'))).toBe(true);
 
-    // Native kernels are built of what was packed, where there is a compiler; without one the engine's description has the reason, and results are the same.
-    const withCache = (name: string, ...settings: readonly string[]): readonly string[] => ['env', `XDG_CACHE_HOME=${join(folder, `cache of ${name}`)}`, ...settings, 'npx', 'mtl', 'train', 'node_modules/mtl/configs/esmm.yaml', ...sets, '--set=training.epochs=1', '--json', '--run-dir', name];
-    const [compiled, plain] = [withCache('compiled'), withCache('plain', 'CC=/nowhere/cc')].map(([command, ...args]) => spawnSync(command!, args, { cwd: folder, encoding: 'utf8' }));
+    // Native kernels are built of what was packed, where there is a compiler; without one the engine's description has
+    // the reason, and results are the same.
+    const withCache = (name: string, ...settings: readonly string[]): readonly string[] => [
+      'env',
+      `XDG_CACHE_HOME=${join(folder, `cache of ${name}`)}`,
+      ...settings,
+      'npx',
+      'mtl',
+      'train',
+      'node_modules/mtl/configs/esmm.yaml',
+      ...sets,
+      '--set=training.epochs=1',
+      '--json',
+      '--run-dir',
+      name,
+    ];
+    const [compiled, plain] = [withCache('compiled'), withCache('plain', 'CC=/nowhere/cc')].map(([command, ...args]) =>
+      spawnSync(command!, args, { cwd: folder, encoding: 'utf8' }),
+    );
     expect([plain!.status, compiled!.status]).toEqual([0, 0]);
     const lines = plain!.stderr.split('\n').filter((line) => /compiler|native/.test(line));
-    expect(lines).toEqual([expect.stringMatching(/^engine  WebAssembly.*\(no native kernels: there is no C compiler \('\/nowhere\/cc'\)\)/)]);
-    const engineOf = (name: string): string => (JSON.parse(readFileSync(join(folder, name, 'environment.json'), 'utf8')) as { engine: { description: string } }).engine.description;
+    expect(lines).toEqual([
+      expect.stringMatching(/^engine  WebAssembly.*\(no native kernels: there is no C compiler \('\/nowhere\/cc'\)\)/),
+    ]);
+    const engineOf = (name: string): string =>
+      (JSON.parse(readFileSync(join(folder, name, 'environment.json'), 'utf8')) as { engine: { description: string } })
+        .engine.description;
     expect(engineOf('compiled').includes(', native kernels for')).toBe(ADDON.families.length > 0);
     expect(engineOf('plain')).toContain("(no native kernels: there is no C compiler ('/nowhere/cc'))");
-    const weightsOf = (name: string): Buffer => readFileSync(join(folder, name, 'checkpoints', 'best', 'weights.safetensors'));
+    const weightsOf = (name: string): Buffer =>
+      readFileSync(join(folder, name, 'checkpoints', 'best', 'weights.safetensors'));
     expect(weightsOf('plain').equals(weightsOf('compiled'))).toBe(true);
 
     // The GPU package as it is where its addon did not install: the module is there, and throws.
     const native = join(folder, 'node_modules', '@tensorflow', 'tfjs-node-gpu');
     mkdirSync(native, { recursive: true });
-    writeFileSync(join(native, 'package.json'), JSON.stringify({ name: '@tensorflow/tfjs-node-gpu', version: '0.0.0', main: 'index.js' }));
-    writeFileSync(join(native, 'index.js'), "throw new Error('The native addon module (tfjs_binding.node) can not be found');");
+    writeFileSync(
+      join(native, 'package.json'),
+      JSON.stringify({ name: '@tensorflow/tfjs-node-gpu', version: '0.0.0', main: 'index.js' }),
+    );
+    writeFileSync(
+      join(native, 'index.js'),
+      "throw new Error('The native addon module (tfjs_binding.node) can not be found');",
+    );
     const again = ['mtl', 'train', 'node_modules/mtl/configs/esmm.yaml', ...sets, '--set=training.epochs=1', '--json'];
     expect(JSON.parse(run(folder, 'npx', ...again))).toMatchObject({ run: 'runs/esmm/002' });
     const gpu = spawnSync('npx', [...again, '--device', 'gpu'], { cwd: folder, encoding: 'utf8' });
-    expect([gpu.status, gpu.stderr]).toEqual([2, expect.stringContaining('does not load (The native addon module (tfjs_binding.node) can not be found)') as string]);
+    expect([gpu.status, gpu.stderr]).toEqual([
+      2,
+      expect.stringContaining('does not load (The native addon module (tfjs_binding.node) can not be found)') as string,
+    ]);
   }, 180_000);
 });

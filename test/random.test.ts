@@ -3,7 +3,14 @@ import { dropoutMask, randomStream, shuffledOrder } from '../src/random.js';
 
 describe('random streams', () => {
   it('are decided by the seed and the purpose', () => {
-    const draw = (...purpose: (string | number)[]): number[] => Array.from({ length: 4 }, ((stream) => () => stream.uint32())(randomStream(7, ...purpose)));
+    const draw = (...purpose: (string | number)[]): number[] =>
+      Array.from(
+        { length: 4 },
+        (
+          (stream) => () =>
+            stream.uint32()
+        )(randomStream(7, ...purpose)),
+      );
     expect(draw('a', 1)).toEqual(draw('a', 1));
     expect(draw('a', 1)).not.toEqual(draw('a', 2));
     expect(draw('a', 1)).not.toEqual(draw('b', 1));

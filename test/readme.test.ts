@@ -7,7 +7,15 @@ import { shell } from './support/shell.js';
 
 const root = join(import.meta.dirname, '..');
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
-const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'data/README.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'data/README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
 
 describe('README', () => {
   it('names scripts that there are', () => {
@@ -25,7 +33,11 @@ describe('docs/config-by-example.md', () => {
     const [errors] = codeBlocks(textOf('docs/config-by-example.md')).filter(({ language }) => language === 'text');
     const [trian, categoricl] = errors!.text.trim().split('\n');
     const message = (line: string | undefined): string => line!.replace(/^error: my.yaml:\d+:\d+: /, '');
-    const { stderr } = await shell(folder, "printf 'data: { trian: x }\\nfeatures: { other: { type: categoricl } }\\n' > my.yaml; npx mtl check my.yaml", 2);
+    const { stderr } = await shell(
+      folder,
+      "printf 'data: { trian: x }\\nfeatures: { other: { type: categoricl } }\\n' > my.yaml; npx mtl check my.yaml",
+      2,
+    );
     expect(stderr).toContain(message(trian));
     expect(stderr).toContain("did you mean 'categorical'?");
     expect(categoricl).toContain("did you mean 'categorical'?");
@@ -34,14 +46,24 @@ describe('docs/config-by-example.md', () => {
 
 describe('CONTRIBUTING.md', () => {
   it('shows every room of the house', () => {
-    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
     for (const room of rooms) expect(textOf('CONTRIBUTING.md'), room).toMatch(new RegExp(`(^|\\s)${room}/`));
   });
 });
 
 describe('every page', () => {
   it.each(pages)('%s leads to pages, and to places in them, that are there', (page) => {
-    const places = (path: string): string[] => [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$|<a id="([^"]+)">/gm)].map(([, heading, id]) => id ?? heading!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'));
+    const places = (path: string): string[] =>
+      [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$|<a id="([^"]+)">/gm)].map(
+        ([, heading, id]) =>
+          id ??
+          heading!
+            .toLowerCase()
+            .replace(/[^\w\- ]/g, '')
+            .replaceAll(' ', '-'),
+      );
     for (const [, target] of textOf(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
       const [path, place] = target!.split('#');
       const file = path === '' ? join(root, page) : join(root, dirname(page), path!);

@@ -11,7 +11,11 @@ function fileWith(header: string, dataBytes: number, claimed = Buffer.byteLength
   return scratchFile('x.safetensors', Buffer.concat([length, Buffer.from(header), Buffer.alloc(dataBytes)]));
 }
 
-const entry = (dtype: string, shape: number[], begin: number, end: number): object => ({ dtype, shape, data_offsets: [begin, end] });
+const entry = (dtype: string, shape: number[], begin: number, end: number): object => ({
+  dtype,
+  shape,
+  data_offsets: [begin, end],
+});
 
 describe('safetensors', () => {
   it('come back as they were written, of every type and shape', async () => {
@@ -32,10 +36,31 @@ describe('safetensors', () => {
     const path = join(scratchFolder(), 'x.safetensors');
     const [rows, width] = [400_000, 3];
     const data = Float32Array.from({ length: rows * width }, (_, i) => i / 7);
-    const inParts: StoredTensor = { shape: [rows, width], dtype: 'F32', get data(): Float32Array { throw new Error('all of it was asked for'); }, parts: () => [data.subarray(0, 300), data.subarray(300)] };
-    const digest = await writeSafetensors(path, new Map<string, StoredTensor>([['small', { shape: [2], data: Uint32Array.of(1, 2) }], ['large', inParts]]));
+    const inParts: StoredTensor = {
+      shape: [rows, width],
+      dtype: 'F32',
+      get data(): Float32Array {
+        throw new Error('all of it was asked for');
+      },
+      parts: () => [data.subarray(0, 300), data.subarray(300)],
+    };
+    const digest = await writeSafetensors(
+      path,
+      new Map<string, StoredTensor>([
+        ['small', { shape: [2], data: Uint32Array.of(1, 2) }],
+        ['large', inParts],
+      ]),
+    );
     const whole = join(scratchFolder(), 'y.safetensors');
-    expect(await writeSafetensors(whole, new Map<string, StoredTensor>([['small', { shape: [2], data: Uint32Array.of(1, 2) }], ['large', { shape: [rows, width], data }]]))).toEqual(digest);
+    expect(
+      await writeSafetensors(
+        whole,
+        new Map<string, StoredTensor>([
+          ['small', { shape: [2], data: Uint32Array.of(1, 2) }],
+          ['large', { shape: [rows, width], data }],
+        ]),
+      ),
+    ).toEqual(digest);
 
     const reading = { mostBytes: 1000 };
     const tensors = await readSafetensors(path, digest, reading);
@@ -45,7 +70,9 @@ describe('safetensors', () => {
     let at = 0;
     for (const part of large.parts!()) {
       expect(part.length % width).toBe(0);
-      expect(Buffer.compare(Buffer.from(part.buffer, 0, part.length * 4), Buffer.from(data.buffer, at * 4, part.length * 4))).toBe(0);
+      expect(
+        Buffer.compare(Buffer.from(part.buffer, 0, part.length * 4), Buffer.from(data.buffer, at * 4, part.length * 4)),
+      ).toBe(0);
       at += part.length;
     }
     expect(at).toBe(data.length);
@@ -83,18 +110,55 @@ describe('safetensors', () => {
     ['an absurd header length', () => fileWith(whole, 8, 2 ** 52), /header claims/],
     ['a header that is not JSON', () => fileWith('{"a": ', 8), /header is not JSON/],
     ['a header that is a list', () => fileWith('[]', 0), /not a JSON object/],
-    ['an entry with a key too many', () => fileWith(JSON.stringify({ a: { ...entry('F32', [2], 0, 8), code: 'x' } }), 8), /a: .*header entry/],
+    [
+      'an entry with a key too many',
+      () => fileWith(JSON.stringify({ a: { ...entry('F32', [2], 0, 8), code: 'x' } }), 8),
+      /a: .*header entry/,
+    ],
     ['a negative shape', () => fileWith(JSON.stringify({ a: entry('F32', [-2], 0, 8) }), 8), /header entry/],
-    ['a shape that does not match', () => fileWith(JSON.stringify({ a: entry('F32', [3], 0, 8) }), 8), /shape \[3\] needs 12 bytes, the header gives 8/],
-    ['a shape beyond any memory', () => fileWith(JSON.stringify({ a: entry('F32', [2 ** 40, 2 ** 40], 0, 8) }), 8), /needs/],
+    [
+      'a shape that does not match',
+      () => fileWith(JSON.stringify({ a: entry('F32', [3], 0, 8) }), 8),
+      /shape \[3\] needs 12 bytes, the header gives 8/,
+    ],
+    [
+      'a shape beyond any memory',
+      () => fileWith(JSON.stringify({ a: entry('F32', [2 ** 40, 2 ** 40], 0, 8) }), 8),
+      /needs/,
+    ],
     ['an unknown type', () => fileWith(JSON.stringify({ a: entry('F8', [8], 0, 8) }), 8), /element type "F8"/],
-    ['a type called like a thing of JavaScript', () => fileWith(JSON.stringify({ a: entry('constructor', [8], 0, 8) }), 8), /element type "constructor"/],
-    ['overlapping tensors', () => fileWith(JSON.stringify({ a: entry('F32', [2], 0, 8), b: entry('F32', [2], 4, 12) }), 12), /starts at 4, but what comes before ends at 8/],
-    ['a hole', () => fileWith(JSON.stringify({ a: entry('F32', [1], 0, 4), b: entry('F32', [1], 8, 12) }), 12), /starts at 8/],
+    [
+      'a type called like a thing of JavaScript',
+      () => fileWith(JSON.stringify({ a: entry('constructor', [8], 0, 8) }), 8),
+      /element type "constructor"/,
+    ],
+    [
+      'overlapping tensors',
+      () => fileWith(JSON.stringify({ a: entry('F32', [2], 0, 8), b: entry('F32', [2], 4, 12) }), 12),
+      /starts at 4, but what comes before ends at 8/,
+    ],
+    [
+      'a hole',
+      () => fileWith(JSON.stringify({ a: entry('F32', [1], 0, 4), b: entry('F32', [1], 8, 12) }), 12),
+      /starts at 8/,
+    ],
     ['data cut short', () => fileWith(whole, 4), /beyond the end of the file/],
     ['data left over', () => fileWith(whole, 12), /4 bytes follow the last tensor/],
-    ['a name twice', () => fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"a":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8), /a name stands in its header twice/],
-    ['a name twice, spelt in two ways', () => fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"\\u0061":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8), /a name stands in its header twice/],
+    [
+      'a name twice',
+      () =>
+        fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"a":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8),
+      /a name stands in its header twice/,
+    ],
+    [
+      'a name twice, spelt in two ways',
+      () =>
+        fileWith(
+          `{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"\\u0061":${JSON.stringify(entry('F32', [2], 0, 8))}}`,
+          8,
+        ),
+      /a name stands in its header twice/,
+    ],
     ['no file', () => join(scratchFolder(), 'none'), /cannot be opened \(ENOENT\)/],
   ])('with %s are a checkpoint error', async (_, make, message) => {
     await expect(readSafetensors(make())).rejects.toThrow(message);

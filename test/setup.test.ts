@@ -8,7 +8,10 @@ import { scratchFolder } from './support/scratch.js';
 
 const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
-/** What the real npm would do, told and played: `ci` brings the package, `run build` builds, `rebuild` does as it is told. */
+/**
+ * What the real npm would do, told and played: `ci` brings the package, `run build` builds, `rebuild` does as it is
+ * told.
+ */
 const NPM = `#!/bin/sh
 echo "$@" >> npm.log
 case "$1" in
@@ -18,42 +21,80 @@ case "$1" in
 esac
 `;
 
-/** Sets up a clone that has nothing yet, on a machine with this driver; twice, since the second time nothing is stale. */
-function setUp({ hasDriver, rebuild = 0 }: { readonly hasDriver: boolean; readonly rebuild?: number }): { readonly calls: readonly string[]; readonly status: number | null; readonly said: string } {
+/**
+ * Sets up a clone that has nothing yet, on a machine with this driver; twice, since the second time nothing is stale.
+ */
+function setUp({ hasDriver, rebuild = 0 }: { readonly hasDriver: boolean; readonly rebuild?: number }): {
+  readonly calls: readonly string[];
+  readonly status: number | null;
+  readonly said: string;
+} {
   const root = scratchFolder();
   const tools = join(root, 'tools');
   for (const folder of ['bin', 'src', 'node_modules', 'tools']) mkdirSync(join(root, folder));
-  for (const file of ['package.json', 'package-lock.json', 'tsconfig.build.json', 'src/index.ts']) writeFileSync(join(root, file), '{ "type": "module" }');
-  for (const file of ['setup.js', 'staleness.js']) cpSync(join(import.meta.dirname, '..', 'bin', file), join(root, 'bin', file));
-  for (const [name, script] of [['npm', NPM], ['nvidia-smi', `#!/bin/sh\nexit ${hasDriver ? 0 : 9}\n`]] as const) {
+  for (const file of ['package.json', 'package-lock.json', 'tsconfig.build.json', 'src/index.ts'])
+    writeFileSync(join(root, file), '{ "type": "module" }');
+  for (const file of ['setup.js', 'staleness.js'])
+    cpSync(join(import.meta.dirname, '..', 'bin', file), join(root, 'bin', file));
+  for (const [name, script] of [
+    ['npm', NPM],
+    ['nvidia-smi', `#!/bin/sh\nexit ${hasDriver ? 0 : 9}\n`],
+  ] as const) {
     writeFileSync(join(tools, name), script);
     chmodSync(join(tools, name), 0o755);
   }
   const env = { ...process.env, PATH: `${tools}${delimiter}${process.env['PATH']}`, REBUILD: String(rebuild) };
-  const [first, second] = [1, 2].map(() => spawnSync(process.execPath, ['bin/setup.js'], { cwd: root, env, encoding: 'utf8' }));
+  const [first, second] = [1, 2].map(() =>
+    spawnSync(process.execPath, ['bin/setup.js'], { cwd: root, env, encoding: 'utf8' }),
+  );
   expect([second!.status, second!.stderr]).toEqual([0, '']);
-  return { calls: readFileSync(join(root, 'npm.log'), 'utf8').trim().split('\n'), status: first!.status, said: first!.stderr };
+  return {
+    calls: readFileSync(join(root, 'npm.log'), 'utf8').trim().split('\n'),
+    status: first!.status,
+    said: first!.stderr,
+  };
 }
 
 describe.runIf(process.platform === 'linux')('what a clone installs', () => {
   const CI = 'ci --ignore-scripts --no-audit --no-fund --loglevel=error';
   const BUILD = expect.stringMatching(/^run --silent build /) as string;
 
-  it.skipIf(existsSync('/proc/driver/nvidia/version'))('fetches no TensorFlow for CUDA where there is no driver', () => {
-    expect(setUp({ hasDriver: false })).toEqual({ calls: [CI, BUILD], status: 0, said: expect.not.stringContaining('CUDA') as string });
-  });
+  it.skipIf(existsSync('/proc/driver/nvidia/version'))(
+    'fetches no TensorFlow for CUDA where there is no driver',
+    () => {
+      expect(setUp({ hasDriver: false })).toEqual({
+        calls: [CI, BUILD],
+        status: 0,
+        said: expect.not.stringContaining('CUDA') as string,
+      });
+    },
+  );
 
   it('reports what it does and how long that takes, on stderr alone', () => {
-    expect(setUp({ hasDriver: false }).said.split('\n')).toEqual(['mtl: installing what it needs …', 'mtl: building, which takes about a minute …', 'mtl: building native kernels …', '']);
+    expect(setUp({ hasDriver: false }).said.split('\n')).toEqual([
+      'mtl: installing what it needs …',
+      'mtl: building, which takes about a minute …',
+      'mtl: building native kernels …',
+      '',
+    ]);
   });
 
   it('fetches it where there is one, and says so', () => {
-    expect(setUp({ hasDriver: true })).toEqual({ calls: [CI, `rebuild ${CUDA_PACKAGE} --foreground-scripts`, BUILD], status: 0, said: expect.stringContaining("there is NVIDIA's driver: fetching TensorFlow for CUDA 11") as string });
+    expect(setUp({ hasDriver: true })).toEqual({
+      calls: [CI, `rebuild ${CUDA_PACKAGE} --foreground-scripts`, BUILD],
+      status: 0,
+      said: expect.stringContaining("there is NVIDIA's driver: fetching TensorFlow for CUDA 11") as string,
+    });
   });
 
   it('goes on where that fails, and says what else there is', () => {
     const { status, said } = setUp({ hasDriver: true, rebuild: 1 });
-    expect([status, said]).toEqual([0, expect.stringMatching(/no TensorFlow for CUDA 11 \('npm rebuild .*' failed, see above\); npx mtl setup-cuda/) as string]);
+    expect([status, said]).toEqual([
+      0,
+      expect.stringMatching(
+        /no TensorFlow for CUDA 11 \('npm rebuild .*' failed, see above\); npx mtl setup-cuda/,
+      ) as string,
+    ]);
   });
 });
 

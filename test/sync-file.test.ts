@@ -27,11 +27,15 @@ it.each([
   ['a folder', 3, (path: string) => writeFolder(path, (folder) => writeFileAtomic(join(folder, 'x'), 'abc'))],
   ['a file past the memory of the system', 1, (path: string) => writeDirect(path, [Buffer.from('abc')])],
   ['a file of parts', 1, async (path: string) => (await writeParts(path, [Buffer.from('abc')])).sync()],
-  ['predictions', 1, async (path: string) => {
-    const sink = await fileSink(path, false);
-    await sink.write(Buffer.from('abc'));
-    await sink.end();
-  }],
+  [
+    'predictions',
+    1,
+    async (path: string) => {
+      const sink = await fileSink(path, false);
+      await sink.write(Buffer.from('abc'));
+      await sink.end();
+    },
+  ],
 ] as const)('%s is synced and written where handles of files know no sync', async (_, syncs, write) => {
   const path = join(scratchFolder(), 'out');
   await write(path);

@@ -32,15 +32,34 @@ export const LAUNCHER = 'mpirun.openmpi';
 /** This machine; who is alone is started without MPI. */
 export const HERE: Place = {
   name: 'this machine',
-  command: (processes) => (processes === 1 ? [] : [LAUNCHER, '--oversubscribe', '--bind-to', 'none', '-n', String(processes)]),
+  command: (processes) =>
+    processes === 1 ? [] : [LAUNCHER, '--oversubscribe', '--bind-to', 'none', '-n', String(processes)],
   environment: { ...AS_ROOT, OMPI_MCA_btl: 'self,sm' },
 };
 
-/** Between one process and another of some machine, or of several: one of two namespaces, whose link is all that they have in common. */
+/**
+ * Between one process and another of some machine, or of several: one of two namespaces, whose link is all that they
+ * have in common.
+ */
 export function between(hosts: readonly string[], enter: readonly string[], agent: string, network: string): Place {
   return {
     name: hosts.join(' and '),
-    command: (processes) => [...enter, LAUNCHER, '--prtemca', 'plm_ssh_agent', agent, '--prtemca', 'prte_if_include', network, '--host', hosts.map((host) => `${host}:1`).join(','), '--bind-to', 'none', '-n', String(processes)],
+    command: (processes) => [
+      ...enter,
+      LAUNCHER,
+      '--prtemca',
+      'plm_ssh_agent',
+      agent,
+      '--prtemca',
+      'prte_if_include',
+      network,
+      '--host',
+      hosts.map((host) => `${host}:1`).join(','),
+      '--bind-to',
+      'none',
+      '-n',
+      String(processes),
+    ],
     environment: { ...AS_ROOT, OMPI_MCA_btl: 'self,tcp', OMPI_MCA_pml: 'ob1', OMPI_MCA_btl_tcp_if_include: network },
   };
 }
@@ -57,7 +76,10 @@ export async function inFolder<Result>(work: (folder: string) => Promise<Result>
 
 /** Starts a command, and waits for its end. */
 function run(command: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
-  const child = spawn(command[0]!, command.slice(1), { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command[0]!, command.slice(1), {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
   return new Promise((resolve, reject) => {
@@ -67,9 +89,17 @@ function run(command: readonly string[], environment: NodeJS.ProcessEnv): Promis
 }
 
 /** What each process leaves, in the order of ranks. */
-async function left<Each>(place: Place, processes: number, path: string, args: readonly string[]): Promise<readonly Each[]> {
+async function left<Each>(
+  place: Place,
+  processes: number,
+  path: string,
+  args: readonly string[],
+): Promise<readonly Each[]> {
   await run([...place.command(processes), process.execPath, PROCESS, path, ...args], place.environment);
-  return Array.from({ length: processes }, (_, rank) => v8.deserialize(readFileSync(`${path}.${args[0]!}.${args.at(-1)!}.${rank}`)) as Each);
+  return Array.from(
+    { length: processes },
+    (_, rank) => v8.deserialize(readFileSync(`${path}.${args[0]!}.${args.at(-1)!}.${rank}`)) as Each,
+  );
 }
 
 /** Writes a piece of work down, for those who do it. */
@@ -80,16 +110,35 @@ export function writeWork(folder: string, name: string, work: ClusterWork): stri
 }
 
 /** The steps of processes that train together. */
-export function stepsTogether(place: Place, processes: number, path: string, threads: number): Promise<readonly (readonly StepTimes[])[]> {
+export function stepsTogether(
+  place: Place,
+  processes: number,
+  path: string,
+  threads: number,
+): Promise<readonly (readonly StepTimes[])[]> {
   return left(place, processes, path, ['steps', String(threads), '1']);
 }
 
-/** The steps of so many processes that each believe to have as many mirror images as `images` says, all at the same time. */
-export async function stepsMirrored(processes: number, path: string, threads: number, images: number): Promise<readonly (readonly StepTimes[])[]> {
+/**
+ * The steps of so many processes that each believe to have as many mirror images as `images` says, all at the same
+ * time.
+ */
+export async function stepsMirrored(
+  processes: number,
+  path: string,
+  threads: number,
+  images: number,
+): Promise<readonly (readonly StepTimes[])[]> {
   return left(HERE, processes, path, ['steps', String(threads), String(images)]);
 }
 
 /** Exchanges of some lengths, each so often: by process, by length. */
-export function linkTimes(place: Place, processes: number, folder: string, lengths: readonly number[], times: number): Promise<readonly (readonly (readonly { readonly beginMs: number; readonly endMs: number }[])[])[]> {
+export function linkTimes(
+  place: Place,
+  processes: number,
+  folder: string,
+  lengths: readonly number[],
+  times: number,
+): Promise<readonly (readonly (readonly { readonly beginMs: number; readonly endMs: number }[])[])[]> {
   return left(place, processes, join(folder, `link-${processes}`), ['link', lengths.join(','), String(times)]);
 }

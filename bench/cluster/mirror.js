@@ -1,5 +1,6 @@
 /**
- * Peers that are not there: each does as this process does, and sends it what it has sent to them. A step with them is the work of one
+ * Peers that are not there: each does as this process does, and sends it what it has sent to them. A step with them is
+ * the work of one
  * of so many processes, copies of what is exchanged among it, and nothing of what waiting and a network take.
  */
 export function mirrorPeers(size) {
@@ -14,7 +15,10 @@ export function mirrorPeers(size) {
   const others = (each) => Array.from({ length: size - 1 }, () => each);
   const sumFloats = (numbers) => {
     // A piece to its owner, and the sums of one's own piece to all, as in native/mpi.c.
-    const pieces = Array.from({ length: size }, (_, r) => 4 * (Math.floor((numbers.length * (r + 1)) / size) - Math.floor((numbers.length * r) / size)));
+    const pieces = Array.from(
+      { length: size },
+      (_, r) => 4 * (Math.floor((numbers.length * (r + 1)) / size) - Math.floor((numbers.length * r) / size)),
+    );
     count([...pieces.slice(1), ...others(pieces[0])]);
     for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
   };

@@ -19,7 +19,10 @@ export interface StepShape {
   readonly sums: readonly number[];
   /** Numbers of columns that losses compare rows in, which a process has in a step, by exchange. */
   readonly columns: readonly number[];
-  /** Tables that are dealt out, and of their distinct rows that a process looks up those that lie with others; and the numbers in these rows. */
+  /**
+   * Tables that are dealt out, and of their distinct rows that a process looks up those that lie with others; and the
+   * numbers in these rows.
+   */
   readonly dealt: Counted;
   /** Tables that each has, and all distinct rows of them that a process looks up. */
   readonly small: Counted;
@@ -38,18 +41,32 @@ export interface Work {
   readonly meanwhileMs: number;
 }
 
-/** A link between processes: milliseconds of an exchange in which each sends so many bytes to each of so many others, and receives as many. */
+/**
+ * A link between processes: milliseconds of an exchange in which each sends so many bytes to each of so many others,
+ * and receives as many.
+ */
 export type Link = (bytes: number, others: number) => number;
 
 /**
  * The shape of a plan's steps on some batches: means over processes and batches.
  * @param ranks the processes that count, all of them if left out
  */
-export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number, ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r)): StepShape {
-  const { tables, places, areas, lists, allRows, running, early } = compile({ ...plan, peers: { ...ALONE, size: processes } });
+export function shapeOf(
+  plan: Plan,
+  batches: readonly Batch[],
+  processes: number,
+  ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r),
+): StepShape {
+  const { tables, places, areas, lists, allRows, running, early } = compile({
+    ...plan,
+    peers: { ...ALONE, size: processes },
+  });
   const share = 1 / (batches.length * ranks.length);
-  const ownRows = batches.flatMap((batch) => ranks.map((rank) => partOf(rank, processes, batch.rows).rows)).reduce((sum, rows) => sum + rows * share, 0);
-  const argumentsOf = (exchange: keyof Exchanges): readonly (readonly number[])[] => lists.pass.flatMap(({ kernel, args }) => (kernel === exchange ? [args] : []));
+  const ownRows = batches
+    .flatMap((batch) => ranks.map((rank) => partOf(rank, processes, batch.rows).rows))
+    .reduce((sum, rows) => sum + rows * share, 0);
+  const argumentsOf = (exchange: keyof Exchanges): readonly (readonly number[])[] =>
+    lists.pass.flatMap(({ kernel, args }) => (kernel === exchange ? [args] : []));
   const countedOf = (isDealt: boolean): Counted => {
     const counted = tables.all.filter((table) => table.isDealt === isDealt);
     let [rows, numbers] = [0, 0];
@@ -57,7 +74,9 @@ export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number
       for (const rank of ranks) {
         const { begin, rows: own } = partOf(rank, processes, batch.rows);
         for (const { fields, width } of counted) {
-          const distinct = new Set(fields.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, begin + own)]));
+          const distinct = new Set(
+            fields.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, begin + own)]),
+          );
           const sent = isDealt ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
           rows += sent;
           numbers += sent * width;
@@ -83,7 +102,16 @@ export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number
 }
 
 /** What a process sends in a step, on average: the bytes of each exchange, by purpose. */
-export function sentOf({ processes, weights, early, terms, sums, columns, dealt, small }: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
+export function sentOf({
+  processes,
+  weights,
+  early,
+  terms,
+  sums,
+  columns,
+  dealt,
+  small,
+}: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
   const others = processes - 1;
   const added = (counts: readonly number[]): number[] => counts.map((count) => 8 * (count + 1) * others);
   const [hasDealt, hasSmall] = [dealt.tables > 0, small.tables > 0];
@@ -110,11 +138,13 @@ export function totalOf(shape: StepShape): { readonly exchanges: number; readonl
 
 /**
  * The time of a step.
- * @param work of a process, in ms: its part of the rows, and what it copies for the others; of that, what it computes while gradients pass
+ * @param work of a process, in ms: its part of the rows, and what it copies for the others; of that, what it computes
+ * while gradients pass
  */
 export function stepMs({ workMs, meanwhileMs }: Work, shape: StepShape, link: Link): number {
   const others = shape.processes - 1;
-  const msOf = (sizes: readonly number[]): number => sizes.reduce((sum, bytes) => sum + link(bytes / others, others), 0);
+  const msOf = (sizes: readonly number[]): number =>
+    sizes.reduce((sum, bytes) => sum + link(bytes / others, others), 0);
   const sent = sentOf(shape);
   const hidden = shape.early > 0 ? Math.min(meanwhileMs, msOf(sent.get('dense gradients')!.slice(0, 2))) : 0;
   return workMs + msOf([...sent.values()].flat()) - hidden;
@@ -126,13 +156,17 @@ export function linkOf(latencyMs: number, gigabits: number): Link {
 }
 
 /**
- * A link as exchanges have shown it between as many processes: a line through what was measured, and on as between the last two.
+ * A link as exchanges have shown it between as many processes: a line through what was measured, and on as between the
+ * last two.
  * @param msOf milliseconds of an exchange, by the bytes that go to each of the others
  */
 export function measuredLink(msOf: ReadonlyMap<number, number>): Link {
   const points = [...msOf].sort(([a], [b]) => a - b);
   return (bytes) => {
-    const p = Math.max(1, points.findIndex(([length]) => bytes <= length));
+    const p = Math.max(
+      1,
+      points.findIndex(([length]) => bytes <= length),
+    );
     const end = bytes > points.at(-1)![0] ? points.length - 1 : p;
     const [[from, fromMs], [to, toMs]] = [points[end - 1]!, points[end]!];
     return fromMs + ((bytes - from) * (toMs - fromMs)) / (to - from);

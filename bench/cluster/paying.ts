@@ -16,7 +16,10 @@ export interface Paying {
   readonly speedups: readonly number[];
 }
 
-/** Networks of machines: TCP or better, with nothing else on them. Nominal rates come out at some 94% behind the headers of packets. */
+/**
+ * Networks of machines: TCP or better, with nothing else on them. Nominal rates come out at some 94% behind the headers
+ * of packets.
+ */
 export const NETWORKS: readonly { readonly name: string; readonly link: Link }[] = [
   { name: '1 Gbit/s, 50 µs', link: linkOf(0.05, 0.94) },
   { name: '10 Gbit/s, 30 µs', link: linkOf(0.03, 9.4) },
@@ -33,7 +36,15 @@ export async function payingOf(work: NamedWork, folder: string, threads: number)
     const shape = shapeOf(work.plan, work.batches.slice(0, 4), machines);
     const ofEach = workOf(await stepsMirrored(1, path, threads, machines));
     const { bytes: sentBytes, exchanges } = totalOf(shape);
-    found.push({ workload: work.name, machines, aloneMs, workMs: ofEach.workMs, sentBytes, exchanges, speedups: NETWORKS.map(({ link }) => aloneMs / stepMs(ofEach, shape, link)) });
+    found.push({
+      workload: work.name,
+      machines,
+      aloneMs,
+      workMs: ofEach.workMs,
+      sentBytes,
+      exchanges,
+      speedups: NETWORKS.map(({ link }) => aloneMs / stepMs(ofEach, shape, link)),
+    });
   }
   return found;
 }

@@ -1,5 +1,7 @@
-// One process of what bench/cluster.bench.ts measures: takes the steps of a plan, in a file of structured clones, with others or with its
-// mirror images, or sends bytes to and fro; leaves beside the file what it took, on the clock that all processes of a machine share.
+// One process of what bench/cluster.bench.ts measures: takes the steps of a plan, in a file of structured clones, with
+// others or with its
+// mirror images, or sends bytes to and fro; leaves beside the file what it took, on the clock that all processes of a
+// machine share.
 import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { openPeers } from '../../dist/cluster/open-peers.js';
@@ -19,15 +21,29 @@ function now() {
 function watched(own) {
   const seen = [];
   let what = 'other';
-  const timed = (exchange, isBegun) => (...args) => {
-    const before = own.sent();
-    const beginMs = now();
-    exchange(...args);
-    const endMs = now();
-    const after = own.sent();
-    seen.push({ what, beginMs, endMs, bytes: after.bytes - before.bytes, messages: after.messages - before.messages, isBegun });
-  };
-  const all = Object.fromEntries(['sumFloats', 'beginSum', 'endSum', 'sumDoubles', 'gather', 'exchange'].map((call) => [call, timed(own[call], call === 'beginSum')]));
+  const timed =
+    (exchange, isBegun) =>
+    (...args) => {
+      const before = own.sent();
+      const beginMs = now();
+      exchange(...args);
+      const endMs = now();
+      const after = own.sent();
+      seen.push({
+        what,
+        beginMs,
+        endMs,
+        bytes: after.bytes - before.bytes,
+        messages: after.messages - before.messages,
+        isBegun,
+      });
+    };
+  const all = Object.fromEntries(
+    ['sumFloats', 'beginSum', 'endSum', 'sumDoubles', 'gather', 'exchange'].map((call) => [
+      call,
+      timed(own[call], call === 'beginSum'),
+    ]),
+  );
   // What is sent while the process computes belongs to the sum that is under way.
   all.goOn = () => {
     const before = own.sent();
@@ -73,5 +89,8 @@ const tasks = {
     });
   },
 };
-writeFileSync(`${path}.${name === 'link' ? 'link' : 'steps'}.${rest.at(-1)}.${peers.rank}`, v8.serialize(await tasks[name](...rest)));
+writeFileSync(
+  `${path}.${name === 'link' ? 'link' : 'steps'}.${rest.at(-1)}.${peers.rank}`,
+  v8.serialize(await tasks[name](...rest)),
+);
 peers.end();

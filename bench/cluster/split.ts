@@ -9,7 +9,12 @@ interface Span {
 
 /** A step of one process: all that it took, and its exchanges with others, in their order. */
 export interface StepTimes extends Span {
-  readonly exchanges: readonly (Span & { readonly what: Exchanged; readonly bytes: number; readonly messages: number; readonly isBegun?: boolean })[];
+  readonly exchanges: readonly (Span & {
+    readonly what: Exchanged;
+    readonly bytes: number;
+    readonly messages: number;
+    readonly isBegun?: boolean;
+  })[];
 }
 
 /** What a process sends in a step for one purpose. */
@@ -19,7 +24,10 @@ export interface Sent {
   readonly messages: number;
 }
 
-/** Where the time of a step goes, and what a process sends in it: means over processes, and over the half of the steps that is neither the quickest nor the slowest. */
+/**
+ * Where the time of a step goes, and what a process sends in it: means over processes, and over the half of the steps
+ * that is neither the quickest nor the slowest.
+ */
 export interface Split {
   readonly stepMs: number;
   readonly computeMs: number;
@@ -41,18 +49,30 @@ export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
     const all = processes.map((each) => each[s]!);
     // All are at the same exchange: nobody has what they wait for before the last has come.
     const latest = first.exchanges.map((_, e) => Math.max(...all.map(({ exchanges }) => exchanges[e]!.beginMs)));
-    const waitMs = mean(all.map(({ exchanges }) => exchanges.reduce((sum, { beginMs, endMs }, e) => sum + Math.max(0, Math.min(endMs, latest[e]!) - beginMs), 0)));
-    const withinMs = mean(all.map(({ exchanges }) => exchanges.reduce((sum, { beginMs, endMs }) => sum + endMs - beginMs, 0)));
+    const waitMs = mean(
+      all.map(({ exchanges }) =>
+        exchanges.reduce((sum, { beginMs, endMs }, e) => sum + Math.max(0, Math.min(endMs, latest[e]!) - beginMs), 0),
+      ),
+    );
+    const withinMs = mean(
+      all.map(({ exchanges }) => exchanges.reduce((sum, { beginMs, endMs }) => sum + endMs - beginMs, 0)),
+    );
     const stepMs = mean(all.map(({ beginMs, endMs }) => endMs - beginMs));
     return { stepMs, waitMs, exchangeMs: withinMs - waitMs, computeMs: stepMs - withinMs, all };
   });
-  const middle = [...steps].sort((a, b) => a.stepMs - b.stepMs).slice(steps.length >> 2, steps.length - (steps.length >> 2));
+  const middle = [...steps]
+    .sort((a, b) => a.stepMs - b.stepMs)
+    .slice(steps.length >> 2, steps.length - (steps.length >> 2));
   const of = (part: 'stepMs' | 'computeMs' | 'exchangeMs' | 'waitMs'): number => mean(middle.map((step) => step[part]));
   const sent = new Map<Exchanged, Sent>();
   const share = 1 / (steps.length * processes.length);
   for (const { exchanges } of processes.flat()) {
     for (const { what, bytes, messages } of exchanges) {
-      const { exchanges: before, bytes: others, messages: more } = sent.get(what) ?? { exchanges: 0, bytes: 0, messages: 0 };
+      const {
+        exchanges: before,
+        bytes: others,
+        messages: more,
+      } = sent.get(what) ?? { exchanges: 0, bytes: 0, messages: 0 };
       sent.set(what, { exchanges: before + share, bytes: others + bytes * share, messages: more + messages * share });
     }
   }
@@ -61,13 +81,19 @@ export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
 
 /** Steps that are work alone: what they give mirror images is no exchange. */
 export function workOf(processes: readonly (readonly StepTimes[])[]): Work {
-  const msOf = (spansOf: (step: StepTimes) => Span): number => splitOf(processes.map((steps) => steps.map((step) => ({ ...spansOf(step), exchanges: [] })))).stepMs;
+  const msOf = (spansOf: (step: StepTimes) => Span): number =>
+    splitOf(processes.map((steps) => steps.map((step) => ({ ...spansOf(step), exchanges: [] })))).stepMs;
   return {
     workMs: msOf((step) => step),
     meanwhileMs: msOf(({ beginMs, exchanges }) => {
       // The next one that is for dense gradients is its end.
       const begun = exchanges.findIndex(({ isBegun }) => isBegun === true);
-      return begun === -1 ? { beginMs, endMs: beginMs } : { beginMs: exchanges[begun]!.endMs, endMs: exchanges.slice(begun + 1).find(({ what }) => what === 'dense gradients')!.beginMs };
+      return begun === -1
+        ? { beginMs, endMs: beginMs }
+        : {
+            beginMs: exchanges[begun]!.endMs,
+            endMs: exchanges.slice(begun + 1).find(({ what }) => what === 'dense gradients')!.beginMs,
+          };
     }),
   };
 }

@@ -32,8 +32,18 @@ export function stepRows(steps: readonly Measured[]): Rows {
     const { bytes, exchanges } = allSent(step);
     const { workload, processes, threads, between, stepMs, computeMs, exchangeMs, waitMs, model } = step;
     return {
-      workload, processes: String(processes), threads: String(threads), between, step: ms(stepMs), compute: ms(computeMs), exchange: ms(exchangeMs), wait: ms(waitMs),
-      exchanges: exchanges.toFixed(0), 'kB sent': kB(bytes), model: model === undefined ? '' : ms(model.stepMs), 'off by': model === undefined ? '' : `${(100 * (model.stepMs / stepMs - 1)).toFixed(0)}%`,
+      workload,
+      processes: String(processes),
+      threads: String(threads),
+      between,
+      step: ms(stepMs),
+      compute: ms(computeMs),
+      exchange: ms(exchangeMs),
+      wait: ms(waitMs),
+      exchanges: exchanges.toFixed(0),
+      'kB sent': kB(bytes),
+      model: model === undefined ? '' : ms(model.stepMs),
+      'off by': model === undefined ? '' : `${(100 * (model.stepMs / stepMs - 1)).toFixed(0)}%`,
     };
   });
 }
@@ -41,9 +51,13 @@ export function stepRows(steps: readonly Measured[]): Rows {
 /** What a process sends in a step, by purpose; the model's sum behind it. */
 export function sentRows(steps: readonly Measured[]): Rows {
   return steps.map((step) => ({
-    workload: step.workload, processes: String(step.processes),
-    ...Object.fromEntries(EXCHANGED.filter((what) => what !== 'predictions').map((what) => [what, kB(step.sent.get(what)?.bytes ?? 0)])),
-    all: kB(allSent(step).bytes), model: kB(step.model?.bytes ?? 0),
+    workload: step.workload,
+    processes: String(step.processes),
+    ...Object.fromEntries(
+      EXCHANGED.filter((what) => what !== 'predictions').map((what) => [what, kB(step.sent.get(what)?.bytes ?? 0)]),
+    ),
+    all: kB(allSent(step).bytes),
+    model: kB(step.model?.bytes ?? 0),
   }));
 }
 
@@ -52,7 +66,9 @@ export function linkRows(links: readonly MeasuredLink[]): Rows {
   return links.map(({ between, processes, msOf }) => {
     const [[shorter, shorterMs], [longest, longestMs]] = [...msOf].slice(-2) as [[number, number], [number, number]];
     return {
-      between, processes: String(processes), ...Object.fromEntries([...msOf].map(([bytes, value]) => [`${count(bytes)} bytes`, count(1000 * value)])),
+      between,
+      processes: String(processes),
+      ...Object.fromEntries([...msOf].map(([bytes, value]) => [`${count(bytes)} bytes`, count(1000 * value)])),
       'Gbit/s at the end': (((longest - shorter) * (processes - 1) * 8) / (longestMs - shorterMs) / 1e6).toFixed(2),
     };
   });
@@ -61,8 +77,14 @@ export function linkRows(links: readonly MeasuredLink[]): Rows {
 /** How many times as fast several machines are as one. */
 export function payingRows(points: readonly Paying[]): Rows {
   return points.map(({ workload, machines, aloneMs, workMs, sentBytes, speedups }) => ({
-    workload, machines: String(machines), 'one machine, ms': ms(aloneMs), 'work of each, ms': ms(workMs), 'kB sent each': kB(sentBytes),
-    ...Object.fromEntries(NETWORKS.map(({ name }, n) => [name, `${speedups[n]!.toFixed(speedups[n]! < 0.095 ? 2 : 1)} ×`])),
+    workload,
+    machines: String(machines),
+    'one machine, ms': ms(aloneMs),
+    'work of each, ms': ms(workMs),
+    'kB sent each': kB(sentBytes),
+    ...Object.fromEntries(
+      NETWORKS.map(({ name }, n) => [name, `${speedups[n]!.toFixed(speedups[n]! < 0.095 ? 2 : 1)} ×`]),
+    ),
   }));
 }
 
@@ -70,5 +92,11 @@ export function payingRows(points: readonly Paying[]): Rows {
 export function markdownOf(rows: Rows): string {
   const names = Object.keys(rows[0] ?? {});
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(names), line(names.map((_, c) => (c === 0 ? '---' : '---:'))), ...rows.map((row) => line(names.map((name) => row[name] ?? ''))), '', `${MACHINE.cpu}, ${MACHINE.cores} cores, Node ${MACHINE.node}.`].join('\n');
+  return [
+    line(names),
+    line(names.map((_, c) => (c === 0 ? '---' : '---:'))),
+    ...rows.map((row) => line(names.map((name) => row[name] ?? ''))),
+    '',
+    `${MACHINE.cpu}, ${MACHINE.cores} cores, Node ${MACHINE.node}.`,
+  ].join('\n');
 }

@@ -36,7 +36,8 @@ const METRICS = 'evaluation.metrics=[{ name: auc, interval: 95% }, logLoss, pcoc
 const SPEED_EPOCHS = 3;
 
 /**
- * Trains a config on a log and measures it, or takes what an earlier call measured of the same config, log and options, so that a
+ * Trains a config on a log and measures it, or takes what an earlier call measured of the same config, log and options,
+ * so that a
  * long list of trainings that was ended goes on where it was.
  */
 export async function measureConfig(path: string, log: PlantedLog, options: MeasureOptions): Promise<Trained> {
@@ -47,9 +48,30 @@ export async function measureConfig(path: string, log: PlantedLog, options: Meas
   const runDir = join(log.folder, 'runs', basename(file, '.json'));
   let [numWeights, epochs] = [0, 0];
   const overrides = [METRICS, ...set, `seed=${seed}`, ...dataOf(log)];
-  const { bestEpoch, metrics } = await trainConfig(path, overrides, runDir, threads, (at) => void ({ epoch: epochs, numWeights } = at));
-  const { metrics: counterfactual } = await evaluate({ path: runDir, data: [log.clicked], device: 'cpu', threads, onNotice: () => undefined, signal: new AbortController().signal });
-  const measured: Trained = { config: basename(path, '.yaml'), seed, numWeights, epochs, bestEpoch, test: metrics['test']!, clicked: counterfactual['test']! };
+  const { bestEpoch, metrics } = await trainConfig(
+    path,
+    overrides,
+    runDir,
+    threads,
+    (at) => void ({ epoch: epochs, numWeights } = at),
+  );
+  const { metrics: counterfactual } = await evaluate({
+    path: runDir,
+    data: [log.clicked],
+    device: 'cpu',
+    threads,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+  });
+  const measured: Trained = {
+    config: basename(path, '.yaml'),
+    seed,
+    numWeights,
+    epochs,
+    bestEpoch,
+    test: metrics['test']!,
+    clicked: counterfactual['test']!,
+  };
   await keep(file, measured);
   rmSync(runDir, { recursive: true, force: true });
   return measured;
@@ -61,7 +83,8 @@ export function keptConfig(path: string, log: PlantedLog, options: MeasureOption
 }
 
 /**
- * Rows a second that a config trains on, the best of a few epochs: what else a machine does makes it slower, never faster. Kept beside
+ * Rows a second that a config trains on, the best of a few epochs: what else a machine does makes it slower, never
+ * faster. Kept beside
  * the log, for a table whose scores come from a machine that was busy.
  */
 export async function measureSpeed(path: string, log: PlantedLog, options: MeasureOptions): Promise<number> {
@@ -69,7 +92,13 @@ export async function measureSpeed(path: string, log: PlantedLog, options: Measu
   const runDir = join(log.folder, 'runs', `speed-${basename(file, '.json')}`);
   let rowsPerSecond = 0;
   const overrides = [...(options.set ?? []), `training.epochs=${SPEED_EPOCHS}`, ...dataOf(log)];
-  await trainConfig(path, overrides, runDir, options.threads, (at) => (rowsPerSecond = Math.max(rowsPerSecond, at.rowsPerSecond)));
+  await trainConfig(
+    path,
+    overrides,
+    runDir,
+    options.threads,
+    (at) => (rowsPerSecond = Math.max(rowsPerSecond, at.rowsPerSecond)),
+  );
   await keep(file, rowsPerSecond);
   rmSync(runDir, { recursive: true, force: true });
   return rowsPerSecond;
@@ -81,7 +110,10 @@ export function keptSpeed(path: string, log: PlantedLog, options: MeasureOptions
 }
 
 function dataOf(log: PlantedLog): readonly string[] {
-  return [`data.cache=${join(log.folder, '.mtl')}`, ...Object.entries(log.files).map(([split, file]) => `data.${split}=${file}`)];
+  return [
+    `data.cache=${join(log.folder, '.mtl')}`,
+    ...Object.entries(log.files).map(([split, file]) => `data.${split}=${file}`),
+  ];
 }
 
 /** The end of an epoch. */
@@ -91,25 +123,38 @@ interface EpochEnd {
   readonly rowsPerSecond: number;
 }
 
-async function trainConfig(path: string, overrides: readonly string[], runDir: string, threads: number | undefined, onEpoch: (at: EpochEnd) => void) {
+async function trainConfig(
+  path: string,
+  overrides: readonly string[],
+  runDir: string,
+  threads: number | undefined,
+  onEpoch: (at: EpochEnd) => void,
+) {
   const loaded = await loadConfig(path, overrides.map(parseOverride));
   rmSync(runDir, { recursive: true, force: true });
   const ignore = (): undefined => undefined;
   let numWeights = 0;
-  return train(loaded, { device: 'cpu', threads, runDir, overrides, signal: new AbortController().signal }, {
-    onNotice: ignore,
-    onRead: ignore,
-    onStep: ignore,
-    onStart: (start) => (numWeights = start.numWeights + start.numTableWeights),
-    onMilestone: ({ isEpochEnd, epoch, rows, elapsedMs }) => {
-      if (isEpochEnd) onEpoch({ epoch, numWeights, rowsPerSecond: (1000 * rows) / elapsedMs });
+  return train(
+    loaded,
+    { device: 'cpu', threads, runDir, overrides, signal: new AbortController().signal },
+    {
+      onNotice: ignore,
+      onRead: ignore,
+      onStep: ignore,
+      onStart: (start) => (numWeights = start.numWeights + start.numTableWeights),
+      onMilestone: ({ isEpochEnd, epoch, rows, elapsedMs }) => {
+        if (isEpochEnd) onEpoch({ epoch, numWeights, rowsPerSecond: (1000 * rows) / elapsedMs });
+      },
     },
-  });
+  );
 }
 
 /** Comments of a config change nothing that it trains, so they are not in the name. */
 function keptFile(path: string, folder: string, kind: string, { seed, set = [] }: MeasureOptions): string {
-  const key = createHash('sha256').update(JSON.stringify([parse(readFileSync(path, 'utf8')), set])).digest('hex').slice(0, 12);
+  const key = createHash('sha256')
+    .update(JSON.stringify([parse(readFileSync(path, 'utf8')), set]))
+    .digest('hex')
+    .slice(0, 12);
   return join(folder, kind, `${basename(path, '.yaml')}-${seed}-${key}.json`);
 }
 

@@ -26,7 +26,10 @@ export interface PlantedLog {
   readonly clicked: string;
   /** What the true probabilities score on `test` and on `test-clicked`. */
   readonly oracle: Readonly<Record<string, Report>>;
-  /** What the true probability of a purchase after a click scores on `clicked`: all that can be learned of rows that were clicked. */
+  /**
+   * What the true probability of a purchase after a click scores on `clicked`: all that can be learned of rows that
+   * were clicked.
+   */
   readonly seen: Report;
 }
 
@@ -48,12 +51,27 @@ export async function plantedLog(root: string, name: LogName, rows: number): Pro
     rmSync(folder, { recursive: true, force: true });
     const { users, items, rates } = PRESETS.sample;
     const others = Math.min(MAX_ROWS, Math.max(MIN_ROWS, Math.round(rows * SHARE)));
-    await synth({ folder, seed: SEED, users, items, rates, rows: { train: rows, valid: others, test: others }, biases: LOGS[name], counterfactualOf: 'test' });
+    await synth({
+      folder,
+      seed: SEED,
+      users,
+      items,
+      rates,
+      rows: { train: rows, valid: others, test: others },
+      biases: LOGS[name],
+      counterfactualOf: 'test',
+    });
   }
   // Written by synth.
   const oracle = JSON.parse(readFileSync(path('oracle.json'), 'utf8')) as PlantedLog['oracle'];
   const seen = seenOf(LOGS[name], oracle['test-clicked']!['cvr']!.rows);
-  return { folder, files: { train: path('train.csv'), valid: path('valid.csv'), test: path('test.csv') }, clicked: path('test-clicked.csv'), oracle, seen };
+  return {
+    folder,
+    files: { train: path('train.csv'), valid: path('valid.csv'), test: path('test.csv') },
+    clicked: path('test-clicked.csv'),
+    oracle,
+    seen,
+  };
 }
 
 function seenOf(biases: Biases, rows: number): Report {
@@ -61,7 +79,16 @@ function seenOf(biases: Biases, rows: number): Report {
   const shown = show(createWorld(SEED, { users, items }, shape), SEED, rates, biases);
   const collector = createCollector(spacesOf([{ name: 'cvr', ...taskOptions.parse({ label: 'purchase' }) }]));
   for (const { rows: size, purchaseIfClicked, purchaseProbability } of drawImpressions(shown, SEED, 'test', rows)) {
-    collector.add({ rows: size, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['purchase', purchaseIfClicked]]) }, new Map([['cvr', purchaseProbability]]));
+    collector.add(
+      {
+        rows: size,
+        ids: new Map(),
+        numbers: new Map(),
+        bags: new Map(),
+        labels: new Map([['purchase', purchaseIfClicked]]),
+      },
+      new Map([['cvr', purchaseProbability]]),
+    );
   }
   return collector.report();
 }

@@ -13,7 +13,8 @@ const SPACES = { ctr: 'ctr', cvr: 'cvr, where clicked', ctcvr: 'ctcvr' } as cons
 const TEN_THOUSAND = 10_000;
 
 /**
- * The AUC of configs on test with products in f32, the mean of seeds, and behind it, in ten-thousandths, how far the AUC in another precision is from it,
+ * The AUC of configs on test with products in f32, the mean of seeds, and behind it, in ten-thousandths, how far the
+ * AUC in another precision is from it,
  * the mean of seeds and, of several, the largest; in Markdown.
  */
 export function precisionTable(precision: string, lines: readonly PrecisionLine[]): string {
@@ -21,14 +22,22 @@ export function precisionTable(precision: string, lines: readonly PrecisionLine[
   return [
     row(['', ...Object.values(SPACES).map((title) => `${title}: f32 (${precision} beside it)`), 'seeds']),
     row(['---', ...Object.keys(SPACES).map(() => '---'), '---:']),
-    ...lines.map(({ config, f32, other }) => row([basename(config, '.yaml'), ...Object.keys(SPACES).map((space) => cell(space, f32, other)), String(f32.length)])),
+    ...lines.map(({ config, f32, other }) =>
+      row([
+        basename(config, '.yaml'),
+        ...Object.keys(SPACES).map((space) => cell(space, f32, other)),
+        String(f32.length),
+      ]),
+    ),
   ].join('\n');
 }
 
 function cell(space: string, f32: readonly Trained[], other: readonly Trained[]): string {
   const pairs = f32.flatMap((run, s) => {
     const [single, rounded] = [run.test[space]?.['auc'], other[s]?.test[space]?.['auc']];
-    return typeof single === 'number' && typeof rounded === 'number' ? [{ single, difference: TEN_THOUSAND * (rounded - single) }] : [];
+    return typeof single === 'number' && typeof rounded === 'number'
+      ? [{ single, difference: TEN_THOUSAND * (rounded - single) }]
+      : [];
   });
   if (pairs.length === 0) return '–';
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

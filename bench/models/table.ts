@@ -15,7 +15,12 @@ interface Column {
 const onTest = (space: string, title = space): Column => ({ title, space, oracleFile: 'test', of: ({ test }) => test });
 const COLUMNS: Readonly<Record<LogName, readonly Column[]>> = {
   plain: [onTest('ctr'), onTest('cvr', 'cvr, where clicked'), onTest('ctcvr')],
-  biased: [onTest('ctr'), onTest('cvr', 'cvr, where clicked'), { title: 'cvr, were all clicked', space: 'cvr', oracleFile: 'test-clicked', of: ({ clicked }) => clicked }, onTest('ctcvr')],
+  biased: [
+    onTest('ctr'),
+    onTest('cvr', 'cvr, where clicked'),
+    { title: 'cvr, were all clicked', space: 'cvr', oracleFile: 'test-clicked', of: ({ clicked }) => clicked },
+    onTest('ctcvr'),
+  ],
 };
 
 /** What was measured of a config. */
@@ -37,8 +42,10 @@ const numberOf = (report: Report | undefined, space: string, name: string): numb
 };
 
 /**
- * What models scored on a log beside the truth, in Markdown: a line a config in the given order, its trainings averaged. An AUC stands
- * with half its 95% interval; behind it, in ten-thousandths, how far it is from that of the true probabilities on the same rows and, of
+ * What models scored on a log beside the truth, in Markdown: a line a config in the given order, its trainings
+ * averaged. An AUC stands
+ * with half its 95% interval; behind it, in ten-thousandths, how far it is from that of the true probabilities on the
+ * same rows and, of
  * several seeds, their standard deviation.
  */
 export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: readonly Line[]): string {
@@ -48,8 +55,26 @@ export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: r
   return [
     row(['', ...columns.map(({ title }) => title), 'seeds', 'best epoch', 'parameters', 'rows/s']),
     row(['---', ...columns.map(() => '---'), '---:', '---:', '---:', '---:']),
-    row(['the true probabilities', ...columns.map((column) => truthOf(column)?.toFixed(4) ?? NOT_MEASURED), '', '', '', '']),
-    ...(columns.some(isClicked) ? [row(['of a purchase, that after a click', ...columns.map((column) => (isClicked(column) ? score([seen], column.space, truthOf(column)) : '')), '', '', '', ''])] : []),
+    row([
+      'the true probabilities',
+      ...columns.map((column) => truthOf(column)?.toFixed(4) ?? NOT_MEASURED),
+      '',
+      '',
+      '',
+      '',
+    ]),
+    ...(columns.some(isClicked)
+      ? [
+          row([
+            'of a purchase, that after a click',
+            ...columns.map((column) => (isClicked(column) ? score([seen], column.space, truthOf(column)) : '')),
+            '',
+            '',
+            '',
+            '',
+          ]),
+        ]
+      : []),
     ...lines.map(({ config, runs, rowsPerSecond }) =>
       row([
         basename(config, '.yaml'),
@@ -71,7 +96,9 @@ function score(reports: readonly Report[], space: string, truth: number | undefi
     return low === undefined || high === undefined ? [] : [(high - low) / 2];
   });
   const average = mean(values);
-  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - average) ** 2, 0) / Math.max(1, values.length - 1));
+  const deviation = Math.sqrt(
+    values.reduce((sum, value) => sum + (value - average) ** 2, 0) / Math.max(1, values.length - 1),
+  );
   const from = Math.round((average - truth) * TEN_THOUSAND);
   const spread = values.length > 1 ? ` ± ${(deviation * TEN_THOUSAND).toFixed(0)}` : '';
   return `${average.toFixed(4)}${halves.length === 0 ? '' : ` ± ${mean(halves).toFixed(4)}`} (${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`;

@@ -1,4 +1,5 @@
-// mtl beside PyTorch tuned by hand (fp32, compiled, bf16, both) and torch-rechub, in turns on one machine: rows trained a second, ratios with their spread, and the share of the roofline (half an hour; --only takes some).
+// mtl beside PyTorch tuned by hand (fp32, compiled, bf16, both) and torch-rechub, in turns on one machine: rows trained
+// a second, ratios with their spread, and the share of the roofline (half an hour; --only takes some).
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { it } from 'vitest';
@@ -14,9 +15,12 @@ const WARM_STEPS = 6;
 /** What is still on its way to sleep after a round gets there. */
 const SETTLE_MS = 300;
 /** Distinct rows of a side, gone through again and again. */
-const rowsOf = ({ batchRows }: Workload): number => Math.floor(Math.min(200_000, batchRows * 4000) / batchRows) * batchRows;
+const rowsOf = ({ batchRows }: Workload): number =>
+  Math.floor(Math.min(200_000, batchRows * 4000) / batchRows) * batchRows;
 
-/** What we want to be: in f32 against PyTorch by hand; and against its best form, in f32 or, of wide models, in bf16. */
+/**
+ * What we want to be: in f32 against PyTorch by hand; and against its best form, in f32 or, of wide models, in bf16.
+ */
 const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: string; readonly bf16?: string }>> = {
   'esmm-20': { hand: '≥ 12' },
   'esmm-1024': { hand: '≥ 5', best: '≥ 4' },
@@ -38,7 +42,10 @@ interface Measured {
 }
 
 /** Runs the sides in turns; also the largest share of a core that the others took while one ran. */
-async function inTurns(sides: readonly Side[], batchRows: number): Promise<{ measured: Measured[]; idleShare: number }> {
+async function inTurns(
+  sides: readonly Side[],
+  batchRows: number,
+): Promise<{ measured: Measured[]; idleShare: number }> {
   const states = [];
   for (const side of sides) {
     await side.run(WARM_STEPS);
@@ -57,10 +64,19 @@ async function inTurns(sides: readonly Side[], batchRows: number): Promise<{ mea
       const start = performance.now();
       ms.push(await side.run(steps));
       const seconds = (performance.now() - start) / 1000;
-      for (const [i, other] of others.entries()) idleShare = Math.max(idleShare, ((other.cpuSeconds() ?? 0) - (before[i] ?? 0)) / seconds);
+      for (const [i, other] of others.entries())
+        idleShare = Math.max(idleShare, ((other.cpuSeconds() ?? 0) - (before[i] ?? 0)) / seconds);
     }
   }
-  return { idleShare, measured: states.map(({ side: { name }, steps, ms }) => ({ name, steps, ms, rowsPerSecond: (1000 * batchRows) / median(ms) })) };
+  return {
+    idleShare,
+    measured: states.map(({ side: { name }, steps, ms }) => ({
+      name,
+      steps,
+      ms,
+      rowsPerSecond: (1000 * batchRows) / median(ms),
+    })),
+  };
 }
 
 interface Ratio {
@@ -78,7 +94,11 @@ function ratioOf(ours: Measured, theirs: Measured): Ratio {
 /** Those that run, and of the others why they do not. */
 async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sides: Side[]; missing: string[] }> {
   const rows = rowsOf(work);
-  const sides: Side[] = [ownSide(work, MACHINE.cores, rows), ownSide({ ...work, precision: 'bf16' }, MACHINE.cores, rows), ...(MACHINE.cores > 1 ? [ownSide(work, 1, rows)] : [])];
+  const sides: Side[] = [
+    ownSide(work, MACHINE.cores, rows),
+    ownSide({ ...work, precision: 'bf16' }, MACHINE.cores, rows),
+    ...(MACHINE.cores > 1 ? [ownSide(work, 1, rows)] : []),
+  ];
   const missing: string[] = [];
   for (const form of Object.keys(TORCH_FORMS) as (keyof typeof TORCH_FORMS)[]) {
     if (form === 'rechub' && torchRechub === null) continue;
@@ -100,14 +120,22 @@ async function compare(work: Workload, versions: Versions, peaks: Peaks) {
     const { measured, idleShare } = await inTurns(sides, work.batchRows);
     const named = (name: string): Measured | undefined => measured.find((each) => each.name === name);
     const [ours, bf16] = [measured[0]!, measured[1]!];
-    const forms = [TORCH_FORMS.hand, TORCH_FORMS.compiled, TORCH_FORMS.bf16, TORCH_FORMS.compiledBf16].flatMap(({ name }) => named(name) ?? []);
+    const forms = [TORCH_FORMS.hand, TORCH_FORMS.compiled, TORCH_FORMS.bf16, TORCH_FORMS.compiledBf16].flatMap(
+      ({ name }) => named(name) ?? [],
+    );
     const best = forms.reduce((fastest, form) => (form.rowsPerSecond > fastest.rowsPerSecond ? form : fastest));
     const rechub = named(TORCH_FORMS.rechub.name);
     return {
-      workload: workloadName(work), sides: measured, missing, best: best.name,
-      toHand: ratioOf(ours, named(TORCH_FORMS.hand.name)!), toBest: ratioOf(ours, best), bf16ToBest: ratioOf(bf16, best),
+      workload: workloadName(work),
+      sides: measured,
+      missing,
+      best: best.name,
+      toHand: ratioOf(ours, named(TORCH_FORMS.hand.name)!),
+      toBest: ratioOf(ours, best),
+      bf16ToBest: ratioOf(bf16, best),
       ...(rechub === undefined ? {} : { toRechub: ratioOf(ours, rechub) }),
-      shareOfRoofline: rooflineOf(work, peaks).ms / median(ours.ms), idleShare,
+      shareOfRoofline: rooflineOf(work, peaks).ms / median(ours.ms),
+      idleShare,
     };
   } finally {
     for (const side of sides) await side.close();
@@ -117,13 +145,18 @@ async function compare(work: Workload, versions: Versions, peaks: Peaks) {
 /** By side; one that did not run has none. */
 function rowsPerSecondOf(sides: readonly Measured[]): Record<string, string> {
   const measured = new Map(sides.map(({ name, rowsPerSecond }) => [name, count(rowsPerSecond)]));
-  const names = [...sides.filter(({ name }) => name.startsWith('mtl')).map(({ name }) => name), ...Object.values(TORCH_FORMS).map(({ name }) => name)];
+  const names = [
+    ...sides.filter(({ name }) => name.startsWith('mtl')).map(({ name }) => name),
+    ...Object.values(TORCH_FORMS).map(({ name }) => name),
+  ];
   return Object.fromEntries(names.map((name) => [name, measured.get(name) ?? '–']));
 }
 
 /** Entries of earlier runs, so that a bench may be run workload by workload. */
 function earlier(): Readonly<Record<string, object>> {
-  return existsSync(resultsFile('peers')) ? (JSON.parse(readFileSync(resultsFile('peers'), 'utf8')) as { workloads: Record<string, object> }).workloads : {};
+  return existsSync(resultsFile('peers'))
+    ? (JSON.parse(readFileSync(resultsFile('peers'), 'utf8')) as { workloads: Record<string, object> }).workloads
+    : {};
 }
 
 it('peers', async () => {
@@ -142,25 +175,42 @@ it('peers', async () => {
     if (result !== undefined) results.push(result);
   }
 
-  const spread = ({ median: middle, least, most }: Ratio): string => `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+  const spread = ({ median: middle, least, most }: Ratio): string =>
+    `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
   printTable(
     `Rows trained a second, medians of ${ROUNDS} rounds in turns`,
-    results.map(({ workload, sides, idleShare }) => ({ workload, ...rowsPerSecondOf(sides), 'idle sides took': `${(100 * idleShare).toFixed(0)}% of a core` })),
+    results.map(({ workload, sides, idleShare }) => ({
+      workload,
+      ...rowsPerSecondOf(sides),
+      'idle sides took': `${(100 * idleShare).toFixed(0)}% of a core`,
+    })),
   );
   printTable(
     `Ratios of ${MACHINE.cores} threads, with the least and the most of a round; targets; and what share of the roofline f32 is (see the bench engine)`,
     results.map(({ workload, best, toHand, toBest, bf16ToBest, toRechub, shareOfRoofline }) => ({
       workload,
-      'f32 to PyTorch by hand': spread(toHand), target: TARGETS[workload]?.hand ?? '',
+      'f32 to PyTorch by hand': spread(toHand),
+      target: TARGETS[workload]?.hand ?? '',
       'its best form': best,
-      'f32 to it': spread(toBest), 'target ': TARGETS[workload]?.best ?? '',
-      'bf16 to it': spread(bf16ToBest), 'target  ': TARGETS[workload]?.bf16 ?? '',
+      'f32 to it': spread(toBest),
+      'target ': TARGETS[workload]?.best ?? '',
+      'bf16 to it': spread(bf16ToBest),
+      'target  ': TARGETS[workload]?.bf16 ?? '',
       'f32 to torch-rechub': toRechub === undefined ? '' : spread(toRechub),
       'share of roofline': `${(100 * shareOfRoofline).toFixed(0)}%`,
     })),
   );
-  console.log(`peaks of ${MACHINE.cores} threads: ${(peaks.flops / 1e9).toFixed(1)} GFLOP/s in products; ${[...peaks.rowUpdates].map(([width, rate]) => `${count(rate)} random rows of ${width} by Adam`).join(', ')} a second`);
-  console.log(`torch ${torch.torch} (${torch.blas}, ${torch.cpu}, ${torch.threads} threads), torch-rechub ${torch.torchRechub ?? 'none'}, Python ${torch.python}`);
+  console.log(
+    `peaks of ${MACHINE.cores} threads: ${(peaks.flops / 1e9).toFixed(1)} GFLOP/s in products; ${[...peaks.rowUpdates].map(([width, rate]) => `${count(rate)} random rows of ${width} by Adam`).join(', ')} a second`,
+  );
+  console.log(
+    `torch ${torch.torch} (${torch.blas}, ${torch.cpu}, ${torch.threads} threads), torch-rechub ${torch.torchRechub ?? 'none'}, Python ${torch.python}`,
+  );
   const run = { machine: MACHINE, time: new Date().toISOString(), torch };
-  saveResults('peers', { workloads: { ...earlier(), ...Object.fromEntries(results.map((result) => [result.workload, { ...result, ...run }])) } });
+  saveResults('peers', {
+    workloads: {
+      ...earlier(),
+      ...Object.fromEntries(results.map((result) => [result.workload, { ...result, ...run }])),
+    },
+  });
 });

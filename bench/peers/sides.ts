@@ -69,7 +69,10 @@ export function ownSide(work: Workload, threads: number, rows: number): Side {
   };
 }
 
-/** PyTorch by hand in its forms, the plain one first, and torch-rechub: what they are called, and what the script calls them. */
+/**
+ * PyTorch by hand in its forms, the plain one first, and torch-rechub: what they are called, and what the script calls
+ * them.
+ */
 export const TORCH_FORMS = {
   hand: { name: 'PyTorch by hand', options: ['--side', 'hand'] },
   compiled: { name: 'compiled', options: ['--side', 'hand', '--compiled'] },
@@ -84,7 +87,11 @@ export const TORCH_FORMS = {
  */
 export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, rows: number): Promise<Side> {
   const { name, options } = TORCH_FORMS[form];
-  const child = spawn(PYTHON, [SCRIPT, ...options, '--model', work.name, '--batch', String(work.batchRows), '--rows', String(rows), '--rounds'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(
+    PYTHON,
+    [SCRIPT, ...options, '--model', work.name, '--batch', String(work.batchRows), '--rows', String(rows), '--rounds'],
+    { stdio: ['pipe', 'pipe', 'pipe'] },
+  );
   // Its last words, for when it dies; a progress bar writes there too.
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)));
@@ -115,7 +122,9 @@ export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, 
 function processSeconds({ pid }: ChildProcess): number | undefined {
   try {
     // The name, in parentheses, may hold spaces; the times are the 12th and 13th field after it.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   } catch {
     return undefined;

@@ -8,13 +8,18 @@ import { defineBottom, gated, joinedExperts, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
- * Adaptive Task-to-Task Fusion (Li et al. 2023, https://arxiv.org/abs/2304.04959): levels of units, one a task, and one that is shared where
- * there are shared experts. A unit's experts read what the unit said a level below; its gate weighs the experts of all units,
- * and a learned sum of its own (native) experts is added whole. Without shared experts this is AdaTT-sp; what is shared stops below
+ * Adaptive Task-to-Task Fusion (Li et al. 2023, https://arxiv.org/abs/2304.04959): levels of units, one a task, and one
+ * that is shared where
+ * there are shared experts. A unit's experts read what the unit said a level below; its gate weighs the experts of all
+ * units,
+ * and a learned sum of its own (native) experts is added whole. Without shared experts this is AdaTT-sp; what is shared
+ * stops below
  * the last level, whose units are tasks.
  *
- * As in the authors' code (https://github.com/facebookresearch/AdaTT), a gate is one layer and a softmax, the factors of native
- * experts begin within ±1/√n of n, and one alone that counts as it is. It takes them as 1 where every unit has one expert;
+ * As in the authors' code (https://github.com/facebookresearch/AdaTT), a gate is one layer and a softmax, the factors
+ * of native
+ * experts begin within ±1/√n of n, and one alone that counts as it is. It takes them as 1 where every unit has one
+ * expert;
  * here where this unit has. Under Adam they move √n times slower than there.
  */
 export const adatt = defineBottom({
@@ -42,16 +47,23 @@ export const adatt = defineBottom({
     let inputs = new Map<string, Value>(units.map(({ unit }) => [unit, features.input]));
     for (let level = 0; level < levels; level++) {
       const prefix = `levels.${level}`;
-      const experts = new Map(units.map(({ unit, count }): [string, Experts] => {
-        const names = Array.from({ length: count }, (_, e) => `${prefix}.${unit}.${e}`);
-        return [unit, { names, values: names.map((name) => mlp(g, inputs.get(unit)!, expert, name)) }];
-      }));
+      const experts = new Map(
+        units.map(({ unit, count }): [string, Experts] => {
+          const names = Array.from({ length: count }, (_, e) => `${prefix}.${unit}.${e}`);
+          return [unit, { names, values: names.map((name) => mlp(g, inputs.get(unit)!, expert, name)) }];
+        }),
+      );
       const all = joinedExperts([...experts.values()]);
       const fused = new Map<string, Value>();
       for (const { task, unit } of level === levels - 1 ? own : units) {
         const found = gated(g, seen ?? inputs.get(unit)!, all, gate, `${prefix}.gates.${task ?? 'shared'}`);
         gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, found.gate);
-        fused.set(unit, native ? g.add(found.mixture, nativeSum(g, experts.get(unit)!, found.gate.shares, `${prefix}.native.${unit}`)) : found.mixture);
+        fused.set(
+          unit,
+          native
+            ? g.add(found.mixture, nativeSum(g, experts.get(unit)!, found.gate.shares, `${prefix}.native.${unit}`))
+            : found.mixture,
+        );
       }
       inputs = fused;
     }

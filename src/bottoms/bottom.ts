@@ -6,9 +6,11 @@ import type { Value } from '../graph/operations.js';
 import type { Finding, OptionsOf, Part } from '../part.js';
 
 /**
- * What shared layers are built from. `input` holds the embeddings and numbers of the features side by side in the order of the
+ * What shared layers are built from. `input` holds the embeddings and numbers of the features side by side in the order
+ * of the
  * config, as far as the key `input` of the YAML gives them; `fields` says which columns are whose, and `fieldValues`
- * (`src/graph/features.ts`) gives them one by one. Layers some of whose parts read other groups take them with `ofGroups`.
+ * (`src/graph/features.ts`) gives them one by one. Layers some of whose parts read other groups take them with
+ * `ofGroups`.
  */
 export interface BottomContext extends Features {
   readonly g: GraphBuilder;
@@ -23,9 +25,15 @@ export interface BottomOutput extends Pick<Graph, 'gates'> {
 }
 
 /** Shared layers as a part: what lies between the features and the towers of tasks. */
-export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [BottomContext], BottomOutput> {
+export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+  Name,
+  Shape,
+  [BottomContext],
+  BottomOutput
+> {
   /**
-   * What the parts of an embedding are for, by name, where it wants several of every field, each as wide as the config says.
+   * What the parts of an embedding are for, by name, where it wants several of every field, each as wide as the config
+   * says.
    * `embeddingPart` (`src/graph/features.ts`) gives one.
    * @param tasks names, in the order of the config
    */
@@ -35,7 +43,9 @@ export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> ex
 }
 
 /** Declares shared layers; the identity, for the sake of their types. */
-export function defineBottom<const Name extends string, Shape extends z.ZodRawShape>(bottom: BottomPart<Name, Shape>): BottomPart<Name, Shape> {
+export function defineBottom<const Name extends string, Shape extends z.ZodRawShape>(
+  bottom: BottomPart<Name, Shape>,
+): BottomPart<Name, Shape> {
   return bottom;
 }
 
@@ -56,10 +66,17 @@ export function joinedExperts(experts: readonly Experts[]): Experts {
 }
 
 /**
- * A gate's mixture of experts: linear, batch norm where it is wished, softmax, and the sum of what experts say by these shares.
+ * A gate's mixture of experts: linear, batch norm where it is wished, softmax, and the sum of what experts say by these
+ * shares.
  * @param name of the gate's parameters
  */
-export function gated(g: GraphBuilder, x: Value, { names, values }: Experts, options: { readonly batchNorm: boolean }, name: string): { readonly gate: Gate; readonly mixture: Value } {
+export function gated(
+  g: GraphBuilder,
+  x: Value,
+  { names, values }: Experts,
+  options: { readonly batchNorm: boolean },
+  name: string,
+): { readonly gate: Gate; readonly mixture: Value } {
   const scores = g.linear(x, names.length, name);
   const shares = g.softmax(options.batchNorm ? g.batchNorm(scores, `${name}.norm`) : scores);
   return { gate: { shares, experts: names }, mixture: g.mixture(shares, values) };

@@ -31,5 +31,9 @@ export function bottomEmbeddingParts(spec: BottomSpec, tasks: readonly string[])
 /** What is wrong with the key `bottom` of a model whose tasks are these. */
 export function* checkBottom(spec: BottomSpec, tasks: readonly { readonly name: string }[]): Iterable<Finding> {
   // As above.
-  for (const { path, message } of parts.partOf(spec).checkTasks?.(spec as never, tasks.map(({ name }) => name)) ?? []) yield { path: ['model', 'bottom', ...path], message };
+  for (const { path, message } of parts.partOf(spec).checkTasks?.(
+    spec as never,
+    tasks.map(({ name }) => name),
+  ) ?? [])
+    yield { path: ['model', 'bottom', ...path], message };
 }

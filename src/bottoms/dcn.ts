@@ -4,16 +4,29 @@ import { defineBottom, forAllTasks } from './bottom.js';
 import { deepPartOptions, withDeepPart } from './deep-part.js';
 
 /**
- * Deep & Cross Network, version 2 (Wang et al. 2021, https://arxiv.org/abs/2008.13535): x ← x₀ ⊙ (W x + b) + x, layer on layer, so that l
- * layers make products of up to l + 1 features, whatever their widths. With `rank`, W is a product U V of that rank (section 3.4, without its
- * mixture of experts). Its deep layers are stacked on the cross network, which the paper finds better on Criteo, or parallel to it.
+ * Deep & Cross Network, version 2 (Wang et al. 2021, https://arxiv.org/abs/2008.13535): x ← x₀ ⊙ (W x + b) + x, layer
+ * on layer, so that l
+ * layers make products of up to l + 1 features, whatever their widths. With `rank`, W is a product U V of that rank
+ * (section 3.4, without its
+ * mixture of experts). Its deep layers are stacked on the cross network, which the paper finds better on Criteo, or
+ * parallel to it.
  */
 export const dcn = defineBottom({
   name: 'dcn',
   summary: 'Deep & Cross Network v2: explicit feature crosses of bounded degree',
   options: () => ({
-    layers: z.int().min(1).max(64).default(2).describe('Number of cross layers; n layers multiply up to n + 1 features'),
-    rank: z.int().min(1).max(65_536).optional().describe("Rank of the cross layers' weights, cheaper below half the input width; default: full rank"),
+    layers: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(2)
+      .describe('Number of cross layers; n layers multiply up to n + 1 features'),
+    rank: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .optional()
+      .describe("Rank of the cross layers' weights, cheaper below half the input width; default: full rank"),
     ...deepPartOptions('stacked'),
   }),
 

@@ -12,7 +12,10 @@ export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden
  */
 export function gateOptions(batchNorm: boolean) {
   return z
-    .strictObject({ batchNorm: z.boolean().default(batchNorm).describe("Whether to apply batch norm before the gate's softmax"), input: inputOption('gates read; default: the input of their experts') })
+    .strictObject({
+      batchNorm: z.boolean().default(batchNorm).describe("Whether to apply batch norm before the gate's softmax"),
+      input: inputOption('gates read; default: the input of their experts'),
+    })
     .prefault({})
     .describe('Gate: linear layer, optional batch norm, softmax over experts');
 }

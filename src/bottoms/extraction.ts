@@ -27,11 +27,18 @@ interface ExtractionOptions {
 }
 
 /**
- * Levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections 4.1 and 4.2): a
- * task's gate sees its own experts and the shared ones; below the last level, one more gate sees all experts and makes what
- * the shared experts of the next level see. Gates look at what their own experts look at, or all of them at features of their own.
+ * Levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections 4.1 and
+ * 4.2): a
+ * task's gate sees its own experts and the shared ones; below the last level, one more gate sees all experts and makes
+ * what
+ * the shared experts of the next level see. Gates look at what their own experts look at, or all of them at features of
+ * their own.
  */
-export function extraction(levels: number, { experts: { shared, perTask, ...expert }, gate }: ExtractionOptions, { g, tasks, ...features }: BottomContext): BottomOutput {
+export function extraction(
+  levels: number,
+  { experts: { shared, perTask, ...expert }, gate }: ExtractionOptions,
+  { g, tasks, ...features }: BottomContext,
+): BottomOutput {
   const { input } = features;
   const seen = gate.input && ofGroups(g, features, gate.input).input;
   const gates = new Map<string, Gate>();
@@ -47,12 +54,24 @@ export function extraction(levels: number, { experts: { shared, perTask, ...expe
     const common = expertsOf('shared', shared, sharedInput);
     const outputs = new Map<string, Value>();
     for (const task of tasks) {
-      const found = gated(g, seen ?? inputs.get(task)!, joinedExperts([own.get(task)!, common]), gate, `${prefix}.gates.${task}`);
+      const found = gated(
+        g,
+        seen ?? inputs.get(task)!,
+        joinedExperts([own.get(task)!, common]),
+        gate,
+        `${prefix}.gates.${task}`,
+      );
       outputs.set(task, found.mixture);
       gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, found.gate);
     }
     if (level < levels - 1) {
-      const found = gated(g, seen ?? sharedInput, joinedExperts([...own.values(), common]), gate, `${prefix}.sharedGate`);
+      const found = gated(
+        g,
+        seen ?? sharedInput,
+        joinedExperts([...own.values(), common]),
+        gate,
+        `${prefix}.sharedGate`,
+      );
       gates.set(`shared, level ${level + 1}`, found.gate);
       sharedInput = found.mixture;
     }

@@ -13,20 +13,29 @@ const count = (described: string) => z.int().min(1).max(1024).default(1).describ
 const REST = 'others';
 
 /**
- * Hierarchy of Multi-gate Experts (HoME; Wang et al. 2024, https://arxiv.org/abs/2408.05430): tasks stand in categories. Meta experts, of each category and
- * shared ones, make what is meant by a category; task experts, of each task, its category and all, read that. An expert is
- * linear, batch norm and swish, so that none falls silent or speaks louder than others; a feature gate, 2 · sigmoid of a product of low rank, gives
- * each its own view of the input; a self-gate adds to what a gate lets through what its own experts say, so that they learn also where the gate prefers
+ * Hierarchy of Multi-gate Experts (HoME; Wang et al. 2024, https://arxiv.org/abs/2408.05430): tasks stand in
+ * categories. Meta experts, of each category and
+ * shared ones, make what is meant by a category; task experts, of each task, its category and all, read that. An expert
+ * is
+ * linear, batch norm and swish, so that none falls silent or speaks louder than others; a feature gate, 2 · sigmoid of
+ * a product of low rank, gives
+ * each its own view of the input; a self-gate adds to what a gate lets through what its own experts say, so that they
+ * learn also where the gate prefers
  * shared ones. The self-gate is a softmax over its experts, of a single one a sigmoid.
  *
- * Gates of tasks look at what their category and all mean, side by side, self-gates at what their own experts read; that is how this project
- * understands the paper, whose code is not public. Its feature gates are sums of several smaller ones; here each expert has one of `featureGate.rank`.
+ * Gates of tasks look at what their category and all mean, side by side, self-gates at what their own experts read;
+ * that is how this project
+ * understands the paper, whose code is not public. Its feature gates are sums of several smaller ones; here each expert
+ * has one of `featureGate.rank`.
  */
 export const home = defineBottom({
   name: 'home',
   summary: 'Hierarchy of Multi-gate Experts: meta experts of task categories below task experts',
   options: () => ({
-    categories: z.record(z.string(), z.array(z.string()).min(1)).default({}).describe('Task categories, by name; tasks of no category form one together'),
+    categories: z
+      .record(z.string(), z.array(z.string()).min(1))
+      .default({})
+      .describe('Task categories, by name; tasks of no category form one together'),
     experts: expertOptions
       .extend({
         activation: expertOptions.shape.activation.unwrap().default('swish').describe('Activation after each layer'),
@@ -36,7 +45,17 @@ export const home = defineBottom({
       })
       .prefault({})
       .describe('Experts of both levels'),
-    featureGate: z.strictObject({ rank: z.int().min(0).max(4096).default(4).describe("Rank of the feature gate's product; 0 disables feature gates") }).prefault({}).describe("Feature gate of each expert's input"),
+    featureGate: z
+      .strictObject({
+        rank: z
+          .int()
+          .min(0)
+          .max(4096)
+          .default(4)
+          .describe("Rank of the feature gate's product; 0 disables feature gates"),
+      })
+      .prefault({})
+      .describe("Feature gate of each expert's input"),
     selfGate: z.boolean().default(true).describe("Whether a task's own experts are added through a gate of their own"),
     gate: gateOptions(false),
   }),
@@ -47,8 +66,10 @@ export const home = defineBottom({
     for (const [category, members] of Object.entries(categories)) {
       for (const [i, task] of members.entries()) {
         const path = ['categories', category, i];
-        if (!tasks.includes(task)) yield { path, message: joined(`no task is called ${quoted(task)}`, didYouMean(task, tasks)) };
-        else if (all.filter((each) => each === task).length > 1) yield { path, message: `${quoted(task)} stands in two places; leave it in one` };
+        if (!tasks.includes(task))
+          yield { path, message: joined(`no task is called ${quoted(task)}`, didYouMean(task, tasks)) };
+        else if (all.filter((each) => each === task).length > 1)
+          yield { path, message: `${quoted(task)} stands in two places; leave it in one` };
       }
     }
   },
@@ -57,10 +78,22 @@ export const home = defineBottom({
     const { shared, perCategory, perTask, ...expert } = experts;
     const { input } = features;
     const seen = gate.input && ofGroups(g, features, gate.input).input;
-    const unitExperts = (name: string, numExperts: number, x: Value): Experts => expertsOf(g, x, expert, rank, Array.from({ length: numExperts }, (_, e) => `${name}.${e}`));
+    const unitExperts = (name: string, numExperts: number, x: Value): Experts =>
+      expertsOf(
+        g,
+        x,
+        expert,
+        rank,
+        Array.from({ length: numExperts }, (_, e) => `${name}.${e}`),
+      );
     const gates = new Map<string, Gate>();
     /** What a unit makes of the experts that it may see, its own among them. */
-    const fused = (name: string, looksAt: Value, all: Experts, own: { readonly experts: Experts; readonly reads: Value }): Value => {
+    const fused = (
+      name: string,
+      looksAt: Value,
+      all: Experts,
+      own: { readonly experts: Experts; readonly reads: Value },
+    ): Value => {
       const found = gated(g, seen ?? looksAt, all, gate, `gates.${name}`);
       gates.set(name, found.gate);
       return selfGate ? g.add(found.mixture, selfGated(g, own.reads, own.experts, `selfGates.${name}`)) : found.mixture;
@@ -68,7 +101,11 @@ export const home = defineBottom({
 
     const groups = categoriesOf(categories, tasks);
     const metaShared = unitExperts('meta.shared', shared, input);
-    const meta = new Map([...groups.keys()].map((category) => [category, unitExperts(`meta.categories.${category}`, perCategory, input)] as const));
+    const meta = new Map(
+      [...groups.keys()].map(
+        (category) => [category, unitExperts(`meta.categories.${category}`, perCategory, input)] as const,
+      ),
+    );
     const all = joinedExperts([...meta.values(), metaShared]);
     const meantByAll = fused('meta.shared', input, all, { experts: metaShared, reads: input });
 
@@ -76,12 +113,18 @@ export const home = defineBottom({
     const outputs = new Map<string, Value>();
     for (const [category, members] of groups) {
       const own = meta.get(category)!;
-      const meant = fused(`meta.categories.${category}`, input, joinedExperts([own, metaShared]), { experts: own, reads: input });
+      const meant = fused(`meta.categories.${category}`, input, joinedExperts([own, metaShared]), {
+        experts: own,
+        reads: input,
+      });
       const ofCategory = unitExperts(`experts.categories.${category}`, perCategory, meant);
       const looksAt = g.concat([meant, meantByAll]);
       for (const task of members) {
         const ofTask = unitExperts(`experts.tasks.${task}`, perTask, meant);
-        outputs.set(task, fused(task, looksAt, joinedExperts([ofTask, ofCategory, ofAll]), { experts: ofTask, reads: meant }));
+        outputs.set(
+          task,
+          fused(task, looksAt, joinedExperts([ofTask, ofCategory, ofAll]), { experts: ofTask, reads: meant }),
+        );
       }
     }
     return { outputs, gates };
@@ -89,7 +132,10 @@ export const home = defineBottom({
 });
 
 /** Tasks by category, each in the order of the config. */
-function categoriesOf(categories: Readonly<Record<string, readonly string[]>>, tasks: readonly string[]): ReadonlyMap<string, readonly string[]> {
+function categoriesOf(
+  categories: Readonly<Record<string, readonly string[]>>,
+  tasks: readonly string[],
+): ReadonlyMap<string, readonly string[]> {
   const named = new Set(Object.values(categories).flat());
   const rest = tasks.filter((task) => !named.has(task));
   return new Map([...Object.entries(categories), ...(rest.length > 0 ? [[REST, rest] as const] : [])]);
@@ -109,5 +155,8 @@ function expertsOf(g: GraphBuilder, x: Value, options: MlpOptions, rank: number,
 /** What a unit's own experts say by a gate of their own. */
 function selfGated(g: GraphBuilder, x: Value, { values }: Experts, name: string): Value {
   const scores = g.linear(x, values.length, name);
-  return g.mixture(values.length === 1 ? g.activation(scores, 'sigmoid', `${name}.sigmoid`) : g.softmax(scores), values);
+  return g.mixture(
+    values.length === 1 ? g.activation(scores, 'sigmoid', `${name}.sigmoid`) : g.softmax(scores),
+    values,
+  );
 }

@@ -14,7 +14,10 @@ export const mmoe = defineBottom({
   name: 'mmoe',
   summary: 'Multi-gate Mixture-of-Experts: shared experts and a gate per task',
   options: () => ({
-    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') }).prefault({}).describe('Shared experts'),
+    experts: expertOptions
+      .extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') })
+      .prefault({})
+      .describe('Shared experts'),
     gate: gateOptions(true),
   }),
   check: checkExperts,

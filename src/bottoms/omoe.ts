@@ -6,13 +6,17 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
  * One-gate Mixture-of-Experts, what MMOE is compared with (Ma et al. 2018, section 4.1,
- * https://dl.acm.org/doi/10.1145/3219819.3220007; after Jacobs et al. 1991): one gate weighs the experts for all tasks alike.
+ * https://dl.acm.org/doi/10.1145/3219819.3220007; after Jacobs et al. 1991): one gate weighs the experts for all tasks
+ * alike.
  */
 export const omoe = defineBottom({
   name: 'omoe',
   summary: 'One-gate Mixture-of-Experts: shared experts and one gate for all tasks',
   options: () => ({
-    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') }).prefault({}).describe('Shared experts'),
+    experts: expertOptions
+      .extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') })
+      .prefault({})
+      .describe('Shared experts'),
     gate: gateOptions(true),
   }),
   check: checkExperts,
@@ -22,7 +26,13 @@ export const omoe = defineBottom({
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
     const seen = ofGroups(g, features, options.gate.input).input;
-    const { gate, mixture } = gated(g, seen, { names, values: names.map((name) => mlp(g, input, expert, name)) }, options.gate, 'gate');
+    const { gate, mixture } = gated(
+      g,
+      seen,
+      { names, values: names.map((name) => mlp(g, input, expert, name)) },
+      options.gate,
+      'gate',
+    );
     return { outputs: forAllTasks(tasks, mixture), gates: new Map([['all tasks', gate]]) };
   },
 });

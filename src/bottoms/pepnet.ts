@@ -12,13 +12,19 @@ const gateUnit = (looksAt: string) =>
   });
 
 /**
- * PEPNet (Chang et al. 2023, https://arxiv.org/abs/2302.01115): factors between 0 and 2 that depend on a few features of great weight.
- * EPNet multiplies all embeddings by factors that it makes of the domain's (`epnet.input`: the scene, its statistics), PPNet the input
- * and every hidden layer of each task by factors of who and what it is about (`ppnet.input`: user, item, author). Both see, beside these, all
- * features, into which their gates send no gradient. A gate unit is a layer with ReLU, then one with 2 · sigmoid; a task has its own.
+ * PEPNet (Chang et al. 2023, https://arxiv.org/abs/2302.01115): factors between 0 and 2 that depend on a few features
+ * of great weight.
+ * EPNet multiplies all embeddings by factors that it makes of the domain's (`epnet.input`: the scene, its statistics),
+ * PPNet the input
+ * and every hidden layer of each task by factors of who and what it is about (`ppnet.input`: user, item, author). Both
+ * see, beside these, all
+ * features, into which their gates send no gradient. A gate unit is a layer with ReLU, then one with 2 · sigmoid; a
+ * task has its own.
  *
- * Where no groups are named, a gate looks at all features, so that only its share of the gradient tells the two halves apart. The paper reads a
- * task's number off the last gated layer: a tower without layers (`tower: { hidden: [] }`) does that. Its gates stand on a layer after its activation,
+ * Where no groups are named, a gate looks at all features, so that only its share of the gradient tells the two halves
+ * apart. The paper reads a
+ * task's number off the last gated layer: a tower without layers (`tower: { hidden: [] }`) does that. Its gates stand
+ * on a layer after its activation,
  * and so do these: behind the whole block of linear, batch norm, activation and dropout.
  */
 export const pepnet = defineBottom({
@@ -26,8 +32,13 @@ export const pepnet = defineBottom({
   summary: 'PEPNet: domain features gate the embeddings; user and item features gate the layers of each task',
   options: () => ({
     epnet: gateUnit('gate the embeddings: those of the domain').prefault({}).describe('Gate on the embeddings (EPNet)'),
-    ppnet: gateUnit('gate the layers: those of user, item and author').prefault({}).describe('Gates on the layers of each task (PPNet)'),
-    layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32, 16]) }).prefault({}).describe('Gated layers of each task'),
+    ppnet: gateUnit('gate the layers: those of user, item and author')
+      .prefault({})
+      .describe('Gates on the layers of each task (PPNet)'),
+    layers: mlpOptions
+      .extend({ hidden: mlpOptions.shape.hidden.min(1).default([32, 16]) })
+      .prefault({})
+      .describe('Gated layers of each task'),
   }),
 
   build({ epnet, ppnet, layers }, { g, tasks, ...features }) {
@@ -35,10 +46,19 @@ export const pepnet = defineBottom({
     const domain = g.concat([ofGroups(g, features, epnet.input).input, g.stopGradient(input)]);
     const personal = g.multiply(factors(g, domain, input.width, epnet.hidden, 'epnet'), input);
     const prior = g.concat([ofGroups(g, features, ppnet.input).input, g.stopGradient(personal)]);
-    const outputs = new Map(tasks.map((task): [string, Value] => {
-      const gate = (x: Value, layer: number): Value => g.multiply(factors(g, prior, x.width, ppnet.hidden, `ppnet.${task}.${layer}`), x);
-      return [task, layers.hidden.reduce((x, width, layer) => gate(block(g, x, width, layers, `layers.${task}.${layer}`), layer + 1), gate(personal, 0))];
-    }));
+    const outputs = new Map(
+      tasks.map((task): [string, Value] => {
+        const gate = (x: Value, layer: number): Value =>
+          g.multiply(factors(g, prior, x.width, ppnet.hidden, `ppnet.${task}.${layer}`), x);
+        return [
+          task,
+          layers.hidden.reduce(
+            (x, width, layer) => gate(block(g, x, width, layers, `layers.${task}.${layer}`), layer + 1),
+            gate(personal, 0),
+          ),
+        ];
+      }),
+    );
     return { outputs };
   },
 });

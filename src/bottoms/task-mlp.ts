@@ -1,10 +1,15 @@
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import { defineBottom } from './bottom.js';
 
-/** Layers of each task's own, on shared embeddings: what AITM has below its towers (Xi et al. 2021, https://arxiv.org/abs/2105.08489). */
+/**
+ * Layers of each task's own, on shared embeddings: what AITM has below its towers (Xi et al. 2021,
+ * https://arxiv.org/abs/2105.08489).
+ */
 export const taskMlp = defineBottom({
   name: 'task-mlp',
   summary: 'separate layers per task; only embeddings are shared',
   options: () => ({ ...mlpOptions.shape, hidden: mlpOptions.shape.hidden.min(1).default([64]) }),
-  build: (options, { g, input, tasks }) => ({ outputs: new Map(tasks.map((task) => [task, mlp(g, input, options, `bottoms.${task}`)])) }),
+  build: (options, { g, input, tasks }) => ({
+    outputs: new Map(tasks.map((task) => [task, mlp(g, input, options, `bottoms.${task}`)])),
+  }),
 });

@@ -10,7 +10,10 @@ export interface ListedBadRows extends RejectPolicy {
   readonly problems: readonly Problem[];
 }
 
-/** The policy of a config for invalid rows, whose errors are listed instead of thrown. Each row counts once, however often it is read. */
+/**
+ * The policy of a config for invalid rows, whose errors are listed instead of thrown. Each row counts once, however
+ * often it is read.
+ */
 export function listBadRows(data: Pick<DataOptions, 'onBadRow' | 'maxRejects'>): ListedBadRows {
   const policy = rejectPolicy(data);
   const problems: Problem[] = [];

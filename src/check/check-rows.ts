@@ -20,12 +20,18 @@ export interface CheckedRows extends DescribedRows {
 }
 
 /**
- * Reads the rows of all splits and adds what training would refuse to the findings: invalid rows, splits without a row, labels that nothing can be
+ * Reads the rows of all splits and adds what training would refuse to the findings: invalid rows, splits without a row,
+ * labels that nothing can be
  * learned from. What follows an invalid row is not added, since training ends there and it may be a consequence.
  * @param inputs.grow adds what was learned to what a checkpoint learned
  * @param sampler that opened the sources: a split without a row in a sample may have some
  */
-export async function checkRows(data: DataOptions, { sources, format, tasks, grow }: CheckedInputs, sampler: RowSampler, findings: Findings): Promise<CheckedRows | undefined> {
+export async function checkRows(
+  data: DataOptions,
+  { sources, format, tasks, grow }: CheckedInputs,
+  sampler: RowSampler,
+  findings: Findings,
+): Promise<CheckedRows | undefined> {
   const policy = listBadRows(data);
   const labels: Pick<Batch, 'rows' | 'labels'>[] = [];
   const read = async (): Promise<CheckedRows> => {
@@ -33,13 +39,23 @@ export async function checkRows(data: DataOptions, { sources, format, tasks, gro
       policy,
       ...(grow !== undefined && { grow }),
       see: (split, { batch }) => {
-        if (split === 'train') labels.push({ rows: batch.rows, labels: new Map([...batch.labels].map(([name, values]) => [name, values.slice(0, batch.rows)])) });
+        if (split === 'train')
+          labels.push({
+            rows: batch.rows,
+            labels: new Map([...batch.labels].map(([name, values]) => [name, values.slice(0, batch.rows)])),
+          });
       },
     });
     if (sources.train.takesRules) checkTables(described.encoded, sources.train.path);
     for (const { split, rows, leftOut } of described.description.splits) {
       const source = sources[split]!;
-      if (rows === 0 && source.takesRules && !sampler.isCut) throw noRows(source.files, new Map(Object.entries(leftOut)), { where: data.where, split: data.split, part: split }, policy.reasons);
+      if (rows === 0 && source.takesRules && !sampler.isCut)
+        throw noRows(
+          source.files,
+          new Map(Object.entries(leftOut)),
+          { where: data.where, split: data.split, part: split },
+          policy.reasons,
+        );
     }
     const rows = labels.reduce((sum, each) => sum + each.rows, 0);
     const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => streamOf(labels) }, tasks, {});

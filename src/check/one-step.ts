@@ -39,7 +39,12 @@ const ENOUGH = new Error('enough rows');
  * Takes one step of what a config describes, on rows of the training set, and forgets it.
  * @throws UserError for what does not fit the machine, and (diverged) for a loss that is not finite
  */
-export async function oneStep(engine: Engine, experiment: Experiment, { tasks, encoded, facts, train, policy }: StepInput, onNotice: (text: string) => void): Promise<OneStep> {
+export async function oneStep(
+  engine: Engine,
+  experiment: Experiment,
+  { tasks, encoded, facts, train, policy }: StepInput,
+  onNotice: (text: string) => void,
+): Promise<OneStep> {
   const { training, seed } = experiment;
   const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
   warnOfRates(training, onNotice);
@@ -47,17 +52,26 @@ export async function oneStep(engine: Engine, experiment: Experiment, { tasks, e
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
   const program = engine.compile(plan, onNotice);
   try {
-    const stepper = createStepper({ program, training, seed, trainingSteps: training.epochs, terms: graph.terms, stateOf: (_, first) => first() });
+    const stepper = createStepper({
+      program,
+      training,
+      seed,
+      trainingSteps: training.epochs,
+      terms: graph.terms,
+      stateOf: (_, first) => first(),
+    });
     const sums = {};
     let rows = 0;
-    await train.stream(encoded, [], { policy }, async ({ batch }) => {
-      rows = Math.min(batch.rows, training.batchSize);
-      const { losses } = await stepper.take(sliceRows(batch, 0, rows), firstLoopState());
-      addLosses(sums, losses);
-      throw ENOUGH;
-    }).catch((error: unknown) => {
-      if (error !== ENOUGH) throw error;
-    });
+    await train
+      .stream(encoded, [], { policy }, async ({ batch }) => {
+        rows = Math.min(batch.rows, training.batchSize);
+        const { losses } = await stepper.take(sliceRows(batch, 0, rows), firstLoopState());
+        addLosses(sums, losses);
+        throw ENOUGH;
+      })
+      .catch((error: unknown) => {
+        if (error !== ENOUGH) throw error;
+      });
     const loss = meanLoss(sums, graph.terms);
     return { engine: engineLine(engine), size, loss, rows };
   } finally {

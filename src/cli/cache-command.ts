@@ -26,10 +26,17 @@ export interface CacheArguments {
   readonly json: boolean;
 }
 
-/** `mtl data cache`: shows the entries of caches, or removes useless ones and those beyond the limit. Returns the exit code. */
+/**
+ * `mtl data cache`: shows the entries of caches, or removes useless ones and those beyond the limit. Returns the exit
+ * code.
+ */
 export async function runDataCache({ path, prune, maxSize, dryRun, json }: CacheArguments): Promise<number> {
   if (!prune && (maxSize !== undefined || dryRun)) {
-    throw userError('usage', { where: dryRun ? '--dry-run' : '--max-size', message: 'says how to prune', fix: 'add --prune' });
+    throw userError('usage', {
+      where: dryRun ? '--dry-run' : '--max-size',
+      message: 'says how to prune',
+      fix: 'add --prune',
+    });
   }
   const maxBytes = maxSize === undefined ? cacheLimit() : sizeIn('--max-size', maxSize);
   const { screen, result } = createOutput(json);
@@ -52,7 +59,12 @@ export async function runDataCache({ path, prune, maxSize, dryRun, json }: Cache
     screen.print(`${shownPath(folder)}: ${removedText(removed, dryRun)}; ${bytes(sizeOf(all) - sizeOf(removed))} left`);
   }
   result({
-    caches: caches.map(({ folder, all }) => ({ path: folder, bytes: sizeOf(all), maxBytes, entries: all.map(describe) })),
+    caches: caches.map(({ folder, all }) => ({
+      path: folder,
+      bytes: sizeOf(all),
+      maxBytes,
+      entries: all.map(describe),
+    })),
     ...(prune && { removed: freed.map((each) => each.path), bytes: sizeOf(freed), isDry: dryRun }),
   });
   return EXIT_CODES.done;
@@ -82,8 +94,11 @@ async function findCaches(path: string): Promise<readonly string[]> {
 
 function cachesBelow(folder: string, depth: number): readonly string[] {
   if (basename(folder) === CACHE_FOLDER) return [folder];
-  const isSearched = (name: string): boolean => name === CACHE_FOLDER || (name !== 'node_modules' && !name.startsWith('.'));
-  const below = readdirSync(folder, { withFileTypes: true }).filter((each) => each.isDirectory() && isSearched(each.name));
+  const isSearched = (name: string): boolean =>
+    name === CACHE_FOLDER || (name !== 'node_modules' && !name.startsWith('.'));
+  const below = readdirSync(folder, { withFileTypes: true }).filter(
+    (each) => each.isDirectory() && isSearched(each.name),
+  );
   // A directory that data.cache names holds the entries itself.
   const own = below.some(({ name }) => /\.(?:fitted|rows|local)-[0-9a-f]{12}-[0-9a-f]{8}$/.test(name)) ? [folder] : [];
   return own.length > 0 || depth === 0 ? own : below.flatMap(({ name }) => cachesBelow(join(folder, name), depth - 1));

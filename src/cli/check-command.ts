@@ -14,11 +14,25 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
   const { screen, notice, result } = createOutput(json);
   const { experiment, data, isCut, step, room } = await check({ ...options, onNotice: notice });
   screen.print(dataReport(data, screen));
-  if (isCut) screen.print(screen.dim(`  of a sample of about ${count(options.sampleRows)} rows of each split, evenly over its files: vocabularies, tables and memory grow with the others; mtl data info reads all`));
+  if (isCut)
+    screen.print(
+      screen.dim(
+        `  of a sample of about ${count(options.sampleRows)} rows of each split, evenly over its files: vocabularies, tables and memory grow with the others; mtl data info reads all`,
+      ),
+    );
   screen.print(`\n${sizeLines({ model: experiment.model.name, engine: step.engine, ...step.size })}`);
-  screen.print(`disk    checkpoints take ${bytes(room.checkpointBytes)} each, ${bytes(room.mostBytes)} together; ${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} are free` : 'how much is free is not known'}`);
-  if (room.mostBytes > room.freeBytes) notice('the disk is too small for the checkpoints of this run: make room, or name another folder with runs');
-  screen.print(`step    forward and back on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(step.loss.terms).map(([term, loss]) => `${term} ${loss.toFixed(4)}`).join(', ')})`);
+  screen.print(
+    `disk    checkpoints take ${bytes(room.checkpointBytes)} each, ${bytes(room.mostBytes)} together; ${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} are free` : 'how much is free is not known'}`,
+  );
+  if (room.mostBytes > room.freeBytes)
+    notice('the disk is too small for the checkpoints of this run: make room, or name another folder with runs');
+  screen.print(
+    `step    forward and back on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(
+      step.loss.terms,
+    )
+      .map(([term, loss]) => `${term} ${loss.toFixed(4)}`)
+      .join(', ')})`,
+  );
   for (const task of aloneOf(data)) notice(task);
   screen.print(`nothing was written; ${options.path} trains: mtl train ${options.path}`);
   const { splits, fields, warnings } = data;
@@ -31,7 +45,11 @@ function aloneOf({ splits }: Awaited<ReturnType<typeof check>>['data']): readonl
   return splits.flatMap(({ split, tasks }) =>
     Object.entries(tasks).flatMap(([task, { rows, mean }]) => {
       if (rows === 0) return [`${split} has no row of ${task}`];
-      return mean === 0 || mean === 1 ? [`every label of ${task} is ${mean} on ${split}: nothing can be ${split === 'train' ? 'learned' : 'measured'} there`] : [];
+      return mean === 0 || mean === 1
+        ? [
+            `every label of ${task} is ${mean} on ${split}: nothing can be ${split === 'train' ? 'learned' : 'measured'} there`,
+          ]
+        : [];
     }),
   );
 }

@@ -1,6 +1,8 @@
 /**
- * What makes a shell complete the words of `mtl`, to be read by that shell. The words come from yargs, which knows commands, options and choices;
- * its own scripts take the login shell for the one that asks, and in fish hide files. An option is only offered once a dash is there, so
+ * What makes a shell complete the words of `mtl`, to be read by that shell. The words come from yargs, which knows
+ * commands, options and choices;
+ * its own scripts take the login shell for the one that asks, and in fish hide files. An option is only offered once a
+ * dash is there, so
  * that paths are offered else.
  */
 export const COMPLETION_SCRIPTS = {

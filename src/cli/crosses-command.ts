@@ -24,17 +24,38 @@ export interface CrossesArguments {
 export async function runCrosses({ config, set, json, ...options }: CrossesArguments): Promise<number> {
   const { experiment } = await loadConfig(config, set.map(parseOverride));
   const { screen, notice, result } = createOutput(json);
-  return untilStopped((signal) => screen.print(`${signal}: stopping`), async (stop) => {
-    const found = await findCrosses({ experiment, ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal: stop.signal });
-    screen.print(`${found.task}: ${count(found.rows)} rows, of ${count(found.ofRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`);
-    screen.print(found.crosses.length === 0 ? 'no pair says more together than both columns for themselves, as far as these rows can tell' : `${crossTable(found, screen)}\n\n${found.yaml.trimEnd()}`);
-    result({ config, ...found });
-    return EXIT_CODES.done;
-  });
+  return untilStopped(
+    (signal) => screen.print(`${signal}: stopping`),
+    async (stop) => {
+      const found = await findCrosses({
+        experiment,
+        ...options,
+        onNotice: notice,
+        onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+        signal: stop.signal,
+      });
+      screen.print(
+        `${found.task}: ${count(found.rows)} rows, of ${count(found.ofRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`,
+      );
+      screen.print(
+        found.crosses.length === 0
+          ? 'no pair says more together than both columns for themselves, as far as these rows can tell'
+          : `${crossTable(found, screen)}\n\n${found.yaml.trimEnd()}`,
+      );
+      result({ config, ...found });
+      return EXIT_CODES.done;
+    },
+  );
 }
 
 /** What each adds beyond all fields and the crosses above it. */
 function crossTable({ crosses, loss }: CrossesResult, screen: Screen): string {
-  const rows = crosses.map(({ columns, gain, z, combinations }) => [columns.join(' × '), (-gain).toFixed(5), percent(gain / loss), z.toFixed(1), count(combinations)]);
+  const rows = crosses.map(({ columns, gain, z, combinations }) => [
+    columns.join(' × '),
+    (-gain).toFixed(5),
+    percent(gain / loss),
+    z.toFixed(1),
+    count(combinations),
+  ]);
   return table(['columns', 'log loss', 'of it', 'deviations', 'combinations'], rows, screen);
 }

@@ -6,7 +6,11 @@ export function crossesOptions(y: Argv) {
   return y
     .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
     .option('set', setOption)
-    .option('task', { type: 'string', requiresArg: true, describe: 'Task whose label to explain; default: the first task' })
+    .option('task', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Task whose label to explain; default: the first task',
+    })
     .option('top', whole('--top', 5, 'Maximum number of crosses', 100))
     .option('rows', whole('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
     .option('seed', whole('--seed', 2026, 'Random seed of the sample', undefined, 0))

@@ -20,13 +20,19 @@ export interface DataArguments {
   readonly json: boolean;
 }
 
-/** `mtl data info`: describes the data of a config, tells what a folder of shards holds or what is kept of data that was read, and gives the exit code. */
+/**
+ * `mtl data info`: describes the data of a config, tells what a folder of shards holds or what is kept of data that was
+ * read, and gives the exit code.
+ */
 export async function runDataInfo({ path, json }: DataArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
   const manifest = await readManifest(path);
   if (manifest !== undefined) {
     screen.print(`${path}: ${count(manifest.rows)} rows in ${count(manifest.shards.length)} shards`);
-    for (const column of manifest.columns) screen.print(`  ${column.name.padEnd(16)} ${column.kind}${'size' in column ? `, ids below ${count(column.size)}` : ''}`);
+    for (const column of manifest.columns)
+      screen.print(
+        `  ${column.name.padEnd(16)} ${column.kind}${'size' in column ? `, ids below ${count(column.size)}` : ''}`,
+      );
     result({ path, rows: manifest.rows, columns: manifest.columns, shards: manifest.shards });
     return EXIT_CODES.done;
   }
@@ -34,9 +40,16 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   const kept = found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source }));
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
-    const format = rowFormatOf({ tasks: tasksOf(experiment), groups: Object.values(experiment.features), cells: experiment.data });
+    const format = rowFormatOf({
+      tasks: tasksOf(experiment),
+      groups: Object.values(experiment.features),
+      cells: experiment.data,
+    });
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
-    const description = await describeData(experiment.data, format, { cache: { folder: experiment.data.cache, onNotice: notice }, onProgress });
+    const description = await describeData(experiment.data, format, {
+      cache: { folder: experiment.data.cache, onNotice: notice },
+      onProgress,
+    });
     screen.print(dataReport(description, screen));
     result({ path, ...description, kept });
     return EXIT_CODES.done;
@@ -48,24 +61,38 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
 }
 
 /** `mtl data clean`: removes what is kept, or only what no longer fits, and gives the exit code. */
-export async function runDataClean({ path, json, stale }: DataArguments & { readonly stale: boolean }): Promise<number> {
+export async function runDataClean({
+  path,
+  json,
+  stale,
+}: DataArguments & { readonly stale: boolean }): Promise<number> {
   const { screen, result } = createOutput(json);
   const found = (await find(path)).filter(({ state }) => (stale ? state === 'stale' : state !== 'being written'));
   await removeCached(found);
   const bytes = found.reduce((sum, folder) => sum + folder.bytes, 0);
-  screen.print(found.length === 0 ? `there is nothing to remove for ${path}` : `removed ${count(found.length)} folders, ${megabytes(bytes)}`);
+  screen.print(
+    found.length === 0
+      ? `there is nothing to remove for ${path}`
+      : `removed ${count(found.length)} folders, ${megabytes(bytes)}`,
+  );
   result({ path, removed: found.map((folder) => folder.path), bytes });
   return EXIT_CODES.done;
 }
 
 /** What is kept of a config's data, of a data file, of all files of a folder, or in a cache. */
 async function find(path: string): Promise<readonly CachedFolder[]> {
-  if (!existsSync(path)) throw userError('data', { where: path, message: 'there is no such file or folder', fix: 'name a config, a data file, a folder of data or a cache' });
+  if (!existsSync(path))
+    throw userError('data', {
+      where: path,
+      message: 'there is no such file or folder',
+      fix: 'name a config, a data file, a folder of data or a cache',
+    });
   const found = new Map<string, CachedFolder>();
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (isConfig(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const key of [...SPLITS, 'source'] as const) for (const { path: file, home } of sourcesOf(data[key] ?? [])) add(await keptOf(file, data.cache, home));
+    for (const key of [...SPLITS, 'source'] as const)
+      for (const { path: file, home } of sourcesOf(data[key] ?? [])) add(await keptOf(file, data.cache, home));
   } else {
     const full = resolve(path);
     for (const { path: file, home } of sourcesOf(full)) add(await keptOf(file, undefined, home));
@@ -77,7 +104,12 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
 function lineOf({ path, bytes, entry, rows, state }: CachedFolder): string {
-  const what = entry === undefined ? 'not finished' : entry.kind === 'fitted' ? `what was learned on ${entry.source}` : `${count(rows ?? 0)} rows of ${entry.source}${entry.kind === 'local' ? ', from which more is learned' : ''}`;
+  const what =
+    entry === undefined
+      ? 'not finished'
+      : entry.kind === 'fitted'
+        ? `what was learned on ${entry.source}`
+        : `${count(rows ?? 0)} rows of ${entry.source}${entry.kind === 'local' ? ', from which more is learned' : ''}`;
   return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${what}\n${' '.repeat(28)}${path}`;
 }
 

@@ -14,16 +14,41 @@ export function dataReport({ splits, fields, warnings }: DataDescription, screen
     count(Object.entries(leftOut).reduce((sum, [reason, left]) => (reason === OTHER_PART ? sum : sum + left), 0)),
     ...tasks.map((task) => meanOf(byTask[task]!, found)),
   ]);
-  const left = splits.flatMap(({ split, leftOut }) => Object.entries(leftOut).filter(([reason]) => reason !== OTHER_PART).map(([reason, left]) => screen.dim(`  ${split}: ${count(left)} rows left out: ${reason}`)));
+  const left = splits.flatMap(({ split, leftOut }) =>
+    Object.entries(leftOut)
+      .filter(([reason]) => reason !== OTHER_PART)
+      .map(([reason, left]) => screen.dim(`  ${split}: ${count(left)} rows left out: ${reason}`)),
+  );
   const names = SPLITS.filter((split) => splits.some((each) => each.split === split));
   const byDrift = [...fields].sort((a, b) => largest(b.drift) - largest(a.drift));
-  const header = ['field', 'kind', 'values', 'blank', ...names.map((split) => `unknown ${split}`), ...names.slice(1).map((split) => `drift ${split}`), ...tasks.map((task) => `AUC ${task}`)];
+  const header = [
+    'field',
+    'kind',
+    'values',
+    'blank',
+    ...names.map((split) => `unknown ${split}`),
+    ...names.slice(1).map((split) => `drift ${split}`),
+    ...tasks.map((task) => `AUC ${task}`),
+  ];
   const lines = byDrift.map((field) => lineOf(field, names, tasks));
-  const vectors = fields.flatMap((field) => (field.vectors === undefined ? [] : [vectorLine(field.name, field.vectors, names)]));
-  return [table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen), ...left, '', table(header, lines, screen), ...vectors.map((line) => screen.dim(line)), ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
+  const vectors = fields.flatMap((field) =>
+    field.vectors === undefined ? [] : [vectorLine(field.name, field.vectors, names)],
+  );
+  return [
+    table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen),
+    ...left,
+    '',
+    table(header, lines, screen),
+    ...vectors.map((line) => screen.dim(line)),
+    ...(warnings.length > 0 ? ['', ...warnings] : []),
+  ].join('\n');
 }
 
-function lineOf({ name, kind, values, hasMoreValues, blanks, unknown, drift, auc }: FieldDescription, names: readonly (typeof SPLITS)[number][], tasks: readonly string[]): readonly string[] {
+function lineOf(
+  { name, kind, values, hasMoreValues, blanks, unknown, drift, auc }: FieldDescription,
+  names: readonly (typeof SPLITS)[number][],
+  tasks: readonly string[],
+): readonly string[] {
   const share = (value: number | undefined): string => (value === undefined ? '-' : percent(value));
   return [
     name,
@@ -36,8 +61,13 @@ function lineOf({ name, kind, values, hasMoreValues, blanks, unknown, drift, auc
   ];
 }
 
-function vectorLine(name: string, { length, mean, norm }: NonNullable<FieldDescription['vectors']>, names: readonly (typeof SPLITS)[number][]): string {
-  const each = (found: FieldDescription['drift']): string => names.map((split) => `${found[split]?.toPrecision(3) ?? '-'} on ${split}`).join(', ');
+function vectorLine(
+  name: string,
+  { length, mean, norm }: NonNullable<FieldDescription['vectors']>,
+  names: readonly (typeof SPLITS)[number][],
+): string {
+  const each = (found: FieldDescription['drift']): string =>
+    names.map((split) => `${found[split]?.toPrecision(3) ?? '-'} on ${split}`).join(', ');
   return `  ${name}: ${count(length)} numbers a row; mean ${each(mean)}; norm ${each(norm)}`;
 }
 

@@ -8,25 +8,43 @@ import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl diff`. */
-export interface DiffArguments extends Pick<DiffOptions, 'paths' | 'data' | 'limit' | 'isRecorded' | 'verifyData' | 'device' | 'threads'> {
+export interface DiffArguments extends Pick<
+  DiffOptions,
+  'paths' | 'data' | 'limit' | 'isRecorded' | 'verifyData' | 'device' | 'threads'
+> {
   readonly json: boolean;
 }
 
 /** `mtl diff`: compares, prints what differs, and gives the exit code. */
 export async function runDiff({ json, ...options }: DiffArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  return untilStopped((signal) => notice(`${signal}: stopping`), async (stop) => {
-    const found = await diff({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal: stop.signal });
-    screen.print(sections(found, screen).join('\n\n'));
-    result(found);
-    return EXIT_CODES.done;
-  });
+  return untilStopped(
+    (signal) => notice(`${signal}: stopping`),
+    async (stop) => {
+      const found = await diff({
+        ...options,
+        onNotice: notice,
+        onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+        signal: stop.signal,
+      });
+      screen.print(sections(found, screen).join('\n\n'));
+      result(found);
+      return EXIT_CODES.done;
+    },
+  );
 }
 
 function sections(found: DiffResult, screen: Screen): readonly string[] {
   const { a, b, config, code, metrics } = found;
   return [
-    table(['', 'run', 'model', 'seed', 'steps'], [['a', a], ['b', b]].map(([side, of]) => [side as string, ...describe(of as DiffResult['a'])]), screen),
+    table(
+      ['', 'run', 'model', 'seed', 'steps'],
+      [
+        ['a', a],
+        ['b', b],
+      ].map(([side, of]) => [side as string, ...describe(of as DiffResult['a'])]),
+      screen,
+    ),
     changeTable('config', config, screen),
     changeTable('code', code, screen),
     `${screen.bold('data')}  ${dataLine(found.data)}`,
@@ -43,12 +61,19 @@ const SHOWN = 40;
 
 function changeTable(what: string, changes: readonly DifferingKey[], screen: Screen): string {
   if (changes.length === 0) return `${screen.bold(what)}  the same`;
-  const shown = (value: unknown): string => (value === null ? '-' : printable(typeof value === 'string' ? value : JSON.stringify(value), SHOWN));
-  return table([what, 'a', 'b'], changes.map(({ key, a, b }) => [key, shown(a), shown(b)]), screen);
+  const shown = (value: unknown): string =>
+    value === null ? '-' : printable(typeof value === 'string' ? value : JSON.stringify(value), SHOWN);
+  return table(
+    [what, 'a', 'b'],
+    changes.map(({ key, a, b }) => [key, shown(a), shown(b)]),
+    screen,
+  );
 }
 
 function dataLine(data: DiffResult['data']): string {
-  const words = Object.entries(data).map(([split, isSame]) => `${split} ${isSame === null ? 'not known' : isSame ? 'the same' : 'other rows'}`);
+  const words = Object.entries(data).map(
+    ([split, isSame]) => `${split} ${isSame === null ? 'not known' : isSame ? 'the same' : 'other rows'}`,
+  );
   return words.join(', ');
 }
 

@@ -5,7 +5,10 @@ import { createOutput } from './output.js';
 
 const MARKS = { ok: 'ok', without: '-', wrong: 'NO' } as const;
 
-/** `mtl doctor`: prints what there is, what there is not and what to do, and gives the exit code: that of usage where something must be put right. */
+/**
+ * `mtl doctor`: prints what there is, what there is not and what to do, and gives the exit code: that of usage where
+ * something must be put right.
+ */
 export async function runDoctor({ json }: { readonly json: boolean }): Promise<number> {
   const { screen, result } = createOutput(json);
   const found = await doctor();

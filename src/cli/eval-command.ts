@@ -17,9 +17,28 @@ export interface EvalArguments {
 }
 
 /** `mtl eval`: runs it, prints it, and gives the exit code. */
-export async function runEval({ path, data, by, raw, device, threads, verifyData, json }: EvalArguments): Promise<number> {
+export async function runEval({
+  path,
+  data,
+  by,
+  raw,
+  device,
+  threads,
+  verifyData,
+  json,
+}: EvalArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, by, raw, device, threads, verifyData, onNotice: notice, signal: new AbortController().signal });
+  const { checkpoint, step, metrics, numRejects } = await evaluate({
+    path,
+    data,
+    by,
+    raw,
+    device,
+    threads,
+    verifyData,
+    onNotice: notice,
+    signal: new AbortController().signal,
+  });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
   if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));

@@ -21,9 +21,27 @@ export interface ExportArguments {
 }
 
 /** `mtl export`: runs it, prints what was written, and gives the exit code. */
-export async function runExport({ path, format, out, asked, raw, device, threads, json }: ExportArguments): Promise<number> {
+export async function runExport({
+  path,
+  format,
+  out,
+  asked,
+  raw,
+  device,
+  threads,
+  json,
+}: ExportArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  const exported = await exportModel({ path, spec: formatSpec(format, asked), out, raw, device, threads, onNotice: notice, signal: new AbortController().signal });
+  const exported = await exportModel({
+    path,
+    spec: formatSpec(format, asked),
+    out,
+    raw,
+    device,
+    threads,
+    onNotice: notice,
+    signal: new AbortController().signal,
+  });
   screen.print(`checkpoint ${exported.checkpoint}`);
   if (exported.measured !== undefined) screen.print(lossTable(exported.measured, screen));
   screen.print(`${exported.files.join(', ')}: ${bytes(exported.bytes)}`);

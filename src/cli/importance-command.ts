@@ -9,7 +9,10 @@ import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl importance`. */
-export interface ImportanceArguments extends Pick<ImportanceOptions, 'path' | 'data' | 'rows' | 'repeats' | 'seed' | 'byGroup' | 'rank' | 'dropWorst' | 'verifyData' | 'device' | 'threads'> {
+export interface ImportanceArguments extends Pick<
+  ImportanceOptions,
+  'path' | 'data' | 'rows' | 'repeats' | 'seed' | 'byGroup' | 'rank' | 'dropWorst' | 'verifyData' | 'device' | 'threads'
+> {
   readonly out: string | undefined;
   readonly config: string | undefined;
   readonly json: boolean;
@@ -17,31 +20,54 @@ export interface ImportanceArguments extends Pick<ImportanceOptions, 'path' | 'd
 
 /** `mtl importance`: measures, prints a table, writes what is asked for, and gives the exit code. */
 export async function runImportance({ out, config, json, ...options }: ImportanceArguments): Promise<number> {
-  if (config !== undefined && options.dropWorst === undefined) throw userError('usage', { where: '--config', message: 'is for --drop-worst alone', fix: 'say how many fields are left out, as in --drop-worst 3' });
-  const write = out === undefined ? undefined : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
+  if (config !== undefined && options.dropWorst === undefined)
+    throw userError('usage', {
+      where: '--config',
+      message: 'is for --drop-worst alone',
+      fix: 'say how many fields are left out, as in --drop-worst 3',
+    });
+  const write =
+    out === undefined
+      ? undefined
+      : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
   const { screen, notice, result } = createOutput(json);
-  return untilStopped((signal) => screen.print(`${signal}: stopping; nothing is written`), async (stop) => {
-    const found = await importance({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal: stop.signal });
-    screen.print(`checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.ofRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`);
-    screen.print(fallTable(found, options.byGroup, screen));
-    await write?.(found);
-    if (out !== undefined) screen.print(`written to ${out}`);
-    const { proposal } = found;
-    if (proposal !== undefined) {
-      if (config !== undefined) await writeFileAtomic(config, proposal.config);
-      screen.print(`without ${proposal.leftOut.join(', ')}${config === undefined ? ':' : `: ${config}; mtl train ${config}`}`);
-      if (config === undefined) screen.print(proposal.config);
-    }
-    result({ run: options.path, out, ...found });
-    return EXIT_CODES.done;
-  });
+  return untilStopped(
+    (signal) => screen.print(`${signal}: stopping; nothing is written`),
+    async (stop) => {
+      const found = await importance({
+        ...options,
+        onNotice: notice,
+        onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+        signal: stop.signal,
+      });
+      screen.print(
+        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.ofRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
+      );
+      screen.print(fallTable(found, options.byGroup, screen));
+      await write?.(found);
+      if (out !== undefined) screen.print(`written to ${out}`);
+      const { proposal } = found;
+      if (proposal !== undefined) {
+        if (config !== undefined) await writeFileAtomic(config, proposal.config);
+        screen.print(
+          `without ${proposal.leftOut.join(', ')}${config === undefined ? ':' : `: ${config}; mtl train ${config}`}`,
+        );
+        if (config === undefined) screen.print(proposal.config);
+      }
+      result({ run: options.path, out, ...found });
+      return EXIT_CODES.done;
+    },
+  );
 }
 
 /** How much worse each measure is without each field, the values as they are above. */
 function fallTable({ plain, importances }: ImportanceResult, byGroup: boolean, screen: Screen): string {
   const names = Object.keys(plain);
   const values = ['as it is', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
-  const rows = importances.map(({ name, falls }) => [name, ...names.map((measure) => fallText(falls[measure] ?? null))]);
+  const rows = importances.map(({ name, falls }) => [
+    name,
+    ...names.map((measure) => fallText(falls[measure] ?? null)),
+  ]);
   return table([byGroup ? 'group, worse by' : 'field, worse by', ...names], [values, ...rows], screen);
 }
 

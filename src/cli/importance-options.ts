@@ -1,5 +1,14 @@
 import type { Argv } from 'yargs';
-import { deviceOption, filesOption, jsonOption, kernelsOption, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
+import {
+  deviceOption,
+  filesOption,
+  jsonOption,
+  kernelsOption,
+  threadsOption,
+  verifyDataOption,
+  whole,
+  wholeOrNone,
+} from './options.js';
 
 /** What `mtl importance` takes. */
 export function importanceOptions(y: Argv) {
@@ -9,11 +18,22 @@ export function importanceOptions(y: Argv) {
     .option('rows', whole('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
     .option('repeats', whole('--repeats', 3, 'Permutations per field', 1000))
     .option('groups', { type: 'boolean', default: false, describe: 'Permute all fields of a feature group together' })
-    .option('rank', { type: 'string', requiresArg: true, describe: 'Output to rank fields by; default: that of training.monitor' })
+    .option('rank', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Output to rank fields by; default: that of training.monitor',
+    })
     .option('seed', whole('--seed', 2026, 'Random seed of the sample and the permutations', undefined, 0))
     .option('out', { type: 'string', requiresArg: true, describe: 'Output file: .svg (bar chart), .json or .csv' })
-    .option('drop-worst', wholeOrNone('--drop-worst', 'Propose a config without this many of the least important fields'))
-    .option('config', { type: 'string', requiresArg: true, describe: 'Output file of the config for --drop-worst; default: standard output' })
+    .option(
+      'drop-worst',
+      wholeOrNone('--drop-worst', 'Propose a config without this many of the least important fields'),
+    )
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Output file of the config for --drop-worst; default: standard output',
+    })
     .option('verify-data', verifyDataOption)
     .option('device', deviceOption)
     .option('threads', threadsOption)

@@ -14,7 +14,10 @@ export async function runInit({ json, ...options }: InitArguments): Promise<numb
   const written = await init(options);
   const { config, files, rows, tasks, leftOut } = written;
   if (rows !== undefined) screen.print(`looked at ${rows.isCut ? 'a sample of ' : ''}${count(rows.count)} rows`);
-  for (const { name, column, given, rate } of tasks) screen.print(`  predicts ${name}: ${column}, yes in ${percent(rate)} of all rows${given === undefined ? '' : `, only where ${given} is`}`);
+  for (const { name, column, given, rate } of tasks)
+    screen.print(
+      `  predicts ${name}: ${column}, yes in ${percent(rate)} of all rows${given === undefined ? '' : `, only where ${given} is`}`,
+    );
   for (const [name, why] of Object.entries(leftOut)) screen.print(`  leaves out ${name}: ${why}`);
   screen.print(`written: ${files.join(', ')}`);
   screen.print(`next: mtl check ${config}, then mtl train ${config}`);

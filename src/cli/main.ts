@@ -33,12 +33,24 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     // With a callback, yargs hands over the text of --help and --version, with the commands that were given.
     let [words, text]: [readonly unknown[], string] = [[], ''];
-    await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(args, {}, (_error, argv, output) => void ([words, text] = [argv._, output]));
+    await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(
+      args,
+      {},
+      (_error, argv, output) => void ([words, text] = [argv._, output]),
+    );
     // Without its --help, the complaint about an unknown command.
-    if (isOfUnknown(words, text)) await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(args.filter((arg) => arg !== '--help' && arg !== '-h'));
+    if (isOfUnknown(words, text))
+      await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(
+        args.filter((arg) => arg !== '--help' && arg !== '-h'),
+      );
     else if (text !== '') process.stdout.write(`${text}\n`);
     await setImmediate();
-    if (outputError !== undefined) throw userError('disk', { where: 'standard output', message: `cannot be written (${outputError.code})` }, outputError);
+    if (outputError !== undefined)
+      throw userError(
+        'disk',
+        { where: 'standard output', message: `cannot be written (${outputError.code})` },
+        outputError,
+      );
     return exitCode;
   } catch (error) {
     const isJson = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined).includes('--json');
@@ -55,17 +67,25 @@ function isOfUnknown(words: readonly unknown[], text: string): boolean {
 /** Told of options and words that no command knows. */
 type OnUnknown = (names: readonly string[], fix: string) => void;
 
-/** yargs puts together the help of every command that runs, though nothing here asks for it later: a tenth of a start. */
+/**
+ * yargs puts together the help of every command that runs, though nothing here asks for it later: a tenth of a start.
+ */
 function withoutKeptHelp(cli: Argv): Argv {
   // What its types leave out.
-  const { getInternalMethods } = cli as Argv & { getInternalMethods?(): { getUsageInstance(): { cacheHelpMessage(): void } } };
+  const { getInternalMethods } = cli as Argv & {
+    getInternalMethods?(): { getUsageInstance(): { cacheHelpMessage(): void } };
+  };
   const usage = getInternalMethods?.call(cli).getUsageInstance();
   if (usage !== undefined) usage.cacheHelpMessage = () => undefined;
   return cli;
 }
 
 function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
-  const described = cli.scriptName('mtl').usage('$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.');
+  const described = cli
+    .scriptName('mtl')
+    .usage(
+      '$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.',
+    );
   return commands
     .reduce((all, command) => command.register(all, finish), described)
     .demandCommand(1, 'expected a command')
@@ -76,13 +96,22 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     .strict()
     .check((args) => {
       // yargs makes a list of what is given twice.
-      const repeated = Object.keys(args).find((name) => name !== '_' && !LISTS.includes(name) && Array.isArray(args[name]));
-      if (repeated !== undefined) throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
+      const repeated = Object.keys(args).find(
+        (name) => name !== '_' && !LISTS.includes(name) && Array.isArray(args[name]),
+      );
+      if (repeated !== undefined)
+        throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
       // The commands' own names are all that may be left over.
       const [word, next] = args._.map(String);
-      const isOfTwo = next !== undefined && commands.some((command) => command.name === word && command.commands.includes(next));
+      const isOfTwo =
+        next !== undefined && commands.some((command) => command.name === word && command.commands.includes(next));
       const extra = args._.slice(isOfTwo ? 2 : 1);
-      if (extra.length > 0) throw userError('usage', { where: String(extra[0]), message: 'is one argument too many', ...('data' in args && { fix: 'a glob stands in quotes, as in --data "logs/*.csv"' }) });
+      if (extra.length > 0)
+        throw userError('usage', {
+          where: String(extra[0]),
+          message: 'is one argument too many',
+          ...('data' in args && { fix: 'a glob stands in quotes, as in --data "logs/*.csv"' }),
+        });
       return true;
     }, true)
     .recommendCommands()

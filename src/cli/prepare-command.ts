@@ -28,30 +28,36 @@ export interface PrepareArguments {
 export async function runPrepare({ level, json, threads, ...args }: PrepareArguments): Promise<number> {
   const peers = openPeers();
   const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
-  return untilStopped((signal) => notice(`${signal}: stopping; the same command goes on from here`), async (stop) => {
-    const summary = await peers.together(() => {
-      checkFields('--min-count', args.minCounts, FIELDS);
-      checkFields('--cap', args.caps, [...BAG_FIELDS]);
-      return prepare({ ...args, peers, threads: threads ?? peers.threads, signal: stop.signal }, ({ phase, share, leftMs }) =>
-        screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
-      );
-    });
-    peers.end();
-    screen.print(summaryTables(summary, screen));
-    screen.print(`ready: mtl train ${args.out}/config.yaml`);
-    result({ out: args.out, ...summary });
-    return EXIT_CODES.done;
-  });
+  return untilStopped(
+    (signal) => notice(`${signal}: stopping; the same command goes on from here`),
+    async (stop) => {
+      const summary = await peers.together(() => {
+        checkFields('--min-count', args.minCounts, FIELDS);
+        checkFields('--cap', args.caps, [...BAG_FIELDS]);
+        return prepare(
+          { ...args, peers, threads: threads ?? peers.threads, signal: stop.signal },
+          ({ phase, share, leftMs }) => screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
+        );
+      });
+      peers.end();
+      screen.print(summaryTables(summary, screen));
+      screen.print(`ready: mtl train ${args.out}/config.yaml`);
+      result({ out: args.out, ...summary });
+      return EXIT_CODES.done;
+    },
+  );
 }
 
 function checkFields(option: string, counts: PerField | undefined, fields: readonly string[]): void {
   const unknown = Object.keys(counts?.byField ?? {}).find((field) => !fields.includes(field));
-  if (unknown !== undefined) throw userError('usage', { where: option, message: `'${unknown}' is not one of the fields ${fields.join(', ')}` });
+  if (unknown !== undefined)
+    throw userError('usage', { where: option, message: `'${unknown}' is not one of the fields ${fields.join(', ')}` });
 }
 
 /** The summary for people: splits, fields, and what was dropped. */
 function summaryTables({ splits, fields, dropped }: Summary, screen: Screen): string {
-  const share = (value: number | null | undefined): string => (value === null || value === undefined ? '-' : percent(value));
+  const share = (value: number | null | undefined): string =>
+    value === null || value === undefined ? '-' : percent(value);
   const splitNames = Object.keys(splits);
   const cutValues = (cut: Summary['fields'][string]['cut']): string => {
     const values = Object.values(cut).reduce((sum, part) => sum + part.values, 0);
@@ -60,18 +66,37 @@ function summaryTables({ splits, fields, dropped }: Summary, screen: Screen): st
   return [
     table(
       ['split', 'rows', 'clicks', 'purchases', 'click rate', 'purchase rate'],
-      Object.entries(splits).map(([split, { rows, clicks, purchases, clickRate, purchaseRate }]) => [split, count(rows), count(clicks), count(purchases), share(clickRate), share(purchaseRate)]),
+      Object.entries(splits).map(([split, { rows, clicks, purchases, clickRate, purchaseRate }]) => [
+        split,
+        count(rows),
+        count(clicks),
+        count(purchases),
+        share(clickRate),
+        share(purchaseRate),
+      ]),
       screen,
     ),
     table(
       ['field', 'raw ids', 'vocabulary', ...splitNames.map((split) => `known in ${split}`), 'cut'],
-      Object.entries(fields).map(([field, { distinct, vocabulary, coverage, cut }]) => [field, count(distinct), count(vocabulary), ...splitNames.map((split) => share(coverage[split])), cutValues(cut)]),
+      Object.entries(fields).map(([field, { distinct, vocabulary, coverage, cut }]) => [
+        field,
+        count(distinct),
+        count(vocabulary),
+        ...splitNames.map((split) => share(coverage[split])),
+        cutValues(cut),
+      ]),
       screen,
     ),
     screen.dim("  raw ids are those of train; 'cut' counts values beyond a row's cap: the lightest were left out"),
     table(
       ['dropped', 'purchase, no click', 'bad rows', 'common rows of no row', 'repeated common rows'],
-      Object.entries(dropped).map(([split, d]) => [split, count(d.purchasesWithoutClick), count(d.badRows), count(d.unusedCommonRows), count(d.repeatedCommonRows)]),
+      Object.entries(dropped).map(([split, d]) => [
+        split,
+        count(d.purchasesWithoutClick),
+        count(d.badRows),
+        count(d.unusedCommonRows),
+        count(d.repeatedCommonRows),
+      ]),
       screen,
     ),
   ].join('\n');

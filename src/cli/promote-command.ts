@@ -13,17 +13,28 @@ export interface PromoteArguments extends Omit<PromoteOptions, 'onNotice' | 'onP
 /** `mtl promote`: promotes a run, prints what came of it, and gives the exit code. */
 export async function runPromote({ json, ...options }: PromoteArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  return untilStopped((signal) => notice(`${signal}: stopping`), async ({ signal }) => {
-    const found = await promote({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal });
-    screen.print(linesOf(found).join('\n'));
-    result(found);
-    return found.isPromoted ? EXIT_CODES.done : EXIT_CODES.notPromoted;
-  });
+  return untilStopped(
+    (signal) => notice(`${signal}: stopping`),
+    async ({ signal }) => {
+      const found = await promote({
+        ...options,
+        onNotice: notice,
+        onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+        signal,
+      });
+      screen.print(linesOf(found).join('\n'));
+      result(found);
+      return found.isPromoted ? EXIT_CODES.done : EXIT_CODES.notPromoted;
+    },
+  );
 }
 
 function linesOf(found: PromoteResult): readonly string[] {
   const title = `${found.channel}  `;
-  return [`${title}${outcome(found)}`, ...(found.gate === null ? [] : [`${' '.repeat(title.length)}${gateLine(found.gate)}`])];
+  return [
+    `${title}${outcome(found)}`,
+    ...(found.gate === null ? [] : [`${' '.repeat(title.length)}${gateLine(found.gate)}`]),
+  ];
 }
 
 function outcome({ reason, run, over }: PromoteResult): string {
@@ -33,7 +44,20 @@ function outcome({ reason, run, over }: PromoteResult): string {
   return `${run} in place of ${over}${reason === 'ungated' ? ', without a comparison' : reason === 'previous' ? ', as before' : ''}`;
 }
 
-function gateLine({ metric, goal, present, candidate, difference, low, high, confidence, margin, data, split, rows }: Gate): string {
+function gateLine({
+  metric,
+  goal,
+  present,
+  candidate,
+  difference,
+  low,
+  high,
+  confidence,
+  margin,
+  data,
+  split,
+  rows,
+}: Gate): string {
   const rule = goal === 'higher' ? `start above ${margin}` : `end below ${margin === 0 ? 0 : -margin}`;
   const interval = `${Number((100 * confidence).toPrecision(6))}% interval ${signed(low)} … ${signed(high)}; must ${rule}`;
   return `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ${count(rows)} paired rows of ${data?.join(', ') ?? split}`;

@@ -36,7 +36,8 @@ export function createScreen(stream: NodeJS.WriteStream, nowMs: () => number): S
   let shownMs = nowMs();
   // See https://no-color.org: an empty one asks for nothing.
   const hasColor = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
-  const styled = (style: 'bold' | 'dim', text: string): string => (hasColor ? styleText(style, text, { validateStream: false }) : text);
+  const styled = (style: 'bold' | 'dim', text: string): string =>
+    hasColor ? styleText(style, text, { validateStream: false }) : text;
   return {
     print(text) {
       stream.write(`${liveOn === stream ? CLEAR_LINE : ''}${text}\n`);

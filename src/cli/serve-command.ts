@@ -28,34 +28,56 @@ export interface ServeArguments {
 const TOKEN = 'MTL_TOKEN';
 
 /** `mtl serve`: serves until it is told to end, and gives the exit code. */
-export async function runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json }: ServeArguments): Promise<number> {
+export async function runServe({
+  paths,
+  name,
+  host,
+  port,
+  workers,
+  reload,
+  reloadEvery,
+  maxBody,
+  maxRows,
+  timeout,
+  raw,
+  json,
+}: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
-  if (token?.trim() === '') throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
+  if (token?.trim() === '')
+    throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
   const { screen, notice, result } = createOutput(json);
-  return untilStopped((signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`), async (stop) => {
-    const server = await serve({
-      paths,
-      names: name?.split(','),
-      raw,
-      host,
-      port,
-      token,
-      workers: workers ?? Math.max(1, availableParallelism() - 1),
-      reloadMs: reload ? 1000 * reloadEvery : undefined,
-      limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
-      timeoutMs: 1000 * timeout,
-      // The same may be worth telling again, hours later.
-      onNotice: (text) => screen.print(printable(text)),
-      onBug: (text) => void process.stderr.write(`This is a bug in mtl, please report it:\n${printable(text)}\n`),
-    });
-    for (const { name: model, version, checkpoint } of server.models) screen.print(`${model}, version ${version}: ${checkpoint}`);
-    screen.print(`listening at ${server.url}${token === undefined ? '' : `, for those who have ${TOKEN}`}`);
-    if (token === undefined && !isLoopback(host)) notice(`whoever reaches ${host} may ask: set ${TOKEN} to ask for a token`);
-    result({ url: server.url, models: server.models.map(({ name: model, version, checkpoint }) => ({ name: model, version, checkpoint })) });
-    if (!stop.signal.aborted) await once(stop.signal, 'abort');
-    await server.drain();
-    return EXIT_CODES.done;
-  });
+  return untilStopped(
+    (signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`),
+    async (stop) => {
+      const server = await serve({
+        paths,
+        names: name?.split(','),
+        raw,
+        host,
+        port,
+        token,
+        workers: workers ?? Math.max(1, availableParallelism() - 1),
+        reloadMs: reload ? 1000 * reloadEvery : undefined,
+        limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
+        timeoutMs: 1000 * timeout,
+        // The same may be worth telling again, hours later.
+        onNotice: (text) => screen.print(printable(text)),
+        onBug: (text) => void process.stderr.write(`This is a bug in mtl, please report it:\n${printable(text)}\n`),
+      });
+      for (const { name: model, version, checkpoint } of server.models)
+        screen.print(`${model}, version ${version}: ${checkpoint}`);
+      screen.print(`listening at ${server.url}${token === undefined ? '' : `, for those who have ${TOKEN}`}`);
+      if (token === undefined && !isLoopback(host))
+        notice(`whoever reaches ${host} may ask: set ${TOKEN} to ask for a token`);
+      result({
+        url: server.url,
+        models: server.models.map(({ name: model, version, checkpoint }) => ({ name: model, version, checkpoint })),
+      });
+      if (!stop.signal.aborted) await once(stop.signal, 'abort');
+      await server.drain();
+      return EXIT_CODES.done;
+    },
+  );
 }
 
 function isLoopback(host: string): boolean {

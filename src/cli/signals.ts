@@ -37,7 +37,10 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
  * @param onFirst told when the first one comes
  * @returns the exit code: the work's own, or that of the signal that it ended at
  */
-export async function untilStopped(onFirst: (name: StopSignal) => void, work: (stop: StopRequest) => Promise<number>): Promise<number> {
+export async function untilStopped(
+  onFirst: (name: StopSignal) => void,
+  work: (stop: StopRequest) => Promise<number>,
+): Promise<number> {
   const stop = listenForStop(onFirst);
   try {
     return await work(stop);

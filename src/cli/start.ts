@@ -9,7 +9,8 @@ import { crc32 } from 'node:zlib';
 import { allowRelaxedSimd } from '../relaxed-simd.js';
 import { userCache } from '../user-cache.js';
 
-// Starts the command line from its bundle, with what V8 compiled of it the last time: compiling takes a fifth of a short run. Node's own
+// Starts the command line from its bundle, with what V8 compiled of it the last time: compiling takes a fifth of a
+// short run. Node's own
 // cache of modules comes with 22 alone.
 
 /** The bundle, as far from the sources as from what is built of them. */
@@ -20,7 +21,10 @@ const importModule = (id: string): Promise<unknown> => import(id);
 const ALIGNED = 8;
 /** What nobody has started for so long is taken away: of builds that are gone, nobody will. */
 const KEPT_MS = 30 * 24 * 3600 * 1000;
-/** Bytes of bytecode that a function runs before V8 looks whether it is hot, eight times as many as V8 takes; three such looks optimize it. */
+/**
+ * Bytes of bytecode that a function runs before V8 looks whether it is hot, eight times as many as V8 takes; three such
+ * looks optimize it.
+ */
 const HOT_BYTES = 540_000;
 /** What a command answers that was called in a wrong way: that may have been any word, for which nothing is kept. */
 const CALLED_WRONGLY = 2;
@@ -54,8 +58,10 @@ export async function start(args: readonly string[], bundle = BUNDLE): Promise<n
 }
 
 /**
- * Leaves functions that run for some milliseconds in all as they are: optimizing each takes 5 to 50, a third of a short run's processor time, and
- * many are optimized twice. A long run loses some milliseconds. Node from 22 on counts calls beside bytes, and optimizes less.
+ * Leaves functions that run for some milliseconds in all as they are: optimizing each takes 5 to 50, a third of a short
+ * run's processor time, and
+ * many are optimized twice. A long run loses some milliseconds. Node from 22 on counts calls beside bytes, and
+ * optimizes less.
  */
 function optimizeLater(): void {
   if (Number.parseInt(process.versions.node, 10) < 22) v8.setFlagsFromString(`--interrupt-budget=${HOT_BYTES}`);
@@ -73,7 +79,10 @@ function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, v
     const path = join(bundle, name);
     const cachedData = compiled.get(name);
     // They are ASCII, as bin/bundle.js writes them.
-    const script = new vm.Script(readFileSync(path, 'latin1'), { filename: path, ...(cachedData !== undefined && { cachedData }) });
+    const script = new vm.Script(readFileSync(path, 'latin1'), {
+      filename: path,
+      ...(cachedData !== undefined && { cachedData }),
+    });
     scripts.set(name, script);
     const require = (id: string): unknown => (id.startsWith('./') ? load(basename(id)) : others(id));
     const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // what a file is
@@ -83,12 +92,23 @@ function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, v
   return load;
 }
 
-/** Where the compiled code of a command is kept: one file a bundle, a Node and a command, however often they are built anew. */
+/**
+ * Where the compiled code of a command is kept: one file a bundle, a Node and a command, however often they are built
+ * anew.
+ */
 function keptFile(bundle: string, command = ''): { readonly path: string; readonly id: string } | undefined {
   const cache = userCache();
   // Coverage counts what V8 compiles itself; the other is Node's word for its own cache.
-  if (cache === undefined || process.env['NODE_V8_COVERAGE'] !== undefined || process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined) return undefined;
-  const place = createHash('sha256').update(JSON.stringify([bundle, process.version, process.arch])).digest('hex').slice(0, 16);
+  if (
+    cache === undefined ||
+    process.env['NODE_V8_COVERAGE'] !== undefined ||
+    process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined
+  )
+    return undefined;
+  const place = createHash('sha256')
+    .update(JSON.stringify([bundle, process.version, process.arch]))
+    .digest('hex')
+    .slice(0, 16);
   const name = /^[a-z][a-z-]*$/.test(command) ? command : 'mtl';
   return { path: join(cache, 'mtl', 'code', `${name}-${place}`), id: readFileSync(join(bundle, 'id'), 'utf8') };
 }
@@ -98,7 +118,11 @@ function readCompiled({ path, id }: { readonly path: string; readonly id: string
   try {
     const bytes = readFileSync(path);
     const end = bytes.indexOf('\n');
-    const [of, digest, places] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [string, number, readonly (readonly [string, number, number])[]]; // what `keep` writes
+    const [of, digest, places] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [
+      string,
+      number,
+      readonly (readonly [string, number, number])[],
+    ]; // what `keep` writes
     const first = Math.ceil((end + 1) / ALIGNED) * ALIGNED;
     if (of !== id || digest !== digestOf(bytes.subarray(first))) return new Map();
     return new Map(places.map(([name, at, length]) => [name, bytes.subarray(first + at, first + at + length)]));
@@ -107,8 +131,15 @@ function readCompiled({ path, id }: { readonly path: string; readonly id: string
   }
 }
 
-/** Keeps what is compiled, also what an earlier start needed and this one did not; where that cannot be written, the next start compiles it again. */
-function keep({ path, id }: { readonly path: string; readonly id: string }, before: Compiled, scripts: ReadonlyMap<string, vm.Script>): void {
+/**
+ * Keeps what is compiled, also what an earlier start needed and this one did not; where that cannot be written, the
+ * next start compiles it again.
+ */
+function keep(
+  { path, id }: { readonly path: string; readonly id: string },
+  before: Compiled,
+  scripts: ReadonlyMap<string, vm.Script>,
+): void {
   const temporary = `${path}.${process.pid}`;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -128,7 +159,10 @@ function keep({ path, id }: { readonly path: string; readonly id: string }, befo
     const body = Buffer.concat(parts);
     const header = Buffer.from(`${JSON.stringify([id, digestOf(body), places])}\n`);
     try {
-      writeFileSync(temporary, Buffer.concat([header, Buffer.alloc((ALIGNED - (header.length % ALIGNED)) % ALIGNED), body]));
+      writeFileSync(
+        temporary,
+        Buffer.concat([header, Buffer.alloc((ALIGNED - (header.length % ALIGNED)) % ALIGNED), body]),
+      );
       renameSync(temporary, path);
       removeForgotten(path);
     } finally {

@@ -7,15 +7,27 @@ import { table } from './format.js';
 import type { Screen } from './screen.js';
 
 /** A trial that is over. */
-export function trialLine({ options, space }: Study, { number, state, value, deviation, point, message }: ListedTrial, isBest: boolean): string {
-  const found = value === null ? `failed: ${message ?? ''}` : `${options.metric} ${scoreText(value, deviation)}${state === 'stopped' ? '  stopped, others do better' : isBest ? '  best so far' : ''}`;
-  return `trial ${number}  ${found}  ${space.filter(({ name }) => Object.hasOwn(point, name)).map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`).join(' ')}`;
+export function trialLine(
+  { options, space }: Study,
+  { number, state, value, deviation, point, message }: ListedTrial,
+  isBest: boolean,
+): string {
+  const found =
+    value === null
+      ? `failed: ${message ?? ''}`
+      : `${options.metric} ${scoreText(value, deviation)}${state === 'stopped' ? '  stopped, others do better' : isBest ? '  best so far' : ''}`;
+  return `trial ${number}  ${found}  ${space
+    .filter(({ name }) => Object.hasOwn(point, name))
+    .map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`)
+    .join(' ')}`;
 }
 
 /** How far a study is. */
 export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
   const countOf = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
-  const others = (['running', 'waiting', 'stopped', 'failed'] as const).filter((state) => countOf(state) > 0).map((state) => `, ${count(countOf(state))} ${state}`);
+  const others = (['running', 'waiting', 'stopped', 'failed'] as const)
+    .filter((state) => countOf(state) > 0)
+    .map((state) => `, ${count(countOf(state))} ${state}`);
   const [best] = board;
   const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
   return `${count(board.length - countOf('running') - countOf('waiting'))}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} trials are over${others.join('')}${found}`;
@@ -29,12 +41,18 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
     state,
     value === null ? '-' : scoreText(value, deviation),
     duration(elapsedMs),
-    ...space.map((parameter) => (Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-')),
+    ...space.map((parameter) =>
+      Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-',
+    ),
   ]);
   return table(['', 'state', options.metric, 'time', ...shortNames(names)], rows, screen);
 }
 
 /** The trials that no other one beats in both metrics. */
 export function frontTable(metrics: MetricPair, front: readonly Weighed[], screen: Screen): string {
-  return `Pareto front of ${metrics.join(' and ')}\n${table(['', ...metrics], front.map(({ trial, values }) => [`trial ${trial.number}`, ...values.map((value) => value.toFixed(4))]), screen)}`;
+  return `Pareto front of ${metrics.join(' and ')}\n${table(
+    ['', ...metrics],
+    front.map(({ trial, values }) => [`trial ${trial.number}`, ...values.map((value) => value.toFixed(4))]),
+    screen,
+  )}`;
 }

@@ -14,39 +14,92 @@ import { createOutput } from './output.js';
 import { boardTable, frontTable, stateLine } from './sweep-format.js';
 
 /** `mtl sweep show`: prints how a study stands, and gives the exit code. */
-export async function runSweepShow({ study: named, top, pareto, html, json }: { readonly study: string; readonly top: number; readonly pareto: string | undefined; readonly html: boolean; readonly json: boolean }): Promise<number> {
+export async function runSweepShow({
+  study: named,
+  top,
+  pareto,
+  html,
+  json,
+}: {
+  readonly study: string;
+  readonly top: number;
+  readonly pareto: string | undefined;
+  readonly html: boolean;
+  readonly json: boolean;
+}): Promise<number> {
   const { screen, result } = createOutput(json);
   const { study, board } = await lookAt(named);
   const metrics = pareto === undefined ? pairOf(study) : pairIn(pareto, study);
   const front = metrics && paretoFront(board, metrics, study.goals).front;
   screen.print(`study ${shownPath(study.folder)}: ${stateLine(study, board)}`);
   if (board.length > 0) screen.print(boardTable(study, board.slice(0, top), screen));
-  if (metrics !== undefined && front !== undefined && front.length > 0) screen.print(frontTable(metrics, front, screen));
+  if (metrics !== undefined && front !== undefined && front.length > 0)
+    screen.print(frontTable(metrics, front, screen));
   // Loaded only where it is wanted.
   const page = html ? await (await import('../study/page.js')).writeStudyPage(study, board, metrics) : undefined;
   if (page !== undefined) screen.print(`page ${shownPath(page)}`);
-  result({ study: shownPath(study.folder), metric: study.options.metric, goal: study.goal, trials: board, ...(front !== undefined && { pareto: { metrics, trials: front.map(({ trial }) => trial.number) } }), ...(page !== undefined && { page: shownPath(page) }) });
+  result({
+    study: shownPath(study.folder),
+    metric: study.options.metric,
+    goal: study.goal,
+    trials: board,
+    ...(front !== undefined && { pareto: { metrics, trials: front.map(({ trial }) => trial.number) } }),
+    ...(page !== undefined && { page: shownPath(page) }),
+  });
   return EXIT_CODES.done;
 }
 
 /** `mtl sweep best`: prints the config of a trial, or writes it, and gives the exit code. */
-export async function runSweepBest({ study: named, trial: wanted, out, json }: { readonly study: string; readonly trial: number | undefined; readonly out: string | undefined; readonly json: boolean }): Promise<number> {
+export async function runSweepBest({
+  study: named,
+  trial: wanted,
+  out,
+  json,
+}: {
+  readonly study: string;
+  readonly trial: number | undefined;
+  readonly out: string | undefined;
+  readonly json: boolean;
+}): Promise<number> {
   const { screen, result } = createOutput(json || out === undefined);
   const { study, board } = await lookAt(named);
-  const trial = wanted === undefined ? board.find(({ value }) => value !== null) : board.find(({ number }) => number === wanted);
-  if (trial === undefined) throw userError('usage', { where: shownPath(study.folder), message: wanted === undefined ? 'no trial has come to an end yet' : `there is no trial ${wanted}`, fix: 'mtl sweep show lists its trials' });
-  const found = trial.value === null ? trial.state : `${study.options.metric} ${scoreText(trial.value, trial.deviation)} on valid`;
-  const experiment = parseConfig(study.configText, study.config, settingsOf(study, trial.point, study.seeds[0]).map(parseOverride));
+  const trial =
+    wanted === undefined ? board.find(({ value }) => value !== null) : board.find(({ number }) => number === wanted);
+  if (trial === undefined)
+    throw userError('usage', {
+      where: shownPath(study.folder),
+      message: wanted === undefined ? 'no trial has come to an end yet' : `there is no trial ${wanted}`,
+      fix: 'mtl sweep show lists its trials',
+    });
+  const found =
+    trial.value === null ? trial.state : `${study.options.metric} ${scoreText(trial.value, trial.deviation)} on valid`;
+  const experiment = parseConfig(
+    study.configText,
+    study.config,
+    settingsOf(study, trial.point, study.seeds[0]).map(parseOverride),
+  );
   const text = `# Trial ${trial.number} of the study ${study.name}: ${found}\n\n${dumpConfig(experiment)}`;
   if (out !== undefined) await writeFileAtomic(out, text);
   else if (!json) process.stdout.write(text);
   if (out !== undefined) screen.print(`trial ${trial.number}, ${found}, written to ${out}`);
-  result({ trial: trial.number, value: trial.value, point: trial.point, runs: trial.runs, ...(out === undefined ? { config: text } : { out }) });
+  result({
+    trial: trial.number,
+    value: trial.value,
+    point: trial.point,
+    runs: trial.runs,
+    ...(out === undefined ? { config: text } : { out }),
+  });
   return EXIT_CODES.done;
 }
 
 /** `mtl sweep export`: prints all trials as CSV, or as JSON, and gives the exit code. */
-export async function runSweepExport({ study: named, json }: { readonly study: string; readonly json: boolean }): Promise<number> {
+export async function runSweepExport({
+  study: named,
+  json,
+}: {
+  readonly study: string;
+  readonly json: boolean;
+}): Promise<number> {
   const { study, board } = await lookAt(named);
   if (json) process.stdout.write(`${JSON.stringify(board)}\n`);
   else process.stdout.write(trialsCsv(study, board));
@@ -63,7 +116,8 @@ async function lookAt(named: string): Promise<{ readonly study: Study; readonly 
 function pairIn(text: string, study: Study): MetricPair {
   const where = `--pareto ${text}`;
   const [a, b, ...others] = text.split(',').map((name) => name.trim());
-  if (a === undefined || b === undefined || others.length > 0 || a === b) throw userError('usage', { where, message: 'expected two metrics', fix: 'write --pareto ctr.auc,ctcvr.auc' });
+  if (a === undefined || b === undefined || others.length > 0 || a === b)
+    throw userError('usage', { where, message: 'expected two metrics', fix: 'write --pareto ctr.auc,ctcvr.auc' });
   for (const metric of [a, b]) checkMetric(study, metric, where);
   return [a, b];
 }
@@ -71,20 +125,29 @@ function pairIn(text: string, study: Study): MetricPair {
 /** A line a trial, by number: values of parameters, then of metrics. */
 function trialsCsv(study: Study, board: readonly ListedTrial[]): string {
   const names = study.space.map(({ name }) => name);
-  const rows = [...board].sort((a, b) => a.number - b.number).map(({ number, state, value, deviation, elapsedMs, runs, point, metrics }) => ({
-    trial: number,
-    state,
-    [study.options.metric]: value ?? '',
-    deviation: deviation ?? '',
-    elapsedMs,
-    runs: runs.join(' '),
-    ...Object.fromEntries(names.map((name) => [name, textOf(point[name])])),
-    ...metrics,
-  }));
+  const rows = [...board]
+    .sort((a, b) => a.number - b.number)
+    .map(({ number, state, value, deviation, elapsedMs, runs, point, metrics }) => ({
+      trial: number,
+      state,
+      [study.options.metric]: value ?? '',
+      deviation: deviation ?? '',
+      elapsedMs,
+      runs: runs.join(' '),
+      ...Object.fromEntries(names.map((name) => [name, textOf(point[name])])),
+      ...metrics,
+    }));
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return csvText([columns, ...rows.map((row) => columns.map((column) => (row as Readonly<Record<string, string | number>>)[column] ?? ''))]);
+  return csvText([
+    columns,
+    ...rows.map((row) => columns.map((column) => (row as Readonly<Record<string, string | number>>)[column] ?? '')),
+  ]);
 }
 
 function textOf(value: unknown): string | number {
-  return value === undefined ? '' : typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value);
+  return value === undefined
+    ? ''
+    : typeof value === 'number' || typeof value === 'string'
+      ? value
+      : JSON.stringify(value);
 }

@@ -27,15 +27,35 @@ export interface SynthArguments {
 const DEFAULT_VALID_ROWS = 5000;
 
 /** `mtl synth`: generates, prints what the truth scores, and gives the exit code. */
-export async function runSynth({ folder, seed, preset, format, bags, badEvery, biases, counterfactual, ...args }: SynthArguments): Promise<number> {
+export async function runSynth({
+  folder,
+  seed,
+  preset,
+  format,
+  bags,
+  badEvery,
+  biases,
+  counterfactual,
+  ...args
+}: SynthArguments): Promise<number> {
   const { screen } = createOutput(false);
   const { users, items, rates } = PRESETS[preset];
   if (format === 'raw' && args.valid !== undefined) {
-    throw userError('usage', { where: '--valid', message: 'raw files have none', fix: 'mtl prepare takes it out of train' });
+    throw userError('usage', {
+      where: '--valid',
+      message: 'raw files have none',
+      fix: 'mtl prepare takes it out of train',
+    });
   }
-  if (format === 'csv' && badEvery > 0) throw userError('usage', { where: '--bad-every', message: 'is for --format raw alone' });
-  if (format === 'raw' && counterfactual) throw userError('usage', { where: '--counterfactual', message: 'is for --format csv alone' });
-  const rows = { train: args.train, ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}), test: args.test };
+  if (format === 'csv' && badEvery > 0)
+    throw userError('usage', { where: '--bad-every', message: 'is for --format raw alone' });
+  if (format === 'raw' && counterfactual)
+    throw userError('usage', { where: '--counterfactual', message: 'is for --format csv alone' });
+  const rows = {
+    train: args.train,
+    ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}),
+    test: args.test,
+  };
   const oracle = await synth({
     folder,
     seed,
@@ -49,7 +69,8 @@ export async function runSynth({ folder, seed, preset, format, bags, badEvery, b
     users: args.users ?? users,
     items: args.items ?? items,
     rates: { click: args.clickRate ?? rates.click, purchase: args.purchaseRate ?? rates.purchase },
-    onProgress: (split, done) => screen.live(() => `${split}: ${count(done)} of ${count(rows[split as keyof typeof rows] ?? done)} rows`),
+    onProgress: (split, done) =>
+      screen.live(() => `${split}: ${count(done)} of ${count(rows[split as keyof typeof rows] ?? done)} rows`),
   });
   screen.print(`the true probabilities on ${folder}, as in its oracle.json`);
   for (const [split, report] of Object.entries(oracle)) screen.print(reportTable(split, report, screen));

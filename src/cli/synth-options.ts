@@ -6,10 +6,22 @@ import { shareOrNone, whole, wholeOrNone } from './options.js';
 /** What `mtl synth` takes. */
 export function synthOptions(y: Argv) {
   return y
-    .positional('folder', { type: 'string', demandOption: true, describe: 'Output directory for the files and oracle.json' })
+    .positional('folder', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Output directory for the files and oracle.json',
+    })
     .option('seed', whole('--seed', 2026, 'Random seed'))
-    .option('preset', { choices: PRESET_NAMES, default: PRESET_NAMES[0]!, describe: 'Defaults for users, items, rates and numbers of ids' })
-    .option('format', { choices: SYNTH_FORMATS, default: SYNTH_FORMATS[0], describe: "Output format: csv (train.csv, valid.csv, test.csv) or raw (Tianchi's four files, no validation set)" })
+    .option('preset', {
+      choices: PRESET_NAMES,
+      default: PRESET_NAMES[0]!,
+      describe: 'Defaults for users, items, rates and numbers of ids',
+    })
+    .option('format', {
+      choices: SYNTH_FORMATS,
+      default: SYNTH_FORMATS[0],
+      describe: "Output format: csv (train.csv, valid.csv, test.csv) or raw (Tianchi's four files, no validation set)",
+    })
     .option('train', whole('--train', 20_000, 'Training rows'))
     .option('valid', wholeOrNone('--valid', 'Validation rows; default: 5000'))
     .option('test', whole('--test', 5_000, 'Test rows'))
@@ -17,12 +29,36 @@ export function synthOptions(y: Argv) {
     .option('items', wholeOrNone('--items', 'Number of items', 10_000_000))
     .option('click-rate', shareOrNone('--click-rate', 'Click rate of impressions'))
     .option('purchase-rate', shareOrNone('--purchase-rate', 'Purchase rate of clicks'))
-    .option('bags', wholeOrNone('--bags', 'Write multi-valued fields as bags (id:weight|id:weight), with about this many values in a history field', 1000))
+    .option(
+      'bags',
+      wholeOrNone(
+        '--bags',
+        'Write multi-valued fields as bags (id:weight|id:weight), with about this many values in a history field',
+        1000,
+      ),
+    )
     .option('bad-every', whole('--bad-every', 0, 'raw: rows per invalid row; 0 for none', undefined, 0))
-    .option('position-bias', strength('--position-bias', 'Strength with which good positions go to items likely to be clicked; 0 is none, 1 is strong'))
-    .option('selection-bias', strength('--selection-bias', 'Share of the purchase log odds added to the click log odds'))
-    .option('confounder', strength('--confounder', 'Effect of an unobserved need on the log odds of click and purchase'))
-    .option('counterfactual', { type: 'boolean', default: false, describe: 'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), with their true rates' })
+    .option(
+      'position-bias',
+      strength(
+        '--position-bias',
+        'Strength with which good positions go to items likely to be clicked; 0 is none, 1 is strong',
+      ),
+    )
+    .option(
+      'selection-bias',
+      strength('--selection-bias', 'Share of the purchase log odds added to the click log odds'),
+    )
+    .option(
+      'confounder',
+      strength('--confounder', 'Effect of an unobserved need on the log odds of click and purchase'),
+    )
+    .option('counterfactual', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), with their true rates',
+    })
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
     .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
@@ -37,7 +73,11 @@ function strength(name: string, describe: string) {
     describe: `${describe} [number]`,
     coerce: (text: string): number => {
       const number = text.trim() === '' ? NaN : Number(text);
-      if (!(number >= 0 && number <= 10)) throw userError('usage', { where: name, message: `expected a number from 0 to 10 (${describe}), found ${quoted(text)}` });
+      if (!(number >= 0 && number <= 10))
+        throw userError('usage', {
+          where: name,
+          message: `expected a number from 0 to 10 (${describe}), found ${quoted(text)}`,
+        });
       return number;
     },
   } as const;

@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { askProgram, buildOnce, type Built } from '../native-build.js';
 import type { Numbers } from '../peers.js';
 
-/** What native/mpi.c gives; times are seconds, 0 for no limit. Errors have a code: MPI_TIMEOUT, with seconds and ranks for a message, or MPI. */
+/**
+ * What native/mpi.c gives; times are seconds, 0 for no limit. Errors have a code: MPI_TIMEOUT, with seconds and ranks
+ * for a message, or MPI.
+ */
 export interface MpiAddon {
   /** This process's rank, how many there are, and the library's name. */
   start(): readonly [number, number, string];

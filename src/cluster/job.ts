@@ -20,24 +20,40 @@ const MPICH = ['mpicc.mpich', 'mpicc'];
 /**
  * The job that this process belongs to: of Open MPI's or MPICH's mpirun, or of Slurm's srun.
  * @returns undefined where it was started alone
- * @throws UserError (usage) where srun started several that cannot find each other, or PMIx does not say how many there are
+ * @throws UserError (usage) where srun started several that cannot find each other, or PMIx does not say how many there
+ * are
  */
 export function jobOf(environment: Environment): Job | undefined {
   const number = (name: string): number => Number(environment[name] ?? NaN);
   const job = (launcher: string, rank: string, size: number, compilers: readonly string[]): Job | undefined => {
     const given = environment[COMPILER];
-    const onMachine = ['OMPI_COMM_WORLD_LOCAL_SIZE', 'MPI_LOCALNRANKS', 'SLURM_NTASKS_PER_NODE'].map(number).find((count) => count > 0) ?? 1;
-    return size > 1 ? { launcher, rank: number(rank), size, onMachine, compilers: given ? [given] : compilers } : undefined;
+    const onMachine =
+      ['OMPI_COMM_WORLD_LOCAL_SIZE', 'MPI_LOCALNRANKS', 'SLURM_NTASKS_PER_NODE']
+        .map(number)
+        .find((count) => count > 0) ?? 1;
+    return size > 1
+      ? { launcher, rank: number(rank), size, onMachine, compilers: given ? [given] : compilers }
+      : undefined;
   };
-  if ('OMPI_COMM_WORLD_SIZE' in environment) return job("Open MPI's mpirun", 'OMPI_COMM_WORLD_RANK', number('OMPI_COMM_WORLD_SIZE'), OPEN_MPI);
+  if ('OMPI_COMM_WORLD_SIZE' in environment)
+    return job("Open MPI's mpirun", 'OMPI_COMM_WORLD_RANK', number('OMPI_COMM_WORLD_SIZE'), OPEN_MPI);
   if ('PMI_SIZE' in environment) return job('PMI', 'PMI_RANK', number('PMI_SIZE'), MPICH);
   const tasks = number('SLURM_STEP_NUM_TASKS');
   if ('PMIX_RANK' in environment) {
-    if (Number.isNaN(tasks)) throw userError('usage', { where: 'PMIX_RANK', message: `is ${environment['PMIX_RANK']}, so that several processes may have been started together, and nothing says how many`, fix: "start them by Open MPI's or MPICH's mpirun or by srun; for a process alone, unset it" });
+    if (Number.isNaN(tasks))
+      throw userError('usage', {
+        where: 'PMIX_RANK',
+        message: `is ${environment['PMIX_RANK']}, so that several processes may have been started together, and nothing says how many`,
+        fix: "start them by Open MPI's or MPICH's mpirun or by srun; for a process alone, unset it",
+      });
     return job('PMIx', 'PMIX_RANK', tasks, OPEN_MPI);
   }
   if (tasks > 1) {
-    throw userError('usage', { where: 'srun', message: `started ${tasks} tasks that cannot find each other`, fix: 'say which MPI they speak, as in srun --mpi=pmix or --mpi=pmi2 (srun --mpi=list shows what there is)' });
+    throw userError('usage', {
+      where: 'srun',
+      message: `started ${tasks} tasks that cannot find each other`,
+      fix: 'say which MPI they speak, as in srun --mpi=pmix or --mpi=pmi2 (srun --mpi=list shows what there is)',
+    });
   }
   return undefined;
 }

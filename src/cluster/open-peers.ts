@@ -17,9 +17,15 @@ export interface OpenPeers extends Peers {
 /** Seconds that a process waits for the others within a step; longer where one has work that it does alone. */
 const WAIT = 'MTL_MPI_WAIT';
 const DEFAULT_WAIT_S = 600;
-/** Until what a process has said last is on its way: Open MPI's launcher throws away what it has not passed on when it is to end all. */
+/**
+ * Until what a process has said last is on its way: Open MPI's launcher throws away what it has not passed on when it
+ * is to end all.
+ */
 const LAST_WORDS_MS = 1000;
-/** Summed over all processes by those whose poll is true: more than there are processes, each of which adds 1 if it was asked to end. */
+/**
+ * Summed over all processes by those whose poll is true: more than there are processes, each of which adds 1 if it was
+ * asked to end.
+ */
 const POLLED = 2 ** 20;
 /** What one that has failed says, whatever the others say meanwhile; no text of theirs begins so. */
 const FAILED = '\0failed';
@@ -30,12 +36,16 @@ const FAILED = '\0failed';
  */
 export function openPeers(environment: NodeJS.ProcessEnv = process.env): OpenPeers {
   const job = jobOf(environment);
-  return job === undefined ? { ...ALONE, threads: undefined, sent: () => ({ bytes: 0, messages: 0 }), end: () => undefined } : { ...joined(start(job), waitOf(environment)), threads: threadsOf(job) };
+  return job === undefined
+    ? { ...ALONE, threads: undefined, sent: () => ({ bytes: 0, messages: 0 }), end: () => undefined }
+    : { ...joined(start(job), waitOf(environment)), threads: threadsOf(job) };
 }
 
 /** A share of this machine's cores, unless the launcher has dealt them out. */
 function threadsOf({ onMachine }: Job): number | undefined {
-  return os.availableParallelism() < os.cpus().length ? undefined : Math.max(1, Math.floor(os.cpus().length / onMachine));
+  return os.availableParallelism() < os.cpus().length
+    ? undefined
+    : Math.max(1, Math.floor(os.cpus().length / onMachine));
 }
 
 /** How long to wait, in seconds. */
@@ -46,10 +56,15 @@ function waitOf(environment: NodeJS.ProcessEnv): number {
 }
 
 /**
- * Open MPI and UCX write jumps of theirs into the functions that give memory back to the system, while Node's other threads call
+ * Open MPI and UCX write jumps of theirs into the functions that give memory back to the system, while Node's other
+ * threads call
  * them: now and then a process dies of it. Only networks that register memory would be faster by it.
  */
-const UNHOOKED: Readonly<Record<string, string>> = { OMPI_MCA_memory: '^patcher', UCX_MEM_EVENTS: 'n', UCX_MEM_MMAP_HOOK_MODE: 'none' };
+const UNHOOKED: Readonly<Record<string, string>> = {
+  OMPI_MCA_memory: '^patcher',
+  UCX_MEM_EVENTS: 'n',
+  UCX_MEM_MMAP_HOOK_MODE: 'none',
+};
 
 interface Started {
   readonly addon: MpiAddon;
@@ -60,16 +75,29 @@ interface Started {
 function start({ launcher, size, compilers }: Job): Started {
   const fix = `install the compiler of the MPI that starts these processes (Debian: libopenmpi-dev or libmpich-dev), or name it: ${COMPILER}=/path/to/mpicc`;
   const built = buildMpiAddon(compilers);
-  if ('reason' in built) throw userError('usage', { where: `${size} processes of ${launcher}`, message: `the addon for MPI cannot be built: ${built.reason}`, fix });
+  if ('reason' in built)
+    throw userError('usage', {
+      where: `${size} processes of ${launcher}`,
+      message: `the addon for MPI cannot be built: ${built.reason}`,
+      fix,
+    });
   for (const [name, value] of Object.entries(UNHOOKED)) process.env[name] ??= value;
   try {
     const addon = openMpiAddon(built.path);
     const [rank, found, library] = addon.start();
     if (found === size) return { addon, rank, size };
-    throw userError('usage', { where: `${size} processes of ${launcher}`, message: `${library.split(/[,\n]/)[0]!.replace(/\s+/g, ' ').trim()} sees ${found} of them: it is not the MPI that has started them`, fix });
+    throw userError('usage', {
+      where: `${size} processes of ${launcher}`,
+      message: `${library.split(/[,\n]/)[0]!.replace(/\s+/g, ' ').trim()} sees ${found} of them: it is not the MPI that has started them`,
+      fix,
+    });
   } catch (error) {
     if (!(error instanceof Error) || 'kind' in error) throw error;
-    throw userError('usage', { where: `${size} processes of ${launcher}`, message: `MPI cannot be used: ${error.message}`, fix }, error);
+    throw userError(
+      'usage',
+      { where: `${size} processes of ${launcher}`, message: `MPI cannot be used: ${error.message}`, fix },
+      error,
+    );
   }
 }
 
@@ -89,7 +117,12 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     }
   };
   const NO_LIMIT = 0;
-  const gather = (own: Numbers, all: Numbers, timeout: number, bytes: Float64Array = new Float64Array(size).fill(own.byteLength)): void => told(() => addon.gather(own, all, bytes, timeout));
+  const gather = (
+    own: Numbers,
+    all: Numbers,
+    timeout: number,
+    bytes: Float64Array = new Float64Array(size).fill(own.byteLength),
+  ): void => told(() => addon.gather(own, all, bytes, timeout));
   const meet = (timeout: number): void => gather(new Uint8Array(1), new Uint8Array(size), timeout);
   let own: AbortSignal | undefined;
   let poll = (): boolean => false;
@@ -102,7 +135,8 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     told(exchange);
   };
   const sumDoubles: Peers['sumDoubles'] = (numbers) => {
-    // Whether anyone was asked to end, and what is polled, goes with them as one number, so that all hear of it at once.
+    // Whether anyone was asked to end, and what is polled, goes with them as one number, so that all hear of it at
+    // once.
     const sent = new Float64Array(numbers.length + 1);
     sent.set(numbers, 1);
     sent[0] = (own?.aborted === true ? 1 : 0) + (poll() ? POLLED : 0);
@@ -110,7 +144,8 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     numbers.set(sent.subarray(1));
     const [flags = 0] = sent;
     isAnyPolled = flags >= POLLED;
-    if (flags % POLLED > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
+    if (flags % POLLED > 0)
+      all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
   };
   const texts: Peers['texts'] = (text) => {
     const bytes = Buffer.from(text);
@@ -186,9 +221,16 @@ function problemOf(error: unknown, rank: number): unknown {
   const { code, message } = error as Error & { readonly code?: string };
   if (code !== 'MPI_TIMEOUT') return code === 'MPI' ? lost(`process ${rank}: ${message}`, error) : error;
   const [seconds, ...ranks] = message.split(' ');
-  return lost(`process ${rank} has waited ${seconds} s for ${ranks.length === 1 ? 'process' : 'processes'} ${ranks.join(' ')}`, error);
+  return lost(
+    `process ${rank} has waited ${seconds} s for ${ranks.length === 1 ? 'process' : 'processes'} ${ranks.join(' ')}`,
+    error,
+  );
 }
 
 function lost(message: string, cause: unknown): UserError {
-  return userError('thread', { message, fix: 'see what became of it, and go on from the last checkpoint with --resume auto' }, cause);
+  return userError(
+    'thread',
+    { message, fix: 'see what became of it, and go on from the last checkpoint with --resume auto' },
+    cause,
+  );
 }

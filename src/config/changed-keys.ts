@@ -10,5 +10,7 @@ export interface ChangedKey {
 /** The keys in which two configs differ, by what they hold; the order of keys is none of it. */
 export function changedKeys(before: object, after: object): readonly ChangedKey[] {
   const [was, is] = [leavesOf(before), leavesOf(after)];
-  return [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key)).map((key) => ({ key, before: was.get(key), after: is.get(key) }));
+  return [...new Set([...was.keys(), ...is.keys()])]
+    .filter((key) => was.get(key) !== is.get(key))
+    .map((key) => ({ key, before: was.get(key), after: is.get(key) }));
 }

@@ -15,7 +15,12 @@ export function changesOf(experiment: Experiment): readonly Change[] {
   return [...changesIn(experimentSchema, experiment, [], undefined)];
 }
 
-function* changesIn(schema: z.core.$ZodType | undefined, value: unknown, path: readonly string[], byDefault: unknown): Generator<Change> {
+function* changesIn(
+  schema: z.core.$ZodType | undefined,
+  value: unknown,
+  path: readonly string[],
+  byDefault: unknown,
+): Generator<Change> {
   if (value === undefined || isSame(value, byDefault)) return;
   const found = schema && membersOf(schema, value, byDefault);
   const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -23,7 +28,9 @@ function* changesIn(schema: z.core.$ZodType | undefined, value: unknown, path: r
     if (!isSame(value, found?.byDefault)) yield { key: path.join('.'), value, byDefault: found?.byDefault };
     return;
   }
-  const below = Object.entries(value).flatMap(([key, child]) => [...changesIn(found?.childOf(key), child, [...path, key], propertyOf(found?.byDefault, key))]);
+  const below = Object.entries(value).flatMap(([key, child]) => [
+    ...changesIn(found?.childOf(key), child, [...path, key], propertyOf(found?.byDefault, key)),
+  ]);
   // A section that would not be there is a change, though all in it may be as it is by default.
   if (below.length === 0 && found?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
   yield* below;
@@ -37,12 +44,17 @@ interface Members {
 
 /** Goes through what only adds a default, to the keys that the value has. */
 function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
-  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault) return membersOf(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
-  if (schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable) return membersOf(schema._zod.def.innerType, value, byDefault);
+  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault)
+    return membersOf(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
+  if (schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable)
+    return membersOf(schema._zod.def.innerType, value, byDefault);
   if (schema instanceof z.core.$ZodLazy) return membersOf(schema._zod.def.getter(), value, byDefault);
   if (schema instanceof z.core.$ZodPipe) return membersOf(schema._zod.def.in, value, byDefault);
   if (schema instanceof z.core.$ZodUnion) {
-    const fitting = schema instanceof z.core.$ZodDiscriminatedUnion ? namedMember(schema, value) : schema._zod.def.options.find((option) => fits(option, value));
+    const fitting =
+      schema instanceof z.core.$ZodDiscriminatedUnion
+        ? namedMember(schema, value)
+        : schema._zod.def.options.find((option) => fits(option, value));
     return fitting === undefined ? { childOf: () => undefined, byDefault } : membersOf(fitting, value, byDefault);
   }
   if (schema instanceof z.core.$ZodObject) return { childOf: (key) => schema._zod.def.shape[key], byDefault };
@@ -50,9 +62,14 @@ function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown):
   return { childOf: () => undefined, byDefault };
 }
 
-/** Whether a value is of an option of a union, by its name alone where it has one: parsing it once more takes as long as the config did. */
+/**
+ * Whether a value is of an option of a union, by its name alone where it has one: parsing it once more takes as long as
+ * the config did.
+ */
 function fits(option: z.core.$ZodType, value: unknown): boolean {
-  return option instanceof z.core.$ZodDiscriminatedUnion ? namedMember(option, value) !== undefined : z.safeParse(option, value, { jitless: true }).success;
+  return option instanceof z.core.$ZodDiscriminatedUnion
+    ? namedMember(option, value) !== undefined
+    : z.safeParse(option, value, { jitless: true }).success;
 }
 
 /** The member of a union that a parsed value names. */

@@ -4,8 +4,24 @@ import { experimentSchema } from './experiment.js';
 
 /** What other tools call keys, without the marks between words. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
-  lr: 'learningrate', learnrate: 'learningrate', bs: 'batchsize', wd: 'weightdecay', l2: 'weightdecay', numepochs: 'epochs', epoch: 'epochs', maxepochs: 'epochs', nepochs: 'epochs',
-  batch: 'batchsize', opt: 'optimizer', dim: 'width', embeddingdim: 'width', embeddingsize: 'width', target: 'label', units: 'hidden', hiddenunits: 'hidden', layers: 'hidden',
+  lr: 'learningrate',
+  learnrate: 'learningrate',
+  bs: 'batchsize',
+  wd: 'weightdecay',
+  l2: 'weightdecay',
+  numepochs: 'epochs',
+  epoch: 'epochs',
+  maxepochs: 'epochs',
+  nepochs: 'epochs',
+  batch: 'batchsize',
+  opt: 'optimizer',
+  dim: 'width',
+  embeddingdim: 'width',
+  embeddingsize: 'width',
+  target: 'label',
+  units: 'hidden',
+  hiddenunits: 'hidden',
+  layers: 'hidden',
 };
 /** Maximum number of places that a problem names. */
 const MAX_PLACES = 3;
@@ -26,7 +42,8 @@ interface Choice {
 }
 
 /**
- * Finds the keys of a config that a name means, in full: `training.epochs` for `epochs`, the learning rates for `lr`. Returns only keys whose path
+ * Finds the keys of a config that a name means, in full: `training.epochs` for `epochs`, the learning rates for `lr`.
+ * Returns only keys whose path
  * does not depend on the names of groups and tasks.
  */
 export function findKeys(name: string): readonly string[] {
@@ -41,23 +58,38 @@ export interface KeyProposal {
 }
 
 /**
- * Proposes a key for one that is unknown: a misspelt key of the same map, an option of another choice, or the same key elsewhere in the schema.
+ * Proposes a key for one that is unknown: a misspelt key of the same map, an option of another choice, or the same key
+ * elsewhere in the schema.
  * @param at path of the map that has the key
  * @param known keys of that map
  * @param data what was parsed
  */
-export function proposeKey(key: string, at: readonly string[], known: readonly string[], schema: z.core.$ZodType, data: unknown): KeyProposal | undefined {
-  const here = (name: string | undefined): KeyProposal | undefined => (name === undefined ? undefined : { fix: `did you mean '${name}'?` });
+export function proposeKey(
+  key: string,
+  at: readonly string[],
+  known: readonly string[],
+  schema: z.core.$ZodType,
+  data: unknown,
+): KeyProposal | undefined {
+  const here = (name: string | undefined): KeyProposal | undefined =>
+    name === undefined ? undefined : { fix: `did you mean '${name}'?` };
   const near = nearest(key, known);
-  const exact = known.find((name) => isNamed(name, key)) ?? (near !== undefined && near.edits <= 1 ? near.name : undefined);
+  const exact =
+    known.find((name) => isNamed(name, key)) ?? (near !== undefined && near.edits <= 1 ? near.name : undefined);
   if (exact !== undefined) return here(exact);
   const named = placesNamed(key, schema, data);
-  const inMap = (length: (steps: number) => boolean): readonly Place[] => named.filter(({ path }) => at.every((step, i) => path[i] === step) && length(path.length - at.length));
-  const below = nearestPlaces(inMap((steps) => steps > 1), at);
+  const inMap = (length: (steps: number) => boolean): readonly Place[] =>
+    named.filter(({ path }) => at.every((step, i) => path[i] === step) && length(path.length - at.length));
+  const below = nearestPlaces(
+    inMap((steps) => steps > 1),
+    at,
+  );
   const otherChoices = inMap((steps) => steps === 1);
   if (otherChoices.length > 0) {
     const fix = `${otherChoices[0]!.choice!.discriminator}: ${namesOf(otherChoices)} has it`;
-    return { fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; the keys here are ${known.join(', ')}` };
+    return {
+      fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; the keys here are ${known.join(', ')}`,
+    };
   }
   const elsewhere = nearestPlaces(named, at);
   if (elsewhere.length > 0) return placed(elsewhere, named);
@@ -94,9 +126,14 @@ const isNamed = (name: string, key: string): boolean => plain(name) === meaning(
 /** The nearest of some names, if it is near enough to be meant. */
 function nearest(key: string, names: readonly string[]): { readonly name: string; readonly edits: number } | undefined {
   if (key.length < MIN_GUESS_LENGTH || key.length > 100) return undefined;
-  const byEdits = names.filter(({ length }) => length >= MIN_GUESS_LENGTH).map((name) => ({ name, edits: editsBetween(plain(key), plain(name)) })).sort((a, b) => a.edits - b.edits);
+  const byEdits = names
+    .filter(({ length }) => length >= MIN_GUESS_LENGTH)
+    .map((name) => ({ name, edits: editsBetween(plain(key), plain(name)) }))
+    .sort((a, b) => a.edits - b.edits);
   const [best] = byEdits;
-  return best !== undefined && best.edits <= Math.max(1, Math.floor(Math.min(key.length, best.name.length) * 0.4)) ? best : undefined;
+  return best !== undefined && best.edits <= Math.max(1, Math.floor(Math.min(key.length, best.name.length) * 0.4))
+    ? best
+    : undefined;
 }
 
 /** The edit distance, in which two letters that changed places are one edit. */
@@ -119,7 +156,10 @@ function placesNear(name: string, schema: z.core.$ZodType, data: unknown): reado
   return best === undefined ? [] : all.filter(({ path }) => path.at(-1) === best.name);
 }
 
-/** The places nearest to a path; of these, those that need no other choice come first, then those that stand highest. Without repetition. */
+/**
+ * The places nearest to a path; of these, those that need no other choice come first, then those that stand highest.
+ * Without repetition.
+ */
 function nearestPlaces(places: readonly Place[], at: readonly string[]): readonly Place[] {
   const shared = ({ path }: Place): number => {
     const apart = path.findIndex((step, i) => step !== at[i]);
@@ -130,23 +170,38 @@ function nearestPlaces(places: readonly Place[], at: readonly string[]): readonl
     return some.filter((place) => cost(place) === lowest);
   };
   const near = least(places, (place) => -shared(place));
-  const found = least(least(near, ({ choice }) => (choice === undefined ? 0 : 1)), ({ path }) => path.length);
+  const found = least(
+    least(near, ({ choice }) => (choice === undefined ? 0 : 1)),
+    ({ path }) => path.length,
+  );
   return [...new Map(found.map((place) => [place.path.join('.'), place])).values()].slice(0, MAX_PLACES);
 }
 
 /**
- * Every key below a schema with a known path; below a map with free names, only those of the names in the data. A key that needs two other choices is
+ * Every key below a schema with a known path; below a map with free names, only those of the names in the data. A key
+ * that needs two other choices is
  * left out.
  */
-function* placesOf(schema: z.core.$ZodType, above: readonly string[], data: unknown, choice: Choice | undefined): Generator<Place> {
-  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault || schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable) {
+function* placesOf(
+  schema: z.core.$ZodType,
+  above: readonly string[],
+  data: unknown,
+  choice: Choice | undefined,
+): Generator<Place> {
+  if (
+    schema instanceof z.core.$ZodDefault ||
+    schema instanceof z.core.$ZodPrefault ||
+    schema instanceof z.core.$ZodOptional ||
+    schema instanceof z.core.$ZodNullable
+  ) {
     yield* placesOf(schema._zod.def.innerType, above, data, choice);
   } else if (schema instanceof z.core.$ZodDiscriminatedUnion) {
     yield* placesOfChoice(schema, above, data, choice);
   } else if (schema instanceof z.core.$ZodUnion) {
     for (const option of schema._zod.def.options) yield* placesOf(option, above, data, choice);
   } else if (schema instanceof z.core.$ZodRecord) {
-    for (const [name, child] of entriesOf(data)) yield* placesOf(schema._zod.def.valueType, [...above, name], child, choice);
+    for (const [name, child] of entriesOf(data))
+      yield* placesOf(schema._zod.def.valueType, [...above, name], child, choice);
   } else if (schema instanceof z.core.$ZodObject) {
     const values = new Map(entriesOf(data));
     for (const [key, child] of Object.entries(schema._zod.def.shape)) {
@@ -156,14 +211,22 @@ function* placesOf(schema: z.core.$ZodType, above: readonly string[], data: unkn
   }
 }
 
-function* placesOfChoice({ _zod: { def } }: z.core.$ZodDiscriminatedUnion, above: readonly string[], data: unknown, choice: Choice | undefined): Generator<Place> {
+function* placesOfChoice(
+  { _zod: { def } }: z.core.$ZodDiscriminatedUnion,
+  above: readonly string[],
+  data: unknown,
+  choice: Choice | undefined,
+): Generator<Place> {
   const { options, discriminator } = def;
-  const choicesOf = (option: z.core.$ZodType): readonly unknown[] => [...(option._zod.propValues?.[discriminator] ?? [])];
+  const choicesOf = (option: z.core.$ZodType): readonly unknown[] => [
+    ...(option._zod.propValues?.[discriminator] ?? []),
+  ];
   const said = typeof data === 'string' ? data : new Map(entriesOf(data)).get(discriminator);
   for (const option of options) {
     const names = choicesOf(option);
     if (names.includes(said)) yield* placesOf(option, above, data, choice);
-    else if (choice === undefined) yield* placesOf(option, above, data, { path: above, discriminator, name: String(names[0]) });
+    else if (choice === undefined)
+      yield* placesOf(option, above, data, { path: above, discriminator, name: String(names[0]) });
   }
 }
 

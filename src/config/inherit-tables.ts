@@ -14,15 +14,23 @@ interface RawField {
 }
 
 /**
- * Fills in the width, the encoding and `missing` of fields that look into the table of another field and do not say them, so that the parsed config
+ * Fills in the width, the encoding and `missing` of fields that look into the table of another field and do not say
+ * them, so that the parsed config
  * says all of it.
  * @param raw config before it is parsed; what has another form is left to the schema
  */
 export function inheritTables(raw: object): object {
   const { features } = raw as RawMap;
   if (!isMap(features)) return raw;
-  const fields = new Map(Object.values(features).flatMap(fieldsOf).map((field) => [field.name, field]));
-  const filled = Object.entries(features).map(([name, group]) => [name, isMap(group) ? filledGroup(group, fields) : group]);
+  const fields = new Map(
+    Object.values(features)
+      .flatMap(fieldsOf)
+      .map((field) => [field.name, field]),
+  );
+  const filled = Object.entries(features).map(([name, group]) => [
+    name,
+    isMap(group) ? filledGroup(group, fields) : group,
+  ]);
   return { ...raw, features: Object.fromEntries(filled) as unknown };
 }
 
@@ -34,16 +42,24 @@ function filledGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap 
   const [first, ...others] = inherited;
   if (inherited.every((each) => Object.keys(each).length === 0)) return group;
   if (others.every((each) => JSON.stringify(each) === JSON.stringify(first))) return { ...group, ...first };
-  const fields = (group['fields'] as readonly unknown[]).map((entry, i) => (Object.keys(inherited[i]!).length === 0 ? entry : { name: own[i]!.name, ...own[i]!.own, ...inherited[i] }));
+  const fields = (group['fields'] as readonly unknown[]).map((entry, i) =>
+    Object.keys(inherited[i]!).length === 0 ? entry : { name: own[i]!.name, ...own[i]!.own, ...inherited[i] },
+  );
   return { ...group, fields };
 }
 
-function inheritedBy({ name, own, group }: RawField, all: ReadonlyMap<string, RawField>, options: readonly string[]): RawMap {
+function inheritedBy(
+  { name, own, group }: RawField,
+  all: ReadonlyMap<string, RawField>,
+  options: readonly string[],
+): RawMap {
   const said = own['table'] ?? group['table'];
   const table = isMap(said) ? said[name] : said;
   const owner = isName(table) && String(table) !== name ? all.get(String(table)) : undefined;
   if (owner === undefined) return {};
-  const missing = INHERITED.filter((key) => options.includes(key) && own[key] === undefined && group[key] === undefined);
+  const missing = INHERITED.filter(
+    (key) => options.includes(key) && own[key] === undefined && group[key] === undefined,
+  );
   const values = missing.map((key) => {
     const value = owner.own[key] ?? owner.group[key];
     return [key, key === 'encoding' ? sharedEncoding(value) : value] as const;

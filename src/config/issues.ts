@@ -49,7 +49,8 @@ function toIssues(issue: ZodIssue, parsing: Parsing): Issue[] {
       // A part is called by its name, and its options stand beside that.
       const keys = issue.expected === 'object' ? keysAt(issue.path) : [];
       const key = keys.find((each) => each === 'name' || keys.length === 1);
-      const hint = key === undefined || typeof issue.input !== 'string' ? undefined : `write { ${key}: ${issue.input} }`;
+      const hint =
+        key === undefined || typeof issue.input !== 'string' ? undefined : `write { ${key}: ${issue.input} }`;
       return at(joined(`expected ${typeName(issue.expected)}, ${found}`, hint));
     }
     case 'invalid_value': {
@@ -58,9 +59,13 @@ function toIssues(issue: ZodIssue, parsing: Parsing): Issue[] {
       return at(joined(`expected ${options.join(', ')}, ${found}`, hint));
     }
     case 'too_small':
-      return at(`expected ${bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum)}, ${found}`);
+      return at(
+        `expected ${bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum)}, ${found}`,
+      );
     case 'too_big':
-      return at(`expected ${bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum)}, ${found}`);
+      return at(
+        `expected ${bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum)}, ${found}`,
+      );
     case 'invalid_format':
       return at(`expected ${issue.message}, ${found}`);
     case 'invalid_key':
@@ -72,23 +77,49 @@ function toIssues(issue: ZodIssue, parsing: Parsing): Issue[] {
   }
 }
 
-/** The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what was found, but for something in it. */
+/**
+ * The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what
+ * was found, but for something in it.
+ */
 function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing: Parsing): Issue[] {
   if (issue.discriminator !== undefined) {
-    const names = ((issue as { options?: readonly unknown[] }).options ?? []).filter((name) => name !== undefined).map(String);
-    const isMissing = issue.input === undefined || (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
+    const names = ((issue as { options?: readonly unknown[] }).options ?? [])
+      .filter((name) => name !== undefined)
+      .map(String);
+    const isMissing =
+      issue.input === undefined ||
+      (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
     const given = isMissing ? undefined : (issue.input as Record<string, unknown>)[issue.discriminator];
     const expected = names.length > 0 ? names.join(', ') : 'a name';
     const hint = typeof given === 'string' ? didYouMean(given, names) : undefined;
-    const message = isMissing ? `is missing; expected ${expected}` : joined(`expected ${expected}, found ${quoted(given)}`, hint);
+    const message = isMissing
+      ? `is missing; expected ${expected}`
+      : joined(`expected ${expected}, found ${quoted(given)}`, hint);
     return [{ path: issue.path, what: 'value', message }];
   }
   const ofKind = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
-  const [nearest, ...others] = ofKind.length > 1 ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0)) : ofKind;
-  if (nearest !== undefined && others.length === 0) return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, parsing));
-  if (issue.message !== UNSAID) return [{ path: issue.path, what: 'value', message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}` }];
+  const [nearest, ...others] =
+    ofKind.length > 1
+      ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0))
+      : ofKind;
+  if (nearest !== undefined && others.length === 0)
+    return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, parsing));
+  if (issue.message !== UNSAID)
+    return [
+      {
+        path: issue.path,
+        what: 'value',
+        message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}`,
+      },
+    ];
   const expected = expectedBy(issue);
-  return [{ path: issue.path, what: 'value', message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}` }];
+  return [
+    {
+      path: issue.path,
+      what: 'value',
+      message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}`,
+    },
+  ];
 }
 
 /** What the members of a union expect, and those of a union among them. */
@@ -102,25 +133,48 @@ function expectedBy(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
 /** Whether an issue is that something else was expected altogether: a text where a map was found. */
 function isOfOtherKind(issue: ZodIssue): boolean {
   if (issue.path.length > 0) return false;
-  return issue.code === 'invalid_type' || (issue.code === 'invalid_union' && issue.discriminator === undefined && issue.errors.every((errors) => errors.some(isOfOtherKind)));
+  return (
+    issue.code === 'invalid_type' ||
+    (issue.code === 'invalid_union' &&
+      issue.discriminator === undefined &&
+      issue.errors.every((errors) => errors.some(isOfOtherKind)))
+  );
 }
 
 function typeName(expected: string): string {
   const names: Readonly<Record<string, string>> = {
-    object: 'a map', record: 'a map', array: 'a list', tuple: 'a list', string: 'a text', number: 'a number', int: 'a whole number', boolean: 'true or false',
+    object: 'a map',
+    record: 'a map',
+    array: 'a list',
+    tuple: 'a list',
+    string: 'a text',
+    number: 'a number',
+    int: 'a whole number',
+    boolean: 'true or false',
   };
   return names[expected] ?? expected;
 }
 
 function bound(origin: string, comparison: string, limit: number | bigint): string {
-  const units: Readonly<Record<string, string>> = { string: ' characters', array: ' items', set: ' items', map: ' items' };
+  const units: Readonly<Record<string, string>> = {
+    string: ' characters',
+    array: ' items',
+    set: ' items',
+    map: ' items',
+  };
   return `${comparison} ${limit}${units[origin] ?? ''}`;
 }
 
 /** Returns an issue as a problem with its location; for an override, the fix names the full key that it may mean. */
-export function toProblem({ path, what, message, fix, places = [] }: Issue, locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string): Problem {
+export function toProblem(
+  { path, what, message, fix, places = [] }: Issue,
+  locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string,
+): Problem {
   const where = locate(path, what);
   const [, value] = /^--set [^=]*=([^]*)/.exec(where) ?? [];
-  const toWrite = value === undefined || places.length === 0 ? fix : `write ${places.map((place) => `--set ${place}=${value}`).join(' or ')}`;
+  const toWrite =
+    value === undefined || places.length === 0
+      ? fix
+      : `write ${places.map((place) => `--set ${place}=${value}`).join(' or ')}`;
   return { where, key: path.map(String).join('.'), message, ...(toWrite !== undefined && { fix: toWrite }) };
 }

@@ -48,8 +48,15 @@ export async function readConfig(path: string, overrides: readonly Override[]): 
 async function readSource(path: string): Promise<string> {
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   const bytes = await readFile(path).catch((error: unknown) => {
-    const reason = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
-    throw userError('config', { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' }, error);
+    const reason =
+      systemCode(error) === 'ENOENT'
+        ? 'there is no such file'
+        : `cannot be read (${systemCode(error) ?? String(error)})`;
+    throw userError(
+      'config',
+      { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' },
+      error,
+    );
   });
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -79,19 +86,31 @@ function checkConfig(text: string, path: string, overrides: readonly Override[])
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
     // The override that set what is wrong, or that made the map in which it is.
     const isMade = !yaml.has(at);
-    const override = overrides.findLast(({ path: set }) => set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)));
+    const override = overrides.findLast(({ path: set }) =>
+      set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)),
+    );
     return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
   };
   const problems = issues.map((issue) => toProblem(issue, locate));
   const faulty = new Set(issues.map(({ path: [section] }) => section));
-  const sound: Partial<Experiment> = Object.fromEntries(Object.entries(sections).filter(([section]) => !faulty.has(section)));
+  const sound: Partial<Experiment> = Object.fromEntries(
+    Object.entries(sections).filter(([section]) => !faulty.has(section)),
+  );
   return withFiles(sound, problems, dirname(path));
 }
 
 /** Resolves the paths of a config and reads the file that names its columns, if any. */
-function withFiles(sound: Partial<Experiment>, found: readonly Problem[], folder: string): Omit<ConfigReading, 'source'> {
+function withFiles(
+  sound: Partial<Experiment>,
+  found: readonly Problem[],
+  folder: string,
+): Omit<ConfigReading, 'source'> {
   const { data, initFrom, runs, ...others } = sound;
-  const sections = { ...sound, ...(runs !== undefined && { runs: resolve(folder, runs) }), ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }) };
+  const sections = {
+    ...sound,
+    ...(runs !== undefined && { runs: resolve(folder, runs) }),
+    ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }),
+  };
   const problems = [...found];
   if (data !== undefined) {
     try {
@@ -135,7 +154,9 @@ function resolvedPaths(data: Experiment['data'], folder: string): Experiment['da
   const resolved = { ...data };
   for (const key of [...SPLITS, 'source'] as const) {
     const paths = data[key];
-    if (paths !== undefined) resolved[key] = typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
+    if (paths !== undefined)
+      resolved[key] =
+        typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
   }
   if (typeof data.columns === 'string') resolved.columns = resolvedPath(data.columns, folder);
   if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
@@ -152,17 +173,37 @@ function resolvedPath(path: string, folder: string): string {
 function withNames(data: Experiment['data']): Experiment['data'] {
   const { columns: path } = data;
   if (typeof path !== 'string') return data;
-  const broken = (message: string, fix: string, cause?: unknown): UserError => userError('config', { where: path, key: 'data.columns', message, fix }, cause);
-  checkRegularFile(path, { kind: 'config', fix: 'write the names to a file, or list them in brackets', takesOpenPipes: true });
+  const broken = (message: string, fix: string, cause?: unknown): UserError =>
+    userError('config', { where: path, key: 'data.columns', message, fix }, cause);
+  checkRegularFile(path, {
+    kind: 'config',
+    fix: 'write the names to a file, or list them in brackets',
+    takesOpenPipes: true,
+  });
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw broken(`cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`, 'name such a file, or list the names in brackets', error);
+    throw broken(
+      `cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`,
+      'name such a file, or list the names in brackets',
+      error,
+    );
   }
-  const columns = text.replace(/^\ufeff/, '').trimEnd().split(/\r?\n/);
+  const columns = text
+    .replace(/^\ufeff/, '')
+    .trimEnd()
+    .split(/\r?\n/);
   const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);
-  if (twice >= 0) throw broken(`'${columns[twice]}' stands there twice, the second time in line ${twice + 1}`, 'give each column a name of its own');
-  if (columns.includes('')) throw broken(`line ${columns.indexOf('') + 1} is empty; expected a name a line`, 'write the names of the columns in their order');
+  if (twice >= 0)
+    throw broken(
+      `'${columns[twice]}' stands there twice, the second time in line ${twice + 1}`,
+      'give each column a name of its own',
+    );
+  if (columns.includes(''))
+    throw broken(
+      `line ${columns.indexOf('') + 1} is empty; expected a name a line`,
+      'write the names of the columns in their order',
+    );
   return { ...data, columns };
 }

@@ -19,13 +19,21 @@ export function parseOverride(text: string): Override {
   const fix = 'write --set training.epochs=5';
   const equals = text.indexOf('=');
   const path = text.slice(0, equals).split('.');
-  if (equals < 0 || path.some((step) => step === '')) throw userError('usage', { where, message: 'expected a path of keys, =, and a value', fix });
-  if (equals === text.length - 1) throw userError('usage', { where, message: 'expected a value after =', fix: 'null takes the key out' });
+  if (equals < 0 || path.some((step) => step === ''))
+    throw userError('usage', { where, message: 'expected a path of keys, =, and a value', fix });
+  if (equals === text.length - 1)
+    throw userError('usage', { where, message: 'expected a value after =', fix: 'null takes the key out' });
   const forbidden = path.find((step) => FORBIDDEN_KEYS.has(step));
-  if (forbidden !== undefined) throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
+  if (forbidden !== undefined)
+    throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
   const document = parseDocument(text.slice(equals + 1));
   const [error] = [...document.errors, ...document.warnings];
-  if (error !== undefined) throw userError('usage', { where, message: `the value is not YAML (${error.code})`, fix: `a text stands in quotes, and these in quotes of the shell: --set '${path.join('.')}="…"'` });
+  if (error !== undefined)
+    throw userError('usage', {
+      where,
+      message: `the value is not YAML (${error.code})`,
+      fix: `a text stands in quotes, and these in quotes of the shell: --set '${path.join('.')}="…"'`,
+    });
   const problems = structureProblems(document, () => where);
   if (problems.length > 0) throw new UserError('usage', problems);
   try {
@@ -36,7 +44,8 @@ export function parseOverride(text: string): Override {
 }
 
 /**
- * A copy of `config` with the overrides applied in order. Keys that the schema does not know are found when it is parsed.
+ * A copy of `config` with the overrides applied in order. Keys that the schema does not know are found when it is
+ * parsed.
  * @throws UserError (usage) where a path leads through something that is neither a map nor a list
  */
 export function applyOverrides(config: unknown, overrides: readonly Override[]): unknown {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 /**
- * The keys that a strict schema knows at a path: of a choice by name whose name is not there yet, that one; none where keys are free.
+ * The keys that a strict schema knows at a path: of a choice by name whose name is not there yet, that one; none where
+ * keys are free.
  * @param data what is being parsed: a choice by name is followed as the data has it
  */
 export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[], data: unknown): readonly string[] {
@@ -9,7 +10,8 @@ export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]
   const [step, ...rest] = path;
   if (step === undefined && here instanceof z.core.$ZodDiscriminatedUnion) return [here._zod.def.discriminator];
   if (step === undefined) return here instanceof z.core.$ZodObject ? Object.keys(here._zod.def.shape) : [];
-  const below: unknown = typeof data === 'object' && data !== null ? (data as Record<PropertyKey, unknown>)[step] : undefined;
+  const below: unknown =
+    typeof data === 'object' && data !== null ? (data as Record<PropertyKey, unknown>)[step] : undefined;
   const next = childOf(here, step);
   return next === undefined ? [] : schemaKeys(next, rest, below);
 }
@@ -23,14 +25,19 @@ function childOf(schema: z.core.$ZodType, step: PropertyKey): z.core.$ZodType | 
 
 /** The schema without what only adds a default, and the member of a choice that the data names. */
 function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
-  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault || schema instanceof z.core.$ZodOptional) {
+  if (
+    schema instanceof z.core.$ZodDefault ||
+    schema instanceof z.core.$ZodPrefault ||
+    schema instanceof z.core.$ZodOptional
+  ) {
     return unwrapped(schema._zod.def.innerType, data);
   }
   if (schema instanceof z.core.$ZodLazy) return unwrapped(schema._zod.def.getter(), data);
   if (schema instanceof z.core.$ZodDiscriminatedUnion) {
     const { options, discriminator } = schema._zod.def;
-    const name: unknown = typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[discriminator] : undefined;
-    const member = options.find((option) => (option)._zod.propValues?.[discriminator]?.has(name as string));
+    const name: unknown =
+      typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[discriminator] : undefined;
+    const member = options.find((option) => option._zod.propValues?.[discriminator]?.has(name as string));
     return member === undefined ? schema : unwrapped(member, data);
   }
   if (schema instanceof z.core.$ZodUnion) {

@@ -21,11 +21,28 @@ export function storedExperiment(text: string, path: string): Experiment {
 
 /** A function that compares the config of a checkpoint with the one that is asked for now, as `checkChanges` does. */
 export function comparisonWith(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
-  return (stored, path, state) => checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
+  return (stored, path, state) =>
+    checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
 }
 
-/** Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a number. */
-const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'track', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps', 'training.dealtRows'];
+/**
+ * Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a
+ * number.
+ */
+const MAY_CHANGE = [
+  'name',
+  'runs',
+  'checkpoints',
+  'track',
+  'data.test',
+  'data.cache',
+  'data.maxRejects',
+  'training.epochs',
+  'training.earlyStopping',
+  'training.onDivergence',
+  'training.logEverySteps',
+  'training.dealtRows',
+];
 
 /**
  * Compares the config of a run that goes on with the one that it was trained with.
@@ -37,22 +54,30 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   const differing = changedKeys(stored, now);
   const changed = differing.filter(({ key }) => !key.startsWith('initFrom.'));
   const problems: Problem[] = [];
-  const changes: string[] = changed.length < differing.length ? ['initFrom, which a run that goes on does not read again'] : [];
+  const changes: string[] =
+    changed.length < differing.length ? ['initFrom, which a run that goes on does not read again'] : [];
   for (const { key, before, after } of changed) {
     const [was, is] = excerpts(before ?? 'nothing', after ?? 'nothing');
-    const isMoved = before !== undefined && after !== undefined && byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
+    const isMoved =
+      before !== undefined &&
+      after !== undefined &&
+      byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
     if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
     else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
   }
   // The order of features is that of the model's input.
   for (const section of ['features', 'tasks'] as const) {
     const isElsewhere = problems.some(({ key }) => key!.startsWith(`${section}.`));
-    if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section])) problems.push({ key: section, message: 'stand in another order than the run was trained with' });
+    if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section]))
+      problems.push({ key: section, message: 'stand in another order than the run was trained with' });
   }
   if (problems.length === 0) return changes;
   const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
   // Another model is another value in twenty keys: what helps is the same for all of them.
-  throw new UserError('config', problems.map((problem, i) => (i < problems.length - 1 ? problem : { ...problem, fix })));
+  throw new UserError(
+    'config',
+    problems.map((problem, i) => (i < problems.length - 1 ? problem : { ...problem, fix })),
+  );
 }
 
 function mayChange(key: string): boolean {

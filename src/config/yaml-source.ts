@@ -1,4 +1,16 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type YAMLError, type YAMLMap } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type YAMLError,
+  type YAMLMap,
+} from 'yaml';
 import { printable, quoted, UserError, type Problem } from '../errors.js';
 
 /** A YAML text as plain data, with the way back to its lines. */
@@ -6,7 +18,9 @@ export interface YamlSource {
   readonly value: unknown;
   /** Whether something stands at a path. */
   has(path: readonly PropertyKey[]): boolean;
-  /** `file:line:column` of the value at a path, of the key of the last step, or of the nearest thing above that exists. */
+  /**
+   * `file:line:column` of the value at a path, of the key of the last step, or of the nearest thing above that exists.
+   */
   locate(path: readonly PropertyKey[], what?: 'key' | 'value'): string;
 }
 
@@ -26,7 +40,11 @@ export function parseYaml(text: string, file: string): YamlSource {
   const fail = (problem: Problem): never => {
     throw new UserError('config', [problem]);
   };
-  if (Buffer.byteLength(text) > MAX_BYTES) fail({ where: file, message: `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB` });
+  if (Buffer.byteLength(text) > MAX_BYTES)
+    fail({
+      where: file,
+      message: `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB`,
+    });
   const counter = new LineCounter();
   let document: Document.Parsed;
   try {
@@ -36,7 +54,8 @@ export function parseYaml(text: string, file: string): YamlSource {
     throw error;
   }
   // The parser turns an overflow of its own stack into an error like any other.
-  if (document.errors.some((error) => error.message.includes('call stack'))) return fail({ where: file, message: TOO_DEEP });
+  if (document.errors.some((error) => error.message.includes('call stack')))
+    return fail({ where: file, message: TOO_DEEP });
   const place = (offset: number): string => {
     const { line, col } = counter.linePos(offset);
     return `${file}:${line}:${col}`;
@@ -44,7 +63,12 @@ export function parseYaml(text: string, file: string): YamlSource {
 
   const tabbed = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? tabbedLines(text) : [];
   // One tab is told as many errors, in the parser's words.
-  if (tabbed.length > 0) fail({ where: `${file}:${tabbed[0]!}:1`, message: `is indented with a tab, which YAML does not take${tabbed.length > 1 ? `; so are lines ${listed(tabbed.slice(1))}` : ''}`, fix: 'write spaces in their place, two for each tab' });
+  if (tabbed.length > 0)
+    fail({
+      where: `${file}:${tabbed[0]!}:1`,
+      message: `is indented with a tab, which YAML does not take${tabbed.length > 1 ? `; so are lines ${listed(tabbed.slice(1))}` : ''}`,
+      fix: 'write spaces in their place, two for each tab',
+    });
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: place(error.pos[0]),
     message: syntaxMessage(error, text),
@@ -52,7 +76,13 @@ export function parseYaml(text: string, file: string): YamlSource {
   if (problems.length === 0) problems.push(...structureProblems(document, place));
   if (problems.length > 0) throw new UserError('config', problems);
   if (!isMap(document.contents)) {
-    return fail({ where: file, message: document.contents === null ? 'is empty; expected a config' : 'expected a map of sections such as data, features, tasks and model' });
+    return fail({
+      where: file,
+      message:
+        document.contents === null
+          ? 'is empty; expected a config'
+          : 'expected a map of sections such as data, features, tasks and model',
+    });
   }
 
   let value: unknown;
@@ -60,7 +90,8 @@ export function parseYaml(text: string, file: string): YamlSource {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     // The library's word for too many aliases.
-    if (error instanceof ReferenceError) return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
+    if (error instanceof ReferenceError)
+      return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
     throw error;
   }
   return {
@@ -87,7 +118,10 @@ function syntaxMessage({ code, message, pos }: YAMLError, text: string): string 
   return printable(message.replace(/\s+/g, ' '), 200);
 }
 
-/** What no config may hold: keys that are no plain text or are forbidden, aliases of nothing or of themselves, deep nesting. */
+/**
+ * What no config may hold: keys that are no plain text or are forbidden, aliases of nothing or of themselves, deep
+ * nesting.
+ */
 export function structureProblems(document: Document.Parsed, place: (offset: number) => string): Problem[] {
   const problems: Problem[] = [];
   const above: unknown[] = [];
@@ -102,7 +136,8 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
       if (problems.length === 0) problems.push({ where, message: TOO_DEEP });
     } else if (isAlias(node)) {
       const target = node.resolve(document);
-      if (target === undefined) problems.push({ where, message: `no anchor '&${node.source}' stands before this alias` });
+      if (target === undefined)
+        problems.push({ where, message: `no anchor '&${node.source}' stands before this alias` });
       else if (above.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
     } else if (isSeq(node)) {
       for (const item of node.items) visit(item);
@@ -112,7 +147,11 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
         if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
           problems.push({ where: keyPlace, message: 'expected a plain text as a key' });
         } else if (key.value === '<<') {
-          problems.push({ where: keyPlace, message: "'<<' would merge another map into this one, which YAML 1.2 does not do", fix: 'write its keys here, or take it as it is: name: *anchor' });
+          problems.push({
+            where: keyPlace,
+            message: "'<<' would merge another map into this one, which YAML 1.2 does not do",
+            fix: 'write its keys here, or take it as it is: name: *anchor',
+          });
         } else if (FORBIDDEN_KEYS.has(String(key.value))) {
           problems.push({ where: keyPlace, message: `the key ${quoted(key.value)} is not allowed` });
         }

@@ -20,13 +20,17 @@ export interface Additive {
 const LEAST_VARIANCE = 1e-4;
 
 /**
- * Fits such a model by Newton's steps, a field at a time (backfitting; Hastie & Tibshirani 1990, section 4.4). How much a value's effect is
+ * Fits such a model by Newton's steps, a field at a time (backfitting; Hastie & Tibshirani 1990, section 4.4). How much
+ * a value's effect is
  * drawn to 0 follows from how much effects of its field differ, found from the first step by the method of moments.
  */
 export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Additive {
   const { length } = labels;
   const mean = Array.from(labels).reduce((sum, y) => sum + y, 0) / length;
-  const spread = kind === 'class' ? 1 : Math.max(Array.from(labels).reduce((sum, y) => sum + (y - mean) ** 2, 0) / length, Number.MIN_VALUE);
+  const spread =
+    kind === 'class'
+      ? 1
+      : Math.max(Array.from(labels).reduce((sum, y) => sum + (y - mean) ** 2, 0) / length, Number.MIN_VALUE);
   const scores = new Float64Array(length).fill(kind === 'class' ? Math.log(mean / (1 - mean)) : mean);
   const gradients = new Float64Array(length);
   const curvatures = new Float64Array(length);
@@ -45,14 +49,20 @@ export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Addi
   for (let row = 0; row < length; row++) update(row);
 
   const step = (each: (typeof fitted)[number]): void => {
-    const { field: { codes, size }, effects } = each;
+    const {
+      field: { codes, size },
+      effects,
+    } = each;
     const sums = new Float64Array(2 * size);
     for (let row = 0; row < length; row++) {
       sums[2 * codes[row]!]! += gradients[row]!;
       sums[2 * codes[row]! + 1]! += curvatures[row]!;
     }
-    const precision = (each.precision ??= 1 / Math.max(varianceOf({ sums, end: sums.length, step: 2, gradient: 0, curvature: 1 }), LEAST_VARIANCE));
-    const change = effects.map((effect, code) => (sums[2 * code]! - precision * effect) / (sums[2 * code + 1]! + precision));
+    const precision = (each.precision ??=
+      1 / Math.max(varianceOf({ sums, end: sums.length, step: 2, gradient: 0, curvature: 1 }), LEAST_VARIANCE));
+    const change = effects.map(
+      (effect, code) => (sums[2 * code]! - precision * effect) / (sums[2 * code + 1]! + precision),
+    );
     for (let code = 0; code < size; code++) effects[code]! += change[code]!;
     for (let row = 0; row < length; row++) {
       scores[row]! += change[codes[row]!]!;
@@ -71,7 +81,10 @@ export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Addi
       let sum = 0;
       for (let row = 0; row < length; row++) {
         const score = scores[row]!;
-        sum += kind === 'class' ? Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - labels[row]! * score : (labels[row]! - score) ** 2 / (2 * spread);
+        sum +=
+          kind === 'class'
+            ? Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - labels[row]! * score
+            : (labels[row]! - score) ** 2 / (2 * spread);
       }
       return sum / length;
     },
@@ -88,7 +101,10 @@ export interface EffectSums {
   readonly curvature: number;
 }
 
-/** How much effects differ, squared: a sum of gradients g and one of curvatures h have E[g²] = h + h² τ² (by moments, as DerSimonian & Laird 1986). */
+/**
+ * How much effects differ, squared: a sum of gradients g and one of curvatures h have E[g²] = h + h² τ² (by moments, as
+ * DerSimonian & Laird 1986).
+ */
 export function varianceOf({ sums, end, step, gradient, curvature }: EffectSums): number {
   let [excess, squares] = [0, 0];
   for (let at = 0; at < end; at += step) {

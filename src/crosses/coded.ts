@@ -26,12 +26,20 @@ const LISTED_IDS = 1 << 22;
 export function codedFields(block: RowBlock, rows: Uint32Array, fields: readonly EncodedField[]): readonly Coded[] {
   return fields.flatMap(({ name, kind, columns, rows: size }): Coded[] => {
     const [column] = columns as [string];
-    if (kind === 'id') return [{ name, ...coded(block.ids.get(name)!, rows, size), ...(columns.length === 1 && column === name && { column }) }];
+    if (kind === 'id')
+      return [
+        {
+          name,
+          ...coded(block.ids.get(name)!, rows, size),
+          ...(columns.length === 1 && column === name && { column }),
+        },
+      ];
     if (kind !== 'number') return [];
     const values = block.numbers.get(name)!;
     const different = new Set<number>();
     for (let i = 0; i < rows.length && different.size <= MAX_NUMBER_VALUES; i++) different.add(values[rows[i]!]!);
-    if (different.size <= MAX_NUMBER_VALUES) return [{ name, ...coded(values, rows, Infinity), ...(column === name && { column }) }];
+    if (different.size <= MAX_NUMBER_VALUES)
+      return [{ name, ...coded(values, rows, Infinity), ...(column === name && { column }) }];
     return [{ name, ...binned(values, rows) }];
   });
 }

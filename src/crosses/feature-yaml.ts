@@ -14,7 +14,9 @@ export function crossYaml(crosses: readonly (readonly [string, string])[], taken
   for (let i = 2; taken.includes(name); i++) name = `crosses${i}`;
   const isId = (column: string): boolean => /^(0|[1-9]\d{0,14})$/.test(column);
   const fields = crosses.map((columns) => columns.map((column) => (isId(column) ? Number(column) : column)));
-  const document = new Document({ features: { [name]: { type: cross.name, fields, encoding: { name: tokens.name, minCount: MIN_COUNT }, width: 8 } } });
+  const document = new Document({
+    features: { [name]: { type: cross.name, fields, encoding: { name: tokens.name, minCount: MIN_COUNT }, width: 8 } },
+  });
   // Lists and small maps stand on a line, as people write them.
   visit(document, {
     Seq: (_, node) => void (node.flow = true),

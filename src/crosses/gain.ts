@@ -5,7 +5,10 @@ import type { Coded } from './coded.js';
 export interface Gain {
   /** Of the log-likelihood of a row, in the mean. */
   readonly gain: number;
-  /** How far the part of it that may be positive is from what chance gives, and the square of chance's deviation; both of all rows. */
+  /**
+   * How far the part of it that may be positive is from what chance gives, and the square of chance's deviation; both
+   * of all rows.
+   */
   readonly excess: number;
   readonly variance: number;
   /** Combinations that there are. */
@@ -24,12 +27,17 @@ const STEP = 4;
 const PIECES = 64;
 
 /**
- * A meter: effects of combinations are learned on one half of the rows and tried on the other, and the other way round, so that
- * combinations too rare to learn anything from gain nothing. An effect w gains w Σg - w² Σh / 2; it is drawn to 0 as far as those of its
+ * A meter: effects of combinations are learned on one half of the rows and tried on the other, and the other way round,
+ * so that
+ * combinations too rare to learn anything from gain nothing. An effect w gains w Σg - w² Σh / 2; it is drawn to 0 as
+ * far as those of its
  * half say.
  * @param every one of so many pairs of pieces is looked at
  */
-export function createGainMeter({ gradients, curvatures }: Pick<Additive, 'gradients' | 'curvatures'>, every = 1): GainMeter {
+export function createGainMeter(
+  { gradients, curvatures }: Pick<Additive, 'gradients' | 'curvatures'>,
+  every = 1,
+): GainMeter {
   const { length } = gradients;
   const sums = new Float64Array(STEP * PLACES);
   const pieceRows = Math.max(1, Math.ceil(length / PIECES));
@@ -47,7 +55,10 @@ export function createGainMeter({ gradients, curvatures }: Pick<Additive, 'gradi
       for (let row = begin; row < last; row++) {
         const x = a.codes[row]!;
         const y = b === undefined ? 0 : b.codes[row]!;
-        const at = half + STEP * (isDirect ? x * width + y : Math.imul(Math.imul(x, 0x9e3779b1) ^ y, 0x85ebca6b) >>> (32 - PLACES_BITS));
+        const at =
+          half +
+          STEP *
+            (isDirect ? x * width + y : Math.imul(Math.imul(x, 0x9e3779b1) ^ y, 0x85ebca6b) >>> (32 - PLACES_BITS));
         sums[at]! += gradients[row]!;
         sums[at + 2]! += curvatures[row]!;
       }

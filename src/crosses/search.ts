@@ -6,7 +6,10 @@ import { createGainMeter, type Gain, type GainMeter } from './gain.js';
 /** Two columns that say more together than both for themselves. */
 export interface FoundCross {
   readonly columns: readonly [string, string];
-  /** By how much the mean log loss of a row falls, beyond what all fields give alone and the crosses before it, on rows that nothing was learned from. */
+  /**
+   * By how much the mean log loss of a row falls, beyond what all fields give alone and the crosses before it, on rows
+   * that nothing was learned from.
+   */
   readonly gain: number;
   /** How many deviations of chance that is above none. */
   readonly z: number;
@@ -37,7 +40,10 @@ export interface SearchOptions {
 const [FIRST_SWEEPS, MORE_SWEEPS] = [6, 2];
 /** Deviations from which on no chance among thousands of pairs is likely. */
 const LEAST_Z = 4.5;
-/** Pairs times rows that take about half a minute. Where there are more, all pairs are looked at in some of the rows, and the best of them in all. */
+/**
+ * Pairs times rows that take about half a minute. Where there are more, all pairs are looked at in some of the rows,
+ * and the best of them in all.
+ */
 const MAX_WORK = 1.5e9;
 /** Pairs that are looked at in all rows then; and again for each cross that was found. */
 const [KEPT, KEPT_A_CROSS] = [200, 8];
@@ -49,17 +55,32 @@ interface Pair {
 interface Measured extends Pair, FoundCross {}
 
 /**
- * Looks for pairs of fields that say more of a label together than each for itself: first all fields are fitted without having a say
- * together, then every pair is tried on what that leaves unexplained. The best is taken into the fit, and the others are
+ * Looks for pairs of fields that say more of a label together than each for itself: first all fields are fitted without
+ * having a say
+ * together, then every pair is tried on what that leaves unexplained. The best is taken into the fit, and the others
+ * are
  * tried again, so that what merely goes with a cross that was found is not found too.
  */
-export async function searchCrosses(labels: ArrayLike<number>, kind: LabelKind, fields: readonly Coded[], { top, isCrossed, onShare, signal }: SearchOptions): Promise<Search> {
+export async function searchCrosses(
+  labels: ArrayLike<number>,
+  kind: LabelKind,
+  fields: readonly Coded[],
+  { top, isCrossed, onShare, signal }: SearchOptions,
+): Promise<Search> {
   const additive = createAdditive(labels, kind);
   fields.forEach((field) => additive.add(field));
   additive.fit(FIRST_SWEEPS);
   const loss = additive.loss();
 
-  const pairs = fields.flatMap((a, i) => fields.slice(i + 1).flatMap((b): Pair[] => (a.column === undefined || b.column === undefined || a.column === b.column || isCrossed(a.column, b.column) ? [] : [{ a, b }])));
+  const pairs = fields.flatMap((a, i) =>
+    fields
+      .slice(i + 1)
+      .flatMap((b): Pair[] =>
+        a.column === undefined || b.column === undefined || a.column === b.column || isCrossed(a.column, b.column)
+          ? []
+          : [{ a, b }],
+      ),
+  );
   const every = Math.min(32, Math.ceil((pairs.length * labels.length) / MAX_WORK));
   let begun = 0;
   const measure = async (some: readonly Pair[], meter: GainMeter, end: number): Promise<readonly Measured[]> => {
@@ -92,14 +113,25 @@ export async function searchCrosses(labels: ArrayLike<number>, kind: LabelKind, 
     if (crosses.length === top) break;
     additive.add(combined(best.a, best.b));
     additive.fit(MORE_SWEEPS);
-    left = await measure(left.filter((pair) => pair !== best).slice(0, KEPT_A_CROSS * top), meter, begun + (1 - begun) / (top - crosses.length + 1));
+    left = await measure(
+      left.filter((pair) => pair !== best).slice(0, KEPT_A_CROSS * top),
+      meter,
+      begun + (1 - begun) / (top - crosses.length + 1),
+    );
   }
   return { crosses, loss, pairs: pairs.length };
 }
 
-/** What a pair gains beyond what the fit left of its fields alone: effects of rare values are drawn to 0, and pairs would make up for it. */
+/**
+ * What a pair gains beyond what the fit left of its fields alone: effects of rare values are drawn to 0, and pairs
+ * would make up for it.
+ */
 function beyond({ gain, excess, variance, combinations }: Gain, alone: readonly Gain[]): Omit<FoundCross, 'columns'> {
   const sum = (of: (each: Gain) => number): number => alone.reduce((total, each) => total + Math.max(0, of(each)), 0);
   const deviation = Math.sqrt(variance + sum((each) => each.variance));
-  return { gain: gain - sum((each) => each.gain), z: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation, combinations };
+  return {
+    gain: gain - sum((each) => each.gain),
+    z: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
+    combinations,
+  };
 }

@@ -3,10 +3,24 @@ import type { Finding } from '../part.js';
 import { columnName } from '../tasks.js';
 
 /**
- * Encodings by name. What is none of UTF is decoded by the tables of the WHATWG Encoding Standard, but for latin1, which is ISO 8859-1.
+ * Encodings by name. What is none of UTF is decoded by the tables of the WHATWG Encoding Standard, but for latin1,
+ * which is ISO 8859-1.
  * Node knows more, but some by other tables: characters of Big5, Shift JIS and EUC become others.
  */
-export const ENCODINGS = ['utf-8', 'utf-16le', 'utf-16be', 'latin1', 'windows-1252', 'windows-1250', 'windows-1251', 'iso-8859-2', 'iso-8859-15', 'koi8-r', 'gbk', 'gb18030'] as const;
+export const ENCODINGS = [
+  'utf-8',
+  'utf-16le',
+  'utf-16be',
+  'latin1',
+  'windows-1252',
+  'windows-1250',
+  'windows-1251',
+  'iso-8859-2',
+  'iso-8859-15',
+  'koi8-r',
+  'gbk',
+  'gb18030',
+] as const;
 export type TextEncoding = (typeof ENCODINGS)[number];
 
 /** What text files hold: rows with a character between cells, or a JSON object a line. */
@@ -17,16 +31,25 @@ const NO_QUOTE = 'none';
 
 /** The keys of the `data` section that say how the bytes of a text file become cells. */
 export const dialectShape = {
-  format: z.enum(TEXT_FORMATS).optional().describe('File format: csv or jsonl (one JSON object per line); default: detected by name or first character'),
+  format: z
+    .enum(TEXT_FORMATS)
+    .optional()
+    .describe('File format: csv or jsonl (one JSON object per line); default: detected by name or first character'),
   encoding: z.enum(ENCODINGS).optional().describe('Text encoding; default: UTF-8, or UTF-16 after a byte order mark'),
   delimiter: z
     .string()
-    .regex(/^[^\p{L}\p{N}"\\\r\n\0.+-]{1,4}$/u, 'one to four characters between two cells, none of them a letter, a digit, a quote, a dot, a sign, a backslash or an end of a line (a tab is "\\t" in double quotes)')
+    .regex(
+      /^[^\p{L}\p{N}"\\\r\n\0.+-]{1,4}$/u,
+      'one to four characters between two cells, none of them a letter, a digit, a quote, a dot, a sign, a backslash or an end of a line (a tab is "\\t" in double quotes)',
+    )
     .optional()
     .describe('CSV delimiter; default: detected from the first rows'),
   quote: z
     .string()
-    .regex(/^(none|[!#$%&'*/:;<=>?@^_`|~"])$/, `one character around cells that hold a delimiter or an end of a line, as in "'", or ${NO_QUOTE} where a quote is a character as others are`)
+    .regex(
+      /^(none|[!#$%&'*/:;<=>?@^_`|~"])$/,
+      `one character around cells that hold a delimiter or an end of a line, as in "'", or ${NO_QUOTE} where a quote is a character as others are`,
+    )
     .optional()
     .describe(`CSV quote character, doubled inside quoted values, or ${NO_QUOTE}; default: double quote`),
   header: z.boolean().optional().describe('Whether the first line of a CSV holds column names; if false, set columns'),
@@ -69,11 +92,40 @@ export function quoteOf({ quote = '"' }: DialectOptions): string | undefined {
 }
 
 /** What is wrong between the keys. */
-export function* checkDialect({ delimiter, quote = '"', comments, header, columns, format }: z.output<typeof dialectOptions>): Generator<Finding> {
-  if (delimiter?.includes(quote) === true) yield { path: ['quote'], message: `expected another character than the one between cells, found '${quote}' for both` };
-  if (comments !== undefined && (comments.startsWith(quote) || (delimiter !== undefined && comments.startsWith(delimiter)))) yield { path: ['comments'], message: `expected what no row begins with, found '${comments}', which is also ${comments.startsWith(quote) ? 'a quote' : 'between cells'}` };
-  if (header === false && columns === undefined) yield { path: ['header'], message: 'expected data.columns with the names of the columns where no line of the file holds them, as in columns: [click, user, item]' };
-  if (header !== false && columns !== undefined && format !== 'jsonl') yield { path: ['columns'], message: 'names columns that a file does not name itself: add header: false for a CSV without a header, or format: jsonl for JSON Lines; else leave it out' };
+export function* checkDialect({
+  delimiter,
+  quote = '"',
+  comments,
+  header,
+  columns,
+  format,
+}: z.output<typeof dialectOptions>): Generator<Finding> {
+  if (delimiter?.includes(quote) === true)
+    yield {
+      path: ['quote'],
+      message: `expected another character than the one between cells, found '${quote}' for both`,
+    };
+  if (
+    comments !== undefined &&
+    (comments.startsWith(quote) || (delimiter !== undefined && comments.startsWith(delimiter)))
+  )
+    yield {
+      path: ['comments'],
+      message: `expected what no row begins with, found '${comments}', which is also ${comments.startsWith(quote) ? 'a quote' : 'between cells'}`,
+    };
+  if (header === false && columns === undefined)
+    yield {
+      path: ['header'],
+      message:
+        'expected data.columns with the names of the columns where no line of the file holds them, as in columns: [click, user, item]',
+    };
+  if (header !== false && columns !== undefined && format !== 'jsonl')
+    yield {
+      path: ['columns'],
+      message:
+        'names columns that a file does not name itself: add header: false for a CSV without a header, or format: jsonl for JSON Lines; else leave it out',
+    };
   const names = Array.isArray(columns) ? columns : [];
-  for (const [i, name] of names.entries()) if (names.indexOf(name) < i) yield { path: ['columns', i], message: `'${name}' stands there twice` };
+  for (const [i, name] of names.entries())
+    if (names.indexOf(name) < i) yield { path: ['columns', i], message: `'${name}' stands there twice` };
 }

@@ -16,11 +16,25 @@ const paths = z.union([path, z.array(path).min(1)]);
 export type Paths = string | readonly string[];
 
 const from = limitSchema.describe('First date or number, inclusive');
-const to = limitSchema.optional().describe('Last date or number, inclusive; a date without a time covers the whole day');
-const later = (what: string) => z.strictObject({ from, to }).optional().describe(`Range of the ${what}; default: no ${what}`);
+const to = limitSchema
+  .optional()
+  .describe('Last date or number, inclusive; a date without a time covers the whole day');
+const later = (what: string) =>
+  z.strictObject({ from, to }).optional().describe(`Range of the ${what}; default: no ${what}`);
 const share = z.number().gt(0).lt(1).optional();
-const shares = z.strictObject({ train: share.describe('Fraction of the training set; default: the rest'), valid: share.describe('Fraction of the validation set; default: none'), test: share.describe('Fraction of the test set; default: none') }).describe("Fractions of the rows, or of the column's values");
-const seed = z.int().min(0).max(2 ** 32 - 1).default(0).describe('Random seed of the split');
+const shares = z
+  .strictObject({
+    train: share.describe('Fraction of the training set; default: the rest'),
+    valid: share.describe('Fraction of the validation set; default: none'),
+    test: share.describe('Fraction of the test set; default: none'),
+  })
+  .describe("Fractions of the rows, or of the column's values");
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1)
+  .default(0)
+  .describe('Random seed of the split');
 
 /** How the rows of one source are divided. */
 export const splitOptions = z
@@ -28,11 +42,19 @@ export const splitOptions = z
     z.strictObject({
       by: z.literal('date'),
       column: columnName.describe('Column of dates, or of numbers that grow with time'),
-      train: z.strictObject({ from: from.optional(), to }).optional().describe('Range of the training set; default: all before the validation and test sets'),
+      train: z
+        .strictObject({ from: from.optional(), to })
+        .optional()
+        .describe('Range of the training set; default: all before the validation and test sets'),
       valid: later('validation set'),
       test: later('test set'),
     }),
-    z.strictObject({ by: z.literal('key'), column: columnName.describe('Column whose rows with equal values stay in the same split'), shares, seed }),
+    z.strictObject({
+      by: z.literal('key'),
+      column: columnName.describe('Column whose rows with equal values stay in the same split'),
+      shares,
+      seed,
+    }),
     z.strictObject({ by: z.literal('share'), shares, seed }),
   ])
   .describe('Rule that splits the source into training, validation and test sets');
@@ -41,7 +63,11 @@ export type SplitOptions = z.output<typeof splitOptions>;
 /** The `data` section of a config. */
 export const dataOptions = z
   .strictObject({
-    train: paths.optional().describe('Training set: file, directory, glob or list of CSV, JSON Lines, Parquet or shards, relative to the config'),
+    train: paths
+      .optional()
+      .describe(
+        'Training set: file, directory, glob or list of CSV, JSON Lines, Parquet or shards, relative to the config',
+      ),
     valid: paths.optional().describe('Validation set, measured after each epoch to choose the best checkpoint'),
     test: paths.optional().describe('Test set, measured once with the best weights'),
     source: paths.optional().describe('Files of all rows, divided by split; replaces train, valid and test'),
@@ -51,49 +77,88 @@ export const dataOptions = z
     ...cellShape,
     sampling: samplingOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
-    onBadRow: z.enum(['error', 'skip']).default('error').describe('Policy for invalid rows: error, or skip, which writes them to rejects.csv with reasons'),
+    onBadRow: z
+      .enum(['error', 'skip'])
+      .default('error')
+      .describe('Policy for invalid rows: error, or skip, which writes them to rejects.csv with reasons'),
     maxRejects: z.int().min(0).default(1000).describe('Maximum number of skipped rows before an error'),
   })
   .describe('Data files, format and splits');
 export type DataOptions = z.output<typeof dataOptions>;
 
 /** What each part of a data set is read from; those that there are. */
-export function splitFilesOf({ train, valid, test, source, split }: DataOptions): { readonly train: Paths; readonly valid: Paths | undefined; readonly test: Paths | undefined } {
+export function splitFilesOf({ train, valid, test, source, split }: DataOptions): {
+  readonly train: Paths;
+  readonly valid: Paths | undefined;
+  readonly test: Paths | undefined;
+} {
   if (source === undefined || split === undefined) return { train: train ?? [], valid, test };
-  const has = (part: 'valid' | 'test'): Paths | undefined => ((split.by === 'date' ? split : split.shares)[part] === undefined ? undefined : source);
+  const has = (part: 'valid' | 'test'): Paths | undefined =>
+    (split.by === 'date' ? split : split.shares)[part] === undefined ? undefined : source;
   return { train: source, valid: has('valid'), test: has('test') };
 }
 
 /** What the keys of the section say together that cannot be. */
 export function* checkData({ train, valid, test, source, split }: DataOptions): Generator<Finding> {
   if (source === undefined) {
-    if (train === undefined) yield { path: ['train'], message: 'is missing; expected a text or a list, or source with split' };
+    if (train === undefined)
+      yield { path: ['train'], message: 'is missing; expected a text or a list, or source with split' };
     if (split !== undefined) yield { path: ['split'], message: 'divides the rows of source, which is missing' };
     return;
   }
-  if (split === undefined) yield { path: ['split'], message: 'is missing: source needs it, as in { by: key, column: user_id, shares: { valid: 0.1, test: 0.1 } }' };
+  if (split === undefined)
+    yield {
+      path: ['split'],
+      message: 'is missing: source needs it, as in { by: key, column: user_id, shares: { valid: 0.1, test: 0.1 } }',
+    };
   for (const [key, paths] of Object.entries({ train, valid, test })) {
     if (paths !== undefined) yield { path: [key], message: 'is given by source and split; leave out either' };
   }
   if (split !== undefined) yield* split.by === 'date' ? checkRanges(split) : checkShares(split.shares);
 }
 
-function* checkShares({ train = 0, valid, test }: (SplitOptions & { readonly by: 'key' })['shares']): Generator<Finding> {
+function* checkShares({
+  train = 0,
+  valid,
+  test,
+}: (SplitOptions & { readonly by: 'key' })['shares']): Generator<Finding> {
   const sum = train + (valid ?? 0) + (test ?? 0);
-  if (valid === undefined && test === undefined) yield { path: ['split', 'shares'], message: 'expected a share of valid or test, as in { valid: 0.1, test: 0.1 }' };
-  if (sum > 1 + 1e-9 || (train === 0 && sum > 1 - 1e-9)) yield { path: ['split', 'shares'], message: `expected shares that are 1 together at the most and leave something to train, found ${sum}` };
+  if (valid === undefined && test === undefined)
+    yield { path: ['split', 'shares'], message: 'expected a share of valid or test, as in { valid: 0.1, test: 0.1 }' };
+  if (sum > 1 + 1e-9 || (train === 0 && sum > 1 - 1e-9))
+    yield {
+      path: ['split', 'shares'],
+      message: `expected shares that are 1 together at the most and leave something to train, found ${sum}`,
+    };
 }
 
 function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'date' }): Generator<Finding> {
-  if (valid === undefined && test === undefined) yield { path: ['split'], message: 'expected valid or test, as in valid: { from: 2026-11-01, to: 2026-11-07 }' };
-  const ranges = Object.entries({ train, valid, test }).flatMap(([name, range]) => (range === undefined ? [] : [{ name, ...range }]));
-  const isDate = new Set(ranges.flatMap(({ from: first, to: last }) => [first, last].filter((each) => each !== undefined).map((each) => typeof each === 'string')));
+  if (valid === undefined && test === undefined)
+    yield { path: ['split'], message: 'expected valid or test, as in valid: { from: 2026-11-01, to: 2026-11-07 }' };
+  const ranges = Object.entries({ train, valid, test }).flatMap(([name, range]) =>
+    range === undefined ? [] : [{ name, ...range }],
+  );
+  const isDate = new Set(
+    ranges.flatMap(({ from: first, to: last }) =>
+      [first, last].filter((each) => each !== undefined).map((each) => typeof each === 'string'),
+    ),
+  );
   if (isDate.size > 1) yield { path: ['split'], message: 'expected either dates or numbers, found both' };
-  const inOrder = ranges.map(({ name, from: first, to: last }) => ({ name, begin: first === undefined ? -Infinity : beginOf(first), end: last === undefined ? Infinity : endOf(last) })).sort((a, b) => a.begin - b.begin);
+  const inOrder = ranges
+    .map(({ name, from: first, to: last }) => ({
+      name,
+      begin: first === undefined ? -Infinity : beginOf(first),
+      end: last === undefined ? Infinity : endOf(last),
+    }))
+    .sort((a, b) => a.begin - b.begin);
   for (const [i, { name, begin, end }] of inOrder.entries()) {
     if (end <= begin) yield { path: ['split', name], message: 'ends before it begins' };
     const next = inOrder[i + 1];
-    if (next !== undefined && end > next.begin) yield { path: ['split', next.name], message: `begins before ${name} has ended; a row would be in both: give ${name} a to, or another one` };
+    if (next !== undefined && end > next.begin)
+      yield {
+        path: ['split', next.name],
+        message: `begins before ${name} has ended; a row would be in both: give ${name} a to, or another one`,
+      };
   }
 }
 

@@ -4,7 +4,12 @@ import { z } from 'zod';
 export const samplingOptions = z
   .strictObject({
     negatives: z.number().positive().max(1).describe('Sampling rate of negatives, rows with label 0 in every task'),
-    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Random seed of the sample'),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .default(0)
+      .describe('Random seed of the sample'),
   })
   .describe('Negative sampling for training; predictions are corrected for it');
 export type Sampling = z.output<typeof samplingOptions>;

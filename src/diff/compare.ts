@@ -33,7 +33,8 @@ export const CONFIDENCE = 0.95;
 
 /**
  * Compares what both models are measured by, space by space.
- * @param isPaired whether row i of one is row i of the other: what makes a row hard for both then falls out of their difference
+ * @param isPaired whether row i of one is row i of the other: what makes a row hard for both then falls out of their
+ * difference
  * @param confidence of the intervals, between 0 and 1
  */
 export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = CONFIDENCE): readonly Difference[] {
@@ -45,8 +46,12 @@ export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = C
     return a.measuring.metrics
       .filter(({ taskType }) => taskType === space.type)
       .flatMap((metric) => {
-        const match = b.measuring.metrics.find(({ taskType, values }) => taskType === space.type && values[0].name === metric.values[0].name);
-        return match === undefined ? [] : compareMetric(space.name, [metric, match], [scores, other], { isPaired, quantile });
+        const match = b.measuring.metrics.find(
+          ({ taskType, values }) => taskType === space.type && values[0].name === metric.values[0].name,
+        );
+        return match === undefined
+          ? []
+          : compareMetric(space.name, [metric, match], [scores, other], { isPaired, quantile });
       });
   });
 }
@@ -64,7 +69,12 @@ function isSameRows(scores: Scores, other: Scores): boolean {
   const others = other[Symbol.iterator]();
   for (const { labels } of scores) {
     const next = others.next();
-    if (next.done === true || next.value.labels.length !== labels.length || labels.some((label, row) => label !== next.value.labels[row])) return false;
+    if (
+      next.done === true ||
+      next.value.labels.length !== labels.length ||
+      labels.some((label, row) => label !== next.value.labels[row])
+    )
+      return false;
   }
   return true;
 }
@@ -75,7 +85,18 @@ export function compareReports(a: Report, b: Report, goals: Goals): readonly Dif
     Object.entries(values).flatMap(([metric, before]): Difference[] => {
       const after = b[space]?.[metric];
       if (typeof before !== 'number' || typeof after !== 'number' || OWN.includes(metric)) return [];
-      return [{ space, metric, goal: goals.get(`${space}.${metric}`) ?? 'none', a: before, b: after, difference: after - before, low: null, high: null }];
+      return [
+        {
+          space,
+          metric,
+          goal: goals.get(`${space}.${metric}`) ?? 'none',
+          a: before,
+          b: after,
+          difference: after - before,
+          low: null,
+          high: null,
+        },
+      ];
     }),
   );
 }
@@ -85,14 +106,22 @@ const OWN = ['rows', 'positives'];
 
 type Both<Each> = readonly [Each, Each];
 
-function compareMetric(space: string, [metric, match]: Both<Metric>, both: Both<Scores>, { isPaired, quantile }: { readonly isPaired: boolean; readonly quantile: number }): readonly Difference[] {
+function compareMetric(
+  space: string,
+  [metric, match]: Both<Metric>,
+  both: Both<Scores>,
+  { isPaired, quantile }: { readonly isPaired: boolean; readonly quantile: number },
+): readonly Difference[] {
   const [before, after] = [valuesOf(metric, both[0]), valuesOf(match, both[1])];
   return metric.values.flatMap(({ name, goal }, v): Difference[] => {
     if (!after.has(name)) return [];
     const [a, b] = [before.get(name) ?? null, after.get(name) ?? null];
     const difference = a === null || b === null ? null : b - a;
     const error = v > 0 || difference === null ? undefined : errorOf([metric, match], both, isPaired);
-    const [low, high] = difference === null || error === undefined ? [null, null] : [difference - quantile * error, difference + quantile * error];
+    const [low, high] =
+      difference === null || error === undefined
+        ? [null, null]
+        : [difference - quantile * error, difference + quantile * error];
     return [{ space, metric: name, goal, a, b, difference, low, high }];
   });
 }

@@ -4,7 +4,7 @@ import { wallClockMs } from '../clock.js';
 import { changedKeys } from '../config/changed-keys.js';
 import { isSameContent, type Fingerprint } from '../data/files/fingerprint.js';
 import type { DataState } from '../data/sources/data-state.js';
-import { findCheckpoint } from '../runs/checkpoint.js';
+import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { ENVIRONMENT } from '../runs/origin.js';
 import { describeRun, type ListedRun } from '../runs/run-list.js';
 import { SOURCE } from '../runs/run-log.js';
@@ -54,7 +54,10 @@ export function differingKeys(a: object, b: object): readonly DifferingKey[] {
 
 /** Whether two runs were trained on the same rows and chosen by the same. */
 export function sameData(a: DataState, b: DataState): { readonly train: IsSame; readonly valid: IsSame } {
-  return { train: isSame(a.fingerprints.train, b.fingerprints.train), valid: isSame(a.fingerprints.valid, b.fingerprints.valid) };
+  return {
+    train: isSame(a.fingerprints.train, b.fingerprints.train),
+    valid: isSame(a.fingerprints.valid, b.fingerprints.valid),
+  };
 }
 
 function isSame(a: Fingerprint | undefined, b: Fingerprint | undefined): IsSame {
@@ -66,8 +69,14 @@ const OF_THE_MOMENT = ['startedAt', 'command', 'workingDirectory'];
 
 function environmentOf(run: string): object {
   try {
-    const { machine, ...environment } = JSON.parse(readFileSync(join(run, ENVIRONMENT), 'utf8')) as Record<string, unknown>;
-    return { ...Object.fromEntries(Object.entries(environment).filter(([key]) => !OF_THE_MOMENT.includes(key))), machine };
+    const { machine, ...environment } = JSON.parse(readFileSync(join(run, ENVIRONMENT), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    return {
+      ...Object.fromEntries(Object.entries(environment).filter(([key]) => !OF_THE_MOMENT.includes(key))),
+      machine,
+    };
   } catch {
     // A file that is not there, or damaged, tells nothing.
     return {};

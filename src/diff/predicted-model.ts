@@ -45,19 +45,36 @@ export interface PredictedModel extends Side {
  * @param split the one to take; the choice is this model's where it is not given
  * @throws UserError (data); (usage) where there is no such split
  */
-export async function predictModel(name: string, trained: TrainedModel, { data, limit, verifyData, onProgress, onNotice, signal, ...engineOptions }: PredictedData, split?: PredictedModel['split']): Promise<PredictedModel> {
+export async function predictModel(
+  name: string,
+  trained: TrainedModel,
+  { data, limit, verifyData, onProgress, onNotice, signal, ...engineOptions }: PredictedData,
+  split?: PredictedModel['split'],
+): Promise<PredictedModel> {
   const { experiment, spaces, measuring } = trained;
   const format = withKeys(trained.format, keysOf(measuring));
   const sources = await openMeasured({ ...trained, format }, data, 'mtl diff');
   const taken = split ?? (sources.test === undefined ? 'valid' : 'test');
   const source = sources[taken];
-  if (source === undefined) throw userError('usage', { where: name, message: `its config has no data.${taken}, which the other run was predicted on`, fix: 'name rows for both with --data' });
+  if (source === undefined)
+    throw userError('usage', {
+      where: name,
+      message: `its config has no data.${taken}, which the other run was predicted on`,
+      fix: 'name rows for both with --data',
+    });
 
   const program = compileTrained(trained, await createEngine(engineOptions), onNotice);
   try {
     const badRows = new Set<string>();
     const policy = noting(rejectPolicy(experiment.data), badRows);
-    const reading = { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, onProgress, threads: engineOptions.threads, signal };
+    const reading = {
+      policy,
+      cache: { folder: experiment.data.cache, onNotice },
+      verifyData,
+      onProgress,
+      threads: engineOptions.threads,
+      signal,
+    };
     const dataset = await source.dataset(format, reading);
     const onShare = async (share: number): Promise<void> => {
       onProgress?.({ what: `predicting ${taken} with ${name}`, share });
@@ -65,9 +82,27 @@ export async function predictModel(name: string, trained: TrainedModel, { data, 
       await setImmediate();
       signal.throwIfAborted();
     };
-    const { blocks, keys } = await predictRows({ program, dataset, spaces, measuring, limit, batchRows: EVALUATION_BATCH_ROWS, onShare });
+    const { blocks, keys } = await predictRows({
+      program,
+      dataset,
+      spaces,
+      measuring,
+      limit,
+      batchRows: EVALUATION_BATCH_ROWS,
+      onShare,
+    });
     const { where, split: division } = experiment.data;
-    return { spaces, measuring, blocks, keys, split: taken, fingerprint: await source.fingerprint(reading), part: data === undefined ? { where, division } : { where }, badRows, rows: dataset.rows };
+    return {
+      spaces,
+      measuring,
+      blocks,
+      keys,
+      split: taken,
+      fingerprint: await source.fingerprint(reading),
+      part: data === undefined ? { where, division } : { where },
+      badRows,
+      rows: dataset.rows,
+    };
   } finally {
     program.dispose();
   }

@@ -20,8 +20,19 @@ export interface PredictOptions {
   onShare(share: number): Promise<void>;
 }
 
-/** Predicts rows and keeps labels and predictions, some ten bytes a row, with the average of the weights where one is kept. */
-export async function predictRows({ program, dataset, spaces, measuring, limit, batchRows, onShare }: PredictOptions): Promise<Pick<Collector, 'blocks' | 'keys'>> {
+/**
+ * Predicts rows and keeps labels and predictions, some ten bytes a row, with the average of the weights where one is
+ * kept.
+ */
+export async function predictRows({
+  program,
+  dataset,
+  spaces,
+  measuring,
+  limit,
+  batchRows,
+  onShare,
+}: PredictOptions): Promise<Pick<Collector, 'blocks' | 'keys'>> {
   const collector = createCollector(spaces, measuring);
   const isDrawn = drawing(limit, dataset.rows, randomStream(0, 'diff rows'));
   let seen = 0;
@@ -31,7 +42,13 @@ export async function predictRows({ program, dataset, spaces, measuring, limit, 
       if (drawn.length > 0) {
         const predictions = await program.predict(batch);
         if (drawn.length === batch.rows) collector.add(batch, predictions);
-        else collector.add(labelsAt(batch, drawn), new Map(Array.from(predictions, ([task, values]) => [task, Float32Array.from(drawn, (row) => values[row]!)])));
+        else
+          collector.add(
+            labelsAt(batch, drawn),
+            new Map(
+              Array.from(predictions, ([task, values]) => [task, Float32Array.from(drawn, (row) => values[row]!)]),
+            ),
+          );
       }
       seen += batch.rows;
       await onShare(seen / dataset.rows);
@@ -48,7 +65,9 @@ function labelsAt({ labels, keys = new Map<string, Uint32Array>() }: Batch, rows
     ids: new Map(),
     numbers: new Map(),
     bags: new Map(),
-    labels: new Map(Array.from(labels.keys(), (name) => [name, Float32Array.from(rows, (row) => column(labels, name)[row]!)])),
+    labels: new Map(
+      Array.from(labels.keys(), (name) => [name, Float32Array.from(rows, (row) => column(labels, name)[row]!)]),
+    ),
     keys: new Map(Array.from(keys.keys(), (name) => [name, Uint32Array.from(words, (at) => column(keys, name)[at]!)])),
   };
 }

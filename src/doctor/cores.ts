@@ -9,6 +9,9 @@ export const cores: HealthCheck = {
   look() {
     const limit = process.constrainedMemory();
     const isLimited = limit > 0 && limit < os.totalmem();
-    return { state: 'ok', message: `${os.availableParallelism()} of ${os.cpus().length} cores (${os.cpus()[0]?.model.trim() ?? 'unknown'}), ${gibibytes(os.totalmem())} of memory, ${gibibytes(os.freemem())} free${isLimited ? `, ${gibibytes(limit)} allowed` : ''}` };
+    return {
+      state: 'ok',
+      message: `${os.availableParallelism()} of ${os.cpus().length} cores (${os.cpus()[0]?.model.trim() ?? 'unknown'}), ${gibibytes(os.totalmem())} of memory, ${gibibytes(os.freemem())} free${isLimited ? `, ${gibibytes(limit)} allowed` : ''}`,
+    };
   },
 };

@@ -11,15 +11,27 @@ export const cuda: HealthCheck = {
 /** The same for what a probe found. */
 export function healthOf({ state, reason, missing }: GpuProbe): Health {
   const cpu = 'everything works on the CPU without it';
-  const libraries = missing.length === 0 ? '' : `: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`;
+  const libraries =
+    missing.length === 0 ? '' : `: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`;
   const setUp = 'npx mtl setup-cuda fetches TensorFlow with the CUDA that it needs';
   switch (state) {
     case 'ready':
       return { state: 'ok', message: 'TensorFlow on a CUDA GPU (--device cuda)' };
     case 'without a GPU':
-      return { state: 'without', message: `TensorFlow loads and sees no CUDA GPU${libraries}; ${cpu}`, fix: missing.length > 0 ? `${setUp}; the driver is the system's own` : 'nvidia-smi shows whether the driver sees the GPU' };
+      return {
+        state: 'without',
+        message: `TensorFlow loads and sees no CUDA GPU${libraries}; ${cpu}`,
+        fix:
+          missing.length > 0
+            ? `${setUp}; the driver is the system's own`
+            : 'nvidia-smi shows whether the driver sees the GPU',
+      };
     case 'broken':
-      return { state: 'without', message: `TensorFlow's native package does not load (${reason ?? 'no reason given'})${libraries}; ${cpu}`, fix: setUp };
+      return {
+        state: 'without',
+        message: `TensorFlow's native package does not load (${reason ?? 'no reason given'})${libraries}; ${cpu}`,
+        fix: setUp,
+      };
     case 'absent':
       return { state: 'without', message: `TensorFlow's native package is not installed; ${cpu}`, fix: setUp };
   }

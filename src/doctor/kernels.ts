@@ -14,7 +14,11 @@ export const kernels: HealthCheck = {
       const found = `${message}${why}; native ones are faster and come to the same results`;
       return { state: 'without', message: found, ...(native.fix !== undefined && { fix: native.fix }) };
     } catch (error) {
-      return { state: 'wrong', message: error instanceof Error ? error.message : String(error), fix: 'install mtl anew, or in a clone run npm run build' };
+      return {
+        state: 'wrong',
+        message: error instanceof Error ? error.message : String(error),
+        fix: 'install mtl anew, or in a clone run npm run build',
+      };
     }
   },
 };

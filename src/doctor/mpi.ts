@@ -8,9 +8,17 @@ export const mpi: HealthCheck = {
     const builds = (compiler: string): boolean => 'path' in buildMpiAddon([compiler]);
     const named = NAMED.filter(builds);
     const built = named.length > 0 ? named : [PLAIN].filter(builds);
-    if (built.length > 0) return { state: 'ok', message: `an addon by ${built.join(' and ')}, for one model that several processes train (mpirun -n N mtl train)` };
+    if (built.length > 0)
+      return {
+        state: 'ok',
+        message: `an addon by ${built.join(' and ')}, for one model that several processes train (mpirun -n N mtl train)`,
+      };
     const all = buildMpiAddon([...NAMED, PLAIN]);
-    return { state: 'without', message: `no addon for MPI (${'reason' in all ? all.reason : ''}); one process trains without it`, fix: 'install Open MPI or MPICH with its compiler (Debian: libopenmpi-dev openmpi-bin, or libmpich-dev mpich)' };
+    return {
+      state: 'without',
+      message: `no addon for MPI (${'reason' in all ? all.reason : ''}); one process trains without it`,
+      fix: 'install Open MPI or MPICH with its compiler (Debian: libopenmpi-dev openmpi-bin, or libmpich-dev mpich)',
+    };
   },
 };
 

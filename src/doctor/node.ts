@@ -5,10 +5,18 @@ import type { HealthCheck } from './health.js';
 export const node: HealthCheck = {
   name: 'Node',
   look() {
-    const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { engines: { node: string } };
+    const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      engines: { node: string };
+    };
     const least = engines.node.replace('>=', '');
     const message = `${process.version} on ${process.platform} ${process.arch}`;
-    return isAtLeast(process.versions.node, least) ? { state: 'ok', message } : { state: 'wrong', message: `${message}; expected ${least} or later`, fix: 'install a newer one from https://nodejs.org' };
+    return isAtLeast(process.versions.node, least)
+      ? { state: 'ok', message }
+      : {
+          state: 'wrong',
+          message: `${message}; expected ${least} or later`,
+          fix: 'install a newer one from https://nodejs.org',
+        };
   },
 };
 

@@ -12,7 +12,12 @@ export function healthOf(found: Pick<Gpu, 'about'> | NoGpu): Health {
   const cpu = 'everything works on the CPU without it';
   if ('reason' in found) return { state: 'without', message: `${found.reason}; ${cpu}`, fix: found.fix };
   const { about } = found;
-  if (about.isSoftware) return { state: 'without', message: `its only adapter computes on the CPU: ${described(about)}; ${cpu}`, fix: 'install the driver of the GPU with Vulkan, where there is one' };
+  if (about.isSoftware)
+    return {
+      state: 'without',
+      message: `its only adapter computes on the CPU: ${described(about)}; ${cpu}`,
+      fix: 'install the driver of the GPU with Vulkan, where there is one',
+    };
   return { state: 'ok', message: `${described(about)} (--device webgpu)` };
 }
 

@@ -60,7 +60,19 @@ const LONGEST_NAME = 170;
  * @param y numbers from the bottom up, or rows from the top down
  * @param grid which of the axes have lines across the chart
  */
-export function axesOf({ width, height, x, y, grid = 'y' }: { readonly width: number; readonly height?: number; readonly x: Along; readonly y: Along | Rows; readonly grid?: 'x' | 'y' | 'both' }): Axes {
+export function axesOf({
+  width,
+  height,
+  x,
+  y,
+  grid = 'y',
+}: {
+  readonly width: number;
+  readonly height?: number;
+  readonly x: Along;
+  readonly y: Along | Rows;
+  readonly grid?: 'x' | 'y' | 'both';
+}): Axes {
   const below = LINE + GAP + (x.title === '' ? 0 : LINE);
   const isRows = 'names' in y;
   const outer = height ?? EDGE + below + (isRows ? y.step * y.names.length : 0);
@@ -71,22 +83,33 @@ export function axesOf({ width, height, x, y, grid = 'y' }: { readonly width: nu
   // The first and the last number stand half beyond the ends.
   const ends = columnsOver([0, width]).ticks;
   const halfOf = (tick: Tick | undefined): number => (tick === undefined ? 0 : textWidth(tick.text, LABEL) / 2);
-  const left = EDGE + Math.max(halfOf(ends[0]), (title === '' ? 0 : LINE) + Math.max(0, ...rows.ticks.map(({ text }) => textWidth(text, LABEL))) + GAP);
+  const left =
+    EDGE +
+    Math.max(
+      halfOf(ends[0]),
+      (title === '' ? 0 : LINE) + Math.max(0, ...rows.ticks.map(({ text }) => textWidth(text, LABEL))) + GAP,
+    );
   const right = width - EDGE - halfOf(ends.at(-1));
   const columns = columnsOver([left, right]);
   const across = grid === 'x' ? [] : rows.ticks.map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
   const upright = grid === 'y' ? [] : columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
   const marks = columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(bottom)}v4`);
   const markup = html`${pathOf([...across, ...upright], html`stroke="var(--grid)"`)}${pathOf([`M${pixels(left)},${pixels(bottom)}H${pixels(right)}`, ...marks], html`stroke="var(--line)"`)}
-<g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${apart(rows.ticks, () => LABEL).map(({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`)}</g>
-<g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${apart(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`)}</g>
-<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`}${title === '' ? undefined : html`<text transform="translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)">${title}</text>`}</g>`;
+    <g font-size="${LABEL}" fill="var(--muted)" text-anchor="end"
+      >${apart(rows.ticks, () => LABEL).map(({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`)}</g
+    >
+    <g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle"
+      >${apart(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`)}</g
+    >
+    <g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle"
+      >${x.title === '' ? undefined : html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`}${title === '' ? undefined : html`<text transform="translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)">${title}</text>`}</g
+    >`;
   return { width, height: outer, x: columns.place, y: rows.place, left, right, top, bottom, markup };
 }
 
 /** A path of what is written in numbers, however long it is. */
 export function pathOf(parts: readonly string[], look: Html): Html {
-  return parts.length === 0 ? html`` : html`<path d="${{ markup: parts.join('') }}" ${look}/>`;
+  return parts.length === 0 ? html`` : html`<path d="${{ markup: parts.join('') }}" ${look} />`;
 }
 
 /** A number of pixels as it is written: a tenth is enough. */
@@ -113,7 +136,14 @@ interface Scale {
 }
 
 /** The scale of numbers over any range of pixels: what its ticks say does not depend on it. */
-function scaleOf({ type = 'linear', domain, zero = false, format, label, values }: Along): (range: readonly [number, number]) => Scale {
+function scaleOf({
+  type = 'linear',
+  domain,
+  zero = false,
+  format,
+  label,
+  values,
+}: Along): (range: readonly [number, number]) => Scale {
   const isLog = type === 'log';
   const [low, high] = domain ?? extentOf(values, isLog, zero);
   const scale = (isLog ? scaleLog() : scaleLinear()).domain([low, high]);
@@ -129,7 +159,9 @@ function scaleOf({ type = 'linear', domain, zero = false, format, label, values 
   };
 }
 
-/** Where numbers lie over a range of pixels, from that of `begin` to that of `end`; in the middle where these are one. */
+/**
+ * Where numbers lie over a range of pixels, from that of `begin` to that of `end`; in the middle where these are one.
+ */
 function placing(begin: number, end: number, [from, to]: readonly [number, number]): (value: number) => number {
   const span = end - begin;
   return (value) => {
@@ -159,7 +191,10 @@ function extentOf(values: readonly number[], isLog: boolean, zero: boolean): rea
 /** The ticks that say something: every second, fourth, … where texts would touch. */
 function apart(ticks: readonly Tick[], sizeOf: (text: string) => number): readonly Tick[] {
   let kept = ticks.filter(({ text }) => text !== '');
-  const touch = (): boolean => kept.some(({ at, text }, i) => i > 0 && Math.abs(at - kept[i - 1]!.at) < (sizeOf(text) + sizeOf(kept[i - 1]!.text)) / 2);
+  const touch = (): boolean =>
+    kept.some(
+      ({ at, text }, i) => i > 0 && Math.abs(at - kept[i - 1]!.at) < (sizeOf(text) + sizeOf(kept[i - 1]!.text)) / 2,
+    );
   while (touch()) kept = kept.filter((_, i) => i % 2 === 0);
   return kept;
 }

@@ -15,25 +15,46 @@ export interface DrawnSection {
 /** A page that is whole in itself: its title, what is told first, and its sections, which it can be jumped to. */
 export function pageOf(title: string, first: Html | undefined, sections: readonly DrawnSection[]): string {
   const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<title>${title}</title>
-<style>${{ markup: STYLE }}</style>
-</head>
-<body>
-<header><h1>${title}</h1>${first}</header>
-<nav>${sections.map(({ title: name }, s) => html`<a href="#s${s}">${name}</a>`)}</nav>
-<main>${sections.map(({ title: name, about, body }, s) => html`<section id="s${s}"><h2>${name}</h2><p class="about">${about}</p>${body}</section>`)}</main>
-</body>
-</html>
-`;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+        <title>${title}</title>
+        <style>
+          ${{ markup: STYLE }}
+        </style>
+      </head>
+      <body>
+        <header>
+          <h1>${title}</h1>
+          ${first}
+        </header>
+        <nav>${sections.map(({ title: name }, s) => html`<a href="#s${s}">${name}</a>`)}</nav>
+        <main>
+          ${sections.map(
+            ({ title: name, about, body }, s) =>
+              html`<section id="s${s}">
+                <h2>${name}</h2>
+                <p class="about">${about}</p>
+                ${body}
+              </section>`,
+          )}
+        </main>
+      </body>
+    </html> `;
   return page.markup;
 }
 
 /** Facts side by side, each with its name. */
 export function factsOf(facts: readonly (readonly [name: string, value: string | number])[]): Html {
-  return html`<dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl>
+    ${facts.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
 }

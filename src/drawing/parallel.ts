@@ -49,13 +49,45 @@ export function parallelPlot({ title, axes, lines, classes, others, nowhere }: P
   const foot = isAnyNowhere ? NOWHERE : 0;
   const x = (axis: number): string => pixels(BEFORE + STEP * axis);
   const y = (at: number): string => pixels(ABOVE + (HEIGHT * (1 - at)) / (1 - foot));
-  const courseOf = ({ at }: ParallelLine): string => at.map((place, axis) => `${axis === 0 ? 'M' : 'L'}${x(axis)},${y(place ?? NOWHERE)}`).join('');
-  const chart = svgOf({ width: BEFORE + STEP * Math.max(1, axes.length - 1) + AFTER, height: ABOVE + HEIGHT + BELOW, markup: pathOf(axes.map((_, axis) => `M${x(axis)},${y(0)}V${y(1)}`), html`stroke="var(--line)"`) }, [
-    html`<g stroke-width="1.5" opacity="0.75">${sorted.map((one) => pathOf([courseOf(one)], html`stroke="${colorOf(one.class)}"`))}</g>`,
-    html`<g font-size="11" fill="var(--ink)" stroke="var(--card)" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${axes.map(({ labels }, axis) => labels.map(({ at, text }) => html`<text x="${x(axis)}" y="${y(at)}" dx="5" dy="4">${printable(text, LABEL)}</text>`))}</g>`,
-    html`<g font-size="11" fill="var(--muted)" font-weight="600" text-anchor="middle">${axes.map(({ name }, axis) => html`<text x="${x(axis)}" y="${y(1)}" dy="-10">${printable(name, NAME)}</text>`)}</g>`,
-    ...(isAnyNowhere ? [html`<text x="${x(0)}" y="${y(NOWHERE)}" dx="-30" dy="20" font-size="11" fill="var(--muted)">${nowhere}</text>`] : []),
-  ]);
-  const legend = [...classes.flatMap((name, k) => (name === '' ? [] : [{ name, color: colorOf(k) }])), ...(lines.some((one) => one.class === undefined) ? [{ name: others, color: colorOf(undefined) }] : [])];
+  const courseOf = ({ at }: ParallelLine): string =>
+    at.map((place, axis) => `${axis === 0 ? 'M' : 'L'}${x(axis)},${y(place ?? NOWHERE)}`).join('');
+  const chart = svgOf(
+    {
+      width: BEFORE + STEP * Math.max(1, axes.length - 1) + AFTER,
+      height: ABOVE + HEIGHT + BELOW,
+      markup: pathOf(
+        axes.map((_, axis) => `M${x(axis)},${y(0)}V${y(1)}`),
+        html`stroke="var(--line)"`,
+      ),
+    },
+    [
+      html`<g stroke-width="1.5" opacity="0.75"
+        >${sorted.map((one) => pathOf([courseOf(one)], html`stroke="${colorOf(one.class)}"`))}</g
+      >`,
+      html`<g
+        font-size="11"
+        fill="var(--ink)"
+        stroke="var(--card)"
+        stroke-width="4"
+        stroke-linejoin="round"
+        paint-order="stroke"
+        >${axes.map(({ labels }, axis) => labels.map(({ at, text }) => html`<text x="${x(axis)}" y="${y(at)}" dx="5" dy="4">${printable(text, LABEL)}</text>`))}</g
+      >`,
+      html`<g font-size="11" fill="var(--muted)" font-weight="600" text-anchor="middle"
+        >${axes.map(({ name }, axis) => html`<text x="${x(axis)}" y="${y(1)}" dy="-10">${printable(name, NAME)}</text>`)}</g
+      >`,
+      ...(isAnyNowhere
+        ? [
+            html`<text x="${x(0)}" y="${y(NOWHERE)}" dx="-30" dy="20" font-size="11" fill="var(--muted)"
+              >${nowhere}</text
+            >`,
+          ]
+        : []),
+    ],
+  );
+  const legend = [
+    ...classes.flatMap((name, k) => (name === '' ? [] : [{ name, color: colorOf(k) }])),
+    ...(lines.some((one) => one.class === undefined) ? [{ name: others, color: colorOf(undefined) }] : []),
+  ];
   return figureOf(title, chart, legend, 'wide');
 }

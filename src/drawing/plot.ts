@@ -8,7 +8,11 @@ export const [WIDTH, HEIGHT] = [340, 235];
 export const [BAR_STEP, BAR_GAP] = [16, 3];
 /** Colors that there are (--c1, --c2, … of the page); further ones begin anew, with dashes. */
 const COLORS = 6;
-const DASHES: readonly (readonly number[])[] = [[1, 0], [5, 3], [2, 2]];
+const DASHES: readonly (readonly number[])[] = [
+  [1, 0],
+  [5, 3],
+  [2, 2],
+];
 
 /** The color of a series, from 0 on. */
 export const colorOf = (series: number): string => `var(--c${(series % COLORS) + 1})`;
@@ -37,21 +41,35 @@ export interface LinePlot {
 }
 
 /** Draws lines, and names them below. */
-export function linePlot({ title, x, y, series, points = false, interpolate = 'linear', guide = [], marked = [] }: LinePlot): Html {
+export function linePlot({
+  title,
+  x,
+  y,
+  series,
+  points = false,
+  interpolate = 'linear',
+  guide = [],
+  marked = [],
+}: LinePlot): Html {
   const along = guide.map(([gx, gy]) => ({ x: gx, y: gy }));
   const [xs, ys] = valuesOf([...series.map((one) => one.points), along]);
   const axes = axesOf({ width: WIDTH, height: HEIGHT, x: { ...x, values: xs }, y: { ...y, values: ys } });
   const chart = svgOf(axes, [
     lineMark(axes, along, { color: 'var(--line)', dash: GUIDE }),
     ...series.map((one, s) => lineMark(axes, one.points, { color: colorOf(s), dash: dashOf(s), interpolate })),
-    ...series.flatMap((one, s) => [intervalMarks(axes, one.points, colorOf(s)), ...(points ? [pointMarks(axes, one.points, { color: colorOf(s), radius: 2.6 })] : [])]),
+    ...series.flatMap((one, s) => [
+      intervalMarks(axes, one.points, colorOf(s)),
+      ...(points ? [pointMarks(axes, one.points, { color: colorOf(s), radius: 2.6 })] : []),
+    ]),
     ...marked.map(({ series: s, ...place }) => pointMarks(axes, [place], { color: colorOf(s), radius: 5.4, ring: 2 })),
   ]);
   return figure(title, chart, series.length > 1 ? series.map(({ name }) => name) : []);
 }
 
 /** All that points say along each axis, their intervals too. */
-export function valuesOf(lines: readonly (readonly Point[])[]): readonly [xs: readonly number[], ys: readonly number[]] {
+export function valuesOf(
+  lines: readonly (readonly Point[])[],
+): readonly [xs: readonly number[], ys: readonly number[]] {
   const xs: number[] = [];
   const ys: number[] = [];
   for (const points of lines) {
@@ -71,7 +89,12 @@ export interface BarPlot {
   readonly title: string;
   readonly axis: Axis;
   /** From the top down. */
-  readonly bars: readonly { readonly name: string; readonly value: number; readonly series?: number; /** A tick across it, to see it against. */ readonly tick?: number }[];
+  readonly bars: readonly {
+    readonly name: string;
+    readonly value: number;
+    readonly series?: number;
+    /** A tick across it, to see it against. */ readonly tick?: number;
+  }[];
   /** Names of the series, where bars of several stand side by side. */
   readonly series?: readonly string[];
   /** A line across all of them. */
@@ -84,24 +107,65 @@ export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): H
   const names = [...new Set(bars.map(({ name }) => name))];
   const step = BAR_STEP * (series.length + (series.length > 1 ? 0.5 : 0));
   const values = bars.flatMap(({ value, tick = 0 }) => [value, tick]);
-  const axes = axesOf({ width: WIDTH, x: { ...axis, values: [0, guide ?? 0, ...values] }, y: { names, step }, grid: 'x' });
+  const axes = axesOf({
+    width: WIDTH,
+    x: { ...axis, values: [0, guide ?? 0, ...values] },
+    y: { names, step },
+    grid: 'x',
+  });
   const topOf = (name: string, s: number): number => axes.y(names.indexOf(name)) + BAR_STEP * (s - series.length / 2);
-  const upright = (at: number, top: number, bottom: number, look: Html): Html => html`<line x1="${pixels(axes.x(at))}" x2="${pixels(axes.x(at))}" y1="${pixels(top)}" y2="${pixels(bottom)}" stroke="var(--ink)" ${look}/>`;
+  const upright = (at: number, top: number, bottom: number, look: Html): Html =>
+    html`<line
+      x1="${pixels(axes.x(at))}"
+      x2="${pixels(axes.x(at))}"
+      y1="${pixels(top)}"
+      y2="${pixels(bottom)}"
+      stroke="var(--ink)"
+      ${look}
+    />`;
   const chart = svgOf(axes, [
-    ...bars.map(({ name, value, series: s = 0 }) => barMark(axes, { name, value, top: topOf(name, s) + BAR_GAP / 2, height: BAR_STEP - BAR_GAP, color: colorOf(s) })),
-    ...bars.flatMap(({ name, series: s = 0, tick }) => (tick === undefined ? [] : [upright(tick, topOf(name, s) + 1, topOf(name, s) + BAR_STEP - 1, html`stroke-width="2"`)])),
-    ...(guide === undefined ? [] : [upright(guide, axes.top, axes.bottom, html`stroke-dasharray="${GUIDE.join(' ')}"`)]),
+    ...bars.map(({ name, value, series: s = 0 }) =>
+      barMark(axes, { name, value, top: topOf(name, s) + BAR_GAP / 2, height: BAR_STEP - BAR_GAP, color: colorOf(s) }),
+    ),
+    ...bars.flatMap(({ name, series: s = 0, tick }) =>
+      tick === undefined
+        ? []
+        : [upright(tick, topOf(name, s) + 1, topOf(name, s) + BAR_STEP - 1, html`stroke-width="2"`)],
+    ),
+    ...(guide === undefined
+      ? []
+      : [upright(guide, axes.top, axes.bottom, html`stroke-dasharray="${GUIDE.join(' ')}"`)]),
   ]);
   return figure(title, chart, series.length > 1 ? series : []);
 }
 
 function figure(title: string, chart: Html, series: readonly string[]): Html {
-  return figureOf(title, chart, series.map((name, s) => ({ name: fitting(name), color: colorOf(s), dash: dashOf(s) })));
+  return figureOf(
+    title,
+    chart,
+    series.map((name, s) => ({ name: fitting(name), color: colorOf(s), dash: dashOf(s) })),
+  );
 }
 
 /** A chart with its title above and what its colors mean below; one that is `wide` keeps its size and scrolls. */
-export function figureOf(title: string, chart: Html, legend: readonly { readonly name: string; readonly color: string; readonly dash?: readonly number[] }[], kind: 'chart' | 'wide' = 'chart'): Html {
-  const swatch = (color: string, dash: readonly number[]): Html => ({ markup: `<svg class="swatch" width="18" height="8"><line x1="0" x2="18" y1="4" y2="4" stroke="${color}" stroke-width="3" stroke-dasharray="${dash.join(' ')}"/></svg>` });
-  const below = legend.length === 0 ? undefined : html`<div class="legend">${legend.map(({ name, color, dash = DASHES[0]! }) => html`<span>${swatch(color, dash)}${name}</span>`)}</div>`;
-  return html`<figure role="group"><figcaption>${title}</figcaption><div class="${kind}" role="img" aria-label="${title}">${chart}</div>${below}</figure>`;
+export function figureOf(
+  title: string,
+  chart: Html,
+  legend: readonly { readonly name: string; readonly color: string; readonly dash?: readonly number[] }[],
+  kind: 'chart' | 'wide' = 'chart',
+): Html {
+  const swatch = (color: string, dash: readonly number[]): Html => ({
+    markup: `<svg class="swatch" width="18" height="8"><line x1="0" x2="18" y1="4" y2="4" stroke="${color}" stroke-width="3" stroke-dasharray="${dash.join(' ')}"/></svg>`,
+  });
+  const below =
+    legend.length === 0
+      ? undefined
+      : html`<div class="legend">
+          ${legend.map(({ name, color, dash = DASHES[0]! }) => html`<span>${swatch(color, dash)}${name}</span>`)}
+        </div>`;
+  return html`<figure role="group">
+    <figcaption>${title}</figcaption>
+    <div class="${kind}" role="img" aria-label="${title}">${chart}</div>
+    ${below}
+  </figure>`;
 }

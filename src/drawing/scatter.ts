@@ -43,9 +43,14 @@ export function scatterPlot({ title, x, y, groups, line }: ScatterPlot): Html {
     ...(line === undefined ? [] : [lineMark(axes, line.points, { color: colorOf(1), interpolate: line.interpolate })]),
     ...shown.flatMap(({ isAside = false, points }) => [
       intervalMarks(axes, points, isAside ? ASIDE : colorOf(0)),
-      isAside ? pointMarks(axes, points, { color: ASIDE, radius: 2.9, ring: 1.25 }) : pointMarks(axes, points, { color: colorOf(0), radius: 3.3, opacity: 0.75 }),
+      isAside
+        ? pointMarks(axes, points, { color: ASIDE, radius: 2.9, ring: 1.25 })
+        : pointMarks(axes, points, { color: colorOf(0), radius: 3.3, opacity: 0.75 }),
     ]),
   ]);
-  const legend = [...shown.map(({ name, isAside = false }) => ({ name, color: isAside ? ASIDE : colorOf(0) })), ...(line === undefined ? [] : [{ name: line.name, color: colorOf(1) }])];
+  const legend = [
+    ...shown.map(({ name, isAside = false }) => ({ name, color: isAside ? ASIDE : colorOf(0) })),
+    ...(line === undefined ? [] : [{ name: line.name, color: colorOf(1) }]),
+  ];
   return figureOf(title, chart, legend.length > 1 ? legend : []);
 }

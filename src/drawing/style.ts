@@ -1,8 +1,22 @@
 /** Its colors by day. */
 const LIGHT: Readonly<Record<string, string>> = {
-  paper: '#fff', ink: '#1d2731', muted: '#5a6673', line: '#9aa5b1', grid: '#e6e9ed', card: '#f6f7f9',
-  c1: '#2563b0', c2: '#c2570c', c3: '#16794c', c4: '#9333a8', c5: '#b0205a', c6: '#7a6508',
-  r1: '#440154', r2: '#3b528b', r3: '#21918c', r4: '#5ec962', r5: '#d8c81e',
+  paper: '#fff',
+  ink: '#1d2731',
+  muted: '#5a6673',
+  line: '#9aa5b1',
+  grid: '#e6e9ed',
+  card: '#f6f7f9',
+  c1: '#2563b0',
+  c2: '#c2570c',
+  c3: '#16794c',
+  c4: '#9333a8',
+  c5: '#b0205a',
+  c6: '#7a6508',
+  r1: '#440154',
+  r2: '#3b528b',
+  r3: '#21918c',
+  r4: '#5ec962',
+  r5: '#d8c81e',
 };
 const ROOT = Object.entries(LIGHT)
   .map(([name, color]) => `--${name}: ${color};`)

@@ -3,7 +3,10 @@ import { ALONE, type Peers } from '../peers.js';
 
 /** What a step is made of, for people to look at. */
 export interface Diagnosis {
-  /** Products between the terms' gradients on what they share, tables included; a square, row by row, without the terms' weights. */
+  /**
+   * Products between the terms' gradients on what they share, tables included; a square, row by row, without the terms'
+   * weights.
+   */
   readonly gramian: Float64Array;
   /** By layer: a table, or parameters whose names differ in their last part alone. */
   readonly layers: ReadonlyMap<string, LayerNorms>;
@@ -23,7 +26,10 @@ export interface LayerNorms {
 export interface GateUse {
   /** By expert: the mean of its share. */
   readonly means: readonly number[];
-  /** The mean over rows of -Σ share · ln share: 0 where each row has one expert, ln of their number where all count alike. */
+  /**
+   * The mean over rows of -Σ share · ln share: 0 where each row has one expert, ln of their number where all count
+   * alike.
+   */
   readonly entropy: number;
 }
 
@@ -50,23 +56,38 @@ export function layerOf(parameter: string): string {
  * Puts a diagnosis together.
  * @param squares by layer: of what the step moved its weights by
  */
-export function diagnosisOf(products: readonly TensorProducts[], weights: TermWeights, squares: ReadonlyMap<string, number>, gates: ReadonlyMap<string, GateUse>): Diagnosis {
+export function diagnosisOf(
+  products: readonly TensorProducts[],
+  weights: TermWeights,
+  squares: ReadonlyMap<string, number>,
+  gates: ReadonlyMap<string, GateUse>,
+): Diagnosis {
   const size = weights.shared.length;
   const gramian = new Float64Array(size * size);
   const gradients = new Map<string, number>();
   for (const tensor of products) {
     if (tensor.isShared) for (let i = 0; i < gramian.length; i++) gramian[i]! += tensor.gramian[i]!;
-    gradients.set(tensor.layer, (gradients.get(tensor.layer) ?? 0) + square(tensor.gramian, tensor.isShared ? weights.shared : weights.own));
+    gradients.set(
+      tensor.layer,
+      (gradients.get(tensor.layer) ?? 0) + square(tensor.gramian, tensor.isShared ? weights.shared : weights.own),
+    );
   }
   // What cancels may come out a little below 0.
   const root = (value: number): number => Math.sqrt(Math.max(0, value));
-  return { gramian, gates, layers: new Map([...gradients].map(([layer, value]) => [layer, { gradient: root(value), update: root(squares.get(layer) ?? 0) }])) };
+  return {
+    gramian,
+    gates,
+    layers: new Map(
+      [...gradients].map(([layer, value]) => [layer, { gradient: root(value), update: root(squares.get(layer) ?? 0) }]),
+    ),
+  };
 }
 
 /** |Σ weight · gradient|² from the products between the gradients. */
 function square(gramian: Float64Array, weights: readonly number[]): number {
   let sum = 0;
-  for (const [i, a] of weights.entries()) for (const [j, b] of weights.entries()) sum += a * b * gramian[i * weights.length + j]!;
+  for (const [i, a] of weights.entries())
+    for (const [j, b] of weights.entries()) sum += a * b * gramian[i * weights.length + j]!;
   return sum;
 }
 
@@ -80,7 +101,9 @@ export interface GateSums {
 
 /** Sums for the gates of a graph. */
 export function createGateSums({ gates = new Map() }: Graph): GateSums {
-  const sums = new Map([...gates].map(([name, { experts }]) => [name, { shares: new Float64Array(experts.length), entropy: 0, rows: 0 }]));
+  const sums = new Map(
+    [...gates].map(([name, { experts }]) => [name, { shares: new Float64Array(experts.length), entropy: 0, rows: 0 }]),
+  );
   return {
     add(gate, shares, stride, rows) {
       const sum = sums.get(gate)!;
@@ -94,11 +117,13 @@ export function createGateSums({ gates = new Map() }: Graph): GateSums {
       sum.rows += rows;
     },
     uses: (peers = ALONE) =>
-      new Map([...sums].map(([name, { shares, entropy, rows }]) => {
-        const all = Float64Array.of(rows, entropy, ...shares);
-        peers.sumDoubles(all);
-        const [entropyMean, ...means] = Array.from(all.subarray(1), (sum) => sum / all[0]!);
-        return [name, { means, entropy: entropyMean! }];
-      })),
+      new Map(
+        [...sums].map(([name, { shares, entropy, rows }]) => {
+          const all = Float64Array.of(rows, entropy, ...shares);
+          peers.sumDoubles(all);
+          const [entropyMean, ...means] = Array.from(all.subarray(1), (sum) => sum / all[0]!);
+          return [name, { means, entropy: entropyMean! }];
+        }),
+      ),
   };
 }

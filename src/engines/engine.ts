@@ -19,14 +19,18 @@ export interface Plan {
   };
   /** Decides the first weights and every dropout mask. */
   readonly seed: number;
-  /** Whether the tables' first rows are not drawn, but 0: of a program that is restored before it is used, drawing is most of the time to start it. */
+  /**
+   * Whether the tables' first rows are not drawn, but 0: of a program that is restored before it is used, drawing is
+   * most of the time to start it.
+   */
   readonly isRestored?: boolean;
   /** Rows of the largest batch that passes at once, where it is known. */
   readonly batchRows?: number;
   /** What is special about its steps, if anything is. */
   readonly step?: StepPlan;
   /**
-   * The processes that take its steps together, where there are several. All give the same batches and get the same results, as one
+   * The processes that take its steps together, where there are several. All give the same batches and get the same
+   * results, as one
    * of them would that is alone, but for how sums are rounded; each computes with its part of the rows.
    */
   readonly peers?: Peers | undefined;
@@ -42,7 +46,10 @@ export type BatchNormRows = (typeof BATCH_NORM_ROWS)[number];
 
 /** How steps differ from one pass of one batch whose gradients are applied as they are. */
 export interface StepPlan {
-  /** Rows of a step, where it takes more of them than pass at once: gradients accumulate, and losses are divided by all rows. */
+  /**
+   * Rows of a step, where it takes more of them than pass at once: gradients accumulate, and losses are divided by all
+   * rows.
+   */
   readonly rows?: number;
   /** Whether the gradient of each term is kept apart until their weights are decided. */
   readonly combinesTerms?: boolean;
@@ -56,7 +63,8 @@ export interface StepPlan {
 }
 
 /**
- * An exponential average of the weights that steps have left: each step weighs `decay` times as much as the one after it, and all of
+ * An exponential average of the weights that steps have left: each step weighs `decay` times as much as the one after
+ * it, and all of
  * them together 1 (Kingma & Ba 2015, section 7.2, with the correction of its section 3).
  */
 export interface Average {
@@ -84,12 +92,14 @@ export interface StepSettings {
   /** Of the terms' losses, in the order of the graph's terms; where it is not given, those of the graph. */
   readonly weights?: readonly number[] | undefined;
   /**
-   * Decides, where the plan combines terms, the weights of their gradients on what they share, from the losses and the products
+   * Decides, where the plan combines terms, the weights of their gradients on what they share, from the losses and the
+   * products
    * between these gradients (a square, row by row). What belongs to one term alone keeps its own gradient.
    */
   readonly combine?: ((losses: readonly number[], gramian: Float64Array) => readonly number[]) | undefined;
   /**
-   * Whether the caller begins further steps before it looks at the result, and lets the program `catchUp` before it waits for the results of
+   * Whether the caller begins further steps before it looks at the result, and lets the program `catchUp` before it
+   * waits for the results of
    * fewer than `stepsAhead` of them.
    */
   readonly isAhead?: boolean | undefined;
@@ -101,7 +111,10 @@ export interface StepSettings {
 export interface StepResult {
   /** Of each term, before the step. */
   readonly losses: ReadonlyMap<string, TermLoss>;
-  /** Of the gradient, before it was clipped: of all of it, or of its parts where they are clipped apart; NaN where the plan does not clip by norm. */
+  /**
+   * Of the gradient, before it was clipped: of all of it, or of its parts where they are clipped apart; NaN where the
+   * plan does not clip by norm.
+   */
   readonly norms: { readonly dense: number; readonly embeddings: number };
   /** Where it was asked for and the step was taken. */
   readonly diagnosis?: Diagnosis | undefined;
@@ -117,16 +130,22 @@ export interface TermLoss {
 export interface ProgramState {
   /** Optimizer steps taken. */
   readonly step: number;
-  /** Parameters of the graph, and `embeddings.<table>`: what predictions are made with, so where the plan keeps an average, that. */
+  /**
+   * Parameters of the graph, and `embeddings.<table>`: what predictions are made with, so where the plan keeps an
+   * average, that.
+   */
   readonly weights: ReadonlyMap<string, HostTensor>;
   /**
-   * What it takes to go on: `<tensor>.<slot>` of every trained tensor. Where the plan keeps an average, also `<tensor>.trained`, the
-   * weights themselves; and of tables `<tensor>.average` as it was when a row was last touched, and `<tensor>.averageAge`, how many
+   * What it takes to go on: `<tensor>.<slot>` of every trained tensor. Where the plan keeps an average, also
+   * `<tensor>.trained`, the
+   * weights themselves; and of tables `<tensor>.average` as it was when a row was last touched, and
+   * `<tensor>.averageAge`, how many
    * steps ago that was.
    */
   readonly optimizer: ReadonlyMap<string, HostTensor>;
   /**
-   * Of tensors that are dealt out among several processes, the rows that all have together: row r lies with process r modulo their number. A live state has the
+   * Of tensors that are dealt out among several processes, the rows that all have together: row r lies with process r
+   * modulo their number. A live state has the
    * rows of this process, in their order; one that is restored has all.
    */
   readonly dealt?: ReadonlyMap<string, number>;
@@ -135,15 +154,19 @@ export interface ProgramState {
 /** A compiled model with its weights. One call at a time, but for steps that are taken ahead. */
 export interface Program {
   /**
-   * Training steps that may be under way at once where they ask for it (`isAhead`); none but one where this is left out. Their batches are the
-   * caller's again when `trainStep` gives its promise. Once a step is refused, so are those that are under way behind it.
+   * Training steps that may be under way at once where they ask for it (`isAhead`); none but one where this is left
+   * out. Their batches are the
+   * caller's again when `trainStep` gives its promise. Once a step is refused, so are those that are under way behind
+   * it.
    */
   readonly stepsAhead?: number;
   /** Ends the steps that are under way: their results are there then, and the state is theirs. */
   catchUp?(): Promise<void>;
   /**
-   * One step of the optimizers; gives the loss of each term before the step. Where one of them, a gradient, or what the step
-   * would make of a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is finite.
+   * One step of the optimizers; gives the loss of each term before the step. Where one of them, a gradient, or what the
+   * step
+   * would make of a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is
+   * finite.
    */
   trainStep(batch: Batch, settings?: StepSettings): Promise<StepResult>;
   /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
@@ -155,18 +178,26 @@ export interface Program {
   /** The loss of each term in training mode, with the masks of the next step; nothing is changed. */
   losses(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
   /**
-   * Does some work with the average in the place of the weights, where the plan keeps one. It may predict and evaluate, and nothing else:
+   * Does some work with the average in the place of the weights, where the plan keeps one. It may predict and evaluate,
+   * and nothing else:
    * what is trained is back when it is over, however it ends.
    */
   averaged<Result>(work: () => Promise<Result>): Promise<Result>;
   /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
   inspect(batch: Batch): Promise<Inspection>;
-  /** Brings what `state` gives up to the last step, where the weights lie on a device of their own: there `state` throws without. */
+  /**
+   * Brings what `state` gives up to the last step, where the weights lie on a device of their own: there `state` throws
+   * without.
+   */
   readBack?(): Promise<void>;
-  /** The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no use. */
+  /**
+   * The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no
+   * use.
+   */
   state(): ProgramState;
   /**
-   * Takes weights, and optimizer state where there is some, from a state of the same model. Without, an average starts from the weights.
+   * Takes weights, and optimizer state where there is some, from a state of the same model. Without, an average starts
+   * from the weights.
    * @throws UserError (checkpoint) that names a tensor that is missing, left over or of another shape
    */
   restore(state: ProgramState): void;
@@ -236,7 +267,9 @@ export async function readState(program: Program): Promise<ProgramState> {
 
 /** The losses of a step that was not taken: those that are finite become NaN. */
 export function refusedLosses(losses: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> {
-  return new Map([...losses].map(([name, { mean, rows }]) => [name, { mean: Number.isFinite(mean) ? NaN : mean, rows }]));
+  return new Map(
+    [...losses].map(([name, { mean, rows }]) => [name, { mean: Number.isFinite(mean) ? NaN : mean, rows }]),
+  );
 }
 
 /** The name of a table's tensor in a state. */
@@ -245,6 +278,9 @@ export function tableTensor(table: string): string {
 }
 
 /** The optimizer of a table. */
-export function tableOptimizer({ embeddings, wide = embeddings }: Plan['optimizers'], { isWide }: Pick<TableSpec, 'isWide'>): EmbeddingOptimizerSpec {
+export function tableOptimizer(
+  { embeddings, wide = embeddings }: Plan['optimizers'],
+  { isWide }: Pick<TableSpec, 'isWide'>,
+): EmbeddingOptimizerSpec {
   return isWide === true ? wide : embeddings;
 }

@@ -19,25 +19,45 @@ export interface EngineOptions {
 }
 
 /**
- * Creates the engine for a device, and loads its libraries. `auto` is the CPU as long as no GPU was measured (docs/engines.md).
+ * Creates the engine for a device, and loads its libraries. `auto` is the CPU as long as no GPU was measured
+ * (docs/engines.md).
  * @param precision of the matrix products of steps
  * @param nameGpu names a GPU of this machine, which the engine's line mentions if `auto` leaves it unused
  * @throws UserError (usage) if the device is absent, (config) if it lacks the precision
  */
-export async function createEngine({ peers, ...options }: EngineOptions, precision: Precision = 'f32', nameGpu = findInstalledGpu): Promise<Engine> {
+export async function createEngine(
+  { peers, ...options }: EngineOptions,
+  precision: Precision = 'f32',
+  nameGpu = findInstalledGpu,
+): Promise<Engine> {
   const isShared = peers !== undefined && peers.size > 1;
   // Several processes cannot use a GPU, so none is mentioned to them.
   const engine = await findEngine(options, isShared ? () => undefined : nameGpu);
-  if (!engine.precisions.includes(precision)) throw userError('config', { key: 'training.precision', message: `products in ${precision} are not what ${engine.description} has${engine.lacks?.[precision] === undefined ? '' : ` (${engine.lacks[precision]})`}; it has ${engine.precisions.join(', ')}`, fix: 'take one of these, or another --device' });
-  if (isShared && !engine.takesPeers) throw userError('usage', { where: `--device ${options.device}`, message: `${peers.size} processes cannot train one model on ${engine.description}`, fix: 'write --device cpu, or train with one process' });
+  if (!engine.precisions.includes(precision))
+    throw userError('config', {
+      key: 'training.precision',
+      message: `products in ${precision} are not what ${engine.description} has${engine.lacks?.[precision] === undefined ? '' : ` (${engine.lacks[precision]})`}; it has ${engine.precisions.join(', ')}`,
+      fix: 'take one of these, or another --device',
+    });
+  if (isShared && !engine.takesPeers)
+    throw userError('usage', {
+      where: `--device ${options.device}`,
+      message: `${peers.size} processes cannot train one model on ${engine.description}`,
+      fix: 'write --device cpu, or train with one process',
+    });
   return engine;
 }
 
 /**
- * Works with the engine of `createEngine`, whose threads start while the work begins; ends those that the work takes no program for.
+ * Works with the engine of `createEngine`, whose threads start while the work begins; ends those that the work takes no
+ * program for.
  * @throws what `createEngine` or the work throws
  */
-export async function withEngine<Result>(options: EngineOptions, precision: Precision, work: (engine: Engine) => Promise<Result>): Promise<Result> {
+export async function withEngine<Result>(
+  options: EngineOptions,
+  precision: Precision,
+  work: (engine: Engine) => Promise<Result>,
+): Promise<Result> {
   const engine = await createEngine(options, precision);
   const endAhead = engine.startAhead?.();
   try {
@@ -47,7 +67,10 @@ export async function withEngine<Result>(options: EngineOptions, precision: Prec
   }
 }
 
-async function findEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, nameGpu: () => string | undefined): Promise<Engine> {
+async function findEngine(
+  { device, threads = availableParallelism(), isPortable = false }: EngineOptions,
+  nameGpu: () => string | undefined,
+): Promise<Engine> {
   switch (device) {
     case 'webgpu':
       return webGpu(device);
@@ -84,7 +107,8 @@ async function findGpu(): Promise<Gpu | NoGpu> {
 
 async function webGpu(device: Device): Promise<Engine> {
   const found = await findGpu();
-  if ('reason' in found) throw userError('usage', { where: `--device ${device}`, message: found.reason, fix: found.fix });
+  if ('reason' in found)
+    throw userError('usage', { where: `--device ${device}`, message: found.reason, fix: found.fix });
   return engineOn(found);
 }
 

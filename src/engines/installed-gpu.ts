@@ -1,7 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const VENDORS: ReadonlyMap<string, string> = new Map([['0x10de', 'NVIDIA'], ['0x1002', 'AMD'], ['0x8086', 'Intel']]);
+const VENDORS: ReadonlyMap<string, string> = new Map([
+  ['0x10de', 'NVIDIA'],
+  ['0x1002', 'AMD'],
+  ['0x8086', 'Intel'],
+]);
 
 /** The machine to look at: a platform and a processor as Node names them, and the root of its file system. */
 export interface Machine {
@@ -13,7 +17,8 @@ export interface Machine {
 const HERE: Machine = { platform: process.platform, arch: process.arch, root: '/' };
 
 /**
- * Names the GPU that the operating system lists: by NVIDIA's driver, by a render node of Linux, or that of an Apple processor. Opens no device,
+ * Names the GPU that the operating system lists: by NVIDIA's driver, by a render node of Linux, or that of an Apple
+ * processor. Opens no device,
  * which would take every start 0.1 s or more, so the GPU may still lack what WebGPU or CUDA require.
  * @returns undefined if none is listed
  */
@@ -32,7 +37,9 @@ function nvidiaGpu(root: string): string | undefined {
 
 function renderGpu(root: string): string | undefined {
   const nodes = listDir(join(root, 'dev/dri')).filter((name) => name.startsWith('renderD'));
-  const vendors = nodes.flatMap((node) => VENDORS.get(readText(join(root, 'sys/class/drm', node, 'device/vendor')).trim()) ?? []);
+  const vendors = nodes.flatMap(
+    (node) => VENDORS.get(readText(join(root, 'sys/class/drm', node, 'device/vendor')).trim()) ?? [],
+  );
   return vendors[0] === undefined ? undefined : `${vendors[0]} GPU`;
 }
 

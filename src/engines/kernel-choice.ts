@@ -1,6 +1,9 @@
 import { quoted, userError } from '../errors.js';
 
-/** Which kernels do what several could do: native ones where they can be had, native ones or an error, or WebAssembly's alone. */
+/**
+ * Which kernels do what several could do: native ones where they can be had, native ones or an error, or WebAssembly's
+ * alone.
+ */
 export const KERNEL_CHOICES = ['auto', 'native', 'wasm'] as const;
 export type KernelChoice = (typeof KERNEL_CHOICES)[number];
 
@@ -15,6 +18,10 @@ export function kernelChoice(): KernelChoice {
   const said = process.env[KERNELS] ?? '';
   if (said === '') return 'auto';
   const choice = KERNEL_CHOICES.find((each) => each === said);
-  if (choice === undefined) throw userError('usage', { where: KERNELS, message: `expected ${KERNEL_CHOICES.join(', ')}, found ${quoted(said)}` });
+  if (choice === undefined)
+    throw userError('usage', {
+      where: KERNELS,
+      message: `expected ${KERNEL_CHOICES.join(', ')}, found ${quoted(said)}`,
+    });
   return choice;
 }

@@ -28,27 +28,42 @@ export interface PlanSize {
 }
 
 /**
- * Counts what a plan trains and the bytes that it takes on an engine, and refuses what cannot lie in memory before any of it
+ * Counts what a plan trains and the bytes that it takes on an engine, and refuses what cannot lie in memory before any
+ * of it
  * is allocated.
  * @param vocabularyBytes beside it in this machine's memory
  * @throws UserError (data) that names the largest tables
  */
-export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'maxBytes' | 'refuseTooLarge'>, vocabularyBytes: number, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
-  const { graph, layout: { tables }, optimizers: specs } = plan;
+export function planSize(
+  plan: Plan,
+  engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'maxBytes' | 'refuseTooLarge'>,
+  vocabularyBytes: number,
+  availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity),
+): PlanSize {
+  const {
+    graph,
+    layout: { tables },
+    optimizers: specs,
+  } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
   const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
   const dense = optimizers.build(specs.dense);
   const isAveraged = plan.step?.average !== undefined;
   const here = (table: TableSpec): number => rowsHere(table.rows, plan);
-  const keptWordsOf = (table: TableSpec): number => here(table) * (slotWords(optimizers.build(tableOptimizer(specs, table)), table.width) + (isAveraged ? averageWords(table.width) : 0));
+  const keptWordsOf = (table: TableSpec): number =>
+    here(table) *
+    (slotWords(optimizers.build(tableOptimizer(specs, table)), table.width) +
+      (isAveraged ? averageWords(table.width) : 0));
   const size: PlanSize = {
     numWeights,
     numTables: tables.length,
     numTableRows: sum(tables.map(({ rows }) => rows)),
     numTableWeights,
     weightBytes: bytesOf(numWeights + sum(tables.map((table) => here(table) * table.width))),
-    optimizerBytes: bytesOf(slotWords(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf))),
+    optimizerBytes: bytesOf(
+      slotWords(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf)),
+    ),
     activationBytes: engine.activationBytes(plan),
     vocabularyBytes,
   };
@@ -60,7 +75,10 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'a
     return size;
   }
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
-  const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(here(table) * table.width + keptWordsOf(table)))})`);
+  const list = largest.map(
+    (table) =>
+      `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(here(table) * table.width + keptWordsOf(table)))})`,
+  );
   if (withinBytes > engine.maxBytes) {
     throw userError('data', {
       key: 'training',

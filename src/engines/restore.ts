@@ -11,7 +11,10 @@ export type Shapes = ReadonlyMap<string, Pick<HostTensor, 'shape'>>;
  * Makes sure that a saved state is one of the same model; an empty `optimizer` is none at all.
  * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
  */
-export function refuseOtherTensors(live: { readonly weights: Shapes; readonly optimizer: Shapes }, saved: ProgramState): void {
+export function refuseOtherTensors(
+  live: { readonly weights: Shapes; readonly optimizer: Shapes },
+  saved: ProgramState,
+): void {
   const problems = differences(live.weights, saved.weights, 'weights');
   if (saved.optimizer.size > 0) problems.push(...differences(live.optimizer, saved.optimizer, 'optimizer'));
   if (problems.length > 0) throw new UserError('checkpoint', problems);
@@ -22,24 +25,40 @@ export function refuseOtherTensors(live: { readonly weights: Shapes; readonly op
  * @param path named in problems
  * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
  */
-export function refuseOtherWeights({ graph, layout }: { readonly graph: Graph; readonly layout: InputLayout }, found: Shapes, path: string): void {
+export function refuseOtherWeights(
+  { graph, layout }: { readonly graph: Graph; readonly layout: InputLayout },
+  found: Shapes,
+  path: string,
+): void {
   const dense = graph.parameters.map(({ name, shape }) => [name, { shape }] as const);
   const tables = layout.tables.map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width] }] as const);
   const problems = differences(new Map([...dense, ...tables]), found, path, 'take another checkpoint');
   if (problems.length > 0) throw new UserError('checkpoint', problems);
 }
 
-function differences(expected: Shapes, found: Shapes, where: string, fix = 'use the config that the checkpoint was trained with'): Problem[] {
+function differences(
+  expected: Shapes,
+  found: Shapes,
+  where: string,
+  fix = 'use the config that the checkpoint was trained with',
+): Problem[] {
   const problems: Problem[] = [];
   for (const [key, { shape }] of expected) {
     const other = found.get(key);
-    if (other === undefined) problems.push({ where, key, message: 'the model has this tensor, the checkpoint has not', fix });
+    if (other === undefined)
+      problems.push({ where, key, message: 'the model has this tensor, the checkpoint has not', fix });
     else if (other.shape.join() !== shape.join()) {
-      problems.push({ where, key, message: `expected shape [${shape.join(', ')}], found [${other.shape.join(', ')}]`, fix });
+      problems.push({
+        where,
+        key,
+        message: `expected shape [${shape.join(', ')}], found [${other.shape.join(', ')}]`,
+        fix,
+      });
     }
   }
   for (const key of found.keys()) {
-    if (!expected.has(key)) problems.push({ where, key, message: 'the checkpoint has this tensor, the model has not', fix });
+    if (!expected.has(key))
+      problems.push({ where, key, message: 'the checkpoint has this tensor, the model has not', fix });
   }
   return problems;
 }

@@ -12,15 +12,22 @@ export function isKnown(mask: Value | undefined): mask is KnownMask {
 }
 
 /**
- * Rows of a batch that the losses of a graph count, a number a term: what they are divided by where a batch passes in parts.
- * @param isOnePass whether all rows pass at once, if by several processes: then those of a mask that is computed are counted in the pass, and 0 here
+ * Rows of a batch that the losses of a graph count, a number a term: what they are divided by where a batch passes in
+ * parts.
+ * @param isOnePass whether all rows pass at once, if by several processes: then those of a mask that is computed are
+ * counted in the pass, and 0 here
  * @throws UserError (config) for a mask that is computed in several passes: nobody knows it before the rows have passed
  */
 export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): readonly number[] {
   return terms.map(({ name, loss: { mask } }) => {
-    if (isKnown(mask)) return Math.max(1, mask === undefined ? batch.rows : sumOf(column(batch.labels, mask.source.column), batch.rows));
+    if (isKnown(mask))
+      return Math.max(1, mask === undefined ? batch.rows : sumOf(column(batch.labels, mask.source.column), batch.rows));
     if (isOnePass) return 0;
-    throw userError('config', { key: 'training.accumulate', message: `the rows that the loss '${name}' counts are computed from the batch, so nobody knows how many a step of several batches will have`, fix: 'take a larger training.batchSize instead' });
+    throw userError('config', {
+      key: 'training.accumulate',
+      message: `the rows that the loss '${name}' counts are computed from the batch, so nobody knows how many a step of several batches will have`,
+      fix: 'take a larger training.batchSize instead',
+    });
   });
 }
 
@@ -31,7 +38,10 @@ function sumOf(labels: Float32Array, rows: number): number {
 }
 
 /** The mean of a loss over parts of a batch from the means of the parts. */
-export function meanOfParts(parts: readonly { readonly mean: number; readonly rows: number }[]): { readonly mean: number; readonly rows: number } {
+export function meanOfParts(parts: readonly { readonly mean: number; readonly rows: number }[]): {
+  readonly mean: number;
+  readonly rows: number;
+} {
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   return { rows, mean: parts.reduce((sum, part) => sum + part.mean * part.rows, 0) / Math.max(rows, 1) };
 }

@@ -5,7 +5,8 @@ import { oneClass, walkUp, type Ranked } from './ranked.js';
 import { shareOption } from './share.js';
 
 /**
- * Area under the ROC curve: the share of pairs of a positive and a negative that the prediction ranks rightly, ties half
+ * Area under the ROC curve: the share of pairs of a positive and a negative that the prediction ranks rightly, ties
+ * half
  * (Hanley & McNeil 1982). Exact: both classes are sorted and merged.
  */
 export const auc = defineMetric({
@@ -19,7 +20,9 @@ export const auc = defineMetric({
     taskType: 'classification',
     values: [
       { name: 'auc', goal: 'higher' },
-      ...(interval === undefined ? [] : (['auc_low', 'auc_high'] as const).map((name) => ({ name, goal: 'higher' as const }))),
+      ...(interval === undefined
+        ? []
+        : (['auc_low', 'auc_high'] as const).map((name) => ({ name, goal: 'higher' as const }))),
     ],
     compute(scores) {
       const ranked = scores.ranked();
@@ -41,7 +44,10 @@ function areaOf(ranked: Ranked): number {
   return rightPairs(ranked) / (2 * ranked.positives.length * ranked.negatives.length);
 }
 
-/** Twice the number of pairs that are ranked rightly, so that ties stay whole; below 2^53 up to 67 million of each class. */
+/**
+ * Twice the number of pairs that are ranked rightly, so that ties stay whole; below 2^53 up to 67 million of each
+ * class.
+ */
 export function rightPairs({ negatives, positives }: Ranked): number {
   const [numNegatives, numPositives] = [negatives.length, positives.length];
   let twice = 0;
@@ -69,10 +75,15 @@ function bounds(ranked: Ranked, value: number, interval: number): readonly [numb
 /** Why an AUC has no variance; undefined where it has. */
 function tooFew({ positives, negatives }: Ranked): NoValue | undefined {
   if (Math.min(positives.length, negatives.length) >= 2) return undefined;
-  return { reason: `the variance needs two rows of each class, found ${positives.length} positives and ${negatives.length} negatives` };
+  return {
+    reason: `the variance needs two rows of each class, found ${positives.length} positives and ${negatives.length} negatives`,
+  };
 }
 
-/** The variance of an AUC from that of its placements (DeLong, DeLong & Clarke-Pearson 1988), which sorted rows give in one pass (Sun & Xu 2014). */
+/**
+ * The variance of an AUC from that of its placements (DeLong, DeLong & Clarke-Pearson 1988), which sorted rows give in
+ * one pass (Sun & Xu 2014).
+ */
 function varianceOf(ranked: Ranked, value: number): number {
   const [numPositives, numNegatives] = [ranked.positives.length, ranked.negatives.length];
   let [below, positivesBelow] = [0, 0];

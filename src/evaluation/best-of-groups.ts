@@ -11,7 +11,8 @@ export const bestOfGroupsOptions = {
 };
 
 /**
- * The mean of a number over the groups that have a positive; the others, of which no order is better, are counted aside.
+ * The mean of a number over the groups that have a positive; the others, of which no order is better, are counted
+ * aside.
  * @param of a group; it must not depend on the order of rows of one prediction
  */
 export function meanOfGroups(name: string, by: string, of: (group: Ranked) => number): Metric {
@@ -34,7 +35,11 @@ export function meanOfGroups(name: string, by: string, of: (group: Ranked) => nu
         groups++;
         sum.add(of(group));
       });
-      return [groups === 0 ? { reason: `no group of '${by}' has a positive: ${without} have none` } : sum.value() / groups, groups, without];
+      return [
+        groups === 0 ? { reason: `no group of '${by}' has a positive: ${without} have none` } : sum.value() / groups,
+        groups,
+        without,
+      ];
     },
   };
 }

@@ -8,8 +8,10 @@ import type { Scores } from './scores.js';
 const ALIKE = ['rows', 'width'] as const;
 
 /**
- * Expected calibration error: the distance between the mean prediction and the rate of positives in bins of predictions, averaged over
- * rows (Naeini et al. 2015; Guo et al. 2017). Where clicks are rare, bins of one width hold nearly all rows in the first; so bins have as many
+ * Expected calibration error: the distance between the mean prediction and the rate of positives in bins of
+ * predictions, averaged over
+ * rows (Naeini et al. 2015; Guo et al. 2017). Where clicks are rare, bins of one width hold nearly all rows in the
+ * first; so bins have as many
  * rows each by default, rows of one prediction staying together (Nixon et al. 2019).
  */
 export const ece = defineMetric({
@@ -22,7 +24,12 @@ export const ece = defineMetric({
   build: ({ bins, alike }) => ({
     taskType: 'classification',
     values: [{ name: 'ece', goal: 'lower' }],
-    compute: (scores) => [binsOf(scores, bins, alike).reduce((sum, { rows, prediction, label }) => sum + (rows! / scores.rows) * Math.abs(prediction! - label!), 0)],
+    compute: (scores) => [
+      binsOf(scores, bins, alike).reduce(
+        (sum, { rows, prediction, label }) => sum + (rows! / scores.rows) * Math.abs(prediction! - label!),
+        0,
+      ),
+    ],
     tabulate: (scores) => binsOf(scores, bins, alike),
   }),
 });
@@ -31,7 +38,8 @@ export const ece = defineMetric({
 function binsOf(scores: Scores, count: number, alike: (typeof ALIKE)[number]): readonly TableRow[] {
   const ranked = scores.ranked();
   const floatOf = floatReader();
-  const edges = alike === 'rows' ? quantiles(ranked, count) : Array.from({ length: count - 1 }, (_, i) => (i + 1) / count);
+  const edges =
+    alike === 'rows' ? quantiles(ranked, count) : Array.from({ length: count - 1 }, (_, i) => (i + 1) / count);
   const bins = Array.from({ length: count }, () => ({ rows: 0, positives: 0, predictions: createExactSum() }));
   let at = 0;
   walkUp(ranked, (numNegatives, numPositives, key) => {
@@ -42,7 +50,13 @@ function binsOf(scores: Scores, count: number, alike: (typeof ALIKE)[number]): r
     bin.positives += numPositives;
     bin.predictions.add((numNegatives + numPositives) * value);
   });
-  return bins.filter(({ rows }) => rows > 0).map(({ rows, positives, predictions }) => ({ rows, prediction: predictions.value() / rows, label: positives / rows }));
+  return bins
+    .filter(({ rows }) => rows > 0)
+    .map(({ rows, positives, predictions }) => ({
+      rows,
+      prediction: predictions.value() / rows,
+      label: positives / rows,
+    }));
 }
 
 /** The predictions that divide the rows into as many parts of one size: between two rows, in proportion. */

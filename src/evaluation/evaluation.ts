@@ -23,7 +23,10 @@ export interface Predicted {
   readonly segments: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, ScoreSums>>>>>>;
 }
 
-/** Labels and predictions of a data set, in memory: four bytes a row for each prediction and each key, one for each label of a class. */
+/**
+ * Labels and predictions of a data set, in memory: four bytes a row for each prediction and each key, one for each
+ * label of a class.
+ */
 export interface Collector {
   /** @throws UserError (diverged) for a prediction that is not finite */
   add(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
@@ -31,7 +34,10 @@ export interface Collector {
   readonly blocks: readonly Block[];
   /** By column that rows are grouped by: what the numbers in blocks stand for. */
   readonly keys: ReadonlyMap<string, KeyNumbers>;
-  /** Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the last bit. */
+  /**
+   * Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the
+   * last bit.
+   */
   merge(other: StoredRows): void;
   /** The rows of a space so far, with its predictions. */
   scores(space: Space): Scores;
@@ -51,7 +57,12 @@ export interface Collector {
  * @param measuring what is measured; the metrics that are measured where nothing is said, where it is left out
  */
 export function createCollector(spaces: readonly Space[], measuring: Measuring = measuringOf()): Collector {
-  const classLabels = new Set(spaces.flatMap(({ type, label, where }) => [...(type === 'classification' ? [label] : []), ...(where === undefined ? [] : [where])]));
+  const classLabels = new Set(
+    spaces.flatMap(({ type, label, where }) => [
+      ...(type === 'classification' ? [label] : []),
+      ...(where === undefined ? [] : [where]),
+    ]),
+  );
   const labels = new Set(spaces.flatMap(({ label, where }) => (where === undefined ? [label] : [label, where])));
   const store = createRowStore(
     spaces.flatMap(({ factors }) => factors),
@@ -60,8 +71,13 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
   );
   const { blocks, keys } = store;
   const scores = (space: Space): Scores => scoresOf(space, { blocks, keys });
-  /** Goes through the spaces, one by one: what is asked for of each is found on the same rows, which are then forgotten. */
-  const look = (texts: ReadonlyMap<string, KeyTexts>, { isMeasured = false, isBinned = false }): { readonly report: Report; readonly predicted: Predicted } => {
+  /**
+   * Goes through the spaces, one by one: what is asked for of each is found on the same rows, which are then forgotten.
+   */
+  const look = (
+    texts: ReadonlyMap<string, KeyTexts>,
+    { isMeasured = false, isBinned = false },
+  ): { readonly report: Report; readonly predicted: Predicted } => {
     const report: Record<string, SpaceReport> = {};
     const bins: Record<string, ScoreBins> = {};
     for (const space of spaces) {
@@ -93,7 +109,11 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
     add(batch, predictions) {
       for (const task of store.tasks) {
         if (!areFinite(column(predictions, task), batch.rows)) {
-          throw userError('diverged', { key: task, message: 'the model predicts numbers that are not finite', fix: 'lower the learning rate' });
+          throw userError('diverged', {
+            key: task,
+            message: 'the model predicts numbers that are not finite',
+            fix: 'lower the learning rate',
+          });
         }
       }
       store.append(batch, predictions);

@@ -9,12 +9,16 @@ export interface ExactSum {
 
 /** Powers of two that a double can have. */
 const BINS = 2048;
-/** Multiplying by it moves the upper half of a double's bits to where the lower half is rounded away (Veltkamp 1968). */
+/**
+ * Multiplying by it moves the upper half of a double's bits to where the lower half is rounded away (Veltkamp 1968).
+ */
 const SPLITTER = 2 ** 27 + 1;
 
 /**
- * Begins a sum, of terms below 2^996. Terms are kept apart by their power of two, and each is split into two halves of 26 bits:
- * in such a bin all numbers are multiples of one unit, so additions are exact for the first 2^26 terms of a bin (67 million;
+ * Begins a sum, of terms below 2^996. Terms are kept apart by their power of two, and each is split into two halves of
+ * 26 bits:
+ * in such a bin all numbers are multiples of one unit, so additions are exact for the first 2^26 terms of a bin (67
+ * million;
  * beyond, the last bits may depend on the order). After the idea of the binned sums of Demmel & Nguyen (2015).
  */
 export function createExactSum(): ExactSum {

@@ -4,12 +4,14 @@ import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';
 
 /**
- * AUC within groups, such as the rows of a user: its mean over the groups, weighted by their rows (Zhou et al. 2018) and plain. A group of
+ * AUC within groups, such as the rows of a user: its mean over the groups, weighted by their rows (Zhou et al. 2018)
+ * and plain. A group of
  * one class has no pairs: it is counted aside and in neither mean.
  */
 export const gauc = defineMetric({
   name: 'gauc',
-  summary: 'mean AUC over the groups of a column, weighted by rows (Zhou et al. 2018); also gauc_mean, gauc_groups, gauc_rows and gauc_oneClassGroups',
+  summary:
+    'mean AUC over the groups of a column, weighted by rows (Zhou et al. 2018); also gauc_mean, gauc_groups, gauc_rows and gauc_oneClassGroups',
   options: () => ({
     by: columnName.describe('Group column, as in user_id; grouped by raw values'),
   }),
@@ -40,7 +42,12 @@ export const gauc = defineMetric({
         weighted.add((numNegatives + numPositives) * value);
       });
       const none = { reason: `no group of '${by}' has both classes: ${oneClassGroups} have one` };
-      return [...(groups === 0 ? [none, none] : [weighted.value() / rows, plain.value() / groups]), groups, rows, oneClassGroups];
+      return [
+        ...(groups === 0 ? [none, none] : [weighted.value() / rows, plain.value() / groups]),
+        groups,
+        rows,
+        oneClassGroups,
+      ];
     },
   }),
 });

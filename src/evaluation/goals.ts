@@ -1,13 +1,20 @@
 import type { Measuring } from './options.js';
 import type { Space } from './spaces.js';
 
-/** Which way numbers of a report are better, by names as `ctcvr.auc`; those that no epoch can be chosen by are not there. */
+/**
+ * Which way numbers of a report are better, by names as `ctcvr.auc`; those that no epoch can be chosen by are not
+ * there.
+ */
 export type Goals = ReadonlyMap<string, 'higher' | 'lower'>;
 
 /** The goals of all that is measured of some spaces. */
 export function goalsOf(spaces: readonly Space[], { metrics }: Measuring): Goals {
   const ofSpace = ({ name, type }: Space): (readonly [string, 'higher' | 'lower'])[] =>
-    metrics.filter(({ taskType }) => taskType === type).flatMap(({ values }) => values.flatMap((value) => (value.goal === 'none' ? [] : [[`${name}.${value.name}`, value.goal] as const])));
+    metrics
+      .filter(({ taskType }) => taskType === type)
+      .flatMap(({ values }) =>
+        values.flatMap((value) => (value.goal === 'none' ? [] : [[`${name}.${value.name}`, value.goal] as const])),
+      );
   return new Map(spaces.flatMap(ofSpace));
 }
 

@@ -24,8 +24,13 @@ const INSERTED = 32;
  * @param numGroups numbers are below
  * @param without the number of rows that are in no group
  */
-export function groupRows(numGroups: number, without: number | undefined, chunks: () => Iterable<GroupedChunk>): Grouped {
-  // First how many rows of each class a group has, then where the next one goes: negatives from the front, positives from the back.
+export function groupRows(
+  numGroups: number,
+  without: number | undefined,
+  chunks: () => Iterable<GroupedChunk>,
+): Grouped {
+  // First how many rows of each class a group has, then where the next one goes: negatives from the front, positives
+  // from the back.
   const fronts = new Uint32Array(numGroups);
   const backs = new Uint32Array(numGroups);
   for (const { labels, numbers } of chunks()) {
@@ -61,7 +66,10 @@ export function groupRows(numGroups: number, without: number | undefined, chunks
     each(take) {
       for (let group = 0; group < numGroups; group++) {
         if (begins[group] === begins[group + 1]) continue;
-        take({ negatives: keys.subarray(begins[group], fronts[group]), positives: keys.subarray(fronts[group], begins[group + 1]) });
+        take({
+          negatives: keys.subarray(begins[group], fronts[group]),
+          positives: keys.subarray(fronts[group], begins[group + 1]),
+        });
       }
     },
   };

@@ -3,7 +3,8 @@ import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
 /**
- * The share of groups with a positive among their k best rows. Where the last of these are of one prediction with others, it counts how often
+ * The share of groups with a positive among their k best rows. Where the last of these are of one prediction with
+ * others, it counts how often
  * a random choice would have one.
  */
 export const hit = defineMetric({
@@ -18,7 +19,8 @@ export const hit = defineMetric({
           if (numPositives > 0) missed = 0;
         } else {
           // Drawing `left` rows without putting them back, all of them negatives.
-          for (let drawn = 0; drawn < left && missed > 0; drawn++) missed *= Math.max(0, numNegatives - drawn) / (numNegatives + numPositives - drawn);
+          for (let drawn = 0; drawn < left && missed > 0; drawn++)
+            missed *= Math.max(0, numNegatives - drawn) / (numNegatives + numPositives - drawn);
         }
         left -= numNegatives + numPositives;
         return left > 0 && missed > 0;

@@ -35,7 +35,8 @@ export function createKeyNumbers(): KeyNumbers {
     const more = new Uint32Array(2 * keys.length);
     more.set(keys);
     keys = more;
-    for (let number = 0; number < count; number++) places[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
+    for (let number = 0; number < count; number++)
+      places[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
   };
   return {
     get count() {

@@ -8,8 +8,15 @@ export const lift = defineMetric({
   summary: 'positive rate within the top fraction of rows, divided by the overall rate, as lift@5%',
   options: () => topOption,
   build: ({ top }) =>
-    singleMetric(`lift@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ rows, positives }, ranked) => {
-      const [all, numPositives] = [ranked.negatives.length + ranked.positives.length, ranked.positives.length];
-      return numPositives === 0 ? { reason: `no positives among ${all} rows` } : positives / rows / (numPositives / all);
-    })),
+    singleMetric(
+      `lift@${shareName(top)}`,
+      'classification',
+      'higher',
+      ofTop(top, ({ rows, positives }, ranked) => {
+        const [all, numPositives] = [ranked.negatives.length + ranked.positives.length, ranked.positives.length];
+        return numPositives === 0
+          ? { reason: `no positives among ${all} rows` }
+          : positives / rows / (numPositives / all);
+      }),
+    ),
 });

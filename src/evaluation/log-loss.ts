@@ -13,7 +13,10 @@ export const logLoss = defineMetric({
   summary: 'mean negative log-likelihood of the labels',
   isDefault: true,
   options: () => ({}),
-  build: () => singleMetric('logLoss', 'classification', 'lower', meanLogLoss, (scores, other) => influenceError(() => rowLoss, scores, other)),
+  build: () =>
+    singleMetric('logLoss', 'classification', 'lower', meanLogLoss, (scores, other) =>
+      influenceError(() => rowLoss, scores, other),
+    ),
 });
 
 /** −log p where the label is 1 and −log(1 − p) where it is 0. */

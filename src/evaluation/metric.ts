@@ -31,7 +31,8 @@ export interface Metric {
    */
   compute(scores: Scores): readonly (number | NoValue)[] | NoValue;
   /**
-   * Standard error of the number that the metric is known by, as an estimate of that of all rows that there could be, drawn one by one.
+   * Standard error of the number that the metric is known by, as an estimate of that of all rows that there could be,
+   * drawn one by one.
    * @param other of the same rows with other predictions: the error is then that of the difference of the two numbers
    */
   standardError?(scores: Scores, other?: Scores): number | NoValue;
@@ -46,14 +47,27 @@ export interface MetricPart<Name extends string, Shape extends z.ZodRawShape> ex
 }
 
 /** Declares a metric; the identity, for the sake of its types. */
-export function defineMetric<const Name extends string, Shape extends z.ZodRawShape>(metric: MetricPart<Name, Shape>): MetricPart<Name, Shape> {
+export function defineMetric<const Name extends string, Shape extends z.ZodRawShape>(
+  metric: MetricPart<Name, Shape>,
+): MetricPart<Name, Shape> {
   return metric;
 }
 
 /** A metric of one number that is better one way. */
-export function singleMetric(name: string, taskType: Metric['taskType'], goal: MetricValue['goal'], compute: (scores: Scores) => number | NoValue, standardError?: Metric['standardError']): Metric {
+export function singleMetric(
+  name: string,
+  taskType: Metric['taskType'],
+  goal: MetricValue['goal'],
+  compute: (scores: Scores) => number | NoValue,
+  standardError?: Metric['standardError'],
+): Metric {
   const computed = (scores: Scores): readonly (number | NoValue)[] => [compute(scores)];
-  return { taskType, values: [{ name, goal }], compute: computed, ...(standardError !== undefined && { standardError }) };
+  return {
+    taskType,
+    values: [{ name, goal }],
+    compute: computed,
+    ...(standardError !== undefined && { standardError }),
+  };
 }
 
 /** The number that a metric is known by, on some rows; null where it has none. */

@@ -7,13 +7,24 @@ import type { Metric } from './metric.js';
 export const metricParts = registry(all);
 export type MetricSpec = Parameters<typeof metricParts.build>[0];
 
-const namedSchema = metricParts.schemaWith({ as: z.string().regex(/^[A-Za-z][A-Za-z0-9_@%-]{0,63}$/, 'a name: a letter, then letters, digits, _, @, % or -, 64 characters at most').optional().describe("Name in reports, if the metric's own name is taken") });
+const namedSchema = metricParts.schemaWith({
+  as: z
+    .string()
+    .regex(
+      /^[A-Za-z][A-Za-z0-9_@%-]{0,63}$/,
+      'a name: a letter, then letters, digits, _, @, % or -, 64 characters at most',
+    )
+    .optional()
+    .describe("Name in reports, if the metric's own name is taken"),
+});
 
 /** A metric in the YAML: a name with options, or a name alone. */
 export const metricOption = orName(namedSchema, metricParts.names);
 
 /** What is measured where nothing is said. */
-export const defaultMetrics: readonly Metric[] = metricParts.parts.filter(({ isDefault }) => isDefault === true).map(({ name }) => plainMetric(name));
+export const defaultMetrics: readonly Metric[] = metricParts.parts
+  .filter(({ isDefault }) => isDefault === true)
+  .map(({ name }) => plainMetric(name));
 
 /** A metric as it is where nothing but its name is said. */
 export function plainMetric(name: MetricSpec['name']): Metric {

@@ -3,8 +3,10 @@ import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
 /**
- * Normalised discounted cumulative gain: Σ y / log2(1 + place) over the k best rows of a group, over what the best order has
- * (Järvelin & Kekäläinen 2002), averaged over groups. Rows of one prediction share the mean of their places' discounts (McSherry & Najork 2008).
+ * Normalised discounted cumulative gain: Σ y / log2(1 + place) over the k best rows of a group, over what the best
+ * order has
+ * (Järvelin & Kekäläinen 2002), averaged over groups. Rows of one prediction share the mean of their places' discounts
+ * (McSherry & Najork 2008).
  */
 export const ndcg = defineMetric({
   name: 'ndcg',

@@ -7,8 +7,16 @@ import { builtMetric, defaultMetrics, metricOption } from './metrics.js';
 /** The `evaluation` section of a config. */
 export const evaluationSection = z
   .strictObject({
-    metrics: z.array(metricOption).min(1).optional().describe('Metrics per output, as in [auc, logLoss, { name: gauc, by: user_id }]; each applies to its task type'),
-    by: z.array(columnName).min(1).optional().describe('Segment columns; every metric is repeated per value, as in [hour]'),
+    metrics: z
+      .array(metricOption)
+      .min(1)
+      .optional()
+      .describe('Metrics per output, as in [auc, logLoss, { name: gauc, by: user_id }]; each applies to its task type'),
+    by: z
+      .array(columnName)
+      .min(1)
+      .optional()
+      .describe('Segment columns; every metric is repeated per value, as in [hour]'),
   })
   .describe('Metrics of the validation and test sets');
 export type EvaluationSection = z.output<typeof evaluationSection>;
@@ -35,11 +43,16 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Finding>
   const seen = new Set<string>();
   for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
     const twice = metric.values.find(({ name }) => seen.has(name) || OWN.includes(name));
-    if (twice !== undefined) yield { path: ['metrics', i], message: `another number of a report is called '${twice.name}'; give this one another name with as, as in as: ${twice.name}_2` };
+    if (twice !== undefined)
+      yield {
+        path: ['metrics', i],
+        message: `another number of a report is called '${twice.name}'; give this one another name with as, as in as: ${twice.name}_2`,
+      };
     for (const { name } of metric.values) seen.add(name);
   }
   const { by = [] } = section;
-  for (const [i, column] of by.entries()) if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
+  for (const [i, column] of by.entries())
+    if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
 }
 
 /** What a report of a space holds beside metrics. */

@@ -3,8 +3,10 @@ import type { Scores } from './scores.js';
 import { createSpread, sideBySide } from './standard-error.js';
 
 /**
- * Variance of the difference between the AUCs of two predictions of the same rows (DeLong, DeLong & Clarke-Pearson 1988): that of the differences
- * of placements, a class at a time. Placements are looked up in the sorted rows, so that memory stays at four bytes a row for each of the two.
+ * Variance of the difference between the AUCs of two predictions of the same rows (DeLong, DeLong & Clarke-Pearson
+ * 1988): that of the differences
+ * of placements, a class at a time. Placements are looked up in the sorted rows, so that memory stays at four bytes a
+ * row for each of the two.
  * Two rows of each class at least.
  */
 export function pairedVariance(scores: Scores, other: Scores): number {
@@ -13,7 +15,9 @@ export function pairedVariance(scores: Scores, other: Scores): number {
   for (const [{ labels, predictions }, others] of sideBySide(scores, other)) {
     for (let row = 0; row < labels.length; row++) {
       const isPositive = labels[row] === 1;
-      (isPositive ? ofPositives : ofNegatives).add(placement(isPositive, predictions[row]!) - otherPlacement(isPositive, others!.predictions[row]!));
+      (isPositive ? ofPositives : ofNegatives).add(
+        placement(isPositive, predictions[row]!) - otherPlacement(isPositive, others!.predictions[row]!),
+      );
     }
   }
   const { positives, negatives } = scores.ranked();

@@ -17,7 +17,9 @@ export const pcoc = defineMetric({
 
 function overPositives(scores: Scores): number | NoValue {
   const positives = sumOf(scores, 'labels');
-  return positives === 0 ? { reason: `no positives among ${scores.rows} rows` } : sumOf(scores, 'predictions') / positives;
+  return positives === 0
+    ? { reason: `no positives among ${scores.rows} rows` }
+    : sumOf(scores, 'predictions') / positives;
 }
 
 /** Of a ratio of two means, here of predictions and labels; there are positives. */

@@ -7,5 +7,11 @@ export const precision = defineMetric({
   name: 'precision',
   summary: 'positive rate within the top fraction of rows, as precision@5%',
   options: () => topOption,
-  build: ({ top }) => singleMetric(`precision@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ rows, positives }) => positives / rows)),
+  build: ({ top }) =>
+    singleMetric(
+      `precision@${shareName(top)}`,
+      'classification',
+      'higher',
+      ofTop(top, ({ rows, positives }) => positives / rows),
+    ),
 });

@@ -1,7 +1,10 @@
 import type { Chunk } from './chunk.js';
 import { sortKeys } from './sort-keys.js';
 
-/** The rows of both classes in the order of their predictions, the lowest first: the bits of each as a whole number that rises with it. */
+/**
+ * The rows of both classes in the order of their predictions, the lowest first: the bits of each as a whole number that
+ * rises with it.
+ */
 export interface Ranked {
   readonly negatives: Uint32Array;
   readonly positives: Uint32Array;
@@ -28,15 +31,27 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   return { negatives, positives };
 }
 
-/** Puts the predictions of negatives behind `front` and those of positives before `back`; gives where the next negative goes. */
-function putClasses(labels: Float32Array, predictions: Float32Array, floats: Float32Array, front: number, back: number): number {
+/**
+ * Puts the predictions of negatives behind `front` and those of positives before `back`; gives where the next negative
+ * goes.
+ */
+function putClasses(
+  labels: Float32Array,
+  predictions: Float32Array,
+  floats: Float32Array,
+  front: number,
+  back: number,
+): number {
   const { length } = labels;
   // Adding 0 makes 0 of -0.
   for (let row = 0; row < length; row++) floats[labels[row] === 1 ? --back : front++] = predictions[row]! + 0;
   return front;
 }
 
-/** Makes of the bits of floats whole numbers in the order of the floats: below 0 all bits are turned, else the sign alone. */
+/**
+ * Makes of the bits of floats whole numbers in the order of the floats: below 0 all bits are turned, else the sign
+ * alone.
+ */
 export function orderBits(keys: Uint32Array): void {
   const { length } = keys;
   for (let i = 0; i < length; i++) keys[i]! ^= (keys[i]! >> 31) | 0x80000000;
@@ -59,7 +74,8 @@ export type TakeTie = (numNegatives: number, numPositives: number, key: number) 
 export function walkUp({ negatives, positives }: Ranked, take: TakeTie): void {
   let [n, p] = [0, 0];
   while (n < negatives.length || p < positives.length) {
-    const key = p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
+    const key =
+      p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
     const [firstNegative, firstPositive] = [n, p];
     while (n < negatives.length && negatives[n] === key) n++;
     while (p < positives.length && positives[p] === key) p++;
@@ -86,5 +102,7 @@ export function oneClass({ negatives, positives }: Ranked): { readonly reason: s
 
 /** The same by counts. */
 export function oneClassOf(positives: number, rows: number): { readonly reason: string } | undefined {
-  return positives === 0 || positives === rows ? { reason: `only one class: ${positives} positives among ${rows} rows` } : undefined;
+  return positives === 0 || positives === rows
+    ? { reason: `only one class: ${positives} positives among ${rows} rows` }
+    : undefined;
 }

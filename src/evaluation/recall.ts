@@ -8,8 +8,13 @@ export const recall = defineMetric({
   summary: 'share of all positives within the top fraction of rows, as recall@5%',
   options: () => topOption,
   build: ({ top }) =>
-    singleMetric(`recall@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ positives }, ranked) => {
-      const all = ranked.positives.length;
-      return all === 0 ? { reason: `no positives among ${ranked.negatives.length} rows` } : positives / all;
-    })),
+    singleMetric(
+      `recall@${shareName(top)}`,
+      'classification',
+      'higher',
+      ofTop(top, ({ positives }, ranked) => {
+        const all = ranked.positives.length;
+        return all === 0 ? { reason: `no positives among ${ranked.negatives.length} rows` } : positives / all;
+      }),
+    ),
 });

@@ -9,7 +9,10 @@ export const rmse = defineMetric({
   summary: 'root mean squared error',
   isDefault: true,
   options: () => ({}),
-  build: () => singleMetric('rmse', 'regression', 'lower', rootOfMean, (scores, other) => influenceError(influenceOf, scores, other)),
+  build: () =>
+    singleMetric('rmse', 'regression', 'lower', rootOfMean, (scores, other) =>
+      influenceError(influenceOf, scores, other),
+    ),
 });
 
 function rootOfMean(scores: Scores): number {

@@ -37,7 +37,11 @@ export interface RowStore {
  * @param labels the label columns; of classes, 0 or 1, a byte is kept
  * @param keyColumns columns of the data whose keys are kept
  */
-export function createRowStore(tasks: Iterable<string>, labels: readonly { readonly name: string; readonly isClass: boolean }[], keyColumns: readonly string[] = []): RowStore {
+export function createRowStore(
+  tasks: Iterable<string>,
+  labels: readonly { readonly name: string; readonly isClass: boolean }[],
+  keyColumns: readonly string[] = [],
+): RowStore {
   const names = new Set(tasks);
   const blocks: Block[] = [];
   const keys = new Map(keyColumns.map((name) => [name, createKeyNumbers()]));
@@ -46,7 +50,9 @@ export function createRowStore(tasks: Iterable<string>, labels: readonly { reado
   const createBlock = () => ({
     rows: 0,
     predictions: new Map([...names].map((name) => [name, new Float32Array(BLOCK_ROWS)])),
-    labels: new Map(labels.map(({ name, isClass }) => [name, isClass ? new Uint8Array(BLOCK_ROWS) : new Float32Array(BLOCK_ROWS)])),
+    labels: new Map(
+      labels.map(({ name, isClass }) => [name, isClass ? new Uint8Array(BLOCK_ROWS) : new Float32Array(BLOCK_ROWS)]),
+    ),
     numbers: new Map(keyColumns.map((name) => [name, new Uint32Array(BLOCK_ROWS)])),
   });
   return {
@@ -54,24 +60,33 @@ export function createRowStore(tasks: Iterable<string>, labels: readonly { reado
     blocks,
     keys,
     append(batch, predictions) {
-      for (let begin = 0; begin < batch.rows; ) {
+      for (let begin = 0; begin < batch.rows;) {
         if (open === undefined || open.rows === BLOCK_ROWS) blocks.push((open = createBlock()));
         const end = Math.min(batch.rows, begin + BLOCK_ROWS - open.rows);
-        for (const [name, kept] of open.predictions) kept.set(column(predictions, name).subarray(begin, end), open.rows);
+        for (const [name, kept] of open.predictions)
+          kept.set(column(predictions, name).subarray(begin, end), open.rows);
         for (const [name, kept] of open.labels) kept.set(column(batch.labels, name).subarray(begin, end), open.rows);
         for (const [name, kept] of open.numbers) {
           const words = column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name));
           const { numberOf } = keys.get(name)!;
-          for (let row = begin; row < end; row++) kept[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
+          for (let row = begin; row < end; row++)
+            kept[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
         }
         open.rows += end - begin;
         begin = end;
       }
     },
     take(rows) {
-      const renumbered = new Map(Array.from(keys, ([name, { numberOf }]) => [name, renumbering(column(rows.keys ?? new Map<string, KeyNumbers>(), name).keys, numberOf)]));
+      const renumbered = new Map(
+        Array.from(keys, ([name, { numberOf }]) => [
+          name,
+          renumbering(column(rows.keys ?? new Map<string, KeyNumbers>(), name).keys, numberOf),
+        ]),
+      );
       for (const block of rows.blocks) {
-        const numbers = new Map(Array.from(renumbered, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]));
+        const numbers = new Map(
+          Array.from(renumbered, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]),
+        );
         blocks.push({ ...block, numbers });
       }
       open = undefined;
@@ -80,8 +95,13 @@ export function createRowStore(tasks: Iterable<string>, labels: readonly { reado
 }
 
 /** A way from another store's numbers to this one's. */
-function renumbering(keys: Uint32Array, numberOf: KeyNumbers['numberOf']): (numbers: Uint32Array, rows: number) => Uint32Array {
-  const own = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) => numberOf(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!));
+function renumbering(
+  keys: Uint32Array,
+  numberOf: KeyNumbers['numberOf'],
+): (numbers: Uint32Array, rows: number) => Uint32Array {
+  const own = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) =>
+    numberOf(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!),
+  );
   return (numbers, rows) => {
     const to = new Uint32Array(numbers.length);
     for (let row = 0; row < rows; row++) to[row] = own[numbers[row]!]!;

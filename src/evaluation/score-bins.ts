@@ -1,7 +1,10 @@
 import { floatReader, orderBits } from './ranked.js';
 import { sumOf, type Scores } from './scores.js';
 
-/** Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by 1.6% at most within one. */
+/**
+ * Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by
+ * 1.6% at most within one.
+ */
 export const BINS_PER_UNIT = 64;
 /** Logits beyond it, where p is below 1.2e-7 or as near to 1, are in the outermost bins. */
 const LARGEST_LOGIT = 16;
@@ -32,7 +35,8 @@ export function binScores(scores: Scores): ScoreBins {
   let n = 0;
   let p = 0;
   while (n < negatives.length || p < positives.length) {
-    const least = p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
+    const least =
+      p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
     const bin = binOf(floatOf(least));
     const end = endOf(bin);
     const nextNegative = reaching(end, negatives, n);
@@ -57,7 +61,10 @@ function reaching(end: number, keys: Uint32Array, from: number): number {
 /** By bin, from the first on: where it ends, where that was asked for. */
 const ends = new Float64Array(COUNT);
 
-/** The least key of a prediction that is beyond a bin. Predictions are floats, far enough apart for logarithms to leave them in their order. */
+/**
+ * The least key of a prediction that is beyond a bin. Predictions are floats, far enough apart for logarithms to leave
+ * them in their order.
+ */
 function endOf(bin: number): number {
   const place = bin - FIRST;
   if (place === COUNT - 1) return Infinity;

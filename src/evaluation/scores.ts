@@ -14,7 +14,10 @@ export interface Scores extends Iterable<Chunk> {
 /** Several metrics ask for the same ones. */
 const sums = new WeakMap<Scores, Map<keyof Chunk, number>>();
 
-/** The exact sum of a column over all rows: the same to the last bit in whatever order and chunks they come. Added up once, for all metrics that ask. */
+/**
+ * The exact sum of a column over all rows: the same to the last bit in whatever order and chunks they come. Added up
+ * once, for all metrics that ask.
+ */
 export function sumOf(scores: Scores, column: keyof Chunk): number {
   const known = sums.get(scores) ?? new Map<keyof Chunk, number>();
   sums.set(scores, known);

@@ -19,7 +19,12 @@ const OTHERS = '(others)';
  * Divides rows by the cells of a column; numbers first, then texts, each in their order, then what is left.
  * @param texts of keys that are hashes
  */
-export function segmentsOf(by: string, blocks: readonly Block[], { keys, count }: Pick<KeyNumbers, 'keys' | 'count'>, texts: KeyTexts = null): readonly Segment[] {
+export function segmentsOf(
+  by: string,
+  blocks: readonly Block[],
+  { keys, count }: Pick<KeyNumbers, 'keys' | 'count'>,
+  texts: KeyTexts = null,
+): readonly Segment[] {
   const sizes = new Uint32Array(count);
   const eachRow = (take: (number: number, block: number, row: number) => void): void => {
     for (const [b, block] of blocks.entries()) {
@@ -30,8 +35,14 @@ export function segmentsOf(by: string, blocks: readonly Block[], { keys, count }
   eachRow((number) => {
     sizes[number]!++;
   });
-  const values = Array.from({ length: count }, (_, number) => ({ number, text: textOfKey(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!, texts) }));
-  const largest = count <= MAX_SEGMENTS ? values : values.sort((a, b) => sizes[b.number]! - sizes[a.number]! || byText(a.text, b.text)).slice(0, MAX_SEGMENTS - 1);
+  const values = Array.from({ length: count }, (_, number) => ({
+    number,
+    text: textOfKey(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!, texts),
+  }));
+  const largest =
+    count <= MAX_SEGMENTS
+      ? values
+      : values.sort((a, b) => sizes[b.number]! - sizes[a.number]! || byText(a.text, b.text)).slice(0, MAX_SEGMENTS - 1);
   const named = [...largest].sort((a, b) => byText(a.text, b.text));
   /** By number: its segment. */
   const segmentOf = new Uint32Array(count).fill(named.length);
@@ -44,7 +55,9 @@ export function segmentsOf(by: string, blocks: readonly Block[], { keys, count }
     const s = segmentOf[number]!;
     places[s]![filled[s]!++] = placeOf(block, row);
   });
-  return [...named.map(({ text }) => text), OTHERS].map((text, s) => ({ name: `${by}=${text}`, places: places[s]! })).filter(({ places: { length } }) => length > 0);
+  return [...named.map(({ text }) => text), OTHERS]
+    .map((text, s) => ({ name: `${by}=${text}`, places: places[s]! }))
+    .filter(({ places: { length } }) => length > 0);
 }
 
 function byText(a: string, b: string): number {

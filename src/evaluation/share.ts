@@ -5,7 +5,16 @@ const message = 'expected a share above 0 and up to 1, as in 5% or 0.05';
 
 /** A share of rows in the YAML: `5%`, or a number up to 1. */
 export const shareOption = z
-  .union([z.string().regex(PERCENT, message).transform((text) => Number(PERCENT.exec(text)![1]) / 100), z.number()], message)
+  .union(
+    [
+      z
+        .string()
+        .regex(PERCENT, message)
+        .transform((text) => Number(PERCENT.exec(text)![1]) / 100),
+      z.number(),
+    ],
+    message,
+  )
   .refine((share) => share > 0 && share <= 1, message);
 
 /** A share as the names of numbers have it. */

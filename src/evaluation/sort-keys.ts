@@ -4,7 +4,8 @@ const RADIX = 256;
 const FEW = 8192;
 
 /**
- * Sorts whole numbers in place, many by their bytes from the last to the first (radix sort), whose time does not depend on the values.
+ * Sorts whole numbers in place, many by their bytes from the last to the first (radix sort), whose time does not depend
+ * on the values.
  * @param scratch at least as long as `keys`; overwritten
  */
 export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
@@ -25,7 +26,12 @@ export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
  * @param keysScratch as long as `keys`; overwritten
  * @param payloadScratch the same
  */
-export function sortPairs(keys: Uint32Array, payload: Uint32Array, keysScratch: Uint32Array, payloadScratch: Uint32Array): void {
+export function sortPairs(
+  keys: Uint32Array,
+  payload: Uint32Array,
+  keysScratch: Uint32Array,
+  payloadScratch: Uint32Array,
+): void {
   let [from, to] = [keys, keysScratch];
   let [fromBeside, toBeside] = [payload, payloadScratch];
   for (const { places, shift } of digitsOf(keys)) {
@@ -48,7 +54,10 @@ function digitsOf(keys: Uint32Array): readonly { readonly places: Uint32Array; r
     counts[512 + ((key >>> 16) & 255)]!++;
     counts[768 + (key >>> 24)]!++;
   }
-  return Array.from({ length: DIGITS }, (_, digit) => ({ places: counts.subarray(digit * RADIX, (digit + 1) * RADIX), shift: 8 * digit }))
+  return Array.from({ length: DIGITS }, (_, digit) => ({
+    places: counts.subarray(digit * RADIX, (digit + 1) * RADIX),
+    shift: 8 * digit,
+  }))
     .filter(({ places }) => !places.includes(keys.length))
     .map(({ places, shift }) => {
       for (let value = 0, begin = 0; value < RADIX; value++) {
@@ -67,7 +76,14 @@ function scatter(from: Uint32Array, to: Uint32Array, length: number, places: Uin
   }
 }
 
-function scatterPairs(from: Uint32Array, to: Uint32Array, fromBeside: Uint32Array, toBeside: Uint32Array, places: Uint32Array, shift: number): void {
+function scatterPairs(
+  from: Uint32Array,
+  to: Uint32Array,
+  fromBeside: Uint32Array,
+  toBeside: Uint32Array,
+  places: Uint32Array,
+  shift: number,
+): void {
   for (let i = 0; i < from.length; i++) {
     const key = from[i]!;
     const place = places[(key >>> shift) & 255]!++;

@@ -16,10 +16,19 @@ export interface SpaceReport {
   readonly bins?: Readonly<Record<string, readonly TableRow[]>>;
   /** Of predictions that are calibrated: what that did. */
   readonly calibration?: CalibrationReport;
-  readonly [metric: string]: number | null | undefined | Readonly<Record<string, string>> | Readonly<Record<string, readonly TableRow[]>> | CalibrationReport;
+  readonly [metric: string]:
+    | number
+    | null
+    | undefined
+    | Readonly<Record<string, string>>
+    | Readonly<Record<string, readonly TableRow[]>>
+    | CalibrationReport;
 }
 
-/** What a calibration did to the predictions of a space: metrics of them as the model predicts them, and as they are told. */
+/**
+ * What a calibration did to the predictions of a space: metrics of them as the model predicts them, and as they are
+ * told.
+ */
 export interface CalibrationReport {
   readonly method: string;
   readonly before: SpaceReport;
@@ -39,7 +48,11 @@ export function measureCalibration(space: Space, scores: (space: Space) => Score
 }
 
 /** The metrics of a space's rows that are for its type. */
-export function measure({ type }: Space, { metrics }: { readonly metrics: readonly Metric[] }, scores: Scores): SpaceReport {
+export function measure(
+  { type }: Space,
+  { metrics }: { readonly metrics: readonly Metric[] },
+  scores: Scores,
+): SpaceReport {
   const numbers: Record<string, number | null> = {};
   const reasons: Record<string, string> = {};
   const bins: Record<string, readonly TableRow[]> = {};

@@ -17,7 +17,8 @@ export interface MeasuredRows {
 }
 
 /**
- * Rows of a chunk at the most. What goes through one is called anew for the next, and then runs as V8 has optimized it meanwhile: in the first
+ * Rows of a chunk at the most. What goes through one is called anew for the next, and then runs as V8 has optimized it
+ * meanwhile: in the first
  * measurements of a short run, that is most of their time.
  */
 const CHUNK_ROWS = 1024;
@@ -60,7 +61,8 @@ export function scoresOf(space: Space, { blocks, keys = new Map(), places }: Mea
     return count;
   };
   let scratch = new Float32Array(0);
-  const scratchOf = (rows: number): Float32Array<ArrayBuffer> => (scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch);
+  const scratchOf = (rows: number): Float32Array<ArrayBuffer> =>
+    scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch;
 
   /** Of the only block, whose selected rows stay where they are: most metrics go through them more than once. */
   let selected: number | undefined;
@@ -71,7 +73,11 @@ export function scoresOf(space: Space, { blocks, keys = new Map(), places }: Mea
       if (isOne) selected = count;
       for (let begin = 0; begin < count; begin += CHUNK_ROWS) {
         const end = Math.min(count, begin + CHUNK_ROWS);
-        yield { labels: labels.subarray(begin, end), predictions: predictions.subarray(begin, end), numbers: numbers.subarray(begin, end) };
+        yield {
+          labels: labels.subarray(begin, end),
+          predictions: predictions.subarray(begin, end),
+          numbers: numbers.subarray(begin, end),
+        };
       }
     }
   }
@@ -80,7 +86,8 @@ export function scoresOf(space: Space, { blocks, keys = new Map(), places }: Mea
     for (const { labels: some } of chunks()) count += some.length;
     return count;
   };
-  const rows = space.where !== undefined ? countRows() : (places?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
+  const rows =
+    space.where !== undefined ? countRows() : (places?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
 
   let ranked: Ranked | undefined;
   const grouped = new Map<string, Grouped>();
@@ -98,7 +105,10 @@ export function scoresOf(space: Space, { blocks, keys = new Map(), places }: Mea
 }
 
 /** Blocks with those of their rows that are asked for: the places of one block stand together. */
-function* parts(blocks: readonly Block[], places: Uint32Array | undefined): Generator<{ readonly block: Block; readonly rows: Uint32Array | undefined }> {
+function* parts(
+  blocks: readonly Block[],
+  places: Uint32Array | undefined,
+): Generator<{ readonly block: Block; readonly rows: Uint32Array | undefined }> {
   if (places === undefined) {
     for (const block of blocks) yield { block, rows: undefined };
     return;

@@ -17,7 +17,8 @@ export interface Space {
 }
 
 /**
- * What is measured for a list of tasks: each over its own rows and, for a task that is given another one's label, also over
+ * What is measured for a list of tasks: each over its own rows and, for a task that is given another one's label, also
+ * over
  * all rows (`cvr_all`) and as the probability of all that leads to it (`ctcvr`), since papers mix these up.
  */
 export function spacesOf(tasks: readonly Task[]): readonly Space[] {
@@ -33,7 +34,10 @@ export function spacesOf(tasks: readonly Task[]): readonly Space[] {
   });
 }
 
-/** Of the spaces with the same predictions, which only count other rows, the first: what is told where nothing is measured. */
+/**
+ * Of the spaces with the same predictions, which only count other rows, the first: what is told where nothing is
+ * measured.
+ */
 export function predictedSpaces(spaces: readonly Space[]): readonly Space[] {
   return spaces.filter((space) => predictedSpaceOf(space, spaces) === space);
 }
@@ -49,7 +53,12 @@ export function predictedSpaceOf(space: Space, spaces: readonly Space[]): Space 
  * @param predictions by task, of at least `rows` rows
  * @param into where they go
  */
-export function predictionsOf({ factors, calibrator }: Space, predictions: Block['predictions'], rows: number, into = new Float32Array(rows)): Float32Array {
+export function predictionsOf(
+  { factors, calibrator }: Space,
+  predictions: Block['predictions'],
+  rows: number,
+  into = new Float32Array(rows),
+): Float32Array {
   const [first, ...others] = factors.map((task) => column(predictions, task));
   into.set(first!.subarray(0, rows));
   for (const other of others) for (let row = 0; row < rows; row++) into[row]! *= other[row]!;

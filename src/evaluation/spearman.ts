@@ -5,7 +5,10 @@ import type { Chunk } from './chunk.js';
 import type { Scores } from './scores.js';
 import { sortPairs } from './sort-keys.js';
 
-/** Spearman's rank correlation: Pearson's between the ranks of labels and predictions, ties sharing the mean of their ranks. */
+/**
+ * Spearman's rank correlation: Pearson's between the ranks of labels and predictions, ties sharing the mean of their
+ * ranks.
+ */
 export const spearman = defineMetric({
   name: 'spearman',
   summary: "Spearman's rank correlation of labels and predictions",

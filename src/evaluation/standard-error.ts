@@ -1,22 +1,33 @@
 import type { Chunk } from './chunk.js';
 import type { Scores } from './scores.js';
 
-/** How much a row moves a number: that number's derivative by the row's share of all rows, less what is the same for all rows. */
+/**
+ * How much a row moves a number: that number's derivative by the row's share of all rows, less what is the same for all
+ * rows.
+ */
 export type Influence = (label: number, prediction: number) => number;
 
 /**
- * Standard error of a number that is smooth in means over rows, from the influence of each row (the delta method; Hampel 1974).
+ * Standard error of a number that is smooth in means over rows, from the influence of each row (the delta method;
+ * Hampel 1974).
  * @param influenceOf of the number on some scores
- * @param other of the same rows with other predictions: the error is then that of the difference of the two numbers, which is smaller the more
+ * @param other of the same rows with other predictions: the error is then that of the difference of the two numbers,
+ * which is smaller the more
  *   the two agree on which rows are hard
  */
-export function influenceError(influenceOf: (scores: Scores) => Influence, scores: Scores, other: Scores | undefined): number {
+export function influenceError(
+  influenceOf: (scores: Scores) => Influence,
+  scores: Scores,
+  other: Scores | undefined,
+): number {
   const [influence, otherInfluence] = [influenceOf(scores), other === undefined ? undefined : influenceOf(other)];
   const spread = createSpread();
   for (const [{ labels, predictions }, others] of sideBySide(scores, other)) {
     for (let row = 0; row < labels.length; row++) {
       const moved = influence(labels[row]!, predictions[row]!);
-      spread.add(otherInfluence === undefined ? moved : moved - otherInfluence(labels[row]!, others!.predictions[row]!));
+      spread.add(
+        otherInfluence === undefined ? moved : moved - otherInfluence(labels[row]!, others!.predictions[row]!),
+      );
     }
   }
   return Math.sqrt(spread.variance() / scores.rows);
@@ -27,7 +38,8 @@ export function* sideBySide(scores: Scores, other: Scores | undefined): Generato
   const others = other?.[Symbol.iterator]();
   for (const chunk of scores) {
     const next = others?.next();
-    if (next?.done === true || (next !== undefined && next.value.labels.length !== chunk.labels.length)) throw new Error('the scores are not of the same rows');
+    if (next?.done === true || (next !== undefined && next.value.labels.length !== chunk.labels.length))
+      throw new Error('the scores are not of the same rows');
     yield [chunk, next?.value];
   }
 }

@@ -3,7 +3,8 @@ import { walkDown, type Ranked } from './ranked.js';
 import type { Scores } from './scores.js';
 import { rowsOfShare, shareOption } from './share.js';
 
-// The rows with the highest predictions, and how many of them are positives: what precision, recall and lift are made of.
+// The rows with the highest predictions, and how many of them are positives: what precision, recall and lift are made
+// of.
 
 /** The option of all of them. */
 export const topOption = { top: shareOption.describe('Top fraction of rows by prediction, as in 5%') };
@@ -11,7 +12,10 @@ export const topOption = { top: shareOption.describe('Top fraction of rows by pr
 /** The best rows. */
 interface Top {
   readonly rows: number;
-  /** Where the last ones are of one prediction with others, the share that falls to them: what a random choice gives on average. */
+  /**
+   * Where the last ones are of one prediction with others, the share that falls to them: what a random choice gives on
+   * average.
+   */
   readonly positives: number;
 }
 
@@ -28,7 +32,10 @@ export function topOf(ranked: Ranked, rows: number): Top {
 }
 
 /** What `of` makes of the best rows of a space. */
-export function ofTop(top: number, of: (found: Top, ranked: Ranked) => number | NoValue): (scores: Scores) => number | NoValue {
+export function ofTop(
+  top: number,
+  of: (found: Top, ranked: Ranked) => number | NoValue,
+): (scores: Scores) => number | NoValue {
   return (scores) => {
     const ranked = scores.ranked();
     return of(topOf(ranked, rowsOfShare(top, scores.rows)), ranked);

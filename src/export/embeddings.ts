@@ -39,7 +39,8 @@ export const embeddings = defineFormat({
         checkFolder(path);
         const contents = contentsOf(model, tables, files);
         await replaceFolder(path, async (folder) => {
-          for (const [name, content] of contents) await writeSynced(join(folder, name), typeof content === 'string' ? content : content());
+          for (const [name, content] of contents)
+            await writeSynced(join(folder, name), typeof content === 'string' ? content : content());
         });
         return [...contents.keys()].map((name) => join(path, name));
       },
@@ -47,7 +48,11 @@ export const embeddings = defineFormat({
   },
 });
 
-function contentsOf({ about }: ExportedModel, tables: readonly NamedTable[], files: 'both' | 'parquet' | 'projector'): Contents {
+function contentsOf(
+  { about }: ExportedModel,
+  tables: readonly NamedTable[],
+  files: 'both' | 'parquet' | 'projector',
+): Contents {
   const names = fileNames(tables.map(({ name }) => name));
   const listed = tables.map((table) => {
     const base = names.get(table.name)!;
@@ -60,9 +65,23 @@ function contentsOf({ about }: ExportedModel, tables: readonly NamedTable[], fil
     if (isParquet) contents.set(parquet, () => parquetPieces(table));
     if (isProjector) contents.set(vectors, () => vectorPieces(table)).set(metadata, () => metadataPieces(table));
   }
-  if (isProjector) contents.set('projector_config.pbtxt', projectorConfig(listed.map(({ table, vectors, metadata }) => ({ name: table.name, vectors, metadata }))));
-  const described = listed.map(({ table: { name, rows, width, fields }, parquet, vectors, metadata }) => ({ name, rows, width, fields, ...(isParquet && { parquet }), ...(isProjector && { vectors, metadata }) }));
-  contents.set(LIST, `${JSON.stringify({ ...about, tables: described, files: [...contents.keys(), LIST] }, null, 2)}\n`);
+  if (isProjector)
+    contents.set(
+      'projector_config.pbtxt',
+      projectorConfig(listed.map(({ table, vectors, metadata }) => ({ name: table.name, vectors, metadata }))),
+    );
+  const described = listed.map(({ table: { name, rows, width, fields }, parquet, vectors, metadata }) => ({
+    name,
+    rows,
+    width,
+    fields,
+    ...(isParquet && { parquet }),
+    ...(isProjector && { vectors, metadata }),
+  }));
+  contents.set(
+    LIST,
+    `${JSON.stringify({ ...about, tables: described, files: [...contents.keys(), LIST] }, null, 2)}\n`,
+  );
   return contents;
 }
 
@@ -71,7 +90,12 @@ function checkFolder(path: string): void {
   if (!existsSync(path)) return;
   const listed = listedIn(path);
   const foreign = onDiskSync(path, () => readdirSync(path)).find((name) => !listed.includes(name));
-  if (foreign !== undefined) throw userError('usage', { where: path, message: `holds ${quoted(foreign)}, which is of no export of embeddings`, fix: 'name a new folder' });
+  if (foreign !== undefined)
+    throw userError('usage', {
+      where: path,
+      message: `holds ${quoted(foreign)}, which is of no export of embeddings`,
+      fix: 'name a new folder',
+    });
 }
 
 /** The files of the export that a folder holds; none where there is none. */

@@ -20,11 +20,18 @@ export interface Exporter {
 export type Target = { readonly kind: 'file'; readonly ending: string } | { readonly kind: 'folder' };
 
 /** A format as a part: what can be asked of it, and how a model becomes its files at a path. */
-export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [model: ExportedModel, path: string], Exporter> {
+export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+  Name,
+  Shape,
+  [model: ExportedModel, path: string],
+  Exporter
+> {
   readonly target: Target;
 }
 
 /** Declares a format; the identity, for the sake of its types. */
-export function defineFormat<const Name extends string, Shape extends z.ZodRawShape>(format: FormatPart<Name, Shape>): FormatPart<Name, Shape> {
+export function defineFormat<const Name extends string, Shape extends z.ZodRawShape>(
+  format: FormatPart<Name, Shape>,
+): FormatPart<Name, Shape> {
   return format;
 }

@@ -11,24 +11,42 @@ export type FormatSpec = Parameters<typeof formats.build>[0];
 /**
  * A format with what is asked of it.
  * @param asked options by their names; undefined where one is not given
- * @throws UserError (usage) for a format that is not known, for an option of another one, and for what an option cannot be
+ * @throws UserError (usage) for a format that is not known, for an option of another one, and for what an option cannot
+ * be
  */
 export function formatSpec(name: string, asked: Readonly<Record<string, unknown>>): FormatSpec {
   const part = formats.parts.find((one) => one.name === name);
-  if (part === undefined) throw userError('usage', { where: '--format', message: joined(`expected one of ${formats.names.join(', ')}, found ${quoted(name)}`, didYouMean(name, formats.names)) });
+  if (part === undefined)
+    throw userError('usage', {
+      where: '--format',
+      message: joined(
+        `expected one of ${formats.names.join(', ')}, found ${quoted(name)}`,
+        didYouMean(name, formats.names),
+      ),
+    });
   const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
   for (const option of Object.keys(given)) {
     if (Object.hasOwn(part.options(), option)) continue;
     const takers = formats.parts.filter((other) => Object.hasOwn(other.options(), option)).map((other) => other.name);
-    throw userError('usage', { where: `--${kebab(option)}`, message: `is an option of ${takers.join(' and ')}, not of ${name}`, fix: 'leave it out, or name the other format' });
+    throw userError('usage', {
+      where: `--${kebab(option)}`,
+      message: `is an option of ${takers.join(' and ')}, not of ${name}`,
+      fix: 'leave it out, or name the other format',
+    });
   }
   const parsed = formats.schema.safeParse({ name, ...given });
   if (parsed.success) return parsed.data;
-  throw new UserError('usage', parsed.error.issues.map((issue) => {
-    const option = String(issue.path[0]);
-    const message = issue.code === 'invalid_value' ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(given[option])}` : issue.message;
-    return { where: `--${kebab(option)}`, message };
-  }));
+  throw new UserError(
+    'usage',
+    parsed.error.issues.map((issue) => {
+      const option = String(issue.path[0]);
+      const message =
+        issue.code === 'invalid_value'
+          ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(given[option])}`
+          : issue.message;
+      return { where: `--${kebab(option)}`, message };
+    }),
+  );
 }
 
 /**
@@ -43,13 +61,20 @@ export function checkTarget(spec: FormatSpec, out: string): void {
   const isFolder = statSync(out, { throwIfNoEntry: false })?.isDirectory();
   if (target.kind === 'folder') {
     const [ending] = /\.(gz|jsonl?|onnx|parquet|pbtxt|safetensors|tsv)$/i.exec(out) ?? [];
-    if (ending !== undefined) fail(`expected a folder to write, ${spec.name} has several files`, `write ${out.slice(0, -ending.length)}`);
-    if (isFolder === false) fail('expected a folder to write, and not the name of a file that is there', 'name a new folder');
+    if (ending !== undefined)
+      fail(`expected a folder to write, ${spec.name} has several files`, `write ${out.slice(0, -ending.length)}`);
+    if (isFolder === false)
+      fail('expected a folder to write, and not the name of a file that is there', 'name a new folder');
     return;
   }
   const { ending } = target;
-  if (isFolder === true) fail('expected the name of a file to write, and not a folder', `write ${out.replace(/\/+$/, '')}/model${ending}`);
-  if (!out.toLowerCase().endsWith(ending)) fail(`expected a name that ends in ${ending}`, `write ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`);
+  if (isFolder === true)
+    fail('expected the name of a file to write, and not a folder', `write ${out.replace(/\/+$/, '')}/model${ending}`);
+  if (!out.toLowerCase().endsWith(ending))
+    fail(
+      `expected a name that ends in ${ending}`,
+      `write ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`,
+    );
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

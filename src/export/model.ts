@@ -44,7 +44,17 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
     const { field, ...place } = layout.columns[i]!;
     const wide = layout.columns.find((each) => each.isWide === true && each.field === field);
     const rows = 'table' in place ? { rows: layout.tables.find((table) => table.name === place.table)!.rows } : {};
-    return { name: field, columns, encodedAs, ...place, ...rows, ...(wide !== undefined && 'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }), ...(rule && { rule: ruleInJson(rule) }), ...(encoded.kind === 'bag' && { form: encoded.form }) };
+    return {
+      name: field,
+      columns,
+      encodedAs,
+      ...place,
+      ...rows,
+      ...(wide !== undefined &&
+        'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }),
+      ...(rule && { rule: ruleInJson(rule) }),
+      ...(encoded.kind === 'bag' && { form: encoded.form }),
+    };
   });
 }
 
@@ -52,9 +62,18 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
  * What stands beside the tensors of a model, as texts by their names.
  * @param outputOf what a prediction is called where the model is run
  */
-export function modelMetadata(model: ExportedModel, outputOf?: (space: string) => string): Readonly<Record<string, string>> {
+export function modelMetadata(
+  model: ExportedModel,
+  outputOf?: (space: string) => string,
+): Readonly<Record<string, string>> {
   const { about, spaces } = model;
-  const predictions = predictedSpaces(spaces).map(({ name, type, factors, calibrator }) => ({ name, ...(outputOf && { output: outputOf(name) }), type, factors, ...(calibrator && { calibrator }) }));
+  const predictions = predictedSpaces(spaces).map(({ name, type, factors, calibrator }) => ({
+    name,
+    ...(outputOf && { output: outputOf(name) }),
+    type,
+    factors,
+    ...(calibrator && { calibrator }),
+  }));
   return {
     'mtl.version': about.version,
     'mtl.model': about.model,

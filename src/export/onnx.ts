@@ -13,21 +13,36 @@ import { approximateTables, quantizeOption } from './quantize.js';
 /** A message of protobuf has at most so many bytes: lengths are signed numbers of 32 bits in most readers. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
-/** ONNX, which every runtime of another language reads: one file, and one of tables beside it where they have more than 2 GB. */
+/**
+ * ONNX, which every runtime of another language reads: one file, and one of tables beside it where they have more than
+ * 2 GB.
+ */
 export const onnx = defineFormat({
   name: 'onnx',
   summary: 'single ONNX file with tables and all predictions',
   target: { kind: 'file', ending: '.onnx' },
   options: () => ({
-    bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).optional().describe('Bag input format; default: offsets'),
-    withEncoders: z.boolean().optional().describe('Whether the model takes raw values, with vocabularies and scales included'),
+    bags: z
+      .enum(Object.keys(BAG_FORMS) as BagForm[])
+      .optional()
+      .describe('Bag input format; default: offsets'),
+    withEncoders: z
+      .boolean()
+      .optional()
+      .describe('Whether the model takes raw values, with vocabularies and scales included'),
     quantize: quantizeOption,
   }),
   *check({ bags, withEncoders }) {
-    if (withEncoders === true && bags !== undefined) yield { path: ['bags'], message: 'says how encoded items are handed over, and --with-encoders takes their text; leave one of the two out' };
+    if (withEncoders === true && bags !== undefined)
+      yield {
+        path: ['bags'],
+        message:
+          'says how encoded items are handed over, and --with-encoders takes their text; leave one of the two out',
+      };
   },
 
-  build: ({ bags = 'offsets', withEncoders, quantize }, model, path) => onnxExporter(model, path, { bags: withEncoders === true ? 'text' : bags, quantize, maxFileBytes: MAX_FILE_BYTES }),
+  build: ({ bags = 'offsets', withEncoders, quantize }, model, path) =>
+    onnxExporter(model, path, { bags: withEncoders === true ? 'text' : bags, quantize, maxFileBytes: MAX_FILE_BYTES }),
 });
 
 /** What is asked of an export to ONNX. */
@@ -49,7 +64,11 @@ export function onnxExporter(model: ExportedModel, path: string, options: OnnxOp
   const external = layOutExternal(file, initializers);
   const head = encodeModel(message, initializers, external);
   if (head.bytes > options.maxFileBytes) {
-    throw userError('usage', { where: path, message: `the graph takes ${head.bytes} bytes beside its tables, and a file of ONNX may have ${options.maxFileBytes}`, fix: 'leave out --with-encoders' });
+    throw userError('usage', {
+      where: path,
+      message: `the graph takes ${head.bytes} bytes beside its tables, and a file of ONNX may have ${options.maxFileBytes}`,
+      fix: 'leave out --with-encoders',
+    });
   }
   const dataPath = join(dirname(path), file);
   return {

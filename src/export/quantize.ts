@@ -4,7 +4,10 @@ import type { HostTensor } from '../tensor.js';
 import { weightsOf, type ExportedModel } from './model.js';
 
 /** The option of formats that can store tables in fewer bits. */
-export const quantizeOption = z.enum(['int8']).optional().describe('Quantization of tables to 8-bit integers with a scale per row');
+export const quantizeOption = z
+  .enum(['int8'])
+  .optional()
+  .describe('Quantization of tables to 8-bit integers with a scale per row');
 
 /** A table in whole numbers of 8 bits: row r of it is values[r] · scales[r]. */
 export interface QuantizedTable {
@@ -33,7 +36,8 @@ export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
       const values = new Int8Array(data.length);
       for (let row = 0, at = 0; row < rows; row++) {
         const scale = scales[row]!;
-        for (const end = at + width; at < end; at++) values[at] = scale === 0 ? 0 : Math.max(-LARGEST, Math.min(LARGEST, Math.round(data[at]! / scale)));
+        for (const end = at + width; at < end; at++)
+          values[at] = scale === 0 ? 0 : Math.max(-LARGEST, Math.min(LARGEST, Math.round(data[at]! / scale)));
       }
       return values;
     },
@@ -49,5 +53,8 @@ function dequantize({ shape, scales, values }: QuantizedTable): HostTensor {
 /** The weights of a model whose tables are quantized, as whoever reads them has them. */
 export function approximateTables(model: ExportedModel): ReadonlyMap<string, HostTensor> {
   const tables = model.layout.tables.map(({ name }) => tableTensor(name));
-  return new Map([...model.weights, ...tables.map((name) => [name, dequantize(quantizeRows(weightsOf(model, name)))] as const)]);
+  return new Map([
+    ...model.weights,
+    ...tables.map((name) => [name, dequantize(quantizeRows(weightsOf(model, name)))] as const),
+  ]);
 }

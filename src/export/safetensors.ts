@@ -6,7 +6,10 @@ import { defineFormat, type Exporter } from './format.js';
 import { modelMetadata, weightsOf, type ExportedModel } from './model.js';
 import { approximateTables, quantizeOption, quantizeRows } from './quantize.js';
 
-/** All tensors of a model by their names, and what its fields mean: for programs in any language that bring their own layers. */
+/**
+ * All tensors of a model by their names, and what its fields mean: for programs in any language that bring their own
+ * layers.
+ */
 export const safetensors = defineFormat({
   name: 'safetensors',
   summary: 'single file of all weights, tables and vocabularies by name, with field metadata',
@@ -14,11 +17,21 @@ export const safetensors = defineFormat({
   options: () => ({ quantize: quantizeOption }),
 
   build({ quantize }, model, path): Exporter {
-    const tensors = inOrder([...weightTensors(model), ...tablesOf(model, quantize !== undefined), ...vocabularies(model)]);
-    const bytes = [...tensors.values()].reduce((sum, { shape, dtype }) => sum + shape.reduce((size, extent) => size * extent, BYTES[dtype]), 0);
+    const tensors = inOrder([
+      ...weightTensors(model),
+      ...tablesOf(model, quantize !== undefined),
+      ...vocabularies(model),
+    ]);
+    const bytes = [...tensors.values()].reduce(
+      (sum, { shape, dtype }) => sum + shape.reduce((size, extent) => size * extent, BYTES[dtype]),
+      0,
+    );
     return {
       bytes,
-      write: async () => (await replace(path, (temporary) => writeSafetensors(temporary, tensors, modelMetadata(model))), [path]),
+      write: async () => (
+        await replace(path, (temporary) => writeSafetensors(temporary, tensors, modelMetadata(model))),
+        [path]
+      ),
       ...(quantize !== undefined && { weights: () => approximateTables(model) }),
     };
   },
@@ -46,7 +59,10 @@ function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] 
         return values();
       },
     };
-    return [[tensor, quantized], [`${tensor}.scales`, { shape: [scales.length], dtype: 'F32', data: scales }]];
+    return [
+      [tensor, quantized],
+      [`${tensor}.scales`, { shape: [scales.length], dtype: 'F32', data: scales }],
+    ];
   });
 }
 
@@ -54,7 +70,10 @@ function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] 
 function vocabularies({ fields }: ExportedModel): readonly Named[] {
   return fields.flatMap(({ name, owner, rule }) => {
     if (name !== owner || rule?.kind !== 'text') return [];
-    return [...textTensors(rule.texts, `vocabularies.${name}`)].map(([tensor, stored]): Named => [tensor, { ...stored, dtype: stored.data instanceof Uint8Array ? 'U8' : 'U32' }]);
+    return [...textTensors(rule.texts, `vocabularies.${name}`)].map(([tensor, stored]): Named => [
+      tensor,
+      { ...stored, dtype: stored.data instanceof Uint8Array ? 'U8' : 'U32' },
+    ]);
   });
 }
 

@@ -1,10 +1,18 @@
 import { BadValue, type BagItems } from './feature.js';
 
-const NO_ITEM = new BadValue('every item of the list to be an id, a pair of an id and a weight, or { "id": …, "weight": … }');
-const UNSAFE = new BadValue('ids in a list of JSON to be texts, or whole numbers up to 2^53 in digits', 'write such ids in quotes');
+const NO_ITEM = new BadValue(
+  'every item of the list to be an id, a pair of an id and a weight, or { "id": …, "weight": … }',
+);
+const UNSAFE = new BadValue(
+  'ids in a list of JSON to be texts, or whole numbers up to 2^53 in digits',
+  'write such ids in quotes',
+);
 const TWICE = new BadValue('every key of an item in a list of JSON once');
 
-const OF_PYTHON = new BadValue('a list in JSON, as ["a", "b"]', "Python writes it so by json.dumps; or take format: separated, where such cells are no lists");
+const OF_PYTHON = new BadValue(
+  'a list in JSON, as ["a", "b"]',
+  'Python writes it so by json.dumps; or take format: separated, where such cells are no lists',
+);
 
 /** Whether a text may be a list in JSON. */
 export function looksLikeJson(text: string): boolean {
@@ -14,7 +22,8 @@ export function looksLikeJson(text: string): boolean {
 /**
  * The items of a list in JSON: each an id, of weight 1, or `[id, weight]`, or `{ "id": …, "weight": … }`.
  * @returns undefined for a text that is not JSON
- * @throws BadValue for a list whose items are none, for a key that an item has twice, and for an id that is a number with another text
+ * @throws BadValue for a list whose items are none, for a key that an item has twice, and for an id that is a number
+ * with another text
  */
 export function bagOfJson(text: string): BagItems | undefined {
   let list: unknown;

@@ -8,7 +8,9 @@ import { takeHeaviest } from './take-heaviest.js';
 import { parseNumber } from './parse.js';
 
 /** A character that can stand in no number, and that a CSV does not give a meaning. */
-const separator = z.string().regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
+const separator = z
+  .string()
+  .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
 
 /** Fields with any number of ids a row, each with a weight: what was seen, searched or bought before. */
 export const bag = defineFieldGroup({
@@ -16,25 +18,41 @@ export const bag = defineFieldGroup({
   summary: 'weighted ids per row, embedded and pooled',
   options: () => ({
     ...embeddedOptions,
-    pooling: z.enum(POOLINGS).default('mean').describe('Pooling of weight × embedding: sum, mean (over Σ weight) or sqrtn (over √Σ weight²)'),
+    pooling: z
+      .enum(POOLINGS)
+      .default('mean')
+      .describe('Pooling of weight × embedding: sum, mean (over Σ weight) or sqrtn (over √Σ weight²)'),
     separators: z
-      .strictObject({ items: separator.default('|').describe('Separator between items'), weight: separator.default(':').describe('Separator between an item and its weight') })
+      .strictObject({
+        items: separator.default('|').describe('Separator between items'),
+        weight: separator.default(':').describe('Separator between an item and its weight'),
+      })
       .prefault({})
       .describe('Separators between items, and between an item and its weight'),
     format: z
       .enum(['auto', 'separated', 'json'])
       .default('auto')
       .describe('Value format: separated text or a JSON list; auto detects JSON lists'),
-    maxItems: z.int().min(1).optional().describe('Maximum items per row; the largest weights are kept, the first among equals'),
+    maxItems: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Maximum items per row; the largest weights are kept, the first among equals'),
   }),
 
   *check(options, names) {
     yield* checkEmbedded(options, names);
     const { items, weight } = options.separators;
-    if (items === weight) yield { path: ['separators', 'weight'], message: `expected another character than the one between items, found '${weight}' for both` };
+    if (items === weight)
+      yield {
+        path: ['separators', 'weight'],
+        message: `expected another character than the one between items, found '${weight}' for both`,
+      };
   },
 
-  build: (name, options) => [{ ...embeddedField(name, options), kind: 'bag', pooling: options.pooling, ...bagReading(options) }],
+  build: (name, options) => [
+    { ...embeddedField(name, options), kind: 'bag', pooling: options.pooling, ...bagReading(options) },
+  ],
 });
 
 interface BagOptions {
@@ -47,15 +65,19 @@ interface BagOptions {
 const NO_JSON = new BadValue('a list in JSON, as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
 
 /**
- * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids may hold
- * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a mean.
+ * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids
+ * may hold
+ * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a
+ * mean.
  */
 function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions): BagReading {
   const maxItems = limit ?? Infinity;
   const noId = new BadValue('an id in every item');
   const noIdInText = new BadValue(`an id in every item, with '${separators.items}' between items`);
   const noWeight = new BadValue('every item to have a weight: a decimal number within the range of a 32-bit float');
-  const noWeightInText = new BadValue(`an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`);
+  const noWeightInText = new BadValue(
+    `an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`,
+  );
   const negative = new BadValue('weights of at least 0, of which a mean can be taken');
   const ids: string[] = [];
   const weights: number[] = [];
@@ -77,7 +99,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
       if (format === 'json' && text !== '') throw NO_JSON;
       ids.length = 0;
       weights.length = 0;
-      for (let begin = 0; text.length > 0 && begin <= text.length; ) {
+      for (let begin = 0; text.length > 0 && begin <= text.length;) {
         const next = text.indexOf(separators.items, begin);
         const end = next < 0 ? text.length : next;
         const written = text.slice(begin, end);

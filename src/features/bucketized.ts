@@ -6,44 +6,74 @@ import { missingOption, withMissing } from './missing.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
 
-const increasing = z.array(z.number()).refine((boundaries) => boundaries.every((value, i) => i === 0 || value > boundaries[i - 1]!));
+const increasing = z
+  .array(z.number())
+  .refine((boundaries) => boundaries.every((value, i) => i === 0 || value > boundaries[i - 1]!));
 const fittedSchema = z.strictObject({ boundaries: increasing });
 
 /**
- * Numbers as the ids of their buckets: 1 for those below the first boundary, 2 from there up to the next, and so on; an empty
- * cell is 0, the unknown. A field is called after its column, as in D508_bucketized, so that the number can be a feature too.
+ * Numbers as the ids of their buckets: 1 for those below the first boundary, 2 from there up to the next, and so on; an
+ * empty
+ * cell is 0, the unknown. A field is called after its column, as in D508_bucketized, so that the number can be a
+ * feature too.
  */
 export const bucketized = defineFieldGroup({
   name: 'bucketized',
   summary: 'number per row, bucketized and embedded',
   options: () => ({
     width: embeddingWidth,
-    boundaries: z.array(z.number()).min(1).optional().describe('Increasing bucket boundaries; a boundary belongs to the upper bucket'),
-    quantiles: z.int().min(2).max(65_536).optional().describe('Number of quantile buckets fitted on the training set; fewer if values repeat'),
+    boundaries: z
+      .array(z.number())
+      .min(1)
+      .optional()
+      .describe('Increasing bucket boundaries; a boundary belongs to the upper bucket'),
+    quantiles: z
+      .int()
+      .min(2)
+      .max(65_536)
+      .optional()
+      .describe('Number of quantile buckets fitted on the training set; fewer if values repeat'),
     missing: missingOption,
   }),
 
   either: ['boundaries', 'quantiles'],
 
   *check({ boundaries, quantiles }) {
-    if (boundaries === undefined && quantiles === undefined) yield { path: [], message: 'expected boundaries, or quantiles: a number of buckets' };
-    if (boundaries !== undefined && quantiles !== undefined) yield { path: ['quantiles'], message: 'boundaries are given already; leave one of the two out' };
+    if (boundaries === undefined && quantiles === undefined)
+      yield { path: [], message: 'expected boundaries, or quantiles: a number of buckets' };
+    if (boundaries !== undefined && quantiles !== undefined)
+      yield { path: ['quantiles'], message: 'boundaries are given already; leave one of the two out' };
     for (const [i, value] of (boundaries ?? []).entries()) {
-      if (i > 0 && value <= boundaries![i - 1]!) yield { path: ['boundaries', i], message: `expected more than the boundary before, ${boundaries![i - 1]}, found ${value}` };
+      if (i > 0 && value <= boundaries![i - 1]!)
+        yield {
+          path: ['boundaries', i],
+          message: `expected more than the boundary before, ${boundaries![i - 1]}, found ${value}`,
+        };
     }
   },
 
   build(column, { width, boundaries, quantiles, missing }) {
     const encoding: Encoding =
       boundaries === undefined
-        ? { ...inWords(`one of ${quantiles} quantiles`), startFit: () => startFit(quantiles!), encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries) }
-        : { ...inWords('a bucket between boundaries', ` ${boundaries.join(', ')}`), startFit: () => undefined, encoder: () => encoderOf(boundaries) };
+        ? {
+            ...inWords(`one of ${quantiles} quantiles`),
+            startFit: () => startFit(quantiles!),
+            encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries),
+          }
+        : {
+            ...inWords('a bucket between boundaries', ` ${boundaries.join(', ')}`),
+            startFit: () => undefined,
+            encoder: () => encoderOf(boundaries),
+          };
     const name = `${column}_bucketized`;
     return [{ name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encoding, missing) }];
   },
 });
 
-const inWords = (encodedAs: string, which = ''): Pick<Encoding, 'encodedAs' | 'meaning'> => ({ encodedAs, meaning: encodedAs + which });
+const inWords = (encodedAs: string, which = ''): Pick<Encoding, 'encodedAs' | 'meaning'> => ({
+  encodedAs,
+  meaning: encodedAs + which,
+});
 
 function startFit(count: number): ReturnType<Encoding['startFit']> {
   const quantiles = createQuantiles();

@@ -3,13 +3,20 @@ import { z } from 'zod';
 const word = z
   .union([z.string(), z.number(), z.boolean(), z.null()])
   .superRefine((given, context) => {
-    if (typeof given === 'boolean' || given === null) context.addIssue({ code: 'custom', message: `${given} is a value of YAML and no word; write it in quotes, as '${given}'` });
+    if (typeof given === 'boolean' || given === null)
+      context.addIssue({
+        code: 'custom',
+        message: `${given} is a value of YAML and no word; write it in quotes, as '${given}'`,
+      });
   })
   .transform((given) => (typeof given === 'number' ? given : String(given)));
 
 /** What may be said of cells before anything is made of them, for all columns or for a field. */
 export const cellShape = {
-  blank: z.array(word).optional().describe("Extra values treated as missing, as in ['?', NA, -1]; strings match exactly, numbers numerically"),
+  blank: z
+    .array(word)
+    .optional()
+    .describe("Extra values treated as missing, as in ['?', NA, -1]; strings match exactly, numbers numerically"),
   trim: z.boolean().optional().describe('Whether to strip whitespace at both ends of a value'),
 };
 

@@ -12,10 +12,14 @@ interface Placed {
 }
 
 /**
- * What no group can know alone: every field is there once, none gives a label away, and those that share a table fit it.
+ * What no group can know alone: every field is there once, none gives a label away, and those that share a table fit
+ * it.
  * @param groups the section `features` of a config
  */
-export function* checkFeatures(groups: Readonly<Record<string, FeatureSpec>>, labels: readonly string[]): Generator<Finding> {
+export function* checkFeatures(
+  groups: Readonly<Record<string, FeatureSpec>>,
+  labels: readonly string[],
+): Generator<Finding> {
   if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
   const placed = Object.entries(groups).flatMap(([group, spec]) => placedFields(group, featureTypes.build(spec)));
   const byName = new Map<string, Placed>();
@@ -23,14 +27,19 @@ export function* checkFeatures(groups: Readonly<Record<string, FeatureSpec>>, la
     const path = ['features', group, 'fields', index];
     const label = field.columns.find((column) => labels.includes(column));
     const other = byName.get(field.name);
-    if (label !== undefined) yield { path, message: `column '${label}' is a label; as a feature it would give the answer away` };
-    else if (other !== undefined) yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'` };
+    if (label !== undefined)
+      yield { path, message: `column '${label}' is a label; as a feature it would give the answer away` };
+    else if (other !== undefined)
+      yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'` };
     byName.set(field.name, { field, group, index });
   }
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
 }
 
-/** The fields of a group with the entry of its list that each is made from: those of one entry stand together, and read the same columns. */
+/**
+ * The fields of a group with the entry of its list that each is made from: those of one entry stand together, and read
+ * the same columns.
+ */
 function placedFields(group: string, fields: readonly Field[]): readonly Placed[] {
   let index = -1;
   let names = new Set<string>();
@@ -47,23 +56,46 @@ function nameOf({ name, columns }: Field): string {
 }
 
 /** A field that looks into the table of another has its width and its encoding. */
-function* checkShared({ field, group, index }: Placed, byName: ReadonlyMap<string, Placed>, spec: FeatureSpec): Generator<Finding> {
+function* checkShared(
+  { field, group, index }: Placed,
+  byName: ReadonlyMap<string, Placed>,
+  spec: FeatureSpec,
+): Generator<Finding> {
   const { name, width, kind, encodedAs } = field;
   const owner = byName.get(field.owner)?.field;
   const entry = spec.fields[index];
-  const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => ['features', group, ...(isEntry(entry) && option in entry ? ['fields', index] : []), option, ...path];
+  const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => [
+    'features',
+    group,
+    ...(isEntry(entry) && option in entry ? ['fields', index] : []),
+    option,
+    ...path,
+  ];
   const isByField = 'table' in spec && typeof spec.table === 'object' && !(isEntry(entry) && 'table' in entry);
   const tablePath = isByField ? at('table', name) : at('table');
-  const candidates = [...byName.values()].filter((one) => hasTable(one.field) && one.field.owner === one.field.name).map((one) => one.field.name);
+  const candidates = [...byName.values()]
+    .filter((one) => hasTable(one.field) && one.field.owner === one.field.name)
+    .map((one) => one.field.name);
   if (owner === undefined) {
-    yield { path: tablePath, message: joined(`expected a field with a table, found '${field.owner}'`, didYouMean(field.owner, candidates)) };
+    yield {
+      path: tablePath,
+      message: joined(`expected a field with a table, found '${field.owner}'`, didYouMean(field.owner, candidates)),
+    };
   } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
   } else if (owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' looks into the table of '${owner.owner}'; name that one` };
   } else {
     const ownersEncoding = kind === 'bag' ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
-    if (width !== owner.width) yield { path: at('width'), message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}; give both the same` };
-    if (encodedAs !== ownersEncoding) yield { path: at('encoding'), message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${ownersEncoding}; give both the same` };
+    if (width !== owner.width)
+      yield {
+        path: at('width'),
+        message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}; give both the same`,
+      };
+    if (encodedAs !== ownersEncoding)
+      yield {
+        path: at('encoding'),
+        message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${ownersEncoding}; give both the same`,
+      };
   }
 }

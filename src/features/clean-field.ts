@@ -1,7 +1,10 @@
 import { cleanOf, takesNumbers, type CellOptions, type Clean } from './cells.js';
 import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js';
 
-/** A field whose cells are what they stand for before it reads them. Its fit and its encoder are made so by `cleanFit` and `cleanEncoder`. */
+/**
+ * A field whose cells are what they stand for before it reads them. Its fit and its encoder are made so by `cleanFit`
+ * and `cleanEncoder`.
+ */
 export function withCells(field: Field, cells: CellOptions): Field {
   const clean = cleanOf(cells);
   if (clean === undefined) return field;
@@ -22,11 +25,19 @@ export function withCells(field: Field, cells: CellOptions): Field {
   };
 }
 
-/** A fit that learns from the cells of a field what they stand for. Items of bags and numbers of vectors are that already. */
+/**
+ * A fit that learns from the cells of a field what they stand for. Items of bags and numbers of vectors are that
+ * already.
+ */
 export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
   const clean = cleanOf(cells);
   if (clean === undefined || kind === 'bag' || kind === 'vector') return fit;
-  return { ...fit, check: (text) => fit.check(cleanCells(text, clean)), observe: (text) => fit.observe(cleanCells(text, clean)), ...directFor(fit.direct, cells) };
+  return {
+    ...fit,
+    check: (text) => fit.check(cleanCells(text, clean)),
+    observe: (text) => fit.observe(cleanCells(text, clean)),
+    ...directFor(fit.direct, cells),
+  };
 }
 
 /** An encoder that encodes what the cells of a field stand for. */
@@ -35,11 +46,19 @@ export function cleanEncoder(encoder: Encoder, { kind, cells = {} }: Field): Enc
   if (clean === undefined) return encoder;
   const rule = encoder.rule && { ...encoder.rule, clean: cells };
   if (kind === 'bag' || kind === 'vector') return { ...encoder, rule };
-  return { ...encoder, rule, encode: (text) => encoder.encode(cleanCells(text, clean)), ...directFor(encoder.direct, cells) };
+  return {
+    ...encoder,
+    rule,
+    encode: (text) => encoder.encode(cleanCells(text, clean)),
+    ...directFor(encoder.direct, cells),
+  };
 }
 
 /** The short way of cells, where no word for nothing can take it: texts of a vocabulary are none of these. */
-function directFor<Direct extends Fit['direct'] | Encoder['direct']>(direct: Direct, cells: CellOptions): { readonly direct: Direct | undefined; readonly readsNumbers?: true } {
+function directFor<Direct extends Fit['direct'] | Encoder['direct']>(
+  direct: Direct,
+  cells: CellOptions,
+): { readonly direct: Direct | undefined; readonly readsNumbers?: true } {
   if (direct === undefined || direct.cell === 'token' || takesNumbers(cells, direct.cell)) return { direct };
   return { direct: undefined, ...(direct.cell === 'number' && { readsNumbers: true }) };
 }

@@ -14,21 +14,36 @@ const crossed = z
   .max(8)
   .superRefine((columns, context) => {
     for (const [j, column] of columns.entries()) {
-      if (columns.indexOf(column) < j) context.addIssue({ code: 'custom', path: [j], message: `column '${column}' is in this cross already` });
+      if (columns.indexOf(column) < j)
+        context.addIssue({ code: 'custom', path: [j], message: `column '${column}' is in this cross already` });
     }
   });
 
 const options = () => ({
   width: embeddingWidth,
-  buckets: z.int().min(1).max(MAX_BUCKETS).optional().describe('Number of hash buckets per cross, besides the out-of-vocabulary id'),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Hash seed'),
-  encoding: encodingOption.optional().describe('Encoding in place of buckets; tokens gives each combination of the training set its own row'),
+  buckets: z
+    .int()
+    .min(1)
+    .max(MAX_BUCKETS)
+    .optional()
+    .describe('Number of hash buckets per cross, besides the out-of-vocabulary id'),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0)
+    .describe('Hash seed'),
+  encoding: encodingOption
+    .optional()
+    .describe('Encoding in place of buckets; tokens gives each combination of the training set its own row'),
 });
 type CrossOptions = OptionsOf<ReturnType<typeof options>>;
 
 /**
- * Fields that are combinations of columns: the texts of a row's cells together are one text, which is hashed into buckets or has
- * an encoding. A row in which one of them is empty is 0, the unknown. A field is called after its columns, as in 205_X_101.
+ * Fields that are combinations of columns: the texts of a row's cells together are one text, which is hashed into
+ * buckets or has
+ * an encoding. A row in which one of them is empty is 0, the unknown. A field is called after its columns, as in
+ * 205_X_101.
  */
 export const cross = defineColumnGroup(
   {
@@ -38,25 +53,52 @@ export const cross = defineColumnGroup(
     either: ['buckets', 'encoding'],
 
     *check({ buckets, encoding }: CrossOptions) {
-      if (buckets === undefined && encoding === undefined) yield { path: [], message: 'expected buckets, a number of them, or an encoding, as in encoding: tokens' };
-      if (buckets !== undefined && encoding !== undefined) yield { path: ['encoding'], message: 'buckets are given already; leave one of the two out' };
-      if (encoding !== undefined && !textEncodings.includes(encoding.name)) yield { path: ['encoding'], message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found '${encoding.name}', which takes no text; a combination is one` };
+      if (buckets === undefined && encoding === undefined)
+        yield { path: [], message: 'expected buckets, a number of them, or an encoding, as in encoding: tokens' };
+      if (buckets !== undefined && encoding !== undefined)
+        yield { path: ['encoding'], message: 'buckets are given already; leave one of the two out' };
+      if (encoding !== undefined && !textEncodings.includes(encoding.name))
+        yield {
+          path: ['encoding'],
+          message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found '${encoding.name}', which takes no text; a combination is one`,
+        };
     },
 
     build(columns, { width, buckets, seed, encoding }: CrossOptions) {
       const name = columns.join('_X_');
       const encodedAs = `a cross of ${columns.join(' and ')}`;
-      const { meaning, ...rest } = encoding === undefined ? { ...hash.build({ buckets: buckets!, seed }, name), meaning: `buckets ${buckets}, seed ${seed}` } : buildEncoding(encoding, name);
-      return [{ name, columns, owner: name, width, kind: 'id', encodedAs, meaning: `${encodedAs}, ${meaning}`, ...ofWholeCells(rest, columns.length) }];
+      const { meaning, ...rest } =
+        encoding === undefined
+          ? { ...hash.build({ buckets: buckets!, seed }, name), meaning: `buckets ${buckets}, seed ${seed}` }
+          : buildEncoding(encoding, name);
+      return [
+        {
+          name,
+          columns,
+          owner: name,
+          width,
+          kind: 'id',
+          encodedAs,
+          meaning: `${encodedAs}, ${meaning}`,
+          ...ofWholeCells(rest, columns.length),
+        },
+      ];
     },
   },
-  { key: 'columns', schema: crossed.describe('Columns combined into one field'), expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns' },
+  {
+    key: 'columns',
+    schema: crossed.describe('Columns combined into one field'),
+    expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns',
+  },
 );
 
 const AMBIGUOUS = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');
 
 /** An encoding of so many cells together; one that is empty makes them the unknown, from which nothing is learned. */
-function ofWholeCells({ startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>, count: number): Omit<Encoding, 'encodedAs' | 'meaning'> {
+function ofWholeCells(
+  { startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>,
+  count: number,
+): Omit<Encoding, 'encodedAs' | 'meaning'> {
   const isWhole = (text: string): boolean => {
     const cells = text.split(CELL_SEPARATOR);
     if (cells.length !== count) throw AMBIGUOUS;
@@ -80,7 +122,12 @@ function ofWholeCells({ startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 
     },
     encoder: (fitted) => {
       const inner = encoder(fitted);
-      return { ...inner, rule: inner.rule && { ...inner.rule, cells: count }, encode: (text) => (isWhole(text) ? inner.encode(text) : 0), direct: undefined };
+      return {
+        ...inner,
+        rule: inner.rule && { ...inner.rule, cells: count },
+        encode: (text) => (isWhole(text) ? inner.encode(text) : 0),
+        direct: undefined,
+      };
     },
   };
 }

@@ -7,7 +7,8 @@ import { missingOption, withMissing } from './missing.js';
 import { isTimeZone, TIME_FORMATS, wallClockReader, type WallClock } from './wall-clock.js';
 
 const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
-const numbers = (from: number, count: number): readonly string[] => Array.from({ length: count }, (_, i) => String(from + i));
+const numbers = (from: number, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, i) => String(from + i));
 
 /** What may be taken of a point in time: what its values are called, and which of them, from 0 on, a clock shows. */
 const PARTS = {
@@ -21,8 +22,15 @@ const partName = z.enum(Object.keys(PARTS) as PartName[]);
 
 const options = () => ({
   width: embeddingWidth,
-  parts: z.array(partName).min(1).default(['hour', 'weekday']).describe('Parts to extract, each a field <name>_<part>: hour (0–23), weekday (Monday first), day of month, month'),
-  format: z.enum(TIME_FORMATS).default('iso').describe('Value format: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+  parts: z
+    .array(partName)
+    .min(1)
+    .default(['hour', 'weekday'])
+    .describe('Parts to extract, each a field <name>_<part>: hour (0–23), weekday (Monday first), day of month, month'),
+  format: z
+    .enum(TIME_FORMATS)
+    .default('iso')
+    .describe('Value format: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
   timeZone: z
     .string()
     .refine(isTimeZone, 'a time zone, as UTC, Europe/Berlin or +02:00')
@@ -31,28 +39,43 @@ const options = () => ({
   missing: missingOption,
 });
 
-/** Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the unknown. */
+/**
+ * Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the
+ * unknown.
+ */
 export const date = defineFieldGroup({
   name: 'date',
   summary: 'date or time: embedded hour, weekday, day or month',
   options,
 
   *check({ parts }) {
-    for (const [i, part] of parts.entries()) if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
+    for (const [i, part] of parts.entries())
+      if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
   },
 
   build(column, { width, parts, format, timeZone, missing }: OptionsOf<ReturnType<typeof options>>) {
     const read = wallClockReader(format, timeZone);
     return parts.map((part) => {
       const name = `${column}_${part}`;
-      return { name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encodingOf(part, read, { format, timeZone }), missing) };
+      return {
+        name,
+        columns: [column],
+        owner: name,
+        width,
+        kind: 'id',
+        ...withMissing(encodingOf(part, read, { format, timeZone }), missing),
+      };
     });
   },
 });
 
 const NO_HOUR = new BadValue('a date with a time of the day', 'correct the row, or leave hour out of parts');
 
-function encodingOf(part: PartName, read: (text: string) => WallClock, written: { readonly format: string; readonly timeZone: string }): Encoding {
+function encodingOf(
+  part: PartName,
+  read: (text: string) => WallClock,
+  written: { readonly format: string; readonly timeZone: string },
+): Encoding {
   const { values, of } = PARTS[part];
   const encode = (text: string): number => {
     if (text === '') return 0;
@@ -60,5 +83,14 @@ function encodingOf(part: PartName, read: (text: string) => WallClock, written: 
     if (value === undefined) throw NO_HOUR;
     return 1 + value;
   };
-  return { encodedAs: `a ${part}`, meaning: `a ${part}, ${written.format}, ${written.timeZone}`, startFit: () => undefined, encoder: () => ({ rows: 1 + values.length, rule: { kind: 'time', part, ...written, values, empty: 0, cells: 1 }, encode }) };
+  return {
+    encodedAs: `a ${part}`,
+    meaning: `a ${part}, ${written.format}, ${written.timeZone}`,
+    startFit: () => undefined,
+    encoder: () => ({
+      rows: 1 + values.length,
+      rule: { kind: 'time', part, ...written, values, empty: 0, cells: 1 },
+      encode,
+    }),
+  };
 }

@@ -11,7 +11,9 @@ export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('Emb
 /** What the fields of every type may say that has an encoding and a table. */
 export const embeddedOptions = {
   width: embeddingWidth,
-  encoding: encodingOption.prefault({}).describe('Encoding of values as ids: a name, or a name with options; default with table: that of its owner'),
+  encoding: encodingOption
+    .prefault({})
+    .describe('Encoding of values as ids: a name, or a name with options; default with table: that of its owner'),
   table: z
     .union([columnName, z.record(z.string(), columnName)])
     .optional()
@@ -30,14 +32,19 @@ export function* checkEmbedded({ encoding, table }: EmbeddedOptions, fields: rea
   for (const [option, field] of fieldKeysOf(encoding)) {
     const path = ['encoding', option, field];
     if (!fields.includes(field)) yield { path, message: foreign(field) };
-    else if (ownerOf(table, field) !== field) yield { path, message: `'${field}' looks into the table of '${ownerOf(table, field)}'; say it there` };
+    else if (ownerOf(table, field) !== field)
+      yield { path, message: `'${field}' looks into the table of '${ownerOf(table, field)}'; say it there` };
   }
   if (typeof table !== 'object') return;
-  for (const field of Object.keys(table)) if (!fields.includes(field)) yield { path: ['table', field], message: foreign(field) };
+  for (const field of Object.keys(table))
+    if (!fields.includes(field)) yield { path: ['table', field], message: foreign(field) };
 }
 
 /** All of a field but what its type adds. */
-export function embeddedField(name: string, { width, encoding, table }: EmbeddedOptions): Encoding & Pick<Field, 'name' | 'columns' | 'width' | 'owner'> {
+export function embeddedField(
+  name: string,
+  { width, encoding, table }: EmbeddedOptions,
+): Encoding & Pick<Field, 'name' | 'columns' | 'width' | 'owner'> {
   return { name, columns: [name], width, owner: ownerOf(table, name), ...buildEncoding(encoding, name) };
 }
 

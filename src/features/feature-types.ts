@@ -1,5 +1,11 @@
 import { UserError } from '../errors.js';
-import { withEmbeddingParts, withWidePart, type InputColumns, type InputLayout, type WidePart } from '../tables/layout.js';
+import {
+  withEmbeddingParts,
+  withWidePart,
+  type InputColumns,
+  type InputLayout,
+  type WidePart,
+} from '../tables/layout.js';
 import { registry } from '../part.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
@@ -18,7 +24,8 @@ export type Fitted = Readonly<Record<string, unknown>>;
 export type EncodedField = Field & Encoder;
 
 /**
- * All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its encoding.
+ * All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its
+ * encoding.
  * @param cells what is said of all cells
  */
 export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}): readonly Field[] {
@@ -33,7 +40,9 @@ export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}
 /** The options of a group, and of its fields, that may decide what cells become: all but the width of embeddings. */
 export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
   const options = Object.entries(group).filter(([key]) => key !== 'width');
-  return Object.fromEntries(options.map(([key, value]) => [key, key === 'fields' ? entriesWithout(group.fields, 'width') : value]));
+  return Object.fromEntries(
+    options.map(([key, value]) => [key, key === 'fields' ? entriesWithout(group.fields, 'width') : value]),
+  );
 }
 
 /**
@@ -47,7 +56,12 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
     try {
       encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined));
     } catch (error) {
-      const problem = { where: 'features.json', key: name, message: 'not what this field of the config learns on train', fix: 'take another checkpoint' };
+      const problem = {
+        where: 'features.json',
+        key: name,
+        message: 'not what this field of the config learns on train',
+        fix: 'take another checkpoint',
+      };
       throw new UserError('checkpoint', [problem], { cause: error });
     }
   }
@@ -65,18 +79,35 @@ interface LayoutOptions {
 }
 
 /** How the fields lie side by side in the model's input. Before they are encoded, their tables have no rows. */
-export function layoutOf(fields: readonly (Field & { readonly rows?: number })[], { groups = {}, embeddingParts, wide }: LayoutOptions = {}): InputLayout {
-  const groupOf = new Map(Object.entries(groups).flatMap(([group, spec]) => featureTypes.build(spec).map(({ name }) => [name, group] as const)));
+export function layoutOf(
+  fields: readonly (Field & { readonly rows?: number })[],
+  { groups = {}, embeddingParts, wide }: LayoutOptions = {},
+): InputLayout {
+  const groupOf = new Map(
+    Object.entries(groups).flatMap(([group, spec]) =>
+      featureTypes.build(spec).map(({ name }) => [name, group] as const),
+    ),
+  );
   let width = 0;
   const columns = fields.map((field): InputColumns => {
     const group = groupOf.get(field.name);
     const place = { field: field.name, ...(group !== undefined && { group }), offset: width, width: field.width };
     width += field.width;
-    if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling, ...(field.form.maxItems !== undefined && { maxItems: field.form.maxItems }) };
-    if (field.kind === 'number' && field.isBetweenRows === true) return { ...place, kind: 'bag', table: field.owner, pooling: 'sum', maxItems: 2, isBetweenRows: true };
+    if (field.kind === 'bag')
+      return {
+        ...place,
+        kind: 'bag',
+        table: field.owner,
+        pooling: field.pooling,
+        ...(field.form.maxItems !== undefined && { maxItems: field.form.maxItems }),
+      };
+    if (field.kind === 'number' && field.isBetweenRows === true)
+      return { ...place, kind: 'bag', table: field.owner, pooling: 'sum', maxItems: 2, isBetweenRows: true };
     return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
   });
-  const tables = fields.filter((field) => hasTable(field) && field.owner === field.name).map(({ name, rows = 0, width }) => ({ name, rows, width }));
+  const tables = fields
+    .filter((field) => hasTable(field) && field.owner === field.name)
+    .map(({ name, rows = 0, width }) => ({ name, rows, width }));
   const features = withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
   return wide === undefined ? features : withWidePart(features, wide);
 }

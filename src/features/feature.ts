@@ -14,10 +14,16 @@ export interface Encoder {
   /** What `encode` does, as data. */
   readonly rule?: CellRule | undefined;
   /**
-   * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, decimal numbers
-   * are what a function makes of them (`affine` says the same, where that is all it does), or the bytes of a text are looked up. Always what `encode` gives for their text.
+   * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves,
+   * decimal numbers
+   * are what a function makes of them (`affine` says the same, where that is all it does), or the bytes of a text are
+   * looked up. Always what `encode` gives for their text.
    */
-  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number; readonly affine?: AffineStep | undefined } | { readonly cell: 'token'; readonly idOf: TokenLookup } | undefined;
+  readonly direct?:
+    | { readonly cell: 'id'; readonly below: number }
+    | { readonly cell: 'number'; readonly encode: (value: number) => number; readonly affine?: AffineStep | undefined }
+    | { readonly cell: 'token'; readonly idOf: TokenLookup }
+    | undefined;
   /** Of memory, where texts were learned. */
   readonly vocabularyBytes?: number;
   /** Whether cells are decimal numbers though all must be seen as text, since some may be words for nothing. */
@@ -32,7 +38,10 @@ export interface Encoder {
   readonly decision?: string;
 }
 
-/** The number of the text whose UTF-8 bytes lie from `begin` to `end`, from 1 on; 0 for one that is not known, which may be no text. */
+/**
+ * The number of the text whose UTF-8 bytes lie from `begin` to `end`, from 1 on; 0 for one that is not known, which may
+ * be no text.
+ */
 export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
 
 /**
@@ -47,15 +56,30 @@ export interface Fit {
   readonly check: (text: string) => void;
   readonly observe: (text: string) => void;
   /**
-   * How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass;
-   * or texts that were observed before, by their number. A number that is no text may have to be looked at as well; what `check` throws
-   * is a BadValue. `observeAll` does the same with the numbers from `begin` to `end`, where that is quicker than one by one.
+   * How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check`
+   * lets pass;
+   * or texts that were observed before, by their number. A number that is no text may have to be looked at as well;
+   * what `check` throws
+   * is a BadValue. `observeAll` does the same with the numbers from `begin` to `end`, where that is quicker than one by
+   * one.
    */
-  readonly direct?: { readonly observe: (value: number) => void; readonly observeAll?: (values: Float64Array, begin: number, end: number) => void } & ({ readonly cell: 'id' } | { readonly cell: 'number'; readonly check?: (value: number) => void } | { readonly cell: 'token'; readonly idOf: TokenLookup }) | undefined;
+  readonly direct?:
+    | ({
+        readonly observe: (value: number) => void;
+        readonly observeAll?: (values: Float64Array, begin: number, end: number) => void;
+      } & (
+        | { readonly cell: 'id' }
+        | { readonly cell: 'number'; readonly check?: (value: number) => void }
+        | { readonly cell: 'token'; readonly idOf: TokenLookup }
+      ))
+    | undefined;
   /** As that of an encoder. */
   readonly readsNumbers?: boolean;
   /** How the numbers of a vector are observed, in place of texts; no numbers are an empty cell. */
-  readonly vector?: { readonly check: (values: ArrayLike<number>) => void; readonly observe: (values: ArrayLike<number>) => void };
+  readonly vector?: {
+    readonly check: (values: ArrayLike<number>) => void;
+    readonly observe: (values: ArrayLike<number>) => void;
+  };
   /** What was learned: JSON, but for tables of texts. Ends the fit. */
   readonly finish: () => unknown;
 }
@@ -67,7 +91,8 @@ export interface Encoding {
   /** The same of items of bags, which are never empty; `encodedAs` where it is not given. */
   readonly itemsEncodedAs?: string;
   /**
-   * In words, all that decides which row or number a text becomes, beside what was learned: what a table or a weight has learned
+   * In words, all that decides which row or number a text becomes, beside what was learned: what a table or a weight
+   * has learned
    * from fields with another meaning is of no use to it.
    */
   readonly meaning: string;
@@ -81,7 +106,8 @@ export interface Encoding {
    */
   readonly encoder: (fitted: unknown) => Encoder;
   /**
-   * Adds what was learned now to what was learned before, whose ids stay what they are: new ones come behind them. Missing where
+   * Adds what was learned now to what was learned before, whose ids stay what they are: new ones come behind them.
+   * Missing where
    * nothing can be added, as to a scale.
    * @param drops whether what would not have been given an id now has none any more; new ones may then have it
    */
@@ -111,7 +137,10 @@ export interface BagItems {
   readonly end: number;
 }
 
-/** What stands between items and before their weights, how many are kept (the heaviest), and whether weights may be negative. */
+/**
+ * What stands between items and before their weights, how many are kept (the heaviest), and whether weights may be
+ * negative.
+ */
 export interface BagForm {
   /** Whether cells may be lists in JSON, or must be; `auto`: those in square brackets are. */
   readonly format: 'auto' | 'separated' | 'json';
@@ -132,7 +161,8 @@ export interface BagReading {
    */
   readonly split: (text: string, clean?: (item: string) => string) => BagItems;
   /**
-   * Tells `add` the text and the weight of each item that is kept. The text is what the field's encoding is fitted on and
+   * Tells `add` the text and the weight of each item that is kept. The text is what the field's encoding is fitted on
+   * and
    * encodes; the row of the table that comes of it and the weight go into the batch.
    * @throws BadValue for an item without an id, or with a weight that cannot be
    */
@@ -167,7 +197,10 @@ export type Field = Encoding & {
   readonly owner: string;
 } & (
     | { readonly kind: 'id' }
-    /** What its cells become may lie between two rows of its table, which it then has: 3.25 a quarter of the way from row 3 to row 4. */
+    /**
+     * What its cells become may lie between two rows of its table, which it then has: 3.25 a quarter of the way from
+     * row 3 to row 4.
+     */
     | { readonly kind: 'number'; readonly isBetweenRows?: true }
     | ({ readonly kind: 'vector' } & VectorReading)
     | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)

@@ -17,7 +17,9 @@ interface EntryColumn<Column> {
 
 const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName.describe('Column of the data') };
 
-/** A feature type whose groups list fields. What may be said of a field is said for its group, or for the field alone. */
+/**
+ * A feature type whose groups list fields. What may be said of a field is said for its group, or for the field alone.
+ */
 export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Column> {
   readonly name: Name;
   readonly summary: string;
@@ -37,10 +39,13 @@ interface GroupOptions<Column> extends CellOptions {
 }
 
 /** What a config says about a group: options, and fields that may have their own. */
-type GroupShape<Shape extends z.ZodRawShape, Column> = Shape & typeof cellShape & { readonly fields: z.ZodType<readonly (Column | FieldEntry)[]> };
+type GroupShape<Shape extends z.ZodRawShape, Column> = Shape &
+  typeof cellShape & { readonly fields: z.ZodType<readonly (Column | FieldEntry)[]> };
 
 /** A feature type whose fields are made of one column each. */
-export function defineFieldGroup<const Name extends string, Shape extends z.ZodRawShape>(group: FieldGroup<Name, Shape, string>): Part<Name, GroupShape<Shape, string>, [], readonly Field[]> {
+export function defineFieldGroup<const Name extends string, Shape extends z.ZodRawShape>(
+  group: FieldGroup<Name, Shape, string>,
+): Part<Name, GroupShape<Shape, string>, [], readonly Field[]> {
   return defineColumnGroup(group, oneColumn);
 }
 
@@ -49,10 +54,16 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
 ): Part<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
-  const isReplaced = (key: string, said: FieldEntry): boolean => group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
+  const isReplaced = (key: string, said: FieldEntry): boolean =>
+    group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
 
-  /** The columns of a group in their order, each with what counts for it. The schema has seen to it that the types are right. */
-  const columnsOf = (options: GroupOptions<Column>): readonly { readonly of: Column; readonly said: FieldEntry | undefined; readonly options: OptionsOf<Shape> }[] =>
+  /**
+   * The columns of a group in their order, each with what counts for it. The schema has seen to it that the types are
+   * right.
+   */
+  const columnsOf = (
+    options: GroupOptions<Column>,
+  ): readonly { readonly of: Column; readonly said: FieldEntry | undefined; readonly options: OptionsOf<Shape> }[] =>
     options.fields.map((each) => {
       if (!isEntry(each)) return { of: each, said: undefined, options: options as unknown as OptionsOf<Shape> };
       const shared = Object.fromEntries(Object.entries(options).filter(([key]) => !isReplaced(key, each)));
@@ -64,9 +75,14 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     summary: group.summary,
     options() {
       const shape = { ...group.options(), ...cellShape };
-      const own = Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, optional(schema as z.ZodType)]));
+      const own = Object.fromEntries(
+        Object.entries(shape).map(([key, schema]) => [key, optional(schema as z.ZodType)]),
+      );
       const entry = z.strictObject({ [column.key]: column.schema, ...own });
-      const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`Columns of the data; a map sets options for one, as in { ${column.key}: …, … }`);
+      const fields = z
+        .array(z.union([column.schema, entry], column.expected))
+        .min(1)
+        .describe(`Columns of the data; a map sets options for one, as in { ${column.key}: …, … }`);
       return { fields, ...shape };
     },
 
@@ -97,7 +113,9 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
 
 /** Options of single fields, without what has no say in how they are encoded. */
 export function entriesWithout(fields: readonly unknown[], key: string): readonly unknown[] {
-  return fields.map((each) => (isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => option !== key)) : each));
+  return fields.map((each) =>
+    isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => option !== key)) : each,
+  );
 }
 
 /** Whether something in a list of fields has options of its own. */
@@ -108,6 +126,9 @@ export function isEntry(field: unknown): field is FieldEntry {
 /** The schema without its default, with what is said of it. */
 function optional(schema: z.ZodType): z.ZodType {
   // What a default is taken from is a schema of zod's outer kind, as everything is that a part says.
-  const bare = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType).optional() : schema.optional();
+  const bare =
+    schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
+      ? (schema.unwrap() as z.ZodType).optional()
+      : schema.optional();
   return schema.description === undefined ? bare : bare.register(z.globalRegistry, { description: schema.description });
 }

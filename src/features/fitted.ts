@@ -4,7 +4,8 @@ import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
 import { listOf, textsFrom, textsOfTensors, textTensors } from './vocabulary/texts.js';
 
-// What was learned, on its way to disk and back. Short vocabularies are lists in JSON, for people to read; of others the JSON
+// What was learned, on its way to disk and back. Short vocabularies are lists in JSON, for people to read; of others
+// the JSON
 // says how many texts they have, and these are tensors. Long lists, as they were written before, are read as well.
 
 /** More bytes of text are no list in JSON. */
@@ -66,11 +67,17 @@ function isLongList(value: unknown): value is readonly string[] {
 }
 
 /** What was learned, with another value for each that has a name: that of its field, and its own. */
-function mapTexts(fitted: Fitted, change: (name: string, value: unknown) => unknown): Readonly<Record<string, unknown>> {
+function mapTexts(
+  fitted: Fitted,
+  change: (name: string, value: unknown) => unknown,
+): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(fitted).map(([field, learned]) => {
       if (typeof learned !== 'object' || learned === null || Array.isArray(learned)) return [field, learned];
-      return [field, Object.fromEntries(Object.entries(learned).map(([key, value]) => [key, change(`${field}.${key}`, value)]))];
+      return [
+        field,
+        Object.fromEntries(Object.entries(learned).map(([key, value]) => [key, change(`${field}.${key}`, value)])),
+      ];
     }),
   );
 }

@@ -11,12 +11,19 @@ export interface GrownFitted {
 }
 
 /**
- * Goes on from what was learned before: what can grow does, so that ids stay what they are, and what cannot is as it was.
+ * Goes on from what was learned before: what can grow does, so that ids stay what they are, and what cannot is as it
+ * was.
  * @param fields with the same meaning as those that `before` was learned for
  * @param keeps whether a field goes on from before; if not, what was learned now is all
  * @param drops whether ids are taken from what would not have been given one now
  */
-export function growFitted(fields: readonly Field[], before: Fitted, now: Fitted, keeps: (field: Field) => boolean, drops = false): GrownFitted {
+export function growFitted(
+  fields: readonly Field[],
+  before: Fitted,
+  now: Fitted,
+  keeps: (field: Field) => boolean,
+  drops = false,
+): GrownFitted {
   const changes = new Map<string, Omit<Grown, 'fitted'>>();
   const kept: string[] = [];
   const fitted = Object.entries(now).map(([name, learned]) => {

@@ -12,7 +12,16 @@ export function inputsOf(fields: readonly EncodedField[]): readonly ModelInput[]
   const held = new Map<string, ModelInput['holds']>();
   const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
   for (const { columns, kind, direct } of byWidth) {
-    const holds = columns.length > 1 ? 'text' : kind === 'bag' || kind === 'vector' ? kind : direct?.cell === 'id' ? 'id' : direct?.cell === 'number' ? 'number' : 'text';
+    const holds =
+      columns.length > 1
+        ? 'text'
+        : kind === 'bag' || kind === 'vector'
+          ? kind
+          : direct?.cell === 'id'
+            ? 'id'
+            : direct?.cell === 'number'
+              ? 'number'
+              : 'text';
     for (const name of columns) if (!held.has(name)) held.set(name, holds);
   }
   const names = [...new Set(fields.flatMap(({ columns }) => columns))];

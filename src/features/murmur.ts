@@ -16,7 +16,9 @@ export function seededHash(buckets: number, seed: number): (text: string) => num
   };
 }
 
-/** MurmurHash3_x86_32 of the bytes from `begin` to `end` (Appleby, https://github.com/aappleby/smhasher, public domain). */
+/**
+ * MurmurHash3_x86_32 of the bytes from `begin` to `end` (Appleby, https://github.com/aappleby/smhasher, public domain).
+ */
 export function murmur3(bytes: Uint8Array, begin: number, end: number, seed: number): number {
   let hash = seed | 0;
   const length = end - begin;

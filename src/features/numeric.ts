@@ -1,7 +1,15 @@
 import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { OptionsOf } from '../part.js';
-import { affineOf, checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit } from '../scaling.js';
+import {
+  affineOf,
+  checkScaling,
+  scaleBeforeFit,
+  scaleOf,
+  scaleSteps,
+  scalingOption,
+  startScalingFit,
+} from '../scaling.js';
 import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
@@ -14,7 +22,9 @@ const missingOption = z
   .describe('Fill for missing values before scaling: a number or a training-set statistic; default: error');
 
 const options = () => ({
-  scaling: scalingOption.default('none').describe('Scaling, one or a list, as in [log1p, standard]; min-max and standard are fitted on the training set'),
+  scaling: scalingOption
+    .default('none')
+    .describe('Scaling, one or a list, as in [log1p, standard]; min-max and standard are fitted on the training set'),
   missing: missingOption,
   indicator: z.boolean().optional().describe('Whether to add a field <name>_missing, 1 if the value is missing'),
 });
@@ -31,8 +41,14 @@ export const numeric = defineFieldGroup({
 
   *check({ scaling, missing, indicator }) {
     for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
-    if (typeof missing === 'number' && !Number.isFinite(Math.fround(missing))) yield { path: ['missing'], message: 'expected a number within the range of a 32-bit float' };
-    if (indicator === true && isRefused(missing)) yield { path: ['indicator'], message: 'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean' };
+    if (typeof missing === 'number' && !Number.isFinite(Math.fround(missing)))
+      yield { path: ['missing'], message: 'expected a number within the range of a 32-bit float' };
+    if (indicator === true && isRefused(missing))
+      yield {
+        path: ['indicator'],
+        message:
+          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean',
+      };
   },
 
   build: (column, said) => [numberField(column, said), ...(said.indicator === true ? [indicatorField(column)] : [])],
@@ -41,7 +57,17 @@ export const numeric = defineFieldGroup({
 const isRefused = (missing: NumericOptions['missing']): boolean => missing === undefined || missing === 'error';
 
 function numberField(name: string, said: NumericOptions): Field {
-  return { name, columns: [name], owner: name, encodedAs: 'a number', meaning: meaningOf(said), kind: 'number', width: 1, startFit: () => startFit(name, said), encoder: (fitted) => encoderOf(said, fitted) };
+  return {
+    name,
+    columns: [name],
+    owner: name,
+    encodedAs: 'a number',
+    meaning: meaningOf(said),
+    kind: 'number',
+    width: 1,
+    startFit: () => startFit(name, said),
+    encoder: (fitted) => encoderOf(said, fitted),
+  };
 }
 
 function meaningOf({ scaling, missing }: NumericOptions): string {
@@ -56,7 +82,22 @@ function indicatorField(column: string): Field {
     parseNumber(text);
     return 0;
   };
-  return { name, columns: [column], owner: name, encodedAs: 'whether a number is missing', meaning: 'whether a number is missing', kind: 'number', width: 1, startFit: () => undefined, encoder: () => ({ rows: 0, rule: { kind: 'constant', value: 0, empty: 1, cells: 1 }, encode, direct: { cell: 'number', encode: () => 0 } }) };
+  return {
+    name,
+    columns: [column],
+    owner: name,
+    encodedAs: 'whether a number is missing',
+    meaning: 'whether a number is missing',
+    kind: 'number',
+    width: 1,
+    startFit: () => undefined,
+    encoder: () => ({
+      rows: 0,
+      rule: { kind: 'constant', value: 0, empty: 1, cells: 1 },
+      encode,
+      direct: { cell: 'number', encode: () => 0 },
+    }),
+  };
 }
 
 /** A number that train decides for empty cells, on its way. */
@@ -104,8 +145,15 @@ function startFit(name: string, { scaling, missing }: NumericOptions): Fit | und
     },
     direct: { cell: 'number', observe, observeAll, ...(before !== undefined && { check: before }) },
     finish: () => {
-      if (count === 0) throw userError('data', { key: `field '${name}'`, message: 'no row of train has a number here, so that nothing can be learned from it', fix: 'leave the field out' });
-      return filling === undefined ? scalingFit!.finish() : { missing: filling.finish(), scaling: scalingFit?.finish() };
+      if (count === 0)
+        throw userError('data', {
+          key: `field '${name}'`,
+          message: 'no row of train has a number here, so that nothing can be learned from it',
+          fix: 'leave the field out',
+        });
+      return filling === undefined
+        ? scalingFit!.finish()
+        : { missing: filling.finish(), scaling: scalingFit?.finish() };
     },
   };
 }
@@ -118,9 +166,15 @@ function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encod
   const steps = scaleSteps(scaling, fittedScaling);
   const meaning = { kind: 'number', scaling: steps, cells: 1 } as const;
   const direct = { cell: 'number', encode: scale, affine: affineOf(steps) } as const;
-  if (isRefused(missing)) return { rows: 0, rule: { ...meaning, empty: 'refused' }, encode: (text) => scale(readNumber(text)), direct };
+  if (isRefused(missing))
+    return { rows: 0, rule: { ...meaning, empty: 'refused' }, encode: (text) => scale(readNumber(text)), direct };
   const filled = scale(learned?.missing ?? (missing === 'zero' ? 0 : Number(missing)));
-  return { rows: 0, rule: { ...meaning, empty: filled }, encode: (text) => (text === '' ? filled : scale(parseNumber(text))), direct };
+  return {
+    rows: 0,
+    rule: { ...meaning, empty: filled },
+    encode: (text) => (text === '' ? filled : scale(parseNumber(text))),
+    direct,
+  };
 }
 
 /** A number that must be there. */
@@ -129,4 +183,7 @@ function readNumber(text: string): number {
   return parseNumber(text);
 }
 
-const NO_NUMBER = new BadValue('a decimal number', "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out");
+const NO_NUMBER = new BadValue(
+  'a decimal number',
+  "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out",
+);

@@ -7,7 +7,8 @@ export const LARGEST_ID = 2 ** 31 - 1;
 const TAKE_TOKENS = 'correct the row, or where ids are texts, give the field encoding: { name: tokens }';
 
 const TAKE_WHOLE = "write ids without decimals, as in 7; pandas does after astype('Int64')";
-const TAKE_ROWS = 'correct the row, or where ids are that large, give the field encoding: { name: tokens }, or { name: hash, buckets: … }';
+const TAKE_ROWS =
+  'correct the row, or where ids are that large, give the field encoding: { name: tokens }, or { name: hash, buckets: … }';
 
 /** A whole number from 0 to 2^31 - 1, in digits alone. */
 export function parseId(text: string): number {
@@ -18,7 +19,11 @@ export function parseId(text: string): number {
     id = id * 10 + digit;
     if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`, TAKE_ROWS);
   }
-  if (text.length === 0) throw new BadValue('an id: a whole number in digits', 'correct the row, or say what an empty cell is: missing: unknown or missing: token');
+  if (text.length === 0)
+    throw new BadValue(
+      'an id: a whole number in digits',
+      'correct the row, or say what an empty cell is: missing: unknown or missing: token',
+    );
   return id;
 }
 
@@ -60,9 +65,13 @@ export function parseNumber(text: string): number {
 
 /** What to do about numbers as people write them. */
 function numberCure(text: string): string | undefined {
-  if (/^[+-]?\d+,\d+$/.test(text)) return 'correct the row, or set data.decimal: "," where the comma stands before decimals (of a CSV; other files write a dot); thousands are written without a separator';
-  if (/^\p{L}/u.test(text)) return "correct the row, or name words that mean nothing, as in blank: ['NA']; a column of texts is categorical";
-  return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text) ? 'write thousands without a separator' : undefined;
+  if (/^[+-]?\d+,\d+$/.test(text))
+    return 'correct the row, or set data.decimal: "," where the comma stands before decimals (of a CSV; other files write a dot); thousands are written without a separator';
+  if (/^\p{L}/u.test(text))
+    return "correct the row, or name words that mean nothing, as in blank: ['NA']; a column of texts is categorical";
+  return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text)
+    ? 'write thousands without a separator'
+    : undefined;
 }
 
 /** Digits, exactly as doubles, and powers of ten. */
@@ -70,8 +79,10 @@ const MAX_PLAIN_DIGITS = 15;
 const POWERS_OF_TEN = Array.from({ length: MAX_PLAIN_DIGITS + 1 }, (_, i) => 10 ** i);
 
 /**
- * The number that up to 15 digits with at most one dot are, as `Number` gives it: a quotient of two numbers that a double holds
- * exactly is rounded once (Clinger 1990). NaN for any other text, in about half the time of a regular expression and `Number`.
+ * The number that up to 15 digits with at most one dot are, as `Number` gives it: a quotient of two numbers that a
+ * double holds
+ * exactly is rounded once (Clinger 1990). NaN for any other text, in about half the time of a regular expression and
+ * `Number`.
  */
 function plainDecimal(text: string): number {
   const { length } = text;
@@ -101,6 +112,7 @@ export function parseClass(text: string, column: string): number {
 
 /** What to do about a label that is told in words, or by a number. */
 function classCure(column: string, number: number): string {
-  if (Number.isNaN(number)) return `correct the row, or say which text is a 1, as in label: { column: ${column}, equals: 'yes' }`;
+  if (Number.isNaN(number))
+    return `correct the row, or say which text is a 1, as in label: { column: ${column}, equals: 'yes' }`;
   return `correct the row, or say which numbers are a 1, as in label: { column: ${column}, above: 3 }; or type: regression where the number is to be predicted`;
 }

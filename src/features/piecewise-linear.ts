@@ -6,15 +6,24 @@ import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
 
-const fittedSchema = z.strictObject({ knots: z.array(z.number()).min(1).refine((knots) => knots.every((value, i) => i === 0 || value > knots[i - 1]!)) });
+const fittedSchema = z.strictObject({
+  knots: z
+    .array(z.number())
+    .min(1)
+    .refine((knots) => knots.every((value, i) => i === 0 || value > knots[i - 1]!)),
+});
 
 /**
- * Numbers as embeddings that change linearly from knot to knot, which lie at quantiles of train: the piecewise linear encoding of
- * Gorishniy et al. 2022 (https://arxiv.org/abs/2203.05556, section 3.2) with a linear layer on it, "Q-L" there. That layer's weights add up
- * from bin to bin; here a row of a table is what they add up to at a knot, so that a number touches two rows and no others. Beyond the
+ * Numbers as embeddings that change linearly from knot to knot, which lie at quantiles of train: the piecewise linear
+ * encoding of
+ * Gorishniy et al. 2022 (https://arxiv.org/abs/2203.05556, section 3.2) with a linear layer on it, "Q-L" there. That
+ * layer's weights add up
+ * from bin to bin; here a row of a table is what they add up to at a knot, so that a number touches two rows and no
+ * others. Beyond the
  * ends of train a number is what the end is, where the paper goes on in a straight line.
  *
- * A cell becomes its place among the rows: 3.25 is a quarter of the way from knot 3 to knot 4; row 0 is that of empty cells. A
+ * A cell becomes its place among the rows: 3.25 is a quarter of the way from knot 3 to knot 4; row 0 is that of empty
+ * cells. A
  * field is called after its column, as in D508_piecewise, so that the number can be a feature too.
  */
 export const piecewiseLinear = defineFieldGroup({
@@ -22,8 +31,16 @@ export const piecewiseLinear = defineFieldGroup({
   summary: 'number per row, embedded by interpolation between quantile knots of the training set',
   options: () => ({
     width: embeddingWidth,
-    bins: z.int().min(1).max(1024).default(32).describe('Number of quantile bins with linearly interpolated embeddings; fewer if values repeat'),
-    missing: z.enum(['token', 'error']).default('token').describe('Treatment of missing values: an embedding of their own, or error'),
+    bins: z
+      .int()
+      .min(1)
+      .max(1024)
+      .default(32)
+      .describe('Number of quantile bins with linearly interpolated embeddings; fewer if values repeat'),
+    missing: z
+      .enum(['token', 'error'])
+      .default('token')
+      .describe('Treatment of missing values: an embedding of their own, or error'),
   }),
 
   build(column, { width, bins, missing }) {
@@ -39,7 +56,10 @@ export const piecewiseLinear = defineFieldGroup({
   },
 });
 
-const EMPTY = new BadValue('a decimal number', 'correct the row, or take missing: token; data.onBadRow \'skip\' leaves such rows out');
+const EMPTY = new BadValue(
+  'a decimal number',
+  "correct the row, or take missing: token; data.onBadRow 'skip' leaves such rows out",
+);
 
 function startFit(column: string, bins: number, isRefused: boolean): ReturnType<Encoding['startFit']> {
   const quantiles = createQuantiles();
@@ -59,7 +79,12 @@ function startFit(column: string, bins: number, isRefused: boolean): ReturnType<
     },
     direct: { cell: 'number', observe },
     finish: () => {
-      if (largest < least) throw userError('data', { key: `field '${column}'`, message: 'no row of train has a number here, so that nothing can be learned from it', fix: 'leave the field out' });
+      if (largest < least)
+        throw userError('data', {
+          key: `field '${column}'`,
+          message: 'no row of train has a number here, so that nothing can be learned from it',
+          fix: 'leave the field out',
+        });
       return { knots: [...new Set([least, ...quantiles.boundaries(bins), largest])] };
     },
   };

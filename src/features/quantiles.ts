@@ -4,7 +4,8 @@ import { randomStream } from '../random.js';
 export interface Quantiles {
   observe(value: number): void;
   /**
-   * Where `count` buckets begin, but the first, so that their sizes are as near to equal as can be: in increasing order, fewer
+   * Where `count` buckets begin, but the first, so that their sizes are as near to equal as can be: in increasing
+   * order, fewer
    * where numbers repeat so often that buckets would be empty.
    */
   boundaries(count: number): number[];
@@ -18,9 +19,12 @@ const MAX_EXACT = 65_536;
 const LEVEL_SIZE = 8192;
 
 /**
- * Counts each number while there are not too many different ones; beyond that, a sketch stands for them: where a level is full,
- * every second of its numbers in order moves up, where it stands for two (Manku, Rajagopalan, Lindsay 1999; which of the two
- * is drawn from a fixed seed, as in KLL, Karnin, Lang, Liberty 2016). Of n numbers, a rank is then off by about n / 10,000
+ * Counts each number while there are not too many different ones; beyond that, a sketch stands for them: where a level
+ * is full,
+ * every second of its numbers in order moves up, where it stands for two (Manku, Rajagopalan, Lindsay 1999; which of
+ * the two
+ * is drawn from a fixed seed, as in KLL, Karnin, Lang, Liberty 2016). Of n numbers, a rank is then off by about n /
+ * 10,000
  * (standard deviation n / (√2 · 8192) at most), and a column costs 64 KB for each doubling of n beyond 8192.
  */
 export function createQuantiles(): Quantiles {
@@ -41,11 +45,16 @@ export function createQuantiles(): Quantiles {
 
   /** A number that was seen so often, as the powers of 2 that its count is made of. */
   const pushAll = (count: number, value: number): void => {
-    for (let level = 0, rest = count; rest > 0; level++, rest = Math.floor(rest / 2)) if (rest % 2 === 1) push(level, value);
+    for (let level = 0, rest = count; rest > 0; level++, rest = Math.floor(rest / 2))
+      if (rest % 2 === 1) push(level, value);
   };
 
   const weighted = (): (readonly [value: number, weight: number])[] =>
-    isExact ? [...counts] : levels.flatMap(({ values, size }, level) => Array.from(values.subarray(0, size), (value) => [value, 2 ** level] as const));
+    isExact
+      ? [...counts]
+      : levels.flatMap(({ values, size }, level) =>
+          Array.from(values.subarray(0, size), (value) => [value, 2 ** level] as const),
+        );
 
   return {
     observe(value) {

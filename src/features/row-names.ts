@@ -13,7 +13,8 @@ export interface RowName {
 type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range' | 'knot' | 'time';
 
 /**
- * The names of the rows of a field's table: ids, texts, the cells of a cross as a list in JSON, numbers of buckets, ranges as
+ * The names of the rows of a field's table: ids, texts, the cells of a cross as a list in JSON, numbers of buckets,
+ * ranges as
  * [from, to), knots as their numbers. Row 0 of ids is id 0 and the unknown in one.
  */
 export function rowNames({ name, rule }: Pick<EncodedField, 'name' | 'rule'>): (row: number) => RowName {
@@ -33,13 +34,19 @@ function cellNames(rule: CellRule): (row: number) => RowName {
       return (row) => ({ name: String(row), means: 'id' });
     case 'text': {
       const textAt = textReader(rule.texts);
-      return (row) => (rule.cells === 1 ? { name: textAt(row - 1), means: 'token' } : { name: JSON.stringify(textAt(row - 1).split(CELL_SEPARATOR)), means: 'cells' });
+      return (row) =>
+        rule.cells === 1
+          ? { name: textAt(row - 1), means: 'token' }
+          : { name: JSON.stringify(textAt(row - 1).split(CELL_SEPARATOR)), means: 'cells' };
     }
     case 'hashed':
       return (row) => ({ name: String(row), means: 'bucket' });
     case 'range': {
       const end = (i: number): number => rule.boundaries[i] ?? Infinity;
-      return (row) => ({ name: `${row === 1 ? '(-inf' : `[${end(row - 2)}`}, ${row === rule.boundaries.length + 1 ? 'inf' : end(row - 1)})`, means: 'range' });
+      return (row) => ({
+        name: `${row === 1 ? '(-inf' : `[${end(row - 2)}`}, ${row === rule.boundaries.length + 1 ? 'inf' : end(row - 1)})`,
+        means: 'range',
+      });
     }
     case 'between':
       return (row) => ({ name: String(rule.knots[row - 1]), means: 'knot' });

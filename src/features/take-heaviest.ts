@@ -5,7 +5,13 @@
  * @param most items that are taken
  * @param take told of the place of each
  */
-export function takeHeaviest(weights: readonly number[] | Float32Array, begin: number, end: number, most: number, take: (place: number) => void): void {
+export function takeHeaviest(
+  weights: readonly number[] | Float32Array,
+  begin: number,
+  end: number,
+  most: number,
+  take: (place: number) => void,
+): void {
   if (end - begin <= most) {
     for (let i = begin; i < end; i++) take(i);
     return;

@@ -1,7 +1,15 @@
 import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { OptionsOf } from '../part.js';
-import { checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit, type ScaleStep } from '../scaling.js';
+import {
+  checkScaling,
+  scaleBeforeFit,
+  scaleOf,
+  scaleSteps,
+  scalingOption,
+  startScalingFit,
+  type ScaleStep,
+} from '../scaling.js';
 import type { VectorStep } from './cell-rule.js';
 import { BadValue, type BagItems, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
@@ -14,14 +22,23 @@ const options = () => ({
     .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line')
     .default('|')
     .describe('Separator of numbers; unused for bracketed lists such as [0.1, 0.2]'),
-  scaling: scalingOption.default('none').describe('Scaling per element, one or a list; min-max and standard are fitted on the training set'),
-  missing: z.enum(['error', 'mean', 'zero']).optional().describe('Fill for missing vectors before scaling: training-set mean or zeros; default: error'),
+  scaling: scalingOption
+    .default('none')
+    .describe('Scaling per element, one or a list; min-max and standard are fitted on the training set'),
+  missing: z
+    .enum(['error', 'mean', 'zero'])
+    .optional()
+    .describe('Fill for missing vectors before scaling: training-set mean or zeros; default: error'),
   indicator: z.boolean().optional().describe('Whether to append an element that is 1 if the vector is missing'),
 });
 type VectorOptions = OptionsOf<ReturnType<typeof options>>;
 
 /** What is learned, of each place where it is a list. */
-const fittedSchema = z.strictObject({ length: z.int().min(1), scaling: z.array(z.unknown()).optional(), missing: z.array(z.number()).optional() });
+const fittedSchema = z.strictObject({
+  length: z.int().min(1),
+  scaling: z.array(z.unknown()).optional(),
+  missing: z.array(z.number()).optional(),
+});
 
 /** Fields that enter the model as they are: as many numbers in every row, as the embedding of an image or a text. */
 export const vector = defineFieldGroup({
@@ -31,7 +48,12 @@ export const vector = defineFieldGroup({
 
   *check({ scaling, missing, indicator }) {
     for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
-    if (indicator === true && isRefused(missing)) yield { path: ['indicator'], message: 'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean' };
+    if (indicator === true && isRefused(missing))
+      yield {
+        path: ['indicator'],
+        message:
+          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean',
+      };
   },
 
   build(name, said): readonly Field[] {
@@ -40,14 +62,30 @@ export const vector = defineFieldGroup({
     const meaning = `a vector, scaling ${steps}${isRefused(missing) ? '' : `, missing ${missing}`}${said.indicator === true ? ', with an indicator' : ''}`;
     const width = length === undefined ? 0 : length + Number(said.indicator === true);
     const reading = vectorReading(said);
-    return [{ name, columns: [name], owner: name, encodedAs: 'a vector', meaning, kind: 'vector', width, ...reading, startFit: () => startFit(name, said, reading), encoder: (fitted) => encoderOf(said, fitted) }];
+    return [
+      {
+        name,
+        columns: [name],
+        owner: name,
+        encodedAs: 'a vector',
+        meaning,
+        kind: 'vector',
+        width,
+        ...reading,
+        startFit: () => startFit(name, said, reading),
+        encoder: (fitted) => encoderOf(said, fitted),
+      },
+    ];
   },
 });
 
 const isRefused = (missing: VectorOptions['missing']): boolean => missing === undefined || missing === 'error';
 
 const NO_NUMBER = new BadValue('a decimal number in every place of the list');
-const NO_NUMBERS = new BadValue('a list of numbers', "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out");
+const NO_NUMBERS = new BadValue(
+  'a list of numbers',
+  "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out",
+);
 const WEIGHTED = new BadValue('a list of numbers, not of pairs');
 const NONE: ArrayLike<number> = [];
 
@@ -63,7 +101,8 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
       if (text === '') return NONE;
       const isList = text.startsWith('[') && text.endsWith(']');
       const inner = isList ? text.slice(1, -1).trim() : text;
-      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2]; where both stand, as in [0,5 0,25], commas were meant for decimals.
+      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2]; where both stand, as in [0,5 0,25], commas were meant for
+      // decimals.
       const texts = inner === '' ? [] : inner.split(!isList ? separator : inner.includes(',') ? /\s*,\s*/ : /\s+/);
       return take(texts, 0, texts.length);
     },
@@ -83,7 +122,10 @@ function numberOf(text: string): number {
 }
 
 /** Looks at the numbers of a cell, and at how many they are. */
-function checker(missing: VectorOptions['missing'], lengthOf: (found: number) => number): (values: ArrayLike<number>) => void {
+function checker(
+  missing: VectorOptions['missing'],
+  lengthOf: (found: number) => number,
+): (values: ArrayLike<number>) => void {
   return (values) => {
     if (values.length === 0) {
       if (isRefused(missing)) throw NO_NUMBERS;
@@ -95,7 +137,11 @@ function checker(missing: VectorOptions['missing'], lengthOf: (found: number) =>
   };
 }
 
-function startFit(name: string, { length: given, scaling, missing }: VectorOptions, { split }: VectorReading): Fit | undefined {
+function startFit(
+  name: string,
+  { length: given, scaling, missing }: VectorOptions,
+  { split }: VectorReading,
+): Fit | undefined {
   const isScaled = startScalingFit(scaling) !== undefined;
   if (given !== undefined && !isScaled && missing !== 'mean') return undefined;
   const before = scaleBeforeFit(scaling);
@@ -125,8 +171,17 @@ function startFit(name: string, { length: given, scaling, missing }: VectorOptio
     observe: (text) => vectorFit.observe(split(text)),
     vector: vectorFit,
     finish: () => {
-      if (count === 0) throw userError('data', { key: `field '${name}'`, message: 'no row of train has a list of numbers here, so that nothing can be learned from it', fix: 'leave the field out' });
-      return { length, ...(isScaled && { scaling: scales.map((scale) => scale.finish()) }), ...(missing === 'mean' && { missing: means }) };
+      if (count === 0)
+        throw userError('data', {
+          key: `field '${name}'`,
+          message: 'no row of train has a list of numbers here, so that nothing can be learned from it',
+          fix: 'leave the field out',
+        });
+      return {
+        length,
+        ...(isScaled && { scaling: scales.map((scale) => scale.finish()) }),
+        ...(missing === 'mean' && { missing: means }),
+      };
     },
   };
 }
@@ -146,15 +201,28 @@ function encoderOf({ length: given, scaling, missing, indicator }: VectorOptions
     }
     if (indicator === true) into[at + length] = Number(isEmpty);
   };
-  const vectorRule = { length, steps: stepsOfPlaces(Array.from({ length }, (_, i) => scaleSteps(scaling, scalings?.[i]))), empty: isRefused(missing) ? ('refused' as const) : Array.from({ length }, (_, i) => scales[i]!(means?.[i] ?? 0)), hasIndicator: indicator === true };
-  return { rows: 0, width: length + Number(indicator === true), vector, vectorRule, encode: noText, ...(given === undefined && { decision: `${length} numbers a row` }) };
+  const vectorRule = {
+    length,
+    steps: stepsOfPlaces(Array.from({ length }, (_, i) => scaleSteps(scaling, scalings?.[i]))),
+    empty: isRefused(missing) ? ('refused' as const) : Array.from({ length }, (_, i) => scales[i]!(means?.[i] ?? 0)),
+    hasIndicator: indicator === true,
+  };
+  return {
+    rows: 0,
+    width: length + Number(indicator === true),
+    vector,
+    vectorRule,
+    encode: noText,
+    ...(given === undefined && { decision: `${length} numbers a row` }),
+  };
 }
 
 /** The steps of all places, which are of the same kinds. */
 function stepsOfPlaces(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
   return places[0]!.map(({ kind }, at): VectorStep => {
     if (kind === 'log1p') return { kind };
-    const of = (key: 'subtract' | 'divide'): readonly number[] => places.map((steps) => (steps[at] as Extract<ScaleStep, { kind: 'affine' }>)[key]);
+    const of = (key: 'subtract' | 'divide'): readonly number[] =>
+      places.map((steps) => (steps[at] as Extract<ScaleStep, { kind: 'affine' }>)[key]);
     return { kind, subtract: of('subtract'), divide: of('divide') };
   });
 }

@@ -18,32 +18,45 @@ export interface WallClock {
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** Seconds of today have ten digits, milliseconds thirteen; either is no year of anybody's log in the place of the other. */
+/**
+ * Seconds of today have ten digits, milliseconds thirteen; either is no year of anybody's log in the place of the
+ * other.
+ */
 const LATEST_SECONDS = 1e11;
 const [FIRST_LIKE_SECONDS, LAST_LIKE_SECONDS] = [1e9, 1e10];
 const LATEST = LATEST_SECONDS * 1000;
 
 // ISO 8601, its extended form and the basic one of a date; the time behind T or a space, with or without a zone.
-const ISO = /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
+const ISO =
+  /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
 
 const NO_DATE = new BadValue('a date as 2026-11-30, or a date and a time as 2026-11-30T18:05:00');
 const BAD_DATE = new BadValue('a day and a time that there are');
 const NO_NUMBER_OF: Readonly<Record<Exclude<TimeFormat, 'iso'>, BadValue>> = {
-  seconds: new BadValue('seconds since 1970, a number', 'correct the row, or leave format out where cells are dates as 2026-11-30'),
-  milliseconds: new BadValue('milliseconds since 1970, a number', 'correct the row, or leave format out where cells are dates as 2026-11-30'),
+  seconds: new BadValue(
+    'seconds since 1970, a number',
+    'correct the row, or leave format out where cells are dates as 2026-11-30',
+  ),
+  milliseconds: new BadValue(
+    'milliseconds since 1970, a number',
+    'correct the row, or leave format out where cells are dates as 2026-11-30',
+  ),
 };
 const IS_SECONDS = new BadValue('milliseconds since 1970', 'these look like seconds: take format: seconds');
 const IS_MILLISECONDS = new BadValue('seconds since 1970', 'these look like milliseconds: take format: milliseconds');
-const IS_A_NUMBER = (unit: TimeFormat): BadValue => new BadValue(NO_DATE.expected, `these look like ${unit} since 1970: take format: ${unit}`);
+const IS_A_NUMBER = (unit: TimeFormat): BadValue =>
+  new BadValue(NO_DATE.expected, `these look like ${unit} since 1970: take format: ${unit}`);
 
 /**
- * The way from a cell to what a clock in a time zone shows. A time with a zone of its own (or one that counts from 1970) is shown as it was
+ * The way from a cell to what a clock in a time zone shows. A time with a zone of its own (or one that counts from
+ * 1970) is shown as it was
  * in `timeZone`; a time without one was written down there.
  * @returns a function that throws BadValue
  */
 export function wallClockReader(format: TimeFormat, timeZone: string): (text: string) => WallClock {
   const offsetAt = zoneOffsets(timeZone);
-  const read = format === 'iso' ? (text: string) => readIso(text, offsetAt) : (text: string) => readCount(text, format, offsetAt);
+  const read =
+    format === 'iso' ? (text: string) => readIso(text, offsetAt) : (text: string) => readCount(text, format, offsetAt);
   // The parts of one cell are asked for one after the other.
   let last: { readonly text: string; readonly shown: WallClock } | undefined;
   return (text) => {
@@ -66,7 +79,12 @@ const OFFSET = /^[+-]\d\d(?::?\d\d)?$/;
 
 function readIso(text: string, offsetAt: (instant: number) => number): WallClock {
   const found = ISO.exec(text);
-  if (found === null) throw /^\d{10}$/.test(text) ? IS_A_NUMBER('seconds') : /^\d{13}$/.test(text) ? IS_A_NUMBER('milliseconds') : NO_DATE;
+  if (found === null)
+    throw /^\d{10}$/.test(text)
+      ? IS_A_NUMBER('seconds')
+      : /^\d{13}$/.test(text)
+        ? IS_A_NUMBER('milliseconds')
+        : NO_DATE;
   const [, year, month = found[4], day = found[5], , , hour, minute = '0', second = '0', zone] = found;
   const midnight = utc(Number(year), Number(month), Number(day));
   if (hour === undefined) return shown(midnight, false);
@@ -103,23 +121,38 @@ function utc(year: number, month: number, day: number): number {
 /** What is shown at a time that is counted as if there were no zones. */
 function shown(local: number, hasTime: boolean): WallClock {
   const date = new Date(local);
-  return { month: date.getUTCMonth() + 1, day: date.getUTCDate(), weekday: ((date.getUTCDay() + 6) % 7) + 1, hour: hasTime ? date.getUTCHours() : undefined };
+  return {
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    weekday: ((date.getUTCDay() + 6) % 7) + 1,
+    hour: hasTime ? date.getUTCHours() : undefined,
+  };
 }
 
 /** The milliseconds of an offset as +02:00; 0 for a zone that is written otherwise, as Z. */
 function offsetOf(zone: string): number {
-  const [, sign, hours = '0', minutes = '0', seconds = '0'] = /^([+-])(\d\d?)(?::?(\d\d))?(?::?(\d\d))?$/.exec(zone) ?? [];
+  const [, sign, hours = '0', minutes = '0', seconds = '0'] =
+    /^([+-])(\d\d?)(?::?(\d\d))?(?::?(\d\d))?$/.exec(zone) ?? [];
   return (sign === '-' ? -1 : 1) * (Number(hours) * HOUR + Number(minutes) * MINUTE + Number(seconds) * 1000);
 }
 
-/** By how many milliseconds a zone's clocks are ahead of UTC's, at an instant. Zones change that at whole quarters of an hour. */
+/**
+ * By how many milliseconds a zone's clocks are ahead of UTC's, at an instant. Zones change that at whole quarters of an
+ * hour.
+ */
 function zoneOffsets(timeZone: string): (instant: number) => number {
   if (timeZone === 'UTC') return () => 0;
   if (OFFSET.test(timeZone)) return () => offsetOf(timeZone);
   const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' });
   const known = new Map<number, number>();
   /** Of GMT, GMT+05:30 or GMT-04:56:02, what stands behind GMT. */
-  const find = (instant: number): number => offsetOf(format.formatToParts(instant).find(({ type }) => type === 'timeZoneName')!.value.slice(3));
+  const find = (instant: number): number =>
+    offsetOf(
+      format
+        .formatToParts(instant)
+        .find(({ type }) => type === 'timeZoneName')!
+        .value.slice(3),
+    );
   return (instant) => {
     const quarter = Math.floor(instant / (15 * MINUTE));
     let offset = known.get(quarter);

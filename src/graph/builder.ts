@@ -62,11 +62,23 @@ export class GraphBuilder {
    * x W + b, both drawn from U(-1/√in, 1/√in): Kaiming-uniform with a = √5, as PyTorch's `Linear`.
    * @param options whether there is a bias, and its first value where it is not drawn
    */
-  linear(x: Value, width: number, name: string, options: { readonly bias?: boolean; readonly firstBias?: number | undefined } = {}): ValueOf<'linear'> {
+  linear(
+    x: Value,
+    width: number,
+    name: string,
+    options: { readonly bias?: boolean; readonly firstBias?: number | undefined } = {},
+  ): ValueOf<'linear'> {
     const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(x.width) };
     const weight = this.#parameter(`${name}.weight`, [x.width, width], init);
     const { firstBias } = options;
-    const bias = options.bias === false ? undefined : this.#parameter(`${name}.bias`, [width], firstBias === undefined ? init : { kind: 'constant', value: firstBias });
+    const bias =
+      options.bias === false
+        ? undefined
+        : this.#parameter(
+            `${name}.bias`,
+            [width],
+            firstBias === undefined ? init : { kind: 'constant', value: firstBias },
+          );
     return this.#push('linear', width, { x, weight, bias });
   }
 
@@ -114,7 +126,11 @@ export class GraphBuilder {
   /** Columns side by side. */
   concat(xs: readonly Value[]): ValueOf<'concat'> {
     check(xs.length > 0, 'concat needs a value');
-    return this.#push('concat', xs.reduce((sum, x) => sum + x.width, 0), { xs });
+    return this.#push(
+      'concat',
+      xs.reduce((sum, x) => sum + x.width, 0),
+      { xs },
+    );
   }
 
   /** Columns `begin` to `begin + width`. */
@@ -173,7 +189,10 @@ export class GraphBuilder {
     return this.#push('batchSum', x.width, { x });
   }
 
-  /** log Σ e^x over the rows of each row's group, of one number a row: what a loss compares within groups, never a prediction. */
+  /**
+   * log Σ e^x over the rows of each row's group, of one number a row: what a loss compares within groups, never a
+   * prediction.
+   */
   groupLogSumExp(x: Value, groups: Value): ValueOf<'groupLogSumExp'> {
     for (const { width } of [x, groups]) checkWidths('groupLogSumExp', width, 1);
     return this.#push('groupLogSumExp', 1, { x, groups });
@@ -245,7 +264,10 @@ export class GraphBuilder {
   }
 }
 
-function countedRows(columns: readonly Value[], { mask, weights }: LossOptions): { mask: Value | undefined; weights: Value | undefined } {
+function countedRows(
+  columns: readonly Value[],
+  { mask, weights }: LossOptions,
+): { mask: Value | undefined; weights: Value | undefined } {
   for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
   return { mask, weights };
 }

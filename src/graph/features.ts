@@ -22,7 +22,10 @@ export interface Features {
   readonly all?: Features;
 }
 
-/** The key `input` of whatever reads features: groups of the YAML. `inputsOf` finds it by its name, so nothing else may be called so. */
+/**
+ * The key `input` of whatever reads features: groups of the YAML. `inputsOf` finds it by its name, so nothing else may
+ * be called so.
+ */
 export function inputOption(reader: string) {
   return z.array(z.string()).min(1).optional().describe(`Feature groups that ${reader}`);
 }
@@ -68,7 +71,10 @@ export function hasEmbedding({ kind }: Pick<InputField, 'kind'>): boolean {
 }
 
 /** The lists of groups in the options of a model, wherever a part of it has the key `input`, with the path of each. */
-export function* inputsOf(options: unknown, path: readonly string[] = []): Generator<{ readonly path: readonly string[]; readonly groups: readonly string[] }> {
+export function* inputsOf(
+  options: unknown,
+  path: readonly string[] = [],
+): Generator<{ readonly path: readonly string[]; readonly groups: readonly string[] }> {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return;
   for (const [key, value] of Object.entries(options)) {
     if (key === 'input' && Array.isArray(value)) yield { path: [...path, key], groups: value as readonly string[] };

@@ -23,7 +23,10 @@ export interface Graph {
   /** By task: a probability, or the predicted number of a regression; width 1. */
   readonly predictions: ReadonlyMap<string, Value>;
   readonly terms: readonly Term[];
-  /** Columns of the looked-up input that are features; what lies behind is looked up for a wide part. All are where it is not given. */
+  /**
+   * Columns of the looked-up input that are features; what lies behind is looked up for a wide part. All are where it
+   * is not given.
+   */
   readonly featureWidth?: number;
   /** By name, mostly that of a task: what a diagnosis looks at beside gradients. */
   readonly gates?: ReadonlyMap<string, Gate>;
@@ -80,11 +83,18 @@ export function neededFor(graph: Graph, targets: readonly Value[]): readonly Val
 }
 
 /**
- * Biases that a batch norm takes away again with the mean: all that reads their layer is normalised. Their gradient is 0; what
- * a sum over the batch leaves in floats is noise, which an optimizer that divides by the gradient's own size would follow.
+ * Biases that a batch norm takes away again with the mean: all that reads their layer is normalised. Their gradient is
+ * 0; what
+ * a sum over the batch leaves in floats is noise, which an optimizer that divides by the gradient's own size would
+ * follow.
  */
 export function cancelledBiases(graph: Graph): ReadonlySet<Parameter> {
   const isKept = new Set<Value>([...graph.predictions.values()]);
-  for (const value of graph.values) if (value.op !== 'batchNorm') for (const operand of operandsOf(value)) isKept.add(operand);
-  return new Set(graph.values.flatMap((value) => (value.op === 'linear' && value.bias !== undefined && !isKept.has(value) ? [value.bias] : [])));
+  for (const value of graph.values)
+    if (value.op !== 'batchNorm') for (const operand of operandsOf(value)) isKept.add(operand);
+  return new Set(
+    graph.values.flatMap((value) =>
+      value.op === 'linear' && value.bias !== undefined && !isKept.has(value) ? [value.bias] : [],
+    ),
+  );
 }

@@ -17,7 +17,13 @@ export function mlp(g: GraphBuilder, x: Value, options: MlpOptions, name: string
 }
 
 /** One block: linear, batch norm, activation, dropout. */
-export function block(g: GraphBuilder, x: Value, width: number, options: Omit<MlpOptions, 'hidden'>, name: string): Value {
+export function block(
+  g: GraphBuilder,
+  x: Value,
+  width: number,
+  options: Omit<MlpOptions, 'hidden'>,
+  name: string,
+): Value {
   const h = g.linear(x, width, name);
   const normed = options.batchNorm ? g.batchNorm(h, `${name}.norm`) : h;
   return g.dropout(g.activation(normed, options.activation, `${name}.activation`), options.dropout, `${name}.dropout`);

@@ -6,8 +6,7 @@
 
 /** How the first values of a parameter are drawn. */
 export type Initializer =
-  | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: 'uniform'; readonly bound: number };
+  { readonly kind: 'constant'; readonly value: number } | { readonly kind: 'uniform'; readonly bound: number };
 
 /** A tensor that belongs to the model: trained by the optimizer, or (running statistics) updated by its operation. */
 export interface Parameter {
@@ -21,7 +20,17 @@ export interface Parameter {
 /** Where an input's columns come from. */
 export type Source = { readonly kind: 'features' } | { readonly kind: 'label'; readonly column: string };
 
-export const ACTIVATIONS = ['relu', 'sigmoid', 'tanh', 'leaky-relu', 'prelu', 'dice', 'gelu', 'swish', 'linear'] as const;
+export const ACTIVATIONS = [
+  'relu',
+  'sigmoid',
+  'tanh',
+  'leaky-relu',
+  'prelu',
+  'dice',
+  'gelu',
+  'swish',
+  'linear',
+] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /** Functions of one number. */
@@ -57,7 +66,12 @@ export interface Operations {
   /** y = x W + b */
   linear: { readonly x: Value; readonly weight: Parameter; readonly bias: Parameter | undefined };
   /** Ioffe & Szegedy 2015; in training by the batch's biased variance, the running variance is the unbiased one. */
-  batchNorm: { readonly x: Value; readonly gain: Parameter; readonly shift: Parameter; readonly running: RunningStatistics };
+  batchNorm: {
+    readonly x: Value;
+    readonly gain: Parameter;
+    readonly shift: Parameter;
+    readonly running: RunningStatistics;
+  };
   activation: {
     readonly x: Value;
     readonly kind: Activation;
@@ -79,9 +93,15 @@ export interface Operations {
   affine: { readonly x: Value; readonly factor: number; readonly offset: number };
   /** A function of each number; of `sign` nothing goes back. Where the result is not finite, the step is refused. */
   map: { readonly x: Value; readonly of: FunctionName };
-  /** The logit of σ(a) σ(b), that of two events of which one is given the other (ESMM's CTCVR, Ma et al. 2018), from their logits. */
+  /**
+   * The logit of σ(a) σ(b), that of two events of which one is given the other (ESMM's CTCVR, Ma et al. 2018), from
+   * their logits.
+   */
   productLogit: { readonly a: Value; readonly b: Value };
-  /** -[y log σ(z) + (1 - y) log(1 - σ(z))] of each row, for losses that are made of others; the label is never differentiated. */
+  /**
+   * -[y log σ(z) + (1 - y) log(1 - σ(z))] of each row, for losses that are made of others; the label is never
+   * differentiated.
+   */
   crossEntropy: { readonly logit: Value; readonly label: Value };
   /** 1 / x; where x is 0, the step is refused. */
   reciprocal: { readonly x: Value };
@@ -89,16 +109,29 @@ export interface Operations {
   clip: { readonly x: Value; readonly low: number; readonly high: number };
   /** The sum over all rows of the batch, in every row: for weights and terms of a loss, not for predictions. */
   batchSum: { readonly x: Value };
-  /** log Σ e^x over the rows of the batch that are of a row's group; a row whose group is below 0 is a group of its own. Groups are never differentiated. */
+  /**
+   * log Σ e^x over the rows of the batch that are of a row's group; a row whose group is below 0 is a group of its own.
+   * Groups are never differentiated.
+   */
   groupLogSumExp: { readonly x: Value; readonly groups: Value };
-  /** Of a row of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of its group of another label; 0 where there is none, and of other rows. */
+  /**
+   * Of a row of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of its group of another label; 0 where there
+   * is none, and of other rows.
+   */
   groupPairs: { readonly x: Value; readonly label: Value; readonly groups: Value };
   /** x, from which nothing goes back. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
   mixture: { readonly gate: Value; readonly experts: readonly Value[] };
-  /** AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t. */
-  attend: { readonly tokens: readonly [Value, Value]; readonly query: Parameter; readonly key: Parameter; readonly value: Parameter };
+  /**
+   * AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t.
+   */
+  attend: {
+    readonly tokens: readonly [Value, Value];
+    readonly query: Parameter;
+    readonly key: Parameter;
+    readonly value: Parameter;
+  };
   /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; width 1, one number for the batch. */
   binaryCrossEntropy: Compared & { readonly logit: Value };
   /** Mean over the masked rows of weight · (prediction - label)². */

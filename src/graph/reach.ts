@@ -9,7 +9,10 @@ export interface Reach {
   readonly features: ReadonlySet<number>;
 }
 
-/** Follows every term's way back. Labels, masks and weights of losses are never differentiated, so no way leads through them. */
+/**
+ * Follows every term's way back. Labels, masks and weights of losses are never differentiated, so no way leads through
+ * them.
+ */
 export function reachOf(graph: Graph): Reach {
   const parameters = new Map<Parameter, Set<number>>();
   const features = new Set<number>();
@@ -46,5 +49,8 @@ function predictedBy(loss: Extract<Value, { readonly mask: Value | undefined }>)
 /** The trained parameters that an operation holds. */
 function parametersOf(value: Value): readonly Parameter[] {
   // Whatever an operation holds that looks like a parameter is one: an operation that is new needs no line here.
-  return Object.values(value).filter((each: unknown): each is Parameter => typeof each === 'object' && each !== null && 'isTrainable' in each && each.isTrainable === true);
+  return Object.values(value).filter(
+    (each: unknown): each is Parameter =>
+      typeof each === 'object' && each !== null && 'isTrainable' in each && each.isTrainable === true,
+  );
 }

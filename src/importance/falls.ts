@@ -39,11 +39,25 @@ export interface Falls {
 }
 
 /**
- * Measures how much worse a model is where units hold what they hold in other rows, and so tell nothing of theirs (Breiman 2001,
- * section 10; Fisher, Rudin & Dominici 2019). All units are permuted alike, by one permutation of all rows a repeat, which depends on the
- * seed and on the number of rows: so what is found of a unit does not depend on the others, and they are compared on the same luck.
+ * Measures how much worse a model is where units hold what they hold in other rows, and so tell nothing of theirs
+ * (Breiman 2001,
+ * section 10; Fisher, Rudin & Dominici 2019). All units are permuted alike, by one permutation of all rows a repeat,
+ * which depends on the
+ * seed and on the number of rows: so what is found of a unit does not depend on the others, and they are compared on
+ * the same luck.
  */
-export async function measureFalls({ program, spaces, measures, rows, numRows, units, repeats, seed, onShare, signal }: FallsOptions): Promise<Falls> {
+export async function measureFalls({
+  program,
+  spaces,
+  measures,
+  rows,
+  numRows,
+  units,
+  repeats,
+  seed,
+  onShare,
+  signal,
+}: FallsOptions): Promise<Falls> {
   const measure = async (batches: Iterable<Batch>): Promise<readonly (number | null)[]> => {
     const collector = createCollector(spaces);
     for (const batch of batches) collector.add(batch, await program.predict(batch));
@@ -60,7 +74,13 @@ export async function measureFalls({ program, spaces, measures, rows, numRows, u
     shuffledOrder(order, numRows, randomStream(seed, 'importance', repeat));
     for (const [u, { name, fields }] of units.entries()) {
       const values = await measure(rows.permuted(fields, order));
-      worse.get(name)!.push(measures.map((each, m) => (plain[m] === null || values[m] === null ? null : fallOf(each, plain[m]!, values[m]!))));
+      worse
+        .get(name)!
+        .push(
+          measures.map((each, m) =>
+            plain[m] === null || values[m] === null ? null : fallOf(each, plain[m]!, values[m]!),
+          ),
+        );
       onShare((repeat * units.length + u + 1) / (repeats * units.length));
     }
   }

@@ -11,7 +11,8 @@ const QUANTILES = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.30
 const NORMAL = 1.959964;
 
 /**
- * The mean of some numbers that were drawn alike, and the interval that holds what they are drawn around 95 times of 100, if they are
+ * The mean of some numbers that were drawn alike, and the interval that holds what they are drawn around 95 times of
+ * 100, if they are
  * spread about normally: Student's.
  */
 export function intervalOf(values: readonly number[]): Interval {
@@ -26,5 +27,11 @@ export function intervalOf(values: readonly number[]): Interval {
 /** From 10 degrees on by the first terms of its series around the normal (Abramowitz & Stegun 1964, 26.7.5). */
 function studentQuantile(degrees: number): number {
   const z = NORMAL;
-  return QUANTILES[degrees - 1] ?? z + (z ** 3 + z) / (4 * degrees) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2) + (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * degrees ** 3);
+  return (
+    QUANTILES[degrees - 1] ??
+    z +
+      (z ** 3 + z) / (4 * degrees) +
+      (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2) +
+      (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * degrees ** 3)
+  );
 }

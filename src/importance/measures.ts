@@ -15,11 +15,16 @@ export interface Measure {
 }
 
 /** By type of task; the first decides which field counts more. */
-const METRICS: Readonly<Record<Space['type'], readonly Metric[]>> = { classification: [auc.build({ interval: undefined })], regression: [r2.build({}), rmse.build({})] };
+const METRICS: Readonly<Record<Space['type'], readonly Metric[]>> = {
+  classification: [auc.build({ interval: undefined })],
+  regression: [r2.build({}), rmse.build({})],
+};
 
 /** What is measured of some spaces. */
 export function measuresOf(spaces: readonly Space[]): readonly Measure[] {
-  return spaces.flatMap((space) => METRICS[space.type].map((metric) => ({ name: `${space.name}.${metric.values[0].name}`, space, metric })));
+  return spaces.flatMap((space) =>
+    METRICS[space.type].map((metric) => ({ name: `${space.name}.${metric.values[0].name}`, space, metric })),
+  );
 }
 
 /** The value of each measure; null where it has none. */

@@ -19,7 +19,15 @@ const FORMATS: Readonly<Record<string, Format>> = {
   '.svg': ({ plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
   '.csv': ({ importances }) => {
-    const rows = importances.flatMap(({ name, falls }) => Object.entries(falls).map(([measure, fall]) => [name, measure, fall?.mean ?? '', fall?.low ?? '', fall?.high ?? '']));
+    const rows = importances.flatMap(({ name, falls }) =>
+      Object.entries(falls).map(([measure, fall]) => [
+        name,
+        measure,
+        fall?.mean ?? '',
+        fall?.low ?? '',
+        fall?.high ?? '',
+      ]),
+    );
     return csvText([['name', 'measure', 'worse_by', 'low', 'high'], ...rows]);
   },
 };
@@ -31,6 +39,11 @@ const FORMATS: Readonly<Record<string, Format>> = {
  */
 export function openFindings(path: string, title: string): (findings: Findings) => Promise<void> {
   const format = FORMATS[extname(path).toLowerCase()];
-  if (format === undefined) throw userError('usage', { where: '--out', message: `expected a name that ends in .svg, .json or .csv, found '${path}'`, fix: 'write importance.svg' });
+  if (format === undefined)
+    throw userError('usage', {
+      where: '--out',
+      message: `expected a name that ends in .svg, .json or .csv, found '${path}'`,
+      fix: 'write importance.svg',
+    });
   return async (findings) => writeFileAtomic(path, format(findings, title));
 }

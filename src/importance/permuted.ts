@@ -7,7 +7,8 @@ export interface Permuter {
   /** The rows as they are. */
   plain(): Iterable<Batch>;
   /**
-   * The rows, but that row r has these fields of row `order[r]`, all of them of the same one, and bags as a whole. A batch is valid
+   * The rows, but that row r has these fields of row `order[r]`, all of them of the same one, and bags as a whole. A
+   * batch is valid
    * until the next one.
    */
   permuted(fields: readonly string[], order: Uint32Array): Iterable<Batch>;
@@ -41,15 +42,21 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
 
   type Gather<Column> = (order: Uint32Array, begin: number, end: number) => [string, Column];
 
-  function gatherers<Kind extends Data>(columns: ReadonlyMap<string, Kind>, fields: readonly string[], create: (length: number) => Kind): Gather<Kind>[] {
-    return fields.filter((name) => columns.has(name)).map((name) => {
-      const from = column(columns, name);
-      const into = create(batchRows);
-      return (order, begin, end) => {
-        for (let r = begin; r < end; r++) into[r - begin] = from[order[r]!]!;
-        return [name, into];
-      };
-    });
+  function gatherers<Kind extends Data>(
+    columns: ReadonlyMap<string, Kind>,
+    fields: readonly string[],
+    create: (length: number) => Kind,
+  ): Gather<Kind>[] {
+    return fields
+      .filter((name) => columns.has(name))
+      .map((name) => {
+        const from = column(columns, name);
+        const into = create(batchRows);
+        return (order, begin, end) => {
+          for (let r = begin; r < end; r++) into[r - begin] = from[order[r]!]!;
+          return [name, into];
+        };
+      });
   }
 
   function bagGatherer(name: string, from: BagColumn): Gather<BagColumn> {

@@ -14,13 +14,17 @@ export interface Importance {
 
 /**
  * The measure that decides which field counts more.
- * @param rank a space; where it is left out, that of the monitor decides, else the last: a product down the funnel stands behind its parts
+ * @param rank a space; where it is left out, that of the monitor decides, else the last: a product down the funnel
+ * stands behind its parts
  * @throws UserError (usage) for a space that is none
  */
 export function decidingMeasure(measures: readonly Measure[], rank: string | undefined, monitor: string): Measure {
   const names = [...new Set(measures.map(({ space }) => space.name))];
   if (rank !== undefined && !names.includes(rank)) {
-    throw userError('usage', { where: '--rank', message: joined(`expected one of ${names.join(', ')}, found ${quoted(rank)}`, didYouMean(rank, names)) });
+    throw userError('usage', {
+      where: '--rank',
+      message: joined(`expected one of ${names.join(', ')}, found ${quoted(rank)}`, didYouMean(rank, names)),
+    });
   }
   const [monitored] = monitor.split('.');
   const name = rank ?? (names.includes(monitored!) ? monitored : names.at(-1));
@@ -28,11 +32,20 @@ export function decidingMeasure(measures: readonly Measure[], rank: string | und
 }
 
 /** The units, the one that counts most first; of equal ones, the first in the config. */
-export function rankedUnits(units: readonly Unit[], { byUnit }: Falls, measures: readonly Measure[], deciding: Measure): readonly Importance[] {
+export function rankedUnits(
+  units: readonly Unit[],
+  { byUnit }: Falls,
+  measures: readonly Measure[],
+  deciding: Measure,
+): readonly Importance[] {
   const at = measures.indexOf(deciding);
   const meanOf = ({ name }: Unit): number => byUnit.get(name)![at]?.mean ?? -Infinity;
   // Sorting keeps the order of equal ones.
   return [...units]
     .sort((a, b) => (meanOf(a) === meanOf(b) ? 0 : meanOf(b) - meanOf(a)))
-    .map(({ name, fields }) => ({ name, fields, falls: Object.fromEntries(measures.map((measure, m) => [measure.name, byUnit.get(name)![m] ?? null])) }));
+    .map(({ name, fields }) => ({
+      name,
+      fields,
+      falls: Object.fromEntries(measures.map((measure, m) => [measure.name, byUnit.get(name)![m] ?? null])),
+    }));
 }

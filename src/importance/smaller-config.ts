@@ -9,12 +9,18 @@ export interface ConfigChange {
 }
 
 /**
- * A config without some fields, as the text that it was, comments included; parts of the model read no group that is gone.
+ * A config without some fields, as the text that it was, comments included; parts of the model read no group that is
+ * gone.
  * @param text YAML that parses
  * @param groups what its features are parsed as
  * @param changes made first, in their order
  */
-export function configWithout(text: string, groups: Readonly<Record<string, FeatureSpec>>, left: readonly ConfigField[], changes: readonly ConfigChange[]): string {
+export function configWithout(
+  text: string,
+  groups: Readonly<Record<string, FeatureSpec>>,
+  left: readonly ConfigField[],
+  changes: readonly ConfigChange[],
+): string {
   const document = parseDocument(text);
   const root = document.contents;
   if (!isMap(root)) throw new Error('a config is a map');
@@ -39,12 +45,14 @@ export function configWithout(text: string, groups: Readonly<Record<string, Feat
       change({ path: ['features', group], value: undefined });
       visit(document.get('model') as Node, {
         Pair(_, { key, value }) {
-          if (isScalar(key) && key.value === 'input' && isSeq(value)) value.items = value.items.filter((item) => !isScalar(item) || item.value !== group);
+          if (isScalar(key) && key.value === 'input' && isSeq(value))
+            value.items = value.items.filter((item) => !isScalar(item) || item.value !== group);
         },
       });
       continue;
     }
-    for (const path of gone.flatMap(({ name }) => namedIn(spec, name))) change({ path: ['features', group, ...path], value: undefined });
+    for (const path of gone.flatMap(({ name }) => namedIn(spec, name)))
+      change({ path: ['features', group, ...path], value: undefined });
     const list = document.getIn(['features', group, 'fields']);
     if (isSeq(list)) list.items = list.items.filter((_, i) => !gone.some(({ index }) => index === i));
   }

@@ -2,7 +2,15 @@ import { readDate } from '../dates.js';
 import type { LookedAt } from './column-kind.js';
 
 /** How rows are proposed to be divided, where one source has all of them. */
-export type ProposedSplit = { readonly by: 'date'; readonly column: string; readonly valid: string; readonly beforeTest: string; readonly test: string } | { readonly by: 'share' };
+export type ProposedSplit =
+  | {
+      readonly by: 'date';
+      readonly column: string;
+      readonly valid: string;
+      readonly beforeTest: string;
+      readonly test: string;
+    }
+  | { readonly by: 'share' };
 
 /** Shares of rows before valid, and before test. */
 const [BEFORE_VALID, BEFORE_TEST] = [0.8, 0.9];
@@ -25,7 +33,12 @@ export function chooseSplit(columns: readonly LookedAt[]): ProposedSplit {
       return { day, share };
     });
     const nearest = (share: number, from: number, to: number): number =>
-      starts.slice(from, to).reduce((best, start, i) => (Math.abs(start.share - share) < Math.abs(starts[best]!.share - share) ? from + i : best), from);
+      starts
+        .slice(from, to)
+        .reduce(
+          (best, start, i) => (Math.abs(start.share - share) < Math.abs(starts[best]!.share - share) ? from + i : best),
+          from,
+        );
     const valid = nearest(BEFORE_VALID, 1, days.length - 1);
     const test = nearest(BEFORE_TEST, valid + 1, days.length);
     return { by: 'date', column: column.name, valid: days[valid]!, beforeTest: days[test - 1]!, test: days[test]! };

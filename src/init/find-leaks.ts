@@ -21,7 +21,8 @@ export function findLeaks(columns: readonly LookedAt[], labels: ReadonlyMap<stri
     const keyOf = kind.is === 'number' ? binsOf(column.values) : (code: number): number => code;
     return [...labels].flatMap(([label, isYes]): Leak[] => {
       const [seen, held] = [createTally(2), createTally(2)];
-      for (let r = 0; r < column.codes.length; r++) (r % 2 === 0 ? seen : held).add(keyOf(column.codes[r]!), [1, isYes[r]!]);
+      for (let r = 0; r < column.codes.length; r++)
+        (r % 2 === 0 ? seen : held).add(keyOf(column.codes[r]!), [1, isYes[r]!]);
       const auc = aucOfRates(seen, held, { rows: 0, positives: 1 });
       return auc !== undefined && auc >= LEAK_AUC ? [{ column: column.name, label, auc }] : [];
     });
@@ -30,7 +31,9 @@ export function findLeaks(columns: readonly LookedAt[], labels: ReadonlyMap<stri
 
 function binsOf(values: readonly string[]): (code: number) => number {
   if (values.length <= BINS) return (code) => code;
-  const order = values.map((text, code) => ({ value: Number(text.replace(',', '.')), code })).sort((a, b) => a.value - b.value);
+  const order = values
+    .map((text, code) => ({ value: Number(text.replace(',', '.')), code }))
+    .sort((a, b) => a.value - b.value);
   const bins = new Uint32Array(values.length);
   for (const [i, { code }] of order.entries()) bins[code] = Math.floor((BINS * i) / order.length);
   return (code) => bins[code]!;

@@ -30,5 +30,10 @@ export async function writeConfig(path: string, text: string, force: boolean): P
 
 /** @throws UserError (usage) where something is there and is not to be replaced */
 export function refuseTaken(path: string, force: boolean): void {
-  if (existsSync(path) && !force) throw userError('usage', { where: path, message: 'is there already', fix: 'name another file with --out, or replace it with --force' });
+  if (existsSync(path) && !force)
+    throw userError('usage', {
+      where: path,
+      message: 'is there already',
+      fix: 'name another file with --out, or replace it with --force',
+    });
 }

@@ -36,21 +36,41 @@ export async function readColumns(paths: Paths): Promise<Rows> {
   const { columns: names } = await openSource(full, []);
   const sampler = createRowSampler(MOST_ROWS);
   const source = await sampler.open(full, names, {});
-  const columns = names.map((name) => ({ name, places: new Map<string, number>(), values: [] as string[], counts: [] as number[], codes: [] as number[] }));
+  const columns = names.map((name) => ({
+    name,
+    places: new Map<string, number>(),
+    values: [] as string[],
+    counts: [] as number[],
+    codes: [] as number[],
+  }));
   // Rows that are no rows are told by whoever trains.
   const policy = skipBadRows(undefined, Infinity);
-  await source.stream(encodedFormat(rowFormatOf({ tasks: [], groups: [] }), {}), names, { policy }, ({ kept, skipped }) => {
-    const bad = new Set(skipped.map((before, i) => before + i));
-    for (const [c, column] of columns.entries()) {
-      for (const [r, cell] of kept[c]!.entries()) {
-        if (bad.has(r)) continue;
-        const at = column.places.get(cell) ?? column.values.push(cell) - 1;
-        column.places.set(cell, at);
-        column.counts[at] = (column.counts[at] ?? 0) + 1;
-        column.codes.push(at);
+  await source.stream(
+    encodedFormat(rowFormatOf({ tasks: [], groups: [] }), {}),
+    names,
+    { policy },
+    ({ kept, skipped }) => {
+      const bad = new Set(skipped.map((before, i) => before + i));
+      for (const [c, column] of columns.entries()) {
+        for (const [r, cell] of kept[c]!.entries()) {
+          if (bad.has(r)) continue;
+          const at = column.places.get(cell) ?? column.values.push(cell) - 1;
+          column.places.set(cell, at);
+          column.counts[at] = (column.counts[at] ?? 0) + 1;
+          column.codes.push(at);
+        }
       }
-    }
-    return Promise.resolve();
-  });
-  return { columns: columns.map(({ name, values, counts, codes }) => ({ name, values, counts, codes: Uint32Array.from(codes) })), count: columns[0]?.codes.length ?? 0, isCut: sampler.isCut };
+      return Promise.resolve();
+    },
+  );
+  return {
+    columns: columns.map(({ name, values, counts, codes }) => ({
+      name,
+      values,
+      counts,
+      codes: Uint32Array.from(codes),
+    })),
+    count: columns[0]?.codes.length ?? 0,
+    isCut: sampler.isCut,
+  };
 }

@@ -14,7 +14,15 @@ const FILES = ['train.csv', 'valid.csv', 'test.csv'];
  */
 export async function writeSample(model: string, path: string, force: boolean): Promise<readonly string[]> {
   const source = await readFile(join(PACKAGE, 'configs', `${model}.yaml`), 'utf8').catch((error: unknown) => {
-    throw userError('usage', { where: `--model ${model}`, message: 'there is no config of this model for the sample', fix: 'name another, or data of your own with --data' }, error);
+    throw userError(
+      'usage',
+      {
+        where: `--model ${model}`,
+        message: 'there is no config of this model for the sample',
+        fix: 'name another, or data of your own with --data',
+      },
+      error,
+    );
   });
   const folder = join(dirname(path), 'sample');
   const files = FILES.map((file) => join(folder, file));

@@ -1,7 +1,10 @@
-// An exponential average of weights. A row's average needs its weights only before they change: as long as they stay what they are,
-// a known share of what lies between the two is left. So a row is visited when a batch touches it, and its average is exact.
+// An exponential average of weights. A row's average needs its weights only before they change: as long as they stay
+// what they are,
+// a known share of what lies between the two is left. So a row is visited when a batch touches it, and its average is
+// exact.
 //
-// `clock` is two doubles: the decay, and the steps that were taken. A row of a table holds its average, `average` bytes from the
+// `clock` is two doubles: the decay, and the steps that were taken. A row of a table holds its average, `average` bytes
+// from the
 // weights on, and behind it a word: the steps that it covers.
 
 import { shareBegin, shareEnd } from './team';
@@ -15,7 +18,10 @@ function power(base: f64, n: u32): f64 {
   return result;
 }
 
-/** What is left, after `to` steps, more than `from`, of the distance that an average of `from` steps had from weights that stayed the same. */
+/**
+ * What is left, after `to` steps, more than `from`, of the distance that an average of `from` steps had from weights
+ * that stayed the same.
+ */
 function shareLeft(decay: f64, from: u32, to: u32): f32 {
   return <f32>((power(decay, to - from) * (1 - power(decay, from))) / (1 - power(decay, to)));
 }
@@ -55,7 +61,8 @@ function bringUp(row: usize, average: usize, bytes: usize, decay: f64, steps: u3
 }
 
 /**
- * Brings the average of the rows that are about to change up to the steps that were taken: distinct rows, shared as their update
+ * Brings the average of the rows that are about to change up to the steps that were taken: distinct rows, shared as
+ * their update
  * shares them, or all rows of a table that is not lazy.
  * @param refused where there is a 1, nothing is done
  * @param tableRows 0 for lazy

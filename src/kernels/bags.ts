@@ -1,4 +1,5 @@
-// Bags: any number of weighted rows of a table, pooled into one. `bag` is where two addresses are found, of the items' ids and
+// Bags: any number of weighted rows of a table, pooled into one. `bag` is where two addresses are found, of the items'
+// ids and
 // of their factors: they lie where there is room, which a batch decides. Row b has items offsets[b] … offsets[b + 1].
 
 import { keep, look } from './finite';
@@ -9,7 +10,10 @@ import { multiplyAdd } from './vector';
 // How weights become factors: what Σ w·e is divided by. The engine names them by these numbers.
 const MEAN = 1;
 
-/** Turns weights into factors, w / Σ w or w / √Σ w², in place; zeros where the divisor is 0. Rows are shared among workers. */
+/**
+ * Turns weights into factors, w / Σ w or w / √Σ w², in place; zeros where the divisor is 0. Rows are shared among
+ * workers.
+ */
 export function poolingFactors(bag: usize, offsets: usize, pooling: i32, rows: i32): void {
   const end = shareEnd(rows, 4);
   const factors = load<usize>(bag, 4);
@@ -68,7 +72,8 @@ export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32
 }
 
 /**
- * Adds the gradients of a bag's items to the distinct rows of their table, as `gatherGradients` does for a field with one id.
+ * Adds the gradients of a bag's items to the distinct rows of their table, as `gatherGradients` does for a field with
+ * one id.
  * The worker that takes the table does all of it, item by item.
  */
 export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize): void {

@@ -30,7 +30,10 @@ export function wholeOf(digits: v128): u64 {
   return <u64>(<u32>i32x4.extract_lane(parts, 0)) * 100_000_000 + <u64>(<u32>i32x4.extract_lane(parts, 1));
 }
 
-/** The decimal number of `length` bytes before `end`, at most 15 digits and a point or none; NaN where it is anything else. */
+/**
+ * The decimal number of `length` bytes before `end`, at most 15 digits and a point or none; NaN where it is anything
+ * else.
+ */
 // @ts-ignore: decorator
 @inline
 export function decimalBefore(end: usize, length: u32): f64 {
@@ -39,7 +42,8 @@ export function decimalBefore(end: usize, length: u32): f64 {
   const last = v128.load(LAST + length);
   const bytes = v128.load(end - 16);
   const dots = <u32>i8x16.bitmask(v128.and(i8x16.eq(bytes, i8x16.splat(DOT)), last));
-  // Where there is no dot, it is -1: nothing moves to its place. Sums, for a choice would be a branch that nobody foresees.
+  // Where there is no dot, it is -1: nothing moves to its place. Sums, for a choice would be a branch that nobody
+  // foresees.
   const dot = <i32>ctz(dots) - 33 * <i32>(dots == 0);
   const all = v128.and(i8x16.sub(bytes, i8x16.splat(ZERO)), last);
   const digits = i8x16.swizzle(all, i8x16.add(places, i8x16.le_s(places, i8x16.splat(<i8>dot))));
@@ -63,7 +67,8 @@ function joined(digits: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function foursOf(digits: v128): v128 {
-  // The first of two digits is the low byte a of a lane a + 256 b: times 2561 it is 256 (10 a + b) + a, as far as the lane goes.
+  // The first of two digits is the low byte a of a lane a + 256 b: times 2561 it is 256 (10 a + b) + a, as far as the
+  // lane goes.
   const twos = i16x8.shr_u(i16x8.mul(digits, i16x8.splat(2561)), 8);
   return i32x4.dot_i16x8_s(twos, i16x8(100, 1, 100, 1, 100, 1, 100, 1));
 }

@@ -1,4 +1,5 @@
-// Row by row: activations, dropout, copies, products. B rows are shared among workers; columns come in fours, zero beyond
+// Row by row: activations, dropout, copies, products. B rows are shared among workers; columns come in fours, zero
+// beyond
 // the width, so that no kernel has a tail. Leading dimensions count floats. `accumulate` adds to the output.
 
 import { shareBegin, shareEnd } from './team';

@@ -1,4 +1,5 @@
-// Whether gradients are finite, and their squares too, which optimizers keep. They are looked at where they are written: by then
+// Whether gradients are finite, and their squares too, which optimizers keep. They are looked at where they are
+// written: by then
 // they are in a register, and a step can still be refused.
 
 import { multiplyAdd } from './vector';

@@ -1,5 +1,7 @@
-// Matrix products as in gemm.ts, of operands that are rounded to bfloat16: what AVX-512's VDPBF16PS comes to, to the bit. It takes pairs of
-// neighbours and adds the product of the second one first. A product of two such numbers is exact in single precision, so it is all the
+// Matrix products as in gemm.ts, of operands that are rounded to bfloat16: what AVX-512's VDPBF16PS comes to, to the
+// bit. It takes pairs of
+// neighbours and adds the product of the second one first. A product of two such numbers is exact in single precision,
+// so it is all the
 // same whether it is fused with its addition; and since those below 2^-56 count as 0, no sum is a denormal number.
 
 import { BLOCK_ROWS, put, putSums, sumsAt } from './gemm';

@@ -1,4 +1,5 @@
-// Matrix products. B rows of a batch, K inputs, N outputs. Weights lie in panels of 8 columns: P[N/8][K][8], zero beyond N.
+// Matrix products. B rows of a batch, K inputs, N outputs. Weights lie in panels of 8 columns: P[N/8][K][8], zero
+// beyond N.
 // Every output is summed by one worker in one order, so results do not depend on the number of workers.
 
 import { keep, look } from './finite';
@@ -9,7 +10,8 @@ import { multiplyAdd } from './vector';
 const CACHE_FLOATS: i32 = 10_240;
 
 /**
- * C[b, 8·panels] = A[b, K] · P + bias; rows are shared among workers. The bias comes last: small products lose their last
+ * C[b, 8·panels] = A[b, K] · P + bias; rows are shared among workers. The bias comes last: small products lose their
+ * last
  * digits to a large one that they are added to.
  * @param bias 8·panels floats, or 0 for none
  * @param accumulate whether the product is added to C
@@ -166,7 +168,9 @@ export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, r
   } while (first < rows);
 }
 
-/** T[K/8][8·panels][8]: the weights turned round, in panels of 8 inputs, for the gradient of the input; zero beyond K. */
+/**
+ * T[K/8][8·panels][8]: the weights turned round, in panels of 8 inputs, for the gradient of the input; zero beyond K.
+ */
 export function transposePanels(p: usize, t: usize, k: i32, panels: i32): void {
   const inputPanels = (k + 7) >> 3;
   const outputs = panels << 3;

@@ -1,11 +1,16 @@
-// What losses compare within groups of a batch's rows: columns of one float a row. A group is a whole number, the same for its rows; a row
-// whose number is below 0 is in no group, which is a group of its own. Rows of a group are always gone through in their order, so sums are
-// the same for any number of workers. Where several processes have parts of a batch, its columns here have the rows of all of them; `part` is then
-// where it stands of which rows, as doubles: how many there are, and the first of the `rows` that this process has. It is 0 where these are all.
+// What losses compare within groups of a batch's rows: columns of one float a row. A group is a whole number, the same
+// for its rows; a row
+// whose number is below 0 is in no group, which is a group of its own. Rows of a group are always gone through in their
+// order, so sums are
+// the same for any number of workers. Where several processes have parts of a batch, its columns here have the rows of
+// all of them; `part` is then
+// where it stands of which rows, as doubles: how many there are, and the first of the `rows` that this process has. It
+// is 0 where these are all.
 
 import { shareBegin, shareEnd, slotBegin, slotEnd } from './team';
 
-// Of three words a row in `links`: the first row of its group, the next one, and (of a first row, while they are made) the last so far.
+// Of three words a row in `links`: the first row of its group, the next one, and (of a first row, while they are made)
+// the last so far.
 // @ts-ignore: decorator
 @inline
 function firstOf(links: usize, b: i32): i32 {
@@ -103,7 +108,10 @@ export function groupLogSumExpGradient(x: usize, ldx: i32, links: usize, y: usiz
   }
 }
 
-/** Of rows of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of the group of another label; 0 of others. How many they are, to `counts`, of this process's rows alone. */
+/**
+ * Of rows of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of the group of another label; 0 of others. How
+ * many they are, to `counts`, of this process's rows alone.
+ */
 export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, y: usize, ldy: i32, rows: i32, part: usize): void {
   const begin = firstOwn(part), end = begin + shareEnd(rows, 4);
   for (let b = begin + shareBegin(rows, 4); b < end; b++) {
@@ -122,7 +130,10 @@ export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: us
   }
 }
 
-/** dx (+)= what each pair of a row gives it: of the one of label 1, its share of dy with a minus; of the other, the same with a plus. Here `counts` has those of all rows. */
+/**
+ * dx (+)= what each pair of a row gives it: of the one of label 1, its share of dy with a minus; of the other, the same
+ * with a plus. Here `counts` has those of all rows.
+ */
 export function groupPairsGradient(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, dy: usize, ldy: i32, dx: usize, accumulate: i32, rows: i32, part: usize): void {
   const begin = firstOwn(part), end = begin + shareEnd(rows, 4);
   for (let b = begin + shareBegin(rows, 4); b < end; b++) {

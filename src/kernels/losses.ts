@@ -1,4 +1,5 @@
-// Losses of a batch, from logits, and their gradients. Labels, masks and weights are columns of one float a row; a mask or
+// Losses of a batch, from logits, and their gradients. Labels, masks and weights are columns of one float a row; a mask
+// or
 // weights at address 0 are all ones. The mean is over the rows that the mask admits.
 
 import { isFirst, shareBegin, shareEnd } from './team';
@@ -11,12 +12,18 @@ function countOf(mask: usize, rows: i32): f64 {
   return count;
 }
 
-/** The rows that a mask admits here, a double to `out`, by the first worker: where they are added up over several processes before a loss is divided by them. */
+/**
+ * The rows that a mask admits here, a double to `out`, by the first worker: where they are added up over several
+ * processes before a loss is divided by them.
+ */
 export function countRows(mask: usize, out: usize, rows: i32): void {
   if (isFirst()) store<f64>(out, countOf(mask, rows));
 }
 
-/** What a sum over rows is divided by: the double behind the weight where one is given, else the rows that count in this batch. */
+/**
+ * What a sum over rows is divided by: the double behind the weight where one is given, else the rows that count in this
+ * batch.
+ */
 function divisor(weight: usize, mask: usize, rows: i32): f64 {
   const given = load<f64>(weight, 8);
   return given > 0 ? given : max(countOf(mask, rows), 1);
@@ -41,7 +48,10 @@ function put(address: usize, value: f64, accumulate: i32): void {
   store<f32>(address, accumulate ? load<f32>(address) + <f32>value : <f32>value);
 }
 
-/** -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, its gradient times the weight that lies at `weight` to `dz`. */
+/**
+ * -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, its gradient times the weight that lies at
+ * `weight` to `dz`.
+ */
 export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
   const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
@@ -74,7 +84,9 @@ export function mean(z: usize, ldz: i32, mask: usize, weights: usize, losses: us
   }
 }
 
-/** Puts 1 at `refused` where one of `count` numbers is not finite. Of losses of rows: exactly then their mean is not. */
+/**
+ * Puts 1 at `refused` where one of `count` numbers is not finite. Of losses of rows: exactly then their mean is not.
+ */
 export function checkFinite(numbers: usize, refused: usize, count: i32): void {
   const end = shareEnd(count, 4);
   for (let i = shareBegin(count, 4); i < end; i++) if (!isFinite<f32>(load<f32>(numbers + (<usize>i << 2)))) store<u32>(refused, 1);

@@ -1,4 +1,5 @@
-// Small maps of numbers, and what is by row or by batch beside the norms. They work on the columns that there are, since what
+// Small maps of numbers, and what is by row or by batch beside the norms. They work on the columns that there are,
+// since what
 // fills up to four may have no image: 1 / 0. Leading dimensions count floats; `accumulate` adds to the output.
 
 import { shareBegin, shareEnd, slotBegin, slotEnd } from './team';
@@ -124,7 +125,10 @@ export function reciprocalGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx
   }
 }
 
-/** y = the logit of σ(a) σ(c) = -log(e^-a + e^-c + e^-(a + c)), in doubles, so that it is right wherever the product rounds to 0 or 1. */
+/**
+ * y = the logit of σ(a) σ(c) = -log(e^-a + e^-c + e^-(a + c)), in doubles, so that it is right wherever the product
+ * rounds to 0 or 1.
+ */
 export function productLogit(a: usize, lda: i32, c: usize, ldc: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {

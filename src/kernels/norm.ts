@@ -1,4 +1,5 @@
-// Batch norm (Ioffe & Szegedy 2015). Columns are shared among workers a cache line at a time; sums over rows run in single
+// Batch norm (Ioffe & Szegedy 2015). Columns are shared among workers a cache line at a time; sums over rows run in
+// single
 // precision over a few rows, and in double precision over those.
 
 import { watch, watch4 } from './finite';
@@ -6,7 +7,8 @@ import { isFirst, shareBegin, shareEnd, slotBegin, slotEnd } from './team';
 import { addBlock, BLOCK, LINE, narrow } from './sums';
 
 /**
- * y = (x - mean) / √(variance + ε) · gain + shift by the batch's own statistics, which are kept at `statistics` (mean, then
+ * y = (x - mean) / √(variance + ε) · gain + shift by the batch's own statistics, which are kept at `statistics` (mean,
+ * then
  * 1/√, `columns` each) for the gradient; running statistics move by `momentum` (the variance is the unbiased one).
  * @param statistics with room for two doubles a column behind them
  * @param slot, slots which lines of columns these are among all that share the phase
@@ -22,7 +24,10 @@ export function normalise(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, s
   }
 }
 
-/** The first third of `normalise` for a batch that several processes have parts of: Σ x of this one's rows, in doubles behind the statistics. */
+/**
+ * The first third of `normalise` for a batch that several processes have parts of: Σ x of this one's rows, in doubles
+ * behind the statistics.
+ */
 export function normaliseSums(x: usize, ldx: i32, statistics: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
@@ -132,7 +137,10 @@ export function normaliseRunning(x: usize, ldx: i32, y: usize, ldy: i32, gain: u
   }
 }
 
-/** dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy; columns are shared as in `normalise`. */
+/**
+ * dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy; columns are shared as in
+ * `normalise`.
+ */
 export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
@@ -142,7 +150,10 @@ export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain:
   }
 }
 
-/** The first half of `normaliseGradient` for a batch that several processes have parts of: the sums over this one's rows, also in doubles behind the statistics. */
+/**
+ * The first half of `normaliseGradient` for a batch that several processes have parts of: the sums over this one's
+ * rows, also in doubles behind the statistics.
+ */
 export function normaliseGradientSums(x: usize, ldx: i32, dy: usize, ldy: i32, statistics: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {

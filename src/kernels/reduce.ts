@@ -1,4 +1,5 @@
-// Between the way back and the update: products between the gradients of terms, their combination, and the gradient's norm.
+// Between the way back and the update: products between the gradients of terms, their combination, and the gradient's
+// norm.
 
 import { isFirst, isTurn, shareBegin, shareEnd } from './team';
 
@@ -13,7 +14,8 @@ function sizeOf(count: i32, countAt: usize): i32 {
 }
 
 /**
- * <g_i, g_j> for all areas i ≤ j of some gradients, row by row of the triangle, as doubles to `out`; by the worker whose turn it is.
+ * <g_i, g_j> for all areas i ≤ j of some gradients, row by row of the triangle, as doubles to `out`; by the worker
+ * whose turn it is.
  * @param count floats, or where `countAt` is not 0 floats for each of as many rows
  */
 export function products(g: usize, areaBytes: usize, areas: i32, count: i32, countAt: usize, out: usize, turn: i32): void {
@@ -64,7 +66,8 @@ export function accumulate(g: usize, total: usize, count: i32, fresh: usize): vo
 }
 
 /**
- * The norm of gradients from the products of their parts with themselves, a double to `norm`; and the scale that brings it down to
+ * The norm of gradients from the products of their parts with themselves, a double to `norm`; and the scale that brings
+ * it down to
  * `most`, to both scales. By the first worker.
  */
 export function clipNorm(sums: usize, count: i32, most: f64, norm: usize, scale: usize, otherScale: usize): void {

@@ -1,4 +1,5 @@
-// Embedding tables: lookup, and gradients of distinct rows. D is a table's width. A row of a table lies together with what
+// Embedding tables: lookup, and gradients of distinct rows. D is a table's width. A row of a table lies together with
+// what
 // the optimizer keeps for it, `stride` floats in all, so that a visit costs one page of memory and not one for each.
 
 import { keep, look } from './finite';
@@ -30,7 +31,8 @@ export function hashMask(keys: i32): u32 {
 
 /**
  * Where the hash table knows a table's row, or the empty place where it belongs (Knuth's multiplicative hash, linear
- * probing). A place holds the number of a distinct row. It is as large as a batch, not as a table, so it stays in the cache.
+ * probing). A place holds the number of a distinct row. It is as large as a batch, not as a table, so it stays in the
+ * cache.
  */
 // @ts-ignore: decorator
 @inline
@@ -51,8 +53,10 @@ export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usiz
  * @param claim of the table
  * @param hash room for `hashMask(keys) + 1` words
  * @param distinct the distinct rows
- * @param gradients of them, in the area that is added to; the first one to meet a row clears it in `areas - 1` areas behind
- * @param countAt three words: the number of distinct rows, one that is free, and the most that they can be in this batch (keys)
+ * @param gradients of them, in the area that is added to; the first one to meet a row clears it in `areas - 1` areas
+ * behind
+ * @param countAt three words: the number of distinct rows, one that is free, and the most that they can be in this
+ * batch (keys)
  * @param fresh where there is a 1, the first field begins anew; else it adds to what another batch left
  */
 export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize): void {

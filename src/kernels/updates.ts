@@ -1,8 +1,11 @@
-// How an optimizer's rule goes over weights: dense ones in shares, those of a table by distinct rows. A rule is a class with one
+// How an optimizer's rule goes over weights: dense ones in shares, those of a table by distinct rows. A rule is a class
+// with one
 // method, `update`, which is compiled into each of its two kernels; it has no state, and its instance is the address 0.
 //
-// update(w, s, gap, g, count, constants): `count` weights at w, their first slot at s and the next ones `gap` bytes on each, their
-// gradient at g (at 0: all zeros). The first words at `constants` mean the same for every rule (penalised), the rule's own follow.
+// update(w, s, gap, g, count, constants): `count` weights at w, their first slot at s and the next ones `gap` bytes on
+// each, their
+// gradient at g (at 0: all zeros). The first words at `constants` mean the same for every rule (penalised), the rule's
+// own follow.
 
 import { hashMask, placeOf } from './tables';
 import { isTurn, shareBegin, shareEnd } from './team';
@@ -11,7 +14,8 @@ import { isTurn, shareBegin, shareEnd } from './team';
 export const OWN: usize = 16;
 
 /**
- * Four gradients as a rule takes them: scaled, brought within ± limit, with λ₂ w + λ₁ sign(w) added; these four are the first
+ * Four gradients as a rule takes them: scaled, brought within ± limit, with λ₂ w + λ₁ sign(w) added; these four are the
+ * first
  * constants: scale, λ₁, λ₂, limit.
  */
 // @ts-ignore: decorator
@@ -73,7 +77,8 @@ export function fetchRows(table: usize, strideBytes: usize, distinct: usize, beg
 }
 
 /**
- * The distinct rows of a table that a batch touched, shared among workers; all rows if it is not lazy. A row's weights and what
+ * The distinct rows of a table that a batch touched, shared among workers; all rows if it is not lazy. A row's weights
+ * and what
  * the rule keeps for it lie side by side.
  * @param refused where there is a 1, nothing is updated
  * @param tableRows 0 for lazy

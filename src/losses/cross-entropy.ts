@@ -5,20 +5,24 @@ import { defineLoss, logitOf, probability } from './loss.js';
 
 /**
  * The log loss of a probability. Smoothing moves labels towards one half, y (1 - s) + s / 2 (Szegedy et al. 2016,
- * https://arxiv.org/abs/1512.00567, section 7), as Keras' `label_smoothing` does. A regression may take it whose label is itself a
+ * https://arxiv.org/abs/1512.00567, section 7), as Keras' `label_smoothing` does. A regression may take it whose label
+ * is itself a
  * probability: a share, or what a teacher predicts.
  */
 export const crossEntropy = defineLoss({
   name: 'cross-entropy',
   summary: 'log loss of a probability; also of regression labels between 0 and 1',
-  options: () => ({ smoothing: z.number().min(0).lt(1).default(0).describe('Label smoothing; 0.1 maps labels 0 and 1 to 0.05 and 0.95') }),
+  options: () => ({
+    smoothing: z.number().min(0).lt(1).default(0).describe('Label smoothing; 0.1 maps labels 0 and 1 to 0.05 and 0.95'),
+  }),
   taskTypes: ['classification', 'regression'],
   says: 'logit',
   range: { atLeast: 0, atMost: 1 },
   takesScaling: false,
 
   build({ smoothing }) {
-    const smoothed = (g: GraphBuilder, label: Value): Value => (smoothing === 0 ? label : g.affine(label, 1 - smoothing, smoothing / 2));
+    const smoothed = (g: GraphBuilder, label: Value): Value =>
+      smoothing === 0 ? label : g.affine(label, 1 - smoothing, smoothing / 2);
     return {
       outputs: 1,
       predict: probability,

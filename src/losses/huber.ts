@@ -2,13 +2,20 @@ import { z } from 'zod';
 import { defineLoss, distance } from './loss.js';
 
 /**
- * Huber's loss (1964, https://doi.org/10.1214/aoms/1177703732), as PyTorch's `HuberLoss`: d² / 2 up to δ, and δ (|d| - δ / 2) beyond. With c
+ * Huber's loss (1964, https://doi.org/10.1214/aoms/1177703732), as PyTorch's `HuberLoss`: d² / 2 up to δ, and δ (|d| -
+ * δ / 2) beyond. With c
  * the distance kept within ±δ, both are c (d - c / 2).
  */
 export const huber = defineLoss({
   name: 'huber',
   summary: 'Huber loss: squared for small errors, absolute for large ones',
-  options: () => ({ delta: z.number().positive().default(1).describe('Error at which the loss turns from squared to absolute, in scaled label units') }),
+  options: () => ({
+    delta: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('Error at which the loss turns from squared to absolute, in scaled label units'),
+  }),
   taskTypes: ['regression'],
   says: 'number',
   takesScaling: true,

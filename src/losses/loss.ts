@@ -21,7 +21,10 @@ export interface TaskLoss {
    * @param groups `[B, 1]`: a number for each group, below 0 for a row that is in none
    */
   rows(g: GraphBuilder, out: Value, label: Value, groups?: Value): Value;
-  /** The mean of that over the rows that count, where one operation is both, or some rows have no part in it; of a logit, it takes labels between 0 and 1 too. */
+  /**
+   * The mean of that over the rows that count, where one operation is both, or some rows have no part in it; of a
+   * logit, it takes labels between 0 and 1 too.
+   */
   mean?(g: GraphBuilder, out: Value, label: Value, counted: LossOptions, groups?: Value): LossValue;
   /** Of a regression: the one number of a tower with which the label's mean is predicted. */
   ofMean?(mean: number): number;
@@ -32,7 +35,8 @@ export interface LossPart<Name extends string, Shape extends z.ZodRawShape> exte
   /** The types of tasks that may take it. */
   readonly taskTypes: readonly Task['type'][];
   /**
-   * What its numbers are: one logit of a probability, from which products of probabilities can be made; more numbers that are a probability
+   * What its numbers are: one logit of a probability, from which products of probabilities can be made; more numbers
+   * that are a probability
    * together; a score whose sigmoid ranks and is no probability; or a number.
    */
   readonly says: 'logit' | 'probability' | 'score' | 'number';
@@ -43,7 +47,9 @@ export interface LossPart<Name extends string, Shape extends z.ZodRawShape> exte
 }
 
 /** Declares a loss; the identity, for the sake of its types. */
-export function defineLoss<const Name extends string, Shape extends z.ZodRawShape>(loss: LossPart<Name, Shape>): LossPart<Name, Shape> {
+export function defineLoss<const Name extends string, Shape extends z.ZodRawShape>(
+  loss: LossPart<Name, Shape>,
+): LossPart<Name, Shape> {
   return loss;
 }
 
@@ -52,7 +58,10 @@ export function meanOf(g: GraphBuilder, loss: TaskLoss, out: Value, label: Value
   return loss.mean?.(g, out, label, counted) ?? g.mean(loss.rows(g, out, label), counted);
 }
 
-/** The same of a label that is a probability, and never differentiated: what the loss is on average where the label is 1 so often. */
+/**
+ * The same of a label that is a probability, and never differentiated: what the loss is on average where the label is 1
+ * so often.
+ */
 export function meanOfSoft(g: GraphBuilder, loss: TaskLoss, out: Value, label: Value, counted: LossOptions): LossValue {
   // The log loss takes such labels as they are.
   if (loss.mean !== undefined) return loss.mean(g, out, label, counted);
@@ -67,13 +76,16 @@ export function withGroups(loss: TaskLoss, groups: () => Value): TaskLoss {
   return {
     ...loss,
     rows: (g, out, label) => loss.rows(g, out, label, groups()),
-    ...(mean !== undefined && { mean: (g: GraphBuilder, out: Value, label: Value, counted: LossOptions) => mean(g, out, label, counted, groups()) }),
+    ...(mean !== undefined && {
+      mean: (g: GraphBuilder, out: Value, label: Value, counted: LossOptions) => mean(g, out, label, counted, groups()),
+    }),
   };
 }
 
 /** The mean over those of the rows that count whose label is 1, of a loss that others have no part in. */
 export function meanOfPositives(rows: TaskLoss['rows']): NonNullable<TaskLoss['mean']> {
-  return (g, out, label, { mask, weights }, groups) => g.mean(rows(g, out, label, groups), { mask: mask === undefined ? label : g.multiply(mask, label), weights });
+  return (g, out, label, { mask, weights }, groups) =>
+    g.mean(rows(g, out, label, groups), { mask: mask === undefined ? label : g.multiply(mask, label), weights });
 }
 
 /** A probability from its logit. */

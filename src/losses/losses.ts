@@ -19,7 +19,10 @@ const nameAlone = z.enum(losses.names).superRefine((name, context) => {
 export const lossOption = z.union([nameAlone, losses.schema]);
 
 /** What a task takes whose loss is not named. */
-const DEFAULTS: Readonly<Record<Task['type'], string>> = { classification: all.crossEntropy.name, regression: all.squared.name };
+const DEFAULTS: Readonly<Record<Task['type'], string>> = {
+  classification: all.crossEntropy.name,
+  regression: all.squared.name,
+};
 
 /** The loss of a task with all of its options. */
 export function lossOf({ type, loss = DEFAULTS[type] }: Pick<Task, 'type' | 'loss'>): LossSpec {

@@ -2,8 +2,10 @@ import { byOption } from './by-option.js';
 import { defineLoss, meanOfPositives, probability, type TaskLoss } from './loss.js';
 
 /**
- * log(1 + e^(s_j - s_i)) of a row i of label 1 and a row j of label 0 of its group (RankNet: Burges et al. 2005, https://doi.org/10.1145/1102351.1102363;
- * BPR: Rendle et al. 2009, https://arxiv.org/abs/1205.2618), the mean over all such j, and of that the mean over the rows of label 1 that count.
+ * log(1 + e^(s_j - s_i)) of a row i of label 1 and a row j of label 0 of its group (RankNet: Burges et al. 2005,
+ * https://doi.org/10.1145/1102351.1102363;
+ * BPR: Rendle et al. 2009, https://arxiv.org/abs/1205.2618), the mean over all such j, and of that the mean over the
+ * rows of label 1 that count.
  */
 export const pairwise = defineLoss({
   name: 'pairwise',

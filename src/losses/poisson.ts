@@ -1,7 +1,8 @@
 import { defineLoss, logOf } from './loss.js';
 
 /**
- * The negative log likelihood of a Poisson distribution whose mean's logarithm the tower says, e^z - y z, without the part that depends on the
+ * The negative log likelihood of a Poisson distribution whose mean's logarithm the tower says, e^z - y z, without the
+ * part that depends on the
  * label alone: PyTorch's `PoissonNLLLoss`. For counts.
  */
 export const poisson = defineLoss({

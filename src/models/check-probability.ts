@@ -10,10 +10,17 @@ import type { Task } from '../tasks.js';
 export function* checkProbability(model: string, does: 'multiplies' | 'compares', task: Task): Iterable<Finding> {
   const { name, type } = task;
   if (type !== 'classification') {
-    yield { path: ['tasks', name, 'type'], message: `${model} ${does} probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
+    yield {
+      path: ['tasks', name, 'type'],
+      message: `${model} ${does} probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe`,
+    };
     return;
   }
   const { name: loss, says } = lossPartOf(task);
   const others = losses.parts.filter((part) => part.says === 'logit').map((part) => part.name);
-  if (says !== 'logit') yield { path: ['tasks', name, 'loss'], message: `${model} ${does} probabilities, and ${loss} does not say the logit of one; take ${others.join(' or ')}, or another model, as mmoe` };
+  if (says !== 'logit')
+    yield {
+      path: ['tasks', name, 'loss'],
+      message: `${model} ${does} probabilities, and ${loss} does not say the logit of one; take ${others.join(' or ')}, or another model, as mmoe`,
+    };
 }

@@ -9,15 +9,26 @@ const LEAST_PROPENSITY = 1e-6;
 /** Options of a model that repairs the selection of conversions by how probable a click is. */
 export const counterfactualOptions = {
   maxWeight: z.number().positive().default(15).describe('Maximum inverse-propensity weight of a row'),
-  globalWeight: z.number().min(0).default(0.5).describe('Weight of the click-and-conversion loss over all rows; 0 disables it'),
+  globalWeight: z
+    .number()
+    .min(0)
+    .default(0.5)
+    .describe('Weight of the click-and-conversion loss over all rows; 0 disables it'),
 };
 
 /**
- * happened / probability, at most `maxWeight`: how often a row stands for those that were not seen (Rosenbaum & Rubin 1983). As a
+ * happened / probability, at most `maxWeight`: how often a row stands for those that were not seen (Rosenbaum & Rubin
+ * 1983). As a
  * weight of a loss it is never differentiated.
  * @param counted factors that rows have in any case
  */
-export function inversePropensity(g: GraphBuilder, happened: Value, probability: Value, maxWeight: number, counted: Value | undefined): Value {
+export function inversePropensity(
+  g: GraphBuilder,
+  happened: Value,
+  probability: Value,
+  maxWeight: number,
+  counted: Value | undefined,
+): Value {
   const weights = g.clip(g.multiply(happened, g.reciprocal(g.clip(probability, LEAST_PROPENSITY, 1))), 0, maxWeight);
   return counted === undefined ? weights : g.multiply(weights, counted);
 }
@@ -28,10 +39,14 @@ export function globalTerms(products: readonly Term[], globalWeight: number): re
 }
 
 /**
- * Scales weights to add up to the rows that a loss counts, so that its mean is divided by their own sum (self-normalized
+ * Scales weights to add up to the rows that a loss counts, so that its mean is divided by their own sum
+ * (self-normalized
  * inverse propensity scores, Swaminathan & Joachims 2015); if all are 0, they stay so.
  */
-export function selfNormalised(g: GraphBuilder, { mask, weights }: LossOptions & { readonly weights: Value }): LossOptions {
+export function selfNormalised(
+  g: GraphBuilder,
+  { mask, weights }: LossOptions & { readonly weights: Value },
+): LossOptions {
   const counted = mask === undefined ? weights : g.multiply(weights, mask);
   const rows = g.batchSum(mask ?? g.affine(weights, 0, 1));
   const inverseSum = g.reciprocal(g.clip(g.batchSum(counted), 1e-6, 1e30));

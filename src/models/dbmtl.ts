@@ -13,12 +13,16 @@ import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 type Parents = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Deep Bayesian Multi-Target Learning (Wang et al. 2019, https://arxiv.org/abs/1902.09154): targets form a Bayesian network. On
- * shared layers each task has layers of its own; what they say goes, beside what the tasks say that it depends on, through one more
- * stack, the arrows of the network, and the number of the task is read off that. A target passes on this hidden state, not its
+ * Deep Bayesian Multi-Target Learning (Wang et al. 2019, https://arxiv.org/abs/1902.09154): targets form a Bayesian
+ * network. On
+ * shared layers each task has layers of its own; what they say goes, beside what the tasks say that it depends on,
+ * through one more
+ * stack, the arrows of the network, and the number of the task is read off that. A target passes on this hidden state,
+ * not its
  * label, so nothing is asked for in use that is not known then.
  *
- * The network is chosen by whoever knows the targets, as in the paper. A task depends on the one whose label it is given;
+ * The network is chosen by whoever knows the targets, as in the paper. A task depends on the one whose label it is
+ * given;
  * `parents` says otherwise. In the words of EasyRec, which has a model of this name too, `relation` is `relation_dnn`.
  */
 export const dbmtl = defineModel({
@@ -27,8 +31,14 @@ export const dbmtl = defineModel({
   options: () => ({
     bottom: bottomSchema.prefault({ name: sharedLayers.name }).describe('Shared layers'),
     ...taskTowerOptions,
-    relation: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([8]) }).prefault({}).describe("Layers over a task's representation and those of its parents"),
-    parents: z.record(z.string(), z.array(z.string())).default({}).describe('Parent tasks by task; default: the task that given names'),
+    relation: mlpOptions
+      .extend({ hidden: mlpOptions.shape.hidden.min(1).default([8]) })
+      .prefault({})
+      .describe("Layers over a task's representation and those of its parents"),
+    parents: z
+      .record(z.string(), z.array(z.string()))
+      .default({})
+      .describe('Parent tasks by task; default: the task that given names'),
   }),
 
   *checkTasks(tasks, options) {
@@ -39,25 +49,49 @@ export const dbmtl = defineModel({
   embeddingParts: ({ bottom }, tasks) => bottomEmbeddingParts(bottom, tasks),
 
   build({ bottom, relation, parents, ...towers }, { g, input, fields, tasks }) {
-    const { outputs, gates = new Map() } = buildBottom(bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
-    const own = new Map(tasks.map(({ name }) => [name, mlp(g, outputs.get(name)!, towerOf(towers, name), `towers.${name}`)]));
+    const { outputs, gates = new Map() } = buildBottom(bottom, {
+      g,
+      input,
+      fields,
+      tasks: tasks.map(({ name }) => name),
+    });
+    const own = new Map(
+      tasks.map(({ name }) => [name, mlp(g, outputs.get(name)!, towerOf(towers, name), `towers.${name}`)]),
+    );
     const states = new Map<string, Value>();
     const stateOf = (task: Task): Value => {
       const known = states.get(task.name);
       if (known !== undefined) return known;
-      const above = parentsOf(task, tasks, parents).map((parent) => stateOf(tasks.find(({ name }) => name === parent)!));
-      const state = mlp(g, above.length === 0 ? own.get(task.name)! : g.concat([own.get(task.name)!, ...above]), relation, `relations.${task.name}`);
+      const above = parentsOf(task, tasks, parents).map((parent) =>
+        stateOf(tasks.find(({ name }) => name === parent)!),
+      );
+      const state = mlp(
+        g,
+        above.length === 0 ? own.get(task.name)! : g.concat([own.get(task.name)!, ...above]),
+        relation,
+        `relations.${task.name}`,
+      );
       states.set(task.name, state);
       return state;
     };
-    const heads = tasks.map((task) => head(g, task, lastLayer(g, task, stateOf(task), `relations.${task.name}`, task.firstBias)));
-    return { gates, predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])), terms: heads.map(({ term }) => term) };
+    const heads = tasks.map((task) =>
+      head(g, task, lastLayer(g, task, stateOf(task), `relations.${task.name}`, task.firstBias)),
+    );
+    return {
+      gates,
+      predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
+      terms: heads.map(({ term }) => term),
+    };
   },
 });
 
 /** The tasks that one depends on. */
 function parentsOf(task: Task, tasks: readonly Task[], parents: Parents): readonly string[] {
-  return Object.hasOwn(parents, task.name) ? parents[task.name]! : tasksGiven(task, tasks).slice(0, 1).map(({ name }) => name);
+  return Object.hasOwn(parents, task.name)
+    ? parents[task.name]!
+    : tasksGiven(task, tasks)
+        .slice(0, 1)
+        .map(({ name }) => name);
 }
 
 /** What is wrong with the network of tasks. */
@@ -65,19 +99,30 @@ function* checkParents(tasks: readonly Task[], parents: Parents): Iterable<Findi
   const known = tasks.map(({ name }) => name);
   const path = ['model', 'parents'];
   for (const [task, above] of Object.entries(parents)) {
-    for (const [name, place] of [[task, [...path, task]] as const, ...above.map((each, i) => [each, [...path, task, i]] as const)]) {
-      if (!known.includes(name)) yield { path: place, message: joined(`no task is called ${quoted(name)}`, didYouMean(name, known)) };
+    for (const [name, place] of [
+      [task, [...path, task]] as const,
+      ...above.map((each, i) => [each, [...path, task, i]] as const),
+    ]) {
+      if (!known.includes(name))
+        yield { path: place, message: joined(`no task is called ${quoted(name)}`, didYouMean(name, known)) };
     }
-    for (const [i, name] of above.entries()) if (above.indexOf(name) < i) yield { path: [...path, task, i], message: `${quoted(name)} stands there twice` };
+    for (const [i, name] of above.entries())
+      if (above.indexOf(name) < i) yield { path: [...path, task, i], message: `${quoted(name)} stands there twice` };
   }
   const isAbove = (task: string, name: string, seen: readonly string[] = []): boolean => {
     const one = tasks.find((each) => each.name === task);
     if (one === undefined || seen.includes(task)) return false;
     return parentsOf(one, tasks, parents).some((parent) => parent === name || isAbove(parent, name, [...seen, task]));
   };
-  for (const name of known) if (isAbove(name, name)) yield { path: Object.hasOwn(parents, name) ? [...path, name] : ['tasks', name, 'given'], message: `${quoted(name)} depends, through others, on itself; leave out one of the arrows` };
+  for (const name of known)
+    if (isAbove(name, name))
+      yield {
+        path: Object.hasOwn(parents, name) ? [...path, name] : ['tasks', name, 'given'],
+        message: `${quoted(name)} depends, through others, on itself; leave out one of the arrows`,
+      };
   if (tasks.every((task) => parentsOf(task, tasks, parents).length === 0)) {
-    const example = known.length > 1 ? `as in parents: { ${known[1]}: [${known[0]}] }` : 'so it needs two tasks or more';
+    const example =
+      known.length > 1 ? `as in parents: { ${known[1]}: [${known[0]}] }` : 'so it needs two tasks or more';
     yield { path, message: `dbmtl needs a task that depends on another, ${example}; without one, take shared-bottom` };
   }
 }

@@ -9,13 +9,18 @@ import { defineModel } from './model.js';
 
 /**
  * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125): a tower of its own
- * imputes the loss δ̂ of a conversion on every row, and clicked rows correct it by their inverse propensity w, as constants:
- * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)². An imputed loss is a log loss, so never below 0: the tower says
+ * imputes the loss δ̂ of a conversion on every row, and clicked rows correct it by their inverse propensity w, as
+ * constants:
+ * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)². An imputed loss is a log loss, so never
+ * below 0: the tower says
  * log(1 + e^x).
  *
- * In PaddleRec's code that square moves the conversion too, towards the loss that is imputed, which pushes up what it predicts where that is
- * little and so spoils its order and its mean: on the planted log it came out worse than no repair at all. Here the square
- * takes δ as it is, as where imputation and prediction learn in turn (Wang et al. 2019, https://proceedings.mlr.press/v97/wang19n.html);
+ * In PaddleRec's code that square moves the conversion too, towards the loss that is imputed, which pushes up what it
+ * predicts where that is
+ * little and so spoils its order and its mean: on the planted log it came out worse than no repair at all. Here the
+ * square
+ * takes δ as it is, as where imputation and prediction learn in turn (Wang et al. 2019,
+ * https://proceedings.mlr.press/v97/wang19n.html);
  * `jointly: true` has it as in that code.
  */
 export const escm2Dr = defineModel({
@@ -24,7 +29,10 @@ export const escm2Dr = defineModel({
   options: () => ({
     ...funnelOptions,
     ...counterfactualOptions,
-    imputationTower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('Tower that imputes the conversion loss'),
+    imputationTower: mlpOptions
+      .extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) })
+      .prefault({})
+      .describe('Tower that imputes the conversion loss'),
     imputationWeight: z.number().positive().default(1).describe('Weight of the imputation loss'),
     jointly: z.boolean().default(false).describe('Whether the imputation loss also trains the conversion tower'),
   }),
@@ -38,14 +46,25 @@ export const escm2Dr = defineModel({
       const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
-      const imputed = g.crossEntropy(tower(g, input, options.imputationTower, `imputations.${task.name}`, firstLossBias(task.firstBias)), never);
+      const imputed = g.crossEntropy(
+        tower(g, input, options.imputationTower, `imputations.${task.name}`, firstLossBias(task.firstBias)),
+        never,
+      );
       const loss = task.taskLoss.rows(g, logit, task.labelValue);
       const from = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
       const missed = from(options.jointly ? loss : g.stopGradient(loss));
       const { mask } = task.countedInChain;
       return [
-        { name: task.name, weight: task.weight, loss: g.mean(g.add(imputed, g.multiply(weights, from(loss))), { mask }) },
-        { name: `${task.name}.imputation`, weight: task.weight * options.imputationWeight, loss: g.mean(g.multiply(weights, g.multiply(missed, missed)), { mask }) },
+        {
+          name: task.name,
+          weight: task.weight,
+          loss: g.mean(g.add(imputed, g.multiply(weights, from(loss))), { mask }),
+        },
+        {
+          name: `${task.name}.imputation`,
+          weight: task.weight * options.imputationWeight,
+          loss: g.mean(g.multiply(weights, g.multiply(missed, missed)), { mask }),
+        },
       ];
     });
     return { gates, predictions, terms: [...clicks, ...robust, ...globalTerms(products, options.globalWeight)] };

@@ -5,9 +5,11 @@ import { defineModel, termOf } from './model.js';
 
 /**
  * ESCM² with inverse propensity scores (Wang et al. 2022, https://arxiv.org/abs/2204.05125): the loss of a conversion
- * is that of clicked rows, each divided by how probable the model holds its click, over all rows; ESMM's loss over all rows stands
+ * is that of clicked rows, each divided by how probable the model holds its click, over all rows; ESMM's loss over all
+ * rows stands
  * beside it. The propensity is a constant there, as in the paper. PaddleRec's code divides by the propensity
- * times the clicks of the batch and multiplies by its rows; here the inverse is of the propensity alone. It is bounded at 15 by default,
+ * times the clicks of the batch and multiplies by its rows; here the inverse is of the propensity alone. It is bounded
+ * at 15 by default,
  * as it is in PaddleRec's doubly robust loss; the factor of the loss over all rows is a choice of this project.
  */
 export const escm2Ips = defineModel({
@@ -21,7 +23,10 @@ export const escm2Ips = defineModel({
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
     const weighted = conversions.map(({ task, seen, logit, propensity }): Term =>
-      termOf(g, task, logit, { mask: task.countedInChain.mask, weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights) }),
+      termOf(g, task, logit, {
+        mask: task.countedInChain.mask,
+        weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights),
+      }),
     );
     return { gates, predictions, terms: [...clicks, ...weighted, ...globalTerms(products, options.globalWeight)] };
   },

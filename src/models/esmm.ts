@@ -2,8 +2,10 @@ import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './fu
 import { defineModel } from './model.js';
 
 /**
- * Entire Space Multi-Task Model (Ma et al. 2018, https://arxiv.org/abs/1804.07931): a tower for the click and one for every
- * conversion of it; a conversion is learned through the product of all probabilities that lead to it, over all rows. The paper has
+ * Entire Space Multi-Task Model (Ma et al. 2018, https://arxiv.org/abs/1804.07931): a tower for the click and one for
+ * every
+ * conversion of it; a conversion is learned through the product of all probabilities that lead to it, over all rows.
+ * The paper has
  * one conversion; chains of any length and several conversions of one click follow from the same product.
  */
 export const esmm = defineModel({

@@ -1,5 +1,7 @@
 import { fm as bottom } from '../bottoms/fm.js';
 import { towersOn } from './towers-on.js';
 
-/** Factorisation Machine (Rendle 2010) beside deep layers, with a tower for every task: DeepFM or NFM for several tasks. */
+/**
+ * Factorisation Machine (Rendle 2010) beside deep layers, with a tower for every task: DeepFM or NFM for several tasks.
+ */
 export const fm = towersOn(bottom);

@@ -25,18 +25,34 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
   yield* checkTaskTowers(tasks, options);
   yield* checkBottom(options.bottom, tasks);
   const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
-  if (tasks.every(({ given }) => given === undefined)) yield { path: ['tasks'], message: `${model} needs a task that is given another one's label, as in ${example}` };
+  if (tasks.every(({ given }) => given === undefined))
+    yield { path: ['tasks'], message: `${model} needs a task that is given another one's label, as in ${example}` };
   for (const task of tasks) {
     const { name } = task;
     yield* checkProbability(model, 'multiplies', task);
     if (chainOf(task, tasks) !== undefined) continue;
     const { named } = givenOf(task)!;
-    if (tasks.some((other) => other !== task && other.type === 'classification' && (other.name === named || other.label === named))) {
-      yield { path: ['tasks', name, 'given'], message: `expected a chain of tasks down to one that is given nothing; from ${quoted(named)} it comes back to itself, or to a column that no task predicts` };
+    if (
+      tasks.some(
+        (other) => other !== task && other.type === 'classification' && (other.name === named || other.label === named),
+      )
+    ) {
+      yield {
+        path: ['tasks', name, 'given'],
+        message: `expected a chain of tasks down to one that is given nothing; from ${quoted(named)} it comes back to itself, or to a column that no task predicts`,
+      };
       continue;
     }
-    const known = tasks.filter((other) => other.name !== name).map((other) => (typeof other.label === 'string' ? other.label : other.name));
-    yield { path: ['tasks', name, 'given'], message: joined(`expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`, didYouMean(named, known)) };
+    const known = tasks
+      .filter((other) => other.name !== name)
+      .map((other) => (typeof other.label === 'string' ? other.label : other.name));
+    yield {
+      path: ['tasks', name, 'given'],
+      message: joined(
+        `expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`,
+        didYouMean(named, known),
+      ),
+    };
   }
 }
 
@@ -74,12 +90,26 @@ export interface Funnel {
  * Puts the towers of a funnel on shared layers.
  * @param between what a model has between these and the towers: makes what the towers stand on, by task
  */
-export function funnelOf({ g, input, fields, tasks }: ModelContext, options: FunnelOptions, between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs): Funnel {
-  const { outputs: below, gates = new Map() } = buildBottom(options.bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
+export function funnelOf(
+  { g, input, fields, tasks }: ModelContext,
+  options: FunnelOptions,
+  between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs,
+): Funnel {
+  const { outputs: below, gates = new Map() } = buildBottom(options.bottom, {
+    g,
+    input,
+    fields,
+    tasks: tasks.map(({ name }) => name),
+  });
   const outputs = between(below);
-  const optionsOf = ({ name, given }: ModelTask): MlpOptions => towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
-  const logits = new Map(tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, optionsOf(task), task.firstBias)]));
-  const probabilities = new Map(tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]));
+  const optionsOf = ({ name, given }: ModelTask): MlpOptions =>
+    towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
+  const logits = new Map(
+    tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, optionsOf(task), task.firstBias)]),
+  );
+  const probabilities = new Map(
+    tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]),
+  );
   const chains = tasks.map((task) => {
     const chain = chainOf(task, tasks);
     if (chain === undefined) throw new Error('the tasks of the funnel were not checked');
@@ -98,8 +128,19 @@ export function funnelOf({ g, input, fields, tasks }: ModelContext, options: Fun
     products: down.map(term),
     conversions: down.map((chain): Conversion => {
       const task = chain.at(-1)!;
-      const propensity = (): Value => chain.slice(0, -1).map((each): Value => probabilities.get(each)!).reduce((above, own) => g.multiply(above, own));
-      return { task, seen: task.counted.mask!, given: chain.at(-2)!.labelValue, logit: logits.get(task)!, propensity, input: outputs.get(task.name)! };
+      const propensity = (): Value =>
+        chain
+          .slice(0, -1)
+          .map((each): Value => probabilities.get(each)!)
+          .reduce((above, own) => g.multiply(above, own));
+      return {
+        task,
+        seen: task.counted.mask!,
+        given: chain.at(-2)!.labelValue,
+        logit: logits.get(task)!,
+        propensity,
+        input: outputs.get(task.name)!,
+      };
     }),
   };
 }

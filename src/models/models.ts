@@ -21,8 +21,10 @@ export const models = { names, parts, partOf, build, schema: schemaWith({ wide: 
 export type ModelSpec = z.output<typeof models.schema>;
 
 /**
- * What a graph is built for, beside its model and its tasks. Where the sums of a label are not given, balanced ones weigh 1 and
- * biases are drawn: what is predicted does not depend on it. Where scales are not given, labels are taken as they are: for whoever asks for names alone.
+ * What a graph is built for, beside its model and its tasks. Where the sums of a label are not given, balanced ones
+ * weigh 1 and
+ * biases are drawn: what is predicted does not depend on it. Where scales are not given, labels are taken as they are:
+ * for whoever asks for names alone.
  */
 export interface GraphOptions extends Partial<LabelFacts> {
   /** Factors of the losses of terms, by their names, beside those of tasks. */
@@ -44,10 +46,17 @@ export function lookupsOf(spec: ModelSpec, tasks: readonly Task[]) {
   return { embeddingParts: embeddingParts(spec, tasks), wide: widePartOf(spec.wide, tasks) };
 }
 
-/** What the parts of every field's embedding are for, by name, where a model wants several; each is as wide as the config says. */
+/**
+ * What the parts of every field's embedding are for, by name, where a model wants several; each is as wide as the
+ * config says.
+ */
 export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonly string[] {
   // The options are those of this spec's own part.
-  const parts = models.partOf(spec).embeddingParts?.(spec as never, tasks.map(({ name }) => name)) ?? [];
+  const parts =
+    models.partOf(spec).embeddingParts?.(
+      spec as never,
+      tasks.map(({ name }) => name),
+    ) ?? [];
   return parts.length === 0 ? ['all'] : parts;
 }
 
@@ -56,41 +65,81 @@ export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonl
  * @param inputLayout of the features, with all that the model looks up (`lookupsOf`)
  * @throws Misfit where the model does not fit these features
  */
-export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {}): Graph {
+export function buildModel(
+  spec: ModelSpec,
+  inputLayout: ModelInput,
+  tasks: readonly Task[],
+  { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {},
+): Graph {
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
   const looked = g.input({ kind: 'features' }, inputLayout.width);
   const input = featureWidth === looked.width ? looked : g.slice(looked, 0, featureWidth);
-  const wide = wideSums(g, spec.wide, tasks, featureWidth === looked.width ? undefined : g.slice(looked, featureWidth, looked.width - featureWidth), { input, fields });
+  const wide = wideSums(
+    g,
+    spec.wide,
+    tasks,
+    featureWidth === looked.width ? undefined : g.slice(looked, featureWidth, looked.width - featureWidth),
+    { input, fields },
+  );
   const labels = new Map<string, Value>();
   const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);
     labels.set(column, value);
     return value;
   };
-  const optional = (column: string | undefined): Value | undefined => (column === undefined ? undefined : label(column));
+  const optional = (column: string | undefined): Value | undefined =>
+    column === undefined ? undefined : label(column);
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaled(g, label(columns.label), scales.get(task.name));
     const loss = losses.build(lossOf(task));
     const { by } = loss;
-    const taskLoss = by === undefined ? loss : withGroups(loss, once(() => groupsWhere(g, label(groupColumn(by)), optional(columns.mask))));
+    const taskLoss =
+      by === undefined
+        ? loss
+        : withGroups(
+            loss,
+            once(() => groupsWhere(g, label(groupColumn(by)), optional(columns.mask))),
+          );
     const { own, chain } = sums?.get(task.name) ?? {};
-    const options = (maskColumn: string | undefined, sum: LabelSum | undefined) => once((): LossOptions => {
-      const ofPositives = positiveWeightOf(task, sum);
-      const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
-      const ofRow = optional(columns.sampleWeight);
-      return { mask: optional(maskColumn), weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow) };
-    });
-    const first = (sum: LabelSum | undefined): number | undefined => (sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, taskLoss, sum));
+    const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
+      once((): LossOptions => {
+        const ofPositives = positiveWeightOf(task, sum);
+        const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
+        const ofRow = optional(columns.sampleWeight);
+        return {
+          mask: optional(maskColumn),
+          weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow),
+        };
+      });
+    const first = (sum: LabelSum | undefined): number | undefined =>
+      sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, taskLoss, sum);
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // No model asks for all of it, and what nobody asks for is not in the graph.
-    return { ...task, labelValue, taskLoss, firstBias: first(own), firstBiasInChain: first(chain), wide: wide.get(task.name), get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
+    return {
+      ...task,
+      labelValue,
+      taskLoss,
+      firstBias: first(own),
+      firstBiasInChain: first(chain),
+      wide: wide.get(task.name),
+      get counted() {
+        return counted();
+      },
+      get countedInChain() {
+        return countedInChain();
+      },
+    };
   });
   const output = models.build(spec, { g, input, fields, tasks: modelTasks });
-  const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));
-  const inUnits = new Map([...output.predictions].map(([name, prediction]) => [name, unscaled(g, prediction, scales.get(name))]));
+  const terms = output.terms.map((term) =>
+    Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term,
+  );
+  const inUnits = new Map(
+    [...output.predictions].map(([name, prediction]) => [name, unscaled(g, prediction, scales.get(name))]),
+  );
   const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
@@ -107,16 +156,24 @@ function once<Made extends object>(make: () => Made): () => Made {
 }
 
 /**
- * Predictions as they are where no negative is left out: of a task that is given nothing p / (p + (1 - p) / share), which takes
- * log(1 / share) from its logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). What is given it needs nothing: rows where it is 1
+ * Predictions as they are where no negative is left out: of a task that is given nothing p / (p + (1 - p) / share),
+ * which takes
+ * log(1 / share) from its logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). What is given it
+ * needs nothing: rows where it is 1
  * are all there. Losses stay those of the sample.
  */
-function correctedPredictions(g: GraphBuilder, predictions: Graph['predictions'], roots: readonly Task[], share: number): Graph['predictions'] {
+function correctedPredictions(
+  g: GraphBuilder,
+  predictions: Graph['predictions'],
+  roots: readonly Task[],
+  share: number,
+): Graph['predictions'] {
   const corrected = new Map(predictions);
   for (const { name } of roots) {
     const p = predictions.get(name)!;
     const logit = p.op === 'activation' && p.kind === 'sigmoid' ? p.x : undefined;
-    if (logit !== undefined) corrected.set(name, g.activation(g.affine(logit, 1, Math.log(share)), 'sigmoid', `${name}.corrected`));
+    if (logit !== undefined)
+      corrected.set(name, g.activation(g.affine(logit, 1, Math.log(share)), 'sigmoid', `${name}.corrected`));
     else corrected.set(name, g.multiply(p, g.reciprocal(g.affine(p, 1 - 1 / share, 1 / share))));
   }
   return corrected;

@@ -8,10 +8,13 @@ import { defineModel } from './model.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
 
 /**
- * Single-Task, what multi-task models are compared with (in Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007, as
- * in Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): a model for each task, and nothing between them. Each has embeddings,
+ * Single-Task, what multi-task models are compared with (in Ma et al. 2018,
+ * https://dl.acm.org/doi/10.1145/3219819.3220007, as
+ * in Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): a model for each task, and nothing between
+ * them. Each has embeddings,
  * layers and a tower of its own; they have in common when steps are taken, what `training.clip` measures, and the epoch
- * that is kept, since they train in one run. `embeddings: shared` lets them share embeddings alone. Like any model here,
+ * that is kept, since they train in one run. `embeddings: shared` lets them share embeddings alone. Like any model
+ * here,
  * that of a task which is given another's label sees all rows, and its loss counts those where the task is defined.
  */
 export const singleTask = defineModel({
@@ -19,7 +22,10 @@ export const singleTask = defineModel({
   summary: 'one separate model per task, with its own embeddings',
   options: () => ({
     bottom: bottomSchema.prefault({ name: mlp.name }).describe('Layers of each task below its tower'),
-    embeddings: z.enum(['own', 'shared']).default('own').describe('Whether each task has its own embeddings, or all share them'),
+    embeddings: z
+      .enum(['own', 'shared'])
+      .default('own')
+      .describe('Whether each task has its own embeddings, or all share them'),
     ...taskTowerOptions,
   }),
   *checkTasks(tasks, options) {
@@ -43,7 +49,8 @@ export const singleTask = defineModel({
       const prefix = `tasks.${name}`;
       const own = buildBottom(bottom, { g: g.within(prefix), ...features, tasks: [name] });
       outputs.set(name, own.outputs.get(name)!);
-      for (const [gate, { shares, experts }] of own.gates ?? []) gates.set(`${name}: ${gate}`, { shares, experts: experts.map((expert) => `${prefix}.${expert}`) });
+      for (const [gate, { shares, experts }] of own.gates ?? [])
+        gates.set(`${name}: ${gate}`, { shares, experts: experts.map((expert) => `${prefix}.${expert}`) });
     }
     return { ...taskTowers(context, towers, ({ name }) => outputs.get(name)!), gates };
   },

@@ -9,7 +9,10 @@ import { head, lastLayer, type ModelContext, type ModelOutput, type ModelTask } 
 
 /** Options of a model with a tower for every task. */
 export const taskTowerOptions = {
-  tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([8]) }).prefault({}).describe('Tower of tasks that towers does not name'),
+  tower: mlpOptions
+    .extend({ hidden: mlpOptions.shape.hidden.default([8]) })
+    .prefault({})
+    .describe('Tower of tasks that towers does not name'),
   towers: z.record(z.string(), mlpOptions).default({}).describe('Towers by task'),
 };
 
@@ -22,7 +25,11 @@ interface TaskTowers {
 export function* checkTaskTowers(tasks: readonly Task[], { towers }: Pick<TaskTowers, 'towers'>): Iterable<Finding> {
   const known = tasks.map((task) => task.name);
   for (const name of Object.keys(towers)) {
-    if (!known.includes(name)) yield { path: ['model', 'towers', name], message: joined(`no task is called '${name}'`, didYouMean(name, known)) };
+    if (!known.includes(name))
+      yield {
+        path: ['model', 'towers', name],
+        message: joined(`no task is called '${name}'`, didYouMean(name, known)),
+      };
   }
 }
 
@@ -33,7 +40,13 @@ export function towerOf({ tower, towers }: TaskTowers, task: string): MlpOptions
 }
 
 /** The tower of a task: blocks, then its last layer, whose first bias it is told. */
-export function taskTower(g: GraphBuilder, task: ModelTask, x: Value, options: MlpOptions, firstBias: number | undefined): Value {
+export function taskTower(
+  g: GraphBuilder,
+  task: ModelTask,
+  x: Value,
+  options: MlpOptions,
+  firstBias: number | undefined,
+): Value {
   const name = `towers.${task.name}`;
   return lastLayer(g, task, mlp(g, x, options, name), name, firstBias);
 }
@@ -42,8 +55,14 @@ export function taskTower(g: GraphBuilder, task: ModelTask, x: Value, options: M
  * A tower for every task, with the prediction and the loss term that its type asks for.
  * @param inputOf what the tower of a task stands on
  */
-export function taskTowers({ g, tasks }: ModelContext, options: TaskTowers, inputOf: (task: ModelTask) => Value): ModelOutput {
-  const heads = tasks.map((task) => head(g, task, taskTower(g, task, inputOf(task), towerOf(options, task.name), task.firstBias)));
+export function taskTowers(
+  { g, tasks }: ModelContext,
+  options: TaskTowers,
+  inputOf: (task: ModelTask) => Value,
+): ModelOutput {
+  const heads = tasks.map((task) =>
+    head(g, task, taskTower(g, task, inputOf(task), towerOf(options, task.name), task.firstBias)),
+  );
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
     terms: heads.map(({ term }) => term),

@@ -6,7 +6,8 @@ import { lossOf, losses } from '../losses/losses.js';
 import type { Task } from '../tasks.js';
 
 /**
- * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): what the heads of any model add to what towers say, linear
+ * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): what the heads of any model add
+ * to what towers say, linear
  * in the features. Each id has a number for each task, each number of a row a weight.
  */
 export const wideOption = z
@@ -16,7 +17,12 @@ export const wideOption = z
 export type WideOption = z.output<typeof wideOption>;
 
 /** What a model with such a part looks up beside its features; undefined where it has none. */
-export function widePartOf(option: WideOption, tasks: readonly Task[]): { readonly groups: readonly string[] | undefined; readonly width: number; readonly parts: readonly string[] } | undefined {
+export function widePartOf(
+  option: WideOption,
+  tasks: readonly Task[],
+):
+  | { readonly groups: readonly string[] | undefined; readonly width: number; readonly parts: readonly string[] }
+  | undefined {
   if (option === false) return undefined;
   const parts = tasks.flatMap((task) => Array.from({ length: outputsOf(task) }, () => task.name));
   return { groups: option === true ? undefined : option.input, width: parts.length, parts };
@@ -28,22 +34,34 @@ function outputsOf(task: Task): number {
 
 /**
  * What the wide part adds to the numbers of each task's head, by name.
- * @param looked `[B, fields * width]`: what was looked up of each field, one after the other; undefined where no field has ids
+ * @param looked `[B, fields * width]`: what was looked up of each field, one after the other; undefined where no field
+ * has ids
  * @param features those of the whole config
  */
-export function wideSums(g: GraphBuilder, option: WideOption, tasks: readonly Task[], looked: Value | undefined, features: Features): ReadonlyMap<string, Value> {
+export function wideSums(
+  g: GraphBuilder,
+  option: WideOption,
+  tasks: readonly Task[],
+  looked: Value | undefined,
+  features: Features,
+): ReadonlyMap<string, Value> {
   const part = widePartOf(option, tasks);
   if (part === undefined) return new Map();
   const numbers = withoutEmbeddings(g, ofGroups(g, features, part.groups));
   const ids = looked && sumOfFields(g, looked, part.width);
   let begin = 0;
-  return new Map(tasks.map((task): [string, Value] => {
-    const outputs = outputsOf(task);
-    const ofIds = ids && g.slice(ids, begin, outputs);
-    const ofNumbers = numbers && g.linear(numbers, outputs, `wide.${task.name}`, { bias: false });
-    begin += outputs;
-    return [task.name, ofIds !== undefined && ofNumbers !== undefined ? g.add(ofIds, ofNumbers) : (ofIds ?? ofNumbers)!];
-  }));
+  return new Map(
+    tasks.map((task): [string, Value] => {
+      const outputs = outputsOf(task);
+      const ofIds = ids && g.slice(ids, begin, outputs);
+      const ofNumbers = numbers && g.linear(numbers, outputs, `wide.${task.name}`, { bias: false });
+      begin += outputs;
+      return [
+        task.name,
+        ofIds !== undefined && ofNumbers !== undefined ? g.add(ofIds, ofNumbers) : (ofIds ?? ofNumbers)!,
+      ];
+    }),
+  );
 }
 
 /** The sum of fields that lie side by side, `width` columns each: halves are added, so that it takes few operations. */

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
 
-/** Adagrad (Duchi et al. 2011) as PyTorch has it: a weight's steps shrink with the sum of the squares of its gradients. */
+/**
+ * Adagrad (Duchi et al. 2011) as PyTorch has it: a weight's steps shrink with the sum of the squares of its gradients.
+ */
 export const adagrad = defineOptimizer({
   name: 'adagrad',
   kernel: 'adagrad',

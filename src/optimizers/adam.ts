@@ -4,7 +4,8 @@ import { commonOptions, defineOptimizer, epsilonOption } from './optimizer.js';
 const beta = z.number().min(0).lt(1);
 
 /**
- * Adam (Kingma & Ba 2015, algorithm 1) as PyTorch has it: weight decay is added to the gradient (L2), epsilon to the root
+ * Adam (Kingma & Ba 2015, algorithm 1) as PyTorch has it: weight decay is added to the gradient (L2), epsilon to the
+ * root
  * of the corrected second moment.
  */
 export const adam = defineOptimizer({
@@ -27,7 +28,15 @@ export const adam = defineOptimizer({
       ],
       learningRate,
       penalties: { l1, l2: weightDecay },
-      constants: (step, rate) => [1 - beta1, beta2, 1 - beta2, rate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), epsilon, 0],
+      constants: (step, rate) => [
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        rate / (1 - beta1 ** step),
+        1 / Math.sqrt(1 - beta2 ** step),
+        epsilon,
+        0,
+      ],
     };
   },
 });

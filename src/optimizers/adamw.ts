@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { adam } from './adam.js';
 import { commonOptions, defineOptimizer } from './optimizer.js';
 
-/** Adam whose weights decay apart from the gradient (Loshchilov & Hutter 2019), by learning rate × `weightDecay` a step, as PyTorch has it. */
+/**
+ * Adam whose weights decay apart from the gradient (Loshchilov & Hutter 2019), by learning rate × `weightDecay` a step,
+ * as PyTorch has it.
+ */
 export const adamw = defineOptimizer({
   name: 'adamw',
   kernel: adam.kernel,
@@ -11,7 +14,11 @@ export const adamw = defineOptimizer({
   summary: 'Adam with decoupled weight decay',
   options() {
     const { betas, epsilon } = adam.options();
-    const weightDecay = z.number().min(0).default(0.01).describe('Decoupled weight decay, multiplied by the learning rate');
+    const weightDecay = z
+      .number()
+      .min(0)
+      .default(0.01)
+      .describe('Decoupled weight decay, multiplied by the learning rate');
     return { learningRate: commonOptions.learningRate, betas, epsilon, weightDecay };
   },
 

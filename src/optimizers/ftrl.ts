@@ -5,8 +5,10 @@ import { defineOptimizer, learningRateOption } from './optimizer.js';
 const LEAST = 1e-30;
 
 /**
- * FTRL-proximal (McMahan et al. 2013, algorithm 1), alpha being the learning rate. A weight follows from what is kept for it: it is
- * 0 where |z| is at most `l1`, and learning rate × (sign(z) l1 - z) / (beta + root of the squares + learning rate × l2) elsewhere.
+ * FTRL-proximal (McMahan et al. 2013, algorithm 1), alpha being the learning rate. A weight follows from what is kept
+ * for it: it is
+ * 0 where |z| is at most `l1`, and learning rate × (sign(z) l1 - z) / (beta + root of the squares + learning rate × l2)
+ * elsewhere.
  */
 export const ftrl = defineOptimizer({
   name: 'ftrl',
@@ -16,14 +18,23 @@ export const ftrl = defineOptimizer({
   summary: 'FTRL-Proximal: sparse weights through L1',
   options: () => ({
     learningRate: learningRateOption(0.1),
-    beta: z.number().min(0).default(1).describe('Constant added to the square root of squared gradients; damps initial steps'),
+    beta: z
+      .number()
+      .min(0)
+      .default(1)
+      .describe('Constant added to the square root of squared gradients; damps initial steps'),
     l1: z.number().min(0).default(0).describe('L1 strength; larger values zero more weights'),
     l2: z.number().min(0).default(0).describe('L2 strength of the rule'),
     initialAccumulator: z.number().min(0).default(0).describe('Initial sum of squared gradients'),
   }),
 
   *check({ beta, initialAccumulator }) {
-    if (beta < LEAST && initialAccumulator < LEAST) yield { path: ['beta'], message: 'expected more than 0 where initialAccumulator is 0: a first step would divide by 0; set one of them, as in beta: 1' };
+    if (beta < LEAST && initialAccumulator < LEAST)
+      yield {
+        path: ['beta'],
+        message:
+          'expected more than 0 where initialAccumulator is 0: a first step would divide by 0; set one of them, as in beta: 1',
+      };
   },
 
   build({ learningRate, beta, l1, l2, initialAccumulator }) {

@@ -3,7 +3,8 @@ import { adam } from './adam.js';
 import { commonOptions, defineOptimizer, epsilonOption } from './optimizer.js';
 
 /**
- * LAMB (You et al. 2020, algorithm 2): Adam's step with decay, brought to the norm of the tensor that it moves; as it is where one
+ * LAMB (You et al. 2020, algorithm 2): Adam's step with decay, brought to the norm of the tensor that it moves; as it
+ * is where one
  * of the two norms is 0. The tensor of a table is its row.
  */
 export const lamb = defineOptimizer({
@@ -26,7 +27,16 @@ export const lamb = defineOptimizer({
       slots,
       learningRate,
       penalties: { l1: 0, l2: 0 },
-      constants: (step, rate) => [1 - beta1, beta2, 1 - beta2, 1 / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), epsilon, weightDecay, rate],
+      constants: (step, rate) => [
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        1 / (1 - beta1 ** step),
+        1 / Math.sqrt(1 - beta2 ** step),
+        epsilon,
+        weightDecay,
+        rate,
+      ],
     };
   },
 });

@@ -9,7 +9,10 @@ export interface Slot {
   readonly first: number;
 }
 
-/** A rule that serves dense weights and the touched rows of a table alike; all its memory is in the slots. Kernels apply it. */
+/**
+ * A rule that serves dense weights and the touched rows of a table alike; all its memory is in the slots. Kernels apply
+ * it.
+ */
 export interface Optimizer {
   /** In the order in which they lie behind the weights: those per weight, then those per row. */
   readonly slots: readonly Slot[];
@@ -22,13 +25,19 @@ export interface Optimizer {
 }
 
 /**
- * What a rule looks at to move a weight: that one alone; the whole tensor it is in, which in a table is its row; or its row, which
+ * What a rule looks at to move a weight: that one alone; the whole tensor it is in, which in a table is its row; or its
+ * row, which
  * dense weights have none of.
  */
 export type Unit = 'weight' | 'tensor' | 'row';
 
 /** An optimizer as a part: with the name that its kernels begin with. */
-export interface OptimizerPart<Name extends string, Kernel extends string, Of extends Unit, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Optimizer> {
+export interface OptimizerPart<
+  Name extends string,
+  Kernel extends string,
+  Of extends Unit,
+  Shape extends z.ZodRawShape,
+> extends Part<Name, Shape, [], Optimizer> {
   readonly kernel: Kernel;
   readonly unit: Of;
   /** Learning rates from the least to the largest that models like these train with; beyond them a run says so. */
@@ -38,17 +47,22 @@ export interface OptimizerPart<Name extends string, Kernel extends string, Of ex
 }
 
 /** Declares an optimizer; the identity, for the sake of its types. */
-export function defineOptimizer<const Name extends string, const Kernel extends string, const Of extends Unit, Shape extends z.ZodRawShape>(
-  optimizer: OptimizerPart<Name, Kernel, Of, Shape>,
-): OptimizerPart<Name, Kernel, Of, Shape> {
+export function defineOptimizer<
+  const Name extends string,
+  const Kernel extends string,
+  const Of extends Unit,
+  Shape extends z.ZodRawShape,
+>(optimizer: OptimizerPart<Name, Kernel, Of, Shape>): OptimizerPart<Name, Kernel, Of, Shape> {
   return optimizer;
 }
 
 /** The learning rate of a rule that another one suits by default than most. */
-export const learningRateOption = (value: number) => z.number().positive().default(value).describe("Learning rate before the schedule's factor");
+export const learningRateOption = (value: number) =>
+  z.number().positive().default(value).describe("Learning rate before the schedule's factor");
 
 /** What keeps a division finite. Much less than its least is 0 in single precision. */
-export const epsilonOption = (value: number) => z.number().min(1e-30).default(value).describe('Term added to the denominator for numerical stability');
+export const epsilonOption = (value: number) =>
+  z.number().min(1e-30).default(value).describe('Term added to the denominator for numerical stability');
 
 /** Options that most rules share. */
 export const commonOptions = {

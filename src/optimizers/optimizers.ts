@@ -22,6 +22,9 @@ export type DenseOptimizerSpec = Parameters<typeof denseOptimizers.build>[0];
 
 /** What the optimizer of the embedding tables may say beyond its own options. */
 export const embeddingOptimizerSchema = optimizers.schemaWith({
-  lazy: z.boolean().default(true).describe('Whether to update only rows of the batch; false updates every row, as PyTorch does'),
+  lazy: z
+    .boolean()
+    .default(true)
+    .describe('Whether to update only rows of the batch; false updates every row, as PyTorch does'),
 });
 export type EmbeddingOptimizerSpec = z.output<typeof embeddingOptimizerSchema>;

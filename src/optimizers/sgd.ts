@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { commonOptions, defineOptimizer } from './optimizer.js';
 
-/** Stochastic gradient descent as PyTorch has it; momentum is a running sum of gradients, Nesterov's looks a step ahead (Sutskever et al. 2013). */
+/**
+ * Stochastic gradient descent as PyTorch has it; momentum is a running sum of gradients, Nesterov's looks a step ahead
+ * (Sutskever et al. 2013).
+ */
 export const sgd = defineOptimizer({
   name: 'sgd',
   kernel: 'sgd',
@@ -15,7 +18,8 @@ export const sgd = defineOptimizer({
   }),
 
   *check({ momentum, nesterov }) {
-    if (nesterov && momentum === 0) yield { path: ['nesterov'], message: 'needs a momentum, and that is 0; set momentum, as in 0.9' };
+    if (nesterov && momentum === 0)
+      yield { path: ['nesterov'], message: 'needs a momentum, and that is 0; set momentum, as in 0.9' };
   },
 
   build({ learningRate, weightDecay, l1, momentum, nesterov }) {

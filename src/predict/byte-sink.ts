@@ -29,9 +29,10 @@ export async function fileSink(path: string, isGzip: boolean): Promise<ByteSink>
 /** A stream into an open file, which is synced at its end and closed. */
 function syncedStream(file: FileHandle): Writable {
   const writeWhole = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.byteLength; ) at += (await file.write(bytes, at)).bytesWritten;
+    for (let at = 0; at < bytes.byteLength;) at += (await file.write(bytes, at)).bytesWritten;
   };
-  const settle = (work: Promise<void>, done: (error?: Error | null) => void): void => void work.then(() => done(), done);
+  const settle = (work: Promise<void>, done: (error?: Error | null) => void): void =>
+    void work.then(() => done(), done);
   return new Writable({
     write: (bytes: Uint8Array, _, done) => settle(writeWhole(bytes), done),
     writev: (chunks, done) => settle(writeWhole(Buffer.concat(chunks.map(({ chunk }) => chunk as Uint8Array))), done),
@@ -43,7 +44,12 @@ function syncedStream(file: FileHandle): Writable {
 /** A stream of somebody else's, which is left open. */
 export function streamSink(stream: Writable): ByteSink {
   const write = writeTo(stream, finished(stream));
-  return { write, end: () => new Promise((resolve, reject) => void stream.write('', (error) => (error == null ? resolve() : reject(error)))), destroy: () => undefined };
+  return {
+    write,
+    end: () =>
+      new Promise((resolve, reject) => void stream.write('', (error) => (error == null ? resolve() : reject(error)))),
+    destroy: () => undefined,
+  };
 }
 
 function ownSink(first: Writable, done: Promise<void>): ByteSink {
@@ -63,6 +69,7 @@ function writeTo(stream: Writable, done: Promise<void>): WriteBytes {
   done.catch(() => undefined);
   return async (bytes) => {
     if (!stream.destroyed) stream.write(bytes);
-    if (stream.destroyed || stream.writableLength > MAX_WAITING_BYTES) await Promise.race([once(stream, 'drain'), done]);
+    if (stream.destroyed || stream.writableLength > MAX_WAITING_BYTES)
+      await Promise.race([once(stream, 'drain'), done]);
   };
 }

@@ -19,18 +19,37 @@ export const KEEP_ALL = 'all';
  * @param spaces the names of what is predicted
  * @throws UserError (usage) for columns that are not there, and for names that would stand there twice
  */
-export function scoredColumns({ keep, prefix }: ColumnOptions, path: string, has: readonly string[], spaces: readonly string[]): ScoredColumns {
+export function scoredColumns(
+  { keep, prefix }: ColumnOptions,
+  path: string,
+  has: readonly string[],
+  spaces: readonly string[],
+): ScoredColumns {
   const keepsAll = keep.includes(KEEP_ALL) && !has.includes(KEEP_ALL);
   const kept = keepsAll ? has : [...new Set(keep)];
   const missing = kept.filter((name) => !has.includes(name));
   if (missing.length > 0) {
-    const fix = (name: string): string => didYouMean(name, has) ?? `it has ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
-    throw new UserError('usage', missing.map((name) => ({ where: path, key: `column ${quoted(name)}`, message: 'is to be kept, and is not there', fix: fix(name) })));
+    const fix = (name: string): string =>
+      didYouMean(name, has) ?? `it has ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
+    throw new UserError(
+      'usage',
+      missing.map((name) => ({
+        where: path,
+        key: `column ${quoted(name)}`,
+        message: 'is to be kept, and is not there',
+        fix: fix(name),
+      })),
+    );
   }
   const predictions = spaces.map((name) => prefix + name);
   const twice = predictions.filter((name) => kept.includes(name));
   if (twice.length > 0) {
-    throw userError('usage', { where: '--keep', key: `column ${quoted(twice[0])}`, message: 'is also what a prediction is called', fix: `give predictions other names, as in --prefix predicted_, or ${keepsAll ? 'name the columns to keep without it' : 'leave it out'}` });
+    throw userError('usage', {
+      where: '--keep',
+      key: `column ${quoted(twice[0])}`,
+      message: 'is also what a prediction is called',
+      fix: `give predictions other names, as in --prefix predicted_, or ${keepsAll ? 'name the columns to keep without it' : 'leave it out'}`,
+    });
   }
   return { kept, predictions };
 }

@@ -7,7 +7,10 @@ import { fileSink, streamSink, type ByteSink } from './byte-sink.js';
 import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
 import { csvWriter, jsonlWriter } from './text-writers.js';
 
-/** Writes rows, all or none: where the work fails, nothing of it is left, and what was there before is as it was. The work ends the writer. */
+/**
+ * Writes rows, all or none: where the work fails, nothing of it is left, and what was there before is as it was. The
+ * work ends the writer.
+ */
 export type Output = (columns: ScoredColumns, work: (writer: RowWriter) => Promise<void>) => Promise<void>;
 
 type CreateWriter = (columns: ScoredColumns, writeBytes: WriteBytes) => RowWriter | Promise<RowWriter>;
@@ -30,7 +33,11 @@ export function openOutput(target: string | Writable): Output {
   const { createWriter, isGzip } = formatOf(target);
   const path = resolve(target);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
-    throw userError('disk', { where: target, message: 'is a folder; expected the name of a file to write', fix: 'name a file in it' });
+    throw userError('disk', {
+      where: target,
+      message: 'is a folder; expected the name of a file to write',
+      fix: 'name a file in it',
+    });
   }
   return async (columns, work) => {
     await onDisk(path, () => makeFolder(dirname(path)));
@@ -43,12 +50,21 @@ function formatOf(path: string): { readonly createWriter: CreateWriter; readonly
   const createWriter = Object.entries(FORMATS).find(([name]) => name === ending.toLowerCase())?.[1];
   // Parquet compresses its columns itself.
   if (createWriter === undefined || (gzip !== undefined && ending.toLowerCase() === '.parquet')) {
-    throw userError('usage', { where: '--out', message: `expected a name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on standard output, found '${path}'`, fix: `write ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv` });
+    throw userError('usage', {
+      where: '--out',
+      message: `expected a name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on standard output, found '${path}'`,
+      fix: `write ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv`,
+    });
   }
   return { createWriter, isGzip: gzip !== undefined };
 }
 
-async function writeTo(sink: ByteSink, createWriter: CreateWriter, columns: ScoredColumns, work: (writer: RowWriter) => Promise<void>): Promise<void> {
+async function writeTo(
+  sink: ByteSink,
+  createWriter: CreateWriter,
+  columns: ScoredColumns,
+  work: (writer: RowWriter) => Promise<void>,
+): Promise<void> {
   try {
     await work(await createWriter(columns, sink.write));
     await sink.end();

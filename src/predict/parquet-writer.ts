@@ -6,11 +6,19 @@ import type { RowWriter, ScoredColumns, ScoredRows, WriteBytes } from './scored-
 const [GROUP_ROWS, GROUP_CELLS] = [1 << 17, 1 << 20];
 
 /** Writes Parquet in row groups: cells as texts, predictions as floats, null where a row has none. */
-export function parquetWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
+export function parquetWriter(
+  { kept: keptNames, predictions: names }: ScoredColumns,
+  writeBytes: WriteBytes,
+): RowWriter {
   const bytes = new ByteWriter();
   const schema: SchemaElement[] = [
     { name: 'root', num_children: keptNames.length + names.length },
-    ...keptNames.map((name): SchemaElement => ({ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' })),
+    ...keptNames.map((name): SchemaElement => ({
+      name,
+      type: 'BYTE_ARRAY',
+      converted_type: 'UTF8',
+      repetition_type: 'REQUIRED',
+    })),
     ...names.map((name): SchemaElement => ({ name, type: 'FLOAT', repetition_type: 'OPTIONAL' })),
   ];
   const file = new ParquetWriter({ writer: bytes, schema, createdBy: 'mtl' });
@@ -27,7 +35,10 @@ export function parquetWriter({ kept: keptNames, predictions: names }: ScoredCol
   };
   const endGroup = async (): Promise<void> => {
     if (count === 0) return;
-    const columnData = [...keptNames.map((name, c) => ({ name, data: kept[c]! })), ...names.map((name, c) => ({ name, data: predictions[c]! }))];
+    const columnData = [
+      ...keptNames.map((name, c) => ({ name, data: kept[c]! })),
+      ...names.map((name, c) => ({ name, data: predictions[c]! })),
+    ];
     await file.write({ columnData, rowGroupSize: count });
     for (const column of [...kept, ...predictions]) column.length = 0;
     count = 0;

@@ -38,7 +38,8 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
       const outputs = spaces.filter((_, s) => !Number.isFinite(predictions[s]![row]));
       if (outputs.length === 0) continue;
       const number = count + row + skipped.filter((before) => before <= row).length + 1;
-      if (++nonFiniteRows > maxNonFiniteRows) throw nonFiniteError(number, outputs, findLargestNumber(batch, row, fields));
+      if (++nonFiniteRows > maxNonFiniteRows)
+        throw nonFiniteError(number, outputs, findLargestNumber(batch, row, fields));
       for (const values of predictions) values[row] = NaN;
     }
   };
@@ -52,19 +53,33 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
     },
     async score({ batch, kept, skipped }) {
       const byTask = batch.rows === 0 ? undefined : await program.predict(batch);
-      const values = spaces.map((space) => (byTask === undefined ? new Float32Array(0) : predictionsOf(space, byTask, batch.rows)));
-      if (values.some((column) => column.some((value) => !Number.isFinite(value)))) emptyNonFinite(values, batch, skipped);
+      const values = spaces.map((space) =>
+        byTask === undefined ? new Float32Array(0) : predictionsOf(space, byTask, batch.rows),
+      );
+      if (values.some((column) => column.some((value) => !Number.isFinite(value))))
+        emptyNonFinite(values, batch, skipped);
       const rows = batch.rows + skipped.length;
       count += rows;
-      return { rows, kept, predictions: skipped.length === 0 ? values : values.map((column) => withGaps(column, skipped)) };
+      return {
+        rows,
+        kept,
+        predictions: skipped.length === 0 ? values : values.map((column) => withGaps(column, skipped)),
+      };
     },
   };
 }
 
 function nonFiniteError(row: number, outputs: readonly Space[], columns: readonly string[] | undefined): Error {
-  const cause = columns === undefined ? '' : `, because ${columns.map((column) => `column ${quoted(column)}`).join(' and ')} is too large`;
+  const cause =
+    columns === undefined
+      ? ''
+      : `, because ${columns.map((column) => `column ${quoted(column)}`).join(' and ')} is too large`;
   const message = `its prediction of ${outputs.map(({ name }) => name).join(', ')} is not finite${cause}`;
-  return userError('data', { where: `row ${row} of the data`, message, fix: 'correct the row, or leave its prediction empty with --on-bad-row skip' });
+  return userError('data', {
+    where: `row ${row} of the data`,
+    message,
+    fix: 'correct the row, or leave its prediction empty with --on-bad-row skip',
+  });
 }
 
 /** The values with NaN for each row that has none. */

@@ -12,8 +12,12 @@ const CR = 13;
 const [SMALLEST_PLAIN, END_OF_PLAIN] = [1e-6, 1e7];
 /** Of 2^-20, which is below the smallest, to 2^23. */
 const FIRST_EXPONENT = -20;
-/** By exponent: digits behind the point whose steps are less than those of floats, so that one of them hits any float. */
-const ENOUGH_DECIMALS = Uint8Array.from({ length: 24 - FIRST_EXPONENT }, (_, i) => Math.max(0, Math.ceil((23 - (i + FIRST_EXPONENT)) * Math.log10(2))));
+/**
+ * By exponent: digits behind the point whose steps are less than those of floats, so that one of them hits any float.
+ */
+const ENOUGH_DECIMALS = Uint8Array.from({ length: 24 - FIRST_EXPONENT }, (_, i) =>
+  Math.max(0, Math.ceil((23 - (i + FIRST_EXPONENT)) * Math.log10(2))),
+);
 const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
 /** Bytes that a character takes at the most, of those that one unit of UTF-16 is. */
 const MAX_CHARACTER_BYTES = 3;
@@ -69,7 +73,9 @@ export class TextBytes {
     this.text(value);
   }
 
-  /** A finite 32-bit float as the shortest decimal that is read as the same float, whether by way of a double or not. */
+  /**
+   * A finite 32-bit float as the shortest decimal that is read as the same float, whether by way of a double or not.
+   */
   float(value: number): void {
     this.#reserve(MAX_NUMBER_BYTES);
     const size = Math.abs(value);

@@ -25,12 +25,25 @@ export interface TopOptions {
  * Finds what decides among the columns.
  * @throws UserError (usage) for a space that is none
  */
-export function rankedBy({ count, by, rank }: RankOptions, columns: ScoredColumns, spaces: readonly Space[]): TopOptions & { readonly notice: string } {
+export function rankedBy(
+  { count, by, rank }: RankOptions,
+  columns: ScoredColumns,
+  spaces: readonly Space[],
+): TopOptions & { readonly notice: string } {
   const names = spaces.map(({ name }) => name);
   // The product down a funnel stands behind its parts.
   const name = rank ?? names.at(-1)!;
-  if (!names.includes(name)) throw userError('usage', { where: '--rank', message: joined(`expected one of ${names.join(', ')}, found ${quoted(name)}`, didYouMean(name, names)) });
-  return { count, by: columns.kept.indexOf(by), rank: names.indexOf(name), notice: `the ${count} rows of each ${by} with the highest ${name}` };
+  if (!names.includes(name))
+    throw userError('usage', {
+      where: '--rank',
+      message: joined(`expected one of ${names.join(', ')}, found ${quoted(name)}`, didYouMean(name, names)),
+    });
+  return {
+    count,
+    by: columns.kept.indexOf(by),
+    rank: names.indexOf(name),
+    notice: `the ${count} rows of each ${by} with the highest ${name}`,
+  };
 }
 
 /** What a row holds that is kept. */
@@ -43,7 +56,8 @@ interface Row {
 const WRITE_ROWS = 4096;
 
 /**
- * Lets pass the best rows of each group: groups in the order of their first rows, the best row first, and of equal ones the one
+ * Lets pass the best rows of each group: groups in the order of their first rows, the best row first, and of equal ones
+ * the one
  * that comes first. Holds as many rows as it lets pass. A row without a prediction is none of the best.
  */
 export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): RowWriter {
@@ -60,7 +74,10 @@ export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): Row
         else if (best.length === count && score <= best.at(-1)!.predictions[rank]!) continue;
         if (best.length === count) best.pop();
         const worse = firstWorse(best, rank, score);
-        best.splice(worse, 0, { kept: kept.map((column) => column[row]!), predictions: predictions.map((column) => column[row]!) });
+        best.splice(worse, 0, {
+          kept: kept.map((column) => column[row]!),
+          predictions: predictions.map((column) => column[row]!),
+        });
       }
       return Promise.resolve();
     },

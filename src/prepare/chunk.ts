@@ -76,7 +76,11 @@ function readBytes(path: string, memory: Buffer, position: number, count: number
 }
 
 function tooLong(path: string): Error {
-  return userError('data', { where: path, message: `has a line of more than ${MAX_LINE_BYTES} bytes`, fix: 'expected the raw files of Ali-CCP, unpacked' });
+  return userError('data', {
+    where: path,
+    message: `has a line of more than ${MAX_LINE_BYTES} bytes`,
+    fix: 'expected the raw files of Ali-CCP, unpacked',
+  });
 }
 
 /** The number of a chunk's first line in its file, from 1. */

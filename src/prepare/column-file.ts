@@ -4,8 +4,10 @@ import { onDisk, onDiskSync } from '../disk.js';
 import { systemCode, UserError, userError } from '../errors.js';
 import { temporaryPath } from '../temporary.js';
 
-// Columns between two phases: 8 bytes of header length, a JSON header that tells where what lies, then the arrays, each at a
-// multiple of 8 bytes, so that a file that was read whole is looked at in place. Not synced, for they are made again: a file
+// Columns between two phases: 8 bytes of header length, a JSON header that tells where what lies, then the arrays, each
+// at a
+// multiple of 8 bytes, so that a file that was read whole is looked at in place. Not synced, for they are made again: a
+// file
 // that lost its end with the machine is known by its size.
 
 const ARRAYS = { F32: Float32Array, F64: Float64Array, U32: Uint32Array, U8: Uint8Array } as const;
@@ -31,7 +33,10 @@ interface Header {
   readonly about: unknown;
 }
 
-/** Writes columns, and what is known about them as JSON, whole or not at all; their memory is free again when this has returned a promise. @throws UserError (disk) */
+/**
+ * Writes columns, and what is known about them as JSON, whole or not at all; their memory is free again when this has
+ * returned a promise. @throws UserError (disk)
+ */
 export async function writeColumns(path: string, columns: Columns, about: object): Promise<void> {
   const places: Place[] = [];
   const parts: Uint8Array[] = [];
@@ -70,7 +75,8 @@ export function createColumnReader(): ColumnReader {
       return withFile(path, (file) => {
         const { header, start } = readHeader(file, path);
         const wanted = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
-        const sizeOf = ({ type, length }: Place): number => 8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
+        const sizeOf = ({ type, length }: Place): number =>
+          8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
         const total = wanted.reduce((sum, place) => sum + sizeOf(place), 0);
         if (memory.byteLength < total) memory = new ArrayBuffer(Math.ceil(1.25 * total));
         const columns = new Map<string, ColumnData>();
@@ -133,7 +139,7 @@ function readHeader(file: number, path: string): { header: Header; start: number
 
 /** Fills `into` from a file that is open. @throws UserError (data) where it ends before */
 export function readBytes(file: number, path: string, into: Uint8Array, position: number): void {
-  for (let done = 0; done < into.length; ) {
+  for (let done = 0; done < into.length;) {
     const count = readSync(file, into, done, into.length - done, position + done);
     if (count === 0) throw broken(path);
     done += count;
@@ -144,7 +150,7 @@ export function readBytes(file: number, path: string, into: Uint8Array, position
 function writeParts(path: string, parts: readonly Uint8Array[]): void {
   const file = openSync(path, 'w');
   try {
-    for (let left = parts.filter((part) => part.length > 0); left.length > 0; ) {
+    for (let left = parts.filter((part) => part.length > 0); left.length > 0;) {
       let written = writevSync(file, left);
       while (left.length > 0 && written >= left[0]!.length) written -= left.shift()!.length;
       if (left.length > 0) left[0] = left[0]!.subarray(written);

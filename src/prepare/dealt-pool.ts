@@ -12,15 +12,21 @@ interface Share {
 }
 
 /**
- * A pool whose jobs are dealt out over several processes. All of them ask it for the same jobs, and get what has come of all. What
- * fails with one is done again by the first, in the order of the arguments, so that it tells what one process alone would.
+ * A pool whose jobs are dealt out over several processes. All of them ask it for the same jobs, and get what has come
+ * of all. What
+ * fails with one is done again by the first, in the order of the arguments, so that it tells what one process alone
+ * would.
  * @param own the pool of this process
  */
 export function dealtPool(own: Pool, peers: Peers): Pool {
   const { rank, size } = peers;
   if (size === 1) return own;
   return {
-    async run<J extends keyof Jobs>(job: J, args: readonly Parameters<Jobs[J]>[0][], onDone?: (result: Result<J>, index: number) => void) {
+    async run<J extends keyof Jobs>(
+      job: J,
+      args: readonly Parameters<Jobs[J]>[0][],
+      onDone?: (result: Result<J>, index: number) => void,
+    ) {
       const results: Result<J>[] = [];
       const isDone = new Set<number>();
       const take = (place: number, result: Result<J>): void => {
@@ -29,20 +35,31 @@ export function dealtPool(own: Pool, peers: Peers): Pool {
         isDone.add(place);
       };
       const doThese = async (places: readonly number[]): Promise<void> => {
-        await own.run(job, places.map((place) => args[place]!), (result, i) => take(places[i]!, result));
+        await own.run(
+          job,
+          places.map((place) => args[place]!),
+          (result, i) => take(places[i]!, result),
+        );
       };
       const exchange = (places: readonly number[], hasFailed: boolean): boolean => {
-        const share: Share = { done: places.filter((place) => isDone.has(place)).map((place) => [place, results[place]]), hasFailed };
+        const share: Share = {
+          done: places.filter((place) => isDone.has(place)).map((place) => [place, results[place]]),
+          hasFailed,
+        };
         // Each sends a share, of results of the job of this name.
         const shares = peers.texts(JSON.stringify(share)).map((text) => JSON.parse(text) as Share);
-        for (const { done } of shares) for (const [place, result] of done) if (!isDone.has(place)) take(place, result as Result<J>);
+        for (const { done } of shares)
+          for (const [place, result] of done) if (!isDone.has(place)) take(place, result as Result<J>);
         return shares.some((each) => each.hasFailed);
       };
       const roundLength = Math.max(Math.ceil(args.length / ROUNDS), JOBS * size);
       for (let begin = 0; begin < args.length; begin += roundLength) {
         const round = Array.from({ length: Math.min(roundLength, args.length - begin) }, (_, i) => begin + i);
         const places = round.filter((place) => place % size === rank);
-        const hasFailed = await doThese(places).then(() => false, () => true);
+        const hasFailed = await doThese(places).then(
+          () => false,
+          () => true,
+        );
         if (!exchange(places, hasFailed)) continue;
         const left = round.filter((place) => !isDone.has(place));
         if (rank === 0) await doThese(left);

@@ -33,8 +33,10 @@ export interface FeatureColumns {
   /** Forgets all rows. */
   clear(): void;
   /**
-   * Fields that occur: `name` [rows] (and `name.weights` F32 where weights are kept) for one id a row, `missingOf` it where
-   * there is none; bags are `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32. Ids are U32, or F64 where any of
+   * Fields that occur: `name` [rows] (and `name.weights` F32 where weights are kept) for one id a row, `missingOf` it
+   * where
+   * there is none; bags are `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32. Ids are U32, or F64 where
+   * any of
    * them needs more. Valid until `clear`, before which no row may be added.
    */
   columns(): Columns;
@@ -46,7 +48,8 @@ const [ROWS, NUM_FIELDS, FULL, SLOTS, FIELDS, FIELD_WORDS] = [0, 1, 2, 4, 100, 1
 const MOST_FIELDS = 32;
 const NUM_SLOTS = 256;
 const SPREAD = 0x9e3779b97f4a7c15n;
-const [NAME, IS_BAG, KEEPS_LAST, CAP, IDS, WEIGHTS, OFFSETS, CAPACITY, LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE] = [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13] as const;
+const [NAME, IS_BAG, KEEPS_LAST, CAP, IDS, WEIGHTS, OFFSETS, CAPACITY, LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE] =
+  [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13] as const;
 /** What the kernels answer instead of a place. */
 const NO_ROOM = 1;
 /** What they look at beside lines. */
@@ -140,7 +143,8 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
 
     clear() {
       words[ROWS] = 0;
-      for (let f = 0; f < fields.length; f++) for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordOf(f, word)] = 0;
+      for (let f = 0; f < fields.length; f++)
+        for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordOf(f, word)] = 0;
     },
 
     columns() {
@@ -153,8 +157,12 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
         const isWide = of(IS_WIDE) === 1;
         (isWide ? kernels.widen : kernels.narrow)(of(IDS), length);
         if (isBag) columns.set(`${name}.offsets`, new Uint32Array(memory.buffer, of(OFFSETS), rows + 1));
-        columns.set(isBag ? `${name}.ids` : name, isWide ? new Float64Array(memory.buffer, of(IDS), length) : new Uint32Array(memory.buffer, of(IDS), length));
-        if (isBag || number !== undefined) columns.set(`${name}.weights`, new Float32Array(memory.buffer, of(WEIGHTS), length));
+        columns.set(
+          isBag ? `${name}.ids` : name,
+          isWide ? new Float64Array(memory.buffer, of(IDS), length) : new Uint32Array(memory.buffer, of(IDS), length),
+        );
+        if (isBag || number !== undefined)
+          columns.set(`${name}.weights`, new Float32Array(memory.buffer, of(WEIGHTS), length));
       }
       return columns;
     },

@@ -8,7 +8,9 @@ export const FIELDS = [
 
 /** Fields with several weighted ids a row. */
 export const BAG_FIELDS: ReadonlySet<string> = new Set(['109_14', '110_14', '127_14', '150_14', '210', '853']);
-/** Fields with one id a row whose weight says something: how much the user did with the item's category, shop or brand. */
+/**
+ * Fields with one id a row whose weight says something: how much the user did with the item's category, shop or brand.
+ */
 const WEIGHTED_FIELDS: ReadonlySet<string> = new Set(['508', '509', '702']);
 
 /** What is kept of a field. */
@@ -40,11 +42,22 @@ export interface SingleIds {
 }
 
 /** All fields with their limits. */
-export function fieldPlans(caps: PerField, minCounts: PerField, { singles, keepsLast }: SingleIds = { singles: [], keepsLast: false }): readonly FieldPlan[] {
+export function fieldPlans(
+  caps: PerField,
+  minCounts: PerField,
+  { singles, keepsLast }: SingleIds = { singles: [], keepsLast: false },
+): readonly FieldPlan[] {
   const of = ({ rest, byField }: PerField, name: string): number => byField[name] ?? rest;
   return FIELDS.map((name) => {
     const isBag = BAG_FIELDS.has(name) && !singles.includes(name);
-    return { name, isBag, cap: isBag ? of(caps, name) : 1, number: WEIGHTED_FIELDS.has(name) ? `D${name}` : undefined, minCount: of(minCounts, name), ...(keepsLast && !isBag && { keepsLast }) };
+    return {
+      name,
+      isBag,
+      cap: isBag ? of(caps, name) : 1,
+      number: WEIGHTED_FIELDS.has(name) ? `D${name}` : undefined,
+      minCount: of(minCounts, name),
+      ...(keepsLast && !isBag && { keepsLast }),
+    };
   });
 }
 

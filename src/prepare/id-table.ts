@@ -1,7 +1,9 @@
 import { sortByCount } from '../sort-by-count.js';
 
-// Raw ids are whole numbers below 2^53 - 1. Tables are open-addressing ones of two words a slot, at most two thirds full: the id
-// plus one, so that fresh memory is an empty table, and what belongs to it. Ids that no word holds, of which the real files have
+// Raw ids are whole numbers below 2^53 - 1. Tables are open-addressing ones of two words a slot, at most two thirds
+// full: the id
+// plus one, so that fresh memory is an empty table, and what belongs to it. Ids that no word holds, of which the real
+// files have
 // none, lie in a Map beside.
 
 /** Ids below are in slots. */
@@ -47,9 +49,11 @@ export function createIdCounter(): IdCounter {
     },
     frequent(minCount) {
       let numKept = 0;
-      for (let slot = 0; slot < words.length; slot += 2) if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) numKept++;
+      for (let slot = 0; slot < words.length; slot += 2)
+        if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) numKept++;
       const narrow = new Uint32Array(numKept);
-      for (let slot = 0, i = 0; slot < words.length; slot += 2) if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) narrow[i++] = (words[slot]! >>> 0) - 1;
+      for (let slot = 0, i = 0; slot < words.length; slot += 2)
+        if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) narrow[i++] = (words[slot]! >>> 0) - 1;
       narrow.sort();
       const others = Float64Array.from([...wide.keys()].filter((id) => wide.get(id)! >= minCount)).sort();
       const length = numKept + others.length;
@@ -76,7 +80,10 @@ export interface IdTable {
   readonly wide: ReadonlyMap<number, number>;
 }
 
-/** The table of a vocabulary whose entry i is the raw id that becomes i; entry 0 is the unknown and stands for no raw id. */
+/**
+ * The table of a vocabulary whose entry i is the raw id that becomes i; entry 0 is the unknown and stands for no raw
+ * id.
+ */
 export function createIdTable(vocabulary: Float64Array): IdTable {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(2, 1.5 * vocabulary.length)));
   const words = new Int32Array(new SharedArrayBuffer(8 * slots));

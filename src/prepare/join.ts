@@ -24,7 +24,12 @@ export interface Join {
 }
 
 /** A join into a block that has room for all rows that are added. */
-export function createJoin(block: RowBlock, fields: readonly FieldPlan[], tables: readonly IdTable[], commonFields: readonly number[]): Join {
+export function createJoin(
+  block: RowBlock,
+  fields: readonly FieldPlan[],
+  tables: readonly IdTable[],
+  commonFields: readonly number[],
+): Join {
   const known = fields.map(() => 0);
   const unknown = fields.map(() => 0);
   const missing = fields.map(() => 0);
@@ -137,7 +142,10 @@ export function createJoin(block: RowBlock, fields: readonly FieldPlan[], tables
 /** NO_ID among words with a sign. */
 const MISSING = NO_ID | 0;
 
-/** An array's words as what the machine moves fastest: one kind of array, no number between floats, and none beyond a register. */
+/**
+ * An array's words as what the machine moves fastest: one kind of array, no number between floats, and none beyond a
+ * register.
+ */
 function bitsOf({ buffer, byteOffset, length }: ColumnData): Int32Array {
   return new Int32Array(buffer, byteOffset, length);
 }
@@ -151,7 +159,14 @@ function gather(words: Int32Array, at: Uint32Array, behind: number, places: Uint
 }
 
 /** Copies the bags of sessions whose size is that of the row's; others are the row's own, and are written over them. */
-function copyBags(words: Int32Array, at: Uint32Array, places: Uint32Array, offsets: Uint32Array, ids: Int32Array, weights: Int32Array): void {
+function copyBags(
+  words: Int32Array,
+  at: Uint32Array,
+  places: Uint32Array,
+  offsets: Uint32Array,
+  ids: Int32Array,
+  weights: Int32Array,
+): void {
   for (let r = 0; r < offsets.length - 1; r++) {
     const from = at[places[r]!]! + 1;
     const size = words[from - 1]!;

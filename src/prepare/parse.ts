@@ -43,9 +43,20 @@ export interface BadRowLimit {
  * Parses the raw files of a split.
  * @throws UserError (data) for more bad rows than the limit, with the place of the one beyond it; (disk)
  */
-export async function parseSplit(work: Work, split: RawSplit, fields: readonly FieldPlan[], pool: Pool, progress: Progress, limit: BadRowLimit): Promise<ParsedSplit> {
+export async function parseSplit(
+  work: Work,
+  split: RawSplit,
+  fields: readonly FieldPlan[],
+  pool: Pool,
+  progress: Progress,
+  limit: BadRowLimit,
+): Promise<ParsedSplit> {
   const { commonPath, common, skeletonPath, skeleton } = work.files[split];
-  const parse = async <About extends ParseAbout>(job: 'parseCommon' | 'parseSkeleton', chunks: readonly Chunk[], more: object): Promise<Parsed<About>[]> => {
+  const parse = async <About extends ParseAbout>(
+    job: 'parseCommon' | 'parseSkeleton',
+    chunks: readonly Chunk[],
+    more: object,
+  ): Promise<Parsed<About>[]> => {
     const room = job === 'parseCommon' ? 'common' : 'skeleton';
     const target = (chunk: Chunk): string => work.path(room, `${split}-${numbered(chunk.index)}`);
     const todo = unfinished(chunks, (chunk) => isWhole(target(chunk)), work);
@@ -53,7 +64,13 @@ export async function parseSplit(work: Work, split: RawSplit, fields: readonly F
     progress.phase = `parsing ${room === 'common' ? commonPath : skeletonPath}`;
     progress.skip(bytesOf(chunks) - bytesOf(todo));
     // A skeleton's tasks have what is in `more` beside.
-    const tasks = todo.map((chunk) => ({ chunk, target: target(chunk), fields, maxBadRows: limit.max, ...more })) as Parameters<Jobs['parseSkeleton']>[0][];
+    const tasks = todo.map((chunk) => ({
+      chunk,
+      target: target(chunk),
+      fields,
+      maxBadRows: limit.max,
+      ...more,
+    })) as Parameters<Jobs['parseSkeleton']>[0][];
     await pool.run(job, tasks, ({ bad }, i) => {
       progress.add(bytesOf([todo[i]!]));
       // More than that, and nothing was written.
@@ -79,7 +96,12 @@ export async function parseSplit(work: Work, split: RawSplit, fields: readonly F
   const { table: sessions, repeated } = createSessionTable(keys);
   const parsedSkeleton = await parse<SkeletonAbout>('parseSkeleton', skeleton, { sessions, commonPath });
   const rows = parsedSkeleton.reduce((sum, { about }) => sum + about.rows, 0);
-  if (rows === 0) throw userError('data', { where: skeletonPath, message: 'has no usable row', fix: 'expected the rows of a skeleton of Ali-CCP' });
+  if (rows === 0)
+    throw userError('data', {
+      where: skeletonPath,
+      message: 'has no usable row',
+      fix: 'expected the rows of a skeleton of Ali-CCP',
+    });
   return { common: parsedCommon, skeleton: parsedSkeleton, sessions, repeated };
 }
 
@@ -97,6 +119,9 @@ export function rejectsOf(files: readonly (readonly Parsed[])[]): Reject[] {
 
 function tooManyBadRows(chunk: Chunk, { line, expected, found }: BadRow, max: number): UserError {
   const where = `${chunk.path}:${firstLine(chunk) + line}`;
-  const fix = max === 0 ? 'correct the row, or pass --max-bad-rows to drop and list so many' : `there are more than ${max} bad rows, as --max-bad-rows allows`;
+  const fix =
+    max === 0
+      ? 'correct the row, or pass --max-bad-rows to drop and list so many'
+      : `there are more than ${max} bad rows, as --max-bad-rows allows`;
   return userError('data', { where, message: `expected ${expected}, found ${quoted(found)}`, fix });
 }

@@ -14,7 +14,11 @@ export interface Pool {
    * @param onDone told of each result as it comes; what it throws ends the work
    * @throws UserError of the job; the reason of the signal when it is aborted
    */
-  run<J extends keyof Jobs>(job: J, args: readonly Parameters<Jobs[J]>[0][], onDone?: (result: Result<J>, index: number) => void): Promise<Result<J>[]>;
+  run<J extends keyof Jobs>(
+    job: J,
+    args: readonly Parameters<Jobs[J]>[0][],
+    onDone?: (result: Result<J>, index: number) => void,
+  ): Promise<Result<J>[]>;
   close(): Promise<void>;
 }
 
@@ -28,7 +32,11 @@ export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
 export function createPool(threads: number, signal: AbortSignal): Pool {
   const workers = Array.from({ length: threads }, () => startThread('prepare/worker', undefined, signal));
   return {
-    async run<J extends keyof Jobs>(job: J, args: readonly Parameters<Jobs[J]>[0][], onDone?: (result: Result<J>, index: number) => void) {
+    async run<J extends keyof Jobs>(
+      job: J,
+      args: readonly Parameters<Jobs[J]>[0][],
+      onDone?: (result: Result<J>, index: number) => void,
+    ) {
       const results: Result<J>[] = [];
       let next = 0;
       let isFailed = false;

@@ -30,7 +30,11 @@ export function createProgress(total: number, tell: (progress: PrepareProgress) 
     add(work) {
       done += work;
       const left = Math.max(0, total - skipped - done);
-      tell({ phase: progress.phase, share: Math.min(1, (skipped + done) / total), leftMs: ((monotonicMs() - startMs) / done) * left });
+      tell({
+        phase: progress.phase,
+        share: Math.min(1, (skipped + done) / total),
+        leftMs: ((monotonicMs() - startMs) / done) * left,
+      });
     },
   };
   return progress;

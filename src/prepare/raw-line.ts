@@ -1,11 +1,15 @@
 import { printable } from '../errors.js';
 import type { FeatureColumns } from './feature-columns.js';
 
-// The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by \x02
-// and \x03. Lines are read as bytes, numbers without a string in between; a line feed must follow the last line, and stops
+// The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by
+// \x02
+// and \x03. Lines are read as bytes, numbers without a string in between; a line feed must follow the last line, and
+// stops
 // every loop. What is right is said here; kernels read lists of features that are plainly so, with the same values.
 
-const [FEATURE_END, ID_START, VALUE_START, LINE_END, RETURN, COMMA, POINT, ZERO, UNDERSCORE] = [1, 2, 3, 10, 13, 44, 46, 48, 95] as const;
+const [FEATURE_END, ID_START, VALUE_START, LINE_END, RETURN, COMMA, POINT, ZERO, UNDERSCORE] = [
+  1, 2, 3, 10, 13, 44, 46, 48, 95,
+] as const;
 /** So many digits fit into 32 bits whatever they are. */
 const INT_DIGITS = 9;
 const POWERS = Float64Array.from({ length: INT_DIGITS + 1 }, (_, i) => 10 ** i);
@@ -78,11 +82,17 @@ export function createLineReader(fields: readonly string[]): LineReader {
         for (; bytes[at]! > VALUE_START && bytes[at] !== LINE_END; at++) {
           const character = bytes[at]!;
           const digit = character - ZERO;
-          code = digit >>> 0 < 10 ? (Math.imul(code, 12) + 1 + digit) | 0 : character === UNDERSCORE ? (Math.imul(code, 12) + 11) | 0 : -1;
+          code =
+            digit >>> 0 < 10
+              ? (Math.imul(code, 12) + 1 + digit) | 0
+              : character === UNDERSCORE
+                ? (Math.imul(code, 12) + 11) | 0
+                : -1;
           if (code === -1) throw badField(bytes, begin, fields);
         }
-        if (bytes[at] !== ID_START) throw bad(bytes, begin, 'features: field \\x02 id \\x03 value, with \\x01 between them');
-        let slot = Math.imul(code, 0x9e3779b1) >>> 24 & mask;
+        if (bytes[at] !== ID_START)
+          throw bad(bytes, begin, 'features: field \\x02 id \\x03 value, with \\x01 between them');
+        let slot = (Math.imul(code, 0x9e3779b1) >>> 24) & mask;
         while (slots[slot]! >= 0 && codes[slots[slot]!] !== code) slot = (slot + 1) & mask;
         const field = slots[slot]!;
         if (field < 0 || lengths[field] !== at - begin) throw badField(bytes, begin, fields);
@@ -90,7 +100,8 @@ export function createLineReader(fields: readonly string[]): LineReader {
         const idAt = ++at;
         let id = 0;
         let digit = bytes[at]! - ZERO;
-        for (; digit >>> 0 < 10 && at - idAt < INT_DIGITS; digit = bytes[++at]! - ZERO) id = (Math.imul(id, 10) + digit) | 0;
+        for (; digit >>> 0 < 10 && at - idAt < INT_DIGITS; digit = bytes[++at]! - ZERO)
+          id = (Math.imul(id, 10) + digit) | 0;
         if (digit >>> 0 < 10) {
           at = endOfDigits(bytes, at);
           id = longId(bytes, idAt, at);
@@ -101,14 +112,25 @@ export function createLineReader(fields: readonly string[]): LineReader {
         let mantissa = 0;
         let numDigits = 0;
         let fraction = 0;
-        for (digit = bytes[at]! - ZERO; digit >>> 0 < 10 && numDigits < INT_DIGITS; digit = bytes[++at]! - ZERO, numDigits++) mantissa = (Math.imul(mantissa, 10) + digit) | 0;
+        for (
+          digit = bytes[at]! - ZERO;
+          digit >>> 0 < 10 && numDigits < INT_DIGITS;
+          digit = bytes[++at]! - ZERO, numDigits++
+        )
+          mantissa = (Math.imul(mantissa, 10) + digit) | 0;
         if (bytes[at] === POINT) {
-          for (digit = bytes[++at]! - ZERO; digit >>> 0 < 10 && numDigits < INT_DIGITS; digit = bytes[++at]! - ZERO, numDigits++, fraction++) mantissa = (Math.imul(mantissa, 10) + digit) | 0;
+          for (
+            digit = bytes[++at]! - ZERO;
+            digit >>> 0 < 10 && numDigits < INT_DIGITS;
+            digit = bytes[++at]! - ZERO, numDigits++, fraction++
+          )
+            mantissa = (Math.imul(mantissa, 10) + digit) | 0;
         }
         let weight: number;
         let end = bytes[at]!;
         // Below 2^53 over a power of ten is rounded once: the very number that the decimal is nearest to.
-        if (numDigits > 0 && (end === FEATURE_END || end === LINE_END || end === RETURN)) weight = mantissa / POWERS[fraction]!;
+        if (numDigits > 0 && (end === FEATURE_END || end === LINE_END || end === RETURN))
+          weight = mantissa / POWERS[fraction]!;
         else {
           while (bytes[at] !== FEATURE_END && bytes[at] !== LINE_END && bytes[at] !== RETURN) at++;
           end = bytes[at]!;
@@ -173,7 +195,14 @@ function badField(bytes: Uint8Array, begin: number, fields: readonly string[]): 
 function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
   let end = begin;
   while (bytes[end]! > VALUE_START && bytes[end] !== LINE_END && bytes[end] !== COMMA && end - begin < 60) end++;
-  return new BadLine(expected, end === begin ? (bytes[begin] === LINE_END ? 'the end of the line' : printable(textOf(bytes, begin, begin + 1))) : printable(textOf(bytes, begin, end)));
+  return new BadLine(
+    expected,
+    end === begin
+      ? bytes[begin] === LINE_END
+        ? 'the end of the line'
+        : printable(textOf(bytes, begin, begin + 1))
+      : printable(textOf(bytes, begin, end)),
+  );
 }
 
 /** Bytes as text, a character each. */

@@ -17,14 +17,28 @@ const SMALL_BATCH_ROWS = 256;
  * `config.yaml`, `rejects.csv` where rows were bad, and last `summary.json`.
  * @throws UserError (disk)
  */
-export async function writeResults(out: string, fields: readonly FieldPlan[], vocabularies: readonly Vocabulary[], rejects: readonly Reject[], summary: Summary): Promise<void> {
-  const tensors = new Map(fields.map(({ name }, f) => [name, { shape: [vocabularies[f]!.ids.length], data: vocabularies[f]!.ids }]));
+export async function writeResults(
+  out: string,
+  fields: readonly FieldPlan[],
+  vocabularies: readonly Vocabulary[],
+  rejects: readonly Reject[],
+  summary: Summary,
+): Promise<void> {
+  const tensors = new Map(
+    fields.map(({ name }, f) => [name, { shape: [vocabularies[f]!.ids.length], data: vocabularies[f]!.ids }]),
+  );
   await replace(join(out, 'vocabulary.safetensors'), async (path) => {
     await writeSafetensors(path, tensors);
   });
   await writeFileAtomic(join(out, 'config.yaml'), configOf(fields, summary));
   if (rejects.length > 0) {
-    const rows = rejects.map(({ path, line, expected, found, text }) => [path, line, `expected ${expected}`, found, text]);
+    const rows = rejects.map(({ path, line, expected, found, text }) => [
+      path,
+      line,
+      `expected ${expected}`,
+      found,
+      text,
+    ]);
     await writeFileAtomic(join(out, 'rejects.csv'), csvText([['file', 'line', 'reason', 'found', 'row'], ...rows]));
   }
   await writeFileAtomic(join(out, SUMMARY), `${JSON.stringify(summary, null, 1)}\n`);
@@ -33,7 +47,8 @@ export async function writeResults(out: string, fields: readonly FieldPlan[], vo
 /** A config that trains ESMM on everything that was prepared. */
 function configOf(fields: readonly FieldPlan[], { splits }: Summary): string {
   const list = (names: readonly string[]): string => `[${names.join(', ')}]`;
-  const names = (isBag: boolean): string => list(fields.filter((field) => field.isBag === isBag).map(({ name }) => name));
+  const names = (isBag: boolean): string =>
+    list(fields.filter((field) => field.isBag === isBag).map(({ name }) => name));
   const rows = (split: string): number => splits[split]?.rows ?? 0;
   const used = ['train', 'valid', 'test'].filter((split) => rows(split) > 0);
   return `# ESMM on Ali-CCP, as it was prepared into this folder: ${used.map((split) => `${rows(split)} rows of ${split}`).join(', ')}.

@@ -18,7 +18,8 @@ export interface LoadedSessions {
 }
 
 /**
- * Reads the sessions that a chunk's rows name, each once, from their files: memory depends on the chunk, not on how many
+ * Reads the sessions that a chunk's rows name, each once, from their files: memory depends on the chunk, not on how
+ * many
  * sessions there are, but for 8 bytes for each of them.
  */
 export interface SessionReader {
@@ -31,7 +32,9 @@ export interface SessionReader {
   close(): void;
 }
 
-/** Sessions that lie no farther apart, in words, are read with what is between them: that costs less than another read. */
+/**
+ * Sessions that lie no farther apart, in words, are read with what is between them: that costs less than another read.
+ */
 const GAP_WORDS = 1024;
 
 /** A file that was looked at, and opened where something is read of it. */
@@ -54,7 +57,11 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
     if (source === undefined) {
       const path = files[file]!;
       // A reader of its own: all of them are kept. Written as U32 by `encodeSessions`.
-      source = { position: positionOf(path, 'words'), offsets: createColumnReader().read(path, ['offsets']).get('offsets') as Uint32Array, handle: undefined };
+      source = {
+        position: positionOf(path, 'words'),
+        offsets: createColumnReader().read(path, ['offsets']).get('offsets') as Uint32Array,
+        handle: undefined,
+      };
       sources.set(file, source);
     }
     return source;
@@ -62,10 +69,17 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
   const read = (file: number, begin: number, end: number, at: number): void => {
     const source = sourceOf(file);
     source.handle ??= openToRead(files[file]!);
-    readBytes(source.handle, files[file]!, new Uint8Array(words.buffer, 4 * at, 4 * (end - begin)), source.position + 4 * begin);
+    readBytes(
+      source.handle,
+      files[file]!,
+      new Uint8Array(words.buffer, 4 * at, 4 * (end - begin)),
+      source.position + 4 * begin,
+    );
   };
 
-  /** Reads these sessions, of rising numbers; leaves their places in `placeOf`. @returns where the words of each begin */
+  /**
+   * Reads these sessions, of rising numbers; leaves their places in `placeOf`. @returns where the words of each begin
+   */
   const loadDistinct = (distinct: Uint32Array): Uint32Array => {
     const starts = new Uint32Array(distinct.length);
     /** Words of one file that are read at once, and where they go. */
@@ -80,7 +94,8 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
       const begin = offsets[session - firsts[file]!]!;
       const end = offsets[session - firsts[file]! + 1]!;
       let run = runs.at(-1);
-      if (run === undefined || run.file !== file || begin - run.end > GAP_WORDS) runs.push((run = { file, begin, end: begin, at: total }));
+      if (run === undefined || run.file !== file || begin - run.end > GAP_WORDS)
+        runs.push((run = { file, begin, end: begin, at: total }));
       total += end - run.end;
       run.end = end;
       starts[place] = run.at + begin - run.begin;

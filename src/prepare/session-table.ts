@@ -14,7 +14,10 @@ export interface SessionTable extends TextTable {
  */
 export function createSessionTable(parts: readonly Texts[]): { table: SessionTable; repeated: number } {
   const count = parts.reduce((sum, { offsets }) => sum + offsets.length - 1, 0);
-  const texts = createTexts(count, parts.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  const texts = createTexts(
+    count,
+    parts.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  );
   let session = 0;
   let at = 0;
   for (const { offsets, bytes } of parts) {

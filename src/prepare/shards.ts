@@ -25,13 +25,30 @@ export interface SplitSource {
 }
 
 /** Encodes the sessions of a raw split with the vocabularies of train. */
-export async function encodeSplit(work: Work, split: RawSplit, fields: readonly FieldPlan[], parsed: ParsedSplit, assignment: Assignment, vocabularies: readonly Vocabulary[], pool: Pool): Promise<SplitSource> {
+export async function encodeSplit(
+  work: Work,
+  split: RawSplit,
+  fields: readonly FieldPlan[],
+  parsed: ParsedSplit,
+  assignment: Assignment,
+  vocabularies: readonly Vocabulary[],
+  pool: Pool,
+): Promise<SplitSource> {
   const occurring = new Set(parsed.common.flatMap(({ about }) => about.fields));
   const commonFields = fields.flatMap(({ name }, f) => (occurring.has(name) ? [f] : []));
   const tables = commonFields.map((f) => vocabularies[f]!.table);
-  const target = ({ chunk }: ParsedSplit['common'][number]): string => work.path('sessions', `${split}-${numbered(chunk.index)}`);
+  const target = ({ chunk }: ParsedSplit['common'][number]): string =>
+    work.path('sessions', `${split}-${numbered(chunk.index)}`);
   const todo = unfinished(parsed.common, (part) => isWhole(target(part)), work);
-  await pool.run('encodeSessions', todo.map((part) => ({ source: part.path, target: target(part), fields: commonFields.map((f) => fields[f]!), tables })));
+  await pool.run(
+    'encodeSessions',
+    todo.map((part) => ({
+      source: part.path,
+      target: target(part),
+      fields: commonFields.map((f) => fields[f]!),
+      tables,
+    })),
+  );
   const firsts = [0];
   for (const { about } of parsed.common) firsts.push(firsts.at(-1)! + about.rows);
   return { parsed, assignment, sessions: { files: parsed.common.map(target), firsts }, commonFields };
@@ -42,7 +59,16 @@ export async function encodeSplit(work: Work, split: RawSplit, fields: readonly 
  * @param effort how much all of it counts for progress
  * @returns what is known about each shard
  */
-export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', fields: readonly FieldPlan[], source: SplitSource, vocabularies: readonly Vocabulary[], pool: Pool, progress: Progress, effort: number): Promise<ShardAbout[]> {
+export async function writeSplit(
+  work: Work,
+  split: 'train' | 'valid' | 'test',
+  fields: readonly FieldPlan[],
+  source: SplitSource,
+  vocabularies: readonly Vocabulary[],
+  pool: Pool,
+  progress: Progress,
+  effort: number,
+): Promise<ShardAbout[]> {
   const { parsed, assignment, sessions, commonFields } = source;
   const counts = split === 'valid' ? assignment.byChunk.valid : assignment.byChunk.train;
   const rows = counts.reduce((sum, count) => sum + count, 0);
@@ -54,7 +80,16 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
     firstRow += about.rows;
     return chunk;
   });
-  const common = { folder, chunks, valid: assignment.valid, isValid: split === 'valid', sessions, fields, tables: vocabularies.map(({ table }) => table), commonFields } as const;
+  const common = {
+    folder,
+    chunks,
+    valid: assignment.valid,
+    isValid: split === 'valid',
+    sessions,
+    fields,
+    tables: vocabularies.map(({ table }) => table),
+    commonFields,
+  } as const;
   const tasks = Array.from({ length: Math.ceil(rows / ROWS_PER_SHARD) }, (_, s) => ({
     ...common,
     file: `shard-${numbered(s, '.safetensors')}`,
@@ -67,12 +102,38 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
   progress.skip((effort * (tasks.length - todo.length)) / Math.max(1, tasks.length));
   await pool.run('writeShard', todo, () => progress.add(effort / tasks.length));
   // Written by the job.
-  const shards = await Promise.all(tasks.map(async ({ aboutPath }) => JSON.parse(await readFile(aboutPath, 'utf8')) as ShardAbout));
+  const shards = await Promise.all(
+    tasks.map(async ({ aboutPath }) => JSON.parse(await readFile(aboutPath, 'utf8')) as ShardAbout),
+  );
   if (rows > 0 && work.peers.rank === 0 && !existsSync(target)) {
     const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
-    const columns = preparedColumns(fields).map(({ name, kind, width = 1 }): ShardColumn => (kind === 'id' || kind === 'bag' ? { name, kind, size: sizes.get(name)! } : kind === 'vector' ? { name, kind, width } : { name, kind }));
-    const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({ file, rows: count, bytes, sha256, hash }));
-    const manifest: Manifest = { format: 'mtl shards', version: 1, rows, columns, shards: listed, about: { split, vocabulary: '../vocabulary.safetensors', idCounts: idCounts(fields, shards), [LABEL_COUNTS]: labelCounts(shards) } };
+    const columns = preparedColumns(fields).map(({ name, kind, width = 1 }): ShardColumn =>
+      kind === 'id' || kind === 'bag'
+        ? { name, kind, size: sizes.get(name)! }
+        : kind === 'vector'
+          ? { name, kind, width }
+          : { name, kind },
+    );
+    const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({
+      file,
+      rows: count,
+      bytes,
+      sha256,
+      hash,
+    }));
+    const manifest: Manifest = {
+      format: 'mtl shards',
+      version: 1,
+      rows,
+      columns,
+      shards: listed,
+      about: {
+        split,
+        vocabulary: '../vocabulary.safetensors',
+        idCounts: idCounts(fields, shards),
+        [LABEL_COUNTS]: labelCounts(shards),
+      },
+    };
     await writeFileAtomic(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
     await onDisk(target, () => rename(folder, target));
   }

@@ -65,10 +65,15 @@ export function summarize(
 ): Summary {
   const splits = Object.entries(shards);
   const rate = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
-  const bySplit = <Value>(value: (list: readonly ShardAbout[]) => Value): Record<string, Value> => Object.fromEntries(splits.map(([split, list]) => [split, value(list)]));
+  const bySplit = <Value>(value: (list: readonly ShardAbout[]) => Value): Record<string, Value> =>
+    Object.fromEntries(splits.map(([split, list]) => [split, value(list)]));
   return {
     splits: bySplit((list) => {
-      const [rows, clicks, purchases] = [total(list, (s) => s.rows), total(list, (s) => s.clicks), total(list, (s) => s.purchases)];
+      const [rows, clicks, purchases] = [
+        total(list, (s) => s.rows),
+        total(list, (s) => s.clicks),
+        total(list, (s) => s.purchases),
+      ];
       return { rows, clicks, purchases, clickRate: rate(clicks, rows), purchaseRate: rate(purchases, clicks) };
     }),
     fields: Object.fromEntries(
@@ -103,10 +108,16 @@ function dropsOf({ parsed: { common, skeleton, repeated }, assignment: { rows } 
 }
 
 function cutsOf(field: string, sources: Readonly<Record<RawSplit, RawSource>>): FieldSummary['cut'] {
-  const files = Object.entries(sources).flatMap(([split, { parsed }]) => [[`common_features_${split}`, parsed.common] as const, [`sample_skeleton_${split}`, parsed.skeleton] as const]);
+  const files = Object.entries(sources).flatMap(([split, { parsed }]) => [
+    [`common_features_${split}`, parsed.common] as const,
+    [`sample_skeleton_${split}`, parsed.skeleton] as const,
+  ]);
   const cuts = files.map(([file, parts]) => {
     const own = parts.flatMap(({ about }) => about.cuts[field] ?? []);
-    return [file, { rows: own.reduce((sum, { rows }) => sum + rows, 0), values: own.reduce((sum, { values }) => sum + values, 0) }] as const;
+    return [
+      file,
+      { rows: own.reduce((sum, { rows }) => sum + rows, 0), values: own.reduce((sum, { values }) => sum + values, 0) },
+    ] as const;
   });
   return Object.fromEntries(cuts.filter(([, { rows }]) => rows > 0));
 }

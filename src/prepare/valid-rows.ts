@@ -12,7 +12,9 @@ export interface ValidRows {
 /** No row at all. */
 export const NO_ROWS: ValidRows = {};
 
-/** Chooses whole sessions by a seeded hash of their index, so that no session is in both. @param share of them, from 0 */
+/**
+ * Chooses whole sessions by a seeded hash of their index, so that no session is in both. @param share of them, from 0
+ */
 export function wholeSessions(sessions: SessionTable, seed: number, share: number): ValidRows {
   const chosen = new Uint8Array(new SharedArrayBuffer(sessions.count));
   const key = streamKey(seed, 'valid');
@@ -31,5 +33,7 @@ export function singleRows(seed: number, share: number): ValidRows {
  * @param row its place among the usable rows of the skeleton, from 0
  */
 export function isOfValid({ sessions, single }: ValidRows, session: number, row: number): boolean {
-  return sessions === undefined ? single !== undefined && mix(single.key + row) < single.limit : sessions[session] === 1;
+  return sessions === undefined
+    ? single !== undefined && mix(single.key + row) < single.limit
+    : sessions[session] === 1;
 }

@@ -19,7 +19,11 @@ export interface Assignment {
 }
 
 /** Counts the rows of each session, and of each chunk those of valid and the others. */
-export async function assignRows({ sessions, skeleton }: ParsedSplit, valid: ValidRows, pool: Pool): Promise<Assignment> {
+export async function assignRows(
+  { sessions, skeleton }: ParsedSplit,
+  valid: ValidRows,
+  pool: Pool,
+): Promise<Assignment> {
   const counts = (): Uint32Array => new Uint32Array(new SharedArrayBuffer(4 * sessions.count));
   const [rows, trainRows] = [counts(), counts()];
   const [byChunk] = await pool.run('countRows', [{ files: skeleton.map(({ path }) => path), valid, rows, trainRows }]);
@@ -39,14 +43,37 @@ export interface Vocabulary {
  * The vocabulary of every field, from the rows of train alone, or from those of valid too.
  * @param effort how much all of it counts for progress
  */
-export async function fitVocabularies(work: Work, fields: readonly FieldPlan[], train: ParsedSplit, { rows, trainRows, valid }: Assignment, countsValid: boolean, pool: Pool, progress: Progress, effort: number): Promise<Vocabulary[]> {
+export async function fitVocabularies(
+  work: Work,
+  fields: readonly FieldPlan[],
+  train: ParsedSplit,
+  { rows, trainRows, valid }: Assignment,
+  countsValid: boolean,
+  pool: Pool,
+  progress: Progress,
+  effort: number,
+): Promise<Vocabulary[]> {
   const pathOf = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
   // Bags take longest, and so come first.
-  const todo = unfinished([...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)], (field) => isWhole(pathOf(field)), work);
+  const todo = unfinished(
+    [...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)],
+    (field) => isWhole(pathOf(field)),
+    work,
+  );
   progress.phase = 'counting ids';
   progress.skip((effort * (fields.length - todo.length)) / fields.length);
   const counted = countsValid ? { rows, left: NO_ROWS } : { rows: trainRows, left: valid };
-  await pool.run('countIds', todo.map((field) => ({ field, target: pathOf(field), commonFiles: filesOf(field, train.common), skeletonFiles: filesOf(field, train.skeleton), ...counted })), () => progress.add(effort / fields.length));
+  await pool.run(
+    'countIds',
+    todo.map((field) => ({
+      field,
+      target: pathOf(field),
+      commonFiles: filesOf(field, train.common),
+      skeletonFiles: filesOf(field, train.skeleton),
+      ...counted,
+    })),
+    () => progress.add(effort / fields.length),
+  );
   const vocabularies = [];
   for (const field of fields) {
     // Written by the job.

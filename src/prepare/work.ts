@@ -40,12 +40,19 @@ export const SUMMARY = 'summary.json';
 const PLAN = 'plan.json';
 
 /**
- * Finds the raw files and opens the folder for the output. What is in it must be of the same files and options: then it is
+ * Finds the raw files and opens the folder for the output. What is in it must be of the same files and options: then it
+ * is
  * gone on with.
  * @param options all that decides what comes out, as JSON
  * @throws UserError (data) for files that are missing; (usage) for a folder that holds something else; (disk)
  */
-export async function openWork(raw: string, out: string, options: object, peers: Peers, chunkBytes = CHUNK_BYTES): Promise<Work> {
+export async function openWork(
+  raw: string,
+  out: string,
+  options: object,
+  peers: Peers,
+  chunkBytes = CHUNK_BYTES,
+): Promise<Work> {
   const problems: Problem[] = [];
   const inputs: object[] = [];
   const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
@@ -57,8 +64,15 @@ export async function openWork(raw: string, out: string, options: object, peers:
       return { path, bytes: size };
     } catch (error) {
       rethrowLimit(path, error);
-      const message = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
-      problems.push({ where: path, message, fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one folder, and name that" });
+      const message =
+        systemCode(error) === 'ENOENT'
+          ? 'there is no such file'
+          : `cannot be read (${systemCode(error) ?? String(error)})`;
+      problems.push({
+        where: path,
+        message,
+        fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one folder, and name that",
+      });
       return { path, bytes: 0 };
     }
   };
@@ -83,7 +97,14 @@ export async function openWork(raw: string, out: string, options: object, peers:
   if (!isDone && peers.rank === 0) {
     await onDisk(folder, () => makeFolder(folder));
     await writeFileAtomic(join(folder, PLAN), plan);
-    for (const part of ['common', 'skeleton', 'vocabulary', 'sessions', 'shards', ...['train', 'valid', 'test'].map((split) => join('out', split))]) {
+    for (const part of [
+      'common',
+      'skeleton',
+      'vocabulary',
+      'sessions',
+      'shards',
+      ...['train', 'valid', 'test'].map((split) => join('out', split)),
+    ]) {
       await onDisk(folder, () => makeFolder(join(folder, part)));
       await removeTemporary(join(folder, part));
     }
@@ -101,7 +122,8 @@ async function isOfPlan(out: string, folder: string, plan: string): Promise<bool
   if (found === plan) return summary !== undefined;
   const entries = await readdir(out).catch((): string[] => []);
   if (found === undefined && entries.length === 0) return false;
-  const message = found === undefined ? 'is not empty' : 'holds data that was prepared from other files or with other options';
+  const message =
+    found === undefined ? 'is not empty' : 'holds data that was prepared from other files or with other options';
   throw userError('usage', { where: out, message, fix: 'name another folder, or remove this one' });
 }
 
@@ -126,10 +148,15 @@ export async function closeWork(work: Work): Promise<void> {
 }
 
 /**
- * Those of the pieces that are not there yet, or lost their end, as the first process finds: another machine that has looked for a file
+ * Those of the pieces that are not there yet, or lost their end, as the first process finds: another machine that has
+ * looked for a file
  * too early may not see it when it is there.
  */
-export function unfinished<Piece>(pieces: readonly Piece[], isFinished: (piece: Piece) => boolean, { peers }: Work): Piece[] {
+export function unfinished<Piece>(
+  pieces: readonly Piece[],
+  isFinished: (piece: Piece) => boolean,
+  { peers }: Work,
+): Piece[] {
   const places = peers.rank === 0 ? pieces.flatMap((piece, place) => (isFinished(piece) ? [] : [place])) : [];
   // What the first one has written here.
   return (JSON.parse(peers.texts(JSON.stringify(places))[0]!) as number[]).map((place) => pieces[place]!);

@@ -13,4 +13,17 @@ import { unknown } from './unknown.js';
 import { warnings } from './warnings.js';
 
 /** The sections of a report, in the order of the page. */
-export const sections: readonly Section[] = [warnings, scores, curves, ranking, calibration, segments, lift, funnel, experts, unknown, speed, asked];
+export const sections: readonly Section[] = [
+  warnings,
+  scores,
+  curves,
+  ranking,
+  calibration,
+  segments,
+  lift,
+  funnel,
+  experts,
+  unknown,
+  speed,
+  asked,
+];

@@ -11,11 +11,28 @@ export const asked: Section = {
 
 function changes({ changes: all }: ReportedRun): Html | undefined {
   if (all.length === 0) return undefined;
-  return tableOf(['key', 'value', 'by default'], all.map(({ key, value, byDefault }) => [html`<code>${key}</code>`, html`<code>${value}</code>`, byDefault === undefined ? '' : html`<code>${byDefault}</code>`]), 'texts');
+  return tableOf(
+    ['key', 'value', 'by default'],
+    all.map(({ key, value, byDefault }) => [
+      html`<code>${key}</code>`,
+      html`<code>${value}</code>`,
+      byDefault === undefined ? '' : html`<code>${byDefault}</code>`,
+    ]),
+    'texts',
+  );
 }
 
 function differences(runs: readonly ReportedRun[]): Html {
-  const keys = [...new Set(runs.flatMap(({ config }) => [...config.keys()]))].filter((key) => new Set(runs.map(({ config }) => config.get(key))).size > 1);
+  const keys = [...new Set(runs.flatMap(({ config }) => [...config.keys()]))].filter(
+    (key) => new Set(runs.map(({ config }) => config.get(key))).size > 1,
+  );
   if (keys.length === 0) return html`<p>Their configs are the same.</p>`;
-  return tableOf(['key', ...runs.map(({ name }) => name)], keys.map((key) => [html`<code>${key}</code>`, ...runs.map(({ config }) => (config.has(key) ? html`<code>${config.get(key)}</code>` : ''))]), 'texts');
+  return tableOf(
+    ['key', ...runs.map(({ name }) => name)],
+    keys.map((key) => [
+      html`<code>${key}</code>`,
+      ...runs.map(({ config }) => (config.has(key) ? html`<code>${config.get(key)}</code>` : '')),
+    ]),
+    'texts',
+  );
 }

@@ -18,8 +18,12 @@ export function chartsBySpace(runs: readonly ReportedRun[], charts: readonly Spa
   for (const space of namesIn(shown.map(({ spaces }) => spaces))) {
     for (const { pointsOf, guideOf, title, ...look } of charts) {
       // Who has no such space keeps the color, and draws nothing.
-      const series = shown.map(({ name, spaces }) => ({ name, points: spaces[space] === undefined ? [] : pointsOf(spaces[space]) }));
-      if (series.some(({ points }) => points.length > 1)) drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: guideOf?.(series) }));
+      const series = shown.map(({ name, spaces }) => ({
+        name,
+        points: spaces[space] === undefined ? [] : pointsOf(spaces[space]),
+      }));
+      if (series.some(({ points }) => points.length > 1))
+        drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: guideOf?.(series) }));
     }
   }
   return drawn.length === 0 ? undefined : html`<div class="charts">${drawn}</div>`;

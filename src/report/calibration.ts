@@ -16,20 +16,32 @@ const AS_PROBABILITY = (logit: number): string => asPercent(1 / (1 + Math.exp(-l
 /** Whether predictions are as high as what comes true. */
 export const calibration: Section = {
   title: 'Calibration',
-  about: 'Points on the dashed line are predictions that come true as often as they say, with the interval that chance allows so many rows (95%); below it they are too high. The histograms show how predictions lie, of positives and of negatives.',
+  about:
+    'Points on the dashed line are predictions that come true as often as they say, with the interval that chance allows so many rows (95%); below it they are too high. The histograms show how predictions lie, of positives and of negatives.',
   draw(runs) {
     const reliability = chartsBySpace(runs, [
-      { title: 'reliability', pointsOf: (bins) => reliabilityPoints(bins, GROUPS), points: true, x: { title: 'mean prediction', format: '.2~p' }, y: { title: 'rate of positives', format: '.2~p' }, guideOf: diagonal },
+      {
+        title: 'reliability',
+        pointsOf: (bins) => reliabilityPoints(bins, GROUPS),
+        points: true,
+        x: { title: 'mean prediction', format: '.2~p' },
+        y: { title: 'rate of positives', format: '.2~p' },
+        guideOf: diagonal,
+      },
     ]);
     if (reliability === undefined) return undefined;
-    return html`${reliability}<div class="charts">${histograms(runs)}</div>`;
+    return html`${reliability}
+      <div class="charts">${histograms(runs)}</div>`;
   },
 };
 
 /** Where predictions come true, as far as there are any. */
 function diagonal(series: readonly Series[]): LinePlot['guide'] {
   const end = Math.max(...series.flatMap(({ points }) => points.map(({ x, high }) => Math.max(x, high ?? 0))));
-  return [[0, 0], [end, end]];
+  return [
+    [0, 0],
+    [end, end],
+  ];
 }
 
 /** Of the first split of each run, so that two colors are enough. */
@@ -40,8 +52,19 @@ function histograms(runs: readonly ReportedRun[]): readonly Html[] {
     for (const { name, spaces } of shown) {
       const bins: ScoreBins | undefined = spaces[space];
       if (bins === undefined) continue;
-      const series = (['negatives', 'truths'] as const).map((kind) => ({ name: kind === 'truths' ? 'positives' : 'negatives', points: histogramPoints(bins, kind) }));
-      drawn.push(linePlot({ title: `${space}: predictions, ${name}`, x: { title: 'prediction', label: AS_PROBABILITY }, y: { title: 'share of the class', format: '~%', zero: true }, interpolate: 'step-after', series }));
+      const series = (['negatives', 'truths'] as const).map((kind) => ({
+        name: kind === 'truths' ? 'positives' : 'negatives',
+        points: histogramPoints(bins, kind),
+      }));
+      drawn.push(
+        linePlot({
+          title: `${space}: predictions, ${name}`,
+          x: { title: 'prediction', label: AS_PROBABILITY },
+          y: { title: 'share of the class', format: '~%', zero: true },
+          interpolate: 'step-after',
+          series,
+        }),
+      );
     }
   }
   return drawn;

@@ -6,7 +6,10 @@ type Points = Series['points'];
 /** Points of a curve at the most: a line of 270 pixels shows no more. */
 const MOST = 200;
 
-/** Along the bins from the highest prediction down, from no bin on: rows and positives with at least so high a prediction. */
+/**
+ * Along the bins from the highest prediction down, from no bin on: rows and positives with at least so high a
+ * prediction.
+ */
 interface Downward {
   readonly rows: Float64Array;
   readonly positives: Float64Array;
@@ -21,7 +24,11 @@ function downward(bins: ScoreBins): Downward {
   const known = found.get(bins);
   if (known !== undefined) return known;
   const { length } = bins.at;
-  const [rows, positives, negatives] = [new Float64Array(length + 1), new Float64Array(length + 1), new Float64Array(length + 1)];
+  const [rows, positives, negatives] = [
+    new Float64Array(length + 1),
+    new Float64Array(length + 1),
+    new Float64Array(length + 1),
+  ];
   for (let i = 0; i < length; i++) {
     const bin = length - 1 - i;
     negatives[i + 1] = negatives[i]! + bins.negatives[bin]!;
@@ -40,7 +47,10 @@ function over(numbers: Float64Array, one: number): Float64Array {
   return shares;
 }
 
-/** The receiver operating characteristic: of all negatives, and of all positives, the share with at least so high a prediction. */
+/**
+ * The receiver operating characteristic: of all negatives, and of all positives, the share with at least so high a
+ * prediction.
+ */
 export function rocPoints(bins: ScoreBins): Points {
   const numNegatives = bins.rows - bins.positives;
   if (bins.positives === 0 || numNegatives === 0) return [];
@@ -58,7 +68,10 @@ export function precisionPoints(bins: ScoreBins): Points {
   return thinned(over(positives, bins.positives), rates);
 }
 
-/** Of the top share of the rows, from the least share on: how many times as many positives they have as that many have at random. */
+/**
+ * Of the top share of the rows, from the least share on: how many times as many positives they have as that many have
+ * at random.
+ */
 export function liftPoints(bins: ScoreBins, leastShare: number): Points {
   if (bins.positives === 0) return [];
   const { rates, rows } = fromRows(Math.max(LEAST_ROWS, leastShare * bins.rows), bins);
@@ -82,7 +95,10 @@ export function gainPoints(bins: ScoreBins): Points {
 }
 
 /** From where there are so many rows, `downward`, and the rate of positives among them. */
-function fromRows(least: number, bins: ScoreBins): Pick<Downward, 'rows' | 'positives'> & { readonly rates: Float64Array } {
+function fromRows(
+  least: number,
+  bins: ScoreBins,
+): Pick<Downward, 'rows' | 'positives'> & { readonly rates: Float64Array } {
   const all = downward(bins);
   let first = 0;
   while (first < all.rows.length && all.rows[first]! < least) first++;
@@ -116,7 +132,8 @@ function thinned(x: Float64Array, y: Float64Array, placedX = x, placedY = y): Po
 const Z = 1.96;
 
 /**
- * Groups of about as many rows each, by prediction: the mean prediction as x, the rate of positives as y, and the interval in which the
+ * Groups of about as many rows each, by prediction: the mean prediction as x, the rate of positives as y, and the
+ * interval in which the
  * rate of so many rows lies in 95% (Wilson 1927).
  */
 export function reliabilityPoints({ rows: all, at, negatives, truths }: ScoreBins, groups: number): Points {
@@ -142,7 +159,10 @@ export function reliabilityPoints({ rows: all, at, negatives, truths }: ScoreBin
 /** Fine bins that one of a histogram holds: a quarter of a unit of the logit. */
 const COARSE = BINS_PER_UNIT / 4;
 
-/** The share of the rows of one class by logit of the prediction, from the lowest bin of the histogram to the highest, empty ones between. */
+/**
+ * The share of the rows of one class by logit of the prediction, from the lowest bin of the histogram to the highest,
+ * empty ones between.
+ */
 export function histogramPoints({ at, negatives, truths }: ScoreBins, kind: 'negatives' | 'truths'): Points {
   const own = kind === 'negatives' ? negatives : truths;
   let total = 0;

@@ -20,9 +20,18 @@ export const curves: Section = {
 
 function losses(runs: readonly ReportedRun[]): readonly Html[] {
   const [only, ...others] = runs;
-  const series: readonly Series[] = only !== undefined && others.length === 0 ? lossesOf(only) : runs.flatMap((run) => lossesOf(run).filter(({ name }) => name === 'train').map((line) => ({ ...line, name: run.name })));
+  const series: readonly Series[] =
+    only !== undefined && others.length === 0
+      ? lossesOf(only)
+      : runs.flatMap((run) =>
+          lossesOf(run)
+            .filter(({ name }) => name === 'train')
+            .map((line) => ({ ...line, name: run.name })),
+        );
   const filled = series.filter(({ points }) => points.length > 0);
-  return filled.length === 0 ? [] : [linePlot({ title: 'loss', x: STEP, y: { title: 'loss' }, series: filled, points: isShort(filled) })];
+  return filled.length === 0
+    ? []
+    : [linePlot({ title: 'loss', x: STEP, y: { title: 'loss' }, series: filled, points: isShort(filled) })];
 }
 
 /** The loss of train within epochs where steps were logged, else by epoch, and that of valid. */
@@ -30,12 +39,19 @@ function lossesOf({ lines: { steps, milestones } }: ReportedRun): readonly Serie
   const train = steps.length > milestones.length ? steps : milestones;
   return [
     { name: 'train', points: train.map(({ step, train: { loss } }) => ({ x: step, y: loss })) },
-    { name: 'valid', points: milestones.flatMap(({ step, valid }) => (valid === undefined ? [] : [{ x: step, y: valid.loss }])) },
+    {
+      name: 'valid',
+      points: milestones.flatMap(({ step, valid }) => (valid === undefined ? [] : [{ x: step, y: valid.loss }])),
+    },
   ];
 }
 
 function metrics(runs: readonly ReportedRun[]): readonly Html[] {
-  const reports = runs.map(({ lines: { milestones } }) => milestones.flatMap(({ epoch, step, isBest, valid }) => (valid === undefined ? [] : [{ epoch, step, isBest, spaces: Object.fromEntries(wholeSpaces(valid.metrics)) }])));
+  const reports = runs.map(({ lines: { milestones } }) =>
+    milestones.flatMap(({ epoch, step, isBest, valid }) =>
+      valid === undefined ? [] : [{ epoch, step, isBest, spaces: Object.fromEntries(wholeSpaces(valid.metrics)) }],
+    ),
+  );
   const all = reports.flat().map(({ spaces }) => spaces);
   const numbers = namesIn(all.flatMap((spaces) => Object.values(spaces))).filter((metric) => !isCount(metric));
   const wanted = numbers.flatMap((metric) => namesIn(all).map((space) => ({ space, metric })));
@@ -47,11 +63,19 @@ function metrics(runs: readonly ReportedRun[]): readonly Html[] {
         return typeof value === 'number' ? [{ x: step, y: value }] : [];
       }),
     }));
-    const marked = reports.flatMap((milestones, r) => series[r]!.points.filter(({ x }) => x === milestones.findLast(({ isBest }) => isBest)?.step).map(({ x, y }) => ({ x, y, series: r })));
+    const marked = reports.flatMap((milestones, r) =>
+      series[r]!.points.filter(({ x }) => x === milestones.findLast(({ isBest }) => isBest)?.step).map(({ x, y }) => ({
+        x,
+        y,
+        series: r,
+      })),
+    );
     return { title: `${space}.${metric} on valid`, series, marked };
   });
   const drawn = charts.filter(({ series }) => series.some(({ points }) => points.length > 0)).slice(0, MOST);
-  return drawn.map(({ title, series, marked }) => linePlot({ title, x: STEP, y: { title: '' }, series, marked, points: isShort(series) }));
+  return drawn.map(({ title, series, marked }) =>
+    linePlot({ title, x: STEP, y: { title: '' }, series, marked, points: isShort(series) }),
+  );
 }
 
 /** Learning rates as shares of what the config says, and weights of terms, where they move. */
@@ -59,9 +83,10 @@ function rates(runs: readonly ReportedRun[]): readonly Html[] {
   const only = runs.length === 1 ? runs[0]! : undefined;
   if (only === undefined) return [];
   const { steps } = only.lines;
-  const seriesOf = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] => namesIn(values).map((name) => ({ name, points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })) }));
+  const seriesOf = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] =>
+    namesIn(values).map((name) => ({ name, points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })) }));
   const wanted = [
-    { title: 'learning rate, as a share of the config\'s', series: seriesOf(steps.map(({ rates: all }) => all)) },
+    { title: "learning rate, as a share of the config's", series: seriesOf(steps.map(({ rates: all }) => all)) },
     { title: 'weights of terms', series: seriesOf(steps.map(({ weights }) => weights)) },
     { title: 'norms of gradients', series: seriesOf(steps.map(({ norms = {} }) => norms)) },
   ];

@@ -11,7 +11,9 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     const body = draw(runs);
     if (body !== undefined) drawn.push({ title, about, body });
   }
-  return runs.length === 1 ? pageOf(runs[0]!.about.run, facts(runs[0]!), drawn) : pageOf(`${runs.length} runs`, undefined, drawn);
+  return runs.length === 1
+    ? pageOf(runs[0]!.about.run, facts(runs[0]!), drawn)
+    : pageOf(`${runs.length} runs`, undefined, drawn);
 }
 
 /** What of a run is told first. */
@@ -21,7 +23,10 @@ function facts({ about, events }: ReportedRun): Html {
   return factsOf([
     ['model', model ?? '-'],
     ['state', state],
-    [monitor === null ? 'best epoch' : `best ${monitor}, epoch ${bestEpoch ?? '-'}`, monitor === null ? (bestEpoch ?? '-') : (monitored?.toFixed(4) ?? '-')],
+    [
+      monitor === null ? 'best epoch' : `best ${monitor}, epoch ${bestEpoch ?? '-'}`,
+      monitor === null ? (bestEpoch ?? '-') : (monitored?.toFixed(4) ?? '-'),
+    ],
     ['epochs', epochs === null ? epoch : `${epoch} of ${epochs}`],
     ['steps', count(step)],
     ['time in training', duration(elapsedMs)],

@@ -30,14 +30,29 @@ export interface ReportedRun {
 }
 
 /** Reads what the folder of a run tells; what is missing or damaged is left out. */
-export function readReportedRun(folder: string, name: string, asked: Pick<ReportedRun, 'changes' | 'config'>, nowMs: number): ReportedRun {
-  return { name, about: describeRun(folder, nowMs), events: readEvents(folder), lines: readMetricLines(folder), scores: readScores(folder), unknown: unknownIn(folder), ...asked };
+export function readReportedRun(
+  folder: string,
+  name: string,
+  asked: Pick<ReportedRun, 'changes' | 'config'>,
+  nowMs: number,
+): ReportedRun {
+  return {
+    name,
+    about: describeRun(folder, nowMs),
+    events: readEvents(folder),
+    lines: readMetricLines(folder),
+    scores: readScores(folder),
+    unknown: unknownIn(folder),
+    ...asked,
+  };
 }
 
 function unknownIn(folder: string): ReportedRun['unknown'] {
   const path = join(folder, 'data.json');
   try {
-    return existsSync(path) ? ((JSON.parse(readFileSync(path, 'utf8')) as { unknown?: ReportedRun['unknown'] }).unknown ?? {}) : {};
+    return existsSync(path)
+      ? ((JSON.parse(readFileSync(path, 'utf8')) as { unknown?: ReportedRun['unknown'] }).unknown ?? {})
+      : {};
   } catch {
     return {};
   }
@@ -51,12 +66,15 @@ export interface ShownScores extends Predicted {
 /** Of one run test and valid, of several what each was measured on last: test, else valid. */
 export function shownScores(runs: readonly ReportedRun[]): readonly ShownScores[] {
   const [only, ...others] = runs;
-  if (only !== undefined && others.length === 0) return bySplit(only.scores).map(([split, scores]) => ({ name: split, ...scores }));
+  if (only !== undefined && others.length === 0)
+    return bySplit(only.scores).map(([split, scores]) => ({ name: split, ...scores }));
   return runs.map(({ name, scores }) => ({ name, ...(bySplit(scores)[0]?.[1] ?? { spaces: {}, segments: {} }) }));
 }
 
 /** The report of test, else of valid, of the best weights. */
-export function lastReport({ about: { metrics } }: ReportedRun): { readonly split: string; readonly report: Report } | undefined {
+export function lastReport({
+  about: { metrics },
+}: ReportedRun): { readonly split: string; readonly report: Report } | undefined {
   const [first] = bySplit(metrics);
   return first && { split: first[0], report: first[1] };
 }

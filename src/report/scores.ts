@@ -7,18 +7,26 @@ import type { Section } from './section.js';
 /** Metrics of the best weights. */
 export const scores: Section = {
   title: 'Scores',
-  about: 'Of the weights of the best epoch. A dash is a metric that has no value on these rows. Segments stand in Calibration by segment.',
+  about:
+    'Of the weights of the best epoch. A dash is a metric that has no value on these rows. Segments stand in Calibration by segment.',
   draw: (runs) => (runs.length === 1 ? ofOne(runs[0]!) : ofSeveral(runs)),
 };
 
 function ofOne({ about: { metrics } }: ReportedRun): Html | undefined {
   const splits = Object.entries(metrics);
   if (splits.length === 0) return undefined;
-  return html`<div class="beside">${splits.map(([split, report]) => {
-    const spaces = wholeSpaces(report);
-    const names = metricsIn(spaces.map(([, values]) => values));
-    return html`<div>${tableOf([split, ...names], spaces.map(([space, values]) => [space, ...names.map((name) => cell(name, values[name]))]))}${reasons(spaces)}</div>`;
-  })}</div>`;
+  return html`<div class="beside">
+    ${splits.map(([split, report]) => {
+      const spaces = wholeSpaces(report);
+      const names = metricsIn(spaces.map(([, values]) => values));
+      return html`<div>
+        ${tableOf(
+          [split, ...names],
+          spaces.map(([space, values]) => [space, ...names.map((name) => cell(name, values[name]))]),
+        )}${reasons(spaces)}
+      </div>`;
+    })}
+  </div>`;
 }
 
 /** Runs below each other, a column a metric. */
@@ -28,7 +36,14 @@ function ofSeveral(runs: readonly ReportedRun[]): Html | undefined {
   if (spaces.length === 0) return undefined;
   const table = (space: string): Html => {
     const names = metricsIn(rows.flatMap(({ report }) => report?.[space] ?? []));
-    return tableOf([space, 'split', ...names], rows.map(({ run, split, report }) => [run.name, split ?? '-', ...names.map((name) => cell(name, report?.[space]?.[name]))]));
+    return tableOf(
+      [space, 'split', ...names],
+      rows.map(({ run, split, report }) => [
+        run.name,
+        split ?? '-',
+        ...names.map((name) => cell(name, report?.[space]?.[name])),
+      ]),
+    );
   };
   return html`${spaces.map(table)}`;
 }
@@ -39,7 +54,9 @@ export function wholeSpaces(report: Report): readonly (readonly [string, SpaceRe
 }
 
 function metricsIn(spaces: readonly SpaceReport[]): readonly string[] {
-  return namesIn(spaces).filter((name) => spaces.some((values) => values[name] === null || typeof values[name] === 'number'));
+  return namesIn(spaces).filter((name) =>
+    spaces.some((values) => values[name] === null || typeof values[name] === 'number'),
+  );
 }
 
 function cell(name: string, value: unknown): string {
@@ -53,6 +70,8 @@ export function isCount(name: string): boolean {
 }
 
 function reasons(spaces: readonly (readonly [string, SpaceReport])[]): Html {
-  const all = spaces.flatMap(([space, { reasons: byMetric = {} }]) => Object.entries(byMetric).map(([metric, reason]) => `${space}.${metric}: ${reason}`));
+  const all = spaces.flatMap(([space, { reasons: byMetric = {} }]) =>
+    Object.entries(byMetric).map(([metric, reason]) => `${space}.${metric}: ${reason}`),
+  );
   return html`${all.map((reason) => html`<p class="note">${reason}</p>`)}`;
 }

@@ -9,7 +9,8 @@ const MOST = 20;
 /** Which segments are predicted too high or too low. */
 export const segments: Section = {
   title: 'Calibration by segment',
-  about: 'Predicted positives over observed ones, by the columns of evaluation.by: 1, the dashed line, is right, more is too high. Few positives say little.',
+  about:
+    'Predicted positives over observed ones, by the columns of evaluation.by: 1, the dashed line, is right, more is too high. Few positives say little.',
   draw(runs: readonly ReportedRun[]) {
     const shown = shownScores(runs);
     const charts: Html[] = [];
@@ -26,13 +27,23 @@ function chartOf(shown: readonly ShownScores[], by: string, space: string): read
   const values = namesIn(shown.map(({ segments: all }) => all[by] ?? {}));
   const rowsOf = (value: string): number => Math.max(...shown.map((scores) => sumsOf(scores, value)?.rows ?? 0));
   const largest = new Set([...values].sort((a, b) => rowsOf(b) - rowsOf(a)).slice(0, MOST));
-  const bars = values.filter((value) => largest.has(value)).flatMap((name) =>
-    shown.flatMap((scores, series) => {
-      const { positives, predicted } = sumsOf(scores, name) ?? { positives: 0, predicted: 0 };
-      return positives > 0 ? [{ name, value: predicted / positives, series }] : [];
-    }),
-  );
+  const bars = values
+    .filter((value) => largest.has(value))
+    .flatMap((name) =>
+      shown.flatMap((scores, series) => {
+        const { positives, predicted } = sumsOf(scores, name) ?? { positives: 0, predicted: 0 };
+        return positives > 0 ? [{ name, value: predicted / positives, series }] : [];
+      }),
+    );
   if (bars.length === 0) return [];
   const title = `${space} by ${by}${values.length > MOST ? `, the ${MOST} largest of ${values.length}` : ''}`;
-  return [barPlot({ title, axis: { title: 'predicted over observed', zero: true }, bars, series: shown.map(({ name }) => name), guide: 1 })];
+  return [
+    barPlot({
+      title,
+      axis: { title: 'predicted over observed', zero: true },
+      bars,
+      series: shown.map(({ name }) => name),
+      guide: 1,
+    }),
+  ];
 }

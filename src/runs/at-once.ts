@@ -3,7 +3,9 @@
  * @returns their results, in order
  * @throws what the first of them threw, once all are over: whoever tidies up then is in nobody's way
  */
-export async function atOnce<Results extends readonly unknown[]>(works: readonly [...{ readonly [I in keyof Results]: Promise<Results[I]> }]): Promise<Results> {
+export async function atOnce<Results extends readonly unknown[]>(
+  works: readonly [...{ readonly [I in keyof Results]: Promise<Results[I]> }],
+): Promise<Results> {
   const all: readonly Promise<unknown>[] = works;
   const settled = await Promise.allSettled(all);
   const results = settled.map((end) => {

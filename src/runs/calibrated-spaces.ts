@@ -3,21 +3,34 @@ import { calibrationState, withCalibrators } from '../evaluation/calibration/cal
 import type { Program } from '../engines/engine.js';
 import type { Space } from '../evaluation/spaces.js';
 import { userError } from '../errors.js';
-import { findCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { findCheckpoint } from './find-checkpoint.js';
 import { FILES } from './manifest.js';
 import { sectionOf } from './run-state.js';
 
 /**
  * Spaces with the calibrators that a checkpoint has for its weights; as they are where its run has none.
  * @param folder of the checkpoint, named in problems
- * @throws UserError (checkpoint) where its calibrators were fitted to other weights, since valid was not measured when it was saved
+ * @throws UserError (checkpoint) where its calibrators were fitted to other weights, since valid was not measured when
+ * it was saved
  */
-export function calibratedSpaces(spaces: readonly Space[], { program, sections }: Pick<Checkpoint, 'program' | 'sections'>, folder: string): readonly Space[] {
+export function calibratedSpaces(
+  spaces: readonly Space[],
+  { program, sections }: Pick<Checkpoint, 'program' | 'sections'>,
+  folder: string,
+): readonly Space[] {
   if (!Object.hasOwn(sections, calibrationState.name)) return spaces;
   const { step, calibrators } = sectionOf(sections, calibrationState, join(folder, FILES.state));
   if (step === program.step) return withCalibrators(spaces, calibrators);
-  const found = step === 0 ? 'was saved before valid was measured, and has no calibration' : `is of step ${program.step}, and its calibration was fitted to the weights of step ${step}`;
-  throw userError('checkpoint', { where: folder, message: found, fix: "take one of a step at which valid was measured, as checkpoints/best, or --raw for what the model predicts itself" });
+  const found =
+    step === 0
+      ? 'was saved before valid was measured, and has no calibration'
+      : `is of step ${program.step}, and its calibration was fitted to the weights of step ${step}`;
+  throw userError('checkpoint', {
+    where: folder,
+    message: found,
+    fix: 'take one of a step at which valid was measured, as checkpoints/best, or --raw for what the model predicts itself',
+  });
 }
 
 /**
@@ -25,7 +38,11 @@ export function calibratedSpaces(spaces: readonly Space[], { program, sections }
  * @returns spaces as they are calibrated for them
  * @throws UserError (checkpoint)
  */
-export async function restoreBest(run: string, program: Pick<Program, 'restore'>, spaces: readonly Space[]): Promise<readonly Space[]> {
+export async function restoreBest(
+  run: string,
+  program: Pick<Program, 'restore'>,
+  spaces: readonly Space[],
+): Promise<readonly Space[]> {
   const folder = findCheckpoint(run);
   const best = await readCheckpoint(folder, false);
   program.restore(best.program);

@@ -8,7 +8,8 @@ import { LOCK, lockRun, type RunLock } from './lock.js';
 import { CHANNELS } from './run-folder.js';
 import { linkTarget, shownPath } from './runs-root.js';
 
-// A channel is a link to a run, `runs/channels/NAME`, that only `mtl promote` moves. The link decides; its history, `NAME.jsonl`, is written
+// A channel is a link to a run, `runs/channels/NAME`, that only `mtl promote` moves. The link decides; its history,
+// `NAME.jsonl`, is written
 // after it, so a promotion that is killed in between is recorded by the next one.
 
 /** No dots, so that no channel collides with a history or with the lock. */
@@ -73,11 +74,26 @@ export interface Channel {
  * @throws UserError (usage) for a name that is none
  */
 export function readChannel(name: string, root: string): Channel {
-  if (!NAME.test(name)) throw userError('usage', { where: `--to ${name}`, message: 'expected the name of a channel: letters, digits, - and _ (64 at most)', fix: 'write --to prod' });
+  if (!NAME.test(name))
+    throw userError('usage', {
+      where: `--to ${name}`,
+      message: 'expected the name of a channel: letters, digits, - and _ (64 at most)',
+      fix: 'write --to prod',
+    });
   const link = join(root, CHANNELS, name);
   const target = linkTarget(link);
-  if (target === undefined && existsSync(link)) throw userError('usage', { where: shownPath(link), message: 'is no link', fix: 'remove it, or choose another channel' });
-  const run = target === undefined ? null : existsSync(link) ? relative(realpathSync(root), realpathSync(link)) : relative(root, resolve(dirname(link), target));
+  if (target === undefined && existsSync(link))
+    throw userError('usage', {
+      where: shownPath(link),
+      message: 'is no link',
+      fix: 'remove it, or choose another channel',
+    });
+  const run =
+    target === undefined
+      ? null
+      : existsSync(link)
+        ? relative(realpathSync(root), realpathSync(link))
+        : relative(root, resolve(dirname(link), target));
   const last = readHistory(name, root).at(-1);
   return { name, path: shownPath(link), target, run, previous: (last?.run === run ? last.over : last?.run) ?? null };
 }
@@ -103,7 +119,13 @@ export function channelsByRun(root: string): ReadonlyMap<string, readonly string
  * @returns false, with nothing changed, if it points elsewhere by now
  * @throws UserError (disk), or (usage) if another process holds the lock
  */
-export async function pointChannel(name: string, root: string, expected: string | undefined, promotion: Promotion, onNotice: (notice: string) => void): Promise<boolean> {
+export async function pointChannel(
+  name: string,
+  root: string,
+  expected: string | undefined,
+  promotion: Promotion,
+  onNotice: (notice: string) => void,
+): Promise<boolean> {
   const folder = join(root, CHANNELS);
   const link = join(folder, name);
   await onDisk(folder, () => makeFolder(folder));
@@ -113,7 +135,15 @@ export async function pointChannel(name: string, root: string, expected: string 
     const { run } = readChannel(name, root);
     const history = readHistory(name, root);
     const last = history.at(-1);
-    const unrecorded: Promotion = { time: promotion.time, run: run ?? '', over: last?.run ?? null, reason: 'unrecorded', checkpoint: null, sha256: null, gate: null };
+    const unrecorded: Promotion = {
+      time: promotion.time,
+      run: run ?? '',
+      over: last?.run ?? null,
+      reason: 'unrecorded',
+      checkpoint: null,
+      sha256: null,
+      gate: null,
+    };
     await pointLink(link, relative(realpathSync(folder), realpathSync(join(root, promotion.run))));
     const records = [...history, ...(run === null || last?.run === run ? [] : [unrecorded]), promotion];
     await writeFileAtomic(historyPath(name, root), records.map((record) => `${JSON.stringify(record)}\n`).join(''));
@@ -130,7 +160,11 @@ async function lockChannels(folder: string, onNotice: (notice: string) => void):
     } catch (error) {
       if (!(error instanceof UserError) || error.kind !== 'usage') throw error;
       const lock = join(shownPath(folder), LOCK);
-      const problem = { where: lock, message: 'is held by another mtl promote', fix: `wait for it; if none runs, remove ${lock}` };
+      const problem = {
+        where: lock,
+        message: 'is held by another mtl promote',
+        fix: `wait for it; if none runs, remove ${lock}`,
+      };
       if (attempt === MAX_ATTEMPTS) throw userError('usage', problem, error);
       await setTimeout(RETRY_MS);
     }

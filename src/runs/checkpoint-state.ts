@@ -14,7 +14,10 @@ export interface OwnState {
 const ownSection: StateSection<OwnState> = {
   name: 'checkpoint',
   version: 1,
-  schema: z.strictObject({ step: z.int().min(0), links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.@%-]+)$/)) }),
+  schema: z.strictObject({
+    step: z.int().min(0),
+    links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.@%-]+)$/)),
+  }),
 };
 
 /** The version of `state.json`, in which each section has a version of its own. */
@@ -22,7 +25,12 @@ const FORMAT_VERSION = 3;
 
 /** The file as it was before there were sections and versions. */
 const withoutSections = z
-  .strictObject({ loop: z.looseObject({ step: z.int() }), trainRows: z.int(), metricsBytes: z.int(), links: z.array(z.string()) })
+  .strictObject({
+    loop: z.looseObject({ step: z.int() }),
+    trainRows: z.int(),
+    metricsBytes: z.int(),
+    links: z.array(z.string()),
+  })
   .transform(({ loop, trainRows, metricsBytes, links }) => ({
     formatVersion: FORMAT_VERSION,
     sections: {
@@ -36,11 +44,19 @@ const withoutSections = z
 const stateSchema = z
   .looseObject({})
   .transform((state) => ('formatVersion' in state ? state : withoutSections.parse(state)))
-  .pipe(z.strictObject({ formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`), sections: sectionsSchema }));
+  .pipe(
+    z.strictObject({
+      formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
+      sections: sectionsSchema,
+    }),
+  );
 
 /** The text of a checkpoint's `state.json`. */
 export function stateText(own: OwnState, sections: Sections): string {
-  return JSON.stringify({ formatVersion: FORMAT_VERSION, sections: { [ownSection.name]: { version: ownSection.version, ...own }, ...sections } });
+  return JSON.stringify({
+    formatVersion: FORMAT_VERSION,
+    sections: { [ownSection.name]: { version: ownSection.version, ...own }, ...sections },
+  });
 }
 
 /**

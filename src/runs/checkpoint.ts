@@ -1,10 +1,19 @@
-import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { checkRoom, freeBytes, onDisk, pointLink, syncFolder, writeFolder, writeSynced, type FileDigest } from '../disk.js';
+import {
+  checkRoom,
+  freeBytes,
+  onDisk,
+  pointLink,
+  syncFolder,
+  writeFolder,
+  writeSynced,
+  type FileDigest,
+} from '../disk.js';
 import type { ProgramState } from '../engines/engine.js';
-import { quoted, systemCode, UserError, userError } from '../errors.js';
+import { systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
 import { ALONE, type Peers } from '../peers.js';
@@ -14,10 +23,21 @@ import { refuseNotFinite } from '../training/divergence.js';
 import { atOnce } from './at-once.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { dealtOnly, joinedTensors } from './dealt-tensors.js';
-import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, partFile, readManifest, readText, type Digests, type PartDigests } from './manifest.js';
-import { missingRun } from './run-folder.js';
+import {
+  checkSize,
+  damaged,
+  FILES,
+  MANIFEST,
+  manifestText,
+  parseJson,
+  partFile,
+  readManifest,
+  readText,
+  type Digests,
+  type PartDigests,
+} from './manifest.js';
 import type { Sections } from './run-state.js';
-import { CHECKPOINTS, followRunLink, runPath } from './runs-root.js';
+import { CHECKPOINTS } from './runs-root.js';
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
@@ -32,9 +52,9 @@ export interface Checkpoint {
 /** Names that point at a checkpoint of a run. */
 export type CheckpointLink = 'best' | 'last' | `best-${string}`;
 /** What a run alone means, the one to evaluate first. */
-const LINKS: readonly CheckpointLink[] = ['best', 'last'];
+export const LINKS: readonly CheckpointLink[] = ['best', 'last'];
 /** What folders of checkpoints are called: the step, and a number from 2 on where an older one has the name. */
-const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
+export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 /** Beside the tensors: the config, the loop's state and the header of each file. */
 const OTHER_BYTES = 1 << 20;
 
@@ -64,17 +84,31 @@ export async function listCheckpoints(run: string): Promise<readonly string[]> {
 /** About how many bytes a checkpoint takes on the disk. */
 export function checkpointBytes({ program, fitted }: Checkpoint): number {
   const tensors = [...program.weights.values(), ...program.optimizer.values()];
-  const vocabularyBytes = [...storedFitted(fitted).tensors.values()].reduce((bytes, { data }) => bytes + data.byteLength, 0);
-  return tensors.reduce((bytes, { shape }) => bytes + sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT, OTHER_BYTES + vocabularyBytes);
+  const vocabularyBytes = [...storedFitted(fitted).tensors.values()].reduce(
+    (bytes, { data }) => bytes + data.byteLength,
+    0,
+  );
+  return tensors.reduce(
+    (bytes, { shape }) => bytes + sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT,
+    OTHER_BYTES + vocabularyBytes,
+  );
 }
 
 /**
- * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it and removes those that neither a link nor `retention`
+ * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it and removes those that neither a link nor
+ * `retention`
  * keeps.
- * @throws UserError (disk), or (diverged) for a number that is not finite; what was saved before is then as it was, and the
+ * @throws UserError (disk), or (diverged) for a number that is not finite; what was saved before is then as it was, and
+ * the
  *   links point at whole checkpoints
  */
-export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention, peers: Peers = ALONE): Promise<void> {
+export async function saveCheckpoint(
+  run: string,
+  checkpoint: Checkpoint,
+  links: readonly CheckpointLink[],
+  retention: Retention,
+  peers: Peers = ALONE,
+): Promise<void> {
   if (peers.rank === 0) await saveFirst(run, checkpoint, links, retention, peers);
   else await savePart(checkpoint, peers);
   // Who reads it next finds it whole, with its links.
@@ -82,7 +116,13 @@ export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links:
 }
 
 /** Saves the first process's part and all that is one for all, once the others have put theirs beside it. */
-async function saveFirst(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention, peers: Peers): Promise<void> {
+async function saveFirst(
+  run: string,
+  checkpoint: Checkpoint,
+  links: readonly CheckpointLink[],
+  retention: Retention,
+  peers: Peers,
+): Promise<void> {
   const folder = checkpointsFolder(run);
   if (!existsSync(folder)) {
     await onDisk(folder, async () => {
@@ -94,7 +134,9 @@ async function saveFirst(run: string, checkpoint: Checkpoint, links: readonly Ch
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)));
+  await withRoom(folder, checkpointBytes(checkpoint), () =>
+    writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)),
+  );
   await atOnce(links.map((link) => pointLink(join(folder, link), name)));
 
   await onDisk(folder, async () => {
@@ -103,7 +145,9 @@ async function saveFirst(run: string, checkpoint: Checkpoint, links: readonly Ch
     const names = entries.filter((entry) => !entry.startsWith('.'));
     const linked = await Promise.all(names.map((entry) => readlink(join(folder, entry)).catch(() => undefined)));
     const newest = [name, ...older].filter((other) => !retention.damaged.includes(other)).slice(0, retention.keepLast);
-    for (const other of older) if (!linked.includes(other) && !newest.includes(other)) await rm(join(folder, other), { recursive: true, force: true });
+    for (const other of older)
+      if (!linked.includes(other) && !newest.includes(other))
+        await rm(join(folder, other), { recursive: true, force: true });
   });
 }
 
@@ -115,7 +159,9 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
   } catch (error) {
     const code = error instanceof UserError ? systemCode(error.cause) : undefined;
     if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
-    const more = { message: `a checkpoint needs ${neededBytes} bytes, ${await freeBytes(folder)} are free on this disk` };
+    const more = {
+      message: `a checkpoint needs ${neededBytes} bytes, ${await freeBytes(folder)} are free on this disk`,
+    };
     throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
   }
 }
@@ -123,29 +169,58 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
 /** Puts the rows that this process has beside what the first one saves. */
 async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: Peers): Promise<void> {
   const [folder] = peers.texts('');
-  const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> => writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(dealtOnly(tensors, dealt)));
-  const digests: PartDigests = { [FILES.weights]: await write(FILES.weights, weights), [FILES.optimizer]: await write(FILES.optimizer, optimizer) };
+  const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> =>
+    writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(dealtOnly(tensors, dealt)));
+  const digests: PartDigests = {
+    [FILES.weights]: await write(FILES.weights, weights),
+    [FILES.optimizer]: await write(FILES.optimizer, optimizer),
+  };
   peers.texts(JSON.stringify(digests));
 }
 
-async function writeFiles(folder: string, { program, sections, fitted, config }: Checkpoint, links: readonly CheckpointLink[], peers: Peers): Promise<void> {
+async function writeFiles(
+  folder: string,
+  { program, sections, fitted, config }: Checkpoint,
+  links: readonly CheckpointLink[],
+  peers: Peers,
+): Promise<void> {
   peers.texts(folder);
   const features = storedFitted(fitted);
   // Each waits for the disk by itself.
-  const [weights, optimizer, json, vocabularies, configFile, state] = await atOnce<[FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]>([
+  const [weights, optimizer, json, vocabularies, configFile, state] = await atOnce<
+    [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]
+  >([
     writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
     writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    features.tensors.size > 0 ? writeSafetensors(join(folder, FILES.vocabularies), features.tensors) : Promise.resolve(undefined),
+    features.tensors.size > 0
+      ? writeSafetensors(join(folder, FILES.vocabularies), features.tensors)
+      : Promise.resolve(undefined),
     writeSynced(join(folder, FILES.config), config),
     writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   ]);
-  const files = { [FILES.weights]: weights, [FILES.optimizer]: optimizer, [FILES.features]: json, ...(vocabularies && { [FILES.vocabularies]: vocabularies }), [FILES.config]: configFile, [FILES.state]: state };
+  const files = {
+    [FILES.weights]: weights,
+    [FILES.optimizer]: optimizer,
+    [FILES.features]: json,
+    ...(vocabularies && { [FILES.vocabularies]: vocabularies }),
+    [FILES.config]: configFile,
+    [FILES.state]: state,
+  };
   const [, ...parts] = peers.texts('');
-  await writeSynced(join(folder, MANIFEST), manifestText(files, parts.map((text) => JSON.parse(text) as PartDigests))); // what savePart has told
+  // what savePart has told
+  await writeSynced(
+    join(folder, MANIFEST),
+    manifestText(
+      files,
+      parts.map((text) => JSON.parse(text) as PartDigests),
+    ),
+  );
 }
 
-/** Tensors as they are written: asked for one by one and part by part, and each part looked at before a byte of it is. */
+/**
+ * Tensors as they are written: asked for one by one and part by part, and each part looked at before a byte of it is.
+ */
 function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
   const asStored = (name: string, tensor: HostTensor): StoredTensor => ({
     shape: tensor.shape,
@@ -168,39 +243,6 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
 }
 
 /**
- * The folder of the checkpoint that a path means: itself, or the best one of a run (the last, where none is best yet).
- * Whether it is whole is seen when it is read.
- * @throws UserError (checkpoint) if the path is neither
- */
-export function findCheckpoint(path: string): string {
-  try {
-    return lookForCheckpoint(followRunLink(runPath(path)));
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    const message = code === 'ENOTDIR' ? 'is no folder' : `cannot be read (${code})`;
-    throw userError('checkpoint', { where: path, message, fix: NAME_ONE }, error);
-  }
-}
-
-const NAME_ONE = 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last';
-
-function lookForCheckpoint(path: string): string {
-  if (existsSync(join(path, FILES.weights))) return path;
-  const folder = checkpointsFolder(path);
-  for (const link of LINKS) {
-    const linked = join(folder, link);
-    if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
-    // What it points at now: a run that goes on may point it elsewhere while the files are read.
-    const target = readlinkSync(linked);
-    if (!NAME.test(target)) throw userError('checkpoint', { where: linked, message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}` });
-    return join(folder, target);
-  }
-  const problem = existsSync(path) ? { message: `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` } : missingRun(path);
-  throw userError('checkpoint', { where: path, fix: NAME_ONE, ...problem });
-}
-
-/**
  * Reads a checkpoint, and holds every file that it reads against the manifest.
  * @param withOptimizer whether the optimizer's state is needed too
  * @throws UserError (checkpoint) for a file that is missing or not what it should be
@@ -216,11 +258,16 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
       return floats(path, await readSafetensors(path, digest));
     };
     const others: ProgramState['weights'][] = [];
-    for (const [p, part] of parts.entries()) others.push(await read(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
+    for (const [p, part] of parts.entries())
+      others.push(await read(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
     return joinedTensors(await read(join(folder, name), digests[name]), others, join(folder, name));
   };
   return {
-    program: { step: own.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
+    program: {
+      step: own.step,
+      weights: await tensors(FILES.weights),
+      optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map(),
+    },
     sections,
     fitted,
     config,
@@ -228,11 +275,16 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
 }
 
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
-  const json = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
+  const json = parseJson(
+    join(folder, FILES.features),
+    await readText(folder, FILES.features, digests),
+    z.record(z.string(), z.unknown()),
+  );
   const digest = digests[FILES.vocabularies];
   const path = join(folder, digest === undefined ? FILES.features : FILES.vocabularies);
   if (digest !== undefined) await checkSize(path, digest.bytes);
-  const tensors = digest === undefined ? new Map<string, StoredTensor>() : await readSafetensors(path, digest, { isShared: true });
+  const tensors =
+    digest === undefined ? new Map<string, StoredTensor>() : await readSafetensors(path, digest, { isShared: true });
   try {
     return loadedFitted({ json, tensors });
   } catch (error) {
@@ -247,7 +299,10 @@ async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
 export async function restoreLinks(run: string, name: string): Promise<void> {
   const folder = checkpointsFolder(run);
   const path = join(folder, name);
-  const { own } = parseState(await readText(path, FILES.state, (await readManifest(path)).files), join(path, FILES.state));
+  const { own } = parseState(
+    await readText(path, FILES.state, (await readManifest(path)).files),
+    join(path, FILES.state),
+  );
   for (const link of own.links) await pointLink(join(folder, link), name);
 }
 
@@ -279,7 +334,11 @@ export async function readNewestCheckpoint(run: string, tell: (notice: string) =
       errors.push(error);
     }
   }
-  if (errors.length > 0) throw new UserError('checkpoint', errors.flatMap(({ problems }) => problems));
+  if (errors.length > 0)
+    throw new UserError(
+      'checkpoint',
+      errors.flatMap(({ problems }) => problems),
+    );
   return { checkpoint: undefined, name: '', damaged };
 }
 
@@ -288,9 +347,19 @@ function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): Progr
     [...tensors].map(([name, tensor]): [string, HostTensor] => {
       const { dtype, shape, parts } = tensor;
       // A large tensor stays in its file until it is asked for.
-      if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32') throw userError('checkpoint', { where: path, key: name, message: 'expected numbers of type F32' });
+      if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32')
+        throw userError('checkpoint', { where: path, key: name, message: 'expected numbers of type F32' });
       // What is of this type is held in such arrays.
-      return [name, { shape, parts: parts as HostTensor['parts'], get data() { return tensor.data as Float32Array; } }];
+      return [
+        name,
+        {
+          shape,
+          parts: parts as HostTensor['parts'],
+          get data() {
+            return tensor.data as Float32Array;
+          },
+        },
+      ];
     }),
   );
 }

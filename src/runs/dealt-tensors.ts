@@ -18,7 +18,17 @@ export function dealtOnly(tensors: Tensors, dealt: ProgramState['dealt']): Tenso
 export function joinedTensors(first: Tensors, parts: readonly Tensors[], path: string): Tensors {
   if (parts.length === 0) return first;
   const names = new Set(parts.flatMap((part) => [...part.keys()]));
-  return new Map([...first].map(([name, tensor]) => [name, names.has(name) ? joined([first, ...parts].map((part) => part.get(name)), `${path}: ${name}`) : tensor]));
+  return new Map(
+    [...first].map(([name, tensor]) => [
+      name,
+      names.has(name)
+        ? joined(
+            [first, ...parts].map((part) => part.get(name)),
+            `${path}: ${name}`,
+          )
+        : tensor,
+    ]),
+  );
 }
 
 function joined(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
@@ -26,8 +36,10 @@ function joined(parts: readonly (HostTensor | undefined)[], where: string): Host
   const [rows, width] = [parts.reduce((sum, part) => sum + rowsOf(part), 0), parts[0]!.shape[1] ?? 1];
   const data = new Float32Array(rows * width);
   for (const [p, part] of parts.entries()) {
-    if (rowsOf(part) !== numDealt(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width) throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
-    for (let row = 0; row < rowsOf(part); row++) data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
+    if (rowsOf(part) !== numDealt(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
+      throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
+    for (let row = 0; row < rowsOf(part); row++)
+      data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
   }
   return { shape: [rows, width], data };
 }

@@ -11,7 +11,8 @@ export async function beat(path: string): Promise<void> {
 }
 
 /**
- * Calls a function every 5 seconds, as long as the process has something else to do. A failure is ignored: the disk may take the next one.
+ * Calls a function every 5 seconds, as long as the process has something else to do. A failure is ignored: the disk may
+ * take the next one.
  * @returns ends it
  */
 export function keepBeating(each: () => Promise<void>): () => void {
@@ -19,9 +20,14 @@ export function keepBeating(each: () => Promise<void>): () => void {
   return () => clearInterval(timer);
 }
 
-/** Reports whether other processes are alive, by the times of their files as seen from here: no two clocks are compared. */
+/**
+ * Reports whether other processes are alive, by the times of their files as seen from here: no two clocks are compared.
+ */
 export interface HeartbeatWatch {
-  /** Looks at a file: 'alive' if its time moved since the last look, 'dead' if it has not moved for long, else 'unknown'. */
+  /**
+   * Looks at a file: 'alive' if its time moved since the last look, 'dead' if it has not moved for long, else
+   * 'unknown'.
+   */
   look(path: string): Promise<'alive' | 'dead' | 'unknown'>;
 }
 

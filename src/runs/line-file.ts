@@ -4,7 +4,9 @@ import { systemCode, userError } from '../errors.js';
 
 /** What the system says of a file that takes no bytes for now, as on a network disk. */
 const BUSY: readonly (string | undefined)[] = ['EAGAIN', 'EBUSY'];
-/** Tries to write before a busy file counts as broken; the pauses between them grow from 10 ms to 0.64 s, 1.3 s in all. */
+/**
+ * Tries to write before a busy file counts as broken; the pauses between them grow from 10 ms to 0.64 s, 1.3 s in all.
+ */
 const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 10;
 
@@ -21,10 +23,11 @@ export interface LineFile {
 export function openLineFile(path: string): LineFile {
   const file = onDiskSync(path, () => openSync(path, 'a'));
   return {
-    write: (line) => onDiskSync(path, () => {
-      const bytes = Buffer.from(line);
-      for (let at = 0; at < bytes.length; ) at += writePatiently(file, path, bytes.subarray(at));
-    }),
+    write: (line) =>
+      onDiskSync(path, () => {
+        const bytes = Buffer.from(line);
+        for (let at = 0; at < bytes.length;) at += writePatiently(file, path, bytes.subarray(at));
+      }),
   };
 }
 
@@ -36,7 +39,12 @@ function writePatiently(file: number, path: string, bytes: Uint8Array): number {
       const code = systemCode(error);
       if (!BUSY.includes(code)) throw error;
       const message = `cannot be written: ${tries} tries to write were told to come again later (${code})`;
-      if (tries === MAX_TRIES) throw userError('disk', { where: path, message, fix: 'choose another folder, or see what holds up its file system' }, error);
+      if (tries === MAX_TRIES)
+        throw userError(
+          'disk',
+          { where: path, message, fix: 'choose another folder, or see what holds up its file system' },
+          error,
+        );
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_PAUSE_MS * 2 ** (tries - 1));
     }
   }

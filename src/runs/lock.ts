@@ -11,13 +11,19 @@ import { hasEnded, isInAnotherNamespace, ownerSchema, thisProcess, type Owner } 
 /** The file that says which process trains in a run's folder. */
 export const LOCK = 'run.lock';
 
-/** Time after which a lock without a heartbeat is that of a dead process: far longer than a step, a sort or a write takes. */
+/**
+ * Time after which a lock without a heartbeat is that of a dead process: far longer than a step, a sort or a write
+ * takes.
+ */
 const STALE_MS = 120_000;
 const LOOK_EVERY_MS = 1000;
 
 /** The lock of a run that this process holds. */
 export interface RunLock {
-  /** Checks that the run still is this process's: one that stood still for minutes may have been taken for dead. @throws UserError (usage) */
+  /**
+   * Checks that the run still is this process's: one that stood still for minutes may have been taken for dead. @throws
+   * UserError (usage)
+   */
   check(): Promise<void>;
   /** Lets others have the run. */
   release(): Promise<void>;
@@ -32,10 +38,12 @@ export interface LockWatch {
 }
 
 /**
- * Takes the folder of a run for this process alone. What a dead process of this machine left is taken over, and so is what one of another
+ * Takes the folder of a run for this process alone. What a dead process of this machine left is taken over, and so is
+ * what one of another
  * container of this host's name left, after two minutes without a heartbeat.
  * @param tell told that a heartbeat is looked for
- * @throws UserError (usage) if another process has it, or one of another machine, of which nobody here can tell whether it lives
+ * @throws UserError (usage) if another process has it, or one of another machine, of which nobody here can tell whether
+ * it lives
  */
 export async function lockRun(run: string, tell: (notice: string) => void, watch: LockWatch = {}): Promise<RunLock> {
   const path = join(run, LOCK);
@@ -58,7 +66,11 @@ export async function lockRun(run: string, tell: (notice: string) => void, watch
       if (text === own) return;
       const other = text === undefined ? undefined : parseOwner(text);
       const taker = other === undefined ? `its lock ${path} is gone` : `${described(other)} has taken it over`;
-      throw userError('usage', { where: run, message: `is no longer trained by this process: ${taker}`, fix: 'end all but one, then resume the run' });
+      throw userError('usage', {
+        where: run,
+        message: `is no longer trained by this process: ${taker}`,
+        fix: 'end all but one, then resume the run',
+      });
     },
     async release() {
       stop();
@@ -76,8 +88,12 @@ async function readLock(path: string): Promise<string | undefined> {
   });
 }
 
-/** Whose lock it is: undefined as a whole where it has gone meanwhile, without an owner where it holds something else. */
-async function readOwner(path: string): Promise<{ readonly text: string; readonly owner: Owner | undefined } | undefined> {
+/**
+ * Whose lock it is: undefined as a whole where it has gone meanwhile, without an owner where it holds something else.
+ */
+async function readOwner(
+  path: string,
+): Promise<{ readonly text: string; readonly owner: Owner | undefined } | undefined> {
   const text = await readLock(path);
   return text === undefined ? undefined : { text, owner: parseOwner(text) };
 }
@@ -90,7 +106,10 @@ function parseOwner(text: string): Owner | undefined {
   }
 }
 
-/** Whether a process has the folder of a run: one of this machine that lives, or one of another, of which nobody here can tell. */
+/**
+ * Whether a process has the folder of a run: one of this machine that lives, or one of another, of which nobody here
+ * can tell.
+ */
 export function isTaken(run: string): boolean {
   let text: string;
   try {
@@ -102,16 +121,37 @@ export function isTaken(run: string): boolean {
   return owner !== undefined && hasEnded(owner) !== true;
 }
 
-async function refuseIfAlive(run: string, path: string, owner: Owner, tell: (notice: string) => void, { staleMs = STALE_MS, lookEveryMs = LOOK_EVERY_MS, signal }: LockWatch): Promise<void> {
+async function refuseIfAlive(
+  run: string,
+  path: string,
+  owner: Owner,
+  tell: (notice: string) => void,
+  { staleMs = STALE_MS, lookEveryMs = LOOK_EVERY_MS, signal }: LockWatch,
+): Promise<void> {
   const isOver = hasEnded(owner);
   if (isOver === true) return;
-  if (isOver === false) throw userError('usage', { where: run, message: `is being trained by ${described(owner)}`, fix: 'wait for it, or end it' });
+  if (isOver === false)
+    throw userError('usage', {
+      where: run,
+      message: `is being trained by ${described(owner)}`,
+      fix: 'wait for it, or end it',
+    });
   if (!isInAnotherNamespace(owner)) {
-    throw userError('usage', { where: run, message: `is taken by ${described(owner)}, which cannot be seen from here`, fix: `if that process has ended, remove ${path}` });
+    throw userError('usage', {
+      where: run,
+      message: `is taken by ${described(owner)}, which cannot be seen from here`,
+      fix: `if that process has ended, remove ${path}`,
+    });
   }
-  tell(`${run} is taken by ${described(owner)}, in another container: looking for its heartbeat for up to ${staleMs / 1000} seconds; if that process has ended, remove ${path}`);
+  tell(
+    `${run} is taken by ${described(owner)}, in another container: looking for its heartbeat for up to ${staleMs / 1000} seconds; if that process has ended, remove ${path}`,
+  );
   if (await isBeating(path, { staleMs, lookEveryMs, signal })) {
-    throw userError('usage', { where: run, message: `is being trained by ${described(owner)}, in another container, which keeps ${path} up to date`, fix: 'wait for it, or end it' });
+    throw userError('usage', {
+      where: run,
+      message: `is being trained by ${described(owner)}, in another container, which keeps ${path} up to date`,
+      fix: 'wait for it, or end it',
+    });
   }
 }
 

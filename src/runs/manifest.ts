@@ -26,9 +26,14 @@ type FileName = (typeof FILES)[keyof typeof FILES];
 type OptionalFile = typeof FILES.vocabularies;
 type NeededFile = Exclude<FileName, OptionalFile>;
 /** By the name of each file of a checkpoint, which are fixed: a manifest can name no other. */
-export type Digests = { readonly [File in NeededFile]: FileDigest } & { readonly [File in OptionalFile]?: FileDigest | undefined };
+export type Digests = { readonly [File in NeededFile]: FileDigest } & {
+  readonly [File in OptionalFile]?: FileDigest | undefined;
+};
 
-/** Files of one of several processes that saved a checkpoint together, of those behind the first: its rows of tensors that are dealt out. */
+/**
+ * Files of one of several processes that saved a checkpoint together, of those behind the first: its rows of tensors
+ * that are dealt out.
+ */
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
 
 /** What a manifest says: the files of a checkpoint, and those of the processes behind the first. */
@@ -61,7 +66,12 @@ const MAX_MANIFEST_BYTES = 100_000;
 
 /** The text of a manifest. */
 export function manifestText(files: Digests, parts: readonly PartDigests[] = []): string {
-  const plain = (digests: Readonly<Record<string, FileDigest | undefined>>): object => Object.fromEntries(Object.entries(digests).flatMap(([name, digest]) => (digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const])));
+  const plain = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
+    Object.fromEntries(
+      Object.entries(digests).flatMap(([name, digest]) =>
+        digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const],
+      ),
+    );
   return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: plain(files), ...(parts.length > 0 && { parts: parts.map(plain) }) }, null, 2)}\n`;
 }
 
@@ -71,7 +81,9 @@ export function manifestText(files: Digests, parts: readonly PartDigests[] = [])
  */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST);
-  await checkFile(path, (bytes) => (bytes > MAX_MANIFEST_BYTES ? `has ${bytes} bytes, which no manifest has` : undefined));
+  await checkFile(path, (bytes) =>
+    bytes > MAX_MANIFEST_BYTES ? `has ${bytes} bytes, which no manifest has` : undefined,
+  );
   const { files, parts = [] } = parseJson(path, await readBytes(path), manifestSchema);
   return { files, parts };
 }
@@ -81,7 +93,9 @@ export async function readManifest(folder: string): Promise<Manifest> {
  * @throws UserError (checkpoint) where it cannot be read
  */
 export async function manifestDigest(folder: string): Promise<string> {
-  return createHash('sha256').update(await readBytes(join(folder, MANIFEST))).digest('hex');
+  return createHash('sha256')
+    .update(await readBytes(join(folder, MANIFEST)))
+    .digest('hex');
 }
 
 /**
@@ -93,21 +107,32 @@ export async function readText(folder: string, name: NeededFile, digests: Digest
   const { bytes, sha256 } = digests[name];
   await checkSize(path, bytes);
   const content = await readBytes(path);
-  if (createHash('sha256').update(content).digest('hex') !== sha256) throw damaged(path, 'its SHA-256 is not that of its manifest');
+  if (createHash('sha256').update(content).digest('hex') !== sha256)
+    throw damaged(path, 'its SHA-256 is not that of its manifest');
   return content.toString('utf8');
 }
 
 /** Sees that a file has so many bytes and is a file: a pipe would be read for ever. */
 export async function checkSize(path: string, expected: number): Promise<void> {
-  await checkFile(path, (bytes) => (bytes === expected ? undefined : `has ${bytes} bytes, its manifest says ${expected}`));
+  await checkFile(path, (bytes) =>
+    bytes === expected ? undefined : `has ${bytes} bytes, its manifest says ${expected}`,
+  );
 }
 
 /** JSON of a schema. */
-export function parseJson<Schema extends z.ZodType>(path: string, text: string | Buffer, schema: Schema): z.output<Schema> {
+export function parseJson<Schema extends z.ZodType>(
+  path: string,
+  text: string | Buffer,
+  schema: Schema,
+): z.output<Schema> {
   try {
     return schema.parse(JSON.parse(text.toString()));
   } catch (error) {
-    throw damaged(path, `is of another version, or not what it should be (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`, error);
+    throw damaged(
+      path,
+      `is of another version, or not what it should be (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`,
+      error,
+    );
   }
 }
 

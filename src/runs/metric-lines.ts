@@ -68,5 +68,8 @@ function parsed(line: string): readonly object[] {
 /** The rows of the epochs that are behind, and the time that they took. */
 export function trainedIn(milestones: readonly MilestoneLine[]): { readonly rows: number; readonly elapsedMs: number } {
   const ends = milestones.filter(({ isEpochEnd }) => isEpochEnd !== false);
-  return ends.reduce((sum, { rows, elapsedMs }) => ({ rows: sum.rows + rows, elapsedMs: sum.elapsedMs + elapsedMs }), { rows: 0, elapsedMs: 0 });
+  return ends.reduce((sum, { rows, elapsedMs }) => ({ rows: sum.rows + rows, elapsedMs: sum.elapsedMs + elapsedMs }), {
+    rows: 0,
+    elapsedMs: 0,
+  });
 }

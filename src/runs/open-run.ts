@@ -12,7 +12,15 @@ import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint 
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
 import { originSection, type Origin } from './origin.js';
-import { createRunFolder, missingRun, namedFolder, pointLatest, removeRunFolder, runsFolder, type RunPlace } from './run-folder.js';
+import {
+  createRunFolder,
+  missingRun,
+  namedFolder,
+  pointLatest,
+  removeRunFolder,
+  runsFolder,
+  type RunPlace,
+} from './run-folder.js';
 import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 import { createRunState, sectionOf, type RunState } from './run-state.js';
 import { runPath, runsRoot, shownPath } from './runs-root.js';
@@ -53,7 +61,10 @@ export interface Resumed {
   readonly checkpoint: string;
   /** What was learned on train before the first step. */
   readonly fitted: Fitted;
-  /** Gives a program the weights and the optimizer's state. Once: they are forgotten then, since they may be half of the memory. */
+  /**
+   * Gives a program the weights and the optimizer's state. Once: they are forgotten then, since they may be half of the
+   * memory.
+   */
   restore(program: Pick<Program, 'restore'>): void;
 }
 
@@ -68,12 +79,16 @@ export interface OpenRun {
   /** Names of its checkpoints that cannot be read. */
   readonly damaged: readonly string[];
   /**
-   * The run takes its first step now: nothing can refuse it any more, its folder stays, and runs/latest points to a new one.
+   * The run takes its first step now: nothing can refuse it any more, its folder stays, and runs/latest points to a new
+   * one.
    * @param data what is known of its data
    * @throws UserError (disk)
    */
   begin(data: object): Promise<void>;
-  /** Checks that no other process has taken it over; before what others may have written is written. @throws UserError (usage) */
+  /**
+   * Checks that no other process has taken it over; before what others may have written is written. @throws UserError
+   * (usage)
+   */
   check(): Promise<void>;
   /** Lets others have it. The folder of a new run that never began is taken away, unless bad rows are listed in it. */
   release(): Promise<void>;
@@ -82,7 +97,8 @@ export interface OpenRun {
 /**
  * Makes the folder of a new run, or opens that of one that goes on, and its log.
  * @param tell told what was found
- * @throws UserError (usage) where the folder is in the way or another process has it; (checkpoint) where there is nothing to
+ * @throws UserError (usage) where the folder is in the way or another process has it; (checkpoint) where there is
+ * nothing to
  *   go on from; (config) where it is another run's config; (disk)
  */
 export async function openRun(request: RunRequest, tell: (notice: string) => void): Promise<OpenRun> {
@@ -95,24 +111,52 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
   const lock = await lockRun(folder, tell, { signal: request.signal });
   let hasBegun = false;
   const release = async (): Promise<void> => {
-    const isOfNoUse = found === undefined && !hasBegun && !existsSync(checkpointsFolder(folder)) && !existsSync(join(folder, REJECTS));
+    const isOfNoUse =
+      found === undefined && !hasBegun && !existsSync(checkpointsFolder(folder)) && !existsSync(join(folder, REJECTS));
     if (isOfNoUse) await removeRunFolder(folder, root);
     await lock.release();
   };
   try {
-    const { state, resumed, damaged } = found === undefined ? { state: createRunState({}, folder), resumed: undefined, damaged: [] } : await goOn(folder, request, tell);
+    const { state, resumed, damaged } =
+      found === undefined
+        ? { state: createRunState({}, folder), resumed: undefined, damaged: [] }
+        : await goOn(folder, request, tell);
     const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
-    const plainLog = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
+    const plainLog = await openRunLog(
+      folder,
+      { ...request, origin },
+      state.of(logSection, () => ({ metricsBytes: 0 })),
+      resumed === undefined,
+    );
     const hparams = new Map([...leavesOf(request.values)].map(([key, text]) => [key, hparamOf(text)]));
-    const tracked = trackedLog(plainLog, openTrackers(request.track, { folder, name: request.configName, hparams, stateOf: state.of, artifacts: () => runArtifacts(folder), tell }));
+    const tracked = trackedLog(
+      plainLog,
+      openTrackers(request.track, {
+        folder,
+        name: request.configName,
+        hparams,
+        stateOf: state.of,
+        artifacts: () => runArtifacts(folder),
+        tell,
+      }),
+    );
     const { log } = tracked;
     const begin: OpenRun['begin'] = async (data) => {
       await log.begin(data);
       if (resumed === undefined) await pointLatest(folder, root);
       hasBegun = true;
     };
-    return { folder, log, state, resumed, damaged, begin, check: () => lock.check(), release: () => tracked.release().finally(release) };
+    return {
+      folder,
+      log,
+      state,
+      resumed,
+      damaged,
+      begin,
+      check: () => lock.check(),
+      release: () => tracked.release().finally(release),
+    };
   } catch (error) {
     await release();
     throw error;
@@ -126,23 +170,35 @@ function hparamOf(json: string): string | number | boolean {
 }
 
 /** The checkpoint from which a run goes on, and what there is to say about it. */
-async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (notice: string) => void): Promise<Pick<OpenRun, 'state' | 'resumed' | 'damaged'>> {
+async function goOn(
+  run: string,
+  { resume, compareConfig }: RunRequest,
+  tell: (notice: string) => void,
+): Promise<Pick<OpenRun, 'state' | 'resumed' | 'damaged'>> {
   for (const folder of [run, checkpointsFolder(run)]) await removeTemporary(folder);
   const { checkpoint, name, damaged } = await readNewestCheckpoint(run, tell);
   if (checkpoint === undefined) {
-    if (resume !== AUTO) throw userError('checkpoint', { where: run, message: 'has no checkpoint yet', fix: `train it anew, or write --resume ${AUTO}` });
+    if (resume !== AUTO)
+      throw userError('checkpoint', {
+        where: run,
+        message: 'has no checkpoint yet',
+        fix: `train it anew, or write --resume ${AUTO}`,
+      });
     tell(`${run} has no checkpoint yet: starting it anew`);
     return { state: createRunState({}, run), resumed: undefined, damaged };
   }
   const path = join(checkpointsFolder(run), name);
   const state = createRunState(checkpoint.sections, join(path, FILES.state));
   // Of a run whose weights were drawn there is none.
-  if (Object.hasOwn(checkpoint.sections, originSection.name)) state.of(originSection, () => sectionOf(checkpoint.sections, originSection, path));
+  if (Object.hasOwn(checkpoint.sections, originSection.name))
+    state.of(originSection, () => sectionOf(checkpoint.sections, originSection, path));
   const changes = compareConfig(checkpoint.config, join(path, FILES.config), state);
   await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);
   const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
-  tell(`resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`);
+  tell(
+    `resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`,
+  );
   for (const change of changes) tell(`changed ${change}`);
   return { state, resumed: resumedFrom(path, checkpoint), damaged };
 }
@@ -160,14 +216,23 @@ export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint
   };
 }
 
-/** The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint and was trained with this config. */
+/**
+ * The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint
+ * and was trained with this config.
+ */
 function findUnfinished(request: RunRequest, tell: (notice: string) => void): string | undefined {
   const named = namedFolder(request);
   if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
   const parent = runsFolder(request);
   const startedMs = (run: string): number => statSync(join(run, SOURCE), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const runs = existsSync(parent) ? readdirSync(parent).map((name) => join(parent, name)).filter((run) => startedMs(run) > 0) : [];
-  const unfinished = runs.filter((run) => !existsSync(join(run, RESULTS)) && existsSync(checkpointsFolder(run))).sort((a, b) => startedMs(b) - startedMs(a));
+  const runs = existsSync(parent)
+    ? readdirSync(parent)
+        .map((name) => join(parent, name))
+        .filter((run) => startedMs(run) > 0)
+    : [];
+  const unfinished = runs
+    .filter((run) => !existsSync(join(run, RESULTS)) && existsSync(checkpointsFolder(run)))
+    .sort((a, b) => startedMs(b) - startedMs(a));
   for (const run of unfinished) {
     const reason = refusalOf(run, request);
     if (reason === undefined) return run;
@@ -184,7 +249,11 @@ function refusalOf(run: string, { compareConfig }: RunRequest): string | undefin
     compareConfig(readFileSync(path, 'utf8'), path, createRunState({}, run));
     return undefined;
   } catch (error) {
-    if (error instanceof UserError) return error.problems.map(({ key, message }) => [key, message].filter(Boolean).join(': ')).slice(0, MOST_TOLD).join('; ');
+    if (error instanceof UserError)
+      return error.problems
+        .map(({ key, message }) => [key, message].filter(Boolean).join(': '))
+        .slice(0, MOST_TOLD)
+        .join('; ');
     if (systemCode(error) !== undefined) return `${path} cannot be read (${systemCode(error)})`;
     throw error;
   }
@@ -201,7 +270,11 @@ function existing(named: string): string {
   const isJustBegun = (): boolean => readdirSync(path).every((name) => name === LOCK || isTemporary(name));
   if (!isFolder || !(existsSync(join(path, SOURCE)) || existsSync(checkpointsFolder(path)) || isJustBegun())) {
     const problem = existsSync(path) ? { message: 'is no folder of a run' } : missingRun(path);
-    throw userError('usage', { where: path, fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}`, ...problem });
+    throw userError('usage', {
+      where: path,
+      fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}`,
+      ...problem,
+    });
   }
   return shownPath(realpathSync(path));
 }

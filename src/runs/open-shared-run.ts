@@ -13,20 +13,33 @@ import { createRunState } from './run-state.js';
 export type { RunRequest };
 
 /**
- * Opens the run that several processes train: the first of them makes or finds its folder and writes all that is written there, the
+ * Opens the run that several processes train: the first of them makes or finds its folder and writes all that is
+ * written there, the
  * others read the checkpoint that it goes on from, or what it starts from.
  * @param tell told what was found
  * @throws UserError as `openRun` does; (checkpoint) where they find other weights to start from
  */
-export async function openSharedRun(request: RunRequest, peers: Peers, tell: (notice: string) => void): Promise<OpenRun> {
+export async function openSharedRun(
+  request: RunRequest,
+  peers: Peers,
+  tell: (notice: string) => void,
+): Promise<OpenRun> {
   let origin: Origin | undefined;
   const originOf = request.originOf && (async () => (origin = await request.originOf!()));
   const own = peers.rank === 0 ? await openRun({ ...request, originOf }, tell) : undefined;
-  const told = peers.texts(own === undefined ? '' : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }));
+  const told = peers.texts(
+    own === undefined
+      ? ''
+      : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }),
+  );
   if (own !== undefined) return own;
   const first = JSON.parse(told[0]!) as Followed; // what the first has made of it
   if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
-    throw userError('checkpoint', { key: 'initFrom', message: `process ${peers.rank} finds another checkpoint than the first, which starts from ${first.origin.checkpoint}`, fix: 'name that folder, which must be the same everywhere' });
+    throw userError('checkpoint', {
+      key: 'initFrom',
+      message: `process ${peers.rank} finds another checkpoint than the first, which starts from ${first.origin.checkpoint}`,
+      fix: 'name that folder, which must be the same everywhere',
+    });
   }
   return follow(first);
 }

@@ -12,8 +12,14 @@ export const initFromOptions = z
       .union([z.enum(['all', 'embeddings']), z.array(z.string().min(1)).min(1)])
       .default('all')
       .describe("Tensors to load: all that match, tables only, or name patterns, as in ['*', '!embeddings.205']"),
-    optimizer: z.enum(['keep', 'reset']).default('keep').describe('Whether to also load the optimizer state and step count'),
-    dropped: z.enum(['keep', 'drop']).default('keep').describe('Policy for tokens that left the vocabulary: keep their rows, or drop and reuse them'),
+    optimizer: z
+      .enum(['keep', 'reset'])
+      .default('keep')
+      .describe('Whether to also load the optimizer state and step count'),
+    dropped: z
+      .enum(['keep', 'drop'])
+      .default('keep')
+      .describe('Policy for tokens that left the vocabulary: keep their rows, or drop and reuse them'),
   })
   .describe('Warm start from the weights of another run; ignored on resume');
 export type InitFromOptions = z.output<typeof initFromOptions>;
@@ -39,7 +45,8 @@ export const originSection: StateSection<Origin> = {
 };
 
 /**
- * Where a run says that its first weights come from; undefined for one whose weights were drawn, and for what is no run.
+ * Where a run says that its first weights come from; undefined for one whose weights were drawn, and for what is no
+ * run.
  * @throws UserError (checkpoint) for a file that is not what a run writes
  */
 export function originOfRun(run: string): Origin | undefined {

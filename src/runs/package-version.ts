@@ -8,14 +8,25 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** The commit of the clone that runs, with -dirty where it was edited since; null for an installed package, or where there is no git. */
+/**
+ * The commit of the clone that runs, with -dirty where it was edited since; null for an installed package, or where
+ * there is no git.
+ */
 export async function packageCommit(): Promise<string | null> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   if (!existsSync(new URL('../../.git', import.meta.url))) return null;
   try {
     // An installed package never asks.
     const { execFile } = await import('node:child_process');
-    const { stdout } = await promisify(execFile)('git', ['-C', root, 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12']);
+    const { stdout } = await promisify(execFile)('git', [
+      '-C',
+      root,
+      'describe',
+      '--always',
+      '--dirty',
+      '--exclude=*',
+      '--abbrev=12',
+    ]);
     return stdout.trim();
   } catch {
     return null;

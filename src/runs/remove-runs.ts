@@ -48,7 +48,11 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
   for (const folder of folders) {
     const checkpoints = checkpointsFolder(folder);
     const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
-    const linked = new Set(names.filter((name) => lstatSync(join(checkpoints, name)).isSymbolicLink()).map((name) => readlinkSync(join(checkpoints, name))));
+    const linked = new Set(
+      names
+        .filter((name) => lstatSync(join(checkpoints, name)).isSymbolicLink())
+        .map((name) => readlinkSync(join(checkpoints, name))),
+    );
     // Without a name there would be nothing to tell which one counts.
     for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
       const path = join(checkpoints, name);
@@ -62,17 +66,30 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
 
 function refuseTaken(folders: readonly string[]): void {
   const taken = folders.filter(isTaken);
-  if (taken.length > 0) throw new UserError('usage', taken.map((folder) => ({ where: shownPath(folder), message: 'is being trained', fix: 'wait for it, or end it' })));
+  if (taken.length > 0)
+    throw new UserError(
+      'usage',
+      taken.map((folder) => ({ where: shownPath(folder), message: 'is being trained', fix: 'wait for it, or end it' })),
+    );
 }
 
 function refusePromoted(folders: readonly string[], root: string): void {
   const channels = channelsByRun(root);
-  const problems = folders.flatMap((folder) => (channels.get(realpathSync(folder)) ?? []).map((channel) => ({ where: shownPath(folder), message: `is in channel '${channel}'`, fix: `promote another run first: mtl promote RUN --to ${channel}` })));
+  const problems = folders.flatMap((folder) =>
+    (channels.get(realpathSync(folder)) ?? []).map((channel) => ({
+      where: shownPath(folder),
+      message: `is in channel '${channel}'`,
+      fix: `promote another run first: mtl promote RUN --to ${channel}`,
+    })),
+  );
   if (problems.length > 0) throw new UserError('usage', problems);
 }
 
 async function moveLatest(root: string, nowMs: number): Promise<void> {
-  const left = findRuns(root).filter(hasCheckpoint).map((folder) => ({ folder, startedAt: describeRun(folder, nowMs).startedAt ?? '' })).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  const left = findRuns(root)
+    .filter(hasCheckpoint)
+    .map((folder) => ({ folder, startedAt: describeRun(folder, nowMs).startedAt ?? '' }))
+    .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   const [newest] = left;
   if (newest === undefined) await onDisk(root, () => rm(join(root, LATEST), { force: true }));
   else await pointLatest(newest.folder, root);

@@ -5,7 +5,8 @@ import type { MetricLines } from './metric-lines.js';
 type Cells = Readonly<Record<string, string | number>>;
 
 /**
- * The text of results.csv: a row for each time that valid was measured or an epoch ended, with the losses of train, and one for test, with
+ * The text of results.csv: a row for each time that valid was measured or an epoch ended, with the losses of train, and
+ * one for test, with
  * the weights of the best epoch. It holds no times, so that a run that is repeated has the same.
  */
 export function resultsTable({ milestones, results }: MetricLines): string {
@@ -20,7 +21,8 @@ export function resultsTable({ milestones, results }: MetricLines): string {
   }));
   const best = milestones.findLast(({ isBest }) => isBest);
   const test = results?.metrics['test'];
-  if (test !== undefined) rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...numbersOf(test) });
+  if (test !== undefined)
+    rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...numbersOf(test) });
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);
 }
@@ -28,6 +30,10 @@ export function resultsTable({ milestones, results }: MetricLines): string {
 /** Each number of a report, as `ctr.auc`. */
 export function numbersOf(report: Report): Readonly<Record<string, number>> {
   return Object.fromEntries(
-    Object.entries(report).flatMap(([space, values]) => Object.entries(values).flatMap(([metric, value]) => (typeof value === 'number' ? [[`${space}.${metric}`, value] as const] : []))),
+    Object.entries(report).flatMap(([space, values]) =>
+      Object.entries(values).flatMap(([metric, value]) =>
+        typeof value === 'number' ? [[`${space}.${metric}`, value] as const] : [],
+      ),
+    ),
   );
 }

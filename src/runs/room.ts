@@ -12,7 +12,10 @@ export interface Room {
   readonly freeBytes: number;
 }
 
-/** Checkpoints that lie beside each other: the newest, the best ones, and the one that is written before an old one goes. */
+/**
+ * Checkpoints that lie beside each other: the newest, the best ones, and the one that is written before an old one
+ * goes.
+ */
 export function mostCheckpoints({ keepLast, alsoBest }: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>): number {
   return keepLast + alsoBest.length + 2;
 }
@@ -21,7 +24,11 @@ export function mostCheckpoints({ keepLast, alsoBest }: Pick<CheckpointOptions, 
  * The room for checkpoints where runs will be.
  * @param folder of runs, which need not be there
  */
-export async function roomFor(folder: string, checkpointBytes: number, options: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>): Promise<Room> {
+export async function roomFor(
+  folder: string,
+  checkpointBytes: number,
+  options: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>,
+): Promise<Room> {
   let there = folder;
   while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
   return { checkpointBytes, mostBytes: mostCheckpoints(options) * checkpointBytes, freeBytes: await freeBytes(there) };

@@ -9,6 +9,8 @@ import { SUMMARY } from './summary.js';
 export function runArtifacts(folder: string): readonly RunFile[] {
   const best = join(checkpointsFolder(folder), 'best');
   const files = [SOURCE, RESOLVED, RESULTS, SUMMARY].map((path) => ({ path, file: join(folder, path) }));
-  const ofBest = existsSync(best) ? readdirSync(best).map((name) => ({ path: `best/${name}`, file: join(best, name) })) : [];
+  const ofBest = existsSync(best)
+    ? readdirSync(best).map((name) => ({ path: `best/${name}`, file: join(best, name) }))
+    : [];
   return [...files, ...ofBest].filter(({ file }) => existsSync(file));
 }

@@ -42,24 +42,43 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
   const { configName, name, runDir, runs } = place;
   refuseReserved(configName);
   if (name !== undefined && !NAME.test(name)) {
-    throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
+    throw userError('usage', {
+      where: `--name ${name}`,
+      message: 'expected a folder name: letters, digits, dots, - and _',
+    });
   }
   const root = runsRoot(runs);
-  if (runDir !== undefined && ([root, join(root, LATEST), resolve('.')].includes(resolve(runDir)) || `${resolve(runDir)}${sep}`.startsWith(`${join(root, CHANNELS)}${sep}`))) {
-    throw userError('usage', { where: `--run-dir ${runDir}`, message: 'expected a folder for this run alone', fix: 'write --run-dir runs/mine' });
+  if (
+    runDir !== undefined &&
+    ([root, join(root, LATEST), resolve('.')].includes(resolve(runDir)) ||
+      `${resolve(runDir)}${sep}`.startsWith(`${join(root, CHANNELS)}${sep}`))
+  ) {
+    throw userError('usage', {
+      where: `--run-dir ${runDir}`,
+      message: 'expected a folder for this run alone',
+      fix: 'write --run-dir runs/mine',
+    });
   }
   const asked = namedFolder(place);
   const path = asked === undefined ? await nextNumbered(runsFolder(place)) : await make(asked);
   if (path === undefined) {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
-    throw userError('usage', { where: option, message: `${asked} exists already`, fix: 'choose another, or go on with it by --resume; a new run never writes into an old one' });
+    throw userError('usage', {
+      where: option,
+      message: `${asked} exists already`,
+      fix: 'choose another, or go on with it by --resume; a new run never writes into an old one',
+    });
   }
   return path;
 }
 
 function refuseReserved(configName: string): void {
   if (!Object.hasOwn(RESERVED, configName)) return;
-  throw userError('config', { key: 'name', message: `'${configName}' is ${RESERVED[configName]}`, fix: 'rename the config' });
+  throw userError('config', {
+    key: 'name',
+    message: `'${configName}' is ${RESERVED[configName]}`,
+    fix: 'rename the config',
+  });
 }
 
 /**
@@ -120,12 +139,21 @@ async function make(path: string): Promise<string | undefined> {
   });
 }
 
-/** Takes the folder of a run away, and those above it that are left empty, up to where all runs are; what cannot be removed stays. */
+/**
+ * Takes the folder of a run away, and those above it that are left empty, up to where all runs are; what cannot be
+ * removed stays.
+ */
 export async function removeRunFolder(path: string, root: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
   for (let above = dirname(resolve(path)); `${above}${sep}`.startsWith(`${root}${sep}`); above = dirname(above)) {
     // One that holds something else refuses.
-    if (!(await rmdir(above).then(() => true, () => false))) return;
+    if (
+      !(await rmdir(above).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
   }
 }
 
@@ -140,7 +168,11 @@ export async function pointLatest(path: string, root: string): Promise<void> {
 export function missingRun(path: string): { readonly message: string; readonly fix?: string } {
   for (let part = path; dirname(part) !== part; part = dirname(part)) {
     const target = linkTarget(part);
-    if (target !== undefined && !existsSync(part)) return { message: `${part === path ? '' : `${part} `}points to ${target}, which is gone`, fix: 'name another run; mtl runs lists those that there are' };
+    if (target !== undefined && !existsSync(part))
+      return {
+        message: `${part === path ? '' : `${part} `}points to ${target}, which is gone`,
+        fix: 'name another run; mtl runs lists those that there are',
+      };
   }
   return { message: 'there is no such folder' };
 }

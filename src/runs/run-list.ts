@@ -13,7 +13,10 @@ import { LOG, OVERRIDES, RESOLVED, RESULTS, SOURCE } from './run-log.js';
 import { runPath, shownPath } from './runs-root.js';
 import { readSummary } from './summary.js';
 
-/** Whether a run is trained now, or how it ended: as it was meant to, by a signal, with an error, or without a word, as after a kill. */
+/**
+ * Whether a run is trained now, or how it ended: as it was meant to, by a signal, with an error, or without a word, as
+ * after a kill.
+ */
 export type RunStateName = 'running' | 'ended' | 'stopped' | 'failed' | 'killed';
 
 /** A run, as far as its folder tells; JSON. */
@@ -52,7 +55,12 @@ export function existingRun(named: string): string {
   const path = runPath(named);
   if (existsSync(join(path, SOURCE))) return realpathSync(path);
   const { message } = missingRun(path);
-  const problem = findRuns(path).length > 0 ? 'is a folder of runs, and no run' : existsSync(path) ? `is no run: it holds no ${SOURCE}` : message;
+  const problem =
+    findRuns(path).length > 0
+      ? 'is a folder of runs, and no run'
+      : existsSync(path)
+        ? `is no run: it holds no ${SOURCE}`
+        : message;
   throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists those that there are' });
 }
 
@@ -63,7 +71,12 @@ const DEPTH = 5;
 export function findRuns(root: string, depth = DEPTH): readonly string[] {
   if (!existsSync(root)) return [];
   if (existsSync(join(root, SOURCE))) return [root];
-  const below = depth === 0 ? [] : readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+  const below =
+    depth === 0
+      ? []
+      : readdirSync(root, { withFileTypes: true }).filter(
+          (entry) => entry.isDirectory() && !entry.name.startsWith('.'),
+        );
   return below.flatMap((entry) => findRuns(join(root, entry.name), depth - 1));
 }
 
@@ -78,8 +91,17 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
   const step = Math.max(summary?.steps ?? 0, last?.step ?? 0, steps.at(-1)?.step ?? 0);
   const state = stateOf(folder, summary?.end, events.at(-1)?.event);
   const best = milestones.findLast(({ isBest }) => isBest);
-  const rate = step === 0 || start === undefined ? undefined : rateOf({ step, startedMs: Date.parse(start.time), nowMs, behind: { ...behind, step: milestones.findLast(({ isEpochEnd }) => isEpochEnd !== false)?.step ?? 0 } });
-  const total = start?.epochs === undefined || start.epochSteps === undefined ? undefined : start.epochs * start.epochSteps;
+  const rate =
+    step === 0 || start === undefined
+      ? undefined
+      : rateOf({
+          step,
+          startedMs: Date.parse(start.time),
+          nowMs,
+          behind: { ...behind, step: milestones.findLast(({ isEpochEnd }) => isEpochEnd !== false)?.step ?? 0 },
+        });
+  const total =
+    start?.epochs === undefined || start.epochSteps === undefined ? undefined : start.epochs * start.epochSteps;
   return {
     run: shownPath(folder),
     state,
@@ -91,14 +113,21 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     epoch: summary?.epochs ?? milestones.filter(({ isEpochEnd }) => isEpochEnd !== false).length,
     epochs: start?.epochs ?? null,
     step,
-    leftMs: state === 'running' && rate !== undefined && total !== undefined ? Math.round(rate * Math.max(0, total - step)) : null,
+    leftMs:
+      state === 'running' && rate !== undefined && total !== undefined
+        ? Math.round(rate * Math.max(0, total - step))
+        : null,
     bestEpoch: summary?.bestEpoch ?? results?.bestEpoch ?? best?.epoch ?? null,
     monitor: summary?.monitor ?? null,
     monitored: summary?.monitored ?? null,
     elapsedMs: summary?.elapsedMs ?? behind.elapsedMs,
-    rowsPerSecond: summary?.rowsPerSecond ?? (behind.elapsedMs === 0 ? null : Math.round((1000 * behind.rows) / behind.elapsedMs)),
+    rowsPerSecond:
+      summary?.rowsPerSecond ?? (behind.elapsedMs === 0 ? null : Math.round((1000 * behind.rows) / behind.elapsedMs)),
     // A run that was stopped has a summary, and measured nothing at its end.
-    metrics: [summary?.metrics, results?.metrics].find((metrics) => metrics !== undefined && Object.keys(metrics).length > 0) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
+    metrics:
+      [summary?.metrics, results?.metrics].find(
+        (metrics) => metrics !== undefined && Object.keys(metrics).length > 0,
+      ) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
   };
 }
 
@@ -108,7 +137,8 @@ function bottomOf(folder: string): string | null {
   const path = join(folder, RESOLVED);
   // Parsing the whole config would take most of the time of a list.
   const [section] = /^model:(?:\n .*)+/m.exec(existsSync(path) ? readFileSync(path, 'utf8') : '') ?? [];
-  const name = section === undefined ? undefined : orUndefined(() => modelSchema.parse(parse(section)).model.bottom.name);
+  const name =
+    section === undefined ? undefined : orUndefined(() => modelSchema.parse(parse(section)).model.bottom.name);
   return name === undefined || name === 'none' ? null : name;
 }
 
@@ -120,7 +150,17 @@ function stateOf(folder: string, end: string | undefined, lastEvent: string | un
 }
 
 /** Milliseconds of a step: of the epochs that are behind, else of the time since the first one. */
-function rateOf({ step, startedMs, nowMs, behind }: { readonly step: number; readonly startedMs: number; readonly nowMs: number; readonly behind: { readonly elapsedMs: number; readonly step: number } }): number {
+function rateOf({
+  step,
+  startedMs,
+  nowMs,
+  behind,
+}: {
+  readonly step: number;
+  readonly startedMs: number;
+  readonly nowMs: number;
+  readonly behind: { readonly elapsedMs: number; readonly step: number };
+}): number {
   return behind.step > 0 ? behind.elapsedMs / behind.step : (nowMs - startedMs) / step;
 }
 
@@ -150,12 +190,18 @@ export function readEvents(folder: string): readonly LogEvent[] {
 
 function startOf(folder: string): string | null {
   const path = join(folder, ENVIRONMENT);
-  const written = existsSync(path) ? orUndefined(() => (JSON.parse(readFileSync(path, 'utf8')) as { startedAt?: string }).startedAt) : undefined;
+  const written = existsSync(path)
+    ? orUndefined(() => (JSON.parse(readFileSync(path, 'utf8')) as { startedAt?: string }).startedAt)
+    : undefined;
   return written ?? statSync(join(folder, SOURCE), { throwIfNoEntry: false })?.mtime.toISOString() ?? null;
 }
 
 function linesOf(path: string): readonly string[] {
-  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter((line) => line !== '') : [];
+  return existsSync(path)
+    ? readFileSync(path, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+    : [];
 }
 
 function orUndefined<Found>(read: () => Found): Found | undefined {

@@ -61,7 +61,8 @@ export const logSection: StateSection<LogState> = { name: 'log', version: 1, sch
 /** What happens in a run, written down as it happens. */
 export interface RunLog {
   /**
-   * Takes over a run that goes on, once nothing can refuse it any more: what comes after its checkpoint goes, and what is asked
+   * Takes over a run that goes on, once nothing can refuse it any more: what comes after its checkpoint goes, and what
+   * is asked
    * now is written down. Of a new run there is nothing to take over.
    * @param data what is known of its data, for data.json
    * @throws UserError (disk)
@@ -84,7 +85,10 @@ export interface RunLog {
    * @param found what is not yet known of them
    * @returns metrics by split
    */
-  results(best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>, found: BestFound): Promise<Readonly<Record<string, Report>>>;
+  results(
+    best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>,
+    found: BestFound,
+  ): Promise<Readonly<Record<string, Report>>>;
   /**
    * The run ends, though not with an error.
    * @returns what came of it, which is also written into `summary.json`
@@ -92,7 +96,9 @@ export interface RunLog {
   end(facts: RunFacts, loop: LoopState): Promise<TrainResult>;
 }
 
-/** What was measured with the best weights, in the end; valid is that of the best epoch where it is not measured anew. */
+/**
+ * What was measured with the best weights, in the end; valid is that of the best epoch where it is not measured anew.
+ */
 export interface BestFound {
   readonly valid?: Evaluation | undefined;
   readonly test?: Evaluation | undefined;
@@ -107,7 +113,12 @@ export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'mo
  * @param state moved on: what of metrics.jsonl is behind
  * @throws UserError (disk)
  */
-export async function openRunLog(run: string, { source, config, overrides, engine, origin }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
+export async function openRunLog(
+  run: string,
+  { source, config, overrides, engine, origin }: LogRequest,
+  state: LogState,
+  isNew: boolean,
+): Promise<RunLog> {
   // Its commit is asked for while files are written.
   const surroundings = environment(engine);
   const overridesPath = join(run, OVERRIDES);
@@ -122,12 +133,18 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
   if (isNew) {
     // What a run without a checkpoint left, which starts anew.
-    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath]) if (existsSync(path)) await onDisk(path, () => rm(path));
+    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath])
+      if (existsSync(path)) await onDisk(path, () => rm(path));
     await writeFileAtomic(join(run, SOURCE), source);
     await atOnce([
       writeFileAtomic(resolvedPath, config),
       writeFileAtomic(overridesPath, overridesText),
-      surroundings.then((found) => writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`)),
+      surroundings.then((found) =>
+        writeFileAtomic(
+          join(run, ENVIRONMENT),
+          `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`,
+        ),
+      ),
     ]);
   }
 
@@ -166,9 +183,12 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       state.metricsBytes = await cutFile(metricsPath, state.metricsBytes);
       // Predictions of an epoch that is taken again are none of the best that is known.
       const { valid } = readScores(run);
-      if (valid !== undefined && valid.step === readMetricLines(run).milestones.findLast(({ isBest }) => isBest)?.step) scores = { valid };
+      if (valid !== undefined && valid.step === readMetricLines(run).milestones.findLast(({ isBest }) => isBest)?.step)
+        scores = { valid };
       await writeScores(run, scores);
-      await onDisk(finalRejectsPath, () => (existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true })));
+      await onDisk(finalRejectsPath, () =>
+        existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true }),
+      );
       await writeFileAtomic(resolvedPath, config);
       await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
     },
@@ -182,7 +202,14 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       }
     },
     steps({ epoch, step, loss, rates, weights, norms }) {
-      appendUnsynced({ step, epoch, train: { loss: loss.total, terms: loss.terms }, rates, weights, ...(Object.keys(norms).length > 0 && { norms }) });
+      appendUnsynced({
+        step,
+        epoch,
+        train: { loss: loss.total, terms: loss.terms },
+        rates,
+        weights,
+        ...(Object.keys(norms).length > 0 && { norms }),
+      });
     },
     diagnosis({ step, epoch, ...diagnosis }) {
       appendUnsynced({ step, epoch, diagnosis });
@@ -192,20 +219,39 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       const measured = isBest ? valid : undefined;
       if (measured !== undefined) scores = { valid: { step, ...measured.predicted } };
       await atOnce([
-        append({ epoch, ...(!isEpochEnd && { isEpochEnd }), step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest }),
+        append({
+          epoch,
+          ...(!isEpochEnd && { isEpochEnd }),
+          step,
+          rows,
+          ...(skippedBatches > 0 && { skippedBatches }),
+          elapsedMs: Math.round(elapsedMs),
+          train: { loss: loss.total, terms: loss.terms },
+          ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
+          isBest,
+        }),
         ...(measured === undefined ? [] : [writeScores(run, scores)]),
       ]);
     },
     async results(best, { valid, test }) {
       const { bestEpoch, bestStep: step } = best;
       const metrics = metricsOf(best, { valid, test });
-      scores = { ...scores, ...(valid !== undefined && { valid: { step, ...valid.predicted } }), ...(test !== undefined && { test: { step, ...test.predicted } }) };
-      await atOnce([append({ bestEpoch, metrics }), ...(valid !== undefined || test !== undefined ? [writeScores(run, scores)] : [])]);
+      scores = {
+        ...scores,
+        ...(valid !== undefined && { valid: { step, ...valid.predicted } }),
+        ...(test !== undefined && { test: { step, ...test.predicted } }),
+      };
+      await atOnce([
+        append({ bestEpoch, metrics }),
+        ...(valid !== undefined || test !== undefined ? [writeScores(run, scores)] : []),
+      ]);
       await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
       return metrics;
     },
     async end(facts, loop) {
-      const changes = readFileSync(overridesPath, 'utf8').split('\n').filter((line) => line !== '');
+      const changes = readFileSync(overridesPath, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '');
       const result = resultOf({ run, changes, startMs }, facts, loop);
       const { end, bestEpoch, bestStep, numRejects, numSkippedBatches } = result;
       event('end', { end, bestEpoch, bestStep, numRejects, numSkippedBatches });
@@ -216,13 +262,20 @@ export async function openRunLog(run: string, { source, config, overrides, engin
 }
 
 /** What was measured with the best weights, by split. */
-export function metricsOf({ bestReport }: Pick<LoopState, 'bestReport'>, { valid, test }: BestFound): Readonly<Record<string, Report>> {
+export function metricsOf(
+  { bestReport }: Pick<LoopState, 'bestReport'>,
+  { valid, test }: BestFound,
+): Readonly<Record<string, Report>> {
   const validReport = valid?.report ?? bestReport;
   return { ...(validReport !== null && { valid: validReport }), ...(test !== undefined && { test: test.report }) };
 }
 
 /** What came of a run whose metrics.jsonl says what is behind. */
-export function resultOf({ run, changes, startMs }: Pick<TrainResult, 'run' | 'changes'> & { readonly startMs: number }, facts: RunFacts, loop: LoopState): TrainResult {
+export function resultOf(
+  { run, changes, startMs }: Pick<TrainResult, 'run' | 'changes'> & { readonly startMs: number },
+  facts: RunFacts,
+  loop: LoopState,
+): TrainResult {
   const behind = trainedIn(readMetricLines(run).milestones);
   const [rows, elapsedMs] = [behind.rows + loop.rows, Math.round(behind.elapsedMs + loop.elapsedMs)];
   return {

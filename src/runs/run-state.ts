@@ -42,9 +42,21 @@ export function createRunState(saved: Sections, path: string): RunState {
       const unknown = Object.keys(saved).filter((name) => !kept.has(name));
       if (unknown.length > 0) {
         const fix = 'go on with the version of mtl that saved it';
-        throw new UserError('checkpoint', unknown.map((name) => ({ where: path, key: `section '${name}'`, message: 'belongs to no part of this run', fix })));
+        throw new UserError(
+          'checkpoint',
+          unknown.map((name) => ({
+            where: path,
+            key: `section '${name}'`,
+            message: 'belongs to no part of this run',
+            fix,
+          })),
+        );
       }
-      return Object.fromEntries([...kept].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { section, state }]) => [name, { version: section.version, ...state }]));
+      return Object.fromEntries(
+        [...kept]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([name, { section, state }]) => [name, { version: section.version, ...state }]),
+      );
     },
   };
 }
@@ -53,9 +65,18 @@ export function createRunState(saved: Sections, path: string): RunState {
  * One section of a checkpoint.
  * @throws UserError (checkpoint) where it is missing, or of another version or schema
  */
-export function sectionOf<State extends object>(sections: Sections, { name, version, schema }: StateSection<State>, path: string): State {
+export function sectionOf<State extends object>(
+  sections: Sections,
+  { name, version, schema }: StateSection<State>,
+  path: string,
+): State {
   const fail = (message: string): never => {
-    throw userError('checkpoint', { where: path, key: `section '${name}'`, message, fix: 'take another checkpoint, or the version of mtl that saved it' });
+    throw userError('checkpoint', {
+      where: path,
+      key: `section '${name}'`,
+      message,
+      fix: 'take another checkpoint, or the version of mtl that saved it',
+    });
   };
   if (!Object.hasOwn(sections, name)) return fail('is missing');
   const { version: found, ...state } = sections[name]!;

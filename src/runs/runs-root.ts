@@ -19,11 +19,15 @@ export function runsRoot(configured?: string): string {
   return configured === undefined ? join(projectFolder(), RUNS) : resolve(configured);
 }
 
-/** From the working directory upwards, the first folder that is a package's or has had runs; the working directory where there is none. */
+/**
+ * From the working directory upwards, the first folder that is a package's or has had runs; the working directory where
+ * there is none.
+ */
 function projectFolder(): string {
   const here = process.cwd();
   for (let folder = here; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json')) || linkTarget(join(folder, RUNS, 'latest')) !== undefined) return folder;
+    if (existsSync(join(folder, 'package.json')) || linkTarget(join(folder, RUNS, 'latest')) !== undefined)
+      return folder;
     if (dirname(folder) === folder) return here;
   }
 }
@@ -43,9 +47,13 @@ export function runPath(path: string): string {
   return existsSync(there) || linkTarget(there) !== undefined ? shownPath(there) : path;
 }
 
-/** Replaces a link to a run, as `runs/latest`, in the path of a run or its checkpoint by what it points to now: it may move while files are read. */
+/**
+ * Replaces a link to a run, as `runs/latest`, in the path of a run or its checkpoint by what it points to now: it may
+ * move while files are read.
+ */
 export function followRunLink(path: string): string {
-  if (basename(dirname(path)) === CHECKPOINTS) return join(followRunLink(dirname(dirname(path))), CHECKPOINTS, basename(path));
+  if (basename(dirname(path)) === CHECKPOINTS)
+    return join(followRunLink(dirname(dirname(path))), CHECKPOINTS, basename(path));
   const target = linkTarget(path);
   if (target === undefined) return path;
   const followed = isAbsolute(target) ? target : join(dirname(path), target);

@@ -36,7 +36,8 @@ export interface SaverOptions extends CheckpointOptions {
 /**
  * Makes a saver.
  * @param tell told where the disk will be full before long
- * @throws UserError (disk) where there is no room for a single checkpoint; (checkpoint) where it goes on from one with a
+ * @throws UserError (disk) where there is no room for a single checkpoint; (checkpoint) where it goes on from one with
+ * a
  *   section that is no part's
  */
 export async function openSaver(options: SaverOptions, tell: (notice: string) => void): Promise<Saver> {
@@ -46,7 +47,8 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   let savedMs = monotonicMs();
   let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
   // Clocks differ, so the processes agree; what they read after a save is of before it until the next step.
-  const isTime = everyMinutes === undefined ? () => false : peers.anyAtSum(() => monotonicMs() - savedMs >= everyMinutes * 60_000);
+  const isTime =
+    everyMinutes === undefined ? () => false : peers.anyAtSum(() => monotonicMs() - savedMs >= everyMinutes * 60_000);
 
   const bytes = checkpointBytes(await snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');

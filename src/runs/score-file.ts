@@ -19,11 +19,14 @@ export type ScoreFile = Readonly<Record<string, SplitScores>>;
 const sums = z.strictObject({ rows: z.number(), positives: z.number(), predicted: z.number() });
 /** Thousands of numbers, looked at in a loop: by zod each takes as long as twenty. */
 const counts = z.custom<readonly number[]>((value) => Array.isArray(value) && value.every(Number.isFinite));
-const scoresSchema = z.record(z.string(), z.strictObject({
-  step: z.number(),
-  spaces: z.record(z.string(), sums.extend({ at: counts, negatives: counts, truths: counts })),
-  segments: z.record(z.string(), z.record(z.string(), z.record(z.string(), sums))),
-}));
+const scoresSchema = z.record(
+  z.string(),
+  z.strictObject({
+    step: z.number(),
+    spaces: z.record(z.string(), sums.extend({ at: counts, negatives: counts, truths: counts })),
+    segments: z.record(z.string(), z.record(z.string(), z.record(z.string(), sums))),
+  }),
+);
 
 /** Writes how predictions lie. */
 export async function writeScores(run: string, scores: ScoreFile): Promise<void> {

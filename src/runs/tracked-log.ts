@@ -25,18 +25,37 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
     steps(report) {
       log.steps(report);
       const { step, epoch, loss, rates, weights, norms } = report;
-      tracker.scalars(step, { epoch, 'train/loss': loss.total, ...under('train', loss.terms), ...under('rate', rates), ...under('weight', weights), ...under('norm', norms) });
+      tracker.scalars(step, {
+        epoch,
+        'train/loss': loss.total,
+        ...under('train', loss.terms),
+        ...under('rate', rates),
+        ...under('weight', weights),
+        ...under('norm', norms),
+      });
     },
     diagnosis(report) {
       log.diagnosis(report);
       const { step, cosines, sharedNorms, gates } = report;
-      const pairs = Object.entries(cosines).flatMap(([a, others]) => Object.entries(others).flatMap(([b, cosine]) => (cosine === null ? [] : [[`${a}.${b}`, cosine] as const])));
-      const shares = Object.entries(gates).flatMap(([gate, { experts }]) => Object.entries(experts).map(([expert, share]) => [`${gate}.${expert}`, share] as const));
-      tracker.scalars(step, { ...under('gradient_cosine', Object.fromEntries(pairs)), ...under('shared_norm', sharedNorms), ...under('gate', Object.fromEntries(shares)) });
+      const pairs = Object.entries(cosines).flatMap(([a, others]) =>
+        Object.entries(others).flatMap(([b, cosine]) => (cosine === null ? [] : [[`${a}.${b}`, cosine] as const])),
+      );
+      const shares = Object.entries(gates).flatMap(([gate, { experts }]) =>
+        Object.entries(experts).map(([expert, share]) => [`${gate}.${expert}`, share] as const),
+      );
+      tracker.scalars(step, {
+        ...under('gradient_cosine', Object.fromEntries(pairs)),
+        ...under('shared_norm', sharedNorms),
+        ...under('gate', Object.fromEntries(shares)),
+      });
     },
     async milestone(milestone) {
       const { step, rows, elapsedMs, loss, valid } = milestone;
-      tracker.scalars(step, { 'epoch/train_loss': loss.total, 'epoch/rows_per_second': elapsedMs === 0 ? 0 : (1000 * rows) / elapsedMs, ...(valid !== undefined && { 'valid/loss': valid.loss, ...under('valid', numbersOf(valid.report)) }) });
+      tracker.scalars(step, {
+        'epoch/train_loss': loss.total,
+        'epoch/rows_per_second': elapsedMs === 0 ? 0 : (1000 * rows) / elapsedMs,
+        ...(valid !== undefined && { 'valid/loss': valid.loss, ...under('valid', numbersOf(valid.report)) }),
+      });
       if (valid !== undefined) tracker.predictions(step, 'valid', valid.predicted);
       await atOnce([log.milestone(milestone), tracker.flush()]);
     },

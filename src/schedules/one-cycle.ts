@@ -27,7 +27,10 @@ export const oneCycle = defineSchedule({
     firstFactor: factor.default(1 / 25).describe('Initial factor'),
     lastFactor: factor.default(1 / 25e4).describe('Final factor'),
     shape: z.enum(['cos', 'linear']).default('cos').describe('Annealing curve of both phases'),
-    threePhases: z.boolean().default(false).describe('Whether to add a final phase below the initial factor, as in the paper'),
+    threePhases: z
+      .boolean()
+      .default(false)
+      .describe('Whether to add a final phase below the initial factor, as in the paper'),
   }),
 
   *check(options): Generator<Finding> {
@@ -35,9 +38,15 @@ export const oneCycle = defineSchedule({
     if (steps === undefined) return;
     const [top, ...others] = phasesOf(options, steps);
     if (top!.end <= 0) {
-      yield { path: ['rise'], message: `expected 2 steps of rise or more, found ${rise} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / rise)}` };
+      yield {
+        path: ['rise'],
+        message: `expected 2 steps of rise or more, found ${rise} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / rise)}`,
+      };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
-      yield { path: ['rise'], message: `expected room for an end after the rise and as long a fall, found ${rise} × ${steps} steps for each; take a share below a half` };
+      yield {
+        path: ['rise'],
+        message: `expected room for an end after the rise and as long a fall, found ${rise} × ${steps} steps for each; take a share below a half`,
+      };
     }
   },
 
@@ -47,7 +56,8 @@ export const oneCycle = defineSchedule({
       let from: Phase = { end: 0, factor: options.firstFactor };
       for (const phase of phasesOf(options, steps)) {
         // A training of few steps has no room for every phase.
-        if (step <= phase.end && phase.end > from.end) return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
+        if (step <= phase.end && phase.end > from.end)
+          return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
         from = phase;
       }
       return options.lastFactor;

@@ -10,7 +10,11 @@ export const length = z
   .superRefine((steps, context) => {
     if (Number.isSafeInteger(steps) && steps >= 1) return;
     // No check of a whole schedule looks at what is no length.
-    context.addIssue({ code: 'custom', continue: false, message: `expected a whole number of at least 1, found ${steps}; ${LENGTH_HINT}` });
+    context.addIssue({
+      code: 'custom',
+      continue: false,
+      message: `expected a whole number of at least 1, found ${steps}; ${LENGTH_HINT}`,
+    });
   })
   .meta({ type: 'integer', minimum: 1 });
 

@@ -12,7 +12,8 @@ const state = z.strictObject({
 });
 
 /**
- * Falls each time that what training monitors makes no progress, as PyTorch's ReduceLROnPlateau does. Patience and progress
+ * Falls each time that what training monitors makes no progress, as PyTorch's ReduceLROnPlateau does. Patience and
+ * progress
  * are those of early stopping: N measurements without progress, where PyTorch waits for one more.
  */
 export const plateau = defineSchedule({
@@ -20,7 +21,11 @@ export const plateau = defineSchedule({
   summary: 'Decay by a factor when the monitored value stops improving',
   options: () => ({
     factor: factor.default(0.1).describe('Decay factor'),
-    patience: z.int().min(1).default(1).describe('Validations without improvement before a decay; keep it below earlyStopping.patience'),
+    patience: z
+      .int()
+      .min(1)
+      .default(1)
+      .describe('Validations without improvement before a decay; keep it below earlyStopping.patience'),
     minDelta: z.number().min(0).default(0).describe('Minimum change that counts as an improvement'),
     cooldown: z.int().min(0).default(0).describe('Validations to ignore after a decay'),
     minFactor,
@@ -33,12 +38,24 @@ export const plateau = defineSchedule({
     factor: (_step, { factor }) => factor,
     observe(before, monitored, goal) {
       const sign = goal === 'higher' ? 1 : -1;
-      const isProgress = monitored !== null && (before.mark === null || sign * monitored > sign * before.mark + minDelta);
+      const isProgress =
+        monitored !== null && (before.mark === null || sign * monitored > sign * before.mark + minDelta);
       const mark = isProgress ? monitored : before.mark;
       const isResting = before.resting > 0;
       const without = isProgress || isResting ? 0 : before.measurementsWithoutProgress + 1;
-      if (without < patience) return { factor: before.factor, mark, measurementsWithoutProgress: without, resting: isResting ? before.resting - 1 : 0 };
-      return { factor: Math.max(minFactor, before.factor * factor), mark, measurementsWithoutProgress: 0, resting: cooldown };
+      if (without < patience)
+        return {
+          factor: before.factor,
+          mark,
+          measurementsWithoutProgress: without,
+          resting: isResting ? before.resting - 1 : 0,
+        };
+      return {
+        factor: Math.max(minFactor, before.factor * factor),
+        mark,
+        measurementsWithoutProgress: 0,
+        resting: cooldown,
+      };
     },
   }),
 });

@@ -8,8 +8,13 @@ export const polynomial = defineSchedule({
   summary: 'Polynomial decay; linear with power 1',
   options: () => ({
     steps: lengthOfTraining('Steps of the decay; constant afterwards'),
-    power: z.number().positive().default(1).describe('Exponent; 1 decays linearly, larger values decay faster at first'),
+    power: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('Exponent; 1 decays linearly, larger values decay faster at first'),
     minFactor: minFactor.describe('Final factor'),
   }),
-  build: ({ steps: ownSteps, power, minFactor }) => byLength(ownSteps, (step, steps) => minFactor + (1 - minFactor) * Math.max(0, 1 - step / steps) ** power),
+  build: ({ steps: ownSteps, power, minFactor }) =>
+    byLength(ownSteps, (step, steps) => minFactor + (1 - minFactor) * Math.max(0, 1 - step / steps) ** power),
 });

@@ -7,7 +7,10 @@ export type ScheduleState = Readonly<Record<string, number | null>>;
 /** What the learning rate of a config is multiplied by, step for step. It is pure: whoever asks keeps its state. */
 export interface Schedule<State extends ScheduleState = ScheduleState> {
   readonly stateSchema: z.ZodType<State>;
-  /** @param trainingSteps the length of training when the run begins; one that goes on for more epochs keeps what it remembers */
+  /**
+   * @param trainingSteps the length of training when the run begins; one that goes on for more epochs keeps what it
+   * remembers
+   */
   first(trainingSteps: number): State;
   /** The factor of step `step`, counted from 0. */
   factor(step: number, state: State): number;
@@ -33,11 +36,16 @@ const lengthState = z.strictObject({ steps: z.int().min(1) });
 
 /**
  * Creates a schedule that follows from the number of the step and a length in steps.
- * @param steps the length; undefined takes that of the training when the run begins, and remembers it: more epochs bend nothing
+ * @param steps the length; undefined takes that of the training when the run begins, and remembers it: more epochs bend
+ * nothing
  */
 export function byLength(steps: number | undefined, factor: (step: number, steps: number) => number): Schedule {
   if (steps !== undefined) return byStep((step) => factor(step, steps));
-  const schedule: Schedule<z.output<typeof lengthState>> = { stateSchema: lengthState, first: (trainingSteps) => ({ steps: trainingSteps }), factor: (step, state) => factor(step, state.steps) };
+  const schedule: Schedule<z.output<typeof lengthState>> = {
+    stateSchema: lengthState,
+    first: (trainingSteps) => ({ steps: trainingSteps }),
+    factor: (step, state) => factor(step, state.steps),
+  };
   return schedule;
 }
 

@@ -10,7 +10,11 @@ export const schedules = registry(all, 'name', all.constant.name);
 /** A schedule as the config has it, with what all of them may say beyond their own options. */
 export const scheduleSchema = schedules.schemaWith({
   warmup: warmupOptions.optional().describe('Linear warmup before the schedule'),
-  embeddingsFactor: z.number().min(0).default(1).describe('Extra learning-rate factor of embedding tables; 0 freezes them'),
+  embeddingsFactor: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('Extra learning-rate factor of embedding tables; 0 freezes them'),
 });
 export type ScheduleSpec = z.output<typeof scheduleSchema>;
 

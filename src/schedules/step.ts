@@ -10,5 +10,6 @@ export const step = defineSchedule({
     factor: factor.default(0.1).describe('Decay factor'),
     minFactor,
   }),
-  build: ({ everySteps, factor, minFactor }) => byStep((step) => Math.max(minFactor, factor ** Math.floor(step / everySteps))),
+  build: ({ everySteps, factor, minFactor }) =>
+    byStep((step) => Math.max(minFactor, factor ** Math.floor(step / everySteps))),
 });

@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { factor, length } from './options.js';
 import type { Schedule } from './schedule.js';
 
-/** What a schedule may have before it: a linear rise to where it starts (Goyal et al. 2017, https://arxiv.org/abs/1706.02677). */
+/**
+ * What a schedule may have before it: a linear rise to where it starts (Goyal et al. 2017,
+ * https://arxiv.org/abs/1706.02677).
+ */
 export const warmupOptions = z.strictObject({
   steps: length.describe('Warmup steps before the schedule starts'),
   firstFactor: factor.default(0.01).describe('Initial factor'),

@@ -8,13 +8,20 @@ import { readRowsRequest } from './rows-request.js';
 import { readTensorsRequest } from './tensors-request.js';
 
 /** What reads a body, by its form. */
-const READERS: Readonly<Record<Form, (body: Uint8Array, kind: BodyKind, facts: ModelFacts, limits: BodyLimits) => GivenRequest>> = {
+const READERS: Readonly<
+  Record<Form, (body: Uint8Array, kind: BodyKind, facts: ModelFacts, limits: BodyLimits) => GivenRequest>
+> = {
   rows: readRowsRequest,
   tensors: readTensorsRequest,
 };
 
 /** Answers the requests of a bundle: their rows are predicted together, and each answer is what it would be alone. */
-export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyLimits, { bytes, bodies }: Bundle): AnsweredBundle {
+export function answerBundle(
+  model: GivenModel,
+  facts: ModelFacts,
+  limits: BodyLimits,
+  { bytes, bodies }: Bundle,
+): AnsweredBundle {
   const answers = new Array<Answered>(bodies.length);
   const read: { readonly index: number; readonly request: GivenRequest; readonly begin: number }[] = [];
   let count = 0;
@@ -30,7 +37,10 @@ export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyL
   let counts: CountsByColumn = {};
   if (read.length === 0) return { answers, counts };
   const bad: BadRow[] = [];
-  const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), { onBadRow: (row) => void bad.push(row), onCounts: (found) => void (counts = found) });
+  const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), {
+    onBadRow: (row) => void bad.push(row),
+    onCounts: (found) => void (counts = found),
+  });
   for (const { index, request, begin } of read) {
     const end = begin + request.rows.count;
     const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
@@ -54,4 +64,8 @@ function refused(error: unknown): Answered {
 }
 
 /** The answer where a bug of ours is in the way; what it is stays here. */
-export const BUG: Answered = { status: 500, body: refusalBody({ message: 'this is a bug in mtl; the server has told more of it', problems: [] }), rows: 0 };
+export const BUG: Answered = {
+  status: 500,
+  body: refusalBody({ message: 'this is a bug in mtl; the server has told more of it', problems: [] }),
+  rows: 0,
+};

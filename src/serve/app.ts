@@ -30,7 +30,10 @@ const OCTETS = 'application/octet-stream';
 const JSON_BYTES = 'inference-header-content-length';
 /** Options of a request in its URL, and their values; the first is the default. */
 const ANY_QUERY = { onBadRow: ['error', 'skip'], onMissing: ['error', 'oov'] };
-const QUERY: Readonly<Record<Form, Partial<typeof ANY_QUERY>>> = { rows: ANY_QUERY, tensors: { onMissing: ANY_QUERY.onMissing } };
+const QUERY: Readonly<Record<Form, Partial<typeof ANY_QUERY>>> = {
+  rows: ANY_QUERY,
+  tensors: { onMissing: ANY_QUERY.onMissing },
+};
 
 /** Creates the server: predictions by JSON and by the Open Inference Protocol, probes and metrics. */
 export function createApp(options: AppOptions): Server {
@@ -43,7 +46,11 @@ export function createApp(options: AppOptions): Server {
     isDraining,
     authorize(route, { authorization }) {
       if (route?.isOpen === true || isAllowed(authorization)) return;
-      throw refusal(401, { where: 'authorization', message: 'expected the token that the server was started with', fix: 'send the header: Authorization: Bearer TOKEN' });
+      throw refusal(401, {
+        where: 'authorization',
+        message: 'expected the token that the server was started with',
+        fix: 'send the header: Authorization: Bearer TOKEN',
+      });
     },
     onError(error) {
       const refused = asRefusal(error);
@@ -56,7 +63,12 @@ export function createApp(options: AppOptions): Server {
 /** Routes that probes ask; they return nothing else. */
 function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
   const isReady = (): boolean => models.isReady && !isDraining();
-  const probe = (path: string, name: string, is: () => boolean): Route => ({ method: 'GET', path, isOpen: true, handle: () => probed(is(), name) });
+  const probe = (path: string, name: string, is: () => boolean): Route => ({
+    method: 'GET',
+    path,
+    isOpen: true,
+    handle: () => probed(is(), name),
+  });
   return [
     ...['/healthz', '/v2/health/live'].map((path) => probe(path, 'live', () => models.isLive)),
     ...['/readyz', '/v2/health/ready'].map((path) => probe(path, 'ready', isReady)),
@@ -66,7 +78,15 @@ function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
 /** Routes that describe the server and its models. */
 function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route[] {
   return [
-    { method: 'GET', path: '/metrics', handle: async () => ({ status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }) },
+    {
+      method: 'GET',
+      path: '/metrics',
+      handle: async () => ({
+        status: 200,
+        headers: { 'content-type': metrics.contentType },
+        body: await metrics.text(),
+      }),
+    },
     { method: 'GET', path: '/v2', handle: () => jsonReply(serverMetadata()) },
     ...modelRoutes('/v2/models/:model', models, modelMetadata),
     ...['/v2/models/:model/ready', '/v2/models/:model/versions/:version/ready'].map((path): Route => ({
@@ -86,16 +106,28 @@ function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Rou
   const statisticsOf = (facts: ModelFacts): object => modelStatistics(facts, metrics.statisticsOf(facts.name));
   const pools = () => models.names.map((name) => models.pool(name));
   return [
-    { method: 'GET', path: '/v2/models/stats', handle: () => jsonReply({ model_stats: pools().map(({ facts }) => statisticsOf(facts)) }) },
+    {
+      method: 'GET',
+      path: '/v2/models/stats',
+      handle: () => jsonReply({ model_stats: pools().map(({ facts }) => statisticsOf(facts)) }),
+    },
     ...modelRoutes('/v2/models/:model/stats', models, (facts) => ({ model_stats: [statisticsOf(facts)] })),
     ...modelRoutes('/v2/models/:model/config', models, modelConfig),
-    { method: 'POST', path: '/v2/repository/index', handle: () => jsonReply(pools().map(({ facts, isReady }) => indexEntry(facts, isReady && !isDraining()))) },
+    {
+      method: 'POST',
+      path: '/v2/repository/index',
+      handle: () => jsonReply(pools().map(({ facts, isReady }) => indexEntry(facts, isReady && !isDraining()))),
+    },
   ];
 }
 
 /** A route that describes a model, and the same with a version in its path. */
 function modelRoutes(path: string, models: ServedModels, handle: (facts: ModelFacts) => object): readonly Route[] {
-  return [path, path.replace(':model', ':model/versions/:version')].map((each) => ({ method: 'GET', path: each, handle: ({ params }) => jsonReply(handle(models.pool(params['model'], params['version']).facts)) }));
+  return [path, path.replace(':model', ':model/versions/:version')].map((each) => ({
+    method: 'GET',
+    path: each,
+    handle: ({ params }) => jsonReply(handle(models.pool(params['model'], params['version']).facts)),
+  }));
 }
 
 function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly Route[] {
@@ -135,16 +167,35 @@ function kindOf(form: Form, { headers, query }: RoutedRequest): BodyKind {
   const read = (key: keyof typeof ANY_QUERY): string => {
     const values = query.getAll(key);
     const [value = 'error'] = values;
-    if (values.length > 1 || !ANY_QUERY[key].includes(value)) throw refusal(400, { where: `?${key}`, message: `expected ${ANY_QUERY[key].join(' or ')}, found ${quoted(values.join())}` });
+    if (values.length > 1 || !ANY_QUERY[key].includes(value))
+      throw refusal(400, {
+        where: `?${key}`,
+        message: `expected ${ANY_QUERY[key].join(' or ')}, found ${quoted(values.join())}`,
+      });
     return value;
   };
-  if (jsonBytes !== undefined && (form === 'rows' || !/^\d{1,15}$/.test(String(jsonBytes)))) throw refusal(400, { where: JSON_BYTES, message: form === 'rows' ? 'belongs to POST /v2/models/NAME/infer' : 'expected a number of bytes' });
-  return { form, onBadRow: read('onBadRow') as BodyKind['onBadRow'], onMissing: read('onMissing') as BodyKind['onMissing'], jsonBytes: jsonBytes === undefined ? undefined : Number(jsonBytes) };
+  if (jsonBytes !== undefined && (form === 'rows' || !/^\d{1,15}$/.test(String(jsonBytes))))
+    throw refusal(400, {
+      where: JSON_BYTES,
+      message: form === 'rows' ? 'belongs to POST /v2/models/NAME/infer' : 'expected a number of bytes',
+    });
+  return {
+    form,
+    onBadRow: read('onBadRow') as BodyKind['onBadRow'],
+    onMissing: read('onMissing') as BodyKind['onMissing'],
+    jsonBytes: jsonBytes === undefined ? undefined : Number(jsonBytes),
+  };
 }
 
 function unknownOption(key: string, options: object): Refusal {
   const fix = didYouMean(key, Object.keys(options));
-  return refusal(400, { where: `?${key}`, message: `unknown; expected ${Object.keys(options).map((name) => `?${name}`).join(' or ')}`, ...(fix !== undefined && { fix }) });
+  return refusal(400, {
+    where: `?${key}`,
+    message: `unknown; expected ${Object.keys(options)
+      .map((name) => `?${name}`)
+      .join(' or ')}`,
+    ...(fix !== undefined && { fix }),
+  });
 }
 
 function replyOf({ status, body, jsonBytes }: Answered): HttpReply {
@@ -160,5 +211,10 @@ function replyOf({ status, body, jsonBytes }: Answered): HttpReply {
   };
 }
 
-const jsonReply = (content: object, status = 200): HttpReply => ({ status, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(content) });
-const probed = (is: boolean, key: string, rest: object = {}): HttpReply => jsonReply({ ...rest, [key]: is }, is ? 200 : 503);
+const jsonReply = (content: object, status = 200): HttpReply => ({
+  status,
+  headers: { 'content-type': JSON_TYPE },
+  body: JSON.stringify(content),
+});
+const probed = (is: boolean, key: string, rest: object = {}): HttpReply =>
+  jsonReply({ ...rest, [key]: is }, is ? 200 : 503);

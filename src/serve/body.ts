@@ -35,15 +35,24 @@ export function createUnpacker(maxBytes: number): Unpacker {
       const name = encoding?.toLowerCase();
       if (name === undefined || name === 'identity') return body;
       const unpack = UNPACK.get(name);
-      if (unpack === undefined) throw refusal(415, { where: 'content-encoding', message: `expected gzip or deflate, found ${quoted(encoding)}` });
-      if (waiting.length >= MAX_PACKED) throw refusal(503, { message: 'too many compressed requests are waiting', fix: 'ask again later' });
+      if (unpack === undefined)
+        throw refusal(415, {
+          where: 'content-encoding',
+          message: `expected gzip or deflate, found ${quoted(encoding)}`,
+        });
+      if (waiting.length >= MAX_PACKED)
+        throw refusal(503, { message: 'too many compressed requests are waiting', fix: 'ask again later' });
       if (numUnpacking >= MAX_UNPACKING) await new Promise<void>((resolve) => waiting.push(resolve));
       else numUnpacking++;
       try {
         return await unpack(body, { maxOutputLength: maxBytes });
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
-        throw refusal(400, { where: 'body', message: `is not ${name}, as content-encoding says (${error instanceof Error ? error.message : String(error)})` });
+        if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
+          throw tooLarge(maxBytes);
+        throw refusal(400, {
+          where: 'body',
+          message: `is not ${name}, as content-encoding says (${error instanceof Error ? error.message : String(error)})`,
+        });
       } finally {
         const next = waiting.shift();
         if (next === undefined) numUnpacking--;
@@ -55,12 +64,20 @@ export function createUnpacker(maxBytes: number): Unpacker {
 
 /** The refusal of a body of too many bytes. */
 export function tooLarge(maxBytes: number): Refusal {
-  return refusal(413, { where: 'body', message: `expected at most ${maxBytes} bytes`, fix: 'send the rows in several requests, or start mtl serve with more --max-body' });
+  return refusal(413, {
+    where: 'body',
+    message: `expected at most ${maxBytes} bytes`,
+    fix: 'send the rows in several requests, or start mtl serve with more --max-body',
+  });
 }
 
 /** The refusal of too many rows. */
 export function tooManyRows(rows: number, maxRows: number): Refusal {
-  return refusal(413, { where: 'rows', message: `expected at most ${maxRows} rows, found ${rows}`, fix: 'send them in several requests, or start mtl serve with more --max-rows' });
+  return refusal(413, {
+    where: 'rows',
+    message: `expected at most ${maxRows} rows, found ${rows}`,
+    fix: 'send them in several requests, or start mtl serve with more --max-rows',
+  });
 }
 
 /** Levels of nesting in JSON; a request has at most eight. */
@@ -72,12 +89,20 @@ const MAX_DEPTH = 64;
  */
 export function parseJsonBody(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw refusal(400, { where: 'body', message: 'expected JSON, found nothing' });
-  if (!isUtf8(bytes)) throw refusal(400, { where: 'body', message: 'expected JSON in UTF-8, found bytes that are no text' });
-  if (isDeeper(bytes, MAX_DEPTH)) throw refusal(400, { where: 'body', message: `is nested too deeply: expected at most ${MAX_DEPTH} levels of lists and objects` });
+  if (!isUtf8(bytes))
+    throw refusal(400, { where: 'body', message: 'expected JSON in UTF-8, found bytes that are no text' });
+  if (isDeeper(bytes, MAX_DEPTH))
+    throw refusal(400, {
+      where: 'body',
+      message: `is nested too deeply: expected at most ${MAX_DEPTH} levels of lists and objects`,
+    });
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as unknown;
   } catch (error) {
-    throw refusal(400, { where: 'body', message: `is no JSON (${error instanceof Error ? error.message : String(error)})` });
+    throw refusal(400, {
+      where: 'body',
+      message: `is no JSON (${error instanceof Error ? error.message : String(error)})`,
+    });
   }
 }
 
@@ -104,7 +129,8 @@ function isDeeper(json: Uint8Array, limit: number): boolean {
  * @throws Refusal
  */
 export function asObject(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusal(400, { where, message: `expected an object, found ${quoted(value)}` });
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refusal(400, { where, message: `expected an object, found ${quoted(value)}` });
   return value as Readonly<Record<string, unknown>>;
 }
 
@@ -112,11 +138,21 @@ export function asObject(value: unknown, where: string): Readonly<Record<string,
  * Checks that all keys of an object are known.
  * @throws Refusal
  */
-export function withKeys<Of extends object>(value: Of, where: string, keys: readonly string[], hint: (key: string) => string | undefined): Of {
+export function withKeys<Of extends object>(
+  value: Of,
+  where: string,
+  keys: readonly string[],
+  hint: (key: string) => string | undefined,
+): Of {
   for (const key of Object.keys(value)) {
     if (keys.includes(key)) continue;
     const fix = hint(key);
-    throw refusal(400, { where, key, message: `unknown key; expected ${keys.join(', ')}`, ...(fix !== undefined && { fix }) });
+    throw refusal(400, {
+      where,
+      key,
+      message: `unknown key; expected ${keys.join(', ')}`,
+      ...(fix !== undefined && { fix }),
+    });
   }
   return value;
 }

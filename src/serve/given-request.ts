@@ -36,7 +36,10 @@ export function joinedRows(requests: readonly GivenRows[]): GivenRows {
     requestOf.fill(r, begins[r], end);
   }
   /** Its request, and its number there. */
-  const placeIn = (row: number): readonly [GivenRows, number] => [requests[requestOf[row]!]!, row - begins[requestOf[row]!]!];
+  const placeIn = (row: number): readonly [GivenRows, number] => [
+    requests[requestOf[row]!]!,
+    row - begins[requestOf[row]!]!,
+  ];
   return {
     count,
     cellsOf: (column) => {

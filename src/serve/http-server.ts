@@ -1,4 +1,10 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tooLarge } from './body.js';
 import { refusal, refusalBody } from './refusal.js';
@@ -58,7 +64,12 @@ export function createHttpServer(options: HttpOptions): Server {
   const { timeoutMs } = options;
   const server = createServer(
     // Node applies the shorter of the two timeouts to the headers.
-    { keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: Math.min(1000, timeoutMs), headersTimeout: timeoutMs, requestTimeout: timeoutMs },
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: Math.min(1000, timeoutMs),
+      headersTimeout: timeoutMs,
+      requestTimeout: timeoutMs,
+    },
     (request, response) => void answer(options, request, response),
   );
   return server.on('clientError', answerBroken);
@@ -107,15 +118,26 @@ async function handle({ routes, maxBytes, authorize }: HttpOptions, request: Inc
   const matched = found.find(({ route }) => route.method === (method === 'HEAD' ? 'GET' : method));
   authorize(matched?.route, headers);
   if (matched === undefined) throw found.length > 0 ? wrongMethod(path, method, found[0]!.route) : nothingHere(path);
-  return matched.route.handle({ headers, params: matched.params, query: new URLSearchParams(end < 0 ? '' : url.slice(end)), body: () => readBody(request, maxBytes) });
+  return matched.route.handle({
+    headers,
+    params: matched.params,
+    query: new URLSearchParams(end < 0 ? '' : url.slice(end)),
+    body: () => readBody(request, maxBytes),
+  });
 }
 
 /** The decoded segments of a path; a slash at its end is ignored. */
 function segmentsOf(path: string): readonly string[] {
   try {
-    return path.replace(/(?<=.)\/$/, '').split('/').map(decodeURIComponent);
+    return path
+      .replace(/(?<=.)\/$/, '')
+      .split('/')
+      .map(decodeURIComponent);
   } catch {
-    throw refusal(400, { where: 'url', message: 'expected percent-encoded UTF-8; encode special characters as in %20' });
+    throw refusal(400, {
+      where: 'url',
+      message: 'expected percent-encoded UTF-8; encode special characters as in %20',
+    });
   }
 }
 
@@ -131,8 +153,10 @@ function match({ path }: Route, segments: readonly string[]): Readonly<Record<st
   return params;
 }
 
-const wrongMethod = (where: string, found: string, { method }: Route) => refusal(405, { where, message: `expected ${method}, found ${found}` });
-const nothingHere = (where: string) => refusal(404, { where, message: 'there is nothing here', fix: 'POST /predict with {"rows": […]}, or ask GET /v2' });
+const wrongMethod = (where: string, found: string, { method }: Route) =>
+  refusal(405, { where, message: `expected ${method}, found ${found}` });
+const nothingHere = (where: string) =>
+  refusal(404, { where, message: 'there is nothing here', fix: 'POST /predict with {"rows": […]}, or ask GET /v2' });
 
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -152,16 +176,27 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Arra
 }
 
 /** Answers bytes that are not HTTP, and requests that did not arrive in time. */
-function answerBroken(error: NodeJS.ErrnoException, socket: NodeJS.WritableStream & { readonly writable: boolean; destroy(): void }): void {
+function answerBroken(
+  error: NodeJS.ErrnoException,
+  socket: NodeJS.WritableStream & { readonly writable: boolean; destroy(): void },
+): void {
   const [status, message] = BROKEN.get(error.code ?? '') ?? ['400 Bad Request', 'expected HTTP/1.1'];
   const body = refusalBody({ message, problems: [{ message }] });
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy();
-  socket.write(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  socket.write(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
   socket.destroy();
 }
 
 /** Status line and text by Node's error code. */
 const BROKEN: ReadonlyMap<string, readonly [status: string, message: string]> = new Map([
-  ['ERR_HTTP_REQUEST_TIMEOUT', ['408 Request Timeout', 'the request did not come in time; send it faster, or start mtl serve with a longer --timeout']],
+  [
+    'ERR_HTTP_REQUEST_TIMEOUT',
+    [
+      '408 Request Timeout',
+      'the request did not come in time; send it faster, or start mtl serve with a longer --timeout',
+    ],
+  ],
   ['HPE_HEADER_OVERFLOW', ['431 Request Header Fields Too Large', 'the headers are too long']],
 ]);

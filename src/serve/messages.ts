@@ -1,4 +1,5 @@
-// What the thread that speaks HTTP and those that predict tell each other. Bodies are read where rows are predicted: the former has
+// What the thread that speaks HTTP and those that predict tell each other. Bodies are read where rows are predicted:
+// the former has
 // enough to do.
 
 import type { CountsByColumn } from '../data/rows/observe-cells.js';

@@ -2,11 +2,21 @@ import { packageVersion } from '../runs/package-version.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
 
 /** What a tensor of a column holds, by what its cells are. */
-const DATATYPE_OF: Readonly<Record<ModelFacts['inputs'][number]['holds'], string>> = { id: 'INT64', text: 'BYTES', number: 'FP32', bag: 'BYTES', vector: 'FP32' };
+const DATATYPE_OF: Readonly<Record<ModelFacts['inputs'][number]['holds'], string>> = {
+  id: 'INT64',
+  text: 'BYTES',
+  number: 'FP32',
+  bag: 'BYTES',
+  vector: 'FP32',
+};
 
 /** The server, as the Open Inference Protocol tells of it. */
 export function serverMetadata() {
-  return { name: 'mtl', version: packageVersion(), extensions: ['binary_tensor_data', 'model_configuration', 'statistics'] };
+  return {
+    name: 'mtl',
+    version: packageVersion(),
+    extensions: ['binary_tensor_data', 'model_configuration', 'statistics'],
+  };
 }
 
 /** A model, as the Open Inference Protocol tells of it: a tensor a column, and one a space. */
@@ -15,7 +25,11 @@ export function modelMetadata({ name, version, inputs, outputs }: ModelFacts) {
     name,
     versions: [version],
     platform: 'mtl',
-    inputs: inputs.map((input) => ({ name: input.name, datatype: DATATYPE_OF[input.holds], shape: input.holds === 'vector' ? [-1, -1] : [-1] })),
+    inputs: inputs.map((input) => ({
+      name: input.name,
+      datatype: DATATYPE_OF[input.holds],
+      shape: input.holds === 'vector' ? [-1, -1] : [-1],
+    })),
     outputs: outputs.map((space) => ({ name: space, datatype: 'FP32', shape: [-1] })),
   };
 }
@@ -23,12 +37,26 @@ export function modelMetadata({ name, version, inputs, outputs }: ModelFacts) {
 /** A model's configuration in Triton's words; the first dimension is rows. */
 export function modelConfig(facts: ModelFacts) {
   const { name, platform, inputs, outputs } = modelMetadata(facts);
-  const tensor = (each: { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }) => ({ name: each.name, data_type: each.datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${each.datatype}`, dims: each.shape });
-  return { name, platform, backend: platform, max_batch_size: 0, input: inputs.map(tensor), output: outputs.map(tensor) };
+  const tensor = (each: { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }) => ({
+    name: each.name,
+    data_type: each.datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${each.datatype}`,
+    dims: each.shape,
+  });
+  return {
+    name,
+    platform,
+    backend: platform,
+    max_batch_size: 0,
+    input: inputs.map(tensor),
+    output: outputs.map(tensor),
+  };
 }
 
 /** Statistics of a model since the server started; parts of a request that are not measured have a count of 0. */
-export function modelStatistics({ name, version }: ModelFacts, { rows, bundles, lastMs, success, fail }: ModelStatistics) {
+export function modelStatistics(
+  { name, version }: ModelFacts,
+  { rows, bundles, lastMs, success, fail }: ModelStatistics,
+) {
   const unmeasured = { count: 0, ns: 0 };
   const duration = ({ count, seconds }: ModelStatistics['success']) => ({ count, ns: Math.round(1e9 * seconds) });
   return {
@@ -37,7 +65,14 @@ export function modelStatistics({ name, version }: ModelFacts, { rows, bundles, 
     last_inference: lastMs,
     inference_count: rows,
     execution_count: bundles,
-    inference_stats: { success: duration(success), fail: duration(fail), queue: unmeasured, compute_input: unmeasured, compute_infer: unmeasured, compute_output: unmeasured },
+    inference_stats: {
+      success: duration(success),
+      fail: duration(fail),
+      queue: unmeasured,
+      compute_input: unmeasured,
+      compute_infer: unmeasured,
+      compute_output: unmeasured,
+    },
     batch_stats: [],
   };
 }

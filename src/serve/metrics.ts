@@ -29,14 +29,52 @@ const POWERS_OF_TWO = Array.from({ length: 14 }, (_, i) => 2 ** i);
 export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics {
   const register = new Registry();
   const registers = [register];
-  const requests = new Counter({ name: 'mtl_requests_total', help: 'requests for predictions that were answered, by status', labelNames: ['model', 'status'], registers });
-  const rows = new Counter({ name: 'mtl_rows_total', help: 'rows that were predicted', labelNames: ['model'], registers });
-  const seconds = new Histogram({ name: 'mtl_request_seconds', help: 'seconds from the head of a request to the end of its answer', labelNames: ['model'], buckets: SECONDS, registers });
-  const bundleRequests = new Histogram({ name: 'mtl_bundle_requests', help: 'requests that were predicted together', labelNames: ['model'], buckets: POWERS_OF_TWO.slice(0, 9), registers });
-  const bundleRows = new Histogram({ name: 'mtl_bundle_rows', help: 'rows that were predicted together', labelNames: ['model'], buckets: POWERS_OF_TWO, registers });
+  const requests = new Counter({
+    name: 'mtl_requests_total',
+    help: 'requests for predictions that were answered, by status',
+    labelNames: ['model', 'status'],
+    registers,
+  });
+  const rows = new Counter({
+    name: 'mtl_rows_total',
+    help: 'rows that were predicted',
+    labelNames: ['model'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'mtl_request_seconds',
+    help: 'seconds from the head of a request to the end of its answer',
+    labelNames: ['model'],
+    buckets: SECONDS,
+    registers,
+  });
+  const bundleRequests = new Histogram({
+    name: 'mtl_bundle_requests',
+    help: 'requests that were predicted together',
+    labelNames: ['model'],
+    buckets: POWERS_OF_TWO.slice(0, 9),
+    registers,
+  });
+  const bundleRows = new Histogram({
+    name: 'mtl_bundle_rows',
+    help: 'rows that were predicted together',
+    labelNames: ['model'],
+    buckets: POWERS_OF_TWO,
+    registers,
+  });
   const columnLabels = ['model', 'column'];
-  const nulls = new Counter({ name: 'mtl_null_values_total', help: 'null, empty and absent values, by column', labelNames: columnLabels, registers });
-  const oov = new Counter({ name: 'mtl_oov_values_total', help: 'out-of-vocabulary values, by column', labelNames: columnLabels, registers });
+  const nulls = new Counter({
+    name: 'mtl_null_values_total',
+    help: 'null, empty and absent values, by column',
+    labelNames: columnLabels,
+    registers,
+  });
+  const oov = new Counter({
+    name: 'mtl_oov_values_total',
+    help: 'out-of-vocabulary values, by column',
+    labelNames: columnLabels,
+    registers,
+  });
   /** Models whose columns have a series. */
   const begun = new Set<string>();
   /** Lets series begin at 0: a rate needs the value before the first increment. */
@@ -58,7 +96,13 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
   collectDefaultMetrics({ register });
   const statistics = new Map<string, Writable<ModelStatistics>>();
   const statisticsOf = (model: string): Writable<ModelStatistics> => {
-    const found = statistics.get(model) ?? { rows: 0, bundles: 0, lastMs: 0, success: { count: 0, seconds: 0 }, fail: { count: 0, seconds: 0 } };
+    const found = statistics.get(model) ?? {
+      rows: 0,
+      bundles: 0,
+      lastMs: 0,
+      success: { count: 0, seconds: 0 },
+      fail: { count: 0, seconds: 0 },
+    };
     statistics.set(model, found);
     return found;
   };

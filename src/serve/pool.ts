@@ -1,6 +1,13 @@
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import { BUG } from './answer-bundle.js';
-import { bundleOf, type Answered, type AnsweredBundle, type BodyKind, type ModelFacts, type PredictorSpec } from './messages.js';
+import {
+  bundleOf,
+  type Answered,
+  type AnsweredBundle,
+  type BodyKind,
+  type ModelFacts,
+  type PredictorSpec,
+} from './messages.js';
 import { openPredictThreads, type PredictThread } from './predict-threads.js';
 import { refusal, refusedAnswer } from './refusal.js';
 
@@ -9,7 +16,10 @@ export interface Pool {
   readonly facts: ModelFacts;
   /** Whether a thread is there that can answer. */
   readonly isReady: boolean;
-  /** Whether it can answer, or will without anyone's help as far as is known: false once no thread is left and a start has failed. */
+  /**
+   * Whether it can answer, or will without anyone's help as far as is known: false once no thread is left and a start
+   * has failed.
+   */
   readonly isLive: boolean;
   /** What is answered to a body; never rejects. */
   ask(body: Uint8Array, kind: BodyKind): Promise<Answered>;
@@ -36,7 +46,10 @@ interface Waiting {
   isSettled: boolean;
 }
 
-/** Bundles that a thread has at a time: one that it answers, and one that it goes on with while this thread hears of the other. */
+/**
+ * Bundles that a thread has at a time: one that it answers, and one that it goes on with while this thread hears of the
+ * other.
+ */
 const BUNDLES_PER_WORKER = 2;
 /** Requests of a bundle, and bytes behind which no further is added. */
 const [MAX_BUNDLE_REQUESTS, MAX_BUNDLE_BYTES] = [256, 1 << 20];
@@ -45,14 +58,22 @@ const [MAX_WAITING, MAX_WAITING_BYTES] = [10_000, 1 << 28];
 
 const BUSY = answerOf(503, 'too many requests are waiting', 'ask again later, or start mtl serve with more --workers');
 const GONE = answerOf(503, 'the thread that predicts ended', 'ask again later; mtl serve starts another one');
-const LATE = answerOf(504, 'there was no answer in time', 'ask for fewer rows at once, or start mtl serve with more --workers or a longer --timeout');
+const LATE = answerOf(
+  504,
+  'there was no answer in time',
+  'ask for fewer rows at once, or start mtl serve with more --workers or a longer --timeout',
+);
 
 /**
- * Starts threads that load a checkpoint, and waits until all of them can answer. What is asked while they are busy goes to them
+ * Starts threads that load a checkpoint, and waits until all of them can answer. What is asked while they are busy goes
+ * to them
  * together.
  * @throws UserError (checkpoint) where it cannot be loaded; nothing is left then
  */
-export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs, onBundle, onNotice }: PoolOptions): Promise<Pool> {
+export async function openPool(
+  spec: PredictorSpec,
+  { workers: count, timeoutMs, onBundle, onNotice }: PoolOptions,
+): Promise<Pool> {
   const queue: Waiting[] = [];
   let waitingBytes = 0;
   let isPlanned = false;
@@ -64,8 +85,15 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
     worker.numAsked++;
     try {
       const bundle = bundleOf(requests);
-      const { answers, counts } = (await worker.thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle;
-      onBundle(facts, requests.length, answers.reduce((sum, { rows }) => sum + rows, 0), counts);
+      const { answers, counts } = (await worker.thread.ask(bundle, [
+        bundle.bytes.buffer as ArrayBuffer,
+      ])) as AnsweredBundle;
+      onBundle(
+        facts,
+        requests.length,
+        answers.reduce((sum, { rows }) => sum + rows, 0),
+        counts,
+      );
       for (const [i, request] of requests.entries()) request.settle(answers[i]!);
     } catch (error) {
       const isBug = error instanceof Error && error.name === 'Error';
@@ -99,7 +127,9 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
       for (const { settle } of queue.splice(0)) settle(GONE);
     }
     for (;;) {
-      const free = ready.filter(({ numAsked }) => numAsked < BUNDLES_PER_WORKER).sort((a, b) => a.numAsked - b.numAsked);
+      const free = ready
+        .filter(({ numAsked }) => numAsked < BUNDLES_PER_WORKER)
+        .sort((a, b) => a.numAsked - b.numAsked);
       const idle = free.filter(({ numAsked }) => numAsked === 0).length;
       if (free.length === 0 || queue.length === 0) break;
       const requests = takeBundle(Math.min(MAX_BUNDLE_REQUESTS, Math.ceil(queue.length / Math.max(1, idle))));

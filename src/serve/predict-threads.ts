@@ -36,7 +36,11 @@ const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [100, 30_000];
  * Starts `count` threads that load a checkpoint, and waits until all of them can answer.
  * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
  */
-export async function openPredictThreads(spec: PredictorSpec, count: number, { onNotice, onChange }: PredictThreadsOptions): Promise<PredictThreads> {
+export async function openPredictThreads(
+  spec: PredictorSpec,
+  count: number,
+  { onNotice, onChange }: PredictThreadsOptions,
+): Promise<PredictThreads> {
   const ready: PredictThread[] = [];
   let isClosing = false;
   let numStarting = 0;

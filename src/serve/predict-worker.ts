@@ -9,7 +9,13 @@ import type { Bundle, ModelFacts, PredictorSpec } from './messages.js';
 // Given by `openPool`.
 const { folder, name, limits, raw } = workerData as PredictorSpec;
 const loading = loadGivenModel(folder, { raw }).then((model) => {
-  const facts: ModelFacts = { name: name ?? model.name, version: String(model.step), checkpoint: model.checkpoint, inputs: model.inputs, outputs: model.outputs };
+  const facts: ModelFacts = {
+    name: name ?? model.name,
+    version: String(model.step),
+    checkpoint: model.checkpoint,
+    inputs: model.inputs,
+    outputs: model.outputs,
+  };
   return { model, facts };
 });
 // What fails is told to who asks first.
@@ -19,5 +25,8 @@ answerWith(async (request) => {
   const { model, facts } = await loading;
   if (request === undefined) return { result: facts };
   const result = answerBundle(model, facts, limits, request as Bundle);
-  return { result, transfer: result.answers.flatMap(({ body }) => (typeof body === 'string' ? [] : [body.buffer as ArrayBuffer])) };
+  return {
+    result,
+    transfer: result.answers.flatMap(({ body }) => (typeof body === 'string' ? [] : [body.buffer as ArrayBuffer])),
+  };
 });

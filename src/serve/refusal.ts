@@ -19,7 +19,10 @@ export function refusal(status: number, problem: Problem): Refusal {
   return new Refusal(status, [problem]);
 }
 
-/** What a client is told: all of it as one text, where the Open Inference Protocol has it, and each problem by its parts. */
+/**
+ * What a client is told: all of it as one text, where the Open Inference Protocol has it, and each problem by its
+ * parts.
+ */
 export function refusalBody({ message, problems }: Pick<Refusal, 'message' | 'problems'>): string {
   return JSON.stringify({ error: message, problems });
 }

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.js';
-import { findCheckpoint } from '../runs/checkpoint.js';
+import { findCheckpoint } from '../runs/find-checkpoint.js';
 import type { BodyLimits, PredictorSpec } from './messages.js';
 import { openPool, type Pool, type PoolOptions } from './pool.js';
 import { refusal } from './refusal.js';
@@ -28,7 +28,10 @@ export interface ServedModels {
    * @throws Refusal for one that is not there
    */
   pool(name: string | undefined, version?: string): Pool;
-  /** Loads the checkpoints that runs point at now, where these are others, beside those that answer, and lets them take over. */
+  /**
+   * Loads the checkpoints that runs point at now, where these are others, beside those that answer, and lets them take
+   * over.
+   */
   reload(): Promise<void>;
   close(): Promise<void>;
 }
@@ -45,10 +48,16 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
  * @param names of the models in the same order; those of their configs where they are left out
  * @throws UserError (usage) for names that are none or the same, (checkpoint) for what cannot be loaded
  */
-export async function loadServedModels(paths: readonly string[], names: readonly string[] | undefined, limits: BodyLimits, options: ServedOptions): Promise<ServedModels> {
+export async function loadServedModels(
+  paths: readonly string[],
+  names: readonly string[] | undefined,
+  limits: BodyLimits,
+  options: ServedOptions,
+): Promise<ServedModels> {
   checkNames(paths, names);
   const folderOf = (path: string): string => realpathSync(findCheckpoint(path));
-  const open = (path: string, name: string | undefined): Promise<Pool> => openPool({ folder: folderOf(path), name, limits, raw: options.raw }, options);
+  const open = (path: string, name: string | undefined): Promise<Pool> =>
+    openPool({ folder: folderOf(path), name, limits, raw: options.raw }, options);
   const models: ServedModel[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(models.map(({ pool }) => pool.close()));
@@ -60,7 +69,12 @@ export async function loadServedModels(paths: readonly string[], names: readonly
       const model = { path, name, pool: await open(path, name), told: undefined };
       const other = find(model.pool.facts.name);
       models.push(model);
-      if (other !== undefined) throw userError('usage', { where: path, message: `is called ${quoted(model.pool.facts.name)}, as is ${other.path}`, fix: 'name them: --name FIRST,SECOND' });
+      if (other !== undefined)
+        throw userError('usage', {
+          where: path,
+          message: `is called ${quoted(model.pool.facts.name)}, as is ${other.path}`,
+          fix: 'name them: --name FIRST,SECOND',
+        });
     }
   } catch (error) {
     await close();
@@ -82,7 +96,8 @@ export async function loadServedModels(paths: readonly string[], names: readonly
       if (!(error instanceof UserError) && systemCode(error) === undefined) throw error;
       // A run that has begun may have none yet; that is no news the second time.
       const { message } = error as Error;
-      if (model.told !== message) options.onNotice(`${model.pool.facts.name} stays as it is, since no newer checkpoint can be taken: ${message}`);
+      if (model.told !== message)
+        options.onNotice(`${model.pool.facts.name} stays as it is, since no newer checkpoint can be taken: ${message}`);
       model.told = message;
     }
   };
@@ -102,12 +117,26 @@ export async function loadServedModels(paths: readonly string[], names: readonly
       const model = name === undefined ? (models.length === 1 ? models[0] : undefined) : find(name);
       if (model === undefined) {
         const which = `${known.length === 1 ? 'the only one is' : 'there are'} ${known.join(', ')}`;
-        if (name === undefined) throw refusal(404, { where: '/predict', message: `several models are served: ${which}`, fix: 'ask one of them: POST /models/NAME/predict' });
+        if (name === undefined)
+          throw refusal(404, {
+            where: '/predict',
+            message: `several models are served: ${which}`,
+            fix: 'ask one of them: POST /models/NAME/predict',
+          });
         const fix = didYouMean(name, known);
-        throw refusal(404, { where: 'model', message: `there is no model ${quoted(name)}: ${which}`, ...(fix !== undefined && { fix }) });
+        throw refusal(404, {
+          where: 'model',
+          message: `there is no model ${quoted(name)}: ${which}`,
+          ...(fix !== undefined && { fix }),
+        });
       }
       const { facts } = model.pool;
-      if (version !== undefined && version !== facts.version) throw refusal(404, { where: 'version', message: `there is no version ${quoted(version)} of ${facts.name}: it is ${facts.version}`, fix: 'leave the version out' });
+      if (version !== undefined && version !== facts.version)
+        throw refusal(404, {
+          where: 'version',
+          message: `there is no version ${quoted(version)} of ${facts.name}: it is ${facts.version}`,
+          fix: 'leave the version out',
+        });
       return model.pool;
     },
     async reload() {
@@ -120,6 +149,15 @@ export async function loadServedModels(paths: readonly string[], names: readonly
 
 function checkNames(paths: readonly string[], names: readonly string[] | undefined): void {
   if (names === undefined) return;
-  if (names.length !== paths.length) throw userError('usage', { where: '--name', message: `expected ${paths.length} names, one a model, with commas, found ${names.length}` });
-  for (const name of names) if (!NAME.test(name)) throw userError('usage', { where: '--name', message: `expected letters, digits, dots, - and _ (64 characters at most), found ${quoted(name)}` });
+  if (names.length !== paths.length)
+    throw userError('usage', {
+      where: '--name',
+      message: `expected ${paths.length} names, one a model, with commas, found ${names.length}`,
+    });
+  for (const name of names)
+    if (!NAME.test(name))
+      throw userError('usage', {
+        where: '--name',
+        message: `expected letters, digits, dots, - and _ (64 characters at most), found ${quoted(name)}`,
+      });
 }

@@ -3,8 +3,13 @@ import type { Cell } from '../data/rows/encode-values.js';
 import { quoted } from '../errors.js';
 import { refusal, type Refusal } from './refusal.js';
 
-/** Elements of a tensor, by the name that the Open Inference Protocol has for their type: bytes of one, and how it lies among them. */
-const ELEMENTS: Readonly<Record<string, { readonly bytes: number; readonly read: (view: DataView, at: number) => Cell }>> = {
+/**
+ * Elements of a tensor, by the name that the Open Inference Protocol has for their type: bytes of one, and how it lies
+ * among them.
+ */
+const ELEMENTS: Readonly<
+  Record<string, { readonly bytes: number; readonly read: (view: DataView, at: number) => Cell }>
+> = {
   BOOL: { bytes: 1, read: (view, at) => view.getUint8(at) !== 0 },
   UINT8: { bytes: 1, read: (view, at) => view.getUint8(at) },
   UINT16: { bytes: 2, read: (view, at) => view.getUint16(at, true) },
@@ -40,7 +45,11 @@ function whole(value: bigint): number | bigint {
 export function binaryCells(where: string, datatype: string, bytes: Uint8Array, count: number): Cell[] {
   if (datatype === BYTES) return binaryTexts(where, bytes, count);
   const element = ELEMENTS[datatype]!;
-  if (bytes.length !== count * element.bytes) throw refusal(400, { where, message: `expected ${count * element.bytes} bytes for ${count} elements of ${datatype}, found ${bytes.length}` });
+  if (bytes.length !== count * element.bytes)
+    throw refusal(400, {
+      where,
+      message: `expected ${count * element.bytes} bytes for ${count} elements of ${datatype}, found ${bytes.length}`,
+    });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: count }, (_, i) => element.read(view, i * element.bytes));
 }
@@ -52,15 +61,28 @@ function binaryTexts(where: string, bytes: Uint8Array, count: number): string[] 
   let at = 0;
   while (at < bytes.length && texts.length < count) {
     const length = at + 4 <= bytes.length ? view.getUint32(at, true) : Infinity;
-    if (at + 4 + length > bytes.length) throw refusal(400, { where, message: `expected every text behind its length in 4 bytes; that of element ${texts.length} leads beyond the tensor` });
+    if (at + 4 + length > bytes.length)
+      throw refusal(400, {
+        where,
+        message: `expected every text behind its length in 4 bytes; that of element ${texts.length} leads beyond the tensor`,
+      });
     texts.push(decoded(decoder, where, bytes.subarray(at + 4, at + 4 + length), texts.length));
     at += 4 + length;
   }
-  if (texts.length !== count || at !== bytes.length) throw refusal(400, { where, message: `expected ${count} texts as the shape says, found ${texts.length}${at < bytes.length ? ' and more' : ''}` });
+  if (texts.length !== count || at !== bytes.length)
+    throw refusal(400, {
+      where,
+      message: `expected ${count} texts as the shape says, found ${texts.length}${at < bytes.length ? ' and more' : ''}`,
+    });
   return texts;
 }
 
-function decoded(decoder: { decode(bytes: Uint8Array): string }, where: string, bytes: Uint8Array, element: number): string {
+function decoded(
+  decoder: { decode(bytes: Uint8Array): string },
+  where: string,
+  bytes: Uint8Array,
+  element: number,
+): string {
   try {
     return decoder.decode(bytes);
   } catch {
@@ -76,18 +98,31 @@ export function jsonCells(where: string, datatype: string, data: unknown, count:
   if (!Array.isArray(data)) throw refusal(400, { where, message: `expected a list, found ${quoted(data)}` });
   // A shape has two numbers at the most.
   const flat = data.some((each) => Array.isArray(each)) ? (data as unknown[]).flat() : (data as unknown[]);
-  if (flat.length !== count) throw refusal(400, { where, message: `expected ${count} elements as the shape says, found ${flat.length}` });
+  if (flat.length !== count)
+    throw refusal(400, { where, message: `expected ${count} elements as the shape says, found ${flat.length}` });
   const type = datatype === BYTES ? 'string' : datatype === 'BOOL' ? 'boolean' : 'number';
-  for (const [i, element] of flat.entries()) if (typeof element !== type) throw notOfType(where, datatype, type, element, i);
+  for (const [i, element] of flat.entries())
+    if (typeof element !== type) throw notOfType(where, datatype, type, element, i);
   return flat as Cell[];
 }
 
 function notOfType(where: string, datatype: string, type: string, element: unknown, i: number): Refusal {
-  const fix = typeof element === 'string' ? `write numbers without quotes, or say "datatype": "${BYTES}"` : type === 'string' ? 'write texts in quotes, or say what datatype they are' : undefined;
-  return refusal(400, { where: `${where}[${i}]`, message: `expected a ${type} for ${datatype}, found ${quoted(element)}`, ...(fix !== undefined && { fix }) });
+  const fix =
+    typeof element === 'string'
+      ? `write numbers without quotes, or say "datatype": "${BYTES}"`
+      : type === 'string'
+        ? 'write texts in quotes, or say what datatype they are'
+        : undefined;
+  return refusal(400, {
+    where: `${where}[${i}]`,
+    message: `expected a ${type} for ${datatype}, found ${quoted(element)}`,
+    ...(fix !== undefined && { fix }),
+  });
 }
 
 /** Numbers for a column that holds texts: those of few bits as the shortest decimal that they are. */
 export function textCells(datatype: string, cells: readonly Cell[]): readonly Cell[] {
-  return SHORT_FLOATS.includes(datatype) ? cells.map((cell) => (typeof cell === 'number' && Number.isFinite(cell) ? floatText(Math.fround(cell)) : cell)) : cells;
+  return SHORT_FLOATS.includes(datatype)
+    ? cells.map((cell) => (typeof cell === 'number' && Number.isFinite(cell) ? floatText(Math.fround(cell)) : cell))
+    : cells;
 }

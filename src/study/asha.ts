@@ -4,7 +4,11 @@ import { z } from 'zod';
 export const ashaOptions = z
   .strictObject({
     firstRung: z.int().min(1).default(1).describe('Epochs before the first comparison'),
-    factor: z.int().min(2).default(3).describe('Reduction factor: one in this many trials continues, and rungs grow by it'),
+    factor: z
+      .int()
+      .min(2)
+      .default(3)
+      .describe('Reduction factor: one in this many trials continues, and rungs grow by it'),
   })
   .describe('Asynchronous successive halving (ASHA): stops trials that lag behind at the same epoch');
 export type AshaOptions = z.output<typeof ashaOptions>;
@@ -16,7 +20,8 @@ export function rungOf({ firstRung, factor }: AshaOptions, epoch: number): numbe
 }
 
 /**
- * Whether a trial goes on from a rung (Li et al. 2018, in the form that stops trials in place of pausing them): where it is among the best
+ * Whether a trial goes on from a rung (Li et al. 2018, in the form that stops trials in place of pausing them): where
+ * it is among the best
  * 1 / factor of those that have come there so far, or while they are fewer than that, the best of them.
  * @param cost its own, lower is better
  * @param costs of all that have come there, its own included

@@ -25,13 +25,20 @@ export interface Importance {
 }
 
 /**
- * How much each parameter alone decides whether a trial is among the best quarter: the share of the variance of being there that its main
- * effect explains (a first-order index of Sobol), which is what PED-ANOVA measures (Watanabe, Bansal & Hutter 2023, "PED-ANOVA: efficiently
- * quantifying hyperparameter importance in arbitrary subspaces"), here as a share of the whole and not of the sum over parameters, and over
- * the trials that there were. Trials that were stopped or failed do not count; a parameter that is set under conditions is looked at where it is.
+ * How much each parameter alone decides whether a trial is among the best quarter: the share of the variance of being
+ * there that its main
+ * effect explains (a first-order index of Sobol), which is what PED-ANOVA measures (Watanabe, Bansal & Hutter 2023,
+ * "PED-ANOVA: efficiently
+ * quantifying hyperparameter importance in arbitrary subspaces"), here as a share of the whole and not of the sum over
+ * parameters, and over
+ * the trials that there were. Trials that were stopped or failed do not count; a parameter that is set under conditions
+ * is looked at where it is.
  * @returns those that something can be told of, the most important first
  */
-export function importances({ space, goal, options: { seed } }: Pick<Study, 'space' | 'goal' | 'options'>, board: readonly ListedTrial[]): readonly Importance[] {
+export function importances(
+  { space, goal, options: { seed } }: Pick<Study, 'space' | 'goal' | 'options'>,
+  board: readonly ListedTrial[],
+): readonly Importance[] {
   const finished = board.filter(({ state, value }) => state === 'finished' && value !== null);
   return space
     .flatMap((parameter): Importance | readonly [] => {
@@ -53,7 +60,12 @@ export function importances({ space, goal, options: { seed } }: Pick<Study, 'spa
         }
         return explainedShare(cells, dealt);
       }).sort((a, b) => a - b);
-      return { parameter, share: explainedShare(cells, good), chance: byChance[Math.ceil(LEVEL * SHUFFLES) - 1]!, numTrials: seen.length };
+      return {
+        parameter,
+        share: explainedShare(cells, good),
+        chance: byChance[Math.ceil(LEVEL * SHUFFLES) - 1]!,
+        numTrials: seen.length,
+      };
     })
     .sort((a, b) => b.share - a.share);
 }
@@ -73,9 +85,18 @@ interface Cells {
   readonly kernel: readonly (readonly number[])[];
 }
 
-/** Choices know nothing of each other; on a line near ones do, by a normal half as wide as Scott's rule has it, which would blur a border in values that are spread evenly. */
+/**
+ * Choices know nothing of each other; on a line near ones do, by a normal half as wide as Scott's rule has it, which
+ * would blur a border in values that are spread evenly.
+ */
 function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]): Cells {
-  if (axis.kind === 'list') return { of: coordinates, kernel: Array.from({ length: axis.count }, (_, i) => Array.from({ length: axis.count }, (_, j) => (i === j ? 1 : 0))) };
+  if (axis.kind === 'list')
+    return {
+      of: coordinates,
+      kernel: Array.from({ length: axis.count }, (_, i) =>
+        Array.from({ length: axis.count }, (_, j) => (i === j ? 1 : 0)),
+      ),
+    };
   const scale = CELLS / (axis.high - axis.low);
   const of = coordinates.map((x) => Math.min(CELLS - 1, Math.floor((x - axis.low) * scale)));
   const mean = of.reduce((sum, cell) => sum + cell, 0) / of.length;
@@ -90,8 +111,10 @@ function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]
 }
 
 /**
- * Variance over the parameter of how likely it is to be good there, as a share of the variance of being good. With the densities of all trials
- * p and of the good ones q = r p, of which there is a share g, that is g / (1 - g) times the Pearson divergence of q from p: PED-ANOVA's.
+ * Variance over the parameter of how likely it is to be good there, as a share of the variance of being good. With the
+ * densities of all trials
+ * p and of the good ones q = r p, of which there is a share g, that is g / (1 - g) times the Pearson divergence of q
+ * from p: PED-ANOVA's.
  */
 function explainedShare({ of, kernel }: Cells, good: readonly number[]): number {
   const [all, best] = [kernel, kernel].map(() => new Float64Array(kernel.length));
@@ -101,7 +124,8 @@ function explainedShare({ of, kernel }: Cells, good: readonly number[]): number 
   }
   const spread = (mass: Float64Array): Float64Array => {
     const out = new Float64Array(mass.length);
-    for (const [i, weight] of mass.entries()) if (weight > 0) for (const [j, share] of kernel[i]!.entries()) out[j]! += weight * share;
+    for (const [i, weight] of mass.entries())
+      if (weight > 0) for (const [j, share] of kernel[i]!.entries()) out[j]! += weight * share;
     return out;
   };
   const [p, q] = [spread(all!), spread(best!)];

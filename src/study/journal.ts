@@ -6,17 +6,28 @@ import { createFileAtomic, onDisk } from '../disk.js';
 import { systemCode, userError } from '../errors.js';
 import { thisProcess } from '../owner.js';
 import type { Point } from './space.js';
-import { claimSchema, releaseSchema, resultSchema, rungSchema, trialSchema, type Claim, type Trial, type TrialResult } from './trial.js';
+import {
+  claimSchema,
+  releaseSchema,
+  resultSchema,
+  rungSchema,
+  trialSchema,
+  type Claim,
+  type Trial,
+  type TrialResult,
+} from './trial.js';
 
 /** The folder of a study's journal. */
 export const JOURNAL = 'journal';
 
 /** An entry's name: the trial's number, what it tells, and of claims, releases and rungs which one. */
 const ENTRY = /^(\d+)\.(trial|claim|release|rung|result)(?:-(\d+))?\.json$/;
-const entryName = (number: number, kind: string, count?: number): string => `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
+const entryName = (number: number, kind: string, count?: number): string =>
+  `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
 
 /**
- * What happened in a study: small files, each written once and whole by whoever is first, so that any number of workers on any machine that
+ * What happened in a study: small files, each written once and whole by whoever is first, so that any number of workers
+ * on any machine that
  * shares the folder agree. Nothing in it is ever changed or taken away.
  */
 export interface Journal {
@@ -59,7 +70,8 @@ export async function openJournal(study: string): Promise<Journal> {
     const entry = noted.get(number) ?? { claims: [], released: new Set(), rungs: [] };
     noted.set(number, entry);
     if (kind === 'trial') entry.begun = await readEntry(path, trialSchema);
-    if (kind === 'claim') entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
+    if (kind === 'claim')
+      entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
     if (kind === 'release') entry.released.add(Number(count) - 1);
     if (kind === 'rung') entry.rungs[Number(count) - 1] = (await readEntry(path, rungSchema)).value;
     if (kind === 'result') entry.result = await readEntry(path, resultSchema);
@@ -72,10 +84,22 @@ export async function openJournal(study: string): Promise<Journal> {
     await Promise.all(fresh.map(note));
     for (const name of fresh) read.add(name);
     trials = [...noted.values()]
-      .flatMap(({ begun, claims, released, rungs, result }) => (begun === undefined ? [] : [{ ...begun, claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })), rungs: [...rungs], result }]))
+      .flatMap(({ begun, claims, released, rungs, result }) =>
+        begun === undefined
+          ? []
+          : [
+              {
+                ...begun,
+                claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })),
+                rungs: [...rungs],
+                result,
+              },
+            ],
+      )
       .sort((a, b) => a.number - b.number);
   };
-  const write = (name: string, content: object): Promise<boolean> => createFileAtomic(join(folder, name), `${JSON.stringify(content)}\n`);
+  const write = (name: string, content: object): Promise<boolean> =>
+    createFileAtomic(join(folder, name), `${JSON.stringify(content)}\n`);
 
   await refresh();
   return {
@@ -83,11 +107,18 @@ export async function openJournal(study: string): Promise<Journal> {
     get trials() {
       return trials;
     },
-    begin: (number, point) => write(entryName(number, 'trial'), { number, point, createdAt: new Date(wallClockMs()).toISOString() } satisfies z.input<typeof trialSchema>),
+    begin: (number, point) =>
+      write(entryName(number, 'trial'), {
+        number,
+        point,
+        createdAt: new Date(wallClockMs()).toISOString(),
+      } satisfies z.input<typeof trialSchema>),
     async claim({ number, claims }) {
       const name = entryName(number, 'claim', claims.length + 1);
       const owner = thisProcess();
-      return (await write(name, { owner } satisfies z.input<typeof claimSchema>)) ? { owner, path: join(folder, name), isReleased: false } : undefined;
+      return (await write(name, { owner } satisfies z.input<typeof claimSchema>))
+        ? { owner, path: join(folder, name), isReleased: false }
+        : undefined;
     },
     async release({ number, claims }, reason) {
       await write(entryName(number, 'release', claims.length), { reason } satisfies z.input<typeof releaseSchema>);
@@ -104,6 +135,17 @@ async function readEntry<Schema extends z.ZodType>(path: string, schema: Schema)
     return schema.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {
     const code = systemCode(error);
-    throw userError('disk', { where: path, message: code === undefined ? 'is no entry of a journal of this version' : `cannot be read (${code})`, fix: code === undefined ? 'nothing but mtl writes into a journal: put back what was there' : 'see what the disk has' }, error);
+    throw userError(
+      'disk',
+      {
+        where: path,
+        message: code === undefined ? 'is no entry of a journal of this version' : `cannot be read (${code})`,
+        fix:
+          code === undefined
+            ? 'nothing but mtl writes into a journal: put back what was there'
+            : 'see what the disk has',
+      },
+      error,
+    );
   }
 }

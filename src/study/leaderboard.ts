@@ -21,15 +21,27 @@ export interface ListedTrial {
   readonly message?: string;
 }
 
-/** The trials of a study: those that finished, the best first; then those that were stopped; then those without a value, by number. */
+/**
+ * The trials of a study: those that finished, the best first; then those that were stopped; then those without a value,
+ * by number.
+ */
 export function leaderboard(trials: readonly Trial[], goal: StudyFacts['goal']): readonly ListedTrial[] {
   const group = ({ state, value }: ListedTrial): number => (value === null ? 2 : state === 'stopped' ? 1 : 0);
-  return trials.map(listed).sort((a, b) => group(a) - group(b) || (a.value === null || b.value === null ? 0 : costOf(a.value, goal) - costOf(b.value, goal)) || a.number - b.number);
+  return trials
+    .map(listed)
+    .sort(
+      (a, b) =>
+        group(a) - group(b) ||
+        (a.value === null || b.value === null ? 0 : costOf(a.value, goal) - costOf(b.value, goal)) ||
+        a.number - b.number,
+    );
 }
 
 function listed({ number, point, claims, result }: Trial): ListedTrial {
   const runs = result?.runs ?? [];
-  const names = Object.keys(runs[0]?.metrics ?? {}).filter((name) => runs.every(({ metrics }) => Object.hasOwn(metrics, name)));
+  const names = Object.keys(runs[0]?.metrics ?? {}).filter((name) =>
+    runs.every(({ metrics }) => Object.hasOwn(metrics, name)),
+  );
   const claim = claims.at(-1);
   const isHeld = claim !== undefined && !claim.isReleased && hasEnded(claim.owner) !== true;
   return {

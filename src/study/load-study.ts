@@ -31,7 +31,8 @@ export interface LoadedStudy {
 const MOST_TOLD = 20;
 
 /**
- * Reads the YAML of a study and checks every config that a grid has, or those at the ends and with each choice of another space.
+ * Reads the YAML of a study and checks every config that a grid has, or those at the ends and with each choice of
+ * another space.
  * @param given overrides of the study's own keys
  * @throws UserError (config) with all problems, each with its place in the study's file or in the config
  */
@@ -41,42 +42,86 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
   const overrides = given.map((override) => ofStudy(override, yaml.value));
   const raw: object = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
   const locate: Locate = (at, what) => {
-    const override = overrides.findLast(({ path: set }) => set.every((step, i) => i >= at.length || step === String(at[i])));
+    const override = overrides.findLast(({ path: set }) =>
+      set.every((step, i) => i >= at.length || step === String(at[i])),
+    );
     return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
   };
   const parsed = studyOptions.safeParse(raw, { reportInput: true });
   const issues: readonly Issue[] = parsed.success
     ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
     : issuesOf(parsed.error.issues, studyOptions, raw);
-  if (issues.length > 0) throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
+  if (issues.length > 0)
+    throw new UserError(
+      'config',
+      issues.map((issue) => toProblem(issue, locate)),
+    );
 
   const options = parsed.data!;
   const config = resolve(dirname(path), options.config);
   const configText = await read(config, `the study ${path} names it`);
-  const { experiment, numChecked, mostEpochs } = checkConfigs(options, locate, (point) => parseConfig(configText, config, settingsOf({ options, space: buildSpace(options.space) }, point).map(parseOverride)));
+  const { experiment, numChecked, mostEpochs } = checkConfigs(options, locate, (point) =>
+    parseConfig(
+      configText,
+      config,
+      settingsOf({ options, space: buildSpace(options.space) }, point).map(parseOverride),
+    ),
+  );
   if (options.asha !== undefined && options.asha.firstRung >= mostEpochs) {
-    throw new UserError('config', [toProblem({ path: ['asha', 'firstRung'], what: 'value', message: `no trial would ever be compared: after ${options.asha.firstRung} epochs all are over, none has more than ${mostEpochs}; compare earlier, or give trials more training.epochs` }, locate)]);
+    throw new UserError('config', [
+      toProblem(
+        {
+          path: ['asha', 'firstRung'],
+          what: 'value',
+          message: `no trial would ever be compared: after ${options.asha.firstRung} epochs all are over, none has more than ${mostEpochs}; compare earlier, or give trials more training.epochs`,
+        },
+        locate,
+      ),
+    ]);
   }
   const goals = goalsOf(spacesOf(tasksOf(experiment)), measuringOf(experiment.evaluation));
   const { seeds } = options;
-  const facts = { config, options, seeds: typeof seeds === 'number' ? Array.from({ length: seeds }, (_, i) => experiment.seed + i) : seeds, goal: goalOfMonitor(options.metric, goals), goals: Object.fromEntries(goals) };
+  const facts = {
+    config,
+    options,
+    seeds: typeof seeds === 'number' ? Array.from({ length: seeds }, (_, i) => experiment.seed + i) : seeds,
+    goal: goalOfMonitor(options.metric, goals),
+    goals: Object.fromEntries(goals),
+  };
   return { facts, source, configText, runs: experiment.runs, numChecked };
 }
 
-/** Below `set` and `space`, a path of the config is one key: `set.training.epochs` means `training.epochs` there, and what is below a parameter is its own. */
+/**
+ * Below `set` and `space`, a path of the config is one key: `set.training.epochs` means `training.epochs` there, and
+ * what is below a parameter is its own.
+ */
 function ofStudy(override: Override, study: unknown): Override {
   const [section = '', ...steps] = override.path;
   if (section !== 'set' && section !== 'space') return override;
   const path = steps.join('.');
   const specs = Object.entries(section === 'space' ? ((study as { space?: object | null } | null)?.space ?? {}) : {});
   const [parameter] = specs.find(([key, spec]) => path.startsWith(`${key}.`) && !Array.isArray(spec)) ?? [];
-  return { ...override, path: [section, ...(path === '' ? [] : parameter === undefined ? [path] : [parameter, ...path.slice(parameter.length + 1).split('.')])] };
+  return {
+    ...override,
+    path: [
+      section,
+      ...(path === ''
+        ? []
+        : parameter === undefined
+          ? [path]
+          : [parameter, ...path.slice(parameter.length + 1).split('.')]),
+    ],
+  };
 }
 
 type Locate = YamlSource['locate'];
 
 /** Parses the configs of points, and gives the first, and the most epochs that any has. */
-function checkConfigs(options: StudyOptions, locate: Locate, parse: (point: Point) => Experiment): { readonly experiment: Experiment; readonly numChecked: number; readonly mostEpochs: number } {
+function checkConfigs(
+  options: StudyOptions,
+  locate: Locate,
+  parse: (point: Point) => Experiment,
+): { readonly experiment: Experiment; readonly numChecked: number; readonly mostEpochs: number } {
   const space = buildSpace(options.space);
   // A key that a parameter or the study sets is looked for where that is written.
   const places = new Map<string, string>([
@@ -88,7 +133,12 @@ function checkConfigs(options: StudyOptions, locate: Locate, parse: (point: Poin
   let experiment: Experiment | undefined;
   let [numChecked, mostEpochs] = [0, 0];
   for (const point of searches.partOf(options.search).needsGrid ? gridPoints(space) : cornerPoints(space)) {
-    if (numChecked >= (options.trials ?? Infinity) && experiment !== undefined && searches.partOf(options.search).needsGrid) break;
+    if (
+      numChecked >= (options.trials ?? Infinity) &&
+      experiment !== undefined &&
+      searches.partOf(options.search).needsGrid
+    )
+      break;
     numChecked++;
     try {
       const parsed = parse(point);
@@ -113,6 +163,17 @@ async function read(path: string, fix: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw userError('config', { where: path, message: systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`, fix }, error);
+    throw userError(
+      'config',
+      {
+        where: path,
+        message:
+          systemCode(error) === 'ENOENT'
+            ? 'there is no such file'
+            : `cannot be read (${systemCode(error) ?? String(error)})`,
+        fix,
+      },
+      error,
+    );
   }
 }

@@ -11,13 +11,21 @@ export interface Weighed {
   readonly values: readonly [number, number];
 }
 
-/** The trials that have both metrics, which no other one beats in one of them without being beaten in the other, by the first; and the rest. */
-export function paretoFront(trials: readonly ListedTrial[], metrics: MetricPair, goals: StudyFacts['goals']): { readonly front: readonly Weighed[]; readonly others: readonly Weighed[] } {
+/**
+ * The trials that have both metrics, which no other one beats in one of them without being beaten in the other, by the
+ * first; and the rest.
+ */
+export function paretoFront(
+  trials: readonly ListedTrial[],
+  metrics: MetricPair,
+  goals: StudyFacts['goals'],
+): { readonly front: readonly Weighed[]; readonly others: readonly Weighed[] } {
   const weighed = trials.flatMap((trial): readonly Weighed[] => {
     const [a, b] = metrics.map((metric) => trial.metrics[`valid.${metric}`]);
     return a === undefined || b === undefined ? [] : [{ trial, values: [a, b] }];
   });
-  const costs = ({ values }: Weighed): readonly number[] => values.map((value, i) => costOf(value, goals[metrics[i]!]!));
+  const costs = ({ values }: Weighed): readonly number[] =>
+    values.map((value, i) => costOf(value, goals[metrics[i]!]!));
   const isBeaten = (one: Weighed): boolean => {
     const [a, b] = costs(one);
     return weighed.some((other) => {
@@ -29,7 +37,10 @@ export function paretoFront(trials: readonly ListedTrial[], metrics: MetricPair,
   return { front, others: weighed.filter((one) => !front.includes(one)) };
 }
 
-/** The metrics of a study that are weighed against each other where nothing is said: what is searched for, of the first two spaces that have it. */
+/**
+ * The metrics of a study that are weighed against each other where nothing is said: what is searched for, of the first
+ * two spaces that have it.
+ */
 export function pairOf({ options: { metric }, goals }: Pick<StudyFacts, 'options' | 'goals'>): MetricPair | undefined {
   const last = metric.split('.').at(-1)!;
   const names = Object.keys(goals).filter((name) => name.endsWith(`.${last}`));

@@ -21,13 +21,20 @@ export type TrainRun = (request: {
 const OF_THE_POINT: ReadonlySet<string> = new Set(['config', 'diverged']);
 
 /**
- * Trains the runs of a trial, one after the other; those that were trained before are not trained again. Where others do better at a rung, the
+ * Trains the runs of a trial, one after the other; those that were trained before are not trained again. Where others
+ * do better at a rung, the
  * first run ends there as by a signal, saved, and the others are not begun.
  * @param shouldStop told what the first run is worth after an epoch; whether that is enough of it
  * @returns undefined where it was told to end: what there is is saved
  * @throws UserError where the disk, the data or the machine refuse
  */
-export async function runTrial(study: Study, { number, point }: Pick<Trial, 'number' | 'point'>, train: TrainRun, shouldStop: (epoch: number, value: number) => Promise<boolean>, signal: AbortSignal): Promise<TrialResult | undefined> {
+export async function runTrial(
+  study: Study,
+  { number, point }: Pick<Trial, 'number' | 'point'>,
+  train: TrainRun,
+  shouldStop: (epoch: number, value: number) => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<TrialResult | undefined> {
   const rung = new AbortController();
   const untilRung = AbortSignal.any([signal, rung.signal]);
   const runs: TrialRun[] = [];
@@ -36,14 +43,17 @@ export async function runTrial(study: Study, { number, point }: Pick<Trial, 'num
     const folder = join(study.folder, run);
     try {
       const before = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
-      const result = before ?? (await train({
-        settings: settingsOf(study, point, seed),
-        folder,
-        signal: untilRung,
-        async onEpoch(epoch, value) {
-          if (i === 0 && value !== null && (await shouldStop(epoch, value))) rung.abort(new Error('others do better'));
-        },
-      }));
+      const result =
+        before ??
+        (await train({
+          settings: settingsOf(study, point, seed),
+          folder,
+          signal: untilRung,
+          async onEpoch(epoch, value) {
+            if (i === 0 && value !== null && (await shouldStop(epoch, value)))
+              rung.abort(new Error('others do better'));
+          },
+        }));
       if (result.end === 'interrupted' && !rung.signal.aborted) return undefined;
       runs.push(trialRun(run, seed, result));
       if (result.end === 'interrupted') break;
@@ -54,13 +64,28 @@ export async function runTrial(study: Study, { number, point }: Pick<Trial, 'num
     }
   }
   const values = runs.flatMap(({ value }) => (value === null ? [] : [value]));
-  if (values.length < runs.length) return { end: 'failed', value: null, deviation: null, message: `${study.options.metric} is not defined on valid: it has one class alone`, runs };
+  if (values.length < runs.length)
+    return {
+      end: 'failed',
+      value: null,
+      deviation: null,
+      message: `${study.options.metric} is not defined on valid: it has one class alone`,
+      runs,
+    };
   return { end: rung.signal.aborted ? 'stopped' : 'finished', ...meanOf(values), runs };
 }
 
-function trialRun(run: string, seed: number, { monitored, bestEpoch, epochs, elapsedMs, metrics }: TrainResult): TrialRun {
+function trialRun(
+  run: string,
+  seed: number,
+  { monitored, bestEpoch, epochs, elapsedMs, metrics }: TrainResult,
+): TrialRun {
   const flat = Object.entries(metrics).flatMap(([split, report]) =>
-    Object.entries(report).flatMap(([space, values]) => Object.entries(values).flatMap(([metric, value]) => (typeof value === 'number' ? [[`${split}.${space}.${metric}`, value] as const] : []))),
+    Object.entries(report).flatMap(([space, values]) =>
+      Object.entries(values).flatMap(([metric, value]) =>
+        typeof value === 'number' ? [[`${split}.${space}.${metric}`, value] as const] : [],
+      ),
+    ),
   );
   return { seed, run, value: monitored, bestEpoch, epochs, elapsedMs, metrics: Object.fromEntries(flat) };
 }

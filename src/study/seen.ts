@@ -5,7 +5,11 @@ import type { Trial } from './trial.js';
 /** A trial as a search sees it: its value turned so that lower is better. */
 export function seenBy({ point, rungs, result }: Trial, goal: StudyFacts['goal']): SeenTrial {
   const rung = result?.end === 'stopped' ? rungs.length - 1 : Infinity;
-  return { point, cost: result === undefined ? undefined : result.value === null ? null : costOf(result.value, goal), rung };
+  return {
+    point,
+    cost: result === undefined ? undefined : result.value === null ? null : costOf(result.value, goal),
+    rung,
+  };
 }
 
 /** A value turned so that lower is better. */

@@ -46,7 +46,15 @@ export interface Study extends StudyFacts {
 }
 
 /** Keys of a study that may change when it goes on: how much is tried, by whom and where. */
-const MAY_CHANGE: ReadonlySet<string> = new Set(['trials', 'hours', 'parallel', 'launcher', 'attempts', 'staleMinutes', '$schema']);
+const MAY_CHANGE: ReadonlySet<string> = new Set([
+  'trials',
+  'hours',
+  'parallel',
+  'launcher',
+  'attempts',
+  'staleMinutes',
+  '$schema',
+]);
 
 /**
  * Returns the directory of a study, which no config's runs share whatever the study's name.
@@ -58,7 +66,11 @@ export function locateStudy(root: string, name: string): string {
   const earlier = join(root, name);
   if (!existsSync(folder) && existsSync(join(earlier, STUDY))) {
     const move = `mkdir -p ${shownPath(dirname(folder))} && mv ${shownPath(earlier)} ${shownPath(folder)}`;
-    throw userError('usage', { where: shownPath(earlier), message: 'is a study of an earlier version of mtl, which kept studies beside runs', fix: `end its workers, then ${move}` });
+    throw userError('usage', {
+      where: shownPath(earlier),
+      message: 'is a study of an earlier version of mtl, which kept studies beside runs',
+      fix: `end its workers, then ${move}`,
+    });
   }
   return folder;
 }
@@ -69,7 +81,12 @@ export function locateStudy(root: string, name: string): string {
  * @returns the study, and whether it is new
  * @throws UserError (config) where the folder is that of another study; (disk)
  */
-export async function openStudy(folder: string, facts: StudyFacts, source: string, configText: string): Promise<{ readonly study: Study; readonly isNew: boolean }> {
+export async function openStudy(
+  folder: string,
+  facts: StudyFacts,
+  source: string,
+  configText: string,
+): Promise<{ readonly study: Study; readonly isNew: boolean }> {
   const stored = `${JSON.stringify({ version: 1, ...facts } satisfies z.input<typeof storedSchema>, null, 2)}\n`;
   if (!existsSync(folder)) {
     await onDisk(folder, () => makeFolder(join(folder, '..')));
@@ -79,18 +96,34 @@ export async function openStudy(folder: string, facts: StudyFacts, source: strin
       await writeFileAtomic(join(inside, CONFIG), configText);
       await mkdir(join(inside, JOURNAL));
       await syncFolder(inside);
-    }).then(() => true, (error: unknown) => {
-      // Another one made it at the same moment.
-      if (existsSync(join(folder, STUDY))) return false;
-      throw error;
-    });
+    }).then(
+      () => true,
+      (error: unknown) => {
+        // Another one made it at the same moment.
+        if (existsSync(join(folder, STUDY))) return false;
+        throw error;
+      },
+    );
     if (isMade) return { study: readStudy(folder), isNew: true };
   }
   const before = readStudy(folder);
-  const changed = (Object.keys({ ...before.options, ...facts.options }) as (keyof StudyOptions)[]).filter((key) => !MAY_CHANGE.has(key) && JSON.stringify(before.options[key]) !== JSON.stringify(facts.options[key]));
-  const others = [...(before.configText === configText ? [] : [facts.config]), ...(JSON.stringify(before.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds'])];
+  const changed = (Object.keys({ ...before.options, ...facts.options }) as (keyof StudyOptions)[]).filter(
+    (key) => !MAY_CHANGE.has(key) && JSON.stringify(before.options[key]) !== JSON.stringify(facts.options[key]),
+  );
+  const others = [
+    ...(before.configText === configText ? [] : [facts.config]),
+    ...(JSON.stringify(before.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds']),
+  ];
   if (changed.length + others.length > 0) {
-    throw new UserError('config', [...new Set([...changed, ...others])].map((key) => ({ where: shownPath(folder), key, message: 'is another than when this study began', fix: `give the new study another name (--set name=${facts.options.name}-2), or remove the folder` })));
+    throw new UserError(
+      'config',
+      [...new Set([...changed, ...others])].map((key) => ({
+        where: shownPath(folder),
+        key,
+        message: 'is another than when this study began',
+        fix: `give the new study another name (--set name=${facts.options.name}-2), or remove the folder`,
+      })),
+    );
   }
   await writeFileAtomic(join(folder, STUDY), stored);
   return { study: readStudy(folder), isNew: false };
@@ -107,14 +140,35 @@ export function readStudy(folder: string): Study {
     const { options } = facts;
     const space = buildSpace(options.space);
     const search = searches.build(options.search, space);
-    return { ...facts, folder, name: options.name, configText: readFileSync(join(folder, CONFIG), 'utf8'), space, search, numTrials: Math.min(search.size, options.trials ?? Infinity) };
+    return {
+      ...facts,
+      folder,
+      name: options.name,
+      configText: readFileSync(join(folder, CONFIG), 'utf8'),
+      space,
+      search,
+      numTrials: Math.min(search.size, options.trials ?? Infinity),
+    };
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
-      const [message, other] = [existsSync(folder) ? `is no study: it holds no ${STUDY}` : 'there is no such folder', join(dirname(folder), STUDIES, basename(folder))];
-      const fix = existsSync(join(other, STUDY)) ? `write ${shownPath(other)}` : `name the directory that mtl sweep made, as in runs/${STUDIES}/esmm`;
+      const [message, other] = [
+        existsSync(folder) ? `is no study: it holds no ${STUDY}` : 'there is no such folder',
+        join(dirname(folder), STUDIES, basename(folder)),
+      ];
+      const fix = existsSync(join(other, STUDY))
+        ? `write ${shownPath(other)}`
+        : `name the directory that mtl sweep made, as in runs/${STUDIES}/esmm`;
       throw userError('usage', { where: folder, message, fix });
     }
-    throw userError('disk', { where: path, message: systemCode(error) === undefined ? 'is no study of this version' : `cannot be read (${systemCode(error)})` }, error);
+    throw userError(
+      'disk',
+      {
+        where: path,
+        message:
+          systemCode(error) === undefined ? 'is no study of this version' : `cannot be read (${systemCode(error)})`,
+      },
+      error,
+    );
   }
 }
 
@@ -123,8 +177,15 @@ export function streamOf({ options }: Study, number: number): Random {
   return randomStream(options.seed, 'trial', number);
 }
 
-/** What is set beside the config in the run of a point and seed: texts of `--set`, in the order in which they are applied. */
-export function settingsOf({ options, space }: Pick<Study, 'options' | 'space'>, point: Point, seed?: number): readonly string[] {
+/**
+ * What is set beside the config in the run of a point and seed: texts of `--set`, in the order in which they are
+ * applied.
+ */
+export function settingsOf(
+  { options, space }: Pick<Study, 'options' | 'space'>,
+  point: Point,
+  seed?: number,
+): readonly string[] {
   return [
     ...Object.entries(options.set).map(([key, value]) => `${key}=${JSON.stringify(value)}`),
     ...settings(space, point),
@@ -144,6 +205,13 @@ export function runFolderOf(number: number, seed: number): string {
  */
 export function checkMetric({ goals }: Study, metric: string, where: string): 'higher' | 'lower' {
   const goal = goals[metric];
-  if (goal === undefined) throw userError('usage', { where, message: joined(`expected a metric of valid (${Object.keys(goals).join(', ')}), found '${metric}'`, didYouMean(metric, Object.keys(goals))) });
+  if (goal === undefined)
+    throw userError('usage', {
+      where,
+      message: joined(
+        `expected a metric of valid (${Object.keys(goals).join(', ')}), found '${metric}'`,
+        didYouMean(metric, Object.keys(goals)),
+      ),
+    });
   return goal;
 }

@@ -23,11 +23,16 @@ export interface WorkerOptions {
 }
 
 /**
- * Takes trials of a study until there is nothing left to do: those whose workers died first, then new ones. It stays while others have trials, in
+ * Takes trials of a study until there is nothing left to do: those whose workers died first, then new ones. It stays
+ * while others have trials, in
  * case they die.
  * @throws UserError where the disk or the data refuse a trial, which others may then go on with
  */
-export async function takeTrials(study: Study, journal: Journal, { train, signal, tell }: WorkerOptions): Promise<void> {
+export async function takeTrials(
+  study: Study,
+  journal: Journal,
+  { train, signal, tell }: WorkerOptions,
+): Promise<void> {
   const watch = watchClaims(study.options.staleMinutes * 60_000);
   while (!signal.aborted) {
     await journal.refresh();
@@ -42,31 +47,53 @@ export async function takeTrials(study: Study, journal: Journal, { train, signal
     const mine: Trial = { ...trial, claims: [...trial.claims, claim] };
     const died = trial.claims.filter(({ isReleased }) => !isReleased).length;
     if (died >= study.options.attempts) {
-      await journal.end(trial.number, { end: 'failed', value: null, deviation: null, message: `its workers died ${died} times without a word`, runs: [] });
+      await journal.end(trial.number, {
+        end: 'failed',
+        value: null,
+        deviation: null,
+        message: `its workers died ${died} times without a word`,
+        runs: [],
+      });
       continue;
     }
     tell(`trial ${trial.number}${trial.claims.length === 0 ? '' : ', taken over'}: ${JSON.stringify(trial.point)}`);
     // A process of another machine that had it is dead, whatever it has locked.
-    if (trial.claims.length > 0) for (const seed of study.seeds) await dropForeignLock(join(study.folder, runFolderOf(trial.number, seed)));
-    const result = await whileHeld(journal, mine, signal, tell, (held) => runTrial(study, mine, train, (epoch, value) => isOutdone(study, journal, mine, epoch, value), held));
+    if (trial.claims.length > 0)
+      for (const seed of study.seeds) await dropForeignLock(join(study.folder, runFolderOf(trial.number, seed)));
+    const result = await whileHeld(journal, mine, signal, tell, (held) =>
+      runTrial(study, mine, train, (epoch, value) => isOutdone(study, journal, mine, epoch, value), held),
+    );
     if (result !== undefined) {
       await journal.end(trial.number, result);
-      tell(`trial ${trial.number}: ${result.end === 'failed' ? `failed: ${result.message}` : `${study.options.metric} ${result.value}`}`);
+      tell(
+        `trial ${trial.number}: ${result.end === 'failed' ? `failed: ${result.message}` : `${study.options.metric} ${result.value}`}`,
+      );
     }
   }
 }
 
-/** Does something with a trial that is this worker's, and gives the trial back where that is cut short; undefined then, and where another one took it. */
-async function whileHeld(journal: Journal, trial: Trial, signal: AbortSignal, tell: WorkerOptions['tell'], run: (held: AbortSignal) => Promise<TrialResult | undefined>): Promise<TrialResult | undefined> {
+/**
+ * Does something with a trial that is this worker's, and gives the trial back where that is cut short; undefined then,
+ * and where another one took it.
+ */
+async function whileHeld(
+  journal: Journal,
+  trial: Trial,
+  signal: AbortSignal,
+  tell: WorkerOptions['tell'],
+  run: (held: AbortSignal) => Promise<TrialResult | undefined>,
+): Promise<TrialResult | undefined> {
   const lost = new AbortController();
   const stop = keepAlive(trial.claims.at(-1)!, async () => {
     await journal.refresh();
-    if (journal.trials.find(({ number }) => number === trial.number)!.claims.length > trial.claims.length) lost.abort(new Error('taken over'));
+    if (journal.trials.find(({ number }) => number === trial.number)!.claims.length > trial.claims.length)
+      lost.abort(new Error('taken over'));
   });
   try {
     const result = await run(AbortSignal.any([signal, lost.signal]));
     if (result === undefined && !lost.signal.aborted) await journal.release(trial, 'its worker was told to end');
-    if (lost.signal.aborted) tell(`trial ${trial.number}: another worker has taken it over, since this one did not seem to live`);
+    if (lost.signal.aborted)
+      tell(`trial ${trial.number}: another worker has taken it over, since this one did not seem to live`);
     return result;
   } catch (error) {
     if (!lost.signal.aborted) await journal.release(trial, error instanceof Error ? error.message : String(error));
@@ -76,13 +103,26 @@ async function whileHeld(journal: Journal, trial: Trial, signal: AbortSignal, te
   }
 }
 
-/** Notes what a trial is worth where an epoch is a rung, and tells whether others have done so much better that it ends there. */
-async function isOutdone({ options: { asha }, goal }: Study, journal: Journal, { number }: Trial, epoch: number, value: number): Promise<boolean> {
+/**
+ * Notes what a trial is worth where an epoch is a rung, and tells whether others have done so much better that it ends
+ * there.
+ */
+async function isOutdone(
+  { options: { asha }, goal }: Study,
+  journal: Journal,
+  { number }: Trial,
+  epoch: number,
+  value: number,
+): Promise<boolean> {
   const rung = asha && rungOf(asha, epoch);
   if (rung === undefined) return false;
   await journal.reach(number, rung, { epoch, value });
   await journal.refresh();
-  return !goesOn(costOf(value, goal), journal.trials.flatMap(({ rungs }) => (rungs[rung] === undefined ? [] : [costOf(rungs[rung], goal)])), asha!.factor);
+  return !goesOn(
+    costOf(value, goal),
+    journal.trials.flatMap(({ rungs }) => (rungs[rung] === undefined ? [] : [costOf(rungs[rung], goal)])),
+    asha!.factor,
+  );
 }
 
 async function freeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | undefined> {
@@ -94,7 +134,11 @@ async function freeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | u
 async function nextTrial(study: Study, journal: Journal): Promise<Trial | undefined> {
   while (mayBegin(study, journal.trials)) {
     const number = (journal.trials.at(-1)?.number ?? 0) + 1;
-    const point = study.search.suggest(number, journal.trials.map((trial) => seenBy(trial, study.goal)), streamOf(study, number));
+    const point = study.search.suggest(
+      number,
+      journal.trials.map((trial) => seenBy(trial, study.goal)),
+      streamOf(study, number),
+    );
     const isMine = await journal.begin(number, point);
     await journal.refresh();
     // Where another one began it, a search has more to see.
@@ -106,7 +150,10 @@ async function nextTrial(study: Study, journal: Journal): Promise<Trial | undefi
 /** Whether another trial may be begun. */
 export function mayBegin({ numTrials, options }: Study, trials: readonly Trial[]): boolean {
   const [first] = trials;
-  const isLate = options.hours !== undefined && first !== undefined && wallClockMs() - Date.parse(first.createdAt) > options.hours * 3_600_000;
+  const isLate =
+    options.hours !== undefined &&
+    first !== undefined &&
+    wallClockMs() - Date.parse(first.createdAt) > options.hours * 3_600_000;
   return (trials.at(-1)?.number ?? 0) < numTrials && !isLate;
 }
 

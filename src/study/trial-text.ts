@@ -10,7 +10,12 @@ export function scoreText(value: number, deviation: number | null): string {
 
 /** A value, as short as a table needs it. */
 function valueText(value: unknown): string {
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(4))) : typeof value === 'string' ? value : JSON.stringify(value);
+  const text =
+    typeof value === 'number'
+      ? String(Number(value.toPrecision(4)))
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value);
   return cut(text);
 }
 
@@ -26,17 +31,28 @@ function distinctTexts(values: readonly unknown[]): readonly string[] {
   const short = values.map(valueText);
   if (new Set(short).size === short.length) return short;
   const leaves = values.map((value) => leavesOf(value));
-  const paths = [...new Set(leaves.flatMap((each) => [...each.keys()]))].filter((path) => new Set(leaves.map((each) => each.get(path))).size > 1);
+  const paths = [...new Set(leaves.flatMap((each) => [...each.keys()]))].filter(
+    (path) => new Set(leaves.map((each) => each.get(path))).size > 1,
+  );
   const names = shortNames(paths);
-  const telling = leaves.map((each) => cut(paths.map((path, i) => `${path === '' ? '' : `${names[i]!}=`}${each.get(path) ?? '-'}`).join(' ')));
+  const telling = leaves.map((each) =>
+    cut(paths.map((path, i) => `${path === '' ? '' : `${names[i]!}=`}${each.get(path) ?? '-'}`).join(' ')),
+  );
   if (new Set(telling).size === telling.length) return telling;
-  return telling.map((text, i) => (telling.filter((other) => other === text).length === 1 ? text : `${cut(text, LONGEST - ` #${i + 1}`.length)} #${i + 1}`));
+  return telling.map((text, i) =>
+    telling.filter((other) => other === text).length === 1
+      ? text
+      : `${cut(text, LONGEST - ` #${i + 1}`.length)} #${i + 1}`,
+  );
 }
 
 /** The values within a value as JSON, by their paths; that of a value that is no section has the path ''. */
 function leavesOf(value: unknown, path = ''): ReadonlyMap<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return new Map([[path, typeof value === 'string' && path !== '' ? value : JSON.stringify(value)]]);
-  return new Map(Object.entries(value).flatMap(([key, below]) => [...leavesOf(below, path === '' ? key : `${path}.${key}`)]));
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return new Map([[path, typeof value === 'string' && path !== '' ? value : JSON.stringify(value)]]);
+  return new Map(
+    Object.entries(value).flatMap(([key, below]) => [...leavesOf(below, path === '' ? key : `${path}.${key}`)]),
+  );
 }
 
 function cut(text: string, longest = LONGEST): string {

@@ -68,5 +68,8 @@ export interface Claim extends z.output<typeof claimSchema> {
 export function meanOf(values: readonly number[]): { readonly value: number; readonly deviation: number | null } {
   const value = values.reduce((sum, each) => sum + each, 0) / values.length;
   if (values.length < 2) return { value, deviation: null };
-  return { value, deviation: Math.sqrt(values.reduce((sum, each) => sum + (each - value) ** 2, 0) / (values.length - 1)) };
+  return {
+    value,
+    deviation: Math.sqrt(values.reduce((sum, each) => sum + (each - value) ** 2, 0) / (values.length - 1)),
+  };
 }

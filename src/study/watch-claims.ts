@@ -13,7 +13,8 @@ export function keepAlive({ path }: Claim, look: () => Promise<void>): () => voi
 /** Tells which trials nobody holds. */
 export interface ClaimWatch {
   /**
-   * Whether a trial may be taken: it is not over, and nobody has it, or whoever has it is dead. A process of this machine is looked for; one of
+   * Whether a trial may be taken: it is not over, and nobody has it, or whoever has it is dead. A process of this
+   * machine is looked for; one of
    * another machine or container is taken for dead when its claim's time has not moved for long.
    */
   isFree(trial: Trial): Promise<boolean>;

@@ -8,6 +8,12 @@ const CONTEXT_FIELDS = ['301'] as const;
 /** What a user did most in 14 days: categories, shops, brands, intentions. */
 const HISTORY_FIELDS = ['109_14', '110_14', '127_14', '150_14'] as const;
 
-const ID_FIELDS = [...USER_FIELDS, ...ITEM_FIELDS, ...COMBINATION_FIELDS, ...CONTEXT_FIELDS, ...HISTORY_FIELDS] as const;
+const ID_FIELDS = [
+  ...USER_FIELDS,
+  ...ITEM_FIELDS,
+  ...COMBINATION_FIELDS,
+  ...CONTEXT_FIELDS,
+  ...HISTORY_FIELDS,
+] as const;
 const NUMBER_FIELDS = ['D109_14', 'D110_14', 'D127_14', 'D150_14', 'D508', 'D509', 'D702', 'D853'] as const;
 export const HEADER = ['click', 'purchase', ...ID_FIELDS, ...NUMBER_FIELDS] as const;

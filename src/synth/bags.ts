@@ -6,7 +6,10 @@ export const MAX_BAG = 1001;
 /** Favourites weigh this and more, all else less, in ten-thousandths: a cap keeps what the truth depends on. */
 const FAVOURITE_WEIGHT = 40_000;
 
-/** The values of one field of one row: `count` of ids and weights are filled. Ids are distinct; weights are ten-thousandths. */
+/**
+ * The values of one field of one row: `count` of ids and weights are filled. Ids are distinct; weights are
+ * ten-thousandths.
+ */
 export interface Bag {
   count: number;
   readonly ids: Uint32Array;

@@ -4,17 +4,24 @@ import type { World } from './world.js';
 /**
  * What makes a log a crooked witness of the world, each from 0, where there is none of it.
  *
- * What a log of clicks shows is not what would be if each item were clicked: conversions are seen of clicked rows alone, and who
- * clicks is not just anyone. Two of the biases are of this kind, and the difference matters: one can be repaired from what the log
+ * What a log of clicks shows is not what would be if each item were clicked: conversions are seen of clicked rows
+ * alone, and who
+ * clicks is not just anyone. Two of the biases are of this kind, and the difference matters: one can be repaired from
+ * what the log
  * has, the other can not.
  */
 export interface Biases {
   /**
-   * How much the log's own ranker knows: for each unit of the log odds of a click, an item's log odds of a better place rise by so
-   * much. Good places then go to what would be clicked anyway (Joachims et al. 2005, https://doi.org/10.1145/1076034.1076063).
+   * How much the log's own ranker knows: for each unit of the log odds of a click, an item's log odds of a better place
+   * rise by so
+   * much. Good places then go to what would be clicked anyway (Joachims et al. 2005,
+   * https://doi.org/10.1145/1076034.1076063).
    */
   readonly position: number;
-  /** The share of the log odds of a purchase that the log odds of a click have too: who would buy clicks. All of it is in the features. */
+  /**
+   * The share of the log odds of a purchase that the log odds of a click have too: who would buy clicks. All of it is
+   * in the features.
+   */
   readonly selection: number;
   /** Log odds of both a click and a purchase by a need of the moment, standard normal, that no column tells of. */
   readonly confounder: number;
@@ -41,7 +48,11 @@ const SAMPLE = 10_000;
  * How users meet items in a world whose log has biases; without them one random number is drawn, for the position.
  * @returns a function that fills `encounter`
  */
-export function encountersOf(world: World, seed: number, { position: ranking, selection, confounder }: Biases): (random: Random, user: number, item: number, encounter: Encounter) => void {
+export function encountersOf(
+  world: World,
+  seed: number,
+  { position: ranking, selection, confounder }: Biases,
+): (random: Random, user: number, item: number, encounter: Encounter) => void {
   const odds = new Float64Array(2);
   const score = (user: number, item: number, position: number): void => {
     world.score(user, item, position, odds);
@@ -80,12 +91,16 @@ export interface Chances {
   purchaseIfClicked: number;
 }
 
-/** Places of the need of the moment, and the weight of each: a sum over them is the mean over a standard normal to 12 digits. */
+/**
+ * Places of the need of the moment, and the weight of each: a sum over them is the mean over a standard normal to 12
+ * digits.
+ */
 const NODES = Array.from({ length: 25 }, (_, i) => (i - 12) / 2);
 const WEIGHTS = NODES.map((node) => (Math.exp((-node * node) / 2) / Math.sqrt(2 * Math.PI)) * 0.5);
 
 /**
- * The chances of a row, with the need of the moment averaged out; after a click it is likely to be a great one, and that is why
+ * The chances of a row, with the need of the moment averaged out; after a click it is likely to be a great one, and
+ * that is why
  * the two chances of a purchase differ.
  * @param click log odds, with the intercept and without the need
  * @param purchase likewise

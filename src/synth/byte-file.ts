@@ -84,7 +84,7 @@ export class ByteFile {
   }
 
   #flush(): void {
-    for (let from = 0; from < this.#at; ) from += writeSync(this.#file, this.#bytes, from, this.#at - from);
+    for (let from = 0; from < this.#at;) from += writeSync(this.#file, this.#bytes, from, this.#at - from);
     this.#at = 0;
   }
 }

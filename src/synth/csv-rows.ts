@@ -91,7 +91,9 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
   };
 }
 
-/** How much a user did with an item's kind, in ten-thousandths: more for the first favourite, and for an active user. */
+/**
+ * How much a user did with an item's kind, in ten-thousandths: more for the first favourite, and for an active user.
+ */
 export function strength(activity: number, place: number, kind: number): number {
   return Math.round((activity / (1 + place + kind)) * 10_000);
 }

@@ -2,7 +2,9 @@ import { randomStream, type Random } from '../random.js';
 import { chancesOf, encountersOf, sigmoid, type Biases, type Chances, type Encounter } from './biases.js';
 import { popular, type Effects, type World } from './world.js';
 
-/** Items shown to users, with what is true of it and what came of it: a column a property, `rows` of each are filled. */
+/**
+ * Items shown to users, with what is true of it and what came of it: a column a property, `rows` of each are filled.
+ */
 export interface Impressions {
   rows: number;
   /** Places in the world's columns, from 0. */
@@ -14,7 +16,10 @@ export interface Impressions {
   readonly clickProbability: Float32Array;
   /** True probability of a purchase after the click that was seen. */
   readonly purchaseProbability: Float32Array;
-  /** True probability of a purchase, were the item clicked in any case: another one where what no column tells of moves both. */
+  /**
+   * True probability of a purchase, were the item clicked in any case: another one where what no column tells of moves
+   * both.
+   */
   readonly purchaseIfClickedProbability: Float32Array;
   /** 0 or 1. */
   readonly click: Float32Array;
@@ -74,7 +79,8 @@ export function* drawImpressions(shown: Shown, seed: number, split: string, rows
   const block = createImpressions();
   for (let left = rows; left > 0; left -= block.rows) {
     block.rows = Math.min(left, BLOCK_ROWS);
-    for (let row = 0; row < block.rows; row++) drawImpression(shown, random, random.below(shown.world.users.count), block, row);
+    for (let row = 0; row < block.rows; row++)
+      drawImpression(shown, random, random.below(shown.world.users.count), block, row);
     yield block;
   }
 }
@@ -83,7 +89,13 @@ const encounter: Encounter = { position: 1, click: 0, purchase: 0, need: 0 };
 const chances: Chances = { click: 0, purchase: 0, purchaseIfClicked: 0 };
 
 /** Shows a user an item and sees what comes of it. */
-export function drawImpression({ world, biases: { confounder }, intercepts, meet }: Shown, random: Random, user: number, block: Impressions, row: number): void {
+export function drawImpression(
+  { world, biases: { confounder }, intercepts, meet }: Shown,
+  random: Random,
+  user: number,
+  block: Impressions,
+  row: number,
+): void {
   const item = popular(random, world.items.count);
   meet(random, user, item, encounter);
   const { position, need } = encounter;
@@ -111,13 +123,28 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
     meet(random, user, popular(random, world.items.count), encounter);
     return { click: encounter.click + encounter.need, purchase: encounter.purchase + encounter.need };
   });
-  const click = solve(scores, (score) => score.click, () => 1, rates.click);
+  const click = solve(
+    scores,
+    (score) => score.click,
+    () => 1,
+    rates.click,
+  );
   // Purchases are counted among clicks, so each meeting weighs as much as it is clicked.
-  const purchase = solve(scores, (score) => score.purchase, (score) => sigmoid(click + score.click), rates.purchase);
+  const purchase = solve(
+    scores,
+    (score) => score.purchase,
+    (score) => sigmoid(click + score.click),
+    rates.purchase,
+  );
   return { click, purchase };
 }
 
-function solve(scores: readonly Effects[], scoreOf: (score: Effects) => number, weightOf: (score: Effects) => number, rate: number): number {
+function solve(
+  scores: readonly Effects[],
+  scoreOf: (score: Effects) => number,
+  weightOf: (score: Effects) => number,
+  rate: number,
+): number {
   const weights = scores.map(weightOf);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let low = -20;

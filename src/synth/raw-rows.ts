@@ -5,7 +5,8 @@ import { COMBINATION_KINDS, HISTORY_KINDS, strength, type ImpressionFile } from 
 import type { Impressions } from './impressions.js';
 import { favouriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
 
-// Ali-CCP as Tianchi gives it: a skeleton row holds what belongs to an impression, and names the row of common features that
+// Ali-CCP as Tianchi gives it: a skeleton row holds what belongs to an impression, and names the row of common features
+// that
 // holds what belongs to its session.
 
 const PROFILE_FIELDS = ['121', '122', '124', '125', '126', '127', '128'] as const;
@@ -113,7 +114,14 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
     return session;
   };
 
-  const writeRow = (block: Impressions, row: number, session: number, click: number, purchase: number, fault: 0 | 1 | 2): void => {
+  const writeRow = (
+    block: Impressions,
+    row: number,
+    session: number,
+    click: number,
+    purchase: number,
+    fault: 0 | 1 | 2,
+  ): void => {
     const user = block.user[row]!;
     const kindAt = block.item[row]! * NUM_KINDS;
     const activity = users.activity[user]!;

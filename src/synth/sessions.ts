@@ -21,7 +21,15 @@ export interface SessionDraw {
 }
 
 /** Draws impressions that fall to sessions, in blocks; a block is valid until the next one is asked for. */
-export function* drawSessions({ shown, seed, split, rows, sessionRows, open, sessions }: SessionDraw): Generator<Impressions> {
+export function* drawSessions({
+  shown,
+  seed,
+  split,
+  rows,
+  sessionRows,
+  open,
+  sessions,
+}: SessionDraw): Generator<Impressions> {
   const random = randomStream(seed, 'sessions', split);
   const block = createImpressions(SESSION_BLOCK_ROWS);
   const user = new Uint32Array(OPEN_SESSIONS);

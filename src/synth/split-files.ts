@@ -40,13 +40,19 @@ const ORACLE = 'oracle.json';
 const UNFINISHED = '.synth-unfinished';
 
 /**
- * Marks a folder as one that is being filled. Files that may be somebody else's are not written over: what was generated has its truth beside it.
+ * Marks a folder as one that is being filled. Files that may be somebody else's are not written over: what was
+ * generated has its truth beside it.
  * @throws UserError (usage), (disk)
  */
 export async function beginFiles(folder: string, names: readonly string[]): Promise<void> {
   const isOurs = [ORACLE, UNFINISHED].some((name) => existsSync(join(folder, name)));
   const taken = isOurs ? undefined : names.find((name) => existsSync(join(folder, name)));
-  if (taken !== undefined) throw userError('usage', { where: folder, message: `holds ${taken} without the ${ORACLE} of generated data, so that it may be yours`, fix: 'name a new folder, or remove that file' });
+  if (taken !== undefined)
+    throw userError('usage', {
+      where: folder,
+      message: `holds ${taken} without the ${ORACLE} of generated data, so that it may be yours`,
+      fix: 'name a new folder, or remove that file',
+    });
   await writeFileAtomic(join(folder, UNFINISHED), '');
 }
 
@@ -67,7 +73,10 @@ export function pathsOf(format: SynthFormat, name: string): readonly string[] {
  * @param bags where given, multi-valued fields are bags
  * @throws UserError (disk)
  */
-export async function writeCsvSplit({ folder, name, split, rows, shown, seed, onBlock }: SplitDraw, bags: BagSource | undefined): Promise<void> {
+export async function writeCsvSplit(
+  { folder, name, split, rows, shown, seed, onBlock }: SplitDraw,
+  bags: BagSource | undefined,
+): Promise<void> {
   const [csv] = pathsOf('csv', name);
   await replace(join(folder, csv!), (path) => {
     const file = createCsvFile(path, shown.world, bags);
@@ -85,14 +94,34 @@ export async function writeCsvSplit({ folder, name, split, rows, shown, seed, on
  * @throws UserError (disk)
  */
 export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
-  const { folder, split, shown: { world }, seed, bags, profileSizes, badEvery, onBlock } = draw;
+  const {
+    folder,
+    split,
+    shown: { world },
+    seed,
+    bags,
+    profileSizes,
+    badEvery,
+    onBlock,
+  } = draw;
   const strays: Strays = { purchasesWithoutClick: 0, unusedSessions: 0, badRows: 0 };
   const [skeleton, common] = pathsOf('raw', split);
   await replace(join(folder, skeleton!), (skeletonPath) =>
     replace(join(folder, common!), (commonPath) => {
       const random = randomStream(seed, 'feature order', split);
       const ids = rawIdsOf(world, profileSizes);
-      const file = createRawFile(world, { skeletonPath, commonPath, seed, split, bags, ids, random, badEvery, capacity: SESSION_BLOCK_ROWS, strays });
+      const file = createRawFile(world, {
+        skeletonPath,
+        commonPath,
+        seed,
+        split,
+        bags,
+        ids,
+        random,
+        badEvery,
+        capacity: SESSION_BLOCK_ROWS,
+        strays,
+      });
       for (const block of drawSessions({ ...draw, open: file.openSession, sessions: file.sessions })) {
         onBlock(block);
         file.write(block);

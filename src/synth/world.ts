@@ -75,8 +75,10 @@ export interface World {
 }
 
 /**
- * Makes a world: effects of the user's profile, of the item's category, brand and price tier, of their meeting (history with
- * the item's category or shop, taste of the profile for the category), of the position on the click alone, and a little of
+ * Makes a world: effects of the user's profile, of the item's category, brand and price tier, of their meeting (history
+ * with
+ * the item's category or shop, taste of the profile for the category), of the position on the click alone, and a little
+ * of
  * each user and item themselves.
  */
 export function createWorld(seed: number, { users: numUsers, items: numItems }: WorldSize, shape: WorldShape): World {
@@ -86,7 +88,9 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
   const kindSizes = sized(shape.kinds);
   const favouriteSizes = sized(shape.favourites);
 
-  const profileEffects = shape.profile.map((size, f) => effectsOf(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }));
+  const profileEffects = shape.profile.map((size, f) =>
+    effectsOf(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }),
+  );
   const categoryEffects = effectsOf(stream('category'), kindSizes[KIND_AT.category]!, { click: 0.5, purchase: 0.4 });
   const brandEffects = effectsOf(stream('brand'), kindSizes[KIND_AT.brand]!, { click: 0.2, purchase: 0.4 });
   const tierEffects = effectsOf(stream('tier'), shape.tiers, { click: 0.2, purchase: 0.5 });
@@ -108,12 +112,15 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
       const tier = items.tier[item]! - 1;
       const tasteAt = (users.profile[user * NUM_PROFILE]! - 1) * TASTE_DIMENSIONS;
       let taste = 0;
-      for (let d = 0; d < TASTE_DIMENSIONS; d++) taste += profileTastes[tasteAt + d]! * categoryTastes[category * TASTE_DIMENSIONS + d]!;
+      for (let d = 0; d < TASTE_DIMENSIONS; d++)
+        taste += profileTastes[tasteAt + d]! * categoryTastes[category * TASTE_DIMENSIONS + d]!;
       const knowsCategory = favouriteAt(users, user, KIND_AT.category, category + 1) < 0 ? 0 : 1;
-      const knowsShop = favouriteAt(users, user, KIND_AT.shop, items.kinds[item * NUM_KINDS + KIND_AT.shop]!) < 0 ? 0 : 1;
+      const knowsShop =
+        favouriteAt(users, user, KIND_AT.shop, items.kinds[item * NUM_KINDS + KIND_AT.shop]!) < 0 ? 0 : 1;
       for (let outcome = 0; outcome < 2; outcome++) {
         let sum = 0;
-        for (let f = 0; f < NUM_PROFILE; f++) sum += profileEffects[f]![2 * (users.profile[user * NUM_PROFILE + f]! - 1) + outcome]!;
+        for (let f = 0; f < NUM_PROFILE; f++)
+          sum += profileEffects[f]![2 * (users.profile[user * NUM_PROFILE + f]! - 1) + outcome]!;
         sum += categoryEffects[2 * category + outcome]!;
         sum += brandEffects[2 * brand + outcome]!;
         sum += tierEffects[2 * tier + outcome]!;
@@ -145,7 +152,8 @@ function makeUsers(random: Random, count: number, profileSizes: readonly number[
   for (let u = 0; u < count; u++) {
     for (let f = 0; f < NUM_PROFILE; f++) users.profile[u * NUM_PROFILE + f] = 1 + random.below(profileSizes[f]!);
     for (let k = 0; k < NUM_KINDS; k++) {
-      for (let j = 0; j < FAVOURITES; j++) users.favourites[(u * NUM_KINDS + k) * FAVOURITES + j] = 1 + popular(random, sizes[k]!);
+      for (let j = 0; j < FAVOURITES; j++)
+        users.favourites[(u * NUM_KINDS + k) * FAVOURITES + j] = 1 + popular(random, sizes[k]!);
     }
     users.activity[u] = random.uniform();
     users.bias[2 * u] = 0.2 * random.normal();
@@ -155,7 +163,12 @@ function makeUsers(random: Random, count: number, profileSizes: readonly number[
 }
 
 function makeItems(random: Random, count: number, tiers: number, sizes: Uint32Array): Items {
-  const items = { count, tier: new Uint8Array(count), kinds: new Uint32Array(count * NUM_KINDS), bias: new Float64Array(count * 2) };
+  const items = {
+    count,
+    tier: new Uint8Array(count),
+    kinds: new Uint32Array(count * NUM_KINDS),
+    bias: new Float64Array(count * 2),
+  };
   for (let i = 0; i < count; i++) {
     items.tier[i] = 1 + random.below(tiers);
     for (let k = 0; k < NUM_KINDS; k++) items.kinds[i * NUM_KINDS + k] = 1 + popular(random, sizes[k]!);

@@ -2,17 +2,24 @@ import { column, type BagColumn, type Batch } from '../batch.js';
 import type { InputLayout } from './layout.js';
 
 /**
- * A function that gives batches bags in the place of numbers that lie between two rows of a table: 3.25 is row 3 with weight 0.75 and
+ * A function that gives batches bags in the place of numbers that lie between two rows of a table: 3.25 is row 3 with
+ * weight 0.75 and
  * row 4 with 0.25, and a whole number is that row alone. What it gives is valid until it is called for other rows.
  */
 export function bagsBetweenRows({ columns }: InputLayout): (batch: Batch) => Batch {
-  const fields = new Set(columns.flatMap((each) => (each.kind === 'bag' && each.isBetweenRows === true ? [each.field] : [])));
+  const fields = new Set(
+    columns.flatMap((each) => (each.kind === 'bag' && each.isBetweenRows === true ? [each.field] : [])),
+  );
   if (fields.size === 0) return (batch) => batch;
   const memory = new Map<string, BagColumn>();
   const roomFor = (field: string, rows: number): BagColumn => {
     const known = memory.get(field);
     if (known !== undefined && known.offsets.length > rows) return known;
-    const made = { offsets: new Uint32Array(rows + 1), ids: new Uint32Array(2 * rows), weights: new Float32Array(2 * rows) };
+    const made = {
+      offsets: new Uint32Array(rows + 1),
+      ids: new Uint32Array(2 * rows),
+      weights: new Float32Array(2 * rows),
+    };
     memory.set(field, made);
     return made;
   };

@@ -16,7 +16,11 @@ export interface TableRows {
 }
 
 /** Draws a table's first values from N(0, 1e-4²), from a stream of the table's own name. */
-export function drawEmbeddings(name: string, seed: number, { data, at, rows, width, stride, dealt: { rank, size } = { rank: 0, size: 1 } }: TableRows): void {
+export function drawEmbeddings(
+  name: string,
+  seed: number,
+  { data, at, rows, width, stride, dealt: { rank, size } = { rank: 0, size: 1 } }: TableRows,
+): void {
   const random = randomStream(seed, 'table', name);
   for (let row = 0; row < rows; row++) {
     const place = row % size === rank ? at + Math.floor(row / size) * stride : undefined;

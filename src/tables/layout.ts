@@ -10,13 +10,16 @@ export interface TableSpec {
 }
 
 /**
- * How the items of a bag become one vector, with w the weight of an item and e its embedding: `sum` is Σ w·e, `mean` divides it
+ * How the items of a bag become one vector, with w the weight of an item and e its embedding: `sum` is Σ w·e, `mean`
+ * divides it
  * by Σ w, `sqrtn` by √Σ w² (the combiners of TensorFlow's `embedding_lookup_sparse`). A bag without items is all zeros.
  */
 export const POOLINGS = ['sum', 'mean', 'sqrtn'] as const;
 export type Pooling = (typeof POOLINGS)[number];
 
-/** Columns of the model's input that one field fills: a row of its table, rows of it pooled, its number, or its numbers. */
+/**
+ * Columns of the model's input that one field fills: a row of its table, rows of it pooled, its number, or its numbers.
+ */
 export type InputColumns = {
   readonly field: string;
   /** The group of the config that the field stands in; none where there is no config. */
@@ -28,8 +31,17 @@ export type InputColumns = {
   readonly isWide?: true;
 } & (
   | { readonly kind: 'id'; readonly table: string }
-  /** Its items, of a row `maxItems` at the most, are in the batch, or they are the two rows that a number lies between, which are summed by how near they are. */
-  | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling; readonly maxItems?: number; readonly isBetweenRows?: true }
+  /**
+   * Its items, of a row `maxItems` at the most, are in the batch, or they are the two rows that a number lies between,
+   * which are summed by how near they are.
+   */
+  | {
+      readonly kind: 'bag';
+      readonly table: string;
+      readonly pooling: Pooling;
+      readonly maxItems?: number;
+      readonly isBetweenRows?: true;
+    }
   | { readonly kind: 'number' }
   | { readonly kind: 'vector' }
 );
@@ -41,7 +53,10 @@ export interface InputLayout {
   readonly tables: readonly TableSpec[];
 }
 
-/** The layout for a model that wants several parts of every embedding, each as wide as it was: they lie side by side in a row of the table. */
+/**
+ * The layout for a model that wants several parts of every embedding, each as wide as it was: they lie side by side in
+ * a row of the table.
+ */
 export function withEmbeddingParts({ columns, tables }: InputLayout, parts: number): InputLayout {
   let width = 0;
   const placed = columns.map((column): InputColumns => {
@@ -60,13 +75,35 @@ export interface WidePart {
 }
 
 /**
- * The layout for a model with a wide part: behind the features, each field that has a table is looked up in another one, of its own.
+ * The layout for a model with a wide part: behind the features, each field that has a table is looked up in another
+ * one, of its own.
  */
-export function withWidePart({ width: featureWidth, columns, tables }: InputLayout, { groups, width }: WidePart): InputLayout {
-  const read = columns.filter((column) => 'table' in column).filter(({ group }) => groups === undefined || (group !== undefined && groups.includes(group)));
-  const wide = read.map((column, f): InputColumns => ({ ...column, table: wideTable(column.field), offset: featureWidth + f * width, width, isWide: true }));
-  const wideTables = read.map(({ field, table }): TableSpec => ({ name: wideTable(field), rows: tables.find(({ name }) => name === table)!.rows, width, idsOf: table, isWide: true }));
-  return { width: featureWidth + wide.length * width, columns: [...columns, ...wide], tables: [...tables, ...wideTables] };
+export function withWidePart(
+  { width: featureWidth, columns, tables }: InputLayout,
+  { groups, width }: WidePart,
+): InputLayout {
+  const read = columns
+    .filter((column) => 'table' in column)
+    .filter(({ group }) => groups === undefined || (group !== undefined && groups.includes(group)));
+  const wide = read.map((column, f): InputColumns => ({
+    ...column,
+    table: wideTable(column.field),
+    offset: featureWidth + f * width,
+    width,
+    isWide: true,
+  }));
+  const wideTables = read.map(({ field, table }): TableSpec => ({
+    name: wideTable(field),
+    rows: tables.find(({ name }) => name === table)!.rows,
+    width,
+    idsOf: table,
+    isWide: true,
+  }));
+  return {
+    width: featureWidth + wide.length * width,
+    columns: [...columns, ...wide],
+    tables: [...tables, ...wideTables],
+  };
 }
 
 /** What the table of a field is called that heads add up. */

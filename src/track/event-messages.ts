@@ -1,14 +1,18 @@
 import protobuf from 'protobufjs/minimal.js';
 import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../evaluation/score-bins.js';
 
-// The messages of TensorBoard's event files that are written here, with the numbers of their fields: tensorboard/compat/proto/event.proto,
+// The messages of TensorBoard's event files that are written here, with the numbers of their fields:
+// tensorboard/compat/proto/event.proto,
 // summary.proto, histogram.proto, and plugins/hparams/plugin_data.proto.
 
 type Message = protobuf.Writer;
 const message = (): Message => protobuf.Writer.create();
-const bytesField = (writer: Message, field: number, value: Message): Message => writer.uint32((field << 3) | 2).bytes(value.finish());
-const textField = (writer: Message, field: number, value: string): Message => writer.uint32((field << 3) | 2).string(value);
-const doubleField = (writer: Message, field: number, value: number): Message => writer.uint32((field << 3) | 1).double(value);
+const bytesField = (writer: Message, field: number, value: Message): Message =>
+  writer.uint32((field << 3) | 2).bytes(value.finish());
+const textField = (writer: Message, field: number, value: string): Message =>
+  writer.uint32((field << 3) | 2).string(value);
+const doubleField = (writer: Message, field: number, value: number): Message =>
+  writer.uint32((field << 3) | 1).double(value);
 const intField = (writer: Message, field: number, value: number): Message => writer.uint32(field << 3).int64(value);
 
 function event(seconds: number, step: number): Message {
@@ -23,17 +27,32 @@ export function versionEvent(seconds: number): Uint8Array {
 /** Some scalars behind a step. */
 export function scalarsEvent(seconds: number, step: number, values: Readonly<Record<string, number>>): Uint8Array {
   const summary = message();
-  for (const [tag, value] of Object.entries(values)) bytesField(summary, 1, textField(message(), 1, tag).uint32((2 << 3) | 5).float(value));
+  for (const [tag, value] of Object.entries(values))
+    bytesField(
+      summary,
+      1,
+      textField(message(), 1, tag)
+        .uint32((2 << 3) | 5)
+        .float(value),
+    );
   return bytesField(event(seconds, step), 5, summary).finish();
 }
 
 /** Fine bins that one of a histogram holds. */
 const COARSE = BINS_PER_UNIT / 4;
 
-/** How the predictions of some spaces lie, behind a step: buckets end at probabilities, which are apart as their logits are. */
-export function histogramsEvent(seconds: number, step: number, histograms: Readonly<Record<string, ScoreBins>>): Uint8Array {
+/**
+ * How the predictions of some spaces lie, behind a step: buckets end at probabilities, which are apart as their logits
+ * are.
+ */
+export function histogramsEvent(
+  seconds: number,
+  step: number,
+  histograms: Readonly<Record<string, ScoreBins>>,
+): Uint8Array {
   const summary = message();
-  for (const [tag, bins] of Object.entries(histograms)) bytesField(summary, 1, bytesField(textField(message(), 1, tag), 5, histogram(bins)));
+  for (const [tag, bins] of Object.entries(histograms))
+    bytesField(summary, 1, bytesField(textField(message(), 1, tag), 5, histogram(bins)));
   return bytesField(event(seconds, step), 5, summary).finish();
 }
 
@@ -50,7 +69,8 @@ function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Messa
     squares += count * middleOf(at[i]!) ** 2;
   }
   const written = message();
-  for (const [i, value] of [middleOf(at[0]!), middleOf(at.at(-1)!), rows, predicted, squares].entries()) doubleField(written, i + 1, value);
+  for (const [i, value] of [middleOf(at[0]!), middleOf(at.at(-1)!), rows, predicted, squares].entries())
+    doubleField(written, i + 1, value);
   const packed = (field: number, values: Float64Array): Message => {
     const all = message();
     for (let i = 0; i < values.length; i++) all.double(values[i]!);
@@ -61,7 +81,10 @@ function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Messa
 }
 
 /** What a run was asked for, for the plugin that compares runs by it. */
-export function sessionStartEvent(seconds: number, hparams: ReadonlyMap<string, string | number | boolean>): Uint8Array {
+export function sessionStartEvent(
+  seconds: number,
+  hparams: ReadonlyMap<string, string | number | boolean>,
+): Uint8Array {
   const start = message();
   for (const [key, value] of hparams) bytesField(start, 1, bytesField(textField(message(), 1, key), 2, valueOf(value)));
   return hparamsEvent(seconds, '_hparams_/session_start_info', 3, doubleField(start, 5, seconds));
@@ -69,20 +92,31 @@ export function sessionStartEvent(seconds: number, hparams: ReadonlyMap<string, 
 
 /** How a run ended: 1 well, 2 not. */
 export function sessionEndEvent(seconds: number, status: 1 | 2): Uint8Array {
-  return hparamsEvent(seconds, '_hparams_/session_end_info', 4, doubleField(intField(message(), 1, status), 2, seconds));
+  return hparamsEvent(
+    seconds,
+    '_hparams_/session_end_info',
+    4,
+    doubleField(intField(message(), 1, status), 2, seconds),
+  );
 }
 
 /** A value of `google.protobuf.Value`. */
 function valueOf(value: string | number | boolean): Message {
   if (typeof value === 'number') return doubleField(message(), 2, value);
-  return typeof value === 'string' ? textField(message(), 3, value) : message().uint32(4 << 3).bool(value);
+  return typeof value === 'string'
+    ? textField(message(), 3, value)
+    : message()
+        .uint32(4 << 3)
+        .bool(value);
 }
 
 /** A summary without a number of its own: what it tells lies in the data of the plugin; the tensor is one 0. */
 function hparamsEvent(seconds: number, tag: string, field: number, data: Message): Uint8Array {
   const plugin = bytesField(textField(message(), 1, 'hparams'), 2, bytesField(message(), field, data));
   const shape = bytesField(message(), 2, intField(message(), 1, 1));
-  const tensor = bytesField(intField(message(), 1, 1), 2, shape).uint32((5 << 3) | 5).float(0);
+  const tensor = bytesField(intField(message(), 1, 1), 2, shape)
+    .uint32((5 << 3) | 5)
+    .float(0);
   const value = bytesField(bytesField(textField(message(), 1, tag), 8, tensor), 9, bytesField(message(), 1, plugin));
   return bytesField(event(seconds, 0), 5, bytesField(message(), 1, value)).finish();
 }

@@ -17,16 +17,22 @@ const UPLOAD_MS = 600_000;
 export type ArtifactStore = (files: readonly RunFile[]) => Promise<void>;
 
 /**
- * Finds how artifacts of a run are stored: through the tracking server, or in a directory if the server runs on this machine.
+ * Finds how artifacts of a run are stored: through the tracking server, or in a directory if the server runs on this
+ * machine.
  * @param artifactUri of the run, as the server gives it
  * @throws Error if only MLflow's own clients can write there
  */
-export function artifactStore(url: string, artifactUri: string, headers: Readonly<Record<string, string>>): ArtifactStore {
+export function artifactStore(
+  url: string,
+  artifactUri: string,
+  headers: Readonly<Record<string, string>>,
+): ArtifactStore {
   const [, scheme = 'file'] = /^([a-z][a-z0-9+.-]*):/.exec(artifactUri) ?? [];
   if (scheme === 'mlflow-artifacts') {
     const root = `${url}/api/2.0/mlflow-artifacts/artifacts/${new URL(artifactUri).pathname.replace(/^\/+/, '')}`;
     return async (files) => {
-      for (const each of files) await upload(`${root}/${each.path.split('/').map(encodeURIComponent).join('/')}`, each.file, headers);
+      for (const each of files)
+        await upload(`${root}/${each.path.split('/').map(encodeURIComponent).join('/')}`, each.file, headers);
     };
   }
   const folder = artifactUri.startsWith('file:') ? fileURLToPath(artifactUri) : artifactUri;
@@ -38,13 +44,21 @@ export function artifactStore(url: string, artifactUri: string, headers: Readonl
       }
     };
   }
-  throw new Error(`cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`);
+  throw new Error(
+    `cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`,
+  );
 }
 
 async function upload(target: string, file: string, headers: Readonly<Record<string, string>>): Promise<void> {
   const body = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
   const size = { 'content-type': 'application/octet-stream', 'content-length': String(statSync(file).size) };
-  const response = await fetch(target, { method: 'PUT', headers: { ...headers, ...size }, body, duplex: 'half', signal: AbortSignal.timeout(UPLOAD_MS) });
+  const response = await fetch(target, {
+    method: 'PUT',
+    headers: { ...headers, ...size },
+    body,
+    duplex: 'half',
+    signal: AbortSignal.timeout(UPLOAD_MS),
+  });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`the upload of ${file} is refused: HTTP ${response.status}`);
 }

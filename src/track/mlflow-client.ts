@@ -36,7 +36,10 @@ export interface MlflowClient {
   /** The experiment's id; it is made where it is not there. */
   experimentId(name: string): Promise<string>;
   /** @returns the id of the run */
-  createRun(experimentId: string, about: { readonly name: string; readonly startMs: number; readonly tags: Readonly<Record<string, string>> }): Promise<string>;
+  createRun(
+    experimentId: string,
+    about: { readonly name: string; readonly startMs: number; readonly tags: Readonly<Record<string, string>> },
+  ): Promise<string>;
   logParams(runId: string, params: ReadonlyMap<string, string | number | boolean>): Promise<void>;
   logMetrics(runId: string, metrics: readonly MlflowMetric[]): Promise<void>;
   /** Goes on with a run; gives the last step that it has of each metric. */
@@ -49,19 +52,50 @@ export interface MlflowClient {
 }
 
 const experimentSchema = z.looseObject({ experiment_id: z.string() });
-const runSchema = z.looseObject({ run: z.looseObject({ info: z.looseObject({ run_id: z.string(), artifact_uri: z.string().default('') }), data: z.looseObject({ metrics: z.array(z.looseObject({ key: z.string(), step: z.coerce.number().default(0) })).default([]) }).optional() }) });
+const runSchema = z.looseObject({
+  run: z.looseObject({
+    info: z.looseObject({ run_id: z.string(), artifact_uri: z.string().default('') }),
+    data: z
+      .looseObject({
+        metrics: z.array(z.looseObject({ key: z.string(), step: z.coerce.number().default(0) })).default([]),
+      })
+      .optional(),
+  }),
+});
 const refusalSchema = z.looseObject({ error_code: z.string(), message: z.string().default('') });
 
 /** Talks to a server; names and passwords are those that MLflow's own clients take from the environment. */
-export function createMlflowClient(address: string, environment: Readonly<Record<string, string | undefined>>): MlflowClient {
+export function createMlflowClient(
+  address: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): MlflowClient {
   const url = address.replace(/\/+$/, '');
-  const { MLFLOW_TRACKING_TOKEN: token, MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password = '' } = environment;
-  const authorization = token !== undefined ? `Bearer ${token}` : user !== undefined ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` : undefined;
+  const {
+    MLFLOW_TRACKING_TOKEN: token,
+    MLFLOW_TRACKING_USERNAME: user,
+    MLFLOW_TRACKING_PASSWORD: password = '',
+  } = environment;
+  const authorization =
+    token !== undefined
+      ? `Bearer ${token}`
+      : user !== undefined
+        ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+        : undefined;
   const headers = { 'content-type': 'application/json', ...(authorization !== undefined && { authorization }) };
 
-  const ask = async <Schema extends z.ZodType>(method: 'GET' | 'POST', path: string, content: Readonly<Record<string, unknown>>, schema: Schema): Promise<z.output<Schema>> => {
+  const ask = async <Schema extends z.ZodType>(
+    method: 'GET' | 'POST',
+    path: string,
+    content: Readonly<Record<string, unknown>>,
+    schema: Schema,
+  ): Promise<z.output<Schema>> => {
     const query = method === 'GET' ? `?${new URLSearchParams(content as Record<string, string>).toString()}` : '';
-    const response = await fetch(`${url}/api/2.0/mlflow/${path}${query}`, { method, headers, signal: AbortSignal.timeout(PATIENCE_MS), ...(method === 'POST' && { body: JSON.stringify(content) }) }).catch((error: unknown) => {
+    const response = await fetch(`${url}/api/2.0/mlflow/${path}${query}`, {
+      method,
+      headers,
+      signal: AbortSignal.timeout(PATIENCE_MS),
+      ...(method === 'POST' && { body: JSON.stringify(content) }),
+    }).catch((error: unknown) => {
       throw new Error(reasonOf(error), { cause: error });
     });
     const text = await response.text();
@@ -76,7 +110,13 @@ export function createMlflowClient(address: string, environment: Readonly<Record
   return {
     url,
     async experimentId(name) {
-      const find = (): Promise<string> => ask('GET', 'experiments/get-by-name', { experiment_name: name }, z.looseObject({ experiment: experimentSchema })).then(({ experiment }) => experiment.experiment_id);
+      const find = (): Promise<string> =>
+        ask(
+          'GET',
+          'experiments/get-by-name',
+          { experiment_name: name },
+          z.looseObject({ experiment: experimentSchema }),
+        ).then(({ experiment }) => experiment.experiment_id);
       try {
         return await find();
       } catch (error) {
@@ -86,12 +126,28 @@ export function createMlflowClient(address: string, environment: Readonly<Record
       return ask('POST', 'experiments/create', { name }, experimentSchema).then(({ experiment_id: id }) => id, find);
     },
     async createRun(experimentId, { name, startMs, tags }) {
-      const { run } = await ask('POST', 'runs/create', { experiment_id: experimentId, run_name: name, start_time: startMs, tags: Object.entries(tags).map(([key, value]) => ({ key, value })) }, runSchema);
+      const { run } = await ask(
+        'POST',
+        'runs/create',
+        {
+          experiment_id: experimentId,
+          run_name: name,
+          start_time: startMs,
+          tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
+        },
+        runSchema,
+      );
       return run.info.run_id;
     },
     async logParams(runId, params) {
       const all = Array.from(params, ([key, value]) => ({ key, value: shortened(String(value)) }));
-      for (let begin = 0; begin < all.length; begin += PARAMS_A_BATCH) await ask('POST', 'runs/log-batch', { run_id: runId, params: all.slice(begin, begin + PARAMS_A_BATCH) }, anything);
+      for (let begin = 0; begin < all.length; begin += PARAMS_A_BATCH)
+        await ask(
+          'POST',
+          'runs/log-batch',
+          { run_id: runId, params: all.slice(begin, begin + PARAMS_A_BATCH) },
+          anything,
+        );
     },
     async logMetrics(runId, metrics) {
       if (metrics.length > 0) await ask('POST', 'runs/log-batch', { run_id: runId, metrics }, anything);
@@ -102,7 +158,10 @@ export function createMlflowClient(address: string, environment: Readonly<Record
       return new Map((run.data?.metrics ?? []).map(({ key, step }) => [key, step]));
     },
     async logInputs(runId, inputs) {
-      const datasets = inputs.map(({ context, name, digest, uri }) => ({ tags: [{ key: 'mlflow.data.context', value: context }], dataset: { name, digest, source_type: 'local', source: JSON.stringify({ uri }) } }));
+      const datasets = inputs.map(({ context, name, digest, uri }) => ({
+        tags: [{ key: 'mlflow.data.context', value: context }],
+        dataset: { name, digest, source_type: 'local', source: JSON.stringify({ uri }) },
+      }));
       if (datasets.length > 0) await ask('POST', 'runs/log-inputs', { run_id: runId, datasets }, anything);
     },
     async logArtifacts(runId, files) {
@@ -133,7 +192,12 @@ function refusal(status: number, text: string, path: string): Error {
 function reasonOf(error: unknown): string {
   if (error instanceof Error && error.name === 'TimeoutError') return `has not answered within ${PATIENCE_MS / 1000} s`;
   const cause: unknown = error instanceof Error ? error.cause : undefined;
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : error instanceof Error ? error.message : String(error);
+  const code =
+    typeof cause === 'object' && cause !== null && 'code' in cause
+      ? String(cause.code)
+      : error instanceof Error
+        ? error.message
+        : String(error);
   return `cannot be reached (${code})`;
 }
 

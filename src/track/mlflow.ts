@@ -6,7 +6,13 @@ import { wallClockMs } from '../clock.js';
 import { writeFileAtomic } from '../disk.js';
 import { joined } from '../errors.js';
 import type { StateSection } from '../state-section.js';
-import { createMlflowClient, METRICS_A_BATCH, type MlflowClient, type MlflowInput, type MlflowMetric } from './mlflow-client.js';
+import {
+  createMlflowClient,
+  METRICS_A_BATCH,
+  type MlflowClient,
+  type MlflowInput,
+  type MlflowMetric,
+} from './mlflow-client.js';
 import type { RunFile } from './mlflow-artifacts.js';
 import { defineTracker, type RunEnd, type TrackedRun, type Tracker } from './tracker.js';
 
@@ -18,27 +24,43 @@ const section: StateSection<MlflowState> = { name: 'mlflow', version: 1, schema:
 const MOST_WAITING = 100_000;
 
 /** What MLflow calls an end. */
-const STATUS: Readonly<Record<RunEnd, string>> = { 'finished': 'FINISHED', 'stopped early': 'FINISHED', 'interrupted': 'KILLED', 'failed': 'FAILED' };
+const STATUS: Readonly<Record<RunEnd, string>> = {
+  finished: 'FINISHED',
+  'stopped early': 'FINISHED',
+  interrupted: 'KILLED',
+  failed: 'FAILED',
+};
 
 /** A run of an MLflow server: parameters, metrics by step, and how it ended. */
 export const mlflow = defineTracker({
   name: 'mlflow',
   keys: {
-    mlflow: z.url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' }).optional().describe('MLflow tracking URI; credentials come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN'),
+    mlflow: z
+      .url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' })
+      .optional()
+      .describe('MLflow tracking URI; credentials come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN'),
     experiment: z.string().min(1).max(250).optional().describe('MLflow experiment; default: name of the config'),
   },
   *check({ mlflow: url, experiment }) {
-    if (experiment !== undefined && url === undefined) yield { path: ['experiment'], message: 'is one of an MLflow server; name it too, as in mlflow: http://127.0.0.1:5000' };
+    if (experiment !== undefined && url === undefined)
+      yield {
+        path: ['experiment'],
+        message: 'is one of an MLflow server; name it too, as in mlflow: http://127.0.0.1:5000',
+      };
   },
   open({ mlflow: url, experiment }, run) {
     const state = run.stateOf(section, () => ({ runId: null }));
-    return url === undefined ? undefined : mlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
+    return url === undefined
+      ? undefined
+      : mlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
   },
   async addFile(folder, file, tell) {
     const path = join(folder, RECORD);
     if (!existsSync(path)) return;
     const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    await createMlflowClient(url, process.env).logArtifacts(runId, [file]).catch((error: unknown) => tell(missingFiles(url, error, [file])));
+    await createMlflowClient(url, process.env)
+      .logArtifacts(runId, [file])
+      .catch((error: unknown) => tell(missingFiles(url, error, [file])));
   },
 });
 
@@ -55,24 +77,37 @@ function missingFiles(url: string, error: unknown, files: readonly RunFile[]): s
 function inputsOf(hparams: TrackedRun['hparams']): readonly MlflowInput[] {
   return ['train', 'valid', 'test', 'source'].flatMap((context) => {
     const uri = hparams.get(`data.${context}`);
-    return typeof uri === 'string' && uri !== 'null' ? [{ context, name: `${context}: ${uri}`.slice(0, 250), digest: digestOf(uri), uri }] : [];
+    return typeof uri === 'string' && uri !== 'null'
+      ? [{ context, name: `${context}: ${uri}`.slice(0, 250), digest: digestOf(uri), uri }]
+      : [];
   });
 }
 
 /** Of a path, and of the size and time of the file there. */
 function digestOf(uri: string): string {
   const found = statSync(uri, { throwIfNoEntry: false });
-  return createHash('sha256').update(JSON.stringify([uri, found?.size, found?.mtimeMs])).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify([uri, found?.size, found?.mtimeMs]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /**
- * Tells a server, as well as it listens: numbers are sent in the background, wait where it is away, and the run never does but for the first
+ * Tells a server, as well as it listens: numbers are sent in the background, wait where it is away, and the run never
+ * does but for the first
  * answer and the last.
  */
-function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowState, { name, folder, hparams, artifacts, tell }: TrackedRun): Tracker {
+function mlflowTracker(
+  client: MlflowClient,
+  experiment: string,
+  state: MlflowState,
+  { name, folder, hparams, artifacts, tell }: TrackedRun,
+): Tracker {
   let waiting: MlflowMetric[] = [];
   let numDropped = 0;
-  /** By metric: the last step that the server had when it was last looked for: what is sent again is not there twice. */
+  /**
+   * By metric: the last step that the server had when it was last looked for: what is sent again is not there twice.
+   */
   let known: ReadonlyMap<string, number> = new Map();
   let isFound = false;
   /** A run that goes on has them, and MLflow takes no other value of a parameter. */
@@ -84,7 +119,12 @@ function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowSt
   /** Finds the run, or makes it, once the server answers. */
   const find = async (): Promise<void> => {
     if (isFound) return;
-    if (state.runId === null) state.runId = await client.createRun(await client.experimentId(experiment), { name, startMs: wallClockMs(), tags: { 'mtl.run': folder } });
+    if (state.runId === null)
+      state.runId = await client.createRun(await client.experimentId(experiment), {
+        name,
+        startMs: wallClockMs(),
+        tags: { 'mtl.run': folder },
+      });
     else known = await client.reopen(state.runId);
     if (!hasParams) {
       await client.logParams(state.runId, hparams);
@@ -96,12 +136,18 @@ function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowSt
     await find();
     while (waiting.length > 0) {
       const batch = waiting.slice(0, METRICS_A_BATCH);
-      await client.logMetrics(state.runId!, batch.filter(({ key, step }) => step > (known.get(key) ?? -1)));
+      await client.logMetrics(
+        state.runId!,
+        batch.filter(({ key, step }) => step > (known.get(key) ?? -1)),
+      );
       waiting = waiting.slice(batch.length);
     }
   };
   const complain = (error: unknown): void => {
-    if (!hasComplained) tell(`MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; the run goes on, and what it measures is told when the server answers`);
+    if (!hasComplained)
+      tell(
+        `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; the run goes on, and what it measures is told when the server answers`,
+      );
     hasComplained = true;
     // A server that did not answer may have taken what it was sent.
     isFound = false;
@@ -126,7 +172,8 @@ function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowSt
     async end(how) {
       await sendAside();
       const numLost = waiting.length + numDropped;
-      if (numLost > 0) tell(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
+      if (numLost > 0)
+        tell(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
       if (!isFound) return;
       const runId = state.runId!;
       if (STATUS[how] === 'FINISHED') {

@@ -12,7 +12,10 @@ export function crc32c(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** A CRC that is stored beside what it is of is turned and moved, so that a CRC over both is no constant (TFRecord's `masked_crc32c`). */
+/**
+ * A CRC that is stored beside what it is of is turned and moved, so that a CRC over both is no constant (TFRecord's
+ * `masked_crc32c`).
+ */
 function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

@@ -16,11 +16,17 @@ const EVENTS = 'events.out.tfevents.0.mtl';
 const stateSchema = z.strictObject({ bytes: z.int().min(0) });
 const section: StateSection<z.output<typeof stateSchema>> = { name: 'tensorboard', version: 1, schema: stateSchema };
 
-/** An event file of TensorBoard in the folder of the run: scalars, histograms of predictions, and the config as hyperparameters. */
+/**
+ * An event file of TensorBoard in the folder of the run: scalars, histograms of predictions, and the config as
+ * hyperparameters.
+ */
 export const tensorboard = defineTracker({
   name: 'tensorboard',
   keys: {
-    tensorboard: z.boolean().default(true).describe('Whether to write TensorBoard event files (events.out.tfevents.*) to the run directory'),
+    tensorboard: z
+      .boolean()
+      .default(true)
+      .describe('Whether to write TensorBoard event files (events.out.tfevents.*) to the run directory'),
   },
   open({ tensorboard: isWanted }, { folder, hparams, stateOf }) {
     /** So much of the file belongs to what is behind. */
@@ -42,7 +48,18 @@ export const tensorboard = defineTracker({
         append((seconds) => sessionStartEvent(seconds, hparams));
       },
       scalars: (step, values) => append((seconds) => scalarsEvent(seconds, step, values)),
-      predictions: (step, split, { spaces }) => append((seconds) => histogramsEvent(seconds, step, Object.fromEntries(Object.entries(spaces).filter(([, { rows }]) => rows > 0).map(([space, bins]) => [`${split}/${space}.predictions`, bins])))),
+      predictions: (step, split, { spaces }) =>
+        append((seconds) =>
+          histogramsEvent(
+            seconds,
+            step,
+            Object.fromEntries(
+              Object.entries(spaces)
+                .filter(([, { rows }]) => rows > 0)
+                .map(([space, bins]) => [`${split}/${space}.predictions`, bins]),
+            ),
+          ),
+        ),
       flush: () =>
         onDisk(path, async () => {
           const file = await open(path, 'a');

@@ -31,7 +31,10 @@ export interface TrackedRun {
   readonly name: string;
   /** Every value of its config, by key as in `training.epochs`. */
   readonly hparams: ReadonlyMap<string, string | number | boolean>;
-  /** What a part of the run has to remember; a section is asked for also where nothing is tracked, or a checkpoint that has it could not be saved again. */
+  /**
+   * What a part of the run has to remember; a section is asked for also where nothing is tracked, or a checkpoint that
+   * has it could not be saved again.
+   */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
   /** Lists files of the run that are worth keeping beside its numbers, as they are now. */
   artifacts(): readonly RunFile[];
@@ -52,6 +55,8 @@ export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
 }
 
 /** Declares a tracker; the identity, for the sake of its types. */
-export function defineTracker<const Name extends string, Shape extends z.ZodRawShape>(part: TrackerPart<Name, Shape>): TrackerPart<Name, Shape> {
+export function defineTracker<const Name extends string, Shape extends z.ZodRawShape>(
+  part: TrackerPart<Name, Shape>,
+): TrackerPart<Name, Shape> {
   return part;
 }

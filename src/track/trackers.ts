@@ -5,7 +5,9 @@ import type { RunFile } from './mlflow-artifacts.js';
 import type { TrackedRun, Tracker, TrackerPart } from './tracker.js';
 
 /** The `track` section of a config: the keys of all trackers. */
-export const trackOptions = z.strictObject({ ...all.tensorboard.keys, ...all.mlflow.keys }).describe("Loggers besides the run's own files");
+export const trackOptions = z
+  .strictObject({ ...all.tensorboard.keys, ...all.mlflow.keys })
+  .describe("Loggers besides the run's own files");
 export type TrackOptions = z.output<typeof trackOptions>;
 
 // Each gets the whole section, of which it reads its own keys.

@@ -8,17 +8,27 @@ import type { TrainingOptions } from './options.js';
  * What no part of a training can know alone; paths start at its section.
  * @param terms names of the loss's terms, where they are known
  */
-export function* checkTraining({ schedule, weighting, earlyStopping, termWeights }: TrainingOptions, terms: readonly string[] | undefined): Generator<Finding> {
+export function* checkTraining(
+  { schedule, weighting, earlyStopping, termWeights }: TrainingOptions,
+  terms: readonly string[] | undefined,
+): Generator<Finding> {
   const wrongTerms = terms === undefined ? [] : (weightings.build(weighting).checkTerms?.(terms) ?? []);
   for (const { path, message } of wrongTerms) yield { path: ['weighting', ...path], message };
   for (const name of terms === undefined ? [] : Object.keys(termWeights)) {
-    if (!terms!.includes(name)) yield { path: ['termWeights', name], message: joined(`the loss has no term '${name}'; its terms are ${terms!.join(', ')}`, didYouMean(name, terms!)) };
+    if (!terms!.includes(name))
+      yield {
+        path: ['termWeights', name],
+        message: joined(`the loss has no term '${name}'; its terms are ${terms!.join(', ')}`, didYouMean(name, terms!)),
+      };
   }
   yield* checkPatience(buildSchedule(schedule).patience, earlyStopping);
 }
 
 /** A schedule that waits for progress has its turn before training stops for want of it. */
-function* checkPatience(patience: ReturnType<typeof buildSchedule>['patience'], earlyStopping: TrainingOptions['earlyStopping']): Generator<Finding> {
+function* checkPatience(
+  patience: ReturnType<typeof buildSchedule>['patience'],
+  earlyStopping: TrainingOptions['earlyStopping'],
+): Generator<Finding> {
   if (patience === undefined || earlyStopping === undefined) return;
   if (patience.measurements < earlyStopping.patience || patience.minDelta > earlyStopping.minDelta) return;
   const message = `expected less than the ${earlyStopping.patience} of training.earlyStopping.patience, found ${patience.measurements}: training would stop before the rate falls; let earlyStopping wait longer`;

@@ -4,7 +4,9 @@ import type { Graph } from '../graph/graph.js';
 
 /** The `training.diagnostics` section: steps that are looked into. */
 export const diagnosticsOptions = z
-  .strictObject({ everySteps: z.int().min(1).default(100).describe('Steps between diagnoses; one costs as much as two to six steps') })
+  .strictObject({
+    everySteps: z.int().min(1).default(100).describe('Steps between diagnoses; one costs as much as two to six steps'),
+  })
   .describe('Gradient cosines, layer norms and expert use in metrics.jsonl; default: none');
 
 /** A diagnosis by names, as it is logged; JSON. */
@@ -16,7 +18,9 @@ export interface DiagnosisReport {
   /** Of each term's gradient on what terms share, without the term's weight. */
   readonly sharedNorms: Readonly<Record<string, number>>;
   readonly layers: Readonly<Record<string, LayerNorms>>;
-  readonly gates: Readonly<Record<string, { readonly entropy: number; readonly experts: Readonly<Record<string, number>> }>>;
+  readonly gates: Readonly<
+    Record<string, { readonly entropy: number; readonly experts: Readonly<Record<string, number>> }>
+  >;
 }
 
 /** An expert that no gate gives more than this is dead; with many experts, more than a tenth of an even share. */
@@ -30,7 +34,11 @@ const ALONE = 0.95;
  * @param log takes each as a report
  * @param tell takes what should be known of experts, each once
  */
-export function diagnosisObserver({ terms, gates = new Map() }: Graph, log: (report: DiagnosisReport) => void, tell: (notice: string) => void): (diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }) => void {
+export function diagnosisObserver(
+  { terms, gates = new Map() }: Graph,
+  log: (report: DiagnosisReport) => void,
+  tell: (notice: string) => void,
+): (diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }) => void {
   const names = terms.map(({ name }) => name);
   const expertsOf = new Map([...gates].map(([name, { experts }]) => [name, experts]));
   const told = new Set<string>();
@@ -44,8 +52,16 @@ export function diagnosisObserver({ terms, gates = new Map() }: Graph, log: (rep
       const norm = Math.sqrt(product(i, i) * product(j, j));
       return norm > 0 ? product(i, j) / norm : null;
     };
-    const pairs = names.slice(0, -1).map((name, i) => [name, Object.fromEntries(names.slice(i + 1).map((other, k) => [other, cosine(i, i + 1 + k)]))]);
-    const byExpert = ([name, { means, entropy }]: readonly [string, GateUse]) => [name, { entropy, experts: Object.fromEntries(expertsOf.get(name)!.map((expert, e) => [expert, means[e]!])) }];
+    const pairs = names
+      .slice(0, -1)
+      .map((name, i) => [
+        name,
+        Object.fromEntries(names.slice(i + 1).map((other, k) => [other, cosine(i, i + 1 + k)])),
+      ]);
+    const byExpert = ([name, { means, entropy }]: readonly [string, GateUse]) => [
+      name,
+      { entropy, experts: Object.fromEntries(expertsOf.get(name)!.map((expert, e) => [expert, means[e]!])) },
+    ];
     log({
       epoch,
       step,
@@ -59,7 +75,10 @@ export function diagnosisObserver({ terms, gates = new Map() }: Graph, log: (rep
 }
 
 /** What should be known of the use of experts, and what each is about. */
-function* noticesOf(uses: Diagnosis['gates'], expertsOf: ReadonlyMap<string, readonly string[]>): Generator<readonly [what: string, notice: string]> {
+function* noticesOf(
+  uses: Diagnosis['gates'],
+  expertsOf: ReadonlyMap<string, readonly string[]>,
+): Generator<readonly [what: string, notice: string]> {
   const largest = new Map<string, { share: number; isDead: boolean }>();
   for (const [gate, { means }] of uses) {
     const dead = Math.min(DEAD, DEAD_OF_EVEN / means.length);
@@ -68,12 +87,19 @@ function* noticesOf(uses: Diagnosis['gates'], expertsOf: ReadonlyMap<string, rea
       const before = largest.get(expert) ?? { share: 0, isDead: true };
       largest.set(expert, { share: Math.max(before.share, share), isDead: before.isDead && share < dead });
       if (means.length > 1 && share > ALONE) {
-        yield [`${gate} ${expert}`, `the gate of '${gate}' gives ${percent(share)} to ${expert}, and the other experts learn next to nothing for it; fewer experts would do, or a lower learning rate may let more of them live`];
+        yield [
+          `${gate} ${expert}`,
+          `the gate of '${gate}' gives ${percent(share)} to ${expert}, and the other experts learn next to nothing for it; fewer experts would do, or a lower learning rate may let more of them live`,
+        ];
       }
     }
   }
   for (const [expert, { share, isDead }] of largest) {
-    if (isDead) yield [expert, `${expert} is dead: no gate gives it more than ${percent(share)}; fewer experts would do, or a lower learning rate may let more of them live`];
+    if (isDead)
+      yield [
+        expert,
+        `${expert} is dead: no gate gives it more than ${percent(share)}; fewer experts would do, or a lower learning rate may let more of them live`,
+      ];
   }
 }
 

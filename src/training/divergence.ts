@@ -43,12 +43,20 @@ export function createDivergenceGuard(program: Program, onDivergence: OnDivergen
         return undefined;
       }
       const [term, { mean }] = found;
-      const skipped = { epoch: state.epoch + 1, batch: state.batch + 1, step: state.step + 1, term, value: String(mean) };
+      const skipped = {
+        epoch: state.epoch + 1,
+        batch: state.batch + 1,
+        step: state.step + 1,
+        term,
+        value: String(mean),
+      };
       if (onDivergence === 'stop') throw divergedError(skipped, '');
       skippedInRow++;
       // Weights that are not finite make every loss so.
-      if (skippedInRow === 1 && !isFiniteState(await readState(program))) throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
-      if (skippedInRow > MAX_SKIPPED_IN_ROW) throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} batches in a row that were skipped for the like`);
+      if (skippedInRow === 1 && !isFiniteState(await readState(program)))
+        throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
+      if (skippedInRow > MAX_SKIPPED_IN_ROW)
+        throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} batches in a row that were skipped for the like`);
       return skipped;
     },
   };

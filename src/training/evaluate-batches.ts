@@ -36,7 +36,12 @@ export interface EvaluatedRows extends Evaluation {
  * Evaluates all batches, with the average of the weights where one is kept, and measures them together.
  * @param signal aborted to give up; its reason is thrown
  */
-export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, { spaces, measuring, keyTexts, terms }: Evaluated, signal: AbortSignal): Promise<EvaluatedRows> {
+export async function evaluateBatches(
+  program: Program,
+  batches: AsyncIterable<BatchRead>,
+  { spaces, measuring, keyTexts, terms }: Evaluated,
+  signal: AbortSignal,
+): Promise<EvaluatedRows> {
   const collector = createCollector(spaces, measuring);
   const sums: LoopState['sums'] = {};
   let yieldedMs = monotonicMs();
@@ -52,5 +57,9 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       signal.throwIfAborted();
     }
   });
-  return { ...collector.measured(keyTexts), loss: meanLoss(sums, terms).total, scores: (space) => collector.scores(space) };
+  return {
+    ...collector.measured(keyTexts),
+    loss: meanLoss(sums, terms).total,
+    scores: (space) => collector.scores(space),
+  };
 }

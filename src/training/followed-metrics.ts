@@ -8,11 +8,17 @@ import { goalOfMonitor, monitoredOf, type Measurement } from './monitor.js';
  * @param goals which way each is better
  * @returns those whose best value this is
  */
-export function observeBests(measurement: Measurement, monitors: readonly string[], bests: LoopState['bests'], goals: Goals): readonly string[] {
+export function observeBests(
+  measurement: Measurement,
+  monitors: readonly string[],
+  bests: LoopState['bests'],
+  goals: Goals,
+): readonly string[] {
   return monitors.filter((monitor) => {
     const value = monitoredOf(measurement, monitor);
     const best = bests[monitor] ?? null;
-    const isBest = value !== null && (best === null || (goalOfMonitor(monitor, goals) === 'higher' ? value > best : value < best));
+    const isBest =
+      value !== null && (best === null || (goalOfMonitor(monitor, goals) === 'higher' ? value > best : value < best));
     if (isBest) bests[monitor] = value;
     return isBest;
   });

@@ -7,12 +7,18 @@ export const evaluationOptions = z
     everySteps: z.int().min(1).optional().describe('Steps between validations'),
     everyRows: z.int().min(1).optional().describe('Training rows between validations'),
   })
-  .refine(({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined), 'expected one of everySteps and everyRows, as in { everySteps: 1000 }')
+  .refine(
+    ({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined),
+    'expected one of everySteps and everyRows, as in { everySteps: 1000 }',
+  )
   .describe('Validation interval, which early stopping and best checkpoints follow; default: each epoch');
 export type EvaluationInterval = z.output<typeof evaluationOptions>;
 
 /** Whether it is time to measure valid before the next step. */
-export function isDue({ everySteps, everyRows }: EvaluationInterval, { step, rowsSinceEvaluation }: LoopPlace): boolean {
+export function isDue(
+  { everySteps, everyRows }: EvaluationInterval,
+  { step, rowsSinceEvaluation }: LoopPlace,
+): boolean {
   if (rowsSinceEvaluation === 0) return false;
   return everySteps !== undefined ? step > 0 && step % everySteps === 0 : rowsSinceEvaluation >= everyRows!;
 }

@@ -31,7 +31,10 @@ const loopStateSchema = z.strictObject({
   bestEpoch: count,
   bestStep: count.default(0),
   // What a report holds is only shown again.
-  bestReport: z.record(z.string(), z.looseObject({ rows: count })).nullable().transform((report) => report as Report | null),
+  bestReport: z
+    .record(z.string(), z.looseObject({ rows: count }))
+    .nullable()
+    .transform((report) => report as Report | null),
   /** The best value of each metric that is followed beside the monitored one. */
   bests: z.record(z.string(), valueSchema),
   stopping: stoppingStateSchema,

@@ -11,7 +11,10 @@ import type { Measurement } from './monitor.js';
 import type { Stepper } from './stepper.js';
 import type { Stopping } from './stopping.js';
 
-/** Where training stands and how it went since the last time: at the end of an epoch, or where valid was measured within one. */
+/**
+ * Where training stands and how it went since the last time: at the end of an epoch, or where valid was measured within
+ * one.
+ */
 export interface Milestone {
   /** Counted from 1: the epoch that is behind, or under way. */
   readonly epoch: number;
@@ -73,7 +76,10 @@ export interface LoopOptions {
   batches(epoch: number, first: number): AsyncIterable<BatchRead>;
   /** Measures valid, where there is one. */
   readonly validate: (() => Promise<Measurement>) | undefined;
-  /** Called before each step, with the steps that will have been taken then: gives what is to be done first, with the state as it is then, if anything is. */
+  /**
+   * Called before each step, with the steps that will have been taken then: gives what is to be done first, with the
+   * state as it is then, if anything is.
+   */
   beforeStep(step: number): (() => Promise<void>) | undefined;
   onStep(progress: StepProgress): void;
   onSteps(report: StepReport): void;
@@ -94,7 +100,8 @@ export const YIELD_EVERY_MS = 50;
 
 /**
  * Trains epoch by epoch until the last, or until nothing improves.
- * @throws the signal's reason after the steps that run when it is aborted; UserError (diverged) for a loss that is not finite,
+ * @throws the signal's reason after the steps that run when it is aborted; UserError (diverged) for a loss that is not
+ * finite,
  *   naming the term, the step and the batch. The state is then where training stands.
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
@@ -104,7 +111,10 @@ export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
     if (stopping.shouldStop()) return 'stopped early';
     const isDone = await trainEpoch(options, guard);
     if (!isDone) return 'stopped early';
-    const isMeasured = evaluation === undefined || isDue(evaluation, state) || (state.epoch + 1 === epochs && state.rowsSinceEvaluation > 0);
+    const isMeasured =
+      evaluation === undefined ||
+      isDue(evaluation, state) ||
+      (state.epoch + 1 === epochs && state.rowsSinceEvaluation > 0);
     await reach(options, { isEpochEnd: true, isMeasured });
     options.signal.throwIfAborted();
   }
@@ -112,16 +122,33 @@ export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
 }
 
 /** Measures valid if it is time to, moves the state on, and tells. */
-async function reach({ state, stepper, stopping, terms, validate, onMilestone }: LoopOptions, { isEpochEnd, isMeasured }: { readonly isEpochEnd: boolean; readonly isMeasured: boolean }): Promise<void> {
+async function reach(
+  { state, stepper, stopping, terms, validate, onMilestone }: LoopOptions,
+  { isEpochEnd, isMeasured }: { readonly isEpochEnd: boolean; readonly isMeasured: boolean },
+): Promise<void> {
   const valid = isMeasured ? await validate?.() : undefined;
   if (valid !== undefined) stepper.observe(valid.monitored, stopping.goal);
   // Without valid, the newest weights are the best that is known; the first are, until others can be compared.
-  const isBest = validate === undefined ? isEpochEnd : valid !== undefined && (stopping.observe(valid.monitored) || state.bestEpoch === 0);
+  const isBest =
+    validate === undefined
+      ? isEpochEnd
+      : valid !== undefined && (stopping.observe(valid.monitored) || state.bestEpoch === 0);
   const epoch = state.epoch + 1;
   const { step, rows, elapsedMs, skippedBatches } = state;
   if (isBest) Object.assign(state, { bestEpoch: epoch, bestStep: step, bestReport: valid?.report ?? null });
   const best = { epoch: state.bestEpoch, value: stopping.state().best };
-  const milestone = { epoch, isEpochEnd, step, rows, elapsedMs, loss: meanLoss(state.sums, terms), skippedBatches, valid, isBest, best };
+  const milestone = {
+    epoch,
+    isEpochEnd,
+    step,
+    rows,
+    elapsedMs,
+    loss: meanLoss(state.sums, terms),
+    skippedBatches,
+    valid,
+    isBest,
+    best,
+  };
   Object.assign(state, noInterval(), { stopping: stopping.state() });
   if (isMeasured) state.rowsSinceEvaluation = 0;
   if (isEpochEnd) Object.assign(state, noEpoch(), { epoch });
@@ -158,7 +185,14 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       addLosses(state.sums, losses);
       addLosses(state.logSums, losses);
       if (state.step % options.logEverySteps === 0) {
-        options.onSteps({ epoch, step: state.step, loss: meanLoss(state.logSums, options.terms), rates, weights: weightsOf(options), norms: finite(norms) });
+        options.onSteps({
+          epoch,
+          step: state.step,
+          loss: meanLoss(state.logSums, options.terms),
+          rates,
+          weights: weightsOf(options),
+          norms: finite(norms),
+        });
         state.logSums = {};
       }
       if (diagnosis !== undefined) options.onDiagnosis(diagnosis, { epoch, step: state.step });
@@ -174,7 +208,11 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     countedMs = nowMs;
     const { sums } = state;
     options.onStep({
-      epoch, rows: state.rows, totalRows, elapsedMs: state.elapsedMs, rates,
+      epoch,
+      rows: state.rows,
+      totalRows,
+      elapsedMs: state.elapsedMs,
+      rates,
       // Most steps are never looked at.
       get loss() {
         return meanLoss(sums, options.terms).total;

@@ -12,13 +12,19 @@ export interface MonitorTerm {
 const TERM = /^(?:(\d+(?:\.\d*)?|\.\d+)\s*\*\s*)?(?:([^.[\s*()]+(?:\[[^\]]*\])?)\.)?([^\s*()]+)$/;
 
 /**
- * A monitor in its parts: a number of a report, or a sum of some with factors, as in `0.5*ctr.auc + 0.5*ctcvr.auc`; a sign between two of
+ * A monitor in its parts: a number of a report, or a sum of some with factors, as in `0.5*ctr.auc + 0.5*ctcvr.auc`; a
+ * sign between two of
  * them has spaces around it.
  * @returns undefined where it is no such sum
  */
 export function parseMonitor(text: string): readonly MonitorTerm[] | undefined {
   // Signs stand at even places: one before the first term, written or not.
-  const parts = text.trim().replace(/^(-?)\s*/, ' $1+ ').replace(' -+ ', ' - ').split(/\s+([+-])\s+/).slice(1);
+  const parts = text
+    .trim()
+    .replace(/^(-?)\s*/, ' $1+ ')
+    .replace(' -+ ', ' - ')
+    .split(/\s+([+-])\s+/)
+    .slice(1);
   const terms: MonitorTerm[] = [];
   for (let i = 0; i < parts.length; i += 2) {
     const [, factor = '1', space, metric] = TERM.exec(parts[i + 1]!) ?? [];
@@ -43,8 +49,12 @@ export function wrongMonitor(text: string, goals: Goals, by: readonly string[]):
   const terms = parseMonitor(text);
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {
     const isSum = /[*+()/]|\s-/.test(text);
-    if (isSum) return `expected a weighted sum and nothing else, as in 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found '${text}'; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
-    return joined(`expected one of ${names.join(', ')}, or a weighted sum of these, found '${text}'`, didYouMean(text, names));
+    if (isSum)
+      return `expected a weighted sum and nothing else, as in 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found '${text}'; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
+    return joined(
+      `expected one of ${names.join(', ')}, or a weighted sum of these, found '${text}'`,
+      didYouMean(text, names),
+    );
   }
   const unknown = terms.find((term) => !isKnown(term, goals, by));
   if (unknown !== undefined) {
@@ -53,9 +63,11 @@ export function wrongMonitor(text: string, goals: Goals, by: readonly string[]):
   }
   if (terms.some(({ factor }) => factor === 0)) return `expected factors other than 0, found '${text}'`;
   const directions = new Set(terms.map((term) => Math.sign(directionOf(term, goals))));
-  if (directions.size > 1) return `adds what is better higher to what is better lower, in '${text}'; write a minus before those that are to fall, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
+  if (directions.size > 1)
+    return `adds what is better higher to what is better lower, in '${text}'; write a minus before those that are to fall, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
   // Alone, its direction is known by its name; turned round, nobody could tell which is meant.
-  if (terms.length === 1 && terms[0]!.factor < 0) return `expected no minus before a single number, found '${text}'; which way is better is known`;
+  if (terms.length === 1 && terms[0]!.factor < 0)
+    return `expected no minus before a single number, found '${text}'; which way is better is known`;
   return undefined;
 }
 

@@ -20,8 +20,15 @@ export interface Measurement extends Evaluation {
 }
 
 /** The stopping that the config asks for, by the goal of what it monitors, from where the loop stands. */
-export function stoppingOf({ monitor, earlyStopping }: TrainingOptions, { stopping }: LoopState, goals: Goals): Stopping {
-  return createStopping({ goal: goalOfMonitor(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 }, stopping);
+export function stoppingOf(
+  { monitor, earlyStopping }: TrainingOptions,
+  { stopping }: LoopState,
+  goals: Goals,
+): Stopping {
+  return createStopping(
+    { goal: goalOfMonitor(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 },
+    stopping,
+  );
 }
 
 /** Where the value of a monitor is better; all terms of a sum agree, or the config was refused. */
@@ -35,7 +42,10 @@ export function measurementOf({ report, loss, predicted }: Evaluation, monitor: 
   return { report, loss, predicted, monitored: monitoredOf({ report, loss }, monitor) };
 }
 
-/** The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where a part of it is not defined. */
+/**
+ * The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where
+ * a part of it is not defined.
+ */
 export function monitoredOf({ report, loss }: Pick<Evaluation, 'report' | 'loss'>, monitor: string): number | null {
   let sum = 0;
   for (const { factor, space, metric } of parseMonitor(monitor) ?? []) {

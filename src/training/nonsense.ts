@@ -48,11 +48,17 @@ export interface NonsenseWatch {
 export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, tell: (notice: string) => void): void {
   for (const [key, spec] of Object.entries(optimizer)) {
     if (spec === undefined) continue;
-    const { name, plausibleRates: [least, most], options } = optimizers.partOf(spec);
+    const {
+      name,
+      plausibleRates: [least, most],
+      options,
+    } = optimizers.partOf(spec);
     const { learningRate } = spec;
     if (learningRate >= least && learningRate <= most) continue;
     const usual = options().learningRate.parse(undefined);
-    tell(`training.optimizer.${key}.learningRate is ${learningRate}, and ${name} rarely learns anything ${learningRate > most ? `above ${most}` : `below ${least}`}; write learningRate: ${usual}, its default, and go on from there`);
+    tell(
+      `training.optimizer.${key}.learningRate is ${learningRate}, and ${name} rarely learns anything ${learningRate > most ? `above ${most}` : `below ${least}`}; write learningRate: ${usual}, its default, and go on from there`,
+    );
   }
 }
 
@@ -60,7 +66,11 @@ export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, t
  * A watch over a run.
  * @param tell told what looks wrong, and what to do about it, each once
  */
-export function watchForNonsense(tasks: readonly Task[], training: Pick<TrainingOptions, 'optimizer'>, tell: (notice: string) => void): NonsenseWatch {
+export function watchForNonsense(
+  tasks: readonly Task[],
+  training: Pick<TrainingOptions, 'optimizer'>,
+  tell: (notice: string) => void,
+): NonsenseWatch {
   warnOfRates(training, tell);
   // What is predicted where a task is given another's label is of no use elsewhere.
   const spaces = predictedSpaces(spacesOf(tasks)).map(({ name }) => name);
@@ -73,12 +83,20 @@ export function watchForNonsense(tasks: readonly Task[], training: Pick<Training
       least = Math.min(total, least ?? Infinity);
       if (before === undefined || isTold || total <= RISING * before || before <= 0) return;
       isTold = true;
-      tell(`the loss of train rises: ${before.toFixed(4)} before, ${total.toFixed(4)} in epoch ${epoch}; the learning rate is likely too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`);
+      tell(
+        `the loss of train rises: ${before.toFixed(4)} before, ${total.toFixed(4)} in epoch ${epoch}; the learning rate is likely too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
+      );
     },
     async results(metrics, findLeaks) {
       const [split, report] = Object.entries(metrics).findLast(([, each]) => Object.keys(each).length > 0) ?? [];
-      for (const space of spaces) for (const notice of report?.[space] === undefined ? [] : noticesOf(`${split} ${space}`, report[space])) tell(notice);
-      const implausible = spaces.flatMap((space) => (report?.[space] !== undefined && isImplausible(report[space]) ? [`${space} ${Number(report[space][aucMetric.name]).toFixed(4)}`] : []));
+      for (const space of spaces)
+        for (const notice of report?.[space] === undefined ? [] : noticesOf(`${split} ${space}`, report[space]))
+          tell(notice);
+      const implausible = spaces.flatMap((space) =>
+        report?.[space] !== undefined && isImplausible(report[space])
+          ? [`${space} ${Number(report[space][aucMetric.name]).toFixed(4)}`]
+          : [],
+      );
       if (implausible.length > 0) tell(leakNotice(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));
     },
   };
@@ -90,8 +108,11 @@ function isImplausible({ rows, positives = 0, ...values }: SpaceReport): boolean
 }
 
 function leakNotice(found: string, leaks: readonly Leak[]): string {
-  if (leaks.length === 0) return `${found} is implausibly high, though no field alone predicts a label: a combination of fields may be written after the fact; mtl importance RUN ranks them`;
-  const named = leaks.slice(0, MAX_LEAKS).map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
+  if (leaks.length === 0)
+    return `${found} is implausibly high, though no field alone predicts a label: a combination of fields may be written after the fact; mtl importance RUN ranks them`;
+  const named = leaks
+    .slice(0, MAX_LEAKS)
+    .map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
   const others = leaks.length > MAX_LEAKS ? `, as do ${leaks.length - MAX_LEAKS} others` : '';
   return `${found} is implausibly high: ${named.join(', ')}${others}; leave out of features what is written after the fact or holds the label`;
 }
@@ -103,15 +124,23 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
   if (typeof auc === 'number' && positives > 0 && negatives > 0) {
     // Of the AUC of a prediction that knows nothing (Mann & Whitney 1947).
     const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
-    if (auc < 0.5 - CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
-    else if (auc < 0.5 + CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: ${isFarOff(values[logLossMetric.name], positives / rows) ? 'its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high: try a tenth of it' : 'the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together'}`;
+    if (auc < 0.5 - CHANCE_ERRORS * error)
+      yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
+    else if (auc < 0.5 + CHANCE_ERRORS * error)
+      yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: ${isFarOff(values[logLossMetric.name], positives / rows) ? 'its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high: try a tenth of it' : 'the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together'}`;
   }
-  if (typeof pcoc === 'number' && positives >= LEAST_POSITIVES && (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)) {
+  if (
+    typeof pcoc === 'number' &&
+    positives >= LEAST_POSITIVES &&
+    (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)
+  ) {
     yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times as high as` : `${(100 * pcoc).toFixed(0)}% of`} what happens (PCOC ${pcoc.toFixed(2)}): its rate may be another than on train, or train may be sampled or weighted; what ranks is not touched by it`;
   }
 }
 
 /** Whether a log loss is one of weights that ran away. */
 function isFarOff(loss: unknown, rate: number): boolean {
-  return typeof loss === 'number' && loss > FAR_WORSE_THAN_RATE * -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate));
+  return (
+    typeof loss === 'number' && loss > FAR_WORSE_THAN_RATE * -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate))
+  );
 }

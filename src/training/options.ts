@@ -13,40 +13,79 @@ import { evaluationOptions } from './intervals.js';
 export const trainingOptions = z
   .strictObject({
     epochs: z.int().min(1).default(1).describe('Maximum number of training epochs'),
-    batchSize: z.int().min(1).max(1 << 20).default(1024).describe('Rows per batch'),
-    firstBias: z.enum(['labels', 'drawn']).default('labels').describe("Initial bias of each tower's output: prior of the label on the training set, or random"),
+    batchSize: z
+      .int()
+      .min(1)
+      .max(1 << 20)
+      .default(1024)
+      .describe('Rows per batch'),
+    firstBias: z
+      .enum(['labels', 'drawn'])
+      .default('labels')
+      .describe("Initial bias of each tower's output: prior of the label on the training set, or random"),
     shuffle: z.boolean().default(true).describe('Whether to shuffle each epoch, by the seed'),
-    shuffleWindow: z.int().min(1).max(1 << 24).default(1 << 18).describe('Rows shuffled together in memory'),
+    shuffleWindow: z
+      .int()
+      .min(1)
+      .max(1 << 24)
+      .default(1 << 18)
+      .describe('Rows shuffled together in memory'),
     optimizer: z
       .strictObject({
         dense: denseOptimizers.schema.prefault({}).describe('Optimizer of dense weights'),
         embeddings: embeddingOptimizerSchema.prefault({}).describe('Optimizer of embedding tables'),
-        wide: embeddingOptimizerSchema.optional().describe("Optimizer of the wide part's tables; default: that of the embeddings"),
+        wide: embeddingOptimizerSchema
+          .optional()
+          .describe("Optimizer of the wide part's tables; default: that of the embeddings"),
       })
       .prefault({})
       .describe('Optimizers'),
     schedule: orName(scheduleSchema, schedules.names).prefault({}).describe('Learning-rate schedule'),
     weighting: orName(weightings.schema, weightings.names).prefault({}).describe('Weighting of the task losses'),
-    termWeights: z.record(z.string(), z.number().min(0)).default({}).describe('Weights of loss terms, as in { ctcvr: 2 }, multiplied by the task weights'),
+    termWeights: z
+      .record(z.string(), z.number().min(0))
+      .default({})
+      .describe('Weights of loss terms, as in { ctcvr: 2 }, multiplied by the task weights'),
     accumulate: z.int().min(1).max(4096).default(1).describe('Batches per step, with accumulated gradients'),
     clip: z
       .strictObject({
         norm: z.number().positive().optional().describe('Maximum gradient norm'),
-        apart: z.boolean().default(false).describe('Whether dense weights and embeddings are clipped by separate norms'),
+        apart: z
+          .boolean()
+          .default(false)
+          .describe('Whether dense weights and embeddings are clipped by separate norms'),
         value: z.number().positive().optional().describe('Maximum absolute value of a gradient element'),
       })
-      .refine(({ norm, value }) => norm !== undefined || value !== undefined, 'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out')
+      .refine(
+        ({ norm, value }) => norm !== undefined || value !== undefined,
+        'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out',
+      )
       .optional()
       .describe('Gradient clipping; default: none'),
-    precision: z.enum(PRECISIONS).default('f32').describe('Precision of matrix products: f32, bf16 (AVX-512-BF16) or f16 (WebGPU); the rest is f32'),
+    precision: z
+      .enum(PRECISIONS)
+      .default('f32')
+      .describe('Precision of matrix products: f32, bf16 (AVX-512-BF16) or f16 (WebGPU); the rest is f32'),
     average: z
       .strictObject({
-        decay: z.number().positive().max(0.999999).default(0.999).describe('EMA decay per step; 0.999 averages over about 1,000 steps'),
+        decay: z
+          .number()
+          .positive()
+          .max(0.999999)
+          .default(0.999)
+          .describe('EMA decay per step; 0.999 averages over about 1,000 steps'),
       })
       .optional()
       .describe('Exponential moving average (EMA) of the weights, used for validation, best checkpoint and prediction'),
-    dealtRows: z.int().min(1).optional().describe('Minimum rows of a table to shard across ranks; smaller tables are replicated; default: 4096'),
-    batchNorm: z.enum(BATCH_NORM_ROWS).default('global').describe('Batch-norm statistics over all ranks (global) or per rank (local), averaged for prediction'),
+    dealtRows: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Minimum rows of a table to shard across ranks; smaller tables are replicated; default: 4096'),
+    batchNorm: z
+      .enum(BATCH_NORM_ROWS)
+      .default('global')
+      .describe('Batch-norm statistics over all ranks (global) or per rank (local), averaged for prediction'),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('Steps per mean loss in metrics.jsonl'),
     diagnostics: diagnosticsOptions.optional(),
@@ -57,7 +96,9 @@ export const trainingOptions = z
     monitor: z
       .string()
       .default('loss')
-      .describe('Validation metric that selects the best epoch: loss, ctcvr.auc, or a sum such as 0.5*ctr.auc + 0.5*ctcvr.auc'),
+      .describe(
+        'Validation metric that selects the best epoch: loss, ctcvr.auc, or a sum such as 0.5*ctr.auc + 0.5*ctcvr.auc',
+      ),
     earlyStopping: z
       .strictObject({
         patience: z.int().min(1).default(2).describe('Validations without improvement before training stops'),

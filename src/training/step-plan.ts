@@ -9,7 +9,8 @@ export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
 
 /** What an engine has to know of the steps that a config asks for. */
 export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
-  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm, precision } = training;
+  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm, precision } =
+    training;
   const step: StepPlan = {
     ...(accumulate > 1 && { rows: stepRows(training) }),
     ...(combinesTerms(weighting) && { combinesTerms: true }),

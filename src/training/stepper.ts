@@ -49,23 +49,48 @@ export function looksAtValid(schedule: ScheduleSpec): boolean {
 export function createStepper({ program, terms, training, seed, trainingSteps, stateOf }: StepperOptions): Stepper {
   const schedule = buildSchedule(training.schedule);
   const weighting: Weighting = weightings.build(training.weighting);
-  const scheduled: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () => schedule.first(trainingSteps));
+  const scheduled: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () =>
+    schedule.first(trainingSteps),
+  );
   const names = terms.map(({ name }) => name);
-  const firstWeights = (): object => weighting.first(terms.map(({ weight }) => weight), seed, names);
-  const weighed: object = stateOf({ name: 'weighting', version: weighting.stateVersion, schema: weighting.stateSchema }, firstWeights);
-  const inOrder = (losses: ReadonlyMap<string, TermLoss>): readonly number[] => names.map((name) => losses.get(name)!.mean);
+  const firstWeights = (): object =>
+    weighting.first(
+      terms.map(({ weight }) => weight),
+      seed,
+      names,
+    );
+  const weighed: object = stateOf(
+    { name: 'weighting', version: weighting.stateVersion, schema: weighting.stateSchema },
+    firstWeights,
+  );
+  const inOrder = (losses: ReadonlyMap<string, TermLoss>): readonly number[] =>
+    names.map((name) => losses.get(name)!.mean);
   const rates: Stepper['rates'] = (step) => {
     const factor = schedule.factor(step, scheduled);
     return { dense: factor, embeddings: factor * training.schedule.embeddingsFactor };
   };
-  const isDiagnosed = (step: number): boolean => training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
+  const isDiagnosed = (step: number): boolean =>
+    training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
   const isTaken = ({ losses }: StepResult): boolean => [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
   /** Steps of each kind of weighting; what a step that is not taken has seen is forgotten. */
-  const STEPS: Readonly<Record<Weighting['needs'], (batch: Batch, settings: StepSettings, at: { readonly step: number; readonly epoch: number }) => Promise<StepResult>>> = {
+  const STEPS: Readonly<
+    Record<
+      Weighting['needs'],
+      (
+        batch: Batch,
+        settings: StepSettings,
+        at: { readonly step: number; readonly epoch: number },
+      ) => Promise<StepResult>
+    >
+  > = {
     async losses(batch, settings, at) {
       const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(weighed) });
-      if (isTaken(result)) Object.assign(weighed, weighting.observe(weighed, { losses: inOrder(result.losses), gramian: undefined, ...at }));
+      if (isTaken(result))
+        Object.assign(
+          weighed,
+          weighting.observe(weighed, { losses: inOrder(result.losses), gramian: undefined, ...at }),
+        );
       return result;
     },
     async gramian(batch, settings, at) {
@@ -82,14 +107,20 @@ export function createStepper({ program, terms, training, seed, trainingSteps, s
       const seen = { losses: inOrder(await program.losses(batch)), gramian: undefined, ...at };
       const next = weighting.observe(weighed, seen);
       const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
-      if (isTaken(result)) Object.assign(weighed, weighting.observe(next, { ...seen, lossesAfter: inOrder(await program.losses(batch)) }));
+      if (isTaken(result))
+        Object.assign(weighed, weighting.observe(next, { ...seen, lossesAfter: inOrder(await program.losses(batch)) }));
       return result;
     },
   };
 
   return {
     stepsAhead: weighting.isConstant === true && training.diagnostics === undefined ? (program.stepsAhead ?? 1) : 1,
-    take: (batch, { step, epoch }, isAhead = false) => STEPS[weighting.needs](batch, { rates: rates(step), isDiagnosed: isDiagnosed(step + 1), isAhead }, { step: step + 1, epoch: epoch + 1 }),
+    take: (batch, { step, epoch }, isAhead = false) =>
+      STEPS[weighting.needs](
+        batch,
+        { rates: rates(step), isDiagnosed: isDiagnosed(step + 1), isAhead },
+        { step: step + 1, epoch: epoch + 1 },
+      ),
     observe(monitored, goal) {
       if (schedule.observe !== undefined) Object.assign(scheduled, schedule.observe(scheduled, monitored, goal));
     },

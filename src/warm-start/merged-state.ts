@@ -6,33 +6,57 @@ import { PART_NUMBERS, type HostTensor } from '../tensor.js';
 export type ClearedRows = ReadonlyMap<string, Uint32Array>;
 
 /**
- * The state with which a run starts: what is taken as it was saved, the rest as it was drawn. Rows behind those of before are
+ * The state with which a run starts: what is taken as it was saved, the rest as it was drawn. Rows behind those of
+ * before are
  * the drawn ones, whose optimizer has seen nothing yet.
  * @param drawn the state of a program that has taken no step, whose tensors may be views
- * @param saved has every tensor that is taken, with the width of the drawn one and no more rows; no optimizer to begin with a new one
+ * @param saved has every tensor that is taken, with the width of the drawn one and no more rows; no optimizer to begin
+ * with a new one
  * @param taken names of weights
  * @param cleared by name of a table's tensor
  * @param peers among whom tensors are dealt out of which the drawn state has this one's rows
  */
-export function mergedState(drawn: ProgramState, saved: ProgramState, taken: ReadonlySet<string>, cleared: ClearedRows, peers: Peers = ALONE): ProgramState {
+export function mergedState(
+  drawn: ProgramState,
+  saved: ProgramState,
+  taken: ReadonlySet<string>,
+  cleared: ClearedRows,
+  peers: Peers = ALONE,
+): ProgramState {
   const hasOptimizer = saved.optimizer.size > 0;
   const whole = (name: string, tensor: HostTensor): HostTensor => {
     const rows = drawn.dealt?.get(name);
     return rows === undefined ? tensor : spread(tensor, rows, peers);
   };
-  const merged = (name: string, weight: string, tensor: HostTensor, from: ReadonlyMap<string, HostTensor>): [string, HostTensor] => [
+  const merged = (
+    name: string,
+    weight: string,
+    tensor: HostTensor,
+    from: ReadonlyMap<string, HostTensor>,
+  ): [string, HostTensor] => [
     name,
-    taken.has(weight) ? overlaid(whole(name, tensor), from.get(name)!, cleared.get(weight)) : whole(name, { shape: tensor.shape, data: tensor.data.slice() }),
+    taken.has(weight)
+      ? overlaid(whole(name, tensor), from.get(name)!, cleared.get(weight))
+      : whole(name, { shape: tensor.shape, data: tensor.data.slice() }),
   ];
   return {
     step: hasOptimizer ? saved.step : 0,
     weights: new Map([...drawn.weights].map(([name, tensor]) => merged(name, name, tensor, saved.weights))),
     // The name of a slot stands behind that of its weight.
-    optimizer: new Map(hasOptimizer ? [...drawn.optimizer].map(([name, tensor]) => merged(name, name.slice(0, name.lastIndexOf('.')), tensor, saved.optimizer)) : []),
+    optimizer: new Map(
+      hasOptimizer
+        ? [...drawn.optimizer].map(([name, tensor]) =>
+            merged(name, name.slice(0, name.lastIndexOf('.')), tensor, saved.optimizer),
+          )
+        : [],
+    ),
   };
 }
 
-/** The rows that were saved, and those of a drawn tensor where none was. The drawn ones are copied now, for they are overwritten. */
+/**
+ * The rows that were saved, and those of a drawn tensor where none was. The drawn ones are copied now, for they are
+ * overwritten.
+ */
 function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = new Uint32Array(0)): HostTensor {
   const { shape } = drawn;
   if (cleared.length === 0 && shape[0] === saved.shape[0]) return saved;
@@ -55,7 +79,10 @@ function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = n
   };
 }
 
-/** A tensor that is dealt out, as one of all rows: those of this process where they lie among all, for its own it takes again; the others are 0. */
+/**
+ * A tensor that is dealt out, as one of all rows: those of this process where they lie among all, for its own it takes
+ * again; the others are 0.
+ */
 function spread(own: HostTensor, rows: number, peers: Peers): HostTensor {
   const { rank, size } = peers;
   const shape = own.shape.with(0, rows);
@@ -63,7 +90,8 @@ function spread(own: HostTensor, rows: number, peers: Peers): HostTensor {
   const readRows = (begin: number, into: Float32Array): Float32Array => {
     const { data } = own;
     into.fill(0);
-    for (let row = numDealt(begin, peers); row * size + rank < begin + into.length / width; row++) into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
+    for (let row = numDealt(begin, peers); row * size + rank < begin + into.length / width; row++)
+      into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
     return into;
   };
   return {
@@ -73,7 +101,8 @@ function spread(own: HostTensor, rows: number, peers: Peers): HostTensor {
     },
     *parts() {
       const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
-      for (let begin = 0; begin < rows; begin += most) yield readRows(begin, new Float32Array(Math.min(most, rows - begin) * width));
+      for (let begin = 0; begin < rows; begin += most)
+        yield readRows(begin, new Float32Array(Math.min(most, rows - begin) * width));
     },
   };
 }

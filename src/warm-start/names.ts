@@ -7,7 +7,10 @@ export function isTable(name: string): boolean {
 
 /** The names that a pattern matches, in which * stands for any characters; a ! before it is no part of it. */
 export function matcherOf(pattern: string): RegExp {
-  const parts = pattern.replace(/^!/, '').split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'));
+  const parts = pattern
+    .replace(/^!/, '')
+    .split('*')
+    .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`, 's');
 }
 

@@ -36,19 +36,42 @@ function shown(path: string): string {
 }
 
 /** Tells what was taken, what is new and what was left. */
-export function startReport({ from, initFrom, steps, taken, kept, changes, rowsBefore, rowsNow }: StartFacts): StartReport {
+export function startReport({
+  from,
+  initFrom,
+  steps,
+  taken,
+  kept,
+  changes,
+  rowsBefore,
+  rowsNow,
+}: StartFacts): StartReport {
   const { names, drawn, left } = taken;
   const isKept = initFrom.optimizer === 'keep';
-  const tables = [...changes].map(([field, { fresh, forgotten }]) => ({ field, rows: rowsNow.get(tableTensor(field))!, known: rowsBefore.get(tableTensor(field))!, fresh, forgotten: forgotten.length }));
+  const tables = [...changes].map(([field, { fresh, forgotten }]) => ({
+    field,
+    rows: rowsNow.get(tableTensor(field))!,
+    known: rowsBefore.get(tableTensor(field))!,
+    fresh,
+    forgotten: forgotten.length,
+  }));
   const lines = [
     `starts from ${shown(from.checkpoint)}: ${names.size} tensors with ${steps} steps behind them, ${isKept ? "and the optimizer's state" : 'and a new optimizer'}`,
-    ...tables.filter(({ fresh, forgotten }) => fresh > 0 || forgotten > 0).map(({ field, rows, fresh, forgotten }) => {
-      const gone = forgotten === 0 ? '' : `; ${forgotten} that train has no longer, or too rarely, ${initFrom.dropped === 'keep' ? 'are kept' : 'are dropped'}`;
-      return `field '${field}': ${rows} rows, ${fresh} of them new${gone}`;
-    }),
+    ...tables
+      .filter(({ fresh, forgotten }) => fresh > 0 || forgotten > 0)
+      .map(({ field, rows, fresh, forgotten }) => {
+        const gone =
+          forgotten === 0
+            ? ''
+            : `; ${forgotten} that train has no longer, or too rarely, ${initFrom.dropped === 'keep' ? 'are kept' : 'are dropped'}`;
+        return `field '${field}': ${rows} rows, ${fresh} of them new${gone}`;
+      }),
     ...(kept.length > 0 ? [`as they were learned then: the scales and boundaries of ${listed(kept)}`] : []),
     ...(drawn.length > 0 ? [`drawn anew: ${listed(drawn)}`] : []),
     ...(left.length > 0 ? [`left in the checkpoint: ${listed(left)}`] : []),
   ];
-  return { lines, details: { ...from, steps, optimizer: initFrom.optimizer, taken: [...names], drawn, left, kept, tables } };
+  return {
+    lines,
+    details: { ...from, steps, optimizer: initFrom.optimizer, taken: [...names], drawn, left, kept, tables },
+  };
 }

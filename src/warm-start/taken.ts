@@ -9,7 +9,16 @@ import type { lookupsOf } from '../models/models.js';
 import type { InitFromOptions } from '../runs/origin.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { Task } from '../tasks.js';
-import { checkInput, checkOptimizers, checkPatterns, checkScale, checkShapes, checkTable, type Shapes, type Table } from './checks.js';
+import {
+  checkInput,
+  checkOptimizers,
+  checkPatterns,
+  checkScale,
+  checkShapes,
+  checkTable,
+  type Shapes,
+  type Table,
+} from './checks.js';
 import { isTable, listed, matcherOf } from './names.js';
 
 /** A model of which weights are taken, or that takes them. */
@@ -52,7 +61,13 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
   const readersTaken = [...names].filter((name) => readers.has(name));
   const problems: Problem[] = [...checkPatterns(options.take, had, has)];
   const hadTables = tablesOf(before);
-  for (const table of tables) problems.push(...checkTable(hadTables.find(({ tensor }) => tensor === table.tensor)!, table));
+  for (const table of tables)
+    problems.push(
+      ...checkTable(
+        hadTables.find(({ tensor }) => tensor === table.tensor)!,
+        table,
+      ),
+    );
   const ofInput = readersTaken.length > 0 ? [...checkInput(before.fields, now.fields, readersTaken)] : [];
   // Where the input lies otherwise, the shape of what reads it is no news.
   const dense = [...names].filter((name) => !isTable(name) && !(ofInput.length > 0 && readers.has(name)));
@@ -63,17 +78,41 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
     const added = tables.filter(({ isWide }) => isWide).map(({ tensor }) => tensor);
     return [...[...lastLayers(is)].filter((each) => names.has(each) && lastLayers(was).has(each)), ...added];
   };
-  for (const task of now.tasks) problems.push(...checkScale(before.tasks.find(({ name }) => name === task.name), task, sayersTaken(task)));
-  if (options.optimizer === 'keep') problems.push(...checkOptimizers(before.training, now.training, { embeddings: tables.some(({ isWide }) => !isWide), wide: tables.some(({ isWide }) => isWide), dense: names.size > tables.length }));
-  if (problems.length === 0 && names.size === 0) problems.push({ key: 'initFrom.take', message: 'nothing that is to be taken is in both the checkpoint and this model', fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}` });
-  if (problems.length > 0) throw new UserError('config', problems.map((problem) => ({ where: options.checkpoint, ...problem })));
+  for (const task of now.tasks)
+    problems.push(
+      ...checkScale(
+        before.tasks.find(({ name }) => name === task.name),
+        task,
+        sayersTaken(task),
+      ),
+    );
+  if (options.optimizer === 'keep')
+    problems.push(
+      ...checkOptimizers(before.training, now.training, {
+        embeddings: tables.some(({ isWide }) => !isWide),
+        wide: tables.some(({ isWide }) => isWide),
+        dense: names.size > tables.length,
+      }),
+    );
+  if (problems.length === 0 && names.size === 0)
+    problems.push({
+      key: 'initFrom.take',
+      message: 'nothing that is to be taken is in both the checkpoint and this model',
+      fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}`,
+    });
+  if (problems.length > 0)
+    throw new UserError(
+      'config',
+      problems.map((problem) => ({ where: options.checkpoint, ...problem })),
+    );
   return {
     names,
     drawn: [...has.keys()].filter((name) => !names.has(name)),
     left: [...had.keys()].filter((name) => !names.has(name)),
     keepsScale: (task) => sayersTaken(task).length > 0,
     tablesOf: (field) => tables.filter(({ ids }) => ids.name === field).map(({ tensor }) => tensor),
-    keepsFitted: (field) => (hasTable(field) ? tables.some(({ ids }) => ids.name === field.name) : readersTaken.length > 0),
+    keepsFitted: (field) =>
+      hasTable(field) ? tables.some(({ ids }) => ids.name === field.name) : readersTaken.length > 0,
   };
 }
 
@@ -81,7 +120,12 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
 function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): readonly Table[] {
   return layout.tables.map(({ name, idsOf = name, isWide = false }): Table => {
     const ids = fields.find((field) => field.name === idsOf)!;
-    return { tensor: tableTensor(name), ids, isWide, ...(isWide ? { parts: wide!.parts, width: 1 } : { parts: embeddingParts, width: ids.width }) };
+    return {
+      tensor: tableTensor(name),
+      ids,
+      isWide,
+      ...(isWide ? { parts: wide!.parts, width: 1 } : { parts: embeddingParts, width: ids.width }),
+    };
   });
 }
 
@@ -97,7 +141,8 @@ function tensorsOf(side: Side): Shapes {
 function wantedBy(take: InitFromOptions['take']): (name: string) => boolean {
   if (take === 'all') return () => true;
   if (take === 'embeddings') return isTable;
-  const matchers = (isNot: boolean): RegExp[] => take.filter((pattern) => pattern.startsWith('!') === isNot).map(matcherOf);
+  const matchers = (isNot: boolean): RegExp[] =>
+    take.filter((pattern) => pattern.startsWith('!') === isNot).map(matcherOf);
   const [taken, leftOut] = [matchers(false), matchers(true)];
   return (name) => taken.some((pattern) => pattern.test(name)) && !leftOut.some((pattern) => pattern.test(name));
 }

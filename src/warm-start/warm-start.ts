@@ -9,7 +9,7 @@ import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, lookupsOf } from '../models/models.js';
 import { ALONE, type Peers } from '../peers.js';
-import { findCheckpoint } from '../runs/checkpoint.js';
+import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
 import type { RunLog } from '../runs/run-log.js';
@@ -32,16 +32,25 @@ export interface Start {
    * @throws UserError (config) where a table would lose rows
    */
   grow(learned: Fitted): Fitted;
-  /** Takes over how labels were scaled then, into what a run knows of its data, where what has learned to say them is taken. */
+  /**
+   * Takes over how labels were scaled then, into what a run knows of its data, where what has learned to say them is
+   * taken.
+   */
   keepScales(data: DataState): DataState;
   /**
-   * Gives a program its first weights, and tells what was taken, what is new and what was left. Once: they are forgotten then,
+   * Gives a program its first weights, and tells what was taken, what is new and what was left. Once: they are
+   * forgotten then,
    * since they may be half of the memory.
    */
   begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, tell: (notice: string) => void): void;
 }
 
-const DRAWN: Start = { originOf: undefined, grow: (learned) => learned, keepScales: (data) => data, begin: () => undefined };
+const DRAWN: Start = {
+  originOf: undefined,
+  grow: (learned) => learned,
+  keepScales: (data) => data,
+  begin: () => undefined,
+};
 
 /**
  * How the new run of a config starts. Nothing is read before it is known that there is a new run.
@@ -70,9 +79,14 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
     keepScales(data) {
       // A run that goes on has its own.
       if (origin === undefined) return data;
-      const { before: { checkpoint, folder, tasks }, taken } = origin;
+      const {
+        before: { checkpoint, folder, tasks },
+        taken,
+      } = origin;
       const { labelScales: then = {} } = sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state));
-      const kept = tasks.filter((task) => Object.hasOwn(then, task.name) && taken.keepsScale(task)).map(({ name }) => [name, then[name]] as const);
+      const kept = tasks
+        .filter((task) => Object.hasOwn(then, task.name) && taken.keepsScale(task))
+        .map(({ name }) => [name, then[name]] as const);
       if (kept.length > 0) data.labelScales = Object.fromEntries(kept);
       return data;
     },
@@ -80,12 +94,27 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
       const { before, taken, notices, origin: from } = opened();
       const { changes, kept } = grown!;
       const saved = before.checkpoint.program;
-      const cleared = new Map([...changes].flatMap(([name, change]) => taken.tablesOf(name).map((tensor): [string, Grown['cleared']] => [tensor, change.cleared])));
+      const cleared = new Map(
+        [...changes].flatMap(([name, change]) =>
+          taken.tablesOf(name).map((tensor): [string, Grown['cleared']] => [tensor, change.cleared]),
+        ),
+      );
       const drawn = program.state();
       program.restore(mergedState(drawn, saved, taken.names, cleared, peers));
       origin = undefined;
-      const scaled = before.tasks.filter((task) => task.scaling !== undefined && taken.keepsScale(task)).map(({ name }) => `the label of ${name}`);
-      const report = startReport({ from, initFrom, steps: saved.step, taken, kept: [...kept, ...scaled], changes, rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])), rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])) });
+      const scaled = before.tasks
+        .filter((task) => task.scaling !== undefined && taken.keepsScale(task))
+        .map(({ name }) => `the label of ${name}`);
+      const report = startReport({
+        from,
+        initFrom,
+        steps: saved.step,
+        taken,
+        kept: [...kept, ...scaled],
+        changes,
+        rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])),
+        rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])),
+      });
       log.event('initFrom', report.details);
       for (const line of [...notices, ...report.lines]) tell(line);
     },
@@ -113,14 +142,22 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
   const graph = buildModel(experiment.model, layout, tasks);
   const taken = decideTaken(
     initFrom,
-    { training: before.experiment.training, fields: before.format.fields, tasks: before.tasks, graph: before.graph, layout: before.layout, lookups: lookupsOf(before.experiment.model, before.tasks) },
+    {
+      training: before.experiment.training,
+      fields: before.format.fields,
+      tasks: before.tasks,
+      graph: before.graph,
+      layout: before.layout,
+      lookups: lookupsOf(before.experiment.model, before.tasks),
+    },
     { training: experiment.training, fields, tasks, graph, layout, lookups },
   );
   return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, notices, before, taken };
 }
 
 /**
- * The folder of the checkpoint that a path means. A run that failed before it had one stands for what it was to start from, so
+ * The folder of the checkpoint that a path means. A run that failed before it had one stands for what it was to start
+ * from, so
  * that a night that went wrong breaks no chain.
  * @throws UserError (checkpoint)
  */
@@ -130,7 +167,10 @@ function find(path: string): { readonly found: string; readonly notices: readonl
   } catch (error) {
     const origin = error instanceof UserError ? originOfRun(path) : undefined;
     if (origin === undefined) throw error;
-    return { found: findCheckpoint(origin.checkpoint), notices: [`${path} has no checkpoint: what it was to start from is taken`] };
+    return {
+      found: findCheckpoint(origin.checkpoint),
+      notices: [`${path} has no checkpoint: what it was to start from is taken`],
+    };
   }
 }
 
@@ -141,7 +181,10 @@ function refuseFewerRows({ checkpoint }: TrainedModel, taken: Taken, fields: rea
     const tables = owner === name ? taken.tablesOf(name) : [];
     const had = tables.length > 0 ? checkpoint.program.weights.get(tables[0]!)!.shape[0]! : rows;
     if (rows === had || (rows > had && grow !== undefined)) return [];
-    const fix = rows > had ? `give it the ${had} rows that it had, or leave it out: ${allBut(...tables)}` : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
+    const fix =
+      rows > had
+        ? `give it the ${had} rows that it had, or leave it out: ${allBut(...tables)}`
+        : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
     return [{ key: `field '${name}'`, message: `has ${had} rows in the checkpoint, here ${rows}`, fix }];
   });
   if (problems.length > 0) throw new UserError('config', problems);

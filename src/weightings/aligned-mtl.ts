@@ -8,8 +8,10 @@ import { defineWeighting } from './weighting.js';
 const ROUNDING = 1e-12;
 
 /**
- * Aligned-MTL (Senushkin et al., CVPR 2023, algorithm 1): the gradients are replaced by the nearest ones that are orthogonal
- * and of one length, and these are summed with the config's weights over T. With GᵀG = V Λ Vᵀ, α = √λ · V Λ^(-1/2) Vᵀ w, where
+ * Aligned-MTL (Senushkin et al., CVPR 2023, algorithm 1): the gradients are replaced by the nearest ones that are
+ * orthogonal
+ * and of one length, and these are summed with the config's weights over T. With GᵀG = V Λ Vᵀ, α = √λ · V Λ^(-1/2) Vᵀ
+ * w, where
  * λ is the least eigenvalue; the authors' code offers the median and the mean as well, which make longer steps.
  */
 export const alignedMtl = defineWeighting({

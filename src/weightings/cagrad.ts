@@ -8,16 +8,23 @@ import { defineWeighting } from './weighting.js';
 const NO_DIRECTION = 1e-6;
 
 /**
- * CAGrad (Liu et al., NeurIPS 2021, algorithm 1): within a ball of radius c · |mean gradient| around the mean gradient, the
+ * CAGrad (Liu et al., NeurIPS 2021, algorithm 1): within a ball of radius c · |mean gradient| around the mean gradient,
+ * the
  * step that betters the worst-off term most, found by its dual: the w of the simplex where
- * g_w · g_0 + c |g_0| |g_w| is least gives g_0 + c |g_0| g_w / |g_w|. The gradients are those of the terms with the config's
+ * g_w · g_0 + c |g_0| |g_w| is least gives g_0 + c |g_0| g_w / |g_w|. The gradients are those of the terms with the
+ * config's
  * weights. The authors' code divides the result by 1 + c²; this does not.
  */
 export const cagrad = defineWeighting({
   name: 'cagrad',
   summary: 'CAGrad: best step for the worst term near the mean gradient (Liu et al. 2021)',
   options: () => ({
-    c: z.number().min(0).lt(1).default(0.5).describe('Conflict aversion; 0 averages the gradients, values near 1 approach MGDA'),
+    c: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.5)
+      .describe('Conflict aversion; 0 averages the gradients, values near 1 approach MGDA'),
   }),
 
   build: ({ c }) =>
@@ -36,10 +43,14 @@ function conflictAverse(products: Float64Array, size: number, c: number): number
   const radius = c * normOfSum(gramian, mean);
   if (radius < NO_DIRECTION ** 2) return mean;
 
-  // |g_w| is the least of |g_w|² / 2t + t / 2 over t, reached at t = |g_w|. For a given t, w is a quadratic minimum; as t
+  // |g_w| is the least of |g_w|² / 2t + t / 2 over t, reached at t = |g_w|. For a given t, w is a quadratic minimum; as
+  // t
   // grows, |g_w| / t falls.
   const pointAt = (t: number): Point => {
-    const w = simplexMinimum(gramian, meanProducts.map((product) => (product * t) / radius));
+    const w = simplexMinimum(
+      gramian,
+      meanProducts.map((product) => (product * t) / radius),
+    );
     return { t, w, norm: normOfSum(gramian, w) };
   };
   let [low, high] = [pointAt(0), pointAt(Math.sqrt(size))];
@@ -57,11 +68,14 @@ interface Point {
   readonly norm: number;
 }
 
-/** The t between two where |g_w| = t, if w goes straight from one to the other; it does so while the same entries are 0. */
+/**
+ * The t between two where |g_w| = t, if w goes straight from one to the other; it does so while the same entries are 0.
+ */
 function crossing(gramian: Float64Array, low: Point, high: Point): number {
   const product = productsWith(gramian, low.w).reduce((sum, value, i) => sum + value * high.w[i]!, 0) - low.t * high.t;
   const [atLow, atHigh] = [low.norm ** 2 - low.t ** 2, high.norm ** 2 - high.t ** 2];
-  // |g_w|² - t² = atLow (1 - s)² + 2 product s (1 - s) + atHigh s², which is at least 0 at s = 0 and at most 0 at s = 1.
+  // |g_w|² - t² = atLow (1 - s)² + 2 product s (1 - s) + atHigh s², which is at least 0 at s = 0 and at most 0 at s =
+  // 1.
   const root = Math.sqrt(Math.max(0, product ** 2 - atLow * atHigh));
   const share = atLow / (atLow - product + root);
   return share > 0 && share < 1 ? low.t + share * (high.t - low.t) : (low.t + high.t) / 2;

@@ -1,5 +1,6 @@
 /**
- * Factors a symmetric positive definite matrix, given row by row, and returns what solves matrix · x = right. Right without
+ * Factors a symmetric positive definite matrix, given row by row, and returns what solves matrix · x = right. Right
+ * without
  * pivots, and for rows of any scale.
  */
 export function choleskySolver(matrix: Float64Array, size: number): (right: readonly number[]) => number[] {

@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { everyTerm, perTerm } from './state.js';
 
 /** Numbers that are learned beside the model, a few a term, with the moments of their optimizer. */
-export const descentSchema = z.strictObject({ values: perTerm, firstMoments: perTerm, secondMoments: perTerm, steps: z.int().min(0) });
+export const descentSchema = z.strictObject({
+  values: perTerm,
+  firstMoments: perTerm,
+  secondMoments: perTerm,
+  steps: z.int().min(0),
+});
 export type Descent = z.output<typeof descentSchema>;
 
 /** Before the first step. */

@@ -15,8 +15,10 @@ const stateSchema = z.strictObject({
 type State = z.output<typeof stateSchema>;
 
 /**
- * Dynamic weight average (Liu, Johns & Davison, CVPR 2019, equation 7): T times the softmax of loss(t - 1) / loss(t - 2) over
- * a temperature, the losses being means over epochs; 1 each before two of them are over. A term that comes down more slowly
+ * Dynamic weight average (Liu, Johns & Davison, CVPR 2019, equation 7): T times the softmax of loss(t - 1) / loss(t -
+ * 2) over
+ * a temperature, the losses being means over epochs; 1 each before two of them are over. A term that comes down more
+ * slowly
  * weighs more. That an epoch is over shows with the first loss of the next, whose first step thus has the old weights.
  */
 export const dwa = defineWeighting({
@@ -39,7 +41,13 @@ export const dwa = defineWeighting({
       needs: 'losses',
       stateVersion: 1,
       stateSchema,
-      first: (weights): State => ({ configWeights: [...weights], sums: everyTerm(weights, 0), steps: 0, epoch: 0, means: [] }),
+      first: (weights): State => ({
+        configWeights: [...weights],
+        sums: everyTerm(weights, 0),
+        steps: 0,
+        epoch: 0,
+        means: [],
+      }),
       observe(state, { losses, epoch }) {
         const before = everySteps === undefined && state.steps > 0 && epoch !== state.epoch ? afterSpan(state) : state;
         const next = { ...before, sums: before.sums.map((sum, i) => sum + losses[i]!), steps: before.steps + 1, epoch };

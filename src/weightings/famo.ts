@@ -10,19 +10,25 @@ const EPSILON = 1e-8;
 const stateSchema = z.strictObject({ ...commonState, logits: descentSchema, losses: perTerm });
 
 /**
- * FAMO (Liu et al., NeurIPS 2023, algorithm 2): all losses should come down by the same factor. With z the softmax of learned
+ * FAMO (Liu et al., NeurIPS 2023, algorithm 2): all losses should come down by the same factor. With z the softmax of
+ * learned
  * logits, the weights are z / loss over their sum. After the step, the logits follow
  * what it did to the logarithms of the losses: a term that came down less weighs more. Their step is Adam with
  * weight decay, as in algorithm 2 and in the authors' code, which has 0.01 for gamma where the paper has 0.001.
  *
- * A term without loss, as in a batch with none of its rows, has no logarithm and no gradient: it is left out. The config's
+ * A term without loss, as in a batch with none of its rows, has no logarithm and no gradient: it is left out. The
+ * config's
  * weights come on top.
  */
 export const famo = defineWeighting({
   name: 'famo',
   summary: 'FAMO: equal relative decrease of all losses, learned from their changes (Liu et al. 2023)',
   options: () => ({
-    learningRate: z.number().positive().default(0.025).describe('Learning rate of the logits, trained by their own Adam'),
+    learningRate: z
+      .number()
+      .positive()
+      .default(0.025)
+      .describe('Learning rate of the logits, trained by their own Adam'),
     gamma: z.number().min(0).default(0.001).describe('Weight decay of the logits'),
   }),
 
@@ -37,7 +43,9 @@ export const famo = defineWeighting({
     }),
     observe(state, { losses, lossesAfter }) {
       if (lossesAfter === undefined) return { ...state, losses: [...losses] };
-      const gains = losses.map((loss, i) => (loss > 0 && lossesAfter[i]! > 0 ? Math.log(loss + EPSILON) - Math.log(lossesAfter[i]! + EPSILON) : 0));
+      const gains = losses.map((loss, i) =>
+        loss > 0 && lossesAfter[i]! > 0 ? Math.log(loss + EPSILON) - Math.log(lossesAfter[i]! + EPSILON) : 0,
+      );
       const { logits } = state;
       const slopes = softmaxSlope(softmax(logits.values), gains).map((slope, i) => slope + gamma * logits.values[i]!);
       return { ...state, logits: descend(logits, slopes, learningRate), losses: [...lossesAfter] };

@@ -13,20 +13,34 @@ const stateSchema = gramianState.extend({
 });
 
 /**
- * GradNorm (Chen et al., ICML 2018, algorithm 1). The weights are learned so that the norm of each weighted gradient comes
- * to G · r^α (equation 1): G is their mean, r how far the term's loss has come down from its first value, compared with the
- * others. The sum of the distances to these targets (equation 2) is what a step of Adam brings down; the targets are held.
+ * GradNorm (Chen et al., ICML 2018, algorithm 1). The weights are learned so that the norm of each weighted gradient
+ * comes
+ * to G · r^α (equation 1): G is their mean, r how far the term's loss has come down from its first value, compared with
+ * the
+ * others. The sum of the distances to these targets (equation 2) is what a step of Adam brings down; the targets are
+ * held.
  *
- * The paper learns the weights themselves and divides them by their sum after each step; here, as in LibMTL, they are T times
- * a softmax, which has the same sum and no weight below 0. The paper's norms are those of the last shared layer, here of all
- * that is shared. A first loss is a mean over `firstSteps`: the paper takes one, which in a batch with three purchases is chance.
+ * The paper learns the weights themselves and divides them by their sum after each step; here, as in LibMTL, they are T
+ * times
+ * a softmax, which has the same sum and no weight below 0. The paper's norms are those of the last shared layer, here
+ * of all
+ * that is shared. A first loss is a mean over `firstSteps`: the paper takes one, which in a batch with three purchases
+ * is chance.
  */
 export const gradnorm = defineWeighting({
   name: 'gradnorm',
   summary: 'GradNorm: equal gradient norms, larger for lagging terms (Chen et al. 2018)',
   options: () => ({
-    alpha: z.number().min(0).default(1.5).describe('Strength with which lagging terms are pulled up; 0 equalizes the norms'),
-    learningRate: z.number().positive().default(0.025).describe('Learning rate of the weights, trained by their own Adam'),
+    alpha: z
+      .number()
+      .min(0)
+      .default(1.5)
+      .describe('Strength with which lagging terms are pulled up; 0 equalizes the norms'),
+    learningRate: z
+      .number()
+      .positive()
+      .default(0.025)
+      .describe('Learning rate of the weights, trained by their own Adam'),
     firstSteps: z.int().min(1).default(100).describe('Steps whose mean loss is the baseline for progress'),
   }),
 
@@ -54,7 +68,9 @@ export const gradnorm = defineWeighting({
       const shares = softmax(logits.values);
       const norms = normsOf(gramianOf(seen), size);
       const weightedNorms = norms.map((norm, i) => norm * size * shares[i]!);
-      const progress = seen.losses.map((loss, i) => (first.firstLosses[i]! > 0 ? Math.max(loss, 0) / first.firstLosses[i]! : 1));
+      const progress = seen.losses.map((loss, i) =>
+        first.firstLosses[i]! > 0 ? Math.max(loss, 0) / first.firstLosses[i]! : 1,
+      );
       const meanNorm = mean(weightedNorms);
       const meanProgress = mean(progress);
       const targets = progress.map((ratio) => meanNorm * (meanProgress > 0 ? ratio / meanProgress : 1) ** alpha);

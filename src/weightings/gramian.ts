@@ -15,7 +15,9 @@ export function normsOf(gramian: Float64Array, size: number): number[] {
 
 /** The Gramian of the gradients times a factor each. */
 export function scaledGramian(gramian: Float64Array, factors: readonly number[]): Float64Array {
-  return gramian.map((product, at) => product * factors[Math.floor(at / factors.length)]! * factors[at % factors.length]!);
+  return gramian.map(
+    (product, at) => product * factors[Math.floor(at / factors.length)]! * factors[at % factors.length]!,
+  );
 }
 
 /** The product of each gradient with the sum of all, each times its weight. */

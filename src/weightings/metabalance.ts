@@ -8,7 +8,8 @@ const stateSchema = gramianState.extend({ target: z.int().min(0), norms: perTerm
 
 /**
  * MetaBalance (He et al., WWW 2022, with relax factor and moving averages): each other term's gradient is brought to
- * the length of the target's, by moving averages of the norms, as far as the relax factor says. Authors' code and paper do so
+ * the length of the target's, by moving averages of the norms, as far as the relax factor says. Authors' code and paper
+ * do so
  * for each layer by itself; here it is done once, for all that is shared. The config's weights come on top.
  */
 export const metabalance = defineWeighting({
@@ -16,7 +17,12 @@ export const metabalance = defineWeighting({
   summary: "MetaBalance: scales auxiliary gradients to the target term's norm (He et al. 2022)",
   options: () => ({
     target: z.string().optional().describe('Term that the others serve; default: the first one'),
-    relaxFactor: z.number().min(0).max(1).default(0.7).describe('Interpolation between original norms (0) and equal norms (1)'),
+    relaxFactor: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.7)
+      .describe('Interpolation between original norms (0) and equal norms (1)'),
     beta: z.number().min(0).lt(1).default(0.9).describe('Decay rate of the moving gradient norms'),
   }),
 
@@ -26,7 +32,13 @@ export const metabalance = defineWeighting({
     stateSchema,
     *checkTerms(names) {
       if (target === undefined || names.includes(target)) return;
-      yield { path: ['target'], message: joined(`expected a term of the loss, ${names.join(' or ')}, found ${quoted(target)}`, didYouMean(target, names)) };
+      yield {
+        path: ['target'],
+        message: joined(
+          `expected a term of the loss, ${names.join(' or ')}, found ${quoted(target)}`,
+          didYouMean(target, names),
+        ),
+      };
     },
     first(weights, _seed, names) {
       const at = target === undefined ? 0 : names.indexOf(target);

@@ -5,12 +5,16 @@ import { gramianAmong, gramianOf, normOfSum, normsOf, productsWith, scaledGramia
 import { defineWeighting } from './weighting.js';
 
 /**
- * Nash-MTL (Navon et al., ICML 2022): the bargain that the terms strike when each wants the step for itself, GᵀG α = 1 / α
- * (claim 3.1). A term's part of the step does not depend on the scale of its loss. The paper comes near α by a sequence of
+ * Nash-MTL (Navon et al., ICML 2022): the bargain that the terms strike when each wants the step for itself, GᵀG α = 1
+ * / α
+ * (claim 3.1). A term's part of the step does not depend on the scale of its loss. The paper comes near α by a sequence
+ * of
  * convex programs (section 3.2); here it is the least point of ½ αᵀ GᵀG α - Σ log α, whose slope is that equation, by
- * Newton's method. The step has the length √T, however long the gradients are; as in the authors' code it is cut to `maxNorm`.
+ * Newton's method. The step has the length √T, however long the gradients are; as in the authors' code it is cut to
+ * `maxNorm`.
  *
- * A term without a gradient takes no part. Where terms pull exactly against each other there is no bargain; a ridge of 1e-8
+ * A term without a gradient takes no part. Where terms pull exactly against each other there is no bargain; a ridge of
+ * 1e-8
  * keeps the weights finite. The config's weights come on top.
  */
 export const nashMtl = defineWeighting({
@@ -26,7 +30,10 @@ export const nashMtl = defineWeighting({
       const gramian = gramianOf(seen);
       const norms = normsOf(gramian, size);
       const chosen = norms.flatMap((norm, i) => (norm > 0 ? [i] : []));
-      const cosines = scaledGramian(gramianAmong(gramian, size, chosen), chosen.map((i) => 1 / norms[i]!));
+      const cosines = scaledGramian(
+        gramianAmong(gramian, size, chosen),
+        chosen.map((i) => 1 / norms[i]!),
+      );
       const bargain = configWeights.map(() => 0);
       bargainOf(cosines, chosen.length).forEach((part, at) => (bargain[chosen[at]!] = part / norms[chosen[at]!]!));
 
@@ -37,7 +44,8 @@ export const nashMtl = defineWeighting({
 });
 
 /**
- * Solves cosines · x = 1 / x for x > 0. With gradients of length 1, for which the start x = 1 is right but for their angles.
+ * Solves cosines · x = 1 / x for x > 0. With gradients of length 1, for which the start x = 1 is right but for their
+ * angles.
  * Newton's steps are damped by 1 / (1 + decrement), which keeps x > 0 and always converges, since the function is
  * self-concordant (Nesterov & Nemirovskii 1994).
  */
@@ -50,7 +58,12 @@ function bargainOf(cosines: Float64Array, size: number): number[] {
     const curvature = ridged.slice();
     for (let i = 0; i < size; i++) curvature[i * size + i]! += 1 / x[i]! ** 2;
     const direction = choleskySolver(curvature, size)(slopes);
-    const decrement = Math.sqrt(Math.max(0, slopes.reduce((sum, slope, i) => sum + slope * direction[i]!, 0)));
+    const decrement = Math.sqrt(
+      Math.max(
+        0,
+        slopes.reduce((sum, slope, i) => sum + slope * direction[i]!, 0),
+      ),
+    );
     const step = decrement < 0.25 ? 1 : 1 / (1 + decrement);
     x = x.map((value, i) => value - step * direction[i]!);
     if (decrement < 1e-9) break;

@@ -7,8 +7,10 @@ import { defineWeighting } from './weighting.js';
 const stateSchema = gramianState.extend({ seed: z.number() });
 
 /**
- * PCGrad, or gradient surgery (Yu et al., NeurIPS 2020, algorithm 1). Each gradient loses, one after the other in random
- * order, what points against each of the others; the sum of what is left is the step. The gradients are those of the terms
+ * PCGrad, or gradient surgery (Yu et al., NeurIPS 2020, algorithm 1). Each gradient loses, one after the other in
+ * random
+ * order, what points against each of the others; the sum of what is left is the step. The gradients are those of the
+ * terms
  * with the config's weights. The order is drawn from the seed and the step.
  */
 export const pcgrad = defineWeighting({

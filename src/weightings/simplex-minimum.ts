@@ -2,12 +2,14 @@ import { choleskySolver } from './cholesky.js';
 import { gramianAmong, meanSquare, productsWith } from './gramian.js';
 
 /**
- * The point w ≥ 0, Σ w = 1 where ½ wᵀ·gramian·w + linear·w is least: without `linear`, the shortest vector among the means
+ * The point w ≥ 0, Σ w = 1 where ½ wᵀ·gramian·w + linear·w is least: without `linear`, the shortest vector among the
+ * means
  * of the gradients. Primal active set (Nocedal & Wright 2006, algorithm 16.3), exact after few rounds.
  */
 export function simplexMinimum(gramian: Float64Array, linear: readonly number[]): number[] {
   const size = linear.length;
-  // A ridge far below the rounding of single floats makes the minimum one point, where equal gradients share alike. It goes
+  // A ridge far below the rounding of single floats makes the minimum one point, where equal gradients share alike. It
+  // goes
   // with each gradient's own length, so that it never outgrows a short one.
   const matrix = gramian.slice();
   const least = 1e-20 * meanSquare(gramian, size) || 1;
@@ -47,9 +49,16 @@ function planeMinimum(matrix: Float64Array, linear: readonly number[], free: rea
 }
 
 /** Where the way from the point to the target first leaves w ≥ 0, if it does. */
-function firstBound(point: readonly number[], target: readonly number[], free: readonly number[]): { at: number; step: number } | undefined {
+function firstBound(
+  point: readonly number[],
+  target: readonly number[],
+  free: readonly number[],
+): { at: number; step: number } | undefined {
   return free
     .filter((i) => target[i]! < 0)
     .map((at) => ({ at, step: point[at]! / (point[at]! - target[at]!) }))
-    .reduce<{ at: number; step: number } | undefined>((least, bound) => (least === undefined || bound.step < least.step ? bound : least), undefined);
+    .reduce<{ at: number; step: number } | undefined>(
+      (least, bound) => (least === undefined || bound.step < least.step ? bound : least),
+      undefined,
+    );
 }

@@ -9,7 +9,8 @@ const ROUNDING = 1e-17;
 const SMALLEST = Number.MIN_VALUE / Number.EPSILON;
 
 /**
- * Eigenvalues and vectors of a symmetric matrix, given row by row, the largest value first: Jacobi's rotations in cycles
+ * Eigenvalues and vectors of a symmetric matrix, given row by row, the largest value first: Jacobi's rotations in
+ * cycles
  * (Golub & Van Loan 2013, algorithm 8.5.3).
  */
 export function symmetricEigen(matrix: Float64Array, size: number): Eigen[] {
@@ -23,7 +24,8 @@ export function symmetricEigen(matrix: Float64Array, size: number): Eigen[] {
       for (let q = p + 1; q < size; q++) {
         const [pp, qq, pq] = [a[p * size + p]!, a[q * size + q]!, a[p * size + q]!];
         // Small beside both values of the diagonal, so that a small eigenvalue is as exact as a large one.
-        if (Math.abs(pq) <= ROUNDING * Math.sqrt(Math.abs(pp)) * Math.sqrt(Math.abs(qq)) || Math.abs(pq) < SMALLEST) continue;
+        if (Math.abs(pq) <= ROUNDING * Math.sqrt(Math.abs(pp)) * Math.sqrt(Math.abs(qq)) || Math.abs(pq) < SMALLEST)
+          continue;
         rotated = true;
         const tau = (qq - pp) / (2 * pq);
         const tangent = (tau < 0 ? -1 : 1) / (Math.abs(tau) + Math.hypot(1, tau));

@@ -17,7 +17,8 @@ export interface Seen {
 }
 
 /**
- * A rule that gives each step the weights of the terms of the loss. It has no memory but its state, which is plain JSON, so
+ * A rule that gives each step the weights of the terms of the loss. It has no memory but its state, which is plain
+ * JSON, so
  * that a run that goes on from a checkpoint has the same weights to the bit.
  */
 export interface Weighting<State extends object = object> {
@@ -31,7 +32,9 @@ export interface Weighting<State extends object = object> {
    * Where a step is refused, the state from before it goes on.
    */
   readonly needs: 'losses' | 'gramian' | 'change';
-  /** Whether its weights stay as they are first, whatever is observed: then nobody has to wait for what a step found. */
+  /**
+   * Whether its weights stay as they are first, whatever is observed: then nobody has to wait for what a step found.
+   */
   readonly isConstant?: true;
   /** What is wrong with its options where the terms are called so; paths start at the options. */
   checkTerms?(names: readonly string[]): Iterable<Finding>;
@@ -49,7 +52,8 @@ export interface Weighting<State extends object = object> {
 }
 
 /**
- * Declares a weighting. What is not finite never enters its state: neither what it sees nor what it makes of that, for a
+ * Declares a weighting. What is not finite never enters its state: neither what it sees nor what it makes of that, for
+ * a
  * state is JSON, and one such number would spoil every step after it.
  */
 export function defineWeighting<const Name extends string, Shape extends z.ZodRawShape, State extends object>(
@@ -66,7 +70,9 @@ function guarded<State extends object>(weighting: Weighting<State>): Weighting<S
       if (!numbers.every(Number.isFinite)) return state;
       const next = weighting.observe(state, seen);
       // zod's numbers are finite.
-      return weighting.stateSchema.safeParse(next).success && weighting.weights(next).every(Number.isFinite) ? next : state;
+      return weighting.stateSchema.safeParse(next).success && weighting.weights(next).every(Number.isFinite)
+        ? next
+        : state;
     },
   };
 }

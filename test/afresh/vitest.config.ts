@@ -9,4 +9,13 @@ class ByName extends BaseSequencer {
   }
 }
 
-export default defineConfig({ ...config, test: { ...config.test, include: ['test/afresh/*.case.ts'], isolate: false, maxWorkers: 1, sequence: { sequencer: ByName } } });
+export default defineConfig({
+  ...config,
+  test: {
+    ...config.test,
+    include: ['test/afresh/*.case.ts'],
+    isolate: false,
+    maxWorkers: 1,
+    sequence: { sequencer: ByName },
+  },
+});

@@ -8,17 +8,39 @@ import { splitOf, type StepTimes } from '../../bench/cluster/split.js';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
 
-const WORK: Workload = { name: 'esmm', batchRows: 60, width: 4, numbers: [], model: { name: 'esmm', ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } } };
+const WORK: Workload = {
+  name: 'esmm',
+  batchRows: 60,
+  width: 4,
+  numbers: [],
+  model: { name: 'esmm', ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } },
+};
 /** Whose first layer's gradients pass while others are computed. */
 const WIDE: Workload = { ...WORK, model: { name: 'esmm', ctrTower: { hidden: [360] }, cvrTower: { hidden: [360] } } };
-const worked = (of: Workload) => ({ plan: { ...planOf(of, 0.002), dealtRows: 100 }, batches: batchesOf(of, 4, 0.002), warmUp: 4, steps: 8 });
+const worked = (of: Workload) => ({
+  plan: { ...planOf(of, 0.002), dealtRows: 100 },
+  batches: batchesOf(of, 4, 0.002),
+  warmUp: 4,
+  steps: 8,
+});
 const [work, wide] = [worked(WORK), worked(WIDE)];
 
 /** That processes have sent what the model says, to the byte. */
-function expectAsModelled(found: readonly (readonly StepTimes[])[], processes: number, { plan, batches, steps } = work): void {
+function expectAsModelled(
+  found: readonly (readonly StepTimes[])[],
+  processes: number,
+  { plan, batches, steps } = work,
+): void {
   expect(found.map(({ length }) => length)).toEqual(Array.from({ length: processes }, () => steps));
   const { sent } = splitOf(found);
-  for (const [name, sizes] of sentOf(shapeOf(plan, batches, processes))) expect([name, sent.get(name)?.bytes ?? 0]).toEqual([name, expect.closeTo(sizes.reduce((sum, bytes) => sum + bytes, 0), 6)]);
+  for (const [name, sizes] of sentOf(shapeOf(plan, batches, processes)))
+    expect([name, sent.get(name)?.bytes ?? 0]).toEqual([
+      name,
+      expect.closeTo(
+        sizes.reduce((sum, bytes) => sum + bytes, 0),
+        6,
+      ),
+    ]);
 }
 
 describe('the bench of processes', { timeout: 120_000 }, () => {
@@ -28,7 +50,8 @@ describe('the bench of processes', { timeout: 120_000 }, () => {
       const path = writeWork(folder, 'work', work);
       for (const processes of [2, 3]) expectAsModelled(await stepsTogether(HERE, processes, path, 1), processes);
       expect(shapeOf(wide.plan, wide.batches, 2).early).toBeGreaterThan(0);
-      for (const processes of [2, 3]) expectAsModelled(await stepsTogether(HERE, processes, writeWork(folder, 'wide', wide), 1), processes, wide);
+      for (const processes of [2, 3])
+        expectAsModelled(await stepsTogether(HERE, processes, writeWork(folder, 'wide', wide), 1), processes, wide);
       const mirrored = await stepsMirrored(2, path, 1, 2);
       expect(mirrored.map((steps) => steps.length)).toEqual([8, 8]);
     });

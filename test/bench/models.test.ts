@@ -15,9 +15,18 @@ describe('npm run bench -- models', () => {
     const log = await plantedLog(scratchFolder(), 'biased', 3000);
     expect(await plantedLog(join(log.folder, '..'), 'biased', 3000)).toEqual(log);
     const options = { threads: 1, set: ['training.epochs=2'] };
-    const runs = [await measureConfig(config, log, { seed: 1, ...options }), await measureConfig(config, log, { seed: 2, ...options })];
+    const runs = [
+      await measureConfig(config, log, { seed: 1, ...options }),
+      await measureConfig(config, log, { seed: 2, ...options }),
+    ];
     const [first] = runs;
-    expect(first).toMatchObject({ config: 'esmm', seed: 1, epochs: 2, test: { ctr: { rows: 2000 }, ctcvr: { rows: 2000 } }, clicked: { cvr: { rows: 2000 } } });
+    expect(first).toMatchObject({
+      config: 'esmm',
+      seed: 1,
+      epochs: 2,
+      test: { ctr: { rows: 2000 }, ctcvr: { rows: 2000 } },
+      clicked: { cvr: { rows: 2000 } },
+    });
     expect(first!.test['cvr']!.rows).toBeLessThan(1000);
     expect(first!.numWeights).toBeGreaterThan(10_000);
     // Another seed and other changes are other trainings; a comment is not.
@@ -33,7 +42,17 @@ describe('npm run bench -- models', () => {
     expect(runs[1]!.test['ctr']!['auc']).not.toBe(first!.test['ctr']!['auc']);
     expect(existsSync(join(log.folder, 'runs', 'esmm'))).toBe(false);
 
-    const [head, , truth, seen, line, none] = modelsTable('biased', log, [{ config, runs, rowsPerSecond: 123_400 }, { config: 'none.yaml', runs: [], rowsPerSecond: undefined }]).split('\n').map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1));
+    const [head, , truth, seen, line, none] = modelsTable('biased', log, [
+      { config, runs, rowsPerSecond: 123_400 },
+      { config: 'none.yaml', runs: [], rowsPerSecond: undefined },
+    ])
+      .split('\n')
+      .map((row) =>
+        row
+          .split('|')
+          .map((cell) => cell.trim())
+          .slice(1, -1),
+      );
     expect(head!.slice(1, 5)).toEqual(['ctr', 'cvr, where clicked', 'cvr, were all clicked', 'ctcvr']);
     expect(truth![3]).toBe((log.oracle['test-clicked']!['cvr']!['auc'] as number).toFixed(4));
     // What is true of those who clicked is not quite what is true of all.
@@ -43,7 +62,9 @@ describe('npm run bench -- models', () => {
     expect(seen![3]).toMatch(new RegExp(`^${clicked.toFixed(4).replace('.', '\\.')} `));
     expect(line![0]).toBe('esmm');
     const mean = ((runs[0]!.clicked['cvr']!['auc'] as number) + (runs[1]!.clicked['cvr']!['auc'] as number)) / 2;
-    expect(line![3]).toMatch(new RegExp(`^${mean.toFixed(4).replace('.', '\\.')} ± 0\\.0\\d{3} \\([−+]\\d+ ± \\d+\\)$`));
+    expect(line![3]).toMatch(
+      new RegExp(`^${mean.toFixed(4).replace('.', '\\.')} ± 0\\.0\\d{3} \\([−+]\\d+ ± \\d+\\)$`),
+    );
     expect(line!.slice(5)).toEqual(['2', expect.stringMatching(/^[12]\.[05]$/), count(first!.numWeights), '123,000']);
     expect(none).toEqual(['none', '–', '–', '–', '–', '0', '–', '–', '–']);
   });
@@ -60,7 +81,9 @@ describe('npm run bench -- models', () => {
 
   it('writes its tables between the marks of a page', () => {
     const page = 'Before.\n<!-- plain log -->\nold\n<!-- /plain log -->\nBehind.\n';
-    expect(withSection(page, 'plain log', '| new |')).toBe('Before.\n<!-- plain log -->\n| new |\n<!-- /plain log -->\nBehind.\n');
+    expect(withSection(page, 'plain log', '| new |')).toBe(
+      'Before.\n<!-- plain log -->\n| new |\n<!-- /plain log -->\nBehind.\n',
+    );
     expect(() => withSection(page, 'biased log', '')).toThrow('<!-- biased log -->');
   });
 });

@@ -11,7 +11,12 @@ it('training in bfloat16 scores within 0.0005 of AUC of what training in f32 doe
   const lines = [];
   for (const name of ['esmm', 'mmoe', 'shared-bottom']) {
     const config = join(import.meta.dirname, '..', '..', 'configs', `${name}.yaml`);
-    const trained = (precision: string) => measureConfig(config, log, { seed: 1, threads: undefined, set: ['training.epochs=1', `training.precision=${precision}`] });
+    const trained = (precision: string) =>
+      measureConfig(config, log, {
+        seed: 1,
+        threads: undefined,
+        set: ['training.epochs=1', `training.precision=${precision}`],
+      });
     const [f32, bf16] = [await trained('f32'), await trained('bf16')];
     lines.push({ config, f32: [f32], other: [bf16] });
     for (const space of ['ctr', 'ctcvr']) {
@@ -24,5 +29,7 @@ it('training in bfloat16 scores within 0.0005 of AUC of what training in f32 doe
   expect(head).toContain('f32 (bf16 beside it)');
   const [single, rounded] = [lines[0]!.f32[0]!, lines[0]!.other[0]!].map(({ test }) => test['ctr']!['auc'] as number);
   const difference = 10_000 * (rounded! - single!);
-  expect(esmm).toContain(`| esmm | ${single!.toFixed(4)} (${difference < 0 ? '−' : '+'}${Math.abs(difference).toFixed(1)}) |`);
+  expect(esmm).toContain(
+    `| esmm | ${single!.toFixed(4)} (${difference < 0 ? '−' : '+'}${Math.abs(difference).toFixed(1)}) |`,
+  );
 });

@@ -33,13 +33,18 @@ beforeAll(async () => {
 });
 
 /** The exit code of what is thrown, and its first problem. */
-async function firstProblem(work: () => Promise<unknown>): Promise<{ readonly exitCode: number; readonly line: string }> {
+async function firstProblem(
+  work: () => Promise<unknown>,
+): Promise<{ readonly exitCode: number; readonly line: string }> {
   try {
     await work();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     // A check lists no rows in a file.
-    return { exitCode: error.exitCode, line: problemLine(error.problems[0]!).replace(/; all are in .*rejects\.csv$/, '') };
+    return {
+      exitCode: error.exitCode,
+      line: problemLine(error.problems[0]!).replace(/; all are in .*rejects\.csv$/, ''),
+    };
   }
   return { exitCode: 0, line: '' };
 }
@@ -47,7 +52,9 @@ async function firstProblem(work: () => Promise<unknown>): Promise<{ readonly ex
 async function expectSame(config: string, problem: string): Promise<void> {
   const path = join(world, 'config.yaml');
   writeFileSync(path, config);
-  const checked = await firstProblem(() => check({ path, set: [], sampleRows: 10_000, device: 'cpu', threads: 1, onNotice: () => undefined }));
+  const checked = await firstProblem(() =>
+    check({ path, set: [], sampleRows: 10_000, device: 'cpu', threads: 1, onNotice: () => undefined }),
+  );
   const trained = await firstProblem(() => trainSmall(path, {}));
   expect(trained.line).toContain(problem);
   expect(trained.exitCode).toBeGreaterThan(1);

@@ -10,7 +10,8 @@ beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-check-'));
   await smallWorld(world);
 });
-const checked = (set: readonly string[] = [], sampleRows = 10_000): Promise<CheckResult> => check({ path: join(world, 'esmm.yaml'), set, sampleRows, device: 'cpu', threads: 1, onNotice: () => undefined });
+const checked = (set: readonly string[] = [], sampleRows = 10_000): Promise<CheckResult> =>
+  check({ path: join(world, 'esmm.yaml'), set, sampleRows, device: 'cpu', threads: 1, onNotice: () => undefined });
 
 describe('mtl check', () => {
   it('tells of the data, the model and a step, and writes nothing', async () => {
@@ -18,7 +19,11 @@ describe('mtl check', () => {
     const { data, isCut, step, room } = await checked();
     expect(readdirSync(world, { recursive: true }).sort()).toEqual(before);
     expect(isCut).toBe(false);
-    expect(data.splits.map(({ split, rows }) => [split, rows])).toEqual([['train', 900], ['valid', 300], ['test', 300]]);
+    expect(data.splits.map(({ split, rows }) => [split, rows])).toEqual([
+      ['train', 900],
+      ['valid', 300],
+      ['test', 300],
+    ]);
     expect(data.splits[0]!.tasks['ctr']!.mean).toBeGreaterThan(0.1);
     expect(step.rows).toBe(64);
     expect(step.loss.total).toBeGreaterThan(0.3);
@@ -29,13 +34,28 @@ describe('mtl check', () => {
   it('finds all at once: in the config, in headers and in rows', async () => {
     const lines = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
     const [click, purchase] = ['0', '1'];
-    writeFileSync(join(world, 'bad.csv'), [lines[0], lines[1]!.replace(/^\d,\d,/, '0,0,x'), ...lines.slice(2, 50), [click, purchase, ...lines[50]!.split(',').slice(2)].join(','), ...lines.slice(51)].join('\n'));
+    writeFileSync(
+      join(world, 'bad.csv'),
+      [
+        lines[0],
+        lines[1]!.replace(/^\d,\d,/, '0,0,x'),
+        ...lines.slice(2, 50),
+        [click, purchase, ...lines[50]!.split(',').slice(2)].join(','),
+        ...lines.slice(51),
+      ].join('\n'),
+    );
     const attempt = checked([`data.train=${world}/bad.csv`, 'training.epochs=0', 'modle={}']);
     await expect(attempt).rejects.toMatchObject({ kind: 'config' });
-    await expect(attempt).rejects.toThrow(/training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column "101": expected an id[^]*bad\.csv:51/);
+    await expect(attempt).rejects.toThrow(
+      /training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column "101": expected an id[^]*bad\.csv:51/,
+    );
     await expect(checked(['data.test=none.csv', 'features.user.fields=[1010]'])).rejects.toThrow(/1010[^]*none\.csv/);
     // Bad rows that are skipped are no problem.
-    expect((await checked([`data.train=${world}/bad.csv`, 'data.onBadRow=skip'])).data.warnings.filter((warning) => warning.includes('bad row'))).toHaveLength(2);
+    expect(
+      (await checked([`data.train=${world}/bad.csv`, 'data.onBadRow=skip'])).data.warnings.filter((warning) =>
+        warning.includes('bad row'),
+      ),
+    ).toHaveLength(2);
   });
 
   it('looks at the first rows of a large file alone, and says so', async () => {

@@ -10,9 +10,12 @@ type Shell = 'bash' | 'zsh' | 'fish';
 
 /** A script of a shell that offers what there is for a line, one word a line. */
 const OFFER: Readonly<Record<Shell, (script: string, words: readonly string[]) => string>> = {
-  bash: (script, words) => `source ${script}; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _mtl; printf '%s\\n' "\${COMPREPLY[@]}"`,
-  // Its completion runs in a line editor alone: what it would show, and whether files are offered, is told by stand-ins.
-  zsh: (script, words) => `compdef() { }; source ${script}; _describe() { print -l -- "\${(@P)2%%:*}" }; _files() { print files }; words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; PREFIX='${words.at(-1)!}'; _mtl`,
+  bash: (script, words) =>
+    `source ${script}; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _mtl; printf '%s\\n' "\${COMPREPLY[@]}"`,
+  // Its completion runs in a line editor alone: what it would show, and whether files are offered, is told by
+  // stand-ins.
+  zsh: (script, words) =>
+    `compdef() { }; source ${script}; _describe() { print -l -- "\${(@P)2%%:*}" }; _files() { print files }; words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; PREFIX='${words.at(-1)!}'; _mtl`,
   fish: (script, words) => `source ${script}; complete -C '${words.join(' ')}'`,
 };
 
@@ -24,12 +27,25 @@ function offered(context: TestContext, shell: Shell, ...words: readonly string[]
   mkdirSync(join(folder, 'bin'));
   writeFileSync(join(folder, 'bin', 'mtl'), `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`);
   chmodSync(join(folder, 'bin', 'mtl'), 0o755);
-  const env = { ...process.env, SHELL: '/bin/other', PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH']}`, HOME: folder, XDG_CONFIG_HOME: folder };
+  const env = {
+    ...process.env,
+    SHELL: '/bin/other',
+    PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH']}`,
+    HOME: folder,
+    XDG_CONFIG_HOME: folder,
+  };
   writeFileSync(join(folder, 'script'), execFileSync(process.execPath, [BIN, 'completion', shell]));
   writeFileSync(join(folder, 'my.yaml'), '');
   const args = { bash: ['--norc', '-c'], zsh: ['-f', '-c'], fish: ['--no-config', '-c'] }[shell];
-  const printed = execFileSync(shell, [...args, OFFER[shell]('./script', ['mtl', ...words])], { cwd: folder, env, encoding: 'utf8' });
-  return printed.split('\n').filter((line) => line !== '').map((line) => line.split('\t')[0]!);
+  const printed = execFileSync(shell, [...args, OFFER[shell]('./script', ['mtl', ...words])], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+  });
+  return printed
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.split('\t')[0]!);
 }
 
 describe.each(['bash', 'zsh', 'fish'] as const)('mtl completion %s', (shell) => {
@@ -41,7 +57,9 @@ describe.each(['bash', 'zsh', 'fish'] as const)('mtl completion %s', (shell) => 
 
   it('offers options behind a dash, and the values of those that have a list', (context) => {
     expect(offered(context, shell, 'train', '--th')).toContain('--threads');
-    expect(offered(context, shell, 'train', '--device', '')).toEqual(expect.arrayContaining(['auto', 'cpu', 'cuda', 'gpu', 'webgpu']));
+    expect(offered(context, shell, 'train', '--device', '')).toEqual(
+      expect.arrayContaining(['auto', 'cpu', 'cuda', 'gpu', 'webgpu']),
+    );
   });
 
   it('leaves paths to the shell', (context) => {

@@ -12,37 +12,76 @@ let world: string;
 beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-cures-'));
   await smallWorld(world);
-  for (const run of ['1', '2']) await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'runs', run), set: ['training.epochs=1', `seed=${run}`] });
+  for (const run of ['1', '2'])
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(world, 'runs', run),
+      set: ['training.epochs=1', `seed=${run}`],
+    });
 }, 60_000);
 
 describe('what is told of a mistake', () => {
   it('is told once where the parts of one source have it in common', async () => {
     const config = readFileSync(join(world, 'esmm.yaml'), 'utf8');
-    writeFileSync(join(world, 'split.yaml'), config.replace(/^data:.*$/m, 'data: { source: train.csv, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }').replace('[205, 206]', '[205, 206, 207x]'));
+    writeFileSync(
+      join(world, 'split.yaml'),
+      config
+        .replace(/^data:.*$/m, 'data: { source: train.csv, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }')
+        .replace('[205, 206]', '[205, 206, 207x]'),
+    );
     const { code, stderr } = await mtl(world, ['train', 'split.yaml']);
-    expect([code, stderr]).toEqual([3, expect.stringMatching(/^error: .*train\.csv:1: column "207x": .*did you mean '207'\?\n$/) as string]);
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringMatching(/^error: .*train\.csv:1: column "207x": .*did you mean '207'\?\n$/) as string,
+    ]);
   });
 
   it('names the metrics that a word may mean', async () => {
     const { code, stderr } = await mtl(world, ['runs', '--sort', 'auc']);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/; write --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/) as string]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /; write --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/,
+      ) as string,
+    ]);
     expect((await mtl(world, ['runs', '--sort', 'ctcvr.acu'])).stderr).toMatch(/; did you mean 'ctcvr\.auc'\?\n$/);
   });
 
   it('names every key that may not change, and what may once', async () => {
-    const { code, stderr } = await mtl(world, ['train', 'esmm.yaml', '--resume', 'runs/1', '--set', 'seed=9', '--set', 'training.batchSize=32']);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/^error: seed: the run was trained with 1, now it is 9\nerror: training\.batchSize: the run was trained with 64, now it is 32; a run that goes on may change [^\n]*\n$/) as string]);
+    const { code, stderr } = await mtl(world, [
+      'train',
+      'esmm.yaml',
+      '--resume',
+      'runs/1',
+      '--set',
+      'seed=9',
+      '--set',
+      'training.batchSize=32',
+    ]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /^error: seed: the run was trained with 1, now it is 9\nerror: training\.batchSize: the run was trained with 64, now it is 32; a run that goes on may change [^\n]*\n$/,
+      ) as string,
+    ]);
   });
 
   it('refuses another name for a run that goes on', async () => {
-    for (const [option, value] of [['--name', 'x'], ['--run-dir', 'runs/x']] as const) {
+    for (const [option, value] of [
+      ['--name', 'x'],
+      ['--run-dir', 'runs/x'],
+    ] as const) {
       const { code, stderr } = await mtl(world, ['train', 'esmm.yaml', '--resume', 'runs/1', option, value]);
-      expect([code, stderr]).toEqual([2, `error: ${option}: --resume runs/1 says which run goes on, in its own folder; leave ${option} out, or start another run from its weights by --init-from runs/1\n`]);
+      expect([code, stderr]).toEqual([
+        2,
+        `error: ${option}: --resume runs/1 says which run goes on, in its own folder; leave ${option} out, or start another run from its weights by --init-from runs/1\n`,
+      ]);
     }
   });
 
   it('says which option is missing', async () => {
-    expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe('error: --out is missing; see mtl predict --help\n');
+    expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe(
+      'error: --out is missing; see mtl predict --help\n',
+    );
   });
 });
 
@@ -53,28 +92,42 @@ describe('mtl runs', () => {
   });
 
   it('tells how good runs are where nothing says what counts', async () => {
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'other', 'runs', '1'), set: ['training.epochs=1', 'training.monitor=loss'] });
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(world, 'other', 'runs', '1'),
+      set: ['training.epochs=1', 'training.monitor=loss'],
+    });
     const { stdout } = await mtl(join(world, 'other'), ['runs']);
     expect(stdout.split('\n')[0]).toMatch(/ best epoch +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc$/);
   });
 
   it('lists the bottom of each run if any run has one', async () => {
     const folder = scratchFolder();
-    const train = (run: string, set: readonly string[] = []) => trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1', ...set] });
+    const train = (run: string, set: readonly string[] = []) =>
+      trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1', ...set] });
     await train('1');
     expect((await mtl(folder, ['runs'])).stdout.split('\n')[0]).not.toContain('bottom');
     await train('2', ['model.bottom={name: mmoe, experts: {count: 2, hidden: [8]}}']);
     await trainSmall(join(world, 'mmoe.yaml'), { runDir: join(folder, 'runs', '3'), set: ['training.epochs=1'] });
-    const [header, ...lines] = (await mtl(folder, ['runs'])).stdout.trim().split('\n').map((line) => line.trim().split(/ {2,}/));
+    const [header, ...lines] = (await mtl(folder, ['runs'])).stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/ {2,}/));
     expect(header!.slice(2, 4)).toEqual(['model', 'bottom']);
-    expect(lines.map((cells) => cells.slice(2, 4))).toEqual([['esmm', '-'], ['esmm', 'mmoe'], ['mmoe', '-']]);
-    const { runs } = JSON.parse((await mtl(folder, ['runs', '--json'])).stdout) as { runs: readonly { bottom: string | null }[] };
+    expect(lines.map((cells) => cells.slice(2, 4))).toEqual([
+      ['esmm', '-'],
+      ['esmm', 'mmoe'],
+      ['mmoe', '-'],
+    ]);
+    const { runs } = JSON.parse((await mtl(folder, ['runs', '--json'])).stdout) as {
+      runs: readonly { bottom: string | null }[];
+    };
     expect(runs.map(({ bottom }) => bottom)).toEqual([null, 'mmoe', null]);
   });
 
   it('rm removes the run that a link points to', async () => {
     const folder = join(world, 'linked');
-    for (const run of ['1', '2']) await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1'] });
+    for (const run of ['1', '2'])
+      await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1'] });
     symlinkSync('2', join(folder, 'runs', 'latest'));
     const { code, stdout } = await mtl(folder, ['runs', 'rm', 'runs/latest']);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^ {2}runs\/2\nremoved 1, /)]);
@@ -85,8 +138,13 @@ describe('mtl runs', () => {
   it('tells what a run that was stopped has measured so far', async () => {
     const { signal, on } = abortAtStep(20);
     await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'stopped', '1'), signal, on });
-    const [line] = readFileSync(join(world, 'stopped', '1', 'metrics.jsonl'), 'utf8').split('\n').filter((each) => each.includes('"valid"'));
-    expect(describeRun(join(world, 'stopped', '1'), 0)).toMatchObject({ state: 'stopped', metrics: { valid: (JSON.parse(line!) as { valid: { metrics: object } }).valid.metrics } });
+    const [line] = readFileSync(join(world, 'stopped', '1', 'metrics.jsonl'), 'utf8')
+      .split('\n')
+      .filter((each) => each.includes('"valid"'));
+    expect(describeRun(join(world, 'stopped', '1'), 0)).toMatchObject({
+      state: 'stopped',
+      metrics: { valid: (JSON.parse(line!) as { valid: { metrics: object } }).valid.metrics },
+    });
   });
 });
 

@@ -14,23 +14,34 @@ import { scratchFolder } from '../support/scratch.js';
 
 /** What `mtl data cache --json` prints. */
 interface Shown {
-  readonly caches: readonly { readonly path: string; readonly entries: readonly { readonly state: string; readonly isUsed: boolean }[] }[];
+  readonly caches: readonly {
+    readonly path: string;
+    readonly entries: readonly { readonly state: string; readonly isUsed: boolean }[];
+  }[];
   readonly removed: readonly string[];
 }
 
 /** A folder with two files that were read, each with a folder of what was learned and one of rows. */
 async function readTwo(): Promise<string> {
   const folder = scratchFolder();
-  const format = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })] });
+  const format = rowFormatOf({
+    tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+    groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })],
+  });
   for (const name of ['train.csv', 'test.csv']) {
     writeFileSync(join(folder, name), 'click,id\n0,1\n1,2\n');
     const source = await openSource(join(folder, name), columnsOf(format));
-    await source.dataset(encodedFormat(format, await source.fit(format, { policy: refuseBadRows })), { policy: refuseBadRows });
+    await source.dataset(encodedFormat(format, await source.fit(format, { policy: refuseBadRows })), {
+      policy: refuseBadRows,
+    });
   }
   return folder;
 }
 
-const kept = (folder: string): string[] => entriesIn(join(folder, '.mtl')).map((name) => name.replace(/-[0-9a-f]{12}-[0-9a-f]{8}/, '')).sort();
+const kept = (folder: string): string[] =>
+  entriesIn(join(folder, '.mtl'))
+    .map((name) => name.replace(/-[0-9a-f]{12}-[0-9a-f]{8}/, ''))
+    .sort();
 
 /** What the command printed on stdout, which is not let through: it would stand among the lines of the tests. */
 const printed: string[] = [];
@@ -67,37 +78,61 @@ describe('mtl data', () => {
 
   it('clean takes what a killed run left, not what a run writes now, and nothing that is not its own', async () => {
     const folder = await readTwo();
-    const temporary = (key: string, pid: number): string => temporaryPath(`train.csv.rows-${key.repeat(12)}-${key.repeat(8)}`).replace(`-${process.pid}-`, `-${pid}-`);
+    const temporary = (key: string, pid: number): string =>
+      temporaryPath(`train.csv.rows-${key.repeat(12)}-${key.repeat(8)}`).replace(`-${process.pid}-`, `-${pid}-`);
     const names = [temporary('a', 2 ** 22 + 1), temporary('b', process.pid), 'mine'];
     for (const name of names) mkdirSync(join(folder, '.mtl', name));
     await runDataClean({ path: folder, json: true, stale: false });
-    expect(readdirSync(join(folder, '.mtl')).filter((name) => !name.startsWith('.lease')).sort()).toEqual(names.slice(1).sort());
+    expect(
+      readdirSync(join(folder, '.mtl'))
+        .filter((name) => !name.startsWith('.lease'))
+        .sort(),
+    ).toEqual(names.slice(1).sort());
   });
 
   it('cache shows what is kept below a folder, and prunes what no run needs', async () => {
     const folder = await readTwo();
     // In a process of its own: this one uses all of them.
-    const cache = async (...args: readonly string[]): Promise<Shown> => JSON.parse((await mtl(folder, ['data', 'cache', ...args, '--json'])).stdout) as Shown;
+    const cache = async (...args: readonly string[]): Promise<Shown> =>
+      JSON.parse((await mtl(folder, ['data', 'cache', ...args, '--json'])).stdout) as Shown;
     const shown = await cache();
     expect(shown.caches).toMatchObject([{ path: join(folder, '.mtl'), maxBytes: 10 * 2 ** 30 }]);
     expect(shown.caches[0]!.entries.map(({ state, isUsed }) => [state, isUsed])).toEqual(Array(4).fill(['fits', true]));
-    for (const lease of readdirSync(join(folder, '.mtl')).filter((name) => name.startsWith('.lease'))) rmSync(join(folder, '.mtl', lease));
+    for (const lease of readdirSync(join(folder, '.mtl')).filter((name) => name.startsWith('.lease')))
+      rmSync(join(folder, '.mtl', lease));
     rmSync(join(folder, 'test.csv'));
     expect((await cache('--prune', '--dry-run')).removed).toHaveLength(2);
     expect(kept(folder)).toHaveLength(4);
-    expect((await cache('train.csv', '--prune')).removed.map((path) => path.slice(join(folder, '.mtl', 'test.csv').length, -22)).sort()).toEqual(['.fitted', '.rows']);
+    expect(
+      (await cache('train.csv', '--prune')).removed
+        .map((path) => path.slice(join(folder, '.mtl', 'test.csv').length, -22))
+        .sort(),
+    ).toEqual(['.fitted', '.rows']);
     expect(kept(folder)).toEqual(['train.csv.fitted', 'train.csv.rows']);
-    expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', '0'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\.mtl: removed 2 entries, \d+ kB; 0 kB left\n$/) as string });
+    expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', '0'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\.mtl: removed 2 entries, \d+ kB; 0 kB left\n$/) as string,
+    });
     expect(kept(folder)).toEqual([]);
-    expect(await mtl(folder, ['data', 'cache', '--max-size', '1GB'])).toMatchObject({ code: 2, stderr: 'error: --max-size: says how to prune; add --prune\n' });
-    expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', 'all'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--max-size: expected a size as in 10GiB, found "all"') as string });
+    expect(await mtl(folder, ['data', 'cache', '--max-size', '1GB'])).toMatchObject({
+      code: 2,
+      stderr: 'error: --max-size: says how to prune; add --prune\n',
+    });
+    expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', 'all'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--max-size: expected a size as in 10GiB, found "all"') as string,
+    });
   });
 
   it('info on a folder of shards tells its columns', async () => {
     const folder = await readTwo();
     const rows = readdirSync(join(folder, '.mtl')).find((name) => name.includes('.rows-'))!;
     expect(await runDataInfo({ path: join(folder, '.mtl', rows), json: true })).toBe(0);
-    expect(printed.map((line) => (JSON.parse(line) as { columns: { name: string }[] }).columns.map(({ name }) => name))).toEqual([['click', 'id']]);
-    await expect(runDataInfo({ path: join(folder, 'nowhere'), json: true })).rejects.toThrow(/nowhere: there is no such file or folder/);
+    expect(
+      printed.map((line) => (JSON.parse(line) as { columns: { name: string }[] }).columns.map(({ name }) => name)),
+    ).toEqual([['click', 'id']]);
+    await expect(runDataInfo({ path: join(folder, 'nowhere'), json: true })).rejects.toThrow(
+      /nowhere: there is no such file or folder/,
+    );
   });
 });

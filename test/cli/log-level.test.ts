@@ -13,13 +13,25 @@ beforeAll(async () => {
 });
 
 /** A training after which nothing is learned, which is worth a notice. */
-const train = (...args: string[]) => mtl(world, ['train', 'esmm.yaml', '--set=training.epochs=1', '--set=training.optimizer.dense.learningRate=1e-9', '--set=training.optimizer.embeddings.learningRate=1e-9', ...args]);
+const train = (...args: string[]) =>
+  mtl(world, [
+    'train',
+    'esmm.yaml',
+    '--set=training.epochs=1',
+    '--set=training.optimizer.dense.learningRate=1e-9',
+    '--set=training.optimizer.embeddings.learningRate=1e-9',
+    ...args,
+  ]);
 
 describe('--quiet and --log-level', () => {
   it('tell what should be known alone, or nothing but what ends the run', async () => {
     const [usual, quiet, silent] = [await train(), await train('--quiet'), await train('--log-level', 'error')];
-    expect(usual.stdout).toMatch(/^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}run {5}runs\/esmm\/001\n(.|\n)*no better than chance(.|\n)*run folder/);
-    expect(quiet.stdout).toMatch(/^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}(test \w+: an AUC of .*\n)+$/);
+    expect(usual.stdout).toMatch(
+      /^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}run {5}runs\/esmm\/001\n(.|\n)*no better than chance(.|\n)*run folder/,
+    );
+    expect(quiet.stdout).toMatch(
+      /^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}(test \w+: an AUC of .*\n)+$/,
+    );
     expect([quiet.code, quiet.stderr]).toEqual([0, '']);
     expect(silent).toEqual({ code: 0, stdout: '', stderr: '' });
     const json = await train('--log-level=error', '--json');
@@ -27,8 +39,16 @@ describe('--quiet and --log-level', () => {
   });
 
   it('do not hide an error, and are one too many together', async () => {
-    expect(await train('--log-level=error', '--set=model.nme=x')).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: .*unknown key/) as string });
-    expect(await train('--log-level=warn', '--quiet')).toMatchObject({ code: 2, stderr: 'error: --quiet and --log-level are mutually exclusive: leave one of them out; see mtl train --help\n' });
-    expect((await train('--log-level=debug')).stderr).toMatch(/log-level is "debug"; use one of "error", "warn", "info"/);
+    expect(await train('--log-level=error', '--set=model.nme=x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^error: .*unknown key/) as string,
+    });
+    expect(await train('--log-level=warn', '--quiet')).toMatchObject({
+      code: 2,
+      stderr: 'error: --quiet and --log-level are mutually exclusive: leave one of them out; see mtl train --help\n',
+    });
+    expect((await train('--log-level=debug')).stderr).toMatch(
+      /log-level is "debug"; use one of "error", "warn", "info"/,
+    );
   });
 });

@@ -3,15 +3,20 @@ import { nextCommands } from '../../src/cli/next-commands.js';
 import { dataOptions } from '../../src/data/options.js';
 
 describe('the commands after a run', () => {
-  const predictOf = (data: object, run = 'runs/esmm/001'): string => nextCommands(run, dataOptions.parse(data)).split('\n')[1]!;
+  const predictOf = (data: object, run = 'runs/esmm/001'): string =>
+    nextCommands(run, dataOptions.parse(data)).split('\n')[1]!;
 
   it('predict rows that were not trained on: those of test, else of valid, else of a file to name', () => {
-    expect(predictOf({ train: 'a.csv', valid: 'b.csv', test: 'c.csv' })).toBe('  npx mtl predict runs/esmm/001 --data c.csv --out predictions.csv');
+    expect(predictOf({ train: 'a.csv', valid: 'b.csv', test: 'c.csv' })).toBe(
+      '  npx mtl predict runs/esmm/001 --data c.csv --out predictions.csv',
+    );
     expect(predictOf({ train: 'a.csv', valid: ['b.csv', 'b2.csv'] })).toContain('--data b.csv ');
     expect(predictOf({ train: 'a.csv' })).toContain('--data FILE ');
   });
 
   it('can be pasted into a shell, whatever the paths hold', () => {
-    expect(predictOf({ train: 'a.csv', test: "it's/*.csv" }, 'runs/my run')).toBe("  npx mtl predict 'runs/my run' --data 'it'\\''s/*.csv' --out predictions.csv");
+    expect(predictOf({ train: 'a.csv', test: "it's/*.csv" }, 'runs/my run')).toBe(
+      "  npx mtl predict 'runs/my run' --data 'it'\\''s/*.csv' --out predictions.csv",
+    );
   });
 });

@@ -17,7 +17,13 @@ const LIMIT_MS = 50_000;
 
 /** Runs the command; a command that waits for ever is ended. */
 function run(folder: string, args: readonly string[]): { readonly status: number | null; readonly stderr: string } {
-  const { status, stderr } = spawnSync(process.execPath, [BIN, ...args], { cwd: folder, encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL', stdio: ['ignore', 'ignore', 'pipe'] });
+  const { status, stderr } = spawnSync(process.execPath, [BIN, ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   return { status, stderr };
 }
 
@@ -26,17 +32,28 @@ async function world(): Promise<string> {
   const folder = scratchFolder();
   await smallWorld(folder);
   mkdirSync(join(folder, 'raw'));
-  for (const name of ['pipe.csv', 'pipe.jsonl', 'pipe.parquet', 'pipe', 'pipe.yaml', 'raw/common_features_train.csv']) execFileSync('mkfifo', [join(folder, name)]);
-  writeFileSync(join(folder, 'sweep.yaml'), 'config: pipe.yaml\nmetric: ctcvr.auc\nsearch: { name: grid }\nspace: { training.epochs: [1, 2] }\n');
+  for (const name of ['pipe.csv', 'pipe.jsonl', 'pipe.parquet', 'pipe', 'pipe.yaml', 'raw/common_features_train.csv'])
+    execFileSync('mkfifo', [join(folder, name)]);
+  writeFileSync(
+    join(folder, 'sweep.yaml'),
+    'config: pipe.yaml\nmetric: ctcvr.auc\nsearch: { name: grid }\nspace: { training.epochs: [1, 2] }\n',
+  );
   return folder;
 }
 
 describe('a pipe', () => {
   it('that is named as data is refused before it is opened, by every command', async () => {
     const folder = await world();
-    expect(run(folder, ['train', 'esmm.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu'])).toMatchObject({ status: 0 });
+    expect(
+      run(folder, ['train', 'esmm.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu']),
+    ).toMatchObject({ status: 0 });
     const commands = [
-      ...['pipe.csv', 'pipe.jsonl', 'pipe.parquet', 'pipe', 'pipe.*'].map((name) => ['train', 'esmm.yaml', '--set', `data.train=${name}`]),
+      ...['pipe.csv', 'pipe.jsonl', 'pipe.parquet', 'pipe', 'pipe.*'].map((name) => [
+        'train',
+        'esmm.yaml',
+        '--set',
+        `data.train=${name}`,
+      ]),
       ['check', 'esmm.yaml', '--set', 'data.valid=pipe.csv'],
       ['eval', 'run', '--data', 'pipe.csv'],
       ['predict', 'run', '--data', 'pipe.csv', '--out', 'scores.csv'],
@@ -45,23 +62,50 @@ describe('a pipe', () => {
     ];
     for (const args of commands) {
       const { status, stderr } = run(folder, args);
-      expect([args.join(' '), status, stderr]).toEqual([args.join(' '), 3, expect.stringMatching(/(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; write what it gives to a file/)]);
+      expect([args.join(' '), status, stderr]).toEqual([
+        args.join(' '),
+        3,
+        expect.stringMatching(
+          /(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; write what it gives to a file/,
+        ),
+      ]);
     }
   }, 400_000);
 
   it('that is named as a config is refused before it is opened', async () => {
     const folder = await world();
-    for (const args of [['train', 'pipe.yaml'], ['check', 'pipe.yaml'], ['sweep', 'pipe.yaml'], ['sweep', 'sweep.yaml'], ['check', 'esmm.yaml', '--set', 'data.columns=pipe', '--set', 'data.header=false']]) {
+    for (const args of [
+      ['train', 'pipe.yaml'],
+      ['check', 'pipe.yaml'],
+      ['sweep', 'pipe.yaml'],
+      ['sweep', 'sweep.yaml'],
+      ['check', 'esmm.yaml', '--set', 'data.columns=pipe', '--set', 'data.header=false'],
+    ]) {
       const { status, stderr } = run(folder, args);
-      expect([args.join(' '), status, stderr]).toEqual([args.join(' '), 2, expect.stringMatching(/pipe[a-z.]*: (.*: )?is a pipe, which can be read only once; write /)]);
+      expect([args.join(' '), status, stderr]).toEqual([
+        args.join(' '),
+        2,
+        expect.stringMatching(/pipe[a-z.]*: (.*: )?is a pipe, which can be read only once; write /),
+      ]);
     }
   }, 400_000);
 
   it('that a shell has open already is taken as a config', async () => {
     const folder = scratchFolder();
-    await synth({ folder, seed: 3, rows: { train: 90, valid: 30, test: 30 }, users: 50, items: 30, rates: { click: 0.3, purchase: 0.3 } });
+    await synth({
+      folder,
+      seed: 3,
+      rows: { train: 90, valid: 30, test: 30 },
+      users: 50,
+      items: 30,
+      rates: { click: 0.3, purchase: 0.3 },
+    });
     await smallWorld(folder);
-    const { status, stderr } = spawnSync('bash', ['-c', '"$0" "$1" config show <(cat esmm.yaml)', process.execPath, BIN], { cwd: folder, encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL' });
+    const { status, stderr } = spawnSync(
+      'bash',
+      ['-c', '"$0" "$1" config show <(cat esmm.yaml)', process.execPath, BIN],
+      { cwd: folder, encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL' },
+    );
     expect([status, stderr]).toEqual([0, '']);
   }, 100_000);
 });
@@ -78,11 +122,14 @@ describe('what is asked for as a file', () => {
     } finally {
       server.close();
     }
-    expect(() => checkRegularFile('/dev/null', asked)).toThrow('/dev/null: is a device, and no file; write it to a file');
+    expect(() => checkRegularFile('/dev/null', asked)).toThrow(
+      '/dev/null: is a device, and no file; write it to a file',
+    );
   });
 
   it('may be a file, a folder or nothing, of which whoever opens it tells', () => {
     const folder = scratchFolder();
-    for (const path of [folder, join(folder, 'x'), import.meta.filename]) expect(() => checkRegularFile(path, asked)).not.toThrow();
+    for (const path of [folder, join(folder, 'x'), import.meta.filename])
+      expect(() => checkRegularFile(path, asked)).not.toThrow();
   });
 });

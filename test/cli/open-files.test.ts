@@ -12,29 +12,55 @@ const MIN_FILES = 20;
 const MAX_FILES = 40;
 
 /** Runs the command with so many files at most; its cache of compiled code is of no use here. */
-function limited(folder: string, files: number, args: readonly string[]): { readonly status: number | null; readonly stderr: string } {
-  const { status, stderr } = spawnSync('bash', ['-c', `ulimit -n ${files}; exec "$@"`, 'bash', process.execPath, BIN, ...args], {
-    cwd: folder, encoding: 'utf8', timeout: 60_000, killSignal: 'SIGKILL', stdio: ['ignore', 'ignore', 'pipe'],
-  });
+function limited(
+  folder: string,
+  files: number,
+  args: readonly string[],
+): { readonly status: number | null; readonly stderr: string } {
+  const { status, stderr } = spawnSync(
+    'bash',
+    ['-c', `ulimit -n ${files}; exec "$@"`, 'bash', process.execPath, BIN, ...args],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   return { status, stderr };
 }
 
 describe('a process that may open few files', () => {
   it.each<[string, readonly string[]]>([
     ['train', ['train', 'esmm.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu']],
-    ['train, of several threads', ['train', 'mmoe.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu', '--threads', '3']],
+    [
+      'train, of several threads',
+      ['train', 'mmoe.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu', '--threads', '3'],
+    ],
     ['check', ['check', 'esmm.yaml', '--device', 'cpu']],
-  ])('ends with code 5 and the limit, or as ever: %s', async (_, args) => {
-    const folder = scratchFolder();
-    await smallWorld(folder);
-    const codes: (number | null)[] = [];
-    for (let files = MIN_FILES; files <= MAX_FILES; files += 2) {
-      rmSync(join(folder, 'run'), { recursive: true, force: true });
-      const { status, stderr } = limited(folder, files, args);
-      codes.push(status);
-      if (status !== 0) expect([files, status, stderr]).toEqual([files, 5, expect.stringMatching(/^error: (\S+: )?too many files are open \(EMFILE\); raise the limit of this process: ulimit -n 4096\n$/m)]);
-    }
-    expect(codes[0]).toBe(5);
-    expect(codes.at(-1)).toBe(0);
-  }, 600_000);
+  ])(
+    'ends with code 5 and the limit, or as ever: %s',
+    async (_, args) => {
+      const folder = scratchFolder();
+      await smallWorld(folder);
+      const codes: (number | null)[] = [];
+      for (let files = MIN_FILES; files <= MAX_FILES; files += 2) {
+        rmSync(join(folder, 'run'), { recursive: true, force: true });
+        const { status, stderr } = limited(folder, files, args);
+        codes.push(status);
+        if (status !== 0)
+          expect([files, status, stderr]).toEqual([
+            files,
+            5,
+            expect.stringMatching(
+              /^error: (\S+: )?too many files are open \(EMFILE\); raise the limit of this process: ulimit -n 4096\n$/m,
+            ),
+          ]);
+      }
+      expect(codes[0]).toBe(5);
+      expect(codes.at(-1)).toBe(0);
+    },
+    600_000,
+  );
 });

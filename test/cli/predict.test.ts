@@ -17,10 +17,32 @@ afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 describe('mtl predict', () => {
   it('writes to a file, tells what, and with --json as one object', async () => {
-    const { code, stdout, stderr } = await mtl(world, ['predict', 'run', '--data', 'test.csv', '--out', 'new/out.csv', '--keep', '101', '205', '--json']);
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/^300 rows in .* rows\/s\), written to new\/out\.csv: 101, 205, ctr, cvr, ctcvr\n$/)]);
-    expect(JSON.parse(stdout)).toMatchObject({ run: 'run', out: 'new/out.csv', rows: 300, columns: ['101', '205', 'ctr', 'cvr', 'ctcvr'], numRejects: 0 });
-    expect(readFileSync(join(world, 'new', 'out.csv'), 'utf8')).toMatch(/^101,205,ctr,cvr,ctcvr\n\d+,\d+,0\.\d+,0\.\d+,0\.\d+\n/);
+    const { code, stdout, stderr } = await mtl(world, [
+      'predict',
+      'run',
+      '--data',
+      'test.csv',
+      '--out',
+      'new/out.csv',
+      '--keep',
+      '101',
+      '205',
+      '--json',
+    ]);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/^300 rows in .* rows\/s\), written to new\/out\.csv: 101, 205, ctr, cvr, ctcvr\n$/),
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      run: 'run',
+      out: 'new/out.csv',
+      rows: 300,
+      columns: ['101', '205', 'ctr', 'cvr', 'ctcvr'],
+      numRejects: 0,
+    });
+    expect(readFileSync(join(world, 'new', 'out.csv'), 'utf8')).toMatch(
+      /^101,205,ctr,cvr,ctcvr\n\d+,\d+,0\.\d+,0\.\d+,0\.\d+\n/,
+    );
   });
 
   it('with --out - writes CSV to standard output, and all else beside it', async () => {
@@ -30,7 +52,16 @@ describe('mtl predict', () => {
   });
 
   it('ends in peace where whoever reads the rows has seen enough', () => {
-    const { status, stdout, stderr } = spawnSync('bash', ['-c', 'set -o pipefail; "$0" "$1" predict run --data train.csv --out - --keep all | head -1', process.execPath, BIN], { cwd: world, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(
+      'bash',
+      [
+        '-c',
+        'set -o pipefail; "$0" "$1" predict run --data train.csv --out - --keep all | head -1',
+        process.execPath,
+        BIN,
+      ],
+      { cwd: world, encoding: 'utf8' },
+    );
     expect([status, stderr]).toEqual([0, expect.not.stringContaining('error')]);
     expect(stdout).toMatch(/^[^\n]*,ctr,cvr,ctcvr\n$/);
   });
@@ -38,10 +69,20 @@ describe('mtl predict', () => {
   it.each([
     [['--top', '3'], '--top: needs the column whose cells are the groups; name it, as in --by user'],
     [['--by', '101'], '--by: is for --top alone; say how many rows of a group are wanted, as in --top 10 --by user'],
-    [['--out', '-', '--json'], '--json: wants standard output, which --out - takes for the rows; write the rows to a file, or leave --json out'],
+    [
+      ['--out', '-', '--json'],
+      '--json: wants standard output, which --out - takes for the rows; write the rows to a file, or leave --json out',
+    ],
     [['--keep', 'usr'], 'column "usr": is to be kept, and is not there'],
   ])('with %j says what is missing', async (args, message) => {
-    const { code, stderr } = await mtl(world, ['predict', 'run', '--data', 'test.csv', ...(args.includes('--out') ? [] : ['--out', 'none.csv']), ...args]);
+    const { code, stderr } = await mtl(world, [
+      'predict',
+      'run',
+      '--data',
+      'test.csv',
+      ...(args.includes('--out') ? [] : ['--out', 'none.csv']),
+      ...args,
+    ]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     expect(existsSync(join(world, 'none.csv'))).toBe(false);
   });

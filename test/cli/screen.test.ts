@@ -13,13 +13,22 @@ function fakeTerminal(columns: number | undefined, isTTY = true) {
 
 afterEach(() => vi.unstubAllEnvs());
 
-const progress: StepProgress = { epoch: 3, rows: 12_288, totalRows: 20_000, elapsedMs: 100, loss: 0.61234, rates: { dense: 0.1, embeddings: 1 } };
+const progress: StepProgress = {
+  epoch: 3,
+  rows: 12_288,
+  totalRows: 20_000,
+  elapsedMs: 100,
+  loss: 0.61234,
+  rates: { dense: 0.1, embeddings: 1 },
+};
 const start = { epochs: 8, learningRate: 0.002, monitor: 'ctcvr.auc' };
 const stepIn = (columns: number): string => stepLine(progress, start, columns);
 
 describe('the live line', () => {
   it('tells rows, their rate, the time left, the loss and the learning rate', () => {
-    expect(stepIn(200)).toBe('epoch 3/8  61%  63 ms left  loss 0.6123  122,880 rows/s  12,288 of 20,000 rows  learning rate 0.0002');
+    expect(stepIn(200)).toBe(
+      'epoch 3/8  61%  63 ms left  loss 0.6123  122,880 rows/s  12,288 of 20,000 rows  learning rate 0.0002',
+    );
   });
 
   it('leaves out whole parts where there is no room, the least needed first', () => {
@@ -79,15 +88,29 @@ describe('the live line', () => {
 describe('an epoch', () => {
   const { screen } = fakeTerminal(80, false);
   const milestone = (monitored: number | null, isBest: boolean, best: Milestone['best']): Milestone => ({
-    epoch: 4, isEpochEnd: true, step: 316, rows: 20_000, elapsedMs: 50, loss: { total: 0.6155, terms: {} }, skippedBatches: 0, isBest, best,
-    valid: { report: { ctcvr: { rows: 10, auc: monitored } }, loss: 0.66, monitored } as unknown as NonNullable<Milestone['valid']>,
+    epoch: 4,
+    isEpochEnd: true,
+    step: 316,
+    rows: 20_000,
+    elapsedMs: 50,
+    loss: { total: 0.6155, terms: {} },
+    skippedBatches: 0,
+    isBest,
+    best,
+    valid: { report: { ctcvr: { rows: 10, auc: monitored } }, loss: 0.66, monitored } as unknown as NonNullable<
+      Milestone['valid']
+    >,
   });
   const lastLine = (of: Milestone): string => milestoneLines(of, start, screen).split('\n').at(-1)!;
 
   it('says which value chose the best', () => {
-    expect(lastLine(milestone(0.7956, false, { epoch: 2, value: 0.7958 }))).toBe('  ctcvr.auc 0.7956, best 0.7958 of epoch 2');
+    expect(lastLine(milestone(0.7956, false, { epoch: 2, value: 0.7958 }))).toBe(
+      '  ctcvr.auc 0.7956, best 0.7958 of epoch 2',
+    );
     expect(lastLine(milestone(0.7998, true, { epoch: 4, value: 0.7998 }))).toBe('  ctcvr.auc 0.7998, the best so far');
     expect(lastLine(milestone(null, false, { epoch: 1, value: null }))).toBe('  ctcvr.auc has no value, nor had any');
-    expect(milestoneLines({ ...milestone(null, true, { epoch: 4, value: null }), valid: undefined }, start, screen)).toBe('epoch 4/8  20,000 rows in 50 ms (400,000 rows/s)  loss 0.6155');
+    expect(
+      milestoneLines({ ...milestone(null, true, { epoch: 4, value: null }), valid: undefined }, start, screen),
+    ).toBe('epoch 4/8  20,000 rows in 50 ms (400,000 rows/s)  loss 0.6155');
   });
 });

@@ -26,34 +26,50 @@ interface Serving {
 
 /** The command, once it listens. */
 function serving(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Serving> {
-  const child = spawn(process.execPath, [BIN, 'serve', ...args, '--port', '0', '--json'], { cwd: folder, env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, [BIN, 'serve', ...args, '--port', '0', '--json'], {
+    cwd: folder,
+    env: { ...process.env, ...env },
+  });
   let [stdout, stderr] = ['', ''];
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   return new Promise((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       stdout += chunk.toString();
-      if (stdout.includes('\n')) resolve({ child, url: (JSON.parse(stdout) as { url: string }).url, stderr: () => stderr, ended });
+      if (stdout.includes('\n'))
+        resolve({ child, url: (JSON.parse(stdout) as { url: string }).url, stderr: () => stderr, ended });
     });
     void ended.then((code) => reject(new Error(`ended with ${code}: ${stderr}`)));
   });
 }
 
-const predict = (url: string, headers: Record<string, string> = {}): Promise<Response> => fetch(`${url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows.slice(0, 1) }), headers });
+const predict = (url: string, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows.slice(0, 1) }), headers });
 
 describe('mtl serve', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('says where it listens, answers there, and ends with 0 at a %s', async (signal) => {
-    const { child, url, stderr, ended } = await serving(['run', '--name', 'mine', '--workers', '2']);
-    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    expect(await (await predict(url)).json()).toMatchObject({ model: 'mine', version: '10', predictions: [{ ctr: expect.any(Number) as number }] });
-    child.kill(signal);
-    expect(await ended).toBe(0);
-    expect(stderr()).toBe(`mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n${signal}: answering what was asked; once more to quit at once\n`);
-  });
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'says where it listens, answers there, and ends with 0 at a %s',
+    async (signal) => {
+      const { child, url, stderr, ended } = await serving(['run', '--name', 'mine', '--workers', '2']);
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+      expect(await (await predict(url)).json()).toMatchObject({
+        model: 'mine',
+        version: '10',
+        predictions: [{ ctr: expect.any(Number) as number }],
+      });
+      child.kill(signal);
+      expect(await ended).toBe(0);
+      expect(stderr()).toBe(
+        `mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n${signal}: answering what was asked; once more to quit at once\n`,
+      );
+    },
+  );
 
   it('takes its token from the environment', async () => {
     const { child, url, stderr, ended } = await serving(['run'], { MTL_TOKEN: 'sesame' });
-    expect([(await predict(url)).status, (await predict(url, { authorization: 'Bearer sesame' })).status]).toEqual([401, 200]);
+    expect([(await predict(url)).status, (await predict(url, { authorization: 'Bearer sesame' })).status]).toEqual([
+      401, 200,
+    ]);
     expect(stderr()).toContain(', for those who have MTL_TOKEN\n');
     child.kill('SIGTERM');
     expect(await ended).toBe(0);

@@ -7,13 +7,24 @@ import { scratchFolder } from '../support/scratch.js';
 
 /** A file of a bundle, as bin/bundle.js makes them. */
 function writeScript(bundle: string, name: string, text: string): void {
-  writeFileSync(join(bundle, name), `(function (exports, require, module, __filename, __dirname, importModule) {${text}\n})`);
+  writeFileSync(
+    join(bundle, name),
+    `(function (exports, require, module, __filename, __dirname, importModule) {${text}\n})`,
+  );
 }
 
 /** A bundle of two files, whose command says what it was given and gives an exit code. */
 function bundleOf(said: string, id: string, folder = scratchFolder()): string {
-  writeScript(folder, 'main.cjs', `exports.main = async (args) => { const path = await importModule('node:path'); globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`);
-  writeScript(folder, 'other-1.cjs', `const { sep } = require('node:path'); exports.say = (args) => [${JSON.stringify(said)}, ...args].join(sep);`);
+  writeScript(
+    folder,
+    'main.cjs',
+    `exports.main = async (args) => { const path = await importModule('node:path'); globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`,
+  );
+  writeScript(
+    folder,
+    'other-1.cjs',
+    `const { sep } = require('node:path'); exports.say = (args) => [${JSON.stringify(said)}, ...args].join(sep);`,
+  );
   writeFileSync(join(folder, 'id'), id);
   return folder;
 }
@@ -28,7 +39,8 @@ beforeEach(() => {
   vi.stubEnv('NODE_V8_COVERAGE', undefined);
   vi.stubEnv('NODE_DISABLE_COMPILE_CACHE', undefined);
 });
-const keptFiles = (): readonly string[] => (existsSync(join(cache, 'mtl', 'code')) ? readdirSync(join(cache, 'mtl', 'code')) : []);
+const keptFiles = (): readonly string[] =>
+  existsSync(join(cache, 'mtl', 'code')) ? readdirSync(join(cache, 'mtl', 'code')) : [];
 const keptPath = (): string => join(cache, 'mtl', 'code', keptFiles()[0]!);
 /** What tells a file from another one in its place. */
 const inode = (): number => statSync(keptPath()).ino;
@@ -48,13 +60,22 @@ describe('the start of the command', () => {
     await start(['predict'], bundle);
     await start(['--help'], bundle);
     await start(['../../x'], bundle);
-    expect(keptFiles().map((name) => name.replace(/-[0-9a-f]{16}$/, '')).sort()).toEqual(['mtl', 'predict', 'train']);
+    expect(
+      keptFiles()
+        .map((name) => name.replace(/-[0-9a-f]{16}$/, ''))
+        .sort(),
+    ).toEqual(['mtl', 'predict', 'train']);
   });
 
   it('keeps what one start needs and another does not, nothing of a word that is no command, and nothing that was not used for a month', async () => {
     const bundle = scratchFolder();
-    writeScript(bundle, 'main.cjs', `exports.main = async ([, name]) => (name === 'typo' ? 2 : require('./' + name).exitCode);`);
-    for (const name of ['one.cjs', 'two.cjs']) writeScript(bundle, name, `exports.exitCode = 0; exports.much = () => ${JSON.stringify(name)};`);
+    writeScript(
+      bundle,
+      'main.cjs',
+      `exports.main = async ([, name]) => (name === 'typo' ? 2 : require('./' + name).exitCode);`,
+    );
+    for (const name of ['one.cjs', 'two.cjs'])
+      writeScript(bundle, name, `exports.exitCode = 0; exports.much = () => ${JSON.stringify(name)};`);
     writeFileSync(join(bundle, 'id'), 'a');
     await start(['trian', 'typo'], bundle);
     expect(keptFiles()).toEqual([]);
@@ -85,7 +106,10 @@ describe('the start of the command', () => {
 
   it.each([
     ['cut short', (bytes: Buffer) => bytes.subarray(0, bytes.length - 100)],
-    ['changed by a bit', (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === bytes.length - 50 ? byte ^ 1 : byte)))],
+    [
+      'changed by a bit',
+      (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === bytes.length - 50 ? byte ^ 1 : byte))),
+    ],
     ['empty', () => Buffer.alloc(0)],
     ['another thing', () => Buffer.from('{"a": 1}\n')],
   ])('compiles anew where what was kept is %s, and keeps that', async (_, damaged) => {
@@ -114,7 +138,9 @@ describe('the start of the command', () => {
     const bundle = bundleOf('one', 'a');
     const script = `globalThis.said = []; const { start } = await import(${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'cli', 'start.js'))}); process.exitCode = await start(['train'], ${JSON.stringify(bundle)});`;
     for (let i = 0; i < 2; i++) {
-      const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+        encoding: 'utf8',
+      });
       expect([status, stdout, stderr]).toEqual([7, '', '']);
     }
   });
@@ -124,7 +150,10 @@ describe('the start of the command', () => {
     writeScript(bundle, 'main.cjs', `exports.main = async () => {\n  throw new Error('no'); };`);
     writeFileSync(join(bundle, 'id'), 'a');
     const error = await start(['train'], bundle).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ message: 'no', stack: expect.stringContaining(`${join(bundle, 'main.cjs')}:2:9`) as string });
+    expect(error).toMatchObject({
+      message: 'no',
+      stack: expect.stringContaining(`${join(bundle, 'main.cjs')}:2:9`) as string,
+    });
     expect(keptFiles()).toEqual([]);
   });
 });

@@ -9,9 +9,19 @@ import type { InputColumns } from '../../src/tables/layout.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf, type Training } from '../support/trained-together.js';
 
-const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1', 'D2', 'D3'], bags: { '210': 2, '110_14': 6, '109_14': 3 }, model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9] } } };
+const WORK: Workload = {
+  name: 'mmoe',
+  batchRows: 250,
+  width: 6,
+  numbers: ['D0', 'D1', 'D2', 'D3'],
+  bags: { '210': 2, '110_14': 6, '109_14': 3 },
+  model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9] } },
+};
 
-/** Bags of every pooling, with and without a limit, of tables of their own, and of one that they share with ids and with numbers between its rows. */
+/**
+ * Bags of every pooling, with and without a limit, of tables of their own, and of one that they share with ids and with
+ * numbers between its rows.
+ */
 function changed(column: InputColumns): InputColumns {
   const { field, offset, width } = column;
   switch (field) {
@@ -22,7 +32,16 @@ function changed(column: InputColumns): InputColumns {
     case '122':
       return { field, offset, width, kind: 'id', table: '210' };
     case '129':
-      return { field: 'place', offset, width, kind: 'bag', table: '210', pooling: 'sum', maxItems: 2, isBetweenRows: true };
+      return {
+        field: 'place',
+        offset,
+        width,
+        kind: 'bag',
+        table: '210',
+        pooling: 'sum',
+        maxItems: 2,
+        isBetweenRows: true,
+      };
     default:
       return column;
   }
@@ -31,22 +50,39 @@ function changed(column: InputColumns): InputColumns {
 function trainingWithBags(): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(WORK, {}, 40);
   const random = randomStream(1, 'places');
-  const placed = (batch: Batch): Batch => ({ ...batch, numbers: new Map([...batch.numbers, ['place', Float32Array.from({ length: batch.rows }, (_, b) => (b % 3 === 0 ? random.below(150) : 150 * random.uniform()))]]) });
+  const placed = (batch: Batch): Batch => ({
+    ...batch,
+    numbers: new Map([
+      ...batch.numbers,
+      [
+        'place',
+        Float32Array.from({ length: batch.rows }, (_, b) => (b % 3 === 0 ? random.below(150) : 150 * random.uniform())),
+      ],
+    ]),
+  });
   const { layout } = plan;
   const columns = layout.columns.map(changed);
   const tables = layout.tables.filter(({ name }) => columns.some((each) => 'table' in each && each.table === name));
-  return { ...training, plan: { ...plan, layout: { ...layout, columns, tables } }, batches: batches.map(placed), evaluated: placed(evaluated) };
+  return {
+    ...training,
+    plan: { ...plan, layout: { ...layout, columns, tables } },
+    batches: batches.map(placed),
+    evaluated: placed(evaluated),
+  };
 }
 
 describe('tables of bags that are dealt out', { timeout: 120_000 }, () => {
-  it.for([2, 3])('come with %i processes to the numbers of one, and to the same bytes each time', async (processes, context) => {
-    needsMpi(context, OPEN_MPI);
-    const training = trainingWithBags();
-    const once = await trainedBy(OPEN_MPI, processes, training);
-    expect([...once[0]!.dealt!.keys()]).toEqual(expect.arrayContaining(['embeddings.210', 'embeddings.110_14']));
-    expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
-    expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
-  });
+  it.for([2, 3])(
+    'come with %i processes to the numbers of one, and to the same bytes each time',
+    async (processes, context) => {
+      needsMpi(context, OPEN_MPI);
+      const training = trainingWithBags();
+      const once = await trainedBy(OPEN_MPI, processes, training);
+      expect([...once[0]!.dealt!.keys()]).toEqual(expect.arrayContaining(['embeddings.210', 'embeddings.110_14']));
+      expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
+      expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
+    },
+  );
 
   it('need no more room than their batches can look up', () => {
     const { plan } = trainingWithBags();
@@ -54,7 +90,14 @@ describe('tables of bags that are dealt out', { timeout: 120_000 }, () => {
     const columns = plan.layout.columns.filter(({ field }) => field === '110_14');
     const tables = [{ name: '110_14', rows, width: 6 }];
     const bytes = (limits: { readonly maxItems?: number }): number => {
-      const layout = { ...plan.layout, tables, columns: columns.map(({ field, offset, width }) => ({ field, offset, width, kind: 'bag', table: field, pooling: 'sum', ...limits }) as const) };
+      const layout = {
+        ...plan.layout,
+        tables,
+        columns: columns.map(
+          ({ field, offset, width }) =>
+            ({ field, offset, width, kind: 'bag', table: field, pooling: 'sum', ...limits }) as const,
+        ),
+      };
       return createSimdEngine(1).activationBytes({ ...plan, layout, peers: { ...ALONE, size: 2 } });
     };
     const tableBytes = rows * 6 * 4;
@@ -69,7 +112,10 @@ describe('several processes', { timeout: 120_000 }, () => {
     const { plan, evaluated, ...training } = trainingOf({ ...WORK, bags: {} }, {}, 2);
     // Every row another id of the largest table.
     const { rows } = plan.layout.tables.find(({ name }) => name === '205')!;
-    const spread = (batch: Batch): Batch => ({ ...batch, ids: new Map([...batch.ids, ['205', Uint32Array.from({ length: batch.rows }, (_, b) => b % rows)]]) });
+    const spread = (batch: Batch): Batch => ({
+      ...batch,
+      ids: new Map([...batch.ids, ['205', Uint32Array.from({ length: batch.rows }, (_, b) => b % rows)]]),
+    });
     const work = { plan: { ...plan, batchRows: 64 }, evaluated: spread(evaluated), ...training };
     expect(rows).toBeGreaterThan(600);
     expect(distance(await trainedAlone(work), together(await trainedBy(OPEN_MPI, 2, work)))).toBeLessThan(1e-5);

@@ -29,10 +29,22 @@ function keepRows(path: string, rows: number): void {
 }
 
 /** Steps of Adam are those of gradients and not of their rounding. */
-const SETS = ['training.epochs=2', 'training.dealtRows=8', 'training.optimizer.dense.epsilon=0.001', 'training.optimizer.embeddings.epsilon=0.001'];
+const SETS = [
+  'training.epochs=2',
+  'training.dealtRows=8',
+  'training.optimizer.dense.epsilon=0.001',
+  'training.optimizer.embeddings.epsilon=0.001',
+];
 const trainOn = (files: readonly string[], run: string, ...sets: readonly string[]): string[] => [
-  'train', join(world, 'daily.yaml'), '--no-report', '--run-dir', run,
-  ...[`data.train=[${files.map((file) => resolve(world, file)).join(', ')}]`, ...SETS, ...sets].flatMap((set) => ['--set', set]),
+  'train',
+  join(world, 'daily.yaml'),
+  '--no-report',
+  '--run-dir',
+  run,
+  ...[`data.train=[${files.map((file) => resolve(world, file)).join(', ')}]`, ...SETS, ...sets].flatMap((set) => [
+    '--set',
+    set,
+  ]),
 ];
 
 /** A module that takes down, in a file of each process, what it has put into the cache. */
@@ -49,13 +61,20 @@ const TELLING = `data:text/javascript,${encodeURIComponent(`
   syncBuiltinESMExports();
 `)}`;
 /** A module that gives each process an argument more, made of its rank by an expression. */
-const argumentBy = (expression: string): string => `data:text/javascript,const rank = Number(process.env.OMPI_COMM_WORLD_RANK); process.argv.push('--set', ${encodeURIComponent(expression)});`;
+const argumentBy = (expression: string): string =>
+  `data:text/javascript,const rank = Number(process.env.OMPI_COMM_WORLD_RANK); process.argv.push('--set', ${encodeURIComponent(expression)});`;
 
 /** Everything that was put into caches from a folder, by its kind and its source, and who has made it. */
 function madeIn(cwd: string): readonly { readonly what: string; readonly by: string }[] {
   const made = readdirSync(cwd).filter((name) => name.startsWith('made-'));
   return made.flatMap((name) =>
-    readFileSync(join(cwd, name), 'utf8').trim().split('\n').map((path) => ({ what: basename(path).replace(/^(.+)\.(rows|local|fitted)-.*$/, '$2 $1'), by: name.slice('made-'.length) })),
+    readFileSync(join(cwd, name), 'utf8')
+      .trim()
+      .split('\n')
+      .map((path) => ({
+        what: basename(path).replace(/^(.+)\.(rows|local|fitted)-.*$/, '$2 $1'),
+        by: name.slice('made-'.length),
+      })),
   );
 }
 
@@ -66,48 +85,81 @@ function filesOf(folder: string): Readonly<Record<string, string>> {
   return Object.fromEntries(paths.map((path) => [path.slice(folder.length), readFileSync(path, 'latin1')]));
 }
 
-/** What is told as an error; behind a live line, where Open MPI, which gives its first process a terminal, passes that on meanwhile. */
+/**
+ * What is told as an error; behind a live line, where Open MPI, which gives its first process a terminal, passes that
+ * on meanwhile.
+ */
 const errorsOf = (stderr: string): readonly string[] => stderr.match(/error: [^\r\n]*/g) ?? [];
 
 /** The largest difference between the weights of two runs, which have as many steps. */
 async function distance(cwd: string, one: string, other: string): Promise<number> {
-  const [a, b] = await Promise.all([one, other].map((run) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true)));
+  const [a, b] = await Promise.all(
+    [one, other].map((run) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true)),
+  );
   expect(b!.program.step).toBe(a!.program.step);
   let most = 0;
-  for (const [name, { data }] of a!.program.weights) for (const [i, number] of data.entries()) most = Math.max(most, Math.abs(number - b!.program.weights.get(name)!.data[i]!));
+  for (const [name, { data }] of a!.program.weights)
+    for (const [i, number] of data.entries())
+      most = Math.max(most, Math.abs(number - b!.program.weights.get(name)!.data[i]!));
   return most;
 }
 
 /** Trains with several processes that tell what they make. */
-async function trainTogether(processes: number, cwd: string, args: readonly string[], ...modules: readonly string[]): Promise<{ readonly code: number | null; readonly errors: readonly string[] }> {
-  const { code, stderr } = await mpirun(OPEN_MPI, processes, cwd, [...[TELLING, ...modules].flatMap((module) => ['--import', module]), BIN, ...args]);
+async function trainTogether(
+  processes: number,
+  cwd: string,
+  args: readonly string[],
+  ...modules: readonly string[]
+): Promise<{ readonly code: number | null; readonly errors: readonly string[] }> {
+  const { code, stderr } = await mpirun(OPEN_MPI, processes, cwd, [
+    ...[TELLING, ...modules].flatMap((module) => ['--import', module]),
+    BIN,
+    ...args,
+  ]);
   return { code, errors: errorsOf(stderr) };
 }
 
 describe('files of a list', { timeout: 240_000 }, () => {
-  it.each([2, 3])('are encoded side by side by %i processes, into the cache that one process fills', async (processes) => {
-    const cwd = scratchFolder();
-    expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
-    expect(await trainTogether(processes, cwd, trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache-more')}`))).toEqual({ code: 0, errors: [] });
+  it.each([2, 3])(
+    'are encoded side by side by %i processes, into the cache that one process fills',
+    async (processes) => {
+      const cwd = scratchFolder();
+      expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
+      expect(
+        await trainTogether(processes, cwd, trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache-more')}`)),
+      ).toEqual({ code: 0, errors: [] });
 
-    const made = madeIn(cwd);
-    const kinds = ['local', 'rows'];
-    expect(made.map(({ what }) => what).sort()).toEqual([`fitted ${basename(world)}`, ...kinds.flatMap((kind) => DAYS.map((day) => `${kind} ${day}`))].sort());
-    for (const kind of kinds) expect(new Set(made.flatMap(({ what, by }) => (what.startsWith(kind) ? [by] : []))).size).toBe(processes);
-    expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
-    // Some have many more rows than others, and all of them count.
-    expect(await distance(cwd, 'one', 'more')).toBeLessThan(1e-4);
+      const made = madeIn(cwd);
+      const kinds = ['local', 'rows'];
+      expect(made.map(({ what }) => what).sort()).toEqual(
+        [`fitted ${basename(world)}`, ...kinds.flatMap((kind) => DAYS.map((day) => `${kind} ${day}`))].sort(),
+      );
+      for (const kind of kinds)
+        expect(new Set(made.flatMap(({ what, by }) => (what.startsWith(kind) ? [by] : []))).size).toBe(processes);
+      expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
+      // Some have many more rows than others, and all of them count.
+      expect(await distance(cwd, 'one', 'more')).toBeLessThan(1e-4);
 
-    // All is there.
-    expect(await trainTogether(processes, cwd, trainOn(DAYS, 'again', `data.cache=${join(cwd, 'cache-more')}`))).toEqual({ code: 0, errors: [] });
-    expect(madeIn(cwd)).toEqual(made);
-  });
+      // All is there.
+      expect(
+        await trainTogether(processes, cwd, trainOn(DAYS, 'again', `data.cache=${join(cwd, 'cache-more')}`)),
+      ).toEqual({ code: 0, errors: [] });
+      expect(madeIn(cwd)).toEqual(made);
+    },
+  );
 
   it('are encoded once for every cache that processes see', async () => {
     const cwd = scratchFolder();
     expect((await mtl(cwd, trainOn(DAYS, 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
     // As on two machines, whose disks are their own.
-    expect(await trainTogether(3, cwd, trainOn(DAYS, 'more'), argumentBy(`'data.cache=${join(cwd, 'cache-of-')}' + (rank % 2)`))).toEqual({ code: 0, errors: [] });
+    expect(
+      await trainTogether(
+        3,
+        cwd,
+        trainOn(DAYS, 'more'),
+        argumentBy(`'data.cache=${join(cwd, 'cache-of-')}' + (rank % 2)`),
+      ),
+    ).toEqual({ code: 0, errors: [] });
     const made = madeIn(cwd).map(({ what }) => what);
     expect(made).toHaveLength(2 * (2 * DAYS.length + 1));
     for (const of of [0, 1]) expect(filesOf(join(cwd, `cache-of-${of}`))).toEqual(filesOf(join(cwd, 'cache-one')));
@@ -117,8 +169,13 @@ describe('files of a list', { timeout: 240_000 }, () => {
   it('may be one, which one process reads', async () => {
     const cwd = scratchFolder();
     expect((await mtl(cwd, trainOn(['day-1.csv'], 'one', `data.cache=${join(cwd, 'cache-one')}`))).code).toBe(0);
-    expect(await trainTogether(3, cwd, trainOn(['day-1.csv'], 'more', `data.cache=${join(cwd, 'cache-more')}`))).toEqual({ code: 0, errors: [] });
-    expect(madeIn(cwd)).toEqual([{ what: 'fitted day-1.csv', by: '0' }, { what: 'rows day-1.csv', by: '0' }]);
+    expect(
+      await trainTogether(3, cwd, trainOn(['day-1.csv'], 'more', `data.cache=${join(cwd, 'cache-more')}`)),
+    ).toEqual({ code: 0, errors: [] });
+    expect(madeIn(cwd)).toEqual([
+      { what: 'fitted day-1.csv', by: '0' },
+      { what: 'rows day-1.csv', by: '0' },
+    ]);
     expect(filesOf(join(cwd, 'cache-more'))).toEqual(filesOf(join(cwd, 'cache-one')));
   });
 });
@@ -128,7 +185,10 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
   function withBadRows(folder: string): readonly string[] {
     for (const [day, name] of DAYS.entries()) {
       const text = readFileSync(join(world, name), 'utf8');
-      writeFileSync(join(folder, name), day === 1 || day === 3 || day === 5 ? text.replace(/\n(\d+,item-\d+),[\d.]+,(\d)/, '\n$1,cheap,$2') : text);
+      writeFileSync(
+        join(folder, name),
+        day === 1 || day === 3 || day === 5 ? text.replace(/\n(\d+,item-\d+),[\d.]+,(\d)/, '\n$1,cheap,$2') : text,
+      );
     }
     return DAYS.map((name) => join(folder, name));
   }
@@ -138,10 +198,16 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
     const files = withBadRows(cwd);
     const alone = await mtl(cwd, trainOn(files, 'one', `data.cache=${join(cwd, 'cache-one')}`));
     expect(alone.stderr).toContain('day-1.csv:2');
-    expect(await trainTogether(3, cwd, trainOn(files, 'more', `data.cache=${join(cwd, 'cache-more')}`))).toEqual({ code: alone.code, errors: errorsOf(alone.stderr) });
+    expect(await trainTogether(3, cwd, trainOn(files, 'more', `data.cache=${join(cwd, 'cache-more')}`))).toEqual({
+      code: alone.code,
+      errors: errorsOf(alone.stderr),
+    });
   });
 
-  it.each([['so many that they end it', 2], ['few enough to be skipped', 3]])('is %s, as with one process', async (_, most) => {
+  it.each([
+    ['so many that they end it', 2],
+    ['few enough to be skipped', 3],
+  ])('is %s, as with one process', async (_, most) => {
     const cwd = scratchFolder();
     const files = withBadRows(cwd);
     const sets = ['data.onBadRow=skip', `data.maxRejects=${most}`];
@@ -149,7 +215,9 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
     const rejects = readFileSync(join(cwd, 'runs/of/rejects.csv'), 'utf8');
     expect(rejects.trim().split('\n')).toHaveLength(1 + 3);
     rmSync(join(cwd, 'runs'), { recursive: true });
-    expect(await trainTogether(3, cwd, trainOn(files, 'runs/of', `data.cache=${join(cwd, 'cache-more')}`, ...sets))).toEqual({ code: alone.code, errors: errorsOf(alone.stderr) });
+    expect(
+      await trainTogether(3, cwd, trainOn(files, 'runs/of', `data.cache=${join(cwd, 'cache-more')}`, ...sets)),
+    ).toEqual({ code: alone.code, errors: errorsOf(alone.stderr) });
     expect(readFileSync(join(cwd, 'runs/of/rejects.csv'), 'utf8')).toBe(rejects);
   });
 
@@ -159,15 +227,30 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
     ['what several cannot compute', ['tasks.ctr.loss=pairwise'], ['tasks.ctr.loss']],
   ])('is told once, of %s', async (_, sets, expected) => {
     const cwd = scratchFolder();
-    const { code, errors } = await trainTogether(3, cwd, trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache')}`, ...sets));
+    const { code, errors } = await trainTogether(
+      3,
+      cwd,
+      trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache')}`, ...sets),
+    );
     expect(code).not.toBe(0);
     expect(errors).toEqual(expected.map((part) => expect.stringContaining(part) as unknown));
   });
 
   it('is that one of them sees other files', async () => {
     const cwd = scratchFolder();
-    const { code, errors } = await trainTogether(3, cwd, trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache')}`), argumentBy(`'data.train=[' + (rank === 2 ? '' : '${join(world, 'day-0.csv')}, ') + '${join(world, 'day-1.csv')}, ${join(world, 'day-5.csv')}]'`));
+    const { code, errors } = await trainTogether(
+      3,
+      cwd,
+      trainOn(DAYS, 'more', `data.cache=${join(cwd, 'cache')}`),
+      argumentBy(
+        `'data.train=[' + (rank === 2 ? '' : '${join(world, 'day-0.csv')}, ') + '${join(world, 'day-1.csv')}, ${join(world, 'day-5.csv')}]'`,
+      ),
+    );
     expect(code).not.toBe(0);
-    expect(errors).toEqual([expect.stringMatching(/process 2 does not see the same files here as process 0: their names or sizes differ; have the data under the same paths on every machine/)]);
+    expect(errors).toEqual([
+      expect.stringMatching(
+        /process 2 does not see the same files here as process 0: their names or sizes differ; have the data under the same paths on every machine/,
+      ),
+    ]);
   });
 });

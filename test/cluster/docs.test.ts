@@ -23,7 +23,15 @@ beforeAll(async () => {
 
 describe('the page on clusters', () => {
   /** A command for the launcher that tests have; this machine may have fewer cores than there are processes. */
-  const launched = (command: string): string => command.replace('mpirun', [...Object.entries(MPI_ENVIRONMENT).map(([name, value]) => `${name}=${value}`), OPEN_MPI.launcher, ...OPEN_MPI.options].join(' '));
+  const launched = (command: string): string =>
+    command.replace(
+      'mpirun',
+      [
+        ...Object.entries(MPI_ENVIRONMENT).map(([name, value]) => `${name}=${value}`),
+        OPEN_MPI.launcher,
+        ...OPEN_MPI.options,
+      ].join(' '),
+    );
 
   it('has a command that trains', { timeout: 120_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
@@ -33,8 +41,19 @@ describe('the page on clusters', () => {
 
   it('has a command that makes raw files ready', { timeout: 120_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
-    await synth({ folder: join(cwd, 'downloads'), seed: 5, users: 50, items: 30, rates: { click: 0.3, purchase: 0.3 }, rows: { train: 500, test: 200 }, format: 'raw' });
-    const { stdout } = await shell(cwd, launched(codeBlocks(PAGE).find(({ text }) => text.includes('mtl prepare'))!.text));
+    await synth({
+      folder: join(cwd, 'downloads'),
+      seed: 5,
+      users: 50,
+      items: 30,
+      rates: { click: 0.3, purchase: 0.3 },
+      rows: { train: 500, test: 200 },
+      format: 'raw',
+    });
+    const { stdout } = await shell(
+      cwd,
+      launched(codeBlocks(PAGE).find(({ text }) => text.includes('mtl prepare'))!.text),
+    );
     expect(stdout).toContain('ready: mtl train data/ali-ccp/config.yaml');
   });
 
@@ -43,7 +62,12 @@ describe('the page on clusters', () => {
     needsSlurm(context);
     const slurm = await startSlurm(context, mkdtempSync(join(tmpdir(), 'mtl-slurm-')));
     // Its two nodes are this machine, which Open MPI does not know.
-    const network = { ...MPI_ENVIRONMENT, OMPI_MCA_btl: 'self,tcp', OMPI_MCA_btl_tcp_if_include: 'lo', OMPI_MCA_pml: 'ob1' };
+    const network = {
+      ...MPI_ENVIRONMENT,
+      OMPI_MCA_btl: 'self,tcp',
+      OMPI_MCA_btl_tcp_if_include: 'lo',
+      OMPI_MCA_pml: 'ob1',
+    };
     try {
       const script = join(cwd, 'train.sh');
       writeFileSync(script, blockOf('bash').replace('npx mtl', 'node node_modules/.bin/mtl'));

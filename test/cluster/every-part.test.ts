@@ -4,51 +4,94 @@ import type { Workload } from '../../bench/workloads.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { losses, type LossSpec } from '../../src/losses/losses.js';
 import { models } from '../../src/models/models.js';
-import { denseOptimizers, embeddingOptimizerSchema, optimizers, type DenseOptimizerSpec } from '../../src/optimizers/optimizers.js';
+import {
+  denseOptimizers,
+  embeddingOptimizerSchema,
+  optimizers,
+  type DenseOptimizerSpec,
+} from '../../src/optimizers/optimizers.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
-import { distance, optionsOf, together, trainedAlone, trainedBy, trainingOf, type Training } from '../support/trained-together.js';
+import {
+  distance,
+  optionsOf,
+  together,
+  trainedAlone,
+  trainedBy,
+  trainingOf,
+  type Training,
+} from '../support/trained-together.js';
 import { BY, planWith, withGroups } from '../support/within-groups.js';
 
-const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1', 'D2', 'D3'], model: { name: 'mmoe', experts: { count: 3, hidden: [10] }, tower: { hidden: [9] } } };
+const WORK: Workload = {
+  name: 'mmoe',
+  batchRows: 250,
+  width: 6,
+  numbers: ['D0', 'D1', 'D2', 'D3'],
+  model: { name: 'mmoe', experts: { count: 3, hidden: [10] }, tower: { hidden: [9] } },
+};
 
 /** Without kinks: rounding would decide on which side of one a unit lies that is all but 0. */
 function smooth(plan: Plan): Plan {
-  for (const value of plan.graph.values) if (value.op === 'activation' && value.kind === 'relu') Object.assign(value, { kind: 'swish' });
+  for (const value of plan.graph.values)
+    if (value.op === 'activation' && value.kind === 'relu') Object.assign(value, { kind: 'swish' });
   return plan;
 }
 
 /** Some steps on batches that have clicks and purchases enough. */
 function trainingWith(change: (plan: Plan) => Plan, work = WORK): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(work, {}, 4);
-  return { ...training, plan: smooth(change(plan)), batches: batches.map(withGroups), evaluated: withGroups(evaluated, 99) };
+  return {
+    ...training,
+    plan: smooth(change(plan)),
+    batches: batches.map(withGroups),
+    evaluated: withGroups(evaluated, 99),
+  };
 }
 
 /** Two differ by rounding alone. */
 async function expectAlike(training: Training, processes: number): Promise<void> {
-  expect(distance(await trainedAlone(training), together(await trainedBy(OPEN_MPI, processes, training)))).toBeLessThan(1e-5);
+  expect(distance(await trainedAlone(training), together(await trainedBy(OPEN_MPI, processes, training)))).toBeLessThan(
+    1e-5,
+  );
 }
 
 describe('several processes come to the numbers of one', { timeout: 240_000 }, () => {
   it.for(models.names)('with the model %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
-    await expectAlike(trainingWith((plan) => plan, { ...WORK, model: { name } }), 4);
+    await expectAlike(
+      trainingWith((plan) => plan, { ...WORK, model: { name } }),
+      4,
+    );
   });
 
   it.for(losses.names)('with the loss %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
     const { options, taskTypes } = losses.partOf({ name } as LossSpec);
     const loss = { name, ...('by' in options() && { by: BY }) };
-    await expectAlike(trainingWith((plan) => planWith(plan, WORK, loss, taskTypes[0])), 4);
+    await expectAlike(
+      trainingWith((plan) => planWith(plan, WORK, loss, taskTypes[0])),
+      4,
+    );
   });
 
   it.for(optimizers.names)('with the optimizer %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
-    const spec = { name, learningRate: 0.002, ...('epsilon' in optimizers.partOf({ name } as DenseOptimizerSpec).options() && { epsilon: 1e-3 }) };
+    const spec = {
+      name,
+      learningRate: 0.002,
+      ...('epsilon' in optimizers.partOf({ name } as DenseOptimizerSpec).options() && { epsilon: 1e-3 }),
+    };
     // Not all of them take dense weights.
     const { data: dense } = denseOptimizers.schema.safeParse(spec);
-    await expectAlike(trainingWith((plan) => ({ ...plan, optimizers: { dense: dense ?? plan.optimizers.dense, embeddings: embeddingOptimizerSchema.parse(spec) } })), 3);
+    await expectAlike(
+      trainingWith((plan) => ({
+        ...plan,
+        optimizers: { dense: dense ?? plan.optimizers.dense, embeddings: embeddingOptimizerSchema.parse(spec) },
+      })),
+      3,
+    );
   });
 
   // Every operation, and every loss with masks and weights that are computed, as the terms of one graph.
@@ -56,11 +99,24 @@ describe('several processes come to the numbers of one', { timeout: 240_000 }, (
     needsMpi(context, OPEN_MPI);
     const width = 6;
     const { optimizers: specs, ...plan } = planOf(width, (g, input, y) => {
-      const terms = [...LOSS_CASES.values()].map((build, i) => ({ name: `c${i}`, weight: 1, loss: build(g, input, y, `c${i}`) }));
+      const terms = [...LOSS_CASES.values()].map((build, i) => ({
+        name: `c${i}`,
+        weight: 1,
+        loss: build(g, input, y, `c${i}`),
+      }));
       return { predictions: { p: g.linear(input, 1, 'p') }, terms };
     });
     const steady = { dense: { ...specs.dense, epsilon: 1e-3 }, embeddings: { ...specs.embeddings, epsilon: 1e-3 } };
     const batches = [41, 24, 40].map((rows, seed) => numericBatch(rows, width, seed));
-    await expectAlike({ plan: { ...plan, optimizers: steady }, batches, steps: 6, evaluated: numericBatch(60, width, 9), options: optionsOf({}) }, processes);
+    await expectAlike(
+      {
+        plan: { ...plan, optimizers: steady },
+        batches,
+        steps: 6,
+        evaluated: numericBatch(60, width, 9),
+        options: optionsOf({}),
+      },
+      processes,
+    );
   });
 });

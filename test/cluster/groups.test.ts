@@ -13,21 +13,51 @@ import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { traceOf } from '../support/small-run.js';
-import { distance, optionsOf, together, trainedAlone, trainedBy, trainingOf, type Left, type Training } from '../support/trained-together.js';
+import {
+  distance,
+  optionsOf,
+  together,
+  trainedAlone,
+  trainedBy,
+  trainingOf,
+  type Left,
+  type Training,
+} from '../support/trained-together.js';
 import { BY, planWith, withGroups } from '../support/within-groups.js';
 
 /** Groups have rows of several processes, and of a batch of three rows some processes have none. */
-const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9], activation: 'tanh' } } };
+const WORK: Workload = {
+  name: 'mmoe',
+  batchRows: 250,
+  width: 6,
+  numbers: ['D0', 'D1'],
+  model: {
+    name: 'mmoe',
+    experts: { count: 3, hidden: [10], dropout: 0.2 },
+    tower: { hidden: [9], activation: 'tanh' },
+  },
+};
 const within = losses.parts.flatMap(({ name, options }) => ('by' in options() ? [name] : []));
 
 function trainingWith(loss: object, steps: number, step: StepPlan = {}, smallest = 117, work = WORK): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(work, step, steps, smallest);
-  return { ...training, plan: planWith(plan, work, loss), batches: batches.map(withGroups), evaluated: withGroups(evaluated, 99) };
+  return {
+    ...training,
+    plan: planWith(plan, work, loss),
+    batches: batches.map(withGroups),
+    evaluated: withGroups(evaluated, 99),
+  };
 }
 
 /** The same rows, none of which is in a group. */
 function apart({ batches, ...training }: Training): Training {
-  return { ...training, batches: batches.map((batch) => ({ ...batch, labels: new Map([...batch.labels, [groupColumn(BY), new Float32Array(batch.rows).fill(-1)]]) })) };
+  return {
+    ...training,
+    batches: batches.map((batch) => ({
+      ...batch,
+      labels: new Map([...batch.labels, [groupColumn(BY), new Float32Array(batch.rows).fill(-1)]]),
+    })),
+  };
 }
 
 const unpredicted = (left: Left): Left => ({ ...left, predictions: new Map() });
@@ -48,18 +78,27 @@ async function expectAlike(mpi: Mpi, training: Training): Promise<Left> {
 }
 
 describe('losses within groups whose rows several processes have', { timeout: 300_000 }, () => {
-  it.for([...within.map((name) => [name, OPEN_MPI] as const), [within[0]!, MPICH] as const])('%s comes to the weights of one, to 1e-5 after 200 steps, and to the same bits each time', async ([name, mpi], context) => {
-    needsMpi(context, mpi);
-    const training = trainingWith({ name, by: BY }, 200);
-    const alone = await expectAlike(mpi, training);
-    // Groups are something to it.
-    expect(distance(unmeasured(alone), unmeasured(await trainedAlone(apart(training))))).toBeGreaterThan(1e-3);
-  });
+  it.for([...within.map((name) => [name, OPEN_MPI] as const), [within[0]!, MPICH] as const])(
+    '%s comes to the weights of one, to 1e-5 after 200 steps, and to the same bits each time',
+    async ([name, mpi], context) => {
+      needsMpi(context, mpi);
+      const training = trainingWith({ name, by: BY }, 200);
+      const alone = await expectAlike(mpi, training);
+      // Groups are something to it.
+      expect(distance(unmeasured(alone), unmeasured(await trainedAlone(apart(training))))).toBeGreaterThan(1e-3);
+    },
+  );
 
   it('dcmt, whose weights add up to the rows of the batch, comes to them too', async (context) => {
     needsMpi(context, OPEN_MPI);
     const tower = { hidden: [9], activation: 'tanh' };
-    await expectAlike(OPEN_MPI, trainingWith({ name: 'cross-entropy' }, 200, {}, 117, { ...WORK, model: { name: 'dcmt', ctrTower: tower, cvrTower: tower } }));
+    await expectAlike(
+      OPEN_MPI,
+      trainingWith({ name: 'cross-entropy' }, 200, {}, 117, {
+        ...WORK,
+        model: { name: 'dcmt', ctrTower: tower, cvrTower: tower },
+      }),
+    );
   });
 
   it.for(within)('%s has the same bits for any number of threads', async (name, context) => {
@@ -68,52 +107,96 @@ describe('losses within groups whose rows several processes have', { timeout: 30
     expect(await trainedBy(OPEN_MPI, 2, training, 3)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
-  it.for(within)('%s is that of one where processes have no rows, and in a pass back for each term', async (name, context) => {
-    needsMpi(context, OPEN_MPI);
-    const combined = { ...trainingWith({ name, by: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3), options: optionsOf({ weighting: { name: 'pcgrad' }, diagnostics: { everySteps: 5 } }) };
-    expect(distance(await trainedAlone(combined), together(await trainedBy(OPEN_MPI, 4, combined)))).toBeLessThan(1e-5);
-  });
+  it.for(within)(
+    '%s is that of one where processes have no rows, and in a pass back for each term',
+    async (name, context) => {
+      needsMpi(context, OPEN_MPI);
+      const combined = {
+        ...trainingWith({ name, by: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3),
+        options: optionsOf({ weighting: { name: 'pcgrad' }, diagnostics: { everySteps: 5 } }),
+      };
+      expect(distance(await trainedAlone(combined), together(await trainedBy(OPEN_MPI, 4, combined)))).toBeLessThan(
+        1e-5,
+      );
+    },
+  );
 
   it('is that of one where passes accumulate that each have groups of their own', async (context) => {
     needsMpi(context, OPEN_MPI);
     // Whose rows count is known there before they pass.
     const { plan, ...training } = trainingWith({ name: 'jrc', by: BY }, 12, { rows: 250 });
     const accumulating = { ...training, plan: { ...plan, batchRows: 64 } };
-    expect(distance(await trainedAlone(accumulating), together(await trainedBy(OPEN_MPI, 3, accumulating)))).toBeLessThan(1e-5);
+    expect(
+      distance(await trainedAlone(accumulating), together(await trainedBy(OPEN_MPI, 3, accumulating))),
+    ).toBeLessThan(1e-5);
   });
 });
 
 describe('a config whose loss compares rows within groups', { timeout: 240_000 }, () => {
-  it.for(within)('%s: two processes leave the run that one leaves, and goes on to the same bytes', async (name, context) => {
-    needsMpi(context, OPEN_MPI);
-    const cwd = scratchFolder();
-    // The bias of a score moves no difference between two: its gradient is rounding alone, and should be no step of Adam's.
-    const steady = { epsilon: 1e-3 };
-    writeFileSync(join(cwd, 'groups.yaml'), stringify({
-      data: { train: ['a.csv', 'b.csv'], valid: 'c.csv' },
-      features: { item: { type: 'categorical', fields: ['item'], width: 4 } },
-      tasks: { ctr: { label: 'click', loss: { name, by: 'user' } }, cvr: { label: 'buy', given: 'click', loss: { name, by: 'user' } } },
-      model: { name: 'shared-bottom', hidden: [8], activation: 'tanh', tower: { hidden: [] } },
-      training: { epochs: 2, batchSize: 120, monitor: 'ctr.auc', dealtRows: 8, optimizer: { dense: steady, embeddings: steady } },
-      checkpoints: { alsoBest: ['loss'] },
-    }));
-    for (const [seed, file] of ['a', 'b', 'c'].entries()) writeFileSync(join(cwd, `${file}.csv`), log(600, seed));
-    const args = ['train', 'groups.yaml', '--no-report', '--threads=1'];
-    const spoiled = (stderr: string): readonly string[] => stderr.split('\n').filter((line) => line.startsWith('error'));
-    const trained = async (run: string, epochs: number): Promise<void> => {
-      const { code, stderr } = await mpirun(OPEN_MPI, 2, cwd, [BIN, ...args, '--run-dir', run, '--resume', 'auto', `--set=training.epochs=${epochs}`]);
-      expect({ code, errors: spoiled(stderr) }).toEqual({ code: 0, errors: [] });
-    };
-    expect((await mtl(cwd, [...args, '--run-dir', 'one'])).code).toBe(0);
-    await trained('two', 2);
-    await trained('parts', 1);
-    await trained('parts', 2);
-    expect(traceOf(join(cwd, 'parts'))).toEqual(traceOf(join(cwd, 'two')));
-    const metrics = (run: string) => JSON.parse(readFileSync(join(cwd, run, 'metrics.jsonl'), 'utf8').split('\n')[0]!) as { train: { loss: number }; valid: { ctr: { auc: number } } };
-    expect(metrics('two').train.loss).toBeCloseTo(metrics('one').train.loss, 4);
-    const [one, two] = [await readCheckpoint(join(cwd, 'one/checkpoints/last'), true), await readCheckpoint(join(cwd, 'two/checkpoints/last'), true)];
-    for (const [tensor, { data }] of one.program.weights) for (const [i, number] of data.entries()) expect(Math.abs(number - two.program.weights.get(tensor)!.data[i]!), tensor).toBeLessThan(1e-4);
-  });
+  it.for(within)(
+    '%s: two processes leave the run that one leaves, and goes on to the same bytes',
+    async (name, context) => {
+      needsMpi(context, OPEN_MPI);
+      const cwd = scratchFolder();
+      // The bias of a score moves no difference between two: its gradient is rounding alone, and should be no step of
+      // Adam's.
+      const steady = { epsilon: 1e-3 };
+      writeFileSync(
+        join(cwd, 'groups.yaml'),
+        stringify({
+          data: { train: ['a.csv', 'b.csv'], valid: 'c.csv' },
+          features: { item: { type: 'categorical', fields: ['item'], width: 4 } },
+          tasks: {
+            ctr: { label: 'click', loss: { name, by: 'user' } },
+            cvr: { label: 'buy', given: 'click', loss: { name, by: 'user' } },
+          },
+          model: { name: 'shared-bottom', hidden: [8], activation: 'tanh', tower: { hidden: [] } },
+          training: {
+            epochs: 2,
+            batchSize: 120,
+            monitor: 'ctr.auc',
+            dealtRows: 8,
+            optimizer: { dense: steady, embeddings: steady },
+          },
+          checkpoints: { alsoBest: ['loss'] },
+        }),
+      );
+      for (const [seed, file] of ['a', 'b', 'c'].entries()) writeFileSync(join(cwd, `${file}.csv`), log(600, seed));
+      const args = ['train', 'groups.yaml', '--no-report', '--threads=1'];
+      const spoiled = (stderr: string): readonly string[] =>
+        stderr.split('\n').filter((line) => line.startsWith('error'));
+      const trained = async (run: string, epochs: number): Promise<void> => {
+        const { code, stderr } = await mpirun(OPEN_MPI, 2, cwd, [
+          BIN,
+          ...args,
+          '--run-dir',
+          run,
+          '--resume',
+          'auto',
+          `--set=training.epochs=${epochs}`,
+        ]);
+        expect({ code, errors: spoiled(stderr) }).toEqual({ code: 0, errors: [] });
+      };
+      expect((await mtl(cwd, [...args, '--run-dir', 'one'])).code).toBe(0);
+      await trained('two', 2);
+      await trained('parts', 1);
+      await trained('parts', 2);
+      expect(traceOf(join(cwd, 'parts'))).toEqual(traceOf(join(cwd, 'two')));
+      const metrics = (run: string) =>
+        JSON.parse(readFileSync(join(cwd, run, 'metrics.jsonl'), 'utf8').split('\n')[0]!) as {
+          train: { loss: number };
+          valid: { ctr: { auc: number } };
+        };
+      expect(metrics('two').train.loss).toBeCloseTo(metrics('one').train.loss, 4);
+      const [one, two] = [
+        await readCheckpoint(join(cwd, 'one/checkpoints/last'), true),
+        await readCheckpoint(join(cwd, 'two/checkpoints/last'), true),
+      ];
+      for (const [tensor, { data }] of one.program.weights)
+        for (const [i, number] of data.entries())
+          expect(Math.abs(number - two.program.weights.get(tensor)!.data[i]!), tensor).toBeLessThan(1e-4);
+    },
+  );
 });
 
 /** Rows of users of six each, who click at rates of their own; those of one stand apart from each other. */
@@ -122,7 +205,9 @@ function log(rows: number, seed: number): string {
   const lines = Array.from({ length: rows }, (_, row) => {
     const [user, item] = [row % Math.ceil(rows / 6), random.below(12)];
     const click = Number(random.uniform() < 1 / (1 + Math.exp(-((user % 5) - 2.5 + 0.25 * (item - 6)))));
-    return [row % 97 === 0 ? '' : `u${user}`, item, click, click * Number(random.uniform() < 0.1 + 0.06 * item)].join(',');
+    return [row % 97 === 0 ? '' : `u${user}`, item, click, click * Number(random.uniform() < 0.1 + 0.06 * item)].join(
+      ',',
+    );
   });
   return `user,item,click,buy\n${lines.join('\n')}\n`;
 }

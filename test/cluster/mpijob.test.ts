@@ -22,7 +22,16 @@ describe('the MPIJob of the page on clusters', () => {
   });
 
   it('is held to what the definition says, which can fail', () => {
-    for (const [from, to] of [['v2beta1', 'v1'], ['slotsPerWorker: 1', 'slots: 1'], ['Running', 'Sometimes'], ['replicas: 2', 'replicas: two'], ['Launcher:', 'launcher:'], ['restartPolicy: OnFailure', 'restartPolicy: Always'], ['containers:', 'container:'], ['name: large', 'name: Large.1']] as const) {
+    for (const [from, to] of [
+      ['v2beta1', 'v1'],
+      ['slotsPerWorker: 1', 'slots: 1'],
+      ['Running', 'Sometimes'],
+      ['replicas: 2', 'replicas: two'],
+      ['Launcher:', 'launcher:'],
+      ['restartPolicy: OnFailure', 'restartPolicy: Always'],
+      ['containers:', 'container:'],
+      ['name: large', 'name: Large.1'],
+    ] as const) {
       expect(text).toContain(from);
       expect([from, mpiJob.safeParse(parse(text.replace(from, to))).success]).toEqual([from, false]);
     }
@@ -32,13 +41,20 @@ describe('the MPIJob of the page on clusters', () => {
     needsPython(context, 'kubernetes_validate');
     const cwd = scratchFolder();
     const check = `import sys, yaml, kubernetes_validate\nfor pod in yaml.safe_load_all(open(sys.argv[1])): kubernetes_validate.validate(pod, '1.30', strict=True)\nprint('valid')`;
-    const pods = [Launcher, Worker!].map(({ template }, p) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: `pod-${p}` }, ...template }));
+    const pods = [Launcher, Worker!].map(({ template }, p) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `pod-${p}` },
+      ...template,
+    }));
     const valid = (all: readonly object[]): string => {
       const path = join(cwd, 'pods.yaml');
       writeFileSync(path, all.map((pod) => stringify(pod)).join('---\n'));
       return python(cwd, check, [path]);
     };
     expect(valid(pods)).toBe('valid\n');
-    expect(() => valid(pods.map((pod) => ({ ...pod, spec: { ...pod.spec, containers: [{ image: 'without a name' }] } })))).toThrow();
+    expect(() =>
+      valid(pods.map((pod) => ({ ...pod, spec: { ...pod.spec, containers: [{ image: 'without a name' }] } }))),
+    ).toThrow();
   });
 });

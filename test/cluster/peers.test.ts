@@ -13,12 +13,16 @@ const SCRIPT = join(import.meta.dirname, '..', 'support', 'peers-script.js');
 /** What each process found, in the order of ranks. */
 async function found(mpi: Mpi, processes: number, step: string, environment: NodeJS.ProcessEnv = {}) {
   const { code, stdout, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, step], environment);
-  const lines = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { rank: number; error?: string });
+  const lines = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as { rank: number; error?: string });
   return { code, stderr, lines: lines.sort((a, b) => a.rank - b.rank) };
 }
 
 /** Whether there is such a process, other than one that waits to be buried. */
-const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+const isAlive = (pid: number): boolean =>
+  existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi) => {
   it('sum in double precision, in the order of ranks', async (context) => {
@@ -40,7 +44,8 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'parts');
     const same = { all: [0, 0, 1, 10, 2, 20], shown: [1, 2, 2] };
-    // Eight bytes to each of the others, what is exchanged with them, and four bytes a number that is shown; nothing is sent for an empty part.
+    // Eight bytes to each of the others, what is exchanged with them, and four bytes a number that is shown; nothing is
+    // sent for an empty part.
     expect(lines).toEqual([
       { rank: 0, ...same, into: [1], sent: [16 + 3 + 0, 4] },
       { rank: 1, ...same, into: [1, 2, 3], sent: [16 + 2 + 8, 5] },
@@ -51,7 +56,9 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
   it('wait for what the first does alone, and tell each other texts', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'turns');
-    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, texts: ['from 0: ü', '', 'from 2: ü'], isAny: [true, false], isBehind: true })));
+    expect(lines).toEqual(
+      [0, 1, 2].map((rank) => ({ rank, texts: ['from 0: ü', '', 'from 2: ü'], isAny: [true, false], isBehind: true })),
+    );
   });
 
   it('have the first of those that fail say so, and end with it', async (context) => {
@@ -64,26 +71,49 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 2, 'stop');
     const seen = [false, false, true, true];
-    expect(lines).toEqual([{ rank: 0, seen, isOwnReason: false }, { rank: 1, seen, isOwnReason: true }]);
+    expect(lines).toEqual([
+      { rank: 0, seen, isOwnReason: false },
+      { rank: 1, seen, isOwnReason: true },
+    ]);
   });
 
   it('agree on what is polled at their sums, without a message of its own', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'polls');
-    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, seen: [[false, false], [true, false], [false, true]], further: [0, 0] })));
+    expect(lines).toEqual(
+      [0, 1, 2].map((rank) => ({
+        rank,
+        seen: [
+          [false, false],
+          [true, false],
+          [false, true],
+        ],
+        further: [0, 0],
+      })),
+    );
   });
 
   it('name the one that gives no answer, and end with all others', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'silent', { MTL_MPI_WAIT: '1' });
-    expect(lines.map(({ error }) => error)).toEqual([0, 2].map((rank) => `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`));
+    expect(lines.map(({ error }) => error)).toEqual(
+      [0, 2].map(
+        (rank) =>
+          `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`,
+      ),
+    );
     expect(code).not.toBe(0);
   });
 
   it('name the one that a sum under way waits for', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'late', { MTL_MPI_WAIT: '1' });
-    expect(lines.map(({ error }) => error)).toEqual([0, 2].map((rank) => `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`));
+    expect(lines.map(({ error }) => error)).toEqual(
+      [0, 2].map(
+        (rank) =>
+          `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`,
+      ),
+    );
     expect(code).not.toBe(0);
   });
 
@@ -94,14 +124,18 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     const pids = readdirSync(PIDS).map((file) => Number(readFileSync(join(PIDS, file), 'utf8')));
     expect(pids).toHaveLength(3);
     await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 20_000);
-    // MPICH's launcher (4.2) ends with 0, and says nothing, in one of ten such jobs: docs/cluster.md tells what to look at instead.
+    // MPICH's launcher (4.2) ends with 0, and says nothing, in one of ten such jobs: docs/cluster.md tells what to look
+    // at instead.
     if (mpi !== MPICH) expect(code).not.toBe(0);
   });
 
   it('find out that they are not at the same place', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 2, 'elsewhere', { MTL_MPI_WAIT: '2' });
-    expect(lines.map(({ error }) => error)).toEqual([expect.stringMatching(/^process 0: a message did not arrive as it should/), expect.stringMatching(/^process 1: 16 bytes came from process 0, 24 were expected/)]);
+    expect(lines.map(({ error }) => error)).toEqual([
+      expect.stringMatching(/^process 0: a message did not arrive as it should/),
+      expect.stringMatching(/^process 1: 16 bytes came from process 0, 24 were expected/),
+    ]);
     expect(code).not.toBe(0);
   });
 });
@@ -111,18 +145,34 @@ describe('a job', () => {
     needsMpi(context, OPEN_MPI);
     needsMpi(context, MPICH);
     const { code, lines } = await found(OPEN_MPI, 2, 'sums', { MTL_MPICC: MPICH.compiler });
-    expect(lines.map(({ error }) => error)).toContainEqual(expect.stringMatching(/^2 processes of Open MPI's mpirun: MPICH Version.* sees 1 of them: it is not the MPI that has started them; /));
+    expect(lines.map(({ error }) => error)).toContainEqual(
+      expect.stringMatching(
+        /^2 processes of Open MPI's mpirun: MPICH Version.* sees 1 of them: it is not the MPI that has started them; /,
+      ),
+    );
     expect(code).not.toBe(0);
   });
 
   it('is known by what its launcher leaves in the environment', () => {
     expect(jobOf({})).toBeUndefined();
     expect(jobOf({ OMPI_COMM_WORLD_SIZE: '1', OMPI_COMM_WORLD_RANK: '0' })).toBeUndefined();
-    expect(jobOf({ OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '3', PMIX_RANK: '3' })).toMatchObject({ rank: 3, size: 4, compilers: ['mpicc.openmpi', 'mpicc'] });
-    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '1' })).toMatchObject({ rank: 1, size: 2, compilers: ['mpicc.mpich', 'mpicc'] });
+    expect(jobOf({ OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '3', PMIX_RANK: '3' })).toMatchObject({
+      rank: 3,
+      size: 4,
+      compilers: ['mpicc.openmpi', 'mpicc'],
+    });
+    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '1' })).toMatchObject({
+      rank: 1,
+      size: 2,
+      compilers: ['mpicc.mpich', 'mpicc'],
+    });
     expect(jobOf({ PMIX_RANK: '1', SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toMatchObject({ rank: 1, size: 2 });
-    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({ compilers: ['/opt/mpicc'] });
-    expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(/started 2 tasks that cannot find each other; say which MPI they speak/);
+    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({
+      compilers: ['/opt/mpicc'],
+    });
+    expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(
+      /started 2 tasks that cannot find each other; say which MPI they speak/,
+    );
     expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
     // Of a launcher that says no number: each would train alone.
     expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(/PMIX_RANK: is 1, .* nothing says how many; start them by/);
@@ -130,7 +180,9 @@ describe('a job', () => {
   });
 
   it('says what is missing where its addon cannot be built', () => {
-    expect(() => openPeers({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/nowhere/mpicc' })).toThrow(/the addon for MPI cannot be built: there is no \/nowhere\/mpicc; install/);
+    expect(() => openPeers({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/nowhere/mpicc' })).toThrow(
+      /the addon for MPI cannot be built: there is no \/nowhere\/mpicc; install/,
+    );
   });
 
   it('of one process needs no MPI', async () => {

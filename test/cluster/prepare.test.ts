@@ -15,25 +15,51 @@ const SCRIPT = join(import.meta.dirname, '..', 'support', 'prepare-script.js');
 let raw: string;
 beforeAll(async () => {
   raw = mkdtempSync(join(tmpdir(), 'mtl-mpi-raw-'));
-  await synth({ folder: raw, seed: 9, users: 150, items: 300, rates: { click: 0.25, purchase: 0.2 }, rows: { train: 3000, test: 1000 }, format: 'raw', bagMean: 12, badEvery: 450 });
+  await synth({
+    folder: raw,
+    seed: 9,
+    users: 150,
+    items: 300,
+    rates: { click: 0.25, purchase: 0.2 },
+    rows: { train: 3000, test: 1000 },
+    format: 'raw',
+    bagMean: 12,
+    badEvery: 450,
+  });
 });
 
 beforeEach((context) => [OPEN_MPI, MPICH].forEach((mpi) => needsMpi(context, mpi)));
 
 /** Several chunks of every file. */
-const optionsFor = (out: string, from = raw): Omit<PrepareOptions, 'signal'> => ({ raw: from, out, seed: 3, validShare: 0.2, maxBadRows: 100, threads: 2, chunkBytes: 60_000 });
-const alone = (options: Omit<PrepareOptions, 'signal'>) => prepare({ ...options, signal: new AbortController().signal }, () => undefined);
+const optionsFor = (out: string, from = raw): Omit<PrepareOptions, 'signal'> => ({
+  raw: from,
+  out,
+  seed: 3,
+  validShare: 0.2,
+  maxBadRows: 100,
+  threads: 2,
+  chunkBytes: 60_000,
+});
+const alone = (options: Omit<PrepareOptions, 'signal'>) =>
+  prepare({ ...options, signal: new AbortController().signal }, () => undefined);
 
 /** Everything in a folder, for a comparison byte by byte. */
 function contents(folder: string): Readonly<Record<string, string>> {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(folder, file)).isFile());
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    statSync(join(folder, file)).isFile(),
+  );
   return Object.fromEntries(files.sort().map((file) => [file, readFileSync(join(folder, file)).toString('base64')]));
 }
 
 const errorsOf = (stderr: string): readonly string[] => stderr.match(/error: [^\r\n]*/g) ?? [];
 
 /** Prepares with several processes. */
-async function together(mpi: Mpi, processes: number, options: Omit<PrepareOptions, 'signal'>, ...node: readonly string[]): Promise<{ readonly code: number | null; readonly errors: readonly string[] }> {
+async function together(
+  mpi: Mpi,
+  processes: number,
+  options: Omit<PrepareOptions, 'signal'>,
+  ...node: readonly string[]
+): Promise<{ readonly code: number | null; readonly errors: readonly string[] }> {
   const { code, stderr } = await mpirun(mpi, processes, '.', [...node, SCRIPT, JSON.stringify(options)]);
   return { code, errors: errorsOf(stderr) };
 }
@@ -65,8 +91,14 @@ describe('mtl prepare with several processes', { timeout: 240_000 }, () => {
   it('tells what is wrong once, and what one process would tell', async () => {
     const cwd = scratchFolder();
     const options = { ...optionsFor(join(cwd, 'alone')), maxBadRows: 1, threads: 1 };
-    const expected = await alone(options).then(() => undefined, (error: unknown) => error as UserError);
-    expect(await together(OPEN_MPI, 3, { ...options, out: join(cwd, 'together') })).toEqual({ code: expected!.exitCode, errors: [`error: ${expected!.message}`] });
+    const expected = await alone(options).then(
+      () => undefined,
+      (error: unknown) => error as UserError,
+    );
+    expect(await together(OPEN_MPI, 3, { ...options, out: join(cwd, 'together') })).toEqual({
+      code: expected!.exitCode,
+      errors: [`error: ${expected!.message}`],
+    });
     // All of them find this one.
     const { errors } = await together(OPEN_MPI, 3, optionsFor(cwd));
     expect(errors).toEqual([expect.stringContaining('is not empty')]);

@@ -26,16 +26,30 @@ function codeOf(name: string): string {
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-raw-join-'));
-  await synth({ folder, seed: 9, users: 150, items: 300, rates: { click: 0.25, purchase: 0.2 }, rows: { train: 3000, test: 1000 }, format: 'raw', bagMean: 12 });
+  await synth({
+    folder,
+    seed: 9,
+    users: 150,
+    items: 300,
+    rates: { click: 0.25, purchase: 0.2 },
+    rows: { train: 3000, test: 1000 },
+    format: 'raw',
+    bagMean: 12,
+  });
 });
 
 const NUMBERS = ['508', '509', '702'];
 type Item = readonly [id: string, weight: number];
 /** The heaviest first, and of equal ones the one with the smaller id. */
-const inOrder = (items: readonly Item[]): readonly Item[] => [...items].sort(([a, x], [b, y]) => y - x || Number(a) - Number(b));
+const inOrder = (items: readonly Item[]): readonly Item[] =>
+  [...items].sort(([a, x], [b, y]) => y - x || Number(a) - Number(b));
 /** A row as a text: labels, an id or the items of every field, and the weights of some. */
-const rowText = (click: unknown, purchase: unknown, valueOf: (field: string) => string | readonly Item[], weightOf: (field: string) => number): string =>
-  JSON.stringify([Number(click), Number(purchase), ...FIELDS.map(valueOf), ...NUMBERS.map(weightOf)]);
+const rowText = (
+  click: unknown,
+  purchase: unknown,
+  valueOf: (field: string) => string | readonly Item[],
+  weightOf: (field: string) => number,
+): string => JSON.stringify([Number(click), Number(purchase), ...FIELDS.map(valueOf), ...NUMBERS.map(weightOf)]);
 
 /** A folder of its own with the raw files alone. */
 function rawFiles(): string {
@@ -49,19 +63,49 @@ async function preparedRows(split: string): Promise<readonly string[]> {
   const tensors = await readSafetensors(join(folder, 'prepared/vocabulary.safetensors'));
   const rawId = (field: string, id: number): string => (id === 0 ? '' : String(tensors.get(field)!.data[id]));
   const number = (row: PreparedRow, name: string): number => row[name] as number;
-  return (await readShardRows(join(folder, 'prepared', split))).map((row) =>
-    rowText(row['click'], row['purchase'], (field) => (BAG_FIELDS.has(field) ? inOrder((row[field] as readonly (readonly [number, number])[]).map(([id, weight]) => [rawId(field, id), weight])) : rawId(field, number(row, field))), (field) => number(row, `D${field}`)),
-  ).sort();
+  return (await readShardRows(join(folder, 'prepared', split)))
+    .map((row) =>
+      rowText(
+        row['click'],
+        row['purchase'],
+        (field) =>
+          BAG_FIELDS.has(field)
+            ? inOrder(
+                (row[field] as readonly (readonly [number, number])[]).map(([id, weight]) => [
+                  rawId(field, id),
+                  weight,
+                ]),
+              )
+            : rawId(field, number(row, field)),
+        (field) => number(row, `D${field}`),
+      ),
+    )
+    .sort();
 }
 
 /** The same, as the files of a split have them. */
 async function joinedRows(within: string, split: string): Promise<readonly string[]> {
   const partition = join(within, 'joined', `split=${split}`);
   const rows: string[] = [];
-  for (const name of readdirSync(partition, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.parquet'))) {
-    for (const row of (await parquetReadObjects({ file: Uint8Array.from(readFileSync(join(partition, name))).buffer })) as Record<string, string>[]) {
-      const itemsOf = (text: string): Item[] => text.split('|').filter((item) => item !== '').map((item) => [item.split(':')[0]!, Math.fround(Number(item.split(':')[1]))]);
-      rows.push(rowText(row['click'], row['purchase'], (field) => (BAG_FIELDS.has(field) ? inOrder(itemsOf(row[`f${field}`]!)) : row[`f${field}`]!), (field) => Math.fround(Number(row[`w${field}`]))));
+  for (const name of readdirSync(partition, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.parquet'),
+  )) {
+    for (const row of (await parquetReadObjects({
+      file: Uint8Array.from(readFileSync(join(partition, name))).buffer,
+    })) as Record<string, string>[]) {
+      const itemsOf = (text: string): Item[] =>
+        text
+          .split('|')
+          .filter((item) => item !== '')
+          .map((item) => [item.split(':')[0]!, Math.fround(Number(item.split(':')[1]))]);
+      rows.push(
+        rowText(
+          row['click'],
+          row['purchase'],
+          (field) => (BAG_FIELDS.has(field) ? inOrder(itemsOf(row[`f${field}`]!)) : row[`f${field}`]!),
+          (field) => Math.fround(Number(row[`w${field}`])),
+        ),
+      );
     }
   }
   return rows.sort();
@@ -70,9 +114,25 @@ async function joinedRows(within: string, split: string): Promise<readonly strin
 describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
   it('gives, by the statements for DuckDB, the rows of mtl prepare, and several processes train on them', async (context) => {
     needsPython(context, 'duckdb');
-    writeFileSync(join(folder, 'join.sql'), [codeOf('sql duckdb'), codeOf('sql joined'), codeOf('sql duckdb writes')].join('\n'));
+    writeFileSync(
+      join(folder, 'join.sql'),
+      [codeOf('sql duckdb'), codeOf('sql joined'), codeOf('sql duckdb writes')].join('\n'),
+    );
     python(folder, "import duckdb; duckdb.sql(open('join.sql').read())");
-    await prepare({ raw: folder, out: join(folder, 'prepared'), seed: 3, validShare: 0, minCounts: { rest: 1, byField: {} }, caps: { rest: 1000, byField: {} }, maxBadRows: 0, threads: 1, signal: new AbortController().signal }, () => undefined);
+    await prepare(
+      {
+        raw: folder,
+        out: join(folder, 'prepared'),
+        seed: 3,
+        validShare: 0,
+        minCounts: { rest: 1, byField: {} },
+        caps: { rest: 1000, byField: {} },
+        maxBadRows: 0,
+        threads: 1,
+        signal: new AbortController().signal,
+      },
+      () => undefined,
+    );
     const train = [...(await joinedRows(folder, 'train')), ...(await joinedRows(folder, 'valid'))].sort();
     expect(train.length).toBeGreaterThan(2500);
     expect(train).toEqual(await preparedRows('train'));
@@ -81,8 +141,19 @@ describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
 
     needsMpi(context, OPEN_MPI);
     writeFileSync(join(folder, 'joined.yaml'), codeOf('yaml joined'));
-    const { code, stdout } = await mpirun(OPEN_MPI, 2, folder, [BIN, 'train', 'joined.yaml', '--set', 'training.batchSize=256', '--no-report', '--json']);
-    expect({ code, metrics: Object.keys((JSON.parse(stdout) as { metrics: object }).metrics) }).toEqual({ code: 0, metrics: ['valid', 'test'] });
+    const { code, stdout } = await mpirun(OPEN_MPI, 2, folder, [
+      BIN,
+      'train',
+      'joined.yaml',
+      '--set',
+      'training.batchSize=256',
+      '--no-report',
+      '--json',
+    ]);
+    expect({ code, metrics: Object.keys((JSON.parse(stdout) as { metrics: object }).metrics) }).toEqual({
+      code: 0,
+      metrics: ['valid', 'test'],
+    });
   });
 
   it('is, in the words of Spark, the same to who translates them', (context) => {
@@ -90,7 +161,8 @@ describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
     const cwd = rawFiles();
     // What is null there is not always null here.
     appendFileSync(join(cwd, 'sample_skeleton_test.csv'), '9999,0,0,nobody,1,205\x02583\x031.0\n');
-    // Neither Spark nor Java is needed for it: its statements are read by the rules of Spark's SQL, and the join is run in DuckDB.
+    // Neither Spark nor Java is needed for it: its statements are read by the rules of Spark's SQL, and the join is run
+    // in DuckDB.
     const script = `
 import duckdb, sqlglot, sys
 reads, joined, duckdb_reads = sys.argv[1:]
@@ -114,10 +186,16 @@ print('found', connection.sql('SELECT count(*) FROM joined').fetchall()[0][0], k
     needsPython(context, 'duckdb');
     needsSpark(context);
     const byDuckdb = rawFiles();
-    writeFileSync(join(byDuckdb, 'join.sql'), [codeOf('sql duckdb'), codeOf('sql joined'), codeOf('sql duckdb writes')].join('\n'));
+    writeFileSync(
+      join(byDuckdb, 'join.sql'),
+      [codeOf('sql duckdb'), codeOf('sql joined'), codeOf('sql duckdb writes')].join('\n'),
+    );
     python(byDuckdb, "import duckdb; duckdb.sql(open('join.sql').read())");
     const bySpark = rawFiles();
-    spark(bySpark, `import sys\nfor text in sys.argv[1:]: statements(text)\n${codeOf('python spark writes')}`, [codeOf('sql spark'), codeOf('sql joined')]);
+    spark(bySpark, `import sys\nfor text in sys.argv[1:]: statements(text)\n${codeOf('python spark writes')}`, [
+      codeOf('sql spark'),
+      codeOf('sql joined'),
+    ]);
     for (const split of ['train', 'valid', 'test']) {
       const expected = await joinedRows(byDuckdb, split);
       expect(expected.length).toBeGreaterThan(100);

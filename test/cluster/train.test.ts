@@ -10,7 +10,8 @@ import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, traceOf } from '../support/small-run.js';
 
-// How often a training is killed, and what decides when: MTL_KILLS=20 MTL_KILL_SEED=1 npx vitest run test/cluster/train.test.ts
+// How often a training is killed, and what decides when: MTL_KILLS=20 MTL_KILL_SEED=1 npx vitest run
+// test/cluster/train.test.ts
 const KILLS = Number(process.env['MTL_KILLS'] ?? 1);
 const SEED = Number(process.env['MTL_KILL_SEED'] ?? 0);
 
@@ -22,7 +23,13 @@ beforeAll(async () => {
 });
 
 /** Tables of eight rows or more are dealt out; steps of Adam are those of gradients and not of their rounding. */
-const SETS = ['training.dealtRows=8', 'training.epochs=3', 'training.optimizer.dense.epsilon=0.001', 'training.optimizer.embeddings.epsilon=0.001', 'training.earlyStopping=null'].map((set) => `--set=${set}`);
+const SETS = [
+  'training.dealtRows=8',
+  'training.epochs=3',
+  'training.optimizer.dense.epsilon=0.001',
+  'training.optimizer.embeddings.epsilon=0.001',
+  'training.earlyStopping=null',
+].map((set) => `--set=${set}`);
 const train = (): string[] => ['train', config, ...SETS, '--no-report'];
 
 /** All of a run's best checkpoint. */
@@ -34,7 +41,10 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
     const cwd = scratchFolder();
     expect((await mtl(cwd, [...train(), '--run-dir', 'one'])).code).toBe(0);
     const { code, stdout, stderr } = await mpirun(mpi, 2, cwd, [BIN, ...train(), '--run-dir', 'two', '--json']);
-    expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({ code: 0, errors: [] });
+    expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({
+      code: 0,
+      errors: [],
+    });
     // One of them speaks.
     expect(stdout.trim().split('\n')).toHaveLength(1);
 
@@ -46,22 +56,47 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
       expect(other.shape, name).toEqual(shape);
       for (const [i, number] of data.entries()) expect(Math.abs(number - other.data[i]!), name).toBeLessThan(1e-4);
     }
-    const manifest = JSON.parse(readFileSync(join(cwd, 'two/checkpoints/best/manifest.json'), 'utf8')) as { parts: object[] };
+    const manifest = JSON.parse(readFileSync(join(cwd, 'two/checkpoints/best/manifest.json'), 'utf8')) as {
+      parts: object[];
+    };
     expect(manifest.parts).toHaveLength(1);
 
     const { metrics } = JSON.parse(stdout) as { metrics: { test: object } };
     // The area under the curve looks at the order of rows, which one process finds too.
     const evaluated = (await mtl(cwd, ['eval', 'two', '--json'])).stdout;
     expect(evaluated).toContain(JSON.stringify(metrics.test).slice(1, 60));
-    expect((await mtl(cwd, ['train', config, ...SETS.filter((set) => !set.includes('epochs')), '--set=training.epochs=4', '--no-report', '--resume', 'two'])).code).toBe(0);
+    expect(
+      (
+        await mtl(cwd, [
+          'train',
+          config,
+          ...SETS.filter((set) => !set.includes('epochs')),
+          '--set=training.epochs=4',
+          '--no-report',
+          '--resume',
+          'two',
+        ])
+      ).code,
+    ).toBe(0);
   });
 
   it('goes on with any number of processes, and with as many to the same bytes', async (context) => {
     needsMpi(context, mpi);
     const cwd = scratchFolder();
     const runs = async (processes: number, epochs: number, run: string): Promise<void> => {
-      const { code, stderr } = await mpirun(mpi, processes, cwd, [BIN, ...train(), `--set=training.epochs=${epochs}`, '--run-dir', run, '--resume', 'auto']);
-      expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({ code: 0, errors: [] });
+      const { code, stderr } = await mpirun(mpi, processes, cwd, [
+        BIN,
+        ...train(),
+        `--set=training.epochs=${epochs}`,
+        '--run-dir',
+        run,
+        '--resume',
+        'auto',
+      ]);
+      expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({
+        code: 0,
+        errors: [],
+      });
     };
     await runs(2, 3, 'whole');
     await runs(2, 1, 'parts');
@@ -70,7 +105,9 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
     await runs(2, 1, 'more');
     await runs(3, 3, 'more');
     const [whole, more] = [await bestOf(cwd, 'whole'), await bestOf(cwd, 'more')];
-    for (const [name, { data }] of whole.program.weights) for (const [i, number] of data.entries()) expect(Math.abs(number - more.program.weights.get(name)!.data[i]!), name).toBeLessThan(1e-4);
+    for (const [name, { data }] of whole.program.weights)
+      for (const [i, number] of data.entries())
+        expect(Math.abs(number - more.program.weights.get(name)!.data[i]!), name).toBeLessThan(1e-4);
   });
 });
 
@@ -84,7 +121,14 @@ describe('a job of which a process is killed', { timeout: 120_000 + KILLS * 60_0
     for (let kills = 0; kills < KILLS; kills++) {
       const run = `run-${kills}`;
       // One of the two kills itself some time after it was started.
-      const killed = await mpirun(OPEN_MPI, 2, cwd, ['--import', killing(random.uniform() * 4000), BIN, ...args, '--run-dir', run]);
+      const killed = await mpirun(OPEN_MPI, 2, cwd, [
+        '--import',
+        killing(random.uniform() * 4000),
+        BIN,
+        ...args,
+        '--run-dir',
+        run,
+      ]);
       if (killed.code === 0) continue;
       expect((await mpirun(OPEN_MPI, 2, cwd, [BIN, ...args, '--run-dir', run])).code).toBe(0);
       expect(traceOf(join(cwd, run))).toEqual(traceOf(join(cwd, 'whole')));

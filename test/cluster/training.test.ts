@@ -9,31 +9,51 @@ import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
 /** Dropout, batch norm also within an activation, tables of all sizes and widths that end within a vector. */
-const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], activation: 'dice', dropout: 0.2 }, tower: { hidden: [9], activation: 'tanh' } } };
+const WORK: Workload = {
+  name: 'mmoe',
+  batchRows: 250,
+  width: 6,
+  numbers: ['D0', 'D1'],
+  model: {
+    name: 'mmoe',
+    experts: { count: 3, hidden: [10], activation: 'dice', dropout: 0.2 },
+    tower: { hidden: [9], activation: 'tanh' },
+  },
+};
 /** Its first matrix is large enough to be added up while others are computed. */
-const WIDE: Workload = { ...WORK, model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9] } } };
+const WIDE: Workload = {
+  ...WORK,
+  model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9] } },
+};
 const BAGS: Workload = { ...WORK, bags: { '210': 2, '110_14': 6 }, embeddings: { name: 'row-wise-adagrad' } };
 
 describe('several processes', { timeout: 300_000 }, () => {
-  it.each([OPEN_MPI, MPICH])('of $name come to the weights of one, to 1e-5 after 200 steps, and to the same bits each time', async (mpi) => {
-    const training = trainingOf(WORK);
-    const alone = await trainedAlone(training);
-    for (const processes of [2, 4]) {
-      const once = await trainedBy(mpi, processes, training);
-      expect(once[0]!.dealt!.size).toBeGreaterThan(0);
-      expect(distance(alone, together(once))).toBeLessThan(1e-5);
-      expect(await trainedBy(mpi, processes, training)).toEqual(once);
-    }
-  });
+  it.each([OPEN_MPI, MPICH])(
+    'of $name come to the weights of one, to 1e-5 after 200 steps, and to the same bits each time',
+    async (mpi) => {
+      const training = trainingOf(WORK);
+      const alone = await trainedAlone(training);
+      for (const processes of [2, 4]) {
+        const once = await trainedBy(mpi, processes, training);
+        expect(once[0]!.dealt!.size).toBeGreaterThan(0);
+        expect(distance(alone, together(once))).toBeLessThan(1e-5);
+        expect(await trainedBy(mpi, processes, training)).toEqual(once);
+      }
+    },
+  );
 
-  it.for([['small', WORK], ['wide', WIDE]] as const)('have the same bits for any number of threads, of a model that is %s', async ([name, work], context) => {
+  it.for([
+    ['small', WORK],
+    ['wide', WIDE],
+  ] as const)('have the same bits for any number of threads, of a model that is %s', async ([name, work], context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingOf(work, {}, 20);
     expect(compile({ ...training.plan, peers: { ...ALONE, size: 2 } }).early !== undefined).toBe(name === 'wide');
     expect(await trainedBy(OPEN_MPI, 2, training, 2)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
-  // What is clipped, averaged, accumulated and pooled is so over all rows; of a batch of three rows some processes have none.
+  // What is clipped, averaged, accumulated and pooled is so over all rows; of a batch of three rows some processes have
+  // none.
   it.each([
     ['bags', BAGS, {}],
     ['a wide layer', WIDE, {}],
@@ -46,18 +66,28 @@ describe('several processes', { timeout: 300_000 }, () => {
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 4, training))];
     expect(distance(alone, both)).toBeLessThan(1e-5);
     for (const [s, { norms }] of both.found.entries()) {
-      expect(norms.dense).toEqual(Number.isNaN(norms.dense) ? alone.found[s]!.norms.dense : expect.closeTo(alone.found[s]!.norms.dense, 3));
+      expect(norms.dense).toEqual(
+        Number.isNaN(norms.dense) ? alone.found[s]!.norms.dense : expect.closeTo(alone.found[s]!.norms.dense, 3),
+      );
     }
   });
 
-  it.for([['small', WORK], ['wide', WIDE]] as const)('refuse a step together, and go on with the next, of a model that is %s', async ([, work], context) => {
+  it.for([
+    ['small', WORK],
+    ['wide', WIDE],
+  ] as const)('refuse a step together, and go on with the next, of a model that is %s', async ([, work], context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingOf(work, {}, 4);
     // Of the second process's rows.
     training.batches[2]!.numbers.get('D0')![200] = Infinity;
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 2, training))];
     expect(both.step).toBe(3);
-    expect(both.found.map(({ losses }) => losses.every(({ mean }) => Number.isFinite(mean)))).toEqual([true, true, false, true]);
+    expect(both.found.map(({ losses }) => losses.every(({ mean }) => Number.isFinite(mean)))).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
     expect(distance({ ...alone, found: [] }, { ...both, found: [] })).toBeLessThan(1e-5);
   });
 
@@ -66,13 +96,20 @@ describe('several processes', { timeout: 300_000 }, () => {
     const sizeOf = (peers: Peers) => planSize({ ...plan, peers }, createSimdEngine(1), 0);
     const alone = sizeOf(ALONE);
     const each = [0, 1, 2].map((rank) => sizeOf({ ...ALONE, rank, size: 3 }));
-    const dealtBytes = plan.layout.tables.reduce((sum, { rows, width }) => sum + (rows >= 100 ? 4 * rows * width : 0), 0);
+    const dealtBytes = plan.layout.tables.reduce(
+      (sum, { rows, width }) => sum + (rows >= 100 ? 4 * rows * width : 0),
+      0,
+    );
     const all = (bytes: 'weightBytes' | 'optimizerBytes'): number => each.reduce((sum, size) => sum + size[bytes], 0);
     expect(dealtBytes).toBeGreaterThan(alone.weightBytes / 2);
     expect(all('weightBytes')).toBe(3 * alone.weightBytes - 2 * dealtBytes);
     // Adam keeps two moments.
     expect(all('optimizerBytes')).toBe(3 * alone.optimizerBytes - 2 * 2 * dealtBytes);
-    for (const { numTableRows, numTableWeights } of each) expect({ numTableRows, numTableWeights }).toEqual({ numTableRows: alone.numTableRows, numTableWeights: alone.numTableWeights });
+    for (const { numTableRows, numTableWeights } of each)
+      expect({ numTableRows, numTableWeights }).toEqual({
+        numTableRows: alone.numTableRows,
+        numTableWeights: alone.numTableWeights,
+      });
   });
 
   it('take the rows that are theirs from a state of all', () => {
@@ -86,7 +123,12 @@ describe('several processes', { timeout: 300_000 }, () => {
     const [all, own] = [saved.weights.get(name!)!, weights.get(name!)!];
     const width = all.shape[1]!;
     expect(own.shape).toEqual([Math.ceil((all.shape[0]! - 1) / 3), width]);
-    for (let row = 0; row < own.shape[0]!; row++) expect(own.data.subarray(row * width, (row + 1) * width)).toEqual(all.data.subarray((3 * row + 1) * width, (3 * row + 2) * width));
-    expect(() => one.restore({ ...saved, weights: new Map([...saved.weights, [name!, own]]) })).toThrow(/expected shape/);
+    for (let row = 0; row < own.shape[0]!; row++)
+      expect(own.data.subarray(row * width, (row + 1) * width)).toEqual(
+        all.data.subarray((3 * row + 1) * width, (3 * row + 2) * width),
+      );
+    expect(() => one.restore({ ...saved, weights: new Map([...saved.weights, [name!, own]]) })).toThrow(
+      /expected shape/,
+    );
   });
 });

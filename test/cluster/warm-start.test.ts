@@ -9,8 +9,19 @@ import { mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 
 // Steps of Adam are those of gradients and not of their rounding; both tables are dealt out.
-const SETS = ['training.dealtRows=8', 'training.optimizer.dense.epsilon=0.001', 'training.optimizer.embeddings.epsilon=0.001'];
-const train = (run: string, sets: readonly string[] = []): string[] => ['train', 'config.yaml', ...[...SETS, ...sets].map((set) => `--set=${set}`), '--no-report', '--run-dir', run];
+const SETS = [
+  'training.dealtRows=8',
+  'training.optimizer.dense.epsilon=0.001',
+  'training.optimizer.embeddings.epsilon=0.001',
+];
+const train = (run: string, sets: readonly string[] = []): string[] => [
+  'train',
+  'config.yaml',
+  ...[...SETS, ...sets].map((set) => `--set=${set}`),
+  '--no-report',
+  '--run-dir',
+  run,
+];
 
 let cwd: string;
 beforeAll(async () => {
@@ -23,15 +34,27 @@ afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
 async function trainTogether(processes: number, args: readonly string[]): Promise<void> {
   const { code, stderr } = await mpirun(OPEN_MPI, processes, cwd, [BIN, ...args]);
-  expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({ code: 0, errors: [] });
+  expect({ code, errors: stderr.split('\n').filter((line) => line.startsWith('error')) }).toEqual({
+    code: 0,
+    errors: [],
+  });
 }
 const lastOf = (run: string) => readCheckpoint(join(cwd, run, 'checkpoints', 'last'), true);
 
 describe('a run of several processes that starts from another', { timeout: 240_000 }, () => {
   // Of one there are more rows than before, and some that are cleared; of the other all are drawn.
-  it.for([['all of it', []], ['all but a table', ['initFrom.take=["*", "!embeddings.user"]', 'initFrom.optimizer=reset']]] as const)('takes %s as one process does, and comes to the same bytes each time', async ([what, take], context) => {
+  it.for([
+    ['all of it', []],
+    ['all but a table', ['initFrom.take=["*", "!embeddings.user"]', 'initFrom.optimizer=reset']],
+  ] as const)('takes %s as one process does, and comes to the same bytes each time', async ([what, take], context) => {
     needsMpi(context, OPEN_MPI);
-    const sets = ['initFrom.checkpoint=old', 'initFrom.dropped=drop', 'data.train=day-1.csv', 'training.epochs=5', ...take];
+    const sets = [
+      'initFrom.checkpoint=old',
+      'initFrom.dropped=drop',
+      'data.train=day-1.csv',
+      'training.epochs=5',
+      ...take,
+    ];
     const name = what.replaceAll(' ', '-');
     expect((await mtl(cwd, train(`one-${name}`, sets))).code).toBe(0);
     const one = await lastOf(`one-${name}`);
@@ -43,11 +66,16 @@ describe('a run of several processes that starts from another', { timeout: 240_0
       for (const [tensor, { shape, data }] of one.program.weights) {
         const other = program.weights.get(tensor)!;
         expect(other.shape, tensor).toEqual(shape);
-        expect(data.reduce((most, number, i) => Math.max(most, Math.abs(number - other.data[i]!)), 0), tensor).toBeLessThan(1e-5);
+        expect(
+          data.reduce((most, number, i) => Math.max(most, Math.abs(number - other.data[i]!)), 0),
+          tensor,
+        ).toBeLessThan(1e-5);
       }
     }
     await trainTogether(2, train(`again-${name}`, sets));
     const [again, first] = [await lastOf(`again-${name}`), await lastOf(`of-2-${name}`)];
-    for (const part of ['weights', 'optimizer'] as const) for (const [tensor, { data }] of first.program[part]) expect(again.program[part].get(tensor)!.data, tensor).toEqual(data);
+    for (const part of ['weights', 'optimizer'] as const)
+      for (const [tensor, { data }] of first.program[part])
+        expect(again.program[part].get(tensor)!.data, tensor).toEqual(data);
   });
 });

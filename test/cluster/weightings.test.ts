@@ -4,10 +4,25 @@ import type { Workload } from '../../bench/workloads.js';
 import { combinesTerms } from '../../src/training/stepper.js';
 import { weightings } from '../../src/weightings/weightings.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
-import { distance, optionsOf, together, trainedAlone, trainedBy, trainingOf, type Training } from '../support/trained-together.js';
+import {
+  distance,
+  optionsOf,
+  together,
+  trainedAlone,
+  trainedBy,
+  trainingOf,
+  type Training,
+} from '../support/trained-together.js';
 
 /** What terms share lies in dense weights, in tables that are dealt out and in others, also of bags. */
-const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1', 'D2', 'D3'], bags: { '210': 2, '853': 3 }, model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9] } } };
+const WORK: Workload = {
+  name: 'mmoe',
+  batchRows: 250,
+  width: 6,
+  numbers: ['D0', 'D1', 'D2', 'D3'],
+  bags: { '210': 2, '853': 3 },
+  model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9] } },
+};
 
 const combining = weightings.names.filter((name) => combinesTerms(weightings.schema.parse({ name })));
 
@@ -25,11 +40,14 @@ describe('weightings that combine gradients', { timeout: 240_000 }, () => {
     expect(distance(alone, await trainedAlone({ ...training, options: optionsOf({}) }))).toBeGreaterThan(1e-4);
   });
 
-  it.for([2, 3])('%i processes come to them after many steps, and to the same bytes each time', async (processes, context) => {
-    needsMpi(context, OPEN_MPI);
-    const training = trainingWith('pcgrad', 40);
-    const once = await trainedBy(OPEN_MPI, processes, training);
-    expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
-    expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
-  });
+  it.for([2, 3])(
+    '%i processes come to them after many steps, and to the same bytes each time',
+    async (processes, context) => {
+      needsMpi(context, OPEN_MPI);
+      const training = trainingWith('pcgrad', 40);
+      const once = await trainedBy(OPEN_MPI, processes, training);
+      expect(distance(await trainedAlone(training), together(once))).toBeLessThan(1e-5);
+      expect(await trainedBy(OPEN_MPI, processes, training)).toEqual(once);
+    },
+  );
 });

@@ -14,9 +14,21 @@ describe('what a config says beside the defaults', () => {
   it.each([
     ['nothing more', '', []],
     ['a default, which is none', 'seed: 2026\ntraining: { epochs: 1 }', []],
-    ['values in sections that are there in any case', 'training: { epochs: 3, optimizer: { dense: { learningRate: 0.5 } } }', ['training.epochs', 'training.optimizer.dense.learningRate']],
-    ['another choice by name, with its own options', 'training: { optimizer: { dense: { name: sgd } } }', ['training.optimizer.dense.name']],
-    ['a section that would not be there, though all in it is by default', 'training: { diagnostics: {} }', ['training.diagnostics']],
+    [
+      'values in sections that are there in any case',
+      'training: { epochs: 3, optimizer: { dense: { learningRate: 0.5 } } }',
+      ['training.epochs', 'training.optimizer.dense.learningRate'],
+    ],
+    [
+      'another choice by name, with its own options',
+      'training: { optimizer: { dense: { name: sgd } } }',
+      ['training.optimizer.dense.name'],
+    ],
+    [
+      'a section that would not be there, though all in it is by default',
+      'training: { diagnostics: {} }',
+      ['training.diagnostics'],
+    ],
   ])('is %s', (_, more, expected) => {
     const single = LEAST.replace('esmm, ctrTower: { hidden: [16, 8] }', 'shared-bottom');
     const keys = changesOf(parseConfig(single + more, 'c.yaml')).map(({ key }) => key);
@@ -25,7 +37,12 @@ describe('what a config says beside the defaults', () => {
   });
 
   it('has what is by default beside it', () => {
-    const changes = changesOf(parseConfig(`${LEAST.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`, 'c.yaml'));
+    const changes = changesOf(
+      parseConfig(
+        `${LEAST.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`,
+        'c.yaml',
+      ),
+    );
     expect(changes.at(-1)).toEqual({ key: 'training.epochs', value: 7, byDefault: 1 });
     expect(changes.some(({ key }) => key.startsWith('model.ctrTower'))).toBe(false);
   });

@@ -7,7 +7,8 @@ import { scratchFolder } from '../support/scratch.js';
 const root = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(root, 'docs', 'config.md'), 'utf8');
 
-const run = (script: string, ...args: string[]): string => execFileSync(process.execPath, [join(root, 'bin', script), ...args], { encoding: 'utf8' });
+const run = (script: string, ...args: string[]): string =>
+  execFileSync(process.execPath, [join(root, 'bin', script), ...args], { encoding: 'utf8' });
 
 describe('docs/config.md', () => {
   it('is what npm run docs writes', () => {
@@ -29,11 +30,21 @@ describe('docs/config.md', () => {
     const walk = (node: unknown, key?: string): void => {
       if (Array.isArray(node)) for (const child of node) walk(child, key);
       if (typeof node !== 'object' || node === null || Array.isArray(node)) return;
-      const { properties = {}, const: value, enum: values = [], description } = node as { properties?: object; const?: string; enum?: unknown[]; description?: string };
-      for (const name of Object.keys(properties)) if (!new RegExp(`[\`.]${name.replace('$', '\\$')}[\`.:]`).test(page)) missing.push(name);
-      for (const one of [...values, ...(value === undefined ? [] : [value])]) if (!page.includes(`${String(one)}\``)) missing.push(`${key}: ${String(one)}`);
-      if (description !== undefined && !page.includes(description.slice(1).replaceAll('|', '\\|'))) missing.push(description);
-      for (const [name, child] of Object.entries(node)) if (name === 'properties') for (const [inner, own] of Object.entries(child as object)) walk(own, inner); else walk(child, key);
+      const {
+        properties = {},
+        const: value,
+        enum: values = [],
+        description,
+      } = node as { properties?: object; const?: string; enum?: unknown[]; description?: string };
+      for (const name of Object.keys(properties))
+        if (!new RegExp(`[\`.]${name.replace('$', '\\$')}[\`.:]`).test(page)) missing.push(name);
+      for (const one of [...values, ...(value === undefined ? [] : [value])])
+        if (!page.includes(`${String(one)}\``)) missing.push(`${key}: ${String(one)}`);
+      if (description !== undefined && !page.includes(description.slice(1).replaceAll('|', '\\|')))
+        missing.push(description);
+      for (const [name, child] of Object.entries(node))
+        if (name === 'properties') for (const [inner, own] of Object.entries(child as object)) walk(own, inner);
+        else walk(child, key);
     };
     walk(JSON.parse(run('mtl.js', 'config', 'schema')));
     expect([...new Set(missing)]).toEqual([]);

@@ -21,7 +21,8 @@ model: { name: esmm }
 `;
 
 /** The same with more groups of features. */
-const withGroup = (...groups: string[]): string => MINIMAL.replace('tasks:', `${groups.map((group) => `  ${group}\n`).join('')}tasks:`);
+const withGroup = (...groups: string[]): string =>
+  MINIMAL.replace('tasks:', `${groups.map((group) => `  ${group}\n`).join('')}tasks:`);
 
 /** The lines of the error that a config gives. */
 function problems(text: string, ...overrides: string[]): string[] {
@@ -40,15 +41,27 @@ describe('a config', () => {
     const experiment = parseConfig(MINIMAL, 'configs/small.yaml');
     expect(experiment.name).toBe('small');
     expect(experiment.features['user']!.fields).toEqual(['101', '109_14']);
-    expect(experiment.training.optimizer.embeddings).toEqual({ name: 'adam', learningRate: 0.001, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, l1: 0, lazy: true });
+    expect(experiment.training.optimizer.embeddings).toEqual({
+      name: 'adam',
+      learningRate: 0.001,
+      betas: [0.9, 0.999],
+      epsilon: 1e-8,
+      weightDecay: 0,
+      l1: 0,
+      lazy: true,
+    });
   });
 
   it('that gives dense weights an optimizer by rows is told which one to take', () => {
     const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
-    expect(problems(text)).toEqual(["bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of tables, which dense weights have none of; take 'adagrad'"]);
+    expect(problems(text)).toEqual([
+      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of tables, which dense weights have none of; take 'adagrad'",
+    ]);
   });
 
-  for (const file of readdirSync('configs', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml'))) {
+  for (const file of readdirSync('configs', { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.yaml'),
+  )) {
     it(`${file} loads back from its resolved form equal to itself`, async () => {
       const { experiment } = await loadConfig(join('configs', file));
       expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);
@@ -56,8 +69,14 @@ describe('a config', () => {
   }
 
   it('takes the name of a part for the part with its defaults', () => {
-    const named = (training: string, bottom: string) => parseConfig(`data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`, 'named.yaml');
-    expect(named('{ schedule: plateau, weighting: dwa }', 'ple')).toEqual(named('{ schedule: { name: plateau }, weighting: { name: dwa } }', '{ name: ple }'));
+    const named = (training: string, bottom: string) =>
+      parseConfig(
+        `data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
+        'named.yaml',
+      );
+    expect(named('{ schedule: plateau, weighting: dwa }', 'ple')).toEqual(
+      named('{ schedule: { name: plateau }, weighting: { name: dwa } }', '{ name: ple }'),
+    );
   });
 
   it('with every type of feature loads back from its resolved form equal to itself', () => {
@@ -70,7 +89,11 @@ describe('a config', () => {
       'number: { type: numeric, fields: [price] }',
     );
     const experiment = parseConfig(text, 'every.yaml');
-    expect(experiment.features['bag']).toMatchObject({ separators: { items: ' ', weight: ':' }, width: 16, pooling: 'sqrtn' });
+    expect(experiment.features['bag']).toMatchObject({
+      separators: { items: ' ', weight: ':' },
+      width: 16,
+      pooling: 'sqrtn',
+    });
     expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);
   });
 
@@ -104,37 +127,157 @@ training:
   });
 
   it.each([
-    ['a label among the features', MINIMAL.replace('109_14', 'click'), "bad.yaml:4:44: features.user.fields.1: column 'click' is a label; as a feature it would give the answer away"],
-    ['a column twice', MINIMAL.replace('109_14', '101'), "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'"],
-    ['a size for a field that is not there', MINIMAL.replace('109_14]', '109_14], encoding: { sizes: { 102: 5 } }'), "features.user.encoding.sizes.102: not a field of this group; did you mean '101'?"],
-    ['a size for a field that shares a table', MINIMAL.replace('109_14]', '109_14], table: { 109_14: 101 }, encoding: { sizes: { 109_14: 5 } }'), "features.user.encoding.sizes.109_14: '109_14' looks into the table of '101'; say it there"],
-    ['a table of a field that is not there', withGroup('bag: { type: bag, fields: [seen], table: 102 }'), "bad.yaml:5:44: features.bag.table: expected a field with a table, found '102'; did you mean '101'?"],
-    ['a table for a field that is not there', withGroup('bag: { type: bag, fields: [seen], table: { sen: 101 } }'), "features.bag.table.sen: not a field of this group; did you mean 'seen'?"],
-    ['the table of a number', withGroup('n: { type: numeric, fields: [x] }', 'bag: { type: bag, fields: [seen], table: x }'), "features.bag.table: 'x' is a number, which has no table"],
-    ['the table of a field that shares one', withGroup('a: { type: bag, fields: [a], table: 101 }', 'b: { type: bag, fields: [b], table: { b: a } }'), "features.b.table.b: 'a' looks into the table of '101'; name that one"],
-    ['another width than that of the table', withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'), "bad.yaml:5:56: features.bag.width: 'seen' has width 8, and '101', whose table it shares, 16"],
-    ['another encoding than that of the table', withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'), "features.bag.encoding: 'seen' is encoded as tokens minCount 2, and '101', whose table it shares, as ids"],
-    ['a cross of a label', withGroup('x: { type: cross, fields: [[101, click]], buckets: 10 }'), "features.x.fields.0: column 'click' is a label"],
-    ['a cross twice', withGroup('x: { type: cross, fields: [[101, a], [101, a]], buckets: 10 }'), "features.x.fields.1: '101_X_a' is already a feature, in group 'x'"],
-    ['a cross with itself', withGroup('x: { type: cross, fields: [[101, 101]], buckets: 10 }'), "bad.yaml:5:36: features.x.fields.0.1: column '101' is in this cross already"],
-    ['a cross of single columns', withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'), 'features.x.fields.0: expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns, found 101'],
-    ['a cross of one', withGroup('x: { type: cross, fields: [[101]], buckets: 10 }'), 'features.x.fields.0: expected at least 2 items, found ["101"]'],
-    ['one separator for two things', withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"), "features.b.separators.weight: expected another character than the one between items, found ':' for both"],
-    ['a digit as a separator', withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"), 'features.b.separators.items: expected one character that is no digit, letter, dot, sign, quote or end of a line, found "1"'],
-    ['boundaries out of order', withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'), 'bad.yaml:5:58: features.b.boundaries.2: expected more than the boundary before, 2, found 2'],
-    ['neither boundaries nor quantiles', withGroup('b: { type: bucketized, fields: [b] }'), 'features.b: expected boundaries, or quantiles: a number of buckets'],
-    ['both boundaries and quantiles', withGroup('b: { type: bucketized, fields: [b], quantiles: 4, boundaries: [1] }'), 'features.b.quantiles: boundaries are given already; leave one of the two out'],
-    ['tasks that do not fit the model', MINIMAL.replace(', given: click', ''), 'bad.yaml:6:3: tasks: esmm needs a task that is given another one\'s label'],
-    ['a monitor that is not measured', `${MINIMAL}training: { monitor: cvr.acu }\n`, "found 'cvr.acu'; did you mean 'cvr.auc'?"],
-    ['early stopping without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`, 'training.earlyStopping: needs data.valid'],
-    ['a task called like a space of another', MINIMAL.replace('ctr:', 'cvr_all:'), "'cvr_all' is also what another task is reported as"],
-    ['experts without a layer', MINIMAL.replace('{ name: esmm }', '{ name: mmoe, experts: { hidden: [] } }'), 'bad.yaml:8:41: model.experts.hidden: expected at least one layer'],
-    ['a tower of no task', MINIMAL.replace('{ name: esmm }', '{ name: mmoe, towers: { cvt: { hidden: [4] } } }'), "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?"],
-    ['an alias that holds itself', MINIMAL.replace('name: esmm', 'name: &a [*a]'), "bad.yaml:8:20: '*a' contains itself"],
+    [
+      'a label among the features',
+      MINIMAL.replace('109_14', 'click'),
+      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label; as a feature it would give the answer away",
+    ],
+    [
+      'a column twice',
+      MINIMAL.replace('109_14', '101'),
+      "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'",
+    ],
+    [
+      'a size for a field that is not there',
+      MINIMAL.replace('109_14]', '109_14], encoding: { sizes: { 102: 5 } }'),
+      "features.user.encoding.sizes.102: not a field of this group; did you mean '101'?",
+    ],
+    [
+      'a size for a field that shares a table',
+      MINIMAL.replace('109_14]', '109_14], table: { 109_14: 101 }, encoding: { sizes: { 109_14: 5 } }'),
+      "features.user.encoding.sizes.109_14: '109_14' looks into the table of '101'; say it there",
+    ],
+    [
+      'a table of a field that is not there',
+      withGroup('bag: { type: bag, fields: [seen], table: 102 }'),
+      "bad.yaml:5:44: features.bag.table: expected a field with a table, found '102'; did you mean '101'?",
+    ],
+    [
+      'a table for a field that is not there',
+      withGroup('bag: { type: bag, fields: [seen], table: { sen: 101 } }'),
+      "features.bag.table.sen: not a field of this group; did you mean 'seen'?",
+    ],
+    [
+      'the table of a number',
+      withGroup('n: { type: numeric, fields: [x] }', 'bag: { type: bag, fields: [seen], table: x }'),
+      "features.bag.table: 'x' is a number, which has no table",
+    ],
+    [
+      'the table of a field that shares one',
+      withGroup('a: { type: bag, fields: [a], table: 101 }', 'b: { type: bag, fields: [b], table: { b: a } }'),
+      "features.b.table.b: 'a' looks into the table of '101'; name that one",
+    ],
+    [
+      'another width than that of the table',
+      withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'),
+      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, and '101', whose table it shares, 16",
+    ],
+    [
+      'another encoding than that of the table',
+      withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'),
+      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, and '101', whose table it shares, as ids",
+    ],
+    [
+      'a cross of a label',
+      withGroup('x: { type: cross, fields: [[101, click]], buckets: 10 }'),
+      "features.x.fields.0: column 'click' is a label",
+    ],
+    [
+      'a cross twice',
+      withGroup('x: { type: cross, fields: [[101, a], [101, a]], buckets: 10 }'),
+      "features.x.fields.1: '101_X_a' is already a feature, in group 'x'",
+    ],
+    [
+      'a cross with itself',
+      withGroup('x: { type: cross, fields: [[101, 101]], buckets: 10 }'),
+      "bad.yaml:5:36: features.x.fields.0.1: column '101' is in this cross already",
+    ],
+    [
+      'a cross of single columns',
+      withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'),
+      'features.x.fields.0: expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns, found 101',
+    ],
+    [
+      'a cross of one',
+      withGroup('x: { type: cross, fields: [[101]], buckets: 10 }'),
+      'features.x.fields.0: expected at least 2 items, found ["101"]',
+    ],
+    [
+      'one separator for two things',
+      withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"),
+      "features.b.separators.weight: expected another character than the one between items, found ':' for both",
+    ],
+    [
+      'a digit as a separator',
+      withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"),
+      'features.b.separators.items: expected one character that is no digit, letter, dot, sign, quote or end of a line, found "1"',
+    ],
+    [
+      'boundaries out of order',
+      withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'),
+      'bad.yaml:5:58: features.b.boundaries.2: expected more than the boundary before, 2, found 2',
+    ],
+    [
+      'neither boundaries nor quantiles',
+      withGroup('b: { type: bucketized, fields: [b] }'),
+      'features.b: expected boundaries, or quantiles: a number of buckets',
+    ],
+    [
+      'both boundaries and quantiles',
+      withGroup('b: { type: bucketized, fields: [b], quantiles: 4, boundaries: [1] }'),
+      'features.b.quantiles: boundaries are given already; leave one of the two out',
+    ],
+    [
+      'tasks that do not fit the model',
+      MINIMAL.replace(', given: click', ''),
+      "bad.yaml:6:3: tasks: esmm needs a task that is given another one's label",
+    ],
+    [
+      'a monitor that is not measured',
+      `${MINIMAL}training: { monitor: cvr.acu }\n`,
+      "found 'cvr.acu'; did you mean 'cvr.auc'?",
+    ],
+    [
+      'early stopping without valid',
+      `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`,
+      'training.earlyStopping: needs data.valid',
+    ],
+    [
+      'a task called like a space of another',
+      MINIMAL.replace('ctr:', 'cvr_all:'),
+      "'cvr_all' is also what another task is reported as",
+    ],
+    [
+      'experts without a layer',
+      MINIMAL.replace('{ name: esmm }', '{ name: mmoe, experts: { hidden: [] } }'),
+      'bad.yaml:8:41: model.experts.hidden: expected at least one layer',
+    ],
+    [
+      'a tower of no task',
+      MINIMAL.replace('{ name: esmm }', '{ name: mmoe, towers: { cvt: { hidden: [4] } } }'),
+      "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?",
+    ],
+    [
+      'an alias that holds itself',
+      MINIMAL.replace('name: esmm', 'name: &a [*a]'),
+      "bad.yaml:8:20: '*a' contains itself",
+    ],
     ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "no anchor '&a' stands before this alias"],
-    ['a merge key', MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'), "bad.yaml:8:10: '<<' would merge another map into this one, which YAML 1.2 does not do; write its keys here"],
-    ['a monitor without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`, 'training.monitor: needs data.valid'],
-    ['an encoding that is none', MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'), `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`],
+    [
+      'a merge key',
+      MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'),
+      "bad.yaml:8:10: '<<' would merge another map into this one, which YAML 1.2 does not do; write its keys here",
+    ],
+    [
+      'a monitor without valid',
+      `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`,
+      'training.monitor: needs data.valid',
+    ],
+    [
+      'an encoding that is none',
+      MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'),
+      `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`,
+    ],
     ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
   ])('with %s is refused', (_, text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);
@@ -142,7 +285,10 @@ training:
 });
 
 describe('hostile YAML', () => {
-  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]', ...'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(', ')}]`)].join('\n');
+  const bomb = [
+    'a: &a [x, x, x, x, x, x, x, x, x]',
+    ...'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(', ')}]`),
+  ].join('\n');
 
   it.each([
     ['an alias bomb', bomb, /nested aliases/],
@@ -171,14 +317,33 @@ describe('hostile YAML', () => {
 
 describe('--set', () => {
   it('changes what the file says, and adds what it leaves out', () => {
-    const experiment = parseConfig(MINIMAL, 'a.yaml', ['training.epochs=7', 'features.user.fields.0=102', 'model.ctrTower={hidden: [4]}', 'training.optimizer.dense.learningRate=0.5', 'seed=1', 'seed=2'].map(parseOverride));
-    expect(experiment).toMatchObject({ seed: 2, training: { epochs: 7, optimizer: { dense: { learningRate: 0.5 } } }, model: { ctrTower: { hidden: [4], dropout: 0 } } });
+    const experiment = parseConfig(
+      MINIMAL,
+      'a.yaml',
+      [
+        'training.epochs=7',
+        'features.user.fields.0=102',
+        'model.ctrTower={hidden: [4]}',
+        'training.optimizer.dense.learningRate=0.5',
+        'seed=1',
+        'seed=2',
+      ].map(parseOverride),
+    );
+    expect(experiment).toMatchObject({
+      seed: 2,
+      training: { epochs: 7, optimizer: { dense: { learningRate: 0.5 } } },
+      model: { ctrTower: { hidden: [4], dropout: 0 } },
+    });
     expect(experiment.features['user']!.fields).toEqual(['102', '109_14']);
   });
 
   it('takes a key out where the value is null', () => {
     const text = `${MINIMAL}training: { epochs: 4, earlyStopping: { patience: 3 } }\n`;
-    const { training } = parseConfig(text, 'a.yaml', ['training.earlyStopping=null', 'training.epochs=null'].map(parseOverride));
+    const { training } = parseConfig(
+      text,
+      'a.yaml',
+      ['training.earlyStopping=null', 'training.epochs=null'].map(parseOverride),
+    );
     expect([training.earlyStopping, training.epochs]).toEqual([undefined, 1]);
   });
 

@@ -11,31 +11,58 @@ features:
 ${groups.map((group) => `  ${group}\n`).join('')}tasks: { ctr: { label: click } }
 model: { name: mmoe }
 `;
-const features = (text: string, ...set: readonly string[]) => parseConfig(text, 'c.yaml', set.map(parseOverride)).features;
-const OWNERS = 'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, missing: token }';
+const features = (text: string, ...set: readonly string[]) =>
+  parseConfig(text, 'c.yaml', set.map(parseOverride)).features;
+const OWNERS =
+  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, missing: token }';
 
 describe('a field that looks into the table of another', () => {
   it.each([
-    ['one table for a group', 'seen: { type: bag, fields: [seen], table: item }', 'seen: { type: bag, fields: [seen], table: item, width: 8, encoding: { name: tokens, minCount: 2 } }'],
-    ['a table by field', 'seen: { type: bag, fields: [seen, bought], table: { seen: item, bought: shop } }', 'seen: { type: bag, table: { seen: item, bought: shop }, fields: [{ name: seen, width: 8, encoding: { name: tokens, minCount: 2 } }, { name: bought, width: 4, encoding: { name: hash, buckets: 9 } }] }'],
-    ['a table of its own entry', 'seen: { type: bag, fields: [{ name: seen, table: shop }, tags] }', 'seen: { type: bag, fields: [{ name: seen, table: shop, width: 4, encoding: { name: hash, buckets: 9 } }, tags] }'],
-    ['empty cells', 'last: { type: categorical, fields: [last], table: item }', 'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, missing: token }'],
+    [
+      'one table for a group',
+      'seen: { type: bag, fields: [seen], table: item }',
+      'seen: { type: bag, fields: [seen], table: item, width: 8, encoding: { name: tokens, minCount: 2 } }',
+    ],
+    [
+      'a table by field',
+      'seen: { type: bag, fields: [seen, bought], table: { seen: item, bought: shop } }',
+      'seen: { type: bag, table: { seen: item, bought: shop }, fields: [{ name: seen, width: 8, encoding: { name: tokens, minCount: 2 } }, { name: bought, width: 4, encoding: { name: hash, buckets: 9 } }] }',
+    ],
+    [
+      'a table of its own entry',
+      'seen: { type: bag, fields: [{ name: seen, table: shop }, tags] }',
+      'seen: { type: bag, fields: [{ name: seen, table: shop, width: 4, encoding: { name: hash, buckets: 9 } }, tags] }',
+    ],
+    [
+      'empty cells',
+      'last: { type: categorical, fields: [last], table: item }',
+      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, missing: token }',
+    ],
   ])('inherits what it does not say, with %s', (_, inherited, repeated) => {
     expect(features(config(OWNERS, inherited))).toEqual(features(config(OWNERS, repeated)));
   });
 
-  it('inherits no size, which is its owner\'s', () => {
+  it("inherits no size, which is its owner's", () => {
     const sized = 'item: { type: categorical, fields: [item], width: 8, encoding: { name: ids, sizes: { item: 50 } } }';
-    expect(features(config(sized, 'seen: { type: bag, fields: [seen], table: item }'))['seen']).toMatchObject({ width: 8, encoding: { name: 'ids', sizes: {} } });
+    expect(features(config(sized, 'seen: { type: bag, fields: [seen], table: item }'))['seen']).toMatchObject({
+      width: 8,
+      encoding: { name: 'ids', sizes: {} },
+    });
   });
 
   it('inherits from a table that an override names', () => {
-    expect(features(config(OWNERS, 'seen: { type: bag, fields: [seen] }'), 'features.seen.table=item')['seen']).toMatchObject({ width: 8, encoding: { name: 'tokens', minCount: 2 } });
+    expect(
+      features(config(OWNERS, 'seen: { type: bag, fields: [seen] }'), 'features.seen.table=item')['seen'],
+    ).toMatchObject({ width: 8, encoding: { name: 'tokens', minCount: 2 } });
   });
 
   it('is refused where it says something else', () => {
-    expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, width: 16 }'))).toThrow(/'seen' has width 16, and 'item', whose table it shares, 8/);
-    expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, encoding: ids }'))).toThrow(/'seen' is encoded as ids, and 'item', whose table it shares, as tokens minCount 2/);
+    expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, width: 16 }'))).toThrow(
+      /'seen' has width 16, and 'item', whose table it shares, 8/,
+    );
+    expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, encoding: ids }'))).toThrow(
+      /'seen' is encoded as ids, and 'item', whose table it shares, as tokens minCount 2/,
+    );
   });
 
   it('trains to the same weights as one that repeats all of it', async () => {
@@ -44,7 +71,10 @@ describe('a field that looks into the table of another', () => {
     const text = readFileSync(join(world, 'esmm.yaml'), 'utf8').replace('epochs: 4', 'epochs: 1');
     const weights: string[] = [];
     for (const said of ['', ', width: 4, encoding: { name: tokens, minCount: 2 }']) {
-      writeFileSync(join(world, 'c.yaml'), text.replace('tasks:', `  seen: { type: bag, fields: [109_14], table: 206${said} }\ntasks:`));
+      writeFileSync(
+        join(world, 'c.yaml'),
+        text.replace('tasks:', `  seen: { type: bag, fields: [109_14], table: 206${said} }\ntasks:`),
+      );
       const { run } = await trainSmall(join(world, 'c.yaml'), {});
       weights.push(readFileSync(join(run, 'checkpoints/last/weights.safetensors'), 'latin1'));
     }

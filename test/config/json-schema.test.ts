@@ -10,7 +10,9 @@ function* undescribed(node: unknown, path: readonly string[] = []): Generator<st
       yield* undescribed(child, path);
       continue;
     }
-    for (const [key, own] of Object.entries(child as Record<string, { readonly description?: string; readonly const?: unknown }>)) {
+    for (const [key, own] of Object.entries(
+      child as Record<string, { readonly description?: string; readonly const?: unknown }>,
+    )) {
       // What a part is called says what it is: the part has a summary.
       if (own.description === undefined && own.const === undefined) yield [...path, key].join('.');
       yield* undescribed(own, [...path, key]);
@@ -21,12 +23,17 @@ function* undescribed(node: unknown, path: readonly string[] = []): Generator<st
 describe('the JSON Schema of a config', () => {
   it('says of every key what it is, so that editors do', () => {
     expect([...new Set(undescribed(jsonSchema()))]).toEqual([]);
-    expect([...undescribed({ properties: { a: { description: 'x', anyOf: [{ properties: { b: {} } }] } } })]).toEqual(['a.b']);
+    expect([...undescribed({ properties: { a: { description: 'x', anyOf: [{ properties: { b: {} } }] } } })]).toEqual([
+      'a.b',
+    ]);
   });
 
   it('may be named in the file itself', () => {
-    const config = '$schema: ./config.schema.json\ndata: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [x] } }\ntasks: { ctr: { label: y } }\nmodel: { name: single-task }\n';
+    const config =
+      '$schema: ./config.schema.json\ndata: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [x] } }\ntasks: { ctr: { label: y } }\nmodel: { name: single-task }\n';
     expect(parseConfig(config, 'c.yaml').tasks).toHaveProperty('ctr');
-    expect(() => parseConfig(config.replace('$schema', '$schem'), 'c.yaml')).toThrow(/unknown key; did you mean '\$schema'/);
+    expect(() => parseConfig(config.replace('$schema', '$schem'), 'c.yaml')).toThrow(
+      /unknown key; did you mean '\$schema'/,
+    );
   });
 });

@@ -27,36 +27,80 @@ training:
 
 describe('how steps and measuring are asked for', () => {
   it.each([
-    ['evaluation: {}', /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows, as in \{ everySteps: 1000 \}$/],
-    ['evaluation: { everySteps: 5, everyRows: 5 }', /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows/],
-    ['evaluation: { everySteps: 5, everyRow: 5 }', /^bad\.yaml:10:\d+: training\.evaluation\.everyRow: unknown key; did you mean 'everyRows'\?/],
-    ['clip: {}', /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or leave clip out$/],
+    [
+      'evaluation: {}',
+      /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows, as in \{ everySteps: 1000 \}$/,
+    ],
+    [
+      'evaluation: { everySteps: 5, everyRows: 5 }',
+      /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows/,
+    ],
+    [
+      'evaluation: { everySteps: 5, everyRow: 5 }',
+      /^bad\.yaml:10:\d+: training\.evaluation\.everyRow: unknown key; did you mean 'everyRows'\?/,
+    ],
+    [
+      'clip: {}',
+      /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or leave clip out$/,
+    ],
     ['clip: { apart: true }', /^bad\.yaml:10:\d+: training\.clip: expected norm or value/],
     ['clip: { norm: 0 }', /^bad\.yaml:10:\d+: training\.clip\.norm: expected more than 0, found 0/],
     ['accumulate: 0', /^bad\.yaml:10:\d+: training\.accumulate: expected at least 1, found 0/],
-    ['schedule: { name: cosin, steps: 5 }', /^bad\.yaml:10:\d+: training\.schedule.*found "cosin"; did you mean 'cosine'\?/],
-    ['schedule: cosin', /^bad\.yaml:10:\d+: training\.schedule: expected constant, .*found "cosin"; did you mean 'cosine'\?$/],
-    ['schedule: { name: step, factor: 0.5 }', /^bad\.yaml:10:\d+: training\.schedule\.everySteps: is missing; expected a number$/],
-    ['weighting: { name: nashmtl }', /^bad\.yaml:10:\d+: training\.weighting.*found "nashmtl"; did you mean 'nash-mtl'\?/],
-    ['optimizer: { dense: { name: adamax } }', /^bad\.yaml:10:\d+: training\.optimizer\.dense.*found "adamax"; did you mean 'adam\w?'\?/],
-    ['weighting: { name: metabalance, target: cvr }', /^bad\.yaml:10:\d+: training\.weighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/],
+    [
+      'schedule: { name: cosin, steps: 5 }',
+      /^bad\.yaml:10:\d+: training\.schedule.*found "cosin"; did you mean 'cosine'\?/,
+    ],
+    [
+      'schedule: cosin',
+      /^bad\.yaml:10:\d+: training\.schedule: expected constant, .*found "cosin"; did you mean 'cosine'\?$/,
+    ],
+    [
+      'schedule: { name: step, factor: 0.5 }',
+      /^bad\.yaml:10:\d+: training\.schedule\.everySteps: is missing; expected a number$/,
+    ],
+    [
+      'weighting: { name: nashmtl }',
+      /^bad\.yaml:10:\d+: training\.weighting.*found "nashmtl"; did you mean 'nash-mtl'\?/,
+    ],
+    [
+      'optimizer: { dense: { name: adamax } }',
+      /^bad\.yaml:10:\d+: training\.optimizer\.dense.*found "adamax"; did you mean 'adam\w?'\?/,
+    ],
+    [
+      'weighting: { name: metabalance, target: cvr }',
+      /^bad\.yaml:10:\d+: training\.weighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/,
+    ],
   ])('is refused with its place and a cure: %s', (line, expected) => {
     expect(problems(line)).toEqual([expect.stringMatching(expected) as string]);
   });
 
-  it.each(['evaluation: { everySteps: 5 }', 'schedule: { name: plateau }', 'earlyStopping: {}', 'monitor: ctr.auc'])('needs rows to measure: %s', (line) => {
-    expect(problems(line, '{ train: a.csv }')).toEqual([expect.stringMatching(/^bad\.yaml:10:\d+: training\.\w+: .*needs data\.valid to look at/) as string]);
-    expect(problems(line)).toEqual([]);
-  });
+  it.each(['evaluation: { everySteps: 5 }', 'schedule: { name: plateau }', 'earlyStopping: {}', 'monitor: ctr.auc'])(
+    'needs rows to measure: %s',
+    (line) => {
+      expect(problems(line, '{ train: a.csv }')).toEqual([
+        expect.stringMatching(/^bad\.yaml:10:\d+: training\.\w+: .*needs data\.valid to look at/) as string,
+      ]);
+      expect(problems(line)).toEqual([]);
+    },
+  );
 
   it('names a term as the model does', () => {
     expect(problems('weighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
-    expect(problems('weighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([expect.stringContaining('expected a term of the loss, ctr or cvr') as string]);
+    expect(problems('weighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
+      expect.stringContaining('expected a term of the loss, ctr or cvr') as string,
+    ]);
   });
 
   it('lets a plateau have its turn before training stops', () => {
-    const both = (patience: number, minDelta = 0): readonly string[] => problems(`schedule: { name: plateau, patience: ${patience}, minDelta: ${minDelta} }\n  earlyStopping: { patience: 3 }`);
-    expect(both(3)).toEqual([expect.stringMatching(/^bad\.yaml:10:\d+: training\.schedule\.patience: expected less than the 3 of training\.earlyStopping\.patience, found 3: .*let earlyStopping wait longer$/) as string]);
+    const both = (patience: number, minDelta = 0): readonly string[] =>
+      problems(
+        `schedule: { name: plateau, patience: ${patience}, minDelta: ${minDelta} }\n  earlyStopping: { patience: 3 }`,
+      );
+    expect(both(3)).toEqual([
+      expect.stringMatching(
+        /^bad\.yaml:10:\d+: training\.schedule\.patience: expected less than the 3 of training\.earlyStopping\.patience, found 3: .*let earlyStopping wait longer$/,
+      ) as string,
+    ]);
     expect(both(2)).toEqual([]);
     // What is progress to the one is none to the other.
     expect(both(3, 0.1)).toEqual([]);

@@ -13,7 +13,8 @@ tasks:
 model: { name: esmm }
 training: { optimizer: { dense: { name: adam } }, schedule: { name: plateau } }
 `;
-const RATES = "did you mean 'training.optimizer.dense.learningRate' or 'training.optimizer.embeddings.learningRate' or 'training.optimizer.wide.learningRate'?";
+const RATES =
+  "did you mean 'training.optimizer.dense.learningRate' or 'training.optimizer.embeddings.learningRate' or 'training.optimizer.wide.learningRate'?";
 
 /** The fix for the unknown key of a config. */
 function fixOf(from: string, to: string): string | undefined {
@@ -30,18 +31,53 @@ function fixOf(from: string, to: string): string | undefined {
 describe('the proposal for an unknown key', () => {
   it.each([
     ['a misspelt key', 'given: click', 'givne: click', "did you mean 'given'?"],
-    ['two letters that changed places', 'type: numeric, fields: [508]', 'type: numeric, fields: [508], tirm: true', "did you mean 'trim'?"],
+    [
+      'two letters that changed places',
+      'type: numeric, fields: [508]',
+      'type: numeric, fields: [508], tirm: true',
+      "did you mean 'trim'?",
+    ],
     ['a learning rate in training', 'training: { ', 'training: { learningRate: 1, ', RATES],
     ['a learning rate in the model', 'name: esmm', 'name: esmm, learningRate: 1', RATES],
     ['a learning rate beside the optimizers', 'optimizer: { ', 'optimizer: { learningRate: 1, ', RATES],
     ['the short name of a learning rate', 'name: adam', 'name: adam, lr: 1', "did you mean 'learningRate'?"],
     ['the name of a penalty elsewhere', 'name: adam', 'name: adam, l2: 1', "did you mean 'weightDecay'?"],
-    ['an option of another schedule', 'name: plateau', 'name: plateau, restarts: 2', 'name: cosine has it; the keys here are '],
-    ['an option of another type', 'fields: [508]', 'fields: [508], pooling: sum', 'type: bag has it; the keys here are '],
-    ['an option of an encoding, beside it', 'fields: [101]', 'fields: [101], minCount: 2', "did you mean 'features.user.encoding.minCount' (an option of features.user.encoding.name: tokens)?"],
-    ['an option of the encoding that is there', 'fields: [205]', 'fields: [205], minCount: 2', "did you mean 'features.item.encoding.minCount'?"],
-    ['layers of a model without a bottom', 'name: esmm', 'name: esmm, hidden: [8]', "did you mean 'model.ctrTower.hidden' or 'model.cvrTower.hidden'?"],
-    ['a misspelt key of elsewhere', 'train: train.csv', 'train: train.csv, batchSzie: 5', "did you mean 'training.batchSize'?"],
+    [
+      'an option of another schedule',
+      'name: plateau',
+      'name: plateau, restarts: 2',
+      'name: cosine has it; the keys here are ',
+    ],
+    [
+      'an option of another type',
+      'fields: [508]',
+      'fields: [508], pooling: sum',
+      'type: bag has it; the keys here are ',
+    ],
+    [
+      'an option of an encoding, beside it',
+      'fields: [101]',
+      'fields: [101], minCount: 2',
+      "did you mean 'features.user.encoding.minCount' (an option of features.user.encoding.name: tokens)?",
+    ],
+    [
+      'an option of the encoding that is there',
+      'fields: [205]',
+      'fields: [205], minCount: 2',
+      "did you mean 'features.item.encoding.minCount'?",
+    ],
+    [
+      'layers of a model without a bottom',
+      'name: esmm',
+      'name: esmm, hidden: [8]',
+      "did you mean 'model.ctrTower.hidden' or 'model.cvrTower.hidden'?",
+    ],
+    [
+      'a misspelt key of elsewhere',
+      'train: train.csv',
+      'train: train.csv, batchSzie: 5',
+      "did you mean 'training.batchSize'?",
+    ],
     ['a section in another', 'training: { ', 'training: { keepLast: 2, ', "did you mean 'checkpoints.keepLast'?"],
     ['nothing that is known', 'training: { ', 'training: { zzzzzz: 2, ', 'the keys here are epochs, batchSize, '],
   ])('of %s', (_, from, to, fix) => {

@@ -7,21 +7,38 @@ import { randomStream } from '../../src/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
 /**
- * Rows whose clicks hang on each column for itself, and on color and shape together. `twin` is nearly the color, and so goes with
- * it; `user` is so rare that any pair with it fits chance; `price` is a number, and `size` together with `day` has a say in the amount.
+ * Rows whose clicks hang on each column for itself, and on color and shape together. `twin` is nearly the color, and so
+ * goes with
+ * it; `user` is so rare that any pair with it fits chance; `price` is a number, and `size` together with `day` has a
+ * say in the amount.
  */
 function csv(rows: number, isPlanted: boolean): string {
   const random = randomStream(5, 'crosses');
   const effect = Array.from({ length: 8 }, () => random.normal());
   const together = Array.from({ length: 48 }, () => 1.2 * random.normal());
   const lines = Array.from({ length: rows }, () => {
-    const [color, shape, size, day, user] = [random.below(8), random.below(6), random.below(5), random.below(7), random.below(rows / 3)];
+    const [color, shape, size, day, user] = [
+      random.below(8),
+      random.below(6),
+      random.below(5),
+      random.below(7),
+      random.below(rows / 3),
+    ];
     const twin = random.uniform() < 0.9 ? color : random.below(8);
     const price = random.uniform();
-    const logit = -1.5 + 0.5 * effect[color]! + 0.6 * effect[shape]! + 0.4 * effect[size]! + 0.4 * effect[user % 8]! + price + (isPlanted ? together[color * 6 + shape]! : 0);
+    const logit =
+      -1.5 +
+      0.5 * effect[color]! +
+      0.6 * effect[shape]! +
+      0.4 * effect[size]! +
+      0.4 * effect[user % 8]! +
+      price +
+      (isPlanted ? together[color * 6 + shape]! : 0);
     const click = Number(random.uniform() < 1 / (1 + Math.exp(-logit)));
     const amount = size + day + (isPlanted && size === 2 && day > 3 ? 4 : 0) + random.normal();
-    return [click, amount.toFixed(3), `c${color}`, shape + 1, size, `d${day}`, user, `t${twin}`, price.toFixed(4)].join(',');
+    return [click, amount.toFixed(3), `c${color}`, shape + 1, size, `d${day}`, user, `t${twin}`, price.toFixed(4)].join(
+      ',',
+    );
   });
   return ['click,amount,color,101,size,day,user,twin,price', ...lines, ''].join('\n');
 }
@@ -38,11 +55,27 @@ tasks:
 model: { name: mmoe }
 `;
 
-async function found(rows: number, isPlanted: boolean, options: { readonly task?: string; readonly config?: string } = {}) {
+async function found(
+  rows: number,
+  isPlanted: boolean,
+  options: { readonly task?: string; readonly config?: string } = {},
+) {
   const folder = scratchFolder();
   writeFileSync(join(folder, 'train.csv'), csv(rows, isPlanted));
-  const experiment = parseConfig((options.config ?? CONFIG).replace('train: train.csv', `train: train.csv, cache: ${join(folder, 'cache')}`), join(folder, 'my.yaml'));
-  return findCrosses({ experiment, task: options.task, top: 5, rows: 1_000_000, seed: 1, threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+  const experiment = parseConfig(
+    (options.config ?? CONFIG).replace('train: train.csv', `train: train.csv, cache: ${join(folder, 'cache')}`),
+    join(folder, 'my.yaml'),
+  );
+  return findCrosses({
+    experiment,
+    task: options.task,
+    top: 5,
+    rows: 1_000_000,
+    seed: 1,
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+  });
 }
 
 describe('a search for crosses', () => {
@@ -52,9 +85,13 @@ describe('a search for crosses', () => {
     expect(result.crosses.map(({ columns }) => columns)).toEqual([['color', '101']]);
     expect(result.crosses[0]!.z).toBeGreaterThan(20);
     expect(result.crosses[0]!.combinations).toBe(48);
-    expect(result.yaml).toBe('features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n    encoding: { name: tokens, minCount: 5 }\n    width: 8\n');
+    expect(result.yaml).toBe(
+      'features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n    encoding: { name: tokens, minCount: 5 }\n    width: 8\n',
+    );
     // What it prints is a config's, and a cross that is there is not found again.
-    const again = await found(30_000, true, { config: CONFIG.replace('  numbers:', `${result.yaml.replace('features:\n', '')}  numbers:`) });
+    const again = await found(30_000, true, {
+      config: CONFIG.replace('  numbers:', `${result.yaml.replace('features:\n', '')}  numbers:`),
+    });
     expect(again.crosses).toEqual([]);
     expect(result.loss - again.loss).toBeGreaterThan(0.5 * result.crosses[0]!.gain);
   });
@@ -71,6 +108,8 @@ describe('a search for crosses', () => {
 
   it('refuses a task that there is not, and a label that says nothing', async () => {
     await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found 'crt'; did you mean 'ctr'/);
-    await expect(found(20, true, { config: CONFIG.replace('{ label: click }', '{ label: { column: click, above: 5 } }') })).rejects.toThrow(/its label is 0 in all 20 rows/);
+    await expect(
+      found(20, true, { config: CONFIG.replace('{ label: click }', '{ label: { column: click, above: 5 } }') }),
+    ).rejects.toThrow(/its label is 0 in all 20 rows/);
   });
 });

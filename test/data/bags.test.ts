@@ -23,7 +23,10 @@ const groups = [
 /** What was fitted on the rows, and the data set of them. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows) {
   const format = rowFormatOf({ tasks, groups });
-  const source = await openSource(scratchFile('train.csv', ['click,seen,item,liked,hour', ...rows].join('\n')), columnsOf(format));
+  const source = await openSource(
+    scratchFile('train.csv', ['click,seen,item,liked,hour', ...rows].join('\n')),
+    columnsOf(format),
+  );
   const fitted = await source.fit(format, { policy });
   return { fitted, dataset: await source.dataset(encodedFormat(format, fitted), { policy }) };
 }
@@ -32,30 +35,58 @@ async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRow
 function itemsOf({ rows, bags }: Batch, field: string): [number, number][][] {
   const { offsets, ids, weights } = bags.get(field)!;
   expect(offsets[0]).toBe(0);
-  return Array.from({ length: rows }, (_, b) => Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]));
+  return Array.from({ length: rows }, (_, b) =>
+    Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
+  );
 }
 
 describe('a data set with bags', () => {
   it('numbers the tokens of all fields that share a table together', async () => {
     const { fitted, dataset } = await open(['1,a:2|b,c,3:0.5|1,7', '0,,a,,9', '0,z|c|c,b,2,7']);
     // a and b are seen in either field, c three times, z only once.
-    expect(storedFitted(fitted).json).toEqual({ item: { vocabulary: ['c', 'a', 'b'], rare: ['z'], rareCounts: [[1, 1]] }, liked: { size: 4 }, hour_bucketized: { boundaries: [9] } });
+    expect(storedFitted(fitted).json).toEqual({
+      item: { vocabulary: ['c', 'a', 'b'], rare: ['z'], rareCounts: [[1, 1]] },
+      liked: { size: 4 },
+      hour_bucketized: { boundaries: [9] },
+    });
     for await (const { batch } of dataset.batches(10)) {
-      expect(itemsOf(batch, 'seen')).toEqual([[[2, 2], [3, 1]], [], [[0, 1], [1, 1], [1, 1]]]);
+      expect(itemsOf(batch, 'seen')).toEqual([
+        [
+          [2, 2],
+          [3, 1],
+        ],
+        [],
+        [
+          [0, 1],
+          [1, 1],
+          [1, 1],
+        ],
+      ]);
       expect([...batch.ids.get('item')!.subarray(0, 3)]).toEqual([1, 2, 3]);
-      expect(itemsOf(batch, 'liked')).toEqual([[[3, 0.5], [1, 1]], [], [[2, 1]]]);
+      expect(itemsOf(batch, 'liked')).toEqual([
+        [
+          [3, 0.5],
+          [1, 1],
+        ],
+        [],
+        [[2, 1]],
+      ]);
       expect([...batch.ids.get('hour_bucketized')!.subarray(0, 3)]).toEqual([1, 2, 1]);
       expect(new Set(batch.ids.get('item_X_hour')!.subarray(0, 3)).size).toBe(3);
     }
   });
 
   it('keeps a row together with its bag in any order, also where bags outgrow the memory that there was', async () => {
-    const rows = Array.from({ length: 300 }, (_, i) => `0,,${i},${Array.from({ length: i % 50 }, (_, j) => `${i}:${j}`).join('|')},1`);
+    const rows = Array.from(
+      { length: 300 },
+      (_, i) => `0,,${i},${Array.from({ length: i % 50 }, (_, j) => `${i}:${j}`).join('|')},1`,
+    );
     const { dataset } = await open(rows);
     let count = 0;
     for await (const { batch } of dataset.batches(32, { seed: 1, epoch: 1, window: 100 })) {
       for (const items of itemsOf(batch, 'liked')) {
-        if (items.length > 0) expect(items).toEqual(Array.from({ length: items[0]![0] % 50 }, (_, j) => [items[0]![0], j]));
+        if (items.length > 0)
+          expect(items).toEqual(Array.from({ length: items[0]![0] % 50 }, (_, j) => [items[0]![0], j]));
         count += items.length;
       }
     }
@@ -65,13 +96,22 @@ describe('a data set with bags', () => {
   it('drops what a bad row put into a bag before it was found to be bad', async () => {
     const rejects = join(scratchFolder(), 'rejects.csv');
     const { dataset } = await open(['0,a,a,1|2,1', '0,a,a,7|x,1', '0,a,a,3,no', '0,a,a,4,1'], skipBadRows(rejects, 5));
-    for await (const { batch } of dataset.batches(10)) expect(itemsOf(batch, 'liked')).toEqual([[[1, 1], [2, 1]], [[4, 1]]]);
+    for await (const { batch } of dataset.batches(10))
+      expect(itemsOf(batch, 'liked')).toEqual([
+        [
+          [1, 1],
+          [2, 1],
+        ],
+        [[4, 1]],
+      ]);
     const lines = readFileSync(rejects, 'utf8').trimEnd().split('\n');
     expect(lines[1]).toContain(',3,liked,7|x,expected an id: a whole number in digits,');
     expect(lines[2]).toContain(',4,hour,no,expected a decimal number,');
   });
 
   it('names all columns of a cross that cannot be made', async () => {
-    await expect(open(['0,a,a\u001fb,1,1'])).rejects.toThrow(/train\.csv:2: column "item, hour": expected cells without the control character U\+001F/);
+    await expect(open(['0,a,a\u001fb,1,1'])).rejects.toThrow(
+      /train\.csv:2: column "item, hour": expected cells without the control character U\+001F/,
+    );
   });
 });

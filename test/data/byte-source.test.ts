@@ -14,15 +14,18 @@ const TEXT = `a,b\n${ROWS.join('\n')}\n`;
 /** The lines of plain rows. */
 async function linesOf(csv: CellFile): Promise<string[]> {
   let text = '';
-  for await (const piece of csv.pieces()) if ('bytes' in piece) text += piece.bytes.toString('utf8', piece.begin, piece.end);
+  for await (const piece of csv.pieces())
+    if ('bytes' in piece) text += piece.bytes.toString('utf8', piece.begin, piece.end);
   return text.trimEnd().split('\n');
 }
 
 /** A stream that gives a few bytes at a time. */
 function streamOf(bytes: Buffer): Readable {
-  return Readable.from((function* () {
-    for (let at = 0; at < bytes.length; at += 5000) yield bytes.subarray(at, at + 5000);
-  })());
+  return Readable.from(
+    (function* () {
+      for (let at = 0; at < bytes.length; at += 5000) yield bytes.subarray(at, at + 5000);
+    })(),
+  );
 }
 
 describe('a stream', () => {
@@ -52,11 +55,15 @@ describe('a stream', () => {
 
   it('of standard input is what - stands for, and what is left of it holds no program up', async () => {
     const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', `
+    const child = spawn(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `
       const { openRows } = await import('${module}');
       const { csv } = await openRows('-', ['b']);
       for await (const piece of csv.pieces()) { console.log(csv.path, csv.header.join(), piece.bytes.toString('utf8', 0, 4)); break; }
-    `]);
+    `,
+    ]);
     let told = '';
     child.stdout.on('data', (text: Buffer) => (told += text.toString()));
     // It does not end: nobody closes it.

@@ -17,7 +17,10 @@ async function countLooks(numFiles: number): Promise<{ readonly listings: number
   const folder = join(scratchFolder(), 'logs');
   await mkdir(folder);
   for (let file = 0; file < numFiles; file++) {
-    await writeFile(join(folder, `${String(file).padStart(3, '0')}.csv`), `click,id,price\n0,${file},1\n1,${file + 1},2\n`);
+    await writeFile(
+      join(folder, `${String(file).padStart(3, '0')}.csv`),
+      `click,id,price\n0,${file},1\n1,${file + 1},2\n`,
+    );
   }
   const first = await runCached(folder);
   vi.mocked(readdir).mockClear();

@@ -49,7 +49,9 @@ describe('the place of the cache', () => {
     const path = csvFile(csvOf(100));
     const refused = run(path, { cache: { folder: '/proc/x' } });
     await expect(refused).rejects.toMatchObject({ exitCode: 5 });
-    await expect(refused).rejects.toThrow(/\/proc\/x: cannot be written: there is no such folder, and none can be made; .*name a folder that can be written with data\.cache/);
+    await expect(refused).rejects.toThrow(
+      /\/proc\/x: cannot be written: there is no such folder, and none can be made; .*name a folder that can be written with data\.cache/,
+    );
     writeFileSync(join(path, '..', '.mtl'), '');
     vi.stubEnv('XDG_CACHE_HOME', '/proc/x');
     try {
@@ -63,7 +65,14 @@ describe('the place of the cache', () => {
     ['an empty XDG_CACHE_HOME', '', () => '/home/me', ['/home/me/.cache/mtl']],
     ['a relative XDG_CACHE_HOME', 'here', () => '/home/me', ['/home/me/.cache/mtl']],
     ['a user without a home', '', () => '', []],
-    ['a user whom the system does not know', '', () => { throw new Error('ENOENT'); }, []],
+    [
+      'a user whom the system does not know',
+      '',
+      () => {
+        throw new Error('ENOENT');
+      },
+      [],
+    ],
   ])('is never in the working directory: with %s', (_, given, home, others) => {
     vi.stubEnv('XDG_CACHE_HOME', given);
     vi.mocked(homedir).mockImplementation(home);

@@ -1,5 +1,14 @@
 /** @module-tag long */
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -30,14 +39,20 @@ describe('the cache', () => {
     expect(first.told).toEqual(['learning', 'encoding']);
     expect(await run(path, {}, tokens)).toEqual({ ...first, told: [] });
     const cache = join(path, '..', '.mtl');
-    const folder = join(cache, entriesIn(cache).find((name) => name.includes('.fitted-'))!);
+    const folder = join(
+      cache,
+      entriesIn(cache).find((name) => name.includes('.fitted-'))!,
+    );
     const tensors = join(folder, 'fitted.safetensors');
     const whole = readFileSync(tensors);
     const turned = Buffer.from(whole);
     turned[whole.length - 1]! ^= 1;
     for (const broken of [turned, whole.subarray(0, -1)]) {
       writeFileSync(tensors, broken);
-      await expect(run(path, {}, tokens)).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/fitted\.safetensors: .*not a whole/) as string });
+      await expect(run(path, {}, tokens)).rejects.toMatchObject({
+        exitCode: 3,
+        message: expect.stringMatching(/fitted\.safetensors: .*not a whole/) as string,
+      });
     }
   });
 
@@ -57,14 +72,23 @@ describe('the cache', () => {
   };
   it.each<[string, (path: string) => void]>([
     ['is longer', (path) => writeFileSync(path, csvOf(20_001))],
-    ['has another end and the times that it had', (path) => rewrite(path, csvOf(20_000).replace(/4999\.75\n$/, '4999.25\n'))],
-    ['has another middle and the times that it had', (path) => rewrite(path, csvOf(20_000).replace('\n1,9999,', '\n0,9999,'))],
-    ['has another middle and was put in its place', (path) => {
-      const { atime, mtime } = statSync(path);
-      writeFileSync(`${path}.new`, csvOf(20_000).replace('\n1,9999,', '\n0,9999,'));
-      utimesSync(`${path}.new`, atime, mtime);
-      renameSync(`${path}.new`, path);
-    }],
+    [
+      'has another end and the times that it had',
+      (path) => rewrite(path, csvOf(20_000).replace(/4999\.75\n$/, '4999.25\n')),
+    ],
+    [
+      'has another middle and the times that it had',
+      (path) => rewrite(path, csvOf(20_000).replace('\n1,9999,', '\n0,9999,')),
+    ],
+    [
+      'has another middle and was put in its place',
+      (path) => {
+        const { atime, mtime } = statSync(path);
+        writeFileSync(`${path}.new`, csvOf(20_000).replace('\n1,9999,', '\n0,9999,'));
+        utimesSync(`${path}.new`, atime, mtime);
+        renameSync(`${path}.new`, path);
+      },
+    ],
   ])('does not stand for a file that %s', async (_, change) => {
     const path = csvFile(csvOf(20_000));
     await run(path);
@@ -75,11 +99,14 @@ describe('the cache', () => {
   it.each<[string, (path: string) => string]>([
     ['was touched', (path) => (utimesSync(path, 1, 1), path)],
     ['was copied over itself', (path) => (copyFileSync(path, `${path}.new`), renameSync(`${path}.new`, path), path)],
-    ['moved with its folder', (path) => {
-      const folder = join(scratchFolder(), 'moved');
-      renameSync(join(path, '..'), folder);
-      return join(folder, 'train.csv');
-    }],
+    [
+      'moved with its folder',
+      (path) => {
+        const folder = join(scratchFolder(), 'moved');
+        renameSync(join(path, '..'), folder);
+        return join(folder, 'train.csv');
+      },
+    ],
   ])('stands for a file that %s, and knows it from then on', async (_, change) => {
     const first = csvFile(csvOf(20_000));
     const { ids, fitted } = await run(first);
@@ -99,7 +126,15 @@ describe('the cache', () => {
     for (const name of entriesIn(join(path, '..', '.mtl'))) {
       const file = join(path, '..', '.mtl', name, 'entry.json');
       const entry = JSON.parse(readFileSync(file, 'utf8')) as object;
-      writeFileSync(file, JSON.stringify({ ...entry, stats: { '': { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) } } }));
+      writeFileSync(
+        file,
+        JSON.stringify({
+          ...entry,
+          stats: {
+            '': { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) },
+          },
+        }),
+      );
     }
     expect((await run(path)).ids[7]).toBe(7);
     const verified = await run(path, { verifyData: true });
@@ -131,19 +166,23 @@ describe('the cache', () => {
   it('keeps bad rows, so that every run tells the same and holds to its own limit', async () => {
     const path = csvFile(csvOf(100, [5, 50]));
     const policies = [1, 2].map(() => skipBadRows(join(scratchFolder(), 'rejects.csv'), 2));
-    const rejects = await Promise.all(policies.map(async (_, i) => {
-      const out = join(scratchFolder(), 'rejects.csv');
-      const policy = skipBadRows(out, 2);
-      if (i === 1) await new Promise((resolve) => setTimeout(resolve, 300));
-      const { ids, told } = await run(path, { policy });
-      expect(policy.count).toBe(2);
-      expect(ids).not.toContain(5);
-      return { told, text: readFileSync(out, 'utf8') };
-    }));
+    const rejects = await Promise.all(
+      policies.map(async (_, i) => {
+        const out = join(scratchFolder(), 'rejects.csv');
+        const policy = skipBadRows(out, 2);
+        if (i === 1) await new Promise((resolve) => setTimeout(resolve, 300));
+        const { ids, told } = await run(path, { policy });
+        expect(policy.count).toBe(2);
+        expect(ids).not.toContain(5);
+        return { told, text: readFileSync(out, 'utf8') };
+      }),
+    );
     expect(rejects[1]!.told).toEqual([]);
     expect(rejects[1]!.text).toBe(rejects[0]!.text);
     expect(rejects[0]!.text.split('\n')).toHaveLength(4);
-    await expect(run(path, { policy: skipBadRows(undefined, 1) })).rejects.toThrow(/train\.csv:52: column "id".*bad row number 2 and data\.maxRejects is 1/);
+    await expect(run(path, { policy: skipBadRows(undefined, 1) })).rejects.toThrow(
+      /train\.csv:52: column "id".*bad row number 2 and data\.maxRejects is 1/,
+    );
     await expect(run(path)).rejects.toThrow(/train\.csv:7: column "id": expected an id/);
   });
 
@@ -164,11 +203,17 @@ describe('the cache', () => {
   it('is written in memory that does not grow with the width of rows', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
     const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
-    const format = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'categorical', fields: names })] });
+    const format = rowFormatOf({
+      tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+      groups: [featureTypes.schema.parse({ type: 'categorical', fields: names })],
+    });
     const source = await openSource(path, columnsOf(format));
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
-    const reading = { policy: refuseBadRows, onProgress: () => void (most = Math.max(most, process.memoryUsage().arrayBuffers - before)) };
+    const reading = {
+      policy: refuseBadRows,
+      onProgress: () => void (most = Math.max(most, process.memoryUsage().arrayBuffers - before)),
+    };
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     expect(most).toBeLessThan(400e6);
     const batches: [number, number][] = [];
@@ -188,13 +233,19 @@ describe('the cache', () => {
     const path = csvFile(csvOf(100));
     await run(path);
     const cache = join(path, '..', '.mtl');
-    const shard = join(cache, entriesIn(cache).find((name) => name.includes('.rows-'))!, 'shard-00000.safetensors');
+    const shard = join(
+      cache,
+      entriesIn(cache).find((name) => name.includes('.rows-'))!,
+      'shard-00000.safetensors',
+    );
     const bytes = readFileSync(shard);
     // Labels come first behind the header: 100 floats.
     bytes.fill(0, 8 + Number(bytes.readBigUInt64LE()), 8 + Number(bytes.readBigUInt64LE()) + 400);
     writeFileSync(shard, bytes);
     await expect(run(path)).rejects.toMatchObject({ exitCode: 3 });
-    await expect(run(path)).rejects.toThrow(/shard-00000\.safetensors: its bytes are not those that were written: .*; .*'mtl data clean'/);
+    await expect(run(path)).rejects.toThrow(
+      /shard-00000\.safetensors: its bytes are not those that were written: .*; .*'mtl data clean'/,
+    );
     await removeCached(await keptOf(path));
     expect((await run(path)).told).toEqual(['learning', 'encoding']);
   });

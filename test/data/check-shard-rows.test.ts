@@ -7,36 +7,80 @@ import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 
-const COLUMNS: readonly BlockColumn[] = [{ name: 'user', kind: 'id' }, { name: 'seen', kind: 'bag' }, { name: 'price', kind: 'number' }, { name: 'image', kind: 'vector', width: 2 }];
+const COLUMNS: readonly BlockColumn[] = [
+  { name: 'user', kind: 'id' },
+  { name: 'seen', kind: 'bag' },
+  { name: 'price', kind: 'number' },
+  { name: 'image', kind: 'vector', width: 2 },
+];
 const ROWS = 21;
 
 /** Blocks in memory of their own, and where kernels reach them. */
-const BLOCKS = { plain: createRowBlock(COLUMNS, ROWS + 2), kernels: createOrderedRows(COLUMNS, ROWS + 2, 1, 1).raw } as const;
+const BLOCKS = {
+  plain: createRowBlock(COLUMNS, ROWS + 2),
+  kernels: createOrderedRows(COLUMNS, ROWS + 2, 1, 1).raw,
+} as const;
 const MEMORIES = ['plain', 'kernels'] as const;
 
-const wordsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Uint32Array => new Uint32Array(buffer, byteOffset, length);
+const wordsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length);
 
-/** A block of rows, an item of a bag each, with something in one place of a column and zeros all around; beyond its rows, it has what no row may have. */
+/**
+ * A block of rows, an item of a bag each, with something in one place of a column and zeros all around; beyond its
+ * rows, it has what no row may have.
+ */
 function blockOf(memory: keyof typeof BLOCKS, column: string, row: number, word: number): RowBlock {
   const block = BLOCKS[memory];
   block.rows = ROWS;
   const bag = block.bags.get('seen')!;
   for (let r = 0; r <= ROWS; r++) bag.offsets[r] = r;
-  const floats = { price: block.numbers.get('price')!, weights: bag.weights, image: block.vectors.get('image')!.data } as const;
-  for (const data of [...Object.values(floats), block.ids.get('user')!, bag.ids]) wordsOf(data).fill(0).fill(0x7fc00000, (data === floats.image ? 2 : 1) * ROWS);
+  const floats = {
+    price: block.numbers.get('price')!,
+    weights: bag.weights,
+    image: block.vectors.get('image')!.data,
+  } as const;
+  for (const data of [...Object.values(floats), block.ids.get('user')!, bag.ids])
+    wordsOf(data)
+      .fill(0)
+      .fill(0x7fc00000, (data === floats.image ? 2 : 1) * ROWS);
   if (column in floats) wordsOf(floats[column as keyof typeof floats])[column === 'image' ? 2 * row + 1 : row] = word;
   else (column === 'user' ? block.ids.get('user')! : bag.ids)[row] = word;
   return block;
 }
 
 function format(pooling: 'mean' | 'sum') {
-  const groups = [{ type: 'bag', fields: ['seen'], pooling, encoding: { name: 'ids', sizes: { seen: 10 } } }, { type: 'numeric', fields: ['price'] }];
-  return encodedFormat(rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: groups.map((group) => featureTypes.schema.parse(group)) }), { seen: { size: 10 } });
+  const groups = [
+    { type: 'bag', fields: ['seen'], pooling, encoding: { name: 'ids', sizes: { seen: 10 } } },
+    { type: 'numeric', fields: ['price'] },
+  ];
+  return encodedFormat(
+    rowFormatOf({
+      tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+      groups: groups.map((group) => featureTypes.schema.parse(group)),
+    }),
+    { seen: { size: 10 } },
+  );
 }
 
 const numberOf = (word: number): number => new Float32Array(Uint32Array.of(word).buffer)[0]!;
 /** Bits of numbers of all kinds, and those at the borders between kinds. */
-const words = fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.constantFrom(0, 1, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fffffff, 0x80000000, 0x80000001, 0xff7fffff, 0xff800000, 0xff800001, 0xffffffff));
+const words = fc.oneof(
+  fc.integer({ min: 0, max: 0xffffffff }),
+  fc.constantFrom(
+    0,
+    1,
+    0x7f7fffff,
+    0x7f800000,
+    0x7f800001,
+    0x7fffffff,
+    0x80000000,
+    0x80000001,
+    0xff7fffff,
+    0xff800000,
+    0xff800001,
+    0xffffffff,
+  ),
+);
 
 const SIZES = [1, 2, 1000, 2 ** 31 - 1, 2 ** 31];
 
@@ -45,29 +89,54 @@ describe('rows of shards', () => {
     ['price', 'sum', Number.isFinite, /column 'price': expected a finite number, found/],
     ['image', 'sum', Number.isFinite, /column 'image': expected finite numbers, found/],
     ['weights', 'sum', Number.isFinite, /column 'seen': expected weights that are finite, found/],
-    ['weights', 'mean', (value) => Number.isFinite(value) && value >= 0, /column 'seen': expected weights that are finite and at least 0/],
-  ])('are refused for each number that may not be, and for no other: %s of a %s', (column, pooling, isGood, message) => {
-    const read = format(pooling);
-    fc.assert(
-      fc.property(fc.constantFrom(...MEMORIES), words, fc.nat({ max: ROWS - 1 }), (memory, word, row) => {
-        const check = (): void => checkNumbers(blockOf(memory, column, row, word), read, (at) => `row ${at}`);
-        if (isGood(numberOf(word))) check();
-        else {
-          expect(check).toThrow(message);
-          expect(check).toThrow(`row ${row}:`);
-        }
-      }),
-      { numRuns: 600 },
-    );
-  });
+    [
+      'weights',
+      'mean',
+      (value) => Number.isFinite(value) && value >= 0,
+      /column 'seen': expected weights that are finite and at least 0/,
+    ],
+  ])(
+    'are refused for each number that may not be, and for no other: %s of a %s',
+    (column, pooling, isGood, message) => {
+      const read = format(pooling);
+      fc.assert(
+        fc.property(fc.constantFrom(...MEMORIES), words, fc.nat({ max: ROWS - 1 }), (memory, word, row) => {
+          const check = (): void => checkNumbers(blockOf(memory, column, row, word), read, (at) => `row ${at}`);
+          if (isGood(numberOf(word))) check();
+          else {
+            expect(check).toThrow(message);
+            expect(check).toThrow(`row ${row}:`);
+          }
+        }),
+        { numRuns: 600 },
+      );
+    },
+  );
 
   it.each(['user', 'seen'])('are refused for each id beyond its size, and for no other: %s', (column) => {
     fc.assert(
-      fc.property(fc.constantFrom(...MEMORIES), fc.oneof(words, fc.constantFrom(...SIZES, ...SIZES.map((size) => size - 1))), fc.constantFrom(...SIZES), fc.nat({ max: ROWS - 1 }), (memory, id, size, row) => {
-        const check = (): void => checkIds(blockOf(memory, column, row, id), [{ name: 'user', kind: 'id', size }, { name: 'seen', kind: 'bag', size }], (at) => `row ${at}`);
-        if (id < size) check();
-        else expect(check).toThrow(`row ${row}: column '${column}': expected an id below ${size}, as the manifest has it, found ${id}`);
-      }),
+      fc.property(
+        fc.constantFrom(...MEMORIES),
+        fc.oneof(words, fc.constantFrom(...SIZES, ...SIZES.map((size) => size - 1))),
+        fc.constantFrom(...SIZES),
+        fc.nat({ max: ROWS - 1 }),
+        (memory, id, size, row) => {
+          const check = (): void =>
+            checkIds(
+              blockOf(memory, column, row, id),
+              [
+                { name: 'user', kind: 'id', size },
+                { name: 'seen', kind: 'bag', size },
+              ],
+              (at) => `row ${at}`,
+            );
+          if (id < size) check();
+          else
+            expect(check).toThrow(
+              `row ${row}: column '${column}': expected an id below ${size}, as the manifest has it, found ${id}`,
+            );
+        },
+      ),
       { numRuns: 600 },
     );
   });

@@ -10,7 +10,10 @@ import { openCsv } from '../../src/data/files/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 /** All rows as cells: what is plain is cut at its commas. */
-async function read(content: string | Uint8Array, chunkBytes?: number): Promise<{ header: readonly string[]; rows: (readonly string[])[]; lines: number[]; shares: number[] }> {
+async function read(
+  content: string | Uint8Array,
+  chunkBytes?: number,
+): Promise<{ header: readonly string[]; rows: (readonly string[])[]; lines: number[]; shares: number[] }> {
   const csv = await openCsv(scratchFile('data.csv', content), {}, chunkBytes);
   const rows: (readonly string[])[] = [];
   const lines: number[] = [];
@@ -20,7 +23,8 @@ async function read(content: string | Uint8Array, chunkBytes?: number): Promise<
     if ('rows' in piece) {
       rows.push(...piece.rows);
       lines.push(...piece.lines);
-      if (piece.bad !== undefined) refuseBadRows.reject({ path: csv.path, column: undefined, value: undefined, cells: [], ...piece.bad });
+      if (piece.bad !== undefined)
+        refuseBadRows.reject({ path: csv.path, column: undefined, value: undefined, cells: [], ...piece.bad });
       continue;
     }
     if (!('bytes' in piece)) throw new Error('a CSV has no columns');
@@ -46,7 +50,14 @@ describe('a CSV', () => {
     ['no line end at the end', 'a,b\n1,2\n3,4'],
     ['a byte order mark', '\ufeffa,b\n1,2\n3,4\n'],
   ])('is read with %s', async (_, content) => {
-    expect(await read(content)).toMatchObject({ header: ['a', 'b'], rows: [['1', '2'], ['3', '4']], lines: [2, 3] });
+    expect(await read(content)).toMatchObject({
+      header: ['a', 'b'],
+      rows: [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+      lines: [2, 3],
+    });
   });
 
   it('knows the line on which each row ends, past empty lines and quoted line ends', async () => {
@@ -64,21 +75,57 @@ describe('a CSV', () => {
 
   it.each([
     ['a quote that is never closed', 'a,b\n1,2\n"3,4\n5,6\n', /data\.csv:3: a quote is opened and never closed/],
-    ['text after a quote', 'a,b\n1,"2"x\n', /data\.csv:2: expected a comma or the end of the line behind a closing quote/],
+    [
+      'text after a quote',
+      'a,b\n1,"2"x\n',
+      /data\.csv:2: expected a comma or the end of the line behind a closing quote/,
+    ],
     ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected quotes around the whole of a cell/],
-    ['a row without an end', `a,b\n1,2\n"${'x'.repeat(2_000_000)}`, /data\.csv:3: a quote is opened and not closed within 1048576 characters/],
-    ['a row that is too long', `a,b\n1,2\n${'x'.repeat(2_000_000)}\n3,4\n`, /data\.csv:3: a row has more than 1048576 characters, the most that is read/],
-    ['a row that is too long, with quotes', `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`, /data\.csv:3: a row has more than 1048576 characters, the most that is read/],
+    [
+      'a row without an end',
+      `a,b\n1,2\n"${'x'.repeat(2_000_000)}`,
+      /data\.csv:3: a quote is opened and not closed within 1048576 characters/,
+    ],
+    [
+      'a row that is too long',
+      `a,b\n1,2\n${'x'.repeat(2_000_000)}\n3,4\n`,
+      /data\.csv:3: a row has more than 1048576 characters, the most that is read/,
+    ],
+    [
+      'a row that is too long, with quotes',
+      `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`,
+      /data\.csv:3: a row has more than 1048576 characters, the most that is read/,
+    ],
     ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /what gzip compressed ends too early/],
-    ['gzip that is damaged', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255), /what gzip compressed is damaged/],
-    ['UTF-32', Uint8Array.of(0xff, 0xfe, 0, 0, 97, 0, 0, 0), /is UTF-32 text; expected UTF-8; convert it: iconv -f UTF-32 /],
+    [
+      'gzip that is damaged',
+      Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255),
+      /what gzip compressed is damaged/,
+    ],
+    [
+      'UTF-32',
+      Uint8Array.of(0xff, 0xfe, 0, 0, 97, 0, 0, 0),
+      /is UTF-32 text; expected UTF-8; convert it: iconv -f UTF-32 /,
+    ],
     ['UTF-32, the big end first', Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97), /is UTF-32 text/],
     ['UTF-16 and nothing in it', Uint8Array.of(0xff, 0xfe), /data\.csv: is empty/],
-    ['UTF-16 that is cut', Uint8Array.of(0xff, 0xfe, 97, 0, 98), /data\.csv:1: ends within a character of utf-16le; name the encoding/],
+    [
+      'UTF-16 that is cut',
+      Uint8Array.of(0xff, 0xfe, 97, 0, 98),
+      /data\.csv:1: ends within a character of utf-16le; name the encoding/,
+    ],
     ['UTF-32 in gzip', gzipSync(Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97)), /is UTF-32 text/],
     ['nothing in it', '', /data\.csv: is empty/],
-    ['no header', '1,0,7,7,0.5\n1,1,8,9,0.5\n', /data\.csv:1: expected a header with the names of columns, found "7" twice in "1,0,7,7,0\.5", which looks like a row; write a first line/],
-    ['no header, and texts', '1,red,red,0.5,\n', /data\.csv:1: expected a header .* found "red" twice in .* looks like a row/],
+    [
+      'no header',
+      '1,0,7,7,0.5\n1,1,8,9,0.5\n',
+      /data\.csv:1: expected a header with the names of columns, found "7" twice in "1,0,7,7,0\.5", which looks like a row; write a first line/,
+    ],
+    [
+      'no header, and texts',
+      '1,red,red,0.5,\n',
+      /data\.csv:1: expected a header .* found "red" twice in .* looks like a row/,
+    ],
     ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": stands in the header twice/],
   ])('with %s is an error with its place', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
@@ -87,12 +134,32 @@ describe('a CSV', () => {
 
   it('is what csv-parse makes of it, wherever it is cut into chunks, compressed or not', async () => {
     const cell = fc.oneof(
-      fc.constantFrom('', '0', '17', '-1.5', 'ü', '\0', '\t x', '"a"', '""', '"a,b"', '"a""b"', '"x\ny"', '"x\r\ny"', '"\r"'),
+      fc.constantFrom(
+        '',
+        '0',
+        '17',
+        '-1.5',
+        'ü',
+        '\0',
+        '\t x',
+        '"a"',
+        '""',
+        '"a,b"',
+        '"a""b"',
+        '"x\ny"',
+        '"x\r\ny"',
+        '"\r"',
+      ),
       fc.string({ unit: fc.constantFrom('1', 'a', '.', ' ', '😀'), maxLength: 12 }),
     );
     const row = fc.array(cell, { minLength: 1, maxLength: 4 }).map((cells) => cells.join(','));
     const end = fc.constantFrom('\n', '\n', '\n', '\r\n', '\r', '\n\n');
-    const files = fc.record({ rows: fc.array(fc.tuple(row, end), { maxLength: 30 }), last: fc.constantFrom('', '1,2', '"', '"a'), chunkBytes: fc.integer({ min: 1, max: 200 }), isGzip: fc.boolean() });
+    const files = fc.record({
+      rows: fc.array(fc.tuple(row, end), { maxLength: 30 }),
+      last: fc.constantFrom('', '1,2', '"', '"a'),
+      chunkBytes: fc.integer({ min: 1, max: 200 }),
+      isGzip: fc.boolean(),
+    });
     await fc.assert(
       fc.asyncProperty(files, async ({ rows, last, chunkBytes, isGzip }) => {
         const bytes = Buffer.from(`h1,h2\n${rows.flat().join('')}${last}`);
@@ -112,13 +179,20 @@ describe('a CSV', () => {
   it('has lines counted as csv-parse counts them', () => {
     const bytes = Buffer.from('a,b\n\n1,"2\n3"\r\n4,5\r6,7\n\n8,9');
     const lines: number[] = [];
-    parse(bytes, { record_delimiter: ['\r\n', '\n', '\r'], skip_empty_lines: true, on_record: (_, context) => void lines.push(context.lines) });
+    parse(bytes, {
+      record_delimiter: ['\r\n', '\n', '\r'],
+      skip_empty_lines: true,
+      on_record: (_, context) => void lines.push(context.lines),
+    });
     expect(parseCells(bytes, 1).lines).toEqual(lines);
   });
 
-  it.skipIf(!existsSync('/dev/null'))('that is a pipe or a device is refused, since it is read more than once', async () => {
-    await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, and no file/);
-  });
+  it.skipIf(!existsSync('/dev/null'))(
+    'that is a pipe or a device is refused, since it is read more than once',
+    async () => {
+      await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, and no file/);
+    },
+  );
 
   it('that is not there, or is a folder, is an error that says so', async () => {
     await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: there is no such file');
@@ -127,16 +201,22 @@ describe('a CSV', () => {
 
   it('without a wanted column is an error that names all of them', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click,purchase,101\n'));
-    expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrow(/column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/);
+    expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrow(
+      /column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/,
+    );
   });
 
   it('without a header is told so, also where no value stands in the first row twice', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,0,7,0.5\n0,0,8,0.5\n'));
-    expect(() => columnIndices(csv, ['click', '101'])).toThrow(/^[^\n]*data\.csv:1: expected a header with the names of columns, found none of the columns that the config asks for in "1,0,7,0\.5", which looks like a row; [^\n]*$/);
+    expect(() => columnIndices(csv, ['click', '101'])).toThrow(
+      /^[^\n]*data\.csv:1: expected a header with the names of columns, found none of the columns that the config asks for in "1,0,7,0\.5", which looks like a row; [^\n]*$/,
+    );
   });
 
   it('with other delimiters than was said is told so, once', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click;purchase;101\n0;0;7\n'), { delimiter: '|' });
-    expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(/^[^\n]*data\.csv:1: expected "\|" between the columns of the header, found one column that holds ";"; set data\.delimiter: ";", or write the file otherwise$/);
+    expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(
+      /^[^\n]*data\.csv:1: expected "\|" between the columns of the header, found one column that holds ";"; set data\.delimiter: ";", or write the file otherwise$/,
+    );
   });
 });

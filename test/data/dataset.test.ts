@@ -32,7 +32,8 @@ async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRow
 
 async function ids(dataset: Dataset, batchSize: number, shuffle?: Shuffle, range?: BatchRange): Promise<number[][]> {
   const batches: number[][] = [];
-  for await (const { batch } of dataset.batches(batchSize, shuffle, range)) batches.push([...batch.ids.get('id')!.subarray(0, batch.rows)]);
+  for await (const { batch } of dataset.batches(batchSize, shuffle, range))
+    batches.push([...batch.ids.get('id')!.subarray(0, batch.rows)]);
   return batches;
 }
 
@@ -52,7 +53,11 @@ describe('a data set', () => {
 
   it('has full batches but for the last, which holds what is left', async () => {
     const dataset = await open(numbered(10));
-    expect(await ids(dataset, 4)).toEqual([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]);
+    expect(await ids(dataset, 4)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+    ]);
   });
 
   it.each([
@@ -67,7 +72,8 @@ describe('a data set', () => {
 
   it('shuffles by seed and epoch alone: every row once, within its window', async () => {
     const dataset = await open(numbered(100));
-    const shuffled = async (seed: number, epoch: number, window: number) => (await ids(dataset, 8, { seed, epoch, window })).flat();
+    const shuffled = async (seed: number, epoch: number, window: number) =>
+      (await ids(dataset, 8, { seed, epoch, window })).flat();
     const first = await shuffled(1, 1, 40);
     expect(first).toEqual(await shuffled(1, 1, 40));
     expect(first).not.toEqual(await shuffled(1, 2, 40));
@@ -81,7 +87,8 @@ describe('a data set', () => {
     const dataset = await open(numbered(103));
     for (const shuffle of [undefined, { seed: 1, epoch: 3, window: 40 }, { seed: 1, epoch: 3, window: 1000 }]) {
       const whole = await ids(dataset, 8, shuffle);
-      for (let skipBatches = 0; skipBatches <= 14; skipBatches++) expect(await ids(dataset, 8, shuffle, { skipBatches })).toEqual(whole.slice(skipBatches));
+      for (let skipBatches = 0; skipBatches <= 14; skipBatches++)
+        expect(await ids(dataset, 8, shuffle, { skipBatches })).toEqual(whole.slice(skipBatches));
     }
   });
 
@@ -97,11 +104,22 @@ describe('a data set', () => {
     const folder = join(scratchFolder(), 'shards');
     const columns = [{ name: 'id', kind: 'id' }] as const;
     const all = Array.from({ length: 1000 }, (_, i) => i);
-    const batch = { rows: 1000, ids: new Map([['id', Uint32Array.from(all)]]), numbers: new Map(), bags: new Map(), labels: new Map() };
-    await writeShards(folder, columns, async (writer) => {
-      await writer.add(batch);
-      return { sizes: new Map([['id', 1000]]) };
-    }, 64);
+    const batch = {
+      rows: 1000,
+      ids: new Map([['id', Uint32Array.from(all)]]),
+      numbers: new Map(),
+      bags: new Map(),
+      labels: new Map(),
+    };
+    await writeShards(
+      folder,
+      columns,
+      async (writer) => {
+        await writer.add(batch);
+        return { sizes: new Map([['id', 1000]]) };
+      },
+      64,
+    );
     const shards = (await openShards(folder))!;
     const dataset = shardDataset(shards, asStored(columns));
     expect((await ids(dataset, 30)).flat()).toEqual(all);
@@ -118,12 +136,25 @@ describe('a data set', () => {
   it('refuses ids beyond their table, whoever wrote them', async () => {
     const folder = join(scratchFolder(), 'shards');
     const columns = [{ name: 'id', kind: 'id' }] as const;
-    await writeShards(folder, columns, async (writer) => {
-      await writer.add({ rows: 3, ids: new Map([['id', Uint32Array.of(1, 2, 7)]]), numbers: new Map(), bags: new Map(), labels: new Map() });
-      return { sizes: new Map([['id', 7]]) };
-    }, 2);
+    await writeShards(
+      folder,
+      columns,
+      async (writer) => {
+        await writer.add({
+          rows: 3,
+          ids: new Map([['id', Uint32Array.of(1, 2, 7)]]),
+          numbers: new Map(),
+          bags: new Map(),
+          labels: new Map(),
+        });
+        return { sizes: new Map([['id', 7]]) };
+      },
+      2,
+    );
     const shards = (await openShards(folder))!;
-    await expect(ids(shardDataset(shards, asStored(columns)), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
+    await expect(ids(shardDataset(shards, asStored(columns)), 8)).rejects.toThrow(
+      /shard-00001\.safetensors, row 0: column 'id': expected an id below 7/,
+    );
   });
 
   it('without rows is an error', async () => {
@@ -135,8 +166,16 @@ describe('a data set', () => {
     ['an empty label', ',0,1,0,', /column "click": expected 0 or 1, found ""/],
     ['an id in hexadecimal', '0,0,0x1F,0,', /column "id": expected an id: a whole number in digits, found "0x1F"/],
     ['a negative id', '0,0,-1,0,', /column "id": expected an id/],
-    ['an id above 2^31', '0,0,2147483648,0,', /column "id": expected an id of at most 2147483647, found "2147483648"; correct the row, or where ids are that large, give the field encoding: { name: tokens }/],
-    ['an id with decimals', '0,0,7.0,0,', /column "id": expected an id: a whole number in digits, found "7\.0"; write ids without decimals/],
+    [
+      'an id above 2^31',
+      '0,0,2147483648,0,',
+      /column "id": expected an id of at most 2147483647, found "2147483648"; correct the row, or where ids are that large, give the field encoding: { name: tokens }/,
+    ],
+    [
+      'an id with decimals',
+      '0,0,7.0,0,',
+      /column "id": expected an id: a whole number in digits, found "7\.0"; write ids without decimals/,
+    ],
     ['an infinite number', '0,0,1,1e400,', /column "price": expected a number within the range/],
     ['a number with a blank', '0,0,1, 1,', /column "price": expected a decimal number, found " 1"/],
     ['NaN', '0,0,1,NaN,', /column "price": expected a decimal number, found "NaN"/],
@@ -165,11 +204,16 @@ describe('a data set', () => {
   it('does not learn from a row that it skips', async () => {
     const policy = skipBadRows(undefined, 10);
     const format = rowFormatOf({ tasks, groups });
-    const source = await openSource(scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')), columnsOf(format));
+    const source = await openSource(
+      scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')),
+      columnsOf(format),
+    );
     expect(await source.fit(format, { policy })).toEqual({ id: { size: 4 } });
   });
 
   it('stops at the bad row after the last that is allowed', async () => {
-    await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrow(/train\.csv:3: .*bad row number 2 and data\.maxRejects is 1/);
+    await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrow(
+      /train\.csv:3: .*bad row number 2 and data\.maxRejects is 1/,
+    );
   });
 });

@@ -20,49 +20,155 @@ import { scratchFile } from '../support/scratch.js';
 const noRules = rowFormatOf({ tasks: [], groups: [] });
 
 /** The cells of all rows, as whoever keeps them gets them; with the columns that are numbers as numbers. */
-async function cellsOf(path: string, options: DialectOptions = {}, chunkBytes?: number, numbers: readonly string[] = []): Promise<unknown[][]> {
+async function cellsOf(
+  path: string,
+  options: DialectOptions = {},
+  chunkBytes?: number,
+  numbers: readonly string[] = [],
+): Promise<unknown[][]> {
   const csv = await openCsv(path, options, chunkBytes);
   const rows: unknown[][] = [];
   const row: unknown[] = [];
   const readers = csv.header.map((name, c) => {
     const isNumber = numbers.includes(name);
     const read = (text: string): void => void (row[c] = isNumber ? Number(text) : text);
-    return { columns: [name], read, ...(isNumber && { direct: { cell: 'number' as const, encode: (value: number) => ((row[c] = value), value), into: new Float64Array(10_000) } }) };
+    return {
+      columns: [name],
+      read,
+      ...(isNumber && {
+        direct: {
+          cell: 'number' as const,
+          encode: (value: number) => ((row[c] = value), value),
+          into: new Float64Array(10_000),
+        },
+      }),
+    };
   });
   const block = { rows: 0, labels: new Map<string, Float32Array>() };
-  const settling = { ...noRules, rules: [{ columns: [], start: () => ({ readers: [], settle: () => void rows.push([...row]) }) }] };
-  await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format: settling, readers, block, capacity: 10_000, policy: refuseBadRows, onBlock: () => undefined, onShare: () => undefined });
+  const settling = {
+    ...noRules,
+    rules: [{ columns: [], start: () => ({ readers: [], settle: () => void rows.push([...row]) }) }],
+  };
+  await readRows(
+    { csv, indices: columnIndices(csv, csv.header) },
+    {
+      format: settling,
+      readers,
+      block,
+      capacity: 10_000,
+      policy: refuseBadRows,
+      onBlock: () => undefined,
+      onShare: () => undefined,
+    },
+  );
   return rows;
 }
 
-const read = (content: string | Uint8Array, options?: DialectOptions, numbers?: readonly string[]): Promise<unknown[][]> => cellsOf(scratchFile('data.csv', content), options, undefined, numbers);
+const read = (
+  content: string | Uint8Array,
+  options?: DialectOptions,
+  numbers?: readonly string[],
+): Promise<unknown[][]> => cellsOf(scratchFile('data.csv', content), options, undefined, numbers);
 
 describe('what is said of a CSV', () => {
   it.each<[string, string, DialectOptions, string[][]]>([
-    ['single quotes', "a,b\n'1,5','it''s'\n\"x\",'\n'\n", { quote: "'" }, [['1,5', "it's"], ['"x"', '\n']]],
+    [
+      'single quotes',
+      "a,b\n'1,5','it''s'\n\"x\",'\n'\n",
+      { quote: "'" },
+      [
+        ['1,5', "it's"],
+        ['"x"', '\n'],
+      ],
+    ],
     ['no quotes', 'a,b\n5" pipe,"x\n', { quote: 'none' }, [['5" pipe', '"x']]],
-    ['comments', '# made today, by "us\na,b\n#1,2\n3,4#\n#\n5,#6\n', { comments: '#' }, [['3', '4#'], ['5', '#6']]],
+    [
+      'comments',
+      '# made today, by "us\na,b\n#1,2\n3,4#\n#\n5,#6\n',
+      { comments: '#' },
+      [
+        ['3', '4#'],
+        ['5', '#6'],
+      ],
+    ],
     ['comments of two signs', 'a,b\n--1,2\n-3,4\n', { comments: '--' }, [['-3', '4']]],
     ['what looks like a comment in a quoted cell', 'a,b\n"x\n#y",2\n#z\n', { comments: '#' }, [['x\n#y', '2']]],
-    ['no header', '1,2\n3,4\n', { header: false, columns: ['a', 'b'] }, [['1', '2'], ['3', '4']]],
-    ['no header, and a byte order mark', '\ufeff1;2\n3;4\n', { header: false, columns: ['a', 'b'] }, [['1', '2'], ['3', '4']]],
-    ['no header, and a delimiter that gives as many cells as there are names', '1|2;3|4\n5|6;7|8\n', { header: false, columns: ['a', 'b'] }, [['1|2', '3|4'], ['5|6', '7|8']]],
-    ['line ends of old and no header', '1,2\r3,4\r', { header: false, columns: ['a', 'b'] }, [['1', '2'], ['3', '4']]],
+    [
+      'no header',
+      '1,2\n3,4\n',
+      { header: false, columns: ['a', 'b'] },
+      [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+    ],
+    [
+      'no header, and a byte order mark',
+      '\ufeff1;2\n3;4\n',
+      { header: false, columns: ['a', 'b'] },
+      [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+    ],
+    [
+      'no header, and a delimiter that gives as many cells as there are names',
+      '1|2;3|4\n5|6;7|8\n',
+      { header: false, columns: ['a', 'b'] },
+      [
+        ['1|2', '3|4'],
+        ['5|6', '7|8'],
+      ],
+    ],
+    [
+      'line ends of old and no header',
+      '1,2\r3,4\r',
+      { header: false, columns: ['a', 'b'] },
+      [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+    ],
   ])('is held to: %s', async (_, content, options, rows) => {
     expect(await read(content, options)).toEqual(rows);
     expect(await read(gzipSync(content), options)).toEqual(rows);
   });
 
   it.each<[string, string, DialectOptions, RegExp]>([
-    ['something behind a closing quote that looks like a comment', 'a,b\n"1"#x,2\n', { comments: '#' }, /data\.csv:2: expected a comma or the end of the line behind a closing quote/],
+    [
+      'something behind a closing quote that looks like a comment',
+      'a,b\n"1"#x,2\n',
+      { comments: '#' },
+      /data\.csv:2: expected a comma or the end of the line behind a closing quote/,
+    ],
     ['an empty quoted cell before it', 'a,b\n""#x,2\n', { comments: '#' }, /data\.csv:2: expected a comma/],
-    ['a row behind comments that is too wide', '#\na,b\n#\n#\n1,2,3\n', { comments: '#' }, /data\.csv:5: expected 2 cells as in the header, found 3/],
+    [
+      'a row behind comments that is too wide',
+      '#\na,b\n#\n#\n1,2,3\n',
+      { comments: '#' },
+      /data\.csv:5: expected 2 cells as in the header, found 3/,
+    ],
     ['a broken row behind comments', 'a,b\n#\n1,"2"x\n', { comments: '#' }, /data\.csv:3: expected a comma/],
     ['comments that nobody announced', '#a\nb,c\n1,2\n', {}, /data\.csv:2: expected 1 cells as in the header, found 2/],
     ['a quote of the other kind', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 cells as in the header, found 3/],
-    ['more cells than names', '1,2,3\n', { header: false, columns: ['a', 'b'] }, /data\.csv:1: expected 2 cells, as many as data\.columns names, found 3; name every column/],
-    ['a later row with more cells than names', '1,2\n1,2,3\n', { header: false, columns: ['a', 'b'] }, /data\.csv:2: expected 2 cells as in data\.columns, found 3/],
-    ['a header that is said not to be there', 'a,b\n1,2\n', { header: false, columns: ['a', 'b'] }, /data\.csv:1: holds the names of the columns, and data\.header says that it is a row; leave data\.header and data\.columns out/],
+    [
+      'more cells than names',
+      '1,2,3\n',
+      { header: false, columns: ['a', 'b'] },
+      /data\.csv:1: expected 2 cells, as many as data\.columns names, found 3; name every column/,
+    ],
+    [
+      'a later row with more cells than names',
+      '1,2\n1,2,3\n',
+      { header: false, columns: ['a', 'b'] },
+      /data\.csv:2: expected 2 cells as in data\.columns, found 3/,
+    ],
+    [
+      'a header that is said not to be there',
+      'a,b\n1,2\n',
+      { header: false, columns: ['a', 'b'] },
+      /data\.csv:1: holds the names of the columns, and data\.header says that it is a row; leave data\.header and data\.columns out/,
+    ],
   ])('is told where the file has %s', async (_, content, options, message) => {
     await expect(read(content, options)).rejects.toThrow(message);
     await expect(read(content, options)).rejects.toMatchObject({ exitCode: 3 });
@@ -70,11 +176,23 @@ describe('what is said of a CSV', () => {
 
   it.each<[string, string, RegExp]>([
     ['#a,b\n1,2\n', 'c', /it begins with #; where such lines are comments, set data\.comments: "#"/],
-    ['# made by night\na;b\n1;2\n', 'a', /data\.csv:1: expected a header .*it begins with #; where such lines are comments, set data\.comments: "#"$/],
-    ['sep=;\na;b\n1;2\n', 'a', /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/],
+    [
+      '# made by night\na;b\n1;2\n',
+      'a',
+      /data\.csv:1: expected a header .*it begins with #; where such lines are comments, set data\.comments: "#"$/,
+    ],
+    [
+      'sep=;\na;b\n1;2\n',
+      'a',
+      /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/,
+    ],
     ['click,b\n1,2\n', 'click > 0', /column "click > 0".*; a condition is a map, as in \{ column: click, above: 3 \}/],
     ['a\0,b\0\n1,2\n', 'a', /where the file is UTF-16, set data\.encoding: utf-16le/],
-    [Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'), 'größe', /name the encoding of the file, as in data\.encoding: windows-1252/],
+    [
+      Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'),
+      'größe',
+      /name the encoding of the file, as in data\.encoding: windows-1252/,
+    ],
   ])('is likely to be missing for the header %j', async (header, wanted, cure) => {
     const csv = await openCsv(scratchFile('data.csv', Buffer.from(header, 'latin1')));
     expect(() => columnIndices(csv, [wanted])).toThrow(cure);
@@ -88,19 +206,31 @@ describe('what is said of a CSV', () => {
 
   it('has names for columns that are asked for', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,2\n'), { header: false, columns: ['click', 'item'] });
-    expect(() => columnIndices(csv, ['itm'])).toThrow(/^[^\n]*data\.csv: column "itm": the config asks for it, data\.columns does not have it; did you mean 'item'\?$/);
+    expect(() => columnIndices(csv, ['itm'])).toThrow(
+      /^[^\n]*data\.csv: column "itm": the config asks for it, data\.columns does not have it; did you mean 'item'\?$/,
+    );
   });
 
   it('reads numbers with a decimal comma, and refuses those with a dot', async () => {
     const content = 'text;n\n1,5;1,5\n1.5;-12\n,;0,25\n;,5\n';
-    expect(await read(content, { decimal: ',' }, ['n'])).toEqual([['1,5', 1.5], ['1.5', -12], [',', 0.25], ['', 0.5]]);
-    await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(/data\.csv:2: column "n": expected a number with a comma before its decimals, as data\.decimal says, and no dot, found "1\.500"/);
+    expect(await read(content, { decimal: ',' }, ['n'])).toEqual([
+      ['1,5', 1.5],
+      ['1.5', -12],
+      [',', 0.25],
+      ['', 0.5],
+    ]);
+    await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(
+      /data\.csv:2: column "n": expected a number with a comma before its decimals, as data\.decimal says, and no dot, found "1\.500"/,
+    );
   });
 
   it('leaves blanks around numbers with a decimal comma, and words that may mean blank, to who trims and knows them', () => {
     const taken: string[] = [];
     const reader = { columns: ['n'], read: (text: string) => void taken.push(text) };
-    const readers = [{ ...reader, numberColumns: ['n'] }, { ...reader, direct: { cell: 'number' as const, encode: undefined, into: new Float64Array(1) } }];
+    const readers = [
+      { ...reader, numberColumns: ['n'] },
+      { ...reader, direct: { cell: 'number' as const, encode: undefined, into: new Float64Array(1) } },
+    ];
     for (const { read } of withDecimal(readers, ',')) for (const text of [' 1,5 ', 'n.a.', '.', ',', '']) read(text);
     expect(taken).toEqual([' 1.5 ', 'n.a.', '.', ',', '', ' 1.5 ', 'n.a.', '.', ',', '']);
     for (const { read } of withDecimal(readers, ',')) expect(() => read(' 1.500 ')).toThrow();
@@ -109,13 +239,41 @@ describe('what is said of a CSV', () => {
   it('compares numbers with a decimal comma, and texts as they are', async () => {
     const labels = labelColumnsOf([
       { name: 'dear', ...taskOptions.parse({ label: { column: 'n', above: 7.25 } }) },
-      { name: 'half', ...taskOptions.parse({ label: { any: [{ column: 'n', equals: 0.5 }, { column: 'text', equals: '1,5' }] } }) },
+      {
+        name: 'half',
+        ...taskOptions.parse({
+          label: {
+            any: [
+              { column: 'n', equals: 0.5 },
+              { column: 'text', equals: '1,5' },
+            ],
+          },
+        }),
+      },
     ]);
     const path = scratchFile('data.csv', 'text;n\n1,5;7,5\nx;0,5\n1.5;7,25\n');
     const csv = await openCsv(path, { decimal: ',' });
-    const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), 10);
+    const block = createRowBlock(
+      labels.map(({ name }) => ({ name, kind: 'label' })),
+      10,
+    );
     const readers = labels.map((label) => labelReader(block, label));
-    await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format: noRules, readers, block, capacity: 10, policy: refuseBadRows, onBlock: () => expect(labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])).toEqual([[1, 0, 0], [1, 1, 0]]), onShare: () => undefined });
+    await readRows(
+      { csv, indices: columnIndices(csv, csv.header) },
+      {
+        format: noRules,
+        readers,
+        block,
+        capacity: 10,
+        policy: refuseBadRows,
+        onBlock: () =>
+          expect(labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])).toEqual([
+            [1, 0, 0],
+            [1, 1, 0],
+          ]),
+        onShare: () => undefined,
+      },
+    );
     expect.assertions(1);
   });
 
@@ -123,61 +281,140 @@ describe('what is said of a CSV', () => {
     const labels = labelColumnsOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', sampleWeight: 'n' }) }]);
     const read = async (content: string): Promise<unknown> => {
       const csv = await openCsv(scratchFile('data.csv', content), { decimal: ',' });
-      const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), 10);
+      const block = createRowBlock(
+        labels.map(({ name }) => ({ name, kind: 'label' })),
+        10,
+      );
       let found: unknown;
-      await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format: noRules, readers: labels.map((label) => labelReader(block, label)), block, capacity: 10, policy: refuseBadRows, onBlock: () => void (found ??= labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])), onShare: () => undefined });
+      await readRows(
+        { csv, indices: columnIndices(csv, csv.header) },
+        {
+          format: noRules,
+          readers: labels.map((label) => labelReader(block, label)),
+          block,
+          capacity: 10,
+          policy: refuseBadRows,
+          onBlock: () =>
+            void (found ??= labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])),
+          onShare: () => undefined,
+        },
+      );
       return found;
     };
-    expect(await read('click;n\n1;0,25\n0;2\n1;"1,5"\n')).toEqual([[1, 0, 1], [0.25, 2, 1.5]]);
-    await expect(read('click;n\n1;1.500\n')).rejects.toThrow(/column "n": expected a number with a comma before its decimals/);
+    expect(await read('click;n\n1;0,25\n0;2\n1;"1,5"\n')).toEqual([
+      [1, 0, 1],
+      [0.25, 2, 1.5],
+    ]);
+    await expect(read('click;n\n1;1.500\n')).rejects.toThrow(
+      /column "n": expected a number with a comma before its decimals/,
+    );
   });
 
   it('chooses rows by numbers with a decimal comma', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'text;n\na;7,5\nb;0,5\nc;7,50\n'), { decimal: ',' });
     const format = { ...noRules, rules: [filterRule({ where: { column: 'n', equals: 7.5 } })] };
     const block = { rows: 0, labels: new Map<string, Float32Array>() };
-    const { count } = await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format, readers: [], block, capacity: 10, policy: refuseBadRows, onBlock: () => undefined, onShare: () => undefined });
+    const { count } = await readRows(
+      { csv, indices: columnIndices(csv, csv.header) },
+      {
+        format,
+        readers: [],
+        block,
+        capacity: 10,
+        policy: refuseBadRows,
+        onBlock: () => undefined,
+        onShare: () => undefined,
+      },
+    );
     expect(count).toBe(2);
   });
 
   it('gives what csv-parse gives, wherever the file is cut', async () => {
-    const cell = fc.constantFrom('', '1', 'ä', '"', '""', "'", "''", "'a,b'", '"a;b"', '#', '"#\n#"', "'\n#'", '"\r"', ' ');
+    const cell = fc.constantFrom(
+      '',
+      '1',
+      'ä',
+      '"',
+      '""',
+      "'",
+      "''",
+      "'a,b'",
+      '"a;b"',
+      '#',
+      '"#\n#"',
+      "'\n#'",
+      '"\r"',
+      ' ',
+    );
     const line = fc.array(cell, { minLength: 1, maxLength: 4 });
-    const dialects: fc.Arbitrary<Dialect> = fc.record({ delimiter: fc.constantFrom(',', ';'), quote: fc.constantFrom('"', "'", 'none'), comments: fc.constantFrom('#', '##') }, { requiredKeys: ['delimiter'] });
+    const dialects: fc.Arbitrary<Dialect> = fc.record(
+      {
+        delimiter: fc.constantFrom(',', ';'),
+        quote: fc.constantFrom('"', "'", 'none'),
+        comments: fc.constantFrom('#', '##'),
+      },
+      { requiredKeys: ['delimiter'] },
+    );
     await fc.assert(
-      fc.asyncProperty(dialects, fc.array(fc.tuple(line, fc.constantFrom('\n', '\n', '\r\n', '\r')), { maxLength: 12 }), fc.integer({ min: 1, max: 60 }), async (dialect, lines, chunkBytes) => {
-        const bytes = Buffer.from(`1,2${lines.map(([cells, end]) => end + cells.join(dialect.delimiter)).join('')}`);
-        const path = scratchFile('data.csv', bytes);
-        const columns = ['a', 'b', 'c'];
-        const expected = parseCells(bytes, 1, dialect);
-        const wide = expected.rows.map((cells) => [...cells, '', ''].slice(0, 3));
-        const rows: unknown[] = [];
-        const isPadded = { ...dialect, header: false, columns: columns.slice(0, expected.rows[0]?.length ?? 1) };
-        const csv = await openCsv(path, isPadded, chunkBytes).catch(() => undefined);
-        if (csv === undefined) {
-          expect(expected.error).toBeDefined();
-          return;
-        }
-        try {
-          for await (const piece of csv.pieces()) {
-            if ('rows' in piece) rows.push(...piece.rows);
-            else if ('bytes' in piece) rows.push(...piece.bytes.toString('utf8', piece.begin, piece.end).split(/\r?\n/).filter((text) => text !== '').map((text) => text.split(dialect.delimiter)));
-            if ('bad' in piece) throw new Error('bad');
+      fc.asyncProperty(
+        dialects,
+        fc.array(fc.tuple(line, fc.constantFrom('\n', '\n', '\r\n', '\r')), { maxLength: 12 }),
+        fc.integer({ min: 1, max: 60 }),
+        async (dialect, lines, chunkBytes) => {
+          const bytes = Buffer.from(`1,2${lines.map(([cells, end]) => end + cells.join(dialect.delimiter)).join('')}`);
+          const path = scratchFile('data.csv', bytes);
+          const columns = ['a', 'b', 'c'];
+          const expected = parseCells(bytes, 1, dialect);
+          const wide = expected.rows.map((cells) => [...cells, '', ''].slice(0, 3));
+          const rows: unknown[] = [];
+          const isPadded = { ...dialect, header: false, columns: columns.slice(0, expected.rows[0]?.length ?? 1) };
+          const csv = await openCsv(path, isPadded, chunkBytes).catch(() => undefined);
+          if (csv === undefined) {
+            expect(expected.error).toBeDefined();
+            return;
           }
-        } catch {
-          expect(expected.error).toBeDefined();
-          return;
-        }
-        expect(expected.error).toBeUndefined();
-        expect((rows as string[][]).map((cells) => [...cells, '', ''].slice(0, 3))).toEqual(wide);
-      }),
+          try {
+            for await (const piece of csv.pieces()) {
+              if ('rows' in piece) rows.push(...piece.rows);
+              else if ('bytes' in piece)
+                rows.push(
+                  ...piece.bytes
+                    .toString('utf8', piece.begin, piece.end)
+                    .split(/\r?\n/)
+                    .filter((text) => text !== '')
+                    .map((text) => text.split(dialect.delimiter)),
+                );
+              if ('bad' in piece) throw new Error('bad');
+            }
+          } catch {
+            expect(expected.error).toBeDefined();
+            return;
+          }
+          expect(expected.error).toBeUndefined();
+          expect((rows as string[][]).map((cells) => [...cells, '', ''].slice(0, 3))).toEqual(wide);
+        },
+      ),
       { numRuns: 400 },
     );
   });
 
   it('reads what Python reads', async (test) => {
     needsPython(test, 'csv');
-    const random = fc.sample(fc.record({ delimiter: fc.constantFrom(',', ';', '\t', '|'), quote: fc.constantFrom('"', "'", 'none'), rows: fc.array(fc.tuple(...(['', ''].map(() => fc.string({ unit: fc.constantFrom('a', '1', ' ', '"', "'", ',', ';', '\n', '#', 'ü'), maxLength: 6 })) as [fc.Arbitrary<string>, fc.Arbitrary<string>])), { minLength: 1, maxLength: 6 }) }), 60);
+    const random = fc.sample(
+      fc.record({
+        delimiter: fc.constantFrom(',', ';', '\t', '|'),
+        quote: fc.constantFrom('"', "'", 'none'),
+        rows: fc.array(
+          fc.tuple(
+            ...(['', ''].map(() =>
+              fc.string({ unit: fc.constantFrom('a', '1', ' ', '"', "'", ',', ';', '\n', '#', 'ü'), maxLength: 6 }),
+            ) as [fc.Arbitrary<string>, fc.Arbitrary<string>]),
+          ),
+          { minLength: 1, maxLength: 6 },
+        ),
+      }),
+      60,
+    );
     const script = `import csv, json, sys, io
 written = []
 for case in json.load(sys.stdin if len(sys.argv) < 2 else open(sys.argv[1])):
@@ -192,20 +429,37 @@ for case in json.load(sys.stdin if len(sys.argv) < 2 else open(sys.argv[1])):
     except csv.Error:
         written.append(None)
 print(json.dumps(written))`;
-    const cases = JSON.parse(python('.', script, [scratchFile('cases.json', JSON.stringify(random))])) as ([string, string[][]] | null)[];
-    const written = cases.flatMap((each, i) => (each === null ? [] : [{ text: each[0], rows: each[1], dialect: random[i]! }]));
+    const cases = JSON.parse(python('.', script, [scratchFile('cases.json', JSON.stringify(random))])) as (
+      [string, string[][]] | null
+    )[];
+    const written = cases.flatMap((each, i) =>
+      each === null ? [] : [{ text: each[0], rows: each[1], dialect: random[i]! }],
+    );
     expect(written.length).toBeGreaterThan(20);
-    for (const { text, rows, dialect: { delimiter, quote } } of written) expect(await read(text, { delimiter, quote })).toEqual(rows.filter((row) => row.length > 0));
+    for (const {
+      text,
+      rows,
+      dialect: { delimiter, quote },
+    } of written)
+      expect(await read(text, { delimiter, quote })).toEqual(rows.filter((row) => row.length > 0));
   });
 });
 
 describe('what a config says of text files', () => {
-  const config = (data: string): string => `data: { train: t.csv, ${data} }\nfeatures: { f: { type: categorical, fields: [item] } }\ntasks: { ctr: { label: click } }\nmodel: { name: shared-bottom }\n`;
+  const config = (data: string): string =>
+    `data: { train: t.csv, ${data} }\nfeatures: { f: { type: categorical, fields: [item] } }\ntasks: { ctr: { label: click } }\nmodel: { name: shared-bottom }\n`;
 
   it('may name columns in a file, which the config holds from then on', () => {
     const names = scratchFile('names.txt', '\ufeffclick\r\nitem\r\n205\r\n');
-    expect(parseConfig(config(`header: false, columns: ${JSON.stringify(names)}`), 'c.yaml').data).toMatchObject({ header: false, columns: ['click', 'item', '205'] });
-    expect(parseConfig(config('header: false, columns: [click, item, 205]'), 'c.yaml').data.columns).toEqual(['click', 'item', '205']);
+    expect(parseConfig(config(`header: false, columns: ${JSON.stringify(names)}`), 'c.yaml').data).toMatchObject({
+      header: false,
+      columns: ['click', 'item', '205'],
+    });
+    expect(parseConfig(config('header: false, columns: [click, item, 205]'), 'c.yaml').data.columns).toEqual([
+      'click',
+      'item',
+      '205',
+    ]);
   });
 
   it.each([
@@ -216,7 +470,10 @@ describe('what a config says of text files', () => {
     ['header: false', /data\.header: expected data\.columns with the names/],
     ['columns: [a, b]', /data\.columns: names columns that a file does not name itself: add header: false/],
     ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' stands there twice/],
-    ['header: false, columns: nowhere.txt', /nowhere\.txt: data\.columns: cannot be read \(ENOENT\); expected a file with a name a line/],
+    [
+      'header: false, columns: nowhere.txt',
+      /nowhere\.txt: data\.columns: cannot be read \(ENOENT\); expected a file with a name a line/,
+    ],
     ['encoding: cp1252', /data\.encoding: expected .*windows-1252/],
     ['thousands: "."', /data\.thousands: unknown key/],
     ['decimal: "\'"', /data\.decimal: expected/],

@@ -19,17 +19,24 @@ describe('numbers that are encoded many at a time', () => {
     const affine = affineOf(scaleSteps(spec, fitted));
     expect(affine !== undefined).toBe(isAffine);
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.double(), fc.constantFrom(0, -0, 1, -1, 3.5e38, 1e-45)), { maxLength: 40 }), (numbers) => {
-        const values = Float64Array.from(numbers);
-        const taken = (cells: { affine?: typeof affine }) => {
-          const into = new Float32Array(values.length + 3);
-          const odd = createOddCells(64, 1);
-          odd.clear(64);
-          const count = encodeNumbers(values, 0, values.length, { cell: 'number', encode, into, ...cells }, 3, odd);
-          return { bits: [...new Uint32Array(into.buffer)], odd: [...odd.rows.subarray(0, count)], bad: [...odd.isBad] };
-        };
-        expect(taken({ affine })).toEqual(taken({}));
-      }),
+      fc.property(
+        fc.array(fc.oneof(fc.double(), fc.constantFrom(0, -0, 1, -1, 3.5e38, 1e-45)), { maxLength: 40 }),
+        (numbers) => {
+          const values = Float64Array.from(numbers);
+          const taken = (cells: { affine?: typeof affine }) => {
+            const into = new Float32Array(values.length + 3);
+            const odd = createOddCells(64, 1);
+            odd.clear(64);
+            const count = encodeNumbers(values, 0, values.length, { cell: 'number', encode, into, ...cells }, 3, odd);
+            return {
+              bits: [...new Uint32Array(into.buffer)],
+              odd: [...odd.rows.subarray(0, count)],
+              bad: [...odd.isBad],
+            };
+          };
+          expect(taken({ affine })).toEqual(taken({}));
+        },
+      ),
     );
   });
 });

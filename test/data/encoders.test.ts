@@ -31,7 +31,11 @@ const groups = [
   { type: 'cross', fields: [['word', 'id']], buckets: 100 },
 ].map((group) => featureTypes.schema.parse(group));
 const HEADER = 'click,buy,id,word,unused,n,seen';
-const format = encodedFormat(rowFormatOf({ tasks, groups }), { id: { size: 500 }, word: { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) }, n: { mean: 1, deviation: 2 } });
+const format = encodedFormat(rowFormatOf({ tasks, groups }), {
+  id: { size: 500 },
+  word: { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) },
+  n: { mean: 1, deviation: 2 },
+});
 
 /** The files of the folder that comes of a CSV, or the error, with the bad rows that were told. */
 async function encode(path: string, threads: number, policy: RejectPolicy, chunkBytes?: number): Promise<unknown> {
@@ -47,11 +51,26 @@ async function encode(path: string, threads: number, policy: RejectPolicy, chunk
   const csv = await openCsv(path, {}, chunkBytes);
   const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
   try {
-    await encodeShards(folder, () => '{}', path, format, telling, async (recording, writer) => ({ read: undefined, leftOut: await encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }) }));
+    await encodeShards(
+      folder,
+      () => '{}',
+      path,
+      format,
+      telling,
+      async (recording, writer) => ({
+        read: undefined,
+        leftOut: await encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }),
+      }),
+    );
   } catch (error) {
     return { error: String(error), told };
   }
-  return { files: readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), 'latin1')]), told };
+  return {
+    files: readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(join(folder, name), 'latin1')]),
+    told,
+  };
 }
 
 describe('several threads', () => {
@@ -66,8 +85,25 @@ describe('several threads', () => {
       fc.constantFrom('', '1', '1:0.5|49:2', '3|3|3', '50'),
     ];
     const plain = fc.tuple(...cells).map((row) => row.join(','));
-    const row = fc.oneof({ weight: 30, arbitrary: plain }, { weight: 1, arbitrary: fc.constantFrom('1,0,1,"a",,1,', '1,0,1,"a\nb",,1,', '1,0,1,"a""\r\n",,1,', '1,0,1', '1,0,1,a,,1,,', '', '1,0,1,a"b,,1,') });
-    const end = fc.oneof({ weight: 20, arbitrary: fc.constant('\n') }, { weight: 1, arbitrary: fc.constantFrom('\r\n', '\r', '\n\n') });
+    const row = fc.oneof(
+      { weight: 30, arbitrary: plain },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(
+          '1,0,1,"a",,1,',
+          '1,0,1,"a\nb",,1,',
+          '1,0,1,"a""\r\n",,1,',
+          '1,0,1',
+          '1,0,1,a,,1,,',
+          '',
+          '1,0,1,a"b,,1,',
+        ),
+      },
+    );
+    const end = fc.oneof(
+      { weight: 20, arbitrary: fc.constant('\n') },
+      { weight: 1, arbitrary: fc.constantFrom('\r\n', '\r', '\n\n') },
+    );
     const files = fc.record({
       rows: fc.array(fc.tuple(row, end), { maxLength: 120, size: 'max' }),
       last: fc.constantFrom('', '1,1,5,b,,1,2', '1,0,1,"a', '1,0,x'),
@@ -80,7 +116,8 @@ describe('several threads', () => {
       fc.asyncProperty(files, async ({ rows, last, chunkBytes, threads, isGzip, maxRejects }) => {
         const bytes = Buffer.from(`${HEADER}\n${rows.flat().join('')}${last}`);
         const path = scratchFile('data.csv', isGzip ? gzipSync(bytes) : bytes);
-        const policy = (): RejectPolicy => (maxRejects === undefined ? refuseBadRows : skipBadRows(undefined, maxRejects));
+        const policy = (): RejectPolicy =>
+          maxRejects === undefined ? refuseBadRows : skipBadRows(undefined, maxRejects);
         expect(await encode(path, threads, policy(), chunkBytes)).toEqual(await encode(path, 1, policy(), chunkBytes));
       }),
       { numRuns: 40 },
@@ -88,17 +125,31 @@ describe('several threads', () => {
   });
 
   it('fill shards as one does, with pieces of any size between them', async () => {
-    const row = (i: number): string => (i % 40_000 === 9 ? `1,0,${i % 500},"b",x,${i / 8},2:0.5|3` : i % 30_001 === 5 ? '1,0,none,b,,1,' : `1,${i % 2},${i % 500},a,,${i / 4},${i % 3 === 0 ? '' : '1|2:3'}`);
-    const path = scratchFile('data.csv', `${HEADER}\n${Array.from({ length: 150_000 }, (_, i) => row(i)).join('\r\n')}`);
+    const row = (i: number): string =>
+      i % 40_000 === 9
+        ? `1,0,${i % 500},"b",x,${i / 8},2:0.5|3`
+        : i % 30_001 === 5
+          ? '1,0,none,b,,1,'
+          : `1,${i % 2},${i % 500},a,,${i / 4},${i % 3 === 0 ? '' : '1|2:3'}`;
+    const path = scratchFile(
+      'data.csv',
+      `${HEADER}\n${Array.from({ length: 150_000 }, (_, i) => row(i)).join('\r\n')}`,
+    );
     const expected = await encode(path, 1, skipBadRows(undefined, 10));
     expect(expected).toMatchObject({ told: [{ line: 7 }, { line: 30_008 }, { line: 60_009 }, { line: 90_010 }] });
-    for (const [threads, chunkBytes] of [[2, 1 << 19], [3, 70_001]] as const) expect(await encode(path, threads, skipBadRows(undefined, 10), chunkBytes)).toEqual(expected);
+    for (const [threads, chunkBytes] of [
+      [2, 1 << 19],
+      [3, 70_001],
+    ] as const)
+      expect(await encode(path, threads, skipBadRows(undefined, 10), chunkBytes)).toEqual(expected);
   });
 
   it('tell a bad row before a file that is damaged behind it', async () => {
     const bytes = gzipSync(`${HEADER}\n1,0,7,a,,1,\n1,0,x,a,,1,\n${'1,0,7,a,,1,\n'.repeat(50_000)}`);
     const path = scratchFile('data.csv.gz', bytes.subarray(0, -200));
-    expect(await encode(path, 2, refuseBadRows, 1 << 14)).toMatchObject({ error: expect.stringMatching(/:3: column "id"/) as unknown });
+    expect(await encode(path, 2, refuseBadRows, 1 << 14)).toMatchObject({
+      error: expect.stringMatching(/:3: column "id"/) as unknown,
+    });
   });
 
   it('read a large source when a run has several, until the run is stopped', async () => {
@@ -106,7 +157,12 @@ describe('several threads', () => {
     const open = async (threads: number, signal?: AbortSignal) => {
       const cache = scratchFolder();
       const source = await openSource(path, columnsOf(format));
-      const { rows } = await source.dataset(format, { policy: refuseBadRows, cache: { folder: cache }, threads, ...(signal && { signal }) });
+      const { rows } = await source.dataset(format, {
+        policy: refuseBadRows,
+        cache: { folder: cache },
+        threads,
+        ...(signal && { signal }),
+      });
       const [folder] = entriesIn(cache);
       return { rows, manifest: readFileSync(join(cache, folder!, 'manifest.json'), 'utf8') };
     };
@@ -121,7 +177,17 @@ describe('several threads', () => {
     const broken: EncodedFormat = { ...format, fitted: {} };
     const csv = await openCsv(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-    const writing = encodeShards(join(scratchFolder(), 'shards'), () => '{}', csv.path, broken, refuseBadRows, async (policy, writer) => ({ read: undefined, leftOut: await encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }) }));
+    const writing = encodeShards(
+      join(scratchFolder(), 'shards'),
+      () => '{}',
+      csv.path,
+      broken,
+      refuseBadRows,
+      async (policy, writer) => ({
+        read: undefined,
+        leftOut: await encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }),
+      }),
+    );
     await expect(writing).rejects.toThrow(/not what this field of the config learns/);
     const thread = startThread('data/no-such-module.js');
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);

@@ -12,7 +12,21 @@ import { parseNumber } from '../../src/features/parse.js';
 import { scratchFile } from '../support/scratch.js';
 
 const page = readFileSync('docs/files.md', 'utf8');
-const examples = [...page.matchAll(/```yaml\n(.*?)```\n```text\n(.*?)```\n\n(\|.*?\n)\n/gs)].map(([, yaml, file, table]) => ({ yaml: yaml!, file: file!, rows: table!.trim().split('\n').map((line) => line.slice(2, -2).split(' | ').map((cell) => cell.trim())) }));
+const examples = [...page.matchAll(/```yaml\n(.*?)```\n```text\n(.*?)```\n\n(\|.*?\n)\n/gs)].map(
+  ([, yaml, file, table]) => ({
+    yaml: yaml!,
+    file: file!,
+    rows: table!
+      .trim()
+      .split('\n')
+      .map((line) =>
+        line
+          .slice(2, -2)
+          .split(' | ')
+          .map((cell) => cell.trim()),
+      ),
+  }),
+);
 
 describe('docs/files.md', () => {
   it.each(examples)('has an example whose rows are read: $yaml', async ({ yaml, file, rows: [header, , ...rows] }) => {
@@ -21,9 +35,31 @@ describe('docs/files.md', () => {
     expect(source.csv.header).toEqual(header);
     const found: string[][] = [];
     const row: string[] = [];
-    const readers = header!.map((name, c) => ({ columns: [name], read: (text: string) => void (row[c] = text), ...(name === 'price' && dialect.decimal === ',' && { read: (text: string) => void (row[c] = String(parseNumber(text))), direct: { cell: 'number' as const, encode: undefined, into: new Float64Array(9) } }) }));
-    const format = { ...rowFormatOf({ tasks: [], groups: [] }), rules: [{ columns: [], start: () => ({ readers: [], settle: () => void found.push([...row]) }) }] };
-    await readRows({ ...source, indices: columnIndices(source.csv, header!) }, { format, readers, block: { rows: 0, labels: new Map() }, capacity: 9, policy: refuseBadRows, onBlock: () => undefined, onShare: () => undefined });
+    const readers = header!.map((name, c) => ({
+      columns: [name],
+      read: (text: string) => void (row[c] = text),
+      ...(name === 'price' &&
+        dialect.decimal === ',' && {
+          read: (text: string) => void (row[c] = String(parseNumber(text))),
+          direct: { cell: 'number' as const, encode: undefined, into: new Float64Array(9) },
+        }),
+    }));
+    const format = {
+      ...rowFormatOf({ tasks: [], groups: [] }),
+      rules: [{ columns: [], start: () => ({ readers: [], settle: () => void found.push([...row]) }) }],
+    };
+    await readRows(
+      { ...source, indices: columnIndices(source.csv, header!) },
+      {
+        format,
+        readers,
+        block: { rows: 0, labels: new Map() },
+        capacity: 9,
+        policy: refuseBadRows,
+        onBlock: () => undefined,
+        onShare: () => undefined,
+      },
+    );
     expect(found).toEqual(rows);
   });
 

@@ -19,7 +19,12 @@ describe('the delimiter of a CSV', () => {
     ['other delimiters in quotes', '"a,b";"c|d"\n"1,2";3\n', ';', ['a,b', 'c|d']],
     ['rows that are not as wide as the header', 'a;b\n1\n2;3;4\n5\n', ';', ['a', 'b']],
     ['one column', 'a\n1,2\n', ',', ['a']],
-    ['a semicolon in every name, where most rows have as many cells as there are commas', 'a;x,b;y\n1,2\n3,4\n5;6,7;8\n', ',', ['a;x', 'b;y']],
+    [
+      'a semicolon in every name, where most rows have as many cells as there are commas',
+      'a;x,b;y\n1,2\n3,4\n5;6,7;8\n',
+      ',',
+      ['a;x', 'b;y'],
+    ],
   ])('is found in a file with %s', async (_, text, delimiter, header) => {
     expect(await found(text)).toEqual([delimiter, header]);
   });
@@ -28,7 +33,9 @@ describe('the delimiter of a CSV', () => {
     ['rows that both take apart alike', 'a;x,b\n1;2,3\n', '"," (2 columns) or ";" (2 columns)'],
     ['nothing but a header that both take apart', 'a|x\tb|y\n', '"\\t" (2 columns) or "|" (3 columns)'],
   ])('is asked for where a file has %s', async (_, text, told) => {
-    await expect(found(text)).rejects.toThrow(`data.csv:1: data.delimiter: expected one character between cells, found several that could be: ${told}; say which, as in delimiter: `);
+    await expect(found(text)).rejects.toThrow(
+      `data.csv:1: data.delimiter: expected one character between cells, found several that could be: ${told}; say which, as in delimiter: `,
+    );
     await expect(found(text)).rejects.toMatchObject({ exitCode: 3 });
   });
 
@@ -36,11 +43,17 @@ describe('the delimiter of a CSV', () => {
     ['numbers and lists', '1,7,a|b|c\n0,8,a|c|d\n'],
     ['words that are there again, and lists', 'u1,DE,a|b\nu2,DE,a|c\nu1,FR,b|c\n'],
   ])('is not asked for where a file without a header has rows of %s', async (_, text) => {
-    await expect(found(text)).rejects.toThrow(/data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; where this is one/);
+    await expect(found(text)).rejects.toThrow(
+      /data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; where this is one/,
+    );
   });
 
   it('is found in the same bytes, however they are read', async () => {
-    const path = scratchFile('data.csv', `${Array.from({ length: 30_000 }, (_, i) => `name${i}`).join(';')}\n${'1;'.repeat(29_999)}1,5\n`);
-    for (const chunkBytes of [1 << 10, 1 << 16, 1 << 20]) expect((await openCsv(path, {}, chunkBytes)).header).toHaveLength(30_000);
+    const path = scratchFile(
+      'data.csv',
+      `${Array.from({ length: 30_000 }, (_, i) => `name${i}`).join(';')}\n${'1;'.repeat(29_999)}1,5\n`,
+    );
+    for (const chunkBytes of [1 << 10, 1 << 16, 1 << 20])
+      expect((await openCsv(path, {}, chunkBytes)).header).toHaveLength(30_000);
   });
 });

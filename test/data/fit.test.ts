@@ -23,27 +23,43 @@ const HEADER = 'click,word,other,crossed,id\n';
 
 async function learned(rows: readonly (readonly Buffer[])[], isQuoted: boolean, chunkBytes: number): Promise<unknown> {
   const quote = Buffer.from(isQuoted ? '"' : '');
-  const lines = rows.map((cells) => Buffer.concat([...cells.flatMap((cell, i) => [Buffer.from(i === 0 ? '' : ','), quote, cell, quote]), Buffer.from('\n')]));
+  const lines = rows.map((cells) =>
+    Buffer.concat([
+      ...cells.flatMap((cell, i) => [Buffer.from(i === 0 ? '' : ','), quote, cell, quote]),
+      Buffer.from('\n'),
+    ]),
+  );
   const path = scratchFile('train.csv', Buffer.concat([Buffer.from(HEADER), ...lines]));
   const csv = await openCsv(path, {}, chunkBytes);
   const policy = skipBadRows(undefined, 1000);
-  const fitted = await fitFeatures([{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }], rowFormatOf({ tasks, groups }), policy, () => undefined);
+  const fitted = await fitFeatures(
+    [{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }],
+    rowFormatOf({ tasks, groups }),
+    policy,
+    () => undefined,
+  );
   return [storedFitted(fitted).json, policy.count];
 }
 
 describe('a fit', () => {
   it('learns from bytes what it learns from cells, and nothing of a row that is refused', async () => {
-    const text = fc.constantFrom('a', 'b', 'c', '', 'ü', '東京', '😀', '\0', 'a b', 'constructor', 'x'.repeat(300)).map((cell) => Buffer.from(cell));
+    const text = fc
+      .constantFrom('a', 'b', 'c', '', 'ü', '東京', '😀', '\0', 'a b', 'constructor', 'x'.repeat(300))
+      .map((cell) => Buffer.from(cell));
     const bad = fc.constantFrom([0xff], [0xc3], [0xed, 0xa0, 0x80], [97, 0x80]).map((bytes) => Buffer.from(bytes));
     const word = fc.oneof({ weight: 20, arbitrary: text }, { weight: 1, arbitrary: bad });
     const label = fc.constantFrom('0', '1', '0', '1', '0', '1', 'x').map((cell) => Buffer.from(cell));
     const id = fc.constantFrom('0', '7', '007', '12', 'none').map((cell) => Buffer.from(cell));
     const good = ['1', 'a', 'b', 'c', '3'].map((cell) => Buffer.from(cell));
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(label, word, word, word, id), { maxLength: 60 }), fc.integer({ min: 1, max: 3000 }), async (rows, chunkBytes) => {
-        const all = [...rows, good];
-        expect(await learned(all, false, chunkBytes)).toEqual(await learned(all, true, chunkBytes));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(label, word, word, word, id), { maxLength: 60 }),
+        fc.integer({ min: 1, max: 3000 }),
+        async (rows, chunkBytes) => {
+          const all = [...rows, good];
+          expect(await learned(all, false, chunkBytes)).toEqual(await learned(all, true, chunkBytes));
+        },
+      ),
       { numRuns: 150 },
     );
   });

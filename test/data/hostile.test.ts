@@ -41,7 +41,13 @@ async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] 
   const words = ['', ...(storedFitted(fitted).json['word'] as { vocabulary: string[] }).vocabulary];
   const rows: unknown[] = [];
   for await (const { batch } of (await source.dataset(encodedFormat(format, fitted), reading)).batches(100)) {
-    for (let r = 0; r < batch.rows; r++) rows.push([batch.labels.get('click')![r], batch.ids.get('id')![r], words[batch.ids.get('word')![r]!], batch.numbers.get('n')![r]]);
+    for (let r = 0; r < batch.rows; r++)
+      rows.push([
+        batch.labels.get('click')![r],
+        batch.ids.get('id')![r],
+        words[batch.ids.get('word')![r]!],
+        batch.numbers.get('n')![r],
+      ]);
   }
   return { rows, skipped };
 }
@@ -71,8 +77,12 @@ describe('a hostile CSV', () => {
     ['a number in another notation', '1,7,a,+5.0E-1\n', good],
     ['leading zeros', '1,0007,a,00.50\n', good],
   ])('with %s is read right, plain or in gzip', async (_, content, expected) => {
-    for (const bytes of [Buffer.concat([Buffer.from(HEADER), Buffer.from(content)]), Buffer.concat([Buffer.from(`\ufeff${HEADER}`), Buffer.from(content)])]) {
-      for (const file of [bytes, gzipSync(bytes)]) expect(await read(scratchFile('train.csv', file))).toEqual({ rows: [expected], skipped: [] });
+    for (const bytes of [
+      Buffer.concat([Buffer.from(HEADER), Buffer.from(content)]),
+      Buffer.concat([Buffer.from(`\ufeff${HEADER}`), Buffer.from(content)]),
+    ]) {
+      for (const file of [bytes, gzipSync(bytes)])
+        expect(await read(scratchFile('train.csv', file))).toEqual({ rows: [expected], skipped: [] });
     }
   });
 
@@ -92,15 +102,27 @@ describe('a hostile CSV', () => {
     ['a number that is none', '1,7,a,NaN\n', '3 n'],
     ['a comma for a point', '1,7,a,"0,5"\n', '3 n'],
     ['bytes that are no text', Buffer.from([49, 44, 55, 44, 0xff, 0xc3, 44, 49, 10]), '3 word'],
-    ['half a character', Buffer.concat([Buffer.from('1,7,'), Buffer.from('東').subarray(0, 2), Buffer.from(',1\n')]), '3 word'],
-    ['bytes that are no text, in quotes, beside U+FFFD', Buffer.from([49, 44, 55, 44, 34, 0xef, 0xbf, 0xbd, 0xff, 34, 44, 49, 10]), '3 word'],
+    [
+      'half a character',
+      Buffer.concat([Buffer.from('1,7,'), Buffer.from('東').subarray(0, 2), Buffer.from(',1\n')]),
+      '3 word',
+    ],
+    [
+      'bytes that are no text, in quotes, beside U+FFFD',
+      Buffer.from([49, 44, 55, 44, 34, 0xef, 0xbf, 0xbd, 0xff, 34, 44, 49, 10]),
+      '3 word',
+    ],
     ['text behind a quote', '1,7,"a"b,0.5\n', '3 row'],
     ['a quote within a cell', '1,7,a"b,0.5\n', '3 row'],
     ['a quote out of place, with line ends of Windows', '1,7,a"b,0.5\r\n', '3 row'],
     ['blanks around a number', '1,7,a, 0.5\n', '3 n'],
     ['blanks around an id', '1,7 ,a,0.5\n', '3 id'],
   ])('with %s loses that row alone, and says which', async (_, content, place) => {
-    const bytes = Buffer.concat([Buffer.from(`${HEADER}1,7,a,0.5\n`), Buffer.from(content), Buffer.from(content.at(-1) === '\n' || content.at(-1) === 10 ? '1,7,a,0.5\n' : '')]);
+    const bytes = Buffer.concat([
+      Buffer.from(`${HEADER}1,7,a,0.5\n`),
+      Buffer.from(content),
+      Buffer.from(content.at(-1) === '\n' || content.at(-1) === 10 ? '1,7,a,0.5\n' : ''),
+    ]);
     const { rows, skipped } = await read(scratchFile('train.csv', bytes));
     expect(skipped).toEqual([place]);
     expect(rows).toEqual(Array(content.at(-1) === '\n' || content.at(-1) === 10 ? 2 : 1).fill(good));
@@ -108,40 +130,65 @@ describe('a hostile CSV', () => {
 
   it('with rows of misplaced quotes among others gives the others, as csv-parse reads them, wherever the file is cut', async () => {
     const row = fc.oneof(
-      { weight: 4, arbitrary: fc.constantFrom('1,7,a,0.5', '1,7,"a,b",0.5', '1,7,"a\nb",0.5', '"1","7","""",0.5', '1,7,a,b,0.5') },
+      {
+        weight: 4,
+        arbitrary: fc.constantFrom('1,7,a,0.5', '1,7,"a,b",0.5', '1,7,"a\nb",0.5', '"1","7","""",0.5', '1,7,a,b,0.5'),
+      },
       { weight: 1, arbitrary: fc.constantFrom('1,7,"a"b,0.5', '1,7,a"b,0.5', '1,"7" ,a,0.5', 'x"') },
     );
     const end = fc.constantFrom('\n', '\n', '\r\n', '\r');
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(row, end), { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 60 }), async (lines, chunkBytes) => {
-        const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), {}, chunkBytes);
-        const found: unknown[] = [];
-        for await (const piece of csv.pieces()) {
-          if ('rows' in piece) found.push(...piece.rows, ...(piece.bad === undefined ? [] : [piece.bad.line]));
-          else if ('bytes' in piece) {
-            const texts = piece.bytes.toString('utf8', piece.begin, piece.end).split(/\r?\n/);
-            found.push(...texts.filter((text) => text !== '').map((text) => text.split(',')));
-            piece.next.line += texts.length - 1;
+      fc.asyncProperty(
+        fc.array(fc.tuple(row, end), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 60 }),
+        async (lines, chunkBytes) => {
+          const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), {}, chunkBytes);
+          const found: unknown[] = [];
+          for await (const piece of csv.pieces()) {
+            if ('rows' in piece) found.push(...piece.rows, ...(piece.bad === undefined ? [] : [piece.bad.line]));
+            else if ('bytes' in piece) {
+              const texts = piece.bytes.toString('utf8', piece.begin, piece.end).split(/\r?\n/);
+              found.push(...texts.filter((text) => text !== '').map((text) => text.split(',')));
+              piece.next.line += texts.length - 1;
+            }
           }
-        }
-        let line = 2;
-        const expected = lines.map(([text]): unknown => {
-          const begin = line;
-          line += text.split('\n').length;
-          const { rows: [cells] } = parseCells(Buffer.from(text), 1);
-          return cells ?? begin;
-        });
-        expect(found).toEqual(expected);
-      }),
+          let line = 2;
+          const expected = lines.map(([text]): unknown => {
+            const begin = line;
+            line += text.split('\n').length;
+            const {
+              rows: [cells],
+            } = parseCells(Buffer.from(text), 1);
+            return cells ?? begin;
+          });
+          expect(found).toEqual(expected);
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it.each<[string, string, RegExp]>([
-    ['a quote that is never closed', '1,7,"a,0.5\n1,7,a,0.5\n', /train\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/],
-    ['a quote that is never closed, in a long file', `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`, /train\.csv:3: a quote is opened and not closed within 1048576 characters/],
-    ['a quote that takes in the next row', '1,7,"a,0.5\n1,7,"a",0.5\n', /train\.csv:3: expected a comma or the end of the line behind a closing quote/],
-    ['a row of more than a megabyte', `1,7,${'a'.repeat(1_100_000)},0.5\n1,7,a,0.5\n`, /train\.csv:3: a row has more than 1048576 characters, the most that is read/],
+    [
+      'a quote that is never closed',
+      '1,7,"a,0.5\n1,7,a,0.5\n',
+      /train\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/,
+    ],
+    [
+      'a quote that is never closed, in a long file',
+      `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`,
+      /train\.csv:3: a quote is opened and not closed within 1048576 characters/,
+    ],
+    [
+      'a quote that takes in the next row',
+      '1,7,"a,0.5\n1,7,"a",0.5\n',
+      /train\.csv:3: expected a comma or the end of the line behind a closing quote/,
+    ],
+    [
+      'a row of more than a megabyte',
+      `1,7,${'a'.repeat(1_100_000)},0.5\n1,7,a,0.5\n`,
+      /train\.csv:3: a row has more than 1048576 characters, the most that is read/,
+    ],
   ])('with %s is an error with its line', async (_, content, message) => {
     const path = scratchFile('train.csv', `${HEADER}1,7,a,0.5\n${content}`);
     await expect(read(path)).rejects.toThrow(message);
@@ -149,11 +196,31 @@ describe('a hostile CSV', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['texts for ids', '1,abc,a,0.5\n', /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; correct the row, or where ids are texts, give the field encoding: { name: tokens }$/],
-    ['yes and no for labels', 'yes,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "yes"; correct the row, or say which text is a 1, as in label: \{ column: click, equals: 'yes' \}$/],
-    ['a word for a number', '1,7,a,none\n', /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or name words that mean nothing, as in blank: \['NA'\]; a column of texts is categorical$/],
-    ['a negative id', '1,-7,a,0.5\n', /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/],
-    ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or say which numbers are a 1, as in label: \{ column: click, above: 3 \}; or type: regression/],
+    [
+      'texts for ids',
+      '1,abc,a,0.5\n',
+      /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; correct the row, or where ids are texts, give the field encoding: { name: tokens }$/,
+    ],
+    [
+      'yes and no for labels',
+      'yes,7,a,0.5\n',
+      /train\.csv:2: column "click": expected 0 or 1, found "yes"; correct the row, or say which text is a 1, as in label: \{ column: click, equals: 'yes' \}$/,
+    ],
+    [
+      'a word for a number',
+      '1,7,a,none\n',
+      /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or name words that mean nothing, as in blank: \['NA'\]; a column of texts is categorical$/,
+    ],
+    [
+      'a negative id',
+      '1,-7,a,0.5\n',
+      /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/,
+    ],
+    [
+      'a label that is a count',
+      '2,7,a,0.5\n',
+      /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or say which numbers are a 1, as in label: \{ column: click, above: 3 \}; or type: regression/,
+    ],
   ])('with %s is told the cure that is likely', async (_, content, message) => {
     const path = scratchFile('train.csv', HEADER + content);
     const format = rowFormatOf({ tasks, groups });
@@ -164,7 +231,9 @@ describe('a hostile CSV', () => {
   it('with texts for ids has that cure told also where too many rows are skipped', async () => {
     const format = rowFormatOf({ tasks, groups });
     const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
-    await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(/found "abc"; correct the row, or where ids are texts, .*; this is bad row number 1 and data\.maxRejects is 0$/);
+    await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(
+      /found "abc"; correct the row, or where ids are texts, .*; this is bad row number 1 and data\.maxRejects is 0$/,
+    );
   });
 
   it('with a line of 100 MB is given up after the first of them', async () => {

@@ -11,7 +11,10 @@ import { taskOptions } from '../../src/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const format = rowFormatOf({
-  tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }, { name: 'cvr', ...taskOptions.parse({ label: 'pay', given: 'click' }) }],
+  tasks: [
+    { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+    { name: 'cvr', ...taskOptions.parse({ label: 'pay', given: 'click' }) },
+  ],
   groups: [
     { type: 'categorical', fields: ['user', 'receipt', 'day'], encoding: { name: 'tokens' } },
     { type: 'numeric', fields: ['price'] },
@@ -34,9 +37,20 @@ function log(): string {
 describe('the description of data', () => {
   it('tells rows, rates, blanks, unknown ids, drift and leaks, by split', async () => {
     const source = scratchFile('log.csv', log());
-    const split = { by: 'date', column: 'ds', valid: { from: '2026-11-02', to: '2026-11-02' }, test: { from: '2026-11-03', to: '2026-11-03' } };
-    const { splits, fields, warnings } = await describeData(dataOptions.parse({ source, split }), format, { cache: { folder: scratchFolder() } });
-    expect(splits.map(({ split: name, rows, badRows }) => [name, rows, badRows])).toEqual([['train', 1000, 1], ['valid', 1000, 0], ['test', 1000, 0]]);
+    const split = {
+      by: 'date',
+      column: 'ds',
+      valid: { from: '2026-11-02', to: '2026-11-02' },
+      test: { from: '2026-11-03', to: '2026-11-03' },
+    };
+    const { splits, fields, warnings } = await describeData(dataOptions.parse({ source, split }), format, {
+      cache: { folder: scratchFolder() },
+    });
+    expect(splits.map(({ split: name, rows, badRows }) => [name, rows, badRows])).toEqual([
+      ['train', 1000, 1],
+      ['valid', 1000, 0],
+      ['test', 1000, 0],
+    ]);
     expect(splits[0]!.leftOut).toEqual({ 'in another part of the split': 2000, 'in no part of the split': 1 });
     for (const { tasks } of splits) {
       expect(Math.abs(tasks['ctr']!.mean - 0.25)).toBeLessThan(0.05);
@@ -44,7 +58,13 @@ describe('the description of data', () => {
       expect(tasks['cvr']!.rows).toBe(Math.round(tasks['ctr']!.mean * 1000));
     }
     const field = (name: string) => fields.find((each) => each.name === name)!;
-    expect(fields.map(({ name, kind }) => [name, kind])).toEqual([['user', 'id'], ['receipt', 'id'], ['day', 'id'], ['price', 'number'], ['seen', 'bag']]);
+    expect(fields.map(({ name, kind }) => [name, kind])).toEqual([
+      ['user', 'id'],
+      ['receipt', 'id'],
+      ['day', 'id'],
+      ['price', 'number'],
+      ['seen', 'bag'],
+    ]);
     expect(field('user').values).toBe(40);
     expect(field('user').unknown).toEqual({ train: 0, valid: 0, test: 0 });
     expect(field('day').unknown).toEqual({ train: 0, valid: 1, test: 1 });
@@ -54,68 +74,126 @@ describe('the description of data', () => {
     expect(field('receipt').auc).toEqual({ ctr: expect.any(Number) as number, cvr: 1 });
     expect(Math.abs(field('user').auc['ctr']! - 0.5)).toBeLessThan(0.1);
     expect(warnings.filter((line) => line.includes("'user'") || line.includes("'seen'"))).toEqual([]);
-    expect(warnings).toEqual(expect.arrayContaining([
-      expect.stringMatching(/log\.csv:3002: column 'price': bad row: expected a decimal number/),
-      expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
-      expect.stringMatching(/^field 'day' drifts from train: a stability index of .* on valid, .* on test/),
-      expect.stringMatching(/^field 'day': a share of 1\.00 on valid, 1\.00 on test is unknown/),
-      expect.stringMatching(/^field 'day' has one value on train/),
-    ]));
+    expect(warnings).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/log\.csv:3002: column 'price': bad row: expected a decimal number/),
+        expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
+        expect.stringMatching(/^field 'day' drifts from train: a stability index of .* on valid, .* on test/),
+        expect.stringMatching(/^field 'day': a share of 1\.00 on valid, 1\.00 on test is unknown/),
+        expect.stringMatching(/^field 'day' has one value on train/),
+      ]),
+    );
   });
 });
 
 describe('parts of a date in the description of data', () => {
   const dated = (days: readonly number[], hourOf: (i: number) => number): string =>
     `click,at\n${days.flatMap((day) => Array.from({ length: 480 }, (_, i) => `${i % 7 === 0 ? 1 : 0},2026-11-${String(day).padStart(2, '0')}T${String(hourOf(i)).padStart(2, '0')}:00:00\n`)).join('')}`;
-  const ofDates = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })] });
+  const ofDates = rowFormatOf({
+    tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+    groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })],
+  });
   const describeDays = async (train: string, valid: string) => {
     const data = dataOptions.parse({ train: scratchFile('train.csv', train), valid: scratchFile('valid.csv', valid) });
     return describeData(data, ofDates, { cache: { folder: scratchFolder() } });
   };
 
   it('drift in no split that is too short to have all of them', async () => {
-    const { fields, warnings } = await describeDays(dated([1, 2, 3, 4, 5, 6, 7, 8], (i) => i % 24), dated([9], (i) => i % 24));
+    const { fields, warnings } = await describeDays(
+      dated([1, 2, 3, 4, 5, 6, 7, 8], (i) => i % 24),
+      dated([9], (i) => i % 24),
+    );
     expect(warnings).toEqual([]);
-    expect(fields.map(({ name, drift }) => [name, drift.valid === undefined])).toEqual([['at_hour', false], ['at_weekday', true], ['at_day', true]]);
+    expect(fields.map(({ name, drift }) => [name, drift.valid === undefined])).toEqual([
+      ['at_hour', false],
+      ['at_weekday', true],
+      ['at_day', true],
+    ]);
     expect(fields[0]!.drift.valid!).toBeLessThan(0.01);
   });
 
   it('drift where a split has all of them in another share', async () => {
-    const { warnings } = await describeDays(dated([1, 2, 3], (i) => i % 24), dated([4], (i) => (i < 24 ? i : 23)));
-    expect(warnings).toEqual([expect.stringMatching(/^field 'at_hour' drifts from train: a stability index of .* on valid/)]);
+    const { warnings } = await describeDays(
+      dated([1, 2, 3], (i) => i % 24),
+      dated([4], (i) => (i < 24 ? i : 23)),
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(/^field 'at_hour' drifts from train: a stability index of .* on valid/),
+    ]);
   });
 });
 
 describe('the values of a number in the description of data', () => {
-  const ofNumbers = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price', 'share', 'one'], scaling: 'standard' })] });
+  const ofNumbers = rowFormatOf({
+    tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+    groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price', 'share', 'one'], scaling: 'standard' })],
+  });
   it('are its different numbers, up to 10,000', async () => {
-    const rows = Array.from({ length: 12_000 }, (_, i) => `${i % 3 === 0 ? 1 : 0},${(1 + (i % 2301) / 100).toFixed(2)},${i / 12_000},1\n`);
+    const rows = Array.from(
+      { length: 12_000 },
+      (_, i) => `${i % 3 === 0 ? 1 : 0},${(1 + (i % 2301) / 100).toFixed(2)},${i / 12_000},1\n`,
+    );
     const path = scratchFile('prices.csv', `click,price,share,one\n${rows.join('')}`);
-    const { fields, warnings } = await describeData(dataOptions.parse({ train: path }), ofNumbers, { cache: { folder: scratchFolder() } });
-    expect(fields.map(({ name, values, hasMoreValues }) => [name, values, hasMoreValues])).toEqual([['price', 2301, undefined], ['share', 10_000, true], ['one', 1, undefined]]);
+    const { fields, warnings } = await describeData(dataOptions.parse({ train: path }), ofNumbers, {
+      cache: { folder: scratchFolder() },
+    });
+    expect(fields.map(({ name, values, hasMoreValues }) => [name, values, hasMoreValues])).toEqual([
+      ['price', 2301, undefined],
+      ['share', 10_000, true],
+      ['one', 1, undefined],
+    ]);
     expect(warnings).toEqual([expect.stringMatching(/^field 'one' has one value on train/)]);
   });
 });
 
 describe('blanks in the description of data', () => {
   it('are what a field takes for empty: words for nothing and blanks, as training does', async () => {
-    const spec = { tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], cells: { blank: ['?'], trim: true }, groups: [
-      { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token' }], encoding: { name: 'tokens' } },
-      { type: 'numeric', fields: ['price'], missing: 'mean', blank: [-1] },
-      { type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } },
-    ].map((group) => featureTypes.schema.parse(group)) };
-    const source = scratchFile('log.csv', 'click;city;plan;price;seen\n1;Bonn;?;2;[]\n0; ?;a;-1.0;b\n1; ;b;;\n0;Ulm;?; 3;a\n');
-    const { fields } = await describeData(dataOptions.parse({ train: source, valid: source }), rowFormatOf(spec), { cache: { folder: scratchFolder() } });
-    expect(fields.map(({ name, blanks }) => [name, blanks.train])).toEqual([['city', 0.5], ['plan', 0.5], ['price', 0.5], ['seen', 0.5]]);
+    const spec = {
+      tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+      cells: { blank: ['?'], trim: true },
+      groups: [
+        { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token' }], encoding: { name: 'tokens' } },
+        { type: 'numeric', fields: ['price'], missing: 'mean', blank: [-1] },
+        { type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } },
+      ].map((group) => featureTypes.schema.parse(group)),
+    };
+    const source = scratchFile(
+      'log.csv',
+      'click;city;plan;price;seen\n1;Bonn;?;2;[]\n0; ?;a;-1.0;b\n1; ;b;;\n0;Ulm;?; 3;a\n',
+    );
+    const { fields } = await describeData(dataOptions.parse({ train: source, valid: source }), rowFormatOf(spec), {
+      cache: { folder: scratchFolder() },
+    });
+    expect(fields.map(({ name, blanks }) => [name, blanks.train])).toEqual([
+      ['city', 0.5],
+      ['plan', 0.5],
+      ['price', 0.5],
+      ['seen', 0.5],
+    ]);
   });
 });
 
 describe('a label that is the same in all of train', () => {
   it('is told, and not where it is the same on valid alone', async () => {
-    const of = rowFormatOf({ tasks: [['none', 'ja'], ['some', 'yes']].map(([name, equals]) => ({ name: name!, ...taskOptions.parse({ label: { column: 'click', equals } }) })), groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['user'] })] });
-    const rows = (clicks: readonly string[]): string => scratchFile('log.csv', `user,click\n${clicks.map((click, i) => `${i % 3},${click}\n`).join('')}`);
-    const { warnings } = await describeData(dataOptions.parse({ train: rows(['yes', 'no', 'yes', 'no', 'no', 'no']), valid: rows(['no', 'no', 'no']) }), of, { cache: { folder: scratchFolder() } });
-    expect(warnings).toEqual([expect.stringMatching(/^task 'none': its label is a 1 in none of the rows of train, .*what a condition compares with$/)]);
+    const of = rowFormatOf({
+      tasks: [
+        ['none', 'ja'],
+        ['some', 'yes'],
+      ].map(([name, equals]) => ({ name: name!, ...taskOptions.parse({ label: { column: 'click', equals } }) })),
+      groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['user'] })],
+    });
+    const rows = (clicks: readonly string[]): string =>
+      scratchFile('log.csv', `user,click\n${clicks.map((click, i) => `${i % 3},${click}\n`).join('')}`);
+    const { warnings } = await describeData(
+      dataOptions.parse({ train: rows(['yes', 'no', 'yes', 'no', 'no', 'no']), valid: rows(['no', 'no', 'no']) }),
+      of,
+      { cache: { folder: scratchFolder() } },
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^task 'none': its label is a 1 in none of the rows of train, .*what a condition compares with$/,
+      ),
+    ]);
   });
 });
 
@@ -127,9 +205,17 @@ describe('the description of vectors', () => {
       const angle = turn + unit() / 4;
       return `${click},${unit() < 0.1 ? '' : `${3 * Math.cos(angle)}|${3 * Math.sin(angle)}`}\n`;
     };
-    const file = (turn: number): string => scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, (_, i) => line(turn, i % 2)).join('')}`);
-    const of = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], missing: 'mean', indicator: true })] });
-    const { fields, warnings } = await describeData(dataOptions.parse({ train: file(0), valid: file(0), test: file(1.5) }), of, { cache: { folder: scratchFolder() } });
+    const file = (turn: number): string =>
+      scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, (_, i) => line(turn, i % 2)).join('')}`);
+    const of = rowFormatOf({
+      tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+      groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], missing: 'mean', indicator: true })],
+    });
+    const { fields, warnings } = await describeData(
+      dataOptions.parse({ train: file(0), valid: file(0), test: file(1.5) }),
+      of,
+      { cache: { folder: scratchFolder() } },
+    );
     const [{ kind, vectors, blanks, drift }] = fields as [(typeof fields)[number]];
     expect([kind, vectors!.length]).toEqual(['vector', 2]);
     for (const split of ['train', 'valid', 'test'] as const) {
@@ -139,7 +225,9 @@ describe('the description of vectors', () => {
     expect(vectors!.mean.train).toBeCloseTo((3 * (Math.sin(0.25) + 1 - Math.cos(0.25))) / 0.5, 1);
     expect(drift.valid!).toBeLessThan(0.1);
     expect(drift.test!).toBeGreaterThan(1);
-    expect(warnings).toEqual([expect.stringMatching(/^field 'look' drifts from train: a stability index of .* on test/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^field 'look' drifts from train: a stability index of .* on test/),
+    ]);
   });
 });
 
@@ -179,7 +267,10 @@ describe('what a field alone knows of a label', () => {
     }
     const all = [...rates.values()].reduce(([n, p], [m, q]) => [n + m, p + q] as [number, number], [0, 0]);
     const scoreOf = (key: number): number => (rates.get(key)![1] + 10 * (all[1] / all[0])) / (rates.get(key)![0] + 10);
-    const expected = aucOf(rows.map(([, label]) => label), rows.map(([key]) => scoreOf(key)));
+    const expected = aucOf(
+      rows.map(([, label]) => label),
+      rows.map(([key]) => scoreOf(key)),
+    );
     expect(aucOfRates(train, other, { rows: 0, positives: 1 })).toBeCloseTo(expected, 10);
     expect(aucOfRates(train, createTally(2), { rows: 0, positives: 1 })).toBeUndefined();
   });

@@ -18,39 +18,130 @@ import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 
 /** The cells of all rows: texts, or the items of lists where `lists` names the column. */
-async function cellsOf(source: RowSource, wanted: readonly string[], { lists = [], policy = refuseBadRows }: { lists?: readonly string[]; policy?: RejectPolicy } = {}): Promise<unknown[][]> {
+async function cellsOf(
+  source: RowSource,
+  wanted: readonly string[],
+  { lists = [], policy = refuseBadRows }: { lists?: readonly string[]; policy?: RejectPolicy } = {},
+): Promise<unknown[][]> {
   const rows: unknown[][] = [];
   const row: unknown[] = [];
   const readers = wanted.map((name, c) => ({
     columns: [name],
     read: (text: string) => void (row[c] = parseText(text)),
-    ...(lists.includes(name) && { readItems: ({ ids, weights }: BagItems) => void (row[c] = ids.map((id, i) => (weights[i] === 1 ? id : [id, weights[i]]))) }),
+    ...(lists.includes(name) && {
+      readItems: ({ ids, weights }: BagItems) =>
+        void (row[c] = ids.map((id, i) => (weights[i] === 1 ? id : [id, weights[i]]))),
+    }),
   }));
-  const settling = { ...rowFormatOf({ tasks: [], groups: [] }), rules: [{ columns: [], start: () => ({ readers: [], settle: () => void rows.push([...row]) }) }] };
-  await readRows(source, { format: settling, readers, block: { rows: 0, labels: new Map<string, Float32Array>() }, capacity: 10_000, policy, onBlock: () => undefined, onShare: () => undefined });
+  const settling = {
+    ...rowFormatOf({ tasks: [], groups: [] }),
+    rules: [{ columns: [], start: () => ({ readers: [], settle: () => void rows.push([...row]) }) }],
+  };
+  await readRows(source, {
+    format: settling,
+    readers,
+    block: { rows: 0, labels: new Map<string, Float32Array>() },
+    capacity: 10_000,
+    policy,
+    onBlock: () => undefined,
+    onShare: () => undefined,
+  });
   return rows;
 }
 
-async function read(content: string | Uint8Array, wanted: readonly string[], { lists, policy, dialect = {}, keepsAll = false, chunkBytes }: { lists?: readonly string[]; policy?: RejectPolicy; dialect?: DialectOptions; keepsAll?: boolean; chunkBytes?: number } = {}): Promise<unknown[][]> {
+async function read(
+  content: string | Uint8Array,
+  wanted: readonly string[],
+  {
+    lists,
+    policy,
+    dialect = {},
+    keepsAll = false,
+    chunkBytes,
+  }: {
+    lists?: readonly string[];
+    policy?: RejectPolicy;
+    dialect?: DialectOptions;
+    keepsAll?: boolean;
+    chunkBytes?: number;
+  } = {},
+): Promise<unknown[][]> {
   const path = scratchFile('data.jsonl', content);
-  if (chunkBytes === undefined) return cellsOf(await openRows(path, wanted, dialect, new Map(), keepsAll), wanted, { ...(lists && { lists }), ...(policy && { policy }) });
+  if (chunkBytes === undefined)
+    return cellsOf(await openRows(path, wanted, dialect, new Map(), keepsAll), wanted, {
+      ...(lists && { lists }),
+      ...(policy && { policy }),
+    });
   const { openJsonLines } = await import('../../src/data/files/json-lines.js');
   const { fileSource } = await import('../../src/data/files/byte-source.js');
   const csv = await openJsonLines(await fileSource(path), dialect, { wanted, keepsAll }, chunkBytes);
-  return cellsOf({ csv, indices: columnIndices(csv, wanted) }, wanted, { ...(lists && { lists }), ...(policy && { policy }) });
+  return cellsOf({ csv, indices: columnIndices(csv, wanted) }, wanted, {
+    ...(lists && { lists }),
+    ...(policy && { policy }),
+  });
 }
 
 describe('JSON Lines', () => {
   it.each<[string, string, string[], unknown[][]]>([
-    ['texts, numbers and truths', '{"a":"x","b":1.5,"c":true}\n{"c":false,"b":-2,"a":""}\n', ['a', 'b', 'c'], [['x', '1.5', 'true'], ['', '-2', 'false']]],
-    ['numbers as they were written', '{"a":1e3}\n{"a":1.0}\n{"a":12345678901234567890}\n{"a":-0}\n{"a":0.10}\n{"a":1E-400}\n', ['a'], [['1e3'], ['1.0'], ['12345678901234567890'], ['-0'], ['0.10'], ['1E-400']]],
-    ['null and missing keys', '{"a":null,"b":1}\n{"b":2}\n{}\n', ['a', 'b'], [['', '1'], ['', '2'], ['', '']]],
-    ['objects in objects', '{"u":{"id":7,"geo":{"city":"x"}},"i":1}\n{"u":null,"i":2}\n{"u":{"geo":{}},"i":3}\n{"u.id":8,"u":{"geo.city":"y"},"i":4}\n', ['u.id', 'u.geo.city', 'i'], [['7', 'x', '1'], ['', '', '2'], ['', '', '3'], ['8', 'y', '4']]],
-    ['other keys and values, whatever they are', '{"x":[{"y":[]},{}, [1,"]}"]],"a":1,"z":"\\"}"}\n{"q":{"a":5},"a":2}\n', ['a'], [['1'], ['2']]],
-    ['blanks, empty lines and line ends of Windows', '\n  {"a" : 1 ,\t"b":2}  \r\n\r\n \t \n{"b":4,"a":3}', ['a', 'b'], [['1', '2'], ['3', '4']]],
+    [
+      'texts, numbers and truths',
+      '{"a":"x","b":1.5,"c":true}\n{"c":false,"b":-2,"a":""}\n',
+      ['a', 'b', 'c'],
+      [
+        ['x', '1.5', 'true'],
+        ['', '-2', 'false'],
+      ],
+    ],
+    [
+      'numbers as they were written',
+      '{"a":1e3}\n{"a":1.0}\n{"a":12345678901234567890}\n{"a":-0}\n{"a":0.10}\n{"a":1E-400}\n',
+      ['a'],
+      [['1e3'], ['1.0'], ['12345678901234567890'], ['-0'], ['0.10'], ['1E-400']],
+    ],
+    [
+      'null and missing keys',
+      '{"a":null,"b":1}\n{"b":2}\n{}\n',
+      ['a', 'b'],
+      [
+        ['', '1'],
+        ['', '2'],
+        ['', ''],
+      ],
+    ],
+    [
+      'objects in objects',
+      '{"u":{"id":7,"geo":{"city":"x"}},"i":1}\n{"u":null,"i":2}\n{"u":{"geo":{}},"i":3}\n{"u.id":8,"u":{"geo.city":"y"},"i":4}\n',
+      ['u.id', 'u.geo.city', 'i'],
+      [
+        ['7', 'x', '1'],
+        ['', '', '2'],
+        ['', '', '3'],
+        ['8', 'y', '4'],
+      ],
+    ],
+    [
+      'other keys and values, whatever they are',
+      '{"x":[{"y":[]},{}, [1,"]}"]],"a":1,"z":"\\"}"}\n{"q":{"a":5},"a":2}\n',
+      ['a'],
+      [['1'], ['2']],
+    ],
+    [
+      'blanks, empty lines and line ends of Windows',
+      '\n  {"a" : 1 ,\t"b":2}  \r\n\r\n \t \n{"b":4,"a":3}',
+      ['a', 'b'],
+      [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+    ],
     ['escapes', '{"\\u0061":"\\u00e4\\n\\"\\\\\\/\\ud83d\\ude00","b":"ä"}\n', ['a', 'b'], [['ä\n"\\/😀', 'ä']]],
     ['a byte order mark', '\ufeff{"a":1}\n', ['a'], [['1']]],
-    ['names of other things', '{"__proto__":1,"constructor":2,"":3}\n', ['__proto__', 'constructor', ''], [['1', '2', '3']]],
+    [
+      'names of other things',
+      '{"__proto__":1,"constructor":2,"":3}\n',
+      ['__proto__', 'constructor', ''],
+      [['1', '2', '3']],
+    ],
   ])('with %s are read', async (_, content, wanted, rows) => {
     expect(await read(content, wanted)).toEqual(rows);
     expect(await read(gzipSync(content), wanted)).toEqual(rows);
@@ -58,17 +149,41 @@ describe('JSON Lines', () => {
   });
 
   it('have lists as bags, with weights or without', async () => {
-    const content = '{"a":[1,"x|y",20]}\n{"a":[["p",0.5],{"id":"q","weight":2},{"id":7}]}\n{"a":[]}\n{"a":null}\n{"a":"1|2"}\n';
-    expect(await read(content, ['a'], { lists: ['a'] })).toEqual([[['1', 'x|y', '20']], [[['p', 0.5], ['q', 2], '7']], [[]], [''], ['1|2']]);
+    const content =
+      '{"a":[1,"x|y",20]}\n{"a":[["p",0.5],{"id":"q","weight":2},{"id":7}]}\n{"a":[]}\n{"a":null}\n{"a":"1|2"}\n';
+    expect(await read(content, ['a'], { lists: ['a'] })).toEqual([
+      [['1', 'x|y', '20']],
+      [[['p', 0.5], ['q', 2], '7']],
+      [[]],
+      [''],
+      ['1|2'],
+    ]);
   });
 
-  it.each(['9007199254740993', '9007199254740991.4', '1e-400', '1.0', '1e2', '-0', '["b", 1], [1.0, 2]', '{"id": 1.0}', '{"weight": 1.5, "id": 1E2}'])('have no number for an id in a list that is not written as its digits: %s', async (item) => {
-    await expect(read(`{"a":["1.0", ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(/data\.jsonl:1: column "a": expected ids in a list of JSON to be texts, or whole numbers up to 2\^53 in digits, found .*; write such ids in quotes/);
+  it.each([
+    '9007199254740993',
+    '9007199254740991.4',
+    '1e-400',
+    '1.0',
+    '1e2',
+    '-0',
+    '["b", 1], [1.0, 2]',
+    '{"id": 1.0}',
+    '{"weight": 1.5, "id": 1E2}',
+  ])('have no number for an id in a list that is not written as its digits: %s', async (item) => {
+    await expect(read(`{"a":["1.0", ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(
+      /data\.jsonl:1: column "a": expected ids in a list of JSON to be texts, or whole numbers up to 2\^53 in digits, found .*; write such ids in quotes/,
+    );
   });
 
-  it.each(['{"id": 1, "id": 2}', '{"id": 1, "weight": 1, "weight": 2}', '{"id": 1, "\\u0069d": 1}'])('have no key twice in an item of a list: %s', async (item) => {
-    await expect(read(`{"a":[7, ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(/data\.jsonl:1: column "a": expected every key of an item in a list of JSON once, found /);
-  });
+  it.each(['{"id": 1, "id": 2}', '{"id": 1, "weight": 1, "weight": 2}', '{"id": 1, "\\u0069d": 1}'])(
+    'have no key twice in an item of a list: %s',
+    async (item) => {
+      await expect(read(`{"a":[7, ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(
+        /data\.jsonl:1: column "a": expected every key of an item in a list of JSON once, found /,
+      );
+    },
+  );
 
   it('have weights in any notation, and ids of digits beside them', async () => {
     const content = '{"a":[[-3, 1e0], [0, 0.5], {"weight": 2.5E-1, "id": 20}, {"id": "1.0"}, ["a,\\"b", 1.0]]}\n';
@@ -76,26 +191,101 @@ describe('JSON Lines', () => {
   });
 
   it.each<[string, string, string[], RegExp]>([
-    ['a list where one value is read', '{"a":1}\n\n{"a":[1]}\n', ['a'], /data\.jsonl:3: column "a": expected one value, not a list, found "\[1\]"/],
-    ['an object where one value is read', '{"a":1}\n{"a":{"b":1}}\n', ['a'], /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; name what is in it, as in user\.id/],
-    ['a key twice', '{"a":1,"b":2}\n{"a":1,"a":1}\n', ['a'], /data\.jsonl:2: expected a key once, found it twice, in column 11/],
-    ['a key twice, by its path and by its name', '{"u":{"a":1},"u.a":2}\n', ['u.a'], /data\.jsonl:1: expected a key once/],
-    ['no comma', '{"a":1}\n{"a":1 "b":2}\n', ['a'], /data\.jsonl:2: expected a comma or } behind a value, in column 8; correct the row, or set data\.onBadRow/],
+    [
+      'a list where one value is read',
+      '{"a":1}\n\n{"a":[1]}\n',
+      ['a'],
+      /data\.jsonl:3: column "a": expected one value, not a list, found "\[1\]"/,
+    ],
+    [
+      'an object where one value is read',
+      '{"a":1}\n{"a":{"b":1}}\n',
+      ['a'],
+      /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; name what is in it, as in user\.id/,
+    ],
+    [
+      'a key twice',
+      '{"a":1,"b":2}\n{"a":1,"a":1}\n',
+      ['a'],
+      /data\.jsonl:2: expected a key once, found it twice, in column 11/,
+    ],
+    [
+      'a key twice, by its path and by its name',
+      '{"u":{"a":1},"u.a":2}\n',
+      ['u.a'],
+      /data\.jsonl:1: expected a key once/,
+    ],
+    [
+      'no comma',
+      '{"a":1}\n{"a":1 "b":2}\n',
+      ['a'],
+      /data\.jsonl:2: expected a comma or } behind a value, in column 8; correct the row, or set data\.onBadRow/,
+    ],
     ['a comma too many', '{"a":1}\n{"a":1,}\n', ['a'], /data\.jsonl:2: expected a key in quotes, in column 8/],
-    ['a number that is none', '{"a":1}\n{"a":01}\n', ['a'], /data\.jsonl:2: expected a number without zeros before it; a text is written in quotes, in column 6/],
+    [
+      'a number that is none',
+      '{"a":1}\n{"a":01}\n',
+      ['a'],
+      /data\.jsonl:2: expected a number without zeros before it; a text is written in quotes, in column 6/,
+    ],
     ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a text in quotes, .*, in column 6/],
-    ['a text without an end', '{"a":1}\n{"a":"x}\n', ['a'], /data\.jsonl:2: expected a quote that closes the text, in column 6/],
-    ['an object without an end', '{"a":1}\n{"a":1\n', ['a'], /data\.jsonl:2: expected a comma or } behind a value, in column 7/],
-    ['two objects on a line', '{"a":1}\n{"a":1}{"a":2}\n', ['a'], /data\.jsonl:2: expected the end of the line behind the object, in column 8/],
+    [
+      'a text without an end',
+      '{"a":1}\n{"a":"x}\n',
+      ['a'],
+      /data\.jsonl:2: expected a quote that closes the text, in column 6/,
+    ],
+    [
+      'an object without an end',
+      '{"a":1}\n{"a":1\n',
+      ['a'],
+      /data\.jsonl:2: expected a comma or } behind a value, in column 7/,
+    ],
+    [
+      'two objects on a line',
+      '{"a":1}\n{"a":1}{"a":2}\n',
+      ['a'],
+      /data\.jsonl:2: expected the end of the line behind the object, in column 8/,
+    ],
     ['something else on a line', '{"a":1}\n[1]\n', ['a'], /data\.jsonl:2: expected an object in braces, in column 1/],
     ['half a pair of surrogates', '{"a":"\\ud83d"}\n', ['a'], /data\.jsonl:1: column "a": expected UTF-8 text/],
-    ['deep nesting', `{"a":1}\n{"b":${'['.repeat(5000)}\n`, ['a'], /data\.jsonl:2: expected at most 200 values in values/],
-    ['a long line', `{"a":1}\n{"a":"${'x'.repeat(2_000_000)}"}\n`, ['a'], /data\.jsonl:2: a line has more than 1048576 bytes, the most that is read/],
-    ['a list of all', '[{"a":1},\n{"a":2}]\n', ['a'], /data\.jsonl: is a list of JSON; expected an object a line; convert it: jq -c '\.\[\]' /],
-    ['objects over several lines', '{\n  "a": 1\n}\n', ['a'], /data\.jsonl:1: expected a JSON object on a line of its own, found "\{"; if objects go over several lines, convert the file: jq -c \. /],
+    [
+      'deep nesting',
+      `{"a":1}\n{"b":${'['.repeat(5000)}\n`,
+      ['a'],
+      /data\.jsonl:2: expected at most 200 values in values/,
+    ],
+    [
+      'a long line',
+      `{"a":1}\n{"a":"${'x'.repeat(2_000_000)}"}\n`,
+      ['a'],
+      /data\.jsonl:2: a line has more than 1048576 bytes, the most that is read/,
+    ],
+    [
+      'a list of all',
+      '[{"a":1},\n{"a":2}]\n',
+      ['a'],
+      /data\.jsonl: is a list of JSON; expected an object a line; convert it: jq -c '\.\[\]' /,
+    ],
+    [
+      'objects over several lines',
+      '{\n  "a": 1\n}\n',
+      ['a'],
+      /data\.jsonl:1: expected a JSON object on a line of its own, found "\{"; if objects go over several lines, convert the file: jq -c \. /,
+    ],
     ['nothing', '\n\n', ['a'], /data\.jsonl: is empty/],
-    ['another key than is asked for', '{"user_id":1}\n{"item":2}\n', ['userid'], /data\.jsonl: column "userid": the config asks for it, none of the first 2 lines has it; did you mean 'user_id'\?/],
-    ['none like it', '{"user_id":1}\n', ['zzzzzz'], /they have user_id; where later lines have it, name it with format: jsonl and columns/],
+    [
+      'another key than is asked for',
+      '{"user_id":1}\n{"item":2}\n',
+      ['userid'],
+      /data\.jsonl: column "userid": the config asks for it, none of the first 2 lines has it; did you mean 'user_id'\?/,
+    ],
+    [
+      'none like it',
+      '{"user_id":1}\n',
+      ['zzzzzz'],
+      /they have user_id; where later lines have it, name it with format: jsonl and columns/,
+    ],
   ])('with %s are told with the place', async (_, content, wanted, message) => {
     await expect(read(content, wanted)).rejects.toThrow(message);
     await expect(read(content, wanted)).rejects.toMatchObject({ exitCode: 3 });
@@ -110,15 +300,23 @@ describe('JSON Lines', () => {
 
   it('may have keys that only later lines have, where they are named', async () => {
     const content = `${'{"a":1}\n'.repeat(60_000)}{"a":2,"b":3}\n`;
-    await expect(read(content, ['a', 'b'])).rejects.toThrow(/column "b": the config asks for it, none of the first \d+ lines has it/);
-    expect((await read(content, ['a', 'b'], { dialect: { format: 'jsonl', columns: ['b'] } })).at(-1)).toEqual(['2', '3']);
+    await expect(read(content, ['a', 'b'])).rejects.toThrow(
+      /column "b": the config asks for it, none of the first \d+ lines has it/,
+    );
+    expect((await read(content, ['a', 'b'], { dialect: { format: 'jsonl', columns: ['b'] } })).at(-1)).toEqual([
+      '2',
+      '3',
+    ]);
     // Where all are kept, one that would be lost is an error.
     expect(await read(content, ['a'])).toHaveLength(60_001);
-    await expect(read(content, ['a'], { keepsAll: true })).rejects.toThrow(/data\.jsonl:60001: expected only keys that the first lines have too, where all are kept, found "b"; name it in data\.columns with format: jsonl, in column 8/);
+    await expect(read(content, ['a'], { keepsAll: true })).rejects.toThrow(
+      /data\.jsonl:60001: expected only keys that the first lines have too, where all are kept, found "b"; name it in data\.columns with format: jsonl, in column 8/,
+    );
   });
 
   it('are found by the name of a file, or by the first character', async () => {
-    const open = async (name: string, content: string, options: DialectOptions = {}): Promise<string> => (await openRows(scratchFile(name, content), [], options)).csv.kind;
+    const open = async (name: string, content: string, options: DialectOptions = {}): Promise<string> =>
+      (await openRows(scratchFile(name, content), [], options)).csv.kind;
     const json = ' {"a":1}\n';
     expect(await open('data.ndjson', json)).toBe('JSON Lines');
     expect(await open('data', json)).toBe('JSON Lines');
@@ -127,7 +325,11 @@ describe('JSON Lines', () => {
     expect(await open('data', '{a,b\n', { format: 'csv' })).toBe('CSV');
     expect(await open('data', 'a,b\n')).toBe('CSV');
     await expect(open('data.json', '[{"a":1}]')).rejects.toThrow('is a list of JSON');
-    const stream = await openText(streamSource(Readable.from([Buffer.from(' '), Buffer.from('{"a":1}\n{"a":2}')])), {}, { wanted: ['a'] });
+    const stream = await openText(
+      streamSource(Readable.from([Buffer.from(' '), Buffer.from('{"a":1}\n{"a":2}')])),
+      {},
+      { wanted: ['a'] },
+    );
     expect(await cellsOf({ csv: stream, indices: new Map([['a', 0]]) }, ['a'])).toEqual([['1'], ['2']]);
   });
 
@@ -139,44 +341,88 @@ describe('JSON Lines', () => {
       fc.maxSafeInteger(),
       fc.constantFrom(null, true, false, 0, -1, 1e21),
     );
-    const object = fc.dictionary(key, fc.oneof({ weight: 5, arbitrary: value }, { weight: 1, arbitrary: fc.array(value, { maxLength: 3 }) }, { weight: 1, arbitrary: fc.dictionary(fc.constantFrom('e', 'x'), value) }), { maxKeys: 5 });
-    const change = fc.option(fc.record({ at: fc.nat(200), byte: fc.constantFrom(...Buffer.from('{}[],:"\\01e.-tn \t\x01')), isCut: fc.boolean() }), { freq: 2 });
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.record({ object, change, blanks: fc.constantFrom(undefined, 1, '\t') }), { minLength: 1, maxLength: 6 }), fc.integer({ min: 1, max: 100 }), async (all, chunkBytes) => {
-        const lines = all.map(({ object: each, change: changed, blanks }) => {
-          const bytes = Buffer.from(JSON.stringify(each, null, blanks).replaceAll('\n', ' '));
-          if (changed === null) return bytes;
-          return changed.isCut ? bytes.subarray(0, changed.at) : Buffer.concat([bytes.subarray(0, changed.at), Buffer.of(changed.byte), bytes.subarray(changed.at + 1)]);
-        });
-        const wanted = ['a', 'b', 'c', 'é'];
-        const first = '{"a":0,"b":0,"c":0,"é":0}';
-        const told: number[] = [];
-        const policy: RejectPolicy = { count: 0, reject: ({ line }) => void told.push(line) };
-        const rows = (await read(Buffer.concat([Buffer.from(`${first}\n`), ...lines.flatMap((line) => [line, Buffer.from('\n')])]), wanted, { policy, chunkBytes })).slice(1);
-        const expected: unknown[][] = [];
-        const refused: number[] = [];
-        for (const [i, line] of lines.entries()) {
-          if (line.toString().trim() === '') continue;
-          const parsed = ((): unknown => {
-            try {
-              return JSON.parse(line.toString());
-            } catch {
-              return undefined;
-            }
-          })();
-          const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-          const cells = isObject ? wanted.map((name) => (Object.hasOwn(parsed, name) ? ((parsed as Record<string, unknown>)[name] ?? '') : '')) : [];
-          // Half a character is no text.
-          if (!isObject || cells.some((cell) => typeof cell === 'object' || (typeof cell === 'string' && cell.includes('\ufffd')))) refused.push(i + 2);
-          else expected.push(cells);
-        }
-        // A key that stands twice is refused here alone.
-        const extra = told.filter((line) => !refused.includes(line));
-        for (const line of extra) expect(() => checkOnce(lines[line - 2]!.toString(), wanted)).toThrow();
-        expect(told.filter((line) => refused.includes(line))).toEqual(refused);
-        if (extra.length > 0) return;
-        expect(rows.map((row, r) => row.map((cell, c) => (typeof expected[r]![c] === 'string' ? cell : JSON.parse(cell as string) as unknown)))).toEqual(expected);
+    const object = fc.dictionary(
+      key,
+      fc.oneof(
+        { weight: 5, arbitrary: value },
+        { weight: 1, arbitrary: fc.array(value, { maxLength: 3 }) },
+        { weight: 1, arbitrary: fc.dictionary(fc.constantFrom('e', 'x'), value) },
+      ),
+      { maxKeys: 5 },
+    );
+    const change = fc.option(
+      fc.record({
+        at: fc.nat(200),
+        byte: fc.constantFrom(...Buffer.from('{}[],:"\\01e.-tn \t\x01')),
+        isCut: fc.boolean(),
       }),
+      { freq: 2 },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ object, change, blanks: fc.constantFrom(undefined, 1, '\t') }), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        fc.integer({ min: 1, max: 100 }),
+        async (all, chunkBytes) => {
+          const lines = all.map(({ object: each, change: changed, blanks }) => {
+            const bytes = Buffer.from(JSON.stringify(each, null, blanks).replaceAll('\n', ' '));
+            if (changed === null) return bytes;
+            return changed.isCut
+              ? bytes.subarray(0, changed.at)
+              : Buffer.concat([bytes.subarray(0, changed.at), Buffer.of(changed.byte), bytes.subarray(changed.at + 1)]);
+          });
+          const wanted = ['a', 'b', 'c', 'é'];
+          const first = '{"a":0,"b":0,"c":0,"é":0}';
+          const told: number[] = [];
+          const policy: RejectPolicy = { count: 0, reject: ({ line }) => void told.push(line) };
+          const rows = (
+            await read(
+              Buffer.concat([Buffer.from(`${first}\n`), ...lines.flatMap((line) => [line, Buffer.from('\n')])]),
+              wanted,
+              { policy, chunkBytes },
+            )
+          ).slice(1);
+          const expected: unknown[][] = [];
+          const refused: number[] = [];
+          for (const [i, line] of lines.entries()) {
+            if (line.toString().trim() === '') continue;
+            const parsed = ((): unknown => {
+              try {
+                return JSON.parse(line.toString());
+              } catch {
+                return undefined;
+              }
+            })();
+            const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+            const cells = isObject
+              ? wanted.map((name) =>
+                  Object.hasOwn(parsed, name) ? ((parsed as Record<string, unknown>)[name] ?? '') : '',
+                )
+              : [];
+            // Half a character is no text.
+            if (
+              !isObject ||
+              cells.some((cell) => typeof cell === 'object' || (typeof cell === 'string' && cell.includes('\ufffd')))
+            )
+              refused.push(i + 2);
+            else expected.push(cells);
+          }
+          // A key that stands twice is refused here alone.
+          const extra = told.filter((line) => !refused.includes(line));
+          for (const line of extra) expect(() => checkOnce(lines[line - 2]!.toString(), wanted)).toThrow();
+          expect(told.filter((line) => refused.includes(line))).toEqual(refused);
+          if (extra.length > 0) return;
+          expect(
+            rows.map((row, r) =>
+              row.map((cell, c) =>
+                typeof expected[r]![c] === 'string' ? cell : (JSON.parse(cell as string) as unknown),
+              ),
+            ),
+          ).toEqual(expected);
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -184,11 +430,18 @@ describe('JSON Lines', () => {
   it('are what Python makes of them', async (test) => {
     needsPython(test, 'json');
     const lines = [
-      '{"a": 1.50, "b": "x"}', '{"a": 123456789012345678901234567890, "b": "\\u00fc\\ud83d\\ude00"}', '{"b": null, "a": true}', '{"a": -1e-7, "c": [1, {"a": 2}]}', '{"a": "\\t", "b": "{}"}', '{"\\u0061": 5}',
+      '{"a": 1.50, "b": "x"}',
+      '{"a": 123456789012345678901234567890, "b": "\\u00fc\\ud83d\\ude00"}',
+      '{"b": null, "a": true}',
+      '{"a": -1e-7, "c": [1, {"a": 2}]}',
+      '{"a": "\\t", "b": "{}"}',
+      '{"\\u0061": 5}',
     ];
     const script = `import json, sys
 print(json.dumps([[('' if v is None else str(v).lower() if isinstance(v, bool) else str(v)) for v in (row.get('a'), row.get('b'))] for row in (json.loads(line, parse_float=str, parse_int=str) for line in json.loads(sys.argv[1]))]))`;
-    expect(await read(`${lines.join('\n')}\n`, ['a', 'b'])).toEqual(JSON.parse(python('.', script, [JSON.stringify(lines)])));
+    expect(await read(`${lines.join('\n')}\n`, ['a', 'b'])).toEqual(
+      JSON.parse(python('.', script, [JSON.stringify(lines)])),
+    );
   });
 });
 

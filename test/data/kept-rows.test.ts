@@ -7,13 +7,20 @@ import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
-// Rows of usual cells alone, whose rules are asked for many of them together, against the same rows in quotes, which are read one by one.
+// Rows of usual cells alone, whose rules are asked for many of them together, against the same rows in quotes, which
+// are read one by one.
 
-const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }), featureTypes.schema.parse({ type: 'numeric', fields: ['n'], scaling: 'none' })];
+const groups = [
+  featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }),
+  featureTypes.schema.parse({ type: 'numeric', fields: ['n'], scaling: 'none' }),
+];
 
 async function read(text: string, format: RowFormat): Promise<unknown> {
   const rejects: unknown[] = [];
-  const policy = { count: 0, reject: ({ line, expected, column }: BadRow) => void rejects.push([line, expected, column]) };
+  const policy = {
+    count: 0,
+    reject: ({ line, expected, column }: BadRow) => void rejects.push([line, expected, column]),
+  };
   const source = await openSource(scratchFile('train.csv', text), columnsOf(format));
   const dataset = await source.dataset(encodedFormat(format, { id: { size: 100 } }), { policy });
   const rows: unknown[] = [];
@@ -24,27 +31,44 @@ async function read(text: string, format: RowFormat): Promise<unknown> {
   return { rows, rejects, leftOut: [...dataset.leftOut].sort() };
 }
 
-const classification = fc.record({ missing: fc.constantFrom('error', 'negative', 'drop', 'mask'), violations: fc.constantFrom('error', 'skip', 'keep') });
+const classification = fc.record({
+  missing: fc.constantFrom('error', 'negative', 'drop', 'mask'),
+  violations: fc.constantFrom('error', 'skip', 'keep'),
+});
 
 it('rows that are kept together are those that are kept one by one', async () => {
   const label = fc.constantFrom('0', '0', '0', '1', '');
-  const row = fc.tuple(label, label, fc.constantFrom('0', '1', '2.5', ''), fc.nat(99).map(String), fc.nat(9).map((n) => `${n / 4}`));
+  const row = fc.tuple(
+    label,
+    label,
+    fc.constantFrom('0', '1', '2.5', ''),
+    fc.nat(99).map(String),
+    fc.nat(9).map((n) => `${n / 4}`),
+  );
   // Long runs in which there is nothing to say, and some in which there is.
   const rows = fc.array(fc.tuple(row, fc.constantFrom(1, 1, 2, 300)), { minLength: 1, maxLength: 12 });
   await fc.assert(
-    fc.asyncProperty(classification, fc.constantFrom('error', 'drop', 'mask'), rows, async ({ missing, violations }, missingPrice, runs) => {
-      const tasks = [
-        { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
-        { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'click', violations }, missing }) },
-        { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression', missing: missingPrice }) },
-      ];
-      const format = rowFormatOf({ tasks, groups });
-      const lines = [['0', '0', '0', '1', '1'], ...runs.flatMap(([cells, times]) => new Array<readonly string[]>(times).fill(cells))];
-      const header = 'click,buy,price,id,n\n';
-      const plain = header + lines.map((cells) => `${cells.join(',')}\n`).join('');
-      const quoted = header + lines.map((cells) => `${cells.map((cell) => `"${cell}"`).join(',')}\n`).join('');
-      expect(await read(plain, format)).toEqual(await read(quoted, format));
-    }),
+    fc.asyncProperty(
+      classification,
+      fc.constantFrom('error', 'drop', 'mask'),
+      rows,
+      async ({ missing, violations }, missingPrice, runs) => {
+        const tasks = [
+          { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+          { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'click', violations }, missing }) },
+          { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression', missing: missingPrice }) },
+        ];
+        const format = rowFormatOf({ tasks, groups });
+        const lines = [
+          ['0', '0', '0', '1', '1'],
+          ...runs.flatMap(([cells, times]) => new Array<readonly string[]>(times).fill(cells)),
+        ];
+        const header = 'click,buy,price,id,n\n';
+        const plain = header + lines.map((cells) => `${cells.join(',')}\n`).join('');
+        const quoted = header + lines.map((cells) => `${cells.map((cell) => `"${cell}"`).join(',')}\n`).join('');
+        expect(await read(plain, format)).toEqual(await read(quoted, format));
+      },
+    ),
     { numRuns: 30 },
   );
 });

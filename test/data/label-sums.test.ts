@@ -28,7 +28,13 @@ function datasetOf(labelCounts: Readonly<Record<string, number>>) {
     },
     async *labels() {
       reads++;
-      for (const begin of [0, 3]) yield Promise.resolve({ rows: 3, labels: new Map([...labels].map(([name, values]) => [name, Float32Array.from(values.slice(begin, begin + 3))])) });
+      for (const begin of [0, 3])
+        yield Promise.resolve({
+          rows: 3,
+          labels: new Map(
+            [...labels].map(([name, values]) => [name, Float32Array.from(values.slice(begin, begin + 3))]),
+          ),
+        });
     },
     close: () => Promise.resolve(),
   };
@@ -41,10 +47,12 @@ describe('what the labels of train add up to', () => {
   it('follows from what was counted when they were written, and nothing is read', async () => {
     const { dataset, reads } = datasetOf({ click: 3, purchase: 2 });
     const sums = await labelSums(dataset, [ctr, task('cvr', { label: 'purchase', given: 'click' })]);
-    expect(sums).toEqual(new Map([
-      ['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }],
-      ['cvr', { own: { weight: 3, sum: 2 }, chain: { weight: 6, sum: 2 } }],
-    ]));
+    expect(sums).toEqual(
+      new Map([
+        ['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }],
+        ['cvr', { own: { weight: 3, sum: 2 }, chain: { weight: 6, sum: 2 } }],
+      ]),
+    );
     expect(reads()).toBe(0);
   });
 
@@ -55,8 +63,22 @@ describe('what the labels of train add up to', () => {
     const weighted = task('weighted', { label: 'click', sampleWeight: 'w' });
     for (const [counts, tasks, expected] of [
       [{}, [ctr], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }]]],
-      [counted, [ctr, kept], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }], ['kept', { own: { weight: 3, sum: 2 }, chain: { weight: 6, sum: 3 } }]]],
-      [counted, [ctr, pay], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }], ['pay', { own: { weight: 2, sum: 1 }, chain: { weight: 5, sum: 2 } }]]],
+      [
+        counted,
+        [ctr, kept],
+        [
+          ['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }],
+          ['kept', { own: { weight: 3, sum: 2 }, chain: { weight: 6, sum: 3 } }],
+        ],
+      ],
+      [
+        counted,
+        [ctr, pay],
+        [
+          ['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }],
+          ['pay', { own: { weight: 2, sum: 1 }, chain: { weight: 5, sum: 2 } }],
+        ],
+      ],
       [counted, [weighted], [['weighted', { own: { weight: 7.5, sum: 4.5 }, chain: { weight: 7.5, sum: 4.5 } }]]],
     ] as const) {
       const { dataset, reads } = datasetOf(counts);
@@ -67,7 +89,12 @@ describe('what the labels of train add up to', () => {
 
   it('is the sum of a number where its task is defined', async () => {
     const spend = task('spend', { label: 'spend', type: 'regression', given: 'click' });
-    expect((await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend])).get('spend')).toEqual({ own: { weight: 3, sum: 12.5 }, chain: { weight: 6, sum: 112.5 } });
-    expect((await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend], () => (value) => 2 * value)).get('spend')!.own).toEqual({ weight: 3, sum: 25 });
+    expect((await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend])).get('spend')).toEqual({
+      own: { weight: 3, sum: 12.5 },
+      chain: { weight: 6, sum: 112.5 },
+    });
+    expect(
+      (await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend], () => (value) => 2 * value)).get('spend')!.own,
+    ).toEqual({ weight: 3, sum: 25 });
   });
 });

@@ -8,21 +8,52 @@ import { taskOptions, type LabelRange, type Task } from '../../src/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })];
-const tasksOf = (tasks: Readonly<Record<string, object>>): readonly Task[] => Object.entries(tasks).map(([name, { labelRange, ...options }]: [string, { readonly labelRange?: LabelRange }]) => ({ name, ...taskOptions.parse(options), labelRange }));
+const tasksOf = (tasks: Readonly<Record<string, object>>): readonly Task[] =>
+  Object.entries(tasks).map(([name, { labelRange, ...options }]: [string, { readonly labelRange?: LabelRange }]) => ({
+    name,
+    ...taskOptions.parse(options),
+    labelRange,
+  }));
 
-/** What becomes of the rows of a CSV: its label columns, what is left out, and what is refused. Read plainly and where a parser is needed. */
-async function read(tasks: Readonly<Record<string, object>>, header: string, rows: readonly string[]): Promise<{ readonly labels: Record<string, readonly number[]>; readonly leftOut: readonly string[]; readonly refused: readonly string[] }> {
+/**
+ * What becomes of the rows of a CSV: its label columns, what is left out, and what is refused. Read plainly and where a
+ * parser is needed.
+ */
+async function read(
+  tasks: Readonly<Record<string, object>>,
+  header: string,
+  rows: readonly string[],
+): Promise<{
+  readonly labels: Record<string, readonly number[]>;
+  readonly leftOut: readonly string[];
+  readonly refused: readonly string[];
+}> {
   const found = await Promise.all(
     [false, true].map(async (isQuoted) => {
-      const quotedRows = rows.map((row) => (isQuoted ? row.split(',').map((cell) => (cell.includes('\u001f') ? cell : `"${cell}"`)).join(',') : row));
+      const quotedRows = rows.map((row) =>
+        isQuoted
+          ? row
+              .split(',')
+              .map((cell) => (cell.includes('\u001f') ? cell : `"${cell}"`))
+              .join(',')
+          : row,
+      );
       const format = rowFormatOf({ tasks: tasksOf(tasks), groups });
       const refused: string[] = [];
-      const policy: RejectPolicy = { count: 0, reject: ({ line, column, expected, cure }) => void refused.push([line, column, expected, cure].filter((each) => each !== undefined).join(': ')) };
-      const source = await openSource(scratchFile('train.csv', [`id,${header}`, ...quotedRows.map((row, i) => `${i + 1},${row}`)].join('\n') + '\n'), columnsOf(format));
+      const policy: RejectPolicy = {
+        count: 0,
+        reject: ({ line, column, expected, cure }) =>
+          void refused.push([line, column, expected, cure].filter((each) => each !== undefined).join(': ')),
+      };
+      const source = await openSource(
+        scratchFile('train.csv', [`id,${header}`, ...quotedRows.map((row, i) => `${i + 1},${row}`)].join('\n') + '\n'),
+        columnsOf(format),
+      );
       const fitted = await source.fit(format, { policy: { count: 0, reject: () => undefined } });
       const train = await source.dataset(encodedFormat(format, fitted), { policy });
       const labels: Record<string, number[]> = {};
-      for await (const { batch } of train.batches(100)) for (const [name, values] of batch.labels) (labels[name] ??= []).push(...values.subarray(0, batch.rows));
+      for await (const { batch } of train.batches(100))
+        for (const [name, values] of batch.labels) (labels[name] ??= []).push(...values.subarray(0, batch.rows));
       // Told while rows are encoded, and once more when they are taken from the cache.
       return { labels, leftOut: leftOutNotices({ train }), refused: [...new Set(refused)] };
     }),
@@ -36,22 +67,51 @@ describe('a label', () => {
     const tasks = {
       click: { label: 'click' },
       long: { label: { column: 'ms', above: 7000 } },
-      any: { label: { any: [{ column: 'ms', above: 7000 }, { all: [{ column: 'income', equals: '>50K' }, { not: { column: 'click', equals: 0 } }] }] } },
+      any: {
+        label: {
+          any: [
+            { column: 'ms', above: 7000 },
+            { all: [{ column: 'income', equals: '>50K' }, { not: { column: 'click', equals: 0 } }] },
+          ],
+        },
+      },
       good: { label: { column: 'rating', oneOf: [4, 5] } },
       new: { label: { column: 'at', atLeast: '2026-11-01' } },
     };
-    const { labels, refused } = await read(tasks, 'click,ms,income,rating,at', ['1,7001,<=50K,4,2026-10-31 23:59:59', '0,7000,>50K,5.0,2026-11-01', '1,0.5,>50K,3,2027-01-01T00:00Z']);
+    const { labels, refused } = await read(tasks, 'click,ms,income,rating,at', [
+      '1,7001,<=50K,4,2026-10-31 23:59:59',
+      '0,7000,>50K,5.0,2026-11-01',
+      '1,0.5,>50K,3,2027-01-01T00:00Z',
+    ]);
     expect(refused).toEqual([]);
-    expect(labels).toEqual({ click: [1, 0, 1], 'tasks.long.label': [1, 0, 0], 'tasks.any.label': [1, 0, 1], 'tasks.good.label': [1, 1, 0], 'tasks.new.label': [0, 1, 1] });
+    expect(labels).toEqual({
+      click: [1, 0, 1],
+      'tasks.long.label': [1, 0, 0],
+      'tasks.any.label': [1, 0, 1],
+      'tasks.good.label': [1, 1, 0],
+      'tasks.new.label': [0, 1, 1],
+    });
   });
 
   it('may be a column by itself and in a condition, and two conditions may look at one column', async () => {
-    const { labels } = await read({ any: { label: 'seen' }, short: { label: { column: 'seen', above: 0.5 } }, exact: { label: { column: 'seen', equals: 1 } } }, 'seen', ['1', '0', '1.0']);
+    const { labels } = await read(
+      {
+        any: { label: 'seen' },
+        short: { label: { column: 'seen', above: 0.5 } },
+        exact: { label: { column: 'seen', equals: 1 } },
+      },
+      'seen',
+      ['1', '0', '1.0'],
+    );
     expect(labels).toEqual({ seen: [1, 0, 1], 'tasks.short.label': [1, 0, 1], 'tasks.exact.label': [1, 0, 1] });
   });
 
   it('that a condition cannot be asked of is a bad row, with its column', async () => {
-    const { labels, refused } = await read({ long: { label: { column: 'ms', above: 7000 } } }, 'ms', ['8000', 'fast', '1']);
+    const { labels, refused } = await read({ long: { label: { column: 'ms', above: 7000 } } }, 'ms', [
+      '8000',
+      'fast',
+      '1',
+    ]);
     expect(labels).toEqual({ 'tasks.long.label': [1, 0] });
     expect(refused).toEqual(['3: ms: a number, which above: 7000 compares with']);
   });
@@ -59,9 +119,19 @@ describe('a label', () => {
 
 describe('the label of a regression', () => {
   it('is a bad row where its loss cannot be computed of it', async () => {
-    const { labels, refused } = await read({ n: { label: 'n', type: 'regression', labelRange: { atLeast: 0, atMost: 1 } }, m: { label: 'm', type: 'regression' } }, 'n,m', ['0,-1', '1,5', '1.5,0', '-0.5,0']);
+    const { labels, refused } = await read(
+      {
+        n: { label: 'n', type: 'regression', labelRange: { atLeast: 0, atMost: 1 } },
+        m: { label: 'm', type: 'regression' },
+      },
+      'n,m',
+      ['0,-1', '1,5', '1.5,0', '-0.5,0'],
+    );
     expect(labels).toEqual({ n: [0, 1], m: [-1, 5] });
-    expect(refused).toEqual(['4: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task', '5: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task']);
+    expect(refused).toEqual([
+      '4: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task',
+      '5: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task',
+    ]);
   });
 });
 
@@ -69,26 +139,57 @@ describe('a blank label', () => {
   const cure = 'missing: mask (no row of this task), drop (no row) or negative (0) below the task';
 
   it('is an error where nothing is said, with the cure', async () => {
-    const { labels, refused } = await read({ ctr: { label: 'click' }, long: { label: { column: 'ms', above: 1 } }, spend: { label: 'spend', type: 'regression' } }, 'click,ms,spend', ['1,2,3', ',2,3', '1,,3', '1,2,']);
+    const { labels, refused } = await read(
+      {
+        ctr: { label: 'click' },
+        long: { label: { column: 'ms', above: 1 } },
+        spend: { label: 'spend', type: 'regression' },
+      },
+      'click,ms,spend',
+      ['1,2,3', ',2,3', '1,,3', '1,2,'],
+    );
     expect(labels).toEqual({ click: [1], 'tasks.long.label': [1], spend: [3] });
-    expect(refused).toEqual([expect.stringMatching(/^3: click: 0 or 1: .*missing: mask/), expect.stringMatching(/^4: ms: something to compare: .*missing: mask/), expect.stringMatching(/^5: spend: a decimal number: .*missing: mask/)]);
+    expect(refused).toEqual([
+      expect.stringMatching(/^3: click: 0 or 1: .*missing: mask/),
+      expect.stringMatching(/^4: ms: something to compare: .*missing: mask/),
+      expect.stringMatching(/^5: spend: a decimal number: .*missing: mask/),
+    ]);
     expect(refused[0]).toContain(cure);
   });
 
   it('costs nothing where the label is not 1 that its task is given, and is an error where it is', async () => {
-    const { labels, refused } = await read({ ctr: { label: 'click' }, cvr: { label: 'buy', given: 'click' }, spend: { label: 'spend', type: 'regression', given: 'cvr' } }, 'click,buy,spend', ['0,,', '1,0,', '1,1,9', '1,,', '1,1,']);
+    const { labels, refused } = await read(
+      {
+        ctr: { label: 'click' },
+        cvr: { label: 'buy', given: 'click' },
+        spend: { label: 'spend', type: 'regression', given: 'cvr' },
+      },
+      'click,buy,spend',
+      ['0,,', '1,0,', '1,1,9', '1,,', '1,1,'],
+    );
     expect(labels).toEqual({ click: [0, 1, 1], buy: [0, 0, 1], spend: [0, 0, 9] });
-    expect(refused).toEqual([`5: buy not to be blank where click is 1: correct the row, or say what a blank label is: ${cure}`, expect.stringContaining('6: spend not to be blank where cvr is 1')]);
+    expect(refused).toEqual([
+      `5: buy not to be blank where click is 1: correct the row, or say what a blank label is: ${cure}`,
+      expect.stringContaining('6: spend not to be blank where cvr is 1'),
+    ]);
   });
 
   it('that is masked costs no other task its row', async () => {
-    const { labels, leftOut } = await read({ like: { label: 'like', missing: 'mask' }, share: { label: 'share' } }, 'like,share', ['1,0', ',1', '0,1']);
+    const { labels, leftOut } = await read(
+      { like: { label: 'like', missing: 'mask' }, share: { label: 'share' } },
+      'like,share',
+      ['1,0', ',1', '0,1'],
+    );
     expect(labels).toEqual({ like: [1, 0, 0], 'tasks.like.known': [1, 0, 1], share: [0, 1, 1] });
     expect(leftOut).toEqual([]);
   });
 
   it('masks the tasks that are given it, and what is known of the chain', async () => {
-    const tasks = { click: { label: 'click', missing: 'mask' }, cart: { label: 'cart', given: 'click', missing: 'mask' }, pay: { label: 'pay', given: 'cart' } };
+    const tasks = {
+      click: { label: 'click', missing: 'mask' },
+      cart: { label: 'cart', given: 'click', missing: 'mask' },
+      pay: { label: 'pay', given: 'cart' },
+    };
     const { labels } = await read(tasks, 'click,cart,pay', ['1,1,1', '1,,', '0,,', ',,', '1,0,', '1,1,0', ',0,']);
     expect(labels).toEqual({
       click: [1, 1, 0, 0, 1, 1, 0],
@@ -104,7 +205,14 @@ describe('a blank label', () => {
   });
 
   it('drops its row, counted with its reason, or is 0', async () => {
-    const { labels, leftOut } = await read({ like: { label: 'like', missing: 'drop' }, share: { label: { column: 'shares', above: 0 }, missing: 'negative' } }, 'like,shares', ['1,2', ',1', '0,', ',']);
+    const { labels, leftOut } = await read(
+      {
+        like: { label: 'like', missing: 'drop' },
+        share: { label: { column: 'shares', above: 0 }, missing: 'negative' },
+      },
+      'like,shares',
+      ['1,2', ',1', '0,', ','],
+    );
     expect(labels).toEqual({ like: [1, 0], 'tasks.share.label': [1, 0] });
     expect(leftOut).toEqual(['data.train: 2 of 4 rows are left out: like is blank (2)']);
   });
@@ -114,24 +222,42 @@ describe('a label that is given another', () => {
   const rows = ['1,1', '0,1', '0,0', '1,0'];
 
   it('is 1 only where that is: else an error, with the cure', async () => {
-    const { labels, refused } = await read({ ctr: { label: 'click' }, cvr: { label: 'buy', given: 'click' } }, 'click,buy', rows);
+    const { labels, refused } = await read(
+      { ctr: { label: 'click' }, cvr: { label: 'buy', given: 'click' } },
+      'click,buy',
+      rows,
+    );
     expect(labels).toEqual({ click: [1, 0, 1], buy: [1, 0, 0] });
-    expect(refused).toEqual(['3: click to be 1 where buy is 1: correct the row, or say what such rows are: given: { label: click, violations: skip (left out) or keep } below the task']);
+    expect(refused).toEqual([
+      '3: click to be 1 where buy is 1: correct the row, or say what such rows are: given: { label: click, violations: skip (left out) or keep } below the task',
+    ]);
   });
 
   it('has rows skipped that do not keep to it, counted with their reason', async () => {
-    const { labels, refused, leftOut } = await read({ ctr: { label: 'click' }, cvr: { label: 'buy', given: { label: 'click', violations: 'skip' } } }, 'click,buy', rows);
+    const { labels, refused, leftOut } = await read(
+      { ctr: { label: 'click' }, cvr: { label: 'buy', given: { label: 'click', violations: 'skip' } } },
+      'click,buy',
+      rows,
+    );
     expect([labels, refused]).toEqual([{ click: [1, 0, 1], buy: [1, 0, 0] }, []]);
     expect(leftOut).toEqual(['data.train: 1 of 4 rows are left out: buy is 1 and click is not (1)']);
   });
 
   it('keeps such rows as they are', async () => {
-    const { labels, leftOut } = await read({ ctr: { label: 'click' }, cvr: { label: 'buy', given: { label: 'click', violations: 'keep' } } }, 'click,buy', rows);
+    const { labels, leftOut } = await read(
+      { ctr: { label: 'click' }, cvr: { label: 'buy', given: { label: 'click', violations: 'keep' } } },
+      'click,buy',
+      rows,
+    );
     expect([labels, leftOut]).toEqual([{ click: [1, 0, 0, 1], buy: [1, 1, 0, 0] }, []]);
   });
 
   it('may be given a task whose label is a condition', async () => {
-    const { labels, refused } = await read({ long: { label: { column: 'ms', above: 1000 } }, like: { label: 'like', given: 'long' } }, 'ms,like', ['2000,1', '2000,0', '5,', '5,1']);
+    const { labels, refused } = await read(
+      { long: { label: { column: 'ms', above: 1000 } }, like: { label: 'like', given: 'long' } },
+      'ms,like',
+      ['2000,1', '2000,0', '5,', '5,1'],
+    );
     expect(labels).toEqual({ 'tasks.long.label': [1, 1, 0], like: [1, 0, 0] });
     expect(refused).toEqual([expect.stringContaining('5: long to be 1 where like is 1')]);
   });
@@ -139,13 +265,27 @@ describe('a label that is given another', () => {
 
 describe('weights of rows', () => {
   it('are a column of numbers, which may be a feature too and is read once', async () => {
-    const { labels, refused } = await read({ a: { label: 'a', sampleWeight: 'id' }, b: { label: 'b', sampleWeight: 'id' } }, 'a,b', ['0,1', '1,1']);
+    const { labels, refused } = await read(
+      { a: { label: 'a', sampleWeight: 'id' }, b: { label: 'b', sampleWeight: 'id' } },
+      'a,b',
+      ['0,1', '1,1'],
+    );
     expect([labels, refused]).toEqual([{ a: [0, 1], b: [1, 1], 'sampleWeight.id': [1, 2] }, []]);
   });
 
   it('are 0 or more', async () => {
-    const { labels, refused } = await read({ a: { label: 'a', sampleWeight: 'w' } }, 'a,w', ['0,-1', '1,0.5', '1,', '1,x', '0,0']);
+    const { labels, refused } = await read({ a: { label: 'a', sampleWeight: 'w' } }, 'a,w', [
+      '0,-1',
+      '1,0.5',
+      '1,',
+      '1,x',
+      '0,0',
+    ]);
     expect(labels).toEqual({ a: [1, 0], 'sampleWeight.w': [0.5, 0] });
-    expect(refused).toEqual(['2: w: a weight of 0 or more', '4: w: a decimal number', '5: w: a decimal number'].map((start) => expect.stringContaining(start) as string));
+    expect(refused).toEqual(
+      ['2: w: a weight of 0 or more', '4: w: a decimal number', '5: w: a decimal number'].map(
+        (start) => expect.stringContaining(start) as string,
+      ),
+    );
   });
 });

@@ -25,7 +25,8 @@ import { taskOptions } from '../../src/tasks.js';
 import { entriesIn } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
-// What is learned from several files, and encoded by it, stands on rows that are kept of each: a file more is one file to read.
+// What is learned from several files, and encoded by it, stands on rows that are kept of each: a file more is one file
+// to read.
 
 /** Names of the files whose rows were read, and of those that were hashed, since this was emptied. */
 const touched: string[] = [];
@@ -44,7 +45,11 @@ vi.mock('../../src/data/files/open-rows.js', async (original) => {
 
 const GROUPS = [
   { type: 'categorical', fields: ['user'] },
-  { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token', blank: ['?'], trim: true }], encoding: { name: 'tokens', minCount: 2 } },
+  {
+    type: 'categorical',
+    fields: ['city', { name: 'plan', missing: 'token', blank: ['?'], trim: true }],
+    encoding: { name: 'tokens', minCount: 2 },
+  },
   { type: 'categorical', fields: ['item'], encoding: 'auto' },
   { type: 'bag', fields: ['seen'], encoding: 'auto', table: 'item', maxItems: 2 },
   { type: 'bag', fields: ['words'], encoding: 'tokens', pooling: 'sum' },
@@ -62,17 +67,37 @@ const TASKS = [
 ];
 const COLUMNS = ['click', 'pay', 'user', 'city', 'plan', 'item', 'seen', 'words', 'price', 'stay', 'look', 'at'];
 
-function formatOf(options: { readonly negatives?: number; readonly seed?: number; readonly groups?: typeof GROUPS } = {}): RowFormat {
+function formatOf(
+  options: { readonly negatives?: number; readonly seed?: number; readonly groups?: typeof GROUPS } = {},
+): RowFormat {
   const { negatives, seed, groups = GROUPS } = options;
-  return rowFormatOf({ tasks: TASKS, groups, ...(negatives !== undefined && { sampling: samplingOptions.parse({ negatives, seed }) }) });
+  return rowFormatOf({
+    tasks: TASKS,
+    groups,
+    ...(negatives !== undefined && { sampling: samplingOptions.parse({ negatives, seed }) }),
+  });
 }
 
 type Row = readonly string[];
 const textOf = (rows: readonly Row[]): string => [COLUMNS, ...rows].map((cells) => `${cells.join(',')}\n`).join('');
 
 /** A row that has something of everything. */
-const rowOf = (i: number): Row => [String(i % 2), i % 2 === 1 ? ['', '2', '9'][i % 3]! : '', String(i % 9), `c${(i * 5) % 4}`, ['gold', ' ?', '', ' gold'][i % 4]!, String(1 + (i % 6)), `${1 + (i % 5)}:2|${1 + (i % 7)}:0.1|3`, i % 4 === 0 ? '' : `w${i % 3}|x`, i % 5 === 0 ? '' : String((i * 37) % 11 / 8), i % 6 === 0 ? '-1.0' : String(i % 13), i % 7 === 0 ? '' : `${i / 3}|-1`, `2026-11-0${1 + (i % 9)}`];
-const rowsOf = (begin: number, end: number): readonly Row[] => Array.from({ length: end - begin }, (_, i) => rowOf(begin + i));
+const rowOf = (i: number): Row => [
+  String(i % 2),
+  i % 2 === 1 ? ['', '2', '9'][i % 3]! : '',
+  String(i % 9),
+  `c${(i * 5) % 4}`,
+  ['gold', ' ?', '', ' gold'][i % 4]!,
+  String(1 + (i % 6)),
+  `${1 + (i % 5)}:2|${1 + (i % 7)}:0.1|3`,
+  i % 4 === 0 ? '' : `w${i % 3}|x`,
+  i % 5 === 0 ? '' : String(((i * 37) % 11) / 8),
+  i % 6 === 0 ? '-1.0' : String(i % 13),
+  i % 7 === 0 ? '' : `${i / 3}|-1`,
+  `2026-11-0${1 + (i % 9)}`,
+];
+const rowsOf = (begin: number, end: number): readonly Row[] =>
+  Array.from({ length: end - begin }, (_, i) => rowOf(begin + i));
 
 function writeFiles(folder: string, files: Readonly<Record<string, readonly Row[]>>): void {
   for (const [name, rows] of Object.entries(files)) {
@@ -85,15 +110,22 @@ const countPolicy = (): RejectPolicy => skipBadRows(undefined, 1000);
 
 /** The bytes of the shards in a folder, and all that its manifest tells but hashes. */
 function shardsIn(folder: string): unknown {
-  return readdirSync(folder).filter((name) => name.startsWith('shard-') || name === 'rejects.jsonl' || name === 'manifest.json').sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]);
+  return readdirSync(folder)
+    .filter((name) => name.startsWith('shard-') || name === 'rejects.jsonl' || name === 'manifest.json')
+    .sort()
+    .map((name) => [name, readFileSync(join(folder, name), 'utf8')]);
 }
 
 /** All that is in the batches of a data set. */
 async function rowsIn(dataset: Dataset): Promise<readonly unknown[]> {
   const rows: unknown[] = [];
   for await (const { batch } of dataset.batches(5)) {
-    for (const columns of [batch.labels, batch.ids, batch.numbers]) rows.push([...columns].map(([name, data]) => [name, [...data]]));
-    rows.push([...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]), [...batch.vectors!].map(([name, { data }]) => [name, [...data]]));
+    for (const columns of [batch.labels, batch.ids, batch.numbers])
+      rows.push([...columns].map(([name, data]) => [name, [...data]]));
+    rows.push(
+      [...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]),
+      [...batch.vectors!].map(([name, { data }]) => [name, [...data]]),
+    );
   }
   return rows;
 }
@@ -107,7 +139,14 @@ async function run(paths: readonly string[], cache: string, format: RowFormat, r
   const before = new Set(readdirSync(cache));
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
   const made = readdirSync(cache).filter((name) => name.includes('.rows-') && !before.has(name));
-  return { fitted: keyOfFitted(fitted), rows: await rowsIn(dataset), leftOut: dataset.leftOut, rejected: all.policy.count, touched: [...new Set(touched)].sort(), shards: made.sort().map((name) => shardsIn(join(cache, name))) };
+  return {
+    fitted: keyOfFitted(fitted),
+    rows: await rowsIn(dataset),
+    leftOut: dataset.leftOut,
+    rejected: all.policy.count,
+    touched: [...new Set(touched)].sort(),
+    shards: made.sort().map((name) => shardsIn(join(cache, name))),
+  };
 }
 
 /** The same of the files themselves, with so many threads. */
@@ -120,12 +159,28 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
   const opened: Shards[] = [];
   for (const source of sources) {
     const folder = join(scratchFolder(), 'shards');
-    await encodeShards(folder, () => '{}', source.csv.path, encoded, policy, async (recording, writer) => ({ read: undefined, leftOut: await encodeRows(source, encoded, recording, writer, () => undefined, { threads, isPatient: true }) }));
+    await encodeShards(
+      folder,
+      () => '{}',
+      source.csv.path,
+      encoded,
+      policy,
+      async (recording, writer) => ({
+        read: undefined,
+        leftOut: await encodeRows(source, encoded, recording, writer, () => undefined, { threads, isPatient: true }),
+      }),
+    );
     shards.push([basename(source.csv.path), shardsIn(folder)]);
     opened.push((await openShards(folder))!);
   }
   const all = joinedShards(opened);
-  return { fitted: keyOfFitted(fitted), rows: await rowsIn(shardDataset(all, asStored(blockColumns(encoded)), { lossKeys: encoded.spec.lossKeys })), leftOut: leftOutOf(all.manifest), rejected: policy.count, shards: shards.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, found]) => found) };
+  return {
+    fitted: keyOfFitted(fitted),
+    rows: await rowsIn(shardDataset(all, asStored(blockColumns(encoded)), { lossKeys: encoded.spec.lossKeys })),
+    leftOut: leftOutOf(all.manifest),
+    rejected: policy.count,
+    shards: shards.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, found]) => found),
+  };
 }
 
 describe('rows that are kept of each of several files', () => {
@@ -155,7 +210,12 @@ describe('rows that are kept of each of several files', () => {
 
   it('also where what was a file to validate with is one to train on the next day', async () => {
     const [data, cache] = [scratchFolder(), { folder: scratchFolder() }];
-    writeFiles(data, { '1.csv': rowsOf(0, 20), '2.csv': rowsOf(20, 40), '3.csv': rowsOf(40, 60), '4.csv': rowsOf(60, 80) });
+    writeFiles(data, {
+      '1.csv': rowsOf(0, 20),
+      '2.csv': rowsOf(20, 40),
+      '3.csv': rowsOf(40, 60),
+      '4.csv': rowsOf(60, 80),
+    });
     const format = formatOf();
     const runUntil = async (day: number): Promise<readonly string[]> => {
       touched.length = 0;
@@ -214,8 +274,15 @@ describe('rows that are kept of each of several files', () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const groups = GROUPS.filter(({ type }) => type === 'vector');
     const withLook = (i: number, look: string): Row => rowOf(i).map((cell, c) => (COLUMNS[c] === 'look' ? look : cell));
-    writeFiles(data, { 'a.csv': [withLook(0, '1|2')], 'b.csv': [withLook(1, '1|2|3'), withLook(2, '3|4|5')], 'c.csv': [withLook(3, '5|6'), withLook(4, '7')] });
-    for (const [names, message] of [[['a.csv', 'b.csv'], /b\.csv:2: column "look": expected 2 numbers/], [['a.csv', 'c.csv'], /c\.csv:3: column "look": expected 2 numbers/]] as const) {
+    writeFiles(data, {
+      'a.csv': [withLook(0, '1|2')],
+      'b.csv': [withLook(1, '1|2|3'), withLook(2, '3|4|5')],
+      'c.csv': [withLook(3, '5|6'), withLook(4, '7')],
+    });
+    for (const [names, message] of [
+      [['a.csv', 'b.csv'], /b\.csv:2: column "look": expected 2 numbers/],
+      [['a.csv', 'c.csv'], /c\.csv:3: column "look": expected 2 numbers/],
+    ] as const) {
       const paths = names.map((name) => join(data, name));
       await expect(run(paths, cache, formatOf({ groups }), { policy: refuseBadRows })).rejects.toThrow(message);
       const skipped = await run(paths, cache, formatOf({ groups }));
@@ -225,8 +292,14 @@ describe('rows that are kept of each of several files', () => {
   });
 
   it('give way to the files also where a row that would be left out does not agree', async () => {
-    const good = (i: number): Row => rowOf(2 * i).with(10, '1|2').with(0, '0');
-    const files = { 'a.csv': [...Array.from({ length: 40 }, (_, i) => good(i)), rowOf(1).with(10, '3|4')], 'b.csv': [...Array.from({ length: 60 }, (_, i) => good(i).with(10, i === 7 ? '5' : '')), rowOf(3).with(10, '')] };
+    const good = (i: number): Row =>
+      rowOf(2 * i)
+        .with(10, '1|2')
+        .with(0, '0');
+    const files = {
+      'a.csv': [...Array.from({ length: 40 }, (_, i) => good(i)), rowOf(1).with(10, '3|4')],
+      'b.csv': [...Array.from({ length: 60 }, (_, i) => good(i).with(10, i === 7 ? '5' : '')), rowOf(3).with(10, '')],
+    };
     const [data, cache] = [scratchFolder(), scratchFolder()];
     writeFiles(data, files);
     const paths = Object.keys(files).map((name) => join(data, name));
@@ -240,7 +313,8 @@ describe('rows that are kept of each of several files', () => {
   });
 
   it('give what the files give, bit for bit, whatever files there are, in whatever order they come and go', async () => {
-    const cell = (good: readonly string[], bad: readonly string[]) => fc.oneof({ weight: 30, arbitrary: fc.constantFrom(...good) }, { weight: 1, arbitrary: fc.constantFrom(...bad) });
+    const cell = (good: readonly string[], bad: readonly string[]) =>
+      fc.oneof({ weight: 30, arbitrary: fc.constantFrom(...good) }, { weight: 1, arbitrary: fc.constantFrom(...bad) });
     const row = fc.tuple(
       cell(['0', '1', '1.0'], ['2', '']),
       cell(['', '0', '3', '4'], ['', 'x']),
@@ -256,20 +330,34 @@ describe('rows that are kept of each of several files', () => {
       cell(['2026-11-01', '20261102', ''], ['monday']),
     );
     const log = fc.array(row, { maxLength: 9 });
-    const runs = fc.array(fc.shuffledSubarray(['a.csv', 'b.csv', 'c.csv', 'ds=1/d.csv'], { minLength: 2 }), { minLength: 1, maxLength: 3 });
+    const runs = fc.array(fc.shuffledSubarray(['a.csv', 'b.csv', 'c.csv', 'ds=1/d.csv'], { minLength: 2 }), {
+      minLength: 1,
+      maxLength: 3,
+    });
     await fc.assert(
-      fc.asyncProperty(fc.tuple(log, log, log, log), runs, fc.constantFrom(undefined, 0.4), async ([a, b, c, d], orders, negatives) => {
-        const [data, cache] = [scratchFolder(), scratchFolder()];
-        writeFiles(data, { 'a.csv': a, 'b.csv': b, 'c.csv': c, 'ds=1/d.csv': d });
-        const format = formatOf(negatives === undefined ? {} : { negatives });
-        for (const names of orders) {
-          const paths = names.map((name) => join(data, name));
-          const found = await run(paths, cache, format).catch(String);
-          const expected = await fromFiles(paths, format).catch(String);
-          if (typeof found === 'string' || typeof expected === 'string') expect(found).toBe(expected);
-          else expect([found.fitted, found.rejected, found.leftOut, found.rows]).toEqual([expected.fitted, expected.rejected, expected.leftOut, expected.rows]);
-        }
-      }),
+      fc.asyncProperty(
+        fc.tuple(log, log, log, log),
+        runs,
+        fc.constantFrom(undefined, 0.4),
+        async ([a, b, c, d], orders, negatives) => {
+          const [data, cache] = [scratchFolder(), scratchFolder()];
+          writeFiles(data, { 'a.csv': a, 'b.csv': b, 'c.csv': c, 'ds=1/d.csv': d });
+          const format = formatOf(negatives === undefined ? {} : { negatives });
+          for (const names of orders) {
+            const paths = names.map((name) => join(data, name));
+            const found = await run(paths, cache, format).catch(String);
+            const expected = await fromFiles(paths, format).catch(String);
+            if (typeof found === 'string' || typeof expected === 'string') expect(found).toBe(expected);
+            else
+              expect([found.fitted, found.rejected, found.leftOut, found.rows]).toEqual([
+                expected.fitted,
+                expected.rejected,
+                expected.leftOut,
+                expected.rows,
+              ]);
+          }
+        },
+      ),
       { numRuns: 12 },
     );
   }, 60_000);

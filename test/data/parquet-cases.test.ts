@@ -12,7 +12,10 @@ import { scratchFile } from '../support/scratch.js';
 const FOLDER = join(import.meta.dirname, 'parquet-cases');
 type Cell = string | readonly (readonly [string] | readonly [string, string])[];
 // Written by make.py.
-const expected = JSON.parse(readFileSync(join(FOLDER, 'cells.json'), 'utf8')) as Record<string, Record<string, readonly Cell[]>>;
+const expected = JSON.parse(readFileSync(join(FOLDER, 'cells.json'), 'utf8')) as Record<
+  string,
+  Record<string, readonly Cell[]>
+>;
 
 /** The cells of a file by column. */
 async function cellsOf(path: string, columns: readonly string[]): Promise<Record<string, Cell[]>> {
@@ -40,7 +43,9 @@ function comparable(cell: Cell): Cell {
 }
 
 describe('a Parquet file', () => {
-  const files = readdirSync(FOLDER).filter((name) => expected[name.split('-')[0]!] !== undefined && name.endsWith('.parquet'));
+  const files = readdirSync(FOLDER).filter(
+    (name) => expected[name.split('-')[0]!] !== undefined && name.endsWith('.parquet'),
+  );
 
   it('has its cases read here', () => {
     expect(files.length).toBeGreaterThan(25);
@@ -53,14 +58,20 @@ describe('a Parquet file', () => {
     for (const [column, own] of Object.entries(cells)) expect(found[column], column).toEqual(own.map(comparable));
   });
 
-  it.each(files.filter((name) => /^(lists|encodings|codecs-(snappy|lz4|zstd|gzip))-v?/.test(name)))('%s is read or refused in words, whichever of its bytes are damaged', async (name) => {
-    const bytes = readFileSync(join(FOLDER, name));
-    const columns = Object.keys(expected[name.split('-')[0]!]!);
-    const random = randomStream(1, name);
-    for (let i = 0; i < 40; i++) {
-      const damaged = Buffer.from(bytes);
-      for (let b = 0; b < 1 + (i % 4); b++) damaged[4 + (random.uint32() % (bytes.length - 8))] = random.uint32() & 255;
-      await cellsOf(scratchFile('x.parquet', damaged), columns).catch((error: unknown) => expect(error).toBeInstanceOf(UserError));
-    }
-  });
+  it.each(files.filter((name) => /^(lists|encodings|codecs-(snappy|lz4|zstd|gzip))-v?/.test(name)))(
+    '%s is read or refused in words, whichever of its bytes are damaged',
+    async (name) => {
+      const bytes = readFileSync(join(FOLDER, name));
+      const columns = Object.keys(expected[name.split('-')[0]!]!);
+      const random = randomStream(1, name);
+      for (let i = 0; i < 40; i++) {
+        const damaged = Buffer.from(bytes);
+        for (let b = 0; b < 1 + (i % 4); b++)
+          damaged[4 + (random.uint32() % (bytes.length - 8))] = random.uint32() & 255;
+        await cellsOf(scratchFile('x.parquet', damaged), columns).catch((error: unknown) =>
+          expect(error).toBeInstanceOf(UserError),
+        );
+      }
+    },
+  );
 });

@@ -41,7 +41,10 @@ async function cellsOf(path: string, names: readonly string[]): Promise<Record<s
 }
 
 /** The bytes of a column's first page: where its header begins, and where what it holds begins and ends. */
-function firstPage(bytes: Buffer, column = 0): { readonly header: number; readonly begin: number; readonly end: number } {
+function firstPage(
+  bytes: Buffer,
+  column = 0,
+): { readonly header: number; readonly begin: number; readonly end: number } {
   const chunk: ColumnMetaData = parquetMetadata(new Uint8Array(bytes)).row_groups[0]!.columns[column]!.meta_data!;
   const header = Number(chunk.data_page_offset);
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: header };
@@ -66,24 +69,33 @@ describe('levels of a damaged Parquet page', () => {
   it.each([
     ['numbers', { name: 'n', data: halves, type: 'INT32' }],
     ['texts', { name: 'n', data: halves.map((value) => (value === null ? null : `t${value}`)), type: 'STRING' }],
-  ])('that claim more values than the page holds are an error with the column and the page, for %s', async (_, column) => {
-    const whole = parquetOf([column]);
-    const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
-    const read = cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [1])), ['n']);
-    await expect(read).rejects.toThrow(/x\.parquet: column "n": cannot be read as Parquet in row group 1, page 1: its levels claim more values than the 300 that it holds; copy the file again/);
-    await expect(read).rejects.toMatchObject({ exitCode: 3 });
-  });
+  ])(
+    'that claim more values than the page holds are an error with the column and the page, for %s',
+    async (_, column) => {
+      const whole = parquetOf([column]);
+      const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
+      const read = cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [1])), ['n']);
+      await expect(read).rejects.toThrow(
+        /x\.parquet: column "n": cannot be read as Parquet in row group 1, page 1: its levels claim more values than the 300 that it holds; copy the file again/,
+      );
+      await expect(read).rejects.toMatchObject({ exitCode: 3 });
+    },
+  );
 
   it('that claim fewer values than the page holds are an error', async () => {
     const whole = parquetOf([{ name: 'n', data: halves, type: 'INT32' }]);
     const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
-    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [1], [0])), ['n'])).rejects.toThrow('page 1: it holds 300 values, and its levels claim 0');
+    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [1], [0])), ['n'])).rejects.toThrow(
+      'page 1: it holds 300 values, and its levels claim 0',
+    );
   });
 
   it.each([2, 3, 255])('that are %i where 1 is the highest are an error', async (level) => {
     const whole = parquetOf([{ name: 'n', data: halves, type: 'INT32' }]);
     const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
-    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [level])), ['n'])).rejects.toThrow(`page 1: a level is ${level}, and the highest of this column is 1`);
+    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [level])), ['n'])).rejects.toThrow(
+      `page 1: a level is ${level}, and the highest of this column is 1`,
+    );
   });
 
   it('that are packed and above the highest are an error', async () => {
@@ -94,21 +106,30 @@ describe('levels of a damaged Parquet page', () => {
       { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
       { name: 'element', type: 'INT32', repetition_type: 'REQUIRED' },
     ];
-    const whole = parquetOf([{ name: 'l', data: Array.from({ length: 8 }, (_, r) => (r % 2 === 0 ? [r] : r % 4 === 1 ? [] : null)) }], schema);
+    const whole = parquetOf(
+      [{ name: 'l', data: Array.from({ length: 8 }, (_, r) => (r % 2 === 0 ? [r] : r % 4 === 1 ? [] : null)) }],
+      schema,
+    );
     // 2 1 2 0 2 1 2 0, two bits each.
     const at = whole.indexOf(Buffer.of(3, 0b00100110, 0b00100110), firstPage(whole).begin);
     expect(at).toBeGreaterThan(0);
     await cellsOf(scratchFile('x.parquet', whole), ['l']);
-    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [0b00100110], [0b11100110])), ['l'])).rejects.toThrow('page 1: a level is 3, and the highest of this column is 2');
+    await expect(
+      cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [0b00100110], [0b11100110])), ['l']),
+    ).rejects.toThrow('page 1: a level is 3, and the highest of this column is 2');
   });
 });
 
 describe('what a Parquet page says of itself', () => {
   it('is held to what it has: bits of indices', async () => {
-    const whole = parquetOf([{ name: 'n', data: Array.from({ length: 600 }, (_, r) => r % 2), type: 'INT32', encoding: 'RLE_DICTIONARY' }]);
+    const whole = parquetOf([
+      { name: 'n', data: Array.from({ length: 600 }, (_, r) => r % 2), type: 'INT32', encoding: 'RLE_DICTIONARY' },
+    ]);
     // Behind the levels, a run of 600 times 1.
     const at = whole.indexOf(Buffer.of(0xb0, 0x09, 1), firstPage(whole).begin) + 3;
-    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at, [1], [33])), ['n'])).rejects.toThrow('page 1: its indices have 33 bits, and 32 are the most');
+    await expect(cellsOf(scratchFile('x.parquet', changed(whole, at, [1], [33])), ['n'])).rejects.toThrow(
+      'page 1: its indices have 33 bits, and 32 are the most',
+    );
   });
 
   it('is held to what it has: beginnings and ends of DELTA_BYTE_ARRAY', async () => {
@@ -118,14 +139,17 @@ describe('what a Parquet page says of itself', () => {
     const { begin } = firstPage(whole);
     const counts = [...whole.keys()].filter((at) => at > begin && whole[at] === 40 && whole[at - 3] === 128);
     expect(counts.length).toBe(2);
-    await expect(cellsOf(scratchFile('x.parquet', changed(whole, counts[1]!, [40], [39])), ['t'])).rejects.toThrow(/page 1: it has 40 beginnings and 39 ends of values/);
+    await expect(cellsOf(scratchFile('x.parquet', changed(whole, counts[1]!, [40], [39])), ['t'])).rejects.toThrow(
+      /page 1: it has 40 beginnings and 39 ends of values/,
+    );
   });
 
   it('is held to what it has: the size of a block of LZ4', () => {
     // A literal, and a copy of it.
     const block = Buffer.of(0x10, 0x61, 1, 0);
     expect(lz4Block(block, 5)).toEqual(Uint8Array.from(Buffer.from('aaaaa')));
-    for (const size of [4, 6, 100]) expect(() => lz4Block(block, size)).toThrow(/damaged|a page has 5 bytes, and its header says/);
+    for (const size of [4, 6, 100])
+      expect(() => lz4Block(block, size)).toThrow(/damaged|a page has 5 bytes, and its header says/);
     expect(() => lz4Block(Buffer.of(0x10, 0x61, 2, 0), 5)).toThrow('damaged');
     expect(() => lz4Block(Buffer.of(0xf0, 255), 5)).toThrow('damaged');
   });
@@ -136,7 +160,9 @@ describe('what a Parquet page says of itself', () => {
     // The page's type, then its uncompressed size as a zigzag varint.
     const size = whole[header + 3]!;
     const read = cellsOf(scratchFile('x.parquet', changed(whole, header + 2, [0x15, size], [0x15, size ^ 2])), ['id']);
-    await expect(read).rejects.toThrow(/column "id": cannot be read as Parquet in row group 1, page 1: a page has \d+ bytes, and its header says \d+/);
+    await expect(read).rejects.toThrow(
+      /column "id": cannot be read as Parquet in row group 1, page 1: a page has \d+ bytes, and its header says \d+/,
+    );
   });
 });
 
@@ -146,9 +172,24 @@ describe('the footer of a Parquet file', () => {
   const at = whole.indexOf('\x04name') - 1;
 
   it.each([
-    ['without the name of a column', at, (field: number) => (field & 15) | 0xe0, /x\.parquet: cannot be read as Parquet \(element 2 of the schema in its footer has no name\); copy the file again/],
-    ['with a number for the name of a column', at, (field: number) => (field & 0xf0) | 5, /x\.parquet: cannot be read as Parquet \((its footer is damaged|a header .*)\); copy the file again/],
-    ['of a file that is cut', whole.length - 1, () => 0, /x\.parquet: cannot be read as Parquet \(it does not end with PAR1: the end of the file is not there\)/],
+    [
+      'without the name of a column',
+      at,
+      (field: number) => (field & 15) | 0xe0,
+      /x\.parquet: cannot be read as Parquet \(element 2 of the schema in its footer has no name\); copy the file again/,
+    ],
+    [
+      'with a number for the name of a column',
+      at,
+      (field: number) => (field & 0xf0) | 5,
+      /x\.parquet: cannot be read as Parquet \((its footer is damaged|a header .*)\); copy the file again/,
+    ],
+    [
+      'of a file that is cut',
+      whole.length - 1,
+      () => 0,
+      /x\.parquet: cannot be read as Parquet \(it does not end with PAR1: the end of the file is not there\)/,
+    ],
   ])('%s is an error that says so', async (_, place, change, message) => {
     const path = scratchFile('x.parquet', changed(whole, place, [whole[place]!], [change(whole[place]!)]));
     await expect(cellsOf(path, ['name'])).rejects.toThrow(message);
@@ -158,7 +199,9 @@ describe('the footer of a Parquet file', () => {
   it('that has an encrypted column gives the others, and says of that one that it is encrypted', async () => {
     const path = join(CASES, 'encrypted.parquet');
     expect((await cellsOf(path, ['open']))['open']!.filter((_, i) => i % 2 === 0)).toEqual(['1', '2', '3']);
-    await expect(cellsOf(path, ['open', 'secret'])).rejects.toThrow(/encrypted\.parquet: column "secret": is encrypted; decrypt the file with the program that has its keys, and write it without encryption/);
+    await expect(cellsOf(path, ['open', 'secret'])).rejects.toThrow(
+      /encrypted\.parquet: column "secret": is encrypted; decrypt the file with the program that has its keys, and write it without encryption/,
+    );
   });
 });
 
@@ -170,17 +213,43 @@ interface Times {
   readonly texts: readonly (string | undefined)[];
 }
 
-const logical = (type: string, unit: string, isAdjustedToUTC: boolean): object => ({ logical_type: { type, unit, isAdjustedToUTC } });
+const logical = (type: string, unit: string, isAdjustedToUTC: boolean): object => ({
+  logical_type: { type, unit, isAdjustedToUTC },
+});
 const DAY_MICROS = 86_400_000_000n;
 const TIMES: readonly Times[] = [
-  { name: 'timestamp_micros', element: { type: 'INT64', converted_type: 'TIMESTAMP_MICROS' }, values: [0n, -1n, 1_234_567_890_123_456n], texts: ['1970-01-01 00:00:00', '1969-12-31 23:59:59.999999', '2009-02-13 23:31:30.123456'] },
-  { name: 'timestamp_millis', element: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }, values: [0n, -1n, 1_234_567_890_123n], texts: ['1970-01-01 00:00:00', '1969-12-31 23:59:59.999', '2009-02-13 23:31:30.123'] },
-  { name: 'timestamp_utc', element: { type: 'INT64', ...logical('TIMESTAMP', 'MICROS', true) }, values: [0n], texts: ['1970-01-01 00:00:00+00'] },
+  {
+    name: 'timestamp_micros',
+    element: { type: 'INT64', converted_type: 'TIMESTAMP_MICROS' },
+    values: [0n, -1n, 1_234_567_890_123_456n],
+    texts: ['1970-01-01 00:00:00', '1969-12-31 23:59:59.999999', '2009-02-13 23:31:30.123456'],
+  },
+  {
+    name: 'timestamp_millis',
+    element: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' },
+    values: [0n, -1n, 1_234_567_890_123n],
+    texts: ['1970-01-01 00:00:00', '1969-12-31 23:59:59.999', '2009-02-13 23:31:30.123'],
+  },
+  {
+    name: 'timestamp_utc',
+    element: { type: 'INT64', ...logical('TIMESTAMP', 'MICROS', true) },
+    values: [0n],
+    texts: ['1970-01-01 00:00:00+00'],
+  },
   {
     name: 'timetz_micros',
     element: { type: 'INT64', ...logical('TIME', 'MICROS', true) },
     values: [0n, -1n, -17_559_000_000n, DAY_MICROS, DAY_MICROS + 1n, -DAY_MICROS, 2n ** 62n, -(2n ** 63n)],
-    texts: ['00:00:00+00', '23:59:59.999999+00', '19:07:21+00', '24:00:00+00', '00:00:00.000001+00', '00:00:00+00', '14:00:27.387904+00', '19:59:05.224192+00'],
+    texts: [
+      '00:00:00+00',
+      '23:59:59.999999+00',
+      '19:07:21+00',
+      '24:00:00+00',
+      '00:00:00.000001+00',
+      '00:00:00+00',
+      '14:00:27.387904+00',
+      '19:59:05.224192+00',
+    ],
   },
   {
     name: 'timetz_nanos',
@@ -188,15 +257,44 @@ const TIMES: readonly Times[] = [
     values: [1_999n, -1n, -1_000_001n, 2n ** 63n - 1n],
     texts: ['00:00:00.000001+00', '23:59:59.999999+00', '23:59:59.998999+00', '23:47:16.854775+00'],
   },
-  { name: 'timetz_millis', element: { type: 'INT32', ...logical('TIME', 'MILLIS', true) }, values: [-1001, 90_000_000, -(2 ** 31)], texts: ['23:59:58.999+00', '01:00:00+00', '03:28:36.352+00'] },
-  { name: 'time_micros', element: { type: 'INT64', converted_type: 'TIME_MICROS' }, values: [-1n, DAY_MICROS, DAY_MICROS + 1n], texts: [undefined, '24:00:00', undefined] },
-  { name: 'time_nanos', element: { type: 'INT64', ...logical('TIME', 'NANOS', false) }, values: [-1n, 1n, 1000n * DAY_MICROS + 1n], texts: [undefined, '00:00:00.000000001', undefined] },
-  { name: 'time_millis', element: { type: 'INT32', converted_type: 'TIME_MILLIS' }, values: [-1, 86_400_000, 86_400_001], texts: [undefined, '24:00:00', undefined] },
+  {
+    name: 'timetz_millis',
+    element: { type: 'INT32', ...logical('TIME', 'MILLIS', true) },
+    values: [-1001, 90_000_000, -(2 ** 31)],
+    texts: ['23:59:58.999+00', '01:00:00+00', '03:28:36.352+00'],
+  },
+  {
+    name: 'time_micros',
+    element: { type: 'INT64', converted_type: 'TIME_MICROS' },
+    values: [-1n, DAY_MICROS, DAY_MICROS + 1n],
+    texts: [undefined, '24:00:00', undefined],
+  },
+  {
+    name: 'time_nanos',
+    element: { type: 'INT64', ...logical('TIME', 'NANOS', false) },
+    values: [-1n, 1n, 1000n * DAY_MICROS + 1n],
+    texts: [undefined, '00:00:00.000000001', undefined],
+  },
+  {
+    name: 'time_millis',
+    element: { type: 'INT32', converted_type: 'TIME_MILLIS' },
+    values: [-1, 86_400_000, 86_400_001],
+    texts: [undefined, '24:00:00', undefined],
+  },
 ];
 
 /** A file with one value. */
 function timeFile({ name, element }: Times, value: number | bigint): string {
-  return scratchFile('x.parquet', parquetOf([{ name, data: [value] }], [{ name: 'root', num_children: 1 }, { name, repetition_type: 'REQUIRED', ...element }]));
+  return scratchFile(
+    'x.parquet',
+    parquetOf(
+      [{ name, data: [value] }],
+      [
+        { name: 'root', num_children: 1 },
+        { name, repetition_type: 'REQUIRED', ...element },
+      ],
+    ),
+  );
 }
 
 describe('a time of Parquet', () => {
@@ -204,14 +302,19 @@ describe('a time of Parquet', () => {
     for (const [i, value] of times.values.entries()) {
       const text = times.texts[i];
       const read = cellsOf(timeFile(times, value), [times.name]);
-      if (text === undefined) await expect(read, String(value)).rejects.toThrow(/row group 1, page 1: a time is -?\d+ of the \d+ ticks of a day/);
+      if (text === undefined)
+        await expect(read, String(value)).rejects.toThrow(
+          /row group 1, page 1: a time is -?\d+ of the \d+ ticks of a day/,
+        );
       else expect((await read)[times.name], String(value)).toEqual([text, undefined]);
     }
   });
 
   it('has the text that DuckDB gives, and is refused where DuckDB refuses it', (context) => {
     needsPython(context, 'duckdb');
-    const files = TIMES.flatMap((times) => times.values.map((value, i) => ({ path: timeFile(times, value), text: times.texts[i] ?? null })));
+    const files = TIMES.flatMap((times) =>
+      times.values.map((value, i) => ({ path: timeFile(times, value), text: times.texts[i] ?? null })),
+    );
     const script = `
 import duckdb, json, os, sys
 db = duckdb.connect()
@@ -223,7 +326,9 @@ def text(path):
         return None
     return open('cells.csv').read().rstrip('\\n')
 print(json.dumps([text(path) for path in json.loads(sys.argv[1])]))`;
-    const found = JSON.parse(python(scratchFolder(), script, [JSON.stringify(files.map(({ path }) => path))])) as unknown;
+    const found = JSON.parse(
+      python(scratchFolder(), script, [JSON.stringify(files.map(({ path }) => path))]),
+    ) as unknown;
     expect(found).toEqual(files.map(({ text }) => text));
   });
 });

@@ -21,7 +21,8 @@ async function cellsOf(bytes: Uint8Array, names: readonly string[]): Promise<str
     const cells: string[] = [];
     for await (const piece of csv.pieces()) {
       if (!('columns' in piece)) throw new Error('expected columns');
-      for (const name of names) for (let row = 0; row < piece.numRows; row++) cells.push(piece.columns.get(name)!.text(row));
+      for (const name of names)
+        for (let row = 0; row < piece.numRows; row++) cells.push(piece.columns.get(name)!.text(row));
     }
     return cells;
   } catch (error) {
@@ -36,7 +37,7 @@ function levelBytes(bytes: Buffer): readonly number[] {
   const chunk = parquetMetadata(new Uint8Array(bytes)).row_groups[0]!.columns[0]!.meta_data!;
   const end = Number(chunk.data_page_offset) + Number(chunk.total_compressed_size);
   const found: number[] = [];
-  for (let at = Number(chunk.data_page_offset); at < end; ) {
+  for (let at = Number(chunk.data_page_offset); at < end;) {
     const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: at };
     const { compressed_page_size: size, data_page_header_v2: header } = parquetHeader(reader);
     const length = header!.definition_levels_byte_length + header!.repetition_levels_byte_length;
@@ -48,7 +49,8 @@ function levelBytes(bytes: Buffer): readonly number[] {
 
 const ROWS = 3000;
 const isNull = (r: number): boolean => (r % 1000 < 500 ? r % 7 === 0 : Math.floor(r / 40) % 2 === 0);
-const column = (value: (r: number) => unknown): unknown[] => Array.from({ length: ROWS }, (_, r) => (isNull(r) ? null : value(r)));
+const column = (value: (r: number) => unknown): unknown[] =>
+  Array.from({ length: ROWS }, (_, r) => (isNull(r) ? null : value(r)));
 
 describe('levels of Parquet pages that are damaged', () => {
   it.each<[string, unknown[]]>([
@@ -57,7 +59,12 @@ describe('levels of Parquet pages that are damaged', () => {
     ['DOUBLE', column((r) => r / 8)],
     ['STRING', column((r) => `text ${r}`)],
   ])('give all values once and in their order, or an error with code 3: %s', async (type, data) => {
-    const options = { columnData: [{ name: 'x', data, type, encoding: 'PLAIN' }], codec: 'UNCOMPRESSED', statistics: false, pageSize: 4000 };
+    const options = {
+      columnData: [{ name: 'x', data, type, encoding: 'PLAIN' }],
+      codec: 'UNCOMPRESSED',
+      statistics: false,
+      pageSize: 4000,
+    };
     const whole = Buffer.from(parquetWriteBuffer(options as unknown as Parameters<typeof parquetWriteBuffer>[0]));
     const values = (await cellsOf(whole, ['x']))!.filter((text) => text !== '');
     const levels = levelBytes(whole);
@@ -68,7 +75,11 @@ describe('levels of Parquet pages that are damaged', () => {
       for (let b = 0; b < 1 + (i % 3); b++) damaged[levels[random.uint32() % levels.length]!] = random.uint32() & 255;
       const cells = await cellsOf(damaged, ['x']);
       if (cells === undefined) numRefused++;
-      else expect(cells.filter((text) => text !== ''), `damage ${i}`).toEqual(values);
+      else
+        expect(
+          cells.filter((text) => text !== ''),
+          `damage ${i}`,
+        ).toEqual(values);
     }
     expect(numRefused).toBeGreaterThan(30);
   });
@@ -87,7 +98,8 @@ describe('a Parquet footer that is damaged', () => {
     let numRefused = 0;
     for (let i = 0; i < 200; i++) {
       const damaged = Buffer.from(whole);
-      for (let b = 0; b < 1 + (i % 4); b++) damaged[begin + (random.uint32() % (whole.length - begin))] = random.uint32() & 255;
+      for (let b = 0; b < 1 + (i % 4); b++)
+        damaged[begin + (random.uint32() % (whole.length - begin))] = random.uint32() & 255;
       if ((await cellsOf(damaged, columns)) === undefined) numRefused++;
     }
     expect(numRefused).toBeGreaterThan(30);

@@ -14,8 +14,20 @@ import { scratchFile } from '../support/scratch.js';
 const ROWS = 20_000;
 
 /** A column that is one page, read with the memory that a column of a thousand has. */
-async function readInWindows(columnData: { name: string; data: unknown[]; type?: string; encoding?: string; dictionarySize?: number }[], codec: string, window: { windowBytes?: number } = {}): Promise<string[][]> {
-  const bytes = new Uint8Array(parquetWriteBuffer({ columnData, codec, rowGroupSize: ROWS, pageSize: 1e9, statistics: false } as unknown as Parameters<typeof parquetWriteBuffer>[0]));
+async function readInWindows(
+  columnData: { name: string; data: unknown[]; type?: string; encoding?: string; dictionarySize?: number }[],
+  codec: string,
+  window: { windowBytes?: number } = {},
+): Promise<string[][]> {
+  const bytes = new Uint8Array(
+    parquetWriteBuffer({
+      columnData,
+      codec,
+      rowGroupSize: ROWS,
+      pageSize: 1e9,
+      statistics: false,
+    } as unknown as Parameters<typeof parquetWriteBuffer>[0]),
+  );
   const metadata = parquetMetadata(bytes);
   const file = await open(scratchFile('x.parquet', bytes), 'r');
   try {
@@ -41,38 +53,76 @@ async function readInWindows(columnData: { name: string; data: unknown[]; type?:
 }
 
 describe('a page of Parquet that is larger than what a column may keep', () => {
-  it.each(['UNCOMPRESSED', 'SNAPPY'])('gives all of its values, a part at a time, also behind nulls (%s)', async (codec) => {
-    const texts = Array.from({ length: ROWS }, (_, r) => (r < 5000 || r % 7 === 0 ? null : `${r} `.repeat(1 + (r % 40))));
-    const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : r / 4));
-    // Of numbers that say less than their texts, among others and behind nulls.
-    const ids = Array.from({ length: ROWS }, (_, r) => (r % 5 === 0 ? null : BigInt(r) * (r % 3 === 0 ? 100_000_000_700_003n : 1n)));
-    const halves = Array.from({ length: ROWS }, (_, r) => (r % 11 === 0 ? NaN : r / 2));
-    const found = await readInWindows([{ name: 'text', data: texts, type: 'STRING' }, { name: 'number', data: numbers, type: 'DOUBLE' }, { name: 'id', data: ids, type: 'INT64' }, { name: 'half', data: halves, type: 'DOUBLE' }].map((column) => ({ ...column, encoding: 'PLAIN' })), codec);
-    expect(found[2]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
-    expect(found[3]).toEqual(halves.map((half) => (Number.isNaN(half) ? 'nan' : Number.isInteger(half) ? `${half}.0` : String(half))));
-    expect(found[0]).toEqual(texts.map((text) => text ?? ''));
-    expect(found[1]).toEqual(numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))));
-  });
+  it.each(['UNCOMPRESSED', 'SNAPPY'])(
+    'gives all of its values, a part at a time, also behind nulls (%s)',
+    async (codec) => {
+      const texts = Array.from({ length: ROWS }, (_, r) =>
+        r < 5000 || r % 7 === 0 ? null : `${r} `.repeat(1 + (r % 40)),
+      );
+      const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : r / 4));
+      // Of numbers that say less than their texts, among others and behind nulls.
+      const ids = Array.from({ length: ROWS }, (_, r) =>
+        r % 5 === 0 ? null : BigInt(r) * (r % 3 === 0 ? 100_000_000_700_003n : 1n),
+      );
+      const halves = Array.from({ length: ROWS }, (_, r) => (r % 11 === 0 ? NaN : r / 2));
+      const found = await readInWindows(
+        [
+          { name: 'text', data: texts, type: 'STRING' },
+          { name: 'number', data: numbers, type: 'DOUBLE' },
+          { name: 'id', data: ids, type: 'INT64' },
+          { name: 'half', data: halves, type: 'DOUBLE' },
+        ].map((column) => ({ ...column, encoding: 'PLAIN' })),
+        codec,
+      );
+      expect(found[2]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
+      expect(found[3]).toEqual(
+        halves.map((half) => (Number.isNaN(half) ? 'nan' : Number.isInteger(half) ? `${half}.0` : String(half))),
+      );
+      expect(found[0]).toEqual(texts.map((text) => text ?? ''));
+      expect(found[1]).toEqual(
+        numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))),
+      );
+    },
+  );
 });
 
 describe('a dictionary of Parquet that is larger than what a column may keep', () => {
   it.each(['UNCOMPRESSED', 'SNAPPY'])('gives all of its values, also behind nulls (%s)', async (codec) => {
     const place = (r: number): number => (r * 7919) % 9001;
-    const texts = Array.from({ length: ROWS }, (_, r) => (r < 3000 || r % 7 === 0 ? null : `${place(r)} `.repeat(1 + (place(r) % 20))));
-    const ids = Array.from({ length: ROWS }, (_, r) => (r % 5 === 0 ? null : BigInt(place(r)) * 1_000_000_007_000_003n));
+    const texts = Array.from({ length: ROWS }, (_, r) =>
+      r < 3000 || r % 7 === 0 ? null : `${place(r)} `.repeat(1 + (place(r) % 20)),
+    );
+    const ids = Array.from({ length: ROWS }, (_, r) =>
+      r % 5 === 0 ? null : BigInt(place(r)) * 1_000_000_007_000_003n,
+    );
     const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : place(r) / 4));
     const dictionaries = { encoding: 'RLE_DICTIONARY', dictionarySize: 1 << 24 };
-    const columnData = [{ name: 'text', data: texts, type: 'STRING', ...dictionaries }, { name: 'id', data: ids, type: 'INT64', ...dictionaries }, { name: 'number', data: numbers, type: 'DOUBLE', ...dictionaries }];
+    const columnData = [
+      { name: 'text', data: texts, type: 'STRING', ...dictionaries },
+      { name: 'id', data: ids, type: 'INT64', ...dictionaries },
+      { name: 'number', data: numbers, type: 'DOUBLE', ...dictionaries },
+    ];
     const found = await readInWindows(columnData, codec, { windowBytes: 1 << 14 });
     expect(found[0]).toEqual(texts.map((text) => text ?? ''));
     expect(found[1]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
-    expect(found[2]).toEqual(numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))));
+    expect(found[2]).toEqual(
+      numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))),
+    );
   });
 
   it('takes no memory by the number of columns that have one', () => {
     const data = Array.from({ length: 131_072 }, (_, r) => BigInt(r));
-    const path = scratchFile('wide.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'id', data, type: 'INT64', encoding: 'RLE_DICTIONARY' }], rowGroupSize: data.length } as unknown as Parameters<typeof parquetWriteBuffer>[0])));
-    const module = (name: string): string => JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/files/parquet/${name}.js`)).href);
+    const path = scratchFile(
+      'wide.parquet',
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: [{ name: 'id', data, type: 'INT64', encoding: 'RLE_DICTIONARY' }],
+          rowGroupSize: data.length,
+        } as unknown as Parameters<typeof parquetWriteBuffer>[0]),
+      ),
+    );
+    const module = (name: string): string =>
+      JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/files/parquet/${name}.js`)).href);
     // As many columns as read the same one.
     const script = `
       import { open } from 'node:fs/promises';
@@ -96,10 +146,14 @@ describe('a dictionary of Parquet that is larger than what a column may keep', (
       }
       console.log(JSON.stringify({ sum, peak }));
       process.exit();`;
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--max-old-space-size=64', '--input-type=module', '-e', script], { encoding: 'utf8', cwd: join(import.meta.dirname, '../..') });
+    const { stdout, stderr, status } = spawnSync(
+      process.execPath,
+      ['--max-old-space-size=64', '--input-type=module', '-e', script],
+      { encoding: 'utf8', cwd: join(import.meta.dirname, '../..') },
+    );
     expect(status, stderr.slice(0, 500)).toBe(0);
     const { sum, peak } = JSON.parse(stdout) as { sum: number; peak: number };
-    expect(sum).toBe(300 * (511 * 512) / 2);
+    expect(sum).toBe((300 * (511 * 512)) / 2);
     // The dictionaries alone would be 315 MB.
     expect(peak).toBeLessThan(200e6);
   });

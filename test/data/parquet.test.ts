@@ -17,11 +17,20 @@ import { scratchFolder } from '../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [
-  { type: 'categorical', fields: ['user'] }, { type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } }, { type: 'numeric', fields: ['price'], scaling: 'standard' },
+  { type: 'categorical', fields: ['user'] },
+  { type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } },
+  { type: 'numeric', fields: ['price'], scaling: 'standard' },
   { type: 'bag', fields: ['seen', 'weighted'] },
 ].map((group) => featureTypes.schema.parse(group));
 
-const rows = Array.from({ length: 100 }, (_, r) => ({ click: r % 2, user: r % 30, word: ['red', 'green', ''][r % 3]!, price: r / 4, seen: [1, 2, 3].slice(0, r % 4), weighted: [5, 6].slice(0, r % 3).map((id) => ({ id, weight: id / 2 })) }));
+const rows = Array.from({ length: 100 }, (_, r) => ({
+  click: r % 2,
+  user: r % 30,
+  word: ['red', 'green', ''][r % 3]!,
+  price: r / 4,
+  seen: [1, 2, 3].slice(0, r % 4),
+  weighted: [5, 6].slice(0, r % 3).map((id) => ({ id, weight: id / 2 })),
+}));
 type Rows = typeof rows;
 
 const CASES = join(import.meta.dirname, 'parquet-cases');
@@ -40,23 +49,52 @@ function parquetOf(part: Rows, rowGroupSize = 40): Uint8Array {
     { name: 'price', type: 'DOUBLE', repetition_type: 'REQUIRED' },
     { name: 'unused', type: 'INT32', repetition_type: 'REQUIRED' },
     ...lists('seen', [{ name: 'element', type: 'INT32', repetition_type: 'REQUIRED' }]),
-    ...lists('weighted', [{ name: 'element', repetition_type: 'REQUIRED', num_children: 2 }, { name: 'id', type: 'INT64', repetition_type: 'REQUIRED' }, { name: 'weight', type: 'FLOAT', repetition_type: 'REQUIRED' }]),
+    ...lists('weighted', [
+      { name: 'element', repetition_type: 'REQUIRED', num_children: 2 },
+      { name: 'id', type: 'INT64', repetition_type: 'REQUIRED' },
+      { name: 'weight', type: 'FLOAT', repetition_type: 'REQUIRED' },
+    ]),
   ];
   const column = (name: string, data: unknown[]) => ({ name, data });
   const columnData = [
-    column('click', part.map(({ click }) => click === 1)),
-    column('user', part.map(({ user }) => BigInt(user))),
-    column('word', part.map(({ word }) => (word === '' ? null : word))),
-    column('price', part.map(({ price }) => price)),
-    column('unused', part.map(() => 1)),
-    column('seen', part.map(({ seen }) => seen)),
-    column('weighted', part.map(({ weighted }) => weighted.map(({ id, weight }) => ({ id: BigInt(id), weight })))),
+    column(
+      'click',
+      part.map(({ click }) => click === 1),
+    ),
+    column(
+      'user',
+      part.map(({ user }) => BigInt(user)),
+    ),
+    column(
+      'word',
+      part.map(({ word }) => (word === '' ? null : word)),
+    ),
+    column(
+      'price',
+      part.map(({ price }) => price),
+    ),
+    column(
+      'unused',
+      part.map(() => 1),
+    ),
+    column(
+      'seen',
+      part.map(({ seen }) => seen),
+    ),
+    column(
+      'weighted',
+      part.map(({ weighted }) => weighted.map(({ id, weight }) => ({ id: BigInt(id), weight }))),
+    ),
   ];
-  return new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize } as unknown as Parameters<typeof parquetWriteBuffer>[0]));
+  return new Uint8Array(
+    parquetWriteBuffer({ columnData, schema, rowGroupSize } as unknown as Parameters<typeof parquetWriteBuffer>[0]),
+  );
 }
 
 function csvOf(part: Rows): string {
-  const lines = part.map(({ click, user, word, price, seen, weighted }) => [click, user, word, price, seen.join('|'), weighted.map(({ id, weight }) => `${id}:${weight}`).join('|')].join(','));
+  const lines = part.map(({ click, user, word, price, seen, weighted }) =>
+    [click, user, word, price, seen.join('|'), weighted.map(({ id, weight }) => `${id}:${weight}`).join('|')].join(','),
+  );
   return `click,user,word,price,seen,weighted\n${lines.join('\n')}\n`;
 }
 
@@ -68,8 +106,10 @@ async function read(path: string, policy: RejectPolicy = refuseBadRows): Promise
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);
   const batches: unknown[] = [fitted, dataset.rows];
   for await (const { batch } of dataset.batches(32)) {
-    for (const columns of [batch.ids, batch.numbers, batch.labels]) for (const [name, data] of columns) batches.push([name, [...data]]);
-    for (const [name, { offsets, ids, weights }] of batch.bags) batches.push([name, [...offsets], [...ids], [...weights]]);
+    for (const columns of [batch.ids, batch.numbers, batch.labels])
+      for (const [name, data] of columns) batches.push([name, [...data]]);
+    for (const [name, { offsets, ids, weights }] of batch.bags)
+      batches.push([name, [...offsets], [...ids], [...weights]]);
   }
   return batches;
 }
@@ -82,12 +122,20 @@ function written(name: string, content: string | Uint8Array): string {
 
 describe('Parquet', () => {
   it('gives what the CSV of the same rows gives: numbers, texts, nulls, booleans, lists, lists of pairs; over row groups', async () => {
-    expect(await read(written('train.parquet', parquetOf(rows)))).toEqual(await read(written('train.csv', csvOf(rows))));
+    expect(await read(written('train.parquet', parquetOf(rows)))).toEqual(
+      await read(written('train.csv', csvOf(rows))),
+    );
   });
 
   it('is a folder of parts as well, with the marks that Spark leaves', async () => {
     const folder = scratchFolder();
-    for (const [name, content] of [['part-00001.snappy.parquet', parquetOf(rows.slice(60))], ['part-00000.snappy.parquet', parquetOf(rows.slice(0, 60))], ['_SUCCESS', ''], ['.part-00000.snappy.parquet.crc', 'x']] as const) writeFileSync(join(folder, name), content);
+    for (const [name, content] of [
+      ['part-00001.snappy.parquet', parquetOf(rows.slice(60))],
+      ['part-00000.snappy.parquet', parquetOf(rows.slice(0, 60))],
+      ['_SUCCESS', ''],
+      ['.part-00000.snappy.parquet.crc', 'x'],
+    ] as const)
+      writeFileSync(join(folder, name), content);
     expect(await read(folder)).toEqual(await read(written('train.csv', csvOf(rows))));
     const before = await (await openSource(folder, [])).fingerprint({});
     writeFileSync(join(folder, 'part-00001.snappy.parquet'), parquetOf(rows.slice(60).reverse()));
@@ -97,11 +145,17 @@ describe('Parquet', () => {
   });
 
   it('has U+FFFD as text, and tells bytes that are none', async () => {
-    const path = written('train.parquet', parquetOf(rows.map((row, r) => (r === 7 ? { ...row, word: 'r\ufffd' } : row))));
+    const path = written(
+      'train.parquet',
+      parquetOf(rows.map((row, r) => (r === 7 ? { ...row, word: 'r\ufffd' } : row))),
+    );
     await read(path);
     const bytes = readFileSync(path);
-    for (let at = bytes.indexOf('r\ufffd'); at >= 0; at = bytes.indexOf('r\ufffd', at)) bytes.fill(0xff, at + 1, at + 4);
-    await expect(read(written('train.parquet', bytes))).rejects.toThrow(/train\.parquet:8: column "word": expected UTF-8 text/);
+    for (let at = bytes.indexOf('r\ufffd'); at >= 0; at = bytes.indexOf('r\ufffd', at))
+      bytes.fill(0xff, at + 1, at + 4);
+    await expect(read(written('train.parquet', bytes))).rejects.toThrow(
+      /train\.parquet:8: column "word": expected UTF-8 text/,
+    );
   });
 
   it('has bad rows that are told by file and row', async () => {
@@ -109,7 +163,9 @@ describe('Parquet', () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'a.parquet'), parquetOf(bad.slice(0, 50)));
     writeFileSync(join(folder, 'b.parquet'), parquetOf(bad.slice(50)));
-    await expect(read(folder)).rejects.toThrow(/b\.parquet:21: column "user": expected an id: a whole number in digits, found "-1"/);
+    await expect(read(folder)).rejects.toThrow(
+      /b\.parquet:21: column "user": expected an id: a whole number in digits, found "-1"/,
+    );
     const out = join(scratchFolder(), 'rejects.csv');
     const policy = skipBadRows(out, 10);
     expect(((await read(folder, policy)) as [unknown, number])[1]).toBe(99);
@@ -129,15 +185,51 @@ describe('Parquet', () => {
   });
 
   it.each<[string, () => string, RegExp]>([
-    ['a file that is cut', () => written('x.parquet', parquetOf(rows).subarray(0, 900)), /x\.parquet: cannot be read as Parquet/],
-    ['a file that is damaged', () => written('x.parquet', parquetOf(rows).map((byte, i) => (i > 20 && i < 400 ? 255 : byte))), /x\.parquet: column "click": cannot be read as Parquet in row group 1: /],
-    ['a column that is not there', () => written('x.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1] }] }))), /column "user": the config asks for it/],
-    ['a folder of nothing', () => scratchFolder(), /is a folder, with neither a manifest\.json of shards nor files of CSV, JSON Lines or Parquet/],
-    ['a CSV that is called Parquet', () => written('x.parquet', csvOf(rows)), /x\.parquet: is no Parquet file, as its name says: it does not begin with PAR1; was it copied whole\?/],
+    [
+      'a file that is cut',
+      () => written('x.parquet', parquetOf(rows).subarray(0, 900)),
+      /x\.parquet: cannot be read as Parquet/,
+    ],
+    [
+      'a file that is damaged',
+      () =>
+        written(
+          'x.parquet',
+          parquetOf(rows).map((byte, i) => (i > 20 && i < 400 ? 255 : byte)),
+        ),
+      /x\.parquet: column "click": cannot be read as Parquet in row group 1: /,
+    ],
+    [
+      'a column that is not there',
+      () => written('x.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1] }] }))),
+      /column "user": the config asks for it/,
+    ],
+    [
+      'a folder of nothing',
+      () => scratchFolder(),
+      /is a folder, with neither a manifest\.json of shards nor files of CSV, JSON Lines or Parquet/,
+    ],
+    [
+      'a CSV that is called Parquet',
+      () => written('x.parquet', csvOf(rows)),
+      /x\.parquet: is no Parquet file, as its name says: it does not begin with PAR1; was it copied whole\?/,
+    ],
     ['an empty file that is called Parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
-    ['a pointer of Git LFS', () => written('x.parquet', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'), /fetch that with git lfs pull/],
-    ['a file that is encrypted', () => written('x.parquet', Buffer.concat([Buffer.from('PARE'), Buffer.alloc(100), Buffer.from('PARE')])), /x\.parquet: is encrypted Parquet/],
-    ['a column that stands there twice', () => join(CASES, 'twice.parquet'), /twice\.parquet: column "twice": stands in the schema twice; rename or remove one/],
+    [
+      'a pointer of Git LFS',
+      () => written('x.parquet', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'),
+      /fetch that with git lfs pull/,
+    ],
+    [
+      'a file that is encrypted',
+      () => written('x.parquet', Buffer.concat([Buffer.from('PARE'), Buffer.alloc(100), Buffer.from('PARE')])),
+      /x\.parquet: is encrypted Parquet/,
+    ],
+    [
+      'a column that stands there twice',
+      () => join(CASES, 'twice.parquet'),
+      /twice\.parquet: column "twice": stands in the schema twice; rename or remove one/,
+    ],
   ])('refuses %s', async (_, make, message) => {
     const path = make();
     await expect(read(path)).rejects.toThrow(message);
@@ -146,23 +238,37 @@ describe('Parquet', () => {
 });
 
 /** What a config of these groups makes of a case, and the bad rows of it. */
-async function readCase(name: string, label: string, features: readonly object[]): Promise<{ fitted: Readonly<Record<string, unknown>>; batch: Batch; bad: string[] }> {
-  const format = rowFormatOf({ tasks: [{ name: 'task', ...taskOptions.parse({ label }) }], groups: features.map((group) => featureTypes.schema.parse(group)) });
+async function readCase(
+  name: string,
+  label: string,
+  features: readonly object[],
+): Promise<{ fitted: Readonly<Record<string, unknown>>; batch: Batch; bad: string[] }> {
+  const format = rowFormatOf({
+    tasks: [{ name: 'task', ...taskOptions.parse({ label }) }],
+    groups: features.map((group) => featureTypes.schema.parse(group)),
+  });
   const bad: string[] = [];
-  const policy: RejectPolicy = { count: 0, reject: ({ line, column, value, expected }) => void bad.push(`${line} ${column}: expected ${expected}, found ${value}`) };
+  const policy: RejectPolicy = {
+    count: 0,
+    reject: ({ line, column, value, expected }) =>
+      void bad.push(`${line} ${column}: expected ${expected}, found ${value}`),
+  };
   const reading = { policy, cache: { folder: scratchFolder() } };
   const source = await openSource(join(CASES, name), columnsOf(format));
   const fitted = await source.fit(format, reading);
   bad.length = 0;
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);
-  for await (const { batch } of dataset.batches(100)) return { fitted: storedFitted(fitted).json, batch, bad: [...new Set(bad)] };
+  for await (const { batch } of dataset.batches(100))
+    return { fitted: storedFitted(fitted).json, batch, bad: [...new Set(bad)] };
   throw new Error('no rows');
 }
 
 /** The items of a bag, row by row. */
 function bagsOf({ rows: count, bags }: Batch, field: string): [number, number][][] {
   const { offsets, ids, weights } = bags.get(field)!;
-  return Array.from({ length: count }, (_, b) => Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]));
+  return Array.from({ length: count }, (_, b) =>
+    Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
+  );
 }
 
 describe('a value of Parquet', () => {
@@ -171,55 +277,118 @@ describe('a value of Parquet', () => {
   it('that is a list is items and no text, whatever stands in them and whatever separates those of text', async () => {
     const separators = { items: ',', weight: '_' };
     const { fitted, batch } = await readCase('lists-v1.parquet', 'click', [
-      { type: 'bag', fields: ['words'], encoding: tokens, separators }, { type: 'bag', fields: ['map', 'turned'], encoding: tokens, pooling: 'sum' }, { type: 'bag', fields: ['pairs'] },
+      { type: 'bag', fields: ['words'], encoding: tokens, separators },
+      { type: 'bag', fields: ['map', 'turned'], encoding: tokens, pooling: 'sum' },
+      { type: 'bag', fields: ['pairs'] },
     ]);
     // Each is seen once: in the order of their characters.
     const words = ['[a]', '__proto__', 'a|b', 'c:2', 'x,y', '\u6771'];
     expect(fitted['words']).toEqual({ vocabulary: words });
     const of = (word: string): [number, number] => [words.indexOf(word) + 1, 1];
-    expect(bagsOf(batch, 'words')).toEqual([[of('a|b'), of('c:2')], [of('__proto__'), of('x,y')], [], [of('[a]')], [], [of('\u6771')]]);
+    expect(bagsOf(batch, 'words')).toEqual([
+      [of('a|b'), of('c:2')],
+      [of('__proto__'), of('x,y')],
+      [],
+      [of('[a]')],
+      [],
+      [of('\u6771')],
+    ]);
     // b twice, then by their characters.
     expect(fitted['map']).toEqual({ vocabulary: ['b', '__proto__', 'a', 'constructor'] });
-    expect(bagsOf(batch, 'map')).toEqual([[[2, 1.5], [1, 2]], [[1, 1], [3, 2], [1, 3]], [], [], [[4, 1]], []]);
-    expect(bagsOf(batch, 'turned').slice(0, 2)).toEqual([[[1, 0.25]], [[2, 3], [3, 4]]]);
-    expect(bagsOf(batch, 'pairs')[0]).toEqual([[1, Math.fround(0.1)], [2, 2]]);
+    expect(bagsOf(batch, 'map')).toEqual([
+      [
+        [2, 1.5],
+        [1, 2],
+      ],
+      [
+        [1, 1],
+        [3, 2],
+        [1, 3],
+      ],
+      [],
+      [],
+      [[4, 1]],
+      [],
+    ]);
+    expect(bagsOf(batch, 'turned').slice(0, 2)).toEqual([
+      [[1, 0.25]],
+      [
+        [2, 3],
+        [3, 4],
+      ],
+    ]);
+    expect(bagsOf(batch, 'pairs')[0]).toEqual([
+      [1, Math.fround(0.1)],
+      [2, 2],
+    ]);
   });
 
   it('that is a list without an id or a weight in an item is a bad row', async () => {
-    const { batch, bad } = await readCase('holes.parquet', 'click', [{ type: 'bag', fields: ['words'], encoding: tokens }, { type: 'bag', fields: ['pairs'] }]);
+    const { batch, bad } = await readCase('holes.parquet', 'click', [
+      { type: 'bag', fields: ['words'], encoding: tokens },
+      { type: 'bag', fields: ['pairs'] },
+    ]);
     expect(bad).toEqual([
-      '2 words: expected an id in every item, found []', '3 words: expected an id in every item, found []', '4 words: expected an id in every item, found [b, ]',
+      '2 words: expected an id in every item, found []',
+      '3 words: expected an id in every item, found []',
+      '4 words: expected an id in every item, found [b, ]',
       '5 pairs: expected every item to have a weight: a decimal number within the range of a 32-bit float, found [3: NaN]',
     ]);
     expect(batch.rows).toBe(1);
   });
 
   it('is a token by its text, and a number or label where it has one: 1 and 0 for true and false, none for nan and inf', async () => {
-    const { fitted, batch, bad } = await readCase('types-plain-v1.parquet', 'bool', [{ type: 'numeric', fields: ['float'] }, { type: 'categorical', fields: ['double', 'int64', 'date'], encoding: tokens }]);
-    expect(bad).toEqual(['4 float: expected a decimal number, found nan', '5 float: expected a decimal number, found inf']);
+    const { fitted, batch, bad } = await readCase('types-plain-v1.parquet', 'bool', [
+      { type: 'numeric', fields: ['float'] },
+      { type: 'categorical', fields: ['double', 'int64', 'date'], encoding: tokens },
+    ]);
+    expect(bad).toEqual([
+      '4 float: expected a decimal number, found nan',
+      '5 float: expected a decimal number, found inf',
+    ]);
     expect([...batch.labels.get('bool')!.subarray(0, batch.rows)]).toEqual([1, 0, 1, 1, 0, 0]);
-    expect([...batch.numbers.get('float')!.subarray(0, batch.rows)]).toEqual([0.1, 16777216, 3.4028235e38, 1e-45, -0, 123456789].map(Math.fround));
-    expect(fitted['int64']).toEqual({ vocabulary: ['-1', '-9223372036854775808', '0', '4294967296', '9007199254740992', '9223372036854775807'] });
-    expect(fitted['date']).toEqual({ vocabulary: ['0001-12-31 (BC)', '10000-01-01', '1969-12-31', '1970-01-01', '2000-02-29', '2020-01-02'] });
-    const { fitted: nan } = await readCase('types-plain-v1.parquet', 'bool', [{ type: 'categorical', fields: ['double'], encoding: tokens }]);
+    expect([...batch.numbers.get('float')!.subarray(0, batch.rows)]).toEqual(
+      [0.1, 16777216, 3.4028235e38, 1e-45, -0, 123456789].map(Math.fround),
+    );
+    expect(fitted['int64']).toEqual({
+      vocabulary: ['-1', '-9223372036854775808', '0', '4294967296', '9007199254740992', '9223372036854775807'],
+    });
+    expect(fitted['date']).toEqual({
+      vocabulary: ['0001-12-31 (BC)', '10000-01-01', '1969-12-31', '1970-01-01', '2000-02-29', '2020-01-02'],
+    });
+    const { fitted: nan } = await readCase('types-plain-v1.parquet', 'bool', [
+      { type: 'categorical', fields: ['double'], encoding: tokens },
+    ]);
     expect((nan['double'] as { vocabulary: string[] }).vocabulary).toContain('nan');
   });
 
   it.each([
     ['nested', 'list<list<int64>>', 'a bag is one list a row: flatten it'],
     ['struct', 'struct<a: int64, b: string>', 'write each field of it as a column of its own'],
-    ['pairs_of_others', 'list<struct<item: int64, score: double>>', 'write a list of ids, or of pairs with the fields id and weight'],
-    ['triples', 'list<struct<id: int64, weight: double, time: int64>>', 'write a list of ids, or of pairs with the fields id and weight'],
+    [
+      'pairs_of_others',
+      'list<struct<item: int64, score: double>>',
+      'write a list of ids, or of pairs with the fields id and weight',
+    ],
+    [
+      'triples',
+      'list<struct<id: int64, weight: double, time: int64>>',
+      'write a list of ids, or of pairs with the fields id and weight',
+    ],
     ['text_weights', 'map<string, string>', 'its weights must be numbers: cast them, or write a list of the ids alone'],
     ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of pairs with the fields id and weight'],
   ])('that has no reading is refused by column and type, with what to do: %s', async (name, type, fix) => {
     const found = readCase('refused.parquet', 'good', [{ type: 'bag', fields: [name] }]);
-    await expect(found).rejects.toThrow(`refused.parquet: column "${name}": is ${type}, which cannot be read as a cell or a bag; ${fix}`);
+    await expect(found).rejects.toThrow(
+      `refused.parquet: column "${name}": is ${type}, which cannot be read as a cell or a bag; ${fix}`,
+    );
     await expect(found).rejects.toMatchObject({ exitCode: 3 });
   });
 
   it('that is a list where the config reads one value a row is refused', async () => {
-    await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(/column "ids": is list<int64>, and the config reads it as one value a row; make it a feature of type 'bag'/);
+    await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
+      /column "ids": is list<int64>, and the config reads it as one value a row; make it a feature of type 'bag'/,
+    );
   });
 });
 
@@ -235,7 +404,10 @@ describe('reading Parquet', () => {
         { name: 'element', type: 'INT32' as const, repetition_type: 'REQUIRED' as const },
       ]),
     ];
-    const path = written('long.parquet', new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize: 200_000 })));
+    const path = written(
+      'long.parquet',
+      new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize: 200_000 })),
+    );
     const script = `
       import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href}';
       const { csv } = await openRows(${JSON.stringify(path)}, ['a', 'b', 'c', 'd']);
@@ -247,7 +419,11 @@ describe('reading Parquet', () => {
       }
       console.log(JSON.stringify({ items, peak }));`;
     // Eight million items as objects of JavaScript would take more than twice as much.
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--max-old-space-size=64', '--input-type=module', '-e', script], { encoding: 'utf8' });
+    const { stdout, stderr, status } = spawnSync(
+      process.execPath,
+      ['--max-old-space-size=64', '--input-type=module', '-e', script],
+      { encoding: 'utf8' },
+    );
     expect(status, stderr.slice(0, 500)).toBe(0);
     const { items, peak } = JSON.parse(stdout) as { items: number; peak: number };
     expect(items).toBe(8_000_000);
@@ -257,12 +433,21 @@ describe('reading Parquet', () => {
   it('takes fewer rows at a time where columns hold ids that only their text is exact for', async () => {
     const data = Array.from({ length: 4096 }, (_, r) => 2n ** 62n + BigInt(r));
     const names = Array.from({ length: 300 }, (_, c) => `c${c}`);
-    const path = written('ids.parquet', new Uint8Array(parquetWriteBuffer({ columnData: names.map((name) => ({ name, data, type: 'INT64' as const })), rowGroupSize: data.length })));
+    const path = written(
+      'ids.parquet',
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: names.map((name) => ({ name, data, type: 'INT64' as const })),
+          rowGroupSize: data.length,
+        }),
+      ),
+    );
     const { csv } = await openRows(path, names);
     let rows = 0;
     for await (const piece of csv.pieces()) {
       if (!('numRows' in piece)) throw new Error('expected columns');
-      for (const name of ['c0', 'c299']) expect(piece.columns.get(name)!.text(piece.numRows - 1)).toBe(String(data[rows + piece.numRows - 1]));
+      for (const name of ['c0', 'c299'])
+        expect(piece.columns.get(name)!.text(piece.numRows - 1)).toBe(String(data[rows + piece.numRows - 1]));
       const characters = 300 * 19 * piece.numRows;
       expect(characters).toBeLessThan(1 << 23);
       rows += piece.numRows;

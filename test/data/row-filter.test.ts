@@ -19,7 +19,13 @@ import { scratchFolder } from '../support/scratch.js';
 
 // Which rows of a source are in which part, and which are left out.
 
-const format = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['row'] }), featureTypes.schema.parse({ type: 'categorical', fields: ['user'], encoding: { name: 'tokens' } })] });
+const format = rowFormatOf({
+  tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+  groups: [
+    featureTypes.schema.parse({ type: 'numeric', fields: ['row'] }),
+    featureTypes.schema.parse({ type: 'categorical', fields: ['user'], encoding: { name: 'tokens' } }),
+  ],
+});
 
 /** The numbers of the rows of each part, what was learned on train, and what was told. */
 async function parts(data: object, policy: RejectPolicy = refuseBadRows) {
@@ -34,18 +40,34 @@ async function parts(data: object, policy: RejectPolicy = refuseBadRows) {
     const dataset = datasets[split];
     if (dataset === undefined) continue;
     found[split] = [];
-    for await (const { batch } of dataset.batches(50)) found[split].push(...batch.numbers.get('row')!.subarray(0, batch.rows));
+    for await (const { batch } of dataset.batches(50))
+      found[split].push(...batch.numbers.get('row')!.subarray(0, batch.rows));
   }
-  return { ...found, told, rows: (fitted['user'] as { readonly vocabulary: { readonly offsets: Uint32Array } }).vocabulary.offsets.length };
+  return {
+    ...found,
+    told,
+    rows: (fitted['user'] as { readonly vocabulary: { readonly offsets: Uint32Array } }).vocabulary.offsets.length,
+  };
 }
 
 const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03', '2026-11-04'];
-interface LogRow { readonly row: number; readonly user: string; readonly ds: string }
-const log: readonly LogRow[] = Array.from({ length: 200 }, (_, row) => ({ row, user: `u${(row * 37) % 23}`, ds: DAYS[Math.floor(row / 50)]! }));
+interface LogRow {
+  readonly row: number;
+  readonly user: string;
+  readonly ds: string;
+}
+const log: readonly LogRow[] = Array.from({ length: 200 }, (_, row) => ({
+  row,
+  user: `u${(row * 37) % 23}`,
+  ds: DAYS[Math.floor(row / 50)]!,
+}));
 const lineOf = ({ row, user, ds }: LogRow): string => `${row % 2},${row},${user},${ds}\n`;
 const HEADER = 'click,row,user,ds\n';
 
-function logFile(rows: readonly LogRow[] = log, change: (line: string, row: number) => string = (line) => line): string {
+function logFile(
+  rows: readonly LogRow[] = log,
+  change: (line: string, row: number) => string = (line) => line,
+): string {
   const path = join(scratchFolder(), 'log.csv');
   writeFileSync(path, HEADER + rows.map((row, i) => change(lineOf(row), i)).join(''));
   return path;
@@ -55,11 +77,24 @@ const numbers = (isWanted: (row: LogRow) => boolean): number[] => log.filter(isW
 
 describe('split', () => {
   it('by date has a range of days in each part, train all that is before, and learns on train alone', async () => {
-    const split = { by: 'date', column: 'ds', valid: { from: '2026-11-03', to: '2026-11-03' }, test: { from: '2026-11-04' } };
+    const split = {
+      by: 'date',
+      column: 'ds',
+      valid: { from: '2026-11-03', to: '2026-11-03' },
+      test: { from: '2026-11-04' },
+    };
     const found = await parts({ source: logFile(), split });
-    expect(found).toMatchObject({ train: numbers(({ ds }) => ds < '2026-11-03'), valid: numbers(({ ds }) => ds === '2026-11-03'), test: numbers(({ ds }) => ds > '2026-11-03'), told: [] });
+    expect(found).toMatchObject({
+      train: numbers(({ ds }) => ds < '2026-11-03'),
+      valid: numbers(({ ds }) => ds === '2026-11-03'),
+      test: numbers(({ ds }) => ds > '2026-11-03'),
+      told: [],
+    });
     // A token that is new on the last day is not learned.
-    const renamed = await parts({ source: logFile(log, (line, i) => (i >= 100 ? line.replace(/u\d+/, `new${i}`) : line)), split });
+    const renamed = await parts({
+      source: logFile(log, (line, i) => (i >= 100 ? line.replace(/u\d+/, `new${i}`) : line)),
+      split,
+    });
     expect(renamed.rows).toBe(found.rows);
   });
 
@@ -67,14 +102,41 @@ describe('split', () => {
     const folder = join(scratchFolder(), 'log');
     for (const ds of DAYS) {
       mkdirSync(join(folder, `ds=${ds}`), { recursive: true });
-      writeFileSync(join(folder, `ds=${ds}`, 'p.csv'), `click,row,user\n${log.filter((row) => row.ds === ds).map((row) => lineOf(row).replace(/,[^,]*\n$/, '\n')).join('')}`);
+      writeFileSync(
+        join(folder, `ds=${ds}`, 'p.csv'),
+        `click,row,user\n${log
+          .filter((row) => row.ds === ds)
+          .map((row) => lineOf(row).replace(/,[^,]*\n$/, '\n'))
+          .join('')}`,
+      );
     }
-    const found = await parts({ source: folder, split: { by: 'date', column: 'ds', train: { to: '2026-11-01' }, test: { from: '2026-11-03', to: '2026-11-03' } } });
-    expect(found).toMatchObject({ train: numbers(({ ds }) => ds === DAYS[0]), test: numbers(({ ds }) => ds === DAYS[2]) });
-    expect(found.told).toEqual(['data.train: 100 of 150 rows are left out: in no part of the split (100)', 'data.test: 100 of 150 rows are left out: in no part of the split (100)']);
-    const byTime = await parts({ source: logFile(log, (line, i) => line.replace(/,[^,]*\n$/, `,2026-11-01T${String(Math.floor(i / 10)).padStart(2, '0')}:00:00Z\n`)), split: { by: 'date', column: 'ds', valid: { from: '2026-11-01T18:00' } } });
+    const found = await parts({
+      source: folder,
+      split: { by: 'date', column: 'ds', train: { to: '2026-11-01' }, test: { from: '2026-11-03', to: '2026-11-03' } },
+    });
+    expect(found).toMatchObject({
+      train: numbers(({ ds }) => ds === DAYS[0]),
+      test: numbers(({ ds }) => ds === DAYS[2]),
+    });
+    expect(found.told).toEqual([
+      'data.train: 100 of 150 rows are left out: in no part of the split (100)',
+      'data.test: 100 of 150 rows are left out: in no part of the split (100)',
+    ]);
+    const byTime = await parts({
+      source: logFile(log, (line, i) =>
+        line.replace(/,[^,]*\n$/, `,2026-11-01T${String(Math.floor(i / 10)).padStart(2, '0')}:00:00Z\n`),
+      ),
+      split: { by: 'date', column: 'ds', valid: { from: '2026-11-01T18:00' } },
+    });
     expect(byTime.valid).toEqual(numbers(({ row }) => row >= 180));
-    expect((await parts({ source: logFile(), split: { by: 'date', column: 'row', valid: { from: 100, to: 149 }, test: { from: 150 } } })).train).toEqual(numbers(({ row }) => row < 100));
+    expect(
+      (
+        await parts({
+          source: logFile(),
+          split: { by: 'date', column: 'row', valid: { from: 100, to: 149 }, test: { from: 150 } },
+        })
+      ).train,
+    ).toEqual(numbers(({ row }) => row < 100));
   });
 
   it('by key never has a user in two parts, whatever else the row holds and wherever it stands', async () => {
@@ -99,13 +161,29 @@ describe('split', () => {
     expect(Math.abs(found.valid!.length - 1000)).toBeLessThan(120);
     expect(found.train!.filter((row) => found.valid!.includes(row))).toEqual([]);
     // Quotes are another way through the reader, and the same rows.
-    expect((await parts({ source: logFile(rows, (line) => line.replace(/u\d+/, '"$&"')), split })).valid).toEqual(found.valid);
+    expect((await parts({ source: logFile(rows, (line) => line.replace(/u\d+/, '"$&"')), split })).valid).toEqual(
+      found.valid,
+    );
     const encodedBy = async (threads: number): Promise<Buffer[]> => {
       const [csv, folder] = [await openCsv(logFile(rows), {}, 4096), join(scratchFolder(), 'shards')];
-      const wanted = encodedFormat(withFilter(format, { split: splitOptions.parse(split), part: 'valid' }), { user: { vocabulary: createTextTable(textsFrom(['u1'])) } });
+      const wanted = encodedFormat(withFilter(format, { split: splitOptions.parse(split), part: 'valid' }), {
+        user: { vocabulary: createTextTable(textsFrom(['u1'])) },
+      });
       const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-      await encodeShards(folder, () => '{}', csv.path, wanted, refuseBadRows, async (policy, writer) => ({ read: undefined, leftOut: await encodeRows(source, wanted, policy, writer, () => undefined, { threads, isPatient: true }) }));
-      return readdirSync(folder).filter((name) => name.startsWith('shard-')).map((name) => readFileSync(join(folder, name)));
+      await encodeShards(
+        folder,
+        () => '{}',
+        csv.path,
+        wanted,
+        refuseBadRows,
+        async (policy, writer) => ({
+          read: undefined,
+          leftOut: await encodeRows(source, wanted, policy, writer, () => undefined, { threads, isPatient: true }),
+        }),
+      );
+      return readdirSync(folder)
+        .filter((name) => name.startsWith('shard-'))
+        .map((name) => readFileSync(join(folder, name)));
     };
     expect(await encodedBy(3)).toEqual(await encodedBy(1));
     expect((await parts({ source: logFile(rows), split: { ...split, seed: 4 } })).valid).not.toEqual(found.valid);
@@ -113,13 +191,23 @@ describe('split', () => {
 
   it('of Parquet is that of the CSV of the same rows, by date and by key', async () => {
     const path = join(scratchFolder(), 'log.parquet');
-    writeFileSync(path, new Uint8Array(parquetWriteBuffer({ columnData: [
-      { name: 'click', data: log.map(({ row }) => row % 2), type: 'INT32' },
-      { name: 'row', data: log.map(({ row }) => row), type: 'INT32' },
-      { name: 'user', data: log.map(({ user }) => user), type: 'STRING' },
-      { name: 'ds', data: log.map(({ ds }) => ds), type: 'STRING' },
-    ] })));
-    for (const split of [{ by: 'key', column: 'user', shares: { test: 0.3 } }, { by: 'date', column: 'ds', valid: { from: '2026-11-04' } }]) {
+    writeFileSync(
+      path,
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: [
+            { name: 'click', data: log.map(({ row }) => row % 2), type: 'INT32' },
+            { name: 'row', data: log.map(({ row }) => row), type: 'INT32' },
+            { name: 'user', data: log.map(({ user }) => user), type: 'STRING' },
+            { name: 'ds', data: log.map(({ ds }) => ds), type: 'STRING' },
+          ],
+        }),
+      ),
+    );
+    for (const split of [
+      { by: 'key', column: 'user', shares: { test: 0.3 } },
+      { by: 'date', column: 'ds', valid: { from: '2026-11-04' } },
+    ]) {
       expect(await parts({ source: path, split })).toEqual(await parts({ source: logFile(), split }));
     }
   });
@@ -128,10 +216,20 @@ describe('split', () => {
 describe('where', () => {
   it('keeps the rows of which it holds, and tells of the others by count', async () => {
     const path = logFile();
-    const found = await parts({ train: path, where: { all: [{ column: 'ds', above: '2026-11-01' }, { column: 'user', oneOf: ['u1', 'u2'] }] } });
+    const found = await parts({
+      train: path,
+      where: {
+        all: [
+          { column: 'ds', above: '2026-11-01' },
+          { column: 'user', oneOf: ['u1', 'u2'] },
+        ],
+      },
+    });
     const kept = numbers(({ ds, user }) => ds > '2026-11-01' && ['u1', 'u2'].includes(user));
     expect(found.train).toEqual(kept);
-    expect(found.told).toEqual([`data.train: ${200 - kept.length} of 200 rows are left out: not what data.where asks for (${200 - kept.length})`]);
+    expect(found.told).toEqual([
+      `data.train: ${200 - kept.length} of 200 rows are left out: not what data.where asks for (${200 - kept.length})`,
+    ]);
   });
 
   it('decides before other cells are looked at, of plain rows and of quoted ones', async () => {
@@ -145,22 +243,39 @@ describe('where', () => {
   });
 
   it('counts with split what is left out of a part, and says where nothing is left', async () => {
-    const found = await parts({ source: logFile(), where: { column: 'row', below: 160 }, split: { by: 'date', column: 'ds', test: { from: '2026-11-04' } } });
+    const found = await parts({
+      source: logFile(),
+      where: { column: 'row', below: 160 },
+      split: { by: 'date', column: 'ds', test: { from: '2026-11-04' } },
+    });
     expect(found.test).toEqual(numbers(({ row }) => row >= 150 && row < 160));
     expect(found.told).toEqual(['data.test: 40 of 50 rows are left out: not what data.where asks for (40)']);
-    await expect(parts({ train: logFile(), where: { column: 'row', below: 0 } })).rejects.toThrow(/log\.csv: expected rows of train that are used, found none: all are left out: not what data\.where asks for \(200\); look at data\.where$/);
-    await expect(parts({ source: logFile(), split: { by: 'date', column: 'ds', test: { from: '2027-01-01' } } })).rejects.toThrow(/expected rows of test that are used, found none: .*; look at data\.split$/);
+    await expect(parts({ train: logFile(), where: { column: 'row', below: 0 } })).rejects.toThrow(
+      /log\.csv: expected rows of train that are used, found none: all are left out: not what data\.where asks for \(200\); look at data\.where$/,
+    );
+    await expect(
+      parts({ source: logFile(), split: { by: 'date', column: 'ds', test: { from: '2027-01-01' } } }),
+    ).rejects.toThrow(/expected rows of test that are used, found none: .*; look at data\.split$/);
   });
 
   it('refuses a cell that cannot be compared by its place, and a column that is not there', async () => {
-    await expect(parts({ train: logFile(), where: { column: 'user', above: 3 } })).rejects.toThrow(/log\.csv:2: expected a number.*found "u0" in column "user"/);
-    await expect(parts({ train: logFile(), where: { column: 'usr', equals: 'a' } })).rejects.toThrow(/log\.csv:1: column "usr": the config asks for it.*did you mean 'user'/);
+    await expect(parts({ train: logFile(), where: { column: 'user', above: 3 } })).rejects.toThrow(
+      /log\.csv:2: expected a number.*found "u0" in column "user"/,
+    );
+    await expect(parts({ train: logFile(), where: { column: 'usr', equals: 'a' } })).rejects.toThrow(
+      /log\.csv:1: column "usr": the config asks for it.*did you mean 'user'/,
+    );
   });
 });
 
 describe('the data section', () => {
   const problemsOf = (data: object): string[] => {
-    const config = { data, features: { a: { type: 'categorical', fields: ['user'] } }, tasks: { ctr: { label: 'click' } }, model: { name: 'shared-bottom' } };
+    const config = {
+      data,
+      features: { a: { type: 'categorical', fields: ['user'] } },
+      tasks: { ctr: { label: 'click' } },
+      model: { name: 'shared-bottom' },
+    };
     try {
       parseConfig(JSON.stringify(config), 'c.yaml');
     } catch (error) {
@@ -175,14 +290,29 @@ describe('the data section', () => {
     [dates({ valid: { from: '2026-11-01', to: '2026-11-07' }, test: { from: '2026-11-08' } }), undefined],
     [{}, /data\.train: is missing; expected a text or a list, or source with split/],
     [{ source: 'log' }, /data\.split: is missing: source needs it/],
-    [{ train: 'log', split: { by: 'key', column: 'user', shares: { valid: 0.1 } } }, /data\.split: divides the rows of source, which is missing/],
-    [{ source: 'log', valid: 'other', split: { by: 'share', shares: { test: 0.1 } } }, /data\.valid: is given by source and split/],
+    [
+      { train: 'log', split: { by: 'key', column: 'user', shares: { valid: 0.1 } } },
+      /data\.split: divides the rows of source, which is missing/,
+    ],
+    [
+      { source: 'log', valid: 'other', split: { by: 'share', shares: { test: 0.1 } } },
+      /data\.valid: is given by source and split/,
+    ],
     [{ source: 'log', split: { by: 'share', shares: { train: 0.5 } } }, /expected a share of valid or test/],
-    [{ source: 'log', split: { by: 'share', shares: { valid: 0.5, test: 0.5 } } }, /expected shares that are 1 together at the most/],
+    [
+      { source: 'log', split: { by: 'share', shares: { valid: 0.5, test: 0.5 } } },
+      /expected shares that are 1 together at the most/,
+    ],
     [dates({}), /expected valid or test/],
-    [dates({ valid: { from: '2026-11-01' }, test: { from: '2026-11-08' } }), /data\.split\.test: begins before valid has ended/],
+    [
+      dates({ valid: { from: '2026-11-01' }, test: { from: '2026-11-08' } }),
+      /data\.split\.test: begins before valid has ended/,
+    ],
     [dates({ valid: { from: '2026-11-08', to: '2026-11-01' } }), /data\.split\.valid: ends before it begins/],
-    [dates({ valid: { from: 20261101 }, test: { from: '2026-11-08' } }), /expected either dates or numbers, found both/],
+    [
+      dates({ valid: { from: 20261101 }, test: { from: '2026-11-08' } }),
+      /expected either dates or numbers, found both/,
+    ],
     [dates({ valid: { from: 'tomorrow' } }), /expected a number, or a date as in 2026-11-01/],
     [{ source: 'log', split: { by: 'user' } }, /data\.split/],
   ])('says what cannot be: %j', (data, message) => {
@@ -194,7 +324,11 @@ describe('the data section', () => {
 
 describe('a rule of a filter', () => {
   it('is plain data, so that threads can make it again', () => {
-    const filter = { where: { column: 'a', equals: 1 }, split: { by: 'share', shares: { valid: 0.5 }, seed: 1 }, part: 'train' } as const;
+    const filter = {
+      where: { column: 'a', equals: 1 },
+      split: { by: 'share', shares: { valid: 0.5 }, seed: 1 },
+      part: 'train',
+    } as const;
     expect(JSON.parse(JSON.stringify(filter))).toEqual(filter);
     expect(filterRule(filter)).toMatchObject({ columns: ['a'], isFirst: true, needsLine: true });
   });

@@ -6,7 +6,14 @@ import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.
 import { openCsv } from '../../src/data/files/csv.js';
 import { createKeyWriter } from '../../src/data/rows/key-readers.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, recipeOf, rowFormatOf, trainedFormat, type FormatSpec } from '../../src/data/rows/row-format.js';
+import {
+  columnsOf,
+  encodedFormat,
+  recipeOf,
+  rowFormatOf,
+  trainedFormat,
+  type FormatSpec,
+} from '../../src/data/rows/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -29,7 +36,8 @@ async function textsOf(path: string, column: string, spec: Partial<FormatSpec>):
   const texts: string[] = [];
   for await (const { batch } of dataset.batches(7)) {
     const keys = batch.keys!.get(keyColumn(column))!;
-    for (let row = 0; row < batch.rows; row++) texts.push(textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get(column)));
+    for (let row = 0; row < batch.rows; row++)
+      texts.push(textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get(column)));
   }
   return texts;
 }
@@ -48,10 +56,28 @@ describe('a key', () => {
       write(String(number), words, 0);
       expect(textOfKey(words[0]!, words[1]!)).toBe(String(number));
     }
-    const cells = fc.oneof(fc.string(), fc.constantFrom('', '7', '07', '7.0', ' 7', '+7', '9007199254740992', '9007199254740993', '18446744073709551615', 'ü', '(blank)'), fc.nat().map(String));
-    fc.assert(fc.property(cells, cells, (a, b) => {
-      expect(keyOf(a) === keyOf(b)).toBe(a === b);
-    }));
+    const cells = fc.oneof(
+      fc.string(),
+      fc.constantFrom(
+        '',
+        '7',
+        '07',
+        '7.0',
+        ' 7',
+        '+7',
+        '9007199254740992',
+        '9007199254740993',
+        '18446744073709551615',
+        'ü',
+        '(blank)',
+      ),
+      fc.nat().map(String),
+    );
+    fc.assert(
+      fc.property(cells, cells, (a, b) => {
+        expect(keyOf(a) === keyOf(b)).toBe(a === b);
+      }),
+    );
     expect(keyOf('a')).toBe(keyOf('a'));
   });
 
@@ -69,7 +95,14 @@ describe('a key', () => {
 
 describe('cells kept as keys', () => {
   // Ids beyond 2 are one unknown; their keys are not.
-  const rows = [['1', '1', 'a'], ['0', '900', 'b'], ['1', '901', 'a'], ['0', '900', ''], ['0', '2', '"c, d"'], ['1', '007', 'ü']];
+  const rows = [
+    ['1', '1', 'a'],
+    ['0', '900', 'b'],
+    ['1', '901', 'a'],
+    ['0', '900', ''],
+    ['0', '2', '"c, d"'],
+    ['1', '007', 'ü'],
+  ];
   const csv = `click,id,shop\n${rows.map((row) => row.join(',')).join('\n')}\n`;
 
   it('are those of the file, whatever a feature makes of the column', async () => {
@@ -80,7 +113,14 @@ describe('cells kept as keys', () => {
 
   it('are blank where a word stands for that', async () => {
     const path = scratchFile('train.csv', csv);
-    expect(await textsOf(path, 'shop', { keys: ['shop'], cells: { blank: ['b'] } })).toEqual(['a', '(blank)', 'a', '(blank)', 'c, d', 'ü']);
+    expect(await textsOf(path, 'shop', { keys: ['shop'], cells: { blank: ['b'] } })).toEqual([
+      'a',
+      '(blank)',
+      'a',
+      '(blank)',
+      'c, d',
+      'ü',
+    ]);
   });
 
   it('are the same however many threads read them, with their texts', async () => {
@@ -90,11 +130,27 @@ describe('cells kept as keys', () => {
     const filesOf = async (threads: number): Promise<unknown> => {
       const folder = join(scratchFolder(), 'shards');
       const source = await openCsv(path, {}, 4096);
-      await encodeShards(folder, () => '{}', path, format, refuseBadRows, async (policy, writer) => ({
-        read: undefined,
-        leftOut: await encodeRows({ csv: source, indices: new Map(source.header.map((name, i) => [name, i])) }, format, policy, writer, () => undefined, { threads, isPatient: true }),
-      }));
-      return readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
+      await encodeShards(
+        folder,
+        () => '{}',
+        path,
+        format,
+        refuseBadRows,
+        async (policy, writer) => ({
+          read: undefined,
+          leftOut: await encodeRows(
+            { csv: source, indices: new Map(source.header.map((name, i) => [name, i])) },
+            format,
+            policy,
+            writer,
+            () => undefined,
+            { threads, isPatient: true },
+          ),
+        }),
+      );
+      return readdirSync(folder)
+        .sort()
+        .map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
     };
     const one = await filesOf(1);
     expect(JSON.stringify(one)).toContain('shop 7');
@@ -102,7 +158,10 @@ describe('cells kept as keys', () => {
   });
 
   it('have no texts where there are more than a report could name', async () => {
-    const path = scratchFile('train.csv', `click,id,shop\n${Array.from({ length: MAX_KEY_TEXTS + 1 }, (_, row) => `0,1,u${row}`).join('\n')}\n`);
+    const path = scratchFile(
+      'train.csv',
+      `click,id,shop\n${Array.from({ length: MAX_KEY_TEXTS + 1 }, (_, row) => `0,1,u${row}`).join('\n')}\n`,
+    );
     const [first] = await textsOf(path, 'shop', { keys: ['shop'] });
     expect(first).toMatch(/^#[89a-f][0-9a-f]{15}$/);
   });
@@ -125,7 +184,9 @@ describe('cells kept as keys', () => {
       for await (const { batch } of dataset.batches(6, shuffle)) {
         const keys = batch.keys!.get(keyColumn('id'))!;
         const groupsOf = batch.labels.get(groupColumn('id'))!;
-        const texts = Array.from(groupsOf, (_, row) => textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get('id')));
+        const texts = Array.from(groupsOf, (_, row) =>
+          textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get('id')),
+        );
         expect([...groupsOf]).toEqual(texts.map((text) => [...new Set(texts)].indexOf(text)));
         seen.push(...texts);
       }
@@ -138,11 +199,24 @@ describe('shards that somebody else wrote', () => {
   const texts = ['', 'u1', 'u2'];
   const write = async (ids: readonly number[]): Promise<string> => {
     const folder = join(scratchFolder(), 'shards');
-    const batch = { rows: ids.length, ids: new Map([['id', Uint32Array.from(ids)]]), numbers: new Map(), bags: new Map(), labels: new Map([['click', new Float32Array(ids.length)]]) };
-    await writeShards(folder, [{ name: 'id', kind: 'id' }, { name: 'click', kind: 'label' }], async (writer) => {
-      await writer.add(batch);
-      return { sizes: new Map([['id', 3]]), vocabularies: new Map([['id', textsFrom(texts)]]) };
-    });
+    const batch = {
+      rows: ids.length,
+      ids: new Map([['id', Uint32Array.from(ids)]]),
+      numbers: new Map(),
+      bags: new Map(),
+      labels: new Map([['click', new Float32Array(ids.length)]]),
+    };
+    await writeShards(
+      folder,
+      [
+        { name: 'id', kind: 'id' },
+        { name: 'click', kind: 'label' },
+      ],
+      async (writer) => {
+        await writer.add(batch);
+        return { sizes: new Map([['id', 3]]), vocabularies: new Map([['id', textsFrom(texts)]]) };
+      },
+    );
     return folder;
   };
 
@@ -151,9 +225,15 @@ describe('shards that somebody else wrote', () => {
   });
 
   it('are refused where ids were merged, or the column has none, with the cure', async () => {
-    await expect(textsOf(await write([1, 0, 2]), 'id', { keys: ['id'] })).rejects.toThrow(/column 'id': rows are grouped by its cells, and 1 of them are gone: their id is 0.*read the CSV, JSON Lines or Parquet/);
-    await expect(textsOf(await write([1]), 'click', { keys: ['click'] })).rejects.toThrow(/column 'click': .*not of kind label/);
-    await expect(textsOf(await write([1]), 'shop', { keys: ['shop'] })).rejects.toThrow(/column 'shop': the config asks for it/);
+    await expect(textsOf(await write([1, 0, 2]), 'id', { keys: ['id'] })).rejects.toThrow(
+      /column 'id': rows are grouped by its cells, and 1 of them are gone: their id is 0.*read the CSV, JSON Lines or Parquet/,
+    );
+    await expect(textsOf(await write([1]), 'click', { keys: ['click'] })).rejects.toThrow(
+      /column 'click': .*not of kind label/,
+    );
+    await expect(textsOf(await write([1]), 'shop', { keys: ['shop'] })).rejects.toThrow(
+      /column 'shop': the config asks for it/,
+    );
   });
 
   it('are read as they were by a config that names no key', async () => {

@@ -16,12 +16,18 @@ function without(shop: string): RowRule {
     columns: ['shop'],
     start: () => {
       let current = '';
-      return { readers: [{ columns: ['shop'], read: (text) => void (current = text) }], settle: () => (current === shop ? `shop is ${shop}` : undefined) };
+      return {
+        readers: [{ columns: ['shop'], read: (text) => void (current = text) }],
+        settle: () => (current === shop ? `shop is ${shop}` : undefined),
+      };
     },
   };
 }
 
-const plain = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })] });
+const plain = rowFormatOf({
+  tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+  groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })],
+});
 const format: RowFormat = { ...plain, rules: [...plain.rules, without('a'), without('b')] };
 
 describe('a rule that leaves rows out', () => {
@@ -34,8 +40,12 @@ describe('a rule that leaves rows out', () => {
     expect(fitted).toEqual({ id: { size: 6 } });
     for (const time of ['read', 'kept']) {
       const train = await source.dataset(encodedFormat(format, fitted), { policy: refuseBadRows });
-      for await (const { batch } of train.batches(10)) expect([time, ...batch.ids.get('id')!.subarray(0, batch.rows)]).toEqual([time, 2, 5]);
-      expect([...train.leftOut].sort()).toEqual([['shop is a', 2], ['shop is b', 1]]);
+      for await (const { batch } of train.batches(10))
+        expect([time, ...batch.ids.get('id')!.subarray(0, batch.rows)]).toEqual([time, 2, 5]);
+      expect([...train.leftOut].sort()).toEqual([
+        ['shop is a', 2],
+        ['shop is b', 1],
+      ]);
       expect(leftOutNotices({ train })).toEqual(['data.train: 3 of 5 rows are left out: shop is a (2), shop is b (1)']);
     }
   });

@@ -13,11 +13,26 @@ const NUM_ROWS = 60_000;
 const LIMIT = 2000;
 
 /** Rows in the order of time: none of the first half is a click, and 24% of the second half are. */
-const rowOf = (i: number): { readonly click: number; readonly at: number; readonly note: string } => ({ click: i >= NUM_ROWS / 2 && (i * 7919) % 25 < 6 ? 1 : 0, at: i, note: `note ${i % 7}` });
+const rowOf = (i: number): { readonly click: number; readonly at: number; readonly note: string } => ({
+  click: i >= NUM_ROWS / 2 && (i * 7919) % 25 < 6 ? 1 : 0,
+  at: i,
+  note: `note ${i % 7}`,
+});
 const all = Array.from({ length: NUM_ROWS }, (_, i) => rowOf(i));
-const csv = (rows: typeof all, noteOf = (note: string): string => note): string => `click,at,note\n${rows.map(({ click, at, note }) => `${click},${at},${noteOf(note)}\n`).join('')}`;
+const csv = (rows: typeof all, noteOf = (note: string): string => note): string =>
+  `click,at,note\n${rows.map(({ click, at, note }) => `${click},${at},${noteOf(note)}\n`).join('')}`;
 const jsonl = (rows: typeof all): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-const parquet = (rows: typeof all): Buffer => Buffer.from(parquetWriteBuffer({ columnData: (['click', 'at', 'note'] as const).map((name) => ({ name, data: rows.map((row) => row[name]), type: name === 'note' ? 'STRING' as const : 'INT32' as const })), rowGroupSize: 7000 }));
+const parquet = (rows: typeof all): Buffer =>
+  Buffer.from(
+    parquetWriteBuffer({
+      columnData: (['click', 'at', 'note'] as const).map((name) => ({
+        name,
+        data: rows.map((row) => row[name]),
+        type: name === 'note' ? ('STRING' as const) : ('INT32' as const),
+      })),
+      rowGroupSize: 7000,
+    }),
+  );
 
 const tasks = tasksOf({ tasks: { ctr: { label: 'click', type: 'classification', missing: 'error', weight: 1 } } });
 const format = encodedFormat(rowFormatOf({ tasks, groups: [] }), {});
@@ -48,16 +63,35 @@ async function sample(paths: string | readonly string[], limit = LIMIT): Promise
 /** Files of the same rows. */
 const files: readonly (readonly [string, (folder: string) => string | readonly string[]])[] = [
   ['a CSV', (folder) => write(folder, 'data.csv', csv(all))],
-  ['a CSV with line feeds in quotes', (folder) => write(folder, 'data.csv', csv(all, (note) => `"${note}\nand ""more"", 1,2\n"`))],
+  [
+    'a CSV with line feeds in quotes',
+    (folder) =>
+      write(
+        folder,
+        'data.csv',
+        csv(all, (note) => `"${note}\nand ""more"", 1,2\n"`),
+      ),
+  ],
   ['a CSV in gzip', (folder) => write(folder, 'data.csv.gz', gzipSync(csv(all)))],
   ['JSON Lines', (folder) => write(folder, 'data.jsonl', jsonl(all))],
   ['JSON Lines in gzip', (folder) => write(folder, 'data.jsonl.gz', gzipSync(jsonl(all)))],
   ['Parquet', (folder) => write(folder, 'data.parquet', parquet(all))],
-  ['12 files of a folder', (folder) => {
-    for (let i = 0; i < 12; i++) write(folder, `days/day-${String(i).padStart(2, '0')}.csv`, csv(all.slice((i * NUM_ROWS) / 12, ((i + 1) * NUM_ROWS) / 12)));
-    return join(folder, 'days');
-  }],
-  ['a small file and a large one', (folder) => [write(folder, 'a.csv', csv(all.slice(0, 500))), write(folder, 'b.csv', csv(all.slice(500)))]],
+  [
+    '12 files of a folder',
+    (folder) => {
+      for (let i = 0; i < 12; i++)
+        write(
+          folder,
+          `days/day-${String(i).padStart(2, '0')}.csv`,
+          csv(all.slice((i * NUM_ROWS) / 12, ((i + 1) * NUM_ROWS) / 12)),
+        );
+      return join(folder, 'days');
+    },
+  ],
+  [
+    'a small file and a large one',
+    (folder) => [write(folder, 'a.csv', csv(all.slice(0, 500))), write(folder, 'b.csv', csv(all.slice(500)))],
+  ],
 ];
 
 function write(folder: string, name: string, content: string | Uint8Array): string {
@@ -74,7 +108,10 @@ describe('a sample of rows', () => {
     expect(at[0]).toBe(0);
     expect(at.every((row, i) => i === 0 || row > at[i - 1]!)).toBe(true);
     expect(notes.every((note, i) => note.startsWith(`note ${at[i]! % 7}`))).toBe(true);
-    const byTenth = Array.from({ length: 10 }, (_tenth, i) => at.filter((row) => Math.floor((10 * row) / NUM_ROWS) === i).length);
+    const byTenth = Array.from(
+      { length: 10 },
+      (_tenth, i) => at.filter((row) => Math.floor((10 * row) / NUM_ROWS) === i).length,
+    );
     expect(byTenth).toEqual(Array<number>(10).fill(LIMIT / 10));
     expect(clicks / LIMIT).toBeGreaterThan(0.11);
     expect(clicks / LIMIT).toBeLessThan(0.13);
@@ -83,7 +120,11 @@ describe('a sample of rows', () => {
   it('of fewer rows than its limit is all of them, in each format', async () => {
     const few = all.slice(0, 1999);
     const folder = scratchFolder();
-    for (const path of [write(folder, 'a.csv', csv(few)), write(folder, 'a.jsonl', jsonl(few)), write(folder, 'a.parquet', parquet(few))]) {
+    for (const path of [
+      write(folder, 'a.csv', csv(few)),
+      write(folder, 'a.jsonl', jsonl(few)),
+      write(folder, 'a.parquet', parquet(few)),
+    ]) {
       const { at, isCut } = await sample(path);
       expect(isCut).toBe(false);
       expect(at).toEqual(few.map((row) => row.at));
@@ -93,7 +134,11 @@ describe('a sample of rows', () => {
   it('tells the lines of its invalid rows as they are in the file', async () => {
     const folder = scratchFolder();
     const broken = all.map((row) => ({ ...row, click: row.at % 10 === 3 ? 7 : row.click }));
-    for (const [path, first] of [[write(folder, 'a.csv', csv(broken)), 2], [write(folder, 'a.jsonl', jsonl(broken)), 1], [write(folder, 'a.parquet', parquet(broken)), 1]] as const) {
+    for (const [path, first] of [
+      [write(folder, 'a.csv', csv(broken)), 2],
+      [write(folder, 'a.jsonl', jsonl(broken)), 1],
+      [write(folder, 'a.parquet', parquet(broken)), 1],
+    ] as const) {
       const { bad } = await sample(path);
       expect(bad.length).toBeGreaterThan(100);
       expect(bad.map(({ line }) => (line - first) % 10)).toEqual(Array<number>(bad.length).fill(3));
@@ -103,7 +148,11 @@ describe('a sample of rows', () => {
   it('finds damage behind its last row', async () => {
     const folder = scratchFolder();
     const whole = gzipSync(csv(all));
-    await expect(sample(write(folder, 'a.csv.gz', whole.subarray(0, whole.length - 9)))).rejects.toThrow(/is not whole/);
-    await expect(sample(write(folder, 'a.csv', `${csv(all)}1,60000,"open`))).rejects.toThrow(/a\.csv:60002: a quote is opened and never closed/);
+    await expect(sample(write(folder, 'a.csv.gz', whole.subarray(0, whole.length - 9)))).rejects.toThrow(
+      /is not whole/,
+    );
+    await expect(sample(write(folder, 'a.csv', `${csv(all)}1,60000,"open`))).rejects.toThrow(
+      /a\.csv:60002: a quote is opened and never closed/,
+    );
   });
 });

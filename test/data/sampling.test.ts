@@ -5,7 +5,14 @@ import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.
 import { fitFeatures } from '../../src/data/encoding/fit.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, recipeOf, rowFormatOf, unsampled, type EncodedFormat } from '../../src/data/rows/row-format.js';
+import {
+  columnsOf,
+  encodedFormat,
+  recipeOf,
+  rowFormatOf,
+  unsampled,
+  type EncodedFormat,
+} from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -18,7 +25,11 @@ const tasks: readonly Task[] = [
   { name: 'ctr', ...taskOptions.parse({ label: { column: 'ms', above: 7000 }, missing: 'mask' }) },
   { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'ctr', violations: 'skip' } }) },
 ];
-const groups = [{ type: 'categorical', fields: ['id'] }, { type: 'numeric', fields: ['row'], scaling: 'standard' }, { type: 'bag', fields: ['seen'], encoding: { name: 'ids', sizes: { seen: 50 } } }].map((group) => featureTypes.schema.parse(group));
+const groups = [
+  { type: 'categorical', fields: ['id'] },
+  { type: 'numeric', fields: ['row'], scaling: 'standard' },
+  { type: 'bag', fields: ['seen'], encoding: { name: 'ids', sizes: { seen: 50 } } },
+].map((group) => featureTypes.schema.parse(group));
 const ROWS = 4000;
 
 /** Rows that know their number, with some that cannot be used and some that need a parser. */
@@ -35,22 +46,50 @@ function rowsText(): string {
 }
 
 const formatOf = (sampling?: object): EncodedFormat =>
-  encodedFormat(rowFormatOf({ tasks, groups, sampling: sampling && samplingOptions.parse(sampling) }), { id: { size: 30 }, row: { mean: 0, deviation: 1 } });
+  encodedFormat(rowFormatOf({ tasks, groups, sampling: sampling && samplingOptions.parse(sampling) }), {
+    id: { size: 30 },
+    row: { mean: 0, deviation: 1 },
+  });
 
-async function filesOf(path: string, format: EncodedFormat, threads: number, chunkBytes?: number): Promise<readonly (readonly [string, string])[]> {
+async function filesOf(
+  path: string,
+  format: EncodedFormat,
+  threads: number,
+  chunkBytes?: number,
+): Promise<readonly (readonly [string, string])[]> {
   const folder = join(scratchFolder(), 'shards');
   const csv = await openCsv(path, {}, chunkBytes);
   const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-  await encodeShards(folder, () => '{}', path, format, skipBadRows(undefined, 1000), async (policy, writer) => ({ read: undefined, leftOut: await encodeRows(source, format, policy, writer, () => undefined, { threads, isPatient: true }) }));
-  return readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
+  await encodeShards(
+    folder,
+    () => '{}',
+    path,
+    format,
+    skipBadRows(undefined, 1000),
+    async (policy, writer) => ({
+      read: undefined,
+      leftOut: await encodeRows(source, format, policy, writer, () => undefined, { threads, isPatient: true }),
+    }),
+  );
+  return readdirSync(folder)
+    .sort()
+    .map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
 }
 
 /** By number of the row in the file: its labels; and what was told of those left out. */
-async function kept(path: string, format: EncodedFormat): Promise<{ readonly rows: ReadonlyMap<number, readonly number[]>; readonly notices: readonly string[] }> {
+async function kept(
+  path: string,
+  format: EncodedFormat,
+): Promise<{ readonly rows: ReadonlyMap<number, readonly number[]>; readonly notices: readonly string[] }> {
   const source = await openSource(path, columnsOf(format));
   const train = await source.dataset(format, { policy: skipBadRows(undefined, 1000) });
   const rows = new Map<number, readonly number[]>();
-  for await (const { batch } of train.batches(512)) for (let r = 0; r < batch.rows; r++) rows.set(batch.numbers.get('row')![r]!, ['tasks.ctr.label', 'buy', 'tasks.ctr.known'].map((name) => batch.labels.get(name)![r]!));
+  for await (const { batch } of train.batches(512))
+    for (let r = 0; r < batch.rows; r++)
+      rows.set(
+        batch.numbers.get('row')![r]!,
+        ['tasks.ctr.label', 'buy', 'tasks.ctr.known'].map((name) => batch.labels.get(name)![r]!),
+      );
   return { rows, notices: leftOutNotices({ train }, tasks) };
 }
 
@@ -59,27 +98,38 @@ describe('sampled negatives', () => {
 
   it('are a share of the rows on which every label is known to be 0; all others stay', async () => {
     const path = write();
-    const [all, sampled, other] = await Promise.all([formatOf(), formatOf({ negatives: 0.2 }), formatOf({ negatives: 0.2, seed: 1 })].map((format) => kept(path, format)));
+    const [all, sampled, other] = await Promise.all(
+      [formatOf(), formatOf({ negatives: 0.2 }), formatOf({ negatives: 0.2, seed: 1 })].map((format) =>
+        kept(path, format),
+      ),
+    );
     const isNegative = ([click, buy, known]: readonly number[]): boolean => click === 0 && buy === 0 && known === 1;
-    const numNegatives = (rows: ReadonlyMap<number, readonly number[]>): number => [...rows.values()].filter(isNegative).length;
+    const numNegatives = (rows: ReadonlyMap<number, readonly number[]>): number =>
+      [...rows.values()].filter(isNegative).length;
     for (const [row, labels] of all!.rows) expect(sampled!.rows.get(row) ?? labels).toEqual(labels);
     expect(sampled!.rows.size - numNegatives(sampled!.rows)).toBe(all!.rows.size - numNegatives(all!.rows));
     // Within four standard deviations.
     const count = numNegatives(all!.rows);
-    for (const { rows } of [sampled!, other!]) expect(Math.abs(numNegatives(rows) - 0.2 * count)).toBeLessThan(4 * Math.sqrt(count * 0.2 * 0.8));
+    for (const { rows } of [sampled!, other!])
+      expect(Math.abs(numNegatives(rows) - 0.2 * count)).toBeLessThan(4 * Math.sqrt(count * 0.2 * 0.8));
     expect([...sampled!.rows.keys()]).not.toEqual([...other!.rows.keys()]);
   });
 
   it('are told, with what becomes of the rates of labels', async () => {
     const path = write();
     const [all, sampled] = [await kept(path, formatOf()), await kept(path, formatOf({ negatives: 0.2 }))];
-    const rate = (rows: ReadonlyMap<number, readonly number[]>, label: number): string => `${(100 * [...rows.values()].filter((labels) => labels[label] === 1).length / rows.size).toPrecision(3)}%`;
+    const rate = (rows: ReadonlyMap<number, readonly number[]>, label: number): string =>
+      `${((100 * [...rows.values()].filter((labels) => labels[label] === 1).length) / rows.size).toPrecision(3)}%`;
     const numSkipped = Number(/buy is 1 and ctr is not \((\d+)\)/.exec(all.notices[0]!)![1]);
     expect(numSkipped).toBeGreaterThan(5);
-    expect(sampled.notices[0]).toContain(`negatives beyond the sample (${all.rows.size - sampled.rows.size}), buy is 1 and ctr is not (${numSkipped})`);
+    expect(sampled.notices[0]).toContain(
+      `negatives beyond the sample (${all.rows.size - sampled.rows.size}), buy is 1 and ctr is not (${numSkipped})`,
+    );
     expect(sampled.notices[0]).toContain(`labels are 1 in: ctr ${rate(sampled.rows, 0)} (`);
     const buys = [...all.rows.values()].filter(([, buy]) => buy === 1).length;
-    expect(all.notices[0]).toContain(`cvr ${rate(all.rows, 1)} (${(100 * (buys + numSkipped) / (all.rows.size + numSkipped)).toPrecision(3)}% with them)`);
+    expect(all.notices[0]).toContain(
+      `cvr ${rate(all.rows, 1)} (${((100 * (buys + numSkipped)) / (all.rows.size + numSkipped)).toPrecision(3)}% with them)`,
+    );
   });
 
   it('are the same for any number of threads, wherever the file is cut', async () => {
@@ -95,13 +145,20 @@ describe('sampled negatives', () => {
     const format = formatOf({ negatives: 0.2 });
     const { rows } = await kept(path, format);
     const csv = await openCsv(path);
-    const fitted = await fitFeatures([{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }], format, skipBadRows(undefined, 1000), () => undefined);
+    const fitted = await fitFeatures(
+      [{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }],
+      format,
+      skipBadRows(undefined, 1000),
+      () => undefined,
+    );
     const mean = [...rows.keys()].reduce((sum, row) => sum + row, 0) / rows.size;
     expect((fitted['row'] as { mean: number }).mean).toBeCloseTo(mean, 6);
   });
 
   it('are another recipe, and none where nothing is left out by chance', () => {
-    const recipes = [undefined, { negatives: 0.2 }, { negatives: 0.3 }, { negatives: 0.2, seed: 1 }].map((sampling) => JSON.stringify(recipeOf(formatOf(sampling))));
+    const recipes = [undefined, { negatives: 0.2 }, { negatives: 0.3 }, { negatives: 0.2, seed: 1 }].map((sampling) =>
+      JSON.stringify(recipeOf(formatOf(sampling))),
+    );
     expect(new Set(recipes).size).toBe(4);
     expect(JSON.stringify(recipeOf(unsampled(formatOf({ negatives: 0.2 }))))).toBe(recipes[0]);
   });

@@ -22,18 +22,33 @@ const tasks = [
 ];
 const ROWS = 300;
 const rows = Array.from({ length: ROWS }, (_, r) => ({
-  click: Number(r % 3 === 0), buy: Number(r % 6 === 0), user: r % 40, word: (r * 7) % 5, price: (r % 16) / 4, seen: Array.from({ length: r % 4 }, (__, i) => ({ id: (r + i) % 9, weight: (i + 1) / 2 })),
+  click: Number(r % 3 === 0),
+  buy: Number(r % 6 === 0),
+  user: r % 40,
+  word: (r * 7) % 5,
+  price: (r % 16) / 4,
+  seen: Array.from({ length: r % 4 }, (__, i) => ({ id: (r + i) % 9, weight: (i + 1) / 2 })),
 }));
 const WORDS = ['', 'red', 'green', 'blue', 'ü'];
 const COLUMNS: readonly BlockColumn[] = [
-  { name: 'click', kind: 'label' }, { name: 'buy', kind: 'label' }, { name: 'user', kind: 'id' }, { name: 'word', kind: 'id' }, { name: 'price', kind: 'number' }, { name: 'seen', kind: 'bag' },
+  { name: 'click', kind: 'label' },
+  { name: 'buy', kind: 'label' },
+  { name: 'user', kind: 'id' },
+  { name: 'word', kind: 'id' },
+  { name: 'price', kind: 'number' },
+  { name: 'seen', kind: 'bag' },
 ];
 
 /** The rows as a CSV and as shards of 64 rows. */
-async function bothSources(change: (batch: Batch) => void = () => undefined, vocabularies: readonly [string, readonly string[]][] = []): Promise<{ csv: string; folder: string }> {
+async function bothSources(
+  change: (batch: Batch) => void = () => undefined,
+  vocabularies: readonly [string, readonly string[]][] = [],
+): Promise<{ csv: string; folder: string }> {
   const base = scratchFolder();
   const csv = join(base, 'train.csv');
-  const lines = rows.map(({ click, buy, user, word, price, seen }) => [click, buy, user, WORDS[word], price, seen.map(({ id, weight }) => `${id}:${weight}`).join('|')].join(','));
+  const lines = rows.map(({ click, buy, user, word, price, seen }) =>
+    [click, buy, user, WORDS[word], price, seen.map(({ id, weight }) => `${id}:${weight}`).join('|')].join(','),
+  );
   writeFileSync(csv, `click,buy,user,word,price,seen\n${lines.join('\n')}\n`);
   const items = rows.map(({ seen }) => seen);
   const offsets = new Uint32Array(ROWS + 1);
@@ -41,22 +56,55 @@ async function bothSources(change: (batch: Batch) => void = () => undefined, voc
   const floats = (name: 'click' | 'buy' | 'price'): Float32Array => Float32Array.from(rows, (row) => row[name]);
   const batch = {
     rows: ROWS,
-    ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)], ['word', Uint32Array.from(rows, ({ word }) => word)]]),
+    ids: new Map([
+      ['user', Uint32Array.from(rows, ({ user }) => user)],
+      ['word', Uint32Array.from(rows, ({ word }) => word)],
+    ]),
     numbers: new Map([['price', floats('price')]]),
-    bags: new Map([['seen', { offsets, ids: Uint32Array.from(items.flat(), ({ id }) => id), weights: Float32Array.from(items.flat(), ({ weight }) => weight) }]]),
-    labels: new Map([['click', floats('click')], ['buy', floats('buy')]]),
+    bags: new Map([
+      [
+        'seen',
+        {
+          offsets,
+          ids: Uint32Array.from(items.flat(), ({ id }) => id),
+          weights: Float32Array.from(items.flat(), ({ weight }) => weight),
+        },
+      ],
+    ]),
+    labels: new Map([
+      ['click', floats('click')],
+      ['buy', floats('buy')],
+    ]),
   };
   change(batch);
   const folder = join(base, 'shards');
-  await writeShards(folder, COLUMNS, async (writer) => {
-    await writer.add(batch);
-    return { sizes: new Map([['user', 40], ['word', 5], ['seen', 9]]), vocabularies: new Map([['word', WORDS] as const, ...vocabularies].map(([name, texts]) => [name, textsFrom(texts)])) };
-  }, 64);
+  await writeShards(
+    folder,
+    COLUMNS,
+    async (writer) => {
+      await writer.add(batch);
+      return {
+        sizes: new Map([
+          ['user', 40],
+          ['word', 5],
+          ['seen', 9],
+        ]),
+        vocabularies: new Map(
+          [['word', WORDS] as const, ...vocabularies].map(([name, texts]) => [name, textsFrom(texts)]),
+        ),
+      };
+    },
+    64,
+  );
   return { csv, folder };
 }
 
 /** What a config makes of a source: what it learns and all of its batches. */
-async function read(path: string, groups: readonly object[], fittedOn = path): Promise<{ fitted: unknown; batches: unknown[] }> {
+async function read(
+  path: string,
+  groups: readonly object[],
+  fittedOn = path,
+): Promise<{ fitted: unknown; batches: unknown[] }> {
   const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const reading = { policy: refuseBadRows, cache: { folder: scratchFolder() } };
   const fitted = await (await openSource(fittedOn, columnsOf(format))).fit(format, reading);
@@ -64,8 +112,15 @@ async function read(path: string, groups: readonly object[], fittedOn = path): P
   const batches: unknown[] = [];
   for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 1000 }]) {
     for await (const { batch } of dataset.batches(40, shuffle)) {
-      const columns = [batch.ids, batch.numbers, batch.labels].map((map) => Object.fromEntries([...map].map(([name, data]) => [name, [...data]])));
-      const bags = [...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]);
+      const columns = [batch.ids, batch.numbers, batch.labels].map((map) =>
+        Object.fromEntries([...map].map(([name, data]) => [name, [...data]])),
+      );
+      const bags = [...batch.bags].map(([name, { offsets, ids, weights }]) => [
+        name,
+        [...offsets],
+        [...ids],
+        [...weights],
+      ]);
       batches.push([batch.rows, columns, bags]);
     }
   }
@@ -75,17 +130,38 @@ async function read(path: string, groups: readonly object[], fittedOn = path): P
 describe('a folder of shards as a source', () => {
   it.each<[string, readonly object[]]>([
     ['ids whose sizes the manifest tells', [{ type: 'categorical', fields: ['user'] }]],
-    ['ids with sizes in the config', [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 50 } } }]],
-    ['tokens, by the texts of a vocabulary', [{ type: 'categorical', fields: ['word'], encoding: { name: 'tokens', minCount: 2 } }]],
+    [
+      'ids with sizes in the config',
+      [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 50 } } }],
+    ],
+    [
+      'tokens, by the texts of a vocabulary',
+      [{ type: 'categorical', fields: ['word'], encoding: { name: 'tokens', minCount: 2 } }],
+    ],
     ['hashes', [{ type: 'categorical', fields: ['word', 'user'], encoding: { name: 'hash', buckets: 7 } }]],
     ['numbers as they are', [{ type: 'numeric', fields: ['price'] }]],
     ['numbers to be scaled', [{ type: 'numeric', fields: ['price'], scaling: 'standard' }]],
-    ['a number in two ways', [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }, { type: 'bucketized', fields: ['price'], quantiles: 4 }]],
+    [
+      'a number in two ways',
+      [
+        { type: 'numeric', fields: ['price'], scaling: 'log1p' },
+        { type: 'bucketized', fields: ['price'], quantiles: 4 },
+      ],
+    ],
     ['bags', [{ type: 'bag', fields: ['seen'] }]],
     ['bags of tokens', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } }]],
     ['bags whose heaviest items are kept', [{ type: 'bag', fields: ['seen'], maxItems: 2 }]],
-    ['bags of tokens whose heaviest items are kept', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' }, maxItems: 1 }]],
-    ['crosses', [{ type: 'cross', fields: [['user', 'word']], buckets: 100 }, { type: 'categorical', fields: ['user'] }]],
+    [
+      'bags of tokens whose heaviest items are kept',
+      [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' }, maxItems: 1 }],
+    ],
+    [
+      'crosses',
+      [
+        { type: 'cross', fields: [['user', 'word']], buckets: 100 },
+        { type: 'categorical', fields: ['user'] },
+      ],
+    ],
   ])('gives what the CSV of the same rows gives: %s', async (_, groups) => {
     const { csv, folder } = await bothSources();
     const expected = await read(csv, groups);
@@ -95,11 +171,22 @@ describe('a folder of shards as a source', () => {
   });
 
   it('has the fingerprint of its rows and texts, wherever it lies', async () => {
-    const fingerprintOf = async (folder: string): Promise<Fingerprint> => (await openSource(folder, [])).fingerprint({});
+    const fingerprintOf = async (folder: string): Promise<Fingerprint> =>
+      (await openSource(folder, [])).fingerprint({});
     const first = await fingerprintOf((await bothSources()).folder);
     expect(isSameContent(first, await fingerprintOf((await bothSources()).folder))).toBe(true);
-    expect(isSameContent(first, await fingerprintOf((await bothSources(({ labels }) => (labels.get('click')![0] = 0))).folder))).toBe(false);
-    expect(isSameContent(first, await fingerprintOf((await bothSources(undefined, [['word', ['', 'red', 'blue', 'green', 'ü']]])).folder))).toBe(false);
+    expect(
+      isSameContent(
+        first,
+        await fingerprintOf((await bothSources(({ labels }) => (labels.get('click')![0] = 0))).folder),
+      ),
+    ).toBe(false);
+    expect(
+      isSameContent(
+        first,
+        await fingerprintOf((await bothSources(undefined, [['word', ['', 'red', 'blue', 'green', 'ü']]])).folder),
+      ),
+    ).toBe(false);
   });
 
   it('has ids beyond what train has as the unknown', async () => {
@@ -135,7 +222,10 @@ describe('a folder of shards as a source', () => {
     expect(await read(folder, groups)).toEqual(expected);
     for (const text of ['{"a": 1}', '["a", 1]', '["a"', '["\\ud800"]']) {
       writeFileSync(words, text);
-      await expect(read(folder, groups)).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/words\.json: is not a vocabulary/) as string });
+      await expect(read(folder, groups)).rejects.toMatchObject({
+        exitCode: 3,
+        message: expect.stringMatching(/words\.json: is not a vocabulary/) as string,
+      });
     }
     writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('words.json', 'shard-00000.safetensors'));
     await expect(read(folder, groups)).rejects.toThrow(/shard-00000\.safetensors: is not a vocabulary/);
@@ -159,20 +249,85 @@ describe('a folder of shards as a source', () => {
 
   const user = [{ type: 'categorical', fields: ['user'] }];
   it.each<[string, readonly object[], (batch: Batch) => void, RegExp]>([
-    ['a column that is not there', [{ type: 'categorical', fields: ['users'] }], () => undefined, /manifest\.json: column 'users': .*did you mean 'user'\?/],
-    ['a bag that is read as an id', [{ type: 'categorical', fields: ['seen'] }], () => undefined, /column 'seen': is of kind bag, and the config reads it as one value a row/],
-    ['an id that is read as a bag', [{ type: 'bag', fields: ['user'] }], () => undefined, /column 'user': is of kind id, and the config reads it as a bag/],
-    ['a label beyond 0 and 1', user, ({ labels }) => (labels.get('click')![70] = 2), /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/],
-    ['a purchase without a click', user, ({ labels }) => (labels.get('buy')![1] = 1), /shard-00000\.safetensors, row 1: column 'buy': expected click to be 1/],
-    ['an id beyond its size', user, ({ ids }) => (ids.get('user')![299] = 40), /shard-00004\.safetensors, row 43: column 'user': expected an id below 40/],
-    ['an id beyond the size in the config', [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 39 } } }], () => undefined, /row 39: column 'user': expected an id below 39/],
-    ['a number that a scale cannot take', [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }], ({ numbers }) => (numbers.get('price')![3] = -1), /row 3: column 'price': expected a number above -1/],
-    ['a number that is none, as it is', [{ type: 'numeric', fields: ['price'] }], ({ numbers }) => (numbers.get('price')![70] = NaN), /shard-00001\.safetensors, row 6: column 'price': expected a finite number, found NaN/],
-    ['a number that is none, while a scale is learned', [{ type: 'numeric', fields: ['price'], scaling: 'standard' }], ({ numbers }) => (numbers.get('price')![70] = Infinity), /row 6: column 'price': expected a finite number, found Infinity/],
-    ['a number that is none, in a bucket', [{ type: 'bucketized', fields: ['price'], boundaries: [1] }], ({ numbers }) => (numbers.get('price')![3] = NaN), /row 3: column 'price': expected a finite number, found NaN/],
+    [
+      'a column that is not there',
+      [{ type: 'categorical', fields: ['users'] }],
+      () => undefined,
+      /manifest\.json: column 'users': .*did you mean 'user'\?/,
+    ],
+    [
+      'a bag that is read as an id',
+      [{ type: 'categorical', fields: ['seen'] }],
+      () => undefined,
+      /column 'seen': is of kind bag, and the config reads it as one value a row/,
+    ],
+    [
+      'an id that is read as a bag',
+      [{ type: 'bag', fields: ['user'] }],
+      () => undefined,
+      /column 'user': is of kind id, and the config reads it as a bag/,
+    ],
+    [
+      'a label beyond 0 and 1',
+      user,
+      ({ labels }) => (labels.get('click')![70] = 2),
+      /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/,
+    ],
+    [
+      'a purchase without a click',
+      user,
+      ({ labels }) => (labels.get('buy')![1] = 1),
+      /shard-00000\.safetensors, row 1: column 'buy': expected click to be 1/,
+    ],
+    [
+      'an id beyond its size',
+      user,
+      ({ ids }) => (ids.get('user')![299] = 40),
+      /shard-00004\.safetensors, row 43: column 'user': expected an id below 40/,
+    ],
+    [
+      'an id beyond the size in the config',
+      [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 39 } } }],
+      () => undefined,
+      /row 39: column 'user': expected an id below 39/,
+    ],
+    [
+      'a number that a scale cannot take',
+      [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }],
+      ({ numbers }) => (numbers.get('price')![3] = -1),
+      /row 3: column 'price': expected a number above -1/,
+    ],
+    [
+      'a number that is none, as it is',
+      [{ type: 'numeric', fields: ['price'] }],
+      ({ numbers }) => (numbers.get('price')![70] = NaN),
+      /shard-00001\.safetensors, row 6: column 'price': expected a finite number, found NaN/,
+    ],
+    [
+      'a number that is none, while a scale is learned',
+      [{ type: 'numeric', fields: ['price'], scaling: 'standard' }],
+      ({ numbers }) => (numbers.get('price')![70] = Infinity),
+      /row 6: column 'price': expected a finite number, found Infinity/,
+    ],
+    [
+      'a number that is none, in a bucket',
+      [{ type: 'bucketized', fields: ['price'], boundaries: [1] }],
+      ({ numbers }) => (numbers.get('price')![3] = NaN),
+      /row 3: column 'price': expected a finite number, found NaN/,
+    ],
     // Rows have 0, 1, 2, 3 items, and so again.
-    ['a weight that is none', [{ type: 'bag', fields: ['seen'], pooling: 'sum' }], ({ bags }) => (bags.get('seen')!.weights[7] = NaN), /row 6: column 'seen': expected weights that are finite, found NaN/],
-    ['a negative weight in a mean', [{ type: 'bag', fields: ['seen'] }], ({ bags }) => (bags.get('seen')!.weights[0] = -1), /row 1: column 'seen': expected weights .* at least 0, .* found -1/],
+    [
+      'a weight that is none',
+      [{ type: 'bag', fields: ['seen'], pooling: 'sum' }],
+      ({ bags }) => (bags.get('seen')!.weights[7] = NaN),
+      /row 6: column 'seen': expected weights that are finite, found NaN/,
+    ],
+    [
+      'a negative weight in a mean',
+      [{ type: 'bag', fields: ['seen'] }],
+      ({ bags }) => (bags.get('seen')!.weights[0] = -1),
+      /row 1: column 'seen': expected weights .* at least 0, .* found -1/,
+    ],
   ])('refuses %s, and says where', async (_, groups, change, message) => {
     const { folder } = await bothSources(change);
     await expect(read(folder, groups)).rejects.toThrow(message);
@@ -181,21 +336,41 @@ describe('a folder of shards as a source', () => {
 
   it.each<[string, number, (batch: Batch) => void, RegExp]>(
     [1, 2].flatMap((threads): [string, number, (batch: Batch) => void, RegExp][] => [
-      ['a label beyond 0 and 1', threads, ({ labels }) => (labels.get('click')![70] = 2), /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/],
-      ['a number that a scale cannot take', threads, ({ numbers }) => (numbers.get('price')![203] = -1), /shard-00003\.safetensors, row 11: column 'price': expected a number above -1/],
+      [
+        'a label beyond 0 and 1',
+        threads,
+        ({ labels }) => (labels.get('click')![70] = 2),
+        /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/,
+      ],
+      [
+        'a number that a scale cannot take',
+        threads,
+        ({ numbers }) => (numbers.get('price')![203] = -1),
+        /shard-00003\.safetensors, row 11: column 'price': expected a number above -1/,
+      ],
     ]),
-  )('has %s where it was read, also where rows are put in order, by one of %d threads', async (_, threads, change, message) => {
-    const { folder } = await bothSources(change);
-    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'log1p' })] });
-    const fitted = await (await openSource(folder, columnsOf(format))).fit(format, { policy: refuseBadRows });
-    const shards = (await openShards(folder))!;
-    const view = formatView({ columns: new Map(shards.manifest.columns.map((column) => [column.name, column])), vocabularies: new Map() }, encodedFormat(format, fitted));
-    const dataset = shardDataset(shards, view, { threads, threadedRows: 1 });
-    onTestFinished(() => dataset.close());
-    const readAll = async (): Promise<void> => {
-      for await (const { batch } of dataset.batches(8, { seed: 1, epoch: 1, window: 128 })) expect(batch.rows).toBeLessThanOrEqual(8);
-    };
-    await expect(readAll()).rejects.toThrow(message);
-    await expect(readAll()).rejects.toMatchObject({ exitCode: 3 });
-  });
+  )(
+    'has %s where it was read, also where rows are put in order, by one of %d threads',
+    async (_, threads, change, message) => {
+      const { folder } = await bothSources(change);
+      const format = rowFormatOf({
+        tasks,
+        groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'log1p' })],
+      });
+      const fitted = await (await openSource(folder, columnsOf(format))).fit(format, { policy: refuseBadRows });
+      const shards = (await openShards(folder))!;
+      const view = formatView(
+        { columns: new Map(shards.manifest.columns.map((column) => [column.name, column])), vocabularies: new Map() },
+        encodedFormat(format, fitted),
+      );
+      const dataset = shardDataset(shards, view, { threads, threadedRows: 1 });
+      onTestFinished(() => dataset.close());
+      const readAll = async (): Promise<void> => {
+        for await (const { batch } of dataset.batches(8, { seed: 1, epoch: 1, window: 128 }))
+          expect(batch.rows).toBeLessThanOrEqual(8);
+      };
+      await expect(readAll()).rejects.toThrow(message);
+      await expect(readAll()).rejects.toMatchObject({ exitCode: 3 });
+    },
+  );
 });

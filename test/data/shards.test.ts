@@ -19,19 +19,27 @@ const COLUMNS: readonly BlockColumn[] = [
   { name: 'D109', kind: 'number' },
   { name: '109', kind: 'bag' },
 ];
-const SIZES = new Map([['101', 1000], ['109', 50]]);
+const SIZES = new Map([
+  ['101', 1000],
+  ['109', 50],
+]);
 
 /** Row r: the id r, the number r / 4, a bag of r % 4 items. */
 function rowsFrom(begin: number, end: number): Batch {
   const rows = Array.from({ length: end - begin }, (_, i) => begin + i);
-  const items = rows.map((r) => Array.from({ length: r % 4 }, (_, i) => r % 40 + i));
+  const items = rows.map((r) => Array.from({ length: r % 4 }, (_, i) => (r % 40) + i));
   const offsets = new Uint32Array(rows.length + 1);
   items.forEach((bag, i) => (offsets[i + 1] = offsets[i]! + bag.length));
   return {
     rows: rows.length,
     ids: new Map([['101', Uint32Array.from(rows)]]),
     numbers: new Map([['D109', Float32Array.from(rows, (r) => r / 4)]]),
-    bags: new Map([['109', { offsets, ids: Uint32Array.from(items.flat()), weights: Float32Array.from(items.flat(), (id) => id / 2) }]]),
+    bags: new Map([
+      [
+        '109',
+        { offsets, ids: Uint32Array.from(items.flat()), weights: Float32Array.from(items.flat(), (id) => id / 2) },
+      ],
+    ]),
     labels: new Map([['click', Float32Array.from(rows, (r) => r % 2)]]),
   };
 }
@@ -41,7 +49,13 @@ function rowsOf({ rows, ids, numbers, bags, labels }: Batch): unknown[] {
   return Array.from({ length: rows }, (_, r) => {
     const { offsets, ids: items, weights } = bags.get('109')!;
     const [begin, end] = [offsets[r], offsets[r + 1]];
-    return [ids.get('101')![r], numbers.get('D109')![r], labels.get('click')![r], [...items.subarray(begin, end)], [...weights.subarray(begin, end)]];
+    return [
+      ids.get('101')![r],
+      numbers.get('D109')![r],
+      labels.get('click')![r],
+      [...items.subarray(begin, end)],
+      [...weights.subarray(begin, end)],
+    ];
   });
 }
 
@@ -52,7 +66,13 @@ async function writeHundred(): Promise<string> {
     folder,
     COLUMNS,
     async (writer) => {
-      for (const [begin, end] of [[0, 1], [1, 50], [50, 50], [50, 100]] as const) await writer.add(rowsFrom(begin, end));
+      for (const [begin, end] of [
+        [0, 1],
+        [1, 50],
+        [50, 50],
+        [50, 100],
+      ] as const)
+        await writer.add(rowsFrom(begin, end));
       return { sizes: SIZES, vocabularies: new Map([['109', textsFrom(['', 'a\n"b"'])]]), about: { from: 'a test' } };
     },
     16,
@@ -69,10 +89,21 @@ async function read(folder: string, parts: readonly ShardRows[], columns = COLUM
 describe('shards', () => {
   it('come back as they were written, whatever part of them is read', async () => {
     const folder = await writeHundred();
-    const all = await read(folder, [0, 1, 2, 3, 4, 5, 6].map((shard) => ({ shard, begin: 0, end: shard === 6 ? 4 : 16 })));
+    const all = await read(
+      folder,
+      [0, 1, 2, 3, 4, 5, 6].map((shard) => ({ shard, begin: 0, end: shard === 6 ? 4 : 16 })),
+    );
     expect(rowsOf(all)).toEqual(rowsOf(rowsFrom(0, 100)));
-    const some = await read(folder, [{ shard: 3, begin: 5, end: 16 }, { shard: 0, begin: 2, end: 3 }, { shard: 6, begin: 0, end: 4 }]);
-    expect(rowsOf(some)).toEqual([...rowsOf(rowsFrom(53, 64)), ...rowsOf(rowsFrom(2, 3)), ...rowsOf(rowsFrom(96, 100))]);
+    const some = await read(folder, [
+      { shard: 3, begin: 5, end: 16 },
+      { shard: 0, begin: 2, end: 3 },
+      { shard: 6, begin: 0, end: 4 },
+    ]);
+    expect(rowsOf(some)).toEqual([
+      ...rowsOf(rowsFrom(53, 64)),
+      ...rowsOf(rowsFrom(2, 3)),
+      ...rowsOf(rowsFrom(96, 100)),
+    ]);
   });
 
   it('append to what a block holds already', async () => {
@@ -128,7 +159,9 @@ describe('shards', () => {
   const replaceTensor = (name: string, data: Uint32Array) => async (folder: string) => {
     const tensors = await readSafetensors(join(folder, shard));
     const digests = await writeSafetensors(join(folder, shard), tensors.set(name, { shape: [data.length], data }));
-    edit(({ shards }) => ({ shards: shards.map((entry) => (entry.file === shard ? { ...entry, ...digests } : entry)) }))(folder);
+    edit(({ shards }) => ({
+      shards: shards.map((entry) => (entry.file === shard ? { ...entry, ...digests } : entry)),
+    }))(folder);
   };
   const overwrite = (folder: string): void => {
     const bytes = readFileSync(join(folder, shard));
@@ -137,7 +170,15 @@ describe('shards', () => {
   };
   /** As manifests were before. */
   const asBefore = (folder: string): void =>
-    edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined, sha256: createHash('sha256').update(readFileSync(join(folder, entry.file))).digest('hex') })) }))(folder);
+    edit(({ shards }) => ({
+      shards: shards.map((entry) => ({
+        ...entry,
+        hash: undefined,
+        sha256: createHash('sha256')
+          .update(readFileSync(join(folder, entry.file)))
+          .digest('hex'),
+      })),
+    }))(folder);
 
   it('are read where the manifest has the SHA-256 alone', async () => {
     const folder = await writeHundred();
@@ -152,7 +193,9 @@ describe('shards', () => {
     const reads = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'read');
     try {
       await work();
-      const found = await Promise.all(reads.mock.results.map(({ value }) => value as Promise<{ readonly bytesRead: number }>));
+      const found = await Promise.all(
+        reads.mock.results.map(({ value }) => value as Promise<{ readonly bytesRead: number }>),
+      );
       return found.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
     } finally {
       reads.mockRestore();
@@ -162,21 +205,34 @@ describe('shards', () => {
 
   it.each<[string, (rows: Batch) => Batch]>([
     ['of all kinds', (rows) => rows],
-    ['whose bags are all empty', (rows) => ({ ...rows, bags: new Map([['109', { offsets: new Uint32Array(rows.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) }]]) })],
-  ])('are read once where whole ones are wanted, columns %s, and held to their hashes all the same', async (_, change) => {
-    const folder = join(scratchFolder(), 'shards');
-    const rows = change(rowsFrom(0, 48));
-    await writeShards(folder, COLUMNS, async (writer) => (await writer.add(rows), { sizes: SIZES }), 16);
-    const shards = (await openShards(folder))!;
-    const block = createRowBlock([...COLUMNS].reverse(), 100);
-    const parts = [2, 0, 1].map((at) => ({ shard: at, begin: 0, end: 16 }));
-    const bytes = await bytesReadBy(() => shards.read(parts, [...COLUMNS].reverse(), block));
-    expect(bytes).toBe(shards.manifest.shards.reduce((sum, each) => sum + each.bytes, 0));
-    const expected = rowsOf(rows);
-    expect(rowsOf(block)).toEqual([...expected.slice(32), ...expected.slice(0, 32)]);
-    overwrite(folder);
-    await expect((await openShards(folder))!.read(parts, COLUMNS, createRowBlock(COLUMNS, 100))).rejects.toMatchObject({ exitCode: 3 });
-  });
+    [
+      'whose bags are all empty',
+      (rows) => ({
+        ...rows,
+        bags: new Map([
+          ['109', { offsets: new Uint32Array(rows.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) }],
+        ]),
+      }),
+    ],
+  ])(
+    'are read once where whole ones are wanted, columns %s, and held to their hashes all the same',
+    async (_, change) => {
+      const folder = join(scratchFolder(), 'shards');
+      const rows = change(rowsFrom(0, 48));
+      await writeShards(folder, COLUMNS, async (writer) => (await writer.add(rows), { sizes: SIZES }), 16);
+      const shards = (await openShards(folder))!;
+      const block = createRowBlock([...COLUMNS].reverse(), 100);
+      const parts = [2, 0, 1].map((at) => ({ shard: at, begin: 0, end: 16 }));
+      const bytes = await bytesReadBy(() => shards.read(parts, [...COLUMNS].reverse(), block));
+      expect(bytes).toBe(shards.manifest.shards.reduce((sum, each) => sum + each.bytes, 0));
+      const expected = rowsOf(rows);
+      expect(rowsOf(block)).toEqual([...expected.slice(32), ...expected.slice(0, 32)]);
+      overwrite(folder);
+      await expect(
+        (await openShards(folder))!.read(parts, COLUMNS, createRowBlock(COLUMNS, 100)),
+      ).rejects.toMatchObject({ exitCode: 3 });
+    },
+  );
 
   it('are believed for no byte that differs, whether all of a shard is read or a part', async () => {
     const folder = await writeHundred();
@@ -186,25 +242,75 @@ describe('shards', () => {
       const bytes = Buffer.from(whole);
       bytes[at]! ^= 1;
       writeFileSync(path, bytes);
-      for (const end of [16, 15]) await expect(read(folder, [{ shard: 1, begin: 0, end }]), `byte ${at}, ${end} rows`).rejects.toMatchObject({ exitCode: 3 });
-      await expect(read(folder, [{ shard: 1, begin: 0, end: 16 }], COLUMNS.slice(1)), `byte ${at}, a column less`).rejects.toMatchObject({ exitCode: 3 });
+      for (const end of [16, 15])
+        await expect(read(folder, [{ shard: 1, begin: 0, end }]), `byte ${at}, ${end} rows`).rejects.toMatchObject({
+          exitCode: 3,
+        });
+      await expect(
+        read(folder, [{ shard: 1, begin: 0, end: 16 }], COLUMNS.slice(1)),
+        `byte ${at}, a column less`,
+      ).rejects.toMatchObject({ exitCode: 3 });
     }
   });
 
   it.each<[string, (folder: string) => void | Promise<void>, RegExp]>([
-    ['a manifest that is not JSON', (folder) => writeFileSync(join(folder, MANIFEST), '{'), /manifest\.json: is not JSON/],
+    [
+      'a manifest that is not JSON',
+      (folder) => writeFileSync(join(folder, MANIFEST), '{'),
+      /manifest\.json: is not JSON/,
+    ],
     ['a manifest of something else', edit(() => ({ format: 'x' })), /manifest\.json: format: not a manifest of shards/],
-    ['a shard without a hash', edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined })) })), /manifest\.json: shards\.0: not a manifest of shards: a shard without a hash/],
-    ['a shard outside the folder', edit(() => ({ shards: [{ file: '../x', rows: 100, bytes: 1, sha256: '0'.repeat(64) }] })), /shards\.0\.file: .*a file in this folder/],
+    [
+      'a shard without a hash',
+      edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined })) })),
+      /manifest\.json: shards\.0: not a manifest of shards: a shard without a hash/,
+    ],
+    [
+      'a shard outside the folder',
+      edit(() => ({ shards: [{ file: '../x', rows: 100, bytes: 1, sha256: '0'.repeat(64) }] })),
+      /shards\.0\.file: .*a file in this folder/,
+    ],
     ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, and the shards have 100/],
-    ['a column twice', edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })), /'101' is there twice/],
-    ['a shard that is cut short', (folder) => truncateSync(join(folder, shard), 100), /shard-00001\.safetensors: expected \d+ bytes as in the manifest, the file has 100 bytes/],
-    ['a byte that was overwritten', overwrite, /shard-00001\.safetensors: its bytes are not those that were written.*'mtl data clean'/],
-    ['a byte that was overwritten, and a manifest with the SHA-256 alone', (folder) => (asBefore(folder), overwrite(folder)), /shard-00001\.safetensors: its bytes are not those that were written/],
-    ['a column too short', replaceTensor('101', new Uint32Array(3)), /tensor '101': expected U32 \[16\], found "U32" \[3\]/],
-    ['offsets that fall', replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)), /tensor '109\.offsets': they do not rise/],
-    ['an offset beyond all ids', replaceTensor('109.offsets', new Uint32Array(17).fill(3_000_000_000, 9)), /tensor '109\.offsets': they do not rise/],
-    ['offsets beyond the ids', replaceTensor('109.offsets', new Uint32Array(17).fill(999, 16)), /tensor '109\.offsets'/],
+    [
+      'a column twice',
+      edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })),
+      /'101' is there twice/,
+    ],
+    [
+      'a shard that is cut short',
+      (folder) => truncateSync(join(folder, shard), 100),
+      /shard-00001\.safetensors: expected \d+ bytes as in the manifest, the file has 100 bytes/,
+    ],
+    [
+      'a byte that was overwritten',
+      overwrite,
+      /shard-00001\.safetensors: its bytes are not those that were written.*'mtl data clean'/,
+    ],
+    [
+      'a byte that was overwritten, and a manifest with the SHA-256 alone',
+      (folder) => (asBefore(folder), overwrite(folder)),
+      /shard-00001\.safetensors: its bytes are not those that were written/,
+    ],
+    [
+      'a column too short',
+      replaceTensor('101', new Uint32Array(3)),
+      /tensor '101': expected U32 \[16\], found "U32" \[3\]/,
+    ],
+    [
+      'offsets that fall',
+      replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)),
+      /tensor '109\.offsets': they do not rise/,
+    ],
+    [
+      'an offset beyond all ids',
+      replaceTensor('109.offsets', new Uint32Array(17).fill(3_000_000_000, 9)),
+      /tensor '109\.offsets': they do not rise/,
+    ],
+    [
+      'offsets beyond the ids',
+      replaceTensor('109.offsets', new Uint32Array(17).fill(999, 16)),
+      /tensor '109\.offsets'/,
+    ],
   ])('with %s are an error that says where', async (_, damage, message) => {
     const folder = await writeHundred();
     await damage(folder);

@@ -27,18 +27,31 @@ function columnOf(bags: readonly Bag[], spareRows = 0): BagColumn {
   const offsets = new Uint32Array(bags.length + 1 + spareRows);
   let end = 0;
   for (const [row, { ids }] of bags.entries()) offsets[row + 1] = end += ids.length;
-  return { offsets, ids: Uint32Array.from(bags.flatMap(({ ids }) => ids)), weights: Float32Array.from(bags.flatMap(({ weights }) => weights)) };
+  return {
+    offsets,
+    ids: Uint32Array.from(bags.flatMap(({ ids }) => ids)),
+    weights: Float32Array.from(bags.flatMap(({ weights }) => weights)),
+  };
 }
 
 /** The bags of the first rows of a column. */
-function bagsOf({ offsets, ids, weights }: BagColumn, rows: number): { readonly ids: number[]; readonly weights: number[] }[] {
+function bagsOf(
+  { offsets, ids, weights }: BagColumn,
+  rows: number,
+): { readonly ids: number[]; readonly weights: number[] }[] {
   expect(offsets[0]).toBe(0);
-  return Array.from({ length: rows }, (_, row) => ({ ids: [...ids.subarray(offsets[row], offsets[row + 1])], weights: bits([...weights.subarray(offsets[row], offsets[row + 1])]) }));
+  return Array.from({ length: rows }, (_, row) => ({
+    ids: [...ids.subarray(offsets[row], offsets[row + 1])],
+    weights: bits([...weights.subarray(offsets[row], offsets[row + 1])]),
+  }));
 }
 
 const drawBag = (random: ReturnType<typeof randomStream>, most: number): Bag => {
   const length = random.below(3) === 0 ? 0 : random.below(most + 1);
-  return { ids: Array.from({ length }, () => random.uint32() >>> 1), weights: Array.from({ length }, () => random.normal()) };
+  return {
+    ids: Array.from({ length }, () => random.uint32() >>> 1),
+    weights: Array.from({ length }, () => random.normal()),
+  };
 };
 
 /** Reads bags to memory in which they are put in order. */
@@ -50,39 +63,63 @@ function fill(raw: ReturnType<typeof createOrderedBags>['raw'], { offsets, ids, 
 }
 
 describe('bags in another order', () => {
-  it.each<[string, number | undefined]>([['by kernels', undefined], ['the plain way, where a column is larger than kernels may have', 1000]])('are those of the rows that it names: %s', (_, mostBytes) => {
+  it.each<[string, number | undefined]>([
+    ['by kernels', undefined],
+    ['the plain way, where a column is larger than kernels may have', 1000],
+  ])('are those of the rows that it names: %s', (_, mostBytes) => {
     fc.assert(
-      fc.property(fc.nat({ max: 2000 }), fc.constantFrom(0, 1, 3, 40, 1001), fc.integer({ min: 1, max: 1500 }), fc.nat(), (rows, most, count, seed) => {
-        const random = randomStream(seed, 'bags');
-        const ordered = createOrderedBags(rows + 7, count, 2, mostBytes);
-        const put = [0, 1, 2, 3].map((turn) => {
-          // Memory that grew or was larger before.
-          const bags = Array.from({ length: rows }, () => drawBag(random, rows > 200 || turn > 2 ? Math.min(most, 40) : most));
-          fill(ordered.raw, columnOf(bags, 7));
-          const order = Uint32Array.from({ length: rows === 0 ? 0 : random.below(count + 1) }, () => random.below(rows));
-          const found = ordered.put(order, turn % 2);
-          expect(bagsOf(found, order.length)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
-          return { found, kept: bagsOf(found, order.length), rows: order.length };
-        });
-        // What lies in the one place is as it was when the other is filled.
-        for (const { found, kept, rows: ofOrder } of put.slice(2)) expect(bagsOf(found, ofOrder)).toEqual(kept);
-      }),
+      fc.property(
+        fc.nat({ max: 2000 }),
+        fc.constantFrom(0, 1, 3, 40, 1001),
+        fc.integer({ min: 1, max: 1500 }),
+        fc.nat(),
+        (rows, most, count, seed) => {
+          const random = randomStream(seed, 'bags');
+          const ordered = createOrderedBags(rows + 7, count, 2, mostBytes);
+          const put = [0, 1, 2, 3].map((turn) => {
+            // Memory that grew or was larger before.
+            const bags = Array.from({ length: rows }, () =>
+              drawBag(random, rows > 200 || turn > 2 ? Math.min(most, 40) : most),
+            );
+            fill(ordered.raw, columnOf(bags, 7));
+            const order = Uint32Array.from({ length: rows === 0 ? 0 : random.below(count + 1) }, () =>
+              random.below(rows),
+            );
+            const found = ordered.put(order, turn % 2);
+            expect(bagsOf(found, order.length)).toEqual(
+              [...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })),
+            );
+            return { found, kept: bagsOf(found, order.length), rows: order.length };
+          });
+          // What lies in the one place is as it was when the other is filled.
+          for (const { found, kept, rows: ofOrder } of put.slice(2)) expect(bagsOf(found, ofOrder)).toEqual(kept);
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
   it('may have more items than their share of the rows lets expect', () => {
     const random = randomStream(1, 'large');
-    const bags = [3, 50_000, 0, 16_384, 16_385, 2, 0].map((length): Bag => ({ ids: Array.from({ length }, () => random.below(1000)), weights: Array.from({ length }, () => random.uniform()) }));
+    const bags = [3, 50_000, 0, 16_384, 16_385, 2, 0].map((length): Bag => ({
+      ids: Array.from({ length }, () => random.below(1000)),
+      weights: Array.from({ length }, () => random.uniform()),
+    }));
     const order = Uint32Array.of(4, 1, 0, 6, 3, 5, 2, 1, 4);
     const { raw, put } = createOrderedBags(7, 9, 1);
     fill(raw, columnOf(bags));
-    expect(bagsOf(put(order, 0), 9)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
+    expect(bagsOf(put(order, 0), 9)).toEqual(
+      [...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })),
+    );
   });
 
   it('keep the bits of weights that are no numbers', () => {
     const { raw, put } = createOrderedBags(2, 2, 1);
-    fill(raw, { offsets: Uint32Array.of(0, 2, 3), ids: Uint32Array.of(1, 2, 3), weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer) });
+    fill(raw, {
+      offsets: Uint32Array.of(0, 2, 3),
+      ids: Uint32Array.of(1, 2, 3),
+      weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer),
+    });
     const { weights } = put(Uint32Array.of(1, 0), 0);
     expect([...new Uint32Array(weights.buffer, weights.byteOffset, 3)]).toEqual([0xffc12345, 0x7fa00001, 0x80000000]);
   });
@@ -91,32 +128,48 @@ describe('bags in another order', () => {
 describe('words in another order', () => {
   it('are those of the rows that it names, for any number of columns and rows, in each place until others come there', () => {
     fc.assert(
-      fc.property(fc.nat({ max: 9 }), fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 40 }), fc.nat(), (numColumns, rows, putRows, seed) => {
-        const random = randomStream(seed, 'words');
-        const columns = Array.from({ length: numColumns }, (_, c) => ({ name: `c${c}`, Array: c % 3 === 0 ? Float32Array : Uint32Array }));
-        const { raw, put } = createOrderedWords(columns, rows, putRows, 2);
-        const bitsOf = (all: typeof raw): number[][] => [...all.values()].map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
-        const placed = [0, 1, 0, 1].map((place) => {
-          const words = columns.map(() => Array.from({ length: rows }, () => random.uint32()));
-          for (const [c, { buffer, byteOffset }] of [...raw.values()].entries()) new Uint32Array(buffer, byteOffset, rows).set(words[c]!);
-          const order = Uint32Array.from({ length: random.below(putRows + 1) }, () => random.below(rows));
-          const found = put(order, place);
-          const expected = words.map((column) => [...order].map((row) => column[row]!));
-          expect([...found.keys()]).toEqual(columns.map(({ name }) => name));
-          expect(bitsOf(found)).toEqual(expected);
-          expect(bitsOf(raw)).toEqual(words);
-          return { found, expected };
-        });
-        for (const { found, expected } of placed.slice(2)) expect(bitsOf(found)).toEqual(expected);
-      }),
+      fc.property(
+        fc.nat({ max: 9 }),
+        fc.integer({ min: 1, max: 70 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.nat(),
+        (numColumns, rows, putRows, seed) => {
+          const random = randomStream(seed, 'words');
+          const columns = Array.from({ length: numColumns }, (_, c) => ({
+            name: `c${c}`,
+            Array: c % 3 === 0 ? Float32Array : Uint32Array,
+          }));
+          const { raw, put } = createOrderedWords(columns, rows, putRows, 2);
+          const bitsOf = (all: typeof raw): number[][] =>
+            [...all.values()].map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
+          const placed = [0, 1, 0, 1].map((place) => {
+            const words = columns.map(() => Array.from({ length: rows }, () => random.uint32()));
+            for (const [c, { buffer, byteOffset }] of [...raw.values()].entries())
+              new Uint32Array(buffer, byteOffset, rows).set(words[c]!);
+            const order = Uint32Array.from({ length: random.below(putRows + 1) }, () => random.below(rows));
+            const found = put(order, place);
+            const expected = words.map((column) => [...order].map((row) => column[row]!));
+            expect([...found.keys()]).toEqual(columns.map(({ name }) => name));
+            expect(bitsOf(found)).toEqual(expected);
+            expect(bitsOf(raw)).toEqual(words);
+            return { found, expected };
+          });
+          for (const { found, expected } of placed.slice(2)) expect(bitsOf(found)).toEqual(expected);
+        },
+      ),
       { numRuns: 60 },
     );
   });
 });
 
 const COLUMNS: readonly BlockColumn[] = [
-  { name: 'user', kind: 'id' }, { name: 'seen', kind: 'bag' }, { name: 'price', kind: 'number' }, { name: 'rare', kind: 'bag' },
-  { name: 'click', kind: 'label' }, { name: 'image', kind: 'vector', width: 3 }, { name: 'session', kind: 'key' },
+  { name: 'user', kind: 'id' },
+  { name: 'seen', kind: 'bag' },
+  { name: 'price', kind: 'number' },
+  { name: 'rare', kind: 'bag' },
+  { name: 'click', kind: 'label' },
+  { name: 'image', kind: 'vector', width: 3 },
+  { name: 'session', kind: 'key' },
 ];
 
 interface Row {
@@ -132,31 +185,55 @@ interface Row {
 function drawRows(count: number, seed: number): Row[] {
   const random = randomStream(seed, 'rows');
   return Array.from({ length: count }, (_, row) => ({
-    user: row, price: Math.fround(random.normal()), click: random.below(2), seen: drawBag(random, 9), rare: random.below(20) === 0 ? drawBag(random, 300) : { ids: [], weights: [] },
-    image: [row, row + 1, row + 2], session: [random.uint32(), random.uint32()],
+    user: row,
+    price: Math.fround(random.normal()),
+    click: random.below(2),
+    seen: drawBag(random, 9),
+    rare: random.below(20) === 0 ? drawBag(random, 300) : { ids: [], weights: [] },
+    image: [row, row + 1, row + 2],
+    session: [random.uint32(), random.uint32()],
   }));
 }
 
 /** Writes rows as shards of so many rows. */
 async function shardsOf(rows: readonly Row[], rowsPerShard: number): Promise<Shards> {
   const folder = join(scratchFolder(), 'shards');
-  await writeShards(folder, COLUMNS, async (writer) => {
-    await writer.add({
-      rows: rows.length,
-      ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)]]),
-      numbers: new Map([['price', Float32Array.from(rows, ({ price }) => price)]]),
-      labels: new Map([['click', Float32Array.from(rows, ({ click }) => click)]]),
-      bags: new Map([['seen', columnOf(rows.map(({ seen }) => seen))], ['rare', columnOf(rows.map(({ rare }) => rare))]]),
-      vectors: new Map([['image', { width: 3, data: Float32Array.from(rows.flatMap(({ image }) => image)) }]]),
-      keys: new Map([['session', Uint32Array.from(rows.flatMap(({ session }) => session))]]),
-    });
-    return { sizes: new Map([['user', rows.length], ['seen', 2 ** 31], ['rare', 2 ** 31]]) };
-  }, rowsPerShard);
+  await writeShards(
+    folder,
+    COLUMNS,
+    async (writer) => {
+      await writer.add({
+        rows: rows.length,
+        ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)]]),
+        numbers: new Map([['price', Float32Array.from(rows, ({ price }) => price)]]),
+        labels: new Map([['click', Float32Array.from(rows, ({ click }) => click)]]),
+        bags: new Map([
+          ['seen', columnOf(rows.map(({ seen }) => seen))],
+          ['rare', columnOf(rows.map(({ rare }) => rare))],
+        ]),
+        vectors: new Map([['image', { width: 3, data: Float32Array.from(rows.flatMap(({ image }) => image)) }]]),
+        keys: new Map([['session', Uint32Array.from(rows.flatMap(({ session }) => session))]]),
+      });
+      return {
+        sizes: new Map([
+          ['user', rows.length],
+          ['seen', 2 ** 31],
+          ['rare', 2 ** 31],
+        ]),
+      };
+    },
+    rowsPerShard,
+  );
   return (await openShards(folder))!;
 }
 
 /** The order of an epoch, as it was always meant: shards in random order, then rows of a window of whole batches. */
-function plainOrder(rows: readonly Row[], rowsPerShard: number, batchSize: number, { seed, epoch, window: wanted }: Shuffle): Row[] {
+function plainOrder(
+  rows: readonly Row[],
+  rowsPerShard: number,
+  batchSize: number,
+  { seed, epoch, window: wanted }: Shuffle,
+): Row[] {
   const window = Math.min(Math.max(1, Math.ceil(wanted / batchSize)), Math.ceil(rows.length / batchSize)) * batchSize;
   const shards = Uint32Array.from({ length: Math.ceil(rows.length / rowsPerShard) }, (_, shard) => shard);
   if (rows.length > window) shuffledOrder(shards, shards.length, randomStream(seed, 'shuffle shards', epoch));
@@ -165,7 +242,11 @@ function plainOrder(rows: readonly Row[], rowsPerShard: number, batchSize: numbe
   for (let begin = 0, number = 0; begin < rows.length; begin += window, number++) {
     const part = inTurn.slice(begin, begin + window);
     const order = new Uint32Array(part.length);
-    shuffledOrder(order, part.length, number === 0 ? randomStream(seed, 'shuffle', epoch) : randomStream(seed, 'shuffle', epoch, number));
+    shuffledOrder(
+      order,
+      part.length,
+      number === 0 ? randomStream(seed, 'shuffle', epoch) : randomStream(seed, 'shuffle', epoch, number),
+    );
     all.push(...[...order].map((row) => part[row]!));
   }
   return all;
@@ -181,15 +262,25 @@ async function readRows(batches: Batches): Promise<{ rows: Row[]; sizes: number[
     const [seen, rare] = [bagsOf(batch.bags.get('seen')!, batch.rows), bagsOf(batch.bags.get('rare')!, batch.rows)];
     for (let row = 0; row < batch.rows; row++) {
       rows.push({
-        user: batch.ids.get('user')![row]!, price: batch.numbers.get('price')![row]!, click: batch.labels.get('click')![row]!, seen: seen[row]!, rare: rare[row]!,
-        image: [...batch.vectors!.get('image')!.data.subarray(3 * row, 3 * row + 3)], session: [...batch.keys!.get('session')!.subarray(2 * row, 2 * row + 2)],
+        user: batch.ids.get('user')![row]!,
+        price: batch.numbers.get('price')![row]!,
+        click: batch.labels.get('click')![row]!,
+        seen: seen[row]!,
+        rare: rare[row]!,
+        image: [...batch.vectors!.get('image')!.data.subarray(3 * row, 3 * row + 3)],
+        session: [...batch.keys!.get('session')!.subarray(2 * row, 2 * row + 2)],
       });
     }
   }
   return { rows, sizes };
 }
 
-const inBits = (rows: readonly Row[]): Row[] => rows.map((row) => ({ ...row, seen: { ids: row.seen.ids, weights: bits(row.seen.weights) }, rare: { ids: row.rare.ids, weights: bits(row.rare.weights) } }));
+const inBits = (rows: readonly Row[]): Row[] =>
+  rows.map((row) => ({
+    ...row,
+    seen: { ids: row.seen.ids, weights: bits(row.seen.weights) },
+    rare: { ids: row.rare.ids, weights: bits(row.rare.weights) },
+  }));
 
 describe.each([1, 2])('an epoch of shuffled rows, with threads: %d', (threads) => {
   it.each<[string, number, number, number, number]>([
@@ -212,18 +303,32 @@ describe.each([1, 2])('an epoch of shuffled rows, with threads: %d', (threads) =
       expect(found.rows).toEqual(expected);
       expect(found.sizes.every((size, b) => size === Math.min(batchSize, count - b * batchSize))).toBe(true);
       const skipBatches = Math.floor(found.sizes.length / 2);
-      expect((await readRows(dataset.batches(batchSize, shuffle, { skipBatches }))).rows).toEqual(expected.slice(skipBatches * batchSize));
+      expect((await readRows(dataset.batches(batchSize, shuffle, { skipBatches }))).rows).toEqual(
+        expected.slice(skipBatches * batchSize),
+      );
     }
     const shuffles = [3, 4].map((epoch) => ({ seed: 5, epoch, window }));
     const atOnce = await Promise.all(shuffles.map((shuffle) => readRows(dataset.batches(batchSize, shuffle))));
-    expect(atOnce.map((found) => found.rows)).toEqual(shuffles.map((shuffle) => inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle))));
+    expect(atOnce.map((found) => found.rows)).toEqual(
+      shuffles.map((shuffle) => inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle))),
+    );
   });
 });
 
 describe('a thread that puts rows in order', () => {
   it('has rows whose bags have nearly all items of a window, and more than it had room for', async () => {
     const random = randomStream(1, 'heavy');
-    const rows = drawRows(40, 1).map((row, r) => (r === 7 ? { ...row, seen: { ids: Array.from({ length: 50_000 }, () => random.uint32() >>> 1), weights: Array.from({ length: 50_000 }, () => Math.fround(random.normal())) } } : row));
+    const rows = drawRows(40, 1).map((row, r) =>
+      r === 7
+        ? {
+            ...row,
+            seen: {
+              ids: Array.from({ length: 50_000 }, () => random.uint32() >>> 1),
+              weights: Array.from({ length: 50_000 }, () => Math.fround(random.normal())),
+            },
+          }
+        : row,
+    );
     const dataset = shardDataset(await shardsOf(rows, 16), asStored(COLUMNS), { threads: 2, threadedRows: 1 });
     onTestFinished(() => dataset.close());
     for (const epoch of [1, 2]) {
@@ -237,7 +342,11 @@ describe('a thread that puts rows in order', () => {
     const dataset = shardDataset(await shardsOf(rows, 64), asStored(COLUMNS), { threads: 2, threadedRows: 1 });
     onTestFinished(() => dataset.close());
     const shuffles = [1, 2, 3].map((epoch) => ({ seed: 5, epoch, window: 100 }));
-    const [first, second, third] = shuffles.map((shuffle) => dataset.batches(10, shuffle)) as [Batches, Batches, Batches];
+    const [first, second, third] = shuffles.map((shuffle) => dataset.batches(10, shuffle)) as [
+      Batches,
+      Batches,
+      Batches,
+    ];
     await second.next();
     await readRows(first);
     // Who stops is still waiting for what is ended.

@@ -36,20 +36,39 @@ function written(files: Readonly<Record<string, string | Uint8Array>>): string {
 }
 
 /** Reads a source as a run does: what was learned, every value of every row in order, and what was told of reading. */
-async function read(paths: string | readonly string[], groups: readonly object[] = [words, price], reading: Partial<Reading> = {}) {
+async function read(
+  paths: string | readonly string[],
+  groups: readonly object[] = [words, price],
+  reading: Partial<Reading> = {},
+) {
   const told: string[] = [];
   const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
-  const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => {
+  const all: Reading = {
+    policy: refuseBadRows,
+    onProgress: ({ what }) => {
       if (told.at(-1) !== what) told.push(what);
-    }, ...reading };
+    },
+    ...reading,
+  };
   const source = await openSource(paths, columnsOf(format));
   const fitted = await source.fit(format, all);
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
   const rows: unknown[] = [];
   for await (const { batch } of dataset.batches(7)) {
-    for (let r = 0; r < batch.rows; r++) rows.push(Object.fromEntries([...batch.ids, ...batch.numbers, ...batch.labels].map(([name, data]) => [name, data[r]])));
+    for (let r = 0; r < batch.rows; r++)
+      rows.push(
+        Object.fromEntries([...batch.ids, ...batch.numbers, ...batch.labels].map(([name, data]) => [name, data[r]])),
+      );
   }
-  return { fitted: keyOfFitted(fitted), rows, told, leftOut: dataset.leftOut, fingerprint: await source.fingerprint(all), columns: source.columns, path: source.path };
+  return {
+    fitted: keyOfFitted(fitted),
+    rows,
+    told,
+    leftOut: dataset.leftOut,
+    fingerprint: await source.fingerprint(all),
+    columns: source.columns,
+    path: source.path,
+  };
 }
 
 /** Makes a link, in the place of what is there. */
@@ -59,21 +78,32 @@ function link(target: string, path: string): void {
 }
 
 const rowOf = (i: number): readonly [string, string, string] => [String(i % 2), `w${(i * 7) % 11}`, String(i / 8)];
-const csvOf = (begin: number, end: number): string => `click,word,price\n${Array.from({ length: end - begin }, (_, i) => `${rowOf(begin + i).join(',')}\n`).join('')}`;
+const csvOf = (begin: number, end: number): string =>
+  `click,word,price\n${Array.from({ length: end - begin }, (_, i) => `${rowOf(begin + i).join(',')}\n`).join('')}`;
 
 describe('a source', () => {
   it('refuses ids that leave no row for the token of empty cells, before it encodes any', async () => {
     const folder = written({ 'a.csv': 'click,user\n1,2147483647\n0,\n' });
     const user = { type: 'categorical', fields: ['user'] };
-    await expect(read(join(folder, 'a.csv'), [{ ...user, missing: 'token' }])).rejects.toThrow(/a\.csv: field 'user': its ids and the token of empty cells need 2147483649 rows of a table, 2147483648 at the most; give the field encoding: \{ name: tokens \}/);
+    await expect(read(join(folder, 'a.csv'), [{ ...user, missing: 'token' }])).rejects.toThrow(
+      /a\.csv: field 'user': its ids and the token of empty cells need 2147483649 rows of a table, 2147483648 at the most; give the field encoding: \{ name: tokens \}/,
+    );
     expect(readdirSync(join(folder, '.mtl')).filter((name) => name.includes('.rows-'))).toEqual([]);
-    expect((await read(join(folder, 'a.csv'), [{ ...user, missing: 'unknown' }])).rows).toEqual([{ click: 1, user: 2147483647 }, { click: 0, user: 0 }]);
+    expect((await read(join(folder, 'a.csv'), [{ ...user, missing: 'unknown' }])).rows).toEqual([
+      { click: 1, user: 2147483647 },
+      { click: 0, user: 0 },
+    ]);
   });
 });
 
 describe('a source of many files', () => {
   it('has the rows of all, in the order of the list, learned from as if they were one', async () => {
-    const folder = written({ 'all.csv': csvOf(0, 60), 'b.csv': csvOf(0, 20), 'a.csv': csvOf(20, 21), 'c.csv.gz': gzipSync(csvOf(21, 60)) });
+    const folder = written({
+      'all.csv': csvOf(0, 60),
+      'b.csv': csvOf(0, 20),
+      'a.csv': csvOf(20, 21),
+      'c.csv.gz': gzipSync(csvOf(21, 60)),
+    });
     const { fitted, rows } = await read(join(folder, 'all.csv'));
     const several = await read(['b.csv', 'a.csv', 'c.csv.gz'].map((name) => join(folder, name)));
     expect(several.fitted).toEqual(fitted);
@@ -86,7 +116,15 @@ describe('a source of many files', () => {
     ['a glob', '/part-*.csv'],
     ['a glob over folders', '/../*/part-[0-9]*.csv'],
   ])('may be %s, whose files are read in the order of their paths', async (_, rest) => {
-    const folder = join(written({ 'logs/part-2.csv': csvOf(5, 9), 'logs/part-10.csv': csvOf(0, 5), 'logs/_SUCCESS': '', 'logs/.part-2.csv.crc': 'x' }), 'logs');
+    const folder = join(
+      written({
+        'logs/part-2.csv': csvOf(5, 9),
+        'logs/part-10.csv': csvOf(0, 5),
+        'logs/_SUCCESS': '',
+        'logs/.part-2.csv.crc': 'x',
+      }),
+      'logs',
+    );
     const { rows } = await read(`${folder}${rest}`);
     expect(rows).toEqual((await read(join(written({ 'all.csv': csvOf(0, 9) }), 'all.csv'))).rows);
   });
@@ -94,9 +132,21 @@ describe('a source of many files', () => {
   it('takes columns in any order, and Parquet as CSV', async () => {
     const rows = Array.from({ length: 9 }, (_, i) => rowOf(i));
     const column = (c: number) => rows.map((row) => row[c]!);
-    const parquet = (from: number) => new Uint8Array(parquetWriteBuffer({ columnData: [2, 0, 1].map((c) => ({ name: ['click', 'word', 'price'][c]!, data: c === 1 ? column(c).slice(from) : column(c).slice(from).map(Number), type: c === 1 ? ('STRING' as const) : ('DOUBLE' as const) })) }));
+    const parquet = (from: number) =>
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: [2, 0, 1].map((c) => ({
+            name: ['click', 'word', 'price'][c]!,
+            data: c === 1 ? column(c).slice(from) : column(c).slice(from).map(Number),
+            type: c === 1 ? ('STRING' as const) : ('DOUBLE' as const),
+          })),
+        }),
+      );
     const expected = (await read(join(written({ 'all.csv': csvOf(0, 9) }), 'all.csv'))).rows;
-    const turned = `price,more,word,click\n${rows.slice(4).map(([click, word, number]) => `${number},x,${word},${click}\n`).join('')}`;
+    const turned = `price,more,word,click\n${rows
+      .slice(4)
+      .map(([click, word, number]) => `${number},x,${word},${click}\n`)
+      .join('')}`;
     expect((await read(written({ 'a.csv': csvOf(0, 4), 'b.csv': turned }))).rows).toEqual(expected);
     const folder = written({ 'a.csv': csvOf(0, 4), 'b.parquet': parquet(4) });
     await expect(read(folder)).rejects.toThrow(/b\.parquet: is Parquet, while .*a\.csv is CSV; name files of one kind/);
@@ -104,9 +154,20 @@ describe('a source of many files', () => {
   });
 
   it('has the columns that its folders are called by, as cells of every row', async () => {
-    const cellsOf = (ds: string, begin: number, end: number): string => csvOf(begin, end).split('\n').slice(1, -1).map((line) => `${line},${ds}\n`).join('');
-    const one = written({ 'all.csv': `click,word,price,ds\n${cellsOf('2026-11-01', 0, 4)}${cellsOf('', 4, 7)}${cellsOf('a:b', 7, 9)}` });
-    const folder = written({ 'ds=2026-11-01/p.csv': csvOf(0, 4), 'ds=__HIVE_DEFAULT_PARTITION__/p.csv': csvOf(4, 7), 'ds=a%3Ab/p.csv': csvOf(7, 9) });
+    const cellsOf = (ds: string, begin: number, end: number): string =>
+      csvOf(begin, end)
+        .split('\n')
+        .slice(1, -1)
+        .map((line) => `${line},${ds}\n`)
+        .join('');
+    const one = written({
+      'all.csv': `click,word,price,ds\n${cellsOf('2026-11-01', 0, 4)}${cellsOf('', 4, 7)}${cellsOf('a:b', 7, 9)}`,
+    });
+    const folder = written({
+      'ds=2026-11-01/p.csv': csvOf(0, 4),
+      'ds=__HIVE_DEFAULT_PARTITION__/p.csv': csvOf(4, 7),
+      'ds=a%3Ab/p.csv': csvOf(7, 9),
+    });
     const groups = [words, price, day, cross];
     const expected = await read(join(one, 'all.csv'), groups);
     for (const paths of [folder, `${folder}/**/*.csv`, `${folder}/ds=*`]) {
@@ -120,7 +181,9 @@ describe('a source of many files', () => {
   it('may have a column both in a file and in the name of its folder, if both say the same', async () => {
     const text = 'click,word,price,ds\n1,a,1,x\n0,b,2,x\n';
     expect((await read(written({ 'ds=x/p.csv': text }), [words, day])).rows).toHaveLength(2);
-    await expect(read(written({ 'ds=x/p.csv': text.replace('2,x', '2,y') }), [words, day])).rejects.toThrow(/p\.csv:3: column "ds": expected "x", as the name of its folder says, found "y"; .*rename the folder/);
+    await expect(read(written({ 'ds=x/p.csv': text.replace('2,x', '2,y') }), [words, day])).rejects.toThrow(
+      /p\.csv:3: column "ds": expected "x", as the name of its folder says, found "y"; .*rename the folder/,
+    );
     // What nobody reads is nobody's business.
     expect((await read(written({ 'ds=y/p.csv': text }), [words])).rows).toHaveLength(2);
   });
@@ -129,7 +192,10 @@ describe('a source of many files', () => {
     const ids = { type: 'categorical', fields: ['word'], encoding: { name: 'hash', buckets: 50 } };
     const folder = written({ 'ds=1/p.csv': csvOf(0, 20), 'ds=2/p.csv': csvOf(20, 40) });
     const first = await read(folder, [ids]);
-    expect(first.told.map((what) => what.replace(folder, ''))).toEqual(['encoding /ds=1/p.csv', 'encoding /ds=2/p.csv']);
+    expect(first.told.map((what) => what.replace(folder, ''))).toEqual([
+      'encoding /ds=1/p.csv',
+      'encoding /ds=2/p.csv',
+    ]);
     expect((await read(folder, [ids])).told).toEqual([]);
     mkdirSync(join(folder, 'ds=3'));
     writeFileSync(join(folder, 'ds=3/p.csv'), csvOf(40, 61));
@@ -144,8 +210,12 @@ describe('a source of many files', () => {
   });
 
   it('may have files without a row, but not such files alone', async () => {
-    expect((await read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 3), 'c.csv': csvOf(0, 0) }))).rows).toHaveLength(3);
-    await expect(read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 0) }))).rejects.toThrow(/a\.csv and 1 more: expected rows below the header/);
+    expect(
+      (await read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 3), 'c.csv': csvOf(0, 0) }))).rows,
+    ).toHaveLength(3);
+    await expect(read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 0) }))).rejects.toThrow(
+      /a\.csv and 1 more: expected rows below the header/,
+    );
   });
 
   it('has bad rows that are told by their file and line, also from the cache', async () => {
@@ -159,23 +229,112 @@ describe('a source of many files', () => {
   });
 
   it.each<[string, Readonly<Record<string, string>>, (folder: string) => string | string[], RegExp]>([
-    ['a column that a file lacks', { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' }, (folder) => folder, /b\.csv:1: column "price": the config asks for it[^]*c\.csv:1: column "word"/],
-    ['a glob that matches nothing', { 'a.csv': csvOf(0, 3) }, (folder) => `${folder}/*.parquet`, /\*\.parquet: matches no file; the folder .* holds "a\.csv"/],
-    ['a link that leads nowhere, by a glob', { 'a.csv': csvOf(0, 3) }, (folder) => (link('gone.csv', `${folder}/b.csv`), `${folder}/*.csv`), /b\.csv: is a link to "gone\.csv", which is not there; restore that file, or remove the link/],
-    ['a link that leads to itself, by a glob', { 'a.csv': csvOf(0, 3) }, (folder) => (link('b.csv', `${folder}/b.csv`), `${folder}/*.csv`), /b\.csv: is a link to "b\.csv", which is not there/],
-    ['a link that leads nowhere, in a folder', { 'a.csv': csvOf(0, 3) }, (folder) => (link('gone.csv', `${folder}/b.csv`), folder), /b\.csv: is a link to "gone\.csv", which is not there/],
-    ['a folder that a glob matches beside files', { 'a.csv': csvOf(0, 3), 'b.csv/a.csv': csvOf(3, 6) }, (folder) => `${folder}/*.csv`, /b\.csv: is a folder, and ".*\*\.csv" matches files, too; rename it, or name its files, as in ".*b\.csv\/\*"/],
-    ['a link to a folder that a glob matches beside files', { 'a.csv': csvOf(0, 3), 'days/a.csv': csvOf(3, 6) }, (folder) => (link('days', `${folder}/b.csv`), `${folder}/*.csv`), /b\.csv: is a folder, and /],
-    ['a folder without a match that a glob of any depth matches', { 'x/a.csv': csvOf(0, 3), 'x/b.csv/.hidden': '' }, (folder) => `${folder}/**/*.csv`, /b\.csv: is a folder, and /],
-    ['a partition beside a file, by a glob', { 'ds=1/a.csv': csvOf(0, 3), 'ds=2.csv': csvOf(3, 6) }, (folder) => `${folder}/ds=*`, /ds=1: is a folder, and /],
-    ['a pipe, by a glob', { 'a.csv': csvOf(0, 3) }, (folder) => (rmSync(`${folder}/b.csv`, { force: true }), execFileSync('mkfifo', [`${folder}/b.csv`]), `${folder}/*.csv`), /b\.csv: is a pipe/],
-    ['a glob in a folder that is not there', {}, (folder) => `${folder}/logs/*.parquet`, /matches no file; there is no folder .*logs/],
-    ['a file that is named twice', { 'a.csv': csvOf(0, 3) }, (folder) => [`${folder}/a.csv`, `${folder}/*.csv`], /a\.csv: is named twice; name it once/],
-    ['a file that is not there', { 'a.csv': csvOf(0, 3) }, (folder) => [`${folder}/a.csv`, `${folder}/b.csv`], /b\.csv: there is no such file/],
-    ['something else in a folder', { 'a.csv': csvOf(0, 3), 'notes.md': 'x' }, (folder) => folder, /notes\.md: stands among the parts of the folder .*glob/],
-    ['files beside partitions', { 'a.csv': csvOf(0, 3), 'ds=1/a.csv': csvOf(0, 3) }, (folder) => folder, /ds=1: stands among the parts of the folder .*keep either/],
-    ['a partition whose value cannot be', { 'price=x/a.csv': 'click,word\n1,a\n' }, (folder) => folder, /a\.csv:2: expected a decimal number in column "price", which the name of its folder says is "x"/],
-    ['a file that is a link to another', { 'a.csv': csvOf(0, 3) }, (folder) => (link(`${folder}/a.csv`, `${folder}/b.csv`), folder), /b\.csv: is the same file as .*a\.csv/],
+    [
+      'a column that a file lacks',
+      { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' },
+      (folder) => folder,
+      /b\.csv:1: column "price": the config asks for it[^]*c\.csv:1: column "word"/,
+    ],
+    [
+      'a glob that matches nothing',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => `${folder}/*.parquet`,
+      /\*\.parquet: matches no file; the folder .* holds "a\.csv"/,
+    ],
+    [
+      'a link that leads nowhere, by a glob',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => (link('gone.csv', `${folder}/b.csv`), `${folder}/*.csv`),
+      /b\.csv: is a link to "gone\.csv", which is not there; restore that file, or remove the link/,
+    ],
+    [
+      'a link that leads to itself, by a glob',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => (link('b.csv', `${folder}/b.csv`), `${folder}/*.csv`),
+      /b\.csv: is a link to "b\.csv", which is not there/,
+    ],
+    [
+      'a link that leads nowhere, in a folder',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => (link('gone.csv', `${folder}/b.csv`), folder),
+      /b\.csv: is a link to "gone\.csv", which is not there/,
+    ],
+    [
+      'a folder that a glob matches beside files',
+      { 'a.csv': csvOf(0, 3), 'b.csv/a.csv': csvOf(3, 6) },
+      (folder) => `${folder}/*.csv`,
+      /b\.csv: is a folder, and ".*\*\.csv" matches files, too; rename it, or name its files, as in ".*b\.csv\/\*"/,
+    ],
+    [
+      'a link to a folder that a glob matches beside files',
+      { 'a.csv': csvOf(0, 3), 'days/a.csv': csvOf(3, 6) },
+      (folder) => (link('days', `${folder}/b.csv`), `${folder}/*.csv`),
+      /b\.csv: is a folder, and /,
+    ],
+    [
+      'a folder without a match that a glob of any depth matches',
+      { 'x/a.csv': csvOf(0, 3), 'x/b.csv/.hidden': '' },
+      (folder) => `${folder}/**/*.csv`,
+      /b\.csv: is a folder, and /,
+    ],
+    [
+      'a partition beside a file, by a glob',
+      { 'ds=1/a.csv': csvOf(0, 3), 'ds=2.csv': csvOf(3, 6) },
+      (folder) => `${folder}/ds=*`,
+      /ds=1: is a folder, and /,
+    ],
+    [
+      'a pipe, by a glob',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => (
+        rmSync(`${folder}/b.csv`, { force: true }),
+        execFileSync('mkfifo', [`${folder}/b.csv`]),
+        `${folder}/*.csv`
+      ),
+      /b\.csv: is a pipe/,
+    ],
+    [
+      'a glob in a folder that is not there',
+      {},
+      (folder) => `${folder}/logs/*.parquet`,
+      /matches no file; there is no folder .*logs/,
+    ],
+    [
+      'a file that is named twice',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => [`${folder}/a.csv`, `${folder}/*.csv`],
+      /a\.csv: is named twice; name it once/,
+    ],
+    [
+      'a file that is not there',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => [`${folder}/a.csv`, `${folder}/b.csv`],
+      /b\.csv: there is no such file/,
+    ],
+    [
+      'something else in a folder',
+      { 'a.csv': csvOf(0, 3), 'notes.md': 'x' },
+      (folder) => folder,
+      /notes\.md: stands among the parts of the folder .*glob/,
+    ],
+    [
+      'files beside partitions',
+      { 'a.csv': csvOf(0, 3), 'ds=1/a.csv': csvOf(0, 3) },
+      (folder) => folder,
+      /ds=1: stands among the parts of the folder .*keep either/,
+    ],
+    [
+      'a partition whose value cannot be',
+      { 'price=x/a.csv': 'click,word\n1,a\n' },
+      (folder) => folder,
+      /a\.csv:2: expected a decimal number in column "price", which the name of its folder says is "x"/,
+    ],
+    [
+      'a file that is a link to another',
+      { 'a.csv': csvOf(0, 3) },
+      (folder) => (link(`${folder}/a.csv`, `${folder}/b.csv`), folder),
+      /b\.csv: is the same file as .*a\.csv/,
+    ],
   ])('refuses %s', async (_, files, paths, message) => {
     const folder = written(files);
     await expect(read(paths(folder))).rejects.toThrow(message);
@@ -184,19 +343,36 @@ describe('a source of many files', () => {
 
   it('has the same rows in the same order however one log is cut into files, partitions and orders of columns', async () => {
     const cell = fc.constantFrom('a', 'b', '"q,x"', 'ü', '', 'w 1', '"say ""hi"""');
-    const row = fc.record({ click: fc.constantFrom('0', '1'), word: cell, price: fc.constantFrom('0', '1.5', '-2', '1e3', '007'), ds: fc.constantFrom('2026-11-01', '2026-11-02', 'x y') });
-    const file = fc.record({ rows: fc.array(row, { maxLength: 6 }), columns: fc.shuffledSubarray(['click', 'word', 'price', 'ds', 'more'], { minLength: 5 }), isZipped: fc.boolean(), end: fc.constantFrom('\n', '\r\n') });
+    const row = fc.record({
+      click: fc.constantFrom('0', '1'),
+      word: cell,
+      price: fc.constantFrom('0', '1.5', '-2', '1e3', '007'),
+      ds: fc.constantFrom('2026-11-01', '2026-11-02', 'x y'),
+    });
+    const file = fc.record({
+      rows: fc.array(row, { maxLength: 6 }),
+      columns: fc.shuffledSubarray(['click', 'word', 'price', 'ds', 'more'], { minLength: 5 }),
+      isZipped: fc.boolean(),
+      end: fc.constantFrom('\n', '\r\n'),
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(file, { minLength: 1, maxLength: 5 }), fc.boolean(), async (files, isPartitioned) => {
         const all = files.flatMap(({ rows }) => rows);
         fc.pre(all.length > 0);
-        const textOf = (rows: typeof all, columns: readonly string[], end: string): string => [columns, ...rows.map((each) => columns.map((name) => ({ ...each, more: 'm' })[name as 'word']))].map((cells) => cells.join(',') + end).join('');
+        const textOf = (rows: typeof all, columns: readonly string[], end: string): string =>
+          [columns, ...rows.map((each) => columns.map((name) => ({ ...each, more: 'm' })[name as 'word']))]
+            .map((cells) => cells.join(',') + end)
+            .join('');
         const contents: Record<string, string | Uint8Array> = {};
         const inOrder: (readonly [string, typeof all])[] = [];
         for (const [i, { rows, columns, isZipped, end }] of files.entries()) {
           for (const ds of isPartitioned ? new Set(rows.map((each) => each.ds)) : [undefined]) {
             const own = rows.filter((each) => ds === undefined || each.ds === ds);
-            const text = textOf(own, columns.filter((name) => ds === undefined || name !== 'ds'), end);
+            const text = textOf(
+              own,
+              columns.filter((name) => ds === undefined || name !== 'ds'),
+              end,
+            );
             const name = `log/${ds === undefined ? '' : `ds=${encodeURIComponent(ds)}/`}part-${i}.csv${isZipped ? '.gz' : ''}`;
             contents[name] = isZipped ? gzipSync(text) : text;
             inOrder.push([name, own]);
@@ -204,7 +380,10 @@ describe('a source of many files', () => {
         }
         const sorted = inOrder.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows);
         const groups = [words, price, day, cross];
-        const expected = await read(join(written({ 'one.csv': textOf(sorted, ['click', 'word', 'price', 'ds'], '\n') }), 'one.csv'), groups);
+        const expected = await read(
+          join(written({ 'one.csv': textOf(sorted, ['click', 'word', 'price', 'ds'], '\n') }), 'one.csv'),
+          groups,
+        );
         const folder = written(contents);
         for (const paths of [join(folder, 'log'), `${folder}/log/**/part-*`]) {
           const found = await read(paths, groups, { cache: { folder: join(folder, 'cache') } });
@@ -218,7 +397,8 @@ describe('a source of many files', () => {
   it('may be what a glob of any depth matches, with the folders on the way', () => {
     const folder = written({ 'x/a.csv': csvOf(0, 3), 'x/y/b.csv': csvOf(3, 6) });
     symlinkSync('x', join(folder, 'z'));
-    const paths = (pattern: string): string[] => findFiles(join(folder, pattern)).map(({ path }) => path.slice(folder.length + 1));
+    const paths = (pattern: string): string[] =>
+      findFiles(join(folder, pattern)).map(({ path }) => path.slice(folder.length + 1));
     expect(paths('x/**')).toEqual(['x/a.csv', 'x/y/b.csv']);
     expect(paths('x/**/*')).toEqual(['x/a.csv', 'x/y/b.csv']);
     expect(paths('z/*.csv')).toEqual(['z/a.csv']);

@@ -9,46 +9,73 @@ import { scratchFile } from '../support/scratch.js';
 
 // Rows that pass through, by one thread and by several. The threads run what was built.
 
-const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }), featureTypes.schema.parse({ type: 'numeric', fields: ['n'] })];
+const groups = [
+  featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }),
+  featureTypes.schema.parse({ type: 'numeric', fields: ['n'] }),
+];
 const format = encodedFormat(rowFormatOf({ tasks: [], groups }), { id: { size: 100 } });
 const KEPT = ['id', 'note'];
 
 /** All that passes, put in the order of rows: the encoded id, or null where a row is bad, and the kept cells. */
-async function passed(path: string, threads: number, chunkBytes?: number): Promise<(readonly [number | null, ...string[]])[]> {
+async function passed(
+  path: string,
+  threads: number,
+  chunkBytes?: number,
+): Promise<(readonly [number | null, ...string[]])[]> {
   const csv = await openCsv(path, {}, chunkBytes);
   const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
   const all: (readonly [number | null, ...string[]])[] = [];
-  await streamRows(source, format, KEPT, skipBadRows(undefined, 1000), ({ batch, kept, skipped }) => {
-    const ids: (number | null)[] = [];
-    for (const before of [...skipped, batch.rows]) {
-      while (ids.filter((id) => id !== null).length < before) ids.push(batch.ids.get('id')![ids.filter((id) => id !== null).length]!);
-      ids.push(null);
-    }
-    ids.pop();
-    expect(kept.map((cells) => cells.length)).toEqual(KEPT.map(() => ids.length));
-    all.push(...ids.map((id, row) => [id, ...kept.map((cells) => cells[row]!)] as const));
-    return Promise.resolve();
-  }, () => undefined, { threads, isPatient: true });
+  await streamRows(
+    source,
+    format,
+    KEPT,
+    skipBadRows(undefined, 1000),
+    ({ batch, kept, skipped }) => {
+      const ids: (number | null)[] = [];
+      for (const before of [...skipped, batch.rows]) {
+        while (ids.filter((id) => id !== null).length < before)
+          ids.push(batch.ids.get('id')![ids.filter((id) => id !== null).length]!);
+        ids.push(null);
+      }
+      ids.pop();
+      expect(kept.map((cells) => cells.length)).toEqual(KEPT.map(() => ids.length));
+      all.push(...ids.map((id, row) => [id, ...kept.map((cells) => cells[row]!)] as const));
+      return Promise.resolve();
+    },
+    () => undefined,
+    { threads, isPatient: true },
+  );
   return all;
 }
 
 describe('rows that pass through', () => {
   it('keep their order, with the bad ones and their cells among them, by any number of threads and wherever the file is cut', async () => {
     const row = fc.oneof(
-      { weight: 5, arbitrary: fc.tuple(fc.nat(99), fc.constantFrom('', 'a', 'ü', 'two words')).map(([id, note]) => ({ line: `${id},1.5,${note}`, row: [id, String(id), note] })) },
+      {
+        weight: 5,
+        arbitrary: fc
+          .tuple(fc.nat(99), fc.constantFrom('', 'a', 'ü', 'two words'))
+          .map(([id, note]) => ({ line: `${id},1.5,${note}`, row: [id, String(id), note] })),
+      },
       fc.constant({ line: 'x,1,bad id', row: [null, 'x', 'bad id'] }),
       fc.constant({ line: '5,zero,bad number', row: [null, '5', 'bad number'] }),
       fc.constant({ line: '5,1', row: [null, '', ''] }),
       fc.constant({ line: '7,2,"a, ""b"""', row: [7, '7', 'a, "b"'] }),
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(row, { maxLength: 40 }), fc.constantFrom(40, 200, 1 << 19), async (rows, chunkBytes) => {
-        const path = scratchFile('rows.csv', ['id,n,note', ...rows.map(({ line }) => line), ''].join('\n'));
-        expect(await passed(path, 1, chunkBytes)).toEqual(rows.map((each) => each.row));
-      }),
+      fc.asyncProperty(
+        fc.array(row, { maxLength: 40 }),
+        fc.constantFrom(40, 200, 1 << 19),
+        async (rows, chunkBytes) => {
+          const path = scratchFile('rows.csv', ['id,n,note', ...rows.map(({ line }) => line), ''].join('\n'));
+          expect(await passed(path, 1, chunkBytes)).toEqual(rows.map((each) => each.row));
+        },
+      ),
       { numRuns: 60 },
     );
-    const many = Array.from({ length: 3000 }, (_, i) => (i % 7 === 0 ? `x${i},1,bad` : i % 11 === 0 ? '1,2' : `${i % 100},${i},note ${i}`));
+    const many = Array.from({ length: 3000 }, (_, i) =>
+      i % 7 === 0 ? `x${i},1,bad` : i % 11 === 0 ? '1,2' : `${i % 100},${i},note ${i}`,
+    );
     const path = scratchFile('many.csv', `id,n,note\n${many.join('\n')}\n`);
     expect(await passed(path, 2, 5000)).toEqual(await passed(path, 1));
   });
@@ -56,11 +83,24 @@ describe('rows that pass through', () => {
   it('end at the first bad one where these are errors', async () => {
     const csv = await openCsv(scratchFile('bad.csv', 'id,n\n1,2\nx,2\n'));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-    await expect(streamRows(source, format, [], refuseBadRows, () => Promise.resolve(), () => undefined, { threads: 1 })).rejects.toThrow(/bad\.csv:3: column "id": expected an id/);
+    await expect(
+      streamRows(
+        source,
+        format,
+        [],
+        refuseBadRows,
+        () => Promise.resolve(),
+        () => undefined,
+        { threads: 1 },
+      ),
+    ).rejects.toThrow(/bad\.csv:3: column "id": expected an id/);
   });
 
   it('that are no UTF-8 where they are kept are bad', async () => {
     const path = scratchFile('latin1.csv', Buffer.from('id,n,note\n1,2,caf\xe9\n2,3,ok\n', 'latin1'));
-    expect(await passed(path, 1)).toEqual([[null, '1', expect.any(String)], [2, '2', 'ok']]);
+    expect(await passed(path, 1)).toEqual([
+      [null, '1', expect.any(String)],
+      [2, '2', 'ok'],
+    ]);
   });
 });

@@ -14,13 +14,24 @@ async function textOf(bytes: Uint8Array, encoding?: TextEncoding, pieceBytes = 7
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
   };
   const parts: Buffer[] = [];
-  for await (const part of textStream('data.csv', (async function* () { yield* pieces(); await Promise.resolve(); })(), encoding)) parts.push(Buffer.from(part));
+  for await (const part of textStream(
+    'data.csv',
+    (async function* () {
+      yield* pieces();
+      await Promise.resolve();
+    })(),
+    encoding,
+  ))
+    parts.push(Buffer.from(part));
   return Buffer.concat(parts).toString('utf8');
 }
 
 const TEXT = `a,b\n${Array.from({ length: 60 }, (_, i) => `${i},${i % 7}\n`).join('')}`;
 // As zstd -19 of version 1.5 writes it: a compressed block and a checksum.
-const ZSTD = Buffer.from('KLUv/WQmALUEAGaSJA7ApcX+zW2NSGR3kXDAMB8AIAAfAM43yjaKa7xptGesZaQDZ0B5KBbep23WJU3OoywOCwG0lHNAygApHuQtSPvI2ki6yJlIeUixkHcw2sBYj5EWE59JmzmXKZMpHvMW0w7KGijpUc6ilK8UW3lXaVNZTxnWwUkD5zxOWZziO2877TprOuk5ZznlwBQD5j1MW5gVAJkFq30=', 'base64');
+const ZSTD = Buffer.from(
+  'KLUv/WQmALUEAGaSJA7ApcX+zW2NSGR3kXDAMB8AIAAfAM43yjaKa7xptGesZaQDZ0B5KBbep23WJU3OoywOCwG0lHNAygApHuQtSPvI2ki6yJlIeUixkHcw2sBYj5EWE59JmzmXKZMpHvMW0w7KGijpUc6ilK8UW3lXaVNZTxnWwUkD5zxOWZziO2877TprOuk5ZznlwBQD5j1MW5gVAJkFq30=',
+  'base64',
+);
 
 /** A frame that is skipped. */
 const SKIPPED = Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
@@ -32,17 +43,27 @@ describe('a text in zstd', () => {
 
   it('may have several frames, and some that are skipped', async () => {
     const stored = await storedFrame([Buffer.from('c'), { byte: 100, times: 50 }, Buffer.alloc(0)]);
-    expect(await textOf(Buffer.concat([SKIPPED, ZSTD, SKIPPED, stored, stored]))).toBe(TEXT + `c${'d'.repeat(50)}`.repeat(2));
+    expect(await textOf(Buffer.concat([SKIPPED, ZSTD, SKIPPED, stored, stored]))).toBe(
+      TEXT + `c${'d'.repeat(50)}`.repeat(2),
+    );
   });
 
   it('may be UTF-16', async () => {
     expect(await textOf(await storedFrame([Buffer.from('\ufeffä', 'utf16le')]))).toBe('ä');
   });
 
-  it.each([1, 4, 5, 6, 10, 20, 40, ZSTD.length - 5, ZSTD.length - 1])('that ends after %i bytes is not whole', async (length) => {
-    if (length >= 4) await expect(textOf(ZSTD.subarray(0, length))).rejects.toThrow(/^data\.csv: is not whole: what zstd compressed ends too early, before byte \d+$/);
-    await expect(textOf(Buffer.concat([ZSTD, ZSTD.subarray(0, length)]))).rejects.toThrow(/^data\.csv: is not whole: what zstd compressed ends too early, before byte \d+$/);
-  });
+  it.each([1, 4, 5, 6, 10, 20, 40, ZSTD.length - 5, ZSTD.length - 1])(
+    'that ends after %i bytes is not whole',
+    async (length) => {
+      if (length >= 4)
+        await expect(textOf(ZSTD.subarray(0, length))).rejects.toThrow(
+          /^data\.csv: is not whole: what zstd compressed ends too early, before byte \d+$/,
+        );
+      await expect(textOf(Buffer.concat([ZSTD, ZSTD.subarray(0, length)]))).rejects.toThrow(
+        /^data\.csv: is not whole: what zstd compressed ends too early, before byte \d+$/,
+      );
+    },
+  );
 
   it('that was changed anywhere is told, or read as it was', async () => {
     for (let at = 4; at < ZSTD.length; at++) {
@@ -56,9 +77,21 @@ describe('a text in zstd', () => {
   });
 
   it.each<[string, Buffer | Promise<Buffer>, RegExp]>([
-    ['something else behind it', Buffer.concat([ZSTD, Buffer.from('1,2\n')]), /what stands behind a frame of zstd is none, before byte \d+$/],
-    ['a large window', storedFrame([Buffer.from('a')], { window: (20 << 3) + 1 }), /needs a window of 1207959552 bytes, and 134217728 are the most, before byte 6; compress it without --long/],
-    ['a dictionary', storedFrame([Buffer.from('a')], { dictionary: 7 }), /needs a dictionary of zstd, before byte 7; unpack it/],
+    [
+      'something else behind it',
+      Buffer.concat([ZSTD, Buffer.from('1,2\n')]),
+      /what stands behind a frame of zstd is none, before byte \d+$/,
+    ],
+    [
+      'a large window',
+      storedFrame([Buffer.from('a')], { window: (20 << 3) + 1 }),
+      /needs a window of 1207959552 bytes, and 134217728 are the most, before byte 6; compress it without --long/,
+    ],
+    [
+      'a dictionary',
+      storedFrame([Buffer.from('a')], { dictionary: 7 }),
+      /needs a dictionary of zstd, before byte 7; unpack it/,
+    ],
   ])('with %s is told', async (_, bytes, message) => {
     await expect(textOf(await bytes)).rejects.toThrow(message);
     await expect(textOf(await bytes)).rejects.toMatchObject({ exitCode: 3 });
@@ -76,7 +109,10 @@ describe('a text in zstd', () => {
 
 describe('a text that is packed otherwise', () => {
   it.each([
-    ['PK\x03\x04abcdef', /data\.csv: is a ZIP archive, as an \.xlsx workbook is; expected text, or text in gzip or zstd; save a workbook as CSV, and unpack an archive: unzip -p data\.csv > /],
+    [
+      'PK\x03\x04abcdef',
+      /data\.csv: is a ZIP archive, as an \.xlsx workbook is; expected text, or text in gzip or zstd; save a workbook as CSV, and unpack an archive: unzip -p data\.csv > /,
+    ],
     ['\xfd7zXZ\0abcdef', /is compressed by xz; .*; unpack it: xz -d data\.csv$/],
     ['BZh91AY&SY', /is compressed by bzip2/],
   ])('is told how to unpack it: %j', async (bytes, message) => {
@@ -85,7 +121,14 @@ describe('a text that is packed otherwise', () => {
 });
 
 /** Encodings of one byte, by their names in Python. */
-const ONE_BYTE = { 'windows-1250': 'cp1250', 'windows-1251': 'cp1251', 'windows-1252': 'cp1252', 'iso-8859-2': 'iso8859-2', 'iso-8859-15': 'iso8859-15', 'koi8-r': 'koi8-r' } as const;
+const ONE_BYTE = {
+  'windows-1250': 'cp1250',
+  'windows-1251': 'cp1251',
+  'windows-1252': 'cp1252',
+  'iso-8859-2': 'iso8859-2',
+  'iso-8859-15': 'iso8859-15',
+  'koi8-r': 'koi8-r',
+} as const;
 /** Bytes that are no character in them, as Python has it. */
 const NO_CHARACTERS: Readonly<Partial<Record<TextEncoding, readonly number[]>>> = {
   'windows-1250': [0x81, 0x83, 0x88, 0x90, 0x98],
@@ -100,10 +143,13 @@ async function charactersOf(encoding: TextEncoding): Promise<(string | null)[]> 
 }
 
 describe('an encoding of one byte', () => {
-  it.each(Object.keys(ONE_BYTE) as (keyof typeof ONE_BYTE)[])('refuses the bytes that are no character: %s', async (encoding) => {
-    const characters = await charactersOf(encoding);
-    expect([...characters.keys()].filter((byte) => characters[byte] === null)).toEqual(NO_CHARACTERS[encoding] ?? []);
-  });
+  it.each(Object.keys(ONE_BYTE) as (keyof typeof ONE_BYTE)[])(
+    'refuses the bytes that are no character: %s',
+    async (encoding) => {
+      const characters = await charactersOf(encoding);
+      expect([...characters.keys()].filter((byte) => characters[byte] === null)).toEqual(NO_CHARACTERS[encoding] ?? []);
+    },
+  );
 
   it('has the characters that Python has', async (context) => {
     needsPython(context);
@@ -139,12 +185,42 @@ describe('a text in another encoding', () => {
   });
 
   it.each<[string, Buffer, TextEncoding | undefined, RegExp]>([
-    ['another mark than is said', Buffer.from('\ufeffa', 'utf16le'), 'latin1', /^data\.csv: begins with the byte order mark of utf-16le, and data\.encoding says latin1; leave data\.encoding out$/],
-    ['half a pair', Buffer.from('\ufeffa\nb\ud83db', 'utf16le'), undefined, /^data\.csv:2: holds bytes that are no character in utf-16le/],
-    ['an odd byte', Buffer.from('a\0b\0\n\0c', 'latin1'), 'utf-16le', /^data\.csv:2: ends within a character of utf-16le/],
-    ['€ of Windows in latin1', Buffer.from('a\nb\x80', 'latin1'), 'latin1', /^data\.csv:2: holds bytes that are no character in latin1; it has a control character where windows-1252 has €, „ or “: set data\.encoding: windows-1252$/],
-    ['a byte without a character', Buffer.from('a\n\nb\x81', 'latin1'), 'windows-1252', /^data\.csv:3: holds bytes that are no character in windows-1252; name the encoding that the file has in data\.encoding$/],
-    ['a byte without a character in Cyrillic', Buffer.from('a\n\nb\x98', 'latin1'), 'windows-1251', /^data\.csv:3: holds bytes that are no character in windows-1251; name the encoding that the file has in data\.encoding$/],
+    [
+      'another mark than is said',
+      Buffer.from('\ufeffa', 'utf16le'),
+      'latin1',
+      /^data\.csv: begins with the byte order mark of utf-16le, and data\.encoding says latin1; leave data\.encoding out$/,
+    ],
+    [
+      'half a pair',
+      Buffer.from('\ufeffa\nb\ud83db', 'utf16le'),
+      undefined,
+      /^data\.csv:2: holds bytes that are no character in utf-16le/,
+    ],
+    [
+      'an odd byte',
+      Buffer.from('a\0b\0\n\0c', 'latin1'),
+      'utf-16le',
+      /^data\.csv:2: ends within a character of utf-16le/,
+    ],
+    [
+      '€ of Windows in latin1',
+      Buffer.from('a\nb\x80', 'latin1'),
+      'latin1',
+      /^data\.csv:2: holds bytes that are no character in latin1; it has a control character where windows-1252 has €, „ or “: set data\.encoding: windows-1252$/,
+    ],
+    [
+      'a byte without a character',
+      Buffer.from('a\n\nb\x81', 'latin1'),
+      'windows-1252',
+      /^data\.csv:3: holds bytes that are no character in windows-1252; name the encoding that the file has in data\.encoding$/,
+    ],
+    [
+      'a byte without a character in Cyrillic',
+      Buffer.from('a\n\nb\x98', 'latin1'),
+      'windows-1251',
+      /^data\.csv:3: holds bytes that are no character in windows-1251; name the encoding that the file has in data\.encoding$/,
+    ],
     ['half a character', Buffer.from([97, 10, 0xb6]), 'gbk', /^data\.csv:2: ends within a character of gbk/],
   ])('with %s is told', async (_, bytes, encoding, message) => {
     for (const pieceBytes of [1, 1000]) await expect(textOf(bytes, encoding, pieceBytes)).rejects.toThrow(message);
@@ -152,28 +228,51 @@ describe('a text in another encoding', () => {
 
   it('is latin1 byte for byte', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.string({ unit: fc.integer({ min: 0, max: 255 }).filter((code) => code < 128 || code > 159).map((code) => String.fromCharCode(code)) }), async (latin) => {
-        expect(await textOf(Buffer.from(`a,${latin}`, 'latin1'), 'latin1')).toBe(`a,${latin}`);
-      }),
+      fc.asyncProperty(
+        fc.string({
+          unit: fc
+            .integer({ min: 0, max: 255 })
+            .filter((code) => code < 128 || code > 159)
+            .map((code) => String.fromCharCode(code)),
+        }),
+        async (latin) => {
+          expect(await textOf(Buffer.from(`a,${latin}`, 'latin1'), 'latin1')).toBe(`a,${latin}`);
+        },
+      ),
     );
   });
 
   it('is what Python makes of it, or told', async (test) => {
     needsPython(test, 'json');
-    const names: Partial<Record<TextEncoding, string>> = { 'windows-1252': 'cp1252', 'windows-1250': 'cp1250', 'windows-1251': 'cp1251', 'iso-8859-2': 'iso8859-2', 'iso-8859-15': 'iso8859-15', 'koi8-r': 'koi8-r', gbk: 'gbk', gb18030: 'gb18030' };
+    const names: Partial<Record<TextEncoding, string>> = {
+      'windows-1252': 'cp1252',
+      'windows-1250': 'cp1250',
+      'windows-1251': 'cp1251',
+      'iso-8859-2': 'iso8859-2',
+      'iso-8859-15': 'iso8859-15',
+      'koi8-r': 'koi8-r',
+      gbk: 'gbk',
+      gb18030: 'gb18030',
+    };
     const script = `import json, sys
 texts = ['größe; naïve', '€uro „quoted“ – x', 'Москва, Россия', 'Łódź žluťoučký', '北京市 东京 中文', 'plain']
 print(json.dumps([[name, text, text.encode(codec).hex()] for name, codec in json.loads(sys.argv[1]).items() for text in texts if text == text.encode(codec, 'ignore').decode(codec)]))`;
     const cases = JSON.parse(python('.', script, [JSON.stringify(names)])) as [TextEncoding, string, string][];
-    expect(new Set(cases.filter(([, text]) => text !== 'plain').map(([name]) => name))).toEqual(new Set(Object.keys(names)));
-    for (const [name, text, hex] of cases) expect([name, await textOf(Buffer.from(hex, 'hex'), name, 3)]).toEqual([name, text]);
+    expect(new Set(cases.filter(([, text]) => text !== 'plain').map(([name]) => name))).toEqual(
+      new Set(Object.keys(names)),
+    );
+    for (const [name, text, hex] of cases)
+      expect([name, await textOf(Buffer.from(hex, 'hex'), name, 3)]).toEqual([name, text]);
   });
 
   it('is read by way of a file with its rows', async () => {
     const { openCsv } = await import('../../src/data/files/csv.js');
-    const csv = await openCsv(scratchFile('data.csv', Buffer.from('größe,b\n1,€\n'.replace('€', '\x80'), 'latin1')), { encoding: 'windows-1252' });
+    const csv = await openCsv(scratchFile('data.csv', Buffer.from('größe,b\n1,€\n'.replace('€', '\x80'), 'latin1')), {
+      encoding: 'windows-1252',
+    });
     const rows: string[] = [];
-    for await (const piece of csv.pieces()) if ('bytes' in piece) rows.push(piece.bytes.toString('utf8', piece.begin, piece.end));
+    for await (const piece of csv.pieces())
+      if ('bytes' in piece) rows.push(piece.bytes.toString('utf8', piece.begin, piece.end));
     expect([csv.header, rows]).toEqual([['größe', 'b'], ['1,€\n']]);
   });
 });

@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -14,17 +24,23 @@ import { scratchFolder } from '../support/scratch.js';
 const CSV = 'click,id,price\n0,1,1\n1,2,2\n';
 
 /** A folder of files that another process has read, which has ended. */
-async function readFiles(names: readonly string[], content: (name: string) => string = () => CSV): Promise<{ readonly folder: string; readonly cache: string; readAgain(): Promise<void> }> {
+async function readFiles(
+  names: readonly string[],
+  content: (name: string) => string = () => CSV,
+): Promise<{ readonly folder: string; readonly cache: string; readAgain(): Promise<void> }> {
   const folder = scratchFolder();
   mkdirSync(join(folder, 'logs'));
   for (const name of names) writeFileSync(join(folder, 'logs', name), content(name));
   writeFileSync(join(folder, 'valid.csv'), CSV);
-  writeFileSync(join(folder, 'config.yaml'), `data: { train: logs, valid: valid.csv }
+  writeFileSync(
+    join(folder, 'config.yaml'),
+    `data: { train: logs, valid: valid.csv }
 features: { ids: { type: categorical, fields: [id], width: 2, encoding: { name: tokens } } }
 tasks: { ctr: { label: click } }
 model: { name: single-task }
 training: { epochs: 1, batchSize: 2 }
-`);
+`,
+  );
   const readAgain = async (): Promise<void> => {
     const { code, stderr } = await mtl(folder, ['train', 'config.yaml', '--json']);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
@@ -33,22 +49,57 @@ training: { epochs: 1, batchSize: 2 }
   return { folder, cache: join(folder, '.mtl'), readAgain };
 }
 
-const statesOf = async (cache: string): Promise<Record<string, string>> => Object.fromEntries((await listCache(cache)).map(({ path, state }) => [path.slice(cache.length + 1).replace(/-[0-9a-f]{12}-[0-9a-f]{8}$/, ''), state]));
-const entry = (name: string, bytes: number, lastUsedMs: number, more: Partial<CachedFolder> = {}): CachedFolder => ({ path: `/cache/${name}`, bytes, entry: undefined, rows: undefined, state: 'fits', isUsed: false, lastUsedMs, ...more });
-const namesOf = (folders: readonly CachedFolder[]): readonly string[] => folders.map(({ path }) => path.slice('/cache/'.length));
+const statesOf = async (cache: string): Promise<Record<string, string>> =>
+  Object.fromEntries(
+    (await listCache(cache)).map(({ path, state }) => [
+      path.slice(cache.length + 1).replace(/-[0-9a-f]{12}-[0-9a-f]{8}$/, ''),
+      state,
+    ]),
+  );
+const entry = (name: string, bytes: number, lastUsedMs: number, more: Partial<CachedFolder> = {}): CachedFolder => ({
+  path: `/cache/${name}`,
+  bytes,
+  entry: undefined,
+  rows: undefined,
+  state: 'fits',
+  isUsed: false,
+  lastUsedMs,
+  ...more,
+});
+const namesOf = (folders: readonly CachedFolder[]): readonly string[] =>
+  folders.map(({ path }) => path.slice('/cache/'.length));
 
 describe('what a cache loses', () => {
   it('is first what is useless, then what was used least recently, until it fits', () => {
-    const all = [entry('old', 10, 1), entry('new', 10, 3), entry('middle', 10, 2), entry('stale', 50, 4, { state: 'stale' }), entry('half', 5, 5, { state: 'unfinished' }), entry('before', 7, 6, { state: 'superseded' })];
-    const lost = (maxBytes: number): readonly (readonly string[])[] => Object.values(chooseEvictions(all, maxBytes)).map(namesOf);
+    const all = [
+      entry('old', 10, 1),
+      entry('new', 10, 3),
+      entry('middle', 10, 2),
+      entry('stale', 50, 4, { state: 'stale' }),
+      entry('half', 5, 5, { state: 'unfinished' }),
+      entry('before', 7, 6, { state: 'superseded' }),
+    ];
+    const lost = (maxBytes: number): readonly (readonly string[])[] =>
+      Object.values(chooseEvictions(all, maxBytes)).map(namesOf);
     expect(lost(30)).toEqual([['stale', 'half', 'before'], []]);
     expect(lost(29)).toEqual([['stale', 'half', 'before'], ['old']]);
-    expect(lost(10)).toEqual([['stale', 'half', 'before'], ['old', 'middle']]);
-    expect(lost(0)).toEqual([['stale', 'half', 'before'], ['old', 'middle', 'new']]);
+    expect(lost(10)).toEqual([
+      ['stale', 'half', 'before'],
+      ['old', 'middle'],
+    ]);
+    expect(lost(0)).toEqual([
+      ['stale', 'half', 'before'],
+      ['old', 'middle', 'new'],
+    ]);
   });
 
   it('is never what is in use or being written, however large', () => {
-    const all = [entry('used', 100, 1, { isUsed: true }), entry('stale', 100, 1, { isUsed: true, state: 'stale' }), entry('half', 100, 1, { state: 'being written' }), entry('free', 1, 2)];
+    const all = [
+      entry('used', 100, 1, { isUsed: true }),
+      entry('stale', 100, 1, { isUsed: true, state: 'stale' }),
+      entry('half', 100, 1, { state: 'being written' }),
+      entry('free', 1, 2),
+    ];
     expect(Object.values(chooseEvictions(all, 0)).map(namesOf)).toEqual([[], ['free']]);
   });
 });
@@ -59,7 +110,12 @@ describe('a cache', () => {
     appendFileSync(join(folder, 'logs', 'a.csv'), '1,3,3\n');
     rmSync(join(folder, 'logs', 'b.csv'));
     const before = new Set(entriesIn(cache));
-    expect(await statesOf(cache)).toMatchObject({ 'a.csv.rows': 'stale', 'b.csv.rows': 'stale', 'c.csv.rows': 'fits', 'logs.fitted': 'stale' });
+    expect(await statesOf(cache)).toMatchObject({
+      'a.csv.rows': 'stale',
+      'b.csv.rows': 'stale',
+      'c.csv.rows': 'fits',
+      'logs.fitted': 'stale',
+    });
     await readAgain();
     const after = entriesIn(cache);
     expect(new Set(Object.values(await statesOf(cache)))).toEqual(new Set(['fits']));
@@ -86,14 +142,27 @@ describe('a cache', () => {
     const before = new Set(entriesIn(cache));
     for (const name of before) utimesSync(join(cache, name, 'entry.json'), 1, 1);
     vi.stubEnv('MTL_CACHE_SIZE', '1B');
-    writeFileSync(join(folder, 'config.yaml'), readFileSync(join(folder, 'config.yaml'), 'utf8').replace('name: tokens', 'name: tokens, minCount: 2'));
+    writeFileSync(
+      join(folder, 'config.yaml'),
+      readFileSync(join(folder, 'config.yaml'), 'utf8').replace('name: tokens', 'name: tokens, minCount: 2'),
+    );
     const { code, stderr } = await mtl(folder, ['train', 'config.yaml', '--json']);
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/\.mtl: removed the \d+ least recently used entries, \d+ kB, to stay below 1 kB; MTL_CACHE_SIZE sets another limit/)]);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /\.mtl: removed the \d+ least recently used entries, \d+ kB, to stay below 1 kB; MTL_CACHE_SIZE sets another limit/,
+      ),
+    ]);
     const after = entriesIn(cache);
     expect(after.length).toBeGreaterThan(0);
     expect(after.some((name) => name.includes('.rows-') && before.has(name))).toBe(false);
     vi.stubEnv('MTL_CACHE_SIZE', '10 of them');
-    expect(await mtl(folder, ['train', 'config.yaml', '--json'])).toMatchObject({ code: 2, stderr: expect.stringContaining('MTL_CACHE_SIZE: expected a size as in 10GiB, found "10 of them"; write a number and B, kB,') as string });
+    expect(await mtl(folder, ['train', 'config.yaml', '--json'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        'MTL_CACHE_SIZE: expected a size as in 10GiB, found "10 of them"; write a number and B, kB,',
+      ) as string,
+    });
   });
 
   it('keeps what a live process uses, and loses it when that one is killed', async () => {
@@ -101,7 +170,9 @@ describe('a cache', () => {
     const script = `import { takeEntry } from ${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'data', 'cache', 'leases.js'))};
       await takeEntry(process.argv[1]); process.stdout.write('taken'); setTimeout(() => {}, 60_000);`;
     const name = entriesIn(cache).find((each) => each.startsWith('a.csv.rows'))!;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script, join(cache, name)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script, join(cache, name)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     onTestFinished(() => void child.kill('SIGKILL'));
     await new Promise((resolve) => child.stdout.once('data', resolve));
     rmSync(join(folder, 'logs', 'a.csv'));
@@ -117,7 +188,12 @@ describe('a cache', () => {
 
   it('loses what a killed write left, under the name that writes use', async () => {
     const { cache } = await readFiles(['a.csv']);
-    const [left, written] = [2 ** 22 + 1, process.pid].map((pid) => temporaryPath(join(cache, `a.csv.rows-${'a'.repeat(12)}-${'b'.repeat(8)}`)).replace(`-${process.pid}-`, `-${pid}-`));
+    const [left, written] = [2 ** 22 + 1, process.pid].map((pid) =>
+      temporaryPath(join(cache, `a.csv.rows-${'a'.repeat(12)}-${'b'.repeat(8)}`)).replace(
+        `-${process.pid}-`,
+        `-${pid}-`,
+      ),
+    );
     for (const path of [left!, written!]) mkdirSync(path);
     await tidyCache(cache, Infinity);
     expect([left!, written!].map((path) => existsSync(path))).toEqual([false, true]);
@@ -130,7 +206,10 @@ describe('a cache', () => {
       return 'done';
     });
     expect([evicted, readdirSync(cache).filter((name) => name.startsWith('.evicting'))]).toEqual(['done', []]);
-    writeFileSync(join(cache, '.evicting'), JSON.stringify({ pid: 2 ** 22 + 1, host: os.hostname(), startedAt: '', process: null }));
+    writeFileSync(
+      join(cache, '.evicting'),
+      JSON.stringify({ pid: 2 ** 22 + 1, host: os.hostname(), startedAt: '', process: null }),
+    );
     expect((await tidyCache(cache, 0)).beyondLimit.length).toBeGreaterThan(0);
     expect([entriesIn(cache), existsSync(join(folder, 'logs', 'a.csv'))]).toEqual([[], true]);
   });
@@ -143,7 +222,10 @@ describe('a cache', () => {
     const first = await runCached(path, { cache });
     // Found by the index of this cache, and gone.
     for (const name of entriesIn(cache.folder)) renameSync(join(cache.folder, name), join(folder, name));
-    expect(await runCached(path, { cache })).toEqual({ ...first, told: expect.arrayContaining(['learning', 'encoding']) as string[] });
+    expect(await runCached(path, { cache })).toEqual({
+      ...first,
+      told: expect.arrayContaining(['learning', 'encoding']) as string[],
+    });
   });
 });
 
@@ -151,7 +233,14 @@ describe('the writer of a temporary file', () => {
   it('is known if it is of this machine, whatever dots the names have', () => {
     const own = temporaryPath('a.b.csv');
     const dead = own.replace(`-${process.pid}-`, `-${2 ** 22 + 1}-`);
-    const names = [own, dead, own.replace(os.hostname(), 'node7.example'), own.replace(/-[0-9a-f]{8}-/, '-00000000-'), 'a.csv', '.a.tmp'];
+    const names = [
+      own,
+      dead,
+      own.replace(os.hostname(), 'node7.example'),
+      own.replace(/-[0-9a-f]{8}-/, '-00000000-'),
+      'a.csv',
+      '.a.tmp',
+    ];
     expect(names.map(isWriterAlive)).toEqual([true, false, undefined, undefined, undefined, undefined]);
   });
 });

@@ -15,11 +15,20 @@ const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const tokens = (options: object = {}): object => ({ name: 'tokens', ...options });
 
 /** Opens splits as a run does; gives the shares and what was told. */
-async function opened(files: { train: string; valid?: string; test?: string }, groups: readonly object[], cache: string): Promise<{ unknown: Datasets['unknown']; told: string[]; read: string[] }> {
+async function opened(
+  files: { train: string; valid?: string; test?: string },
+  groups: readonly object[],
+  cache: string,
+): Promise<{ unknown: Datasets['unknown']; told: string[]; read: string[] }> {
   const told: string[] = [];
   const read: string[] = [];
   const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
-  const reading = { policy: refuseBadRows, cache: { folder: cache }, onNotice: (text: string) => void told.push(text), onProgress: ({ what }: { what: string }) => void read.push(what) };
+  const reading = {
+    policy: refuseBadRows,
+    cache: { folder: cache },
+    onNotice: (text: string) => void told.push(text),
+    onProgress: ({ what }: { what: string }) => void read.push(what),
+  };
   const sources = await openSplits(files, format, '');
   const fitted = await sources.train.fit(format, reading);
   const { unknown } = await openDatasets(sources, encodedFormat(format, fitted), reading, firstDataState());
@@ -37,9 +46,21 @@ describe('the share of unknown ids', () => {
     const folder = scratchFolder();
     const header = 'click,word,seen,price';
     // 'rare' is below the minimum count; a bag of n items in row n.
-    const train = csv(folder, 'train.csv', header, Array.from({ length: 40 }, (_, i) => `${i % 2},${i === 7 ? 'rare' : `w${i % 4}`},${['a|b', 'a', '', 'b|b|a'][i % 4]},1`));
+    const train = csv(
+      folder,
+      'train.csv',
+      header,
+      Array.from(
+        { length: 40 },
+        (_, i) => `${i % 2},${i === 7 ? 'rare' : `w${i % 4}`},${['a|b', 'a', '', 'b|b|a'][i % 4]},1`,
+      ),
+    );
     const valid = csv(folder, 'valid.csv', header, ['0,w1,a|c|c,0', '1,new,d,0', '1,,,0', '0,w0,b,0']);
-    const groups = [{ type: 'categorical', fields: ['word'], encoding: tokens({ minCount: 2 }) }, { type: 'bag', fields: ['seen'], encoding: tokens() }, { type: 'numeric', fields: ['price'] }];
+    const groups = [
+      { type: 'categorical', fields: ['word'], encoding: tokens({ minCount: 2 }) },
+      { type: 'bag', fields: ['seen'], encoding: tokens() },
+      { type: 'numeric', fields: ['price'] },
+    ];
     const cache = scratchFolder();
     const first = await opened({ train, valid }, groups, cache);
     expect(first.unknown).toEqual({ train: { word: 1 / 40, seen: 0 }, valid: { word: 0.5, seen: 3 / 5 } });
@@ -52,8 +73,18 @@ describe('the share of unknown ids', () => {
     const folder = scratchFolder();
     const row = (word: string, id: number, usual: string): string => `${id % 2},${word},${id},${usual}`;
     const header = 'click,word,id,usual';
-    const train = csv(folder, 'train.csv', header, Array.from({ length: 100 }, (_, i) => row(i < 60 ? `once${i}` : 'often', i % 2, `u${i % 5}`)));
-    const test = csv(folder, 'test.csv', header, Array.from({ length: 100 }, (_, i) => row('never', i % 2, i < 30 ? 'new' : 'u1')));
+    const train = csv(
+      folder,
+      'train.csv',
+      header,
+      Array.from({ length: 100 }, (_, i) => row(i < 60 ? `once${i}` : 'often', i % 2, `u${i % 5}`)),
+    );
+    const test = csv(
+      folder,
+      'test.csv',
+      header,
+      Array.from({ length: 100 }, (_, i) => row('never', i % 2, i < 30 ? 'new' : 'u1')),
+    );
     const groups = [
       { type: 'categorical', fields: ['word'], encoding: tokens({ minCount: 2 }) },
       { type: 'categorical', fields: ['id'] },
@@ -62,27 +93,58 @@ describe('the share of unknown ids', () => {
     const { told, unknown } = await opened({ train, test }, groups, scratchFolder());
     // Ids that are in the data as they are: half of them 0, in train as in test.
     expect(unknown.train).toEqual({ word: 0.6, id: 0.5, usual: 0 });
-    expect(told).toEqual([expect.stringMatching(/^field 'word': 60% of train is unknown.*minCount/), expect.stringMatching(/^field 'usual': 30% of test is unknown, 0% of train: .*train on more data.*hash/)]);
+    expect(told).toEqual([
+      expect.stringMatching(/^field 'word': 60% of train is unknown.*minCount/),
+      expect.stringMatching(/^field 'usual': 30% of test is unknown, 0% of train: .*train on more data.*hash/),
+    ]);
   });
 
   it('of shards is what their writer counted, where a field takes their ids as they are', async () => {
     const folder = join(scratchFolder(), 'shards');
-    const columns: readonly BlockColumn[] = [{ name: 'click', kind: 'label' }, { name: 'user', kind: 'id' }, { name: 'seen', kind: 'bag' }];
-    await writeShards(folder, columns, async (writer) => {
-      for (let part = 0; part < 3; part++) {
-        await writer.add({
-          rows: 4,
-          ids: new Map([['user', Uint32Array.of(0, 1, 2, part)]]),
-          numbers: new Map(),
-          bags: new Map([['seen', { offsets: Uint32Array.of(0, 1, 1, 3, 3), ids: Uint32Array.of(0, 1, 2), weights: Float32Array.of(1, 1, 1) }]]),
-          labels: new Map([['click', Float32Array.of(0, 1, 0, 1)]]),
-        });
-      }
-      return { sizes: new Map([['user', 3], ['seen', 3]]) };
-    }, 5);
-    const groups = (sizes: object): object[] => [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes } }, { type: 'bag', fields: ['seen'], encoding: { name: 'hash', buckets: 10 } }];
+    const columns: readonly BlockColumn[] = [
+      { name: 'click', kind: 'label' },
+      { name: 'user', kind: 'id' },
+      { name: 'seen', kind: 'bag' },
+    ];
+    await writeShards(
+      folder,
+      columns,
+      async (writer) => {
+        for (let part = 0; part < 3; part++) {
+          await writer.add({
+            rows: 4,
+            ids: new Map([['user', Uint32Array.of(0, 1, 2, part)]]),
+            numbers: new Map(),
+            bags: new Map([
+              [
+                'seen',
+                {
+                  offsets: Uint32Array.of(0, 1, 1, 3, 3),
+                  ids: Uint32Array.of(0, 1, 2),
+                  weights: Float32Array.of(1, 1, 1),
+                },
+              ],
+            ]),
+            labels: new Map([['click', Float32Array.of(0, 1, 0, 1)]]),
+          });
+        }
+        return {
+          sizes: new Map([
+            ['user', 3],
+            ['seen', 3],
+          ]),
+        };
+      },
+      5,
+    );
+    const groups = (sizes: object): object[] => [
+      { type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes } },
+      { type: 'bag', fields: ['seen'], encoding: { name: 'hash', buckets: 10 } },
+    ];
     // What is hashed from its text is not known before it is.
-    expect((await opened({ train: folder }, groups({ user: 3 }), scratchFolder())).unknown).toEqual({ train: { user: 4 / 12 } });
+    expect((await opened({ train: folder }, groups({ user: 3 }), scratchFolder())).unknown).toEqual({
+      train: { user: 4 / 12 },
+    });
     expect((await opened({ train: folder }, groups({}), scratchFolder())).unknown).toEqual({ train: { user: 4 / 12 } });
   });
 });

@@ -14,7 +14,8 @@ import { needsPython, python } from '../support/python.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 import { storedFrame } from '../support/zstd-frame.js';
 
-// A log, cut into files that are written in any way that can be said, is read as the rows that it has, or refused with the file and the line.
+// A log, cut into files that are written in any way that can be said, is read as the rows that it has, or refused with
+// the file and the line.
 
 const COLUMNS = ['click', 'a', 'b', 'ds'] as const;
 type Row = Readonly<Record<(typeof COLUMNS)[number], string>>;
@@ -23,14 +24,19 @@ const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b', 'ds'], encoding: 'tokens' })];
 
 /** The cells of all rows of a source. */
-async function read(paths: string | readonly string[], dialect: DialectOptions = {}, isLabelled = true): Promise<Row[]> {
+async function read(
+  paths: string | readonly string[],
+  dialect: DialectOptions = {},
+  isLabelled = true,
+): Promise<Row[]> {
   const of = rowFormatOf({ tasks: isLabelled ? tasks : [], groups });
   const source = await openSource(paths, columnsOf(of), dialect);
   // Tokens of nothing: the cells pass as they are.
   const encoded = encodedFormat(of, { a: { vocabulary: [] }, b: { vocabulary: [] }, ds: { vocabulary: [] } });
   const rows: Row[] = [];
   await source.stream(encoded, COLUMNS, { policy: refuseBadRows }, ({ kept, batch }) => {
-    for (let r = 0; r < batch.rows; r++) rows.push(Object.fromEntries(COLUMNS.map((name, c) => [name, kept[c]![r]!])) as Row);
+    for (let r = 0; r < batch.rows; r++)
+      rows.push(Object.fromEntries(COLUMNS.map((name, c) => [name, kept[c]![r]!])) as Row);
     return Promise.resolve();
   });
   return rows;
@@ -54,13 +60,32 @@ interface FileWay {
 }
 
 /** A row of a file as text; undefined where it cannot be written so. */
-function lineOf(row: Row, { isJson, dialect: { delimiter, quote = '"', comments } }: Way, { columns, isQuoted }: FileWay): string | undefined {
-  if (isJson) return JSON.stringify(Object.fromEntries(columns.flatMap((name) => (row[name] === '' && isQuoted ? [] : [[name, row[name] === '' ? null : row[name]]]))));
+function lineOf(
+  row: Row,
+  { isJson, dialect: { delimiter, quote = '"', comments } }: Way,
+  { columns, isQuoted }: FileWay,
+): string | undefined {
+  if (isJson)
+    return JSON.stringify(
+      Object.fromEntries(
+        columns.flatMap((name) => (row[name] === '' && isQuoted ? [] : [[name, row[name] === '' ? null : row[name]]])),
+      ),
+    );
   const cells = columns.map((name) => row[name]);
-  const isSpecial = (cell: string): boolean => cell.includes(delimiter) || /[\r\n]/.test(cell) || (quote !== 'none' && cell.includes(quote));
-  if (quote === 'none') return cells.some(isSpecial) || (comments !== undefined && cells[0]!.startsWith(comments)) ? undefined : cells.join(delimiter);
+  const isSpecial = (cell: string): boolean =>
+    cell.includes(delimiter) || /[\r\n]/.test(cell) || (quote !== 'none' && cell.includes(quote));
+  if (quote === 'none')
+    return cells.some(isSpecial) || (comments !== undefined && cells[0]!.startsWith(comments))
+      ? undefined
+      : cells.join(delimiter);
   const quoted = (cell: string): string => quote + cell.replaceAll(quote, quote + quote) + quote;
-  return cells.map((cell, c) => (isQuoted || isSpecial(cell) || (c === 0 && comments !== undefined && cell.startsWith(comments)) ? quoted(cell) : cell)).join(delimiter);
+  return cells
+    .map((cell, c) =>
+      isQuoted || isSpecial(cell) || (c === 0 && comments !== undefined && cell.startsWith(comments))
+        ? quoted(cell)
+        : cell,
+    )
+    .join(delimiter);
 }
 
 /** A file of rows; undefined where one of them cannot be written so. */
@@ -68,66 +93,203 @@ async function fileOf(rows: readonly Row[], way: Way, file: FileWay): Promise<Bu
   const { columns, end, hasBlankLines } = file;
   const { header, comments, delimiter } = way.dialect;
   const head = way.isJson || header === false ? [] : [columns.join(delimiter)];
-  const lines = [...head, ...(comments === undefined ? [] : [`${comments} "made' today${delimiter}`]), ...rows.map((row) => lineOf(row, way, file)), ...(hasBlankLines ? ['', ''] : [])];
+  const lines = [
+    ...head,
+    ...(comments === undefined ? [] : [`${comments} "made' today${delimiter}`]),
+    ...rows.map((row) => lineOf(row, way, file)),
+    ...(hasBlankLines ? ['', ''] : []),
+  ];
   if (lines.includes(undefined)) return undefined;
   const text = Buffer.from(file.mark + lines.map((line) => line! + end).join(''));
-  return file.pack === 'gz' ? gzipSync(text) : file.pack === 'zst' ? storedFrame([text.subarray(0, 3), text.subarray(3)]) : text;
+  return file.pack === 'gz'
+    ? gzipSync(text)
+    : file.pack === 'zst'
+      ? storedFrame([text.subarray(0, 3), text.subarray(3)])
+      : text;
 }
 
-const ANY = ['', 'x', 'Ü', '"', '""', "'", ',', ';', '\t', '|', ' ', ' x ', '#', '\n', '\r\n', 'a\nb', '#c', '\\', '\\"', '東京', '😀', '0', '-1.0', '1e5', 'null', 'NaN', '{}', '[1]', '=1', '\u2028', '\u00a0', '%41', '/'];
-const cell = fc.oneof(fc.constantFrom(...ANY), fc.array(fc.constantFrom(...ANY), { maxLength: 4 }).map((parts) => parts.join('')));
-const row: fc.Arbitrary<Row> = fc.record({ click: fc.constantFrom('0', '1'), a: cell, b: cell, ds: fc.constantFrom('2026-11-01', 'x y', '', 'a=b%', '/') });
-const csvWay = fc.record({ delimiter: fc.constantFrom(',', ';', '\t', '|'), quote: fc.constantFrom<'"' | "'" | 'none'>('"', "'", 'none'), header: fc.boolean(), comments: fc.constantFrom('#', undefined) }).map(({ header, comments, ...rest }): Way['dialect'] => ({ ...rest, ...(!header && { header, columns: COLUMNS }), ...(comments !== undefined && { comments }) }));
+const ANY = [
+  '',
+  'x',
+  'Ü',
+  '"',
+  '""',
+  "'",
+  ',',
+  ';',
+  '\t',
+  '|',
+  ' ',
+  ' x ',
+  '#',
+  '\n',
+  '\r\n',
+  'a\nb',
+  '#c',
+  '\\',
+  '\\"',
+  '東京',
+  '😀',
+  '0',
+  '-1.0',
+  '1e5',
+  'null',
+  'NaN',
+  '{}',
+  '[1]',
+  '=1',
+  '\u2028',
+  '\u00a0',
+  '%41',
+  '/',
+];
+const cell = fc.oneof(
+  fc.constantFrom(...ANY),
+  fc.array(fc.constantFrom(...ANY), { maxLength: 4 }).map((parts) => parts.join('')),
+);
+const row: fc.Arbitrary<Row> = fc.record({
+  click: fc.constantFrom('0', '1'),
+  a: cell,
+  b: cell,
+  ds: fc.constantFrom('2026-11-01', 'x y', '', 'a=b%', '/'),
+});
+const csvWay = fc
+  .record({
+    delimiter: fc.constantFrom(',', ';', '\t', '|'),
+    quote: fc.constantFrom<'"' | "'" | 'none'>('"', "'", 'none'),
+    header: fc.boolean(),
+    comments: fc.constantFrom('#', undefined),
+  })
+  .map(({ header, comments, ...rest }): Way['dialect'] => ({
+    ...rest,
+    ...(!header && { header, columns: COLUMNS }),
+    ...(comments !== undefined && { comments }),
+  }));
 const way: fc.Arbitrary<Way> = fc.oneof(
   fc.record({ isJson: fc.constant(false), dialect: csvWay, isPartitioned: fc.boolean() }),
-  fc.record({ isJson: fc.constant(true), dialect: fc.constant({ format: 'jsonl' as const, delimiter: ',', columns: COLUMNS }), isPartitioned: fc.boolean() }),
+  fc.record({
+    isJson: fc.constant(true),
+    dialect: fc.constant({ format: 'jsonl' as const, delimiter: ',', columns: COLUMNS }),
+    isPartitioned: fc.boolean(),
+  }),
 );
-const fileWay: fc.Arbitrary<FileWay> = fc.record({ pack: fc.constantFrom('plain', 'gz', 'zst'), columns: fc.shuffledSubarray([...COLUMNS], { minLength: 4 }), end: fc.constantFrom('\n', '\r\n', '\r'), isQuoted: fc.boolean(), mark: fc.constantFrom('', '\ufeff'), hasBlankLines: fc.boolean() });
+const fileWay: fc.Arbitrary<FileWay> = fc.record({
+  pack: fc.constantFrom('plain', 'gz', 'zst'),
+  columns: fc.shuffledSubarray([...COLUMNS], { minLength: 4 }),
+  end: fc.constantFrom('\n', '\r\n', '\r'),
+  isQuoted: fc.boolean(),
+  mark: fc.constantFrom('', '\ufeff'),
+  hasBlankLines: fc.boolean(),
+});
 
 describe('a log in files of any way', () => {
   it('is read as the rows that it has: packed, quoted, with comments and blank lines, header-less, in partitions, with columns in any order', async () => {
     let numRead = 0;
     await fc.assert(
-      fc.asyncProperty(way, fc.array(fc.tuple(fc.array(row, { maxLength: 5 }), fileWay), { minLength: 1, maxLength: 4 }), async (how, files) => {
-        const folder = join(scratchFolder(), 'log');
-        const expected: (readonly [string, readonly Row[]])[] = [];
-        for (const [i, [rows, file]] of files.entries()) {
-          for (const ds of how.isPartitioned ? new Set(rows.map((each) => each.ds)) : [undefined]) {
-            const own = rows.filter((each) => ds === undefined || each.ds === ds);
-            const inFile = (columns: readonly (keyof Row)[]) => columns.filter((name) => ds === undefined || name !== 'ds');
-            const columns = inFile(how.dialect.header === false ? COLUMNS : file.columns);
-            // What of a file without a row would be a column nobody knows.
-            if (own.length === 0 && (how.isJson || how.dialect.header === false)) continue;
-            const text = await fileOf(own, how, { ...file, columns, end: how.isJson && file.end === '\r' ? '\n' : file.end });
-            if (text === undefined) return;
-            const name = `${ds === undefined ? '' : `ds=${ds === '' ? '__HIVE_DEFAULT_PARTITION__' : encodeURIComponent(ds)}/`}part-${i}.${how.isJson ? 'jsonl' : 'csv'}`;
-            mkdirSync(dirname(join(folder, name)), { recursive: true });
-            writeFileSync(join(folder, name), text);
-            expected.push([name, own]);
+      fc.asyncProperty(
+        way,
+        fc.array(fc.tuple(fc.array(row, { maxLength: 5 }), fileWay), { minLength: 1, maxLength: 4 }),
+        async (how, files) => {
+          const folder = join(scratchFolder(), 'log');
+          const expected: (readonly [string, readonly Row[]])[] = [];
+          for (const [i, [rows, file]] of files.entries()) {
+            for (const ds of how.isPartitioned ? new Set(rows.map((each) => each.ds)) : [undefined]) {
+              const own = rows.filter((each) => ds === undefined || each.ds === ds);
+              const inFile = (columns: readonly (keyof Row)[]) =>
+                columns.filter((name) => ds === undefined || name !== 'ds');
+              const columns = inFile(how.dialect.header === false ? COLUMNS : file.columns);
+              // What of a file without a row would be a column nobody knows.
+              if (own.length === 0 && (how.isJson || how.dialect.header === false)) continue;
+              const text = await fileOf(own, how, {
+                ...file,
+                columns,
+                end: how.isJson && file.end === '\r' ? '\n' : file.end,
+              });
+              if (text === undefined) return;
+              const name = `${ds === undefined ? '' : `ds=${ds === '' ? '__HIVE_DEFAULT_PARTITION__' : encodeURIComponent(ds)}/`}part-${i}.${how.isJson ? 'jsonl' : 'csv'}`;
+              mkdirSync(dirname(join(folder, name)), { recursive: true });
+              writeFileSync(join(folder, name), text);
+              expected.push([name, own]);
+            }
           }
-        }
-        if (expected.length === 0) return;
-        const { columns, ...said } = how.dialect;
-        const dialect = columns === undefined ? said : { ...said, columns: columns.filter((name) => name !== 'ds' || !how.isPartitioned) };
-        const rows = expected.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, own]) => own);
-        for (const path of [folder, how.isPartitioned ? `${folder}/*/part-*` : `${folder}/part-*`]) expect(await read(path, dialect)).toEqual(rows);
-        numRead += rows.length;
-      }),
+          if (expected.length === 0) return;
+          const { columns, ...said } = how.dialect;
+          const dialect =
+            columns === undefined
+              ? said
+              : { ...said, columns: columns.filter((name) => name !== 'ds' || !how.isPartitioned) };
+          const rows = expected.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, own]) => own);
+          for (const path of [folder, how.isPartitioned ? `${folder}/*/part-*` : `${folder}/part-*`])
+            expect(await read(path, dialect)).toEqual(rows);
+          numRead += rows.length;
+        },
+      ),
       { numRuns: 150 },
     );
     expect(numRead).toBeGreaterThan(100);
   }, 60_000);
 
   it.each<[string, Readonly<Record<string, string | Uint8Array>>, DialectOptions, RegExp]>([
-    ['a CSV with a row too wide', { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'b,click,ds,a\nx,1,y,z\nx,1,y,z,w\n' }, {}, /b\.csv:3: expected 4 cells as in the header, found 5/],
-    ['a CSV with a quote out of place', { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y"z",z\n' }, {}, /b\.csv:2: expected quotes around the whole of a cell/],
-    ['a quote that is never closed', { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y,z\n1,"x,y,z\n' }, {}, /b\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/],
-    ['a broken object', { 'a.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n', 'b.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n{"click":1,"a":"x","b":\n' }, {}, /b\.jsonl:2: expected a value/],
-    ['a label that is none', { 'a.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n', 'b.jsonl': '{"a":"x","click":7,"b":"y","ds":"z"}\n' }, {}, /b\.jsonl:1: column "click": expected 0 or 1, found "7"/],
-    ['a partition that is cut short', { 'ds=1/a.csv.gz': gzipSync('click,a,b\n1,x,y\n'), 'ds=2/a.csv.gz': gzipSync('click,a,b\n1,x,y\n').subarray(0, -9) }, {}, /ds=2\/a\.csv\.gz: is not whole/],
-    ['a file in another encoding', { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': Buffer.from('click,a,b,ds\n1,x,\xfc,z\n', 'latin1') }, {}, /b\.csv:2: column "b": expected UTF-8 text, found .*; .*data\.encoding/],
-    ['a row too short where nothing names columns', { 'a.csv': '1,x,y,z\n', 'b.csv': '1,x,y,z\n1,x\n' }, { header: false, columns: COLUMNS }, /b\.csv:2: expected 4 cells as in data\.columns, found 2/],
-    ['a column that a later file calls otherwise', { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,B,ds\n1,x,y,z\n' }, {}, /b\.csv:1: column "b": the config asks for it, the header does not have it; did you mean 'B'/],
+    [
+      'a CSV with a row too wide',
+      { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'b,click,ds,a\nx,1,y,z\nx,1,y,z,w\n' },
+      {},
+      /b\.csv:3: expected 4 cells as in the header, found 5/,
+    ],
+    [
+      'a CSV with a quote out of place',
+      { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y"z",z\n' },
+      {},
+      /b\.csv:2: expected quotes around the whole of a cell/,
+    ],
+    [
+      'a quote that is never closed',
+      { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y,z\n1,"x,y,z\n' },
+      {},
+      /b\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/,
+    ],
+    [
+      'a broken object',
+      {
+        'a.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n',
+        'b.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n{"click":1,"a":"x","b":\n',
+      },
+      {},
+      /b\.jsonl:2: expected a value/,
+    ],
+    [
+      'a label that is none',
+      { 'a.jsonl': '{"click":1,"a":"x","b":"y","ds":"z"}\n', 'b.jsonl': '{"a":"x","click":7,"b":"y","ds":"z"}\n' },
+      {},
+      /b\.jsonl:1: column "click": expected 0 or 1, found "7"/,
+    ],
+    [
+      'a partition that is cut short',
+      {
+        'ds=1/a.csv.gz': gzipSync('click,a,b\n1,x,y\n'),
+        'ds=2/a.csv.gz': gzipSync('click,a,b\n1,x,y\n').subarray(0, -9),
+      },
+      {},
+      /ds=2\/a\.csv\.gz: is not whole/,
+    ],
+    [
+      'a file in another encoding',
+      { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': Buffer.from('click,a,b,ds\n1,x,\xfc,z\n', 'latin1') },
+      {},
+      /b\.csv:2: column "b": expected UTF-8 text, found .*; .*data\.encoding/,
+    ],
+    [
+      'a row too short where nothing names columns',
+      { 'a.csv': '1,x,y,z\n', 'b.csv': '1,x,y,z\n1,x\n' },
+      { header: false, columns: COLUMNS },
+      /b\.csv:2: expected 4 cells as in data\.columns, found 2/,
+    ],
+    [
+      'a column that a later file calls otherwise',
+      { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,B,ds\n1,x,y,z\n' },
+      {},
+      /b\.csv:1: column "b": the config asks for it, the header does not have it; did you mean 'B'/,
+    ],
   ])('names the file and the line of %s, by a glob and by a folder', async (_, files, dialect, message) => {
     const folder = join(scratchFolder(), 'log');
     for (const [name, content] of Object.entries(files)) {
@@ -139,11 +301,39 @@ describe('a log in files of any way', () => {
 
   it('has the rows that DuckDB has of a hostile CSV, or one of both refuses it', async (test) => {
     needsPython(test, 'duckdb');
-    const piece = fc.constantFrom('a', 'bc', '"', '""', ',', ',', '\n', '\n', '\r\n', ' ', 'ü', '#', "'", '\\', '"x"', '"x,y"', '"x\ny"', '"x""y"', '', '0');
-    const texts = fc.sample(fc.array(piece, { minLength: 4, maxLength: 30 }).map((parts) => `click,a,b,ds\n1,a,b,c\n${parts.join('')}`), { numRuns: 300, seed: 7 });
+    const piece = fc.constantFrom(
+      'a',
+      'bc',
+      '"',
+      '""',
+      ',',
+      ',',
+      '\n',
+      '\n',
+      '\r\n',
+      ' ',
+      'ü',
+      '#',
+      "'",
+      '\\',
+      '"x"',
+      '"x,y"',
+      '"x\ny"',
+      '"x""y"',
+      '',
+      '0',
+    );
+    const texts = fc.sample(
+      fc.array(piece, { minLength: 4, maxLength: 30 }).map((parts) => `click,a,b,ds\n1,a,b,c\n${parts.join('')}`),
+      { numRuns: 300, seed: 7 },
+    );
     const rows = fc.sample(fc.tuple(fc.array(row, { minLength: 1, maxLength: 4 }), fileWay), { numRuns: 100, seed: 8 });
     for (const [some, file] of rows) {
-      const text = await fileOf(some, { isJson: false, dialect: { delimiter: ',' }, isPartitioned: false }, { ...file, columns: COLUMNS, pack: 'plain' });
+      const text = await fileOf(
+        some,
+        { isJson: false, dialect: { delimiter: ',' }, isPartitioned: false },
+        { ...file, columns: COLUMNS, pack: 'plain' },
+      );
       texts.push(text!.toString());
     }
     const script = `import duckdb, json, sys
@@ -156,20 +346,27 @@ for i, text in enumerate(json.load(open(sys.argv[1]))):
     except duckdb.Error:
         found.append(None)
 print(json.dumps(found))`;
-    const found = JSON.parse(python(scratchFolder(), script, [scratchFile('cases.json', JSON.stringify(texts))])) as (string[][] | null)[];
+    const found = JSON.parse(python(scratchFolder(), script, [scratchFile('cases.json', JSON.stringify(texts))])) as (
+      string[][] | null
+    )[];
     let numSame = 0;
     for (const [i, theirs] of found.entries()) {
       const ours = await read(scratchFile('case.csv', texts[i]!), { delimiter: ',' }, false).catch(() => undefined);
       if (theirs === null || ours === undefined) continue;
       numSame++;
-      expect(ours.map((each) => COLUMNS.map((name) => each[name])), JSON.stringify(texts[i])).toEqual(theirs);
+      expect(
+        ours.map((each) => COLUMNS.map((name) => each[name])),
+        JSON.stringify(texts[i]),
+      ).toEqual(theirs);
     }
     expect(numSame).toBeGreaterThan(60);
   });
 
   it('has the rows that DuckDB wrote: in partitions, packed, as CSV, JSON Lines and Parquet', async (test) => {
     needsPython(test, 'duckdb');
-    const rows = fc.sample(row, { numRuns: 60, seed: 9 }).map((each) => ({ ...each, ds: each.ds === '' ? 'none' : each.ds }));
+    const rows = fc
+      .sample(row, { numRuns: 60, seed: 9 })
+      .map((each) => ({ ...each, ds: each.ds === '' ? 'none' : each.ds }));
     const folder = scratchFolder();
     const script = `import duckdb, json, sys
 duckdb.sql("create table log as select click, a, b, ds from read_json('rows.json', columns={'click': 'VARCHAR', 'a': 'VARCHAR', 'b': 'VARCHAR', 'ds': 'VARCHAR'})")
@@ -177,7 +374,14 @@ for name, options in [('csv', "format csv, compression zstd, file_extension 'csv
     duckdb.sql(f"copy log to '{name}' (partition_by (ds), {options})")`;
     writeFileSync(join(folder, 'rows.json'), JSON.stringify(rows));
     python(folder, script);
-    const sorted = (all: readonly Row[]): string[] => all.map((each) => JSON.stringify(COLUMNS.map((name) => each[name]))).sort();
-    for (const [name, dialect] of [['csv', {}], ['tab', { delimiter: '\t' }], ['json', { format: 'jsonl' }], ['parquet', {}]] as const) expect(sorted(await read(join(folder, name), dialect)), name).toEqual(sorted(rows));
+    const sorted = (all: readonly Row[]): string[] =>
+      all.map((each) => JSON.stringify(COLUMNS.map((name) => each[name]))).sort();
+    for (const [name, dialect] of [
+      ['csv', {}],
+      ['tab', { delimiter: '\t' }],
+      ['json', { format: 'jsonl' }],
+      ['parquet', {}],
+    ] as const)
+      expect(sorted(await read(join(folder, name), dialect)), name).toEqual(sorted(rows));
   });
 });

@@ -12,7 +12,10 @@ import { writeSynced } from '../../src/disk.js';
 import { writeParts } from '../../src/write-parts.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const { disk, system } = await vi.hoisted(async () => ({ disk: (await import('../support/failing-disk.js')).createFailingDisk(), system: { mostBytes: Infinity } }));
+const { disk, system } = await vi.hoisted(async () => ({
+  disk: (await import('../support/failing-disk.js')).createFailingDisk(),
+  system: { mostBytes: Infinity },
+}));
 vi.mock('node:fs/promises', async (original) => {
   const real = disk.over(await original());
   /** A system that leaves over what is more than it likes. */
@@ -20,7 +23,8 @@ vi.mock('node:fs/promises', async (original) => {
     new Proxy(file, {
       get(target, key) {
         const value: unknown = Reflect.get(target, key);
-        if (key !== 'writev' || system.mostBytes === Infinity) return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+        if (key !== 'writev' || system.mostBytes === Infinity)
+          return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
         return async (parts: readonly Uint8Array[]) => {
           const bytes = Buffer.concat(parts).subarray(0, system.mostBytes);
           await target.write(bytes);
@@ -38,24 +42,44 @@ afterEach(() => {
 
 /** Parts of no byte, small ones, many of them, and large ones. */
 function someParts(): Uint8Array[] {
-  const sizes = [0, 7, 100_000, 1, 32_767, 32_768, 0, ...new Array<number>(1500).fill(40), 3_000_000, 5, 1 << 20, ...new Array<number>(1100).fill(32_768), 3];
+  const sizes = [
+    0,
+    7,
+    100_000,
+    1,
+    32_767,
+    32_768,
+    0,
+    ...new Array<number>(1500).fill(40),
+    3_000_000,
+    5,
+    1 << 20,
+    ...new Array<number>(1100).fill(32_768),
+    3,
+  ];
   return sizes.map((size, i) => new Uint8Array(size).fill(i));
 }
 
 describe('a file that is written in parts as they lie', () => {
-  it.each([Infinity, 999_999, 40_000, 1])('has the bytes and the hash of any other, where the system takes at most %d bytes of a write', async (mostBytes) => {
-    const folder = scratchFolder();
-    const usual = await writeSynced(join(folder, 'usual'), someParts());
-    system.mostBytes = mostBytes;
-    const { content, sync } = await writeParts(join(folder, 'parts'), someParts());
-    await sync();
-    expect(usual).toMatchObject(content);
-    expect(readFileSync(join(folder, 'parts')).equals(readFileSync(join(folder, 'usual')))).toBe(true);
-  });
+  it.each([Infinity, 999_999, 40_000, 1])(
+    'has the bytes and the hash of any other, where the system takes at most %d bytes of a write',
+    async (mostBytes) => {
+      const folder = scratchFolder();
+      const usual = await writeSynced(join(folder, 'usual'), someParts());
+      system.mostBytes = mostBytes;
+      const { content, sync } = await writeParts(join(folder, 'parts'), someParts());
+      await sync();
+      expect(usual).toMatchObject(content);
+      expect(readFileSync(join(folder, 'parts')).equals(readFileSync(join(folder, 'usual')))).toBe(true);
+    },
+  );
 });
 
 describe('shards', () => {
-  const columns: readonly BlockColumn[] = [{ name: 'id', kind: 'id' }, { name: 'n', kind: 'number' }];
+  const columns: readonly BlockColumn[] = [
+    { name: 'id', kind: 'id' },
+    { name: 'n', kind: 'number' },
+  ];
   const fill = (path: string): Promise<unknown> =>
     writeShards(
       path,
@@ -74,7 +98,9 @@ describe('shards', () => {
     await fill(join(scratchFolder(), 'shards'));
     const operations = [...disk.operations];
     const manifest = operations.findIndex(({ path }) => path.endsWith('manifest.json'));
-    const synced = operations.slice(0, manifest).filter(({ kind, path }) => kind === 'sync' && path.endsWith('.safetensors'));
+    const synced = operations
+      .slice(0, manifest)
+      .filter(({ kind, path }) => kind === 'sync' && path.endsWith('.safetensors'));
     expect(new Set(synced.map(({ path }) => path)).size).toBe(45);
 
     for (let n = 1; n <= operations.length; n += 7) {

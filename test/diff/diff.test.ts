@@ -11,8 +11,18 @@ import { smallWorld, trainSmall } from '../support/small-run.js';
 let world: string;
 const at = (path: string): string => join(world, path);
 const compare = (a: string, b: string, more: object = {}): Promise<DiffResult> =>
-  diff({ paths: [at(a), at(b)], isRecorded: false, limit: 1e6, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...more });
-const named = ({ metrics }: DiffResult, name: string) => metrics.find(({ space, metric }) => `${space}.${metric}` === name)!;
+  diff({
+    paths: [at(a), at(b)],
+    isRecorded: false,
+    limit: 1e6,
+    device: 'cpu',
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+    ...more,
+  });
+const named = ({ metrics }: DiffResult, name: string) =>
+  metrics.find(({ space, metric }) => `${space}.${metric}` === name)!;
 
 beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-diff-'));
@@ -25,14 +35,32 @@ beforeAll(async () => {
 describe('mtl diff', () => {
   it('tells what was asked, that data and code are the same, and how the metrics of the same rows differ', async () => {
     const found = await compare('a', 'b');
-    expect(found.config).toEqual([{ key: 'seed', a: 11, b: 12 }, { key: 'training.epochs', a: 3, b: 1 }]);
-    expect(found).toMatchObject({ a: { model: 'esmm', seed: 11 }, b: { seed: 12 }, code: [], data: { train: true, valid: true, test: true }, split: 'test', rows: 300, predictedRows: 300, unpaired: null });
+    expect(found.config).toEqual([
+      { key: 'seed', a: 11, b: 12 },
+      { key: 'training.epochs', a: 3, b: 1 },
+    ]);
+    expect(found).toMatchObject({
+      a: { model: 'esmm', seed: 11 },
+      b: { seed: 12 },
+      code: [],
+      data: { train: true, valid: true, test: true },
+      split: 'test',
+      rows: 300,
+      predictedRows: 300,
+      unpaired: null,
+    });
     for (const { space, metric, a, b, difference, low, high } of found.metrics) {
-      expect([a, b], `${space}.${metric}`).toEqual(['a', 'b'].map((run) => readSummary(at(run))!.metrics['test']![space]![metric]));
+      expect([a, b], `${space}.${metric}`).toEqual(
+        ['a', 'b'].map((run) => readSummary(at(run))!.metrics['test']![space]![metric]),
+      );
       expect([difference, (low! + high!) / 2]).toEqual([b! - a!, expect.closeTo(b! - a!, 12)]);
       expect(high!).toBeGreaterThan(low!);
     }
-    expect(found.metrics.map(({ space, metric }) => `${space}.${metric}`)).toEqual(['ctr', 'cvr', 'cvr_all', 'ctcvr'].flatMap((space) => ['auc', 'logLoss', 'pcoc'].map((metric) => `${space}.${metric}`)));
+    expect(found.metrics.map(({ space, metric }) => `${space}.${metric}`)).toEqual(
+      ['ctr', 'cvr', 'cvr_all', 'ctcvr'].flatMap((space) =>
+        ['auc', 'logLoss', 'pcoc'].map((metric) => `${space}.${metric}`),
+      ),
+    );
   });
 
   it('of two models pairs their rows too, which makes intervals narrower', async () => {
@@ -43,7 +71,10 @@ describe('mtl diff', () => {
     writeFileSync(at('other.csv'), readFileSync(at('test.csv'), 'utf8').replace(/\n$/, '\n\n'));
     await trainSmall(at('mmoe.yaml'), { runDir: at('elsewhere'), set: ['training.epochs=2', 'data.test=other.csv'] });
     const unpaired = await compare('a', 'elsewhere');
-    expect(unpaired).toMatchObject({ unpaired: 'test does not hold the same rows in both', data: { train: true, test: false } });
+    expect(unpaired).toMatchObject({
+      unpaired: 'test does not hold the same rows in both',
+      data: { train: true, test: false },
+    });
     const width = (found: DiffResult): number => named(found, 'ctr.logLoss').high! - named(found, 'ctr.logLoss').low!;
     expect(named(unpaired, 'ctr.logLoss').difference).toBe(named(paired, 'ctr.logLoss').difference);
     expect(width(paired)).toBeLessThan(0.8 * width(unpaired));
@@ -52,7 +83,8 @@ describe('mtl diff', () => {
   it('of a run and itself is nothing', async () => {
     const found = await compare('a', 'a/checkpoints/best');
     expect([found.config, found.code]).toEqual([[], []]);
-    for (const { difference, low, high } of found.metrics) expect([difference, low, high].map((value) => value! + 0)).toEqual([0, 0, 0]);
+    for (const { difference, low, high } of found.metrics)
+      expect([difference, low, high].map((value) => value! + 0)).toEqual([0, 0, 0]);
   });
 
   it('draws rows where there are many, the same ones for both', async () => {
@@ -66,11 +98,24 @@ describe('mtl diff', () => {
     const [header, ...lines] = readFileSync(at('test.csv'), 'utf8').trimEnd().split('\n');
     const column = header!.split(',').indexOf('121');
     // A bad id for the run that reads 121, and none for the one that does not.
-    const bad = lines.map((line, i) => (i === 5 ? line.split(',').map((cell, c) => (c === column ? 'x' : cell)).join(',') : line));
+    const bad = lines.map((line, i) =>
+      i === 5
+        ? line
+            .split(',')
+            .map((cell, c) => (c === column ? 'x' : cell))
+            .join(',')
+        : line,
+    );
     writeFileSync(at('bad.csv'), `${[header, ...bad].join('\n')}\n`);
-    await trainSmall(at('esmm.yaml'), { runDir: at('few'), set: ['training.epochs=1', 'features.user.fields=[101, 122]', 'data.onBadRow=skip'] });
+    await trainSmall(at('esmm.yaml'), {
+      runDir: at('few'),
+      set: ['training.epochs=1', 'features.user.fields=[101, 122]', 'data.onBadRow=skip'],
+    });
     await trainSmall(at('esmm.yaml'), { runDir: at('all'), set: ['training.epochs=1', 'data.onBadRow=skip'] });
-    expect(await compare('few', 'all', { data: at('bad.csv') })).toMatchObject({ unpaired: 'one could not use rows that the other could', rows: 300 });
+    expect(await compare('few', 'all', { data: at('bad.csv') })).toMatchObject({
+      unpaired: 'one could not use rows that the other could',
+      rows: 300,
+    });
     expect(await compare('all', 'all', { data: at('bad.csv') })).toMatchObject({ unpaired: null, rows: 299 });
   });
 
@@ -81,16 +126,30 @@ describe('mtl diff', () => {
     await expect(compare('a', 'lost')).rejects.toMatchObject({ exitCode: 3 });
     const found = await compare('a', 'lost', { isRecorded: true });
     expect(found).toMatchObject({ unpaired: 'nothing was predicted anew', rows: null, split: 'test' });
-    expect(named(found, 'ctcvr.auc')).toMatchObject({ goal: 'higher', a: readSummary(at('a'))!.metrics['test']!['ctcvr']!['auc'], low: null });
+    expect(named(found, 'ctcvr.auc')).toMatchObject({
+      goal: 'higher',
+      a: readSummary(at('a'))!.metrics['test']!['ctcvr']!['auc'],
+      low: null,
+    });
   });
 
   it('prints tables, or one object', async () => {
     const { code, stdout, stderr } = await mtl(world, ['diff', 'a', 'mmoe']);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/a {2,}a {3,}esmm(.|\n)*config(.|\n)*model\.name +esmm +mmoe\n(.|\n)*code {2}the same\n(.|\n)*data {2}train the same, valid the same, test the same\n(.|\n)*test {2}300 rows, predicted by both and paired\n.*95% interval.*\n {2}ctr\.auc +0\.\d{4} +0\.\d{4} +[+−]0\.\d{4} +[+−]0\.\d{4} … [+−]0\.\d{4}/);
+    expect(stdout).toMatch(
+      /a {2,}a {3,}esmm(.|\n)*config(.|\n)*model\.name +esmm +mmoe\n(.|\n)*code {2}the same\n(.|\n)*data {2}train the same, valid the same, test the same\n(.|\n)*test {2}300 rows, predicted by both and paired\n.*95% interval.*\n {2}ctr\.auc +0\.\d{4} +0\.\d{4} +[+−]0\.\d{4} +[+−]0\.\d{4} … [+−]0\.\d{4}/,
+    );
     const json = await mtl(world, ['diff', 'a', 'mmoe', '--json']);
-    expect(JSON.parse(json.stdout)).toMatchObject({ split: 'test', metrics: expect.arrayContaining([expect.objectContaining({ space: 'ctcvr', metric: 'auc' })]) as unknown });
-    expect(await mtl(world, ['diff', 'a', 'none'])).toMatchObject({ code: 4, stderr: expect.stringMatching(/^error: none: there is no such folder; name a run/) as string });
-    expect((await mtl(world, ['diff', 'a', 'mmoe', '--recorded', '--data', 'test.csv'])).stderr).toMatch(/mutually exclusive/);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      split: 'test',
+      metrics: expect.arrayContaining([expect.objectContaining({ space: 'ctcvr', metric: 'auc' })]) as unknown,
+    });
+    expect(await mtl(world, ['diff', 'a', 'none'])).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/^error: none: there is no such folder; name a run/) as string,
+    });
+    expect((await mtl(world, ['diff', 'a', 'mmoe', '--recorded', '--data', 'test.csv'])).stderr).toMatch(
+      /mutually exclusive/,
+    );
   });
 });

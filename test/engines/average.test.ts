@@ -15,20 +15,28 @@ const ADAM = { name: 'adam', learningRate: 0.05 };
 
 /** A plan of two tables, one of them of bags, with as few rows in a batch as leave most of their rows alone. */
 function planWith(step: StepPlan | undefined, lazy = true, dense = 'adam'): Plan {
-  return { ...twoTermPlan([1, 2], step), optimizers: { dense: denseOptimizers.schema.parse({ ...ADAM, name: dense }), embeddings: embeddingOptimizerSchema.parse({ ...ADAM, lazy }) } };
+  return {
+    ...twoTermPlan([1, 2], step),
+    optimizers: {
+      dense: denseOptimizers.schema.parse({ ...ADAM, name: dense }),
+      embeddings: embeddingOptimizerSchema.parse({ ...ADAM, lazy }),
+    },
+  };
 }
 const averaging = (lazy = true, dense = 'adam'): Plan => planWith({ average: { decay: DECAY } }, lazy, dense);
 const batchAt = (step: number): Batch => twoTermBatch(4, step);
 
 type Tensors = Map<string, Float32Array>;
-const copied = (tensors: ProgramState['weights']): Tensors => new Map([...tensors].map(([name, { data }]) => [name, data.slice()]));
+const copied = (tensors: ProgramState['weights']): Tensors =>
+  new Map([...tensors].map(([name, { data }]) => [name, data.slice()]));
 const held = (program: Program): object => {
   const { step, weights, optimizer } = program.state();
   return { step, weights: copied(weights), optimizer: copied(optimizer) };
 };
 const stateOf = (program: Program): ProgramState => {
   const { step, weights, optimizer } = program.state();
-  const copy = (tensors: ProgramState['weights']): ProgramState['weights'] => new Map([...tensors].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
+  const copy = (tensors: ProgramState['weights']): ProgramState['weights'] =>
+    new Map([...tensors].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
   return { step, weights: copy(weights), optimizer: copy(optimizer) };
 };
 async function take(program: Program, from: number, to: number): Promise<void> {
@@ -43,7 +51,10 @@ function createReference(): (weights: Tensors) => Map<string, Float64Array> {
     total = DECAY * total + 1;
     for (const [name, data] of weights) {
       const sum = sums.get(name) ?? new Float64Array(data.length);
-      sums.set(name, sum.map((s, i) => DECAY * s + data[i]!));
+      sums.set(
+        name,
+        sum.map((s, i) => DECAY * s + data[i]!),
+      );
     }
     return new Map([...sums].map(([name, sum]) => [name, sum.map((s) => s / total)]));
   };
@@ -56,41 +67,79 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ...webGpuEngines,
 ];
 
-/** Predictions to the last bit, or nearly: a device brings averages up to date in floats, and this machine in doubles. */
+/**
+ * Predictions to the last bit, or nearly: a device brings averages up to date in floats, and this machine in doubles.
+ */
 const alike = (engine: string, expected: ReadonlyMap<string, Float32Array>): ReadonlyMap<string, unknown> =>
-  engine !== 'webgpu' ? expected : new Map([...expected].map(([name, values]) => [name, expect.toSatisfy((found: Float32Array) => found.every((value, i) => Math.abs(value - values[i]!) < 1e-6)) as unknown]));
+  engine !== 'webgpu'
+    ? expected
+    : new Map(
+        [...expected].map(([name, values]) => [
+          name,
+          expect.toSatisfy((found: Float32Array) =>
+            found.every((value, i) => Math.abs(value - values[i]!) < 1e-6),
+          ) as unknown,
+        ]),
+      );
 
 describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
-  it.each([['lazy', true], ['not lazy', false]] as const)('is that of the weights that every step has left, in tables that are %s too, and changes no training', async (_name, lazy) => {
-    const engine = await engineOf();
-    const [plain, program] = [engine.compile(planWith(undefined, lazy)), engine.compile(averaging(lazy))];
-    const reference = createReference();
-    const first = copied(program.state().weights);
-    expect(first).toEqual(copied(plain.state().weights));
-    let moved = 0;
-    for (let step = 0; step < 40; step++) {
-      await plain.trainStep(batchAt(step));
-      await program.trainStep(batchAt(step));
-      const trained = copied(plain.state().weights);
-      const { weights, optimizer } = program.state();
-      const expected = reference(trained);
-      for (const [name, { data }] of weights) {
-        expect(optimizer.get(`${name}.trained`)!.data, name).toEqual(trained.get(name)!);
-        data.forEach((value, i) => expect(Math.abs(value - expected.get(name)![i]!), `${name}[${i}] after ${step + 1} steps`).toBeLessThan(1e-6));
-        data.forEach((value, i) => (moved = Math.max(moved, Math.abs(value - trained.get(name)![i]!))));
+  it.each([
+    ['lazy', true],
+    ['not lazy', false],
+  ] as const)(
+    'is that of the weights that every step has left, in tables that are %s too, and changes no training',
+    async (_name, lazy) => {
+      const engine = await engineOf();
+      const [plain, program] = [engine.compile(planWith(undefined, lazy)), engine.compile(averaging(lazy))];
+      const reference = createReference();
+      const first = copied(program.state().weights);
+      expect(first).toEqual(copied(plain.state().weights));
+      let moved = 0;
+      for (let step = 0; step < 40; step++) {
+        await plain.trainStep(batchAt(step));
+        await program.trainStep(batchAt(step));
+        const trained = copied(plain.state().weights);
+        const { weights, optimizer } = program.state();
+        const expected = reference(trained);
+        for (const [name, { data }] of weights) {
+          expect(optimizer.get(`${name}.trained`)!.data, name).toEqual(trained.get(name)!);
+          data.forEach((value, i) =>
+            expect(Math.abs(value - expected.get(name)![i]!), `${name}[${i}] after ${step + 1} steps`).toBeLessThan(
+              1e-6,
+            ),
+          );
+          data.forEach((value, i) => (moved = Math.max(moved, Math.abs(value - trained.get(name)![i]!))));
+        }
       }
-    }
-    expect(moved).toBeGreaterThan(0.05);
-    for (const each of [plain, program]) each.dispose();
-  });
+      expect(moved).toBeGreaterThan(0.05);
+      for (const each of [plain, program]) each.dispose();
+    },
+  );
 
   it('leaves a row that no batch has touched at its first weights, to the last bit', async () => {
     const program = (await engineOf()).compile(averaging());
     const first = copied(program.state().weights).get('embeddings.item')!;
-    for (let step = 0; step < 3; step++) await program.trainStep({ ...batchAt(step), ids: new Map([['seen', new Uint32Array(4)], ['item', new Uint32Array(4).fill(1)]]) });
+    for (let step = 0; step < 3; step++)
+      await program.trainStep({
+        ...batchAt(step),
+        ids: new Map([
+          ['seen', new Uint32Array(4)],
+          ['item', new Uint32Array(4).fill(1)],
+        ]),
+      });
     const width = first.length / 40;
-    expect(program.state().weights.get('embeddings.item')!.data.subarray(2 * width)).toEqual(first.subarray(2 * width));
-    expect(program.state().weights.get('embeddings.item')!.data.subarray(0, 2 * width)).not.toEqual(first.subarray(0, 2 * width));
+    expect(
+      program
+        .state()
+        .weights.get('embeddings.item')!
+        .data.subarray(2 * width),
+    ).toEqual(first.subarray(2 * width));
+    expect(
+      program
+        .state()
+        .weights.get('embeddings.item')!
+        .data.subarray(0, 2 * width),
+    ).not.toEqual(first.subarray(0, 2 * width));
     program.dispose();
   });
 
@@ -122,7 +171,10 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     for (const each of [program, spared]) each.dispose();
   });
 
-  it.each([['lazy', true], ['not lazy', false]] as const)('goes on from a saved state to the same bits, with tables that are %s', async (_name, lazy) => {
+  it.each([
+    ['lazy', true],
+    ['not lazy', false],
+  ] as const)('goes on from a saved state to the same bits, with tables that are %s', async (_name, lazy) => {
     const engine = await engineOf();
     const straight = engine.compile(averaging(lazy));
     await take(straight, 0, 7);
@@ -139,7 +191,12 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
   it('starts anew from weights that are given without it', async () => {
     const engine = await engineOf();
     const program = engine.compile(averaging());
-    const given = new Map([...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((_w, i) => Math.sin(i)) }]));
+    const given = new Map(
+      [...program.state().weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((_w, i) => Math.sin(i)) },
+      ]),
+    );
     await take(program, 0, 5);
     program.restore({ step: 5, weights: given, optimizer: new Map() });
     expect(copied(program.state().weights)).toEqual(copied(given));
@@ -152,7 +209,10 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
     await take(program, 0, 5);
     const before = held(program);
     const batch = batchAt(5);
-    const { losses } = await program.trainStep({ ...batch, numbers: new Map([['price', new Float32Array(4).fill(NaN)]]) });
+    const { losses } = await program.trainStep({
+      ...batch,
+      numbers: new Map([['price', new Float32Array(4).fill(NaN)]]),
+    });
     expect([...losses.values()].some(({ mean }) => Number.isFinite(mean))).toBe(false);
     expect(held(program)).toEqual(before);
     program.dispose();
@@ -161,7 +221,9 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
   it('is counted among what a plan takes', async () => {
     const engine = await engineOf();
     const [plain, averaged] = [planSize(planWith(undefined), engine, 0), planSize(averaging(), engine, 0)];
-    expect(averaged.optimizerBytes - plain.optimizerBytes).toBe(4 * (plain.numWeights + plain.numTableWeights + plain.numTableRows));
+    expect(averaged.optimizerBytes - plain.optimizerBytes).toBe(
+      4 * (plain.numWeights + plain.numTableWeights + plain.numTableRows),
+    );
     expect(Math.abs(averaged.activationBytes - plain.activationBytes)).toBeLessThan(512);
     expect(averaged.weightBytes).toBe(plain.weightBytes);
   });
@@ -169,25 +231,38 @@ describe.each(engines)('an average of weights (%s)', (name, engineOf) => {
 
 describe('an average of weights', () => {
   // One worker updates all of a tensor by LAMB, whoever averages it.
-  it.each([['lazy', 'adam', true], ['not lazy', 'lamb', false]] as const)('has the same bits with any number of threads, with tables that are %s and %s', async (_name, dense, lazy) => {
-    const runs: object[] = [];
-    for (const threads of [1, 2, 4]) {
-      const program = createSimdEngine(threads, true, { isPatient: true }).compile(averaging(lazy, dense));
-      await take(program, 0, 10);
-      await program.averaged(() => program.predict(batchAt(99)));
-      await take(program, 10, 20);
-      runs.push(held(program));
-      program.dispose();
-    }
-    expect(runs[1]).toEqual(runs[0]);
-    expect(runs[2]).toEqual(runs[0]);
-  });
+  it.each([
+    ['lazy', 'adam', true],
+    ['not lazy', 'lamb', false],
+  ] as const)(
+    'has the same bits with any number of threads, with tables that are %s and %s',
+    async (_name, dense, lazy) => {
+      const runs: object[] = [];
+      for (const threads of [1, 2, 4]) {
+        const program = createSimdEngine(threads, true, { isPatient: true }).compile(averaging(lazy, dense));
+        await take(program, 0, 10);
+        await program.averaged(() => program.predict(batchAt(99)));
+        await take(program, 10, 20);
+        runs.push(held(program));
+        program.dispose();
+      }
+      expect(runs[1]).toEqual(runs[0]);
+      expect(runs[2]).toEqual(runs[0]);
+    },
+  );
 
   it('is a call a table and one for the rest of the weights, and nothing where none is kept', () => {
     const kernelsOf = (plan: Plan): readonly string[] => compile(plan).lists.train.map(({ kernel }) => kernel);
     const withAverage = kernelsOf(averaging());
-    expect(withAverage.filter((kernel) => kernel.startsWith('average'))).toEqual(['averageRows', 'averageRows', 'averageWeights']);
-    expect(withAverage.filter((kernel) => !kernel.startsWith('average'))).toEqual([...kernelsOf(planWith(undefined)), 'barrier']);
+    expect(withAverage.filter((kernel) => kernel.startsWith('average'))).toEqual([
+      'averageRows',
+      'averageRows',
+      'averageWeights',
+    ]);
+    expect(withAverage.filter((kernel) => !kernel.startsWith('average'))).toEqual([
+      ...kernelsOf(planWith(undefined)),
+      'barrier',
+    ]);
   });
 
   it('has the same bits whether it is saved before it was brought up to date or after', async () => {

@@ -38,37 +38,61 @@ function batchOf(rows: number, most = 6, seed = 1): Batch {
     for (let b = 0; b < rows; b++) offsets[b + 1] = offsets[b]! + (b % 5 === 4 ? 0 : random.below(most + 1));
     // More room than there are items, as memory that is used again has.
     const room = offsets[rows]! + 3;
-    return { offsets, ids: Uint32Array.from({ length: room }, () => random.below(size)), weights: Float32Array.from({ length: room }, () => (random.uniform() < 0.1 ? 0 : 2 * random.uniform())) };
+    return {
+      offsets,
+      ids: Uint32Array.from({ length: room }, () => random.below(size)),
+      weights: Float32Array.from({ length: room }, () => (random.uniform() < 0.1 ? 0 : 2 * random.uniform())),
+    };
   };
   return {
     rows,
     ids: new Map([['item', Uint32Array.from({ length: rows }, () => random.below(SIZES.item))]]),
     numbers: new Map([['price', floats(() => random.normal())]]),
-    bags: new Map([['seen', bag(SIZES.item)], ['mean', bag(SIZES.mean)], ['sqrtn', bag(SIZES.sqrtn)]]),
+    bags: new Map([
+      ['seen', bag(SIZES.item)],
+      ['mean', bag(SIZES.mean)],
+      ['sqrtn', bag(SIZES.sqrtn)],
+    ]),
     labels: new Map([['y', floats(() => Number(random.uniform() < 0.5))]]),
   };
 }
 
-/** A tower over the layout. Epsilon above rounding, no kink, and embeddings of some size, so that engines can be compared. */
+/**
+ * A tower over the layout. Epsilon above rounding, no kink, and embeddings of some size, so that engines can be
+ * compared.
+ */
 function plan(dropout = 0): Plan {
   const made = planOf(layout, (g, input, y) => {
     const out = tower(g, input, { hidden: [32], activation: 'tanh', dropout, batchNorm: true }, 't');
-    return { predictions: { p: g.activation(out, 'sigmoid', 'p') }, terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y) }] };
+    return {
+      predictions: { p: g.activation(out, 'sigmoid', 'p') },
+      terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y) }],
+    };
   });
   const steady = { learningRate: 0.01, epsilon: 1e-3 };
-  return { ...made, optimizers: { dense: denseOptimizers.schema.parse(steady), embeddings: embeddingOptimizerSchema.parse(steady) } };
+  return {
+    ...made,
+    optimizers: { dense: denseOptimizers.schema.parse(steady), embeddings: embeddingOptimizerSchema.parse(steady) },
+  };
 }
 
 /** The same values for every program, but larger embeddings than they start with. */
 function start(program: Program): Program {
   const random = randomStream(3, 'start');
-  const weights = new Map([...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: name.startsWith('embeddings.') ? data.map(() => random.normal() / 3) : data.slice() }]));
+  const weights = new Map(
+    [...program.state().weights].map(([name, { shape, data }]) => [
+      name,
+      { shape, data: name.startsWith('embeddings.') ? data.map(() => random.normal() / 3) : data.slice() },
+    ]),
+  );
   program.restore({ step: 0, weights, optimizer: new Map() });
   return program;
 }
 
-const weightsOf = (program: Program): Map<string, Float32Array> => new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
-const distance = (a: Float32Array, b: Float32Array): number => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
+const weightsOf = (program: Program): Map<string, Float32Array> =>
+  new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+const distance = (a: Float32Array, b: Float32Array): number =>
+  Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
 
 for (const { name, create } of engines) {
   describe(`bags on the ${name} engine`, () => {
@@ -95,17 +119,37 @@ for (const { name, create } of engines) {
           tables: [{ name: 't', rows: 3, width: 2 }],
           columns: [{ field: 'f', offset: 0, width: 2, kind: 'bag', table: 't', pooling }],
         };
-        const program = (await create()).compile(planOf(one, (g, input, y) => ({
-          predictions: { first: g.slice(input, 0, 1), second: g.slice(input, 1, 1) },
-          terms: [{ name: 'p', weight: 1, loss: g.squaredError(g.linear(input, 1, 'l'), y) }],
-        })));
+        const program = (await create()).compile(
+          planOf(one, (g, input, y) => ({
+            predictions: { first: g.slice(input, 0, 1), second: g.slice(input, 1, 1) },
+            terms: [{ name: 'p', weight: 1, loss: g.squaredError(g.linear(input, 1, 'l'), y) }],
+          })),
+        );
         const weights = new Map(program.state().weights);
         weights.set('embeddings.t', { shape: [3, 2], data: Float32Array.of(1, 10, 2, 20, 4, 40) });
         program.restore({ step: 0, weights, optimizer: new Map() });
-        const bags = new Map([['f', { offsets: Uint32Array.of(0, 3, 3, 5, 6), ids: Uint32Array.of(0, 2, 2, 1, 0, 1), weights: Float32Array.of(1, 2, 1, 0, 0, 1e-30) }]]);
-        const predicted = await program.predict({ rows: 4, ids: new Map(), numbers: new Map(), bags, labels: new Map() });
+        const bags = new Map([
+          [
+            'f',
+            {
+              offsets: Uint32Array.of(0, 3, 3, 5, 6),
+              ids: Uint32Array.of(0, 2, 2, 1, 0, 1),
+              weights: Float32Array.of(1, 2, 1, 0, 0, 1e-30),
+            },
+          ],
+        ]);
+        const predicted = await program.predict({
+          rows: 4,
+          ids: new Map(),
+          numbers: new Map(),
+          bags,
+          labels: new Map(),
+        });
         const sum = 1 * 1 + 2 * 4 + 1 * 4;
-        const [first, tiny] = { sum: [sum, 2e-30], mean: [sum / 4, 2], sqrtn: [sum / Math.sqrt(6), 2] }[pooling] as [number, number];
+        const [first, tiny] = { sum: [sum, 2e-30], mean: [sum / 4, 2], sqrtn: [sum / Math.sqrt(6), 2] }[pooling] as [
+          number,
+          number,
+        ];
         [first, 0, 0, tiny].forEach((expected, b) => {
           expect(predicted.get('first')![b]).toBeCloseTo(expected, 5);
           expect(predicted.get('second')![b]).toBeCloseTo(10 * expected, 4);
@@ -119,9 +163,16 @@ describe('the engines', () => {
   for (const lazy of [true, false]) {
     it(`agree after 50 steps with bags and a shared table, lazy: ${lazy}`, async () => {
       const base = plan();
-      const whole = { ...base, optimizers: { ...base.optimizers, embeddings: { ...base.optimizers.embeddings, lazy } } };
+      const whole = {
+        ...base,
+        optimizers: { ...base.optimizers, embeddings: { ...base.optimizers.embeddings, lazy } },
+      };
       const ends = [];
-      for (const engine of [await createTfjsEngine(), createSimdEngine(2, true, { isPatient: true }), createSimdEngine(1, false)]) {
+      for (const engine of [
+        await createTfjsEngine(),
+        createSimdEngine(2, true, { isPatient: true }),
+        createSimdEngine(1, false),
+      ]) {
         const program = start(engine.compile(whole));
         for (let step = 0; step < 50; step++) await program.trainStep(batchOf(64, 6, step));
         ends.push({ weights: weightsOf(program), predicted: (await program.predict(batchOf(64))).get('p')! });
@@ -129,7 +180,8 @@ describe('the engines', () => {
       }
       const [oracle, ...others] = ends;
       for (const { weights, predicted } of others) {
-        for (const [tensor, expected] of oracle!.weights) expect(distance(expected, weights.get(tensor)!), tensor).toBeLessThanOrEqual(1e-5);
+        for (const [tensor, expected] of oracle!.weights)
+          expect(distance(expected, weights.get(tensor)!), tensor).toBeLessThanOrEqual(1e-5);
         expect(distance(oracle!.predicted, predicted)).toBeLessThanOrEqual(1e-5);
       }
     });
@@ -155,7 +207,8 @@ describe('the simd engine, with bags', () => {
     for (const most of [3, 1000, 2]) {
       for (const each of [program, oracle]) await each.trainStep(batchOf(700, most, most));
     }
-    for (const [tensor, expected] of weightsOf(oracle)) expect(distance(expected, weightsOf(program).get(tensor)!), tensor).toBeLessThanOrEqual(1e-4);
+    for (const [tensor, expected] of weightsOf(oracle))
+      expect(distance(expected, weightsOf(program).get(tensor)!), tensor).toBeLessThanOrEqual(1e-4);
     const many = batchOf(2500, 5);
     const [found, expected] = [await program.predict(many), await oracle.predict(many)].map((all) => all.get('p')!);
     expect(distance(found!, expected!)).toBeLessThanOrEqual(1e-4);
@@ -166,8 +219,22 @@ describe('the simd engine, with bags', () => {
     const program = createSimdEngine().compile(plan());
     const empty = { offsets: Uint32Array.of(0, 0), ids: new Uint32Array(0), weights: new Float32Array(0) };
     const full = { ...empty, offsets: Uint32Array.of(0, 600_000_000) };
-    const batch = { ...batchOf(1), bags: new Map([['seen', empty], ['mean', full], ['sqrtn', empty]]) };
-    const error = await Promise.resolve().then(() => program.trainStep(batch)).then(() => undefined, (caught: unknown) => caught);
-    expect(String(error)).toMatch(/features: the bags of a batch of 1 rows need \d+ MiB more than .* 'mean' with 600000000, .*; set maxItems/);
+    const batch = {
+      ...batchOf(1),
+      bags: new Map([
+        ['seen', empty],
+        ['mean', full],
+        ['sqrtn', empty],
+      ]),
+    };
+    const error = await Promise.resolve()
+      .then(() => program.trainStep(batch))
+      .then(
+        () => undefined,
+        (caught: unknown) => caught,
+      );
+    expect(String(error)).toMatch(
+      /features: the bags of a batch of 1 rows need \d+ MiB more than .* 'mean' with 600000000, .*; set maxItems/,
+    );
   });
 });

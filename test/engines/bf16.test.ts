@@ -21,7 +21,11 @@ const alone = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory)
 const MISSING = FAMILY === undefined ? 'no native kernels' : whyNoBf16(openAddon(ADDON.path), FAMILY, alone);
 
 /** Every form of the kernels that this machine has. */
-const FORMS: readonly { readonly name: string; readonly missing?: string | undefined; readonly on: (memory: WebAssembly.Memory) => Kernels }[] = [
+const FORMS: readonly {
+  readonly name: string;
+  readonly missing?: string | undefined;
+  readonly on: (memory: WebAssembly.Memory) => Kernels;
+}[] = [
   { name: 'in WebAssembly', on: alone },
   { name: 'in WebAssembly without fused operations', on: (memory) => instantiate(loadKernels(false), memory) },
   { name: 'native', missing: MISSING, on: (memory) => attach(alone(memory), openAddon(ADDON.path), FAMILY!, memory) },
@@ -35,7 +39,10 @@ function rounded(x: number): number {
   return (rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below) * unit;
 }
 
-/** A sum of products that goes on from `sum`: pair by pair, the second of a pair first. Both addends are single, so that rounding them twice is rounding them once. */
+/**
+ * A sum of products that goes on from `sum`: pair by pair, the second of a pair first. Both addends are single, so that
+ * rounding them twice is rounding them once.
+ */
 function sumOf(sum: number, count: number, product: (n: number) => number): number {
   for (let n = 0; n < count; n += 2) {
     if (n + 1 < count) sum = Math.fround(sum + product(n + 1));
@@ -47,8 +54,27 @@ function sumOf(sum: number, count: number, product: (n: number) => number): numb
 /** Numbers of many sizes, those halfway between two of 8 bits among them, and some that count as 0. */
 const number = fc.oneof(
   { weight: 6, arbitrary: fc.float({ min: -2, max: 2, noNaN: true }) },
-  { weight: 3, arbitrary: fc.tuple(fc.integer({ min: -512, max: 512 }), fc.integer({ min: -30, max: 20 })).map(([m, e]) => Math.fround(m * 2 ** e)) },
-  { weight: 1, arbitrary: fc.constantFrom(0, -0, 2 ** -56, Math.fround(2 ** -56 * (1 - 2 ** -24)), 1e-20, -1e-40, 2 ** 40, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -8 + 2 ** -20) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.integer({ min: -512, max: 512 }), fc.integer({ min: -30, max: 20 }))
+      .map(([m, e]) => Math.fround(m * 2 ** e)),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      0,
+      -0,
+      2 ** -56,
+      Math.fround(2 ** -56 * (1 - 2 ** -24)),
+      1e-20,
+      -1e-40,
+      2 ** 40,
+      1 + 2 ** -8,
+      1 + 3 * 2 ** -8,
+      1 + 2 ** -8 + 2 ** -20,
+    ),
+  },
 );
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 270 }),
@@ -75,30 +101,65 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
         const weights = y + rows * ldy;
         const bias = weights + inputs * columns;
         const gradient = bias + columns;
-        for (let i = x, n = 0; i < gradient + inputs * columns; i++, n += 7) floats[i] = numbers[(n + (n >> 5)) % numbers.length]!;
+        for (let i = x, n = 0; i < gradient + inputs * columns; i++, n += 7)
+          floats[i] = numbers[(n + (n >> 5)) % numbers.length]!;
         // As the kernels leave them: sums of products have no more bits than these.
         for (let i = gradient; i < gradient + inputs * columns; i++) floats[i] = rounded(floats[i]!);
         const before = floats.slice(0, gradient + inputs * columns);
-        const weight = (i: number, j: number): number => rounded(before[weights + ((j >> 3) * inputs + i) * 8 + (j & 7)]!);
+        const weight = (i: number, j: number): number =>
+          rounded(before[weights + ((j >> 3) * inputs + i) * 8 + (j & 7)]!);
         for (let self = 0; self < threads; self++) {
           kernels.join(self, threads, 0);
-          kernels.gemmBf16(4 * x, ldx, 4 * weights, hasBias ? 4 * bias : 0, 4 * y, ldy, rows, inputs, panels, accumulate);
-          kernels.gemmGradientBf16(4 * x, ldx, 4 * weights, 8, 4 * gradient, Math.min(rows, inputs * panels), inputs, 1, accumulate);
+          kernels.gemmBf16(
+            4 * x,
+            ldx,
+            4 * weights,
+            hasBias ? 4 * bias : 0,
+            4 * y,
+            ldy,
+            rows,
+            inputs,
+            panels,
+            accumulate,
+          );
+          kernels.gemmGradientBf16(
+            4 * x,
+            ldx,
+            4 * weights,
+            8,
+            4 * gradient,
+            Math.min(rows, inputs * panels),
+            inputs,
+            1,
+            accumulate,
+          );
         }
         const expected = before.slice();
         for (let b = 0; b < rows; b++) {
           for (let j = 0; j < columns; j++) {
-            const sum = Math.fround(sumOf(0, inputs, (i) => rounded(before[x + b * ldx + i]!) * weight(i, j)) + (hasBias ? before[bias + j]! : 0));
+            const sum = Math.fround(
+              sumOf(0, inputs, (i) => rounded(before[x + b * ldx + i]!) * weight(i, j)) +
+                (hasBias ? before[bias + j]! : 0),
+            );
             expected[y + b * ldy + j] = accumulate === 1 ? Math.fround(sum + before[y + b * ldy + j]!) : sum;
           }
         }
         for (let i = 0; i < inputs; i++) {
           for (let j = 0; j < 8; j++) {
             const out = gradient + i * 8 + j;
-            expected[out] = sumOf(accumulate === 1 ? before[out]! : 0, Math.min(rows, inputs * panels), (b) => rounded(before[x + b * ldx + i]!) * rounded(before[weights + b * 8 + j]!));
+            expected[out] = sumOf(
+              accumulate === 1 ? before[out]! : 0,
+              Math.min(rows, inputs * panels),
+              (b) => rounded(before[x + b * ldx + i]!) * rounded(before[weights + b * 8 + j]!),
+            );
           }
         }
-        expect(Buffer.compare(Buffer.from(floats.buffer, 4 * x, 4 * (expected.length - x)), Buffer.from(expected.buffer, 4 * x))).toBe(0);
+        expect(
+          Buffer.compare(
+            Buffer.from(floats.buffer, 4 * x, 4 * (expected.length - x)),
+            Buffer.from(expected.buffer, 4 * x),
+          ),
+        ).toBe(0);
       }),
       { numRuns: 60 },
     );
@@ -106,7 +167,12 @@ describe.each(FORMS)('products in bfloat16, $name', ({ missing, on }) => {
 
   it('leave what is no number none, and refuse a gradient of such', ({ skip }) => {
     if (missing !== undefined) skip(missing);
-    for (const [extreme, isRefused] of [[1e9, 0], [3e38, 1], [Infinity, 1], [NaN, 1]] as const) {
+    for (const [extreme, isRefused] of [
+      [1e9, 0],
+      [3e38, 1],
+      [Infinity, 1],
+      [NaN, 1],
+    ] as const) {
       const memory = memoryOf();
       const kernels = on(memory);
       const floats = new Float32Array(memory.buffer);
@@ -126,14 +192,27 @@ describe('native products in bfloat16', () => {
   it('are not used where they come to other bits, or are not there', ({ skip }) => {
     if (MISSING !== undefined) skip(MISSING);
     const addon = openAddon(ADDON.path);
-    const changed = (change: object): Addon => ({ ...addon, attach: (...args) => ({ ...addon.attach(...args), ...change }) });
+    const changed = (change: object): Addon => ({
+      ...addon,
+      attach: (...args) => ({ ...addon.attach(...args), ...change }),
+    });
     expect(whyNoBf16(changed({ gemmBf16: () => undefined }), FAMILY!, alone)).toMatch(/other bits/);
     expect(whyNoBf16(changed({ gemmGradientBf16: () => 1 }), FAMILY!, alone)).toMatch(/other bits/);
     expect(whyNoBf16(changed({ gemmBf16: undefined }), FAMILY!, alone)).toMatch(/no AVX-512-BF16/);
   });
 });
 
-const WORK: Workload = { name: 'mmoe', batchRows: 200, width: 5, numbers: ['D0'], model: { name: 'mmoe', experts: { count: 3, hidden: [9], activation: 'tanh' }, tower: { hidden: [7], activation: 'tanh' } } };
+const WORK: Workload = {
+  name: 'mmoe',
+  batchRows: 200,
+  width: 5,
+  numbers: ['D0'],
+  model: {
+    name: 'mmoe',
+    experts: { count: 3, hidden: [9], activation: 'tanh' },
+    tower: { hidden: [7], activation: 'tanh' },
+  },
+};
 const withPrecision = (precision: 'f32' | 'bf16'): Plan => ({ ...planOf(WORK, 0.002), step: { precision } });
 const batches = batchesOf(WORK, 5, 0.002);
 
@@ -143,15 +222,27 @@ async function trained(plan: Plan, threads: number, choice: 'wasm' | 'auto') {
   const losses = [];
   for (const batch of batches) losses.push([...(await program.trainStep(batch)).losses]);
   const state = program.state();
-  const end = { losses, weights: [...state.weights].map(([name, { data }]) => [name, data.slice()]), predictions: await program.predict(batches[0]!), state };
+  const end = {
+    losses,
+    weights: [...state.weights].map(([name, { data }]) => [name, data.slice()]),
+    predictions: await program.predict(batches[0]!),
+    state,
+  };
   return { program, end };
 }
 
 describe('a training in bfloat16', () => {
   it('has the same bits for any number of threads and whatever kernels there are, and others than in single precision', async () => {
     const ends = [];
-    for (const [threads, choice] of [[1, 'wasm'], [1, 'auto'], [3, 'auto']] as const) {
-      const { program, end: { losses, weights, predictions } } = await trained(withPrecision('bf16'), threads, choice);
+    for (const [threads, choice] of [
+      [1, 'wasm'],
+      [1, 'auto'],
+      [3, 'auto'],
+    ] as const) {
+      const {
+        program,
+        end: { losses, weights, predictions },
+      } = await trained(withPrecision('bf16'), threads, choice);
       ends.push({ losses, weights, predictions });
       program.dispose();
     }
@@ -168,7 +259,8 @@ describe('a training in bfloat16', () => {
     single.restore(end.state);
     expect(await program.evaluate(batches[1]!)).toEqual(await single.evaluate(batches[1]!));
     const [rough, exact] = [await program.inspect(batches[1]!), await single.inspect(batches[1]!)];
-    // Half a unit of 8 bits is 0.2% of an operand; where it takes a unit of a ReLU to the other side of 0, all of a row's gradient changes, so there are none here.
+    // Half a unit of 8 bits is 0.2% of an operand; where it takes a unit of a ReLU to the other side of 0, all of a
+    // row's gradient changes, so there are none here.
     const all = ({ gradients }: typeof rough): number[] => [...gradients.values()].flatMap(({ data }) => [...data]);
     const wanted = all(exact);
     const error = Math.hypot(...all(rough).map((g, i) => g - wanted[i]!)) / Math.hypot(...wanted);
@@ -182,10 +274,16 @@ describe('a training in bfloat16', () => {
   it('says that it is slow where it is, once', () => {
     const notices = (precision: 'f32' | 'bf16', choice: 'wasm' | 'auto'): string[] => {
       const heard: string[] = [];
-      createSimdEngine(1, true, {}, choice).compile(withPrecision(precision), (notice) => heard.push(notice)).dispose();
+      createSimdEngine(1, true, {}, choice)
+        .compile(withPrecision(precision), (notice) => heard.push(notice))
+        .dispose();
       return heard;
     };
-    expect(notices('bf16', 'wasm')).toEqual([expect.stringMatching(/^products in bf16 are slow here, .*: there are no native kernels: WebAssembly's are asked for$/)]);
+    expect(notices('bf16', 'wasm')).toEqual([
+      expect.stringMatching(
+        /^products in bf16 are slow here, .*: there are no native kernels: WebAssembly's are asked for$/,
+      ),
+    ]);
     expect(notices('bf16', 'auto')).toHaveLength(MISSING === undefined ? 0 : 1);
     expect(notices('f32', 'wasm')).toEqual([]);
   });

@@ -12,8 +12,14 @@ afterEach(() => vi.unstubAllEnvs());
 
 describe('the binding to TensorFlow', () => {
   it.runIf(onLinux)('names at once all that it cannot be made without', () => {
-    const problems = missingTools({ requirement: 'tensorflow' }, { python: '/nowhere/python', compiler: '/nowhere/c++' });
-    expect(problems.map(({ message }) => message)).toEqual(["there is no C++ compiler ('/nowhere/c++')", "there is no Python ('/nowhere/python')"]);
+    const problems = missingTools(
+      { requirement: 'tensorflow' },
+      { python: '/nowhere/python', compiler: '/nowhere/c++' },
+    );
+    expect(problems.map(({ message }) => message)).toEqual([
+      "there is no C++ compiler ('/nowhere/c++')",
+      "there is no Python ('/nowhere/python')",
+    ]);
     // A library that is there needs no Python.
     expect(missingTools({ path: '/' }, { python: '/nowhere/python', compiler: process.execPath })).toEqual([]);
   });
@@ -22,9 +28,13 @@ describe('the binding to TensorFlow', () => {
     const folder = join(scratchFolder(), 'made');
     const steps: string[] = [];
     const onStep = (text: string): void => void steps.push(text);
-    expect(() => makeBinding(folder, { requirement: 'tensorflow' }, onStep, { compiler: '/nowhere/c++' })).toThrow(/no C\+\+ compiler .*Debian: g\+\+/);
+    expect(() => makeBinding(folder, { requirement: 'tensorflow' }, onStep, { compiler: '/nowhere/c++' })).toThrow(
+      /no C\+\+ compiler .*Debian: g\+\+/,
+    );
     const library = scratchFolder();
-    expect(() => makeBinding(folder, { path: library }, onStep, { compiler: process.execPath })).toThrow(`--libtensorflow: '${library}' has not all of libtensorflow_cc.so.2 or libtensorflow.so.2, libtensorflow_framework.so.2`);
+    expect(() => makeBinding(folder, { path: library }, onStep, { compiler: process.execPath })).toThrow(
+      `--libtensorflow: '${library}' has not all of libtensorflow_cc.so.2 or libtensorflow.so.2, libtensorflow_framework.so.2`,
+    );
     expect([steps, existsSync(folder)]).toEqual([[], false]);
   });
 
@@ -42,31 +52,75 @@ describe('the binding to TensorFlow', () => {
 
   it('is left as it is where it was made of the same', () => {
     const folder = scratchFolder();
-    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { optionalDependencies: Record<string, string> };
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      optionalDependencies: Record<string, string>;
+    };
     const source = { requirement: 'tensorflow' };
-    writeFileSync(join(folder, 'binding.json'), JSON.stringify({ package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`, source, library: 'x' }));
+    writeFileSync(
+      join(folder, 'binding.json'),
+      JSON.stringify({
+        package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`,
+        source,
+        library: 'x',
+      }),
+    );
     const loads = { state: 'without a GPU', reason: undefined, version: '2.21.0', missing: [] } as const;
     expect(makeBinding(folder, source, () => undefined, { compiler: '/nowhere/c++', probe: () => loads })).toBe(false);
   });
 
   it.runIf(onLinux)('is made again where it no longer loads', () => {
     const folder = scratchFolder();
-    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { optionalDependencies: Record<string, string> };
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      optionalDependencies: Record<string, string>;
+    };
     const source = { requirement: 'tensorflow' };
-    writeFileSync(join(folder, 'binding.json'), JSON.stringify({ package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`, source, library: 'x' }));
+    writeFileSync(
+      join(folder, 'binding.json'),
+      JSON.stringify({
+        package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`,
+        source,
+        library: 'x',
+      }),
+    );
     const steps: string[] = [];
-    expect(() => makeBinding(folder, source, (text) => void steps.push(text), { compiler: '/nowhere/c++' })).toThrow(/no C\+\+ compiler/);
+    expect(() => makeBinding(folder, source, (text) => void steps.push(text), { compiler: '/nowhere/c++' })).toThrow(
+      /no C\+\+ compiler/,
+    );
     expect(steps).toEqual([expect.stringMatching(/no longer loads \(Cannot find package .*\): it is made again/)]);
   });
 });
 
 describe('what a process says that loads TensorFlow', () => {
   it('is read as ready, without a GPU, absent or broken, with the libraries that it misses', () => {
-    expect(readProbe('{"hasGpu":true,"version":"2.21.0"}', '', undefined)).toEqual({ state: 'ready', reason: undefined, version: '2.21.0', missing: [] });
+    expect(readProbe('{"hasGpu":true,"version":"2.21.0"}', '', undefined)).toEqual({
+      state: 'ready',
+      reason: undefined,
+      version: '2.21.0',
+      missing: [],
+    });
     const warning = "Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open\n";
-    expect(readProbe('{"hasGpu":false,"version":"2.9.1"}', warning, undefined)).toEqual({ state: 'without a GPU', reason: undefined, version: '2.9.1', missing: ['libcudart.so.11.0'] });
-    expect(readProbe(JSON.stringify({ code: 'ERR_MODULE_NOT_FOUND', reason: "Cannot find package '@tensorflow/tfjs-node-gpu' from here" }), '', undefined).state).toBe('absent');
-    expect(readProbe(JSON.stringify({ reason: 'The Node.js native addon module can not be found\nmore' }), '', undefined)).toMatchObject({ state: 'broken', reason: 'The Node.js native addon module can not be found' });
-    expect(readProbe('', 'Illegal instruction\n', undefined)).toMatchObject({ state: 'broken', reason: 'Illegal instruction' });
+    expect(readProbe('{"hasGpu":false,"version":"2.9.1"}', warning, undefined)).toEqual({
+      state: 'without a GPU',
+      reason: undefined,
+      version: '2.9.1',
+      missing: ['libcudart.so.11.0'],
+    });
+    expect(
+      readProbe(
+        JSON.stringify({
+          code: 'ERR_MODULE_NOT_FOUND',
+          reason: "Cannot find package '@tensorflow/tfjs-node-gpu' from here",
+        }),
+        '',
+        undefined,
+      ).state,
+    ).toBe('absent');
+    expect(
+      readProbe(JSON.stringify({ reason: 'The Node.js native addon module can not be found\nmore' }), '', undefined),
+    ).toMatchObject({ state: 'broken', reason: 'The Node.js native addon module can not be found' });
+    expect(readProbe('', 'Illegal instruction\n', undefined)).toMatchObject({
+      state: 'broken',
+      reason: 'Illegal instruction',
+    });
   });
 });

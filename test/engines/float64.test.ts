@@ -18,18 +18,31 @@ const ROWS = 9;
 const planOfCase = (name: string): Plan =>
   planOf(WIDTH, (g, input, y) => {
     const loss = LOSS_CASES.get(name)!(g, input, y, 'c');
-    return { predictions: { p: loss.op === 'squaredError' ? loss.prediction : loss.op === 'mean' ? loss.x : loss.logit }, terms: [{ name: 'p', weight: 0.7, loss }] };
+    return {
+      predictions: { p: loss.op === 'squaredError' ? loss.prediction : loss.op === 'mean' ? loss.x : loss.logit },
+      terms: [{ name: 'p', weight: 0.7, loss }],
+    };
   });
 
 const SCALE = 0.002;
 /** ESMM, also with bags, and a wide MMOE. */
 const workloads = (activation: string): readonly Workload[] => {
   const layer = (...hidden: number[]): object => ({ hidden, activation, dropout: 0.2 });
-  const shape = { batchRows: 100, width: 6, numbers: [], model: { name: 'esmm', ctrTower: layer(16, 8), cvrTower: layer(16, 8) } };
+  const shape = {
+    batchRows: 100,
+    width: 6,
+    numbers: [],
+    model: { name: 'esmm', ctrTower: layer(16, 8), cvrTower: layer(16, 8) },
+  };
   return [
     { name: 'esmm', ...shape },
     { name: 'esmm with bags', ...shape, bags: { '210': 4, '853': 10 } },
-    { name: 'a wide mmoe', ...shape, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, ...layer(128, 64) }, tower: layer(128, 64) } },
+    {
+      name: 'a wide mmoe',
+      ...shape,
+      numbers: ['D0', 'D1'],
+      model: { name: 'mmoe', experts: { count: 3, ...layer(128, 64) }, tower: layer(128, 64) },
+    },
   ];
 };
 
@@ -37,7 +50,16 @@ const workloads = (activation: string): readonly Workload[] => {
 function stir(program: Program): void {
   const random = randomStream(5, 'stir');
   const { weights } = program.state();
-  const stirred = [...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((value) => (name.endsWith('runningVariance') ? value : value + 0.2 * random.normal())) }] as const);
+  const stirred = [...weights].map(
+    ([name, { shape, data }]) =>
+      [
+        name,
+        {
+          shape,
+          data: data.map((value) => (name.endsWith('runningVariance') ? value : value + 0.2 * random.normal())),
+        },
+      ] as const,
+  );
   program.restore({ step: 3, weights: new Map(stirred), optimizer: new Map() });
 }
 
@@ -48,52 +70,80 @@ describe('the pass in doubles', () => {
     const start = new Map([...weights].map(([name, data]) => [name, Float64Array.from(data)]));
     const stopped = new Map<number, Float64Array>();
     const { gradients } = float64Pass(plan, start, batch, 0, 'train', stopped);
-    const direction = new Map([...gradients].map(([name, { length }]) => [name, Float64Array.from({ length }, () => random.normal())]));
+    const direction = new Map(
+      [...gradients].map(([name, { length }]) => [name, Float64Array.from({ length }, () => random.normal())]),
+    );
     // What is computed for a loss stays as it is where it stands: nothing goes back from it.
     for (const [name, numbers] of direction) if (/\.(label|mask|weights)\./.test(name)) numbers.fill(0);
     const lossAt = (h: number): number => {
-      const moved = new Map([...start].map(([name, data]) => [name, data.map((value, i) => value + h * (direction.get(name)?.[i] ?? 0))]));
+      const moved = new Map(
+        [...start].map(([name, data]) => [name, data.map((value, i) => value + h * (direction.get(name)?.[i] ?? 0))]),
+      );
       const { losses } = float64Pass(plan, moved, batch, 0, 'train', stopped);
       return plan.graph.terms.reduce((sum, { name, weight }) => sum + weight * losses.get(name)!, 0);
     };
     const h = 1e-5;
-    return [(lossAt(h) - lossAt(-h)) / (2 * h), [...gradients].reduce((sum, [name, d]) => d.reduce((all, value, i) => all + value * direction.get(name)![i]!, sum), 0)];
+    return [
+      (lossAt(h) - lossAt(-h)) / (2 * h),
+      [...gradients].reduce(
+        (sum, [name, d]) => d.reduce((all, value, i) => all + value * direction.get(name)![i]!, sum),
+        0,
+      ),
+    ];
   };
   const expectSlopes = (plan: Plan, batch: Batch): void => {
     const program = createSimdEngine().compile(plan);
     stir(program);
-    const [slope, along] = slopes(plan, new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()])), batch);
+    const [slope, along] = slopes(
+      plan,
+      new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()])),
+      batch,
+    );
     expect(Math.abs(slope - along)).toBeLessThanOrEqual(1e-7 * Math.abs(slope) + 1e-9);
   };
 
-  it.each([...LOSS_CASES.keys()])('has the slope of the loss as its gradient, %s', (name) => expectSlopes(planOfCase(name), numericBatch(ROWS, WIDTH)));
-  it.each(workloads('tanh').map((work) => [work.name, work] as const))('has the slope of the loss as its gradient in %s', (_, work) => {
-    expectSlopes(workloadPlan(work, SCALE), batchesOf({ ...work, batchRows: 50 }, 1, SCALE)[0]!);
-  });
+  it.each([...LOSS_CASES.keys()])('has the slope of the loss as its gradient, %s', (name) =>
+    expectSlopes(planOfCase(name), numericBatch(ROWS, WIDTH)),
+  );
+  it.each(workloads('tanh').map((work) => [work.name, work] as const))(
+    'has the slope of the loss as its gradient in %s',
+    (_, work) => {
+      expectSlopes(workloadPlan(work, SCALE), batchesOf({ ...work, batchRows: 50 }, 1, SCALE)[0]!);
+    },
+  );
 });
 
 for (const { name: engineName, create } of engines) {
   // The default engine is tested between two changes, the others with everything.
-  describe(`the ${engineName} engine computes what doubles compute`, { tags: engineName.endsWith('simd') ? [] : ['long'] }, () => {
-    it.each([...LOSS_CASES.keys()])('%s', async (name) => {
-      const plan = planOfCase(name);
-      const program = (await create()).compile(plan);
-      await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
-      stir(program);
-      await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
-    });
-
-    it.each(workloads('relu').map((work) => [work.name, work] as const))('in %s, with first weights and with trained ones', async (_, work) => {
-      const plan = workloadPlan(work, SCALE);
-      const program = (await create()).compile(plan);
-      const batches = batchesOf(work, 20, SCALE);
-      // First embeddings are 1e-4 beside biases of 0.1, which a batch norm takes off again: floats keep four digits of them.
-      await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
-      for (const batch of batches) await program.trainStep(batch);
-      // A pre-activation that rounds to the other side of 0 changes the gradient of its row: then two other batches must agree.
-      await expectLikeFloat64(program, plan, batches[0]!, 3e-4).catch(async () => {
-        for (const batch of batches.slice(1, 3)) await expectLikeFloat64(program, plan, batch, 3e-4);
+  describe(
+    `the ${engineName} engine computes what doubles compute`,
+    { tags: engineName.endsWith('simd') ? [] : ['long'] },
+    () => {
+      it.each([...LOSS_CASES.keys()])('%s', async (name) => {
+        const plan = planOfCase(name);
+        const program = (await create()).compile(plan);
+        await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
+        stir(program);
+        await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
       });
-    });
-  });
+
+      it.each(workloads('relu').map((work) => [work.name, work] as const))(
+        'in %s, with first weights and with trained ones',
+        async (_, work) => {
+          const plan = workloadPlan(work, SCALE);
+          const program = (await create()).compile(plan);
+          const batches = batchesOf(work, 20, SCALE);
+          // First embeddings are 1e-4 beside biases of 0.1, which a batch norm takes off again: floats keep four digits
+          // of them.
+          await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
+          for (const batch of batches) await program.trainStep(batch);
+          // A pre-activation that rounds to the other side of 0 changes the gradient of its row: then two other batches
+          // must agree.
+          await expectLikeFloat64(program, plan, batches[0]!, 3e-4).catch(async () => {
+            for (const batch of batches.slice(1, 3)) await expectLikeFloat64(program, plan, batch, 3e-4);
+          });
+        },
+      );
+    },
+  );
 }

@@ -15,7 +15,10 @@ function find(files: Readonly<Record<string, string>>, platform = 'linux', arch 
   }
   return findInstalledGpu({ platform, arch, root });
 }
-const render = (vendor: string, node = 'renderD128') => ({ [`dev/dri/${node}`]: '', [`sys/class/drm/${node}/device/vendor`]: `${vendor}\n` });
+const render = (vendor: string, node = 'renderD128') => ({
+  [`dev/dri/${node}`]: '',
+  [`sys/class/drm/${node}/device/vendor`]: `${vendor}\n`,
+});
 
 it('has the usual minute, since no device is opened', ({ task }) => {
   expect(task.timeout).toBe(60_000);
@@ -23,7 +26,11 @@ it('has the usual minute, since no device is opened', ({ task }) => {
 
 describe('the GPU that the operating system lists', () => {
   it.each([
-    ['the model that the driver of NVIDIA names', { 'proc/driver/nvidia/gpus/0000:3b:00.0/information': H100, 'dev/nvidia0': '' }, 'NVIDIA H100 80GB HBM3'],
+    [
+      'the model that the driver of NVIDIA names',
+      { 'proc/driver/nvidia/gpus/0000:3b:00.0/information': H100, 'dev/nvidia0': '' },
+      'NVIDIA H100 80GB HBM3',
+    ],
     ["NVIDIA's device without its /proc", { 'dev/nvidia0': '', 'dev/nvidiactl': '' }, 'NVIDIA GPU'],
     ['a render node of AMD', render('0x1002'), 'AMD GPU'],
     ['a render node of Intel', { ...render('0x1af4'), ...render('0x8086', 'renderD129') }, 'Intel GPU'],
@@ -37,6 +44,10 @@ describe('the GPU that the operating system lists', () => {
   ])('is none for %s', (_, files) => expect(find(files)).toBeUndefined());
 
   it('is the one of an Apple processor on macOS', () => {
-    expect([find({}, 'darwin', 'arm64'), find({}, 'darwin', 'x64'), find({}, 'win32', 'x64')]).toEqual(['Apple GPU', undefined, undefined]);
+    expect([find({}, 'darwin', 'arm64'), find({}, 'darwin', 'x64'), find({}, 'win32', 'x64')]).toEqual([
+      'Apple GPU',
+      undefined,
+      undefined,
+    ]);
   });
 });

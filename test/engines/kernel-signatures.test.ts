@@ -11,13 +11,19 @@ describe('the signatures of the kernels', () => {
     const built = Object.keys(kernels).filter((name) => name !== 'heapBase' && name !== 'memory');
     expect(Object.keys(SIGNATURES).sort()).toEqual(built.sort());
     // A kernel of WebAssembly has as many parameters as its function says.
-    for (const [name, args] of Object.entries(SIGNATURES)) expect([name, kernels[name as keyof typeof SIGNATURES].length]).toEqual([name, args.length]);
+    for (const [name, args] of Object.entries(SIGNATURES))
+      expect([name, kernels[name as keyof typeof SIGNATURES].length]).toEqual([name, args.length]);
   });
 
   it('are written down as the sources have them', async () => {
     // JavaScript without types, for Node alone.
-    const { kernelSignatures } = (await import(join('..', '..', 'bin', 'kernel-signatures.js'))) as { kernelSignatures: () => string };
-    const written = readFileSync(join(import.meta.dirname, '..', '..', 'src', 'engines', 'simd', 'kernel-signatures.ts'), 'utf8');
+    const { kernelSignatures } = (await import(join('..', '..', 'bin', 'kernel-signatures.js'))) as {
+      kernelSignatures: () => string;
+    };
+    const written = readFileSync(
+      join(import.meta.dirname, '..', '..', 'src', 'engines', 'simd', 'kernel-signatures.ts'),
+      'utf8',
+    );
     expect(written).toBe(kernelSignatures());
   });
 });

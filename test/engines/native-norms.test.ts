@@ -11,7 +11,9 @@ const PAGES = 60;
 /** Two norms that share a phase, and how many workers share them. */
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 300 }),
-  columns: fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 12 })).map((fours) => fours.map((four) => 4 * four)),
+  columns: fc
+    .tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 12 }))
+    .map((fours) => fours.map((four) => 4 * four)),
   gap: fc.integer({ min: 0, max: 3 }),
   threads: fc.integer({ min: 1, max: 5 }),
   momentum: fc.constantFrom(0, 0.1),
@@ -20,8 +22,15 @@ const shapes = fc.record({
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** Norms and their gradients, by every worker, one after the other; whether a step with them is refused lies at the begin. */
-function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, columns, gap, threads, momentum, accumulate, seed }: Shape): void {
+/**
+ * Norms and their gradients, by every worker, one after the other; whether a step with them is refused lies at the
+ * begin.
+ */
+function compute(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  { rows, columns, gap, threads, momentum, accumulate, seed }: Shape,
+): void {
   const random = randomStream(seed, 'norms');
   const floats = new Float32Array(buffer);
   floats.fill(NaN, BEGIN / 4);
@@ -40,20 +49,46 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, colum
     const ld = count + 4 * gap;
     const vector = (): number => place(count, drawn);
     return {
-      count, ld, slot: i === 0 ? 0 : lines[0]!,
-      x: place(rows * ld, drawn), y: place(rows * ld), dy: place(rows * ld, drawn), dx: place(rows * ld, drawn),
-      gain: vector(), shift: vector(), dgain: vector(), dshift: vector(),
-      running: place(2 * count, random.uniform), statistics: place(6 * count),
+      count,
+      ld,
+      slot: i === 0 ? 0 : lines[0]!,
+      x: place(rows * ld, drawn),
+      y: place(rows * ld),
+      dy: place(rows * ld, drawn),
+      dx: place(rows * ld, drawn),
+      gain: vector(),
+      shift: vector(),
+      dgain: vector(),
+      dshift: vector(),
+      running: place(2 * count, random.uniform),
+      statistics: place(6 * count),
     };
   });
   expect(end).toBeLessThanOrEqual(PAGES * 65_536);
   for (let self = 0; self < threads; self++) {
     kernels.join(self, threads, 0);
-    for (const { count, ld, slot, x, y, gain, shift, running, statistics } of norms) kernels.normalise(x, ld, y, ld, gain, shift, running, statistics, rows, count, 1e-5, momentum, slot, slots);
+    for (const { count, ld, slot, x, y, gain, shift, running, statistics } of norms)
+      kernels.normalise(x, ld, y, ld, gain, shift, running, statistics, rows, count, 1e-5, momentum, slot, slots);
   }
   for (let self = 0; self < threads; self++) {
     kernels.join(self, threads, 0);
-    for (const { count, ld, slot, x, dy, gain, statistics, dx, dgain, dshift } of norms) kernels.normaliseGradient(x, ld, dy, ld, gain, statistics, dx, dgain, dshift, rows, count, accumulate, slot, slots);
+    for (const { count, ld, slot, x, dy, gain, statistics, dx, dgain, dshift } of norms)
+      kernels.normaliseGradient(
+        x,
+        ld,
+        dy,
+        ld,
+        gain,
+        statistics,
+        dx,
+        dgain,
+        dshift,
+        rows,
+        count,
+        accumulate,
+        slot,
+        slots,
+      );
     kernels.refuseUnlessFinite(BEGIN);
   }
 }
@@ -70,13 +105,32 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
       floats.fill(1, begin, begin + 4 * rows * columns);
       floats[begin + rows * columns + 13] = largest;
       const at = (matrix: number): number => 4 * (begin + matrix * rows * columns);
-      kernels.normaliseGradient(at(0), columns, at(1), columns, at(2), at(2) + 128, at(3), at(4), at(4) + 128, rows, columns, 0, 0, 2);
+      kernels.normaliseGradient(
+        at(0),
+        columns,
+        at(1),
+        columns,
+        at(2),
+        at(2) + 128,
+        at(3),
+        at(4),
+        at(4) + 128,
+        rows,
+        columns,
+        0,
+        0,
+        2,
+      );
       kernels.refuseUnlessFinite(BEGIN);
     });
   });
 
   it('are not used where they come to other bits', () => {
-    for (const kernel of ['normalise', 'normaliseGradient'] as const) expect(passesWith(family, () => ({ [kernel]: () => 1 })), kernel).toBe(false);
+    for (const kernel of ['normalise', 'normaliseGradient'] as const)
+      expect(
+        passesWith(family, () => ({ [kernel]: () => 1 })),
+        kernel,
+      ).toBe(false);
   });
 
   it('are not called where an argument reaches beyond the memory', () => {
@@ -87,8 +141,19 @@ describe.each(ADDON.families)('the batch norms for %s', (family) => {
     const back = [x, 8, y, 8, small, small, x, small, small, 40, 8, 0, 0, 1];
     expect(() => kernels.normalise(...forward)).not.toThrow();
     expect(() => kernels.normaliseGradient(...back)).not.toThrow();
-    for (const place of [0, 2, 4, 5, 6, 7]) expect(() => kernels.normalise(...forward.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
-    for (const place of [0, 2, 4, 5, 6, 7, 8]) expect(() => kernels.normaliseGradient(...back.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
-    for (const [place, value] of [[1, 1e6], [8, 1e6], [9, 1e6], [0, -4], [0, 2]] as const) expect(() => kernels.normalise(...forward.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
+    for (const place of [0, 2, 4, 5, 6, 7])
+      expect(() => kernels.normalise(...forward.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
+    for (const place of [0, 2, 4, 5, 6, 7, 8])
+      expect(() => kernels.normaliseGradient(...back.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
+    for (const [place, value] of [
+      [1, 1e6],
+      [8, 1e6],
+      [9, 1e6],
+      [0, -4],
+      [0, 2],
+    ] as const)
+      expect(() => kernels.normalise(...forward.with(place, value)), `argument ${place} = ${value}`).toThrow(
+        RangeError,
+      );
   });
 });

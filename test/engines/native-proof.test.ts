@@ -13,7 +13,9 @@ describe('the native kernels of this machine', () => {
     const { module, isRelaxed } = loadKernels(true, 'wasm');
     if (!isRelaxed) context.skip('plain SIMD has bits of its own');
     const addon = openAddon(ADDON.path);
-    const different = addon.families().filter((family) => !hasSameBits(addon, family, (memory) => instantiateAlone(module, memory)));
+    const different = addon
+      .families()
+      .filter((family) => !hasSameBits(addon, family, (memory) => instantiateAlone(module, memory)));
     expect(different).toEqual([]);
   });
 });

@@ -11,7 +11,9 @@ import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn } from '../s
 import { ADDON } from '../support/native.js';
 
 const PAGES = 40;
-const TABLE_KERNELS = Object.keys(SIGNATURES).filter((name): name is Extract<keyof typeof SIGNATURES, `${string}Table`> => name.endsWith('Table'));
+const TABLE_KERNELS = Object.keys(SIGNATURES).filter(
+  (name): name is Extract<keyof typeof SIGNATURES, `${string}Table`> => name.endsWith('Table'),
+);
 
 /** Two fields of a table, one with an id and one with a bag, and how many workers share them. */
 const shapes = fc.record({
@@ -34,13 +36,19 @@ type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** What a rule is by its kernel, with options that keep all that it may keep. */
 function ruleOf(kernel: string) {
-  const part = optimizers.names.map((name) => optimizers.schema.parse({ name })).find((spec) => `${optimizers.partOf(spec).kernel}Table` === kernel)!;
+  const part = optimizers.names
+    .map((name) => optimizers.schema.parse({ name }))
+    .find((spec) => `${optimizers.partOf(spec).kernel}Table` === kernel)!;
   const withMomentum = optimizers.schema.safeParse({ ...part, momentum: 0.9 });
   return optimizers.build(withMomentum.success ? withMomentum.data : part);
 }
 
 /** Looks both fields up, gathers, updates, and gathers once more on top, by every worker in turn. */
-function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, tableRows, width, gap, spare, items, areas, threads, isLazy, penalty, limit, kernel, seed }: Shape): void {
+function compute(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  { rows, tableRows, width, gap, spare, items, areas, threads, isLazy, penalty, limit, kernel, seed }: Shape,
+): void {
   const optimizer = ruleOf(kernel);
   const stride = width + slotWords(optimizer, width) + spare;
   const random = randomStream(seed, 'rows');
@@ -48,19 +56,34 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, table
   const place = (words: number): number => (end += words * 4) - words * 4;
   const bagItems = rows * items;
   const keys = Math.min(tableRows, rows + bagItems);
-  const [ids, offsets, bag, itemIds, factors] = [place(rows), place(rows + 1), place(2), place(bagItems), place(bagItems)];
+  const [ids, offsets, bag, itemIds, factors] = [
+    place(rows),
+    place(rows + 1),
+    place(2),
+    place(bagItems),
+    place(bagItems),
+  ];
   const [ldd, table] = [2 * width + gap, place(tableRows * stride)];
   const [y, d, hash, distinct] = [place(rows * ldd), place(rows * ldd), place(4 * keys), place(keys)];
   const areaBytes = keys * width * 4;
-  const [gradients, claim, countAt, fresh, refused, constants] = [place(areas * keys * width), place(1), place(3), place(2), place(1), place(12)];
+  const [gradients, claim, countAt, fresh, refused, constants] = [
+    place(areas * keys * width),
+    place(1),
+    place(3),
+    place(2),
+    place(1),
+    place(12),
+  ];
   expect(end).toBeLessThanOrEqual(PAGES * 65_536);
   const [words, floats] = [new Uint32Array(buffer), new Float32Array(buffer)];
   floats.fill(NaN, BEGIN / 4);
   for (let i = table / 4; i < (y + rows * ldd * 8) / 4; i++) floats[i] = random.uniform();
   for (let b = 0; b < rows; b++) words[ids / 4 + b] = random.below(tableRows);
   words[offsets / 4] = 0;
-  for (let b = 1; b <= rows; b++) words[offsets / 4 + b] = Math.min(bagItems, words[offsets / 4 + b - 1]! + random.below(2 * items + 1));
-  for (let i = 0; i < bagItems; i++) [words[itemIds / 4 + i], floats[factors / 4 + i]] = [random.below(tableRows), random.uniform() - 0.5];
+  for (let b = 1; b <= rows; b++)
+    words[offsets / 4 + b] = Math.min(bagItems, words[offsets / 4 + b - 1]! + random.below(2 * items + 1));
+  for (let i = 0; i < bagItems; i++)
+    [words[itemIds / 4 + i], floats[factors / 4 + i]] = [random.below(tableRows), random.uniform() - 0.5];
   words.set([itemIds, factors], bag / 4);
   words.set([0, 0, keys], countAt / 4);
   words.set([1, 0], fresh / 4);
@@ -79,8 +102,39 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, table
     words[claim / 4] = 0;
     const freshAt = area === 0 ? fresh : fresh + 4;
     byAll(() => {
-      kernels.gatherGradients(claim, ids, d, ldd, width, hash, distinct, gradients + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, rows, 1, freshAt);
-      kernels.gatherBagGradients(claim, bag, offsets, d + width * 4, ldd, width, hash, distinct, gradients + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, rows, 0, freshAt);
+      kernels.gatherGradients(
+        claim,
+        ids,
+        d,
+        ldd,
+        width,
+        hash,
+        distinct,
+        gradients + area * areaBytes,
+        area === 0 ? areas : 1,
+        areaBytes,
+        countAt,
+        rows,
+        1,
+        freshAt,
+      );
+      kernels.gatherBagGradients(
+        claim,
+        bag,
+        offsets,
+        d + width * 4,
+        ldd,
+        width,
+        hash,
+        distinct,
+        gradients + area * areaBytes,
+        area === 0 ? areas : 1,
+        areaBytes,
+        countAt,
+        rows,
+        0,
+        freshAt,
+      );
     });
   };
   byAll(() => {
@@ -88,7 +142,21 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, table
     kernels.lookupBags(bag, offsets, table, stride, width, y + width * 4, ldd, rows);
   });
   for (let area = 0; area < areas; area++) gather(area);
-  byAll(() => void kernels[kernel](table, stride, width, hash, distinct, gradients, countAt, constants, refused, isLazy ? 0 : tableRows));
+  byAll(
+    () =>
+      void kernels[kernel](
+        table,
+        stride,
+        width,
+        hash,
+        distinct,
+        gradients,
+        countAt,
+        constants,
+        refused,
+        isLazy ? 0 : tableRows,
+      ),
+  );
   // As a second pass of a step does.
   words[fresh / 4] = 0;
   gather(0);
@@ -97,9 +165,13 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, table
 }
 
 describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
-  it("leave the bits of WebAssembly's in all of the memory, for every rule, any shape and number of workers", { timeout: 120_000 }, () => {
-    expectSameBytes(family, PAGES, shapes, 300, compute);
-  });
+  it(
+    "leave the bits of WebAssembly's in all of the memory, for every rule, any shape and number of workers",
+    { timeout: 120_000 },
+    () => {
+      expectSameBytes(family, PAGES, shapes, 300, compute);
+    },
+  );
 
   it('are there for every rule that has one in WebAssembly', () => {
     const { updates } = openAddon(ADDON.path).attach(new Uint8Array(memoryOf(PAGES).buffer), family);
@@ -109,7 +181,10 @@ describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
   it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
     expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
       const [words, floats] = [new Uint32Array(buffer), new Float32Array(buffer)];
-      const [ids, d, hash, distinct, gradients, claim, countAt, fresh] = Array.from({ length: 8 }, (_, i) => BEGIN + (i + 1) * 16_384) as [number, number, number, number, number, number, number, number];
+      const [ids, d, hash, distinct, gradients, claim, countAt, fresh] = Array.from(
+        { length: 8 },
+        (_, i) => BEGIN + (i + 1) * 16_384,
+      ) as [number, number, number, number, number, number, number, number];
       words.set([0, 0, 100], countAt / 4);
       words[fresh / 4] = 1;
       for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
@@ -128,17 +203,43 @@ describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
     const [ids, table, y] = [BEGIN, BEGIN + 65_536, BEGIN + 131_072];
     const looked = [ids, table, 8, 8, y, 8, 100];
     expect(() => kernels.lookup(...looked)).not.toThrow();
-    for (const [place, value] of [[0, end - 64], [0, 2], [0, NaN], [1, end], [1, -4], [2, 4], [4, end - 64], [5, 1e6], [6, 1e6]] as const) {
+    for (const [place, value] of [
+      [0, end - 64],
+      [0, 2],
+      [0, NaN],
+      [1, end],
+      [1, -4],
+      [2, 4],
+      [4, end - 64],
+      [5, 1e6],
+      [6, 1e6],
+    ] as const) {
       expect(() => kernels.lookup(...looked.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
     }
     words[ids / 4 + 99] = 0xffffffff;
     expect(() => kernels.lookup(...looked)).toThrow(RangeError);
-    const [hash, distinct, gradients, countAt, constants, refused] = [y, y + 4096, y + 8192, y + 65_536, y + 65_600, y + 65_700] as const;
+    const [hash, distinct, gradients, countAt, constants, refused] = [
+      y,
+      y + 4096,
+      y + 8192,
+      y + 65_536,
+      y + 65_600,
+      y + 65_700,
+    ] as const;
     words[countAt / 4] = 100;
     for (const kernel of TABLE_KERNELS) {
       const updated = [table, 32, 8, hash, distinct, gradients, countAt, constants, refused, 0];
       expect(() => kernels[kernel](...updated)).not.toThrow();
-      for (const [place, value] of [[0, end], [1, 4], [4, end - 64], [5, end - 64], [7, end - 8]] as const) expect(() => kernels[kernel](...updated.with(place, value)), `argument ${place} of ${kernel}`).toThrow(RangeError);
+      for (const [place, value] of [
+        [0, end],
+        [1, 4],
+        [4, end - 64],
+        [5, end - 64],
+        [7, end - 8],
+      ] as const)
+        expect(() => kernels[kernel](...updated.with(place, value)), `argument ${place} of ${kernel}`).toThrow(
+          RangeError,
+        );
       words[distinct / 4 + 99] = 0xffffffff;
       expect(() => kernels[kernel](...updated)).toThrow(RangeError);
       words[distinct / 4 + 99] = 0;
@@ -146,12 +247,17 @@ describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
     // A bag that ends before it begins, and more distinct rows than there are to be.
     const [bag, offsets] = [y + 66_000, y + 66_400];
     words.set([ids, ids], bag / 4);
-    words.set(Array.from({ length: 101 }, (_, b) => (b === 50 ? 90 : Math.min(b, 80))), offsets / 4);
+    words.set(
+      Array.from({ length: 101 }, (_, b) => (b === 50 ? 90 : Math.min(b, 80))),
+      offsets / 4,
+    );
     words[ids / 4 + 99] = 0;
     expect(() => kernels.lookupBags(bag, offsets, table, 8, 8, gradients, 8, 100)).toThrow(RangeError);
     for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
     words.set([0, 0, 99], countAt / 4);
     words[refused / 4] = 1;
-    expect(() => kernels.gatherGradients(y + 70_000, ids, table, 8, 8, hash, distinct, gradients, 1, 0, countAt, 100, 1, refused)).toThrow('distinct rows');
+    expect(() =>
+      kernels.gatherGradients(y + 70_000, ids, table, 8, 8, hash, distinct, gradients, 1, 0, countAt, 100, 1, refused),
+    ).toThrow('distinct rows');
   });
 });

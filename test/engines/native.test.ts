@@ -29,7 +29,11 @@ const shapes = fc.record({
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** The product and its gradient of a matrix of drawn numbers, by every worker of several, one after the other. */
-function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, inputs, panels, gap, threads, accumulate, hasBias, seed }: Shape): void {
+function compute(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  { rows, inputs, panels, gap, threads, accumulate, hasBias, seed }: Shape,
+): void {
   const random = randomStream(seed, 'native');
   new Float32Array(buffer, BEGIN).forEach((_, i, floats) => void (floats[i] = random.uniform() - 0.5));
   const [ldx, ldy] = [inputs + gap, panels * 8 + gap];
@@ -67,12 +71,28 @@ describe.each(ADDON.families)('the products for %s', (family) => {
 
   it('are not used where they come to other bits', () => {
     expect(passesWith(family, () => ({}))).toBe(true);
-    for (const kernel of ['gemm', 'gemmGradient', 'lookup', 'lookupBags'] as const) expect(passesWith(family, () => ({ [kernel]: () => 1 })), kernel).toBe(false);
-    for (const kernel of ['gatherGradients', 'gatherBagGradients'] as const) expect(passesWith(family, () => ({ [kernel]: () => 0 })), kernel).toBe(false);
+    for (const kernel of ['gemm', 'gemmGradient', 'lookup', 'lookupBags'] as const)
+      expect(
+        passesWith(family, () => ({ [kernel]: () => 1 })),
+        kernel,
+      ).toBe(false);
+    for (const kernel of ['gatherGradients', 'gatherBagGradients'] as const)
+      expect(
+        passesWith(family, () => ({ [kernel]: () => 0 })),
+        kernel,
+      ).toBe(false);
     const { updates: rules } = openAddon(ADDON.path).attach(new Uint8Array(memoryOf(PAGES).buffer), family);
-    for (const rule of Object.keys(rules)) expect(passesWith(family, ({ updates }) => ({ updates: { ...updates, [rule]: () => 1 } })), rule).toBe(false);
+    for (const rule of Object.keys(rules))
+      expect(
+        passesWith(family, ({ updates }) => ({ updates: { ...updates, [rule]: () => 1 } })),
+        rule,
+      ).toBe(false);
     // Of a width alone that has a loop of its own.
-    for (const width of [8, 16]) expect(passesWith(family, ({ lookup }) => ({ lookup: (...args) => (args[4] === width ? 1 : lookup(...args)) })), `lookup of ${width} columns`).toBe(false);
+    for (const width of [8, 16])
+      expect(
+        passesWith(family, ({ lookup }) => ({ lookup: (...args) => (args[4] === width ? 1 : lookup(...args)) })),
+        `lookup of ${width} columns`,
+      ).toBe(false);
   });
 
   it('are not called where an argument reaches beyond the memory', () => {
@@ -80,16 +100,31 @@ describe.each(ADDON.families)('the products for %s', (family) => {
     const end = PAGES * 65_536;
     const fitting = [65_536, 8, 131_072, 0, 196_608, 8, 16, 8, 1, 0];
     expect(() => kernels.gemm(...fitting)).not.toThrow();
-    for (const [place, value] of [[0, end - 64], [0, -4], [0, 2], [0, NaN], [2, end - 4], [3, end], [4, end - 64], [5, 1e6], [6, 1e6], [8, 1e6]] as const) {
+    for (const [place, value] of [
+      [0, end - 64],
+      [0, -4],
+      [0, 2],
+      [0, NaN],
+      [2, end - 4],
+      [3, end],
+      [4, end - 64],
+      [5, 1e6],
+      [6, 1e6],
+      [8, 1e6],
+    ] as const) {
       expect(() => kernels.gemm(...fitting.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
     }
-    for (const place of [0, 2, 4]) expect(() => kernels.gemmGradient(...[65_536, 8, 131_072, 8, 196_608, 16, 8, 1, 0].with(place, end - 64))).toThrow(RangeError);
+    for (const place of [0, 2, 4])
+      expect(() =>
+        kernels.gemmGradient(...[65_536, 8, 131_072, 8, 196_608, 16, 8, 1, 0].with(place, end - 64)),
+      ).toThrow(RangeError);
   });
 });
 
 describe('a memory with native kernels', () => {
   it('lies in huge pages where it is large', ({ skip }) => {
-    if (ADDON.families.length === 0 || !existsSync('/sys/kernel/mm/transparent_hugepage')) skip('no native kernels, or a system without huge pages');
+    if (ADDON.families.length === 0 || !existsSync('/sys/kernel/mm/transparent_hugepage'))
+      skip('no native kernels, or a system without huge pages');
     const numHuge = (): number => readFileSync('/proc/self/smaps', 'utf8').match(/^VmFlags:.* hg\b/gm)?.length ?? 0;
     const attached = (pages: number): WebAssembly.Memory => {
       const memory = memoryOf(pages);
@@ -123,7 +158,9 @@ describe('building the addon', () => {
       const { buildAddon } = await import('${join(import.meta.dirname, '../../dist/engines/simd/native/build.js')}');
       const { path } = buildAddon({ folder: ${JSON.stringify(folder)} });
       process.exit(process.getBuiltinModule('module').createRequire(path)(path).families().length > 0 ? 0 : 1);`;
-    const processes = Array.from({ length: 3 }, () => spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' }));
+    const processes = Array.from({ length: 3 }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' }),
+    );
     for (const [code] of await Promise.all(processes.map((child) => once(child, 'exit')))) expect(code).toBe(0);
     expect(readdirSync(folder)).toHaveLength(1);
   });
@@ -132,20 +169,28 @@ describe('building the addon', () => {
     needsAddon(context);
     const folder = scratchFolder();
     const compiler = join(folder, 'cc');
-    writeFileSync(compiler, `#!/bin/sh\ncase "$*" in *avx512bf16*) echo "error: unrecognized command-line option" >&2; exit 1;; esac\nexec cc "$@"\n`);
+    writeFileSync(
+      compiler,
+      `#!/bin/sh\ncase "$*" in *avx512bf16*) echo "error: unrecognized command-line option" >&2; exit 1;; esac\nexec cc "$@"\n`,
+    );
     chmodSync(compiler, 0o755);
     const built = buildAddon({ folder: join(folder, 'kept'), compiler });
     if ('reason' in built) throw new Error(built.reason);
     const addon = openAddon(built.path);
     expect(addon.families()).toEqual(ADDON.families);
-    expect(addon.attach(new Uint8Array(8), ADDON.families[0]!)).toMatchObject({ gemm: expect.any(Function) as unknown });
+    expect(addon.attach(new Uint8Array(8), ADDON.families[0]!)).toMatchObject({
+      gemm: expect.any(Function) as unknown,
+    });
     expect(addon.attach(new Uint8Array(8), ADDON.families[0]!)).not.toHaveProperty('gemmBf16');
   });
 
   it('does without a compiler, and looks for it the next time', () => {
     const folder = scratchFolder();
     const reason = "there is no C compiler ('/nowhere/cc')";
-    expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({ reason, fix: 'install a C compiler, gcc or clang' });
+    expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({
+      reason,
+      fix: 'install a C compiler, gcc or clang',
+    });
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -155,7 +200,10 @@ describe('building the addon', () => {
     writeFileSync(compiler, `#!/bin/sh\necho >> ${calls}\necho 'fatal error: stdio.h: No such file' >&2\nexit 1\n`);
     chmodSync(compiler, 0o755);
     const kept = join(folder, 'kept');
-    const notBuilt = { reason: 'fatal error: stdio.h: No such file', fix: 'install a C compiler that builds them, gcc or clang, or name it with CC' };
+    const notBuilt = {
+      reason: 'fatal error: stdio.h: No such file',
+      fix: 'install a C compiler that builds them, gcc or clang, or name it with CC',
+    };
     expect(buildAddon({ folder: kept, compiler })).toEqual(notBuilt);
     expect(buildAddon({ folder: kept, compiler })).toEqual(notBuilt);
     expect(buildAddon({ folder: kept, compiler, isInsistent: true })).toEqual(notBuilt);

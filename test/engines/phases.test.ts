@@ -12,9 +12,14 @@ describe('the phases of a step', () => {
   it('are shared by what does not read each other, and few', () => {
     const g = new GraphBuilder();
     const x = g.input({ kind: 'features' }, 4);
-    for (const name of ['a', 'b']) g.activation(g.batchNorm(g.linear(x, 8, name), `${name}.norm`), 'relu', `${name}.relu`);
+    for (const name of ['a', 'b'])
+      g.activation(g.batchNorm(g.linear(x, 8, name), `${name}.norm`), 'relu', `${name}.relu`);
     const phases = inPhases(g.values, isByColumns).map((phase) => phase.map(({ op }) => op));
-    expect(phases).toEqual([['input', 'linear', 'linear'], ['batchNorm', 'batchNorm'], ['activation', 'activation']]);
+    expect(phases).toEqual([
+      ['input', 'linear', 'linear'],
+      ['batchNorm', 'batchNorm'],
+      ['activation', 'activation'],
+    ]);
   });
 
   it('part two norms of one value, whose gradients meet, and a norm of a norm', () => {
@@ -35,14 +40,28 @@ describe('predicting', () => {
     const [auxiliary, main] = ['auxiliary', 'main'].map((name) => g.linear(x, 1, name));
     const terms = [auxiliary!, main!].map((z, i) => ({ name: `t${i}`, loss: g.squaredError(z, y), weight: 1 }));
     const plan: Plan = {
-      graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map<string, Value>([['main', main!]]) },
-      layout: { width: 2, tables: [], columns: [0, 1].map((i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const })) },
+      graph: {
+        values: g.values,
+        parameters: g.parameters,
+        terms,
+        predictions: new Map<string, Value>([['main', main!]]),
+      },
+      layout: {
+        width: 2,
+        tables: [],
+        columns: [0, 1].map((i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const })),
+      },
       optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) },
       seed: 1,
     };
     const program = createSimdEngine().compile(plan);
-    const numbers = new Map([['x0', Float32Array.of(1, 0)], ['x1', Float32Array.of(0, 1)]]);
-    const predicted = (await program.predict({ rows: 2, ids: new Map(), numbers, bags: new Map(), labels: new Map() })).get('main')!;
+    const numbers = new Map([
+      ['x0', Float32Array.of(1, 0)],
+      ['x1', Float32Array.of(0, 1)],
+    ]);
+    const predicted = (
+      await program.predict({ rows: 2, ids: new Map(), numbers, bags: new Map(), labels: new Map() })
+    ).get('main')!;
     const { weights } = program.state();
     const [weight, bias] = [weights.get('main.weight')!.data, weights.get('main.bias')!.data[0]!];
     expect([...predicted]).toEqual([Math.fround(weight[0]! + bias), Math.fround(weight[1]! + bias)]);

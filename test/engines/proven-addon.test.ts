@@ -5,13 +5,19 @@ import { isProven } from '../../src/engines/simd/native/find.js';
 import { scratchFile } from '../support/scratch.js';
 
 /** How often it is proven that an addon has the bits of WebAssembly's, and what comes out. */
-function counted(path: string, holds = true): { readonly times: () => number; readonly ask: (family?: string, wasm?: string) => boolean } {
+function counted(
+  path: string,
+  holds = true,
+): { readonly times: () => number; readonly ask: (family?: string, wasm?: string) => boolean } {
   let times = 0;
   const prove = (): boolean => {
     times++;
     return holds;
   };
-  return { times: () => times, ask: (family = 'avx2', wasm = 'kernels') => isProven(path, family, Buffer.from(wasm), prove) };
+  return {
+    times: () => times,
+    ask: (family = 'avx2', wasm = 'kernels') => isProven(path, family, Buffer.from(wasm), prove),
+  };
 }
 
 describe('whether an addon has the bits of WebAssembly', () => {

@@ -9,7 +9,13 @@ import { webGpuEngines } from '../support/webgpu.js';
 
 const SCALE = 0.002;
 const layer = (...hidden: number[]): object => ({ hidden, activation: 'dice', dropout: 0.2 });
-const work: Workload = { name: 'mmoe', batchRows: 300, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, ...layer(18) }, tower: layer(8) } };
+const work: Workload = {
+  name: 'mmoe',
+  batchRows: 300,
+  width: 6,
+  numbers: ['D0', 'D1'],
+  model: { name: 'mmoe', experts: { count: 3, ...layer(18) }, tower: layer(8) },
+};
 
 /** The same batch with one number out of bounds. */
 function poisoned(batch: Batch, value: number): Batch {
@@ -21,7 +27,8 @@ function poisoned(batch: Batch, value: number): Batch {
 /** All that a program holds, copied. */
 function held(program: Program): object {
   const { step, weights, optimizer } = program.state();
-  const copy = (tensors: typeof weights): object => Object.fromEntries([...tensors].map(([name, { data }]) => [name, data.slice()]));
+  const copy = (tensors: typeof weights): object =>
+    Object.fromEntries([...tensors].map(([name, { data }]) => [name, data.slice()]));
   return { step, weights: copy(weights), optimizer: copy(optimizer) };
 }
 
@@ -33,25 +40,29 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 ];
 
 describe('a step whose loss or statistics are not finite', () => {
-  it.each(engines)('is not taken: weights, moments, running statistics and dropout go on as if it had never been (%s)', async (_, engineOf) => {
-    const plan = planOf(work, SCALE);
-    const [bad, spared] = [(await engineOf()).compile(plan), (await engineOf()).compile(plan)];
-    const batches = batchesOf(work, 6, SCALE);
-    for (const [i, batch] of batches.entries()) {
-      if (i % 2 === 1) {
-        // Infinity makes everything NaN. A number whose square is infinite leaves the losses finite behind a batch norm, and spoils its statistics.
-        for (const value of [Infinity, 3e38]) {
-          const { losses } = await bad.trainStep(poisoned(batch, value));
-          expect([...losses.values()].some(({ mean }) => Number.isFinite(mean))).toBe(false);
+  it.each(engines)(
+    'is not taken: weights, moments, running statistics and dropout go on as if it had never been (%s)',
+    async (_, engineOf) => {
+      const plan = planOf(work, SCALE);
+      const [bad, spared] = [(await engineOf()).compile(plan), (await engineOf()).compile(plan)];
+      const batches = batchesOf(work, 6, SCALE);
+      for (const [i, batch] of batches.entries()) {
+        if (i % 2 === 1) {
+          // Infinity makes everything NaN. A number whose square is infinite leaves the losses finite behind a batch
+          // norm, and spoils its statistics.
+          for (const value of [Infinity, 3e38]) {
+            const { losses } = await bad.trainStep(poisoned(batch, value));
+            expect([...losses.values()].some(({ mean }) => Number.isFinite(mean))).toBe(false);
+          }
         }
+        await bad.trainStep(batch);
+        await spared.trainStep(batch);
+        expect(held(bad)).toEqual(held(spared));
       }
-      await bad.trainStep(batch);
-      await spared.trainStep(batch);
-      expect(held(bad)).toEqual(held(spared));
-    }
-    bad.dispose();
-    spared.dispose();
-  });
+      bad.dispose();
+      spared.dispose();
+    },
+  );
 });
 
 describe('a step whose losses are finite and whose gradient is not', () => {

@@ -12,7 +12,15 @@ const ROWS = [149, 64, 3];
 
 const plan: Plan = planOf(WIDTH, (g, input, y) => {
   const terms = [...LOSS_CASES].map(([name, build]) => ({ name, weight: 0.5, loss: build(g, input, y, name) }));
-  return { predictions: Object.fromEntries(terms.map(({ name, loss }) => [name, loss.op === 'squaredError' ? loss.prediction : loss.op === 'mean' ? loss.x : loss.logit])), terms };
+  return {
+    predictions: Object.fromEntries(
+      terms.map(({ name, loss }) => [
+        name,
+        loss.op === 'squaredError' ? loss.prediction : loss.op === 'mean' ? loss.x : loss.logit,
+      ]),
+    ),
+    terms,
+  };
 });
 
 /** All that a program makes of batches: while it looks at them, trains on them and predicts them. */
@@ -21,18 +29,24 @@ async function everything(program: Program): Promise<Named> {
   for (const rows of ROWS) {
     const batch = numericBatch(rows, WIDTH, rows);
     const { losses, predictions, gradients } = await program.inspect(batch);
-    for (const [name, { mean, rows: counted }] of losses) made.set(`${rows} rows: loss ${name}`, Float64Array.of(mean, counted));
+    for (const [name, { mean, rows: counted }] of losses)
+      made.set(`${rows} rows: loss ${name}`, Float64Array.of(mean, counted));
     for (const [name, values] of predictions) made.set(`${rows} rows: prediction ${name}`, values.slice());
     for (const [name, { data }] of gradients) made.set(`${rows} rows: gradient of ${name}`, data.slice());
     await program.trainStep(batch);
-    for (const [name, { data }] of program.state().weights) made.set(`${rows} rows: ${name} after a step`, data.slice());
-    for (const [name, values] of await program.predict(batch)) made.set(`${rows} rows: ${name} in evaluation`, values.slice());
+    for (const [name, { data }] of program.state().weights)
+      made.set(`${rows} rows: ${name} after a step`, data.slice());
+    for (const [name, values] of await program.predict(batch))
+      made.set(`${rows} rows: ${name} in evaluation`, values.slice());
   }
   program.dispose();
   return made;
 }
 
-describe.each([['fused', true], ['plain', false]])('a step that is shared, %s', (_, allowRelaxed) => {
+describe.each([
+  ['fused', true],
+  ['plain', false],
+])('a step that is shared, %s', (_, allowRelaxed) => {
   it.each([2, 4])('has the bits of one thread in every operation, with %i', async (threads) => {
     const alone = await everything(createSimdEngine(1, allowRelaxed).compile(plan));
     const shared = await everything(createSimdEngine(threads, allowRelaxed, { isPatient: true }).compile(plan));
@@ -43,8 +57,15 @@ describe.each([['fused', true], ['plain', false]])('a step that is shared, %s', 
 describe('bytes that are compared', () => {
   it('differ for -0 and 0, for NaN and Infinity, and in any one number', () => {
     const numbers = Float32Array.of(0, NaN, 1);
-    const unlike = [Float32Array.of(-0, NaN, 1), Float32Array.of(0, Infinity, 1), Float32Array.of(0, NaN, 1 + 2 ** -23), Float32Array.of(0, NaN), Float64Array.of(0, NaN, 1)];
-    for (const other of unlike) expect(differentBytes(new Map([['a', numbers]]), new Map([['a', other]]))).toEqual(['a']);
+    const unlike = [
+      Float32Array.of(-0, NaN, 1),
+      Float32Array.of(0, Infinity, 1),
+      Float32Array.of(0, NaN, 1 + 2 ** -23),
+      Float32Array.of(0, NaN),
+      Float64Array.of(0, NaN, 1),
+    ];
+    for (const other of unlike)
+      expect(differentBytes(new Map([['a', numbers]]), new Map([['a', other]]))).toEqual(['a']);
     expect(differentBytes(new Map([['a', numbers]]), new Map([['a', numbers.slice()]]))).toEqual([]);
     expect(differentBytes(new Map([['a', numbers]]), new Map([['b', numbers]]))).toEqual(['a', 'b']);
   });

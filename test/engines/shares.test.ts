@@ -39,7 +39,10 @@ const notCalled = (): never => {
 const NATIVE: Readonly<Record<string, (rows: number) => Share>> = {
   gemm(rows) {
     const found: Share[] = [];
-    const native: NativeProducts = { gemm: (...[, , , , , , begin, end]) => void found.push({ begin, end }), gemmGradient: notCalled };
+    const native: NativeProducts = {
+      gemm: (...[, , , , , , begin, end]) => void found.push({ begin, end }),
+      gemmGradient: notCalled,
+    };
     nativeProducts(kernels, native, NO_BOUNDS).gemm(0, 1, 0, 0, 0, 8, rows, 1, 1, 0);
     return found[0]!;
   },
@@ -47,7 +50,10 @@ const NATIVE: Readonly<Record<string, (rows: number) => Share>> = {
     const found: Share[] = [];
     const native: NativeRows = {
       lookup: (...[, , , , , , , begin, end]) => found.push({ begin, end }),
-      lookupBags: notCalled, gatherGradients: notCalled, gatherBagGradients: notCalled, updates: {},
+      lookupBags: notCalled,
+      gatherGradients: notCalled,
+      gatherBagGradients: notCalled,
+      updates: {},
     };
     nativeRows(kernels, native, NO_BOUNDS, [{ at: 0, address: 0, bytes: WORD }]).lookup(0, 0, 1, 1, 0, 1, rows);
     return found[0]!;
@@ -59,23 +65,44 @@ describe.each(THREADS)('the work of %i threads', (threads) => {
 
   it.each([1, 4, 16])('has each item once and is balanced, handed out %i at a time', (unit) => {
     for (const count of counts) {
-      expectPartition(sharesOf(threads, () => ({ begin: kernels.shareBegin(count, unit), end: kernels.shareEnd(count, unit) })), count, unit);
-      expectPartition(sharesOf(threads, () => shareOf(kernels, count, unit)), count, unit);
+      expectPartition(
+        sharesOf(threads, () => ({ begin: kernels.shareBegin(count, unit), end: kernels.shareEnd(count, unit) })),
+        count,
+        unit,
+      );
+      expectPartition(
+        sharesOf(threads, () => shareOf(kernels, count, unit)),
+        count,
+        unit,
+      );
     }
   });
 
   it('has each item once beyond 31 bits', () => {
-    for (const count of [2 ** 31, 2 ** 32 - 1]) expectPartition(sharesOf(threads, () => shareOf(kernels, count, 1)), count, 1);
+    for (const count of [2 ** 31, 2 ** 32 - 1])
+      expectPartition(
+        sharesOf(threads, () => shareOf(kernels, count, 1)),
+        count,
+        1,
+      );
   });
 
   it.each(Object.keys(NATIVE))('has each row once and is balanced in the native %s', (name) => {
-    for (const count of counts.filter((rows) => rows >= 1000)) expectPartition(sharesOf(threads, () => NATIVE[name]!(count)), count, 4);
+    for (const count of counts.filter((rows) => rows >= 1000))
+      expectPartition(
+        sharesOf(threads, () => NATIVE[name]!(count)),
+        count,
+        4,
+      );
   });
 
   it('has each column once, in columns that share their cache lines with no other worker', () => {
     const [slot, slots] = [40_000_000, 110_000_000];
     const columns = (slots - slot - 3) * 16 - 7;
-    const native: NativeNorms = { normalise: (...args) => void found.push({ begin: args[10], end: args[11] }), normaliseGradient: notCalled };
+    const native: NativeNorms = {
+      normalise: (...args) => void found.push({ begin: args[10], end: args[11] }),
+      normaliseGradient: notCalled,
+    };
     const found: Share[] = [];
     const norm = (): Share => {
       // An empty share calls nothing.
@@ -98,7 +125,8 @@ describe('64 threads on 34,000,000 rows', () => {
     const own = instantiateAlone(module, memory);
     const clock = Math.ceil(own.heapBase() / 8) * 8;
     new Float64Array(memory.buffer, clock, 2).set([0.5, 1]);
-    // A row without weights is one word: the steps that its average covers, which the exchange brings up to the clock's.
+    // A row without weights is one word: the steps that its average covers, which the exchange brings up to the
+    // clock's.
     const [table, stride, width, average] = [clock + 64, 1, 0, 0];
     for (let self = 0; self < threads; self++) {
       own.join(self, threads, 0);

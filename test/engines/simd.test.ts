@@ -13,14 +13,18 @@ import { withOptions } from '../support/other-options.js';
 
 const SCALE = 0.002;
 
-/** A small workload of a model, with dropout and layers that end within a vector; large enough a batch that its steps are shared. */
+/**
+ * A small workload of a model, with dropout and layers that end within a vector; large enough a batch that its steps
+ * are shared.
+ */
 const workload = (name: (typeof models.names)[number], activation = 'relu'): Workload => ({
   name,
   batchRows: 300,
   width: 6,
   numbers: ['D0', 'D1'],
   model: withOptions(models.schema.parse({ name }), {
-    hidden: (widths) => (Array.isArray(widths) ? (widths as number[]).map((width) => width + 2) : (widths as number) + 2),
+    hidden: (widths) =>
+      Array.isArray(widths) ? (widths as number[]).map((width) => width + 2) : (widths as number) + 2,
     activation: () => activation,
     dropout: () => 0.2,
   }),
@@ -33,7 +37,8 @@ async function trained(engine: Engine, work: Workload, steps: number): Promise<P
   return program;
 }
 
-const weightsOf = (program: Program): Map<string, Float32Array> => new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+const weightsOf = (program: Program): Map<string, Float32Array> =>
+  new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
 
 describe('the simd engine', () => {
   for (const name of models.names) {
@@ -53,12 +58,27 @@ describe('the simd engine', () => {
       const work = workload(name, 'tanh');
       const start = createSimdEngine().compile(planOf(work, SCALE));
       const { weights, ...rest } = start.state();
-      const large = new Map([...weights].map(([tensor, { shape, data }]) => [tensor, { shape, data: tensor.startsWith('embeddings.') ? data.map((value) => value * 1000) : data.slice() }]));
+      const large = new Map(
+        [...weights].map(([tensor, { shape, data }]) => [
+          tensor,
+          { shape, data: tensor.startsWith('embeddings.') ? data.map((value) => value * 1000) : data.slice() },
+        ]),
+      );
       const plan = planOf(work, SCALE);
-      const steady = { ...plan, optimizers: { dense: { ...plan.optimizers.dense, epsilon: 1e-3 }, embeddings: { ...plan.optimizers.embeddings, epsilon: 1e-3 } } };
+      const steady = {
+        ...plan,
+        optimizers: {
+          dense: { ...plan.optimizers.dense, epsilon: 1e-3 },
+          embeddings: { ...plan.optimizers.embeddings, epsilon: 1e-3 },
+        },
+      };
       const batches = batchesOf(work, 50, SCALE);
       const ends = [];
-      for (const engine of [createSimdEngine(2, true, { isPatient: true }), createSimdEngine(1, false), await createTfjsEngine()]) {
+      for (const engine of [
+        createSimdEngine(2, true, { isPatient: true }),
+        createSimdEngine(1, false),
+        await createTfjsEngine(),
+      ]) {
         const program = engine.compile(steady);
         program.restore({ ...rest, weights: large });
         for (const batch of batches) await program.trainStep(batch);
@@ -71,7 +91,10 @@ describe('the simd engine', () => {
           const worst = Math.max(...expected.map((value, i) => Math.abs(value - weights.get(tensor)![i]!)));
           expect(worst, tensor).toBeLessThanOrEqual(1e-5);
         }
-        for (const [task, expected] of oracle.predictions) expect(Math.max(...expected.map((p, b) => Math.abs(p - predictions.get(task)![b]!)))).toBeLessThanOrEqual(1e-5);
+        for (const [task, expected] of oracle.predictions)
+          expect(Math.max(...expected.map((p, b) => Math.abs(p - predictions.get(task)![b]!)))).toBeLessThanOrEqual(
+            1e-5,
+          );
       }
     });
   }
@@ -111,14 +134,18 @@ describe('the simd engine', () => {
     expect(weightBytes).toBe(4 * (numWeights + numTableWeights));
     expect(optimizerBytes).toBe(2 * weightBytes);
     // Twice the rows of a batch take about twice the room.
-    const twice = planSize({ ...plan, batchRows: 4096 }, engine, 0).activationBytes / planSize({ ...plan, batchRows: 2048 }, engine, 0).activationBytes;
+    const twice =
+      planSize({ ...plan, batchRows: 4096 }, engine, 0).activationBytes /
+      planSize({ ...plan, batchRows: 2048 }, engine, 0).activationBytes;
     expect(twice).toBeGreaterThan(1.9);
     expect(twice).toBeLessThan(2.1);
     expect(activationBytes).toBeGreaterThan(0);
   });
 
   it('refuses what one memory cannot hold, naming the largest tables and what would fit', () => {
-    expect(() => planSize(planOf({ ...workload('esmm'), batchRows: 10_000_000 }, SCALE), createSimdEngine(), 0, 2 ** 40)).toThrow(/one WebAssembly memory has 4\.0 GiB; [^]*batchSize/);
+    expect(() =>
+      planSize(planOf({ ...workload('esmm'), batchRows: 10_000_000 }, SCALE), createSimdEngine(), 0, 2 ** 40),
+    ).toThrow(/one WebAssembly memory has 4\.0 GiB; [^]*batchSize/);
   });
 
   it('has no such limit for tables', () => {
@@ -128,10 +155,14 @@ describe('the simd engine', () => {
   });
 
   it('refuses what this machine cannot hold, vocabularies among it', () => {
-    expect(() => planSize(planOf(workload('esmm'), 60), createSimdEngine(), 0, 2 ** 20)).toThrow(/this machine has 0\.0 GiB; the largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/);
+    expect(() => planSize(planOf(workload('esmm'), 60), createSimdEngine(), 0, 2 ** 20)).toThrow(
+      /this machine has 0\.0 GiB; the largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/,
+    );
     const plan = planOf(workload('esmm'), SCALE);
     expect(planSize(plan, createSimdEngine(), 2 ** 33, 2 ** 34).vocabularyBytes).toBe(2 ** 33);
-    expect(() => planSize(plan, createSimdEngine(), 2 ** 34, 2 ** 34)).toThrow(/vocabularies need 16\.\d GiB, and this machine has 16\.0 GiB/);
+    expect(() => planSize(plan, createSimdEngine(), 2 ** 34, 2 ** 34)).toThrow(
+      /vocabularies need 16\.\d GiB, and this machine has 16\.0 GiB/,
+    );
   });
 
   it('draws no rows of tables where they are restored, and then is what was restored', async () => {

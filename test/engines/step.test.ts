@@ -16,11 +16,20 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 const compiled = (engine: Engine, plan: Plan): Program => withLargeEmbeddings(engine.compile(plan));
 
 /** By how much a step moves each weight, in units of the gradient. */
-async function moved(engine: Engine, weights: readonly [number, number], rows: number, step?: StepPlan, settings?: StepSettings, batchRows?: number): Promise<{ gradients: Map<string, Float32Array>; result: Awaited<ReturnType<Program['trainStep']>> }> {
+async function moved(
+  engine: Engine,
+  weights: readonly [number, number],
+  rows: number,
+  step?: StepPlan,
+  settings?: StepSettings,
+  batchRows?: number,
+): Promise<{ gradients: Map<string, Float32Array>; result: Awaited<ReturnType<Program['trainStep']>> }> {
   const program = compiled(engine, twoTermPlan(weights, step, batchRows));
   const before = copyOfWeights(program);
   const result = await program.trainStep(twoTermBatch(rows), settings);
-  const gradients = new Map([...copyOfWeights(program)].map(([name, after]) => [name, before.get(name)!.map((w, i) => (w - after[i]!) * 10)]));
+  const gradients = new Map(
+    [...copyOfWeights(program)].map(([name, after]) => [name, before.get(name)!.map((w, i) => (w - after[i]!) * 10)]),
+  );
   program.dispose();
   return { gradients, result };
 }
@@ -32,22 +41,39 @@ async function inspected(engine: Engine, weights: readonly [number, number], row
   return found;
 }
 
-function expectClose(found: ReadonlyMap<string, Float32Array>, expected: (name: string, i: number) => number, bound: number): void {
-  for (const [name, data] of found) data.forEach((value, i) => expect(Math.abs(value - expected(name, i)), `${name}[${i}]`).toBeLessThanOrEqual(bound));
+function expectClose(
+  found: ReadonlyMap<string, Float32Array>,
+  expected: (name: string, i: number) => number,
+  bound: number,
+): void {
+  for (const [name, data] of found)
+    data.forEach((value, i) => expect(Math.abs(value - expected(name, i)), `${name}[${i}]`).toBeLessThanOrEqual(bound));
 }
 
 const isShared = (name: string): boolean => name.startsWith('shared') || name.startsWith('embeddings.');
-const dot = (a: Inspection, b: Inspection): number => [...a.gradients].filter(([name]) => isShared(name)).reduce((sum, [name, { data }]) => sum + data.reduce((s, g, i) => s + g * b.gradients.get(name)!.data[i]!, 0), 0);
+const dot = (a: Inspection, b: Inspection): number =>
+  [...a.gradients]
+    .filter(([name]) => isShared(name))
+    .reduce((sum, [name, { data }]) => sum + data.reduce((s, g, i) => s + g * b.gradients.get(name)!.data[i]!, 0), 0);
 
 describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
   it('has the products between the gradients of its terms, tables included, and the losses', async () => {
     const engine = await engineOf();
     const alone = [await inspected(engine, [1, 0], 60), await inspected(engine, [0, 1], 60)] as const;
     let seen: { losses: readonly number[]; gramian: Float64Array } | undefined;
-    await moved(engine, [2, 3], 60, { combinesTerms: true }, { combine: (losses, gramian) => ((seen = { losses: [...losses], gramian: gramian.slice() }), [1, 1]) });
-    for (const [i, a] of alone.entries()) for (const [j, b] of alone.entries()) expect(seen!.gramian[2 * i + j]).toBeCloseTo(dot(a, b), 6);
+    await moved(
+      engine,
+      [2, 3],
+      60,
+      { combinesTerms: true },
+      { combine: (losses, gramian) => ((seen = { losses: [...losses], gramian: gramian.slice() }), [1, 1]) },
+    );
+    for (const [i, a] of alone.entries())
+      for (const [j, b] of alone.entries()) expect(seen!.gramian[2 * i + j]).toBeCloseTo(dot(a, b), 6);
     expect(seen!.gramian[0]).toBeGreaterThan(1e-3);
-    expect(seen!.losses).toEqual(['ctr', 'cvr'].map((name) => expect.closeTo(alone[0].losses.get(name)!.mean, 6) as number));
+    expect(seen!.losses).toEqual(
+      ['ctr', 'cvr'].map((name) => expect.closeTo(alone[0].losses.get(name)!.mean, 6) as number),
+    );
   });
 
   it('moves what terms share by the weights that were decided, and leaves to each its own with its own weight', async () => {
@@ -55,7 +81,12 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const [a, b] = [await inspected(engine, [1, 0], 60), await inspected(engine, [0, 1], 60)];
     const { gradients } = await moved(engine, [2, 3], 60, { combinesTerms: true }, { combine: () => [0.5, -1.5] });
     const of = ({ gradients: all }: Inspection, name: string, i: number): number => all.get(name)!.data[i]!;
-    expectClose(gradients, (name, i) => (isShared(name) ? 0.5 * of(a, name, i) - 1.5 * of(b, name, i) : 2 * of(a, name, i) + 3 * of(b, name, i)), 2e-5);
+    expectClose(
+      gradients,
+      (name, i) =>
+        isShared(name) ? 0.5 * of(a, name, i) - 1.5 * of(b, name, i) : 2 * of(a, name, i) + 3 * of(b, name, i),
+      2e-5,
+    );
   });
 
   it('is, where terms are combined by their own weights, step by step what one pass back for all of them is', async () => {
@@ -66,7 +97,11 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
       return copyOfWeights(program);
     };
     const expected = await trained(twoTermPlan([1, 2]));
-    expectClose(await trained(twoTermPlan([1, 2], { combinesTerms: true })), (name, i) => expected.get(name)![i]!, 2e-6);
+    expectClose(
+      await trained(twoTermPlan([1, 2], { combinesTerms: true })),
+      (name, i) => expected.get(name)![i]!,
+      2e-6,
+    );
 
     const base = twoTermPlan([1, 2]);
     const g = new GraphBuilder();
@@ -74,8 +109,15 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const click = g.input({ kind: 'label', column: 'click' }, 1);
     // The first term reaches no table.
     const [first, second] = [g.linear(click, 1, 'calibrator'), g.linear(x, 1, 'out')];
-    const terms = [first, second].map((prediction, t) => ({ name: `${t}`, loss: g.squaredError(prediction, click), weight: 1 }));
-    const plan = { ...base, graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map([['ctr', second]]) } };
+    const terms = [first, second].map((prediction, t) => ({
+      name: `${t}`,
+      loss: g.squaredError(prediction, click),
+      weight: 1,
+    }));
+    const plan = {
+      ...base,
+      graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map([['ctr', second]]) },
+    };
     const plain = await trained(plan);
     expectClose(await trained({ ...plan, step: { combinesTerms: true } }), (name, i) => plain.get(name)![i]!, 2e-6);
   });
@@ -91,7 +133,11 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const engine = await engineOf();
     const expected = await inspected(engine, [1, 1], 60);
     const { gradients } = await moved(engine, [1, 1], 60, undefined, { rates: { dense: 0.5, embeddings: 2 } });
-    expectClose(gradients, (name, i) => expected.gradients.get(name)!.data[i]! * (name.startsWith('embeddings.') ? 2 : 0.5), 4e-5);
+    expectClose(
+      gradients,
+      (name, i) => expected.gradients.get(name)!.data[i]! * (name.startsWith('embeddings.') ? 2 : 0.5),
+      4e-5,
+    );
   });
 
   it('is the same in passes of some rows as in one of all: the losses count all rows that a mask admits', async () => {
@@ -118,7 +164,12 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
   it('brings the norm of its gradient down to what it may be, over everything or apart, and tells it', async () => {
     const engine = await engineOf();
     const { gradients: all } = await inspected(engine, [1, 1], 60);
-    const norm = (choose: (name: string) => boolean): number => Math.sqrt([...all].filter(([name]) => choose(name)).reduce((sum, [, { data }]) => sum + data.reduce((s, g) => s + g * g, 0), 0));
+    const norm = (choose: (name: string) => boolean): number =>
+      Math.sqrt(
+        [...all]
+          .filter(([name]) => choose(name))
+          .reduce((sum, [, { data }]) => sum + data.reduce((s, g) => s + g * g, 0), 0),
+      );
     const isTable = (name: string): boolean => name.startsWith('embeddings.');
     const [total, dense, tables] = [norm(() => true), norm((name) => !isTable(name)), norm(isTable)];
 
@@ -128,8 +179,15 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     expectClose(together.gradients, (name, i) => all.get(name)!.data[i]! / 4, 2e-5);
 
     const apart = await moved(engine, [1, 1], 60, { clip: { norm: (dense + tables) / 2, apart: true } });
-    expect(apart.result.norms).toEqual({ dense: expect.closeTo(dense, 6) as number, embeddings: expect.closeTo(tables, 6) as number });
-    expectClose(apart.gradients, (name, i) => all.get(name)!.data[i]! * Math.min(1, (dense + tables) / 2 / (isTable(name) ? tables : dense)), 2e-5);
+    expect(apart.result.norms).toEqual({
+      dense: expect.closeTo(dense, 6) as number,
+      embeddings: expect.closeTo(tables, 6) as number,
+    });
+    expectClose(
+      apart.gradients,
+      (name, i) => all.get(name)!.data[i]! * Math.min(1, (dense + tables) / 2 / (isTable(name) ? tables : dense)),
+      2e-5,
+    );
 
     const byValue = await moved(engine, [1, 1], 60, { clip: { value: 0.01, apart: false } });
     expectClose(byValue.gradients, (name, i) => Math.max(-0.01, Math.min(0.01, all.get(name)!.data[i]!)), 2e-5);
@@ -140,8 +198,13 @@ describe('a step in parts on several threads', () => {
   it('has the same weights to the last bit', async () => {
     const runs: Map<string, Float32Array>[] = [];
     for (const threads of [1, 2, 4]) {
-      const program = createSimdEngine(threads, true, { isPatient: true }).compile(twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, apart: false } }, 10_000));
-      for (let step = 0; step < 5; step++) await program.trainStep(twoTermBatch(30_000, step), { combine: (losses, gramian) => [1 + gramian[0]!, losses[1]!] });
+      const program = createSimdEngine(threads, true, { isPatient: true }).compile(
+        twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, apart: false } }, 10_000),
+      );
+      for (let step = 0; step < 5; step++)
+        await program.trainStep(twoTermBatch(30_000, step), {
+          combine: (losses, gramian) => [1 + gramian[0]!, losses[1]!],
+        });
       runs.push(copyOfWeights(program));
       program.dispose();
     }

@@ -14,15 +14,31 @@ const AT = BARRIER + 64;
 const ROWS = 100;
 
 /** A team of three with a list that clears a column, and one that does so beyond the end of the memory. */
-function teamOf(): { readonly team: Team<'clear' | 'beyond'>; readonly words: Int32Array; readonly column: Float32Array } {
+function teamOf(): {
+  readonly team: Team<'clear' | 'beyond'>;
+  readonly words: Int32Array;
+  readonly column: Float32Array;
+} {
   const memory = createMemory(4 * 65_536);
   const [clear, beyond] = [AT, memory.buffer.byteLength].map((y) => {
     const list = createCallList();
     list.emit('clear', { y, ldy: 4, rows: ROWS, columns: 4 });
     return list.calls;
   }) as [ReturnType<typeof createCallList>['calls'], ReturnType<typeof createCallList>['calls']];
-  const team = createTeam({ kernels: loadKernels(), memory, lists: { clear, beyond }, barrier: BARRIER, threads: 3, rowWork: 1, isPatient: true });
-  return { team, words: new Int32Array(memory.buffer, BARRIER, 16), column: new Float32Array(memory.buffer, AT, ROWS * 4) };
+  const team = createTeam({
+    kernels: loadKernels(),
+    memory,
+    lists: { clear, beyond },
+    barrier: BARRIER,
+    threads: 3,
+    rowWork: 1,
+    isPatient: true,
+  });
+  return {
+    team,
+    words: new Int32Array(memory.buffer, BARRIER, 16),
+    column: new Float32Array(memory.buffer, AT, ROWS * 4),
+  };
 }
 
 describe('a team that is patient', () => {
@@ -53,7 +69,9 @@ describe('a kernel that gives up', () => {
     const first = thrownBy('beyond');
     expect(first).toBeInstanceOf(UserError);
     expect((first as UserError).exitCode).toBe(1);
-    expect((first as UserError).message).toMatch(/memory access out of bounds; what was saved is whole: go on from there/);
+    expect((first as UserError).message).toMatch(
+      /memory access out of bounds; what was saved is whole: go on from there/,
+    );
     expect(thrownBy('clear')).toBeInstanceOf(UserError);
     team.end();
   });

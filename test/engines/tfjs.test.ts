@@ -10,11 +10,17 @@ import { UserError } from '../../src/errors.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
 const nativePackage: string = '@tensorflow/tfjs-node-gpu';
-const hasNative = await import(nativePackage).then(() => true, () => false);
+const hasNative = await import(nativePackage).then(
+  () => true,
+  () => false,
+);
 
 const build = (g: GraphBuilder, input: Value, y: Value) => {
   const out = tower(g, input, { hidden: [4], activation: 'relu', dropout: 0.3, batchNorm: true }, 't');
-  return { predictions: { p: g.activation(out, 'sigmoid', 'p') }, terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y) }] };
+  return {
+    predictions: { p: g.activation(out, 'sigmoid', 'p') },
+    terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y) }],
+  };
 };
 
 describe('the tfjs engine', () => {
@@ -72,20 +78,29 @@ describe('the tfjs engine', () => {
   });
 
   // TensorFlow itself makes more of each, which test/tensorflow counts.
-  it.skipIf(process.env['MTL_TENSORFLOW'] !== undefined)('brings no ones to the device, and reads from it once a step', async () => {
-    const work = WORKLOADS.find(({ name, batchRows }) => name === 'esmm' && batchRows === 1024)!;
-    const program = (await createTfjsEngine()).compile(planOfWorkload(work, 0.001));
-    const batch = batchesOf(work, 1, 0.001)[0]!;
-    await program.trainStep(batch);
-    const [operations, uploads, reads] = [vi.spyOn(tf.engine(), 'runKernel'), vi.spyOn(tf.engine(), 'makeTensor'), vi.spyOn(tf.backend(), 'read')];
-    await program.trainStep(batch);
-    // Input, two labels, 20 parameters, and the weights of two losses; 1 is where the gradient starts.
-    expect(uploads.mock.calls.map(([values]) => (values as Float32Array).length).sort((a, b) => a - b)).toEqual([1, 1, 1, 1, 1, 8, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 16, 16, 128, 128, 1024, 1024, 5888, 5888, 376832]);
-    expect(reads).toHaveBeenCalledTimes(1);
-    expect(operations.mock.calls.filter(([name]) => name !== 'Identity')).toHaveLength(162);
-    vi.restoreAllMocks();
-    program.dispose();
-  });
+  it.skipIf(process.env['MTL_TENSORFLOW'] !== undefined)(
+    'brings no ones to the device, and reads from it once a step',
+    async () => {
+      const work = WORKLOADS.find(({ name, batchRows }) => name === 'esmm' && batchRows === 1024)!;
+      const program = (await createTfjsEngine()).compile(planOfWorkload(work, 0.001));
+      const batch = batchesOf(work, 1, 0.001)[0]!;
+      await program.trainStep(batch);
+      const [operations, uploads, reads] = [
+        vi.spyOn(tf.engine(), 'runKernel'),
+        vi.spyOn(tf.engine(), 'makeTensor'),
+        vi.spyOn(tf.backend(), 'read'),
+      ];
+      await program.trainStep(batch);
+      // Input, two labels, 20 parameters, and the weights of two losses; 1 is where the gradient starts.
+      expect(uploads.mock.calls.map(([values]) => (values as Float32Array).length).sort((a, b) => a - b)).toEqual([
+        1, 1, 1, 1, 1, 8, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 16, 16, 128, 128, 1024, 1024, 5888, 5888, 376832,
+      ]);
+      expect(reads).toHaveBeenCalledTimes(1);
+      expect(operations.mock.calls.filter(([name]) => name !== 'Identity')).toHaveLength(162);
+      vi.restoreAllMocks();
+      program.dispose();
+    },
+  );
 
   it('names every tensor that does not fit when it restores', async () => {
     const program = (await createTfjsEngine()).compile(planOf(3, build));
@@ -106,7 +121,10 @@ describe('a GPU of CUDA', () => {
   });
 
   it.skipIf(hasNative)('says what is missing where it is asked for', async () => {
-    const error = await createEngine({ device: 'cuda' }).then(() => undefined, (caught: unknown) => caught);
+    const error = await createEngine({ device: 'cuda' }).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).exitCode).toBe(2);
     expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); npx mtl setup-cuda/);

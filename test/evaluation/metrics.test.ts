@@ -22,7 +22,12 @@ const OPTIONS: Partial<Record<(typeof metricParts)['names'][number], object>> = 
 };
 
 /** One metric of rows that all come at once. */
-function measured(spec: object & { readonly name: string; readonly by?: string; readonly k?: number }, labels: ArrayLike<number>, predictions: ArrayLike<number>, users: ArrayLike<number> = new Float32Array(labels.length)): SpaceReport {
+function measured(
+  spec: object & { readonly name: string; readonly by?: string; readonly k?: number },
+  labels: ArrayLike<number>,
+  predictions: ArrayLike<number>,
+  users: ArrayLike<number> = new Float32Array(labels.length),
+): SpaceReport {
   const { taskType } = metricParts.build(metricParts.schema.parse(spec));
   return reportOf({ metrics: [spec] }, { labels, predictions, columns: { user: users } }, taskType)['y']!;
 }
@@ -39,14 +44,20 @@ describe('every metric', () => {
 
     it(`${name} is better for a perfect prediction than for its opposite, if it has a goal`, () => {
       const labels = floats(0, 1, 1, 0, 1, 0);
-      const [perfect, opposite] = [labels, labels.map((label) => 1 - label)].map((predictions) => measured(spec, labels, predictions)[main.name] as number) as [number, number];
+      const [perfect, opposite] = [labels, labels.map((label) => 1 - label)].map(
+        (predictions) => measured(spec, labels, predictions)[main.name] as number,
+      ) as [number, number];
       if (main.goal === 'higher') expect(perfect).toBeGreaterThan(opposite);
       if (main.goal === 'lower') expect(perfect).toBeLessThan(opposite);
       expect(main.name.startsWith(name)).toBe(true);
     });
 
     it(`${name} depends on neither the order nor the batches of rows, and leaves its input alone`, () => {
-      const row = fc.tuple(fc.boolean(), fc.oneof(fc.float({ min: Math.fround(0.01), max: Math.fround(0.99), noNaN: true }), fc.constantFrom(0.25, 0.5)), fc.integer({ min: 0, max: 3 }));
+      const row = fc.tuple(
+        fc.boolean(),
+        fc.oneof(fc.float({ min: Math.fround(0.01), max: Math.fround(0.99), noNaN: true }), fc.constantFrom(0.25, 0.5)),
+        fc.integer({ min: 0, max: 3 }),
+      );
       fc.assert(
         fc.property(fc.array(row, { minLength: 1 }), fc.nat(), (rows, cut) => {
           const labels = rows.map(([label]) => Number(label));
@@ -62,7 +73,9 @@ describe('every metric', () => {
           expect(measured(spec, labels.toReversed(), predictions.toReversed(), users.toReversed())).toEqual(report);
 
           const all = { labels, predictions, columns: { user: users } };
-          const [first, second] = [0, 1].map(() => createCollector(spacesOfType(metric.taskType), measuring({ metrics: [spec] })));
+          const [first, second] = [0, 1].map(() =>
+            createCollector(spacesOfType(metric.taskType), measuring({ metrics: [spec] })),
+          );
           const middle = cut % (rows.length + 1);
           first!.add(batchOf(all, middle), new Map([['y', predictions.slice(middle)]]));
           second!.add(batchOf(all, 0, middle), new Map([['y', predictions.slice(0, middle)]]));
@@ -77,7 +90,11 @@ describe('every metric', () => {
 
 describe('auc', () => {
   // A small alphabet makes ties; -0 ties with 0.
-  const score = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom(-0, 1e-45, -1e-45, 3.4e38, 0.1, 0.2), fc.float({ noNaN: true, noDefaultInfinity: true }));
+  const score = fc.oneof(
+    fc.integer({ min: -3, max: 3 }),
+    fc.constantFrom(-0, 1e-45, -1e-45, 3.4e38, 0.1, 0.2),
+    fc.float({ noNaN: true, noDefaultInfinity: true }),
+  );
 
   it('is the share of pairs that are ranked rightly, ties half', () => {
     fc.assert(
@@ -87,21 +104,34 @@ describe('auc', () => {
         fc.pre(positives.length > 0 && negatives.length > 0);
         let right = 0;
         for (const p of positives) for (const n of negatives) right += p > n ? 1 : p === n ? 0.5 : 0;
-        expect(valueOf({ name: 'auc' }, rows.map(([label]) => Number(label)), rows.map(([, p]) => p))).toBe(right / (positives.length * negatives.length));
+        expect(
+          valueOf(
+            { name: 'auc' },
+            rows.map(([label]) => Number(label)),
+            rows.map(([, p]) => p),
+          ),
+        ).toBe(right / (positives.length * negatives.length));
       }),
       { numRuns: 500 },
     );
   });
 
   it('has no value, and a reason, with one class', () => {
-    expect(valueOf({ name: 'auc' }, floats(0, 0), floats(0.1, 0.2))).toEqual({ reason: 'only one class: 0 positives among 2 rows' });
-    expect(valueOf({ name: 'auc' }, floats(1), floats(0.1))).toEqual({ reason: 'only one class: 1 positives among 1 rows' });
+    expect(valueOf({ name: 'auc' }, floats(0, 0), floats(0.1, 0.2))).toEqual({
+      reason: 'only one class: 0 positives among 2 rows',
+    });
+    expect(valueOf({ name: 'auc' }, floats(1), floats(0.1))).toEqual({
+      reason: 'only one class: 1 positives among 1 rows',
+    });
   });
 });
 
 describe('the other metrics', () => {
   it('logLoss is the mean negative log likelihood, finite at 0 and 1', () => {
-    expect(valueOf({ name: 'logLoss' }, floats(1, 0, 1), floats(0.9, 0.2, 0.4))).toBeCloseTo(plainLogLoss([1, 0, 1], floats(0.9, 0.2, 0.4)), 12);
+    expect(valueOf({ name: 'logLoss' }, floats(1, 0, 1), floats(0.9, 0.2, 0.4))).toBeCloseTo(
+      plainLogLoss([1, 0, 1], floats(0.9, 0.2, 0.4)),
+      12,
+    );
     expect(valueOf({ name: 'logLoss' }, floats(0), floats(1))).toBeCloseTo(-Math.log(1e-7), 6);
   });
 
@@ -111,25 +141,58 @@ describe('the other metrics', () => {
   });
 
   it('gauc counts groups of one class aside, and rows whose cell is blank not at all', () => {
-    const report = measured({ name: 'gauc', by: 'user' }, [1, 0, 1, 0, 0, 1], [0.9, 0.1, 0.2, 0.8, 0.5, 0.5], [1, 1, 2, 2, 2, 3]);
-    expect(report).toMatchObject({ gauc: expect.closeTo((2 * 1 + 3 * 0) / 5, 12) as number, gauc_mean: 0.5, gauc_groups: 2, gauc_rows: 5, gauc_oneClassGroups: 1 });
-    expect(measured({ name: 'gauc', by: 'user' }, [1, 0], [0.9, 0.1], [1, 2]).reasons).toEqual({ gauc: "no group of 'user' has both classes: 2 have one", gauc_mean: "no group of 'user' has both classes: 2 have one" });
+    const report = measured(
+      { name: 'gauc', by: 'user' },
+      [1, 0, 1, 0, 0, 1],
+      [0.9, 0.1, 0.2, 0.8, 0.5, 0.5],
+      [1, 1, 2, 2, 2, 3],
+    );
+    expect(report).toMatchObject({
+      gauc: expect.closeTo((2 * 1 + 3 * 0) / 5, 12) as number,
+      gauc_mean: 0.5,
+      gauc_groups: 2,
+      gauc_rows: 5,
+      gauc_oneClassGroups: 1,
+    });
+    expect(measured({ name: 'gauc', by: 'user' }, [1, 0], [0.9, 0.1], [1, 2]).reasons).toEqual({
+      gauc: "no group of 'user' has both classes: 2 have one",
+      gauc_mean: "no group of 'user' has both classes: 2 have one",
+    });
   });
 
   it('precision, recall and lift share out the rows of one prediction at the edge', () => {
-    const [labels, predictions] = [[1, 1, 0, 0, 0, 1, 0, 0, 0, 0], [0.9, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1]];
-    const report = reportOf({ metrics: ['precision', 'recall', 'lift'].map((name) => ({ name, top: '30%' })) }, { labels, predictions })['y'];
+    const [labels, predictions] = [
+      [1, 1, 0, 0, 0, 1, 0, 0, 0, 0],
+      [0.9, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1],
+    ];
+    const report = reportOf(
+      { metrics: ['precision', 'recall', 'lift'].map((name) => ({ name, top: '30%' })) },
+      { labels, predictions },
+    )['y'];
     // The first row, and two of four with one positive among them.
-    expect(report).toMatchObject({ 'precision@30%': 1.5 / 3, 'recall@30%': 1.5 / 3, 'lift@30%': expect.closeTo(0.5 / 0.3, 12) as number });
+    expect(report).toMatchObject({
+      'precision@30%': 1.5 / 3,
+      'recall@30%': 1.5 / 3,
+      'lift@30%': expect.closeTo(0.5 / 0.3, 12) as number,
+    });
   });
 
   it('hit counts how often a random choice among equal predictions has a positive', () => {
-    expect(measured({ name: 'hit', by: 'user', k: 2 }, [1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1])['hit@2']).toBeCloseTo(1 - (2 / 3) * (1 / 2), 12);
+    expect(measured({ name: 'hit', by: 'user', k: 2 }, [1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1])['hit@2']).toBeCloseTo(
+      1 - (2 / 3) * (1 / 2),
+      12,
+    );
   });
 
   it('rmse and r2 are 0 and 1 for a perfect prediction, and r2 is 0 for the mean', () => {
-    expect([valueOf({ name: 'rmse' }, floats(1, 2, 3), floats(1, 2, 3)), valueOf({ name: 'r2' }, floats(1, 2, 3), floats(1, 2, 3))]).toEqual([0, 1]);
-    expect([valueOf({ name: 'rmse' }, floats(1, 3), floats(2, 2)), valueOf({ name: 'r2' }, floats(1, 3), floats(2, 2))]).toEqual([1, 0]);
+    expect([
+      valueOf({ name: 'rmse' }, floats(1, 2, 3), floats(1, 2, 3)),
+      valueOf({ name: 'r2' }, floats(1, 2, 3), floats(1, 2, 3)),
+    ]).toEqual([0, 1]);
+    expect([
+      valueOf({ name: 'rmse' }, floats(1, 3), floats(2, 2)),
+      valueOf({ name: 'r2' }, floats(1, 3), floats(2, 2)),
+    ]).toEqual([1, 0]);
     expect(valueOf({ name: 'r2' }, floats(2, 2), floats(1, 3))).toEqual({ reason: 'all 2 labels are equal' });
   });
 });
@@ -150,16 +213,26 @@ describe('spaces', () => {
 
   it('follows a funnel of any length down to what is given nothing', () => {
     const chain = [...tasks, task('return', { label: 'returned', given: 'purchase' })];
-    expect(spacesOf(chain).slice(4).map(({ name, where, factors }) => [name, where, factors])).toEqual([
+    expect(
+      spacesOf(chain)
+        .slice(4)
+        .map(({ name, where, factors }) => [name, where, factors]),
+    ).toEqual([
       ['return', 'purchase', ['return']],
       ['return_all', undefined, ['return']],
       ['ctreturn', undefined, ['ctr', 'cvr', 'return']],
     ]);
-    expect(spacesOf([task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })]).map(({ name }) => name)).toEqual(['a', 'a_all', 'b', 'b_all']);
+    expect(
+      spacesOf([task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })]).map(({ name }) => name),
+    ).toEqual(['a', 'a_all', 'b', 'b_all']);
   });
 
   it('tells predictions that several spaces share once', () => {
-    expect(predictedSpaces(spacesOf(tasks)).map(({ name }) => name)).toEqual(spacesOf(tasks).map(({ name }) => name).filter((name) => name !== 'cvr_all'));
+    expect(predictedSpaces(spacesOf(tasks)).map(({ name }) => name)).toEqual(
+      spacesOf(tasks)
+        .map(({ name }) => name)
+        .filter((name) => name !== 'cvr_all'),
+    );
   });
 
   it('has no joint space where no task predicts the condition', () => {
@@ -177,8 +250,20 @@ describe('spaces', () => {
         const end = cuts[i] ?? 5;
         const part = (values: Float32Array): Float32Array => values.slice(begin, end);
         collector.add(
-          { rows: end - begin, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', part(click)], ['purchase', part(purchase)]]) },
-          new Map([['ctr', part(ctr)], ['cvr', part(cvr)]]),
+          {
+            rows: end - begin,
+            ids: new Map(),
+            numbers: new Map(),
+            bags: new Map(),
+            labels: new Map([
+              ['click', part(click)],
+              ['purchase', part(purchase)],
+            ]),
+          },
+          new Map([
+            ['ctr', part(ctr)],
+            ['cvr', part(cvr)],
+          ]),
         );
       });
       return collector.report();
@@ -194,8 +279,20 @@ describe('spaces', () => {
   it('gives null with a reason where a metric is not defined', () => {
     const collector = createCollector(spacesOf(tasks));
     collector.add(
-      { rows: 2, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', floats(0, 0)], ['purchase', floats(0, 0)]]) },
-      new Map([['ctr', floats(0.5, 0.5)], ['cvr', floats(0.5, 0.5)]]),
+      {
+        rows: 2,
+        ids: new Map(),
+        numbers: new Map(),
+        bags: new Map(),
+        labels: new Map([
+          ['click', floats(0, 0)],
+          ['purchase', floats(0, 0)],
+        ]),
+      },
+      new Map([
+        ['ctr', floats(0.5, 0.5)],
+        ['cvr', floats(0.5, 0.5)],
+      ]),
     );
     const names = ['auc', 'logLoss', 'pcoc'];
     const allOf = (value: unknown): object => Object.fromEntries(names.map((name) => [name, value]));
@@ -204,7 +301,13 @@ describe('spaces', () => {
 
   it('refuses predictions that are not finite', () => {
     const collector = createCollector(spacesOf([tasks[0]!]));
-    const batch = { rows: 1, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', floats(0)]]) };
+    const batch = {
+      rows: 1,
+      ids: new Map(),
+      numbers: new Map(),
+      bags: new Map(),
+      labels: new Map([['click', floats(0)]]),
+    };
     expect(() => collector.add(batch, new Map([['ctr', floats(NaN)]]))).toThrow(/not finite/);
   });
 });

@@ -13,17 +13,26 @@ interface Case {
   readonly bins?: readonly Readonly<Record<string, number>>[];
 }
 
-const read = (name: string): Case => JSON.parse(readFileSync(new URL(`cases/${name}.json`, import.meta.url), 'utf8')) as Case;
+const read = (name: string): Case =>
+  JSON.parse(readFileSync(new URL(`cases/${name}.json`, import.meta.url), 'utf8')) as Case;
 const CLASSES = [
-  { name: 'auc', interval: '95%' }, 'logLoss', 'normalisedEntropy', 'pcoc', { name: 'gauc', by: 'user' }, 'ece', { name: 'ece', bins: 10, alike: 'width', as: 'eceOfWidth' },
+  { name: 'auc', interval: '95%' },
+  'logLoss',
+  'normalisedEntropy',
+  'pcoc',
+  { name: 'gauc', by: 'user' },
+  'ece',
+  { name: 'ece', bins: 10, alike: 'width', as: 'eceOfWidth' },
   ...[0.05, '20%'].flatMap((top) => ['precision', 'recall', 'lift'].map((name) => ({ name, top }))),
-  { name: 'ndcg', by: 'user', k: 5 }, { name: 'hit', by: 'user', k: 2 },
+  { name: 'ndcg', by: 'user', k: 5 },
+  { name: 'hit', by: 'user', k: 2 },
 ];
 /** torchmetrics computes in floats of 32 bits. */
 const LOOSE = /^(ndcg|hit|eceOfWidth)/;
 
 function expectClose(found: SpaceReport, expected: Case['expected']): void {
-  for (const [name, value] of Object.entries(expected)) expect([name, found[name]]).toEqual([name, expect.closeTo(value, LOOSE.test(name) ? 6 : 11)]);
+  for (const [name, value] of Object.entries(expected))
+    expect([name, found[name]]).toEqual([name, expect.closeTo(value, LOOSE.test(name) ? 6 : 11)]);
 }
 
 describe('metrics', () => {
@@ -31,12 +40,27 @@ describe('metrics', () => {
     const { labels, predictions, groups, expected, bins } = read(name);
     const { y } = reportOf({ metrics: CLASSES }, { labels, predictions, columns: { user: groups! } });
     expectClose(y!, expected);
-    expect(y!.bins!['ece']).toEqual(bins!.map((bin) => Object.fromEntries(Object.entries(bin).map(([key, value]) => [key, expect.closeTo(value, 11)]))));
-    if (name === 'classes') expect(Object.keys(y!).filter((key) => !Object.hasOwn(expected, key))).toEqual(['rows', 'positives', 'ndcg@5_noPositiveGroups', 'hit@2_groups', 'hit@2_noPositiveGroups', 'bins']);
+    expect(y!.bins!['ece']).toEqual(
+      bins!.map((bin) =>
+        Object.fromEntries(Object.entries(bin).map(([key, value]) => [key, expect.closeTo(value, 11)])),
+      ),
+    );
+    if (name === 'classes')
+      expect(Object.keys(y!).filter((key) => !Object.hasOwn(expected, key))).toEqual([
+        'rows',
+        'positives',
+        'ndcg@5_noPositiveGroups',
+        'hit@2_groups',
+        'hit@2_noPositiveGroups',
+        'bins',
+      ]);
   });
 
   it.each(['numbers', 'numbers-with-ties'])('of numbers are those of scikit-learn and SciPy: %s', (name) => {
     const { labels, predictions, expected } = read(name);
-    expectClose(reportOf({ metrics: ['mae', 'rmse', 'r2', 'spearman'] }, { labels, predictions }, 'regression')['y']!, expected);
+    expectClose(
+      reportOf({ metrics: ['mae', 'rmse', 'r2', 'spearman'] }, { labels, predictions }, 'regression')['y']!,
+      expected,
+    );
   });
 });

@@ -7,11 +7,18 @@ import { randomStream } from '../../src/random.js';
 import { batchOf, spacesOfType } from '../support/measured.js';
 
 /** The bins of some rows, which are given in pieces, and their AUC. */
-function binsOf(labels: readonly number[], predictions: readonly number[], pieceRows = labels.length): { bins: ScoreBins; auc: number | null } {
+function binsOf(
+  labels: readonly number[],
+  predictions: readonly number[],
+  pieceRows = labels.length,
+): { bins: ScoreBins; auc: number | null } {
   const collector = createCollector(spacesOfType('classification'));
   for (let begin = 0; begin < labels.length; begin += pieceRows) {
     const end = Math.min(labels.length, begin + pieceRows);
-    collector.add(batchOf({ labels, predictions }, begin, end), new Map([['y', Float32Array.from(predictions.slice(begin, end))]]));
+    collector.add(
+      batchOf({ labels, predictions }, begin, end),
+      new Map([['y', Float32Array.from(predictions.slice(begin, end))]]),
+    );
   }
   return { bins: collector.predicted().spaces['y']!, auc: collector.report()['y']!['auc'] as number | null };
 }
@@ -58,35 +65,72 @@ describe('bins of predictions', () => {
   });
 
   it('are those of the logits of their predictions, whatever these are', () => {
-    const definition = (p: number): number => Math.max(-16 * BINS_PER_UNIT, Math.min(16 * BINS_PER_UNIT - 1, Math.floor(BINS_PER_UNIT * (Math.log(Math.min(1, p)) - Math.log1p(-Math.min(1, p))))));
+    const definition = (p: number): number =>
+      Math.max(
+        -16 * BINS_PER_UNIT,
+        Math.min(
+          16 * BINS_PER_UNIT - 1,
+          Math.floor(BINS_PER_UNIT * (Math.log(Math.min(1, p)) - Math.log1p(-Math.min(1, p)))),
+        ),
+      );
     const edge = fc.integer({ min: -1030, max: 1030 }).map((bin) => 1 / (1 + Math.exp(-bin / BINS_PER_UNIT)));
-    const prediction = fc.oneof(fc.constantFrom(0, -0, 1, 1.5, 2 ** -149, 2 ** -30, 1 - 2 ** -24), fc.double({ min: 0, max: 1, noNaN: true }), edge).map(Math.fround);
-    fc.assert(fc.property(fc.array(fc.tuple(prediction, fc.integer({ min: 0, max: 1 })), { minLength: 1, maxLength: 300 }), (rows) => {
-      const { bins } = binsOf(rows.map(([, label]) => label), rows.map(([p]) => p));
-      const counted = (label: number): readonly number[] => bins.at.map((bin) => rows.filter(([p, own]) => own === label && definition(p) === bin).length);
-      expect(bins.at).toEqual([...new Set(rows.map(([p]) => definition(p)))].sort((a, b) => a - b));
-      expect(bins.negatives).toEqual(counted(0));
-      expect(bins.truths).toEqual(counted(1));
-    }));
+    const prediction = fc
+      .oneof(
+        fc.constantFrom(0, -0, 1, 1.5, 2 ** -149, 2 ** -30, 1 - 2 ** -24),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        edge,
+      )
+      .map(Math.fround);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(prediction, fc.integer({ min: 0, max: 1 })), { minLength: 1, maxLength: 300 }),
+        (rows) => {
+          const { bins } = binsOf(
+            rows.map(([, label]) => label),
+            rows.map(([p]) => p),
+          );
+          const counted = (label: number): readonly number[] =>
+            bins.at.map((bin) => rows.filter(([p, own]) => own === label && definition(p) === bin).length);
+          expect(bins.at).toEqual([...new Set(rows.map(([p]) => definition(p)))].sort((a, b) => a - b));
+          expect(bins.negatives).toEqual(counted(0));
+          expect(bins.truths).toEqual(counted(1));
+        },
+      ),
+    );
   });
 
   it('hold the exact sum of the predictions', () => {
-    const float = fc.oneof(fc.constantFrom(0, 1, 2 ** -149, 1 - 2 ** -24), fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: -149, max: 0 }).map((power) => 1.3 * 2 ** power)).map(Math.fround);
-    fc.assert(fc.property(fc.array(float, { minLength: 1, maxLength: 300 }), (values) => {
-      const sum = createExactSum();
-      for (const value of values) sum.add(value);
-      expect(binsOf(values.map(() => 0), values).bins.predicted).toBe(sum.value());
-    }));
+    const float = fc
+      .oneof(
+        fc.constantFrom(0, 1, 2 ** -149, 1 - 2 ** -24),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.integer({ min: -149, max: 0 }).map((power) => 1.3 * 2 ** power),
+      )
+      .map(Math.fround);
+    fc.assert(
+      fc.property(fc.array(float, { minLength: 1, maxLength: 300 }), (values) => {
+        const sum = createExactSum();
+        for (const value of values) sum.add(value);
+        expect(
+          binsOf(
+            values.map(() => 0),
+            values,
+          ).bins.predicted,
+        ).toBe(sum.value());
+      }),
+    );
   });
 
   it('have a prediction within one width of their middle', () => {
-    fc.assert(fc.property(fc.double({ min: 1e-6, max: 1 - 1e-6, noNaN: true }), (value) => {
-      const p = Math.fround(value);
-      const { at } = binsOf([1], [p]).bins;
-      expect(at).toHaveLength(1);
-      const logit = (q: number): number => Math.log(q / (1 - q));
-      expect(Math.abs(logit(middleOf(at[0]!)) - logit(p))).toBeLessThanOrEqual(0.51 / BINS_PER_UNIT);
-    }));
+    fc.assert(
+      fc.property(fc.double({ min: 1e-6, max: 1 - 1e-6, noNaN: true }), (value) => {
+        const p = Math.fround(value);
+        const { at } = binsOf([1], [p]).bins;
+        expect(at).toHaveLength(1);
+        const logit = (q: number): number => Math.log(q / (1 - q));
+        expect(Math.abs(logit(middleOf(at[0]!)) - logit(p))).toBeLessThanOrEqual(0.51 / BINS_PER_UNIT);
+      }),
+    );
   });
 
   it('take 0, 1 and what is no probability into the outermost', () => {

@@ -6,7 +6,10 @@ import { batchOf, measuring, reportOf, spacesOfType } from '../support/measured.
 const rowsOf = (count: number, hourOf: (row: number) => number) => ({
   labels: Float32Array.from({ length: count }, (_, row) => Number((row * 7919) % 5 === 0)),
   predictions: Float32Array.from({ length: count }, (_, row) => ((row * 31) % 97) / 100),
-  columns: { hour: Uint32Array.from({ length: count }, (_, row) => hourOf(row)), user: Uint32Array.from({ length: count }, (_, row) => row % 13) },
+  columns: {
+    hour: Uint32Array.from({ length: count }, (_, row) => hourOf(row)),
+    user: Uint32Array.from({ length: count }, (_, row) => row % 13),
+  },
 });
 
 describe('segments', () => {
@@ -22,14 +25,22 @@ describe('segments', () => {
     const report = collector.report();
     expect(Object.keys(report)).toEqual(['y', 'y[hour=3]', 'y[hour=7]', 'y[hour=12]']);
     for (const [i, hour] of [3, 12, 7].entries()) {
-      const only = <Data extends Float32Array | Uint32Array>(data: Data): Data => data.filter((_, row) => row % 3 === i) as Data;
-      const own = { labels: only(rows.labels), predictions: only(rows.predictions), columns: { hour: only(rows.columns.hour), user: only(rows.columns.user) } };
+      const only = <Data extends Float32Array | Uint32Array>(data: Data): Data =>
+        data.filter((_, row) => row % 3 === i) as Data;
+      const own = {
+        labels: only(rows.labels),
+        predictions: only(rows.predictions),
+        columns: { hour: only(rows.columns.hour), user: only(rows.columns.user) },
+      };
       expect(report[`y[hour=${hour}]`]).toEqual(reportOf({ ...section, by: undefined }, own)['y']);
     }
   });
 
   it('beyond a hundred are one together, that of the fewest rows', () => {
-    const report = reportOf({ by: ['hour'] }, rowsOf(600, (row) => (row < 300 ? row % 3 : 10 + (row % 150))));
+    const report = reportOf(
+      { by: ['hour'] },
+      rowsOf(600, (row) => (row < 300 ? row % 3 : 10 + (row % 150))),
+    );
     const names = Object.keys(report);
     expect([names.length, names[1], names.at(-1)]).toEqual([1 + 100, 'y[hour=0]', 'y[hour=(others)]']);
     expect(report['y[hour=0]']!.rows).toBe(100);

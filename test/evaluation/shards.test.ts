@@ -10,7 +10,11 @@ import { randomStream } from '../../src/random.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
-const SPACES = spacesOf([task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' }), task('price', { label: 'paid', type: 'regression', given: 'click' })]);
+const SPACES = spacesOf([
+  task('ctr', { label: 'click' }),
+  task('cvr', { label: 'purchase', given: 'click' }),
+  task('price', { label: 'paid', type: 'regression', given: 'click' }),
+]);
 
 type Columns = Readonly<Record<string, Float32Array>>;
 
@@ -31,7 +35,13 @@ function rowsOf(count: number): Columns {
 
 function addRows(collector: Collector, columns: Columns, begin: number, end: number): void {
   const part = (name: string): [string, Float32Array] => [name, columns[name]!.slice(begin, end)];
-  const batch: Batch = { rows: end - begin, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map(['click', 'purchase', 'paid'].map(part)) };
+  const batch: Batch = {
+    rows: end - begin,
+    ids: new Map(),
+    numbers: new Map(),
+    bags: new Map(),
+    labels: new Map(['click', 'purchase', 'paid'].map(part)),
+  };
   collector.add(batch, new Map(['ctr', 'cvr', 'price'].map(part)));
 }
 
@@ -44,17 +54,21 @@ describe('a sharded evaluation', () => {
 
   it('reports what a single pass reports, to the last bit, however the rows are cut and in whatever order they meet', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: count - 1 }), { maxLength: 6 }), fc.array(fc.nat(), { minLength: 7, maxLength: 7 }), (cuts, order) => {
-        const ends = [...new Set([...cuts, count])].sort((a, b) => a - b);
-        const shards = ends.map((end, i) => {
-          const collector = createCollector(SPACES);
-          addRows(collector, columns, ends[i - 1] ?? 0, end);
-          return { collector, key: order[i]! };
-        });
-        const merged = createCollector(SPACES);
-        for (const { collector } of shards.sort((a, b) => a.key - b.key)) merged.merge(collector);
-        expect(merged.report()).toEqual(whole);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: count - 1 }), { maxLength: 6 }),
+        fc.array(fc.nat(), { minLength: 7, maxLength: 7 }),
+        (cuts, order) => {
+          const ends = [...new Set([...cuts, count])].sort((a, b) => a - b);
+          const shards = ends.map((end, i) => {
+            const collector = createCollector(SPACES);
+            addRows(collector, columns, ends[i - 1] ?? 0, end);
+            return { collector, key: order[i]! };
+          });
+          const merged = createCollector(SPACES);
+          for (const { collector } of shards.sort((a, b) => a.key - b.key)) merged.merge(collector);
+          expect(merged.report()).toEqual(whole);
+        },
+      ),
       { numRuns: 10 },
     );
     expect(whole['ctcvr']).toMatchObject({ rows: count });
@@ -83,7 +97,10 @@ describe('a sharded evaluation', () => {
       squares += (paid![row]! - price![row]!) ** 2;
       clicks++;
     }
-    expect(whole['price']).toMatchObject({ rows: clicks, rmse: expect.closeTo(Math.sqrt(squares / clicks), 8) as number });
+    expect(whole['price']).toMatchObject({
+      rows: clicks,
+      rmse: expect.closeTo(Math.sqrt(squares / clicks), 8) as number,
+    });
   });
 });
 
@@ -96,10 +113,12 @@ describe('an exact sum', () => {
   };
 
   it('does not depend on the order of its terms', () => {
-    fc.assert(fc.property(doubles, fc.nat(), (terms, cut) => {
-      const turned = [...terms.slice(cut % 50), ...terms.slice(0, cut % 50)].reverse();
-      expect(sumOf(turned)).toBe(sumOf(terms));
-    }));
+    fc.assert(
+      fc.property(doubles, fc.nat(), (terms, cut) => {
+        const turned = [...terms.slice(cut % 50), ...terms.slice(0, cut % 50)].reverse();
+        expect(sumOf(turned)).toBe(sumOf(terms));
+      }),
+    );
   });
 
   it('loses nothing where plain addition does', () => {
@@ -109,20 +128,26 @@ describe('an exact sum', () => {
 
   it('is the sum of whole numbers of any size, to a few units of the last place', () => {
     const term = fc.tuple(fc.maxSafeNat(), fc.integer({ min: 0, max: 40 }));
-    fc.assert(fc.property(fc.array(term, { minLength: 1, maxLength: 50 }), (terms) => {
-      const exact = Number(terms.reduce((sum, [whole, shift]) => sum + (BigInt(whole) << BigInt(shift)), 0n));
-      expect(Math.abs(sumOf(terms.map(([whole, shift]) => whole * 2 ** shift)) - exact)).toBeLessThanOrEqual(8 * Number.EPSILON * exact);
-    }));
+    fc.assert(
+      fc.property(fc.array(term, { minLength: 1, maxLength: 50 }), (terms) => {
+        const exact = Number(terms.reduce((sum, [whole, shift]) => sum + (BigInt(whole) << BigInt(shift)), 0n));
+        expect(Math.abs(sumOf(terms.map(([whole, shift]) => whole * 2 ** shift)) - exact)).toBeLessThanOrEqual(
+          8 * Number.EPSILON * exact,
+        );
+      }),
+    );
   });
 });
 
 describe('sorting keys', () => {
   it('puts them in order in place, also where they share bytes', () => {
-    fc.assert(fc.property(fc.array(fc.nat({ max: 0xffffffff })), fc.nat({ max: 0xffffffff }), (values, mask) => {
-      const keys = Uint32Array.from(values, (value) => value & mask);
-      const expected = [...keys].sort((a, b) => a - b);
-      sortKeys(keys, new Uint32Array(keys.length + 3));
-      expect([...keys]).toEqual(expected);
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 0xffffffff })), fc.nat({ max: 0xffffffff }), (values, mask) => {
+        const keys = Uint32Array.from(values, (value) => value & mask);
+        const expected = [...keys].sort((a, b) => a - b);
+        sortKeys(keys, new Uint32Array(keys.length + 3));
+        expect([...keys]).toEqual(expected);
+      }),
+    );
   });
 });

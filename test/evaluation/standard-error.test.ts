@@ -27,10 +27,14 @@ function drawRows(type: Type, count: number, random: Random) {
   const rows = { labels: column(), a: column(), b: column() };
   for (let row = 0; row < count; row++) {
     const [truth, shared] = [random.normal(), random.normal()];
-    const [first, second] = [0.8 * truth + shared + 0.3 * random.normal(), 0.7 * truth + shared + 0.4 * random.normal()];
+    const [first, second] = [
+      0.8 * truth + shared + 0.3 * random.normal(),
+      0.7 * truth + shared + 0.4 * random.normal(),
+    ];
     const rate = 1 / (1 + Math.exp(1 - truth));
     rows.labels[row] = type === 'regression' ? truth + random.normal() : Number(random.uniform() < rate);
-    const shown = (value: number): number => (type === 'regression' ? value : Math.round(50 / (1 + Math.exp(1 - value))) / 50);
+    const shown = (value: number): number =>
+      type === 'regression' ? value : Math.round(50 / (1 + Math.exp(1 - value))) / 50;
     rows.a[row] = shown(first);
     rows.b[row] = shown(second);
   }
@@ -51,16 +55,25 @@ describe.each(METRICS)('the standard error of %s', (_, type, metric) => {
       const { labels, a, b } = drawRows(type, count, randomStream(i, 'standard error'));
       const [one, other] = [scoresFrom(type, labels, a), scoresFrom(type, labels, b)];
       const [first, second] = [mainValue(metric, one)!, mainValue(metric, other)!];
-      return { value: first, difference: second - first, error: metric.standardError!(one) as number, paired: metric.standardError!(one, other) as number };
+      return {
+        value: first,
+        difference: second - first,
+        error: metric.standardError!(one) as number,
+        paired: metric.standardError!(one, other) as number,
+      };
     });
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const deviation = (values: readonly number[]): number => Math.sqrt(mean(values.map((value) => (value - mean(values)) ** 2)));
+  const deviation = (values: readonly number[]): number =>
+    Math.sqrt(mean(values.map((value) => (value - mean(values)) ** 2)));
 
   it('is how far values, and differences of pairs, lie apart from sample to sample', () => {
     // The deviation of 400 draws is itself known to about 3.5%.
     const draws = draw(400, 500);
     expect(mean(draws.map(({ error }) => error)) / deviation(draws.map(({ value }) => value))).toBeCloseTo(1, 0.6);
-    expect(mean(draws.map(({ paired }) => paired)) / deviation(draws.map(({ difference }) => difference))).toBeCloseTo(1, 0.6);
+    expect(mean(draws.map(({ paired }) => paired)) / deviation(draws.map(({ difference }) => difference))).toBeCloseTo(
+      1,
+      0.6,
+    );
   });
 
   it('of a difference is that of two values where nothing is shared, and 0 of a prediction and itself', () => {
@@ -77,7 +90,10 @@ describe.each(METRICS)('the standard error of %s', (_, type, metric) => {
     const differences = Array.from({ length: 300 }, () => {
       const rows = Array.from(labels, () => random.below(labels.length));
       const at = (column: Float32Array): Float32Array => Float32Array.from(rows, (row) => column[row]!);
-      return mainValue(metric, scoresFrom(type, at(labels), at(b)))! - mainValue(metric, scoresFrom(type, at(labels), at(a)))!;
+      return (
+        mainValue(metric, scoresFrom(type, at(labels), at(b)))! -
+        mainValue(metric, scoresFrom(type, at(labels), at(a)))!
+      );
     });
     const paired = metric.standardError!(scoresFrom(type, labels, a), scoresFrom(type, labels, b)) as number;
     expect(paired / deviation(differences)).toBeCloseTo(1, 0.6);
@@ -91,20 +107,29 @@ describe("DeLong's test of two AUCs", () => {
       const own = [...predictions].filter((__, row) => (labels[row] === 1) === isPositive);
       const others = [...predictions].filter((__, row) => (labels[row] === 1) !== isPositive);
       const sign = isPositive ? 1 : -1;
-      return own.map((value) => others.reduce((sum, other) => sum + (1 + Math.sign(sign * (value - other))) / 2, 0) / others.length);
+      return own.map(
+        (value) => others.reduce((sum, other) => sum + (1 + Math.sign(sign * (value - other))) / 2, 0) / others.length,
+      );
     };
     const varianceOf = (isPositive: boolean): number => {
       const [of, ofOther] = [placementsOf(a, isPositive), placementsOf(b, isPositive)];
       const differences = of.map((value, i) => value - ofOther[i]!);
       const mean = differences.reduce((sum, value) => sum + value, 0) / differences.length;
-      return differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (differences.length - 1) / differences.length;
+      return (
+        differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (differences.length - 1) / differences.length
+      );
     };
-    const found = auc.build({ interval: undefined }).standardError!(scoresFrom('classification', labels, a), scoresFrom('classification', labels, b)) as number;
+    const found = auc.build({ interval: undefined }).standardError!(
+      scoresFrom('classification', labels, a),
+      scoresFrom('classification', labels, b),
+    ) as number;
     expect(found ** 2).toBeCloseTo(varianceOf(true) + varianceOf(false), 15);
   });
 
   it('needs two rows of each class', () => {
     const scores = scoresFrom('classification', Float32Array.of(1, 0, 0), Float32Array.of(0.5, 0.2, 0.1));
-    expect(auc.build({ interval: undefined }).standardError!(scores, scores)).toEqual({ reason: 'the variance needs two rows of each class, found 1 positives and 2 negatives' });
+    expect(auc.build({ interval: undefined }).standardError!(scores, scores)).toEqual({
+      reason: 'the variance needs two rows of each class, found 1 positives and 2 negatives',
+    });
   });
 });

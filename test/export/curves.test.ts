@@ -22,7 +22,13 @@ async function runCurve(curve: Curve, probabilities: Float32Array): Promise<Floa
   const onnx = new OnnxGraph(['p', 'told']);
   const input = onnx.input({ name: 'p', type: 'float', shape: ['rows', 1] });
   onnx.output(emitCurve(onnx, curve, input, 'p.calibration'), { name: 'told', type: 'float', shape: ['rows', 1] });
-  const message = { producerVersion: '0', irVersion: 8, opsets: { '': 17 }, metadata: {}, graph: { name: 'curve', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } };
+  const message = {
+    producerVersion: '0',
+    irVersion: 8,
+    opsets: { '': 17 },
+    metadata: {},
+    graph: { name: 'curve', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs },
+  };
   const session = await InferenceSession.create(Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]));
   const { told } = await session.run({ p: new Tensor('float32', probabilities, [probabilities.length, 1]) });
   return told!.data as Float32Array;
@@ -30,7 +36,8 @@ async function runCurve(curve: Curve, probabilities: Float32Array): Promise<Floa
 
 const random = randomStream(3, 'points');
 const rising = (count: number): Extract<Curve, { kind: 'broken-line' }> => {
-  const sorted = (): number[] => Array.from({ length: count }, () => Math.fround(random.uniform())).sort((a, b) => a - b);
+  const sorted = (): number[] =>
+    Array.from({ length: count }, () => Math.fround(random.uniform())).sort((a, b) => a - b);
   return { kind: 'broken-line', from: [...new Set(sorted())], to: sorted() };
 };
 
@@ -45,11 +52,24 @@ describe('a curve in ONNX', () => {
     ['of points next to each other', { kind: 'broken-line', from: [0.5, 0.5 + 2 ** -24, 0.75], to: [0.1, 0.6, 0.7] }],
   ])('%s tells what it tells here', async (_, curve) => {
     const points = curve.kind === 'broken-line' ? curve.from : [];
-    const at = Float32Array.from([0, 1e-38, 1e-20, 1e-6, ...points, ...Array.from({ length: 1000 }, () => random.uniform()), 1 - 2 ** -24, 1]);
+    const at = Float32Array.from([
+      0,
+      1e-38,
+      1e-20,
+      1e-6,
+      ...points,
+      ...Array.from({ length: 1000 }, () => random.uniform()),
+      1 - 2 ** -24,
+      1,
+    ]);
     const expected = at.slice();
     applyCurve(curve, expected, expected.length);
     const found = await runCurve(curve, at);
-    expect(Array.from(found).map((value, i) => [at[i], value, expected[i]] as const).filter(([, a, b]) => !(Math.abs(a - b!) <= 2e-6))).toEqual([]);
+    expect(
+      Array.from(found)
+        .map((value, i) => [at[i], value, expected[i]] as const)
+        .filter(([, a, b]) => !(Math.abs(a - b!) <= 2e-6)),
+    ).toEqual([]);
   });
 });
 
@@ -59,20 +79,37 @@ describe('a calibrated model in ONNX', () => {
     folder = mkdtempSync(join(tmpdir(), 'mtl-curves-'));
     run = join(folder, 'run');
     await smallWorld(folder);
-    await trainSmall(join(folder, 'esmm.yaml'), { runDir: run, set: ['training.epochs=1', 'calibration={method: platt, spaces: {ctcvr: isotonic, cvr: temperature}}'] });
+    await trainSmall(join(folder, 'esmm.yaml'), {
+      runDir: run,
+      set: ['training.epochs=1', 'calibration={method: platt, spaces: {ctcvr: isotonic, cvr: temperature}}'],
+    });
   });
 
-  it.each([false, true])('predicts what the engine predicts as it is calibrated, or with raw (%s) as it is not', async (raw) => {
-    const out = join(folder, `${raw}.onnx`);
-    await exportModel({ path: run, raw, spec: formatSpec('onnx', {}), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
-    const model = await readTrainedModel(run, { raw });
-    const program = compileTrained(model, createSimdEngine(), () => undefined);
-    const batch = await testBatch(model);
-    const byTask = await program.predict(batch);
-    program.dispose();
-    const expected = new Map(predictedSpaces(model.spaces).map((space) => [space.name, predictionsOf(space, byTask, batch.rows)]));
-    // Where 300 rows make a curve steep, it makes more of the last places of floats.
-    expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);
-    expect(readFileSync(out, 'latin1').includes('"calibrator":{"method":"platt"')).toBe(!raw);
-  });
+  it.each([false, true])(
+    'predicts what the engine predicts as it is calibrated, or with raw (%s) as it is not',
+    async (raw) => {
+      const out = join(folder, `${raw}.onnx`);
+      await exportModel({
+        path: run,
+        raw,
+        spec: formatSpec('onnx', {}),
+        out,
+        device: 'cpu',
+        threads: 1,
+        onNotice: () => undefined,
+        signal: new AbortController().signal,
+      });
+      const model = await readTrainedModel(run, { raw });
+      const program = compileTrained(model, createSimdEngine(), () => undefined);
+      const batch = await testBatch(model);
+      const byTask = await program.predict(batch);
+      program.dispose();
+      const expected = new Map(
+        predictedSpaces(model.spaces).map((space) => [space.name, predictionsOf(space, byTask, batch.rows)]),
+      );
+      // Where 300 rows make a curve steep, it makes more of the last places of floats.
+      expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);
+      expect(readFileSync(out, 'latin1').includes('"calibrator":{"method":"platt"')).toBe(!raw);
+    },
+  );
 });

@@ -12,7 +12,8 @@ import { mtl } from '../support/mtl.js';
 import { needsPython, python } from '../support/python.js';
 
 const page = readFileSync('docs/formats.md', 'utf8');
-const blocks = (language: string): readonly string[] => [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!);
+const blocks = (language: string): readonly string[] =>
+  [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!);
 const commands = [...page.matchAll(/^ {4}mtl (export .*)$/gm)].map(([, line]) => line!.split(' '));
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-formats-'));
@@ -23,9 +24,19 @@ function logOf(rows: number, seed: number): string {
   const random = randomStream(seed, 'log');
   const items = ['shoes', 'socks', 'hat', 'scarf', 'belt'];
   const lines = Array.from({ length: rows }, () => {
-    const history = Array.from({ length: random.below(4) }, () => `${items[random.below(5)]!}${random.below(2) === 0 ? '' : ':2'}`).join('|');
+    const history = Array.from(
+      { length: random.below(4) },
+      () => `${items[random.below(5)]!}${random.below(2) === 0 ? '' : ':2'}`,
+    ).join('|');
     const click = Number(random.uniform() < 0.5);
-    return [random.below(20), items[random.below(5)], random.below(9) === 0 ? '' : (random.uniform() * 90).toFixed(2), history, click, click * random.below(2)].join(',');
+    return [
+      random.below(20),
+      items[random.below(5)],
+      random.below(9) === 0 ? '' : (random.uniform() * 90).toFixed(2),
+      history,
+      click,
+      click * random.below(2),
+    ].join(',');
   });
   return ['user,item,price,history,click,purchase', ...lines, ''].join('\n');
 }
@@ -49,31 +60,69 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function expectPredictions(found: Readonly<Record<string, readonly number[]>>): void {
-  for (const [name, values] of Object.entries(expected)) for (const [row, value] of values.entries()) expect(found[name]![row]).toBeCloseTo(value, 5);
+  for (const [name, values] of Object.entries(expected))
+    for (const [row, value] of values.entries()) expect(found[name]![row]).toBeCloseTo(value, 5);
 }
 
 describe('docs/formats.md', () => {
   it('has an example of every format, and none that is not run', () => {
     expect(new Set(commands.map((words) => words[words.indexOf('--format') + 1]))).toEqual(new Set(formats.names));
     expect(['yaml', 'js', 'python', 'java'].map((language) => blocks(language).length)).toEqual([1, 1, 4, 1]);
-    expect(readdirSync(folder).sort()).toEqual(expect.arrayContaining(['embeddings', 'encoded.onnx', 'model.onnx', 'model.safetensors']));
+    expect(readdirSync(folder).sort()).toEqual(
+      expect.arrayContaining(['embeddings', 'encoded.onnx', 'model.onnx', 'model.safetensors']),
+    );
   });
 
   it('is right that --json prints what was written, and what 8 bits cost', async () => {
-    const { code, stdout } = await mtl(folder, ['export', 'runs/latest', '--format', 'safetensors', '--quantize', 'int8', '--out', 'small.safetensors', '--json']);
+    const { code, stdout } = await mtl(folder, [
+      'export',
+      'runs/latest',
+      '--format',
+      'safetensors',
+      '--quantize',
+      'int8',
+      '--out',
+      'small.safetensors',
+      '--json',
+    ]);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ files: [join(folder, 'small.safetensors')], measured: { exact: { test: { ctr: { auc: expect.any(Number) as number } } }, exported: { test: { ctr: { auc: expect.any(Number) as number } } } } });
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: [join(folder, 'small.safetensors')],
+      measured: {
+        exact: { test: { ctr: { auc: expect.any(Number) as number } } },
+        exported: { test: { ctr: { auc: expect.any(Number) as number } } },
+      },
+    });
   });
 
   it('tells of every rule by which cells become numbers', () => {
-    const kinds: Readonly<Record<CellRule['kind'], true>> = { id: true, text: true, hashed: true, range: true, between: true, number: true, constant: true, time: true };
-    const told = [...page.slice(page.indexOf('| `rule.kind`')).split('\n\n')[0]!.matchAll(/^\| `(\w+)` \|/gm)].map(([, kind]) => kind);
+    const kinds: Readonly<Record<CellRule['kind'], true>> = {
+      id: true,
+      text: true,
+      hashed: true,
+      range: true,
+      between: true,
+      number: true,
+      constant: true,
+      time: true,
+    };
+    const told = [
+      ...page
+        .slice(page.indexOf('| `rule.kind`'))
+        .split('\n\n')[0]!
+        .matchAll(/^\| `(\w+)` \|/gm),
+    ].map(([, kind]) => kind);
     expect(told.sort()).toEqual(Object.keys(kinds).sort());
   });
 
   it('has an example in Node that predicts what the loaded model does', () => {
     writeFileSync(join(folder, 'score.mjs'), blocks('js')[0]!);
-    expectPredictions(JSON.parse(execFileSync(process.execPath, ['score.mjs'], { cwd: folder, encoding: 'utf8' })) as Record<string, number[]>);
+    expectPredictions(
+      JSON.parse(execFileSync(process.execPath, ['score.mjs'], { cwd: folder, encoding: 'utf8' })) as Record<
+        string,
+        number[]
+      >,
+    );
   });
 
   it('has examples in Python of ONNX, with raw cells and encoded ones', (context) => {
@@ -86,16 +135,27 @@ describe('docs/formats.md', () => {
 
   it('has an example in Java that predicts what the loaded model does', ({ skip }) => {
     const jar = process.env['MTL_ONNXRUNTIME_JAR'];
-    if (jar === undefined || spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0) return skip('name the jar of ONNX Runtime in MTL_ONNXRUNTIME_JAR, with a JDK on the path');
+    if (jar === undefined || spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0)
+      return skip('name the jar of ONNX Runtime in MTL_ONNXRUNTIME_JAR, with a JDK on the path');
     writeFileSync(join(folder, 'Score.java'), blocks('java')[0]!);
-    const [ctr, ctcvr] = [...execFileSync('java', ['-cp', jar, 'Score.java'], { cwd: folder, encoding: 'utf8' }).matchAll(/\[[^\]]*\]/g)].map(([list]) => JSON.parse(list) as number[]);
+    const [ctr, ctcvr] = [
+      ...execFileSync('java', ['-cp', jar, 'Score.java'], { cwd: folder, encoding: 'utf8' }).matchAll(/\[[^\]]*\]/g),
+    ].map(([list]) => JSON.parse(list) as number[]);
     expectPredictions({ ctr: ctr!, ctcvr: ctcvr! });
   });
 
   it('has an example in Python that reads safetensors', (context) => {
     needsPython(context, 'safetensors', 'numpy');
-    const { rows, items, fields } = JSON.parse(python(folder, blocks('python')[2]!)) as { rows: number; items: string[]; fields: string[] };
-    expect([rows, [...items].sort(), fields]).toEqual([6, ['belt', 'hat', 'scarf', 'shoes', 'socks', 'unknown'], ['user', 'item', 'price', 'history']]);
+    const { rows, items, fields } = JSON.parse(python(folder, blocks('python')[2]!)) as {
+      rows: number;
+      items: string[];
+      fields: string[];
+    };
+    expect([rows, [...items].sort(), fields]).toEqual([
+      6,
+      ['belt', 'hat', 'scarf', 'shoes', 'socks', 'unknown'],
+      ['user', 'item', 'price', 'history'],
+    ]);
   });
 
   it('has an example in Python that finds neighbours in a table', (context) => {

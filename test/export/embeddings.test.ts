@@ -10,20 +10,42 @@ import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const write = (out: string, asked: object = {}, model = exportedTables()): Promise<readonly string[]> => formats.build(formatSpec('embeddings', { ...asked }), model, out).write();
-const lines = (path: string): string[][] => readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => line.split('\t'));
+const write = (out: string, asked: object = {}, model = exportedTables()): Promise<readonly string[]> =>
+  formats.build(formatSpec('embeddings', { ...asked }), model, out).write();
+const lines = (path: string): string[][] =>
+  readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t'));
 
 describe('mtl export --format embeddings', () => {
   it('writes each table once as Parquet, in the order of its rows, with what they are called', async () => {
     const out = join(scratchFolder(), 'tables');
     await write(out);
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'word.parquet')) });
-    expect(rows.map(({ row, name, means }) => [row, name, means] as unknown[])).toEqual([[0, 'unknown', 'unknown'], ...TOKENS.map((token, i) => [i + 1, token, 'token'])]);
-    expect(rows.map(({ embedding }) => embedding as number[])).toEqual(rows.map((_, row) => [Math.fround((2 * row - 1) / 3), Math.fround((2 * row) / 3)]));
+    expect(rows.map(({ row, name, means }) => [row, name, means] as unknown[])).toEqual([
+      [0, 'unknown', 'unknown'],
+      ...TOKENS.map((token, i) => [i + 1, token, 'token']),
+    ]);
+    expect(rows.map(({ embedding }) => embedding as number[])).toEqual(
+      rows.map((_, row) => [Math.fround((2 * row - 1) / 3), Math.fround((2 * row) / 3)]),
+    );
     const ids = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'id%2F%C3%84.parquet')) });
-    expect(ids.map(({ name, means }) => [name, means] as unknown[])).toEqual([['0', 'unknown'], ['1', 'id'], ['2', 'id']]);
+    expect(ids.map(({ name, means }) => [name, means] as unknown[])).toEqual([
+      ['0', 'unknown'],
+      ['1', 'id'],
+      ['2', 'id'],
+    ]);
     const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as { tables: object[]; files: string[] };
-    expect(list).toMatchObject({ model: 'test', step: 2, checkpoint: 'ab', tables: [{ name: 'word', rows: 9, width: 2, fields: ['word', 'words'], parquet: 'word.parquet' }, { name: 'id/Ä', rows: 3, width: 1 }] });
+    expect(list).toMatchObject({
+      model: 'test',
+      step: 2,
+      checkpoint: 'ab',
+      tables: [
+        { name: 'word', rows: 9, width: 2, fields: ['word', 'words'], parquet: 'word.parquet' },
+        { name: 'id/Ä', rows: 3, width: 1 },
+      ],
+    });
     expect([...list.files].sort()).toEqual(readdirSync(out).sort());
   });
 
@@ -31,10 +53,26 @@ describe('mtl export --format embeddings', () => {
     const out = join(scratchFolder(), 'tables');
     const model = exportedTables();
     const layout = withWidePart(model.layout, { width: 1 });
-    const weights = new Map<string, HostTensor>([...model.weights, ...layout.tables.filter(({ idsOf }) => idsOf !== undefined).map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: new Float32Array(rows * width) }] as const)]);
+    const weights = new Map<string, HostTensor>([
+      ...model.weights,
+      ...layout.tables
+        .filter(({ idsOf }) => idsOf !== undefined)
+        .map(
+          ({ name, rows, width }) =>
+            [tableTensor(name), { shape: [rows, width], data: new Float32Array(rows * width) }] as const,
+        ),
+    ]);
     await write(out, {}, { ...model, layout, weights });
-    const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as { tables: { name: string; fields: string[] }[] };
-    expect(list.tables.map(({ name, fields }) => [name, fields])).toEqual([['word', ['word', 'words']], ['id/Ä', ['id/Ä']], ['wide.word', ['word']], ['wide.words', ['words']], ['wide.id/Ä', ['id/Ä']]]);
+    const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as {
+      tables: { name: string; fields: string[] }[];
+    };
+    expect(list.tables.map(({ name, fields }) => [name, fields])).toEqual([
+      ['word', ['word', 'words']],
+      ['id/Ä', ['id/Ä']],
+      ['wide.word', ['word']],
+      ['wide.words', ['words']],
+      ['wide.id/Ä', ['id/Ä']],
+    ]);
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'wide%2Ewords.parquet')) });
     expect(rows.map(({ name }) => name as string)).toEqual(['unknown', ...TOKENS]);
   });
@@ -45,11 +83,24 @@ describe('mtl export --format embeddings', () => {
     await write(out, { files: 'projector' }, model);
     expect(readdirSync(out).filter((name) => name.endsWith('.parquet'))).toEqual([]);
     const metadata = lines(join(out, 'word.metadata.tsv'));
-    expect(metadata.map(([, name]) => name)).toEqual(['name', 'unknown', 'a', ' b\\t', 'c\\nd', 'e\\\\t', '"f"', '', 'ü 漢', '\\u2028']);
+    expect(metadata.map(([, name]) => name)).toEqual([
+      'name',
+      'unknown',
+      'a',
+      ' b\\t',
+      'c\\nd',
+      'e\\\\t',
+      '"f"',
+      '',
+      'ü 漢',
+      '\\u2028',
+    ]);
     expect(metadata.map(({ length }) => length)).toEqual(metadata.map(() => 3));
     const vectors = lines(join(out, 'word.vectors.tsv')).flat();
     expect(Float32Array.from(vectors, Number)).toEqual(model.weights.get(tableTensor('word'))!.data);
-    expect(readFileSync(join(out, 'projector_config.pbtxt'), 'utf8')).toContain('embeddings {\n  tensor_name: "id/Ä"\n  tensor_path: "id%2F%C3%84.vectors.tsv"\n  metadata_path: "id%2F%C3%84.metadata.tsv"\n}\n');
+    expect(readFileSync(join(out, 'projector_config.pbtxt'), 'utf8')).toContain(
+      'embeddings {\n  tensor_name: "id/Ä"\n  tensor_path: "id%2F%C3%84.vectors.tsv"\n  metadata_path: "id%2F%C3%84.metadata.tsv"\n}\n',
+    );
   });
 
   it('is read by pyarrow, and its config by protobuf, where a table has quotes and ends of lines in its name', async (context) => {
@@ -68,7 +119,11 @@ pool = descriptor_pool.DescriptorPool(); pool.Add(file)
 config = text_format.Parse(open('projector_config.pbtxt').read(), message_factory.GetMessageClass(pool.FindMessageTypeByName('p.Config'))())
 table = pq.read_table('word.parquet').to_pydict()
 print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'], table['embedding'][1]]))`;
-    expect(JSON.parse(python(out, script))).toEqual([['word', 'say "\\\n'], ['unknown', ...TOKENS], [Math.fround(1 / 3), Math.fround(2 / 3)]]);
+    expect(JSON.parse(python(out, script))).toEqual([
+      ['word', 'say "\\\n'],
+      ['unknown', ...TOKENS],
+      [Math.fround(1 / 3), Math.fround(2 / 3)],
+    ]);
   });
 
   it('gives tables names of files of their own where some differ in capitals or are long', async () => {
@@ -88,7 +143,9 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     expect(readdirSync(out)).toHaveLength(3);
     expect(readdirSync(place)).toEqual(['tables']);
     writeFileSync(join(out, 'notes.txt'), 'mine');
-    await expect(write(out)).rejects.toThrow('tables: holds "notes.txt", which is of no export of embeddings; name a new folder');
+    await expect(write(out)).rejects.toThrow(
+      'tables: holds "notes.txt", which is of no export of embeddings; name a new folder',
+    );
     const empty = join(place, 'empty');
     mkdirSync(empty);
     await write(empty);
@@ -99,7 +156,13 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     const out = join(scratchFolder(), 'tables');
     const tokens = Array.from({ length: 9000 }, (_, i) => `t${i}`);
     await write(out, {}, exportedTables(tokens));
-    expect(lines(join(out, 'word.metadata.tsv')).slice(1).map(([, name]) => name)).toEqual(['unknown', ...tokens]);
-    expect(await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'word.parquet')), rowStart: 9000 })).toMatchObject([{ row: 9000, name: 't8999' }]);
+    expect(
+      lines(join(out, 'word.metadata.tsv'))
+        .slice(1)
+        .map(([, name]) => name),
+    ).toEqual(['unknown', ...tokens]);
+    expect(
+      await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'word.parquet')), rowStart: 9000 }),
+    ).toMatchObject([{ row: 9000, name: 't8999' }]);
   });
 });

@@ -43,8 +43,22 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const exportTo = (format: string, out: string, asked: Readonly<Record<string, unknown>> = {}, on: Partial<ExportOptions> = {}): Promise<ExportResult> =>
-  exportModel({ path: run, spec: formatSpec(format, asked), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...on });
+const exportTo = (
+  format: string,
+  out: string,
+  asked: Readonly<Record<string, unknown>> = {},
+  on: Partial<ExportOptions> = {},
+): Promise<ExportResult> =>
+  exportModel({
+    path: run,
+    spec: formatSpec(format, asked),
+    out,
+    device: 'cpu',
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+    ...on,
+  });
 
 /** What the engine predicts in every space. */
 async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
@@ -63,7 +77,12 @@ describe('mtl export --format onnx', () => {
     const session = await InferenceSession.create(out);
     expectNear(await runOnnx(session, feedsOf(await testBatch(model))), await predicted());
     const text = readFileSync(out, 'latin1');
-    for (const told of [await manifestDigest(model.folder), '"name":"D508","columns":["D508"]', '"factors":["ctr","cvr"]']) expect(text).toContain(told);
+    for (const told of [
+      await manifestDigest(model.folder),
+      '"name":"D508","columns":["D508"]',
+      '"factors":["ctr","cvr"]',
+    ])
+      expect(text).toContain(told);
     expect(readdirSync(join(out, '..'))).toEqual(['model.onnx']);
   });
 
@@ -88,7 +107,12 @@ describe('mtl export --format onnx', () => {
     const gone = join(folder, 'test.csv');
     const text = readFileSync(gone);
     rmSync(gone);
-    const { files, measured } = await exportTo('onnx', out, { quantize: 'int8' }, { onNotice: (notice) => notices.push(notice) }).finally(() => writeFileSync(gone, text));
+    const { files, measured } = await exportTo(
+      'onnx',
+      out,
+      { quantize: 'int8' },
+      { onNotice: (notice) => notices.push(notice) },
+    ).finally(() => writeFileSync(gone, text));
     expect([files, measured]).toEqual([[out], undefined]);
     expect(notices.join()).toMatch(/what this costs in AUC was not measured: .*test\.csv/);
   });
@@ -105,14 +129,22 @@ describe('mtl export --format onnx', () => {
 
   it('is refused where even the graph alone is larger', async () => {
     const exported = await exportedModel(model);
-    expect(() => onnxExporter(exported, 'model.onnx', { bags: 'offsets', maxFileBytes: 1000 })).toThrow(/the graph takes \d+ bytes beside its tables, and a file of ONNX may have 1000/);
+    expect(() => onnxExporter(exported, 'model.onnx', { bags: 'offsets', maxFileBytes: 1000 })).toThrow(
+      /the graph takes \d+ bytes beside its tables, and a file of ONNX may have 1000/,
+    );
   });
 
   it("passes ONNX's own checker, with shapes inferred", async (context) => {
     needsPython(context, 'onnx');
     const cwd = scratchFolder();
-    for (const [i, asked] of [{}, { quantize: 'int8' }, { bags: 'padded' }].entries()) await exportTo('onnx', join(cwd, `${i}.onnx`), asked);
-    expect(python(cwd, "import onnx\nfor i in range(3): onnx.checker.check_model(f'{i}.onnx', full_check=True)\nprint('checked')")).toBe('checked\n');
+    for (const [i, asked] of [{}, { quantize: 'int8' }, { bags: 'padded' }].entries())
+      await exportTo('onnx', join(cwd, `${i}.onnx`), asked);
+    expect(
+      python(
+        cwd,
+        "import onnx\nfor i in range(3): onnx.checker.check_model(f'{i}.onnx', full_check=True)\nprint('checked')",
+      ),
+    ).toBe('checked\n');
   });
 });
 
@@ -130,7 +162,11 @@ describe('mtl export --format safetensors', () => {
 describe('mtl export', () => {
   it.each([
     ['onx', {}, '--format: expected one of embeddings, onnx, safetensors, found "onx"; did you mean \'onnx\'?'],
-    ['embeddings', { bags: 'padded' }, '--bags: is an option of onnx, not of embeddings; leave it out, or name the other format'],
+    [
+      'embeddings',
+      { bags: 'padded' },
+      '--bags: is an option of onnx, not of embeddings; leave it out, or name the other format',
+    ],
     ['embeddings', { files: 'tsv' }, '--files: expected "both" or "parquet" or "projector", found "tsv"'],
     ['onnx', { bags: 'pad' }, '--bags: expected "offsets" or "padded", found "pad"'],
     ['onnx', { quantize: 'int4' }, '--quantize: expected "int8", found "int4"'],
@@ -143,7 +179,11 @@ describe('mtl export', () => {
     ['safetensors', 'model', /expected a name that ends in \.safetensors, found '.*model'; write .*model\.safetensors/],
     ['onnx', 'model.pb', /found '.*model\.pb'; write .*model\.onnx/],
     ['onnx', '', /expected the name of a file to write, and not a folder, found '.*'; write .*model\.onnx/],
-    ['embeddings', 'tables.parquet', /expected a folder to write, embeddings has several files, found '.*'; write .*tables$/],
+    [
+      'embeddings',
+      'tables.parquet',
+      /expected a folder to write, embeddings has several files, found '.*'; write .*tables$/,
+    ],
     ['embeddings', 'file', /expected a folder to write, and not the name of a file that is there/],
   ])('to %s refuses %j as a path, with the cure', async (format, name, message) => {
     const place = scratchFolder();
@@ -154,32 +194,40 @@ describe('mtl export', () => {
   it('that does not fit on the disk is told before a byte is written', async () => {
     const out = join(scratchFolder(), 'model.onnx');
     disk.freeBytes = 1000;
-    await expect(exportTo('onnx', out)).rejects.toThrow(/the export needs \d+ bytes, 1000 are free on this disk; make room/);
+    await expect(exportTo('onnx', out)).rejects.toThrow(
+      /the export needs \d+ bytes, 1000 are free on this disk; make room/,
+    );
     expect(readdirSync(join(out, '..'))).toEqual([]);
   });
 
-  it.each(formats.names)('to %s that fails, or dies, at any operation of the disk leaves what was there, or the new one, whole', async (format) => {
-    const place = scratchFolder();
-    const out = join(place, 'model');
-    const exporter = formats.build(formatSpec(format, {}), await exportedModel(model), out);
-    await exporter.write();
-    const whole = contentOf(out);
-    const isOfExport = ({ path }: { path: string }): boolean => path.startsWith(place);
-    const numOperations = disk.operations.filter(isOfExport).length;
-    expect(numOperations).toBeGreaterThan(4);
-    for (const fate of ['dies within', 'dies after', { code: 'ENOSPC' }] as const) {
-      for (let at = 1; at <= numOperations; at++) {
-        disk.reset();
-        rmSync(out, { recursive: true, force: true });
-        disk.fate = (operation) => (isOfExport(operation) && disk.operations.filter(isOfExport).length === at ? fate : 'done');
-        await expect(exporter.write()).rejects.toThrow(/cannot be written/);
-        if (existsSync(out)) expect(contentOf(out)).toEqual(whole);
+  it.each(formats.names)(
+    'to %s that fails, or dies, at any operation of the disk leaves what was there, or the new one, whole',
+    async (format) => {
+      const place = scratchFolder();
+      const out = join(place, 'model');
+      const exporter = formats.build(formatSpec(format, {}), await exportedModel(model), out);
+      await exporter.write();
+      const whole = contentOf(out);
+      const isOfExport = ({ path }: { path: string }): boolean => path.startsWith(place);
+      const numOperations = disk.operations.filter(isOfExport).length;
+      expect(numOperations).toBeGreaterThan(4);
+      for (const fate of ['dies within', 'dies after', { code: 'ENOSPC' }] as const) {
+        for (let at = 1; at <= numOperations; at++) {
+          disk.reset();
+          rmSync(out, { recursive: true, force: true });
+          disk.fate = (operation) =>
+            isOfExport(operation) && disk.operations.filter(isOfExport).length === at ? fate : 'done';
+          await expect(exporter.write()).rejects.toThrow(/cannot be written/);
+          if (existsSync(out)) expect(contentOf(out)).toEqual(whole);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 /** A file's bytes, or those of all files of a folder. */
 function contentOf(path: string): object {
-  return statSync(path).isDirectory() ? Object.fromEntries(readdirSync(path).map((name) => [name, contentOf(join(path, name))])) : { bytes: readFileSync(path, 'base64') };
+  return statSync(path).isDirectory()
+    ? Object.fromEntries(readdirSync(path).map((name) => [name, contentOf(join(path, name))]))
+    : { bytes: readFileSync(path, 'base64') };
 }

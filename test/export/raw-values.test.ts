@@ -21,7 +21,9 @@ function fieldOf(spec: object, cells: readonly string[]): EncodedField {
   return encodedFields([field!], { [field!.name]: fit?.finish() })[0]!;
 }
 
-type Run = (cells: readonly (readonly string[])[]) => Promise<{ readonly values: readonly number[]; readonly weights?: readonly number[] }>;
+type Run = (
+  cells: readonly (readonly string[])[],
+) => Promise<{ readonly values: readonly number[]; readonly weights?: readonly number[] }>;
 
 /** What ONNX Runtime makes of rows of cells of one field. */
 async function openField(field: EncodedField): Promise<Run> {
@@ -31,12 +33,30 @@ async function openField(field: EncodedField): Promise<Run> {
     const { ids, inputs } = values.bag(field.name);
     onnx.output(ids, { name: 'values', type: 'int64', shape: ['batch', 'longest'] });
     onnx.output(inputs.weights, { name: 'weights', type: 'float', shape: ['batch', 'longest'] });
-  } else if (field.kind === 'id') onnx.output(values.ids(field.name), { name: 'values', type: 'int64', shape: ['batch'] });
+  } else if (field.kind === 'id')
+    onnx.output(values.ids(field.name), { name: 'values', type: 'int64', shape: ['batch'] });
   else onnx.output(values.numbers(field.name), { name: 'values', type: 'float', shape: ['batch'] });
-  const message = { producerVersion: '0', irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 }, metadata: {}, graph: { name: 'field', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } };
-  const session = await InferenceSession.create(Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]), { logSeverityLevel: 4 });
+  const message = {
+    producerVersion: '0',
+    irVersion: 9,
+    opsets: { '': 20, 'ai.onnx.ml': 3 },
+    metadata: {},
+    graph: { name: 'field', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs },
+  };
+  const session = await InferenceSession.create(Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]), {
+    logSeverityLevel: 4,
+  });
   return async (rows) => {
-    const feeds = Object.fromEntries(field.columns.map((column, c) => [column, new Tensor('string', rows.map((cells) => cells[c]!), [rows.length])]));
+    const feeds = Object.fromEntries(
+      field.columns.map((column, c) => [
+        column,
+        new Tensor(
+          'string',
+          rows.map((cells) => cells[c]!),
+          [rows.length],
+        ),
+      ]),
+    );
     const outputs = await session.run(feeds);
     const numbers = (name: string): number[] => Array.from(outputs[name]!.data as BigInt64Array | Float32Array, Number);
     return { values: numbers('values'), ...(field.kind === 'bag' && { weights: numbers('weights') }) };
@@ -54,12 +74,90 @@ function encoded(field: EncodedField, cell: string): number | undefined {
   }
 }
 
-const NUMBERS = ['0', '1', '-2.5', '+7', '.5', '5.', '1e3', '1E-3', '0.1', '123456.789', '2.0000001', '1999.9999999999998', '-0.999999', '1e-9', '3e38', '1e39', '1e400', '-1', '-3', '1e', 'nan', 'inf', '0x10', '1,5', ' 1', '1 ', 'x'];
-const IDS = ['0', '1', '007', '4', '5', '99', '2147483647', '2147483648', '99999999999', '000000000000000000000003', '-1', '+1', '1.0', '1e2', 'a', ' 1'];
+const NUMBERS = [
+  '0',
+  '1',
+  '-2.5',
+  '+7',
+  '.5',
+  '5.',
+  '1e3',
+  '1E-3',
+  '0.1',
+  '123456.789',
+  '2.0000001',
+  '1999.9999999999998',
+  '-0.999999',
+  '1e-9',
+  '3e38',
+  '1e39',
+  '1e400',
+  '-1',
+  '-3',
+  '1e',
+  'nan',
+  'inf',
+  '0x10',
+  '1,5',
+  ' 1',
+  '1 ',
+  'x',
+];
+const IDS = [
+  '0',
+  '1',
+  '007',
+  '4',
+  '5',
+  '99',
+  '2147483647',
+  '2147483648',
+  '99999999999',
+  '000000000000000000000003',
+  '-1',
+  '+1',
+  '1.0',
+  '1e2',
+  'a',
+  ' 1',
+];
 const TEXTS = ['a', 'b', 'ü 漢', 'never', ' a', 'A', '0', CELL_SEPARATOR, '\n'];
 
-const DATES = ['1970-01-01', '2026-11-30', '2024-02-29', '2023-02-29', '2000-02-29', '1900-02-29', '0001-01-01', '0000-03-01', '9999-12-31', '2026-11-30T18:05:00', '2026-11-30 23:59', '2026-11-30T00', '2026-11-30T23:30:60.5Z', '2026-12-31T23:59:59,9Z', '2026-03-01T05Z', '2026-13-01', '2026-11-31', '2026-11-30T24:00', 'x', '1764525900'];
-const COUNTS = ['0', '1764525900', '-1', '-86400.5', '1764525900.75', '951782400', '-62135596800', '1764525900000', '1e11', 'x', '12345678901'];
+const DATES = [
+  '1970-01-01',
+  '2026-11-30',
+  '2024-02-29',
+  '2023-02-29',
+  '2000-02-29',
+  '1900-02-29',
+  '0001-01-01',
+  '0000-03-01',
+  '9999-12-31',
+  '2026-11-30T18:05:00',
+  '2026-11-30 23:59',
+  '2026-11-30T00',
+  '2026-11-30T23:30:60.5Z',
+  '2026-12-31T23:59:59,9Z',
+  '2026-03-01T05Z',
+  '2026-13-01',
+  '2026-11-31',
+  '2026-11-30T24:00',
+  'x',
+  '1764525900',
+];
+const COUNTS = [
+  '0',
+  '1764525900',
+  '-1',
+  '-86400.5',
+  '1764525900.75',
+  '951782400',
+  '-62135596800',
+  '1764525900000',
+  '1e11',
+  'x',
+  '12345678901',
+];
 
 const FIELDS: readonly (readonly [string, object, readonly string[], readonly string[]])[] = [
   ['ids of train', { type: 'categorical' }, ['4'], IDS],
@@ -68,32 +166,83 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
   ['ids with a row for empty cells', { type: 'categorical', missing: 'token' }, ['4'], IDS],
   ['tokens', { type: 'categorical', encoding: 'tokens' }, ['a', 'b', 'ü 漢', 'a'], TEXTS],
   ['no tokens at all', { type: 'categorical', encoding: { name: 'tokens', minCount: 9 } }, ['a'], TEXTS],
-  ['tokens with one for empty cells', { type: 'categorical', encoding: 'tokens', missing: 'token' }, ['a', '', '', 'b'], TEXTS],
+  [
+    'tokens with one for empty cells',
+    { type: 'categorical', encoding: 'tokens', missing: 'token' },
+    ['a', '', '', 'b'],
+    TEXTS,
+  ],
   ['tokens that may not be missing', { type: 'categorical', encoding: 'tokens', missing: 'error' }, ['a'], TEXTS],
   ['buckets', { type: 'bucketized', boundaries: [-2.5, 0.1, 2, 2000, 1e9] }, [], NUMBERS],
   ['one boundary', { type: 'bucketized', boundaries: [1] }, [], NUMBERS],
-  ['quantiles with a row for empty cells', { type: 'bucketized', quantiles: 4, missing: 'token' }, ['1', '2', '3', '4', '5', '6', '7', '8'], NUMBERS],
+  [
+    'quantiles with a row for empty cells',
+    { type: 'bucketized', quantiles: 4, missing: 'token' },
+    ['1', '2', '3', '4', '5', '6', '7', '8'],
+    NUMBERS,
+  ],
   ...['UTC', '+05:30', '-11:00'].flatMap((timeZone) => [
-    ...['hour', 'weekday', 'day', 'month'].map((part) => [`the ${part} of dates in ${timeZone}`, { type: 'date', parts: [part], timeZone }, [], DATES] as const),
-    ...['hour', 'weekday', 'day', 'month'].map((part) => [`the ${part} of seconds in ${timeZone}`, { type: 'date', parts: [part], format: 'seconds', timeZone }, [], COUNTS] as const),
+    ...['hour', 'weekday', 'day', 'month'].map(
+      (part) => [`the ${part} of dates in ${timeZone}`, { type: 'date', parts: [part], timeZone }, [], DATES] as const,
+    ),
+    ...['hour', 'weekday', 'day', 'month'].map(
+      (part) =>
+        [
+          `the ${part} of seconds in ${timeZone}`,
+          { type: 'date', parts: [part], format: 'seconds', timeZone },
+          [],
+          COUNTS,
+        ] as const,
+    ),
   ]),
   ['the month of milliseconds', { type: 'date', parts: ['month'], format: 'milliseconds' }, [], COUNTS],
   ['numbers', { type: 'numeric' }, [], NUMBERS],
   ['standardised numbers', { type: 'numeric', scaling: 'standard' }, ['1', '2', '4.5'], NUMBERS],
   ['logarithms', { type: 'numeric', scaling: 'log1p' }, [], NUMBERS],
-  ['several scalings', { type: 'numeric', scaling: ['log1p', 'min-max'], missing: 'median' }, ['1', '2', '40', ''], NUMBERS],
+  [
+    'several scalings',
+    { type: 'numeric', scaling: ['log1p', 'min-max'], missing: 'median' },
+    ['1', '2', '40', ''],
+    NUMBERS,
+  ],
   ['numbers of which the mean stands for empty cells', { type: 'numeric', missing: 'mean' }, ['1', '2'], NUMBERS],
   ['ids that auto found', { type: 'categorical', encoding: 'auto' }, ['1', '2', '4'], IDS],
-  ['words and numbers that mean nothing', { type: 'categorical', encoding: 'tokens', missing: 'token', blank: ['?', 'NA', 0] }, ['a', '?', '0.0', 'b'], [...TEXTS, '?', 'NA', ' NA', '0', '-0.0', '0e9', '00', '1', '.', '0x0', '0 ', '0b0', '-0x0']],
-  ['numbers that mean nothing', { type: 'numeric', missing: 'mean', blank: [-1, 7, 'x'], scaling: 'min-max' }, ['1', '101', '-1', '7.0'], [...NUMBERS, '-1.0', '7']],
-  ['cells that are trimmed', { type: 'categorical', encoding: 'tokens', trim: true, blank: ['?'] }, [' a', 'b  c', '? '], [...TEXTS, 'b  c', ' b  c', '  a  ', '   ', '\ta', 'a\u00a0', ' ?', 'b c', '?', '\u3000']],
-  ['numbers that are trimmed', { type: 'numeric', trim: true, blank: [-1], missing: 'zero' }, [], [...NUMBERS, '  7  ', ' -1 ', '1 2']],
+  [
+    'words and numbers that mean nothing',
+    { type: 'categorical', encoding: 'tokens', missing: 'token', blank: ['?', 'NA', 0] },
+    ['a', '?', '0.0', 'b'],
+    [...TEXTS, '?', 'NA', ' NA', '0', '-0.0', '0e9', '00', '1', '.', '0x0', '0 ', '0b0', '-0x0'],
+  ],
+  [
+    'numbers that mean nothing',
+    { type: 'numeric', missing: 'mean', blank: [-1, 7, 'x'], scaling: 'min-max' },
+    ['1', '101', '-1', '7.0'],
+    [...NUMBERS, '-1.0', '7'],
+  ],
+  [
+    'cells that are trimmed',
+    { type: 'categorical', encoding: 'tokens', trim: true, blank: ['?'] },
+    [' a', 'b  c', '? '],
+    [...TEXTS, 'b  c', ' b  c', '  a  ', '   ', '\ta', 'a\u00a0', ' ?', 'b c', '?', '\u3000'],
+  ],
+  [
+    'numbers that are trimmed',
+    { type: 'numeric', trim: true, blank: [-1], missing: 'zero' },
+    [],
+    [...NUMBERS, '  7  ', ' -1 ', '1 2'],
+  ],
   ['trimmed ids', { type: 'categorical', trim: true, missing: 'unknown' }, ['4'], [...IDS, ' 4 ', '    ', '4 4']],
 ];
 
-/** Cells that a field knows, and for which ONNX has no operators: not to be trimmed so, or numbers in another notation where numbers mean nothing. */
+/**
+ * Cells that a field knows, and for which ONNX has no operators: not to be trimmed so, or numbers in another notation
+ * where numbers mean nothing.
+ */
 function isBeyondOnnx({ trim = false, blank = [] }: CellOptions, cell: string): boolean {
-  const isOdd = blank.some((each) => typeof each === 'number') && /^(0[xXbBoO].*|[-+.\d].*\s)$/.test(trim ? cell.trim() : cell) && Number.isFinite(Number(cell));
+  const isOdd =
+    blank.some((each) => typeof each === 'number') &&
+    /^(0[xXbBoO].*|[-+.\d].*\s)$/.test(trim ? cell.trim() : cell) &&
+    Number.isFinite(Number(cell));
   return isOdd || (trim && cell !== cell.trim() && !/^ *[^ \s]* *$/.test(cell));
 }
 
@@ -107,31 +256,58 @@ describe('raw cells in ONNX', () => {
     const { values } = await run(known.map((cell) => [cell]));
     for (const [i, cell] of known.entries()) {
       const expected = encoded(field, cell)!;
-      expect(Math.abs(values[i]! - expected), cell).toBeLessThanOrEqual(field.kind === 'id' ? 0 : 1e-6 * Math.abs(expected));
+      expect(Math.abs(values[i]! - expected), cell).toBeLessThanOrEqual(
+        field.kind === 'id' ? 0 : 1e-6 * Math.abs(expected),
+      );
     }
-    for (const cell of all) if (!known.includes(cell)) await expect(run([[known[0]!], [cell]]), cell).rejects.toThrow(/expected of f|stod/);
+    for (const cell of all)
+      if (!known.includes(cell)) await expect(run([[known[0]!], [cell]]), cell).rejects.toThrow(/expected of f|stod/);
   });
 
   it('are what a missing indicator makes of them', async () => {
-    const field = encodedFields(fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'zero', indicator: true })]), {})[1]!;
+    const field = encodedFields(
+      fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'zero', indicator: true })]),
+      {},
+    )[1]!;
     const run = await openField(field);
     expect((await run([['1.5'], ['']])).values).toEqual([0, 1]);
     await expect(run([['x']])).rejects.toThrow('expected of f_missing: a decimal number');
   });
 
   it('are joined in a cross, of which an empty cell makes the unknown', async () => {
-    const [field] = fieldsOf([featureTypes.schema.parse({ type: 'cross', fields: [['a', 'b', 'c']], encoding: 'tokens' })]);
+    const [field] = fieldsOf([
+      featureTypes.schema.parse({ type: 'cross', fields: [['a', 'b', 'c']], encoding: 'tokens' }),
+    ]);
     const fit = field!.startFit()!;
-    for (const cells of [['x', 'y', 'z'], ['x', 'yz', '1']]) fit.observe(cells.join(CELL_SEPARATOR));
+    for (const cells of [
+      ['x', 'y', 'z'],
+      ['x', 'yz', '1'],
+    ])
+      fit.observe(cells.join(CELL_SEPARATOR));
     const run = await openField(encodedFields([field!], { [field!.name]: fit.finish() })[0]!);
-    expect((await run([['x', 'yz', '1'], ['x', 'y', 'z'], ['xy', '', 'z'], ['', 'y', 'z'], ['x', 'y', 'w']])).values).toEqual([2, 1, 0, 0, 0]);
-    await expect(run([['x', `y${CELL_SEPARATOR}`, 'z']])).rejects.toThrow('expected of a_X_b_X_c: cells without the control character');
+    expect(
+      (
+        await run([
+          ['x', 'yz', '1'],
+          ['x', 'y', 'z'],
+          ['xy', '', 'z'],
+          ['', 'y', 'z'],
+          ['x', 'y', 'w'],
+        ])
+      ).values,
+    ).toEqual([2, 1, 0, 0, 0]);
+    await expect(run([['x', `y${CELL_SEPARATOR}`, 'z']])).rejects.toThrow(
+      'expected of a_X_b_X_c: cells without the control character',
+    );
   });
 
   describe.each([
     ['of ids', { encoding: 'ids' }],
     ['of tokens, of which the heaviest are kept', { encoding: 'tokens', maxItems: 2, pooling: 'sum' }],
-    ['with words for nothing', { encoding: 'tokens', blank: ['x', 8], maxItems: 2, pooling: 'sum', format: 'separated' }],
+    [
+      'with words for nothing',
+      { encoding: 'tokens', blank: ['x', 8], maxItems: 2, pooling: 'sum', format: 'separated' },
+    ],
     ['with other separators', { encoding: 'tokens', separators: { items: ';', weight: '=' } }],
   ])('that are bags %s', (_, spec) => {
     const { items, weight } = { items: '|', weight: ':', ...('separators' in spec ? spec.separators : {}) };
@@ -151,7 +327,10 @@ describe('raw cells in ONNX', () => {
       const run = await openField(field);
       const id = fc.constantFrom('1', '3', '7', '8', '1', '3', '', 'x');
       const number = fc.constantFrom('1', '2', '0.5', '1e-2', '0', '-1', '+3', '', 'x', '1e39');
-      const item = fc.oneof({ weight: 5, arbitrary: id }, { weight: 5, arbitrary: fc.tuple(id, number).map(([a, b]) => a + weight + b) });
+      const item = fc.oneof(
+        { weight: 5, arbitrary: id },
+        { weight: 5, arbitrary: fc.tuple(id, number).map(([a, b]) => a + weight + b) },
+      );
       const cell = fc.array(item, { maxLength: 5 }).map((all) => all.join(items));
       let [numKept, numRefused] = [0, 0];
       await fc.assert(
@@ -165,7 +344,13 @@ describe('raw cells in ONNX', () => {
           numKept++;
           const { values, weights } = await run(cells.map((each) => [each]));
           const longest = values.length / cells.length;
-          const found = cells.map((_, row) => values.slice(row * longest, (row + 1) * longest).map((value, i) => [value, weights![row * longest + i]!] as const).filter(([, w]) => w !== 0).sort());
+          const found = cells.map((_, row) =>
+            values
+              .slice(row * longest, (row + 1) * longest)
+              .map((value, i) => [value, weights![row * longest + i]!] as const)
+              .filter(([, w]) => w !== 0)
+              .sort(),
+          );
           expect(found).toEqual(expected.map((each) => each!.filter(([, w]) => w !== 0)));
         }),
         { numRuns: 200, seed: 5 },
@@ -175,8 +360,19 @@ describe('raw cells in ONNX', () => {
   });
 
   it.each<[string, object, readonly (readonly number[])[]]>([
-    ['as it is', { length: 3 }, [[1, 2, 3], [0, -0.5, 1e30]]],
-    ['scaled and filled in', { scaling: ['log1p', 'standard'], missing: 'mean', indicator: true }, [[1, 2, 3], [4, 0.5, 0], []]],
+    [
+      'as it is',
+      { length: 3 },
+      [
+        [1, 2, 3],
+        [0, -0.5, 1e30],
+      ],
+    ],
+    [
+      'scaled and filled in',
+      { scaling: ['log1p', 'standard'], missing: 'mean', indicator: true },
+      [[1, 2, 3], [4, 0.5, 0], []],
+    ],
     ['of which zeros stand for nothing', { scaling: 'min-max', missing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
   ])('are a vector %s', async (_, spec, rows) => {
     const [field] = fieldsOf([featureTypes.schema.parse({ type: 'vector', fields: ['f'], ...spec })]);
@@ -185,33 +381,72 @@ describe('raw cells in ONNX', () => {
     const [ready] = encodedFields([field!], { f: fit?.finish() });
     const { length } = ready!.vectorRule!;
     const onnx = new OnnxGraph(['f', 'values']);
-    onnx.output(rawValues(onnx, [ready!]).vectors('f', ready!.width), { name: 'values', type: 'float', shape: ['batch', ready!.width] });
-    const message = { producerVersion: '0', irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 }, metadata: {}, graph: { name: 'field', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } };
-    const session = await InferenceSession.create(Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]), { logSeverityLevel: 4 });
-    const run = async (given: readonly (readonly number[])[]): Promise<number[]> => [...((await session.run({ f: new Tensor('float32', Float32Array.from(given.flat()), [given.length, length]) }))['values']!.data as Float32Array)];
+    onnx.output(rawValues(onnx, [ready!]).vectors('f', ready!.width), {
+      name: 'values',
+      type: 'float',
+      shape: ['batch', ready!.width],
+    });
+    const message = {
+      producerVersion: '0',
+      irVersion: 9,
+      opsets: { '': 20, 'ai.onnx.ml': 3 },
+      metadata: {},
+      graph: { name: 'field', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs },
+    };
+    const session = await InferenceSession.create(
+      Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]),
+      { logSeverityLevel: 4 },
+    );
+    const run = async (given: readonly (readonly number[])[]): Promise<number[]> => [
+      ...((await session.run({ f: new Tensor('float32', Float32Array.from(given.flat()), [given.length, length]) }))[
+        'values'
+      ]!.data as Float32Array),
+    ];
     const asked = [...rows, [7, 8, 9]];
     const expected = new Float32Array(asked.length * ready!.width);
     for (const [r, row] of asked.entries()) ready!.vector!(row, expected, r * ready!.width);
     const found = await run(asked.map((row) => (row.length === 0 ? Array<number>(length).fill(NaN) : row)));
     expect(found).toHaveLength(expected.length);
-    for (const [i, value] of found.entries()) expect(Math.abs(value - expected[i]!)).toBeLessThanOrEqual(1e-6 * Math.abs(expected[i]!));
-    for (const bad of [[NaN, 1, 2], [Infinity, 1, 2]]) await expect(run([bad])).rejects.toThrow('expected of f: a number in every place');
+    for (const [i, value] of found.entries())
+      expect(Math.abs(value - expected[i]!)).toBeLessThanOrEqual(1e-6 * Math.abs(expected[i]!));
+    for (const bad of [
+      [NaN, 1, 2],
+      [Infinity, 1, 2],
+    ])
+      await expect(run([bad])).rejects.toThrow('expected of f: a number in every place');
   });
 
   it('are refused where a bag may be a list in JSON, and taken as they are where it may not', async () => {
-    await expect((await openField(fieldOf({ type: 'bag', encoding: 'tokens' }, ['a'])))([['["a"]']])).rejects.toThrow('expected of f: an id in every item');
-    const { values } = await (await openField(fieldOf({ type: 'bag', encoding: 'tokens', format: 'separated' }, ['[a]'])))([['[a]']]);
+    await expect((await openField(fieldOf({ type: 'bag', encoding: 'tokens' }, ['a'])))([['["a"]']])).rejects.toThrow(
+      'expected of f: an id in every item',
+    );
+    const { values } = await (
+      await openField(fieldOf({ type: 'bag', encoding: 'tokens', format: 'separated' }, ['[a]']))
+    )([['[a]']]);
     expect(values).toEqual([1, 0]);
-    expect(() => rawValues(new OnnxGraph([]), [fieldOf({ type: 'bag', format: 'json' }, ['1'])])).toThrow("field 'f': is written as lists in JSON");
+    expect(() => rawValues(new OnnxGraph([]), [fieldOf({ type: 'bag', format: 'json' }, ['1'])])).toThrow(
+      "field 'f': is written as lists in JSON",
+    );
   });
 
   it('are refused for a time zone whose clocks change', () => {
-    const fields = encodedFields(fieldsOf([featureTypes.schema.parse({ type: 'date', fields: ['f'], parts: ['hour'], timeZone: 'Europe/Berlin' })]), {});
-    expect(() => rawValues(new OnnxGraph([]), fields)).toThrow(/field 'f_hour': is counted in the time zone Europe\/Berlin, whose clocks change.*timeZone as \+01:00/);
+    const fields = encodedFields(
+      fieldsOf([
+        featureTypes.schema.parse({ type: 'date', fields: ['f'], parts: ['hour'], timeZone: 'Europe/Berlin' }),
+      ]),
+      {},
+    );
+    expect(() => rawValues(new OnnxGraph([]), fields)).toThrow(
+      /field 'f_hour': is counted in the time zone Europe\/Berlin, whose clocks change.*timeZone as \+01:00/,
+    );
   });
 
   it('are refused for hashed fields, all of which are named', () => {
-    const fields = fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], encoding: { name: 'hash', buckets: 5 } })]);
-    expect(() => rawValues(new OnnxGraph([]), encodedFields(fields, {}))).toThrow(/field 'a': is hashed by MurmurHash3, for which ONNX has no operator; leave out --with-encoders[^]*field 'b'/);
+    const fields = fieldsOf([
+      featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], encoding: { name: 'hash', buckets: 5 } }),
+    ]);
+    expect(() => rawValues(new OnnxGraph([]), encodedFields(fields, {}))).toThrow(
+      /field 'a': is hashed by MurmurHash3, for which ONNX has no operator; leave out --with-encoders[^]*field 'b'/,
+    );
   });
 });

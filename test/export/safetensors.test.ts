@@ -7,14 +7,20 @@ import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const write = (path: string, asked: Readonly<Record<string, unknown>> = {}): Promise<readonly string[]> => formats.build(formatSpec('safetensors', asked), exportedTables(), path).write();
+const write = (path: string, asked: Readonly<Record<string, unknown>> = {}): Promise<readonly string[]> =>
+  formats.build(formatSpec('safetensors', asked), exportedTables(), path).write();
 
 describe('mtl export --format safetensors', () => {
   it('writes tables and vocabularies by the names of their fields, and what fields mean in the header', async () => {
     const path = join(scratchFolder(), 'model.safetensors');
     expect(await write(path)).toEqual([path]);
     const tensors = await readSafetensors(path);
-    expect([...tensors].map(([name, { shape }]) => [name, ...shape])).toEqual([['embeddings.word', 9, 2], ['embeddings.id/Ä', 3, 1], ['vocabularies.word.offsets', 9], ['vocabularies.word.bytes', Buffer.byteLength(TOKENS.join(''))]]);
+    expect([...tensors].map(([name, { shape }]) => [name, ...shape])).toEqual([
+      ['embeddings.word', 9, 2],
+      ['embeddings.id/Ä', 3, 1],
+      ['vocabularies.word.offsets', 9],
+      ['vocabularies.word.bytes', Buffer.byteLength(TOKENS.join(''))],
+    ]);
     const text = Buffer.from(tensors.get('vocabularies.word.bytes')!.data).toString();
     expect(text).toBe(TOKENS.join(''));
     const header = readFileSync(path, 'latin1');
@@ -28,7 +34,8 @@ describe('mtl export --format safetensors', () => {
     const [values, scales] = ['embeddings.word', 'embeddings.word.scales'].map((name) => tensors.get(name)!.data);
     expect(values).toBeInstanceOf(Int8Array);
     expect(values).toHaveLength(18);
-    for (let i = 0; i < 18; i++) expect(Math.abs(values![i]! * scales![i >> 1]! - (i - 1) / 3)).toBeLessThan(scales![i >> 1]! / 2 + 1e-6);
+    for (let i = 0; i < 18; i++)
+      expect(Math.abs(values![i]! * scales![i >> 1]! - (i - 1) / 3)).toBeLessThan(scales![i >> 1]! / 2 + 1e-6);
   });
 
   it('is read by safetensors in Python, with vocabularies, rules and predictions', async (context) => {
@@ -46,7 +53,13 @@ with safe_open('model.safetensors', 'numpy') as f:
     table = f.get_tensor('embeddings.word')
 with safe_open('small.safetensors', 'numpy') as f: small = f.get_tensor('embeddings.word') * f.get_tensor('embeddings.word.scales')[:, None]
 print(json.dumps([words, [each['name'] for each in fields], fields[0]['rule'], fields[1]['form'], float(abs(table - small).max())]))`;
-    const [words, names, rule, form, distance] = JSON.parse(python(cwd, script)) as [string[], string[], object, object, number];
+    const [words, names, rule, form, distance] = JSON.parse(python(cwd, script)) as [
+      string[],
+      string[],
+      object,
+      object,
+      number,
+    ];
     expect([words, names]).toEqual([TOKENS, ['word', 'words', 'id/Ä']]);
     expect(rule).toEqual({ kind: 'text', texts: 8, empty: 0, cells: 1 });
     expect(form).toEqual({ format: 'auto', items: '|', weight: ':', negative: 'refused' });

@@ -37,17 +37,49 @@ const run = join(folder, 'run');
 let rows: Record<string, string>[];
 
 beforeAll(async () => {
-  await synth({ folder, seed: 3, rows: { train: 600, valid: 200, test: 200 }, users: 50, items: 30, rates: { click: 0.3, purchase: 0.3 }, bagMean: 3 });
+  await synth({
+    folder,
+    seed: 3,
+    rows: { train: 600, valid: 200, test: 200 },
+    users: 50,
+    items: 30,
+    rates: { click: 0.3, purchase: 0.3 },
+    bagMean: 3,
+  });
   writeFileSync(join(folder, 'config.yaml'), CONFIG);
   await train(join(folder, 'config.yaml'), { runDir: run, device: 'cpu', threads: 1 });
-  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
   rows = lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!])));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const exportTo = (out: string, asked: object = {}) =>
-  exportModel({ path: run, spec: formatSpec('onnx', { withEncoders: true, ...asked }), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
-const feedsOf = (names: readonly string[], given: readonly Readonly<Record<string, string>>[]): Record<string, Tensor> => Object.fromEntries(names.map((name) => [name, new Tensor('string', given.map((row) => row[name]!), [given.length])]));
+  exportModel({
+    path: run,
+    spec: formatSpec('onnx', { withEncoders: true, ...asked }),
+    out,
+    device: 'cpu',
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+  });
+const feedsOf = (
+  names: readonly string[],
+  given: readonly Readonly<Record<string, string>>[],
+): Record<string, Tensor> =>
+  Object.fromEntries(
+    names.map((name) => [
+      name,
+      new Tensor(
+        'string',
+        given.map((row) => row[name]!),
+        [given.length],
+      ),
+    ]),
+  );
 
 describe('mtl export --format onnx --with-encoders', () => {
   it('takes the cells of a file as they are, and predicts what the loaded model does', async () => {
@@ -57,8 +89,18 @@ describe('mtl export --format onnx --with-encoders', () => {
     const session = await InferenceSession.create(out);
     expect([...session.inputNames].sort()).toEqual(model.inputs.map(({ name }) => name).sort());
     // Cells that train never held, and empty ones, too.
-    const changed = rows.map((row, i) => ({ ...row, ...(i % 3 === 0 && { 205: '', D508: '', '109_14': '' }), ...(i % 5 === 0 && { 101: '999999', 205: 'never', '110_14': '' }), ...(i % 7 === 0 && { 121: '3', 206: '' in row ? '' : row['206']! }) }));
-    for (const given of [rows, changed, changed.slice(0, 1), rows.map((row) => ({ ...row, '109_14': '', '110_14': '', '127_14': '', '150_14': '' }))]) {
+    const changed = rows.map((row, i) => ({
+      ...row,
+      ...(i % 3 === 0 && { 205: '', D508: '', '109_14': '' }),
+      ...(i % 5 === 0 && { 101: '999999', 205: 'never', '110_14': '' }),
+      ...(i % 7 === 0 && { 121: '3', 206: '' in row ? '' : row['206']! }),
+    }));
+    for (const given of [
+      rows,
+      changed,
+      changed.slice(0, 1),
+      rows.map((row) => ({ ...row, '109_14': '', '110_14': '', '127_14': '', '150_14': '' })),
+    ]) {
       const found = await runOnnx(session, feedsOf(session.inputNames, given));
       expectNear(found, new Map(Object.entries(model.predict(given))));
     }
@@ -70,7 +112,11 @@ describe('mtl export --format onnx --with-encoders', () => {
     await exportTo(out, { quantize: 'int8' });
     const session = await InferenceSession.create(out);
     const model = await loadModel(run);
-    expectNear(await runOnnx(session, feedsOf(session.inputNames, rows)), new Map(Object.entries(model.predict(rows))), 0.01);
+    expectNear(
+      await runOnnx(session, feedsOf(session.inputNames, rows)),
+      new Map(Object.entries(model.predict(rows))),
+      0.01,
+    );
     model.dispose();
   });
 
@@ -78,8 +124,17 @@ describe('mtl export --format onnx --with-encoders', () => {
     const out = join(scratchFolder(), 'model.onnx');
     await exportTo(out);
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
-    for (const [column, cell, named] of [['101', 'seven', '101'], ['D508', '1,5', 'D508'], ['110_14', '3:x', '110_14'], ['109_14', 'a||b', '109_14'], ['D109_14', '', 'D109_14']] as const) {
-      await expect(runOnnx(session, feedsOf(session.inputNames, [rows[0]!, { ...rows[1]!, [column]: cell }])), column).rejects.toThrow(`expected of ${named}`);
+    for (const [column, cell, named] of [
+      ['101', 'seven', '101'],
+      ['D508', '1,5', 'D508'],
+      ['110_14', '3:x', '110_14'],
+      ['109_14', 'a||b', '109_14'],
+      ['D109_14', '', 'D109_14'],
+    ] as const) {
+      await expect(
+        runOnnx(session, feedsOf(session.inputNames, [rows[0]!, { ...rows[1]!, [column]: cell }])),
+        column,
+      ).rejects.toThrow(`expected of ${named}`);
     }
   });
 
@@ -87,12 +142,22 @@ describe('mtl export --format onnx --with-encoders', () => {
     const cwd = scratchFolder();
     const [run2, out] = [join(cwd, 'run'), join(cwd, 'model.onnx')];
     const rowOf = (i: number): Record<string, string> => ({
-      click: String(i % 2), user: String(1 + (i % 9)), city: ['Bonn', ' Bonn', 'New York', '', '?', 'Ulm  '][i % 6]!, plan: ['a', '?', 'b '][i % 3]!, price: ['1.5', '-1', '-1.0', 'NA', '7', ' 3 ', ''][i % 7]!,
-      seen: ['x:2|none|y', 'none', '', 'y|z:0.5|x:9', 'z|none:3', '?'][i % 6]!, look: i % 5 === 0 ? '' : `${i / 7}|-${i % 3}|0.5`,
+      click: String(i % 2),
+      user: String(1 + (i % 9)),
+      city: ['Bonn', ' Bonn', 'New York', '', '?', 'Ulm  '][i % 6]!,
+      plan: ['a', '?', 'b '][i % 3]!,
+      price: ['1.5', '-1', '-1.0', 'NA', '7', ' 3 ', ''][i % 7]!,
+      seen: ['x:2|none|y', 'none', '', 'y|z:0.5|x:9', 'z|none:3', '?'][i % 6]!,
+      look: i % 5 === 0 ? '' : `${i / 7}|-${i % 3}|0.5`,
     });
     const all = Array.from({ length: 80 }, (_, i) => rowOf(i));
-    writeFileSync(join(cwd, 'rows.csv'), [Object.keys(all[0]!), ...all.map((row) => Object.values(row))].map((cells) => `${cells.join(',')}\n`).join(''));
-    writeFileSync(join(cwd, 'config.yaml'), `
+    writeFileSync(
+      join(cwd, 'rows.csv'),
+      [Object.keys(all[0]!), ...all.map((row) => Object.values(row))].map((cells) => `${cells.join(',')}\n`).join(''),
+    );
+    writeFileSync(
+      join(cwd, 'config.yaml'),
+      `
 data: { train: rows.csv, valid: rows.csv, blank: ['?'] }
 features:
   who: { type: categorical, fields: [user], encoding: auto, width: 4 }
@@ -104,30 +169,66 @@ features:
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom }
 training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0.1 } } }
-`);
+`,
+    );
     await train(join(cwd, 'config.yaml'), { runDir: run2, device: 'cpu', threads: 1 });
-    await exportModel({ path: run2, spec: formatSpec('onnx', { withEncoders: true }), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+    await exportModel({
+      path: run2,
+      spec: formatSpec('onnx', { withEncoders: true }),
+      out,
+      device: 'cpu',
+      threads: 1,
+      onNotice: () => undefined,
+      signal: new AbortController().signal,
+    });
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
     const model = await loadModel(run2);
     const feeds = (rows: readonly Record<string, string>[]) => {
       const looks = rows.flatMap(({ look }) => (look === '' ? [NaN, NaN, NaN] : look!.split('|').map(Number)));
-      return { ...feedsOf(session.inputNames.filter((name) => name !== 'look'), rows), look: new Tensor('float32', Float32Array.from(looks), [rows.length, 3]) };
+      return {
+        ...feedsOf(
+          session.inputNames.filter((name) => name !== 'look'),
+          rows,
+        ),
+        look: new Tensor('float32', Float32Array.from(looks), [rows.length, 3]),
+      };
     };
-    const unseen = all.map((row, i) => ({ ...row, ...(i % 3 === 0 && { user: ['x', '', '007', '99'][i % 4]!, city: 'Rome', look: '1e3|0|-2' }) }));
-    for (const rows of [all, unseen, all.slice(0, 1)]) expectNear(await runOnnx(session, feeds(rows)), new Map(Object.entries(model.predict(rows))));
+    const unseen = all.map((row, i) => ({
+      ...row,
+      ...(i % 3 === 0 && { user: ['x', '', '007', '99'][i % 4]!, city: 'Rome', look: '1e3|0|-2' }),
+    }));
+    for (const rows of [all, unseen, all.slice(0, 1)])
+      expectNear(await runOnnx(session, feeds(rows)), new Map(Object.entries(model.predict(rows))));
     model.dispose();
     // What these operators cannot tell is refused.
-    for (const [column, cell] of [['city', ' New York '], ['price', '0x1'], ['look', '1|NaN|2']] as const) await expect(runOnnx(session, feeds([{ ...all[1]!, [column]: cell }])), column).rejects.toThrow('expected of');
+    for (const [column, cell] of [
+      ['city', ' New York '],
+      ['price', '0x1'],
+      ['look', '1|NaN|2'],
+    ] as const)
+      await expect(runOnnx(session, feeds([{ ...all[1]!, [column]: cell }])), column).rejects.toThrow('expected of');
   });
 
   it('takes numbers with a decimal comma where the data has them, as the loaded model does', async () => {
     const cwd = scratchFolder();
     const [commas, dots] = [join(cwd, 'commas'), join(cwd, 'dots')];
-    const rows = Array.from({ length: 80 }, (_, i) => ({ click: String(i % 2), price: ['12,50', ',5', '', '7', '+1,5e1', ' 3,25 ', 'n.a.', '-1,0'][i % 8]!, kind: ['a,b', '1,5', '1.5'][i % 3]! }));
-    for (const [run2, decimal] of [[commas, ','], [dots, '.']] as const) {
+    const rows = Array.from({ length: 80 }, (_, i) => ({
+      click: String(i % 2),
+      price: ['12,50', ',5', '', '7', '+1,5e1', ' 3,25 ', 'n.a.', '-1,0'][i % 8]!,
+      kind: ['a,b', '1,5', '1.5'][i % 3]!,
+    }));
+    for (const [run2, decimal] of [
+      [commas, ','],
+      [dots, '.'],
+    ] as const) {
       const cellOf = (text: string): string => (decimal === ',' ? text : text.replace(',', '.'));
-      writeFileSync(join(cwd, 'rows.csv'), `click;price;kind\n${rows.map(({ click, price, kind }) => `${click};${cellOf(price)};${kind}\n`).join('')}`);
-      writeFileSync(join(cwd, 'config.yaml'), `
+      writeFileSync(
+        join(cwd, 'rows.csv'),
+        `click;price;kind\n${rows.map(({ click, price, kind }) => `${click};${cellOf(price)};${kind}\n`).join('')}`,
+      );
+      writeFileSync(
+        join(cwd, 'config.yaml'),
+        `
 data: { train: rows.csv, valid: rows.csv, decimal: '${decimal}', trim: true, blank: [n.a., -1] }
 features:
   price: { type: numeric, fields: [price], scaling: standard, missing: mean, indicator: true }
@@ -137,32 +238,50 @@ features:
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom }
 training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0.1 } } }
-`);
+`,
+      );
       await train(join(cwd, 'config.yaml'), { runDir: run2, device: 'cpu', threads: 1 });
     }
     const [model, plain] = [await loadModel(commas), await loadModel(dots)];
     const found = model.predict(rows);
     expect(found).toEqual(plain.predict(rows.map((row) => ({ ...row, price: row.price.replace(',', '.') }))));
     expect(model.predict([{ ...rows[0]!, price: 12.5 }])['ctr']).toEqual(found['ctr']!.subarray(0, 1));
-    expect(() => model.predict([{ ...rows[0]!, price: '1.500' }])).toThrow(/rows\[0\]: column "price": expected a number with a comma before its decimals.*found "1\.500"/);
+    expect(() => model.predict([{ ...rows[0]!, price: '1.500' }])).toThrow(
+      /rows\[0\]: column "price": expected a number with a comma before its decimals.*found "1\.500"/,
+    );
 
     const out = join(cwd, 'model.onnx');
-    await exportModel({ path: commas, spec: formatSpec('onnx', { withEncoders: true }), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+    await exportModel({
+      path: commas,
+      spec: formatSpec('onnx', { withEncoders: true }),
+      out,
+      device: 'cpu',
+      threads: 1,
+      onNotice: () => undefined,
+      signal: new AbortController().signal,
+    });
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
     expectNear(await runOnnx(session, feedsOf(session.inputNames, rows)), new Map(Object.entries(found)));
-    for (const price of ['1.500', '1,5,0']) await expect(runOnnx(session, feedsOf(session.inputNames, [{ ...rows[0]!, price }])), price).rejects.toThrow('expected of price');
+    for (const price of ['1.500', '1,5,0'])
+      await expect(runOnnx(session, feedsOf(session.inputNames, [{ ...rows[0]!, price }])), price).rejects.toThrow(
+        'expected of price',
+      );
     model.dispose();
     plain.dispose();
   });
 
   it('says which options have no say then', () => {
-    expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow('--bags: says how encoded items are handed over');
+    expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow(
+      '--bags: says how encoded items are handed over',
+    );
   });
 
   it("passes ONNX's own checker, with shapes inferred", async (context) => {
     needsPython(context, 'onnx');
     const cwd = scratchFolder();
     await exportTo(join(cwd, 'model.onnx'));
-    expect(python(cwd, "import onnx\nonnx.checker.check_model('model.onnx', full_check=True)\nprint('checked')")).toBe('checked\n');
+    expect(python(cwd, "import onnx\nonnx.checker.check_model('model.onnx', full_check=True)\nprint('checked')")).toBe(
+      'checked\n',
+    );
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fieldOf, fittedField } from '../support/fitted-field.js';
 
-const auto = (cells: readonly string[], more: object = {}) => fittedField({ type: 'categorical', encoding: 'auto', ...more }, cells);
+const auto = (cells: readonly string[], more: object = {}) =>
+  fittedField({ type: 'categorical', encoding: 'auto', ...more }, cells);
 const upTo = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1));
 
 describe('an encoding that looks at the column', () => {
@@ -36,8 +37,13 @@ describe('an encoding that looks at the column', () => {
 
   it('decides by what is there, whatever the order and however often', () => {
     const cells = ['2', '1', '2', '2', '3', '1'];
-    for (const each of [cells, cells.toReversed(), [...cells, ...cells]]) expect(auto(each).decision).toBe('ids up to 3');
-    for (const each of [[...cells, 'x'], ['x', ...cells]]) expect(auto(each).decision).toBe('4 texts (tokens)');
+    for (const each of [cells, cells.toReversed(), [...cells, ...cells]])
+      expect(auto(each).decision).toBe('ids up to 3');
+    for (const each of [
+      [...cells, 'x'],
+      ['x', ...cells],
+    ])
+      expect(auto(each).decision).toBe('4 texts (tokens)');
   });
 
   it('gives empty cells a token of their own on wish', () => {
@@ -55,6 +61,8 @@ describe('an encoding that looks at the column', () => {
     expect(field.grow!(learn(['1', '2']), learn(['1', '2', '3']), false).fitted).toEqual({ size: 4 });
     const grown = field.encoder(field.grow!(learn(['a', 'b']), learn(['c', 'b']), false).fitted);
     expect(['a', 'b', 'c'].map(grown.encode)).toEqual([1, 2, 3]);
-    expect(() => field.grow!(learn(['1', '2']), learn(['1', 'x']), false)).toThrow(/field 'f': its cells counted from 1 on when it was learned, and do so no more.*encoding: tokens/s);
+    expect(() => field.grow!(learn(['1', '2']), learn(['1', 'x']), false)).toThrow(
+      /field 'f': its cells counted from 1 on when it was learned, and do so no more.*encoding: tokens/s,
+    );
   });
 });

@@ -17,17 +17,36 @@ describe('a bag', () => {
   const sized = { encoding: { sizes: { f: 100 } } };
 
   it.each([
-    ['5:0.5|7:2|9', [[5, 0.5], [7, 2], [9, 1]]],
+    [
+      '5:0.5|7:2|9',
+      [
+        [5, 0.5],
+        [7, 2],
+        [9, 1],
+      ],
+    ],
     ['', []],
     ['3', [[3, 1]]],
-    ['3:0|3:1e-3', [[3, 0], [3, 0.001]]],
+    [
+      '3:0|3:1e-3',
+      [
+        [3, 0],
+        [3, 0.001],
+      ],
+    ],
   ] as const)('takes %j apart', (cell, items) => {
     expect(itemsOf(sized, cell)).toEqual(items);
   });
 
   it('takes other separators, and ids that hold the one before a weight', () => {
-    expect(itemsOf({ ...sized, separators: { items: '\u0001', weight: '=' } }, '5=2\u00017')).toEqual([[5, 2], [7, 1]]);
-    expect(itemsOf({ encoding: { name: 'tokens' } }, 'a:b:2|c', ['a:b:1', 'a:b:1|c'])).toEqual([[1, 2], [2, 1]]);
+    expect(itemsOf({ ...sized, separators: { items: '\u0001', weight: '=' } }, '5=2\u00017')).toEqual([
+      [5, 2],
+      [7, 1],
+    ]);
+    expect(itemsOf({ encoding: { name: 'tokens' } }, 'a:b:2|c', ['a:b:1', 'a:b:1|c'])).toEqual([
+      [1, 2],
+      [2, 1],
+    ]);
   });
 
   it.each([
@@ -48,10 +67,36 @@ describe('a bag', () => {
   });
 
   it.each([
-    ['[5, 7,9]', [[5, 1], [7, 1], [9, 1]]],
-    ['["5", "7"]', [[5, 1], [7, 1]]],
-    ['[[5, 0.5], ["7", 2]]', [[5, 0.5], [7, 2]]],
-    ['[{"id": 5, "weight": 0.5}, {"id": "7"}, 9]', [[5, 0.5], [7, 1], [9, 1]]],
+    [
+      '[5, 7,9]',
+      [
+        [5, 1],
+        [7, 1],
+        [9, 1],
+      ],
+    ],
+    [
+      '["5", "7"]',
+      [
+        [5, 1],
+        [7, 1],
+      ],
+    ],
+    [
+      '[[5, 0.5], ["7", 2]]',
+      [
+        [5, 0.5],
+        [7, 2],
+      ],
+    ],
+    [
+      '[{"id": 5, "weight": 0.5}, {"id": "7"}, 9]',
+      [
+        [5, 0.5],
+        [7, 1],
+        [9, 1],
+      ],
+    ],
     ['[]', []],
   ] as const)('may be a list in JSON: %j', (cell, items) => {
     expect(itemsOf(sized, cell)).toEqual(items);
@@ -78,7 +123,10 @@ describe('a bag', () => {
 
   it('whose texts only look like a list is what its separators say', () => {
     const tokens = { encoding: { name: 'tokens' } };
-    expect(itemsOf(tokens, '[Intro]|[Outro]', ['[Intro]|[Outro]'])).toEqual([[1, 1], [2, 1]]);
+    expect(itemsOf(tokens, '[Intro]|[Outro]', ['[Intro]|[Outro]'])).toEqual([
+      [1, 1],
+      [2, 1],
+    ]);
     expect(itemsOf({ ...tokens, format: 'separated' }, '[1]', ['[1]'])).toEqual([[1, 1]]);
     expect(itemsOf({ ...tokens, format: 'separated' }, '1', ['[1]'])).toEqual([[0, 1]]);
     expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a list in JSON, as \[20, 34\]/);
@@ -89,8 +137,15 @@ describe('a bag', () => {
   });
 
   it('keeps the heaviest items where there are too many, the first among equals, in their order', () => {
-    expect(itemsOf({ ...sized, maxItems: 3 }, '1:1|2:5|3:1|4:3|5:1')).toEqual([[1, 1], [2, 5], [4, 3]]);
-    expect(itemsOf({ ...sized, maxItems: 2 }, '1|2|3')).toEqual([[1, 1], [2, 1]]);
+    expect(itemsOf({ ...sized, maxItems: 3 }, '1:1|2:5|3:1|4:3|5:1')).toEqual([
+      [1, 1],
+      [2, 5],
+      [4, 3],
+    ]);
+    expect(itemsOf({ ...sized, maxItems: 2 }, '1|2|3')).toEqual([
+      [1, 1],
+      [2, 1],
+    ]);
     expect(itemsOf({ ...sized, maxItems: 1 }, '1:0.1|2:0.2')).toEqual([[2, 0.2]]);
     expect(itemsOf({ ...sized, maxItems: 3 }, '1|2|3')).toHaveLength(3);
   });

@@ -27,24 +27,55 @@ function encoded(spec: object, cells: CellOptions, train: readonly string[], tex
     cleaned?.check(text);
     cleaned?.observe(text);
   }
-  const [{ encode }] = encodedFields([field!], fit === undefined ? {} : { f: fit.finish() }) as [ReturnType<typeof encodedFields>[number]];
+  const [{ encode }] = encodedFields([field!], fit === undefined ? {} : { f: fit.finish() }) as [
+    ReturnType<typeof encodedFields>[number],
+  ];
   return texts.map(encode);
 }
 
 describe('words that mean blank', () => {
   it('are the unknown of ids and tokens, and nothing is learned from them', () => {
-    expect(encoded({ type: 'categorical', missing: 'unknown' }, { blank: ['?', 99] }, ['1', '99', '2', '?'], ['1', '2', '99', '?'])).toEqual([1, 2, 0, 0]);
-    expect(() => encoded({ type: 'categorical' }, { blank: ['?'] }, ['1'], ['?'])).toThrow(expect.objectContaining({ cure: expect.stringContaining('missing: unknown') as unknown }));
-    expect(encoded({ type: 'categorical', encoding: 'tokens' }, { blank: ['?', 'NA'] }, ['?', '?', 'NA', 'a', 'NAN'], ['a', 'NAN', '?', 'NA', 'NAN '])).toEqual([2, 1, 0, 0, 0]);
+    expect(
+      encoded(
+        { type: 'categorical', missing: 'unknown' },
+        { blank: ['?', 99] },
+        ['1', '99', '2', '?'],
+        ['1', '2', '99', '?'],
+      ),
+    ).toEqual([1, 2, 0, 0]);
+    expect(() => encoded({ type: 'categorical' }, { blank: ['?'] }, ['1'], ['?'])).toThrow(
+      expect.objectContaining({ cure: expect.stringContaining('missing: unknown') as unknown }),
+    );
+    expect(
+      encoded(
+        { type: 'categorical', encoding: 'tokens' },
+        { blank: ['?', 'NA'] },
+        ['?', '?', 'NA', 'a', 'NAN'],
+        ['a', 'NAN', '?', 'NA', 'NAN '],
+      ),
+    ).toEqual([2, 1, 0, 0, 0]);
   });
 
   it('are what numbers that are not there stand for', () => {
-    expect(encoded({ type: 'numeric', missing: 'mean' }, { blank: ['?', -1] }, ['2', '-1', '?', '4', '-1.0'], ['?', '-1', '-1.00', '1'])).toEqual([3, 3, 3, 1]);
+    expect(
+      encoded(
+        { type: 'numeric', missing: 'mean' },
+        { blank: ['?', -1] },
+        ['2', '-1', '?', '4', '-1.0'],
+        ['?', '-1', '-1.00', '1'],
+      ),
+    ).toEqual([3, 3, 3, 1]);
     expect(encoded({ type: 'bucketized', boundaries: [0] }, { blank: [-1] }, [], ['-1', '-2', '5'])).toEqual([0, 1, 2]);
   });
 
   it('as texts are compared letter by letter, and as numbers with numbers alone', () => {
-    const of = (blank: (string | number)[]) => encoded({ type: 'categorical', encoding: { name: 'hash', buckets: 1000 } }, { blank }, [], ['-1', '-1.0', 'x']).map((id) => id === 0);
+    const of = (blank: (string | number)[]) =>
+      encoded(
+        { type: 'categorical', encoding: { name: 'hash', buckets: 1000 } },
+        { blank },
+        [],
+        ['-1', '-1.0', 'x'],
+      ).map((id) => id === 0);
     expect(of(['-1'])).toEqual([true, false, false]);
     expect(of([-1])).toEqual([true, true, false]);
     expect(of(['X'])).toEqual([false, false, false]);
@@ -62,13 +93,19 @@ describe('words that mean blank', () => {
   it('are said for all columns, for a group and for a field, which come together', () => {
     const group = { type: 'numeric', missing: 0, blank: ['-'], fields: ['a', { name: 'b', blank: [9] }] };
     const [a, b] = encodedFields(fieldsOf([parsed(group)], { blank: ['?'] }), {});
-    expect(['?', '-'].map((text) => [a!.encode(text), b!.encode(text)])).toEqual([[0, 0], [0, 0]]);
+    expect(['?', '-'].map((text) => [a!.encode(text), b!.encode(text)])).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
     expect([a!.encode('9'), b!.encode('9')]).toEqual([9, 0]);
   });
 
   it('that YAML takes for something else are told with the cure', () => {
-    const config = (blank: string): string => `data: { train: t.csv, blank: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
-    expect(() => parseConfig(config('[NA, null]'), 'c.yaml')).toThrow(/c\.yaml:1:\d+: data\.blank\.1: null is a value of YAML and no word; write it in quotes, as 'null'/);
+    const config = (blank: string): string =>
+      `data: { train: t.csv, blank: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
+    expect(() => parseConfig(config('[NA, null]'), 'c.yaml')).toThrow(
+      /c\.yaml:1:\d+: data\.blank\.1: null is a value of YAML and no word; write it in quotes, as 'null'/,
+    );
     expect(parseConfig(config("['?', NA, -1]"), 'c.yaml').data.blank).toEqual(['?', 'NA', -1]);
   });
 });
@@ -77,10 +114,18 @@ describe('spaces around cells', () => {
   it('are left out on wish, of items of bags too', () => {
     expect(encoded({ type: 'categorical' }, { trim: true }, [' 3'], ['3 ', '\t1'])).toEqual([3, 1]);
     expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an id/);
-    const [bag] = fieldsOf([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], { trim: true, blank: ['?'] });
+    const [bag] = fieldsOf([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], {
+      trim: true,
+      blank: ['?'],
+    });
     const items: [string, number][] = [];
-    if (bag!.kind === 'bag') for (const cell of [' 4, 5:2 ,?', '?', '  ']) bag!.keep(bag!.split(cell), (text, weight) => items.push([text, weight]));
-    expect(items).toEqual([['4', 1], ['5', 2]]);
+    if (bag!.kind === 'bag')
+      for (const cell of [' 4, 5:2 ,?', '?', '  '])
+        bag!.keep(bag!.split(cell), (text, weight) => items.push([text, weight]));
+    expect(items).toEqual([
+      ['4', 1],
+      ['5', 2],
+    ]);
   });
 });
 
@@ -100,7 +145,14 @@ describe('a file whose blanks are words', () => {
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
   const cells: CellOptions = { blank: ['?', -1], trim: true };
   const format = rowFormatOf({ tasks, groups, cells });
-  const expected = { user: [7, 0, 2, 0], city: [1, 2, 0, 1], price: [6.25, 5, 6.25, 7.5], price_missing: [1, 0, 1, 0], seen: [[3], [], [3], []], click: [1, 0, 0, 1] };
+  const expected = {
+    user: [7, 0, 2, 0],
+    city: [1, 2, 0, 1],
+    price: [6.25, 5, 6.25, 7.5],
+    price_missing: [1, 0, 1, 0],
+    seen: [[3], [], [3], []],
+    click: [1, 0, 0, 1],
+  };
 
   const read = async (path: string, of: RowFormat, dialect: DialectOptions = {}) => {
     const source = await openSource(path, columnsOf(of), dialect);
@@ -110,17 +162,30 @@ describe('a file whose blanks are words', () => {
     for await (const { batch } of dataset.batches(100)) {
       const seen = batch.bags.get('seen')!;
       const found = {
-        user: [...batch.ids.get('user')!], city: [...batch.ids.get('city')!], price: [...batch.numbers.get('price')!], price_missing: [...batch.numbers.get('price_missing')!],
-        seen: [...Array(batch.rows).keys()].map((row) => [...seen.ids.subarray(seen.offsets[row], seen.offsets[row + 1])]),
+        user: [...batch.ids.get('user')!],
+        city: [...batch.ids.get('city')!],
+        price: [...batch.numbers.get('price')!],
+        price_missing: [...batch.numbers.get('price_missing')!],
+        seen: [...Array(batch.rows).keys()].map((row) => [
+          ...seen.ids.subarray(seen.offsets[row], seen.offsets[row + 1]),
+        ]),
         click: [...batch.labels.get('click')!],
       };
       return { found, ready };
     }
     throw new Error('no rows');
   };
-  const csv = (quote: (cell: string) => string): string => ['click,user,city,price,seen', ...rows.map((row) => [row.click, row.user, row.city, row.price, row.seen].map(quote).join(',')), ''].join('\n');
+  const csv = (quote: (cell: string) => string): string =>
+    [
+      'click,user,city,price,seen',
+      ...rows.map((row) => [row.click, row.user, row.city, row.price, row.seen].map(quote).join(',')),
+      '',
+    ].join('\n');
 
-  it.each([['bare', (cell: string) => cell], ['quoted', (cell: string) => `"${cell}"`]])('reads %s cells as if they were empty', async (_, quote) => {
+  it.each([
+    ['bare', (cell: string) => cell],
+    ['quoted', (cell: string) => `"${cell}"`],
+  ])('reads %s cells as if they were empty', async (_, quote) => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(path, csv(quote));
     expect((await read(path, format)).found).toEqual(expected);
@@ -128,24 +193,61 @@ describe('a file whose blanks are words', () => {
 
   it('reads the same of numbers with a comma before their decimals', async () => {
     const path = join(scratchFolder(), 'rows.csv');
-    writeFileSync(path, csv((cell) => cell).replaceAll(',', ';').replace('7.5', '7,5').replace(';-1;', ';-1,0;').replace('; 7,5', ';7,5'));
+    writeFileSync(
+      path,
+      csv((cell) => cell)
+        .replaceAll(',', ';')
+        .replace('7.5', '7,5')
+        .replace(';-1;', ';-1,0;')
+        .replace('; 7,5', ';7,5'),
+    );
     expect((await read(path, format, { delimiter: ';', decimal: ',' })).found).toEqual(expected);
   });
 
   it('reads the same of Parquet, and of the numbers in it', async () => {
     const path = join(scratchFolder(), 'rows.parquet');
-    const text = (name: 'user' | 'city' | 'seen') => ({ name, data: rows.map((row) => row[name]), type: 'STRING' as const });
-    writeFileSync(path, Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1, 0, 0, 1], type: 'INT32' }, text('user'), text('city'), { name: 'price', data: [-1, 5, null, 7.5], type: 'DOUBLE' }, text('seen')] })));
+    const text = (name: 'user' | 'city' | 'seen') => ({
+      name,
+      data: rows.map((row) => row[name]),
+      type: 'STRING' as const,
+    });
+    writeFileSync(
+      path,
+      Buffer.from(
+        parquetWriteBuffer({
+          columnData: [
+            { name: 'click', data: [1, 0, 0, 1], type: 'INT32' },
+            text('user'),
+            text('city'),
+            { name: 'price', data: [-1, 5, null, 7.5], type: 'DOUBLE' },
+            text('seen'),
+          ],
+        }),
+      ),
+    );
     expect((await read(path, format)).found).toEqual(expected);
   });
 
   it('reads the same of the values of a program', async () => {
     const path = join(scratchFolder(), 'rows.csv');
-    writeFileSync(path, csv((cell) => cell));
+    writeFileSync(
+      path,
+      csv((cell) => cell),
+    );
     const { ready } = await read(path, format);
-    const given: Record<string, readonly unknown[]> = { user: [7, '?', '2 ', 99], city: [' NY', 'LA', null, 'NY'], price: [-1, 5, undefined, 7.5], seen: [['3', '?'], null, [3], ''] };
+    const given: Record<string, readonly unknown[]> = {
+      user: [7, '?', '2 ', 99],
+      city: [' NY', 'LA', null, 'NY'],
+      price: [-1, 5, undefined, 7.5],
+      seen: [['3', '?'], null, [3], ''],
+    };
     const bad: unknown[] = [];
-    const batch = createValueEncoder(ready.fields).encode(4, 0, (column) => (row) => given[column]![row], (cell) => bad.push(cell));
+    const batch = createValueEncoder(ready.fields).encode(
+      4,
+      0,
+      (column) => (row) => given[column]![row],
+      (cell) => bad.push(cell),
+    );
     expect(bad).toEqual([]);
     expect([...batch.ids.get('user')!.subarray(0, 4)]).toEqual(expected.user);
     expect([...batch.numbers.get('price')!.subarray(0, 4)]).toEqual(expected.price);

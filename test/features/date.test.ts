@@ -6,14 +6,22 @@ import { fieldOf } from '../support/fitted-field.js';
 
 /** What each part of a cell becomes: hour, weekday, day, month. */
 function partsOf(cell: string, spec: object = {}): number[] {
-  const fields = fieldsOf([featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day', 'month'], ...spec })]);
+  const fields = fieldsOf([
+    featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day', 'month'], ...spec }),
+  ]);
   return fields.map(({ encoder }) => encoder(undefined).encode(cell));
 }
 
 describe('a date', () => {
   it('is a field for each of its parts, called after both, by default the hour and the weekday', () => {
-    const fields = fieldsOf([featureTypes.schema.parse({ type: 'date', fields: ['at', { name: 'born', parts: ['month'], width: 3 }] })]);
-    expect(fields.map(({ name, columns, width, encoder }) => [name, columns, width, encoder(undefined).rows])).toEqual([['at_hour', ['at'], 16, 25], ['at_weekday', ['at'], 16, 8], ['born_month', ['born'], 3, 13]]);
+    const fields = fieldsOf([
+      featureTypes.schema.parse({ type: 'date', fields: ['at', { name: 'born', parts: ['month'], width: 3 }] }),
+    ]);
+    expect(fields.map(({ name, columns, width, encoder }) => [name, columns, width, encoder(undefined).rows])).toEqual([
+      ['at_hour', ['at'], 16, 25],
+      ['at_weekday', ['at'], 16, 8],
+      ['born_month', ['born'], 3, 13],
+    ]);
   });
 
   // 2026-11-01 was a Sunday, 2024-02-29 a Thursday, 1969-07-20 a Sunday.
@@ -36,32 +44,71 @@ describe('a date', () => {
   it('may be a day alone, as 2026-11-01 or 20261101, where no hour is asked for', () => {
     for (const cell of ['2026-11-01', '20261101']) {
       expect(partsOf(cell, { parts: ['weekday', 'day'] })).toEqual([7, 1]);
-      expect(() => partsOf(cell)).toThrow(expect.objectContaining({ expected: 'a date with a time of the day', cure: expect.stringContaining('leave hour out') as unknown }));
+      expect(() => partsOf(cell)).toThrow(
+        expect.objectContaining({
+          expected: 'a date with a time of the day',
+          cure: expect.stringContaining('leave hour out') as unknown,
+        }),
+      );
     }
   });
 
   it('is what the clocks of its time zone show, also where these are put forward and back', () => {
     const berlin = { timeZone: 'Europe/Berlin', parts: ['hour', 'day'] };
-    expect(['2026-03-29T00:59:59Z', '2026-03-29T01:00:00Z', '2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z', '2026-12-31T23:00:00Z'].map((cell) => partsOf(cell, berlin))).toEqual([[2, 29], [4, 29], [3, 25], [3, 25], [1, 1]]);
+    expect(
+      [
+        '2026-03-29T00:59:59Z',
+        '2026-03-29T01:00:00Z',
+        '2026-10-25T00:30:00Z',
+        '2026-10-25T01:30:00Z',
+        '2026-12-31T23:00:00Z',
+      ].map((cell) => partsOf(cell, berlin)),
+    ).toEqual([
+      [2, 29],
+      [4, 29],
+      [3, 25],
+      [3, 25],
+      [1, 1],
+    ]);
     expect(partsOf('2026-11-01T05:00', berlin)).toEqual([6, 1]);
     expect(partsOf('2026-11-01T20:00Z', { timeZone: '+05:30', parts: ['hour', 'day'] })).toEqual([2, 2]);
     expect(partsOf('2026-11-01T01:00Z', { timeZone: '-02', parts: ['hour', 'day'] })).toEqual([24, 31]);
   });
 
-  it.each(['America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Pacific/Apia', 'UTC'])('in %s is what the calendar there says, of any instant from 1950 to 2050', (timeZone) => {
-    const random = randomStream(3, timeZone);
-    const format = new Intl.DateTimeFormat('en-GB', { timeZone, hourCycle: 'h23', hour: '2-digit', weekday: 'short', day: 'numeric', month: 'numeric' });
-    for (let i = 0; i < 300; i++) {
-      const instant = Math.round((random.uniform() * 100 - 20) * 365.2425 * 86400) * 1000;
-      const of = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]));
-      const expected = [1 + Number(of['hour']), 1 + ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].indexOf(of['weekday']!), Number(of['day']), Number(of['month'])];
-      expect(partsOf(new Date(instant).toISOString(), { timeZone }), String(instant)).toEqual(expected);
-      expect(partsOf(String(instant / 1000), { timeZone, format: 'seconds' })).toEqual(expected);
-    }
-  });
+  it.each(['America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Pacific/Apia', 'UTC'])(
+    'in %s is what the calendar there says, of any instant from 1950 to 2050',
+    (timeZone) => {
+      const random = randomStream(3, timeZone);
+      const format = new Intl.DateTimeFormat('en-GB', {
+        timeZone,
+        hourCycle: 'h23',
+        hour: '2-digit',
+        weekday: 'short',
+        day: 'numeric',
+        month: 'numeric',
+      });
+      for (let i = 0; i < 300; i++) {
+        const instant = Math.round((random.uniform() * 100 - 20) * 365.2425 * 86400) * 1000;
+        const of = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]));
+        const expected = [
+          1 + Number(of['hour']),
+          1 + ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].indexOf(of['weekday']!),
+          Number(of['day']),
+          Number(of['month']),
+        ];
+        expect(partsOf(new Date(instant).toISOString(), { timeZone }), String(instant)).toEqual(expected);
+        expect(partsOf(String(instant / 1000), { timeZone, format: 'seconds' })).toEqual(expected);
+      }
+    },
+  );
 
   it('may count from 1970', () => {
-    for (const [cell, format] of [['1793529000', 'seconds'], ['1793529000.75', 'seconds'], ['1793529000000', 'milliseconds'], ['1.793529e12', 'milliseconds']] as const) {
+    for (const [cell, format] of [
+      ['1793529000', 'seconds'],
+      ['1793529000.75', 'seconds'],
+      ['1793529000000', 'milliseconds'],
+      ['1.793529e12', 'milliseconds'],
+    ] as const) {
       expect(partsOf(cell, { format })).toEqual(partsOf('2026-11-01T10:30:00Z'));
     }
     expect(partsOf('0', { format: 'milliseconds' })).toEqual([1, 4, 1, 1]);
@@ -102,8 +149,12 @@ describe('a date', () => {
   });
 
   it('in a zone that is none, or with a part twice, is told where the config says so', () => {
-    expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], timeZone: 'Mars/Olympus' })).toThrow(/a time zone, as UTC, Europe\/Berlin/);
-    expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'hour'] })).toThrow(/hour is there already/);
+    expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], timeZone: 'Mars/Olympus' })).toThrow(
+      /a time zone, as UTC, Europe\/Berlin/,
+    );
+    expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'hour'] })).toThrow(
+      /hour is there already/,
+    );
   });
 
   it('means something else in another zone', () => {

@@ -19,8 +19,15 @@ describe('docs/features.md', () => {
   it.each(examples)('has an example that is learned from the rows of the page and encodes them:\n%s', async (yaml) => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'rows.csv'), unindented(rows));
-    const experiment = parseConfig(`data: { train: rows.csv, blank: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`, 'page.yaml');
-    const format = rowFormatOf({ tasks: [{ name: 'ctr', ...experiment.tasks['ctr']! }], groups: Object.values(experiment.features), cells: experiment.data });
+    const experiment = parseConfig(
+      `data: { train: rows.csv, blank: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`,
+      'page.yaml',
+    );
+    const format = rowFormatOf({
+      tasks: [{ name: 'ctr', ...experiment.tasks['ctr']! }],
+      groups: Object.values(experiment.features),
+      cells: experiment.data,
+    });
     const source = await openSource(join(folder, 'rows.csv'), columnsOf(format), {});
     const reading = { policy: refuseBadRows, cache: { folder: join(folder, 'cache') } };
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
@@ -30,13 +37,19 @@ describe('docs/features.md', () => {
   it('gives groups to the parts of a model that read them', () => {
     const model = /^ {4}model:\n(?: {6,}.*\n)+/m.exec(page)![0];
     const said = `data: { train: rows.csv }\n${examples.at(-1)!}tasks: { ctr: { label: click } }\n${unindented(model)}`;
-    expect(parseConfig(said, 'page.yaml').model).toMatchObject({ input: ['place', 'cost'], gate: { input: ['people'] } });
+    expect(parseConfig(said, 'page.yaml').model).toMatchObject({
+      input: ['place', 'cost'],
+      gate: { input: ['people'] },
+    });
     expect(() => parseConfig(said.replace('[people]', '[poeple]'), 'page.yaml')).toThrow("did you mean 'people'?");
   });
 
   it('has an example of every type, and tells of every option and encoding', () => {
     const told = examples.map((yaml) => (parse(yaml) as { features: Record<string, { type: string }> }).features);
-    expect(new Set(told.flatMap((groups) => Object.values(groups).map(({ type }) => type)))).toEqual(new Set(featureTypes.names));
-    for (const { name, options } of [...featureTypes.parts, ...encodings.parts]) for (const option of [name, ...Object.keys(options)]) expect(page, option).toContain(option);
+    expect(new Set(told.flatMap((groups) => Object.values(groups).map(({ type }) => type)))).toEqual(
+      new Set(featureTypes.names),
+    );
+    for (const { name, options } of [...featureTypes.parts, ...encodings.parts])
+      for (const option of [name, ...Object.keys(options)]) expect(page, option).toContain(option);
   });
 });

@@ -40,9 +40,26 @@ function csv(rows: number, seed: number): string {
     const seen = Array.from({ length: random.below(5) }, () => random.below(40));
     const [shop, day, price] = [random.below(6), random.below(7), random.uniform() * 100];
     const emb = random.uniform() * 2 - 1;
-    const logit = emb * 2 + seen.reduce((sum, item) => sum + (item % 2 === 0 ? 1 : -1), 0) * 1.5 + ((shop * day) % 2 === 0 ? -1 : 1) * 1.5 + (Math.abs(price - 50) < 25 ? 1.5 : -1.5);
+    const logit =
+      emb * 2 +
+      seen.reduce((sum, item) => sum + (item % 2 === 0 ? 1 : -1), 0) * 1.5 +
+      ((shop * day) % 2 === 0 ? -1 : 1) * 1.5 +
+      (Math.abs(price - 50) < 25 ? 1.5 : -1.5);
     const click = Number(random.uniform() < 1 / (1 + Math.exp(-logit)));
-    return [click, click * random.below(2), `i${random.below(40)}`, seen.map((item) => `i${item}:2`).join('|'), `t${random.below(9)}=0.5 t1`, `s${shop}`, `d${day}`, price.toFixed(3), random.below(20) === 0 ? '?' : random.below(24), random.below(9) === 0 ? '' : `2026-11-${10 + random.below(20)}T${10 + random.below(14)}:30:00Z`, random.below(30) === 0 ? ' ?' : `${emb.toFixed(4)}|1|-2e-1`, 1 + random.below(9)].join(',');
+    return [
+      click,
+      click * random.below(2),
+      `i${random.below(40)}`,
+      seen.map((item) => `i${item}:2`).join('|'),
+      `t${random.below(9)}=0.5 t1`,
+      `s${shop}`,
+      `d${day}`,
+      price.toFixed(3),
+      random.below(20) === 0 ? '?' : random.below(24),
+      random.below(9) === 0 ? '' : `2026-11-${10 + random.below(20)}T${10 + random.below(14)}:30:00Z`,
+      random.below(30) === 0 ? ' ?' : `${emb.toFixed(4)}|1|-2e-1`,
+      1 + random.below(9),
+    ].join(',');
   });
   return ['click,purchase,item,seen,tags,shop,day,price,hour,at,emb,user', ...lines, ''].join('\n');
 }
@@ -51,18 +68,32 @@ describe('a model of every type of feature', () => {
   it('learns what each of them tells, keeps what was fitted, and eval finds the same numbers', async () => {
     const cwd = scratchFolder();
     writeFileSync(join(cwd, 'every.yaml'), CONFIG);
-    ['train', 'valid', 'test'].forEach((split, seed) => writeFileSync(join(cwd, `${split}.csv`), csv(split === 'train' ? 4000 : 1000, seed)));
-    const metricsOf = (stdout: string) => (JSON.parse(stdout) as { metrics: Record<string, Record<string, { auc: number }>> }).metrics;
+    ['train', 'valid', 'test'].forEach((split, seed) =>
+      writeFileSync(join(cwd, `${split}.csv`), csv(split === 'train' ? 4000 : 1000, seed)),
+    );
+    const metricsOf = (stdout: string) =>
+      (JSON.parse(stdout) as { metrics: Record<string, Record<string, { auc: number }>> }).metrics;
 
     const trained = await mtl(cwd, ['train', 'every.yaml', '--json', '--run-dir', 'run']);
     expect([trained.code, trained.stderr]).toEqual([0, expect.not.stringContaining('error') as string]);
     expect(metricsOf(trained.stdout)['test']!['ctr']!.auc).toBeGreaterThan(0.85);
 
-    const features = JSON.parse(readFileSync(join(cwd, 'run', 'checkpoints', 'best', 'features.json'), 'utf8')) as Record<string, { vocabulary: string[]; boundaries: number[] }>;
-    expect(Object.keys(features).sort()).toEqual(['emb', 'item', 'price', 'price_bucketized', 'price_piecewise', 'user']);
+    const features = JSON.parse(
+      readFileSync(join(cwd, 'run', 'checkpoints', 'best', 'features.json'), 'utf8'),
+    ) as Record<string, { vocabulary: string[]; boundaries: number[] }>;
+    expect(Object.keys(features).sort()).toEqual([
+      'emb',
+      'item',
+      'price',
+      'price_bucketized',
+      'price_piecewise',
+      'user',
+    ]);
     expect([features['user'], (features['emb'] as unknown as { length: number }).length]).toEqual([{ size: 10 }, 3]);
     expect(features['item']!.vocabulary).toHaveLength(40);
-    expect(features['price_bucketized']!.boundaries.map((boundary) => Math.round(boundary / 12.5))).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(features['price_bucketized']!.boundaries.map((boundary) => Math.round(boundary / 12.5))).toEqual([
+      1, 2, 3, 4, 5, 6, 7,
+    ]);
 
     const evaluated = await mtl(cwd, ['eval', 'run', '--json']);
     expect(evaluated.code).toBe(0);
@@ -74,9 +105,18 @@ describe('a model of every type of feature', () => {
     expect([predicted.code, predicted.stderr]).toEqual([0, expect.any(String) as string]);
     const [head, ...lines] = readFileSync(join(cwd, 'predicted.csv'), 'utf8').trimEnd().split('\n');
     const ctr = lines.map((line) => Number(line.split(',')[head!.split(',').indexOf('ctr')]));
-    const [columns, ...rows] = readFileSync(join(cwd, 'test.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+    const [columns, ...rows] = readFileSync(join(cwd, 'test.csv'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(','));
     const texts = rows.map((row) => Object.fromEntries(columns!.map((column, c) => [column, row[c]!])));
-    const values = texts.map((row) => ({ ...row, at: row['at'] === '' ? null : new Date(row['at']!), emb: row['emb'] === ' ?' ? [] : row['emb']!.split('|').map(Number), user: Number(row['user']), price: Number(row['price']) }));
+    const values = texts.map((row) => ({
+      ...row,
+      at: row['at'] === '' ? null : new Date(row['at']!),
+      emb: row['emb'] === ' ?' ? [] : row['emb']!.split('|').map(Number),
+      user: Number(row['user']),
+      price: Number(row['price']),
+    }));
     const model = await loadModel(join(cwd, 'run'));
     for (const given of [texts, values]) {
       const found = model.predict(given)['ctr']!;
@@ -93,6 +133,8 @@ describe('a model of every type of feature', () => {
     for (const split of ['valid', 'test']) writeFileSync(join(cwd, `${split}.csv`), csv(10, 2));
     const { code, stderr } = await mtl(cwd, ['train', 'every.yaml']);
     expect(code).toBe(3);
-    expect(stderr).toMatch(/train\.csv:12: column "seen": expected an item to be an id, or an id, ':' and a weight: .*, found "i2:heavy"/);
+    expect(stderr).toMatch(
+      /train\.csv:12: column "seen": expected an item to be an id, or an id, ':' and a weight: .*, found "i2:heavy"/,
+    );
   });
 });

@@ -7,7 +7,18 @@ import { randomStream } from '../../src/random.js';
 import { fieldOf, fittedField as fitted } from '../support/fitted-field.js';
 
 /** The least that a group of a type must say. */
-const LEAST: Readonly<Record<string, object>> = { date: { parts: ['day'] }, cross: { fields: [['a', 'b'], [101, 'c']], buckets: 5 }, bucketized: { boundaries: [1] }, vector: { length: 3 } };
+const LEAST: Readonly<Record<string, object>> = {
+  date: { parts: ['day'] },
+  cross: {
+    fields: [
+      ['a', 'b'],
+      [101, 'c'],
+    ],
+    buckets: 5,
+  },
+  bucketized: { boundaries: [1] },
+  vector: { length: 3 },
+};
 
 describe('every feature type', () => {
   for (const type of featureTypes.names) {
@@ -41,7 +52,19 @@ describe('ids', () => {
 
 describe('tokens', () => {
   it('are numbered by frequency, then by their characters; rare, unseen and empty ones are the unknown', () => {
-    const encoder = fitted({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } }, ['b', 'a', 'c', 'c', 'b', 'c', 'a', 'rare', '', '', '']);
+    const encoder = fitted({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } }, [
+      'b',
+      'a',
+      'c',
+      'c',
+      'b',
+      'c',
+      'a',
+      'rare',
+      '',
+      '',
+      '',
+    ]);
     expect(encoder.rows).toBe(4);
     expect(['c', 'a', 'b', 'rare', 'unseen', ''].map((cell) => encoder.encode(cell))).toEqual([1, 2, 3, 0, 0, 0]);
   });
@@ -56,9 +79,17 @@ describe('tokens', () => {
 describe('a hash', () => {
   // https://stackoverflow.com/a/31929528 (Ian Boyd), checked against sklearn.utils.murmurhash3_32.
   it.each([
-    ['', 0, 0], ['', 1, 0x514e28b7], ['', 0xffffffff, 0x81f16f39], ['a', 0x9747b28c, 0x7fa09ea6], ['ab', 0x9747b28c, 0x74875592],
-    ['abc', 0x9747b28c, 0xc84a62dd], ['abcd', 0x9747b28c, 0xf0478627], ['Hello, world!', 0x9747b28c, 0x24884cba], ['ππππππππ', 0x9747b28c, 0xd58063c1],
-    ['The quick brown fox jumps over the lazy dog', 0x9747b28c, 0x2fa826cd], ['a'.repeat(256), 0x9747b28c, 0x37405bdc],
+    ['', 0, 0],
+    ['', 1, 0x514e28b7],
+    ['', 0xffffffff, 0x81f16f39],
+    ['a', 0x9747b28c, 0x7fa09ea6],
+    ['ab', 0x9747b28c, 0x74875592],
+    ['abc', 0x9747b28c, 0xc84a62dd],
+    ['abcd', 0x9747b28c, 0xf0478627],
+    ['Hello, world!', 0x9747b28c, 0x24884cba],
+    ['ππππππππ', 0x9747b28c, 0xd58063c1],
+    ['The quick brown fox jumps over the lazy dog', 0x9747b28c, 0x2fa826cd],
+    ['a'.repeat(256), 0x9747b28c, 0x37405bdc],
   ])('of %j with seed %i is that of MurmurHash3', (text, seed, expected) => {
     const bytes = new TextEncoder().encode(text);
     expect(murmur3(bytes, 0, bytes.length, seed)).toBe(expected);
@@ -99,7 +130,9 @@ describe('a cross', () => {
   });
 
   it('is exact as tokens: a row of the table for each combination of train that is frequent enough', () => {
-    const cells = ['1|23', '12|3', '1|23', '12|3', 'rare|1', '|5', '|5'].map((cell) => cell.replace('|', CELL_SEPARATOR));
+    const cells = ['1|23', '12|3', '1|23', '12|3', 'rare|1', '|5', '|5'].map((cell) =>
+      cell.replace('|', CELL_SEPARATOR),
+    );
     const exact = fitted({ type: 'cross', fields: [['a', 'b']], encoding: { name: 'tokens', minCount: 2 } }, cells);
     expect(exact.rows).toBe(3);
     expect(cells.map((cell) => exact.encode(cell))).toEqual([1, 2, 1, 2, 0, 0, 0]);
@@ -114,16 +147,29 @@ describe('a cross', () => {
 
 describe('a shared table', () => {
   const fields = fieldsOf([
-    featureTypes.schema.parse({ type: 'bag', fields: ['seen', 'bought'], table: { seen: 'item' }, encoding: { name: 'tokens' }, width: 4 }),
+    featureTypes.schema.parse({
+      type: 'bag',
+      fields: ['seen', 'bought'],
+      table: { seen: 'item' },
+      encoding: { name: 'tokens' },
+      width: 4,
+    }),
     featureTypes.schema.parse({ type: 'categorical', fields: ['item'], encoding: { name: 'tokens' }, width: 4 }),
   ]);
 
   it('has the encoding of its owner, learned once, and one place in the layout', () => {
     const encoded = encodedFields(fields, { item: { vocabulary: ['x', 'y'] }, bought: { vocabulary: [] } });
-    expect(encoded.map(({ name, rows, encode }) => [name, rows, encode('y')])).toEqual([['seen', 3, 2], ['bought', 1, 0], ['item', 3, 2]]);
+    expect(encoded.map(({ name, rows, encode }) => [name, rows, encode('y')])).toEqual([
+      ['seen', 3, 2],
+      ['bought', 1, 0],
+      ['item', 3, 2],
+    ]);
     expect(layoutOf(encoded)).toEqual({
       width: 12,
-      tables: [{ name: 'bought', rows: 1, width: 4 }, { name: 'item', rows: 3, width: 4 }],
+      tables: [
+        { name: 'bought', rows: 1, width: 4 },
+        { name: 'item', rows: 3, width: 4 },
+      ],
       columns: [
         { field: 'seen', offset: 0, width: 4, kind: 'bag', table: 'item', pooling: 'mean' },
         { field: 'bought', offset: 4, width: 4, kind: 'bag', table: 'bought', pooling: 'mean' },
@@ -141,7 +187,11 @@ describe('numbers', () => {
     ['standard', ['1', '3'], { '1': -1, '3': 1, '2': 0 }],
     ['standard', ['2', '2'], { '2': 0 }],
     ['log1p', [], { '0': 0 }],
-    [['log1p', 'standard'], ['0', String(Math.E ** 2 - 1)], { '0': -1, [String(Math.E - 1)]: 0, [String(Math.E ** 3 - 1)]: 2 }],
+    [
+      ['log1p', 'standard'],
+      ['0', String(Math.E ** 2 - 1)],
+      { '0': -1, [String(Math.E - 1)]: 0, [String(Math.E ** 3 - 1)]: 2 },
+    ],
     [['min-max', 'log1p'], ['1', '3'], { '1': 0, '3': Math.log(2) }],
     [['log1p', 'none'], [], { '0': 0 }],
   ] as const)('scaled by %s, fitted on %j', (scaling, cells, expected) => {
@@ -174,7 +224,9 @@ describe('numbers', () => {
 
 describe('fitted state', () => {
   it('that is not what a field learns is a checkpoint error that names the field', () => {
-    expect(() => encodedFields([fieldOf({ type: 'categorical' })], { f: { size: 'many' } })).toThrow(/features\.json: f: not what this field/);
+    expect(() => encodedFields([fieldOf({ type: 'categorical' })], { f: { size: 'many' } })).toThrow(
+      /features\.json: f: not what this field/,
+    );
     expect(() => encodedFields([fieldOf({ type: 'categorical' })], {})).toThrow(/features\.json: f/);
   });
 });
@@ -183,11 +235,19 @@ describe('the layout', () => {
   it('lays fields side by side in the order of the config', () => {
     const fields = fieldsOf([
       featureTypes.schema.parse({ type: 'numeric', fields: ['x'] }),
-      featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], width: 3, encoding: { sizes: { a: 4, b: 5 } } }),
+      featureTypes.schema.parse({
+        type: 'categorical',
+        fields: ['a', 'b'],
+        width: 3,
+        encoding: { sizes: { a: 4, b: 5 } },
+      }),
     ]);
     expect(layoutOf(encodedFields(fields, {}))).toEqual({
       width: 7,
-      tables: [{ name: 'a', rows: 4, width: 3 }, { name: 'b', rows: 5, width: 3 }],
+      tables: [
+        { name: 'a', rows: 4, width: 3 },
+        { name: 'b', rows: 5, width: 3 },
+      ],
       columns: [
         { field: 'x', offset: 0, width: 1, kind: 'number' },
         { field: 'a', offset: 1, width: 3, kind: 'id', table: 'a' },

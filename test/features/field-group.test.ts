@@ -16,8 +16,20 @@ const problemsOf = (features: string): string => {
 
 describe('a field with options of its own', () => {
   it('has these, and for the rest what its group says', () => {
-    const group = parsed({ type: 'bag', width: 8, encoding: 'tokens', fields: ['a', { name: 'b', width: 4, pooling: 'sqrtn' }, { name: 101, encoding: { name: 'hash', buckets: 50 } }] });
-    expect(fieldsOf([group]).map((field) => [field.name, field.width, field.encodedAs, field.kind === 'bag' && field.pooling])).toEqual([
+    const group = parsed({
+      type: 'bag',
+      width: 8,
+      encoding: 'tokens',
+      fields: ['a', { name: 'b', width: 4, pooling: 'sqrtn' }, { name: 101, encoding: { name: 'hash', buckets: 50 } }],
+    });
+    expect(
+      fieldsOf([group]).map((field) => [
+        field.name,
+        field.width,
+        field.encodedAs,
+        field.kind === 'bag' && field.pooling,
+      ]),
+    ).toEqual([
       ['a', 8, 'tokens minCount 1', 'mean'],
       ['b', 4, 'tokens minCount 1', 'sqrtn'],
       ['101', 8, 'hash buckets 50, seed 0', 'mean'],
@@ -26,17 +38,38 @@ describe('a field with options of its own', () => {
 
   it('may take one option in the place of another of its group', () => {
     const buckets = parsed({ type: 'bucketized', quantiles: 9, fields: ['a', { name: 'b', boundaries: [1, 2] }] });
-    expect(fieldsOf([buckets]).map(({ encodedAs }) => encodedAs)).toEqual(['one of 9 quantiles', 'a bucket between boundaries']);
-    const crosses = parsed({ type: 'cross', buckets: 9, fields: [['a', 'b'], { columns: ['a', 'c'], encoding: 'tokens', width: 3 }] });
-    expect(fieldsOf([crosses]).map(({ name, width, startFit }) => [name, width, startFit() === undefined])).toEqual([['a_X_b', 16, true], ['a_X_c', 3, false]]);
+    expect(fieldsOf([buckets]).map(({ encodedAs }) => encodedAs)).toEqual([
+      'one of 9 quantiles',
+      'a bucket between boundaries',
+    ]);
+    const crosses = parsed({
+      type: 'cross',
+      buckets: 9,
+      fields: [['a', 'b'], { columns: ['a', 'c'], encoding: 'tokens', width: 3 }],
+    });
+    expect(fieldsOf([crosses]).map(({ name, width, startFit }) => [name, width, startFit() === undefined])).toEqual([
+      ['a_X_b', 16, true],
+      ['a_X_c', 3, false],
+    ]);
   });
 
   it('need leave no option to its group', () => {
-    expect(fieldsOf([parsed({ type: 'bucketized', fields: [{ name: 'a', boundaries: [1] }, { name: 'b', quantiles: 3 }] })])).toHaveLength(2);
+    expect(
+      fieldsOf([
+        parsed({
+          type: 'bucketized',
+          fields: [
+            { name: 'a', boundaries: [1] },
+            { name: 'b', quantiles: 3 },
+          ],
+        }),
+      ]),
+    ).toHaveLength(2);
   });
 
   it('is encoded as before where its width changes, and otherwise where anything else does', () => {
-    const optionsOf = (own: object): string => JSON.stringify(encodingOptions(parsed({ type: 'categorical', fields: ['a', { name: 'b', ...own }] })));
+    const optionsOf = (own: object): string =>
+      JSON.stringify(encodingOptions(parsed({ type: 'categorical', fields: ['a', { name: 'b', ...own }] })));
     expect(optionsOf({ width: 4 })).toBe(optionsOf({ width: 5 }));
     expect(optionsOf({ encoding: 'tokens' })).not.toBe(optionsOf({}));
   });
@@ -48,20 +81,72 @@ describe('a field with options of its own', () => {
   });
 
   it.each([
-    ['a key that is none', '{ type: categorical, fields: [a, { name: b, widht: 4 }] }', "c.yaml:3:50: features.g.fields.1.widht: unknown key; did you mean 'width'?"],
+    [
+      'a key that is none',
+      '{ type: categorical, fields: [a, { name: b, widht: 4 }] }',
+      "c.yaml:3:50: features.g.fields.1.widht: unknown key; did you mean 'width'?",
+    ],
     ['no name', '{ type: categorical, fields: [{ width: 4 }] }', 'features.g.fields.0.name: is missing'],
-    ['an encoding that is none', '{ type: categorical, fields: [{ name: b, encoding: tokns }] }', "features.g.fields.0.encoding: expected auto, hash, ids, tokens, found \"tokns\"; did you mean 'tokens'?"],
-    ['an encoding of which something is missing', '{ type: categorical, fields: [b], encoding: hash }', 'features.g.encoding.buckets: is missing; expected a number'],
-    ['a label', '{ type: numeric, fields: [a, { name: click, missing: mean, indicator: true }] }', "features.g.fields.1: column 'click' is a label"],
-    ['a field that is there already', '{ type: numeric, fields: [{ name: a, missing: 0, indicator: true }, a] }', "features.g.fields.1: column 'a' is already a feature"],
-    ['boundaries out of order', '{ type: bucketized, quantiles: 3, fields: [a, { name: b, boundaries: [2, 1] }] }', 'features.g.fields.1.boundaries.1: expected more than the boundary before, 2, found 1'],
-    ['neither boundaries nor quantiles', '{ type: bucketized, fields: [{ name: b, width: 3 }] }', 'features.g.fields.0: expected boundaries, or quantiles'],
-    ['a table of another width', '{ type: bag, width: 16, encoding: tokens, fields: [{ name: seen, table: item, width: 4 }] }', "features.g.fields.0.width: 'seen' has width 4, and 'item', whose table it shares, 16"],
-    ['a cross whose encoding takes no text', '{ type: cross, fields: [[a, b]], encoding: ids }', "features.g.encoding: expected auto, hash or tokens, found 'ids', which takes no text"],
-    ['a cross without buckets and encoding', '{ type: cross, fields: [[a, b]] }', 'features.g: expected buckets, a number of them, or an encoding'],
-    ['a cross with both', '{ type: cross, fields: [[a, b]], buckets: 5, encoding: tokens }', 'features.g.encoding: buckets are given already'],
-    ['two scalings of which one undoes the other', '{ type: numeric, fields: [a], scaling: [standard, log1p, min-max] }', 'features.g.scaling.2: min-max undoes what standard does before it'],
-    ['an indicator of cells that are an error', '{ type: numeric, fields: [a], indicator: true }', 'features.g.indicator: tells where a cell is empty, which is an error here'],
+    [
+      'an encoding that is none',
+      '{ type: categorical, fields: [{ name: b, encoding: tokns }] }',
+      'features.g.fields.0.encoding: expected auto, hash, ids, tokens, found "tokns"; did you mean \'tokens\'?',
+    ],
+    [
+      'an encoding of which something is missing',
+      '{ type: categorical, fields: [b], encoding: hash }',
+      'features.g.encoding.buckets: is missing; expected a number',
+    ],
+    [
+      'a label',
+      '{ type: numeric, fields: [a, { name: click, missing: mean, indicator: true }] }',
+      "features.g.fields.1: column 'click' is a label",
+    ],
+    [
+      'a field that is there already',
+      '{ type: numeric, fields: [{ name: a, missing: 0, indicator: true }, a] }',
+      "features.g.fields.1: column 'a' is already a feature",
+    ],
+    [
+      'boundaries out of order',
+      '{ type: bucketized, quantiles: 3, fields: [a, { name: b, boundaries: [2, 1] }] }',
+      'features.g.fields.1.boundaries.1: expected more than the boundary before, 2, found 1',
+    ],
+    [
+      'neither boundaries nor quantiles',
+      '{ type: bucketized, fields: [{ name: b, width: 3 }] }',
+      'features.g.fields.0: expected boundaries, or quantiles',
+    ],
+    [
+      'a table of another width',
+      '{ type: bag, width: 16, encoding: tokens, fields: [{ name: seen, table: item, width: 4 }] }',
+      "features.g.fields.0.width: 'seen' has width 4, and 'item', whose table it shares, 16",
+    ],
+    [
+      'a cross whose encoding takes no text',
+      '{ type: cross, fields: [[a, b]], encoding: ids }',
+      "features.g.encoding: expected auto, hash or tokens, found 'ids', which takes no text",
+    ],
+    [
+      'a cross without buckets and encoding',
+      '{ type: cross, fields: [[a, b]] }',
+      'features.g: expected buckets, a number of them, or an encoding',
+    ],
+    [
+      'a cross with both',
+      '{ type: cross, fields: [[a, b]], buckets: 5, encoding: tokens }',
+      'features.g.encoding: buckets are given already',
+    ],
+    [
+      'two scalings of which one undoes the other',
+      '{ type: numeric, fields: [a], scaling: [standard, log1p, min-max] }',
+      'features.g.scaling.2: min-max undoes what standard does before it',
+    ],
+    [
+      'an indicator of cells that are an error',
+      '{ type: numeric, fields: [a], indicator: true }',
+      'features.g.indicator: tells where a cell is empty, which is an error here',
+    ],
   ])('with %s is refused at its place', (_, features, expected) => {
     expect(problemsOf(features)).toContain(expected);
   });

@@ -22,7 +22,12 @@ function learned(field: Field, cells: readonly string[]): Fitted {
 const always = (): boolean => true;
 /** One day after the other. */
 const grown = (field: Field, ...days: readonly (readonly string[])[]): ReturnType<typeof growFitted> =>
-  days.slice(1).reduce<ReturnType<typeof growFitted>>((before, cells) => growFitted([field], before.fitted, learned(field, cells), always), { fitted: learned(field, days[0]!), changes: new Map(), kept: [] });
+  days
+    .slice(1)
+    .reduce<ReturnType<typeof growFitted>>(
+      (before, cells) => growFitted([field], before.fitted, learned(field, cells), always),
+      { fitted: learned(field, days[0]!), changes: new Map(), kept: [] },
+    );
 
 describe('what was learned of texts', () => {
   it('grows day by day: a text keeps its id for ever, and a new one comes behind all that were there', () => {
@@ -53,19 +58,28 @@ describe('what was learned of texts', () => {
 
   it('admits a text in the run in which its count over all runs reaches minCount, as one count over all their rows does', () => {
     const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 3 } });
-    const idsAfter = (...days: readonly (readonly string[])[]): readonly number[] => ['a', 'rare', 'new'].map(field.encoder(grown(field, ...days).fitted['f']).encode);
-    const [first, second, third] = [['a', 'a', 'a', 'rare'], ['rare', 'b'], ['rare', 'new', 'new', 'new']];
+    const idsAfter = (...days: readonly (readonly string[])[]): readonly number[] =>
+      ['a', 'rare', 'new'].map(field.encoder(grown(field, ...days).fitted['f']).encode);
+    const [first, second, third] = [
+      ['a', 'a', 'a', 'rare'],
+      ['rare', 'b'],
+      ['rare', 'new', 'new', 'new'],
+    ];
     expect(idsAfter(first)).toEqual([1, 0, 0]);
     expect(idsAfter(first, second)).toEqual([1, 0, 0]);
     // New texts of the day come first, in its order.
     expect(idsAfter(first, second, third)).toEqual([1, 3, 2]);
 
-    const day = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', '', 'é', '東京', '😀'), { minLength: 1, maxLength: 8 });
+    const day = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', '', 'é', '東京', '😀'), {
+      minLength: 1,
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(fc.array(day, { minLength: 1, maxLength: 6 }), fc.integer({ min: 1, max: 5 }), (days, minCount) => {
         const counted = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount } });
         const texts = [...new Set(days.flat())];
-        const knownBy = (fitted: Fitted): readonly string[] => texts.filter((text) => counted.encoder(fitted['f']).encode(text) > 0).sort();
+        const knownBy = (fitted: Fitted): readonly string[] =>
+          texts.filter((text) => counted.encoder(fitted['f']).encode(text) > 0).sort();
         const { fitted } = grown(counted, ...days);
         expect(knownBy(fitted)).toEqual(knownBy(learned(counted, days.flat())));
         expect(counted.encoder(fitted['f']).rows).toBe(1 + knownBy(fitted).length);
@@ -77,7 +91,8 @@ describe('what was learned of texts', () => {
   it('counts the texts of a run alone where it drops those that the run has not, and where a checkpoint has no counts', () => {
     const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } });
     const [before, now] = [learned(field, ['a', 'a', 'once']), learned(field, ['a', 'b', 'b', 'once'])];
-    const encodeAfter = (was: Fitted, drops: boolean): readonly number[] => ['a', 'b', 'once'].map(field.encoder(growFitted([field], was, now, always, drops).fitted['f']).encode);
+    const encodeAfter = (was: Fitted, drops: boolean): readonly number[] =>
+      ['a', 'b', 'once'].map(field.encoder(growFitted([field], was, now, always, drops).fitted['f']).encode);
     expect(encodeAfter(before, false)).toEqual([1, 2, 3]);
     expect(encodeAfter(before, true)).toEqual([0, 1, 0]);
     expect(encodeAfter({ f: { vocabulary: ['a'] } }, false)).toEqual([1, 2, 0]);
@@ -87,9 +102,21 @@ describe('what was learned of texts', () => {
     const counter = createTextCounter('f');
     for (const text of ['x', 'b', 'a', 'b', 'c', 'c', 'd', 'd', 'd', '']) counter.count(text);
     const { texts, counts } = counter.rare(3);
-    expect([listOf(texts), counts]).toEqual([['b', 'c', 'x', 'a'], [[2, 2], [1, 2]]]);
+    expect([listOf(texts), counts]).toEqual([
+      ['b', 'c', 'x', 'a'],
+      [
+        [2, 2],
+        [1, 2],
+      ],
+    ]);
     const few = counter.rare(3, 3);
-    expect([listOf(few.texts), few.counts]).toEqual([['b', 'c', 'x'], [[2, 2], [1, 1]]]);
+    expect([listOf(few.texts), few.counts]).toEqual([
+      ['b', 'c', 'x'],
+      [
+        [2, 2],
+        [1, 1],
+      ],
+    ]);
     expect(listOf(counter.rare(3, 10, 2).texts)).toEqual(['b', 'c']);
     expect(counter.rare(1).counts).toEqual([]);
     expect(listOf(counter.frequent(3))).toEqual(['d']);
@@ -104,7 +131,10 @@ describe('what was learned of texts', () => {
   });
 
   it('where it drops what a day has not, has the texts of that day alone, each with the id that it had; new ones come to vacant ids first', () => {
-    const days = fc.array(fc.uniqueArray(fc.constantFrom<string>('', 'a', 'b', 'c', 'd', 'e', 'é', '東京'), { maxLength: 7 }), { minLength: 2, maxLength: 8 });
+    const days = fc.array(
+      fc.uniqueArray(fc.constantFrom<string>('', 'a', 'b', 'c', 'd', 'e', 'é', '東京'), { maxLength: 7 }),
+      { minLength: 2, maxLength: 8 },
+    );
     fc.assert(
       fc.property(days, ([first, ...later]) => {
         let before = createTextTable(textsFrom(first!));
@@ -129,7 +159,9 @@ describe('what was learned of texts', () => {
 
   it('is refused where it is more than a vocabulary can hold, with the figures and the cure', () => {
     const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_BYTES } as Uint8Array };
-    expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(/field 'item': would have 2 different texts with 4294967296 bytes in all.*start anew/);
+    expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(
+      /field 'item': would have 2 different texts with 4294967296 bytes in all.*start anew/,
+    );
   });
 
   it('leaves a table as it is where nothing is new', () => {
@@ -143,15 +175,25 @@ describe('what was learned of texts', () => {
 describe('what was learned of ids', () => {
   it('grows with the largest, and never shrinks', () => {
     const field = fieldOf({ type: 'categorical' });
-    expect([grown(field, ['3'], ['7']), grown(field, ['7'], ['3'])].map(({ fitted }) => field.encoder(fitted['f']).rows)).toEqual([8, 8]);
+    expect(
+      [grown(field, ['3'], ['7']), grown(field, ['7'], ['3'])].map(({ fitted }) => field.encoder(fitted['f']).rows),
+    ).toEqual([8, 8]);
   });
 });
 
 describe('what was learned of numbers', () => {
-  it.each([{ type: 'bucketized', quantiles: 2 }, { type: 'numeric', scaling: 'standard' }, { type: 'numeric', scaling: 'min-max' }])('%j stays what it was, or is learned anew as the config says', (spec) => {
+  it.each([
+    { type: 'bucketized', quantiles: 2 },
+    { type: 'numeric', scaling: 'standard' },
+    { type: 'numeric', scaling: 'min-max' },
+  ])('%j stays what it was, or is learned anew as the config says', (spec) => {
     const field = fieldOf(spec);
     const [before, now] = [learned(field, ['1', '2', '3', '4']), learned(field, ['10', '20', '40', '90'])];
-    expect(growFitted([field], before, now, always)).toEqual({ fitted: before, changes: new Map(), kept: [field.name] });
+    expect(growFitted([field], before, now, always)).toEqual({
+      fitted: before,
+      changes: new Map(),
+      kept: [field.name],
+    });
     expect(growFitted([field], before, now, () => false).fitted).toEqual(now);
   });
 });
@@ -160,14 +202,30 @@ describe('the meaning of a field', () => {
   const meaning = (spec: object): string => fieldOf(spec).meaning;
 
   it.each([
-    ['the number of buckets', { type: 'categorical', encoding: { name: 'hash', buckets: 5 } }, { type: 'categorical', encoding: { name: 'hash', buckets: 6 } }],
-    ['the seed of a hash', { type: 'categorical', encoding: { name: 'hash', buckets: 5 } }, { type: 'categorical', encoding: { name: 'hash', buckets: 5, seed: 1 } }],
+    [
+      'the number of buckets',
+      { type: 'categorical', encoding: { name: 'hash', buckets: 5 } },
+      { type: 'categorical', encoding: { name: 'hash', buckets: 6 } },
+    ],
+    [
+      'the seed of a hash',
+      { type: 'categorical', encoding: { name: 'hash', buckets: 5 } },
+      { type: 'categorical', encoding: { name: 'hash', buckets: 5, seed: 1 } },
+    ],
     ['the encoding', TOKENS, { type: 'categorical' }],
     ['boundaries', { type: 'bucketized', boundaries: [1, 2] }, { type: 'bucketized', boundaries: [1, 3] }],
     ['the number of quantiles', { type: 'bucketized', quantiles: 4 }, { type: 'bucketized', quantiles: 5 }],
     ['the scaling', { type: 'numeric' }, { type: 'numeric', scaling: 'log1p' }],
-    ['the buckets of a cross', { type: 'cross', fields: [['a', 'b']], buckets: 5 }, { type: 'cross', fields: [['a', 'b']], buckets: 6 }],
-    ['the columns of a cross', { type: 'cross', fields: [['a', 'b']], buckets: 5 }, { type: 'cross', fields: [['a', 'c']], buckets: 5 }],
+    [
+      'the buckets of a cross',
+      { type: 'cross', fields: [['a', 'b']], buckets: 5 },
+      { type: 'cross', fields: [['a', 'b']], buckets: 6 },
+    ],
+    [
+      'the columns of a cross',
+      { type: 'cross', fields: [['a', 'b']], buckets: 5 },
+      { type: 'cross', fields: [['a', 'c']], buckets: 5 },
+    ],
   ])('is another with %s', (_, one, other) => {
     expect(meaning(one)).not.toBe(meaning(other));
   });
@@ -183,22 +241,28 @@ describe('the meaning of a field', () => {
 });
 
 describe('every feature type', () => {
-  it.each(featureTypes.names.filter((type) => type !== 'cross'))('%s goes on encoding what it has encoded, after a day with other cells', (type) => {
-    const field = fieldOf({ type, ...(type === 'bucketized' && { quantiles: 3 }) });
-    const [cells, later] = [['1', '2', '5', '9'], ['3', '9', '9', '700']];
-    const { fitted } = grown(field, cells, later);
-    const [before, after] = [field.encoder(learned(field, cells)[field.name]), field.encoder(fitted[field.name])];
-    const encodeAll = ({ encode, vector, width }: Encoder): unknown[] =>
-      cells.map((cell) => {
-        try {
-          if (field.kind !== 'vector') return encode(cell);
-          const numbers = new Float32Array(width!);
-          vector!(field.split(cell), numbers, 0);
-          return numbers;
-        } catch (error) {
-          return error instanceof BadValue ? error.message : error;
-        }
-      });
-    expect(encodeAll(after)).toEqual(encodeAll(before));
-  });
+  it.each(featureTypes.names.filter((type) => type !== 'cross'))(
+    '%s goes on encoding what it has encoded, after a day with other cells',
+    (type) => {
+      const field = fieldOf({ type, ...(type === 'bucketized' && { quantiles: 3 }) });
+      const [cells, later] = [
+        ['1', '2', '5', '9'],
+        ['3', '9', '9', '700'],
+      ];
+      const { fitted } = grown(field, cells, later);
+      const [before, after] = [field.encoder(learned(field, cells)[field.name]), field.encoder(fitted[field.name])];
+      const encodeAll = ({ encode, vector, width }: Encoder): unknown[] =>
+        cells.map((cell) => {
+          try {
+            if (field.kind !== 'vector') return encode(cell);
+            const numbers = new Float32Array(width!);
+            vector!(field.split(cell), numbers, 0);
+            return numbers;
+          } catch (error) {
+            return error instanceof BadValue ? error.message : error;
+          }
+        });
+      expect(encodeAll(after)).toEqual(encodeAll(before));
+    },
+  );
 });

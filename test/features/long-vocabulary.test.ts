@@ -18,8 +18,12 @@ describe('a run with a vocabulary that is too long for JSON', () => {
   it('prints the memory that it takes, keeps it as tensors, and eval finds the same numbers', async () => {
     const cwd = scratchFolder();
     writeFileSync(join(cwd, 'long.yaml'), CONFIG);
-    writeFileSync(join(cwd, 'train.csv'), `click,item\n${Array.from({ length: 20_000 }, (_, i) => `${i % 2},item ${i}\n`).join('')}`);
-    const metricsOf = (stdout: string): unknown => (JSON.parse(stdout) as { metrics: { valid: unknown } }).metrics.valid;
+    writeFileSync(
+      join(cwd, 'train.csv'),
+      `click,item\n${Array.from({ length: 20_000 }, (_, i) => `${i % 2},item ${i}\n`).join('')}`,
+    );
+    const metricsOf = (stdout: string): unknown =>
+      (JSON.parse(stdout) as { metrics: { valid: unknown } }).metrics.valid;
     const trained = await mtl(cwd, ['train', 'long.yaml', '--json', '--run-dir', 'run']);
     expect(trained.code).toBe(0);
     // 188,890 bytes of text, 20,001 ends of 4 bytes and 32,768 slots of 8.

@@ -19,7 +19,12 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
   it('is the unknown on wish, and changes nothing of what is learned', () => {
     const { encode, rows } = fittedField({ ...spec, missing: 'unknown' }, ['', ...cells, '']);
     const without = fittedField(spec, cells);
-    expect([encode(''), encode(first), encode(other), rows]).toEqual([0, without.encode(first), without.encode(other), without.rows]);
+    expect([encode(''), encode(first), encode(other), rows]).toEqual([
+      0,
+      without.encode(first),
+      without.encode(other),
+      without.rows,
+    ]);
   });
 
   it('is a token of its own on wish, which no other cell has', () => {
@@ -37,7 +42,9 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
   });
 
   it('decides what a table means, so that another table is not taken for it', () => {
-    const meanings = [spec, { ...spec, missing: 'unknown' }, { ...spec, missing: 'token' }].map((each) => fieldOf(each).meaning);
+    const meanings = [spec, { ...spec, missing: 'unknown' }, { ...spec, missing: 'token' }].map(
+      (each) => fieldOf(each).meaning,
+    );
     expect(new Set(meanings).size).toBe(3);
   });
 });
@@ -51,7 +58,9 @@ describe('a token for empty cells', () => {
       return fit.finish();
     };
     const before = learn(['a', '', '', 'a', 'a']);
-    const grown = growFitted([field], { f: before }, { f: learn(['b', 'b', 'b', 'b', 'a', '']) }, () => true).fitted['f'];
+    const grown = growFitted([field], { f: before }, { f: learn(['b', 'b', 'b', 'b', 'a', '']) }, () => true).fitted[
+      'f'
+    ];
     const [then, now] = [field.encoder(before), field.encoder(grown)];
     expect(['a', '', 'b'].map((cell) => now.encode(cell))).toEqual([then.encode('a'), then.encode(''), 3]);
   });
@@ -68,8 +77,16 @@ describe('a token for empty cells', () => {
 });
 
 describe('a token of its own for empty cells', () => {
-  it.each([{ encoding: 'ids' }, { encoding: 'tokens' }, { encoding: { name: 'hash', buckets: 9 } }, { encoding: 'auto' }])('leaves bags the table of %j: their items are never empty', (encoding) => {
-    const groups = [{ type: 'categorical', fields: ['f'], missing: 'token', ...encoding }, { type: 'bag', fields: ['seen'], table: 'f', ...encoding }].map((group) => featureTypes.schema.parse(group));
+  it.each([
+    { encoding: 'ids' },
+    { encoding: 'tokens' },
+    { encoding: { name: 'hash', buckets: 9 } },
+    { encoding: 'auto' },
+  ])('leaves bags the table of %j: their items are never empty', (encoding) => {
+    const groups = [
+      { type: 'categorical', fields: ['f'], missing: 'token', ...encoding },
+      { type: 'bag', fields: ['seen'], table: 'f', ...encoding },
+    ].map((group) => featureTypes.schema.parse(group));
     expect([...checkFeatures({ one: groups[0]!, many: groups[1]! }, [])]).toEqual([]);
     const fields = fieldsOf(groups);
     const fit = fields[0]!.startFit();
@@ -95,7 +112,12 @@ describe('an empty number', () => {
 
   it('is an error where nothing is said, with the cure', () => {
     for (const spec of [{}, { missing: 'error' }, { scaling: 'standard' }]) {
-      expect(() => fittedField({ type: 'numeric', ...spec }, ['1', '2']).encode('')).toThrow(expect.objectContaining({ expected: 'a decimal number', cure: expect.stringContaining('missing: mean') as unknown }));
+      expect(() => fittedField({ type: 'numeric', ...spec }, ['1', '2']).encode('')).toThrow(
+        expect.objectContaining({
+          expected: 'a decimal number',
+          cure: expect.stringContaining('missing: mean') as unknown,
+        }),
+      );
     }
     expect(() => fieldOf({ type: 'numeric', scaling: 'standard' }).startFit()!.check('')).toThrow(/a decimal number/);
   });
@@ -109,8 +131,13 @@ describe('an empty number', () => {
   });
 
   it('is told in a column of its own on wish', () => {
-    const fields = fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'mean', indicator: true })]);
-    expect(fields.map(({ name, columns, kind, width }) => [name, columns, kind, width])).toEqual([['f', ['f'], 'number', 1], ['f_missing', ['f'], 'number', 1]]);
+    const fields = fieldsOf([
+      featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'mean', indicator: true }),
+    ]);
+    expect(fields.map(({ name, columns, kind, width }) => [name, columns, kind, width])).toEqual([
+      ['f', ['f'], 'number', 1],
+      ['f_missing', ['f'], 'number', 1],
+    ]);
     const { encode } = fields[1]!.encoder(undefined);
     expect(['', '0', '-3.5'].map(encode)).toEqual([1, 0, 0]);
     expect(Object.is(encode('-1'), 0)).toBe(true);
@@ -119,7 +146,9 @@ describe('an empty number', () => {
 
   it('in a column that has no number on train is an error that names the field', () => {
     for (const spec of [{ missing: 'mean' }, { missing: 'median' }, { missing: 'zero', scaling: 'standard' }]) {
-      expect(() => fittedField({ type: 'numeric', ...spec }, ['', ''])).toThrow(/field 'f': no row of train has a number here/);
+      expect(() => fittedField({ type: 'numeric', ...spec }, ['', ''])).toThrow(
+        /field 'f': no row of train has a number here/,
+      );
     }
   });
 });

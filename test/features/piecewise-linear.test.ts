@@ -17,7 +17,13 @@ describe('a number that is embedded piecewise linearly', () => {
 
   it('stands at the end where it lies beyond', () => {
     const { encode } = fittedField(spec, texts([1, 2, 3, 4]));
-    expect([-1e30, 0.5, 4, 5, 1e30].map((value) => encode(String(value)))).toEqual([1, 1, encode('4'), encode('4'), encode('4')]);
+    expect([-1e30, 0.5, 4, 5, 1e30].map((value) => encode(String(value)))).toEqual([
+      1,
+      1,
+      encode('4'),
+      encode('4'),
+      encode('4'),
+    ]);
   });
 
   it('has fewer knots where values repeat, and one where there is one value', () => {
@@ -41,7 +47,11 @@ describe('a number that is embedded piecewise linearly', () => {
     const field = fieldOf(spec);
     expect([field.name, field.columns, field.width]).toEqual(['f_piecewise', ['f'], 16]);
     const nameOf = rowNames({ name: 'f', rule: fittedField(spec, texts([1, 2.5, 4])).rule });
-    expect([0, 1, 2].map(nameOf)).toEqual([{ name: 'unknown', means: 'unknown' }, { name: '1', means: 'knot' }, { name: '2.5', means: 'knot' }]);
+    expect([0, 1, 2].map(nameOf)).toEqual([
+      { name: 'unknown', means: 'unknown' },
+      { name: '1', means: 'knot' },
+      { name: '2.5', means: 'knot' },
+    ]);
     expect(fieldOf({ ...spec, bins: 5 }).meaning).not.toBe(field.meaning);
     expect(fieldOf({ ...spec, missing: 'error' }).meaning).not.toBe(field.meaning);
   });

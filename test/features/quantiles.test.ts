@@ -13,7 +13,9 @@ describe('a bucketized number', () => {
   };
 
   it('is in the bucket above a boundary that it meets; nothing is the unknown', () => {
-    expect(idsOf({ boundaries: [-1, 0.5, 10] }, [], ['', -2, -1, 0, 0.5, 9.99, 10, 1e30])).toEqual([0, 1, 2, 2, 3, 3, 4, 4]);
+    expect(idsOf({ boundaries: [-1, 0.5, 10] }, [], ['', -2, -1, 0, 0.5, 9.99, 10, 1e30])).toEqual([
+      0, 1, 2, 2, 3, 3, 4, 4,
+    ]);
     expect(() => idsOf({ boundaries: [0] }, [], ['x'])).toThrow(BadValue);
   });
 
@@ -66,8 +68,17 @@ describe('quantiles', () => {
       for (const number of numbers) quantiles.observe(number);
       return quantiles.median();
     };
-    expect([[3, 1, 2], [4, 1, 2, 3], [1, 1, 1, 9], [5], [1, 1, 9, 9], []].map(medianOf)).toEqual([2, 2.5, 1, 5, 5, NaN]);
-    expect(Math.abs(medianOf(Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 200_000)) - 99_999.5)).toBeLessThan(100);
+    expect([[3, 1, 2], [4, 1, 2, 3], [1, 1, 1, 9], [5], [1, 1, 9, 9], []].map(medianOf)).toEqual([
+      2,
+      2.5,
+      1,
+      5,
+      5,
+      NaN,
+    ]);
+    expect(Math.abs(medianOf(Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 200_000)) - 99_999.5)).toBeLessThan(
+      100,
+    );
   });
 
   it('keep what was counted before there were too many', () => {

@@ -12,16 +12,70 @@ function namesOf({ rows, rule }: Encoder): readonly string[] {
 describe('the rows of a table', () => {
   it.each([
     ['ids of train', { type: 'categorical' }, ['2'], ['0 (unknown)', '1 (id)', '2 (id)']],
-    ['ids of a given size', { type: 'categorical', encoding: { name: 'ids', sizes: { f: 2 } } }, [], ['0 (id)', '1 (id)']],
-    ['ids of a given size, of which an empty cell is the unknown', { type: 'categorical', encoding: { name: 'ids', sizes: { f: 2 } }, missing: 'unknown' }, [], ['0 (unknown)', '1 (id)']],
-    ['ids with a row for empty cells', { type: 'categorical', missing: 'token' }, ['1'], ['0 (unknown)', '1 (id)', 'missing (missing)']],
-    ['texts', { type: 'categorical', encoding: 'tokens' }, ['b', 'a', 'b'], ['unknown (unknown)', 'b (token)', 'a (token)']],
-    ['texts with one for empty cells', { type: 'categorical', encoding: 'tokens', missing: 'token' }, ['', '', 'a'], ['unknown (unknown)', 'missing (missing)', 'a (token)']],
+    [
+      'ids of a given size',
+      { type: 'categorical', encoding: { name: 'ids', sizes: { f: 2 } } },
+      [],
+      ['0 (id)', '1 (id)'],
+    ],
+    [
+      'ids of a given size, of which an empty cell is the unknown',
+      { type: 'categorical', encoding: { name: 'ids', sizes: { f: 2 } }, missing: 'unknown' },
+      [],
+      ['0 (unknown)', '1 (id)'],
+    ],
+    [
+      'ids with a row for empty cells',
+      { type: 'categorical', missing: 'token' },
+      ['1'],
+      ['0 (unknown)', '1 (id)', 'missing (missing)'],
+    ],
+    [
+      'texts',
+      { type: 'categorical', encoding: 'tokens' },
+      ['b', 'a', 'b'],
+      ['unknown (unknown)', 'b (token)', 'a (token)'],
+    ],
+    [
+      'texts with one for empty cells',
+      { type: 'categorical', encoding: 'tokens', missing: 'token' },
+      ['', '', 'a'],
+      ['unknown (unknown)', 'missing (missing)', 'a (token)'],
+    ],
     ['texts of bags', { type: 'bag', encoding: 'tokens' }, ['a'], ['unknown (unknown)', 'a (token)']],
-    ['hashed texts', { type: 'categorical', encoding: { name: 'hash', buckets: 2 } }, [], ['unknown (unknown)', '1 (bucket)', '2 (bucket)']],
-    ['months', { type: 'date', parts: ['month'] }, [], ['unknown (unknown)', ...Array.from({ length: 12 }, (_, i) => `${i + 1} (time)`)]],
-    ['weekdays', { type: 'date', parts: ['weekday'] }, [], ['unknown (unknown)', 'Monday (time)', 'Tuesday (time)', 'Wednesday (time)', 'Thursday (time)', 'Friday (time)', 'Saturday (time)', 'Sunday (time)']],
-    ['ranges', { type: 'bucketized', boundaries: [-1, 2.5] }, [], ['unknown (unknown)', '(-inf, -1) (range)', '[-1, 2.5) (range)', '[2.5, inf) (range)']],
+    [
+      'hashed texts',
+      { type: 'categorical', encoding: { name: 'hash', buckets: 2 } },
+      [],
+      ['unknown (unknown)', '1 (bucket)', '2 (bucket)'],
+    ],
+    [
+      'months',
+      { type: 'date', parts: ['month'] },
+      [],
+      ['unknown (unknown)', ...Array.from({ length: 12 }, (_, i) => `${i + 1} (time)`)],
+    ],
+    [
+      'weekdays',
+      { type: 'date', parts: ['weekday'] },
+      [],
+      [
+        'unknown (unknown)',
+        'Monday (time)',
+        'Tuesday (time)',
+        'Wednesday (time)',
+        'Thursday (time)',
+        'Friday (time)',
+        'Saturday (time)',
+        'Sunday (time)',
+      ],
+    ],
+    [
+      'ranges',
+      { type: 'bucketized', boundaries: [-1, 2.5] },
+      [],
+      ['unknown (unknown)', '(-inf, -1) (range)', '[-1, 2.5) (range)', '[2.5, inf) (range)'],
+    ],
   ])('are named where they stand for %s', (_, spec, cells, names) => {
     expect(namesOf(fittedField(spec, cells))).toEqual(names);
   });

@@ -20,7 +20,10 @@ import { scratchFolder } from '../support/scratch.js';
 const f32 = (...values: number[]): number[] => [...Float32Array.from(values)];
 
 /** A field of vectors, fitted on cells. */
-function fitted(spec: object, cells: readonly string[]): { readonly field: Field & { kind: 'vector' }; readonly encode: (cell: string) => number[]; readonly width: number } {
+function fitted(
+  spec: object,
+  cells: readonly string[],
+): { readonly field: Field & { kind: 'vector' }; readonly encode: (cell: string) => number[]; readonly width: number } {
   const field = fieldOf({ type: 'vector', ...spec });
   if (field.kind !== 'vector') throw new Error('no vector');
   const fit = field.startFit();
@@ -29,7 +32,10 @@ function fitted(spec: object, cells: readonly string[]): { readonly field: Field
     fit?.vector?.check(values);
     fit?.vector?.observe(values);
   }
-  const [{ vector, width }] = encodedFields([field], fit === undefined ? {} : { f: JSON.parse(JSON.stringify(fit.finish())) as unknown }) as [ReturnType<typeof encodedFields>[number]];
+  const [{ vector, width }] = encodedFields(
+    [field],
+    fit === undefined ? {} : { f: JSON.parse(JSON.stringify(fit.finish())) as unknown },
+  ) as [ReturnType<typeof encodedFields>[number]];
   const encode = (cell: string): number[] => {
     const into = new Float32Array(width + 1);
     vector!(field.split(cell), into, 1);
@@ -39,10 +45,13 @@ function fitted(spec: object, cells: readonly string[]): { readonly field: Field
 }
 
 describe('a vector', () => {
-  it.each(['0.1|-2|3e-1', '[0.1, -2, 3e-1]', '[0.1 -2  3e-1]', '[ 0.1,-2 , 3e-1 ]', ' 0.1 | -2|3e-1'])('is a list of numbers, as %j', (cell) => {
-    const { encode, width } = fitted({}, [cell]);
-    expect([width, encode(cell)]).toEqual([3, f32(0.1, -2, 0.3)]);
-  });
+  it.each(['0.1|-2|3e-1', '[0.1, -2, 3e-1]', '[0.1 -2  3e-1]', '[ 0.1,-2 , 3e-1 ]', ' 0.1 | -2|3e-1'])(
+    'is a list of numbers, as %j',
+    (cell) => {
+      const { encode, width } = fitted({}, [cell]);
+      expect([width, encode(cell)]).toEqual([3, f32(0.1, -2, 0.3)]);
+    },
+  );
 
   it('is none where commas and spaces are mixed in brackets: commas were meant for decimals', () => {
     expect(() => fitted({}, ['[0,5 0,25]'])).toThrow(BadValue);
@@ -73,7 +82,10 @@ describe('a vector', () => {
 
   it('is scaled in each place for itself', () => {
     const { encode } = fitted({ scaling: 'standard' }, ['1|10', '3|30']);
-    expect([encode('1|10'), encode('3|20')]).toEqual([[-1, -1], [1, 0]]);
+    expect([encode('1|10'), encode('3|20')]).toEqual([
+      [-1, -1],
+      [1, 0],
+    ]);
     expect(fitted({ scaling: ['log1p', 'min-max'] }, ['0|1', '1|3']).encode('1|1')).toEqual([1, 0]);
   });
 
@@ -85,23 +97,40 @@ describe('a vector', () => {
   });
 
   it('of which train has none is an error that names the field', () => {
-    expect(() => fitted({ missing: 'mean' }, ['', ''])).toThrow(/field 'f': no row of train has a list of numbers here/);
+    expect(() => fitted({ missing: 'mean' }, ['', ''])).toThrow(
+      /field 'f': no row of train has a list of numbers here/,
+    );
   });
 
   it('is refused where options do not fit together', () => {
-    expect(() => featureTypes.schema.parse({ type: 'vector', fields: ['f'], indicator: true })).toThrow(/tells where a cell is empty, which is an error here/);
-    expect(() => featureTypes.schema.parse({ type: 'vector', fields: ['f'], scaling: ['standard', 'min-max'] })).toThrow(/undoes/);
+    expect(() => featureTypes.schema.parse({ type: 'vector', fields: ['f'], indicator: true })).toThrow(
+      /tells where a cell is empty, which is an error here/,
+    );
+    expect(() =>
+      featureTypes.schema.parse({ type: 'vector', fields: ['f'], scaling: ['standard', 'min-max'] }),
+    ).toThrow(/undoes/);
   });
 });
 
 describe('vectors in files', () => {
-  const groups = [featureTypes.schema.parse({ type: 'vector', fields: ['emb'], scaling: 'standard', missing: 'zero', indicator: true })];
+  const groups = [
+    featureTypes.schema.parse({
+      type: 'vector',
+      fields: ['emb'],
+      scaling: 'standard',
+      missing: 'zero',
+      indicator: true,
+    }),
+  ];
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
   const format = rowFormatOf({ tasks, groups });
   const numbers = Array.from({ length: 50 }, (_, r) => (r === 7 ? undefined : f32(r / 3, Math.sin(r), -r * r)));
   const click = numbers.map((_, r) => r % 2);
 
-  const read = async (path: string, ready?: EncodedFormat): Promise<{ readonly ready: EncodedFormat; readonly vectors: VectorColumn; readonly click: number[] }> => {
+  const read = async (
+    path: string,
+    ready?: EncodedFormat,
+  ): Promise<{ readonly ready: EncodedFormat; readonly vectors: VectorColumn; readonly click: number[] }> => {
     const source = await openSource(path, columnsOf(format), {});
     const reading = { policy: refuseBadRows, cache: { folder: join(scratchFolder(), 'cache') } };
     const encoded = ready ?? encodedFormat(format, await source.fit(format, reading));
@@ -118,7 +147,12 @@ describe('vectors in files', () => {
   const batchWidth = (ready: EncodedFormat): number => layoutOf(ready.fields).width;
   const csvFile = (text: (values: readonly number[]) => string): string => {
     const path = join(scratchFolder(), 'rows.csv');
-    writeFileSync(path, ['click,emb', ...numbers.map((values, r) => `${click[r]},${values === undefined ? '' : text(values)}`), ''].join('\n'));
+    writeFileSync(
+      path,
+      ['click,emb', ...numbers.map((values, r) => `${click[r]},${values === undefined ? '' : text(values)}`), ''].join(
+        '\n',
+      ),
+    );
     return path;
   };
 
@@ -126,44 +160,89 @@ describe('vectors in files', () => {
     const { ready, vectors, click: labels } = await read(csvFile((values) => values.join('|')));
     expect([vectors.width, vectors.data.length, labels]).toEqual([4, 200, click]);
     expect([...vectors.data.subarray(28, 32)].map((value) => Number.isFinite(value))).toEqual([true, true, true, true]);
-    expect(Array.from({ length: 50 }, (_, r) => vectors.data[r * 4 + 3])).toEqual(numbers.map((values) => Number(values === undefined)));
+    expect(Array.from({ length: 50 }, (_, r) => vectors.data[r * 4 + 3])).toEqual(
+      numbers.map((values) => Number(values === undefined)),
+    );
 
-    for (const quoted of [(values: readonly number[]) => JSON.stringify(JSON.stringify(values)), (values: readonly number[]) => `[${values.join(' ')}]`]) {
+    for (const quoted of [
+      (values: readonly number[]) => JSON.stringify(JSON.stringify(values)),
+      (values: readonly number[]) => `[${values.join(' ')}]`,
+    ]) {
       expect((await read(csvFile(quoted))).vectors).toEqual(vectors);
     }
     const lines = join(scratchFolder(), 'rows.jsonl');
-    writeFileSync(lines, numbers.map((values, r) => `${JSON.stringify({ click: click[r], emb: values ?? null })}\n`).join(''));
+    writeFileSync(
+      lines,
+      numbers.map((values, r) => `${JSON.stringify({ click: click[r], emb: values ?? null })}\n`).join(''),
+    );
     expect((await read(lines)).vectors).toEqual(vectors);
     const parquet = join(scratchFolder(), 'rows.parquet');
     const schema = [
-      { name: 'root', num_children: 2 }, { name: 'click', type: 'INT32' as const, repetition_type: 'REQUIRED' as const },
-      { name: 'emb', repetition_type: 'OPTIONAL' as const, converted_type: 'LIST' as const, num_children: 1 }, { name: 'list', repetition_type: 'REPEATED' as const, num_children: 1 }, { name: 'element', type: 'FLOAT' as const, repetition_type: 'OPTIONAL' as const },
+      { name: 'root', num_children: 2 },
+      { name: 'click', type: 'INT32' as const, repetition_type: 'REQUIRED' as const },
+      { name: 'emb', repetition_type: 'OPTIONAL' as const, converted_type: 'LIST' as const, num_children: 1 },
+      { name: 'list', repetition_type: 'REPEATED' as const, num_children: 1 },
+      { name: 'element', type: 'FLOAT' as const, repetition_type: 'OPTIONAL' as const },
     ];
-    writeFileSync(parquet, Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'click', data: click }, { name: 'emb', data: numbers.map((values) => values ?? null) }], schema })));
+    writeFileSync(
+      parquet,
+      Buffer.from(
+        parquetWriteBuffer({
+          columnData: [
+            { name: 'click', data: click },
+            { name: 'emb', data: numbers.map((values) => values ?? null) },
+          ],
+          schema,
+        }),
+      ),
+    );
     const fromParquet = await read(parquet);
     expect(fromParquet.vectors).toEqual(vectors);
     expect(fromParquet.ready.fitted).toEqual(ready.fitted);
     // Where the column is kept beside predictions, it is written as what is read again.
     const keptLists: string[] = [];
-    await (await openSource(parquet, columnsOf(format), {})).stream(ready, ['emb'], { policy: refuseBadRows }, ({ kept: [lists] }) => Promise.resolve(void keptLists.push(...lists!)));
+    await (
+      await openSource(parquet, columnsOf(format), {})
+    ).stream(ready, ['emb'], { policy: refuseBadRows }, ({ kept: [lists] }) =>
+      Promise.resolve(void keptLists.push(...lists!)),
+    );
     expect(keptLists[numbers.findIndex((values) => values === undefined)]).toBe('[]');
-    expect((await read(csvFile((values) => JSON.stringify(keptLists[numbers.findIndex((each) => each === values)])))).vectors).toEqual(vectors);
+    expect(
+      (await read(csvFile((values) => JSON.stringify(keptLists[numbers.findIndex((each) => each === values)]))))
+        .vectors,
+    ).toEqual(vectors);
 
-    for (const given of [numbers, numbers.map((values) => values && Float32Array.from(values)), numbers.map((values) => values?.join('|'))]) {
-      const batch = createValueEncoder(ready.fields).encode(50, 0, () => (row) => given[row], (bad) => expect(bad).toBeUndefined());
+    for (const given of [
+      numbers,
+      numbers.map((values) => values && Float32Array.from(values)),
+      numbers.map((values) => values?.join('|')),
+    ]) {
+      const batch = createValueEncoder(ready.fields).encode(
+        50,
+        0,
+        () => (row) => given[row],
+        (bad) => expect(bad).toBeUndefined(),
+      );
       expect(batch.vectors!.get('emb')!.data.subarray(0, 200)).toEqual(vectors.data);
     }
   });
 
   it('are the same numbers when rows are shuffled and when another thread encodes them', async () => {
-    const source = await openSource(csvFile((values) => values.join('|')), columnsOf(format), {});
+    const source = await openSource(
+      csvFile((values) => values.join('|')),
+      columnsOf(format),
+      {},
+    );
     const reading = { policy: refuseBadRows, cache: { folder: join(scratchFolder(), 'cache') } };
     const ready = encodedFormat(format, await source.fit(format, reading));
     const { vectors } = await read(source.path, ready);
     const dataset = await source.dataset(ready, reading);
     const seen = new Set<string>();
     for await (const { batch } of dataset.batches(16, { seed: 1, epoch: 1, window: 32 })) {
-      for (let r = 0; r < batch.rows; r++) seen.add(String([batch.labels.get('click')![r], ...batch.vectors!.get('emb')!.data.subarray(r * 4, r * 4 + 4)]));
+      for (let r = 0; r < batch.rows; r++)
+        seen.add(
+          String([batch.labels.get('click')![r], ...batch.vectors!.get('emb')!.data.subarray(r * 4, r * 4 + 4)]),
+        );
     }
     expect(seen).toEqual(new Set(click.map((label, r) => String([label, ...vectors.data.subarray(r * 4, r * 4 + 4)]))));
     const streamed: number[] = [];
@@ -178,18 +257,28 @@ describe('vectors in files', () => {
   it('come from shards of their own as from a file', async () => {
     const { createRowBlock } = await import('../../src/data/rows/row-block.js');
     const { writeShards } = await import('../../src/data/shards/writer.js');
-    const columns = [{ name: 'click', kind: 'label' }, { name: 'emb', kind: 'vector', width: 3 }] as const;
+    const columns = [
+      { name: 'click', kind: 'label' },
+      { name: 'emb', kind: 'vector', width: 3 },
+    ] as const;
     const whole = numbers.map((values) => values ?? [0, 0, 0]);
     const block = createRowBlock(columns, 50);
     block.rows = 50;
     block.labels.get('click')!.set(click);
     block.vectors.get('emb')!.data.set(whole.flat());
     const folder = join(scratchFolder(), 'shards');
-    await writeShards(folder, columns, async (writer) => {
-      await writer.add(block);
-      return { sizes: new Map() };
-    }, 16);
-    expect(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))).toMatchObject({ columns: [{ kind: 'label' }, { name: 'emb', kind: 'vector', width: 3 }] });
+    await writeShards(
+      folder,
+      columns,
+      async (writer) => {
+        await writer.add(block);
+        return { sizes: new Map() };
+      },
+      16,
+    );
+    expect(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))).toMatchObject({
+      columns: [{ kind: 'label' }, { name: 'emb', kind: 'vector', width: 3 }],
+    });
     const path = join(scratchFolder(), 'whole.csv');
     writeFileSync(path, ['click,emb', ...whole.map((values, r) => `${click[r]},${values.join('|')}`), ''].join('\n'));
     const [fromShards, fromCsv] = [await read(folder), await read(path)];
@@ -200,7 +289,9 @@ describe('vectors in files', () => {
   it('of another length are refused with their line', async () => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(path, 'click,emb\n1,1|2\n0,1|2|3\n');
-    await expect(read(path)).rejects.toThrow(/rows\.csv:3: column "emb": expected 2 numbers, as in other rows, found 3/);
+    await expect(read(path)).rejects.toThrow(
+      /rows\.csv:3: column "emb": expected 2 numbers, as in other rows, found 3/,
+    );
   });
 });
 
@@ -210,21 +301,42 @@ describe.each(engines)('vectors in a model of engine $name', ({ create }) => {
     const x = g.input({ kind: 'features' }, 4);
     const y = g.input({ kind: 'label', column: 'y' }, 1);
     const z = g.linear(x, 1, 'main');
-    const graph = { values: g.values, parameters: g.parameters, terms: [{ name: 't', loss: g.squaredError(z, y), weight: 1 }], predictions: new Map([['main', z]]) };
+    const graph = {
+      values: g.values,
+      parameters: g.parameters,
+      terms: [{ name: 't', loss: g.squaredError(z, y), weight: 1 }],
+      predictions: new Map([['main', z]]),
+    };
     const optimizers = { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) };
     const [rows, random] = [70, randomStream(1, 'rows')];
     const columns = Array.from({ length: 4 }, () => Float32Array.from({ length: rows }, () => random.normal()));
     const labels = new Map([['y', Float32Array.from({ length: rows }, () => random.normal())]]);
-    const place = (field: string, offset: number, width: number) => ({ field, offset, width, kind: width > 1 ? ('vector' as const) : ('number' as const) });
+    const place = (field: string, offset: number, width: number) => ({
+      field,
+      offset,
+      width,
+      kind: width > 1 ? ('vector' as const) : ('number' as const),
+    });
     const numbers = new Map(columns.map((data, i) => [`x${i}`, data]));
     const data = Float32Array.from({ length: 3 * rows }, (_, i) => columns[1 + (i % 3)]![Math.floor(i / 3)]!);
-    const batch = { rows, ids: new Map(), numbers, bags: new Map(), labels, vectors: new Map([['v', { width: 3, data }]]) };
+    const batch = {
+      rows,
+      ids: new Map(),
+      numbers,
+      bags: new Map(),
+      labels,
+      vectors: new Map([['v', { width: 3, data }]]),
+    };
     const engine = await create();
-    const [apart, together] = [[0, 1, 2, 3].map((i) => place(`x${i}`, i, 1)), [place('x0', 0, 1), place('v', 1, 3)]].map((layout) => {
+    const [apart, together] = [
+      [0, 1, 2, 3].map((i) => place(`x${i}`, i, 1)),
+      [place('x0', 0, 1), place('v', 1, 3)],
+    ].map((layout) => {
       const program = engine.compile({ graph, layout: { width: 4, tables: [], columns: layout }, optimizers, seed: 1 });
       return program;
     });
-    for (let step = 0; step < 3; step++) expect(await together!.trainStep(batch)).toEqual(await apart!.trainStep(batch));
+    for (let step = 0; step < 3; step++)
+      expect(await together!.trainStep(batch)).toEqual(await apart!.trainStep(batch));
     const [a, b] = [await apart!.predict(batch), await together!.predict(batch)];
     expect([...b.get('main')!]).toEqual([...a.get('main')!]);
     for (const program of [apart, together]) program!.dispose();

@@ -11,16 +11,46 @@ import { sortByCount } from '../../src/sort-by-count.js';
 
 const utf8 = createUtf8Writer();
 const bytesOf = (text: string): Uint8Array => utf8.bytes.subarray(0, utf8.write(text));
-const idIn = (table: ReturnType<typeof createTextTable>, text: string): number => idOf(table, bytesOf(text), 0, utf8.write(text));
+const idIn = (table: ReturnType<typeof createTextTable>, text: string): number =>
+  idOf(table, bytesOf(text), 0, utf8.write(text));
 
 const whole = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 8 }),
-  fc.constantFrom('', '\0', '\0\0', 'a', 'a\0', 'ab', 'abc', 'abcd', 'abcde', '\ufffd', '\uffff', '\ue000', '\ud7ff', '\u{10000}', '\u{10ffff}', 'é', 'e\u0301', '__proto__', 'constructor'),
+  fc.constantFrom(
+    '',
+    '\0',
+    '\0\0',
+    'a',
+    'a\0',
+    'ab',
+    'abc',
+    'abcd',
+    'abcde',
+    '\ufffd',
+    '\uffff',
+    '\ue000',
+    '\ud7ff',
+    '\u{10000}',
+    '\u{10ffff}',
+    'é',
+    'e\u0301',
+    '__proto__',
+    'constructor',
+  ),
   // Long ones that differ late, or end one within the other.
-  fc.tuple(fc.constantFrom('x', '東', '😀'), fc.integer({ min: 0, max: 400 }), fc.constantFrom('', 'a', '\0', '\ue000', '😀')).map(([unit, times, end]) => unit.repeat(times) + end),
+  fc
+    .tuple(
+      fc.constantFrom('x', '東', '😀'),
+      fc.integer({ min: 0, max: 400 }),
+      fc.constantFrom('', 'a', '\0', '\ue000', '😀'),
+    )
+    .map(([unit, times, end]) => unit.repeat(times) + end),
 );
 /** Texts with halves of surrogate pairs as well, which are none. */
-const any = fc.oneof({ weight: 4, arbitrary: whole }, { weight: 1, arbitrary: fc.constantFrom('\ud800', '\udc00', '\ud83d', 'a\udfff', '\udc00\ud800', '\ud83dx') });
+const any = fc.oneof(
+  { weight: 4, arbitrary: whole },
+  { weight: 1, arbitrary: fc.constantFrom('\ud800', '\udc00', '\ud83d', 'a\udfff', '\udc00\ud800', '\ud83dx') },
+);
 
 /** A counter that counted texts, known ones by their bytes as a reader of files does. */
 function counted(texts: readonly string[]): ReturnType<typeof createTextCounter> {
@@ -38,13 +68,19 @@ function counted(texts: readonly string[]): ReturnType<typeof createTextCounter>
 describe('a counter of texts', () => {
   it('counts as a Map of JavaScript does, and gives the frequent ones in the order of their counts and characters', () => {
     fc.assert(
-      fc.property(fc.array(whole, { maxLength: 300, size: 'max' }), fc.integer({ min: 1, max: 3 }), (texts, minCount) => {
-        const counts = new Map<string, number>();
-        for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
-        counts.delete('');
-        const expected = [...counts].filter(([, count]) => count >= minCount).sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
-        expect(listOf(counted(texts).frequent(minCount))).toEqual(expected.map(([text]) => text));
-      }),
+      fc.property(
+        fc.array(whole, { maxLength: 300, size: 'max' }),
+        fc.integer({ min: 1, max: 3 }),
+        (texts, minCount) => {
+          const counts = new Map<string, number>();
+          for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+          counts.delete('');
+          const expected = [...counts]
+            .filter(([, count]) => count >= minCount)
+            .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
+          expect(listOf(counted(texts).frequent(minCount))).toEqual(expected.map(([text]) => text));
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -78,7 +114,9 @@ describe('a counter of texts', () => {
   it('refuses more bytes than it may hold, with the cure', () => {
     const counter = createTextCounter('item', 10);
     for (const text of ['abcd', 'efgh', 'abcd', 'ij']) counter.count(text);
-    expect(() => counter.count('k')).toThrow(/field 'item': has more than 3 different texts with 10 bytes in all.*hash/);
+    expect(() => counter.count('k')).toThrow(
+      /field 'item': has more than 3 different texts with 10 bytes in all.*hash/,
+    );
     expect(listOf(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);
   });
 });
@@ -89,12 +127,19 @@ const VACANT_TEXT = '\uffff';
 describe('a table of texts', () => {
   it('leads from texts to their places plus one, as a Map does', () => {
     fc.assert(
-      fc.property(fc.uniqueArray(whole.filter((text) => text !== VACANT_TEXT), { maxLength: 200, size: 'max' }), fc.array(any), (texts, others) => {
-        const table = createTextTable(textsFrom(texts));
-        const map = new Map(texts.map((text, i) => [text, i + 1]));
-        for (const text of [...texts, ...others]) expect(idIn(table, text)).toBe(map.get(text) ?? 0);
-        expect(listOf(table)).toEqual(texts);
-      }),
+      fc.property(
+        fc.uniqueArray(
+          whole.filter((text) => text !== VACANT_TEXT),
+          { maxLength: 200, size: 'max' },
+        ),
+        fc.array(any),
+        (texts, others) => {
+          const table = createTextTable(textsFrom(texts));
+          const map = new Map(texts.map((text, i) => [text, i + 1]));
+          for (const text of [...texts, ...others]) expect(idIn(table, text)).toBe(map.get(text) ?? 0);
+          expect(listOf(table)).toEqual(texts);
+        },
+      ),
     );
   });
 
@@ -108,7 +153,11 @@ describe('a table of texts', () => {
     const long = createTextTable(textsFrom(Array.from({ length: 20_000 }, (_, i) => `${i}`)));
     const fitted = { a: { vocabulary: short }, 'b.c': { vocabulary: long, size: 3 }, d: { boundaries: [1, 2] } };
     const { json, tensors } = storedFitted(fitted);
-    expect(json).toEqual({ a: { vocabulary: ['b', '', 'ü😀'] }, 'b.c': { vocabulary: { texts: 20_000 }, size: 3 }, d: { boundaries: [1, 2] } });
+    expect(json).toEqual({
+      a: { vocabulary: ['b', '', 'ü😀'] },
+      'b.c': { vocabulary: { texts: 20_000 }, size: 3 },
+      d: { boundaries: [1, 2] },
+    });
     expect([...tensors.keys()]).toEqual(['b.c.vocabulary.bytes', 'b.c.vocabulary.offsets']);
     expect(loadedFitted({ json, tensors })).toEqual({ ...json, 'b.c': fitted['b.c'] });
   });
@@ -118,7 +167,30 @@ describe('a table of texts', () => {
     const { bytes, offsets } = { bytes: good.get('x.bytes')!, offsets: good.get('x.offsets')! };
     const of = (...values: number[]) => ({ shape: [values.length], data: Uint32Array.from(values) });
     expect(textsOfTensors(new Map(), 'x')).toBeUndefined();
-    for (const broken of [[['x.bytes', bytes]], [['x.offsets', offsets]], [['x.bytes', bytes], ['x.offsets', of(0, 2, 1)]], [['x.bytes', bytes], ['x.offsets', of(0, 1)]], [['x.bytes', bytes], ['x.offsets', of(1, 2)]], [['x.bytes', bytes], ['x.offsets', of()]], [['x.bytes', offsets], ['x.offsets', offsets]]] as const) {
+    for (const broken of [
+      [['x.bytes', bytes]],
+      [['x.offsets', offsets]],
+      [
+        ['x.bytes', bytes],
+        ['x.offsets', of(0, 2, 1)],
+      ],
+      [
+        ['x.bytes', bytes],
+        ['x.offsets', of(0, 1)],
+      ],
+      [
+        ['x.bytes', bytes],
+        ['x.offsets', of(1, 2)],
+      ],
+      [
+        ['x.bytes', bytes],
+        ['x.offsets', of()],
+      ],
+      [
+        ['x.bytes', offsets],
+        ['x.offsets', offsets],
+      ],
+    ] as const) {
       expect(() => textsOfTensors(new Map(broken), 'x')).toThrow(/not the bytes and the offsets/);
     }
   });
@@ -126,7 +198,12 @@ describe('a table of texts', () => {
 
 describe('sorting', () => {
   it('puts texts in the order of JavaScript, whatever they share', () => {
-    const alike = fc.tuple(fc.constantFrom('', 'abc', 'abcabc', '東京', '\0\0\0'), fc.string({ unit: fc.constantFrom('a', 'b', '\0', 'é', '\ud7ff', '\ue000', '\uffff', '😀'), maxLength: 9 })).map((parts) => parts.join(''));
+    const alike = fc
+      .tuple(
+        fc.constantFrom('', 'abc', 'abcabc', '東京', '\0\0\0'),
+        fc.string({ unit: fc.constantFrom('a', 'b', '\0', 'é', '\ud7ff', '\ue000', '\uffff', '😀'), maxLength: 9 }),
+      )
+      .map((parts) => parts.join(''));
     fc.assert(
       fc.property(fc.uniqueArray(fc.oneof(alike, whole), { maxLength: 400, size: 'max' }), (list) => {
         const texts = textsFrom(list);
@@ -148,12 +225,17 @@ describe('sorting', () => {
 
   it('by counts is stable, the largest first', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })), { maxLength: 200 }), (counts) => {
-        const order = Uint32Array.from(counts, (_, i) => i).reverse();
-        const expected = [...order].sort((a, b) => counts[b]! - counts[a]!);
-        sortByCount(order, Uint32Array.from(counts));
-        expect([...order]).toEqual(expected);
-      }),
+      fc.property(
+        fc.array(fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })), {
+          maxLength: 200,
+        }),
+        (counts) => {
+          const order = Uint32Array.from(counts, (_, i) => i).reverse();
+          const expected = [...order].sort((a, b) => counts[b]! - counts[a]!);
+          sortByCount(order, Uint32Array.from(counts));
+          expect([...order]).toEqual(expected);
+        },
+      ),
     );
   });
 });

@@ -7,7 +7,8 @@ import { train } from '../../src/train.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // Loss curves of the shipped configs. A refactoring leaves them untouched; a change of numbers rewrites them
-// (npx vitest run test/golden -u) in the same commit, which says why. A new config fails until -u has written its curve.
+// (npx vitest run test/golden -u) in the same commit, which says why. A new config fails until -u has written its
+// curve.
 
 const root = join(import.meta.dirname, '..', '..');
 const folder = join(root, 'configs');
@@ -15,12 +16,25 @@ const folder = join(root, 'configs');
 /** Trains a config for two epochs and holds its losses to the curve of this name. */
 async function follow(file: string, name: string, set: readonly string[] = []): Promise<void> {
   const valid = join(root, 'data', 'sample', 'valid.csv');
-  const overrides = [`data.train=${valid}`, 'data.test=null', 'training.epochs=2', 'training.earlyStopping=null', `data.cache=${scratchFolder()}`, ...set];
+  const overrides = [
+    `data.train=${valid}`,
+    'data.test=null',
+    'training.epochs=2',
+    'training.earlyStopping=null',
+    `data.cache=${scratchFolder()}`,
+    ...set,
+  ];
   const loaded = await loadConfig(join(folder, file), overrides.map(parseOverride));
   const curve: string[] = [];
   await train(
     loaded,
-    { device: 'cpu', isPortable: true, runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
+    {
+      device: 'cpu',
+      isPortable: true,
+      runDir: join(scratchFolder(), 'run'),
+      overrides,
+      signal: new AbortController().signal,
+    },
     {
       onRead: () => undefined,
       onNotice: () => undefined,
@@ -41,5 +55,8 @@ describe('loss curves stay as they were', () => {
   }
 
   it('with batch norm and dropout, which the shipped configs have no use for', () =>
-    follow('mmoe.yaml', 'mmoe-batch-norm', ['model.experts={ count: 8, hidden: [16], dropout: 0.2 }', 'model.tower={ hidden: [8], dropout: 0.2 }']));
+    follow('mmoe.yaml', 'mmoe-batch-norm', [
+      'model.experts={ count: 8, hidden: [16], dropout: 0.2 }',
+      'model.tower={ hidden: [8], dropout: 0.2 }',
+    ]));
 });

@@ -10,16 +10,86 @@ describe('the graph builder', () => {
   };
 
   it.each([
-    ['multiply', () => { const { g, x } = start(); g.multiply(x, g.slice(x, 0, 3)); }, /multiply: width/],
-    ['add', () => { const { g, x } = start(); g.add(x, g.slice(x, 0, 3)); }, /add: width/],
-    ['slice', () => { const { g, x } = start(); g.slice(x, 2, 3); }, /slice 2\+3 of width 4/],
-    ['mixture of a gate of another width', () => { const { g, x } = start(); g.mixture(x, [x, x]); }, /mixture gate: width 4 where 2 is needed/],
-    ['mixture of unlike experts', () => { const { g, x } = start(); g.mixture(g.slice(x, 0, 2), [x, g.slice(x, 0, 2)]); }, /mixture expert: width 2 where 4 is needed/],
-    ['attend', () => { const { g, x } = start(); g.attend([x, g.slice(x, 0, 2)], 'a'); }, /attend: width 2 where 4 is needed/],
-    ['a loss of many columns', () => { const { g, x } = start(); g.squaredError(x, g.slice(x, 0, 1)); }, /loss: width 4 where 1 is needed/],
-    ['two parameters of one name', () => { const { g, x } = start(); g.linear(x, 2, 'l'); g.linear(x, 2, 'l'); }, /two parameters are called 'l\.weight'/],
-    ['a dropout of everything', () => { const { g, x } = start(); g.dropout(x, 1, 'd'); }, /dropout 'd' has rate 1/],
-    ['concat of nothing', () => { start().g.concat([]); }, /concat needs a value/],
+    [
+      'multiply',
+      () => {
+        const { g, x } = start();
+        g.multiply(x, g.slice(x, 0, 3));
+      },
+      /multiply: width/,
+    ],
+    [
+      'add',
+      () => {
+        const { g, x } = start();
+        g.add(x, g.slice(x, 0, 3));
+      },
+      /add: width/,
+    ],
+    [
+      'slice',
+      () => {
+        const { g, x } = start();
+        g.slice(x, 2, 3);
+      },
+      /slice 2\+3 of width 4/,
+    ],
+    [
+      'mixture of a gate of another width',
+      () => {
+        const { g, x } = start();
+        g.mixture(x, [x, x]);
+      },
+      /mixture gate: width 4 where 2 is needed/,
+    ],
+    [
+      'mixture of unlike experts',
+      () => {
+        const { g, x } = start();
+        g.mixture(g.slice(x, 0, 2), [x, g.slice(x, 0, 2)]);
+      },
+      /mixture expert: width 2 where 4 is needed/,
+    ],
+    [
+      'attend',
+      () => {
+        const { g, x } = start();
+        g.attend([x, g.slice(x, 0, 2)], 'a');
+      },
+      /attend: width 2 where 4 is needed/,
+    ],
+    [
+      'a loss of many columns',
+      () => {
+        const { g, x } = start();
+        g.squaredError(x, g.slice(x, 0, 1));
+      },
+      /loss: width 4 where 1 is needed/,
+    ],
+    [
+      'two parameters of one name',
+      () => {
+        const { g, x } = start();
+        g.linear(x, 2, 'l');
+        g.linear(x, 2, 'l');
+      },
+      /two parameters are called 'l\.weight'/,
+    ],
+    [
+      'a dropout of everything',
+      () => {
+        const { g, x } = start();
+        g.dropout(x, 1, 'd');
+      },
+      /dropout 'd' has rate 1/,
+    ],
+    [
+      'concat of nothing',
+      () => {
+        start().g.concat([]);
+      },
+      /concat needs a value/,
+    ],
   ])('refuses widths that do not fit: %s', (_, build, message) => {
     expect(build).toThrow(message);
   });
@@ -43,7 +113,15 @@ describe('the graph builder', () => {
     const { g, x } = start();
     const [a, b, c] = ['a', 'b', 'c'].map((name) => g.linear(x, 2, name));
     const sum = g.add(g.batchNorm(a!, 'na'), g.add(b!, g.batchNorm(b!, 'nb')));
-    const graph = { values: g.values, parameters: g.parameters, predictions: new Map<string, Value>([['t', c!], ['s', sum]]), terms: [] };
+    const graph = {
+      values: g.values,
+      parameters: g.parameters,
+      predictions: new Map<string, Value>([
+        ['t', c!],
+        ['s', sum],
+      ]),
+      terms: [],
+    };
     expect([...cancelledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
   });
 });

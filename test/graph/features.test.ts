@@ -20,27 +20,49 @@ const plain: InputLayout = {
     { field: 'what', group: 'item', offset: 3, width: 2, kind: 'id', table: 'what' },
     { field: 'hour', group: 'time', offset: 5, width: 1, kind: 'number' },
   ],
-  tables: [{ name: 'who', rows: 2, width: 2 }, { name: 'what', rows: 2, width: 2 }],
+  tables: [
+    { name: 'who', rows: 2, width: 2 },
+    { name: 'what', rows: 2, width: 2 },
+  ],
 };
 const batch: Batch = {
   rows: 1,
-  ids: new Map([['who', new Uint32Array([1])], ['what', new Uint32Array([0])]]),
+  ids: new Map([
+    ['who', new Uint32Array([1])],
+    ['what', new Uint32Array([0])],
+  ]),
   bags: new Map(),
-  numbers: new Map([['price', new Float32Array([50])], ['hour', new Float32Array([90])]]),
+  numbers: new Map([
+    ['price', new Float32Array([50])],
+    ['hour', new Float32Array([90])],
+  ]),
   labels: new Map([['click', new Float32Array([1])]]),
 };
 
 /** What some value holds for one row, whose embeddings count up by ten a row, table by table. */
-async function valuesOf(layout: InputLayout, make: (g: GraphBuilder, features: Features) => Value): Promise<readonly number[]> {
+async function valuesOf(
+  layout: InputLayout,
+  make: (g: GraphBuilder, features: Features) => Value,
+): Promise<readonly number[]> {
   const g = new GraphBuilder();
   const made = make(g, { input: g.input({ kind: 'features' }, layout.width), fields: layout.columns });
   const label = g.input({ kind: 'label', column: 'click' }, 1);
   const predictions = new Map(Array.from({ length: made.width }, (_, i) => [String(i), g.slice(made, i, 1)] as const));
   const loss = g.squaredError(predictions.get('0')!, label);
   const adam = denseOptimizers.schema.parse({});
-  const program = createSimdEngine().compile({ graph: { values: g.values, parameters: g.parameters, predictions, terms: [{ name: 'a', loss, weight: 1 }] }, layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 1 });
+  const program = createSimdEngine().compile({
+    graph: { values: g.values, parameters: g.parameters, predictions, terms: [{ name: 'a', loss, weight: 1 }] },
+    layout,
+    optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
+    seed: 1,
+  });
   const state = program.state();
-  const weights = new Map([...state.weights].map(([name, { shape, data }], t) => [name, { shape, data: data.map((_, i) => 100 * t + 10 * Math.floor(i / shape[1]!) + (i % shape[1]!)) }]));
+  const weights = new Map(
+    [...state.weights].map(([name, { shape, data }], t) => [
+      name,
+      { shape, data: data.map((_, i) => 100 * t + 10 * Math.floor(i / shape[1]!) + (i % shape[1]!)) },
+    ]),
+  );
   program.restore({ ...state, weights });
   const predicted = await program.predict(batch);
   program.dispose();
@@ -63,7 +85,8 @@ describe('features given to parts of a model', () => {
   });
 
   it('are there field by field, also of some groups', async () => {
-    const second = (groups?: readonly string[]) => valuesOf(plain, (g, features) => fieldValues(g, ofGroups(g, features, groups))[1]!);
+    const second = (groups?: readonly string[]) =>
+      valuesOf(plain, (g, features) => fieldValues(g, ofGroups(g, features, groups))[1]!);
     expect(await second()).toEqual([50]);
     expect(await second(['item'])).toEqual([100, 101]);
   });
@@ -71,14 +94,22 @@ describe('features given to parts of a model', () => {
   it('have several parts of every embedding where a model asks for them, beside whole numbers', async () => {
     const wide = withEmbeddingParts(plain, 3);
     expect([wide.width, wide.tables.map(({ width }) => width)]).toEqual([14, [6, 6]]);
-    const part = (i: number, groups?: readonly string[]) => valuesOf(wide, (g, features) => embeddingPart(g, ofGroups(g, features, groups), i, 3).input);
+    const part = (i: number, groups?: readonly string[]) =>
+      valuesOf(wide, (g, features) => embeddingPart(g, ofGroups(g, features, groups), i, 3).input);
     expect(await part(0)).toEqual([10, 11, 50, 100, 101, 90]);
     expect(await part(2)).toEqual([14, 15, 50, 104, 105, 90]);
     expect(await part(1, ['item', 'time'])).toEqual([50, 102, 103, 90]);
   });
 
   it('have a name wherever a part of a model takes them', () => {
-    expect([...inputsOf({ name: 'x', input: ['a'], bottom: { hidden: [1], gate: { input: ['b', 'c'] } }, towers: { t: { input: undefined } } })]).toEqual([
+    expect([
+      ...inputsOf({
+        name: 'x',
+        input: ['a'],
+        bottom: { hidden: [1], gate: { input: ['b', 'c'] } },
+        towers: { t: { input: undefined } },
+      }),
+    ]).toEqual([
       { path: ['input'], groups: ['a'] },
       { path: ['bottom', 'gate', 'input'], groups: ['b', 'c'] },
     ]);
@@ -93,16 +124,36 @@ describe('layers that read features', () => {
   };
 
   it('are those before which their columns still are those of features, also picked ones', () => {
-    const graph = graphOf((g, x) => g.linear(g.linear(g.batchNorm(g.concat([g.slice(x, 2, 2), g.slice(x, 0, 1)]), 'norm'), 3, 'first'), 1, 'second'));
-    expect([...featureReaders(graph)]).toEqual(['norm.gain', 'norm.shift', 'norm.runningMean', 'norm.runningVariance', 'first.weight', 'first.bias']);
+    const graph = graphOf((g, x) =>
+      g.linear(g.linear(g.batchNorm(g.concat([g.slice(x, 2, 2), g.slice(x, 0, 1)]), 'norm'), 3, 'first'), 1, 'second'),
+    );
+    expect([...featureReaders(graph)]).toEqual([
+      'norm.gain',
+      'norm.shift',
+      'norm.runningMean',
+      'norm.runningVariance',
+      'first.weight',
+      'first.bias',
+    ]);
   });
 
   it('and those that make something for each of their columns', () => {
     const graph = graphOf((g, x) => {
-      const factors = g.affine(g.activation(g.linear(g.linear(x, 3, 'looks'), 4, 'factors'), 'sigmoid', 'between'), 2, 0);
+      const factors = g.affine(
+        g.activation(g.linear(g.linear(x, 3, 'looks'), 4, 'factors'), 'sigmoid', 'between'),
+        2,
+        0,
+      );
       return g.linear(g.linear(g.multiply(factors, x), 2, 'reads'), 1, 'other');
     });
-    expect([...featureReaders(graph)].sort()).toEqual(['factors.bias', 'factors.weight', 'looks.bias', 'looks.weight', 'reads.bias', 'reads.weight']);
+    expect([...featureReaders(graph)].sort()).toEqual([
+      'factors.bias',
+      'factors.weight',
+      'looks.bias',
+      'looks.weight',
+      'reads.bias',
+      'reads.weight',
+    ]);
   });
 });
 
@@ -114,8 +165,23 @@ describe('a part of a model', () => {
   };
 
   it('reads the groups that it is given: shared layers, and gates apart from them', () => {
-    const found = shapes({ name: 'ple', input: ['item', 'user'], gate: { input: ['time'] }, experts: { shared: 1, perTask: 1, hidden: [7] } });
-    expect([found.get('levels.0.shared.0.0.weight'), found.get('levels.0.gates.ctr.weight'), found.get('levels.1.shared.0.0.weight'), found.get('levels.1.gates.ctr.weight')]).toEqual([[5, 7], [1, 2], [7, 7], [1, 2]]);
+    const found = shapes({
+      name: 'ple',
+      input: ['item', 'user'],
+      gate: { input: ['time'] },
+      experts: { shared: 1, perTask: 1, hidden: [7] },
+    });
+    expect([
+      found.get('levels.0.shared.0.0.weight'),
+      found.get('levels.0.gates.ctr.weight'),
+      found.get('levels.1.shared.0.0.weight'),
+      found.get('levels.1.gates.ctr.weight'),
+    ]).toEqual([
+      [5, 7],
+      [1, 2],
+      [7, 7],
+      [1, 2],
+    ]);
     expect(shapes({ name: 'mmoe', gate: { input: ['user'] } }).get('gates.ctr.weight')).toEqual([2, 8]);
     expect(shapes({ name: 'omoe', input: ['item'] }).get('experts.0.0.weight')).toEqual([3, 16]);
     expect(shapes({ name: 'shared-bottom', input: ['time'] }).get('bottom.0.weight')).toEqual([1, 64]);

@@ -25,12 +25,15 @@ describe('docs/importance.md', () => {
       expect([command, code, stderr.includes('error')]).toEqual([command, 0, false]);
       if (!command.includes('--json')) continue;
       const [, table] = /\n\| key \|[^\n]*\n\|---[^\n]*\n([^]*?)\n\n/.exec(page)!;
-      const told = table!.split('\n').flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, key]) => key!));
+      const told = table!
+        .split('\n')
+        .flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, key]) => key!));
       const found = JSON.parse(stdout) as { importances: object[] };
       expect([...Object.keys(found).filter((key) => key !== 'run'), 'proposal'].sort()).toEqual([...told].sort());
       expect(Object.keys(found.importances[0]!)).toEqual(['name', 'fields', 'falls']);
     }
-    for (const file of ['importance.svg', 'importance.csv', 'smaller.yaml']) expect(existsSync(join(world, file))).toBe(true);
+    for (const file of ['importance.svg', 'importance.csv', 'smaller.yaml'])
+      expect(existsSync(join(world, file))).toBe(true);
     expect(readFileSync(join(world, 'importance.csv'), 'utf8')).toMatch(/^name,measure,worse_by,low,high\n/);
   });
 });

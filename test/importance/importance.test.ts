@@ -24,23 +24,46 @@ beforeAll(async () => {
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 const importanceOf = (path: string, options: Partial<ImportanceOptions> = {}): Promise<ImportanceResult> =>
-  importance({ path, rows: 1e6, repeats: 2, seed: 7, byGroup: false, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...options });
+  importance({
+    path,
+    rows: 1e6,
+    repeats: 2,
+    seed: 7,
+    byGroup: false,
+    device: 'cpu',
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+    ...options,
+  });
 
-const meansOf = ({ importances }: ImportanceResult, measure: string): Record<string, number | undefined> => Object.fromEntries(importances.map(({ name, falls }) => [name, falls[measure]?.mean]));
+const meansOf = ({ importances }: ImportanceResult, measure: string): Record<string, number | undefined> =>
+  Object.fromEntries(importances.map(({ name, falls }) => [name, falls[measure]?.mean]));
 
 type Rows = Record<string, string>[];
 const readRows = (path: string): Rows => parse(readFileSync(path), { columns: true });
-const writeRows = (path: string, rows: Rows): void => writeFileSync(path, csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]));
+const writeRows = (path: string, rows: Rows): void =>
+  writeFileSync(path, csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]));
 
 /** The rows with some columns as the first repeat of a seed permutes them. */
 function permuted(rows: Rows, columns: readonly string[], seed: number): Rows {
   const order = new Uint32Array(rows.length);
   shuffledOrder(order, rows.length, randomStream(seed, 'importance', 0));
-  return rows.map((row, r) => ({ ...row, ...Object.fromEntries(columns.map((name) => [name, rows[order[r]!]![name]!])) }));
+  return rows.map((row, r) => ({
+    ...row,
+    ...Object.fromEntries(columns.map((name) => [name, rows[order[r]!]![name]!])),
+  }));
 }
 
 async function metricsOf(path: string, data: string): Promise<Record<string, Record<string, number>>> {
-  const { metrics } = await evaluate({ path, data, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+  const { metrics } = await evaluate({
+    path,
+    data,
+    device: 'cpu',
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+  });
   return metrics['test'] as never;
 }
 
@@ -51,20 +74,41 @@ describe('the importance of a field', () => {
     const found = await importanceOf(run, { data: test, repeats: 1 });
     const plain = await metricsOf(run, test);
     expect(found).toMatchObject({ split: 'test', rows: 300, ofRows: 300, rank: 'ctcvr.auc' });
-    expect(found.plain).toEqual(Object.fromEntries(Object.entries(plain).map(([space, { auc }]) => [`${space}.auc`, auc])));
+    expect(found.plain).toEqual(
+      Object.fromEntries(Object.entries(plain).map(([space, { auc }]) => [`${space}.auc`, auc])),
+    );
     for (const { name, fields, falls } of found.importances) {
       expect(fields).toEqual([name]);
       writeRows(permutedTest, permuted(readRows(test), [name], 7));
       const without = await metricsOf(run, permutedTest);
-      for (const space of Object.keys(plain)) expect(falls[`${space}.auc`]).toEqual({ mean: plain[space]!['auc']! - without[space]!['auc']!, low: null, high: null });
+      for (const space of Object.keys(plain))
+        expect(falls[`${space}.auc`]).toEqual({
+          mean: plain[space]!['auc']! - without[space]!['auc']!,
+          low: null,
+          high: null,
+        });
     }
   });
 
   it('of a group permutes its fields together, and of a bag whole bags with their weights', async () => {
     const folder = scratchFolder();
-    await synth({ folder, seed: 5, rows: { train: 600, valid: 200, test: 200 }, users: 40, items: 30, rates: { click: 0.4, purchase: 0.4 }, bagMean: 3 });
+    await synth({
+      folder,
+      seed: 5,
+      rows: { train: 600, valid: 200, test: 200 },
+      users: 40,
+      items: 30,
+      rates: { click: 0.4, purchase: 0.4 },
+      bagMean: 3,
+    });
     const config = join(folder, 'bags.yaml');
-    writeFileSync(config, readFileSync(join(world, 'esmm.yaml'), 'utf8').replace('tasks:', '  history: { type: bag, fields: [109_14, 110_14], width: 4 }\ntasks:'));
+    writeFileSync(
+      config,
+      readFileSync(join(world, 'esmm.yaml'), 'utf8').replace(
+        'tasks:',
+        '  history: { type: bag, fields: [109_14, 110_14], width: 4 }\ntasks:',
+      ),
+    );
     const path = join(folder, 'run');
     await trainSmall(config, { runDir: path, set: ['training.epochs=2'] });
     const found = await importanceOf(path, { repeats: 1, byGroup: true });
@@ -92,16 +136,25 @@ describe('the importance of a field', () => {
   });
 
   it('stands in the order of the space that is asked for, of the monitor, or of the last', async () => {
-    for (const [rank, set, deciding] of [['ctr', 'ctcvr.auc', 'ctr.auc'], [undefined, 'cvr.auc', 'cvr.auc'], [undefined, 'loss', 'ctcvr.auc']] as const) {
+    for (const [rank, set, deciding] of [
+      ['ctr', 'ctcvr.auc', 'ctr.auc'],
+      [undefined, 'cvr.auc', 'cvr.auc'],
+      [undefined, 'loss', 'ctcvr.auc'],
+    ] as const) {
       const path = join(scratchFolder(), 'run');
-      await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set: ['training.epochs=1', `training.monitor=${set}`] });
+      await trainSmall(join(world, 'esmm.yaml'), {
+        runDir: path,
+        set: ['training.epochs=1', `training.monitor=${set}`],
+      });
       const found = await importanceOf(path, { rank });
       expect(found.rank).toBe(deciding);
       const means = found.importances.map(({ falls }) => falls[deciding]!.mean);
       expect(means).toHaveLength(5);
       expect(means).toEqual([...means].sort((a, b) => b - a));
     }
-    await expect(importanceOf(run, { rank: 'cxr' })).rejects.toThrow('--rank: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean');
+    await expect(importanceOf(run, { rank: 'cxr' })).rejects.toThrow(
+      '--rank: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean',
+    );
   });
 
   it('is measured on rows that are drawn from all where there are more than asked for', async () => {
@@ -129,30 +182,61 @@ describe('the importance of a field', () => {
 
   it('is null, with what to do, where a space has one class', async () => {
     const folder = scratchFolder();
-    writeRows(join(folder, 'cold.csv'), readRows(join(world, 'test.csv')).filter(({ purchase }) => purchase === '0'));
+    writeRows(
+      join(folder, 'cold.csv'),
+      readRows(join(world, 'test.csv')).filter(({ purchase }) => purchase === '0'),
+    );
     const notices: string[] = [];
-    const { plain, importances } = await importanceOf(run, { data: join(folder, 'cold.csv'), onNotice: (text) => notices.push(text) });
+    const { plain, importances } = await importanceOf(run, {
+      data: join(folder, 'cold.csv'),
+      onNotice: (text) => notices.push(text),
+    });
     expect([plain['ctcvr.auc'], typeof plain['ctr.auc']]).toEqual([null, 'number']);
-    expect(importances.map(({ name, falls }) => [name, falls['ctcvr.auc']])).toEqual(['101', '121', '122', '205', '206'].map((name) => [name, null]));
-    expect(notices).toEqual(['ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank']);
+    expect(importances.map(({ name, falls }) => [name, falls['ctcvr.auc']])).toEqual(
+      ['101', '121', '122', '205', '206'].map((name) => [name, null]),
+    );
+    expect(notices).toEqual([
+      'ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank',
+    ]);
   });
 
   it('is measured on the valid part of one source, and a smaller config divides it alike', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'run');
-    const set = ['training.epochs=1', 'data.train=null', 'data.valid=null', 'data.test=null', `data.source=${join(world, 'train.csv')}`, 'data.split={ by: key, column: 101, shares: { valid: 0.3 } }'];
+    const set = [
+      'training.epochs=1',
+      'data.train=null',
+      'data.valid=null',
+      'data.test=null',
+      `data.source=${join(world, 'train.csv')}`,
+      'data.split={ by: key, column: 101, shares: { valid: 0.3 } }',
+    ];
     await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set });
     const { split, ofRows, proposal } = await importanceOf(path, { dropWorst: 1 });
     expect(split).toBe('valid');
     expect(ofRows).toBeGreaterThan(100);
     expect(ofRows).toBeLessThan(450);
-    expect(parseYaml(proposal!.config)).toMatchObject({ data: { source: join(world, 'train.csv'), split: { by: 'key', column: 101, shares: { valid: 0.3 } } } });
+    expect(parseYaml(proposal!.config)).toMatchObject({
+      data: { source: join(world, 'train.csv'), split: { by: 'key', column: 101, shares: { valid: 0.3 } } },
+    });
   });
 
   it('wants data to be measured on, and ends where it is told to', async () => {
     const path = join(scratchFolder(), 'run');
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set: ['training.epochs=1', 'data.valid=null', 'data.test=null', 'training.earlyStopping=null', 'training.monitor=loss', 'checkpoints.alsoBest=null'] });
-    await expect(importanceOf(path)).rejects.toThrow('the config has neither data.valid nor data.test; name data with --data');
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: path,
+      set: [
+        'training.epochs=1',
+        'data.valid=null',
+        'data.test=null',
+        'training.earlyStopping=null',
+        'training.monitor=loss',
+        'checkpoints.alsoBest=null',
+      ],
+    });
+    await expect(importanceOf(path)).rejects.toThrow(
+      'the config has neither data.valid nor data.test; name data with --data',
+    );
     const controller = new AbortController();
     const onProgress = ({ what, share }: { what: string; share: number }): void => {
       if (what.startsWith('permuting') && share > 0.3) controller.abort(new Error('enough'));
@@ -168,7 +252,14 @@ describe('what was planted', () => {
     return Array.from({ length: count }, () => {
       const only = random.below(10);
       const size = random.normal();
-      return { click: String(Number(random.uniform() < (only < 5 ? 0.1 : 0.8))), seconds: (2 * size + 0.1 * random.normal()).toFixed(4), only: String(only), useless: String(random.below(10)), size: size.toFixed(4), noise: random.normal().toFixed(4) };
+      return {
+        click: String(Number(random.uniform() < (only < 5 ? 0.1 : 0.8))),
+        seconds: (2 * size + 0.1 * random.normal()).toFixed(4),
+        only: String(only),
+        useless: String(random.below(10)),
+        size: size.toFixed(4),
+        noise: random.normal().toFixed(4),
+      };
     });
   };
 
@@ -196,11 +287,13 @@ training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 
     expect(found.importances[0]!.name).toBe('only');
     expect(clicks['only']).toBeCloseTo(found.plain['ctr.auc']! - 0.5, 1);
     for (const name of ['useless', 'size', 'noise']) expect(Math.abs(clicks[name]!)).toBeLessThan(0.02);
-    // Without what explains it, a number is guessed from nothing: R² of one permutation is 1 less twice what is explained.
+    // Without what explains it, a number is guessed from nothing: R² of one permutation is 1 less twice what is
+    // explained.
     const explained = meansOf(found, 'dwell.r2');
     const missed = meansOf(found, 'dwell.rmse');
     expect(explained['size']).toBeGreaterThan(1.5);
     expect(missed['size']).toBeGreaterThan(1);
-    for (const name of ['useless', 'only', 'noise']) expect([Math.abs(explained[name]!) < 0.05, Math.abs(missed[name]!) < 0.1]).toEqual([true, true]);
+    for (const name of ['useless', 'only', 'noise'])
+      expect([Math.abs(explained[name]!) < 0.05, Math.abs(missed[name]!) < 0.1]).toEqual([true, true]);
   });
 });

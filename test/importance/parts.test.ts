@@ -11,7 +11,12 @@ import { createPermuter } from '../../src/importance/permuted.js';
 import { randomStream } from '../../src/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const COLUMNS: readonly BlockColumn[] = [{ name: 'id', kind: 'id' }, { name: 'number', kind: 'number' }, { name: 'bag', kind: 'bag' }, { name: 'label', kind: 'label' }];
+const COLUMNS: readonly BlockColumn[] = [
+  { name: 'id', kind: 'id' },
+  { name: 'number', kind: 'number' },
+  { name: 'bag', kind: 'bag' },
+  { name: 'label', kind: 'label' },
+];
 
 /** Row r: id r, number r / 2, a bag of r % 3 items, label r % 2. */
 function rowsOf(count: number) {
@@ -35,9 +40,11 @@ function datasetOf(count: number): Dataset {
     rows: count,
     idCounts: new Map(),
     keyTexts: new Map(),
-    leftOut: new Map(), labelCounts: new Map(),
+    leftOut: new Map(),
+    labelCounts: new Map(),
     async *batches(size) {
-      for (let begin = 0; begin < count; begin += size) yield Promise.resolve({ batch: sliceRows(block, begin, Math.min(count, begin + size)), totalRows: count });
+      for (let begin = 0; begin < count; begin += size)
+        yield Promise.resolve({ batch: sliceRows(block, begin, Math.min(count, begin + size)), totalRows: count });
     },
     async *labels() {
       yield Promise.resolve(block);
@@ -46,11 +53,20 @@ function datasetOf(count: number): Dataset {
   };
 }
 
-const bagOf = ({ offsets, ids, weights }: { offsets: Uint32Array; ids: Uint32Array; weights: Float32Array }, row: number) => [[...ids.subarray(offsets[row], offsets[row + 1])], [...weights.subarray(offsets[row], offsets[row + 1])]];
+const bagOf = (
+  { offsets, ids, weights }: { offsets: Uint32Array; ids: Uint32Array; weights: Float32Array },
+  row: number,
+) => [[...ids.subarray(offsets[row], offsets[row + 1])], [...weights.subarray(offsets[row], offsets[row + 1])]];
 
 describe('rows that are held', () => {
   it('are all there are, or as many as are wanted, whole and in their order', async () => {
-    for (const [limit, expected] of [[20_000, 9000], [9000, 9000], [8999, 8999], [100, 100], [1, 1]] as const) {
+    for (const [limit, expected] of [
+      [20_000, 9000],
+      [9000, 9000],
+      [8999, 8999],
+      [100, 100],
+      [1, 1],
+    ] as const) {
       const held = await holdRows(datasetOf(9000), COLUMNS, limit, 3, () => undefined);
       const ids = [...held.ids.get('id')!.subarray(0, held.rows)];
       expect([held.rows, new Set(ids).size]).toEqual([expected, expected]);
@@ -84,7 +100,11 @@ describe('rows that are permuted', () => {
       for (const batch of createPermuter(rows, 4).permuted(fields, order)) {
         for (let r = 0; r < batch.rows; r++) {
           const rowOf = (field: string): number => (fields.includes(field) ? order[begin + r]! : begin + r);
-          expect([batch.ids.get('id')![r], batch.numbers.get('number')![r], batch.labels.get('label')![r]]).toEqual([rowOf('id'), rowOf('number') / 2, (begin + r) % 2]);
+          expect([batch.ids.get('id')![r], batch.numbers.get('number')![r], batch.labels.get('label')![r]]).toEqual([
+            rowOf('id'),
+            rowOf('number') / 2,
+            (begin + r) % 2,
+          ]);
           expect(bagOf(batch.bags.get('bag')!, r)).toEqual(bagOf(rows.bags.get('bag')!, rowOf('bag')));
         }
         begin += batch.rows;
@@ -102,7 +122,16 @@ describe('an interval', () => {
       const deviation = Math.sqrt((count * (count + 1)) / 12);
       return ((high! - mean) * Math.sqrt(count)) / deviation;
     };
-    for (const [count, quantile] of [[2, 12.7062], [3, 4.30265], [5, 2.77645], [10, 2.26216], [11, 2.22814], [21, 2.08596], [101, 1.98397]] as const) expect(Math.abs(half(count) - quantile)).toBeLessThan(0.0005);
+    for (const [count, quantile] of [
+      [2, 12.7062],
+      [3, 4.30265],
+      [5, 2.77645],
+      [10, 2.26216],
+      [11, 2.22814],
+      [21, 2.08596],
+      [101, 1.98397],
+    ] as const)
+      expect(Math.abs(half(count) - quantile)).toBeLessThan(0.0005);
     expect(intervalOf([0.25])).toEqual({ mean: 0.25, low: null, high: null });
   });
 
@@ -123,15 +152,25 @@ describe('what is written', () => {
   const findings: Findings = {
     plain: { 'ctr.auc': 0.75, 'dwell.r2': null },
     importances: [
-      { name: '=user<&', fields: ['=user<&'], falls: { 'ctr.auc': { mean: 0.125, low: 0.1, high: 0.15 }, 'dwell.r2': null } },
-      { name: 'item', fields: ['item', 'item_missing'], falls: { 'ctr.auc': { mean: -0.01, low: null, high: null }, 'dwell.r2': null } },
+      {
+        name: '=user<&',
+        fields: ['=user<&'],
+        falls: { 'ctr.auc': { mean: 0.125, low: 0.1, high: 0.15 }, 'dwell.r2': null },
+      },
+      {
+        name: 'item',
+        fields: ['item', 'item_missing'],
+        falls: { 'ctr.auc': { mean: -0.01, low: null, high: null }, 'dwell.r2': null },
+      },
     ],
   };
 
   it('is a table for programs', async () => {
     const folder = scratchFolder();
     await openFindings(join(folder, 'found.csv'), 'title')(findings);
-    expect(readFileSync(join(folder, 'found.csv'), 'utf8')).toBe("name,measure,worse_by,low,high\n'=user<&,ctr.auc,0.125,0.1,0.15\n'=user<&,dwell.r2,,,\nitem,ctr.auc,-0.01,,\nitem,dwell.r2,,,\n");
+    expect(readFileSync(join(folder, 'found.csv'), 'utf8')).toBe(
+      "name,measure,worse_by,low,high\n'=user<&,ctr.auc,0.125,0.1,0.15\n'=user<&,dwell.r2,,,\nitem,ctr.auc,-0.01,,\nitem,dwell.r2,,,\n",
+    );
     await openFindings(join(folder, 'found.JSON'), 'title')(findings);
     expect(JSON.parse(readFileSync(join(folder, 'found.JSON'), 'utf8'))).toEqual(findings);
   });
@@ -141,9 +180,12 @@ describe('what is written', () => {
     await openFindings(path, 'What it owes')(findings);
     const svg = readFileSync(path, 'utf8');
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^]*<\/svg>$/);
-    for (const text of ['What it owes', '=user&lt;&amp;', 'item', 'ctr.auc', 'worse by']) expect(svg).toContain(`>${text}</text>`);
+    for (const text of ['What it owes', '=user&lt;&amp;', 'item', 'ctr.auc', 'worse by'])
+      expect(svg).toContain(`>${text}</text>`);
     // Every bar tells in words what it is.
-    const bars = [...svg.matchAll(/width="([\d.]+)" height="[\d.]+" fill="#\w+"><title>([^<]*)<\/title>/g)].map(([, width, label]) => [label, Number(width)] as const);
+    const bars = [...svg.matchAll(/width="([\d.]+)" height="[\d.]+" fill="#\w+"><title>([^<]*)<\/title>/g)].map(
+      ([, width, label]) => [label, Number(width)] as const,
+    );
     expect(bars.map(([label]) => label)).toEqual(['=user&lt;&amp;: 0.125', 'item: -0.01']);
     // A tenth of a pixel is the finest that is written.
     expect(Math.abs(bars[0]![1] - 12.5 * bars[1]![1])).toBeLessThan(0.7);
@@ -151,6 +193,8 @@ describe('what is written', () => {
   });
 
   it('has a name that says how', () => {
-    expect(() => openFindings('found.png', 'title')).toThrow("--out: expected a name that ends in .svg, .json or .csv, found 'found.png'; write importance.svg");
+    expect(() => openFindings('found.png', 'title')).toThrow(
+      "--out: expected a name that ends in .svg, .json or .csv, found 'found.png'; write importance.svg",
+    );
   });
 });

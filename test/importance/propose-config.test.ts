@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Experiment } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
-import { findCheckpoint } from '../../src/runs/checkpoint.js';
+import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { models } from '../../src/models/models.js';
 import { proposeConfig, refuseTooMany } from '../../src/propose-config.js';
 import { readTrainedModel } from '../../src/trained-model.js';
@@ -38,19 +38,36 @@ beforeAll(async () => {
   run = join(world, 'run');
   await smallWorld(world);
   writeFileSync(join(world, 'mine.yaml'), CONFIG);
-  await trainSmall(join(world, 'mine.yaml'), { runDir: run, set: ['training.batchSize=100', 'training.optimizer.dense.learningRate=0.002', 'data.valid=null'] });
+  await trainSmall(join(world, 'mine.yaml'), {
+    runDir: run,
+    set: ['training.batchSize=100', 'training.optimizer.dense.learningRate=0.002', 'data.valid=null'],
+  });
 });
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 /** A config without the last of some fields. */
-async function without(leftOut: readonly string[], options: { readonly count?: number; readonly missed?: string; readonly model?: Experiment['model'] } = {}) {
+async function without(
+  leftOut: readonly string[],
+  options: { readonly count?: number; readonly missed?: string; readonly model?: Experiment['model'] } = {},
+) {
   const { experiment: trained } = await readTrainedModel(run);
   const experiment = { ...trained, model: options.model ?? trained.model };
   const names = ['101', '121', '122', '205', '206', '207', 'D508', 'D509'].filter((name) => !leftOut.includes(name));
   const notices: string[] = [];
-  const fall = (name: string) => (name === options.missed ? { mean: 0.25, low: 0.2, high: 0.3 } : { mean: 0, low: -0.1, high: 0.1 });
-  const importances = [...names, ...leftOut.toReversed()].map((name) => ({ name, fields: name === 'D509' ? ['D509', 'D509_missing'] : [name], falls: { 'ctr.auc': fall(name) } }));
-  const proposal = await proposeConfig({ checkpoint: findCheckpoint(run), experiment, importances, count: options.count ?? leftOut.length, onNotice: (text) => notices.push(text) });
+  const fall = (name: string) =>
+    name === options.missed ? { mean: 0.25, low: 0.2, high: 0.3 } : { mean: 0, low: -0.1, high: 0.1 };
+  const importances = [...names, ...leftOut.toReversed()].map((name) => ({
+    name,
+    fields: name === 'D509' ? ['D509', 'D509_missing'] : [name],
+    falls: { 'ctr.auc': fall(name) },
+  }));
+  const proposal = await proposeConfig({
+    checkpoint: findCheckpoint(run),
+    experiment,
+    importances,
+    count: options.count ?? leftOut.length,
+    onNotice: (text) => notices.push(text),
+  });
   return { ...proposal, notices, experiment: parseConfig(proposal.config, join(world, 'elsewhere', 'smaller.yaml')) };
 }
 
@@ -83,7 +100,14 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
     const { config } = await without(['121', '205', 'D508']);
     writeFileSync(join(world, 'smaller.yaml'), config);
     await trainSmall(join(world, 'smaller.yaml'), { runDir: join(world, 'smaller') });
-    expect((await readTrainedModel(join(world, 'smaller'))).format.fields.map(({ name }) => name)).toEqual(['101', '122', '206', '207', 'D509', 'D509_missing']);
+    expect((await readTrainedModel(join(world, 'smaller'))).format.fields.map(({ name }) => name)).toEqual([
+      '101',
+      '122',
+      '206',
+      '207',
+      'D509',
+      'D509_missing',
+    ]);
   });
 
   it('has no group that nothing is left of', async () => {
@@ -93,9 +117,15 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
 
   it('has parts of the model read the groups that are left, and keeps what one of them reads alone', async () => {
     const model = models.schema.parse({ name: 'mmoe', input: ['user', 'item'], gate: { input: ['numbers'] } });
-    expect((await without(['101', '121', '122'], { model })).experiment.model).toMatchObject({ input: ['item'], gate: { input: ['numbers'] } });
+    expect((await without(['101', '121', '122'], { model })).experiment.model).toMatchObject({
+      input: ['item'],
+      gate: { input: ['numbers'] },
+    });
     const kept = await without(['D508', 'D509'], { model });
-    expect([kept.leftOut, kept.notices]).toEqual([['D508', '207'], ['D509 stays: model.gate.input would read nothing']]);
+    expect([kept.leftOut, kept.notices]).toEqual([
+      ['D508', '207'],
+      ['D509 stays: model.gate.input would read nothing'],
+    ]);
   });
 
   it('keeps a field whose table another looks into, and says so, unless that one goes too', async () => {
@@ -105,7 +135,9 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
   });
 
   it('says what is missed of what is left out', async () => {
-    expect((await without(['122', '205'], { missed: '205' })).notices).toEqual(['205 is left out, though the model uses it: ctr.auc worse by 0.2500']);
+    expect((await without(['122', '205'], { missed: '205' })).notices).toEqual([
+      '205 is left out, though the model uses it: ctr.auc worse by 0.2500',
+    ]);
   });
 
   it('is made of the resolved config where the run did not keep how it was started', async () => {
@@ -114,7 +146,11 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
       // As of a run that went on with another config file: what it says now is not what was trained.
       writeFileSync(join(run, 'config.source.yaml'), before.replace('epochs: 1', 'epochs: 9'));
       const { config, experiment } = await without(['122']);
-      expect([config.includes('# who'), experiment.training.epochs, experiment.features['user']!.fields.length]).toEqual([false, 1, 2]);
+      expect([
+        config.includes('# who'),
+        experiment.training.epochs,
+        experiment.features['user']!.fields.length,
+      ]).toEqual([false, 1, 2]);
       rmSync(join(run, 'config.source.yaml'));
       expect((await without(['122'])).config).toBe(config);
     } finally {

@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { lookAt } from '../../src/init/column-kind.js';
 
 /** A column whose cells are each in one row. */
-const columnOf = (name: string, values: readonly string[]) => ({ name, values, counts: values.map(() => 1), codes: Uint32Array.from(values, (_, i) => i) });
+const columnOf = (name: string, values: readonly string[]) => ({
+  name,
+  values,
+  counts: values.map(() => 1),
+  codes: Uint32Array.from(values, (_, i) => i),
+});
 
 describe('a column that mtl init looks at', () => {
   it('is of numbers, however blanks among them are written', () => {

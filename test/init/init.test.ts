@@ -15,11 +15,28 @@ const home = process.cwd();
 beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
-const NOTHING: InitOptions = { data: undefined, valid: undefined, test: undefined, model: undefined, labels: [], out: undefined, force: false };
+const NOTHING: InitOptions = {
+  data: undefined,
+  valid: undefined,
+  test: undefined,
+  model: undefined,
+  labels: [],
+  out: undefined,
+  force: false,
+};
 const written = async (options: Partial<InitOptions>) => {
   const result = await init({ ...NOTHING, ...options });
   const text = readFileSync(result.config, 'utf8');
-  return { ...result, text, yaml: parse(text) as { data: object; features: Record<string, { type: string; fields: string[] }>; tasks: object; model: object } };
+  return {
+    ...result,
+    text,
+    yaml: parse(text) as {
+      data: object;
+      features: Record<string, { type: string; fields: string[] }>;
+      tasks: object;
+      model: object;
+    },
+  };
 };
 
 /** Rows of a log with whatever a file may have: ids, texts, numbers, lists, times, and columns that are of no use. */
@@ -30,9 +47,29 @@ function writeLog(path: string, rows = 3000): void {
     const [user, sku] = [random.below(50), random.below(40)];
     const click = Number(random.uniform() < 0.1 + 0.6 * Number(sku % 3 === 0));
     const buy = Number(click === 1 && random.uniform() < 0.2 + 0.5 * (user % 2));
-    const seen = Array.from({ length: 1 + random.below(3) }, () => `sku${random.below(40)}:${1 + random.below(4)}`).join('|');
+    const seen = Array.from(
+      { length: 1 + random.below(3) },
+      () => `sku${random.below(40)}:${1 + random.below(4)}`,
+    ).join('|');
     const title = `a ${random.below(999)} times better thing, and a ${random.below(999)} words long sentence about it`;
-    lines.push([row, ['de', 'fr', 'NA'][random.below(3)], `u${user}`, `sku${sku}`, `"${title}"`, row % 11 === 0 ? '' : (5 + 90 * random.uniform()).toFixed(2), Math.floor(Math.exp(7 * random.uniform())), seen, `"[${[0, 1, 2].map(() => random.normal().toFixed(3)).join(', ')}]"`, 1_790_000_000 + 60 * row, click, buy, buy === 1 ? 12 + random.below(9) : 0, 'shop'].join(','));
+    lines.push(
+      [
+        row,
+        ['de', 'fr', 'NA'][random.below(3)],
+        `u${user}`,
+        `sku${sku}`,
+        `"${title}"`,
+        row % 11 === 0 ? '' : (5 + 90 * random.uniform()).toFixed(2),
+        Math.floor(Math.exp(7 * random.uniform())),
+        seen,
+        `"[${[0, 1, 2].map(() => random.normal().toFixed(3)).join(', ')}]"`,
+        1_790_000_000 + 60 * row,
+        click,
+        buy,
+        buy === 1 ? 12 + random.below(9) : 0,
+        'shop',
+      ].join(','),
+    );
   }
   writeFileSync(path, `${lines.join('\n')}\n`);
 }
@@ -42,26 +79,59 @@ describe('mtl init', () => {
     writeLog('train.csv');
     const { config, text, yaml, tasks, leftOut } = await written({ data: 'train.csv' });
     expect(config).toBe('esmm.yaml');
-    expect(tasks).toMatchObject([{ name: 'ctr', column: 'is_click', given: undefined }, { name: 'cvr', column: 'is_buy', given: 'ctr', violations: 0 }]);
+    expect(tasks).toMatchObject([
+      { name: 'ctr', column: 'is_click', given: undefined },
+      { name: 'cvr', column: 'is_buy', given: 'ctr', violations: 0 },
+    ]);
     expect(Object.keys(leftOut).sort()).toEqual(['buy_time', 'row_id', 'site', 'title']);
     expect(leftOut['buy_time']).toMatch(/alone predicts is_buy with an AUC of (1\.0000|0\.99\d\d)/);
-    const groups = Object.fromEntries(Object.values(yaml.features).map(({ type, fields }) => [`${type} ${fields.join(' ')}`, true]));
-    expect(Object.keys(groups).sort()).toEqual(['bag seen', 'categorical country user_id sku', 'date ts', 'numeric price', 'numeric visits', 'vector vec']);
+    const groups = Object.fromEntries(
+      Object.values(yaml.features).map(({ type, fields }) => [`${type} ${fields.join(' ')}`, true]),
+    );
+    expect(Object.keys(groups).sort()).toEqual([
+      'bag seen',
+      'categorical country user_id sku',
+      'date ts',
+      'numeric price',
+      'numeric visits',
+      'vector vec',
+    ]);
     expect(yaml.data).toMatchObject({ source: 'train.csv', split: { by: 'share' }, blank: ['NA'], onBadRow: 'skip' });
     expect(text).toMatch(/^# yaml-language-server: \$schema=.*config\.schema\.json\n/);
-    for (const line of text.split('\n').filter((each) => /^ {6}- /.test(each))) expect(line).toMatch(/ # \d+ different/);
+    for (const line of text.split('\n').filter((each) => /^ {6}- /.test(each)))
+      expect(line).toMatch(/ # \d+ different/);
     const { metrics } = await trainSmall(config, { set: ['training.epochs=4'] });
     expect(metrics['test']!['ctr']!['auc']).toBeGreaterThan(0.6);
     // Nor does the check that comes before find anything to complain of.
-    expect((await check({ path: config, set: [], sampleRows: 4000, device: 'cpu', threads: 1, onNotice: () => undefined })).data.warnings.filter((warning) => /bad row|alone predicts|one value/.test(warning))).toEqual([]);
+    expect(
+      (
+        await check({ path: config, set: [], sampleRows: 4000, device: 'cpu', threads: 1, onNotice: () => undefined })
+      ).data.warnings.filter((warning) => /bad row|alone predicts|one value/.test(warning)),
+    ).toEqual([]);
   });
 
   it('writes for a shop of many files, with semicolons, decimal commas, words for labels and days, a split by time', async () => {
     writeShopLog(process.cwd());
     const { yaml, tasks, config } = await written({ data: 'logs/*.csv', out: 'shop.yaml', model: 'esmm' });
-    expect(yaml.data).toMatchObject({ source: 'logs/*.csv', decimal: ',', split: { by: 'date', column: 'time', valid: { from: '2026-11-06', to: '2026-11-06' }, test: { from: '2026-11-07' } } });
-    expect(tasks.map(({ name, given, hasBlanks }) => [name, given, hasBlanks])).toEqual([['ctr', undefined, false], ['cart', 'ctr', false], ['cvr', 'cart', true]]);
-    expect(yaml.tasks).toMatchObject({ ctr: { label: { column: 'clicked', equals: 'yes' } }, cvr: { missing: 'mask' } });
+    expect(yaml.data).toMatchObject({
+      source: 'logs/*.csv',
+      decimal: ',',
+      split: {
+        by: 'date',
+        column: 'time',
+        valid: { from: '2026-11-06', to: '2026-11-06' },
+        test: { from: '2026-11-07' },
+      },
+    });
+    expect(tasks.map(({ name, given, hasBlanks }) => [name, given, hasBlanks])).toEqual([
+      ['ctr', undefined, false],
+      ['cart', 'ctr', false],
+      ['cvr', 'cart', true],
+    ]);
+    expect(yaml.tasks).toMatchObject({
+      ctr: { label: { column: 'clicked', equals: 'yes' } },
+      cvr: { missing: 'mask' },
+    });
     expect((await trainSmall(config, { set: ['training.epochs=1'] })).metrics['test']!['ctr']!.rows).toBe(800);
   });
 
@@ -69,21 +139,37 @@ describe('mtl init', () => {
     const row = (i: number): string => `${i % 7},${i % 5},${Number(i % 3 === 0)},${Number(i % 4 === 0)}`;
     writeFileSync('a.csv', `user,item,good,often\n${Array.from({ length: 200 }, (_, i) => row(i)).join('\n')}\n`);
     writeFileSync('b.csv', `user,item,good,often\n${Array.from({ length: 100 }, (_, i) => row(i)).join('\n')}\n`);
-    await expect(init({ ...NOTHING, data: 'a.csv' })).rejects.toThrow(/found no column that looks like something to predict; say which column is one, as in --label good --label often/);
-    const { yaml, config } = await written({ data: ['a.csv'], valid: ['b.csv'], labels: ['good', 'often'], out: 'deep/mine.yaml' });
-    expect(yaml).toMatchObject({ data: { train: '../a.csv', valid: '../b.csv' }, tasks: { good: { label: 'good' }, often: { label: 'often' } } });
+    await expect(init({ ...NOTHING, data: 'a.csv' })).rejects.toThrow(
+      /found no column that looks like something to predict; say which column is one, as in --label good --label often/,
+    );
+    const { yaml, config } = await written({
+      data: ['a.csv'],
+      valid: ['b.csv'],
+      labels: ['good', 'often'],
+      out: 'deep/mine.yaml',
+    });
+    expect(yaml).toMatchObject({
+      data: { train: '../a.csv', valid: '../b.csv' },
+      tasks: { good: { label: 'good' }, often: { label: 'often' } },
+    });
     await loadConfig(config);
     const single = await written({ data: 'a.csv', labels: ['good'] });
     expect(single.yaml.features).toMatchObject({ ids: { fields: ['user', 'item', 'often'] } });
-    await expect(init({ ...NOTHING, data: 'a.csv', labels: ['user'] })).rejects.toThrow(/--label user: is not yes or no in every row/);
-    await expect(init({ ...NOTHING, data: 'a.csv', labels: ['god'] })).rejects.toThrow(/--label god: there is no such column/);
+    await expect(init({ ...NOTHING, data: 'a.csv', labels: ['user'] })).rejects.toThrow(
+      /--label user: is not yes or no in every row/,
+    );
+    await expect(init({ ...NOTHING, data: 'a.csv', labels: ['god'] })).rejects.toThrow(
+      /--label god: there is no such column/,
+    );
   });
 
   it('says why nothing can be learned from any column', async () => {
     writeFileSync('a.csv', `click,blank,same\n${'1,,x\n0,,x\n'.repeat(20)}`);
     const found = init({ ...NOTHING, data: 'a.csv' });
     await expect(found).rejects.toMatchObject({ exitCode: 3 });
-    await expect(found).rejects.toThrow(/^a\.csv: found no column that something can be learned from; blank is left out: the same in all rows, .*; same is left out: the same in all rows, .*; give it more rows, or more columns$/);
+    await expect(found).rejects.toThrow(
+      /^a\.csv: found no column that something can be learned from; blank is left out: the same in all rows, .*; same is left out: the same in all rows, .*; give it more rows, or more columns$/,
+    );
   });
 
   it('without data writes the sample and its config, which train, and nothing over what is there', async () => {
@@ -92,7 +178,9 @@ describe('mtl init', () => {
     expect(text).toContain('train: sample/train.csv');
     await loadConfig(config);
     expect(existsSync(join('sample', 'test.csv'))).toBe(true);
-    await expect(init(NOTHING)).rejects.toThrow(/esmm\.yaml: is there already; name another file with --out, or replace it with --force/);
+    await expect(init(NOTHING)).rejects.toThrow(
+      /esmm\.yaml: is there already; name another file with --out, or replace it with --force/,
+    );
     await expect(init({ ...NOTHING, model: 'esmn' })).rejects.toThrow(/did you mean 'esmm'/);
     await init({ ...NOTHING, force: true });
   });

@@ -14,35 +14,52 @@ const hosts = models.parts.filter((part) => 'bottom' in part.options()).map(({ n
 const CONFIG = {
   name: 'x',
   data: { train: 'x.csv', valid: 'x.csv' },
-  features: { user: { type: 'categorical', fields: ['user'], encoding: 'tokens', width: 4 }, item: { type: 'categorical', fields: ['item'], encoding: 'tokens', width: 4 } },
+  features: {
+    user: { type: 'categorical', fields: ['user'], encoding: 'tokens', width: 4 },
+    item: { type: 'categorical', fields: ['item'], encoding: 'tokens', width: 4 },
+  },
   tasks: { ctr: { label: 'click' }, cvr: { label: 'purchase', given: 'click' } },
 };
 const LAYOUT = {
   width: 8,
   tables: ['user', 'item'].map((name) => ({ name, rows: 5, width: 4 })),
-  columns: ['user', 'item'].map((field, i) => ({ field, group: field, offset: 4 * i, width: 4, kind: 'id' as const, table: field })),
+  columns: ['user', 'item'].map((field, i) => ({
+    field,
+    group: field,
+    offset: 4 * i,
+    width: 4,
+    kind: 'id' as const,
+    table: field,
+  })),
 };
 
 /** Parses a config with these layers below a model and builds it; gives the names and shapes of its weights. */
 function built(model: string, bottom: unknown): string {
   const experiment = parseConfig(JSON.stringify({ ...CONFIG, model: { name: model, bottom } }), 'x.yaml');
   const tasks = tasksOf(experiment);
-  const graph = buildModel(experiment.model, withEmbeddingParts(LAYOUT, embeddingParts(experiment.model, tasks).length), tasks);
+  const graph = buildModel(
+    experiment.model,
+    withEmbeddingParts(LAYOUT, embeddingParts(experiment.model, tasks).length),
+    tasks,
+  );
   return graph.parameters.map((parameter) => JSON.stringify(parameter)).join('\n');
 }
 
 describe.each(hosts)('%s', (model) => {
-  it.each(Object.values(bottoms).map((part) => [part.name, part] as const))('stands on %s, by its name and with each of its options', (name, part) => {
-    const byName = built(model, name);
-    expect(built(model, { name })).toBe(byName);
-    const { bottom } = models.schema.parse({ name: model, bottom: { name } }) as { readonly bottom: object };
-    const options = Object.fromEntries(Object.entries(bottom).filter(([key]) => key !== 'name' && key !== 'input'));
-    for (const { path, options: other } of otherOptions(part, options, 'cvr')) {
-      // The layers of single-task have a task each, and know no other.
-      if (model === 'single-task' && path.startsWith('categories')) continue;
-      expect(() => built(model, { name, ...(other as object) }), JSON.stringify(other)).not.toThrow();
-    }
-  });
+  it.each(Object.values(bottoms).map((part) => [part.name, part] as const))(
+    'stands on %s, by its name and with each of its options',
+    (name, part) => {
+      const byName = built(model, name);
+      expect(built(model, { name })).toBe(byName);
+      const { bottom } = models.schema.parse({ name: model, bottom: { name } }) as { readonly bottom: object };
+      const options = Object.fromEntries(Object.entries(bottom).filter(([key]) => key !== 'name' && key !== 'input'));
+      for (const { path, options: other } of otherOptions(part, options, 'cvr')) {
+        // The layers of single-task have a task each, and know no other.
+        if (model === 'single-task' && path.startsWith('categories')) continue;
+        expect(() => built(model, { name, ...(other as object) }), JSON.stringify(other)).not.toThrow();
+      }
+    },
+  );
 
   it('reads the groups that its layers are given', () => {
     expect(built(model, { name: bottoms.mlp.name, input: ['user'] })).not.toBe(built(model, bottoms.mlp.name));

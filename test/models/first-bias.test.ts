@@ -18,11 +18,41 @@ const sums = new Map<string, LabelSums>([
 async function silentPredictions(name: string, tasks: readonly Task[], options: GraphOptions) {
   const sgd = denseOptimizers.schema.parse({ learningRate: 0.1 });
   const spec = models.schema.parse({ name });
-  const layout = withEmbeddingParts({ width: 3, tables: [{ name: 'id', rows: 2, width: 2 }], columns: [{ field: 'id', offset: 0, width: 2, kind: 'id', table: 'id' }, { field: 'x', offset: 2, width: 1, kind: 'number' }] }, embeddingParts(spec, tasks).length);
-  const program = createSimdEngine().compile({ graph: buildModel(spec, layout, tasks, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3 });
+  const layout = withEmbeddingParts(
+    {
+      width: 3,
+      tables: [{ name: 'id', rows: 2, width: 2 }],
+      columns: [
+        { field: 'id', offset: 0, width: 2, kind: 'id', table: 'id' },
+        { field: 'x', offset: 2, width: 1, kind: 'number' },
+      ],
+    },
+    embeddingParts(spec, tasks).length,
+  );
+  const program = createSimdEngine().compile({
+    graph: buildModel(spec, layout, tasks, options),
+    layout,
+    optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } },
+    seed: 3,
+  });
   const { weights } = program.state();
-  program.restore({ step: 0, optimizer: new Map(), weights: new Map([...weights].map(([key, { shape, data }]) => [key, { shape, data: key.endsWith('.out.weight') ? new Float32Array(data.length) : data }])) });
-  const predictions = await program.predict({ rows: 1, ids: new Map([['id', Uint32Array.of(1)]]), bags: new Map(), numbers: new Map([['x', Float32Array.of(0.3)]]), labels: new Map() });
+  program.restore({
+    step: 0,
+    optimizer: new Map(),
+    weights: new Map(
+      [...weights].map(([key, { shape, data }]) => [
+        key,
+        { shape, data: key.endsWith('.out.weight') ? new Float32Array(data.length) : data },
+      ]),
+    ),
+  });
+  const predictions = await program.predict({
+    rows: 1,
+    ids: new Map([['id', Uint32Array.of(1)]]),
+    bags: new Map(),
+    numbers: new Map([['x', Float32Array.of(0.3)]]),
+    labels: new Map(),
+  });
   program.dispose();
   return (of: string) => predictions.get(of)![0]!;
 }
@@ -39,21 +69,36 @@ describe('the first bias of a head', () => {
   it('is drawn where it is wished, and where nothing is known of train', async () => {
     const drawn = await silentPredictions('mmoe', funnel, { sums, firstBias: 'drawn' });
     const unknown = await silentPredictions('mmoe', funnel, { firstBias: 'labels' });
-    for (const predicted of [drawn, unknown]) expect(Math.abs(Math.log(predicted('ctr') / (1 - predicted('ctr'))))).toBeLessThan(1);
+    for (const predicted of [drawn, unknown])
+      expect(Math.abs(Math.log(predicted('ctr') / (1 - predicted('ctr'))))).toBeLessThan(1);
     expect(unknown('ctr')).toBe(drawn('ctr'));
   });
 
   it('counts a 1 as often as the loss weighs it', async () => {
-    const weighted = [{ ...funnel[0]!, positiveWeight: 3 }, { ...funnel[1]!, positiveWeight: 'balanced' as const }];
+    const weighted = [
+      { ...funnel[0]!, positiveWeight: 3 },
+      { ...funnel[1]!, positiveWeight: 'balanced' as const },
+    ];
     const predicted = await silentPredictions('mmoe', weighted, { sums, firstBias: 'labels' });
     expect(predicted('ctr')).toBeCloseTo((3 * 40) / (3 * 40 + 960), 5);
     expect(predicted('cvr')).toBeCloseTo(0.5, 5);
   });
 
   it('is the mean of a number; and a class that train has not got, or a task without a row, has one too', async () => {
-    const tasks = [task('spend', { label: 'spend', type: 'regression' }), task('never', { label: 'never' }), task('nowhere', { label: 'nowhere', given: 'never' })];
+    const tasks = [
+      task('spend', { label: 'spend', type: 'regression' }),
+      task('never', { label: 'never' }),
+      task('nowhere', { label: 'nowhere', given: 'never' }),
+    ];
     const of = (weight: number, sum: number): LabelSums => ({ own: { weight, sum }, chain: { weight, sum } });
-    const predicted = await silentPredictions('mmoe', tasks, { firstBias: 'labels', sums: new Map([['spend', of(8, 100)], ['never', of(8, 0)], ['nowhere', of(0, 0)]]) });
+    const predicted = await silentPredictions('mmoe', tasks, {
+      firstBias: 'labels',
+      sums: new Map([
+        ['spend', of(8, 100)],
+        ['never', of(8, 0)],
+        ['nowhere', of(0, 0)],
+      ]),
+    });
     expect(predicted('spend')).toBeCloseTo(12.5, 5);
     expect(predicted('never')).toBeCloseTo(1e-6, 8);
     expect(predicted('nowhere')).toBeCloseTo(0.5, 5);

@@ -11,27 +11,46 @@ import { engines } from '../support/engines.js';
 const ROWS = 32;
 const random = randomStream(2, 'rows');
 const spend = Float32Array.from({ length: ROWS }, (_, row) => (row === 0 ? 0 : 300 * random.uniform() ** 3));
-const batch: Batch = { rows: ROWS, ids: new Map(), bags: new Map(), numbers: new Map([['a', spend.map((y) => Math.log1p(y) + 0.1 * random.normal())]]), labels: new Map([['spend', spend]]) };
+const batch: Batch = {
+  rows: ROWS,
+  ids: new Map(),
+  bags: new Map(),
+  numbers: new Map([['a', spend.map((y) => Math.log1p(y) + 0.1 * random.normal())]]),
+  labels: new Map([['spend', spend]]),
+};
 const adam = denseOptimizers.schema.parse({ learningRate: 0.05 });
 
 describe.each(engines)('$name', ({ create }) => {
-  it.each<[ScalingSpec]>([['standard'], ['min-max'], ['log1p'], [['log1p', 'standard']]])('has the loss of the label scaled by %s, and predicts in its own units', async (scaling) => {
-    const fit = startScalingFit(scaling);
-    for (const value of spend) fit?.observe(value);
-    const learned = fit?.finish();
-    const task = { name: 'spend', ...taskOptions.parse({ label: 'spend', type: 'regression', scaling }) };
-    const layout = { width: 1, tables: [], columns: [{ field: 'a', offset: 0, width: 1, kind: 'number' as const }] };
-    const graph = buildModel(models.schema.parse({ name: 'shared-bottom', batchNorm: false, tower: { hidden: [] } }), layout, [task], { scales: new Map([['spend', scaleSteps(scaling, learned)]]) });
-    const program = (await create()).compile({ graph, layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 1 });
-    for (let step = 0; step < 150; step++) await program.trainStep(batch);
-    const { predictions, losses } = await program.evaluate(batch);
-    const scale = scaleOf(scaling, learned);
-    const predicted = predictions.get('spend')!;
-    // The loss is small where what is predicted is near, and what is predicted is as large as the labels are.
-    const errors = [...spend].map((y, row) => (scale(y) - scale(predicted[row]!)) ** 2);
-    expect(losses.get('spend')!.mean).toBeCloseTo(errors.reduce((sum, error) => sum + error, 0) / ROWS, 4);
-    expect(losses.get('spend')!.mean).toBeLessThan(0.1);
-    expect(Math.max(...predicted)).toBeGreaterThan(150);
-    program.dispose();
-  });
+  it.each<[ScalingSpec]>([['standard'], ['min-max'], ['log1p'], [['log1p', 'standard']]])(
+    'has the loss of the label scaled by %s, and predicts in its own units',
+    async (scaling) => {
+      const fit = startScalingFit(scaling);
+      for (const value of spend) fit?.observe(value);
+      const learned = fit?.finish();
+      const task = { name: 'spend', ...taskOptions.parse({ label: 'spend', type: 'regression', scaling }) };
+      const layout = { width: 1, tables: [], columns: [{ field: 'a', offset: 0, width: 1, kind: 'number' as const }] };
+      const graph = buildModel(
+        models.schema.parse({ name: 'shared-bottom', batchNorm: false, tower: { hidden: [] } }),
+        layout,
+        [task],
+        { scales: new Map([['spend', scaleSteps(scaling, learned)]]) },
+      );
+      const program = (await create()).compile({
+        graph,
+        layout,
+        optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
+        seed: 1,
+      });
+      for (let step = 0; step < 150; step++) await program.trainStep(batch);
+      const { predictions, losses } = await program.evaluate(batch);
+      const scale = scaleOf(scaling, learned);
+      const predicted = predictions.get('spend')!;
+      // The loss is small where what is predicted is near, and what is predicted is as large as the labels are.
+      const errors = [...spend].map((y, row) => (scale(y) - scale(predicted[row]!)) ** 2);
+      expect(losses.get('spend')!.mean).toBeCloseTo(errors.reduce((sum, error) => sum + error, 0) / ROWS, 4);
+      expect(losses.get('spend')!.mean).toBeLessThan(0.1);
+      expect(Math.max(...predicted)).toBeGreaterThan(150);
+      program.dispose();
+    },
+  );
 });

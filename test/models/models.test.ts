@@ -17,15 +17,21 @@ const funnel = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase'
 const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
 function planOf(spec: unknown, tasks: readonly Task[] = funnel): Plan {
   const parsed = models.schema.parse(spec);
-  const layout = withEmbeddingParts({
-    width: 9,
-    tables: [{ name: 'user', rows: 6, width: 4 }, { name: 'item', rows: 5, width: 4 }],
-    columns: [
-      { field: 'user', group: 'user', offset: 0, width: 4, kind: 'id', table: 'user' },
-      { field: 'item', group: 'item', offset: 4, width: 4, kind: 'id', table: 'item' },
-      { field: 'price', group: 'user', offset: 8, width: 1, kind: 'number' },
-    ],
-  }, embeddingParts(parsed, tasks).length);
+  const layout = withEmbeddingParts(
+    {
+      width: 9,
+      tables: [
+        { name: 'user', rows: 6, width: 4 },
+        { name: 'item', rows: 5, width: 4 },
+      ],
+      columns: [
+        { field: 'user', group: 'user', offset: 0, width: 4, kind: 'id', table: 'user' },
+        { field: 'item', group: 'item', offset: 4, width: 4, kind: 'id', table: 'item' },
+        { field: 'price', group: 'user', offset: 8, width: 1, kind: 'number' },
+      ],
+    },
+    embeddingParts(parsed, tasks).length,
+  );
   const graph = buildModel(parsed, layout, tasks);
   return { graph, layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
 }
@@ -38,10 +44,17 @@ function batchOf(rows: number, seed = 1): Batch {
   const click = Float32Array.from({ length: rows }, (_, b) => Number((user[b]! + item[b]!) % 2 === 0));
   return {
     rows,
-    ids: new Map([['user', user], ['item', item]]),
+    ids: new Map([
+      ['user', user],
+      ['item', item],
+    ]),
     bags: new Map(),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
-    labels: new Map([['click', click], ['purchase', click.map((y, b) => y * Number(item[b]! < 2))], ['spend', Float32Array.from({ length: rows }, (_, b) => item[b]! * 2)]]),
+    labels: new Map([
+      ['click', click],
+      ['purchase', click.map((y, b) => y * Number(item[b]! < 2))],
+      ['spend', Float32Array.from({ length: rows }, (_, b) => item[b]! * 2)],
+    ]),
   };
 }
 
@@ -50,7 +63,8 @@ const compile = (plan: Plan): Program => createSimdEngine().compile(plan);
 /** A graph as text, in which values are told by their places: two that compute alike are alike. */
 function textOf({ values, parameters, predictions, terms }: Graph): string {
   const places = new Map<unknown, string>(values.map((value, i) => [value, `#${i}`]));
-  const told = (thing: object): string => JSON.stringify(thing, (key, value: unknown) => (key === '' ? value : (places.get(value) ?? value)));
+  const told = (thing: object): string =>
+    JSON.stringify(thing, (key, value: unknown) => (key === '' ? value : (places.get(value) ?? value)));
   return [...values, ...parameters, Object.fromEntries(predictions), ...terms].map(told).join('\n');
 }
 
@@ -67,7 +81,9 @@ describe('every model', () => {
       for (const { path, options } of otherOptions(part, defaults, funnel[1]!.name)) {
         if (SAID_ALREADY[name] === path) continue;
         const text = textOf(planOf(options).graph);
-        expect(paths.get(text), `${path} in ${JSON.stringify(options)}: the graph is that of another option`).toBe(undefined);
+        expect(paths.get(text), `${path} in ${JSON.stringify(options)}: the graph is that of another option`).toBe(
+          undefined,
+        );
         paths.set(text, path);
       }
     });
@@ -94,7 +110,8 @@ describe('every model', () => {
 
     it(`${name} learns`, async () => {
       const program = compile(planOf({ name }));
-      const total = (losses: ReadonlyMap<string, { mean: number }>): number => [...losses.values()].reduce((sum, { mean }) => sum + mean, 0);
+      const total = (losses: ReadonlyMap<string, { mean: number }>): number =>
+        [...losses.values()].reduce((sum, { mean }) => sum + mean, 0);
       const first = total((await program.trainStep(batchOf(64))).losses);
       let last = first;
       for (let step = 0; step < 150; step++) last = total((await program.trainStep(batchOf(64, step))).losses);
@@ -110,37 +127,80 @@ describe('every model', () => {
 describe('esmm', () => {
   it('trains cvr through ctcvr only: rows without a click move the conversion tower', async () => {
     const batch = batchOf(32);
-    const unclicked = { ...batch, labels: new Map([['click', new Float32Array(32)], ['purchase', new Float32Array(32)]]) };
-    const { losses, gradients } = await (compile(planOf({ name: 'esmm' }))).inspect(unclicked);
+    const unclicked = {
+      ...batch,
+      labels: new Map([
+        ['click', new Float32Array(32)],
+        ['purchase', new Float32Array(32)],
+      ]),
+    };
+    const { losses, gradients } = await compile(planOf({ name: 'esmm' })).inspect(unclicked);
     expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
     expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
   });
 
   it('weighs its terms by its tasks', () => {
-    const weighted = [{ ...funnel[0]!, weight: 2 }, { ...funnel[1]!, weight: 3 }];
-    expect(planOf({ name: 'esmm' }, weighted).graph.terms.map(({ name, weight }) => [name, weight])).toEqual([['ctr', 2], ['ctcvr', 3]]);
+    const weighted = [
+      { ...funnel[0]!, weight: 2 },
+      { ...funnel[1]!, weight: 3 },
+    ];
+    expect(planOf({ name: 'esmm' }, weighted).graph.terms.map(({ name, weight }) => [name, weight])).toEqual([
+      ['ctr', 2],
+      ['ctcvr', 3],
+    ]);
   });
 
   it('learns a task at the end of a chain through the product of all before it, also of two that are given one click', async () => {
-    const tasks = [task('ctr', { label: 'click' }), task('cart', { label: 'cart', given: 'click' }), task('pay', { label: 'pay', given: 'cart' }), task('like', { label: 'purchase', given: 'click' })];
+    const tasks = [
+      task('ctr', { label: 'click' }),
+      task('cart', { label: 'cart', given: 'click' }),
+      task('pay', { label: 'pay', given: 'cart' }),
+      task('like', { label: 'purchase', given: 'click' }),
+    ];
     const batch = batchOf(16);
-    const labels = new Map([...batch.labels, ['cart', batch.labels.get('purchase')!], ['pay', batch.labels.get('purchase')!.map((y, b) => y * (b % 2))]]);
-    const { losses, predictions } = await compile(planOf({ name: 'esmm', towers: { pay: { hidden: [4] } } }, tasks)).inspect({ ...batch, labels });
+    const labels = new Map([
+      ...batch.labels,
+      ['cart', batch.labels.get('purchase')!],
+      ['pay', batch.labels.get('purchase')!.map((y, b) => y * (b % 2))],
+    ]);
+    const { losses, predictions } = await compile(
+      planOf({ name: 'esmm', towers: { pay: { hidden: [4] } } }, tasks),
+    ).inspect({ ...batch, labels });
     expect([...losses.keys()]).toEqual(['ctr', 'ctcart', 'ctpay', 'ctlike']);
-    const joint = (...names: string[]) => names.map((name) => predictions.get(name)!).reduce((a, b) => a.map((p, row) => p * b[row]!));
-    for (const [term, label, ...chain] of [['ctcart', 'cart', 'ctr', 'cart'], ['ctpay', 'pay', 'ctr', 'cart', 'pay'], ['ctlike', 'purchase', 'ctr', 'like']] as const) {
+    const joint = (...names: string[]) =>
+      names.map((name) => predictions.get(name)!).reduce((a, b) => a.map((p, row) => p * b[row]!));
+    for (const [term, label, ...chain] of [
+      ['ctcart', 'cart', 'ctr', 'cart'],
+      ['ctpay', 'pay', 'ctr', 'cart', 'pay'],
+      ['ctlike', 'purchase', 'ctr', 'like'],
+    ] as const) {
       expect(losses.get(term)!.mean).toBeCloseTo(logLoss([...labels.get(label)!], joint(...chain)), 5);
       expect(losses.get(term)!.rows).toBe(16);
     }
   });
 
   it('says which task has no way down to one that is given nothing', () => {
-    const found = (tasks: readonly Task[]) => [...models.partOf(models.schema.parse({ name: 'esmm' })).checkTasks!(tasks, models.schema.parse({ name: 'esmm' }) as never)].map(({ path, message }) => `${path.join('.')}: ${message}`);
+    const found = (tasks: readonly Task[]) =>
+      [
+        ...models.partOf(models.schema.parse({ name: 'esmm' })).checkTasks!(
+          tasks,
+          models.schema.parse({ name: 'esmm' }) as never,
+        ),
+      ].map(({ path, message }) => `${path.join('.')}: ${message}`);
     expect(found(funnel)).toEqual([]);
-    expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual(["tasks.cvr.given: expected the label of another classification task (click), down to one that is given nothing, found \"clicks\"; did you mean 'click'?"]);
+    expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual([
+      'tasks.cvr.given: expected the label of another classification task (click), down to one that is given nothing, found "clicks"; did you mean \'click\'?',
+    ]);
     const circle = [funnel[0]!, task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })];
-    expect(found(circle)).toEqual(['a.given: expected a chain of tasks down to one that is given nothing; from "y"', 'b.given: expected a chain of tasks down to one that is given nothing; from "x"'].map((each) => expect.stringContaining(each) as string));
-    expect(found([...funnel, task('spend', { label: 'spend', type: 'regression' })])).toEqual(["tasks.spend.type: esmm multiplies probabilities, and \"spend\" is a regression; leave it to another model, as mmoe"]);
+    expect(found(circle)).toEqual(
+      [
+        'a.given: expected a chain of tasks down to one that is given nothing; from "y"',
+        'b.given: expected a chain of tasks down to one that is given nothing; from "x"',
+      ].map((each) => expect.stringContaining(each) as string),
+    );
+    expect(found([...funnel, task('spend', { label: 'spend', type: 'regression' })])).toEqual([
+      'tasks.spend.type: esmm multiplies probabilities, and "spend" is a regression; leave it to another model, as mmoe',
+    ]);
   });
 });
 
@@ -150,34 +210,72 @@ describe('what repairs the selection of conversions', () => {
     const batch = batchOf(64);
     const program = compile(planOf(spec));
     const { weights, optimizer } = program.state();
-    program.restore({ step: 0, optimizer, weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: name.startsWith(silent) ? new Float32Array(data.length) : data }])) });
+    program.restore({
+      step: 0,
+      optimizer,
+      weights: new Map(
+        [...weights].map(([name, { shape, data }]) => [
+          name,
+          { shape, data: name.startsWith(silent) ? new Float32Array(data.length) : data },
+        ]),
+      ),
+    });
     const { losses, predictions } = await program.inspect(batch);
-    const [ctr, cvr, click, purchase] = [predictions.get('ctr')!, predictions.get('cvr')!, batch.labels.get('click')!, batch.labels.get('purchase')!];
-    const rows = [...ctr].map((p, b) => ({ p, o: click[b]!, y: purchase[b]!, r: cvr[b]!, error: logLoss([purchase[b]!], [cvr[b]!]) }));
-    return { losses, rows, mean: (of: (row: (typeof rows)[number]) => number) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length };
+    const [ctr, cvr, click, purchase] = [
+      predictions.get('ctr')!,
+      predictions.get('cvr')!,
+      batch.labels.get('click')!,
+      batch.labels.get('purchase')!,
+    ];
+    const rows = [...ctr].map((p, b) => ({
+      p,
+      o: click[b]!,
+      y: purchase[b]!,
+      r: cvr[b]!,
+      error: logLoss([purchase[b]!], [cvr[b]!]),
+    }));
+    return {
+      losses,
+      rows,
+      mean: (of: (row: (typeof rows)[number]) => number) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length,
+    };
   }
 
   it('escm2-ips weighs clicked rows by the inverse of how probable their click is, up to a bound', async () => {
     const { losses, mean } = await inspected({ name: 'escm2-ips', maxWeight: 1.9 } as never, 'none');
-    expect(losses.get('cvr')!.mean).toBeCloseTo(mean(({ o, p, error }) => Math.min(o / p, 1.9) * error), 5);
-    expect(losses.get('ctcvr')!.mean).toBeCloseTo(mean(({ p, r, y }) => logLoss([y], [p * r])), 5);
+    expect(losses.get('cvr')!.mean).toBeCloseTo(
+      mean(({ o, p, error }) => Math.min(o / p, 1.9) * error),
+      5,
+    );
+    expect(losses.get('ctcvr')!.mean).toBeCloseTo(
+      mean(({ p, r, y }) => logLoss([y], [p * r])),
+      5,
+    );
   });
 
   it('escm2-dr corrects an imputed loss by clicked rows', async () => {
     const { losses, mean } = await inspected({ name: 'escm2-dr' }, 'imputations.cvr');
     const imputed = Math.log(2);
-    expect(losses.get('cvr')!.mean).toBeCloseTo(mean(({ o, p, error }) => imputed + Math.min(o / p, 15) * (error - imputed)), 5);
-    expect(losses.get('cvr.imputation')!.mean).toBeCloseTo(mean(({ o, p, error }) => Math.min(o / p, 15) * (error - imputed) ** 2), 5);
+    expect(losses.get('cvr')!.mean).toBeCloseTo(
+      mean(({ o, p, error }) => imputed + Math.min(o / p, 15) * (error - imputed)),
+      5,
+    );
+    expect(losses.get('cvr.imputation')!.mean).toBeCloseTo(
+      mean(({ o, p, error }) => Math.min(o / p, 15) * (error - imputed) ** 2),
+      5,
+    );
   });
 
   it('escm2-dr leaves the conversion alone where it learns to impute, unless it is to learn jointly', async () => {
     const gradients = (jointly: boolean) =>
-      Promise.all([0.1, 10].map(async (imputationWeight) => {
-        const options = { name: 'escm2-dr', jointly, imputationWeight };
-        const { gradients } = await compile(planOf(options)).inspect(batchOf(64));
-        expect(gradients.get('imputations.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
-        return [...gradients.get('towers.cvr.out.weight')!.data];
-      }));
+      Promise.all(
+        [0.1, 10].map(async (imputationWeight) => {
+          const options = { name: 'escm2-dr', jointly, imputationWeight };
+          const { gradients } = await compile(planOf(options)).inspect(batchOf(64));
+          expect(gradients.get('imputations.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
+          return [...gradients.get('towers.cvr.out.weight')!.data];
+        }),
+      );
     const [little, much] = await gradients(false);
     expect(little).toEqual(much);
     const [littleJointly, muchJointly] = await gradients(true);
@@ -186,14 +284,32 @@ describe('what repairs the selection of conversions', () => {
 
   it('dcmt learns a twin from rows that were not clicked, with weights that add up', async () => {
     const { losses, rows, mean } = await inspected({ name: 'dcmt' }, 'twins.cvr');
-    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) => mean((row) => weight(row) * loss(row)) / mean(weight);
-    expect(losses.get('cvr')!.mean).toBeCloseTo(normalised(({ o, p }) => o / p, ({ error }) => error), 5);
-    expect(losses.get('cvr.counterfactual')!.mean).toBeCloseTo(normalised(({ o, p }) => (1 - o) / (1 - p), () => Math.log(2)), 5);
-    expect(losses.get('cvr.agreement')!.mean).toBeCloseTo(mean(({ r }) => Math.abs(0.5 - r)), 5);
+    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) =>
+      mean((row) => weight(row) * loss(row)) / mean(weight);
+    expect(losses.get('cvr')!.mean).toBeCloseTo(
+      normalised(
+        ({ o, p }) => o / p,
+        ({ error }) => error,
+      ),
+      5,
+    );
+    expect(losses.get('cvr.counterfactual')!.mean).toBeCloseTo(
+      normalised(
+        ({ o, p }) => (1 - o) / (1 - p),
+        () => Math.log(2),
+      ),
+      5,
+    );
+    expect(losses.get('cvr.agreement')!.mean).toBeCloseTo(
+      mean(({ r }) => Math.abs(0.5 - r)),
+      5,
+    );
   });
 
   it('holds the propensity constant: without the loss of clicks nothing but the products moves the click tower', async () => {
-    const { gradients } = await compile(planOf({ name: 'escm2-ips', globalWeight: 0 }, [{ ...funnel[0]!, weight: 0 }, funnel[1]!])).inspect(batchOf(32));
+    const { gradients } = await compile(
+      planOf({ name: 'escm2-ips', globalWeight: 0 }, [{ ...funnel[0]!, weight: 0 }, funnel[1]!]),
+    ).inspect(batchOf(32));
     expect(gradients.get('towers.ctr.out.weight')!.data.every((g) => g === 0)).toBe(true);
     expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
   });
@@ -202,7 +318,7 @@ describe('what repairs the selection of conversions', () => {
 describe('mmoe', () => {
   it('trains cvr where there was a click alone', async () => {
     const batch = batchOf(32);
-    const { losses } = await (compile(planOf({ name: 'mmoe' }))).inspect(batch);
+    const { losses } = await compile(planOf({ name: 'mmoe' })).inspect(batch);
     const clicks = batch.labels.get('click')!.reduce((sum, y) => sum + y, 0);
     expect(losses.get('cvr')!.rows).toBe(clicks);
     expect(losses.get('ctr')!.rows).toBe(32);
@@ -210,8 +326,20 @@ describe('mmoe', () => {
 
   it('takes any number of tasks, classification and regression mixed, each with a tower of its own if wanted', async () => {
     const tasks = [...funnel, task('spend', { label: 'spend', type: 'regression' }), task('again', { label: 'click' })];
-    const plan = planOf({ name: 'mmoe', experts: { count: 3, hidden: [6, 5] }, towers: { spend: { hidden: [] } }, gate: { batchNorm: false } }, tasks);
-    expect(plan.graph.parameters.filter(({ name }) => name.startsWith('towers.spend')).map(({ name, shape }) => [name, shape])).toEqual([
+    const plan = planOf(
+      {
+        name: 'mmoe',
+        experts: { count: 3, hidden: [6, 5] },
+        towers: { spend: { hidden: [] } },
+        gate: { batchNorm: false },
+      },
+      tasks,
+    );
+    expect(
+      plan.graph.parameters
+        .filter(({ name }) => name.startsWith('towers.spend'))
+        .map(({ name, shape }) => [name, shape]),
+    ).toEqual([
       ['towers.spend.out.weight', [5, 1]],
       ['towers.spend.out.bias', [1]],
     ]);
@@ -233,7 +361,9 @@ describe('the graph of a model', () => {
     const bound = 1 / Math.sqrt(9);
     expect(Math.max(...weight.map(Math.abs))).toBeLessThanOrEqual(bound);
     expect(Math.max(...weight)).toBeGreaterThan(0.98 * bound);
-    expect(Math.abs(Math.sqrt(weight.reduce((sum, w) => sum + w * w, 0) / weight.length) - bound / Math.sqrt(3))).toBeLessThan(0.01);
+    expect(
+      Math.abs(Math.sqrt(weight.reduce((sum, w) => sum + w * w, 0) / weight.length) - bound / Math.sqrt(3)),
+    ).toBeLessThan(0.01);
     expect(new Set(weights.get('towers.ctr.0.norm.gain')!.data)).toEqual(new Set([1]));
     expect(new Set(weights.get('towers.ctr.0.norm.runningVariance')!.data)).toEqual(new Set([1]));
   });

@@ -3,7 +3,10 @@ import { parseConfig } from '../../src/config/load.js';
 import { UserError } from '../../src/errors.js';
 
 /** What is wrong with a model, in a config with groups user and item and the tasks of a shop. */
-function problems(model: string, tasks = '{ ctr: { label: click }, cvr: { label: buy, given: click } }'): readonly string[] {
+function problems(
+  model: string,
+  tasks = '{ ctr: { label: click }, cvr: { label: buy, given: click } }',
+): readonly string[] {
   const text = `data: { train: a.csv }\nfeatures:\n  user: { type: categorical, fields: [u] }\n  item: { type: categorical, fields: [i] }\ntasks: ${tasks}\nmodel: ${model}\n`;
   try {
     parseConfig(text, 'x.yaml');
@@ -20,7 +23,9 @@ describe('groups of features given to a part of a model', () => {
       "model.gate.input.0: expected a group of features (user, item), found 'shop'",
       "model.input.1: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
     ]);
-    expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual(["model.bottom.epnet.input.1: 'user' stands there twice"]);
+    expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual([
+      "model.bottom.epnet.input.1: 'user' stands there twice",
+    ]);
     expect(problems('{ name: mmoe, input: [] }')).toEqual(['model.input: expected at least 1 items, found []']);
     expect(problems('{ name: ple, input: [item], gate: { input: [user] } }')).toEqual([]);
   });
@@ -29,7 +34,10 @@ describe('groups of features given to a part of a model', () => {
 describe('a model that the features do not fit', () => {
   const found = (features: string, model: string): readonly string[] => {
     try {
-      parseConfig(`data: { train: a.csv }\nfeatures:\n${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`, 'x.yaml');
+      parseConfig(
+        `data: { train: a.csv }\nfeatures:\n${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`,
+        'x.yaml',
+      );
       return [];
     } catch (error) {
       if (error instanceof UserError) return error.problems.map(({ where, message }) => `${where}: ${message}`);
@@ -37,54 +45,92 @@ describe('a model that the features do not fit', () => {
     }
   };
   const user = '  user: { type: categorical, fields: [u], width: 8 }\n';
-  const item = (width: number): string => `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
+  const item = (width: number): string =>
+    `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
 
   it('says so of embeddings that fm cannot multiply, with what to change, wherever it stands', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
-    expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual(['x.yaml:4:9: fm multiplies embeddings with each other, and that of "i" has width 4, that of "u" 8; give them one width, or let it read groups of one width, as in input: [user]']);
-    expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual(['x.yaml:4:9: fm multiplies embeddings with each other, and that of "j" has width 4, that of "i" 8; give them one width']);
+    expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
+      'x.yaml:4:9: fm multiplies embeddings with each other, and that of "i" has width 4, that of "u" 8; give them one width, or let it read groups of one width, as in input: [user]',
+    ]);
+    expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual([
+      'x.yaml:4:9: fm multiplies embeddings with each other, and that of "j" has width 4, that of "i" 8; give them one width',
+    ]);
     expect(found(user + item(8), '{ name: single-task, bottom: { name: fm } }')).toEqual([]);
     expect(found(user + item(4), '{ name: dcn }')).toEqual([]);
   });
 
   it('says so where fm has nothing to multiply', () => {
-    expect(found(user + item(8), '{ name: fm, input: [user] }')).toEqual(['x.yaml:6:8: fm multiplies fields with each other, and reads "u" alone; let it read more']);
-    expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual(['x.yaml:5:8: fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups']);
+    expect(found(user + item(8), '{ name: fm, input: [user] }')).toEqual([
+      'x.yaml:6:8: fm multiplies fields with each other, and reads "u" alone; let it read more',
+    ]);
+    expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual([
+      'x.yaml:5:8: fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups',
+    ]);
   });
 });
 
 describe('a wide part', () => {
   it('adds up groups that there are, and is not called like a field', () => {
-    expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual(["model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?"]);
+    expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
+      "model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
+    ]);
     expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
-    expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual(['training.optimizer.wide: the model has no wide part; give it one, as in model.wide: true, or leave this out']);
+    expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([
+      'training.optimizer.wide: the model has no wide part; give it one, as in model.wide: true, or leave this out',
+    ]);
     expect(problems('{ name: esmm, wide: true }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([]);
-    expect(() => parseConfig('data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n', 'x.yaml')).toThrow("x.yaml:4:28: model.wide: makes a table called 'wide.u' beside that of the field 'wide.u'; give that field another name");
+    expect(() =>
+      parseConfig(
+        'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
+        'x.yaml',
+      ),
+    ).toThrow(
+      "x.yaml:4:28: model.wide: makes a table called 'wide.u' beside that of the field 'wide.u'; give that field another name",
+    );
   });
 });
 
 describe('a model that tasks do not fit', () => {
   it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
-    expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual(["model.parents.cvr.0: no task is called \"ctrr\"; did you mean 'ctr'?", 'model.parents.spend: no task is called "spend"']);
+    expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual([
+      'model.parents.cvr.0: no task is called "ctrr"; did you mean \'ctr\'?',
+      'model.parents.spend: no task is called "spend"',
+    ]);
     expect(problems('{ name: dbmtl, parents: { ctr: [cvr] } }')).toEqual([
       'model.parents.ctr: "ctr" depends, through others, on itself; leave out one of the arrows',
       'tasks.cvr.given: "cvr" depends, through others, on itself; leave out one of the arrows',
     ]);
-    expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual(['model.parents: dbmtl needs a task that depends on another, as in parents: { share: [like] }; without one, take shared-bottom']);
-    expect(problems('{ name: dbmtl, parents: { share: [like] } }', '{ like: { label: like }, share: { label: share }, spend: { label: spend, type: regression } }')).toEqual([]);
+    expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual([
+      'model.parents: dbmtl needs a task that depends on another, as in parents: { share: [like] }; without one, take shared-bottom',
+    ]);
+    expect(
+      problems(
+        '{ name: dbmtl, parents: { share: [like] } }',
+        '{ like: { label: like }, share: { label: share }, spend: { label: spend, type: regression } }',
+      ),
+    ).toEqual([]);
   });
 
   it('says so of the categories of home', () => {
     expect(problems('{ name: home, categories: { a: [ctr, cv], b: [ctr] } }')).toEqual([
       'model.categories.a.0: "ctr" stands in two places; leave it in one',
-      "model.categories.a.1: no task is called \"cv\"; did you mean 'cvr'?",
+      'model.categories.a.1: no task is called "cv"; did you mean \'cvr\'?',
       'model.categories.b.0: "ctr" stands in two places; leave it in one',
     ]);
-    expect(problems('{ name: esmm, bottom: { name: home, categories: { a: [x] } } }')).toEqual(['model.bottom.categories.a.0: no task is called "x"']);
+    expect(problems('{ name: esmm, bottom: { name: home, categories: { a: [x] } } }')).toEqual([
+      'model.bottom.categories.a.0: no task is called "x"',
+    ]);
   });
 
   it('says so of tasks that are not in the order of the funnel, or no probabilities', () => {
-    expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual(['tasks.cvr.given: expected nothing, since it comes first, found "click"; resflow takes tasks in their order']);
-    expect(problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }')).toEqual(['tasks.spend.type: resflow compares probabilities, and "spend" is a regression; leave it to another model, as mmoe']);
+    expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual([
+      'tasks.cvr.given: expected nothing, since it comes first, found "click"; resflow takes tasks in their order',
+    ]);
+    expect(
+      problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }'),
+    ).toEqual([
+      'tasks.spend.type: resflow compares probabilities, and "spend" is a regression; leave it to another model, as mmoe',
+    ]);
   });
 });

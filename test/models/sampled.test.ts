@@ -22,35 +22,64 @@ const tasks: readonly Task[] = [
 const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
 function planOf(name: string, negatives?: number): Plan {
   const spec = models.schema.parse({ name });
-  const layout = withEmbeddingParts({ width: 3, tables: [{ name: 'a', rows: 4, width: 2 }], columns: [{ field: 'a', offset: 0, width: 2, kind: 'id', table: 'a' }, { field: 'b', offset: 2, width: 1, kind: 'number' }] }, embeddingParts(spec, tasks).length);
-  return { graph: buildModel(spec, layout, tasks, { negatives }), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
+  const layout = withEmbeddingParts(
+    {
+      width: 3,
+      tables: [{ name: 'a', rows: 4, width: 2 }],
+      columns: [
+        { field: 'a', offset: 0, width: 2, kind: 'id', table: 'a' },
+        { field: 'b', offset: 2, width: 1, kind: 'number' },
+      ],
+    },
+    embeddingParts(spec, tasks).length,
+  );
+  return {
+    graph: buildModel(spec, layout, tasks, { negatives }),
+    layout,
+    optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
+    seed: 3,
+  };
 }
 
 function batchOf(): Batch {
   const random = randomStream(1, 'rows');
   const floats = (value: () => number): Float32Array => Float32Array.from({ length: 40 }, value);
   const click = floats(() => random.below(2));
-  return { rows: 40, ids: new Map([['a', Uint32Array.from({ length: 40 }, () => random.below(4))]]), bags: new Map(), numbers: new Map([['b', floats(() => random.normal())]]), labels: new Map([['click', click], ['purchase', click.map((y) => y * random.below(2))]]) };
+  return {
+    rows: 40,
+    ids: new Map([['a', Uint32Array.from({ length: 40 }, () => random.below(4))]]),
+    bags: new Map(),
+    numbers: new Map([['b', floats(() => random.normal())]]),
+    labels: new Map([
+      ['click', click],
+      ['purchase', click.map((y) => y * random.below(2))],
+    ]),
+  };
 }
 
 describe.each(engines)('in $name', ({ create }) => {
-  it.each(models.names)('%s predicts of all rows what it learned of a sample: p / (p + (1 - p) / share) of the first, and what is given it as it is', async (name) => {
-    const batch = batchOf();
-    const [plain, corrected] = await Promise.all([planOf(name), planOf(name, 0.1)].map(async (plan) => {
-      const program = (await create()).compile(plan);
-      for (let step = 0; step < 3; step++) await program.trainStep(batch);
-      const { losses, predictions } = await program.evaluate(batch);
-      program.dispose();
-      return { losses, predictions };
-    }));
-    // The same steps: losses are those of the sample.
-    expect(corrected!.losses).toEqual(plain!.losses);
-    for (const [row, p] of corrected!.predictions.get('ctr')!.entries()) {
-      const q = plain!.predictions.get('ctr')![row]!;
-      expect(p).toBeCloseTo(q / (q + (1 - q) / 0.1), 6);
-    }
-    expect(corrected!.predictions.get('cvr')).toEqual(plain!.predictions.get('cvr'));
-  });
+  it.each(models.names)(
+    '%s predicts of all rows what it learned of a sample: p / (p + (1 - p) / share) of the first, and what is given it as it is',
+    async (name) => {
+      const batch = batchOf();
+      const [plain, corrected] = await Promise.all(
+        [planOf(name), planOf(name, 0.1)].map(async (plan) => {
+          const program = (await create()).compile(plan);
+          for (let step = 0; step < 3; step++) await program.trainStep(batch);
+          const { losses, predictions } = await program.evaluate(batch);
+          program.dispose();
+          return { losses, predictions };
+        }),
+      );
+      // The same steps: losses are those of the sample.
+      expect(corrected!.losses).toEqual(plain!.losses);
+      for (const [row, p] of corrected!.predictions.get('ctr')!.entries()) {
+        const q = plain!.predictions.get('ctr')![row]!;
+        expect(p).toBeCloseTo(q / (q + (1 - q) / 0.1), 6);
+      }
+      expect(corrected!.predictions.get('cvr')).toEqual(plain!.predictions.get('cvr'));
+    },
+  );
 });
 
 describe('a model of a sample', () => {
@@ -66,7 +95,9 @@ describe('a model of a sample', () => {
     writeFileSync(join(folder, 'train.csv'), text(40_000));
     writeFileSync(join(folder, 'valid.csv'), text(20_000));
     const config = join(folder, 'sampled.yaml');
-    writeFileSync(config, `data: { train: train.csv, valid: valid.csv, sampling: { negatives: 0.1 } }
+    writeFileSync(
+      config,
+      `data: { train: train.csv, valid: valid.csv, sampling: { negatives: 0.1 } }
 features:
   item: { type: categorical, fields: [item], width: 4 }
 tasks:
@@ -74,10 +105,12 @@ tasks:
   cvr: { label: buy, given: click }
 model: { name: ${name} }
 training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
-`);
+`,
+    );
     const run = join(folder, 'run');
     const notices: string[] = [];
-    const valid = (await trainSmall(config, { runDir: run, on: { onNotice: (notice) => notices.push(notice) } })).metrics['valid']!;
+    const valid = (await trainSmall(config, { runDir: run, on: { onNotice: (notice) => notices.push(notice) } }))
+      .metrics['valid']!;
     expect(notices.find((notice) => notice.startsWith('data.train'))).toContain('negatives beyond the sample');
     expect(notices.some((notice) => notice.startsWith('data.valid'))).toBe(false);
     for (const space of ['ctr', 'cvr', 'ctcvr']) {
@@ -85,12 +118,26 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
       expect(valid[space]!['pcoc']).toBeLessThan(1.25);
     }
     expect(valid['ctr']!.rows).toBe(20_000);
-    expect((await evaluate({ path: run, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal })).metrics['valid']).toEqual(valid);
+    expect(
+      (
+        await evaluate({
+          path: run,
+          device: 'cpu',
+          threads: 1,
+          onNotice: () => undefined,
+          signal: new AbortController().signal,
+        })
+      ).metrics['valid'],
+    ).toEqual(valid);
   });
 
-  const config = (taskLines: string): string => `data: { train: a.csv, sampling: { negatives: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
+  const config = (taskLines: string): string =>
+    `data: { train: a.csv, sampling: { negatives: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
   it.each([
-    ['  like: { label: like }\n  share: { label: share }\n', 'expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found 2: like, share'],
+    [
+      '  like: { label: like }\n  share: { label: share }\n',
+      'expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found 2: like, share',
+    ],
     ['  spend: { label: spend, type: regression }\n', "'spend' is a regression, which has no negatives"],
   ])('is refused where its predictions could not be corrected: %s', (taskLines, message) => {
     expect(() => parseConfig(config(taskLines), 'x.yaml')).toThrow(message);
@@ -98,11 +145,20 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
 
   it('does not choose an epoch by the loss of its sample', () => {
     const said = config('  ctr: { label: click }\n').replace('train: a.csv,', 'train: a.csv, valid: b.csv,');
-    expect(() => parseConfig(said, 'x.yaml')).toThrow("x.yaml:6:1: training.monitor: expected a metric, as in ctr.logLoss: 'loss' is that of the sample, and valid is none".slice(12));
+    expect(() => parseConfig(said, 'x.yaml')).toThrow(
+      "x.yaml:6:1: training.monitor: expected a metric, as in ctr.logLoss: 'loss' is that of the sample, and valid is none".slice(
+        12,
+      ),
+    );
     expect(parseConfig(`${said}training: { monitor: ctr.logLoss }\n`, 'x.yaml').training.monitor).toBe('ctr.logLoss');
   });
 
   it('takes what is given one task, a regression too', () => {
-    expect(parseConfig(config('  ctr: { label: click }\n  spend: { label: spend, type: regression, given: ctr }\n'), 'x.yaml').data.sampling).toEqual({ negatives: 0.1, seed: 0 });
+    expect(
+      parseConfig(
+        config('  ctr: { label: click }\n  spend: { label: spend, type: regression, given: ctr }\n'),
+        'x.yaml',
+      ).data.sampling,
+    ).toEqual({ negatives: 0.1, seed: 0 });
   });
 });

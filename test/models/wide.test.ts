@@ -19,7 +19,16 @@ const compile = (plan: Plan): Program => createSimdEngine().compile(plan);
 function withWeightsOf(program: Program, other: Program, rest: (name: string, i: number) => number): void {
   const from = other.state().weights;
   const { weights } = program.state();
-  program.restore({ step: 0, optimizer: new Map(), weights: new Map([...weights].map(([name, { shape, data }]) => [name, from.get(name) ?? { shape, data: data.map((_, i) => rest(name, i)) }])) });
+  program.restore({
+    step: 0,
+    optimizer: new Map(),
+    weights: new Map(
+      [...weights].map(([name, { shape, data }]) => [
+        name,
+        from.get(name) ?? { shape, data: data.map((_, i) => rest(name, i)) },
+      ]),
+    ),
+  });
 }
 
 describe.each(models.names)('a wide part of %s', (name) => {
@@ -33,11 +42,13 @@ describe.each(models.names)('a wide part of %s', (name) => {
     expect(await wide.predict(batch)).toEqual(before);
 
     // Of each id a number for ctr, then one for cvr.
-    const isOf = (task: string, name: string, i: number): boolean => (name.startsWith('embeddings.wide.') ? i % 2 === ['ctr', 'cvr'].indexOf(task) : name === `wide.${task}.weight`);
+    const isOf = (task: string, name: string, i: number): boolean =>
+      name.startsWith('embeddings.wide.') ? i % 2 === ['ctr', 'cvr'].indexOf(task) : name === `wide.${task}.weight`;
     withWeightsOf(wide, plain, (name, i) => (isOf('ctr', name, i) ? 0.1 * (1 + Math.floor(i / 2)) : 0));
     const ofCtr = await wide.predict(batch);
     for (let row = 0; row < batch.rows; row++) {
-      const added = 0.1 * (1 + batch.ids.get('user')![row]! + 1 + batch.ids.get('item')![row]! + batch.numbers.get('price')![row]!);
+      const added =
+        0.1 * (1 + batch.ids.get('user')![row]! + 1 + batch.ids.get('item')![row]! + batch.numbers.get('price')![row]!);
       expect(logit(ofCtr.get('ctr')![row]!) - logit(before.get('ctr')![row]!)).toBeCloseTo(added, 4);
     }
     withWeightsOf(wide, plain, (name, i) => (isOf('cvr', name, i) ? -1 : 0));
@@ -51,23 +62,45 @@ describe.each(models.names)('a wide part of %s', (name) => {
     const { program, plan, batch } = byHand({ name, wide: true }, funnel, 2);
     await expectLikeFloat64(program, plan, batch, 1e-3);
     const { gradients } = await program.inspect(batch);
-    for (const table of ['embeddings.wide.user', 'embeddings.wide.item']) for (const t of [0, 1]) expect(gradients.get(table)!.data.some((d, i) => i % 2 === t && d !== 0), `${table} ${t}`).toBe(true);
+    for (const table of ['embeddings.wide.user', 'embeddings.wide.item'])
+      for (const t of [0, 1])
+        expect(
+          gradients.get(table)!.data.some((d, i) => i % 2 === t && d !== 0),
+          `${table} ${t}`,
+        ).toBe(true);
     program.dispose();
   });
 });
 
 describe('a wide part', () => {
   it('reads the groups that it is given', () => {
-    const tablesOf = (wide: unknown): readonly string[] => smallPlan({ name: 'esmm', wide }).layout.tables.map(({ name }) => name);
+    const tablesOf = (wide: unknown): readonly string[] =>
+      smallPlan({ name: 'esmm', wide }).layout.tables.map(({ name }) => name);
     expect(tablesOf({ input: ['item'] })).toEqual(['user', 'item', 'wide.item']);
     expect(tablesOf({})).toEqual(['user', 'item', 'wide.user', 'wide.item']);
     expect(tablesOf(false)).toEqual(['user', 'item']);
-    expect(smallPlan({ name: 'esmm', wide: { input: ['user'] } }).graph.parameters.some(({ name }) => name.startsWith('wide.'))).toBe(false);
+    expect(
+      smallPlan({ name: 'esmm', wide: { input: ['user'] } }).graph.parameters.some(({ name }) =>
+        name.startsWith('wide.'),
+      ),
+    ).toBe(false);
   });
 
   it('has as many numbers for an id as the losses of the tasks take', async () => {
-    const tasks = [task('ctr', { label: 'click' }), task('spend', { label: 'spend', type: 'regression', loss: { name: 'ziln' } })];
-    const { program, plan, batch } = byHand({ name: 'mmoe', wide: true, gate: { batchNorm: false }, experts: { count: 2, hidden: [3], batchNorm: false }, tower: { hidden: [] } }, tasks);
+    const tasks = [
+      task('ctr', { label: 'click' }),
+      task('spend', { label: 'spend', type: 'regression', loss: { name: 'ziln' } }),
+    ];
+    const { program, plan, batch } = byHand(
+      {
+        name: 'mmoe',
+        wide: true,
+        gate: { batchNorm: false },
+        experts: { count: 2, hidden: [3], batchNorm: false },
+        tower: { hidden: [] },
+      },
+      tasks,
+    );
     expect(plan.layout.tables.map(({ width }) => width)).toEqual([2, 3, 4, 4]);
     await expectLikeFloat64(program, plan, batch, 1e-4);
     program.dispose();
@@ -80,29 +113,60 @@ describe('a wide part', () => {
   });
 
   it('may be all that there is: a logistic regression', async () => {
-    const model = byHand({ name: 'shared-bottom', wide: true, hidden: [1], batchNorm: false, tower: { hidden: [], batchNorm: false } }, [funnel[0]!]);
+    const model = byHand(
+      { name: 'shared-bottom', wide: true, hidden: [1], batchNorm: false, tower: { hidden: [], batchNorm: false } },
+      [funnel[0]!],
+    );
     const { weights } = model.program.state();
-    model.program.restore({ step: 0, optimizer: new Map(), weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: name === 'towers.ctr.out.weight' ? new Float32Array(data.length) : data.slice() }])) });
+    model.program.restore({
+      step: 0,
+      optimizer: new Map(),
+      weights: new Map(
+        [...weights].map(([name, { shape, data }]) => [
+          name,
+          { shape, data: name === 'towers.ctr.out.weight' ? new Float32Array(data.length) : data.slice() },
+        ]),
+      ),
+    });
     const predicted = (await model.program.predict(model.batch)).get('ctr')!;
     const of = (name: string): readonly number[] => [...model.program.state().weights.get(name)!.data];
     for (let row = 0; row < model.batch.rows; row++) {
       const x = [1, 1, 1, model.batch.numbers.get('price')![row]!];
-      const w = [of('towers.ctr.out.bias')[0]!, of('embeddings.wide.user')[model.batch.ids.get('user')![row]!]!, of('embeddings.wide.item')[model.batch.ids.get('item')![row]!]!, of('wide.ctr.weight')[0]!];
+      const w = [
+        of('towers.ctr.out.bias')[0]!,
+        of('embeddings.wide.user')[model.batch.ids.get('user')![row]!]!,
+        of('embeddings.wide.item')[model.batch.ids.get('item')![row]!]!,
+        of('wide.ctr.weight')[0]!,
+      ];
       expect(logit(predicted[row]!)).toBeCloseTo(dot(x, w), 4);
     }
     model.program.dispose();
   });
 });
 
-/** Every kind of field that has a table: ids, bags pooled in every way, some of them in one table, and a number between two rows. */
+/**
+ * Every kind of field that has a table: ids, bags pooled in every way, some of them in one table, and a number between
+ * two rows.
+ */
 const features: InputLayout = {
   width: 2 * (3 + POOLINGS.length),
-  tables: [{ name: 'user', rows: 40, width: 2 }, { name: 'item', rows: 30, width: 2 }, { name: 'age', rows: 7, width: 2 }],
+  tables: [
+    { name: 'user', rows: 40, width: 2 },
+    { name: 'item', rows: 30, width: 2 },
+    { name: 'age', rows: 7, width: 2 },
+  ],
   columns: [
     { field: 'user', offset: 0, width: 2, kind: 'id', table: 'user' },
     { field: 'item', offset: 2, width: 2, kind: 'id', table: 'item' },
     { field: 'age', offset: 4, width: 2, kind: 'bag', table: 'age', pooling: 'sum', isBetweenRows: true },
-    ...POOLINGS.map((pooling, p) => ({ field: `history ${pooling}`, offset: 6 + 2 * p, width: 2, kind: 'bag' as const, table: 'item', pooling })),
+    ...POOLINGS.map((pooling, p) => ({
+      field: `history ${pooling}`,
+      offset: 6 + 2 * p,
+      width: 2,
+      kind: 'bag' as const,
+      table: 'item',
+      pooling,
+    })),
   ],
 };
 
@@ -110,22 +174,43 @@ function planOf(): Plan {
   const spec = models.schema.parse({ name: 'esmm', wide: true, ctrTower: { hidden: [5] }, cvrTower: { hidden: [5] } });
   const layout = withWidePart(features, lookupsOf(spec, funnel).wide!);
   const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
-  return { graph: buildModel(spec, layout, funnel), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
+  return {
+    graph: buildModel(spec, layout, funnel),
+    layout,
+    optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
+    seed: 3,
+  };
 }
 
 function batchOf(rows: number): Batch {
   const random = randomStream(rows, 'wide rows');
   const bag = () => {
-    const offsets = Uint32Array.from([0, ...Array.from({ length: rows }, () => random.below(5))], ((end) => (size) => (end += size))(0));
-    return { offsets, ids: Uint32Array.from({ length: offsets[rows]! }, () => random.below(30)), weights: Float32Array.from({ length: offsets[rows]! }, () => 0.1 + random.uniform()) };
+    const offsets = Uint32Array.from(
+      [0, ...Array.from({ length: rows }, () => random.below(5))],
+      (
+        (end) => (size) =>
+          (end += size)
+      )(0),
+    );
+    return {
+      offsets,
+      ids: Uint32Array.from({ length: offsets[rows]! }, () => random.below(30)),
+      weights: Float32Array.from({ length: offsets[rows]! }, () => 0.1 + random.uniform()),
+    };
   };
   const click = Float32Array.from({ length: rows }, () => random.below(2));
   return {
     rows,
-    ids: new Map([['user', Uint32Array.from({ length: rows }, () => random.below(40))], ['item', Uint32Array.from({ length: rows }, () => random.below(30))]]),
+    ids: new Map([
+      ['user', Uint32Array.from({ length: rows }, () => random.below(40))],
+      ['item', Uint32Array.from({ length: rows }, () => random.below(30))],
+    ]),
     bags: new Map(POOLINGS.map((pooling) => [`history ${pooling}`, bag()])),
     numbers: new Map([['age', Float32Array.from({ length: rows }, () => 6 * random.uniform())]]),
-    labels: new Map([['click', click], ['purchase', click.map((y) => y * random.below(2))]]),
+    labels: new Map([
+      ['click', click],
+      ['purchase', click.map((y) => y * random.below(2))],
+    ]),
   };
 }
 
@@ -142,7 +227,11 @@ describe.each(engines)('in $name, a wide part of every kind of field', ({ create
 /** The plan with another optimizer of what heads add up, and limits and averages that touch all tables. */
 function ruled(wide: object | undefined, step?: Plan['step']): Plan {
   const plan = planOf();
-  return { ...plan, optimizers: { ...plan.optimizers, wide: wide === undefined ? undefined : embeddingOptimizerSchema.parse(wide) }, ...(step !== undefined && { step }) };
+  return {
+    ...plan,
+    optimizers: { ...plan.optimizers, wide: wide === undefined ? undefined : embeddingOptimizerSchema.parse(wide) },
+    ...(step !== undefined && { step }),
+  };
 }
 
 describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
@@ -157,8 +246,17 @@ describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
     const touched = new Set(batch.ids.get('item'));
     const wide = weights.get('embeddings.wide.item')!.data;
     for (let row = 0; row < 30; row++) for (const t of [0, 1]) expect(wide[2 * row + t] === 0).toBe(touched.has(row));
-    expect(weights.get('embeddings.item')!.data.some((w, i) => w !== first.get('embeddings.item')![i] && w !== 0)).toBe(true);
-    expect([...optimizer.keys()].filter((name) => name.startsWith('embeddings.') && name.includes('user')).sort()).toEqual(['embeddings.user.firstMoment', 'embeddings.user.secondMoment', 'embeddings.wide.user.linear', 'embeddings.wide.user.squares']);
+    expect(weights.get('embeddings.item')!.data.some((w, i) => w !== first.get('embeddings.item')![i] && w !== 0)).toBe(
+      true,
+    );
+    expect(
+      [...optimizer.keys()].filter((name) => name.startsWith('embeddings.') && name.includes('user')).sort(),
+    ).toEqual([
+      'embeddings.user.firstMoment',
+      'embeddings.user.secondMoment',
+      'embeddings.wide.user.linear',
+      'embeddings.wide.user.squares',
+    ]);
     program.dispose();
   });
 

@@ -9,7 +9,20 @@ import { compileArguments } from '../../bin/kernel-modules.js';
 import { mutated, MUTATIONS } from './mutations.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const COPIED = ['bench', 'bin', 'configs', 'data/sample', 'dist', 'src', 'test', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'vitest.config.ts'];
+const COPIED = [
+  'bench',
+  'bin',
+  'configs',
+  'data/sample',
+  'dist',
+  'src',
+  'test',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'vitest.config.ts',
+];
 /** Tests of npm test that run kernels: those first that find most. */
 const STAGES = [
   ['test/engines/float64', 'test/engines/native-proof', 'test/optimizers/cases'],
@@ -39,7 +52,11 @@ const BUILD_ADDON = `
 const environment = (copy) => ({ ...process.env, XDG_CACHE_HOME: join(copy, 'cache') });
 
 function buildAddon(copy) {
-  execFileSync(process.execPath, ['--input-type=module', '-e', BUILD_ADDON], { cwd: copy, env: environment(copy), stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(process.execPath, ['--input-type=module', '-e', BUILD_ADDON], {
+    cwd: copy,
+    env: environment(copy),
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 /** Builds what a file of kernels becomes. */
@@ -47,7 +64,12 @@ function build(copy, file) {
   if (isNativeFile(file)) {
     cpSync(join(copy, file), join(copy, 'dist', 'native', basename(file)));
     buildAddon(copy);
-  } else for (const name of ['kernels', 'kernels-relaxed']) execFileSync(process.execPath, compileArguments(name, join('dist', `${name}.wasm`)), { cwd: copy, stdio: ['ignore', 'ignore', 'inherit'] });
+  } else
+    for (const name of ['kernels', 'kernels-relaxed'])
+      execFileSync(process.execPath, compileArguments(name, join('dist', `${name}.wasm`)), {
+        cwd: copy,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
   const now = new Date();
   utimesSync(join(copy, 'dist', '.built'), now, now);
 }
@@ -59,8 +81,26 @@ const NATIVE_PROOF = 'test/engines/native-proof.test.ts';
 function firstFailure(copy, paths, isNative) {
   const report = join(copy, 'report.json');
   rmSync(report, { force: true });
-  const args = [join('node_modules', 'vitest', 'vitest.mjs'), 'run', '--tags-filter=!long', '--no-isolate', '--bail=1', `--testTimeout=${TEST_MS}`, `--hookTimeout=${TEST_MS}`, '--reporter=json', `--outputFile=${report}`, ...(isNative ? [] : [`--exclude=${NATIVE_PROOF}`]), ...paths];
-  const { status, stderr } = spawnSync(process.execPath, args, { cwd: copy, env: environment(copy), encoding: 'utf8', timeout: 2 * TEST_MS, maxBuffer: 2 ** 26 });
+  const args = [
+    join('node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    '--tags-filter=!long',
+    '--no-isolate',
+    '--bail=1',
+    `--testTimeout=${TEST_MS}`,
+    `--hookTimeout=${TEST_MS}`,
+    '--reporter=json',
+    `--outputFile=${report}`,
+    ...(isNative ? [] : [`--exclude=${NATIVE_PROOF}`]),
+    ...paths,
+  ];
+  const { status, stderr } = spawnSync(process.execPath, args, {
+    cwd: copy,
+    env: environment(copy),
+    encoding: 'utf8',
+    timeout: 2 * TEST_MS,
+    maxBuffer: 2 ** 26,
+  });
   if (status === 0) return undefined;
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
   for (const { name, status: ofFile, message, assertionResults } of testResults) {
@@ -72,7 +112,9 @@ function firstFailure(copy, paths, isNative) {
 }
 
 const words = process.argv.slice(2);
-const chosen = MUTATIONS.filter(({ kernel, mutation }) => words.length === 0 || words.some((word) => `${kernel} ${mutation}`.includes(word)));
+const chosen = MUTATIONS.filter(
+  ({ kernel, mutation }) => words.length === 0 || words.some((word) => `${kernel} ${mutation}`.includes(word)),
+);
 const originals = new Map(MUTATIONS.map(({ file }) => [file, readFileSync(join(root, file), 'utf8')]));
 for (const mutation of MUTATIONS) mutated(originals.get(mutation.file), mutation);
 

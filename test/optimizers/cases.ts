@@ -57,28 +57,44 @@ export interface OptimizerCase {
 
 /** The rules that there are cases of. */
 export function rulesWithCases(): readonly string[] {
-  return readdirSync(FOLDER).filter((file) => file !== INPUTS).map((file) => file.replace(/\.json$/, '')).sort();
+  return readdirSync(FOLDER)
+    .filter((file) => file !== INPUTS)
+    .map((file) => file.replace(/\.json$/, ''))
+    .sort();
 }
 
 /** All cases of a rule; none for one that is not in make_cases.py yet. */
 export function casesOf(rule: string): readonly OptimizerCase[] {
   if (!rulesWithCases().includes(rule)) return [];
-  const { shape: [rows, width], gradients, touched, slotsAfter } = inputsSchema.parse(read(INPUTS));
+  const {
+    shape: [rows, width],
+    gradients,
+    touched,
+    slotsAfter,
+  } = inputsSchema.parse(read(INPUTS));
   const all = Array.from({ length: rows }, (_, row) => row);
-  return z.array(caseSchema).parse(read(`${rule}.json`)).map(({ factors, weights, slots, ...given }) => ({
-    ...given,
-    title: `${rule} ${given.kind}${given.lazy ? ' lazy' : ''} ${given.precision} ${JSON.stringify(given.options)}`,
-    rule,
-    rows,
-    width,
-    steps: factors.map((factor, step) => ({
-      learningRate: given.options.learningRate * factor,
-      touched: given.kind === 'dense' ? all : touched[step]!,
-      gradient: gradients[given.kind][step]!,
-      weights: weights[step]!,
-      slots: Object.keys(slots).length > 0 && slotsAfter.includes(step + 1) ? Object.fromEntries(Object.entries(slots).map(([name, values]) => [name, values[slotsAfter.indexOf(step + 1)]!])) : undefined,
-    })),
-  }));
+  return z
+    .array(caseSchema)
+    .parse(read(`${rule}.json`))
+    .map(({ factors, weights, slots, ...given }) => ({
+      ...given,
+      title: `${rule} ${given.kind}${given.lazy ? ' lazy' : ''} ${given.precision} ${JSON.stringify(given.options)}`,
+      rule,
+      rows,
+      width,
+      steps: factors.map((factor, step) => ({
+        learningRate: given.options.learningRate * factor,
+        touched: given.kind === 'dense' ? all : touched[step]!,
+        gradient: gradients[given.kind][step]!,
+        weights: weights[step]!,
+        slots:
+          Object.keys(slots).length > 0 && slotsAfter.includes(step + 1)
+            ? Object.fromEntries(
+                Object.entries(slots).map(([name, values]) => [name, values[slotsAfter.indexOf(step + 1)]!]),
+              )
+            : undefined,
+      })),
+    }));
 }
 
 const read = (file: string): unknown => JSON.parse(readFileSync(join(FOLDER, file), 'utf8'));

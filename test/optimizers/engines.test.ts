@@ -15,7 +15,11 @@ import { webGpuEngines } from '../support/webgpu.js';
 
 const SCALE = 0.002;
 const work: Workload = {
-  name: 'mmoe', batchRows: 300, width: 5, numbers: ['D0', 'D1'], bags: { '210': 4, '853': 3 },
+  name: 'mmoe',
+  batchRows: 300,
+  width: 5,
+  numbers: ['D0', 'D1'],
+  bags: { '210': 4, '853': 3 },
   model: { name: 'mmoe', experts: { count: 3, hidden: [18], dropout: 0.2 }, tower: { hidden: [7], dropout: 0.2 } },
 };
 const STEPS = 4;
@@ -26,7 +30,13 @@ type Part = (typeof optimizers.parts)[number];
 /** A plan with an optimizer for all that it can train, and others of its options than the defaults. */
 function planWith({ name, unit }: Part, lazy = true): Plan {
   const odd = oddOptions(name, 0.001);
-  return { ...planOf(work, SCALE), optimizers: { dense: denseOptimizers.schema.parse(unit === 'row' ? {} : odd), embeddings: embeddingOptimizerSchema.parse({ ...odd, lazy }) } };
+  return {
+    ...planOf(work, SCALE),
+    optimizers: {
+      dense: denseOptimizers.schema.parse(unit === 'row' ? {} : odd),
+      embeddings: embeddingOptimizerSchema.parse({ ...odd, lazy }),
+    },
+  };
 }
 
 /** All numbers of a state by tensor, copied. */
@@ -37,7 +47,11 @@ function numbersOf({ weights, optimizer }: ProgramState): Map<string, Float32Arr
 /** A host with the plan's weights and tables, which are told gradients and compute none: one field for each table. */
 function hostBeside(plan: Plan, program: Program): Host {
   const { tables, width } = { tables: plan.layout.tables, width: work.width };
-  const layout = { tables, width: tables.length * width, columns: tables.map(({ name }, t) => ({ kind: 'id' as const, field: name, table: name, offset: t * width, width })) };
+  const layout = {
+    tables,
+    width: tables.length * width,
+    columns: tables.map(({ name }, t) => ({ kind: 'id' as const, field: name, table: name, offset: t * width, width })),
+  };
   const host = createHost({ ...plan, layout, batchRows: Math.max(...tables.map(({ rows }) => rows)) });
   host.store.restore(program.state());
   return host;
@@ -47,17 +61,29 @@ function hostBeside(plan: Plan, program: Program): Host {
 function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection['gradients'], step: number): void {
   const { tables } = plan.layout;
   const { width } = work;
-  const touched = tables.map(({ name }) => [...new Set(batch.ids.get(name) ?? batch.bags.get(name)!.ids.subarray(0, batch.bags.get(name)!.offsets[batch.rows]))]);
+  const touched = tables.map(({ name }) => [
+    ...new Set(batch.ids.get(name) ?? batch.bags.get(name)!.ids.subarray(0, batch.bags.get(name)!.offsets[batch.rows])),
+  ]);
   const rows = Math.max(...touched.map(({ length }) => length));
   const inputGradient_BI = new Float32Array(rows * tables.length * width);
   touched.forEach((ids, t) => {
     const { data } = gradients.get(tableTensor(tables[t]!.name))!;
-    ids.forEach((id, b) => inputGradient_BI.set(data.subarray(id * width, (id + 1) * width), (b * tables.length + t) * width));
+    ids.forEach((id, b) =>
+      inputGradient_BI.set(data.subarray(id * width, (id + 1) * width), (b * tables.length + t) * width),
+    );
   });
   // What fills a column up comes with a gradient of 0.
-  const ids = new Map(tables.map(({ name }, t) => [name, Uint32Array.from({ length: rows }, (_, b) => touched[t]![b] ?? touched[t]![0]!)]));
+  const ids = new Map(
+    tables.map(({ name }, t) => [
+      name,
+      Uint32Array.from({ length: rows }, (_, b) => touched[t]![b] ?? touched[t]![0]!),
+    ]),
+  );
   host.lookup({ rows, ids, bags: new Map(), numbers: new Map(), labels: new Map() });
-  host.add(inputGradient_BI, new Map([...gradients].map(([name, { data }]) => [name, data])), { area: 0, isFirst: true });
+  host.add(inputGradient_BI, new Map([...gradients].map(([name, { data }]) => [name, data])), {
+    area: 0,
+    isFirst: true,
+  });
   expect(host.update(step, { dense: 1, embeddings: 1 })).toBe(true);
 }
 
@@ -70,25 +96,33 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 
 for (const part of optimizers.parts) {
   describe(part.name, () => {
-    it.each(engines.flatMap(([engine, create]) => [true, false].map((lazy) => [engine, lazy, create] as const)))('moves dense weights, ids and bags on %s by the gradients that are found, as the kernels alone do (lazy: %j)', async (engine, lazy, create) => {
-      const plan = planWith(part, lazy);
-      const program = (await create()).compile(plan);
-      const host = hostBeside(plan, program);
-      const isTrained = ([name]: readonly [string, unknown]): boolean => plan.graph.parameters.find((parameter) => parameter.name === name)?.isTrainable ?? true;
-      for (const [step, batch] of batches.entries()) {
-        const { gradients } = await program.inspect(batch);
-        await program.trainStep(batch);
-        applyBeside(host, plan, batch, gradients, step + 1);
-        const expected = numbersOf(host.store.state(step + 1));
-        for (const [name, found] of [...numbersOf(program.state())].filter(isTrained)) {
-          // Norms of a whole tensor are summed in the order in which it lies; a device rounds roots and quotients as it likes.
-          const allowed = part.unit === 'tensor' || engine === 'webgpu' ? 1e-6 : 0;
-          expect(Math.max(...found.map((value, i) => Math.abs(value - expected.get(name)![i]!))), name).toBeLessThanOrEqual(allowed);
+    it.each(engines.flatMap(([engine, create]) => [true, false].map((lazy) => [engine, lazy, create] as const)))(
+      'moves dense weights, ids and bags on %s by the gradients that are found, as the kernels alone do (lazy: %j)',
+      async (engine, lazy, create) => {
+        const plan = planWith(part, lazy);
+        const program = (await create()).compile(plan);
+        const host = hostBeside(plan, program);
+        const isTrained = ([name]: readonly [string, unknown]): boolean =>
+          plan.graph.parameters.find((parameter) => parameter.name === name)?.isTrainable ?? true;
+        for (const [step, batch] of batches.entries()) {
+          const { gradients } = await program.inspect(batch);
+          await program.trainStep(batch);
+          applyBeside(host, plan, batch, gradients, step + 1);
+          const expected = numbersOf(host.store.state(step + 1));
+          for (const [name, found] of [...numbersOf(program.state())].filter(isTrained)) {
+            // Norms of a whole tensor are summed in the order in which it lies; a device rounds roots and quotients as
+            // it likes.
+            const allowed = part.unit === 'tensor' || engine === 'webgpu' ? 1e-6 : 0;
+            expect(
+              Math.max(...found.map((value, i) => Math.abs(value - expected.get(name)![i]!))),
+              name,
+            ).toBeLessThanOrEqual(allowed);
+          }
         }
-      }
-      host.dispose();
-      program.dispose();
-    });
+        host.dispose();
+        program.dispose();
+      },
+    );
 
     it('has the same bits for 1, 2 and 4 threads that share every step', async () => {
       const ends = [];
@@ -120,7 +154,9 @@ for (const part of optimizers.parts) {
       const plan = planWith(part);
       const program = engine.compile(plan);
       const { optimizer } = program.state();
-      expect(planSize(plan, engine, 0).optimizerBytes).toBe([...optimizer.values()].reduce((sum, { data }) => sum + data.byteLength, 0));
+      expect(planSize(plan, engine, 0).optimizerBytes).toBe(
+        [...optimizer.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
+      );
       program.dispose();
     });
   });

@@ -15,11 +15,16 @@ const touchedIn = (step: number): number[] => [0, 1, 2, 3].filter((row) => row !
 const forDense = optimizers.parts.filter(({ unit }) => unit !== 'row');
 
 /** Both ways to train by an optimizer, as far as it has them. */
-const WAYS: readonly (readonly [string, readonly (typeof optimizers.parts)[number][], (options: object) => Trained])[] = [
-  ['dense weights', forDense, (options) => trainedVector(options, { initial, width: WIDTH })],
-  ['lazy tables', optimizers.parts, (options) => trainedTable({ ...options, lazy: true }, { initial, width: WIDTH })],
-  ['tables that are not lazy', optimizers.parts, (options) => trainedTable({ ...options, lazy: false }, { initial, width: WIDTH })],
-];
+const WAYS: readonly (readonly [string, readonly (typeof optimizers.parts)[number][], (options: object) => Trained])[] =
+  [
+    ['dense weights', forDense, (options) => trainedVector(options, { initial, width: WIDTH })],
+    ['lazy tables', optimizers.parts, (options) => trainedTable({ ...options, lazy: true }, { initial, width: WIDTH })],
+    [
+      'tables that are not lazy',
+      optimizers.parts,
+      (options) => trainedTable({ ...options, lazy: false }, { initial, width: WIDTH }),
+    ],
+  ];
 
 const stepAt = (trained: Trained, step: number): boolean => trained.step(gradients[step]!, touchedIn(step), step + 1);
 function steps(trained: Trained, begin: number, end: number): Trained {
@@ -39,7 +44,11 @@ for (const [way, parts, create] of WAYS) {
   describe.each(parts.map(({ name }) => name))(`%s, on ${way}`, (name) => {
     const odd = oddOptions(name, 0.1);
 
-    it.each(Object.entries(odd).filter(([key]) => key !== 'name').flatMap(([key, value]) => changesOf(value).map((other) => [key, other] as const)))('follows its option %s: %j', (key, other) => {
+    it.each(
+      Object.entries(odd)
+        .filter(([key]) => key !== 'name')
+        .flatMap(([key, value]) => changesOf(value).map((other) => [key, other] as const)),
+    )('follows its option %s: %j', (key, other) => {
       expect(steps(create({ ...odd, [key]: other }), 0, 4).weights()).not.toEqual(steps(create(odd), 0, 4).weights());
     });
 
@@ -73,11 +82,19 @@ for (const [way, parts, create] of WAYS) {
 }
 
 describe('an optimizer by rows', () => {
-  it.each(optimizers.parts.filter(({ unit }) => unit === 'row').map((part) => [part.name, part] as const))('is refused for dense weights, with one that works there: %s', (name, { denseInstead }) => {
-    expect(forDense.map((part) => part.name as string)).toContain(denseInstead);
-    expect(denseOptimizers.schema.safeParse({ name }).error!.issues).toMatchObject([{ path: ['name'], message: `'${name}' works by the rows of tables, which dense weights have none of; take '${denseInstead}'` }]);
-    expect(embeddingOptimizerSchema.parse({ name })).toMatchObject({ name, lazy: true });
-  });
+  it.each(optimizers.parts.filter(({ unit }) => unit === 'row').map((part) => [part.name, part] as const))(
+    'is refused for dense weights, with one that works there: %s',
+    (name, { denseInstead }) => {
+      expect(forDense.map((part) => part.name as string)).toContain(denseInstead);
+      expect(denseOptimizers.schema.safeParse({ name }).error!.issues).toMatchObject([
+        {
+          path: ['name'],
+          message: `'${name}' works by the rows of tables, which dense weights have none of; take '${denseInstead}'`,
+        },
+      ]);
+      expect(embeddingOptimizerSchema.parse({ name })).toMatchObject({ name, lazy: true });
+    },
+  );
 });
 
 describe('options that do not go together', () => {
@@ -86,7 +103,9 @@ describe('options that do not go together', () => {
     [{ name: 'ftrl', beta: 0 }, 'beta', 'expected more than 0 where initialAccumulator is 0'],
     [{ name: 'adam', epsilon: 1e-50 }, 'epsilon', 'Too small'],
   ])('are refused: %j', (options, key, message) => {
-    expect(optimizers.schema.safeParse(options).error!.issues).toMatchObject([{ path: [key], message: expect.stringContaining(message) as string }]);
+    expect(optimizers.schema.safeParse(options).error!.issues).toMatchObject([
+      { path: [key], message: expect.stringContaining(message) as string },
+    ]);
   });
 });
 
@@ -96,7 +115,8 @@ describe('docs/training.md', () => {
 
   it.each(examples)('has an example that is read: %s', (line) => {
     const { dense, embeddings } = parse(line) as { dense?: object; embeddings?: object };
-    const parsed = dense === undefined ? embeddingOptimizerSchema.parse(embeddings) : denseOptimizers.schema.parse(dense);
+    const parsed =
+      dense === undefined ? embeddingOptimizerSchema.parse(embeddings) : denseOptimizers.schema.parse(dense);
     expect(parsed).toEqual(dense ?? embeddings);
   });
 

@@ -8,20 +8,30 @@ const LEFT = 0.01;
 type Tensors = ReadonlyMap<string, HostTensor>;
 
 /**
- * The numbers of a tensor whose first gradient cancels their weight decay: the two are opposite and equal to a hundredth, so that what is
- * left of them is rounding. Adam divides it by its own root, and so moves the weight by up to the learning rate, in no direction that
+ * The numbers of a tensor whose first gradient cancels their weight decay: the two are opposite and equal to a
+ * hundredth, so that what is
+ * left of them is rounding. Adam divides it by its own root, and so moves the weight by up to the learning rate, in no
+ * direction that
  * another order of sums would have again. A number without a gradient is none of them: its decay is known.
  */
 export function cancelled(gradient: ArrayLike<number>, weights: ArrayLike<number>, decay: number): readonly number[] {
-  return Array.from({ length: gradient.length }, (_, i) => i).filter((i) => gradient[i] !== 0 && Math.abs(gradient[i]! + decay * weights[i]!) <= LEFT * Math.abs(decay * weights[i]!));
+  return Array.from({ length: gradient.length }, (_, i) => i).filter(
+    (i) => gradient[i] !== 0 && Math.abs(gradient[i]! + decay * weights[i]!) <= LEFT * Math.abs(decay * weights[i]!),
+  );
 }
 
 /**
- * The state after the first step with torch's own numbers where a gradient cancels its weight decay, so that both go on from one state and
- * all else is still held to its bound. They follow from torch's gradient by Adam's first step, which is held to its bound before.
+ * The state after the first step with torch's own numbers where a gradient cancels its weight decay, so that both go on
+ * from one state and
+ * all else is still held to its bound. They follow from torch's gradient by Adam's first step, which is held to its
+ * bound before.
  */
-export function withCancelledOfTorch({ step, weights, optimizer }: ProgramState, { initial, gradients, adam }: { initial: Tensors; gradients: Tensors; adam: RechubCase['optimizer'] }): ProgramState {
-  const copied = (tensors: Tensors): Map<string, HostTensor> => new Map([...tensors].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
+export function withCancelledOfTorch(
+  { step, weights, optimizer }: ProgramState,
+  { initial, gradients, adam }: { initial: Tensors; gradients: Tensors; adam: RechubCase['optimizer'] },
+): ProgramState {
+  const copied = (tensors: Tensors): Map<string, HostTensor> =>
+    new Map([...tensors].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
   const state = { step, weights: copied(weights), optimizer: copied(optimizer) };
   const [beta1, beta2] = adam.betas;
   for (const [name, { data: gradient }] of gradients) {

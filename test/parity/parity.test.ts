@@ -14,7 +14,9 @@ const cases = await Promise.all(
     .map(async (file) => ({ file, ...(await readCase(join(folder, file.slice(0, -5)))) })),
 );
 
-/** A sum that nearly cancels, such as the bias of one output, is known no better than its summands, which are near 0.1. */
+/**
+ * A sum that nearly cancels, such as the bias of one output, is known no better than its summands, which are near 0.1.
+ */
 const ROUNDING = 1e-8;
 
 /** The largest distance of two arrays, and the largest number of the expected one. */
@@ -35,13 +37,18 @@ function column(data: ArrayLike<number>, columns: number, c: number): Float32Arr
 }
 
 /**
- * Whether a tensor follows rounding noise: the bias of a layer that feeds a batch norm, and the mean that the norm keeps of
- * it. The norm takes the bias out again, so its gradient is 0 in exact arithmetic; what floating point leaves of it (1e-8
- * in torch's run, 1e-9 in ours) is blown up by Adam's division by its own root. It cannot be reproduced, and moves the bias
+ * Whether a tensor follows rounding noise: the bias of a layer that feeds a batch norm, and the mean that the norm
+ * keeps of
+ * it. The norm takes the bias out again, so its gradient is 0 in exact arithmetic; what floating point leaves of it
+ * (1e-8
+ * in torch's run, 1e-9 in ours) is blown up by Adam's division by its own root. It cannot be reproduced, and moves the
+ * bias
  * by at most the learning rate a step.
  */
 function isNoise(name: string, tensors: ReadonlyMap<string, unknown>): boolean {
-  return name.endsWith('.norm.runningMean') || (name.endsWith('.bias') && tensors.has(name.replace(/bias$/, 'norm.gain')));
+  return (
+    name.endsWith('.norm.runningMean') || (name.endsWith('.bias') && tensors.has(name.replace(/bias$/, 'norm.gain')))
+  );
 }
 
 function largestOf(values: Float32Array): number {
@@ -62,9 +69,14 @@ describe('a gradient that cancels its weight decay', () => {
       if (!parsed.success || translation === undefined) continue;
       const initial = translateTensors(tensors, 'init', translation.modules);
       const gradients = [...translateTensors(tensors, 'step0.grad', translation.modules)];
-      const found = gradients.map(([name, { data }]) => cancelled(data, initial.get(name)!.data, parsed.data.optimizer.weight_decay).length);
+      const found = gradients.map(
+        ([name, { data }]) => cancelled(data, initial.get(name)!.data, parsed.data.optimizer.weight_decay).length,
+      );
       const numbers = gradients.reduce((sum, [, { data }]) => sum + data.length, 0);
-      expect(found.reduce((sum, count) => sum + count, 0), parsed.data.case).toBeLessThanOrEqual(numbers / 1000);
+      expect(
+        found.reduce((sum, count) => sum + count, 0),
+        parsed.data.case,
+      ).toBeLessThanOrEqual(numbers / 1000);
     }
   });
 });
@@ -93,7 +105,9 @@ for (const { name: engineName, create } of engines) {
         for (const [name, { data }] of expectedGradients) {
           const { worst, largest } = distance(gradients.get(name)!.data, data);
           // Where the gradient is 0 but for rounding, there is nothing to be relative to but the weight beside it.
-          const bound = isNoise(name, expectedGradients) ? 1e-4 * largestOf(expectedGradients.get(name.replace(/bias$/, 'weight'))!.data) : Math.max(1e-5 * largest, ROUNDING);
+          const bound = isNoise(name, expectedGradients)
+            ? 1e-4 * largestOf(expectedGradients.get(name.replace(/bias$/, 'weight'))!.data)
+            : Math.max(1e-5 * largest, ROUNDING);
           expect(worst, `gradient of ${name}`).toBeLessThanOrEqual(bound);
         }
 
@@ -108,12 +122,20 @@ for (const { name: engineName, create } of engines) {
           });
 
           const { losses } = await program.trainStep(batch);
-          if (step === 0) program.restore(withCancelledOfTorch(program.state(), { initial, gradients: expectedGradients, adam: c.optimizer }));
+          if (step === 0)
+            program.restore(
+              withCancelledOfTorch(program.state(), { initial, gradients: expectedGradients, adam: c.optimizer }),
+            );
           const taskLosses = translation.losses.map((loss, t) =>
-            'term' in loss ? losses.get(loss.term)!.mean : logLoss(batch.labels.get(c.labels[t]!)!, ours[loss.measured]!),
+            'term' in loss
+              ? losses.get(loss.term)!.mean
+              : logLoss(batch.labels.get(c.labels[t]!)!, ours[loss.measured]!),
           );
           expect(distance(taskLosses, c.losses[step]!.tasks).worst, `losses of step ${step}`).toBeLessThanOrEqual(1e-5);
-          const total = planOf(c, translation, sizes).graph.terms.reduce((sum, { name, weight }) => sum + weight * losses.get(name)!.mean, 0);
+          const total = planOf(c, translation, sizes).graph.terms.reduce(
+            (sum, { name, weight }) => sum + weight * losses.get(name)!.mean,
+            0,
+          );
           expect(Math.abs(total - c.losses[step]!.total), `total loss of step ${step}`).toBeLessThanOrEqual(1e-5);
         }
 
@@ -125,7 +147,10 @@ for (const { name: engineName, create } of engines) {
         }
 
         // What was trained here, then what torch-rechub trained: without the drift, evaluation mode itself is exact.
-        for (const [tolerance, weights] of [[driftBound, undefined], [1e-5, final]] as const) {
+        for (const [tolerance, weights] of [
+          [driftBound, undefined],
+          [1e-5, final],
+        ] as const) {
           if (weights !== undefined) program.restore({ step: c.steps, weights, optimizer: new Map() });
           const evaluated = translation.predictions(await program.predict(batchOf(tensors, 'step0', c)));
           const expected = tensors.get('eval.pred')!;

@@ -63,11 +63,16 @@ const blocks = ({ dims, activation, dropout }: MlpParams): object => ({
 const task = (name: string, options: z.input<typeof taskOptions>): Task => ({ name, ...taskOptions.parse(options) });
 
 /** What a model with a tower for every task has in common with others: torch-rechub counts tasks, we name them. */
-function taskTowers(c: RechubCase, towers: readonly MlpParams[]): Omit<Translation, 'spec'> & { readonly spec: object } {
+function taskTowers(
+  c: RechubCase,
+  towers: readonly MlpParams[],
+): Omit<Translation, 'spec'> & { readonly spec: object } {
   const names = c.labels.map((label, t) => `task${t}_${label}`);
   return {
     spec: { towers: Object.fromEntries(names.map((name, t) => [name, blocks(towers[t]!)])) },
-    tasks: names.map((name, t) => task(name, { label: c.labels[t]!, type: c.task_types[t]!, weight: 1 / names.length })),
+    tasks: names.map((name, t) =>
+      task(name, { label: c.labels[t]!, type: c.task_types[t]!, weight: 1 / names.length }),
+    ),
     fields: [...c.sparse.map(([field]) => field), ...c.dense],
     modules: names.map((name, t) => [new RegExp(`^towers\\.${t}\\.mlp`), `towers.${name}`] as const),
     predictions: (ours) => names.map((name) => ours.get(name)!),
@@ -77,7 +82,9 @@ function taskTowers(c: RechubCase, towers: readonly MlpParams[]): Omit<Translati
 
 const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
   ESMM(c) {
-    const model = z.object({ user: z.array(z.string()), item: z.array(z.string()), cvr: mlpParams, ctr: mlpParams }).parse(c.model);
+    const model = z
+      .object({ user: z.array(z.string()), item: z.array(z.string()), cvr: mlpParams, ctr: mlpParams })
+      .parse(c.model);
     return {
       spec: { name: 'esmm', ctrTower: blocks(model.ctr), cvrTower: blocks(model.cvr) },
       tasks: [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })],
@@ -103,7 +110,10 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
         ...onTasks.tasks.flatMap(({ name }, t) => [
           [new RegExp(`^bottoms\\.${t}\\.mlp`), `bottoms.${name}`] as const,
           [new RegExp(`^info_gates\\.${t - 1}\\.mlp`), `gates.${name}`] as const,
-          ...['query', 'key', 'value'].map((role) => [new RegExp(`^aits\\.${t - 1}\\.${role[0]!}_layer\\.weight`), `attention.${name}.${role}`] as const),
+          ...['query', 'key', 'value'].map(
+            (role) =>
+              [new RegExp(`^aits\\.${t - 1}\\.${role[0]!}_layer\\.weight`), `attention.${name}.${role}`] as const,
+          ),
         ]),
         ...onTasks.modules,
       ],
@@ -121,20 +131,44 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
   },
 
   PLE(c) {
-    const model = z.object({ n_level: z.int(), n_expert_specific: z.int(), n_expert_shared: z.int(), expert: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
+    const model = z
+      .object({
+        n_level: z.int(),
+        n_expert_specific: z.int(),
+        n_expert_shared: z.int(),
+        expert: mlpParams,
+        towers: z.array(mlpParams),
+      })
+      .parse(c.model);
     const onTasks = taskTowers(c, model.towers);
     const perTask = model.n_expert_specific;
-    const gate = (torch: string, ours: string) => [[new RegExp(`^${torch}\\.mlp\\.0`), ours], [new RegExp(`^${torch}\\.mlp\\.1`), `${ours}.norm`]] as const;
+    const gate = (torch: string, ours: string) =>
+      [
+        [new RegExp(`^${torch}\\.mlp\\.0`), ours],
+        [new RegExp(`^${torch}\\.mlp\\.1`), `${ours}.norm`],
+      ] as const;
     return {
       ...onTasks,
-      spec: { name: 'ple', levels: model.n_level, experts: { shared: model.n_expert_shared, perTask, ...blocks(model.expert) }, ...onTasks.spec },
+      spec: {
+        name: 'ple',
+        levels: model.n_level,
+        experts: { shared: model.n_expert_shared, perTask, ...blocks(model.expert) },
+        ...onTasks.spec,
+      },
       modules: [
         [/^cgc_layers\.(\d+)\.experts_shared\.(\d+)\.mlp/, 'levels.$1.shared.$2'],
         ...gate('cgc_layers\\.(\\d+)\\.gate_shared', 'levels.$1.sharedGate'),
         ...onTasks.tasks.flatMap(({ name }, t) => [
           ...gate(`cgc_layers\\.(\\d+)\\.gates_specific\\.${t}`, `levels.$1.gates.${name}`),
           // torch-rechub counts the experts of all tasks through.
-          ...Array.from({ length: perTask }, (_, e) => [new RegExp(`^cgc_layers\\.(\\d+)\\.experts_specific\\.${t * perTask + e}\\.mlp`), `levels.$1.tasks.${name}.${e}`] as const),
+          ...Array.from(
+            { length: perTask },
+            (_, e) =>
+              [
+                new RegExp(`^cgc_layers\\.(\\d+)\\.experts_specific\\.${t * perTask + e}\\.mlp`),
+                `levels.$1.tasks.${name}.${e}`,
+              ] as const,
+          ),
         ]),
         ...onTasks.modules,
       ],
@@ -167,7 +201,10 @@ export function translate(c: RechubCase): Translation | undefined {
 
 /** The case's tensors and JSON. */
 export async function readCase(path: string): Promise<{ json: unknown; tensors: Map<string, StoredTensor> }> {
-  return { json: JSON.parse(readFileSync(`${path}.json`, 'utf8')), tensors: await readSafetensors(`${path}.safetensors`) };
+  return {
+    json: JSON.parse(readFileSync(`${path}.json`, 'utf8')),
+    tensors: await readSafetensors(`${path}.safetensors`),
+  };
 }
 
 /** The plan that our engines compile for the case. */
@@ -183,7 +220,10 @@ export function planOf(c: RechubCase, { spec, tasks, fields }: Translation, size
   return {
     graph: buildModel(models.schema.parse(spec), layout, tasks),
     layout,
-    optimizers: { dense: denseOptimizers.schema.parse(adam), embeddings: embeddingOptimizerSchema.parse({ ...adam, lazy: !c.optimizer.dense_embedding_update }) },
+    optimizers: {
+      dense: denseOptimizers.schema.parse(adam),
+      embeddings: embeddingOptimizerSchema.parse({ ...adam, lazy: !c.optimizer.dense_embedding_update }),
+    },
     seed: 1,
   };
 }
@@ -209,7 +249,12 @@ export function batchOf(tensors: ReadonlyMap<string, StoredTensor>, prefix: stri
     ids: new Map(c.sparse.map(([field]) => [field, Uint32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
     bags: new Map(),
     numbers: new Map(c.dense.map((field) => [field, Float32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
-    labels: new Map(c.labels.map((label, t) => [label, Float32Array.from({ length: rows }, (_, b) => labels.data[b * numLabels + t]!)])),
+    labels: new Map(
+      c.labels.map((label, t) => [
+        label,
+        Float32Array.from({ length: rows }, (_, b) => labels.data[b * numLabels + t]!),
+      ]),
+    ),
   };
 }
 
@@ -226,15 +271,29 @@ export function translateTensors(
     const data = Float32Array.from(tensor.data);
     const table = /^embedding\.embed_dict\.(.+)\.weight$/.exec(torchName);
     if (table !== null) translated.set(tableTensor(table[1]!), { shape: tensor.shape, data });
-    else translated.set(ourName(torchName, modules, tensors, prefix), tensor.shape.length === 2 ? transposed(tensor.shape, data) : { shape: tensor.shape, data });
+    else
+      translated.set(
+        ourName(torchName, modules, tensors, prefix),
+        tensor.shape.length === 2 ? transposed(tensor.shape, data) : { shape: tensor.shape, data },
+      );
   }
   return translated;
 }
 
-const NORM_NAMES: Readonly<Record<string, string>> = { weight: 'gain', bias: 'shift', running_mean: 'runningMean', running_var: 'runningVariance' };
+const NORM_NAMES: Readonly<Record<string, string>> = {
+  weight: 'gain',
+  bias: 'shift',
+  running_mean: 'runningMean',
+  running_var: 'runningVariance',
+};
 
 /** torch numbers the modules of a stack: linear, batch norm, activation and dropout of each layer, then the output. */
-function ourName(torchName: string, modules: Translation['modules'], tensors: ReadonlyMap<string, StoredTensor>, prefix: string): string {
+function ourName(
+  torchName: string,
+  modules: Translation['modules'],
+  tensors: ReadonlyMap<string, StoredTensor>,
+  prefix: string,
+): string {
   for (const [from, to] of modules) {
     if (!from.test(torchName)) continue;
     const start = torchName.replace(from, to);

@@ -31,17 +31,26 @@ const synthetic = ['valid', 'test', 'test'].map((split) => join(root, 'data', 's
 const real = ['train', 'val', 'test'].map((split) => join(realRows, `ali_ccp_${split}_sample.csv`));
 
 /**
- * How near two runs of torch-rechub come to each other, which is as near as anything can come to one of them. In the real
- * sample most columns are constant: behind a batch norm their gradients, as those of every bias there, are rounding noise
+ * How near two runs of torch-rechub come to each other, which is as near as anything can come to one of them. In the
+ * real
+ * sample most columns are constant: behind a batch norm their gradients, as those of every bias there, are rounding
+ * noise
  * that Adam blows up to steps of its learning rate. Run again with another build of torch and in double precision,
  * torch-rechub itself missed its own numbers by up to 4.6e-4 in ESMM's losses (from the eighth epoch on), 4.8e-3 in its
- * predictions, 0.27 in its AUCs (as far as that, give or take their own noise, all engines are from its numbers); by 1e-7, 8e-4 and 0.04 in MMOE's. (AUCs of 50 rows whose predictions differ by 1e-5.)
+ * predictions, 0.27 in its AUCs (as far as that, give or take their own noise, all engines are from its numbers); by
+ * 1e-7, 8e-4 and 0.04 in MMOE's. (AUCs of 50 rows whose predictions differ by 1e-5.)
  */
 const CASES = [
   // Made by make_sample_cases.py so that rounding does not decide: everything is to be met.
   { name: 'synthetic_sample_esmm', files: synthetic, losses: () => 1e-4, predictions: 1e-3, auc: 0 },
   { name: 'synthetic_sample_mmoe', files: synthetic, losses: () => 1e-4, predictions: 1e-3, auc: 0 },
-  { name: 'ali_ccp_sample_esmm', files: real, losses: (epoch: number) => (epoch < 7 ? 1e-4 : 1e-3), predictions: 6e-3, auc: 5e-3 },
+  {
+    name: 'ali_ccp_sample_esmm',
+    files: real,
+    losses: (epoch: number) => (epoch < 7 ? 1e-4 : 1e-3),
+    predictions: 6e-3,
+    auc: 5e-3,
+  },
   { name: 'ali_ccp_sample_mmoe', files: real, losses: () => 1e-4, predictions: 1e-3, auc: 1e-3 },
 ] as const;
 
@@ -63,13 +72,25 @@ interface SampleCase {
 }
 
 const MODELS = {
-  esmm: (c: SampleCase) => ({ name: 'ESMM', user: c.user, item: c.item, cvr: { dims: [16, 8] }, ctr: { dims: [16, 8] } }),
+  esmm: (c: SampleCase) => ({
+    name: 'ESMM',
+    user: c.user,
+    item: c.item,
+    cvr: { dims: [16, 8] },
+    ctr: { dims: [16, 8] },
+  }),
   mmoe: () => ({ name: 'MMOE', n_expert: 8, expert: { dims: [16] }, towers: [{ dims: [8] }, { dims: [8] }] }),
 };
 
 /** Builds the case as a config and takes it through the CSV path to a compiled program. */
 async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) {
-  const rechub = { model: MODELS[c.model](c), labels: c.labels, task_types: c.labels.map(() => 'classification'), sparse: c.sparse.map((field) => [field, 0]), dense: c.dense };
+  const rechub = {
+    model: MODELS[c.model](c),
+    labels: c.labels,
+    task_types: c.labels.map(() => 'classification'),
+    sparse: c.sparse.map((field) => [field, 0]),
+    dense: c.dense,
+  };
   const translation = translate(rechub as unknown as RechubCase)!;
   const adam = { learningRate: c.lr, weightDecay: c.weight_decay, epsilon: c.eps ?? 1e-8 };
   const ids = translation.fields.filter((field) => field in c.vocabulary);
@@ -90,13 +111,24 @@ async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) 
   const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout, tasks);
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
-  const datasetOf = (split: 'train' | 'valid' | 'test'): Promise<Dataset> => sources[split]!.dataset(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
-  return { translation, program, train: await datasetOf('train'), valid: await datasetOf('valid'), test: await datasetOf('test') };
+  const datasetOf = (split: 'train' | 'valid' | 'test'): Promise<Dataset> =>
+    sources[split]!.dataset(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
+  return {
+    translation,
+    program,
+    train: await datasetOf('train'),
+    valid: await datasetOf('valid'),
+    test: await datasetOf('test'),
+  };
 }
 
 /** Labels and predictions of a whole file, by torch-rechub's columns; ctcvr's label is a purchase. */
 async function predictAll(program: Program, dataset: Dataset, { predictions }: Translation, labels: readonly string[]) {
-  const columns = labels.map((label) => ({ label: label === 'ctcvr' ? 'purchase' : label, labels: [] as number[], predictions: [] as number[] }));
+  const columns = labels.map((label) => ({
+    label: label === 'ctcvr' ? 'purchase' : label,
+    labels: [] as number[],
+    predictions: [] as number[],
+  }));
   for await (const { batch } of dataset.batches(1000)) {
     const found = predictions(await program.predict(batch));
     columns.forEach((into, t) => {
@@ -107,7 +139,9 @@ async function predictAll(program: Program, dataset: Dataset, { predictions }: T
   return columns;
 }
 
-/** The least and the greatest AUC that predictions allow which may each be off by `noise`. Written as plainly as can be. */
+/**
+ * The least and the greatest AUC that predictions allow which may each be off by `noise`. Written as plainly as can be.
+ */
 function aucRange(labels: readonly number[], predictions: readonly number[], noise: number): readonly [number, number] {
   const positives = predictions.filter((_, row) => labels[row] === 1);
   const negatives = predictions.filter((_, row) => labels[row] === 0);
@@ -124,72 +158,106 @@ function aucRange(labels: readonly number[], predictions: readonly number[], noi
   return noise === 0 ? [(right + open) / pairs, (right + open) / pairs] : [right / pairs, (right + open) / pairs];
 }
 
-function expectAuc(values: { readonly labels: readonly number[]; readonly predictions: readonly number[] }, expected: number, noise: number, what: string): void {
+function expectAuc(
+  values: { readonly labels: readonly number[]; readonly predictions: readonly number[] },
+  expected: number,
+  noise: number,
+  what: string,
+): void {
   const [least, greatest] = aucRange(values.labels, values.predictions, noise);
   expect(expected, what).toBeGreaterThanOrEqual(least - 1e-3);
   expect(expected, what).toBeLessThanOrEqual(greatest + 1e-3);
 }
 
 /**
- * The kernels round otherwise than torch and TensorFlow.js, which share their order of sums: on the 200 real rows, where noise
+ * The kernels round otherwise than torch and TensorFlow.js, which share their order of sums: on the 200 real rows,
+ * where noise
  * decides, a training parts from torch's after this many epochs at the earliest (found 2.4e-4 there).
  */
 const NOISY_EPOCH = 6;
-const ENGINES: readonly { readonly engineName: string; readonly isKernels: boolean; create(): Engine | Promise<Engine> }[] = [
+const ENGINES: readonly {
+  readonly engineName: string;
+  readonly isKernels: boolean;
+  create(): Engine | Promise<Engine>;
+}[] = [
   { engineName: 'tfjs', isKernels: false, create: createTfjsEngine },
   { engineName: 'simd', isKernels: true, create: () => createSimdEngine() },
   { engineName: 'plain simd', isKernels: true, create: () => createSimdEngine(1, false) },
 ];
 
-for (const { engineName, isKernels, create } of ENGINES) describe(`CSVs train as they do in torch-rechub, through ${engineName}`, () => {
-  for (const { name, files, losses: closest, predictions: tolerance, auc: noise } of CASES) {
-    const losses = (epoch: number): number => (isKernels && noise > 0 && epoch >= NOISY_EPOCH ? 1e-3 : closest(epoch));
-    const missing = [`${join(folder, name)}.json`, ...files].find((path) => !existsSync(path));
-    if (missing !== undefined) {
-      it.skip(`${name}: ${missing} is absent`);
-      continue;
-    }
-    const c = JSON.parse(readFileSync(`${join(folder, name)}.json`, 'utf8')) as SampleCase;
-
-    it(`${name} has the losses and AUCs of every epoch`, async () => {
-      const { tensors } = await readCase(join(folder, name));
-      const { translation, program, train, valid, test } = await prepare(await create(), c, files);
-      program.restore({ step: 0, weights: translateTensors(tensors, 'init', translation.modules), optimizer: new Map() });
-      for (const [epoch, expected] of c.epochs.entries()) {
-        const sums = c.labels.map(() => 0);
-        let batches = 0;
-        for await (const { batch } of train.batches(c.batch_size)) {
-          const measured = translation.losses.some((loss) => 'measured' in loss) ? translation.predictions((await program.inspect(batch)).predictions) : [];
-          const { losses: stepLosses } = await program.trainStep(batch);
-          translation.losses.forEach((loss, t) => {
-            sums[t]! += 'term' in loss ? stepLosses.get(loss.term)!.mean : logLoss(column(batch.labels, 'purchase').subarray(0, batch.rows), measured[loss.measured]!);
-          });
-          batches++;
-        }
-        sums.forEach((sum, t) => expect(Math.abs(sum / batches - expected.train_loss[t]!), `loss ${t} of epoch ${epoch}`).toBeLessThanOrEqual(losses(epoch)));
-        const found = await predictAll(program, valid, translation, c.labels);
-        found.forEach((values, t) => expectAuc(values, expected.val_auc[t]!, noise, `AUC ${t} of epoch ${epoch}`));
+for (const { engineName, isKernels, create } of ENGINES)
+  describe(`CSVs train as they do in torch-rechub, through ${engineName}`, () => {
+    for (const { name, files, losses: closest, predictions: tolerance, auc: noise } of CASES) {
+      const losses = (epoch: number): number =>
+        isKernels && noise > 0 && epoch >= NOISY_EPOCH ? 1e-3 : closest(epoch);
+      const missing = [`${join(folder, name)}.json`, ...files].find((path) => !existsSync(path));
+      if (missing !== undefined) {
+        it.skip(`${name}: ${missing} is absent`);
+        continue;
       }
-      const found = await predictAll(program, test, translation, c.labels);
-      const expected = tensors.get('test.pred')!.data;
-      found.forEach((values, t) => {
-        expectAuc(values, c.test_auc[t]!, noise, `test AUC ${t}`);
-        const worst = Math.max(...values.predictions.map((value, b) => Math.abs(value - expected[b * found.length + t]!)));
-        expect(worst, `test prediction ${t}`).toBeLessThanOrEqual(tolerance);
-      });
-    });
+      const c = JSON.parse(readFileSync(`${join(folder, name)}.json`, 'utf8')) as SampleCase;
 
-    it(`${name} predicts and scores test as torch-rechub does with its final weights`, async () => {
-      const { tensors } = await readCase(join(folder, name));
-      const { translation, program, test } = await prepare(await create(), c, files);
-      program.restore({ step: 0, weights: translateTensors(tensors, 'final', translation.modules), optimizer: new Map() });
-      const found = await predictAll(program, test, translation, c.labels);
-      const expected = tensors.get('test.pred')!.data;
-      found.forEach((values, t) => {
-        expectAuc(values, c.test_auc[t]!, 0, `test AUC ${t}`);
-        const worst = Math.max(...values.predictions.map((value, b) => Math.abs(value - expected[b * found.length + t]!)));
-        expect(worst, `test prediction ${t}`).toBeLessThanOrEqual(1e-5);
+      it(`${name} has the losses and AUCs of every epoch`, async () => {
+        const { tensors } = await readCase(join(folder, name));
+        const { translation, program, train, valid, test } = await prepare(await create(), c, files);
+        program.restore({
+          step: 0,
+          weights: translateTensors(tensors, 'init', translation.modules),
+          optimizer: new Map(),
+        });
+        for (const [epoch, expected] of c.epochs.entries()) {
+          const sums = c.labels.map(() => 0);
+          let batches = 0;
+          for await (const { batch } of train.batches(c.batch_size)) {
+            const measured = translation.losses.some((loss) => 'measured' in loss)
+              ? translation.predictions((await program.inspect(batch)).predictions)
+              : [];
+            const { losses: stepLosses } = await program.trainStep(batch);
+            translation.losses.forEach((loss, t) => {
+              sums[t]! +=
+                'term' in loss
+                  ? stepLosses.get(loss.term)!.mean
+                  : logLoss(column(batch.labels, 'purchase').subarray(0, batch.rows), measured[loss.measured]!);
+            });
+            batches++;
+          }
+          sums.forEach((sum, t) =>
+            expect(
+              Math.abs(sum / batches - expected.train_loss[t]!),
+              `loss ${t} of epoch ${epoch}`,
+            ).toBeLessThanOrEqual(losses(epoch)),
+          );
+          const found = await predictAll(program, valid, translation, c.labels);
+          found.forEach((values, t) => expectAuc(values, expected.val_auc[t]!, noise, `AUC ${t} of epoch ${epoch}`));
+        }
+        const found = await predictAll(program, test, translation, c.labels);
+        const expected = tensors.get('test.pred')!.data;
+        found.forEach((values, t) => {
+          expectAuc(values, c.test_auc[t]!, noise, `test AUC ${t}`);
+          const worst = Math.max(
+            ...values.predictions.map((value, b) => Math.abs(value - expected[b * found.length + t]!)),
+          );
+          expect(worst, `test prediction ${t}`).toBeLessThanOrEqual(tolerance);
+        });
       });
-    });
-  }
-});
+
+      it(`${name} predicts and scores test as torch-rechub does with its final weights`, async () => {
+        const { tensors } = await readCase(join(folder, name));
+        const { translation, program, test } = await prepare(await create(), c, files);
+        program.restore({
+          step: 0,
+          weights: translateTensors(tensors, 'final', translation.modules),
+          optimizer: new Map(),
+        });
+        const found = await predictAll(program, test, translation, c.labels);
+        const expected = tensors.get('test.pred')!.data;
+        found.forEach((values, t) => {
+          expectAuc(values, c.test_auc[t]!, 0, `test AUC ${t}`);
+          const worst = Math.max(
+            ...values.predictions.map((value, b) => Math.abs(value - expected[b * found.length + t]!)),
+          );
+          expect(worst, `test prediction ${t}`).toBeLessThanOrEqual(1e-5);
+        });
+      });
+    }
+  });

@@ -26,47 +26,78 @@ beforeAll(async () => {
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 const predictInto = (out: string, options: Partial<PredictOptions> = {}) =>
-  predict({ path: run, data: test, keep: [], prefix: '', device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...options, out });
+  predict({
+    path: run,
+    data: test,
+    keep: [],
+    prefix: '',
+    device: 'cpu',
+    threads: 1,
+    onNotice: () => undefined,
+    signal: new AbortController().signal,
+    ...options,
+    out,
+  });
 
 type Rows = readonly Readonly<Record<string, string>>[];
-const readCsv = (path: string): Rows => parse(path.endsWith('.gz') ? gunzipSync(readFileSync(path)) : readFileSync(path), { columns: true });
+const readCsv = (path: string): Rows =>
+  parse(path.endsWith('.gz') ? gunzipSync(readFileSync(path)) : readFileSync(path), { columns: true });
 
 const bytesOf = (path: string): ArrayBuffer => Uint8Array.from(readFileSync(path)).buffer;
 
 /** Rows of any format as texts, a prediction as the float that it is. */
 async function read(path: string): Promise<Rows> {
   if (path.endsWith('.parquet')) return (await parquetReadObjects({ file: bytesOf(path) })) as never;
-  if (path.endsWith('.jsonl')) return readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as never);
+  if (path.endsWith('.jsonl'))
+    return readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as never);
   return readCsv(path);
 }
 
 describe('mtl predict', () => {
-  it.each(['.csv', '.csv.gz', '.jsonl', '.parquet'])('writes %s whose AUC is that of mtl eval, to the last bit', async (ending) => {
-    const out = join(scratchFolder(), `out${ending}`);
-    const { rows, columns } = await predictInto(out, { keep: ['click', 'purchase'] });
-    expect([rows, columns]).toEqual([300, ['click', 'purchase', 'ctr', 'cvr', 'ctcvr']]);
-    const { metrics } = await evaluate({ path: run, data: test, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
-    const scored = await read(out);
-    const aucOf = (space: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
-      const chosen = scored.filter(where);
-      const column = (name: string): Float32Array => Float32Array.from(chosen, (row) => Number(row[name]));
-      return reportOf({}, { labels: column(label), predictions: column(space) })['y']!['auc'];
-    };
-    expect(aucOf('ctr', 'click')).toBe(metrics['test']!['ctr']!['auc']);
-    expect(aucOf('cvr', 'purchase', ({ click }) => click === '1')).toBe(metrics['test']!['cvr']!['auc']);
-    expect(aucOf('ctcvr', 'purchase')).toBe(metrics['test']!['ctcvr']!['auc']);
-  });
+  it.each(['.csv', '.csv.gz', '.jsonl', '.parquet'])(
+    'writes %s whose AUC is that of mtl eval, to the last bit',
+    async (ending) => {
+      const out = join(scratchFolder(), `out${ending}`);
+      const { rows, columns } = await predictInto(out, { keep: ['click', 'purchase'] });
+      expect([rows, columns]).toEqual([300, ['click', 'purchase', 'ctr', 'cvr', 'ctcvr']]);
+      const { metrics } = await evaluate({
+        path: run,
+        data: test,
+        device: 'cpu',
+        threads: 1,
+        onNotice: () => undefined,
+        signal: new AbortController().signal,
+      });
+      const scored = await read(out);
+      const aucOf = (space: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
+        const chosen = scored.filter(where);
+        const column = (name: string): Float32Array => Float32Array.from(chosen, (row) => Number(row[name]));
+        return reportOf({}, { labels: column(label), predictions: column(space) })['y']!['auc'];
+      };
+      expect(aucOf('ctr', 'click')).toBe(metrics['test']!['ctr']!['auc']);
+      expect(aucOf('cvr', 'purchase', ({ click }) => click === '1')).toBe(metrics['test']!['cvr']!['auc']);
+      expect(aucOf('ctcvr', 'purchase')).toBe(metrics['test']!['ctcvr']!['auc']);
+    },
+  );
 
   it('keeps rows in their order, needs no labels, and leaves nothing beside its output', async () => {
     const folder = scratchFolder();
     const rows = readCsv(test);
     const names = ['205', '206', '101', '121', '122'];
-    writeFileSync(join(folder, 'new.csv'), [names.join(','), ...rows.map((row) => names.map((name) => row[name]).join(',')), ''].join('\n'));
+    writeFileSync(
+      join(folder, 'new.csv'),
+      [names.join(','), ...rows.map((row) => names.map((name) => row[name]).join(',')), ''].join('\n'),
+    );
     await predictInto(join(folder, 'out.csv'), { data: join(folder, 'new.csv'), keep: ['all'] });
     expect(readdirSync(folder).sort()).toEqual(['new.csv', 'out.csv']);
     await predictInto(join(folder, 'labelled.csv'));
     const scored = readCsv(join(folder, 'out.csv'));
-    expect(scored.map((row) => names.map((name) => row[name]))).toEqual(rows.map((row) => names.map((name) => row[name])));
+    expect(scored.map((row) => names.map((name) => row[name]))).toEqual(
+      rows.map((row) => names.map((name) => row[name])),
+    );
     expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labelled.csv')).map(({ ctcvr }) => ctcvr));
   });
 
@@ -79,9 +110,18 @@ describe('mtl predict', () => {
     expect(readFileSync(join(folder, 'parquet.csv'), 'utf8')).toBe(readFileSync(join(folder, 'csv.csv'), 'utf8'));
     // What training kept of test.csv is shards, whose ids are the encoding's.
     const kept = readdirSync(join(world, '.mtl')).find((name) => name.startsWith('test.csv.rows'))!;
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'run'), set: ['training.epochs=1', 'features.item.encoding={name: ids, sizes: {205: 1000, 206: 1000}}'] });
-    await predictInto(join(folder, 'shards.csv'), { path: join(folder, 'run'), keep: ['click', '101'], data: join(world, '.mtl', kept) });
-    expect(readCsv(join(folder, 'shards.csv')).map((row) => [row['click'], row['101']])).toEqual(readCsv(test).map((row) => [row['click'], row['101']]));
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(folder, 'run'),
+      set: ['training.epochs=1', 'features.item.encoding={name: ids, sizes: {205: 1000, 206: 1000}}'],
+    });
+    await predictInto(join(folder, 'shards.csv'), {
+      path: join(folder, 'run'),
+      keep: ['click', '101'],
+      data: join(world, '.mtl', kept),
+    });
+    expect(readCsv(join(folder, 'shards.csv')).map((row) => [row['click'], row['101']])).toEqual(
+      readCsv(test).map((row) => [row['click'], row['101']]),
+    );
   });
 
   it('writes a header alone where there is no row', async () => {
@@ -100,10 +140,27 @@ describe('mtl predict', () => {
     const groups = [...new Set(rows.map((row) => row['101']!))];
     for (const rank of [undefined, 'ctr']) {
       const notices: string[] = [];
-      await predictInto(out, { keep: ['205'], top: { count: 3, by: '101', rank }, onNotice: (text) => notices.push(text) });
+      await predictInto(out, {
+        keep: ['205'],
+        top: { count: 3, by: '101', rank },
+        onNotice: (text) => notices.push(text),
+      });
       const score = (row: Rows[number]): number => Number(row[rank ?? 'ctcvr']);
-      const best = groups.flatMap((group) => rows.filter((row) => row['101'] === group).sort((a, b) => score(b) - score(a)).slice(0, 3));
-      expect(readCsv(out)).toEqual(best.map((row) => ({ 101: row['101'], 205: row['205'], ctr: row['ctr'], cvr: row['cvr'], ctcvr: row['ctcvr'] })));
+      const best = groups.flatMap((group) =>
+        rows
+          .filter((row) => row['101'] === group)
+          .sort((a, b) => score(b) - score(a))
+          .slice(0, 3),
+      );
+      expect(readCsv(out)).toEqual(
+        best.map((row) => ({
+          101: row['101'],
+          205: row['205'],
+          ctr: row['ctr'],
+          cvr: row['cvr'],
+          ctcvr: row['ctcvr'],
+        })),
+      );
       expect(notices).toContain(`the 3 rows of each 101 with the highest ${rank ?? 'ctcvr'}`);
     }
     const same = join(scratchFolder(), 'same.csv');
@@ -126,31 +183,43 @@ describe('a bad row', () => {
   it('is an error with its place and the option that is the cure, and leaves what was there', async () => {
     const out = join(scratchFolder(), 'out.csv');
     writeFileSync(out, 'before');
-    await expect(predictInto(out, { data: withBadRow() })).rejects.toThrow(/bad\.csv:4: column "101": expected an id.*--on-bad-row skip/);
+    await expect(predictInto(out, { data: withBadRow() })).rejects.toThrow(
+      /bad\.csv:4: column "101": expected an id.*--on-bad-row skip/,
+    );
     expect(readFileSync(out, 'utf8')).toBe('before');
     expect(readdirSync(join(out, '..'))).toEqual(['out.csv']);
   });
 
-  it.each(['.csv', '.jsonl', '.parquet'])('that is skipped keeps its cells and has an empty prediction (%s), and is none of the best', async (ending) => {
-    const folder = scratchFolder();
-    const out = join(folder, `out${ending}`);
-    const options = { data: withBadRow(), keep: ['101', '121'], onBadRow: 'skip' as const };
-    const { rows, numRejects } = await predictInto(out, options);
-    expect([rows, numRejects]).toEqual([302, 2]);
-    const scored = await read(out);
-    const empty = ending === '.csv' ? '' : null;
-    expect(scored).toHaveLength(302);
-    expect(scored[2]).toMatchObject({ 101: 'x', ctr: empty, cvr: empty, ctcvr: empty });
-    expect(scored[3]).toEqual({ 101: '', 121: '', ctr: empty, cvr: empty, ctcvr: empty });
-    expect(scored.filter(({ ctr }) => ctr !== empty)).toHaveLength(300);
-    await predictInto(out, { ...options, top: { count: 5, by: '101' } });
-    expect((await read(out)).filter((row) => row['101'] === 'x')).toEqual([]);
-  });
+  it.each(['.csv', '.jsonl', '.parquet'])(
+    'that is skipped keeps its cells and has an empty prediction (%s), and is none of the best',
+    async (ending) => {
+      const folder = scratchFolder();
+      const out = join(folder, `out${ending}`);
+      const options = { data: withBadRow(), keep: ['101', '121'], onBadRow: 'skip' as const };
+      const { rows, numRejects } = await predictInto(out, options);
+      expect([rows, numRejects]).toEqual([302, 2]);
+      const scored = await read(out);
+      const empty = ending === '.csv' ? '' : null;
+      expect(scored).toHaveLength(302);
+      expect(scored[2]).toMatchObject({ 101: 'x', ctr: empty, cvr: empty, ctcvr: empty });
+      expect(scored[3]).toEqual({ 101: '', 121: '', ctr: empty, cvr: empty, ctcvr: empty });
+      expect(scored.filter(({ ctr }) => ctr !== empty)).toHaveLength(300);
+      await predictInto(out, { ...options, top: { count: 5, by: '101' } });
+      expect((await read(out)).filter((row) => row['101'] === 'x')).toEqual([]);
+    },
+  );
 
   it('whose prediction is not finite is an error with its number and the column, or has an empty prediction', async () => {
     const folder = scratchFolder();
-    const [path, out, other] = ['large.csv', 'out.csv', 'run'].map((name) => join(folder, name)) as [string, string, string];
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: other, set: ['training.epochs=1', 'features.numbers={ type: numeric, fields: [D508], scaling: standard }'] });
+    const [path, out, other] = ['large.csv', 'out.csv', 'run'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: other,
+      set: ['training.epochs=1', 'features.numbers={ type: numeric, fields: [D508], scaling: standard }'],
+    });
     const lines = readFileSync(test, 'utf8').trimEnd().split('\n').slice(0, 7);
     const number = lines[0]!.split(',').indexOf('D508');
     const cells = lines[5]!.split(',');
@@ -163,7 +232,14 @@ describe('a bad row', () => {
     writeFileSync(join(folder, 'good.csv'), good.join('\n'));
     await expect(predictInto(out, { path: other, data: join(folder, 'good.csv') })).rejects.toMatchObject({
       kind: 'data',
-      problems: [{ where: 'row 5 of the data', message: expect.stringMatching(/prediction of .*cvr.* is not finite, because column "D508" is too large/) as string }],
+      problems: [
+        {
+          where: 'row 5 of the data',
+          message: expect.stringMatching(
+            /prediction of .*cvr.* is not finite, because column "D508" is too large/,
+          ) as string,
+        },
+      ],
     });
     const { rows, numRejects } = await predictInto(out, { path: other, data: path, onBadRow: 'skip' });
     expect([rows, numRejects]).toEqual([7, 2]);
@@ -172,16 +248,29 @@ describe('a bad row', () => {
 
   it('beyond data.maxRejects is an error', async () => {
     const other = join(scratchFolder(), 'run');
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: other, set: ['training.epochs=1', 'data.onBadRow=skip', 'data.maxRejects=1'] });
-    await expect(predictInto(join(scratchFolder(), 'out.csv'), { path: other, data: withBadRow() })).rejects.toThrow(/bad row number 2 and data\.maxRejects is 1/);
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: other,
+      set: ['training.epochs=1', 'data.onBadRow=skip', 'data.maxRejects=1'],
+    });
+    await expect(predictInto(join(scratchFolder(), 'out.csv'), { path: other, data: withBadRow() })).rejects.toThrow(
+      /bad row number 2 and data\.maxRejects is 1/,
+    );
   });
 });
 
 describe('what cannot be written', () => {
   it.each([
-    ['a column that is not there', { keep: ['clik'] }, /column "clik": is to be kept, and is not there; did you mean 'click'\?/],
+    [
+      'a column that is not there',
+      { keep: ['clik'] },
+      /column "clik": is to be kept, and is not there; did you mean 'click'\?/,
+    ],
     ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, and is not there/],
-    ['a prediction that is none', { top: { count: 1, by: '101', rank: 'ctvr' } }, /expected one of ctr, cvr, ctcvr, found "ctvr"; did you mean/],
+    [
+      'a prediction that is none',
+      { top: { count: 1, by: '101', rank: 'ctvr' } },
+      /expected one of ctr, cvr, ctcvr, found "ctvr"; did you mean/,
+    ],
   ])('%s is told with what there is', async (_, options, message) => {
     await expect(predictInto(join(scratchFolder(), 'out.csv'), options)).rejects.toThrow(message);
   });
@@ -190,17 +279,23 @@ describe('what cannot be written', () => {
     const folder = scratchFolder();
     const data = join(folder, 'in.csv');
     await predictInto(data, { keep: ['all'] });
-    await expect(predictInto(join(folder, 'out.csv'), { data, keep: ['all'] })).rejects.toThrow(/column "ctr": is also what a prediction is called; .*--prefix predicted_/);
+    await expect(predictInto(join(folder, 'out.csv'), { data, keep: ['all'] })).rejects.toThrow(
+      /column "ctr": is also what a prediction is called; .*--prefix predicted_/,
+    );
     await predictInto(join(folder, 'out.csv'), { data, keep: ['all'], prefix: 'new_' });
     expect(readCsv(join(folder, 'out.csv')).every((row) => row['ctr'] === row['new_ctr'])).toBe(true);
   });
 
   it('is told before anything is read: an ending, a folder, the data itself', async () => {
     const folder = scratchFolder();
-    await expect(predictInto(join(folder, 'out.txt'))).rejects.toThrow(/expected a name that ends in \.csv, .*; write .*out\.csv/);
+    await expect(predictInto(join(folder, 'out.txt'))).rejects.toThrow(
+      /expected a name that ends in \.csv, .*; write .*out\.csv/,
+    );
     await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a name that ends in/);
     mkdirSync(join(folder, 'folder.csv'));
-    await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(/folder\.csv: is a folder; expected the name of a file/);
+    await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(
+      /folder\.csv: is a folder; expected the name of a file/,
+    );
     await expect(predictInto(test)).rejects.toThrow(/--out: is the data itself/);
     expect(existsSync(join(folder, 'out.txt'))).toBe(false);
   });
@@ -208,7 +303,9 @@ describe('what cannot be written', () => {
   it('is a model that lacks a column, told by its name', async () => {
     const data = join(scratchFolder(), 'in.csv');
     writeFileSync(data, '101,121,205\n1,2,3\n');
-    await expect(predictInto(join(scratchFolder(), 'out.csv'), { data })).rejects.toThrow(/column "122"(.|\n)*column "206"/);
+    await expect(predictInto(join(scratchFolder(), 'out.csv'), { data })).rejects.toThrow(
+      /column "122"(.|\n)*column "206"/,
+    );
   });
 });
 
@@ -216,7 +313,10 @@ describe('a stop', () => {
   it('leaves nothing', async () => {
     const folder = scratchFolder();
     const controller = new AbortController();
-    const stopping = predictInto(join(folder, 'out.csv'), { signal: controller.signal, onProgress: () => controller.abort(new Error('enough')) });
+    const stopping = predictInto(join(folder, 'out.csv'), {
+      signal: controller.signal,
+      onProgress: () => controller.abort(new Error('enough')),
+    });
     await expect(stopping).rejects.toThrow('enough');
     expect(readdirSync(folder)).toEqual([]);
   });

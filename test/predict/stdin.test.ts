@@ -17,14 +17,30 @@ beforeAll(async () => {
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 /** What is predicted: from a file where it is named, else from what is given to standard input. */
-function predicted(input: string | Uint8Array, data = '-', ...more: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [BIN, 'predict', 'run', '--data', data, '--out', '-', '--keep', 'all', ...more], { cwd: world, input, encoding: 'utf8' });
+function predicted(
+  input: string | Uint8Array,
+  data = '-',
+  ...more: string[]
+): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [BIN, 'predict', 'run', '--data', data, '--out', '-', '--keep', 'all', ...more], {
+    cwd: world,
+    input,
+    encoding: 'utf8',
+  });
 }
 
 /** The rows of test.csv as JSON, numbers as numbers. */
 function jsonLines(): string {
-  const [header, ...rows] = readFileSync(join(world, 'test.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(','));
-  return rows.map((cells) => `{${cells.map((cell, c) => `${JSON.stringify(header![c])}:${/^(0|[1-9]\d*)(\.\d+)?$/.test(cell) ? cell : JSON.stringify(cell)}`).join()}}\n`).join('');
+  const [header, ...rows] = readFileSync(join(world, 'test.csv'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
+  return rows
+    .map(
+      (cells) =>
+        `{${cells.map((cell, c) => `${JSON.stringify(header![c])}:${/^(0|[1-9]\d*)(\.\d+)?$/.test(cell) ? cell : JSON.stringify(cell)}`).join()}}\n`,
+    )
+    .join('');
 }
 
 describe('mtl predict --data -', () => {
@@ -46,7 +62,12 @@ describe('mtl predict --data -', () => {
     expect(status).toBe(0);
     expect(stdout.split('\n')[2]).toMatch(/^,+$/);
     const lost = predicted(`${`${first}\n`.repeat(2000)}${first!.replace('{', '{"new":1,')}\n`);
-    expect([lost.status, lost.stderr]).toEqual([3, expect.stringMatching(/-:2001: expected only keys that the first lines have too, where all are kept, found "new"/)]);
+    expect([lost.status, lost.stderr]).toEqual([
+      3,
+      expect.stringMatching(
+        /-:2001: expected only keys that the first lines have too, where all are kept, found "new"/,
+      ),
+    ]);
   });
 
   it('says what is wrong with nothing', () => {

@@ -9,11 +9,13 @@ const textOf = (put: (text: TextBytes) => void): string => {
 
 /** The fewest digits that are read as the float. */
 function fewestDigits(value: number): number {
-  for (let digits = 1; digits < 9; digits++) if (Math.fround(Number(value.toPrecision(digits))) === value) return digits;
+  for (let digits = 1; digits < 9; digits++)
+    if (Math.fround(Number(value.toPrecision(digits))) === value) return digits;
   return 9;
 }
 
-const digitsOf = (text: string): string => text.replace(/e.*$/, '').replace(/[-.]/g, '').replace(/^0+/, '').replace(/0+$/, '');
+const digitsOf = (text: string): string =>
+  text.replace(/e.*$/, '').replace(/[-.]/g, '').replace(/^0+/, '').replace(/0+$/, '');
 
 describe('a float as text', () => {
   const floats = new Float32Array(1);
@@ -33,12 +35,23 @@ describe('a float as text', () => {
     for (const value of samples) {
       const text = textOf((bytes) => bytes.float(value));
       expect(Object.is(Math.fround(Number(text)), value), `${value} as ${text}`).toBe(true);
-      if (Math.abs(value) >= 1e-6 && Math.abs(value) < 1e7) expect(digitsOf(text).length, text).toBeLessThanOrEqual(fewestDigits(value));
+      if (Math.abs(value) >= 1e-6 && Math.abs(value) < 1e7)
+        expect(digitsOf(text).length, text).toBeLessThanOrEqual(fewestDigits(value));
     }
   });
 
   it.each([
-    [0, '0'], [-0, '-0'], [1, '1'], [0.5, '0.5'], [0.1, '0.1'], [-0.02921874, '-0.02921874'], [123.25, '123.25'], [0.000001, '0.000001'], [1e-9, '1e-9'], [16_777_216, '16777216'], [3e20, '300000000000000000000'],
+    [0, '0'],
+    [-0, '-0'],
+    [1, '1'],
+    [0.5, '0.5'],
+    [0.1, '0.1'],
+    [-0.02921874, '-0.02921874'],
+    [123.25, '123.25'],
+    [0.000001, '0.000001'],
+    [1e-9, '1e-9'],
+    [16_777_216, '16777216'],
+    [3e20, '300000000000000000000'],
   ])('%d is %s', (value, text) => {
     expect(textOf((bytes) => bytes.float(Math.fround(value)))).toBe(text);
   });
@@ -46,7 +59,15 @@ describe('a float as text', () => {
 
 describe('a cell of CSV', () => {
   it.each([
-    ['plain', 'plain'], ['', ''], ['a,b', '"a,b"'], ['say "hi"', '"say ""hi"""'], ['two\nlines', '"two\nlines"'], ['\r', '"\r"'], ['Zürich, 東京 🛒', '"Zürich, 東京 🛒"'], ['=1+1', '=1+1'], ['x'.repeat(50), 'x'.repeat(50)],
+    ['plain', 'plain'],
+    ['', ''],
+    ['a,b', '"a,b"'],
+    ['say "hi"', '"say ""hi"""'],
+    ['two\nlines', '"two\nlines"'],
+    ['\r', '"\r"'],
+    ['Zürich, 東京 🛒', '"Zürich, 東京 🛒"'],
+    ['=1+1', '=1+1'],
+    ['x'.repeat(50), 'x'.repeat(50)],
   ])('%j is %j', (cell, text) => {
     expect(textOf((bytes) => bytes.cell(cell))).toBe(text);
   });

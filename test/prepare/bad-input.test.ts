@@ -9,7 +9,15 @@ import { scratchFolder } from '../support/scratch.js';
 /** Raw data in `raw` of a folder, after a change of one file. */
 async function rawWith(file: string, change: (lines: string[]) => void): Promise<string> {
   const cwd = scratchFolder();
-  await synth({ folder: join(cwd, 'raw'), seed: 2, users: 40, items: 40, rates: { click: 0.3, purchase: 0.3 }, rows: { train: 400, test: 100 }, format: 'raw' });
+  await synth({
+    folder: join(cwd, 'raw'),
+    seed: 2,
+    users: 40,
+    items: 40,
+    rates: { click: 0.3, purchase: 0.3 },
+    rows: { train: 400, test: 100 },
+    format: 'raw',
+  });
   const path = join(cwd, 'raw', file);
   const lines = readFileSync(path, 'latin1').split('\n');
   change(lines);
@@ -19,13 +27,48 @@ async function rawWith(file: string, change: (lines: string[]) => void): Promise
 
 describe('what is wrong with raw files', () => {
   it.each([
-    ['letters for an id', 'sample_skeleton_train.csv', (line: string) => line.replace(/\x02\d+/, '\x02x1'), /error: raw\/sample_skeleton_train\.csv:7: expected an id: a whole number in digits, found "x1"; correct the row, or pass --max-bad-rows/],
-    ['a click that is none', 'sample_skeleton_train.csv', (line: string) => line.replace(/^(\d+),\d/, '$1,2'), /sample_skeleton_train\.csv:7: expected the click: 0 or 1, found "2"/],
-    ['a truncated line', 'sample_skeleton_test.csv', (line: string) => line.slice(0, 20), /sample_skeleton_test\.csv:7: expected /],
-    ['common features that are missing', 'sample_skeleton_test.csv', (line: string) => line.replace(/,[\da-f]{16},/, ',0000000000000000,'), /sample_skeleton_test\.csv:7: expected an index of common features that raw\/common_features_test\.csv has, found "0000000000000000"/],
-    ['tabs for separators', 'common_features_train.csv', (line: string) => line.replaceAll('\x02', '\t'), /common_features_train\.csv:7: expected features: field \\\\x02 id \\\\x03 value|common_features_train\.csv:7: expected one of the fields/],
-    ['a wrong number of features', 'common_features_test.csv', (line: string) => line.replace(/,\d+,/, ',5,'), /common_features_test\.csv:7: expected 5 features as the line tells, found/],
-    ['an empty line', 'common_features_test.csv', () => '', /common_features_test\.csv:7: expected the index of common features and a comma, found "the end of the line"/],
+    [
+      'letters for an id',
+      'sample_skeleton_train.csv',
+      (line: string) => line.replace(/\x02\d+/, '\x02x1'),
+      /error: raw\/sample_skeleton_train\.csv:7: expected an id: a whole number in digits, found "x1"; correct the row, or pass --max-bad-rows/,
+    ],
+    [
+      'a click that is none',
+      'sample_skeleton_train.csv',
+      (line: string) => line.replace(/^(\d+),\d/, '$1,2'),
+      /sample_skeleton_train\.csv:7: expected the click: 0 or 1, found "2"/,
+    ],
+    [
+      'a truncated line',
+      'sample_skeleton_test.csv',
+      (line: string) => line.slice(0, 20),
+      /sample_skeleton_test\.csv:7: expected /,
+    ],
+    [
+      'common features that are missing',
+      'sample_skeleton_test.csv',
+      (line: string) => line.replace(/,[\da-f]{16},/, ',0000000000000000,'),
+      /sample_skeleton_test\.csv:7: expected an index of common features that raw\/common_features_test\.csv has, found "0000000000000000"/,
+    ],
+    [
+      'tabs for separators',
+      'common_features_train.csv',
+      (line: string) => line.replaceAll('\x02', '\t'),
+      /common_features_train\.csv:7: expected features: field \\\\x02 id \\\\x03 value|common_features_train\.csv:7: expected one of the fields/,
+    ],
+    [
+      'a wrong number of features',
+      'common_features_test.csv',
+      (line: string) => line.replace(/,\d+,/, ',5,'),
+      /common_features_test\.csv:7: expected 5 features as the line tells, found/,
+    ],
+    [
+      'an empty line',
+      'common_features_test.csv',
+      () => '',
+      /common_features_test\.csv:7: expected the index of common features and a comma, found "the end of the line"/,
+    ],
   ] as const)('%s: exit code 3, the file and the line', async (_, file, change, message) => {
     const cwd = await rawWith(file, (lines) => (lines[6] = change(lines[6]!)));
     const { code, stdout, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
@@ -44,17 +87,22 @@ describe('what is wrong with raw files', () => {
   it('a row that a spreadsheet would take for a formula is text in rejects.csv', async () => {
     const cwd = await rawWith('sample_skeleton_train.csv', (lines) => (lines[6] = '=HYPERLINK("x")'));
     expect((await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out', '--max-bad-rows', '30'])).code).toBe(0);
-    expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(/sample_skeleton_train\.csv,7,.*,"'=HYPERLINK\(""x""\)"\n/);
+    expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(
+      /sample_skeleton_train\.csv,7,.*,"'=HYPERLINK\(""x""\)"\n/,
+    );
   });
 
-  it.each(['no JSON', '[]', 'null', '{"rows": 3}'])('a folder with another program\'s summary.json (%s): refused as not empty, and left alone', async (summary) => {
-    const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
-    mkdirSync(join(cwd, 'out'));
-    writeFileSync(join(cwd, 'out', 'summary.json'), summary);
-    const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
-    expect([code, stderr]).toEqual([2, 'error: out: is not empty; name another folder, or remove this one\n']);
-    expect(readdirSync(join(cwd, 'out'))).toEqual(['summary.json']);
-  });
+  it.each(['no JSON', '[]', 'null', '{"rows": 3}'])(
+    "a folder with another program's summary.json (%s): refused as not empty, and left alone",
+    async (summary) => {
+      const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
+      mkdirSync(join(cwd, 'out'));
+      writeFileSync(join(cwd, 'out', 'summary.json'), summary);
+      const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
+      expect([code, stderr]).toEqual([2, 'error: out: is not empty; name another folder, or remove this one\n']);
+      expect(readdirSync(join(cwd, 'out'))).toEqual(['summary.json']);
+    },
+  );
 
   it('missing files: all of them, and what to do', async () => {
     const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
@@ -62,7 +110,9 @@ describe('what is wrong with raw files', () => {
     rmSync(join(cwd, 'raw', 'common_features_train.csv'));
     const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      expect.stringMatching(/^error: raw\/common_features_train\.csv: there is no such file; unpack Tianchi's archives/),
+      expect.stringMatching(
+        /^error: raw\/common_features_train\.csv: there is no such file; unpack Tianchi's archives/,
+      ),
       expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: there is no such file/),
     ]);
     expect(code).toBe(3);

@@ -7,7 +7,11 @@ import type { Pool } from '../../src/prepare/pool.js';
 /** A pool whose jobs give ten times their argument, and fail for some. */
 function fakePool(failing: readonly number[] = []) {
   const asked: unknown[] = [];
-  const run = (_job: string, args: readonly number[], onDone?: (result: unknown, index: number) => void): Promise<unknown[]> => {
+  const run = (
+    _job: string,
+    args: readonly number[],
+    onDone?: (result: unknown, index: number) => void,
+  ): Promise<unknown[]> => {
     for (const [i, arg] of args.entries()) {
       asked.push(arg);
       if (failing.includes(arg)) return Promise.reject(new Error(`of ${arg}`));
@@ -32,22 +36,35 @@ function besides(rank: number, others: readonly object[]): { readonly peers: Pee
 }
 
 const argsOf = (count: number) => Array.from({ length: count }, (_, i) => i) as unknown as readonly CountIdsTask[];
-const shareOf = (...places: readonly number[]) => ({ done: places.map((place) => [place, 10 * place]), hasFailed: false });
+const shareOf = (...places: readonly number[]) => ({
+  done: places.map((place) => [place, 10 * place]),
+  hasFailed: false,
+});
 
 describe('a pool of several processes', () => {
   it('does every second job of two processes, and gives what comes of all', async () => {
     const { pool, asked } = fakePool();
     const { peers, said } = besides(1, [shareOf(0, 2, 4)]);
     const done: [unknown, number][] = [];
-    expect(await dealtPool(pool, peers).run('countIds', argsOf(5), (result, i) => void done.push([result, i]))).toEqual([0, 10, 20, 30, 40]);
+    expect(await dealtPool(pool, peers).run('countIds', argsOf(5), (result, i) => void done.push([result, i]))).toEqual(
+      [0, 10, 20, 30, 40],
+    );
     expect(asked).toEqual([1, 3]);
     expect(said).toEqual([shareOf(1, 3)]);
-    expect(done.sort(([, a], [, b]) => a - b)).toEqual([[0, 0], [10, 1], [20, 2], [30, 3], [40, 4]]);
+    expect(done.sort(([, a], [, b]) => a - b)).toEqual([
+      [0, 0],
+      [10, 1],
+      [20, 2],
+      [30, 3],
+      [40, 4],
+    ]);
   });
 
   it('hears of the others after each of eight parts at the latest', async () => {
     const { pool } = fakePool();
-    const others = Array.from({ length: 8 }, (_, part) => shareOf(...Array.from({ length: 25 }, (_, i) => 50 * part + 2 * i)));
+    const others = Array.from({ length: 8 }, (_, part) =>
+      shareOf(...Array.from({ length: 25 }, (_, i) => 50 * part + 2 * i)),
+    );
     const { peers, said } = besides(1, others);
     const found = await dealtPool(pool, peers).run('countIds', argsOf(400));
     expect(found).toEqual(Array.from({ length: 400 }, (_, i) => 10 * i));

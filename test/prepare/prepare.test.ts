@@ -1,5 +1,15 @@
 /** @module-tag long */
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +35,17 @@ const MIN_COUNTS = { rest: 10, byField: { '205': 30, '122': 1 } };
 let raw: string;
 beforeAll(async () => {
   raw = mkdtempSync(join(tmpdir(), 'mtl-raw-'));
-  await synth({ folder: raw, seed: 9, users: 150, items: 300, rates: { click: 0.25, purchase: 0.2 }, rows: { train: 5000, test: 2000 }, format: 'raw', bagMean: 25, badEvery: 450 });
+  await synth({
+    folder: raw,
+    seed: 9,
+    users: 150,
+    items: 300,
+    rates: { click: 0.25, purchase: 0.2 },
+    rows: { train: 5000, test: 2000 },
+    format: 'raw',
+    bagMean: 25,
+    badEvery: 450,
+  });
 });
 
 afterAll(() => rmSync(raw, { recursive: true, force: true }));
@@ -44,11 +64,14 @@ const optionsFor = (out: string, more: Partial<PrepareOptions> = {}): PrepareOpt
   chunkBytes: 60_000,
   ...more,
 });
-const run = (out: string, more?: Partial<PrepareOptions>): Promise<Summary> => prepare(optionsFor(out, more), () => undefined);
+const run = (out: string, more?: Partial<PrepareOptions>): Promise<Summary> =>
+  prepare(optionsFor(out, more), () => undefined);
 
 /** Everything in a folder, for a comparison byte by byte. */
 function contents(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(folder, file)).isFile());
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    statSync(join(folder, file)).isFile(),
+  );
   return Object.fromEntries(files.sort().map((file) => [file, readFileSync(join(folder, file)).toString('base64')]));
 }
 
@@ -58,18 +81,27 @@ interface JoinedRow {
   readonly values: (field: string) => Values;
 }
 
-/** The usable rows as they should be kept, with raw ids: joined, in the order of the skeleton, heaviest first, capped. */
+/**
+ * The usable rows as they should be kept, with raw ids: joined, in the order of the skeleton, heaviest first, capped.
+ */
 function reference(split: string): JoinedRow[] {
   const common = readCommonRows(raw, split);
-  const size = (features: RawRow['features']): number => [...features.values()].reduce((sum, values) => sum + values.length, 0);
+  const size = (features: RawRow['features']): number =>
+    [...features.values()].reduce((sum, values) => sum + values.length, 0);
   return readSkeletonRows(raw, split)
-    .filter(({ told, features, session, click, purchase }) => told === size(features) && common.has(session) && !(purchase === 1 && click === 0))
+    .filter(
+      ({ told, features, session, click, purchase }) =>
+        told === size(features) && common.has(session) && !(purchase === 1 && click === 0),
+    )
     .map((row) => ({
       row,
       values: (field) => {
         const all = row.features.get(field) ?? common.get(row.session)!.get(field) ?? [];
         const cap = BAG_FIELDS.has(field) ? ((CAPS.byField as Record<string, number>)[field] ?? CAPS.rest) : 1;
-        return all.map(([id, weight]) => [id, Math.fround(weight)] as const).sort(([a, x], [b, y]) => y - x || a - b).slice(0, cap);
+        return all
+          .map(([id, weight]) => [id, Math.fround(weight)] as const)
+          .sort(([a, x], [b, y]) => y - x || a - b)
+          .slice(0, cap);
       },
     }));
 }
@@ -78,17 +110,23 @@ describe('mtl prepare ali-ccp', () => {
   it('keeps every row, label, id, weight and number of what was generated, and nothing else', async () => {
     const out = join(scratchFolder(), 'out');
     const summary = await run(out);
-    const splits = { train: await readShardRows(join(out, 'train')), valid: await readShardRows(join(out, 'valid')), test: await readShardRows(join(out, 'test')) };
+    const splits = {
+      train: await readShardRows(join(out, 'train')),
+      valid: await readShardRows(join(out, 'valid')),
+      test: await readShardRows(join(out, 'test')),
+    };
     const rawIds = await readSafetensors(join(out, 'vocabulary.safetensors'));
     const vocabulary = new Map([...rawIds].map(([field, { data }]) => [field, [...data]]));
 
-    // Every row of the skeleton is the next one of train or of valid, and a session's rows are all of the one or of the other.
+    // Every row of the skeleton is the next one of train or of valid, and a session's rows are all of the one or of the
+    // other.
     const splitOf = new Map<string, 'train' | 'valid'>();
     const next = { train: 0, valid: 0, test: 0 };
     const placed: { split: 'train' | 'valid' | 'test'; joined: JoinedRow; row: PreparedRow }[] = [];
     const decoded = (field: string, id: number): number => vocabulary.get(field)![id]!;
     const agrees = ({ row, values }: JoinedRow, prepared: PreparedRow | undefined): boolean => {
-      if (prepared === undefined || prepared['click'] !== row.click || prepared['purchase'] !== row.purchase) return false;
+      if (prepared === undefined || prepared['click'] !== row.click || prepared['purchase'] !== row.purchase)
+        return false;
       return FIELDS.every((field) => {
         const expected = values(field);
         const known = (id: number, wanted: number): boolean => id === 0 || decoded(field, id) === wanted;
@@ -98,7 +136,10 @@ describe('mtl prepare ali-ccp', () => {
           return expected.length === 0 ? id === 0 : known(id, expected[0]![0]);
         }
         const bag = prepared[field] as Values;
-        return bag.length === expected.length && bag.every(([id, weight], i) => known(id, expected[i]![0]) && weight === expected[i]![1]);
+        return (
+          bag.length === expected.length &&
+          bag.every(([id, weight], i) => known(id, expected[i]![0]) && weight === expected[i]![1])
+        );
       });
     };
     for (const joined of reference('train')) {
@@ -121,9 +162,13 @@ describe('mtl prepare ali-ccp', () => {
     // An id is known exactly if train has it often enough; the vocabulary is in the order of how often.
     for (const field of FIELDS) {
       const counts = new Map<number, number>();
-      for (const { split, joined } of placed) if (split === 'train') for (const [id] of joined.values(field)) counts.set(id, (counts.get(id) ?? 0) + 1);
+      for (const { split, joined } of placed)
+        if (split === 'train') for (const [id] of joined.values(field)) counts.set(id, (counts.get(id) ?? 0) + 1);
       const minCount = (MIN_COUNTS.byField as Record<string, number>)[field] ?? MIN_COUNTS.rest;
-      const frequent = [...counts].filter(([, count]) => count >= minCount).sort(([a, x], [b, y]) => y - x || a - b).map(([id]) => id);
+      const frequent = [...counts]
+        .filter(([, count]) => count >= minCount)
+        .sort(([a, x], [b, y]) => y - x || a - b)
+        .map(([id]) => id);
       expect(vocabulary.get(field), field).toEqual([-1, ...frequent]);
       const isFrequent = new Set(frequent);
       for (const { joined, row } of placed) {
@@ -143,7 +188,9 @@ describe('mtl prepare ali-ccp', () => {
       const rows = await readShardRows(folder);
       const counts = idCountsOf((await readManifest(folder))!);
       for (const field of FIELDS) {
-        const ids = rows.flatMap((row) => (BAG_FIELDS.has(field) ? (row[field] as Values).map(([id]) => id) : [row[field] as number]));
+        const ids = rows.flatMap((row) =>
+          BAG_FIELDS.has(field) ? (row[field] as Values).map(([id]) => id) : [row[field] as number],
+        );
         expect(counts.get(field), field).toEqual({ ids: ids.length, unknown: ids.filter((id) => id === 0).length });
       }
       expect([...counts.values()].some(({ unknown }) => unknown > 0)).toBe(true);
@@ -157,7 +204,9 @@ describe('mtl prepare ali-ccp', () => {
       const folder = join(out, split);
       const rows = await readShardRows(folder);
       const ones = (label: string): number => rows.filter((row) => row[label] === 1).length;
-      expect(labelCountsOf((await readManifest(folder))!)).toEqual(new Map(['click', 'purchase'].map((label) => [label, ones(label)])));
+      expect(labelCountsOf((await readManifest(folder))!)).toEqual(
+        new Map(['click', 'purchase'].map((label) => [label, ones(label)])),
+      );
       expect(ones('click')).toBeGreaterThan(0);
     }
   });
@@ -166,10 +215,17 @@ describe('mtl prepare ali-ccp', () => {
     const out = join(scratchFolder(), 'out');
     const summary = await run(out);
     expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))).toEqual(summary);
-    const { strays } = JSON.parse(readFileSync(join(raw, 'oracle.json'), 'utf8')) as { strays: Record<string, { purchasesWithoutClick: number; unusedSessions: number; badRows: number }> };
+    const { strays } = JSON.parse(readFileSync(join(raw, 'oracle.json'), 'utf8')) as {
+      strays: Record<string, { purchasesWithoutClick: number; unusedSessions: number; badRows: number }>;
+    };
     for (const split of ['train', 'test'] as const) {
       const { purchasesWithoutClick, unusedSessions, badRows } = strays[split]!;
-      expect(summary.dropped[split]).toEqual({ purchasesWithoutClick, badRows, unusedCommonRows: unusedSessions, repeatedCommonRows: 0 });
+      expect(summary.dropped[split]).toEqual({
+        purchasesWithoutClick,
+        badRows,
+        unusedCommonRows: unusedSessions,
+        repeatedCommonRows: 0,
+      });
       expect(badRows).toBeGreaterThan(1);
     }
     const test = reference('test');
@@ -184,11 +240,15 @@ describe('mtl prepare ali-ccp', () => {
     const rejects = readFileSync(join(out, 'rejects.csv'), 'utf8').trimEnd().split('\n');
     expect(rejects).toHaveLength(1 + strays['train']!.badRows + strays['test']!.badRows);
     // The place that is told is the place in the file.
-    const [, line] = /sample_skeleton_train\.csv,(\d+),/.exec(rejects.findLast((reject) => reject.includes('skeleton_train'))!)!;
+    const [, line] = /sample_skeleton_train\.csv,(\d+),/.exec(
+      rejects.findLast((reject) => reject.includes('skeleton_train'))!,
+    )!;
     const text = readFileSync(join(raw, 'sample_skeleton_train.csv'), 'latin1').split('\n')[Number(line) - 1]!;
     const bad = readSkeletonRows(raw, 'train')[Number(line) - 1]!;
     expect(text.startsWith(`${line},`)).toBe(true);
-    expect(readCommonRows(raw, 'train').has(bad.session) && bad.told === [...bad.features.values()].flat().length).toBe(false);
+    expect(readCommonRows(raw, 'train').has(bad.session) && bad.told === [...bad.features.values()].flat().length).toBe(
+      false,
+    );
     expect(existsSync(join(out, '.work'))).toBe(false);
   });
 
@@ -198,7 +258,7 @@ describe('mtl prepare ali-ccp', () => {
     const whole = contents(join(folder, 'whole'));
     const out = join(folder, 'torn');
     let stops = 0;
-    for (let isDone = false; !isDone; ) {
+    for (let isDone = false; !isDone;) {
       const controller = new AbortController();
       let pieces = 0;
       try {
@@ -223,7 +283,8 @@ describe('mtl prepare ali-ccp', () => {
   it('goes on behind a kill', async () => {
     const folder = scratchFolder();
     const args = ['prepare', 'ali-ccp', raw, 'out', '--max-bad-rows', '100'];
-    const start = (): ReturnType<typeof spawn> => spawn(process.execPath, [BIN, ...args], { cwd: folder, stdio: 'ignore' });
+    const start = (): ReturnType<typeof spawn> =>
+      spawn(process.execPath, [BIN, ...args], { cwd: folder, stdio: 'ignore' });
     const killed = start();
     const ended = new Promise((resolve) => killed.on('close', (code, signal) => resolve(signal ?? code)));
     const piece = join(folder, 'out', '.work', 'skeleton', 'train-00000.columns');
@@ -234,7 +295,17 @@ describe('mtl prepare ali-ccp', () => {
     expect(existsSync(piece)).toBe(true);
     const again = start();
     expect(await new Promise((resolve) => again.on('close', resolve))).toBe(0);
-    await prepare({ ...optionsFor(join(folder, 'whole')), seed: 2026, validShare: 0.1, minCounts: { rest: 10, byField: {} }, caps: { rest: 10, byField: {} }, chunkBytes: 1 << 24 }, () => undefined);
+    await prepare(
+      {
+        ...optionsFor(join(folder, 'whole')),
+        seed: 2026,
+        validShare: 0.1,
+        minCounts: { rest: 10, byField: {} },
+        caps: { rest: 10, byField: {} },
+        chunkBytes: 1 << 24,
+      },
+      () => undefined,
+    );
     expect(contents(join(folder, 'out'))).toEqual(contents(join(folder, 'whole')));
   });
 
@@ -243,8 +314,14 @@ describe('mtl prepare ali-ccp', () => {
     const out = join(folder, 'out');
     const controller = new AbortController();
     let pieces = 0;
-    await expect(prepare(optionsFor(out, { signal: controller.signal }), () => (++pieces === 8 ? controller.abort(new Error('stop')) : undefined))).rejects.toThrow('stop');
-    await expect(run(out, { seed: 4 })).rejects.toThrow(/out: holds data that was prepared from other files or with other options/);
+    await expect(
+      prepare(optionsFor(out, { signal: controller.signal }), () =>
+        ++pieces === 8 ? controller.abort(new Error('stop')) : undefined,
+      ),
+    ).rejects.toThrow('stop');
+    await expect(run(out, { seed: 4 })).rejects.toThrow(
+      /out: holds data that was prepared from other files or with other options/,
+    );
     const common = join(out, '.work', 'common');
     const [piece, other] = readdirSync(common).filter((name) => name.startsWith('train'));
     truncateSync(join(common, piece!), 1000);
@@ -268,7 +345,9 @@ describe('mtl prepare ali-ccp', () => {
     await run(join(cwd, 'out'));
     const trained = await mtl(cwd, ['train', 'out/config.yaml', '--json', '--run-dir', 'run']);
     expect([trained.code, trained.stderr]).toEqual([0, expect.stringContaining('23 embedding tables') as string]);
-    const { metrics } = JSON.parse(trained.stdout) as { metrics: Record<string, Record<string, { rows: number; auc: number }>> };
+    const { metrics } = JSON.parse(trained.stdout) as {
+      metrics: Record<string, Record<string, { rows: number; auc: number }>>;
+    };
     expect(metrics['test']!['ctr']!.rows).toBe(2000);
     expect(metrics['test']!['ctr']!.auc).toBeGreaterThan(0.55);
     const evaluated = await mtl(cwd, ['eval', 'run', '--json']);

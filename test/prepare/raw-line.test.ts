@@ -7,9 +7,16 @@ import { BadLine, createLineReader } from '../../src/prepare/raw-line.js';
 const fields = fieldPlans({ rest: 3, byField: {} }, { rest: 1, byField: {} });
 
 /** `205:7:1.0 210:3:0.5` as the raw format has it. */
-const features = (text: string): string => text.split(' ').map((feature) => feature.replace(':', '\x02').replace(':', '\x03')).join('\x01');
+const features = (text: string): string =>
+  text
+    .split(' ')
+    .map((feature) => feature.replace(':', '\x02').replace(':', '\x03'))
+    .join('\x01');
 
-const cellsOf = (columns: FeatureColumns) => ({ cells: Object.fromEntries([...columns.columns()].map(([name, data]) => [name, [...data]])), cuts: columns.cuts });
+const cellsOf = (columns: FeatureColumns) => ({
+  cells: Object.fromEntries([...columns.columns()].map(([name, data]) => [name, [...data]])),
+  cuts: columns.cuts,
+});
 
 /** What the kernels make of a line is what the line reader says of it, which alone tells what is wrong. */
 function read(line: string) {
@@ -58,7 +65,21 @@ describe('a line of raw features', () => {
     expect(read(`1,${features(`205:${text}:1`)}\n`).cells['205']).toEqual([id]);
   });
 
-  it.each(['1', '1.', '1.0', '0.5', '.5', '0.69315', '123456.789', '0.123456789', '0.1234567890123', '12345678901234567890', '1e-3', '2.5E+2', '0'])('keeps the weight %s as a float', (text) => {
+  it.each([
+    '1',
+    '1.',
+    '1.0',
+    '0.5',
+    '.5',
+    '0.69315',
+    '123456.789',
+    '0.123456789',
+    '0.1234567890123',
+    '12345678901234567890',
+    '1e-3',
+    '2.5E+2',
+    '0',
+  ])('keeps the weight %s as a float', (text) => {
     expect(read(`1,${features(`210:1:${text}`)}\n`).cells['210.weights']).toEqual([Math.fround(Number(text))]);
   });
 
@@ -69,33 +90,70 @@ describe('a line of raw features', () => {
   });
 
   it('keeps the heaviest values, of equal ones the smaller ids, and counts the rest', () => {
-    const { cells, cuts } = read(`8,${features('210:5:1 210:9:3 210:1:2 210:2:1 206:8:1.0 206:4:1.0 206:6:2 206:7:0.5')}\n`);
+    const { cells, cuts } = read(
+      `8,${features('210:5:1 210:9:3 210:1:2 210:2:1 206:8:1.0 206:4:1.0 206:6:2 206:7:0.5')}\n`,
+    );
     expect(cells).toEqual({ '206': [6], '210.offsets': [0, 3], '210.ids': [9, 1, 2], '210.weights': [3, 2, 1] });
     expect(cuts).toEqual({ '206': { rows: 1, values: 3 }, '210': { rows: 1, values: 1 } });
   });
 
   it('is read by kernels where it is plain', () => {
     const isPlain = (text: string): boolean => read(`${text}\n`).isPlain;
-    expect(['0,', `1,${features('205:7:1.0')}`, `1,${features('205:999999999:123456.78901234')}\r`, `2,${features('109_14:12:0.25 210:0:.5')}`].map(isPlain)).toEqual([true, true, true, true]);
-    expect(['0,\r', `1,${features('205:1000000000:1')}`, `1,${features('210:1:1e-3')}`, `1,${features('210:1:1234567890.1234567')}`].map(isPlain)).toEqual([false, false, false, false]);
+    expect(
+      [
+        '0,',
+        `1,${features('205:7:1.0')}`,
+        `1,${features('205:999999999:123456.78901234')}\r`,
+        `2,${features('109_14:12:0.25 210:0:.5')}`,
+      ].map(isPlain),
+    ).toEqual([true, true, true, true]);
+    expect(
+      [
+        '0,\r',
+        `1,${features('205:1000000000:1')}`,
+        `1,${features('210:1:1e-3')}`,
+        `1,${features('210:1:1234567890.1234567')}`,
+      ].map(isPlain),
+    ).toEqual([false, false, false, false]);
   });
 
   it('keeps of any values the first of a plain sort, of any number of rows and for any cap', () => {
-    const valueOf = fc.record({ field: fc.constantFrom('101', '205', '210', '109_14'), id: fc.nat(50), weight: fc.nat(5) });
+    const valueOf = fc.record({
+      field: fc.constantFrom('101', '205', '210', '109_14'),
+      id: fc.nat(50),
+      weight: fc.nat(5),
+    });
     fc.assert(
-      fc.property(fc.array(fc.array(valueOf, { maxLength: 60 }), { maxLength: 5 }), fc.integer({ min: 1, max: 70 }), (rows, cap) => {
-        const columns = createFeatureColumns(fieldPlans({ rest: cap, byField: {} }, { rest: 1, byField: {} }));
-        const text = rows.map((values) => `${values.length},${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`).join('');
-        Buffer.from(text).copy(columns.lines(text.length));
-        for (let at = 0, r = 0; r < rows.length; r++, columns.endRow()) at = columns.readFeatures(at);
-        const ofRow = (field: string, r: number) => rows[r]!.filter((value) => value.field === field).toSorted((a, b) => b.weight - a.weight || a.id - b.id).slice(0, cap);
-        const filled = columns.columns();
-        for (const field of ['101', '205']) expect([...(filled.get(field) ?? rows.map(() => 0xffffffff))]).toEqual(rows.map((_, r) => ofRow(field, r)[0]?.id ?? 0xffffffff));
-        for (const field of ['210', '109_14']) {
-          const [ids, weights] = [filled.get(`${field}.ids`) ?? [], filled.get(`${field}.weights`) ?? []];
-          expect(Array.from(ids, (id, i) => ({ field, id, weight: weights[i]! }))).toEqual(rows.flatMap((_, r) => ofRow(field, r)));
-        }
-      }),
+      fc.property(
+        fc.array(fc.array(valueOf, { maxLength: 60 }), { maxLength: 5 }),
+        fc.integer({ min: 1, max: 70 }),
+        (rows, cap) => {
+          const columns = createFeatureColumns(fieldPlans({ rest: cap, byField: {} }, { rest: 1, byField: {} }));
+          const text = rows
+            .map(
+              (values) =>
+                `${values.length},${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`,
+            )
+            .join('');
+          Buffer.from(text).copy(columns.lines(text.length));
+          for (let at = 0, r = 0; r < rows.length; r++, columns.endRow()) at = columns.readFeatures(at);
+          const ofRow = (field: string, r: number) =>
+            rows[r]!.filter((value) => value.field === field)
+              .toSorted((a, b) => b.weight - a.weight || a.id - b.id)
+              .slice(0, cap);
+          const filled = columns.columns();
+          for (const field of ['101', '205'])
+            expect([...(filled.get(field) ?? rows.map(() => 0xffffffff))]).toEqual(
+              rows.map((_, r) => ofRow(field, r)[0]?.id ?? 0xffffffff),
+            );
+          for (const field of ['210', '109_14']) {
+            const [ids, weights] = [filled.get(`${field}.ids`) ?? [], filled.get(`${field}.weights`) ?? []];
+            expect(Array.from(ids, (id, i) => ({ field, id, weight: weights[i]! }))).toEqual(
+              rows.flatMap((_, r) => ofRow(field, r)),
+            );
+          }
+        },
+      ),
     );
   });
 
@@ -125,7 +183,11 @@ describe('a line of raw features', () => {
     ['letters for an id', `1,${features('205:7x:1.0')}`, /an id: a whole number in digits, found 7x/],
     ['a negative id', `1,${features('205:-7:1.0')}`, /an id: a whole number in digits, found -7/],
     ['no id', `1,${features('205::1.0')}`, /an id: a whole number in digits/],
-    ['an id beyond what is exact', `1,${features('205:9007199254740991:1')}`, /an id below 2\^53 - 1, found 9007199254740991/],
+    [
+      'an id beyond what is exact',
+      `1,${features('205:9007199254740991:1')}`,
+      /an id below 2\^53 - 1, found 9007199254740991/,
+    ],
     ['letters for a weight', `1,${features('205:7:heavy')}`, /a weight: a decimal number of at least 0, found heavy/],
     ['a negative weight', `1,${features('210:7:-1')}`, /a weight: .*, found -1/],
     ['no weight', `1,${features('210:7:')}`, /a weight: .*, found the end of the line/],

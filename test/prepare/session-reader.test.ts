@@ -15,11 +15,20 @@ async function someSessions(): Promise<{ files: string[]; firsts: number[]; sess
   const firsts = [0];
   const files: string[] = [];
   for (const count of [300, 1, 0, 250]) {
-    const own = Array.from({ length: count }, () => Array.from({ length: [0, 3, random.below(60), random.below(60), 1500][random.below(5)]! }, () => random.uint32()));
+    const own = Array.from({ length: count }, () =>
+      Array.from({ length: [0, 3, random.below(60), random.below(60), 1500][random.below(5)]! }, () => random.uint32()),
+    );
     const offsets = [0];
     for (const { length } of own) offsets.push(offsets.at(-1)! + length);
     files.push(join(folder, String(files.length)));
-    await writeColumns(files.at(-1)!, new Map([['offsets', Uint32Array.from(offsets)], ['words', Uint32Array.from(own.flat())]]), {});
+    await writeColumns(
+      files.at(-1)!,
+      new Map([
+        ['offsets', Uint32Array.from(offsets)],
+        ['words', Uint32Array.from(own.flat())],
+      ]),
+      {},
+    );
     sessions.push(...own);
     firsts.push(sessions.length);
   }
@@ -48,13 +57,18 @@ describe('a reader of sessions', () => {
     const reader = createSessionReader({ files: files.with(3, `${files[3]!}.gone`), firsts });
     expect(() => reader.load(Uint32Array.of(4, 400))).toThrow('cannot be read (ENOENT)');
     const { words, starts, places } = reader.load(Uint32Array.of(5, 4));
-    for (const [row, session] of [5, 4].entries()) expect([...words.subarray(starts[places[row]!], starts[places[row]!]! + sessions[session]!.length)]).toEqual(sessions[session]);
+    for (const [row, session] of [5, 4].entries())
+      expect([...words.subarray(starts[places[row]!], starts[places[row]!]! + sessions[session]!.length)]).toEqual(
+        sessions[session],
+      );
     reader.close();
     rmSync(files[0]!);
     expect(() => reader.load(Uint32Array.of(2))).toThrow(`${files[0]}: cannot be read (ENOENT)`);
     // The last session of a file is gone with its end.
     truncateSync(files[1]!, statSync(files[1]!).size - 16);
     const last = firsts[2]! - 1;
-    expect(() => reader.load(Uint32Array.of(last))).toThrow(`${files[1]}: is cut short; remove this file, and start again`);
+    expect(() => reader.load(Uint32Array.of(last))).toThrow(
+      `${files[1]}: is cut short; remove this file, and start again`,
+    );
   });
 });

@@ -10,14 +10,24 @@ describe('the tables of ids', () => {
     const counts = new Map<number, number>();
     for (let i = 0; i < 40_000; i++) {
       // Neighbours, multiples of 2^32 and large ones, with repeats.
-      const id = [random.below(3000), random.below(3000) * 2 ** 32, Number.MAX_SAFE_INTEGER - 1 - random.below(3000), random.below(2 ** 40)][i % 4]!;
+      const id = [
+        random.below(3000),
+        random.below(3000) * 2 ** 32,
+        Number.MAX_SAFE_INTEGER - 1 - random.below(3000),
+        random.below(2 ** 40),
+      ][i % 4]!;
       const times = 1 + random.below(3);
       counter.add(id, times);
       counts.set(id, (counts.get(id) ?? 0) + times);
     }
     expect(counter.distinct).toBe(counts.size);
     const frequent = counter.frequent(5);
-    expect([...frequent]).toEqual([...counts].filter(([, count]) => count >= 5).sort(([a, x], [b, y]) => y - x || a - b).map(([id]) => id));
+    expect([...frequent]).toEqual(
+      [...counts]
+        .filter(([, count]) => count >= 5)
+        .sort(([a, x], [b, y]) => y - x || a - b)
+        .map(([id]) => id),
+    );
     const table = createIdTable(Float64Array.of(-1, ...frequent));
     for (const [id, count] of counts) expect(lookUp(table, id)).toBe(count >= 5 ? frequent.indexOf(id) + 1 : 0);
   });
@@ -32,7 +42,11 @@ describe('the table of sessions', () => {
 
   it('finds every index, the first of equal ones, and none that is not there', () => {
     const texts = Array.from({ length: 5000 }, (_, i) => (i * 7919).toString(36).repeat(1 + (i % 3)));
-    const { table, repeated } = createSessionTable([keysOf(texts.slice(0, 1234)), keysOf([]), keysOf([...texts.slice(1234), texts[17]!])]);
+    const { table, repeated } = createSessionTable([
+      keysOf(texts.slice(0, 1234)),
+      keysOf([]),
+      keysOf([...texts.slice(1234), texts[17]!]),
+    ]);
     expect(repeated).toBe(5001 - new Set(texts).size);
     for (const [i, text] of texts.entries()) {
       const line = Buffer.from(`x,${text},y`);
@@ -42,8 +56,11 @@ describe('the table of sessions', () => {
   });
 
   it('hashes an index with a key, evenly', () => {
-    const { table } = createSessionTable([keysOf(Array.from({ length: 4000 }, (_, i) => i.toString(16).padStart(16, 'a')))]);
-    const share = (key: number): boolean[] => Array.from({ length: 4000 }, (_, s) => sessionHash(table, s, key) < 0.1 * 2 ** 32);
+    const { table } = createSessionTable([
+      keysOf(Array.from({ length: 4000 }, (_, i) => i.toString(16).padStart(16, 'a'))),
+    ]);
+    const share = (key: number): boolean[] =>
+      Array.from({ length: 4000 }, (_, s) => sessionHash(table, s, key) < 0.1 * 2 ** 32);
     const [one, other] = [share(1), share(2)];
     for (const chosen of [one, other]) expect(Math.abs(chosen.filter(Boolean).length - 400)).toBeLessThan(80);
     expect(one).not.toEqual(other);

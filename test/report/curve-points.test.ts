@@ -2,13 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { createCollector } from '../../src/evaluation/evaluation.js';
 import type { ScoreBins } from '../../src/evaluation/score-bins.js';
 import { randomStream } from '../../src/random.js';
-import { gainPoints, histogramPoints, liftPoints, precisionPoints, reliabilityPoints, rocPoints } from '../../src/report/curve-points.js';
+import {
+  gainPoints,
+  histogramPoints,
+  liftPoints,
+  precisionPoints,
+  reliabilityPoints,
+  rocPoints,
+} from '../../src/report/curve-points.js';
 import { batchOf, measuring, spacesOfType } from '../support/measured.js';
 
 const uniform = randomStream(5, 'curves');
 const predictions = Array.from({ length: 30_000 }, () => Math.fround(0.9 * uniform.uniform() ** 4));
 const labels = predictions.map((p) => Number(uniform.uniform() < p));
-const collector = createCollector(spacesOfType('classification'), measuring({ metrics: ['auc', { name: 'lift', top: '5%' }, { name: 'precision', top: '10%' }] }));
+const collector = createCollector(
+  spacesOfType('classification'),
+  measuring({ metrics: ['auc', { name: 'lift', top: '5%' }, { name: 'precision', top: '10%' }] }),
+);
 collector.add(batchOf({ labels, predictions }), new Map([['y', Float32Array.from(predictions)]]));
 const report = collector.report()['y']!;
 const bins = collector.predicted().spaces['y']!;
@@ -25,7 +35,10 @@ describe('curves of binned predictions', () => {
     const points = rocPoints(bins);
     const area = points.slice(1).reduce((sum, { x, y }, i) => sum + ((x - points[i]!.x) * (y + points[i]!.y)) / 2, 0);
     expect(area).toBeCloseTo(report['auc'] as number, 3);
-    expect([points[0], points.at(-1)]).toEqual([{ x: 0, y: 0 }, { x: 1, y: 1 }]);
+    expect([points[0], points.at(-1)]).toEqual([
+      { x: 0, y: 0 },
+      { x: 1, y: 1 },
+    ]);
   });
 
   it('have the lift and the precision that the metrics measure', () => {
@@ -39,7 +52,8 @@ describe('curves of binned predictions', () => {
   it('have no more points than a chart has pixels', () => {
     const lift = liftPoints(bins, 0.001);
     expect(bins.at.length).toBeGreaterThan(1000);
-    for (const points of [rocPoints(bins), precisionPoints(bins), lift, gainPoints(bins)]) expect(points.length).toBeLessThan(402);
+    for (const points of [rocPoints(bins), precisionPoints(bins), lift, gainPoints(bins)])
+      expect(points.length).toBeLessThan(402);
     expect(lift[0]!.x).toBeGreaterThanOrEqual(0.001);
     expect(lift.at(-1)).toEqual({ x: 1, y: 1 });
   });
@@ -53,12 +67,19 @@ describe('curves of binned predictions', () => {
   });
 
   it('divide each class into shares that make 1', () => {
-    for (const kind of ['negatives', 'truths'] as const) expect(histogramPoints(bins, kind).reduce((sum, { y }) => sum + y, 0)).toBeCloseTo(1, 9);
+    for (const kind of ['negatives', 'truths'] as const)
+      expect(histogramPoints(bins, kind).reduce((sum, { y }) => sum + y, 0)).toBeCloseTo(1, 9);
   });
 
   it('are left out where there is one class alone', () => {
     const one: ScoreBins = { rows: 5, positives: 0, predicted: 1, at: [-90], negatives: [5], truths: [0] };
-    expect([rocPoints(one), precisionPoints(one), liftPoints(one, 0.001), gainPoints(one), histogramPoints(one, 'truths')]).toEqual([[], [], [], [], []]);
+    expect([
+      rocPoints(one),
+      precisionPoints(one),
+      liftPoints(one, 0.001),
+      gainPoints(one),
+      histogramPoints(one, 'truths'),
+    ]).toEqual([[], [], [], [], []]);
     expect(reliabilityPoints(one, 12)).toHaveLength(1);
   });
 });

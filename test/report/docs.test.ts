@@ -28,7 +28,13 @@ describe('docs/pictures.md', () => {
       const { code, stderr } = await mtl(folder, command);
       expect([command, code, stderr]).toEqual([command, 0, '']);
     }
-    for (const file of ['compared.html', 'runs/latest/report.html', 'runs/esmm/001/events.out.tfevents.0.mtl', 'runs/esmm/001/scores.json']) expect(existsSync(join(folder, file))).toBe(true);
+    for (const file of [
+      'compared.html',
+      'runs/latest/report.html',
+      'runs/esmm/001/events.out.tfevents.0.mtl',
+      'runs/esmm/001/scores.json',
+    ])
+      expect(existsSync(join(folder, file))).toBe(true);
     expect(readFileSync(join(folder, 'compared.html'), 'utf8')).toContain('<h1>2 runs</h1>');
   }, 120_000);
 
@@ -38,7 +44,12 @@ describe('docs/pictures.md', () => {
     const base = parse(readFileSync('configs/mmoe.yaml', 'utf8')) as Record<string, object>;
     for (const { text } of blocks) {
       const part = parse(text) as Record<string, object>;
-      const merged = Object.fromEntries([...new Set([...Object.keys(base), ...Object.keys(part)])].map((key) => [key, typeof base[key] === 'object' ? { ...base[key], ...part[key] } : (part[key] ?? base[key])]));
+      const merged = Object.fromEntries(
+        [...new Set([...Object.keys(base), ...Object.keys(part)])].map((key) => [
+          key,
+          typeof base[key] === 'object' ? { ...base[key], ...part[key] } : (part[key] ?? base[key]),
+        ]),
+      );
       expect(() => parseConfig(stringify(merged), 'configs/mmoe.yaml')).not.toThrow();
     }
   });

@@ -22,11 +22,32 @@ beforeAll(async () => {
   for (const split of ['train', 'valid', 'test']) {
     const lines = readFileSync(`${split}.csv`, 'utf8').trimEnd().split('\n');
     const quoted = (text: string): string => `"${text.replace(/"/g, '""')}"`;
-    writeFileSync(`${split}.csv`, `${[`${lines[0]!},${quoted(HOSTILE)}`, ...lines.slice(1).map((line, i) => `${line},${i % 2 === 0 ? quoted(`</svg>${HOSTILE}`) : `value of ${split}`}`)].join('\n')}\n`);
+    writeFileSync(
+      `${split}.csv`,
+      `${[`${lines[0]!},${quoted(HOSTILE)}`, ...lines.slice(1).map((line, i) => `${line},${i % 2 === 0 ? quoted(`</svg>${HOSTILE}`) : `value of ${split}`}`)].join('\n')}\n`,
+    );
   }
   const extra = JSON.stringify({ type: 'categorical', fields: [HOSTILE], width: 2, encoding: { name: 'tokens' } });
-  for (const [model, name] of [['esmm', 'a'], ['mmoe', 'b']]) {
-    const { code, stderr, stdout } = await mtl(world, ['train', `${model}.yaml`, '--run-dir', name!, '--threads', '1', '--set', 'training.diagnostics.everySteps=5', '--set', 'training.logEverySteps=2', '--set', `features.more=${extra}`, '--set', `evaluation.by=${JSON.stringify([HOSTILE])}`]);
+  for (const [model, name] of [
+    ['esmm', 'a'],
+    ['mmoe', 'b'],
+  ]) {
+    const { code, stderr, stdout } = await mtl(world, [
+      'train',
+      `${model}.yaml`,
+      '--run-dir',
+      name!,
+      '--threads',
+      '1',
+      '--set',
+      'training.diagnostics.everySteps=5',
+      '--set',
+      'training.logEverySteps=2',
+      '--set',
+      `features.more=${extra}`,
+      '--set',
+      `evaluation.by=${JSON.stringify([HOSTILE])}`,
+    ]);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(join(name!, 'report.html'));
   }
@@ -58,7 +79,9 @@ describe('the report of a run', () => {
 
   it('tells what was measured, and what the config says beside the defaults', () => {
     const page = readFileSync(join('a', 'report.html'), 'utf8');
-    const { metrics } = JSON.parse(readFileSync(join('a', 'summary.json'), 'utf8')) as { metrics: { test: Record<string, { auc: number }> } };
+    const { metrics } = JSON.parse(readFileSync(join('a', 'summary.json'), 'utf8')) as {
+      metrics: { test: Record<string, { auc: number }> };
+    };
     expect(page).toContain(`<td>${metrics.test['ctcvr']!.auc.toFixed(4)}</td>`);
     expect(page).toMatch(/<code>training\.epochs<\/code><\/th><td><code>4<\/code><\/td><td><code>1<\/code>/);
     expect(page).not.toContain('training.optimizer.dense.name');
@@ -74,13 +97,24 @@ describe('the report of a run', () => {
   });
 
   it('is left out where it is not wanted', async () => {
-    const { code, stdout } = await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'plain', '--no-report', '--set', 'training.epochs=1']);
+    const { code, stdout } = await mtl(world, [
+      'train',
+      'esmm.yaml',
+      '--run-dir',
+      'plain',
+      '--no-report',
+      '--set',
+      'training.epochs=1',
+    ]);
     expect([code, existsSync(join('plain', 'report.html')), stdout.includes('report')]).toEqual([0, false, false]);
   });
 
   it('that cannot be drawn is a notice, and the run has ended well', async () => {
     // A folder of this name is in the way of the page.
-    expect((await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'blocked', '--no-report', '--set', 'training.epochs=1'])).code).toBe(0);
+    expect(
+      (await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'blocked', '--no-report', '--set', 'training.epochs=1']))
+        .code,
+    ).toBe(0);
     mkdirSync(join('blocked', 'report.html'));
     const { code, stdout } = await mtl(world, ['train', '--resume', 'blocked', '--set', 'training.epochs=2']);
     expect([code, existsSync(join('blocked', 'results.csv'))]).toEqual([0, true]);
@@ -108,22 +142,48 @@ describe('the report of several runs', () => {
   });
 
   it('is drawn also of a run that has hardly begun, or whose files are damaged', async () => {
-    const { code } = await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'broken', '--no-report', '--set', 'training.epochs=1']);
+    const { code } = await mtl(world, [
+      'train',
+      'esmm.yaml',
+      '--run-dir',
+      'broken',
+      '--no-report',
+      '--set',
+      'training.epochs=1',
+    ]);
     expect(code).toBe(0);
-    for (const file of ['metrics.jsonl', 'scores.json', 'data.json', 'summary.json', 'log.jsonl', 'config.resolved.yaml', 'environment.json']) writeFileSync(join('broken', file), '{"not": ');
+    for (const file of [
+      'metrics.jsonl',
+      'scores.json',
+      'data.json',
+      'summary.json',
+      'log.jsonl',
+      'config.resolved.yaml',
+      'environment.json',
+    ])
+      writeFileSync(join('broken', file), '{"not": ');
     renameSync(join('broken', 'results.csv'), 'gone.csv');
     expect(readFileSync(await report({ runs: ['broken'] }), 'utf8')).toContain('<h1>broken</h1>');
-    expect(readFileSync(await report({ runs: ['broken', 'a'], out: 'with-broken.html' }), 'utf8')).toContain('<h1>2 runs</h1>');
+    expect(readFileSync(await report({ runs: ['broken', 'a'], out: 'with-broken.html' }), 'utf8')).toContain(
+      '<h1>2 runs</h1>',
+    );
   });
 });
 
 describe('in a browser', () => {
-  it.for([[390, 'light'], [390, 'dark'], [1400, 'light'], [1400, 'dark']] as const)('%i pixels wide and %s, the page has its charts, no complaint, and hostile names as text', async ([width, scheme], context) => {
-    const browser = needsChromium(context);
-    for (const file of [join('b', 'report.html'), 'both.html']) {
-      const page = await openPage(browser, pathToFileURL(join(world, file)).href, { width, scheme });
-      try {
-        const found = await page.evaluate(`({
+  it.for([
+    [390, 'light'],
+    [390, 'dark'],
+    [1400, 'light'],
+    [1400, 'dark'],
+  ] as const)(
+    '%i pixels wide and %s, the page has its charts, no complaint, and hostile names as text',
+    async ([width, scheme], context) => {
+      const browser = needsChromium(context);
+      for (const file of [join('b', 'report.html'), 'both.html']) {
+        const page = await openPage(browser, pathToFileURL(join(world, file)).href, { width, scheme });
+        try {
+          const found = (await page.evaluate(`({
           title: document.title,
           scripts: document.querySelectorAll('script, img, iframe').length,
           figures: document.querySelectorAll('figure').length,
@@ -132,14 +192,22 @@ describe('in a browser', () => {
           isHostileShown: document.body.innerText.includes(${JSON.stringify(HOSTILE.slice(0, 12))}),
           overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
           paper: getComputedStyle(document.body).backgroundColor,
-        })`) as { figures: number; marks: number };
-        expect(found).toMatchObject({ title: file === 'both.html' ? '2 runs' : 'b', scripts: 0, empty: 0, isHostileShown: true, overflow: 0, paper: scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 25, 31)' });
-        expect(found.figures).toBeGreaterThan(25);
-        expect(found.marks).toBeGreaterThan(found.figures);
-        expect(page.complaints).toEqual([]);
-      } finally {
-        await page.close();
+        })`)) as { figures: number; marks: number };
+          expect(found).toMatchObject({
+            title: file === 'both.html' ? '2 runs' : 'b',
+            scripts: 0,
+            empty: 0,
+            isHostileShown: true,
+            overflow: 0,
+            paper: scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 25, 31)',
+          });
+          expect(found.figures).toBeGreaterThan(25);
+          expect(found.marks).toBeGreaterThan(found.figures);
+          expect(page.complaints).toEqual([]);
+        } finally {
+          await page.close();
+        }
       }
-    }
-  });
+    },
+  );
 });

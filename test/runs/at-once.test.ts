@@ -3,7 +3,11 @@ import { expect, it } from 'vitest';
 import { atOnce } from '../../src/runs/at-once.js';
 
 it('gives results in order, whichever comes first', async () => {
-  expect(await atOnce([setTimeout(5, 'a'), Promise.resolve(2), Promise.resolve(undefined)])).toEqual(['a', 2, undefined]);
+  expect(await atOnce([setTimeout(5, 'a'), Promise.resolve(2), Promise.resolve(undefined)])).toEqual([
+    'a',
+    2,
+    undefined,
+  ]);
   expect(await atOnce([])).toEqual([]);
 });
 

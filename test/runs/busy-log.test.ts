@@ -5,7 +5,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LOG, openRunLog } from '../../src/runs/run-log.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const REQUEST = { source: 'name: x\n', config: 'name: x\n', overrides: [], engine: { name: 'none', description: 'none' } };
+const REQUEST = {
+  source: 'name: x\n',
+  config: 'name: x\n',
+  overrides: [],
+  engine: { name: 'none', description: 'none' },
+};
 /** More tries than anything makes: then the disk writes again, so that no test goes on for ever. */
 const MOST_TRIES = 60;
 
@@ -14,7 +19,12 @@ function busyFor(tries: number, code = 'EAGAIN'): { readonly numTries: number } 
   const counted = { numTries: 0 };
   const write = fs.writeSync;
   vi.spyOn(fs, 'writeSync').mockImplementation((...args) => {
-    if (++counted.numTries <= tries) throw Object.assign(new Error(`${code}: resource temporarily unavailable, write`), { code, errno: -11, syscall: 'write' });
+    if (++counted.numTries <= tries)
+      throw Object.assign(new Error(`${code}: resource temporarily unavailable, write`), {
+        code,
+        errno: -11,
+        syscall: 'write',
+      });
     return (write as (...all: unknown[]) => number)(...args);
   });
   syncBuiltinESMExports();
@@ -32,22 +42,35 @@ describe('a log whose file takes no bytes for now (EAGAIN)', () => {
     log.event('first', { at: 1 });
     busyFor(3);
     log.event('second', { at: 2 });
-    const lines = fs.readFileSync(join(run, LOG), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as object);
-    expect(lines).toEqual([{ level: 30, time: expect.any(String) as string, event: 'first', at: 1 }, { level: 30, time: expect.any(String) as string, event: 'second', at: 2 }]);
+    const lines = fs
+      .readFileSync(join(run, LOG), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines).toEqual([
+      { level: 30, time: expect.any(String) as string, event: 'first', at: 1 },
+      { level: 30, time: expect.any(String) as string, event: 'second', at: 2 },
+    ]);
   });
 
-  it.each(['EAGAIN', 'EBUSY'])('ends the run with code 5, the file and the operation when it stays so (%s)', async (code) => {
-    const run = scratchFolder();
-    const log = await openRunLog(run, REQUEST, { metricsBytes: 0 }, true);
-    const counted = busyFor(MOST_TRIES, code);
-    const error = ((): unknown => {
-      try {
-        return log.event('lost', {});
-      } catch (caught) {
-        return caught;
-      }
-    })();
-    expect(counted.numTries).toBeLessThan(10);
-    expect(error).toMatchObject({ exitCode: 5, message: `${join(run, LOG)}: cannot be written: ${counted.numTries} tries to write were told to come again later (${code}); choose another folder, or see what holds up its file system` });
-  });
+  it.each(['EAGAIN', 'EBUSY'])(
+    'ends the run with code 5, the file and the operation when it stays so (%s)',
+    async (code) => {
+      const run = scratchFolder();
+      const log = await openRunLog(run, REQUEST, { metricsBytes: 0 }, true);
+      const counted = busyFor(MOST_TRIES, code);
+      const error = ((): unknown => {
+        try {
+          return log.event('lost', {});
+        } catch (caught) {
+          return caught;
+        }
+      })();
+      expect(counted.numTries).toBeLessThan(10);
+      expect(error).toMatchObject({
+        exitCode: 5,
+        message: `${join(run, LOG)}: cannot be written: ${counted.numTries} tries to write were told to come again later (${code}); choose another folder, or see what holds up its file system`,
+      });
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { findCheckpoint } from '../../src/runs/checkpoint.js';
+import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { pointChannel, readChannel, type Promotion } from '../../src/runs/channels.js';
 import { createRunFolder } from '../../src/runs/run-folder.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -24,11 +24,23 @@ function fakeRun(name: string): string {
   writeFileSync(join(folder, 'config.source.yaml'), '');
   return folder;
 }
-const promotion = (run: string, over: string | null): Promotion => ({ time: '2026-11-02T01:00:00.000Z', run: `daily/${run}`, over: over === null ? null : `daily/${over}`, reason: 'ungated', checkpoint: 'step-00000001', sha256: '0'.repeat(64), gate: null });
+const promotion = (run: string, over: string | null): Promotion => ({
+  time: '2026-11-02T01:00:00.000Z',
+  run: `daily/${run}`,
+  over: over === null ? null : `daily/${over}`,
+  reason: 'ungated',
+  checkpoint: 'step-00000001',
+  sha256: '0'.repeat(64),
+  gate: null,
+});
 /** Promotes a run over the one that the channel is expected to have. */
-const point = (run: string, over: string | null): Promise<boolean> => pointChannel('prod', 'runs', over === null ? undefined : `../daily/${over}`, promotion(run, over), () => undefined);
+const point = (run: string, over: string | null): Promise<boolean> =>
+  pointChannel('prod', 'runs', over === null ? undefined : `../daily/${over}`, promotion(run, over), () => undefined);
 const records = (): readonly { readonly run: string; readonly over: string | null; readonly reason: string }[] =>
-  readFileSync('runs/channels/prod.jsonl', 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Promotion);
+  readFileSync('runs/channels/prod.jsonl', 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Promotion);
 
 describe('a channel', () => {
   it('changes only if it has the run that is expected', async () => {
@@ -38,7 +50,10 @@ describe('a channel', () => {
     expect(await point('2', '3')).toBe(false);
     expect(readlinkSync('runs/channels/prod')).toBe('../daily/1');
     expect(await point('2', '1')).toBe(true);
-    expect(records().map(({ run, over }) => [run, over])).toEqual([['daily/1', null], ['daily/2', 'daily/1']]);
+    expect(records().map(({ run, over }) => [run, over])).toEqual([
+      ['daily/1', null],
+      ['daily/2', 'daily/1'],
+    ]);
   });
 
   it('takes one of many promotions that start at once, and records no other', async () => {
@@ -51,38 +66,43 @@ describe('a channel', () => {
     expect(readlinkSync('runs/channels/prod')).toBe(`../${second!.run}`);
   });
 
-  it.each(['dies within', 'dies after'] as const)('has one run or the other wherever a promotion %s an operation, and goes on', async (fate) => {
-    for (const run of ['1', '2', '3']) fakeRun(run);
-    await point('1', null);
-    disk.reset();
-    await point('2', '1');
-    const { length } = disk.operations;
-    expect(disk.operations.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['symlink', 'rename', 'sync']));
-    const found = new Set<string>();
-    for (let at = 1; at <= length; at++) {
-      disk.reset();
-      process.chdir(scratchFolder());
+  it.each(['dies within', 'dies after'] as const)(
+    'has one run or the other wherever a promotion %s an operation, and goes on',
+    async (fate) => {
       for (const run of ['1', '2', '3']) fakeRun(run);
       await point('1', null);
       disk.reset();
-      disk.fate = (_, number) => (number === at ? fate : 'done');
-      await point('2', '1').catch(() => undefined);
-      disk.reset();
-      const [, present] = /daily\/([12])$/.exec(readlinkSync('runs/channels/prod')) ?? [];
-      found.add(present!);
-      expect(existsSync('runs/channels/prod/config.source.yaml')).toBe(true);
-      expect(readChannel('prod', 'runs')).toMatchObject({ previous: present === '1' ? null : 'daily/1' });
-      // The process that died is this one, which lives: its lock would be taken over after a kill.
-      rmSync('runs/channels/run.lock', { force: true });
-      expect(await point('3', present!)).toBe(true);
-      const all = records();
-      expect(all.at(-1)).toMatchObject({ run: 'daily/3', over: `daily/${present}` });
-      // A promotion that was cut short between link and record is recorded by the next.
-      expect(all.map(({ run }) => run)).toEqual(present === '2' ? ['daily/1', 'daily/2', 'daily/3'] : ['daily/1', 'daily/3']);
-      expect(readChannel('prod', 'runs').previous).toBe(`daily/${present}`);
-    }
-    expect([...found].sort()).toEqual(['1', '2']);
-  });
+      await point('2', '1');
+      const { length } = disk.operations;
+      expect(disk.operations.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['symlink', 'rename', 'sync']));
+      const found = new Set<string>();
+      for (let at = 1; at <= length; at++) {
+        disk.reset();
+        process.chdir(scratchFolder());
+        for (const run of ['1', '2', '3']) fakeRun(run);
+        await point('1', null);
+        disk.reset();
+        disk.fate = (_, number) => (number === at ? fate : 'done');
+        await point('2', '1').catch(() => undefined);
+        disk.reset();
+        const [, present] = /daily\/([12])$/.exec(readlinkSync('runs/channels/prod')) ?? [];
+        found.add(present!);
+        expect(existsSync('runs/channels/prod/config.source.yaml')).toBe(true);
+        expect(readChannel('prod', 'runs')).toMatchObject({ previous: present === '1' ? null : 'daily/1' });
+        // The process that died is this one, which lives: its lock would be taken over after a kill.
+        rmSync('runs/channels/run.lock', { force: true });
+        expect(await point('3', present!)).toBe(true);
+        const all = records();
+        expect(all.at(-1)).toMatchObject({ run: 'daily/3', over: `daily/${present}` });
+        // A promotion that was cut short between link and record is recorded by the next.
+        expect(all.map(({ run }) => run)).toEqual(
+          present === '2' ? ['daily/1', 'daily/2', 'daily/3'] : ['daily/1', 'daily/3'],
+        );
+        expect(readChannel('prod', 'runs').previous).toBe(`daily/${present}`);
+      }
+      expect([...found].sort()).toEqual(['1', '2']);
+    },
+  );
 
   it('reads a record that was cut short as none', async () => {
     for (const run of ['1', '2', '3']) fakeRun(run);
@@ -93,8 +113,12 @@ describe('a channel', () => {
   });
 
   it('is no name of a config, and no directory of a run', async () => {
-    await expect(createRunFolder({ configName: 'channels' })).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining("'channels' is the directory of channels") as string });
-    for (const runDir of ['runs/channels', 'runs/channels/prod']) await expect(createRunFolder({ configName: 'esmm', runDir })).rejects.toMatchObject({ exitCode: 2 });
+    await expect(createRunFolder({ configName: 'channels' })).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("'channels' is the directory of channels") as string,
+    });
+    for (const runDir of ['runs/channels', 'runs/channels/prod'])
+      await expect(createRunFolder({ configName: 'esmm', runDir })).rejects.toMatchObject({ exitCode: 2 });
   });
 });
 

@@ -2,7 +2,14 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { findCheckpoint, readCheckpoint, readNewestCheckpoint, restoreLinks, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import {
+  readCheckpoint,
+  readNewestCheckpoint,
+  restoreLinks,
+  saveCheckpoint,
+  type Checkpoint,
+} from '../../src/runs/checkpoint.js';
+import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { AUTO, openRun, type OpenRun } from '../../src/runs/open-run.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createFailingDisk, type Fate } from '../support/failing-disk.js';
@@ -17,7 +24,10 @@ const KEEP = { keepLast: 1, damaged: [] };
 const tensor = (value: number) => ({ shape: [3], data: Float32Array.of(value, value + 0.5, -value) });
 const checkpoint = (step: number): Checkpoint => ({
   program: { step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) },
-  sections: { loop: { version: 1, ...firstLoopState(), step, epoch: step }, log: { version: 1, metricsBytes: 10 * step } },
+  sections: {
+    loop: { version: 1, ...firstLoopState(), step, epoch: step },
+    log: { version: 1, metricsBytes: 10 * step },
+  },
   fitted: { f: { size: 3 } },
   config: 'name: x\n',
 });
@@ -41,7 +51,8 @@ async function expectOldOrNew(run: string): Promise<number> {
   }
   // Who goes on has the names where they belong.
   await restoreLinks(run, newestName);
-  for (const link of ['last', 'best']) expect(await readCheckpoint(join(run, 'checkpoints', link), true)).toEqual(newest);
+  for (const link of ['last', 'best'])
+    expect(await readCheckpoint(join(run, 'checkpoints', link), true)).toEqual(newest);
   return newest!.program.step;
 }
 
@@ -51,25 +62,30 @@ describe('a save that is cut short', () => {
     ['dies within', false],
     ['dies after', false],
     ['dies after', true],
-  ] as const)('leaves the old checkpoint or the new one, whole, wherever it %s an operation (power lost: %j)', async (fate, isPowerLost) => {
-    await saveCheckpoint(await savedOnce(), checkpoint(2), ['last', 'best'], KEEP);
-    const { length } = disk.operations;
-    const kinds = new Set(disk.operations.map(({ kind }) => kind));
-    expect([...kinds].sort()).toEqual(['mkdir', 'open', 'rename', 'rm', 'statfs', 'symlink', 'sync', 'write']);
-    const found = [];
-    for (let at = 1; at <= length; at++) {
-      const run = await savedOnce();
-      disk.fate = (_, number): Fate => (number === at ? fate : 'done');
-      await expect(saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP)).rejects.toMatchObject({ exitCode: 5 });
-      if (isPowerLost) disk.losePower();
-      found.push(await expectOldOrNew(run));
-      // And the run goes on from there.
-      await saveCheckpoint(run, checkpoint(3), ['last', 'best'], KEEP);
-      expect((await readNewestCheckpoint(run, quiet)).checkpoint).toEqual(checkpoint(3));
-      expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('step-'))).toEqual(['step-00000003']);
-    }
-    expect(new Set(found)).toEqual(new Set([1, 2]));
-  });
+  ] as const)(
+    'leaves the old checkpoint or the new one, whole, wherever it %s an operation (power lost: %j)',
+    async (fate, isPowerLost) => {
+      await saveCheckpoint(await savedOnce(), checkpoint(2), ['last', 'best'], KEEP);
+      const { length } = disk.operations;
+      const kinds = new Set(disk.operations.map(({ kind }) => kind));
+      expect([...kinds].sort()).toEqual(['mkdir', 'open', 'rename', 'rm', 'statfs', 'symlink', 'sync', 'write']);
+      const found = [];
+      for (let at = 1; at <= length; at++) {
+        const run = await savedOnce();
+        disk.fate = (_, number): Fate => (number === at ? fate : 'done');
+        await expect(saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP)).rejects.toMatchObject({ exitCode: 5 });
+        if (isPowerLost) disk.losePower();
+        found.push(await expectOldOrNew(run));
+        // And the run goes on from there.
+        await saveCheckpoint(run, checkpoint(3), ['last', 'best'], KEEP);
+        expect((await readNewestCheckpoint(run, quiet)).checkpoint).toEqual(checkpoint(3));
+        expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('step-'))).toEqual([
+          'step-00000003',
+        ]);
+      }
+      expect(new Set(found)).toEqual(new Set([1, 2]));
+    },
+  );
 
   it('of the first checkpoint leaves none or that one', async () => {
     await saveCheckpoint(scratchFolder(), checkpoint(2), ['last', 'best'], KEEP);
@@ -87,26 +103,43 @@ describe('a save that is cut short', () => {
 
 describe('a start that is cut short', () => {
   const start = (runDir: string): Promise<OpenRun> =>
-    openRun({ configName: 'x', runDir, resume: AUTO, source: '', config: '', values: {}, overrides: [], track: { tensorboard: true }, engine: { name: '', description: '' }, compareConfig: () => [] }, quiet);
+    openRun(
+      {
+        configName: 'x',
+        runDir,
+        resume: AUTO,
+        source: '',
+        config: '',
+        values: {},
+        overrides: [],
+        track: { tensorboard: true },
+        engine: { name: '', description: '' },
+        compareConfig: () => [],
+      },
+      quiet,
+    );
 
-  it.each(['dies within', 'dies after'] as const)('leaves a folder in which --resume auto starts anew, wherever it %s an operation', async (fate) => {
-    const counted = await start(join(scratchFolder(), 'run'));
-    await counted.release();
-    const writes = disk.operations.filter(({ kind }) => kind !== 'rm').length;
-    expect(writes).toBeGreaterThan(15);
-    for (let at = 1; at <= writes; at++) {
-      const run = join(scratchFolder(), 'run');
-      disk.reset();
-      disk.fate = (_, number): Fate => (number === at ? fate : 'done');
-      await expect(start(run)).rejects.toMatchObject({ exitCode: 5 });
-      disk.reset();
-      // The process would be dead; this one is not.
-      if (existsSync(join(run, 'run.lock'))) writeFileSync(join(run, 'run.lock'), '');
-      const again = await start(run);
-      expect([again.folder, again.resumed]).toEqual([run, undefined]);
-      await again.release();
-    }
-  });
+  it.each(['dies within', 'dies after'] as const)(
+    'leaves a folder in which --resume auto starts anew, wherever it %s an operation',
+    async (fate) => {
+      const counted = await start(join(scratchFolder(), 'run'));
+      await counted.release();
+      const writes = disk.operations.filter(({ kind }) => kind !== 'rm').length;
+      expect(writes).toBeGreaterThan(15);
+      for (let at = 1; at <= writes; at++) {
+        const run = join(scratchFolder(), 'run');
+        disk.reset();
+        disk.fate = (_, number): Fate => (number === at ? fate : 'done');
+        await expect(start(run)).rejects.toMatchObject({ exitCode: 5 });
+        disk.reset();
+        // The process would be dead; this one is not.
+        if (existsSync(join(run, 'run.lock'))) writeFileSync(join(run, 'run.lock'), '');
+        const again = await start(run);
+        expect([again.folder, again.resumed]).toEqual([run, undefined]);
+        await again.release();
+      }
+    },
+  );
 });
 
 describe('a disk that fails', () => {
@@ -118,22 +151,29 @@ describe('a disk that fails', () => {
     ['EROFS', 'mkdir', /the file system is read-only/],
     ['EACCES', 'mkdir', /no permission to write here/],
     ['EIO', 'rename', /the disk reports an error/],
-  ] as const)('with %s at a %s ends with exit code 5 and leaves the old checkpoint, and nothing half', async (code, kind, message) => {
-    const run = await savedOnce();
-    let matching = 0;
-    disk.fate = (operation): Fate => (operation.kind === kind && (kind === 'mkdir' || ++matching === 2) ? { code } : 'done');
-    const attempt = saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP);
-    await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
-    await expect(attempt).rejects.toThrow(message);
-    if (kind === 'write') await expect(attempt).rejects.toThrow(/a checkpoint needs \d+ bytes, \d+ are free on this disk/);
-    await expectOldOrNew(run);
-    expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  });
+  ] as const)(
+    'with %s at a %s ends with exit code 5 and leaves the old checkpoint, and nothing half',
+    async (code, kind, message) => {
+      const run = await savedOnce();
+      let matching = 0;
+      disk.fate = (operation): Fate =>
+        operation.kind === kind && (kind === 'mkdir' || ++matching === 2) ? { code } : 'done';
+      const attempt = saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP);
+      await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
+      await expect(attempt).rejects.toThrow(message);
+      if (kind === 'write')
+        await expect(attempt).rejects.toThrow(/a checkpoint needs \d+ bytes, \d+ are free on this disk/);
+      await expectOldOrNew(run);
+      expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    },
+  );
 
   it('without room is told before a byte is written, with the needed and the free bytes', async () => {
     const run = await savedOnce();
     disk.freeBytes = 1000;
-    await expect(saveCheckpoint(run, checkpoint(2), ['last'], KEEP)).rejects.toThrow(/a checkpoint needs 10\d{5} bytes, 1000 are free on this disk; make room/);
+    await expect(saveCheckpoint(run, checkpoint(2), ['last'], KEEP)).rejects.toThrow(
+      /a checkpoint needs 10\d{5} bytes, 1000 are free on this disk; make room/,
+    );
     expect(disk.operations.map(({ kind }) => kind)).toEqual(['statfs']);
     expect(await expectOldOrNew(run)).toBe(1);
   });

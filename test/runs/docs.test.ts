@@ -15,7 +15,12 @@ describe('docs/runs.md', () => {
     const printed = new Map<string, string>();
     for (const line of codeBlocks(page).flatMap(({ text }) => text.trim().split('\n'))) {
       // npx itself would take half of the time.
-      const { status, stdout, stderr } = spawnSync(line.replace('npx mtl', 'node_modules/.bin/mtl'), { cwd, shell: true, encoding: 'utf8', env: { ...process.env, MTL_RUNS: '' } });
+      const { status, stdout, stderr } = spawnSync(line.replace('npx mtl', 'node_modules/.bin/mtl'), {
+        cwd,
+        shell: true,
+        encoding: 'utf8',
+        env: { ...process.env, MTL_RUNS: '' },
+      });
       expect([status, stderr], line).toEqual([0, expect.not.stringContaining('error') as string]);
       printed.set(line, stdout);
     }
@@ -25,7 +30,9 @@ describe('docs/runs.md', () => {
     expect(of('--last 3').trim().split('\n')).toHaveLength(4);
     expect(of('runs small').trim().split('\n')).toHaveLength(2);
     expect(readFileSync(join(cwd, 'runs.csv'), 'utf8').trim().split('\n')).toHaveLength(5);
-    expect(of('diff runs/esmm/first runs/esmm/small')).toMatch(/model\.ctrTower\.hidden +\[32\] +\[16\](.|\n)*test {2}5,000 rows, predicted by both and paired/);
+    expect(of('diff runs/esmm/first runs/esmm/small')).toMatch(
+      /model\.ctrTower\.hidden +\[32\] +\[16\](.|\n)*test {2}5,000 rows, predicted by both and paired/,
+    );
     expect(of('--rows 2000')).toMatch(/2,000 of 5,000 rows, drawn, predicted by both and paired/);
     expect(JSON.parse(of('--recorded'))).toMatchObject({ split: 'test', rows: null });
     expect(of('--resume runs/esmm/first')).toContain('epoch 3/3');
@@ -35,7 +42,9 @@ describe('docs/runs.md', () => {
     expect(existsSync(join(cwd, 'runs', 'esmm', 'quiet'))).toBe(false);
 
     // The table names every file that a run leaves, and no other.
-    const named = [...page.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map(([, file]) => file!.replace(/\/$/, '')));
+    const named = [...page.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) =>
+      [...cell!.matchAll(/`([^`]+)`/g)].map(([, file]) => file!.replace(/\/$/, '')),
+    );
     const left = readdirSync(join(cwd, 'runs', 'esmm', 'first')).map((file) => file.replace(/(tfevents)\..*/, '$1.*'));
     expect(left.sort()).toEqual(named.filter((file) => file !== 'rejects.csv').sort());
   }, 240_000);

@@ -8,7 +8,8 @@ import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, traceOf } from '../support/small-run.js';
 
-// How often a training is killed, and what decides when: MTL_KILLS=50 MTL_KILL_SEED=1 npx vitest run test/runs/kill.test.ts
+// How often a training is killed, and what decides when: MTL_KILLS=50 MTL_KILL_SEED=1 npx vitest run
+// test/runs/kill.test.ts
 const KILLS = Number(process.env['MTL_KILLS'] ?? 1);
 const SEED = Number(process.env['MTL_KILL_SEED'] ?? 0);
 /** Epochs of a training, and about how long it takes from its first line on. */
@@ -21,30 +22,44 @@ beforeAll(async () => {
 });
 
 describe('kill -9 at any moment', () => {
-  it.each(['esmm', 'mmoe'])(`leaves what goes on to the same bytes, ${KILLS} times: %s`, { timeout: 60_000 + KILLS * 10_000 }, async (model) => {
-    const cwd = scratchFolder();
-    const args = ['train', join(world, `${model}.yaml`), `--set=training.epochs=${EPOCHS}`, '--set=checkpoints.everySteps=1', '--set=training.earlyStopping=null'];
-    expect((await mtl(cwd, [...args, '--run-dir', 'whole'])).code).toBe(0);
-    const whole = traceOf(join(cwd, 'whole'));
-    const random = randomStream(SEED, 'kill', model);
-    let kills = 0;
-    let resumes = 0;
-    for (let run = 1; kills < KILLS; run++) {
-      for (;;) {
-        let isStarted = false;
-        const { code, stdout, stderr } = await mtl(cwd, [...args, '--resume', 'auto', '--run-dir', `run-${run}`], (text, kill) => {
-          if (isStarted || kills >= KILLS || !text.includes('\nengine')) return;
-          isStarted = true;
-          setTimeout(() => kill('SIGKILL'), random.uniform() * LONGEST_MS);
-        });
-        if (stdout.includes('resumed run-')) resumes++;
-        if (code === 0) break;
-        expect([code, stderr]).toEqual([null, '']);
-        kills++;
+  it.each(['esmm', 'mmoe'])(
+    `leaves what goes on to the same bytes, ${KILLS} times: %s`,
+    { timeout: 60_000 + KILLS * 10_000 },
+    async (model) => {
+      const cwd = scratchFolder();
+      const args = [
+        'train',
+        join(world, `${model}.yaml`),
+        `--set=training.epochs=${EPOCHS}`,
+        '--set=checkpoints.everySteps=1',
+        '--set=training.earlyStopping=null',
+      ];
+      expect((await mtl(cwd, [...args, '--run-dir', 'whole'])).code).toBe(0);
+      const whole = traceOf(join(cwd, 'whole'));
+      const random = randomStream(SEED, 'kill', model);
+      let kills = 0;
+      let resumes = 0;
+      for (let run = 1; kills < KILLS; run++) {
+        for (;;) {
+          let isStarted = false;
+          const { code, stdout, stderr } = await mtl(
+            cwd,
+            [...args, '--resume', 'auto', '--run-dir', `run-${run}`],
+            (text, kill) => {
+              if (isStarted || kills >= KILLS || !text.includes('\nengine')) return;
+              isStarted = true;
+              setTimeout(() => kill('SIGKILL'), random.uniform() * LONGEST_MS);
+            },
+          );
+          if (stdout.includes('resumed run-')) resumes++;
+          if (code === 0) break;
+          expect([code, stderr]).toEqual([null, '']);
+          kills++;
+        }
+        expect(traceOf(join(cwd, `run-${run}`))).toEqual(whole);
       }
-      expect(traceOf(join(cwd, `run-${run}`))).toEqual(whole);
-    }
-    // Killed before the first save, it starts anew instead.
-    if (KILLS > 5) expect(resumes).toBeGreaterThan(0);
-  });
+      // Killed before the first save, it starts anew instead.
+      if (KILLS > 5) expect(resumes).toBeGreaterThan(0);
+    },
+  );
 });

@@ -7,7 +7,14 @@ import { lockRun } from '../../src/runs/lock.js';
 import { pidNamespace } from '../../src/process-identity.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const owner = (changes: object): string => JSON.stringify({ pid: process.pid, host: os.hostname(), startedAt: '2026-01-02T03:04:05.000Z', process: null, ...changes });
+const owner = (changes: object): string =>
+  JSON.stringify({
+    pid: process.pid,
+    host: os.hostname(),
+    startedAt: '2026-01-02T03:04:05.000Z',
+    process: null,
+    ...changes,
+  });
 const quiet = (): undefined => undefined;
 /** The number of a process that has ended. */
 const deadPid = (): number => spawnSync(process.execPath, ['-e', '']).pid;
@@ -16,8 +23,14 @@ describe('the lock of a run', () => {
   it('says who has it, and goes when it is given back', async () => {
     const run = scratchFolder();
     const lock = await lockRun(run, quiet);
-    expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({ pid: process.pid, host: os.hostname() });
-    await expect(lockRun(run, quiet)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(`is being trained by process ${process.pid} of host`) as string });
+    expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({
+      pid: process.pid,
+      host: os.hostname(),
+    });
+    await expect(lockRun(run, quiet)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining(`is being trained by process ${process.pid} of host`) as string,
+    });
     await lock.release();
     expect(existsSync(join(run, 'run.lock'))).toBe(false);
     await (await lockRun(run, quiet)).release();
@@ -59,7 +72,9 @@ describe('the lock of a run', () => {
   it('of another machine is an error that says how to remove it', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), owner({ host: 'elsewhere', pid: 12 }));
-    await expect(lockRun(run, quiet)).rejects.toThrow(`is taken by process 12 of host 'elsewhere' since 2026-01-02T03:04:05.000Z, which cannot be seen from here; if that process has ended, remove ${join(run, 'run.lock')}`);
+    await expect(lockRun(run, quiet)).rejects.toThrow(
+      `is taken by process 12 of host 'elsewhere' since 2026-01-02T03:04:05.000Z, which cannot be seen from here; if that process has ended, remove ${join(run, 'run.lock')}`,
+    );
     expect(existsSync(join(run, 'run.lock'))).toBe(true);
   });
 
@@ -68,8 +83,11 @@ describe('the lock of a run', () => {
     const path = join(run, 'run.lock');
     const seen: string[] = [];
     const taking = lockRun(run, quiet);
-    for (let isOver = false; !isOver; ) {
-      isOver = await Promise.race([taking.then(() => true), new Promise<false>((resolve) => void setImmediate(() => resolve(false)))]);
+    for (let isOver = false; !isOver;) {
+      isOver = await Promise.race([
+        taking.then(() => true),
+        new Promise<false>((resolve) => void setImmediate(() => resolve(false))),
+      ]);
       if (existsSync(path)) seen.push(readFileSync(path, 'utf8'));
     }
     expect(new Set(seen)).toEqual(new Set([readFileSync(path, 'utf8')]));
@@ -85,7 +103,10 @@ describe('the lock of a run', () => {
     await lock.check();
     const text = owner({ pid: 4, host: 'elsewhere' });
     writeFileSync(path, text);
-    await expect(lock.check()).rejects.toMatchObject({ exitCode: 2, message: `${run}: is no longer trained by this process: process 4 of host 'elsewhere' since 2026-01-02T03:04:05.000Z has taken it over; end all but one, then resume the run` });
+    await expect(lock.check()).rejects.toMatchObject({
+      exitCode: 2,
+      message: `${run}: is no longer trained by this process: process 4 of host 'elsewhere' since 2026-01-02T03:04:05.000Z has taken it over; end all but one, then resume the run`,
+    });
     await lock.release();
     expect(readFileSync(path, 'utf8')).toBe(text);
     rmSync(path);
@@ -105,7 +126,14 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     const timer = setInterval(() => utimesSync(path, ++seconds, seconds), 1);
     const told: string[] = [];
     try {
-      await expect(lockRun(run, (text) => told.push(text), { staleMs: Infinity, lookEveryMs: 20 })).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(`is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z, in another container`) as string });
+      await expect(
+        lockRun(run, (text) => told.push(text), { staleMs: Infinity, lookEveryMs: 20 }),
+      ).rejects.toMatchObject({
+        exitCode: 2,
+        message: expect.stringContaining(
+          `is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z, in another container`,
+        ) as string,
+      });
     } finally {
       clearInterval(timer);
     }
@@ -117,7 +145,10 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), elsewhere);
     const lock = await lockRun(run, quiet, { staleMs: 0, lookEveryMs: 1 });
-    expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({ pid: process.pid, pidNamespace: pidNamespace() });
+    expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({
+      pid: process.pid,
+      pidNamespace: pidNamespace(),
+    });
     await lock.release();
   });
 
@@ -125,7 +156,10 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), elsewhere);
     const controller = new AbortController();
-    const asked = lockRun(run, () => controller.abort(new Error('given up')), { staleMs: Infinity, signal: controller.signal });
+    const asked = lockRun(run, () => controller.abort(new Error('given up')), {
+      staleMs: Infinity,
+      signal: controller.signal,
+    });
     await expect(asked).rejects.toThrow('given up');
   });
 });

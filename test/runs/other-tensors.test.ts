@@ -40,40 +40,97 @@ function runWith(change: (header: Header) => Header): string {
   writeFileSync(path, changed);
   const manifestPath = join(folder, 'manifest.json');
   const manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as { files: Record<string, object> };
-  manifest.files['weights.safetensors'] = { bytes: changed.length, sha256: createHash('sha256').update(changed).digest('hex') };
+  manifest.files['weights.safetensors'] = {
+    bytes: changed.length,
+    sha256: createHash('sha256').update(changed).digest('hex'),
+  };
   writeFileSync(manifestPath, JSON.stringify(manifest));
   return run;
 }
 
-const renamed = (header: Header): Header => Object.fromEntries(Object.entries(header).map(([name, entry]) => [name === TENSOR ? 'embeddings.other' : name, entry]));
-const withTensor = (header: Header, name: string, entry: Partial<Header[string]>): Header => ({ ...header, [name]: { ...header[name]!, ...entry } });
+const renamed = (header: Header): Header =>
+  Object.fromEntries(
+    Object.entries(header).map(([name, entry]) => [name === TENSOR ? 'embeddings.other' : name, entry]),
+  );
+const withTensor = (header: Header, name: string, entry: Partial<Header[string]>): Header => ({
+  ...header,
+  [name]: { ...header[name]!, ...entry },
+});
 
 describe('a checkpoint whose manifest is right and whose tensors are not the model’s', () => {
   it('is found whole as long as nothing is changed', async () => {
     expect((await readTrainedModel(checkpoint)).checkpoint.program.weights.has(TENSOR)).toBe(true);
-    expect((await readTrainedModel(join(runWith((header) => header), 'checkpoints', 'last'))).checkpoint.program.weights.has(TENSOR)).toBe(true);
+    expect(
+      (
+        await readTrainedModel(
+          join(
+            runWith((header) => header),
+            'checkpoints',
+            'last',
+          ),
+        )
+      ).checkpoint.program.weights.has(TENSOR),
+    ).toBe(true);
   });
 
   it.each<[string, (header: Header) => Header, string]>([
     ['a renamed tensor', renamed, `${TENSOR}: the model has this tensor, the checkpoint has not`],
-    ['a tensor too many', (header) => withTensor(header, 'embeddings.other', { dtype: 'F32', shape: [0], data_offsets: [0, 0] }), 'embeddings.other: the checkpoint has this tensor, the model has not'],
-    ['a tensor of another shape', (header) => withTensor(header, TENSOR, { shape: header[TENSOR]!.shape.toReversed() }), `${TENSOR}: expected shape [`],
-    ['a tensor of another type', (header) => withTensor(header, TENSOR, { dtype: 'I32' }), `${TENSOR}: expected numbers of type F32`],
+    [
+      'a tensor too many',
+      (header) => withTensor(header, 'embeddings.other', { dtype: 'F32', shape: [0], data_offsets: [0, 0] }),
+      'embeddings.other: the checkpoint has this tensor, the model has not',
+    ],
+    [
+      'a tensor of another shape',
+      (header) => withTensor(header, TENSOR, { shape: header[TENSOR]!.shape.toReversed() }),
+      `${TENSOR}: expected shape [`,
+    ],
+    [
+      'a tensor of another type',
+      (header) => withTensor(header, TENSOR, { dtype: 'I32' }),
+      `${TENSOR}: expected numbers of type F32`,
+    ],
   ])('with %s is an error that names the file and the tensor', async (_, change, message) => {
     const folder = join(runWith(change), 'checkpoints', 'last');
-    await expect(readTrainedModel(folder)).rejects.toMatchObject({ exitCode: 4, message: expect.stringContaining(`weights.safetensors: ${message}`) as string });
+    await expect(readTrainedModel(folder)).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringContaining(`weights.safetensors: ${message}`) as string,
+    });
   });
 
   it.each<[string, (folder: string) => Promise<unknown>]>([
     ...['safetensors', 'onnx', 'embeddings'].map((format): [string, (folder: string) => Promise<unknown>] => [
       `an export to ${format}`,
-      (folder) => exportModel({ path: folder, spec: formatSpec(format, {}), out: join(scratchFolder(), `model${{ safetensors: '.safetensors', onnx: '.onnx' }[format] ?? ''}`), device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal }),
+      (folder) =>
+        exportModel({
+          path: folder,
+          spec: formatSpec(format, {}),
+          out: join(scratchFolder(), `model${{ safetensors: '.safetensors', onnx: '.onnx' }[format] ?? ''}`),
+          device: 'cpu',
+          threads: 1,
+          onNotice: () => undefined,
+          signal: new AbortController().signal,
+        }),
     ]),
     ['a model that is served', (folder) => loadModel(folder)],
-    ['a warm start', (folder) => trainSmall(join(world, 'esmm.yaml'), { runDir: join(scratchFolder(), 'next'), set: [`initFrom.checkpoint=${folder}`] })],
-    ['a resumed run', (folder) => trainSmall(join(world, 'esmm.yaml'), { resume: join(folder, '..', '..'), set: ['training.epochs=2'] })],
+    [
+      'a warm start',
+      (folder) =>
+        trainSmall(join(world, 'esmm.yaml'), {
+          runDir: join(scratchFolder(), 'next'),
+          set: [`initFrom.checkpoint=${folder}`],
+        }),
+    ],
+    [
+      'a resumed run',
+      (folder) =>
+        trainSmall(join(world, 'esmm.yaml'), { resume: join(folder, '..', '..'), set: ['training.epochs=2'] }),
+    ],
   ])('is refused by %s', async (_, use) => {
-    await expect(use(join(runWith(renamed), 'checkpoints', 'last'))).rejects.toMatchObject({ exitCode: 4, message: expect.stringContaining(`${TENSOR}: the model has this tensor, the checkpoint has not`) as string });
+    await expect(use(join(runWith(renamed), 'checkpoints', 'last'))).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringContaining(`${TENSOR}: the model has this tensor, the checkpoint has not`) as string,
+    });
   });
 });
 
@@ -81,7 +138,8 @@ describe('a checkpoint whose optimizer.safetensors is damaged', () => {
   const damagedRun = (): string => {
     const run = join(scratchFolder(), 'run');
     cpSync(join(world, 'run'), run, { recursive: true, verbatimSymlinks: true });
-    for (const name of readdirSync(join(run, 'checkpoints')).filter((each) => each.startsWith('step-'))) truncateSync(join(run, 'checkpoints', name, 'optimizer.safetensors'), 100);
+    for (const name of readdirSync(join(run, 'checkpoints')).filter((each) => each.startsWith('step-')))
+      truncateSync(join(run, 'checkpoints', name, 'optimizer.safetensors'), 100);
     return run;
   };
 
@@ -89,13 +147,26 @@ describe('a checkpoint whose optimizer.safetensors is damaged', () => {
     const run = damagedRun();
     expect((await readTrainedModel(run)).checkpoint.program.optimizer.size).toBe(0);
     (await loadModel(run)).dispose();
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(scratchFolder(), 'next'), set: [`initFrom.checkpoint=${run}`, 'initFrom.optimizer=reset', 'training.epochs=1'] });
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(scratchFolder(), 'next'),
+      set: [`initFrom.checkpoint=${run}`, 'initFrom.optimizer=reset', 'training.epochs=1'],
+    });
   });
 
   it.each<[string, (run: string) => Promise<unknown>]>([
-    ['a warm start that keeps its state', (run) => trainSmall(join(world, 'esmm.yaml'), { runDir: join(scratchFolder(), 'next'), set: [`initFrom.checkpoint=${run}`] })],
+    [
+      'a warm start that keeps its state',
+      (run) =>
+        trainSmall(join(world, 'esmm.yaml'), {
+          runDir: join(scratchFolder(), 'next'),
+          set: [`initFrom.checkpoint=${run}`],
+        }),
+    ],
     ['a resumed run', (run) => trainSmall(join(world, 'esmm.yaml'), { resume: run, set: ['training.epochs=2'] })],
   ])('is refused by %s', async (_, use) => {
-    await expect(use(damagedRun())).rejects.toMatchObject({ exitCode: 4, message: expect.stringContaining('optimizer.safetensors: has 100 bytes') as string });
+    await expect(use(damagedRun())).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringContaining('optimizer.safetensors: has 100 bytes') as string,
+    });
   });
 });

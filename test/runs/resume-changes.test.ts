@@ -27,10 +27,19 @@ describe('what may change', () => {
   it.each([
     ['training.batchSize=32', 'training.batchSize: the run was trained with 64, now it is 32'],
     ['model.ctrTower.dropout=0.5', 'model.ctrTower.dropout: the run was trained with 0.3, now it is 0.5'],
-    ['training.optimizer.dense.learningRate=0.5', 'training.optimizer.dense.learningRate: the run was trained with 0.001, now it is 0.5'],
-    ['features.user.fields=[121, 101, 122]', 'features.user.fields: the run was trained with ["101","121","122"], now it is ["121","101","122"]'],
+    [
+      'training.optimizer.dense.learningRate=0.5',
+      'training.optimizer.dense.learningRate: the run was trained with 0.001, now it is 0.5',
+    ],
+    [
+      'features.user.fields=[121, 101, 122]',
+      'features.user.fields: the run was trained with ["101","121","122"], now it is ["121","101","122"]',
+    ],
     ['training.monitor=loss', 'training.monitor: the run was trained with "ctcvr.auc", now it is "loss"'],
-    ['features.more={type: numeric, fields: [D508]}', 'features.more.type: the run was trained with nothing, now it is "numeric"'],
+    [
+      'features.more={type: numeric, fields: [D508]}',
+      'features.more.type: the run was trained with nothing, now it is "numeric"',
+    ],
   ])('%s is refused with both values, and the run left alone', async (set, message) => {
     const { signal, on } = abortAtStep(2);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
@@ -44,22 +53,34 @@ describe('what may change', () => {
   it('a value that differs behind its first 60 characters is refused, and shown where it differs', async () => {
     const fields = '101, 121, 122, 124, 125, 126, 127, 128, 129, 301, 509';
     const { signal, on } = abortAtStep(2);
-    await trainSmall(configOf('esmm'), { runDir: 'run', set: [`features.user.fields=[${fields}, 206]`, 'features.item.fields=[205]'], signal, on });
-    const attempt = trainSmall(configOf('esmm'), { resume: 'run', set: [`features.user.fields=[${fields}, 207]`, 'features.item.fields=[205]'] });
-    await expect(attempt).rejects.toThrow(/features\.user\.fields: the run was trained with …[^ ]*"509","206"\], now it is …[^ ]*"509","207"\]/);
+    await trainSmall(configOf('esmm'), {
+      runDir: 'run',
+      set: [`features.user.fields=[${fields}, 206]`, 'features.item.fields=[205]'],
+      signal,
+      on,
+    });
+    const attempt = trainSmall(configOf('esmm'), {
+      resume: 'run',
+      set: [`features.user.fields=[${fields}, 207]`, 'features.item.fields=[205]'],
+    });
+    await expect(attempt).rejects.toThrow(
+      /features\.user\.fields: the run was trained with …[^ ]*"509","206"\], now it is …[^ ]*"509","207"\]/,
+    );
   });
 
   /** A copy of the world that may be changed. */
   const ownWorld = (): string => {
     const folder = scratchFolder();
-    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
+    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml'])
+      copyFileSync(join(world, file), join(folder, file));
     return folder;
   };
   const stopEarly = async (folder: string): Promise<void> => {
     const { signal, on } = abortAtStep(20);
     await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', signal, on });
   };
-  const rewrite = (path: string, change: (lines: string[]) => string[]): void => writeFileSync(path, `${change(readFileSync(path, 'utf8').trimEnd().split('\n')).join('\n')}\n`);
+  const rewrite = (path: string, change: (lines: string[]) => string[]): void =>
+    writeFileSync(path, `${change(readFileSync(path, 'utf8').trimEnd().split('\n')).join('\n')}\n`);
 
   it.each(['train', 'valid'])('rows of %s that went are refused, with the bytes that there were', async (split) => {
     const folder = ownWorld();
@@ -67,30 +88,47 @@ describe('what may change', () => {
     rewrite(join(folder, `${split}.csv`), (lines) => lines.slice(0, -1));
     const before = readdirSync('run', { recursive: true }).sort();
     const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
-    await expect(attempt).rejects.toThrow(new RegExp(`${split}\\.csv: data\\.${split}: has \\d+ bytes, \\d+ when the run was trained; go on with the same data, or start a new run`));
+    await expect(attempt).rejects.toThrow(
+      new RegExp(
+        `${split}\\.csv: data\\.${split}: has \\d+ bytes, \\d+ when the run was trained; go on with the same data, or start a new run`,
+      ),
+    );
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
   });
 
-  it.each(['train', 'valid'])('a label of %s that is another is refused, with the file size and times as they were', async (split) => {
-    const folder = ownWorld();
-    await stopEarly(folder);
-    const path = join(folder, `${split}.csv`);
-    const { atime, mtime } = statSync(path);
-    rewrite(path, (lines) => lines.map((line, i) => (i === 150 ? line.replace(/^\d/, (click) => String(1 - Number(click))) : line)));
-    utimesSync(path, atime, mtime);
-    const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
-    await expect(attempt).rejects.toThrow(new RegExp(`data\\.${split}: holds other bytes than when the run was trained, though as many`));
-    await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
-  });
+  it.each(['train', 'valid'])(
+    'a label of %s that is another is refused, with the file size and times as they were',
+    async (split) => {
+      const folder = ownWorld();
+      await stopEarly(folder);
+      const path = join(folder, `${split}.csv`);
+      const { atime, mtime } = statSync(path);
+      rewrite(path, (lines) =>
+        lines.map((line, i) => (i === 150 ? line.replace(/^\d/, (click) => String(1 - Number(click))) : line)),
+      );
+      utimesSync(path, atime, mtime);
+      const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
+      await expect(attempt).rejects.toThrow(
+        new RegExp(`data\\.${split}: holds other bytes than when the run was trained, though as many`),
+      );
+      await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
+    },
+  );
 
-  it.each(['train', 'valid'])('a file of %s that lies elsewhere is refused where it holds other rows', async (split) => {
-    await stopEarly(world);
-    const folder = ownWorld();
-    rewrite(join(folder, `${split}.csv`), (lines) => lines.slice(0, -1));
-    const attempt = trainSmall(configOf('esmm'), { resume: 'run', set: [`data.${split}=${join(folder, `${split}.csv`)}`] });
-    await expect(attempt).rejects.toThrow(`data.${split}: has`);
-  });
+  it.each(['train', 'valid'])(
+    'a file of %s that lies elsewhere is refused where it holds other rows',
+    async (split) => {
+      await stopEarly(world);
+      const folder = ownWorld();
+      rewrite(join(folder, `${split}.csv`), (lines) => lines.slice(0, -1));
+      const attempt = trainSmall(configOf('esmm'), {
+        resume: 'run',
+        set: [`data.${split}=${join(folder, `${split}.csv`)}`],
+      });
+      await expect(attempt).rejects.toThrow(`data.${split}: has`);
+    },
+  );
 
   it('data that only moved is gone on with to the same bytes', async () => {
     await stopEarly(world);
@@ -104,28 +142,39 @@ describe('what may change', () => {
   it('data that moved is refused where the checkpoint does not say what it held', () => {
     const experiment = parseConfig(readFileSync(configOf('esmm'), 'utf8'), configOf('esmm'));
     const moved = { ...experiment, data: { ...experiment.data, train: '/elsewhere/train.csv' } };
-    expect(() => checkChanges(experiment, moved)).toThrow(/data\.train: the run was trained with .*, now it is "\/elsewhere\/train\.csv"/);
+    expect(() => checkChanges(experiment, moved)).toThrow(
+      /data\.train: the run was trained with .*, now it is "\/elsewhere\/train\.csv"/,
+    );
     expect(checkChanges(experiment, moved, ['train'])).toHaveLength(1);
   });
 
   it.each([
     ['another config', ['seed=5'], 0, /seed: the run was trained with 11/],
     ['less data', [], 1, /data\.train: has \d+ bytes, \d+ when/],
-  ])('%s leaves a run that has ended as it was, with its results and bad rows', async (_, changes, numMissing, message) => {
-    const folder = scratchFolder();
-    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
-    const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
-    lines.splice(3, 0, lines[3]!.replace(/^[^,]*/, 'x'));
-    writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
-    const set = ['data.onBadRow=skip', 'training.epochs=1'];
-    await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', set });
-    const state = () => ['results.csv', 'rejects.csv', 'metrics.jsonl', 'config.resolved.yaml', 'overrides.txt'].map((file) => readFileSync(join('run', file), 'utf8'));
-    const before = state();
-    lines.splice(2, numMissing);
-    writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
-    await expect(trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set: [...set, ...changes] })).rejects.toThrow(message);
-    expect(state()).toEqual(before);
-  });
+  ])(
+    '%s leaves a run that has ended as it was, with its results and bad rows',
+    async (_, changes, numMissing, message) => {
+      const folder = scratchFolder();
+      for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml'])
+        copyFileSync(join(world, file), join(folder, file));
+      const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
+      lines.splice(3, 0, lines[3]!.replace(/^[^,]*/, 'x'));
+      writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
+      const set = ['data.onBadRow=skip', 'training.epochs=1'];
+      await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', set });
+      const state = () =>
+        ['results.csv', 'rejects.csv', 'metrics.jsonl', 'config.resolved.yaml', 'overrides.txt'].map((file) =>
+          readFileSync(join('run', file), 'utf8'),
+        );
+      const before = state();
+      lines.splice(2, numMissing);
+      writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
+      await expect(trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set: [...set, ...changes] })).rejects.toThrow(
+        message,
+      );
+      expect(state()).toEqual(before);
+    },
+  );
 
   it('groups of features in another order are refused', async () => {
     const { signal, on } = abortAtStep(2);
@@ -135,13 +184,22 @@ describe('what may change', () => {
     const at = lines.findIndex((line) => line.startsWith('  user:'));
     [lines[at], lines[at + 1]] = [lines[at + 1]!, lines[at]!];
     writeFileSync(join(world, 'other.yaml'), lines.join('\n'));
-    await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(/features: stand in another order/);
+    await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(
+      /features: stand in another order/,
+    );
   });
 
   it('threads, patience, intervals, the test data and the name of the config may', async () => {
     const { signal, on } = abortAtStep(20);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
-    const set = ['training.earlyStopping.patience=7', 'checkpoints.everySteps=7', 'checkpoints.keepLast=4', 'data.test=null', 'name=other', 'training.onDivergence=skip'];
+    const set = [
+      'training.earlyStopping.patience=7',
+      'checkpoints.everySteps=7',
+      'checkpoints.keepLast=4',
+      'data.test=null',
+      'name=other',
+      'training.onDivergence=skip',
+    ];
     await trainSmall(configOf('esmm'), { resume: 'run', threads: 2, set });
     expect(traceOf('run')['weights']).toBe(whole['weights']);
     expect(readFileSync('run/overrides.txt', 'utf8')).toContain('checkpoints.keepLast=4\n');

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -27,11 +37,25 @@ afterEach(() => process.chdir(home));
 
 describe('a run that was interrupted', () => {
   // An epoch has 15 batches: within the first, at its end, within another, at the very end.
-  it.each(['esmm', 'mmoe'].flatMap((model) => [[model, [3, 17, 1]], [model, [15, 15]], [model, [1, 29, 30]]] as const))('%s goes on to the same bytes after stops behind %j steps', async (model, stops) => {
+  it.each(
+    ['esmm', 'mmoe'].flatMap(
+      (model) =>
+        [
+          [model, [3, 17, 1]],
+          [model, [15, 15]],
+          [model, [1, 29, 30]],
+        ] as const,
+    ),
+  )('%s goes on to the same bytes after stops behind %j steps', async (model, stops) => {
     const notices: string[] = [];
     for (const [i, count] of stops.entries()) {
       const { signal, on } = abortAtStep(count);
-      const { end } = await trainSmall(configOf(model), { runDir: 'run', resume: i === 0 ? undefined : 'run', signal, on });
+      const { end } = await trainSmall(configOf(model), {
+        runDir: 'run',
+        resume: i === 0 ? undefined : 'run',
+        signal,
+        on,
+      });
       expect(end).toBe('interrupted');
     }
     await trainSmall(configOf(model), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
@@ -49,7 +73,10 @@ describe('a run that was interrupted', () => {
     mkdirSync('run/checkpoints/.step-00000037.1-1.tmp');
     writeFileSync('run/checkpoints/.step-00000037.1-1.tmp/weights.safetensors', 'x');
     writeFileSync('run/.run.lock.1.tmp', '');
-    writeFileSync('run/run.lock', JSON.stringify({ pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), startedAt: '', process: null }));
+    writeFileSync(
+      'run/run.lock',
+      JSON.stringify({ pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), startedAt: '', process: null }),
+    );
     await trainSmall(configOf('esmm'), { resume: 'run' });
     expect(traceOf('run')).toEqual(whole.get('esmm'));
     expect(readdirSync('run/checkpoints').filter((name) => name.startsWith('.'))).toEqual([]);
@@ -60,10 +87,14 @@ describe('a run that was interrupted', () => {
     const { signal, on } = abortAtStep(18);
     await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
     appendFileSync('run/checkpoints/step-00000018/optimizer.safetensors', 'x');
-    await expect(trainSmall(configOf('mmoe'), { resume: 'run', set: ['seed=5'] })).rejects.toThrow(/seed: the run was trained with 11, now it is 5/);
+    await expect(trainSmall(configOf('mmoe'), { resume: 'run', set: ['seed=5'] })).rejects.toThrow(
+      /seed: the run was trained with 11, now it is 5/,
+    );
     const notices: string[] = [];
     await trainSmall(configOf('mmoe'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
-    expect(notices[0]).toMatch(/step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and an older one is taken/);
+    expect(notices[0]).toMatch(
+      /step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and an older one is taken/,
+    );
     expect(notices[1]).toMatch(/resumed run\/checkpoints\/step-00000016/);
     expect(traceOf('run')).toEqual(whole.get('mmoe'));
     expect(readdirSync('run/checkpoints')).not.toContain('step-00000018');
@@ -81,7 +112,9 @@ describe('a run that was interrupted', () => {
     writeFileSync(join(path, 'manifest.json'), JSON.stringify(manifest));
     const before = readdirSync('run', { recursive: true }).sort();
     const attempt = trainSmall(configOf('esmm'), { resume: 'run' });
-    await expect(attempt).rejects.toThrow(/step-00000003\/state\.json: section 'oracle': belongs to no part of this run/);
+    await expect(attempt).rejects.toThrow(
+      /step-00000003\/state\.json: section 'oracle': belongs to no part of this run/,
+    );
     await expect(attempt).rejects.toMatchObject({ exitCode: 4 });
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
   });
@@ -103,10 +136,15 @@ describe('a run that was interrupted', () => {
 describe('bad rows', () => {
   it('are told once, in a run that goes on too, and no formula among them', async () => {
     const folder = scratchFolder();
-    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
+    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml'])
+      copyFileSync(join(world, file), join(folder, file));
     const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
     const column = lines[0]!.split(',').indexOf('101');
-    for (const [row, value] of [[3, '=1+1'], [5, '-5'], [700, '@x']] as const) {
+    for (const [row, value] of [
+      [3, '=1+1'],
+      [5, '-5'],
+      [700, '@x'],
+    ] as const) {
       const cells = lines[row]!.split(',');
       cells[column] = value;
       lines[row] = cells.join(',');
@@ -119,7 +157,14 @@ describe('bad rows', () => {
     expect((await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set })).numRejects).toBe(3);
     const rejects = readFileSync('run/rejects.csv', 'utf8');
     expect(rejects).toBe(readFileSync('whole/rejects.csv', 'utf8'));
-    expect(rejects.split('\n').slice(0, 4)).toEqual(['file,line,column,value,reason,row', ...[[4, "'=1+1"], [6, '-5'], [701, "'@x"]].map(([line, value]) => expect.stringContaining(`,${line},101,${value},`) as string)]);
+    expect(rejects.split('\n').slice(0, 4)).toEqual([
+      'file,line,column,value,reason,row',
+      ...[
+        [4, "'=1+1"],
+        [6, '-5'],
+        [701, "'@x"],
+      ].map(([line, value]) => expect.stringContaining(`,${line},101,${value},`) as string),
+    ]);
     expect(traceOf('run')).toEqual(traceOf('whole'));
   });
 });
@@ -129,7 +174,11 @@ describe('a run that has ended', () => {
     await trainSmall(configOf('esmm'), { runDir: 'long', set: ['training.epochs=6'] });
     await trainSmall(configOf('esmm'), { runDir: 'run' });
     const notices: string[] = [];
-    await trainSmall(configOf('esmm'), { resume: 'run', set: ['training.epochs=6'], on: { onNotice: (notice) => notices.push(notice) } });
+    await trainSmall(configOf('esmm'), {
+      resume: 'run',
+      set: ['training.epochs=6'],
+      on: { onNotice: (notice) => notices.push(notice) },
+    });
     expect(notices).toContain('changed training.epochs: 4, now 6');
     expect(traceOf('run')).toEqual(traceOf('long'));
   });
@@ -146,14 +195,20 @@ describe('a run that has ended', () => {
     const { end } = await trainSmall(configOf('esmm'), { runDir: 'run', set });
     expect(end).toBe('stopped early');
     expect((await trainSmall(configOf('esmm'), { resume: 'run', set })).end).toBe('stopped early');
-    expect((await trainSmall(configOf('esmm'), { resume: 'run', set: ['training.earlyStopping.patience=9', set[1]!] })).end).toBe('finished');
+    expect(
+      (await trainSmall(configOf('esmm'), { resume: 'run', set: ['training.earlyStopping.patience=9', set[1]!] })).end,
+    ).toBe('finished');
   });
 });
 
 describe('--resume auto', () => {
   const auto = async (options: object = {}): Promise<{ run: string; notices: string[] }> => {
     const notices: string[] = [];
-    const { run } = await trainSmall(configOf('esmm'), { resume: 'auto', on: { onNotice: (notice) => notices.push(notice) }, ...options });
+    const { run } = await trainSmall(configOf('esmm'), {
+      resume: 'auto',
+      on: { onNotice: (notice) => notices.push(notice) },
+      ...options,
+    });
     return { run, notices };
   };
 
@@ -162,7 +217,10 @@ describe('--resume auto', () => {
     const { notices } = await auto({ signal: stop.signal, on: stop.on });
     expect(notices).toEqual([]);
     const second = await auto();
-    expect([second.run, second.notices[0]]).toEqual(['runs/esmm/001', expect.stringContaining('resumed runs/esmm/001/checkpoints/step-00000005') as string]);
+    expect([second.run, second.notices[0]]).toEqual([
+      'runs/esmm/001',
+      expect.stringContaining('resumed runs/esmm/001/checkpoints/step-00000005') as string,
+    ]);
     expect(traceOf('runs/esmm/001')).toEqual(whole.get('esmm'));
     // That run has ended now.
     const third = await auto({ set: ['training.epochs=1'] });
@@ -186,13 +244,19 @@ describe('--resume auto', () => {
       await trainSmall(configOf('esmm'), { set, signal: stop.signal, on: stop.on });
     }
     const { run, notices } = await auto({ set: ['training.epochs=1'] });
-    expect([run, notices[0]]).toEqual(['runs/esmm/001', 'runs/esmm/002 has not ended, and is not gone on with: seed: the run was trained with 5, now it is 11']);
+    expect([run, notices[0]]).toEqual([
+      'runs/esmm/001',
+      'runs/esmm/002 has not ended, and is not gone on with: seed: the run was trained with 5, now it is 11',
+    ]);
   });
 
   it('never takes a folder that is no run', async () => {
     mkdirSync('other');
     writeFileSync('other/file', 'mine');
-    await expect(auto({ runDir: 'other' })).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('is no folder of a run') as string });
+    await expect(auto({ runDir: 'other' })).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('is no folder of a run') as string,
+    });
     await expect(trainSmall(configOf('esmm'), { resume: 'none' })).rejects.toThrow(/there is no such folder/);
     expect(readdirSync(join(cwd, 'other'))).toEqual(['file']);
   });

@@ -23,20 +23,38 @@ describe('a run that fails or ends before its first step', () => {
   it('leaves no folder, and runs/latest where it was', async () => {
     await expect(trainSmall(config(), { set: ['features.user.fields=[101, purchase]'] })).rejects.toThrow();
     writeFileSync('bad.csv', readFileSync(join(world, 'train.csv'), 'utf8').replace(/\n\d,\d,/, '\n0,0,x'));
-    await expect(trainSmall(config(), { set: [`data.train=${process.cwd()}/bad.csv`] })).rejects.toMatchObject({ exitCode: 3 });
+    await expect(trainSmall(config(), { set: [`data.train=${process.cwd()}/bad.csv`] })).rejects.toMatchObject({
+      exitCode: 3,
+    });
     expect(existsSync('runs')).toBe(false);
     await trainSmall(config(), { set: ['training.epochs=1'] });
-    await expect(trainSmall(config(), { set: [`data.train=${process.cwd()}/bad.csv`] })).rejects.toMatchObject({ exitCode: 3 });
+    await expect(trainSmall(config(), { set: [`data.train=${process.cwd()}/bad.csv`] })).rejects.toMatchObject({
+      exitCode: 3,
+    });
     const controller = new AbortController();
-    const stopped = await trainSmall(config(), { runDir: 'mine', set: [`data.cache=${process.cwd()}/cache`], signal: controller.signal, on: { onRead: () => controller.abort(new Error('enough')) } });
+    const stopped = await trainSmall(config(), {
+      runDir: 'mine',
+      set: [`data.cache=${process.cwd()}/cache`],
+      signal: controller.signal,
+      on: { onRead: () => controller.abort(new Error('enough')) },
+    });
     expect(stopped).toMatchObject({ end: 'interrupted', steps: 0 });
-    expect([readdirSync('runs/esmm'), readlinkSync('runs/latest'), existsSync('mine')]).toEqual([['001'], 'esmm/001', false]);
+    expect([readdirSync('runs/esmm'), readlinkSync('runs/latest'), existsSync('mine')]).toEqual([
+      ['001'],
+      'esmm/001',
+      false,
+    ]);
   });
 
   it('keeps its folder for the list of bad rows that its error names', async () => {
     const lines = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
-    writeFileSync('bad.csv', lines.map((line, i) => (i === 3 || i === 5 ? line.replace(/^\d,\d,/, '0,0,x') : line)).join('\n'));
-    const attempt = trainSmall(config(), { set: [`data.train=${process.cwd()}/bad.csv`, 'data.onBadRow=skip', 'data.maxRejects=1'] });
+    writeFileSync(
+      'bad.csv',
+      lines.map((line, i) => (i === 3 || i === 5 ? line.replace(/^\d,\d,/, '0,0,x') : line)).join('\n'),
+    );
+    const attempt = trainSmall(config(), {
+      set: [`data.train=${process.cwd()}/bad.csv`, 'data.onBadRow=skip', 'data.maxRejects=1'],
+    });
     await expect(attempt).rejects.toThrow('all are in runs/esmm/001/rejects.csv');
     expect(readFileSync('runs/esmm/001/rejects.csv', 'utf8').trimEnd().split('\n')).toHaveLength(3);
     expect(existsSync('runs/latest')).toBe(false);
@@ -48,15 +66,33 @@ describe('summary.json and results.csv', () => {
     const set = ['training.epochs=2', 'training.evaluation={everySteps: 8}'];
     const result = await trainSmall(config(), { set });
     expect(readSummary('runs/latest')).toEqual(result);
-    expect(result).toMatchObject({ run: 'runs/esmm/001', end: 'finished', name: 'esmm', model: 'esmm', seed: 11, changes: set, epochs: 2, steps: 30, monitor: 'ctcvr.auc' });
+    expect(result).toMatchObject({
+      run: 'runs/esmm/001',
+      end: 'finished',
+      name: 'esmm',
+      model: 'esmm',
+      seed: 11,
+      changes: set,
+      epochs: 2,
+      steps: 30,
+      monitor: 'ctcvr.auc',
+    });
     expect(result.monitored).toBe(result.metrics['valid']!['ctcvr']!['auc']);
     expect(result.rowsPerSecond).toBe(Math.round((1000 * 1800) / result.elapsedMs));
-    const [header, ...rows] = readFileSync('runs/latest/results.csv', 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+    const [header, ...rows] = readFileSync('runs/latest/results.csv', 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(','));
     const column = (name: string): (string | undefined)[] => rows.map((row) => row[header!.indexOf(name)]);
     expect(column('step')).toEqual(['8', '15', '16', '24', '30', String(result.bestStep)]);
     expect(column('split')).toEqual(['valid', 'train', 'valid', 'valid', 'valid', 'test']);
     expect(Number(column('ctcvr.auc').at(-1))).toBe(result.metrics['test']!['ctcvr']!['auc']);
-    expect(column('isBest').map((each, i) => (each === 'true' ? column('ctcvr.auc')[i] : undefined)).filter(Boolean).at(-1)).toBe(String(result.monitored));
+    expect(
+      column('isBest')
+        .map((each, i) => (each === 'true' ? column('ctcvr.auc')[i] : undefined))
+        .filter(Boolean)
+        .at(-1),
+    ).toBe(String(result.monitored));
   });
 
   it('of an interrupted run tell how far it came, and are replaced when it goes on', async () => {
@@ -72,7 +108,8 @@ describe('summary.json and results.csv', () => {
 });
 
 describe('the name of a config that says none', () => {
-  const named = (file: string, ...set: string[]): string => parseConfig(readFileSync(config(), 'utf8'), join(world, file), set.map(parseOverride)).name;
+  const named = (file: string, ...set: string[]): string =>
+    parseConfig(readFileSync(config(), 'utf8'), join(world, file), set.map(parseOverride)).name;
 
   it('is that of its file, and follows a model that is set', () => {
     expect(named('esmm.yaml')).toBe('esmm');

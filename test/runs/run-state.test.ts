@@ -29,7 +29,9 @@ describe('the state of a run', () => {
   it('with a section that no part of the run asked for is refused by its name, not saved without it', () => {
     const state = createRunState({ wheel: { version: 2, turns: 5 }, gear: { version: 1 } }, 'step-1/state.json');
     state.of(wheel, first);
-    expect(() => state.sections()).toThrow(/^step-1\/state\.json: section 'gear': belongs to no part of this run; go on with the version of mtl that saved it$/);
+    expect(() => state.sections()).toThrow(
+      /^step-1\/state\.json: section 'gear': belongs to no part of this run; go on with the version of mtl that saved it$/,
+    );
   });
 
   it.each([

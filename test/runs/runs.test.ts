@@ -7,7 +7,8 @@ import type { ProgramState } from '../../src/engines/engine.js';
 import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { listOf, textsFrom } from '../../src/features/vocabulary/texts.js';
-import { checkpointBytes, findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { checkpointBytes, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/disk.js';
 import { createRunFolder, pointLatest, removeRunFolder } from '../../src/runs/run-folder.js';
 import { runPath, runsRoot } from '../../src/runs/runs-root.js';
@@ -34,7 +35,9 @@ describe('run folders', () => {
 
   it('that exist are refused', async () => {
     await createRunFolder({ configName: 'esmm', name: 'mine' });
-    await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrow(/--name mine: runs\/esmm\/mine exists already/);
+    await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrow(
+      /--name mine: runs\/esmm\/mine exists already/,
+    );
     mkdirSync('there');
     await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
   });
@@ -64,7 +67,10 @@ describe('run folders', () => {
     // A folder that has had runs is a project, too.
     process.chdir(here);
     mkdirSync('old/below', { recursive: true });
-    await pointLatest(await createRunFolder({ configName: 'esmm', runDir: 'old/runs/esmm/001' }), join(here, 'old/runs'));
+    await pointLatest(
+      await createRunFolder({ configName: 'esmm', runDir: 'old/runs/esmm/001' }),
+      join(here, 'old/runs'),
+    );
     process.chdir('old/below');
     expect(runsRoot()).toBe(join(here, 'old/runs'));
   });
@@ -73,8 +79,12 @@ describe('run folders', () => {
     await pointLatest(await createRunFolder({ configName: 'esmm' }), runsRoot());
     await removeRunFolder('runs/esmm/001', runsRoot());
     expect(readdirSync('runs')).toEqual(['latest']);
-    expect(() => findCheckpoint('runs/latest')).toThrow('runs/latest: points to esmm/001, which is gone; name another run; mtl runs lists those that there are');
-    expect(() => findCheckpoint('runs/latest/checkpoints/last')).toThrow('runs/latest points to esmm/001, which is gone');
+    expect(() => findCheckpoint('runs/latest')).toThrow(
+      'runs/latest: points to esmm/001, which is gone; name another run; mtl runs lists those that there are',
+    );
+    expect(() => findCheckpoint('runs/latest/checkpoints/last')).toThrow(
+      'runs/latest points to esmm/001, which is gone',
+    );
   });
 
   it.each(['runs', 'runs/latest', '.', ''])('are not made at %j', async (runDir) => {
@@ -110,15 +120,19 @@ describe('writes', () => {
 
   it('of a folder show nothing until it is whole', async () => {
     const folder = scratchFolder();
-    await expect(writeFolder(join(folder, 'x'), async (inside) => {
-      writeFileSync(join(inside, 'half'), '');
-      await Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28 }));
-    })).rejects.toThrow(/the disk is full/);
+    await expect(
+      writeFolder(join(folder, 'x'), async (inside) => {
+        writeFileSync(join(inside, 'half'), '');
+        await Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28 }));
+      }),
+    ).rejects.toThrow(/the disk is full/);
     expect(readdirSync(folder)).toEqual([]);
   });
 
   it('keep bugs apart from what the disk says', async () => {
-    await expect(onDisk('x', () => Promise.reject(Object.assign(new TypeError('a bug'), { code: 'ERR_INVALID_ARG_TYPE' })))).rejects.toBeInstanceOf(TypeError);
+    await expect(
+      onDisk('x', () => Promise.reject(Object.assign(new TypeError('a bug'), { code: 'ERR_INVALID_ARG_TYPE' }))),
+    ).rejects.toBeInstanceOf(TypeError);
   });
 
   it('of a link replace it in one step', async () => {
@@ -132,10 +146,24 @@ describe('checkpoints', () => {
   /** Too long for JSON. */
   const WORDS = createTextTable(textsFrom(Array.from({ length: 20_000 }, (_, i) => `word ${i}`)));
   const tensor = (value: number) => ({ shape: [2], data: Float32Array.of(value, value) });
-  const state = (step: number): ProgramState => ({ step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) });
+  const state = (step: number): ProgramState => ({
+    step,
+    weights: new Map([['w', tensor(step)]]),
+    optimizer: new Map([['w.firstMoment', tensor(-step)]]),
+  });
   const checkpoint = (step: number): Checkpoint => ({
     program: state(step),
-    sections: { loop: { version: 1, ...firstLoopState(), step, epoch: step, bestEpoch: 1, sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } } }, log: { version: 1, metricsBytes: 12 } },
+    sections: {
+      loop: {
+        version: 1,
+        ...firstLoopState(),
+        step,
+        epoch: step,
+        bestEpoch: 1,
+        sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } },
+      },
+      log: { version: 1, metricsBytes: 12 },
+    },
     fitted: { f: { size: 3 }, word: { vocabulary: WORDS } },
     config: 'name: x\n',
   });
@@ -152,30 +180,55 @@ describe('checkpoints', () => {
 
   it('without a long vocabulary have no file for it', async () => {
     const run = scratchFolder();
-    const small = { ...checkpoint(1), fitted: { f: { size: 3 }, word: { vocabulary: createTextTable(textsFrom(['a', 'ü'])) } } };
+    const small = {
+      ...checkpoint(1),
+      fitted: { f: { size: 3 }, word: { vocabulary: createTextTable(textsFrom(['a', 'ü'])) } },
+    };
     await saveCheckpoint(run, small, ['last'], KEEP);
-    expect(readdirSync(join(run, 'checkpoints', 'last')).sort()).toEqual(FILES.filter((file) => file !== 'vocabularies.safetensors').sort());
-    expect(checkpointBytes(checkpoint(1)) - checkpointBytes(small)).toBe(WORDS.bytes.byteLength + WORDS.offsets.byteLength);
-    expect((await readCheckpoint(findCheckpoint(run), false)).fitted).toEqual({ f: { size: 3 }, word: { vocabulary: ['a', 'ü'] } });
+    expect(readdirSync(join(run, 'checkpoints', 'last')).sort()).toEqual(
+      FILES.filter((file) => file !== 'vocabularies.safetensors').sort(),
+    );
+    expect(checkpointBytes(checkpoint(1)) - checkpointBytes(small)).toBe(
+      WORDS.bytes.byteLength + WORDS.offsets.byteLength,
+    );
+    expect((await readCheckpoint(findCheckpoint(run), false)).fitted).toEqual({
+      f: { size: 3 },
+      word: { vocabulary: ['a', 'ü'] },
+    });
   });
 
   it('with a vocabulary that is none are an error, though its digest is right', async () => {
     const run = scratchFolder();
     const offsets = Uint32Array.from(WORDS.offsets);
     offsets[7] = 5;
-    await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: { ...WORDS, offsets } } } }, ['last'], KEEP);
-    await expect(readCheckpoint(findCheckpoint(run), false)).rejects.toMatchObject({ exitCode: 4, message: expect.stringMatching(/vocabularies\.safetensors: .*'word\.vocabulary'/) as string });
+    await saveCheckpoint(
+      run,
+      { ...checkpoint(1), fitted: { word: { vocabulary: { ...WORDS, offsets } } } },
+      ['last'],
+      KEEP,
+    );
+    await expect(readCheckpoint(findCheckpoint(run), false)).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringMatching(/vocabularies\.safetensors: .*'word\.vocabulary'/) as string,
+    });
   });
 
   it('of before, with a long vocabulary as a list, are read, and their fields encode as they did', async () => {
     const run = scratchFolder();
     const list = listOf(WORDS);
     await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: list } } }, ['last'], KEEP);
-    expect(JSON.parse(readFileSync(join(findCheckpoint(run), 'features.json'), 'utf8'))).toEqual({ word: { vocabulary: list } });
+    expect(JSON.parse(readFileSync(join(findCheckpoint(run), 'features.json'), 'utf8'))).toEqual({
+      word: { vocabulary: list },
+    });
     const { fitted } = await readCheckpoint(findCheckpoint(run), false);
     expect(fitted).toEqual({ word: { vocabulary: WORDS } });
-    const [field] = encodedFields(fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } })]), fitted);
-    expect([field!.rows, field!.encode('word 0'), field!.encode('word 19999'), field!.encode('word')]).toEqual([20_001, 1, 20_000, 0]);
+    const [field] = encodedFields(
+      fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } })]),
+      fitted,
+    );
+    expect([field!.rows, field!.encode('word 0'), field!.encode('word 19999'), field!.encode('word')]).toEqual([
+      20_001, 1, 20_000, 0,
+    ]);
   });
 
   it('are kept while best or last points at them', async () => {
@@ -195,10 +248,21 @@ describe('checkpoints', () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best', 'last'], KEEP);
     const { program } = checkpoint(2);
-    const spoiled = { ...checkpoint(2), program: { ...program, [part]: new Map([['a', tensor(1)], [name, { shape: [2], data: Float32Array.of(0, value) }]]) } };
+    const spoiled = {
+      ...checkpoint(2),
+      program: {
+        ...program,
+        [part]: new Map([
+          ['a', tensor(1)],
+          [name, { shape: [2], data: Float32Array.of(0, value) }],
+        ]),
+      },
+    };
     const attempt = saveCheckpoint(run, spoiled, ['best', 'last'], KEEP);
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
-    await expect(attempt).rejects.toThrow(`tensor '${name}': holds ${value} (number 2 of 2), so it is not saved; older checkpoints are as they were`);
+    await expect(attempt).rejects.toThrow(
+      `tensor '${name}': holds ${value} (number 2 of 2), so it is not saved; older checkpoints are as they were`,
+    );
     expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001']);
     expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(1));
   });
@@ -217,10 +281,20 @@ describe('checkpoints', () => {
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
     rmSync(join(run, 'checkpoints', 'step-00000001'), { recursive: true });
-    await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(/step-00000001.*cannot be/);
+    await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(
+      /step-00000001.*cannot be/,
+    );
   });
 
-  const FILES = ['weights.safetensors', 'optimizer.safetensors', 'state.json', 'features.json', 'vocabularies.safetensors', 'config.yaml', 'manifest.json'];
+  const FILES = [
+    'weights.safetensors',
+    'optimizer.safetensors',
+    'state.json',
+    'features.json',
+    'vocabularies.safetensors',
+    'config.yaml',
+    'manifest.json',
+  ];
 
   it('are not looked for where a link leads out of the run', async () => {
     const run = scratchFolder();
@@ -256,7 +330,9 @@ describe('checkpoints', () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const folder = findCheckpoint(run);
-    const { files } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as { files: Record<string, { bytes: number; sha256: string }> };
+    const { files } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as {
+      files: Record<string, { bytes: number; sha256: string }>;
+    };
     expect(Object.keys(files).sort()).toEqual(FILES.filter((file) => file !== 'manifest.json').sort());
     for (const [file, { bytes, sha256 }] of Object.entries(files)) {
       const content = readFileSync(join(folder, file));
@@ -276,7 +352,10 @@ describe('checkpoints', () => {
     const text = readFileSync(manifest, 'utf8');
     expect(change(text)).not.toBe(text);
     writeFileSync(manifest, change(text));
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4, message: expect.stringContaining('manifest.json') as string });
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringContaining('manifest.json') as string,
+    });
   });
 
   it('with a pipe or a folder in place of a file are refused, not waited for', async () => {

@@ -9,14 +9,41 @@ import { scratchFolder } from '../support/scratch.js';
 /** So short that it is over whenever a clock is read. */
 const AT_ONCE_MINUTES = 1e-12;
 
-/** Saves a run of one epoch before each of its steps, if it is due then; `read` is what the processes agreed on at the step before. */
-async function savedSteps(options: object, read: (own: () => boolean, step: number) => boolean, steps = 4): Promise<readonly string[]> {
+/**
+ * Saves a run of one epoch before each of its steps, if it is due then; `read` is what the processes agreed on at the
+ * step before.
+ */
+async function savedSteps(
+  options: object,
+  read: (own: () => boolean, step: number) => boolean,
+  steps = 4,
+): Promise<readonly string[]> {
   const folder = scratchFolder();
   const loop = { ...firstLoopState() };
   const numExchanges = { now: 0 };
-  const peers: Peers = { ...ALONE, any: (own) => (numExchanges.now++, own), anyAtSum: (own) => () => read(own, loop.step) };
-  const snapshot = (): Promise<Checkpoint> => Promise.resolve({ program: { step: loop.step, weights: new Map(), optimizer: new Map() }, sections: {}, fitted: {}, config: '' });
-  const saver = await openSaver({ ...checkpointOptions.parse({ keepLast: 99, ...options }), run: { folder, resumed: undefined, damaged: [], check: () => Promise.resolve() }, loop, goals: new Map(), peers, snapshot }, () => undefined);
+  const peers: Peers = {
+    ...ALONE,
+    any: (own) => (numExchanges.now++, own),
+    anyAtSum: (own) => () => read(own, loop.step),
+  };
+  const snapshot = (): Promise<Checkpoint> =>
+    Promise.resolve({
+      program: { step: loop.step, weights: new Map(), optimizer: new Map() },
+      sections: {},
+      fitted: {},
+      config: '',
+    });
+  const saver = await openSaver(
+    {
+      ...checkpointOptions.parse({ keepLast: 99, ...options }),
+      run: { folder, resumed: undefined, damaged: [], check: () => Promise.resolve() },
+      loop,
+      goals: new Map(),
+      peers,
+      snapshot,
+    },
+    () => undefined,
+  );
   for (; loop.step < steps; loop.step++, loop.batch++) {
     const before = numExchanges.now;
     const save = saver.beforeStep(loop.step);
@@ -29,12 +56,19 @@ async function savedSteps(options: object, read: (own: () => boolean, step: numb
 describe('a saver by minutes', () => {
   const everyMinutes = AT_ONCE_MINUTES;
   it('reads what is agreed at the sums of steps, and exchanges nothing before a step', async () => {
-    expect(await savedSteps({ everyMinutes }, (own, step) => own() && step % 2 === 1)).toEqual(['step-00000001', 'step-00000003']);
+    expect(await savedSteps({ everyMinutes }, (own, step) => own() && step % 2 === 1)).toEqual([
+      'step-00000001',
+      'step-00000003',
+    ]);
     expect(await savedSteps({ everyMinutes: 1e6 }, (own) => own())).toEqual([]);
     expect(await savedSteps({}, () => true)).toEqual([]);
   });
 
   it('saves a place once, also where steps are due there too', async () => {
-    expect(await savedSteps({ everyMinutes, everySteps: 1 }, () => true, 3)).toEqual(['step-00000000', 'step-00000001', 'step-00000002']);
+    expect(await savedSteps({ everyMinutes, everySteps: 1 }, () => true, 3)).toEqual([
+      'step-00000000',
+      'step-00000001',
+      'step-00000002',
+    ]);
   });
 });

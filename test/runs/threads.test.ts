@@ -19,62 +19,129 @@ beforeAll(async () => {
 afterAll(() => rmSync(world, { recursive: true }));
 
 /** Steps large enough to be shared. */
-const WIDE = ['--set=model.experts.hidden=[256]', '--set=training.batchSize=300', '--set=training.epochs=2000', '--set=training.earlyStopping=null', '--set=checkpoints.everySteps=5'];
-const WORDS = /^error: a thread ended before its work was done, (with exit code 0|since its memory was full); what was saved is whole: go on from there/;
+const WIDE = [
+  '--set=model.experts.hidden=[256]',
+  '--set=training.batchSize=300',
+  '--set=training.epochs=2000',
+  '--set=training.earlyStopping=null',
+  '--set=checkpoints.everySteps=5',
+];
+const WORDS =
+  /^error: a thread ended before its work was done, (with exit code 0|since its memory was full); what was saved is whole: go on from there/;
 
 describe('a worker of the engine that dies', () => {
-  const cases = (['exit', 'heap'] as const).flatMap((death) => (['within a step', 'between two steps'] as const).map((moment): [Death['moment'], Death['death']] => [moment, death]));
-  it.each(cases)('%s ends the run in words with exit code 1, and the newest checkpoint is whole (%s)', { timeout: 60_000 }, async (moment, death) => {
-    const cwd = scratchFolder();
-    const { code, stderr } = await dying({ victim: 'simd-worker.cjs', death, moment }, cwd, BIN, ['train', config, '--run-dir', 'run', '--threads=3', ...WIDE]);
-    expect(stderr).toMatch(WORDS);
-    expect(code).toBe(1);
-    expect((await mtl(cwd, ['eval', 'run/checkpoints/last'])).code).toBe(0);
-  });
+  const cases = (['exit', 'heap'] as const).flatMap((death) =>
+    (['within a step', 'between two steps'] as const).map((moment): [Death['moment'], Death['death']] => [
+      moment,
+      death,
+    ]),
+  );
+  it.each(cases)(
+    '%s ends the run in words with exit code 1, and the newest checkpoint is whole (%s)',
+    { timeout: 60_000 },
+    async (moment, death) => {
+      const cwd = scratchFolder();
+      const { code, stderr } = await dying({ victim: 'simd-worker.cjs', death, moment }, cwd, BIN, [
+        'train',
+        config,
+        '--run-dir',
+        'run',
+        '--threads=3',
+        ...WIDE,
+      ]);
+      expect(stderr).toMatch(WORDS);
+      expect(code).toBe(1);
+      expect((await mtl(cwd, ['eval', 'run/checkpoints/last'])).code).toBe(0);
+    },
+  );
 
-  it.each(['simd-worker.cjs', 'simd-guard.cjs'])('before there is anything to run ends the run in the same words (%s)', { timeout: 60_000 }, async (victim) => {
-    const cwd = scratchFolder();
-    const { code, stderr } = await dying({ victim, death: 'exit', moment: 'before its task' }, cwd, BIN, ['train', config, '--run-dir', 'run', '--threads=3', ...WIDE]);
-    expect([code, stderr]).toEqual([1, expect.stringMatching(WORDS) as string]);
-  });
+  it.each(['simd-worker.cjs', 'simd-guard.cjs'])(
+    'before there is anything to run ends the run in the same words (%s)',
+    { timeout: 60_000 },
+    async (victim) => {
+      const cwd = scratchFolder();
+      const { code, stderr } = await dying({ victim, death: 'exit', moment: 'before its task' }, cwd, BIN, [
+        'train',
+        config,
+        '--run-dir',
+        'run',
+        '--threads=3',
+        ...WIDE,
+      ]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(WORDS) as string]);
+    },
+  );
 });
 
 describe('a thread that encodes rows and dies', () => {
-  it.each(['exit', 'heap'] as const)('ends the reading in words, and leaves nothing half (%s)', { timeout: 60_000 }, async (death) => {
-    const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
-    const folder = join(scratchFolder(), 'shards');
-    const { code, stderr } = await dying({ victim: 'encode-worker.cjs', death, moment: 'at a request' }, scratchFolder(), join(import.meta.dirname, '..', 'support', 'encode-patiently.js'), [file, folder]);
-    expect([code, stderr]).toEqual([9, expect.stringMatching(/^UserError thread: a thread ended before its work was done/) as string]);
-    expect(existsSync(folder)).toBe(false);
-  });
+  it.each(['exit', 'heap'] as const)(
+    'ends the reading in words, and leaves nothing half (%s)',
+    { timeout: 60_000 },
+    async (death) => {
+      const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
+      const folder = join(scratchFolder(), 'shards');
+      const { code, stderr } = await dying(
+        { victim: 'encode-worker.cjs', death, moment: 'at a request' },
+        scratchFolder(),
+        join(import.meta.dirname, '..', 'support', 'encode-patiently.js'),
+        [file, folder],
+      );
+      expect([code, stderr]).toEqual([
+        9,
+        expect.stringMatching(/^UserError thread: a thread ended before its work was done/) as string,
+      ]);
+      expect(existsSync(folder)).toBe(false);
+    },
+  );
 });
 
 describe('a thread that cannot start', () => {
-  const notice = (threads: number): string => `no further thread can be started (EAGAIN): goes on with ${threads}, and the same results`;
+  const notice = (threads: number): string =>
+    `no further thread can be started (EAGAIN): goes on with ${threads}, and the same results`;
 
   it.each([
     ['guard.cjs', '0', 1],
     ['simd-worker.cjs', '0', 1],
     ['simd-worker.cjs', '1', 2],
-  ] as const)('leaves the engine the others, a notice, and the same weights (%s after %s)', { timeout: 60_000 }, async (victim, death, threads) => {
-    const args = ['train', config, '--run-dir', 'run', '--threads=4', ...WIDE, '--set=training.epochs=5'];
-    const [all, fewer] = [scratchFolder(), scratchFolder()];
-    expect((await mtl(all, args)).code).toBe(0);
-    const { code, stdout, stderr } = await dying({ victim, death, moment: 'at its start' }, fewer, BIN, args);
-    expect([code, stdout + stderr]).toEqual([0, expect.stringContaining(notice(threads)) as string]);
-    const weights = (folder: string): Buffer => readFileSync(join(folder, 'run/checkpoints/last/weights.safetensors'));
-    expect(weights(fewer).equals(weights(all))).toBe(true);
-  });
+  ] as const)(
+    'leaves the engine the others, a notice, and the same weights (%s after %s)',
+    { timeout: 60_000 },
+    async (victim, death, threads) => {
+      const args = ['train', config, '--run-dir', 'run', '--threads=4', ...WIDE, '--set=training.epochs=5'];
+      const [all, fewer] = [scratchFolder(), scratchFolder()];
+      expect((await mtl(all, args)).code).toBe(0);
+      const { code, stdout, stderr } = await dying({ victim, death, moment: 'at its start' }, fewer, BIN, args);
+      expect([code, stdout + stderr]).toEqual([0, expect.stringContaining(notice(threads)) as string]);
+      const weights = (folder: string): Buffer =>
+        readFileSync(join(folder, 'run/checkpoints/last/weights.safetensors'));
+      expect(weights(fewer).equals(weights(all))).toBe(true);
+    },
+  );
 
-  it.each([['0', 1], ['1', 2]] as const)('leaves the others to encode rows, and the same shards (after %s)', { timeout: 60_000 }, async (death, threads) => {
-    const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
-    const [all, fewer] = [scratchFolder(), scratchFolder()].map((folder) => join(folder, 'shards')) as [string, string];
-    const script = join(import.meta.dirname, '..', 'support', 'encode-patiently.js');
-    await dying({ victim: 'no thread', death, moment: 'at its start' }, scratchFolder(), script, [file, all, '3']);
-    const { code, stdout, stderr } = await dying({ victim: 'encode-worker.cjs', death, moment: 'at its start' }, scratchFolder(), script, [file, fewer, '3']);
-    expect([code, stderr, stdout]).toEqual([0, '', expect.stringContaining(notice(threads)) as string]);
-    const manifest = (folder: string): string => readFileSync(join(folder, 'manifest.json'), 'utf8');
-    // It has the hash of every shard.
-    expect(manifest(fewer)).toBe(manifest(all));
-  });
+  it.each([
+    ['0', 1],
+    ['1', 2],
+  ] as const)(
+    'leaves the others to encode rows, and the same shards (after %s)',
+    { timeout: 60_000 },
+    async (death, threads) => {
+      const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
+      const [all, fewer] = [scratchFolder(), scratchFolder()].map((folder) => join(folder, 'shards')) as [
+        string,
+        string,
+      ];
+      const script = join(import.meta.dirname, '..', 'support', 'encode-patiently.js');
+      await dying({ victim: 'no thread', death, moment: 'at its start' }, scratchFolder(), script, [file, all, '3']);
+      const { code, stdout, stderr } = await dying(
+        { victim: 'encode-worker.cjs', death, moment: 'at its start' },
+        scratchFolder(),
+        script,
+        [file, fewer, '3'],
+      );
+      expect([code, stderr, stdout]).toEqual([0, '', expect.stringContaining(notice(threads)) as string]);
+      const manifest = (folder: string): string => readFileSync(join(folder, 'manifest.json'), 'utf8');
+      // It has the hash of every shard.
+      expect(manifest(fewer)).toBe(manifest(all));
+    },
+  );
 });

@@ -23,18 +23,40 @@ describe('a checkpoint from before its state had sections', () => {
     cpSync(join(import.meta.dirname, 'without-sections'), '.', { recursive: true });
     const saved = await readSafetensors('run/checkpoints/step-00000005/weights.safetensors');
     const notices: string[] = [];
-    const { end } = await trainSmall('small.yaml', { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    const { end } = await trainSmall('small.yaml', {
+      resume: 'run',
+      on: { onNotice: (notice) => notices.push(notice) },
+    });
     expect(end).toBe('finished');
-    expect(notices).toContain('resumed run/checkpoints/step-00000005: 5 steps and 1 epochs are behind, and 2 batches of the next; epoch 1 is the best');
-    const lines = readFileSync('run/metrics.jsonl', 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as object);
-    expect(lines).toMatchObject([{ epoch: 1, step: 3, rows: 120 }, { epoch: 2, step: 6, rows: 120 }, { bestEpoch: expect.any(Number) as number }]);
+    expect(notices).toContain(
+      'resumed run/checkpoints/step-00000005: 5 steps and 1 epochs are behind, and 2 batches of the next; epoch 1 is the best',
+    );
+    const lines = readFileSync('run/metrics.jsonl', 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines).toMatchObject([
+      { epoch: 1, step: 3, rows: 120 },
+      { epoch: 2, step: 6, rows: 120 },
+      { bestEpoch: expect.any(Number) as number },
+    ]);
     // One step more, with Adam's moments as they were: no weight is far from where it was.
     const trained = await readSafetensors('run/checkpoints/last/weights.safetensors');
     expect([...trained.keys()].sort()).toEqual([...saved.keys()].sort());
-    for (const [name, { data }] of trained) for (const [i, value] of data.entries()) expect(Math.abs(value - saved.get(name)!.data[i]!)).toBeLessThan(0.2);
+    for (const [name, { data }] of trained)
+      for (const [i, value] of data.entries()) expect(Math.abs(value - saved.get(name)!.data[i]!)).toBeLessThan(0.2);
     expect(JSON.parse(readFileSync('run/checkpoints/last/state.json', 'utf8'))).toMatchObject({
       formatVersion: 3,
-      sections: { checkpoint: { version: 1, step: 6 }, loop: { version: 1, epoch: 2, batch: 0 }, data: { version: 1, trainRows: 120, fingerprints: { train: { '': { bytes: 1304 } }, valid: { '': { bytes: 662 } } } }, log: { version: 1 } },
+      sections: {
+        checkpoint: { version: 1, step: 6 },
+        loop: { version: 1, epoch: 2, batch: 0 },
+        data: {
+          version: 1,
+          trainRows: 120,
+          fingerprints: { train: { '': { bytes: 1304 } }, valid: { '': { bytes: 662 } } },
+        },
+        log: { version: 1 },
+      },
     });
   });
 });

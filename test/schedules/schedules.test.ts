@@ -6,13 +6,18 @@ import type { ScheduleState } from '../../src/schedules/schedule.js';
 import { buildSchedule, scheduleSchema, schedules, type ScheduleSpec } from '../../src/schedules/schedules.js';
 
 /** For each schedule: the options that it needs, and for each of its options a value that is not the default. */
-const OPTIONS: { readonly [Name in ScheduleSpec['name']]: { readonly needed: object; readonly odd: Readonly<Record<string, unknown>> } } = {
+const OPTIONS: {
+  readonly [Name in ScheduleSpec['name']]: { readonly needed: object; readonly odd: Readonly<Record<string, unknown>> };
+} = {
   constant: { needed: {}, odd: {} },
   step: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
   exponential: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
   polynomial: { needed: { steps: 20 }, odd: { steps: 17, power: 2.5, minFactor: 0.05 } },
   cosine: { needed: { steps: 20 }, odd: { steps: 17, minFactor: 0.05, restarts: { stretch: 2 } } },
-  'one-cycle': { needed: { steps: 20 }, odd: { steps: 17, rise: 0.4, firstFactor: 0.2, lastFactor: 0.01, shape: 'linear', threePhases: true } },
+  'one-cycle': {
+    needed: { steps: 20 },
+    odd: { steps: 17, rise: 0.4, firstFactor: 0.2, lastFactor: 0.01, shape: 'linear', threePhases: true },
+  },
   plateau: { needed: {}, odd: { factor: 0.3, patience: 3, minDelta: 0.1, cooldown: 2, minFactor: 0.05 } },
 };
 
@@ -26,7 +31,10 @@ const caseSchema = z.strictObject({
 });
 
 const casesOf = (name: string): z.output<typeof caseSchema>[] =>
-  z.array(caseSchema).min(1).parse(JSON.parse(readFileSync(join(import.meta.dirname, 'cases', `${name}.json`), 'utf8')));
+  z
+    .array(caseSchema)
+    .min(1)
+    .parse(JSON.parse(readFileSync(join(import.meta.dirname, 'cases', `${name}.json`), 'utf8')));
 
 /** Better by less and less, then not at all. */
 const MEASURED = Array.from({ length: 60 }, (_, step) => 1 - Math.min(0.85, 0.95 * (1 - 0.7 ** step)));
@@ -38,7 +46,13 @@ interface Run {
 }
 
 /** The factors of the steps from `from` on, with a measurement after each. */
-function run(spec: unknown, measured: readonly (number | null)[] = MEASURED, goal: 'higher' | 'lower' = 'lower', from = 0, first?: ScheduleState): Run {
+function run(
+  spec: unknown,
+  measured: readonly (number | null)[] = MEASURED,
+  goal: 'higher' | 'lower' = 'lower',
+  from = 0,
+  first?: ScheduleState,
+): Run {
   const schedule = buildSchedule(scheduleSchema.parse(spec));
   let state = first ?? schedule.first(MEASURED.length);
   const states: ScheduleState[] = [];
@@ -51,7 +65,8 @@ function run(spec: unknown, measured: readonly (number | null)[] = MEASURED, goa
   return { factors, states };
 }
 
-const problemsOf = (spec: unknown): string[] => scheduleSchema.safeParse(spec).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
+const problemsOf = (spec: unknown): string[] =>
+  scheduleSchema.safeParse(spec).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
 
 describe('every schedule', () => {
   for (const part of schedules.parts) {
@@ -59,14 +74,22 @@ describe('every schedule', () => {
     const { needed, odd } = OPTIONS[name];
     const least = { name, ...needed };
     const keys = Object.keys(part.options());
-    const variants = [least, ...keys.map((key) => ({ ...least, [key]: odd[key] })), { ...least, ...odd }, { ...least, ...odd, warmup: { steps: 5 } }];
+    const variants = [
+      least,
+      ...keys.map((key) => ({ ...least, [key]: odd[key] })),
+      { ...least, ...odd },
+      { ...least, ...odd, warmup: { steps: 5 } },
+    ];
 
     it(`${name} gives the rates of PyTorch`, () => {
       for (const { schedule, baseRate, goal, monitored, rates } of casesOf(name)) {
         const { factors } = run(schedule, monitored ?? rates.map(() => null), goal);
         factors.forEach((factor, step) => {
           const off = Math.abs(factor * baseRate - rates[step]!);
-          expect(off, `${JSON.stringify(schedule)} at step ${step}: ${factor * baseRate}, not ${rates[step]}`).toBeLessThanOrEqual(1e-12 * rates[step]! + 1e-30);
+          expect(
+            off,
+            `${JSON.stringify(schedule)} at step ${step}: ${factor * baseRate}, not ${rates[step]}`,
+          ).toBeLessThanOrEqual(1e-12 * rates[step]! + 1e-30);
         });
       }
     });
@@ -80,7 +103,9 @@ describe('every schedule', () => {
       for (const spec of variants) {
         const schedule = buildSchedule(scheduleSchema.parse(spec));
         const { factors, states } = run(spec);
-        const late = [100, 12_345, 1e6, 1e9, 1e15].flatMap((step) => [states[0]!, states[59]!].map((state) => schedule.factor(step, state)));
+        const late = [100, 12_345, 1e6, 1e9, 1e15].flatMap((step) =>
+          [states[0]!, states[59]!].map((state) => schedule.factor(step, state)),
+        );
         expect([...factors, ...late].filter((factor) => !(Number.isFinite(factor) && factor >= 0))).toEqual([]);
       }
     });
@@ -114,7 +139,11 @@ describe('every schedule', () => {
       it(`${name} takes lengths alone as ${key}, and tells how to count them`, () => {
         expect(problemsOf({ name })).toHaveLength(key === 'steps' ? 0 : 1);
         for (const value of [0, -5, 0.5, 1e300]) {
-          expect(problemsOf({ ...least, [key]: value })).toEqual([expect.stringMatching(/^\w+: expected a whole number of at least 1, found \S+; .*an epoch has \(rows of train \/ training\.batchSize\)/) as string]);
+          expect(problemsOf({ ...least, [key]: value })).toEqual([
+            expect.stringMatching(
+              /^\w+: expected a whole number of at least 1, found \S+; .*an epoch has \(rows of train \/ training\.batchSize\)/,
+            ) as string,
+          ]);
         }
       });
     }
@@ -127,9 +156,14 @@ describe('every schedule', () => {
       });
 
       it(`${name} is as long as the training that it begins with if it has no steps, behind a warm-up too`, () => {
-        for (const [shape, trainingSteps] of [[{}, 20], [{ warmup: { steps: 5 } }, 25]] as const) {
+        for (const [shape, trainingSteps] of [
+          [{}, 20],
+          [{ warmup: { steps: 5 } }, 25],
+        ] as const) {
           const first = buildSchedule(scheduleSchema.parse({ name, ...shape })).first(trainingSteps);
-          expect(run({ name, ...shape }, MEASURED, 'lower', 0, first).factors).toEqual(run({ name, steps: 20, ...shape }).factors);
+          expect(run({ name, ...shape }, MEASURED, 'lower', 0, first).factors).toEqual(
+            run({ name, steps: 20, ...shape }).factors,
+          );
         }
       });
 
@@ -137,7 +171,10 @@ describe('every schedule', () => {
         for (let steps = 1; steps < 12; steps++) {
           const schedule = buildSchedule(scheduleSchema.parse({ name, warmup: { steps: 3 } }));
           const factors = Array.from({ length: steps + 2 }, (_, step) => schedule.factor(step, schedule.first(steps)));
-          expect(factors.every((factor) => factor >= 0 && factor <= 1), `${steps} steps: ${factors.join(', ')}`).toBe(true);
+          expect(
+            factors.every((factor) => factor >= 0 && factor <= 1),
+            `${steps} steps: ${factors.join(', ')}`,
+          ).toBe(true);
         }
       });
     }
@@ -149,7 +186,9 @@ describe('every schedule', () => {
   });
 
   it('refuses a warm-up of no steps, with the same hint', () => {
-    expect(problemsOf({ warmup: { steps: 0 } })).toEqual([expect.stringContaining('warmup.steps: expected a whole number of at least 1, found 0; ') as string]);
+    expect(problemsOf({ warmup: { steps: 0 } })).toEqual([
+      expect.stringContaining('warmup.steps: expected a whole number of at least 1, found 0; ') as string,
+    ]);
   });
 });
 
@@ -162,12 +201,16 @@ describe('cosine', () => {
 
 describe('one-cycle', () => {
   it('refuses a rise without a step between, with the length that it needs', () => {
-    expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual(['rise: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7']);
+    expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual([
+      'rise: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7',
+    ]);
     expect(problemsOf({ name: 'one-cycle', steps: 7 })).toEqual([]);
   });
 
   it('refuses three phases that do not fit', () => {
-    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.6, threePhases: true })).toEqual([expect.stringMatching(/^rise: expected room for an end .* take a share below a half$/) as string]);
+    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.6, threePhases: true })).toEqual([
+      expect.stringMatching(/^rise: expected room for an end .* take a share below a half$/) as string,
+    ]);
     expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.49, threePhases: true })).toEqual([]);
   });
 });

@@ -14,7 +14,8 @@ const root = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(root, 'docs', 'serving.md'), 'utf8');
 const blocks = codeBlocks(page);
 /** The examples of a section in a language. */
-const examples = (heading: string, language: string): string[] => blocks.filter((block) => block.heading === heading && block.language === language).map(({ text }) => text);
+const examples = (heading: string, language: string): string[] =>
+  blocks.filter((block) => block.heading === heading && block.language === language).map(({ text }) => text);
 const example = (heading: string, language: string): string => {
   const [text, ...others] = examples(heading, language);
   expect([text === undefined, others]).toEqual([false, []]);
@@ -27,7 +28,10 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-serving-'));
   installHere(folder);
   copyShipped(folder, ['configs/esmm.yaml', 'data/sample']);
-  expect(await mtl(folder, ['train', 'configs/esmm.yaml', '--set', 'training.epochs=1'])).toMatchObject({ code: 0, stderr: '' });
+  expect(await mtl(folder, ['train', 'configs/esmm.yaml', '--set', 'training.epochs=1'])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -37,7 +41,11 @@ function ended(child: ChildProcess): Promise<number | null> {
 
 /** Runs an example that starts a server, at a free port; it is ended when the test is over. */
 function serving(script: string): Promise<string> {
-  const child = spawn('bash', ['-c', `${script.trim().replace(/ --port \d+/, '')} --port 0 --json`], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('bash', ['-c', `${script.trim().replace(/ --port \d+/, '')} --port 0 --json`], {
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   onTestFinished(async () => {
     const over = ended(child);
     // npx and what it started are a group of their own.
@@ -55,7 +63,10 @@ function serving(script: string): Promise<string> {
 }
 
 const runNode = (text: string): string => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', text], { cwd: folder, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', text], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
 };
@@ -68,31 +79,43 @@ describe('docs/serving.md', () => {
 
     const [start, ask] = examples('Over HTTP', 'sh');
     const url = await serving(start!);
-    const asked = spawn('bash', ['-c', ask!.replace('http://127.0.0.1:8080', url)], { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] });
+    const asked = spawn('bash', ['-c', ask!.replace('http://127.0.0.1:8080', url)], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     let body = '';
     asked.stdout.on('data', (chunk: Buffer) => (body += chunk.toString()));
     expect(await ended(asked)).toBe(0);
     const answer = JSON.parse(body) as { predictions: Record<string, number>[] };
-    expect([answer.predictions[0]!['ctr'], answer.predictions[0]!['ctcvr']].map((value) => Math.fround(value!))).toEqual([ctr, ctcvr]);
+    expect(
+      [answer.predictions[0]!['ctr'], answer.predictions[0]!['ctcvr']].map((value) => Math.fround(value!)),
+    ).toEqual([ctr, ctcvr]);
 
     const shown = JSON.parse(example('Over HTTP', 'json')) as typeof answer;
     expect(Object.keys(answer)).toEqual(Object.keys(shown));
     expect(Object.keys(answer.predictions[0]!)).toEqual(Object.keys(shown.predictions[0]!));
-    const paths = [...page.matchAll(/^\| `GET ([^|]*)\|/gm)].flatMap(([, list]) => [...list!.matchAll(/\/[\w/]*/g)].map(([path]) => path.replace('NAME', 'esmm')));
+    const paths = [...page.matchAll(/^\| `GET ([^|]*)\|/gm)].flatMap(([, list]) =>
+      [...list!.matchAll(/\/[\w/]*/g)].map(([path]) => path.replace('NAME', 'esmm')),
+    );
     expect(paths.length).toBeGreaterThan(7);
     for (const path of paths) expect([path, (await fetch(`${url}${path}`)).status]).toEqual([path, 200]);
   });
 
   it('has an example with a token, several models and all options that starts', async () => {
     const url = await serving(examples('Over HTTP', 'sh')[2]!);
-    const statuses = ['/readyz', '/v2/models/best', '/v2/models/last'].map(async (path) => (await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}${path}`)).status);
+    const statuses = ['/readyz', '/v2/models/best', '/v2/models/last'].map(
+      async (path) => (await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}${path}`)).status,
+    );
     expect(await Promise.all(statuses)).toEqual([200, 401, 401]);
   });
 
   it("has an example for Triton's client that runs", async (test) => {
     needsPython(test, 'numpy', 'tritonclient.http');
     const url = await serving('npx mtl serve runs/latest');
-    const printed = await pythonAside(folder, example('Clients of Triton', 'python').replace('127.0.0.1:8080', new URL(url).host));
+    const printed = await pythonAside(
+      folder,
+      example('Clients of Triton', 'python').replace('127.0.0.1:8080', new URL(url).host),
+    );
     expect(printed).toMatch(/^\[0\.\d+ +0\.\d+ *\] \[0\.\d+ +0\.\d+ *\]\n$/);
   });
 
@@ -103,9 +126,12 @@ describe('docs/serving.md', () => {
       readonly readinessProbe: { readonly httpGet: { readonly path: string } };
       readonly livenessProbe: { readonly httpGet: { readonly path: string } };
     }
-    const { spec } = parse(example('KServe and Kubernetes', 'yaml')) as { spec: { predictor: { containers: [Container] } } };
+    const { spec } = parse(example('KServe and Kubernetes', 'yaml')) as {
+      spec: { predictor: { containers: [Container] } };
+    };
     const [{ command, args, readinessProbe, livenessProbe }] = spec.predictor.containers;
     const url = await serving([...command, ...args].join(' ').replace('/mnt/models', 'runs/latest'));
-    for (const { httpGet } of [readinessProbe, livenessProbe]) expect((await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}${httpGet.path}`)).status).toBe(200);
+    for (const { httpGet } of [readinessProbe, livenessProbe])
+      expect((await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}${httpGet.path}`)).status).toBe(200);
   });
 });

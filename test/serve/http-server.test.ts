@@ -8,7 +8,11 @@ const text = (body: string, status = 200): HttpReply => ({ status, headers: { 'c
 const OPTIONS: HttpOptions = {
   routes: [
     { method: 'GET', path: '/open', isOpen: true, handle: () => text('open') },
-    { method: 'GET', path: '/things/:name', handle: ({ params, query }) => text(`${params['name']} ${query.getAll('q').join()}`) },
+    {
+      method: 'GET',
+      path: '/things/:name',
+      handle: ({ params, query }) => text(`${params['name']} ${query.getAll('q').join()}`),
+    },
     { method: 'GET', path: '/things/all', handle: () => text('all') },
     { method: 'POST', path: '/echo', handle: async ({ body }) => text(Buffer.from(await body()).toString()) },
   ],
@@ -30,7 +34,9 @@ interface Told {
 }
 
 /** Starts a server; gives what sends requests to it through one connection at a time. */
-async function started(options: Partial<HttpOptions> = {}): Promise<(path: string, about?: RequestOptions, ...chunks: readonly string[]) => Promise<Told>> {
+async function started(
+  options: Partial<HttpOptions> = {},
+): Promise<(path: string, about?: RequestOptions, ...chunks: readonly string[]) => Promise<Told>> {
   const server = createHttpServer({ ...OPTIONS, ...options });
   const url = await listen(server, '127.0.0.1', 0);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -44,7 +50,9 @@ async function started(options: Partial<HttpOptions> = {}): Promise<(path: strin
       const asking = request(`${url}${path}`, { agent, ...about }, (response) => {
         let body = '';
         response.on('data', (chunk: Buffer) => (body += chunk.toString()));
-        response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body, port: asking.socket?.localPort }));
+        response.on('end', () =>
+          resolve({ status: response.statusCode, headers: response.headers, body, port: asking.socket?.localPort }),
+        );
       });
       asking.on('error', reject);
       for (const chunk of chunks) asking.write(chunk);
@@ -78,14 +86,24 @@ describe('the HTTP server', () => {
 
   it('answers HEAD with the headers of GET and no body', async () => {
     const ask = await started();
-    expect(await ask('/open', { method: 'HEAD' })).toMatchObject({ status: 200, headers: { 'content-length': '4' }, body: '' });
+    expect(await ask('/open', { method: 'HEAD' })).toMatchObject({
+      status: 200,
+      headers: { 'content-length': '4' },
+      body: '',
+    });
   });
 
   it('rejects a body over the limit, whether or not its length is declared', async () => {
     const ask = await started();
-    expect(await ask('/echo', { ...POST, headers: { 'content-length': '10' } }, '12345', '67890')).toMatchObject({ status: 200, body: '1234567890' });
+    expect(await ask('/echo', { ...POST, headers: { 'content-length': '10' } }, '12345', '67890')).toMatchObject({
+      status: 200,
+      body: '1234567890',
+    });
     for (const headers of [{ 'content-length': '11' }, {}]) {
-      expect(await ask('/echo', { ...POST, headers }, '12345', '678901')).toMatchObject({ status: 413, headers: { connection: 'close' } });
+      expect(await ask('/echo', { ...POST, headers }, '12345', '678901')).toMatchObject({
+        status: 413,
+        headers: { connection: 'close' },
+      });
     }
   });
 

@@ -37,27 +37,79 @@ interface Answer {
   readonly id?: string;
   readonly model_name: string;
   readonly model_version: string;
-  readonly outputs: readonly { readonly name: string; readonly shape: readonly number[]; readonly datatype: string; readonly data: readonly number[]; readonly parameters?: { readonly binary_data_size: number } }[];
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly datatype: string;
+    readonly data: readonly number[];
+    readonly parameters?: { readonly binary_data_size: number };
+  }[];
 }
 
 const cells = (column: string): string[] => rows.map((row) => row[column]!);
-const texts = (name: string, data: readonly unknown[] = cells(name)): Tensor => ({ name, shape: [data.length], datatype: 'BYTES', data });
-const numbers = (name: string, datatype: string): Tensor => ({ name, shape: [rows.length], datatype, data: cells(name).map(Number) });
+const texts = (name: string, data: readonly unknown[] = cells(name)): Tensor => ({
+  name,
+  shape: [data.length],
+  datatype: 'BYTES',
+  data,
+});
+const numbers = (name: string, datatype: string): Tensor => ({
+  name,
+  shape: [rows.length],
+  datatype,
+  data: cells(name).map(Number),
+});
 /** The five rows, a tensor a column. */
-const inputs = (): Tensor[] => [numbers('101', 'INT64'), numbers('121', 'INT32'), texts('205'), texts('206'), numbers('D508', 'FP64'), texts('109_14')];
-const changed = (name: string, change: object): Tensor[] => inputs().map((tensor) => (tensor.name === name ? { ...tensor, ...change } : tensor));
-const infer = (payload: object | Buffer, headers: Record<string, string> = {}, url = '/v2/models/small/infer'): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
-const spaces = (answer: Answer): Record<string, number[]> => Object.fromEntries(answer.outputs.map(({ name, data }) => [name, data.map(Math.fround)]));
-const expected = (of = rows as Parameters<Model['predict']>[0]): Record<string, number[]> => Object.fromEntries(Object.entries(model.predict(of)).map(([name, values]) => [name, [...values]]));
-const errorOf = (response: InjectedResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
+const inputs = (): Tensor[] => [
+  numbers('101', 'INT64'),
+  numbers('121', 'INT32'),
+  texts('205'),
+  texts('206'),
+  numbers('D508', 'FP64'),
+  texts('109_14'),
+];
+const changed = (name: string, change: object): Tensor[] =>
+  inputs().map((tensor) => (tensor.name === name ? { ...tensor, ...change } : tensor));
+const infer = (
+  payload: object | Buffer,
+  headers: Record<string, string> = {},
+  url = '/v2/models/small/infer',
+): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
+const spaces = (answer: Answer): Record<string, number[]> =>
+  Object.fromEntries(answer.outputs.map(({ name, data }) => [name, data.map(Math.fround)]));
+const expected = (of = rows as Parameters<Model['predict']>[0]): Record<string, number[]> =>
+  Object.fromEntries(Object.entries(model.predict(of)).map(([name, values]) => [name, [...values]]));
+const errorOf = (response: InjectedResponse): unknown => [
+  response.statusCode,
+  response.json<{ error: string }>().error,
+];
 const says = (text: string): unknown => expect.stringContaining(text);
 
 /** A request whose tensors lie behind its JSON. */
-function binaryRequest(tensors: readonly { readonly name: string; readonly datatype: string; readonly bytes: Buffer }[], rest: object = {}): [Buffer, Record<string, string>] {
-  const json = Buffer.from(JSON.stringify({ inputs: tensors.map(({ name, datatype, bytes }) => ({ name, datatype, shape: [rows.length], parameters: { binary_data_size: bytes.length } })), ...rest }));
-  return [Buffer.concat([json, ...tensors.map(({ bytes }) => bytes)]), { 'inference-header-content-length': String(json.length) }];
+function binaryRequest(
+  tensors: readonly { readonly name: string; readonly datatype: string; readonly bytes: Buffer }[],
+  rest: object = {},
+): [Buffer, Record<string, string>] {
+  const json = Buffer.from(
+    JSON.stringify({
+      inputs: tensors.map(({ name, datatype, bytes }) => ({
+        name,
+        datatype,
+        shape: [rows.length],
+        parameters: { binary_data_size: bytes.length },
+      })),
+      ...rest,
+    }),
+  );
+  return [
+    Buffer.concat([json, ...tensors.map(({ bytes }) => bytes)]),
+    { 'inference-header-content-length': String(json.length) },
+  ];
 }
-const textBytes = (list: readonly string[]): Buffer => Buffer.concat(list.flatMap((text) => [Buffer.from(Uint32Array.of(Buffer.byteLength(text)).buffer), Buffer.from(text)]));
+const textBytes = (list: readonly string[]): Buffer =>
+  Buffer.concat(
+    list.flatMap((text) => [Buffer.from(Uint32Array.of(Buffer.byteLength(text)).buffer), Buffer.from(text)]),
+  );
 const inBinary = (): { name: string; datatype: string; bytes: Buffer }[] => [
   { name: '101', datatype: 'INT64', bytes: Buffer.from(BigInt64Array.from(cells('101'), BigInt).buffer) },
   { name: '121', datatype: 'UINT16', bytes: Buffer.from(Uint16Array.from(cells('121'), Number).buffer) },
@@ -70,16 +122,35 @@ const inBinary = (): { name: string; datatype: string; bytes: Buffer }[] => [
 const KIND: BodyKind = { form: 'tensors', onBadRow: 'error', onMissing: 'error' };
 
 describe('a tensor of vectors', () => {
-  const facts: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [{ name: 'look', holds: 'vector' }], outputs: ['ctr'] };
+  const facts: ModelFacts = {
+    name: 'm',
+    version: '1',
+    checkpoint: 'c',
+    inputs: [{ name: 'look', holds: 'vector' }],
+    outputs: ['ctr'],
+  };
   const read = (tensor: object, rest: Buffer = Buffer.alloc(0)): unknown[] => {
     const json = Buffer.from(JSON.stringify({ inputs: [{ name: 'look', ...tensor }] }));
-    const { rows: { count, cellsOf } } = readTensorsRequest(Buffer.concat([json, rest]), { ...KIND, jsonBytes: json.length }, facts, { bytes: 1000, rows: 10 });
+    const {
+      rows: { count, cellsOf },
+    } = readTensorsRequest(Buffer.concat([json, rest]), { ...KIND, jsonBytes: json.length }, facts, {
+      bytes: 1000,
+      rows: 10,
+    });
     return Array.from({ length: count }, (_, row) => cellsOf('look')(row));
   };
 
   it('has a row of numbers side by side, or a text a row', () => {
-    expect(read({ shape: [2, 3], datatype: 'FP32', data: [0.5, 1, -1, 2, 3, 4] })).toEqual([[0.5, 1, -1], [2, 3, 4]]);
-    expect(read({ shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } }, Buffer.from(Float32Array.of(-0.5, 8).buffer))).toEqual([[-0.5, 8]]);
+    expect(read({ shape: [2, 3], datatype: 'FP32', data: [0.5, 1, -1, 2, 3, 4] })).toEqual([
+      [0.5, 1, -1],
+      [2, 3, 4],
+    ]);
+    expect(
+      read(
+        { shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } },
+        Buffer.from(Float32Array.of(-0.5, 8).buffer),
+      ),
+    ).toEqual([[-0.5, 8]]);
     expect(read({ shape: [2], datatype: 'BYTES', data: ['1|2', ''] })).toEqual(['1|2', '']);
   });
 
@@ -90,38 +161,89 @@ describe('a tensor of vectors', () => {
 
 describe('the Open Inference Protocol', () => {
   it('tells of the server and of a model what clients look for', async () => {
-    expect((await server.app.inject('/v2')).json()).toMatchObject({ name: 'mtl', extensions: ['binary_tensor_data', 'model_configuration', 'statistics'] });
-    const metadata = { name: 'small', versions: ['10'], platform: 'mtl', inputs: says(''), outputs: ['ctr', 'cvr', 'ctcvr'].map((name) => ({ name, datatype: 'FP32', shape: [-1] })) };
+    expect((await server.app.inject('/v2')).json()).toMatchObject({
+      name: 'mtl',
+      extensions: ['binary_tensor_data', 'model_configuration', 'statistics'],
+    });
+    const metadata = {
+      name: 'small',
+      versions: ['10'],
+      platform: 'mtl',
+      inputs: says(''),
+      outputs: ['ctr', 'cvr', 'ctcvr'].map((name) => ({ name, datatype: 'FP32', shape: [-1] })),
+    };
     for (const url of ['/v2/models/small', '/v2/models/small/versions/10', '/v2/models/small/']) {
-      const { inputs: found, ...rest } = (await server.app.inject(url)).json<{ inputs: { name: string; datatype: string; shape: number[] }[] }>();
+      const { inputs: found, ...rest } = (await server.app.inject(url)).json<{
+        inputs: { name: string; datatype: string; shape: number[] }[];
+      }>();
       expect({ ...rest, inputs: '' }).toEqual(metadata);
-      expect(Object.fromEntries(found.map(({ name, datatype, shape }) => [name, `${datatype} ${shape.join()}`]))).toEqual({ '101': 'INT64 -1', '121': 'INT64 -1', '205': 'BYTES -1', '206': 'BYTES -1', D508: 'FP32 -1', '109_14': 'BYTES -1' });
+      expect(
+        Object.fromEntries(found.map(({ name, datatype, shape }) => [name, `${datatype} ${shape.join()}`])),
+      ).toEqual({
+        '101': 'INT64 -1',
+        '121': 'INT64 -1',
+        '205': 'BYTES -1',
+        '206': 'BYTES -1',
+        D508: 'FP32 -1',
+        '109_14': 'BYTES -1',
+      });
     }
-    for (const url of ['/v2/models/small/ready', '/v2/models/small/versions/10/ready']) expect((await server.app.inject(url)).json()).toEqual({ name: 'small', ready: true });
+    for (const url of ['/v2/models/small/ready', '/v2/models/small/versions/10/ready'])
+      expect((await server.app.inject(url)).json()).toEqual({ name: 'small', ready: true });
   });
 
   it("takes what clients send beside the tensors, and answers Triton's extensions", async () => {
-    const sent = { id: '1', model_name: 'small', model_version: '10', parameters: { priority: 1, timeout: 5, sequence_id: 3, sequence_start: true, sequence_end: false, trace: 'x' }, inputs: inputs() };
+    const sent = {
+      id: '1',
+      model_name: 'small',
+      model_version: '10',
+      parameters: { priority: 1, timeout: 5, sequence_id: 3, sequence_start: true, sequence_end: false, trace: 'x' },
+      inputs: inputs(),
+    };
     const response = await infer(sent);
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'application/json']);
     expect(spaces(response.json<Answer>())).toEqual(expected());
 
     for (const url of ['/v2/models/small/config', '/v2/models/small/versions/10/config']) {
       const config = (await server.app.inject(url)).json<{ input: object[]; output: object[] }>();
-      expect(config).toMatchObject({ name: 'small', max_batch_size: 0, output: ['ctr', 'cvr', 'ctcvr'].map((name) => ({ name, data_type: 'TYPE_FP32', dims: [-1] })) });
+      expect(config).toMatchObject({
+        name: 'small',
+        max_batch_size: 0,
+        output: ['ctr', 'cvr', 'ctcvr'].map((name) => ({ name, data_type: 'TYPE_FP32', dims: [-1] })),
+      });
       expect(config.input).toContainEqual({ name: '205', data_type: 'TYPE_STRING', dims: [-1] });
     }
-    expect((await server.app.inject({ method: 'POST', url: '/v2/repository/index', payload: '' })).json()).toEqual([{ name: 'small', version: '10', state: 'READY', reason: '' }]);
+    expect((await server.app.inject({ method: 'POST', url: '/v2/repository/index', payload: '' })).json()).toEqual([
+      { name: 'small', version: '10', state: 'READY', reason: '' },
+    ]);
 
-    interface Statistics { readonly model_stats: [{ readonly inference_count: number; readonly execution_count: number; readonly last_inference: number; readonly inference_stats: { readonly success: { readonly count: number; readonly ns: number }; readonly fail: { readonly count: number } } }] }
-    const statistics = async (url: string): Promise<Statistics['model_stats'][0]> => (await server.app.inject(url)).json<Statistics>().model_stats[0];
+    interface Statistics {
+      readonly model_stats: [
+        {
+          readonly inference_count: number;
+          readonly execution_count: number;
+          readonly last_inference: number;
+          readonly inference_stats: {
+            readonly success: { readonly count: number; readonly ns: number };
+            readonly fail: { readonly count: number };
+          };
+        },
+      ];
+    }
+    const statistics = async (url: string): Promise<Statistics['model_stats'][0]> =>
+      (await server.app.inject(url)).json<Statistics>().model_stats[0];
     const before = await statistics('/v2/models/stats');
     await infer({ inputs: inputs() });
     await infer({});
     for (const url of ['/v2/models/stats', '/v2/models/small/stats', '/v2/models/small/versions/10/stats']) {
       const after = await statistics(url);
-      expect([after.inference_count - before.inference_count, after.execution_count - before.execution_count]).toEqual([5, 1]);
-      expect([after.inference_stats.success.count - before.inference_stats.success.count, after.inference_stats.fail.count - before.inference_stats.fail.count]).toEqual([1, 1]);
+      expect([after.inference_count - before.inference_count, after.execution_count - before.execution_count]).toEqual([
+        5, 1,
+      ]);
+      expect([
+        after.inference_stats.success.count - before.inference_stats.success.count,
+        after.inference_stats.fail.count - before.inference_stats.fail.count,
+      ]).toEqual([1, 1]);
       expect(after.inference_stats.success.ns).toBeGreaterThan(before.inference_stats.success.ns);
       expect(after.last_inference).toBeGreaterThan(1e12);
     }
@@ -132,117 +254,260 @@ describe('the Open Inference Protocol', () => {
     expect(response.statusCode).toBe(200);
     const answer = response.json<Answer>();
     expect(answer).toMatchObject({ id: 'seven', model_name: 'small', model_version: '10' });
-    expect(answer.outputs.map(({ name, shape, datatype }) => [name, shape, datatype])).toEqual(['ctr', 'cvr', 'ctcvr'].map((name) => [name, [5], 'FP32']));
+    expect(answer.outputs.map(({ name, shape, datatype }) => [name, shape, datatype])).toEqual(
+      ['ctr', 'cvr', 'ctcvr'].map((name) => [name, [5], 'FP32']),
+    );
     expect(spaces(answer)).toEqual(expected());
-    expect(spaces((await infer({ inputs: inputs() }, {}, '/v2/models/small/versions/10/infer')).json<Answer>())).toEqual(expected());
+    expect(
+      spaces((await infer({ inputs: inputs() }, {}, '/v2/models/small/versions/10/infer')).json<Answer>()),
+    ).toEqual(expected());
   });
 
   it('takes columns of one beside each other, and lists in lists', async () => {
-    const column = inputs().map((tensor) => ({ ...tensor, ...(tensor.name !== '109_14' && { shape: [5, 1], data: tensor.data!.map((each) => [each]) }) }));
+    const column = inputs().map((tensor) => ({
+      ...tensor,
+      ...(tensor.name !== '109_14' && { shape: [5, 1], data: tensor.data!.map((each) => [each]) }),
+    }));
     expect(spaces((await infer({ inputs: column })).json<Answer>())).toEqual(expected());
     const none = inputs().map((tensor) => ({ ...tensor, shape: [0], data: [] }));
     expect(spaces((await infer({ inputs: none })).json<Answer>())).toEqual({ ctr: [], cvr: [], ctcvr: [] });
   });
 
   it('gives the outputs that are asked for, in their order, as JSON or in binary', async () => {
-    const answer = (await infer({ inputs: inputs(), outputs: [{ name: 'ctcvr' }, { name: 'ctr', parameters: { binary_data: false } }] })).json<Answer>();
+    const answer = (
+      await infer({
+        inputs: inputs(),
+        outputs: [{ name: 'ctcvr' }, { name: 'ctr', parameters: { binary_data: false } }],
+      })
+    ).json<Answer>();
     expect(answer.outputs.map(({ name }) => name)).toEqual(['ctcvr', 'ctr']);
-    const mixed = await infer({ inputs: inputs(), outputs: [{ name: 'cvr', parameters: { binary_data: true } }, { name: 'ctr' }] });
+    const mixed = await infer({
+      inputs: inputs(),
+      outputs: [{ name: 'cvr', parameters: { binary_data: true } }, { name: 'ctr' }],
+    });
     const jsonBytes = Number(mixed.headers['inference-header-content-length']);
     const { outputs } = JSON.parse(mixed.rawPayload.subarray(0, jsonBytes).toString()) as Answer;
     expect(outputs[0]).toEqual({ name: 'cvr', datatype: 'FP32', shape: [5], parameters: { binary_data_size: 20 } });
     expect(outputs[1]!.data.map(Math.fround)).toEqual(expected()['ctr']);
-    expect([...new Float32Array(new Uint8Array(mixed.rawPayload.subarray(jsonBytes)).buffer)]).toEqual(expected()['cvr']);
+    expect([...new Float32Array(new Uint8Array(mixed.rawPayload.subarray(jsonBytes)).buffer)]).toEqual(
+      expected()['cvr'],
+    );
   });
 
   it('takes tensors in binary, and gives all outputs so on wish', async () => {
     const response = await infer(...binaryRequest(inBinary(), { parameters: { binary_data_output: true } }));
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'application/octet-stream']);
-    const found = new Float32Array(new Uint8Array(response.rawPayload.subarray(Number(response.headers['inference-header-content-length']))).buffer);
+    const found = new Float32Array(
+      new Uint8Array(response.rawPayload.subarray(Number(response.headers['inference-header-content-length']))).buffer,
+    );
     expect([...found]).toEqual(['ctr', 'cvr', 'ctcvr'].flatMap((name) => expected()[name]!));
   });
 
   it('takes inputs that are not there as null with ?onMissing=oov', async () => {
     const without = inputs().filter(({ name }) => name !== '205');
-    expect(spaces((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>())).toEqual(expected(rows.map((row) => ({ ...row, 205: null }))));
-    expect(errorOf(await infer({ inputs: without }, {}, '/v2/models/small/infer?onBadRow=skip'))).toEqual([400, '?onBadRow: unknown; expected ?onMissing']);
+    expect(
+      spaces((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>()),
+    ).toEqual(expected(rows.map((row) => ({ ...row, 205: null }))));
+    expect(errorOf(await infer({ inputs: without }, {}, '/v2/models/small/infer?onBadRow=skip'))).toEqual([
+      400,
+      '?onBadRow: unknown; expected ?onMissing',
+    ]);
   });
 
   it('answers a prediction that is not finite with null in JSON and NaN in binary, and says why', async () => {
     const large = changed('D508', { data: [...cells('D508').slice(0, 4).map(Number), 3e38] });
     const answer = (await infer({ inputs: large })).json<Answer & { readonly parameters: object }>();
-    expect(answer.outputs.map(({ data }) => data.map((value: number | null) => value === null))).toEqual(Array(3).fill([false, false, false, false, true]));
+    expect(answer.outputs.map(({ data }) => data.map((value: number | null) => value === null))).toEqual(
+      Array(3).fill([false, false, false, false, true]),
+    );
     expect(answer.outputs[0]!.data.slice(0, 4).map(Math.fround)).toEqual(expected()['ctr']!.slice(0, 4));
-    const parameters = { problems: 'rows[4]: output "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large' };
+    const parameters = {
+      problems:
+        'rows[4]: output "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large',
+    };
     expect(answer.parameters).toEqual(parameters);
     const binary = await infer({ inputs: large, outputs: [{ name: 'ctr', parameters: { binary_data: true } }] });
     const jsonBytes = Number(binary.headers['inference-header-content-length']);
     expect(JSON.parse(binary.rawPayload.subarray(0, jsonBytes).toString())).toMatchObject({ parameters });
-    expect([...new Float32Array(new Uint8Array(binary.rawPayload.subarray(jsonBytes)).buffer)]).toEqual([...expected()['ctr']!.slice(0, 4), NaN]);
+    expect([...new Float32Array(new Uint8Array(binary.rawPayload.subarray(jsonBytes)).buffer)]).toEqual([
+      ...expected()['ctr']!.slice(0, 4),
+      NaN,
+    ]);
   });
 
   it('takes a bag as the text of a file, as items beside each other, and as JSON', async () => {
     const bags = [['3', '4'], ['5'], [], ['3', '3', '7'], ['1']];
     const of = expected(rows.map((row, i) => ({ ...row, '109_14': bags[i]! })));
-    const padded = (none: unknown, asCell: (id: string) => unknown): unknown[] => bags.flatMap((bag) => [0, 1, 2].map((i) => (bag[i] === undefined ? none : asCell(bag[i]))));
+    const padded = (none: unknown, asCell: (id: string) => unknown): unknown[] =>
+      bags.flatMap((bag) => [0, 1, 2].map((i) => (bag[i] === undefined ? none : asCell(bag[i]))));
     for (const change of [
       { data: bags.map((bag) => bag.join('|')) },
       { shape: [5, 3], data: padded('', String) },
       { shape: [5, 3], datatype: 'INT64', data: padded(-1, Number) },
       { parameters: { content_type: 'json' }, data: bags.map((bag) => JSON.stringify(bag)) },
       { parameters: { content_type: 'json' }, data: bags.map((bag) => JSON.stringify(bag.map((id) => [id, 1]))) },
-      { parameters: { content_type: 'json' }, data: bags.map((bag) => JSON.stringify(bag.map((id) => ({ id, weight: 1 })))) },
+      {
+        parameters: { content_type: 'json' },
+        data: bags.map((bag) => JSON.stringify(bag.map((id) => ({ id, weight: 1 })))),
+      },
     ]) {
       const response = await infer({ inputs: changed('109_14', change) });
-      expect([response.statusCode, response.statusCode === 200 ? spaces(response.json<Answer>()) : response.payload]).toEqual([200, of]);
+      expect([
+        response.statusCode,
+        response.statusCode === 200 ? spaces(response.json<Answer>()) : response.payload,
+      ]).toEqual([200, of]);
     }
   });
 
   it.each([
     ['no inputs', () => ({}), 'inputs: expected a list of tensors, one a column, found nothing'],
     ['an input that is none', () => ({ inputs: [7] }), 'inputs[0]: expected an object, found 7'],
-    ['a name that no column has', () => ({ inputs: changed('D508', { name: 'D509' }) }), `inputs[4].name: expected 101, 121, 205, 206, D508, 109_14, found "D509"; did you mean 'D508'?`],
+    [
+      'a name that no column has',
+      () => ({ inputs: changed('D508', { name: 'D509' }) }),
+      `inputs[4].name: expected 101, 121, 205, 206, D508, 109_14, found "D509"; did you mean 'D508'?`,
+    ],
     ['a column twice', () => ({ inputs: [...inputs(), texts('205')] }), 'inputs[6] ("205"): is there twice'],
-    ['a type that is none', () => ({ inputs: changed('101', { datatype: 'INT46' }) }), `INT64, FP16, FP32, FP64, found "INT46"; did you mean 'INT16'?`],
-    ['a shape of three', () => ({ inputs: changed('101', { shape: [5, 1, 1] }) }), 'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [5,1,1]'],
-    ['a shape below 0', () => ({ inputs: changed('101', { shape: [-1] }) }), 'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [-1]'],
-    ['two beside each other where there is one', () => ({ inputs: changed('101', { shape: [5, 2] }) }), 'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [5,2]'],
-    ['fewer elements than the shape says', () => ({ inputs: changed('101', { data: [1, 2] }) }), 'inputs[0] ("101").data: expected 5 elements as the shape says, found 2'],
-    ['columns of several lengths', () => ({ inputs: changed('205', { shape: [1], data: ['3'] }) }), 'column "205": has 1 cells, and column "101" has 5'],
-    ['texts where numbers are said', () => ({ inputs: changed('101', { data: ['1', 2, 3, 4, 5] }) }), 'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, or say "datatype": "BYTES"'],
-    ['a bad cell', () => ({ inputs: changed('101', { data: [1, 2, -3, 4, 5] }) }), 'rows[2]: column "101": expected an id: a whole number in digits, found -3'],
-    ['columns that are not there', () => ({ inputs: inputs().slice(0, -2) }), 'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\ninputs: column "109_14": is missing'],
-    ['an output that is none', () => ({ inputs: inputs(), outputs: [{ name: 'cvt' }] }), `outputs[0].name: expected ctr, cvr, ctcvr, found "cvt"; did you mean 'cvr'?`],
-    ['a parameter that nothing takes', () => ({ inputs: inputs(), outputs: [{ name: 'cvr', parameters: { classification: 2 } }] }), 'outputs[0].parameters: classification: unknown key; expected binary_data'],
-    ['a parameter that is misspelt', () => ({ inputs: inputs(), parameters: { binary_data_outputs: true } }), "parameters: binary_data_outputs: unknown key; did you mean 'binary_data_output'?"],
-    ['a key that is misspelt', () => ({ inputs: inputs(), output: [] }), "body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; did you mean 'outputs'?"],
-    ['a flag that is a text', () => ({ inputs: inputs(), parameters: { binary_data_output: 'true' } }), 'parameters: binary_data_output: expected true or false, found "true"'],
+    [
+      'a type that is none',
+      () => ({ inputs: changed('101', { datatype: 'INT46' }) }),
+      `INT64, FP16, FP32, FP64, found "INT46"; did you mean 'INT16'?`,
+    ],
+    [
+      'a shape of three',
+      () => ({ inputs: changed('101', { shape: [5, 1, 1] }) }),
+      'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [5,1,1]',
+    ],
+    [
+      'a shape below 0',
+      () => ({ inputs: changed('101', { shape: [-1] }) }),
+      'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [-1]',
+    ],
+    [
+      'two beside each other where there is one',
+      () => ({ inputs: changed('101', { shape: [5, 2] }) }),
+      'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [5,2]',
+    ],
+    [
+      'fewer elements than the shape says',
+      () => ({ inputs: changed('101', { data: [1, 2] }) }),
+      'inputs[0] ("101").data: expected 5 elements as the shape says, found 2',
+    ],
+    [
+      'columns of several lengths',
+      () => ({ inputs: changed('205', { shape: [1], data: ['3'] }) }),
+      'column "205": has 1 cells, and column "101" has 5',
+    ],
+    [
+      'texts where numbers are said',
+      () => ({ inputs: changed('101', { data: ['1', 2, 3, 4, 5] }) }),
+      'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, or say "datatype": "BYTES"',
+    ],
+    [
+      'a bad cell',
+      () => ({ inputs: changed('101', { data: [1, 2, -3, 4, 5] }) }),
+      'rows[2]: column "101": expected an id: a whole number in digits, found -3',
+    ],
+    [
+      'columns that are not there',
+      () => ({ inputs: inputs().slice(0, -2) }),
+      'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\ninputs: column "109_14": is missing',
+    ],
+    [
+      'an output that is none',
+      () => ({ inputs: inputs(), outputs: [{ name: 'cvt' }] }),
+      `outputs[0].name: expected ctr, cvr, ctcvr, found "cvt"; did you mean 'cvr'?`,
+    ],
+    [
+      'a parameter that nothing takes',
+      () => ({ inputs: inputs(), outputs: [{ name: 'cvr', parameters: { classification: 2 } }] }),
+      'outputs[0].parameters: classification: unknown key; expected binary_data',
+    ],
+    [
+      'a parameter that is misspelt',
+      () => ({ inputs: inputs(), parameters: { binary_data_outputs: true } }),
+      "parameters: binary_data_outputs: unknown key; did you mean 'binary_data_output'?",
+    ],
+    [
+      'a key that is misspelt',
+      () => ({ inputs: inputs(), output: [] }),
+      "body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; did you mean 'outputs'?",
+    ],
+    [
+      'a flag that is a text',
+      () => ({ inputs: inputs(), parameters: { binary_data_output: 'true' } }),
+      'parameters: binary_data_output: expected true or false, found "true"',
+    ],
     ['an id that is a number', () => ({ id: 7, inputs: inputs() }), 'id: expected a text, found 7'],
-    ['a bag that is no JSON', () => ({ inputs: changed('109_14', { parameters: { content_type: 'json' }, data: ['[', '[]', '[]', '[]', '[]'] }) }), 'inputs[5] ("109_14").data[0]: expected a list of items as JSON, found "["'],
-    ['a size without bytes', () => ({ inputs: changed('101', { data: undefined, parameters: { binary_data_size: 40 } }) }), 'inputs[0] ("101").parameters.binary_data_size: expected a number of bytes behind the JSON, of which 0 are left, found 40; say where the JSON ends: the header Inference-Header-Content-Length'],
+    [
+      'a bag that is no JSON',
+      () => ({
+        inputs: changed('109_14', { parameters: { content_type: 'json' }, data: ['[', '[]', '[]', '[]', '[]'] }),
+      }),
+      'inputs[5] ("109_14").data[0]: expected a list of items as JSON, found "["',
+    ],
+    [
+      'a size without bytes',
+      () => ({ inputs: changed('101', { data: undefined, parameters: { binary_data_size: 40 } }) }),
+      'inputs[0] ("101").parameters.binary_data_size: expected a number of bytes behind the JSON, of which 0 are left, found 40; say where the JSON ends: the header Inference-Header-Content-Length',
+    ],
   ])('refuses %s, and says why', async (_, body, message) => {
     expect(errorOf(await infer(body()))).toEqual([400, says(message)]);
   });
 
   it.each([
-    ['too few bytes', (tensors: ReturnType<typeof inBinary>) => tensors.with(0, { ...tensors[0]!, bytes: Buffer.alloc(39) }), 'inputs[0] ("101"): expected 40 bytes for 5 elements of INT64, found 39'],
-    ['a text that leads beyond its tensor', (tensors: ReturnType<typeof inBinary>) => tensors.with(2, { ...tensors[2]!, bytes: Buffer.from([255, 0, 0, 0, 65]) }), 'inputs[2] ("205"): expected every text behind its length in 4 bytes; that of element 0 leads beyond the tensor'],
-    ['too many texts', (tensors: ReturnType<typeof inBinary>) => tensors.with(2, { ...tensors[2]!, bytes: textBytes(['1', '2', '3', '4', '5', '6']) }), 'inputs[2] ("205"): expected 5 texts as the shape says, found 5 and more'],
-    ['a text that is none', (tensors: ReturnType<typeof inBinary>) => tensors.with(2, { ...tensors[2]!, bytes: Buffer.from([1, 0, 0, 0, 255]) }), 'inputs[2] ("205"): expected UTF-8, found bytes that are no text in element 0'],
+    [
+      'too few bytes',
+      (tensors: ReturnType<typeof inBinary>) => tensors.with(0, { ...tensors[0]!, bytes: Buffer.alloc(39) }),
+      'inputs[0] ("101"): expected 40 bytes for 5 elements of INT64, found 39',
+    ],
+    [
+      'a text that leads beyond its tensor',
+      (tensors: ReturnType<typeof inBinary>) =>
+        tensors.with(2, { ...tensors[2]!, bytes: Buffer.from([255, 0, 0, 0, 65]) }),
+      'inputs[2] ("205"): expected every text behind its length in 4 bytes; that of element 0 leads beyond the tensor',
+    ],
+    [
+      'too many texts',
+      (tensors: ReturnType<typeof inBinary>) =>
+        tensors.with(2, { ...tensors[2]!, bytes: textBytes(['1', '2', '3', '4', '5', '6']) }),
+      'inputs[2] ("205"): expected 5 texts as the shape says, found 5 and more',
+    ],
+    [
+      'a text that is none',
+      (tensors: ReturnType<typeof inBinary>) =>
+        tensors.with(2, { ...tensors[2]!, bytes: Buffer.from([1, 0, 0, 0, 255]) }),
+      'inputs[2] ("205"): expected UTF-8, found bytes that are no text in element 0',
+    ],
   ])('refuses %s in binary', async (_, change, message) => {
     expect(errorOf(await infer(...binaryRequest(change(inBinary()))))).toEqual([400, says(message)]);
   });
 
   it('refuses bytes that belong to no tensor, and JSON that ends beyond the body', async () => {
     const [body, headers] = binaryRequest(inBinary());
-    expect(errorOf(await infer(Buffer.concat([body, Buffer.from('more')]), headers))).toEqual([400, says('body: 4 bytes behind the JSON belong to no tensor')]);
-    expect(errorOf(await infer(body, { 'inference-header-content-length': '99999' }))).toEqual([400, says('inference-header-content-length: says 99999 bytes of JSON, and the body has')]);
-    expect(errorOf(await infer(body, { 'inference-header-content-length': 'x' }))).toEqual([400, 'inference-header-content-length: expected a number of bytes']);
+    expect(errorOf(await infer(Buffer.concat([body, Buffer.from('more')]), headers))).toEqual([
+      400,
+      says('body: 4 bytes behind the JSON belong to no tensor'),
+    ]);
+    expect(errorOf(await infer(body, { 'inference-header-content-length': '99999' }))).toEqual([
+      400,
+      says('inference-header-content-length: says 99999 bytes of JSON, and the body has'),
+    ]);
+    expect(errorOf(await infer(body, { 'inference-header-content-length': 'x' }))).toEqual([
+      400,
+      'inference-header-content-length: expected a number of bytes',
+    ]);
   });
 
   it('knows no other model, and no other version', async () => {
-    expect(errorOf(await infer({ inputs: inputs() }, {}, '/v2/models/smal/infer'))).toEqual([404, `model: there is no model "smal": the only one is small; did you mean 'small'?`]);
-    expect(errorOf(await server.app.inject('/v2/models/small/versions/11'))).toEqual([404, 'version: there is no version "11" of small: it is 10; leave the version out']);
+    expect(errorOf(await infer({ inputs: inputs() }, {}, '/v2/models/smal/infer'))).toEqual([
+      404,
+      `model: there is no model "smal": the only one is small; did you mean 'small'?`,
+    ]);
+    expect(errorOf(await server.app.inject('/v2/models/small/versions/11'))).toEqual([
+      404,
+      'version: there is no version "11" of small: it is 10; leave the version out',
+    ]);
   });
 
   it("is what Triton's client speaks", async (test) => {
@@ -282,7 +547,9 @@ except InferenceServerException as error:
     answers.append(str(error))
 print(json.dumps(answers))
 `;
-    const answers = JSON.parse(await pythonAside(folder, script, [new URL(server.url).host, JSON.stringify(rows)])) as unknown[];
+    const answers = JSON.parse(
+      await pythonAside(folder, script, [new URL(server.url).host, JSON.stringify(rows)]),
+    ) as unknown[];
     expect(answers).toEqual([...Array.from({ length: 8 }, () => expected()), says('inputs: column "101": is missing')]);
   });
 
@@ -325,7 +592,9 @@ async def main():
     print(json.dumps(answers))
 asyncio.run(main())
 `;
-    const answers = JSON.parse((await pythonAside(folder, script, [server.url, JSON.stringify(rows)], KSERVE_PYTHON)).trim().split('\n').at(-1)!) as unknown[];
+    const answers = JSON.parse(
+      (await pythonAside(folder, script, [server.url, JSON.stringify(rows)], KSERVE_PYTHON)).trim().split('\n').at(-1)!,
+    ) as unknown[];
     expect(answers).toEqual([...Array.from({ length: 4 }, () => expected()), says('inputs: column "101": is missing')]);
   }, 60_000);
 });

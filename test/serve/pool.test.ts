@@ -20,7 +20,10 @@ function fakeThread(): Thread {
   const failure = world.failures.shift();
   return {
     ask(request) {
-      if (request === undefined) return failure === undefined ? Promise.resolve(FACTS) : Promise.reject(userError('checkpoint', { message: failure }));
+      if (request === undefined)
+        return failure === undefined
+          ? Promise.resolve(FACTS)
+          : Promise.reject(userError('checkpoint', { message: failure }));
       if (world.isMortal) return Promise.reject(userError('thread', { message: 'a thread ended' }));
       return Promise.resolve({ answers: (request as Bundle).bodies.map(() => ANSWER), counts: {} });
     },
@@ -37,7 +40,10 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   Object.assign(world, { failures: [], isMortal: false, started: 0, closed: 0 });
   notices = [];
-  pool = await openPool({ folder: 'f', name: undefined, limits: { bytes: 100, rows: 10 } }, { workers: 1, timeoutMs: 1e9, onBundle: () => undefined, onNotice: (text) => void notices.push(text) });
+  pool = await openPool(
+    { folder: 'f', name: undefined, limits: { bytes: 100, rows: 10 } },
+    { workers: 1, timeoutMs: 1e9, onBundle: () => undefined, onNotice: (text) => void notices.push(text) },
+  );
 });
 afterEach(async () => {
   await pool.close();
@@ -70,7 +76,11 @@ describe('a pool that loses its thread', () => {
     await lose('gone', 'gone', 'gone', 'gone');
     expect([pool.isReady, pool.isLive, world.started]).toEqual([false, false, 2]);
     expect(await statusOf()).toBe(503);
-    for (const [pauseMs, started] of [[100, 3], [200, 4], [400, 5]] as const) {
+    for (const [pauseMs, started] of [
+      [100, 3],
+      [200, 4],
+      [400, 5],
+    ] as const) {
       await vi.advanceTimersByTimeAsync(pauseMs - 1);
       expect(world.started).toBe(started - 1);
       await vi.advanceTimersByTimeAsync(1);
@@ -81,7 +91,11 @@ describe('a pool that loses its thread', () => {
     await settle();
     expect([world.started, pool.isReady, pool.isLive]).toEqual([6, true, true]);
     expect(await statusOf()).toBe(200);
-    expect(notices).toEqual(['m: a thread ended', 'm: no other thread can be started yet: gone', 'm: another thread is there']);
+    expect(notices).toEqual([
+      'm: a thread ended',
+      'm: no other thread can be started yet: gone',
+      'm: another thread is there',
+    ]);
   });
 
   it('pauses for half a minute at most', async () => {
@@ -111,9 +125,26 @@ describe('a pool that loses its thread', () => {
 
 describe('probes', () => {
   const statuses = async (isReady: boolean, isLive: boolean): Promise<number[]> => {
-    const models: AppOptions['models'] = { names: ['m'], isReady, isLive, pool: () => pool, reload: () => Promise.resolve(), close: () => Promise.resolve() };
-    const app = createApp({ models, metrics: createMetrics(() => []), limits: { bytes: 100, rows: 10 }, timeoutMs: 1000, token: undefined, isDraining: () => false, onBug: () => undefined });
-    const asked = ['/readyz', '/v2/health/ready', '/healthz', '/v2/health/live'].map((url) => inject((...exchange) => void app.emit('request', ...exchange), url));
+    const models: AppOptions['models'] = {
+      names: ['m'],
+      isReady,
+      isLive,
+      pool: () => pool,
+      reload: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
+    const app = createApp({
+      models,
+      metrics: createMetrics(() => []),
+      limits: { bytes: 100, rows: 10 },
+      timeoutMs: 1000,
+      token: undefined,
+      isDraining: () => false,
+      onBug: () => undefined,
+    });
+    const asked = ['/readyz', '/v2/health/ready', '/healthz', '/v2/health/live'].map((url) =>
+      inject((...exchange) => void app.emit('request', ...exchange), url),
+    );
     return (await Promise.all(asked)).map(({ statusCode }) => statusCode);
   };
 

@@ -31,7 +31,10 @@ function latest(name: string): { readonly path: string; point(run: string): void
 }
 
 /** Asks again and again, in so many lines, until it is told to stop; gives all answers. */
-function load(url: string, lines: number): { stop(): Promise<readonly { readonly status: number; readonly version: string | undefined }[]> } {
+function load(
+  url: string,
+  lines: number,
+): { stop(): Promise<readonly { readonly status: number; readonly version: string | undefined }[]> } {
   let isOver = false;
   const body = JSON.stringify({ rows: world.rows.slice(0, 1) });
   const answers: { status: number; version: string | undefined }[] = [];
@@ -70,7 +73,11 @@ describe('mtl serve --reload', () => {
     expect(versions[0]).toBe('10');
     expect(versions.at(-1)).toBe('19');
     expect(new Set(versions).size).toBe(2);
-    expect(server.notices).toEqual([expect.stringMatching(/^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/)]);
+    expect(server.notices).toEqual([
+      expect.stringMatching(
+        /^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/,
+      ),
+    ]);
     expect(server.bugs).toEqual([]);
   });
 
@@ -80,8 +87,12 @@ describe('mtl serve --reload', () => {
     link.point(join(folder, 'not-there-yet'));
     await server.reload();
     await server.reload();
-    expect(server.notices).toEqual([expect.stringMatching(/^small stays as it is, since no newer checkpoint can be taken: .*which is gone/)]);
-    expect((await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json()).toMatchObject({ version: '10' });
+    expect(server.notices).toEqual([
+      expect.stringMatching(/^small stays as it is, since no newer checkpoint can be taken: .*which is gone/),
+    ]);
+    expect(
+      (await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json(),
+    ).toMatchObject({ version: '10' });
     link.point(other);
     await server.reload();
     expect(server.models[0]).toMatchObject({ version: '19' });
@@ -90,15 +101,30 @@ describe('mtl serve --reload', () => {
   it('takes the run that is promoted to the channel that it serves', async () => {
     vi.stubEnv('MTL_RUNS', join(folder, 'runs'));
     onTestFinished(() => void vi.unstubAllEnvs());
-    const to = (run: string) => promote({ run, to: 'prod', gate: undefined, limit: 1, device: 'cpu', onNotice: () => undefined, signal: new AbortController().signal });
+    const to = (run: string) =>
+      promote({
+        run,
+        to: 'prod',
+        gate: undefined,
+        limit: 1,
+        device: 'cpu',
+        onNotice: () => undefined,
+        signal: new AbortController().signal,
+      });
     await to(world.run);
     const server = await serverOfTest({ paths: ['runs/channels/prod'] });
     await server.reload();
     expect([server.models[0], server.notices]).toEqual([expect.objectContaining({ version: '10' }), []]);
     expect(await to(other)).toMatchObject({ isPromoted: true, over: world.run });
     await server.reload();
-    expect(server.notices).toEqual([expect.stringMatching(/^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/)]);
-    expect((await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json()).toMatchObject({ version: '19' });
+    expect(server.notices).toEqual([
+      expect.stringMatching(
+        /^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/,
+      ),
+    ]);
+    expect(
+      (await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json(),
+    ).toMatchObject({ version: '19' });
   });
 
   it('leaves no thread of the old checkpoint behind', async () => {
@@ -118,11 +144,20 @@ describe('mtl serve --reload', () => {
 describe('a server that is drained', () => {
   it('answers what was asked, and takes no more connections', async () => {
     const server = await startServer({ paths: [world.run] });
-    const asked = Array.from({ length: 20 }, () => fetch(`${server.url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows }) }));
+    const asked = Array.from({ length: 20 }, () =>
+      fetch(`${server.url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows }) }),
+    );
     await wait(30);
     // A connection that is open and has asked nothing yet.
     const drained = server.drain();
-    const statuses = await Promise.all(asked.map((each) => each.then(({ status }) => status, () => 'refused')));
+    const statuses = await Promise.all(
+      asked.map((each) =>
+        each.then(
+          ({ status }) => status,
+          () => 'refused',
+        ),
+      ),
+    );
     await drained;
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(0);
     expect(new Set(statuses).has(503)).toBe(false);
@@ -133,9 +168,15 @@ describe('a server that is drained', () => {
     const server = await startServer({ paths: [world.run] });
     const body = JSON.stringify({ rows: world.rows });
     const answer = new Promise<{ status: number | undefined; connection: string | undefined }>((resolve, reject) => {
-      const asking = request(`${server.url}/predict`, { method: 'POST', headers: { 'content-length': Buffer.byteLength(body) } }, (response) => {
-        response.resume().on('end', () => resolve({ status: response.statusCode, connection: response.headers.connection }));
-      });
+      const asking = request(
+        `${server.url}/predict`,
+        { method: 'POST', headers: { 'content-length': Buffer.byteLength(body) } },
+        (response) => {
+          response
+            .resume()
+            .on('end', () => resolve({ status: response.statusCode, connection: response.headers.connection }));
+        },
+      );
       asking.on('error', reject);
       asking.write(body.slice(0, 100));
       setTimeout(() => void asking.end(body.slice(100)), 300);

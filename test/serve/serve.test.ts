@@ -23,14 +23,24 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const post = (url: string, payload: object | string | Buffer, headers: Record<string, string> = {}): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
+const post = (
+  url: string,
+  payload: object | string | Buffer,
+  headers: Record<string, string> = {},
+): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
 const predictionsOf = (rows: readonly Row[]): object[] => {
   const predicted = Object.entries(model.predict(rows));
   return rows.map((_, row) => Object.fromEntries(predicted.map(([space, values]) => [space, values[row]!])));
 };
 /** Predictions as they are written: short decimals of the floats that the model gives. */
-const asFloats = (predictions: readonly object[]): object[] => predictions.map((each) => Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])));
-const errorOf = (response: InjectedResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
+const asFloats = (predictions: readonly object[]): object[] =>
+  predictions.map((each) =>
+    Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])),
+  );
+const errorOf = (response: InjectedResponse): unknown => [
+  response.statusCode,
+  response.json<{ error: string }>().error,
+];
 const says = (text: string): unknown => expect.stringContaining(text);
 
 describe('POST /predict', () => {
@@ -44,56 +54,109 @@ describe('POST /predict', () => {
 
   it('takes numbers and lists as JSON has them, and no rows at all', async () => {
     const row = { ...world.rows[0]!, 101: Number(world.rows[0]!['101']), '109_14': [{ id: 3, weight: 0.5 }, '4'] };
-    expect(asFloats((await post('/predict', { rows: [row] })).json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf([row]));
+    expect(asFloats((await post('/predict', { rows: [row] })).json<{ predictions: object[] }>().predictions)).toEqual(
+      predictionsOf([row]),
+    );
     expect((await post('/predict', { rows: [] })).json()).toMatchObject({ predictions: [] });
   });
 
   it('answers requests that were predicted together as if they were alone', async () => {
-    const asked = Array.from({ length: 50 }, (_, i) => (i % 7 === 3 ? [{ ...world.rows[i]!, 101: 'x' }] : world.rows.slice(i, i + 1 + (i % 3))));
+    const asked = Array.from({ length: 50 }, (_, i) =>
+      i % 7 === 3 ? [{ ...world.rows[i]!, 101: 'x' }] : world.rows.slice(i, i + 1 + (i % 3)),
+    );
     const answers = await Promise.all(asked.map((rows) => post('/predict', { rows })));
     for (const [i, rows] of asked.entries()) {
-      if (i % 7 === 3) expect(errorOf(answers[i]!)).toEqual([400, 'rows[0]: column "101": expected an id: a whole number in digits, found "x"; correct the row, or where ids are texts, give the field encoding: { name: tokens }']);
+      if (i % 7 === 3)
+        expect(errorOf(answers[i]!)).toEqual([
+          400,
+          'rows[0]: column "101": expected an id: a whole number in digits, found "x"; correct the row, or where ids are texts, give the field encoding: { name: tokens }',
+        ]);
       else expect(asFloats(answers[i]!.json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf(rows));
     }
     const { payload } = await server.app.inject('/metrics');
     const numberOf = (pattern: RegExp): number => Number(pattern.exec(payload)![1]);
-    const [requests, bundles] = [numberOf(/mtl_bundle_requests_sum\{model="small"\} (\d+)/), numberOf(/mtl_bundle_requests_count\{model="small"\} (\d+)/)];
+    const [requests, bundles] = [
+      numberOf(/mtl_bundle_requests_sum\{model="small"\} (\d+)/),
+      numberOf(/mtl_bundle_requests_count\{model="small"\} (\d+)/),
+    ];
     expect(requests - bundles).toBeGreaterThan(20);
   });
 
   it('with ?onBadRow=skip predicts the others, and says what is wrong with the bad ones', async () => {
     const rows = [world.rows[0]!, { ...world.rows[1]!, 101: 'x' }, world.rows[2]!];
-    const { predictions, problems } = (await post('/predict?onBadRow=skip', { rows })).json<{ predictions: (object | null)[]; problems: object[] }>();
+    const { predictions, problems } = (await post('/predict?onBadRow=skip', { rows })).json<{
+      predictions: (object | null)[];
+      problems: object[];
+    }>();
     expect(predictions[1]).toBeNull();
     expect(asFloats([predictions[0]!, predictions[2]!])).toEqual(predictionsOf([rows[0]!, rows[2]!]));
-    expect(problems).toEqual([{ where: 'rows[1]', key: 'column "101"', message: says('found "x"'), fix: says('correct the row') }]);
+    expect(problems).toEqual([
+      { where: 'rows[1]', key: 'column "101"', message: says('found "x"'), fix: says('correct the row') },
+    ]);
   });
 
   it('rejects rows without a column or with a misspelt one, and takes null for it with ?onMissing=oov', async () => {
     const { 205: item, ...without } = world.rows[1]!;
     const asked = { rows: [world.rows[0]!, { ...without, '205_id': item! }] };
-    expect(errorOf(await post('/predict', asked))).toEqual([400, `rows[1]: column "205": is missing; found "205_id"; did you mean '205'?`]);
+    expect(errorOf(await post('/predict', asked))).toEqual([
+      400,
+      `rows[1]: column "205": is missing; found "205_id"; did you mean '205'?`,
+    ]);
     const ofNull = predictionsOf([world.rows[0]!, { ...without, 205: null }]);
-    for (const [url, rows] of [['/predict?onMissing=oov', asked.rows], ['/predict', [world.rows[0]!, { ...without, 205: null }]]] as const) {
+    for (const [url, rows] of [
+      ['/predict?onMissing=oov', asked.rows],
+      ['/predict', [world.rows[0]!, { ...without, 205: null }]],
+    ] as const) {
       expect(asFloats((await post(url, { rows })).json<{ predictions: object[] }>().predictions)).toEqual(ofNull);
     }
-    const skipped = (await post('/predict?onBadRow=skip', asked)).json<{ predictions: unknown[]; problems: object[] }>();
-    expect([skipped.predictions[1], skipped.problems]).toEqual([null, [{ where: 'rows[1]', key: 'column "205"', message: 'is missing', fix: says("did you mean '205'?") }]]);
+    const skipped = (await post('/predict?onBadRow=skip', asked)).json<{
+      predictions: unknown[];
+      problems: object[];
+    }>();
+    expect([skipped.predictions[1], skipped.problems]).toEqual([
+      null,
+      [{ where: 'rows[1]', key: 'column "205"', message: 'is missing', fix: says("did you mean '205'?") }],
+    ]);
     // Each of the requests that are predicted together has its own option.
-    const together = await Promise.all(['/predict', '/predict?onMissing=oov', '/predict'].map((url) => post(url, { rows: asked.rows.slice(1) })));
+    const together = await Promise.all(
+      ['/predict', '/predict?onMissing=oov', '/predict'].map((url) => post(url, { rows: asked.rows.slice(1) })),
+    );
     expect(together.map(({ statusCode }) => statusCode)).toEqual([400, 200, 400]);
   });
 
   it('counts null and out-of-vocabulary values by column', async () => {
     const countsOf = async (): Promise<Record<string, number>> =>
-      Object.fromEntries([...(await server.app.inject('/metrics')).payload.matchAll(/^mtl_(null|oov)_values_total\{model="small",column="(\w+)"\} (\d+)$/gm)].map(([, kind, column, count]) => [`${kind} ${column}`, Number(count)]));
+      Object.fromEntries(
+        [
+          ...(await server.app.inject('/metrics')).payload.matchAll(
+            /^mtl_(null|oov)_values_total\{model="small",column="(\w+)"\} (\d+)$/gm,
+          ),
+        ].map(([, kind, column, count]) => [`${kind} ${column}`, Number(count)]),
+      );
     const before = await countsOf();
-    expect(Object.keys(before).sort()).toEqual(['101', '109_14', '121', '205', '206', 'D508'].flatMap((column) => [`null ${column}`, `oov ${column}`]).sort());
+    expect(Object.keys(before).sort()).toEqual(
+      ['101', '109_14', '121', '205', '206', 'D508'].flatMap((column) => [`null ${column}`, `oov ${column}`]).sort(),
+    );
     const [a, b, c] = world.rows as [Row, Row, Row];
-    await post('/predict?onBadRow=skip&onMissing=oov', { rows: [{ ...a, 205: null, '109_14': '' }, { ...b, 205: 'never seen', 101: 999_999, '109_14': ['3', 999_999] }, { ...c, 205: undefined, 206: '', D508: 'x', 101: 'x' }] });
+    await post('/predict?onBadRow=skip&onMissing=oov', {
+      rows: [
+        { ...a, 205: null, '109_14': '' },
+        { ...b, 205: 'never seen', 101: 999_999, '109_14': ['3', 999_999] },
+        { ...c, 205: undefined, 206: '', D508: 'x', 101: 'x' },
+      ],
+    });
     const after = await countsOf();
-    const changed = Object.entries(after).map(([key, count]) => [key, count - before[key]!] as const).filter(([, count]) => count !== 0);
-    expect(Object.fromEntries(changed)).toEqual({ 'null 205': 2, 'null 206': 1, 'oov 101': 1, 'oov 109_14': 1, 'oov 205': 1, 'null 109_14': 1 });
+    const changed = Object.entries(after)
+      .map(([key, count]) => [key, count - before[key]!] as const)
+      .filter(([, count]) => count !== 0);
+    expect(Object.fromEntries(changed)).toEqual({
+      'null 205': 2,
+      'null 206': 1,
+      'oov 101': 1,
+      'oov 109_14': 1,
+      'oov 205': 1,
+      'null 109_14': 1,
+    });
   });
 
   it('answers null, and why, for a row whose prediction is not finite', async () => {
@@ -104,10 +167,20 @@ describe('POST /predict', () => {
       const { predictions, problems } = response.json<{ predictions: (object | null)[]; problems: object[] }>();
       expect(asFloats([predictions[0]!])).toEqual(predictionsOf([world.rows[0]!]));
       expect(predictions[1]).toBeNull();
-      expect(problems).toEqual([{ where: 'rows[1]', key: 'output "cvr", "ctcvr"', message: 'expected a finite prediction, found NaN', fix: 'correct column "D508": 3e+38 is too large' }]);
+      expect(problems).toEqual([
+        {
+          where: 'rows[1]',
+          key: 'output "cvr", "ctcvr"',
+          message: 'expected a finite prediction, found NaN',
+          fix: 'correct column "D508": 3e+38 is too large',
+        },
+      ]);
     }
     // A row that cannot be read is an error still.
-    expect(errorOf(await post('/predict', { rows: [{ ...world.rows[0]!, 101: 'x' }, large] }))).toEqual([400, says('rows[0]: column "101"')]);
+    expect(errorOf(await post('/predict', { rows: [{ ...world.rows[0]!, 101: 'x' }, large] }))).toEqual([
+      400,
+      says('rows[0]: column "101"'),
+    ]);
   });
 
   it.each([
@@ -119,52 +192,107 @@ describe('POST /predict', () => {
     ['rows that are no list', '{"rows": {}}', 400, 'rows: expected a list of objects with a cell a column, found {}'],
     ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with a cell a column, found 5'],
     ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: column "101": is missing; add it'],
-    ['a blank id', JSON.stringify({ rows: [{ 101: null, 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }), 400, 'rows[0]: column "101": expected an id'],
-    ['lists in lists', `{"rows": ${'['.repeat(64)}${']'.repeat(64)}}`, 400, 'body: is nested too deeply: expected at most 64 levels of lists and objects'],
-    ['lists in lists without end', `{"rows": [{"101": ${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`, 400, 'body: is nested too deeply: expected at most 64 levels of lists and objects'],
-    ['brackets in a text', JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }), 400, 'rows[0]: column "101": expected an id'],
-    ['too many rows', JSON.stringify({ rows: Array(1001).fill({}) }), 413, 'rows: expected at most 1000 rows, found 1001; send them in several requests, or start mtl serve with more --max-rows'],
-    ['too many bytes', ' '.repeat(2 ** 20 + 1), 413, 'body: expected at most 1048576 bytes; send the rows in several requests'],
+    [
+      'a blank id',
+      JSON.stringify({ rows: [{ 101: null, 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }),
+      400,
+      'rows[0]: column "101": expected an id',
+    ],
+    [
+      'lists in lists',
+      `{"rows": ${'['.repeat(64)}${']'.repeat(64)}}`,
+      400,
+      'body: is nested too deeply: expected at most 64 levels of lists and objects',
+    ],
+    [
+      'lists in lists without end',
+      `{"rows": [{"101": ${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`,
+      400,
+      'body: is nested too deeply: expected at most 64 levels of lists and objects',
+    ],
+    [
+      'brackets in a text',
+      JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }),
+      400,
+      'rows[0]: column "101": expected an id',
+    ],
+    [
+      'too many rows',
+      JSON.stringify({ rows: Array(1001).fill({}) }),
+      413,
+      'rows: expected at most 1000 rows, found 1001; send them in several requests, or start mtl serve with more --max-rows',
+    ],
+    [
+      'too many bytes',
+      ' '.repeat(2 ** 20 + 1),
+      413,
+      'body: expected at most 1048576 bytes; send the rows in several requests',
+    ],
   ])('refuses %s, and says why', async (_, body, status, message) => {
     expect(errorOf(await post('/predict', body))).toEqual([status, says(message)]);
   });
 
   it('unpacks a body, and no more of it than a body may have', async () => {
-    const gzip = (text: string): Promise<InjectedResponse> => post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
+    const gzip = (text: string): Promise<InjectedResponse> =>
+      post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
     expect((await gzip(JSON.stringify({ rows: world.rows.slice(0, 2) }))).statusCode).toBe(200);
     expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1048576 bytes')]);
-    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'GZIP' }))).toEqual([400, says('body: is not gzip, as content-encoding says (')]);
-    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'br' }))).toEqual([415, 'content-encoding: expected gzip or deflate, found "br"']);
+    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'GZIP' }))).toEqual([
+      400,
+      says('body: is not gzip, as content-encoding says ('),
+    ]);
+    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'br' }))).toEqual([
+      415,
+      'content-encoding: expected gzip or deflate, found "br"',
+    ]);
   });
 
   it('predicts compressed bodies together only as far as they are small once unpacked', async () => {
     const { app } = await serverOfTest({ paths: [world.run], limits: { bytes: 1 << 22, rows: 1000 } });
     const payload = gzipSync(JSON.stringify({ rows: world.rows.slice(0, 1) }).padEnd(1 << 20));
     expect(payload.length).toBeLessThan(5000);
-    const asked = Array.from({ length: 20 }, () => app.inject({ method: 'POST', url: '/predict', payload, headers: { 'content-encoding': 'gzip' } }));
+    const asked = Array.from({ length: 20 }, () =>
+      app.inject({ method: 'POST', url: '/predict', payload, headers: { 'content-encoding': 'gzip' } }),
+    );
     expect(new Set((await Promise.all(asked)).map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
     const { payload: metrics } = await app.inject('/metrics');
     expect(metrics).toContain('mtl_bundle_requests_bucket{le="1",model="small"} 20\n');
   });
 
   it('counts requests whose body cannot be used', async () => {
-    const countOf = async (): Promise<number> => Number(/^mtl_requests_total\{model="small",status="415"\} (\d+)$/m.exec((await server.app.inject('/metrics')).payload)?.[1] ?? 0);
+    const countOf = async (): Promise<number> =>
+      Number(
+        /^mtl_requests_total\{model="small",status="415"\} (\d+)$/m.exec(
+          (await server.app.inject('/metrics')).payload,
+        )?.[1] ?? 0,
+      );
     const before = await countOf();
     await post('/predict', 'x', { 'content-encoding': 'br' });
     expect(await countOf()).toBe(before + 1);
   });
 
   it('refuses what it would else ignore', async () => {
-    expect(errorOf(await post('/predict?onBadRows=skip', {}))).toEqual([400, "?onBadRows: unknown; expected ?onBadRow or ?onMissing; did you mean 'onBadRow'?"]);
-    expect(errorOf(await post('/predict?onBadRow=drop', {}))).toEqual([400, '?onBadRow: expected error or skip, found "drop"']);
-    expect(errorOf(await post('/predict', {}, { 'inference-header-content-length': '2' }))).toEqual([400, 'inference-header-content-length: belongs to POST /v2/models/NAME/infer']);
+    expect(errorOf(await post('/predict?onBadRows=skip', {}))).toEqual([
+      400,
+      "?onBadRows: unknown; expected ?onBadRow or ?onMissing; did you mean 'onBadRow'?",
+    ]);
+    expect(errorOf(await post('/predict?onBadRow=drop', {}))).toEqual([
+      400,
+      '?onBadRow: expected error or skip, found "drop"',
+    ]);
+    expect(errorOf(await post('/predict', {}, { 'inference-header-content-length': '2' }))).toEqual([
+      400,
+      'inference-header-content-length: belongs to POST /v2/models/NAME/infer',
+    ]);
   });
 });
 
 describe('mtl serve', () => {
   it('tells probes that it is alive and ready', async () => {
-    for (const url of ['/healthz', '/v2/health/live']) expect((await server.app.inject(url)).json()).toEqual({ live: true });
-    for (const url of ['/readyz', '/v2/health/ready']) expect((await server.app.inject(url)).json()).toEqual({ ready: true });
+    for (const url of ['/healthz', '/v2/health/live'])
+      expect((await server.app.inject(url)).json()).toEqual({ live: true });
+    for (const url of ['/readyz', '/v2/health/ready'])
+      expect((await server.app.inject(url)).json()).toEqual({ ready: true });
   });
 
   it('says what is wrong with a path and a method', async () => {
@@ -176,23 +304,45 @@ describe('mtl serve', () => {
   });
 
   it('counts what was asked, for Prometheus', async () => {
-    const countOf = async (name: string): Promise<number> => Number(new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec((await server.app.inject('/metrics')).payload)?.[1] ?? 0);
-    const names = ['mtl_requests_total{model="small",status="200"}', 'mtl_requests_total{model="small",status="400"}', 'mtl_rows_total{model="small"}', 'mtl_request_seconds_count{model="small"}'];
+    const countOf = async (name: string): Promise<number> =>
+      Number(
+        new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(
+          (await server.app.inject('/metrics')).payload,
+        )?.[1] ?? 0,
+      );
+    const names = [
+      'mtl_requests_total{model="small",status="200"}',
+      'mtl_requests_total{model="small",status="400"}',
+      'mtl_rows_total{model="small"}',
+      'mtl_request_seconds_count{model="small"}',
+    ];
     const before = await Promise.all(names.map(countOf));
     await post('/predict', { rows: world.rows.slice(0, 7) });
     await post('/predict', '?');
     const after = await Promise.all(names.map(countOf));
     expect(after.map((value, i) => value - before[i]!)).toEqual([1, 1, 7, 2]);
-    expect((await server.app.inject('/metrics')).payload).toContain(`mtl_model_info{model="small",version="10",checkpoint="${model.checkpoint}"} 1`);
+    expect((await server.app.inject('/metrics')).payload).toContain(
+      `mtl_model_info{model="small",version="10",checkpoint="${model.checkpoint}"} 1`,
+    );
   });
 
   it('asks for a token where it was started with one, but for probes', async () => {
     const { app } = await serverOfTest({ paths: [world.run], token: 'sesame' });
-    for (const url of ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready']) expect((await app.inject(url)).statusCode).toBe(200);
-    const ask = (authorization?: string): Promise<InjectedResponse> => app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) }, headers: { ...(authorization !== undefined && { authorization }) } });
+    for (const url of ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready'])
+      expect((await app.inject(url)).statusCode).toBe(200);
+    const ask = (authorization?: string): Promise<InjectedResponse> =>
+      app.inject({
+        method: 'POST',
+        url: '/predict',
+        payload: { rows: world.rows.slice(0, 1) },
+        headers: { ...(authorization !== undefined && { authorization }) },
+      });
     for (const wrong of [undefined, 'sesame', 'Bearer', 'Bearer sesam', 'Bearer sesame seed', 'Basic sesame']) {
       const response = await ask(wrong);
-      expect(errorOf(response)).toEqual([401, 'authorization: expected the token that the server was started with; send the header: Authorization: Bearer TOKEN']);
+      expect(errorOf(response)).toEqual([
+        401,
+        'authorization: expected the token that the server was started with; send the header: Authorization: Bearer TOKEN',
+      ]);
       expect(response.headers['www-authenticate']).toBe('Bearer');
     }
     for (const url of ['/metrics', '/v2', '/nothing']) expect((await app.inject(url)).statusCode).toBe(401);
@@ -200,18 +350,31 @@ describe('mtl serve', () => {
   });
 
   it('serves several models, by the names that they are given', async () => {
-    const { app } = await serverOfTest({ paths: [world.run, join(world.run, 'checkpoints', 'last')], names: ['best', 'last'] });
-    const ask = (url: string): Promise<InjectedResponse> => app.inject({ method: 'POST', url, payload: { rows: world.rows.slice(0, 1) } });
+    const { app } = await serverOfTest({
+      paths: [world.run, join(world.run, 'checkpoints', 'last')],
+      names: ['best', 'last'],
+    });
+    const ask = (url: string): Promise<InjectedResponse> =>
+      app.inject({ method: 'POST', url, payload: { rows: world.rows.slice(0, 1) } });
     expect((await ask('/models/best/predict')).json()).toMatchObject({ model: 'best' });
     expect((await ask('/models/last/predict')).json()).toMatchObject({ model: 'last' });
-    expect(errorOf(await ask('/predict'))).toEqual([404, '/predict: several models are served: there are best, last; ask one of them: POST /models/NAME/predict']);
-    expect(errorOf(await ask('/models/bast/predict'))).toEqual([404, `model: there is no model "bast": there are best, last; did you mean 'best'?`]);
+    expect(errorOf(await ask('/predict'))).toEqual([
+      404,
+      '/predict: several models are served: there are best, last; ask one of them: POST /models/NAME/predict',
+    ]);
+    expect(errorOf(await ask('/models/bast/predict'))).toEqual([
+      404,
+      `model: there is no model "bast": there are best, last; did you mean 'best'?`,
+    ]);
   });
 
   it.each([
     [{ paths: ['run', 'run'] }, 'is called "small", as is '],
     [{ paths: ['run'], names: ['a', 'b'] }, '--name: expected 1 names, one a model, with commas, found 2'],
-    [{ paths: ['run'], names: ['a/b'] }, '--name: expected letters, digits, dots, - and _ (64 characters at most), found "a/b"'],
+    [
+      { paths: ['run'], names: ['a/b'] },
+      '--name: expected letters, digits, dots, - and _ (64 characters at most), found "a/b"',
+    ],
     [{ paths: ['nowhere'] }, 'there is no such folder; name a run or a checkpoint'],
     [{ paths: ['run'], host: '203.0.113.1' }, '--host 203.0.113.1: is no address of this machine'],
   ])('does not start with %j', async ({ paths, ...options }, message) => {
@@ -220,6 +383,8 @@ describe('mtl serve', () => {
 
   it('does not start at a port that is taken', async () => {
     const port = Number(new URL(server.url).port);
-    await expect(startServer({ paths: [world.run], port })).rejects.toThrow(`--port ${port}: is taken by another program; take another, or --port 0 for any that is free`);
+    await expect(startServer({ paths: [world.run], port })).rejects.toThrow(
+      `--port ${port}: is taken by another program; take another, or --port 0 for any that is free`,
+    );
   });
 });

@@ -4,7 +4,15 @@ import { goesOn, rungOf } from '../../src/study/asha.js';
 describe('asha', () => {
   it('has rungs at the first epoch times powers of the factor', () => {
     const options = { firstRung: 2, factor: 3 };
-    expect([1, 2, 3, 6, 12, 18, 54].map((epoch) => rungOf(options, epoch))).toEqual([undefined, 0, undefined, 1, undefined, 2, 3]);
+    expect([1, 2, 3, 6, 12, 18, 54].map((epoch) => rungOf(options, epoch))).toEqual([
+      undefined,
+      0,
+      undefined,
+      1,
+      undefined,
+      2,
+      3,
+    ]);
   });
 
   it('lets the best third go on, and while there are fewer than three the best', () => {

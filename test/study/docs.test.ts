@@ -27,7 +27,8 @@ function workplace(): string {
   copyShipped(cwd, ['configs', 'sweeps', 'data/sample']);
   return cwd;
 }
-const shell = (cwd: string, text: string): Promise<{ stdout: string }> => promisify(execFile)('sh', ['-euc', text], { cwd, encoding: 'utf8', env: { ...process.env, MTL_RUNS: '' } });
+const shell = (cwd: string, text: string): Promise<{ stdout: string }> =>
+  promisify(execFile)('sh', ['-euc', text], { cwd, encoding: 'utf8', env: { ...process.env, MTL_RUNS: '' } });
 
 describe('docs/sweeps.md', () => {
   it('has studies that are right, every one', async () => {
@@ -44,21 +45,33 @@ describe('docs/sweeps.md', () => {
     const cwd = workplace();
     const [first] = blocks.filter(({ language }) => language === 'yaml');
     // Of fewer trials, shorter.
-    writeFileSync(join(cwd, 'sweeps', 'first.yaml'), first!.text.replace('trials: 12', 'trials: 2\nset: { training.epochs: 1, training.earlyStopping: null }'));
+    writeFileSync(
+      join(cwd, 'sweeps', 'first.yaml'),
+      first!.text.replace('trials: 12', 'trials: 2\nset: { training.epochs: 1, training.earlyStopping: null }'),
+    );
     for (const { text } of blocks.filter(({ language }) => language === 'sh')) await shell(cwd, text);
-    expect(readFileSync(join(cwd, 'best.yaml'), 'utf8')).toMatch(/^# Trial \d of the study first: ctcvr\.auc 0\.\d{4} on valid\n/);
+    expect(readFileSync(join(cwd, 'best.yaml'), 'utf8')).toMatch(
+      /^# Trial \d of the study first: ctcvr\.auc 0\.\d{4} on valid\n/,
+    );
     const csv = readFileSync(join(cwd, 'trials.csv'), 'utf8').trim().split('\n');
     expect(csv).toHaveLength(3);
-    expect(csv[0]).toMatch(/^trial,state,ctcvr\.auc,deviation,elapsedMs,runs,training\.optimizer\.dense\.learningRate,training\.batchSize,/);
+    expect(csv[0]).toMatch(
+      /^trial,state,ctcvr\.auc,deviation,elapsedMs,runs,training\.optimizer\.dense\.learningRate,training\.batchSize,/,
+    );
     expect(csv[0]!.split(',')).toContain('test.ctcvr.auc');
     // The config that it wrote trains to the same value.
-    const { trials } = JSON.parse((await mtl(cwd, ['sweep', 'show', 'runs/studies/first', '--json'])).stdout) as { trials: readonly { value: number }[] };
-    const { runs } = JSON.parse((await mtl(cwd, ['runs', '/esmm/', '--json'])).stdout) as { runs: readonly { monitored: number }[] };
+    const { trials } = JSON.parse((await mtl(cwd, ['sweep', 'show', 'runs/studies/first', '--json'])).stdout) as {
+      trials: readonly { value: number }[];
+    };
+    const { runs } = JSON.parse((await mtl(cwd, ['runs', '/esmm/', '--json'])).stdout) as {
+      runs: readonly { monitored: number }[];
+    };
     expect(runs[0]!.monitored).toBe(trials[0]!.value);
   });
 
   it('tells of every search, launcher and kind of values', () => {
-    for (const { names } of [searches, launchers, domains]) for (const name of names) expect(page).toContain(`\`${name}\``);
+    for (const { names } of [searches, launchers, domains])
+      for (const name of names) expect(page).toContain(`\`${name}\``);
   });
 });
 
@@ -66,16 +79,27 @@ describe('every study that is shipped', () => {
   it.each(studies)('%s is right, and makes its claims in its header', async (file) => {
     await loadStudy(join(root, 'sweeps', file), []);
     const header = readFileSync(join(root, 'sweeps', file), 'utf8').split('\n\n')[0]!;
-    for (const claim of ['search', 'data', 'score', 'cost', 'command']) expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
+    for (const claim of ['search', 'data', 'score', 'cost', 'command'])
+      expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
     expect(header).toContain(`npx mtl sweep sweeps/${file}`);
   });
 
   it.each(studies)('%s runs a trial, whose config can be had', { timeout: 120_000 }, async (file) => {
     const cwd = workplace();
-    const { code, stdout } = await mtl(cwd, ['sweep', join('sweeps', file), '--set', 'trials=1', '--set', 'set={training.epochs: 1, training.earlyStopping: null}', '--json']);
+    const { code, stdout } = await mtl(cwd, [
+      'sweep',
+      join('sweeps', file),
+      '--set',
+      'trials=1',
+      '--set',
+      'set={training.epochs: 1, training.earlyStopping: null}',
+      '--json',
+    ]);
     expect(code).toBe(0);
     const { study } = JSON.parse(stdout) as { study: string };
-    const best = JSON.parse((await mtl(cwd, ['sweep', 'best', study, '--out', 'best.yaml', '--json'])).stdout) as { trial: number };
+    const best = JSON.parse((await mtl(cwd, ['sweep', 'best', study, '--out', 'best.yaml', '--json'])).stdout) as {
+      trial: number;
+    };
     expect(best.trial).toBe(1);
     expect((await loadConfig(join(cwd, 'best.yaml'))).experiment.training.epochs).toBe(1);
   });
@@ -85,10 +109,19 @@ describe('sweeps/sweep.sh', () => {
   it('trains every combination and tells the best first', { timeout: 240_000 }, async () => {
     const cwd = workplace();
     const config = parse(readFileSync(join(cwd, 'configs', 'esmm.yaml'), 'utf8')) as { training: { epochs: number } };
-    writeFileSync(join(cwd, 'configs', 'esmm.yaml'), JSON.stringify({ ...config, training: { ...config.training, epochs: 1 } }));
+    writeFileSync(
+      join(cwd, 'configs', 'esmm.yaml'),
+      JSON.stringify({ ...config, training: { ...config.training, epochs: 1 } }),
+    );
     const { stdout } = await shell(cwd, 'sweeps/sweep.sh');
-    const lines = stdout.trim().split('\n').slice(-4).map((line) => line.split('\t'));
-    expect(new Set(lines.map(([, run]) => run))).toEqual(new Set(['0.001-256', '0.001-512', '0.004-256', '0.004-512'].map((name) => `runs/esmm/loop-${name}`)));
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .slice(-4)
+      .map((line) => line.split('\t'));
+    expect(new Set(lines.map(([, run]) => run))).toEqual(
+      new Set(['0.001-256', '0.001-512', '0.004-256', '0.004-512'].map((name) => `runs/esmm/loop-${name}`)),
+    );
     const values = lines.map(([value]) => Number(value));
     expect(values).toEqual([...values].sort((a, b) => b - a));
   });

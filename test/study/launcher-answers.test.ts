@@ -15,9 +15,15 @@ function fake(program: string, script: string): void {
   vi.stubEnv('PATH', `${folder}:${process.env['PATH']!}`);
 }
 
-const launch = (spec: object) => launchers.build(launchers.schema.parse(spec)).launch({ study: scratchFolder(), count: 1, mtl: ['mtl'], args: ['sweep'] });
+const launch = (spec: object) =>
+  launchers
+    .build(launchers.schema.parse(spec))
+    .launch({ study: scratchFolder(), count: 1, mtl: ['mtl'], args: ['sweep'] });
 const messageOf = async (work: Promise<unknown>): Promise<string> => {
-  const error = await work.then(() => undefined, (caught: unknown) => caught);
+  const error = await work.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
   expect(error).toBeInstanceOf(UserError);
   expect((error as UserError).exitCode).toBe(2);
   return (error as UserError).message;
@@ -27,18 +33,34 @@ const KUBERNETES = { name: 'kubernetes', image: 'mtl:1', volumes: { shared: '/sh
 const FIX = 'see by hand what answers there, and start the study again; it goes on';
 
 describe('kubectl', () => {
-  it.each([['', 'nothing'], ['Job created', '"Job created"']])('that prints %j in place of the name of a Job is told with what was run', async (printed, found) => {
+  it.each([
+    ['', 'nothing'],
+    ['Job created', '"Job created"'],
+  ])('that prints %j in place of the name of a Job is told with what was run', async (printed, found) => {
     fake('kubectl', `printf '%s' '${printed}'`);
-    expect(await messageOf(launch(KUBERNETES))).toMatch(new RegExp(`^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, as in job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`));
+    expect(await messageOf(launch(KUBERNETES))).toMatch(
+      new RegExp(
+        `^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, as in job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
+      ),
+    );
   });
 
-  it.each([['', 'nothing'], ['{"kind": "Job"', '"{\\\\"kind\\\\": \\\\"Job\\\\""'], ['{"kind": "List"}', '"{\\\\"kind\\\\": \\\\"List\\\\"}"']])('that prints %j in place of the Job is told with what was run', async (printed, found) => {
+  it.each([
+    ['', 'nothing'],
+    ['{"kind": "Job"', '"{\\\\"kind\\\\": \\\\"Job\\\\""'],
+    ['{"kind": "List"}', '"{\\\\"kind\\\\": \\\\"List\\\\"}"'],
+  ])('that prints %j in place of the Job is told with what was run', async (printed, found) => {
     fake('kubectl', `case "$1" in create) echo job.batch/mtl-x-1 ;; *) printf '%s' '${printed}' ;; esac`);
     const workers = await launch(KUBERNETES);
-    expect(await messageOf(workers.areAlive())).toBe(`kubectl get --namespace default job.batch/mtl-x-1 --output json: expected the Job as JSON, found ${found.replaceAll('\\\\', '\\')}; ${FIX}`);
+    expect(await messageOf(workers.areAlive())).toBe(
+      `kubectl get --namespace default job.batch/mtl-x-1 --output json: expected the Job as JSON, found ${found.replaceAll('\\\\', '\\')}; ${FIX}`,
+    );
   });
 
-  it.each([['{"kind": "Job"}', true], ['{"kind": "Job", "status": {"conditions": [{"type": "Complete", "status": "True"}]}}', false]])('that prints %s says whether workers are alive', async (printed, areAlive) => {
+  it.each([
+    ['{"kind": "Job"}', true],
+    ['{"kind": "Job", "status": {"conditions": [{"type": "Complete", "status": "True"}]}}', false],
+  ])('that prints %s says whether workers are alive', async (printed, areAlive) => {
     fake('kubectl', `case "$1" in create) echo job.batch/mtl-x-1 ;; *) printf '%s' '${printed}' ;; esac`);
     expect(await (await launch(KUBERNETES)).areAlive()).toBe(areAlive);
   });
@@ -50,9 +72,14 @@ describe('kubectl', () => {
 });
 
 describe('sbatch', () => {
-  it.each([['', 'nothing'], ['Submitted batch job', '"Submitted batch job"']])('that prints %j in place of a number is told with what was run', async (printed, found) => {
+  it.each([
+    ['', 'nothing'],
+    ['Submitted batch job', '"Submitted batch job"'],
+  ])('that prints %j in place of a number is told with what was run', async (printed, found) => {
     fake('sbatch', `printf '%s' '${printed}'`);
-    expect(await messageOf(launch({ name: 'slurm' }))).toMatch(new RegExp(`^sbatch --parsable \\S+slurm\\.sh: expected the number of a job, found ${found}; ${FIX}$`));
+    expect(await messageOf(launch({ name: 'slurm' }))).toMatch(
+      new RegExp(`^sbatch --parsable \\S+slurm\\.sh: expected the number of a job, found ${found}; ${FIX}$`),
+    );
   });
 
   it('names the cluster behind the number of a job', async () => {
@@ -75,13 +102,20 @@ describe('the dashboard of Ray', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  it.each([['<html>', '"<html>"'], ['{}', '"{}"']])('that answers %s is told with its address', async (body, found) => {
+  it.each([
+    ['<html>', '"<html>"'],
+    ['{}', '"{}"'],
+  ])('that answers %s is told with its address', async (body, found) => {
     const address = await serve(body);
-    expect(await messageOf(launch({ name: 'ray', address }))).toBe(`${address}/api/jobs/: expected the JSON of Ray's job API, found ${found}; ${FIX}`);
+    expect(await messageOf(launch({ name: 'ray', address }))).toBe(
+      `${address}/api/jobs/: expected the JSON of Ray's job API, found ${found}; ${FIX}`,
+    );
   });
 
   it('that breaks off its answer is told with its address', async () => {
     const address = await serve('{"submission_id"', true);
-    expect(await messageOf(launch({ name: 'ray', address }))).toMatch(new RegExp(`^${address}/api/jobs/: broke off its answer \\(.*\\); see whether Ray still runs`));
+    expect(await messageOf(launch({ name: 'ray', address }))).toMatch(
+      new RegExp(`^${address}/api/jobs/: broke off its answer \\(.*\\); see whether Ray still runs`),
+    );
   });
 });

@@ -29,7 +29,10 @@ const PATIENCE_MS = 500_000;
 function studyWith(launcher: string): { readonly cwd: string; readonly file: string } {
   const cwd = scratchFolder();
   const file = join(cwd, 'small.yaml');
-  writeFileSync(file, `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 2 }\nspace: { training.batchSize: [8, 16, 24, 32, 48, 64] }\nsearch: { name: grid }\nparallel: 2\nlauncher: ${launcher}\n`);
+  writeFileSync(
+    file,
+    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 2 }\nspace: { training.batchSize: [8, 16, 24, 32, 48, 64] }\nsearch: { name: grid }\nparallel: 2\nlauncher: ${launcher}\n`,
+  );
   return { cwd, file };
 }
 
@@ -39,7 +42,9 @@ function expectAllOnce(cwd: string, stdout: string): void {
   expect(end).toBe('finished');
   expect(trials.map(({ number }) => number).sort()).toEqual(Array.from({ length: TRIALS }, (_, i) => i + 1));
   expect(trials.every(({ state }) => state === 'finished')).toBe(true);
-  expect(readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => name.includes('.result.'))).toHaveLength(TRIALS);
+  expect(
+    readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => name.includes('.result.')),
+  ).toHaveLength(TRIALS);
 }
 
 describe('the launcher', () => {
@@ -48,58 +53,83 @@ describe('the launcher', () => {
     const { code, stdout } = await mtl(cwd, ['sweep', file, '--json']);
     expect(code).toBe(0);
     expectAllOnce(cwd, stdout);
-    expect([1, 2].map((worker) => readFileSync(join(cwd, `said-${worker}`), 'utf8'))).toEqual([1, 2].map((worker) => `I am ${worker} of ${join(cwd, 'runs', 'studies', 'small')}\n`));
+    expect([1, 2].map((worker) => readFileSync(join(cwd, `said-${worker}`), 'utf8'))).toEqual(
+      [1, 2].map((worker) => `I am ${worker} of ${join(cwd, 'runs', 'studies', 'small')}\n`),
+    );
   });
 
-  it('command tells workers which kernels are asked for, whatever environment they have', { timeout: 120_000 }, async () => {
-    const { cwd, file } = studyWith("{ name: command, run: 'env -u MTL_KERNELS {mtl}' }");
-    const { code, stdout } = await mtl(cwd, ['sweep', file, '--set', 'parallel=1', '--kernels', 'wasm', '--json']);
-    expect(code).toBe(0);
-    expectAllOnce(cwd, stdout);
-    const { trials } = JSON.parse(stdout) as { trials: readonly { runs: readonly string[] }[] };
-    const { command, engine } = JSON.parse(readFileSync(join(cwd, 'runs', 'studies', 'small', trials[0]!.runs[0]!, 'environment.json'), 'utf8')) as { command: readonly string[]; engine: { description: string } };
-    expect([command.join(' '), engine.description]).toEqual([expect.stringContaining('--kernels wasm'), expect.not.stringContaining('native')]);
-  });
+  it(
+    'command tells workers which kernels are asked for, whatever environment they have',
+    { timeout: 120_000 },
+    async () => {
+      const { cwd, file } = studyWith("{ name: command, run: 'env -u MTL_KERNELS {mtl}' }");
+      const { code, stdout } = await mtl(cwd, ['sweep', file, '--set', 'parallel=1', '--kernels', 'wasm', '--json']);
+      expect(code).toBe(0);
+      expectAllOnce(cwd, stdout);
+      const { trials } = JSON.parse(stdout) as { trials: readonly { runs: readonly string[] }[] };
+      const { command, engine } = JSON.parse(
+        readFileSync(join(cwd, 'runs', 'studies', 'small', trials[0]!.runs[0]!, 'environment.json'), 'utf8'),
+      ) as { command: readonly string[]; engine: { description: string } };
+      expect([command.join(' '), engine.description]).toEqual([
+        expect.stringContaining('--kernels wasm'),
+        expect.not.stringContaining('native'),
+      ]);
+    },
+  );
 
   it('command says what a command said that fails', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith("{ name: command, run: 'echo no such host: {study} >&2; exit 3' }");
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/the last words of this one: no such host: \/\S*runs\/studies\/small/)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/the last words of this one: no such host: \/\S*runs\/studies\/small/),
+    ]);
   });
 
-  it('slurm takes a job array on a real Slurm, and a task that is queued again goes on', { timeout: 600_000 }, async (context) => {
-    needsSlurm(context);
-    const slurm = await startSlurm(context, scratchFolder());
-    try {
-      const { cwd, file } = studyWith("{ name: slurm, options: ['--partition=p'] }");
-      let isRequeued = false;
-      const timer = setInterval(() => {
-        // The first task that runs is taken from its node once, as a preemption does.
-        const running = slurm.run('squeue', '--noheader', '--states=RUNNING', '--format=%i').split('\n').filter((id) => id.includes('_'));
-        const claims = existsSync(join(cwd, 'runs', 'studies', 'small', 'journal')) ? readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => name.includes('.claim-')) : [];
-        if (!isRequeued && running.length > 0 && claims.length > 0) {
-          slurm.run('scontrol', 'requeue', running[0]!);
-          // Slurm keeps it two minutes from its nodes otherwise.
-          slurm.run('scontrol', 'update', `JobId=${running[0]!}`, 'StartTime=now');
-          isRequeued = true;
-        }
-      }, 500);
-      const over = new AbortController();
-      const late = setTimeout(PATIENCE_MS, undefined, { signal: over.signal }).then(() => {
-        throw new Error(`the sweep does not end\n${slurm.tell()}`);
-      });
-      const { code, stdout, stderr } = await Promise.race([mtl(cwd, ['sweep', file, '--json']), late]).finally(() => {
-        clearInterval(timer);
-        over.abort();
-      });
-      expect([code, stderr]).toEqual([0, expect.stringMatching(/as the job array \d+ of Slurm/)]);
-      expect(isRequeued).toBe(true);
-      expectAllOnce(cwd, stdout);
-      expect(readdirSync(join(cwd, 'runs', 'studies', 'small', 'workers')).filter((name) => name.endsWith('.log')).length).toBeGreaterThan(0);
-    } finally {
-      slurm.stop();
-    }
-  });
+  it(
+    'slurm takes a job array on a real Slurm, and a task that is queued again goes on',
+    { timeout: 600_000 },
+    async (context) => {
+      needsSlurm(context);
+      const slurm = await startSlurm(context, scratchFolder());
+      try {
+        const { cwd, file } = studyWith("{ name: slurm, options: ['--partition=p'] }");
+        let isRequeued = false;
+        const timer = setInterval(() => {
+          // The first task that runs is taken from its node once, as a preemption does.
+          const running = slurm
+            .run('squeue', '--noheader', '--states=RUNNING', '--format=%i')
+            .split('\n')
+            .filter((id) => id.includes('_'));
+          const claims = existsSync(join(cwd, 'runs', 'studies', 'small', 'journal'))
+            ? readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => name.includes('.claim-'))
+            : [];
+          if (!isRequeued && running.length > 0 && claims.length > 0) {
+            slurm.run('scontrol', 'requeue', running[0]!);
+            // Slurm keeps it two minutes from its nodes otherwise.
+            slurm.run('scontrol', 'update', `JobId=${running[0]!}`, 'StartTime=now');
+            isRequeued = true;
+          }
+        }, 500);
+        const over = new AbortController();
+        const late = setTimeout(PATIENCE_MS, undefined, { signal: over.signal }).then(() => {
+          throw new Error(`the sweep does not end\n${slurm.tell()}`);
+        });
+        const { code, stdout, stderr } = await Promise.race([mtl(cwd, ['sweep', file, '--json']), late]).finally(() => {
+          clearInterval(timer);
+          over.abort();
+        });
+        expect([code, stderr]).toEqual([0, expect.stringMatching(/as the job array \d+ of Slurm/)]);
+        expect(isRequeued).toBe(true);
+        expectAllOnce(cwd, stdout);
+        expect(
+          readdirSync(join(cwd, 'runs', 'studies', 'small', 'workers')).filter((name) => name.endsWith('.log')).length,
+        ).toBeGreaterThan(0);
+      } finally {
+        slurm.stop();
+      }
+    },
+  );
 
   it('slurm writes a script that the shell takes, whatever the folder is called', () => {
     const study = "/a folder/it's";
@@ -111,9 +141,31 @@ describe('the launcher', () => {
 
   it('kubernetes makes an Indexed Job that its official schema takes', (context) => {
     needsPython(context, 'kubernetes_validate');
-    const spec = launchers.schema.parse({ name: 'kubernetes', image: 'mtl:1', volumes: { shared: '/shared' }, resources: { cpu: 4, memory: '8Gi' } });
-    const manifest = jobManifest({ study: '/shared/runs/ESMM.sweep_1', count: 5, mtl: ['node', '/here/mtl.js'], args: ['sweep', 'worker', '/shared/runs/ESMM.sweep_1'] }, spec as never);
-    expect(manifest).toMatchObject({ metadata: { generateName: 'mtl-esmm-sweep-1-' }, spec: { completions: 5, completionMode: 'Indexed', template: { spec: { containers: [{ command: ['npx', 'mtl', 'sweep', 'worker', '/shared/runs/ESMM.sweep_1'] }] } } } });
+    const spec = launchers.schema.parse({
+      name: 'kubernetes',
+      image: 'mtl:1',
+      volumes: { shared: '/shared' },
+      resources: { cpu: 4, memory: '8Gi' },
+    });
+    const manifest = jobManifest(
+      {
+        study: '/shared/runs/ESMM.sweep_1',
+        count: 5,
+        mtl: ['node', '/here/mtl.js'],
+        args: ['sweep', 'worker', '/shared/runs/ESMM.sweep_1'],
+      },
+      spec as never,
+    );
+    expect(manifest).toMatchObject({
+      metadata: { generateName: 'mtl-esmm-sweep-1-' },
+      spec: {
+        completions: 5,
+        completionMode: 'Indexed',
+        template: {
+          spec: { containers: [{ command: ['npx', 'mtl', 'sweep', 'worker', '/shared/runs/ESMM.sweep_1'] }] },
+        },
+      },
+    });
     const check = `import sys, yaml, kubernetes_validate\nkubernetes_validate.validate(yaml.safe_load(open(sys.argv[1])), '1.30', strict=True)\nprint('valid')`;
     const path = join(scratchFolder(), 'job.yaml');
     writeFileSync(path, stringify(manifest));
@@ -125,13 +177,30 @@ describe('the launcher', () => {
 
   it('ray takes jobs on a real Ray, by its REST API', { timeout: 300_000 }, async (context) => {
     const ray = process.env['MTL_RAY'] ?? 'ray';
-    if (spawnSync(ray, ['--version'], { stdio: 'ignore' }).status !== 0) context.skip(`there is no ${ray}: pip install "ray[default]", or name it with MTL_RAY`);
+    if (spawnSync(ray, ['--version'], { stdio: 'ignore' }).status !== 0)
+      context.skip(`there is no ${ray}: pip install "ray[default]", or name it with MTL_RAY`);
     const port = 28265;
-    execFileSync(ray, ['start', '--head', '--num-cpus=2', '--port=26379', `--dashboard-port=${port}`, '--include-dashboard=true', '--disable-usage-stats', '--object-store-memory=100000000'], { stdio: 'ignore', env: { ...process.env, RAY_DISABLE_IMPORT_WARNING: '1' } });
+    execFileSync(
+      ray,
+      [
+        'start',
+        '--head',
+        '--num-cpus=2',
+        '--port=26379',
+        `--dashboard-port=${port}`,
+        '--include-dashboard=true',
+        '--disable-usage-stats',
+        '--object-store-memory=100000000',
+      ],
+      { stdio: 'ignore', env: { ...process.env, RAY_DISABLE_IMPORT_WARNING: '1' } },
+    );
     try {
       const { cwd, file } = studyWith(`{ name: ray, address: 'http://127.0.0.1:${port}' }`);
       const { code, stdout, stderr } = await mtl(cwd, ['sweep', file, '--json']);
-      expect([code, stderr]).toEqual([0, expect.stringMatching(/as jobs of Ray at http:\/\/127\.0\.0\.1:28265: raysubmit_/)]);
+      expect([code, stderr]).toEqual([
+        0,
+        expect.stringMatching(/as jobs of Ray at http:\/\/127\.0\.0\.1:28265: raysubmit_/),
+      ]);
       expectAllOnce(cwd, stdout);
     } finally {
       spawnSync(ray, ['stop', '--force'], { stdio: 'ignore' });
@@ -141,7 +210,10 @@ describe('the launcher', () => {
   it('ray that is not there is told with the cure', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith("{ name: ray, address: 'http://127.0.0.1:9' }");
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/http:\/\/127\.0\.0\.1:9\/api\/jobs\/: does not answer .*start Ray \(ray start --head\)/)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/http:\/\/127\.0\.0\.1:9\/api\/jobs\/: does not answer .*start Ray \(ray start --head\)/),
+    ]);
   });
 
   it('slurm that is not there is told with the cure', { timeout: 60_000 }, async () => {
@@ -149,6 +221,9 @@ describe('the launcher', () => {
     const path = process.env['PATH'];
     process.env['PATH'] = scratchFolder();
     const { code, stderr } = await mtl(cwd, ['sweep', file]).finally(() => (process.env['PATH'] = path));
-    expect([code, stderr]).toEqual([2, expect.stringContaining('sbatch: is not on this machine; start the study where it is, or take another launcher')]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('sbatch: is not on this machine; start the study where it is, or take another launcher'),
+    ]);
   });
 });

@@ -22,13 +22,41 @@ const SPACE = {
   'model.ctrTower.dropout': { type: 'uniform', low: 0, high: 0.5 },
   'training.batchSize': { type: 'int', low: 128, high: 1024, step: 128 },
   'training.optimizer.dense': [{ name: 'adam' }, { name: HOSTILE }],
-  'training.optimizer.dense.weightDecay': { type: 'log-uniform', low: 0.0001, high: 0.1, when: { 'training.optimizer.dense': { name: HOSTILE } } },
+  'training.optimizer.dense.weightDecay': {
+    type: 'log-uniform',
+    low: 0.0001,
+    high: 0.1,
+    when: { 'training.optimizer.dense': { name: HOSTILE } },
+  },
 };
 
 /** A study on disk with a journal of so many trials; gives its folder, and its page once it is drawn. */
-async function drawn(space: object, count: number, resultOf: (number: number, value: number) => TrialResult | undefined): Promise<{ readonly path: string; readonly page: string }> {
-  const options = studyOptions.parse({ name: 'drawn', config: 'esmm.yaml', metric: 'ctcvr.auc', space, set: { 'training.epochs': 4 }, trials: 100, search: { name: 'random' } });
-  const { study } = await openStudy(join(scratchFolder(), 'drawn'), { config: '/esmm.yaml', options, seeds: [1, 2], goal: 'higher', goals: { 'ctr.auc': 'higher', 'ctcvr.auc': 'higher' } }, '', '');
+async function drawn(
+  space: object,
+  count: number,
+  resultOf: (number: number, value: number) => TrialResult | undefined,
+): Promise<{ readonly path: string; readonly page: string }> {
+  const options = studyOptions.parse({
+    name: 'drawn',
+    config: 'esmm.yaml',
+    metric: 'ctcvr.auc',
+    space,
+    set: { 'training.epochs': 4 },
+    trials: 100,
+    search: { name: 'random' },
+  });
+  const { study } = await openStudy(
+    join(scratchFolder(), 'drawn'),
+    {
+      config: '/esmm.yaml',
+      options,
+      seeds: [1, 2],
+      goal: 'higher',
+      goals: { 'ctr.auc': 'higher', 'ctcvr.auc': 'higher' },
+    },
+    '',
+    '',
+  );
   const journal = await openJournal(study.folder);
   for (let number = 1; number <= count; number++) {
     const random = randomStream(7, 'trial', number);
@@ -44,17 +72,33 @@ async function drawn(space: object, count: number, resultOf: (number: number, va
 }
 
 function finished(number: number, value: number, end: 'finished' | 'stopped' = 'finished'): TrialResult {
-  const run = (seed: number, found: number) => ({ seed, run: `${number}/seed-${seed}`, value: found, bestEpoch: 1, epochs: 2, elapsedMs: 1500, metrics: { 'valid.ctr.auc': 1.4 - found + 0.01 * Math.sin(number), 'valid.ctcvr.auc': found } });
+  const run = (seed: number, found: number) => ({
+    seed,
+    run: `${number}/seed-${seed}`,
+    value: found,
+    bestEpoch: 1,
+    epochs: 2,
+    elapsedMs: 1500,
+    metrics: { 'valid.ctr.auc': 1.4 - found + 0.01 * Math.sin(number), 'valid.ctcvr.auc': found },
+  });
   return { end, value, deviation: 0.0028, runs: [run(1, value - 0.002), run(2, value + 0.002)] };
 }
 const mixed = (number: number, value: number): TrialResult | undefined =>
-  number === 40 ? undefined : number % 11 === 0 ? { end: 'failed', value: null, deviation: null, message: HOSTILE, runs: [] } : finished(number, value, number % 5 === 0 ? 'stopped' : 'finished');
+  number === 40
+    ? undefined
+    : number % 11 === 0
+      ? { end: 'failed', value: null, deviation: null, message: HOSTILE, runs: [] }
+      : finished(number, value, number % 5 === 0 ? 'stopped' : 'finished');
 
 const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map(([, title]) => title!);
 
 describe('the page of a study', () => {
   it('has a label of its own for each choice, in tables and at axes', async () => {
-    const experts = (count: number): object => ({ name: 'mmoe', tower: { hidden: [16], dropout: 0.1 }, experts: { count, hidden: [8] } });
+    const experts = (count: number): object => ({
+      name: 'mmoe',
+      tower: { hidden: [16], dropout: 0.1 },
+      experts: { count, hidden: [8] },
+    });
     const { page } = await drawn({ model: [experts(2), experts(4)], 'training.batchSize': [64, 128] }, 12, mixed);
     for (const label of ['count=2', 'count=4']) {
       expect(page.match(new RegExp(`<td>${label}</td>`, 'g'))!.length).toBeGreaterThan(0);
@@ -66,12 +110,22 @@ describe('the page of a study', () => {
 
   it('has every part of a study with conditions, failures and trials that were stopped', async () => {
     const { page } = await drawn(SPACE, 40, mixed);
-    expect(titles(page)).toEqual(['Leaderboard', 'History', 'Pareto front', 'Parallel coordinates', 'Importance', 'Slices', 'What was asked']);
+    expect(titles(page)).toEqual([
+      'Leaderboard',
+      'History',
+      'Pareto front',
+      'Parallel coordinates',
+      'Importance',
+      'Slices',
+      'What was asked',
+    ]);
     expect(page).toMatch(/<dt>failed<\/dt><dd>3<\/dd>/);
     expect(page).toMatch(/trial \d+<\/th><td>finished<\/td><td>0\.\d{4} ± 0\.0028<\/td><td>3\.0 s<\/td>/);
     expect(page).toMatch(/weightDecay, set by \d+ of 36</);
     expect(page).toContain('not set');
-    expect(page).toContain('  training.optimizer.dense.weightDecay:\n    type: log-uniform\n    low: 0.0001\n    high: 0.1\n    when:\n      training.optimizer.dense:\n');
+    expect(page).toContain(
+      '  training.optimizer.dense.weightDecay:\n    type: log-uniform\n    low: 0.0001\n    high: 0.1\n    when:\n      training.optimizer.dense:\n',
+    );
     // As text alone, and nothing from elsewhere.
     expect(page).toContain('&lt;img src=x');
     expect(page).not.toMatch(/<(script|link|img|iframe|object)\b|NaN|Infinity/i);
@@ -83,8 +137,20 @@ describe('the page of a study', () => {
     ['one parameter', { 'training.batchSize': [128, 256] }, 12, mixed, true],
     ['one trial', SPACE, 1, finished, true],
     ['trials that are all alike', SPACE, 12, (number: number) => finished(number, 0.75), true],
-    ['trials that all failed', SPACE, 3, (): TrialResult => ({ end: 'failed', value: null, deviation: null, message: 'no memory', runs: [] }), false],
-    ['trials that were all stopped', SPACE, 9, (number: number, value: number) => finished(number, value, 'stopped'), true],
+    [
+      'trials that all failed',
+      SPACE,
+      3,
+      (): TrialResult => ({ end: 'failed', value: null, deviation: null, message: 'no memory', runs: [] }),
+      false,
+    ],
+    [
+      'trials that were all stopped',
+      SPACE,
+      9,
+      (number: number, value: number) => finished(number, value, 'stopped'),
+      true,
+    ],
     ['none that is over', SPACE, 2, () => undefined, false],
     ['no trial', SPACE, 0, () => undefined, false],
   ] as const)('is drawn of a study with %s', async (_, space, count, resultOf, hasCharts) => {
@@ -104,17 +170,27 @@ describe('the page of a study', () => {
     const blocked = await drawn({ 'training.batchSize': [128, 256] }, 2, finished);
     rmSync(blocked.path);
     mkdirSync(blocked.path);
-    expect(await mtl(folder, ['sweep', 'show', join(blocked.path, '..'), '--html'])).toMatchObject({ code: 5, stderr: expect.stringMatching(/study\.html: cannot be written: it is a directory/) as string });
+    expect(await mtl(folder, ['sweep', 'show', join(blocked.path, '..'), '--html'])).toMatchObject({
+      code: 5,
+      stderr: expect.stringMatching(/study\.html: cannot be written: it is a directory/) as string,
+    });
   });
 });
 
 describe('in a browser', () => {
-  it.for([[390, 'light'], [390, 'dark'], [1400, 'light'], [1400, 'dark']] as const)('%i pixels wide and %s, the page has its charts, no complaint, and hostile names as text', async ([width, scheme], context) => {
-    const browser = needsChromium(context);
-    const { path } = await drawn(SPACE, 40, mixed);
-    const page = await openPage(browser, pathToFileURL(path).href, { width, scheme });
-    try {
-      const found = await page.evaluate(`({
+  it.for([
+    [390, 'light'],
+    [390, 'dark'],
+    [1400, 'light'],
+    [1400, 'dark'],
+  ] as const)(
+    '%i pixels wide and %s, the page has its charts, no complaint, and hostile names as text',
+    async ([width, scheme], context) => {
+      const browser = needsChromium(context);
+      const { path } = await drawn(SPACE, 40, mixed);
+      const page = await openPage(browser, pathToFileURL(path).href, { width, scheme });
+      try {
+        const found = await page.evaluate(`({
         title: document.title,
         scripts: document.querySelectorAll('script, img, iframe').length,
         figures: document.querySelectorAll('figure').length,
@@ -122,11 +198,20 @@ describe('in a browser', () => {
         overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
         paper: getComputedStyle(document.body).backgroundColor,
       })`);
-      expect(found).toEqual({ title: 'drawn', scripts: 0, figures: 10, empty: 0, overflow: 0, paper: scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 25, 31)' });
-      expect(page.complaints).toEqual([]);
-      if (process.env['MTL_KEEP_SHOTS'] !== undefined) writeFileSync(join(process.env['MTL_KEEP_SHOTS'], `${width}-${scheme}.png`), await page.screenshot());
-    } finally {
-      await page.close();
-    }
-  });
+        expect(found).toEqual({
+          title: 'drawn',
+          scripts: 0,
+          figures: 10,
+          empty: 0,
+          overflow: 0,
+          paper: scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 25, 31)',
+        });
+        expect(page.complaints).toEqual([]);
+        if (process.env['MTL_KEEP_SHOTS'] !== undefined)
+          writeFileSync(join(process.env['MTL_KEEP_SHOTS'], `${width}-${scheme}.png`), await page.screenshot());
+      } finally {
+        await page.close();
+      }
+    },
+  );
 });

@@ -18,14 +18,19 @@ afterAll(() => rmSync(world, { recursive: true, force: true }));
 /** Writes a study of one trial that has the name of its config. */
 function writeStudy(): string {
   const path = join(scratchFolder(), 'esmm.yaml');
-  writeFileSync(path, `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 1 }\nspace: { training.batchSize: [256] }\nsearch: grid\n`);
+  writeFileSync(
+    path,
+    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: 1 }\nspace: { training.batchSize: [256] }\nsearch: grid\n`,
+  );
   return path;
 }
 
 describe('the directory of a study', () => {
   it('differs from that of runs, even if the study has the name of its config', { timeout: 120_000 }, async () => {
     const cwd = scratchFolder();
-    expect((await mtl(cwd, ['train', join(world, 'esmm.yaml'), '--set', 'training.epochs=1', '--json'])).stdout).toContain('"run":"runs/esmm/001"');
+    expect(
+      (await mtl(cwd, ['train', join(world, 'esmm.yaml'), '--set', 'training.epochs=1', '--json'])).stdout,
+    ).toContain('"run":"runs/esmm/001"');
     const swept = await mtl(cwd, ['sweep', writeStudy(), '--json']);
     expect([swept.code, swept.stderr]).toEqual([0, expect.stringContaining('study   runs/studies/esmm, new')]);
     // Its trials are runs like others.
@@ -38,19 +43,28 @@ describe('the directory of a study', () => {
     mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });
     writeFileSync(join(cwd, 'runs', 'esmm', 'study.json'), '{}');
     const { code, stderr } = await mtl(cwd, ['sweep', writeStudy()]);
-    expect([code, stderr]).toEqual([2, 'error: runs/esmm: is a study of an earlier version of mtl, which kept studies beside runs; end its workers, then mkdir -p runs/studies && mv runs/esmm runs/studies/esmm\n']);
+    expect([code, stderr]).toEqual([
+      2,
+      'error: runs/esmm: is a study of an earlier version of mtl, which kept studies beside runs; end its workers, then mkdir -p runs/studies && mv runs/esmm runs/studies/esmm\n',
+    ]);
   });
 
   it('is named by the error for a directory that is no study', () => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });
-    expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow('is no study: it holds no study.json; name the directory that mtl sweep made, as in runs/studies/esmm');
+    expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow(
+      'is no study: it holds no study.json; name the directory that mtl sweep made, as in runs/studies/esmm',
+    );
     mkdirSync(join(cwd, 'runs', 'studies', 'esmm'), { recursive: true });
     writeFileSync(join(cwd, 'runs', 'studies', 'esmm', 'study.json'), '{}');
-    expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow(`is no study: it holds no study.json; write ${join(cwd, 'runs', 'studies', 'esmm')}`);
+    expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow(
+      `is no study: it holds no study.json; write ${join(cwd, 'runs', 'studies', 'esmm')}`,
+    );
   });
 
   it('is not that of the runs of a config', async () => {
-    await expect(createRunFolder({ configName: 'studies' })).rejects.toThrow("'studies' is the directory of studies; rename the config");
+    await expect(createRunFolder({ configName: 'studies' })).rejects.toThrow(
+      "'studies' is the directory of studies; rename the config",
+    );
   });
 });

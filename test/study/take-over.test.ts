@@ -9,7 +9,8 @@ import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld } from '../support/small-run.js';
 
-// A process with a host name of its own stands for one of another machine: whether it lives, only its claim's time can say.
+// A process with a host name of its own stands for one of another machine: whether it lives, only its claim's time can
+// say.
 
 const ELSEWHERE = 'elsewhere';
 /** A worker says every five seconds that it lives. */
@@ -30,7 +31,10 @@ beforeAll(async () => {
 function studyElsewhere(epochs: number): { readonly cwd: string; readonly file: string; readonly study: string } {
   const cwd = scratchFolder();
   const file = join(cwd, 'small.yaml');
-  writeFileSync(file, `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: ${epochs}, training.earlyStopping: null }\nspace: { training.batchSize: [8] }\nsearch: { name: grid }\nstaleMinutes: ${STALE_SECONDS / 60}\nlauncher: { name: command, run: 'exec unshare --uts sh -c "hostname ${ELSEWHERE} && exec {mtl}"' }\n`);
+  writeFileSync(
+    file,
+    `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: ${epochs}, training.earlyStopping: null }\nspace: { training.batchSize: [8] }\nsearch: { name: grid }\nstaleMinutes: ${STALE_SECONDS / 60}\nlauncher: { name: command, run: 'exec unshare --uts sh -c "hostname ${ELSEWHERE} && exec {mtl}"' }\n`,
+  );
   return { cwd, file, study: join(cwd, 'runs', 'studies', 'small') };
 }
 
@@ -42,7 +46,10 @@ interface Owner {
 function ownersOf(study: string): readonly Owner[] {
   try {
     const journal = join(study, 'journal');
-    return readdirSync(journal).filter((name) => name.includes('.claim-')).sort().map((name) => (JSON.parse(readFileSync(join(journal, name), 'utf8')) as { readonly owner: Owner }).owner);
+    return readdirSync(journal)
+      .filter((name) => name.includes('.claim-'))
+      .sort()
+      .map((name) => (JSON.parse(readFileSync(join(journal, name), 'utf8')) as { readonly owner: Owner }).owner);
   } catch {
     // It has not begun.
     return [];
@@ -86,10 +93,25 @@ describe('a trial that a worker of another machine has', () => {
     const { code, stdout } = await mtl(cwd, ['sweep', file, '--set', 'launcher=local', '--json']);
     expect(code).toBe(0);
     expect(ownersOf(study).map(({ host }) => host)).toEqual([ELSEWHERE, os.hostname()]);
-    const [trial] = (JSON.parse(stdout) as { readonly trials: readonly { readonly state: string; readonly value: number; readonly runs: readonly string[] }[] }).trials;
+    const [trial] = (
+      JSON.parse(stdout) as {
+        readonly trials: readonly {
+          readonly state: string;
+          readonly value: number;
+          readonly runs: readonly string[];
+        }[];
+      }
+    ).trials;
     expect(trial!.state).toBe('finished');
-    const { changes } = JSON.parse(readFileSync(join(study, trial!.runs[0]!, 'summary.json'), 'utf8')) as { readonly changes: readonly string[] };
-    const byHand = await mtl(cwd, ['train', join(world, 'esmm.yaml'), ...changes.flatMap((change) => ['--set', change]), '--json']);
+    const { changes } = JSON.parse(readFileSync(join(study, trial!.runs[0]!, 'summary.json'), 'utf8')) as {
+      readonly changes: readonly string[];
+    };
+    const byHand = await mtl(cwd, [
+      'train',
+      join(world, 'esmm.yaml'),
+      ...changes.flatMap((change) => ['--set', change]),
+      '--json',
+    ]);
     expect(JSON.parse(byHand.stdout)).toMatchObject({ monitored: trial!.value });
   });
 });

@@ -11,21 +11,36 @@ import { scratchFolder } from '../support/scratch.js';
 
 const [SEEDS, TRIALS] = [20, 100];
 
-const spaceOf = (specs: Readonly<Record<string, unknown>>): Space => buildSpace(Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, parameterOptions.parse(spec)])));
+const spaceOf = (specs: Readonly<Record<string, unknown>>): Space =>
+  buildSpace(Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, parameterOptions.parse(spec)])));
 
 /** Functions with a minimum that people know, and the kinds of parameters that a study has. */
 const FUNCTIONS: Readonly<Record<string, { readonly space: Space; readonly cost: (point: Point) => number }>> = {
   sphere: {
-    space: spaceOf({ a: { type: 'uniform', low: -5, high: 5 }, b: { type: 'uniform', low: -5, high: 5 }, c: { type: 'uniform', low: -5, high: 5 } }),
+    space: spaceOf({
+      a: { type: 'uniform', low: -5, high: 5 },
+      b: { type: 'uniform', low: -5, high: 5 },
+      c: { type: 'uniform', low: -5, high: 5 },
+    }),
     cost: ({ a, b, c }) => [a, b, c].reduce<number>((sum, x) => sum + (x as number) ** 2, 0),
   },
   branin: {
     space: spaceOf({ x: { type: 'uniform', low: -5, high: 10 }, y: { type: 'uniform', low: 0, high: 15 } }),
-    cost: ({ x, y }) => ((y as number) - (5.1 / (4 * Math.PI ** 2)) * (x as number) ** 2 + (5 / Math.PI) * (x as number) - 6) ** 2 + 10 * (1 - 1 / (8 * Math.PI)) * Math.cos(x as number) + 10,
+    cost: ({ x, y }) =>
+      ((y as number) - (5.1 / (4 * Math.PI ** 2)) * (x as number) ** 2 + (5 / Math.PI) * (x as number) - 6) ** 2 +
+      10 * (1 - 1 / (8 * Math.PI)) * Math.cos(x as number) +
+      10,
   },
   mixed: {
-    space: spaceOf({ rate: { type: 'log-uniform', low: 1e-5, high: 1 }, size: { type: 'int', low: 1, high: 64 }, kind: ['a', 'b', 'c', 'd'] }),
-    cost: ({ rate, size, kind }) => (Math.log10(rate as number) + 3) ** 2 + ((size as number) / 16 - 2) ** 2 + ['c', 'b', 'd', 'a'].indexOf(kind as string) * 0.5,
+    space: spaceOf({
+      rate: { type: 'log-uniform', low: 1e-5, high: 1 },
+      size: { type: 'int', low: 1, high: 64 },
+      kind: ['a', 'b', 'c', 'd'],
+    }),
+    cost: ({ rate, size, kind }) =>
+      (Math.log10(rate as number) + 3) ** 2 +
+      ((size as number) / 16 - 2) ** 2 +
+      ['c', 'b', 'd', 'a'].indexOf(kind as string) * 0.5,
   },
 };
 
@@ -60,7 +75,13 @@ function bestOf(name: string, { space, cost }: (typeof FUNCTIONS)[string], seed:
   return Math.min(...seen.map((trial) => trial.cost!));
 }
 
-const bests = (search: string): Readonly<Record<string, readonly number[]>> => Object.fromEntries(Object.entries(FUNCTIONS).map(([name, each]) => [name, Array.from({ length: SEEDS }, (_, seed) => bestOf(search, each, seed))]));
+const bests = (search: string): Readonly<Record<string, readonly number[]>> =>
+  Object.fromEntries(
+    Object.entries(FUNCTIONS).map(([name, each]) => [
+      name,
+      Array.from({ length: SEEDS }, (_, seed) => bestOf(search, each, seed)),
+    ]),
+  );
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 /** How surely values `a` are larger than values `b`: the z of the Mann-Whitney test. */
@@ -75,15 +96,27 @@ describe('tpe', () => {
     for (const name of Object.keys(FUNCTIONS)) expect(rankZ(drawn[name]!, found[name]!), name).toBeGreaterThan(3);
   });
 
-  it("is not worse than Optuna's, over 20 seeds of 100 trials each, by a test of ranks", { timeout: 300_000 }, (context) => {
-    needsPython(context, 'optuna');
-    const theirs = JSON.parse(python(scratchFolder(), OPTUNA, [String(SEEDS), String(TRIALS)])) as Record<string, readonly number[]>;
-    const ours = bests('tpe');
-    const table = Object.keys(FUNCTIONS).map((name) => ({ name, ours: median(ours[name]!), theirs: median(theirs[name]!), z: rankZ(ours[name]!, theirs[name]!) }));
-    console.log(JSON.stringify(table));
-    // One-sided, at 1%: z above 2.33 would say that ours finds larger ones.
-    for (const { name, z } of table) expect(z, name).toBeLessThan(2.33);
-  });
+  it(
+    "is not worse than Optuna's, over 20 seeds of 100 trials each, by a test of ranks",
+    { timeout: 300_000 },
+    (context) => {
+      needsPython(context, 'optuna');
+      const theirs = JSON.parse(python(scratchFolder(), OPTUNA, [String(SEEDS), String(TRIALS)])) as Record<
+        string,
+        readonly number[]
+      >;
+      const ours = bests('tpe');
+      const table = Object.keys(FUNCTIONS).map((name) => ({
+        name,
+        ours: median(ours[name]!),
+        theirs: median(theirs[name]!),
+        z: rankZ(ours[name]!, theirs[name]!),
+      }));
+      console.log(JSON.stringify(table));
+      // One-sided, at 1%: z above 2.33 would say that ours finds larger ones.
+      for (const { name, z } of table) expect(z, name).toBeLessThan(2.33);
+    },
+  );
 
   it('draws other points where trials are running than where they are not', () => {
     const { space, cost } = FUNCTIONS['branin']!;
@@ -95,7 +128,10 @@ describe('tpe', () => {
     const next = (trials: readonly SeenTrial[]): Point => search.suggest(21, trials, randomStream(1, 'next'));
     const first = next(seen);
     const second = next([...seen, { point: first, cost: undefined, rung: Infinity }]);
-    const gap = Math.hypot((first['x'] as number) - (second['x'] as number), (first['y'] as number) - (second['y'] as number));
+    const gap = Math.hypot(
+      (first['x'] as number) - (second['x'] as number),
+      (first['y'] as number) - (second['y'] as number),
+    );
     expect(gap).toBeGreaterThan(0);
   });
 
@@ -120,35 +156,62 @@ describe('tpe', () => {
       }
       return seen.map(({ point }) => point);
     };
-    const values = (points: readonly Point[], name: string): readonly unknown[] => [...new Set(points.filter((point) => Object.hasOwn(point, name)).map((point) => point[name]))].sort();
+    const values = (points: readonly Point[], name: string): readonly unknown[] =>
+      [...new Set(points.filter((point) => Object.hasOwn(point, name)).map((point) => point[name]))].sort();
 
     it('tries every choice once in as many trials as there are choices', () => {
-      const space = spaceOf({ model: ['a', 'b', 'c', 'd'], size: [1, 2, 3], rate: { type: 'uniform', low: 0, high: 1 } });
+      const space = spaceOf({
+        model: ['a', 'b', 'c', 'd'],
+        size: [1, 2, 3],
+        rate: { type: 'uniform', low: 0, high: 1 },
+      });
       for (let seed = 0; seed < 50; seed++) {
         const points = pointsOf(space, seed, 8);
         expect(values(points.slice(0, 4), 'model')).toEqual(['a', 'b', 'c', 'd']);
         expect(values(points.slice(0, 3), 'size')).toEqual([1, 2, 3]);
         expect(values(points.slice(4), 'model')).toEqual(['a', 'b', 'c', 'd']);
       }
-      expect(new Set(Array.from({ length: 50 }, (_, seed) => JSON.stringify(pointsOf(space, seed, 4).map(({ model }) => model)))).size).toBeGreaterThan(10);
+      expect(
+        new Set(
+          Array.from({ length: 50 }, (_, seed) => JSON.stringify(pointsOf(space, seed, 4).map(({ model }) => model))),
+        ).size,
+      ).toBeGreaterThan(10);
     });
 
-    it.each([[{}], [{ startupTrials: 0 }]])('tries every choice of a parameter with conditions, too, the same ones by the same seed: %j', (options) => {
-      for (let seed = 0; seed < 20; seed++) {
-        const points = pointsOf(conditional, seed, 12, options);
-        expect(['model', 'bottom', 'gate', 'last'].map((name) => values(points, name))).toEqual([['a', 'b', 'c', 'd'], ['x', 'y', 'z'], ['p', 'q'], [0, 1]]);
-        for (const point of points) expect([Object.hasOwn(point, 'bottom'), Object.hasOwn(point, 'never')]).toEqual([['b', 'c'].includes(point['model'] as string), false]);
-        expect(pointsOf(conditional, seed, 12, options)).toEqual(points);
-      }
-    });
+    it.each([[{}], [{ startupTrials: 0 }]])(
+      'tries every choice of a parameter with conditions, too, the same ones by the same seed: %j',
+      (options) => {
+        for (let seed = 0; seed < 20; seed++) {
+          const points = pointsOf(conditional, seed, 12, options);
+          expect(['model', 'bottom', 'gate', 'last'].map((name) => values(points, name))).toEqual([
+            ['a', 'b', 'c', 'd'],
+            ['x', 'y', 'z'],
+            ['p', 'q'],
+            [0, 1],
+          ]);
+          for (const point of points)
+            expect([Object.hasOwn(point, 'bottom'), Object.hasOwn(point, 'never')]).toEqual([
+              ['b', 'c'].includes(point['model'] as string),
+              false,
+            ]);
+          expect(pointsOf(conditional, seed, 12, options)).toEqual(points);
+        }
+      },
+    );
 
     it('counts trials that run or have failed as tries', () => {
       const space = spaceOf({ model: ['a', 'b', 'c', 'd'] });
       const search = searches.build(searches.schema.parse({ name: 'tpe' }), space);
       for (const cost of [undefined, null]) {
         const seen: SeenTrial[] = [];
-        for (let number = 1; number <= 4; number++) seen.push({ point: search.suggest(number, seen, randomStream(3, 'trial', number)), cost, rung: Infinity });
-        expect(values(seen.map(({ point }) => point), 'model')).toEqual(['a', 'b', 'c', 'd']);
+        for (let number = 1; number <= 4; number++)
+          seen.push({ point: search.suggest(number, seen, randomStream(3, 'trial', number)), cost, rung: Infinity });
+        expect(
+          values(
+            seen.map(({ point }) => point),
+            'model',
+          ),
+        ).toEqual(['a', 'b', 'c', 'd']);
       }
     });
   });
@@ -168,12 +231,35 @@ describe('tpe', () => {
 
 describe('the density of trials', () => {
   it('integrates to one, on a line, at steps and over choices', () => {
-    const space = spaceOf({ x: { type: 'uniform', low: -1, high: 2 }, n: { type: 'int', low: 1, high: 5 }, kind: ['a', 'b', 'c'] });
-    const parzen = createParzen(space, [{ x: 0.3, n: 2, kind: 'a' }, { x: 1.9, n: 5, kind: 'c' }], [0.5, 1]);
+    const space = spaceOf({
+      x: { type: 'uniform', low: -1, high: 2 },
+      n: { type: 'int', low: 1, high: 5 },
+      kind: ['a', 'b', 'c'],
+    });
+    const parzen = createParzen(
+      space,
+      [
+        { x: 0.3, n: 2, kind: 'a' },
+        { x: 1.9, n: 5, kind: 'c' },
+      ],
+      [0.5, 1],
+    );
     const steps = 600;
     let sum = 0;
     for (let i = 0; i < steps; i++) {
-      for (let n = 1; n <= 5; n++) for (let kind = 0; kind < 3; kind++) sum += (3 / steps) * Math.exp(parzen.logDensity(new Map([[space[0]!, -1 + (3 * (i + 0.5)) / steps], [space[1]!, n], [space[2]!, kind]])));
+      for (let n = 1; n <= 5; n++)
+        for (let kind = 0; kind < 3; kind++)
+          sum +=
+            (3 / steps) *
+            Math.exp(
+              parzen.logDensity(
+                new Map([
+                  [space[0]!, -1 + (3 * (i + 0.5)) / steps],
+                  [space[1]!, n],
+                  [space[2]!, kind],
+                ]),
+              ),
+            );
     }
     expect(sum).toBeCloseTo(1, 4);
   });

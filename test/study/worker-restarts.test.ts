@@ -10,11 +10,14 @@ const logOf = (study: string): string => readFileSync(join(study, 'workers', '1.
 
 /** What the workers come to when none is alive any more. */
 function endOf(workers: Awaited<ReturnType<typeof launchProcesses>>): Promise<unknown> {
-  return vi.waitFor(async () => {
-    const end = await workers.areAlive().catch((error: unknown) => error);
-    if (end === true) throw new Error('they go on');
-    return end;
-  }, { timeout: 50_000, interval: 20 });
+  return vi.waitFor(
+    async () => {
+      const end = await workers.areAlive().catch((error: unknown) => error);
+      if (end === true) throw new Error('they go on');
+      return end;
+    },
+    { timeout: 50_000, interval: 20 },
+  );
 }
 
 describe('a worker that is killed each time', () => {
@@ -25,21 +28,39 @@ describe('a worker that is killed each time', () => {
     const error = await endOf(workers);
     expect(pauses).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000]);
     expect(error).toBeInstanceOf(UserError);
-    expect((error as UserError).message).toMatch(/1\.log: worker 1 was killed by SIGKILL 9 times in a row; the last words of this one: [^]*begins; mend that and start the study again; it goes on$/);
-    expect(logOf(study).split('\n').filter((line) => line.startsWith('mtl: ')).slice(0, 2)).toEqual([
+    expect((error as UserError).message).toMatch(
+      /1\.log: worker 1 was killed by SIGKILL 9 times in a row; the last words of this one: [^]*begins; mend that and start the study again; it goes on$/,
+    );
+    expect(
+      logOf(study)
+        .split('\n')
+        .filter((line) => line.startsWith('mtl: '))
+        .slice(0, 2),
+    ).toEqual([
       'mtl: worker 1 was killed by SIGKILL; restart 1 of 8 in 0.5 s',
       'mtl: worker 1 was killed by SIGKILL; restart 2 of 8 in 1 s',
     ]);
-    expect(logOf(study).split('\n').filter((line) => line === 'begins')).toHaveLength(9);
+    expect(
+      logOf(study)
+        .split('\n')
+        .filter((line) => line === 'begins'),
+    ).toHaveLength(9);
   });
 
   it('counts as alive while it waits, and is not started again once the study stops', async () => {
     const study = scratchFolder();
     const signals: AbortSignal[] = [];
-    const workers = await launchProcesses(study, [KILLED], true, 'here', (_, signal) => new Promise((_resolve, reject) => {
-      signals.push(signal);
-      signal.addEventListener('abort', () => reject(new Error('stopped')));
-    }));
+    const workers = await launchProcesses(
+      study,
+      [KILLED],
+      true,
+      'here',
+      (_, signal) =>
+        new Promise((_resolve, reject) => {
+          signals.push(signal);
+          signal.addEventListener('abort', () => reject(new Error('stopped')));
+        }),
+    );
     await vi.waitFor(() => expect(signals).toHaveLength(1), { timeout: 50_000 });
     expect(await workers.areAlive()).toBe(true);
     await workers.stop();
@@ -48,7 +69,11 @@ describe('a worker that is killed each time', () => {
   });
 
   it('ends the study at once if it ends by itself, with an error', async () => {
-    const workers = await launchProcesses(scratchFolder(), [['sh', '-c', 'echo no data; exit 3']], true, 'here', () => Promise.reject(new Error('paused')));
-    expect(((await endOf(workers)) as Error).message).toMatch(/the workers have ended with an error; the last words of this one: no data; mend that/);
+    const workers = await launchProcesses(scratchFolder(), [['sh', '-c', 'echo no data; exit 3']], true, 'here', () =>
+      Promise.reject(new Error('paused')),
+    );
+    expect(((await endOf(workers)) as Error).message).toMatch(
+      /the workers have ended with an error; the last words of this one: no data; mend that/,
+    );
   });
 });

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { expect, vi } from 'vitest';
 
-// Runs before each test file. In npm test files share a worker, and which ones come before a file is chance: none may find
-// what another one left there, be it modules that hold its mocks, its working directory, its environment or its globals.
+// Runs before each test file. In npm test files share a worker, and which ones come before a file is chance: none may
+// find
+// what another one left there, be it modules that hold its mocks, its working directory, its environment or its
+// globals.
 
 /** What a worker was before its first file, and what its last one did to the modules that are loaded. */
 interface Worker {
@@ -26,11 +28,13 @@ for (const [name, value] of Object.entries(worker.env)) if (!name.startsWith('VI
 
 const text = readFileSync(expect.getState().testPath!, 'utf8');
 
-// A driver that computes on the CPU compiles each pipeline at its first use: a minute for some tests, and as many as the machine has other
+// A driver that computes on the CPU compiles each pipeline at its first use: a minute for some tests, and as many as
+// the machine has other
 // work. These tests are of results, so they have half an hour, within which a device that hangs is still found.
 const GPU_TIMEOUT_MS = 1_800_000;
 vi.resetConfig();
-if (/support\/(webgpu|engines)\.js'/.test(text)) vi.setConfig({ testTimeout: GPU_TIMEOUT_MS, hookTimeout: GPU_TIMEOUT_MS });
+if (/support\/(webgpu|engines)\.js'/.test(text))
+  vi.setConfig({ testTimeout: GPU_TIMEOUT_MS, hookTimeout: GPU_TIMEOUT_MS });
 
 // Modules that others have loaded know nothing of a file's mocks, and those that it loads know them for ever.
 const mocks = /\bvi\.(mock|doMock)\(/.test(text);

@@ -14,7 +14,8 @@ export type Row = readonly number[];
 export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 export const relu = (x: Row): Row => x.map((v) => Math.max(v, 0));
 export const swish = (x: Row): Row => x.map((v) => v * sigmoid(v));
-export const plus = (...all: readonly Row[]): Row => all[0]!.map((_, i) => all.reduce((sum, each) => sum + each[i]!, 0));
+export const plus = (...all: readonly Row[]): Row =>
+  all[0]!.map((_, i) => all.reduce((sum, each) => sum + each[i]!, 0));
 export const times = (a: Row, b: Row): Row => a.map((v, i) => v * b[i]!);
 export const dot = (a: Row, b: Row): number => a.reduce((sum, v, i) => sum + v * b[i]!, 0);
 
@@ -30,7 +31,10 @@ export function mixed(shares: Row, rows: readonly Row[]): Row {
 }
 
 /** A click and a purchase after it. */
-export const funnel: readonly Task[] = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
+export const funnel: readonly Task[] = [
+  task('ctr', { label: 'click' }),
+  task('cvr', { label: 'purchase', given: 'click' }),
+];
 
 /** A task of tests. */
 export function task(name: string, options: object): Task {
@@ -44,7 +48,10 @@ export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWi
   const features = withEmbeddingParts(
     {
       width: 3 + itemWidth,
-      tables: [{ name: 'user', rows: 4, width: 2 }, { name: 'item', rows: 3, width: itemWidth }],
+      tables: [
+        { name: 'user', rows: 4, width: 2 },
+        { name: 'item', rows: 3, width: itemWidth },
+      ],
       columns: [
         { field: 'user', group: 'user', offset: 0, width: 2, kind: 'id', table: 'user' },
         { field: 'item', group: 'item', offset: 2, width: itemWidth, kind: 'id', table: 'item' },
@@ -55,7 +62,12 @@ export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWi
   );
   const layout = wide === undefined ? features : withWidePart(features, wide);
   const sgd = denseOptimizers.schema.parse({ name: 'sgd', learningRate: 0.1 });
-  return { graph: buildModel(parsed, layout, tasks), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3 };
+  return {
+    graph: buildModel(parsed, layout, tasks),
+    layout,
+    optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } },
+    seed: 3,
+  };
 }
 
 /** Random rows for it. */
@@ -67,10 +79,19 @@ export function smallBatch(rows = 12): Batch {
   const cart = below(click);
   return {
     rows,
-    ids: new Map([['user', Uint32Array.from({ length: rows }, () => random.below(4))], ['item', Uint32Array.from({ length: rows }, () => random.below(3))]]),
+    ids: new Map([
+      ['user', Uint32Array.from({ length: rows }, () => random.below(4))],
+      ['item', Uint32Array.from({ length: rows }, () => random.below(3))],
+    ]),
     bags: new Map(),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
-    labels: new Map([['click', click], ['purchase', below(click)], ['cart', cart], ['pay', below(cart)], ['spend', Float32Array.from({ length: rows }, () => 3 * random.uniform())]]),
+    labels: new Map([
+      ['click', click],
+      ['purchase', below(click)],
+      ['cart', cart],
+      ['pay', below(cart)],
+      ['spend', Float32Array.from({ length: rows }, () => 3 * random.uniform())],
+    ]),
   };
 }
 
@@ -92,22 +113,39 @@ export function byHand(spec: unknown, tasks: readonly Task[] = funnel, itemWidth
   const program = createSimdEngine().compile(plan);
   const random = randomStream(5, 'stir');
   const { weights, optimizer } = program.state();
-  program.restore({ step: 0, optimizer, weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((value) => (name.includes('running') ? value : 0.6 * random.normal())) }])) });
-  const tensors = new Map([...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: [...data] }]));
+  program.restore({
+    step: 0,
+    optimizer,
+    weights: new Map(
+      [...weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((value) => (name.includes('running') ? value : 0.6 * random.normal())) },
+      ]),
+    ),
+  });
+  const tensors = new Map(
+    [...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: [...data] }]),
+  );
   const weight = (name: string): Row => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) throw new Error(`no weight is called ${name}; there are ${[...tensors.keys()].join(', ')}`);
+    if (tensor === undefined)
+      throw new Error(`no weight is called ${name}; there are ${[...tensors.keys()].join(', ')}`);
     return tensor.data;
   };
   const batch = smallBatch();
   return {
-    plan, program, batch, weight,
+    plan,
+    program,
+    batch,
+    weight,
     linear(x, name) {
       const w = weight(`${name}.weight`);
       const bias = tensors.get(`${name}.bias`)?.data;
       const [inputs, width] = tensors.get(`${name}.weight`)!.shape as [number, number];
       if (inputs !== x.length) throw new Error(`${name} reads ${inputs} numbers, found ${x.length}`);
-      return Array.from({ length: width }, (_, c) => x.reduce((sum, v, k) => sum + v * w[k * width + c]!, bias?.[c] ?? 0));
+      return Array.from({ length: width }, (_, c) =>
+        x.reduce((sum, v, k) => sum + v * w[k * width + c]!, bias?.[c] ?? 0),
+      );
     },
     features(row, part = 0, parts = 1) {
       const embedding = (field: string, width: number): Row => {

@@ -16,7 +16,11 @@ const groupsOf = (options: object = {}) => [
 ];
 
 /** Reads a file as a run does: fits, encodes, and gives all ids and what was told. */
-export async function runCached(path: string, reading: Partial<Reading> = {}, options: object = {}): Promise<{ ids: number[]; fitted: unknown; told: string[] }> {
+export async function runCached(
+  path: string,
+  reading: Partial<Reading> = {},
+  options: object = {},
+): Promise<{ ids: number[]; fitted: unknown; told: string[] }> {
   const told: string[] = [];
   const format = rowFormatOf({ tasks, groups: groupsOf(options) });
   const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => told.push(what.split(' ')[0]!), ...reading };

@@ -5,8 +5,20 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { TestContext } from 'vitest';
 
-const NAMES = [process.env['MTL_CHROMIUM'], 'chromium', 'chromium-browser', 'google-chrome'].flatMap((name) => name ?? []);
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--remote-debugging-pipe'];
+const NAMES = [process.env['MTL_CHROMIUM'], 'chromium', 'chromium-browser', 'google-chrome'].flatMap(
+  (name) => name ?? [],
+);
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--remote-debugging-pipe',
+];
 
 /** The browser, by the first of its names that is there; else the test is skipped with the reason. */
 export function needsChromium({ skip }: Pick<TestContext, 'skip'>): string {
@@ -35,9 +47,16 @@ interface Message {
 }
 
 /** Opens a page, as wide as is asked for and in light or dark, over the browser's debugging protocol. */
-export async function openPage(browser: string, url: string, { width, scheme }: { readonly width: number; readonly scheme: 'light' | 'dark' }): Promise<OpenedPage> {
+export async function openPage(
+  browser: string,
+  url: string,
+  { width, scheme }: { readonly width: number; readonly scheme: 'light' | 'dark' },
+): Promise<OpenedPage> {
   const profile = mkdtempSync(join(tmpdir(), 'mtl-chromium-'));
-  const child = spawn(browser, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const child = spawn(browser, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+  });
   const exited = new Promise((resolve) => child.on('exit', resolve));
   const [to, from] = [child.stdio[3] as Writable, child.stdio[4] as Readable];
   const waiting = new Map<number, (message: Message) => void>();
@@ -56,7 +75,9 @@ export async function openPage(browser: string, url: string, { width, scheme }: 
   const send = (method: string, params: object, sessionId?: string): Promise<Readonly<Record<string, unknown>>> =>
     new Promise((resolve, reject) => {
       const id = ++numSent;
-      waiting.set(id, ({ result, error }) => (error === undefined ? resolve(result!) : reject(new Error(`${method}: ${error.message}`))));
+      waiting.set(id, ({ result, error }) =>
+        error === undefined ? resolve(result!) : reject(new Error(`${method}: ${error.message}`)),
+      );
       to.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     });
   const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
@@ -64,11 +85,18 @@ export async function openPage(browser: string, url: string, { width, scheme }: 
   const complaints: string[] = [];
   onEvent.add(({ method, params }) => {
     const entry = params?.['entry'] as { level?: string } | undefined;
-    const isComplaint = method === 'Runtime.exceptionThrown' || (method === 'Log.entryAdded' && entry?.level !== 'info' && entry?.level !== 'verbose') || (method === 'Runtime.consoleAPICalled' && ['error', 'warning'].includes(String(params?.['type'])));
+    const isComplaint =
+      method === 'Runtime.exceptionThrown' ||
+      (method === 'Log.entryAdded' && entry?.level !== 'info' && entry?.level !== 'verbose') ||
+      (method === 'Runtime.consoleAPICalled' && ['error', 'warning'].includes(String(params?.['type'])));
     if (isComplaint) complaints.push(JSON.stringify(params));
   });
   for (const domain of ['Runtime', 'Log', 'Page']) await send(`${domain}.enable`, {}, session);
-  await send('Emulation.setDeviceMetricsOverride', { width, height: 900, deviceScaleFactor: 1, mobile: false }, session);
+  await send(
+    'Emulation.setDeviceMetricsOverride',
+    { width, height: 900, deviceScaleFactor: 1, mobile: false },
+    session,
+  );
   await send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] }, session);
   const loaded = new Promise<void>((resolve) => {
     onEvent.add(({ method }) => {
@@ -80,13 +108,22 @@ export async function openPage(browser: string, url: string, { width, scheme }: 
   return {
     complaints,
     async evaluate(script) {
-      const { result, exceptionDetails } = await send('Runtime.evaluate', { expression: script, returnByValue: true }, session);
+      const { result, exceptionDetails } = await send(
+        'Runtime.evaluate',
+        { expression: script, returnByValue: true },
+        session,
+      );
       if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
       return (result as { value?: unknown }).value;
     },
-    screenshot: async () => Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true }, session))['data'] as string, 'base64'),
+    screenshot: async () =>
+      Buffer.from(
+        (await send('Page.captureScreenshot', { captureBeyondViewport: true }, session))['data'] as string,
+        'base64',
+      ),
     async close() {
-      // All of its processes, which are a group: one that outlives the first writes its state into the profile while that is removed.
+      // All of its processes, which are a group: one that outlives the first writes its state into the profile while
+      // that is removed.
       process.kill(-child.pid!, 'SIGKILL');
       await exited;
       rmSync(profile, { recursive: true, force: true, maxRetries: 20 });

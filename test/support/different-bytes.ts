@@ -1,7 +1,10 @@
 /** Numbers by what they are of. */
 export type Named = ReadonlyMap<string, Float32Array | Float64Array>;
 
-/** Names whose numbers differ in a byte, a type or a length, or that one of two has alone: unlike as JSON, -0 is not 0, and NaN is not Infinity. */
+/**
+ * Names whose numbers differ in a byte, a type or a length, or that one of two has alone: unlike as JSON, -0 is not 0,
+ * and NaN is not Infinity.
+ */
 export function differentBytes(a: Named, b: Named): readonly string[] {
   return [...new Set([...a.keys(), ...b.keys()])].filter((name) => {
     const [one, other] = [a.get(name), b.get(name)];

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../src/random.js';
 
-// A shop whose items come and go: what a user thinks of an item stays what it is, and each day some items are gone and others new.
+// A shop whose items come and go: what a user thinks of an item stays what it is, and each day some items are gone and
+// others new.
 
 const NUM_USERS = 80;
 const NUM_ITEMS = 60;

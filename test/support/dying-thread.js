@@ -9,7 +9,8 @@ const threads = createRequire(import.meta.url)('node:worker_threads');
 const { isMainThread, parentPort, Worker } = threads;
 threads.Worker = class extends Worker {
   constructor(url, options) {
-    if (moment === 'at its start' && url.href.endsWith(victim) && ++numStarted > Number(death)) throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+    if (moment === 'at its start' && url.href.endsWith(victim) && ++numStarted > Number(death))
+      throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
     super(new URL(import.meta.url), { ...options, argv: [url.href], resourceLimits: { maxOldGenerationSizeMb: 48 } });
   }
 };
@@ -18,7 +19,7 @@ syncBuiltinESMExports();
 const DEATHS = {
   exit: () => process.exit(0),
   heap: () => {
-    for (const all = []; ; ) all.push(new Array(1000).fill({}));
+    for (const all = []; ;) all.push(new Array(1000).fill({}));
   },
 };
 
@@ -39,11 +40,22 @@ if (!isMainThread) {
         const { Instance } = WebAssembly;
         WebAssembly.Instance = function (...args) {
           const exports = Object.entries(new Instance(...args).exports);
-          // Any kernel: native ones stand in for some of these. Not what says who does which part: those calls are as many as kernels.
+          // Any kernel: native ones stand in for some of these. Not what says who does which part: those calls are as
+          // many as kernels.
           const isKernel = (name) => !/^(share|slot)(Begin|End)$|^(has|take)$/.test(name);
           let numLeft = 500;
-          const dying = (call) => (...called) => (--numLeft === 0 ? DEATHS[death]() : call(...called));
-          return { exports: Object.fromEntries(exports.map(([name, value]) => [name, typeof value === 'function' && isKernel(name) ? dying(value) : value])) };
+          const dying =
+            (call) =>
+            (...called) =>
+              --numLeft === 0 ? DEATHS[death]() : call(...called);
+          return {
+            exports: Object.fromEntries(
+              exports.map(([name, value]) => [
+                name,
+                typeof value === 'function' && isKernel(name) ? dying(value) : value,
+              ]),
+            ),
+          };
         };
       },
       'between two steps': () => {

@@ -1,7 +1,15 @@
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { meanOf, withGroups } from '../../src/losses/loss.js';
 import { losses } from '../../src/losses/losses.js';
-import { ACTIVATIONS, FUNCTIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
+import {
+  ACTIVATIONS,
+  FUNCTIONS,
+  type Activation,
+  type LossName,
+  type LossValue,
+  type OperationName,
+  type Value,
+} from '../../src/graph/operations.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 
@@ -24,25 +32,50 @@ const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 
   multiply: (g, x, name) => g.multiply(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   add: (g, x, name) => g.add(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   affine: (g, x, name) => g.affine(g.linear(x, x.width + 3, `${name}.l`), -1.5, 0.25),
-  productLogit: (g, x, name) => g.productLogit(g.linear(x, x.width + 3, `${name}.a`), g.linear(x, x.width + 3, `${name}.b`)),
-  crossEntropy: (g, x, name) => g.crossEntropy(g.linear(x, x.width + 3, `${name}.a`), g.activation(g.linear(x, x.width + 3, `${name}.b`), 'sigmoid', `${name}.s`)),
-  reciprocal: (g, x, name) => g.reciprocal(g.affine(g.activation(g.linear(x, x.width + 3, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.5)),
+  productLogit: (g, x, name) =>
+    g.productLogit(g.linear(x, x.width + 3, `${name}.a`), g.linear(x, x.width + 3, `${name}.b`)),
+  crossEntropy: (g, x, name) =>
+    g.crossEntropy(
+      g.linear(x, x.width + 3, `${name}.a`),
+      g.activation(g.linear(x, x.width + 3, `${name}.b`), 'sigmoid', `${name}.s`),
+    ),
+  reciprocal: (g, x, name) =>
+    g.reciprocal(g.affine(g.activation(g.linear(x, x.width + 3, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.5)),
   clip: (g, x, name) => g.clip(g.linear(x, x.width + 3, `${name}.l`), -0.1, 0.2),
-  batchSum: (g, x, name) => g.multiply(g.linear(x, 5, `${name}.a`), g.affine(g.batchSum(g.linear(x, 5, `${name}.b`)), 0.2, 0)),
+  batchSum: (g, x, name) =>
+    g.multiply(g.linear(x, 5, `${name}.a`), g.affine(g.batchSum(g.linear(x, 5, `${name}.b`)), 0.2, 0)),
   // Groups 0, 1 and 2, and rows that are in none.
-  groupLogSumExp: (g, x, name) => g.groupLogSumExp(g.linear(x, 1, `${name}.l`), g.add(signOf(g, x, `${name}.a`), classOf(g, x, `${name}.b`))),
-  groupPairs: (g, x, name) => g.groupPairs(g.linear(x, 1, `${name}.l`), classOf(g, x, `${name}.a`), signOf(g, x, `${name}.b`)),
-  stopGradient: (g, x, name) => g.multiply(g.linear(x, x.width + 3, `${name}.a`), g.stopGradient(g.linear(x, x.width + 3, `${name}.b`))),
-  mixture: (g, x, name) => g.mixture(g.softmax(g.linear(x, 3, `${name}.gate`)), [1, 2, 3].map((e) => g.linear(x, x.width + 1, `${name}.expert${e}`))),
-  attend: (g, x, name) => g.attend([g.linear(x, x.width + 1, `${name}.a`), g.linear(x, x.width + 1, `${name}.b`)], `${name}.attention`),
+  groupLogSumExp: (g, x, name) =>
+    g.groupLogSumExp(g.linear(x, 1, `${name}.l`), g.add(signOf(g, x, `${name}.a`), classOf(g, x, `${name}.b`))),
+  groupPairs: (g, x, name) =>
+    g.groupPairs(g.linear(x, 1, `${name}.l`), classOf(g, x, `${name}.a`), signOf(g, x, `${name}.b`)),
+  stopGradient: (g, x, name) =>
+    g.multiply(g.linear(x, x.width + 3, `${name}.a`), g.stopGradient(g.linear(x, x.width + 3, `${name}.b`))),
+  mixture: (g, x, name) =>
+    g.mixture(
+      g.softmax(g.linear(x, 3, `${name}.gate`)),
+      [1, 2, 3].map((e) => g.linear(x, x.width + 1, `${name}.expert${e}`)),
+    ),
+  attend: (g, x, name) =>
+    g.attend([g.linear(x, x.width + 1, `${name}.a`), g.linear(x, x.width + 1, `${name}.b`)], `${name}.attention`),
 };
 
 const bodies: readonly (readonly [string, Body])[] = [
-  ['mixture of one expert', (g, x, name) => g.mixture(g.softmax(g.linear(x, 1, `${name}.gate`)), [g.linear(x, 4, `${name}.expert`)])],
+  [
+    'mixture of one expert',
+    (g, x, name) => g.mixture(g.softmax(g.linear(x, 1, `${name}.gate`)), [g.linear(x, 4, `${name}.expert`)]),
+  ],
   ...Object.entries(BODIES),
   // Of numbers above 0, where all of them have an image.
-  ...FUNCTIONS.map((of): [string, Body] => [`map ${of}`, (g, x, name) => g.map(g.affine(g.activation(g.linear(x, x.width + 2, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.1), of)]),
-  ...ACTIVATIONS.map((kind: Activation): [string, Body] => [`activation ${kind}`, (g, x, name) => g.activation(g.linear(x, x.width + 2, `${name}.l`), kind, `${name}.a`)]),
+  ...FUNCTIONS.map((of): [string, Body] => [
+    `map ${of}`,
+    (g, x, name) =>
+      g.map(g.affine(g.activation(g.linear(x, x.width + 2, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.1), of),
+  ]),
+  ...ACTIVATIONS.map((kind: Activation): [string, Body] => [
+    `activation ${kind}`,
+    (g, x, name) => g.activation(g.linear(x, x.width + 2, `${name}.l`), kind, `${name}.a`),
+  ]),
 ];
 
 /** What a loss is built of. */
@@ -58,21 +91,41 @@ const LOSSES: Record<LossName, (g: GraphBuilder, inputs: LossInputs) => LossValu
   squaredError: (g, { x, label, ...rest }) => g.squaredError(x, label, rest),
 };
 
-/** A loss through an operation, or of a kind, over an input and the label columns 'y', 'mask' and 'weight'; all names begin with `name`. */
+/**
+ * A loss through an operation, or of a kind, over an input and the label columns 'y', 'mask' and 'weight'; all names
+ * begin with `name`.
+ */
 export type LossCase = (g: GraphBuilder, input: Value, y: Value, name: string) => LossValue;
 
-const throughBody = (body: Body): LossCase => (g, input, y, name) =>
-  // A layer below, so that the gradient of the operation's input is looked at too.
-  g.squaredError(g.linear(g.activation(body(g, g.linear(input, input.width, `${name}.below`), name), 'tanh', `${name}.t`), 1, `${name}.out`), y);
+const throughBody =
+  (body: Body): LossCase =>
+  (g, input, y, name) =>
+    // A layer below, so that the gradient of the operation's input is looked at too.
+    g.squaredError(
+      g.linear(
+        g.activation(body(g, g.linear(input, input.width, `${name}.below`), name), 'tanh', `${name}.t`),
+        1,
+        `${name}.out`,
+      ),
+      y,
+    );
 const out = (g: GraphBuilder, input: Value, name: string): Value => g.linear(input, 1, `${name}.a`);
-const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activation(g.linear(input, 1, name), 'sigmoid', name);
+const computed = (g: GraphBuilder, input: Value, name: string): Value =>
+  g.activation(g.linear(input, 1, name), 'sigmoid', name);
 
 /** Every loss of a task, with its options as they are and with others. */
-const TASK_LOSSES = [...losses.parts.map(({ name, options }) => ({ name, ...('by' in options() && { by: 'user' }) })), { name: 'cross-entropy', smoothing: 0.1 }, { name: 'focal', gamma: 0.7, alpha: 0.3 }].map((spec): readonly [string, LossCase] => [
+const TASK_LOSSES = [
+  ...losses.parts.map(({ name, options }) => ({ name, ...('by' in options() && { by: 'user' }) })),
+  { name: 'cross-entropy', smoothing: 0.1 },
+  { name: 'focal', gamma: 0.7, alpha: 0.3 },
+].map((spec): readonly [string, LossCase] => [
   `of the task's loss ${JSON.stringify(spec)}`,
   (g, input, label, to) => {
     const loss = withGroups(losses.build(losses.schema.parse(spec)), () => groupsOf(g));
-    return meanOf(g, loss, g.linear(input, loss.outputs, `${to}.a`), label, { mask: given(g, 'mask'), weights: given(g, 'weight') });
+    return meanOf(g, loss, g.linear(input, loss.outputs, `${to}.a`), label, {
+      mask: given(g, 'mask'),
+      weights: given(g, 'weight'),
+    });
   },
 ]);
 
@@ -82,8 +135,20 @@ export const LOSS_CASES: ReadonlyMap<string, LossCase> = new Map([
   ...TASK_LOSSES,
   ...Object.entries(LOSSES).flatMap(([name, build]): (readonly [string, LossCase])[] => [
     [`of ${name}`, (g, input, label, to) => build(g, { x: out(g, input, to), label })],
-    [`of ${name} with mask and weights`, (g, input, label, to) => build(g, { x: out(g, input, to), label, mask: given(g, 'mask'), weights: given(g, 'weight') })],
-    [`of ${name} with a computed label, mask and weights`, (g, input, _, to) =>
-      build(g, { x: out(g, input, to), label: computed(g, input, `${to}.label`), mask: computed(g, input, `${to}.mask`), weights: computed(g, input, `${to}.weights`) })],
+    [
+      `of ${name} with mask and weights`,
+      (g, input, label, to) =>
+        build(g, { x: out(g, input, to), label, mask: given(g, 'mask'), weights: given(g, 'weight') }),
+    ],
+    [
+      `of ${name} with a computed label, mask and weights`,
+      (g, input, _, to) =>
+        build(g, {
+          x: out(g, input, to),
+          label: computed(g, input, `${to}.label`),
+          mask: computed(g, input, `${to}.mask`),
+          weights: computed(g, input, `${to}.weights`),
+        }),
+    ],
   ]),
 ]);

@@ -15,9 +15,24 @@ export function exportedTables(tokens: readonly string[] = TOKENS, names = ['wor
     { type: 'bag', fields: ['words'], table: word, encoding: 'tokens', width: 2 },
     { type: 'categorical', fields: [id], width: 1 },
   ].map((group) => featureTypes.schema.parse(group));
-  const fields = encodedFields(fieldsOf(groups), { [word]: { vocabulary: createTextTable(textsFrom(tokens)) }, [id]: { size: 3 } });
+  const fields = encodedFields(fieldsOf(groups), {
+    [word]: { vocabulary: createTextTable(textsFrom(tokens)) },
+    [id]: { size: 3 },
+  });
   const layout = layoutOf(fields);
-  const weights = new Map(layout.tables.map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: Float32Array.from({ length: rows * width }, (_, i) => (i - 1) / 3) }]));
+  const weights = new Map(
+    layout.tables.map(({ name, rows, width }) => [
+      tableTensor(name),
+      { shape: [rows, width], data: Float32Array.from({ length: rows * width }, (_, i) => (i - 1) / 3) },
+    ]),
+  );
   const about = { version: '1', model: 'test', step: 2, checkpoint: 'ab' };
-  return { about, graph: { values: [], parameters: [], predictions: new Map(), terms: [] }, layout, fields, spaces: [], weights };
+  return {
+    about,
+    graph: { values: [], parameters: [], predictions: new Map(), terms: [] },
+    layout,
+    fields,
+    spaces: [],
+    weights,
+  };
 }

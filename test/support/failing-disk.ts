@@ -45,9 +45,15 @@ export function createFailingDisk(): FailingDisk {
   let renames: { readonly from: string; readonly to: string; readonly replacedLink: string | undefined }[] = [];
   /** Paths of the files that are open. */
   const opened = new Map<number, string>();
-  const linkAt = (path: string): string | undefined => (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined);
+  const linkAt = (path: string): string | undefined =>
+    lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined;
 
-  const act = async <Result>(kind: DiskOperation['kind'], path: string, whole: () => Promise<Result>, half: () => Promise<unknown> = () => Promise.resolve()): Promise<Result> => {
+  const act = async <Result>(
+    kind: DiskOperation['kind'],
+    path: string,
+    whole: () => Promise<Result>,
+    half: () => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<Result> => {
     if (isDead) throw systemError('EIO');
     const operation = { kind, path };
     disk.operations.push(operation);
@@ -77,7 +83,9 @@ export function createFailingDisk(): FailingDisk {
       renames = [];
     },
     losePower() {
-      for (const path of dirty) if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) truncateSync(path, Math.floor(statSync(path).size / 2));
+      for (const path of dirty)
+        if (statSync(path, { throwIfNoEntry: false })?.isFile() === true)
+          truncateSync(path, Math.floor(statSync(path).size / 2));
       for (const { from, to, replacedLink } of renames.toReversed()) {
         renameSync(to, from);
         if (replacedLink !== undefined) symlinkSync(replacedLink, to);
@@ -87,17 +95,35 @@ export function createFailingDisk(): FailingDisk {
       const wrap = (file: FileHandle, path: string): FileHandle =>
         new Proxy(file, {
           get(target, key) {
-            const write = (data: Uint8Array, offset = 0, length = data.byteLength - offset, position: number | null = null) =>
-              act('write', path, () => (dirty.add(path), target.write(data, offset, length, position)), () => (dirty.add(path), target.write(data, offset, Math.floor(length / 2), position)));
+            const write = (
+              data: Uint8Array,
+              offset = 0,
+              length = data.byteLength - offset,
+              position: number | null = null,
+            ) =>
+              act(
+                'write',
+                path,
+                () => (dirty.add(path), target.write(data, offset, length, position)),
+                () => (dirty.add(path), target.write(data, offset, Math.floor(length / 2), position)),
+              );
             if (key === 'write') return write;
-            if (key === 'writev') return (parts: readonly Uint8Array[]) =>
-              act('write', path, () => (dirty.add(path), target.writev(parts)), () => (dirty.add(path), target.writev(parts.slice(0, parts.length >> 1))));
-            if (key === 'writeFile') return (data: Uint8Array | string) => write(typeof data === 'string' ? Buffer.from(data) : data);
-            if (key === 'close') return async () => {
-              opened.delete(target.fd);
-              await target.close();
-              if (isDead) throw systemError('EIO');
-            };
+            if (key === 'writev')
+              return (parts: readonly Uint8Array[]) =>
+                act(
+                  'write',
+                  path,
+                  () => (dirty.add(path), target.writev(parts)),
+                  () => (dirty.add(path), target.writev(parts.slice(0, parts.length >> 1))),
+                );
+            if (key === 'writeFile')
+              return (data: Uint8Array | string) => write(typeof data === 'string' ? Buffer.from(data) : data);
+            if (key === 'close')
+              return async () => {
+                opened.delete(target.fd);
+                await target.close();
+                if (isDead) throw systemError('EIO');
+              };
             const value: unknown = Reflect.get(target, key);
             return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
           },
@@ -113,16 +139,27 @@ export function createFailingDisk(): FailingDisk {
           act('rename', to, async () => {
             renames.push({ from, to, replacedLink: linkAt(to) });
             await real.rename(from, to);
-            dirty = new Set([...dirty].map((path) => (path === from || path.startsWith(`${from}/`) ? to + path.slice(from.length) : path)));
+            dirty = new Set(
+              [...dirty].map((path) =>
+                path === from || path.startsWith(`${from}/`) ? to + path.slice(from.length) : path,
+              ),
+            );
           })) as typeof real.rename,
-        mkdir: ((path: string, options?: object) => act('mkdir', path, () => real.mkdir(path, options))) as typeof real.mkdir,
-        symlink: ((target: string, path: string) => act('symlink', path, () => real.symlink(target, path))) as typeof real.symlink,
+        mkdir: ((path: string, options?: object) =>
+          act('mkdir', path, () => real.mkdir(path, options))) as typeof real.mkdir,
+        symlink: ((target: string, path: string) =>
+          act('symlink', path, () => real.symlink(target, path))) as typeof real.symlink,
         rm: ((path: string, options?: object) =>
-          act('rm', path, () => real.rm(path, options), () => {
-            // A folder that is half gone.
-            rmSync(`${path}/manifest.json`, { force: true });
-            return Promise.resolve();
-          })) as typeof real.rm,
+          act(
+            'rm',
+            path,
+            () => real.rm(path, options),
+            () => {
+              // A folder that is half gone.
+              rmSync(`${path}/manifest.json`, { force: true });
+              return Promise.resolve();
+            },
+          )) as typeof real.rm,
         statfs: ((path: string) =>
           act('statfs', path, async () => {
             const stats = await real.statfs(path);

@@ -13,5 +13,7 @@ export function fittedField(spec: object, cells: readonly string[]): Encoder {
     fit?.check(cell);
     fit?.observe(cell);
   }
-  return field.encoder(fit === undefined ? undefined : JSON.parse(JSON.stringify(storedFitted({ f: fit.finish() }).json['f'])));
+  return field.encoder(
+    fit === undefined ? undefined : JSON.parse(JSON.stringify(storedFitted({ f: fit.finish() }).json['f'])),
+  );
 }

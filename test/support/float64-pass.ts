@@ -1,10 +1,21 @@
 import { column, type Batch } from '../../src/batch.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
-import { isLoss, type Activation, type FunctionName, type LossName, type OperationName, type Parameter, type RunningStatistics, type Value, type ValueOf } from '../../src/graph/operations.js';
+import {
+  isLoss,
+  type Activation,
+  type FunctionName,
+  type LossName,
+  type OperationName,
+  type Parameter,
+  type RunningStatistics,
+  type Value,
+  type ValueOf,
+} from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/random.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
-// What engines are held to: a step's way forward and back in doubles, from the formulas, with nothing of theirs but dropout's masks.
+// What engines are held to: a step's way forward and back in doubles, from the formulas, with nothing of theirs but
+// dropout's masks.
 
 /** What a training step computes. */
 export interface Float64Pass {
@@ -30,7 +41,10 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const sigmoidSlope = (x: number): number => sigmoid(x) * sigmoid(-x);
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
-/** The error function, by a series of positive terms: e^-x² 2/√π Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 1964, 7.1.6). */
+/**
+ * The error function, by a series of positive terms: e^-x² 2/√π Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 1964,
+ * 7.1.6).
+ */
 function erf(x: number): number {
   if (Math.abs(x) > 6) return Math.sign(x);
   let [term, sum] = [x, x];
@@ -42,49 +56,111 @@ const normalDensity = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(
 
 const ACTIVATION: { readonly [Kind in Activation]: (x: Node, value: ValueOf<'activation'>, run: Run) => Node } = {
   linear: (x) => x,
-  relu: (x, _, { tape }) => tape.map(x, (v) => Math.max(v, 0), (v) => Number(v > 0)),
+  relu: (x, _, { tape }) =>
+    tape.map(
+      x,
+      (v) => Math.max(v, 0),
+      (v) => Number(v > 0),
+    ),
   sigmoid: (x, _, { tape }) => tape.map(x, sigmoid, sigmoidSlope),
   tanh: (x, _, { tape }) => tape.map(x, Math.tanh, (v) => 1 - Math.tanh(v) ** 2),
-  'leaky-relu': (x, _, { tape }) => tape.map(x, (v) => (v > 0 ? v : 0.01 * v), (v) => (v > 0 ? 1 : 0.01)),
-  prelu: (x, { slope }, { tape, parameter }) => tape.zip(x, parameter(slope!), (v, s) => (v > 0 ? v : s * v), (v, s) => (v > 0 ? [1, 0] : [s, v])),
-  swish: (x, _, { tape }) => tape.map(x, (v) => v * sigmoid(v), (v) => sigmoid(v) + v * sigmoidSlope(v)),
-  gelu: (x, _, { tape }) => tape.map(x, (v) => v * normalDistribution(v), (v) => normalDistribution(v) + v * normalDensity(v)),
+  'leaky-relu': (x, _, { tape }) =>
+    tape.map(
+      x,
+      (v) => (v > 0 ? v : 0.01 * v),
+      (v) => (v > 0 ? 1 : 0.01),
+    ),
+  prelu: (x, { slope }, { tape, parameter }) =>
+    tape.zip(
+      x,
+      parameter(slope!),
+      (v, s) => (v > 0 ? v : s * v),
+      (v, s) => (v > 0 ? [1, 0] : [s, v]),
+    ),
+  swish: (x, _, { tape }) =>
+    tape.map(
+      x,
+      (v) => v * sigmoid(v),
+      (v) => sigmoid(v) + v * sigmoidSlope(v),
+    ),
+  gelu: (x, _, { tape }) =>
+    tape.map(
+      x,
+      (v) => v * normalDistribution(v),
+      (v) => normalDistribution(v) + v * normalDensity(v),
+    ),
   dice(x, { slope, running }, run) {
     const { tape } = run;
     const p = tape.map(normalised(x, running!, run), sigmoid, sigmoidSlope);
-    const rest = tape.map(p, (v) => 1 - v, () => -1);
+    const rest = tape.map(
+      p,
+      (v) => 1 - v,
+      () => -1,
+    );
     return tape.multiply(x, tape.add(p, tape.multiply(rest, run.parameter(slope!))));
   },
 };
 
-const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => number, slope: (x: number) => number] } = {
-  exp: [Math.exp, Math.exp],
-  expm1: [Math.expm1, Math.exp],
-  log: [Math.log, (v) => 1 / v],
-  log1p: [Math.log1p, (v) => 1 / (1 + v)],
-  softplus: [softplus, sigmoid],
-  sign: [Math.sign, () => 0],
-};
+const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => number, slope: (x: number) => number] } =
+  {
+    exp: [Math.exp, Math.exp],
+    expm1: [Math.expm1, Math.exp],
+    log: [Math.log, (v) => 1 / v],
+    log1p: [Math.log1p, (v) => 1 / (1 + v)],
+    softplus: [softplus, sigmoid],
+    sign: [Math.sign, () => 0],
+  };
 
 /** (x - mean) / √(variance + ε) */
-function normalised(x: Node, { mean, variance, epsilon }: RunningStatistics, { tape, rows, mode, parameter }: Run): Node {
-  const average = (v: Node): Node => tape.map(tape.sum(v, 'rows'), (sum) => sum / rows, () => 1 / rows);
-  const negative = (v: Node): Node => tape.map(v, (each) => -each, () => -1);
+function normalised(
+  x: Node,
+  { mean, variance, epsilon }: RunningStatistics,
+  { tape, rows, mode, parameter }: Run,
+): Node {
+  const average = (v: Node): Node =>
+    tape.map(
+      tape.sum(v, 'rows'),
+      (sum) => sum / rows,
+      () => 1 / rows,
+    );
+  const negative = (v: Node): Node =>
+    tape.map(
+      v,
+      (each) => -each,
+      () => -1,
+    );
   const centred = tape.add(x, negative(mode === 'train' ? average(x) : parameter(mean)));
   const spread = mode === 'train' ? average(tape.multiply(centred, centred)) : parameter(variance);
-  return tape.multiply(centred, tape.map(spread, (v) => (v + epsilon) ** -0.5, (v) => -0.5 * (v + epsilon) ** -1.5));
+  return tape.multiply(
+    centred,
+    tape.map(
+      spread,
+      (v) => (v + epsilon) ** -0.5,
+      (v) => -0.5 * (v + epsilon) ** -1.5,
+    ),
+  );
 }
 
 /** e^x / Σ e^x of each row. */
 function softmax(x: Node, { tape }: Run): Node {
   // Of what is taken off, the result does not depend.
   const shift = Math.max(...x.y);
-  const powers = tape.map(x, (v) => Math.exp(v - shift), (v) => Math.exp(v - shift));
-  return tape.zip(powers, tape.sum(powers, 'columns'), (e, sum) => e / sum, (e, sum) => [1 / sum, -e / (sum * sum)]);
+  const powers = tape.map(
+    x,
+    (v) => Math.exp(v - shift),
+    (v) => Math.exp(v - shift),
+  );
+  return tape.zip(
+    powers,
+    tape.sum(powers, 'columns'),
+    (e, sum) => e / sum,
+    (e, sum) => [1 / sum, -e / (sum * sum)],
+  );
 }
 
 /** For each row, those of its group: itself alone where it is in none. */
-const membersOf = (groups: Float64Array): number[][] => Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
+const membersOf = (groups: Float64Array): number[][] =>
+  Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
 
 const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Run) => Node } = {
   input: (value, { input }) => input(value),
@@ -92,24 +168,45 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     const product = tape.product(get(x), parameter(weight));
     return bias === undefined ? product : tape.add(product, parameter(bias));
   },
-  batchNorm: ({ x, gain, shift, running }, run) => run.tape.add(run.tape.multiply(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
+  batchNorm: ({ x, gain, shift, running }, run) =>
+    run.tape.add(run.tape.multiply(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
   layerNorm({ x, gain, shift, epsilon, width }, run) {
     const { tape, get, parameter } = run;
-    const average = (v: Node): Node => tape.map(tape.sum(v, 'columns'), (sum) => sum / width, () => 1 / width);
-    const centred = tape.add(get(x), tape.map(average(get(x)), (v) => -v, () => -1));
-    const inverse = tape.map(average(tape.multiply(centred, centred)), (v) => (v + epsilon) ** -0.5, (v) => -0.5 * (v + epsilon) ** -1.5);
+    const average = (v: Node): Node =>
+      tape.map(
+        tape.sum(v, 'columns'),
+        (sum) => sum / width,
+        () => 1 / width,
+      );
+    const centred = tape.add(
+      get(x),
+      tape.map(
+        average(get(x)),
+        (v) => -v,
+        () => -1,
+      ),
+    );
+    const inverse = tape.map(
+      average(tape.multiply(centred, centred)),
+      (v) => (v + epsilon) ** -0.5,
+      (v) => -0.5 * (v + epsilon) ** -1.5,
+    );
     return tape.add(tape.multiply(tape.multiply(centred, inverse), parameter(gain)), parameter(shift));
   },
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
-  dropout: ({ x, rate, name, width }, { tape, rows, mode, get, mask }) => (mode === 'train' ? tape.multiply(get(x), tape.node(rows, width, mask(name, rate, width))) : get(x)),
+  dropout: ({ x, rate, name, width }, { tape, rows, mode, get, mask }) =>
+    mode === 'train' ? tape.multiply(get(x), tape.node(rows, width, mask(name, rate, width))) : get(x),
   softmax: ({ x }, run) => softmax(run.get(x), run),
   concat({ xs, width }, { tape, rows, get }) {
     const parts = xs.map(get);
-    const y = Array.from({ length: rows }, (_, r) => parts.flatMap((part) => [...part.y.subarray(r * part.width, (r + 1) * part.width)])).flat();
+    const y = Array.from({ length: rows }, (_, r) =>
+      parts.flatMap((part) => [...part.y.subarray(r * part.width, (r + 1) * part.width)]),
+    ).flat();
     return tape.node(rows, width, y, (d) => {
       let begin = 0;
       for (const part of parts) {
-        for (let i = 0; i < part.d.length; i++) part.d[i]! += d[Math.floor(i / part.width) * width + begin + (i % part.width)]!;
+        for (let i = 0; i < part.d.length; i++)
+          part.d[i]! += d[Math.floor(i / part.width) * width + begin + (i % part.width)]!;
         begin += part.width;
       }
     });
@@ -117,30 +214,69 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
   slice: ({ x, begin, width }, { tape, get }) => tape.columns(get(x), begin, width),
   multiply: ({ a, b }, { tape, get }) => tape.multiply(get(a), get(b)),
   add: ({ a, b }, { tape, get }) => tape.add(get(a), get(b)),
-  affine: ({ x, factor, offset }, { tape, get }) => tape.map(get(x), (v) => factor * v + offset, () => factor),
+  affine: ({ x, factor, offset }, { tape, get }) =>
+    tape.map(
+      get(x),
+      (v) => factor * v + offset,
+      () => factor,
+    ),
   map: ({ x, of }, { tape, get }) => tape.map(get(x), ...FUNCTION[of]),
   productLogit({ a, b }, { tape, get }) {
-    const logs = [a, b].map((logit) => tape.map(get(logit), (z) => -softplus(-z), (z) => sigmoid(-z)));
-    return tape.map(tape.add(logs[0]!, logs[1]!), (l) => l - Math.log(-Math.expm1(l)), (l) => -1 / Math.expm1(l));
+    const logs = [a, b].map((logit) =>
+      tape.map(
+        get(logit),
+        (z) => -softplus(-z),
+        (z) => sigmoid(-z),
+      ),
+    );
+    return tape.map(
+      tape.add(logs[0]!, logs[1]!),
+      (l) => l - Math.log(-Math.expm1(l)),
+      (l) => -1 / Math.expm1(l),
+    );
   },
   crossEntropy: ({ logit, label, id }, { tape, get, stopped }) => {
     if (!stopped.has(id)) stopped.set(id, get(label).y);
     const y = tape.node(get(label).rows, get(label).width, stopped.get(id)!);
-    return tape.zip(get(logit), y, (z, t) => t * softplus(-z) + (1 - t) * softplus(z), (z, t) => [sigmoid(z) - t, 0]);
+    return tape.zip(
+      get(logit),
+      y,
+      (z, t) => t * softplus(-z) + (1 - t) * softplus(z),
+      (z, t) => [sigmoid(z) - t, 0],
+    );
   },
-  reciprocal: ({ x }, { tape, get }) => tape.map(get(x), (v) => 1 / v, (v) => -1 / (v * v)),
-  clip: ({ x, low, high }, { tape, get }) => tape.map(get(x), (v) => Math.min(Math.max(v, low), high), (v) => Number(v >= low && v <= high)),
-  batchSum: ({ x, width }, { tape, rows, get }) => tape.add(tape.sum(get(x), 'rows'), tape.node(rows, width, new Float64Array(rows * width))),
+  reciprocal: ({ x }, { tape, get }) =>
+    tape.map(
+      get(x),
+      (v) => 1 / v,
+      (v) => -1 / (v * v),
+    ),
+  clip: ({ x, low, high }, { tape, get }) =>
+    tape.map(
+      get(x),
+      (v) => Math.min(Math.max(v, low), high),
+      (v) => Number(v >= low && v <= high),
+    ),
+  batchSum: ({ x, width }, { tape, rows, get }) =>
+    tape.add(tape.sum(get(x), 'rows'), tape.node(rows, width, new Float64Array(rows * width))),
   groupLogSumExp: ({ x, groups }, { tape, rows, get }) => {
     const { y, d } = get(x);
     const members = membersOf(get(groups).y);
-    const sums = members.map((each) => Math.max(...each.map((j) => y[j]!)) + Math.log(each.reduce((sum, j) => sum + Math.exp(y[j]! - Math.max(...each.map((k) => y[k]!))), 0)));
-    return tape.node(rows, 1, sums, (dy) => members.forEach((each, i) => each.forEach((j) => (d[j]! += dy[i]! * Math.exp(y[j]! - sums[i]!)))));
+    const sums = members.map(
+      (each) =>
+        Math.max(...each.map((j) => y[j]!)) +
+        Math.log(each.reduce((sum, j) => sum + Math.exp(y[j]! - Math.max(...each.map((k) => y[k]!))), 0)),
+    );
+    return tape.node(rows, 1, sums, (dy) =>
+      members.forEach((each, i) => each.forEach((j) => (d[j]! += dy[i]! * Math.exp(y[j]! - sums[i]!)))),
+    );
   },
   groupPairs: ({ x, label, groups }, { tape, rows, get }) => {
     const { y, d } = get(x);
     const labels = get(label).y;
-    const others = membersOf(get(groups).y).map((each, i) => (labels[i] === 1 ? each.filter((j) => labels[j] !== 1) : []));
+    const others = membersOf(get(groups).y).map((each, i) =>
+      labels[i] === 1 ? each.filter((j) => labels[j] !== 1) : [],
+    );
     const means = others.map((each, i) => each.reduce((sum, j) => sum + softplus(y[j]! - y[i]!) / each.length, 0));
     return tape.node(rows, 1, means, (dy) =>
       others.forEach((each, i) =>
@@ -156,23 +292,55 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     if (!stopped.has(id)) stopped.set(id, get(x).y);
     return tape.node(get(x).rows, get(x).width, stopped.get(id)!);
   },
-  mixture: ({ gate, experts }, { tape, get }) => experts.map((expert, e) => tape.multiply(get(expert), tape.columns(get(gate), e, 1))).reduce((a, b) => tape.add(a, b)),
+  mixture: ({ gate, experts }, { tape, get }) =>
+    experts
+      .map((expert, e) => tape.multiply(get(expert), tape.columns(get(gate), e, 1)))
+      .reduce((a, b) => tape.add(a, b)),
   attend({ tokens, width, ...roles }, run) {
     const { tape, get, parameter } = run;
-    const [query, key, value] = [roles.query, roles.key, roles.value].map((role) => tokens.map((token) => tape.product(get(token), parameter(role)))) as [Node[], Node[], Node[]];
-    const scores = query.map((q, t) => tape.map(tape.sum(tape.multiply(q, key[t]!), 'columns'), (v) => v / Math.sqrt(width), () => 1 / Math.sqrt(width)));
+    const [query, key, value] = [roles.query, roles.key, roles.value].map((role) =>
+      tokens.map((token) => tape.product(get(token), parameter(role))),
+    ) as [Node[], Node[], Node[]];
+    const scores = query.map((q, t) =>
+      tape.map(
+        tape.sum(tape.multiply(q, key[t]!), 'columns'),
+        (v) => v / Math.sqrt(width),
+        () => 1 / Math.sqrt(width),
+      ),
+    );
     // Of two numbers, the softmax is the sigmoid of how far they are apart.
-    const first = tape.zip(scores[0]!, scores[1]!, (a, b) => sigmoid(a - b), (a, b) => [sigmoidSlope(a - b), -sigmoidSlope(a - b)]);
-    const second = tape.map(first, (v) => 1 - v, () => -1);
+    const first = tape.zip(
+      scores[0]!,
+      scores[1]!,
+      (a, b) => sigmoid(a - b),
+      (a, b) => [sigmoidSlope(a - b), -sigmoidSlope(a - b)],
+    );
+    const second = tape.map(
+      first,
+      (v) => 1 - v,
+      () => -1,
+    );
     return tape.add(tape.multiply(value[0]!, first), tape.multiply(value[1]!, second));
   },
 };
 
 /** Each row's loss. */
 const LOSS: { readonly [Name in LossName]: (value: ValueOf<Name>, run: Run) => Node } = {
-  binaryCrossEntropy: ({ logit, label }, { tape, get }) => tape.zip(get(logit), fixed(get(label), tape), (z, y) => y * softplus(-z) + (1 - y) * softplus(z), (z, y) => [sigmoid(z) - y, 0]),
+  binaryCrossEntropy: ({ logit, label }, { tape, get }) =>
+    tape.zip(
+      get(logit),
+      fixed(get(label), tape),
+      (z, y) => y * softplus(-z) + (1 - y) * softplus(z),
+      (z, y) => [sigmoid(z) - y, 0],
+    ),
   mean: ({ x }, { get }) => get(x),
-  squaredError: ({ prediction, label }, { tape, get }) => tape.zip(get(prediction), fixed(get(label), tape), (p, y) => (p - y) ** 2, (p, y) => [2 * (p - y), 0]),
+  squaredError: ({ prediction, label }, { tape, get }) =>
+    tape.zip(
+      get(prediction),
+      fixed(get(label), tape),
+      (p, y) => (p - y) ** 2,
+      (p, y) => [2 * (p - y), 0],
+    ),
 };
 
 /** The same numbers, from which nothing goes back. */
@@ -182,31 +350,59 @@ const fixed = ({ rows, width, y }: Node, tape: Tape): Node => tape.node(rows, wi
  * A step of a plan in doubles, from weights by their tensor names; or what it predicts.
  * @param stopped what a pass with other weights has left where nothing goes back: it is constant there
  */
-export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<string, ArrayLike<number>>, batch: Batch, step = 0, mode: Run['mode'] = 'train', stopped: Run['stopped'] = new Map()): Float64Pass {
+export function float64Pass(
+  { graph, layout, seed }: Plan,
+  weights: ReadonlyMap<string, ArrayLike<number>>,
+  batch: Batch,
+  step = 0,
+  mode: Run['mode'] = 'train',
+  stopped: Run['stopped'] = new Map(),
+): Float64Pass {
   const tape = createTape();
   const { rows } = batch;
-  const parameters = new Map(graph.parameters.map(({ name, shape }) => [name, tape.node(shape.length === 2 ? shape[0]! : 1, shape.at(-1)!, column(weights, name))]));
-  const tables = new Map(layout.tables.map(({ name, rows: size, width }) => [name, tape.node(size, width, column(weights, tableTensor(name)))]));
+  const parameters = new Map(
+    graph.parameters.map(({ name, shape }) => [
+      name,
+      tape.node(shape.length === 2 ? shape[0]! : 1, shape.at(-1)!, column(weights, name)),
+    ]),
+  );
+  const tables = new Map(
+    layout.tables.map(({ name, rows: size, width }) => [
+      name,
+      tape.node(size, width, column(weights, tableTensor(name))),
+    ]),
+  );
   const nodes = new Map<Value, Node>();
   const run: Run = {
-    tape, rows, mode, stopped,
+    tape,
+    rows,
+    mode,
+    stopped,
     get: (value) => nodes.get(value)!,
     parameter: ({ name }) => parameters.get(name)!,
     input({ source, width }) {
-      if (source.kind === 'label') return tape.node(rows, 1, batch.labels.get(source.column)?.subarray(0, rows) ?? new Float32Array(rows));
+      if (source.kind === 'label')
+        return tape.node(rows, 1, batch.labels.get(source.column)?.subarray(0, rows) ?? new Float32Array(rows));
       const y = new Float64Array(rows * width);
       const looked: { readonly table: Node; readonly row: number; readonly factor: number; readonly to: number }[] = [];
       for (const columns of layout.columns) {
         for (let b = 0; b < rows; b++) {
           const to = b * width + columns.offset;
           if (columns.kind === 'number') y[to] = column(batch.numbers, columns.field)[b]!;
-          else if (columns.kind === 'vector') y.set(batch.vectors!.get(columns.field)!.data.subarray(b * columns.width, (b + 1) * columns.width), to);
-          else for (const [row, factor] of columns.kind === 'id' ? [[column(batch.ids, columns.field)[b]!, 1] as const] : pooled(batch, columns, b)) looked.push({ table: tables.get(columns.table)!, row, factor, to });
+          else if (columns.kind === 'vector')
+            y.set(batch.vectors!.get(columns.field)!.data.subarray(b * columns.width, (b + 1) * columns.width), to);
+          else
+            for (const [row, factor] of columns.kind === 'id'
+              ? [[column(batch.ids, columns.field)[b]!, 1] as const]
+              : pooled(batch, columns, b))
+              looked.push({ table: tables.get(columns.table)!, row, factor, to });
         }
       }
-      for (const { table, row, factor, to } of looked) for (let c = 0; c < table.width; c++) y[to + c]! += factor * table.y[row * table.width + c]!;
+      for (const { table, row, factor, to } of looked)
+        for (let c = 0; c < table.width; c++) y[to + c]! += factor * table.y[row * table.width + c]!;
       return tape.node(rows, width, y, (d) => {
-        for (const { table, row, factor, to } of looked) for (let c = 0; c < table.width; c++) table.d[row * table.width + c]! += factor * d[to + c]!;
+        for (const { table, row, factor, to } of looked)
+          for (let c = 0; c < table.width; c++) table.d[row * table.width + c]! += factor * d[to + c]!;
       });
     },
     mask(name, rate, width) {
@@ -223,8 +419,13 @@ export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<
   const losses = new Map(
     graph.terms.map(({ name, loss, weight }) => {
       const ones = tape.node(1, 1, [1]);
-      const [mask, factors] = [loss.mask, loss.weights].map((value) => (value === undefined ? ones : fixed(run.get(value), tape))) as [Node, Node];
-      const each = tape.multiply(tape.multiply((LOSS[loss.op] as (value: Value, run: Run) => Node)(loss, run), mask), factors);
+      const [mask, factors] = [loss.mask, loss.weights].map((value) =>
+        value === undefined ? ones : fixed(run.get(value), tape),
+      ) as [Node, Node];
+      const each = tape.multiply(
+        tape.multiply((LOSS[loss.op] as (value: Value, run: Run) => Node)(loss, run), mask),
+        factors,
+      );
       const count = loss.mask === undefined ? rows : mask.y.reduce((sum, one) => sum + one, 0);
       const total = tape.sum(tape.sum(each, 'columns'), 'rows');
       total.d[0] = weight / Math.max(count, 1);
@@ -232,18 +433,44 @@ export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<
     }),
   );
   tape.back();
-  const gradients = [...graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ name }) => [name, parameters.get(name)!.d] as const), ...[...tables].map(([name, { d }]) => [tableTensor(name), d] as const)];
-  return { losses, predictions: new Map([...graph.predictions].map(([name, value]) => [name, run.get(value).y])), gradients: new Map(gradients) };
+  const gradients = [
+    ...graph.parameters
+      .filter(({ isTrainable }) => isTrainable)
+      .map(({ name }) => [name, parameters.get(name)!.d] as const),
+    ...[...tables].map(([name, { d }]) => [tableTensor(name), d] as const),
+  ];
+  return {
+    losses,
+    predictions: new Map([...graph.predictions].map(([name, value]) => [name, run.get(value).y])),
+    gradients: new Map(gradients),
+  };
 }
 
 /** The items of a bag and their factors: w, w / Σ w or w / √Σ w², and 0 where the divisor is. */
-function pooled(batch: Batch, { field, pooling, isBetweenRows }: { readonly field: string; readonly pooling: 'sum' | 'mean' | 'sqrtn'; readonly isBetweenRows?: true }, b: number): (readonly [number, number])[] {
+function pooled(
+  batch: Batch,
+  {
+    field,
+    pooling,
+    isBetweenRows,
+  }: { readonly field: string; readonly pooling: 'sum' | 'mean' | 'sqrtn'; readonly isBetweenRows?: true },
+  b: number,
+): (readonly [number, number])[] {
   if (isBetweenRows === true) {
     const place = column(batch.numbers, field)[b]!;
-    return [Math.floor(place), Math.ceil(place)].filter((row, i, rows) => rows.indexOf(row) === i).map((row) => [row, 1 - Math.abs(place - row)]);
+    return [Math.floor(place), Math.ceil(place)]
+      .filter((row, i, rows) => rows.indexOf(row) === i)
+      .map((row) => [row, 1 - Math.abs(place - row)]);
   }
   const { offsets, ids, weights } = column(batch.bags, field);
-  const items = Array.from({ length: offsets[b + 1]! - offsets[b]! }, (_, i) => [ids[offsets[b]! + i]!, weights[offsets[b]! + i]!] as const);
-  const divisor = { sum: 1, mean: items.reduce((sum, [, w]) => sum + w, 0), sqrtn: Math.sqrt(items.reduce((sum, [, w]) => sum + w * w, 0)) }[pooling];
+  const items = Array.from(
+    { length: offsets[b + 1]! - offsets[b]! },
+    (_, i) => [ids[offsets[b]! + i]!, weights[offsets[b]! + i]!] as const,
+  );
+  const divisor = {
+    sum: 1,
+    mean: items.reduce((sum, [, w]) => sum + w, 0),
+    sqrtn: Math.sqrt(items.reduce((sum, [, w]) => sum + w * w, 0)),
+  }[pooling];
   return items.map(([id, w]) => [id, divisor === 0 ? 0 : w / divisor]);
 }

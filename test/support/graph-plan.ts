@@ -9,14 +9,30 @@ import { randomStream } from '../../src/random.js';
 
 /** Numbers only: columns x0, x1, … of the input. */
 export function numericLayout(width: number): InputLayout {
-  return { width, tables: [], columns: Array.from({ length: width }, (_, i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const })) };
+  return {
+    width,
+    tables: [],
+    columns: Array.from({ length: width }, (_, i) => ({
+      field: `x${i}`,
+      offset: i,
+      width: 1,
+      kind: 'number' as const,
+    })),
+  };
 }
 
 /** A plan around a hand-written graph over so many numbers, or the columns of a layout, and the label 'y'. */
-export function planOf(columns: number | InputLayout, build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> }): Plan {
+export function planOf(
+  columns: number | InputLayout,
+  build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> },
+): Plan {
   const layout = typeof columns === 'number' ? numericLayout(columns) : columns;
   const g = new GraphBuilder();
-  const { terms, predictions } = build(g, g.input({ kind: 'features' }, layout.width), g.input({ kind: 'label', column: 'y' }, 1));
+  const { terms, predictions } = build(
+    g,
+    g.input({ kind: 'features' }, layout.width),
+    g.input({ kind: 'label', column: 'y' }, 1),
+  );
   const adam = denseOptimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
   return {
     graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map(Object.entries(predictions)) },
@@ -36,6 +52,10 @@ export function numericBatch(rows: number, width: number, seed = 1): Batch {
     ids: new Map(),
     bags: new Map(),
     numbers: new Map(Array.from({ length: width }, (_, i) => [`x${i}`, draw()])),
-    labels: new Map([['y', classes()], ['mask', classes()], ['weight', Float32Array.from({ length: rows }, () => random.uniform() * 2)]]),
+    labels: new Map([
+      ['y', classes()],
+      ['mask', classes()],
+      ['weight', Float32Array.from({ length: rows }, () => random.uniform() * 2)],
+    ]),
   };
 }

@@ -15,13 +15,24 @@ export interface HostOptions {
 
 /** Tables of a layout and trained vectors, without a model: what an optimizer's kernels work on. */
 export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
-  const parameters = Object.entries(options.vectors ?? {}).map(([name, length]): Parameter => ({ name, shape: [length], init: { kind: 'constant', value: 0 }, isTrainable: true }));
-  return createHost({
-    graph: { values: [], parameters, predictions: new Map(), terms: [] },
-    layout,
-    optimizers: { dense: denseOptimizers.schema.parse(options.dense ?? {}), embeddings: embeddingOptimizerSchema.parse(options.embeddings ?? {}) },
-    seed: 1,
-  }, options.kernels);
+  const parameters = Object.entries(options.vectors ?? {}).map(([name, length]): Parameter => ({
+    name,
+    shape: [length],
+    init: { kind: 'constant', value: 0 },
+    isTrainable: true,
+  }));
+  return createHost(
+    {
+      graph: { values: [], parameters, predictions: new Map(), terms: [] },
+      layout,
+      optimizers: {
+        dense: denseOptimizers.schema.parse(options.dense ?? {}),
+        embeddings: embeddingOptimizerSchema.parse(options.embeddings ?? {}),
+      },
+      seed: 1,
+    },
+    options.kernels,
+  );
 }
 
 /** A host's weights by tensor name, copied. */
@@ -32,15 +43,36 @@ export function weightsOf({ store }: Host): Map<string, number[]> {
 /** Gives a host other weights, and leaves what optimizers keep. */
 export function setWeights({ store }: Host, change: (name: string, data: Float32Array) => Float32Array): void {
   const { step, weights } = store.state(0);
-  store.restore({ step, weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: change(name, data.slice()) }])), optimizer: new Map() });
+  store.restore({
+    step,
+    weights: new Map(
+      [...weights].map(([name, { shape, data }]) => [name, { shape, data: change(name, data.slice()) }]),
+    ),
+    optimizer: new Map(),
+  });
 }
 
 /** Updates a host's vectors by gradients that are given, as step number `step`. */
-export function updateVectors(host: Host, gradients: ReadonlyMap<string, Float32Array>, step: number, rates = { dense: 1, embeddings: 1 }): boolean {
+export function updateVectors(
+  host: Host,
+  gradients: ReadonlyMap<string, Float32Array>,
+  step: number,
+  rates = { dense: 1, embeddings: 1 },
+): boolean {
   host.add(host.lookup(NO_ROWS), gradients, { area: 0, isFirst: true });
   return host.update(step, rates);
 }
 
 /** A layout without tables, and a batch of no rows for it. */
-export const NO_TABLES: InputLayout = { width: 1, tables: [], columns: [{ field: 'x', offset: 0, width: 1, kind: 'number' }] };
-const NO_ROWS: Batch = { rows: 0, ids: new Map(), bags: new Map(), numbers: new Map([['x', new Float32Array(0)]]), labels: new Map() };
+export const NO_TABLES: InputLayout = {
+  width: 1,
+  tables: [],
+  columns: [{ field: 'x', offset: 0, width: 1, kind: 'number' }],
+};
+const NO_ROWS: Batch = {
+  rows: 0,
+  ids: new Map(),
+  bags: new Map(),
+  numbers: new Map([['x', new Float32Array(0)]]),
+  labels: new Map(),
+};

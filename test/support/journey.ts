@@ -72,7 +72,10 @@ export function noted(step: Step, word: string): readonly string[] {
 /** Returns the commands of a step as they are run: without lines that are skipped, and smaller. */
 export function commandsIn(step: Step): string {
   const skipped = noted(step, 'skip');
-  let text = step.text.split('\n').filter((line) => !skipped.some((prefix) => line.startsWith(prefix))).join('\n');
+  let text = step.text
+    .split('\n')
+    .filter((line) => !skipped.some((prefix) => line.startsWith(prefix)))
+    .join('\n');
   for (const rule of noted(step, 'replace')) {
     const [from, to] = rule.split(' with ') as [string, string];
     if (!text.includes(from)) throw new Error(`${step.page}:${step.line}: there is no '${from}' to replace`);
@@ -112,7 +115,8 @@ const root = join(import.meta.dirname, '..', '..');
 const MAX_MS = 300_000;
 
 /**
- * Copies the files that git lists, committed or not, into a directory. Times stay, so that nothing is built or installed
+ * Copies the files that git lists, committed or not, into a directory. Times stay, so that nothing is built or
+ * installed
  * again. `npm` in the clone refuses to install, since its packages are those of this checkout.
  */
 export function cloneInto(folder: string): Clone {

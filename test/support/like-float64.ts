@@ -4,19 +4,31 @@ import type { Plan, Program } from '../../src/engines/engine.js';
 import { float64Pass } from './float64-pass.js';
 
 const largest = (values: Float64Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-const distance = (found: ArrayLike<number>, expected: Float64Array): number => expected.reduce((most, value, i) => Math.max(most, Math.abs(found[i]! - value)), 0);
+const distance = (found: ArrayLike<number>, expected: Float64Array): number =>
+  expected.reduce((most, value, i) => Math.max(most, Math.abs(found[i]! - value)), 0);
 
 /**
- * Holds what a program computes of a batch to the same in doubles: losses, predictions and gradients, each number within `bound`
- * of the largest of its tensor. A gradient that cancels, as behind a batch norm that of a number that all rows share, is nothing
+ * Holds what a program computes of a batch to the same in doubles: losses, predictions and gradients, each number
+ * within `bound`
+ * of the largest of its tensor. A gradient that cancels, as behind a batch norm that of a number that all rows share,
+ * is nothing
  * but rounding in floats: it is held to the largest of all.
  */
 export async function expectLikeFloat64(program: Program, plan: Plan, batch: Batch, bound: number): Promise<void> {
   const { step, weights } = program.state();
-  const expected = float64Pass(plan, new Map([...weights].map(([name, { data }]) => [name, data.slice()])), batch, step);
+  const expected = float64Pass(
+    plan,
+    new Map([...weights].map(([name, { data }]) => [name, data.slice()])),
+    batch,
+    step,
+  );
   const found = await program.inspect(batch);
-  for (const [name, loss] of expected.losses) expect(Math.abs(found.losses.get(name)!.mean / loss - 1), `loss ${name}`).toBeLessThanOrEqual(bound);
-  for (const [name, values] of expected.predictions) expect(distance(found.predictions.get(name)!, values) / largest(values), `prediction ${name}`).toBeLessThanOrEqual(bound);
+  for (const [name, loss] of expected.losses)
+    expect(Math.abs(found.losses.get(name)!.mean / loss - 1), `loss ${name}`).toBeLessThanOrEqual(bound);
+  for (const [name, values] of expected.predictions)
+    expect(distance(found.predictions.get(name)!, values) / largest(values), `prediction ${name}`).toBeLessThanOrEqual(
+      bound,
+    );
   expect([...found.gradients.keys()].sort()).toEqual([...expected.gradients.keys()].sort());
   const most = Math.max(...[...expected.gradients.values()].map(largest));
   for (const [name, gradient] of expected.gradients) {

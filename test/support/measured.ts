@@ -17,19 +17,30 @@ export const measuring = (section: object): Measuring => measuringOf(evaluationS
 
 /** A batch of such rows, from one to another. */
 export function batchOf({ labels, columns = {} }: MeasuredRows, begin = 0, end = labels.length): Batch {
-  const words = (cells: ArrayLike<number>): Uint32Array => Uint32Array.from({ length: KEY_WORDS * (end - begin) }, (_, i) => (i % KEY_WORDS === 0 ? cells[begin + i / KEY_WORDS]! : 0));
+  const words = (cells: ArrayLike<number>): Uint32Array =>
+    Uint32Array.from({ length: KEY_WORDS * (end - begin) }, (_, i) =>
+      i % KEY_WORDS === 0 ? cells[begin + i / KEY_WORDS]! : 0,
+    );
   return {
-    rows: end - begin, ids: new Map(), numbers: new Map(), bags: new Map(),
+    rows: end - begin,
+    ids: new Map(),
+    numbers: new Map(),
+    bags: new Map(),
     labels: new Map([['y', Float32Array.from(Array.from(labels).slice(begin, end))]]),
     keys: new Map(Object.entries(columns).map(([name, cells]) => [keyColumn(name), words(cells)])),
   };
 }
 
 /** The spaces of the task. */
-export const spacesOfType = (type: 'classification' | 'regression') => spacesOf([{ name: 'y', ...taskOptions.parse({ label: 'y', type }) }]);
+export const spacesOfType = (type: 'classification' | 'regression') =>
+  spacesOf([{ name: 'y', ...taskOptions.parse({ label: 'y', type }) }]);
 
 /** What is measured of the rows, by space. */
-export function reportOf(section: object, rows: MeasuredRows, type: 'classification' | 'regression' = 'classification'): Readonly<Record<string, SpaceReport>> {
+export function reportOf(
+  section: object,
+  rows: MeasuredRows,
+  type: 'classification' | 'regression' = 'classification',
+): Readonly<Record<string, SpaceReport>> {
   const collector = createCollector(spacesOfType(type), measuring(section));
   collector.add(batchOf(rows), new Map([['y', Float32Array.from(rows.predictions)]]));
   return collector.report();

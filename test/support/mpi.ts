@@ -13,21 +13,49 @@ export interface Mpi {
 }
 
 /** More processes than cores are told apart from a cluster, and may share them. */
-export const OPEN_MPI: Mpi = { name: 'Open MPI', compiler: 'mpicc.openmpi', launcher: 'mpirun.openmpi', options: ['--oversubscribe', '--bind-to', 'none'], of: 'openmpi-bin libopenmpi-dev' };
-export const MPICH: Mpi = { name: 'MPICH', compiler: 'mpicc.mpich', launcher: 'mpirun.mpich', options: [], of: 'mpich libmpich-dev' };
+export const OPEN_MPI: Mpi = {
+  name: 'Open MPI',
+  compiler: 'mpicc.openmpi',
+  launcher: 'mpirun.openmpi',
+  options: ['--oversubscribe', '--bind-to', 'none'],
+  of: 'openmpi-bin libopenmpi-dev',
+};
+export const MPICH: Mpi = {
+  name: 'MPICH',
+  compiler: 'mpicc.mpich',
+  launcher: 'mpirun.mpich',
+  options: [],
+  of: 'mpich libmpich-dev',
+};
 
 /** Skips a test, with the reason, where an MPI is missing. */
 export function needsMpi({ skip }: Pick<TestContext, 'skip'>, { name, compiler, launcher, of }: Mpi): void {
-  const missing = [compiler, launcher].filter((program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0);
+  const missing = [compiler, launcher].filter(
+    (program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0,
+  );
   if (missing.length > 0) skip(`no ${name}: there is no ${missing.join(', ')}: apt-get install ${of}`);
 }
 
 /** Open MPI starts as root where it is told twice, and looks for no network where it needs none. */
-export const MPI_ENVIRONMENT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_btl: 'self,sm' };
+export const MPI_ENVIRONMENT = {
+  OMPI_ALLOW_RUN_AS_ROOT: '1',
+  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
+  OMPI_MCA_btl: 'self,sm',
+};
 
 /** Runs node in a folder, so many processes of it. */
-export function mpirun({ launcher, options }: Mpi, processes: number, cwd: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
-  const child = spawn(launcher, [...options, '-n', String(processes), process.execPath, ...args], { cwd, env: { ...process.env, ...MPI_ENVIRONMENT, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+export function mpirun(
+  { launcher, options }: Mpi,
+  processes: number,
+  cwd: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Finished> {
+  const child = spawn(launcher, [...options, '-n', String(processes), process.execPath, ...args], {
+    cwd,
+    env: { ...process.env, ...MPI_ENVIRONMENT, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   return new Promise((resolve, reject) => {
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

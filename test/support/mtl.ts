@@ -14,7 +14,11 @@ export interface Finished {
 }
 
 /** Runs the built command in a folder. */
-export function mtl(cwd: string, args: readonly string[], onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Finished> {
+export function mtl(
+  cwd: string,
+  args: readonly string[],
+  onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<Finished> {
   return finished(spawn(process.execPath, [BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] }), onStdout);
 }
 
@@ -27,13 +31,23 @@ export interface Death {
 }
 
 /** Runs a script in a folder, with threads that die. */
-export function dying({ victim, death, moment }: Death, cwd: string, script: string, args: readonly string[]): Promise<Finished> {
+export function dying(
+  { victim, death, moment }: Death,
+  cwd: string,
+  script: string,
+  args: readonly string[],
+): Promise<Finished> {
   const preload = pathToFileURL(join(import.meta.dirname, 'dying-thread.js')).href;
   const env = { ...process.env, MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment };
-  return finished(spawn(process.execPath, ['--import', preload, script, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  return finished(
+    spawn(process.execPath, ['--import', preload, script, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }),
+  );
 }
 
-function finished(child: ChildProcessByStdio<null, Readable, Readable>, onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Finished> {
+function finished(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<Finished> {
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';

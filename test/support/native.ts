@@ -5,7 +5,8 @@ import { buildAddon } from '../../src/engines/simd/native/build.js';
 const built = buildAddon();
 
 /** The addon of this machine and the families of its processor; without any where it cannot be built. */
-export const ADDON = 'reason' in built ? { path: '', families: [] } : { path: built.path, families: openAddon(built.path).families() };
+export const ADDON =
+  'reason' in built ? { path: '', families: [] } : { path: built.path, families: openAddon(built.path).families() };
 
 /** Skips a test, with the reason, where there are no native kernels. */
 export function needsAddon({ skip }: Pick<TestContext, 'skip'>): void {

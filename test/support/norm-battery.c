@@ -1,4 +1,5 @@
-// The batch norms of every family on buffers that end where the arguments say, held to the sums as they are written down: for
+// The batch norms of every family on buffers that end where the arguments say, held to the sums as they are written
+// down: for
 // AddressSanitizer and UndefinedBehaviorSanitizer, and for processors that only an emulator is here for.
 
 #include "kernels.h"
@@ -20,7 +21,10 @@ static float *floats(size_t count, float lift) {
 static float *copy(const float *from, size_t count) { return memcpy(malloc(count * sizeof *from), from, count * sizeof *from); }
 static int differ(const float *a, const float *b, size_t count) { return memcmp(a, b, count * sizeof *a) != 0; }
 
-/** A sum of some numbers of a column: those of a block in single precision, two by two where `is_paired`, blocks in double. */
+/**
+ * A sum of some numbers of a column: those of a block in single precision, two by two where `is_paired`, blocks in
+ * double.
+ */
 static double sum_of(const float *terms, size_t rows, int is_paired) {
   double all = 0;
   for (size_t first = 0; first < rows; first += BLOCK) {

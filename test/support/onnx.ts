@@ -10,23 +10,43 @@ import { encodeModel } from '../../src/export/onnx/messages.js';
 
 /** The model of a plan with a program's weights; each prediction is a space of its own. */
 export function exportedModel({ graph, layout }: Plan, program: Program): ExportedModel {
-  const spaces = [...graph.predictions.keys()].map((name): Space => ({ name, type: 'classification', label: 'y', where: undefined, factors: [name] }));
-  return { about: { version: '0', model: 'test', step: 0, checkpoint: 'ab'.repeat(32) }, graph, layout, fields: [], spaces, weights: program.state().weights };
+  const spaces = [...graph.predictions.keys()].map((name): Space => ({
+    name,
+    type: 'classification',
+    label: 'y',
+    where: undefined,
+    factors: [name],
+  }));
+  return {
+    about: { version: '0', model: 'test', step: 0, checkpoint: 'ab'.repeat(32) },
+    graph,
+    layout,
+    fields: [],
+    spaces,
+    weights: program.state().weights,
+  };
 }
 
 /** ONNX Runtime with an exported model. */
-export async function openOnnx(model: ExportedModel, options: EmitOptions = { bags: 'offsets' }): Promise<InferenceSession> {
+export async function openOnnx(
+  model: ExportedModel,
+  options: EmitOptions = { bags: 'offsets' },
+): Promise<InferenceSession> {
   const { message, initializers } = emitModel(model, options);
   return InferenceSession.create(Buffer.concat([...encodeModel(message, initializers).pieces()]));
 }
 
 /** What a session predicts, by name. */
-export async function runOnnx(session: InferenceSession, feeds: Readonly<Record<string, Tensor>>): Promise<ReadonlyMap<string, Float32Array>> {
+export async function runOnnx(
+  session: InferenceSession,
+  feeds: Readonly<Record<string, Tensor>>,
+): Promise<ReadonlyMap<string, Float32Array>> {
   const outputs = await session.run(feeds);
   return new Map(session.outputNames.map((name) => [name, outputs[name]!.data as Float32Array]));
 }
 
-const int64 = (data: Uint32Array, dims: readonly number[] = [data.length]): Tensor => new Tensor('int64', BigInt64Array.from(data, BigInt), dims);
+const int64 = (data: Uint32Array, dims: readonly number[] = [data.length]): Tensor =>
+  new Tensor('int64', BigInt64Array.from(data, BigInt), dims);
 
 /** A batch as the inputs of an exported model. */
 export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'offsets'): Record<string, Tensor> {
@@ -53,11 +73,18 @@ export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'of
 }
 
 /** Expects predictions to be near to others, in the same order. */
-export function expectNear(found: ReadonlyMap<string, Float32Array>, expected: ReadonlyMap<string, Float32Array>, tolerance = 1e-5): void {
+export function expectNear(
+  found: ReadonlyMap<string, Float32Array>,
+  expected: ReadonlyMap<string, Float32Array>,
+  tolerance = 1e-5,
+): void {
   expect([...found.keys()].sort()).toEqual([...expected.keys()].sort());
   for (const [name, values] of expected) {
     expect(found.get(name)).toHaveLength(values.length);
-    const worst = values.reduce((most, value, b) => Math.max(most, Math.abs(value - found.get(name)![b]!) / Math.max(1, Math.abs(value))), 0);
+    const worst = values.reduce(
+      (most, value, b) => Math.max(most, Math.abs(value - found.get(name)![b]!) / Math.max(1, Math.abs(value))),
+      0,
+    );
     expect(worst, name).toBeLessThanOrEqual(tolerance);
   }
 }

@@ -33,13 +33,18 @@ export function trainedVector(optimizer: object, { initial, kernels }: TrainedOp
   return {
     host,
     ...readers(host, VECTOR),
-    step: (gradient, _, step, factor = 1) => updateVectors(host, new Map([[VECTOR, Float32Array.from(gradient)]]), step, { ...RATES, dense: factor }),
+    step: (gradient, _, step, factor = 1) =>
+      updateVectors(host, new Map([[VECTOR, Float32Array.from(gradient)]]), step, { ...RATES, dense: factor }),
   };
 }
 
 /** The rows of a table under an optimizer. Each touched row stands twice in the batch, with half of its gradient. */
 export function trainedTable(optimizer: object, { initial, width, kernels }: TrainedOptions): Trained {
-  const layout: InputLayout = { width, tables: [{ name: TABLE, rows: initial.length / width, width }], columns: [{ field: 'id', offset: 0, width, kind: 'id', table: TABLE }] };
+  const layout: InputLayout = {
+    width,
+    tables: [{ name: TABLE, rows: initial.length / width, width }],
+    columns: [{ field: 'id', offset: 0, width, kind: 'id', table: TABLE }],
+  };
   const host = hostOf(layout, { embeddings: optimizer, kernels });
   restoreWeights(host, `embeddings.${TABLE}`, initial);
   return {
@@ -47,9 +52,17 @@ export function trainedTable(optimizer: object, { initial, width, kernels }: Tra
     ...readers(host, `embeddings.${TABLE}`),
     step(gradient, touched, step, factor = 1) {
       const ids = Uint32Array.from([...touched, ...touched]);
-      const batch: Batch = { rows: ids.length, ids: new Map([['id', ids]]), numbers: new Map(), bags: new Map(), labels: new Map() };
+      const batch: Batch = {
+        rows: ids.length,
+        ids: new Map([['id', ids]]),
+        numbers: new Map(),
+        bags: new Map(),
+        labels: new Map(),
+      };
       host.lookup(batch);
-      const halves = Float32Array.from([...ids].flatMap((row) => gradient.slice(row * width, (row + 1) * width).map((g) => g / 2)));
+      const halves = Float32Array.from(
+        [...ids].flatMap((row) => gradient.slice(row * width, (row + 1) * width).map((g) => g / 2)),
+      );
       host.add(halves, new Map(), { area: 0, isFirst: true });
       return host.update(step, { ...RATES, embeddings: factor });
     },
@@ -58,17 +71,26 @@ export function trainedTable(optimizer: object, { initial, width, kernels }: Tra
 
 /** An optimizer's defaults, with a number in place of every 0. */
 export function oddOptions(name: string, value: number): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(optimizers.schema.parse({ name })).map(([key, given]) => [key, given === 0 ? value : given]));
+  return Object.fromEntries(
+    Object.entries(optimizers.schema.parse({ name })).map(([key, given]) => [key, given === 0 ? value : given]),
+  );
 }
 
 function restoreWeights({ store }: Host, tensor: string, values: readonly number[]): void {
   const { weights } = store.state(0);
-  store.restore({ step: 0, weights: new Map([[tensor, { shape: weights.get(tensor)!.shape, data: Float32Array.from(values) }]]), optimizer: new Map() });
+  store.restore({
+    step: 0,
+    weights: new Map([[tensor, { shape: weights.get(tensor)!.shape, data: Float32Array.from(values) }]]),
+    optimizer: new Map(),
+  });
 }
 
 function readers({ store }: Host, tensor: string): Pick<Trained, 'weights' | 'slots'> {
   return {
     weights: () => [...store.state(0).weights.get(tensor)!.data],
-    slots: () => Object.fromEntries([...store.state(0).optimizer].map(([name, { data }]) => [name.slice(tensor.length + 1), [...data]])),
+    slots: () =>
+      Object.fromEntries(
+        [...store.state(0).optimizer].map(([name, { data }]) => [name.slice(tensor.length + 1), [...data]]),
+      ),
   };
 }

@@ -30,7 +30,12 @@ function otherNumber(schema: z.ZodType, value: unknown): number {
  */
 function least(schema: z.ZodType, option: string): unknown {
   if (schema.safeParse(undefined).success) return schema.parse(undefined);
-  if (schema instanceof z.ZodObject) return schema.parse(Object.fromEntries(Object.entries(schema.shape as z.ZodRawShape).map(([key, type]) => [key, least(type as z.ZodType, key)])));
+  if (schema instanceof z.ZodObject)
+    return schema.parse(
+      Object.fromEntries(
+        Object.entries(schema.shape as z.ZodRawShape).map(([key, type]) => [key, least(type as z.ZodType, key)]),
+      ),
+    );
   if (schema instanceof z.ZodArray) return [least(schema.element as z.ZodType, option)];
   if (schema instanceof z.ZodEnum) return schema.options[0];
   if (schema instanceof z.ZodNumber) return otherNumber(schema, undefined);
@@ -47,15 +52,24 @@ function namesIn(union: z.ZodDiscriminatedUnion): readonly unknown[] {
   });
 }
 
-/** Every way to change one thing in `value`: each number and switch, each word to each other one, lists by an item, records by an entry. */
+/**
+ * Every way to change one thing in `value`: each number and switch, each word to each other one, lists by an item,
+ * records by an entry.
+ */
 function changes(schema: z.ZodType, value: unknown, key: string, option = ''): readonly Changed[] {
   const below = (at: string, type: z.ZodType, inner: unknown): readonly Changed[] =>
-    changes(type, inner, key, schema instanceof z.ZodObject ? at : option).map(({ path, options }) => ({ path: path === '' ? at : `${at}.${path}`, options: { ...(value as object), [at]: options } }));
+    changes(type, inner, key, schema instanceof z.ZodObject ? at : option).map(({ path, options }) => ({
+      path: path === '' ? at : `${at}.${path}`,
+      options: { ...(value as object), [at]: options },
+    }));
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     const type = schema.unwrap() as z.ZodType;
     return value === undefined ? [{ path: '', options: least(type, option) }] : changes(type, value, key, option);
   }
-  if (schema instanceof z.ZodObject) return Object.entries(schema.shape as z.ZodRawShape).flatMap(([at, type]) => below(at, type as z.ZodType, (value as Record<string, unknown>)[at]));
+  if (schema instanceof z.ZodObject)
+    return Object.entries(schema.shape as z.ZodRawShape).flatMap(([at, type]) =>
+      below(at, type as z.ZodType, (value as Record<string, unknown>)[at]),
+    );
   if (schema instanceof z.ZodRecord) {
     const type = schema.valueType as z.ZodType;
     const entry = least(type, option);
@@ -63,16 +77,24 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
   }
   // A longer list of names would need another name.
   if (schema instanceof z.ZodArray && schema.element instanceof z.ZodString) return [];
-  if (schema instanceof z.ZodArray) return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType, option)] }];
-  if (schema instanceof z.ZodTuple) return (value as number[]).map((number, i) => ({ path: String(i), options: (value as number[]).with(i, otherNumber(schema.def.items[i] as z.ZodType, number)) }));
+  if (schema instanceof z.ZodArray)
+    return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType, option)] }];
+  if (schema instanceof z.ZodTuple)
+    return (value as number[]).map((number, i) => ({
+      path: String(i),
+      options: (value as number[]).with(i, otherNumber(schema.def.items[i] as z.ZodType, number)),
+    }));
   if (schema instanceof z.ZodDiscriminatedUnion) {
     // Each other part of a registry, as its defaults make it: what its own options do is seen where it is the part.
     const own = (value as Record<string, unknown>)[schema.def.discriminator];
-    return namesIn(schema).filter((name) => name !== own).map((name) => ({ path: String(name), options: schema.parse({ [schema.def.discriminator]: name }) }));
+    return namesIn(schema)
+      .filter((name) => name !== own)
+      .map((name) => ({ path: String(name), options: schema.parse({ [schema.def.discriminator]: name }) }));
   }
   // A part whose name alone stands for it: with options it is the same.
   if (schema instanceof z.ZodUnion) return changes(schema.options[0] as z.ZodType, value, key, option);
-  if (schema instanceof z.ZodEnum) return schema.options.filter((word) => word !== value).map((word) => ({ path: '', options: word }));
+  if (schema instanceof z.ZodEnum)
+    return schema.options.filter((word) => word !== value).map((word) => ({ path: '', options: word }));
   if (schema instanceof z.ZodBoolean) return [{ path: '', options: value !== true }];
   if (schema instanceof z.ZodNumber) return [{ path: '', options: otherNumber(schema, value) }];
   throw new Error(`no other value is known of a ${schema.type}; say here how to find one`);
@@ -84,11 +106,17 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
  * @param key what an entry of a record is called, such as a task
  */
 export function otherOptions(part: HasOptions, options: object, key: string): readonly Changed[] {
-  return changes(z.strictObject(part.options()), options, key).map((changed) => ({ ...changed, options: { ...options, ...(changed.options as object) } }));
+  return changes(z.strictObject(part.options()), options, key).map((changed) => ({
+    ...changed,
+    options: { ...options, ...(changed.options as object) },
+  }));
 }
 
 /** Options with each one that is called like a key of `to` changed so, however deep it stands. */
-export function withOptions<Options>(options: Options, to: Readonly<Record<string, (value: unknown) => unknown>>): Options {
+export function withOptions<Options>(
+  options: Options,
+  to: Readonly<Record<string, (value: unknown) => unknown>>,
+): Options {
   const change = (value: unknown, key = ''): unknown => {
     if (Object.hasOwn(to, key)) return to[key]!(value);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

@@ -1,4 +1,5 @@
-// What test/cluster/peers.test.ts starts several of: does what it is named, and writes what came of it as one line of JSON.
+// What test/cluster/peers.test.ts starts several of: does what it is named, and writes what came of it as one line of
+// JSON.
 import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { openPeers } from '../../dist/cluster/open-peers.js';
@@ -17,7 +18,9 @@ const tell = (found) => process.stdout.write(`${JSON.stringify({ rank, ...found 
 const steps = {
   sums() {
     // In single precision, or in another order, what is small would be lost.
-    const floats = Float32Array.from({ length: 1001 }, (_, i) => (rank === 0 ? 2 ** 30 : rank === 1 ? 1 + i : -(2 ** 30)));
+    const floats = Float32Array.from({ length: 1001 }, (_, i) =>
+      rank === 0 ? 2 ** 30 : rank === 1 ? 1 + i : -(2 ** 30),
+    );
     peers.sumFloats(floats);
     const doubles = Float64Array.of(2 ** -rank, rank === 1 ? 1 : 0);
     peers.sumDoubles(doubles);
@@ -25,7 +28,9 @@ const steps = {
   },
   early() {
     // Further messages than one to each; meanwhile others are exchanged.
-    const numbers = Float32Array.from({ length: 100_003 }, (_, i) => Math.fround(Math.sin(i * (rank + 1)) * 10 ** ((i + rank) % 7)));
+    const numbers = Float32Array.from({ length: 100_003 }, (_, i) =>
+      Math.fround(Math.sin(i * (rank + 1)) * 10 ** ((i + rank) % 7)),
+    );
     const [at, begun] = [numbers.slice(), numbers.slice()];
     const before = peers.sent().bytes;
     peers.sumFloats(at);
@@ -39,7 +44,11 @@ const steps = {
     peers.endSum();
     const after = peers.sent().bytes;
     // A number, and whether anyone is to end, went to each of the others meanwhile.
-    tell({ isSame: Buffer.from(at.buffer).equals(Buffer.from(begun.buffer)), sum: doubles[0], isAsMuch: after - between - 16 * (size - 1) === between - before });
+    tell({
+      isSame: Buffer.from(at.buffer).equals(Buffer.from(begun.buffer)),
+      sum: doubles[0],
+      isAsMuch: after - between - 16 * (size - 1) === between - before,
+    });
   },
   async late() {
     peers.beginSum(new Float32Array(100));
@@ -68,7 +77,12 @@ const steps = {
     const shown = new Uint32Array(3);
     peers.gather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
     const { bytes, messages } = peers.sent();
-    tell({ all: [...all], into: [...into], shown: [...shown], sent: [bytes - before.bytes, messages - before.messages] });
+    tell({
+      all: [...all],
+      into: [...into],
+      shown: [...shown],
+      sent: [bytes - before.bytes, messages - before.messages],
+    });
   },
   async turns() {
     const texts = peers.texts(rank === 1 ? '' : `from ${rank}: ü`);

@@ -1,4 +1,5 @@
-// What test/cluster/training.test.ts starts several of: trains a plan on batches, in a file of structured clones, and leaves beside it what
+// What test/cluster/training.test.ts starts several of: trains a plan on batches, in a file of structured clones, and
+// leaves beside it what
 // each process has in the end, and found on the way.
 import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
@@ -11,16 +12,28 @@ const [path, threads] = process.argv.slice(2);
 const { plan, batches, steps, evaluated, options } = v8.deserialize(readFileSync(path));
 const peers = openPeers();
 const program = createSimdEngine(Number(threads), true, { isPatient: true }).compile({ ...plan, peers });
-const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, trainingSteps: 1, stateOf: (_, first) => first() });
+const stepper = createStepper({
+  program,
+  training: options,
+  terms: plan.graph.terms,
+  seed: plan.seed,
+  trainingSteps: 1,
+  stateOf: (_, first) => first(),
+});
 const found = [];
 for (let step = 0; step < steps; step++) {
-  const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length], { ...firstLoopState(), step });
+  const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length], {
+    ...firstLoopState(),
+    step,
+  });
   found.push({ losses: [...losses.values()], norms, diagnosis });
 }
 const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));
 const before = await program.losses(evaluated);
 const { weights, optimizer, dealt, step } = program.state();
-const tensors = new Map([...weights, ...optimizer].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
+const tensors = new Map(
+  [...weights, ...optimizer].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
+);
 writeFileSync(`${path}.${peers.rank}`, v8.serialize({ found, predictions, losses, before, tensors, dealt, step }));
 program.dispose();
 peers.end();

@@ -4,7 +4,9 @@ import { prepare } from '../../dist/prepare.js';
 
 const peers = openPeers();
 try {
-  await peers.together(() => prepare({ ...JSON.parse(process.argv[2]), peers, signal: new AbortController().signal }, () => undefined));
+  await peers.together(() =>
+    prepare({ ...JSON.parse(process.argv[2]), peers, signal: new AbortController().signal }, () => undefined),
+  );
   peers.end();
 } catch (error) {
   process.stderr.write(`error: ${error.message}\n`);

@@ -12,13 +12,22 @@ export async function readShardRows(folder: string): Promise<PreparedRow[]> {
   const { columns, shards } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
   const rows: PreparedRow[] = [];
   for (const shard of shards) {
-    const tensors = await readSafetensors(join(folder, shard.file), shard.sha256 === undefined ? undefined : { bytes: shard.bytes, sha256: shard.sha256 });
+    const tensors = await readSafetensors(
+      join(folder, shard.file),
+      shard.sha256 === undefined ? undefined : { bytes: shard.bytes, sha256: shard.sha256 },
+    );
     const data = (name: string) => tensors.get(name)!.data;
     for (let r = 0; r < shard.rows; r++) {
       const cells = columns.map(({ name, kind }): readonly [string, PreparedRow[string]] => {
         if (kind !== 'bag') return [name, data(name)[r]!];
         const [begin, end] = [data(`${name}.offsets`)[r]!, data(`${name}.offsets`)[r + 1]!];
-        return [name, Array.from({ length: end - begin }, (_, i) => [data(`${name}.ids`)[begin + i]!, data(`${name}.weights`)[begin + i]!] as const)];
+        return [
+          name,
+          Array.from(
+            { length: end - begin },
+            (_, i) => [data(`${name}.ids`)[begin + i]!, data(`${name}.weights`)[begin + i]!] as const,
+          ),
+        ];
       });
       rows.push(Object.fromEntries(cells));
     }

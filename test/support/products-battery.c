@@ -1,4 +1,5 @@
-// The products of every family on buffers that end where the arguments say, held to the sums as they are written down: for
+// The products of every family on buffers that end where the arguments say, held to the sums as they are written down:
+// for
 // AddressSanitizer and UndefinedBehaviorSanitizer, which see nothing within one memory of WebAssembly.
 
 #include "kernels.h"

@@ -18,9 +18,19 @@ export function needsKserve(test: Pick<TestContext, 'skip'>): void {
   needsModules(test, KSERVE_PYTHON, 'MTL_KSERVE', ['kserve']);
 }
 
-function needsModules({ skip }: Pick<TestContext, 'skip'>, interpreter: string, variable: string, modules: readonly string[]): void {
-  const { status, error } = spawnSync(interpreter, ['-c', modules.map((module) => `import ${module}`).join('\n')], { stdio: 'ignore' });
-  if (error !== undefined || status !== 0) skip(`${interpreter} has not all of ${modules.join(', ')}: pip install them, or name another Python with ${variable}`);
+function needsModules(
+  { skip }: Pick<TestContext, 'skip'>,
+  interpreter: string,
+  variable: string,
+  modules: readonly string[],
+): void {
+  const { status, error } = spawnSync(interpreter, ['-c', modules.map((module) => `import ${module}`).join('\n')], {
+    stdio: 'ignore',
+  });
+  if (error !== undefined || status !== 0)
+    skip(
+      `${interpreter} has not all of ${modules.join(', ')}: pip install them, or name another Python with ${variable}`,
+    );
 }
 
 /** What a script prints; its errors are told. */
@@ -29,7 +39,12 @@ export function python(cwd: string, script: string, args: readonly string[] = []
 }
 
 /** The same, while this process goes on: a script may ask it something. */
-export async function pythonAside(cwd: string, script: string, args: readonly string[] = [], interpreter = PYTHON): Promise<string> {
+export async function pythonAside(
+  cwd: string,
+  script: string,
+  args: readonly string[] = [],
+  interpreter = PYTHON,
+): Promise<string> {
   const { stdout } = await promisify(execFile)(interpreter, ['-c', script, ...args], { cwd, encoding: 'utf8' });
   return stdout;
 }

@@ -19,11 +19,17 @@ const features = (text: string): RawRow['features'] => {
   }
   return fields;
 };
-const lines = (path: string): string[][] => readFileSync(path, 'latin1').trimEnd().split('\n').map((line) => line.split(','));
+const lines = (path: string): string[][] =>
+  readFileSync(path, 'latin1')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
 
 /** The rows of common features by their index. */
 export function readCommonRows(folder: string, split: string): Map<string, RawRow['features']> {
-  return new Map(lines(join(folder, `common_features_${split}.csv`)).map(([index, , list]) => [index!, features(list!)]));
+  return new Map(
+    lines(join(folder, `common_features_${split}.csv`)).map(([index, , list]) => [index!, features(list!)]),
+  );
 }
 
 /** The rows of a skeleton. */

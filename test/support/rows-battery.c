@@ -1,4 +1,5 @@
-// The kernels of rows of every family on buffers that end where the arguments say, held to what they do as it is written down, number
+// The kernels of rows of every family on buffers that end where the arguments say, held to what they do as it is
+// written down, number
 // by number: for AddressSanitizer and UndefinedBehaviorSanitizer, and for processors that only an emulator is here for.
 
 #include "kernels.h"

@@ -23,12 +23,25 @@ training: { epochs: 1, batchSize: 64 }
 `;
 
 /** A small world with a run in it, and the rows of its test data as texts. */
-export async function servedWorld(folder: string): Promise<{ readonly config: string; readonly run: string; readonly rows: Record<string, string>[] }> {
+export async function servedWorld(
+  folder: string,
+): Promise<{ readonly config: string; readonly run: string; readonly rows: Record<string, string>[] }> {
   const [config, run] = [join(folder, 'small.yaml'), join(folder, 'run')];
-  await synth({ folder, seed: 3, rows: { train: 600, valid: 200, test: 200 }, users: 50, items: 30, rates: { click: 0.3, purchase: 0.3 }, bagMean: 3 });
+  await synth({
+    folder,
+    seed: 3,
+    rows: { train: 600, valid: 200, test: 200 },
+    users: 50,
+    items: 30,
+    rates: { click: 0.3, purchase: 0.3 },
+    bagMean: 3,
+  });
   writeFileSync(config, CONFIG);
   await train(config, { runDir: run, device: 'cpu', threads: 1 });
-  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+  const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
   return { config, run, rows: lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!]))) };
 }
 
@@ -55,7 +68,9 @@ export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial
     onBug: (text) => void bugs.push(text),
     ...options,
   });
-  const app: TestServer['app'] = { inject: (request) => inject((...exchange) => void server.app.emit('request', ...exchange), request) };
+  const app: TestServer['app'] = {
+    inject: (request) => inject((...exchange) => void server.app.emit('request', ...exchange), request),
+  };
   return Object.defineProperties({ ...server, app, notices, bugs }, { models: { get: () => server.models } });
 }
 

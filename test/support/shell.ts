@@ -7,8 +7,16 @@ import { expect } from 'vitest';
  */
 export async function shell(folder: string, command: string, code = 0): Promise<{ stdout: string; stderr: string }> {
   // npx takes a second to find what lies beside it.
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', command.replaceAll(/\bnpx mtl\b/g, 'node node_modules/.bin/mtl')], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
-  const [stdout, stderr, ended] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>((resolve) => child.once('close', resolve))]);
+  const child = spawn(
+    'bash',
+    ['-euo', 'pipefail', '-c', command.replaceAll(/\bnpx mtl\b/g, 'node node_modules/.bin/mtl')],
+    { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const [stdout, stderr, ended] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve) => child.once('close', resolve)),
+  ]);
   expect(ended, `${command}\n${stderr}`).toBe(code);
   return { stdout, stderr };
 }

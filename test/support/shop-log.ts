@@ -6,8 +6,10 @@ const DAYS = ['01', '02', '03', '04', '05', '06', '07'];
 const ROWS = 800;
 
 /**
- * A shop's log as people have it: a file a day, semicolons, decimal commas, ids as text, words for labels, lists of items, and
- * blanks where a price or a payment is not known. Some users click more than others, and on some items; what is cheap is bought.
+ * A shop's log as people have it: a file a day, semicolons, decimal commas, ids as text, words for labels, lists of
+ * items, and
+ * blanks where a price or a payment is not known. Some users click more than others, and on some items; what is cheap
+ * is bought.
  */
 export function writeShopLog(folder: string): void {
   const random = randomStream(11, 'shop');
@@ -23,12 +25,19 @@ export function writeShopLog(folder: string): void {
       const cart = clicked && random.uniform() < (price < 20 ? 0.7 : 0.3);
       const paid = cart && random.uniform() < (item % 2 === 0 ? 0.8 : 0.3);
       const seen = Array.from({ length: random.below(4) }, () => `SKU-${random.below(30)}`).join('|');
-      lines.push([
-        `2026-11-${day} ${String(random.below(24)).padStart(2, '0')}:${String(random.below(60)).padStart(2, '0')}`,
-        `u${user}`, `SKU-${item}`, `shop ${item % 5}`, seen,
-        random.uniform() < 0.1 ? '' : price.toFixed(2).replace('.', ','),
-        yesOrNo(clicked), yesOrNo(cart), cart && random.uniform() < 0.1 ? '' : yesOrNo(paid),
-      ].join(';'));
+      lines.push(
+        [
+          `2026-11-${day} ${String(random.below(24)).padStart(2, '0')}:${String(random.below(60)).padStart(2, '0')}`,
+          `u${user}`,
+          `SKU-${item}`,
+          `shop ${item % 5}`,
+          seen,
+          random.uniform() < 0.1 ? '' : price.toFixed(2).replace('.', ','),
+          yesOrNo(clicked),
+          yesOrNo(cart),
+          cart && random.uniform() < 0.1 ? '' : yesOrNo(paid),
+        ].join(';'),
+      );
     }
     writeFileSync(join(folder, 'logs', `2026-11-${day}.csv`), `${lines.join('\n')}\n`);
   }

@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -19,7 +29,9 @@ const [MUNGE_KEY, MUNGE_RUN] = ['/etc/munge/munge.key', '/run/munge'];
 
 /** Skips a test, with the reason, where no Slurm can be started. */
 export function needsSlurm({ skip }: Pick<TestContext, 'skip'>): void {
-  const missing = PROGRAMS.filter((program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0);
+  const missing = PROGRAMS.filter(
+    (program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0,
+  );
   if (missing.length > 0) skip(`there is no ${missing.join(', ')}: apt-get install slurm-wlm`);
   if (process.getuid?.() !== 0) skip('starting slurmd takes root');
 }
@@ -34,7 +46,8 @@ export interface Slurm {
 }
 
 /**
- * Starts a controller and two nodes, without systemd or cgroups, and has this process's children talk to it. Skips the test, with what Slurm says,
+ * Starts a controller and two nodes, without systemd or cgroups, and has this process's children talk to it. Skips the
+ * test, with what Slurm says,
  * on a machine whose nodes do not come up or run nothing.
  */
 export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: string): Promise<Slurm> {
@@ -48,7 +61,8 @@ export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: st
   chownSync(MUNGE_RUN, munge, munge);
   chmodSync(MUNGE_RUN, 0o755);
   // A socket alone is no sign that one runs: it outlives its daemon where a machine was stopped or copied.
-  if (spawnSync('munge', ['--no-input'], { stdio: 'ignore', timeout: CALL_MS }).status !== 0) execFileSync('su', ['-s', '/bin/sh', 'munge', '-c', 'munged'], { timeout: CALL_MS });
+  if (spawnSync('munge', ['--no-input'], { stdio: 'ignore', timeout: CALL_MS }).status !== 0)
+    execFileSync('su', ['-s', '/bin/sh', 'munge', '-c', 'munged'], { timeout: CALL_MS });
   const host = os.hostname().split('.')[0]!;
   const conf = at('slurm.conf');
   writeFileSync(
@@ -75,9 +89,18 @@ PartitionName=p Nodes=ALL Default=YES State=UP
 `,
   );
   process.env['SLURM_CONF'] = conf;
-  const says = (program: string, ...args: readonly string[]): string => spawnSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS }).stdout;
-  const lastOf = (file: string): string => `${file}:\n${readFileSync(at(file), 'utf8').split('\n').slice(-30).join('\n')}`;
-  const tell = (): string => [says('sinfo', '--Node', '--long'), says('squeue', '--array', '--long'), ...readdirSync(folder).filter((file) => file.endsWith('.log')).map(lastOf)].join('\n');
+  const says = (program: string, ...args: readonly string[]): string =>
+    spawnSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS }).stdout;
+  const lastOf = (file: string): string =>
+    `${file}:\n${readFileSync(at(file), 'utf8').split('\n').slice(-30).join('\n')}`;
+  const tell = (): string =>
+    [
+      says('sinfo', '--Node', '--long'),
+      says('squeue', '--array', '--long'),
+      ...readdirSync(folder)
+        .filter((file) => file.endsWith('.log'))
+        .map(lastOf),
+    ].join('\n');
   const run: Slurm['run'] = (program, ...args) => {
     try {
       return execFileSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS });
@@ -105,7 +128,8 @@ PartitionName=p Nodes=ALL Default=YES State=UP
     // It says that it started before it reads its config; and a node waits minutes for one that did not.
     if (!(await becomes(() => says('scontrol', 'ping').includes('UP')))) return false;
     for (const node of NODES) run('slurmd', '-N', node);
-    if (!(await becomes(() => says('sinfo', '--Node', '--noheader', '--format=%T') === 'idle\n'.repeat(NODES.length)))) return false;
+    if (!(await becomes(() => says('sinfo', '--Node', '--noheader', '--format=%T') === 'idle\n'.repeat(NODES.length))))
+      return false;
     return says('srun', '--nodes=2', 'echo', 'done') === 'done\n'.repeat(NODES.length);
   };
   let isUp = false;
@@ -136,7 +160,10 @@ function ownerOfTurn(): number {
   }
 }
 
-/** Waits until no other test has a Slurm: two on one machine get into each other's way. The turn ends with `stop`, or with its process. */
+/**
+ * Waits until no other test has a Slurm: two on one machine get into each other's way. The turn ends with `stop`, or
+ * with its process.
+ */
 async function takeTurn(): Promise<void> {
   for (;;) {
     try {

@@ -6,11 +6,23 @@ import { synth } from '../../src/synth.js';
 import { train, type TrainOptions } from '../../src/train.js';
 import type { TrainObserver, TrainResult } from '../../src/training/observer.js';
 
-/** A folder with a small world and a config for each model, with dropout, shuffling in windows, and a metric to stop by. */
+/**
+ * A folder with a small world and a config for each model, with dropout, shuffling in windows, and a metric to stop by.
+ */
 export async function smallWorld(folder: string): Promise<void> {
-  await synth({ folder, seed: 3, rows: { train: 900, valid: 300, test: 300 }, users: 50, items: 30, rates: { click: 0.3, purchase: 0.3 } });
+  await synth({
+    folder,
+    seed: 3,
+    rows: { train: 900, valid: 300, test: 300 },
+    users: 50,
+    items: 30,
+    rates: { click: 0.3, purchase: 0.3 },
+  });
   for (const model of ['esmm', 'mmoe']) {
-    const specs = { esmm: '{ name: esmm, ctrTower: { hidden: [8], dropout: 0.3 }, cvrTower: { hidden: [8, 4], dropout: 0.2 } }', mmoe: '{ name: mmoe, wide: true, experts: { count: 3, hidden: [8], dropout: 0.2 }, tower: { hidden: [4], dropout: 0.1 } }' };
+    const specs = {
+      esmm: '{ name: esmm, ctrTower: { hidden: [8], dropout: 0.3 }, cvrTower: { hidden: [8, 4], dropout: 0.2 } }',
+      mmoe: '{ name: mmoe, wide: true, experts: { count: 3, hidden: [8], dropout: 0.2 }, tower: { hidden: [4], dropout: 0.1 } }',
+    };
     writeFileSync(
       join(folder, `${model}.yaml`),
       `seed: 11

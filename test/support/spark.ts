@@ -5,10 +5,14 @@ import { needsPython, PYTHON } from './python.js';
 /** Skips a test, with the reason, where there is no PySpark or no Java for it. */
 export function needsSpark(context: Pick<TestContext, 'skip'>): void {
   needsPython(context, 'pyspark');
-  if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0) context.skip('there is no java, which Spark runs on: apt-get install default-jre-headless');
+  if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0)
+    context.skip('there is no java, which Spark runs on: apt-get install default-jre-headless');
 }
 
-/** Runs a script in a folder, with a session of Spark on two threads as `spark`, and `statements(text)`, which runs SQL with semicolons between. */
+/**
+ * Runs a script in a folder, with a session of Spark on two threads as `spark`, and `statements(text)`, which runs SQL
+ * with semicolons between.
+ */
 export function spark(cwd: string, script: string, args: readonly string[] = []): string {
   const before = `
 from pyspark.sql import SparkSession
@@ -17,5 +21,10 @@ def statements(text):
     for statement in filter(str.strip, text.split(';')):
         spark.sql(statement)
 `;
-  return execFileSync(PYTHON, ['-c', before + script, ...args], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 26 });
+  return execFileSync(PYTHON, ['-c', before + script, ...args], {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 2 ** 26,
+  });
 }

@@ -1,6 +1,9 @@
 // A way forward and back in doubles, as small as can be: matrices, a few primitives, and each one's own derivative.
 
-/** A matrix of doubles, and the derivative of what is minimised in each of them. One row stands for all rows, one column for all columns. */
+/**
+ * A matrix of doubles, and the derivative of what is minimised in each of them. One row stands for all rows, one column
+ * for all columns.
+ */
 export interface Node {
   readonly rows: number;
   readonly width: number;
@@ -14,7 +17,12 @@ export interface Tape {
   /** f of each number, with its derivative. */
   map(x: Node, f: (x: number) => number, slope: (x: number) => number): Node;
   /** f of two numbers that lie in the same place, with its derivatives. */
-  zip(a: Node, b: Node, f: (a: number, b: number) => number, slopes: (a: number, b: number) => readonly [number, number]): Node;
+  zip(
+    a: Node,
+    b: Node,
+    f: (a: number, b: number) => number,
+    slopes: (a: number, b: number) => readonly [number, number],
+  ): Node;
   add(a: Node, b: Node): Node;
   multiply(a: Node, b: Node): Node;
   product(x: Node, weight: Node): Node;
@@ -28,23 +36,37 @@ export interface Tape {
 /** An empty tape. */
 export function createTape(): Tape {
   const steps: (() => void)[] = [];
-  const at = ({ rows, width }: Node, r: number, c: number): number => (rows === 1 ? 0 : r) * width + (width === 1 ? 0 : c);
+  const at = ({ rows, width }: Node, r: number, c: number): number =>
+    (rows === 1 ? 0 : r) * width + (width === 1 ? 0 : c);
 
   const node: Tape['node'] = (rows, width, y, back) => {
-    const made = { rows, width, y: Float64Array.from({ length: rows * width }, (_, i) => y[i]!), d: new Float64Array(rows * width) };
+    const made = {
+      rows,
+      width,
+      y: Float64Array.from({ length: rows * width }, (_, i) => y[i]!),
+      d: new Float64Array(rows * width),
+    };
     if (back !== undefined) steps.push(() => back(made.d));
     return made;
   };
   const zip: Tape['zip'] = (a, b, f, slopes) => {
     const [rows, width] = [Math.max(a.rows, b.rows), Math.max(a.width, b.width)];
-    const places = Array.from({ length: rows * width }, (_, i): readonly [number, number] => [at(a, Math.floor(i / width), i % width), at(b, Math.floor(i / width), i % width)]);
-    return node(rows, width, places.map(([i, j]) => f(a.y[i]!, b.y[j]!)), (d) => {
-      for (const [k, [i, j]] of places.entries()) {
-        const [da, db] = slopes(a.y[i]!, b.y[j]!);
-        a.d[i]! += da * d[k]!;
-        b.d[j]! += db * d[k]!;
-      }
-    });
+    const places = Array.from({ length: rows * width }, (_, i): readonly [number, number] => [
+      at(a, Math.floor(i / width), i % width),
+      at(b, Math.floor(i / width), i % width),
+    ]);
+    return node(
+      rows,
+      width,
+      places.map(([i, j]) => f(a.y[i]!, b.y[j]!)),
+      (d) => {
+        for (const [k, [i, j]] of places.entries()) {
+          const [da, db] = slopes(a.y[i]!, b.y[j]!);
+          a.d[i]! += da * d[k]!;
+          b.d[j]! += db * d[k]!;
+        }
+      },
+    );
   };
 
   return {
@@ -54,14 +76,28 @@ export function createTape(): Tape {
       node(x.rows, x.width, x.y.map(f), (d) => {
         for (let i = 0; i < d.length; i++) x.d[i]! += slope(x.y[i]!) * d[i]!;
       }),
-    add: (a, b) => zip(a, b, (x, y) => x + y, () => [1, 1]),
-    multiply: (a, b) => zip(a, b, (x, y) => x * y, (x, y) => [y, x]),
+    add: (a, b) =>
+      zip(
+        a,
+        b,
+        (x, y) => x + y,
+        () => [1, 1],
+      ),
+    multiply: (a, b) =>
+      zip(
+        a,
+        b,
+        (x, y) => x * y,
+        (x, y) => [y, x],
+      ),
     product(x, weight) {
       const { rows, width: inputs } = x;
       const { width } = weight;
       const y = new Float64Array(rows * width);
       const each = (visit: (xi: number, wi: number, yi: number) => void): void => {
-        for (let r = 0; r < rows; r++) for (let k = 0; k < inputs; k++) for (let c = 0; c < width; c++) visit(r * inputs + k, k * width + c, r * width + c);
+        for (let r = 0; r < rows; r++)
+          for (let k = 0; k < inputs; k++)
+            for (let c = 0; c < width; c++) visit(r * inputs + k, k * width + c, r * width + c);
       };
       each((xi, wi, yi) => (y[yi]! += x.y[xi]! * weight.y[wi]!));
       return node(rows, width, y, (d) =>
@@ -82,9 +118,14 @@ export function createTape(): Tape {
     },
     columns(x, begin, width) {
       const from = (i: number): number => Math.floor(i / width) * x.width + begin + (i % width);
-      return node(x.rows, width, Array.from({ length: x.rows * width }, (_, i) => x.y[from(i)]!), (d) => {
-        for (let i = 0; i < d.length; i++) x.d[from(i)]! += d[i]!;
-      });
+      return node(
+        x.rows,
+        width,
+        Array.from({ length: x.rows * width }, (_, i) => x.y[from(i)]!),
+        (d) => {
+          for (let i = 0; i < d.length; i++) x.d[from(i)]! += d[i]!;
+        },
+      );
     },
     back() {
       for (const step of steps.splice(0).reverse()) step();

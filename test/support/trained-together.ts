@@ -18,7 +18,11 @@ const SCALE = 0.002;
 
 /** What a process has in the end, and found on the way. */
 export interface Left {
-  readonly found: readonly { readonly losses: readonly TermLoss[]; readonly norms: { readonly dense: number; readonly embeddings: number }; readonly diagnosis: Diagnosis | undefined }[];
+  readonly found: readonly {
+    readonly losses: readonly TermLoss[];
+    readonly norms: { readonly dense: number; readonly embeddings: number };
+    readonly diagnosis: Diagnosis | undefined;
+  }[];
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly losses: ReadonlyMap<string, TermLoss>;
   readonly before: ReadonlyMap<string, TermLoss>;
@@ -48,14 +52,29 @@ export function trainingOf(work: Workload, step: StepPlan = {}, steps = 200, sma
   const batches = batchesOf({ ...work, batchRows: step.rows ?? work.batchRows }, 9, SCALE);
   const [small] = batchesOf({ ...work, batchRows: smallest }, 1, SCALE);
   const [evaluated] = batchesOf({ ...work, batchRows: 1500 }, 1, SCALE);
-  // A gradient that is nothing but rounding, as that of a table of one row before batch norm, would be a step of Adam's as any other.
+  // A gradient that is nothing but rounding, as that of a table of one row before batch norm, would be a step of Adam's
+  // as any other.
   const { optimizers, ...plan } = planOf(work, SCALE);
-  const steady = { dense: { ...optimizers.dense, epsilon: 1e-3 }, embeddings: { ...optimizers.embeddings, epsilon: 1e-3 } };
-  return { plan: { ...plan, optimizers: steady, step, dealtRows: 100 }, batches: [...batches, small!], steps, evaluated: evaluated!, options: optionsOf({}) };
+  const steady = {
+    dense: { ...optimizers.dense, epsilon: 1e-3 },
+    embeddings: { ...optimizers.embeddings, epsilon: 1e-3 },
+  };
+  return {
+    plan: { ...plan, optimizers: steady, step, dealtRows: 100 },
+    batches: [...batches, small!],
+    steps,
+    evaluated: evaluated!,
+    options: optionsOf({}),
+  };
 }
 
 /** What each of several processes has in the end. */
-export async function trainedBy(mpi: Mpi, processes: number, training: Training, threads = 1): Promise<readonly Left[]> {
+export async function trainedBy(
+  mpi: Mpi,
+  processes: number,
+  training: Training,
+  threads = 1,
+): Promise<readonly Left[]> {
   const path = join(scratchFolder(), 'training');
   writeFileSync(path, v8.serialize(training));
   const { code, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, path, String(threads)]);
@@ -66,10 +85,20 @@ export async function trainedBy(mpi: Mpi, processes: number, training: Training,
 /** The same by this process alone. */
 export async function trainedAlone({ plan, batches, steps, evaluated, options }: Training): Promise<Left> {
   const program = createSimdEngine(1).compile(plan);
-  const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, trainingSteps: 1, stateOf: (_, first) => first() });
+  const stepper = createStepper({
+    program,
+    training: options,
+    terms: plan.graph.terms,
+    seed: plan.seed,
+    trainingSteps: 1,
+    stateOf: (_, first) => first(),
+  });
   const found = [];
   for (let step = 0; step < steps; step++) {
-    const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length]!, { ...firstLoopState(), step });
+    const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length]!, {
+      ...firstLoopState(),
+      step,
+    });
     found.push({ losses: [...losses.values()], norms, diagnosis });
   }
   const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));
@@ -97,7 +126,14 @@ export function together(all: readonly Left[]): Left {
     }
     tensors.set(name, { shape: [rows, width], data: whole });
   }
-  for (const { found, predictions, losses, before, step } of all) expect({ found, predictions, losses, before, step }).toEqual({ found: first!.found, predictions: first!.predictions, losses: first!.losses, before: first!.before, step: first!.step });
+  for (const { found, predictions, losses, before, step } of all)
+    expect({ found, predictions, losses, before, step }).toEqual({
+      found: first!.found,
+      predictions: first!.predictions,
+      losses: first!.losses,
+      before: first!.before,
+      step: first!.step,
+    });
   return { ...first!, tensors };
 }
 
@@ -110,8 +146,14 @@ export function distance(one: Left, other: Left): number {
     expect(found.shape, name).toEqual(shape);
     for (let i = 0; i < data.length; i++) most = Math.max(most, Math.abs(data[i]! - found.data[i]!));
   }
-  for (const [task, values] of one.predictions) for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]! - other.predictions.get(task)![i]!));
-  const lossesOf = ({ found, losses, before }: Left): number[] => [...found.flatMap((step) => step.losses), ...losses.values(), ...before.values()].flatMap(({ mean, rows }) => [mean, rows]);
+  for (const [task, values] of one.predictions)
+    for (let i = 0; i < values.length; i++)
+      most = Math.max(most, Math.abs(values[i]! - other.predictions.get(task)![i]!));
+  const lossesOf = ({ found, losses, before }: Left): number[] =>
+    [...found.flatMap((step) => step.losses), ...losses.values(), ...before.values()].flatMap(({ mean, rows }) => [
+      mean,
+      rows,
+    ]);
   const [a, b] = [lossesOf(one), lossesOf(other)];
   for (const [i, loss] of a.entries()) most = Math.max(most, Math.abs(loss - b[i]!));
   return most;

@@ -10,7 +10,10 @@ import type { InputLayout } from '../../src/tables/layout.js';
 const WIDTH = 5;
 const layout: InputLayout = {
   width: 3 * WIDTH + 1,
-  tables: [{ name: 'item', rows: 40, width: WIDTH }, { name: 'tags', rows: 30, width: WIDTH }],
+  tables: [
+    { name: 'item', rows: 40, width: WIDTH },
+    { name: 'tags', rows: 30, width: WIDTH },
+  ],
   columns: [
     { field: 'seen', offset: 0, width: WIDTH, kind: 'id', table: 'item' },
     { field: 'price', offset: WIDTH, width: 1, kind: 'number' },
@@ -28,15 +31,30 @@ export function twoTermPlan(weights: readonly [number, number], step?: StepPlan,
   const x = g.input({ kind: 'features' }, layout.width);
   const [click, buy] = ['click', 'buy'].map((column) => g.input({ kind: 'label', column }, 1));
   const h = g.activation(g.linear(x, 12, 'shared'), 'tanh', 'shared.tanh');
-  const [first, second] = ['a', 'b'].map((name) => g.linear(g.activation(g.linear(h, 6, name), 'tanh', `${name}.tanh`), 1, `${name}.out`));
+  const [first, second] = ['a', 'b'].map((name) =>
+    g.linear(g.activation(g.linear(h, 6, name), 'tanh', `${name}.tanh`), 1, `${name}.out`),
+  );
   const terms = [
     { name: 'ctr', loss: g.binaryCrossEntropy(first!, click!), weight: weights[0] },
     { name: 'cvr', loss: g.squaredError(second!, buy!, { mask: click }), weight: weights[1] },
   ];
   return {
-    graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map([['ctr', first!], ['cvr', second!]]) },
-    layout, batchRows, seed: 3,
-    optimizers: { dense: denseOptimizers.schema.parse(LINEAR), embeddings: embeddingOptimizerSchema.parse({ ...LINEAR, lazy: true }) },
+    graph: {
+      values: g.values,
+      parameters: g.parameters,
+      terms,
+      predictions: new Map([
+        ['ctr', first!],
+        ['cvr', second!],
+      ]),
+    },
+    layout,
+    batchRows,
+    seed: 3,
+    optimizers: {
+      dense: denseOptimizers.schema.parse(LINEAR),
+      embeddings: embeddingOptimizerSchema.parse({ ...LINEAR, lazy: true }),
+    },
     ...(step !== undefined && { step }),
   };
 }
@@ -44,7 +62,16 @@ export function twoTermPlan(weights: readonly [number, number], step?: StepPlan,
 /** Its first embeddings a size larger, so that gradients are too. */
 export function withLargeEmbeddings(program: Program): Program {
   const { step, weights } = program.state();
-  program.restore({ step, optimizer: new Map(), weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((w) => (name.startsWith('embeddings.') ? 3000 * w : w)) }])) });
+  program.restore({
+    step,
+    optimizer: new Map(),
+    weights: new Map(
+      [...weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((w) => (name.startsWith('embeddings.') ? 3000 * w : w)) },
+      ]),
+    ),
+  });
   return program;
 }
 
@@ -63,9 +90,24 @@ export function twoTermBatch(rows: number, seed = 1): Batch {
   const labels = (): Float32Array => Float32Array.from({ length: rows }, () => random.below(2));
   return {
     rows,
-    ids: new Map([['seen', ids()], ['item', ids()]]),
+    ids: new Map([
+      ['seen', ids()],
+      ['item', ids()],
+    ]),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
-    bags: new Map([['tags', { offsets, ids: Uint32Array.from({ length: items }, () => random.below(30)), weights: Float32Array.from({ length: items }, () => 1 + random.uniform()) }]]),
-    labels: new Map([['click', labels()], ['buy', labels()]]),
+    bags: new Map([
+      [
+        'tags',
+        {
+          offsets,
+          ids: Uint32Array.from({ length: items }, () => random.below(30)),
+          weights: Float32Array.from({ length: items }, () => 1 + random.uniform()),
+        },
+      ],
+    ]),
+    labels: new Map([
+      ['click', labels()],
+      ['buy', labels()],
+    ]),
   };
 }

@@ -22,8 +22,13 @@ function readingBack(program: Program): Program {
     await program.readBack!();
     return result;
   };
-  return { ...program, trainStep: (batch, settings) => reads(program.trainStep(batch, settings)), averaged: (work) => reads(program.averaged(work)) };
+  return {
+    ...program,
+    trainStep: (batch, settings) => reads(program.trainStep(batch, settings)),
+    averaged: (work) => reads(program.averaged(work)),
+  };
 }
 
 /** That engine where there is one, for lists of engines that a battery runs on. */
-export const webGpuEngines: readonly (readonly ['webgpu', () => Promise<Engine>])[] = gpu === undefined ? [] : [['webgpu', () => Promise.resolve(createTestEngine())]];
+export const webGpuEngines: readonly (readonly ['webgpu', () => Promise<Engine>])[] =
+  gpu === undefined ? [] : [['webgpu', () => Promise.resolve(createTestEngine())]];

@@ -9,19 +9,37 @@ import { taskOptions, type Task } from '../../src/tasks.js';
 /** The column that groups rows. */
 export const BY = 'user';
 
-/** A plan whose tasks have another loss: clicks, and purchases where there was one, so that some rows of a group count and others do not. */
-export function planWith(plan: Plan, { model }: Pick<Workload, 'model'>, loss: object, type: Task['type'] = 'classification'): Plan {
+/**
+ * A plan whose tasks have another loss: clicks, and purchases where there was one, so that some rows of a group count
+ * and others do not.
+ */
+export function planWith(
+  plan: Plan,
+  { model }: Pick<Workload, 'model'>,
+  loss: object,
+  type: Task['type'] = 'classification',
+): Plan {
   const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse({ ...options, type, loss }) });
   const tasks = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
   return { ...plan, graph: buildModel(models.schema.parse(model), plan.layout, tasks) };
 }
 
-/** The rows of a batch in groups of some seven, which lie anywhere, every tenth row in none; a third of them clicked, and half of these bought. */
+/**
+ * The rows of a batch in groups of some seven, which lie anywhere, every tenth row in none; a third of them clicked,
+ * and half of these bought.
+ */
 export function withGroups(batch: Batch, seed: number): Batch {
   const random = randomStream(seed, 'groups');
   const column = (value: () => number): Float32Array => Float32Array.from({ length: batch.rows }, value);
   const click = column(() => Number(random.below(3) === 0));
   const purchase = click.map((y) => y * random.below(2));
   const groups = column(() => (random.below(10) === 0 ? -1 : random.below(Math.ceil(batch.rows / 7))));
-  return { ...batch, labels: new Map([['click', click], ['purchase', purchase], [groupColumn(BY), groups]]) };
+  return {
+    ...batch,
+    labels: new Map([
+      ['click', click],
+      ['purchase', purchase],
+      [groupColumn(BY), groups],
+    ]),
+  };
 }

@@ -1,9 +1,15 @@
 import { createByteHash } from '../../src/byte-hash.js';
 
 /** A frame of zstd whose blocks are stored as they are, or as one byte and how often it stands there. */
-export async function storedFrame(blocks: readonly (Buffer | { readonly byte: number; readonly times: number })[], { window = 0, dictionary = 0 } = {}): Promise<Buffer> {
+export async function storedFrame(
+  blocks: readonly (Buffer | { readonly byte: number; readonly times: number })[],
+  { window = 0, dictionary = 0 } = {},
+): Promise<Buffer> {
   const hash = await createByteHash();
-  const parts = [Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 4 + (dictionary > 0 ? 1 : 0), window), ...(dictionary > 0 ? [Buffer.of(dictionary)] : [])];
+  const parts = [
+    Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 4 + (dictionary > 0 ? 1 : 0), window),
+    ...(dictionary > 0 ? [Buffer.of(dictionary)] : []),
+  ];
   for (const [i, block] of blocks.entries()) {
     const isRun = 'times' in block;
     const content = isRun ? Buffer.alloc(block.times, block.byte) : Buffer.from(block);

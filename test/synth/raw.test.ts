@@ -12,12 +12,25 @@ describe('mtl synth --format raw', () => {
   it('writes skeletons and common features with the quirks of the real ones, and tells how many there are', async () => {
     const folder = scratchFolder();
     const rows = { train: 6000, test: 3000 };
-    await synth({ folder, seed: 4, users: 90, items: 60, rates: { click: 0.25, purchase: 0.2 }, rows, format: 'raw', bagMean: 60, badEvery: 500 });
-    const { strays } = JSON.parse(readFileSync(join(folder, 'oracle.json'), 'utf8')) as { strays: Record<string, Record<string, number>> };
+    await synth({
+      folder,
+      seed: 4,
+      users: 90,
+      items: 60,
+      rates: { click: 0.25, purchase: 0.2 },
+      rows,
+      format: 'raw',
+      bagMean: 60,
+      badEvery: 500,
+    });
+    const { strays } = JSON.parse(readFileSync(join(folder, 'oracle.json'), 'utf8')) as {
+      strays: Record<string, Record<string, number>>;
+    };
     for (const [split, count] of Object.entries(rows)) {
       const common = readCommonRows(folder, split);
       const skeleton = readSkeletonRows(folder, split);
-      const size = (features: (typeof skeleton)[number]['features']): number => [...features.values()].reduce((sum, values) => sum + values.length, 0);
+      const size = (features: (typeof skeleton)[number]['features']): number =>
+        [...features.values()].reduce((sum, values) => sum + values.length, 0);
       const wrongCount = skeleton.filter(({ told, features }) => told !== size(features));
       const orphans = skeleton.filter(({ session }) => !common.has(session));
       const purchasesWithoutClick = skeleton.filter(({ click, purchase }) => purchase === 1 && click === 0);
@@ -32,24 +45,40 @@ describe('mtl synth --format raw', () => {
       expect(orphans.length).toBeGreaterThan(0);
       expect(skeleton).toHaveLength(count + purchasesWithoutClick.length + wrongCount.length + orphans.length);
 
-      const fields = (all: Iterable<(typeof skeleton)[number]['features']>): string[] => [...new Set([...all].flatMap((features) => [...features.keys()]))].sort();
+      const fields = (all: Iterable<(typeof skeleton)[number]['features']>): string[] =>
+        [...new Set([...all].flatMap((features) => [...features.keys()]))].sort();
       expect(fields(common.values())).toEqual(COMMON);
       expect(fields(skeleton.map(({ features }) => features))).toEqual(SKELETON);
-      // Fields are missing here and there, rows have an order of their own, sessions have many rows that do not stand in one piece.
+      // Fields are missing here and there, rows have an order of their own, sessions have many rows that do not stand
+      // in one piece.
       expect([...common.values()].some((features) => !features.has('122'))).toBe(true);
       expect(new Set(skeleton.map(({ features }) => [...features.keys()].join())).size).toBeGreaterThan(100);
       expect(skeleton.length / used.size).toBeGreaterThan(5);
-      expect(skeleton.filter(({ session }, r) => session !== skeleton[r - 1]?.session).length).toBeGreaterThan(2 * used.size);
+      expect(skeleton.filter(({ session }, r) => session !== skeleton[r - 1]?.session).length).toBeGreaterThan(
+        2 * used.size,
+      );
       expect(Math.max(...[...common.values()].map((features) => features.get('110_14')!.length))).toBeGreaterThan(10);
     }
   });
 
   it('gives ids of different fields different ranges', async () => {
     const folder = scratchFolder();
-    await synth({ folder, seed: 4, users: 90, items: 60, rates: { click: 0.25, purchase: 0.2 }, rows: { train: 2000 }, format: 'raw' });
+    await synth({
+      folder,
+      seed: 4,
+      users: 90,
+      items: 60,
+      rates: { click: 0.25, purchase: 0.2 },
+      rows: { train: 2000 },
+      format: 'raw',
+    });
     const fieldOf = new Map<number, string>();
-    for (const features of [...readCommonRows(folder, 'train').values(), ...readSkeletonRows(folder, 'train').map((row) => row.features)]) {
-      for (const [field, values] of features) for (const [id] of values) expect(fieldOf.set(id, fieldOf.get(id) ?? field).get(id)).toBe(field);
+    for (const features of [
+      ...readCommonRows(folder, 'train').values(),
+      ...readSkeletonRows(folder, 'train').map((row) => row.features),
+    ]) {
+      for (const [field, values] of features)
+        for (const [id] of values) expect(fieldOf.set(id, fieldOf.get(id) ?? field).get(id)).toBe(field);
     }
   });
 });

@@ -21,7 +21,9 @@ describe('mtl synth', () => {
       expect(readFileSync(join(folder, 'sample', file)).equals(readFileSync(join(sample, file))), file).toBe(true);
     }
     // A metric that is newer than the file stands in the new one alone.
-    const [made, stored] = [join(folder, 'sample'), sample].map((place) => JSON.parse(readFileSync(join(place, 'oracle.json'), 'utf8')) as object);
+    const [made, stored] = [join(folder, 'sample'), sample].map(
+      (place) => JSON.parse(readFileSync(join(place, 'oracle.json'), 'utf8')) as object,
+    );
     expect(made).toMatchObject(stored!);
   });
 
@@ -33,18 +35,24 @@ describe('mtl synth', () => {
     rmSync(join(folder, 'oracle.json'));
     rmSync(join(folder, 'train.csv'));
     writeFileSync(join(folder, 'valid.csv'), 'mine');
-    await expect(make(3)).rejects.toMatchObject({ exitCode: 2, message: `${folder}: holds valid.csv without the oracle.json of generated data, so that it may be yours; name a new folder, or remove that file` });
+    await expect(make(3)).rejects.toMatchObject({
+      exitCode: 2,
+      message: `${folder}: holds valid.csv without the oracle.json of generated data, so that it may be yours; name a new folder, or remove that file`,
+    });
     expect(readdirSync(folder)).toEqual(['valid.csv']);
     expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');
   });
 
   it('goes over what it left behind when it was ended', async () => {
     const folder = scratchFolder();
-    const make = (onProgress: (split: string) => void = () => undefined) => synth({ ...small, folder, seed: 1, rows: { train: 10, valid: 10 }, onProgress });
+    const make = (onProgress: (split: string) => void = () => undefined) =>
+      synth({ ...small, folder, seed: 1, rows: { train: 10, valid: 10 }, onProgress });
     const ended = new Error('ended');
-    await expect(make((split) => {
-      if (split === 'valid') throw ended;
-    })).rejects.toBe(ended);
+    await expect(
+      make((split) => {
+        if (split === 'valid') throw ended;
+      }),
+    ).rejects.toBe(ended);
     expect(readdirSync(folder)).toContain('train.csv');
     await make();
     expect(readdirSync(folder).sort()).toEqual(['oracle.json', 'train.csv', 'valid.csv']);
@@ -53,7 +61,10 @@ describe('mtl synth', () => {
   it('keeps to the rates, the header, whole ids and the funnel', async () => {
     const folder = scratchFolder();
     await synth({ ...small, folder, seed: 5, rows: { train: 20_000 }, rates: { click: 0.1, purchase: 0.3 } });
-    const [header, ...rows] = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+    const [header, ...rows] = readFileSync(join(folder, 'train.csv'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(','));
     expect(header).toEqual([...HEADER]);
     expect(rows).toHaveLength(20_000);
     const clicks = rows.filter(([click]) => click === '1');
@@ -72,7 +83,9 @@ describe('mtl synth', () => {
     await synth({ ...small, folder, seed: 1, rows: { a: 200, b: 200 } });
     const other = scratchFolder();
     await synth({ ...small, folder: other, seed: 2, rows: { a: 200 } });
-    const [a, b, c] = [join(folder, 'a.csv'), join(folder, 'b.csv'), join(other, 'a.csv')].map((path) => readFileSync(path, 'utf8'));
+    const [a, b, c] = [join(folder, 'a.csv'), join(folder, 'b.csv'), join(other, 'a.csv')].map((path) =>
+      readFileSync(path, 'utf8'),
+    );
     expect(new Set([a, b, c]).size).toBe(3);
   });
 
@@ -81,8 +94,17 @@ describe('mtl synth', () => {
     const options = { ...small, items: 4000, seed: 3, rows: { train: 2000 } };
     await synth({ ...options, folder: folders[0] });
     await synth({ ...options, folder: folders[1], bagMean: 12 });
-    const [plain, bags] = folders.map((folder) => readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(',')));
-    const multi = new Set(['210', '853', '109_14', '110_14', '127_14', '150_14'].map((field) => HEADER.indexOf(field as (typeof HEADER)[number])));
+    const [plain, bags] = folders.map((folder) =>
+      readFileSync(join(folder, 'train.csv'), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(',')),
+    );
+    const multi = new Set(
+      ['210', '853', '109_14', '110_14', '127_14', '150_14'].map((field) =>
+        HEADER.indexOf(field as (typeof HEADER)[number]),
+      ),
+    );
     let values = 0;
     for (let r = 1; r < plain!.length; r++) {
       for (const [c, cell] of bags![r]!.entries()) {
@@ -105,10 +127,19 @@ describe('mtl synth', () => {
     const folder = scratchFolder();
     const { users, items, rates } = PRESETS['ali-ccp'];
     await synth({ folder, seed: 1, users, items, rates, preset: 'ali-ccp', rows: { train: 60_000 } });
-    const rows = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n').slice(1).map((line) => line.split(',').map(Number));
+    const rows = readFileSync(join(folder, 'train.csv'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(',').map(Number));
     expect(rows.filter(([click]) => click === 1).length / rows.length).toBeCloseTo(0.039, 2);
     // Of the combination fields, only what users have a history with.
-    const combinations = new Map([['508', 6000], ['509', 100_000], ['702', 32_000], ['853', 54_000]]);
+    const combinations = new Map([
+      ['508', 6000],
+      ['509', 100_000],
+      ['702', 32_000],
+      ['853', 54_000],
+    ]);
     for (const [c, field] of HEADER.entries()) {
       const size = combinations.get(field) ?? VOCABULARY[field];
       if (size === undefined) continue;
@@ -133,7 +164,9 @@ describe('mtl synth', () => {
     }
     file.close();
     const wholes = ['0', '9', '10', '99', '2147483647', '2147483648', '9007199254740991'];
-    expect(readFileSync(path, 'utf8')).toBe([...numbers.map((number) => String(number / 10_000)), ...wholes, ''].join('\n'));
+    expect(readFileSync(path, 'utf8')).toBe(
+      [...numbers.map((number) => String(number / 10_000)), ...wholes, ''].join('\n'),
+    );
   });
 
   it('tells what its own truth scores, better than chance', async () => {

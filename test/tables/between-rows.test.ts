@@ -9,7 +9,10 @@ import { expectLikeFloat64 } from '../support/like-float64.js';
 const WIDTH = 5;
 const layout: InputLayout = {
   width: 2 * WIDTH,
-  tables: [{ name: 'price', rows: 5, width: WIDTH }, { name: 'item', rows: 3, width: WIDTH }],
+  tables: [
+    { name: 'price', rows: 5, width: WIDTH },
+    { name: 'item', rows: 3, width: WIDTH },
+  ],
   columns: [
     { field: 'price', offset: 0, width: WIDTH, kind: 'bag', table: 'price', pooling: 'sum', isBetweenRows: true },
     { field: 'item', offset: WIDTH, width: WIDTH, kind: 'id', table: 'item' },
@@ -27,8 +30,28 @@ const batch: Batch = {
 describe('a number between two rows of a table', () => {
   it('is a bag of both, each as much as it is near, or of one', () => {
     const { offsets, ids, weights } = bagsBetweenRows(layout)(batch).bags.get('price')!;
-    const items = PLACES.map((_, b) => Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]));
-    expect(items).toEqual([[[0, 1]], [[1, 1]], [[1, 0.75], [2, 0.25]], [[2, 0.25], [3, 0.75]], [[4, 1]], [[3, 0.5], [4, 0.5]], [[4, 1]], [[0, 1]]]);
+    const items = PLACES.map((_, b) =>
+      Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
+    );
+    expect(items).toEqual([
+      [[0, 1]],
+      [[1, 1]],
+      [
+        [1, 0.75],
+        [2, 0.25],
+      ],
+      [
+        [2, 0.25],
+        [3, 0.75],
+      ],
+      [[4, 1]],
+      [
+        [3, 0.5],
+        [4, 0.5],
+      ],
+      [[4, 1]],
+      [[0, 1]],
+    ]);
   });
 
   it('leaves a batch alone where there is none', () => {
@@ -44,14 +67,21 @@ describe.each(engines)('numbers between rows on the $name engine', ({ create }) 
     });
     const whole = (await create()).compile(plan);
     const { weights, optimizer } = whole.state();
-    const larger = new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: name.startsWith('embeddings.') ? data.map((value) => value * 3000) : data.slice() }]));
+    const larger = new Map(
+      [...weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: name.startsWith('embeddings.') ? data.map((value) => value * 3000) : data.slice() },
+      ]),
+    );
     whole.restore({ step: 0, weights: larger, optimizer });
     await expectLikeFloat64(whole, plan, batch, 2e-5);
     const parts = (await create()).compile({ ...plan, batchRows: 3, step: { rows: PLACES.length } });
     parts.restore({ step: 0, weights: larger, optimizer: new Map() });
     const [one, several] = [await whole.trainStep(batch), await parts.trainStep(batch)];
     expect(several.losses.get('p')!.mean).toBeCloseTo(one.losses.get('p')!.mean, 5);
-    for (const [name, { data }] of whole.state().weights) for (const [i, value] of data.entries()) expect(parts.state().weights.get(name)!.data[i], name).toBeCloseTo(value, 4);
+    for (const [name, { data }] of whole.state().weights)
+      for (const [i, value] of data.entries())
+        expect(parts.state().weights.get(name)!.data[i], name).toBeCloseTo(value, 4);
     whole.dispose();
     parts.dispose();
   });

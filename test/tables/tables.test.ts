@@ -6,7 +6,10 @@ import { hostOf, setWeights, weightsOf } from '../support/host.js';
 // Two fields share a table, one has its own, one is a number.
 const layout: InputLayout = {
   width: 7,
-  tables: [{ name: 'item', rows: 5, width: 2 }, { name: 'user', rows: 3, width: 2 }],
+  tables: [
+    { name: 'item', rows: 5, width: 2 },
+    { name: 'user', rows: 3, width: 2 },
+  ],
   columns: [
     { field: 'seen', offset: 0, width: 2, kind: 'id', table: 'item' },
     { field: 'price', offset: 2, width: 1, kind: 'number' },
@@ -16,7 +19,11 @@ const layout: InputLayout = {
 };
 const batch: Batch = {
   rows: 3,
-  ids: new Map([['seen', Uint32Array.of(4, 0, 4, 99)], ['user', Uint32Array.of(2, 2, 1, 99)], ['item', Uint32Array.of(0, 3, 4, 99)]]),
+  ids: new Map([
+    ['seen', Uint32Array.of(4, 0, 4, 99)],
+    ['user', Uint32Array.of(2, 2, 1, 99)],
+    ['item', Uint32Array.of(0, 3, 4, 99)],
+  ]),
   bags: new Map(),
   numbers: new Map([['price', Float32Array.of(10, 20, 30, 99)]]),
   labels: new Map(),
@@ -27,17 +34,37 @@ describe('embedding tables', () => {
   it('look up rows and numbers side by side', () => {
     const host = hostOf(layout);
     setWeights(host, (name, data) => data.map((_, i) => i + (name === 'embeddings.user' ? 100 : 0)));
-    expect([...host.lookup(batch)]).toEqual([8, 9, 10, 104, 105, 0, 1, 0, 1, 20, 104, 105, 6, 7, 8, 9, 30, 102, 103, 8, 9]);
+    expect([...host.lookup(batch)]).toEqual([
+      8, 9, 10, 104, 105, 0, 1, 0, 1, 20, 104, 105, 6, 7, 8, 9, 30, 102, 103, 8, 9,
+    ]);
   });
 
   it('sum the gradient of a row over all that looked it up, also with stale slots of batches before', () => {
     const host = hostOf(layout);
-    host.lookup({ ...batch, ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])) });
+    host.lookup({
+      ...batch,
+      ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])),
+    });
     host.add(new Float32Array(21).fill(5), new Map(), FIRST);
     host.lookup(batch);
-    host.add(Float32Array.from({ length: 21 }, (_, i) => i), new Map(), FIRST);
+    host.add(
+      Float32Array.from({ length: 21 }, (_, i) => i),
+      new Map(),
+      FIRST,
+    );
     const gradients = new Map(host.tableGradients());
-    expect([...gradients.get('embeddings.item')!.data]).toEqual([5 + 7, 6 + 8, 0, 0, 0, 0, 12, 13, 0 + 14 + 19, 1 + 15 + 20]);
+    expect([...gradients.get('embeddings.item')!.data]).toEqual([
+      5 + 7,
+      6 + 8,
+      0,
+      0,
+      0,
+      0,
+      12,
+      13,
+      0 + 14 + 19,
+      1 + 15 + 20,
+    ]);
     expect([...gradients.get('embeddings.user')!.data]).toEqual([0, 0, 17, 18, 3 + 10, 4 + 11]);
   });
 
@@ -57,17 +84,38 @@ describe('embedding tables', () => {
         const rows = Array.from({ length: after.get(name)!.length / 2 }, (_, row) => row);
         return rows.filter((row) => after.get(name)![row * 2] !== before.get(name)![row * 2]);
       });
-      expect(changed).toEqual(isLazy ? [[0, 3, 4], [1, 2]] : [[0, 1, 2, 3, 4], [0, 1, 2]]);
+      expect(changed).toEqual(
+        isLazy
+          ? [
+              [0, 3, 4],
+              [1, 2],
+            ]
+          : [
+              [0, 1, 2, 3, 4],
+              [0, 1, 2],
+            ],
+      );
     }
   });
 
   it('touch the same rows alike whether lazy or not, in the first step', () => {
-    const [lazy, every] = [true, false].map((isLazy) => [0, 3, 4].map((row) => updated(isLazy).after.get('embeddings.item')![row * 2]));
+    const [lazy, every] = [true, false].map((isLazy) =>
+      [0, 3, 4].map((row) => updated(isLazy).after.get('embeddings.item')![row * 2]),
+    );
     expect(lazy).toEqual(every);
   });
 
   it('start from N(0, 1e-4²), each from a stream of its own', () => {
-    const weights = weightsOf(hostOf({ width: 10, columns: [], tables: [{ name: 'a', rows: 2000, width: 10 }, { name: 'b', rows: 2000, width: 10 }] }));
+    const weights = weightsOf(
+      hostOf({
+        width: 10,
+        columns: [],
+        tables: [
+          { name: 'a', rows: 2000, width: 10 },
+          { name: 'b', rows: 2000, width: 10 },
+        ],
+      }),
+    );
     const [a, b] = [weights.get('embeddings.a')!, weights.get('embeddings.b')!];
     const mean = a.reduce((sum, w) => sum + w, 0) / 20000;
     const deviation = Math.sqrt(a.reduce((sum, w) => sum + (w - mean) ** 2, 0) / 20000);

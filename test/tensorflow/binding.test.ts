@@ -18,7 +18,10 @@ import { train } from '../../src/train.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { scratchFolder } from '../support/scratch.js';
 
-vi.mock('../../src/engines/engines.js', () => ({ withEngine: async (_options: EngineOptions, _precision: Precision, work: (engine: Engine) => Promise<unknown>) => work(await createTfjsEngine()) }));
+vi.mock('../../src/engines/engines.js', () => ({
+  withEngine: async (_options: EngineOptions, _precision: Precision, work: (engine: Engine) => Promise<unknown>) =>
+    work(await createTfjsEngine()),
+}));
 
 /** Where TensorFlow itself is; npm run test:tensorflow says. */
 const folder = process.env['MTL_TENSORFLOW'];
@@ -48,16 +51,34 @@ async function counted(work: () => Promise<unknown>): Promise<Record<string, num
   return counts;
 }
 
-/** A small model with all that a step can leave behind: statistics, a mask that is drawn, a loss that counts some rows. */
+/**
+ * A small model with all that a step can leave behind: statistics, a mask that is drawn, a loss that counts some rows.
+ */
 const tower = (g: GraphBuilder, input: Value, y: Value) => {
   const out = towerOf(g, input, { hidden: [4], activation: 'relu', dropout: 0.3, batchNorm: true }, 't');
-  return { predictions: { p: g.activation(out, 'sigmoid', 'p') }, terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y, { mask: g.input({ kind: 'label', column: 'mask' }, 1) }) }] };
+  return {
+    predictions: { p: g.activation(out, 'sigmoid', 'p') },
+    terms: [
+      {
+        name: 'p',
+        weight: 1,
+        loss: g.binaryCrossEntropy(out, y, { mask: g.input({ kind: 'label', column: 'mask' }, 1) }),
+      },
+    ],
+  };
 };
 const esmm = WORKLOADS.find(({ name, batchRows }) => name === 'esmm' && batchRows === 1024)!;
 
 /** Runs the command with a cache of its own. */
-function mtl(cache: string, ...args: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  return spawnSync(process.execPath, [join(root, 'bin', 'mtl.js'), ...args], { encoding: 'utf8', cwd: scratchFolder(), env: { ...process.env, XDG_CACHE_HOME: cache } });
+function mtl(
+  cache: string,
+  ...args: readonly string[]
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, [join(root, 'bin', 'mtl.js'), ...args], {
+    encoding: 'utf8',
+    cwd: scratchFolder(),
+    env: { ...process.env, XDG_CACHE_HOME: cache },
+  });
 }
 
 describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:tensorflow brings', () => {
@@ -65,14 +86,22 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
     await createTfjsEngine();
     expect(tf.getBackend()).toBe('tensorflow');
     expect(backend().binding['TF_Version']).toMatch(/^\d+\.\d+/);
-    expect(readBinding(folder!)).toEqual({ package: '@tensorflow/tfjs-node-gpu@4.22.0', source: { requirement: 'tensorflow-cpu' }, library: 'python/tensorflow/libtensorflow_cc.so.2' });
+    expect(readBinding(folder!)).toEqual({
+      package: '@tensorflow/tfjs-node-gpu@4.22.0',
+      source: { requirement: 'tensorflow-cpu' },
+      library: 'python/tensorflow/libtensorflow_cc.so.2',
+    });
   });
 
   it('is asked for so many operations, uploads and reads in a step of esmm', async () => {
     const program = (await createTfjsEngine()).compile(planOfWorkload(esmm, 0.001));
     const batch = batchesOf(esmm, 1, 0.001)[0]!;
     await program.trainStep(batch);
-    expect(await counted(() => program.trainStep(batch))).toEqual({ executeOp: 178, createTensor: 61, tensorDataSync: 1 });
+    expect(await counted(() => program.trainStep(batch))).toEqual({
+      executeOp: 178,
+      createTensor: 61,
+      tensorDataSync: 1,
+    });
     program.dispose();
   });
 
@@ -95,15 +124,30 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
   });
 
   it.each(['esmm', 'mmoe'])('trains configs/%s.yaml along the curve of the kernels', async (name) => {
-    const set = [`data.train=${join(root, 'data', 'sample', 'valid.csv')}`, `data.valid=${join(root, 'data', 'sample', 'valid.csv')}`, 'data.test=null', 'training.epochs=2', 'training.earlyStopping=null', `data.cache=${scratchFolder()}`];
+    const set = [
+      `data.train=${join(root, 'data', 'sample', 'valid.csv')}`,
+      `data.valid=${join(root, 'data', 'sample', 'valid.csv')}`,
+      'data.test=null',
+      'training.epochs=2',
+      'training.earlyStopping=null',
+      `data.cache=${scratchFolder()}`,
+    ];
     const losses: number[] = [];
     const ignore = (): undefined => undefined;
     await train(
       await loadConfig(join(root, 'configs', `${name}.yaml`), set.map(parseOverride)),
       { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides: set, signal: new AbortController().signal },
-      { onRead: ignore, onNotice: ignore, onStart: ignore, onStep: ignore, onMilestone: ({ loss, valid }) => void losses.push(...Object.values(loss.terms), valid!.loss) },
+      {
+        onRead: ignore,
+        onNotice: ignore,
+        onStart: ignore,
+        onStep: ignore,
+        onMilestone: ({ loss, valid }) => void losses.push(...Object.values(loss.terms), valid!.loss),
+      },
     );
-    const curve = [...readFileSync(join(root, 'test', 'golden', `${name}.txt`), 'utf8').matchAll(/\d+\.\d{4}/g)].map(([number]) => Number(number));
+    const curve = [...readFileSync(join(root, 'test', 'golden', `${name}.txt`), 'utf8').matchAll(/\d+\.\d{4}/g)].map(
+      ([number]) => Number(number),
+    );
     expect(losses).toHaveLength(curve.length);
     losses.forEach((loss, i) => expect(Math.abs(loss - curve[i]!)).toBeLessThan(2e-4));
   });
@@ -113,9 +157,17 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
     const library = join(folder!, 'python', 'tensorflow');
     const begun = mtl(cache, 'setup-cuda', '--libtensorflow', library, '--json');
     const made = { folder: join(cache, 'mtl', 'tensorflow', 'cuda'), source: { path: library }, hasGpu: false };
-    expect([begun.status, JSON.parse(begun.stdout)]).toEqual([0, expect.objectContaining({ ...made, isNew: true }) as object]);
-    expect(begun.stderr).toMatch(/from npm, without its script\n(.|\n)*the addon: .*libtensorflow_cc\.so\.2\n(.|\n)*sees no CUDA GPU/);
-    expect(JSON.parse(mtl(cache, 'setup-cuda', '--libtensorflow', library, '--json').stdout)).toMatchObject({ ...made, isNew: false });
+    expect([begun.status, JSON.parse(begun.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ ...made, isNew: true }) as object,
+    ]);
+    expect(begun.stderr).toMatch(
+      /from npm, without its script\n(.|\n)*the addon: .*libtensorflow_cc\.so\.2\n(.|\n)*sees no CUDA GPU/,
+    );
+    expect(JSON.parse(mtl(cache, 'setup-cuda', '--libtensorflow', library, '--json').stdout)).toMatchObject({
+      ...made,
+      isNew: false,
+    });
     expect(mtl(cache, 'doctor').stdout).toContain('TensorFlow loads and sees no CUDA GPU');
   });
 });

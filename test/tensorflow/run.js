@@ -1,4 +1,5 @@
-// npm run test:tensorflow: the tests of the tfjs engine once more, on TensorFlow itself, through a binding that is made as mtl setup-cuda makes
+// npm run test:tensorflow: the tests of the tfjs engine once more, on TensorFlow itself, through a binding that is made
+// as mtl setup-cuda makes
 // it. It is kept in the user's cache; where it cannot be made, this says why and is done.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -16,7 +17,8 @@ function obstacle(folder) {
   if (missing !== undefined) return missing.message;
   const answers = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
   if (!answers('npm', 'view', NATIVE_PACKAGE, 'version')) return 'npm reaches no registry';
-  if (!answers(process.env.MTL_PYTHON ?? 'python3', '-m', 'pip', 'index', 'versions', SOURCE.requirement)) return 'pip reaches no index that has TensorFlow';
+  if (!answers(process.env.MTL_PYTHON ?? 'python3', '-m', 'pip', 'index', 'versions', SOURCE.requirement))
+    return 'pip reaches no index that has TensorFlow';
   return undefined;
 }
 
@@ -28,6 +30,9 @@ if (reason !== undefined) {
 } else {
   makeBinding(folder, SOURCE, (step) => console.error(step));
   const config = fileURLToPath(new URL('vitest.config.ts', import.meta.url));
-  const { status } = spawnSync('npx', ['vitest', 'run', '--config', config, ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, MTL_TENSORFLOW: folder } });
+  const { status } = spawnSync('npx', ['vitest', 'run', '--config', config, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env: { ...process.env, MTL_TENSORFLOW: folder },
+  });
   process.exitCode = status ?? 1;
 }

@@ -6,7 +6,14 @@ const folder = process.env['MTL_TENSORFLOW'];
 if (folder === undefined) throw new Error('npm run test:tensorflow runs this');
 
 /** What runs the tfjs engine, by its own name or by that of the registry it loops over. */
-const FILES = ['tensorflow/*', 'parity/*', 'engines/*', 'optimizers/engines', 'training/stepper', 'training/evaluate-batches'];
+const FILES = [
+  'tensorflow/*',
+  'parity/*',
+  'engines/*',
+  'optimizers/engines',
+  'training/stepper',
+  'training/evaluate-batches',
+];
 
 export default defineConfig({
   root: join(import.meta.dirname, '..', '..'),
@@ -14,7 +21,10 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@tensorflow\/tfjs$/, replacement: join(import.meta.dirname, 'tfjs.js') },
-      { find: 'tensorflow-native', replacement: createRequire(join(folder, 'package.json')).resolve('@tensorflow/tfjs-node-gpu') },
+      {
+        find: 'tensorflow-native',
+        replacement: createRequire(join(folder, 'package.json')).resolve('@tensorflow/tfjs-node-gpu'),
+      },
     ],
   },
   test: {

@@ -28,12 +28,20 @@ afterAll(() => {
 /** Trains with a server, and gives what was told to people. */
 async function trained(url: string, { set = [], ...options }: SmallRun): Promise<readonly string[]> {
   const notices: string[] = [];
-  await trainSmall('esmm.yaml', { set: [...SET, `track.mlflow=${url}`, ...set], ...options, on: { ...options.on, onNotice: (text) => notices.push(text) } });
+  await trainSmall('esmm.yaml', {
+    set: [...SET, `track.mlflow=${url}`, ...set],
+    ...options,
+    on: { ...options.on, onNotice: (text) => notices.push(text) },
+  });
   return notices.filter((text) => text.includes('MLflow'));
 }
 
 type Fault = 'none' | 'takes it and hangs up' | 'refuses' | 'talks nonsense' | 'answers with a page' | 'hangs up';
-interface Metric { readonly key: string; readonly value: number; readonly step: number }
+interface Metric {
+  readonly key: string;
+  readonly value: number;
+  readonly step: number;
+}
 /** A server that keeps what it is told, and can be made to fail. */
 interface Fake {
   readonly url: string;
@@ -62,12 +70,25 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
 }
 
 async function fakeServer(): Promise<Fake> {
-  const fake: Fake = { url: '', metrics: [], params: [], statuses: [], runs: [], authorizations: new Set(), files: new Map(), datasets: [], artifactUri: 'mlflow-artifacts:/7/run/artifacts', fault: 'none' };
+  const fake: Fake = {
+    url: '',
+    metrics: [],
+    params: [],
+    statuses: [],
+    runs: [],
+    authorizations: new Set(),
+    files: new Map(),
+    datasets: [],
+    artifactUri: 'mlflow-artifacts:/7/run/artifacts',
+    fault: 'none',
+  };
   const experiments = new Set<string>();
   const answer = (path: string, body: Record<string, unknown>, query: URLSearchParams): readonly [number, object] => {
     switch (path) {
       case 'experiments/get-by-name':
-        return experiments.has(query.get('experiment_name')!) ? [200, { experiment: { experiment_id: '7' } }] : [404, { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'no such experiment' }];
+        return experiments.has(query.get('experiment_name')!)
+          ? [200, { experiment: { experiment_id: '7' } }]
+          : [404, { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'no such experiment' }];
       case 'experiments/create':
         experiments.add(body['name'] as string);
         return [200, { experiment_id: '7' }];
@@ -77,20 +98,35 @@ async function fakeServer(): Promise<Fake> {
       case 'runs/log-batch': {
         const metrics = (body['metrics'] ?? []) as Metric[];
         const params = (body['params'] ?? []) as Fake['params'];
-        if (metrics.length > 1000 || params.length > 100) return [400, { error_code: 'INVALID_PARAMETER_VALUE', message: 'too many' }];
+        if (metrics.length > 1000 || params.length > 100)
+          return [400, { error_code: 'INVALID_PARAMETER_VALUE', message: 'too many' }];
         fake.metrics.push(...metrics);
         fake.params.push(...params);
         return [200, {}];
       }
       case 'runs/log-inputs':
-        fake.datasets.push(...(body['datasets'] as LoggedInput[]).map(({ tags: [{ value }], dataset: { name, digest } }) => ({ context: value, name, digest })));
+        fake.datasets.push(
+          ...(body['datasets'] as LoggedInput[]).map(({ tags: [{ value }], dataset: { name, digest } }) => ({
+            context: value,
+            name,
+            digest,
+          })),
+        );
         return [200, {}];
       case 'runs/update':
         fake.statuses.push(`${String(body['run_id'])} ${String(body['status'])}`);
         return [200, {}];
       case 'runs/get': {
         const last = new Map(fake.metrics.map((metric) => [metric.key, metric]));
-        return [200, { run: { info: { run_id: query.get('run_id'), artifact_uri: fake.artifactUri }, data: { metrics: [...last.values()] } } }];
+        return [
+          200,
+          {
+            run: {
+              info: { run_id: query.get('run_id'), artifact_uri: fake.artifactUri },
+              data: { metrics: [...last.values()] },
+            },
+          },
+        ];
       }
       default:
         return [404, { error_code: 'ENDPOINT_NOT_FOUND' }];
@@ -102,7 +138,8 @@ async function fakeServer(): Promise<Fake> {
       fake.authorizations.add(request.headers.authorization);
       const bytes = await bodyOf(request);
       if (fake.fault === 'hangs up') return void request.socket.destroy();
-      if (fake.fault === 'refuses') return void response.writeHead(500).end('{"error_code": "INTERNAL_ERROR", "message": "out of order"}');
+      if (fake.fault === 'refuses')
+        return void response.writeHead(500).end('{"error_code": "INTERNAL_ERROR", "message": "out of order"}');
       if (fake.fault === 'talks nonsense') return void response.writeHead(200).end('<html>');
       if (fake.fault === 'answers with a page') return void response.writeHead(503).end('<html>');
       const stored = /^\/api\/2\.0\/mlflow-artifacts\/artifacts\/(.+)$/.exec(pathname)?.[1];
@@ -125,8 +162,14 @@ async function fakeServer(): Promise<Fake> {
 }
 
 const lossesIn = (run: string): readonly number[][] =>
-  readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { step: number; rates?: object; train: { loss: number } }).filter(({ rates }) => rates !== undefined).map(({ step, train }) => [step, train.loss]);
-const lossesAt = ({ metrics }: Fake): readonly number[][] => metrics.filter(({ key }) => key === 'train/loss').map(({ step, value }) => [step, value]);
+  readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { step: number; rates?: object; train: { loss: number } })
+    .filter(({ rates }) => rates !== undefined)
+    .map(({ step, train }) => [step, train.loss]);
+const lossesAt = ({ metrics }: Fake): readonly number[][] =>
+  metrics.filter(({ key }) => key === 'train/loss').map(({ step, value }) => [step, value]);
 
 describe('a run that is told to MLflow', () => {
   it('sends its config, every number once, and how it ended', async () => {
@@ -138,19 +181,35 @@ describe('a run that is told to MLflow', () => {
     expect(fake.statuses).toEqual(['run-1 FINISHED']);
   });
 
-  const KEPT = ['best/config.yaml', 'best/manifest.json', 'best/weights.safetensors', 'config.resolved.yaml', 'config.source.yaml', 'results.csv', 'summary.json'];
+  const KEPT = [
+    'best/config.yaml',
+    'best/manifest.json',
+    'best/weights.safetensors',
+    'config.resolved.yaml',
+    'config.source.yaml',
+    'results.csv',
+    'summary.json',
+  ];
 
   it('stores its configs, results and best checkpoint through the server, its report after them, and names its data sets', async () => {
     const fake = await fakeServer();
     expect(await trained(fake.url, { runDir: 'stored' })).toEqual([]);
     expect([...fake.files.keys()]).toEqual(expect.arrayContaining(KEPT.map((path) => `7/run/artifacts/${path}`)));
-    expect(fake.files.get('7/run/artifacts/best/weights.safetensors')!.equals(readFileSync('stored/checkpoints/best/weights.safetensors'))).toBe(true);
+    expect(
+      fake.files
+        .get('7/run/artifacts/best/weights.safetensors')!
+        .equals(readFileSync('stored/checkpoints/best/weights.safetensors')),
+    ).toBe(true);
     expect(fake.datasets.map(({ context }) => context)).toEqual(['train', 'valid', 'test']);
     expect(new Set(fake.datasets.map(({ digest }) => digest)).size).toBe(3);
 
     writeFileSync('stored/report.html', '<html>');
     const notices: string[] = [];
-    await addTrackedFile('stored', { path: 'report.html', file: 'stored/report.html' }, (text) => void notices.push(text));
+    await addTrackedFile(
+      'stored',
+      { path: 'report.html', file: 'stored/report.html' },
+      (text) => void notices.push(text),
+    );
     expect([fake.files.get('7/run/artifacts/report.html')?.toString(), notices]).toEqual(['<html>', []]);
   });
 
@@ -160,16 +219,24 @@ describe('a run that is told to MLflow', () => {
       fake.artifactUri = artifactUri;
       expect(await trained(fake.url, { runDir: `of-${artifactUri.length}`, set: ['training.epochs=1'] })).toEqual([]);
     }
-    for (const folder of ['kept', 'kept as url']) for (const path of KEPT) expect([path, existsSync(join(world, folder, path))]).toEqual([path, true]);
+    for (const folder of ['kept', 'kept as url'])
+      for (const path of KEPT) expect([path, existsSync(join(world, folder, path))]).toEqual([path, true]);
   });
 
-  it.each(['s3://bucket/7/run/artifacts', ''])("says what to do where only MLflow's clients can store them: %j", async (artifactUri) => {
-    const fake = await fakeServer();
-    fake.artifactUri = artifactUri;
-    const notices = await trained(fake.url, { runDir: `elsewhere${artifactUri.length}`, set: ['training.epochs=1'] });
-    expect(notices).toEqual([expect.stringContaining(`cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${artifactUri === '' ? 'DIRECTORY' : 's3://bucket'}; it lacks config.source.yaml, `)]);
-    expect(fake.statuses).toEqual(['run-1 FINISHED']);
-  });
+  it.each(['s3://bucket/7/run/artifacts', ''])(
+    "says what to do where only MLflow's clients can store them: %j",
+    async (artifactUri) => {
+      const fake = await fakeServer();
+      fake.artifactUri = artifactUri;
+      const notices = await trained(fake.url, { runDir: `elsewhere${artifactUri.length}`, set: ['training.epochs=1'] });
+      expect(notices).toEqual([
+        expect.stringContaining(
+          `cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${artifactUri === '' ? 'DIRECTORY' : 's3://bucket'}; it lacks config.source.yaml, `,
+        ),
+      ]);
+      expect(fake.statuses).toEqual(['run-1 FINISHED']);
+    },
+  );
 
   it('goes on in the same one, and sends nothing twice', async () => {
     const fake = await fakeServer();
@@ -181,15 +248,18 @@ describe('a run that is told to MLflow', () => {
     expect(lossesAt(fake)).toEqual(lossesIn('resumed'));
   });
 
-  it.each<Fault>(['refuses', 'talks nonsense', 'answers with a page', 'hangs up'])('ends well where the server %s, with one notice and one at the end', async (fault) => {
-    const fake = await fakeServer();
-    fake.fault = fault;
-    const notices = await trained(fake.url, { runDir: fault.replaceAll(' ', '-') });
-    expect(notices).toHaveLength(2);
-    expect(notices[0]).toContain('the run goes on');
-    expect(notices[1]).toMatch(/has not got \d+ numbers of this run; they are in/);
-    expect(lossesIn(fault.replaceAll(' ', '-')).length).toBeGreaterThan(5);
-  });
+  it.each<Fault>(['refuses', 'talks nonsense', 'answers with a page', 'hangs up'])(
+    'ends well where the server %s, with one notice and one at the end',
+    async (fault) => {
+      const fake = await fakeServer();
+      fake.fault = fault;
+      const notices = await trained(fake.url, { runDir: fault.replaceAll(' ', '-') });
+      expect(notices).toHaveLength(2);
+      expect(notices[0]).toContain('the run goes on');
+      expect(notices[1]).toMatch(/has not got \d+ numbers of this run; they are in/);
+      expect(lossesIn(fault.replaceAll(' ', '-')).length).toBeGreaterThan(5);
+    },
+  );
 
   it('ends well where nobody listens', async () => {
     const notices = await trained('http://127.0.0.1:9', { runDir: 'nobody' });
@@ -200,7 +270,10 @@ describe('a run that is told to MLflow', () => {
     const fake = await fakeServer();
     fake.fault = 'hangs up';
     let epochs = 0;
-    const notices = await trained(fake.url, { runDir: 'late', on: { onMilestone: () => (++epochs === 2 ? (fake.fault = 'none') : undefined) } });
+    const notices = await trained(fake.url, {
+      runDir: 'late',
+      on: { onMilestone: () => (++epochs === 2 ? (fake.fault = 'none') : undefined) },
+    });
     expect(notices).toHaveLength(1);
     expect(lossesAt(fake)).toEqual(lossesIn('late'));
   });
@@ -230,51 +303,111 @@ describe('a run that is told to MLflow', () => {
   });
 
   it('is refused for what is no address, and for an experiment of no server', async () => {
-    await expect(trained('127.0.0.1:5000', { runDir: 'no' })).rejects.toThrow(/track\.mlflow: expected the address of an MLflow server/);
-    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['track.experiment=mine'] })).rejects.toThrow(/track\.experiment: is one of an MLflow server/);
+    await expect(trained('127.0.0.1:5000', { runDir: 'no' })).rejects.toThrow(
+      /track\.mlflow: expected the address of an MLflow server/,
+    );
+    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['track.experiment=mine'] })).rejects.toThrow(
+      /track\.experiment: is one of an MLflow server/,
+    );
   });
 });
 
 /** A real server on a port that is free; the test is skipped, with the reason, where MLflow is not there. */
-async function realServer({ skip }: Pick<TestContext, 'skip'>, artifacts: '--artifacts-destination' | '--default-artifact-root'): Promise<string> {
+async function realServer(
+  { skip }: Pick<TestContext, 'skip'>,
+  artifacts: '--artifacts-destination' | '--default-artifact-root',
+): Promise<string> {
   const command = process.env['MTL_MLFLOW'] ?? 'mlflow';
-  if (spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0) skip(`there is no ${command}: pip install mlflow, or name it with MTL_MLFLOW`);
+  if (spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0)
+    skip(`there is no ${command}: pip install mlflow, or name it with MTL_MLFLOW`);
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;
   await new Promise((resolve) => probe.close(resolve));
   const folder = mkdtempSync(join(tmpdir(), 'mtl-mlflow-server-'));
-  const child: ChildProcess = spawn(command, ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1', '--backend-store-uri', `sqlite:///${join(folder, 'runs.db')}`, artifacts, join(folder, 'artifacts')], { cwd: folder, stdio: 'ignore', detached: true });
+  const child: ChildProcess = spawn(
+    command,
+    [
+      'server',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      '--workers',
+      '1',
+      '--backend-store-uri',
+      `sqlite:///${join(folder, 'runs.db')}`,
+      artifacts,
+      join(folder, 'artifacts'),
+    ],
+    { cwd: folder, stdio: 'ignore', detached: true },
+  );
   onTestFinished(() => {
     process.kill(-child.pid!);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   });
   for (;;) {
-    if (await fetch(`http://127.0.0.1:${port}/health`).then(({ ok }) => ok, () => false)) return `http://127.0.0.1:${port}`;
+    if (
+      await fetch(`http://127.0.0.1:${port}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
+      return `http://127.0.0.1:${port}`;
     await sleep(200);
   }
 }
 
 describe('a real MLflow server', () => {
-  for (const artifacts of ['--artifacts-destination', '--default-artifact-root'] as const) it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
-    const url = await realServer(context, artifacts);
-    const all = { set: ['track.experiment=real'] };
-    await trained(url, { ...all, runDir: `real${artifacts}`, ...abortAtStep(14) });
-    await trained(url, { ...all, resume: `real${artifacts}` });
-    const get = async (path: string): Promise<Record<string, unknown>> => (await fetch(`${url}/api/2.0/mlflow/${path}`)).json() as Promise<Record<string, unknown>>;
-    const { experiment } = (await get('experiments/get-by-name?experiment_name=real')) as { experiment: { experiment_id: string } };
-    const { runs } = (await (await fetch(`${url}/api/2.0/mlflow/runs/search`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ experiment_ids: [experiment.experiment_id] }) })).json()) as { runs: { info: { run_id: string; status: string; run_name: string }; data: { params: { key: string; value: string }[] } }[] };
-    expect(runs).toHaveLength(1);
-    const [{ info, data }] = runs as [(typeof runs)[number]];
-    expect(info).toMatchObject({ status: 'FINISHED', run_name: 'esmm' });
-    expect(data.params).toContainEqual({ key: 'training.epochs', value: '4' });
-    const { metrics } = (await get(`metrics/get-history?run_id=${info.run_id}&metric_key=${encodeURIComponent('train/loss')}`)) as { metrics: { step: number; value: number }[] };
-    expect(metrics.map(({ step, value }) => [step, value]).sort(([a], [b]) => a! - b!)).toEqual(lossesIn(`real${artifacts}`));
-    for (const [path, names] of [['', ['best', 'config.resolved.yaml', 'results.csv']], ['best', ['best/weights.safetensors']]] as const) {
-      const { files } = (await get(`artifacts/list?run_id=${info.run_id}&path=${path}`)) as { files: { path: string }[] };
-      expect(files.map((file) => file.path)).toEqual(expect.arrayContaining([...names]));
-    }
-    const { run } = (await get(`runs/get?run_id=${info.run_id}`)) as { run: { inputs: { dataset_inputs: { tags: { value: string }[] }[] } } };
-    expect(run.inputs.dataset_inputs.flatMap(({ tags }) => tags.map(({ value }) => value)).sort()).toEqual(['test', 'train', 'valid']);
-  }, 240_000);
+  for (const artifacts of ['--artifacts-destination', '--default-artifact-root'] as const)
+    it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
+      const url = await realServer(context, artifacts);
+      const all = { set: ['track.experiment=real'] };
+      await trained(url, { ...all, runDir: `real${artifacts}`, ...abortAtStep(14) });
+      await trained(url, { ...all, resume: `real${artifacts}` });
+      const get = async (path: string): Promise<Record<string, unknown>> =>
+        (await fetch(`${url}/api/2.0/mlflow/${path}`)).json() as Promise<Record<string, unknown>>;
+      const { experiment } = (await get('experiments/get-by-name?experiment_name=real')) as {
+        experiment: { experiment_id: string };
+      };
+      const { runs } = (await (
+        await fetch(`${url}/api/2.0/mlflow/runs/search`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ experiment_ids: [experiment.experiment_id] }),
+        })
+      ).json()) as {
+        runs: {
+          info: { run_id: string; status: string; run_name: string };
+          data: { params: { key: string; value: string }[] };
+        }[];
+      };
+      expect(runs).toHaveLength(1);
+      const [{ info, data }] = runs as [(typeof runs)[number]];
+      expect(info).toMatchObject({ status: 'FINISHED', run_name: 'esmm' });
+      expect(data.params).toContainEqual({ key: 'training.epochs', value: '4' });
+      const { metrics } = (await get(
+        `metrics/get-history?run_id=${info.run_id}&metric_key=${encodeURIComponent('train/loss')}`,
+      )) as { metrics: { step: number; value: number }[] };
+      expect(metrics.map(({ step, value }) => [step, value]).sort(([a], [b]) => a! - b!)).toEqual(
+        lossesIn(`real${artifacts}`),
+      );
+      for (const [path, names] of [
+        ['', ['best', 'config.resolved.yaml', 'results.csv']],
+        ['best', ['best/weights.safetensors']],
+      ] as const) {
+        const { files } = (await get(`artifacts/list?run_id=${info.run_id}&path=${path}`)) as {
+          files: { path: string }[];
+        };
+        expect(files.map((file) => file.path)).toEqual(expect.arrayContaining([...names]));
+      }
+      const { run } = (await get(`runs/get?run_id=${info.run_id}`)) as {
+        run: { inputs: { dataset_inputs: { tags: { value: string }[] }[] } };
+      };
+      expect(run.inputs.dataset_inputs.flatMap(({ tags }) => tags.map(({ value }) => value)).sort()).toEqual([
+        'test',
+        'train',
+        'valid',
+      ]);
+    }, 240_000);
 });

@@ -26,7 +26,7 @@ afterAll(() => {
 function recordsOf(path: string): readonly Buffer[] {
   const bytes = readFileSync(path);
   const records: Buffer[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const data = bytes.subarray(at + 12, at + 12 + Number(bytes.readBigUInt64LE(at)));
     expect(recordOf(data).equals(bytes.subarray(at, at + 16 + data.length))).toBe(true);
     records.push(data);
@@ -38,7 +38,10 @@ function recordsOf(path: string): readonly Buffer[] {
 /** An event without the 8 bytes of its time, with which it begins. */
 const withoutTime = (record: Buffer): string => record.subarray(9).toString('latin1');
 /** Events of numbers that a clock has no part in. */
-const timeless = (path: string): readonly string[] => recordsOf(path).map(withoutTime).filter((text) => !text.includes('rows_per_second') && !text.includes('session_'));
+const timeless = (path: string): readonly string[] =>
+  recordsOf(path)
+    .map(withoutTime)
+    .filter((text) => !text.includes('rows_per_second') && !text.includes('session_'));
 
 describe('records', () => {
   it('have the CRC-32C of RFC 3720, appendix B.4', () => {
@@ -49,7 +52,8 @@ describe('records', () => {
 
   it('are counted as far as they are whole', () => {
     const two = Buffer.concat([recordOf(Buffer.from('one')), recordOf(Buffer.from('second'))]);
-    for (let cut = 0; cut <= two.length; cut++) expect(wholeRecords(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
+    for (let cut = 0; cut <= two.length; cut++)
+      expect(wholeRecords(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
   });
 });
 
@@ -57,7 +61,10 @@ describe('the event file of a run', () => {
   it('is written where nothing is said, and not where it is not wanted', async () => {
     const { run } = await trainSmall('esmm.yaml', { runDir: 'default', set: ['training.epochs=1'] });
     expect(recordsOf(join(run, EVENTS)).length).toBeGreaterThan(3);
-    const { run: without } = await trainSmall('esmm.yaml', { runDir: 'without', set: ['training.epochs=1', 'track.tensorboard=false'] });
+    const { run: without } = await trainSmall('esmm.yaml', {
+      runDir: 'without',
+      set: ['training.epochs=1', 'track.tensorboard=false'],
+    });
     expect(existsSync(join(without, EVENTS))).toBe(false);
   });
 
@@ -66,7 +73,10 @@ describe('the event file of a run', () => {
     await trainSmall('esmm.yaml', { runDir: 'torn', set: SET, ...abortAtStep(13) });
     const path = join('torn', EVENTS);
     // What a kill leaves: events behind the last checkpoint, and half a record.
-    appendFileSync(path, Buffer.concat([recordOf(Buffer.from('behind the checkpoint')), recordOf(Buffer.from('torn')).subarray(0, 9)]));
+    appendFileSync(
+      path,
+      Buffer.concat([recordOf(Buffer.from('behind the checkpoint')), recordOf(Buffer.from('torn')).subarray(0, 9)]),
+    );
     await trainSmall('esmm.yaml', { resume: 'torn', set: SET, ...abortAtStep(20) });
     await trainSmall('esmm.yaml', { resume: 'torn', set: SET });
     expect(timeless(path)).toEqual(timeless(join('straight', EVENTS)));
@@ -97,15 +107,24 @@ describe('the event file of a run', () => {
     needsPython(context, 'tensorboard');
     const { run } = await trainSmall('mmoe.yaml', { runDir: 'read', set: SET });
     const found = JSON.parse(python(world, READER, [run])) as Found;
-    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Line);
+    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line);
     const single = (value: number): number => Math.fround(value);
     const steps = lines.filter(({ rates }) => rates !== undefined);
     expect(found.scalars['train/loss']).toEqual(steps.map(({ step, train }) => [step, single(train!.loss)]));
     const valid = lines.filter(({ valid: measured }) => measured !== undefined);
-    expect(found.scalars['valid/ctcvr.auc']).toEqual(valid.map(({ step, valid: measured }) => [step, single(measured!.metrics['ctcvr']!['auc']!)]));
-    expect(found.scalars['gradient_cosine/ctr.cvr']!.length).toBe(lines.filter(({ diagnosis }) => diagnosis !== undefined).length);
+    expect(found.scalars['valid/ctcvr.auc']).toEqual(
+      valid.map(({ step, valid: measured }) => [step, single(measured!.metrics['ctcvr']!['auc']!)]),
+    );
+    expect(found.scalars['gradient_cosine/ctr.cvr']!.length).toBe(
+      lines.filter(({ diagnosis }) => diagnosis !== undefined).length,
+    );
     const { rows } = valid[0]!.valid!.metrics['ctr']! as unknown as { rows: number };
-    const [[step, histogram]] = found.histograms['valid/ctr.predictions']! as [[number, { num: number; sum: number; bucket: number[]; bucket_limit: number[] }]];
+    const [[step, histogram]] = found.histograms['valid/ctr.predictions']! as [
+      [number, { num: number; sum: number; bucket: number[]; bucket_limit: number[] }],
+    ];
     expect([step, histogram.num, histogram.bucket.reduce((a, b) => a + b, 0)]).toEqual([valid[0]!.step, rows, rows]);
     expect(histogram.bucket_limit).toEqual([...histogram.bucket_limit].sort((a, b) => a - b));
     expect(found.hparams).toMatchObject({ 'model.name': 'mmoe', 'training.epochs': 4, 'training.shuffle': true });

@@ -10,7 +10,8 @@ import { trainingOptions } from '../../src/training/options.js';
 import { combinesTerms, createStepper } from '../../src/training/stepper.js';
 import { weightings } from '../../src/weightings/weightings.js';
 
-// A click and a price through one narrow layer. The price is told in units a tenth as large, so its squared error is 100 times
+// A click and a price through one narrow layer. The price is told in units a tenth as large, so its squared error is
+// 100 times
 // as large; most of it is noise, which no training takes away.
 
 const INPUTS = 10;
@@ -25,11 +26,22 @@ function planOf(tasks: readonly string[], seed: number, isApart: boolean): Plan 
   const h = g.activation(g.linear(g.input({ kind: 'features' }, INPUTS), 8, 'shared'), 'tanh', 'shared.tanh');
   const outs = new Map(tasks.map((task) => [task, g.linear(h, 1, task)]));
   const label = (column: string) => g.input({ kind: 'label', column }, 1);
-  const terms = [...outs].map(([name, out]) => ({ name, weight: 1, loss: name === 'click' ? g.binaryCrossEntropy(out, label(name)) : g.squaredError(out, label(name)) }));
+  const terms = [...outs].map(([name, out]) => ({
+    name,
+    weight: 1,
+    loss: name === 'click' ? g.binaryCrossEntropy(out, label(name)) : g.squaredError(out, label(name)),
+  }));
   return {
     graph: { values: g.values, parameters: g.parameters, terms, predictions: outs },
-    layout: { width: INPUTS, tables: [], columns: fields.map((field, offset) => ({ field, offset, width: 1, kind: 'number' as const })) },
-    optimizers: { dense: denseOptimizers.schema.parse({ learningRate: 0.01 }), embeddings: embeddingOptimizerSchema.parse({}) },
+    layout: {
+      width: INPUTS,
+      tables: [],
+      columns: fields.map((field, offset) => ({ field, offset, width: 1, kind: 'number' as const })),
+    },
+    optimizers: {
+      dense: denseOptimizers.schema.parse({ learningRate: 0.01 }),
+      embeddings: embeddingOptimizerSchema.parse({}),
+    },
     seed,
     step: isApart ? { combinesTerms: true } : {},
   };
@@ -40,17 +52,43 @@ function rowsOf(count: number, seed: number): Batch {
   const random = randomStream(seed, 'balance');
   const columns = fields.map(() => Float32Array.from({ length: count }, () => random.normal()));
   const at = (i: number, b: number): number => columns[i]![b]!;
-  const click = Float32Array.from({ length: count }, (_, b) => Number(random.uniform() < 1 / (1 + Math.exp(-3 * (at(0, b) + at(1, b) - at(2, b))))));
-  const price = Float32Array.from({ length: count }, (_, b) => UNITS * (Math.tanh(at(5, b) - at(6, b)) * 0.5 + random.normal()));
-  return { rows: count, ids: new Map(), bags: new Map(), numbers: new Map(fields.map((field, i) => [field, columns[i]!])), labels: new Map([['click', click], ['price', price]]) };
+  const click = Float32Array.from({ length: count }, (_, b) =>
+    Number(random.uniform() < 1 / (1 + Math.exp(-3 * (at(0, b) + at(1, b) - at(2, b))))),
+  );
+  const price = Float32Array.from(
+    { length: count },
+    (_, b) => UNITS * (Math.tanh(at(5, b) - at(6, b)) * 0.5 + random.normal()),
+  );
+  return {
+    rows: count,
+    ids: new Map(),
+    bags: new Map(),
+    numbers: new Map(fields.map((field, i) => [field, columns[i]!])),
+    labels: new Map([
+      ['click', click],
+      ['price', price],
+    ]),
+  };
 }
 
 /** The loss of each task on rows that were not trained on. */
-async function lossesOf(weighting: string, tasks: readonly string[], seed: number): Promise<Readonly<Record<string, number>>> {
+async function lossesOf(
+  weighting: string,
+  tasks: readonly string[],
+  seed: number,
+): Promise<Readonly<Record<string, number>>> {
   const training = trainingOptions.parse({ weighting: { name: weighting } });
   const program: Program = createSimdEngine().compile(planOf(tasks, seed, combinesTerms(training.weighting)));
-  const stepper = createStepper({ program, training, seed, terms: tasks.map((name) => ({ name, weight: 1 })), trainingSteps: 1, stateOf: (_, first) => first() });
-  for (let step = 0; step < STEPS; step++) await stepper.take(rowsOf(64, 1000 * seed + step), { ...firstLoopState(), step });
+  const stepper = createStepper({
+    program,
+    training,
+    seed,
+    terms: tasks.map((name) => ({ name, weight: 1 })),
+    trainingSteps: 1,
+    stateOf: (_, first) => first(),
+  });
+  for (let step = 0; step < STEPS; step++)
+    await stepper.take(rowsOf(64, 1000 * seed + step), { ...firstLoopState(), step });
   const { losses } = await program.evaluate(rowsOf(TEST_ROWS, testSeed(seed)));
   program.dispose();
   return Object.fromEntries([...losses].map(([task, { mean }]) => [task, mean]));
@@ -60,7 +98,8 @@ const SEEDS = [1, 2, 3];
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, n) => sum + n, 0) / numbers.length;
 
 /**
- * What is left of the harm that the loud price does to the click under `fixed`: 'none' where the click is all but learned as alone,
+ * What is left of the harm that the loud price does to the click under `fixed`: 'none' where the click is all but
+ * learned as alone,
  * 'some' where less than half, 'all' where nothing is lifted. A share of the harm, at most and at least.
  */
 const LEFT = { none: [-0.1, 0.15], some: [0.05, 0.5], all: [0.9, 1.1] } as const;
@@ -83,7 +122,11 @@ const HARM: Readonly<Record<(typeof weightings.names)[number], keyof typeof LEFT
 };
 
 describe.each(SEEDS)('a click beside a price whose loss is 100 times as large (seed %i)', async (seed) => {
-  const [alone, drowned, priceAlone] = await Promise.all([lossesOf('fixed', ['click'], seed), lossesOf('fixed', ['click', 'price'], seed), lossesOf('fixed', ['price'], seed)]);
+  const [alone, drowned, priceAlone] = await Promise.all([
+    lossesOf('fixed', ['click'], seed),
+    lossesOf('fixed', ['click', 'price'], seed),
+    lossesOf('fixed', ['price'], seed),
+  ]);
   const unlearned = mean([...column(rowsOf(TEST_ROWS, testSeed(seed)).labels, 'price')].map((price) => price ** 2));
 
   it('is learned clearly worse than alone under fixed weights', () => {

@@ -26,18 +26,39 @@ beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
 const events = (run: string, name: string): Record<string, unknown>[] =>
-  readFileSync(join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ event }) => event === name);
+  readFileSync(join(run, 'log.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ event }) => event === name);
 
 describe('a loss that is not finite', () => {
   it('is skipped with its batch where the config says so, and counted in every place', async () => {
-    const { end, numSkippedBatches, metrics } = await trainSmall(config(), { runDir: 'run', set: [...NUMBERS, 'training.onDivergence=skip'] });
+    const { end, numSkippedBatches, metrics } = await trainSmall(config(), {
+      runDir: 'run',
+      set: [...NUMBERS, 'training.onDivergence=skip'],
+    });
     expect([end, numSkippedBatches]).toEqual(['finished', 4]);
     expect(metrics['test']!['ctr']!['auc']).toBeGreaterThan(0.4);
-    expect(events('run', 'skip')).toMatchObject([1, 2, 3, 4].map((epoch) => ({ epoch, term: 'ctr', value: 'NaN', batch: expect.any(Number) as number, step: expect.any(Number) as number })));
+    expect(events('run', 'skip')).toMatchObject(
+      [1, 2, 3, 4].map((epoch) => ({
+        epoch,
+        term: 'ctr',
+        value: 'NaN',
+        batch: expect.any(Number) as number,
+        step: expect.any(Number) as number,
+      })),
+    );
     expect(events('run', 'end')).toMatchObject([{ numSkippedBatches: 4 }]);
-    const lines = readFileSync('run/metrics.jsonl', 'utf8').trimEnd().split('\n').slice(0, 4).map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = readFileSync('run/metrics.jsonl', 'utf8')
+      .trimEnd()
+      .split('\n')
+      .slice(0, 4)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     // An epoch has 15 batches, and one of them is no step.
-    expect(lines).toMatchObject([1, 2, 3, 4].map((epoch) => ({ epoch, step: 14 * epoch, rows: 900, skippedBatches: 1 })));
+    expect(lines).toMatchObject(
+      [1, 2, 3, 4].map((epoch) => ({ epoch, step: 14 * epoch, rows: 900, skippedBatches: 1 })),
+    );
   });
 
   it('stops a run that was not told to skip, saved before the batch, from where it may skip it', async () => {
@@ -46,7 +67,9 @@ describe('a loss that is not finite', () => {
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
     await expect(attempt).rejects.toThrow(/epoch 1, batch \d+, step \d+: loss 'ctr': is NaN/);
     const [, batch] = /batch (\d+)/.exec(String(await attempt.catch((error: unknown) => error)))!;
-    expect(JSON.parse(readFileSync('run/checkpoints/last/state.json', 'utf8'))).toMatchObject({ sections: { loop: { epoch: 0, batch: Number(batch) - 1, step: Number(batch) - 1 } } });
+    expect(JSON.parse(readFileSync('run/checkpoints/last/state.json', 'utf8'))).toMatchObject({
+      sections: { loop: { epoch: 0, batch: Number(batch) - 1, step: Number(batch) - 1 } },
+    });
     await expect(trainSmall(config(), { resume: 'run', set: NUMBERS })).rejects.toMatchObject({ exitCode: 6 });
     await trainSmall(config(), { resume: 'run', set: [...NUMBERS, 'training.onDivergence=skip'] });
     expect(traceOf('run')).toEqual(traceOf('whole'));
@@ -54,14 +77,26 @@ describe('a loss that is not finite', () => {
 
   it('is what ends the run also where the disk is full then, and both are in the log', async () => {
     // A file where the folder of checkpoints would be.
-    const attempt = trainSmall(config(), { runDir: 'run', set: [...NUMBERS, 'checkpoints.everySteps=1000'], on: { onStart: () => writeFileSync('run/checkpoints', '') } });
+    const attempt = trainSmall(config(), {
+      runDir: 'run',
+      set: [...NUMBERS, 'checkpoints.everySteps=1000'],
+      on: { onStart: () => writeFileSync('run/checkpoints', '') },
+    });
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
     const failures = events('run', 'failure').map(({ err }) => (err as { message: string }).message);
-    expect(failures).toEqual([expect.stringContaining("loss 'ctr': is NaN"), expect.stringContaining('run/checkpoints')]);
+    expect(failures).toEqual([
+      expect.stringContaining("loss 'ctr': is NaN"),
+      expect.stringContaining('run/checkpoints'),
+    ]);
   });
 
   it('ends a run all the same where it comes from the weights', async () => {
-    const set = ['training.batchSize=8', 'training.optimizer.dense.learningRate=1e30', 'training.optimizer.embeddings.learningRate=1e30', 'training.onDivergence=skip'];
+    const set = [
+      'training.batchSize=8',
+      'training.optimizer.dense.learningRate=1e30',
+      'training.optimizer.embeddings.learningRate=1e30',
+      'training.onDivergence=skip',
+    ];
     const attempt = trainSmall(config(), { runDir: 'run', set });
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
     await expect(attempt).rejects.toThrow(/and so are weights: skipping batches cannot help|after 20 batches in a row/);

@@ -18,7 +18,11 @@ async function* reads(batches: readonly Batch[]): AsyncGenerator<BatchRead> {
 }
 
 /** Mean over the rows that count, in doubles, written down once more. */
-function mean(batches: readonly { batch: Batch; values: Float32Array }[], lossOf: (prediction: number, batch: Batch, b: number) => number, counts: (batch: Batch, b: number) => boolean): number {
+function mean(
+  batches: readonly { batch: Batch; values: Float32Array }[],
+  lossOf: (prediction: number, batch: Batch, b: number) => number,
+  counts: (batch: Batch, b: number) => boolean,
+): number {
   let [sum, rows] = [0, 0];
   for (const { batch, values } of batches) {
     for (let b = 0; b < batch.rows; b++) {
@@ -40,14 +44,27 @@ describe('the loss on measured rows', () => {
     const batches = [twoTermBatch(1500, 1), twoTermBatch(70, 2)];
     // Its predictions are numbers, so regression is what they are measured as.
     const spaces = spacesOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', type: 'regression' }) }]);
-    const { report, loss } = await evaluateBatches(program, reads(batches), { spaces, terms }, new AbortController().signal);
+    const { report, loss } = await evaluateBatches(
+      program,
+      reads(batches),
+      { spaces, terms },
+      new AbortController().signal,
+    );
     expect(Object.keys(report)).toEqual(['ctr']);
 
     const predicted = await Promise.all(batches.map(async (batch) => ({ batch, found: await program.predict(batch) })));
     const of = (name: string) => predicted.map(({ batch, found }) => ({ batch, values: found.get(name)! }));
     const labelOf = (batch: Batch, label: string, b: number): number => batch.labels.get(label)![b]!;
-    const ctr = mean(of('ctr'), (z, batch, b) => Math.log1p(Math.exp(z)) - labelOf(batch, 'click', b) * z, () => true);
-    const cvr = mean(of('cvr'), (z, batch, b) => (z - labelOf(batch, 'buy', b)) ** 2, (batch, b) => labelOf(batch, 'click', b) === 1);
+    const ctr = mean(
+      of('ctr'),
+      (z, batch, b) => Math.log1p(Math.exp(z)) - labelOf(batch, 'click', b) * z,
+      () => true,
+    );
+    const cvr = mean(
+      of('cvr'),
+      (z, batch, b) => (z - labelOf(batch, 'buy', b)) ** 2,
+      (batch, b) => labelOf(batch, 'click', b) === 1,
+    );
     expect(loss).toBeCloseTo(2 * ctr + 0.5 * cvr, 6);
     program.dispose();
   });

@@ -15,7 +15,10 @@ beforeAll(async () => {
     const path = join(world, `${split}.csv`);
     const [head, ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
     const click = head!.split(',').indexOf('click');
-    writeFileSync(path, `${[`${head!},seconds_on_page`, ...lines.map((line, i) => `${line},${line.split(',')[click] === '1' ? 5 + (i % 40) : 0}`)].join('\n')}\n`);
+    writeFileSync(
+      path,
+      `${[`${head!},seconds_on_page`, ...lines.map((line, i) => `${line},${line.split(',')[click] === '1' ? 5 + (i % 40) : 0}`)].join('\n')}\n`,
+    );
   }
 }, 60_000);
 afterAll(() => rmSync(world, { recursive: true, force: true }));
@@ -23,15 +26,33 @@ afterAll(() => rmSync(world, { recursive: true, force: true }));
 describe('a run whose fields give a label away', () => {
   const train = async (run: string, fields: string): Promise<readonly string[]> => {
     const notices: string[] = [];
-    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, run), set: [`features.more={ type: numeric, fields: [${fields}] }`, 'training.epochs=15', 'training.earlyStopping=null', 'training.optimizer.dense.learningRate=0.02'], on: { onNotice: (text) => notices.push(text) } });
+    await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(world, run),
+      set: [
+        `features.more={ type: numeric, fields: [${fields}] }`,
+        'training.epochs=15',
+        'training.earlyStopping=null',
+        'training.optimizer.dense.learningRate=0.02',
+      ],
+      on: { onNotice: (text) => notices.push(text) },
+    });
     return notices.filter((notice) => notice.includes('implausibly'));
   };
 
   it('ends with a warning that names the field, in log.jsonl and in the report, too', async () => {
     const [warning, ...others] = await train('leaky', 'seconds_on_page');
-    expect([warning, others]).toEqual([expect.stringMatching(/^test AUC of ctr (0\.9|1\.0)\d+.* is implausibly high: field 'seconds_on_page' alone predicts ctr with an AUC of (0\.9[89]|1\.0)\d+/), []]);
+    expect([warning, others]).toEqual([
+      expect.stringMatching(
+        /^test AUC of ctr (0\.9|1\.0)\d+.* is implausibly high: field 'seconds_on_page' alone predicts ctr with an AUC of (0\.9[89]|1\.0)\d+/,
+      ),
+      [],
+    ]);
     expect(warning).not.toContain("field '205'");
-    expect(readEvents(join(world, 'leaky')).filter(({ event }) => event === 'warning').map(({ text }) => text)).toContain(warning);
+    expect(
+      readEvents(join(world, 'leaky'))
+        .filter(({ event }) => event === 'warning')
+        .map(({ text }) => text),
+    ).toContain(warning);
     const page = readFileSync(await report({ runs: [join(world, 'leaky')], out: join(world, 'leaky.html') }), 'utf8');
     expect(page).toContain('<h2>Warnings</h2>');
     expect(page).toContain('implausibly high: field');

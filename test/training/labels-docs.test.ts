@@ -20,9 +20,25 @@ function log(rows: number, seed: number): string {
     const click = happens(0.4);
     const cart = click * happens(0.5);
     const cells = {
-      user: random.below(9), item: random.below(9), click, cart, pay: cart * happens(0.5), buy: click * happens(0.4), odd_buy: row % 20 === 0 ? 1 : click * happens(0.4),
-      play_ms: random.below(60_000), income: happens(0.3) === 1 ? '>50K' : '<=50K', rating: 1 + random.below(5), spend: 10 * random.uniform(), age: 10 + random.below(70),
-      share: happens(0.2), watched: random.uniform().toFixed(3), items: random.below(4), at: `2026-11-0${1 + random.below(9)} 12:00:00`, w: 0.5 + random.uniform(), maybe_like: row % 3 === 0 ? '' : happens(0.5), maybe_spend: row % 4 === 0 ? '' : random.uniform(),
+      user: random.below(9),
+      item: random.below(9),
+      click,
+      cart,
+      pay: cart * happens(0.5),
+      buy: click * happens(0.4),
+      odd_buy: row % 20 === 0 ? 1 : click * happens(0.4),
+      play_ms: random.below(60_000),
+      income: happens(0.3) === 1 ? '>50K' : '<=50K',
+      rating: 1 + random.below(5),
+      spend: 10 * random.uniform(),
+      age: 10 + random.below(70),
+      share: happens(0.2),
+      watched: random.uniform().toFixed(3),
+      items: random.below(4),
+      at: `2026-11-0${1 + random.below(9)} 12:00:00`,
+      w: 0.5 + random.uniform(),
+      maybe_like: row % 3 === 0 ? '' : happens(0.5),
+      maybe_spend: row % 4 === 0 ? '' : random.uniform(),
     };
     return cells;
   });
@@ -34,10 +50,23 @@ describe('docs/labels.md', () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'train.csv'), log(400, 1));
     writeFileSync(join(folder, 'valid.csv'), log(300, 2));
-    const { data, tasks, training, ...rest } = parse(yaml) as { readonly data?: object; readonly tasks: object; readonly training?: object };
+    const { data, tasks, training, ...rest } = parse(yaml) as {
+      readonly data?: object;
+      readonly tasks: object;
+      readonly training?: object;
+    };
     expect(rest).toEqual({});
     const config = join(folder, 'labels.yaml');
-    writeFileSync(config, stringify({ data: { train: 'train.csv', valid: 'valid.csv', ...data }, features: { ids: { type: 'categorical', fields: ['user', 'item'], width: 4 } }, tasks, model: { name: 'mmoe' }, training: { batchSize: 64, ...training } }));
+    writeFileSync(
+      config,
+      stringify({
+        data: { train: 'train.csv', valid: 'valid.csv', ...data },
+        features: { ids: { type: 'categorical', fields: ['user', 'item'], width: 4 } },
+        tasks,
+        model: { name: 'mmoe' },
+        training: { batchSize: 64, ...training },
+      }),
+    );
     const { metrics, numRejects } = await trainSmall(config, { runDir: join(folder, 'run') });
     expect(numRejects).toBe(0);
     for (const name of Object.keys(tasks)) {
@@ -47,8 +76,12 @@ describe('docs/labels.md', () => {
   });
 
   it('tells of every key of a task and of a condition, and of every choice', () => {
-    const keys = [...Object.keys(taskOptions.shape), ...Object.keys((conditionSchema as unknown as { readonly shape: object }).shape)];
+    const keys = [
+      ...Object.keys(taskOptions.shape),
+      ...Object.keys((conditionSchema as unknown as { readonly shape: object }).shape),
+    ];
     const ofLosses = losses.parts.flatMap(({ name, options }) => [name, ...Object.keys(options())]);
-    for (const word of [...keys, ...ofLosses, ...MISSING, ...VIOLATIONS]) expect(page).toMatch(new RegExp(`\`${word}\`|\\b${word}:`));
+    for (const word of [...keys, ...ofLosses, ...MISSING, ...VIOLATIONS])
+      expect(page).toMatch(new RegExp(`\`${word}\`|\\b${word}:`));
   });
 });

@@ -9,7 +9,10 @@ import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
 /** A shop's log with every blank and every violation that people have, and how many rows of each there are. */
-function shopRows(rows: number, seed: number): { readonly text: string; readonly counts: Readonly<Record<string, number>> } {
+function shopRows(
+  rows: number,
+  seed: number,
+): { readonly text: string; readonly counts: Readonly<Record<string, number>> } {
   const random = randomStream(seed, 'shop');
   const counts: Record<string, number> = { rows: 0, clicks: 0, carts: 0, cartKnown: 0, chainKnown: 0, violations: 0 };
   const count = (name: string): number => counts[name]!++;
@@ -31,19 +34,33 @@ function shopRows(rows: number, seed: number): { readonly text: string; readonly
     }
     // Where there was no click, nobody wrote down whether something was bought.
     const cell = (happened: boolean, isDefined: boolean): string => (isDefined ? String(Number(happened)) : '');
-    return [user, item, 1000 * item, click ? 1 : 0, isViolated ? 1 : isBlank ? '' : cell(cart, click), isBlank ? '' : cell(pay, cart), (item % 4) / 2 + 0.5].join(',');
+    return [
+      user,
+      item,
+      1000 * item,
+      click ? 1 : 0,
+      isViolated ? 1 : isBlank ? '' : cell(cart, click),
+      isBlank ? '' : cell(pay, cart),
+      (item % 4) / 2 + 0.5,
+    ].join(',');
   });
   return { text: `user,item,ms,click,cart,pay,w\n${lines.join('\n')}\n`, counts };
 }
 
-function shop(model: string): { readonly folder: string; readonly config: string; readonly counts: Readonly<Record<string, number>> } {
+function shop(model: string): {
+  readonly folder: string;
+  readonly config: string;
+  readonly counts: Readonly<Record<string, number>>;
+} {
   const folder = scratchFolder();
   writeFileSync(join(folder, 'train.csv'), shopRows(1200, 1).text);
   const { text, counts } = shopRows(500, 2);
   writeFileSync(join(folder, 'valid.csv'), text);
   const config = join(folder, 'shop.yaml');
   const long = model === 'esmm' ? '' : '  long: { label: { column: ms, above: 7000 } }\n';
-  writeFileSync(config, `seed: 4
+  writeFileSync(
+    config,
+    `seed: 4
 data: { train: train.csv, valid: valid.csv }
 features:
   ids: { type: categorical, fields: [user, item], width: 4 }
@@ -53,37 +70,55 @@ tasks:
   pay: { label: pay, given: cart, missing: negative, positiveWeight: 2 }
 ${long}model: { name: ${model} }
 training: { epochs: 6, batchSize: 32, accumulate: 2, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } }, monitor: ctpay.auc, termWeights: { ctr: 0.5 } }
-`);
+`,
+  );
   return { folder, config, counts };
 }
 
 describe('a log with blanks, violations, conditions and weights', () => {
-  it.each(['mmoe', 'shared-bottom', 'esmm'])('trains %s on click, cart and pay, and is measured over the rows that count', async (model) => {
-    const { folder, config, counts } = shop(model);
-    const notices: string[] = [];
-    const run = join(folder, 'run');
-    const { metrics } = await trainSmall(config, { runDir: run, on: { onNotice: (text) => notices.push(text) } });
-    const valid = metrics['valid']!;
-    expect(valid['ctr']!.rows).toBe(counts['rows']);
-    expect(valid['cart']).toMatchObject({ rows: counts['cartKnown'], positives: counts['carts'] });
-    expect(valid['ctcart']).toMatchObject({ rows: counts['chainKnown'], positives: counts['carts'] });
-    expect(valid['pay']!.rows).toBe(counts['carts']);
-    expect(valid['ctpay']!['auc']).toBeGreaterThan(0.5);
-    expect(notices.find((notice) => notice.startsWith('data.valid'))).toContain(`${counts['violations']} of 500 rows are left out: cart is 1 and ctr is not (${counts['violations']})`);
-    if (model !== 'esmm') expect(valid['long']).toMatchObject({ rows: counts['rows'], auc: expect.any(Number) as number });
+  it.each(['mmoe', 'shared-bottom', 'esmm'])(
+    'trains %s on click, cart and pay, and is measured over the rows that count',
+    async (model) => {
+      const { folder, config, counts } = shop(model);
+      const notices: string[] = [];
+      const run = join(folder, 'run');
+      const { metrics } = await trainSmall(config, { runDir: run, on: { onNotice: (text) => notices.push(text) } });
+      const valid = metrics['valid']!;
+      expect(valid['ctr']!.rows).toBe(counts['rows']);
+      expect(valid['cart']).toMatchObject({ rows: counts['cartKnown'], positives: counts['carts'] });
+      expect(valid['ctcart']).toMatchObject({ rows: counts['chainKnown'], positives: counts['carts'] });
+      expect(valid['pay']!.rows).toBe(counts['carts']);
+      expect(valid['ctpay']!['auc']).toBeGreaterThan(0.5);
+      expect(notices.find((notice) => notice.startsWith('data.valid'))).toContain(
+        `${counts['violations']} of 500 rows are left out: cart is 1 and ctr is not (${counts['violations']})`,
+      );
+      if (model !== 'esmm')
+        expect(valid['long']).toMatchObject({ rows: counts['rows'], auc: expect.any(Number) as number });
 
-    // The same in use: eval reads the labels again, and a model in memory needs none.
-    expect((await evaluate({ path: run, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal })).metrics['valid']).toEqual(valid);
-    const loaded = await loadModel(run);
-    expect(loaded.inputs.map(({ name }) => name)).toEqual(['user', 'item']);
-    const { ctr, cart, ctcart } = loaded.predict([{ user: 3, item: 3 }]);
-    expect(ctcart![0]).toBeCloseTo(ctr![0]! * cart![0]!, 6);
-    loaded.dispose();
-  });
+      // The same in use: eval reads the labels again, and a model in memory needs none.
+      expect(
+        (
+          await evaluate({
+            path: run,
+            device: 'cpu',
+            threads: 1,
+            onNotice: () => undefined,
+            signal: new AbortController().signal,
+          })
+        ).metrics['valid'],
+      ).toEqual(valid);
+      const loaded = await loadModel(run);
+      expect(loaded.inputs.map(({ name }) => name)).toEqual(['user', 'item']);
+      const { ctr, cart, ctcart } = loaded.predict([{ user: 3, item: 3 }]);
+      expect(ctcart![0]).toBeCloseTo(ctr![0]! * cart![0]!, 6);
+      loaded.dispose();
+    },
+  );
 
   it('goes on where it was stopped to the same weights', async () => {
     const { folder, config } = shop('mmoe');
-    const weightsOf = (run: string): string => readFileSync(join(run, 'checkpoints/last/weights.safetensors'), 'latin1');
+    const weightsOf = (run: string): string =>
+      readFileSync(join(run, 'checkpoints/last/weights.safetensors'), 'latin1');
     const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
     await trainSmall(config, { runDir: whole });
     await trainSmall(config, { runDir: parts, set: ['training.epochs=2'] });

@@ -6,7 +6,10 @@ import { smallWorld, trainSmall } from '../support/small-run.js';
 
 /** The factor of each step, as metrics.jsonl has it. */
 function factorsOf(run: string): readonly number[] {
-  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { step?: number; rates?: { dense: number } });
+  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { step?: number; rates?: { dense: number } });
   return lines.flatMap(({ rates }) => (rates === undefined ? [] : [rates.dense]));
 }
 

@@ -7,13 +7,23 @@ import { taskOptions } from '../../src/tasks.js';
 import { goalOfMonitor, monitoredOf } from '../../src/training/monitor.js';
 import { parseMonitor, wrongMonitor } from '../../src/training/monitor-sum.js';
 
-const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }, { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: 'click' }) }];
-const section = evaluationSection.parse({ metrics: ['auc', 'logLoss', 'pcoc', { name: 'lift', top: '0.5%' }, { name: 'gauc', by: 'user' }], by: ['hour'] });
+const tasks = [
+  { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: 'click' }) },
+];
+const section = evaluationSection.parse({
+  metrics: ['auc', 'logLoss', 'pcoc', { name: 'lift', top: '0.5%' }, { name: 'gauc', by: 'user' }],
+  by: ['hour'],
+});
 const goals = goalsOf(spacesOf(tasks), measuringOf(section));
 const wrong = (monitor: string): string | undefined => wrongMonitor(monitor, goals, ['hour']);
 
 describe('a monitor', () => {
-  const report = { ctr: { rows: 2, auc: 0.75, 'lift@0.5%': 3 }, ctcvr: { rows: 2, auc: 0.5, logLoss: 0.25 }, 'ctr[hour=7.5]': { rows: 1, auc: 1 } };
+  const report = {
+    ctr: { rows: 2, auc: 0.75, 'lift@0.5%': 3 },
+    ctcvr: { rows: 2, auc: 0.5, logLoss: 0.25 },
+    'ctr[hour=7.5]': { rows: 1, auc: 1 },
+  };
 
   it('is a number of a report, or a weighted sum of some', () => {
     const valueOf = (monitor: string): number | null => monitoredOf({ report, loss: 2 }, monitor);
@@ -26,15 +36,28 @@ describe('a monitor', () => {
   });
 
   it('is better the way in which all of it is', () => {
-    for (const [monitor, goal] of [['loss', 'lower'], ['ctr.auc', 'higher'], ['ctr.auc - loss', 'higher'], ['ctr.logLoss + 2*loss', 'lower'], ['ctr[hour=1].gauc_mean', 'higher'], ['- ctr.auc + loss', 'lower']] as const) {
+    for (const [monitor, goal] of [
+      ['loss', 'lower'],
+      ['ctr.auc', 'higher'],
+      ['ctr.auc - loss', 'higher'],
+      ['ctr.logLoss + 2*loss', 'lower'],
+      ['ctr[hour=1].gauc_mean', 'higher'],
+      ['- ctr.auc + loss', 'lower'],
+    ] as const) {
       expect([monitor, wrong(monitor), goalOfMonitor(monitor, goals)]).toEqual([monitor, undefined, goal]);
     }
   });
 
   it.each([
-    ['ctr.acu', /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/],
+    [
+      'ctr.acu',
+      /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/,
+    ],
     ['0.5*ctr.auc + 0.5*ctcvr.acu', /^'ctcvr\.acu' is not measured; .*did you mean 'ctcvr\.auc'\?$/],
-    ['0.5*(ctr.auc + cvr.auc)', /^expected a weighted sum and nothing else, as in 0\.5\*.*with spaces around \+ and -$/],
+    [
+      '0.5*(ctr.auc + cvr.auc)',
+      /^expected a weighted sum and nothing else, as in 0\.5\*.*with spaces around \+ and -$/,
+    ],
     ['ctr.auc*ctcvr.auc', /^expected a weighted sum and nothing else/],
     ['ctr.auc+ctcvr.auc', /^expected a weighted sum and nothing else/],
     ['ctr.auc + loss', /^adds what is better higher to what is better lower, in 'ctr\.auc \+ loss'; write a minus/],
@@ -49,7 +72,8 @@ describe('a monitor', () => {
 });
 
 describe('the evaluation section', () => {
-  const config = (lines: string): string => `data: { train: a.csv, valid: b.csv }
+  const config = (lines: string): string =>
+    `data: { train: a.csv, valid: b.csv }
 features: { user: { type: categorical, fields: [user] } }
 tasks: { ctr: { label: click } }
 model: { name: single-task }
@@ -64,18 +88,43 @@ ${lines}`.replace('single-task', 'shared-bottom');
   };
 
   it('names metrics with options or without, whose numbers can be monitored', () => {
-    const experiment = parseConfig(config('evaluation: { metrics: [auc, { name: gauc, by: user }, { name: lift, top: 5% }], by: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { alsoBest: [ctr.lift@5%] }'), 'x.yaml');
-    expect(measuringOf(experiment.evaluation).metrics.flatMap(({ values }) => values.map(({ name }) => name))).toEqual(['auc', 'gauc', 'gauc_mean', 'gauc_groups', 'gauc_rows', 'gauc_oneClassGroups', 'lift@5%']);
+    const experiment = parseConfig(
+      config(
+        'evaluation: { metrics: [auc, { name: gauc, by: user }, { name: lift, top: 5% }], by: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { alsoBest: [ctr.lift@5%] }',
+      ),
+      'x.yaml',
+    );
+    expect(measuringOf(experiment.evaluation).metrics.flatMap(({ values }) => values.map(({ name }) => name))).toEqual([
+      'auc',
+      'gauc',
+      'gauc_mean',
+      'gauc_groups',
+      'gauc_rows',
+      'gauc_oneClassGroups',
+      'lift@5%',
+    ]);
   });
 
   it.each([
     ['evaluation: { metrics: [acu] }', /evaluation\.metrics\.0: expected auc, .*did you mean 'auc'\?/],
     ['evaluation: { metrics: [gauc] }', /evaluation\.metrics\.0\.by: is missing/],
-    ['evaluation: { metrics: [{ name: lift, top: 120% }] }', /evaluation\.metrics\.0\.top: expected a share above 0 and up to 1, as in 5% or 0\.05/],
-    ['evaluation: { metrics: [{ name: gauc, by: a }, { name: gauc, by: b }] }', /evaluation\.metrics\.1: another number of a report is called 'gauc'; give this one another name with as/],
+    [
+      'evaluation: { metrics: [{ name: lift, top: 120% }] }',
+      /evaluation\.metrics\.0\.top: expected a share above 0 and up to 1, as in 5% or 0\.05/,
+    ],
+    [
+      'evaluation: { metrics: [{ name: gauc, by: a }, { name: gauc, by: b }] }',
+      /evaluation\.metrics\.1: another number of a report is called 'gauc'; give this one another name with as/,
+    ],
     ['evaluation: { by: [hour, hour] }', /evaluation\.by\.1: 'hour' stands there twice/],
-    ['evaluation: { metrics: [auc] }\ntraining: { monitor: ctr.logLoss }', /training\.monitor: expected one of loss, ctr\.auc, or a weighted sum/],
-    ['checkpoints: { alsoBest: ["ctr.auc - loss"] }', /checkpoints\.alsoBest\.0: names a link of the run's checkpoints/],
+    [
+      'evaluation: { metrics: [auc] }\ntraining: { monitor: ctr.logLoss }',
+      /training\.monitor: expected one of loss, ctr\.auc, or a weighted sum/,
+    ],
+    [
+      'checkpoints: { alsoBest: ["ctr.auc - loss"] }',
+      /checkpoints\.alsoBest\.0: names a link of the run's checkpoints/,
+    ],
   ])('says what is wrong: %s', (lines, message) => {
     expect(problem(lines)).toMatch(message);
   });

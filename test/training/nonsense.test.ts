@@ -10,31 +10,66 @@ import { smallWorld, trainSmall } from '../support/small-run.js';
 
 const tasks: readonly Task[] = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 
-/** What is told of a test with 1,000 rows, a tenth of them positive: predicting the rate for each has a log loss of 0.3251. */
-async function toldOf(values: { readonly auc: number; readonly logLoss: number; readonly pcoc: number; readonly rows?: number; readonly positives?: number }, leaks: readonly Leak[] = []): Promise<readonly string[]> {
+/**
+ * What is told of a test with 1,000 rows, a tenth of them positive: predicting the rate for each has a log loss of
+ * 0.3251.
+ */
+async function toldOf(
+  values: {
+    readonly auc: number;
+    readonly logLoss: number;
+    readonly pcoc: number;
+    readonly rows?: number;
+    readonly positives?: number;
+  },
+  leaks: readonly Leak[] = [],
+): Promise<readonly string[]> {
   const told: string[] = [];
-  await watchForNonsense(tasks, trainingOptions.parse({}), (notice) => told.push(notice)).results({ test: { ctr: { rows: 1000, positives: 100, ...values } } }, () => Promise.resolve(leaks));
+  await watchForNonsense(tasks, trainingOptions.parse({}), (notice) => told.push(notice)).results(
+    { test: { ctr: { rows: 1000, positives: 100, ...values } } },
+    () => Promise.resolve(leaks),
+  );
   return told;
 }
 
 describe('what makes no sense', () => {
   it('is an AUC of chance, and what it may come from', async () => {
-    expect(await toldOf({ auc: 0.51, logLoss: 0.33, pcoc: 1 })).toEqual([expect.stringMatching(/^test ctr: an AUC of 0\.5100 is no better than chance on 100 positives: the fields may say nothing of it/)]);
-    expect(await toldOf({ auc: 0.51, logLoss: 2.3, pcoc: 1.1 })).toEqual([expect.stringMatching(/no better than chance on 100 positives: its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high/)]);
-    expect(await toldOf({ auc: 0.3, logLoss: 0.33, pcoc: 1 })).toEqual([expect.stringMatching(/ranks worse than chance/)]);
+    expect(await toldOf({ auc: 0.51, logLoss: 0.33, pcoc: 1 })).toEqual([
+      expect.stringMatching(
+        /^test ctr: an AUC of 0\.5100 is no better than chance on 100 positives: the fields may say nothing of it/,
+      ),
+    ]);
+    expect(await toldOf({ auc: 0.51, logLoss: 2.3, pcoc: 1.1 })).toEqual([
+      expect.stringMatching(
+        /no better than chance on 100 positives: its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high/,
+      ),
+    ]);
+    expect(await toldOf({ auc: 0.3, logLoss: 0.33, pcoc: 1 })).toEqual([
+      expect.stringMatching(/ranks worse than chance/),
+    ]);
   });
 
   it('is a prediction far from what happens, and is nothing else', async () => {
-    expect(await toldOf({ auc: 0.7, logLoss: 0.5, pcoc: 3 })).toEqual([expect.stringMatching(/3\.0 times as high as what happens/)]);
+    expect(await toldOf({ auc: 0.7, logLoss: 0.5, pcoc: 3 })).toEqual([
+      expect.stringMatching(/3\.0 times as high as what happens/),
+    ]);
     expect(await toldOf({ auc: 0.7, logLoss: 0.3, pcoc: 1.2 })).toEqual([]);
   });
 
   it('is an AUC above 0.98 on rows enough to mean it, with the fields that give the label away', async () => {
     const plain = { logLoss: 0.1, pcoc: 1 };
-    expect(await toldOf({ auc: 0.991, ...plain }, [{ field: 'paid', task: 'ctr', auc: 0.99 }])).toEqual(["test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; leave out of features what is written after the fact or holds the label"]);
-    expect(await toldOf({ auc: 1, ...plain })).toEqual([expect.stringMatching(/^test AUC of ctr 1\.0000 is implausibly high, though no field alone predicts a label.*mtl importance RUN/)]);
+    expect(await toldOf({ auc: 0.991, ...plain }, [{ field: 'paid', task: 'ctr', auc: 0.99 }])).toEqual([
+      "test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; leave out of features what is written after the fact or holds the label",
+    ]);
+    expect(await toldOf({ auc: 1, ...plain })).toEqual([
+      expect.stringMatching(
+        /^test AUC of ctr 1\.0000 is implausibly high, though no field alone predicts a label.*mtl importance RUN/,
+      ),
+    ]);
     const five = ['a', 'b', 'c', 'd', 'e'].map((field) => ({ field, task: 'ctr', auc: 1 }));
-    expect(await toldOf({ auc: 1, ...plain }, five)).toEqual([expect.stringMatching(/field 'a' .*field 'c' alone predicts ctr with an AUC of 1\.0000, as do 2 others; /)]);
+    expect(await toldOf({ auc: 1, ...plain }, five)).toEqual([
+      expect.stringMatching(/field 'a' .*field 'c' alone predicts ctr with an AUC of 1\.0000, as do 2 others; /),
+    ]);
     expect(await toldOf({ auc: 0.979, ...plain }, five)).toEqual([]);
     expect(await toldOf({ auc: 1, ...plain, rows: 1000, positives: 19 }, five)).toEqual([]);
     expect(await toldOf({ auc: 1, ...plain, rows: 100, positives: 81 }, five)).toEqual([]);
@@ -48,14 +83,22 @@ describe('a learning rate', () => {
     return told;
   };
 
-  it.each(optimizers.parts.map((part) => [part.name, part] as const))('of %s is warned of beyond the bounds that its own file has, and nowhere within', (name, { plausibleRates: [least, most], options }) => {
-    const usual = options().learningRate.parse(undefined);
-    expect(warningsOf({ embeddings: { name } })).toEqual([]);
-    for (const learningRate of [least, usual, most]) expect(warningsOf({ embeddings: { name, learningRate } })).toEqual([]);
-    const ending = `; write learningRate: ${usual}, its default, and go on from there`;
-    expect(warningsOf({ embeddings: { name, learningRate: 2 * most } })).toEqual([`training.optimizer.embeddings.learningRate is ${2 * most}, and ${name} rarely learns anything above ${most}${ending}`]);
-    expect(warningsOf({ embeddings: { name, learningRate: least / 2 } })).toEqual([`training.optimizer.embeddings.learningRate is ${least / 2}, and ${name} rarely learns anything below ${least}${ending}`]);
-  });
+  it.each(optimizers.parts.map((part) => [part.name, part] as const))(
+    'of %s is warned of beyond the bounds that its own file has, and nowhere within',
+    (name, { plausibleRates: [least, most], options }) => {
+      const usual = options().learningRate.parse(undefined);
+      expect(warningsOf({ embeddings: { name } })).toEqual([]);
+      for (const learningRate of [least, usual, most])
+        expect(warningsOf({ embeddings: { name, learningRate } })).toEqual([]);
+      const ending = `; write learningRate: ${usual}, its default, and go on from there`;
+      expect(warningsOf({ embeddings: { name, learningRate: 2 * most } })).toEqual([
+        `training.optimizer.embeddings.learningRate is ${2 * most}, and ${name} rarely learns anything above ${most}${ending}`,
+      ]);
+      expect(warningsOf({ embeddings: { name, learningRate: least / 2 } })).toEqual([
+        `training.optimizer.embeddings.learningRate is ${least / 2}, and ${name} rarely learns anything below ${least}${ending}`,
+      ]);
+    },
+  );
 
   it('of 5 is warned of by check and by train, in the same words', async () => {
     const home = process.cwd();
@@ -64,10 +107,19 @@ describe('a learning rate', () => {
       await smallWorld('.');
       const set = ['training.optimizer.dense.learningRate=5', 'training.epochs=1'];
       const [checked, trained]: [string[], string[]] = [[], []];
-      await check({ path: 'esmm.yaml', set, sampleRows: 200, device: 'cpu', threads: 1, onNotice: (notice) => checked.push(notice) });
+      await check({
+        path: 'esmm.yaml',
+        set,
+        sampleRows: 200,
+        device: 'cpu',
+        threads: 1,
+        onNotice: (notice) => checked.push(notice),
+      });
       await trainSmall('esmm.yaml', { set, on: { onNotice: (notice) => trained.push(notice) } });
-      const warning = 'training.optimizer.dense.learningRate is 5, and adam rarely learns anything above 0.1; write learningRate: 0.001, its default, and go on from there';
-      for (const notices of [checked, trained]) expect(notices.filter((notice) => notice.includes('learningRate is'))).toEqual([warning]);
+      const warning =
+        'training.optimizer.dense.learningRate is 5, and adam rarely learns anything above 0.1; write learningRate: 0.001, its default, and go on from there';
+      for (const notices of [checked, trained])
+        expect(notices.filter((notice) => notice.includes('learningRate is'))).toEqual([warning]);
     } finally {
       process.chdir(home);
     }

@@ -24,7 +24,10 @@ const SCHEDULES: Readonly<Record<(typeof schedules.names)[number], Options>> = {
   exponential: { least: { everySteps: 3 }, odd: { everySteps: 20, factor: 0.5, minFactor: 0.3, embeddingsFactor: 2 } },
   polynomial: { least: { steps: 8 }, odd: { steps: 12, power: 2, minFactor: 0.1 } },
   cosine: { least: { steps: 8 }, odd: { steps: 3, minFactor: 0.1, restarts: { stretch: 2 }, warmup: { steps: 2 } } },
-  'one-cycle': { least: { steps: 9 }, odd: { steps: 20, rise: 0.4, firstFactor: 0.5, lastFactor: 0.1, shape: 'linear', threePhases: true } },
+  'one-cycle': {
+    least: { steps: 9 },
+    odd: { steps: 20, rise: 0.4, firstFactor: 0.5, lastFactor: 0.1, shape: 'linear', threePhases: true },
+  },
   // So much progress is none, so that it falls.
   plateau: { least: { minDelta: 0.9 }, odd: { factor: 0.5, patience: 2, minDelta: 0.9, cooldown: 1, minFactor: 0.1 } },
 };
@@ -45,10 +48,16 @@ const WEIGHTINGS: Readonly<Record<(typeof weightings.names)[number], Options>> =
 
 const MODELS = ['esmm', 'mmoe'] as const;
 /** Odd options come with steps of several batches and clipped gradients. */
-const EXTRAS = [['training.batchSize=128'], ['training.batchSize=32', 'training.accumulate=3', 'training.clip={norm: 0.2, apart: true, value: 0.05}']] as const;
+const EXTRAS = [
+  ['training.batchSize=128'],
+  ['training.batchSize=32', 'training.accumulate=3', 'training.clip={norm: 0.2, apart: true, value: 0.05}'],
+] as const;
 
 /** Both cases of a part. */
-function casesOf(name: string, { least = {}, odd }: Options): readonly (readonly [string, string, object, readonly string[]])[] {
+function casesOf(
+  name: string,
+  { least = {}, odd }: Options,
+): readonly (readonly [string, string, object, readonly string[]])[] {
   return [least, odd].map((options, i) => [name, MODELS[i]!, { name, ...options }, EXTRAS[i]!] as const);
 }
 
@@ -72,14 +81,23 @@ const STOPPED_AT = 11;
  */
 async function trainTwice(model: string, parts: readonly string[]): Promise<readonly StepLine[]> {
   const config = join(world, `${model}.yaml`);
-  const set = ['training.epochs=3', 'training.logEverySteps=1', 'training.evaluation={everySteps: 4}', 'training.monitor=ctr.auc', ...parts];
+  const set = [
+    'training.epochs=3',
+    'training.logEverySteps=1',
+    'training.evaluation={everySteps: 4}',
+    'training.monitor=ctr.auc',
+    ...parts,
+  ];
   const [straight, run] = ['straight', 'run'].map((name) => join(scratchFolder(), name)) as [string, string];
   await trainSmall(config, { runDir: straight, set });
   const { signal, on } = abortAtStep(STOPPED_AT);
   expect((await trainSmall(config, { runDir: run, set, signal, on })).end).toBe('interrupted');
   await trainSmall(config, { resume: run, set });
   expect(traceOf(run)).toEqual(traceOf(straight));
-  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as object);
+  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
   const steps = lines.filter((line): line is StepLine => 'rates' in line);
   expect(steps.length).toBeGreaterThan(STOPPED_AT);
   for (const { train } of steps) expect([train.loss, ...Object.values(train.terms)].every(Number.isFinite)).toBe(true);
@@ -89,20 +107,35 @@ async function trainTwice(model: string, parts: readonly string[]): Promise<read
 const different = (values: readonly unknown[]): number => new Set(values.map((value) => JSON.stringify(value))).size;
 
 describe('a run that is stopped in the middle of it goes on to the same bytes', () => {
-  it.each(schedules.names.flatMap((name) => casesOf(name, SCHEDULES[name])))('under the schedule %s (%s, %j)', async (name, model, options, extras) => {
-    const steps = await trainTwice(model, [`training.schedule=${JSON.stringify(options)}`, ...extras]);
-    if (name !== 'constant' || 'warmup' in options) expect(different(steps.map(({ rates }) => rates))).toBeGreaterThan(1);
-  });
+  it.each(schedules.names.flatMap((name) => casesOf(name, SCHEDULES[name])))(
+    'under the schedule %s (%s, %j)',
+    async (name, model, options, extras) => {
+      const steps = await trainTwice(model, [`training.schedule=${JSON.stringify(options)}`, ...extras]);
+      if (name !== 'constant' || 'warmup' in options)
+        expect(different(steps.map(({ rates }) => rates))).toBeGreaterThan(1);
+    },
+  );
 
-  it.each(weightings.names.flatMap((name) => casesOf(name, WEIGHTINGS[name])))('under the weighting %s (%s, %j)', async (name, model, options, extras) => {
-    const steps = await trainTwice(model, [`training.weighting=${JSON.stringify(options)}`, ...extras]);
-    // The terms of esmm do not conflict here.
-    const isStill = name === 'fixed' || (name === 'pcgrad' && model === 'esmm');
-    if (!isStill) expect(different(steps.map(({ weights }) => weights))).toBeGreaterThan(1);
-  });
+  it.each(weightings.names.flatMap((name) => casesOf(name, WEIGHTINGS[name])))(
+    'under the weighting %s (%s, %j)',
+    async (name, model, options, extras) => {
+      const steps = await trainTwice(model, [`training.weighting=${JSON.stringify(options)}`, ...extras]);
+      // The terms of esmm do not conflict here.
+      const isStill = name === 'fixed' || (name === 'pcgrad' && model === 'esmm');
+      if (!isStill) expect(different(steps.map(({ weights }) => weights))).toBeGreaterThan(1);
+    },
+  );
 
-  it.each(optimizers.parts.flatMap((part) => casesOf(part.name, { odd: oddOptions(part.name, 0.01) }).map(([, ...rest]) => [part, ...rest] as const)))('under the optimizer $name (%s, %j)', async ({ unit }, model, options, extras) => {
+  it.each(
+    optimizers.parts.flatMap((part) =>
+      casesOf(part.name, { odd: oddOptions(part.name, 0.01) }).map(([, ...rest]) => [part, ...rest] as const),
+    ),
+  )('under the optimizer $name (%s, %j)', async ({ unit }, model, options, extras) => {
     const dense = unit === 'row' ? [] : [`training.optimizer.dense=${JSON.stringify(options)}`];
-    await trainTwice(model, [...dense, `training.optimizer.embeddings=${JSON.stringify({ ...options, lazy: model === 'esmm' })}`, ...extras]);
+    await trainTwice(model, [
+      ...dense,
+      `training.optimizer.embeddings=${JSON.stringify({ ...options, lazy: model === 'esmm' })}`,
+      ...extras,
+    ]);
   });
 });

@@ -58,9 +58,15 @@ beforeAll(async () => {
   writeFileSync('valid.csv', log(300, 2));
   writeFileSync('other.csv', log(300, 3));
   writeFileSync('config.yaml', CONFIG);
-  for (const [name, set] of [['raw', []], ['standard', ['tasks.weeks.scaling=standard']], ['log', [LOG_SCALE]]] as const) {
+  for (const [name, set] of [
+    ['raw', []],
+    ['standard', ['tasks.weeks.scaling=standard']],
+    ['log', [LOG_SCALE]],
+  ] as const) {
     const told: string[] = (notices[name] = []);
-    valid[name] = (await trainSmall('config.yaml', { runDir: name, set, on: { onNotice: (text) => void told.push(text) } })).metrics['valid']!;
+    valid[name] = (
+      await trainSmall('config.yaml', { runDir: name, set, on: { onNotice: (text) => void told.push(text) } })
+    ).metrics['valid']!;
   }
 });
 afterAll(() => {
@@ -69,8 +75,15 @@ afterAll(() => {
 });
 afterEach(() => process.chdir(folder));
 
-const savedScales = async (run: string): Promise<unknown> => ((await readCheckpoint(`${run}/checkpoints/last`, false)).sections['data'] as { readonly labelScales?: unknown }).labelScales;
-const cells = (path: string, column: number): number[] => readFileSync(path, 'utf8').trimEnd().split('\n').slice(1).map((line) => Number(line.split(',')[column]));
+const savedScales = async (run: string): Promise<unknown> =>
+  ((await readCheckpoint(`${run}/checkpoints/last`, false)).sections['data'] as { readonly labelScales?: unknown })
+    .labelScales;
+const cells = (path: string, column: number): number[] =>
+  readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => Number(line.split(',')[column]));
 const WIDE = "task 'weeks': its labels spread far";
 
 describe('a regression whose label is scaled', () => {
@@ -81,28 +94,54 @@ describe('a regression whose label is scaled', () => {
   });
 
   it('is asked for once, at the start of a run, where labels spread far and nothing is said', async () => {
-    expect(notices['raw']!.filter((text) => text.startsWith(WIDE))).toEqual([expect.stringMatching(/deviation 1\d\.\d in the first 600 rows of train\), .*scaling: standard below the task/)]);
+    expect(notices['raw']!.filter((text) => text.startsWith(WIDE))).toEqual([
+      expect.stringMatching(/deviation 1\d\.\d in the first 600 rows of train\), .*scaling: standard below the task/),
+    ]);
     expect(notices['standard']!.join()).not.toContain(WIDE);
     const again: string[] = [];
-    await trainSmall('config.yaml', { runDir: 'small', set: ['tasks.weeks.label=click', 'tasks.ctr.label=after', 'tasks.ctr.type=regression', 'tasks.ctr.scaling=none', 'training.epochs=1'], on: { onNotice: (text) => void again.push(text) } });
+    await trainSmall('config.yaml', {
+      runDir: 'small',
+      set: [
+        'tasks.weeks.label=click',
+        'tasks.ctr.label=after',
+        'tasks.ctr.type=regression',
+        'tasks.ctr.scaling=none',
+        'training.epochs=1',
+      ],
+      on: { onNotice: (text) => void again.push(text) },
+    });
     expect(again.join()).not.toContain('spread far');
   });
 
   it('has a class beside it whose condition no cell meets: that is told once, at the start of a run', async () => {
     const told: string[] = [];
     const on = { onNotice: (text: string) => void told.push(text) };
-    await trainSmall('config.yaml', { runDir: 'none', set: ['tasks.ctr.label={ column: click, equals: ja }', 'training.epochs=1'], on });
-    expect(told.filter((text) => text.startsWith("task 'ctr'"))).toEqual([expect.stringMatching(/its label is a 1 in none of the rows of train/)]);
+    await trainSmall('config.yaml', {
+      runDir: 'none',
+      set: ['tasks.ctr.label={ column: click, equals: ja }', 'training.epochs=1'],
+      on,
+    });
+    expect(told.filter((text) => text.startsWith("task 'ctr'"))).toEqual([
+      expect.stringMatching(/its label is a 1 in none of the rows of train/),
+    ]);
     expect(notices['raw']!.join()).not.toContain('of the rows of train, so that nothing');
   });
 
   it('learns its scale from the rows that count, and keeps it in the checkpoint', async () => {
-    await trainSmall('config.yaml', { runDir: 'given', set: ['tasks.weeks.label=after', 'tasks.weeks.given=click', 'tasks.weeks.scaling=standard', 'training.epochs=1'] });
+    await trainSmall('config.yaml', {
+      runDir: 'given',
+      set: ['tasks.weeks.label=after', 'tasks.weeks.given=click', 'tasks.weeks.scaling=standard', 'training.epochs=1'],
+    });
     const counted = cells('train.csv', 4).filter((_, row) => cells('train.csv', 2)[row] === 1);
     const mean = counted.reduce((sum, y) => sum + y, 0) / counted.length;
-    const { weeks } = (await savedScales('given')) as { readonly weeks: { readonly mean: number; readonly deviation: number } };
+    const { weeks } = (await savedScales('given')) as {
+      readonly weeks: { readonly mean: number; readonly deviation: number };
+    };
     expect(weeks.mean).toBeCloseTo(mean, 9);
-    expect(weeks.deviation).toBeCloseTo(Math.sqrt(counted.reduce((sum, y) => sum + (y - mean) ** 2, 0) / counted.length), 9);
+    expect(weeks.deviation).toBeCloseTo(
+      Math.sqrt(counted.reduce((sum, y) => sum + (y - mean) ** 2, 0) / counted.length),
+      9,
+    );
     expect(await savedScales('raw')).toBeUndefined();
   });
 
@@ -113,10 +152,16 @@ describe('a regression whose label is scaled', () => {
 
     await predict({ path: run, data: 'other.csv', out: `${run}.csv`, keep: ['weeks'], prefix: 'p_', ...quiet });
     const [truth, predicted] = [cells(`${run}.csv`, 0), cells(`${run}.csv`, 2)];
-    expect(Math.sqrt(truth.reduce((sum, y, row) => sum + (y - predicted[row]!) ** 2, 0) / truth.length)).toBeCloseTo(elsewhere['rmse'] as number, 3);
+    expect(Math.sqrt(truth.reduce((sum, y, row) => sum + (y - predicted[row]!) ** 2, 0) / truth.length)).toBeCloseTo(
+      elsewhere['rmse'] as number,
+      3,
+    );
 
     const model = await loadModel(run);
-    const { weeks } = model.predict([{ user: 1, item: 7 }, { user: 1, item: 1 }]);
+    const { weeks } = model.predict([
+      { user: 1, item: 7 },
+      { user: 1, item: 1 },
+    ]);
     expect(weeks![0]! - weeks![1]!).toBeGreaterThan(20);
     model.dispose();
 
@@ -143,22 +188,40 @@ describe('a regression whose label is scaled', () => {
 
   it('goes on with the scale of the run that it starts from, where the layer that learned it is taken', async () => {
     writeFileSync('later.csv', log(600, 4, 10));
-    const set = ['tasks.weeks.scaling=standard', 'data.train=later.csv', 'training.epochs=1', 'initFrom.checkpoint=standard'];
+    const set = [
+      'tasks.weeks.scaling=standard',
+      'data.train=later.csv',
+      'training.epochs=1',
+      'initFrom.checkpoint=standard',
+    ];
     const told: string[] = [];
     await trainSmall('config.yaml', { runDir: 'warm', set, on: { onNotice: (text) => void told.push(text) } });
     expect(await savedScales('warm')).toEqual(await savedScales('standard'));
     expect(told.join('\n')).toContain('as they were learned then: the scales and boundaries of the label of weeks');
-    expect((await evaluate({ path: 'warm', data: 'later.csv', ...quiet })).metrics['test']!['weeks']!['rmse']).toBeLessThan(9);
+    expect(
+      (await evaluate({ path: 'warm', data: 'later.csv', ...quiet })).metrics['test']!['weeks']!['rmse'],
+    ).toBeLessThan(9);
     await trainSmall('config.yaml', { runDir: 'tables', set: [...set, 'initFrom.take=embeddings'] });
     expect(await savedScales('tables')).not.toEqual(await savedScales('standard'));
-    await expect(trainSmall('config.yaml', { runDir: 'other', set: [...set, 'tasks.weeks.scaling=log1p'] })).rejects.toThrow("tasks.weeks.scaling: is log1p and was standard in the checkpoint, whose last layer learned to say that; scale the label as it was, or leave it out: take: ['*', '!towers.weeks.out.*']");
+    await expect(
+      trainSmall('config.yaml', { runDir: 'other', set: [...set, 'tasks.weeks.scaling=log1p'] }),
+    ).rejects.toThrow(
+      "tasks.weeks.scaling: is log1p and was standard in the checkpoint, whose last layer learned to say that; scale the label as it was, or leave it out: take: ['*', '!towers.weeks.out.*']",
+    );
   });
 
   it('refuses what its scaling does not take, as a bad row', async () => {
     writeFileSync('below.csv', log(50, 1).replace(/\n(\d),(\d),(\d),\d+,/, '\n$1,$2,$3,-1,'));
-    await expect(trainSmall('config.yaml', { runDir: 'below', set: [LOG_SCALE, 'data.valid=below.csv'] })).rejects.toThrow(/below\.csv:2.*a number above -1, for log\(1 \+ x\)/);
+    await expect(
+      trainSmall('config.yaml', { runDir: 'below', set: [LOG_SCALE, 'data.valid=below.csv'] }),
+    ).rejects.toThrow(/below\.csv:2.*a number above -1, for log\(1 \+ x\)/);
     // Whoever does not take the logarithm has read the file before.
-    await trainSmall('config.yaml', { runDir: 'fine', set: ['tasks.weeks.scaling=standard', 'data.valid=below.csv', 'training.epochs=1'] });
-    await expect(trainSmall('config.yaml', { runDir: 'below2', set: [LOG_SCALE, 'data.valid=below.csv'] })).rejects.toThrow('a number above -1');
+    await trainSmall('config.yaml', {
+      runDir: 'fine',
+      set: ['tasks.weeks.scaling=standard', 'data.valid=below.csv', 'training.epochs=1'],
+    });
+    await expect(
+      trainSmall('config.yaml', { runDir: 'below2', set: [LOG_SCALE, 'data.valid=below.csv'] }),
+    ).rejects.toThrow('a number above -1');
   });
 });

@@ -15,13 +15,22 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['tfjs', () => createTfjsEngine()],
 ];
 
-const trainingOf = (weighting: string) => trainingOptions.parse({ weighting: { name: weighting }, schedule: { name: 'plateau' } });
+const trainingOf = (weighting: string) =>
+  trainingOptions.parse({ weighting: { name: weighting }, schedule: { name: 'plateau' } });
 const specOf = (weighting: string) => trainingOf(weighting).weighting;
 const TERM_WEIGHTS = [1, 2] as const;
-const planOf = (weighting: string, batchRows?: number) => twoTermPlan(TERM_WEIGHTS, combinesTerms(specOf(weighting)) ? { combinesTerms: true } : undefined, batchRows);
+const planOf = (weighting: string, batchRows?: number) =>
+  twoTermPlan(TERM_WEIGHTS, combinesTerms(specOf(weighting)) ? { combinesTerms: true } : undefined, batchRows);
 
 /** A stepper, and all that its parts remember. */
-function steppingOn(program: Program, weighting: string): { readonly stepper: Stepper; readonly remembered: Map<string, object>; take(batch: Batch, step: number): Promise<StepResult> } {
+function steppingOn(
+  program: Program,
+  weighting: string,
+): {
+  readonly stepper: Stepper;
+  readonly remembered: Map<string, object>;
+  take(batch: Batch, step: number): Promise<StepResult>;
+} {
   const remembered = new Map<string, object>();
   const stepper = createStepper({
     program,
@@ -58,7 +67,9 @@ describe.each(weightings.names)('steps under the weighting %s', (name) => {
       program.dispose();
     }
     const [simd, tfjs] = ends as [(typeof ends)[number], (typeof ends)[number]];
-    simd.termWeights.forEach((weight, i) => expect(Math.abs(weight - tfjs.termWeights[i]!)).toBeLessThanOrEqual(1e-4 * Math.abs(weight)));
+    simd.termWeights.forEach((weight, i) =>
+      expect(Math.abs(weight - tfjs.termWeights[i]!)).toBeLessThanOrEqual(1e-4 * Math.abs(weight)),
+    );
     for (const [tensor, data] of simd.weights) {
       const other = tfjs.weights.get(tensor)!;
       const apart = Math.max(...data.map((w, i) => Math.abs(w - other[i]!)));
@@ -70,9 +81,13 @@ describe.each(weightings.names)('steps under the weighting %s', (name) => {
 
   it.each(engines)('leave everything as it was where they are refused (%s)', async (_, engineOf) => {
     const engine = await engineOf();
-    const [bad, spared] = [engine.compile(planOf(name)), engine.compile(planOf(name))].map(withLargeEmbeddings) as [Program, Program];
+    const [bad, spared] = [engine.compile(planOf(name)), engine.compile(planOf(name))].map(withLargeEmbeddings) as [
+      Program,
+      Program,
+    ];
     const [stepping, sparedStepping] = [steppingOn(bad, name), steppingOn(spared, name)];
-    const held = (): object => structuredClone({ weights: copyOfWeights(bad), step: bad.state().step, remembered: stepping.remembered });
+    const held = (): object =>
+      structuredClone({ weights: copyOfWeights(bad), step: bad.state().step, remembered: stepping.remembered });
     for (let step = 0; step < 3; step++) {
       const batch = twoTermBatch(ROWS, step);
       for (const { stepper } of [stepping, sparedStepping]) stepper.observe(0.5, 'lower');
@@ -90,7 +105,8 @@ describe.each(weightings.names)('steps under the weighting %s', (name) => {
   });
 });
 
-const needing = (needs: string): string => weightings.names.findLast((name) => weightings.build(specOf(name)).needs === needs)!;
+const needing = (needs: string): string =>
+  weightings.names.findLast((name) => weightings.build(specOf(name)).needs === needs)!;
 
 describe('a weighting that looks at what a step changed', () => {
   it.each(engines)('sees the losses of the batch before the step and after it (%s)', async (_, engineOf) => {
@@ -106,23 +122,28 @@ describe('a weighting that looks at what a step changed', () => {
     lossesAfter.forEach((loss, t) => expect(loss).toBeLessThan(losses[t]! - 1e-3));
     const weighting = weightings.build(specOf(name));
     const seen = { losses, gramian: undefined, step: 1, epoch: 1 };
-    expect(remembered.get('weighting')).toEqual(weighting.observe(weighting.observe(first, seen), { ...seen, lossesAfter }));
+    expect(remembered.get('weighting')).toEqual(
+      weighting.observe(weighting.observe(first, seen), { ...seen, lossesAfter }),
+    );
     program.dispose();
   });
 });
 
 describe('steps that several threads share', () => {
-  it.each(['losses', 'gramian', 'change'].map((needs) => [needs, needing(needs)] as const))('have the same bits under a weighting that needs %s: %s', async (_, name) => {
-    const ends = [];
-    for (const threads of [1, 2, 4]) {
-      const { program, sharedSteps } = await compileShared(planOf(name, 10_000), threads);
-      const { stepper, take } = steppingOn(withLargeEmbeddings(program), name);
-      for (let step = 0; step < 3; step++) await take(twoTermBatch(10_000, step), step);
-      if (threads === 1) expect(sharedSteps()).toBe(0);
-      else expect(sharedSteps()).toBeGreaterThanOrEqual(3);
-      ends.push({ weights: copyOfWeights(program), termWeights: stepper.weights() });
-      program.dispose();
-    }
-    for (const end of ends.slice(1)) expect(end).toEqual(ends[0]);
-  });
+  it.each(['losses', 'gramian', 'change'].map((needs) => [needs, needing(needs)] as const))(
+    'have the same bits under a weighting that needs %s: %s',
+    async (_, name) => {
+      const ends = [];
+      for (const threads of [1, 2, 4]) {
+        const { program, sharedSteps } = await compileShared(planOf(name, 10_000), threads);
+        const { stepper, take } = steppingOn(withLargeEmbeddings(program), name);
+        for (let step = 0; step < 3; step++) await take(twoTermBatch(10_000, step), step);
+        if (threads === 1) expect(sharedSteps()).toBe(0);
+        else expect(sharedSteps()).toBeGreaterThanOrEqual(3);
+        ends.push({ weights: copyOfWeights(program), termWeights: stepper.weights() });
+        program.dispose();
+      }
+      for (const end of ends.slice(1)) expect(end).toEqual(ends[0]);
+    },
+  );
 });

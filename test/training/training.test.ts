@@ -54,7 +54,11 @@ describe('the monitored value', () => {
 function fakeProgram(lossOf: (step: number) => number): Program {
   let step = 0;
   return {
-    trainStep: ({ rows }) => Promise.resolve({ losses: new Map([['ctr', { mean: lossOf(++step), rows }]]), norms: { dense: NaN, embeddings: NaN } }),
+    trainStep: ({ rows }) =>
+      Promise.resolve({
+        losses: new Map([['ctr', { mean: lossOf(++step), rows }]]),
+        norms: { dense: NaN, embeddings: NaN },
+      }),
     state: () => ({ step, weights: new Map(), optimizer: new Map() }),
     predict: () => Promise.reject(new Error('not here')),
     evaluate: () => Promise.reject(new Error('not here')),
@@ -67,16 +71,29 @@ function fakeProgram(lossOf: (step: number) => number): Program {
 }
 
 async function* batches(...rows: number[]): AsyncGenerator<BatchRead> {
-  for (const count of rows) yield await Promise.resolve({ batch: { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map() }, totalRows: 0 });
+  for (const count of rows)
+    yield await Promise.resolve({
+      batch: { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map() },
+      totalRows: 0,
+    });
 }
 
-async function run({ stepsAhead = 1, ...options }: Partial<LoopOptions> & { lossOf?: (step: number) => number; stepsAhead?: number }) {
+async function run({
+  stepsAhead = 1,
+  ...options
+}: Partial<LoopOptions> & { lossOf?: (step: number) => number; stepsAhead?: number }) {
   const epochs: Milestone[] = [];
   const reports: StepReport[] = [];
   const program = options.program ?? fakeProgram(options.lossOf ?? (() => 0.5));
   const end = await trainLoop({
     program,
-    stepper: { stepsAhead, take: (batch, _, isAhead = false) => program.trainStep(batch, { isAhead }), observe: () => undefined, rates: () => ({ dense: 1, embeddings: 1 }), weights: () => [2] },
+    stepper: {
+      stepsAhead,
+      take: (batch, _, isAhead = false) => program.trainStep(batch, { isAhead }),
+      observe: () => undefined,
+      rates: () => ({ dense: 1, embeddings: 1 }),
+      weights: () => [2],
+    },
     logEverySteps: 100,
     onSteps: (report) => void reports.push(report),
     epochs: 3,
@@ -100,24 +117,35 @@ async function run({ stepsAhead = 1, ...options }: Partial<LoopOptions> & { loss
 describe('the training loop', () => {
   it('tells the mean loss over the rows of an epoch, each term and their weighted sum', async () => {
     const { epochs } = await run({ epochs: 1, lossOf: (step) => step });
-    expect(epochs).toMatchObject([{ epoch: 1, step: 2, rows: 40, isBest: true, loss: { total: 3.5, terms: { ctr: 1.75 } } }]);
+    expect(epochs).toMatchObject([
+      { epoch: 1, step: 2, rows: 40, isBest: true, loss: { total: 3.5, terms: { ctr: 1.75 } } },
+    ]);
   });
 
   it('trains every epoch and takes the newest for the best where there is no valid', async () => {
     const { end, epochs } = await run({});
     expect(end).toBe('finished');
-    expect(epochs.map(({ epoch, isBest }) => [epoch, isBest])).toEqual([[1, true], [2, true], [3, true]]);
+    expect(epochs.map(({ epoch, isBest }) => [epoch, isBest])).toEqual([
+      [1, true],
+      [2, true],
+      [3, true],
+    ]);
   });
 
   it('stops early and knows the best epoch', async () => {
     const losses = [0.5, 0.6, 0.1];
-    const { end, epochs } = await run({ validate: () => Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: losses.shift()! }) });
+    const { end, epochs } = await run({
+      validate: () =>
+        Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: losses.shift()! }),
+    });
     expect(end).toBe('stopped early');
     expect(epochs.map(({ isBest }) => isBest)).toEqual([true, false]);
   });
 
   it('stops at the first loss that is not finite, naming the term, the step and the batch', async () => {
-    await expect(run({ lossOf: (step) => (step === 4 ? NaN : 1) })).rejects.toThrow(/epoch 2, batch 2, step 4: loss 'ctr': is NaN/);
+    await expect(run({ lossOf: (step) => (step === 4 ? NaN : 1) })).rejects.toThrow(
+      /epoch 2, batch 2, step 4: loss 'ctr': is NaN/,
+    );
     await expect(run({ lossOf: () => Infinity })).rejects.toMatchObject({ exitCode: 6 });
   });
 
@@ -131,7 +159,10 @@ describe('the training loop', () => {
       validate: () => Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: 0 }),
       stopping: createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping),
     });
-    expect(epochs.map(({ step, isEpochEnd, valid }) => [step, isEpochEnd, valid !== undefined])).toEqual([[2, false, true], [4, true, true]]);
+    expect(epochs.map(({ step, isEpochEnd, valid }) => [step, isEpochEnd, valid !== undefined])).toEqual([
+      [2, false, true],
+      [4, true, true],
+    ]);
   });
 
   it('ends after the step that runs when it is interrupted', async () => {
@@ -153,7 +184,10 @@ describe('the training loop', () => {
   });
 });
 
-/** A program that gives the results of steps that are taken ahead where it is asked to, or four at a time; it refuses what is behind a loss that is not finite. */
+/**
+ * A program that gives the results of steps that are taken ahead where it is asked to, or four at a time; it refuses
+ * what is behind a loss that is not finite.
+ */
 function aheadProgram(lossOf: (step: number) => number): Program & { readonly underWay: () => number } {
   let [step, isRefused] = [0, false];
   let waiting: (() => void)[] = [];
@@ -182,7 +216,8 @@ describe('a loop that takes steps ahead', () => {
   const many = (): AsyncGenerator<BatchRead> => batches(...Array.from({ length: 21 }, (_, i) => 10 + i));
   const lossOf = (step: number): number => 1 / step;
   const measured = { report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: 0 };
-  const patient = (): LoopOptions['stopping'] => createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping);
+  const patient = (): LoopOptions['stopping'] =>
+    createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping);
 
   it('tells the same as one that waits for each of them', async () => {
     const told = [];
@@ -190,15 +225,25 @@ describe('a loop that takes steps ahead', () => {
       const [steps, saves] = [[] as object[], [] as object[]];
       const state = firstLoopState();
       const { epochs, reports } = await run({
-        program, stepsAhead: 8, state, epochs: 2, batches: many, logEverySteps: 5, evaluation: { everyRows: 90 }, stopping: patient(),
+        program,
+        stepsAhead: 8,
+        state,
+        epochs: 2,
+        batches: many,
+        logEverySteps: 5,
+        evaluation: { everyRows: 90 },
+        stopping: patient(),
         validate: () => Promise.resolve(measured),
         onStep: ({ epoch, rows, loss }) => void steps.push({ epoch, rows, loss }),
-        beforeStep: (step) => (step > 0 && step % 7 === 0 ? () => Promise.resolve(void saves.push({ ...state, elapsedMs: 0 })) : undefined),
+        beforeStep: (step) =>
+          step > 0 && step % 7 === 0 ? () => Promise.resolve(void saves.push({ ...state, elapsedMs: 0 })) : undefined,
       });
       told.push({ epochs: epochs.map((milestone) => ({ ...milestone, elapsedMs: 0 })), reports, steps, saves });
     }
     expect(told[1]).toEqual(told[0]);
-    expect([told[0]!.epochs.length, told[0]!.reports.length, told[0]!.steps.length, told[0]!.saves.length]).toEqual([10, 8, 42, 5]);
+    expect([told[0]!.epochs.length, told[0]!.reports.length, told[0]!.steps.length, told[0]!.saves.length]).toEqual([
+      10, 8, 42, 5,
+    ]);
   });
 
   it('has nothing under way where it measures, saves, ends an epoch, or is interrupted', async () => {
@@ -208,9 +253,19 @@ describe('a loop that takes steps ahead', () => {
     const look = (): Promise<void> => Promise.resolve(void underWay.push(program.underWay()));
     const controller = new AbortController();
     const state = firstLoopState();
-    const options = { program, stepsAhead: 8, state, batches: many, stopping: patient(), evaluation: { everySteps: 6 }, onMilestone: look, signal: controller.signal };
+    const options = {
+      program,
+      stepsAhead: 8,
+      state,
+      batches: many,
+      stopping: patient(),
+      evaluation: { everySteps: 6 },
+      onMilestone: look,
+      signal: controller.signal,
+    };
     const attempt = run({
-      ...options, epochs: 2,
+      ...options,
+      epochs: 2,
       validate: async () => {
         await look();
         return measured;
@@ -231,7 +286,9 @@ describe('a loop that takes steps ahead', () => {
   it('stops at the first loss that is not finite, with the state before it', async () => {
     const state = firstLoopState();
     const bad = (step: number): number => (step === 11 || step === 13 ? NaN : 1);
-    await expect(run({ program: aheadProgram(bad), stepsAhead: 8, state, batches: many })).rejects.toThrow(/epoch 1, batch 11, step 11: loss 'ctr': is NaN/);
+    await expect(run({ program: aheadProgram(bad), stepsAhead: 8, state, batches: many })).rejects.toThrow(
+      /epoch 1, batch 11, step 11: loss 'ctr': is NaN/,
+    );
     expect([state.step, state.batch, state.rows]).toEqual([10, 10, 145]);
   });
 });

@@ -25,21 +25,47 @@ interface Line {
   readonly valid?: { readonly loss: number; readonly metrics: { readonly ctr: { readonly auc: number } } };
 }
 
-const train = (set: readonly string[], options: Omit<SmallRun, 'set'> = {}) => trainSmall(join(world, 'esmm.yaml'), { runDir: options.resume === undefined ? 'run' : undefined, ...options, set: ['training.epochs=2', 'training.earlyStopping=null', ...set] });
-const linesOf = (run: string): Line[] => readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Line);
+const train = (set: readonly string[], options: Omit<SmallRun, 'set'> = {}) =>
+  trainSmall(join(world, 'esmm.yaml'), {
+    runDir: options.resume === undefined ? 'run' : undefined,
+    ...options,
+    set: ['training.epochs=2', 'training.earlyStopping=null', ...set],
+  });
+const linesOf = (run: string): Line[] =>
+  readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
 const measuredIn = (run: string): Line[] => linesOf(run).filter(({ valid }) => valid !== undefined);
 const stepsIn = (run: string): Line[] => linesOf(run).filter(({ rates }) => rates !== undefined);
-const stepOf = (run: string, link: string): number => Number(/\d+$/.exec(readlinkSync(join(run, 'checkpoints', link)))![0]);
+const stepOf = (run: string, link: string): number =>
+  Number(/\d+$/.exec(readlinkSync(join(run, 'checkpoints', link)))![0]);
 const stepNumbers = (lines: readonly Line[]): number[] => lines.map(({ step }) => step);
 
 // An epoch has 15 batches: 14 of 64 rows and one of 4.
 describe('valid', () => {
   it.each([
     ['at the end of each epoch', [], [15, 30]],
-    ['every so many steps, and at the end of all', ['training.evaluation={everySteps: 4}'], [4, 8, 12, 16, 20, 24, 28, 30]],
-    ['at the end of an epoch once, where it is due there', ['training.evaluation={everySteps: 5}'], [5, 10, 15, 20, 25, 30]],
-    ['every so many rows, counted on from one epoch into the next', ['training.evaluation={everyRows: 200}'], [4, 8, 12, 17, 21, 25, 29, 30]],
-    ['every so many steps of several batches', ['training.evaluation={everySteps: 2}', 'training.accumulate=4'], [2, 4, 6, 8]],
+    [
+      'every so many steps, and at the end of all',
+      ['training.evaluation={everySteps: 4}'],
+      [4, 8, 12, 16, 20, 24, 28, 30],
+    ],
+    [
+      'at the end of an epoch once, where it is due there',
+      ['training.evaluation={everySteps: 5}'],
+      [5, 10, 15, 20, 25, 30],
+    ],
+    [
+      'every so many rows, counted on from one epoch into the next',
+      ['training.evaluation={everyRows: 200}'],
+      [4, 8, 12, 17, 21, 25, 29, 30],
+    ],
+    [
+      'every so many steps of several batches',
+      ['training.evaluation={everySteps: 2}', 'training.accumulate=4'],
+      [2, 4, 6, 8],
+    ],
   ])('is measured %s', async (_, set, expected) => {
     await train(set);
     expect(stepNumbers(measuredIn('run'))).toEqual(expected);
@@ -48,7 +74,11 @@ describe('valid', () => {
   });
 
   it('chooses the best weights and stops training within an epoch', async () => {
-    const set = ['training.evaluation={everySteps: 3}', 'training.monitor=ctr.auc', 'training.earlyStopping={patience: 2, minDelta: 0.9}'];
+    const set = [
+      'training.evaluation={everySteps: 3}',
+      'training.monitor=ctr.auc',
+      'training.earlyStopping={patience: 2, minDelta: 0.9}',
+    ];
     const { end, bestStep, bestEpoch, metrics } = await train(set);
     const measured = measuredIn('run');
     expect(end).toBe('stopped early');
@@ -66,8 +96,14 @@ describe('valid', () => {
 
   it('lowers the rates under a plateau where it makes no progress, and not where it does', async () => {
     const set = ['training.logEverySteps=1', 'training.evaluation={everySteps: 4}', 'training.epochs=1'];
-    await train([...set, 'training.schedule={name: plateau, factor: 0.5, minDelta: 0.9, embeddingsFactor: 2}', 'training.monitor=ctr.auc']);
-    const rates = [1, 1, 0.5, 0.25].flatMap((rate) => Array.from({ length: 4 }, () => ({ dense: rate, embeddings: 2 * rate })));
+    await train([
+      ...set,
+      'training.schedule={name: plateau, factor: 0.5, minDelta: 0.9, embeddingsFactor: 2}',
+      'training.monitor=ctr.auc',
+    ]);
+    const rates = [1, 1, 0.5, 0.25].flatMap((rate) =>
+      Array.from({ length: 4 }, () => ({ dense: rate, embeddings: 2 * rate })),
+    );
     expect(stepsIn('run').map((line) => line.rates)).toEqual(rates.slice(0, 15));
     await train([...set, 'training.schedule={name: plateau}', 'training.monitor=loss'], { runDir: 'falling' });
     const losses = measuredIn('falling').map(({ valid }) => valid!.loss);
@@ -77,7 +113,12 @@ describe('valid', () => {
 });
 
 describe('a run that is stopped where valid is due', () => {
-  const set = ['training.evaluation={everySteps: 5}', 'training.logEverySteps=2', 'training.schedule={name: plateau, patience: 2}', 'training.earlyStopping={patience: 4}'];
+  const set = [
+    'training.evaluation={everySteps: 5}',
+    'training.logEverySteps=2',
+    'training.schedule={name: plateau, patience: 2}',
+    'training.earlyStopping={patience: 4}',
+  ];
 
   it.each([[[5]], [[15]], [[5, 5, 5, 15]], [[4, 1, 1]]])('goes on to the same bytes behind %j steps', async (stops) => {
     await train(set, { runDir: 'whole' });
@@ -98,7 +139,11 @@ describe('losses in metrics.jsonl', () => {
     expect(stepNumbers(stepsIn('run'))).toEqual([3, 6, 9, 12, 15]);
     // Both terms count every row, and the last batch has 4 of them.
     const rows = each.map((_, step) => (step === 14 ? 4 : 64));
-    const means = [0, 3, 6, 9, 12].map((begin) => [0, 1, 2].reduce((sum, i) => sum + each[begin + i]! * rows[begin + i]!, 0) / [0, 1, 2].reduce((sum, i) => sum + rows[begin + i]!, 0));
+    const means = [0, 3, 6, 9, 12].map(
+      (begin) =>
+        [0, 1, 2].reduce((sum, i) => sum + each[begin + i]! * rows[begin + i]!, 0) /
+        [0, 1, 2].reduce((sum, i) => sum + rows[begin + i]!, 0),
+    );
     stepsIn('run').forEach(({ train: { loss } }, i) => expect(loss).toBeCloseTo(means[i]!, 12));
     expect(new Set(each).size).toBe(15);
   });

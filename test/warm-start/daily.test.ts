@@ -11,27 +11,43 @@ beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
 describe('seven days of a shop whose items come and go', () => {
-  it.each([1, 2, 3])('are predicted better by a model that goes on than by one that starts anew each day, whatever its epochs, and no id changes its meaning (seed %i)', async (seed) => {
-    writeDays('.', NUM_DAYS + 1, seed);
-    writeFileSync('config.yaml', DAILY_CONFIG);
-    /** The AUC of the day that comes. */
-    const aucOf = async (day: number, name: string, more: readonly string[]): Promise<number> => {
-      const { metrics } = await trainSmall('config.yaml', { name, set: [`seed=${seed}`, `data.train=day-${day}.csv`, `data.test=day-${day + 1}.csv`, ...more] });
-      return metrics['test']!['ctr']!['auc'] as number;
-    };
-    const vocabularyOf = (day: number): readonly string[] =>
-      (JSON.parse(readFileSync(`runs/config/warm-${day}/checkpoints/best/features.json`, 'utf8')) as { item: { vocabulary: string[] } }).item.vocabulary;
+  it.each([1, 2, 3])(
+    'are predicted better by a model that goes on than by one that starts anew each day, whatever its epochs, and no id changes its meaning (seed %i)',
+    async (seed) => {
+      writeDays('.', NUM_DAYS + 1, seed);
+      writeFileSync('config.yaml', DAILY_CONFIG);
+      /** The AUC of the day that comes. */
+      const aucOf = async (day: number, name: string, more: readonly string[]): Promise<number> => {
+        const { metrics } = await trainSmall('config.yaml', {
+          name,
+          set: [`seed=${seed}`, `data.train=day-${day}.csv`, `data.test=day-${day + 1}.csv`, ...more],
+        });
+        return metrics['test']!['ctr']!['auc'] as number;
+      };
+      const vocabularyOf = (day: number): readonly string[] =>
+        (
+          JSON.parse(readFileSync(`runs/config/warm-${day}/checkpoints/best/features.json`, 'utf8')) as {
+            item: { vocabulary: string[] };
+          }
+        ).item.vocabulary;
 
-    const gains: number[] = [];
-    for (let day = 0; day < NUM_DAYS; day++) {
-      const warm = await aucOf(day, `warm-${day}`, day === 0 ? [] : [`initFrom.checkpoint=runs/config/warm-${day - 1}`]);
-      const cold: number[] = [];
-      for (const epochs of [2, 5]) cold.push(await aucOf(day, `cold-${day}-${epochs}`, [`training.epochs=${epochs}`]));
-      if (day > 0) gains.push(warm - Math.max(...cold));
-      if (day > 0) expect(vocabularyOf(day).slice(0, vocabularyOf(day - 1).length)).toEqual(vocabularyOf(day - 1));
-    }
-    const items = Array.from({ length: NUM_DAYS }, (_, day) => itemsOf(day)).flat();
-    expect([...vocabularyOf(NUM_DAYS - 1)].sort()).toEqual([...new Set(items)].sort());
-    expect(gains.reduce((sum, gain) => sum + gain, 0) / gains.length).toBeGreaterThan(0.015);
-  }, 120_000);
+      const gains: number[] = [];
+      for (let day = 0; day < NUM_DAYS; day++) {
+        const warm = await aucOf(
+          day,
+          `warm-${day}`,
+          day === 0 ? [] : [`initFrom.checkpoint=runs/config/warm-${day - 1}`],
+        );
+        const cold: number[] = [];
+        for (const epochs of [2, 5])
+          cold.push(await aucOf(day, `cold-${day}-${epochs}`, [`training.epochs=${epochs}`]));
+        if (day > 0) gains.push(warm - Math.max(...cold));
+        if (day > 0) expect(vocabularyOf(day).slice(0, vocabularyOf(day - 1).length)).toEqual(vocabularyOf(day - 1));
+      }
+      const items = Array.from({ length: NUM_DAYS }, (_, day) => itemsOf(day)).flat();
+      expect([...vocabularyOf(NUM_DAYS - 1)].sort()).toEqual([...new Set(items)].sort());
+      expect(gains.reduce((sum, gain) => sum + gain, 0) / gains.length).toBeGreaterThan(0.015);
+    },
+    120_000,
+  );
 });

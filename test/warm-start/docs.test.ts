@@ -1,5 +1,14 @@
 /** @module-tag long */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +19,8 @@ import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const page = readFileSync('docs/warm-start.md', 'utf8');
-const blocks = (language: string): readonly string[] => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, text]) => text!);
+const blocks = (language: string): readonly string[] =>
+  [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, text]) => text!);
 const [command, script] = blocks('sh') as [string, string];
 const [keys, config] = blocks('yaml') as [string, string];
 /** As they would be found where the package is installed. */
@@ -26,7 +36,11 @@ function shop(): string {
   for (const name of ['config', 'daily']) writeFileSync(join(folder, `${name}.yaml`), config);
   return folder;
 }
-const shell = (cwd: string, text: string): { readonly status: number | null; readonly stdout: string; readonly stderr: string } => spawnSync('sh', ['-c', text], { cwd, encoding: 'utf8' });
+const shell = (
+  cwd: string,
+  text: string,
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
+  spawnSync('sh', ['-c', text], { cwd, encoding: 'utf8' });
 
 describe('docs/warm-start.md', () => {
   it('has examples of whatever it tells of', () => {
@@ -43,7 +57,11 @@ describe('docs/warm-start.md', () => {
   it('has a command that goes on from the latest run', async () => {
     const cwd = shop();
     expect((await mtl(cwd, ['train', 'config.yaml'])).code).toBe(0);
-    expect(shell(cwd, asBuilt(command))).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/starts from runs\/config\/001\/checkpoints\/step-/) as string });
+    expect(shell(cwd, asBuilt(command))).toMatchObject({
+      status: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/starts from runs\/config\/001\/checkpoints\/step-/) as string,
+    });
   });
 
   it('has a nightly job that does its work, and is done again without harm where it failed or is run twice', () => {
@@ -62,16 +80,25 @@ describe('docs/warm-start.md', () => {
     expect(existsSync(join(cwd, 'model.onnx'))).toBe(false);
     writeFileSync(log, rows);
     const mended = night(second);
-    expect(mended).toMatchObject({ status: 0, stdout: expect.stringMatching(/starts from runs\/daily\/2026-11-01\//) as string });
+    expect(mended).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/starts from runs\/daily\/2026-11-01\//) as string,
+    });
     expect(existsSync(join(cwd, 'model.onnx'))).toBe(true);
 
     // An experiment moves runs/latest, and no channel.
     expect(shell(cwd, asBuilt('npx mtl train config.yaml --set data.train=logs/2026-11-02.csv')).status).toBe(0);
     expect(readlinkSync(join(cwd, 'runs/latest'))).toBe('config/001');
     const next = night(third);
-    expect(next).toMatchObject({ status: 0, stdout: expect.stringMatching(/^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starts from runs\/daily\/2026-11-02\//) as string });
+    expect(next).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        /^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starts from runs\/daily\/2026-11-02\//,
+      ) as string,
+    });
     expect(readlinkSync(join(cwd, 'runs/channels/nightly'))).toBe(`../daily/${third}`);
-    const weights = (): string => readFileSync(join(cwd, 'runs/daily', third, 'checkpoints/best/manifest.json'), 'utf8');
+    const weights = (): string =>
+      readFileSync(join(cwd, 'runs/daily', third, 'checkpoints/best/manifest.json'), 'utf8');
     const before = weights();
     expect(night(third)).toMatchObject({ status: 0 });
     expect(weights()).toBe(before);

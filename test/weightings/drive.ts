@@ -1,7 +1,11 @@
 import type { Seen, Weighting } from '../../src/weightings/weighting.js';
 
 /** One step of a weighting as an engine takes it: the weights of the step, and the state after it. */
-export function stepOf(weighting: Weighting, before: object, seen: Seen): { weights: readonly number[]; state: object } {
+export function stepOf(
+  weighting: Weighting,
+  before: object,
+  seen: Seen,
+): { weights: readonly number[]; state: object } {
   const { losses, gramian, step, epoch } = seen;
   const state = weighting.needs === 'losses' ? before : weighting.observe(before, { losses, gramian, step, epoch });
   const weights = weighting.weights(state);

@@ -27,7 +27,11 @@ const casesOf = (name: string): Case[] => {
 function trajectory(name: string, { options, configWeights, steps }: Case, seed = 1): (readonly number[])[] {
   const weighting = weightings.build(weightings.schema.parse({ name, ...options }));
   const terms = steps[0]!.losses;
-  let state = weighting.first(configWeights ?? terms.map(() => 1), seed, terms.map((_, i) => 'abcdefghijklmnopqrstuvwxyz'[i]!));
+  let state = weighting.first(
+    configWeights ?? terms.map(() => 1),
+    seed,
+    terms.map((_, i) => 'abcdefghijklmnopqrstuvwxyz'[i]!),
+  );
   return steps.map((seen, step) => {
     const taken = stepOf(weighting, state, { ...seen, gramian: Float64Array.from(seen.gramian), step: step + 1 });
     state = taken.state;
@@ -50,7 +54,9 @@ describe('every weighting', () => {
       const { source, options, steps, weights, outcomes, tolerance = 1e-5 } = each;
       it(`${name} gives the numbers of ${source}, ${steps[0]!.losses.length} terms, ${JSON.stringify(options)} (${i})`, () => {
         if (outcomes === undefined) {
-          trajectory(name, each).forEach((found, step) => expect(distance(found, weights[step]!)).toBeLessThan(tolerance));
+          trajectory(name, each).forEach((found, step) =>
+            expect(distance(found, weights[step]!)).toBeLessThan(tolerance),
+          );
           return;
         }
         // Each outcome comes up, and no other.

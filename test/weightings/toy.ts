@@ -21,20 +21,37 @@ const WIDTH = 6;
 const STEPS_AN_EPOCH = 4;
 
 /** Runs a weighting over so many steps; the state passes through JSON after each step where asked. */
-export function runToy(weighting: Weighting, toy: Toy, steps: number, through: (state: object, step: number) => object = (state) => state): ToyStep[] {
+export function runToy(
+  weighting: Weighting,
+  toy: Toy,
+  steps: number,
+  through: (state: object, step: number) => object = (state) => state,
+): ToyStep[] {
   const points = toy.points.map((point) => {
     const random = randomStream(point, 'toy');
     return Array.from({ length: WIDTH }, () => random.normal());
   });
-  const gradients = (x: readonly number[]): number[][] => points.map((point, t) => x.map((value, i) => toy.scales[t]! * (value - point[i]!)));
+  const gradients = (x: readonly number[]): number[][] =>
+    points.map((point, t) => x.map((value, i) => toy.scales[t]! * (value - point[i]!)));
   const losses = (x: readonly number[]): number[] =>
-    points.map((point, t) => toy.scales[t]! * (x.reduce((sum, value, i) => sum + 0.5 * (value - point[i]!) ** 2, 0) + 0.1));
+    points.map(
+      (point, t) => toy.scales[t]! * (x.reduce((sum, value, i) => sum + 0.5 * (value - point[i]!) ** 2, 0) + 0.1),
+    );
 
   let x: number[] = new Array<number>(WIDTH).fill(0);
-  let state = weighting.first(toy.weights ?? toy.scales.map(() => 1), 3, toy.points.map((point) => `term${point}`));
+  let state = weighting.first(
+    toy.weights ?? toy.scales.map(() => 1),
+    3,
+    toy.points.map((point) => `term${point}`),
+  );
   return Array.from({ length: steps }, (_, index) => {
     const g = gradients(x);
-    const seen = { losses: losses(x), gramian: gramianOf(g), step: index + 1, epoch: 1 + Math.floor(index / STEPS_AN_EPOCH) };
+    const seen = {
+      losses: losses(x),
+      gramian: gramianOf(g),
+      step: index + 1,
+      epoch: 1 + Math.floor(index / STEPS_AN_EPOCH),
+    };
     // The engine asks for weights within the step, and measures losses again after it.
     const { weights } = stepOf(weighting, state, seen);
     const length = Math.hypot(...x.map((__, i) => weights.reduce((sum, weight, t) => sum + weight * g[t]![i]!, 0)));
@@ -48,5 +65,7 @@ export function runToy(weighting: Weighting, toy: Toy, steps: number, through: (
 
 /** The products of all pairs. */
 export function gramianOf(gradients: readonly (readonly number[])[]): Float64Array {
-  return Float64Array.from(gradients.flatMap((one) => gradients.map((other) => one.reduce((sum, value, i) => sum + value * other[i]!, 0))));
+  return Float64Array.from(
+    gradients.flatMap((one) => gradients.map((other) => one.reduce((sum, value, i) => sum + value * other[i]!, 0))),
+  );
 }

@@ -43,7 +43,9 @@ for (const { name, options } of weightings.parts) {
     });
 
     it.each(Object.entries(odd))('obeys its option %s', (option, value) => {
-      expect(weightsOf(runToy(built(name, { [option]: value }), TOY, 30))).not.toEqual(weightsOf(runToy(built(name), TOY, 30)));
+      expect(weightsOf(runToy(built(name, { [option]: value }), TOY, 30))).not.toEqual(
+        weightsOf(runToy(built(name), TOY, 30)),
+      );
     });
 
     it("starts from the config's weights, however many terms there are", () => {
@@ -59,7 +61,9 @@ for (const { name, options } of weightings.parts) {
       const alike = runToy(built(name), TOY, 1)[0]!.weights;
       expect(heavier[2]! / heavier[0]!).toBeGreaterThan(1.5 * (alike[2]! / alike[0]!));
       // Twice the weights are twice the step.
-      runToy(built(name), { ...TOY, weights: [2, 2, 2] }, 1)[0]!.weights.forEach((weight, i) => expect(weight).toBeCloseTo(2 * alike[i]!, 9));
+      runToy(built(name), { ...TOY, weights: [2, 2, 2] }, 1)[0]!.weights.forEach((weight, i) =>
+        expect(weight).toBeCloseTo(2 * alike[i]!, 9),
+      );
     });
 
     it.each([1, 2, 5, 9, 17])('goes on from its state in JSON after step %i as if nothing had been', (stop) => {
@@ -104,7 +108,13 @@ for (const { name, options } of weightings.parts) {
       let state = runToy(weighting, TOY, 6).at(-1)!.state;
       for (const one of sizes) {
         for (const other of sizes) {
-          const seen = { losses: [one, other, 1], gramian: Float64Array.of(one, 0, 0, 0, other, 0, 0, 0, 1), lossesAfter: [other, one, 1], step: 9, epoch: 3 };
+          const seen = {
+            losses: [one, other, 1],
+            gramian: Float64Array.of(one, 0, 0, 0, other, 0, 0, 0, 1),
+            lossesAfter: [other, one, 1],
+            step: 9,
+            epoch: 3,
+          };
           const taken = stepOf(weighting, state, seen);
           state = taken.state;
           expect(weighting.stateSchema.safeParse(state).success).toBe(true);
@@ -126,25 +136,36 @@ for (const { name, options } of weightings.parts) {
       });
     }
 
-    it(lifts ? 'does not let a term drown another whose loss is a hundredth of its own' : 'lets a term whose loss is a hundredfold have its way', () => {
-      const weighting = built(name);
-      // Both lose a hundredth in each step; their gradients have a cosine of 0.3.
-      const seen = { losses: [50, 0.5], lossesAfter: [49.5, 0.495], gramian: Float64Array.of(1e4, 30, 30, 1), epoch: 1 };
-      let state = weighting.first([1, 1], 1, ['loud', 'quiet']);
-      let weights: readonly number[] = [];
-      for (let step = 1; step <= 2000; step++) ({ weights, state } = stepOf(weighting, state, { ...seen, step }));
-      // The length of the quiet term's weighted gradient among both.
-      const part = weights[1]! / (100 * weights[0]! + weights[1]!);
-      if (lifts) expect(part).toBeGreaterThan(0.3);
-      else expect(part).toBeCloseTo(1 / 101, 6);
-    });
+    it(
+      lifts
+        ? 'does not let a term drown another whose loss is a hundredth of its own'
+        : 'lets a term whose loss is a hundredfold have its way',
+      () => {
+        const weighting = built(name);
+        // Both lose a hundredth in each step; their gradients have a cosine of 0.3.
+        const seen = {
+          losses: [50, 0.5],
+          lossesAfter: [49.5, 0.495],
+          gramian: Float64Array.of(1e4, 30, 30, 1),
+          epoch: 1,
+        };
+        let state = weighting.first([1, 1], 1, ['loud', 'quiet']);
+        let weights: readonly number[] = [];
+        for (let step = 1; step <= 2000; step++) ({ weights, state } = stepOf(weighting, state, { ...seen, step }));
+        // The length of the quiet term's weighted gradient among both.
+        const part = weights[1]! / (100 * weights[0]! + weights[1]!);
+        if (lifts) expect(part).toBeGreaterThan(0.3);
+        else expect(part).toBeCloseTo(1 / 101, 6);
+      },
+    );
   });
 }
 
 describe('every weighting that needs the Gramian', () => {
   const gramians: [string, number, Float64Array][] = [2, 3, 5, 20].flatMap((terms) => {
     const random = randomStream(terms, 'degenerate');
-    const drawn = (width: number) => Array.from({ length: terms }, () => Array.from({ length: width }, () => random.normal()));
+    const drawn = (width: number) =>
+      Array.from({ length: terms }, () => Array.from({ length: width }, () => random.normal()));
     const one = drawn(8);
     const degenerate: [string, number[][]][] = [
       ['all zero', one.map((row) => row.map(() => 0))],
@@ -155,14 +176,21 @@ describe('every weighting that needs the Gramian', () => {
       ['of one line, of all lengths', one.map((_, i) => one[0]!.map((value) => value * (i - 1.5)))],
       ['of few dimensions', drawn(2)],
       ['of lengths far apart', one.map((row, i) => row.map((value) => value * 10 ** (-2 * i)))],
-      ['equal but for rounding', one.map(() => one[0]!.map((value) => Math.fround(value * (1 + 1e-7 * random.normal()))))],
+      [
+        'equal but for rounding',
+        one.map(() => one[0]!.map((value) => Math.fround(value * (1 + 1e-7 * random.normal())))),
+      ],
     ];
     return degenerate.map(([what, gradients]): [string, number, Float64Array] => [what, terms, gramianOf(gradients)]);
   });
 
   for (const { name, options } of weightings.parts) {
     if (built(name).needs !== 'gramian') continue;
-    const variants = [{}, CLAIMS[name].odd, ...('normalization' in options() ? ['l2', 'loss+'].map((normalization) => ({ normalization })) : [])]
+    const variants = [
+      {},
+      CLAIMS[name].odd,
+      ...('normalization' in options() ? ['l2', 'loss+'].map((normalization) => ({ normalization })) : []),
+    ]
       // The odd target is a term of the toy.
       .map((variant) => ({ ...variant, ...('target' in options() ? { target: 'a0' } : {}) }));
 
@@ -170,7 +198,11 @@ describe('every weighting that needs the Gramian', () => {
       for (const variant of variants) {
         const weighting = built(name, variant);
         const losses = Array.from({ length: terms }, () => 0.7);
-        const first = weighting.first(losses.map(() => 1), 1, losses.map((_, i) => `a${i}`));
+        const first = weighting.first(
+          losses.map(() => 1),
+          1,
+          losses.map((_, i) => `a${i}`),
+        );
         const state = weighting.observe(first, { losses, gramian, step: 1, epoch: 1 });
         // A state that is refused for what is not finite stays what it was.
         expect(state).not.toBe(first);
@@ -207,13 +239,18 @@ describe('a step without a gradient of one term, as in a batch with none of its 
 describe('the bargain and the shortest mean', () => {
   it.each([2, 4, 9, 20])('are what they are defined as, for %i terms', (terms) => {
     const random = randomStream(terms, 'definitions');
-    const gramian = gramianOf(Array.from({ length: terms }, () => Array.from({ length: 30 }, () => random.normal() + 0.2)));
+    const gramian = gramianOf(
+      Array.from({ length: terms }, () => Array.from({ length: 30 }, () => random.normal() + 0.2)),
+    );
     const weightsOfStep = (name: string, options: object): readonly number[] => {
       const weighting = built(name, options);
       const losses = Array.from({ length: terms }, () => 1);
-      return weighting.weights(weighting.observe(weighting.first(losses, 1, losses.map(String)), { losses, gramian, step: 1, epoch: 1 }));
+      return weighting.weights(
+        weighting.observe(weighting.first(losses, 1, losses.map(String)), { losses, gramian, step: 1, epoch: 1 }),
+      );
     };
-    const products = (weights: readonly number[]) => weights.map((_, i) => weights.reduce((sum, weight, j) => sum + weight * gramian[i * terms + j]!, 0));
+    const products = (weights: readonly number[]) =>
+      weights.map((_, i) => weights.reduce((sum, weight, j) => sum + weight * gramian[i * terms + j]!, 0));
 
     const bargain = weightsOfStep('nash-mtl', { maxNorm: 0 });
     products(bargain).forEach((product, i) => expect(product * bargain[i]!).toBeCloseTo(1, 6));
@@ -231,14 +268,20 @@ describe('aligned-mtl', () => {
     const weighting = built('aligned-mtl');
     const random = randomStream(1, 'rounding');
     const one = Array.from({ length: 50 }, () => random.normal());
-    const gramian = gramianOf([one.map(Math.fround), one.map((value) => Math.fround(value * (1 + 1e-7 * random.normal())))]);
-    const weights = weighting.weights(weighting.observe(weighting.first([1, 1], 1, ['a', 'b']), { losses: [1, 1], gramian, step: 1, epoch: 1 }));
+    const gramian = gramianOf([
+      one.map(Math.fround),
+      one.map((value) => Math.fround(value * (1 + 1e-7 * random.normal()))),
+    ]);
+    const weights = weighting.weights(
+      weighting.observe(weighting.first([1, 1], 1, ['a', 'b']), { losses: [1, 1], gramian, step: 1, epoch: 1 }),
+    );
     weights.forEach((weight) => expect(weight).toBeCloseTo(0.5, 6));
   });
 });
 
 describe('cagrad', () => {
-  // Along one line, the best within the ball for the worst-off of 1 and -2 is the end of the ball on the side of the first.
+  // Along one line, the best within the ball for the worst-off of 1 and -2 is the end of the ball on the side of the
+  // first.
   it('leans to the worst-off of gradients that have 0 between them', () => {
     const weighting = built('cagrad', { c: 0.5 });
     const seen = { losses: [1, 1], gramian: gramianOf([[1], [-2]]), step: 1, epoch: 1 };
@@ -251,7 +294,14 @@ describe('cagrad', () => {
 describe('metabalance', () => {
   it('names the terms that there are where its target is none of them', () => {
     const checked = (target: string) => [...built('metabalance', { target }).checkTerms!(['ctr', 'ctcvr'])];
-    expect(checked('cvr')).toEqual([{ path: ['target'], message: expect.stringMatching(/^expected a term of the loss, ctr or ctcvr, found "cvr"; did you mean 'ct/) as string }]);
+    expect(checked('cvr')).toEqual([
+      {
+        path: ['target'],
+        message: expect.stringMatching(
+          /^expected a term of the loss, ctr or ctcvr, found "cvr"; did you mean 'ct/,
+        ) as string,
+      },
+    ]);
     expect(checked('ctcvr')).toEqual([]);
   });
 });

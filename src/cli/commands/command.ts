@@ -26,12 +26,24 @@ interface CommandParts<Options> {
   run(args: ArgumentsCamelCase<Options>): Promise<number>;
 }
 
-/** Declares a command; its options decide the types of its arguments. `commands` may follow its word in the place of arguments. */
-export function defineCommand<Options>({ usage, summary, options, run }: CommandParts<Options>, commands: readonly Command[] = []): Command {
+/**
+ * Declares a command; its options decide the types of its arguments. `commands` may follow its word in the place of
+ * arguments.
+ */
+export function defineCommand<Options>(
+  { usage, summary, options, run }: CommandParts<Options>,
+  commands: readonly Command[] = [],
+): Command {
   return {
     name: nameOf(usage),
     commands: commands.map(({ name }) => name),
-    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(grouped(commands.length === 0 ? y : withoutGuesses(y)), commands, finish)), (args) => finish(start(() => run(args)))),
+    register: (cli, finish) =>
+      cli.command(
+        usage,
+        summary,
+        (y) => options(withAll(grouped(commands.length === 0 ? y : withoutGuesses(y)), commands, finish)),
+        (args) => finish(start(() => run(args))),
+      ),
   };
 }
 
@@ -48,7 +60,10 @@ export function defineCommandGroup(name: string, summary: string, commands: read
   return {
     name,
     commands: names,
-    register: (cli, finish) => cli.command(`${name} <command>`, summary, (y) => withAll(y, commands, finish).demandCommand(1, `expected ${names.join(' or ')}`)),
+    register: (cli, finish) =>
+      cli.command(`${name} <command>`, summary, (y) =>
+        withAll(y, commands, finish).demandCommand(1, `expected ${names.join(' or ')}`),
+      ),
   };
 }
 

@@ -4,7 +4,10 @@ import { defineCommand, defineCommandGroup } from './command.js';
 const show = defineCommand({
   usage: 'show <config>',
   summary: 'Print a config with overrides and defaults',
-  options: (y) => y.positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' }).option('set', setOption),
+  options: (y) =>
+    y
+      .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
+      .option('set', setOption),
   async run({ config, set = [] }) {
     const { runConfigShow } = await import('../config-command.js');
     return runConfigShow(config, set);

@@ -1,4 +1,12 @@
-import { deviceOption, filesOption, jsonOption, kernelsOption, threadsOption, verifyDataOption, whole } from '../options.js';
+import {
+  deviceOption,
+  filesOption,
+  jsonOption,
+  kernelsOption,
+  threadsOption,
+  verifyDataOption,
+  whole,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 export const diff = defineCommand({
@@ -7,7 +15,11 @@ export const diff = defineCommand({
   options: (y) =>
     y
       .positional('a', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
-      .positional('b', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint to compare; differences are b − a' })
+      .positional('b', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Run directory or checkpoint to compare; differences are b − a',
+      })
       .option('data', filesOption('Data to predict; default: the test set of their configs'))
       .option('rows', whole('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
       .option('recorded', { type: 'boolean', describe: 'Compare the metrics recorded by the runs; no intervals' })
@@ -21,6 +33,15 @@ export const diff = defineCommand({
       .example('$0 diff runs/esmm/001 runs/esmm/002 --data tomorrow.csv', ''),
   async run({ a, b, data, rows, recorded, verifyData, device, threads, json }) {
     const { runDiff } = await import('../diff-command.js');
-    return runDiff({ paths: [a, b], data, limit: rows, isRecorded: recorded === true, verifyData, device, threads, json });
+    return runDiff({
+      paths: [a, b],
+      data,
+      limit: rows,
+      isRecorded: recorded === true,
+      verifyData,
+      device,
+      threads,
+      json,
+    });
   },
 });

@@ -1,4 +1,12 @@
-import { deviceOption, filesOption, jsonOption, kernelsOption, rawOption, threadsOption, verifyDataOption } from '../options.js';
+import {
+  deviceOption,
+  filesOption,
+  jsonOption,
+  kernelsOption,
+  rawOption,
+  threadsOption,
+  verifyDataOption,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 export const evaluate = defineCommand({
@@ -8,7 +16,12 @@ export const evaluate = defineCommand({
     y
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
       .option('data', filesOption("Data to measure, in place of the config's"))
-      .option('by', { type: 'string', requiresArg: true, describe: "Segment column: repeat every metric per value; replaces the config's (repeatable)", coerce: (value: string | readonly string[]): readonly string[] => [value].flat() })
+      .option('by', {
+        type: 'string',
+        requiresArg: true,
+        describe: "Segment column: repeat every metric per value; replaces the config's (repeatable)",
+        coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
+      })
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)

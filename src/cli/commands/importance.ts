@@ -5,8 +5,38 @@ export const importance = defineCommand({
   usage: 'importance <path>',
   summary: 'Measure permutation importance per field',
   options: importanceOptions,
-  async run({ groups: byGroup, path, data, rows, repeats, rank, seed, out, dropWorst, config, verifyData, device, threads, json }) {
+  async run({
+    groups: byGroup,
+    path,
+    data,
+    rows,
+    repeats,
+    rank,
+    seed,
+    out,
+    dropWorst,
+    config,
+    verifyData,
+    device,
+    threads,
+    json,
+  }) {
     const { runImportance } = await import('../importance-command.js');
-    return runImportance({ path, data, rows, repeats, byGroup, rank, seed, out, dropWorst, config, verifyData, device, threads, json });
+    return runImportance({
+      path,
+      data,
+      rows,
+      repeats,
+      byGroup,
+      rank,
+      seed,
+      out,
+      dropWorst,
+      config,
+      verifyData,
+      device,
+      threads,
+      json,
+    });
   },
 });

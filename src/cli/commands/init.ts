@@ -10,7 +10,12 @@ export const init = defineCommand({
       .option('valid', filesOption('Validation data; without --valid and --test, --data is split'))
       .option('test', filesOption('Test data'))
       .option('model', { type: 'string', requiresArg: true, describe: 'Model; default: one that fits the tasks' })
-      .option('label', { type: 'string', requiresArg: true, coerce: (value: string | readonly string[]): readonly string[] => [value].flat(), describe: 'Label column (repeatable); default: detected by name' })
+      .option('label', {
+        type: 'string',
+        requiresArg: true,
+        coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
+        describe: 'Label column (repeatable); default: detected by name',
+      })
       .option('out', { type: 'string', requiresArg: true, describe: 'Output file; default: named after the model' })
       .option('force', { type: 'boolean', default: false, describe: 'Overwrite an existing file' })
       .option('json', jsonOption)

@@ -1,4 +1,15 @@
-import { deviceOption, filesOption, jsonOption, kernelsOption, logLevelOf, logLevelOption, quietOption, rawOption, threadsOption, wholeOrNone } from '../options.js';
+import {
+  deviceOption,
+  filesOption,
+  jsonOption,
+  kernelsOption,
+  logLevelOf,
+  logLevelOption,
+  quietOption,
+  rawOption,
+  threadsOption,
+  wholeOrNone,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 export const predict = defineCommand({
@@ -7,15 +18,41 @@ export const predict = defineCommand({
   options: (y) =>
     y
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
-      .option('data', { ...filesOption('Data to predict: CSV, JSON Lines, Parquet or shards; - for text from standard input; labels are optional'), demandOption: true })
-      .option('format', { choices: ['csv', 'jsonl'] as const, describe: 'Text format of --data; overrides data.format' })
-      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'Output file: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output' })
-      .option('keep', { type: 'string', array: true, requiresArg: true, default: [] as string[], describe: 'Input columns to copy to the output; all copies every column' })
+      .option('data', {
+        ...filesOption(
+          'Data to predict: CSV, JSON Lines, Parquet or shards; - for text from standard input; labels are optional',
+        ),
+        demandOption: true,
+      })
+      .option('format', {
+        choices: ['csv', 'jsonl'] as const,
+        describe: 'Text format of --data; overrides data.format',
+      })
+      .option('out', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'Output file: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output',
+      })
+      .option('keep', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        default: [] as string[],
+        describe: 'Input columns to copy to the output; all copies every column',
+      })
       .option('prefix', { type: 'string', default: '', describe: 'Prefix of prediction columns' })
       .option('top', wholeOrNone('--top', 'Write only the top rows of each group, best first'))
       .option('by', { type: 'string', requiresArg: true, describe: 'With --top: group column' })
-      .option('rank', { type: 'string', requiresArg: true, describe: 'With --top: prediction to rank by; default: the last one' })
-      .option('on-bad-row', { choices: ['error', 'skip'] as const, describe: 'Policy for invalid rows, overrides data.onBadRow; skip leaves their predictions empty' })
+      .option('rank', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With --top: prediction to rank by; default: the last one',
+      })
+      .option('on-bad-row', {
+        choices: ['error', 'skip'] as const,
+        describe: 'Policy for invalid rows, overrides data.onBadRow; skip leaves their predictions empty',
+      })
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
@@ -26,8 +63,41 @@ export const predict = defineCommand({
       .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
       .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --by user --keep item', ''),
-  async run({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, quiet, logLevel, json }) {
+  async run({
+    path,
+    data,
+    format,
+    out,
+    keep,
+    prefix,
+    top,
+    by,
+    rank,
+    onBadRow,
+    raw,
+    device,
+    threads,
+    quiet,
+    logLevel,
+    json,
+  }) {
     const { runPredict } = await import('../predict-command.js');
-    return runPredict({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, level: logLevelOf({ quiet, logLevel }), json });
+    return runPredict({
+      path,
+      data,
+      format,
+      out,
+      keep,
+      prefix,
+      top,
+      by,
+      rank,
+      onBadRow,
+      raw,
+      device,
+      threads,
+      level: logLevelOf({ quiet, logLevel }),
+      json,
+    });
   },
 });

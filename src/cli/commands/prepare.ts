@@ -1,5 +1,14 @@
 import { RECIPE_NAMES } from '../../prepare/recipes.js';
-import { jsonOption, logLevelOf, logLevelOption, perField, quietOption, shareOrZero, threadsOption, whole } from '../options.js';
+import {
+  jsonOption,
+  logLevelOf,
+  logLevelOption,
+  perField,
+  quietOption,
+  shareOrZero,
+  threadsOption,
+  whole,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 export const prepare = defineCommand({
@@ -8,13 +17,35 @@ export const prepare = defineCommand({
   options: (y) =>
     y
       .positional('data', { choices: ['ali-ccp'] as const, demandOption: true, describe: 'Raw data set' })
-      .positional('raw', { type: 'string', demandOption: true, describe: 'Directory of sample_skeleton_{train,test}.csv and common_features_{train,test}.csv' })
-      .positional('out', { type: 'string', demandOption: true, describe: 'Output directory; an interrupted run is resumed' })
-      .option('min-count', perField('--min-count', 10, 'Minimum count of an id in the training set; rarer ids become 0 (out of vocabulary)'))
+      .positional('raw', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Directory of sample_skeleton_{train,test}.csv and common_features_{train,test}.csv',
+      })
+      .positional('out', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Output directory; an interrupted run is resumed',
+      })
+      .option(
+        'min-count',
+        perField(
+          '--min-count',
+          10,
+          'Minimum count of an id in the training set; rarer ids become 0 (out of vocabulary)',
+        ),
+      )
       .option('cap', perField('--cap', 10, 'Maximum values per row of a multi-valued field, by weight'))
       .option('valid-share', shareOrZero('--valid-share', 0.1, 'Fraction of training sessions in the validation set'))
-      .option('as', { choices: RECIPE_NAMES, describe: 'Preprocessing of a paper, for its config in configs/compare: minimum counts, caps and validation split' })
-      .option('max-bad-rows', whole('--max-bad-rows', 0, 'Maximum number of invalid rows, which are listed in rejects.csv', undefined, 0))
+      .option('as', {
+        choices: RECIPE_NAMES,
+        describe:
+          'Preprocessing of a paper, for its config in configs/compare: minimum counts, caps and validation split',
+      })
+      .option(
+        'max-bad-rows',
+        whole('--max-bad-rows', 0, 'Maximum number of invalid rows, which are listed in rejects.csv', undefined, 0),
+      )
       .option('seed', whole('--seed', 2026, 'Random seed of the validation split'))
       .option('threads', threadsOption)
       .option('quiet', quietOption)
@@ -25,6 +56,18 @@ export const prepare = defineCommand({
       .example('$0 prepare ali-ccp downloads/ data/aitm --as aitm', ''),
   async run({ as: recipe, raw, out, minCount, cap, validShare, maxBadRows, seed, threads, quiet, logLevel, json }) {
     const { runPrepare } = await import('../prepare-command.js');
-    return runPrepare({ raw, out, recipe, minCounts: minCount, caps: cap, validShare, maxBadRows, seed, threads, level: logLevelOf({ quiet, logLevel }), json });
+    return runPrepare({
+      raw,
+      out,
+      recipe,
+      minCounts: minCount,
+      caps: cap,
+      validShare,
+      maxBadRows,
+      seed,
+      threads,
+      level: logLevelOf({ quiet, logLevel }),
+      json,
+    });
   },
 });

@@ -1,5 +1,15 @@
 import { userError } from '../../errors.js';
-import { deviceOption, filesOption, jsonOption, kernelsOption, numberOrNone, shareOrNone, threadsOption, verifyDataOption, whole } from '../options.js';
+import {
+  deviceOption,
+  filesOption,
+  jsonOption,
+  kernelsOption,
+  numberOrNone,
+  shareOrNone,
+  threadsOption,
+  verifyDataOption,
+  whole,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 export const promote = defineCommand({
@@ -9,10 +19,17 @@ export const promote = defineCommand({
     y
       .positional('run', { type: 'string', describe: 'Run directory; its best checkpoint is compared' })
       .option('to', { type: 'string', demandOption: true, requiresArg: true, describe: 'Channel name' })
-      .option('if-better', { type: 'string', requiresArg: true, describe: 'Metric that must improve, as in ctcvr.auc; default: promote without comparison' })
+      .option('if-better', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Metric that must improve, as in ctcvr.auc; default: promote without comparison',
+      })
       .option('data', filesOption('Data to predict; default: the test set of their configs'))
       .option('confidence', shareOrNone('--confidence', 'Confidence level of the interval; default: 0.95'))
-      .option('margin', numberOrNone('--margin', 'Minimum improvement in units of the metric; negative: maximum loss; default: 0'))
+      .option(
+        'margin',
+        numberOrNone('--margin', 'Minimum improvement in units of the metric; negative: maximum loss; default: 0'),
+      )
       .option('rows', whole('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
       .option('previous', { type: 'boolean', describe: 'Promote the previous run of the channel' })
       .option('verify-data', verifyDataOption)
@@ -20,16 +37,34 @@ export const promote = defineCommand({
       .option('kernels', kernelsOption)
       .option('threads', threadsOption)
       .option('json', jsonOption)
-      .epilogue('Exit codes: 0 if the channel has the run now, 7 if the run is not better and the channel keeps the one that it had.')
+      .epilogue(
+        'Exit codes: 0 if the channel has the run now, 7 if the run is not better and the channel keeps the one that it had.',
+      )
       .example('$0 promote runs/daily/2026-11-02 --to prod', '')
       .example('$0 promote runs/latest --to prod --if-better ctcvr.auc --data tomorrow.csv', '')
       .example('$0 promote --to prod --previous', ''),
   async run({ run, to, ifBetter, data, confidence, margin, rows, previous, verifyData, device, threads, json }) {
-    if (previous === true && (run !== undefined || ifBetter !== undefined)) throw userError('usage', { where: '--previous', message: 'promotes the run before at once', fix: 'leave out the run and --if-better' });
-    if (previous !== true && run === undefined) throw userError('usage', { where: 'mtl promote', message: 'a run is missing', fix: 'name a run, as in runs/latest or runs/esmm/001, or write --previous' });
+    if (previous === true && (run !== undefined || ifBetter !== undefined))
+      throw userError('usage', {
+        where: '--previous',
+        message: 'promotes the run before at once',
+        fix: 'leave out the run and --if-better',
+      });
+    if (previous !== true && run === undefined)
+      throw userError('usage', {
+        where: 'mtl promote',
+        message: 'a run is missing',
+        fix: 'name a run, as in runs/latest or runs/esmm/001, or write --previous',
+      });
     const alone = Object.entries({ data, confidence, margin }).find(([, value]) => value !== undefined)?.[0];
-    if (ifBetter === undefined && alone !== undefined) throw userError('usage', { where: `--${alone}`, message: 'is for a comparison', fix: 'add --if-better METRIC, as in --if-better ctcvr.auc' });
-    const gate = ifBetter === undefined ? undefined : { metric: ifBetter, confidence: confidence ?? 0.95, margin: margin ?? 0 };
+    if (ifBetter === undefined && alone !== undefined)
+      throw userError('usage', {
+        where: `--${alone}`,
+        message: 'is for a comparison',
+        fix: 'add --if-better METRIC, as in --if-better ctcvr.auc',
+      });
+    const gate =
+      ifBetter === undefined ? undefined : { metric: ifBetter, confidence: confidence ?? 0.95, margin: margin ?? 0 };
     const { runPromote } = await import('../promote-command.js');
     return runPromote({ run, to, gate, data, limit: rows, verifyData, device, threads, json });
   },

@@ -2,12 +2,20 @@ import { userError } from '../../errors.js';
 import { jsonOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
-const filters = { type: 'string', array: true, default: [] as string[], describe: 'Filters: part of the path, or a config value as in model.name=mmoe' } as const;
+const filters = {
+  type: 'string',
+  array: true,
+  default: [] as string[],
+  describe: 'Filters: part of the path, or a config value as in model.name=mmoe',
+} as const;
 
 const remove = defineCommand({
   usage: 'rm <runs..>',
   summary: 'Remove runs',
-  options: (y) => y.positional('runs', { type: 'string', array: true, demandOption: true, describe: 'Run directories' }).option('json', jsonOption),
+  options: (y) =>
+    y
+      .positional('runs', { type: 'string', array: true, demandOption: true, describe: 'Run directories' })
+      .option('json', jsonOption),
   async run({ runs: named, json }) {
     const { runRunsRemove } = await import('../runs-command.js');
     return runRunsRemove({ runs: named, json });
@@ -21,7 +29,11 @@ const thin = defineCommand({
     y
       .positional('filters', filters)
       .option('keep', whole('--keep', 3, 'Number of newest runs to leave untouched', undefined, 0))
-      .option('dry-run', { type: 'boolean', default: false, describe: 'Print what would be removed, without removing it' })
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print what would be removed, without removing it',
+      })
       .option('json', jsonOption),
   async run({ filters: asked, keep, dryRun, json }) {
     const { runRunsThin } = await import('../runs-command.js');
@@ -36,8 +48,16 @@ export const runs = defineCommand(
     options: (y) =>
       y
         .positional('filters', filters)
-        .option('state', { choices: ['running', 'ended', 'stopped', 'failed', 'killed'] as const, describe: 'Show only runs in this state' })
-        .option('sort', { type: 'string', requiresArg: true, describe: 'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, rowsPerSecond' })
+        .option('state', {
+          choices: ['running', 'ended', 'stopped', 'failed', 'killed'] as const,
+          describe: 'Show only runs in this state',
+        })
+        .option('sort', {
+          type: 'string',
+          requiresArg: true,
+          describe:
+            'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, rowsPerSecond',
+        })
         .option('last', wholeOrNone('--last', 'Maximum number of runs: the newest, or with --sort the best'))
         .option('csv', { type: 'boolean', default: false, describe: 'Print all metrics as CSV on stdout' })
         .option('json', jsonOption)
@@ -46,7 +66,12 @@ export const runs = defineCommand(
         .example('$0 runs rm runs/esmm/001 runs/esmm/002', '')
         .example('$0 runs gc --keep 5', ''),
     async run({ filters: asked, state, sort, last, csv, json }) {
-      if (csv && json) throw userError('usage', { where: '--csv', message: 'is not for --json: both say what stdout has', fix: 'leave one of them out' });
+      if (csv && json)
+        throw userError('usage', {
+          where: '--csv',
+          message: 'is not for --json: both say what stdout has',
+          fix: 'leave one of them out',
+        });
       const { runRuns } = await import('../runs-command.js');
       return runRuns({ filters: asked, state, sort, last, csv, json });
     },

@@ -6,20 +6,40 @@ export const serve = defineCommand({
   summary: 'Serve predictions over HTTP',
   options: (y) =>
     y
-      .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'Run directories (best checkpoint) or checkpoints' })
-      .option('name', { type: 'string', requiresArg: true, describe: 'Comma-separated model names, in order; default: config names' })
+      .positional('paths', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Run directories (best checkpoint) or checkpoints',
+      })
+      .option('name', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Comma-separated model names, in order; default: config names',
+      })
       .option('port', whole('--port', 8080, 'TCP port; 0 picks a free one', 65_535, 0))
-      .option('host', { type: 'string', requiresArg: true, default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all interfaces' })
+      .option('host', {
+        type: 'string',
+        requiresArg: true,
+        default: '127.0.0.1',
+        describe: 'Address to listen on; 0.0.0.0 for all interfaces',
+      })
       .option('workers', wholeOrNone('--workers', 'Prediction threads per model; default: cores minus one', 64))
       .option('kernels', kernelsOption)
-      .option('reload', { type: 'boolean', default: false, describe: 'Load newer checkpoints as they appear, without dropping requests' })
+      .option('reload', {
+        type: 'boolean',
+        default: false,
+        describe: 'Load newer checkpoints as they appear, without dropping requests',
+      })
       .option('reload-every', whole('--reload-every', 10, 'With --reload: polling interval in seconds', 86_400))
       .option('max-body', whole('--max-body', 16, 'Maximum request size in MB', 1024))
       .option('max-rows', whole('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
       .option('timeout', whole('--timeout', 30, 'Request timeout in seconds', 3600))
       .option('raw', rawOption)
       .option('json', jsonOption)
-      .epilogue('If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or SIGINT finishes pending requests, then exits.')
+      .epilogue(
+        'If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or SIGINT finishes pending requests, then exits.',
+      )
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
   async run({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json }) {

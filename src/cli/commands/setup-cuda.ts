@@ -6,13 +6,25 @@ export const setupCuda = defineCommand({
   summary: 'Download TensorFlow with CUDA and build the binding for --device cuda',
   options: (y) =>
     y
-      .option('tensorflow', { type: 'string', requiresArg: true, default: 'tensorflow[and-cuda]', describe: 'pip requirement, as in "tensorflow[and-cuda]==2.21.0"' })
-      .option('libtensorflow', { type: 'string', requiresArg: true, describe: "Directory with the TensorFlow library and headers, in place of pip's" })
+      .option('tensorflow', {
+        type: 'string',
+        requiresArg: true,
+        default: 'tensorflow[and-cuda]',
+        describe: 'pip requirement, as in "tensorflow[and-cuda]==2.21.0"',
+      })
+      .option('libtensorflow', {
+        type: 'string',
+        requiresArg: true,
+        describe: "Directory with the TensorFlow library and headers, in place of pip's",
+      })
       .option('json', jsonOption)
       .example('$0 setup-cuda', 'about 3 GB, cached in ~/.cache/mtl/tensorflow')
       .example('$0 setup-cuda --libtensorflow /opt/libtensorflow', 'use an installed library'),
   async run({ tensorflow, libtensorflow, json }) {
     const { runSetupCuda } = await import('../setup-cuda-command.js');
-    return runSetupCuda({ source: libtensorflow === undefined ? { requirement: tensorflow } : { path: libtensorflow }, json });
+    return runSetupCuda({
+      source: libtensorflow === undefined ? { requirement: tensorflow } : { path: libtensorflow },
+      json,
+    });
   },
 });

@@ -2,7 +2,10 @@ import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, whol
 import { defineCommand } from './command.js';
 
 const studyFolder = { type: 'string', demandOption: true, describe: 'Study directory' } as const;
-const threads = { ...threadsOption, describe: 'Threads per worker: a number, or auto for cores divided by workers; results are identical' } as const;
+const threads = {
+  ...threadsOption,
+  describe: 'Threads per worker: a number, or auto for cores divided by workers; results are identical',
+} as const;
 
 const worker = defineCommand({
   usage: 'worker <study>',
@@ -27,8 +30,16 @@ const show = defineCommand({
     y
       .positional('study', studyFolder)
       .option('top', whole('--top', 20, 'Number of trials in the table'))
-      .option('pareto', { type: 'string', requiresArg: true, describe: 'Two validation metrics for the Pareto front, as in ctr.auc,ctcvr.auc' })
-      .option('html', { type: 'boolean', default: false, describe: 'Write study.html to the study directory, as at the end of a sweep' })
+      .option('pareto', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Two validation metrics for the Pareto front, as in ctr.auc,ctcvr.auc',
+      })
+      .option('html', {
+        type: 'boolean',
+        default: false,
+        describe: 'Write study.html to the study directory, as at the end of a sweep',
+      })
       .option('json', jsonOption)
       .example('$0 sweep show runs/studies/esmm --pareto ctr.auc,ctcvr.auc', ''),
   async run({ study, top, pareto, html, json }) {

@@ -1,4 +1,14 @@
-import { deviceOption, jsonOption, kernelsOption, logLevelOf, logLevelOption, quietOption, setOption, threadsOption, verifyDataOption } from '../options.js';
+import {
+  deviceOption,
+  jsonOption,
+  kernelsOption,
+  logLevelOf,
+  logLevelOption,
+  quietOption,
+  setOption,
+  threadsOption,
+  verifyDataOption,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 /** Rows of each split that a dry run looks at. */
@@ -17,24 +27,71 @@ export const train = defineCommand({
       .option('name', { type: 'string', requiresArg: true, describe: 'Run name, in place of the next number' })
       .conflicts('name', 'run-dir')
       .option('run-dir', { type: 'string', requiresArg: true, describe: 'Run directory' })
-      .option('resume', { type: 'string', requiresArg: true, describe: 'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete run, else a new one' })
-      .option('init-from', { type: 'string', requiresArg: true, describe: 'Warm start from a run or checkpoint (--set initFrom.checkpoint)' })
+      .option('resume', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete run, else a new one',
+      })
+      .option('init-from', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Warm start from a run or checkpoint (--set initFrom.checkpoint)',
+      })
       .option('verify-data', verifyDataOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Check only, as mtl check does; writes nothing' })
-      .option('report', { type: 'boolean', default: true, describe: 'Write report.html at the end; --no-report skips it' })
+      .option('report', {
+        type: 'boolean',
+        default: true,
+        describe: 'Write report.html at the end; --no-report skips it',
+      })
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
       .option('json', jsonOption)
       .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
       .example('$0 train configs/esmm.yaml --init-from runs/latest', '')
       .example('$0 train --resume runs/latest', ''),
-  async run({ config, set = [], initFrom, device, threads, name, runDir, resume, verifyData, dryRun, report, quiet, logLevel, json }) {
+  async run({
+    config,
+    set = [],
+    initFrom,
+    device,
+    threads,
+    name,
+    runDir,
+    resume,
+    verifyData,
+    dryRun,
+    report,
+    quiet,
+    logLevel,
+    json,
+  }) {
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
     const { configOf, runTrain } = await import('../train-command.js');
     if (dryRun) {
       const { runCheck } = await import('../check-command.js');
-      return runCheck({ path: config ?? configOf(resume), set: changes, sampleRows: DRY_RUN_ROWS, device, threads, json });
+      return runCheck({
+        path: config ?? configOf(resume),
+        set: changes,
+        sampleRows: DRY_RUN_ROWS,
+        device,
+        threads,
+        json,
+      });
     }
-    return runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, report, level: logLevelOf({ quiet, logLevel }), json });
+    return runTrain({
+      config,
+      set: changes,
+      device,
+      threads,
+      name,
+      runDir,
+      resume,
+      verifyData,
+      report,
+      level: logLevelOf({ quiet, logLevel }),
+      json,
+    });
   },
 });

@@ -1,9 +1,13 @@
-// A sum that is under way while a process computes: pieces to those who add them up, then the sums back to all, as in sumFloats.
+// A sum that is under way while a process computes: pieces to those who add them up, then the sums back to all, as in
+// sumFloats.
 #pragma once
 
 #include "messages.h"
 
-/** The most that goes in one message: a short one needs no word of the other side's, so that it passes while that computes. */
+/**
+ * The most that goes in one message: a short one needs no word of the other side's, so that it passes while that
+ * computes.
+ */
 #define SHORT_MESSAGE 32768
 
 static struct {

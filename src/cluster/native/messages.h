@@ -1,4 +1,5 @@
-// Messages from every process of a job to every other one, and waiting for them: who waits knows for whom, and can give up by name.
+// Messages from every process of a job to every other one, and waiting for them: who waits knows for whom, and can give
+// up by name.
 #pragma once
 
 #include <mpi.h>

@@ -1,4 +1,5 @@
-// Exchanges between the processes of a job, through MPI and Node-API. Sums are taken in the order of ranks, so that they have the same bits everywhere.
+// Exchanges between the processes of a job, through MPI and Node-API. Sums are taken in the order of ranks, so that
+// they have the same bits everywhere.
 
 #include "ahead.h"
 
@@ -94,7 +95,10 @@ static napi_value gather(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/** exchange(out, bytes of each part, in, bytes of each part, timeout): parts lie one behind the other, in the order of ranks */
+/**
+ * exchange(out, bytes of each part, in, bytes of each part, timeout): parts lie one behind the other, in the order of
+ * ranks
+ */
 static napi_value exchange(napi_env env, napi_callback_info info) {
   napi_value values[5];
   char *at[4];

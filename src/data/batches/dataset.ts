@@ -32,7 +32,10 @@ export interface Dataset {
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
-  /** The labels of all rows, of so many at a time as suits; next to nothing is read beside them. Valid until the next are asked for. */
+  /**
+   * The labels of all rows, of so many at a time as suits; next to nothing is read beside them. Valid until the next
+   * are asked for.
+   */
   labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>>;
   /** Ends what was kept for the next batches: where rows were shuffled, a thread may be. There are none to come. */
   close(): Promise<void>;
@@ -50,7 +53,10 @@ export interface DatasetOptions {
   readonly idCounts?: Dataset['idCounts'];
   /** Columns whose groups batches have as labels. */
   readonly lossKeys?: readonly string[] | undefined;
-  /** Threads that there are for all that is done at once; where there are several, a further one puts many rows in order. */
+  /**
+   * Threads that there are for all that is done at once; where there are several, a further one puts many rows in
+   * order.
+   */
   readonly threads?: number | undefined;
   /** Rows from which on they are many. */
   readonly threadedRows?: number;
@@ -62,11 +68,29 @@ export interface DatasetOptions {
 const THREADED_ROWS = 1 << 18;
 
 /** Shards as a data set. While batches of some rows are given out, the next ones are read. */
-export function shardDataset(shards: Shards, view: ShardView, { idCounts = new Map(), lossKeys = [], threads = availableParallelism(), threadedRows = THREADED_ROWS, onNotice }: DatasetOptions = {}): Dataset {
+export function shardDataset(
+  shards: Shards,
+  view: ShardView,
+  {
+    idCounts = new Map(),
+    lossKeys = [],
+    threads = availableParallelism(),
+    threadedRows = THREADED_ROWS,
+    onNotice,
+  }: DatasetOptions = {},
+): Dataset {
   const { manifest } = shards;
   const { rows } = manifest;
   // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
-  let spare: { readonly window: number; readonly batchSize: number; readonly isShuffled: boolean; readonly pieces: Pieces; readonly finish: Finish } | undefined;
+  let spare:
+    | {
+        readonly window: number;
+        readonly batchSize: number;
+        readonly isShuffled: boolean;
+        readonly pieces: Pieces;
+        readonly finish: Finish;
+      }
+    | undefined;
 
   const shuffled = (window: number, batchSize: number): Pieces => {
     if (threads === 1 || rows < threadedRows) return shuffledPieces(shards, view, window);
@@ -95,7 +119,11 @@ export function shardDataset(shards: Shards, view: ShardView, { idCounts = new M
     keyTexts: view.keyTexts ?? keyTextsOf(manifest),
     async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
       // Whole batches, so that only the last one may be short; no more than there are.
-      const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
+      const window =
+        Math.min(
+          Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)),
+          Math.ceil(rows / batchSize),
+        ) * batchSize;
       const isShuffled = shuffle !== undefined;
       const own = await take(window, batchSize, isShuffled);
       const { pieces, finish } = own;
@@ -115,7 +143,10 @@ export function shardDataset(shards: Shards, view: ShardView, { idCounts = new M
           const block = finish(raw, (row) => pieces.placeOf(from + row, shuffle));
           if (pieces.ahead > 0) next = takePiece(end);
           for (; at < end; at += batchSize) {
-            yield { batch: withGroups(sliceRows(block, at - from, Math.min(at + batchSize, end) - from), lossKeys), totalRows: rows };
+            yield {
+              batch: withGroups(sliceRows(block, at - from, Math.min(at + batchSize, end) - from), lossKeys),
+              totalRows: rows,
+            };
           }
           at = end;
           if (pieces.ahead === 0) next = takePiece(end);

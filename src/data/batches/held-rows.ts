@@ -6,12 +6,19 @@ import { drawing, randomStream } from '../../random.js';
 const READ_ROWS = 4096;
 
 /**
- * Reads rows of a data set into memory: all of them, or `limit` of them that are drawn from all, in their order. Which ones depends
+ * Reads rows of a data set into memory: all of them, or `limit` of them that are drawn from all, in their order. Which
+ * ones depends
  * on the seed and on how many there are.
  * @param columns of the batches
  * @param onBatch called between batches, with the share that was read
  */
-export async function holdRows(dataset: Dataset, columns: readonly BlockColumn[], limit: number, seed: number, onBatch: (share: number) => void): Promise<RowBlock> {
+export async function holdRows(
+  dataset: Dataset,
+  columns: readonly BlockColumn[],
+  limit: number,
+  seed: number,
+  onBatch: (share: number) => void,
+): Promise<RowBlock> {
   const held = createRowBlock(columns, Math.min(limit, dataset.rows));
   const drawn = createRowBlock(columns, READ_ROWS);
   const order = new Uint32Array(READ_ROWS);

@@ -14,7 +14,12 @@ export function watchScale(task: Task, tasks: readonly Task[]): LabelWatch<unkno
   return {
     observe: watch.observe,
     finish() {
-      if (watch.finish() === 0) throw userError('data', { key: `tasks.${task.name}.scaling`, message: 'no row of train counts for the task, so that nothing can be learned from its label', fix: 'leave the task out' });
+      if (watch.finish() === 0)
+        throw userError('data', {
+          key: `tasks.${task.name}.scaling`,
+          message: 'no row of train counts for the task, so that nothing can be learned from its label',
+          fix: 'leave the task out',
+        });
       return fit.finish();
     },
   };

@@ -5,11 +5,17 @@ import type { LabelledRows } from './dataset.js';
 type Scale = (value: number) => number;
 
 /**
- * Adds up the label of every task, where it is defined and where the end of its chain is known. What the writer of the shards has
- * counted is enough for classes whose rows all weigh alike; else the label columns are read once, and nothing beside them.
+ * Adds up the label of every task, where it is defined and where the end of its chain is known. What the writer of the
+ * shards has
+ * counted is enough for classes whose rows all weigh alike; else the label columns are read once, and nothing beside
+ * them.
  * @param scaleOf how a label is scaled before it is added up
  */
-export async function labelSums(dataset: LabelledRows, tasks: readonly Task[], scaleOf: (task: Task) => Scale | undefined = () => undefined): Promise<ReadonlyMap<string, LabelSums>> {
+export async function labelSums(
+  dataset: LabelledRows,
+  tasks: readonly Task[],
+  scaleOf: (task: Task) => Scale | undefined = () => undefined,
+): Promise<ReadonlyMap<string, LabelSums>> {
   const counted = new Map(tasks.map((task) => [task.name, countedSums(dataset, task, tasks)]));
   const toRead = tasks.filter(({ name }) => counted.get(name) === undefined);
   const read = toRead.length === 0 ? new Map<string, LabelSums>() : await readSums(dataset, toRead, tasks, scaleOf);
@@ -20,17 +26,34 @@ export async function labelSums(dataset: LabelledRows, tasks: readonly Task[], s
 function countedSums({ rows, labelCounts }: LabelledRows, task: Task, tasks: readonly Task[]): LabelSums | undefined {
   if (task.type === 'regression' || task.sampleWeight !== undefined) return undefined;
   // Where nothing is masked and violations are not kept, every 1 lies within what the task is given.
-  if (givenOf(task)?.violations === 'keep' || (chainOf(task, tasks) ?? [task]).some(({ missing }) => missing === 'mask')) return undefined;
+  if (
+    givenOf(task)?.violations === 'keep' ||
+    (chainOf(task, tasks) ?? [task]).some(({ missing }) => missing === 'mask')
+  )
+    return undefined;
   const { label, mask } = taskColumns(task, tasks);
   const ones = labelCounts.get(label);
   const defined = mask === undefined ? rows : labelCounts.get(mask);
-  return ones === undefined || defined === undefined ? undefined : { own: { weight: defined, sum: ones }, chain: { weight: rows, sum: ones } };
+  return ones === undefined || defined === undefined
+    ? undefined
+    : { own: { weight: defined, sum: ones }, chain: { weight: rows, sum: ones } };
 }
 
-async function readSums(dataset: LabelledRows, wanted: readonly Task[], tasks: readonly Task[], scaleOf: (task: Task) => Scale | undefined): Promise<ReadonlyMap<string, LabelSums>> {
+async function readSums(
+  dataset: LabelledRows,
+  wanted: readonly Task[],
+  tasks: readonly Task[],
+  scaleOf: (task: Task) => Scale | undefined,
+): Promise<ReadonlyMap<string, LabelSums>> {
   const sums = wanted.map((task) => {
     const { label, mask, chainKnown, sampleWeight } = taskColumns(task, tasks);
-    return { name: task.name, label, scale: scaleOf(task), sampleWeight, spaces: [mask, chainKnown].map((where) => ({ where, weight: 0, sum: 0 })) };
+    return {
+      name: task.name,
+      label,
+      scale: scaleOf(task),
+      sampleWeight,
+      spaces: [mask, chainKnown].map((where) => ({ where, weight: 0, sum: 0 })),
+    };
   });
   for await (const { rows, labels } of dataset.labels()) {
     for (const { label, scale, sampleWeight, spaces } of sums) {

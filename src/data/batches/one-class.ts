@@ -1,12 +1,17 @@
 import type { LabelSums, Task } from '../../tasks.js';
 
-/** What to tell of classifications whose label is the same in all rows of train that count for them, a line each: a condition that no cell meets, most often. */
+/**
+ * What to tell of classifications whose label is the same in all rows of train that count for them, a line each: a
+ * condition that no cell meets, most often.
+ */
 export function oneClassNotices(sums: ReadonlyMap<string, LabelSums>, tasks: readonly Task[]): readonly string[] {
-  return tasks.filter(({ type }) => type === 'classification').flatMap(({ name }) => {
-    const { weight, sum } = sums.get(name)!.own;
-    const notice = oneClassNotice(name, weight, sum / weight);
-    return notice === undefined ? [] : [notice];
-  });
+  return tasks
+    .filter(({ type }) => type === 'classification')
+    .flatMap(({ name }) => {
+      const { weight, sum } = sums.get(name)!.own;
+      const notice = oneClassNotice(name, weight, sum / weight);
+      return notice === undefined ? [] : [notice];
+    });
 }
 
 /**

@@ -10,14 +10,18 @@ import { drawOrder, partsOf, passOf, pieceAt, placeOf, type PieceSizes, type Shu
 export interface OrderSizes extends PieceSizes {
   /** Pieces that are there at once. */
   readonly kept: number;
-  /** Whether the first window of the next epoch is read behind the last of one: it costs others nothing where it is not asked for. */
+  /**
+   * Whether the first window of the next epoch is read behind the last of one: it costs others nothing where it is not
+   * asked for.
+   */
   readonly isEndless: boolean;
 }
 
 /** Reads windows of rows, and gives pieces of them in the order of an epoch. */
 export interface OrderedReader {
   /**
-   * Gives the piece of an epoch that begins with this row. It lies in shared memory, and stays until as many others as are kept were asked for.
+   * Gives the piece of an epoch that begins with this row. It lies in shared memory, and stays until as many others as
+   * are kept were asked for.
    * @throws UserError (data)
    */
   take(shuffle: Omit<Shuffle, 'window'>, begin: number): Promise<Batch>;
@@ -29,7 +33,12 @@ export interface OrderedReader {
  * A reader of shards. The next window is read while the last piece of the one before it is in use.
  * @param format that rows have to keep to, where not their own writer saw to it
  */
-export function createOrderedReader(shards: Shards, columns: readonly BlockColumn[], format: RowFormat | undefined, sizes: OrderSizes): OrderedReader {
+export function createOrderedReader(
+  shards: Shards,
+  columns: readonly BlockColumn[],
+  format: RowFormat | undefined,
+  sizes: OrderSizes,
+): OrderedReader {
   const { manifest } = shards;
   const { window, kept, isEndless } = sizes;
   let place = 0;

@@ -28,16 +28,25 @@ export interface PieceSizes {
 }
 
 /** The piece that a row of an epoch of `rows` is in: its window, and where in the epoch it begins and ends. */
-export function pieceAt({ window, piece }: PieceSizes, rows: number, row: number): { readonly number: number; readonly begin: number; readonly end: number } {
+export function pieceAt(
+  { window, piece }: PieceSizes,
+  rows: number,
+  row: number,
+): { readonly number: number; readonly begin: number; readonly end: number } {
   const number = Math.floor(row / window);
   const begin = number * window + Math.floor((row - number * window) / piece) * piece;
   return { number, begin, end: Math.min(begin + piece, (number + 1) * window, rows) };
 }
 
 /** The way through the rows of some shards: in their order, where nothing is shuffled or one window has them all. */
-export function passOf({ shards: all, rows }: Manifest, window: number, shuffle: Omit<Shuffle, 'window'> | undefined): Pass {
+export function passOf(
+  { shards: all, rows }: Manifest,
+  window: number,
+  shuffle: Omit<Shuffle, 'window'> | undefined,
+): Pass {
   const shards = Uint32Array.from(all, (_, i) => i);
-  if (shuffle !== undefined && rows > window) shuffledOrder(shards, shards.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
+  if (shuffle !== undefined && rows > window)
+    shuffledOrder(shards, shards.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
   let end = 0;
   return { shards, ends: Float64Array.from(shards, (shard) => (end += all[shard]!.rows)), window };
 }
@@ -49,13 +58,19 @@ export function partsOf({ shards, ends, window }: Pass, number: number): readonl
   for (let s = 0; s < shards.length; s++) {
     const first = s === 0 ? 0 : ends[s - 1]!;
     const end = Math.min(ends[s]!, begin + window);
-    if (ends[s]! > begin && first < end) parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
+    if (ends[s]! > begin && first < end)
+      parts.push({ shard: shards[s]!, begin: Math.max(0, begin - first), end: end - first });
   }
   return parts;
 }
 
 /** The order of so many rows of a window. A stream for every window, so that any can be the first. */
-export function drawOrder(order: Uint32Array, rows: number, { seed, epoch }: Omit<Shuffle, 'window'>, number: number): void {
+export function drawOrder(
+  order: Uint32Array,
+  rows: number,
+  { seed, epoch }: Omit<Shuffle, 'window'>,
+  number: number,
+): void {
   shuffledOrder(order, rows, randomStream(seed, 'shuffle', epoch, ...(number > 0 ? [number] : [])));
 }
 

@@ -8,7 +8,10 @@ import type { ShardView } from '../shards/shard-view.js';
 import { createOrderedReader, type OrderSizes } from './ordered-reader.js';
 import { drawOrder, partsOf, passOf, placeOf, type PieceSizes, type Shuffle } from './pass.js';
 
-/** The rows of epochs, some whole batches at a time, in the order in which they are given out; one epoch after the other. */
+/**
+ * The rows of epochs, some whole batches at a time, in the order in which they are given out; one epoch after the
+ * other.
+ */
 export interface Pieces {
   readonly sizes: PieceSizes;
   /** Pieces that may be asked for while another one is in use. */
@@ -41,7 +44,10 @@ export interface OrderRequest {
   readonly begin: number;
 }
 
-/** Pieces of a window that a thread puts in order one by one: two that are kept take what one window does. More of them are farther apart in memory. */
+/**
+ * Pieces of a window that a thread puts in order one by one: two that are kept take what one window does. More of them
+ * are farther apart in memory.
+ */
 const THREAD_PIECES = 2;
 
 const NOTHING_TO_CLOSE = (): Promise<void> => Promise.resolve();
@@ -77,18 +83,40 @@ export function plainPieces(shards: Shards, { rawColumns, spec }: ShardView, win
 export function shuffledPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number): Pieces {
   const sizes = { window, piece: window, kept: 1, isEndless: false };
   const { take, settle } = createOrderedReader(shards, rawColumns, spec && rowFormatOf(spec), sizes);
-  return { sizes, ahead: 0, take: (begin, shuffle) => take(shuffle!, begin), placeOf: placeInOrder(shards, window), settle, close: NOTHING_TO_CLOSE };
+  return {
+    sizes,
+    ahead: 0,
+    take: (begin, shuffle) => take(shuffle!, begin),
+    placeOf: placeInOrder(shards, window),
+    settle,
+    close: NOTHING_TO_CLOSE,
+  };
 }
 
 /** The same by a thread of its own, in pieces of whole batches: it takes what the threads that train leave idle. */
-export function threadedPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number, batchSize: number): Pieces {
+export function threadedPieces(
+  shards: Shards,
+  { rawColumns, spec }: ShardView,
+  window: number,
+  batchSize: number,
+): Pieces {
   const sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize, kept: 2, isEndless: true };
-  const thread = startThread('data/batches/order-worker', { folders: shards.folders, columns: rawColumns, spec, sizes } satisfies OrderSpec);
+  const thread = startThread('data/batches/order-worker', {
+    folders: shards.folders,
+    columns: rawColumns,
+    spec,
+    sizes,
+  } satisfies OrderSpec);
   let last: Promise<Batch> | undefined;
   return {
     sizes,
     ahead: 1,
-    take: (begin, shuffle) => (last = thread.ask({ seed: shuffle!.seed, epoch: shuffle!.epoch, begin } satisfies OrderRequest) as Promise<Batch>),
+    take: (begin, shuffle) =>
+      (last = thread.ask({
+        seed: shuffle!.seed,
+        epoch: shuffle!.epoch,
+        begin,
+      } satisfies OrderRequest) as Promise<Batch>),
     placeOf: placeInOrder(shards, window),
     async settle() {
       await last?.catch(() => undefined);

@@ -7,14 +7,18 @@ const WIDE = 10;
 
 /** What to tell of regressions whose label spreads far and is not scaled, a line each: from the first rows of train. */
 export async function wideLabelNotices(dataset: Dataset, tasks: readonly Task[]): Promise<readonly string[]> {
-  const watched = tasks.filter(({ type, scaling, labelRange }) => type === 'regression' && scaling === undefined && labelRange === undefined).map((task) => {
-    const sums = { of: 0, ofSquares: 0 };
-    const watch = watchNumbers(task, tasks, (value) => {
-      sums.of += value;
-      sums.ofSquares += value * value;
+  const watched = tasks
+    .filter(
+      ({ type, scaling, labelRange }) => type === 'regression' && scaling === undefined && labelRange === undefined,
+    )
+    .map((task) => {
+      const sums = { of: 0, ofSquares: 0 };
+      const watch = watchNumbers(task, tasks, (value) => {
+        sums.of += value;
+        sums.ofSquares += value * value;
+      });
+      return { task, sums, watch };
     });
-    return { task, sums, watch };
-  });
   if (watched.length === 0) return [];
   for await (const { batch } of dataset.batches(WATCHED_ROWS)) {
     for (const { watch } of watched) watch.observe(batch);
@@ -25,6 +29,8 @@ export async function wideLabelNotices(dataset: Dataset, tasks: readonly Task[])
     const mean = sums.of / rows;
     const deviation = Math.sqrt(sums.ofSquares / rows - mean * mean);
     if (!(deviation ** 2 > WIDE)) return [];
-    return [`task '${name}': its labels spread far (deviation ${deviation.toPrecision(3)} in the first ${rows} rows of train), so that its loss drowns those of other tasks and is slow to fall; write scaling: standard below the task, or scaling: [log1p, standard] for amounts with a long tail: what is predicted stays in the units of the label`];
+    return [
+      `task '${name}': its labels spread far (deviation ${deviation.toPrecision(3)} in the first ${rows} rows of train), so that its loss drowns those of other tasks and is slow to fall; write scaling: standard below the task, or scaling: [log1p, standard] for amounts with a long tail: what is predicted stays in the units of the label`,
+    ];
   });
 }

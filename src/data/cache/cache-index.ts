@@ -5,7 +5,10 @@ import { readEntry, VERSION, type CacheEntry, type KeptFolder } from './entry.js
 /** Name of an entry: that of its source, its kind, the key of its recipe and that of its content. */
 const NAME = /^(.+)\.(?:fitted|rows|local)-[0-9a-f]{12}-[0-9a-f]{8}$/;
 
-/** Entries of cache directories by the name of their source. A directory is listed once until `refresh`, an entry read once. */
+/**
+ * Entries of cache directories by the name of their source. A directory is listed once until `refresh`, an entry read
+ * once.
+ */
 export interface CacheIndex {
   /** Returns what directories keep of sources with the name of this one, also of one that was moved since. */
   entriesOf(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]>;

@@ -24,7 +24,8 @@ export interface CachedFolder {
   /** Rows that are kept, where rows are. */
   readonly rows: number | undefined;
   /**
-   * Fits: its source is as it was. Stale: it has changed since, or is gone. Superseded: newer entries keep the same of the source, as learned
+   * Fits: its source is as it was. Stale: it has changed since, or is gone. Superseded: newer entries keep the same of
+   * the source, as learned
    * from other files. Unfinished: the run that wrote it was killed.
    */
   readonly state: 'fits' | 'stale' | 'superseded' | 'being written' | 'unfinished';
@@ -48,18 +49,26 @@ interface Look {
  * @param home the folder beside the data, where that is not the one beside the source
  */
 export async function keptOf(source: string, configured?: string, home?: string): Promise<readonly CachedFolder[]> {
-  const lists = cacheFolders(source, configured, home).filter((folder) => existsSync(folder)).map((folder) => listCache(folder, { source, isThorough: true }));
+  const lists = cacheFolders(source, configured, home)
+    .filter((folder) => existsSync(folder))
+    .map((folder) => listCache(folder, { source, isThorough: true }));
   return (await Promise.all(lists)).flat();
 }
 
 /** What is kept of all sources in a folder, or in the folder itself, if it is a cache. */
 export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
   const beside = join(folder, CACHE_FOLDER);
-  return [...(await listCache(folder, { isThorough: true })), ...(existsSync(beside) ? await listCache(beside, { isThorough: true }) : [])];
+  return [
+    ...(await listCache(folder, { isThorough: true })),
+    ...(existsSync(beside) ? await listCache(beside, { isThorough: true }) : []),
+  ];
 }
 
 /** Lists the entries of a cache directory, and what writes that were killed left in it. */
-export async function listCache(folder: string, { source, isThorough = false }: Look = {}): Promise<readonly CachedFolder[]> {
+export async function listCache(
+  folder: string,
+  { source, isThorough = false }: Look = {},
+): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
   const used = await usedEntries(folder);
   for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
@@ -75,15 +84,27 @@ export async function listCache(folder: string, { source, isThorough = false }: 
   return markSuperseded(found);
 }
 
-async function look(path: string, used: ReadonlySet<string>, { source, isThorough = false }: Look): Promise<CachedFolder | undefined> {
+async function look(
+  path: string,
+  used: ReadonlySet<string>,
+  { source, isThorough = false }: Look,
+): Promise<CachedFolder | undefined> {
   const name = basename(path);
   const [, owner] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
   const entry = owner === undefined ? await readEntry(path) : undefined;
   // What is neither whole nor the beginning of it is somebody else's.
   if (entry === undefined && owner === undefined) return undefined;
-  if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) return undefined;
+  if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source))
+    return undefined;
   const lastUsedMs = (await stat(entry === undefined ? path : join(path, ENTRY))).mtimeMs;
-  const state = entry !== undefined ? ((await isCurrent(path, entry, isThorough)) ? 'fits' : 'stale') : isWritten(name, lastUsedMs) ? 'being written' : 'unfinished';
+  const state =
+    entry !== undefined
+      ? (await isCurrent(path, entry, isThorough))
+        ? 'fits'
+        : 'stale'
+      : isWritten(name, lastUsedMs)
+        ? 'being written'
+        : 'unfinished';
   const hasRows = isThorough && (entry?.kind === 'rows' || entry?.kind === 'local');
   const rows = hasRows ? (await readManifest(path))?.rows : undefined;
   return { path, bytes: await sizeOf(path), entry, rows, state, isUsed: used.has(name), lastUsedMs };
@@ -96,7 +117,9 @@ function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
     const slot = each.entry?.slot;
     if (slot !== undefined && each.state === 'fits') bySlot.set(slot, [...(bySlot.get(slot) ?? []), each]);
   }
-  const superseded = new Set([...bySlot.values()].flatMap((group) => group.sort((a, b) => b.lastUsedMs - a.lastUsedMs).slice(KEPT_OF_SLOT)));
+  const superseded = new Set(
+    [...bySlot.values()].flatMap((group) => group.sort((a, b) => b.lastUsedMs - a.lastUsedMs).slice(KEPT_OF_SLOT)),
+  );
   return all.map((each) => (superseded.has(each) ? { ...each, state: 'superseded' } : each));
 }
 
@@ -110,8 +133,15 @@ export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[
   for (const { path } of folders) await onDisk(path, () => removeWhole(path));
 }
 
-/** Whether the files of a source hold what they held; they are read only where they were touched and have the size that they had. */
-async function isCurrent(path: string, { version, source, fingerprint, stats }: CacheEntry, isThorough: boolean): Promise<boolean> {
+/**
+ * Whether the files of a source hold what they held; they are read only where they were touched and have the size that
+ * they had.
+ */
+async function isCurrent(
+  path: string,
+  { version, source, fingerprint, stats }: CacheEntry,
+  isThorough: boolean,
+): Promise<boolean> {
   // A newer version of mtl knows what it has.
   if (version !== VERSION) return version > VERSION;
   const names = Object.keys(stats);
@@ -120,7 +150,10 @@ async function isCurrent(path: string, { version, source, fingerprint, stats }: 
   const place = !existsSync(source) && existsSync(beside) ? beside : source;
   try {
     const now = await statsOf(place, names);
-    return isSameStats(stats, now) || (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))));
+    return (
+      isSameStats(stats, now) ||
+      (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))))
+    );
   } catch {
     return false;
   }

@@ -10,8 +10,10 @@ import { createCacheIndex, type CacheIndex } from './cache-index.js';
 import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 import { takeEntry } from './leases.js';
 
-// What was read from CSV and Parquet is kept in folders: one for what was fitted on files, and of each file one for its encoded rows and
-// perhaps one for its rows before anything was fitted. Their names carry the key of all that decides what becomes of the file, and a
+// What was read from CSV and Parquet is kept in folders: one for what was fitted on files, and of each file one for its
+// encoded rows and
+// perhaps one for its rows before anything was fitted. Their names carry the key of all that decides what becomes of
+// the file, and a
 // file in them tells what the file held; nothing else is changed once a folder is renamed to its place.
 
 /** The folder beside the data. */
@@ -57,7 +59,12 @@ const indexedCaches = new WeakMap<Cache, IndexedCache>();
  * @throws UserError (usage) for a value of MTL_CACHE_SIZE that is no size
  */
 export function indexedCache(cache: Cache): IndexedCache {
-  const found = indexedCaches.get(cache) ?? { cache, index: createCacheIndex(), written: new Set<string>(), maxBytes: cacheLimit() };
+  const found = indexedCaches.get(cache) ?? {
+    cache,
+    index: createCacheIndex(),
+    written: new Set<string>(),
+    maxBytes: cacheLimit(),
+  };
   indexedCaches.set(cache, found);
   return found;
 }
@@ -66,29 +73,46 @@ export function indexedCache(cache: Cache): IndexedCache {
  * Where a source's folders may be, the first choice first.
  * @param home the folder beside the data
  */
-export function cacheFolders(source: string, configured: string | undefined, home = join(dirname(source), CACHE_FOLDER)): readonly string[] {
+export function cacheFolders(
+  source: string,
+  configured: string | undefined,
+  home = join(dirname(source), CACHE_FOLDER),
+): readonly string[] {
   if (configured !== undefined) return [configured];
   const own = userCache();
   return [home, ...(own === undefined ? [] : [join(own, 'mtl')])];
 }
 
 /** The folder that keeps what is asked for; undefined where it is still to be made. */
-export async function keptFor({ cache, index }: IndexedCache, { kind, source, home, fingerprint, recipe }: CacheRequest): Promise<KeptFolder | undefined> {
+export async function keptFor(
+  { cache, index }: IndexedCache,
+  { kind, source, home, fingerprint, recipe }: CacheRequest,
+): Promise<KeptFolder | undefined> {
   if (fingerprint === undefined) return undefined;
   const kept = await index.entriesOf(source, cacheFolders(source, cache.folder, home));
-  return kept.find(({ path, entry }) => basename(path).startsWith(prefixOf(kind, source, recipe)) && isSameContent(entry.fingerprint, fingerprint));
+  return kept.find(
+    ({ path, entry }) =>
+      basename(path).startsWith(prefixOf(kind, source, recipe)) && isSameContent(entry.fingerprint, fingerprint),
+  );
 }
 
 /** What the names of folders begin with that keep something, whatever the source holds. */
-const prefixOf = (kind: CacheRequest['kind'], source: string, recipe: unknown): string => `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
+const prefixOf = (kind: CacheRequest['kind'], source: string, recipe: unknown): string =>
+  `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
 
 /**
- * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time: the
+ * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time:
+ * the
  * first one to finish wins, and the others take what it made. No process removes it before this one ends.
- * @param make makes the folder in one step, with the file ENTRY in it, whose text `entry` gives when it is known what was read
+ * @param make makes the folder in one step, with the file ENTRY in it, whose text `entry` gives when it is known what
+ * was read
  * @throws UserError (disk) where it can be written nowhere
  */
-export async function cached(indexed: IndexedCache, request: CacheRequest, make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>): Promise<string> {
+export async function cached(
+  indexed: IndexedCache,
+  request: CacheRequest,
+  make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>,
+): Promise<string> {
   const { cache, index, written } = indexed;
   const { kind, source, home, stats, fingerprint, recipe, slot } = request;
   const found = await keptFor(indexed, request);
@@ -105,7 +129,17 @@ export async function cached(indexed: IndexedCache, request: CacheRequest, make:
   const path = join(folder, `${prefixOf(kind, source, recipe)}${keyOf(stats, fingerprint).slice(0, 8)}`);
   await takeEntry(path);
   try {
-    await make(path, (read) => entryText({ format: 'mtl cache', version: VERSION, kind, source, fingerprint: read, stats, slot: keyOf(kind, source, slot) }));
+    await make(path, (read) =>
+      entryText({
+        format: 'mtl cache',
+        version: VERSION,
+        kind,
+        source,
+        fingerprint: read,
+        stats,
+        slot: keyOf(kind, source, slot),
+      }),
+    );
   } catch (error) {
     // Where somebody else has made it meanwhile, the system refuses to put ours in its place.
     if (!(error instanceof UserError && error.kind === 'disk' && existsSync(join(path, ENTRY)))) throw error;
@@ -130,7 +164,9 @@ export async function writableFolder(folders: readonly string[], cache: Cache): 
       return folder;
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
-      cache.onNotice?.(`${folder} cannot be written (${systemCode(error)}); encoded rows are kept in ${folders[i + 1]} (data.cache names another folder)`);
+      cache.onNotice?.(
+        `${folder} cannot be written (${systemCode(error)}); encoded rows are kept in ${folders[i + 1]} (data.cache names another folder)`,
+      );
     }
   }
   const last = folders.at(-1)!;

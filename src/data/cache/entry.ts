@@ -22,7 +22,10 @@ const entrySchema = z.object({
   fingerprint: z.record(z.string(), contentSchema).catch({}),
   /** What it was like when that was last known. */
   stats: z.record(z.string(), fileStatsSchema).default({}),
-  /** Key of what decides the entry beside the content of files: of two with the same, the later supersedes the earlier. Versions before this key have none. */
+  /**
+   * Key of what decides the entry beside the content of files: of two with the same, the later supersedes the earlier.
+   * Versions before this key have none.
+   */
   slot: z.string().optional(),
 });
 
@@ -40,14 +43,17 @@ export async function readEntry(folder: string): Promise<CacheEntry | undefined>
   try {
     return entrySchema.parse(JSON.parse(await readFile(join(folder, ENTRY), 'utf8')));
   } catch (error) {
-    if (systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError) return undefined;
+    if (systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError)
+      return undefined;
     throw error;
   }
 }
 
 /** What a source holds, where its stats are those of what is kept and all that is kept agrees on it. */
 export function knownContent(kept: readonly KeptFolder[], stats: FileStats): Fingerprint | undefined {
-  const [first, ...rest] = kept.filter(({ entry }) => isSameStats(entry.stats, stats)).map(({ entry }) => entry.fingerprint);
+  const [first, ...rest] = kept
+    .filter(({ entry }) => isSameStats(entry.stats, stats))
+    .map(({ entry }) => entry.fingerprint);
   return first !== undefined && rest.every((other) => isSameContent(first, other)) ? first : undefined;
 }
 

@@ -18,7 +18,10 @@ export async function writeFitted(folder: string, fitted: Fitted): Promise<void>
   const { json, tensors } = storedFitted(fitted);
   await writeSynced(join(folder, JSON_FILE), JSON.stringify(json));
   if (tensors.size === 0) return;
-  await writeSynced(join(folder, DIGEST_FILE), JSON.stringify(await writeSafetensors(join(folder, TENSOR_FILE), tensors)));
+  await writeSynced(
+    join(folder, DIGEST_FILE),
+    JSON.stringify(await writeSafetensors(join(folder, TENSOR_FILE), tensors)),
+  );
 }
 
 /**
@@ -30,6 +33,9 @@ export async function readFitted(folder: string): Promise<Fitted> {
   const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
   const json = (await read(JSON_FILE)) as Fitted;
   if (!existsSync(join(folder, DIGEST_FILE))) return loadedFitted({ json, tensors: new Map() });
-  const tensors = await readSafetensors(join(folder, TENSOR_FILE), (await read(DIGEST_FILE)) as FileDigest, { blame: BLAME_DATA, isShared: true });
+  const tensors = await readSafetensors(join(folder, TENSOR_FILE), (await read(DIGEST_FILE)) as FileDigest, {
+    blame: BLAME_DATA,
+    isShared: true,
+  });
   return loadedFitted({ json, tensors });
 }

@@ -9,8 +9,10 @@ import { hasEnded, ownerSchema, thisProcess, type Owner } from '../../owner.js';
 import { ENTRY } from './entry.js';
 
 // A process names each entry in a lease, a file of its own in the cache directory, before it uses the entry. A process
-// that evicts first creates a mark and then reads the leases; one that uses an entry first writes its lease and then looks
-// for the mark. So either the lease is seen, or the mark is: then the process waits, and checks that the entry is there.
+// that evicts first creates a mark and then reads the leases; one that uses an entry first writes its lease and then
+// looks
+// for the mark. So either the lease is seen, or the mark is: then the process waits, and checks that the entry is
+// there.
 
 const LEASE = /^\.lease\..*$/;
 /** Mark of the process that evicts. */
@@ -85,7 +87,11 @@ export async function usedEntries(folder: string): Promise<ReadonlySet<string>> 
     try {
       const text = await readFile(path, 'utf8');
       const isLive = isAlive(ownerIn(text), statSync(path).mtimeMs, UNKNOWN_MS);
-      if (isLive) text.split('\n').slice(1).forEach((name) => used.add(name));
+      if (isLive)
+        text
+          .split('\n')
+          .slice(1)
+          .forEach((name) => used.add(name));
       else await rm(path, { force: true });
     } catch {
       // Its process ended meanwhile, or it is another user's.

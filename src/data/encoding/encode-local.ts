@@ -17,7 +17,12 @@ import { localRows, type LocalForm } from './local-columns.js';
  * @returns which rows were left out
  * @throws BadValue for a cell that does not agree with what was learned
  */
-export async function encodeLocalRows(shards: Shards, format: EncodedFormat, writer: ShardWriter, onShare: (share: number) => void): Promise<LeftOut> {
+export async function encodeLocalRows(
+  shards: Shards,
+  format: EncodedFormat,
+  writer: ShardWriter,
+  onShare: (share: number) => void,
+): Promise<LeftOut> {
   const { fields, columns } = localRows(format);
   const texts = await localTexts(shards, fields);
   const into = blockColumns(format);
@@ -27,7 +32,10 @@ export async function encodeLocalRows(shards: Shards, format: EncodedFormat, wri
   const { sampling, tasks } = format.spec;
   const sampler = sampling && createSampler(sampling, tasks, columns);
   // In files, a row that does not agree with others is bad, also where it would be left out.
-  const checks = sampler === undefined ? [] : fields.flatMap(({ form }, i) => (form === 'vector' ? [vectorCheck(format.fields[i]!)] : []));
+  const checks =
+    sampler === undefined
+      ? []
+      : fields.flatMap(({ form }, i) => (form === 'vector' ? [vectorCheck(format.fields[i]!)] : []));
   let block = createRowBlock(into, 0);
   let capacity = 0;
   for await (const { block: local, share } of localBlocks(shards, columns)) {
@@ -48,14 +56,28 @@ export async function encodeLocalRows(shards: Shards, format: EncodedFormat, wri
 /** Some columns of a block, in the same memory. */
 function partOf(block: RowBlock, columns: readonly BlockColumn[]): RowBlock {
   const names = new Set(columns.map(({ name }) => name));
-  const some = <Data>(all: ReadonlyMap<string, Data>): ReadonlyMap<string, Data> => new Map([...all].filter(([name]) => names.has(name)));
-  return { rows: block.rows, ids: some(block.ids), numbers: some(block.numbers), bags: some(block.bags), labels: some(block.labels), vectors: some(block.vectors), keys: some(block.keys) };
+  const some = <Data>(all: ReadonlyMap<string, Data>): ReadonlyMap<string, Data> =>
+    new Map([...all].filter(([name]) => names.has(name)));
+  return {
+    rows: block.rows,
+    ids: some(block.ids),
+    numbers: some(block.numbers),
+    bags: some(block.bags),
+    labels: some(block.labels),
+    vectors: some(block.vectors),
+    keys: some(block.keys),
+  };
 }
 
 /** Encodes a field of a batch into a block with room for it; undefined where it is encoded. */
-function encoder(form: LocalForm, field: EncodedField, texts: Texts | undefined): ((batch: Batch, block: RowBlock) => void) | undefined {
+function encoder(
+  form: LocalForm,
+  field: EncodedField,
+  texts: Texts | undefined,
+): ((batch: Batch, block: RowBlock) => void) | undefined {
   const { name, kind, direct, encode } = field;
-  const target = ({ ids, numbers }: RowBlock): Uint32Array | Float32Array => (kind === 'id' ? ids.get(name)! : numbers.get(name)!);
+  const target = ({ ids, numbers }: RowBlock): Uint32Array | Float32Array =>
+    kind === 'id' ? ids.get(name)! : numbers.get(name)!;
   switch (form) {
     case 'encoded':
       return undefined;
@@ -63,7 +85,8 @@ function encoder(form: LocalForm, field: EncodedField, texts: Texts | undefined)
       return (batch, block) => {
         const [from, into] = [column(batch.ids, name), target(block)];
         const below = direct?.cell === 'id' ? direct.below : 0;
-        for (let r = 0; r < batch.rows; r++) into[r] = from[r] === 0 ? encode('') : from[r]! - 1 < below ? from[r]! - 1 : encode(String(from[r]! - 1));
+        for (let r = 0; r < batch.rows; r++)
+          into[r] = from[r] === 0 ? encode('') : from[r]! - 1 < below ? from[r]! - 1 : encode(String(from[r]! - 1));
       };
     case 'number':
       return (batch, block) => {

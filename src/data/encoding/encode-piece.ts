@@ -11,7 +11,8 @@ import { createFiller } from './fill-blocks.js';
 import { createKeptCells, type RowsBeside } from './kept-cells.js';
 import { packRows } from './packed-rows.js';
 
-// What every thread does that encodes plain rows. All that it stands on is loaded when a thread starts, so nothing here opens files.
+// What every thread does that encodes plain rows. All that it stands on is loaded when a thread starts, so nothing here
+// opens files.
 
 /** What a thread must know that encodes rows. */
 export interface EncoderSpec {
@@ -43,7 +44,11 @@ export interface EncodeResult {
 }
 
 /** Encodes a piece of plain rows. */
-export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept: readonly string[]): (request: EncodeRequest) => EncodeResult {
+export function createPieceEncoder(
+  shape: RowShape,
+  format: EncodedFormat,
+  kept: readonly string[],
+): (request: EncodeRequest) => EncodeResult {
   const columns = blockColumns(format);
   // As many rows as a piece can have: each cell ends with a byte, and a line of nothing else is none.
   const capacity = Math.ceil(MAX_ROW_BYTES / Math.max(2, shape.csv.header.length));
@@ -54,15 +59,32 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept:
   const keys = createKeyReaders(format.keys, format.spec.cells, block);
   const readers = [...blockReaders(block, format.fields, format.labels), ...keys.readers, ...cells.readers];
   const before = { lines: 0 };
-  const { scanner, leftOut } = createFiller(shape, { format, readers, block, capacity, policy: cells.noting(policy) }, before);
+  const { scanner, leftOut } = createFiller(
+    shape,
+    { format, readers, block, capacity, policy: cells.noting(policy) },
+    before,
+  );
   return ({ bytes, memory, linesBefore }) => {
     before.lines = linesBefore;
     block.rows = 0;
     rejects = [];
     leftOut.clear();
     const next = { line: 0 };
-    scanner.start({ bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin: 0, end: bytes.byteLength, next });
+    scanner.start({
+      bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      begin: 0,
+      end: bytes.byteLength,
+      next,
+    });
     if (!scanner.scan()) throw new Error(`a piece of ${bytes.byteLength} bytes has more than ${capacity} rows`);
-    return { rows: block.rows, lines: next.line, rejects, beside: cells.take(), leftOut: new Map(leftOut), keyTexts: keys.takeTexts(), packed: packRows(block, columns, memory) };
+    return {
+      rows: block.rows,
+      lines: next.line,
+      rejects,
+      beside: cells.take(),
+      leftOut: new Map(leftOut),
+      keyTexts: keys.takeTexts(),
+      packed: packRows(block, columns, memory),
+    };
   };
 }

@@ -39,15 +39,34 @@ export interface EncodersTarget {
   onRows(batch: Batch, beside: RowsBeside): Promise<void>;
 }
 
-/** Pieces of a worker: one that it encodes, and those that it goes on with while this thread does something else, such as writing a shard. With the last of them it is alone. */
+/**
+ * Pieces of a worker: one that it encodes, and those that it goes on with while this thread does something else, such
+ * as writing a shard. With the last of them it is alone.
+ */
 const PIECES_PER_WORKER = 8;
 /** Pieces of a thread that may be done before one that comes earlier in the file. */
 const PIECES_PER_THREAD = 12;
 
-/** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
-export function createEncoders({ csv, indices, constants }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, kept = [], onRows }: EncodersTarget): Encoders {
+/**
+ * Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is.
+ */
+export function createEncoders(
+  { csv, indices, constants }: RowShape,
+  format: EncodedFormat,
+  { threads, isPatient = false, onNotice }: EncodersOptions,
+  { policy, kept = [], onRows }: EncodersTarget,
+): Encoders {
   const columns = blockColumns(format);
-  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) }, indices, ...(constants && { constants }) }, spec: format.spec, fitted: format.fitted, kept };
+  const about: EncoderSpec = {
+    shape: {
+      csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) },
+      indices,
+      ...(constants && { constants }),
+    },
+    spec: format.spec,
+    fitted: format.fitted,
+    kept,
+  };
   const encodeHere = createPieceEncoder(about.shape, format, kept);
   const workers: { readonly thread: Thread; numAsked: number }[] = [];
   /** In the order of the file. */
@@ -66,7 +85,8 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   const startWorkers = async (): Promise<void> => {
     isStarted = true;
     try {
-      while (workers.length < threads - 1) workers.push({ thread: startThread('data/encoding/encode-worker', about), numAsked: Infinity });
+      while (workers.length < threads - 1)
+        workers.push({ thread: startThread('data/encoding/encode-worker', about), numAsked: Infinity });
     } catch (error) {
       onNotice?.(fewerThreads(error, workers.length + 1));
     }
@@ -79,7 +99,10 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   };
 
   const encode = (request: EncodeRequest): Promise<EncodeResult> => {
-    const worker = workers.reduce<(typeof workers)[number] | undefined>((a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a), undefined);
+    const worker = workers.reduce<(typeof workers)[number] | undefined>(
+      (a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a),
+      undefined,
+    );
     if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(encodeHere(request));
     worker.numAsked++;
     return (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
@@ -115,9 +138,16 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
       if (failure !== undefined) throw failure as Error;
       const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
       if (started.length === 0) ({ line } = next);
-      const one = { result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0), linesBefore: line }), next, isDone: false };
+      const one = {
+        result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0), linesBefore: line }),
+        next,
+        isDone: false,
+      };
       // What fails is thrown where it is awaited.
-      one.result.then(() => (one.isDone = true), () => undefined);
+      one.result.then(
+        () => (one.isDone = true),
+        () => undefined,
+      );
       started.push(one);
       if (needsLines) line += countLines(bytes, begin, end);
       // What is done need not wait until there is nothing else to do.

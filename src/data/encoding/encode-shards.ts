@@ -20,20 +20,40 @@ const REJECTS = 'rejects.jsonl';
 const BLOCK_ROWS = 1 << 13;
 
 /** Takes rows to where shards are written, and tells what they were read from and which were left out. */
-export type Encode<Read, Details = object> = (policy: RejectPolicy, writer: ShardWriter) => Promise<{ readonly read: Read; readonly leftOut: LeftOut } & Details>;
+export type Encode<Read, Details = object> = (
+  policy: RejectPolicy,
+  writer: ShardWriter,
+) => Promise<{ readonly read: Read; readonly leftOut: LeftOut } & Details>;
 
 /**
  * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
  * @param entry the text of the file that says what the folder is
  * @param path of the source
  */
-export async function encodeShards<Read>(folder: string, entry: (read: Read) => string, path: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode<Read>): Promise<void> {
+export async function encodeShards<Read>(
+  folder: string,
+  entry: (read: Read) => string,
+  path: string,
+  format: EncodedFormat,
+  policy: RejectPolicy,
+  encode: Encode<Read>,
+): Promise<void> {
   const sizes = new Map(format.fields.map(({ name, rows }) => [name, rows]));
-  await keepShards(folder, entry, path, blockColumns(format), policy, async (recording, writer) => ({ sizes, ...(await encode(recording, writer)) }));
+  await keepShards(folder, entry, path, blockColumns(format), policy, async (recording, writer) => ({
+    sizes,
+    ...(await encode(recording, writer)),
+  }));
 }
 
 /** The same for rows of any columns, of which `encode` also tells what a manifest does. */
-export async function keepShards<Read>(folder: string, entry: (read: Read) => string, path: string, columns: readonly BlockColumn[], policy: RejectPolicy, encode: Encode<Read, Pick<ShardDetails, 'sizes' | 'vocabularies'>>): Promise<void> {
+export async function keepShards<Read>(
+  folder: string,
+  entry: (read: Read) => string,
+  path: string,
+  columns: readonly BlockColumn[],
+  policy: RejectPolicy,
+  encode: Encode<Read, Pick<ShardDetails, 'sizes' | 'vocabularies'>>,
+): Promise<void> {
   await writeShards(folder, columns, async (writer) => {
     const rejects: BadRow[] = [];
     const recording: RejectPolicy = {
@@ -57,7 +77,14 @@ export async function keepShards<Read>(folder: string, entry: (read: Read) => st
  * @returns which rows were left out
  * @throws UserError (data) for a row that the policy does not let pass
  */
-export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<LeftOut> {
+export async function encodeRows(
+  source: RowSource,
+  format: EncodedFormat,
+  policy: RejectPolicy,
+  writer: ShardWriter,
+  onShare: (share: number) => void,
+  options: EncodersOptions = { threads: 1 },
+): Promise<LeftOut> {
   const columns = blockColumns(format);
   const capacity = blockRows(columns, BLOCK_ROWS);
   const block = createRowBlock(columns, capacity);
@@ -68,8 +95,18 @@ export async function encodeRows(source: RowSource, format: EncodedFormat, polic
   const add = (batch: Batch): Promise<void> => writer.add(sampler === undefined ? batch : sampler.sample(batch));
   const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: add }) : undefined;
   try {
-    const { leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => add(block), onShare, elsewhere });
-    if (format.keys.length > 0) for (const texts of [elsewhere?.keyTexts ?? new Map(), keys.takeTexts()]) writer.addKeyTexts(texts);
+    const { leftOut } = await readRows(source, {
+      format,
+      readers,
+      block,
+      capacity,
+      policy,
+      onBlock: () => add(block),
+      onShare,
+      elsewhere,
+    });
+    if (format.keys.length > 0)
+      for (const texts of [elsewhere?.keyTexts ?? new Map(), keys.takeTexts()]) writer.addKeyTexts(texts);
     return new Map([...leftOut, ...(sampler?.leftOut ?? [])]);
   } finally {
     await elsewhere?.close();

@@ -58,26 +58,59 @@ export interface BlockFiller {
  * The ways of rows into a block.
  * @param before lines of the file that stand before those that are read, where these are counted from 0
  */
-export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget, before = { lines: 0 }): BlockFiller {
+export function createFiller(
+  source: RowShape,
+  { format, readers, block, capacity, policy }: RowTarget,
+  before = { lines: 0 },
+): BlockFiller {
   const rules = startRules(format.rules, block);
-  const others = withoutConstants(source, { ...rules.others, readers: [...readers, ...cleanReaders(rules.others.readers, format.spec.cells)] }, before);
-  const first = rules.first && withoutConstants(source, { ...rules.first, readers: cleanReaders(rules.first.readers, format.spec.cells) }, before);
+  const others = withoutConstants(
+    source,
+    { ...rules.others, readers: [...readers, ...cleanReaders(rules.others.readers, format.spec.cells)] },
+    before,
+  );
+  const first =
+    rules.first &&
+    withoutConstants(source, { ...rules.first, readers: cleanReaders(rules.first.readers, format.spec.cells) }, before);
   const readRow = rowReader(source, others.readers, others.settle, policy, first);
-  const settle = first === undefined ? others.settle : (line: number): boolean => first.settle(line) && others.settle(line);
-  const keepsAll = first === undefined ? others.keepsAll : (begin: number, end: number): boolean => first.keepsAll(begin, end) && others.keepsAll(begin, end);
+  const settle =
+    first === undefined ? others.settle : (line: number): boolean => first.settle(line) && others.settle(line);
+  const keepsAll =
+    first === undefined
+      ? others.keepsAll
+      : (begin: number, end: number): boolean => first.keepsAll(begin, end) && others.keepsAll(begin, end);
   return {
     readRow,
     columnsReader: columnsReader(source, others.readers, block, others, policy, first),
-    scanner: createScanner({ width: source.csv.header.length, dialect: source.csv.dialect ?? PLAIN_CSV, indices: source.indices, readers: [...(first?.readers ?? []), ...others.readers], block, capacity, settle, keepsAll, readRow }),
+    scanner: createScanner({
+      width: source.csv.header.length,
+      dialect: source.csv.dialect ?? PLAIN_CSV,
+      indices: source.indices,
+      readers: [...(first?.readers ?? []), ...others.readers],
+      block,
+      capacity,
+      settle,
+      keepsAll,
+      readRow,
+    }),
     leftOut: rules.leftOut,
   };
 }
 
 /** Rules, and the readers that they stand on, where some columns do not stand in the cells. */
-function withoutConstants(source: RowShape, { readers, needsLine, settle, keepsAll }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
+function withoutConstants(
+  source: RowShape,
+  { readers, needsLine, settle, keepsAll }: RulesInTurn,
+  before: { readonly lines: number },
+): RulesInTurn {
   const { readers: cellReaders, readConstants } = withConstants(source, readers);
   const ofLine = needsLine === true ? (line: number): boolean => settle(before.lines + line) : settle;
-  return { readers: withDecimal(cellReaders, source.csv.dialect?.decimal), ...(readConstants === undefined ? { settle: ofLine, keepsAll } : { settle: (line: number) => (readConstants(), ofLine(line)), keepsAll: () => false }) };
+  return {
+    readers: withDecimal(cellReaders, source.csv.dialect?.decimal),
+    ...(readConstants === undefined
+      ? { settle: ofLine, keepsAll }
+      : { settle: (line: number) => (readConstants(), ofLine(line)), keepsAll: () => false }),
+  };
 }
 
 /**
@@ -118,7 +151,7 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<R
       await elsewhere.start(piece);
     } else {
       scanner.start(piece);
-      for (let isDone = false; !isDone; ) {
+      for (let isDone = false; !isDone;) {
         isDone = scanner.scan();
         // Also where the piece ends with the block: what comes next may be rows.
         if (block.rows === capacity) await flush();

@@ -13,14 +13,21 @@ import { eachVector, localBlocks, localTexts, numbersOf } from './local-blocks.j
 import { localRows, type LocalField } from './local-columns.js';
 
 /**
- * Learns from the local rows of files what would be learned from the files: the same cells pass the same fits, in the same order.
+ * Learns from the local rows of files what would be learned from the files: the same cells pass the same fits, in the
+ * same order.
  * @param paths of the files
  * @param onShare told the share of a file's rows that passed, and which file
  * @param reasons why rows of the files are invalid, with their counts
  * @throws BadValue for a cell that does not agree with those of a file before it
  * @throws UserError (data)
  */
-export async function fitLocalRows(locals: readonly Shards[], format: RowFormat, paths: readonly string[], onShare: (share: number, file: number) => void, reasons?: RejectPolicy['reasons']): Promise<Fitted> {
+export async function fitLocalRows(
+  locals: readonly Shards[],
+  format: RowFormat,
+  paths: readonly string[],
+  onShare: (share: number, file: number) => void,
+  reasons?: RejectPolicy['reasons'],
+): Promise<Fitted> {
   const rows = localRows(format);
   const { fits } = rows;
   const observed = rows.fields.filter(({ fit }) => fit !== undefined);
@@ -30,10 +37,13 @@ export async function fitLocalRows(locals: readonly Shards[], format: RowFormat,
   for (const [file, shards] of locals.entries()) {
     const sampler = sampling && createSampler(sampling, tasks, rows.columns);
     const texts = await localTexts(shards, observed);
-    const observers = observed.map((local) => observer(local, fits.get(local.field.owner)!, texts.get(local.field.name)));
+    const observers = observed.map((local) =>
+      observer(local, fits.get(local.field.owner)!, texts.get(local.field.name)),
+    );
     for await (const { block, share } of localBlocks(shards, rows.columns)) {
       // In files, a row that does not agree with others is bad, also where it would be left out.
-      for (const local of observed) if (local.form === 'vector') eachVector(block, local.field.name, fits.get(local.field.owner)!.vector!.check);
+      for (const local of observed)
+        if (local.form === 'vector') eachVector(block, local.field.name, fits.get(local.field.owner)!.vector!.check);
       const batch = sampler === undefined ? block : sampler.sample(block);
       for (const observe of observers) observe(batch);
       count += batch.rows;

@@ -16,7 +16,8 @@ import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 const BLOCK_ROWS = 1 << 13;
 
 /**
- * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
+ * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is
+ * to be
  * learned.
  * @param onShare told the share of a file that was read, and which one
  */
@@ -31,7 +32,13 @@ export async function fitFeatures(
   if (fits.size === 0) return {};
 
   const capacity = blockRows(blockColumns(format), BLOCK_ROWS);
-  const block = { ...createRowBlock(blockColumns(format).filter(({ kind }) => kind === 'label'), capacity), capacity };
+  const block = {
+    ...createRowBlock(
+      blockColumns(format).filter(({ kind }) => kind === 'label'),
+      capacity,
+    ),
+    capacity,
+  };
   const observed: (() => void)[] = [];
   const readers = [
     ...labels.map((label) => labelReader(block, label)),
@@ -40,7 +47,12 @@ export async function fitFeatures(
       const ownersFit = fits.get(field.owner);
       if (ownersFit === undefined) return checkReader(field, capacity);
       const fit = cleanFit(ownersFit, field);
-      const column = field.kind === 'bag' ? bagColumn(field, fit, block) : field.kind === 'vector' ? vectorColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
+      const column =
+        field.kind === 'bag'
+          ? bagColumn(field, fit, block)
+          : field.kind === 'vector'
+            ? vectorColumn(field, fit, block)
+            : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
       observed.push(column.observe);
       return column.reader;
     }),
@@ -49,15 +61,30 @@ export async function fitFeatures(
     for (const observe of observed) observe();
   };
   const { sampling, tasks } = format.spec;
-  const sampled = sampling === undefined ? format : { ...format, rules: [...format.rules, samplingRule(sampling, tasks)] };
+  const sampled =
+    sampling === undefined ? format : { ...format, rules: [...format.rules, samplingRule(sampling, tasks)] };
   let count = 0;
   const leftOut = new Map<string, number>();
   for (const source of sources) {
-    const found = await readRows(source, { format: sampled, readers, block, capacity, policy, onBlock, onShare: (share) => onShare(share, source) });
+    const found = await readRows(source, {
+      format: sampled,
+      readers,
+      block,
+      capacity,
+      policy,
+      onBlock,
+      onShare: (share) => onShare(share, source),
+    });
     count += found.count;
     countLeftOut(leftOut, found.leftOut);
   }
-  if (count === 0) throw noRows(sources.map(({ csv }) => csv.path), leftOut, format.spec.filter, policy.reasons);
+  if (count === 0)
+    throw noRows(
+      sources.map(({ csv }) => csv.path),
+      leftOut,
+      format.spec.filter,
+      policy.reasons,
+    );
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
 
@@ -77,7 +104,9 @@ interface FitBlock {
   readonly capacity: number;
 }
 
-/** A column on its way into a fit: its cells are kept for a block, and observed when it is known which rows are good. */
+/**
+ * A column on its way into a fit: its cells are kept for a block, and observed when it is known which rows are good.
+ */
 interface FitColumn {
   readonly reader: ColumnReader;
   readonly observe: () => void;
@@ -88,9 +117,11 @@ function directColumn(field: Field, fit: Fit, block: FitBlock): FitColumn | unde
   const { direct } = fit;
   if (direct === undefined) return undefined;
   const into = new Float64Array(block.capacity);
-  const observeAll = direct.observeAll ?? ((values: Float64Array, begin: number, end: number): void => {
-    for (let i = begin; i < end; i++) direct.observe(values[i]!);
-  });
+  const observeAll =
+    direct.observeAll ??
+    ((values: Float64Array, begin: number, end: number): void => {
+      for (let i = begin; i < end; i++) direct.observe(values[i]!);
+    });
   /** Of rows whose cells are unusual. */
   const texts = new Array<string>(block.capacity);
   const read = (text: string): void => {
@@ -140,8 +171,18 @@ function checkReader(field: Field, capacity: number): ColumnReader {
   const { encode, direct, readsNumbers } = cleanEncoder(field.encoder(undefined), field);
   const { columns } = field;
   if (field.kind === 'vector') return vectorReader(field);
-  if (field.kind === 'bag') return { columns, read: (text) => field.keep(field.split(text), encode), readItems: (items) => field.keep(items, encode) };
-  return { columns, read: encode, ...(readsNumbers === true && { numberColumns: columns }), ...(direct !== undefined && { direct: { ...direct, into: new Float64Array(capacity) } }) };
+  if (field.kind === 'bag')
+    return {
+      columns,
+      read: (text) => field.keep(field.split(text), encode),
+      readItems: (items) => field.keep(items, encode),
+    };
+  return {
+    columns,
+    read: encode,
+    ...(readsNumbers === true && { numberColumns: columns }),
+    ...(direct !== undefined && { direct: { ...direct, into: new Float64Array(capacity) } }),
+  };
 }
 
 /** Any column of one value a row. */
@@ -167,7 +208,12 @@ function vectorReader(field: Field & { readonly kind: 'vector' }): ColumnReader 
   const { vector, width = 0 } = field.encoder(undefined);
   const scratch = new Float32Array(width);
   const readNumbers = (values: ArrayLike<number>): void => vector!(values, scratch, 0);
-  return { columns: field.columns, read: (text) => readNumbers(field.split(text)), readItems: (items) => readNumbers(field.ofItems(items)), readNumbers };
+  return {
+    columns: field.columns,
+    read: (text) => readNumbers(field.split(text)),
+    readItems: (items) => readNumbers(field.ofItems(items)),
+    readNumbers,
+  };
 }
 
 /** A column of vectors. Its numbers are kept as the floats that they become. */
@@ -178,7 +224,12 @@ function vectorColumn(field: Field & { readonly kind: 'vector' }, { vector }: Fi
     cells[block.rows] = Float32Array.from(values);
   };
   return {
-    reader: { columns: field.columns, read: (text) => readNumbers(field.split(text)), readItems: (items) => readNumbers(field.ofItems(items)), readNumbers },
+    reader: {
+      columns: field.columns,
+      read: (text) => readNumbers(field.split(text)),
+      readItems: (items) => readNumbers(field.ofItems(items)),
+      readNumbers,
+    },
     observe: () => {
       for (let r = 0; r < block.rows; r++) vector!.observe(cells[r]!);
     },
@@ -188,7 +239,8 @@ function vectorColumn(field: Field & { readonly kind: 'vector' }, { vector }: Fi
 /** A column of bags. Lists of items stay valid until the block is observed. */
 function bagColumn(field: Field & { readonly kind: 'bag' }, fit: Fit, block: FitBlock): FitColumn {
   const cells = new Array<string | BagItems>(block.capacity);
-  const eachKey = (cell: string | BagItems, take: (key: string) => void): void => field.keep(typeof cell === 'string' ? field.split(cell) : cell, take);
+  const eachKey = (cell: string | BagItems, take: (key: string) => void): void =>
+    field.keep(typeof cell === 'string' ? field.split(cell) : cell, take);
   const read = (cell: string | BagItems): void => {
     eachKey(cell, fit.check);
     cells[block.rows] = cell;
@@ -207,7 +259,12 @@ function bagColumn(field: Field & { readonly kind: 'bag' }, fit: Fit, block: Fit
  * @param filter which of them are wanted
  * @param reasons why rows are invalid, with their counts
  */
-export function noRows(paths: readonly string[], leftOut: LeftOut = new Map(), filter?: RowFilter, reasons: RejectPolicy['reasons'] = new Map()): Error {
+export function noRows(
+  paths: readonly string[],
+  leftOut: LeftOut = new Map(),
+  filter?: RowFilter,
+  reasons: RejectPolicy['reasons'] = new Map(),
+): Error {
   const [first, ...more] = paths;
   const where = `${first}${more.length > 0 ? ` and ${more.length} more` : ''}`;
   if (leftOut.size === 0) {
@@ -217,6 +274,13 @@ export function noRows(paths: readonly string[], leftOut: LeftOut = new Map(), f
   }
   const causes = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
   const message = `expected rows${filter?.part === undefined ? '' : ` of ${filter.part}`} that are used, found none: all are left out: ${causes.join(', ')}`;
-  const sections = [...(filter?.split === undefined ? [] : ['data.split']), ...(filter?.where === undefined ? [] : ['data.where'])];
-  return userError('data', { where, message, ...(sections.length > 0 && { fix: `look at ${sections.join(' and ')}` }) });
+  const sections = [
+    ...(filter?.split === undefined ? [] : ['data.split']),
+    ...(filter?.where === undefined ? [] : ['data.where']),
+  ];
+  return userError('data', {
+    where,
+    message,
+    ...(sections.length > 0 && { fix: `look at ${sections.join(' and ')}` }),
+  });
 }

@@ -24,11 +24,18 @@ export interface KeptCells {
  * Keeps the cells of some columns. Those of a bad row are kept too, empty where nobody can tell which cell is whose.
  * @param block that the row is read into: as its row `rows`
  */
-export function createKeptCells(columns: readonly string[], { csv, indices, constants }: RowShape, block: { readonly rows: number }): KeptCells {
+export function createKeptCells(
+  columns: readonly string[],
+  { csv, indices, constants }: RowShape,
+  block: { readonly rows: number },
+): KeptCells {
   const cells = columns.map((): string[] => []);
   const skippedCells: string[][] = [];
   const skipped: number[] = [];
-  const cellsOf = (row: BadRow): string[] => columns.map((name) => constants?.get(name) ?? (row.cells.length === csv.header.length ? row.cells[indices.get(name)!]! : ''));
+  const cellsOf = (row: BadRow): string[] =>
+    columns.map(
+      (name) => constants?.get(name) ?? (row.cells.length === csv.header.length ? row.cells[indices.get(name)!]! : ''),
+    );
   const merged = (column: readonly string[], c: number): string[] => {
     const all: string[] = [];
     let from = 0;
@@ -39,7 +46,11 @@ export function createKeptCells(columns: readonly string[], { csv, indices, cons
     return [...all, ...column.slice(from, block.rows)];
   };
   return {
-    readers: columns.map((name, c) => ({ columns: [name], isKept: true, read: (text) => void (cells[c]![block.rows] = parseText(text)) })),
+    readers: columns.map((name, c) => ({
+      columns: [name],
+      isKept: true,
+      read: (text) => void (cells[c]![block.rows] = parseText(text)),
+    })),
     noting: (policy) => ({
       get count() {
         return policy.count;
@@ -51,7 +62,10 @@ export function createKeptCells(columns: readonly string[], { csv, indices, cons
       },
     }),
     take() {
-      const beside = { kept: cells.map((column, c) => (skipped.length === 0 ? column.slice(0, block.rows) : merged(column, c))), skipped: skipped.splice(0) };
+      const beside = {
+        kept: cells.map((column, c) => (skipped.length === 0 ? column.slice(0, block.rows) : merged(column, c))),
+        skipped: skipped.splice(0),
+      };
       skippedCells.length = 0;
       return beside;
     },

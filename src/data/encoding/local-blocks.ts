@@ -7,7 +7,10 @@ import { readVocabulary } from '../shards/vocabulary.js';
 import type { LocalField } from './local-columns.js';
 
 /** The rows of a file, a shard at a time; a block is valid until the next is. */
-export async function* localBlocks(shards: Shards, columns: readonly BlockColumn[]): AsyncGenerator<{ readonly block: RowBlock; readonly share: number }> {
+export async function* localBlocks(
+  shards: Shards,
+  columns: readonly BlockColumn[],
+): AsyncGenerator<{ readonly block: RowBlock; readonly share: number }> {
   const { manifest } = shards;
   const block = createRowBlock(columns, Math.max(0, ...manifest.shards.map(({ rows }) => rows)));
   let done = 0;
@@ -20,17 +23,25 @@ export async function* localBlocks(shards: Shards, columns: readonly BlockColumn
 }
 
 /** By field whose texts are numbered: these. */
-export async function localTexts({ folder, manifest }: Shards, fields: readonly LocalField[]): Promise<ReadonlyMap<string, Texts>> {
+export async function localTexts(
+  { folder, manifest }: Shards,
+  fields: readonly LocalField[],
+): Promise<ReadonlyMap<string, Texts>> {
   const texts = new Map<string, Texts>();
   for (const { field } of fields) {
     const found = manifest.columns.find(({ name }) => name === field.name);
-    if (found !== undefined && 'vocabulary' in found && found.vocabulary !== undefined) texts.set(field.name, await readVocabulary(join(folder, found.vocabulary)));
+    if (found !== undefined && 'vocabulary' in found && found.vocabulary !== undefined)
+      texts.set(field.name, await readVocabulary(join(folder, found.vocabulary)));
   }
   return texts;
 }
 
 /** Does something with the numbers of each row of a column of vectors, which are kept as the weights of bags. */
-export function eachVector({ rows, bags }: Batch, name: string, work: (values: Float32Array, row: number) => void): void {
+export function eachVector(
+  { rows, bags }: Batch,
+  name: string,
+  work: (values: Float32Array, row: number) => void,
+): void {
   const { weights, offsets } = column(bags, name);
   for (let row = 0; row < rows; row++) work(weights.subarray(offsets[row], offsets[row + 1]), row);
 }

@@ -4,8 +4,10 @@ import { blockColumns, type BlockColumn } from '../rows/row-block.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { fitsOf } from './fit.js';
 
-// Local rows are those of one file, in numbers that stand on this file alone: before anything is learned from it and the others. What is
-// learned, and what is encoded by it, can be made of them again without the file, cell by cell as it is made of the file.
+// Local rows are those of one file, in numbers that stand on this file alone: before anything is learned from it and
+// the others. What is
+// learned, and what is encoded by it, can be made of them again without the file, cell by cell as it is made of the
+// file.
 
 /** How the cells of a field stand in local rows. */
 export type LocalForm =
@@ -26,7 +28,10 @@ export type LocalForm =
 export interface LocalField {
   readonly field: Field;
   readonly form: LocalForm;
-  /** What looks at its cells, and would learn from them for itself or for the field whose table it shares; undefined where nothing is learned. */
+  /**
+   * What looks at its cells, and would learn from them for itself or for the field whose table it shares; undefined
+   * where nothing is learned.
+   */
   readonly fit: Fit | undefined;
   readonly column: BlockColumn;
 }
@@ -54,7 +59,8 @@ export function localRows(format: RowFormat): LocalRows {
     const form = formOf(field, fit);
     return { field, form, fit, column: columnOf(field, form) };
   });
-  const ofKind = (wanted: BlockColumn['kind']): readonly BlockColumn[] => blockColumns(format).filter(({ kind }) => kind === wanted);
+  const ofKind = (wanted: BlockColumn['kind']): readonly BlockColumn[] =>
+    blockColumns(format).filter(({ kind }) => kind === wanted);
   return { fields, columns: [...ofKind('label'), ...fields.map(({ column }) => column), ...ofKind('key')], fits };
 }
 

@@ -2,7 +2,8 @@ import type { BagColumn, Batch, VectorColumn } from '../../batch.js';
 import { KEY_WORDS } from '../../row-key.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
 
-// The rows of a block in one piece of memory, which can move between threads: a column after the other, in words of 4 bytes. A
+// The rows of a block in one piece of memory, which can move between threads: a column after the other, in words of 4
+// bytes. A
 // bag is its offsets, from 0 on, then the ids and the weights of its items.
 
 /** Room that is left for a block that is a little larger. */
@@ -15,7 +16,9 @@ const SPARE = 1.125;
 export function packRows(block: RowBlock, columns: readonly BlockColumn[], memory: ArrayBuffer): ArrayBuffer {
   const { rows, ids, numbers, bags, labels, vectors, keys } = block;
   let words = 0;
-  for (const { name, kind, width = 1 } of columns) words += kind === 'bag' ? rows + 1 + 2 * bags.get(name)!.offsets[rows]! : rows * (kind === 'key' ? KEY_WORDS : width);
+  for (const { name, kind, width = 1 } of columns)
+    words +=
+      kind === 'bag' ? rows + 1 + 2 * bags.get(name)!.offsets[rows]! : rows * (kind === 'key' ? KEY_WORDS : width);
   const into = 4 * words <= memory.byteLength ? memory : new ArrayBuffer(4 * Math.ceil(SPARE * words));
   const integers = new Uint32Array(into);
   const floats = new Float32Array(into);

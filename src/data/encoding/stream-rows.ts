@@ -25,15 +25,35 @@ export type TakeRows = (rows: StreamedRows) => Promise<void>;
  * @returns the rows that were left out
  * @throws UserError (data) for a row that the policy does not let pass
  */
-export async function streamRows(source: RowSource, format: EncodedFormat, kept: readonly string[], policy: RejectPolicy, take: TakeRows, onShare: (share: number) => void, options: EncodersOptions): Promise<LeftOut> {
+export async function streamRows(
+  source: RowSource,
+  format: EncodedFormat,
+  kept: readonly string[],
+  policy: RejectPolicy,
+  take: TakeRows,
+  onShare: (share: number) => void,
+  options: EncodersOptions,
+): Promise<LeftOut> {
   const columns = blockColumns(format);
   const capacity = blockRows(columns, BLOCK_ROWS);
   const block = createRowBlock(columns, capacity);
   const cells = createKeptCells(kept, source, block);
   const readers = [...blockReaders(block, format.fields, format.labels), ...cells.readers];
-  const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, kept, onRows: (batch, beside) => take({ batch, ...beside }) }) : undefined;
+  const elsewhere =
+    options.threads > 1
+      ? createEncoders(source, format, options, { policy, kept, onRows: (batch, beside) => take({ batch, ...beside }) })
+      : undefined;
   try {
-    const { leftOut } = await readRows(source, { format, readers, block, capacity, policy: cells.noting(policy), onBlock: () => take({ batch: block, ...cells.take() }), onShare, elsewhere });
+    const { leftOut } = await readRows(source, {
+      format,
+      readers,
+      block,
+      capacity,
+      policy: cells.noting(policy),
+      onBlock: () => take({ batch: block, ...cells.take() }),
+      onShare,
+      elsewhere,
+    });
     return leftOut;
   } finally {
     await elsewhere?.close();

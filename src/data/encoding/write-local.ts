@@ -26,22 +26,40 @@ const EMPTY_ID = 2 ** 32 - 1;
  * @throws UserError (data) for a row that the policy does not let pass
  * @throws NotLocal
  */
-export async function writeLocalRows(source: RowSource, format: RowFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void): Promise<Pick<ShardDetails, 'sizes' | 'vocabularies'> & { readonly leftOut: LeftOut }> {
+export async function writeLocalRows(
+  source: RowSource,
+  format: RowFormat,
+  policy: RejectPolicy,
+  writer: ShardWriter,
+  onShare: (share: number) => void,
+): Promise<Pick<ShardDetails, 'sizes' | 'vocabularies'> & { readonly leftOut: LeftOut }> {
   const { fields, columns } = localRows(format);
   const capacity = blockRows(columns, BLOCK_ROWS);
   const block = createRowBlock(columns, capacity);
   const takes = fields.map((local) => takeOf(local, block));
   const keys = createKeyReaders(format.keys, format.spec.cells, block);
-  const readers = [...format.labels.map((label) => labelReader(block, label)), ...takes.map(({ reader }) => reader), ...keys.readers];
+  const readers = [
+    ...format.labels.map((label) => labelReader(block, label)),
+    ...takes.map(({ reader }) => reader),
+    ...keys.readers,
+  ];
   const onBlock = async (): Promise<void> => {
     for (const { finish } of takes) finish?.();
     await writer.add(block);
   };
   const { leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare });
   if (format.keys.length > 0) writer.addKeyTexts(keys.takeTexts());
-  const counters = fields.flatMap(({ field: { name } }, i) => (takes[i]!.texts === undefined ? [] : [[name, takes[i]!.texts.numbered()] as const]));
-  const sizes = columns.flatMap(({ name, kind }) => (kind === 'id' || kind === 'bag' ? [[name, END_OF_IDS] as const] : []));
-  return { leftOut, sizes: new Map([...sizes, ...counters.map(([name, { offsets }]) => [name, offsets.length - 1] as const)]), vocabularies: new Map(counters) };
+  const counters = fields.flatMap(({ field: { name } }, i) =>
+    takes[i]!.texts === undefined ? [] : [[name, takes[i]!.texts.numbered()] as const],
+  );
+  const sizes = columns.flatMap(({ name, kind }) =>
+    kind === 'id' || kind === 'bag' ? [[name, END_OF_IDS] as const] : [],
+  );
+  return {
+    leftOut,
+    sizes: new Map([...sizes, ...counters.map(([name, { offsets }]) => [name, offsets.length - 1] as const)]),
+    vocabularies: new Map(counters),
+  };
 }
 
 /** The way of a field's cells into a block. */
@@ -55,7 +73,8 @@ interface LocalTake {
 
 function takeOf(local: LocalField, block: RowBlock): LocalTake {
   const { field, form, fit } = local;
-  if (fit === undefined) return { reader: fieldReader(block, { ...field, ...cleanEncoder(field.encoder(undefined), field) }) };
+  if (fit === undefined)
+    return { reader: fieldReader(block, { ...field, ...cleanEncoder(field.encoder(undefined), field) }) };
   switch (form) {
     case 'items':
       return itemsTake(local, fit, block);
@@ -89,7 +108,9 @@ function textTake(local: LocalField, fit: Fit, block: RowBlock): LocalTake {
         into[block.rows] = texts.add(clean(text));
       },
       // A text that has a number was let pass before.
-      ...(fit.direct !== undefined && { direct: { cell: 'token', idOf: (bytes, begin, end) => texts.numberOf(bytes, begin, end), into } }),
+      ...(fit.direct !== undefined && {
+        direct: { cell: 'token', idOf: (bytes, begin, end) => texts.numberOf(bytes, begin, end), into },
+      }),
     },
   };
 }
@@ -98,17 +119,22 @@ function textTake(local: LocalField, fit: Fit, block: RowBlock): LocalTake {
 function numberTake(local: LocalField, fit: Fit, block: RowBlock): LocalTake {
   const { name, columns } = local.field;
   const clean = cleaner(local);
-  const put = (into: Uint32Array | Float64Array, empty: number) => (text: string): void => {
-    fit.check(text);
-    const cell = clean(text);
-    into[block.rows] = cell === '' ? empty : Number(cell);
-  };
+  const put =
+    (into: Uint32Array | Float64Array, empty: number) =>
+    (text: string): void => {
+      fit.check(text);
+      const cell = clean(text);
+      into[block.rows] = cell === '' ? empty : Number(cell);
+    };
   if (local.form === 'id') {
     const into = block.ids.get(name)!;
     const addOne = (): void => {
       for (let r = 0; r < block.rows; r++) into[r] = into[r]! + 1;
     };
-    return { reader: { columns, read: put(into, EMPTY_ID), direct: { cell: 'id', below: Infinity, into } }, finish: addOne };
+    return {
+      reader: { columns, read: put(into, EMPTY_ID), direct: { cell: 'id', below: Infinity, into } },
+      finish: addOne,
+    };
   }
   // The two words of a number lie where it does.
   const into = new Float64Array(block.vectors.get(name)!.data.buffer);
@@ -138,17 +164,28 @@ function itemsTake({ field }: LocalField, fit: Fit, block: RowBlock): LocalTake 
   return { texts, reader: { columns: field.columns, read: (text) => readItems(field.split(text)), readItems } };
 }
 
-/** Vectors, whose length the first of all files decides where it is not said: where two of a file differ, the file cannot tell which is wrong. */
+/**
+ * Vectors, whose length the first of all files decides where it is not said: where two of a file differ, the file
+ * cannot tell which is wrong.
+ */
 function vectorTake({ field }: LocalField, { vector }: Fit, block: RowBlock): LocalTake {
   if (field.kind !== 'vector') throw new Error(`'${field.name}' is no vector`);
   const bag = block.bags.get(field.name)!;
   let length: number | undefined;
   const readNumbers = (values: ArrayLike<number>): void => {
-    if (values.length > 0 && values.length !== (length ??= values.length)) throw new NotLocal(`'${field.name}' has vectors of several lengths`);
+    if (values.length > 0 && values.length !== (length ??= values.length))
+      throw new NotLocal(`'${field.name}' has vectors of several lengths`);
     vector!.check(values);
     bag.open(block.rows);
     for (let i = 0; i < values.length; i++) bag.add(0, values[i]!);
     bag.close(block.rows);
   };
-  return { reader: { columns: field.columns, read: (text) => readNumbers(field.split(text)), readItems: (items) => readNumbers(field.ofItems(items)), readNumbers } };
+  return {
+    reader: {
+      columns: field.columns,
+      read: (text) => readNumbers(field.split(text)),
+      readItems: (items) => readNumbers(field.ofItems(items)),
+      readNumbers,
+    },
+  };
 }

@@ -23,14 +23,21 @@ export interface ChunkOptions {
   readonly numKept: number;
 }
 
-/** Chunks that are read before they are asked for: each read waits for its turn among others, and one at a time has its reader wait. */
+/**
+ * Chunks that are read before they are asked for: each read waits for its turn among others, and one at a time has its
+ * reader wait.
+ */
 const AHEAD = 3;
 
 /**
  * The bytes of a file as they are. While a chunk is looked at, the next ones are read.
  * @param hash is given them as they are read
  */
-export async function* fileChunks(path: string, { chunkBytes, room, numKept }: ChunkOptions, hash?: ByteHash): ByteChunks {
+export async function* fileChunks(
+  path: string,
+  { chunkBytes, room, numKept }: ChunkOptions,
+  hash?: ByteHash,
+): ByteChunks {
   const buffers = buffersOf(numKept, AHEAD, room + chunkBytes);
   const file = await open(path, 'r');
   const reads: Promise<Buffer>[] = [];
@@ -40,7 +47,8 @@ export async function* fileChunks(path: string, { chunkBytes, room, numKept }: C
     const read = async (i: number): Promise<Buffer> => {
       const buffer = buffers[i % buffers.length]!;
       let length = 0;
-      for (let more = 1; more > 0 && length < chunkBytes; length += more) more = (await file.read(buffer, room + length, chunkBytes - length, i * chunkBytes + length)).bytesRead;
+      for (let more = 1; more > 0 && length < chunkBytes; length += more)
+        more = (await file.read(buffer, room + length, chunkBytes - length, i * chunkBytes + length)).bytesRead;
       return buffer.subarray(room, room + length);
     };
     for (let i = 0, begun = 0; ; i++) {
@@ -67,7 +75,11 @@ export async function* fileChunks(path: string, { chunkBytes, room, numKept }: C
  * The bytes of a stream, copied.
  * @param progress the share of it that was read so far
  */
-export async function* streamChunks(stream: AsyncIterable<Buffer>, { chunkBytes, room, numKept }: ChunkOptions, progress: () => number): ByteChunks {
+export async function* streamChunks(
+  stream: AsyncIterable<Buffer>,
+  { chunkBytes, room, numKept }: ChunkOptions,
+  progress: () => number,
+): ByteChunks {
   const buffers = buffersOf(numKept, 1, room + chunkBytes);
   let i = 0;
   for await (const bytes of stream) {
@@ -81,7 +93,9 @@ export async function* streamChunks(stream: AsyncIterable<Buffer>, { chunkBytes,
 
 /** Memory for the chunks that are kept when the next is asked for, and for those that are filled then. */
 function buffersOf(numKept: number, numFilled: number, bytes: number): readonly Buffer[] {
-  return Array.from({ length: numKept + numFilled }, () => (numKept > 0 ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes)));
+  return Array.from({ length: numKept + numFilled }, () =>
+    numKept > 0 ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes),
+  );
 }
 
 /** The first bytes of a file, as many as there are. */

@@ -29,7 +29,8 @@ export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerpri
 export async function fileSource(path: string, encoding?: TextEncoding): Promise<ByteSource> {
   checkDataFile(path);
   const isPlain = isPlainText(await readable(path, () => firstBytes(path, MAGIC_BYTES)), encoding);
-  const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks => (isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash));
+  const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks =>
+    isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash);
   let known: Fingerprint | undefined;
   return {
     path,
@@ -47,7 +48,12 @@ export async function fileSource(path: string, encoding?: TextEncoding): Promise
   };
 }
 
-async function* decodedChunks(path: string, encoding: TextEncoding | undefined, options: ChunkOptions, hash: ByteHash | undefined): ByteChunks {
+async function* decodedChunks(
+  path: string,
+  encoding: TextEncoding | undefined,
+  options: ChunkOptions,
+  hash: ByteHash | undefined,
+): ByteChunks {
   const { size } = await stat(path);
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
   const hashed = async function* (): AsyncGenerator<Buffer> {
@@ -75,7 +81,8 @@ export function standardInput(encoding?: TextEncoding): ByteSource {
 export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-', encoding?: TextEncoding): ByteSource {
   const text = textStream(path, stream, encoding)[Symbol.asyncIterator]();
   let seen: Buffer[] | undefined = [];
-  const isRead = (): Error => userError('data', { where: path, message: 'can be read only once, and was', fix: 'write it to a file' });
+  const isRead = (): Error =>
+    userError('data', { where: path, message: 'can be read only once, and was', fix: 'write it to a file' });
   const look = async function* (): AsyncGenerator<Buffer> {
     if (seen === undefined) throw isRead();
     yield* seen;

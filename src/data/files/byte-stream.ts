@@ -20,7 +20,8 @@ export async function peeked(stream: AsyncIterable<Uint8Array>, count: number): 
 export async function* joinedStream(first: readonly Buffer[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Buffer> {
   try {
     yield* first;
-    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length);
+    for (let next = await rest.next(); next.done !== true; next = await rest.next())
+      yield Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length);
   } finally {
     await rest.return?.();
   }

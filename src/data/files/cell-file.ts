@@ -38,7 +38,10 @@ export interface CellColumn {
   /** The type that the file has for it, for people. */
   readonly type: string;
   readonly text: (row: number) => string;
-  /** Where cells are numbers: their values, NaN for a cell that only its text says; and whether all of them are digits alone as text. */
+  /**
+   * Where cells are numbers: their values, NaN for a cell that only its text says; and whether all of them are digits
+   * alone as text.
+   */
   readonly numbers?: { readonly values: Float64Array; readonly isWhole: boolean };
   /** Where cells are bags, which need not be text for it. */
   readonly items?: (row: number) => BagItems;
@@ -51,7 +54,10 @@ export interface CellColumn {
   readonly vectors?: (row: number) => ArrayLike<number>;
 }
 
-/** Some of a file: rows that were taken apart, or columns, or bytes of plain rows; and the share of the file that was read so far. */
+/**
+ * Some of a file: rows that were taken apart, or columns, or bytes of plain rows; and the share of the file that was
+ * read so far.
+ */
 export type Piece = (CellRows | CellColumns | PlainBytes) & { readonly progress: number };
 
 /** A file of rows whose cells are text, ready to be read from its first row. */
@@ -79,11 +85,17 @@ export interface CellFile {
 export interface ReadAhead {
   /** How many it may still have when it asks for the next piece. */
   readonly pieces: number;
-  /** Done when it has none: the lines of all are counted, and their memory is free. Called before anything but such a piece. */
+  /**
+   * Done when it has none: the lines of all are counted, and their memory is free. Called before anything but such a
+   * piece.
+   */
   settle(): Promise<void>;
 }
 
-/** Bytes of whole lines without a quote, with one byte between cells, each with a line feed (or both characters) at its end. */
+/**
+ * Bytes of whole lines without a quote, with one byte between cells, each with a line feed (or both characters) at its
+ * end.
+ */
 export interface PlainBytes {
   readonly bytes: Buffer;
   readonly begin: number;

@@ -4,10 +4,28 @@ import type { AffineStep } from '../../scaling.js';
 /** The kernels of src/kernels/cells; places are those of bytes in their memory. */
 interface CellKernels {
   heapBase(): number;
-  cut(begin: number, end: number, separator: number, width: number, most: number, places: number, lines: number, line: number, next: number): number;
+  cut(
+    begin: number,
+    end: number,
+    separator: number,
+    width: number,
+    most: number,
+    places: number,
+    lines: number,
+    line: number,
+    next: number,
+  ): number;
   readIds(cell: number, stride: number, rows: number, below: number, into: number, others: number): number;
   readNumbers(cell: number, stride: number, rows: number, into: number): void;
-  readScaled(cell: number, stride: number, rows: number, subtract: number, divide: number, into: number, others: number): number;
+  readScaled(
+    cell: number,
+    stride: number,
+    rows: number,
+    subtract: number,
+    divide: number,
+    into: number,
+    others: number,
+  ): number;
   readClasses(cell: number, stride: number, rows: number, into: number, others: number): number;
 }
 
@@ -67,7 +85,14 @@ export function createCutRows(width: number, separator: number): CutRows {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
   const most = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_CELLS / width)));
-  const sizes = { values: 8 * most, others: 4 * most, lines: 4 * most, next: 8, places: 4 * (most * (width + 1) + PLACES_BEHIND), window: WORD_BYTES + WINDOW_BYTES + BEHIND };
+  const sizes = {
+    values: 8 * most,
+    others: 4 * most,
+    lines: 4 * most,
+    next: 8,
+    places: 4 * (most * (width + 1) + PLACES_BEHIND),
+    window: WORD_BYTES + WINDOW_BYTES + BEHIND,
+  };
   // Memory never grows: views of it stay.
   const pages = 1 + Math.ceil(Object.values(sizes).reduce((sum, size) => sum + size + 8, 0) / PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false });
@@ -79,8 +104,16 @@ export function createCutRows(width: number, separator: number): CutRows {
     free = place + size;
     return place;
   };
-  const [values, others, lines, next, places, room] = [sizes.values, sizes.others, sizes.lines, sizes.next, sizes.places, sizes.window].map(reserve) as [number, number, number, number, number, number];
-  if (free > memory.buffer.byteLength) throw new Error(`${width} columns need ${free} bytes, and there are ${memory.buffer.byteLength}`);
+  const [values, others, lines, next, places, room] = [
+    sizes.values,
+    sizes.others,
+    sizes.lines,
+    sizes.next,
+    sizes.places,
+    sizes.window,
+  ].map(reserve) as [number, number, number, number, number, number];
+  if (free > memory.buffer.byteLength)
+    throw new Error(`${width} columns need ${free} bytes, and there are ${memory.buffer.byteLength}`);
   const bytes = Buffer.from(memory.buffer);
   const behind = new Uint32Array(memory.buffer, next, 2);
   const stride = 4 * (width + 1);
@@ -107,7 +140,8 @@ export function createCutRows(width: number, separator: number): CutRows {
       bytes.fill(0, windowEnd, windowEnd + BEHIND);
       return count;
     },
-    cut: (begin, line, rows) => kernels.cut(window + begin, windowEnd, separator, width, rows, places, lines, line, next),
+    cut: (begin, line, rows) =>
+      kernels.cut(window + begin, windowEnd, separator, width, rows, places, lines, line, next),
     next: {
       get byte() {
         return behind[0]! - window;
@@ -116,9 +150,11 @@ export function createCutRows(width: number, separator: number): CutRows {
         return behind[1]!;
       },
     },
-    readIds: (column, rows, below, into) => told(kernels.readIds(cell(column), stride, rows, below, values, others), into),
+    readIds: (column, rows, below, into) =>
+      told(kernels.readIds(cell(column), stride, rows, below, values, others), into),
     readNumbers: (column, rows) => kernels.readNumbers(cell(column), stride, rows, values),
-    readScaled: (column, rows, { subtract, divide }, into) => told(kernels.readScaled(cell(column), stride, rows, subtract, divide, values, others), into),
+    readScaled: (column, rows, { subtract, divide }, into) =>
+      told(kernels.readScaled(cell(column), stride, rows, subtract, divide, values, others), into),
     readClasses: (column, rows, into) => told(kernels.readClasses(cell(column), stride, rows, values, others), into),
   };
 }

@@ -1,7 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { NOT_TEXT } from '../../features/parse.js';
 
-/** The text of bytes of UTF-8. Where they are none, NOT_TEXT stands for what is no character: U+FFFD may be one that was written. */
+/**
+ * The text of bytes of UTF-8. Where they are none, NOT_TEXT stands for what is no character: U+FFFD may be one that was
+ * written.
+ */
 export function cellText(bytes: Buffer, begin = 0, end = bytes.length): string {
   const text = bytes.toString('utf8', begin, end);
   return text.includes('\ufffd') && !isUtf8(bytes.subarray(begin, end)) ? text.replaceAll('\ufffd', NOT_TEXT) : text;

@@ -6,33 +6,61 @@ import type { CellFile } from './cell-file.js';
  * Where the wanted columns stand in the header.
  * @throws UserError (data) that names every column that is missing
  */
-export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect' | 'missing'>, wanted: readonly string[]): ReadonlyMap<string, number> {
+export function columnIndices(
+  file: Pick<CellFile, 'path' | 'header' | 'dialect' | 'missing'>,
+  wanted: readonly string[],
+): ReadonlyMap<string, number> {
   const { path, header } = file;
   const indices = new Map(header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
   if (file.missing !== undefined && missing.length > 0) {
     const { message, fix } = file.missing;
-    throw new UserError('data', missing.map((name) => ({ where: path, key: `column ${quoted(name)}`, message, fix: didYouMean(name, header) ?? `they have ${header.slice(0, 40).join(', ')}; ${fix}` })));
+    throw new UserError(
+      'data',
+      missing.map((name) => ({
+        where: path,
+        key: `column ${quoted(name)}`,
+        message,
+        fix: didYouMean(name, header) ?? `they have ${header.slice(0, 40).join(', ')}; ${fix}`,
+      })),
+    );
   }
   const isNamed = file.dialect?.header === false;
   const namer = isNamed ? 'data.columns' : 'the header';
   if (missing.length > 0) {
     const cure = cureOf(header);
-    if (cure !== undefined && missing.length === wanted.length) throw userError('data', { where: `${path}:1`, message: 'expected a header with the names of columns, found none of those that the config asks for', fix: cure });
-    if (!isNamed && missing.length === wanted.length && looksLikeRow(header)) throw noHeader(file, 'none of the columns that the config asks for');
+    if (cure !== undefined && missing.length === wanted.length)
+      throw userError('data', {
+        where: `${path}:1`,
+        message: 'expected a header with the names of columns, found none of those that the config asks for',
+        fix: cure,
+      });
+    if (!isNamed && missing.length === wanted.length && looksLikeRow(header))
+      throw noHeader(file, 'none of the columns that the config asks for');
     const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
     if (separator !== undefined) {
       if (!isNamed && looksLikeRow(header[0]!.split(separator))) throw noHeader(file, undefined, separator);
-      throw userError('data', { where: `${path}:1`, message: `expected ${quoted(file.dialect?.delimiter)} between the columns of the header, found one column that holds ${quoted(separator)}`, fix: `set data.delimiter: ${quoted(separator)}, or write the file otherwise` });
+      throw userError('data', {
+        where: `${path}:1`,
+        message: `expected ${quoted(file.dialect?.delimiter)} between the columns of the header, found one column that holds ${quoted(separator)}`,
+        fix: `set data.delimiter: ${quoted(separator)}, or write the file otherwise`,
+      });
     }
-    const mayBeRow = !isNamed && missing.length === wanted.length && missing.length > 1 ? '; where that is a row, set data.header: false and name the columns in data.columns' : '';
+    const mayBeRow =
+      !isNamed && missing.length === wanted.length && missing.length > 1
+        ? '; where that is a row, set data.header: false and name the columns in data.columns'
+        : '';
     throw new UserError(
       'data',
       missing.map((name) => ({
         where: isNamed ? path : `${path}:1`,
         key: `column ${quoted(name)}`,
         message: `the config asks for it, ${namer} does not have it`,
-        fix: cure ?? conditionCure(name, header) ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}${mayBeRow}`,
+        fix:
+          cure ??
+          conditionCure(name, header) ??
+          didYouMean(name, header) ??
+          `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}${mayBeRow}`,
       })),
     );
   }
@@ -42,15 +70,21 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
 /** What to do about a header that is none, or is in another encoding. */
 function cureOf([first = '', ...others]: readonly string[]): string | undefined {
   if (first.startsWith('#')) return 'it begins with #; where such lines are comments, set data.comments: "#"';
-  if (first.startsWith('sep=')) return 'it begins with sep=, which Excel writes for itself; leave that line out, as with tail -n +2';
-  if ([first, ...others].some((name) => name.includes('\0'))) return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
-  return [first, ...others].some(holdsNotText) ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252' : undefined;
+  if (first.startsWith('sep='))
+    return 'it begins with sep=, which Excel writes for itself; leave that line out, as with tail -n +2';
+  if ([first, ...others].some((name) => name.includes('\0')))
+    return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
+  return [first, ...others].some(holdsNotText)
+    ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252'
+    : undefined;
 }
 
 /** What to do about an expression where a column is asked for. */
 function conditionCure(name: string, header: readonly string[]): string | undefined {
   const [, column] = /^\s*(.+?)\s*(?:[<>=!]=?|==)/.exec(name) ?? [];
-  return column !== undefined && header.includes(column) ? `a condition is a map, as in { column: ${column}, above: 3 } or { column: ${column}, equals: 'yes' }` : undefined;
+  return column !== undefined && header.includes(column)
+    ? `a condition is a map, as in { column: ${column}, above: 3 } or { column: ${column}, equals: 'yes' }`
+    : undefined;
 }
 
 /** What is rather a value than a name: nothing, or a number. */
@@ -64,7 +98,10 @@ export function looksLikeRow(names: readonly string[]): boolean {
 /** Whether most cells of a first line are there again, each in its column: names are not. */
 export function isRepeated([first, ...rest]: readonly (readonly string[])[]): boolean {
   const filled = [...(first ?? []).entries()].filter(([, cell]) => cell !== '');
-  return filled.length > 0 && 2 * filled.filter(([i, cell]) => rest.some((cells) => cells[i] === cell)).length > filled.length;
+  return (
+    filled.length > 0 &&
+    2 * filled.filter(([i, cell]) => rest.some((cells) => cells[i] === cell)).length > filled.length
+  );
 }
 
 /**
@@ -72,10 +109,15 @@ export function isRepeated([first, ...rest]: readonly (readonly string[])[]): bo
  * @param found what is wrong with its names, if one can be told
  * @param delimiter between its cells, if the config has to say it, too
  */
-export function noHeader({ path, header, dialect }: Pick<CellFile, 'path' | 'header' | 'dialect'>, found?: string, delimiter?: string): UserError {
+export function noHeader(
+  { path, header, dialect }: Pick<CellFile, 'path' | 'header' | 'dialect'>,
+  found?: string,
+  delimiter?: string,
+): UserError {
   const line = quoted(header.join(dialect?.delimiter));
   const toSay = delimiter === undefined ? '' : `, and data.delimiter: ${quoted(delimiter)}`;
-  const isHeader = delimiter === undefined ? 'give each a name of its own' : `set data.delimiter: ${quoted(delimiter)} alone`;
+  const isHeader =
+    delimiter === undefined ? 'give each a name of its own' : `set data.delimiter: ${quoted(delimiter)} alone`;
   return userError('data', {
     where: `${path}:1`,
     message: `expected a header with the names of columns, found ${found === undefined ? line : `${found} in ${line}`}, which looks like a row`,

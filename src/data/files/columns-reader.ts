@@ -12,7 +12,10 @@ import type { RowShape } from './row-reader.js';
 /** Takes a row of some columns to a reader. */
 type Take = (row: number) => void;
 
-/** Takes rows of a column, up to `end`, to row `first` of a block and behind it, and gives of how many rows the cells are something else: those of `odd.rows`, from 0 on. */
+/**
+ * Takes rows of a column, up to `end`, to row `first` of a block and behind it, and gives of how many rows the cells
+ * are something else: those of `odd.rows`, from 0 on.
+ */
 type TakeAll = (begin: number, end: number, first: number) => number;
 
 /** Ids go up to this one. */
@@ -21,11 +24,13 @@ const END_OF_IDS = 2 ** 31;
 const MOST_ROWS = 1 << 9;
 
 /**
- * The way of the rows of columns through the column readers. Cells that are numbers are taken a column at a time as far as they are usual; all others one by one.
+ * The way of the rows of columns through the column readers. Cells that are numbers are taken a column at a time as far
+ * as they are usual; all others one by one.
  * @param block where readers write: to row `rows`
  * @param settle whether the row is kept that was just read
  * @param first what decides before the readers see the row
- * @returns for a piece, a function that takes its rows up to `end` to the block, which has room for them; the policy has those that a reader or `settle` refuses
+ * @returns for a piece, a function that takes its rows up to `end` to the block, which has room for them; the policy
+ * has those that a reader or `settle` refuses
  */
 export function columnsReader(
   { csv }: RowShape,
@@ -39,11 +44,21 @@ export function columnsReader(
   const numFirst = first?.readers.length ?? 0;
   const odd = createOddCells(MOST_ROWS, all.length);
   return ({ columns, path, firstRow, lines }) => {
-    const ways = all.map((reader) => wayOf(reader, reader.columns.map((name) => columns.get(name)!), block, path, odd));
+    const ways = all.map((reader) =>
+      wayOf(
+        reader,
+        reader.columns.map((name) => columns.get(name)!),
+        block,
+        path,
+        odd,
+      ),
+    );
     const takes = ways.map(({ take }) => take);
     const singles = ways.map(({ takeAll }, at) => (takeAll === undefined ? at : -1)).filter((at) => at >= 0);
     const numFirstSingles = singles.filter((at) => at < numFirst).length;
-    const direct = ways.flatMap(({ takeAll }, at) => (takeAll === undefined ? [] : [{ at, takeAll, into: all[at]!.direct!.into }]));
+    const direct = ways.flatMap(({ takeAll }, at) =>
+      takeAll === undefined ? [] : [{ at, takeAll, into: all[at]!.direct!.into }],
+    );
     const textOf = (name: string, row: number): string => columns.get(name)?.text(row) ?? '';
 
     /** Reads a row as a whole, and tells what is wrong with it; true where it is kept. */
@@ -104,7 +119,12 @@ export function columnsReader(
         odd.clear(rows);
         for (let c = 0; c < direct.length; c++) odd.add(c, direct[c]!.takeAll(begin, begin + rows, firstOfBlock));
         const end = firstOfBlock + rows;
-        if (singles.length === 0 && !odd.hasAmong(rows) && first?.keepsAll(firstOfBlock, end) !== false && keepsAll(firstOfBlock, end)) {
+        if (
+          singles.length === 0 &&
+          !odd.hasAmong(rows) &&
+          first?.keepsAll(firstOfBlock, end) !== false &&
+          keepsAll(firstOfBlock, end)
+        ) {
           block.rows = end;
           continue;
         }
@@ -120,18 +140,38 @@ export function columnsReader(
 }
 
 /** The way of cells to a reader: a row at a time, and the usual ones of many rows where they are numbers. */
-function wayOf(reader: ColumnReader, columns: readonly CellColumn[], block: { readonly rows: number }, path: string, odd: OddCells): { readonly take: Take; readonly takeAll: TakeAll | undefined } {
+function wayOf(
+  reader: ColumnReader,
+  columns: readonly CellColumn[],
+  block: { readonly rows: number },
+  path: string,
+  odd: OddCells,
+): { readonly take: Take; readonly takeAll: TakeAll | undefined } {
   const take = takeOf(reader, columns, block, path);
   const [{ numbers, items, vectors }] = columns as [CellColumn];
   const isNumbers = columns.length === 1 && reader.isKept !== true && items === undefined && vectors === undefined;
-  return { take, takeAll: isNumbers && numbers !== undefined && reader.direct !== undefined ? takeAllOf(reader.direct, numbers, odd) : undefined };
+  return {
+    take,
+    takeAll:
+      isNumbers && numbers !== undefined && reader.direct !== undefined
+        ? takeAllOf(reader.direct, numbers, odd)
+        : undefined,
+  };
 }
 
-function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { readonly rows: number }, path: string): Take {
+function takeOf(
+  reader: ColumnReader,
+  columns: readonly CellColumn[],
+  block: { readonly rows: number },
+  path: string,
+): Take {
   const [first, ...rest] = columns as [CellColumn, ...CellColumn[]];
   const { items, vectors, numbers, text } = first;
   // The text of a list of numbers is a list of numbers in JSON.
-  if (reader.isKept === true) return items === undefined || vectors !== undefined ? (row) => reader.read(text(row)) : (row) => reader.read(itemsJson(items(row)));
+  if (reader.isKept === true)
+    return items === undefined || vectors !== undefined
+      ? (row) => reader.read(text(row))
+      : (row) => reader.read(itemsJson(items(row)));
   if (rest.length === 0 && vectors !== undefined && reader.readNumbers !== undefined) {
     const readNumbers = reader.readNumbers.bind(reader);
     return (row) => readNumbers(vectors(row));
@@ -142,7 +182,12 @@ function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { r
   }
   const list = columns.findIndex((column) => column.items !== undefined);
   if (list >= 0) {
-    throw userError('data', { where: path, key: `column ${quoted(reader.columns[list]!)}`, message: `is ${columns[list]!.type}, and the config reads it as one value a row`, fix: "make it a feature of type 'bag', or of type 'vector' where it is a list of numbers" });
+    throw userError('data', {
+      where: path,
+      key: `column ${quoted(reader.columns[list]!)}`,
+      message: `is ${columns[list]!.type}, and the config reads it as one value a row`,
+      fix: "make it a feature of type 'bag', or of type 'vector' where it is a list of numbers",
+    });
   }
   if (rest.length > 0) {
     return (row) => {
@@ -151,11 +196,17 @@ function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { r
     };
   }
   // The numbers of a vector are read from the text of a list.
-  const read = first.listOf === undefined || reader.readNumbers !== undefined ? (row: number): void => reader.read(text(row)) : mixedTake(reader, first, first.listOf);
+  const read =
+    first.listOf === undefined || reader.readNumbers !== undefined
+      ? (row: number): void => reader.read(text(row))
+      : mixedTake(reader, first, first.listOf);
   return (numbers !== undefined && directTake(reader, numbers, block, read)) || read;
 }
 
-const ONE_VALUE = new BadValue('one value, not a list', "correct the row, or where all rows have lists, make the column a feature of type 'bag'");
+const ONE_VALUE = new BadValue(
+  'one value, not a list',
+  "correct the row, or where all rows have lists, make the column a feature of type 'bag'",
+);
 
 /** The way of cells that are texts or lists. */
 function mixedTake(reader: ColumnReader, { text }: CellColumn, listOf: NonNullable<CellColumn['listOf']>): Take {
@@ -174,11 +225,21 @@ const isNumber = (value: number): boolean => Number.isFinite(Math.fround(value))
 const endOf = (below: number): number => Math.min(below, END_OF_IDS);
 
 /** The way of a number that need not become text, to what its text would give; what is unusual goes through `read`. */
-function directTake({ direct }: ColumnReader, { values, isWhole }: NonNullable<CellColumn['numbers']>, block: { readonly rows: number }, read: Take): Take | undefined {
+function directTake(
+  { direct }: ColumnReader,
+  { values, isWhole }: NonNullable<CellColumn['numbers']>,
+  block: { readonly rows: number },
+  read: Take,
+): Take | undefined {
   // A token is looked up by its text, and the text of 1 as a float is 1.0, which is no id.
   if (direct === undefined || direct.cell === 'token' || (direct.cell === 'id' && !isWhole)) return undefined;
   const { into } = direct;
-  const isUsual = direct.cell === 'class' ? isClass : direct.cell === 'number' ? isNumber : (value: number): boolean => isId(value, endOf(direct.below));
+  const isUsual =
+    direct.cell === 'class'
+      ? isClass
+      : direct.cell === 'number'
+        ? isNumber
+        : (value: number): boolean => isId(value, endOf(direct.below));
   const encode = direct.cell === 'number' ? direct.encode : undefined;
   return (row) => {
     const value = values[row]!;
@@ -188,7 +249,11 @@ function directTake({ direct }: ColumnReader, { values, isWhole }: NonNullable<C
 }
 
 /** The same of many. */
-function takeAllOf(direct: DirectCells, { values, isWhole }: NonNullable<CellColumn['numbers']>, odd: OddCells): TakeAll | undefined {
+function takeAllOf(
+  direct: DirectCells,
+  { values, isWhole }: NonNullable<CellColumn['numbers']>,
+  odd: OddCells,
+): TakeAll | undefined {
   const oddRows = odd.rows;
   if (direct.cell === 'class') {
     const { into } = direct;

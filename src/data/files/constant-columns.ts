@@ -14,16 +14,23 @@ export interface ConstantColumns {
   readonly readConstants: (() => void) | undefined;
 }
 
-/** Takes columns that are the same in all rows from where they stand. One that is a column of the file too must be the same there. */
+/**
+ * Takes columns that are the same in all rows from where they stand. One that is a column of the file too must be the
+ * same there.
+ */
 export function withConstants({ constants, indices }: RowShape, readers: readonly ColumnReader[]): ConstantColumns {
   if (constants === undefined) return { readers, readConstants: undefined };
   const isConstant = (name: string): boolean => constants.has(name);
-  const cellReaders = readers.flatMap((reader) => (reader.columns.every(isConstant) ? [] : [reader.columns.some(isConstant) ? mixedReader(reader, constants) : reader]));
+  const cellReaders = readers.flatMap((reader) =>
+    reader.columns.every(isConstant) ? [] : [reader.columns.some(isConstant) ? mixedReader(reader, constants) : reader],
+  );
   const checks = [...constants].filter(([name]) => indices.has(name)).map(([name, value]) => checkReader(name, value));
-  const reads = readers.filter(({ columns }) => columns.every(isConstant)).map((reader) => {
-    const text = reader.columns.map((name) => constants.get(name)!).join(CELL_SEPARATOR);
-    return () => readText(reader, text);
-  });
+  const reads = readers
+    .filter(({ columns }) => columns.every(isConstant))
+    .map((reader) => {
+      const text = reader.columns.map((name) => constants.get(name)!).join(CELL_SEPARATOR);
+      return () => readText(reader, text);
+    });
   return {
     readers: [...cellReaders, ...checks],
     readConstants: () => {
@@ -36,7 +43,12 @@ function readText({ read, columns }: ColumnReader, text: string): void {
   try {
     read(text);
   } catch (error) {
-    throw error instanceof BadValue ? new BadValue(`${error.expected} in column ${quoted(columns.join(', '))}, which the name of its folder says is ${quoted(text)}`, error.cure) : error;
+    throw error instanceof BadValue
+      ? new BadValue(
+          `${error.expected} in column ${quoted(columns.join(', '))}, which the name of its folder says is ${quoted(text)}`,
+          error.cure,
+        )
+      : error;
   }
 }
 
@@ -49,7 +61,11 @@ function mixedReader(reader: ColumnReader, constants: ReadonlyMap<string, string
       const cells = text.split(CELL_SEPARATOR);
       // A cell may hold the separator; then it is the last one's, and what reads it will say so.
       let at = 0;
-      reader.read([...reader.columns.map((name) => constants.get(name) ?? cells[at++] ?? ''), ...cells.slice(at)].join(CELL_SEPARATOR));
+      reader.read(
+        [...reader.columns.map((name) => constants.get(name) ?? cells[at++] ?? ''), ...cells.slice(at)].join(
+          CELL_SEPARATOR,
+        ),
+      );
     },
   };
 }
@@ -60,7 +76,11 @@ function checkReader(name: string, value: string): ColumnReader {
     columns: [name],
     isKept: true,
     read: (text) => {
-      if (text !== value) throw new BadValue(`${quoted(value)}, as the name of its folder says`, `a column is in the file or in the name of the folder: rename the folder or leave the column out`);
+      if (text !== value)
+        throw new BadValue(
+          `${quoted(value)}, as the name of its folder says`,
+          `a column is in the file or in the name of the folder: rename the folder or leave the column out`,
+        );
     },
   };
 }

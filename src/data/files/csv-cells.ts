@@ -12,11 +12,14 @@ const PARSE_ERRORS: Readonly<Record<string, string>> = {
   CSV_MAX_RECORD_SIZE: `a row has more than ${MAX_ROW_BYTES} characters, the most that is read`,
 };
 const NOT_CLOSED_SOON = `a quote is opened and not closed within ${MAX_ROW_BYTES} characters`;
-const CLOSE_QUOTE = 'close it, or set data.quote: none where the file quotes nothing, and a quote is a character as others are';
+const CLOSE_QUOTE =
+  'close it, or set data.quote: none where the file quotes nothing, and a quote is a character as others are';
 /** What it expected where a quote is out of place. */
 const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
-  CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) => `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line behind a closing quote; a quote inside a quoted cell is written twice`,
-  INVALID_OPENING_QUOTE: () => 'quotes around the whole of a cell that holds a quote, and that one written twice (or data.quote: none, where the file quotes nothing)',
+  CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) =>
+    `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line behind a closing quote; a quote inside a quoted cell is written twice`,
+  INVALID_OPENING_QUOTE: () =>
+    'quotes around the whole of a cell that holds a quote, and that one written twice (or data.quote: none, where the file quotes nothing)',
 };
 
 /** What csv-parse, the authority, makes of some bytes. */
@@ -41,7 +44,13 @@ export interface LenientCells extends ParsedCells {
  * Parses bytes of whole lines, of which the first is number `line`.
  * @param maxRowBytes 0 for no limit
  */
-export function parseCells(bytes: Buffer, line: number, dialect = PLAIN_CSV, numRows?: number, maxRowBytes = MAX_ROW_BYTES): ParsedCells {
+export function parseCells(
+  bytes: Buffer,
+  line: number,
+  dialect = PLAIN_CSV,
+  numRows?: number,
+  maxRowBytes = MAX_ROW_BYTES,
+): ParsedCells {
   const rows: string[][] = [];
   const lines: number[] = [];
   const ends: number[] = [];
@@ -85,7 +94,8 @@ export function parseCells(bytes: Buffer, line: number, dialect = PLAIN_CSV, num
 }
 
 /**
- * The same as far as a row whose quote is out of place on its first line, whatever follows: it ends with that line. A quote that
+ * The same as far as a row whose quote is out of place on its first line, whatever follows: it ends with that line. A
+ * quote that
  * is left open has no such end; what follows may be the cell's or not.
  */
 export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): LenientCells {
@@ -95,7 +105,10 @@ export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): L
   const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1, dialect);
   const expected = error && QUOTE_ERRORS[error.code]?.(dialect);
   if (expected === undefined) return parsed;
-  return { ...parsed, bad: { line: parsed.errorLine, expected, text: cellText(bytes, parsed.errorStart, end).trimEnd(), end } };
+  return {
+    ...parsed,
+    bad: { line: parsed.errorLine, expected, text: cellText(bytes, parsed.errorStart, end).trimEnd(), end },
+  };
 }
 
 /**
@@ -103,13 +116,27 @@ export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): L
  * @param bytes that were parsed
  * @throws UserError (data)
  */
-export function checkParsed(path: string, bytes: Buffer, dialect: Dialect, { error, errorLine, errorStart }: ParsedCells): void {
+export function checkParsed(
+  path: string,
+  bytes: Buffer,
+  dialect: Dialect,
+  { error, errorLine, errorStart }: ParsedCells,
+): void {
   if (error === undefined) return;
   const expected = QUOTE_ERRORS[error.code]?.(dialect);
-  const message = expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
+  const message =
+    expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
   const isOpenForLong = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart), dialect);
   const isOpen = isOpenForLong || error.code === 'CSV_QUOTE_NOT_CLOSED';
-  throw userError('data', { where: `${path}:${errorLine}`, message: isOpenForLong ? NOT_CLOSED_SOON : message, ...(isOpen && { fix: CLOSE_QUOTE }) }, error);
+  throw userError(
+    'data',
+    {
+      where: `${path}:${errorLine}`,
+      message: isOpenForLong ? NOT_CLOSED_SOON : message,
+      ...(isOpen && { fix: CLOSE_QUOTE }),
+    },
+    error,
+  );
 }
 
 /** Whether the row that begins here has a quote that is not closed. */
@@ -119,7 +146,8 @@ function isQuoteOpen(bytes: Buffer, dialect: Dialect): boolean {
 
 /** Behind the first end of a line from `begin` on, or the end of all. */
 function lineEndBehind(bytes: Buffer, begin: number): number {
-  for (let i = begin; i < bytes.length; i++) if (isLineEnd(bytes[i])) return i + (bytes[i] === 13 && bytes[i + 1] === 10 ? 2 : 1);
+  for (let i = begin; i < bytes.length; i++)
+    if (isLineEnd(bytes[i])) return i + (bytes[i] === 13 && bytes[i + 1] === 10 ? 2 : 1);
   return bytes.length;
 }
 

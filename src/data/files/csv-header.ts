@@ -50,12 +50,29 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
 function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: boolean): CsvHeader | undefined {
   const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
   const text = head.subarray(begin);
-  if (options.format === undefined && text[0] === OPENING_BRACE && isObject(text.toString('utf8', 0, (text.indexOf(10) + 1 || text.length + 1) - 1))) {
-    throw userError('data', { where: `${path}:1`, message: 'holds a JSON object, and the name of the file is that of a CSV', fix: 'set data.format: jsonl, or call the file .jsonl' });
+  if (
+    options.format === undefined &&
+    text[0] === OPENING_BRACE &&
+    isObject(text.toString('utf8', 0, (text.indexOf(10) + 1 || text.length + 1) - 1))
+  ) {
+    throw userError('data', {
+      where: `${path}:1`,
+      message: 'holds a JSON object, and the name of the file is that of a CSV',
+      fix: 'set data.format: jsonl, or call the file .jsonl',
+    });
   }
-  const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1), options) };
+  const dialect = {
+    ...PLAIN_CSV,
+    ...options,
+    delimiter:
+      options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1), options),
+  };
   const parsed = parseCells(text, 1, dialect, 1);
-  const { rows: [first], ends: [end = 0], error } = parsed;
+  const {
+    rows: [first],
+    ends: [end = 0],
+    error,
+  } = parsed;
   // A record is known to be whole where another byte follows it.
   if (first !== undefined && (isAll || end < text.length)) {
     if (dialect.header !== false) return { dialect, names: first, bytes: begin + end, lines: countLines(text, 0, end) };
@@ -78,11 +95,22 @@ function isObject(line: string): boolean {
 function checkFirstRow(path: string, cells: readonly string[], { columns }: Dialect): void {
   // A config is not read without the names.
   const names = columns!;
-  if (cells.length === names.length && cells.filter((cell, i) => cell === names[i] && !NOT_A_NAME.test(cell)).length > names.length / 2) {
-    throw userError('data', { where: `${path}:1`, message: 'holds the names of the columns, and data.header says that it is a row', fix: 'leave data.header and data.columns out' });
+  if (
+    cells.length === names.length &&
+    cells.filter((cell, i) => cell === names[i] && !NOT_A_NAME.test(cell)).length > names.length / 2
+  ) {
+    throw userError('data', {
+      where: `${path}:1`,
+      message: 'holds the names of the columns, and data.header says that it is a row',
+      fix: 'leave data.header and data.columns out',
+    });
   }
   if (cells.length !== names.length) {
-    throw userError('data', { where: `${path}:1`, message: `expected ${names.length} cells, as many as data.columns names, found ${cells.length}`, fix: 'name every column of the file in data.columns, those too that nobody reads, and look at data.delimiter' });
+    throw userError('data', {
+      where: `${path}:1`,
+      message: `expected ${names.length} cells, as many as data.columns names, found ${cells.length}`,
+      fix: 'name every column of the file in data.columns, those too that nobody reads, and look at data.delimiter',
+    });
   }
 }
 
@@ -90,6 +118,12 @@ function checkNames(path: string, { names, dialect, bytes }: CsvHeader, head: Bu
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice === undefined) return;
   const { rows } = parseCells(head.subarray(bytes, bytes + HEAD_BYTES), 1, dialect, LOOK_ROWS);
-  if (NOT_A_NAME.test(twice) || looksLikeRow(names) || isRepeated([names, ...rows])) throw noHeader({ path, header: names, dialect }, `${quoted(twice)} twice`);
-  throw userError('data', { where: `${path}:1`, key: `column ${quoted(twice)}`, message: 'stands in the header twice', fix: 'rename or remove one' });
+  if (NOT_A_NAME.test(twice) || looksLikeRow(names) || isRepeated([names, ...rows]))
+    throw noHeader({ path, header: names, dialect }, `${quoted(twice)} twice`);
+  throw userError('data', {
+    where: `${path}:1`,
+    key: `column ${quoted(twice)}`,
+    message: 'stands in the header twice',
+    fix: 'rename or remove one',
+  });
 }

@@ -20,10 +20,16 @@ const CR = 13;
  * @param chunkBytes how much of it is read at a time
  * @throws UserError (data) for a file that cannot be read, is empty, or names a column twice
  */
-export async function openCsv(source: ByteSource | string, options: DialectOptions = {}, chunkBytes = 1 << 19): Promise<CellFile> {
+export async function openCsv(
+  source: ByteSource | string,
+  options: DialectOptions = {},
+  chunkBytes = 1 << 19,
+): Promise<CellFile> {
   const file = typeof source === 'string' ? await fileSource(source, options.encoding) : source;
   const { path, stats, fingerprint } = file;
-  const { dialect, names, bytes, lines } = await readable(path, () => readHeader(path, file.look(chunkBytes), options)).catch((error: unknown) => {
+  const { dialect, names, bytes, lines } = await readable(path, () =>
+    readHeader(path, file.look(chunkBytes), options),
+  ).catch((error: unknown) => {
     file.close();
     throw error;
   });
@@ -36,7 +42,14 @@ export async function openCsv(source: ByteSource | string, options: DialectOptio
     fingerprint,
     async *pieces(ahead = NOT_AHEAD) {
       try {
-        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: ahead.pieces }), path, dialect, bytes, { line: lines + 1 }, ahead);
+        yield* readPieces(
+          file.read({ chunkBytes, room: CARRY_ROOM, numKept: ahead.pieces }),
+          path,
+          dialect,
+          bytes,
+          { line: lines + 1 },
+          ahead,
+        );
       } catch (error) {
         // What is wrong with an earlier row comes first.
         await ahead.settle();
@@ -47,7 +60,14 @@ export async function openCsv(source: ByteSource | string, options: DialectOptio
 }
 
 /** Everything behind the header. Lines are put together where chunks cut them; what is not plain is parsed. */
-async function* readPieces(chunks: ByteChunks, path: string, dialect: Dialect, headerBytes: number, next: LineCount, ahead: ReadAhead): AsyncGenerator<Piece> {
+async function* readPieces(
+  chunks: ByteChunks,
+  path: string,
+  dialect: Dialect,
+  headerBytes: number,
+  next: LineCount,
+  ahead: ReadAhead,
+): AsyncGenerator<Piece> {
   let skip = headerBytes;
   /** The beginning of a line, or of a quoted cell of several lines. */
   let carry: Buffer = Buffer.alloc(0);
@@ -67,7 +87,14 @@ async function* readPieces(chunks: ByteChunks, path: string, dialect: Dialect, h
     await ahead.settle();
     carry = Buffer.from(whole);
     if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
-    const numLeft = yield* parsedPieces(path, dialect, cut > 0 ? carry.subarray(0, cut) : carry, next, progress, cut === 0 ? 'begun' : 'whole lines');
+    const numLeft = yield* parsedPieces(
+      path,
+      dialect,
+      cut > 0 ? carry.subarray(0, cut) : carry,
+      next,
+      progress,
+      cut === 0 ? 'begun' : 'whole lines',
+    );
     carry = carry.subarray((cut > 0 ? cut : carry.length) - numLeft);
   }
   await ahead.settle();
@@ -79,11 +106,22 @@ async function* readPieces(chunks: ByteChunks, path: string, dialect: Dialect, h
  * @param extent whether the bytes are the beginning of a line, whole lines, or all that is left of the file
  * @returns how many bytes are left
  */
-function* parsedPieces(path: string, dialect: Dialect, lines: Buffer, next: LineCount, progress: number, extent: 'begun' | 'whole lines' | 'all'): Generator<Piece, number> {
-  for (let bytes = lines; ; ) {
-    const parsed: LenientCells = extent === 'begun' ? parseCells(bytes, next.line, dialect) : parseLeniently(bytes, next.line, dialect);
+function* parsedPieces(
+  path: string,
+  dialect: Dialect,
+  lines: Buffer,
+  next: LineCount,
+  progress: number,
+  extent: 'begun' | 'whole lines' | 'all',
+): Generator<Piece, number> {
+  for (let bytes = lines; ;) {
+    const parsed: LenientCells =
+      extent === 'begun' ? parseCells(bytes, next.line, dialect) : parseLeniently(bytes, next.line, dialect);
     // A quote may be closed, and a line ended, by what comes; unless it is too long already.
-    const isOpen = parsed.error === undefined ? extent === 'begun' : parsed.error.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all';
+    const isOpen =
+      parsed.error === undefined
+        ? extent === 'begun'
+        : parsed.error.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all';
     if (isOpen) return bytes.length;
     yield { ...parsed, progress };
     if (parsed.bad === undefined) {
@@ -96,13 +134,18 @@ function* parsedPieces(path: string, dialect: Dialect, lines: Buffer, next: Line
   }
 }
 
-/** Where the last line ends that is known to end. A carriage return is an end of its own only if no line feed follows. */
+/**
+ * Where the last line ends that is known to end. A carriage return is an end of its own only if no line feed follows.
+ */
 function lastLineEnd(bytes: Buffer): number {
   const lineFeed = bytes.lastIndexOf(LF);
   return lineFeed >= 0 ? lineFeed + 1 : bytes.lastIndexOf(CR, -2) + 1;
 }
 
-/** Whether whole lines need no parser: one byte between cells, no quote, no comment, no line end of old, no row beyond the limit. */
+/**
+ * Whether whole lines need no parser: one byte between cells, no quote, no comment, no line end of old, no row beyond
+ * the limit.
+ */
 function isPlain(lines: Buffer, dialect: Dialect): boolean {
   const quote = quoteOf(dialect);
   if (Buffer.byteLength(dialect.delimiter) > 1 || lines.length > MAX_ROW_BYTES) return false;

@@ -6,17 +6,28 @@ import type { OddCells } from './odd-cells.js';
 /** How decimal numbers are encoded, and where they go. */
 type NumberCells = Extract<DirectCells, { cell: 'number' }>;
 
-/** The one step of an encoding that subtracts and divides alone, also where it leaves numbers as they are; undefined for any other. */
+/**
+ * The one step of an encoding that subtracts and divides alone, also where it leaves numbers as they are; undefined for
+ * any other.
+ */
 export function affineOnly({ encode, affine }: NumberCells): AffineStep | undefined {
   return affine ?? (encode === undefined ? AS_IT_IS : undefined);
 }
 
 /**
- * Encodes numbers of a column to row `first` of a block and behind it. Those that no float of 32 bits can hold, and NaN, which is none, are left; rows are noted
+ * Encodes numbers of a column to row `first` of a block and behind it. Those that no float of 32 bits can hold, and
+ * NaN, which is none, are left; rows are noted
  * whose number the encoding refuses.
  * @returns how many are left: those of `odd.rows`, counted from `begin`
  */
-export function encodeNumbers(values: Float64Array, begin: number, end: number, cells: NumberCells, first: number, odd: OddCells): number {
+export function encodeNumbers(
+  values: Float64Array,
+  begin: number,
+  end: number,
+  cells: NumberCells,
+  first: number,
+  odd: OddCells,
+): number {
   const { into } = cells;
   const step = affineOnly(cells);
   if (step !== undefined) return scaleNumbers(values, begin, end, step.subtract, step.divide, into, first, odd.rows);
@@ -38,7 +49,16 @@ export function encodeNumbers(values: Float64Array, begin: number, end: number, 
 }
 
 /** The same where no number is refused: a call for each would have them made objects. */
-function scaleNumbers(values: Float64Array, begin: number, end: number, subtract: number, divide: number, into: NumberCells['into'], first: number, oddRows: Uint32Array): number {
+function scaleNumbers(
+  values: Float64Array,
+  begin: number,
+  end: number,
+  subtract: number,
+  divide: number,
+  into: NumberCells['into'],
+  first: number,
+  oddRows: Uint32Array,
+): number {
   let numOdd = 0;
   for (let row = begin; row < end; row++) {
     const value = values[row]!;

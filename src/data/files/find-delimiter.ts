@@ -9,7 +9,8 @@ const CANDIDATES = [',', ';', '\t', '|'];
 const LOOK_ROWS = 100;
 
 /**
- * What stands between the cells of a CSV: what takes its first row apart. Where several could, it is the one that leaves most of
+ * What stands between the cells of a CSV: what takes its first row apart. Where several could, it is the one that
+ * leaves most of
  * the rows behind it as wide as that one. A comma where none could.
  * @param head the beginning of the file
  * @param options what is said of it; where that names the columns of a file without a header, they must be as many
@@ -17,8 +18,11 @@ const LOOK_ROWS = 100;
  */
 export function findDelimiter(path: string, head: Buffer, options: DialectOptions = {}): string {
   const width = options.header === false ? options.columns?.length : undefined;
-  const rowsBy = (delimiter: string, most: number): readonly (readonly string[])[] => parseCells(head, 1, { ...PLAIN_CSV, ...options, delimiter }, most).rows;
-  const found = CANDIDATES.filter((delimiter) => head.includes(delimiter)).map((delimiter) => ({ delimiter, width: rowsBy(delimiter, 1)[0]?.length ?? 0 })).filter((each) => each.width > 1);
+  const rowsBy = (delimiter: string, most: number): readonly (readonly string[])[] =>
+    parseCells(head, 1, { ...PLAIN_CSV, ...options, delimiter }, most).rows;
+  const found = CANDIDATES.filter((delimiter) => head.includes(delimiter))
+    .map((delimiter) => ({ delimiter, width: rowsBy(delimiter, 1)[0]?.length ?? 0 }))
+    .filter((each) => each.width > 1);
   if (found.length < 2) return found[0]?.delimiter ?? PLAIN_CSV.delimiter;
   const isFitting = (each: (typeof found)[number]): boolean => {
     const [, ...rest] = rowsBy(each.delimiter, LOOK_ROWS);
@@ -28,7 +32,17 @@ export function findDelimiter(path: string, head: Buffer, options: DialectOption
   if (fitting.length === 1) return fitting[0]!.delimiter;
   const [widest] = [...found].sort((a, b) => b.width - a.width) as [(typeof found)[number]];
   const rows = rowsBy(widest.delimiter, LOOK_ROWS);
-  if (options.header !== false && (looksLikeRow(rows[0]!) || isRepeated(rows))) throw noHeader({ path, header: rows[0]!, dialect: { ...PLAIN_CSV, delimiter: widest.delimiter } }, undefined, widest.delimiter);
+  if (options.header !== false && (looksLikeRow(rows[0]!) || isRepeated(rows)))
+    throw noHeader(
+      { path, header: rows[0]!, dialect: { ...PLAIN_CSV, delimiter: widest.delimiter } },
+      undefined,
+      widest.delimiter,
+    );
   const told = found.map(({ delimiter, width }) => `${quoted(delimiter)} (${width} columns)`).join(' or ');
-  throw userError('data', { where: `${path}:1`, key: 'data.delimiter', message: `expected one character between cells, found several that could be: ${told}`, fix: `say which, as in delimiter: ${quoted(found[0]!.delimiter)}` });
+  throw userError('data', {
+    where: `${path}:1`,
+    key: 'data.delimiter',
+    message: `expected one character between cells, found several that could be: ${told}`,
+    fix: `say which, as in delimiter: ${quoted(found[0]!.delimiter)}`,
+  });
 }

@@ -5,12 +5,22 @@ import { z } from 'zod';
 import { contentSchema, hashFile, type Content } from '../../byte-hash.js';
 import { userError } from '../../errors.js';
 
-/** What a source holds: the content of its files by their paths below it; a file that is a source itself is ''. JSON. */
+/**
+ * What a source holds: the content of its files by their paths below it; a file that is a source itself is ''. JSON.
+ */
 export const fingerprintSchema = z.record(z.string(), contentSchema);
 export type Fingerprint = z.output<typeof fingerprintSchema>;
 
-/** What tells cheaply whether a file may have changed: no program can set `ctimeNs`, and a file that is replaced has another inode. */
-export const fileStatsSchema = z.strictObject({ bytes: z.int().min(0), mtimeNs: z.string(), ctimeNs: z.string(), inode: z.string() });
+/**
+ * What tells cheaply whether a file may have changed: no program can set `ctimeNs`, and a file that is replaced has
+ * another inode.
+ */
+export const fileStatsSchema = z.strictObject({
+  bytes: z.int().min(0),
+  mtimeNs: z.string(),
+  ctimeNs: z.string(),
+  inode: z.string(),
+});
 export type FileStats = Readonly<Record<string, z.output<typeof fileStatsSchema>>>;
 
 /** Whether two sources hold the same bytes, wherever they lie and whenever they were written. */
@@ -32,16 +42,26 @@ export function isSameSize(a: FileStats, b: FileStats): boolean {
   return haveSame(a, b, (left, right) => left.bytes === right.bytes);
 }
 
-function haveSame<Each>(a: Readonly<Record<string, Each>>, b: Readonly<Record<string, Each>>, isSame: (left: Each, right: Each) => boolean): boolean {
+function haveSame<Each>(
+  a: Readonly<Record<string, Each>>,
+  b: Readonly<Record<string, Each>>,
+  isSame: (left: Each, right: Each) => boolean,
+): boolean {
   const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && isSame(a[name]!, b[name]!));
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && isSame(a[name]!, b[name]!))
+  );
 }
 
 /** The stats of the files of a source as they are now. */
 export async function statsOf(path: string, names: readonly string[] = ['']): Promise<FileStats> {
   const files = names.map(async (name) => {
     const { size, mtimeNs, ctimeNs, ino } = await stat(join(path, name), { bigint: true });
-    return [name, { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) }] as const;
+    return [
+      name,
+      { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) },
+    ] as const;
   });
   return Object.fromEntries(await Promise.all(files));
 }
@@ -50,7 +70,11 @@ export async function statsOf(path: string, names: readonly string[] = ['']): Pr
  * The fingerprint of files, which are read for it.
  * @param onBytes told of the bytes of every read; what it throws ends the reading
  */
-export async function hashFiles(path: string, names: readonly string[] = [''], onBytes?: (bytes: number) => void): Promise<Fingerprint> {
+export async function hashFiles(
+  path: string,
+  names: readonly string[] = [''],
+  onBytes?: (bytes: number) => void,
+): Promise<Fingerprint> {
   const fingerprint: Fingerprint = {};
   for (const name of names) fingerprint[name] = await hashFile(join(path, name), onBytes);
   return fingerprint;
@@ -67,7 +91,12 @@ export function keyOf(...values: readonly unknown[]): string {
  */
 export function checkUnchanged(path: string, before: FileStats, after: FileStats): void {
   const name = changedFile(before, after);
-  if (name !== undefined) throw userError('data', { where: join(path, name), message: 'changed while it was read; what was read may be of two minds', fix: 'run again when nothing writes to it' });
+  if (name !== undefined)
+    throw userError('data', {
+      where: join(path, name),
+      message: 'changed while it was read; what was read may be of two minds',
+      fix: 'run again when nothing writes to it',
+    });
 }
 
 function changedFile(a: FileStats, b: FileStats): string | undefined {

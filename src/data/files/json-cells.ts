@@ -22,10 +22,20 @@ export interface JsonCells {
 
 /** Room for the cells of a column. */
 export function createJsonCells(capacity: number): JsonCells {
-  return { kinds: new Uint8Array(capacity), begins: new Uint32Array(capacity), ends: new Uint32Array(capacity), values: new Float64Array(capacity), isWhole: true, seen: 0 };
+  return {
+    kinds: new Uint8Array(capacity),
+    begins: new Uint32Array(capacity),
+    ends: new Uint32Array(capacity),
+    values: new Float64Array(capacity),
+    isWhole: true,
+    seen: 0,
+  };
 }
 
-const NO_CELL = new BadValue('one value or a list, not an object', 'name what is in it, as in user.id for the id of a user');
+const NO_CELL = new BadValue(
+  'one value or a list, not an object',
+  'name what is in it, as in user.id for the id of a user',
+);
 
 /** The cells as whoever reads them takes them: text is made where somebody asks for it. */
 export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCells, bytes: Buffer): CellColumn {
@@ -33,7 +43,9 @@ export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCell
     const kind = kinds[row];
     if (kind === BLANK) return '';
     if (kind === ESCAPED) return unescaped(bytes, begins[row]!, ends[row]!);
-    return kind === LITERAL ? bytes.toString('latin1', begins[row], ends[row]) : cellText(bytes, begins[row], ends[row]);
+    return kind === LITERAL
+      ? bytes.toString('latin1', begins[row], ends[row])
+      : cellText(bytes, begins[row], ends[row]);
   };
   const listOf: CellColumn['listOf'] = (row) => {
     if (kinds[row] === OBJECT) throw NO_CELL;

@@ -54,7 +54,11 @@ function waysTo(parts: readonly string[]): readonly (readonly string[])[] {
  */
 export function addNames(value: object, line: string, names: Set<string>, before = '', depth = 1): void {
   const placeOf = (key: string): number => line.indexOf(JSON.stringify(key));
-  const entries = (Object.entries(value) as [string, unknown][]).map(([key, child]) => ({ key, child, place: placeOf(key) }));
+  const entries = (Object.entries(value) as [string, unknown][]).map(([key, child]) => ({
+    key,
+    child,
+    place: placeOf(key),
+  }));
   for (const { key, child } of entries.sort((a, b) => a.place - b.place)) {
     const isObject = typeof child === 'object' && child !== null && !Array.isArray(child);
     if (isObject && depth < MAX_DEPTH) addNames(child, line, names, `${before}${key}.`, depth + 1);

@@ -23,16 +23,24 @@ export interface JsonLinesOptions {
 }
 
 /**
- * Opens a file with a JSON object a line. Keys are columns, those of an object in it are behind its key and a dot; null and a key
+ * Opens a file with a JSON object a line. Keys are columns, those of an object in it are behind its key and a dot; null
+ * and a key
  * that is missing are empty cells; lists are bags; numbers are as they were written.
  * @throws UserError (data) for a file that cannot be read, or whose first line is no object
  */
-export async function openJsonLines(file: ByteSource, { columns: named = [] }: DialectOptions, { wanted, keepsAll = false }: JsonLinesOptions, chunkBytes = 1 << 19): Promise<CellFile> {
+export async function openJsonLines(
+  file: ByteSource,
+  { columns: named = [] }: DialectOptions,
+  { wanted, keepsAll = false }: JsonLinesOptions,
+  chunkBytes = 1 << 19,
+): Promise<CellFile> {
   const { path, stats, fingerprint } = file;
-  const { names, numLines } = await readable(path, () => readNames(path, file.look(chunkBytes))).catch((error: unknown) => {
-    file.close();
-    throw error;
-  });
+  const { names, numLines } = await readable(path, () => readNames(path, file.look(chunkBytes))).catch(
+    (error: unknown) => {
+      file.close();
+      throw error;
+    },
+  );
   const header = [...new Set([...names, ...named])];
   const columns = header.filter((name) => wanted.includes(name));
   const scanner = createJsonScanner(keyTree(columns), columns.length, PIECE_ROWS, keepsAll);
@@ -42,7 +50,10 @@ export async function openJsonLines(file: ByteSource, { columns: named = [] }: D
     header,
     stats,
     fingerprint,
-    missing: { message: `the config asks for it, none of the first ${numLines} lines has it`, fix: 'where later lines have it, name it with format: jsonl and columns: […]' },
+    missing: {
+      message: `the config asks for it, none of the first ${numLines} lines has it`,
+      fix: 'where later lines have it, name it with format: jsonl and columns: […]',
+    },
     async *pieces(ahead) {
       try {
         await ahead?.settle();
@@ -55,9 +66,15 @@ export async function openJsonLines(file: ByteSource, { columns: named = [] }: D
 }
 
 /** The names of the columns in the first lines. */
-async function readNames(path: string, chunks: ByteChunks): Promise<{ readonly names: ReadonlySet<string>; readonly numLines: number }> {
+async function readNames(
+  path: string,
+  chunks: ByteChunks,
+): Promise<{ readonly names: ReadonlySet<string>; readonly numLines: number }> {
   const text = (await headOf(chunks)).toString('utf8');
-  const lines = text.replace(BYTE_ORDER_MARK, '').split('\n').map((line) => line.trim());
+  const lines = text
+    .replace(BYTE_ORDER_MARK, '')
+    .split('\n')
+    .map((line) => line.trim());
   const names = new Set<string>();
   const filled = lines.filter((line) => line !== '');
   for (const line of filled) {
@@ -65,11 +82,21 @@ async function readNames(path: string, chunks: ByteChunks): Promise<{ readonly n
     if (value !== undefined) addNames(value, line, names);
   }
   const first = filled[0] ?? text.trim();
-  if (first === '') throw userError('data', { where: path, message: 'is empty; expected lines with a JSON object each' });
-  if (first.startsWith('[')) throw userError('data', { where: path, message: 'is a list of JSON; expected an object a line', fix: `convert it: jq -c '.[]' ${path}` });
+  if (first === '')
+    throw userError('data', { where: path, message: 'is empty; expected lines with a JSON object each' });
+  if (first.startsWith('['))
+    throw userError('data', {
+      where: path,
+      message: 'is a list of JSON; expected an object a line',
+      fix: `convert it: jq -c '.[]' ${path}`,
+    });
   if (names.size === 0 && filled.every((line) => objectOf(line) === undefined)) {
     const place = `${path}:${lines.findIndex((line) => line !== '') + 1}`;
-    throw userError('data', { where: place, message: `expected a JSON object on a line of its own, found ${quoted(printable(first, 60))}`, fix: `if objects go over several lines, convert the file: jq -c . ${path}; if it is a CSV, set data.format: csv` });
+    throw userError('data', {
+      where: place,
+      message: `expected a JSON object on a line of its own, found ${quoted(printable(first, 60))}`,
+      fix: `if objects go over several lines, convert the file: jq -c . ${path}; if it is a CSV, set data.format: csv`,
+    });
   }
   return { names, numLines: filled.length };
 }
@@ -101,7 +128,12 @@ function objectOf(line: string): object | undefined {
 }
 
 /** All lines. */
-async function* readPieces(chunks: ByteChunks, path: string, scanner: JsonScanner, names: readonly string[]): AsyncGenerator<Piece> {
+async function* readPieces(
+  chunks: ByteChunks,
+  path: string,
+  scanner: JsonScanner,
+  names: readonly string[],
+): AsyncGenerator<Piece> {
   let carry: Buffer = Buffer.alloc(0);
   let progress = 0;
   let line = 1;
@@ -118,7 +150,11 @@ async function* readPieces(chunks: ByteChunks, path: string, scanner: JsonScanne
     const end = whole.lastIndexOf(LF) + 1;
     line = yield* linePieces(whole.subarray(0, end), path, scanner, names, line, progress);
     carry = Buffer.from(whole.subarray(end));
-    if (carry.length > MAX_ROW_BYTES) throw userError('data', { where: `${path}:${line}`, message: `a line has more than ${MAX_ROW_BYTES} bytes, the most that is read` });
+    if (carry.length > MAX_ROW_BYTES)
+      throw userError('data', {
+        where: `${path}:${line}`,
+        message: `a line has more than ${MAX_ROW_BYTES} bytes, the most that is read`,
+      });
   }
   if (isFirst) carry = withoutMark(carry);
   if (carry.length > 0) yield* linePieces(Buffer.concat([carry, Buffer.of(LF)]), path, scanner, names, line, progress);
@@ -129,7 +165,14 @@ function withoutMark(bytes: Buffer): Buffer {
 }
 
 /** The rows of whole lines, and those that are none; gives the number of the line behind them. */
-function* linePieces(bytes: Buffer, path: string, scanner: JsonScanner, names: readonly string[], first: number, progress: number): Generator<Piece, number> {
+function* linePieces(
+  bytes: Buffer,
+  path: string,
+  scanner: JsonScanner,
+  names: readonly string[],
+  first: number,
+  progress: number,
+): Generator<Piece, number> {
   const lines = new Float64Array(PIECE_ROWS);
   const rows = (): CellColumns & { progress: number } => ({
     numRows: scanner.rows,
@@ -153,7 +196,16 @@ function* linePieces(bytes: Buffer, path: string, scanner: JsonScanner, names: r
       if (!(error instanceof BadJson)) throw error;
       if (scanner.rows > 0) yield rows();
       scanner.start(bytes);
-      yield { rows: [], lines: [], bad: { line, expected: `${error.expected}, in column ${error.at + 1}`, text: bytes.toString('utf8', lineBegin, end) }, progress };
+      yield {
+        rows: [],
+        lines: [],
+        bad: {
+          line,
+          expected: `${error.expected}, in column ${error.at + 1}`,
+          text: bytes.toString('utf8', lineBegin, end),
+        },
+        progress,
+      };
     }
     if (scanner.rows < PIECE_ROWS) continue;
     yield rows();

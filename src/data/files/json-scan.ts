@@ -1,9 +1,20 @@
 import type { CellColumn } from './cell-file.js';
 import { cellText } from './cell-text.js';
-import { BLANK, columnOfCells, createJsonCells, ESCAPED, LIST, LITERAL, OBJECT, TEXT, unescaped } from './json-cells.js';
+import {
+  BLANK,
+  columnOfCells,
+  createJsonCells,
+  ESCAPED,
+  LIST,
+  LITERAL,
+  OBJECT,
+  TEXT,
+  unescaped,
+} from './json-cells.js';
 import { SKIPPED_KEY, type KeyNode } from './json-keys.js';
 
-// Reads a line with a JSON object (RFC 8259) as bytes, strictly: JSON.parse takes the last of two keys that are the same, and
+// Reads a line with a JSON object (RFC 8259) as bytes, strictly: JSON.parse takes the last of two keys that are the
+// same, and
 // rounds whole numbers beyond 2^53. Values become text only where somebody asks for it.
 
 /** A line that is no object, or none that can be read. */
@@ -35,9 +46,13 @@ export interface JsonScanner {
 
 const [QUOTE, COMMA, MINUS, DOT, ZERO, COLON, BACKSLASH] = [34, 44, 45, 46, 48, 58, 92];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [91, 93, 123, 125];
-const ESCAPES = Uint8Array.from({ length: 128 }, (_, byte) => ('"\\/bfnrtu'.includes(String.fromCharCode(byte)) ? 1 : 0));
+const ESCAPES = Uint8Array.from({ length: 128 }, (_, byte) =>
+  '"\\/bfnrtu'.includes(String.fromCharCode(byte)) ? 1 : 0,
+);
 const WORDS = ['true', 'false', 'null'] as const;
-/** A number of so many digits, divided by a power of ten up to 10^22, is rounded once, as `Number` does (Clinger 1990). */
+/**
+ * A number of so many digits, divided by a power of ten up to 10^22, is rounded once, as `Number` does (Clinger 1990).
+ */
 const MAX_EXACT_DIGITS = 15;
 const POWERS = Float64Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
 /** Values in values that are looked through. */
@@ -76,10 +91,14 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
         hasEscapes = true;
         const escape = data[at + 1]!;
         if (ESCAPES[escape] !== 1) bad('a quote, a backslash or one of /bfnrtu behind a backslash', at + 1);
-        if (escape === 117 && !/^[0-9a-fA-F]{4}$/.test(data.toString('latin1', at + 2, at + 6))) bad('four hexadecimal digits behind \\u', at + 2);
+        if (escape === 117 && !/^[0-9a-fA-F]{4}$/.test(data.toString('latin1', at + 2, at + 6)))
+          bad('four hexadecimal digits behind \\u', at + 2);
         at += 2;
       } else if (byte < 32) {
-        bad(byte === 10 ? 'a quote that closes the text' : 'a control character in a text to be written with a backslash', byte === 10 ? begin - 1 : at);
+        bad(
+          byte === 10 ? 'a quote that closes the text' : 'a control character in a text to be written with a backslash',
+          byte === 10 ? begin - 1 : at,
+        );
       } else at++;
     }
     at++;
@@ -111,7 +130,8 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       if (decimals === 0) bad('a digit behind the decimal point');
       digits += decimals;
     }
-    let isShort = digits <= MAX_EXACT_DIGITS && (decimals === 0 || data[at - 1] !== ZERO) && !(isNegative && value === 0);
+    let isShort =
+      digits <= MAX_EXACT_DIGITS && (decimals === 0 || data[at - 1] !== ZERO) && !(isNegative && value === 0);
     if (data[at] === 101 || data[at] === 69) {
       isShort = false;
       at++;
@@ -209,8 +229,13 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
     if (children === undefined) return SKIPPED_KEY;
     const key = hasEscapes ? unescaped(data, begin, at - 1) : cellText(data, begin, at - 1);
     const node = children.get(key);
-    if (node === undefined && isStrict) bad(`only keys that the first lines have too, where all are kept, found ${JSON.stringify(key).slice(0, 60)}; name it in data.columns with format: jsonl`, begin - 1);
-    if (!hasEscapes && place <= order.length) order[place] = { bytes: Buffer.from(data.subarray(begin, at - 1)), node: node ?? SKIPPED_KEY };
+    if (node === undefined && isStrict)
+      bad(
+        `only keys that the first lines have too, where all are kept, found ${JSON.stringify(key).slice(0, 60)}; name it in data.columns with format: jsonl`,
+        begin - 1,
+      );
+    if (!hasEscapes && place <= order.length)
+      order[place] = { bytes: Buffer.from(data.subarray(begin, at - 1)), node: node ?? SKIPPED_KEY };
     return node ?? SKIPPED_KEY;
   };
 

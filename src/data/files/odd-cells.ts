@@ -20,7 +20,9 @@ export interface OddCells {
 export function createOddCells(most: number, numColumns: number): OddCells {
   const rows = new Uint32Array(most);
   const isBad = new Uint8Array(most);
-  /** By row, one more than the place of its last cell among these: the column, and the cell before it in the same way. */
+  /**
+   * By row, one more than the place of its last cell among these: the column, and the cell before it in the same way.
+   */
   const last = new Uint32Array(most);
   const columns = new Uint32Array(most * numColumns);
   const before = new Uint32Array(most * numColumns);

@@ -15,13 +15,26 @@ import type { RowSource } from './row-reader.js';
  * @param keepsAll whether all columns are kept, so that one more in a later row is an error
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
-export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map(), keepsAll = false): Promise<RowSource> {
+export async function openRows(
+  path: string,
+  columns: readonly string[],
+  dialect: DialectOptions = {},
+  constants: ReadonlyMap<string, string> = new Map(),
+  keepsAll = false,
+): Promise<RowSource> {
   const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
   if (path !== '-') checkDataFile(path);
-  const csv = path === '-' ? await text(standardInput(dialect.encoding)) : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
+  const csv =
+    path === '-'
+      ? await text(standardInput(dialect.encoding))
+      : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
   const isConstant = columns.some((name) => constants.has(name));
-  return { csv, indices: columnIndices(csv, wanted), ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }) };
+  return {
+    csv,
+    indices: columnIndices(csv, wanted),
+    ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }),
+  };
 }
 
 /** Parquet, where the path leads to a file of it. Its reader is loaded only then. */

@@ -17,8 +17,13 @@ const NAMES = [
  * Opens a text file: CSV, or lines of JSON, as is said, as its name says, or as its first character does.
  * @throws UserError (data) for a file that cannot be read
  */
-export async function openText(source: ByteSource, options: DialectOptions, reading: JsonLinesOptions): Promise<CellFile> {
-  if ((options.format ?? NAMES.find(([name]) => name.test(source.path))?.[1] ?? (await firstFormat(source))) === 'csv') return openCsv(source, options);
+export async function openText(
+  source: ByteSource,
+  options: DialectOptions,
+  reading: JsonLinesOptions,
+): Promise<CellFile> {
+  if ((options.format ?? NAMES.find(([name]) => name.test(source.path))?.[1] ?? (await firstFormat(source))) === 'csv')
+    return openCsv(source, options);
   // Loaded only then.
   const { openJsonLines } = await import('./json-lines.js');
   return openJsonLines(source, options, reading);

@@ -30,14 +30,22 @@ export function rowReader(
   policy: RejectPolicy,
   first?: RulesInTurn,
 ): (cells: readonly string[], line: number) => boolean {
-  const columns = [...(first?.readers ?? []), ...readers].map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
+  const columns = [...(first?.readers ?? []), ...readers].map((reader) => ({
+    reader,
+    cellOf: cellReader(reader.columns, indices),
+  }));
   const numFirst = first?.readers.length ?? 0;
   const width = csv.header.length;
   const namer = csv.dialect?.header === false ? 'data.columns' : 'the header';
   return (cells, line) => {
     const row = { path: csv.path, line, cells };
     if (cells.length !== width) {
-      policy.reject({ ...row, column: undefined, value: undefined, expected: `${width} cells as in ${namer}, found ${cells.length}` });
+      policy.reject({
+        ...row,
+        column: undefined,
+        value: undefined,
+        expected: `${width} cells as in ${namer}, found ${cells.length}`,
+      });
       return false;
     }
     let at = 0;
@@ -52,14 +60,23 @@ export function rowReader(
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       const column = columns[at];
-      policy.reject({ ...row, column: column?.reader.columns.join(', '), value: column?.cellOf(cells), expected: error.expected, cure: error.cure });
+      policy.reject({
+        ...row,
+        column: column?.reader.columns.join(', '),
+        value: column?.cellOf(cells),
+        expected: error.expected,
+        cure: error.cure,
+      });
       return false;
     }
   };
 }
 
 /** The text of one column's cell, or of several columns' with CELL_SEPARATOR between them. */
-function cellReader(columns: readonly string[], indices: ReadonlyMap<string, number>): (cells: readonly string[]) => string {
+function cellReader(
+  columns: readonly string[],
+  indices: ReadonlyMap<string, number>,
+): (cells: readonly string[]) => string {
   const [first, ...rest] = columns.map((name) => indices.get(name)!);
   if (rest.length === 0) return (cells) => cells[first!]!;
   return (cells) => rest.reduce((text, index) => text + CELL_SEPARATOR + cells[index]!, cells[first!]!);

@@ -7,8 +7,10 @@ import { cellText, cellTexts } from './cell-text.js';
 import { affineOnly, encodeNumbers } from './encode-numbers.js';
 import { createOddCells, type OddCells } from './odd-cells.js';
 
-// Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. Some hundred rows are cut into cells at a time, and then read a
-// column at a time, as far as cells are usual; what is unusual in a cell is given to the cell's reader as text, and a row that is unusual in any other way to
+// Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. Some hundred rows are cut into
+// cells at a time, and then read a
+// column at a time, as far as cells are usual; what is unusual in a cell is given to the cell's reader as text, and a
+// row that is unusual in any other way to
 // the reader of whole rows, which says what is wrong with it.
 
 /** What a scanner fills and asks. */
@@ -23,7 +25,10 @@ export interface ScanTarget {
   readonly capacity: number;
   /** Whether the row is kept that was just read. @throws BadValue */
   readonly settle: (line: number) => boolean;
-  /** Whether it is seen at once that `settle` keeps rows `begin` to `end` of the block, and has nothing else to do with them. */
+  /**
+   * Whether it is seen at once that `settle` keeps rows `begin` to `end` of the block, and has nothing else to do with
+   * them.
+   */
   readonly keepsAll: (begin: number, end: number) => boolean;
   /** Reads a row from its cells, or tells what is wrong with it; true where it is to be kept. */
   readonly readRow: (cells: readonly string[], line: number) => boolean;
@@ -44,7 +49,10 @@ interface DirectColumn {
   readonly column: number;
   readonly reader: ColumnReader;
   readonly into: DirectCells['into'];
-  /** Reads its cells of rows that were cut, to row `first` of the block and behind it, and gives of how many rows they are something else: those of `odd.rows`. */
+  /**
+   * Reads its cells of rows that were cut, to row `first` of the block and behind it, and gives of how many rows they
+   * are something else: those of `odd.rows`.
+   */
   readonly take: (rows: number, first: number) => number;
 }
 
@@ -64,7 +72,17 @@ export function createScanner(target: ScanTarget): Scanner {
   };
 }
 
-function startScanner({ width, dialect, indices, readers, block, capacity, settle, keepsAll, readRow }: ScanTarget): Scanner {
+function startScanner({
+  width,
+  dialect,
+  indices,
+  readers,
+  block,
+  capacity,
+  settle,
+  keepsAll,
+  readRow,
+}: ScanTarget): Scanner {
   const cut = createCutRows(width, dialect.delimiter.charCodeAt(0));
   const { most, places } = cut;
   const stride = width + 1;
@@ -79,7 +97,8 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
   let windowBegin = 0;
   let windowEnd = 0;
 
-  const textOf = (column: number, row: number): string => cellText(cut.bytes, places[row * stride + column]! + 1, places[row * stride + column + 1]);
+  const textOf = (column: number, row: number): string =>
+    cellText(cut.bytes, places[row * stride + column]! + 1, places[row * stride + column + 1]);
 
   const readTexts = (row: number): void => {
     odd.each(row, (c) => direct[c]!.reader.read(textOf(direct[c]!.column, row)));
@@ -101,7 +120,10 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
     }
-    return readRow(cellTexts(cut.bytes.subarray(places[row * stride]! + 1, places[row * stride + width]), dialect.delimiter), line);
+    return readRow(
+      cellTexts(cut.bytes.subarray(places[row * stride]! + 1, places[row * stride + width]), dialect.delimiter),
+      line,
+    );
   };
 
   /** Takes rows that were cut to the block. */
@@ -126,7 +148,10 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
     const begin = at;
     const lineEnd = bytes.indexOf(LF, begin);
     at = lineEnd + 1;
-    const wasKept = readRow(cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd), dialect.delimiter), next.line++);
+    const wasKept = readRow(
+      cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd), dialect.delimiter),
+      next.line++,
+    );
     if (wasKept) block.rows++;
   };
 
@@ -159,15 +184,25 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
 }
 
 /** The ways of cells to their readers. */
-function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, number>, cut: CutRows, stride: number, odd: OddCells): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
+function waysOf(
+  readers: readonly ColumnReader[],
+  indices: ReadonlyMap<string, number>,
+  cut: CutRows,
+  stride: number,
+  odd: OddCells,
+): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
   const direct: DirectColumn[] = [];
   const texts: TextReader[] = [];
   for (const reader of readers) {
     const columns = reader.columns.map((name) => indices.get(name)!);
     const [column] = columns as [number];
-    const isShared = readers.some((other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!));
-    if (reader.isKept === true || reader.direct === undefined || columns.length > 1 || isShared) texts.push({ read: reader.read, columns });
-    else direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, stride, odd) });
+    const isShared = readers.some(
+      (other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!),
+    );
+    if (reader.isKept === true || reader.direct === undefined || columns.length > 1 || isShared)
+      texts.push({ read: reader.read, columns });
+    else
+      direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, stride, odd) });
   }
   return { direct, texts };
 }

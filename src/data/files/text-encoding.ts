@@ -2,16 +2,24 @@ import { userError } from '../../errors.js';
 import type { TextEncoding } from '../dialect.js';
 import type { ByteStream } from './byte-stream.js';
 
-/** Turns bytes into text as they come; what a character is cut by waits for its other half. @throws where bytes are none */
+/**
+ * Turns bytes into text as they come; what a character is cut by waits for its other half. @throws where bytes are none
+ */
 interface Decoder {
   decode(bytes: Uint8Array, isLast: boolean): string;
 }
 
-/** The characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt); five bytes are none. */
+/**
+ * The characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt); five
+ * bytes are none.
+ */
 const WINDOWS_1252 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
 const [BEGIN_OF_CONTROLS, END_OF_CONTROLS] = [0x80, 0xa0];
 
-/** Encodings of Windows in which some bytes are no character: a decoder gives control characters for them, which no other byte is. */
+/**
+ * Encodings of Windows in which some bytes are no character: a decoder gives control characters for them, which no
+ * other byte is.
+ */
 const WITH_GAPS: readonly TextEncoding[] = ['windows-1250', 'windows-1251'];
 const CONTROLS = /[\x80-\x9f]/g;
 
@@ -40,7 +48,17 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
     } catch (error) {
       const [before] = lenientText(encoding, bytes).split('\ufffd');
       const fix = CURES[encoding] ?? OTHER_ENCODING;
-      throw userError('data', { where: `${path}:${line + numLineFeeds(before!)}`, message: isLast ? `ends within a character of ${encoding}` : `holds bytes that are no character in ${encoding}`, fix }, error);
+      throw userError(
+        'data',
+        {
+          where: `${path}:${line + numLineFeeds(before!)}`,
+          message: isLast
+            ? `ends within a character of ${encoding}`
+            : `holds bytes that are no character in ${encoding}`,
+          fix,
+        },
+        error,
+      );
     }
   };
   for await (const bytes of stream) yield decoded(bytes, false);
@@ -49,7 +67,8 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
 
 function decoderOf(encoding: TextEncoding): Decoder {
   // Tables of our own: Node decodes these two otherwise from version to version.
-  if (encoding === 'latin1' || encoding === 'windows-1252') return { decode: (bytes) => oneByteText(bytes, encoding === 'latin1' ? '' : WINDOWS_1252) };
+  if (encoding === 'latin1' || encoding === 'windows-1252')
+    return { decode: (bytes) => oneByteText(bytes, encoding === 'latin1' ? '' : WINDOWS_1252) };
   const decoder = new TextDecoder(encoding, { fatal: true });
   if (!WITH_GAPS.includes(encoding)) return { decode: (bytes, isLast) => decoder.decode(bytes, { stream: !isLast }) };
   return {
@@ -79,7 +98,13 @@ function lenientText(encoding: TextEncoding, bytes: Uint8Array): string {
     const text = new TextDecoder(encoding).decode(bytes);
     return WITH_GAPS.includes(encoding) ? text.replace(CONTROLS, '\ufffd') : text;
   }
-  return Array.from(bytes, (byte) => (byte >= BEGIN_OF_CONTROLS && byte < END_OF_CONTROLS && (encoding === 'latin1' || WINDOWS_1252[byte - BEGIN_OF_CONTROLS] === '\0') ? '\ufffd' : String.fromCharCode(byte))).join('');
+  return Array.from(bytes, (byte) =>
+    byte >= BEGIN_OF_CONTROLS &&
+    byte < END_OF_CONTROLS &&
+    (encoding === 'latin1' || WINDOWS_1252[byte - BEGIN_OF_CONTROLS] === '\0')
+      ? '\ufffd'
+      : String.fromCharCode(byte),
+  ).join('');
 }
 
 function numLineFeeds(text: string): number {

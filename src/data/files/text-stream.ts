@@ -12,7 +12,11 @@ const ZSTD_MAGIC = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
 const SKIPPABLE_MAGIC = Buffer.of(0x2a, 0x4d, 0x18);
 /** What is compressed otherwise, with how it is unpacked. */
 const PACKED = [
-  [Buffer.from('PK\x03\x04'), 'a ZIP archive, as an .xlsx workbook is', 'save a workbook as CSV, and unpack an archive: unzip -p FILE > data.csv'],
+  [
+    Buffer.from('PK\x03\x04'),
+    'a ZIP archive, as an .xlsx workbook is',
+    'save a workbook as CSV, and unpack an archive: unzip -p FILE > data.csv',
+  ],
   [Buffer.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0), 'compressed by xz', 'unpack it: xz -d FILE'],
   [Buffer.from('BZh91AY&'), 'compressed by bzip2', 'unpack it: bzip2 -d FILE'],
 ] as const;
@@ -30,7 +34,13 @@ export const MAGIC_BYTES = 8;
 /** Whether bytes that begin like this are taken as they are. */
 export function isPlainText(start: Buffer, encoding: TextEncoding = 'utf-8'): boolean {
   const mark = markOf(start);
-  return encoding === 'utf-8' && (mark === undefined || mark === 'utf-8') && !startsWith(start, GZIP_MAGIC) && !isZstd(start) && !PACKED.some(([magic]) => startsWith(start, magic));
+  return (
+    encoding === 'utf-8' &&
+    (mark === undefined || mark === 'utf-8') &&
+    !startsWith(start, GZIP_MAGIC) &&
+    !isZstd(start) &&
+    !PACKED.some(([magic]) => startsWith(start, magic))
+  );
 }
 
 /**
@@ -38,20 +48,40 @@ export function isPlainText(start: Buffer, encoding: TextEncoding = 'utf-8'): bo
  * @param encoding that is said of it
  * @throws UserError (data) for what is no text, or is damaged
  */
-export async function* textStream(path: string, stream: AsyncIterable<Uint8Array>, encoding?: TextEncoding): ByteStream {
+export async function* textStream(
+  path: string,
+  stream: AsyncIterable<Uint8Array>,
+  encoding?: TextEncoding,
+): ByteStream {
   const [start, bytes] = await peeked(decompressed(path, stream), MAGIC_BYTES);
   const mark = markOf(start);
-  if (mark === 'utf-32') throw userError('data', { where: path, message: 'is UTF-32 text; expected UTF-8', fix: `convert it: iconv -f UTF-32 -t UTF-8 ${path}` });
-  if (mark !== undefined && encoding !== undefined && mark !== encoding) throw userError('data', { where: path, message: `begins with the byte order mark of ${mark}, and data.encoding says ${encoding}`, fix: 'leave data.encoding out' });
+  if (mark === 'utf-32')
+    throw userError('data', {
+      where: path,
+      message: 'is UTF-32 text; expected UTF-8',
+      fix: `convert it: iconv -f UTF-32 -t UTF-8 ${path}`,
+    });
+  if (mark !== undefined && encoding !== undefined && mark !== encoding)
+    throw userError('data', {
+      where: path,
+      message: `begins with the byte order mark of ${mark}, and data.encoding says ${encoding}`,
+      fix: 'leave data.encoding out',
+    });
   yield* asUtf8(path, bytes, encoding ?? mark ?? 'utf-8');
 }
 
 async function* decompressed(path: string, stream: AsyncIterable<Uint8Array>): ByteStream {
   const [start, bytes] = await peeked(stream, MAGIC_BYTES);
   const packed = PACKED.find(([magic]) => startsWith(start, magic));
-  if (packed !== undefined) throw userError('data', { where: path, message: `is ${packed[1]}; expected text, or text in gzip or zstd`, fix: packed[2].replace('FILE', path) });
+  if (packed !== undefined)
+    throw userError('data', {
+      where: path,
+      message: `is ${packed[1]}; expected text, or text in gzip or zstd`,
+      fix: packed[2].replace('FILE', path),
+    });
   // What fails is thrown where it is read.
-  if (startsWith(start, GZIP_MAGIC)) yield* pipeline(bytes, createGunzip({ chunkSize: 1 << 18 }), () => undefined) as ByteStream;
+  if (startsWith(start, GZIP_MAGIC))
+    yield* pipeline(bytes, createGunzip({ chunkSize: 1 << 18 }), () => undefined) as ByteStream;
   // Loaded only then.
   else if (isZstd(start)) yield* (await import('./zstd-stream.js')).zstdStream(path, bytes);
   else yield* bytes;
@@ -62,7 +92,10 @@ function markOf(start: Buffer): (typeof MARKS)[number][1] | undefined {
 }
 
 function isZstd(start: Buffer): boolean {
-  return startsWith(start, ZSTD_MAGIC) || (start.length >= 4 && start[0]! >> 4 === 5 && start.subarray(1, 4).equals(SKIPPABLE_MAGIC));
+  return (
+    startsWith(start, ZSTD_MAGIC) ||
+    (start.length >= 4 && start[0]! >> 4 === 5 && start.subarray(1, 4).equals(SKIPPABLE_MAGIC))
+  );
 }
 
 function startsWith(bytes: Buffer, magic: Buffer): boolean {

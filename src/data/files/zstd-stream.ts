@@ -3,7 +3,8 @@ import { createByteHash } from '../../byte-hash.js';
 import { userError } from '../../errors.js';
 import { byteReader, type ByteReader, type ByteStream } from './byte-stream.js';
 
-// Frames of Zstandard (RFC 8878). fzstd decompresses blocks; where frames and blocks end, and whether what comes of them has the
+// Frames of Zstandard (RFC 8878). fzstd decompresses blocks; where frames and blocks end, and whether what comes of
+// them has the
 // size and the checksum that a frame says, is looked at here.
 
 const MAGIC = 0xfd2fb528;
@@ -20,18 +21,23 @@ const [RUN_BLOCK, RESERVED_BLOCK] = [1, 3];
  */
 export async function* zstdStream(path: string, stream: ByteStream): ByteStream {
   const input = byteReader(stream);
-  const refused = (what: string, fix?: string): Error => userError('data', { where: path, message: `${what}, before byte ${input.at}`, ...(fix !== undefined && { fix }) });
+  const refused = (what: string, fix?: string): Error =>
+    userError('data', { where: path, message: `${what}, before byte ${input.at}`, ...(fix !== undefined && { fix }) });
   try {
     for (;;) {
       const start = await input.take(4, 'end');
       if (start.length === 0) return;
       const magic = start.readUInt32LE();
       if (magic === MAGIC) yield* frame(input, start, refused);
-      else if (magic >>> 4 === SKIPPABLE >>> 4) for (let left = (await input.take(4)).readUInt32LE(); left > 0; left -= 1 << 16) await input.take(Math.min(left, 1 << 16));
+      else if (magic >>> 4 === SKIPPABLE >>> 4)
+        for (let left = (await input.take(4)).readUInt32LE(); left > 0; left -= 1 << 16)
+          await input.take(Math.min(left, 1 << 16));
       else throw refused('is not whole: what stands behind a frame of zstd is none');
     }
   } catch (error) {
-    throw error instanceof RangeError && error.message === input.endsEarly ? refused('is not whole: what zstd compressed ends too early') : error;
+    throw error instanceof RangeError && error.message === input.endsEarly
+      ? refused('is not whole: what zstd compressed ends too early')
+      : error;
   } finally {
     await input.close();
   }
@@ -41,7 +47,9 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
   const { header, hasChecksum, size } = await readHeader(input, refused);
   const hash = await createByteHash();
   let blocks: Buffer[] = [];
-  const decoder = new Decompress((bytes) => void blocks.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)));
+  const decoder = new Decompress(
+    (bytes) => void blocks.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+  );
   // It is not to wait for a checksum, which it would not look at.
   header[0]! &= ~HAS_CHECKSUM;
   const decompress = (bytes: Buffer, isLast: boolean): void => {
@@ -52,7 +60,7 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
     }
   };
   decompress(Buffer.concat([magic, header]), false);
-  for (let isLast = false; !isLast; ) {
+  for (let isLast = false; !isLast;) {
     const blockHeader = await input.take(3);
     const word = blockHeader.readUIntLE(0, 3);
     isLast = (word & 1) === 1;
@@ -65,20 +73,37 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
   }
   const content = hash.content();
   const checksum = hasChecksum ? (await input.take(4)).readUInt32LE() : undefined;
-  if ((size !== undefined && size !== content.bytes) || (checksum !== undefined && checksum !== parseInt(content.hash.slice(-8), 16))) throw refused('is not whole: what zstd compressed is damaged');
+  if (
+    (size !== undefined && size !== content.bytes) ||
+    (checksum !== undefined && checksum !== parseInt(content.hash.slice(-8), 16))
+  )
+    throw refused('is not whole: what zstd compressed is damaged');
 }
 
 /** What a frame says of itself behind its magic number (RFC 8878, 3.1.1.1). */
-async function readHeader(input: ByteReader, refused: (what: string, fix?: string) => Error): Promise<{ readonly header: Buffer; readonly hasChecksum: boolean; readonly size: number | undefined }> {
+async function readHeader(
+  input: ByteReader,
+  refused: (what: string, fix?: string) => Error,
+): Promise<{ readonly header: Buffer; readonly hasChecksum: boolean; readonly size: number | undefined }> {
   const flags = (await input.take(1))[0]!;
   const isSingle = (flags & 32) !== 0;
   const dictionaryBytes = [0, 1, 2, 4][flags & 3]!;
   const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][flags >>> 6]!;
   const rest = await input.take((isSingle ? 0 : 1) + dictionaryBytes + sizeBytes);
   const at = (isSingle ? 0 : 1) + dictionaryBytes;
-  const size = sizeBytes === 0 ? undefined : sizeBytes === 8 ? Number(rest.readBigUInt64LE(at)) : rest.readUIntLE(at, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
+  const size =
+    sizeBytes === 0
+      ? undefined
+      : sizeBytes === 8
+        ? Number(rest.readBigUInt64LE(at))
+        : rest.readUIntLE(at, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
   const window = isSingle ? size! : 2 ** (10 + (rest[0]! >>> 3)) * (1 + (rest[0]! & 7) / 8);
-  if (window > MAX_WINDOW_BYTES) throw refused(`needs a window of ${window} bytes, and ${MAX_WINDOW_BYTES} are the most`, 'compress it without --long or --ultra, or unpack it: zstd -d --long=31');
-  if (rest.subarray(at - dictionaryBytes, at).some((byte) => byte > 0)) throw refused('needs a dictionary of zstd', 'unpack it: zstd -d -D DICTIONARY');
+  if (window > MAX_WINDOW_BYTES)
+    throw refused(
+      `needs a window of ${window} bytes, and ${MAX_WINDOW_BYTES} are the most`,
+      'compress it without --long or --ultra, or unpack it: zstd -d --long=31',
+    );
+  if (rest.subarray(at - dictionaryBytes, at).some((byte) => byte > 0))
+    throw refused('needs a dictionary of zstd', 'unpack it: zstd -d -D DICTIONARY');
   return { header: Buffer.concat([Buffer.of(flags), rest]), hasChecksum: (flags & HAS_CHECKSUM) !== 0, size };
 }

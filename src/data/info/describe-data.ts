@@ -44,13 +44,17 @@ export interface FieldDescription {
   readonly values?: number;
   /** Whether a number has more values than are counted. */
   readonly hasMoreValues?: true;
-  /** Of vectors, as the model gets them: the numbers of each, their mean by split, and the mean of their Euclidean lengths. */
+  /**
+   * Of vectors, as the model gets them: the numbers of each, their mean by split, and the mean of their Euclidean
+   * lengths.
+   */
   readonly vectors?: { readonly length: number; readonly mean: BySplit; readonly norm: BySplit };
   readonly blanks: BySplit;
   /** Ids, or items of bags, that are the unknown. */
   readonly unknown: BySplit;
   /**
-   * The population stability index against train; of vectors, the mean of those of their places, or of 16 of them. Missing for a part of a date that a
+   * The population stability index against train; of vectors, the mean of those of their places, or of 16 of them.
+   * Missing for a part of a date that a
    * split does not have all values of, such as a weekday in a split of one day.
    */
   readonly drift: BySplit;
@@ -67,7 +71,8 @@ const UNKNOWN = 0.2;
 const MAX_TOLD = 5;
 
 /**
- * Describes the data of a config, in one pass over the rows of each split: what was read of it is what training would read.
+ * Describes the data of a config, in one pass over the rows of each split: what was read of it is what training would
+ * read.
  * @throws UserError (data) for files that cannot be read; bad rows are counted
  */
 export async function describeData(data: DataOptions, format: RowFormat, access: Access): Promise<DataDescription> {
@@ -94,9 +99,16 @@ export interface DescribedRows {
  * Describes the rows of sources that were opened.
  * @throws UserError (data) as reading them does
  */
-export async function describeSources(sources: OpenedData, format: RowFormat, { policy: told, grow = (learned) => learned, see, ...access }: DescribeOptions): Promise<DescribedRows> {
+export async function describeSources(
+  sources: OpenedData,
+  format: RowFormat,
+  { policy: told, grow = (learned) => learned, see, ...access }: DescribeOptions,
+): Promise<DescribedRows> {
   const badRows: Problem[] = [];
-  const encoded = encodedFormat(format, grow(await sources.train.fit(format, { ...access, policy: countingPolicy(told) })));
+  const encoded = encodedFormat(
+    format,
+    grow(await sources.train.fit(format, { ...access, policy: countingPolicy(told) })),
+  );
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
   const splits: SplitDescription[] = [];
   const counts = new Map<Split, SplitCounts>();
@@ -113,10 +125,19 @@ export async function describeSources(sources: OpenedData, format: RowFormat, { 
     splits.push(describeSplit(split, counter.counts, own.count, leftOut));
     for (const { path, line, column, value, expected, cure } of own.first) {
       const found = value === undefined ? '' : `, found ${quoted(value)}`;
-      badRows.push({ where: `${path}:${line}`, ...(column !== undefined && { key: `column '${column}'` }), message: `bad row: expected ${expected}${found}`, ...(cure !== undefined && { fix: cure }) });
+      badRows.push({
+        where: `${path}:${line}`,
+        ...(column !== undefined && { key: `column '${column}'` }),
+        message: `bad row: expected ${expected}${found}`,
+        ...(cure !== undefined && { fix: cure }),
+      });
     }
   }
-  const fields = encoded.fields.map((field): FieldDescription => (field.vectorRule === undefined ? describeField(field, counts, encoded) : describeVectors(field.name, field.columns, field.vectorRule.length, counts)));
+  const fields = encoded.fields.map((field): FieldDescription =>
+    field.vectorRule === undefined
+      ? describeField(field, counts, encoded)
+      : describeVectors(field.name, field.columns, field.vectorRule.length, counts),
+  );
   const warnings = [...badRows.map(problemLine), ...oneClassTasks(splits, encoded), ...fields.flatMap(warningsOf)];
   return { description: { splits, fields, badRows, warnings }, encoded };
 }
@@ -130,56 +151,93 @@ function oneClassTasks(splits: readonly SplitDescription[], format: EncodedForma
   });
 }
 
-function describeSplit(split: Split, { rows, tasks }: SplitCounts, badRows: number, leftOut: LeftOut): SplitDescription {
+function describeSplit(
+  split: Split,
+  { rows, tasks }: SplitCounts,
+  badRows: number,
+  leftOut: LeftOut,
+): SplitDescription {
   return {
     split,
     rows,
     badRows,
     leftOut: Object.fromEntries(leftOut),
-    tasks: Object.fromEntries([...tasks].map(([name, { rows: own, sum }]) => [name, { rows: own, mean: own === 0 ? 0 : sum / own }])),
+    tasks: Object.fromEntries(
+      [...tasks].map(([name, { rows: own, sum }]) => [name, { rows: own, mean: own === 0 ? 0 : sum / own }]),
+    ),
   };
 }
 
-function describeField({ name, kind, columns, direct, rule }: EncodedField, counts: ReadonlyMap<Split, SplitCounts>, format: EncodedFormat): FieldDescription {
+function describeField(
+  { name, kind, columns, direct, rule }: EncodedField,
+  counts: ReadonlyMap<Split, SplitCounts>,
+  format: EncodedFormat,
+): FieldDescription {
   const tallyOf = (split: Split) => counts.get(split)?.tallies.get(name);
   const train = tallyOf('train')!;
   const held = tallyOf('valid') ?? tallyOf('test');
-  const aucs = held === undefined || kind === 'bag' ? [] : classifications(format).flatMap((task, i) => {
-    const auc = aucOfRates(train, held, taskSums(i));
-    return auc === undefined ? [] : [[task.name, auc] as const];
-  });
+  const aucs =
+    held === undefined || kind === 'bag'
+      ? []
+      : classifications(format).flatMap((task, i) => {
+          const auc = aucOfRates(train, held, taskSums(i));
+          return auc === undefined ? [] : [[task.name, auc] as const];
+        });
   return {
     name,
     kind,
     ...countValues(name, train, counts.get('train')!),
     blanks: blanksOf(name, columns, counts),
     // A cell that is an id already may be a 0 with a meaning of its own.
-    unknown: kind === 'number' || direct?.cell === 'id' ? {} : bySplit(counts, (split) => (tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total)),
-    drift: bySplit(counts, (split) => (split === 'train' || !isComparable(train, tallyOf(split)!, rule) ? undefined : driftOf(train, tallyOf(split)!))),
+    unknown:
+      kind === 'number' || direct?.cell === 'id'
+        ? {}
+        : bySplit(counts, (split) =>
+            tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total,
+          ),
+    drift: bySplit(counts, (split) =>
+      split === 'train' || !isComparable(train, tallyOf(split)!, rule) ? undefined : driftOf(train, tallyOf(split)!),
+    ),
     auc: Object.fromEntries(aucs),
   };
 }
 
 /** The values of a field on train. */
-function countValues(name: string, train: Tally, { numbers }: SplitCounts): Pick<FieldDescription, 'values' | 'hasMoreValues'> {
+function countValues(
+  name: string,
+  train: Tally,
+  { numbers }: SplitCounts,
+): Pick<FieldDescription, 'values' | 'hasMoreValues'> {
   const distinct = numbers.get(name);
   // A number between the rows of a table is counted by these.
   if (distinct === undefined || distinct.count === 0) return { values: train.keys.length };
   return { values: distinct.count, ...(distinct.hasMore && { hasMoreValues: true }) };
 }
 
-/** Whether the values of a split can drift: weekdays, days and months of a shorter split differ from those of train by themselves. */
+/**
+ * Whether the values of a split can drift: weekdays, days and months of a shorter split differ from those of train by
+ * themselves.
+ */
 function isComparable(train: Tally, other: Tally, rule: EncodedField['rule']): boolean {
   return rule?.kind !== 'time' || train.keys.every((key) => key === 0 || other.count(key) > 0);
 }
 
-function describeVectors(name: string, columns: readonly string[], length: number, counts: ReadonlyMap<Split, SplitCounts>): FieldDescription {
+function describeVectors(
+  name: string,
+  columns: readonly string[],
+  length: number,
+  counts: ReadonlyMap<Split, SplitCounts>,
+): FieldDescription {
   const tallyOf = (found: SplitCounts) => found.vectors.get(name)!;
   const train = tallyOf(counts.get('train')!);
   return {
     name,
     kind: 'vector',
-    vectors: { length, mean: bySplit(counts, (_, found) => tallyOf(found).mean), norm: bySplit(counts, (_, found) => tallyOf(found).norm) },
+    vectors: {
+      length,
+      mean: bySplit(counts, (_, found) => tallyOf(found).mean),
+      norm: bySplit(counts, (_, found) => tallyOf(found).norm),
+    },
     blanks: blanksOf(name, columns, counts),
     unknown: {},
     drift: bySplit(counts, (split, found) => (split === 'train' ? undefined : vectorDrift(train, tallyOf(found)))),
@@ -187,26 +245,45 @@ function describeVectors(name: string, columns: readonly string[], length: numbe
   };
 }
 
-function bySplit(counts: ReadonlyMap<Split, SplitCounts>, of: (split: Split, found: SplitCounts) => number | undefined): BySplit {
-  return Object.fromEntries([...counts].flatMap(([split, found]) => {
-    const value = of(split, found);
-    return value === undefined ? [] : [[split, value]];
-  }));
+function bySplit(
+  counts: ReadonlyMap<Split, SplitCounts>,
+  of: (split: Split, found: SplitCounts) => number | undefined,
+): BySplit {
+  return Object.fromEntries(
+    [...counts].flatMap(([split, found]) => {
+      const value = of(split, found);
+      return value === undefined ? [] : [[split, value]];
+    }),
+  );
 }
 
 /** Shares of rows with an empty cell, of a field of one column. */
 function blanksOf(name: string, columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>): BySplit {
-  return columns.length > 1 ? {} : bySplit(counts, (_, found) => (found.rows === 0 ? undefined : (found.blanks.get(name) ?? 0) / found.rows));
+  return columns.length > 1
+    ? {}
+    : bySplit(counts, (_, found) => (found.rows === 0 ? undefined : (found.blanks.get(name) ?? 0) / found.rows));
 }
 
 function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): readonly string[] {
-  const splitsWith = (found: BySplit, least: number) => SPLITS.filter((split) => (found[split] ?? 0) >= least).map((split) => `${found[split]!.toFixed(2)} on ${split}`).join(', ');
+  const splitsWith = (found: BySplit, least: number) =>
+    SPLITS.filter((split) => (found[split] ?? 0) >= least)
+      .map((split) => `${found[split]!.toFixed(2)} on ${split}`)
+      .join(', ');
   const unknowns = splitsWith(unknown, UNKNOWN);
   const drifts = splitsWith(drift, DRIFT);
   return [
-    ...Object.entries(auc).filter(([, found]) => found >= LEAK_AUC).map(([task, found]) => `field '${name}' alone predicts ${task} with an AUC of ${found.toFixed(4)}: it may be written after the fact, or hold the label itself; leave it out unless it is known before`),
-    ...(unknowns === '' ? [] : [`field '${name}': a share of ${unknowns} is unknown: the model has not learned what stands there`]),
-    ...(drifts === '' ? [] : [`field '${name}' drifts from train: a stability index of ${drifts}; above ${DRIFT} is another population`]),
+    ...Object.entries(auc)
+      .filter(([, found]) => found >= LEAK_AUC)
+      .map(
+        ([task, found]) =>
+          `field '${name}' alone predicts ${task} with an AUC of ${found.toFixed(4)}: it may be written after the fact, or hold the label itself; leave it out unless it is known before`,
+      ),
+    ...(unknowns === ''
+      ? []
+      : [`field '${name}': a share of ${unknowns} is unknown: the model has not learned what stands there`]),
+    ...(drifts === ''
+      ? []
+      : [`field '${name}' drifts from train: a stability index of ${drifts}; above ${DRIFT} is another population`]),
     ...(values === 1 ? [`field '${name}' has one value on train: nothing can be learned from it`] : []),
   ];
 }

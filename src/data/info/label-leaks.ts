@@ -18,13 +18,19 @@ export interface LabelLeak {
  * Finds the fields, bags and vectors excluded, whose values on the training set alone predict a label on other rows.
  * @returns the largest AUC first
  */
-export async function findLabelLeaks(format: EncodedFormat, train: Dataset, other: Dataset): Promise<readonly LabelLeak[]> {
+export async function findLabelLeaks(
+  format: EncodedFormat,
+  train: Dataset,
+  other: Dataset,
+): Promise<readonly LabelLeak[]> {
   const [seen, unseen] = [await tallied(format, train), await tallied(format, other)];
   const fields = format.fields.filter(({ kind }) => kind === 'id' || kind === 'number');
-  const leaks = fields.flatMap(({ name }) => classifications(format).flatMap((task, t): LabelLeak[] => {
-    const auc = aucOfRates(seen.get(name)!, unseen.get(name)!, taskSums(t));
-    return auc !== undefined && auc >= LEAK_AUC ? [{ field: name, task: task.name, auc }] : [];
-  }));
+  const leaks = fields.flatMap(({ name }) =>
+    classifications(format).flatMap((task, t): LabelLeak[] => {
+      const auc = aucOfRates(seen.get(name)!, unseen.get(name)!, taskSums(t));
+      return auc !== undefined && auc >= LEAK_AUC ? [{ field: name, task: task.name, auc }] : [];
+    }),
+  );
   return leaks.sort((a, b) => b.auc - a.auc);
 }
 

@@ -13,18 +13,29 @@ export interface LabelSums {
 }
 
 /**
- * How well a field alone predicts a label: the AUC of the rate that each value had on train (drawn a little to that of all rows, so that rare ones do not
+ * How well a field alone predicts a label: the AUC of the rate that each value had on train (drawn a little to that of
+ * all rows, so that rare ones do not
  * count too much), measured on rows that it was not taken from. Ties count half.
  * @returns undefined where the other rows are all of one class
  */
 export function aucOfRates(train: Tally, other: Tally, { rows, positives }: LabelSums): number | undefined {
-  const [allRows, allPositives] = train.keys.reduce(([r, p], key) => [r + train.sum(key, rows), p + train.sum(key, positives)], [0, 0]);
+  const [allRows, allPositives] = train.keys.reduce(
+    ([r, p], key) => [r + train.sum(key, rows), p + train.sum(key, positives)],
+    [0, 0],
+  );
   if (allRows === 0) return undefined;
   const rate = allPositives / allRows;
-  const scoreOf = (key: number): number => (train.sum(key, positives) + PRIOR_ROWS * rate) / (train.sum(key, rows) + PRIOR_ROWS);
-  const values = other.keys.map((key) => ({ score: scoreOf(key), positives: other.sum(key, positives), negatives: other.sum(key, rows) - other.sum(key, positives) })).sort((a, b) => a.score - b.score);
+  const scoreOf = (key: number): number =>
+    (train.sum(key, positives) + PRIOR_ROWS * rate) / (train.sum(key, rows) + PRIOR_ROWS);
+  const values = other.keys
+    .map((key) => ({
+      score: scoreOf(key),
+      positives: other.sum(key, positives),
+      negatives: other.sum(key, rows) - other.sum(key, positives),
+    }))
+    .sort((a, b) => a.score - b.score);
   let [below, pairs] = [0, 0];
-  for (let i = 0; i < values.length; ) {
+  for (let i = 0; i < values.length;) {
     let [tiedPositives, tiedNegatives] = [0, 0];
     for (const { score } = values[i]!; i < values.length && values[i]!.score === score; i++) {
       tiedPositives += values[i]!.positives;

@@ -12,7 +12,10 @@ import { createVectorTally, type VectorTally } from './vector-tally.js';
 /** What is counted of the rows of a split. */
 export interface SplitCounts {
   readonly rows: number;
-  /** By field: its ids, the items of its bags, or its numbers in bins; with two sums a classification, `taskSums` says which. */
+  /**
+   * By field: its ids, the items of its bags, or its numbers in bins; with two sums a classification, `taskSums` says
+   * which.
+   */
   readonly tallies: ReadonlyMap<string, Tally>;
   /** By field of one number a row: its different numbers, as the model gets them. */
   readonly numbers: ReadonlyMap<string, DistinctNumbers>;
@@ -57,7 +60,11 @@ export interface FieldTallies {
 export function createFieldTallies(format: EncodedFormat): FieldTallies {
   const { tasks } = format.spec;
   const classes = classifications(format).map((task) => taskColumns(task, tasks));
-  const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
+  const tallies = new Map(
+    format.fields.flatMap(({ name, kind }) =>
+      kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]],
+    ),
+  );
   const amounts = new Array<number>(2 * classes.length).fill(0);
   return {
     tallies,
@@ -81,10 +88,22 @@ export function createFieldTallies(format: EncodedFormat): FieldTallies {
 export function createSplitCounter(format: EncodedFormat, columns: readonly string[]): SplitCounter {
   const { tasks } = format.spec;
   const { tallies, add: tally } = createFieldTallies(format);
-  const vectors = new Map(format.fields.flatMap(({ name, vectorRule }) => (vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const])));
-  const distinct = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'number' ? [[name, createDistinctNumbers()] as const] : [])));
+  const vectors = new Map(
+    format.fields.flatMap(({ name, vectorRule }) =>
+      vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const],
+    ),
+  );
+  const distinct = new Map(
+    format.fields.flatMap(({ name, kind }) => (kind === 'number' ? [[name, createDistinctNumbers()] as const] : [])),
+  );
   const blanks = new Map<string, number>();
-  const cellReaders = format.fields.filter((field) => field.columns.length === 1).map(({ name, columns: [own], cells, kind }) => ({ name, column: columns.indexOf(own!), isBlank: blankTest(kind, cleanOf(cells ?? {})) }));
+  const cellReaders = format.fields
+    .filter((field) => field.columns.length === 1)
+    .map(({ name, columns: [own], cells, kind }) => ({
+      name,
+      column: columns.indexOf(own!),
+      isBlank: blankTest(kind, cleanOf(cells ?? {})),
+    }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;
   return {
@@ -101,7 +120,8 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
     add({ batch, kept, skipped }) {
       rows += batch.rows;
       for (const counts of taskCounts.values()) countTask(batch, counts);
-      for (const { name, column, isBlank } of cellReaders) blanks.set(name, (blanks.get(name) ?? 0) + countBlanks(kept[column]!, skipped, isBlank));
+      for (const { name, column, isBlank } of cellReaders)
+        blanks.set(name, (blanks.get(name) ?? 0) + countBlanks(kept[column]!, skipped, isBlank));
       for (const [name, own] of vectors) own.add(column(batch.vectors!, name), batch.rows);
       for (const [name, seen] of distinct) seen.add(batch.numbers.get(name), batch.rows);
       tally(batch);
@@ -109,7 +129,10 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
   };
 }
 
-function countTask({ rows, labels }: Batch, counts: { readonly label: string; readonly mask: string | undefined; rows: number; sum: number }): void {
+function countTask(
+  { rows, labels }: Batch,
+  counts: { readonly label: string; readonly mask: string | undefined; rows: number; sum: number },
+): void {
   const values = column(labels, counts.label);
   const mask = counts.mask === undefined ? undefined : column(labels, counts.mask);
   for (let r = 0; r < rows; r++) {
@@ -131,7 +154,13 @@ function countBlanks(cells: readonly string[], skipped: readonly number[], isBla
   return cells.reduce((sum, cell, i) => (isBlank(cell) && !isSkipped.has(i) ? sum + 1 : sum), 0);
 }
 
-function tallyRow({ ids, numbers, bags }: Batch, name: string, r: number, tally: Tally, amounts: readonly number[]): void {
+function tallyRow(
+  { ids, numbers, bags }: Batch,
+  name: string,
+  r: number,
+  tally: Tally,
+  amounts: readonly number[],
+): void {
   const bag = bags.get(name);
   if (bag !== undefined) for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) tally.add(bag.ids[i]!);
   else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
@@ -139,7 +168,10 @@ function tallyRow({ ids, numbers, bags }: Batch, name: string, r: number, tally:
 
 const word = new DataView(new ArrayBuffer(4));
 
-/** The bin of a number: its sign, its power of two, and a sixteenth of that, so that bins are as fine as numbers are small. */
+/**
+ * The bin of a number: its sign, its power of two, and a sixteenth of that, so that bins are as fine as numbers are
+ * small.
+ */
 function binOf(value: number): number {
   word.setFloat32(0, value);
   return word.getUint32(0) >>> 19;

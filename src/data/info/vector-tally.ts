@@ -2,7 +2,10 @@ import type { VectorColumn } from '../../batch.js';
 import { driftOf } from './drift.js';
 import { createTally, type Tally } from './tally.js';
 
-/** Places of vectors whose values are compared between splits, evenly spread, so that long vectors cost no more than these. */
+/**
+ * Places of vectors whose values are compared between splits, evenly spread, so that long vectors cost no more than
+ * these.
+ */
 const COMPARED_PLACES = 16;
 
 /** What is counted of the vectors of a field. */
@@ -21,7 +24,9 @@ export interface VectorTally {
  * @param length the numbers of each, but for an indicator behind them
  */
 export function createVectorTally(length: number): VectorTally {
-  const compared = Array.from({ length: Math.min(length, COMPARED_PLACES) }, (_, i) => Math.floor((i * length) / Math.min(length, COMPARED_PLACES)));
+  const compared = Array.from({ length: Math.min(length, COMPARED_PLACES) }, (_, i) =>
+    Math.floor((i * length) / Math.min(length, COMPARED_PLACES)),
+  );
   const places = compared.map(() => createTally());
   let [count, sum, norms] = [0, 0, 0];
   return {

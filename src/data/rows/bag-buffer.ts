@@ -25,7 +25,11 @@ export type AllocateBags = (rows: number, items: number, before?: BagColumn) => 
 
 const allocateIn =
   (Memory: typeof ArrayBuffer | typeof SharedArrayBuffer): AllocateBags =>
-  (rows, items, before) => ({ offsets: before?.offsets ?? new Uint32Array(new Memory(4 * (rows + 1))), ids: new Uint32Array(new Memory(4 * items)), weights: new Float32Array(new Memory(4 * items)) });
+  (rows, items, before) => ({
+    offsets: before?.offsets ?? new Uint32Array(new Memory(4 * (rows + 1))),
+    ids: new Uint32Array(new Memory(4 * items)),
+    weights: new Float32Array(new Memory(4 * items)),
+  });
 
 /** In plain memory, of which offsets stay as they are. */
 export const allocatePlainly = allocateIn(ArrayBuffer);

@@ -13,11 +13,22 @@ interface LabelReading {
 export function cleanLabel<Label extends LabelReading>(label: Label, cells: CellOptions = {}): Label {
   const clean = cleanOf(cells);
   if (clean === undefined) return label;
-  return { ...label, parse: (text) => label.parse(cleanCells(text, clean)), ...(!takesNumbers(cells, 'number') && { isText: true }) };
+  return {
+    ...label,
+    parse: (text) => label.parse(cleanCells(text, clean)),
+    ...(!takesNumbers(cells, 'number') && { isText: true }),
+  };
 }
 
 /** The same for the readers of rules, which take nothing but text. */
 export function cleanReaders(readers: readonly ColumnReader[], cells: CellOptions = {}): readonly ColumnReader[] {
   const clean = cleanOf(cells);
-  return clean === undefined ? readers : readers.map(({ columns, numberColumns, isKept, read }) => ({ columns, numberColumns, ...(isKept === true && { isKept }), read: (text) => read(cleanCells(text, clean)) }));
+  return clean === undefined
+    ? readers
+    : readers.map(({ columns, numberColumns, isKept, read }) => ({
+        columns,
+        numberColumns,
+        ...(isKept === true && { isKept }),
+        read: (text) => read(cleanCells(text, clean)),
+      }));
 }

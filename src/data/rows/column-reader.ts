@@ -31,8 +31,16 @@ export interface ColumnReader {
 export type DirectCells =
   /** Digits of an id below the bound: the id. */
   | { readonly cell: 'id'; readonly below: number; readonly into: Uint32Array | Float64Array }
-  /** A decimal number: what `encode` makes of it, itself where there is none; `affine` is the same where it subtracts and divides alone. */
-  | { readonly cell: 'number'; readonly encode: ((value: number) => number) | undefined; readonly affine?: AffineStep | undefined; readonly into: Uint32Array | Float32Array | Float64Array }
+  /**
+   * A decimal number: what `encode` makes of it, itself where there is none; `affine` is the same where it subtracts
+   * and divides alone.
+   */
+  | {
+      readonly cell: 'number';
+      readonly encode: ((value: number) => number) | undefined;
+      readonly affine?: AffineStep | undefined;
+      readonly into: Uint32Array | Float32Array | Float64Array;
+    }
   /** A known token: its number. */
   | { readonly cell: 'token'; readonly idOf: TokenLookup; readonly into: Uint32Array | Float64Array }
   /** 0 or 1. */

@@ -10,7 +10,8 @@ export interface CompiledCondition {
   /**
    * Whether it holds of a row.
    * @param cells of its columns, in their order
-   * @returns undefined where a blank cell leaves it open, as in SQL: comparisons with a blank do, and what stands on them, unless other cells decide
+   * @returns undefined where a blank cell leaves it open, as in SQL: comparisons with a blank do, and what stands on
+   * them, unless other cells decide
    * @throws BadValue for a cell that cannot be compared, unless other cells decide
    */
   holds(cells: readonly string[]): boolean | undefined;
@@ -22,14 +23,18 @@ type Holds = CompiledCondition['holds'];
  * Compiles a condition.
  * @param isBlank whether a cell holds nothing; an empty one alone where it is not given
  */
-export function compileCondition(condition: Condition, isBlank: (cell: string) => boolean = (cell) => cell === ''): CompiledCondition {
+export function compileCondition(
+  condition: Condition,
+  isBlank: (cell: string) => boolean = (cell) => cell === '',
+): CompiledCondition {
   const columns = conditionColumns(condition);
   return { columns, holds: compile(condition, columns, isBlank) };
 }
 
 function compile(condition: Condition, columns: readonly string[], isBlank: (cell: string) => boolean): Holds {
   const { column, all, any: some, not } = condition;
-  const each = (conditions: readonly Condition[]): readonly Holds[] => conditions.map((other) => compile(other, columns, isBlank));
+  const each = (conditions: readonly Condition[]): readonly Holds[] =>
+    conditions.map((other) => compile(other, columns, isBlank));
   if (all !== undefined) return decided(each(all), false);
   if (some !== undefined) return decided(each(some), true);
   if (not !== undefined) {
@@ -46,7 +51,10 @@ function compile(condition: Condition, columns: readonly string[], isBlank: (cel
   return (cells) => (isBlank(cells[at]!) ? undefined : tests.every((test) => test(cells[at]!)));
 }
 
-/** One that decides does so whatever the others are, in any order; else what cannot be compared is bad, and one that is open leaves all open (Kleene). */
+/**
+ * One that decides does so whatever the others are, in any order; else what cannot be compared is bad, and one that is
+ * open leaves all open (Kleene).
+ */
 function decided(conditions: readonly Holds[], by: boolean): Holds {
   return (cells) => {
     let isOpen = false;
@@ -79,14 +87,23 @@ function testsOf(condition: Condition, place: string): readonly Test[] {
   ];
 }
 
-const anyOf = (tests: readonly Test[]): Test => (cell) => tests.some((test) => test(cell));
+const anyOf =
+  (tests: readonly Test[]): Test =>
+  (cell) =>
+    tests.some((test) => test(cell));
 
 /** What programs write for true and false. */
 const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] } as const;
 
-/** Refuses cells that are neither true nor false if nothing else is compared: a condition that holds nowhere would be taken for labels of 0. */
+/**
+ * Refuses cells that are neither true nor false if nothing else is compared: a condition that holds nowhere would be
+ * taken for labels of 0.
+ */
 function truthTest(place: string, value: ConditionValue): Test {
-  const bad = new BadValue(`true or false, or 1 or 0${place}, which ${quoted(value)} compares with`, "compare with the text that is there, as in equals: 'yes'");
+  const bad = new BadValue(
+    `true or false, or 1 or 0${place}, which ${quoted(value)} compares with`,
+    "compare with the text that is there, as in equals: 'yes'",
+  );
   const truths: readonly string[] = [...TRUTHS.true, ...TRUTHS.false];
   return (cell) => {
     if (!truths.includes(cell)) throw bad;
@@ -106,8 +123,14 @@ function comparison(word: (typeof LIMITS)[number], limit: Limit, place: string):
   const isDate = typeof limit === 'string';
   const range = isDate ? readDate(limit)! : { begin: limit, end: limit };
   const isDay = range.end > range.begin;
-  const bad = new BadValue(isDate ? `a date${place} as in 2026-11-01 or 2026-11-01T18:30, which ${word}: ${limit} compares with` : `a number${place}, which ${word}: ${quoted(limit)} compares with`);
-  const valueOf = isDate ? (cell: string) => readDate(cell)?.begin : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
+  const bad = new BadValue(
+    isDate
+      ? `a date${place} as in 2026-11-01 or 2026-11-01T18:30, which ${word}: ${limit} compares with`
+      : `a number${place}, which ${word}: ${quoted(limit)} compares with`,
+  );
+  const valueOf = isDate
+    ? (cell: string) => readDate(cell)?.begin
+    : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
   const compare: (value: number) => boolean = {
     // A day has no moment behind its end.
     above: isDay ? (value: number) => value >= range.end : (value: number) => value > range.end,

@@ -7,10 +7,19 @@ import type { ColumnReader } from './column-reader.js';
 import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
 
 /** An item of a bag: its id, of weight 1 or of the one that is given, in a pair or an object. */
-export type Item = string | number | bigint | readonly [id: string | number | bigint, weight: number] | { readonly id: string | number | bigint; readonly weight?: number };
+export type Item =
+  | string
+  | number
+  | bigint
+  | readonly [id: string | number | bigint, weight: number]
+  | { readonly id: string | number | bigint; readonly weight?: number };
 
-/** A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, a vector one of numbers, or either the text that a file would have. */
-export type Cell = string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];
+/**
+ * A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, a vector one of
+ * numbers, or either the text that a file would have.
+ */
+export type Cell =
+  string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];
 
 /** A value that a field cannot take. */
 export interface BadCell {
@@ -25,11 +34,17 @@ export interface BadCell {
 export interface ValueEncoder {
   /**
    * @param begin number of the first row
-   * @param cellsOf gives the way to the cells of a column by the number of their row; they are looked at, and may be anything
+   * @param cellsOf gives the way to the cells of a column by the number of their row; they are looked at, and may be
+   * anything
    * @param onBad told of every value that cannot be; the row then holds an unknown, a 0 or an empty bag in its place
    * @returns a batch that is valid until the next is encoded
    */
-  encode(rows: number, begin: number, cellsOf: (column: string) => (row: number) => unknown, onBad: (bad: BadCell) => void): Batch;
+  encode(
+    rows: number,
+    begin: number,
+    cellsOf: (column: string) => (row: number) => unknown,
+    onBad: (bad: BadCell) => void,
+  ): Batch;
 }
 
 /**
@@ -53,7 +68,10 @@ export function createValueEncoder(fields: readonly EncodedField[], decimal?: Di
         const [first, ...others] = columns.map(cellsOf) as [(row: number) => unknown, ...((row: number) => unknown)[]];
         for (let row = 0; row < rows; row++) {
           block.rows = row;
-          const value = others.length === 0 ? first(begin + row) : [first(begin + row), ...others.map((cellOf) => cellOf(begin + row))];
+          const value =
+            others.length === 0
+              ? first(begin + row)
+              : [first(begin + row), ...others.map((cellOf) => cellOf(begin + row))];
           try {
             take(value);
           } catch (error) {
@@ -82,7 +100,10 @@ const NO_ITEMS: BagItems = { ids: [], weights: [], begin: 0, end: 0 };
 function takeOf(field: EncodedField, block: RowBlock, decimal: DialectOptions['decimal']): FieldTake {
   const { name, columns, kind } = field;
   const reader = fieldReader(block, field);
-  const take = columns.length > 1 ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR)) : takeCell(reader, block, decimal);
+  const take =
+    columns.length > 1
+      ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR))
+      : takeCell(reader, block, decimal);
   if (kind === 'bag') return { columns, take, clear: () => reader.readItems!(NO_ITEMS) };
   if (kind === 'vector') {
     const { width, data } = block.vectors.get(name)!;
@@ -155,7 +176,9 @@ function partsOf(item: unknown): readonly unknown[] {
 
 /** Whether a value is a list of numbers, also a typed array. */
 function isNumbers(value: unknown): value is ArrayLike<number> {
-  return Array.isArray(value) ? value.every((each) => typeof each === 'number') : value instanceof Float32Array || value instanceof Float64Array;
+  return Array.isArray(value)
+    ? value.every((each) => typeof each === 'number')
+    : value instanceof Float32Array || value instanceof Float64Array;
 }
 
 /** A point in time as ISO 8601 has it. */
@@ -165,7 +188,10 @@ function dateText(value: Date): string {
 }
 
 /** A double is the nearest of several whole numbers there, and nobody knows which was meant. */
-const NOT_EXACT = new BadValue(`a whole number of at most ${Number.MAX_SAFE_INTEGER}, beyond which numbers lose digits`, 'write it as a text, in quotes');
+const NOT_EXACT = new BadValue(
+  `a whole number of at most ${Number.MAX_SAFE_INTEGER}, beyond which numbers lose digits`,
+  'write it as a text, in quotes',
+);
 
 /** What stands for a value in a file. */
 function textOf(value: unknown): string {

@@ -1,6 +1,8 @@
 import type { BagItems } from '../../features/feature.js';
 
-/** A bag as JSON, whatever its items hold: `["a","b"]`, or `[["a",0.5],["b",1]]` where they weigh something else than 1. */
+/**
+ * A bag as JSON, whatever its items hold: `["a","b"]`, or `[["a",0.5],["b",1]]` where they weigh something else than 1.
+ */
 export function itemsJson({ ids, weights, begin, end }: BagItems): string {
   const items = ids.slice(begin, end);
   const hasWeights = items.some((_, i) => weights[begin + i] !== 1);

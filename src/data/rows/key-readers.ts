@@ -2,7 +2,16 @@ import { cleanOf, type CellOptions } from '../../features/cells.js';
 import { murmur3 } from '../../features/murmur.js';
 import { parseText } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
-import { BLANK_WORD, joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, TEXT_BIT, type KeyTexts } from '../../row-key.js';
+import {
+  BLANK_WORD,
+  joinKeyTexts,
+  KEY_WORDS,
+  keyColumn,
+  keyDigits,
+  MAX_KEY_TEXTS,
+  TEXT_BIT,
+  type KeyTexts,
+} from '../../row-key.js';
 import type { ColumnReader } from './column-reader.js';
 
 /** Writes the key of a cell into two words; whether it is a hash, whose text is worth keeping. */
@@ -58,7 +67,11 @@ export interface KeyReaders {
  * Readers that write the keys of a row to the end of a block.
  * @param cells what is said of all cells: what stands for nothing is blank
  */
-export function createKeyReaders(columns: readonly string[], cells: CellOptions = {}, block: { readonly rows: number; readonly keys: ReadonlyMap<string, Uint32Array> }): KeyReaders {
+export function createKeyReaders(
+  columns: readonly string[],
+  cells: CellOptions = {},
+  block: { readonly rows: number; readonly keys: ReadonlyMap<string, Uint32Array> },
+): KeyReaders {
   const clean = cleanOf(cells);
   const write = createKeyWriter();
   const texts = new Map<string, KeyTexts>(columns.map((column) => [column, new Map()]));
@@ -90,5 +103,6 @@ export function createKeyReaders(columns: readonly string[], cells: CellOptions 
 
 /** Adds the texts of some rows to those of others, column by column. */
 export function addKeyTexts(texts: Map<string, KeyTexts>, more: ReadonlyMap<string, KeyTexts>): void {
-  for (const [column, found] of more) texts.set(column, texts.has(column) ? joinKeyTexts(texts.get(column)!, found) : found);
+  for (const [column, found] of more)
+    texts.set(column, texts.has(column) ? joinKeyTexts(texts.get(column)!, found) : found);
 }

@@ -30,24 +30,44 @@ export function blankCure(isClass: boolean): string {
 }
 
 /**
- * The label columns that a list of tasks reads. A label is 0 or 1, or any number if only regressions read it; what a task is given
+ * The label columns that a list of tasks reads. A label is 0 or 1, or any number if only regressions read it; what a
+ * task is given
  * is 0 or 1 too.
  */
 export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
   const columns = new Map<string, LabelColumn>();
-  const classes = new Set(tasks.flatMap((task) => [...(task.type === 'classification' ? [labelColumn(task)] : []), givenColumn(task, tasks) ?? []].flat()));
+  const classes = new Set(
+    tasks.flatMap((task) =>
+      [...(task.type === 'classification' ? [labelColumn(task)] : []), givenColumn(task, tasks) ?? []].flat(),
+    ),
+  );
   const add = (column: LabelColumn): void => {
     if (!columns.has(column.name)) columns.set(column.name, column);
   };
   for (const task of tasks) {
     const name = labelColumn(task);
     // A task that is given something has blanks where that is not.
-    const mayBeBlank = tasks.filter((other) => labelColumn(other) === name).every(({ given, missing }) => given !== undefined || missing !== 'error');
-    add(typeof task.label === 'string' ? plainColumn(name, classes.has(name), mayBeBlank) : conditionColumn(name, task.label, mayBeBlank));
+    const mayBeBlank = tasks
+      .filter((other) => labelColumn(other) === name)
+      .every(({ given, missing }) => given !== undefined || missing !== 'error');
+    add(
+      typeof task.label === 'string'
+        ? plainColumn(name, classes.has(name), mayBeBlank)
+        : conditionColumn(name, task.label, mayBeBlank),
+    );
     const given = givenOf(task);
     if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainColumn(given.named, true, false));
   }
-  for (const { sampleWeight } of tasks) if (sampleWeight !== undefined) add({ name: weightColumn(sampleWeight), type: 'number', columns: [sampleWeight], numberColumns: [sampleWeight], mayBeBlank: false, parse: parseWeight });
+  for (const { sampleWeight } of tasks)
+    if (sampleWeight !== undefined)
+      add({
+        name: weightColumn(sampleWeight),
+        type: 'number',
+        columns: [sampleWeight],
+        numberColumns: [sampleWeight],
+        mayBeBlank: false,
+        parse: parseWeight,
+      });
   return [...columns.values()];
 }
 

@@ -1,14 +1,32 @@
 import { BadValue } from '../../features/feature.js';
-import { chainOf, givenColumn, givenOf, labelCheck, labelColumn, taskColumns, tasksGiven, type Task } from '../../tasks.js';
+import {
+  chainOf,
+  givenColumn,
+  givenOf,
+  labelCheck,
+  labelColumn,
+  taskColumns,
+  tasksGiven,
+  type Task,
+} from '../../tasks.js';
 import { blankCure, labelColumnsOf } from './label-columns.js';
 import type { RowRule, RuleBlock } from './row-rule.js';
 
-/** What the labels of a row say together: of a task, whether it is defined, and whether its blank or its 1 can be there. */
+/**
+ * What the labels of a row say together: of a task, whether it is defined, and whether its blank or its 1 can be there.
+ */
 export function labelRule(tasks: readonly Task[]): RowRule {
-  const blanks = new Set(labelColumnsOf(tasks).filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name));
+  const blanks = new Set(
+    labelColumnsOf(tasks)
+      .filter(({ mayBeBlank }) => mayBeBlank)
+      .map(({ name }) => name),
+  );
   const mayBeBlank = (task: Task): boolean => blanks.has(labelColumn(task));
   // Of a label that is there and stands for itself there is nothing to say, in any row.
-  const settled = tasks.filter((task) => mayBeBlank(task) || violationsOf(task) !== 'keep' || labelCheck(task) !== undefined || makesColumns(task, tasks));
+  const settled = tasks.filter(
+    (task) =>
+      mayBeBlank(task) || violationsOf(task) !== 'keep' || labelCheck(task) !== undefined || makesColumns(task, tasks),
+  );
   return {
     columns: [],
     start(block) {
@@ -23,7 +41,8 @@ export function labelRule(tasks: readonly Task[]): RowRule {
             if (reason !== undefined) return reason;
           }
           // Every task has looked at what was blank.
-          for (let i = 0; i < blankLabels.length; i++) if (Number.isNaN(blankLabels[i]![rows])) blankLabels[i]![rows] = 0;
+          for (let i = 0; i < blankLabels.length; i++)
+            if (Number.isNaN(blankLabels[i]![rows])) blankLabels[i]![rows] = 0;
           return undefined;
         },
         keepsAll: (begin, end) => links.every(({ keepsAll }) => keepsAll(begin, end)),
@@ -55,7 +74,11 @@ function nameOfLabel({ name, label }: Pick<Task, 'name' | 'label'>): string {
 export function maskColumns(tasks: readonly Task[]): readonly string[] {
   const names = tasks.flatMap((task) => {
     const { mask, known, chainKnown } = taskColumns(task, tasks);
-    return [known, mask === known || mask === givenColumn(task, tasks) ? undefined : mask, chainKnown === known ? undefined : chainKnown];
+    return [
+      known,
+      mask === known || mask === givenColumn(task, tasks) ? undefined : mask,
+      chainKnown === known ? undefined : chainKnown,
+    ];
   });
   return names.filter((name) => name !== undefined);
 }
@@ -87,13 +110,27 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const violations = violationsOf(task);
   const what = nameOfLabel(task);
   const check = labelCheck(task);
-  const broken = new BadValue(`${given?.named} to be 1 where ${what} is 1`, given && `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`);
-  const isBlank = new BadValue(`${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`, blankCure(task.type === 'classification'));
+  const broken = new BadValue(
+    `${given?.named} to be 1 where ${what} is 1`,
+    given &&
+      `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`,
+  );
+  const isBlank = new BadValue(
+    `${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`,
+    blankCure(task.type === 'classification'),
+  );
   const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is blank`];
 
-  const givenValue: Read | undefined = givenLabel && ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.missing === 'mask' ? undefined : 0) : givenLabel[row]!));
-  const chain = chainKnown === undefined || chainKnown === known ? [] : chainOf(task, tasks)!.map((link): Link => ({ values: labels.get(labelColumn(link))!, missing: link.missing }));
-  const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) => (column === undefined ? undefined : labels.get(column)));
+  const givenValue: Read | undefined =
+    givenLabel &&
+    ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.missing === 'mask' ? undefined : 0) : givenLabel[row]!));
+  const chain =
+    chainKnown === undefined || chainKnown === known
+      ? []
+      : chainOf(task, tasks)!.map((link): Link => ({ values: labels.get(labelColumn(link))!, missing: link.missing }));
+  const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) =>
+    column === undefined ? undefined : labels.get(column),
+  );
   const hasMask = knownInto !== undefined && given !== undefined;
   const isAlone = knownInto === undefined && chainInto === undefined && check === undefined;
 
@@ -126,7 +163,10 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   return { settle, keepsAll };
 }
 
-/** Whether it is known if all labels of a chain are 1: one that is not decides. What is blank since nobody knows what it is given is open too. */
+/**
+ * Whether it is known if all labels of a chain are 1: one that is not decides. What is blank since nobody knows what it
+ * is given is open too.
+ */
 function isDecided(chain: readonly Link[], row: number): boolean {
   let isKnown = true;
   for (const { values, missing } of chain) {

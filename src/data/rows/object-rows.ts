@@ -3,7 +3,8 @@ import { didYouMean, quoted, userError, UserError, type Problem } from '../../er
 import type { BadCell, Cell } from './encode-values.js';
 
 /**
- * A row as a program has it: its cells by column. Null is a missing value; columns that the model does not read are ignored.
+ * A row as a program has it: its cells by column. Null is a missing value; columns that the model does not read are
+ * ignored.
  * The cells of an object in it stand behind its key and a dot, as in JSON Lines: `user.id`.
  */
 export interface Row {
@@ -29,7 +30,9 @@ export interface GivenRows {
   cellsOf(column: string): (row: number) => unknown;
   /** The columns that a row has, where they have names that people write. */
   namesOf?(row: number): readonly string[];
-  /** Whether a cell that is undefined is an error, because the row does not have the column; none is if it is left out. */
+  /**
+   * Whether a cell that is undefined is an error, because the row does not have the column; none is if it is left out.
+   */
   isAbsent?(row: number, column: string): boolean;
   /** What a row is called; its number among the rows where it is left out. */
   placeOf?(row: number): string;
@@ -49,16 +52,27 @@ export type OnMissing = 'error' | 'oov';
  */
 export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'error'): GivenRows {
   const given: unknown = rows;
-  if (!Array.isArray(given)) throw userError('data', { where: 'rows', message: `expected a list of rows, found ${quoted(given)}`, fix: 'give a single row as [row]' });
+  if (!Array.isArray(given))
+    throw userError('data', {
+      where: 'rows',
+      message: `expected a list of rows, found ${quoted(given)}`,
+      fix: 'give a single row as [row]',
+    });
   for (const [row, value] of (given as unknown[]).entries()) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw userError('data', { where: rowPlace(row), message: `expected an object with a cell a column, found ${quoted(value)}` });
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw userError('data', {
+        where: rowPlace(row),
+        message: `expected an object with a cell a column, found ${quoted(value)}`,
+      });
   }
   return {
     count: rows.length,
     cellsOf(column) {
       if (column.includes('.')) return (row) => nestedCell(rows[row]!, column);
       // What every object inherits is no cell.
-      return column in Object.prototype ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined) : (row) => rows[row]![column];
+      return column in Object.prototype
+        ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined)
+        : (row) => rows[row]![column];
     },
     namesOf: (row) => Object.keys(rows[row]!),
     ...(onMissing === 'error' && { isAbsent: (row: number, column: string) => !isPresent(rows[row]!, column) }),
@@ -85,7 +99,8 @@ function nestedCell(row: Row, column: string): unknown {
     const key = column.slice(0, dot);
     const inner = Object.hasOwn(row, key) ? row[key] : undefined;
     // What else is an object has no keys that are columns.
-    const cell = typeof inner === 'object' && inner !== null ? nestedCell(inner as Row, column.slice(dot + 1)) : undefined;
+    const cell =
+      typeof inner === 'object' && inner !== null ? nestedCell(inner as Row, column.slice(dot + 1)) : undefined;
     if (cell !== undefined) return cell;
   }
   return undefined;
@@ -101,7 +116,13 @@ export function rowsOfColumns(columns: Columns, required?: readonly string[], wh
   const entries = Object.entries(columns);
   const count = entries[0]?.[1].length ?? 0;
   for (const [name, cells] of entries) {
-    if (cells.length !== count) throw userError('data', { where: 'columns', key: columnKey([name]), message: `has ${cells.length} cells, and ${columnKey([entries[0]![0]])} has ${count}`, fix: 'give every column one cell a row' });
+    if (cells.length !== count)
+      throw userError('data', {
+        where: 'columns',
+        key: columnKey([name]),
+        message: `has ${cells.length} cells, and ${columnKey([entries[0]![0]])} has ${count}`,
+        fix: 'give every column one cell a row',
+      });
   }
   if (required !== undefined) checkColumns(where, Object.keys(columns), new Set(required));
   return {
@@ -118,7 +139,11 @@ export function rowsOfColumns(columns: Columns, required?: readonly string[], wh
  * What is wrong with a cell, in words.
  * @param read the columns that are read: another one may be meant by one that a row has not
  */
-export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { namesOf, placeOf = rowPlace }: GivenRows, read: ReadonlySet<string>): Problem {
+export function problemOfCell(
+  { row, columns, value, expected, cure }: BadCell,
+  { namesOf, placeOf = rowPlace }: GivenRows,
+  read: ReadonlySet<string>,
+): Problem {
   const names = namesOf?.(row) ?? [];
   const hint = value === undefined ? meantColumn(columns[0]!, names, read) : undefined;
   const isBlank = value === undefined || value === null;
@@ -128,20 +153,37 @@ export function problemOfCell({ row, columns, value, expected, cure }: BadCell, 
 }
 
 /** What is wrong with a row that does not have a column. */
-export function problemOfAbsent(row: number, column: string, { namesOf, placeOf = rowPlace }: GivenRows, read: ReadonlySet<string>): Problem {
+export function problemOfAbsent(
+  row: number,
+  column: string,
+  { namesOf, placeOf = rowPlace }: GivenRows,
+  read: ReadonlySet<string>,
+): Problem {
   return absentProblem(placeOf(row), column, namesOf?.(row) ?? [], read);
 }
 
 function checkColumns(where: string, names: readonly string[], read: ReadonlySet<string>): void {
   const absent = [...read].filter((column) => !names.includes(column));
-  if (absent.length > 0) throw new UserError('data', absent.map((column) => absentProblem(where, column, names, read)));
+  if (absent.length > 0)
+    throw new UserError(
+      'data',
+      absent.map((column) => absentProblem(where, column, names, read)),
+    );
 }
 
 function absentProblem(where: string, column: string, names: readonly string[], read: ReadonlySet<string>): Problem {
-  return { where, key: columnKey([column]), message: 'is missing', fix: meantColumn(column, names, read) ?? 'add it, as null if its value is missing, or set onMissing to oov' };
+  return {
+    where,
+    key: columnKey([column]),
+    message: 'is missing',
+    fix: meantColumn(column, names, read) ?? 'add it, as null if its value is missing, or set onMissing to oov',
+  };
 }
 
-/** Asks whether a column that is not read was meant to be one that is: the names are alike, one is part of the other, or they are near. */
+/**
+ * Asks whether a column that is not read was meant to be one that is: the names are alike, one is part of the other, or
+ * they are near.
+ */
 function meantColumn(column: string, names: readonly string[], read: ReadonlySet<string>): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
   const isPart = (a: string, b: string): boolean => a.length >= MIN_PART && plain(b).includes(plain(a));
@@ -149,8 +191,12 @@ function meantColumn(column: string, names: readonly string[], read: ReadonlySet
   const others = names.filter((name) => !read.has(name));
   const parts = others.filter((name) => isPart(name, column) || isPart(column, name));
   // Numbers that differ in a digit are other columns.
-  const near = others.filter((name) => !(isNumber(name) && isNumber(column)) && didYouMean(name, [column]) !== undefined);
-  const found = others.find((name) => plain(name) === plain(column)) ?? [parts, near].filter(({ length }) => length > 0).map((some) => closest(column, some))[0];
+  const near = others.filter(
+    (name) => !(isNumber(name) && isNumber(column)) && didYouMean(name, [column]) !== undefined,
+  );
+  const found =
+    others.find((name) => plain(name) === plain(column)) ??
+    [parts, near].filter(({ length }) => length > 0).map((some) => closest(column, some))[0];
   return found === undefined ? undefined : `found ${quoted(found)}; did you mean '${column}'?`;
 }
 
@@ -164,4 +210,5 @@ export function badRowsError(bad: readonly BadRow[]): UserError {
 /** The name of a row in problems. */
 export const rowPlace = (row: number): string => `rows[${row}]`;
 /** The key of problems with some columns. */
-export const columnKey = (columns: readonly string[]): string => `column ${columns.map((column) => quoted(column)).join(', ')}`;
+export const columnKey = (columns: readonly string[]): string =>
+  `column ${columns.map((column) => quoted(column)).join(', ')}`;

@@ -35,15 +35,23 @@ export interface CellObserver {
  * @param fields of the model
  * @param onAbsent called for each cell that is an error because its row does not have the column
  */
-export function observeCells(fields: readonly EncodedField[], given: GivenRows, onAbsent: (row: number, column: string) => void): CellObserver {
-  const counts: Record<string, { nulls: number; oov: number }> = Object.create(null) as object as Record<string, { nulls: number; oov: number }>;
+export function observeCells(
+  fields: readonly EncodedField[],
+  given: GivenRows,
+  onAbsent: (row: number, column: string) => void,
+): CellObserver {
+  const counts: Record<string, { nulls: number; oov: number }> = Object.create(null) as object as Record<
+    string,
+    { nulls: number; oov: number }
+  >;
   const countsOf = (column: string): { nulls: number; oov: number } => (counts[column] ??= { nulls: 0, oov: 0 });
   const oovFields = firstOfColumns(fields.filter(hasVocabulary));
   const seen = new Set<string>();
   /** Nulls and rejected cells of the batch, by column. */
   const nulls = new Map<string, number>();
   const rejected = new Map<string, number>();
-  const increment = (map: Map<string, number>, column: string): void => void map.set(column, (map.get(column) ?? 0) + 1);
+  const increment = (map: Map<string, number>, column: string): void =>
+    void map.set(column, (map.get(column) ?? 0) + 1);
   return {
     cellsOf(column) {
       const cellOf = given.cellsOf(column);
@@ -65,7 +73,10 @@ export function observeCells(fields: readonly EncodedField[], given: GivenRows, 
       for (const field of oovFields) {
         const column = field.columns[0]!;
         const empty = field.rule?.empty === 0 ? (nulls.get(column) ?? 0) : 0;
-        const oov = field.kind === 'bag' ? zerosOfBag(batch, field.name) : zeros(batch.ids.get(field.name)!, batch.rows) - empty - (rejected.get(column) ?? 0);
+        const oov =
+          field.kind === 'bag'
+            ? zerosOfBag(batch, field.name)
+            : zeros(batch.ids.get(field.name)!, batch.rows) - empty - (rejected.get(column) ?? 0);
         if (oov > 0) countsOf(column).oov += oov;
       }
       for (const [column, count] of nulls) countsOf(column).nulls += count;

@@ -6,7 +6,10 @@ import { createRowMemory, rowPlaces, WORD, type RowMemory } from './row-kernels.
 export interface OrderedBags {
   /** Where rows are read to. */
   readonly raw: BagBuffer;
-  /** Copies the bags of the rows that are named, in that order, to one of the places for them, which threads share; valid until others are put there. */
+  /**
+   * Copies the bags of the rows that are named, in that order, to one of the places for them, which threads share;
+   * valid until others are put there.
+   */
   put(order: Uint32Array, place: number): BagColumn;
 }
 
@@ -32,19 +35,36 @@ interface BagPlace {
 }
 
 /** Memory for bags in their order and in others; undefined where it were too large. */
-function bagMemory(rows: number, putRows: number, places: number, wanted: number, mostBytes: number): BagMemory | undefined {
+function bagMemory(
+  rows: number,
+  putRows: number,
+  places: number,
+  wanted: number,
+  mostBytes: number,
+): BagMemory | undefined {
   const items = Math.ceil(SPARE_ITEMS * wanted);
   // As many as their share of the rows has, and some more: it is drawn by chance.
   const putItems = Math.ceil(Math.min(1, (1.1 * putRows) / rows) * items) + 1024;
   const all = rowPlaces();
   const { take } = all;
-  const takeBags = (ofRows: number, ofItems: number): BagPlace => ({ offsets: take(ofRows + 1), ids: take(ofItems), weights: take(ofItems), items: ofItems });
-  const parts = { raw: takeBags(rows, items), order: take(putRows), spans: take(2 * putRows), places: Array.from({ length: places }, () => takeBags(putRows, putItems)) };
+  const takeBags = (ofRows: number, ofItems: number): BagPlace => ({
+    offsets: take(ofRows + 1),
+    ids: take(ofItems),
+    weights: take(ofItems),
+    items: ofItems,
+  });
+  const parts = {
+    raw: takeBags(rows, items),
+    order: take(putRows),
+    spans: take(2 * putRows),
+    places: Array.from({ length: places }, () => takeBags(putRows, putItems)),
+  };
   return all.bytes > mostBytes ? undefined : { ...parts, ...createRowMemory(all.bytes) };
 }
 
 /**
- * Memory for the bags of `rows` rows, in which kernels put them in order: many times as fast as one by one where they are far apart.
+ * Memory for the bags of `rows` rows, in which kernels put them in order: many times as fast as one by one where they
+ * are far apart.
  * @param putRows rows that are put in order at once, at the most
  * @param places for rows in order
  * @param mostBytes of it: columns beyond go the plain way
@@ -54,8 +74,15 @@ export function createOrderedBags(rows: number, putRows: number, places: number,
   const raw = createBagBuffer(rows, (_, items) => {
     memory = bagMemory(rows, putRows, places, items, mostBytes);
     if (memory === undefined) return allocatePlainly(rows, items);
-    const { buffer, raw: { offsets, ids, weights, items: room } } = memory;
-    return { offsets: new Uint32Array(buffer, offsets, rows + 1), ids: new Uint32Array(buffer, ids, room), weights: new Float32Array(buffer, weights, room) };
+    const {
+      buffer,
+      raw: { offsets, ids, weights, items: room },
+    } = memory;
+    return {
+      offsets: new Uint32Array(buffer, offsets, rows + 1),
+      ids: new Uint32Array(buffer, ids, room),
+      weights: new Float32Array(buffer, weights, room),
+    };
   });
   const plain: BagBuffer[] = [];
   const putPlainly = (order: Uint32Array, place: number): BagColumn => {
@@ -78,7 +105,11 @@ export function createOrderedBags(rows: number, putRows: number, places: number,
       if (items > room) return putPlainly(order, place);
       kernels.copyItems(spans, 0, count, from.ids, ids);
       kernels.copyItems(spans, 0, count, from.weights, weights);
-      return { offsets: new Uint32Array(buffer, offsets, count + 1), ids: new Uint32Array(buffer, ids, items), weights: new Float32Array(buffer, weights, items) };
+      return {
+        offsets: new Uint32Array(buffer, offsets, count + 1),
+        ids: new Uint32Array(buffer, ids, items),
+        weights: new Float32Array(buffer, weights, items),
+      };
     },
   };
 }

@@ -23,16 +23,26 @@ const TOGETHER = 4;
 const MOST_BYTES = 2 ** 30;
 
 /**
- * Memory for some columns of `rows` rows, in which kernels put them in order: several times as fast as a column by itself.
+ * Memory for some columns of `rows` rows, in which kernels put them in order: several times as fast as a column by
+ * itself.
  * @param putRows rows that are put in order at once, at the most
  * @param places for rows in order
  */
-export function createOrderedWords(columns: readonly WordColumn[], rows: number, putRows: number, places: number): OrderedWords {
+export function createOrderedWords(
+  columns: readonly WordColumn[],
+  rows: number,
+  putRows: number,
+  places: number,
+): OrderedWords {
   const most = Math.max(1, Math.floor(MOST_BYTES / (TOGETHER * WORD * (rows + places * putRows)))) * TOGETHER;
   const parts: OrderedWords[] = [];
-  for (let at = 0; at < columns.length; at += most) parts.push(orderedPart(columns.slice(at, at + most), rows, putRows, places));
+  for (let at = 0; at < columns.length; at += most)
+    parts.push(orderedPart(columns.slice(at, at + most), rows, putRows, places));
   const joined = (all: readonly WordColumns[]): WordColumns => new Map(all.flatMap((part) => [...part]));
-  return { raw: joined(parts.map(({ raw }) => raw)), put: (order, place) => joined(parts.map((part) => part.put(order, place))) };
+  return {
+    raw: joined(parts.map(({ raw }) => raw)),
+    put: (order, place) => joined(parts.map((part) => part.put(order, place))),
+  };
 }
 
 /** The same of those that lie in one memory. */
@@ -46,7 +56,8 @@ function orderedPart(columns: readonly WordColumn[], rows: number, putRows: numb
   const rawAt = takeColumns(rows);
   const placesAt = Array.from({ length: places }, () => takeColumns(putRows));
   const { kernels, words, buffer } = createRowMemory(all.bytes);
-  const columnsAt = (at: readonly number[], length: number): WordColumns => new Map(columns.map(({ name, Array: Words }, c) => [name, new Words(buffer, at[c]!, length)]));
+  const columnsAt = (at: readonly number[], length: number): WordColumns =>
+    new Map(columns.map(({ name, Array: Words }, c) => [name, new Words(buffer, at[c]!, length)]));
   const fourFrom = (at: readonly number[], c: number): [number, number, number, number] => {
     const spare = at[columns.length]!;
     return [at[c]!, at[c + 1] ?? spare, at[c + 2] ?? spare, at[c + 3] ?? spare];

@@ -23,7 +23,10 @@ const BATCH_ROWS = 4096;
  * Creates a reader of rows of a program, whose memory is used again by the next rows.
  * @param decimal separator in texts; a dot by default
  */
-export function createGivenReader(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']): (given: GivenRows) => GivenReading {
+export function createGivenReader(
+  fields: readonly EncodedField[],
+  decimal?: DialectOptions['decimal'],
+): (given: GivenRows) => GivenReading {
   const encoder = createValueEncoder(fields, decimal);
   return (given) => {
     const problems = collectRowProblems(fields, given);

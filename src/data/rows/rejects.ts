@@ -34,7 +34,10 @@ const MOST_REASONS = 10;
  * What a config says is done with bad rows.
  * @param path a CSV to write those to that are skipped, where one is wanted
  */
-export function rejectPolicy({ onBadRow, maxRejects }: Pick<DataOptions, 'onBadRow' | 'maxRejects'>, path?: string): RejectPolicy {
+export function rejectPolicy(
+  { onBadRow, maxRejects }: Pick<DataOptions, 'onBadRow' | 'maxRejects'>,
+  path?: string,
+): RejectPolicy {
   return onBadRow === 'skip' ? skipBadRows(path, maxRejects) : refuseBadRows;
 }
 
@@ -96,12 +99,25 @@ export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): rea
   const width = String(lines[0]![1]).length;
   const rest = lines.slice(MOST_REASONS).reduce((sum, [, rows]) => sum + rows, 0);
   const told = lines.slice(0, MOST_REASONS).map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
-  return [[`bad rows that were skipped, by reason:`, ...told, ...(rest > 0 ? [`  ${String(rest).padStart(width)}  for other reasons`] : [])].join('\n')];
+  return [
+    [
+      `bad rows that were skipped, by reason:`,
+      ...told,
+      ...(rest > 0 ? [`  ${String(rest).padStart(width)}  for other reasons`] : []),
+    ].join('\n'),
+  ];
 }
 
-function writeReject(path: string, { path: file, line, column, value, expected, cells }: BadRow, isFirst: boolean): void {
+function writeReject(
+  path: string,
+  { path: file, line, column, value, expected, cells }: BadRow,
+  isFirst: boolean,
+): void {
   const row = csvText([cells]).trimEnd();
-  const lines = [...(isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : []), [file, line, column ?? '', value ?? '', `expected ${expected}`, row]];
+  const lines = [
+    ...(isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : []),
+    [file, line, column ?? '', value ?? '', `expected ${expected}`, row],
+  ];
   onDiskSync(path, () => appendFileSync(path, csvText(lines)));
 }
 

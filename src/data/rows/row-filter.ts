@@ -22,7 +22,10 @@ export const OTHER_PART = 'in another part of the split';
 
 /** The rule that keeps the rows of a filter, which decides before other cells are looked at. */
 export function filterRule({ where, split, part }: RowFilter): RowRule {
-  const deciders = [...(split === undefined || part === undefined ? [] : [partDecider(split, part)]), ...(where === undefined ? [] : [whereDecider(where)])];
+  const deciders = [
+    ...(split === undefined || part === undefined ? [] : [partDecider(split, part)]),
+    ...(where === undefined ? [] : [whereDecider(where)]),
+  ];
   const columns = [...new Set(deciders.flatMap((decider) => decider.columns))];
   return {
     columns,
@@ -31,7 +34,12 @@ export function filterRule({ where, split, part }: RowFilter): RowRule {
     start(): StartedRule {
       const numbers = where === undefined ? [] : numberColumns(where);
       const cells = new Map<string, string>();
-      const readers = columns.map((name) => ({ columns: [name], numberColumns: numbers, isKept: true as const, read: (text: string) => void cells.set(name, text) }));
+      const readers = columns.map((name) => ({
+        columns: [name],
+        numberColumns: numbers,
+        isKept: true as const,
+        read: (text: string) => void cells.set(name, text),
+      }));
       const started = deciders.map((decider) => ({ decider, own: decider.columns.map(() => '') }));
       return {
         readers,
@@ -113,7 +121,11 @@ function conditionsOf(column: string, ranges: Ranges): readonly (readonly [Split
 }
 
 /** Where each part ends, from 0 to 1; train has what is left where nothing is said of it. */
-function limitsOf({ train, valid = 0, test = 0 }: (SplitOptions & { readonly by: 'key' })['shares']): Readonly<Record<Split, number>> {
+function limitsOf({
+  train,
+  valid = 0,
+  test = 0,
+}: (SplitOptions & { readonly by: 'key' })['shares']): Readonly<Record<Split, number>> {
   const first = train ?? 1 - valid - test;
   // What is left of 1 may be a little less in floating point, and belongs to the last part.
   const end = (sum: number): number => (sum > 1 - 1e-9 ? 1 : sum);

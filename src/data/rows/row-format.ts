@@ -1,6 +1,13 @@
 import { cleanOf, joinCells, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
-import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type FeatureSpec, type Fitted } from '../../features/feature-types.js';
+import {
+  encodedFields,
+  encodingOptions,
+  fieldsOf,
+  type EncodedField,
+  type FeatureSpec,
+  type Fitted,
+} from '../../features/feature-types.js';
 import { givenColumn, givenOf, labelCheck, labelColumn, type Task } from '../../tasks.js';
 import { cleanLabel } from './clean-cells.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
@@ -40,9 +47,14 @@ export interface FormatSpec {
   readonly sampling?: Sampling | undefined;
   /** What is said of all cells. */
   readonly cells?: CellOptions;
-  /** Columns whose cells are kept as keys (row-key.ts): what metrics group rows by. Rows to train on have none of them. */
+  /**
+   * Columns whose cells are kept as keys (row-key.ts): what metrics group rows by. Rows to train on have none of them.
+   */
   readonly keys?: readonly string[] | undefined;
-  /** The same of what losses group rows by, those of the tasks where it is not given: rows to train on have them too, and batches the groups as labels (`groupColumn`). */
+  /**
+   * The same of what losses group rows by, those of the tasks where it is not given: rows to train on have them too,
+   * and batches the groups as labels (`groupColumn`).
+   */
   readonly lossKeys?: readonly string[] | undefined;
 }
 
@@ -59,7 +71,9 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
   const cells = joinCells({}, spec.cells ?? {});
   const funnels = tasks.flatMap((task) => {
     const given = givenColumn(task, tasks);
-    return task.type === 'classification' && given !== undefined && givenOf(task)!.violations === 'error' ? [{ label: labelColumn(task), given }] : [];
+    return task.type === 'classification' && given !== undefined && givenOf(task)!.violations === 'error'
+      ? [{ label: labelColumn(task), given }]
+      : [];
   });
   return {
     fields: fieldsOf(groups, cells),
@@ -67,7 +81,10 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
     funnels,
-    rules: [...(spec.filter === undefined ? [] : [filterRule(spec.filter)]), ...(tasks.length === 0 ? [] : [labelRule(tasks)])],
+    rules: [
+      ...(spec.filter === undefined ? [] : [filterRule(spec.filter)]),
+      ...(tasks.length === 0 ? [] : [labelRule(tasks)]),
+    ],
     spec: { ...spec, cells, lossKeys },
   };
 }
@@ -102,19 +119,41 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 
 /** All that decides what a row becomes, but for what is learned on train; JSON. */
 export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
-  // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are as they ever were.
+  // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are
+  // as they ever were.
   const said = spec.tasks.flatMap((task) => {
     const { name, label, given, missing, scaling, labelRange } = task;
     const isChecked = labelCheck(task) !== undefined;
-    const isPlain = typeof label === 'string' && (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) && missing === 'error' && !isChecked;
+    const isPlain =
+      typeof label === 'string' &&
+      (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) &&
+      missing === 'error' &&
+      !isChecked;
     return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling, labelRange }) }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
   const isCleaned = spec.cells !== undefined && cleanOf(spec.cells) !== undefined;
-  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(isCleaned && { cells: spec.cells }), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), ...(keys.length > 0 && { keys }), filter: spec.filter, sampling: spec.sampling };
+  return {
+    labels: labels.map(({ name, type }) => [name, type]),
+    funnels,
+    groups: spec.groups.map(encodingOptions),
+    ...(isCleaned && { cells: spec.cells }),
+    ...(said.length > 0 && { tasks: said }),
+    ...(blanks.length > 0 && { blanks }),
+    ...(keys.length > 0 && { keys }),
+    filter: spec.filter,
+    sampling: spec.sampling,
+  };
 }
 
 /** The columns that a format reads. */
 export function columnsOf({ fields, labels, rules, keys }: RowFormat): readonly string[] {
-  return [...new Set([...labels.flatMap(({ columns }) => columns), ...fields.flatMap(({ columns }) => columns), ...rules.flatMap(({ columns }) => columns), ...keys])];
+  return [
+    ...new Set([
+      ...labels.flatMap(({ columns }) => columns),
+      ...fields.flatMap(({ columns }) => columns),
+      ...rules.flatMap(({ columns }) => columns),
+      ...keys,
+    ]),
+  ];
 }

@@ -62,10 +62,15 @@ export function createRowMemory(bytes: number): RowMemory {
 }
 
 /**
- * The largest of the first `count` words of an array, with only the bits of a mask, where kernels reach it; else undefined.
+ * The largest of the first `count` words of an array, with only the bits of a mask, where kernels reach it; else
+ * undefined.
  * @param mask all bits where it is left out
  */
-export function largestWord({ buffer, byteOffset }: Uint32Array | Float32Array, count: number, mask = 0xffffffff): number | undefined {
+export function largestWord(
+  { buffer, byteOffset }: Uint32Array | Float32Array,
+  count: number,
+  mask = 0xffffffff,
+): number | undefined {
   const largest = kernelsOf.get(buffer)?.largest(byteOffset, count, mask);
   return largest && largest >>> 0;
 }

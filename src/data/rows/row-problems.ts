@@ -14,7 +14,11 @@ export interface RowProblems {
    * @param results predictions of all rows by output
    * @param begin number of the batch's first row
    */
-  addNonFinite(results: readonly { readonly name: string; readonly values: Float32Array }[], batch: Batch, begin: number): void;
+  addNonFinite(
+    results: readonly { readonly name: string; readonly values: Float32Array }[],
+    batch: Batch,
+    begin: number,
+  ): void;
   /** The bad rows so far, in their order. */
   list(): readonly BadRow[];
 }
@@ -24,7 +28,8 @@ export function collectRowProblems(fields: readonly EncodedField[], given: Given
   const read = new Set(fields.flatMap(({ columns }) => columns));
   const bad = new Map<number, BadRow>();
   const absent = new Map<number, Set<string>>();
-  const add = (row: number, problem: Problem): void => void bad.set(row, { row, source: 'input', problems: [...(bad.get(row)?.problems ?? []), problem] });
+  const add = (row: number, problem: Problem): void =>
+    void bad.set(row, { row, source: 'input', problems: [...(bad.get(row)?.problems ?? []), problem] });
   return {
     addAbsent(row, column) {
       absent.set(row, (absent.get(row) ?? new Set()).add(column));
@@ -32,13 +37,20 @@ export function collectRowProblems(fields: readonly EncodedField[], given: Given
     },
     addCell(cell) {
       // That a column is missing is enough.
-      if (!cell.columns.some((column) => absent.get(cell.row)?.has(column) === true)) add(cell.row, problemOfCell(cell, given, read));
+      if (!cell.columns.some((column) => absent.get(cell.row)?.has(column) === true))
+        add(cell.row, problemOfCell(cell, given, read));
     },
     addNonFinite(results, batch, begin) {
       for (let row = begin; row < begin + batch.rows; row++) {
         if (results.every(({ values }) => Number.isFinite(values[row])) || bad.has(row)) continue;
-        const outputs = results.map(({ name, values }) => ({ name, value: values[row]! })).filter(({ value }) => !Number.isFinite(value));
-        bad.set(row, { row, source: 'prediction', problems: [predictionProblem({ row, batchRow: row - begin, outputs }, batch, fields, given)] });
+        const outputs = results
+          .map(({ name, values }) => ({ name, value: values[row]! }))
+          .filter(({ value }) => !Number.isFinite(value));
+        bad.set(row, {
+          row,
+          source: 'prediction',
+          problems: [predictionProblem({ row, batchRow: row - begin, outputs }, batch, fields, given)],
+        });
       }
     },
     list: () => [...bad.values()].sort((a, b) => a.row - b.row),

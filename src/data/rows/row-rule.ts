@@ -4,7 +4,10 @@ import type { ColumnReader } from './column-reader.js';
 export interface RowRule {
   /** Columns that it reads itself, beside those of labels and fields. */
   readonly columns: readonly string[];
-  /** Whether it decides by its own columns alone, before others are looked at: what it leaves out may hold anything there. */
+  /**
+   * Whether it decides by its own columns alone, before others are looked at: what it leaves out may hold anything
+   * there.
+   */
   readonly isFirst?: true;
   /** Whether it has to know the line on which a row ends. */
   readonly needsLine?: true;
@@ -29,7 +32,10 @@ export interface StartedRule {
    * @throws BadValue where its cells do not agree
    */
   settle(line: number): string | undefined;
-  /** Whether it is seen at once that rows `begin` to `end` of the block are all kept as they are; no answer where that takes more than a look at each. */
+  /**
+   * Whether it is seen at once that rows `begin` to `end` of the block are all kept as they are; no answer where that
+   * takes more than a look at each.
+   */
   keepsAll?(begin: number, end: number): boolean;
 }
 
@@ -46,7 +52,9 @@ export interface RulesInTurn {
    * @throws BadValue
    */
   settle(line: number): boolean;
-  /** Whether it is seen at once that rows `begin` to `end` of the block are all kept as they are; false says nothing. */
+  /**
+   * Whether it is seen at once that rows `begin` to `end` of the block are all kept as they are; false says nothing.
+   */
   keepsAll(begin: number, end: number): boolean;
 }
 
@@ -80,10 +88,17 @@ export function startRules(rules: readonly RowRule[], block: RuleBlock): Started
     };
   };
   const first = rules.filter(({ isFirst }) => isFirst === true);
-  return { first: first.length === 0 ? undefined : inTurn(first), others: inTurn(rules.filter((rule) => !first.includes(rule))), leftOut };
+  return {
+    first: first.length === 0 ? undefined : inTurn(first),
+    others: inTurn(rules.filter((rule) => !first.includes(rule))),
+    leftOut,
+  };
 }
 
 /** Adds to the counts of rows that were left out. */
-export function countLeftOut(counts: Map<string, number>, more: Iterable<readonly [reason: string, rows: number]>): void {
+export function countLeftOut(
+  counts: Map<string, number>,
+  more: Iterable<readonly [reason: string, rows: number]>,
+): void {
   for (const [reason, rows] of more) counts.set(reason, (counts.get(reason) ?? 0) + rows);
 }

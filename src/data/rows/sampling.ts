@@ -11,7 +11,8 @@ export const SAMPLED_AWAY = 'negatives beyond the sample';
 type Labels = ReadonlyMap<string, Float32Array>;
 
 /**
- * Decides on the usable rows of a file, in their order. A row has its number among them, so that neither threads nor pieces nor the
+ * Decides on the usable rows of a file, in their order. A row has its number among them, so that neither threads nor
+ * pieces nor the
  * other rows' labels change what becomes of it.
  */
 function chooser({ negatives, seed }: Sampling, tasks: readonly Task[]): (labels: Labels, row: number) => boolean {
@@ -22,7 +23,11 @@ function chooser({ negatives, seed }: Sampling, tasks: readonly Task[]): (labels
   let number = 0;
   return (labels, row) => {
     const draw = mix(mix(number++) ^ key) / 2 ** 32;
-    return draw < negatives || names.some((name) => column(labels, name)[row] === 1) || knowns.some((name) => column(labels, name)[row] !== 1);
+    return (
+      draw < negatives ||
+      names.some((name) => column(labels, name)[row] === 1) ||
+      knowns.some((name) => column(labels, name)[row] !== 1)
+    );
   };
 }
 

@@ -15,7 +15,12 @@ export type PlaceOf = (row: number) => string;
  * @param format that rows have to keep to as if they were cells; left out where its own writer saw to it
  * @throws UserError (data)
  */
-export function checkRows(block: RowBlock, columns: readonly ShardColumn[], format: RowFormat | undefined, placeOf: PlaceOf): void {
+export function checkRows(
+  block: RowBlock,
+  columns: readonly ShardColumn[],
+  format: RowFormat | undefined,
+  placeOf: PlaceOf,
+): void {
   checkIds(block, columns, placeOf);
   if (format === undefined) return;
   checkLabels(block, format, placeOf);
@@ -50,18 +55,23 @@ function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: Pla
     const data = labels.get(name)!;
     for (let r = 0; r < rows; r++) {
       const isGood = type === 'class' ? data[r] === 0 || data[r] === 1 : Number.isFinite(data[r]);
-      if (!isGood) throw badRow(placeOf(r), name, `expected ${type === 'class' ? '0 or 1' : 'a finite number'}, found ${data[r]}`);
+      if (!isGood)
+        throw badRow(placeOf(r), name, `expected ${type === 'class' ? '0 or 1' : 'a finite number'}, found ${data[r]}`);
     }
   }
   for (const task of format.spec.tasks) {
     const check = labelCheck(task);
     const name = labelColumn(task);
-    if (check !== undefined) for (let r = 0; r < rows; r++) checked(labels.get(name)![r]!, check, (message) => badRow(placeOf(r), name, message));
+    if (check !== undefined)
+      for (let r = 0; r < rows; r++)
+        checked(labels.get(name)![r]!, check, (message) => badRow(placeOf(r), name, message));
   }
   for (const { label, given } of format.funnels) {
     const labelData = labels.get(label)!;
     const givenData = labels.get(given)!;
-    for (let r = 0; r < rows; r++) if (labelData[r] === 1 && givenData[r] !== 1) throw badRow(placeOf(r), label, `expected ${given} to be 1 where ${label} is 1`);
+    for (let r = 0; r < rows; r++)
+      if (labelData[r] === 1 && givenData[r] !== 1)
+        throw badRow(placeOf(r), label, `expected ${given} to be 1 where ${label} is 1`);
   }
 }
 
@@ -74,7 +84,8 @@ function checked(value: number, check: (value: number) => void, errorOf: (messag
 }
 
 /**
- * Looks for numbers, vectors and weights of bags that are not finite, and for negative weights where a mean is taken of them: a cell of
+ * Looks for numbers, vectors and weights of bags that are not finite, and for negative weights where a mean is taken of
+ * them: a cell of
  * a CSV could not hold them either.
  * @throws UserError (data)
  */
@@ -90,12 +101,18 @@ export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format:
     throw badRow(placeOf(Math.floor(at / width)), name, `expected finite numbers, found ${data[at]}`);
   }
   for (const [name, { offsets, weights }] of bags) {
-    const isMean = format.fields.some((field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name));
+    const isMean = format.fields.some(
+      (field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name),
+    );
     const least = isMean ? 0 : -Infinity;
     if (isMean ? areFiniteFrom0(weights, offsets[rows]!) : areFinite(weights, offsets[rows]!)) continue;
     const item = weights.findIndex((weight) => !(Number.isFinite(weight) && weight >= least));
     const row = offsets.findIndex((offset) => offset > item) - 1;
-    throw badRow(placeOf(row), name, `expected weights that are finite${isMean ? ' and at least 0, of which a mean can be taken' : ''}, found ${weights[item]}`);
+    throw badRow(
+      placeOf(row),
+      name,
+      `expected weights that are finite${isMean ? ' and at least 0, of which a mean can be taken' : ''}, found ${weights[item]}`,
+    );
   }
 }
 
@@ -120,7 +137,8 @@ const INFINITE = 0x7f800000;
 const MAGNITUDE = 0x7fffffff;
 const MINUS_0 = 0x80000000;
 
-// A loop that asks of every number takes many times as long as one that gathers signs: all are as they should be, but for damage.
+// A loop that asks of every number takes many times as long as one that gathers signs: all are as they should be, but
+// for damage.
 
 function areFinite(numbers: Float32Array, end: number): boolean {
   const largest = largestWord(numbers, end, MAGNITUDE);

@@ -9,7 +9,8 @@ import { LEFT_OUT, leftOutOf } from './left-out.js';
 import type { Shards, ShardRows } from './reader.js';
 
 /**
- * Several folders of shards as one: the shards of each behind those of the one before. All were written for the same format.
+ * Several folders of shards as one: the shards of each behind those of the one before. All were written for the same
+ * format.
  */
 export function joinedShards(all: readonly Shards[]): Shards {
   const [first, ...others] = all as [Shards, ...Shards[]];
@@ -21,16 +22,24 @@ export function joinedShards(all: readonly Shards[]): Shards {
     manifest: {
       ...first.manifest,
       rows: all.reduce((sum, { manifest }) => sum + manifest.rows, 0),
-      shards: all.flatMap(({ folder: own, manifest }) => manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) }))),
-      about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)), [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)), [KEY_TEXTS]: storedKeyTexts(allKeyTexts(all)) },
+      shards: all.flatMap(({ folder: own, manifest }) =>
+        manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) })),
+      ),
+      about: {
+        [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)),
+        idCounts: Object.fromEntries(sumOfIdCounts(all)),
+        [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)),
+        [KEY_TEXTS]: storedKeyTexts(allKeyTexts(all)),
+      },
     },
     folders: all.flatMap(({ folders }) => folders),
     async read(parts, columns, block, isGlance) {
       // Rows are appended in their order, so that folders are read one behind the other.
-      for (let at = 0; at < parts.length; ) {
+      for (let at = 0; at < parts.length;) {
         const { shards } = places[parts[at]!.shard]!;
         const own: ShardRows[] = [];
-        for (; at < parts.length && places[parts[at]!.shard]!.shards === shards; at++) own.push({ ...parts[at]!, shard: places[parts[at]!.shard]!.shard });
+        for (; at < parts.length && places[parts[at]!.shard]!.shards === shards; at++)
+          own.push({ ...parts[at]!, shard: places[parts[at]!.shard]!.shard });
         await shards.read(own, columns, block, isGlance);
       }
     },

@@ -13,8 +13,24 @@ const count = z.int().min(0);
 const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'the name of a file in this folder');
 
 const columnSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ name: z.string(), kind: z.literal('id'), size: z.int().min(1).max(2 ** 31), vocabulary: fileName.optional() }),
-  z.strictObject({ name: z.string(), kind: z.literal('bag'), size: z.int().min(1).max(2 ** 31), vocabulary: fileName.optional() }),
+  z.strictObject({
+    name: z.string(),
+    kind: z.literal('id'),
+    size: z
+      .int()
+      .min(1)
+      .max(2 ** 31),
+    vocabulary: fileName.optional(),
+  }),
+  z.strictObject({
+    name: z.string(),
+    kind: z.literal('bag'),
+    size: z
+      .int()
+      .min(1)
+      .max(2 ** 31),
+    vocabulary: fileName.optional(),
+  }),
   z.strictObject({ name: z.string(), kind: z.literal('number') }),
   z.strictObject({ name: z.string(), kind: z.literal('label') }),
   z.strictObject({ name: z.string(), kind: z.literal('vector'), width: z.int().min(1) }),
@@ -27,8 +43,14 @@ const shardSchema = z
     rows: count,
     bytes: count,
     /** Of shards that were written for others than the next run. */
-    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
-    /** What the bytes are held to when they are read; manifests of before have only the SHA-256, which takes five times as long. */
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
+    /**
+     * What the bytes are held to when they are read; manifests of before have only the SHA-256, which takes five times
+     * as long.
+     */
     hash: contentSchema.shape.hash.optional(),
   })
   .refine(({ sha256, hash }) => sha256 !== undefined || hash !== undefined, 'a shard without a hash');
@@ -43,7 +65,9 @@ const manifestSchema = z.strictObject({
   about: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** A column as the manifest tells it: ids are below `size`; `vocabulary` names a file of texts, that of id i at place i. */
+/**
+ * A column as the manifest tells it: ids are below `size`; `vocabulary` names a file of texts, that of id i at place i.
+ */
 export type ShardColumn = z.output<typeof columnSchema>;
 
 /** What is in a folder of shards. */
@@ -72,9 +96,17 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   }
   const manifest = parseManifest(text, path);
   for (const { file, bytes } of manifest.shards) {
-    const size = await stat(join(folder, file)).then((stats) => stats.size, () => undefined);
+    const size = await stat(join(folder, file)).then(
+      (stats) => stats.size,
+      () => undefined,
+    );
     const found = size === undefined ? 'is missing' : `has ${size} bytes`;
-    if (size !== bytes) throw userError('data', { where: join(folder, file), message: `expected ${bytes} bytes as in the manifest, the file ${found}`, fix: FIX });
+    if (size !== bytes)
+      throw userError('data', {
+        where: join(folder, file),
+        message: `expected ${bytes} bytes as in the manifest, the file ${found}`,
+        fix: FIX,
+      });
   }
   return manifest;
 }
@@ -95,7 +127,11 @@ export async function checkShard(folder: string, shard: Manifest['shards'][numbe
  * Holds bytes that were read already, all of a shard's in their order, to the manifest.
  * @throws UserError (data)
  */
-export async function checkBytes(folder: string, shard: Manifest['shards'][number], pieces: readonly Uint8Array[]): Promise<void> {
+export async function checkBytes(
+  folder: string,
+  shard: Manifest['shards'][number],
+  pieces: readonly Uint8Array[],
+): Promise<void> {
   const hash = await createByteHash(hashNameOf(shard));
   for (const piece of pieces) hash.update(piece);
   checkHash(join(folder, shard.file), shard, hash.content().hash);
@@ -111,7 +147,12 @@ export function contentHashOf({ sha256, hash }: Manifest['shards'][number]): str
 }
 
 function checkHash(where: string, shard: Manifest['shards'][number], found: string): void {
-  if (found !== (shard.hash ?? contentHashOf(shard))) throw userError('data', { where, message: 'its bytes are not those that were written: it was damaged or overwritten since', fix: FIX });
+  if (found !== (shard.hash ?? contentHashOf(shard)))
+    throw userError('data', {
+      where,
+      message: 'its bytes are not those that were written: it was damaged or overwritten since',
+      fix: FIX,
+    });
 }
 
 function parseManifest(text: string, path: string): Manifest {
@@ -125,12 +166,18 @@ function parseManifest(text: string, path: string): Manifest {
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const key = issue!.path.map(String).join('.');
-    throw userError('data', { where: path, key, message: `not a manifest of shards: ${issue!.message}`, fix: FIX }, parsed.error);
+    throw userError(
+      'data',
+      { where: path, key, message: `not a manifest of shards: ${issue!.message}`, fix: FIX },
+      parsed.error,
+    );
   }
   const { rows, shards, columns } = parsed.data;
   const sum = shards.reduce((total, shard) => total + shard.rows, 0);
-  if (sum !== rows) throw userError('data', { where: path, key: 'rows', message: `is ${rows}, and the shards have ${sum}`, fix: FIX });
+  if (sum !== rows)
+    throw userError('data', { where: path, key: 'rows', message: `is ${rows}, and the shards have ${sum}`, fix: FIX });
   const twice = columns.find(({ name }, i) => columns.findIndex((other) => other.name === name) !== i);
-  if (twice !== undefined) throw userError('data', { where: path, key: 'columns', message: `'${twice.name}' is there twice`, fix: FIX });
+  if (twice !== undefined)
+    throw userError('data', { where: path, key: 'columns', message: `'${twice.name}' is there twice`, fix: FIX });
   return parsed.data;
 }

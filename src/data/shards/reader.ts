@@ -27,10 +27,16 @@ export interface Shards {
   readonly manifest: Manifest;
   /**
    * Appends the rows of all parts to a block that has room for them; nothing else may use it meanwhile.
-   * @param isGlance whether bytes are taken as they are, of shards that will be read whole before anything is made of them for good
+   * @param isGlance whether bytes are taken as they are, of shards that will be read whole before anything is made of
+   * them for good
    * @throws UserError (data) for a shard that is not what the manifest says
    */
-  read(parts: readonly ShardRows[], columns: readonly BlockColumn[], block: RowBlock, isGlance?: boolean): Promise<void>;
+  read(
+    parts: readonly ShardRows[],
+    columns: readonly BlockColumn[],
+    block: RowBlock,
+    isGlance?: boolean,
+  ): Promise<void>;
 }
 
 /**
@@ -60,7 +66,9 @@ export function shardsIn({ folder, manifest }: ShardFolder): Shards {
     await (pieces === undefined ? checkShard(folder, entry) : checkBytes(folder, entry, pieces));
     seen.add(shard);
   };
-  /** Memory for the offsets of a shard's bags, which is used again: fresh pages cost more than what is read into them. */
+  /**
+   * Memory for the offsets of a shard's bags, which is used again: fresh pages cost more than what is read into them.
+   */
   const spare: Uint32Array[] = [];
   const mostRows = Math.max(0, ...manifest.shards.map(({ rows }) => rows));
   return {
@@ -72,12 +80,26 @@ export function shardsIn({ folder, manifest }: ShardFolder): Shards {
       const sources = await Promise.all(
         parts.map(async ({ shard, begin, end }): Promise<Source> => {
           const { file, rows } = manifest.shards[shard]!;
-          return { shard, path: join(folder, file), file: await fileOf(shard), shardRows: rows, begin, rows: end - begin, offsets: new Map(), reads: [] };
+          return {
+            shard,
+            path: join(folder, file),
+            file: await fileOf(shard),
+            shardRows: rows,
+            begin,
+            rows: end - begin,
+            offsets: new Map(),
+            reads: [],
+          };
         }),
       );
       await readCells(sources, columns, block, () => spare.pop() ?? new Uint32Array(mostRows + 1));
       const bags = columns.filter(({ kind }) => kind === 'bag');
-      if (bags.length > 0) await readItems(sources, bags.map(({ name }) => name), block);
+      if (bags.length > 0)
+        await readItems(
+          sources,
+          bags.map(({ name }) => name),
+          block,
+        );
       if (!isGlance) await Promise.all(sources.map(check));
       for (const { offsets } of sources) for (const { buffer } of offsets.values()) spare.push(new Uint32Array(buffer));
       block.rows += sources.reduce((sum, { rows }) => sum + rows, 0);
@@ -105,7 +127,9 @@ async function readMore({ file, reads }: Source, more: readonly TensorRead[]): P
   await file.read(more);
 }
 
-/** The bytes of a file in their order, where reads have all of them: what was just read is not read again for its hash. */
+/**
+ * The bytes of a file in their order, where reads have all of them: what was just read is not read again for its hash.
+ */
 function wholeFile({ head }: TensorFile, reads: readonly TensorRead[], fileBytes: number): Uint8Array[] | undefined {
   // A tensor without an element begins where the next one does.
   const inTurn = [...reads].sort((a, b) => a.position - b.position || a.into.byteLength - b.into.byteLength);
@@ -120,7 +144,12 @@ function wholeFile({ head }: TensorFile, reads: readonly TensorRead[], fileBytes
 }
 
 /** Reads everything with one value a row, and the offsets of bags: where their items lie is known only from them. */
-async function readCells(sources: readonly Source[], columns: readonly BlockColumn[], block: RowBlock, takeOffsets: () => Uint32Array): Promise<void> {
+async function readCells(
+  sources: readonly Source[],
+  columns: readonly BlockColumn[],
+  block: RowBlock,
+  takeOffsets: () => Uint32Array,
+): Promise<void> {
   let at = block.rows;
   await Promise.all(
     sources.map((source) => {
@@ -129,12 +158,31 @@ async function readCells(sources: readonly Source[], columns: readonly BlockColu
         if (kind === 'bag') {
           const into = takeOffsets().subarray(0, rows + 1);
           offsets.set(name, into);
-          return { position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin, into };
+          return {
+            position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin,
+            into,
+          };
         }
-        const { position } = placeOf(file, path, name, ELEMENT_TYPES[kind], shardRows, kind === 'key' ? KEY_WORDS : width);
-        if (kind === 'key') return { position: position + 4 * KEY_WORDS * begin, into: block.keys.get(name)!.subarray(KEY_WORDS * at, KEY_WORDS * (at + rows)) };
-        if (kind === 'vector') return { position: position + 4 * begin * width!, into: block.vectors.get(name)!.data.subarray(at * width!, (at + rows) * width!) };
-        const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
+        const { position } = placeOf(
+          file,
+          path,
+          name,
+          ELEMENT_TYPES[kind],
+          shardRows,
+          kind === 'key' ? KEY_WORDS : width,
+        );
+        if (kind === 'key')
+          return {
+            position: position + 4 * KEY_WORDS * begin,
+            into: block.keys.get(name)!.subarray(KEY_WORDS * at, KEY_WORDS * (at + rows)),
+          };
+        if (kind === 'vector')
+          return {
+            position: position + 4 * begin * width!,
+            into: block.vectors.get(name)!.data.subarray(at * width!, (at + rows) * width!),
+          };
+        const data =
+          kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
         return { position: position + 4 * begin, into: data.subarray(at, at + rows) };
       });
       at += rows;
@@ -152,7 +200,8 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
     for (const { path, file, offsets: all } of sources) {
       const offsets = all.get(name)!;
       const { ids } = itemPlaces(file, path, name);
-      if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > ids.shape[0]!) throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
+      if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > ids.shape[0]!)
+        throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
       row += offsets.length - 1;
     }
     bag.reserve(bag.offsets[row]!);
@@ -189,18 +238,38 @@ function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean
   return signs >= 0;
 }
 
-function itemPlaces(file: TensorFile, path: string, name: string): { readonly ids: TensorPlace; readonly weights: TensorPlace } {
+function itemPlaces(
+  file: TensorFile,
+  path: string,
+  name: string,
+): { readonly ids: TensorPlace; readonly weights: TensorPlace } {
   const tensors = bagTensors(name);
   const ids = placeOf(file, path, tensors.ids, 'U32');
   return { ids, weights: placeOf(file, path, tensors.weights, 'F32', ids.shape[0]) };
 }
 
 /** Where a tensor lies, which must be of this type and length, and of this many columns where it has some. */
-function placeOf(file: TensorFile, path: string, name: string, dtype: string, length?: number, width?: number): TensorPlace {
+function placeOf(
+  file: TensorFile,
+  path: string,
+  name: string,
+  dtype: string,
+  length?: number,
+  width?: number,
+): TensorPlace {
   const place = file.places.get(name);
   const wanted = length ?? place?.shape[0];
-  if (place?.dtype !== dtype || place.shape.length !== (width === undefined ? 1 : 2) || place.shape[0] !== wanted || place.shape[1] !== width) {
-    throw broken(path, name, `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`);
+  if (
+    place?.dtype !== dtype ||
+    place.shape.length !== (width === undefined ? 1 : 2) ||
+    place.shape[0] !== wanted ||
+    place.shape[1] !== width
+  ) {
+    throw broken(
+      path,
+      name,
+      `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`,
+    );
   }
   return place;
 }

@@ -20,14 +20,37 @@ interface ShardKeys {
 }
 
 /** What is wrong with columns of shards as keys, and what to do about it. */
-export function problemsOfKeys(keys: readonly string[], columns: ReadonlyMap<string, ShardColumn>, counts: ReadonlyMap<string, IdCounts[string]>, where: string): readonly Problem[] {
-  const fix = 'read the CSV, JSON Lines or Parquet that the shards were made from, or leave out of the config what groups rows by this column';
+export function problemsOfKeys(
+  keys: readonly string[],
+  columns: ReadonlyMap<string, ShardColumn>,
+  counts: ReadonlyMap<string, IdCounts[string]>,
+  where: string,
+): readonly Problem[] {
+  const fix =
+    'read the CSV, JSON Lines or Parquet that the shards were made from, or leave out of the config what groups rows by this column';
   return keys.flatMap((column): Problem[] => {
     const key = `column '${column}'`;
     const kind = columns.get(column)!.kind;
-    if (kind !== 'id') return [{ where, key, message: `rows are grouped by its cells, and shards keep those of ids alone, not of kind ${kind}`, fix }];
+    if (kind !== 'id')
+      return [
+        {
+          where,
+          key,
+          message: `rows are grouped by its cells, and shards keep those of ids alone, not of kind ${kind}`,
+          fix,
+        },
+      ];
     const unknown = counts.get(column)?.unknown ?? 0;
-    return unknown === 0 ? [] : [{ where, key, message: `rows are grouped by its cells, and ${unknown} of them are gone: their id is ${UNKNOWN}, which stands for all that are rare or were not seen in train`, fix }];
+    return unknown === 0
+      ? []
+      : [
+          {
+            where,
+            key,
+            message: `rows are grouped by its cells, and ${unknown} of them are gone: their id is ${UNKNOWN}, which stands for all that are rare or were not seen in train`,
+            fix,
+          },
+        ];
   });
 }
 
@@ -42,13 +65,21 @@ export function shardKeys(vocabularies: ReadonlyMap<string, Texts>, column: stri
   const hashes: [string, string][] = [];
   for (let id = 0; id < size; id++) {
     const text = textAt(id);
-    if (write(text, keys, KEY_WORDS * id) && hashes.length <= MAX_KEY_TEXTS) hashes.push([keyDigits(keys[KEY_WORDS * id]!, keys[KEY_WORDS * id + 1]!), text]);
+    if (write(text, keys, KEY_WORDS * id) && hashes.length <= MAX_KEY_TEXTS)
+      hashes.push([keyDigits(keys[KEY_WORDS * id]!, keys[KEY_WORDS * id + 1]!), text]);
   }
   return { keys, texts: joinKeyTexts(new Map(), new Map(hashes)) };
 }
 
-/** Makes the keys of rows from their ids as they were read: the step must come before those that change ids in place. */
-export function keyStep(column: string, { keys }: ShardKeys, ready: Map<string, Uint32Array>, capacity: number): (raw: Batch, placeOf: PlaceOf) => void {
+/**
+ * Makes the keys of rows from their ids as they were read: the step must come before those that change ids in place.
+ */
+export function keyStep(
+  column: string,
+  { keys }: ShardKeys,
+  ready: Map<string, Uint32Array>,
+  capacity: number,
+): (raw: Batch, placeOf: PlaceOf) => void {
   const to = new Uint32Array(KEY_WORDS * capacity);
   ready.set(keyColumn(column), to);
   return (raw, placeOf) => {
@@ -56,7 +87,12 @@ export function keyStep(column: string, { keys }: ShardKeys, ready: Map<string, 
     const ids = columnOf(raw.ids, column);
     for (let row = 0; row < rows; row++) {
       const id = ids[row]!;
-      if (id === UNKNOWN) throw badRow(placeOf(row), column, `expected an id of its own, since rows are grouped by it, found ${UNKNOWN}, which stands for many`);
+      if (id === UNKNOWN)
+        throw badRow(
+          placeOf(row),
+          column,
+          `expected an id of its own, since rows are grouped by it, found ${UNKNOWN}, which stands for many`,
+        );
       const isText = keys !== undefined && KEY_WORDS * id < keys.length;
       to[KEY_WORDS * row] = isText ? keys[KEY_WORDS * id]! : id;
       to[KEY_WORDS * row + 1] = isText ? keys[KEY_WORDS * id + 1]! : 0;

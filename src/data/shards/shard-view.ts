@@ -63,26 +63,45 @@ interface Ready {
 type Step = (raw: Batch, placeOf: PlaceOf) => void;
 
 /**
- * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, so they stay,
- * whatever a vocabulary calls them; they are changed in place if nothing else reads them. Anything else is encoded from its text.
+ * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, so they
+ * stay,
+ * whatever a vocabulary calls them; they are changed in place if nothing else reads them. Anything else is encoded from
+ * its text.
  */
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
-  const rawColumns = columnsOf(format).map((name): BlockColumn => (labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!)));
+  const rawColumns = columnsOf(format).map((name): BlockColumn =>
+    labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!),
+  );
   const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
   const createFinish = (rows: number): Finish => {
     const ready: Ready = { ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map(), keys: new Map() };
     // Fields may change ids in place.
-    const steps = [...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)), ...format.fields.map((field) => stepOf(field, format, source, ready, rows))];
+    const steps = [
+      ...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)),
+      ...format.fields.map((field) => stepOf(field, format, source, ready, rows)),
+    ];
     return (raw, placeOf) => {
       for (const step of steps) step(raw, placeOf);
       return { ...ready, labels: raw.labels, rows: raw.rows };
     };
   };
-  return { rawColumns, columns: blockColumns(format), spec: format.spec, keyTexts: new Map([...keys].map(([column, { texts }]) => [column, texts])), createFinish };
+  return {
+    rawColumns,
+    columns: blockColumns(format),
+    spec: format.spec,
+    keyTexts: new Map([...keys].map(([column, { texts }]) => [column, texts])),
+    createFinish,
+  };
 }
 
-function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns, { ids, numbers, bags, vectors }: Ready, capacity: number): Step {
+function stepOf(
+  field: EncodedField,
+  format: EncodedFormat,
+  source: ShardColumns,
+  { ids, numbers, bags, vectors }: Ready,
+  capacity: number,
+): Step {
   const { name, columns, kind, direct, encode } = field;
   const [column] = columns as [string];
   const found = source.columns.get(column)!;
@@ -135,7 +154,8 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
         bags.set(name, bag);
         if (areAllTaken) return;
         rowByRow(raw.rows, placeOf, (row) => {
-          for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++) if (bag.ids[i]! >= below) bag.ids[i] = encode(textOf(bag.ids[i]!));
+          for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++)
+            if (bag.ids[i]! >= below) bag.ids[i] = encode(textOf(bag.ids[i]!));
         });
       };
     }
@@ -159,7 +179,9 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     vectors.set(name, { width: field.width, data: to });
     return (raw, placeOf) => {
       const { width, data } = raw.vectors!.get(column)!;
-      rowByRow(raw.rows, placeOf, (row) => field.vector!(data.subarray(row * width, (row + 1) * width), to, row * field.width));
+      rowByRow(raw.rows, placeOf, (row) =>
+        field.vector!(data.subarray(row * width, (row + 1) * width), to, row * field.width),
+      );
     };
   }
 

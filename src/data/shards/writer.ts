@@ -14,7 +14,10 @@ import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
 
-/** Rows of a shard, where these are not so wide that there are fewer; only the last of a folder may have fewer than the others. */
+/**
+ * Rows of a shard, where these are not so wide that there are fewer; only the last of a folder may have fewer than the
+ * others.
+ */
 export const ROWS_PER_SHARD = 1 << 16;
 /** Shards that the system takes while the next is filled. */
 const MOST_WRITING = 2;
@@ -42,7 +45,8 @@ export interface ShardDetails {
 }
 
 /**
- * Writes a folder of shards, whole or not at all: everything goes into a temporary folder beside `path`, the manifest last,
+ * Writes a folder of shards, whole or not at all: everything goes into a temporary folder beside `path`, the manifest
+ * last,
  * which is then renamed to its place. Memory stays at three shards.
  * @param columns what is in every batch, in the order of the manifest
  * @param fill adds the rows, in their order
@@ -60,7 +64,10 @@ export async function writeShards(
     let block = createRowBlock(columns, rowsPerShard);
     /** Blocks by what has them written, the oldest first. */
     const writing: Promise<RowBlock>[] = [];
-    /** What has the disk take the shards for good, one after the other: threads that wait for it could not read meanwhile. */
+    /**
+     * What has the disk take the shards for good, one after the other: threads that wait for it could not read
+     * meanwhile.
+     */
     const syncs: Promise<void>[] = [];
     const spare: RowBlock[] = [];
     const counts = new Map<string, IdCounts[string]>();
@@ -82,14 +89,16 @@ export async function writeShards(
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
       shards.push({ file, rows: full.rows, bytes: 0, hash: '' });
       const shard = shards.at(-1)!;
-      const isWritten = writeParts(join(folder, file), safetensorsParts(tensorsOf(full, columns))).then(({ content, sync }) => {
-        const before = Promise.allSettled(syncs.slice(-1));
-        const synced = before.then(sync);
-        synced.catch(() => undefined);
-        syncs.push(synced);
-        Object.assign(shard, content);
-        return full;
-      });
+      const isWritten = writeParts(join(folder, file), safetensorsParts(tensorsOf(full, columns))).then(
+        ({ content, sync }) => {
+          const before = Promise.allSettled(syncs.slice(-1));
+          const synced = before.then(sync);
+          synced.catch(() => undefined);
+          syncs.push(synced);
+          Object.assign(shard, content);
+          return full;
+        },
+      );
       // What fails is thrown where it is awaited.
       isWritten.catch(() => undefined);
       writing.push(isWritten);
@@ -99,7 +108,7 @@ export async function writeShards(
 
     const writer: ShardWriter = {
       async add(batch) {
-        for (let begin = 0; begin < batch.rows; ) {
+        for (let begin = 0; begin < batch.rows;) {
           const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
           appendRows(batch, begin, end, block);
           begin = end;
@@ -139,7 +148,19 @@ export async function writeShards(
       shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
     }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
-    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about, idCounts: Object.fromEntries(counts), [LABEL_COUNTS]: Object.fromEntries(labelCounts), ...(keyTexts.size > 0 && { [KEY_TEXTS]: storedKeyTexts(keyTexts) }) } };
+    written = {
+      format: 'mtl shards',
+      version: 1,
+      rows,
+      columns: shardColumns,
+      shards,
+      about: {
+        ...details.about,
+        idCounts: Object.fromEntries(counts),
+        [LABEL_COUNTS]: Object.fromEntries(labelCounts),
+        ...(keyTexts.size > 0 && { [KEY_TEXTS]: storedKeyTexts(keyTexts) }),
+      },
+    };
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
   });
   return written!;

@@ -20,7 +20,8 @@ export interface CellPart {
   /** What it holds, where that can be known without reading it; where something kept may be of it, it is read. */
   identify(access: Access): Promise<Fingerprint | undefined>;
   /**
-   * Reads all bytes where they have not passed yet, and looks whether they are still those that were there when it was opened.
+   * Reads all bytes where they have not passed yet, and looks whether they are still those that were there when it was
+   * opened.
    * @throws UserError (data) for a file that changes meanwhile
    */
   hashed(access: Access): Promise<Fingerprint>;
@@ -38,7 +39,13 @@ export function tellShare({ onProgress, signal }: Access, what: string, share: n
  * @param ownCache the cache of an access that names none
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
-export async function openCellPart(file: DataFile, columns: readonly string[], dialect: DialectOptions, keepsAll: boolean, ownCache: Cache): Promise<CellPart> {
+export async function openCellPart(
+  file: DataFile,
+  columns: readonly string[],
+  dialect: DialectOptions,
+  keepsAll: boolean,
+  ownCache: Cache,
+): Promise<CellPart> {
   const { path, home, constants } = file;
   const rows = await openRows(path, columns, dialect, constants, keepsAll);
   const stats = await rows.csv.stats();
@@ -51,7 +58,11 @@ export async function openCellPart(file: DataFile, columns: readonly string[], d
     const found = await rows.csv.fingerprint((more) => tellShare(access, `verifying ${path}`, (done += more) / bytes));
     checkUnchanged(path, stats, await rows.csv.stats());
     if (content !== undefined && !isSameContent(content, found)) {
-      throw userError('data', { where: path, message: 'was changed though its size, its times and its inode are those of what the cache keeps', fix: 'run again with --verify-data' });
+      throw userError('data', {
+        where: path,
+        message: 'was changed though its size, its times and its inode are those of what the cache keeps',
+        fix: 'run again with --verify-data',
+      });
     }
     return (content = found);
   };

@@ -32,7 +32,10 @@ import { fromLocalRows, keptLocalRows, learnsAnything } from './local-rows.js';
 import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source } from './source.js';
 
-/** A file is encoded by several threads where it has more bytes. On two cores they save a third of the time where columns cost much, as crosses do, and nothing with plain ones. */
+/**
+ * A file is encoded by several threads where it has more bytes. On two cores they save a third of the time where
+ * columns cost much, as crosses do, and nothing with plain ones.
+ */
 const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
@@ -40,12 +43,19 @@ const MAX_THREADS = 8;
 const MAX_PROBLEMS = 20;
 
 /**
- * Opens files of cells, whose rows are those of one source, file behind file. They are read when something is to be fitted on them and
- * when they are encoded; both are kept in the cache, what was encoded file by file, so that the next run does not read them. Of several
- * files each is read once: its rows are kept in numbers of its own, from which all is learned and encoded again when there is a file more.
+ * Opens files of cells, whose rows are those of one source, file behind file. They are read when something is to be
+ * fitted on them and
+ * when they are encoded; both are kept in the cache, what was encoded file by file, so that the next run does not read
+ * them. Of several
+ * files each is read once: its rows are kept in numbers of its own, from which all is learned and encoded again when
+ * there is a file more.
  * @throws UserError (data) with the problems of all files
  */
-export async function openCellSource(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<Source> {
+export async function openCellSource(
+  files: readonly DataFile[],
+  columns: readonly string[],
+  dialect: DialectOptions,
+): Promise<Source> {
   const ownCache: Cache = {};
   const parts = await openParts(files, columns, dialect, false, ownCache);
   checkKinds(parts.map(({ rows }) => rows.csv));
@@ -63,17 +73,32 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     return found;
   };
   /** All that decides what becomes of a file, beside its content and the format. */
-  const recipeParts = ({ rows: { csv, constants } }: CellPart): readonly unknown[] => [csv.dialect, ...(constants === undefined ? [] : [[...constants]])];
-  const threadsFor = ({ bytes }: CellPart, reading: Reading): number => (bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1);
+  const recipeParts = ({ rows: { csv, constants } }: CellPart): readonly unknown[] => [
+    csv.dialect,
+    ...(constants === undefined ? [] : [[...constants]]),
+  ];
+  const threadsFor = ({ bytes }: CellPart, reading: Reading): number =>
+    bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
 
-  const keepsLocal = (format: RowFormat, reading: Reading): boolean => (others.length > 0 || reading.keepsLocalRows === true) && learnsAnything(format);
-  const localOf = (part: CellPart, format: RowFormat, reading: Reading): Promise<Shards> => keptLocalRows(part, recipeParts(part), format, reading);
-  const contentOf = async (part: CellPart, access: Access): Promise<Fingerprint> => (await part.identify(access)) ?? (await part.hashed(access));
+  const keepsLocal = (format: RowFormat, reading: Reading): boolean =>
+    (others.length > 0 || reading.keepsLocalRows === true) && learnsAnything(format);
+  const localOf = (part: CellPart, format: RowFormat, reading: Reading): Promise<Shards> =>
+    keptLocalRows(part, recipeParts(part), format, reading);
+  const contentOf = async (part: CellPart, access: Access): Promise<Fingerprint> =>
+    (await part.identify(access)) ?? (await part.hashed(access));
 
   const shardsRequest = async (part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> => {
     const { file, stats } = part;
     const slot = [recipeOf(format), ...recipeParts(part)];
-    return { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(access), recipe: [...slot, keyOfFitted(format.fitted)], slot };
+    return {
+      kind: 'rows',
+      source: file.path,
+      home: file.home,
+      stats,
+      fingerprint: await part.identify(access),
+      recipe: [...slot, keyOfFitted(format.fitted)],
+      slot,
+    };
   };
 
   /** The shards of a file, encoded where they are not kept. */
@@ -84,14 +109,20 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     const folder = await cached(part.cacheOf(reading), request, async (target, entry) => {
       const fromFile = (): Promise<void> =>
         encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
-          const leftOut = await encodeRows(rows, format, policy, writer, onShare, { threads: threadsFor(part, reading), onNotice: (text: string) => reading.cache?.onNotice?.(text) });
+          const leftOut = await encodeRows(rows, format, policy, writer, onShare, {
+            threads: threadsFor(part, reading),
+            onNotice: (text: string) => reading.cache?.onNotice?.(text),
+          });
           return { read: await part.hashed(reading), leftOut };
         });
       const fromLocal = async (): Promise<void> => {
         const local = await localOf(part, format, reading);
         await encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
           await replayRejects(local.folder, file.path, policy);
-          return { leftOut: await encodeLocalRows(local, format, writer, onShare), read: await contentOf(part, reading) };
+          return {
+            leftOut: await encodeLocalRows(local, format, writer, onShare),
+            read: await contentOf(part, reading),
+          };
         });
       };
       await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFile) : fromFile());
@@ -120,27 +151,52 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       const fingerprint = known.every((each) => each !== undefined) ? byName(known) : undefined;
       // Keys are no part of what is learned.
       const slot = [recipeOf({ ...format, keys: [] })];
-      const recipe = [...slot, ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
-      const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(parts.map(({ stats }) => stats)), fingerprint, recipe, slot } as const;
+      const recipe = [
+        ...slot,
+        ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])]),
+      ];
+      const request = {
+        kind: 'fitted',
+        source: path,
+        home: first.file.home,
+        stats: byName(parts.map(({ stats }) => stats)),
+        fingerprint,
+        recipe,
+        slot,
+      } as const;
       const trained = trainedFormat(format);
       let fitted: Fitted | undefined;
-      const learn = (): Promise<string> => cached(first.cacheOf(reading), request, async (target, entry) => {
-        const onShare = (share: number, path: string): void => tellShare(reading, `learning vocabularies and scales from ${path}`, share);
-        const fromFiles = (): Promise<Fitted> => fitFeatures(parts.map(({ rows }) => rows), format, reading.policy, (share, { csv }) => onShare(share, csv.path));
-        const fromLocal = async (): Promise<Fitted> => {
-          const locals: Shards[] = [];
-          for (const part of parts) locals.push(await localOf(part, trained, reading));
-          const paths = files.map((file) => file.path);
-          return fitLocalRows(locals, trained, paths, (share, file) => onShare(share, paths[file]!), reading.policy.reasons);
-        };
-        const learned = await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFiles) : fromFiles());
-        const read = await ofEach((part) => contentOf(part, reading));
-        fitted = learned;
-        await writeFolder(target, async (temporary) => {
-          await writeFitted(temporary, learned);
-          await writeSynced(join(temporary, ENTRY), entry(byName(read)));
+      const learn = (): Promise<string> =>
+        cached(first.cacheOf(reading), request, async (target, entry) => {
+          const onShare = (share: number, path: string): void =>
+            tellShare(reading, `learning vocabularies and scales from ${path}`, share);
+          const fromFiles = (): Promise<Fitted> =>
+            fitFeatures(
+              parts.map(({ rows }) => rows),
+              format,
+              reading.policy,
+              (share, { csv }) => onShare(share, csv.path),
+            );
+          const fromLocal = async (): Promise<Fitted> => {
+            const locals: Shards[] = [];
+            for (const part of parts) locals.push(await localOf(part, trained, reading));
+            const paths = files.map((file) => file.path);
+            return fitLocalRows(
+              locals,
+              trained,
+              paths,
+              (share, file) => onShare(share, paths[file]!),
+              reading.policy.reasons,
+            );
+          };
+          const learned = await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFiles) : fromFiles());
+          const read = await ofEach((part) => contentOf(part, reading));
+          fitted = learned;
+          await writeFolder(target, async (temporary) => {
+            await writeFitted(temporary, learned);
+            await writeSynced(join(temporary, ENTRY), entry(byName(read)));
+          });
         });
-      });
       const folder = await sideBySide(parts, reading, {
         isLacking: async () => (await keptFor(first.cacheOf(reading), request)) === undefined,
         make: keepsLocal(format, reading) ? (part, own) => localOf(part, trained, own) : undefined,
@@ -158,7 +214,9 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       first.cacheOf(reading).index.refresh();
       const all = await sideBySide(parts, reading, {
         isLacking: async () => {
-          for (const part of parts) if ((await keptFor(part.cacheOf(reading), await shardsRequest(part, format, reading))) === undefined) return true;
+          for (const part of parts)
+            if ((await keptFor(part.cacheOf(reading), await shardsRequest(part, format, reading))) === undefined)
+              return true;
           return false;
         },
         make: (part, own) => shardsOf(part, format, own),
@@ -169,8 +227,19 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       });
       await tidyWritten(first.cacheOf(reading));
       const shards = joinedShards(all);
-      if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter, reading.policy.reasons);
-      return shardDataset(shards, asStored(blockColumns(format)), { idCounts: idCountsOf(shards.manifest), lossKeys: format.spec.lossKeys, threads: reading.threads, onNotice: reading.onNotice });
+      if (shards.manifest.rows === 0)
+        throw noRows(
+          files.map((file) => file.path),
+          leftOutOf(shards.manifest),
+          format.spec.filter,
+          reading.policy.reasons,
+        );
+      return shardDataset(shards, asStored(blockColumns(format)), {
+        idCounts: idCountsOf(shards.manifest),
+        lossKeys: format.spec.lossKeys,
+        threads: reading.threads,
+        onNotice: reading.onNotice,
+      });
     },
 
     async stream(format, kept, reading, take) {
@@ -178,9 +247,19 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
       const leftOut = new Map<string, number>();
       let before = 0;
-      for (const part of await openParts(files, all, dialect, commonColumns(parts).every((name) => kept.includes(name)), ownCache)) {
-        const onShare = (share: number): void => tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
-        const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, { threads: threadsFor(part, reading), onNotice: reading.onNotice });
+      for (const part of await openParts(
+        files,
+        all,
+        dialect,
+        commonColumns(parts).every((name) => kept.includes(name)),
+        ownCache,
+      )) {
+        const onShare = (share: number): void =>
+          tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
+        const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, {
+          threads: threadsFor(part, reading),
+          onNotice: reading.onNotice,
+        });
         countLeftOut(leftOut, more);
         before += part.bytes;
       }
@@ -190,18 +269,34 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
 }
 
 /**
- * Refuses tables of more rows than ids have, before anything is encoded for them: the largest id leaves none for empty cells.
+ * Refuses tables of more rows than ids have, before anything is encoded for them: the largest id leaves none for empty
+ * cells.
  * @param where file or folder of the rows
  * @throws UserError (data) with all such tables
  */
 export function checkTables({ fields }: EncodedFormat, where: string): void {
   const fix = 'give the field encoding: { name: tokens }, or { name: hash, buckets: … }, or leave missing: token out';
   const tooLarge = fields.filter(({ rows }) => rows > LARGEST_ID + 1);
-  if (tooLarge.length > 0) throw new UserError('data', tooLarge.map(({ name, rows }) => ({ where, key: `field '${name}'`, message: `its ids and the token of empty cells need ${rows} rows of a table, ${LARGEST_ID + 1} at the most`, fix })));
+  if (tooLarge.length > 0)
+    throw new UserError(
+      'data',
+      tooLarge.map(({ name, rows }) => ({
+        where,
+        key: `field '${name}'`,
+        message: `its ids and the token of empty cells need ${rows} rows of a table, ${LARGEST_ID + 1} at the most`,
+        fix,
+      })),
+    );
 }
 
 /** Opens all files, and tells of all that cannot be. */
-async function openParts(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions, keepsAll: boolean, ownCache: Cache): Promise<readonly CellPart[]> {
+async function openParts(
+  files: readonly DataFile[],
+  columns: readonly string[],
+  dialect: DialectOptions,
+  keepsAll: boolean,
+  ownCache: Cache,
+): Promise<readonly CellPart[]> {
   const parts: CellPart[] = [];
   const problems: Problem[] = [];
   for (const file of files) {

@@ -8,5 +8,10 @@ import type { CellFile } from '../files/cell-file.js';
 export function checkKinds(files: readonly Pick<CellFile, 'path' | 'kind'>[]): void {
   const [first, ...others] = files;
   const other = others.find(({ kind }) => kind !== first!.kind);
-  if (other !== undefined) throw userError('data', { where: other.path, message: `is ${other.kind}, while ${first!.path} is ${first!.kind}`, fix: 'name files of one kind, as with a glob like *.csv, or write one kind as the other' });
+  if (other !== undefined)
+    throw userError('data', {
+      where: other.path,
+      message: `is ${other.kind}, while ${first!.path} is ${first!.kind}`,
+      fix: 'name files of one kind, as with a glob like *.csv, or write one kind as the other',
+    });
 }

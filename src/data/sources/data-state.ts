@@ -45,8 +45,15 @@ export async function refuseOtherContent({ fingerprints }: DataState, sources: S
     const [known, source] = [fingerprints[split], sources[split]];
     if (known === undefined || source === undefined) continue;
     const now = await source.fingerprint(access);
-    if (isSameContent(known, now) && isOtherOrder(Object.keys(known), Object.keys(now))) problems.push({ key: `data.${split}`, where: source.path, message: 'its files are in another order than when the run was trained', fix: FIX });
-    if (!isSameContent(known, now)) problems.push(...changesOf(source.path, known, now).map((problem) => ({ key: `data.${split}`, ...problem })));
+    if (isSameContent(known, now) && isOtherOrder(Object.keys(known), Object.keys(now)))
+      problems.push({
+        key: `data.${split}`,
+        where: source.path,
+        message: 'its files are in another order than when the run was trained',
+        fix: FIX,
+      });
+    if (!isSameContent(known, now))
+      problems.push(...changesOf(source.path, known, now).map((problem) => ({ key: `data.${split}`, ...problem })));
   }
   if (problems.length > 0) throw new UserError('data', problems);
 }
@@ -55,21 +62,36 @@ export async function refuseOtherContent({ fingerprints }: DataState, sources: S
  * Takes down what a run is trained with, where it is not known yet.
  * @throws UserError (data) for another number of rows than there were
  */
-export async function rememberData(state: DataState, sources: Sources, trainRows: number, access: Access): Promise<void> {
+export async function rememberData(
+  state: DataState,
+  sources: Sources,
+  trainRows: number,
+  access: Access,
+): Promise<void> {
   if (state.trainRows !== null && state.trainRows !== trainRows) {
-    throw userError('data', { key: 'data.train', message: `has ${trainRows} usable rows, the run was trained with ${state.trainRows}`, fix: FIX });
+    throw userError('data', {
+      key: 'data.train',
+      message: `has ${trainRows} usable rows, the run was trained with ${state.trainRows}`,
+      fix: FIX,
+    });
   }
   state.trainRows = trainRows;
   for (const split of TRAINED_BY) state.fingerprints[split] = await sources[split]?.fingerprint(access);
 }
 
-/** What to tell of a valid that holds what train holds, so that the best epoch is the one that learned it by heart; a split of one source is none of these. */
+/**
+ * What to tell of a valid that holds what train holds, so that the best epoch is the one that learned it by heart; a
+ * split of one source is none of these.
+ */
 export function sameNotices({ fingerprints: { train, valid } }: DataState, isDivided: boolean): readonly string[] {
   if (isDivided || train === undefined || valid === undefined || !isSameContent(train, valid)) return [];
-  return ['data.valid holds the same rows as data.train: it cannot tell when the model only learns these by heart, and the best epoch will be the last; give it rows of its own, as in source with split'];
+  return [
+    'data.valid holds the same rows as data.train: it cannot tell when the model only learns these by heart, and the best epoch will be the last; give it rows of its own, as in source with split',
+  ];
 }
 
-const isOtherOrder = (known: readonly string[], now: readonly string[]): boolean => known.length > 1 && known.some((name, i) => name !== now[i]);
+const isOtherOrder = (known: readonly string[], now: readonly string[]): boolean =>
+  known.length > 1 && known.some((name, i) => name !== now[i]);
 
 const FIX = 'go on with the same data, or start a new run';
 
@@ -79,7 +101,16 @@ function changesOf(path: string, known: Fingerprint, now: Fingerprint): Problem[
     const where = join(path, name);
     if (before === undefined) return [{ where, message: 'was not there when the run was trained', fix: FIX }];
     if (after === undefined) return [{ where, message: 'was there when the run was trained, and is not', fix: FIX }];
-    if (before.bytes !== after.bytes) return [{ where, message: `has ${after.bytes} bytes, ${before.bytes} when the run was trained`, fix: FIX }];
-    return before.hash === after.hash ? [] : [{ where, message: `holds other bytes than when the run was trained, though as many (${after.bytes})`, fix: FIX }];
+    if (before.bytes !== after.bytes)
+      return [{ where, message: `has ${after.bytes} bytes, ${before.bytes} when the run was trained`, fix: FIX }];
+    return before.hash === after.hash
+      ? []
+      : [
+          {
+            where,
+            message: `holds other bytes than when the run was trained, though as many (${after.bytes})`,
+            fix: FIX,
+          },
+        ];
   });
 }

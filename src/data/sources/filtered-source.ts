@@ -10,7 +10,12 @@ import type { Source } from './source.js';
 export function filteredSource(source: Source, filter: RowFilter): Source {
   if (!source.takesRules) {
     const key = filter.split === undefined ? 'data.where' : 'data.split';
-    throw userError('data', { where: source.path, key, message: 'cannot be said of a folder of shards, whose rows are taken as they are', fix: `write other shards, or leave ${key} out` });
+    throw userError('data', {
+      where: source.path,
+      key,
+      message: 'cannot be said of a folder of shards, whose rows are taken as they are',
+      fix: `write other shards, or leave ${key} out`,
+    });
   }
   return {
     ...source,

@@ -17,8 +17,10 @@ export interface DataFile {
 }
 
 /**
- * The files that paths stand for, in their order: that of the list, and within a folder or a glob that of their paths, character by character. A
- * folder stands for the files in it, or for those of its partitions (`ds=2026-11-01`); what begins with a dot or an underscore is not data there.
+ * The files that paths stand for, in their order: that of the list, and within a folder or a glob that of their paths,
+ * character by character. A
+ * folder stands for the files in it, or for those of its partitions (`ds=2026-11-01`); what begins with a dot or an
+ * underscore is not data there.
  * @throws UserError (data) for what matches nothing, is no data, or is there twice
  */
 export function findFiles(paths: Paths): readonly DataFile[] {
@@ -27,13 +29,21 @@ export function findFiles(paths: Paths): readonly DataFile[] {
   for (const { path } of files) {
     const real = realPath(path);
     const other = seen.get(real);
-    if (other !== undefined) throw userError('data', { where: path, message: other === path ? 'is named twice' : `is the same file as ${other}`, fix: 'name it once: each of its rows would be there twice' });
+    if (other !== undefined)
+      throw userError('data', {
+        where: path,
+        message: other === path ? 'is named twice' : `is the same file as ${other}`,
+        fix: 'name it once: each of its rows would be there twice',
+      });
     seen.set(real, path);
   }
   return files;
 }
 
-/** All that the cache may keep something of: the files that paths stand for, and all of them together; also where they are gone. */
+/**
+ * All that the cache may keep something of: the files that paths stand for, and all of them together; also where they
+ * are gone.
+ */
 export function sourcesOf(paths: Paths): readonly Pick<DataFile, 'path' | 'home'>[] {
   try {
     const files = findFiles(paths);
@@ -97,17 +107,26 @@ function cureOf(path: string): string {
   const stats = statOf(base);
   if (stats === undefined) return `there is no folder ${base}; correct the path`;
   const names = visible(base);
-  return names.length === 0 ? `the folder ${base} is empty` : `the folder ${base} holds ${names.slice(0, 5).map(quoted).join(', ')}${names.length > 5 ? `, and ${names.length - 5} more` : ''}`;
+  return names.length === 0
+    ? `the folder ${base} is empty`
+    : `the folder ${base} holds ${names.slice(0, 5).map(quoted).join(', ')}${names.length > 5 ? `, and ${names.length - 5} more` : ''}`;
 }
 
 /** The files that a folder stands for. */
 function folderFiles(folder: string): readonly string[] {
   const found = partsOf(folder, true);
-  if (found.length === 0) throw userError('data', { where: folder, message: 'is a folder, with neither a manifest.json of shards nor files of CSV, JSON Lines or Parquet; expected one of these, or a CSV file' });
+  if (found.length === 0)
+    throw userError('data', {
+      where: folder,
+      message:
+        'is a folder, with neither a manifest.json of shards nor files of CSV, JSON Lines or Parquet; expected one of these, or a CSV file',
+    });
   return [...found].sort(byCharacters);
 }
 
-/** @param isRoot whether it is the folder that was named: of one that holds no part at all, nothing stands among parts. */
+/**
+ * @param isRoot whether it is the folder that was named: of one that holds no part at all, nothing stands among parts.
+ */
 function partsOf(folder: string, isRoot: boolean): readonly string[] {
   const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
   for (const name of visible(folder)) {
@@ -119,14 +138,26 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
     else others.push(path);
   }
   const [other] = isRoot && files.length + folders.length === 0 ? [] : others;
-  if (other !== undefined) throw userError('data', { where: other, message: `stands among the parts of the folder ${folder}, and is not one of them`, fix: `expected files of CSV, JSON Lines or Parquet, or partitions like ds=2026-11-01; name the files with a glob, as in ${quoted(`${folder}/*.csv`)}` });
+  if (other !== undefined)
+    throw userError('data', {
+      where: other,
+      message: `stands among the parts of the folder ${folder}, and is not one of them`,
+      fix: `expected files of CSV, JSON Lines or Parquet, or partitions like ds=2026-11-01; name the files with a glob, as in ${quoted(`${folder}/*.csv`)}`,
+    });
   const [mixed] = files.length > 0 ? folders : [];
-  if (mixed !== undefined) throw userError('data', { where: mixed, message: `stands among the parts of the folder ${folder}, which are files`, fix: 'keep either files or partitions in a folder, or name the files with a glob' });
+  if (mixed !== undefined)
+    throw userError('data', {
+      where: mixed,
+      message: `stands among the parts of the folder ${folder}, which are files`,
+      fix: 'keep either files or partitions in a folder, or name the files with a glob',
+    });
   return [...files, ...folders.flatMap((each) => partsOf(each, false))];
 }
 
 function visible(folder: string): readonly string[] {
-  return readdirSync(folder).filter((name) => !/^[._]/.test(name)).sort(byCharacters);
+  return readdirSync(folder)
+    .filter((name) => !/^[._]/.test(name))
+    .sort(byCharacters);
 }
 
 function realPath(path: string): string {

@@ -42,7 +42,12 @@ export function findMatches(path: string): GlobMatches {
       return [];
     }
   };
-  const names = globSync(pattern, { cwd: base, expandDirectories: false, onlyFiles: false, fs: { readdirSync: readFolder as unknown as typeof readdirSync } });
+  const names = globSync(pattern, {
+    cwd: base,
+    expandDirectories: false,
+    onlyFiles: false,
+    fs: { readdirSync: readFolder as unknown as typeof readdirSync },
+  });
   if (failure !== undefined) throw failure;
   const found = [...new Set(names.map((name) => name.replace(/\/$/, '')))]
     .filter((name) => name !== '' && name !== '.' && (wantsMarked || !name.split('/').some(isMarked)))
@@ -52,11 +57,18 @@ export function findMatches(path: string): GlobMatches {
   return { files: found.filter((match) => !isFolder(match)), folders: found.filter(isFolder) };
 }
 
-/** The entries of a folder as a glob is to see them: all that are no folders as files, and a link to a folder as a file, too. */
+/**
+ * The entries of a folder as a glob is to see them: all that are no folders as files, and a link to a folder as a file,
+ * too.
+ */
 function entriesOf(folder: string): Dirent[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (entry.isDirectory()) return [entry];
-    const file = Object.create(entry, { isFile: { value: () => true }, isDirectory: { value: () => false }, isSymbolicLink: { value: () => false } }) as Dirent;
+    const file = Object.create(entry, {
+      isFile: { value: () => true },
+      isDirectory: { value: () => false },
+      isSymbolicLink: { value: () => false },
+    }) as Dirent;
     return entry.isSymbolicLink() && statOf(join(folder, entry.name))?.isDirectory() === true ? [entry, file] : [file];
   });
 }
@@ -70,7 +82,11 @@ export function checkMatches(path: string, { files, folders }: GlobMatches): voi
   if (files.length === 0) return;
   const other = folders.find((folder) => !files.some((file) => file.startsWith(`${folder}/`)));
   if (other === undefined) return;
-  throw userError('data', { where: other, message: `is a folder, and ${quoted(path)} matches files, too`, fix: `rename it, or name its files, as in ${quoted(`${other}/*`)}` });
+  throw userError('data', {
+    where: other,
+    message: `is a folder, and ${quoted(path)} matches files, too`,
+    fix: `rename it, or name its files, as in ${quoted(`${other}/*`)}`,
+  });
 }
 
 /**
@@ -86,7 +102,11 @@ export function checkLink(path: string): void {
     // No link, or gone meanwhile: whoever opens it finds that.
     return;
   }
-  throw userError('data', { where: path, message: `is a link to ${quoted(target)}, which is not there`, fix: 'restore that file, or remove the link' });
+  throw userError('data', {
+    where: path,
+    message: `is a link to ${quoted(target)}, which is not there`,
+    fix: 'restore that file, or remove the link',
+  });
 }
 
 /** Orders as `ls` does where the language is C: code unit by code unit, the same on every machine. */

@@ -7,8 +7,14 @@ import { SAMPLED_AWAY } from '../rows/sampling.js';
 
 type Counted = Pick<Dataset, 'rows' | 'leftOut'> & Partial<Pick<Dataset, 'labelCounts'>>;
 
-/** What to tell of rows that are not among those of a split, a line each: how many for which reason, and what becomes of the rates of labels. */
-export function leftOutNotices(datasets: { readonly [S in Split]?: Counted | undefined }, tasks: readonly Task[] = []): readonly string[] {
+/**
+ * What to tell of rows that are not among those of a split, a line each: how many for which reason, and what becomes of
+ * the rates of labels.
+ */
+export function leftOutNotices(
+  datasets: { readonly [S in Split]?: Counted | undefined },
+  tasks: readonly Task[] = [],
+): readonly string[] {
   return SPLITS.flatMap((split) => {
     const dataset = datasets[split];
     const leftOut = [...(dataset?.leftOut ?? [])].filter(([reason]) => reason !== OTHER_PART);
@@ -16,11 +22,16 @@ export function leftOutNotices(datasets: { readonly [S in Split]?: Counted | und
     if (dataset === undefined || total === 0) return [];
     const reasons = leftOut.toSorted(([, a], [, b]) => b - a).map(([reason, count]) => `${reason} (${count})`);
     const rates = ratesOf(dataset, tasks);
-    return [`data.${split}: ${total} of ${dataset.rows + total} rows are left out: ${reasons.join(', ')}${rates.length === 0 ? '' : `; labels are 1 in: ${rates.join(', ')}`}`];
+    return [
+      `data.${split}: ${total} of ${dataset.rows + total} rows are left out: ${reasons.join(', ')}${rates.length === 0 ? '' : `; labels are 1 in: ${rates.join(', ')}`}`,
+    ];
   });
 }
 
-/** Of each label whose rate is another for it: in what share of the rows it is 1, and in what share with those left out whose label is known. */
+/**
+ * Of each label whose rate is another for it: in what share of the rows it is 1, and in what share with those left out
+ * whose label is known.
+ */
 function ratesOf({ rows, leftOut, labelCounts = new Map() }: Counted, tasks: readonly Task[]): readonly string[] {
   const classes = tasks.filter(({ type }) => type === 'classification');
   return classes.flatMap((task) => {

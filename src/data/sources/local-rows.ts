@@ -10,19 +10,35 @@ import { tellShare, type CellPart } from './cell-part.js';
 import type { Reading } from './source.js';
 
 /**
- * The rows of a file in numbers of its own, read where they are not kept. Neither what is learned nor which rows are left out by chance
+ * The rows of a file in numbers of its own, read where they are not kept. Neither what is learned nor which rows are
+ * left out by chance
  * has a say in them.
  * @param recipe what else decides what becomes of the file
  * @throws UserError (data) for a row that the policy does not let pass; (disk)
  * @throws NotLocal
  */
-export async function keptLocalRows(part: CellPart, recipe: readonly unknown[], format: RowFormat, reading: Reading): Promise<Shards> {
+export async function keptLocalRows(
+  part: CellPart,
+  recipe: readonly unknown[],
+  format: RowFormat,
+  reading: Reading,
+): Promise<Shards> {
   const { file, rows, stats } = part;
   const all = [recipeOf(unsampled(format)), ...recipe];
-  const request = { kind: 'local', source: file.path, home: file.home, stats, fingerprint: await part.identify(reading), recipe: all, slot: all } as const;
+  const request = {
+    kind: 'local',
+    source: file.path,
+    home: file.home,
+    stats,
+    fingerprint: await part.identify(reading),
+    recipe: all,
+    slot: all,
+  } as const;
   const folder = await cached(part.cacheOf(reading), request, (target, entry) =>
     keepShards(target, entry, file.path, localRows(format).columns, reading.policy, async (policy, writer) => {
-      const written = await writeLocalRows(rows, format, policy, writer, (share) => tellShare(reading, `reading ${file.path}`, share));
+      const written = await writeLocalRows(rows, format, policy, writer, (share) =>
+        tellShare(reading, `reading ${file.path}`, share),
+      );
       return { ...written, read: await part.hashed(reading) };
     }),
   );
@@ -36,7 +52,9 @@ export function learnsAnything(format: RowFormat): boolean {
   return fitsOf(format).size > 0;
 }
 
-/** What local rows give; where the files do not agree with each other, what the files themselves do, which say where. */
+/**
+ * What local rows give; where the files do not agree with each other, what the files themselves do, which say where.
+ */
 export async function fromLocalRows<Found>(local: () => Promise<Found>, files: () => Promise<Found>): Promise<Found> {
   try {
     return await local();

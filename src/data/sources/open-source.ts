@@ -13,12 +13,21 @@ import type { Source } from './source.js';
  * @param dialect what is said of a text file
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
-export async function openSource(paths: Paths, columns: readonly string[], dialect: DialectOptions = {}): Promise<Source> {
+export async function openSource(
+  paths: Paths,
+  columns: readonly string[],
+  dialect: DialectOptions = {},
+): Promise<Source> {
   const each = [paths].flat();
   for (const path of each) {
     const shards = await openShards(path);
     if (shards === undefined) continue;
-    if (each.length > 1) throw userError('data', { where: path, message: 'is a folder of shards, which can be no source together with other paths', fix: 'name it alone' });
+    if (each.length > 1)
+      throw userError('data', {
+        where: path,
+        message: 'is a folder of shards, which can be no source together with other paths',
+        fix: 'name it alone',
+      });
     return openShardSource(shards, columns);
   }
   return openCellSource(findFiles(paths), columns, dialect);

@@ -7,8 +7,10 @@ export function isPartition(name: string): boolean {
 }
 
 /**
- * The columns that the folders of a path stand for, as Hive, Spark and DuckDB write them: `ds=2026-11-01/part-0.parquet` is a file
- * whose rows have `2026-11-01` in the column `ds`. What these escape in a value (`%3A`) is a character again, and the name that stands for
+ * The columns that the folders of a path stand for, as Hive, Spark and DuckDB write them:
+ * `ds=2026-11-01/part-0.parquet` is a file
+ * whose rows have `2026-11-01` in the column `ds`. What these escape in a value (`%3A`) is a character again, and the
+ * name that stands for
  * no value is an empty cell.
  */
 export function partitionsOf(path: string): ReadonlyMap<string, string> {

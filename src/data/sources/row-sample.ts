@@ -31,8 +31,10 @@ interface Run {
 }
 
 /**
- * Samples about `limit` rows of each source, evenly over all of its files: as many rows of every stretch, at random places. Sources with fewer rows are
- * read whole, and so are directories of shards. Every file is read to its end, so that damage is found wherever it is; rows outside the sample are not
+ * Samples about `limit` rows of each source, evenly over all of its files: as many rows of every stretch, at random
+ * places. Sources with fewer rows are
+ * read whole, and so are directories of shards. Every file is read to its end, so that damage is found wherever it is;
+ * rows outside the sample are not
  * encoded. Nothing is cached. A byte offset is never guessed, since a line feed may be inside of quotes.
  */
 export function createRowSampler(limit: number): RowSampler {
@@ -75,7 +77,10 @@ export function createRowSampler(limit: number): RowSampler {
         async stream(format, kept, { policy, signal }, take) {
           const leftOut = new Map<string, number>();
           for (const rows of await sampled([...new Set([...columns, ...kept])])) {
-            countLeftOut(leftOut, await streamRows(rows, format, kept, policy, take, () => signal?.throwIfAborted(), { threads: 1 }));
+            countLeftOut(
+              leftOut,
+              await streamRows(rows, format, kept, policy, take, () => signal?.throwIfAborted(), { threads: 1 }),
+            );
           }
           return leftOut;
         },
@@ -144,7 +149,8 @@ function* cutPieces(piece: Piece, runs: readonly Run[]): Generator<Piece> {
   if ('columns' in piece) {
     for (const run of runs) yield { ...cutColumns(piece, run), progress };
   } else if ('rows' in piece) {
-    for (const { begin, end } of runs) yield { rows: piece.rows.slice(begin, end), lines: piece.lines.slice(begin, end), progress };
+    for (const { begin, end } of runs)
+      yield { rows: piece.rows.slice(begin, end), lines: piece.lines.slice(begin, end), progress };
     const bad: CellRows | undefined = piece.bad && { rows: [], lines: [], bad: piece.bad };
     if (bad !== undefined) yield { ...bad, progress };
   } else {
@@ -188,6 +194,7 @@ function rowsOf(piece: Piece): number {
   if ('columns' in piece) return piece.numRows;
   if ('rows' in piece) return piece.rows.length;
   let count = 0;
-  for (let at = piece.bytes.indexOf(LF, piece.begin); at >= 0 && at < piece.end; at = piece.bytes.indexOf(LF, at + 1)) count++;
+  for (let at = piece.bytes.indexOf(LF, piece.begin); at >= 0 && at < piece.end; at = piece.bytes.indexOf(LF, at + 1))
+    count++;
   return count;
 }

@@ -25,7 +25,8 @@ import type { Source } from './source.js';
 const STREAM_ROWS = 1 << 12;
 
 /**
- * A folder of shards that was not made for this config: by `mtl prepare`, or by hand. Its rows are read as they are; every
+ * A folder of shards that was not made for this config: by `mtl prepare`, or by hand. Its rows are read as they are;
+ * every
  * one of them must be good.
  * @throws UserError (data) that names every column that is missing or of another kind than the config needs
  */
@@ -35,15 +36,26 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
   const where = join(folder, MANIFEST);
   const missing = wanted.filter((name) => !columns.has(name));
   if (missing.length > 0) {
-    const fix = (name: string): string => didYouMean(name, [...columns.keys()]) ?? `it has ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
-    throw new UserError('data', missing.map((name) => ({ where, key: `column '${name}'`, message: 'the config asks for it, the manifest does not have it', fix: fix(name) })));
+    const fix = (name: string): string =>
+      didYouMean(name, [...columns.keys()]) ??
+      `it has ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
+    throw new UserError(
+      'data',
+      missing.map((name) => ({
+        where,
+        key: `column '${name}'`,
+        message: 'the config asks for it, the manifest does not have it',
+        fix: fix(name),
+      })),
+    );
   }
   if (manifest.rows === 0) throw noRows([folder]);
   const readVocabularies = async (names: readonly string[]): Promise<ReadonlyMap<string, Texts>> => {
     const vocabularies = new Map<string, Texts>();
     for (const name of names) {
       const column = columns.get(name)!;
-      if ('vocabulary' in column && column.vocabulary !== undefined) vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
+      if ('vocabulary' in column && column.vocabulary !== undefined)
+        vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
     }
     return vocabularies;
   };
@@ -55,9 +67,16 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     columns: [...columns.keys()],
 
     async fingerprint() {
-      const texts = manifest.columns.flatMap((column) => ('vocabulary' in column && column.vocabulary !== undefined ? [column.vocabulary] : []));
+      const texts = manifest.columns.flatMap((column) =>
+        'vocabulary' in column && column.vocabulary !== undefined ? [column.vocabulary] : [],
+      );
       // A shard is held to its hash when it is read.
-      return { ...(await hashFiles(folder, texts)), ...Object.fromEntries(manifest.shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHashOf(shard) }])) };
+      return {
+        ...(await hashFiles(folder, texts)),
+        ...Object.fromEntries(
+          manifest.shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHashOf(shard) }]),
+        ),
+      };
     },
 
     async fit(format, { onProgress, signal }) {
@@ -70,7 +89,8 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
         const fit = cleanFit(ownersFit, field);
         const column = columns.get(field.columns[0]!)!;
         // A column of ids tells how many there are.
-        if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id') fit.direct.observe(column.size - 1);
+        if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
+          fit.direct.observe(column.size - 1);
         else toRead.push({ field, fit });
       }
       if (toRead.length > 0) {
@@ -86,7 +106,14 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       checkKinds(format, source, where);
       const wrongKeys = problemsOfKeys(format.keys, columns, idCountsOf(manifest), where);
       if (wrongKeys.length > 0) return Promise.reject(new UserError('data', wrongKeys));
-      return Promise.resolve(shardDataset(shards, formatView(source, format), { idCounts: countsByField(shards, format), lossKeys: format.spec.lossKeys, threads, onNotice }));
+      return Promise.resolve(
+        shardDataset(shards, formatView(source, format), {
+          idCounts: countsByField(shards, format),
+          lossKeys: format.spec.lossKeys,
+          threads,
+          onNotice,
+        }),
+      );
     },
 
     async stream(format, kept, { onProgress, signal }, take) {
@@ -98,7 +125,10 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       let done = 0;
       for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(STREAM_ROWS)) {
         const beside = kept.length === 0 ? undefined : await keptBatches.next();
-        const texts = beside?.done === false ? kept.map((name) => keptTexts({ columns, vocabularies }, name, beside.value.batch)) : [];
+        const texts =
+          beside?.done === false
+            ? kept.map((name) => keptTexts({ columns, vocabularies }, name, beside.value.batch))
+            : [];
         await take({ batch, kept: texts, skipped: [] });
         onProgress?.({ what: `reading ${folder}`, share: (done += batch.rows) / totalRows });
         signal?.throwIfAborted();
@@ -114,11 +144,23 @@ function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset
   const counts = idCountsOf(manifest);
   return new Map(
     fields.flatMap((field) => {
-      const { name, kind, columns: [column], columns: { length }, direct } = field;
+      const {
+        name,
+        kind,
+        columns: [column],
+        columns: { length },
+        direct,
+      } = field;
       // Which items of a bag are left out is not known before.
       if (field.kind === 'bag' && field.form.maxItems !== undefined) return [];
       const [found, count] = [manifest.columns.find((each) => each.name === column), counts.get(column!)];
-      const isAsItIs = found !== undefined && 'size' in found && found.kind === kind && length === 1 && direct?.cell === 'id' && found.size <= direct.below;
+      const isAsItIs =
+        found !== undefined &&
+        'size' in found &&
+        found.kind === kind &&
+        length === 1 &&
+        direct?.cell === 'id' &&
+        found.size <= direct.below;
       return isAsItIs && count !== undefined ? [[name, count]] : [];
     }),
   );
@@ -131,7 +173,13 @@ interface Observer {
 }
 
 /** Goes once through the rows of the columns that something is learned from. */
-async function observeRows(shards: Shards, source: ShardColumns, format: RowFormat, observers: readonly Observer[], onShare: (share: number) => void): Promise<void> {
+async function observeRows(
+  shards: Shards,
+  source: ShardColumns,
+  format: RowFormat,
+  observers: readonly Observer[],
+  onShare: (share: number) => void,
+): Promise<void> {
   const { manifest } = shards;
   const names = [...new Set(observers.flatMap(({ field }) => field.columns))];
   const columns = names.map((name) => storedColumn(source.columns.get(name)!));
@@ -155,7 +203,10 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
   if (bag !== undefined && field.kind === 'bag') {
     const textOf = textsOf(source, column);
     const { maxItems = Infinity } = field.form;
-    for (let r = 0; r < block.rows; r++) takeHeaviest(bag.weights, bag.offsets[r]!, bag.offsets[r + 1]!, maxItems, (i) => fit.observe(textOf(bag.ids[i]!)));
+    for (let r = 0; r < block.rows; r++)
+      takeHeaviest(bag.weights, bag.offsets[r]!, bag.offsets[r + 1]!, maxItems, (i) =>
+        fit.observe(textOf(bag.ids[i]!)),
+      );
     return;
   }
   const vectors = block.vectors.get(column);
@@ -173,26 +224,57 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
     for (let r = 0; r < block.rows; r++) fit.direct.observe(data[r]!);
     return;
   }
-  const texts = field.columns.map((name) => ({ textOf: textsOf(source, name), data: block.ids.get(name) ?? block.numbers.get(name)! }));
-  for (let r = 0; r < block.rows; r++) fit.observe(texts.map(({ textOf, data: values }) => textOf(values[r]!)).join(CELL_SEPARATOR));
+  const texts = field.columns.map((name) => ({
+    textOf: textsOf(source, name),
+    data: block.ids.get(name) ?? block.numbers.get(name)!,
+  }));
+  for (let r = 0; r < block.rows; r++)
+    fit.observe(texts.map(({ textOf, data: values }) => textOf(values[r]!)).join(CELL_SEPARATOR));
 }
 
 /** What the rows of a column have. */
-const shapeOf = (kind: BlockColumn['kind']): string => (kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value a row');
+const shapeOf = (kind: BlockColumn['kind']): string =>
+  kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value a row';
 
 /** What a field reads must be of a kind that it can read. */
 function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
-  if (format.spec.sampling !== undefined) throw userError('data', { where, key: 'data.sampling', message: 'leaves rows out as they are read from cells, and these are shards, which are read as they are', fix: 'read the CSV or Parquet that they were made from' });
-  const made = format.masks.length > 0 || format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) || format.spec.tasks.some((task) => task.missing !== 'error' || (givenOf(task)?.violations ?? 'error') !== 'error');
-  if (made) throw userError('data', { where, key: 'tasks', message: 'conditions as labels, missing, violations and sampleWeight are for cells, and these are shards, which are read as they are', fix: 'read the CSV or Parquet that they were made from, or write the labels into them' });
+  if (format.spec.sampling !== undefined)
+    throw userError('data', {
+      where,
+      key: 'data.sampling',
+      message: 'leaves rows out as they are read from cells, and these are shards, which are read as they are',
+      fix: 'read the CSV or Parquet that they were made from',
+    });
+  const made =
+    format.masks.length > 0 ||
+    format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) ||
+    format.spec.tasks.some((task) => task.missing !== 'error' || (givenOf(task)?.violations ?? 'error') !== 'error');
+  if (made)
+    throw userError('data', {
+      where,
+      key: 'tasks',
+      message:
+        'conditions as labels, missing, violations and sampleWeight are for cells, and these are shards, which are read as they are',
+      fix: 'read the CSV or Parquet that they were made from, or write the labels into them',
+    });
   for (const { name } of format.labels) {
-    if (columns.get(name)!.kind !== 'label') throw userError('data', { where, key: `column '${name}'`, message: `expected a label, as the config reads it, found one of kind ${columns.get(name)!.kind}` });
+    if (columns.get(name)!.kind !== 'label')
+      throw userError('data', {
+        where,
+        key: `column '${name}'`,
+        message: `expected a label, as the config reads it, found one of kind ${columns.get(name)!.kind}`,
+      });
   }
   for (const { columns: names, kind } of format.fields) {
     for (const name of names) {
       const found = columns.get(name)!.kind;
       if (found === 'label' || shapeOf(found) !== shapeOf(kind)) {
-        throw userError('data', { where, key: `column '${name}'`, message: `is of kind ${found}, and the config reads it as ${shapeOf(kind)}`, fix: 'choose another type for the feature' });
+        throw userError('data', {
+          where,
+          key: `column '${name}'`,
+          message: `is of kind ${found}, and the config reads it as ${shapeOf(kind)}`,
+          fix: 'choose another type for the feature',
+        });
       }
     }
   }

@@ -20,18 +20,27 @@ interface Kept<Found> {
 }
 
 /**
- * Gets what is kept of files. Where several processes ask for it, those that see the same cache make it side by side, each of its share
- * of the files; all of them then find it there. Where a file fails, the first process finds that out again in the order of the files:
+ * Gets what is kept of files. Where several processes ask for it, those that see the same cache make it side by side,
+ * each of its share
+ * of the files; all of them then find it there. Where a file fails, the first process finds that out again in the order
+ * of the files:
  * what it tells is what one alone would.
  * @throws UserError (data) where the processes do not see the same files; and as `all` does
  */
-export async function sideBySide<Found>(parts: readonly CellPart[], reading: Reading, { isLacking, make, all }: Kept<Found>): Promise<Found> {
+export async function sideBySide<Found>(
+  parts: readonly CellPart[],
+  reading: Reading,
+  { isLacking, make, all }: Kept<Found>,
+): Promise<Found> {
   const { sharing } = reading;
   if (sharing === undefined || sharing.peers.size === 1) return all();
   const { peers } = sharing;
   const lacks = await isLacking();
   const seen = peers.texts(`${lacks ? '+' : '-'}${keyOf(parts.map(({ file, bytes }) => [file.path, bytes]))}`);
-  refuseOthersFiles(parts, seen.map((text) => text.slice(1)));
+  refuseOthersFiles(
+    parts,
+    seen.map((text) => text.slice(1)),
+  );
   if (!seen.some((text) => text.startsWith('+'))) return all();
 
   const mates = await matesOf(parts[0]!, reading, sharing);
@@ -67,8 +76,15 @@ function refuseOthersFiles(parts: readonly CellPart[], keys: readonly string[]):
   });
 }
 
-/** The ranks of the processes that see the cache of this one, with its own, from the lowest on: each leaves a mark and looks for those of others. */
-async function matesOf({ file: { path, home } }: CellPart, { cache = {} }: Reading, { peers }: Sharing): Promise<readonly number[]> {
+/**
+ * The ranks of the processes that see the cache of this one, with its own, from the lowest on: each leaves a mark and
+ * looks for those of others.
+ */
+async function matesOf(
+  { file: { path, home } }: CellPart,
+  { cache = {} }: Reading,
+  { peers }: Sharing,
+): Promise<readonly number[]> {
   const folder = await writableFolder(cacheFolders(path, cache.folder, home), {});
   const markOf = (rank: number, job: string): string => `.process-${rank}-of-${peers.size}.${job}.tmp`;
   // The first one's, which no other job has.
@@ -79,18 +95,28 @@ async function matesOf({ file: { path, home } }: CellPart, { cache = {} }: Readi
   const names = new Set(await onDisk(folder, () => readdir(folder)));
   peers.texts('');
   await onDisk(own, () => rm(own, { force: true }));
-  return Array.from({ length: peers.size }, (_, rank) => rank).filter((rank) => rank === peers.rank || names.has(markOf(rank, job!)));
+  return Array.from({ length: peers.size }, (_, rank) => rank).filter(
+    (rank) => rank === peers.rank || names.has(markOf(rank, job!)),
+  );
 }
 
-/** A process's files of each round. They are dealt out in their order, each to the one that has the fewest bytes so far. */
-function sharesOf(parts: readonly CellPart[], mates: readonly number[], { peers }: Sharing): readonly (readonly CellPart[])[] {
+/**
+ * A process's files of each round. They are dealt out in their order, each to the one that has the fewest bytes so far.
+ */
+function sharesOf(
+  parts: readonly CellPart[],
+  mates: readonly number[],
+  { peers }: Sharing,
+): readonly (readonly CellPart[])[] {
   const rounds = Math.min(ROUNDS, Math.ceil(parts.length / peers.size));
   const dealt = new Map(mates.map((rank) => [rank, 0]));
   return Array.from({ length: rounds }, (_, round) =>
-    parts.slice(Math.floor((round * parts.length) / rounds), Math.floor(((round + 1) * parts.length) / rounds)).filter(({ bytes }) => {
-      const [least] = [...dealt].reduce((best, each) => (each[1] < best[1] ? each : best));
-      dealt.set(least, dealt.get(least)! + bytes);
-      return least === peers.rank;
-    }),
+    parts
+      .slice(Math.floor((round * parts.length) / rounds), Math.floor(((round + 1) * parts.length) / rounds))
+      .filter(({ bytes }) => {
+        const [least] = [...dealt].reduce((best, each) => (each[1] < best[1] ? each : best));
+        dealt.set(least, dealt.get(least)! + bytes);
+        return least === peers.rank;
+      }),
   );
 }

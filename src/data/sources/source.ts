@@ -28,14 +28,20 @@ export interface Access {
 /** Processes that read the same rows at the same time. */
 export interface Sharing {
   readonly peers: Peers;
-  /** What happens to bad rows that one of them meets in files that it reads for all: they are told when all rows pass in their order. */
+  /**
+   * What happens to bad rows that one of them meets in files that it reads for all: they are told when all rows pass in
+   * their order.
+   */
   readonly policy: RejectPolicy;
 }
 
 /** The same where rows are read. */
 export interface Reading extends Access {
   readonly policy: RejectPolicy;
-  /** Where several processes ask for the same, which they all do in the same order: what is kept of files is made side by side. */
+  /**
+   * Where several processes ask for the same, which they all do in the same order: what is kept of files is made side
+   * by side.
+   */
   readonly sharing?: Sharing;
   /** Told what should be known of the rows, though it is no error. */
   readonly onNotice?: (text: string) => void;
@@ -56,13 +62,15 @@ export interface Source {
   /** Names of all columns that it has. */
   readonly columns: readonly string[];
   /**
-   * What it holds, to be kept and compared with `isSameContent` later. Costs nothing once `dataset` was called, or where the
+   * What it holds, to be kept and compared with `isSameContent` later. Costs nothing once `dataset` was called, or
+   * where the
    * cache knows the file and it was not touched since; else the file is read for it.
    * @throws UserError (data) for a file that changes meanwhile
    */
   fingerprint(access: Access): Promise<Fingerprint>;
   /**
-   * Learns vocabularies and scales from the rows that will be trained on, or takes what an earlier run learned from the same.
+   * Learns vocabularies and scales from the rows that will be trained on, or takes what an earlier run learned from the
+   * same.
    * @throws UserError (data)
    */
   fit(format: RowFormat, reading: Reading): Promise<Fitted>;

@@ -9,7 +9,15 @@ import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '
 import { rejectNotices } from '../rows/rejects.js';
 import { OTHER_PART, type RowFilter } from '../rows/row-filter.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { columnsOf, encodedFormat, trainedFormat, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import {
+  columnsOf,
+  encodedFormat,
+  trainedFormat,
+  unsampled,
+  withFilter,
+  type EncodedFormat,
+  type RowFormat,
+} from '../rows/row-format.js';
 import { decisionNotices } from './decision-notices.js';
 import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
@@ -33,7 +41,9 @@ export interface OpenedData {
 }
 
 /** The same, opened. */
-export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends Paths ? Source : Source | undefined };
+export type Splits<Files extends SplitFiles> = {
+  readonly [S in keyof Files & Split]: Files[S] extends Paths ? Source : Source | undefined;
+};
 
 /**
  * Opens the files of all splits and finds their columns, before anything is done with one.
@@ -43,19 +53,34 @@ export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Sp
  * @param open opens the files of a split
  * @throws UserError (data) with the problems of all files
  */
-export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string, dialect: DialectOptions = {}, rows: Pick<DataOptions, 'where' | 'split'> = {}, open: OpenSource = openSource): Promise<Splits<Files>> {
+export async function openSplits<Files extends SplitFiles>(
+  files: Files,
+  format: RowFormat,
+  fix: string,
+  dialect: DialectOptions = {},
+  rows: Pick<DataOptions, 'where' | 'split'> = {},
+  open: OpenSource = openSource,
+): Promise<Splits<Files>> {
   const problems: Problem[] = [];
   const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
     const paths = files[split];
     if (paths === undefined) continue;
     try {
-      opened[split] = await openPart(open, paths, format, dialect, { where: rows.where, split: rows.split, part: split });
+      opened[split] = await openPart(open, paths, format, dialect, {
+        where: rows.where,
+        split: rows.split,
+        part: split,
+      });
     } catch (error) {
       // A limit of the system is of no file.
       if (!(error instanceof UserError) || error.kind === 'disk') throw error;
       const advice = [paths].flat().every(isThere) ? {} : { fix };
-      const found = error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...givenProblem(problem, format.spec.tasks) }));
+      const found = error.problems.map((problem) => ({
+        key: `data.${split}`,
+        ...advice,
+        ...givenProblem(problem, format.spec.tasks),
+      }));
       // Parts of one source have the same to say.
       problems.push(...found.filter((problem) => !problems.some((told) => problemLine(told) === problemLine(problem))));
     }
@@ -69,11 +94,22 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
 function givenProblem(problem: Problem, tasks: readonly Task[]): Problem {
   for (const task of tasks) {
     const { named } = givenOf(task) ?? {};
-    if (named === undefined || problem.key !== `column ${quoted(named)}` || tasksGiven(task, tasks).length > 0) continue;
+    if (named === undefined || problem.key !== `column ${quoted(named)}` || tasksGiven(task, tasks).length > 0)
+      continue;
     const others = tasks.filter(({ name }) => name !== task.name);
-    const names = [...new Set(others.flatMap(({ name, label }) => (typeof label === 'string' ? [label, name] : [name])))];
+    const names = [
+      ...new Set(others.flatMap(({ name, label }) => (typeof label === 'string' ? [label, name] : [name]))),
+    ];
     const meant = didYouMean(named, names);
-    return { ...problem, message: `task '${task.name}' is given it, and it is no task, no label and no column`, fix: meant ?? (names.length > 0 ? `expected a task or its label (${names.join(', ')}), or a column of the file` : 'name a column of the file') };
+    return {
+      ...problem,
+      message: `task '${task.name}' is given it, and it is no task, no label and no column`,
+      fix:
+        meant ??
+        (names.length > 0
+          ? `expected a task or its label (${names.join(', ')}), or a column of the file`
+          : 'name a column of the file'),
+    };
   }
   return problem;
 }
@@ -82,7 +118,14 @@ function givenProblem(problem: Problem, tasks: readonly Task[]): Problem {
 function keepingDays(opened: Partial<Record<Split, Source>>): Partial<Record<Split, Source>> {
   if (!Object.values(opened).some(({ files }) => files.length > 1)) return opened;
   const keeping = (reading: Reading): Reading => ({ ...reading, keepsLocalRows: true });
-  const days = Object.entries(opened).map(([split, source]): [string, Source] => [split, { ...source, fit: (format, reading) => source.fit(format, keeping(reading)), dataset: (format, reading) => source.dataset(format, keeping(reading)) }]);
+  const days = Object.entries(opened).map(([split, source]): [string, Source] => [
+    split,
+    {
+      ...source,
+      fit: (format, reading) => source.fit(format, keeping(reading)),
+      dataset: (format, reading) => source.dataset(format, keeping(reading)),
+    },
+  ]);
   return Object.fromEntries(days);
 }
 
@@ -91,10 +134,23 @@ function keepingDays(opened: Partial<Record<Split, Source>>): Partial<Record<Spl
  * @throws UserError (data) with the problems of all files
  */
 export function openData(data: DataOptions, format: RowFormat, open?: OpenSource): Promise<OpenedData> {
-  return openSplits(splitFilesOf(data), format, 'paths are taken from the folder of the config, else from the working directory', dialectOf(data), data, open);
+  return openSplits(
+    splitFilesOf(data),
+    format,
+    'paths are taken from the folder of the config, else from the working directory',
+    dialectOf(data),
+    data,
+    open,
+  );
 }
 
-async function openPart(open: OpenSource, paths: Paths, format: RowFormat, dialect: DialectOptions, filter: RowFilter): Promise<Source> {
+async function openPart(
+  open: OpenSource,
+  paths: Paths,
+  format: RowFormat,
+  dialect: DialectOptions,
+  filter: RowFilter,
+): Promise<Source> {
   if (filter.where === undefined && filter.split === undefined) return open(paths, columnsOf(format), dialect);
   const source = await open(paths, columnsOf(withFilter(format, filter)), dialect);
   return filteredSource(source, filter);
@@ -111,7 +167,13 @@ export interface Datasets {
 }
 
 /** The same, with the format that they are encoded by, from what was learned on train. */
-export async function openEncoded(sources: OpenedData, format: RowFormat, fitted: Fitted, reading: Reading, state: DataState): Promise<Datasets & { readonly encoded: EncodedFormat }> {
+export async function openEncoded(
+  sources: OpenedData,
+  format: RowFormat,
+  fitted: Fitted,
+  reading: Reading,
+  state: DataState,
+): Promise<Datasets & { readonly encoded: EncodedFormat }> {
   const encoded = encodedFormat(format, fitted);
   return { encoded, ...(await openDatasets(sources, encoded, reading, state)) };
 }
@@ -121,15 +183,32 @@ export async function openEncoded(sources: OpenedData, format: RowFormat, fitted
  * @param state what the run knows of its data, taken down where it is new
  * @throws UserError (data) also for other data than the run was trained with
  */
-export async function openDatasets(sources: OpenedData, format: EncodedFormat, reading: Reading, state: DataState): Promise<Datasets> {
+export async function openDatasets(
+  sources: OpenedData,
+  format: EncodedFormat,
+  reading: Reading,
+  state: DataState,
+): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
-  const datasets = { train: await train.dataset(trainedFormat(format), reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
+  const datasets = {
+    train: await train.dataset(trainedFormat(format), reading),
+    valid: await valid?.dataset(unsampled(format), reading),
+    test: await test?.dataset(unsampled(format), reading),
+  };
   const isNew = state.trainRows === null;
   const wide = isNew ? await wideLabelNotices(datasets.train, format.spec.tasks) : [];
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
-  for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields), ...sameNotices(state, datasets.train.leftOut.has(OTHER_PART)), ...wide, ...rejectNotices(reading.policy)]) reading.onNotice?.(notice);
+  for (const notice of [
+    ...decisionNotices(format.fields),
+    ...leftOutNotices(datasets, format.spec.tasks),
+    ...unknownNotices(unknown, format.fields),
+    ...sameNotices(state, datasets.train.leftOut.has(OTHER_PART)),
+    ...wide,
+    ...rejectNotices(reading.policy),
+  ])
+    reading.onNotice?.(notice);
   const learned = state.labelScales ?? {};
   const facts = await labelFacts(datasets.train, format.spec.tasks, learned);
   if (Object.keys(learned).length > 0) state.labelScales = learned;

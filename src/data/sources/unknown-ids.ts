@@ -2,7 +2,10 @@ import type { EncodedField } from '../../features/feature-types.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type Split } from '../options.js';
 
-/** By split and field: the share of ids, or of the items of bags, that are 0, the unknown. Only what was counted when rows were encoded. */
+/**
+ * By split and field: the share of ids, or of the items of bags, that are 0, the unknown. Only what was counted when
+ * rows were encoded.
+ */
 export type UnknownShares = { readonly [S in Split]?: Readonly<Record<string, number>> };
 
 /** A share beyond this is told. */
@@ -15,22 +18,31 @@ export function unknownShares(datasets: { readonly [S in Split]?: Dataset | unde
   return Object.fromEntries(
     SPLITS.flatMap((split) => {
       const counted = [...(datasets[split]?.idCounts ?? [])].filter(([, { ids }]) => ids > 0);
-      return counted.length === 0 ? [] : [[split, Object.fromEntries(counted.map(([field, { ids, unknown }]) => [field, unknown / ids]))]];
+      return counted.length === 0
+        ? []
+        : [[split, Object.fromEntries(counted.map(([field, { ids, unknown }]) => [field, unknown / ids]))]];
     }),
   );
 }
 
 /** What to tell of fields that a model knows too little of, a line each, with the cure. */
 export function unknownNotices(shares: UnknownShares, fields: readonly EncodedField[]): readonly string[] {
-  const shareOf = (split: Split, field: string): number => (Object.hasOwn(shares[split] ?? {}, field) ? shares[split]![field]! : 0);
+  const shareOf = (split: Split, field: string): number =>
+    Object.hasOwn(shares[split] ?? {}, field) ? shares[split]![field]! : 0;
   return fields.flatMap(({ name, direct }) => {
     // A cell that is an id already may be a 0 with a meaning of its own.
     if (shareOf('train', name) > HIGH && direct?.cell !== 'id') {
-      return [`field '${name}': ${percent(shareOf('train', name))} of train is unknown, one id for all of it; lower the encoding's minCount if it has one, take encoding { name: hash, buckets: … }, or leave the field out if its cells are empty`];
+      return [
+        `field '${name}': ${percent(shareOf('train', name))} of train is unknown, one id for all of it; lower the encoding's minCount if it has one, take encoding { name: hash, buckets: … }, or leave the field out if its cells are empty`,
+      ];
     }
-    const split = (['valid', 'test'] as const).find((each) => shareOf(each, name) > Math.max(HIGH, MORE_THAN_TRAIN * shareOf('train', name)));
+    const split = (['valid', 'test'] as const).find(
+      (each) => shareOf(each, name) > Math.max(HIGH, MORE_THAN_TRAIN * shareOf('train', name)),
+    );
     if (split === undefined) return [];
-    return [`field '${name}': ${percent(shareOf(split, name))} of ${split} is unknown, ${percent(shareOf('train', name))} of train: the model has not learned what stands there; train on more data or on newer, take encoding { name: hash, buckets: … }, or leave the field out`];
+    return [
+      `field '${name}': ${percent(shareOf(split, name))} of ${split} is unknown, ${percent(shareOf('train', name))} of train: the model has not learned what stands there; train on more data or on newer, take encoding { name: hash, buckets: … }, or leave the field out`,
+    ];
   });
 }
 

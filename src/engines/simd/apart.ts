@@ -2,8 +2,10 @@ import { userError } from '../../errors.js';
 import { WORD } from './arena.js';
 
 /**
- * Addresses from here on are of tables that lie in memory of their own, since one memory of WebAssembly ends here. Each has its range of
- * them, which nothing but calls knows: native kernels take where it lies in this process, and for the others its rows are brought to them.
+ * Addresses from here on are of tables that lie in memory of their own, since one memory of WebAssembly ends here. Each
+ * has its range of
+ * them, which nothing but calls knows: native kernels take where it lies in this process, and for the others its rows
+ * are brought to them.
  */
 export const APART = 2 ** 32;
 
@@ -44,7 +46,15 @@ export function createApart(tables: readonly Rows[]): readonly Apart[] {
       return { at, floats: new Float32Array(new SharedArrayBuffer(bytes)) };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw userError('data', { key: 'features', message: `the table '${name}' of ${rows} rows needs ${(bytes / 2 ** 30).toFixed(1)} GiB with what its optimizer keeps, more than Node ${process.versions.node} gives for one`, fix: 'use a smaller width, fewer rows, an optimizer that keeps less (row-wise-adagrad), or a newer Node' }, error);
+      throw userError(
+        'data',
+        {
+          key: 'features',
+          message: `the table '${name}' of ${rows} rows needs ${(bytes / 2 ** 30).toFixed(1)} GiB with what its optimizer keeps, more than Node ${process.versions.node} gives for one`,
+          fix: 'use a smaller width, fewer rows, an optimizer that keeps less (row-wise-adagrad), or a newer Node',
+        },
+        error,
+      );
     }
   });
 }
@@ -55,7 +65,11 @@ export function isApart({ at }: Pick<Rows, 'at'>): boolean {
 }
 
 /** The floats that a call's table lies among, and how many of them come before it. */
-export function rowsAt(at: number, main: Float32Array, apart: readonly Apart[]): { readonly floats: Float32Array; readonly first: number } {
+export function rowsAt(
+  at: number,
+  main: Float32Array,
+  apart: readonly Apart[],
+): { readonly floats: Float32Array; readonly first: number } {
   if (at < APART) return { floats: main, first: at / WORD };
   const own = apart.find((each) => at >= each.at && at < each.at + each.floats.length * WORD);
   if (own === undefined) throw new RangeError('memory access out of bounds');

@@ -5,22 +5,49 @@ import type { Laid } from './lay-out.js';
 export function lowerRowAverages({ average, tables, refused }: Laid, list: CallList): void {
   if (average === undefined) return;
   const { clock } = average;
-  for (const { at: table, rows, stride, width, average: at, distinct, count: countAt, update: { isLazy } } of tables.all) {
-    list.emit('averageRows', { table, stride, width, average: at, distinct, countAt, clock, refused, tableRows: isLazy ? 0 : rows });
+  for (const {
+    at: table,
+    rows,
+    stride,
+    width,
+    average: at,
+    distinct,
+    count: countAt,
+    update: { isLazy },
+  } of tables.all) {
+    list.emit('averageRows', {
+      table,
+      stride,
+      width,
+      average: at,
+      distinct,
+      countAt,
+      clock,
+      refused,
+      tableRows: isLazy ? 0 : rows,
+    });
   }
 }
 
 /** Takes the dense weights that an update has left into their average. */
-export function lowerWeightAverage({ average, places: { weightsBegin: w, weightsCount: count }, refused }: Laid, list: CallList): void {
-  if (average !== undefined) list.emit('averageWeights', { w, average: average.weights, count, clock: average.clock, refused });
+export function lowerWeightAverage(
+  { average, places: { weightsBegin: w, weightsCount: count }, refused }: Laid,
+  list: CallList,
+): void {
+  if (average !== undefined)
+    list.emit('averageWeights', { w, average: average.weights, count, clock: average.clock, refused });
 }
 
 /** Exchanges all weights and their average, which is brought up to the steps that were taken. */
-export function lowerExchange({ average, places: { weightsBegin: w, weightsCount: count }, tables }: Laid, list: CallList): void {
+export function lowerExchange(
+  { average, places: { weightsBegin: w, weightsCount: count }, tables }: Laid,
+  list: CallList,
+): void {
   if (average === undefined) return;
   const { clock } = average;
   list.emit('exchangeWeights', { w, average: average.weights, count });
-  for (const { at: table, rows, stride, width, average: at } of tables.all) list.emit('exchangeRows', { table, stride, width, average: at, rows, clock });
+  for (const { at: table, rows, stride, width, average: at } of tables.all)
+    list.emit('exchangeRows', { table, stride, width, average: at, rows, clock });
 }
 
 /** Writes how many steps were taken to where the kernels of the average read it. */
@@ -29,7 +56,8 @@ export function setClock({ average }: Laid, { buffer }: Float32Array, stepsTaken
 }
 
 /**
- * What is left, after `to` steps, more than `from`, of the distance that an average of `from` steps had from weights that stayed the same; the same
+ * What is left, after `to` steps, more than `from`, of the distance that an average of `from` steps had from weights
+ * that stayed the same; the same
  * bits as in kernels/average.ts.
  */
 export function shareLeft(decay: number, from: number, to: number): number {

@@ -16,13 +16,21 @@ export interface BagPlace {
 /** The bags of a layout. */
 export function placeBags({ columns }: InputLayout, arena: Arena, maxRows: number): ReadonlyMap<string, BagPlace> {
   const fields = columns.flatMap(({ kind, field }) => (kind === 'bag' ? [field] : []));
-  return new Map(fields.map((field) => [field, { field, offsets: arena.take(`offsets ${field}`, maxRows + 1), addresses: arena.take(`bag ${field}`, 2) }]));
+  return new Map(
+    fields.map((field) => [
+      field,
+      { field, offsets: arena.take(`offsets ${field}`, maxRows + 1), addresses: arena.take(`bag ${field}`, 2) },
+    ]),
+  );
 }
 
 /** The numbers by which the kernel knows a pooling; a sum's factors are its weights, and no kernel is called. */
 export const POOLING_NUMBERS: Readonly<Record<Exclude<Pooling, 'sum'>, number>> = { mean: 1, sqrtn: 2 };
 
-/** A bag whose rows a table numbers by itself: where its two addresses lie, of these numbers and of the factors, which all share. */
+/**
+ * A bag whose rows a table numbers by itself: where its two addresses lie, of these numbers and of the factors, which
+ * all share.
+ */
 interface NumberedBag {
   readonly field: string;
   readonly addresses: number;
@@ -38,11 +46,17 @@ export interface BagLoader {
 }
 
 /**
- * A loader for the bags of a plan. Nobody knows how many items the fullest batch will have, so they lie behind everything else, and
+ * A loader for the bags of a plan. Nobody knows how many items the fullest batch will have, so they lie behind
+ * everything else, and
  * the memory grows as it must: by half as much again at least, and never more than 4 GiB in all.
  * @param begin the first byte behind everything else
  */
-export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<string, BagPlace>, numbered: readonly NumberedBag[], begin: number): BagLoader {
+export function createBagLoader(
+  memory: WebAssembly.Memory,
+  places: ReadonlyMap<string, BagPlace>,
+  numbered: readonly NumberedBag[],
+  begin: number,
+): BagLoader {
   let words = new Uint32Array(memory.buffer);
   let floats = new Float32Array(memory.buffer);
 
@@ -59,7 +73,8 @@ export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<
   return {
     load(batch, from, rows) {
       let end = Math.ceil(begin / WORD) * WORD;
-      for (const { field } of [...places.values(), ...places.values(), ...numbered]) end += itemsOf(column(batch.bags, field), from, rows) * WORD;
+      for (const { field } of [...places.values(), ...places.values(), ...numbered])
+        end += itemsOf(column(batch.bags, field), from, rows) * WORD;
       reserve(end, batch);
       let at = Math.ceil(begin / WORD);
       for (const { field, offsets, addresses } of places.values()) {

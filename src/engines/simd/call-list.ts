@@ -2,13 +2,26 @@ import { SIGNATURES } from './kernel-signatures.js';
 import type { Exchanges } from './kernels.js';
 
 type Signatures = typeof SIGNATURES;
-/** A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by tensor, and for tables. */
+/**
+ * A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by
+ * tensor, and for tables.
+ */
 type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor` | `${string}Table`>;
 /** What starts and ends a list, how workers share what it does, and what other kernels tell, stands in no list. */
-type OwnKernel = 'barrier' | 'has' | 'join' | 'noteNotFinite' | 'shareBegin' | 'shareEnd' | 'slotBegin' | 'slotEnd' | 'take';
+type OwnKernel =
+  'barrier' | 'has' | 'join' | 'noteNotFinite' | 'shareBegin' | 'shareEnd' | 'slotBegin' | 'slotEnd' | 'take';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
 /** What does its part of a batch that several processes have parts of. */
-export type TogetherKernel = 'batchSums' | 'batchSumTogether' | 'countRows' | 'ownRows' | 'normaliseGradientSums' | 'normaliseGradientTogether' | 'normaliseSquares' | 'normaliseSums' | 'normaliseTogether';
+export type TogetherKernel =
+  | 'batchSums'
+  | 'batchSumTogether'
+  | 'countRows'
+  | 'ownRows'
+  | 'normaliseGradientSums'
+  | 'normaliseGradientTogether'
+  | 'normaliseSquares'
+  | 'normaliseSums'
+  | 'normaliseTogether';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
@@ -85,7 +98,8 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // They read what the step before left, and what they write is read behind a barrier.
   releaseTables: 'start',
   transposePanels: 'start',
-  // A table is done by the worker that takes it first. The slowest sums and the largest tables may meet: none reads the other.
+  // A table is done by the worker that takes it first. The slowest sums and the largest tables may meet: none reads the
+  // other.
   gatherBagGradients: 'tables',
   gatherGradients: 'tables',
   refuseUnlessFinite: 'tables',
@@ -102,14 +116,17 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   exchangeWeights: 'apply',
 };
 
-const sharingOf = (kernel: KernelName): Sharing => (kernel in SHARING ? SHARING[kernel as keyof typeof SHARING] : 'apply');
+const sharingOf = (kernel: KernelName): Sharing =>
+  kernel in SHARING ? SHARING[kernel as keyof typeof SHARING] : 'apply';
 
 /** Stands for the number of rows of the batch among a call's arguments. */
 export const ROWS: unique symbol = Symbol('the rows of the batch');
 /** What workers of a phase by columns are told by the list itself. */
 type Filled = 'slot' | 'slots';
 /** A kernel's arguments by their names: a wrong name, or one too few, does not compile. */
-export type Arguments<Name extends KernelName> = { readonly [Argument in Exclude<Signatures[Name][number], Filled>]: number | typeof ROWS };
+export type Arguments<Name extends KernelName> = {
+  readonly [Argument in Exclude<Signatures[Name][number], Filled>]: number | typeof ROWS;
+};
 
 const COLUMNS_OF_LINE = 16;
 
@@ -128,7 +145,10 @@ export interface Numbers {
   readonly count: number;
 }
 
-/** A column of one float a row of which processes have parts: where this one's rows lie, `ld` floats from row to row, and where those of all go, one behind the other. */
+/**
+ * A column of one float a row of which processes have parts: where this one's rows lie, `ld` floats from row to row,
+ * and where those of all go, one behind the other.
+ */
 export interface Gathered {
   readonly own: number;
   readonly ld: number;
@@ -147,9 +167,15 @@ export interface CallList {
   awaitStart(): void;
   /** All sums so far, behind a barrier. */
   flushSums(): void;
-  /** Adds up over all processes what each has left at some places, and puts their parts of some columns together: what comes next reads it. */
+  /**
+   * Adds up over all processes what each has left at some places, and puts their parts of some columns together: what
+   * comes next reads it.
+   */
   together(sums: readonly Numbers[], columns?: readonly Gathered[]): void;
-  /** Has what was emitted last, a sum, computed at once, and begins to add it up over all processes while the calls that come are made. */
+  /**
+   * Has what was emitted last, a sum, computed at once, and begins to add it up over all processes while the calls that
+   * come are made.
+   */
   beginSum(sum: Numbers): void;
 }
 
@@ -164,9 +190,13 @@ export function createCallList(): CallList {
   const push = (...added: readonly Call[]): void => {
     for (const call of added) calls.push(call, ...(isUnderWay ? [GO_ON] : []));
   };
-  /** Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there are. */
+  /**
+   * Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there
+   * are.
+   */
   const shareColumns = (): void => {
-    const at = ({ kernel }: Call, name: string): number => SIGNATURES[kernel as KernelName].findIndex((each) => each === name);
+    const at = ({ kernel }: Call, name: string): number =>
+      SIGNATURES[kernel as KernelName].findIndex((each) => each === name);
     const lines = columns.map((call) => Math.ceil(call.args[at(call, 'columns')]! / COLUMNS_OF_LINE));
     const total = lines.reduce((sum, count) => sum + count, 0);
     let slot = 0;
@@ -188,8 +218,14 @@ export function createCallList(): CallList {
     calls,
     separate,
     emit(kernel, args) {
-      const values = SIGNATURES[kernel].map((name): number | typeof ROWS => (args as Readonly<Record<string, number | typeof ROWS>>)[name] ?? 0);
-      const call: Call = { kernel, args: values.map((value) => (value === ROWS ? 0 : value)), rowsAt: values.flatMap((value, i) => (value === ROWS ? [i] : [])) };
+      const values = SIGNATURES[kernel].map(
+        (name): number | typeof ROWS => (args as Readonly<Record<string, number | typeof ROWS>>)[name] ?? 0,
+      );
+      const call: Call = {
+        kernel,
+        args: values.map((value) => (value === ROWS ? 0 : value)),
+        rowsAt: values.flatMap((value, i) => (value === ROWS ? [i] : [])),
+      };
       const sharing = sharingOf(kernel);
       if (sharing === 'sums') {
         sums.push(call);
@@ -209,8 +245,10 @@ export function createCallList(): CallList {
     together(sums, columns = []) {
       if (sums.length + columns.length === 0) return;
       separate();
-      if (sums.length > 0) calls.push({ kernel: 'together', args: sums.flatMap(({ at, count }) => [at, count]), rowsAt: [] });
-      if (columns.length > 0) calls.push({ kernel: 'gather', args: columns.flatMap(({ own, ld, all }) => [own, ld, all]), rowsAt: [] });
+      if (sums.length > 0)
+        calls.push({ kernel: 'together', args: sums.flatMap(({ at, count }) => [at, count]), rowsAt: [] });
+      if (columns.length > 0)
+        calls.push({ kernel: 'gather', args: columns.flatMap(({ own, ld, all }) => [own, ld, all]), rowsAt: [] });
       calls.push({ kernel: 'barrier', args: [], rowsAt: [] });
       isStartPending = false;
     },

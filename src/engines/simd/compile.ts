@@ -12,7 +12,11 @@ import { lowerTableUpdates } from './tables.js';
 
 /** Updates all weights by the gradients of a step, unless it is refused. */
 export function lowerUpdate(laid: Laid, list: CallList): void {
-  const { plan: { step }, tables, refused } = laid;
+  const {
+    plan: { step },
+    tables,
+    refused,
+  } = laid;
   if (laid.areas > 1) lowerCombination(laid, laid.sharedWeights, laid.ownWeights, list);
   if (step?.clip !== undefined) lowerClip(laid, step.clip, list);
   lowerRowAverages(laid, list);
@@ -21,27 +25,56 @@ export function lowerUpdate(laid: Laid, list: CallList): void {
   lowerWeightAverage(laid, list);
 }
 
-/** Updates dense weights in one go, or tensor by tensor where the rule looks at all of one: the largest first, in turns. */
-function lowerDenseUpdate({ plan: { graph, optimizers: specs }, places, constants, denseSlots, gradients, refused }: Laid, list: CallList): void {
+/**
+ * Updates dense weights in one go, or tensor by tensor where the rule looks at all of one: the largest first, in turns.
+ */
+function lowerDenseUpdate(
+  { plan: { graph, optimizers: specs }, places, constants, denseSlots, gradients, refused }: Laid,
+  list: CallList,
+): void {
   const part = denseOptimizers.partOf(specs.dense);
   const argumentsOf = ({ at, count }: ReturnType<Places['range']>) => {
     const shift = at - places.weightsBegin;
-    return { w: at, s: denseSlots.at + shift, gap: denseSlots.gap, g: gradients.at + shift, count, constants: constants.dense, refused };
+    return {
+      w: at,
+      s: denseSlots.at + shift,
+      gap: denseSlots.gap,
+      g: gradients.at + shift,
+      count,
+      constants: constants.dense,
+      refused,
+    };
   };
   if (part.unit === 'weight') {
     list.emit(`${part.kernel}Dense`, argumentsOf({ at: places.weightsBegin, count: places.weightsCount }));
     return;
   }
-  const tensors = graph.parameters.filter(({ isTrainable }) => isTrainable).map((parameter) => places.range(parameter)).sort((a, b) => b.count - a.count);
+  const tensors = graph.parameters
+    .filter(({ isTrainable }) => isTrainable)
+    .map((parameter) => places.range(parameter))
+    .sort((a, b) => b.count - a.count);
   tensors.forEach((tensor, turn) => list.emit(`${part.kernel}Tensor`, { ...argumentsOf(tensor), turn }));
 }
 
 /**
- * A step in one go; what it would compute and apply; a step's passes one by one, then what their gradients have in common, then
- * the update; the exchange of weights and average; losses alone, as in training; and predictions, also with losses. A diagnosis
+ * A step in one go; what it would compute and apply; a step's passes one by one, then what their gradients have in
+ * common, then
+ * the update; the exchange of weights and average; losses alone, as in training; and predictions, also with losses. A
+ * diagnosis
  * has a pass back a term, and the products between their gradients tensor by tensor.
  */
-export type ListName = 'train' | 'inspect' | 'losses' | 'pass' | 'products' | 'update' | 'exchange' | 'predict' | 'evaluate' | 'diagnosis' | 'tensorProducts';
+export type ListName =
+  | 'train'
+  | 'inspect'
+  | 'losses'
+  | 'pass'
+  | 'products'
+  | 'update'
+  | 'exchange'
+  | 'predict'
+  | 'evaluate'
+  | 'diagnosis'
+  | 'tensorProducts';
 
 /** A plan in full: calls, and where everything lies that is written before or read after. */
 export interface Compiled extends Laid {
@@ -69,7 +102,13 @@ export function compile(plan: Plan, tableBytes?: number): Compiled {
     if (numAreas > 1) graph.terms.forEach((term, area) => pass.back([term], area));
     else pass.back(graph.terms, 0);
     list.separate();
-    if (gradients !== passGradients) list.emit('accumulate', { g: passGradients.at, total: gradients.at, count: numAreas * places.weightsCount, fresh: tables.fresh });
+    if (gradients !== passGradients)
+      list.emit('accumulate', {
+        g: passGradients.at,
+        total: gradients.at,
+        count: numAreas * places.weightsCount,
+        fresh: tables.fresh,
+      });
   };
   const lower = (fill: (list: CallList) => void): readonly Call[] => {
     const list = createCallList();
@@ -114,7 +153,10 @@ export function compile(plan: Plan, tableBytes?: number): Compiled {
     }),
     predict: lower((list) => lowerPass(laid, 'predict', list).forward()),
     evaluate: lower((list) => {
-      const pass = lowerPass(laid, 'predict', list, [...graph.predictions.values(), ...graph.terms.map(({ loss }) => loss)]);
+      const pass = lowerPass(laid, 'predict', list, [
+        ...graph.predictions.values(),
+        ...graph.terms.map(({ loss }) => loss),
+      ]);
       pass.forward();
       pass.losses(graph.terms);
       list.flushSums();

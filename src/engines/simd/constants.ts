@@ -7,11 +7,16 @@ import type { Laid } from './lay-out.js';
 
 /** Writes the constants of a step, counted from 1, to where the kernels of rules and average read them. */
 export function createConstantsWriter(laid: Laid, floats: Float32Array): (step: number, factors: RateFactors) => void {
-  const { plan: { optimizers: specs, step: stepPlan }, constants } = laid;
+  const {
+    plan: { optimizers: specs, step: stepPlan },
+    constants,
+  } = laid;
   const rules = [
     { optimizer: optimizers.build(specs.dense), at: constants.dense / WORD, side: 'dense' },
     { optimizer: optimizers.build(specs.embeddings), at: constants.tables / WORD, side: 'embeddings' },
-    ...(specs.wide === undefined ? [] : [{ optimizer: optimizers.build(specs.wide), at: constants.wide / WORD, side: 'embeddings' } as const]),
+    ...(specs.wide === undefined
+      ? []
+      : [{ optimizer: optimizers.build(specs.wide), at: constants.wide / WORD, side: 'embeddings' } as const]),
   ] as const;
   const limit = stepPlan?.clip?.value ?? Infinity;
   return (step, factors) => {
@@ -22,6 +27,9 @@ export function createConstantsWriter(laid: Laid, floats: Float32Array): (step: 
 
 /** What all rules take from the first words (the gradient's scale, λ₁, λ₂, its limit), then the rule's own. */
 function constantsOf(optimizer: Optimizer, step: number, factor: number, limit: number): readonly number[] {
-  const { penalties: { l1, l2 }, learningRate } = optimizer;
+  const {
+    penalties: { l1, l2 },
+    learningRate,
+  } = optimizer;
   return [1, l1, l2, limit, ...optimizer.constants(step, learningRate * factor)];
 }

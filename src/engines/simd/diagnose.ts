@@ -27,7 +27,12 @@ export function lowerTensorProducts(laid: Laid, list: CallList): ProductsOfTenso
   const ranges = rangesByTensor(laid);
   const { at } = lowerProducts(ranges, termAreas, 'of tensors', arena, list);
   const size = (termAreas * (termAreas + 1)) / 2;
-  const read: ProductsReader = (doubles) => ranges.map(({ layer, isShared }, r) => ({ layer, isShared, gramian: gramianOf(termAreas, doubles.subarray(at / 8 + r * size, at / 8 + (r + 1) * size)) }));
+  const read: ProductsReader = (doubles) =>
+    ranges.map(({ layer, isShared }, r) => ({
+      layer,
+      isShared,
+      gramian: gramianOf(termAreas, doubles.subarray(at / 8 + r * size, at / 8 + (r + 1) * size)),
+    }));
   return { at, count: size * ranges.length, read };
 }
 
@@ -35,16 +40,24 @@ export function lowerTensorProducts(laid: Laid, list: CallList): ProductsOfTenso
 export const NO_PRODUCTS: ProductsOfTensors = { at: 0, count: 0, read: () => [] };
 
 /**
- * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their changes, by layer and
+ * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their
+ * changes, by layer and
  * over all processes.
  */
-export function watchUpdates({ plan: { graph }, peers, tables }: Laid, store: Store, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): () => ReadonlyMap<string, number> {
+export function watchUpdates(
+  { plan: { graph }, peers, tables }: Laid,
+  store: Store,
+  memory: { readonly buffer: ArrayBufferLike },
+  apart: readonly Apart[] = [],
+): () => ReadonlyMap<string, number> {
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const before = trainedOf(graph).map((parameter) => ({ parameter, data: store.tensorOf(parameter, 0).data.slice() }));
   const rows = tables.all.map((table) => {
     // A lazy optimizer moves the rows that have a gradient and no others.
-    const numbers = table.update.isLazy ? words.slice(table.distinct / WORD, table.distinct / WORD + words[table.count / WORD]!) : undefined;
+    const numbers = table.update.isLazy
+      ? words.slice(table.distinct / WORD, table.distinct / WORD + words[table.count / WORD]!)
+      : undefined;
     return { table, numbers, data: copyRows(rowsAt(table.at, floats, apart), table, numbers) };
   });
   return () => {
@@ -55,7 +68,8 @@ export function watchUpdates({ plan: { graph }, peers, tables }: Laid, store: St
       squares.set(layer, sum);
     };
     for (const { parameter, data } of before) add(layerOf(parameter.name), data, store.tensorOf(parameter, 0).data);
-    for (const { table, numbers, data } of rows) add(tableTensor(table.name), data, copyRows(rowsAt(table.at, floats, apart), table, numbers));
+    for (const { table, numbers, data } of rows)
+      add(tableTensor(table.name), data, copyRows(rowsAt(table.at, floats, apart), table, numbers));
     const dealt = tables.all.filter(({ isDealt }) => isDealt).map(({ name }) => tableTensor(name));
     const sums = Float64Array.from(dealt, (layer) => squares.get(layer)!);
     peers.sumDoubles(sums);
@@ -65,7 +79,11 @@ export function watchUpdates({ plan: { graph }, peers, tables }: Laid, store: St
 }
 
 /** The weights of some rows of a table, or of all. */
-function copyRows({ floats, first }: ReturnType<typeof rowsAt>, { stride, width, rows }: TablePlace, numbers: Uint32Array | undefined): Float32Array {
+function copyRows(
+  { floats, first }: ReturnType<typeof rowsAt>,
+  { stride, width, rows }: TablePlace,
+  numbers: Uint32Array | undefined,
+): Float32Array {
   const count = numbers?.length ?? rows;
   const copy = new Float32Array(count * width);
   for (let r = 0; r < count; r++) {

@@ -11,7 +11,12 @@ import { startThreads, type Threads, type TeamWatch } from './team.js';
  * @param allowRelaxed false keeps to plain SIMD, whose results are the same on every machine
  * @param choice which kernels do what native ones could do
  */
-export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}, choice = kernelChoice()): Engine {
+export function createSimdEngine(
+  threads = 1,
+  allowRelaxed = true,
+  watch: TeamWatch = {},
+  choice = kernelChoice(),
+): Engine {
   const kernels = loadKernels(allowRelaxed, choice);
   let started: Threads | undefined;
   const description = `${describeKernels(kernels)}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
@@ -28,7 +33,17 @@ export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWa
     started = undefined;
     return compileProgram(kernels, plan, threads, team);
   };
-  return { name: 'simd', description, startAhead, compile, activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
+  return {
+    name: 'simd',
+    description,
+    startAhead,
+    compile,
+    activationBytes,
+    apartBytes,
+    maxBytes: MAX_BYTES,
+    takesPeers: true,
+    precisions: ['f32', 'bf16'],
+  };
 }
 
 /** Which kernels run; and why none are native, unless that was asked for. */

@@ -3,7 +3,8 @@ import { ROWS, type Gathered } from './call-list.js';
 import type { Lowered, Lowering } from './lowering.js';
 import { toFours } from './places.js';
 
-// What losses compare within groups. A group may have rows of several processes: each has the columns of all rows then, and computes its own.
+// What losses compare within groups. A group may have rows of several processes: each has the columns of all rows then,
+// and computes its own.
 
 /** Words a row that links of groups take. */
 const LINK_WORDS = 3;
@@ -11,7 +12,9 @@ const LINK_WORDS = 3;
 /** Columns that are not together yet; where this process has all rows, there is nothing to put together. */
 function apart(values: readonly Value[], { part, places, whole, isFirst }: Lowering): readonly Gathered[] {
   if (part === 0) return [];
-  return values.filter(({ id }) => isFirst(`all rows of ${id}`)).map((value) => ({ own: places.of(value).at, ld: places.of(value).ld, all: whole(value).at }));
+  return values
+    .filter(({ id }) => isFirst(`all rows of ${id}`))
+    .map((value) => ({ own: places.of(value).at, ld: places.of(value).ld, all: whole(value).at }));
 }
 
 /** A column of gradients, of which a pass may have several. */
@@ -29,7 +32,16 @@ function link(groups: Value, lowering: Lowering): void {
   const { arena, list, part, allMaxRows, whole } = lowering;
   const { at, ld } = whole(groups);
   const bits = Math.max(4, Math.ceil(Math.log2(2 * allMaxRows)));
-  list.emit('linkGroups', { groups: at, ld, links: linksAt(groups, lowering), places: arena.take(`places of groups ${groups.id}`, 1 << bits), bits, rows: ROWS, part, columns: toFours(1) });
+  list.emit('linkGroups', {
+    groups: at,
+    ld,
+    links: linksAt(groups, lowering),
+    places: arena.take(`places of groups ${groups.id}`, 1 << bits),
+    bits,
+    rows: ROWS,
+    part,
+    columns: toFours(1),
+  });
 }
 
 /** What looks at the rows of groups: behind their columns, and behind the links. */
@@ -51,7 +63,16 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
       const { places, list, part, whole } = lowering;
       const [x, y, own] = [whole(value.x), whole(value), places.of(value)];
       overGroups([value.x], value.groups, lowering, () => {
-        list.emit('groupLogSumExp', { x: x.at, ldx: x.ld, links: linksAt(value.groups, lowering), y: y.at, ldy: y.ld, rows: ROWS, part, columns: x.columns });
+        list.emit('groupLogSumExp', {
+          x: x.at,
+          ldx: x.ld,
+          links: linksAt(value.groups, lowering),
+          y: y.at,
+          ldy: y.ld,
+          rows: ROWS,
+          part,
+          columns: x.columns,
+        });
         takeOwn(y.at, own.at, own.ld, 0, lowering);
       });
     },
@@ -59,12 +80,27 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
       const { places, list, part, whole, accumulate, inTurns } = lowering;
       const [x, y, own] = [whole(value.x), whole(value), places.of(value.x)];
       const isAdded = accumulate(value.x);
-      inTurns([{ columns: gradientApart(value, lowering) }, {
-        emit() {
-          list.emit('groupLogSumExpGradient', { x: x.at, ldx: x.ld, links: linksAt(value.groups, lowering), y: y.at, ldy: y.ld, dy: y.gradient, dx: x.gradient, accumulate: part === 0 ? isAdded : 0, rows: ROWS, part, columns: x.columns });
-          takeOwn(x.gradient, own.gradient, own.ld, isAdded, lowering);
+      inTurns([
+        { columns: gradientApart(value, lowering) },
+        {
+          emit() {
+            list.emit('groupLogSumExpGradient', {
+              x: x.at,
+              ldx: x.ld,
+              links: linksAt(value.groups, lowering),
+              y: y.at,
+              ldy: y.ld,
+              dy: y.gradient,
+              dx: x.gradient,
+              accumulate: part === 0 ? isAdded : 0,
+              rows: ROWS,
+              part,
+              columns: x.columns,
+            });
+            takeOwn(x.gradient, own.gradient, own.ld, isAdded, lowering);
+          },
         },
-      }]);
+      ]);
     },
   },
 
@@ -75,7 +111,18 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
       const { places, list, part, whole } = lowering;
       const [x, t, y, own] = [whole(value.x), whole(value.label), whole(value), places.of(value)];
       overGroups([value.x, value.label], value.groups, lowering, () => {
-        list.emit('groupPairs', { x: x.at, ldx: x.ld, label: t.at, ldt: t.ld, links: linksAt(value.groups, lowering), counts: countsAt(value, lowering).own, y: y.at, ldy: y.ld, rows: ROWS, part });
+        list.emit('groupPairs', {
+          x: x.at,
+          ldx: x.ld,
+          label: t.at,
+          ldt: t.ld,
+          links: linksAt(value.groups, lowering),
+          counts: countsAt(value, lowering).own,
+          y: y.at,
+          ldy: y.ld,
+          rows: ROWS,
+          part,
+        });
         takeOwn(y.at, own.at, own.ld, 0, lowering);
       });
     },
@@ -84,12 +131,28 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
       const [x, t, y, own] = [whole(value.x), whole(value.label), whole(value), places.of(value.x)];
       const isAdded = accumulate(value.x);
       const counts = countsAt(value, lowering);
-      inTurns([{ columns: [...gradientApart(value, lowering), ...(part === 0 ? [] : [counts])] }, {
-        emit() {
-          list.emit('groupPairsGradient', { x: x.at, ldx: x.ld, label: t.at, ldt: t.ld, links: linksAt(value.groups, lowering), counts: counts.all, dy: y.gradient, ldy: y.ld, dx: x.gradient, accumulate: part === 0 ? isAdded : 0, rows: ROWS, part });
-          takeOwn(x.gradient, own.gradient, own.ld, isAdded, lowering);
+      inTurns([
+        { columns: [...gradientApart(value, lowering), ...(part === 0 ? [] : [counts])] },
+        {
+          emit() {
+            list.emit('groupPairsGradient', {
+              x: x.at,
+              ldx: x.ld,
+              label: t.at,
+              ldt: t.ld,
+              links: linksAt(value.groups, lowering),
+              counts: counts.all,
+              dy: y.gradient,
+              ldy: y.ld,
+              dx: x.gradient,
+              accumulate: part === 0 ? isAdded : 0,
+              rows: ROWS,
+              part,
+            });
+            takeOwn(x.gradient, own.gradient, own.ld, isAdded, lowering);
+          },
         },
-      }]);
+      ]);
     },
   },
 };

@@ -20,7 +20,9 @@ import { createStore, type Store } from './store.js';
 import { lowerGather, lowerLookup } from './tables.js';
 import { createTeam } from './team.js';
 
-/** Which gradients are given: those of which term (0 where terms are not apart), and whether they are a step's first. */
+/**
+ * Which gradients are given: those of which term (0 where terms are not apart), and whether they are a step's first.
+ */
 export interface GradientPart {
   readonly area: number;
   readonly isFirst: boolean;
@@ -64,7 +66,11 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, plan.layout.width);
   // Nothing computes with the parameters here, so each lies as it is.
-  const laid = layOut(plan, { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] }, TABLE_BYTES);
+  const laid = layOut(
+    plan,
+    { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] },
+    TABLE_BYTES,
+  );
   const { tables, places, arena, gradients, refused, areas, termAreas, norms } = laid;
   const place = places.of(input);
   const clip = plan.step?.clip;
@@ -84,7 +90,11 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   let productsOfTensors = NO_PRODUCTS;
   const lists = {
     lookup: listOf((list) => lowerLookup(plan.layout, tables, place, list)),
-    products: listOf((list) => (numProducts = areas > 1 ? lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list) : numProducts)),
+    products: listOf(
+      (list) =>
+        (numProducts =
+          areas > 1 ? lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list) : numProducts),
+    ),
     update: listOf((list) => {
       list.emit('watchAll', { numbers: gradients.at, count: areas * places.weightsCount });
       list.emit('refuseUnlessFinite', { refused });
@@ -93,7 +103,11 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
     }),
     exchange: listOf((list) => lowerExchange(laid, list)),
     tensorProducts: listOf((list) => (productsOfTensors = lowerTensorProducts(laid, list))),
-    ...Object.fromEntries([areas, termAreas].flatMap((count) => Array.from({ length: count }, (_, area) => [`gather ${area} of ${count}`, gatherOf(area, count)]))),
+    ...Object.fromEntries(
+      [areas, termAreas].flatMap((count) =>
+        Array.from({ length: count }, (_, area) => [`gather ${area} of ${count}`, gatherOf(area, count)]),
+      ),
+    ),
   };
 
   const memory = createMemory(arena.bytes);
@@ -120,11 +134,16 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
       load(batch, begin, rows);
       team.run('lookup', rows);
       if (input_BI.length < rows * width) input_BI = new Float32Array(rows * width);
-      for (let b = 0; b < rows; b++) input_BI.set(floats.subarray(place.at / WORD + b * place.ld, place.at / WORD + b * place.ld + width), b * width);
+      for (let b = 0; b < rows; b++)
+        input_BI.set(
+          floats.subarray(place.at / WORD + b * place.ld, place.at / WORD + b * place.ld + width),
+          b * width,
+        );
       return input_BI.subarray(0, rows * width);
     },
     add(inputGradient_BI, dense, { area, isFirst, isDiagnosed = false }) {
-      for (let b = 0; b < looked; b++) floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), place.gradient / WORD + b * place.ld);
+      for (let b = 0; b < looked; b++)
+        floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), place.gradient / WORD + b * place.ld);
       words[tables.fresh / WORD] = isFirst ? 1 : 0;
       if (isFirst && area === 0) words[refused / WORD] = 0;
       team.run(`gather ${area} of ${isDiagnosed ? termAreas : areas}`, looked);
@@ -145,7 +164,10 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
       }),
     gramian() {
       team.run('products', looked);
-      return gramianOf(areas, doubles.subarray(numProducts.at / 8, numProducts.at / 8 + (numProducts.count * areas * (areas + 1)) / 2));
+      return gramianOf(
+        areas,
+        doubles.subarray(numProducts.at / 8, numProducts.at / 8 + (numProducts.count * areas * (areas + 1)) / 2),
+      );
     },
     products() {
       team.run('tensorProducts', looked);
@@ -167,7 +189,10 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
         setClock(laid, floats, step);
         team.run('exchange', 0);
       }),
-    norms: () => (clip === undefined ? { dense: NaN, embeddings: NaN } : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.apart ? 1 : 0)]! }),
+    norms: () =>
+      clip === undefined
+        ? { dense: NaN, embeddings: NaN }
+        : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.apart ? 1 : 0)]! },
     dispose: () => team.end(),
   };
 }

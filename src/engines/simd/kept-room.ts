@@ -1,5 +1,10 @@
-/** Room for what a step works with: the same memory in every step, which grows; fresh memory costs more than what is done there. */
-export function keptRoom<Data extends Uint32Array | Float32Array>(make: (length: number) => Data): (length: number) => Data {
+/**
+ * Room for what a step works with: the same memory in every step, which grows; fresh memory costs more than what is
+ * done there.
+ */
+export function keptRoom<Data extends Uint32Array | Float32Array>(
+  make: (length: number) => Data,
+): (length: number) => Data {
   let all = make(0);
   return (length) => {
     if (all.length < length) all = make(length + (length >> 2));

@@ -13,9 +13,14 @@ import { placeTables, type TableUpdate } from './tables.js';
 
 /** Below this lies what belongs to the kernels themselves. */
 export const BEGIN = 65_536;
-/** Bytes of tables that lie in one memory of WebAssembly; larger ones have memory of their own. It leaves as much again to the rest and to bags. */
+/**
+ * Bytes of tables that lie in one memory of WebAssembly; larger ones have memory of their own. It leaves as much again
+ * to the rest and to bags.
+ */
 export const TABLE_BYTES = 2 ** 31;
-/** Weights from which on a matrix's gradient is worth an exchange of its own: less is over before much else is computed. */
+/**
+ * Weights from which on a matrix's gradient is worth an exchange of its own: less is over before much else is computed.
+ */
 const EARLY_WEIGHTS = 2 ** 16;
 /** Rows that are predicted at a time, at the least. */
 const MIN_ROWS = 1024;
@@ -24,14 +29,23 @@ const MIN_ROWS = 1024;
 export interface Laid extends PassPlan {
   readonly plan: Plan;
   readonly peers: Peers;
-  /** Rows that pass at once (`maxRows` also in predictions), and rows of a step: of all processes, which have a part of each. */
+  /**
+   * Rows that pass at once (`maxRows` also in predictions), and rows of a step: of all processes, which have a part of
+   * each.
+   */
   readonly passRows: number;
   readonly stepRows: number;
-  /** Constants of an optimizer's step: CONSTANT_WORDS each. Those of wide tables are those of all tables where they have no optimizer of their own. */
+  /**
+   * Constants of an optimizer's step: CONSTANT_WORDS each. Those of wide tables are those of all tables where they have
+   * no optimizer of their own.
+   */
   readonly constants: { readonly dense: number; readonly tables: number; readonly wide: number };
   /** Slots of the dense weights: each lies as the weights do, `gap` bytes from one to the next. */
   readonly denseSlots: { readonly at: number; readonly gap: number; readonly bytes: number };
-  /** Where an average is kept: that of the dense weights lies as they do; its clock is two doubles, the decay and the steps taken. */
+  /**
+   * Where an average is kept: that of the dense weights lies as they do; its clock is two doubles, the decay and the
+   * steps taken.
+   */
   readonly average: { readonly decay: number; readonly weights: number; readonly clock: number } | undefined;
   /** Areas of a diagnosis, one a term; 0 where no step has one. */
   readonly termAreas: number;
@@ -65,24 +79,61 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
   const areaBytes = places.weightsCount * WORD;
   const tableConstants = arena.take('table constants', CONSTANT_WORDS);
-  const constants = { dense: arena.take('dense constants', CONSTANT_WORDS), tables: tableConstants, wide: specs.wide === undefined ? tableConstants : arena.take('wide constants', CONSTANT_WORDS) };
+  const constants = {
+    dense: arena.take('dense constants', CONSTANT_WORDS),
+    tables: tableConstants,
+    wide: specs.wide === undefined ? tableConstants : arena.take('wide constants', CONSTANT_WORDS),
+  };
   const updateOf = (table: TableSpec): TableUpdate => {
     const spec = tableOptimizer(specs, table);
-    return { rule: optimizers.partOf(spec).kernel, optimizer: optimizers.build(spec), isLazy: spec.lazy, constants: table.isWide === true ? constants.wide : constants.tables };
+    return {
+      rule: optimizers.partOf(spec).kernel,
+      optimizer: optimizers.build(spec),
+      isLazy: spec.lazy,
+      constants: table.isWide === true ? constants.wide : constants.tables,
+    };
   };
-  const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, room * places.weightsCount), areaBytes });
+  const gradientsOf = (name: string): PassPlan['passGradients'] => ({
+    at: arena.take(name, room * places.weightsCount),
+    areaBytes,
+  });
   const passGradients = gradientsOf('dense gradients');
   const isOnePass = areas === 1 && stepRows === passRows;
   return {
-    plan, peers, graph, layout, arena, places, areas, termAreas, passRows, maxRows, stepRows, passGradients, part,
+    plan,
+    peers,
+    graph,
+    layout,
+    arena,
+    places,
+    areas,
+    termAreas,
+    passRows,
+    maxRows,
+    stepRows,
+    passGradients,
+    part,
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
-    denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
+    denseSlots: {
+      at: arena.take('dense slots', numSlotWords),
+      gap: places.weightsCount * WORD,
+      bytes: numSlotWords * WORD,
+    },
     constants,
     tables: placeTables(layout, arena, placeBags(layout, arena, places.maxRows), updateOf, places.maxRows, {
-      stepRows, areas: room, isAveraged: step?.average !== undefined, tableBytes, peers, dealing: plan,
+      stepRows,
+      areas: room,
+      isAveraged: step?.average !== undefined,
+      tableBytes,
+      peers,
+      dealing: plan,
       ownRows: Math.ceil(stepRows / passRows) * ownRows(passRows),
     }),
-    average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },
+    average: step?.average && {
+      decay: step.average.decay,
+      weights: arena.take('average', places.weightsCount),
+      clock: arena.take('clock', 4),
+    },
     norms: arena.take('norms', 4),
     sharedWeights: arena.take('shared weights', areas),
     ownWeights: arena.take('own weights', areas),
@@ -91,12 +142,24 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
     precision: step?.precision ?? 'f32',
     allRows: part === 0 || batchNorm === 'local' ? undefined : part,
     running: runningOf(graph, places),
-    dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
-    terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) }])),
+    dropoutKeys: new Map(
+      graph.values.flatMap((value) =>
+        value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : [],
+      ),
+    ),
+    terms: new Map(
+      graph.terms.map(({ name }) => [
+        name,
+        { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) },
+      ]),
+    ),
   };
 }
 
-/** The first matrix, if it is large. What reads a model's input is its largest as a rule, and last on the way back, when no sums of batch norm are to come. */
+/**
+ * The first matrix, if it is large. What reads a model's input is its largest as a rule, and last on the way back, when
+ * no sums of batch norm are to come.
+ */
 function earlyOf({ groups: [first] }: Places): PassPlan['early'] {
   if (first === undefined) return undefined;
   const { at, inputs, panels } = first.matrix;
@@ -106,7 +169,12 @@ function earlyOf({ groups: [first] }: Places): PassPlan['early'] {
 
 /** All running statistics in one piece, with whatever lies between them: address, and numbers. */
 function runningOf(graph: Graph, places: Places): { readonly at: number; readonly length: number } {
-  const ranges = graph.parameters.filter(({ isTrainable }) => !isTrainable).map((parameter) => ({ at: places.vector(parameter), end: places.vector(parameter) + sizeOf(parameter.shape) * WORD }));
+  const ranges = graph.parameters
+    .filter(({ isTrainable }) => !isTrainable)
+    .map((parameter) => ({
+      at: places.vector(parameter),
+      end: places.vector(parameter) + sizeOf(parameter.shape) * WORD,
+    }));
   if (ranges.length === 0) return { at: 0, length: 0 };
   const at = Math.min(...ranges.map((range) => range.at));
   return { at, length: (Math.max(...ranges.map(({ end }) => end)) - at) / WORD };

@@ -6,7 +6,11 @@ import { partOf } from './part-of.js';
 import type { TeamWatch } from './team.js';
 
 /** What lists exchange in the middle with other processes, on a memory. */
-export function listExchanges({ peers, part }: Laid, memory: WebAssembly.Memory, { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchanges {
+export function listExchanges(
+  { peers, part }: Laid,
+  memory: WebAssembly.Memory,
+  { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>,
+): Exchanges {
   const doubles = new Float64Array(memory.buffer);
   const floats = new Float32Array(memory.buffer);
   const [out, into] = [keptRoom((length) => new Float32Array(length)), keptRoom((length) => new Float32Array(length))];
@@ -19,7 +23,8 @@ export function listExchanges({ peers, part }: Laid, memory: WebAssembly.Memory,
 
     together(...placesAndCounts) {
       const views: Float64Array[] = [];
-      for (let i = 0; i < placesAndCounts.length; i += 2) views.push(doubles.subarray(placesAndCounts[i]! / 8, placesAndCounts[i]! / 8 + placesAndCounts[i + 1]!));
+      for (let i = 0; i < placesAndCounts.length; i += 2)
+        views.push(doubles.subarray(placesAndCounts[i]! / 8, placesAndCounts[i]! / 8 + placesAndCounts[i + 1]!));
       const all = new Float64Array(views.reduce((sum, { length }) => sum + length, 0));
       let at = 0;
       for (const view of views) {
@@ -46,10 +51,18 @@ export function listExchanges({ peers, part }: Laid, memory: WebAssembly.Memory,
       }
       const all = into(width * rows);
       onExchange('columns');
-      peers.gather(own, all, Float64Array.from(parts, (each) => width * each.rows * WORD));
+      peers.gather(
+        own,
+        all,
+        Float64Array.from(parts, (each) => width * each.rows * WORD),
+      );
       // Of each process one column behind the other.
       for (const { begin, rows: theirs } of parts) {
-        for (let c = 0; c < width; c++) floats.set(all.subarray(width * begin + c * theirs, width * begin + (c + 1) * theirs), columns[3 * c + 2]! / WORD + begin);
+        for (let c = 0; c < width; c++)
+          floats.set(
+            all.subarray(width * begin + c * theirs, width * begin + (c + 1) * theirs),
+            columns[3 * c + 2]! / WORD + begin,
+          );
       }
     },
   };

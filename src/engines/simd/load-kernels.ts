@@ -6,7 +6,8 @@ import { instantiateAlone, type KernelModule } from './module.js';
 import { findNative } from './native/find.js';
 
 /**
- * Compiles the kernels: with relaxed SIMD where this Node has it. Native ones, which have its bits, take the place of some.
+ * Compiles the kernels: with relaxed SIMD where this Node has it. Native ones, which have its bits, take the place of
+ * some.
  * @param allowRelaxed false takes the plain build in any case, alone
  * @param choice which kernels do what native ones could do
  * @throws UserError (usage) where native ones are asked for, and there are none

@@ -16,7 +16,13 @@ export function createLoader(laid: Laid, memory: WebAssembly.Memory): Loader {
   const { layout, arena, tables } = laid;
   const words = new Uint32Array(memory.buffer);
   const loadColumns = createColumnLoader(laid, words, (address) => address / WORD);
-  const numbered = tables.all.filter(({ isDealt }) => isDealt).flatMap((table) => table.fields.filter(({ kind }) => kind === 'bag').map(({ field }) => ({ field, addresses: tables.bag(table, field).addresses })));
+  const numbered = tables.all
+    .filter(({ isDealt }) => isDealt)
+    .flatMap((table) =>
+      table.fields
+        .filter(({ kind }) => kind === 'bag')
+        .map(({ field }) => ({ field, addresses: tables.bag(table, field).addresses })),
+    );
   const bags = createBagLoader(memory, tables.bags, numbered, arena.bytes);
   const keyCounts = tables.all.map(({ gathered: { count, most }, fields }) => {
     const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);

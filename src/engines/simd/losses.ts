@@ -33,15 +33,47 @@ type LossTable = { readonly [Name in LossName]: LowerLoss<ValueOf<Name>> };
 const LOSSES: LossTable = {
   binaryCrossEntropy(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.logit);
-    lowering.list.emit('binaryCrossEntropy', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.logit) });
+    lowering.list.emit('binaryCrossEntropy', {
+      z: z.at,
+      ldz: z.ld,
+      label,
+      mask,
+      weights,
+      losses,
+      dz: z.gradient,
+      rows: ROWS,
+      weight,
+      accumulate: lowering.accumulate(value.logit),
+    });
   },
   mean({ x }, lowering, { losses, weight, mask, weights }) {
     const z = lowering.places.of(x);
-    lowering.list.emit('mean', { z: z.at, ldz: z.ld, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(x) });
+    lowering.list.emit('mean', {
+      z: z.at,
+      ldz: z.ld,
+      mask,
+      weights,
+      losses,
+      dz: z.gradient,
+      rows: ROWS,
+      weight,
+      accumulate: lowering.accumulate(x),
+    });
   },
   squaredError(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.prediction);
-    lowering.list.emit('squaredError', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.prediction) });
+    lowering.list.emit('squaredError', {
+      z: z.at,
+      ldz: z.ld,
+      label,
+      mask,
+      weights,
+      losses,
+      dz: z.gradient,
+      rows: ROWS,
+      weight,
+      accumulate: lowering.accumulate(value.prediction),
+    });
   },
 };
 
@@ -53,19 +85,25 @@ interface PlacedLoss {
 
 /**
  * Lowers losses, and their gradients times their weights.
- * @param isBack whether these gradients are wanted: they are divided by the rows that count, also those of other processes
+ * @param isBack whether these gradients are wanted: they are divided by the rows that count, also those of other
+ * processes
  */
 export function lowerLosses(losses: readonly PlacedLoss[], lowering: Lowering, isBack: boolean): void {
   const { list, refused, part } = lowering;
   const read = losses.map(({ value, place }) => {
-    const [label, mask, weights] = ['label' in value ? value.label : undefined, value.mask, value.weights].map((column) => flat(column, lowering)) as [number, number, number];
+    const [label, mask, weights] = ['label' in value ? value.label : undefined, value.mask, value.weights].map(
+      (column) => flat(column, lowering),
+    ) as [number, number, number];
     return { value, place: { ...place, label, mask, weights } };
   });
   const counted = read.filter(({ value }) => !isKnown(value.mask));
   // Every worker counts all rows of a mask. Of one that is computed, others compute some.
   if (counted.length > 0) list.separate();
   if (isBack && part !== 0) {
-    for (const { place: { mask, weight } } of counted) list.emit('countRows', { mask, out: countAt(weight), rows: ROWS });
+    for (const {
+      place: { mask, weight },
+    } of counted)
+      list.emit('countRows', { mask, out: countAt(weight), rows: ROWS });
     list.together(counted.map(({ place: { weight } }) => ({ at: countAt(weight), count: 1 })));
   }
   for (const { value, place } of read) {

@@ -7,7 +7,10 @@ import type { Products } from './products.js';
 /** What a list of calls is for: predictions, or a pass of training, with or without moving running statistics. */
 export type Mode = 'train' | 'inspect' | 'predict';
 
-/** Some work on columns of the batch, and what of it is added up over all processes, or put together, before the next turn. */
+/**
+ * Some work on columns of the batch, and what of it is added up over all processes, or put together, before the next
+ * turn.
+ */
 export interface Turn {
   emit?(): void;
   readonly sums?: Numbers;
@@ -34,11 +37,17 @@ export interface Lowering {
   accumulate(value: Value): 0 | 1;
   /** Address of the dropout key of a layer, written before each step. */
   dropoutKey(name: string): number;
-  /** Where the rows of the batch stand that all processes have, a double; undefined where this one normalises by its own. */
+  /**
+   * Where the rows of the batch stand that all processes have, a double; undefined where this one normalises by its
+   * own.
+   */
   readonly allRows: number | undefined;
   /** Turns of several values of a phase, which meet between them. */
   inTurns(turns: readonly Turn[]): void;
-  /** Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of its own; 0 where it has all. */
+  /**
+   * Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of
+   * its own; 0 where it has all.
+   */
   readonly part: number;
   /** The most rows that all processes have together. */
   readonly allMaxRows: number;

@@ -16,16 +16,26 @@ export interface NoNative extends NotBuilt {
   readonly isChosen?: boolean;
 }
 
-/** The compiled kernels, whether they fuse multiplications and additions, and what is in the place of some, or why nothing is. */
+/**
+ * The compiled kernels, whether they fuse multiplications and additions, and what is in the place of some, or why
+ * nothing is.
+ */
 export interface KernelModule {
   readonly module: WebAssembly.Module;
   readonly isRelaxed: boolean;
   readonly native: NativeKernels | NoNative;
 }
 
-/** Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined where they are not. */
+/**
+ * Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined
+ * where they are not.
+ */
 export function whyEmulated({ native }: KernelModule, precision: Precision): string | undefined {
-  return precision === 'f32' ? undefined : 'reason' in native ? `there are no native kernels: ${native.reason}` : native.noBf16;
+  return precision === 'f32'
+    ? undefined
+    : 'reason' in native
+      ? `there are no native kernels: ${native.reason}`
+      : native.noBf16;
 }
 
 /** A memory of at least so many bytes, to be shared with workers. */
@@ -35,7 +45,11 @@ export function createMemory(bytes: number): WebAssembly.Memory {
 }
 
 /** An instance on a memory, with the native kernels that were found; it also reaches tables that lie apart. */
-export function instantiate({ module, native }: KernelModule, memory: WebAssembly.Memory, apart: readonly Apart[] = []): Kernels {
+export function instantiate(
+  { module, native }: KernelModule,
+  memory: WebAssembly.Memory,
+  apart: readonly Apart[] = [],
+): Kernels {
   const createStage = (): Stage => {
     const own = createMemory(PAGE_BYTES);
     return { kernels: instantiateAlone(module, own), memory: own };

@@ -4,19 +4,42 @@ import { ROWS } from './call-list.js';
 import type { Lowering } from './lowering.js';
 import type { Place } from './places.js';
 
-// Batch norm, in one call where its own rows of a batch are what this process normalises by, else in turns: between them, sums over rows are added up.
+// Batch norm, in one call where its own rows of a batch are what this process normalises by, else in turns: between
+// them, sums over rows are added up.
 
 /** y = (x - mean) / √(variance + ε) · gain + shift, and what reads it at once */
-export function normalise({ mode, arena, places, list, allRows, inTurns }: Lowering, x: Place, y: Place, gain: number, shift: number, running: RunningStatistics, andThen: () => void = () => undefined): void {
+export function normalise(
+  { mode, arena, places, list, allRows, inTurns }: Lowering,
+  x: Place,
+  y: Place,
+  gain: number,
+  shift: number,
+  running: RunningStatistics,
+  andThen: () => void = () => undefined,
+): void {
   const at = places.vector(running.mean);
   if (mode === 'predict') {
-    list.emit('normaliseRunning', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, gain, shift, running: at, rows: ROWS, columns: x.columns, epsilon: running.epsilon });
+    list.emit('normaliseRunning', {
+      x: x.at,
+      ldx: x.ld,
+      y: y.at,
+      ldy: y.ld,
+      gain,
+      shift,
+      running: at,
+      rows: ROWS,
+      columns: x.columns,
+      epsilon: running.epsilon,
+    });
     andThen();
     return;
   }
   const statistics = statisticsAt(arena, running.mean, x);
   const momentum = mode === 'train' ? running.momentum : 0;
-  const [from, scaled] = [{ x: x.at, ldx: x.ld, statistics, rows: ROWS, columns: x.columns }, { y: y.at, ldy: y.ld, gain, shift, running: at, epsilon: running.epsilon, momentum }] as const;
+  const [from, scaled] = [
+    { x: x.at, ldx: x.ld, statistics, rows: ROWS, columns: x.columns },
+    { y: y.at, ldy: y.ld, gain, shift, running: at, epsilon: running.epsilon, momentum },
+  ] as const;
   if (allRows === undefined) {
     list.emit('normalise', { ...from, ...scaled });
     andThen();
@@ -36,7 +59,16 @@ export function normalise({ mode, arena, places, list, allRows, inTurns }: Lower
 }
 
 /** Its gradients: of x, and of gain and shift. */
-export function normaliseGradient({ arena, list, allRows, inTurns }: Lowering, x: Place, y: Place, gain: number, mean: Parameter, dgain: number, dshift: number, accumulate: number): void {
+export function normaliseGradient(
+  { arena, list, allRows, inTurns }: Lowering,
+  x: Place,
+  y: Place,
+  gain: number,
+  mean: Parameter,
+  dgain: number,
+  dshift: number,
+  accumulate: number,
+): void {
   const statistics = statisticsAt(arena, mean, x);
   const from = { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, statistics, rows: ROWS, columns: x.columns } as const;
   if (allRows === undefined) {
@@ -44,7 +76,10 @@ export function normaliseGradient({ arena, list, allRows, inTurns }: Lowering, x
     return;
   }
   inTurns([
-    { emit: () => list.emit('normaliseGradientSums', { ...from, dgain, dshift }), sums: { at: sumsAt(statistics, x), count: 2 * x.columns } },
+    {
+      emit: () => list.emit('normaliseGradientSums', { ...from, dgain, dshift }),
+      sums: { at: sumsAt(statistics, x), count: 2 * x.columns },
+    },
     { emit: () => list.emit('normaliseGradientTogether', { ...from, gain, dx: x.gradient, allRows, accumulate }) },
   ]);
 }

@@ -39,9 +39,14 @@ export interface PassPlan {
   readonly refused: number;
   /** The first matrix, where a step adds its gradient up over all processes while it computes others. */
   readonly early: { readonly at: number; readonly count: number } | undefined;
-  /** Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own. */
+  /**
+   * Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own.
+   */
   readonly allRows: number | undefined;
-  /** Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of its own; 0 where it has all. */
+  /**
+   * Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of
+   * its own; 0 where it has all.
+   */
   readonly part: number;
   /** The most rows that pass at once, of all processes. */
   readonly maxRows: number;
@@ -49,7 +54,10 @@ export interface PassPlan {
   readonly dropoutKeys: ReadonlyMap<string, number>;
   /** Of matrix products in training; predictions are in single precision. */
   readonly precision: Precision;
-  /** By term: where the weight of its loss lies (and 8 bytes on the rows that it is divided by, if they are not those of a pass), and its mean loss and rows (two doubles). */
+  /**
+   * By term: where the weight of its loss lies (and 8 bytes on the rows that it is divided by, if they are not those of
+   * a pass), and its mean loss and rows (two doubles).
+   */
   readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
 }
 
@@ -65,8 +73,27 @@ export interface Pass {
  * Lowers passes of a graph into a list.
  * @param targets what is computed in evaluation mode
  */
-export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: readonly Value[] = [...plan.graph.predictions.values()]): Pass {
-  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running, allRows, part, maxRows, precision } = plan;
+export function lowerPass(
+  plan: PassPlan,
+  mode: Mode,
+  list: CallList,
+  targets: readonly Value[] = [...plan.graph.predictions.values()],
+): Pass {
+  const {
+    graph,
+    layout,
+    arena,
+    places,
+    tables,
+    passGradients,
+    dropoutKeys,
+    refused,
+    running,
+    allRows,
+    part,
+    maxRows,
+    precision,
+  } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
@@ -82,7 +109,10 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       const turns = all.flatMap((each) => each[t] ?? []);
       if (t > 0) list.separate();
       for (const { emit } of turns) emit?.();
-      list.together(turns.flatMap(({ sums }) => sums ?? []), turns.flatMap(({ columns }) => columns ?? []));
+      list.together(
+        turns.flatMap(({ sums }) => sums ?? []),
+        turns.flatMap(({ columns }) => columns ?? []),
+      );
     }
   };
   const wholeOf = (value: Value): Place => {
@@ -92,7 +122,13 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
   const met = new Set<string>();
   let gradientsAt = passGradients.at;
   const lowering: Lowering = {
-    mode, places, arena, list, refused, allRows, part,
+    mode,
+    places,
+    arena,
+    list,
+    refused,
+    allRows,
+    part,
     allMaxRows: maxRows,
     whole: part === 0 ? places.of : wholeOf,
     isFirst(what) {
@@ -105,7 +141,8 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
     inTurns: (turns) => void started.push(turns),
     cancelled: cancelledBiases(graph),
     computed: new Set<Value>(computed),
-    gradientAt: (address) => (address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt),
+    gradientAt: (address) =>
+      address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt,
     accumulate(value) {
       const isAdded = written.has(value);
       written.add(value);
@@ -136,7 +173,8 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
     forward() {
       if (mode !== 'predict') {
         list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
-        for (const { at: p, transposed: t, inputs: k, panels } of matricesOf(graph, places)) list.emit('transposePanels', { p, t, k, panels });
+        for (const { at: p, transposed: t, inputs: k, panels } of matricesOf(graph, places))
+          list.emit('transposePanels', { p, t, k, panels });
       }
       if (input !== undefined) lowerLookup(layout, tables, places.of(input), list);
       for (const [i, phase] of phases.entries()) {
@@ -145,7 +183,8 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
         finishTurns();
       }
       // An extreme number may spoil them and leave the losses finite.
-      if (mode === 'train' && running.length > 0) list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
+      if (mode === 'train' && running.length > 0)
+        list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
     },
 
     losses: (terms) => lowerTerms(terms, false),
@@ -171,7 +210,8 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       list.flushSums();
       if (input !== undefined && (written.has(input) || plan.areas > 1)) {
         const place = places.of(input);
-        if (!written.has(input)) list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
+        if (!written.has(input))
+          list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
         lowerGather(tables, place, area, plan.areas, list);
       }
       list.emit('refuseUnlessFinite', { refused });
@@ -180,17 +220,25 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
 }
 
 function matricesOf(graph: Graph, places: Places) {
-  const own = graph.values.flatMap((value) => (value.op === 'attend' ? [value.query, value.key, value.value].map((parameter) => places.matrix(parameter)) : []));
+  const own = graph.values.flatMap((value) =>
+    value.op === 'attend' ? [value.query, value.key, value.value].map((parameter) => places.matrix(parameter)) : [],
+  );
   return [...places.groups.map(({ matrix }) => matrix), ...own];
 }
 
 /** Whether any member of a group of linear layers got a gradient; what others left of older steps is cleared. */
-function clearUnwritten(value: Extract<Value, { op: 'linear' }>, places: Places, written: Set<Value>, list: CallList): boolean {
+function clearUnwritten(
+  value: Extract<Value, { op: 'linear' }>,
+  places: Places,
+  written: Set<Value>,
+  list: CallList,
+): boolean {
   const { members } = places.groupOf(value);
   if (members[0] !== value || !members.some((member) => written.has(member))) return false;
   for (const member of members) {
     const place = places.of(member);
-    if (!written.has(member)) list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
+    if (!written.has(member))
+      list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
   }
   return true;
 }

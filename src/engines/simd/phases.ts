@@ -3,12 +3,18 @@ import type { Value } from '../../graph/operations.js';
 import { differentiatedOf } from '../../graph/reach.js';
 
 /**
- * Puts values into phases with a barrier between two of them, as few as there can be: all work by rows that is ready, then all
- * work by columns that is ready, in turns. Within a phase by rows a value may read an earlier one, since every worker has the
- * same rows in both; in a phase by columns none reads another. Towers and experts that do not read each other share phases.
+ * Puts values into phases with a barrier between two of them, as few as there can be: all work by rows that is ready,
+ * then all
+ * work by columns that is ready, in turns. Within a phase by rows a value may read an earlier one, since every worker
+ * has the
+ * same rows in both; in a phase by columns none reads another. Towers and experts that do not read each other share
+ * phases.
  * Backwards, the same phases hold in reverse.
  */
-export function inPhases<Some extends Value>(values: readonly Some[], isByColumns: (value: Some) => boolean): readonly (readonly Some[])[] {
+export function inPhases<Some extends Value>(
+  values: readonly Some[],
+  isByColumns: (value: Some) => boolean,
+): readonly (readonly Some[])[] {
   const phases: Some[][] = [];
   const unplaced = new Set(values);
   /** What may not be read yet. */
@@ -19,7 +25,12 @@ export function inPhases<Some extends Value>(values: readonly Some[], isByColumn
     const taken = new Set<Value>();
     for (const value of unplaced) {
       const differentiated = columns ? differentiatedOf(value) : [];
-      if (isByColumns(value) !== columns || operandsOf(value).some((operand) => waiting.has(operand)) || differentiated.some((operand) => taken.has(operand))) continue;
+      if (
+        isByColumns(value) !== columns ||
+        operandsOf(value).some((operand) => waiting.has(operand)) ||
+        differentiated.some((operand) => taken.has(operand))
+      )
+        continue;
       for (const operand of differentiated) taken.add(operand);
       phase.push(value);
       unplaced.delete(value);

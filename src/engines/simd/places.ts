@@ -4,7 +4,8 @@ import { sizeOf } from '../../tensor.js';
 import { WORD, type Arena } from './arena.js';
 
 /**
- * Where a value lies: `width` columns, `ld` floats from row to row. Kernels take them in fours (`columns` of them), products in
+ * Where a value lies: `width` columns, `ld` floats from row to row. Kernels take them in fours (`columns` of them),
+ * products in
  * eights, so every value has room up to a multiple of 8 at least; what fills it up is zero.
  */
 export interface Place {
@@ -49,7 +50,8 @@ const LINE = 16;
 const WIDE = 64;
 
 /**
- * Floats from row to row of a value. Tables write what they look up in a wide one field by field, and read their gradients so: where
+ * Floats from row to row of a value. Tables write what they look up in a wide one field by field, and read their
+ * gradients so: where
  * every row begins with a line of its own, a field of 16 takes one line a row, and elsewhere often two.
  */
 const rowRoom = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : toEights(width));
@@ -93,7 +95,8 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
   const weightsBegin = arena.take('weights', 0);
   const matrixAt = (name: string, inputs: number, room: number): number => arena.take(`matrix ${name}`, inputs * room);
   const biasAt = (name: string, room: number): number => arena.take(`bias ${name}`, room);
-  const roomOf = (members: readonly ValueOf<'linear'>[]): number => members.reduce((sum, { width }) => sum + toEights(width), 0);
+  const roomOf = (members: readonly ValueOf<'linear'>[]): number =>
+    members.reduce((sum, { width }) => sum + toEights(width), 0);
   const linears = graph.values.filter((value) => value.op === 'linear');
   const byInput = new Map<Value, ValueOf<'linear'>[]>();
   for (const linear of linears) byInput.set(linear.x, [...(byInput.get(linear.x) ?? []), linear]);
@@ -102,11 +105,16 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     matrixAt(weight.name, x.width, roomOf(members));
     biasAt(weight.name, roomOf(members));
   }
-  const ownMatrices = graph.values.flatMap((value) => (value.op === 'attend' ? [value.query, value.key, value.value] : []));
+  const ownMatrices = graph.values.flatMap((value) =>
+    value.op === 'attend' ? [value.query, value.key, value.value] : [],
+  );
   for (const { name, shape } of ownMatrices) matrixAt(name, shape[0]!, toEights(shape[1]!));
   const inLinears = new Set(linears.flatMap(({ weight, bias }) => [weight, ...(bias === undefined ? [] : [bias])]));
-  const vectors = graph.parameters.filter((parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter));
-  for (const { name, shape } of vectors) parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
+  const vectors = graph.parameters.filter(
+    (parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter),
+  );
+  for (const { name, shape } of vectors)
+    parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
   const weightsCount = (arena.take('weights end', 0) - weightsBegin) / WORD;
 
   const matrixOf = (name: string, inputs: number, room: number): Matrix => ({
@@ -116,7 +124,11 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     panels: room / 8,
   });
   for (const parameter of ownMatrices) {
-    parameters.set(parameter.name, { kind: 'matrix', matrix: matrixOf(parameter.name, parameter.shape[0]!, toEights(parameter.shape[1]!)), column: 0 });
+    parameters.set(parameter.name, {
+      kind: 'matrix',
+      matrix: matrixOf(parameter.name, parameter.shape[0]!, toEights(parameter.shape[1]!)),
+      column: 0,
+    });
   }
 
   const groups: LinearGroup[] = [];
@@ -124,13 +136,25 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     const first = members[0]!;
     const room = roomOf(members);
     const bias = biasAt(first.weight.name, room);
-    const group: LinearGroup = { x, members, matrix: matrixOf(first.weight.name, x.width, room), bias, out: columns(`linear ${first.id}`, room) };
+    const group: LinearGroup = {
+      x,
+      members,
+      matrix: matrixOf(first.weight.name, x.width, room),
+      bias,
+      out: columns(`linear ${first.id}`, room),
+    };
     let column = 0;
     for (const member of members) {
       parameters.set(member.weight.name, { kind: 'matrix', matrix: group.matrix, column });
       if (member.bias !== undefined) parameters.set(member.bias.name, { kind: 'vector', at: bias + column * WORD });
       const { out } = group;
-      places.set(member.id, { at: out.at + column * WORD, gradient: out.gradient + column * WORD, ld: out.ld, width: member.width, columns: toFours(member.width) });
+      places.set(member.id, {
+        at: out.at + column * WORD,
+        gradient: out.gradient + column * WORD,
+        ld: out.ld,
+        width: member.width,
+        columns: toFours(member.width),
+      });
       groupByLinear.set(member.id, group);
       column += toEights(member.width);
     }
@@ -147,7 +171,9 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
   }
 
   // What no value of this graph computes with lies apart.
-  for (const { name, shape } of graph.parameters) if (!parameters.has(name)) parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
+  for (const { name, shape } of graph.parameters)
+    if (!parameters.has(name))
+      parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
 
   const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
   return {

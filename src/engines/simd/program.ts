@@ -28,7 +28,10 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, part } = compiled;
   const clip = plan.step?.clip;
   const emulated = whyEmulated(kernels, compiled.precision);
-  if (emulated !== undefined) watch.onNotice?.(`products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`);
+  if (emulated !== undefined)
+    watch.onNotice?.(
+      `products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`,
+    );
   arena.seal();
   const memory = createMemory(arena.bytes);
   const apart = createApart(tables.all);
@@ -38,7 +41,17 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, exchanges: listExchanges(compiled, memory, watch), ...watch });
+  const team = createTeam({
+    kernels,
+    memory,
+    apart,
+    lists,
+    barrier: BEGIN,
+    threads,
+    rowWork,
+    exchanges: listExchanges(compiled, memory, watch),
+    ...watch,
+  });
   const exchange = createExchange(compiled, memory, instantiate(kernels, memory, apart), watch);
   const load = createLoader(compiled, memory);
   const store = createStore(compiled, memory, apart);
@@ -47,16 +60,32 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const runningBefore = running.slice();
   const graphWeights = graph.terms.map(({ weight }) => weight);
   const termPlaces = [...terms.values()];
-  const masks = graph.values.flatMap((value) => (value.op === 'dropout' ? [{ name: value.name, width: value.width, at: compiled.dropoutKeys.get(value.name)! }] : []));
+  const masks = graph.values.flatMap((value) =>
+    value.op === 'dropout' ? [{ name: value.name, width: value.width, at: compiled.dropoutKeys.get(value.name)! }] : [],
+  );
   let step = 0;
 
-  for (const { running: normalisation, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
+  for (const { running: normalisation, width } of graph.values.flatMap((value) =>
+    value.op === 'activation' ? [value] : [],
+  )) {
     if (normalisation !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
   }
 
-  /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own, and rows have theirs wherever they pass. */
-  const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined, firstRow = 0): void => {
-    for (const { name, at, width } of masks) words[at / WORD] = maskKeyFrom(streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])), firstRow * width);
+  /**
+   * Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own, and
+   * rows have theirs wherever they pass.
+   */
+  const prepare = (
+    pass: number,
+    weights: readonly number[],
+    counted: readonly number[] | undefined,
+    firstRow = 0,
+  ): void => {
+    for (const { name, at, width } of masks)
+      words[at / WORD] = maskKeyFrom(
+        streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])),
+        firstRow * width,
+      );
     for (const [t, { weight }] of termPlaces.entries()) {
       floats[weight / WORD] = weights[t]!;
       doubles[weight / 8 + 1] = counted?.[t] ?? 0;
@@ -71,9 +100,20 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
   const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
 
-  /** Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`; what a step takes together is brought together at once. */
-  const forEachPart = (batch: Batch, most: number, visit: (rows: number, pass: number, firstRow: number, all: number) => void, isOver = (): boolean => false): void => {
-    const passes = Array.from({ length: Math.ceil(batch.rows / most) }, (_, pass) => ({ begin: pass * most, all: Math.min(most, batch.rows - pass * most) }));
+  /**
+   * Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`; what a step
+   * takes together is brought together at once.
+   */
+  const forEachPart = (
+    batch: Batch,
+    most: number,
+    visit: (rows: number, pass: number, firstRow: number, all: number) => void,
+    isOver = (): boolean => false,
+  ): void => {
+    const passes = Array.from({ length: Math.ceil(batch.rows / most) }, (_, pass) => ({
+      begin: pass * most,
+      all: Math.min(most, batch.rows - pass * most),
+    }));
     const parts = passes.map(({ begin, all }) => exchange.own(begin, all));
     const isStep = batch.rows <= stepRows;
     if (isStep) exchange.fetch(batch, parts);
@@ -93,10 +133,12 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     words[compiled.refused / WORD] = 0;
     forEachPart(batch, passRows, visit, isRefused);
   };
-  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> =>
+    new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
 
   /** What losses are divided by, where it is not by the rows that a pass counts here. */
-  const countedOf = (batch: Batch): readonly number[] | undefined => (batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch, batch.rows <= passRows) : undefined);
+  const countedOf = (batch: Batch): readonly number[] | undefined =>
+    batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch, batch.rows <= passRows) : undefined;
 
   /** The passes of a step. */
   const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
@@ -132,9 +174,15 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     const counted = countedOf(batch);
     const gates = createGateSums(graph);
     forEachPass(batch, (rows, pass, firstRow) => {
-      prepare(pass, graphWeights.map(() => 1), counted, firstRow);
+      prepare(
+        pass,
+        graphWeights.map(() => 1),
+        counted,
+        firstRow,
+      );
       team.run('diagnosis', rows);
-      for (const [name, { shares }] of graph.gates ?? []) gates.add(name, floats.subarray(places.of(shares).at / WORD), places.of(shares).ld, rows);
+      for (const [name, { shares }] of graph.gates ?? [])
+        gates.add(name, floats.subarray(places.of(shares).at / WORD), places.of(shares).ld, rows);
       exchange.agree();
     });
     if (isRefused()) return undefined;
@@ -148,10 +196,21 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
 
   /** Decides what each term's gradient counts, from what they have in common; gives that of those that terms share. */
-  const combineTerms = (losses: ReadonlyMap<string, TermLoss>, combine: StepSettings['combine'], rows: number): readonly number[] => {
+  const combineTerms = (
+    losses: ReadonlyMap<string, TermLoss>,
+    combine: StepSettings['combine'],
+    rows: number,
+  ): readonly number[] => {
     team.run('products', rows);
-    const triangles = doubles.subarray(compiled.products.at / 8, compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2);
-    const shared = combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), gramianOf(areas, triangles)) ?? graphWeights;
+    const triangles = doubles.subarray(
+      compiled.products.at / 8,
+      compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2,
+    );
+    const shared =
+      combine?.(
+        graph.terms.map(({ name }) => losses.get(name)!.mean),
+        gramianOf(areas, triangles),
+      ) ?? graphWeights;
     floats.set(shared, compiled.sharedWeights / WORD);
     floats.set(graphWeights, compiled.ownWeights / WORD);
     return shared;
@@ -165,7 +224,10 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const isOnePass = areas === 1 && stepRows === passRows && peers.size === 1;
 
   return {
-    trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
+    trainStep(
+      batch,
+      { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {},
+    ) {
       if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
       runningBefore.set(running);
       writeConstants(step + 1, rates);
@@ -185,14 +247,22 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
           exchange.gradients(areas, compiled.early?.count);
           exchange.agree();
         }
-        if (areas > 1 && !isRefused()) counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };
+        if (areas > 1 && !isRefused())
+          counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };
         if (!isRefused()) team.run('update', batch.rows);
       }
       // The kernels have updated nothing then; what the forward pass moves is put back.
       if (isRefused()) running.set(runningBefore);
       else step++;
-      const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
-      return Promise.resolve({ losses: isRefused() ? refusedLosses(losses) : losses, norms: { dense, embeddings }, diagnosis: isRefused() ? undefined : complete?.(counts) });
+      const [dense, embeddings] =
+        clip === undefined
+          ? [NaN, NaN]
+          : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+      return Promise.resolve({
+        losses: isRefused() ? refusedLosses(losses) : losses,
+        norms: { dense, embeddings },
+        diagnosis: isRefused() ? undefined : complete?.(counts),
+      });
     },
 
     predictSync,
@@ -233,7 +303,8 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
       }
       for (const { name, rows, width, distinct, gradients: at, count } of tables.all) {
         const data = new Float32Array(rows * width);
-        for (let u = 0; u < words[count / WORD]!; u++) data.set(view(at + u * width * WORD, width), words[distinct / WORD + u]! * width);
+        for (let u = 0; u < words[count / WORD]!; u++)
+          data.set(view(at + u * width * WORD, width), words[distinct / WORD + u]! * width);
         gradients.set(tableTensor(name), { shape: [rows, width], data });
       }
       return Promise.resolve({ losses: lossesOf(), predictions, gradients });
@@ -263,7 +334,13 @@ function compiledOf(plan: Plan, tableBytes: number): Compiled {
 export function activationBytes(plan: Plan): number {
   const compiled = compile(plan);
   seen.set(plan, compiled);
-  const { arena, places: { weightsCount }, tables, denseSlots, average } = compiled;
+  const {
+    arena,
+    places: { weightsCount },
+    tables,
+    denseSlots,
+    average,
+  } = compiled;
   const denseBytes = (average === undefined ? 1 : 2) * weightsCount * WORD + denseSlots.bytes;
   return arena.bytes - denseBytes - bytesOf(tables.all);
 }
@@ -273,4 +350,5 @@ export function apartBytes(plan: Plan): number {
   return bytesOf(layOut(plan, plan.graph, TABLE_BYTES).tables.all.filter(isApart));
 }
 
-const bytesOf = (tables: readonly TablePlace[]): number => tables.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, 0);
+const bytesOf = (tables: readonly TablePlace[]): number =>
+  tables.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, 0);

@@ -28,14 +28,26 @@ const CHUNK = 1 << 14;
 
 /** The gradients of all tables. */
 function tableRanges({ tables }: Laid): readonly Range[] {
-  return tables.all.map(({ gradients: g, areaBytes, width: count, count: countAt, isDealt }) => ({ g, areaBytes, count, countAt, isDealt }));
+  return tables.all.map(({ gradients: g, areaBytes, width: count, count: countAt, isDealt }) => ({
+    g,
+    areaBytes,
+    count,
+    countAt,
+    isDealt,
+  }));
 }
 
 /** The dense gradients in pieces. */
 function denseRanges({ gradients, places }: Laid): readonly Range[] {
   const { at: g, areaBytes } = gradients;
   const begins = Array.from({ length: Math.ceil(places.weightsCount / CHUNK) }, (_, i) => i * CHUNK);
-  return begins.map((begin) => ({ g: g + begin * WORD, areaBytes, count: Math.min(CHUNK, places.weightsCount - begin), countAt: 0, isDealt: false }));
+  return begins.map((begin) => ({
+    g: g + begin * WORD,
+    areaBytes,
+    count: Math.min(CHUNK, places.weightsCount - begin),
+    countAt: 0,
+    isDealt: false,
+  }));
 }
 
 /** The gradients of one tensor. */
@@ -43,13 +55,33 @@ interface TensorRange extends Range, Omit<TensorProducts, 'gramian'> {}
 
 /** The gradients of each parameter that a term reaches, and of each table. */
 export function rangesByTensor(laid: Laid): readonly TensorRange[] {
-  const { gradients: { at, areaBytes }, places, tables, plan: { graph } } = laid;
+  const {
+    gradients: { at, areaBytes },
+    places,
+    tables,
+    plan: { graph },
+  } = laid;
   const reach = reachOf(graph);
   const dense = [...reach.parameters].map(([parameter, terms]): TensorRange => {
     const { at: begin, count } = places.range(parameter);
-    return { layer: layerOf(parameter.name), isShared: terms.size > 1, g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0, isDealt: false };
+    return {
+      layer: layerOf(parameter.name),
+      isShared: terms.size > 1,
+      g: at + begin - places.weightsBegin,
+      areaBytes,
+      count,
+      countAt: 0,
+      isDealt: false,
+    };
   });
-  return [...dense, ...tableRanges(laid).map((range, t) => ({ ...range, layer: tableTensor(tables.all[t]!.name), isShared: reach.features.size > 1 }))];
+  return [
+    ...dense,
+    ...tableRanges(laid).map((range, t) => ({
+      ...range,
+      layer: tableTensor(tables.all[t]!.name),
+      isShared: reach.features.size > 1,
+    })),
+  ];
 }
 
 /** Gradients of parameters that several terms reach, and of those that one reaches alone. */
@@ -59,20 +91,33 @@ export function rangesByReach(laid: Laid): { readonly shared: readonly Range[]; 
 }
 
 /** Products of all areas with each other, over some ranges: the same in all processes. */
-export function lowerProducts(ranges: readonly Range[], areas: number, name: string, arena: Arena, list: CallList): Sums {
+export function lowerProducts(
+  ranges: readonly Range[],
+  areas: number,
+  name: string,
+  arena: Arena,
+  list: CallList,
+): Sums {
   const size = (areas * (areas + 1)) / 2;
   const at = arena.take(`products ${name}`, 2 * size * ranges.length);
   const outOf = (turn: number): number => at + turn * size * 8;
-  ranges.forEach(({ g, areaBytes, count, countAt }, turn) => list.emit('products', { g, areaBytes, count, countAt, areas, out: outOf(turn), turn }));
+  ranges.forEach(({ g, areaBytes, count, countAt }, turn) =>
+    list.emit('products', { g, areaBytes, count, countAt, areas, out: outOf(turn), turn }),
+  );
   list.together(ranges.flatMap(({ isDealt }, turn) => (isDealt ? [{ at: outOf(turn), count: size }] : [])));
   return { at, count: ranges.length };
 }
 
-/** Adds up what the areas hold, each times its weight, into the first: where terms share by `weights`, elsewhere by `ownWeights`. */
+/**
+ * Adds up what the areas hold, each times its weight, into the first: where terms share by `weights`, elsewhere by
+ * `ownWeights`.
+ */
 export function lowerCombination(laid: Laid, weights: number, ownWeights: number, list: CallList): void {
   const { shared, own } = rangesByReach(laid);
-  for (const { g, areaBytes, count, countAt } of shared) list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights });
-  for (const { g, areaBytes, count, countAt } of own) list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights: ownWeights });
+  for (const { g, areaBytes, count, countAt } of shared)
+    list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights });
+  for (const { g, areaBytes, count, countAt } of own)
+    list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights: ownWeights });
   list.separate();
 }
 

@@ -9,7 +9,8 @@ interface Looked {
 }
 
 /**
- * The distinct rows of a dealt table that a step looks up, numbered by their owners: those of the first process come first. Row r of
+ * The distinct rows of a dealt table that a step looks up, numbered by their owners: those of the first process come
+ * first. Row r of
  * the table is row ⌊r / processes⌋ of process r modulo their number. What it gives is good until it finds others.
  */
 export interface RowFinder {
@@ -29,9 +30,19 @@ export interface RowFinder {
 const EMPTY = 0xffffffff;
 
 /** A finder for a table among so many processes. */
-export function createRowFinder({ name, looked: { rows: most } }: Pick<TablePlace, 'name' | 'looked'>, processes: number): RowFinder {
+export function createRowFinder(
+  { name, looked: { rows: most } }: Pick<TablePlace, 'name' | 'looked'>,
+  processes: number,
+): RowFinder {
   const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));
-  const [hashRoom, metRoom, ownerRoom, numberRoom, sortedRoom, lookedRoom] = [wordRoom(), wordRoom(), wordRoom(), wordRoom(), wordRoom(), wordRoom()];
+  const [hashRoom, metRoom, ownerRoom, numberRoom, sortedRoom, lookedRoom] = [
+    wordRoom(),
+    wordRoom(),
+    wordRoom(),
+    wordRoom(),
+    wordRoom(),
+    wordRoom(),
+  ];
   let sorted = sortedRoom(0);
   const counts = new Uint32Array(processes);
   const begins = new Uint32Array(processes);
@@ -45,7 +56,11 @@ export function createRowFinder({ name, looked: { rows: most } }: Pick<TablePlac
       return count;
     },
     find(columns, parts) {
-      const looked = columns.map(({ ids, offsets }) => parts.map(({ begin: from, rows }) => (offsets === undefined ? ids.subarray(from, from + rows) : ids.subarray(offsets[from], offsets[from + rows]))));
+      const looked = columns.map(({ ids, offsets }) =>
+        parts.map(({ begin: from, rows }) =>
+          offsets === undefined ? ids.subarray(from, from + rows) : ids.subarray(offsets[from], offsets[from + rows]),
+        ),
+      );
       const total = looked.reduce((sum, ofField) => sum + ofField.reduce((all, { length }) => all + length, 0), 0);
       const keys = Math.min(most, total);
       // Knuth's multiplicative hash and linear probing; a place holds the number in which a row was met.

@@ -24,13 +24,23 @@ export interface RowStage {
    * Adds gradients of rows to those that a table is updated by, in one of so many areas.
    * @param isFirst whether these are the first of a step
    */
-  add(table: TablePlace, rows: Uint32Array, gradients: Float32Array, area: number, areas: number, isFirst: boolean): void;
+  add(
+    table: TablePlace,
+    rows: Uint32Array,
+    gradients: Float32Array,
+    area: number,
+    areas: number,
+    isFirst: boolean,
+  ): void;
 }
 
 /** Room for them in a plan's memory. */
 export function takeStage({ arena, tables, peers }: Laid): { readonly rows: number; readonly numbers: number } {
   const staged = peers.size === 1 ? 0 : STAGED;
-  return { rows: arena.take('staged rows', staged), numbers: arena.take('staged numbers', staged * Math.max(0, ...tables.all.map(({ width }) => width))) };
+  return {
+    rows: arena.take('staged rows', staged),
+    numbers: arena.take('staged numbers', staged * Math.max(0, ...tables.all.map(({ width }) => width))),
+  };
 }
 
 /**
@@ -58,11 +68,37 @@ export function createRowStage(laid: Laid, memory: WebAssembly.Memory, kernels: 
       });
     },
     copyWithin({ at, stride, width }, rows, to) {
-      inParts(rows, (count, done) => void kernels.lookup(stage.rows, at, stride, width, to + done * width * WORD, width, count));
+      inParts(
+        rows,
+        (count, done) => void kernels.lookup(stage.rows, at, stride, width, to + done * width * WORD, width, count),
+      );
     },
-    add({ width, claim, hash, distinct, gradients: at, areaBytes, count: countAt }, rows, gradients, area, areas, isFirst) {
+    add(
+      { width, claim, hash, distinct, gradients: at, areaBytes, count: countAt },
+      rows,
+      gradients,
+      area,
+      areas,
+      isFirst,
+    ) {
       const { fresh } = laid.tables;
-      const gather = (count: number, isFresh: boolean): void => void kernels.gatherGradients(claim, stage.rows, stage.numbers, width, width, hash, distinct, at + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, count, 1, isFresh ? fresh : fresh + WORD);
+      const gather = (count: number, isFresh: boolean): void =>
+        void kernels.gatherGradients(
+          claim,
+          stage.rows,
+          stage.numbers,
+          width,
+          width,
+          hash,
+          distinct,
+          at + area * areaBytes,
+          area === 0 ? areas : 1,
+          areaBytes,
+          countAt,
+          count,
+          1,
+          isFresh ? fresh : fresh + WORD,
+        );
       // A table that nobody looked anything up in has to hear of it too.
       if (rows.length === 0) gather(0, isFirst);
       inParts(rows, (count, done) => {

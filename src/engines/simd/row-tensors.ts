@@ -24,12 +24,25 @@ export interface RowTensors {
  * The tensors that lie in the rows of a table after so many steps.
  * @param decay of the average, where there is one
  */
-export function rowTensors({ width, average, update: { optimizer: { slots } } }: TablePlace, floats: Float32Array, decay: number | undefined, step: number): RowTensors {
+export function rowTensors(
+  {
+    width,
+    average,
+    update: {
+      optimizer: { slots },
+    },
+  }: TablePlace,
+  floats: Float32Array,
+  decay: number | undefined,
+  step: number,
+): RowTensors {
   let end = 0;
   const numbers = (suffix: string, count: number, value = 0, begin = end): RowTensor => {
     end = begin + count;
     return {
-      suffix, width: count, first: value,
+      suffix,
+      width: count,
+      first: value,
       read: (at, into, to) => copyNumbers(floats, at + begin, into, to, count),
       write: (at, from, first) => copyNumbers(from, first, floats, at + begin, count),
     };
@@ -43,8 +56,11 @@ export function rowTensors({ width, average, update: { optimizer: { slots } } }:
   const words = new Uint32Array(floats.buffer);
   return {
     weights: {
-      suffix: '', width, first: 0,
-      // As the kernels bring a row's average up to date, which stays as it is here: what training goes on with does not depend on who looks.
+      suffix: '',
+      width,
+      first: 0,
+      // As the kernels bring a row's average up to date, which stays as it is here: what training goes on with does not
+      // depend on who looks.
       read(at, into, to) {
         const from = words[at + covers]!;
         if (from === step) {
@@ -68,7 +84,9 @@ export function rowTensors({ width, average, update: { optimizer: { slots } } }:
       ...kept,
       numbers('.average', width, 0, begin),
       {
-        suffix: '.averageAge', width: 1, first: 0,
+        suffix: '.averageAge',
+        width: 1,
+        first: 0,
         read: (at, into, to) => (into[to] = step - words[at + covers]!),
         write: (at, from, first) => (words[at + covers] = step - from[first]!),
       },

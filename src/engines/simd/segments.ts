@@ -25,5 +25,10 @@ export function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segm
     bytes[Math.floor(i / widths.length)]! += numbers * WORD;
     total += numbers;
   }
-  return { total, bytes, begin: (process, table) => begins[process * widths.length + table]!, rows: (process, table) => counts[process * widths.length + table]! };
+  return {
+    total,
+    bytes,
+    begin: (process, table) => begins[process * widths.length + table]!,
+    rows: (process, table) => counts[process * widths.length + table]!,
+  };
 }

@@ -6,7 +6,9 @@ export interface Share {
   readonly end: number;
 }
 
-/** Computes this worker's share of `count` items, below 2³², that are handed out `unit` at a time, as its kernels do. */
+/**
+ * Computes this worker's share of `count` items, below 2³², that are handed out `unit` at a time, as its kernels do.
+ */
 export function shareOf({ shareBegin, shareEnd }: Kernels, count: number, unit: number): Share {
   // WebAssembly returns numbers with a sign.
   return { begin: shareBegin(count, unit) >>> 0, end: shareEnd(count, unit) >>> 0 };

@@ -17,7 +17,10 @@ const PANEL = 8;
 
 /** All that training changes, where it lies. */
 export interface Store {
-  /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, some columns of a matrix, copied when they are asked for. */
+  /**
+   * A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, some columns of a matrix, copied
+   * when they are asked for.
+   */
   tensorOf(parameter: Parameter, shift: number): HostTensor;
   /** Bytes from the weights to a region that lies as they do. */
   shiftTo(region: number): number;
@@ -27,13 +30,18 @@ export interface Store {
 }
 
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, peers, graph, places, tables, denseSlots, average }: Laid, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): Store {
+export function createStore(
+  { plan: { optimizers: specs, seed, isRestored = false }, peers, graph, places, tables, denseSlots, average }: Laid,
+  memory: { readonly buffer: ArrayBufferLike },
+  apart: readonly Apart[] = [],
+): Store {
   const floats = new Float32Array(memory.buffer);
   const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   /** Where a matrix's column begins; from row to row it is PANEL numbers. */
-  const columnAt = (at: number, inputs: number, column: number): number => at / WORD + Math.floor(column / PANEL) * PANEL * inputs + (column % PANEL);
+  const columnAt = (at: number, inputs: number, column: number): number =>
+    at / WORD + Math.floor(column / PANEL) * PANEL * inputs + (column % PANEL);
   const shiftTo = (region: number): number => region - places.weightsBegin;
   const slotShift = (s: number): number => shiftTo(denseSlots.at + s * denseSlots.gap);
 
@@ -68,14 +76,16 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
   };
 
   const rowsOf = ({ at }: TablePlace): ReturnType<typeof rowsAt> => rowsAt(at, floats, apart);
-  const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, rowsOf(table).floats, average?.decay, step);
+  const tensorsOf = (table: TablePlace, step: number): RowTensors =>
+    rowTensors(table, rowsOf(table).floats, average?.decay, step);
   /** Writes this process's rows out of all. */
   const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
     const { first } = rowsOf(table);
     const { rank, size } = table.isDealt ? peers : ALONE;
     let row = 0;
     for (const part of parts) {
-      for (let begin = 0; begin < part.length; begin += tensor.width, row++) if (row % size === rank) tensor.write(first + Math.floor(row / size) * table.stride, part, begin);
+      for (let begin = 0; begin < part.length; begin += tensor.width, row++)
+        if (row % size === rank) tensor.write(first + Math.floor(row / size) * table.stride, part, begin);
     }
   };
   const named = (table: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => {
@@ -100,7 +110,8 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     return [tableTensor(name) + suffix, tensor];
   };
   /** Where what predictions take of a parameter lies, from its place among the weights on. */
-  const usedShift = ({ isTrainable }: Parameter): number => (average === undefined || !isTrainable ? 0 : shiftTo(average.weights));
+  const usedShift = ({ isTrainable }: Parameter): number =>
+    average === undefined || !isTrainable ? 0 : shiftTo(average.weights);
   const denseTensors = trained.flatMap((parameter) => [
     ...(average === undefined ? [] : [{ parameter, suffix: 'trained', shift: 0 }]),
     ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, shift: slotShift(s) })),
@@ -108,10 +119,12 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
 
   /** Of tensors that are dealt out: their rows with all processes. */
   const dealt = new Map(
-    tables.all.filter(({ isDealt }) => isDealt).flatMap((table) => {
-      const { weights, optimizer } = tensorsOf(table, 0);
-      return [weights, ...optimizer].map(({ suffix }) => [tableTensor(table.name) + suffix, table.allRows] as const);
-    }),
+    tables.all
+      .filter(({ isDealt }) => isDealt)
+      .flatMap((table) => {
+        const { weights, optimizer } = tensorsOf(table, 0);
+        return [weights, ...optimizer].map(({ suffix }) => [tableTensor(table.name) + suffix, table.allRows] as const);
+      }),
   );
   const state = (step: number): ProgramState => ({
     step,
@@ -121,13 +134,16 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
       ...tables.all.map((table) => named(table, tensorsOf(table, step).weights)),
     ]),
     optimizer: new Map<string, HostTensor>([
-      ...denseTensors.map(({ parameter, suffix, shift }) => [`${parameter.name}.${suffix}`, tensorOf(parameter, shift)] as const),
+      ...denseTensors.map(
+        ({ parameter, suffix, shift }) => [`${parameter.name}.${suffix}`, tensorOf(parameter, shift)] as const,
+      ),
       ...tables.all.flatMap((table) => tensorsOf(table, step).optimizer.map((tensor) => named(table, tensor))),
     ]),
   });
 
   /** A live state's shapes, as those of all processes together. */
-  const whole = (tensors: ProgramState['weights']): Shapes => new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt.get(name) ?? shape[0]!) }]));
+  const whole = (tensors: ProgramState['weights']): Shapes =>
+    new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt.get(name) ?? shape[0]!) }]));
 
   /** Weights whose average, if one is kept, starts with them. */
   const writeWeights = (parameter: Parameter, data: Float32Array): void => {
@@ -136,32 +152,46 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
 
   for (const parameter of graph.parameters) writeWeights(parameter, drawParameter(parameter, seed));
   for (const parameter of trained) {
-    for (const [s, { first }] of dense.slots.entries()) if (first !== 0) write(parameter, slotShift(s), new Float32Array(sizeOf(parameter.shape)).fill(first));
+    for (const [s, { first }] of dense.slots.entries())
+      if (first !== 0) write(parameter, slotShift(s), new Float32Array(sizeOf(parameter.shape)).fill(first));
   }
   for (const table of tables.all) {
     const { name, rows, allRows, isDealt, width, stride } = table;
     const { floats: own, first } = rowsOf(table);
-    if (!isRestored) drawEmbeddings(name, seed, { data: own, at: first, rows: allRows, width, stride, ...(isDealt && { dealt: peers }) });
+    if (!isRestored)
+      drawEmbeddings(name, seed, {
+        data: own,
+        at: first,
+        rows: allRows,
+        width,
+        stride,
+        ...(isDealt && { dealt: peers }),
+      });
     const { weights, optimizer } = tensorsOf(table, 0);
     for (const tensor of optimizer.filter((each) => each.first !== 0)) {
       const values = new Float32Array(tensor.width).fill(tensor.first);
       for (let row = 0; row < rows; row++) tensor.write(first + row * stride, values, 0);
     }
-    if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(first + row * stride, own, first + row * stride);
+    if (average !== undefined)
+      for (let row = 0; row < rows; row++) weights.write(first + row * stride, own, first + row * stride);
   }
 
   return {
-    tensorOf, shiftTo, state,
+    tensorOf,
+    shiftTo,
+    state,
     restore(saved) {
       const live = state(0);
       refuseOtherTensors({ weights: whole(live.weights), optimizer: whole(live.optimizer) }, saved);
       const hasOptimizer = saved.optimizer.size > 0;
       for (const parameter of graph.parameters) writeWeights(parameter, saved.weights.get(parameter.name)!.data);
-      for (const { parameter, suffix, shift } of hasOptimizer ? denseTensors : []) write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
+      for (const { parameter, suffix, shift } of hasOptimizer ? denseTensors : [])
+        write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
       for (const table of tables.all) {
         const { weights, optimizer } = tensorsOf(table, saved.step);
         writeRows(table, weights, partsOf(saved.weights.get(tableTensor(table.name))!));
-        for (const tensor of hasOptimizer ? optimizer : []) writeRows(table, tensor, partsOf(saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!));
+        for (const tensor of hasOptimizer ? optimizer : [])
+          writeRows(table, tensor, partsOf(saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!));
       }
     },
   };

@@ -35,7 +35,8 @@ export interface Gathered {
 }
 
 /**
- * Where one table and what belongs to it lie. Its rows are those that this process has: every so many where it is dealt out. What
+ * Where one table and what belongs to it lie. Its rows are those that this process has: every so many where it is dealt
+ * out. What
  * is gathered for it in a step, from all processes, is what it is updated with.
  */
 export interface TablePlace extends TableSpec, Gathered {
@@ -49,7 +50,10 @@ export interface TablePlace extends TableSpec, Gathered {
   readonly gathered: Gathered;
   /** The columns of the input that are looked up in it. */
   readonly fields: readonly TableColumns[];
-  /** Floats from row to row: the weights, what the optimizer keeps, then the average and the steps that it covers, if there is one. */
+  /**
+   * Floats from row to row: the weights, what the optimizer keeps, then the average and the steps that it covers, if
+   * there is one.
+   */
   readonly stride: number;
   /** Bytes from a row's weights to their average, if there is one. */
   readonly average: number;
@@ -71,7 +75,9 @@ export interface TablePlaces {
   column(kind: 'id' | 'number', field: string, width?: number): number;
   /** Where the numbers of the rows lie that a field looks up in a table. */
   ids(table: TablePlace, field: string): number;
-  /** The bags of a field as a table takes them: their addresses (see `BagPlace`), and where the items of a row begin. */
+  /**
+   * The bags of a field as a table takes them: their addresses (see `BagPlace`), and where the items of a row begin.
+   */
   bag(table: TablePlace, field: string): Pick<BagPlace, 'addresses' | 'offsets'>;
 }
 
@@ -93,7 +99,14 @@ export interface TableRoom {
 }
 
 /** Lays out the tables of a layout. */
-export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged, tableBytes, peers, dealing, ownRows }: TableRoom): TablePlaces {
+export function placeTables(
+  layout: InputLayout,
+  arena: Arena,
+  bags: ReadonlyMap<string, BagPlace>,
+  updateOf: (table: TableSpec) => TableUpdate,
+  maxRows: number,
+  { stepRows, areas, isAveraged, tableBytes, peers, dealing, ownRows }: TableRoom,
+): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
   for (const columns of layout.columns) if ('table' in columns) fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
@@ -111,7 +124,10 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const dealtOut = isDealt(allRows, dealing);
     const fields = fieldsOf.get(name)!;
     // How many items a bag without a limit has is not known before there is a batch.
-    const lookedUp = fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1), 0);
+    const lookedUp = fields.reduce(
+      (sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1),
+      0,
+    );
     const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * lookedUp);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     const gatheredOf = (of: string, most: number): Gathered => ({
@@ -126,13 +142,21 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const gathered = gatheredOf('', mostOf(stepRows, rows));
     const lookedRows = mostOf(Math.max(ownRows, maxRows), allRows);
     return {
-      name, rows, allRows, width, fields, stride, update,
+      name,
+      rows,
+      allRows,
+      width,
+      fields,
+      stride,
+      update,
       isDealt: dealtOut,
       average: average * WORD,
       at,
       claim: claims + t * WORD,
       ...gathered,
-      looked: dealtOut ? { at: take('looked up', lookedRows * width), stride: width, rows: lookedRows } : { at, stride, rows },
+      looked: dealtOut
+        ? { at: take('looked up', lookedRows * width), stride: width, rows: lookedRows }
+        : { at, stride, rows },
       gathered: peers.size === 1 ? gathered : gatheredOf('own ', mostOf(ownRows, allRows)),
     };
   });
@@ -154,9 +178,17 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
 }
 
 /** The smallest tables, as many as go into so many bytes. */
-function fitting(tables: readonly { readonly table: TableSpec; readonly bytes: number }[], most: number): ReadonlySet<TableSpec> {
+function fitting(
+  tables: readonly { readonly table: TableSpec; readonly bytes: number }[],
+  most: number,
+): ReadonlySet<TableSpec> {
   let left = most;
-  return new Set([...tables].sort((a, b) => a.bytes - b.bytes).filter(({ bytes }) => (left -= bytes) >= 0).map(({ table }) => table));
+  return new Set(
+    [...tables]
+      .sort((a, b) => a.bytes - b.bytes)
+      .filter(({ bytes }) => (left -= bytes) >= 0)
+      .map(({ table }) => table),
+  );
 }
 
 /** Fills the model's input: rows of tables, pooled bags, numbers and vectors side by side. */
@@ -166,34 +198,71 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
     const at = input.at + each.offset * WORD;
     if (!('table' in each)) {
       const { field, width } = each;
-      list.emit('copyColumns', { x: tables.column('number', field, width), ldx: width, y: at, ldy: input.ld, rows: ROWS, width, accumulate: 0 });
+      list.emit('copyColumns', {
+        x: tables.column('number', field, width),
+        ldx: width,
+        y: at,
+        ldy: input.ld,
+        rows: ROWS,
+        width,
+        accumulate: 0,
+      });
       continue;
     }
     const place = tables.byName.get(each.table)!;
-    const { width, looked: { at: table, stride } } = place;
+    const {
+      width,
+      looked: { at: table, stride },
+    } = place;
     if (each.kind === 'id') {
-      list.emit('lookup', { ids: tables.ids(place, each.field), table, stride, width, y: at, ldy: input.ld, rows: ROWS });
+      list.emit('lookup', {
+        ids: tables.ids(place, each.field),
+        table,
+        stride,
+        width,
+        y: at,
+        ldy: input.ld,
+        rows: ROWS,
+      });
       continue;
     }
     const { addresses: bag, offsets } = tables.bag(place, each.field);
     // Factors stand in the place of weights: a field that is looked up in several tables has them once.
-    if (each.pooling !== 'sum' && !pooled.has(each.field)) list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: ROWS });
+    if (each.pooling !== 'sum' && !pooled.has(each.field))
+      list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: ROWS });
     pooled.add(each.field);
     list.emit('lookupBags', { bag, offsets, table, stride, width, y: at, ldy: input.ld, rows: ROWS });
   }
 }
 
-/** Sums the input's gradient over each distinct row, by table, into an area of the gradients. Only the first area begins anew. */
+/**
+ * Sums the input's gradient over each distinct row, by table, into an area of the gradients. Only the first area begins
+ * anew.
+ */
 export function lowerGather(tables: TablePlaces, input: Place, area: number, areas: number, list: CallList): void {
   // Workers take tables as they come free, the large ones first.
   for (const table of [...tables.all].sort((a, b) => b.rows - a.rows)) {
-    const { fields, width, claim, gathered: { hash, distinct, gradients, areaBytes, count } } = table;
+    const {
+      fields,
+      width,
+      claim,
+      gathered: { hash, distinct, gradients, areaBytes, count },
+    } = table;
     fields.forEach((columns, f) => {
       const shared = {
-        claim, width, hash, distinct, areaBytes,
-        d: input.gradient + columns.offset * WORD, ldd: input.ld,
-        gradients: gradients + area * areaBytes, areas: area === 0 ? areas : 1,
-        countAt: count, rows: ROWS, isFirstField: f === 0 ? 1 : 0, fresh: area === 0 ? tables.fresh : tables.fresh + WORD,
+        claim,
+        width,
+        hash,
+        distinct,
+        areaBytes,
+        d: input.gradient + columns.offset * WORD,
+        ldd: input.ld,
+        gradients: gradients + area * areaBytes,
+        areas: area === 0 ? areas : 1,
+        countAt: count,
+        rows: ROWS,
+        isFirstField: f === 0 ? 1 : 0,
+        fresh: area === 0 ? tables.fresh : tables.fresh + WORD,
       } as const;
       if (columns.kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, columns.field), ...shared });
       else {
@@ -206,7 +275,28 @@ export function lowerGather(tables: TablePlaces, input: Place, area: number, are
 
 /** Updates the rows that a step touched, or all of them where the tables are not lazy. */
 export function lowerTableUpdates(tables: TablePlaces, refused: number, list: CallList): void {
-  for (const { at: table, rows, stride, width, hash, distinct, gradients, count, update: { rule, isLazy, constants } } of tables.all) {
-    list.emit(`${rule}Table`, { table, stride, width, hash, distinct, gradients, countAt: count, constants, refused, tableRows: isLazy ? 0 : rows });
+  for (const {
+    at: table,
+    rows,
+    stride,
+    width,
+    hash,
+    distinct,
+    gradients,
+    count,
+    update: { rule, isLazy, constants },
+  } of tables.all) {
+    list.emit(`${rule}Table`, {
+      table,
+      stride,
+      width,
+      hash,
+      distinct,
+      gradients,
+      countAt: count,
+      constants,
+      refused,
+      tableRows: isLazy ? 0 : rows,
+    });
   }
 }

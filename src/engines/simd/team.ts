@@ -24,7 +24,9 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly exchanges?: Exchanges;
 }
 
-/** What whoever compiles a program may say of its team: threads that it has, and what is for measuring and for tests. */
+/**
+ * What whoever compiles a program may say of its team: threads that it has, and what is for measuring and for tests.
+ */
 export interface TeamWatch {
   /** Told how long each call of this thread took. */
   readonly onCall?: CallObserver;
@@ -47,7 +49,8 @@ export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 export interface Team<List extends string> {
   /**
    * Runs a list on a batch of so many rows, to its end.
-   * @throws UserError (thread) where a worker ended, or a kernel gave up: what the list writes is spoiled, and nothing runs any more
+   * @throws UserError (thread) where a worker ended, or a kernel gave up: what the list writes is spoiled, and nothing
+   * runs any more
    */
   run(list: List, rows: number): void;
   end(): void;
@@ -57,8 +60,13 @@ export interface Team<List extends string> {
 const MIN_SHARED_WORK = 2_000_000;
 
 /** A list with its kernels looked up, so that a step looks up and allocates nothing. */
-export function bind(calls: readonly Call[], kernels: Kernels & Exchanges, onCall?: CallObserver): (rows: number) => void {
-  const kernelOf = ({ kernel }: Call): Bound => (onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall));
+export function bind(
+  calls: readonly Call[],
+  kernels: Kernels & Exchanges,
+  onCall?: CallObserver,
+): (rows: number) => void {
+  const kernelOf = ({ kernel }: Call): Bound =>
+    onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall);
   const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.rowsAt }));
   let boundRows = -1;
   return (rows) => {
@@ -71,7 +79,12 @@ export function bind(calls: readonly Call[], kernels: Kernels & Exchanges, onCal
 type Bound = (...args: number[]) => unknown;
 
 /** What a list without other processes never calls, and what other threads leave to the first. */
-export const NO_EXCHANGES: Exchanges = { together: () => undefined, gather: () => undefined, beginSum: () => undefined, goOn: () => undefined };
+export const NO_EXCHANGES: Exchanges = {
+  together: () => undefined,
+  gather: () => undefined,
+  beginSum: () => undefined,
+  goOn: () => undefined,
+};
 
 function timed(name: Call['kernel'], kernel: Bound, onCall: CallObserver): Bound {
   return (...args) => {
@@ -93,7 +106,11 @@ export interface Threads {
    * @param onNotice told where fewer could start
    * @param onEnd told where the thread that watches them ends, also where it has
    */
-  run(task: TeamTask & { readonly port: MessagePort }, onNotice: ((text: string) => void) | undefined, onEnd: (end: Error | number) => void): void;
+  run(
+    task: TeamTask & { readonly port: MessagePort },
+    onNotice: ((text: string) => void) | undefined,
+    onEnd: (end: Error | number) => void,
+  ): void;
   /** Ends those that were told nothing. */
   end(): void;
 }
@@ -107,7 +124,10 @@ export function startThreads(kernels: KernelModule, threads: number): Threads {
   const guard = openThread('engines/simd/guard', { kernels, threads });
   const ends: (Error | number)[] = [];
   let hear = (end: Error | number): void => void ends.push(end);
-  guard.on('error', (error: Error) => hear(error)).on('exit', (code) => hear(code)).unref();
+  guard
+    .on('error', (error: Error) => hear(error))
+    .on('exit', (code) => hear(code))
+    .unref();
   return {
     run(task, onNotice, onEnd) {
       guard.on('message', (notice: string) => onNotice?.(notice)).unref();
@@ -121,7 +141,20 @@ export function startThreads(kernels: KernelModule, threads: number): Threads {
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ kernels: loaded, memory, apart = [], lists, barrier, threads, rowWork, exchanges = NO_EXCHANGES, onCall, isPatient = false, onNotice, started }: TeamOptions<List>): Team<List> {
+export function createTeam<List extends string>({
+  kernels: loaded,
+  memory,
+  apart = [],
+  lists,
+  barrier,
+  threads,
+  rowWork,
+  exchanges = NO_EXCHANGES,
+  onCall,
+  isPatient = false,
+  onNotice,
+  started,
+}: TeamOptions<List>): Team<List> {
   const kernels = { ...instantiate(loaded, memory, apart), ...exchanges };
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
@@ -138,7 +171,8 @@ export function createTeam<List extends string>({ kernels: loaded, memory, apart
   };
   words[COMMAND.threads] = threads;
   try {
-    if (threads > 1) (started ?? startThreads(loaded, threads)).run({ memory, apart, lists, barrier, port }, onNotice, hear);
+    if (threads > 1)
+      (started ?? startThreads(loaded, threads)).run({ memory, apart, lists, barrier, port }, onNotice, hear);
   } catch (error) {
     onNotice?.(fewerThreads(error, 1));
     words[COMMAND.threads] = 1;
@@ -149,7 +183,10 @@ export function createTeam<List extends string>({ kernels: loaded, memory, apart
     // Another process, and no kernel.
     if (error instanceof UserError) return error;
     const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
-    problem ??= told?.message ?? { message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`, fix: GO_ON };
+    problem ??= told?.message ?? {
+      message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`,
+      fix: GO_ON,
+    };
     return threadError(problem, error);
   };
   const command = (list: number, rows: number): void => {
@@ -162,7 +199,8 @@ export function createTeam<List extends string>({ kernels: loaded, memory, apart
     run(name, rows) {
       const list = names.indexOf(name);
       const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
-      while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0) Atomics.wait(words, COMMAND.failed, 0, 1);
+      while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0)
+        Atomics.wait(words, COMMAND.failed, 0, 1);
       // Until all have started, this thread goes on alone: the results are the same.
       const isShared = words[COMMAND.threads]! > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && areReady();
       kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);

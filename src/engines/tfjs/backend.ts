@@ -30,8 +30,14 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
   if (!isRequired) return undefined;
   const problem =
     'missing' in native
-      ? { message: `no GPU can be used: ${native.missing}`, fix: `npx mtl setup-cuda fetches TensorFlow with CUDA from pip and builds the addon; or use --device cpu` }
-      : { message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`, fix: 'npx mtl doctor tells what it misses; or use --device cpu' };
+      ? {
+          message: `no GPU can be used: ${native.missing}`,
+          fix: `npx mtl setup-cuda fetches TensorFlow with CUDA from pip and builds the addon; or use --device cpu`,
+        }
+      : {
+          message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`,
+          fix: 'npx mtl doctor tells what it misses; or use --device cpu',
+        };
   throw userError('usage', { where: '--device cuda', ...problem });
 }
 
@@ -47,7 +53,8 @@ async function loadNative(): Promise<Native> {
   // Node 23 took away a function that the package still calls.
   const legacy: { isNullOrUndefined?: (value: unknown) => boolean } = util;
   legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  // TensorFlow says much about itself. Products are computed in whole floats, not in the shorter ones that cards round to where nobody says so.
+  // TensorFlow says much about itself. Products are computed in whole floats, not in the shorter ones that cards round
+  // to where nobody says so.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
   try {

@@ -8,7 +8,8 @@ import { askProgram } from '../../native-build.js';
 import { userCache } from '../../user-cache.js';
 import { NATIVE_PACKAGE, probeGpu } from './probe.js';
 
-// TensorFlow.js reaches TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA 11; made here from the
+// TensorFlow.js reaches TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA
+// 11; made here from the
 // package's own sources, it reaches the TensorFlow that pip installs, with the CUDA of today.
 
 /** Where TensorFlow's own library comes from: what pip is asked for, or a folder that holds it. */
@@ -43,10 +44,15 @@ export function bindingFolder(): string | undefined {
   return cache && join(cache, 'mtl', 'tensorflow', 'cuda');
 }
 
-/** The folder from which TensorFlow's native package is to be loaded: that of the binding that was made for this user, or that of mtl. */
+/**
+ * The folder from which TensorFlow's native package is to be loaded: that of the binding that was made for this user,
+ * or that of mtl.
+ */
 export function nativeHome(): string {
   const made = bindingFolder();
-  return made !== undefined && readBinding(made) !== undefined ? made : fileURLToPath(new URL('../../..', import.meta.url));
+  return made !== undefined && readBinding(made) !== undefined
+    ? made
+    : fileURLToPath(new URL('../../..', import.meta.url));
 }
 
 /** What was made in a folder; undefined where nothing was, or not to its end. */
@@ -57,26 +63,53 @@ export function readBinding(folder: string): Binding | undefined {
 
 /** What a binding cannot be made without, and is not there. */
 export function missingTools(source: LibrarySource, { python, compiler }: BindingTools = {}): readonly Problem[] {
-  if (process.platform !== 'linux') return [{ where: WHERE, message: `TensorFlow has CUDA on Linux alone, and this is ${process.platform}`, fix: 'use --device cpu' }];
+  if (process.platform !== 'linux')
+    return [
+      {
+        where: WHERE,
+        message: `TensorFlow has CUDA on Linux alone, and this is ${process.platform}`,
+        fix: 'use --device cpu',
+      },
+    ];
   const problems: Problem[] = [];
   const npm = askProgram('npm', '--version');
-  if (!('output' in npm)) problems.push({ where: WHERE, message: `npm does not run: ${npm.reason}`, fix: 'install it: it comes with Node' });
+  if (!('output' in npm))
+    problems.push({ where: WHERE, message: `npm does not run: ${npm.reason}`, fix: 'install it: it comes with Node' });
   const cxx = askProgram(compilerOf(compiler), '--version');
-  if (!('output' in cxx)) problems.push({ where: WHERE, message: cxx.isMissing ? `there is no C++ compiler ('${compilerOf(compiler)}')` : `no C++ compiler runs: ${cxx.reason}`, fix: 'install one (Debian: g++), or name it with CXX' });
+  if (!('output' in cxx))
+    problems.push({
+      where: WHERE,
+      message: cxx.isMissing
+        ? `there is no C++ compiler ('${compilerOf(compiler)}')`
+        : `no C++ compiler runs: ${cxx.reason}`,
+      fix: 'install one (Debian: g++), or name it with CXX',
+    });
   const pip = 'requirement' in source ? askProgram(pythonOf(python), '-m', 'pip', '--version') : { output: '' };
   if (!('output' in pip)) {
-    problems.push({ where: WHERE, message: pip.isMissing ? `there is no Python ('${pythonOf(python)}')` : `'${pythonOf(python)}' has no pip: ${pip.reason}`, fix: 'install Python with pip (Debian: python3-pip), name another Python with MTL_PYTHON, or give the library with --libtensorflow' });
+    problems.push({
+      where: WHERE,
+      message: pip.isMissing
+        ? `there is no Python ('${pythonOf(python)}')`
+        : `'${pythonOf(python)}' has no pip: ${pip.reason}`,
+      fix: 'install Python with pip (Debian: python3-pip), name another Python with MTL_PYTHON, or give the library with --libtensorflow',
+    });
   }
   return problems;
 }
 
 /**
- * Makes a binding in a folder of its own; one that is there already, of the same source, and still loads is left as it is.
+ * Makes a binding in a folder of its own; one that is there already, of the same source, and still loads is left as it
+ * is.
  * @param onStep told of what is done
  * @returns whether it was made just now
  * @throws UserError (usage) that says what is missing or what failed
  */
-export function makeBinding(folder: string, given: LibrarySource, onStep: (text: string) => void, tools: BindingTools = {}): boolean {
+export function makeBinding(
+  folder: string,
+  given: LibrarySource,
+  onStep: (text: string) => void,
+  tools: BindingTools = {},
+): boolean {
   const source = 'path' in given ? { path: resolve(given.path) } : given;
   const version = packageVersion();
   const stamp = { package: `${NATIVE_PACKAGE}@${version}`, source };
@@ -99,13 +132,32 @@ export function makeBinding(folder: string, given: LibrarySource, onStep: (text:
     run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', stamp.package], fresh);
     if ('requirement' in source) {
       onStep(`${source.requirement}: from pip`);
-      run(pythonOf(tools.python), ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-conflicts', '--target', join(fresh, 'python'), source.requirement], fresh);
+      run(
+        pythonOf(tools.python),
+        [
+          '-m',
+          'pip',
+          'install',
+          '--disable-pip-version-check',
+          '--no-input',
+          '--no-warn-conflicts',
+          '--target',
+          join(fresh, 'python'),
+          source.requirement,
+        ],
+        fresh,
+      );
     }
     const { library, include } = libraryIn('path' in source ? source.path : join(fresh, 'python', 'tensorflow'));
     onStep(`the addon: ${compilerOf(tools.compiler)}, against ${library}`);
     compile(fresh, library, include, compilerOf(tools.compiler));
     const { version: loaded, reason } = probe(fresh);
-    if (loaded === undefined) throw userError('usage', { where: WHERE, message: `what was built does not load (${reason ?? 'no reason given'})`, fix: 'try another TensorFlow: --tensorflow or --libtensorflow' });
+    if (loaded === undefined)
+      throw userError('usage', {
+        where: WHERE,
+        message: `what was built does not load (${reason ?? 'no reason given'})`,
+        fix: 'try another TensorFlow: --tensorflow or --libtensorflow',
+      });
     const inside = relative(fresh, library);
     writeFileSync(join(fresh, STAMP), JSON.stringify({ ...stamp, library: isInside(inside) ? inside : library }));
     rmSync(folder, { recursive: true, force: true });
@@ -122,19 +174,43 @@ function compile(folder: string, library: string, include: string, compiler: str
   mkdirSync(addons, { recursive: true });
   const require = createRequire(import.meta.url);
   const headers = join(dirname(require.resolve('node-api-headers')), 'include');
-  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(folder, 'node_modules', NATIVE_PACKAGE, 'binding', name));
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) =>
+    join(folder, 'node_modules', NATIVE_PACKAGE, 'binding', name),
+  );
   // A library in the folder is found from the addon, wherever the folder comes to lie.
   const inside = relative(folder, library);
   const runPath = isInside(inside) ? `$ORIGIN/${relative(addons, dirname(library))}` : dirname(library);
   const libraries = [library, join(dirname(library), FRAMEWORK)];
-  run(compiler, ['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-I', headers, '-I', include, ...sources, ...libraries, `-Wl,-rpath,${runPath}`, '-o', join(addons, 'tfjs_binding.node')], folder);
+  run(
+    compiler,
+    [
+      '-std=c++17',
+      '-O2',
+      '-fPIC',
+      '-shared',
+      '-DNAPI_VERSION=8',
+      '-I',
+      headers,
+      '-I',
+      include,
+      ...sources,
+      ...libraries,
+      `-Wl,-rpath,${runPath}`,
+      '-o',
+      join(addons, 'tfjs_binding.node'),
+    ],
+    folder,
+  );
 }
 
 /** TensorFlow's library and its headers in a folder, as pip or the archives for C lay them out. */
 function libraryIn(folder: string): { readonly library: string; readonly include: string } {
-  const library = [folder, join(folder, 'lib')].flatMap((at) => LIBRARIES.map((name) => join(at, name))).find((path) => existsSync(path) && existsSync(join(dirname(path), FRAMEWORK)));
+  const library = [folder, join(folder, 'lib')]
+    .flatMap((at) => LIBRARIES.map((name) => join(at, name)))
+    .find((path) => existsSync(path) && existsSync(join(dirname(path), FRAMEWORK)));
   const include = join(folder, 'include');
-  if (library !== undefined && existsSync(join(include, 'tensorflow', 'c', 'eager', 'c_api.h'))) return { library, include };
+  if (library !== undefined && existsSync(join(include, 'tensorflow', 'c', 'eager', 'c_api.h')))
+    return { library, include };
   throw userError('usage', {
     where: '--libtensorflow',
     message: `'${folder}' has not all of ${LIBRARIES.join(' or ')}, ${FRAMEWORK} (there or in lib) and include/tensorflow/c/eager/c_api.h`,
@@ -148,7 +224,9 @@ const compilerOf = (compiler = process.env['CXX'] ?? 'g++'): string => compiler;
 
 /** The version of the package that mtl names. */
 function packageVersion(): string {
-  const { optionalDependencies } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { readonly optionalDependencies: Readonly<Record<string, string>> };
+  const { optionalDependencies } = JSON.parse(
+    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+  ) as { readonly optionalDependencies: Readonly<Record<string, string>> };
   return optionalDependencies[NATIVE_PACKAGE]!;
 }
 
@@ -158,6 +236,14 @@ function run(command: string, args: readonly string[], cwd: string): void {
     execFileSync(command, args, { cwd, stdio: ['ignore', 2, 2] });
   } catch (error) {
     const { status, message } = error as Error & { readonly status?: number };
-    throw userError('usage', { where: WHERE, message: `'${[command, ...args].join(' ')}' failed (${status === undefined ? message : `exit code ${status}`})`, fix: 'what it says above tells why; the same command tries again' }, error);
+    throw userError(
+      'usage',
+      {
+        where: WHERE,
+        message: `'${[command, ...args].join(' ')}' failed (${status === undefined ? message : `exit code ${status}`})`,
+        fix: 'what it says above tells why; the same command tries again',
+      },
+      error,
+    );
   }
 }

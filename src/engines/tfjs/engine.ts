@@ -20,7 +20,16 @@ export async function createTfjsEngine(): Promise<Engine> {
 }
 
 function engineOn({ tf, description }: Backend): Engine {
-  return { name: 'tfjs', description, compile: (plan) => compileProgram(tf, plan), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: false, precisions: ['f32'] };
+  return {
+    name: 'tfjs',
+    description,
+    compile: (plan) => compileProgram(tf, plan),
+    activationBytes,
+    apartBytes,
+    maxBytes: MAX_BYTES,
+    takesPeers: false,
+    precisions: ['f32'],
+  };
 }
 
 /** Every value and its gradient; what TensorFlow.js makes besides is gone within an operation. */

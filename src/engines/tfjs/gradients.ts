@@ -11,7 +11,8 @@ export interface Differentiable {
 }
 
 /**
- * A function of tensors whose gradients are written out. TensorFlow.js has its own for everything, but they take several times as many
+ * A function of tensors whose gradients are written out. TensorFlow.js has its own for everything, but they take
+ * several times as many
  * operations, and those of sums and means make ones on the host and bring them to the device.
  */
 export function withGradients(tf: TensorFlow, inputs: readonly Tensor[], compute: () => Differentiable): Tensor {
@@ -33,7 +34,10 @@ export function stopped(tf: TensorFlow, tensor: Tensor): Tensor {
 /** The sum of each row, `[B, 1]`. */
 export function rowSum(tf: TensorFlow, x_BI: Tensor): Tensor {
   const width = x_BI.shape[1]!;
-  return withGradients(tf, [x_BI], () => ({ value: tf.sum(x_BI, 1, true), gradients: (dy) => [tf.tile(dy, [1, width])] }));
+  return withGradients(tf, [x_BI], () => ({
+    value: tf.sum(x_BI, 1, true),
+    gradients: (dy) => [tf.tile(dy, [1, width])],
+  }));
 }
 
 /** The sum of each column in every row, `[B, I]`. */
@@ -53,7 +57,10 @@ export interface Standardised {
   readonly observe?: (mean: Tensor, variance: Tensor) => void;
 }
 
-/** (x - mean) / √(variance + ε); its gradient is (dy - mean(dy) - y mean(dy y)) / √(variance + ε) (Ioffe & Szegedy 2015, section 3). */
+/**
+ * (x - mean) / √(variance + ε); its gradient is (dy - mean(dy) - y mean(dy y)) / √(variance + ε) (Ioffe & Szegedy 2015,
+ * section 3).
+ */
 export function standardised(tf: TensorFlow, x: Tensor, { axis, epsilon, observe }: Standardised): Tensor {
   const mean = (each: Tensor): Tensor => tf.mean(each, axis, true);
   return withGradients(tf, [x], () => {
@@ -66,7 +73,9 @@ export function standardised(tf: TensorFlow, x: Tensor, { axis, epsilon, observe
     return {
       value: y,
       saved: [y, inverse],
-      gradients: (dy, [normal, scale]) => [tf.mul(tf.sub(tf.sub(dy, mean(dy)), tf.mul(normal!, mean(tf.mul(dy, normal!)))), scale!)],
+      gradients: (dy, [normal, scale]) => [
+        tf.mul(tf.sub(tf.sub(dy, mean(dy)), tf.mul(normal!, mean(tf.mul(dy, normal!)))), scale!),
+      ],
     };
   });
 }

@@ -3,7 +3,8 @@ import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations
 import { withGradients } from './gradients.js';
 import type { Execution } from './operations.js';
 
-// Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a computed
+// Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a
+// computed
 // label, mask or weight has none.
 
 /** A loss, `[1, 1]`, and the number of rows it counts: known, or computed, `[1, 1]`. */
@@ -34,7 +35,8 @@ const ROW_LOSSES: LossTable = {
   squaredError: {
     of: ({ prediction }) => prediction,
     loss: ({ prediction, label }, { tf, get }) => tf.square(tf.sub(get(prediction), get(label))),
-    derivative: ({ prediction, label }, { tf, get, constant }) => tf.mul(constant(2), tf.sub(get(prediction), get(label))),
+    derivative: ({ prediction, label }, { tf, get, constant }) =>
+      tf.mul(constant(2), tf.sub(get(prediction), get(label))),
   },
 };
 

@@ -35,8 +35,12 @@ export interface Execution {
 }
 
 /** Every operation but the losses, which `losses.ts` holds. */
-type OperationTable = { readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Execution) => Tensor };
-type ActivationTable = { readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor };
+type OperationTable = {
+  readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Execution) => Tensor;
+};
+type ActivationTable = {
+  readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
+};
 
 const ACTIVATION: ActivationTable = {
   linear: (x) => x,
@@ -84,7 +88,8 @@ const OPERATION: OperationTable = {
       };
     });
   },
-  batchNorm: ({ x, gain, shift, running }, run) => scaled(run.tf, normalised(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
+  batchNorm: ({ x, gain, shift, running }, run) =>
+    scaled(run.tf, normalised(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
   layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter, constant }) =>
     scaled(tf, standardised(tf, get(x), { axis: 1, epsilon: constant(epsilon) }), parameter(gain), parameter(shift)),
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
@@ -113,13 +118,18 @@ const OPERATION: OperationTable = {
         },
       };
     }),
-  crossEntropy: ({ logit, label }, { tf, get }) => tf.sub(tf.softplus(get(logit)), tf.mul(stopped(tf, get(label)), get(logit))),
+  crossEntropy: ({ logit, label }, { tf, get }) =>
+    tf.sub(tf.softplus(get(logit)), tf.mul(stopped(tf, get(label)), get(logit))),
   reciprocal: ({ x }, { tf, get }) => tf.reciprocal(get(x)),
   clip: ({ x, low, high }, { tf, get }) => tf.clipByValue(get(x), low, high),
   batchSum: ({ x }, { tf, get }) => columnSums(tf, get(x)),
   groupLogSumExp: ({ x, groups }, { tf, get }) => {
     const same_BB = tf.cast(sameGroup(tf, get(groups)), 'bool');
-    return tf.logSumExp(tf.where(same_BB, tf.tile(tf.transpose(get(x)), [get(x).shape[0], 1]), tf.fill(same_BB.shape, FAR_BELOW)), 1, true);
+    return tf.logSumExp(
+      tf.where(same_BB, tf.tile(tf.transpose(get(x)), [get(x).shape[0], 1]), tf.fill(same_BB.shape, FAR_BELOW)),
+      1,
+      true,
+    );
   },
   groupPairs: ({ x, label, groups }, { tf, get }) => {
     const [x_B1, y_B1] = [get(x), stopped(tf, get(label))];
@@ -136,7 +146,10 @@ const OPERATION: OperationTable = {
         value: tf.addN(experts_BH.map((expert_BH, e) => tf.mul(expert_BH, shares_B1[e]!))),
         saved: [...experts_BH, ...shares_B1],
         gradients: (dy_BH, saved) => [
-          tf.concat(saved.slice(0, experts.length).map((expert_BH) => tf.sum(tf.mul(dy_BH, expert_BH), 1, true)), 1),
+          tf.concat(
+            saved.slice(0, experts.length).map((expert_BH) => tf.sum(tf.mul(dy_BH, expert_BH), 1, true)),
+            1,
+          ),
           ...saved.slice(experts.length).map((share_B1) => tf.mul(dy_BH, share_B1)),
         ],
       };
@@ -154,7 +167,10 @@ const OPERATION: OperationTable = {
 /** What adds nothing to a sum of exponentials. */
 const FAR_BELOW = -1e30;
 
-/** Which rows are of the same group, 1 or 0, [B, B]; a row in none is so with itself alone. Of operations that have a gradient, though none passes. */
+/**
+ * Which rows are of the same group, 1 or 0, [B, B]; a row in none is so with itself alone. Of operations that have a
+ * gradient, though none passes.
+ */
 function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
   const groups_B1 = stopped(tf, groups);
   const isSame_BB = tf.relu(tf.sub(1, tf.abs(tf.sub(groups_B1, tf.transpose(groups_B1)))));
@@ -170,7 +186,12 @@ export function execute(value: Exclude<Value, LossValue>, run: Execution): Tenso
 }
 
 /** A function whose gradient is one of its result. */
-function ofResult(tf: TensorFlow, x: Tensor, compute: (x: Tensor) => Tensor, gradient: (dy: Tensor, y: Tensor) => Tensor): Tensor {
+function ofResult(
+  tf: TensorFlow,
+  x: Tensor,
+  compute: (x: Tensor) => Tensor,
+  gradient: (dy: Tensor, y: Tensor) => Tensor,
+): Tensor {
   return withGradients(tf, [x], () => {
     const y = compute(x);
     return { value: y, saved: [y], gradients: (dy, [saved]) => [gradient(dy, saved!)] };
@@ -178,8 +199,13 @@ function ofResult(tf: TensorFlow, x: Tensor, compute: (x: Tensor) => Tensor, gra
 }
 
 /** (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */
-function normalised(x: Tensor, running: RunningStatistics, { tf, isTraining, observe, parameter, constant }: Execution): Tensor {
+function normalised(
+  x: Tensor,
+  running: RunningStatistics,
+  { tf, isTraining, observe, parameter, constant }: Execution,
+): Tensor {
   const epsilon = constant(running.epsilon);
-  if (isTraining) return standardised(tf, x, { axis: 0, epsilon, observe: (mean, variance) => observe(running, mean, variance) });
+  if (isTraining)
+    return standardised(tf, x, { axis: 0, epsilon, observe: (mean, variance) => observe(running, mean, variance) });
   return tf.mul(tf.sub(x, parameter(running.mean)), tf.rsqrt(tf.add(parameter(running.variance), epsilon)));
 }

@@ -51,7 +51,10 @@ export interface PassSettings {
   readonly looksAt?: 'predictions' | 'gates' | 'nothing';
 }
 
-/** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns, but for constants. A pass reads from the device once. */
+/**
+ * Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns, but for constants. A pass
+ * reads from the device once.
+ */
 export interface Runner {
   /** Predictions in evaluation mode; losses without rows. */
   predict(input: Input): Promise<Evaluation>;
@@ -71,8 +74,15 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   const shares = [...(graph.gates ?? [])].map(([name, gate]) => [name, gate.shares] as const);
   const lookedAt = { predictions: outputs, gates: shares, nothing: [] };
   const needed = (looksAt: keyof typeof lookedAt, hasLosses: boolean): readonly Value[] =>
-    neededFor(graph, [...lookedAt[looksAt].map(([, value]) => value), ...(hasLosses ? graph.terms.map(({ loss }) => loss) : [])]);
-  const forTraining = { predictions: needed('predictions', true), gates: needed('gates', true), nothing: needed('nothing', true) };
+    neededFor(graph, [
+      ...lookedAt[looksAt].map(([, value]) => value),
+      ...(hasLosses ? graph.terms.map(({ loss }) => loss) : []),
+    ]);
+  const forTraining = {
+    predictions: needed('predictions', true),
+    gates: needed('gates', true),
+    nothing: needed('nothing', true),
+  };
   const forPrediction = needed('predictions', false);
   const constants = new Map<number, Tensor>();
 
@@ -82,8 +92,10 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     return known;
   };
   /** A vector lies as a row, so that it joins others without an operation. */
-  const upload = ({ parameter: { shape }, data }: Weights): Tensor => tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
-  const uploadInput = ({ batch, input_BI }: Input): Tensor => tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
+  const upload = ({ parameter: { shape }, data }: Weights): Tensor =>
+    tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
+  const uploadInput = ({ batch, input_BI }: Input): Tensor =>
+    tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
 
   /** Computes `values` in order and gives the way to their results. */
   const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution => {
@@ -94,26 +106,44 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   };
 
   // A copy: labels may lie in memory that threads share, which not every backend takes.
-  const inputOf = (batch: Batch, features: Tensor): Execution['input'] => (source) =>
-    source.kind === 'features' ? features : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
+  const inputOf =
+    (batch: Batch, features: Tensor): Execution['input'] =>
+    (source) =>
+      source.kind === 'features'
+        ? features
+        : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
 
   /** The numbers of values by name, once they are read. */
-  const numbersOf = (named: readonly (readonly [string, Value])[], { get }: Execution, keep: (tensor: Tensor) => Numbers): readonly (readonly [string, Numbers])[] =>
-    named.map(([name, value]) => [name, keep(get(value))]);
+  const numbersOf = (
+    named: readonly (readonly [string, Value])[],
+    { get }: Execution,
+    keep: (tensor: Tensor) => Numbers,
+  ): readonly (readonly [string, Numbers])[] => named.map(([name, value]) => [name, keep(get(value))]);
   const keepLoss = ({ mean, rows }: LossTensors, keep: (tensor: Tensor) => Numbers): (() => TermLoss) => {
     const [meanOf, rowsOf] = [keep(mean), typeof rows === 'number' ? undefined : keep(rows)];
     return () => ({ mean: meanOf()[0]!, rows: rowsOf === undefined ? (rows as number) : rowsOf()[0]! });
   };
-  const termLosses = (found: readonly (() => TermLoss)[]): Map<string, TermLoss> => new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
+  const termLosses = (found: readonly (() => TermLoss)[]): Map<string, TermLoss> =>
+    new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
 
   /** Σ weight · loss, of which the gradient alone is of use. */
-  const minimised = (terms: readonly LossTensors[], termWeights: readonly number[], counted: readonly number[] | undefined): Tensor => {
+  const minimised = (
+    terms: readonly LossTensors[],
+    termWeights: readonly number[],
+    counted: readonly number[] | undefined,
+  ): Tensor => {
     const factors = terms.map(({ rows }, t) => {
       const [weight, all] = [termWeights[t]!, counted?.[t]];
       if (all === undefined) return tf.tensor2d([[weight]]);
-      return typeof rows === 'number' ? tf.tensor2d([[(weight * Math.max(rows, 1)) / all]]) : tf.mul(tf.maximum(rows, constant(1)), tf.scalar(weight / all));
+      return typeof rows === 'number'
+        ? tf.tensor2d([[(weight * Math.max(rows, 1)) / all]])
+        : tf.mul(tf.maximum(rows, constant(1)), tf.scalar(weight / all));
     });
-    return withGradients(tf, terms.map(({ mean }) => mean), () => ({ value: tf.clone(terms[0]!.mean), saved: factors, gradients: (_, saved) => [...saved] }));
+    return withGradients(
+      tf,
+      terms.map(({ mean }) => mean),
+      () => ({ value: tf.clone(terms[0]!.mean), saved: factors, gradients: (_, saved) => [...saved] }),
+    );
   };
 
   const evaluated = async (input: Input, hasLosses: boolean): Promise<Evaluation> => {
@@ -127,7 +157,10 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
         observe: unreachable,
         dropoutMask: unreachable,
       });
-      return { predictions: numbersOf(outputs, execution, keep), losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)) };
+      return {
+        predictions: numbersOf(outputs, execution, keep),
+        losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
+      };
     });
     return { predictions: read(predictions), losses: termLosses(losses) };
   };
@@ -138,10 +171,13 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
 
     async train(input, { seed, step, pass, weights: termWeights, counted, looksAt = 'nothing' }) {
       const { batch } = input;
-      const observed: { readonly running: RunningStatistics; readonly mean: Numbers; readonly variance: Numbers }[] = [];
+      const observed: { readonly running: RunningStatistics; readonly mean: Numbers; readonly variance: Numbers }[] =
+        [];
       const { found, looked, inputGradient_BI, gradients } = await readAll(tf, (keep) => {
         const features = uploadInput(input);
-        const tensors = new Map(weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]));
+        const tensors = new Map(
+          weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]),
+        );
         let found: readonly (() => TermLoss)[] = [];
         let looked: ReturnType<typeof numbersOf> = [];
         const loss = (): Tensor => {
@@ -150,7 +186,8 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
             input: inputOf(batch, features),
             parameter: (parameter) => tensors.get(parameter)!,
             isTrained,
-            observe: (running, mean, variance) => void observed.push({ running, mean: keep(mean), variance: keep(variance) }),
+            observe: (running, mean, variance) =>
+              void observed.push({ running, mean: keep(mean), variance: keep(variance) }),
             dropoutMask: (name, rate, width) => {
               const mask = new Float32Array(batch.rows * width);
               dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
@@ -164,16 +201,34 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
         };
         const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
         // Not `tf.grads`: that one refuses a parameter that no loss depends on, whose gradient is 0.
-        const { grads } = tf.engine().gradients(loss, [features, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as { readonly grads: readonly (Tensor | undefined)[] };
+        const { grads } = tf
+          .engine()
+          .gradients(loss, [features, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as {
+          readonly grads: readonly (Tensor | undefined)[];
+        };
         const [inputGradient_BI, ...gradients] = grads.map((gradient) => gradient && keep(gradient));
-        return { found, looked, inputGradient_BI, gradients: new Map(differentiated.map(([{ name }], i) => [name, gradients[i]])) };
+        return {
+          found,
+          looked,
+          inputGradient_BI,
+          gradients: new Map(differentiated.map(([{ name }], i) => [name, gradients[i]])),
+        };
       });
       return {
         losses: termLosses(found),
         looked: read(looked),
         inputGradient_BI: inputGradient_BI?.() ?? new Float32Array(input.input_BI.length),
-        gradients: new Map(graph.parameters.filter((each) => each.isTrainable).map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(sizeOf(shape))])),
-        statistics: observed.map(({ running, mean, variance }) => ({ running, mean: mean(), variance: variance(), rows: batch.rows })),
+        gradients: new Map(
+          graph.parameters
+            .filter((each) => each.isTrainable)
+            .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(sizeOf(shape))]),
+        ),
+        statistics: observed.map(({ running, mean, variance }) => ({
+          running,
+          mean: mean(),
+          variance: variance(),
+          rows: batch.rows,
+        })),
       };
     },
 

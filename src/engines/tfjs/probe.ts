@@ -18,7 +18,10 @@ export interface GpuProbe {
 /** Loading it may take long on a machine with a GPU. */
 const TIMEOUT_MS = 60_000;
 
-/** Loads the package and says what came of it. What it misses of CUDA it tells on stderr alone, so that it takes a process of its own. */
+/**
+ * Loads the package and says what came of it. What it misses of CUDA it tells on stderr alone, so that it takes a
+ * process of its own.
+ */
 const SCRIPT = `
   require('node:util').isNullOrUndefined ??= (value) => value === null || value === undefined;
   import(${JSON.stringify(NATIVE_PACKAGE)}).then(async (tf) => {
@@ -33,21 +36,36 @@ const SCRIPT = `
  * @param folder from which it is looked for
  */
 export function probeGpu(folder: string): GpuProbe {
-  const { stdout, stderr, error } = spawnSync(process.execPath, ['-e', SCRIPT], { cwd: folder, encoding: 'utf8', timeout: TIMEOUT_MS, env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '0' } });
+  const { stdout, stderr, error } = spawnSync(process.execPath, ['-e', SCRIPT], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: TIMEOUT_MS,
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '0' },
+  });
   return readProbe(stdout, stderr, error?.message);
 }
 
 /** What the output of such a process says. */
 export function readProbe(stdout: string, stderr: string, failure: string | undefined): GpuProbe {
-  const missing = [...new Set([...`${stderr}\n${stdout}`.matchAll(/\b(lib[\w+-]+\.so[\w.]*)(?=['":])/g)].map(([, library]) => library!))];
+  const missing = [
+    ...new Set(
+      [...`${stderr}\n${stdout}`.matchAll(/\b(lib[\w+-]+\.so[\w.]*)(?=['":])/g)].map(([, library]) => library!),
+    ),
+  ];
   let told: { readonly hasGpu?: boolean; readonly version?: string; readonly code?: string; readonly reason?: string };
   try {
     told = JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as typeof told;
   } catch {
     // The native library may take the process with it.
-    return { state: 'broken', reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it ends without a word'), version: undefined, missing };
+    return {
+      state: 'broken',
+      reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it ends without a word'),
+      version: undefined,
+      missing,
+    };
   }
-  if (told.hasGpu !== undefined) return { state: told.hasGpu ? 'ready' : 'without a GPU', reason: undefined, version: told.version, missing };
+  if (told.hasGpu !== undefined)
+    return { state: told.hasGpu ? 'ready' : 'without a GPU', reason: undefined, version: told.version, missing };
   const isAbsent = told.code === 'ERR_MODULE_NOT_FOUND' && told.reason?.includes(NATIVE_PACKAGE) === true;
   return { state: isAbsent ? 'absent' : 'broken', reason: told.reason?.split('\n')[0], version: undefined, missing };
 }

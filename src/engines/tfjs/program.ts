@@ -9,7 +9,8 @@ import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';
 
 /**
- * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; tables, weights and their optimizers lie
+ * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; tables, weights and their
+ * optimizers lie
  * with the kernels.
  */
 export function compileProgram(tf: TensorFlow, plan: Plan): Program {
@@ -17,7 +18,11 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const host = createHost(plan);
   const { store } = host;
   const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter, 0).data]));
-  const runner = createRunner(tf, graph, graph.parameters.map((parameter) => ({ parameter, data: dataOf.get(parameter.name)! })));
+  const runner = createRunner(
+    tf,
+    graph,
+    graph.parameters.map((parameter) => ({ parameter, data: dataOf.get(parameter.name)! })),
+  );
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   const graphWeights = graph.terms.map(({ weight }) => weight);
   const combinesTerms = plan.step?.combinesTerms === true;
@@ -33,7 +38,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     if (rows > 1) blend(column(dataOf, running.variance.name), variance, running.momentum, rows / (rows - 1));
   };
 
-  const joined = (parts: readonly ReadonlyMap<string, TermLoss>[]): Map<string, TermLoss> => new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  const joined = (parts: readonly ReadonlyMap<string, TermLoss>[]): Map<string, TermLoss> =>
+    new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
   /** The passes of a batch, looked up one by one. */
   function* passesOf(batch: Batch): Generator<{ readonly part: Input; readonly pass: number }> {
     for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
@@ -54,8 +60,18 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     return { predictions, losses: joined(parts) };
   };
 
-  /** Runs the passes of a step, each term alone or all together, and adds their gradients up; false where a number is not finite. */
-  const runPasses = async (batch: Batch, weights: readonly number[]): Promise<{ readonly losses: Map<string, TermLoss>; readonly statistics: readonly BatchStatistics[]; readonly isFinite: boolean }> => {
+  /**
+   * Runs the passes of a step, each term alone or all together, and adds their gradients up; false where a number is
+   * not finite.
+   */
+  const runPasses = async (
+    batch: Batch,
+    weights: readonly number[],
+  ): Promise<{
+    readonly losses: Map<string, TermLoss>;
+    readonly statistics: readonly BatchStatistics[];
+    readonly isFinite: boolean;
+  }> => {
     const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
     const groups = combinesTerms ? oneByOne : [weights];
     const parts: ReadonlyMap<string, TermLoss>[] = [];
@@ -63,7 +79,11 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     for (const { part, pass } of passesOf(batch)) {
       for (const [area, group] of groups.entries()) {
         const found = await runner.train(part, { seed, step, pass, weights: group, counted });
-        if (![...found.losses.values()].every(({ mean }) => Number.isFinite(mean)) || !found.statistics.every(isFiniteStatistics)) return { losses: new Map(found.losses), statistics, isFinite: false };
+        if (
+          ![...found.losses.values()].every(({ mean }) => Number.isFinite(mean)) ||
+          !found.statistics.every(isFiniteStatistics)
+        )
+          return { losses: new Map(found.losses), statistics, isFinite: false };
         host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0 });
         if (area > 0) continue;
         parts.push(found.losses);
@@ -80,9 +100,17 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     const gates = createGateSums(graph);
     for (const { part, pass } of passesOf(batch)) {
       for (const [area, weights] of oneByOne.entries()) {
-        const found = await runner.train(part, { seed, step, pass, weights, counted, looksAt: area === 0 ? 'gates' : 'nothing' });
+        const found = await runner.train(part, {
+          seed,
+          step,
+          pass,
+          weights,
+          counted,
+          looksAt: area === 0 ? 'gates' : 'nothing',
+        });
         host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
-        for (const [name, shares] of found.looked) gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
+        for (const [name, shares] of found.looked)
+          gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
       }
     }
     const products = host.products();
@@ -91,14 +119,24 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   };
 
   return {
-    async trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
+    async trainStep(
+      batch,
+      { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {},
+    ) {
       const complete = isDiagnosed ? await diagnose(batch) : undefined;
       const { losses, statistics, isFinite } = await runPasses(batch, weights);
       const refused = { losses: refusedLosses(losses), norms: { dense: NaN, embeddings: NaN } };
       if (!isFinite) return refused;
       let counts: TermWeights = { shared: weights, own: weights };
       if (combinesTerms) {
-        counts = { shared: combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), host.gramian()) ?? graphWeights, own: graphWeights };
+        counts = {
+          shared:
+            combine?.(
+              graph.terms.map(({ name }) => losses.get(name)!.mean),
+              host.gramian(),
+            ) ?? graphWeights,
+          own: graphWeights,
+        };
         host.weigh(counts.shared, counts.own);
       }
       if (!host.update(step + 1, rates)) return refused;
@@ -112,17 +150,33 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
 
     async losses(batch) {
       const parts: ReadonlyMap<string, TermLoss>[] = [];
-      for (const { part, pass } of passesOf(batch)) parts.push((await runner.train(part, { seed, step, pass, weights: graphWeights, counted: undefined })).losses);
+      for (const { part, pass } of passesOf(batch))
+        parts.push((await runner.train(part, { seed, step, pass, weights: graphWeights, counted: undefined })).losses);
       return joined(parts);
     },
 
     async inspect(batch) {
-      const { losses, looked: predictions, inputGradient_BI, gradients } = await runner.train(lookup(batch), { seed, step, pass: 0, weights: graphWeights, counted: undefined, looksAt: 'predictions' });
+      const {
+        losses,
+        looked: predictions,
+        inputGradient_BI,
+        gradients,
+      } = await runner.train(lookup(batch), {
+        seed,
+        step,
+        pass: 0,
+        weights: graphWeights,
+        counted: undefined,
+        looksAt: 'predictions',
+      });
       host.add(inputGradient_BI, gradients, { area: 0, isFirst: true });
       return {
         losses,
         predictions,
-        gradients: new Map<string, HostTensor>([...trained.map(({ name, shape }) => [name, { shape, data: gradients.get(name)! }] as const), ...host.tableGradients()]),
+        gradients: new Map<string, HostTensor>([
+          ...trained.map(({ name, shape }) => [name, { shape, data: gradients.get(name)! }] as const),
+          ...host.tableGradients(),
+        ]),
       };
     },
 
@@ -143,7 +197,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   };
 }
 
-const isFiniteStatistics = ({ mean, variance }: Pick<BatchStatistics, 'mean' | 'variance'>): boolean => mean.every(Number.isFinite) && variance.every(Number.isFinite);
+const isFiniteStatistics = ({ mean, variance }: Pick<BatchStatistics, 'mean' | 'variance'>): boolean =>
+  mean.every(Number.isFinite) && variance.every(Number.isFinite);
 
 /** running += momentum · (scale · batch - running) */
 function blend(running: Float32Array, batch: Float32Array, momentum: number, scale: number): void {

@@ -5,10 +5,14 @@ import type { TensorFlow } from './backend.js';
 export type Numbers = () => Float32Array;
 
 /**
- * Computes on the device and reads what comes of it at once: each reading waits for the device, however little it reads.
+ * Computes on the device and reads what comes of it at once: each reading waits for the device, however little it
+ * reads.
  * @param compute every tensor that it makes is gone afterwards, those that it keeps too
  */
-export async function readAll<Result>(tf: TensorFlow, compute: (keep: (tensor: Tensor) => Numbers) => Result): Promise<Result> {
+export async function readAll<Result>(
+  tf: TensorFlow,
+  compute: (keep: (tensor: Tensor) => Numbers) => Result,
+): Promise<Result> {
   const kept: Tensor[] = [];
   const arrays: Float32Array[] = [];
   const keep = (tensor: Tensor): Numbers => {
@@ -19,7 +23,12 @@ export async function readAll<Result>(tf: TensorFlow, compute: (keep: (tensor: T
     let result!: Result;
     tf.tidy(() => void (result = compute(keep)));
     if (kept.length === 0) return result;
-    const joined = tf.tidy(() => tf.concat(kept.map((tensor) => (tensor.shape[0] === 1 ? tensor : tf.reshape(tensor, [1, -1]))), 1));
+    const joined = tf.tidy(() =>
+      tf.concat(
+        kept.map((tensor) => (tensor.shape[0] === 1 ? tensor : tf.reshape(tensor, [1, -1]))),
+        1,
+      ),
+    );
     // A copy, since a backend may hand out its own memory.
     const all = ((await joined.data()) as Float32Array).slice();
     joined.dispose();

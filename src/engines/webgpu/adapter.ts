@@ -27,7 +27,8 @@ export interface Gpu {
   pipeline(shader: string): GPUComputePipeline;
   /**
    * Runs what was encoded.
-   * @throws UserError (device) where the device was lost or something that it was given is not valid, as far as is known
+   * @throws UserError (device) where the device was lost or something that it was given is not valid, as far as is
+   * known
    */
   submit(encoder: GPUCommandEncoder): void;
   /**
@@ -61,11 +62,19 @@ export interface NoGpu {
 /** What the package `webgpu` exports: Dawn. */
 interface Dawn {
   create(options: string[]): GPU;
-  readonly globals: Readonly<Record<string, unknown>> & { readonly GPUBufferUsage: typeof GPUBufferUsage; readonly GPUMapMode: typeof GPUMapMode };
+  readonly globals: Readonly<Record<string, unknown>> & {
+    readonly GPUBufferUsage: typeof GPUBufferUsage;
+    readonly GPUMapMode: typeof GPUMapMode;
+  };
 }
 
 /** What a kernel needs of a device. */
-const NEEDED = { maxStorageBuffersPerShaderStage: 5, maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupSizeX: 256, maxUniformBufferBindingSize: 16_384 } as const;
+const NEEDED = {
+  maxStorageBuffersPerShaderStage: 5,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupSizeX: 256,
+  maxUniformBufferBindingSize: 16_384,
+} as const;
 
 /** What may go wrong where a buffer or a pipeline is made, beside what is not valid. */
 const MAKING: readonly GPUErrorFilter[] = ['out-of-memory', 'internal'];
@@ -82,7 +91,10 @@ export function openGpu(): Promise<Gpu | NoGpu> {
 
 /** What is said of an adapter that computes on a processor, which is slower than the CPU's own engine. */
 export function softwareOnly({ name }: AboutGpu): NoGpu {
-  return { reason: `the only adapter of WebGPU, '${name}', computes on the CPU, slower than --device cpu`, fix: `use --device cpu, or set ${ALLOW_SOFTWARE}=1 to take it all the same, as for a test` };
+  return {
+    reason: `the only adapter of WebGPU, '${name}', computes on the CPU, slower than --device cpu`,
+    fix: `use --device cpu, or set ${ALLOW_SOFTWARE}=1 to take it all the same, as for a test`,
+  };
 }
 
 /** Whether software adapters are taken where one is asked for by name. */
@@ -96,7 +108,10 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
   try {
     return (await import(name)) as Dawn;
   } catch (error) {
-    return { reason: `the package ${PACKAGE} does not load (${firstLine(error)})`, fix: `npm install ${PACKAGE}, or use --device cpu` };
+    return {
+      reason: `the package ${PACKAGE} does not load (${firstLine(error)})`,
+      fix: `npm install ${PACKAGE}, or use --device cpu`,
+    };
   }
 }
 
@@ -111,7 +126,10 @@ export async function createGpu(more: readonly GPUFeatureName[] = []): Promise<G
     return await openDevice(dawn, more);
   } catch (error) {
     // Drivers fail in ways of their own, and one that is not there for others either must not end what needs no GPU.
-    return { reason: `WebGPU opens no device (${firstLine(error)})`, fix: `see what nvidia-smi or vulkaninfo says${process.env[DAWN_OPTIONS] === undefined ? '' : ` and whether ${DAWN_OPTIONS} is meant`}, or use --device cpu` };
+    return {
+      reason: `WebGPU opens no device (${firstLine(error)})`,
+      fix: `see what nvidia-smi or vulkaninfo says${process.env[DAWN_OPTIONS] === undefined ? '' : ` and whether ${DAWN_OPTIONS} is meant`}, or use --device cpu`,
+    };
   }
 }
 
@@ -121,21 +139,35 @@ async function openDevice(dawn: Dawn, more: readonly GPUFeatureName[]): Promise<
   const options = (process.env[DAWN_OPTIONS] ?? '').split(',').filter((option) => option !== '');
   const instance = dawn.create(options);
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
-  if (adapter === null) return { reason: 'WebGPU finds no adapter: neither a GPU nor its driver', fix: 'install the driver of the GPU with Vulkan (nvidia-smi and vulkaninfo tell whether it works), or use --device cpu' };
+  if (adapter === null)
+    return {
+      reason: 'WebGPU finds no adapter: neither a GPU nor its driver',
+      fix: 'install the driver of the GPU with Vulkan (nvidia-smi and vulkaninfo tell whether it works), or use --device cpu',
+    };
   for (const [limit, least] of Object.entries(NEEDED)) {
     const has = adapter.limits[limit as keyof typeof NEEDED];
-    if (has < least) return { reason: `the adapter '${adapter.info.description}' has ${limit} ${has}, and ${least} are needed`, fix: 'use --device cpu' };
+    if (has < least)
+      return {
+        reason: `the adapter '${adapter.info.description}' has ${limit} ${has}, and ${least} are needed`,
+        fix: 'use --device cpu',
+      };
   }
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const hasHalf = adapter.features.has(HALF);
   const wanted: readonly GPUFeatureName[] = [HALF, ...more];
-  const device = await adapter.requestDevice({ requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)), requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+  });
   return gpuOn(device, instance, dawn, {
     name: adapter.info.device,
     vendor: adapter.info.vendor,
     architecture: adapter.info.architecture,
     driver: adapter.info.description,
-    isSoftware: adapter.info.isFallbackAdapter || adapter.info.architecture === 'software' || /llvmpipe|swiftshader|lavapipe/i.test(`${adapter.info.device} ${adapter.info.description}`),
+    isSoftware:
+      adapter.info.isFallbackAdapter ||
+      adapter.info.architecture === 'software' ||
+      /llvmpipe|swiftshader|lavapipe/i.test(`${adapter.info.device} ${adapter.info.description}`),
     maxBufferBytes: maxBufferSize,
     maxBindingBytes: maxStorageBufferBindingSize,
     maxWorkgroupBytes: maxComputeWorkgroupStorageSize,
@@ -150,12 +182,19 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
   const problems: Error[] = [];
   const note = (message: string): void => {
     if (problems.length > 0) return;
-    problems.push(userError('device', { where: `WebGPU on ${about.name}`, message, fix: 'what was trained is in the last checkpoint (--resume goes on from there); --device cpu computes the same without the device' }));
+    problems.push(
+      userError('device', {
+        where: `WebGPU on ${about.name}`,
+        message,
+        fix: 'what was trained is in the last checkpoint (--resume goes on from there); --device cpu computes the same without the device',
+      }),
+    );
   };
   const check = (): void => {
     for (const problem of problems) throw problem;
   };
-  // Dawn's binding prints on stdout what no scope catches. What is not valid is caught at all times, and looked at with each reading.
+  // Dawn's binding prints on stdout what no scope catches. What is not valid is caught at all times, and looked at with
+  // each reading.
   const heed = (kind: GPUErrorFilter): void => device.pushErrorScope(kind);
   const look = async (): Promise<void> => {
     const error = await device.popErrorScope();
@@ -174,26 +213,44 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
   heed('validation');
   device.addEventListener('uncapturederror', (event) => note(event.error.message));
   void device.lost.then(({ message, reason }) => reason === 'destroyed' || note(`the device was lost: ${message}`));
-  const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({ binding, visibility: COMPUTE, buffer: { type } });
+  const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({
+    binding,
+    visibility: COMPUTE,
+    buffer: { type },
+  });
   const group = device.createBindGroupLayout({
     entries: [
-      storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'), storage(5, 'uniform'),
+      storage(0, 'storage'),
+      storage(1, 'storage'),
+      storage(2, 'read-only-storage'),
+      storage(3, 'storage'),
+      storage(4, 'storage'),
+      storage(5, 'uniform'),
     ],
   });
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [group] });
   const pipelines = new Map<string, GPUComputePipeline>();
   return {
     // Dawn ends with its instance, which nothing else would keep.
-    device, instance, about, usage,
+    device,
+    instance,
+    about,
+    usage,
     layout: { group, pipeline: pipelineLayout },
     maxBufferBytes: Math.min(about.maxBufferBytes, about.maxBindingBytes),
     mostGroups: device.limits.maxComputeWorkgroupsPerDimension,
     uniformWords: device.limits.minUniformBufferOffsetAlignment / WORD,
-    createBuffer: (bytes, bufferUsage) => making(() => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage })),
+    createBuffer: (bytes, bufferUsage) =>
+      making(() => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage })),
     pipeline(shader) {
       let pipeline = pipelines.get(shader);
       if (pipeline === undefined) {
-        pipeline = making(() => device.createComputePipeline({ layout: pipelineLayout, compute: { module: device.createShaderModule({ code: shader }) } }));
+        pipeline = making(() =>
+          device.createComputePipeline({
+            layout: pipelineLayout,
+            compute: { module: device.createShaderModule({ code: shader }) },
+          }),
+        );
         pipelines.set(shader, pipeline);
       }
       return pipeline;

@@ -38,11 +38,14 @@ interface Posted extends Step {
   readonly post: number;
 }
 
-/** The most steps that may be under way: one whose index lists are made, and those in two groups of which one is read. */
+/**
+ * The most steps that may be under way: one whose index lists are made, and those in two groups of which one is read.
+ */
 export const MOST_AHEAD = 2 * POSTS;
 
 /**
- * Takes steps without waiting for their results, which are read together, many at a time. A step that the device refuses leaves its mark there, by
+ * Takes steps without waiting for their results, which are read together, many at a time. A step that the device
+ * refuses leaves its mark there, by
  * which it refuses those behind it, too: when all are back, what the first of them has moved is put back.
  */
 export function createStepsAhead({ executor, prepare, result, count, goBack }: AheadOptions): StepsAhead {
@@ -120,7 +123,8 @@ export function createStepsAhead({ executor, prepare, result, count, goBack }: A
     },
     begin: (batch, settings) =>
       new Promise((resolve, reject) => {
-        if (underWay + (waiting === undefined ? 0 : 1) >= MOST_AHEAD) throw new Error(`no more than ${MOST_AHEAD} steps are under way at once`);
+        if (underWay + (waiting === undefined ? 0 : 1) >= MOST_AHEAD)
+          throw new Error(`no more than ${MOST_AHEAD} steps are under way at once`);
         // Whoever begins it has not heard of the refused one yet.
         if (refused !== undefined) {
           flush();

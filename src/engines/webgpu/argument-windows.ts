@@ -7,16 +7,24 @@ export interface Placed {
 }
 
 /**
- * Puts the arguments of dispatches into windows, in their order: a window ends where a shader comes that it has other calls for already, or where it is
- * full. Dispatches that follow each other in one window share a bind group, and setting one takes the host longer than a dispatch.
+ * Puts the arguments of dispatches into windows, in their order: a window ends where a shader comes that it has other
+ * calls for already, or where it is
+ * full. Dispatches that follow each other in one window share a bind group, and setting one takes the host longer than
+ * a dispatch.
  * @returns each window's words, and the window of each dispatch
  */
-export function inWindows(dispatches: readonly Placed[]): { readonly windows: readonly Uint32Array<ArrayBuffer>[]; readonly windowOf: readonly number[] } {
+export function inWindows(dispatches: readonly Placed[]): {
+  readonly windows: readonly Uint32Array<ArrayBuffer>[];
+  readonly windowOf: readonly number[];
+} {
   const windows: Uint32Array<ArrayBuffer>[] = [];
   const windowOf: number[] = [];
   let taken = new Set<number>();
   let end = WINDOW_WORDS;
-  for (const { shader: { slot }, arguments: calls } of dispatches) {
+  for (const {
+    shader: { slot },
+    arguments: calls,
+  } of dispatches) {
     if (taken.has(slot) || end + calls.length * CALL_WORDS > WINDOW_WORDS) {
       windows.push(new Uint32Array(WINDOW_WORDS));
       taken = new Set();

@@ -34,11 +34,18 @@ export interface Dispatch {
 /** What runs over batches that have index lists. */
 const WITH_LISTS: readonly ListName[] = ['train', 'pass', 'diagnosis', 'inspect'];
 
-/** What products in half precision have to know: where weights lie that were turned round, by which gradients go back. */
+/**
+ * What products in half precision have to know: where weights lie that were turned round, by which gradients go back.
+ */
 interface Halves {
   readonly transposed: ReadonlySet<number>;
 }
-const transposedOf = (calls: readonly Call[]): ReadonlySet<number> => new Set(calls.flatMap(({ kernel, args }) => (kernel === 'transposePanels' ? [args[argumentNames(kernel).indexOf('t')]!] : [])));
+const transposedOf = (calls: readonly Call[]): ReadonlySet<number> =>
+  new Set(
+    calls.flatMap(({ kernel, args }) =>
+      kernel === 'transposePanels' ? [args[argumentNames(kernel).indexOf('t')]!] : [],
+    ),
+  );
 
 /** What tells the parts of a weight's gradient from those of others: two products may be added up in one gradient. */
 function scratchKey(args: Call['args']): string {
@@ -59,7 +66,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGro
   const denseOptimizer = optimizers.build(plan.optimizers.dense);
   const scratchAt = new Map<string, number>();
   let scratchWords = 0;
-  // Where parts of weights' gradients lie is known before any list is recorded: index lists of the first batch go behind them.
+  // Where parts of weights' gradients lie is known before any list is recorded: index lists of the first batch go
+  // behind them.
   for (const { kernel, args } of Object.values(compiled.lists).flat()) {
     if (kernel !== 'gemmGradient' || scratchAt.has(scratchKey(args))) continue;
     scratchAt.set(scratchKey(args), scratchWords);
@@ -74,29 +82,88 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGro
     if (table !== undefined && name.endsWith('Table')) {
       const { optimizer } = table.update;
       const rowSlots = memory.rowSlots(table);
-      return { slots: perWeight(optimizer), keeps: optimizer.slots.length - perWeight(optimizer), ...(rowSlots !== undefined && { rowSlots: memory.wordAt(rowSlots) }) };
+      return {
+        slots: perWeight(optimizer),
+        keeps: optimizer.slots.length - perWeight(optimizer),
+        ...(rowSlots !== undefined && { rowSlots: memory.wordAt(rowSlots) }),
+      };
     }
     return /(Dense|Tensor)$/.test(name) ? { slots: perWeight(denseOptimizer) } : {};
   };
 
-  const input = (): Place => places.of(graph.values.find((value) => value.op === 'input' && value.source.kind === 'features')!);
-  /** What items of a table's list are: numbers of floats from the begin of the input on, `first` bytes further and `spread` apart where they are rows. */
-  const listOf = ({ fields }: TablePlace): { readonly hasFactors: boolean; readonly first: number; readonly spread: number } => {
-    const { hasFactors, isShort } = listForm(fields.map(({ kind }) => kind === 'bag'), places.maxRows);
+  const input = (): Place =>
+    places.of(graph.values.find((value) => value.op === 'input' && value.source.kind === 'features')!);
+  /**
+   * What items of a table's list are: numbers of floats from the begin of the input on, `first` bytes further and
+   * `spread` apart where they are rows.
+   */
+  const listOf = ({
+    fields,
+  }: TablePlace): { readonly hasFactors: boolean; readonly first: number; readonly spread: number } => {
+    const { hasFactors, isShort } = listForm(
+      fields.map(({ kind }) => kind === 'bag'),
+      places.maxRows,
+    );
     return { hasFactors, first: isShort ? fields[0]!.offset * WORD : 0, spread: isShort ? input().ld : 0 };
   };
 
   /** Plans a call of a kernel: several where its table lies in several buffers. */
-  const planned = (name: string, names: readonly string[], kernel: RowKernel | OwnKernel, values: readonly number[], isRows: readonly number[] = [], more: Extra = {}): readonly Planned[] => {
+  const planned = (
+    name: string,
+    names: readonly string[],
+    kernel: RowKernel | OwnKernel,
+    values: readonly number[],
+    isRows: readonly number[] = [],
+    more: Extra = {},
+  ): readonly Planned[] => {
     const valueOf = (argument: string): number => values[names.indexOf(argument)] ?? 0;
     const table = byDistinct.get(valueOf('distinct')) ?? byRows.get(valueOf('table'));
     const piecesOf = (isWritten: boolean): ReadonlySet<number> =>
-      new Set(names.flatMap((argument, i) => (argumentKind(name, argument) === 'address' && values[i] !== 0 && (kernel.writes ?? []).includes(argument) === isWritten ? [memory.pieceAt(values[i]!)] : [])));
-    const touches = new Set(names.flatMap((argument, i) => (['address', 'table'].includes(argumentKind(name, argument)) && values[i] !== 0 ? [memory.pieceAt(values[i]!)] : [])));
-    const shared = { name, names, kernel, values, isRows, table, touches, isByRows: kernel.form === 'rows', isApart: kernel.form === 'own' && kernel.isApart === true, reads: piecesOf(false), writes: piecesOf(true) };
-    const pack = (extra: Extra, at = 0): Uint32Array<ArrayBuffer> => packCall(name, names, values, (i) => isRows.includes(i), memory, { ...extraOf(name, table), ...more, ...extra }, at);
+      new Set(
+        names.flatMap((argument, i) =>
+          argumentKind(name, argument) === 'address' &&
+          values[i] !== 0 &&
+          (kernel.writes ?? []).includes(argument) === isWritten
+            ? [memory.pieceAt(values[i]!)]
+            : [],
+        ),
+      );
+    const touches = new Set(
+      names.flatMap((argument, i) =>
+        ['address', 'table'].includes(argumentKind(name, argument)) && values[i] !== 0
+          ? [memory.pieceAt(values[i]!)]
+          : [],
+      ),
+    );
+    const shared = {
+      name,
+      names,
+      kernel,
+      values,
+      isRows,
+      table,
+      touches,
+      isByRows: kernel.form === 'rows',
+      isApart: kernel.form === 'own' && kernel.isApart === true,
+      reads: piecesOf(false),
+      writes: piecesOf(true),
+    };
+    const pack = (extra: Extra, at = 0): Uint32Array<ArrayBuffer> =>
+      packCall(
+        name,
+        names,
+        values,
+        (i) => isRows.includes(i),
+        memory,
+        { ...extraOf(name, table), ...more, ...extra },
+        at,
+      );
     if (!names.includes('table')) return [{ ...shared, words: pack({}), tableBuffer: 0 }];
-    return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({ ...shared, words: pack({ rowBegin, rowEnd }, at), tableBuffer: buffer }));
+    return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({
+      ...shared,
+      words: pack({ rowBegin, rowEnd }, at),
+      tableBuffer: buffer,
+    }));
   };
 
   /** Dispatches of calls that do not meet. */
@@ -143,7 +210,12 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGro
   };
 
   /** What a call becomes that the kernels' own engine makes of one. */
-  const expanded = ({ kernel: name, args, rowsAt }: Call, areas: number, halves: Halves | undefined, hasLists: boolean): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
+  const expanded = (
+    { kernel: name, args, rowsAt }: Call,
+    areas: number,
+    halves: Halves | undefined,
+    hasLists: boolean,
+  ): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
     const kernelName = name as KernelName;
     const names = argumentNames(kernelName);
     const of = (argument: string): number => args[names.indexOf(argument)] ?? 0;
@@ -151,8 +223,18 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGro
       if (of('isFirstField') === 0) return { first: [], then: [] };
       const table = byDistinct.get(of('distinct'))!;
       const { hasFactors, first, spread } = listOf(table);
-      const values = [input().gradient + first, table.width, table.distinct, of('gradients'), hasFactors ? 1 : 0, spread];
-      return { first: planned('gatherSegments', GATHER_ARGUMENTS, GATHER.segments, values), then: planned('gatherRows', GATHER_ARGUMENTS, GATHER.rows, values) };
+      const values = [
+        input().gradient + first,
+        table.width,
+        table.distinct,
+        of('gradients'),
+        hasFactors ? 1 : 0,
+        spread,
+      ];
+      return {
+        first: planned('gatherSegments', GATHER_ARGUMENTS, GATHER.segments, values),
+        then: planned('gatherRows', GATHER_ARGUMENTS, GATHER.rows, values),
+      };
     }
     if (kernelName === 'lookup' && hasLists) {
       const table = byRows.get(of('table'))!;
@@ -160,37 +242,83 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGro
       if (!hasFactors) {
         // All fields of a table at once.
         const isFirst = of('y') === input().at + table.fields[0]!.offset * WORD;
-        return { first: isFirst ? planned('lookup by lists', LOOKUP_ARGUMENTS, GATHER.lookup, [input().at + first, table.width, table.distinct, table.at, table.stride, spread]) : [], then: [] };
+        return {
+          first: isFirst
+            ? planned('lookup by lists', LOOKUP_ARGUMENTS, GATHER.lookup, [
+                input().at + first,
+                table.width,
+                table.distinct,
+                table.at,
+                table.stride,
+                spread,
+              ])
+            : [],
+          then: [],
+        };
       }
     }
     if (kernelName === 'refuseUnlessFinite') {
       const { at, areaBytes } = compiled.passGradients;
       const dense = planned('watchRange', WATCH_ARGUMENTS, WATCH_RANGE, [at, areaBytes, areas, places.weightsCount, 0]);
-      return { first: [], then: [...dense, ...tables.all.flatMap((table) => planned('watchRange', WATCH_ARGUMENTS, WATCH_RANGE, [table.gradients, table.areaBytes, areas, table.width, table.count]))] };
+      return {
+        first: [],
+        then: [
+          ...dense,
+          ...tables.all.flatMap((table) =>
+            planned('watchRange', WATCH_ARGUMENTS, WATCH_RANGE, [
+              table.gradients,
+              table.areaBytes,
+              areas,
+              table.width,
+              table.count,
+            ]),
+          ),
+        ],
+      };
     }
     const kernel = kernelOf(kernelName);
     if (kernel.form === 'host') return { first: [], then: [] };
     if (kernelName === 'gemm') {
       const form = isNarrow(of('panels')) ? 'narrow' : 'wide';
-      if (halves === undefined) return { first: planned(`gemm ${form}`, names, PRODUCTS[form], args, rowsAt), then: [] };
+      if (halves === undefined)
+        return { first: planned(`gemm ${form}`, names, PRODUCTS[form], args, rowsAt), then: [] };
       const way = halves.transposed.has(of('panelsAt')) ? 'back' : 'forward';
       return { first: planned(`gemm ${form} half ${way}`, names, HALF_PRODUCTS[way][form], args, rowsAt), then: [] };
     }
     if (kernelName === 'gemmGradient') {
       const scratch = { scratch: scratchAt.get(scratchKey(args))! };
       const [own, by] = halves === undefined ? [name, kernel] : [`${name} half`, HALF_PRODUCTS.gradient];
-      return { first: planned(own, names, by, args, rowsAt, scratch), then: planned('gemmGradientSum', names, WEIGHT_GRADIENT_SUM, args, rowsAt, scratch) };
+      return {
+        first: planned(own, names, by, args, rowsAt, scratch),
+        then: planned('gemmGradientSum', names, WEIGHT_GRADIENT_SUM, args, rowsAt, scratch),
+      };
     }
     const calls = planned(name, names, kernel, args, rowsAt);
     if (!name.endsWith('Table') || of('tableRows') === 0) return { first: calls, then: [] };
     const rowSlots = { rowSlots: memory.wordAt(memory.rowSlots(byDistinct.get(of('distinct'))!)!) };
-    const mark = (isMarked: number): readonly Planned[] => planned(isMarked ? 'markRows' : 'unmarkRows', MARK_ARGUMENTS, GATHER.mark, [of('distinct'), isMarked], [], rowSlots);
+    const mark = (isMarked: number): readonly Planned[] =>
+      planned(
+        isMarked ? 'markRows' : 'unmarkRows',
+        MARK_ARGUMENTS,
+        GATHER.mark,
+        [of('distinct'), isMarked],
+        [],
+        rowSlots,
+      );
     return { first: [...mark(1), ...calls], then: mark(0) };
   };
 
   /** Calls between two barriers: those by rows in their order, then all others, kernel by kernel. */
-  const recordPhase = (calls: readonly Call[], areas: number, halves: Halves | undefined, hasLists: boolean, isLast: (call: Call) => boolean): Dispatch[] => {
-    const parts = calls.filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call)).map((call) => expanded(call, areas, halves, hasLists));
+  const recordPhase = (
+    calls: readonly Call[],
+    areas: number,
+    halves: Halves | undefined,
+    hasLists: boolean,
+    isLast: (call: Call) => boolean,
+  ): Dispatch[] => {
+    const parts = calls
+      .filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call))
+      .map((call) => expanded(call, areas, halves, hasLists));
     const first = parts.flatMap((part) => part.first);
     const ordered = first.filter(({ kernel }) => kernel.form === 'rows' || kernel.writes !== undefined);
     const others = first.filter((call) => !ordered.includes(call));
@@ -213,8 +341,13 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGro
         else phases.at(-1)!.push(call);
       }
       // Predictions are in single precision, as what is measured of them.
-      const halves = compiled.precision === 'f16' && list !== 'predict' && list !== 'evaluate' ? { transposed: transposedOf(all) } : undefined;
-      return phases.flatMap((calls) => recordPhase(calls, areas, halves, WITH_LISTS.includes(list), (call) => call === last));
+      const halves =
+        compiled.precision === 'f16' && list !== 'predict' && list !== 'evaluate'
+          ? { transposed: transposedOf(all) }
+          : undefined;
+      return phases.flatMap((calls) =>
+        recordPhase(calls, areas, halves, WITH_LISTS.includes(list), (call) => call === last),
+      );
     },
   };
 }

@@ -33,7 +33,12 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
       const { words } = widest === undefined ? layOutDevice(compiled, mostWords) : { words: 0 };
       if (widest === undefined && words <= mostWords) return;
       const has = `one buffer of ${name} has ${size(mostWords)}`;
-      if (widest !== undefined) throw userError('data', { key: 'features', message: `a row of the table '${widest.name}' needs ${size(widest.stride)} with its optimizer, and ${has}`, fix: 'use a smaller width, or --device cpu' });
+      if (widest !== undefined)
+        throw userError('data', {
+          key: 'features',
+          message: `a row of the table '${widest.name}' needs ${size(widest.stride)} with its optimizer, and ${has}`,
+          fix: 'use a smaller width, or --device cpu',
+        });
       throw userError('data', {
         key: 'training.batchSize',
         message: `weights, gradients and a batch of ${compiled.passRows} rows on its way need ${size(words)} beside the tables, and ${has}`,

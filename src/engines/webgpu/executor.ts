@@ -31,19 +31,28 @@ export interface RunReport {
 /** For measuring, and for tests. */
 export interface GpuWatch extends ListWatch {
   onRun?(report: RunReport): void;
-  /** Told what each dispatch took of a list that is waited for. It is looked at before each run; the device has to have `TIMES`. */
+  /**
+   * Told what each dispatch took of a list that is waited for. It is looked at before each run; the device has to have
+   * `TIMES`.
+   */
   onDispatches?: ((list: ListName, times: readonly DispatchTime[]) => void) | undefined;
   /** Threads that make index lists beside this one. */
   readonly listThreads?: number;
 }
 
-/** Runs lists of calls on a device. What lies there has a mirror here, in which it is where the kernels' own engine has it. */
+/**
+ * Runs lists of calls on a device. What lies there has a mirror here, in which it is where the kernels' own engine has
+ * it.
+ */
 export interface Executor {
   readonly mirror: { readonly buffer: ArrayBuffer };
   readonly loader: Loader;
   /** Where a step writes what the host gives it: words of `loader.upload`. */
   wordAt(address: number): number;
-  /** Runs a list over the rows that were loaded, and reads what a step gives back, and some ranges more, into the mirror. */
+  /**
+   * Runs a list over the rows that were loaded, and reads what a step gives back, and some ranges more, into the
+   * mirror.
+   */
   run(list: ListName, rows: number, more?: readonly Range[]): Promise<void>;
   /**
    * Hands a list over the rows that were loaded over, and keeps on the device what it gives back, for `readPosts`.
@@ -113,7 +122,10 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
 
   const lists = createReadyLists(gpu, recorder, (tableBuffer) => [m, t[tableBuffer]!, items, scratch, flags]);
 
-  /** Writes what was loaded, and encodes a list over it, in one pass, or in one a dispatch where times are wanted; gives the number of dispatches. */
+  /**
+   * Writes what was loaded, and encodes a list over it, in one pass, or in one a dispatch where times are wanted; gives
+   * the number of dispatches.
+   */
   const encode = (encoder: GPUCommandEncoder, name: ListName, rows: number, times?: PassTimes): number => {
     const list = lists.of(name);
     let dispatches = 0;
@@ -147,11 +159,26 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   };
   const bytesUp = (): number => (loader.upload.length - loader.firstWord + loader.items.length) * WORD;
   const keepIn = (encoder: GPUCommandEncoder, post: number): void => {
-    if (running.length > 0) encoder.copyBufferToBuffer(m, memory.wordAt(running.at) * WORD, kept, post * running.length * WORD, running.length * WORD);
+    if (running.length > 0)
+      encoder.copyBufferToBuffer(
+        m,
+        memory.wordAt(running.at) * WORD,
+        kept,
+        post * running.length * WORD,
+        running.length * WORD,
+      );
   };
 
   /** Copies words of buffers into the staging buffer, and hands each piece over. */
-  const take = async (encoder: GPUCommandEncoder, pieces: readonly { readonly from: GPUBuffer; readonly at: number; readonly words: number; into(words: Uint32Array): void }[]): Promise<void> => {
+  const take = async (
+    encoder: GPUCommandEncoder,
+    pieces: readonly {
+      readonly from: GPUBuffer;
+      readonly at: number;
+      readonly words: number;
+      into(words: Uint32Array): void;
+    }[],
+  ): Promise<void> => {
     const total = pieces.reduce((sum, { words }) => sum + words, 0);
     staging = larger(staging, total, MAP_READ | COPY_DST);
     let end = 0;
@@ -169,14 +196,29 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     });
   };
   const words = new Uint32Array(mirror.buffer);
-  const pieceOf = ({ at, words: count }: Range) => ({ from: m, at: memory.wordAt(at), words: count, into: (found: Uint32Array) => words.set(found, at / WORD) });
+  const pieceOf = ({ at, words: count }: Range) => ({
+    from: m,
+    at: memory.wordAt(at),
+    words: count,
+    into: (found: Uint32Array) => words.set(found, at / WORD),
+  });
 
   /** All tables in pieces that go over at once: where each lies in its buffer and in the mirror, in words. */
-  function* tablePieces(): Generator<{ readonly buffer: number; readonly at: number; readonly count: number; readonly own: number }> {
+  function* tablePieces(): Generator<{
+    readonly buffer: number;
+    readonly at: number;
+    readonly count: number;
+    readonly own: number;
+  }> {
     for (const { table, buffer, at, rowBegin, rowEnd } of memory.tableParts) {
       const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
       for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
-        yield { buffer, at: at + (row - rowBegin) * table.stride, count: Math.min(rowsAtOnce, rowEnd - row) * table.stride, own: table.at / WORD + row * table.stride };
+        yield {
+          buffer,
+          at: at + (row - rowBegin) * table.stride,
+          count: Math.min(rowsAtOnce, rowEnd - row) * table.stride,
+          own: table.at / WORD + row * table.stride,
+        };
       }
     }
   }
@@ -191,10 +233,12 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     { at: norms, words: 4 },
     ...(products.count > 0 ? [{ at: products.at, words: 2 * products.count * pairs(compiled.areas) }] : []),
   ];
-  const doublesOf = (list: ListName): readonly Range[] => (list === 'tensorProducts' ? [{ at: productsOfTensors.at, words: 2 * productsOfTensors.count }] : []);
+  const doublesOf = (list: ListName): readonly Range[] =>
+    list === 'tensorProducts' ? [{ at: productsOfTensors.at, words: 2 * productsOfTensors.count }] : [];
 
   return {
-    mirror, loader,
+    mirror,
+    loader,
     wordAt: (address) => memory.wordAt(address),
     get isRefused() {
       return isRefused;
@@ -208,13 +252,23 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     async run(name, rows, more = []) {
       const begin = onRun === undefined ? 0 : monotonicMs();
       const encoder = device.createCommandEncoder();
-      const times = watch.onDispatches === undefined ? undefined : createPassTimes(gpu, lists.of(name).dispatches.length);
+      const times =
+        watch.onDispatches === undefined ? undefined : createPassTimes(gpu, lists.of(name).dispatches.length);
       const dispatches = encode(encoder, name, rows, times);
       const ranges = doublesOf(name);
       const handedOver = onRun === undefined ? 0 : monotonicMs();
-      const pieces = [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]);
+      const pieces = [...stepRanges, ...ranges, ...more]
+        .map(pieceOf)
+        .concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]);
       await take(encoder, pieces);
-      onRun?.({ list: name, dispatches, hostMs: handedOver - begin, waitMs: monotonicMs() - handedOver, bytesUp: bytesUp(), bytesDown: pieces.reduce((sum, piece) => sum + piece.words * WORD, 0) });
+      onRun?.({
+        list: name,
+        dispatches,
+        hostMs: handedOver - begin,
+        waitMs: monotonicMs() - handedOver,
+        bytesUp: bytesUp(),
+        bytesDown: pieces.reduce((sum, piece) => sum + piece.words * WORD, 0),
+      });
       for (const range of [...stepRanges, ...ranges]) widen(range.at, range.words / 2);
       if (times === undefined) return;
       watch.onDispatches?.(name, await times.read());
@@ -230,7 +284,14 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
       encoder.copyBufferToBuffer(m, memory.download.at * WORD, into, at * WORD, memory.download.words * WORD);
       encoder.copyBufferToBuffer(flags, 0, into, (at + memory.download.words) * WORD, 4 * WORD);
       gpu.submit(encoder);
-      onRun?.({ list: name, dispatches, hostMs: monotonicMs() - begin, waitMs: 0, bytesUp: bytesUp(), bytesDown: postWords * WORD });
+      onRun?.({
+        list: name,
+        dispatches,
+        hostMs: monotonicMs() - begin,
+        waitMs: 0,
+        bytesUp: bytesUp(),
+        bytesDown: postWords * WORD,
+      });
     },
     readPosts: (group, count, visit) =>
       gpu.read(postStaging[group]!, count * postWords * WORD, (all) => {
@@ -253,21 +314,31 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     bringBack(post = 2 * POSTS) {
       if (running.length === 0) return;
       const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(kept, post * running.length * WORD, m, memory.wordAt(running.at) * WORD, running.length * WORD);
+      encoder.copyBufferToBuffer(
+        kept,
+        post * running.length * WORD,
+        m,
+        memory.wordAt(running.at) * WORD,
+        running.length * WORD,
+      );
       device.queue.submit([encoder.finish()]);
     },
 
     read: (ranges) => take(device.createCommandEncoder(), ranges.map(pieceOf)),
     async readTables() {
       for (const { buffer, at, count, own } of tablePieces()) {
-        await take(device.createCommandEncoder(), [{ from: t[buffer]!, at, words: count, into: (found) => words.set(found, own) }]);
+        await take(device.createCommandEncoder(), [
+          { from: t[buffer]!, at, words: count, into: (found) => words.set(found, own) },
+        ]);
       }
     },
     write(ranges) {
-      for (const { at, words: count } of ranges) device.queue.writeBuffer(m, memory.wordAt(at) * WORD, words, at / WORD, count);
+      for (const { at, words: count } of ranges)
+        device.queue.writeBuffer(m, memory.wordAt(at) * WORD, words, at / WORD, count);
     },
     writeTables() {
-      for (const { buffer, at, count, own } of tablePieces()) device.queue.writeBuffer(t[buffer]!, at * WORD, words, own, count);
+      for (const { buffer, at, count, own } of tablePieces())
+        device.queue.writeBuffer(t[buffer]!, at * WORD, words, own, count);
     },
     dispose() {
       for (const buffer of [m, ...t, flags, items, scratch, staging, kept, ...postStaging]) buffer.destroy();

@@ -7,7 +7,8 @@ type Signatures = typeof SIGNATURES;
 export type ArgumentOf<Name extends KernelName> = Signatures[Name][number];
 
 /**
- * A kernel that looks at a row of the batch alone: such calls follow each other in one dispatch, where a workgroup has some rows
+ * A kernel that looks at a row of the batch alone: such calls follow each other in one dispatch, where a workgroup has
+ * some rows
  * in all of them. In the body `$name` is an argument, `row` and `col` are what it is for.
  */
 export interface RowKernel {
@@ -32,12 +33,17 @@ export interface CallSize {
   readonly segments: number;
 }
 
-/** A kernel with a dispatch of its own, which calls of one phase share, also those of others: `group` is the workgroup's number in its call, `groups` how many there are, `lane` the thread's. */
+/**
+ * A kernel with a dispatch of its own, which calls of one phase share, also those of others: `group` is the workgroup's
+ * number in its call, `groups` how many there are, `lane` the thread's.
+ */
 export interface OwnKernel {
   readonly form: 'own';
   /**
-   * Threads that a call asks for: no fewer for more distinct rows or segments, and by the same arguments whatever these are. The body may be given
-   * more, also where it asks for none, and fewer where it asks for more than a dispatch can have (65,535 workgroups on most devices).
+   * Threads that a call asks for: no fewer for more distinct rows or segments, and by the same arguments whatever these
+   * are. The body may be given
+   * more, also where it asks for none, and fewer where it asks for more than a dispatch can have (65,535 workgroups on
+   * most devices).
    */
   threads(size: CallSize): number;
   /** Further shares of the same work, of which no index list decides, and which the body knows as `part` of `parts`. */

@@ -12,9 +12,12 @@ import { ruleKernels } from './wgsl/updates.js';
 type RuleKernel = `${TableRule}${'Dense' | 'Tensor' | 'Table'}`;
 
 /**
- * Every kernel that a list of calls can name, but for those of the optimizers' rules: one that is missing does not compile. Workers claim
- * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others (dispatches.ts). Several
- * processes take no step on a GPU, and of products in bfloat16 it has none; those in half precision are others of the same names (dispatches.ts).
+ * Every kernel that a list of calls can name, but for those of the optimizers' rules: one that is missing does not
+ * compile. Workers claim
+ * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others
+ * (dispatches.ts). Several
+ * processes take no step on a GPU, and of products in bfloat16 it has none; those in half precision are others of the
+ * same names (dispatches.ts).
  */
 const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel>> = {
   ...MAP_KERNELS,
@@ -44,6 +47,8 @@ export function kernelOf(name: KernelName): Kernel {
 
 /** All kernels, by their names. */
 export function allKernels(): ReadonlyMap<string, RowKernel | OwnKernel> {
-  const own = Object.entries(KERNELS).filter((entry): entry is [string, RowKernel | OwnKernel] => entry[1].form !== 'host');
+  const own = Object.entries(KERNELS).filter(
+    (entry): entry is [string, RowKernel | OwnKernel] => entry[1].form !== 'host',
+  );
   return new Map([...own, ...RULE_KERNELS]);
 }

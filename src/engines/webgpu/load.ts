@@ -4,7 +4,13 @@ import type { Pooling } from '../../tables/layout.js';
 import { itemsOf } from '../simd/bags.js';
 import { createColumnLoader } from '../simd/columns.js';
 import type { Compiled } from '../simd/compile.js';
-import { createIndexLists, type BagItems, type GrowingWords, type IndexLists, type ListWatch } from './lists/index-lists.js';
+import {
+  createIndexLists,
+  type BagItems,
+  type GrowingWords,
+  type IndexLists,
+  type ListWatch,
+} from './lists/index-lists.js';
 import { listForm, type ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 
@@ -31,20 +37,35 @@ export interface Loader {
  * @param threads that make index lists beside this one
  * @param watch told of what these take
  */
-export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number, threads: number, watch: ListWatch): Loader {
+export function createLoader(
+  compiled: Compiled,
+  memory: DeviceMemory,
+  scratchWords: () => number,
+  threads: number,
+  watch: ListWatch,
+): Loader {
   const { graph, layout, places, tables } = compiled;
   const upload = new Uint32Array(memory.uploadWords);
   const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
   // A field that is looked up in several tables is pooled alike in all of them.
-  const poolings = new Map(layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [[columns.field, columns.pooling] as const] : [])));
-  const bagPlaces = [...tables.bags.values()].map(({ field, offsets, addresses }) => ({ field, offsets: memory.wordAt(offsets), addresses: memory.wordAt(addresses) }));
+  const poolings = new Map(
+    layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [[columns.field, columns.pooling] as const] : [])),
+  );
+  const bagPlaces = [...tables.bags.values()].map(({ field, offsets, addresses }) => ({
+    field,
+    offsets: memory.wordAt(offsets),
+    addresses: memory.wordAt(addresses),
+  }));
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const listed = input === undefined ? [] : tables.all;
   const shape: ListShape = {
     ld: input === undefined ? 0 : places.of(input).ld,
     numBags: bagPlaces.length,
     tables: listed.map((table) => ({
-      form: listForm(table.fields.map(({ kind }) => kind === 'bag'), places.maxRows),
+      form: listForm(
+        table.fields.map(({ kind }) => kind === 'bag'),
+        places.maxRows,
+      ),
       fields: table.fields.map(({ kind, field, offset }) => {
         if (kind === 'id') return { at: memory.wordAt(tables.column('id', field)), offset };
         const bag = bagPlaces.findIndex((place) => place.field === field);
@@ -52,16 +73,24 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
       }),
     })),
   };
-  const listedAt = listed.map((table) => ({ table, headerAt: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
+  const listedAt = listed.map((table) => ({
+    table,
+    headerAt: memory.wordAt(table.distinct),
+    countAt: memory.wordAt(table.count),
+  }));
   const lists = createIndexLists(shape, listedAt, memory.columnWords, threads, watch);
-  const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, (address) => memory.wordAt(address)));
+  const loadColumns = lists.columns.map((words) =>
+    createColumnLoader(compiled, words, (address) => memory.wordAt(address)),
+  );
   const withBags = bagsBetweenRows(layout);
   let firstWord = 0;
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   let pooled = new Map<string, PooledBag>();
 
   return {
-    upload, items, lists,
+    upload,
+    items,
+    lists,
     get firstWord() {
       return firstWord;
     },
@@ -70,7 +99,9 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
       if (begin === 0 || looked?.of !== given) {
         looked = { of: given, batch: withBags(given) };
         const { bags, rows: all } = looked.batch;
-        pooled = new Map([...poolings].map(([field, pooling]) => [field, withFactors(column(bags, field), pooling, all)]));
+        pooled = new Map(
+          [...poolings].map(([field, pooling]) => [field, withFactors(column(bags, field), pooling, all)]),
+        );
       }
       const { batch } = looked;
       firstWord = trains ? memory.listedWords : 0;

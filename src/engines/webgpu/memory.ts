@@ -15,13 +15,18 @@ export interface TablePart {
 }
 
 /**
- * Where on a device all lies that the kernels' own engine has in one memory: what a batch brings first, then what a step gives back, then the
- * rest, each in the order that it has there. Rows of tables lie in buffers of their own; hash tables are not needed, and in the place of a table's
+ * Where on a device all lies that the kernels' own engine has in one memory: what a batch brings first, then what a
+ * step gives back, then the
+ * rest, each in the order that it has there. Rows of tables lie in buffers of their own; hash tables are not needed,
+ * and in the place of a table's
  * distinct rows lies what the index list of a batch says of it.
  */
 export interface DeviceMemory {
   readonly words: number;
-  /** Words from 0 on that are written before a batch; those with its columns come first, and of them ids that only tables without bags are asked for: index lists say as much. */
+  /**
+   * Words from 0 on that are written before a batch; those with its columns come first, and of them ids that only
+   * tables without bags are asked for: index lists say as much.
+   */
   readonly uploadWords: number;
   readonly columnWords: number;
   readonly listedWords: number;
@@ -45,24 +50,50 @@ function readBack({ terms, norms, products }: Compiled): readonly number[] {
 }
 
 /** Where the columns of a batch lie, those whose rows index lists tell apart from the others. */
-function columnsOf({ plan: { graph, layout }, tables, places }: Compiled): { readonly listed: readonly number[]; readonly others: readonly number[] } {
+function columnsOf({ plan: { graph, layout }, tables, places }: Compiled): {
+  readonly listed: readonly number[];
+  readonly others: readonly number[];
+} {
   const withBags = new Set(layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [columns.table] : [])));
-  const idsOfBags = new Set(layout.columns.flatMap((columns) => (columns.kind === 'id' && withBags.has(columns.table) ? [columns.field] : [])));
-  const listed = layout.columns.flatMap(({ kind, field }) => (kind === 'id' && !idsOfBags.has(field) ? [tables.column('id', field)] : []));
+  const idsOfBags = new Set(
+    layout.columns.flatMap((columns) => (columns.kind === 'id' && withBags.has(columns.table) ? [columns.field] : [])),
+  );
+  const listed = layout.columns.flatMap(({ kind, field }) =>
+    kind === 'id' && !idsOfBags.has(field) ? [tables.column('id', field)] : [],
+  );
   const fields = layout.columns.flatMap((columns): number[] => {
     if (columns.kind === 'id') return [tables.column('id', columns.field)];
-    if (columns.kind === 'bag') return [tables.bags.get(columns.field)!.offsets, tables.bags.get(columns.field)!.addresses];
+    if (columns.kind === 'bag')
+      return [tables.bags.get(columns.field)!.offsets, tables.bags.get(columns.field)!.addresses];
     return [tables.column('number', columns.field, columns.width)];
   });
-  const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [places.of(value).at] : []));
+  const labels = graph.values.flatMap((value) =>
+    value.op === 'input' && value.source.kind === 'label' ? [places.of(value).at] : [],
+  );
   return { listed, others: [...fields, ...labels] };
 }
 
 /** What else is written before a batch, or before a step. */
-function written({ constants, tables, terms, dropoutKeys, sharedWeights, ownWeights, average }: Compiled): readonly number[] {
+function written({
+  constants,
+  tables,
+  terms,
+  dropoutKeys,
+  sharedWeights,
+  ownWeights,
+  average,
+}: Compiled): readonly number[] {
   return [
-    constants.dense, constants.tables, constants.wide, sharedWeights, ownWeights, tables.fresh,
-    ...[...terms.values()].map(({ weight }) => weight), ...dropoutKeys.values(), ...tables.all.map(({ count }) => count), ...(average === undefined ? [] : [average.clock]),
+    constants.dense,
+    constants.tables,
+    constants.wide,
+    sharedWeights,
+    ownWeights,
+    tables.fresh,
+    ...[...terms.values()].map(({ weight }) => weight),
+    ...dropoutKeys.values(),
+    ...tables.all.map(({ count }) => count),
+    ...(average === undefined ? [] : [average.clock]),
   ];
 }
 
@@ -73,7 +104,9 @@ function written({ constants, tables, terms, dropoutKeys, sharedWeights, ownWeig
 export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemory {
   const { arena, tables, plan } = compiled;
   const slotsOfRows = new Map<TablePlace, number>();
-  for (const table of tables.all) if (!tableOptimizer(plan.optimizers, table).lazy) slotsOfRows.set(table, arena.take(`row slots ${table.name}`, table.rows));
+  for (const table of tables.all)
+    if (!tableOptimizer(plan.optimizers, table).lazy)
+      slotsOfRows.set(table, arena.take(`row slots ${table.name}`, table.rows));
   const pieces = [...arena.pieces()].sort((a, b) => a.at - b.at || a.words - b.words);
   const pieceAt = (address: number): number => {
     let [low, high] = [0, pieces.length - 1];
@@ -140,11 +173,14 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
 }
 
 /** Puts the rows of tables into as few buffers as may be. */
-function splitTables(tables: readonly TablePlace[], mostWords: number): { readonly buffers: readonly number[]; readonly parts: readonly TablePart[] } {
+function splitTables(
+  tables: readonly TablePlace[],
+  mostWords: number,
+): { readonly buffers: readonly number[]; readonly parts: readonly TablePart[] } {
   const buffers: number[] = [0];
   const parts: TablePart[] = [];
   for (const table of tables) {
-    for (let rowBegin = 0; rowBegin < table.rows; ) {
+    for (let rowBegin = 0; rowBegin < table.rows;) {
       const free = Math.floor((mostWords - buffers.at(-1)!) / table.stride);
       const rows = Math.min(table.rows - rowBegin, free);
       if (rows > 0) {

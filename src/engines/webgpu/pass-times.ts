@@ -52,7 +52,8 @@ export function createPassTimes(gpu: Gpu, most: number): PassTimes {
       await gpu.read(staging, 2 * named.length * TIME_WORDS * WORD, (words) => {
         const low = (i: number): number => words[TIME_WORDS * i]!;
         const high = (i: number): number => words[TIME_WORDS * i + 1]!;
-        for (const [d, kernels] of named.entries()) times.push({ kernels, ms: ((high(2 * d + 1) - high(2 * d)) * 2 ** 32 + low(2 * d + 1) - low(2 * d)) / 1e6 });
+        for (const [d, kernels] of named.entries())
+          times.push({ kernels, ms: ((high(2 * d + 1) - high(2 * d)) * 2 ** 32 + low(2 * d + 1) - low(2 * d)) / 1e6 });
       });
       return times;
     },

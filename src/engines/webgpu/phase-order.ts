@@ -9,12 +9,18 @@ export interface Node {
 }
 
 /**
- * Puts the calls of a phase by rows into as few groups as there can be: all calls by rows that are ready, which follow each other, then all
- * others that are ready, none of which reads what another writes. Calls that have a piece of memory in common keep their order.
+ * Puts the calls of a phase by rows into as few groups as there can be: all calls by rows that are ready, which follow
+ * each other, then all
+ * others that are ready, none of which reads what another writes. Calls that have a piece of memory in common keep
+ * their order.
  */
-export function inGroups<Call extends Node>(calls: readonly Call[]): readonly { readonly isByRows: boolean; readonly calls: readonly Call[] }[] {
+export function inGroups<Call extends Node>(
+  calls: readonly Call[],
+): readonly { readonly isByRows: boolean; readonly calls: readonly Call[] }[] {
   const meets = (a: ReadonlySet<number>, b: ReadonlySet<number>): boolean => [...a].some((piece) => b.has(piece));
-  const mustWait = (call: Call, other: Call): boolean => !(call.isApart && other.isApart) && (meets(other.writes, call.reads) || meets(other.writes, call.writes) || meets(other.reads, call.writes));
+  const mustWait = (call: Call, other: Call): boolean =>
+    !(call.isApart && other.isApart) &&
+    (meets(other.writes, call.reads) || meets(other.writes, call.writes) || meets(other.reads, call.writes));
   const before = calls.map((call, i) => calls.slice(0, i).flatMap((other, j) => (mustWait(call, other) ? [j] : [])));
   const groups: { isByRows: boolean; calls: Call[] }[] = [];
   const done = new Set<number>();

@@ -1,7 +1,16 @@
 import type { Batch } from '../../batch.js';
 import type { HostTensor } from '../../tensor.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
-import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState, type StepResult, type StepSettings, type TermLoss } from '../engine.js';
+import {
+  refusedLosses,
+  tableTensor,
+  type Plan,
+  type Program,
+  type ProgramState,
+  type StepResult,
+  type StepSettings,
+  type TermLoss,
+} from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { WORD } from '../simd/arena.js';
 import { compile } from '../simd/compile.js';
@@ -16,7 +25,10 @@ import { createExecutor, type GpuWatch, type Range } from './executor.js';
 
 const NO_FACTORS = { dense: 1, embeddings: 1 } as const;
 
-/** Compiles a plan: to the calls of the kernels' own engine, and these to dispatches on a device. Weights, tables and what optimizers keep lie there. */
+/**
+ * Compiles a plan: to the calls of the kernels' own engine, and these to dispatches on a device. Weights, tables and
+ * what optimizers keep lie there.
+ */
 export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   const { graph } = plan;
   const compiled = compile(plan);
@@ -33,7 +45,11 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   const store = createStore(compiled, mirror);
   const graphWeights = graph.terms.map(({ weight }) => weight);
   const running: Range = { at: compiled.running.at, words: compiled.running.length };
-  const ones = graph.values.flatMap((value) => (value.op === 'activation' && value.running !== undefined ? [{ at: arena.take(`ones ${value.width}`, toFours(value.width)), words: value.width }] : []));
+  const ones = graph.values.flatMap((value) =>
+    value.op === 'activation' && value.running !== undefined
+      ? [{ at: arena.take(`ones ${value.width}`, toFours(value.width)), words: value.width }]
+      : [],
+  );
   let step = 0;
   let isStale = false;
 
@@ -49,7 +65,10 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     executor.writeTables();
     isStale = false;
   };
-  /** Weights that came without what the optimizer keeps, which lies on the device alone: it is fetched before they are put beside it. */
+  /**
+   * Weights that came without what the optimizer keeps, which lies on the device alone: it is fetched before they are
+   * put beside it.
+   */
   let pending: ProgramState | undefined;
   const settle = async (): Promise<void> => {
     await ahead.catchUp();
@@ -72,7 +91,12 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   executor.write(ones);
   writeAll();
 
-  const { prepare, setClock, setConstants } = createStepWords(compiled, loader.upload, (address) => executor.wordAt(address), mirror);
+  const { prepare, setClock, setConstants } = createStepWords(
+    compiled,
+    loader.upload,
+    (address) => executor.wordAt(address),
+    mirror,
+  );
 
   const lossesAt = [...terms].map(([name, { loss }]) => ({ name, at: loss / 8 }));
   const lossesOf = (): Map<string, TermLoss> => {
@@ -80,15 +104,21 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     for (const { name, at } of lossesAt) losses.set(name, { mean: doubles[at]!, rows: doubles[at + 1]! });
     return losses;
   };
-  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> =>
+    new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
   const rangeOf = ({ at, ld }: Place, rows: number): Range => ({ at, words: (rows - 1) * ld + 1 });
   const firstColumn = ({ at, ld }: Place, rows: number, into: Float32Array, begin: number): void => {
     for (let b = 0; b < rows; b++) into[begin + b] = floats[at / WORD + b * ld]!;
   };
-  const predictedRanges = (rows: number): readonly Range[] => [...compiled.predictions.values()].map((place) => rangeOf(place, rows));
+  const predictedRanges = (rows: number): readonly Range[] =>
+    [...compiled.predictions.values()].map((place) => rangeOf(place, rows));
 
   /** Loads the passes of a batch, one by one, until there are no more or a number is not finite. */
-  const forEachPass = async (batch: Batch, trains: boolean, visit: (rows: number, pass: number) => Promise<void>): Promise<void> => {
+  const forEachPass = async (
+    batch: Batch,
+    trains: boolean,
+    visit: (rows: number, pass: number) => Promise<void>,
+  ): Promise<void> => {
     await settle();
     executor.clearRefused();
     for (let begin = 0, pass = 0; begin < batch.rows && !executor.isRefused; begin += passRows, pass++) {
@@ -100,7 +130,11 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   };
 
   /** Runs a list over the passes of a step: the loss of each term. */
-  const runPasses = async (batch: Batch, list: 'pass' | 'losses', weights: readonly number[]): Promise<Map<string, TermLoss>> => {
+  const runPasses = async (
+    batch: Batch,
+    list: 'pass' | 'losses',
+    weights: readonly number[],
+  ): Promise<Map<string, TermLoss>> => {
     const trains = list === 'pass';
     const counted = trains && batch.rows > passRows ? countedRows(graph, batch) : undefined;
     const parts: Map<string, TermLoss>[] = [];
@@ -113,7 +147,11 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   };
 
   /** Runs a list in evaluation mode over a batch of any size. */
-  const predicted = async (batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Promise<Map<string, Float32Array>> => {
+  const predicted = async (
+    batch: Batch,
+    list: 'predict' | 'evaluate',
+    onPart: () => void,
+  ): Promise<Map<string, Float32Array>> => {
     await settle();
     const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
     for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
@@ -132,10 +170,23 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     if (compiled.termAreas === 0) throw new Error('no diagnosis was planned');
     const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
     const gates = createGateSums(graph);
-    const shares = [...(graph.gates ?? [])].map(([name, gate]) => ({ name, place: places.of(gate.shares), experts: gate.experts.length }));
+    const shares = [...(graph.gates ?? [])].map(([name, gate]) => ({
+      name,
+      place: places.of(gate.shares),
+      experts: gate.experts.length,
+    }));
     await forEachPass(batch, true, async (rows, pass) => {
-      prepare(step, pass, graphWeights.map(() => 1), counted);
-      await executor.run('diagnosis', rows, shares.map(({ place: { at, ld }, experts }) => ({ at, words: (rows - 1) * ld + experts })));
+      prepare(
+        step,
+        pass,
+        graphWeights.map(() => 1),
+        counted,
+      );
+      await executor.run(
+        'diagnosis',
+        rows,
+        shares.map(({ place: { at, ld }, experts }) => ({ at, words: (rows - 1) * ld + experts })),
+      );
       for (const { name, place } of shares) gates.add(name, floats.subarray(place.at / WORD), place.ld, rows);
     });
     if (executor.isRefused) return undefined;
@@ -154,10 +205,21 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   };
 
   /** Decides what each term's gradient counts, from what they have in common; gives that of those that terms share. */
-  const combineTerms = async (losses: ReadonlyMap<string, TermLoss>, combine: StepSettings['combine'], rows: number): Promise<readonly number[]> => {
+  const combineTerms = async (
+    losses: ReadonlyMap<string, TermLoss>,
+    combine: StepSettings['combine'],
+    rows: number,
+  ): Promise<readonly number[]> => {
     await executor.run('products', rows);
-    const triangles = doubles.subarray(compiled.products.at / 8, compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2);
-    const shared = combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), gramianOf(areas, triangles)) ?? graphWeights;
+    const triangles = doubles.subarray(
+      compiled.products.at / 8,
+      compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2,
+    );
+    const shared =
+      combine?.(
+        graph.terms.map(({ name }) => losses.get(name)!.mean),
+        gramianOf(areas, triangles),
+      ) ?? graphWeights;
     uploadFloats.set(shared, executor.wordAt(compiled.sharedWeights));
     uploadFloats.set(graphWeights, executor.wordAt(compiled.ownWeights));
     return shared;
@@ -171,7 +233,10 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   };
   const isOnePass = areas === 1 && stepRows === passRows;
   const normsOf = (): StepResult['norms'] => {
-    const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+    const [dense, embeddings] =
+      clip === undefined
+        ? [NaN, NaN]
+        : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
     return { dense, embeddings };
   };
   const ahead = createStepsAhead({
@@ -212,14 +277,19 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       } else {
         // Where terms are combined, each is differentiated as it is.
         losses = await runPasses(batch, 'pass', areas > 1 ? weights.map(() => 1) : weights);
-        if (areas > 1 && !executor.isRefused) counts = { shared: await combineTerms(losses, combine, batch.rows), own: graphWeights };
+        if (areas > 1 && !executor.isRefused)
+          counts = { shared: await combineTerms(losses, combine, batch.rows), own: graphWeights };
         if (!executor.isRefused) await executor.run('update', batch.rows);
       }
       // The kernels have updated nothing then; what the forward pass moves is put back.
       const { isRefused } = executor;
       if (!isRefused) step++;
       else executor.bringBack();
-      return { losses: isRefused ? refusedLosses(losses) : losses, norms: normsOf(), diagnosis: isRefused ? undefined : await complete?.(counts) };
+      return {
+        losses: isRefused ? refusedLosses(losses) : losses,
+        norms: normsOf(),
+        diagnosis: isRefused ? undefined : await complete?.(counts),
+      };
     },
 
     predict: (batch) => predicted(batch, 'predict', () => undefined),
@@ -241,11 +311,17 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       loader.finish();
       const { rows } = batch;
       const found = tables.all.map((table) => ({ ...table, distinct: loader.lists.distinctOf(table) }));
-      await executor.run('inspect', rows, [
-        ...predictedRanges(rows),
-        { at: compiled.passGradients.at, words: places.weightsCount },
-        ...found.flatMap(({ gradients: at, width, distinct }) => (distinct.length > 0 ? [{ at, words: distinct.length * width }] : [])),
-      ].filter((range) => range.words > 0));
+      await executor.run(
+        'inspect',
+        rows,
+        [
+          ...predictedRanges(rows),
+          { at: compiled.passGradients.at, words: places.weightsCount },
+          ...found.flatMap(({ gradients: at, width, distinct }) =>
+            distinct.length > 0 ? [{ at, words: distinct.length * width }] : [],
+          ),
+        ].filter((range) => range.words > 0),
+      );
       const predictions = new Map<string, Float32Array>();
       for (const [task, place] of compiled.predictions) {
         const values = new Float32Array(rows);

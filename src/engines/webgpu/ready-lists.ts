@@ -45,7 +45,11 @@ const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
  * Makes lists ready.
  * @param buffersOf those of the first bindings, for a buffer of tables
  */
-export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (tableBuffer: number) => readonly GPUBuffer[]): ReadyLists {
+export function createReadyLists(
+  gpu: Gpu,
+  recorder: Recorder,
+  buffersOf: (tableBuffer: number) => readonly GPUBuffer[],
+): ReadyLists {
   const { device, layout, usage } = gpu;
   const ready = new Map<ListName, ReadyList>();
   /** From one window to the next. */

@@ -16,7 +16,10 @@ export interface Named<Of> {
   readonly kernel: Of;
 }
 
-/** The code of a shader, and by which entry of a window's directory it finds its calls: the same for the same code, whatever else there is. */
+/**
+ * The code of a shader, and by which entry of a window's directory it finds its calls: the same for the same code,
+ * whatever else there is.
+ */
 export interface Shader {
   readonly code: string;
   readonly slot: number;
@@ -27,15 +30,26 @@ function withSlot(code: string, enables = ''): Shader {
   const slot = streamKey(0, code) % SLOTS;
   const at = STEP_WORDS + (slot >> 1);
   const word = `calls[${at >> 2}u].${'xyzw'[at & 3]!}`;
-  return { slot, code: `${enables}${COMMON}fn firstCall() -> u32 { return (${word} >> ${slot % 2 === 0 ? 0 : 16}u) & 0xffffu; }\n${code}` };
+  return {
+    slot,
+    code: `${enables}${COMMON}fn firstCall() -> u32 { return (${word} >> ${slot % 2 === 0 ? 0 : 16}u) & 0xffffu; }\n${code}`,
+  };
 }
 
-/** The shader of kernels with dispatches of their own that share one, each with so many calls: `y` is which call a workgroup belongs to. */
+/**
+ * The shader of kernels with dispatches of their own that share one, each with so many calls: `y` is which call a
+ * workgroup belongs to.
+ */
 export function ownShader(kernels: readonly (Named<OwnKernel> & { readonly calls: number })[]): Shader {
   const declares = new Set(kernels.map(({ name, names, kernel }) => withArguments(name, names, kernel.declares ?? '')));
-  const functions = kernels.map(({ name, names, kernel }, k) => `fn k${k}(base: u32, group: u32, groups: u32, part: u32, parts: u32, lane: u32) {${withArguments(name, names, kernel.body)}\n}`);
+  const functions = kernels.map(
+    ({ name, names, kernel }, k) =>
+      `fn k${k}(base: u32, group: u32, groups: u32, part: u32, parts: u32, lane: u32) {${withArguments(name, names, kernel.body)}\n}`,
+  );
   let end = 0;
-  const cases = kernels.map(({ calls }, k) => `if (id.y < ${(end += calls)}u) { k${k}(base, id.x, numGroups.x, id.z, numGroups.z, lane); }`);
+  const cases = kernels.map(
+    ({ calls }, k) => `if (id.y < ${(end += calls)}u) { k${k}(base, id.x, numGroups.x, id.z, numGroups.z, lane); }`,
+  );
   const code = `${[...declares].join('')}
 ${functions.join('\n')}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) numGroups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -46,8 +60,10 @@ ${functions.join('\n')}
 }
 
 /**
- * The shader of calls by rows that follow each other: each workgroup has some rows in all of them, and waits between two. It knows some kernels,
- * whichever calls of them there are: the first call says how many (`count`), each which of the kernels it is of (`code`).
+ * The shader of calls by rows that follow each other: each workgroup has some rows in all of them, and waits between
+ * two. It knows some kernels,
+ * whichever calls of them there are: the first call says how many (`count`), each which of the kernels it is of
+ * (`code`).
  */
 export function rowsShader(kernels: readonly Named<RowKernel>[]): Shader {
   const functions = kernels.map(({ name, names, kernel: { over, before = '', body } }) => {

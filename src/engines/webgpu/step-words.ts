@@ -22,14 +22,29 @@ export interface StepWords {
  * @param wordAt which word of `upload` is at an address
  * @param mirror of the memory of the kernels' own engine, where constants are written first
  */
-export function createStepWords(compiled: Compiled, upload: Uint32Array<ArrayBuffer>, wordAt: (address: number) => number, mirror: { readonly buffer: ArrayBuffer }): StepWords {
-  const { plan: { seed }, constants, average, dropoutKeys, tables, terms } = compiled;
+export function createStepWords(
+  compiled: Compiled,
+  upload: Uint32Array<ArrayBuffer>,
+  wordAt: (address: number) => number,
+  mirror: { readonly buffer: ArrayBuffer },
+): StepWords {
+  const {
+    plan: { seed },
+    constants,
+    average,
+    dropoutKeys,
+    tables,
+    terms,
+  } = compiled;
   const floats = new Float32Array(upload.buffer);
   const writeConstants = createConstantsWriter(compiled, new Float32Array(mirror.buffer));
   const keys = [...dropoutKeys].map(([name, at]) => ({ name, at: wordAt(at) }));
   const weightsAt = [...terms.values()].map(({ weight }) => wordAt(weight));
   const freshAt = wordAt(tables.fresh);
-  const blocks = [...new Set(Object.values(constants))].map((at) => ({ words: new Uint32Array(mirror.buffer, at, CONSTANT_WORDS), at: wordAt(at) }));
+  const blocks = [...new Set(Object.values(constants))].map((at) => ({
+    words: new Uint32Array(mirror.buffer, at, CONSTANT_WORDS),
+    at: wordAt(at),
+  }));
   const clockAt = average === undefined ? 0 : wordAt(average.clock);
   const setClock: StepWords['setClock'] = (step) => {
     if (average === undefined) return;

@@ -9,11 +9,17 @@ export interface ListSize {
   readonly segments: number;
 }
 
-/** How many workgroups a dispatch takes in three directions, for a batch of so many rows; 0 where there is nothing to do. `listOf` gives the same object for a table each time. */
+/**
+ * How many workgroups a dispatch takes in three directions, for a batch of so many rows; 0 where there is nothing to
+ * do. `listOf` gives the same object for a table each time.
+ */
 export type Workgroups = (rows: number, listOf: (table: TablePlace) => ListSize) => readonly [number, number, number];
 
 /** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
-function sizeOf({ names, values, isRows }: Planned, rows: number): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
+function sizeOf(
+  { names, values, isRows }: Planned,
+  rows: number,
+): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
   const known = new Map(names.map((name, i) => [name, isRows.includes(i) ? rows : values[i]!]));
   const of = (name: string): number => known.get(name) ?? 0;
   return { rows: names.includes('rows') ? of('rows') : rows, of, distinct: 0, segments: 0 };
@@ -26,7 +32,10 @@ interface Alike {
   readonly lists: ListSize[];
 }
 
-/** How many workgroups calls take that share a dispatch, `mostGroups` at the most: what no index list has a part in is found once for batches of as many rows. */
+/**
+ * How many workgroups calls take that share a dispatch, `mostGroups` at the most: what no index list has a part in is
+ * found once for batches of as many rows.
+ */
 export function workgroupsOf(calls: readonly Planned[], mostGroups: number): Workgroups {
   let lastRows = -1;
   let alike: readonly Alike[] = [];
@@ -81,7 +90,11 @@ export function workgroupsOf(calls: readonly Planned[], mostGroups: number): Wor
 export function workgroupsInTurn(calls: readonly Planned[]): Workgroups {
   let last: { readonly rows: number; readonly found: readonly [number, number, number] } | undefined;
   return (rows) => {
-    if (last?.rows !== rows) last = { rows, found: [Math.ceil(Math.max(...calls.map((call) => sizeOf(call, rows).rows)) / ROWS_OF_GROUP), 1, 1] };
+    if (last?.rows !== rows)
+      last = {
+        rows,
+        found: [Math.ceil(Math.max(...calls.map((call) => sizeOf(call, rows).rows)) / ROWS_OF_GROUP), 1, 1],
+      };
     return last.found;
   };
 }

@@ -15,7 +15,11 @@ const stateSchema = z.strictObject({
 type CalibrationState = z.output<typeof stateSchema>;
 
 /** Calibration's section of a checkpoint. */
-export const calibrationState: StateSection<CalibrationState> = { name: 'calibration', version: 1, schema: stateSchema };
+export const calibrationState: StateSection<CalibrationState> = {
+  name: 'calibration',
+  version: 1,
+  schema: stateSchema,
+};
 
 /** Calibrates a model each time that valid is measured, so that a checkpoint of that time has what fits its weights. */
 export interface Calibration {
@@ -46,7 +50,10 @@ export interface CalibrationOptions {
  * The calibration of a run.
  * @param tell told of spaces that cannot be calibrated, each once
  */
-export function createCalibration({ section, spaces, stateOf }: CalibrationOptions, tell: (notice: string) => void): Calibration {
+export function createCalibration(
+  { section, spaces, stateOf }: CalibrationOptions,
+  tell: (notice: string) => void,
+): Calibration {
   if (section === undefined) return { fitted: (found) => found, calibrated: () => spaces };
   const state = stateOf(calibrationState, () => ({ step: 0, calibrators: {} }));
   const told = new Set<string>();
@@ -68,7 +75,10 @@ export function createCalibration({ section, spaces, stateOf }: CalibrationOptio
 }
 
 /** Spaces whose predictions are told as their calibrators say; a space goes with the one that predicts the same. */
-export function withCalibrators(spaces: readonly Space[], calibrators: Readonly<Record<string, Calibrator>>): readonly Space[] {
+export function withCalibrators(
+  spaces: readonly Space[],
+  calibrators: Readonly<Record<string, Calibrator>>,
+): readonly Space[] {
   return spaces.map((space) => {
     const { name } = predictedSpaceOf(space, spaces);
     return Object.hasOwn(calibrators, name) ? { ...space, calibrator: calibrators[name] } : space;

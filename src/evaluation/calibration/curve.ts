@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
-// What is predicted, and what is told in its place. Every method of calibration fits one of these curves, so that whatever applies them
+// What is predicted, and what is told in its place. Every method of calibration fits one of these curves, so that
+// whatever applies them
 // (metrics, predict, serve, ONNX) needs to know no method.
 
 /** σ(slope · logit(p) + intercept). */
@@ -31,19 +32,26 @@ export function logit(probability: number): number {
 }
 
 /** By kind of curve: the function of one probability that it is. */
-const FUNCTIONS: { readonly [Kind in Curve['kind']]: (curve: Extract<Curve, { readonly kind: Kind }>) => (p: number) => number } = {
-  logistic: ({ slope, intercept }) => (p) => 1 / (1 + Math.exp(-(slope * logit(p) + intercept))),
-  'broken-line': ({ from, to }) => (p) => {
-    // The last point that is not behind p.
-    let [low, high] = [0, from.length];
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1;
-      if (from[middle]! <= p) low = middle;
-      else high = middle;
-    }
-    if (p <= from[low]! || high === from.length) return to[low]!;
-    return to[low]! + ((p - from[low]!) / (from[high]! - from[low]!)) * (to[high]! - to[low]!);
-  },
+const FUNCTIONS: {
+  readonly [Kind in Curve['kind']]: (curve: Extract<Curve, { readonly kind: Kind }>) => (p: number) => number;
+} = {
+  logistic:
+    ({ slope, intercept }) =>
+    (p) =>
+      1 / (1 + Math.exp(-(slope * logit(p) + intercept))),
+  'broken-line':
+    ({ from, to }) =>
+    (p) => {
+      // The last point that is not behind p.
+      let [low, high] = [0, from.length];
+      while (high - low > 1) {
+        const middle = (low + high) >>> 1;
+        if (from[middle]! <= p) low = middle;
+        else high = middle;
+      }
+      if (p <= from[low]! || high === from.length) return to[low]!;
+      return to[low]! + ((p - from[low]!) / (from[high]! - from[low]!)) * (to[high]! - to[low]!);
+    },
 };
 
 /** Puts what a curve tells in the place of the first `rows` predictions. */

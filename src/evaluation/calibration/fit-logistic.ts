@@ -23,8 +23,10 @@ const MAX_HALVINGS = 40;
 const SMALL_STEP = 1e-11;
 
 /**
- * The slope and the intercept of a logit with the least log loss, by Newton's method with steps that are halved until they help (Lin, Lin & Weng
- * 2007, https://doi.org/10.1007/s10994-007-5018-6). It begins where the mean logits of some thousand parts of the rows lead, so that all rows
+ * The slope and the intercept of a logit with the least log loss, by Newton's method with steps that are halved until
+ * they help (Lin, Lin & Weng
+ * 2007, https://doi.org/10.1007/s10994-007-5018-6). It begins where the mean logits of some thousand parts of the rows
+ * lead, so that all rows
  * are gone through a few times only; nothing is kept of them.
  */
 export function fitLogistic(ranked: Ranked, fit: LogisticFit): LogisticCurve {
@@ -35,7 +37,8 @@ export function fitLogistic(ranked: Ranked, fit: LogisticFit): LogisticCurve {
 
 function pointsOf(ranked: Ranked): Points {
   const floatOf = floatReader();
-  return (take) => walkUp(ranked, (numNegatives, numPositives, key) => take(logit(floatOf(key)), numNegatives, numPositives));
+  return (take) =>
+    walkUp(ranked, (numNegatives, numPositives, key) => take(logit(floatOf(key)), numNegatives, numPositives));
 }
 
 /** The same in parts of about as many rows each, with their mean logits. */
@@ -79,8 +82,14 @@ function newton(points: Points, { targets, hasIntercept, slopes }: LogisticFit, 
     let isTaken = false;
     let size = 1;
     for (let halvings = 0; !isTaken && halvings < MAX_HALVINGS; halvings++, size /= 2) {
-      const next = { slope: Math.min(Math.max(line.slope + size * bySlope, slopes.least), slopes.most), intercept: line.intercept + size * byIntercept };
-      const moved = Math.max(Math.abs(next.slope - line.slope) / (1 + Math.abs(line.slope)), Math.abs(next.intercept - line.intercept) / (1 + Math.abs(line.intercept)));
+      const next = {
+        slope: Math.min(Math.max(line.slope + size * bySlope, slopes.least), slopes.most),
+        intercept: line.intercept + size * byIntercept,
+      };
+      const moved = Math.max(
+        Math.abs(next.slope - line.slope) / (1 + Math.abs(line.slope)),
+        Math.abs(next.intercept - line.intercept) / (1 + Math.abs(line.intercept)),
+      );
       // Rounding of the loss is larger than what such a step changes of it.
       if (moved < SMALL_STEP) return next;
       const there = derivativesAt(points, targets, next);
@@ -93,14 +102,23 @@ function newton(points: Points, { targets, hasIntercept, slopes }: LogisticFit, 
 }
 
 /** Where the loss would be least if it were what its derivatives say. */
-function stepOf({ gradient: [g, h], curvature: [a, b, c] }: Derivatives, hasIntercept: boolean): readonly [number, number] {
+function stepOf(
+  { gradient: [g, h], curvature: [a, b, c] }: Derivatives,
+  hasIntercept: boolean,
+): readonly [number, number] {
   if (!hasIntercept) return [a > 0 ? -g / a : 0, 0];
   // Where all logits are one, nothing tells a slope.
   const determinant = a * c - b * b;
-  return determinant > 1e-12 * a * c ? [-(c * g - b * h) / determinant, -(a * h - b * g) / determinant] : [0, c > 0 ? -h / c : 0];
+  return determinant > 1e-12 * a * c
+    ? [-(c * g - b * h) / determinant, -(a * h - b * g) / determinant]
+    : [0, c > 0 ? -h / c : 0];
 }
 
-function derivativesAt(points: Points, { positive, negative }: LogisticFit['targets'], { slope, intercept }: Line): Derivatives {
+function derivativesAt(
+  points: Points,
+  { positive, negative }: LogisticFit['targets'],
+  { slope, intercept }: Line,
+): Derivatives {
   let [loss, g, h, a, b, c] = [0, 0, 0, 0, 0, 0];
   points((x, numNegatives, numPositives) => {
     const z = slope * x + intercept;

@@ -19,7 +19,10 @@ const ofSpace = z.union([orName(methods.schema, methods.names, 'method'), z.lite
 export const calibrationSection = methods
   .schemaWith({
     on: z.literal('valid').default('valid').describe('Split to fit on; must not be the training set'),
-    spaces: z.record(z.string(), ofSpace).optional().describe('Method by output, or none, as in { ctcvr: isotonic, cvr: none }'),
+    spaces: z
+      .record(z.string(), ofSpace)
+      .optional()
+      .describe('Method by output, or none, as in { ctcvr: isotonic, cvr: none }'),
   })
   .describe('Calibration of predictions, fitted after training');
 export type CalibrationSection = z.output<typeof calibrationSection>;
@@ -53,11 +56,18 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     const space = spaces.find((each) => each.name === name);
     if (known.includes(name)) continue;
     const path = ['spaces', name];
-    if (space === undefined) yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
-    else if (space.type === 'regression') yield { path, message: `'${name}' is a regression and predicts no probability; leave it out` };
-    else yield { path, message: `'${name}' is what is predicted as '${predictedSpaceOf(space, spaces).name}', of other rows; name that one` };
+    if (space === undefined)
+      yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
+    else if (space.type === 'regression')
+      yield { path, message: `'${name}' is a regression and predicts no probability; leave it out` };
+    else
+      yield {
+        path,
+        message: `'${name}' is what is predicted as '${predictedSpaceOf(space, spaces).name}', of other rows; name that one`,
+      };
   }
-  if (methodsOf(section, spaces).length === 0) yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
+  if (methodsOf(section, spaces).length === 0)
+    yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
 }
 
 /** Spaces of probabilities, each prediction once. */

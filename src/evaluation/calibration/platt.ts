@@ -2,7 +2,8 @@ import { fitLogistic } from './fit-logistic.js';
 import { defineMethod } from './method.js';
 
 /**
- * A slope and an intercept of the logit (Platt 1999, "Probabilistic outputs for support vector machines"). The labels of N₊ and N₋ rows are taken for
+ * A slope and an intercept of the logit (Platt 1999, "Probabilistic outputs for support vector machines"). The labels
+ * of N₊ and N₋ rows are taken for
  * (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2), as there, so that few rows do not make it too sure.
  */
 export const platt = defineMethod({

@@ -10,7 +10,8 @@ export function vectorPieces({ rows, vectorOf }: NamedTable): Generator<Uint8Arr
 }
 
 /**
- * What its rows are called, below a header. The projector takes no quotes: tabs and ends of lines are escaped, with a backslash
+ * What its rows are called, below a header. The projector takes no quotes: tabs and ends of lines are escaped, with a
+ * backslash
  * for itself. The number comes first, since the projector strips lines of the blanks that a name may begin or end with.
  */
 export function* metadataPieces({ rows, nameOf }: NamedTable): Generator<Uint8Array> {
@@ -22,8 +23,15 @@ export function* metadataPieces({ rows, nameOf }: NamedTable): Generator<Uint8Ar
 }
 
 /** The file that tells the projector which files belong together: a message of protobuf as text. */
-export function projectorConfig(tables: readonly { readonly name: string; readonly vectors: string; readonly metadata: string }[]): string {
-  return tables.map(({ name, vectors, metadata }) => `embeddings {\n  tensor_name: ${protobufText(name)}\n  tensor_path: ${protobufText(vectors)}\n  metadata_path: ${protobufText(metadata)}\n}\n`).join('');
+export function projectorConfig(
+  tables: readonly { readonly name: string; readonly vectors: string; readonly metadata: string }[],
+): string {
+  return tables
+    .map(
+      ({ name, vectors, metadata }) =>
+        `embeddings {\n  tensor_name: ${protobufText(name)}\n  tensor_path: ${protobufText(vectors)}\n  metadata_path: ${protobufText(metadata)}\n}\n`,
+    )
+    .join('');
 }
 
 function* linePieces(rows: number, lineOf: (row: number) => string): Generator<Uint8Array> {
@@ -34,7 +42,14 @@ function* linePieces(rows: number, lineOf: (row: number) => string): Generator<U
   }
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r', '\u2028': '\\u2028', '\u2029': '\\u2029' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\\\',
+  '\t': '\\t',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\u2028': '\\u2028',
+  '\u2029': '\\u2029',
+};
 
 /** All that some reader may take for the end of a cell or a line is escaped. */
 function escaped(name: string): string {
@@ -43,6 +58,8 @@ function escaped(name: string): string {
 
 function protobufText(text: string): string {
   // Control characters by their number in octal.
-  const safe = text.replace(/["\\]/g, '\\$&').replace(/[\u0000-\u001f]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  const safe = text
+    .replace(/["\\]/g, '\\$&')
+    .replace(/[\u0000-\u001f]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
   return `"${safe}"`;
 }

@@ -31,15 +31,39 @@ export function emitRule(rule: CellRule, cells: Cells): string {
   // The table's entry for a kind takes the rules of that kind.
   const write = WRITTEN[rule.kind] as (rule: CellRule, cells: Cells) => string;
   const value = write(rule, cells);
-  if (rule.empty === 'refused') return checked(onnx, value, isNumber(rule) ? 'double' : 'int64', onnx.node('Not', [isEmpty]), `${field}: something in the cell`);
-  return onnx.node('Where', [isEmpty, isNumber(rule) ? onnx.number(rule.empty, 'double') : onnx.number(rule.empty, 'int64'), value]);
+  if (rule.empty === 'refused')
+    return checked(
+      onnx,
+      value,
+      isNumber(rule) ? 'double' : 'int64',
+      onnx.node('Not', [isEmpty]),
+      `${field}: something in the cell`,
+    );
+  return onnx.node('Where', [
+    isEmpty,
+    isNumber(rule) ? onnx.number(rule.empty, 'double') : onnx.number(rule.empty, 'int64'),
+    value,
+  ]);
 }
 
 /** What stands in the way of writing a rule down; undefined where nothing does. */
 export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
-  if (rule?.kind === 'hashed') return { message: 'is hashed by MurmurHash3, for which ONNX has no operator', fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding' };
-  if (rule?.kind === 'time' && fixedOffset(rule.timeZone) === undefined) return { message: `is counted in the time zone ${rule.timeZone}, whose clocks change, and ONNX has no operator that knows when`, fix: 'leave out --with-encoders and hand over its ids, or train it with a timeZone as +01:00' };
-  return rule === undefined ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over what it becomes' } : undefined;
+  if (rule?.kind === 'hashed')
+    return {
+      message: 'is hashed by MurmurHash3, for which ONNX has no operator',
+      fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding',
+    };
+  if (rule?.kind === 'time' && fixedOffset(rule.timeZone) === undefined)
+    return {
+      message: `is counted in the time zone ${rule.timeZone}, whose clocks change, and ONNX has no operator that knows when`,
+      fix: 'leave out --with-encoders and hand over its ids, or train it with a timeZone as +01:00',
+    };
+  return rule === undefined
+    ? {
+        message: 'is read in a way for which ONNX has no operators',
+        fix: 'leave out --with-encoders and hand over what it becomes',
+      }
+    : undefined;
 }
 
 /** Whether cells are decimal numbers, whatever becomes of them. */
@@ -53,10 +77,18 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   id({ size, beyond, others }, { onnx, field, texts, isEmpty }) {
     const matches = onnx.node('RegexFullMatch', [texts], { pattern: ID });
     const id = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.int64 });
-    if (others === 'unknown') return onnx.node('Where', [onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(size, 'int64')])]), id, onnx.number(0, 'int64')]);
+    if (others === 'unknown')
+      return onnx.node('Where', [
+        onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(size, 'int64')])]),
+        id,
+        onnx.number(0, 'int64'),
+      ]);
     const bound = beyond === 'refused' ? size : LARGEST_ID + 1;
     const isId = onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(bound, 'int64')])]);
-    const known = beyond === 'refused' ? id : onnx.node('Where', [onnx.node('Less', [id, onnx.number(size, 'int64')]), id, onnx.number(0, 'int64')]);
+    const known =
+      beyond === 'refused'
+        ? id
+        : onnx.node('Where', [onnx.node('Less', [id, onnx.number(size, 'int64')]), id, onnx.number(0, 'int64')]);
     return checked(onnx, known, 'int64', onnx.node('Or', [isEmpty, isId]), `${field}: an id in digits, below ${bound}`);
   },
 
@@ -65,9 +97,19 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     const places = Array.from({ length: vocabulary.offsets.length - 1 }, (_, place) => place);
     // One key at least: a list without any is none.
     const keys = ['', ...places.map(textAt)].map((text) => Buffer.from(text));
-    const [row] = onnx.nodeOf(ML, 'LabelEncoder', [texts], { keys_strings: { texts: keys }, values_int64s: [0, ...places.map((place) => place + 1)], default_int64: 0 });
+    const [row] = onnx.nodeOf(ML, 'LabelEncoder', [texts], {
+      keys_strings: { texts: keys },
+      values_int64s: [0, ...places.map((place) => place + 1)],
+      default_int64: 0,
+    });
     if (reserved === undefined) return row!;
-    return checked(onnx, row!, 'int64', onnx.node('Not', [onnx.node('Equal', [texts, onnx.text(reserved)])]), `${field}: a cell that is not the control character U+001F`);
+    return checked(
+      onnx,
+      row!,
+      'int64',
+      onnx.node('Not', [onnx.node('Equal', [texts, onnx.text(reserved)])]),
+      `${field}: a cell that is not the control character U+001F`,
+    );
   },
 
   range({ boundaries }, cells) {
@@ -77,12 +119,19 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
 
   between({ knots }, cells) {
     const { onnx } = cells;
-    const within = onnx.node('Min', [onnx.node('Max', [emitNumbers(cells), onnx.number(knots[0]!, 'double')]), onnx.number(knots.at(-1)!, 'double')]);
+    const within = onnx.node('Min', [
+      onnx.node('Max', [emitNumbers(cells), onnx.number(knots[0]!, 'double')]),
+      onnx.number(knots.at(-1)!, 'double'),
+    ]);
     const row = countAtMost(onnx, knots, within);
-    const of = (numbers: readonly number[]): string => onnx.node('Gather', [onnx.doubles(numbers), onnx.node('Sub', [row, onnx.number(1, 'int64')])]);
+    const of = (numbers: readonly number[]): string =>
+      onnx.node('Gather', [onnx.doubles(numbers), onnx.node('Sub', [row, onnx.number(1, 'int64')])]);
     // Nothing lies beyond the last knot.
     const gaps = knots.map((knot, i) => (i === knots.length - 1 ? 1 : knots[i + 1]! - knot));
-    return onnx.node('Add', [onnx.node('Cast', [row], { to: ELEMENT_TYPES.double }), onnx.node('Div', [onnx.node('Sub', [within, of(knots)]), of(gaps)])]);
+    return onnx.node('Add', [
+      onnx.node('Cast', [row], { to: ELEMENT_TYPES.double }),
+      onnx.node('Div', [onnx.node('Sub', [within, of(knots)]), of(gaps)]),
+    ]);
   },
 
   time: emitTime,
@@ -91,7 +140,10 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
 
   constant({ value }, cells) {
     const { onnx } = cells;
-    return onnx.node('Add', [onnx.node('Mul', [emitNumbers(cells), onnx.number(0, 'double')]), onnx.number(value, 'double')]);
+    return onnx.node('Add', [
+      onnx.node('Mul', [emitNumbers(cells), onnx.number(0, 'double')]),
+      onnx.number(value, 'double'),
+    ]);
   },
 };
 
@@ -103,17 +155,32 @@ function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string
   for (let step = 2 ** (numSteps - 1); step >= 1; step /= 2) {
     const next = onnx.node('Gather', [padded, onnx.node('Add', [count, onnx.number(step - 1, 'int64')])]);
     const isBelow = onnx.node('LessOrEqual', [next, numbers]);
-    count = onnx.node('Add', [count, onnx.node('Where', [isBelow, onnx.number(step, 'int64'), onnx.number(0, 'int64')])]);
+    count = onnx.node('Add', [
+      count,
+      onnx.node('Where', [isBelow, onnx.number(step, 'int64'), onnx.number(0, 'int64')]),
+    ]);
   }
   return count;
 }
 
 /** What a step of a scaling makes of numbers of 64 bits; of vectors, of each place for itself. */
-export function scaled(step: ScaleStep | VectorStep, x: string, { onnx, field }: Omit<Cells, 'texts' | 'isEmpty'>): string {
-  const constant = (value: number | readonly number[]): string => (typeof value === 'number' ? onnx.number(value, 'double') : onnx.doubles(value));
-  if (step.kind === 'affine') return onnx.node('Div', [onnx.node('Sub', [x, constant(step.subtract)]), constant(step.divide)]);
+export function scaled(
+  step: ScaleStep | VectorStep,
+  x: string,
+  { onnx, field }: Omit<Cells, 'texts' | 'isEmpty'>,
+): string {
+  const constant = (value: number | readonly number[]): string =>
+    typeof value === 'number' ? onnx.number(value, 'double') : onnx.doubles(value);
+  if (step.kind === 'affine')
+    return onnx.node('Div', [onnx.node('Sub', [x, constant(step.subtract)]), constant(step.divide)]);
   const one = onnx.number(1, 'double');
-  const number = checked(onnx, x, 'double', onnx.node('Greater', [x, onnx.number(-1, 'double')]), `${field}: a number above -1, for log(1 + x)`);
+  const number = checked(
+    onnx,
+    x,
+    'double',
+    onnx.node('Greater', [x, onnx.number(-1, 'double')]),
+    `${field}: a number above -1, for log(1 + x)`,
+  );
   // log(u) x / (u - 1) with u the rounded 1 + x, which takes away what the rounding costs (Kahan).
   const u = onnx.node('Add', [one, number]);
   const log = onnx.node('Div', [onnx.node('Mul', [onnx.node('Log', [u]), number]), onnx.node('Sub', [u, one])]);

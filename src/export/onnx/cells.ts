@@ -19,8 +19,17 @@ export interface Cells {
  * A value that is there only where something holds; elsewhere running the graph fails, and names what was expected.
  * @param holds of the same shape
  */
-export function checked(onnx: OnnxGraph, value: string, type: 'int64' | 'double', holds: string, expected: string): string {
-  return onnx.node('Add', [value, onlyWhere(onnx, type === 'int64' ? onnx.ints(0) : onnx.doubles([0]), holds, expected)]);
+export function checked(
+  onnx: OnnxGraph,
+  value: string,
+  type: 'int64' | 'double',
+  holds: string,
+  expected: string,
+): string {
+  return onnx.node('Add', [
+    value,
+    onlyWhere(onnx, type === 'int64' ? onnx.ints(0) : onnx.doubles([0]), holds, expected),
+  ]);
 }
 
 /** The same for texts. */
@@ -28,9 +37,15 @@ export function checkedTexts(onnx: OnnxGraph, texts: string, holds: string, expe
   return onnx.node('StringConcat', [texts, onlyWhere(onnx, onnx.text(''), holds, expected)]);
 }
 
-/** The one element of a list, as often as something holds. No operator fails on purpose, but one that is asked for what lies behind a list does. */
+/**
+ * The one element of a list, as often as something holds. No operator fails on purpose, but one that is asked for what
+ * lies behind a list does.
+ */
 function onlyWhere(onnx: OnnxGraph, list: string, holds: string, expected: string): string {
-  return onnx.named(`expected of ${expected}`, 'Gather', [list, onnx.node('Where', [holds, onnx.number(0, 'int64'), onnx.number(1, 'int64')])]);
+  return onnx.named(`expected of ${expected}`, 'Gather', [
+    list,
+    onnx.node('Where', [holds, onnx.number(0, 'int64'), onnx.number(1, 'int64')]),
+  ]);
 }
 
 /** Decimal numbers of cells; 0 for empty ones. */
@@ -39,20 +54,47 @@ export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
   const isRead = onnx.node('And', [matches, onnx.node('Not', [isEmpty])]);
   const number = onnx.node('Cast', [onnx.node('Where', [isRead, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
   const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(LEAST_INFINITE, 'double')]);
-  return checked(onnx, number, 'double', onnx.node('Or', [isEmpty, onnx.node('And', [matches, isFinite])]), `${field}: a decimal number within the range of a 32-bit float`);
+  return checked(
+    onnx,
+    number,
+    'double',
+    onnx.node('Or', [isEmpty, onnx.node('And', [matches, isFinite])]),
+    `${field}: a decimal number within the range of a 32-bit float`,
+  );
 }
 
 /** What is a number as people write it, with either sign before its decimals. */
 const WRITTEN_NUMBER = '\\s*[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?\\s*';
 
-/** Cells of numbers that have a comma before their decimals, with a dot in its place. Running the graph fails for a number with a dot. */
+/**
+ * Cells of numbers that have a comma before their decimals, with a dot in its place. Running the graph fails for a
+ * number with a dot.
+ */
 export function withDots(cells: Cells): Cells {
   const { onnx, field, texts } = cells;
-  const isNumberWith = (pattern: string): string => onnx.node('And', [WRITTEN_NUMBER, pattern].map((each) => onnx.node('RegexFullMatch', [texts], { pattern: each })));
+  const isNumberWith = (pattern: string): string =>
+    onnx.node(
+      'And',
+      [WRITTEN_NUMBER, pattern].map((each) => onnx.node('RegexFullMatch', [texts], { pattern: each })),
+    );
   // With a comma behind it, the first two of all parts are there.
-  const [parts] = onnx.nodeOf(undefined, 'StringSplit', [onnx.node('StringConcat', [texts, onnx.text(',')])], { delimiter: ',' }, 2);
+  const [parts] = onnx.nodeOf(
+    undefined,
+    'StringSplit',
+    [onnx.node('StringConcat', [texts, onnx.text(',')])],
+    { delimiter: ',' },
+    2,
+  );
   const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: -1 });
   const dotted = onnx.node('StringConcat', [onnx.node('StringConcat', [part(0), onnx.text('.')]), part(1)]);
   const read = onnx.node('Where', [isNumberWith('[^,]*,[^,]*'), dotted, texts]);
-  return { ...cells, texts: checkedTexts(onnx, read, onnx.node('Not', [isNumberWith('(?s).*[.].*')]), `${field}: a number with a comma before its decimals, and no dot`) };
+  return {
+    ...cells,
+    texts: checkedTexts(
+      onnx,
+      read,
+      onnx.node('Not', [isNumberWith('(?s).*[.].*')]),
+      `${field}: a number with a comma before its decimals, and no dot`,
+    ),
+  };
 }

@@ -4,7 +4,8 @@ import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
 /** All characters that are left out at both ends of a cell, as JavaScript's `trim` has them. */
-const SPACES = '\\t\\n\\x{b}\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
+const SPACES =
+  '\\t\\n\\x{b}\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 const TRIMMED = `(?s)(?:[^${SPACES}](?:.*[^${SPACES}])?)?`;
 /** What can be trimmed: one word, or none, with blanks of the usual kind around. */
 const ONE_WORD = ` *[^${SPACES}]* *`;
@@ -17,7 +18,8 @@ export function isEmptyText(onnx: OnnxGraph, texts: string): string {
 }
 
 /**
- * Cells as what they stand for: trimmed, and empty where they are a word for that. Running the graph fails for what cannot be told by ONNX's
+ * Cells as what they stand for: trimmed, and empty where they are a word for that. Running the graph fails for what
+ * cannot be told by ONNX's
  * operators: several words with blanks around them, and a number in another notation where numbers stand for nothing.
  */
 export function cleanedCells(cells: Cells, clean: CellOptions | undefined): Cells {
@@ -33,22 +35,41 @@ function trimmedTexts({ onnx, field, texts }: Cells): string {
   const matches = (pattern: string): string => onnx.node('RegexFullMatch', [texts], { pattern });
   const isTrimmed = matches(TRIMMED);
   // A word more, so that there is one.
-  const [words] = onnx.nodeOf(undefined, 'StringSplit', [onnx.node('StringConcat', [texts, onnx.text(' .')])], { delimiter: '' }, 2);
+  const [words] = onnx.nodeOf(
+    undefined,
+    'StringSplit',
+    [onnx.node('StringConcat', [texts, onnx.text(' .')])],
+    { delimiter: '' },
+    2,
+  );
   const first = onnx.node('Gather', [words!, onnx.number(0, 'int64')], { axis: -1 });
   const word = onnx.node('Where', [matches(' *'), onnx.text(''), first]);
-  return checkedTexts(onnx, onnx.node('Where', [isTrimmed, texts, word]), onnx.node('Or', [isTrimmed, matches(ONE_WORD)]), `${field}: no more than one word where there are blanks around`);
+  return checkedTexts(
+    onnx,
+    onnx.node('Where', [isTrimmed, texts, word]),
+    onnx.node('Or', [isTrimmed, matches(ONE_WORD)]),
+    `${field}: no more than one word where there are blanks around`,
+  );
 }
 
 /** Which texts are words for nothing, and the texts where that can be told; undefined where there is no such word. */
-function isBlankWord({ onnx, field, texts }: Cells, { blank = [] }: CellOptions): { readonly holds: string; readonly texts: string } | undefined {
+function isBlankWord(
+  { onnx, field, texts }: Cells,
+  { blank = [] }: CellOptions,
+): { readonly holds: string; readonly texts: string } | undefined {
   const words = blank.filter((each) => typeof each === 'string' && each !== '');
   const numbers = blank.filter((each) => typeof each === 'number');
   const either = (all: readonly string[]): string => all.reduce((some, each) => onnx.node('Or', [some, each]));
   const isWord = words.map((word) => onnx.node('Equal', [texts, onnx.text(String(word))]));
   if (numbers.length === 0) return isWord.length === 0 ? undefined : { holds: either(isWord), texts };
   const isNumber = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
-  const number = onnx.node('Cast', [onnx.node('Where', [isNumber, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
+  const number = onnx.node('Cast', [onnx.node('Where', [isNumber, texts, onnx.text('0')])], {
+    to: ELEMENT_TYPES.double,
+  });
   const isOne = either(numbers.map((each) => onnx.node('Equal', [number, onnx.number(each, 'double')])));
   const isUsual = onnx.node('Not', [onnx.node('RegexFullMatch', [texts], { pattern: ODD_NUMBER })]);
-  return { holds: either([...isWord, onnx.node('And', [isNumber, isOne])]), texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, where numbers stand for nothing`) };
+  return {
+    holds: either([...isWord, onnx.node('And', [isNumber, isOne])]),
+    texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, where numbers stand for nothing`),
+  };
 }

@@ -12,10 +12,14 @@ import { rawValues } from './raw-values.js';
 import { tableLookup } from './tables.js';
 
 /**
- * Those of ONNX 1.12 (June 2022), which ONNX Runtime reads from 1.12 on; sums in ScatterElements need operators of 16 or later.
+ * Those of ONNX 1.12 (June 2022), which ONNX Runtime reads from 1.12 on; sums in ScatterElements need operators of 16
+ * or later.
  * Operators on texts are of ONNX 1.15 (October 2023).
  */
-const VERSIONS = { encoded: { irVersion: 8, opsets: { '': 17 } }, raw: { irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 } } } as const;
+const VERSIONS = {
+  encoded: { irVersion: 8, opsets: { '': 17 } },
+  raw: { irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 } },
+} as const;
 
 /** What decides how a model is written down. */
 export interface EmitOptions {
@@ -38,17 +42,31 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   const inputs = isRaw ? model.fields.flatMap(({ columns }) => columns) : inputNames(layout);
   const outputNames = new Map(spaces.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
   const onnx = new OnnxGraph([...inputs, ...outputNames.values()]);
-  const features = emitFeatures(onnx, layout, tableLookup(onnx, model, quantize !== undefined), isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags));
+  const features = emitFeatures(
+    onnx,
+    layout,
+    tableLookup(onnx, model, quantize !== undefined),
+    isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags),
+  );
 
   const valueOf = emitterOf(model, onnx, features);
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, valueOf(value)]));
   for (const space of spaces) {
     const column = emitSpace(onnx, space, predictions);
-    onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), { name: outputNames.get(space.name)!, type: 'float', shape: [BATCH] });
+    onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), {
+      name: outputNames.get(space.name)!,
+      type: 'float',
+      shape: [BATCH],
+    });
   }
   const metadata = modelMetadata(model, (space) => outputNames.get(space)!);
   return {
-    message: { producerVersion: about.version, ...VERSIONS[isRaw ? 'raw' : 'encoded'], metadata, graph: { name: about.model, nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } },
+    message: {
+      producerVersion: about.version,
+      ...VERSIONS[isRaw ? 'raw' : 'encoded'],
+      metadata,
+      graph: { name: about.model, nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs },
+    },
     initializers: onnx.initializers,
   };
 }
@@ -57,7 +75,8 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
 function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
   const needed = neededFor(model.graph, [...model.graph.predictions.values()]);
   const numReaders = new Map<Value, number>();
-  for (const value of needed) for (const operand of operandsOf(value)) numReaders.set(operand, (numReaders.get(operand) ?? 0) + 1);
+  for (const value of needed)
+    for (const operand of operandsOf(value)) numReaders.set(operand, (numReaders.get(operand) ?? 0) + 1);
   for (const value of model.graph.predictions.values()) numReaders.set(value, (numReaders.get(value) ?? 0) + 1);
 
   const names = new Map<Value, string>();
@@ -81,8 +100,16 @@ function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (va
   return emission.of;
 }
 
-/** The predictions of a space, as `predictionsOf` computes them: the product of its tasks', as its calibrator tells it. */
-function emitSpace(onnx: OnnxGraph, { name, factors, calibrator }: Space, predictions: ReadonlyMap<string, string>): string {
-  const product = factors.map((task) => predictions.get(task)!).reduce((before, factor) => onnx.node('Mul', [before, factor]));
+/**
+ * The predictions of a space, as `predictionsOf` computes them: the product of its tasks', as its calibrator tells it.
+ */
+function emitSpace(
+  onnx: OnnxGraph,
+  { name, factors, calibrator }: Space,
+  predictions: ReadonlyMap<string, string>,
+): string {
+  const product = factors
+    .map((task) => predictions.get(task)!)
+    .reduce((before, factor) => onnx.node('Mul', [before, factor]));
   return calibrator === undefined ? product : emitCurve(onnx, calibrator.curve, product, `${name}.calibration`);
 }

@@ -22,7 +22,10 @@ export function encodedValues(onnx: OnnxGraph, bagForm: BagForm): FieldValues {
   return {
     ids: (name) => onnx.input({ name, type: 'int64', shape: [BATCH] }),
     numbers: (name) => onnx.input({ name, type: 'float', shape: [BATCH] }),
-    bag: (field) => ({ ids: onnx.input({ name: `${field}.ids`, type: 'int64', shape: shape(field) }), inputs: inputs(onnx, field) }),
+    bag: (field) => ({
+      ids: onnx.input({ name: `${field}.ids`, type: 'int64', shape: shape(field) }),
+      inputs: inputs(onnx, field),
+    }),
     vectors: (name, width) => onnx.input({ name, type: 'float', shape: [BATCH, width] }),
   };
 }
@@ -34,7 +37,8 @@ export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: 
     if (kind === 'number') return onnx.node('Unsqueeze', [values.numbers(field), onnx.ints(1)]);
     if (kind === 'vector') return values.vectors(field, column.width);
     if (kind === 'id') return lookup(column.table, values.ids(field));
-    if (column.isBetweenRows === true) return emitBetweenRows(onnx, values.numbers(field), (ids) => lookup(column.table, ids));
+    if (column.isBetweenRows === true)
+      return emitBetweenRows(onnx, values.numbers(field), (ids) => lookup(column.table, ids));
     const { ids, inputs } = values.bag(field);
     return inputs.pool(lookup(column.table, ids), column.pooling);
   });
@@ -46,10 +50,17 @@ function emitBetweenRows(onnx: OnnxGraph, places: string, rowsOf: (ids: string) 
   const below = onnx.node('Floor', [places]);
   const share = onnx.node('Unsqueeze', [onnx.node('Sub', [places, below]), onnx.ints(1)]);
   const row = (place: string): string => rowsOf(onnx.node('Cast', [place], { to: ELEMENT_TYPES.int64 }));
-  return onnx.node('Add', [onnx.node('Mul', [row(below), onnx.node('Sub', [onnx.number(1, 'float'), share])]), onnx.node('Mul', [row(onnx.node('Ceil', [places])), share])]);
+  return onnx.node('Add', [
+    onnx.node('Mul', [row(below), onnx.node('Sub', [onnx.number(1, 'float'), share])]),
+    onnx.node('Mul', [row(onnx.node('Ceil', [places])), share]),
+  ]);
 }
 
 /** The names that inputs of a layout may have. */
 export function inputNames({ columns }: InputLayout): readonly string[] {
-  return columns.flatMap((each) => (each.kind === 'bag' && each.isBetweenRows !== true ? [`${each.field}.ids`, `${each.field}.weights`, `${each.field}.offsets`] : [each.field]));
+  return columns.flatMap((each) =>
+    each.kind === 'bag' && each.isBetweenRows !== true
+      ? [`${each.field}.ids`, `${each.field}.weights`, `${each.field}.offsets`]
+      : [each.field],
+  );
 }

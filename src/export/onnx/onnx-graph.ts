@@ -5,7 +5,8 @@ import type { Attribute, ElementType, Initializer, Node, ValueInfo } from './mes
 const OWN = '/';
 
 /**
- * Writes a graph of ONNX down, node by node; values are told by their names. What is said twice in the same words is one node.
+ * Writes a graph of ONNX down, node by node; values are told by their names. What is said twice in the same words is
+ * one node.
  */
 export class OnnxGraph {
   readonly nodes: Node[] = [];
@@ -29,7 +30,13 @@ export class OnnxGraph {
   /** Gives a value to the outside, under another name. */
   output(value: string, info: ValueInfo): void {
     this.outputs.push(info);
-    this.nodes.push({ name: this.#fresh(`Identity_${info.name}`), operator: 'Identity', inputs: [value], outputs: [info.name], attributes: {} });
+    this.nodes.push({
+      name: this.#fresh(`Identity_${info.name}`),
+      operator: 'Identity',
+      inputs: [value],
+      outputs: [info.name],
+      attributes: {},
+    });
   }
 
   /** The value that one of ONNX's operators gives. */
@@ -41,16 +48,26 @@ export class OnnxGraph {
    * The values that an operator gives.
    * @param domain undefined for ONNX's own
    */
-  nodeOf(domain: string | undefined, operator: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>>, numOutputs = 1): readonly string[] {
+  nodeOf(
+    domain: string | undefined,
+    operator: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>>,
+    numOutputs = 1,
+  ): readonly string[] {
     // What takes a long list is not looked for.
-    const isLong = Object.values(attributes).some((value) => typeof value === 'object' && 'texts' in value && value.texts.length > 1);
+    const isLong = Object.values(attributes).some(
+      (value) => typeof value === 'object' && 'texts' in value && value.texts.length > 1,
+    );
     const make = (): readonly string[] => this.#push(operator, domain, operator, inputs, attributes, numOutputs);
     return isLong ? make() : this.#once(JSON.stringify([operator, inputs, attributes]), make);
   }
 
   /** The value that an operator gives, whose name errors of a runtime tell. */
   named(name: string, operator: string, inputs: readonly string[]): string {
-    return this.#once(JSON.stringify([name, operator, inputs]), () => [this.#push(name, undefined, operator, inputs, {}, 1)[0]!])[0]!;
+    return this.#once(JSON.stringify([name, operator, inputs]), () => [
+      this.#push(name, undefined, operator, inputs, {}, 1)[0]!,
+    ])[0]!;
   }
 
   /** One text, as a value of one dimension. */
@@ -65,7 +82,12 @@ export class OnnxGraph {
 
   /** One number, as a value without dimensions. */
   number(value: number, type: 'float' | 'double' | 'int64'): string {
-    const data = type === 'int64' ? BigInt64Array.of(BigInt(value)) : type === 'double' ? Float64Array.of(value) : Float32Array.of(value);
+    const data =
+      type === 'int64'
+        ? BigInt64Array.of(BigInt(value))
+        : type === 'double'
+          ? Float64Array.of(value)
+          : Float32Array.of(value);
     return this.#constant(type, [], data, `${type} ${value}`);
   }
 
@@ -80,22 +102,48 @@ export class OnnxGraph {
   }
 
   /** A tensor of any type, whose bytes are asked for when they are written; the same for the same name. */
-  initializer(name: string, type: ElementType, shape: readonly number[], bytes: number, data: () => Uint8Array): string {
+  initializer(
+    name: string,
+    type: ElementType,
+    shape: readonly number[],
+    bytes: number,
+    data: () => Uint8Array,
+  ): string {
     return this.#once(`initializer ${name}`, () => [this.#initialize(name, type, shape, bytes, data)])[0]!;
   }
 
-  #push(base: string, domain: string | undefined, operator: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>>, numOutputs: number): readonly string[] {
+  #push(
+    base: string,
+    domain: string | undefined,
+    operator: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>>,
+    numOutputs: number,
+  ): readonly string[] {
     const name = this.#fresh(base);
     const outputs = Array.from({ length: numOutputs }, (_, i) => `${name}:${i}`);
     this.nodes.push({ name, operator, domain, inputs, outputs, attributes });
     return outputs;
   }
 
-  #constant(type: ElementType, shape: readonly number[], data: BigInt64Array | Float64Array | Float32Array, text: string): string {
-    return this.#once(`constant ${text}`, () => [this.#initialize('constant', type, shape, data.byteLength, () => bytesOf(data))])[0]!;
+  #constant(
+    type: ElementType,
+    shape: readonly number[],
+    data: BigInt64Array | Float64Array | Float32Array,
+    text: string,
+  ): string {
+    return this.#once(`constant ${text}`, () => [
+      this.#initialize('constant', type, shape, data.byteLength, () => bytesOf(data)),
+    ])[0]!;
   }
 
-  #initialize(base: string, type: ElementType, shape: readonly number[], bytes: number, data: () => Uint8Array): string {
+  #initialize(
+    base: string,
+    type: ElementType,
+    shape: readonly number[],
+    bytes: number,
+    data: () => Uint8Array,
+  ): string {
     const name = this.#fresh(base);
     this.initializers.push({ name, type, shape, bytes, data });
     return name;

@@ -1,4 +1,13 @@
-import type { Activation, FunctionName, LossName, OperationName, Parameter, RunningStatistics, Value, ValueOf } from '../../graph/operations.js';
+import type {
+  Activation,
+  FunctionName,
+  LossName,
+  OperationName,
+  Parameter,
+  RunningStatistics,
+  Value,
+  ValueOf,
+} from '../../graph/operations.js';
 import type { HostTensor } from '../../tensor.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
@@ -39,7 +48,12 @@ export const EMITTED: EmitTable = {
 
   // y = (x - mean) / √(variance + ε) · gain + shift is another linear layer behind one.
   batchNorm({ x, gain, shift, running }, emission) {
-    const { factor, offset } = normalisation(emission, running, emission.weights(gain).data, emission.weights(shift).data);
+    const { factor, offset } = normalisation(
+      emission,
+      running,
+      emission.weights(gain).data,
+      emission.weights(shift).data,
+    );
     if (x.op === 'linear' && emission.isReadOnce(x)) return foldedLinear(emission, x, factor, offset);
     return scaled(emission, emission.of(x), gain.name, factor, offset);
   },
@@ -49,7 +63,11 @@ export const EMITTED: EmitTable = {
   },
 
   layerNorm: ({ x, gain, shift, epsilon }, { onnx, of, weights }) =>
-    onnx.node('LayerNormalization', [of(x), onnx.tensor(gain.name, weights(gain)), onnx.tensor(shift.name, weights(shift))], { axis: 1, epsilon: { float: epsilon } }),
+    onnx.node(
+      'LayerNormalization',
+      [of(x), onnx.tensor(gain.name, weights(gain)), onnx.tensor(shift.name, weights(shift))],
+      { axis: 1, epsilon: { float: epsilon } },
+    ),
 
   dropout: ({ x }, { of }) => of(x),
 
@@ -63,48 +81,84 @@ export const EMITTED: EmitTable = {
 
   add: ({ a, b }, { onnx, of }) => onnx.node('Add', [of(a), of(b)]),
 
-  affine: ({ x, factor, offset }, { onnx, of }) => onnx.node('Add', [onnx.node('Mul', [of(x), onnx.number(factor, 'float')]), onnx.number(offset, 'float')]),
+  affine: ({ x, factor, offset }, { onnx, of }) =>
+    onnx.node('Add', [onnx.node('Mul', [of(x), onnx.number(factor, 'float')]), onnx.number(offset, 'float')]),
 
   map: ({ x, of: name }, { onnx, of }) => FUNCTION[name](onnx, of(x)),
 
   // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
   productLogit: ({ a, b }, { onnx, of }) => {
-    const log = onnx.node('Neg', [onnx.node('Add', [a, b].map((logit) => onnx.node('Softplus', [onnx.node('Neg', [of(logit)])])))]);
-    return onnx.node('Sub', [log, onnx.node('Log', [onnx.node('Sub', [onnx.number(1, 'float'), onnx.node('Exp', [log])])])]);
+    const log = onnx.node('Neg', [
+      onnx.node(
+        'Add',
+        [a, b].map((logit) => onnx.node('Softplus', [onnx.node('Neg', [of(logit)])])),
+      ),
+    ]);
+    return onnx.node('Sub', [
+      log,
+      onnx.node('Log', [onnx.node('Sub', [onnx.number(1, 'float'), onnx.node('Exp', [log])])]),
+    ]);
   },
 
-  crossEntropy: ({ logit, label }, { onnx, of }) => onnx.node('Sub', [onnx.node('Softplus', [of(logit)]), onnx.node('Mul', [of(label), of(logit)])]),
+  crossEntropy: ({ logit, label }, { onnx, of }) =>
+    onnx.node('Sub', [onnx.node('Softplus', [of(logit)]), onnx.node('Mul', [of(label), of(logit)])]),
 
   reciprocal: ({ x }, { onnx, of }) => onnx.node('Reciprocal', [of(x)]),
 
-  clip: ({ x, low, high }, { onnx, of }) => onnx.node('Clip', [of(x), onnx.number(low, 'float'), onnx.number(high, 'float')]),
+  clip: ({ x, low, high }, { onnx, of }) =>
+    onnx.node('Clip', [of(x), onnx.number(low, 'float'), onnx.number(high, 'float')]),
 
-  batchSum: ({ x }, { onnx, of }) => onnx.node('Expand', [onnx.node('ReduceSum', [of(x), onnx.ints(0)], { keepdims: 1 }), onnx.node('Shape', [of(x)])]),
+  batchSum: ({ x }, { onnx, of }) =>
+    onnx.node('Expand', [onnx.node('ReduceSum', [of(x), onnx.ints(0)], { keepdims: 1 }), onnx.node('Shape', [of(x)])]),
 
-  groupLogSumExp: ({ x, groups }, { onnx, of }) => onnx.node('ReduceLogSumExp', [onnx.node('Where', [sameGroup(onnx, of(groups)), turned(onnx, of(x)), onnx.number(-1e30, 'float')])], { axes: [1], keepdims: 1 }),
+  groupLogSumExp: ({ x, groups }, { onnx, of }) =>
+    onnx.node(
+      'ReduceLogSumExp',
+      [onnx.node('Where', [sameGroup(onnx, of(groups)), turned(onnx, of(x)), onnx.number(-1e30, 'float')])],
+      { axes: [1], keepdims: 1 },
+    ),
 
   groupPairs: ({ x, label, groups }, { onnx, of }) => {
     const isNegative = onnx.node('Sub', [onnx.number(1, 'float'), turned(onnx, of(label))]);
-    const pairs = onnx.node('Mul', [onnx.node('Cast', [sameGroup(onnx, of(groups))], { to: ELEMENT_TYPES.float }), onnx.node('Mul', [of(label), isNegative])]);
+    const pairs = onnx.node('Mul', [
+      onnx.node('Cast', [sameGroup(onnx, of(groups))], { to: ELEMENT_TYPES.float }),
+      onnx.node('Mul', [of(label), isNegative]),
+    ]);
     const losses = onnx.node('Softplus', [onnx.node('Sub', [turned(onnx, of(x)), of(x)])]);
-    return onnx.node('Div', [sumOver(onnx, onnx.node('Mul', [losses, pairs])), onnx.node('Max', [sumOver(onnx, pairs), onnx.number(1, 'float')])]);
+    return onnx.node('Div', [
+      sumOver(onnx, onnx.node('Mul', [losses, pairs])),
+      onnx.node('Max', [sumOver(onnx, pairs), onnx.number(1, 'float')]),
+    ]);
   },
 
   stopGradient: ({ x }, { of }) => of(x),
 
   // [batch, 1, experts] · [batch, experts, width]
   mixture({ gate, experts }, { onnx, of }) {
-    const stacked = onnx.node('Concat', experts.map((expert) => onnx.node('Unsqueeze', [of(expert), onnx.ints(1)])), { axis: 1 });
-    return onnx.node('Squeeze', [onnx.node('MatMul', [onnx.node('Unsqueeze', [of(gate), onnx.ints(1)]), stacked]), onnx.ints(1)]);
+    const stacked = onnx.node(
+      'Concat',
+      experts.map((expert) => onnx.node('Unsqueeze', [of(expert), onnx.ints(1)])),
+      { axis: 1 },
+    );
+    return onnx.node('Squeeze', [
+      onnx.node('MatMul', [onnx.node('Unsqueeze', [of(gate), onnx.ints(1)]), stacked]),
+      onnx.ints(1),
+    ]);
   },
 
   attend({ tokens, query, key, value, width }, emission) {
     const { onnx } = emission;
-    const project = (token: Value, matrix: Parameter): string => onnx.node('MatMul', [emission.of(token), onnx.tensor(matrix.name, emission.weights(matrix))]);
+    const project = (token: Value, matrix: Parameter): string =>
+      onnx.node('MatMul', [emission.of(token), onnx.tensor(matrix.name, emission.weights(matrix))]);
     const scores = tokens.map((token) => sumOver(onnx, onnx.node('Mul', [project(token, query), project(token, key)])));
-    const scaledScores = onnx.node('Mul', [onnx.node('Concat', scores, { axis: 1 }), onnx.number(1 / Math.sqrt(width), 'float')]);
+    const scaledScores = onnx.node('Mul', [
+      onnx.node('Concat', scores, { axis: 1 }),
+      onnx.number(1 / Math.sqrt(width), 'float'),
+    ]);
     const shares = onnx.node('Softmax', [scaledScores], { axis: 1 });
-    const [first, second] = tokens.map((token, t) => onnx.node('Mul', [columns(onnx, shares, t, t + 1), project(token, value)]));
+    const [first, second] = tokens.map((token, t) =>
+      onnx.node('Mul', [columns(onnx, shares, t, t + 1), project(token, value)]),
+    );
     return onnx.node('Add', [first!, second!]);
   },
 };
@@ -118,7 +172,12 @@ function turned(onnx: OnnxGraph, column: string): string {
 function sameGroup(onnx: OnnxGraph, groups: string): string {
   const same = onnx.node('Equal', [groups, turned(onnx, groups)]);
   const inGroup = onnx.node('And', [same, onnx.node('GreaterOrEqual', [groups, onnx.number(0, 'float')])]);
-  return onnx.node('Or', [inGroup, onnx.node('Cast', [onnx.node('EyeLike', [onnx.node('Cast', [same], { to: ELEMENT_TYPES.float })])], { to: ELEMENT_TYPES.bool })]);
+  return onnx.node('Or', [
+    inGroup,
+    onnx.node('Cast', [onnx.node('EyeLike', [onnx.node('Cast', [same], { to: ELEMENT_TYPES.float })])], {
+      to: ELEMENT_TYPES.bool,
+    }),
+  ]);
 }
 
 const FUNCTION: { readonly [Name in FunctionName]: (onnx: OnnxGraph, x: string) => string } = {
@@ -141,41 +200,75 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
   // p x + (1 - p) slope x, with p the sigmoid of x as a batch norm would have it.
   dice({ slope, running, width }, x, emission) {
     const { onnx } = emission;
-    const { factor, offset } = normalisation(emission, running!, new Float32Array(width).fill(1), new Float32Array(width));
+    const { factor, offset } = normalisation(
+      emission,
+      running!,
+      new Float32Array(width).fill(1),
+      new Float32Array(width),
+    );
     const p = onnx.node('Sigmoid', [scaled(emission, x, slope!.name, factor, offset)]);
-    const below = onnx.node('Mul', [onnx.node('Sub', [onnx.number(1, 'float'), p]), onnx.tensor(slope!.name, emission.weights(slope!))]);
+    const below = onnx.node('Mul', [
+      onnx.node('Sub', [onnx.number(1, 'float'), p]),
+      onnx.tensor(slope!.name, emission.weights(slope!)),
+    ]);
     return onnx.node('Mul', [x, onnx.node('Add', [p, below])]);
   },
   // x Φ(x), as Gelu is no operator of its own yet.
   gelu(_, x, { onnx }) {
     const erf = onnx.node('Erf', [onnx.node('Mul', [x, onnx.number(Math.SQRT1_2, 'float')])]);
-    return onnx.node('Mul', [x, onnx.node('Mul', [onnx.number(0.5, 'float'), onnx.node('Add', [onnx.number(1, 'float'), erf])])]);
+    return onnx.node('Mul', [
+      x,
+      onnx.node('Mul', [onnx.number(0.5, 'float'), onnx.node('Add', [onnx.number(1, 'float'), erf])]),
+    ]);
   },
   swish: (_, x, { onnx }) => onnx.node('Mul', [x, onnx.node('Sigmoid', [x])]),
   linear: (_, x) => x,
 };
 
 /** A normalisation by running statistics as x · factor + offset, column by column. */
-function normalisation({ weights }: Emission, { mean, variance, epsilon }: RunningStatistics, gain: Float32Array, shift: Float32Array): { readonly factor: Float64Array; readonly offset: Float64Array } {
+function normalisation(
+  { weights }: Emission,
+  { mean, variance, epsilon }: RunningStatistics,
+  gain: Float32Array,
+  shift: Float32Array,
+): { readonly factor: Float64Array; readonly offset: Float64Array } {
   const [means, variances] = [weights(mean).data, weights(variance).data];
   const factor = Float64Array.from(gain, (value, c) => value / Math.sqrt(variances[c]! + epsilon));
   return { factor, offset: Float64Array.from(shift, (value, c) => value - means[c]! * factor[c]!) };
 }
 
 function scaled({ onnx }: Emission, x: string, name: string, factor: Float64Array, offset: Float64Array): string {
-  const vector = (role: string, data: Float64Array): string => onnx.tensor(`${name}.${role}`, { shape: [data.length], data: Float32Array.from(data) });
+  const vector = (role: string, data: Float64Array): string =>
+    onnx.tensor(`${name}.${role}`, { shape: [data.length], data: Float32Array.from(data) });
   return onnx.node('Add', [onnx.node('Mul', [x, vector('factor', factor)]), vector('offset', offset)]);
 }
 
 /** (x W + b) · factor + offset as one layer. */
-function foldedLinear(emission: Emission, { x, weight, bias }: ValueOf<'linear'>, factor: Float64Array, offset: Float64Array): string {
+function foldedLinear(
+  emission: Emission,
+  { x, weight, bias }: ValueOf<'linear'>,
+  factor: Float64Array,
+  offset: Float64Array,
+): string {
   const { shape, data } = emission.weights(weight);
   const biases = bias && emission.weights(bias).data;
   const folded = Float32Array.from(data, (w, i) => w * factor[i % factor.length]!);
-  return linear(emission, emission.of(x), `${weight.name}.folded`, { shape, data: folded }, Float32Array.from(offset, (value, c) => value + (biases?.[c] ?? 0) * factor[c]!));
+  return linear(
+    emission,
+    emission.of(x),
+    `${weight.name}.folded`,
+    { shape, data: folded },
+    Float32Array.from(offset, (value, c) => value + (biases?.[c] ?? 0) * factor[c]!),
+  );
 }
 
-function linear({ onnx }: Emission, x: string, name: string, weight: HostTensor, bias: Float32Array | undefined): string {
+function linear(
+  { onnx }: Emission,
+  x: string,
+  name: string,
+  weight: HostTensor,
+  bias: Float32Array | undefined,
+): string {
   const matrix = onnx.tensor(name, weight);
   if (bias === undefined) return onnx.node('MatMul', [x, matrix]);
   return onnx.node('Gemm', [x, matrix, onnx.tensor(`${name}.bias`, { shape: [bias.length], data: bias })]);

@@ -16,10 +16,19 @@ import { emitVectors } from './vectors.js';
  * @param decimal what they have before the decimals of a number
  * @throws UserError (usage) with all fields that ONNX has no operators for
  */
-export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[], decimal?: ExportedModel['decimal']): FieldValues {
+export function rawValues(
+  onnx: OnnxGraph,
+  fields: readonly EncodedField[],
+  decimal?: ExportedModel['decimal'],
+): FieldValues {
   const problems = fields.flatMap((field) => {
     const { name, rule } = field;
-    const problem = field.kind === 'bag' && field.form.format === 'json' ? IN_JSON : field.kind === 'vector' ? undefined : unwritable(rule);
+    const problem =
+      field.kind === 'bag' && field.form.format === 'json'
+        ? IN_JSON
+        : field.kind === 'vector'
+          ? undefined
+          : unwritable(rule);
     return problem === undefined ? [] : [{ where: '--with-encoders', key: `field '${name}'`, ...problem }];
   });
   if (problems.length > 0) throw new UserError('usage', problems);
@@ -48,34 +57,61 @@ export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[], deci
   };
 }
 
-const IN_JSON = { message: 'is written as lists in JSON, which ONNX has no operators to take apart', fix: 'leave out --with-encoders and hand over ids and weights' };
+const IN_JSON = {
+  message: 'is written as lists in JSON, which ONNX has no operators to take apart',
+  fix: 'leave out --with-encoders and hand over ids and weights',
+};
 
 function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
-  const texts = onnx.input({ name: column, type: 'string', shape: [BATCH], about: 'cells as they stand in the data; a text without characters for an empty one' });
+  const texts = onnx.input({
+    name: column,
+    type: 'string',
+    shape: [BATCH],
+    about: 'cells as they stand in the data; a text without characters for an empty one',
+  });
   return { onnx, field, texts, isEmpty: isEmptyText(onnx, texts) };
 }
 
 /** The cells of several columns as one; empty where one of them is. */
 function joinedCells(cells: readonly Cells[]): Cells {
   const { onnx, field } = cells[0]!;
-  const isWhole = cells.map(({ texts }) => onnx.node('RegexFullMatch', [texts], { pattern: '[^\\x1f]*' })).reduce((all, each) => onnx.node('And', [all, each]));
+  const isWhole = cells
+    .map(({ texts }) => onnx.node('RegexFullMatch', [texts], { pattern: '[^\\x1f]*' }))
+    .reduce((all, each) => onnx.node('And', [all, each]));
   const isEmpty = cells.map((each) => each.isEmpty).reduce((some, each) => onnx.node('Or', [some, each]));
-  const joined = cells.map(({ texts }) => texts).reduce((all, each) => onnx.node('StringConcat', [onnx.node('StringConcat', [all, onnx.text(CELL_SEPARATOR)]), each]));
-  return { onnx, field, texts: checkedTexts(onnx, joined, isWhole, `${field}: cells without the control character U+001F`), isEmpty };
+  const joined = cells
+    .map(({ texts }) => texts)
+    .reduce((all, each) =>
+      onnx.node('StringConcat', [onnx.node('StringConcat', [all, onnx.text(CELL_SEPARATOR)]), each]),
+    );
+  return {
+    onnx,
+    field,
+    texts: checkedTexts(onnx, joined, isWhole, `${field}: cells without the control character U+001F`),
+    isEmpty,
+  };
 }
 
 /** The items of bags, as many places a row as the fullest has and one more. */
-function emitBag({ onnx, field, texts, isEmpty }: Cells, { form, rule }: EncodedField & { readonly kind: 'bag' }): ReturnType<FieldValues['bag']> {
+function emitBag(
+  { onnx, field, texts, isEmpty }: Cells,
+  { form, rule }: EncodedField & { readonly kind: 'bag' },
+): ReturnType<FieldValues['bag']> {
   const one = onnx.ints(1);
-  const split = (text: string, delimiter: string): readonly string[] => onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
+  const split = (text: string, delimiter: string): readonly string[] =>
+    onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
   const suffixed = (text: string, suffix: string): string => onnx.node('StringConcat', [text, onnx.text(suffix)]);
   // An item more that counts nothing: a dimension of length 0 is what few operators take.
   const [written, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
   const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [written!]), one, onnx.ints(2)])]);
   const places = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
-  const isBefore = onnx.node('Less', [places, onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one])]);
+  const isBefore = onnx.node('Less', [
+    places,
+    onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one]),
+  ]);
   const isWritten = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
-  const cleaned = (cells: string): Cells => cleanedCells({ onnx, field, texts: cells, isEmpty: isEmptyText(onnx, cells) }, rule!.clean);
+  const cleaned = (cells: string): Cells =>
+    cleanedCells({ onnx, field, texts: cells, isEmpty: isEmptyText(onnx, cells) }, rule!.clean);
   const { texts: items, isEmpty: isNothing } = cleaned(written!);
   // An item that stands for nothing is none; one without a character is an error.
   const isDropped = onnx.node('And', [isNothing, onnx.node('Not', [isEmptyText(onnx, written!)])]);
@@ -87,27 +123,71 @@ function emitBag({ onnx, field, texts, isEmpty }: Cells, { form, rule }: Encoded
   const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
   const ids = part(0);
   const { texts: keys, isEmpty: isNoKey } = cleaned(ids);
-  const isNoList = form.format === 'separated' ? [] : [onnx.node('Not', [onnx.node('Unsqueeze', [onnx.node('RegexFullMatch', [texts], { pattern: '(?s)\\[.*\\]' }), one])])];
-  const isItem = [...isNoList, onnx.node('Not', [isEmptyText(onnx, ids)]), onnx.node('LessOrEqual', [numParts!, onnx.number(3, 'int64')])].reduce((all, each) => onnx.node('And', [all, each]));
+  const isNoList =
+    form.format === 'separated'
+      ? []
+      : [
+          onnx.node('Not', [
+            onnx.node('Unsqueeze', [onnx.node('RegexFullMatch', [texts], { pattern: '(?s)\\[.*\\]' }), one]),
+          ]),
+        ];
+  const isItem = [
+    ...isNoList,
+    onnx.node('Not', [isEmptyText(onnx, ids)]),
+    onnx.node('LessOrEqual', [numParts!, onnx.number(3, 'int64')]),
+  ].reduce((all, each) => onnx.node('And', [all, each]));
   const isOut = rule!.clean === undefined ? isAbsent : onnx.node('Or', [isAbsent, isNoKey]);
   const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: keys, isEmpty: isOut });
-  const rows = checked(onnx, id, 'int64', onnx.node('Or', [isAbsent, isItem]), `${field}: an id in every item, with '${form.items}' between items, and '${form.weight}' before a weight alone`);
+  const rows = checked(
+    onnx,
+    id,
+    'int64',
+    onnx.node('Or', [isAbsent, isItem]),
+    `${field}: an id in every item, with '${form.items}' between items, and '${form.weight}' before a weight alone`,
+  );
 
   const numbers = emitNumbers({ onnx, field, texts: part(1), isEmpty: isAbsent });
   const zero = onnx.number(0, 'double');
-  const taken = form.negative === 'taken' ? numbers : checked(onnx, numbers, 'double', onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]), `${field}: weights of at least 0, of which a mean can be taken`);
+  const taken =
+    form.negative === 'taken'
+      ? numbers
+      : checked(
+          onnx,
+          numbers,
+          'double',
+          onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]),
+          `${field}: weights of at least 0, of which a mean can be taken`,
+        );
   const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
   // A key that stands for nothing takes its place among those that are kept, and counts nothing there.
-  return heaviest(onnx, { rows: onnx.node('Where', [isOut, onnx.number(0, 'int64'), rows]), weights: onnx.node('Where', [isOut, zero, taken]), ranks }, form);
+  return heaviest(
+    onnx,
+    {
+      rows: onnx.node('Where', [isOut, onnx.number(0, 'int64'), rows]),
+      weights: onnx.node('Where', [isOut, zero, taken]),
+      ranks,
+    },
+    form,
+  );
 }
 
 /** The items that are kept, with their weights. */
-function heaviest(onnx: OnnxGraph, { rows, weights, ranks }: { readonly rows: string; readonly weights: string; readonly ranks: string }, { maxItems }: BagForm): ReturnType<FieldValues['bag']> {
+function heaviest(
+  onnx: OnnxGraph,
+  { rows, weights, ranks }: { readonly rows: string; readonly weights: string; readonly ranks: string },
+  { maxItems }: BagForm,
+): ReturnType<FieldValues['bag']> {
   const toFloat = (x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.float });
   if (maxItems === undefined) return { ids: rows, inputs: paddedBag(onnx, toFloat(weights)) };
   const length = onnx.node('Slice', [onnx.node('Shape', [weights]), onnx.ints(1), onnx.ints(2)]);
   // Among equals, the first.
-  const [, places] = onnx.nodeOf(undefined, 'TopK', [ranks, onnx.node('Min', [length, onnx.ints(maxItems)])], { axis: 1 }, 2);
+  const [, places] = onnx.nodeOf(
+    undefined,
+    'TopK',
+    [ranks, onnx.node('Min', [length, onnx.ints(maxItems)])],
+    { axis: 1 },
+    2,
+  );
   const kept = (x: string): string => onnx.node('GatherElements', [x, places!], { axis: 1 });
   return { ids: kept(rows), inputs: paddedBag(onnx, toFloat(kept(weights))) };
 }

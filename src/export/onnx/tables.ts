@@ -4,11 +4,15 @@ import { quantizeRows } from '../quantize.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** Writes down how rows of a table are found: ids of any shape in, with the width of the table as one more dimension out. */
+/**
+ * Writes down how rows of a table are found: ids of any shape in, with the width of the table as one more dimension
+ * out.
+ */
 export type Lookup = (table: string, ids: string) => string;
 
 /**
- * The embeddings of ids. A negative id would count from the table's end; it is made one beyond it, so that the runtime refuses
+ * The embeddings of ids. A negative id would count from the table's end; it is made one beyond it, so that the runtime
+ * refuses
  * it as it does every id that the table has not.
  * @param isQuantized whether tables are stored in 8 bits, with a scale a row
  */
@@ -16,10 +20,20 @@ export function tableLookup(onnx: OnnxGraph, model: ExportedModel, isQuantized: 
   return (table, ids) => {
     const name = tableTensor(table);
     const weights = weightsOf(model, name);
-    const row = onnx.node('Where', [onnx.node('Less', [ids, onnx.number(0, 'int64')]), onnx.number(weights.shape[0]!, 'int64'), ids]);
+    const row = onnx.node('Where', [
+      onnx.node('Less', [ids, onnx.number(0, 'int64')]),
+      onnx.number(weights.shape[0]!, 'int64'),
+      ids,
+    ]);
     if (!isQuantized) return onnx.node('Gather', [onnx.tensor(name, weights), row]);
     const quantized = quantizeRows(weights);
-    const values = onnx.initializer(name, 'int8', weights.shape, weights.data.length, () => new Uint8Array(quantized.values().buffer));
+    const values = onnx.initializer(
+      name,
+      'int8',
+      weights.shape,
+      weights.data.length,
+      () => new Uint8Array(quantized.values().buffer),
+    );
     const scales = onnx.tensor(`${name}.scales`, { shape: [quantized.scales.length], data: quantized.scales });
     const numbers = onnx.node('Cast', [onnx.node('Gather', [values, row])], { to: ELEMENT_TYPES.float });
     return onnx.node('Mul', [numbers, onnx.node('Unsqueeze', [onnx.node('Gather', [scales, row]), onnx.ints(-1)])]);

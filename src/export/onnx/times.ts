@@ -9,7 +9,8 @@ const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
 /** From the beginning of March of the year 0 to 1970, and those of 400 years. */
 const [DAYS_TO_1970, DAYS_OF_ERA] = [719_468, 146_097];
 /** Dates and times of ISO 8601 in its extended form, in UTC or without a zone. */
-const ISO = '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?)?Z?)?';
+const ISO =
+  '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?)?Z?)?';
 const ANY_ISO = '1970-01-01T00:00:00Z';
 /** As in wall-clock.ts: what is beyond is likely to be of the other unit. */
 const [LATEST, FIRST_LIKE_SECONDS, LAST_LIKE_SECONDS] = [1e14, 1e9, 1e10];
@@ -32,7 +33,10 @@ export function fixedOffset(timeZone: string): number | undefined {
 /** Rows of points in time, as a clock in the rule's zone shows them. */
 export function emitTime({ part, format, timeZone }: TimeRule, cells: Cells): string {
   const math = arithmeticOf(cells.onnx);
-  const local = format === 'iso' ? emitIso(cells, math, fixedOffset(timeZone)!, part === 'hour') : emitCount(cells, format, fixedOffset(timeZone)!);
+  const local =
+    format === 'iso'
+      ? emitIso(cells, math, fixedOffset(timeZone)!, part === 'hour')
+      : emitCount(cells, format, fixedOffset(timeZone)!);
   const ofDay = math.modulo(local, DAY);
   const days = math.over(local, DAY);
   if (part === 'hour') return math.plus(math.over(ofDay, HOUR), 1);
@@ -49,7 +53,10 @@ function emitCount(cells: Cells, unit: string, offset: number): string {
   const double = (value: number): string => onnx.number(value, 'double');
   const instant = unit === 'seconds' ? onnx.node('Mul', [count, double(SECOND)]) : count;
   const isNear = onnx.node('Less', [onnx.node('Abs', [instant]), double(LATEST)]);
-  const isLikeSeconds = onnx.node('And', [onnx.node('GreaterOrEqual', [count, double(FIRST_LIKE_SECONDS)]), onnx.node('Less', [count, double(LAST_LIKE_SECONDS)])]);
+  const isLikeSeconds = onnx.node('And', [
+    onnx.node('GreaterOrEqual', [count, double(FIRST_LIKE_SECONDS)]),
+    onnx.node('Less', [count, double(LAST_LIKE_SECONDS)]),
+  ]);
   const isOfUnit = unit === 'seconds' ? isNear : onnx.node('And', [isNear, onnx.node('Not', [isLikeSeconds])]);
   const known = checked(onnx, instant, 'double', onnx.node('Or', [isEmpty, isOfUnit]), `${field}: ${unit} since 1970`);
   return onnx.node('Cast', [onnx.node('Add', [known, double(offset)])], { to: ELEMENT_TYPES.int64 });
@@ -61,10 +68,21 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
   const safe = onnx.node('Where', [matches, texts, onnx.text(ANY_ISO)]);
   // With the separators behind a text once more, its parts are always there, if empty.
   const split = (text: string, delimiter: string, count: number): readonly string[] => {
-    const [parts] = onnx.nodeOf(undefined, 'StringSplit', [onnx.node('StringConcat', [text, onnx.text(delimiter.repeat(count - 1))])], { delimiter }, 2);
-    return Array.from({ length: count }, (_, at) => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 1 }));
+    const [parts] = onnx.nodeOf(
+      undefined,
+      'StringSplit',
+      [onnx.node('StringConcat', [text, onnx.text(delimiter.repeat(count - 1))])],
+      { delimiter },
+      2,
+    );
+    return Array.from({ length: count }, (_, at) =>
+      onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 1 }),
+    );
   };
-  const whole = (text: string): string => onnx.node('Cast', [onnx.node('Where', [onnx.node('Equal', [text, onnx.text('')]), onnx.text('0'), text])], { to: ELEMENT_TYPES.int64 });
+  const whole = (text: string): string =>
+    onnx.node('Cast', [onnx.node('Where', [onnx.node('Equal', [text, onnx.text('')]), onnx.text('0'), text])], {
+      to: ELEMENT_TYPES.int64,
+    });
   const [year, month, rest] = split(safe, '-', 3);
   const [dayAndMore, behindT] = split(rest!, 'T', 2);
   const [day, behindSpace] = split(dayAndMore!, ' ', 2);
@@ -78,14 +96,29 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
   const isDay = onnx.node('Equal', [found.day, whole(day!)]);
   const hasTime = onnx.node('Not', [onnx.node('Equal', [time!, onnx.text('')])]);
   const isGood = [matches, isDay, ...(needsTime ? [hasTime] : [])].reduce((all, each) => onnx.node('And', [all, each]));
-  const ofDay = math.plus(math.plus(math.times(whole(hour!), HOUR), math.times(whole(minute!), MINUTE)), math.times(onnx.node('Min', [whole(wholeSecond!), onnx.number(59, 'int64')]), SECOND));
+  const ofDay = math.plus(
+    math.plus(math.times(whole(hour!), HOUR), math.times(whole(minute!), MINUTE)),
+    math.times(onnx.node('Min', [whole(wholeSecond!), onnx.number(59, 'int64')]), SECOND),
+  );
   const written = math.plus(math.times(days, DAY), ofDay);
   const isUtc = onnx.node('RegexFullMatch', [safe], { pattern: '(?s).*Z' });
-  const local = offset === 0 ? written : math.plus(written, onnx.node('Where', [isUtc, onnx.number(offset, 'int64'), onnx.number(0, 'int64')]));
-  return checked(onnx, local, 'int64', onnx.node('Or', [isEmpty, isGood]), `${field}: ${needsTime ? 'a date and a time' : 'a date'} as 2026-11-30${needsTime ? 'T18:05:00' : ''}, without a zone or in UTC`);
+  const local =
+    offset === 0
+      ? written
+      : math.plus(written, onnx.node('Where', [isUtc, onnx.number(offset, 'int64'), onnx.number(0, 'int64')]));
+  return checked(
+    onnx,
+    local,
+    'int64',
+    onnx.node('Or', [isEmpty, isGood]),
+    `${field}: ${needsTime ? 'a date and a time' : 'a date'} as 2026-11-30${needsTime ? 'T18:05:00' : ''}, without a zone or in UTC`,
+  );
 }
 
-/** Days since 1970 (Hinnant, 'chrono-Compatible Low-Level Date Algorithms': years begin in March, so that leap days end them). */
+/**
+ * Days since 1970 (Hinnant, 'chrono-Compatible Low-Level Date Algorithms': years begin in March, so that leap days end
+ * them).
+ */
 function daysOf(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, day: string): string {
   const int = (value: number): string => onnx.number(value, 'int64');
   const isEarly = onnx.node('LessOrEqual', [month, int(2)]);
@@ -103,12 +136,18 @@ function civilOf(onnx: OnnxGraph, math: Arithmetic, days: string): { readonly mo
   const int = (value: number): string => onnx.number(value, 'int64');
   const minus = (x: string, y: string): string => math.plus(x, math.times(y, -1));
   const ofEra = math.modulo(math.plus(days, DAYS_TO_1970), DAYS_OF_ERA);
-  const leapless = minus(math.plus(minus(ofEra, math.over(ofEra, 1460)), math.over(ofEra, 36_524)), math.over(ofEra, 146_096));
+  const leapless = minus(
+    math.plus(minus(ofEra, math.over(ofEra, 1460)), math.over(ofEra, 36_524)),
+    math.over(ofEra, 146_096),
+  );
   const year = math.over(leapless, 365);
   const ofYear = minus(ofEra, minus(math.plus(math.times(year, 365), math.over(year, 4)), math.over(year, 100)));
   const fromMarch = math.over(math.plus(math.times(ofYear, 5), 2), 153);
   const day = math.plus(minus(ofYear, math.over(math.plus(math.times(fromMarch, 153), 2), 5)), 1);
-  const month = onnx.node('Add', [fromMarch, onnx.node('Where', [onnx.node('Less', [fromMarch, int(10)]), int(3), int(-9)])]);
+  const month = onnx.node('Add', [
+    fromMarch,
+    onnx.node('Where', [onnx.node('Less', [fromMarch, int(10)]), int(3), int(-9)]),
+  ]);
   return { month, day };
 }
 

@@ -5,20 +5,38 @@ import { scaled } from './cell-rules.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** Vectors as an input of numbers, `[batch, length]`, and what becomes of them, as float: `[batch, width]`. A row of NaN alone is an empty cell. */
-export function emitVectors(onnx: OnnxGraph, field: string, column: string, { length, steps, empty, hasIndicator }: VectorRule): string {
-  const input = onnx.input({ name: column, type: 'float', shape: [BATCH, length], about: 'numbers as they stand in the data; NaN in every place for an empty cell' });
+/**
+ * Vectors as an input of numbers, `[batch, length]`, and what becomes of them, as float: `[batch, width]`. A row of NaN
+ * alone is an empty cell.
+ */
+export function emitVectors(
+  onnx: OnnxGraph,
+  field: string,
+  column: string,
+  { length, steps, empty, hasIndicator }: VectorRule,
+): string {
+  const input = onnx.input({
+    name: column,
+    type: 'float',
+    shape: [BATCH, length],
+    about: 'numbers as they stand in the data; NaN in every place for an empty cell',
+  });
   const one = onnx.ints(1);
   const numbers = onnx.node('Cast', [input], { to: ELEMENT_TYPES.double });
   const isNaN = onnx.node('IsNaN', [numbers]);
   const toInt = (x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.int64 });
-  const isEmpty = onnx.node('Equal', [onnx.node('ReduceMin', [toInt(isNaN), one], { keepdims: 1 }), onnx.number(1, 'int64')]);
+  const isEmpty = onnx.node('Equal', [
+    onnx.node('ReduceMin', [toInt(isNaN), one], { keepdims: 1 }),
+    onnx.number(1, 'int64'),
+  ]);
   const isNumber = onnx.node('Not', [onnx.node('Or', [isNaN, onnx.node('IsInf', [numbers])])]);
   const holds = empty === 'refused' ? isNumber : onnx.node('Or', [isNumber, isEmpty]);
   const zeroed = onnx.node('Where', [isNaN, onnx.number(0, 'double'), numbers]);
   const read = checked(onnx, zeroed, 'double', holds, `${field}: a number in every place`);
   const places = steps.reduce((x, step) => scaled(step, x, { onnx, field }), read);
   const filled = empty === 'refused' ? places : onnx.node('Where', [isEmpty, onnx.doubles(empty), places]);
-  const all = hasIndicator ? onnx.node('Concat', [filled, onnx.node('Cast', [isEmpty], { to: ELEMENT_TYPES.double })], { axis: 1 }) : filled;
+  const all = hasIndicator
+    ? onnx.node('Concat', [filled, onnx.node('Cast', [isEmpty], { to: ELEMENT_TYPES.double })], { axis: 1 })
+    : filled;
   return onnx.node('Cast', [all], { to: ELEMENT_TYPES.float });
 }

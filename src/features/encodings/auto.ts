@@ -14,8 +14,10 @@ const COUNTED = /^[1-9]\d{0,9}$/;
 const LEAST_USED = 0.5;
 
 /**
- * Looks at the column on train: where all cells are whole numbers from 1 on, and at least half of the numbers up to the largest are there,
- * they are the rows of the table as they are; else they are tokens. What was never seen, or is empty, is 0, the unknown.
+ * Looks at the column on train: where all cells are whole numbers from 1 on, and at least half of the numbers up to the
+ * largest are there,
+ * they are the rows of the table as they are; else they are tokens. What was never seen, or is empty, is 0, the
+ * unknown.
  */
 export const auto = defineEncoding({
   name: 'auto',
@@ -56,7 +58,13 @@ export const auto = defineEncoding({
           return { ...encoder, decision: `${encoder.rows - 1} texts (tokens)` };
         }
         const { rows, direct } = asIds.encoder(fitted);
-        return { rows, rule: { kind: 'id', size: rows, beyond: 'unknown', others: 'unknown', empty: 0, cells: 1 }, direct, decision: `ids up to ${rows - 1}`, encode: (text) => known(text, rows) };
+        return {
+          rows,
+          rule: { kind: 'id', size: rows, beyond: 'unknown', others: 'unknown', empty: 0, cells: 1 },
+          direct,
+          decision: `ids up to ${rows - 1}`,
+          encode: (text) => known(text, rows),
+        };
       },
 
       grow(before, now, drops) {
@@ -64,7 +72,9 @@ export const auto = defineEncoding({
         if (wereIds === isIds(now)) return (wereIds ? asIds : asTokens).grow!(before, now, drops);
         throw userError('data', {
           key: `field '${field}'`,
-          message: wereIds ? 'its cells counted from 1 on when it was learned, and do so no more' : 'its cells were texts when it was learned, and count from 1 on now',
+          message: wereIds
+            ? 'its cells counted from 1 on when it was learned, and do so no more'
+            : 'its cells were texts when it was learned, and count from 1 on now',
           fix: 'give the field encoding: tokens, and train it anew',
         });
       },

@@ -3,7 +3,12 @@ import type { Part } from '../../part.js';
 import type { Encoding } from '../feature.js';
 
 /** An encoding, built for one field at a time. */
-export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [field: string], Omit<Encoding, 'encodedAs' | 'meaning'>> {
+export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+  Name,
+  Shape,
+  [field: string],
+  Omit<Encoding, 'encodedAs' | 'meaning'>
+> {
   /** Options that are maps by field; they need not agree where fields share a table, since its owner's count. */
   readonly byField?: readonly (keyof Shape & string)[];
   /** Options that decide what is learned, and nothing once it is. */
@@ -13,6 +18,8 @@ export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> 
 }
 
 /** Declares an encoding; the identity, for the sake of its types. */
-export function defineEncoding<const Name extends string, Shape extends z.ZodRawShape>(encoding: EncodingPart<Name, Shape>): EncodingPart<Name, Shape> {
+export function defineEncoding<const Name extends string, Shape extends z.ZodRawShape>(
+  encoding: EncodingPart<Name, Shape>,
+): EncodingPart<Name, Shape> {
   return encoding;
 }

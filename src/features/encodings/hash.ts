@@ -3,7 +3,8 @@ import { MAX_BUCKETS, seededHash } from '../murmur.js';
 import { defineEncoding } from './encoding.js';
 
 /**
- * Cells of any text, put into buckets 1 to `buckets` by a hash of their bytes; an empty one is 0, the unknown. Nothing is
+ * Cells of any text, put into buckets 1 to `buckets` by a hash of their bytes; an empty one is 0, the unknown. Nothing
+ * is
  * fitted, so that texts that train never held have a place too, and share it with others.
  */
 export const hash = defineEncoding({
@@ -12,14 +13,23 @@ export const hash = defineEncoding({
   takesText: true,
   options: () => ({
     buckets: z.int().min(1).max(MAX_BUCKETS).describe('Number of hash buckets, besides the out-of-vocabulary id'),
-    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Hash seed'),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .default(0)
+      .describe('Hash seed'),
   }),
 
   build({ buckets, seed }) {
     const bucketOf = seededHash(buckets, seed);
     return {
       startFit: () => undefined,
-      encoder: () => ({ rows: buckets + 1, rule: { kind: 'hashed', buckets, seed, empty: 0, cells: 1 }, encode: (text) => (text === '' ? 0 : 1 + bucketOf(text)) }),
+      encoder: () => ({
+        rows: buckets + 1,
+        rule: { kind: 'hashed', buckets, seed, empty: 0, cells: 1 },
+        encode: (text) => (text === '' ? 0 : 1 + bucketOf(text)),
+      }),
     };
   },
 });

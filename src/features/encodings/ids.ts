@@ -6,7 +6,8 @@ import { defineEncoding } from './encoding.js';
 const fittedSchema = z.strictObject({ size: z.int().min(1) });
 
 /**
- * Cells that are ids already. A field whose size is given refuses ids beyond it; else the size is counted on train (largest
+ * Cells that are ids already. A field whose size is given refuses ids beyond it; else the size is counted on train
+ * (largest
  * id plus one), and an id beyond it becomes 0, the unknown.
  */
 export const ids = defineEncoding({
@@ -14,7 +15,16 @@ export const ids = defineEncoding({
   summary: 'integer ids from 0',
   takesText: false,
   options: () => ({
-    sizes: z.record(z.string(), z.int().min(1).max(2 ** 31)).default({}).describe('Number of ids by field; default: counted on the training set'),
+    sizes: z
+      .record(
+        z.string(),
+        z
+          .int()
+          .min(1)
+          .max(2 ** 31),
+      )
+      .default({})
+      .describe('Number of ids by field; default: counted on the training set'),
   }),
 
   byField: ['sizes'],
@@ -41,7 +51,12 @@ export const ids = defineEncoding({
 
       grow: (before, now) => {
         const [had, has] = [before, now].map((fitted) => fittedSchema.parse(fitted).size) as [number, number];
-        return { fitted: { size: Math.max(had, has) }, fresh: Math.max(0, has - had), forgotten: new Uint32Array(0), cleared: new Uint32Array(0) };
+        return {
+          fitted: { size: Math.max(had, has) },
+          fresh: Math.max(0, has - had),
+          forgotten: new Uint32Array(0),
+          cleared: new Uint32Array(0),
+        };
       },
 
       encoder: (fitted) => {

@@ -11,11 +11,19 @@ import { defineEncoding } from './encoding.js';
 const textsSchema = z.union([z.array(z.string()), z.custom<TextTable>(isTextTable)]);
 /** `rare` has texts that are below `minCount` so far, whose counts the next run adds to its own. */
 const fittedSchema = z
-  .strictObject({ vocabulary: textsSchema, rare: textsSchema.optional(), rareCounts: z.array(z.tuple([z.int().min(1), z.int().min(1)])).optional() })
-  .refine(({ rare, rareCounts }) => numTextsOf(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0), { path: ['rareCounts'], error: 'expected a count for each text of rare' });
+  .strictObject({
+    vocabulary: textsSchema,
+    rare: textsSchema.optional(),
+    rareCounts: z.array(z.tuple([z.int().min(1), z.int().min(1)])).optional(),
+  })
+  .refine(
+    ({ rare, rareCounts }) => numTextsOf(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
+    { path: ['rareCounts'], error: 'expected a count for each text of rare' },
+  );
 
 /**
- * Cells of any text, numbered from 1 by a vocabulary that is fitted on train: the most frequent first, then in the order of
+ * Cells of any text, numbered from 1 by a vocabulary that is fitted on train: the most frequent first, then in the
+ * order of
  * their characters. What is rarer than the minimum count, never seen, or empty is 0, the unknown.
  */
 export const tokens = defineEncoding({
@@ -23,7 +31,11 @@ export const tokens = defineEncoding({
   summary: 'strings mapped to ids by a vocabulary fitted on the training set',
   takesText: true,
   options: () => ({
-    minCount: z.int().min(1).default(1).describe('Minimum count of a token in the training set; rarer tokens are out of vocabulary'),
+    minCount: z
+      .int()
+      .min(1)
+      .default(1)
+      .describe('Minimum count of a token in the training set; rarer tokens are out of vocabulary'),
   }),
 
   whileLearning: ['minCount'],
@@ -35,7 +47,11 @@ export const tokens = defineEncoding({
       return {
         check: parseText,
         observe: (text) => counter.count(text),
-        direct: { cell: 'token', idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end), observe: (number) => counter.countAgain(number) },
+        direct: {
+          cell: 'token',
+          idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end),
+          observe: (number) => counter.countAgain(number),
+        },
         finish: () => {
           const rare = counter.rare(minCount);
           return toFitted({ vocabulary: createTextTable(counter.frequent(minCount)), rare });
@@ -70,13 +86,20 @@ export const tokens = defineEncoding({
 
 function toFitted({ vocabulary, rare }: CountedTexts): z.output<typeof fittedSchema> {
   if (rare === undefined || rare.counts.length === 0) return { vocabulary };
-  return { vocabulary, rare: createTextTable(rare.texts), rareCounts: rare.counts.map(([count, texts]) => [count, texts]) };
+  return {
+    vocabulary,
+    rare: createTextTable(rare.texts),
+    rareCounts: rare.counts.map(([count, texts]) => [count, texts]),
+  };
 }
 
 /** What was learned; without rare texts if it is of a version that did not keep them. */
 function fromFitted(fitted: unknown): CountedTexts {
   const { vocabulary, rare, rareCounts } = fittedSchema.parse(fitted);
-  return { vocabulary: tableOf(vocabulary), rare: rare === undefined ? undefined : { texts: tableOf(rare), counts: rareCounts! } };
+  return {
+    vocabulary: tableOf(vocabulary),
+    rare: rare === undefined ? undefined : { texts: tableOf(rare), counts: rareCounts! },
+  };
 }
 
 function tableOf(texts: z.output<typeof textsSchema>): TextTable {

@@ -4,7 +4,10 @@ import { createTexts, MAX_BYTES } from './texts.js';
 
 /** A table with more texts than it had. */
 export interface GrownTable {
-  /** The texts from before, which keep their ids, and the new ones in their order: in places that are vacant, then behind all others. */
+  /**
+   * The texts from before, which keep their ids, and the new ones in their order: in places that are vacant, then
+   * behind all others.
+   */
   readonly table: TextTable;
   /** How many are new. */
   readonly fresh: number;
@@ -23,7 +26,8 @@ export interface GrownTable {
 export function growTable(before: TextTable, now: TextTable, field: string, drops = false): GrownTable {
   const fresh = idsNotIn(before, now);
   const forgotten = idsNotIn(now, before);
-  if (fresh.length === 0 && (!drops || forgotten.length === 0)) return { table: before, fresh: 0, forgotten, cleared: new Uint32Array(0) };
+  if (fresh.length === 0 && (!drops || forgotten.length === 0))
+    return { table: before, fresh: 0, forgotten, cleared: new Uint32Array(0) };
 
   const left = drops ? forgotten : new Uint32Array(0);
   const places = vacantIds(before, left);
@@ -32,7 +36,8 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const numTexts = numBefore + fresh.length - filled;
   const stayVacant = places.length - filled;
   const wasVacant = places.length - left.length;
-  const numBytes = before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh) + VACANT.length * (stayVacant - wasVacant);
+  const numBytes =
+    before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
     const message = `would have ${numTexts} different texts with ${numBytes} bytes in all, those from before with those of now, which is more than a vocabulary can hold`;
     throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
@@ -56,7 +61,12 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
     }
     texts.offsets[id] = end;
   }
-  return { table: createTextTable(texts), fresh: fresh.length, forgotten, cleared: clearedOf(left, places.subarray(0, filled)) };
+  return {
+    table: createTextTable(texts),
+    fresh: fresh.length,
+    forgotten,
+    cleared: clearedOf(left, places.subarray(0, filled)),
+  };
 }
 
 /** Ids of a table's texts that another has not, in increasing order. */

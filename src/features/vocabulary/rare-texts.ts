@@ -12,12 +12,16 @@ export interface CountedTexts {
  * Adds the counts of rare texts of the runs before to those of now.
  * @param minCount from which on a text is in the vocabulary
  * @param field whose texts they are, for people
- * @returns the vocabulary of now, followed by the texts that reach `minCount` only with the runs before; and those that are still rarer
+ * @returns the vocabulary of now, followed by the texts that reach `minCount` only with the runs before; and those that
+ * are still rarer
  * @throws UserError (data) if there is no memory for all of them
  */
 export function addCounts(before: CountedTexts, now: CountedTexts, minCount: number, field: string): CountedTexts {
   const counter = createTextCounter(field);
-  for (const [from, known] of [[before.rare, now.vocabulary], [now.rare, before.vocabulary]] as const) {
+  for (const [from, known] of [
+    [before.rare, now.vocabulary],
+    [now.rare, before.vocabulary],
+  ] as const) {
     for (const { text, count, begin, end } of countsOf(from)) {
       if (idOf(known, from!.texts.bytes, begin, end) === 0) counter.count(text, count);
     }
@@ -26,13 +30,16 @@ export function addCounts(before: CountedTexts, now: CountedTexts, minCount: num
   return { vocabulary: createTextTable(joined(now.vocabulary, counter.frequent(minCount))), rare };
 }
 
-function* countsOf(rare: RareTexts | undefined): Generator<{ readonly text: string; readonly count: number; readonly begin: number; readonly end: number }> {
+function* countsOf(
+  rare: RareTexts | undefined,
+): Generator<{ readonly text: string; readonly count: number; readonly begin: number; readonly end: number }> {
   if (rare === undefined) return;
   const { texts, counts } = rare;
   const textAt = textReader(texts);
   let place = 0;
   for (const [count, numTexts] of counts) {
-    for (const last = place + numTexts; place < last; place++) yield { text: textAt(place), count, begin: texts.offsets[place]!, end: texts.offsets[place + 1]! };
+    for (const last = place + numTexts; place < last; place++)
+      yield { text: textAt(place), count, begin: texts.offsets[place]!, end: texts.offsets[place + 1]! };
   }
 }
 

@@ -1,16 +1,25 @@
 import type { Texts } from './texts.js';
 
-// Multikey quicksort (Bentley and Sedgewick, 'Fast algorithms for sorting and searching strings', 1997): places are parted by a
-// key of three bytes of their texts, and those that share it by the next three. Keys lie beside the places, so that texts, which
+// Multikey quicksort (Bentley and Sedgewick, 'Fast algorithms for sorting and searching strings', 1997): places are
+// parted by a
+// key of three bytes of their texts, and those that share it by the next three. Keys lie beside the places, so that
+// texts, which
 // are anywhere in memory, are looked at once for three bytes.
 
-/** Bytes of a key; the rest of it is how many of them the text has, so that a text stands before those that it begins. */
+/**
+ * Bytes of a key; the rest of it is how many of them the text has, so that a text stands before those that it begins.
+ */
 const KEY_BYTES = 3;
 /** So few are sorted by insertion. */
 const FEW = 12;
 
-/** By byte: its rank where texts are in the order of JavaScript, by UTF-16 units; characters of two units come before U+E000. */
-const RANKS = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0xf0 ? byte - 2 : byte >= 0xee ? byte + 16 : byte));
+/**
+ * By byte: its rank where texts are in the order of JavaScript, by UTF-16 units; characters of two units come before
+ * U+E000.
+ */
+const RANKS = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0xf0 ? byte - 2 : byte >= 0xee ? byte + 16 : byte,
+);
 
 /** Sorts places of different texts as JavaScript orders these. */
 export function sortTexts({ bytes, offsets }: Texts, order: Uint32Array): void {
@@ -19,7 +28,9 @@ export function sortTexts({ bytes, offsets }: Texts, order: Uint32Array): void {
     for (let i = begin; i < end; i++) {
       const at = offsets[order[i]!]! + depth;
       const left = offsets[order[i]! + 1]! - at;
-      if (left >= KEY_BYTES) keys[i] = (RANKS[bytes[at]!]! << 18) | (RANKS[bytes[at + 1]!]! << 10) | (RANKS[bytes[at + 2]!]! << 2) | KEY_BYTES;
+      if (left >= KEY_BYTES)
+        keys[i] =
+          (RANKS[bytes[at]!]! << 18) | (RANKS[bytes[at + 1]!]! << 10) | (RANKS[bytes[at + 2]!]! << 2) | KEY_BYTES;
       else keys[i] = (left > 0 ? RANKS[bytes[at]!]! << 18 : 0) | (left > 1 ? RANKS[bytes[at + 1]!]! << 10 : 0) | left;
     }
   };
@@ -53,18 +64,25 @@ export function sortTexts({ bytes, offsets }: Texts, order: Uint32Array): void {
     return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
   };
 
-  /** Sorts places whose texts agree before `depth` and whose keys are read; the largest part in a loop, the others by itself. */
+  /**
+   * Sorts places whose texts agree before `depth` and whose keys are read; the largest part in a loop, the others by
+   * itself.
+   */
   const sort = (begin: number, end: number, depth: number): void => {
     while (end - begin > FEW) {
       const pivot = pivotOf(begin, end);
       let [less, more] = [begin, end];
-      for (let i = begin; i < more; ) {
+      for (let i = begin; i < more;) {
         if (keys[i]! < pivot) swap(less++, i++);
         else if (keys[i]! > pivot) swap(i, --more);
         else i++;
       }
       if (more - less > 1) readKeys(less, more, depth + KEY_BYTES);
-      const parts = [[begin, less, depth], [less, more, depth + KEY_BYTES], [more, end, depth]] as const;
+      const parts = [
+        [begin, less, depth],
+        [less, more, depth + KEY_BYTES],
+        [more, end, depth],
+      ] as const;
       const largest = Math.max(less - begin, more - less, end - more);
       const last = parts.find(([from, to]) => to - from === largest)!;
       for (const part of parts) if (part !== last) sort(...part);

@@ -5,7 +5,10 @@ import { hashOf, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
 import { createTexts, MAX_BYTES, type Texts } from './texts.js';
 import { createUtf8Writer } from './utf8.js';
 
-/** Texts that are rarer than the minimum count so far: the most frequent first, then in the order in which they were seen. */
+/**
+ * Texts that are rarer than the minimum count so far: the most frequent first, then in the order in which they were
+ * seen.
+ */
 export interface RareTexts {
   readonly texts: Texts;
   /** Pairs of a count and the number of texts, in their order, that have it. */
@@ -37,7 +40,8 @@ export interface TextCounter {
    */
   rare(minCount: number, maxTexts?: number, maxBytes?: number): RareTexts;
   /**
-   * The texts that were counted `minCount` times at least, but for the empty one: the most frequent first, then in the order
+   * The texts that were counted `minCount` times at least, but for the empty one: the most frequent first, then in the
+   * order
    * that JavaScript gives them. Ends the counter, for its memory is needed.
    */
   frequent(minCount: number): Texts;
@@ -55,22 +59,38 @@ const [MAX_RARE_TEXTS, MAX_RARE_BYTES] = [1 << 20, 1 << 26];
  * @param maxBytes of all different texts
  */
 export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCounter {
-  let table = { bytes: new Uint8Array(1 << 12), offsets: new Uint32Array(1 << 9), slots: new Int32Array(2 * slotsFor(0)!) };
+  let table = {
+    bytes: new Uint8Array(1 << 12),
+    offsets: new Uint32Array(1 << 9),
+    slots: new Int32Array(2 * slotsFor(0)!),
+  };
   let counts = new Uint32Array(1 << 9);
   let size = 0;
   const utf8 = createUtf8Writer();
 
   const tooMany = (cause?: unknown): Error => {
     const found = `${size} different texts with ${table.offsets[size]!} bytes in all`;
-    const message = cause === undefined ? `has more than ${found}, which is more than a vocabulary can hold` : `has ${found}, and there is no memory for more`;
-    return userError('data', { key: `field '${field}'`, message, fix: 'give it the encoding { name: hash, buckets: … }, which keeps no texts, or the encoding ids if it holds numbers' }, cause);
+    const message =
+      cause === undefined
+        ? `has more than ${found}, which is more than a vocabulary can hold`
+        : `has ${found}, and there is no memory for more`;
+    return userError(
+      'data',
+      {
+        key: `field '${field}'`,
+        message,
+        fix: 'give it the encoding { name: hash, buckets: … }, which keeps no texts, or the encoding ids if it holds numbers',
+      },
+      cause,
+    );
   };
   const grow = (length: number): void => {
     const needed = table.offsets[size]! + length;
     const numSlots = slotsFor(size + 1);
     if (needed > maxBytes || numSlots === undefined) throw tooMany();
     try {
-      if (needed > table.bytes.length) table.bytes = enlarged(table.bytes, Math.min(MAX_BYTES, Math.max(needed, 2 * table.bytes.length)));
+      if (needed > table.bytes.length)
+        table.bytes = enlarged(table.bytes, Math.min(MAX_BYTES, Math.max(needed, 2 * table.bytes.length)));
       if (size + 2 > table.offsets.length) table.offsets = enlarged(table.offsets, 2 * table.offsets.length);
       if (size + 1 > counts.length) counts = enlarged(counts, 2 * counts.length);
       if (2 * numSlots > table.slots.length) {

@@ -4,7 +4,8 @@ import type { Texts } from './texts.js';
 /** Texts, and the way from each to its id: its place plus one. Plain data whose memory threads share. */
 export interface TextTable extends Texts {
   /**
-   * Of an open-addressing table at most two thirds full, two words a slot: the hash of a text, and its id. Fresh memory is an
+   * Of an open-addressing table at most two thirds full, two words a slot: the hash of a text, and its id. Fresh memory
+   * is an
    * empty table.
    */
   readonly slots: Int32Array;
@@ -80,7 +81,13 @@ export function idOf(table: TextTable, text: Uint8Array, begin: number, end: num
 }
 
 /** Where the slot of a text begins, or the free one where it belongs. */
-export function slotOf({ bytes, offsets, slots }: TextTable, hash: number, text: Uint8Array, begin: number, end: number): number {
+export function slotOf(
+  { bytes, offsets, slots }: TextTable,
+  hash: number,
+  text: Uint8Array,
+  begin: number,
+  end: number,
+): number {
   const mask = slots.length / 2 - 1;
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
     const id = slots[2 * slot + 1]!;

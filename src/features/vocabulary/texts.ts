@@ -17,7 +17,10 @@ export interface Texts {
 
 /** Room for texts that threads share. */
 export function createTexts(numTexts: number, numBytes: number): Texts {
-  return { bytes: new Uint8Array(new SharedArrayBuffer(numBytes)), offsets: new Uint32Array(new SharedArrayBuffer(4 * (numTexts + 1))) };
+  return {
+    bytes: new Uint8Array(new SharedArrayBuffer(numBytes)),
+    offsets: new Uint32Array(new SharedArrayBuffer(4 * (numTexts + 1))),
+  };
 }
 
 /**
@@ -25,7 +28,10 @@ export function createTexts(numTexts: number, numBytes: number): Texts {
  * @throws Error for half a surrogate pair, which is no text
  */
 export function textsFrom(list: readonly string[]): Texts {
-  const texts = createTexts(list.length, list.reduce((sum, text) => sum + Buffer.byteLength(text), 0));
+  const texts = createTexts(
+    list.length,
+    list.reduce((sum, text) => sum + Buffer.byteLength(text), 0),
+  );
   const utf8 = createUtf8Writer();
   for (const [i, text] of list.entries()) {
     if (/\p{Surrogate}/u.test(text)) throw new Error(`${JSON.stringify(text)} holds half a surrogate pair`);
@@ -60,7 +66,8 @@ export function textTensors({ bytes, offsets }: Texts, name: string): ReadonlyMa
 export function textsOfTensors(tensors: ReadonlyMap<string, StoredTensor>, name: string): Texts | undefined {
   const [bytes, offsets] = TENSORS.map((tensor) => tensors.get(`${name}.${tensor}`)?.data);
   if (bytes === undefined && offsets === undefined) return undefined;
-  if (!(bytes instanceof Uint8Array && offsets instanceof Uint32Array && areInTurn(offsets, bytes.length))) throw new Error(`'${name}' is not the bytes and the offsets of texts`);
+  if (!(bytes instanceof Uint8Array && offsets instanceof Uint32Array && areInTurn(offsets, bytes.length)))
+    throw new Error(`'${name}' is not the bytes and the offsets of texts`);
   return { bytes, offsets };
 }
 

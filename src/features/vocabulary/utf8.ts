@@ -9,7 +9,10 @@ export interface Utf8Writer {
   write(text: string): number;
 }
 
-/** A writer with memory of its own. Texts are mostly short: a loop over them is faster than a call of the system's encoder. */
+/**
+ * A writer with memory of its own. Texts are mostly short: a loop over them is faster than a call of the system's
+ * encoder.
+ */
 export function createUtf8Writer(): Utf8Writer {
   let bytes = new Uint8Array(256);
   return {

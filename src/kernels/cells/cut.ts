@@ -2,15 +2,21 @@
 
 const LF: u32 = 10;
 const CR: u32 = 13;
-/** Places that are stored at once, needed or not: how many there are is nothing that can be foreseen, and asking for each takes longer. */
+/**
+ * Places that are stored at once, needed or not: how many there are is nothing that can be foreseen, and asking for
+ * each takes longer.
+ */
 const AT_ONCE: usize = 8;
 
 /**
- * Cuts lines into cells, as many whole lines as there are from `begin` to `end`, `most` at the most. A line of nothing is passed over; one
+ * Cuts lines into cells, as many whole lines as there are from `begin` to `end`, `most` at the most. A line of nothing
+ * is passed over; one
  * that has not `width` cells ends it, and stays.
  *
- * Of each row goes to `places`, a word each, where its line begins and where its cells end, one row behind the other. Of the beginning the
- * place before is kept, so that a cell begins behind the end of the one before it. Up to 8 words behind the last row are written over.
+ * Of each row goes to `places`, a word each, where its line begins and where its cells end, one row behind the other.
+ * Of the beginning the
+ * place before is kept, so that a cell begins behind the end of the one before it. Up to 8 words behind the last row
+ * are written over.
  * Behind 63 bytes more than `end` there must be memory, and in them neither line feed nor separator.
  * @param lines where the numbers of the lines go
  * @param line number of the line at `begin`

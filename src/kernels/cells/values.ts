@@ -71,7 +71,10 @@ function areShort(a: usize, b: usize, c: usize, d: usize): bool {
   return max(max(lengthOf(a) - 1, lengthOf(b) - 1), max(lengthOf(c) - 1, lengthOf(d) - 1)) < DIGITS_TOGETHER;
 }
 
-/** What the bytes of two cells are as digits, at most eight each, those of the second behind those of the first; what stands before them is 0. */
+/**
+ * What the bytes of two cells are as digits, at most eight each, those of the second behind those of the first; what
+ * stands before them is 0.
+ */
 // @ts-ignore: decorator
 @inline
 function digitsOf(a: usize, b: usize): v128 {
@@ -105,7 +108,10 @@ export function readNumbers(cell: usize, stride: usize, rows: u32, into: usize):
   }
 }
 
-/** Reads the same as floats of 4 bytes, of which each was less by a number and then divided by one. Where no float can hold the number itself, the cell is something else. */
+/**
+ * Reads the same as floats of 4 bytes, of which each was less by a number and then divided by one. Where no float can
+ * hold the number itself, the cell is something else.
+ */
 export function readScaled(cell: usize, stride: usize, rows: u32, subtract: f64, divide: f64, into: usize, others: usize): u32 {
   const less = f64x2.splat(subtract);
   const by = f64x2.splat(divide);
@@ -167,7 +173,9 @@ function readFour(cell: usize, stride: usize, into: usize): bool {
   return false;
 }
 
-/** Digits of two cells of eight bytes each without the first point of each: what stands before it moves to its place. */
+/**
+ * Digits of two cells of eight bytes each without the first point of each: what stands before it moves to its place.
+ */
 // @ts-ignore: decorator
 @inline
 function withoutDot(digits: v128, dots: v128): v128 {

@@ -2,7 +2,8 @@
 const SHORT: u32 = 16;
 
 /**
- * Puts the heaviest `keep` of the first `count` values to the front, from heavy to light; of equal weights the smaller id comes first. Many
+ * Puts the heaviest `keep` of the first `count` values to the front, from heavy to light; of equal weights the smaller
+ * id comes first. Many
  * are kept in a heap with the lightest on top: count × log keep steps.
  * @returns how many are kept
  */
@@ -25,7 +26,10 @@ export function keepHeaviest(ids: usize, weights: usize, count: u32, keep: u32):
   return size;
 }
 
-/** Puts value i where it belongs among those before it, of which `size` at the most are sorted; the lightest of these goes. */
+/**
+ * Puts value i where it belongs among those before it, of which `size` at the most are sorted; the lightest of these
+ * goes.
+ */
 // @ts-ignore: decorator
 @inline
 function insert(ids: usize, weights: usize, i: u32, size: u32): void {

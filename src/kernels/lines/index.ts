@@ -1,4 +1,5 @@
-// What mtl prepare calls for the raw lines of Ali-CCP: a module of its own, whose memory holds lines and what is read of them.
+// What mtl prepare calls for the raw lines of Ali-CCP: a module of its own, whose memory holds lines and what is read
+// of them.
 export { beginRow, endRow, readFeatures } from './rows';
 export { addValue } from './values';
 export { narrow, widen } from './columns';

@@ -27,9 +27,11 @@ export function beginRow(table: usize): void {
 }
 
 /**
- * Begins a row, and reads the number of its features and the list of them, to the end of the line. Before the lines and behind them there
+ * Begins a row, and reads the number of its features and the list of them, to the end of the line. Before the lines and
+ * behind them there
  * must be 32 bytes of memory.
- * @returns where the next line begins; ODD where anything of the line is not plain, and NO_ROOM where a field (FULL) has none
+ * @returns where the next line begins; ODD where anything of the line is not plain, and NO_ROOM where a field (FULL)
+ * has none
  */
 export function readFeatures(table: usize, begin: usize): usize {
   beginRow(table);

@@ -11,7 +11,10 @@ typedef struct {
   const char *name;
   int (*is_here)(void);
   kernels all;
-  /** Products of operands that are rounded to bfloat16, and whether this processor has them; NULL where none of the family does. */
+  /**
+   * Products of operands that are rounded to bfloat16, and whether this processor has them; NULL where none of the
+   * family does.
+   */
   const kernels *bf16;
   int (*has_bf16)(void);
 } family;
@@ -83,28 +86,39 @@ static napi_value call_gemm(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/** gemmGradient(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate): whether the squares of all sums are finite */
+/**
+ * gemmGradient(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate): whether the squares of all sums are finite
+ */
 static napi_value call_gemm_gradient(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
   return number(env, at->kernels->gemm_gradient(FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0));
 }
 
-/** lookup(ids, address of the table, its rows at the most, stride, width, y, ldy, begin, end): whether the table has all ids */
+/**
+ * lookup(ids, address of the table, its rows at the most, stride, width, y, ldy, begin, end): whether the table has all
+ * ids
+ */
 static napi_value call_lookup(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 9, n);
   return number(env, at->kernels->lookup(WORDS(n[0]), TABLE(n[1]), n[2], n[3], n[4], FLOATS(n[5]), n[6], n[7], n[8]));
 }
 
-/** lookupBags(ids, factors, offsets, address of the table, its rows at the most, stride, width, y, ldy, begin, end): whether the table has all ids */
+/**
+ * lookupBags(ids, factors, offsets, address of the table, its rows at the most, stride, width, y, ldy, begin, end):
+ * whether the table has all ids
+ */
 static napi_value call_lookup_bags(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
   return number(env, at->kernels->lookup_bags(WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), TABLE(n[3]), n[4], n[5], n[6], FLOATS(n[7]), n[8], n[9], n[10]));
 }
 
-/** gatherGradients(ids, d, ldd, width, hash, distinct, gradients, areas, bytes from area to area, count at, rows, is fresh): what it came to */
+/**
+ * gatherGradients(ids, d, ldd, width, hash, distinct, gradients, areas, bytes from area to area, count at, rows, is
+ * fresh): what it came to
+ */
 static napi_value call_gather(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 12, n);
@@ -127,7 +141,10 @@ static napi_value call_normalise(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/** normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, begin, end): whether the squares of the gradients of gain and shift are finite */
+/**
+ * normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, begin, end):
+ * whether the squares of the gradients of gain and shift are finite
+ */
 static napi_value call_normalise_gradient(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 14, n);
@@ -135,7 +152,10 @@ static napi_value call_normalise_gradient(napi_env env, napi_callback_info info)
   return number(env, at->kernels->normalise_gradient(&all, n[12], n[13]));
 }
 
-/** A rule(address of the table, its rows at the most, stride, width, distinct, gradients, begin, end, constants): whether the table has all rows */
+/**
+ * A rule(address of the table, its rows at the most, stride, width, distinct, gradients, begin, end, constants):
+ * whether the table has all rows
+ */
 static napi_value call_update(napi_env env, napi_callback_info info) {
   int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 9, n);
@@ -160,7 +180,10 @@ static void give(napi_env env, napi_value to, const char *name, napi_callback ca
 /** Smaller memories lie in the caches' reach as they are. */
 #define LEAST_HUGE (16 * HUGE_PAGE)
 
-/** Asks for a large memory to lie in huge pages: rows of tables are far apart, and finding a page costs as much as reading a row. */
+/**
+ * Asks for a large memory to lie in huge pages: rows of tables are far apart, and finding a page costs as much as
+ * reading a row.
+ */
 static void use_huge_pages(void *memory, size_t bytes) {
 #ifdef MADV_HUGEPAGE
   const uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1), end = ((uintptr_t)memory + bytes) & ~(HUGE_PAGE - 1);

@@ -1,5 +1,7 @@
-// Batch norm with the sums of norm.ts in their order, and so with its bits. Compiled once for each family of processors. Some
-// vectors of columns go down the rows together, so that memory is read in long pieces; of the last columns a vector at a time,
+// Batch norm with the sums of norm.ts in their order, and so with its bits. Compiled once for each family of
+// processors. Some
+// vectors of columns go down the rows together, so that memory is read in long pieces; of the last columns a vector at
+// a time,
 // `left` of which count.
 
 #include "kernels.h"

@@ -1,6 +1,9 @@
-// Products of operands that are rounded to bfloat16, with the sums of gemm-bf16.ts in their order and so with its bits, for processors
-// with AVX-512's VDPBF16PS. It adds the products of a pair to a sum one after the other, the second of the pair first, each rounded once
-// to the nearest, ties to even, with denormal numbers as 0 (Intel, Software Developer's Manual, volume 2, VDPBF16PS): there are none
+// Products of operands that are rounded to bfloat16, with the sums of gemm-bf16.ts in their order and so with its bits,
+// for processors
+// with AVX-512's VDPBF16PS. It adds the products of a pair to a sum one after the other, the second of the pair first,
+// each rounded once
+// to the nearest, ties to even, with denormal numbers as 0 (Intel, Software Developer's Manual, volume 2, VDPBF16PS):
+// there are none
 // here, since operands below LEAST count as 0, so that all that is added is a multiple of 2^-126.
 
 #include "kernels.h"
@@ -10,7 +13,10 @@
 #define PANEL 8
 /** Pairs of a block of rows that stays in the second cache while all panels pass. */
 #define BLOCK_PAIRS (48 * 1024)
-/** Pairs of rows of a block of a gradient's sums, and inputs that are summed together at the most: a multiple of MOST_ROWS. */
+/**
+ * Pairs of rows of a block of a gradient's sums, and inputs that are summed together at the most: a multiple of
+ * MOST_ROWS.
+ */
 #define GRADIENT_PAIRS 64
 #define GRADIENT_INPUTS 768
 /** Operands that are smaller count as 0. */

@@ -1,4 +1,5 @@
-// Matrix products with the sums of gemm.ts in their order, and so with its bits where it fuses too. Compiled once for each family
+// Matrix products with the sums of gemm.ts in their order, and so with its bits where it fuses too. Compiled once for
+// each family
 // of processors. B rows of a batch, K inputs, N outputs; weights lie in panels of 8 columns: P[N/8][K][8].
 
 #include "kernels.h"

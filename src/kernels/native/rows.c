@@ -1,4 +1,5 @@
-// Lookup, and gradients of distinct rows, with the results of tables.ts and bags.ts to the bit. Compiled once for each family of
+// Lookup, and gradients of distinct rows, with the results of tables.ts and bags.ts to the bit. Compiled once for each
+// family of
 // processors. Rows of tables are far apart: each is asked for well before it is read.
 
 #include "kernels.h"
@@ -101,7 +102,10 @@ INLINE uint32_t *place_of(const distinct_rows *rows, uint32_t row) {
 /** Rows that are found before the first of their gradients is added: those are on their way meanwhile. */
 #define FOUND 64
 
-/** The numbers of rows in `slots`, and whether each was met here first in `news`; 0 where there are more than there is room for. */
+/**
+ * The numbers of rows in `slots`, and whether each was met here first in `news`; 0 where there are more than there is
+ * room for.
+ */
 INLINE int find_rows(distinct_rows *known, const uint32_t *ids, size_t count, const float *gradients, size_t width, uint32_t *slots, int32_t *news) {
   for (size_t r = 0; r < count; r++) __builtin_prefetch(known->hash + ((ids[r] * 0x9e3779b1u) >> known->shift));
   // Whether a row is new nobody can foresee: nothing branches on it but the search.

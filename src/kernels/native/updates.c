@@ -1,4 +1,5 @@
-// How the rules of optimizers go over the distinct rows of a table, with the results of updates.ts to the bit. Compiled once for each
+// How the rules of optimizers go over the distinct rows of a table, with the results of updates.ts to the bit. Compiled
+// once for each
 // family of processors. A row's weights and what the rule keeps for it lie side by side.
 
 #include "updates.h"

@@ -1,4 +1,5 @@
-// What the rules of optimizers have in common. A rule is a function of a row: weights w, what it keeps at s, gradients g, all of
+// What the rules of optimizers have in common. A rule is a function of a row: weights w, what it keeps at s, gradients
+// g, all of
 // `width` floats, and its constants, as updates.ts and the files in ../optimizers have them.
 
 #ifndef UPDATES_H

@@ -15,7 +15,8 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-// MOST_PANELS: panels of 8 columns that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill the registers.
+// MOST_PANELS: panels of 8 columns that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill
+// the registers.
 // VECTORS: vectors that hold so many panels.
 
 #if defined(__AVX512F__)

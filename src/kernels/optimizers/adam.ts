@@ -1,4 +1,5 @@
-// Adam (Kingma & Ba 2015). Its own constants: 1 - β1, β2, 1 - β2, step size, 1/√(1 - β2^t), ε, and the share of a weight that decays
+// Adam (Kingma & Ba 2015). Its own constants: 1 - β1, β2, 1 - β2, step size, 1/√(1 - β2^t), ε, and the share of a
+// weight that decays
 // apart from the gradient (Loshchilov & Hutter 2019).
 
 import { isUsual, OWN, penalised, penalised4, updateDense, updateTable } from '../updates';

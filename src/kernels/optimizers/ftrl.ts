@@ -1,4 +1,5 @@
-// FTRL-proximal (McMahan et al. 2013, algorithm 1). Its own constants: α, β, λ1, λ2. It keeps z and the sum of squares n; the
+// FTRL-proximal (McMahan et al. 2013, algorithm 1). Its own constants: α, β, λ1, λ2. It keeps z and the sum of squares
+// n; the
 // weight follows from them, and is 0 where |z| is at most λ1.
 
 import { OWN, penalised4, updateDense, updateTable } from '../updates';

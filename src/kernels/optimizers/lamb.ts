@@ -1,4 +1,5 @@
-// LAMB (You et al. 2020, algorithm 2, with φ(z) = z), over a whole tensor. Its own constants: 1 - β1, β2, 1 - β2, 1/(1 - β1^t),
+// LAMB (You et al. 2020, algorithm 2, with φ(z) = z), over a whole tensor. Its own constants: 1 - β1, β2, 1 - β2, 1/(1
+// - β1^t),
 // 1/√(1 - β2^t), ε, weight decay, learning rate.
 
 import { OWN, penalised4, updateTable, updateTensor } from '../updates';

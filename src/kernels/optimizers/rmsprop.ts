@@ -1,4 +1,5 @@
-// RMSprop (Tieleman & Hinton 2012) as PyTorch has it. Its own constants: α, 1 - α, ε, learning rate, momentum. Without momentum it
+// RMSprop (Tieleman & Hinton 2012) as PyTorch has it. Its own constants: α, 1 - α, ε, learning rate, momentum. Without
+// momentum it
 // keeps the second moment alone.
 
 import { OWN, penalised4, updateDense, updateTable } from '../updates';

@@ -1,4 +1,5 @@
-// Stochastic gradient descent, with momentum as Sutskever et al. 2013 and PyTorch have it. Its own constants: learning rate,
+// Stochastic gradient descent, with momentum as Sutskever et al. 2013 and PyTorch have it. Its own constants: learning
+// rate,
 // momentum, and how much of the gradient and of the momentum a step takes. Without momentum it keeps nothing.
 
 import { OWN, penalised4, updateDense, updateTable } from '../updates';

@@ -1,5 +1,7 @@
-// What puts rows in another order, and looks at them: a module of its own, whose memories hold columns of words, or a column of bags, as
-// they are read and in order. Where a row lies is no more than chance: whoever waits for one row before asking for the next waits for
+// What puts rows in another order, and looks at them: a module of its own, whose memories hold columns of words, or a
+// column of bags, as
+// they are read and in order. Where a row lies is no more than chance: whoever waits for one row before asking for the
+// next waits for
 // each. So four columns are asked for at once, and the items of some rows together.
 
 /** Where memory is free: what lies below belongs to the module. */
@@ -32,7 +34,8 @@ export function findItems(offsets: usize, order: usize, count: i32, spans: usize
 }
 
 /**
- * Copies the items of rows `begin` to `end` of an order, one behind the other. Up to three words are read behind an item, and written
+ * Copies the items of rows `begin` to `end` of an order, one behind the other. Up to three words are read behind an
+ * item, and written
  * behind the last.
  * @param items a word each
  */
@@ -53,7 +56,8 @@ export function copyItems(spans: usize, begin: i32, end: i32, items: usize, into
 }
 
 /**
- * Puts four columns beside each other, so that one look finds what a row has in all. Up to three rows are read and written behind the last.
+ * Puts four columns beside each other, so that one look finds what a row has in all. Up to three rows are read and
+ * written behind the last.
  * @param into four words a row
  */
 export function joinColumns(a: usize, b: usize, c: usize, d: usize, rows: i32, into: usize): void {
@@ -61,7 +65,8 @@ export function joinColumns(a: usize, b: usize, c: usize, d: usize, rows: i32, i
 }
 
 /**
- * Takes the rows of an order from columns beside each other and puts them apart again, one behind the other. Up to three rows of the
+ * Takes the rows of an order from columns beside each other and puts them apart again, one behind the other. Up to
+ * three rows of the
  * order are read behind the last, which must be rows too, and written.
  */
 export function partColumns(joined: usize, order: usize, count: i32, a: usize, b: usize, c: usize, d: usize): void {

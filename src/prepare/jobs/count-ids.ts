@@ -32,11 +32,19 @@ let times = new Uint32Array(0);
 const UNKNOWN = -1;
 
 /**
- * Writes the vocabulary of a field, `rawIds` F64: place i holds the raw id that becomes i, the most frequent first; place 0 is the
+ * Writes the vocabulary of a field, `rawIds` F64: place i holds the raw id that becomes i, the most frequent first;
+ * place 0 is the
  * unknown. A session's values count once for each of its rows that has none of its own.
  * @throws UserError (disk)
  */
-export async function countIds({ field, target, commonFiles, skeletonFiles, rows, left }: CountIdsTask): Promise<{ distinct: number; kept: number }> {
+export async function countIds({
+  field,
+  target,
+  commonFiles,
+  skeletonFiles,
+  rows,
+  left,
+}: CountIdsTask): Promise<{ distinct: number; kept: number }> {
   const counter = createIdCounter();
   // Rows of each session that take the session's values.
   const taking = rows.slice();
@@ -74,7 +82,8 @@ export async function countIds({ field, target, commonFiles, skeletonFiles, rows
 function countColumn(counter: IdCounter, ids: ColumnData, offsets: ColumnData | undefined, times: Uint32Array): void {
   if (offsets === undefined) {
     const missing = missingOf(ids);
-    for (let row = 0; row < ids.length; row++) if (times[row]! > 0 && ids[row] !== missing) counter.add(ids[row]!, times[row]!);
+    for (let row = 0; row < ids.length; row++)
+      if (times[row]! > 0 && ids[row] !== missing) counter.add(ids[row]!, times[row]!);
     return;
   }
   for (let row = 0, i = 0; row < offsets.length - 1; row++) {

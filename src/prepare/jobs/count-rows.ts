@@ -12,7 +12,10 @@ export interface CountRowsTask {
 }
 
 /** By chunk the rows of train and of valid. @throws UserError (data) for a file that is broken */
-export function countRows({ files, valid, rows, trainRows }: CountRowsTask): { readonly train: number[]; readonly valid: number[] } {
+export function countRows({ files, valid, rows, trainRows }: CountRowsTask): {
+  readonly train: number[];
+  readonly valid: number[];
+} {
   const reader = createColumnReader();
   const counts: { train: number[]; valid: number[] } = { train: [], valid: [] };
   let first = 0;

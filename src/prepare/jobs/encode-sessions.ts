@@ -20,8 +20,10 @@ const reader = createColumnReader();
 let words = new Uint32Array(0);
 
 /**
- * Writes each session as words that can be read alone: `offsets` U32, one more than there are sessions, and `words` U32. For
- * every field in its order: an id (NO_ID where there is none), and its weight's bits where that is kept; of a bag the number
+ * Writes each session as words that can be read alone: `offsets` U32, one more than there are sessions, and `words`
+ * U32. For
+ * every field in its order: an id (NO_ID where there is none), and its weight's bits where that is kept; of a bag the
+ * number
  * of values, their ids, and their weights' bits.
  * @throws UserError (disk)
  */
@@ -42,7 +44,10 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
       keepsWeight: number !== undefined,
     };
   });
-  const most = plans.reduce((sum, { isBag, ids, keepsWeight }) => sum + (isBag ? rows + 2 * (ids?.length ?? 0) : keepsWeight ? 2 * rows : rows), 0);
+  const most = plans.reduce(
+    (sum, { isBag, ids, keepsWeight }) => sum + (isBag ? rows + 2 * (ids?.length ?? 0) : keepsWeight ? 2 * rows : rows),
+    0,
+  );
   if (words.length < most) words = new Uint32Array(Math.ceil(1.25 * most));
   const into = words;
   let at = 0;
@@ -63,5 +68,12 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
     offsets[row + 1] = at;
   }
   // Written before anything is waited for, so that the next chunk may use the memory.
-  await writeColumns(target, new Map([['offsets', offsets], ['words', into.subarray(0, at)]]), {});
+  await writeColumns(
+    target,
+    new Map([
+      ['offsets', offsets],
+      ['words', into.subarray(0, at)],
+    ]),
+    {},
+  );
 }

@@ -20,7 +20,11 @@ export async function parseCommon(task: ParseTask): Promise<ParseAbout> {
     offsets.push(keys.length);
   });
   if (about.bad.length <= task.maxBadRows) {
-    await writeColumns(task.target, new Map([...columns, ['keys.offsets', offsets.filled], ['keys.bytes', keys.filled]]), about);
+    await writeColumns(
+      task.target,
+      new Map([...columns, ['keys.offsets', offsets.filled], ['keys.bytes', keys.filled]]),
+      about,
+    );
   }
   return about;
 }

@@ -41,7 +41,8 @@ let kept: { key: string; columns: FeatureColumns } | undefined;
 
 /**
  * Parses the lines of a chunk into columns; the memory of the columns is used again for the next chunk.
- * @param readLine reads the cells of a line and ends a row, or throws BadLine; `readFeatures` reads the last cell, to the end of the line
+ * @param readLine reads the cells of a line and ends a row, or throws BadLine; `readFeatures` reads the last cell, to
+ * the end of the line
  */
 export function parseLines(
   { chunk, fields, maxBadRows }: ParseTask,
@@ -67,13 +68,24 @@ export function parseLines(
     } catch (error) {
       if (!(error instanceof BadLine)) throw error;
       const end = bytes.indexOf(10, begin);
-      bad.push({ line: lines, expected: error.expected, found: error.found, text: printable(textOf(bytes, begin, end), TEXT_LENGTH) });
+      bad.push({
+        line: lines,
+        expected: error.expected,
+        found: error.found,
+        text: printable(textOf(bytes, begin, end), TEXT_LENGTH),
+      });
       reader.at = end + 1;
     }
   }
   const filled = columns.columns();
   const names = new Set([...filled.keys()].map((name) => name.replace(/\..*/, '')));
-  const about = { rows: columns.rows, lines, fields: fields.flatMap(({ name }) => (names.has(name) ? [name] : [])), cuts: columns.cuts, bad };
+  const about = {
+    rows: columns.rows,
+    lines,
+    fields: fields.flatMap(({ name }) => (names.has(name) ? [name] : [])),
+    cuts: columns.cuts,
+    bad,
+  };
   return { columns: filled, about };
 }
 

@@ -17,7 +17,8 @@ export interface SkeletonAbout extends ParseAbout {
 }
 
 /**
- * Parses a chunk of a skeleton: an impression a row, `click` and `purchase` (U8), and `session` (U32), the number of its row
+ * Parses a chunk of a skeleton: an impression a row, `click` and `purchase` (U8), and `session` (U32), the number of
+ * its row
  * of common features.
  * @throws UserError (data, disk)
  */
@@ -34,7 +35,8 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
     const end = reader.skipCell(bytes, 'the index of common features');
     readFeatures();
     const session = findSession(task.sessions, bytes, begin, end);
-    if (session < 0) throw new BadLine(`an index of common features that ${task.commonPath} has`, textOf(bytes, begin, end));
+    if (session < 0)
+      throw new BadLine(`an index of common features that ${task.commonPath} has`, textOf(bytes, begin, end));
     if (purchase > click) {
       purchasesWithoutClick++;
       return;
@@ -46,7 +48,11 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
   });
   const result = { ...about, purchasesWithoutClick };
   if (about.bad.length <= task.maxBadRows) {
-    const own = [['click', clicks.filled], ['purchase', purchases.filled], ['session', sessions.filled]] as const;
+    const own = [
+      ['click', clicks.filled],
+      ['purchase', purchases.filled],
+      ['session', sessions.filled],
+    ] as const;
     await writeColumns(task.target, new Map([...columns, ...own]), result);
   }
   return result;

@@ -54,7 +54,20 @@ let chosen = new Uint32Array(0);
  * Joins skeleton rows with their sessions, encodes them and writes them as a shard.
  * @throws UserError (disk; data for an intermediate file that is broken)
  */
-export async function writeShard({ folder, file, aboutPath, begin, end, chunks, valid, isValid, sessions, fields, tables, commonFields }: WriteShardTask): Promise<ShardAbout> {
+export async function writeShard({
+  folder,
+  file,
+  aboutPath,
+  begin,
+  end,
+  chunks,
+  valid,
+  isValid,
+  sessions,
+  fields,
+  tables,
+  commonFields,
+}: WriteShardTask): Promise<ShardAbout> {
   const columns = preparedColumns(fields);
   const key = JSON.stringify(columns);
   if (spare.key !== key) Object.assign(spare, { key, blocks: [] });
@@ -89,7 +102,8 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
   await replace(join(folder, file), async (temporary) => {
     digest = await writeSafetensors(temporary, tensorsOf(block, columns), undefined, writeDirect);
   });
-  const sum = (labels: Float32Array): number => labels.subarray(0, block.rows).reduce((total, label) => total + label, 0);
+  const sum = (labels: Float32Array): number =>
+    labels.subarray(0, block.rows).reduce((total, label) => total + label, 0);
   const labels = { clicks: sum(block.labels.get('click')!), purchases: sum(block.labels.get('purchase')!) };
   const about: ShardAbout = { file, rows: block.rows, ...digest!, ...labels, ...joined.coverage() };
   if (spare.key === key) spare.blocks.push(block);

@@ -2,10 +2,19 @@ import type { z } from 'zod';
 import type { Part } from '../../part.js';
 
 /**
- * Where the values of a parameter lie: on a line, in coordinates of which equal lengths count alike, at steps or (0) anywhere; or as so many
+ * Where the values of a parameter lie: on a line, in coordinates of which equal lengths count alike, at steps or (0)
+ * anywhere; or as so many
  * choices, which have numbers but no order. Where `isLog`, coordinates are logarithms of values.
  */
-export type Axis = { readonly kind: 'line'; readonly low: number; readonly high: number; readonly step: number; readonly isLog: boolean } | { readonly kind: 'list'; readonly count: number };
+export type Axis =
+  | {
+      readonly kind: 'line';
+      readonly low: number;
+      readonly high: number;
+      readonly step: number;
+      readonly isLog: boolean;
+    }
+  | { readonly kind: 'list'; readonly count: number };
 
 /** The values that a parameter may take. */
 export interface Domain {
@@ -19,11 +28,15 @@ export interface Domain {
 }
 
 /** Declares a kind of domain; the identity, for the sake of its types. */
-export function defineDomain<const Name extends string, Shape extends z.ZodRawShape>(domain: Part<Name, Shape, [], Domain>): Part<Name, Shape, [], Domain> {
+export function defineDomain<const Name extends string, Shape extends z.ZodRawShape>(
+  domain: Part<Name, Shape, [], Domain>,
+): Part<Name, Shape, [], Domain> {
   return domain;
 }
 
 /** So many coordinates with equal lengths between them, the ends included; undefined for no number. */
 export function evenly(low: number, high: number, count: number | undefined): readonly number[] | undefined {
-  return count === undefined ? undefined : Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));
+  return count === undefined
+    ? undefined
+    : Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));
 }

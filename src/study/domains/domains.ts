@@ -5,12 +5,18 @@ import * as all from './all.js';
 /** Every kind of domain by its name in the YAML, under the key `type`. */
 export const domains = registry(all, 'type');
 
-const whenOptions = z.record(z.string(), z.unknown()).default({}).describe('Values of earlier parameters under which this one is set: a value or a list for each');
+const whenOptions = z
+  .record(z.string(), z.unknown())
+  .default({})
+  .describe('Values of earlier parameters under which this one is set: a value or a list for each');
 const alsoOptions = z.array(z.string()).default([]).describe('Other config keys set to the same value');
 
 /** A parameter of a space as the YAML has it. */
 export const parameterOptions = z.union([
-  z.array(z.unknown()).min(1).transform((values) => ({ type: all.choices.name, values, when: {}, also: [] })),
+  z
+    .array(z.unknown())
+    .min(1)
+    .transform((values) => ({ type: all.choices.name, values, when: {}, also: [] })),
   domains.schemaWith({ when: whenOptions, also: alsoOptions }),
 ]);
 export type ParameterSpec = z.output<typeof parameterOptions>;

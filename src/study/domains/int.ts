@@ -5,7 +5,9 @@ import { checkEnds, steps } from './options.js';
 /** A grid lists no more of them than this unless it is told how many. */
 const MOST_LISTED = 1000;
 
-/** Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely. */
+/**
+ * Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely.
+ */
 export const int = defineDomain({
   name: 'int',
   summary: 'Uniform integers in a range, both ends included',
@@ -20,17 +22,36 @@ export const int = defineDomain({
     yield* checkEnds({ low, high });
     if (log && low < 1) yield { path: ['low'], message: `expected 1 or more with log: true, found ${low}` };
     if (log && step > 1) yield { path: ['log'], message: `expected a step of 1 with log: true, found ${step}` };
-    if ((high - low) % step !== 0) yield { path: ['high'], message: `expected a number that ${low} leads to in steps of ${step}, as ${high - ((high - low) % step)}, found ${high}` };
+    if ((high - low) % step !== 0)
+      yield {
+        path: ['high'],
+        message: `expected a number that ${low} leads to in steps of ${step}, as ${high - ((high - low) % step)}, found ${high}`,
+      };
   },
   build({ low, high, step, log, steps }): Domain {
     const [there, back] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
-    const valueAt = (coordinate: number): number => Math.min(high, Math.max(low, low + step * Math.round((back(coordinate) - low) / step)));
-    const coordinateOf = (value: unknown): number | undefined => (typeof value === 'number' && value >= low && value <= high && (value - low) % step === 0 ? there(value) : undefined);
+    const valueAt = (coordinate: number): number =>
+      Math.min(high, Math.max(low, low + step * Math.round((back(coordinate) - low) / step)));
+    const coordinateOf = (value: unknown): number | undefined =>
+      typeof value === 'number' && value >= low && value <= high && (value - low) % step === 0
+        ? there(value)
+        : undefined;
     const count = (high - low) / step + 1;
     const wanted = steps ?? count;
-    const grid = wanted > MOST_LISTED ? undefined : wanted >= count ? Array.from({ length: count }, (_, i) => there(low + i * step)) : evenly(there(low), there(high), wanted);
+    const grid =
+      wanted > MOST_LISTED
+        ? undefined
+        : wanted >= count
+          ? Array.from({ length: count }, (_, i) => there(low + i * step))
+          : evenly(there(low), there(high), wanted);
     return {
-      axis: { kind: 'line', low: there(low - step / 2), high: there(high + step / 2), step: log ? 0 : step, isLog: log },
+      axis: {
+        kind: 'line',
+        low: there(low - step / 2),
+        high: there(high + step / 2),
+        step: log ? 0 : step,
+        isLog: log,
+      },
       valueAt,
       coordinateOf,
       // Two points of a logarithmic line may round to one number.

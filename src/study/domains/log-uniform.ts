@@ -16,7 +16,8 @@ export const logUniform = defineDomain({
     return {
       axis: { kind: 'line', low: from, high: to, step: 0, isLog: true },
       valueAt: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
-      coordinateOf: (value) => (typeof value === 'number' && value >= low && value <= high ? Math.log(value) : undefined),
+      coordinateOf: (value) =>
+        typeof value === 'number' && value >= low && value <= high ? Math.log(value) : undefined,
       grid: evenly(from, to, steps),
     };
   },

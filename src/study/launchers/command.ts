@@ -10,7 +10,10 @@ export const command = defineLauncher({
   options: () => ({
     run: z
       .string()
-      .regex(/\{mtl\}|\{study\}/, 'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder')
+      .regex(
+        /\{mtl\}|\{study\}/,
+        'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder',
+      )
       .describe('Shell command per worker, with {worker}, {mtl} and {study} replaced: ssh node{worker} {mtl}'),
     returns: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
@@ -18,7 +21,13 @@ export const command = defineLauncher({
   build: ({ run, returns }) => ({
     async launch({ study, count, mtl, args }) {
       const texts = { mtl: shellText([...mtl, ...args]), study: shellText([study]) };
-      const commands = Array.from({ length: count }, (_, i) => ['sh', '-c', run.replace(/\{(worker|mtl|study)\}/g, (_all, name: 'worker' | 'mtl' | 'study') => (name === 'worker' ? String(i + 1) : texts[name]))]);
+      const commands = Array.from({ length: count }, (_, i) => [
+        'sh',
+        '-c',
+        run.replace(/\{(worker|mtl|study)\}/g, (_all, name: 'worker' | 'mtl' | 'study') =>
+          name === 'worker' ? String(i + 1) : texts[name],
+        ),
+      ]);
       const workers = await launchProcesses(study, commands, false, `${count} by ${run}`);
       return returns ? { ...workers, areAlive: async () => (await workers.areAlive(), true) } : workers;
     },

@@ -13,12 +13,22 @@ const NAME_LENGTH = 63;
 const jobOptions = {
   image: z.string().min(1).describe('Container image with mtl'),
   command: z.array(z.string()).min(1).default(['npx', 'mtl']).describe('Command that runs mtl in the container'),
-  volumes: z.record(z.string(), z.string().startsWith('/')).describe('Volume claims and mount paths; study, config and data need the same paths as here'),
+  volumes: z
+    .record(z.string(), z.string().startsWith('/'))
+    .describe('Volume claims and mount paths; study, config and data need the same paths as here'),
   namespace: z.string().default('default'),
-  resources: z.strictObject({ cpu: z.union([z.string(), z.number()]).optional(), memory: z.string().optional() }).default({}).describe('Resource requests and limits of a worker'),
+  resources: z
+    .strictObject({ cpu: z.union([z.string(), z.number()]).optional(), memory: z.string().optional() })
+    .default({})
+    .describe('Resource requests and limits of a worker'),
 };
 /** What `areAlive` reads of a Job (batch/v1). */
-const jobSchema = z.looseObject({ kind: z.literal('Job'), status: z.looseObject({ conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional() }).optional() });
+const jobSchema = z.looseObject({
+  kind: z.literal('Job'),
+  status: z
+    .looseObject({ conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional() })
+    .optional(),
+});
 type JobOptions = z.output<z.ZodObject<typeof jobOptions, z.core.$strict>>;
 
 /** An Indexed Job of Kubernetes. Workers whose pod is taken away are started again and go on. */
@@ -37,12 +47,24 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
   await writeFileAtomic(path, stringify(jobManifest(request, options)));
   const inNamespace = ['--namespace', options.namespace];
   // A name of its own for each time, since a Job never starts again.
-  const job = await readProgram('kubectl', ['create', ...inNamespace, '--filename', path, '--output', 'name'], 'the name of a Job, as in job.batch/mtl-esmm-x7k2p', (printed) => /^job\S*\/\S+$/m.exec(printed)?.[0]);
+  const job = await readProgram(
+    'kubectl',
+    ['create', ...inNamespace, '--filename', path, '--output', 'name'],
+    'the name of a Job, as in job.batch/mtl-esmm-x7k2p',
+    (printed) => /^job\S*\/\S+$/m.exec(printed)?.[0],
+  );
   return {
     where: `${request.count} as ${job} of Kubernetes, made from ${path}`,
     async areAlive() {
-      const { status } = await readProgram('kubectl', ['get', ...inNamespace, job, '--output', 'json'], 'the Job as JSON', (printed) => jobSchema.parse(JSON.parse(printed)));
-      return !(status?.conditions ?? []).some(({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True');
+      const { status } = await readProgram(
+        'kubectl',
+        ['get', ...inNamespace, job, '--output', 'json'],
+        'the Job as JSON',
+        (printed) => jobSchema.parse(JSON.parse(printed)),
+      );
+      return !(status?.conditions ?? []).some(
+        ({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True',
+      );
     },
     async stop() {
       await runProgram('kubectl', ['delete', ...inNamespace, job, '--ignore-not-found']);
@@ -51,8 +73,15 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
 }
 
 /** The Job as Kubernetes takes it (batch/v1). */
-export function jobManifest({ study, count, args }: WorkersRequest, { image, command, volumes, namespace, resources }: JobOptions): object {
-  const name = `mtl-${basename(study).toLowerCase().replace(/[^a-z0-9]+/g, '-')}`.slice(0, NAME_LENGTH - 6).replace(/-+$/, '');
+export function jobManifest(
+  { study, count, args }: WorkersRequest,
+  { image, command, volumes, namespace, resources }: JobOptions,
+): object {
+  const name = `mtl-${basename(study)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')}`
+    .slice(0, NAME_LENGTH - 6)
+    .replace(/-+$/, '');
   const claims = Object.entries(volumes);
   return {
     apiVersion: 'batch/v1',
@@ -64,7 +93,9 @@ export function jobManifest({ study, count, args }: WorkersRequest, { image, com
       parallelism: count,
       // A worker that fails for a reason of its own fails again; one whose pod was taken away does not count.
       backoffLimitPerIndex: 3,
-      podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }] },
+      podFailurePolicy: {
+        rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }],
+      },
       template: {
         spec: {
           restartPolicy: 'Never',

@@ -31,12 +31,19 @@ export interface Launcher {
 }
 
 /** A launcher, and what it is like. */
-export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Launcher> {
+export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+  Name,
+  Shape,
+  [],
+  Launcher
+> {
   /** Whether its workers share the cores of this machine. */
   readonly isHere: boolean;
 }
 
 /** Declares a launcher; the identity, for the sake of its types. */
-export function defineLauncher<const Name extends string, Shape extends z.ZodRawShape>(launcher: LauncherPart<Name, Shape>): LauncherPart<Name, Shape> {
+export function defineLauncher<const Name extends string, Shape extends z.ZodRawShape>(
+  launcher: LauncherPart<Name, Shape>,
+): LauncherPart<Name, Shape> {
   return launcher;
 }

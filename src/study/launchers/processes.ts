@@ -10,7 +10,10 @@ import type { Workers } from './launcher.js';
 
 /** Of what a worker said last, so many lines are told. */
 const LAST_LINES = 5;
-/** Restarts in a row of a worker that is killed each time; the pauses before them double from 0.5 s to 64 s, about 2 minutes in all. */
+/**
+ * Restarts in a row of a worker that is killed each time; the pauses before them double from 0.5 s to 64 s, about 2
+ * minutes in all.
+ */
 const MAX_RESTARTS = 8;
 const FIRST_PAUSE_MS = 500;
 /** A worker that was killed after so long was not killed in a row. */
@@ -26,7 +29,13 @@ export type Pause = (ms: number, signal: AbortSignal) => Promise<unknown>;
  * @param where they are, for people
  * @param pause before a restart
  */
-export async function launchProcesses(study: string, commands: readonly (readonly string[])[], isRestarted: boolean, where: string, pause: Pause = (ms, signal) => setTimeout(ms, undefined, { signal })): Promise<Workers> {
+export async function launchProcesses(
+  study: string,
+  commands: readonly (readonly string[])[],
+  isRestarted: boolean,
+  where: string,
+  pause: Pause = (ms, signal) => setTimeout(ms, undefined, { signal }),
+): Promise<Workers> {
   const logs = join(study, 'workers');
   await onDisk(logs, () => makeFolder(logs));
   const running = new Set<ChildProcess>();
@@ -44,7 +53,8 @@ export async function launchProcesses(study: string, commands: readonly (readonl
     const startMs = monotonicMs();
     const log = join(logs, `${worker}.log`);
     const output = openSync(log, 'a');
-    // In a group of its own, so that Ctrl-C is told by `stop` alone: a second signal would end a worker without saving. By the channel it
+    // In a group of its own, so that Ctrl-C is told by `stop` alone: a second signal would end a worker without saving.
+    // By the channel it
     // hears when this process is gone.
     const child = spawn(program!, args, { stdio: ['ignore', output, output, 'ipc'], detached: true });
     closeSync(output);
@@ -58,9 +68,13 @@ export async function launchProcesses(study: string, commands: readonly (readonl
       if (stopping.signal.aborted || code === 0) return;
       const inRow = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
       if (signal === null || !isRestarted) failed.push({ log, how: 'the workers have ended with an error' });
-      else if (inRow > MAX_RESTARTS) failed.push({ log, how: `worker ${worker} was killed by ${signal} ${inRow} times in a row` });
+      else if (inRow > MAX_RESTARTS)
+        failed.push({ log, how: `worker ${worker} was killed by ${signal} ${inRow} times in a row` });
       else {
-        appendFileSync(log, `mtl: worker ${worker} was killed by ${signal}; restart ${inRow} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (inRow - 1)) / 1000} s\n`);
+        appendFileSync(
+          log,
+          `mtl: worker ${worker} was killed by ${signal}; restart ${inRow} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (inRow - 1)) / 1000} s\n`,
+        );
         void restart(worker, [program!, ...args], inRow);
       }
     });
@@ -74,7 +88,13 @@ export async function launchProcesses(study: string, commands: readonly (readonl
       if (first === undefined) return Promise.resolve(false);
       const { log, how } = first;
       const said = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LAST_LINES).join('\n');
-      return Promise.reject(userError('usage', { where: log, message: `${how}; the last words of this one: ${said}`, fix: 'mend that and start the study again; it goes on' }));
+      return Promise.reject(
+        userError('usage', {
+          where: log,
+          message: `${how}; the last words of this one: ${said}`,
+          fix: 'mend that and start the study again; it goes on',
+        }),
+      );
     },
     async stop() {
       stopping.abort();

@@ -19,17 +19,27 @@ export const ray = defineLauncher({
   name: 'ray',
   summary: 'Ray jobs, one per worker, through the REST API of the dashboard',
   options: () => ({
-    address: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8265').describe('URL of the Ray dashboard'),
+    address: z
+      .url({ protocol: /^https?$/ })
+      .default('http://127.0.0.1:8265')
+      .describe('URL of the Ray dashboard'),
     cpus: z.number().positive().optional().describe('CPUs reserved per worker'),
   }),
   isHere: false,
   build: ({ address, cpus }) => ({ launch: (request) => launch(request, address, cpus) }),
 });
 
-async function launch({ count, mtl, args }: WorkersRequest, address: string, cpus: number | undefined): Promise<Workers> {
+async function launch(
+  { count, mtl, args }: WorkersRequest,
+  address: string,
+  cpus: number | undefined,
+): Promise<Workers> {
   const jobs: string[] = [];
   for (let worker = 1; worker <= count; worker++) {
-    const { submission_id: id } = await ask(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), { entrypoint: shellText([...mtl, ...args]), ...(cpus !== undefined && { entrypoint_num_cpus: cpus }) });
+    const { submission_id: id } = await ask(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), {
+      entrypoint: shellText([...mtl, ...args]),
+      ...(cpus !== undefined && { entrypoint_num_cpus: cpus }),
+    });
     jobs.push(id);
   }
   const look = () => Promise.all(jobs.map((job) => ask(address, `/api/jobs/${job}`, jobSchema)));
@@ -39,26 +49,65 @@ async function launch({ count, mtl, args }: WorkersRequest, address: string, cpu
       const found = await look();
       if (found.some(({ status }) => LIVING.has(status))) return true;
       const failed = found.find(({ status }) => status === 'FAILED');
-      if (failed !== undefined) throw userError('usage', { where: address, message: `the workers have ended with an error: ${failed.message ?? ''}`, fix: 'mend that and start the study again; it goes on' });
+      if (failed !== undefined)
+        throw userError('usage', {
+          where: address,
+          message: `the workers have ended with an error: ${failed.message ?? ''}`,
+          fix: 'mend that and start the study again; it goes on',
+        });
       return false;
     },
     async stop() {
-      for (const [i, { status }] of (await look()).entries()) if (LIVING.has(status)) await ask(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
+      for (const [i, { status }] of (await look()).entries())
+        if (LIVING.has(status)) await ask(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
     },
   };
 }
 
-/** What the dashboard answers; `body` is posted. Not by `fetch`: it calls itself a browser, from which Ray takes no jobs. */
-async function ask<Schema extends z.ZodType>(address: string, path: string, schema: Schema, body?: object): Promise<z.output<Schema>> {
+/**
+ * What the dashboard answers; `body` is posted. Not by `fetch`: it calls itself a browser, from which Ray takes no
+ * jobs.
+ */
+async function ask<Schema extends z.ZodType>(
+  address: string,
+  path: string,
+  schema: Schema,
+  body?: object,
+): Promise<z.output<Schema>> {
   const url = new URL(path, address);
-  const request = (url.protocol === 'https:' ? https : http).request(url, body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' } });
+  const request = (url.protocol === 'https:' ? https : http).request(
+    url,
+    body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' } },
+  );
   request.end(body && JSON.stringify(body));
   const [response] = (await once(request, 'response').catch((error: unknown) => {
-    throw userError('usage', { where: url.href, message: `does not answer (${error instanceof Error ? error.message : String(error)})`, fix: 'start Ray (ray start --head), or name its dashboard: launcher: { name: ray, address: … }' }, error);
+    throw userError(
+      'usage',
+      {
+        where: url.href,
+        message: `does not answer (${error instanceof Error ? error.message : String(error)})`,
+        fix: 'start Ray (ray start --head), or name its dashboard: launcher: { name: ray, address: … }',
+      },
+      error,
+    );
   })) as [http.IncomingMessage];
   const answer = await text(response).catch((error: unknown) => {
-    throw userError('usage', { where: url.href, message: `broke off its answer (${error instanceof Error ? error.message : String(error)})`, fix: 'see whether Ray still runs, and start the study again; it goes on' }, error);
+    throw userError(
+      'usage',
+      {
+        where: url.href,
+        message: `broke off its answer (${error instanceof Error ? error.message : String(error)})`,
+        fix: 'see whether Ray still runs, and start the study again; it goes on',
+      },
+      error,
+    );
   });
-  if (response.statusCode !== 200) throw userError('usage', { where: url.href, message: `answers ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}` });
-  return readAnswer(url.href, answer, "the JSON of Ray's job API", (found) => ({ parsed: schema.parse(JSON.parse(found)) })).parsed;
+  if (response.statusCode !== 200)
+    throw userError('usage', {
+      where: url.href,
+      message: `answers ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}`,
+    });
+  return readAnswer(url.href, answer, "the JSON of Ray's job API", (found) => ({
+    parsed: schema.parse(JSON.parse(found)),
+  })).parsed;
 }

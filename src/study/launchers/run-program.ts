@@ -11,10 +11,30 @@ export async function runProgram(program: string, args: readonly string[]): Prom
     const { stdout } = await promisify(execFile)(program, [...args], { encoding: 'utf8' });
     return stdout;
   } catch (error) {
-    const { code, signal, stderr = '' } = error as { code?: string | number | null; signal?: string | null; stderr?: string };
-    if (code === 'ENOENT') throw userError('usage', { where: program, message: 'is not on this machine', fix: 'start the study where it is, or take another launcher' }, error);
+    const {
+      code,
+      signal,
+      stderr = '',
+    } = error as { code?: string | number | null; signal?: string | null; stderr?: string };
+    if (code === 'ENOENT')
+      throw userError(
+        'usage',
+        {
+          where: program,
+          message: 'is not on this machine',
+          fix: 'start the study where it is, or take another launcher',
+        },
+        error,
+      );
     const said = stderr.trim();
-    throw userError('usage', { where: [program, ...args].join(' '), message: `failed (${String(code ?? signal)})${said === '' ? ', without a word' : `: ${said}`}` }, error);
+    throw userError(
+      'usage',
+      {
+        where: [program, ...args].join(' '),
+        message: `failed (${String(code ?? signal)})${said === '' ? ', without a word' : `: ${said}`}`,
+      },
+      error,
+    );
   }
 }
 
@@ -24,7 +44,12 @@ export async function runProgram(program: string, args: readonly string[]): Prom
  * @param read returns undefined or throws for any other answer
  * @throws UserError (usage) as `runProgram`; with the command and its output for an answer that cannot be read
  */
-export async function readProgram<Found>(program: string, args: readonly string[], expected: string, read: (printed: string) => Found | undefined): Promise<Found> {
+export async function readProgram<Found>(
+  program: string,
+  args: readonly string[],
+  expected: string,
+  read: (printed: string) => Found | undefined,
+): Promise<Found> {
   const printed = await runProgram(program, args);
   return readAnswer([program, ...args].join(' '), printed, expected, read);
 }
@@ -34,7 +59,12 @@ export async function readProgram<Found>(program: string, args: readonly string[
  * @param where the command or the address that answered
  * @throws UserError (usage) with the address and the answer, if `read` returns undefined or throws
  */
-export function readAnswer<Found>(where: string, answer: string, expected: string, read: (answer: string) => Found | undefined): Found {
+export function readAnswer<Found>(
+  where: string,
+  answer: string,
+  expected: string,
+  read: (answer: string) => Found | undefined,
+): Found {
   let cause: unknown;
   try {
     const found = read(answer);
@@ -44,5 +74,13 @@ export function readAnswer<Found>(where: string, answer: string, expected: strin
   }
   const text = answer.trim();
   const found = text === '' ? 'nothing' : quoted(text);
-  throw userError('usage', { where, message: `expected ${expected}, found ${found}`, fix: 'see by hand what answers there, and start the study again; it goes on' }, cause);
+  throw userError(
+    'usage',
+    {
+      where,
+      message: `expected ${expected}, found ${found}`,
+      fix: 'see by hand what answers there, and start the study again; it goes on',
+    },
+    cause,
+  );
 }

@@ -12,7 +12,12 @@ const NOTICE_SECONDS = 120;
 export const slurm = defineLauncher({
   name: 'slurm',
   summary: 'Slurm job array, one worker per task, requeued after preemption',
-  options: () => ({ options: z.array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'")).default([]).describe("sbatch options, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']") }),
+  options: () => ({
+    options: z
+      .array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'"))
+      .default([])
+      .describe("sbatch options, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']"),
+  }),
   isHere: false,
   build: ({ options }) => ({ launch: (request) => launch(request, options) }),
 });
@@ -23,11 +28,19 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   await onDisk(logs, () => makeFolder(logs));
   const script = join(logs, 'slurm.sh');
   await writeFileAtomic(script, jobScript(request, options));
-  const job = await readProgram('sbatch', ['--parsable', script], 'the number of a job', (printed) => /^(\d+)(;\S+)?$/m.exec(printed)?.[1]);
+  const job = await readProgram(
+    'sbatch',
+    ['--parsable', script],
+    'the number of a job',
+    (printed) => /^(\d+)(;\S+)?$/m.exec(printed)?.[1],
+  );
   return {
     where: `${count} as the job array ${job} of Slurm; they write to ${join(logs, 'slurm-*.log')}`,
     // One that is not known any more has ended.
-    areAlive: async () => (await runProgram('squeue', ['--noheader', '--me', '--format=%A %F'])).split('\n').some((line) => line.split(' ').includes(job)),
+    areAlive: async () =>
+      (await runProgram('squeue', ['--noheader', '--me', '--format=%A %F']))
+        .split('\n')
+        .some((line) => line.split(' ').includes(job)),
     async stop() {
       await runProgram('scancel', [job]);
     },

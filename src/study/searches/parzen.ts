@@ -2,14 +2,17 @@ import type { Random } from '../../random.js';
 import type { Axis } from '../domains/domain.js';
 import { drawCoordinate, isSet, type Parameter, type Point, type Space } from '../space.js';
 
-// A density over the points of a space, as Optuna's multivariate TPE has it (Bergstra et al. 2011; Falkner et al. 2018, BOHB): a mixture of one
+// A density over the points of a space, as Optuna's multivariate TPE has it (Bergstra et al. 2011; Falkner et al. 2018,
+// BOHB): a mixture of one
 // kernel a trial, each a product over parameters, and one that is as wide as the space.
 
 /** A kernel is no narrower than the line by the number of kernels, or by this many. */
 const MOST_KERNELS = 100;
 
 /** What a kernel has of one parameter: on a line a normal that is cut off at its ends, of a list a chance each. */
-type Factor = { readonly kind: 'line'; readonly mean: number; readonly width: number; readonly mass: number } | { readonly kind: 'list'; readonly chances: readonly number[] };
+type Factor =
+  | { readonly kind: 'line'; readonly mean: number; readonly width: number; readonly mass: number }
+  | { readonly kind: 'list'; readonly chances: readonly number[] };
 
 interface Kernel {
   readonly logWeight: number;
@@ -31,9 +34,24 @@ export interface Parzen {
  */
 export function createParzen(space: Space, points: readonly Point[], weights: readonly number[]): Parzen {
   const total = weights.reduce((sum, weight) => sum + weight, 1);
-  // A parameter that a trial did not set says nothing: its kernel is as wide as the line there, like the last one, which stands for all points.
-  const factors = space.map((parameter) => [parameter, factorsOf(parameter, [...points.map((point) => (Object.hasOwn(point, parameter.name) ? parameter.domain.coordinateOf(point[parameter.name]) : undefined)), undefined])] as const);
-  const kernels = [...weights, 1].map((weight, i): Kernel => ({ logWeight: Math.log(weight / total), factors: new Map(factors.map(([parameter, all]) => [parameter, all[i]!])) }));
+  // A parameter that a trial did not set says nothing: its kernel is as wide as the line there, like the last one,
+  // which stands for all points.
+  const factors = space.map(
+    (parameter) =>
+      [
+        parameter,
+        factorsOf(parameter, [
+          ...points.map((point) =>
+            Object.hasOwn(point, parameter.name) ? parameter.domain.coordinateOf(point[parameter.name]) : undefined,
+          ),
+          undefined,
+        ]),
+      ] as const,
+  );
+  const kernels = [...weights, 1].map((weight, i): Kernel => ({
+    logWeight: Math.log(weight / total),
+    factors: new Map(factors.map(([parameter, all]) => [parameter, all[i]!])),
+  }));
   return {
     draw(random) {
       const { factors } = pick(kernels, random);
@@ -48,7 +66,14 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
       return { point, coordinates };
     },
     logDensity: (coordinates) =>
-      logSumExp(kernels.map(({ logWeight, factors }) => [...coordinates].reduce((sum, [parameter, x]) => sum + logFactor(factors.get(parameter)!, parameter.domain.axis, x), logWeight))),
+      logSumExp(
+        kernels.map(({ logWeight, factors }) =>
+          [...coordinates].reduce(
+            (sum, [parameter, x]) => sum + logFactor(factors.get(parameter)!, parameter.domain.axis, x),
+            logWeight,
+          ),
+        ),
+      ),
   };
 }
 
@@ -59,20 +84,35 @@ function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (numbe
     const flat = 1 / coordinates.length;
     return coordinates.map((coordinate) => {
       const sum = axis.count * flat + (coordinate === undefined ? 0 : 1);
-      return { kind: 'list', chances: Array.from({ length: axis.count }, (_, i) => (flat + (i === coordinate ? 1 : 0)) / sum) };
+      return {
+        kind: 'list',
+        chances: Array.from({ length: axis.count }, (_, i) => (flat + (i === coordinate ? 1 : 0)) / sum),
+      };
     });
   }
   const length = axis.high - axis.low;
-  const widths = widthsOf(axis, coordinates.filter((coordinate) => coordinate !== undefined));
+  const widths = widthsOf(
+    axis,
+    coordinates.filter((coordinate) => coordinate !== undefined),
+  );
   return coordinates.map((coordinate) => {
     const mean = coordinate ?? (axis.low + axis.high) / 2;
-    const width = coordinate === undefined ? length : Math.min(length, Math.max(length / Math.min(MOST_KERNELS, coordinates.length + 1), widths.get(coordinate)!));
+    const width =
+      coordinate === undefined
+        ? length
+        : Math.min(length, Math.max(length / Math.min(MOST_KERNELS, coordinates.length + 1), widths.get(coordinate)!));
     return { kind: 'line', mean, width, mass: normalMass((axis.low - mean) / width, (axis.high - mean) / width) };
   });
 }
 
-/** The larger gap of each coordinate to its neighbours (Bergstra et al. 2011); the ends of the line are neighbours of one alone. */
-function widthsOf({ low, high }: { readonly low: number; readonly high: number }, coordinates: readonly number[]): ReadonlyMap<number, number> {
+/**
+ * The larger gap of each coordinate to its neighbours (Bergstra et al. 2011); the ends of the line are neighbours of
+ * one alone.
+ */
+function widthsOf(
+  { low, high }: { readonly low: number; readonly high: number },
+  coordinates: readonly number[],
+): ReadonlyMap<number, number> {
   const sorted = [...coordinates].sort((a, b) => a - b);
   const isAlone = sorted.length === 1;
   const widths = new Map<number, number>();
@@ -127,9 +167,15 @@ export function normalMass(a: number, b: number): number {
   return 1 - 0.5 * (erfc(-a / Math.SQRT2) + erfc(b / Math.SQRT2));
 }
 
-/** The complementary error function for x >= 0, to a relative error of 1.2e-7 (the Chebyshev fit in Press et al., Numerical Recipes, §6.2). */
+/**
+ * The complementary error function for x >= 0, to a relative error of 1.2e-7 (the Chebyshev fit in Press et al.,
+ * Numerical Recipes, §6.2).
+ */
 function erfc(x: number): number {
   const t = 1 / (1 + 0.5 * x);
-  const fit = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+  const fit = [
+    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223,
+    0.17087277,
+  ];
   return t * Math.exp(-x * x + fit.reduceRight((sum, coefficient) => sum * t + coefficient, 0));
 }

@@ -25,12 +25,19 @@ export interface Search {
 }
 
 /** A way to search a space, and what it asks of it. */
-export interface SearchPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [space: Space], Search> {
+export interface SearchPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+  Name,
+  Shape,
+  [space: Space],
+  Search
+> {
   /** Whether every parameter has to say which values it has on a grid. */
   readonly needsGrid: boolean;
 }
 
 /** Declares a search; the identity, for the sake of its types. */
-export function defineSearch<const Name extends string, Shape extends z.ZodRawShape>(search: SearchPart<Name, Shape>): SearchPart<Name, Shape> {
+export function defineSearch<const Name extends string, Shape extends z.ZodRawShape>(
+  search: SearchPart<Name, Shape>,
+): SearchPart<Name, Shape> {
   return search;
 }

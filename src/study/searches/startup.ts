@@ -5,13 +5,23 @@ import { coordinatesToSet, drawCoordinate, pointOf, type Parameter, type Point, 
 export interface Startup {
   /** Whether a choice of any parameter was not tried yet; not counted are parameters that no point can set. */
   hasUntried(tried: readonly Point[]): boolean;
-  /** Draws a point with a choice that was not tried yet, if there is one, and the least tried choices of all other parameters. */
+  /**
+   * Draws a point with a choice that was not tried yet, if there is one, and the least tried choices of all other
+   * parameters.
+   */
   draw(tried: readonly Point[], random: Random): Point;
 }
 
 /** Startup of a search of a space. */
 export function createStartup(space: Space): Startup {
-  const lists = space.filter((parameter) => parameter.domain.axis.kind === 'list' && Object.hasOwn(pointThatSets(space, parameter, () => 0), parameter.name));
+  const lists = space.filter(
+    (parameter) =>
+      parameter.domain.axis.kind === 'list' &&
+      Object.hasOwn(
+        pointThatSets(space, parameter, () => 0),
+        parameter.name,
+      ),
+  );
   const untriedOf = (tried: readonly Point[]) => lists.find((parameter) => leastTried(parameter, tried).count === 0);
   return {
     hasUntried: (tried) => untriedOf(tried) !== undefined,
@@ -34,7 +44,10 @@ function pointThatSets(space: Space, parameter: Parameter, choose: (parameter: P
 }
 
 /** The choices of a parameter that the fewest points have, and how many. */
-function leastTried({ name, domain: { axis, coordinateOf } }: Parameter, tried: readonly Point[]): { readonly count: number; readonly choices: readonly number[] } {
+function leastTried(
+  { name, domain: { axis, coordinateOf } }: Parameter,
+  tried: readonly Point[],
+): { readonly count: number; readonly choices: readonly number[] } {
   const counts = new Array<number>(axis.kind === 'list' ? axis.count : 0).fill(0);
   for (const point of tried) {
     const coordinate = Object.hasOwn(point, name) ? coordinateOf(point[name]) : undefined;

@@ -8,14 +8,26 @@ import { gpu } from '../../support/webgpu.js';
 
 const SCALE = 0.002;
 const layer = (...hidden: number[]): object => ({ hidden, activation: 'dice', dropout: 0.2 });
-const work: Workload = { name: 'mmoe', batchRows: 60, width: 4, numbers: ['D0'], bags: { '210': 3 }, model: { name: 'mmoe', experts: { count: 2, ...layer(8) }, tower: layer(8) } };
+const work: Workload = {
+  name: 'mmoe',
+  batchRows: 60,
+  width: 4,
+  numbers: ['D0'],
+  bags: { '210': 3 },
+  model: { name: 'mmoe', experts: { count: 2, ...layer(8) }, tower: layer(8) },
+};
 const batches = batchesOf(work, 53, SCALE);
-const compiled = (): Program => createWebGpuEngine(gpu!).compile({ ...planOf(work, SCALE), step: { clip: { norm: 0.5, apart: true }, average: { decay: 0.9 } } });
+const compiled = (): Program =>
+  createWebGpuEngine(gpu!).compile({
+    ...planOf(work, SCALE),
+    step: { clip: { norm: 0.5, apart: true }, average: { decay: 0.9 } },
+  });
 
 async function held(program: Program): Promise<object> {
   await program.readBack!();
   const { step, weights, optimizer } = program.state();
-  const copy = (tensors: typeof weights): object => Object.fromEntries([...tensors].map(([name, { data }]) => [name, data.slice()]));
+  const copy = (tensors: typeof weights): object =>
+    Object.fromEntries([...tensors].map(([name, { data }]) => [name, data.slice()]));
   return { step, weights: copy(weights), optimizer: copy(optimizer) };
 }
 
@@ -36,7 +48,9 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
     const found = await takeAhead(ahead, batches);
     const expected: StepResult[] = [];
     for (const batch of batches) expected.push(await alone.trainStep(batch));
-    expect(found.map(({ losses, norms }) => ({ losses, norms }))).toEqual(expected.map(({ losses, norms }) => ({ losses, norms })));
+    expect(found.map(({ losses, norms }) => ({ losses, norms }))).toEqual(
+      expected.map(({ losses, norms }) => ({ losses, norms })),
+    );
     expect(await held(ahead)).toEqual(await held(alone));
     // Others come in between.
     expect(await ahead.predict(batches[0]!)).toEqual(await alone.predict(batches[0]!));
@@ -46,27 +60,40 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
     for (const program of [ahead, alone]) program.dispose();
   });
 
-  it.each([0, 12, 52])('are not taken from a refused one on, the one at %i: all stands as before it, and goes on from there', async (at) => {
-    const [ahead, alone] = [compiled(), compiled()];
-    const poisoned = batches.map((batch, i) => (i === at ? { ...batch, numbers: new Map([['D0', batch.numbers.get('D0')!.map((value, b) => (b === 7 ? 3e38 : value))]]) } : batch));
-    const isFinite = ({ losses }: StepResult): boolean => [...losses.values()].every(({ mean }) => Number.isFinite(mean));
-    const begun: Promise<StepResult>[] = [];
-    const results: StepResult[] = [];
-    // A loop ends at the first loss that is not finite, and looks at none behind it.
-    for (const batch of poisoned) {
-      begun.push(ahead.trainStep(batch, { isAhead: true }));
-      if (begun.length === ahead.stepsAhead) results.push(await begun.shift()!);
-      if (!results.every(isFinite)) break;
-    }
-    await ahead.catchUp!();
-    expect([...results, ...(await Promise.all(begun))].map(isFinite)).toEqual(Array.from({ length: Math.min(batches.length, at + ahead.stepsAhead!) }, (_, i) => i < at));
-    for (const batch of batches.slice(0, at)) await alone.trainStep(batch);
-    expect(await held(ahead)).toEqual(await held(alone));
-    await takeAhead(ahead, batches.slice(0, 4));
-    for (const batch of batches.slice(0, 4)) await alone.trainStep(batch);
-    expect(await held(ahead)).toEqual(await held(alone));
-    for (const program of [ahead, alone]) program.dispose();
-  });
+  it.each([0, 12, 52])(
+    'are not taken from a refused one on, the one at %i: all stands as before it, and goes on from there',
+    async (at) => {
+      const [ahead, alone] = [compiled(), compiled()];
+      const poisoned = batches.map((batch, i) =>
+        i === at
+          ? {
+              ...batch,
+              numbers: new Map([['D0', batch.numbers.get('D0')!.map((value, b) => (b === 7 ? 3e38 : value))]]),
+            }
+          : batch,
+      );
+      const isFinite = ({ losses }: StepResult): boolean =>
+        [...losses.values()].every(({ mean }) => Number.isFinite(mean));
+      const begun: Promise<StepResult>[] = [];
+      const results: StepResult[] = [];
+      // A loop ends at the first loss that is not finite, and looks at none behind it.
+      for (const batch of poisoned) {
+        begun.push(ahead.trainStep(batch, { isAhead: true }));
+        if (begun.length === ahead.stepsAhead) results.push(await begun.shift()!);
+        if (!results.every(isFinite)) break;
+      }
+      await ahead.catchUp!();
+      expect([...results, ...(await Promise.all(begun))].map(isFinite)).toEqual(
+        Array.from({ length: Math.min(batches.length, at + ahead.stepsAhead!) }, (_, i) => i < at),
+      );
+      for (const batch of batches.slice(0, at)) await alone.trainStep(batch);
+      expect(await held(ahead)).toEqual(await held(alone));
+      await takeAhead(ahead, batches.slice(0, 4));
+      for (const batch of batches.slice(0, 4)) await alone.trainStep(batch);
+      expect(await held(ahead)).toEqual(await held(alone));
+      for (const program of [ahead, alone]) program.dispose();
+    },
+  );
 
   it('are handed over where the one behind them cannot begin', async () => {
     const program = compiled();
@@ -80,7 +107,11 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
   it('may change batches once they were begun', async () => {
     const [ahead, alone] = [compiled(), compiled()];
     const batch = batches[0]!;
-    const copy = { ...batch, ids: new Map([...batch.ids].map(([name, data]) => [name, data.slice()])), numbers: new Map([...batch.numbers].map(([name, data]) => [name, data.slice()])) };
+    const copy = {
+      ...batch,
+      ids: new Map([...batch.ids].map(([name, data]) => [name, data.slice()])),
+      numbers: new Map([...batch.numbers].map(([name, data]) => [name, data.slice()])),
+    };
     const result = ahead.trainStep(copy, { isAhead: true });
     for (const data of copy.ids.values()) data.fill(0);
     for (const data of copy.numbers.values()) data.fill(0);

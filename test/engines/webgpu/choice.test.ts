@@ -10,7 +10,10 @@ import { ALONE } from '../../../src/peers.js';
 import { gpu } from '../../support/webgpu.js';
 
 const refusal = async (device: Device, precision?: Precision): Promise<UserError> => {
-  const error = await createEngine({ device, threads: 1 }, precision).then(() => undefined, (caught: unknown) => caught);
+  const error = await createEngine({ device, threads: 1 }, precision).then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
   expect(error).toBeInstanceOf(UserError);
   return error as UserError;
 };
@@ -18,7 +21,8 @@ const allow = (value: string): void => void vi.stubEnv(ALLOW_SOFTWARE, value);
 beforeEach(() => allow('1'));
 
 describe('the choice of an engine', () => {
-  const lineOf = async (device: Device, name: string | undefined, size = 1): Promise<string> => engineLine(await createEngine({ device, threads: 1, peers: { ...ALONE, size } }, 'f32', () => name));
+  const lineOf = async (device: Device, name: string | undefined, size = 1): Promise<string> =>
+    engineLine(await createEngine({ device, threads: 1, peers: { ...ALONE, size } }, 'f32', () => name));
 
   it('takes the CPU by auto, and names the GPU that is found and its option', async () => {
     const cpu = await lineOf('cpu', 'NVIDIA H100');
@@ -38,13 +42,26 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     expect((await createEngine({ device: 'gpu' })).name).toBe('webgpu');
     allow('');
     const error = await refusal('webgpu');
-    expect([error.exitCode, error.message]).toEqual([2, expect.stringMatching(/^--device webgpu: the only adapter .* computes on the CPU, slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/)]);
+    expect([error.exitCode, error.message]).toEqual([
+      2,
+      expect.stringMatching(
+        /^--device webgpu: the only adapter .* computes on the CPU, slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/,
+      ),
+    ]);
   });
 
   it('refuses a precision that it has not, and the CPU none', async () => {
     const { exitCode, problems } = await refusal('webgpu', 'bf16');
     expect(exitCode).toBe(2);
-    expect(problems).toEqual([{ key: 'training.precision', message: expect.stringMatching(/^products in bf16 are not what WebGPU on .* has; it has f32(, f16)?$/) as string, fix: 'take one of these, or another --device' }]);
+    expect(problems).toEqual([
+      {
+        key: 'training.precision',
+        message: expect.stringMatching(
+          /^products in bf16 are not what WebGPU on .* has; it has f32(, f16)?$/,
+        ) as string,
+        fix: 'take one of these, or another --device',
+      },
+    ]);
     expect((await createEngine({ device: 'cpu', threads: 1 }, 'bf16')).name).toBe('simd');
   });
 
@@ -56,7 +73,13 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
 
   it('is named in the records, with its driver and its limits', async () => {
     const { about } = await createEngine({ device: 'webgpu' });
-    expect(about).toMatchObject({ name: gpu!.about.name, driver: expect.stringMatching(/./) as string, isSoftware: true, maxBufferBytes: expect.any(Number) as number, maxBindingBytes: expect.any(Number) as number });
+    expect(about).toMatchObject({
+      name: gpu!.about.name,
+      driver: expect.stringMatching(/./) as string,
+      isSoftware: true,
+      maxBufferBytes: expect.any(Number) as number,
+      maxBindingBytes: expect.any(Number) as number,
+    });
   });
 });
 
@@ -65,15 +88,35 @@ it('has half an hour in each test that may wait for pipelines, whatever else the
 });
 
 describe('the doctor', () => {
-  const about: AboutGpu = { name: 'H100', vendor: 'nvidia', architecture: 'hopper', driver: '550', isSoftware: false, maxBufferBytes: 2 ** 32, maxBindingBytes: 2 ** 31, maxWorkgroupBytes: 2 ** 15, hasHalf: true };
+  const about: AboutGpu = {
+    name: 'H100',
+    vendor: 'nvidia',
+    architecture: 'hopper',
+    driver: '550',
+    isSoftware: false,
+    maxBufferBytes: 2 ** 32,
+    maxBindingBytes: 2 ** 31,
+    maxWorkgroupBytes: 2 ** 15,
+    hasHalf: true,
+  };
   it('tells which GPU there is for WebGPU, and what is missing', () => {
     expect(healthOf({ about })).toEqual({ state: 'ok', message: 'H100, 550, buffers of 2048 MiB (--device webgpu)' });
-    expect(healthOf({ about: { ...about, isSoftware: true } })).toMatchObject({ state: 'without', message: expect.stringContaining('computes on the CPU') as string });
-    expect(healthOf({ reason: 'no adapter', fix: 'install one' })).toEqual({ state: 'without', message: 'no adapter; everything works on the CPU without it', fix: 'install one' });
+    expect(healthOf({ about: { ...about, isSoftware: true } })).toMatchObject({
+      state: 'without',
+      message: expect.stringContaining('computes on the CPU') as string,
+    });
+    expect(healthOf({ reason: 'no adapter', fix: 'install one' })).toEqual({
+      state: 'without',
+      message: 'no adapter; everything works on the CPU without it',
+      fix: 'install one',
+    });
   });
 
   it.skipIf(gpu === undefined)('tells what a driver fails with', async () => {
     vi.stubEnv('MTL_WEBGPU_DAWN', 'backend=nosuch');
-    expect(await createGpu()).toEqual({ reason: "WebGPU opens no device (unrecognised backend 'nosuch')", fix: 'see what nvidia-smi or vulkaninfo says and whether MTL_WEBGPU_DAWN is meant, or use --device cpu' });
+    expect(await createGpu()).toEqual({
+      reason: "WebGPU opens no device (unrecognised backend 'nosuch')",
+      fix: 'see what nvidia-smi or vulkaninfo says and whether MTL_WEBGPU_DAWN is meant, or use --device cpu',
+    });
   });
 });

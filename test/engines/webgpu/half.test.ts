@@ -6,9 +6,19 @@ import { createWebGpuEngine } from '../../../src/engines/webgpu/engine.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 
 const SCALE = 0.002;
-const work: Workload = { name: 'esmm', batchRows: 600, width: 4, numbers: ['D0'], model: { name: 'esmm', ctrTower: { hidden: [40, 8] }, cvrTower: { hidden: [40, 8] } } };
-const [batch, other] = batchesOf(work, 2, SCALE) as [ReturnType<typeof batchesOf>[number], ReturnType<typeof batchesOf>[number]];
-const compiled = (precision: 'f16' | 'f32'): Program => createTestEngine().compile({ ...planOf(work, SCALE), step: { precision } });
+const work: Workload = {
+  name: 'esmm',
+  batchRows: 600,
+  width: 4,
+  numbers: ['D0'],
+  model: { name: 'esmm', ctrTower: { hidden: [40, 8] }, cvrTower: { hidden: [40, 8] } },
+};
+const [batch, other] = batchesOf(work, 2, SCALE) as [
+  ReturnType<typeof batchesOf>[number],
+  ReturnType<typeof batchesOf>[number],
+];
+const compiled = (precision: 'f16' | 'f32'): Program =>
+  createTestEngine().compile({ ...planOf(work, SCALE), step: { precision } });
 const norm = (data: Float32Array): number => Math.hypot(...data);
 
 describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebGPU', () => {
@@ -36,8 +46,12 @@ describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebG
 
   it('refuse a step with a number that half precision cannot hold', async () => {
     const [half, whole] = [compiled('f16'), compiled('f32')];
-    const large = { ...batch, numbers: new Map([['D0', batch.numbers.get('D0')!.map((value, b) => (b === 3 ? 1e5 : value))]]) };
-    const isTaken = async (program: Program): Promise<boolean> => [...(await program.trainStep(large)).losses.values()].every(({ mean }) => Number.isFinite(mean));
+    const large = {
+      ...batch,
+      numbers: new Map([['D0', batch.numbers.get('D0')!.map((value, b) => (b === 3 ? 1e5 : value))]]),
+    };
+    const isTaken = async (program: Program): Promise<boolean> =>
+      [...(await program.trainStep(large)).losses.values()].every(({ mean }) => Number.isFinite(mean));
     expect([await isTaken(half), await isTaken(whole)]).toEqual([false, true]);
     expect(half.state().step).toBe(0);
   });

@@ -1,6 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createListTeam, type JobMemory, type ListTeam } from '../../../src/engines/webgpu/lists/team.js';
-import { jobWord, listForm, listParts, mostListWords, type ListShape } from '../../../src/engines/webgpu/lists/table-list.js';
+import {
+  jobWord,
+  listForm,
+  listParts,
+  mostListWords,
+  type ListShape,
+} from '../../../src/engines/webgpu/lists/table-list.js';
 import { randomStream } from '../../../src/random.js';
 
 // Three tables: two fields of ids; one; and a field of ids beside a bag.
@@ -11,9 +17,21 @@ const SHAPE: ListShape = {
   ld: LD,
   numBags: 1,
   tables: [
-    { fields: [{ at: 0, offset: 0 }, { at: ROWS, offset: 4 }], form: listForm([false, false], ROWS) },
+    {
+      fields: [
+        { at: 0, offset: 0 },
+        { at: ROWS, offset: 4 },
+      ],
+      form: listForm([false, false], ROWS),
+    },
     { fields: [{ at: 2 * ROWS, offset: 8 }], form: listForm([false], ROWS) },
-    { fields: [{ at: 3 * ROWS, offset: 16 }, { at: 4 * ROWS, offset: 20, bag: 0 }], form: listForm([false, true], ROWS) },
+    {
+      fields: [
+        { at: 3 * ROWS, offset: 16 },
+        { at: 4 * ROWS, offset: 20, bag: 0 },
+      ],
+      form: listForm([false, true], ROWS),
+    },
   ],
 };
 
@@ -34,7 +52,11 @@ function draw(seed: number): Job {
   columns[4 * ROWS] = 0;
   for (let b = 0; b < ROWS; b++) columns[4 * ROWS + b + 1] = columns[4 * ROWS + b]! + random.below(4);
   const items = columns[5 * ROWS]!;
-  return { columns, ids: Uint32Array.from({ length: items }, () => random.below(25)), factors: Float32Array.from({ length: items }, () => random.uniform()) };
+  return {
+    columns,
+    ids: Uint32Array.from({ length: items }, () => random.below(25)),
+    factors: Float32Array.from({ length: items }, () => random.uniform()),
+  };
 }
 
 /** What each table meets, in the order of fields and rows. */
@@ -43,7 +65,11 @@ function itemsOf({ columns, ids, factors }: Job): Item[][] {
     fields.flatMap(({ at, offset, bag }) =>
       Array.from({ length: ROWS }, (_, b) => b).flatMap((b) => {
         if (bag === undefined) return [{ row: columns[at + b]!, at: b * LD + offset, factor: 1 }];
-        return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({ row, at: b * LD + offset, factor: factors[columns[at + b]! + k]! }));
+        return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({
+          row,
+          at: b * LD + offset,
+          factor: factors[columns[at + b]! + k]!,
+        }));
       }),
     ),
   );
@@ -53,7 +79,10 @@ const teams: ListTeam[] = [];
 afterEach(() => teams.splice(0).forEach((team) => team.end()));
 
 /** Runs jobs in turns; each but the first goes on with the rows of the one before. Gives all words of each. */
-function run(threads: number, jobs: readonly Job[]): { readonly words: Uint32Array; readonly seen: readonly number[] }[] {
+function run(
+  threads: number,
+  jobs: readonly Job[],
+): { readonly words: Uint32Array; readonly seen: readonly number[] }[] {
   const memoryOf = (): JobMemory => ({ columns: new SharedArrayBuffer(4 * COLUMNS), job: new SharedArrayBuffer(4) });
   const memory: [JobMemory, JobMemory] = [memoryOf(), memoryOf()];
   const team = createListTeam(SHAPE, memory, threads);
@@ -84,7 +113,10 @@ function run(threads: number, jobs: readonly Job[]): { readonly words: Uint32Arr
     }, begin);
     team.begin(which);
     team.finish();
-    lists = SHAPE.tables.map((_, t) => ({ at: job[jobWord.table(SHAPE, t, 'list')]!, count: job[jobWord.table(SHAPE, t, 'count')]! }));
+    lists = SHAPE.tables.map((_, t) => ({
+      at: job[jobWord.table(SHAPE, t, 'list')]!,
+      count: job[jobWord.table(SHAPE, t, 'count')]!,
+    }));
     return { words: job.slice(), seen };
   });
 }
@@ -112,7 +144,8 @@ describe('index lists', () => {
         const parts = listParts(count, of('segments'), items.length, SHAPE.tables[t]!.form);
         const halves = new Uint16Array(words.buffer);
         const { isShort } = SHAPE.tables[t]!.form;
-        const word = (part: 'firstSegments' | 'segments' | 'items', i: number): number => (isShort ? halves[2 * (list + parts[part]) + i]! : words[list + parts[part] + i]!);
+        const word = (part: 'firstSegments' | 'segments' | 'items', i: number): number =>
+          isShort ? halves[2 * (list + parts[part]) + i]! : words[list + parts[part] + i]!;
         const factor = new Float32Array(1);
         for (const [u, row] of distinct.entries()) {
           const found: Omit<Item, 'row'>[] = [];
@@ -125,7 +158,9 @@ describe('index lists', () => {
               found.push({ at: isShort ? item * LD + SHAPE.tables[t]!.fields[0]!.offset : item, factor: factor[0]! });
             }
           }
-          expect(found).toEqual(items.filter((item) => item.row === row).map(({ at, factor: of1 }) => ({ at, factor: of1 })));
+          expect(found).toEqual(
+            items.filter((item) => item.row === row).map(({ at, factor: of1 }) => ({ at, factor: of1 })),
+          );
         }
       }
     }

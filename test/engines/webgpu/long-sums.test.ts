@@ -9,7 +9,10 @@ const [WIDE, NARROW] = [24, 1];
 
 const plan = planOf(INPUTS, (g, x, y) => {
   const [wide, narrow] = [g.slice(g.linear(x, WIDE, 'wide'), WIDE - 1, 1), g.linear(x, NARROW, 'narrow')];
-  return { terms: [{ name: 'y', weight: 1, loss: g.binaryCrossEntropy(g.add(wide, narrow), y) }], predictions: { wide, narrow } };
+  return {
+    terms: [{ name: 'y', weight: 1, loss: g.binaryCrossEntropy(g.add(wide, narrow), y) }],
+    predictions: { wide, narrow },
+  };
 });
 
 /** All of one sign, so that each sum grows from its first summand to its last. */
@@ -21,12 +24,20 @@ function positiveBatch(): Batch {
 describe.skipIf(gpu === undefined)('long products on WebGPU', () => {
   it('are summed in blocks: nearer to double precision than a sum of one summand after the other', async () => {
     const program = createTestEngine().compile(plan);
-    const weights = new Map([...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((value) => (name.endsWith('.bias') ? 0 : Math.abs(value))) }]));
+    const weights = new Map(
+      [...program.state().weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((value) => (name.endsWith('.bias') ? 0 : Math.abs(value))) },
+      ]),
+    );
     program.restore({ step: 0, weights, optimizer: new Map() });
     const batch = positiveBatch();
     const columns = [...batch.numbers.values()];
     const predictions = await program.predict(batch);
-    for (const [name, outputs] of [['wide', WIDE], ['narrow', NARROW]] as const) {
+    for (const [name, outputs] of [
+      ['wide', WIDE],
+      ['narrow', NARROW],
+    ] as const) {
       const { shape, data } = weights.get(`${name}.weight`)!;
       expect(shape).toEqual([INPUTS, outputs]);
       const [squares, serialSquares] = [0, 0].map(() => ({ sum: 0 }));

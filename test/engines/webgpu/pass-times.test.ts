@@ -7,7 +7,13 @@ import { TIMES, type DispatchTime } from '../../../src/engines/webgpu/pass-times
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 
 const SCALE = 0.002;
-const work: Workload = { name: 'esmm', batchRows: 600, width: 4, numbers: ['D0'], model: { name: 'esmm', ctrTower: { hidden: [40, 8] }, cvrTower: { hidden: [40, 8] } } };
+const work: Workload = {
+  name: 'esmm',
+  batchRows: 600,
+  width: 4,
+  numbers: ['D0'],
+  model: { name: 'esmm', ctrTower: { hidden: [40, 8] }, cvrTower: { hidden: [40, 8] } },
+};
 const batches = batchesOf(work, 3, SCALE);
 
 async function timedGpu(): Promise<Gpu | undefined> {
@@ -19,17 +25,31 @@ const timed = await timedGpu();
 describe.skipIf(timed === undefined)('the times of dispatches on WebGPU', () => {
   it('are those of every dispatch of a step, with its kernels, and leave the step as it is', async () => {
     const [reports, found] = [[] as RunReport[], [] as (readonly DispatchTime[])[]];
-    const watch: GpuWatch = { onRun: (report) => reports.push(report), onDispatches: (list, times) => list === 'train' && found.push(times) };
-    const [program, plain] = [createTestEngine(timed, watch).compile(planOf(work, SCALE)), createTestEngine().compile(planOf(work, SCALE))];
+    const watch: GpuWatch = {
+      onRun: (report) => reports.push(report),
+      onDispatches: (list, times) => list === 'train' && found.push(times),
+    };
+    const [program, plain] = [
+      createTestEngine(timed, watch).compile(planOf(work, SCALE)),
+      createTestEngine().compile(planOf(work, SCALE)),
+    ];
     for (const batch of batches) expect(await program.trainStep(batch)).toEqual(await plain.trainStep(batch));
     expect(await program.predict(batches[0]!)).toEqual(await plain.predict(batches[0]!));
-    expect(found.map((times) => times.length)).toEqual(reports.filter(({ list }) => list === 'train').map(({ dispatches }) => dispatches));
+    expect(found.map((times) => times.length)).toEqual(
+      reports.filter(({ list }) => list === 'train').map(({ dispatches }) => dispatches),
+    );
     for (const times of found) {
       for (const { ms } of times) expect(ms).toBeGreaterThanOrEqual(0);
       // A product of 600 rows takes a while anywhere.
-      expect(Math.max(...times.flatMap(({ kernels, ms }) => (kernels.includes('gemm wide') ? [ms] : [])))).toBeGreaterThan(0);
-      expect(new Set(times.flatMap(({ kernels }) => kernels))).toEqual(new Set(found[0]!.flatMap(({ kernels }) => kernels)));
-      expect(times.flatMap(({ kernels }) => kernels)).toEqual(expect.arrayContaining(['lookup by lists', 'adamTable', 'adamDense']));
+      expect(
+        Math.max(...times.flatMap(({ kernels, ms }) => (kernels.includes('gemm wide') ? [ms] : []))),
+      ).toBeGreaterThan(0);
+      expect(new Set(times.flatMap(({ kernels }) => kernels))).toEqual(
+        new Set(found[0]!.flatMap(({ kernels }) => kernels)),
+      );
+      expect(times.flatMap(({ kernels }) => kernels)).toEqual(
+        expect.arrayContaining(['lookup by lists', 'adamTable', 'adamDense']),
+      );
     }
     for (const each of [program, plain]) each.dispose();
   });

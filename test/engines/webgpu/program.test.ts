@@ -13,17 +13,27 @@ import { createTestEngine, gpu } from '../../support/webgpu.js';
 import { twoTermBatch, twoTermPlan } from '../../support/two-terms.js';
 
 const ADAM = { name: 'adam', learningRate: 0.02 };
-const plan = (lazy = true): Plan => ({ ...twoTermPlan([1, 2], { average: { decay: 0.9 } }), optimizers: { dense: denseOptimizers.schema.parse(ADAM), embeddings: embeddingOptimizerSchema.parse({ ...ADAM, lazy }) } });
+const plan = (lazy = true): Plan => ({
+  ...twoTermPlan([1, 2], { average: { decay: 0.9 } }),
+  optimizers: {
+    dense: denseOptimizers.schema.parse(ADAM),
+    embeddings: embeddingOptimizerSchema.parse({ ...ADAM, lazy }),
+  },
+});
 
 type Tensors = ReadonlyMap<string, Float32Array>;
-const copied = (tensors: ProgramState['weights']): Tensors => new Map([...tensors].map(([name, { data }]) => [name, data.slice()]));
+const copied = (tensors: ProgramState['weights']): Tensors =>
+  new Map([...tensors].map(([name, { data }]) => [name, data.slice()]));
 function held(program: Program): { readonly weights: Tensors; readonly optimizer: Tensors } {
   const { weights, optimizer } = program.state();
   return { weights: copied(weights), optimizer: copied(optimizer) };
 }
 function expectNear(found: Tensors, expected: Tensors, bound: number): void {
   expect([...found.keys()]).toEqual([...expected.keys()]);
-  for (const [name, data] of expected) data.forEach((value, i) => expect(Math.abs(value - found.get(name)![i]!), `${name}[${i}]`).toBeLessThanOrEqual(bound));
+  for (const [name, data] of expected)
+    data.forEach((value, i) =>
+      expect(Math.abs(value - found.get(name)![i]!), `${name}[${i}]`).toBeLessThanOrEqual(bound),
+    );
 }
 async function take(program: Program, from: number, to: number, rows = 50): Promise<void> {
   for (let step = from; step < to; step++) await program.trainStep(twoTermBatch(rows, step));
@@ -53,30 +63,51 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
   });
 
   it('takes its first step as another engine does, also with more rows than a gradient sums up in one go', async () => {
-    const [found, expected] = [createTestEngine(), createSimdEngine()].map((engine) => engine.compile({ ...plan(), batchRows: 1200 }));
+    const [found, expected] = [createTestEngine(), createSimdEngine()].map((engine) =>
+      engine.compile({ ...plan(), batchRows: 1200 }),
+    );
     await take(found!, 0, 1, 1200);
     await take(expected!, 0, 1, 1200);
     expectNear(held(found!).weights, held(expected!).weights, 1e-5);
   });
 
-  it.each([['lazy', true], ['not lazy', false]] as const)('goes on from what another engine has trained, and the other way round, with tables that are %s', async (_, lazy) => {
-    const [straight, first, second] = [createSimdEngine().compile(plan(lazy)), createTestEngine().compile(plan(lazy)), createSimdEngine().compile(plan(lazy))];
-    await take(straight, 0, 9);
-    await take(first, 0, 3);
-    second.restore(first.state());
-    await take(second, 3, 6);
-    first.restore(second.state());
-    await take(first, 6, 9);
-    expectNear(held(first).weights, held(straight).weights, 1e-5);
-    expectNear(held(first).optimizer, held(straight).optimizer, 1e-5);
-    const batch = twoTermBatch(80, 50);
-    expectNear(await first.predict(batch), await straight.predict(batch), 1e-5);
-    for (const program of [straight, first, second]) program.dispose();
-  });
+  it.each([
+    ['lazy', true],
+    ['not lazy', false],
+  ] as const)(
+    'goes on from what another engine has trained, and the other way round, with tables that are %s',
+    async (_, lazy) => {
+      const [straight, first, second] = [
+        createSimdEngine().compile(plan(lazy)),
+        createTestEngine().compile(plan(lazy)),
+        createSimdEngine().compile(plan(lazy)),
+      ];
+      await take(straight, 0, 9);
+      await take(first, 0, 3);
+      second.restore(first.state());
+      await take(second, 3, 6);
+      first.restore(second.state());
+      await take(first, 6, 9);
+      expectNear(held(first).weights, held(straight).weights, 1e-5);
+      expectNear(held(first).optimizer, held(straight).optimizer, 1e-5);
+      const batch = twoTermBatch(80, 50);
+      expectNear(await first.predict(batch), await straight.predict(batch), 1e-5);
+      for (const program of [straight, first, second]) program.dispose();
+    },
+  );
 
   it('has the same numbers where a dispatch has fewer workgroups than its work has shares', async () => {
-    const work: Workload = { name: 'esmm', batchRows: 300, width: 16, numbers: ['D0'], model: { name: 'esmm', ctrTower: { hidden: [24] }, cvrTower: { hidden: [24] } } };
-    const [usual, few] = [createTestEngine().compile(planOf(work, 0.001)), createTestEngine({ ...gpu!, mostGroups: 2 }).compile(planOf(work, 0.001))];
+    const work: Workload = {
+      name: 'esmm',
+      batchRows: 300,
+      width: 16,
+      numbers: ['D0'],
+      model: { name: 'esmm', ctrTower: { hidden: [24] }, cvrTower: { hidden: [24] } },
+    };
+    const [usual, few] = [
+      createTestEngine().compile(planOf(work, 0.001)),
+      createTestEngine({ ...gpu!, mostGroups: 2 }).compile(planOf(work, 0.001)),
+    ];
     for (const program of [usual, few]) for (const batch of batchesOf(work, 3, 0.001)) await program.trainStep(batch);
     for (const program of [usual, few]) await program.readBack!();
     expectNear(held(few).weights, held(usual).weights, 1e-6);
@@ -98,7 +129,12 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     const engine = createWebGpuEngine(gpu!);
     const [program, other] = [engine.compile(plan()), createSimdEngine().compile(plan())];
     for (const each of [program, other]) await take(each, 0, 3);
-    const given = new Map([...other.state().weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((_w, i) => Math.sin(i) / 10) }]));
+    const given = new Map(
+      [...other.state().weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((_w, i) => Math.sin(i) / 10) },
+      ]),
+    );
     for (const each of [program, other]) each.restore({ step: 3, weights: given, optimizer: new Map() });
     expect(() => program.state()).toThrow(/is read before/);
     for (const each of [program, other]) await take(each, 3, 5);
@@ -109,8 +145,12 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
 
   it('refuses before the start what one of its buffers cannot hold, with the sizes', () => {
     const small = (maxBufferBytes: number): Gpu => ({ ...gpu!, maxBufferBytes });
-    expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(/training\.batchSize: .*a batch of 1024 rows on its way need [\d.]+ (kB|MB) beside the tables, and one buffer of .* has 263 kB; use a smaller training\.batchSize/);
-    expect(() => planSize(plan(), createWebGpuEngine(small(40)), 0)).toThrow(/features: a row of the table 'item' needs 1 kB with its optimizer/);
+    expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(
+      /training\.batchSize: .*a batch of 1024 rows on its way need [\d.]+ (kB|MB) beside the tables, and one buffer of .* has 263 kB; use a smaller training\.batchSize/,
+    );
+    expect(() => planSize(plan(), createWebGpuEngine(small(40)), 0)).toThrow(
+      /features: a row of the table 'item' needs 1 kB with its optimizer/,
+    );
     expect(planSize(plan(), createWebGpuEngine(small(1 << 26)), 0).numTables).toBe(2);
   });
 });
@@ -122,7 +162,10 @@ describe.skipIf(gpu === undefined)('a device that fails', () => {
     const program = createWebGpuEngine(own).compile(plan());
     await program.trainStep(twoTermBatch(50, 0));
     fail(own);
-    const error = await program.trainStep(twoTermBatch(50, 1)).then(() => undefined, (caught: unknown) => caught);
+    const error = await program.trainStep(twoTermBatch(50, 1)).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
     // It stays so.
     await expect(program.predict(twoTermBatch(5, 1))).rejects.toBe(error);
     return error;
@@ -143,7 +186,11 @@ describe.skipIf(gpu === undefined)('a device that fails', () => {
       gpu.createBuffer(16, MAP_READ | STORAGE);
       await gpu.read(gpu.createBuffer(16, MAP_READ | COPY_DST), 16, () => console.log('read')).catch((error) => console.log(error.name));
       process.exit();`;
-    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script, join(import.meta.dirname, '../../../dist/engines/webgpu/adapter.js')], { encoding: 'utf8', env: { ...process.env, MTL_WEBGPU_DAWN: 'backend=null' } });
+    const { stdout } = spawnSync(
+      process.execPath,
+      ['--input-type=module', '-e', script, join(import.meta.dirname, '../../../dist/engines/webgpu/adapter.js')],
+      { encoding: 'utf8', env: { ...process.env, MTL_WEBGPU_DAWN: 'backend=null' } },
+    );
     expect(stdout).toBe('UserError\n');
   });
 

@@ -13,44 +13,74 @@ type Metrics = Awaited<ReturnType<typeof trainSmall>>['metrics'];
 function expectLosses(found: Metrics, expected: Metrics, digits: number): void {
   const tasks = Object.keys(expected['test']!);
   expect(tasks.length).toBeGreaterThan(2);
-  for (const task of tasks) expect(found['test']![task]!['logLoss'], task).toBeCloseTo(expected['test']![task]!['logLoss'] as number, digits);
+  for (const task of tasks)
+    expect(found['test']![task]!['logLoss'], task).toBeCloseTo(expected['test']![task]!['logLoss'] as number, digits);
 }
 
-const rowsOf = (run: string): string => readFileSync(join(run, 'metrics.jsonl'), 'utf8').replace(/"elapsedMs":[\d.e+-]+,?/g, '');
+const rowsOf = (run: string): string =>
+  readFileSync(join(run, 'metrics.jsonl'), 'utf8').replace(/"elapsedMs":[\d.e+-]+,?/g, '');
 
 beforeEach(() => void vi.stubEnv(ALLOW_SOFTWARE, '1'));
 
 describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
-  it.each(['esmm', 'mmoe'])('of %s is stopped, goes on on the CPU, and is measured there as on the device: as one that never left it', async (model) => {
-    const folder = scratchFolder();
-    await smallWorld(folder);
-    const config = join(folder, `${model}.yaml`);
-    const set = ['training.epochs=2', 'training.batchSize=200', 'training.shuffle=false'];
-    const whole = await trainSmall(config, { set, runDir: join(folder, 'whole'), device: 'webgpu' });
-    const cpu = await trainSmall(config, { set, runDir: join(folder, 'cpu') });
-    const parts = join(folder, 'parts');
-    await trainSmall(config, { set, runDir: parts, device: 'webgpu', ...abortAtStep(4) });
-    const resumed = await trainSmall(config, { set, resume: parts });
-    // Adam follows the last digits of gradients that cancel: trainings of two engines part by as little as that moves.
-    expectLosses(whole.metrics, cpu.metrics, 3);
-    expectLosses(resumed.metrics, cpu.metrics, 3);
-    const measured = await evaluate({ path: join(folder, 'whole'), device: 'cpu', signal: new AbortController().signal, onNotice: () => undefined });
-    expectLosses(measured.metrics, whole.metrics, 6);
-    expect(rowsOf(join(folder, 'whole')).split('\n').length).toBe(rowsOf(join(folder, 'cpu')).split('\n').length);
-  });
+  it.each(['esmm', 'mmoe'])(
+    'of %s is stopped, goes on on the CPU, and is measured there as on the device: as one that never left it',
+    async (model) => {
+      const folder = scratchFolder();
+      await smallWorld(folder);
+      const config = join(folder, `${model}.yaml`);
+      const set = ['training.epochs=2', 'training.batchSize=200', 'training.shuffle=false'];
+      const whole = await trainSmall(config, { set, runDir: join(folder, 'whole'), device: 'webgpu' });
+      const cpu = await trainSmall(config, { set, runDir: join(folder, 'cpu') });
+      const parts = join(folder, 'parts');
+      await trainSmall(config, { set, runDir: parts, device: 'webgpu', ...abortAtStep(4) });
+      const resumed = await trainSmall(config, { set, resume: parts });
+      // Adam follows the last digits of gradients that cancel: trainings of two engines part by as little as that
+      // moves.
+      expectLosses(whole.metrics, cpu.metrics, 3);
+      expectLosses(resumed.metrics, cpu.metrics, 3);
+      const measured = await evaluate({
+        path: join(folder, 'whole'),
+        device: 'cpu',
+        signal: new AbortController().signal,
+        onNotice: () => undefined,
+      });
+      expectLosses(measured.metrics, whole.metrics, 6);
+      expect(rowsOf(join(folder, 'whole')).split('\n').length).toBe(rowsOf(join(folder, 'cpu')).split('\n').length);
+    },
+  );
 
   it('is stopped twice while steps are on their way, goes on there, and comes to the bytes of one that was not', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const config = join(folder, 'esmm.yaml');
-    const set = ['training.epochs=2', 'training.batchSize=10', 'training.earlyStopping=null', 'checkpoints.everySteps=100'];
+    const set = [
+      'training.epochs=2',
+      'training.batchSize=10',
+      'training.earlyStopping=null',
+      'checkpoints.everySteps=100',
+    ];
     await trainSmall(config, { set, runDir: join(folder, 'whole'), device: 'webgpu' });
     const parts = join(folder, 'parts');
     let taken = 0;
     for (const [i, count] of [9, 5].entries()) {
       const { signal, on } = abortAtStep(count);
-      expect((await trainSmall(config, { set, ...(i > 0 ? { resume: parts } : { runDir: parts }), device: 'webgpu', signal, on })).end).toBe('interrupted');
-      const { step } = (JSON.parse(readFileSync(join(parts, 'checkpoints/last/state.json'), 'utf8')) as { sections: { loop: { step: number } } }).sections.loop;
+      expect(
+        (
+          await trainSmall(config, {
+            set,
+            ...(i > 0 ? { resume: parts } : { runDir: parts }),
+            device: 'webgpu',
+            signal,
+            on,
+          })
+        ).end,
+      ).toBe('interrupted');
+      const { step } = (
+        JSON.parse(readFileSync(join(parts, 'checkpoints/last/state.json'), 'utf8')) as {
+          sections: { loop: { step: number } };
+        }
+      ).sections.loop;
       // Those that were on their way when it was stopped are taken.
       expect(step).toBeGreaterThan(taken + count);
       taken = step;
@@ -62,10 +92,26 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
   it('says on the command line what it computes on, and writes it down', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
-    const { code, stdout, stderr } = await mtl(folder, ['train', 'esmm.yaml', '--device', 'webgpu', '--set', 'training.epochs=1', '--set', 'training.batchSize=450', '--run-dir', 'run']);
+    const { code, stdout, stderr } = await mtl(folder, [
+      'train',
+      'esmm.yaml',
+      '--device',
+      'webgpu',
+      '--set',
+      'training.epochs=1',
+      '--set',
+      'training.batchSize=450',
+      '--run-dir',
+      'run',
+    ]);
     expect(stderr.replace(/^Warning: max.*\n/gm, '')).toBe('');
     expect([code, stdout]).toEqual([0, expect.stringContaining(`engine  WebGPU on ${gpu!.about.name}`) as string]);
-    const { engine } = JSON.parse(readFileSync(join(folder, 'run', 'environment.json'), 'utf8')) as { engine: { name: string; about: object } };
-    expect(engine).toMatchObject({ name: 'webgpu', about: { driver: gpu!.about.driver, maxBindingBytes: gpu!.about.maxBindingBytes } });
+    const { engine } = JSON.parse(readFileSync(join(folder, 'run', 'environment.json'), 'utf8')) as {
+      engine: { name: string; about: object };
+    };
+    expect(engine).toMatchObject({
+      name: 'webgpu',
+      about: { driver: gpu!.about.driver, maxBindingBytes: gpu!.about.maxBindingBytes },
+    });
   });
 });

@@ -8,8 +8,13 @@ import { gpu } from '../../support/webgpu.js';
 describe.skipIf(gpu === undefined)('shaders for WebGPU', () => {
   it.each([...allKernels()])('are valid: %s', async (name, kernel) => {
     const names = argumentNames(name as KernelName);
-    const { code } = kernel.form === 'own' ? ownShader([{ name, names, kernel, calls: 1 }]) : rowsShader([{ name, names, kernel }]);
+    const { code } =
+      kernel.form === 'own' ? ownShader([{ name, names, kernel, calls: 1 }]) : rowsShader([{ name, names, kernel }]);
     const { messages } = await gpu!.device.createShaderModule({ code }).getCompilationInfo();
-    expect(messages.filter(({ type }) => type === 'error').map(({ message, lineNum }) => `${lineNum}: ${message}\n${code.split('\n')[lineNum - 1]}`)).toEqual([]);
+    expect(
+      messages
+        .filter(({ type }) => type === 'error')
+        .map(({ message, lineNum }) => `${lineNum}: ${message}\n${code.split('\n')[lineNum - 1]}`),
+    ).toEqual([]);
   });
 });

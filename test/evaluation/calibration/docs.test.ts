@@ -11,7 +11,8 @@ import { smallWorld } from '../../support/small-run.js';
 
 const page = readFileSync('docs/calibration.md', 'utf8');
 const blocks = codeBlocks(page);
-const of = (language: string): readonly string[] => blocks.filter((block) => block.language === language).map(({ text }) => text);
+const of = (language: string): readonly string[] =>
+  blocks.filter((block) => block.language === language).map(({ text }) => text);
 
 describe('docs/calibration.md', () => {
   it('has examples that train, and commands that use what they trained', async () => {
@@ -23,7 +24,9 @@ describe('docs/calibration.md', () => {
       const trained = await mtl(folder, ['train', 'calibrated.yaml', '--device', 'cpu', '--threads', '1']);
       expect(trained).toMatchObject({ code: 0, stderr: '' });
       // As the page shows it.
-      expect(trained.stdout).toMatch(/\n {2}calibrated +by +logLoss +pcoc +ece\n(?: {2}ctr .*\n)? {2}cvr +platt +0\.\d{4} > 0\.\d{4} +\d\.\d{4} > \d\.\d{4} +0\.\d{4} > 0\.\d{4}\n/);
+      expect(trained.stdout).toMatch(
+        /\n {2}calibrated +by +logLoss +pcoc +ece\n(?: {2}ctr .*\n)? {2}cvr +platt +0\.\d{4} > 0\.\d{4} +\d\.\d{4} > \d\.\d{4} +0\.\d{4} > 0\.\d{4}\n/,
+      );
     }
     for (const command of of('sh').join('').trimEnd().split('\n')) {
       const [, ...args] = command.replace('npx ', '').split(' ');

@@ -19,8 +19,12 @@ interface Case extends Rows {
   readonly scikit: Readonly<Record<string, readonly number[]>>;
 }
 
-const read = (name: string): Case => JSON.parse(readFileSync(new URL(`cases/${name}.json`, import.meta.url), 'utf8')) as Case;
-const fit = (method: string, { labels, predictions }: Rows): Curve => methods.build(methods.schema.parse({ method }))(rankClasses(labels.length, [{ labels: Float32Array.from(labels), predictions: Float32Array.from(predictions) }]));
+const read = (name: string): Case =>
+  JSON.parse(readFileSync(new URL(`cases/${name}.json`, import.meta.url), 'utf8')) as Case;
+const fit = (method: string, { labels, predictions }: Rows): Curve =>
+  methods.build(methods.schema.parse({ method }))(
+    rankClasses(labels.length, [{ labels: Float32Array.from(labels), predictions: Float32Array.from(predictions) }]),
+  );
 
 /** What a curve tells of predictions. */
 function told(curve: Curve, at: readonly number[]): readonly number[] {
@@ -46,14 +50,20 @@ describe.each(methods.names)('calibration by %s', (method) => {
 
   it('depends on neither the order nor the batches of rows', () => {
     const curve = fit(method, ROWS);
-    const orders = [Array.from(ROWS.labels.keys()).reverse(), [...ROWS.labels.keys()].sort((a, b) => (a % 13) - (b % 13) || a - b)];
+    const orders = [
+      Array.from(ROWS.labels.keys()).reverse(),
+      [...ROWS.labels.keys()].sort((a, b) => (a % 13) - (b % 13) || a - b),
+    ];
     for (const order of orders) {
       const rows = { labels: order.map((i) => ROWS.labels[i]!), predictions: order.map((i) => ROWS.predictions[i]!) };
       const [space] = spacesOfType('classification');
       const collector = createCollector([space!]);
       for (let begin = 0; begin < 3000; begin += 700) {
         const end = Math.min(3000, begin + 700);
-        collector.add(batchOf(rows, begin, end), new Map([['y', Float32Array.from(rows.predictions.slice(begin, end))]]));
+        collector.add(
+          batchOf(rows, begin, end),
+          new Map([['y', Float32Array.from(rows.predictions.slice(begin, end))]]),
+        );
       }
       expect(methods.build(methods.schema.parse({ method }))(collector.scores(space!).ranked())).toEqual(curve);
     }
@@ -71,15 +81,24 @@ describe.each(methods.names)('calibration by %s', (method) => {
   });
 
   it('makes no worse of the log loss of the rows that it is fitted on', () => {
-    const loss = (predictions: readonly number[]): number => predictions.reduce((sum, p, i) => sum - Math.log(ROWS.labels[i] === 1 ? p : 1 - p), 0);
+    const loss = (predictions: readonly number[]): number =>
+      predictions.reduce((sum, p, i) => sum - Math.log(ROWS.labels[i] === 1 ? p : 1 - p), 0);
     const { predictions } = ROWS;
     const kept = predictions.map((p) => Math.min(Math.max(p, 1e-7), 1 - 1e-7));
-    expect(loss(told(fit(method, ROWS), predictions).map((p) => Math.min(Math.max(p, 1e-7), 1 - 1e-7)))).toBeLessThan(loss(kept));
+    expect(loss(told(fit(method, ROWS), predictions).map((p) => Math.min(Math.max(p, 1e-7), 1 - 1e-7)))).toBeLessThan(
+      loss(kept),
+    );
   });
 
   it('ends, with numbers, where classes are apart, all predictions are one, or they stand at 0 and 1', () => {
     const labels = Array.from({ length: 40 }, (_, i) => Number(i >= 30));
-    for (const predictions of [labels.map((y) => 0.2 + 0.6 * y), labels.map((y) => 0.8 - 0.6 * y), labels.map(() => 0.3), labels, labels.map((y) => 1 - y)]) {
+    for (const predictions of [
+      labels.map((y) => 0.2 + 0.6 * y),
+      labels.map((y) => 0.8 - 0.6 * y),
+      labels.map(() => 0.3),
+      labels,
+      labels.map((y) => 1 - y),
+    ]) {
       const found = told(fit(method, { labels, predictions }), [0, 0.2, 0.3, 0.5, 0.8, 1]);
       expect(found.filter((value) => !(value >= 0 && value <= 1))).toEqual([]);
     }
@@ -90,12 +109,20 @@ describe('a curve', () => {
   it('of platt tells the rate of what all rows predict alike', () => {
     const labels = Array.from({ length: 1000 }, (_, i) => Number(i < 100));
     // With Platt's targets, 100 positives of 1000 are a little more.
-    expect(told(fit('platt', { labels, predictions: labels.map(() => 0.3) }), [0.3])).toEqual([expect.closeTo((100 * (101 / 102) + 900 / 902) / 1000, 6)]);
+    expect(told(fit('platt', { labels, predictions: labels.map(() => 0.3) }), [0.3])).toEqual([
+      expect.closeTo((100 * (101 / 102) + 900 / 902) / 1000, 6),
+    ]);
   });
 
   it('of isotonic is level before its first point and behind its last, and straight between levels', () => {
     const curve = fit('isotonic', { predictions: [0.1, 0.2, 0.3, 0.4, 0.5], labels: [0, 1, 0, 1, 1] });
-    expect(curve).toEqual({ kind: 'broken-line', from: [0.1, 0.2, 0.3, 0.4, 0.5].map(Math.fround), to: [0, 0.5, 0.5, 1, 1] });
-    expect(told(curve, [0.05, 0.15, 0.25, 0.35, 0.9])).toEqual([0, 0.25, 0.5, 0.75, 1].map((value) => expect.closeTo(value, 6) as number));
+    expect(curve).toEqual({
+      kind: 'broken-line',
+      from: [0.1, 0.2, 0.3, 0.4, 0.5].map(Math.fround),
+      to: [0, 0.5, 0.5, 1, 1],
+    });
+    expect(told(curve, [0.05, 0.15, 0.25, 0.35, 0.9])).toEqual(
+      [0, 0.25, 0.5, 0.75, 1].map((value) => expect.closeTo(value, 6) as number),
+    );
   });
 });

@@ -19,13 +19,19 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-calibration-'));
   run = join(folder, 'run');
   await smallWorld(folder);
-  trained = await trainSmall(join(folder, 'esmm.yaml'), { runDir: run, set: [CALIBRATION], on: { onNotice: (text) => notices.push(text) } });
+  trained = await trainSmall(join(folder, 'esmm.yaml'), {
+    runDir: run,
+    set: [CALIBRATION],
+    on: { onNotice: (text) => notices.push(text) },
+  });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const on = { device: 'cpu', threads: 1 } as const;
 const calibratorsOf = (checkpoint: string): Record<string, Calibrator> => {
-  const { sections } = JSON.parse(readFileSync(join(checkpoint, 'state.json'), 'utf8')) as { sections: { calibration: { version: number; calibrators: Record<string, Calibrator> } } };
+  const { sections } = JSON.parse(readFileSync(join(checkpoint, 'state.json'), 'utf8')) as {
+    sections: { calibration: { version: number; calibrators: Record<string, Calibrator> } };
+  };
   return sections.calibration.calibrators;
 };
 
@@ -33,13 +39,22 @@ const calibratorsOf = (checkpoint: string): Record<string, Calibrator> => {
 async function predicted(options: object): Promise<Record<string, number[]>> {
   const out = join(scratchFolder(), 'scores.csv');
   const { columns } = await predict(run, { data: join(folder, 'test.csv'), out, ...on, ...options });
-  const [, ...lines] = readFileSync(out, 'utf8').trimEnd().split('\n').map((line) => line.split(',').map(Number));
+  const [, ...lines] = readFileSync(out, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(',').map(Number));
   return Object.fromEntries(columns.map((name, c) => [name, lines.map((cells) => cells[c]!)]));
 }
 
 describe('calibration', () => {
   it('is fitted to each prediction by its own method, and kept with the weights', () => {
-    expect(Object.entries(calibratorsOf(join(run, 'checkpoints', 'best'))).map(([space, { method, curve }]) => [space, method, curve.kind])).toEqual([
+    expect(
+      Object.entries(calibratorsOf(join(run, 'checkpoints', 'best'))).map(([space, { method, curve }]) => [
+        space,
+        method,
+        curve.kind,
+      ]),
+    ).toEqual([
       ['ctr', 'platt', 'logistic'],
       ['cvr', 'temperature', 'logistic'],
       ['ctcvr', 'isotonic', 'broken-line'],
@@ -51,25 +66,34 @@ describe('calibration', () => {
       for (const [space, report] of Object.entries(trained.metrics[split]!)) {
         const { method, before, after } = report.calibration!;
         expect(method).toBe({ ctr: 'platt', cvr: 'temperature', cvr_all: 'temperature', ctcvr: 'isotonic' }[space]);
-        for (const numbers of [before, after]) expect(Object.keys(numbers)).toEqual(['rows', 'positives', 'logLoss', 'pcoc', 'ece', 'bins']);
+        for (const numbers of [before, after])
+          expect(Object.keys(numbers)).toEqual(['rows', 'positives', 'logLoss', 'pcoc', 'ece', 'bins']);
         expect([report['logLoss'], report['pcoc']]).toEqual([after['logLoss'], after['pcoc']]);
         expect(before['logLoss']).not.toBe(after['logLoss']);
       }
     }
     const { ctr, ctcvr } = trained.metrics['valid']!;
-    // What each method makes of the rows that it was fitted on: the sum of Platt's targets, and a rate that is right in every bin.
+    // What each method makes of the rows that it was fitted on: the sum of Platt's targets, and a rate that is right in
+    // every bin.
     const [positives, negatives] = [ctr!.positives!, ctr!.rows - ctr!.positives!];
-    expect(ctr!['pcoc']).toBeCloseTo((positives * ((positives + 1) / (positives + 2)) + negatives / (negatives + 2)) / positives, 6);
+    expect(ctr!['pcoc']).toBeCloseTo(
+      (positives * ((positives + 1) / (positives + 2)) + negatives / (negatives + 2)) / positives,
+      6,
+    );
     expect(ctcvr!['pcoc']).toBeCloseTo(1, 6);
     expect(ctcvr!.calibration!.after['ece'] as number).toBeLessThan(ctcvr!.calibration!.before['ece'] as number);
     const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-    expect((JSON.parse(lines.at(-1)!) as { metrics: object }).metrics).toEqual(JSON.parse(JSON.stringify(trained.metrics)));
+    expect((JSON.parse(lines.at(-1)!) as { metrics: object }).metrics).toEqual(
+      JSON.parse(JSON.stringify(trained.metrics)),
+    );
   });
 
   it('leaves what chooses the best epoch as the model predicts it', async () => {
     const plain = await trainSmall(join(folder, 'esmm.yaml'), { runDir: join(scratchFolder(), 'plain') });
     expect([trained.bestStep, trained.monitored]).toEqual([plain.bestStep, plain.monitored]);
-    for (const split of ['valid', 'test']) for (const [space, report] of Object.entries(trained.metrics[split]!)) expect(report.calibration!.before['logLoss']).toBe(plain.metrics[split]![space]!['logLoss']);
+    for (const split of ['valid', 'test'])
+      for (const [space, report] of Object.entries(trained.metrics[split]!))
+        expect(report.calibration!.before['logLoss']).toBe(plain.metrics[split]![space]!['logLoss']);
   });
 
   it('is on in eval, and off with raw', async () => {
@@ -92,11 +116,18 @@ describe('calibration', () => {
       expect(own[space]!.map(Math.fround)).toEqual([...expected]);
       expect(own[space]).not.toEqual(values);
     }
-    const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+    const [header, ...lines] = readFileSync(join(folder, 'test.csv'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(','));
     const rows = lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!])));
-    for (const [options, expected] of [[{}, own], [{ raw: true }, raw]] as const) {
+    for (const [options, expected] of [
+      [{}, own],
+      [{ raw: true }, raw],
+    ] as const) {
       const model = await loadModel(run, options);
-      for (const [space, values] of Object.entries(model.predict(rows))) expect([...values]).toEqual(expected[space]!.map(Math.fround));
+      for (const [space, values] of Object.entries(model.predict(rows)))
+        expect([...values]).toEqual(expected[space]!.map(Math.fround));
       model.dispose();
     }
   });
@@ -115,7 +146,9 @@ describe('calibration', () => {
     const runDir = join(scratchFolder(), 'stopped');
     await trainSmall(join(folder, 'esmm.yaml'), { runDir, set: [CALIBRATION], signal, on: observer });
     const last = join(runDir, 'checkpoints', 'last');
-    await expect(evaluate(last, on)).rejects.toThrow(/is of step 20, and its calibration was fitted to the weights of step 15; take one of a step at which valid was measured, as checkpoints\/best, or --raw/);
+    await expect(evaluate(last, on)).rejects.toThrow(
+      /is of step 20, and its calibration was fitted to the weights of step 15; take one of a step at which valid was measured, as checkpoints\/best, or --raw/,
+    );
     expect((await evaluate(last, { ...on, raw: true })).step).toBe(20);
     await expect(evaluate(join(runDir, 'checkpoints', 'best'), on)).resolves.toMatchObject({ step: 15 });
   });
@@ -123,37 +156,89 @@ describe('calibration', () => {
   it('leaves a space alone that valid has one class of, and says so once', async () => {
     const [header, ...lines] = readFileSync(join(folder, 'valid.csv'), 'utf8').trimEnd().split('\n');
     const at = header!.split(',').indexOf('purchase');
-    writeFileSync(join(folder, 'none.csv'), [header, ...lines.map((line) => line.split(',').map((cell, c) => (c === at ? '0' : cell)).join(','))].join('\n'));
+    writeFileSync(
+      join(folder, 'none.csv'),
+      [
+        header,
+        ...lines.map((line) =>
+          line
+            .split(',')
+            .map((cell, c) => (c === at ? '0' : cell))
+            .join(','),
+        ),
+      ].join('\n'),
+    );
     const told: string[] = [];
-    const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), { runDir: join(scratchFolder(), 'run'), set: [CALIBRATION, 'training.monitor=ctr.auc', 'data.valid=none.csv'], on: { onNotice: (text) => told.push(text) } });
+    const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), {
+      runDir: join(scratchFolder(), 'run'),
+      set: [CALIBRATION, 'training.monitor=ctr.auc', 'data.valid=none.csv'],
+      on: { onNotice: (text) => told.push(text) },
+    });
     expect(told.filter((text) => text.includes('not calibrated'))).toEqual([
       expect.stringMatching(/^cvr is not calibrated: valid has only one class: 0 positives among \d+ rows of it$/),
       expect.stringMatching(/^ctcvr is not calibrated: valid has only one class: 0 positives among 300 rows of it$/),
     ]);
-    expect(Object.entries(metrics['test']!).map(([space, { calibration }]) => [space, calibration?.method])).toEqual([['ctr', 'platt'], ['cvr', undefined], ['cvr_all', undefined], ['ctcvr', undefined]]);
+    expect(Object.entries(metrics['test']!).map(([space, { calibration }]) => [space, calibration?.method])).toEqual([
+      ['ctr', 'platt'],
+      ['cvr', undefined],
+      ['cvr_all', undefined],
+      ['ctcvr', undefined],
+    ]);
   });
 
   it('maps what is corrected for the negatives that were left out of train', async () => {
-    const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), { runDir: join(scratchFolder(), 'run'), set: ['calibration={method: platt}', 'data.sampling={negatives: 0.2}', 'checkpoints={}'] });
+    const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), {
+      runDir: join(scratchFolder(), 'run'),
+      set: ['calibration={method: platt}', 'data.sampling={negatives: 0.2}', 'checkpoints={}'],
+    });
     const { positives, rows, calibration } = metrics['valid']!['ctr']!;
     const negatives = rows - positives!;
     // Corrected behind it, the sum would be that of a fifth of the odds.
-    expect(calibration!.after['pcoc']).toBeCloseTo((positives! * ((positives! + 1) / (positives! + 2)) + negatives / (negatives + 2)) / positives!, 6);
+    expect(calibration!.after['pcoc']).toBeCloseTo(
+      (positives! * ((positives! + 1) / (positives! + 2)) + negatives / (negatives + 2)) / positives!,
+      6,
+    );
     expect(calibration!.before['pcoc'] as number).toBeLessThan(1.5);
   });
 
   it('refuses what cannot be calibrated, with the cure', async () => {
     const refused = async (set: readonly string[]): Promise<readonly string[]> => {
-      const error: unknown = await trainSmall(join(folder, 'esmm.yaml'), { runDir: join(scratchFolder(), 'run'), set }).catch((thrown: unknown) => thrown);
+      const error: unknown = await trainSmall(join(folder, 'esmm.yaml'), {
+        runDir: join(scratchFolder(), 'run'),
+        set,
+      }).catch((thrown: unknown) => thrown);
       if (!(error instanceof UserError)) throw error;
       return error.problems.map(({ key, message }) => `${key}: ${message}`);
     };
-    expect(await refused(['calibration={method: plat}'])).toEqual([expect.stringMatching(/^calibration.method: .*platt/)]);
-    expect(await refused(['calibration={method: platt, spaces: {ctrr: none}}'])).toEqual([expect.stringMatching(/^calibration.spaces.ctrr: expected one of ctr, cvr, ctcvr, found 'ctrr'.*did you mean/)]);
-    expect(await refused(['calibration={method: platt, spaces: {cvr_all: none}}'])).toEqual(["calibration.spaces.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one"]);
-    expect(await refused(['calibration={method: platt, spaces: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual(['calibration.spaces: leaves nothing to calibrate; leave calibration out']);
-    expect(await refused(['calibration={method: platt}', 'tasks={spend: {label: D508, type: regression}}', 'model={name: shared-bottom}', 'training.monitor=spend.rmse', 'checkpoints={}'])).toContainEqual('calibration: is of probabilities, and no task is a classification; leave it out');
+    expect(await refused(['calibration={method: plat}'])).toEqual([
+      expect.stringMatching(/^calibration.method: .*platt/),
+    ]);
+    expect(await refused(['calibration={method: platt, spaces: {ctrr: none}}'])).toEqual([
+      expect.stringMatching(/^calibration.spaces.ctrr: expected one of ctr, cvr, ctcvr, found 'ctrr'.*did you mean/),
+    ]);
+    expect(await refused(['calibration={method: platt, spaces: {cvr_all: none}}'])).toEqual([
+      "calibration.spaces.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
+    ]);
+    expect(await refused(['calibration={method: platt, spaces: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
+      'calibration.spaces: leaves nothing to calibrate; leave calibration out',
+    ]);
+    expect(
+      await refused([
+        'calibration={method: platt}',
+        'tasks={spend: {label: D508, type: regression}}',
+        'model={name: shared-bottom}',
+        'training.monitor=spend.rmse',
+        'checkpoints={}',
+      ]),
+    ).toContainEqual('calibration: is of probabilities, and no task is a classification; leave it out');
     const noValid = { train: 'train.csv' };
-    expect(await refused([`data=${JSON.stringify(noValid)}`, 'calibration={method: platt}', 'training={epochs: 1}', 'checkpoints={}'])).toEqual(['calibration: needs data.valid to be fitted on']);
+    expect(
+      await refused([
+        `data=${JSON.stringify(noValid)}`,
+        'calibration={method: platt}',
+        'training={epochs: 1}',
+        'checkpoints={}',
+      ]),
+    ).toEqual(['calibration: needs data.valid to be fitted on']);
   });
 });

@@ -10,7 +10,8 @@ import type { PageMemory } from './page-memory.js';
 const LARGE = 1 << 21;
 
 /**
- * Decompresses a page to so many bytes, which are valid until something else is read; a page of nothing may be no bytes at all,
+ * Decompresses a page to so many bytes, which are valid until something else is read; a page of nothing may be no bytes
+ * at all,
  * whatever the codec.
  * @throws Error for a page that is damaged, or has another size
  */

@@ -14,7 +14,12 @@ export interface Leaf {
 /** How a column is read: a cell a row, or a list of items, each an id or an id and a weight. */
 export type ColumnPlan = { readonly name: string; /** For people. */ readonly type: string } & (
   | { readonly kind: 'cell'; readonly leaf: Leaf }
-  | { readonly kind: 'items'; readonly ids: Leaf; readonly weights?: Leaf; /** The level of an item that is there, be it null. */ readonly item: number }
+  | {
+      readonly kind: 'items';
+      readonly ids: Leaf;
+      readonly weights?: Leaf;
+      /** The level of an item that is there, be it null. */ readonly item: number;
+    }
 );
 
 /** A column that has no reading. */
@@ -27,13 +32,18 @@ export interface Unreadable {
 const ID_NAMES = ['id', 'key'];
 const WEIGHT_NAMES = ['weight', 'value'];
 
-/** How a column of the schema is read; lists by the rules of https://github.com/apache/parquet-format/blob/master/LogicalTypes.md. */
+/**
+ * How a column of the schema is read; lists by the rules of
+ * https://github.com/apache/parquet-format/blob/master/LogicalTypes.md.
+ */
 export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   const name = column.element.name;
-  if (column.element.logical_type?.type === 'VARIANT') return unreadable('variant', 'cast it to text or to the type that is in it');
+  if (column.element.logical_type?.type === 'VARIANT')
+    return unreadable('variant', 'cast it to text or to the type that is in it');
   const list = listOf(column);
   if (list === undefined) {
-    if (column.children.length > 0) return unreadable(typeName(column), 'write each field of it as a column of its own');
+    if (column.children.length > 0)
+      return unreadable(typeName(column), 'write each field of it as a column of its own');
     const leaf = leafOf(column, levelOf(column), false);
     return 'fix' in leaf ? leaf : { kind: 'cell', name, type: leaf.type.name, leaf };
   }
@@ -45,21 +55,37 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
     return 'fix' in ids ? unreadable(type, ids.fix) : { kind: 'items', name, type, ids, item };
   }
   const [first, second, third] = element.children;
-  if (element !== list.repeated && listOf(element) !== undefined) return unreadable(type, 'a bag is one list a row: flatten it');
-  const pair = isMap ? { id: first, weight: second } : { id: byName(element, ID_NAMES), weight: byName(element, WEIGHT_NAMES) };
+  if (element !== list.repeated && listOf(element) !== undefined)
+    return unreadable(type, 'a bag is one list a row: flatten it');
+  const pair = isMap
+    ? { id: first, weight: second }
+    : { id: byName(element, ID_NAMES), weight: byName(element, WEIGHT_NAMES) };
   const children = [pair.id, pair.weight];
-  if (pair.id === undefined || pair.weight === undefined || third !== undefined || children.some((child) => child!.children.length > 0 || isRepeated(child!))) {
+  if (
+    pair.id === undefined ||
+    pair.weight === undefined ||
+    third !== undefined ||
+    children.some((child) => child!.children.length > 0 || isRepeated(child!))
+  ) {
     return unreadable(type, `write a list of ids, or of pairs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}`);
   }
   const ids = leafOf(pair.id, level + levelOf(pair.id), true);
   const weights = leafOf(pair.weight, level + levelOf(pair.weight), true);
-  if ('fix' in ids || 'fix' in weights) return unreadable(type, 'write ids as whole numbers or text, and weights as numbers');
-  if (!isNumeric(weights)) return unreadable(type, 'its weights must be numbers: cast them, or write a list of the ids alone');
+  if ('fix' in ids || 'fix' in weights)
+    return unreadable(type, 'write ids as whole numbers or text, and weights as numbers');
+  if (!isNumeric(weights))
+    return unreadable(type, 'its weights must be numbers: cast them, or write a list of the ids alone');
   return { kind: 'items', name, type, ids, weights, item };
 }
 
-/** A schema's node as a list: the node that repeats, the element, and the level of an element that is there, be it null. */
-function listOf(column: SchemaTree): { readonly repeated: SchemaTree; readonly element: SchemaTree; readonly isMap: boolean; readonly item: number } | undefined {
+/**
+ * A schema's node as a list: the node that repeats, the element, and the level of an element that is there, be it null.
+ */
+function listOf(
+  column: SchemaTree,
+):
+  | { readonly repeated: SchemaTree; readonly element: SchemaTree; readonly isMap: boolean; readonly item: number }
+  | undefined {
   const above = levelOf(column);
   if (isRepeated(column)) return { repeated: column, element: column, isMap: false, item: above };
   const { converted_type: converted, logical_type: logical } = column.element;
@@ -112,7 +138,8 @@ function typeName(node: SchemaTree): string {
 
 /** The same of a node for itself, as if it did not repeat. */
 function bareName({ element, children }: SchemaTree): string {
-  if (children.length > 0) return `struct<${children.map((child) => `${child.element.name}: ${typeName(child)}`).join(', ')}>`;
+  if (children.length > 0)
+    return `struct<${children.map((child) => `${child.element.name}: ${typeName(child)}`).join(', ')}>`;
   const type = leafType(element);
   return typeof type === 'string' ? type : type.name;
 }

@@ -1,5 +1,11 @@
 import { open } from 'node:fs/promises';
-import { parquetMetadataAsync, type AsyncBuffer, type FileMetaData, type RowGroup, type SchemaElement } from 'hyparquet';
+import {
+  parquetMetadataAsync,
+  type AsyncBuffer,
+  type FileMetaData,
+  type RowGroup,
+  type SchemaElement,
+} from 'hyparquet';
 import { quoted, userError } from '../../../errors.js';
 import { checkThrift } from './check-thrift.js';
 
@@ -29,7 +35,12 @@ export async function readFooter(path: string): Promise<FileMetaData> {
     if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`it has ${size} bytes, which is no footer`);
     const ending = Buffer.from(await buffer.slice(size - ENDING_BYTES, size));
     const mark = ending.toString('latin1', 4);
-    if (mark === ENCRYPTED_MARK) throw userError('data', { where: path, message: 'is encrypted Parquet', fix: 'decrypt it with the program that has its keys, and write it without encryption' });
+    if (mark === ENCRYPTED_MARK)
+      throw userError('data', {
+        where: path,
+        message: 'is encrypted Parquet',
+        fix: 'decrypt it with the program that has its keys, and write it without encryption',
+      });
     if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}: the end of the file is not there`);
     const length = ending.readUInt32LE(0);
     if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer is longer than the file');
@@ -60,25 +71,42 @@ function checkSchema(schema: readonly SchemaElement[]): void {
     const place = `element ${++at} of the schema in its footer`;
     if (element === undefined) throw new Error(`${place} is not there`);
     // The parser takes what is there, whatever its types say.
-    const { name, type, num_children: children = 0 } = element as { readonly name: unknown; readonly type?: unknown; readonly num_children?: unknown };
+    const {
+      name,
+      type,
+      num_children: children = 0,
+    } = element as { readonly name: unknown; readonly type?: unknown; readonly num_children?: unknown };
     if (typeof name !== 'string') throw new Error(`${place} has no name`);
-    if (typeof children !== 'number' || !(children >= 0 && children < schema.length)) throw new Error(`${place} has ${quoted(children)} children`);
-    if (children === 0 && type === undefined && depth > 0) throw new Error(`${place}, ${quoted(name)}, has neither a type nor children`);
+    if (typeof children !== 'number' || !(children >= 0 && children < schema.length))
+      throw new Error(`${place} has ${quoted(children)} children`);
+    if (children === 0 && type === undefined && depth > 0)
+      throw new Error(`${place}, ${quoted(name)}, has neither a type nor children`);
     if (depth > MAX_DEPTH) throw new Error('the schema in its footer is too deep');
     for (let i = 0; i < children; i++) check(depth + 1);
   };
   check(0);
-  if (at !== schema.length) throw new Error(`the schema in its footer has ${schema.length} elements, and its tree has ${at}`);
+  if (at !== schema.length)
+    throw new Error(`the schema in its footer has ${schema.length} elements, and its tree has ${at}`);
 }
 
-/** Checks that the columns of a row group say where they are. The rows of the file are those of its groups: not all that write it count them. */
+/**
+ * Checks that the columns of a row group say where they are. The rows of the file are those of its groups: not all that
+ * write it count them.
+ */
 function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void {
   const isCount = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n;
   if (!isCount(rows)) throw new Error(`row group ${number} has no number of rows in the footer`);
   for (const [c, { meta_data: data }] of columns.entries()) {
     if (data === undefined) continue;
-    const counts = [data.num_values, data.total_compressed_size, data.data_page_offset, data.dictionary_page_offset ?? 0n];
-    if (!counts.every(isCount)) throw new Error(`column ${c + 1} of row group ${number} does not say where it is in the file`);
-    if (!data.path_in_schema.every((name: unknown) => typeof name === 'string')) throw new Error(`column ${c + 1} of row group ${number} has no name in the footer`);
+    const counts = [
+      data.num_values,
+      data.total_compressed_size,
+      data.data_page_offset,
+      data.dictionary_page_offset ?? 0n,
+    ];
+    if (!counts.every(isCount))
+      throw new Error(`column ${c + 1} of row group ${number} does not say where it is in the file`);
+    if (!data.path_in_schema.every((name: unknown) => typeof name === 'string'))
+      throw new Error(`column ${c + 1} of row group ${number} has no name in the footer`);
   }
 }

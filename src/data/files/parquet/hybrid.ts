@@ -16,7 +16,13 @@ const MAX_WIDTH = 32;
  * @param highest the largest of them; a larger one is an error
  * @throws Error for a width of more than 32 bits
  */
-export function hybridReader(bytes: Buffer, begin: number, end: number, width: number, highest = Infinity): HybridReader {
+export function hybridReader(
+  bytes: Buffer,
+  begin: number,
+  end: number,
+  width: number,
+  highest = Infinity,
+): HybridReader {
   if (width > MAX_WIDTH) throw new Error(`its indices have ${width} bits, and ${MAX_WIDTH} are the most`);
   const mask = width === 32 ? -1 : (1 << width) - 1;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -33,7 +39,8 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
     for (let shift = 0, more = true; more; shift += 7) {
       if (at >= end || shift > 28) throw new Error('its levels or indices end too early');
       const byte = bytes[at++]!;
-      if (shift === 28 && byte > 15) throw new Error('the length of a run of its levels or indices has more than 32 bits');
+      if (shift === 28 && byte > 15)
+        throw new Error('the length of a run of its levels or indices has more than 32 bits');
       header |= (byte & 127) << shift;
       more = byte > 127;
     }
@@ -48,12 +55,15 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
     if (at > end) throw new Error('its levels or indices end too early');
     if (value > highest) throw aboveHighest(value);
   };
-  const aboveHighest = (level: number): Error => new Error(`a level is ${level}, and the highest of this column is ${highest}`);
+  const aboveHighest = (level: number): Error =>
+    new Error(`a level is ${level}, and the highest of this column is ${highest}`);
 
   const readPacked = (into: Int32Array, from: number, count: number): void => {
     // As long as four bytes are there.
-    const numWhole = width > 25 ? 0 : Math.max(0, Math.min(count, Math.floor((8 * (bytes.length - at - 4) - bit) / width)));
-    for (let i = from; i < from + numWhole; i++, bit += width) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+    const numWhole =
+      width > 25 ? 0 : Math.max(0, Math.min(count, Math.floor((8 * (bytes.length - at - 4) - bit) / width)));
+    for (let i = from; i < from + numWhole; i++, bit += width)
+      into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
     for (let i = from + numWhole; i < from + count; i++, bit += width) {
       const byte = at + (bit >>> 3);
       const shift = bit & 7;
@@ -80,7 +90,7 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
         into.fill(0, 0, count);
         return;
       }
-      for (let done = 0; done < count; ) {
+      for (let done = 0; done < count;) {
         if (repeats > 0) {
           const taken = Math.min(repeats, count - done);
           into.fill(value, done, done + taken);

@@ -15,8 +15,13 @@ export async function isParquet(path: string): Promise<boolean> {
   if (!NAME.test(path)) return false;
   throw userError('data', {
     where: path,
-    message: start === '' ? 'is empty; expected Parquet, as its name says' : 'is no Parquet file, as its name says: it does not begin with PAR1',
-    fix: start.startsWith('version https://git-lfs') ? 'it stands for a file in Git LFS: fetch that with git lfs pull' : 'was it copied whole? A CSV needs another name',
+    message:
+      start === ''
+        ? 'is empty; expected Parquet, as its name says'
+        : 'is no Parquet file, as its name says: it does not begin with PAR1',
+    fix: start.startsWith('version https://git-lfs')
+      ? 'it stands for a file in Git LFS: fetch that with git lfs pull'
+      : 'was it copied whole? A CSV needs another name',
   });
 }
 

@@ -23,7 +23,8 @@ export interface LeafCursor {
   /** Looks at the next entries; false where there are none. */
   refill(): Promise<boolean>;
   /**
-   * Reads the numbers of the next `rows` entries of a flat column to `at` of `into` and behind it: NaN where there is none, and where `onText` is told the text that says more.
+   * Reads the numbers of the next `rows` entries of a flat column to `at` of `into` and behind it: NaN where there is
+   * none, and where `onText` is told the text that says more.
    * Entries that were looked at are passed over.
    */
   readNumbers(into: Float64Array, at: number, rows: number, onText: (at: number, text: string) => void): Promise<void>;
@@ -42,12 +43,16 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
   let dictionary: Values | undefined;
   let readers = NONE;
 
-  /** Checks that the page which was read has no more values than its levels claimed. Runs of levels may go on: DuckDB fills up the last one. */
+  /**
+   * Checks that the page which was read has no more values than its levels claimed. Runs of levels may go on: DuckDB
+   * fills up the last one.
+   */
   const checkEnd = async ({ values }: Page): Promise<void> => {
     if (values === undefined) return;
     if (readers === NONE) readers = readersOf(leaf, await values(0));
     const numValues = base + readers.count;
-    if (passed + readers.padding < numValues) throw new Error(`it holds ${numValues} values, and its levels claim ${passed}`);
+    if (passed + readers.padding < numValues)
+      throw new Error(`it holds ${numValues} values, and its levels claim ${passed}`);
   };
 
   const nextPage = async (): Promise<boolean> => {
@@ -60,7 +65,11 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     if (page.values !== undefined) readers = NONE;
     else if (pages.dictionary !== undefined && pages.dictionary !== dictionary) {
       const plain = readersOf(leaf, pages.dictionary);
-      readers = { ...plain, text: textCache(plain.text, plain.count, memory), mayBeNaN: plain.mayBeNaN && (plain.raw === undefined || holdsNaN(plain.raw)) };
+      readers = {
+        ...plain,
+        text: textCache(plain.text, plain.count, memory),
+        mayBeNaN: plain.mayBeNaN && (plain.raw === undefined || holdsNaN(plain.raw)),
+      };
     }
     ({ dictionary } = pages);
     return true;
@@ -75,10 +84,15 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     }
     if (places === undefined) for (let i = 0; i < count; i++) found[i] = passed++ - base;
     else places.read(found, count);
-    for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw places === undefined ? tooFewValues(base + readers.count) : notThere(found[i]!, readers.count);
+    for (let i = 0; i < count; i++)
+      if (found[i]! < 0 || found[i]! >= readers.count)
+        throw places === undefined ? tooFewValues(base + readers.count) : notThere(found[i]!, readers.count);
   };
 
-  /** Takes the numbers of the next `count` values. Where the page has places, they are in `found`; else the values stand in a row. */
+  /**
+   * Takes the numbers of the next `count` values. Where the page has places, they are in `found`; else the values stand
+   * in a row.
+   */
   const takeNumbers = (into: Float64Array, at: number, count: number): void => {
     const { places } = page!;
     const { raw, number, count: most } = readers;
@@ -123,7 +137,8 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
       for (let i = 0; i < count; i++) if (definitions[i] === leaf.definition) there++;
       await findPlaces(there);
       if (there === count) places.set(found.subarray(0, count));
-      else for (let i = 0, next = 0; i < count; i++) places[i] = definitions[i] === leaf.definition ? found[next++]! : -1;
+      else
+        for (let i = 0, next = 0; i < count; i++) places[i] = definitions[i] === leaf.definition ? found[next++]! : -1;
       left -= count;
       cursor.at = 0;
       cursor.count = count;
@@ -131,7 +146,7 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     },
     async readNumbers(into, at, rows, onText) {
       const { definitions: levels } = cursor;
-      for (let done = 0; done < rows; ) {
+      for (let done = 0; done < rows;) {
         if (left === 0 && !(await nextPage())) throw new Error(TOO_FEW);
         const count = Math.min(STRIDE, left, rows - done);
         const { definitions, values } = page!;
@@ -158,7 +173,9 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
           }
         }
         // From behind, so that none is written over before it is moved.
-        if (there < count) for (let i = count - 1, from = there; i >= 0; i--) into[first + i] = levels[i] === leaf.definition ? into[first + --from]! : NaN;
+        if (there < count)
+          for (let i = count - 1, from = there; i >= 0; i--)
+            into[first + i] = levels[i] === leaf.definition ? into[first + --from]! : NaN;
         if (numTexts > 0) {
           for (let i = 0, from = 0; i < count; i++) {
             if (!isWhole && levels[i] !== leaf.definition) continue;
@@ -197,7 +214,14 @@ const NONE: Readers = { text: () => '', number: () => NaN, raw: undefined, mayBe
 
 function readersOf({ type }: Leaf, values: Values): Readers {
   const raw = type.number?.raw?.(values);
-  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), raw, mayBeNaN: raw === undefined || raw instanceof Float64Array, count: values.count, padding: values.kind === 'bits' ? 7 : 0 };
+  return {
+    text: type.text(values),
+    number: type.number?.at(values) ?? (() => NaN),
+    raw,
+    mayBeNaN: raw === undefined || raw instanceof Float64Array,
+    count: values.count,
+    padding: values.kind === 'bits' ? 7 : 0,
+  };
 }
 
 function holdsNaN(numbers: RawNumbers): boolean {

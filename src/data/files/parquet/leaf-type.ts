@@ -32,9 +32,15 @@ export function leafType(element: SchemaElement): LeafType | string {
   if (logical?.type === 'DECIMAL' || converted === 'DECIMAL') return decimal(element);
   switch (type) {
     case 'BOOLEAN':
-      return numbers('boolean', true, (values) => (i) => (ofKind(values, 'bits').bytes[i >> 3]! >> (i & 7)) & 1, (value) => (value === 1 ? 'true' : 'false'));
+      return numbers(
+        'boolean',
+        true,
+        (values) => (i) => (ofKind(values, 'bits').bytes[i >> 3]! >> (i & 7)) & 1,
+        (value) => (value === 1 ? 'true' : 'false'),
+      );
     case 'INT32':
-      if (logical?.type === 'DATE' || converted === 'DATE') return texts('date', (values) => (i) => dateText(ofKind(values, 'int32').data[i]!));
+      if (logical?.type === 'DATE' || converted === 'DATE')
+        return texts('date', (values) => (i) => dateText(ofKind(values, 'int32').data[i]!));
       if (logical?.type === 'TIME' || converted === 'TIME_MILLIS') {
         const isUtc = logical?.type === 'TIME' && logical.isAdjustedToUTC;
         return texts('time', (values) => (i) => timeOfDayText(BigInt(ofKind(values, 'int32').data[i]!), 3, isUtc));
@@ -64,12 +70,37 @@ function ofKind<Kind extends Values['kind']>(values: Values, kind: Kind): OfKind
   return values as OfKind<Kind>;
 }
 
-function numbers(name: string, isWhole: boolean, at: (values: Values) => At<number>, text: (value: number) => string): LeafType {
-  return { name, number: { isWhole, at, text }, text: (values) => { const numberAt = at(values); return (i) => text(numberAt(i)); } };
+function numbers(
+  name: string,
+  isWhole: boolean,
+  at: (values: Values) => At<number>,
+  text: (value: number) => string,
+): LeafType {
+  return {
+    name,
+    number: { isWhole, at, text },
+    text: (values) => {
+      const numberAt = at(values);
+      return (i) => text(numberAt(i));
+    },
+  };
 }
 
-function rawNumbers(name: string, isWhole: boolean, raw: (values: Values) => RawNumbers, text: (value: number) => string): LeafType {
-  const plain = numbers(name, isWhole, (values) => { const all = raw(values); return (i) => all[i]!; }, text);
+function rawNumbers(
+  name: string,
+  isWhole: boolean,
+  raw: (values: Values) => RawNumbers,
+  text: (value: number) => string,
+): LeafType {
+  const plain = numbers(
+    name,
+    isWhole,
+    (values) => {
+      const all = raw(values);
+      return (i) => all[i]!;
+    },
+    text,
+  );
   return { ...plain, number: { ...plain.number!, raw } };
 }
 
@@ -93,16 +124,27 @@ function bigintAt(values: Values): At<bigint> {
 
 function int64(element: SchemaElement): LeafType {
   const { converted_type: converted, logical_type: logical } = element;
-  const unit = logical?.type === 'TIMESTAMP' || logical?.type === 'TIME' ? logical.unit : converted?.endsWith('_MILLIS') === true ? 'MILLIS' : 'MICROS';
+  const unit =
+    logical?.type === 'TIMESTAMP' || logical?.type === 'TIME'
+      ? logical.unit
+      : converted?.endsWith('_MILLIS') === true
+        ? 'MILLIS'
+        : 'MICROS';
   const digits = { MILLIS: 3, MICROS: 6, NANOS: 9 }[unit];
   if (logical?.type === 'TIMESTAMP' || converted?.startsWith('TIMESTAMP_') === true) {
     // A converted type alone says UTC by the format, and has no zone in DuckDB.
     const isUtc = logical?.type === 'TIMESTAMP' && logical.isAdjustedToUTC;
-    return texts('timestamp', (values) => { const at = bigintAt(values); return (i) => timestampText(at(i), digits, isUtc); });
+    return texts('timestamp', (values) => {
+      const at = bigintAt(values);
+      return (i) => timestampText(at(i), digits, isUtc);
+    });
   }
   if (logical?.type === 'TIME' || converted?.startsWith('TIME_') === true) {
     const isUtc = logical?.type === 'TIME' && logical.isAdjustedToUTC;
-    return texts('time', (values) => { const at = bigintAt(values); return (i) => timeOfDayText(at(i), digits, isUtc); });
+    return texts('time', (values) => {
+      const at = bigintAt(values);
+      return (i) => timeOfDayText(at(i), digits, isUtc);
+    });
   }
   const unsigned = isUnsigned(element);
   return {
@@ -119,7 +161,10 @@ function int64(element: SchemaElement): LeafType {
       },
       text: String,
     },
-    text: (values) => { const at = bigintAt(values); return unsigned ? (i) => String(BigInt.asUintN(64, at(i))) : (i) => String(at(i)); },
+    text: (values) => {
+      const at = bigintAt(values);
+      return unsigned ? (i) => String(BigInt.asUintN(64, at(i))) : (i) => String(at(i));
+    },
   };
 }
 
@@ -129,11 +174,18 @@ function decimal({ type, scale, precision, logical_type: logical }: SchemaElemen
   const digits = (logical?.type === 'DECIMAL' ? logical.precision : precision) ?? 0;
   return texts(`decimal(${digits},${places})`, (values) => {
     if (type === 'INT32') return (i) => decimalText(ofKind(values, 'int32').data[i]!, places, digits);
-    if (type === 'INT64') { const at = bigintAt(values); return (i) => decimalText(at(i), places, digits); }
+    if (type === 'INT64') {
+      const at = bigintAt(values);
+      return (i) => decimalText(at(i), places, digits);
+    }
     const at = bytesAt(values);
     return (i) => {
       const bytes = at(i);
-      return decimalText(bytes.length === 0 ? 0n : BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`)), places, digits);
+      return decimalText(
+        bytes.length === 0 ? 0n : BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`)),
+        places,
+        digits,
+      );
     };
   });
 }
@@ -150,14 +202,46 @@ function int96Text({ bytes, begins }: OfKind<'bytes'>, i: number): string {
   return timestampText(days * 86_400_000_000n + nanos / 1000n, 6, false);
 }
 
-function bytesType({ type, converted_type: converted, logical_type: logical, type_length: length }: SchemaElement): LeafType | string {
+function bytesType({
+  type,
+  converted_type: converted,
+  logical_type: logical,
+  type_length: length,
+}: SchemaElement): LeafType | string {
   if (converted === 'INTERVAL') return 'interval';
   if (converted === 'BSON' || logical?.type === 'BSON') return 'bson';
-  if (logical?.type === 'VARIANT' || logical?.type === 'GEOMETRY' || logical?.type === 'GEOGRAPHY') return logical.type.toLowerCase();
-  if (logical?.type === 'FLOAT16') return numbers('float16', false, (values) => { const at = bytesAt(values); return (i) => shortestDecimal(halfFloat(at(i).readUInt16LE(0))); }, doubleText);
-  if (logical?.type === 'UUID') return texts('uuid', (values) => { const at = bytesAt(values); return (i) => at(i).toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'); });
-  const isText = converted === 'UTF8' || converted === 'ENUM' || converted === 'JSON' || logical?.type === 'STRING' || logical?.type === 'ENUM' || logical?.type === 'JSON';
-  if (!isText) return texts(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, (values) => { const at = bytesAt(values); return (i) => blobText(at(i)); });
+  if (logical?.type === 'VARIANT' || logical?.type === 'GEOMETRY' || logical?.type === 'GEOGRAPHY')
+    return logical.type.toLowerCase();
+  if (logical?.type === 'FLOAT16')
+    return numbers(
+      'float16',
+      false,
+      (values) => {
+        const at = bytesAt(values);
+        return (i) => shortestDecimal(halfFloat(at(i).readUInt16LE(0)));
+      },
+      doubleText,
+    );
+  if (logical?.type === 'UUID')
+    return texts('uuid', (values) => {
+      const at = bytesAt(values);
+      return (i) =>
+        at(i)
+          .toString('hex')
+          .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    });
+  const isText =
+    converted === 'UTF8' ||
+    converted === 'ENUM' ||
+    converted === 'JSON' ||
+    logical?.type === 'STRING' ||
+    logical?.type === 'ENUM' ||
+    logical?.type === 'JSON';
+  if (!isText)
+    return texts(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, (values) => {
+      const at = bytesAt(values);
+      return (i) => blobText(at(i));
+    });
   return texts((logical?.type ?? converted ?? 'string').toLowerCase().replace('utf8', 'string'), (values) => {
     const { bytes, begins, gap } = ofKind(values, 'bytes');
     return (i) => cellText(bytes, begins[i], begins[i + 1]! - gap);
@@ -166,5 +250,7 @@ function bytesType({ type, converted_type: converted, logical_type: logical, typ
 
 /** What is not plain ASCII, a quote or a backslash is written in hexadecimal. */
 function blobText(bytes: Buffer): string {
-  return bytes.toString('latin1').replace(/[^ !#-&(-[\]-~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  return bytes
+    .toString('latin1')
+    .replace(/[^ !#-&(-[\]-~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }

@@ -1,4 +1,5 @@
-// Blocks of LZ4 (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), held to the size that a page's header says:
+// Blocks of LZ4 (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), held to the size that a page's header
+// says:
 // hyparquet-compressors fills up with zeros what a damaged block does not give.
 
 /** Every copy has so many bytes more than it says. */
@@ -29,7 +30,7 @@ export function lz4Hadoop(bytes: Buffer, size: number): Uint8Array {
 function hadoopBlocks(bytes: Buffer, size: number): Uint8Array | undefined {
   const output = new Uint8Array(size);
   let length = 0;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const begin = at + HADOOP_HEADER_BYTES;
     if (begin > bytes.length) return undefined;
     const end = begin + bytes.readUInt32BE(at + 4);

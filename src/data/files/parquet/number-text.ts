@@ -1,4 +1,5 @@
-// Numbers as DuckDB's CSV export writes them: the shortest decimal that gives the number back, with a point in it, or with an
+// Numbers as DuckDB's CSV export writes them: the shortest decimal that gives the number back, with a point in it, or
+// with an
 // exponent below 10^-4 and from 10^16 on.
 
 /** A float of 64 bits as text. */
@@ -12,7 +13,10 @@ export function doubleText(value: number): string {
   return `${digits}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`;
 }
 
-/** A whole number of up to 15 digits divided by one of these is rounded once (Clinger 1990): the text of the quotient is the decimal's. */
+/**
+ * A whole number of up to 15 digits divided by one of these is rounded once (Clinger 1990): the text of the quotient is
+ * the decimal's.
+ */
 const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
 /** Digits that a float of 32 bits needs at the most. */
 const MAX_DIGITS = 9;
@@ -29,7 +33,8 @@ function halfStep(float: number): number {
 }
 
 /**
- * The shortest decimal that a float of 32 bits is, as a double: 0.1 for 0.10000000149011612. Where the nearest of that length
+ * The shortest decimal that a float of 32 bits is, as a double: 0.1 for 0.10000000149011612. Where the nearest of that
+ * length
  * lies right between two floats, or two are as near, it is the float itself, as in DuckDB.
  */
 export function shortestDecimal(float: number): number {

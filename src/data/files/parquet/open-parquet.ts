@@ -25,7 +25,8 @@ interface Part {
 }
 
 /**
- * Opens a Parquet file. A value is the text that DuckDB's CSV export gives for it, null an empty cell; a list is a bag, of pairs or a
+ * Opens a Parquet file. A value is the text that DuckDB's CSV export gives for it, null an empty cell; a list is a bag,
+ * of pairs or a
  * map too, whose items are never joined and split again.
  * @param wanted the columns that are read; others are empty cells
  * @throws UserError (data) for a file that is none, and for columns that have no reading
@@ -80,14 +81,19 @@ interface GroupColumn {
 }
 
 /** The rows of a row group, a few thousand at a time, fewer where they are large. */
-async function* groupPieces(file: FileHandle, part: Part, { group, number, firstRow }: NumberedGroup): AsyncGenerator<Extract<Piece, { numRows: number }>> {
+async function* groupPieces(
+  file: FileHandle,
+  part: Part,
+  { group, number, firstRow }: NumberedGroup,
+): AsyncGenerator<Extract<Piece, { numRows: number }>> {
   const { path, plans } = part;
   const memory = pageMemory(file, (await file.stat()).size, plans.flatMap(leavesOf).length);
   const columns = plans.map((plan): GroupColumn => {
     const cursors = leavesOf(plan).map((leaf) => leafCursor(chunkOf(path, group, leaf), leaf, memory));
     return { name: plan.name, cursors, cells: sliceColumn(plan, cursors, SLICE_ROWS) };
   });
-  const append = (column: GroupColumn, count: number): Promise<number> => inColumn(path, number, column, () => column.cells.append(count));
+  const append = (column: GroupColumn, count: number): Promise<number> =>
+    inColumn(path, number, column, () => column.cells.append(count));
   // How many rows make a piece is for the others to say; these are then read in one go.
   const even = columns.filter(({ cells }) => cells.rowBytes !== undefined);
   const uneven = columns.filter(({ cells }) => cells.rowBytes === undefined);
@@ -95,8 +101,9 @@ async function* groupPieces(file: FileHandle, part: Part, { group, number, first
   const rows = Number(group.num_rows);
   for (let begin = 0, end = 0; begin < rows; begin = end) {
     const last = Math.min(rows, begin + SLICE_ROWS);
-    if (uneven.length === 0) end = Math.min(last, begin + Math.max(LEAST_ROWS, Math.floor(SLICE_BYTES / Math.max(1, evenBytes))));
-    for (let bytes = 0, step = LEAST_ROWS; uneven.length > 0 && end < last && bytes < SLICE_BYTES; ) {
+    if (uneven.length === 0)
+      end = Math.min(last, begin + Math.max(LEAST_ROWS, Math.floor(SLICE_BYTES / Math.max(1, evenBytes))));
+    for (let bytes = 0, step = LEAST_ROWS; uneven.length > 0 && end < last && bytes < SLICE_BYTES;) {
       step = Math.min(step, last - end);
       let stepBytes = evenBytes * step;
       for (const column of uneven) stepBytes += await append(column, step);
@@ -106,28 +113,50 @@ async function* groupPieces(file: FileHandle, part: Part, { group, number, first
       step = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
     }
     for (const column of even) await append(column, end - begin);
-    yield { numRows: end - begin, firstRow: firstRow + begin, path, columns: new Map(columns.map(({ name, cells }) => [name, cells.take()])), progress: 0 };
+    yield {
+      numRows: end - begin,
+      firstRow: firstRow + begin,
+      path,
+      columns: new Map(columns.map(({ name, cells }) => [name, cells.take()])),
+      progress: 0,
+    };
   }
   for (const column of columns) await inColumn(path, number, column, () => checkEnd(column, rows));
 }
 
 /** Checks that the entries of a column end with the rows of its group. */
 async function checkEnd({ cursors }: GroupColumn, rows: number): Promise<void> {
-  for (const cursor of cursors) if (cursor.at < cursor.count || (await cursor.refill())) throw new Error(`it has more than the ${rows} rows of its row group`);
+  for (const cursor of cursors)
+    if (cursor.at < cursor.count || (await cursor.refill()))
+      throw new Error(`it has more than the ${rows} rows of its row group`);
 }
 
 /**
  * Runs a read of a column.
  * @throws UserError (data) with the file, the column, the row group and the page, for bytes that are damaged
  */
-async function inColumn<Result>(path: string, group: number, { name, cursors }: GroupColumn, read: () => Promise<Result>): Promise<Result> {
+async function inColumn<Result>(
+  path: string,
+  group: number,
+  { name, cursors }: GroupColumn,
+  read: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await read();
   } catch (error) {
     if (error instanceof UserError || systemCode(error) !== undefined) throw error;
     const page = Math.max(...cursors.map((cursor) => cursor.page));
     const place = page === 0 ? `row group ${group}` : `row group ${group}, page ${page}`;
-    throw userError('data', { where: path, key: `column ${quoted(name)}`, message: `cannot be read as Parquet in ${place}: ${reasonOf(error)}`, fix: DAMAGED_FIX }, error);
+    throw userError(
+      'data',
+      {
+        where: path,
+        key: `column ${quoted(name)}`,
+        message: `cannot be read as Parquet in ${place}: ${reasonOf(error)}`,
+        fix: DAMAGED_FIX,
+      },
+      error,
+    );
   }
 }
 
@@ -141,13 +170,31 @@ function leavesOf(plan: ColumnPlan): readonly Leaf[] {
  * @throws UserError (data) for a column that is encrypted or in another file
  */
 function chunkOf(where: string, { columns }: RowGroup, { path }: Leaf): ColumnMetaData {
-  const chunk = columns.find(({ meta_data: data }) => data?.path_in_schema.length === path.length && path.every((name, i) => data.path_in_schema[i] === name));
+  const chunk = columns.find(
+    ({ meta_data: data }) =>
+      data?.path_in_schema.length === path.length && path.every((name, i) => data.path_in_schema[i] === name),
+  );
   const key = `column ${quoted(path.join('.'))}`;
-  if (chunk?.crypto_metadata !== undefined || (chunk === undefined && columns.some(({ crypto_metadata: crypto }) => crypto !== undefined))) {
-    throw userError('data', { where, key, message: 'is encrypted', fix: 'decrypt the file with the program that has its keys, and write it without encryption' });
+  if (
+    chunk?.crypto_metadata !== undefined ||
+    (chunk === undefined && columns.some(({ crypto_metadata: crypto }) => crypto !== undefined))
+  ) {
+    throw userError('data', {
+      where,
+      key,
+      message: 'is encrypted',
+      fix: 'decrypt the file with the program that has its keys, and write it without encryption',
+    });
   }
-  if (chunk?.meta_data === undefined) throw userError('data', { where, key, message: 'is not in every row group', fix: DAMAGED_FIX });
-  if (chunk.file_path !== undefined) throw userError('data', { where, key, message: `is in another file, ${quoted(chunk.file_path)}`, fix: 'write the file whole' });
+  if (chunk?.meta_data === undefined)
+    throw userError('data', { where, key, message: 'is not in every row group', fix: DAMAGED_FIX });
+  if (chunk.file_path !== undefined)
+    throw userError('data', {
+      where,
+      key,
+      message: `is in another file, ${quoted(chunk.file_path)}`,
+      fix: 'write the file whole',
+    });
   return chunk.meta_data;
 }
 
@@ -160,10 +207,17 @@ async function openPart(path: string, wanted: readonly string[]): Promise<Part> 
     const plans: ColumnPlan[] = [];
     for (const [i, name] of header.entries()) {
       const key = `column ${quoted(name)}`;
-      if (header.indexOf(name) < i) problems.push({ where: path, key, message: 'stands in the schema twice', fix: 'rename or remove one' });
+      if (header.indexOf(name) < i)
+        problems.push({ where: path, key, message: 'stands in the schema twice', fix: 'rename or remove one' });
       else if (wanted.includes(name)) {
         const plan = columnPlan(children[i]!);
-        if ('fix' in plan) problems.push({ where: path, key, message: `is ${plan.type}, which cannot be read as a cell or a bag`, fix: plan.fix });
+        if ('fix' in plan)
+          problems.push({
+            where: path,
+            key,
+            message: `is ${plan.type}, which cannot be read as a cell or a bag`,
+            fix: plan.fix,
+          });
         else plans.push(plan);
       }
     }
@@ -180,7 +234,11 @@ const DAMAGED_FIX = 'copy the file again; if that does not help, write it again,
 /** Turns what is thrown about a file into an error with its place. */
 function unreadable(path: string, error: unknown): UserError {
   if (error instanceof UserError) return error;
-  return userError('data', { where: path, message: `cannot be read as Parquet (${reasonOf(error)})`, fix: DAMAGED_FIX }, error);
+  return userError(
+    'data',
+    { where: path, message: `cannot be read as Parquet (${reasonOf(error)})`, fix: DAMAGED_FIX },
+    error,
+  );
 }
 
 function reasonOf(error: unknown): string {

@@ -7,8 +7,10 @@ export interface PageMemory {
   /** Bytes of a page's values that are kept at a time; a larger page is decompressed again for the rest of it. */
   readonly windowBytes: number;
   /**
-   * A way to read bytes of a column that lies from `begin` to `end`. They are valid until the next are read in any way; a little more is read than
-   * is asked for, since what follows is mostly wanted next, and the first before it is asked for, beside those of other columns.
+   * A way to read bytes of a column that lies from `begin` to `end`. They are valid until the next are read in any way;
+   * a little more is read than
+   * is asked for, since what follows is mostly wanted next, and the first before it is asked for, beside those of other
+   * columns.
    */
   reads(begin: number, end: number): (at: number, length: number) => Promise<Buffer>;
   /** So many bytes to decompress to, until the next time. */
@@ -55,7 +57,8 @@ export function pageMemory(file: FileHandle, fileBytes: number, numLeaves: numbe
           ahead = await first;
           first = undefined;
         }
-        if (at >= aheadAt && at + length <= aheadAt + ahead.length) return ahead.subarray(at - aheadAt, at - aheadAt + length);
+        if (at >= aheadAt && at + length <= aheadAt + ahead.length)
+          return ahead.subarray(at - aheadAt, at - aheadAt + length);
         if (length > memory.length) {
           if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(length);
           return readInto(scratch, at, length);

@@ -29,7 +29,10 @@ export interface Pages {
   next(): Promise<Page | undefined>;
   /** Number of the page that was read last, from 1 on; pages of a dictionary do not count. */
   readonly number: number;
-  /** Values that places point to; none where values stand for themselves, or are taken from a dictionary that is not kept. */
+  /**
+   * Values that places point to; none where values stand for themselves, or are taken from a dictionary that is not
+   * kept.
+   */
   readonly dictionary: Values | undefined;
 }
 
@@ -94,42 +97,61 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
         return header;
       } catch (error) {
         // It may go on behind what was read.
-        if (length >= Math.min(end - at, MAX_HEADER_BYTES)) throw new Error('the header of a page is damaged', { cause: error });
+        if (length >= Math.min(end - at, MAX_HEADER_BYTES))
+          throw new Error('the header of a page is damaged', { cause: error });
       }
     }
   };
 
-  /** Takes some values at a time from a dictionary that would be too much to keep, and so would places for all of a page. */
-  const valuesByPlace = ({ count, read }: DictionaryPage, again: () => Promise<PageParts>) => async (from: number): Promise<Values> => {
-    const { bytes, entries, definitions } = await again();
-    const there = definitions === undefined ? entries : countOf(definitions, entries, leaf.definition);
-    const reader = hybridReader(bytes, 1, bytes.length, bytes[0]!);
-    const places = new Int32Array(Math.max(STRIDE, Math.min(there - from, memory.windowBytes >> 2)));
-    for (let passed = 0; passed < from; passed += places.length) reader.read(places, Math.min(places.length, from - passed));
-    const next = places.subarray(0, there - from);
-    reader.read(next, next.length);
-    const plain = plainAt(stored, await read(), count, next, { size: memory.windowBytes, least: STRIDE }, room);
-    return readValues(stored, 'PLAIN', plain, next.length);
-  };
+  /**
+   * Takes some values at a time from a dictionary that would be too much to keep, and so would places for all of a
+   * page.
+   */
+  const valuesByPlace =
+    ({ count, read }: DictionaryPage, again: () => Promise<PageParts>) =>
+    async (from: number): Promise<Values> => {
+      const { bytes, entries, definitions } = await again();
+      const there = definitions === undefined ? entries : countOf(definitions, entries, leaf.definition);
+      const reader = hybridReader(bytes, 1, bytes.length, bytes[0]!);
+      const places = new Int32Array(Math.max(STRIDE, Math.min(there - from, memory.windowBytes >> 2)));
+      for (let passed = 0; passed < from; passed += places.length)
+        reader.read(places, Math.min(places.length, from - passed));
+      const next = places.subarray(0, there - from);
+      reader.read(next, next.length);
+      const plain = plainAt(stored, await read(), count, next, { size: memory.windowBytes, least: STRIDE }, room);
+      return readValues(stored, 'PLAIN', plain, next.length);
+    };
 
-  const pageValues = async ({ encoding, entries, bytes }: PageParts, again: () => Promise<PageParts>): Promise<Pick<Page, 'values' | 'places'>> => {
+  const pageValues = async (
+    { encoding, entries, bytes }: PageParts,
+    again: () => Promise<PageParts>,
+  ): Promise<Pick<Page, 'values' | 'places'>> => {
     const isBoolean = encoding === 'RLE' && stored.type === 'BOOLEAN';
     if (isBoolean) dictionary = BOOLEANS;
     else if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
-      if (dictionaryPage !== undefined && bytes.length > 0 && Math.max(bytes.length, dictionaryPage.size) > memory.windowBytes) {
+      if (
+        dictionaryPage !== undefined &&
+        bytes.length > 0 &&
+        Math.max(bytes.length, dictionaryPage.size) > memory.windowBytes
+      ) {
         dictionary = undefined;
         return { values: valuesByPlace(dictionaryPage, again), places: undefined };
       }
       const own = Buffer.from(bytes);
-      if (dictionaryPage !== undefined) dictionary ??= readValues(stored, 'PLAIN', owned(await dictionaryPage.read()), dictionaryPage.count);
+      if (dictionaryPage !== undefined)
+        dictionary ??= readValues(stored, 'PLAIN', owned(await dictionaryPage.read()), dictionaryPage.count);
       // All of them may be null.
       return { values: undefined, places: own.length === 0 ? undefined : hybridReader(own, 1, own.length, own[0]!) };
     } else dictionary = undefined;
     // The bytes go when others are read.
-    if (isBoolean) return { values: undefined, places: bytes.length === 0 ? undefined : booleanReader(Buffer.from(bytes)) };
+    if (isBoolean)
+      return { values: undefined, places: bytes.length === 0 ? undefined : booleanReader(Buffer.from(bytes)) };
     if (bytes.length <= memory.windowBytes || encoding !== 'PLAIN' || stored.type === 'BOOLEAN') {
       const values = readValues(stored, encoding, keep(bytes), entries);
-      return { values: (from) => (from === 0 ? Promise.resolve(values) : Promise.reject(tooFewValues(values.count))), places: undefined };
+      return {
+        values: (from) => (from === 0 ? Promise.resolve(values) : Promise.reject(tooFewValues(values.count))),
+        places: undefined,
+      };
     }
     /** The last value that was asked for, from which on the others can be found. */
     let known = { place: 0, byte: 0 };
@@ -143,7 +165,12 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   };
 
   const partsV1 = (header: PageHeader, compressed: Buffer): PageParts => {
-    const { num_values: entries, encoding, repetition_level_encoding: repetition, definition_level_encoding: definition } = header.data_page_header!;
+    const {
+      num_values: entries,
+      encoding,
+      repetition_level_encoding: repetition,
+      definition_level_encoding: definition,
+    } = header.data_page_header!;
     const bytes = decompress(chunk.codec, compressed, header.uncompressed_page_size, memory);
     let offset = 0;
     const levels = (highest: number, coded: Encoding): HybridReader | undefined => {
@@ -160,13 +187,28 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   };
 
   const partsV2 = (header: PageHeader, compressed: Buffer): PageParts => {
-    const { num_values: entries, encoding, is_compressed: isCompressed, repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = header.data_page_header_v2!;
+    const {
+      num_values: entries,
+      encoding,
+      is_compressed: isCompressed,
+      repetition_levels_byte_length: repetitionBytes,
+      definition_levels_byte_length: definitionBytes,
+    } = header.data_page_header_v2!;
     const levelBytes = repetitionBytes + definitionBytes;
-    if (repetitionBytes < 0 || definitionBytes < 0 || levelBytes > compressed.length) throw new Error(LEVELS_END_BEHIND);
+    if (repetitionBytes < 0 || definitionBytes < 0 || levelBytes > compressed.length)
+      throw new Error(LEVELS_END_BEHIND);
     const levels = Buffer.from(compressed.subarray(0, levelBytes));
     const repetitions = leaf.isRepeated ? hybridReader(levels, 0, repetitionBytes, 1, 1) : undefined;
-    const definitions = leaf.definition > 0 ? hybridReader(levels, repetitionBytes, levelBytes, bitsOf(leaf.definition), leaf.definition) : undefined;
-    const bytes = decompress(isCompressed === false ? 'UNCOMPRESSED' : chunk.codec, compressed.subarray(levelBytes), header.uncompressed_page_size - levelBytes, memory);
+    const definitions =
+      leaf.definition > 0
+        ? hybridReader(levels, repetitionBytes, levelBytes, bitsOf(leaf.definition), leaf.definition)
+        : undefined;
+    const bytes = decompress(
+      isCompressed === false ? 'UNCOMPRESSED' : chunk.codec,
+      compressed.subarray(levelBytes),
+      header.uncompressed_page_size - levelBytes,
+      memory,
+    );
     return { entries, encoding, repetitions, definitions, bytes };
   };
 
@@ -188,14 +230,20 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
         if (header.dictionary_page_header !== undefined) {
           const { num_values: count } = header.dictionary_page_header;
           const { uncompressed_page_size: bytes } = header;
-          dictionaryPage = { count, size: bytes, read: async () => decompress(chunk.codec, await read(), bytes, memory) };
+          dictionaryPage = {
+            count,
+            size: bytes,
+            read: async () => decompress(chunk.codec, await read(), bytes, memory),
+          };
           continue;
         }
         if (header.data_page_header === undefined && header.data_page_header_v2 === undefined) continue;
         number++;
-        const parts = async (): Promise<PageParts> => (header.data_page_header === undefined ? partsV2 : partsV1)(header, await read());
+        const parts = async (): Promise<PageParts> =>
+          (header.data_page_header === undefined ? partsV2 : partsV1)(header, await read());
         const page = await parts();
-        if (page.entries < 0 || page.entries > left) throw new Error(`a page has ${page.entries} values where ${left} are left`);
+        if (page.entries < 0 || page.entries > left)
+          throw new Error(`a page has ${page.entries} values where ${left} are left`);
         left -= page.entries;
         if (page.entries > 0) return { ...page, ...(await pageValues(page, parts)) };
       }

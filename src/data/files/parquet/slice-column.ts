@@ -28,17 +28,28 @@ const OBJECT_BYTES = 32;
 export function sliceColumn(plan: ColumnPlan, cursors: readonly LeafCursor[], capacity: number): SliceColumn {
   const [first, second] = cursors as [LeafCursor, LeafCursor?];
   if (plan.kind === 'items') {
-    const { type: { number }, element } = plan.ids;
+    const {
+      type: { number },
+      element,
+    } = plan.ids;
     // The text of a float is that of its number.
     const isFloat = element.type === 'FLOAT' || element.type === 'DOUBLE';
-    return number !== undefined && isFloat && second === undefined ? vectorsColumn(plan, number, first, capacity) : itemsColumn(plan, first, second, capacity);
+    return number !== undefined && isFloat && second === undefined
+      ? vectorsColumn(plan, number, first, capacity)
+      : itemsColumn(plan, first, second, capacity);
   }
-  return plan.leaf.type.number === undefined ? textColumn(plan.type, first) : numberColumn(plan.type, plan.leaf.type.number, first, capacity);
+  return plan.leaf.type.number === undefined
+    ? textColumn(plan.type, first)
+    : numberColumn(plan.type, plan.leaf.type.number, first, capacity);
 }
 
 /** Takes entries of a flat column to a function, `rows` of them, some of `cursor.places` at a time. */
-async function eachEntries(cursor: LeafCursor, rows: number, take: (begin: number, end: number) => void): Promise<void> {
-  for (let done = 0; done < rows; ) {
+async function eachEntries(
+  cursor: LeafCursor,
+  rows: number,
+  take: (begin: number, end: number) => void,
+): Promise<void> {
+  for (let done = 0; done < rows;) {
     if (cursor.at === cursor.count && !(await cursor.refill())) throw new Error(TOO_FEW);
     const end = Math.min(cursor.count, cursor.at + rows - done);
     done += end - cursor.at;
@@ -73,9 +84,16 @@ function textColumn(type: string, cursor: LeafCursor): SliceColumn {
 
 type NumberType = NonNullable<LeafType['number']>;
 
-function numberColumn(type: string, { isWhole, text: textOf, raw }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
+function numberColumn(
+  type: string,
+  { isWhole, text: textOf, raw }: NumberType,
+  cursor: LeafCursor,
+  capacity: number,
+): SliceColumn {
   const values = new Float64Array(capacity);
-  /** Of cells whose number says less than their text: NaN, and whole numbers beyond what a double holds. Null has none. */
+  /**
+   * Of cells whose number says less than their text: NaN, and whole numbers beyond what a double holds. Null has none.
+   */
   let texts: string[] | undefined;
   let count = 0;
   let bytes = 0;
@@ -96,14 +114,24 @@ function numberColumn(type: string, { isWhole, text: textOf, raw }: NumberType, 
       count = 0;
       const were = texts;
       texts = undefined;
-      return { type, numbers: { values, isWhole }, text: (row) => (Number.isNaN(values[row]!) ? (were?.[row] ?? '') : textOf(values[row]!)) };
+      return {
+        type,
+        numbers: { values, isWhole },
+        text: (row) => (Number.isNaN(values[row]!) ? (were?.[row] ?? '') : textOf(values[row]!)),
+      };
     },
   };
 }
 
 /** Takes the items of `rows` lists to a function, the place of each, and tells where a row ends. */
-async function eachItem(cursor: LeafCursor, item: number, rows: number, take: (place: number) => void, endRow: () => void): Promise<void> {
-  for (let begun = 0; ; ) {
+async function eachItem(
+  cursor: LeafCursor,
+  item: number,
+  rows: number,
+  take: (place: number) => void,
+  endRow: () => void,
+): Promise<void> {
+  for (let begun = 0; ;) {
     if (cursor.at === cursor.count && !(await cursor.refill())) {
       if (begun < rows) throw new Error(TOO_FEW);
       if (begun > 0) endRow();
@@ -122,7 +150,12 @@ async function eachItem(cursor: LeafCursor, item: number, rows: number, take: (p
   }
 }
 
-function itemsColumn(plan: ColumnPlan & { readonly kind: 'items' }, ids: LeafCursor, weights: LeafCursor | undefined, capacity: number): SliceColumn {
+function itemsColumn(
+  plan: ColumnPlan & { readonly kind: 'items' },
+  ids: LeafCursor,
+  weights: LeafCursor | undefined,
+  capacity: number,
+): SliceColumn {
   const { type, item } = plan;
   const isNumber = plan.weights?.type.number !== undefined;
   const ends = new Uint32Array(capacity + 1);
@@ -168,7 +201,12 @@ function itemsColumn(plan: ColumnPlan & { readonly kind: 'items' }, ids: LeafCur
 }
 
 /** Lists of numbers, which become text where somebody takes them for ids. */
-function vectorsColumn({ type, item }: ColumnPlan & { readonly kind: 'items' }, { text: textOf }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
+function vectorsColumn(
+  { type, item }: ColumnPlan & { readonly kind: 'items' },
+  { text: textOf }: NumberType,
+  cursor: LeafCursor,
+  capacity: number,
+): SliceColumn {
   const ends = new Uint32Array(capacity + 1);
   const nulls = new Set<number>();
   let values = new Float64Array(capacity);
@@ -195,7 +233,10 @@ function vectorsColumn({ type, item }: ColumnPlan & { readonly kind: 'items' }, 
       // What was null is told as long as the rows are.
       const were = new Set(nulls);
       nulls.clear();
-      const textsOf = (row: number): string[] => Array.from(values.subarray(ends[row], ends[row + 1]), (value, i) => (were.has(ends[row]! + i) ? '' : textOf(value)));
+      const textsOf = (row: number): string[] =>
+        Array.from(values.subarray(ends[row], ends[row + 1]), (value, i) =>
+          were.has(ends[row]! + i) ? '' : textOf(value),
+        );
       return {
         type,
         vectors: (row) => values.subarray(ends[row], ends[row + 1]),
@@ -210,6 +251,14 @@ function vectorsColumn({ type, item }: ColumnPlan & { readonly kind: 'items' }, 
 }
 
 /** The items of a bag for people. */
-function itemsText({ ids, weights }: { readonly ids: readonly string[]; readonly weights: readonly number[] }, begin: number, end: number, isWeighted: boolean): string {
-  return `[${ids.slice(begin, end).map((id, i) => (isWeighted ? `${id}: ${weights[begin + i]}` : id)).join(', ')}]`;
+function itemsText(
+  { ids, weights }: { readonly ids: readonly string[]; readonly weights: readonly number[] },
+  begin: number,
+  end: number,
+  isWeighted: boolean,
+): string {
+  return `[${ids
+    .slice(begin, end)
+    .map((id, i) => (isWeighted ? `${id}: ${weights[begin + i]}` : id))
+    .join(', ')}]`;
 }

@@ -6,7 +6,10 @@ const INFINITE_DAYS = 2 ** 31 - 1;
 /** DuckDB's infinity among microseconds and nanoseconds. */
 const INFINITE_TICKS = 2n ** 63n - 1n;
 
-/** A date from its days since 1970. The calendar is the proleptic Gregorian one (H. Hinnant, `civil_from_days`, public domain). */
+/**
+ * A date from its days since 1970. The calendar is the proleptic Gregorian one (H. Hinnant, `civil_from_days`, public
+ * domain).
+ */
 export function dateText(days: number): string {
   if (Math.abs(days) === INFINITE_DAYS) return days > 0 ? 'infinity' : '-infinity';
   return civilText(days, '');
@@ -14,7 +17,8 @@ export function dateText(days: number): string {
 
 /** A point in time from its ticks since 1970. `digits` says how many of a second's decimals a tick is. */
 export function timestampText(ticks: bigint, digits: number, isUtc: boolean): string {
-  if (digits > 3 && (ticks === INFINITE_TICKS || ticks === -INFINITE_TICKS)) return ticks > 0n ? 'infinity' : '-infinity';
+  if (digits > 3 && (ticks === INFINITE_TICKS || ticks === -INFINITE_TICKS))
+    return ticks > 0n ? 'infinity' : '-infinity';
   const dayTicks = BigInt(DAY_SECONDS) * 10n ** BigInt(digits);
   let days = ticks / dayTicks;
   if (days * dayTicks > ticks) days--;
@@ -25,7 +29,8 @@ export function timestampText(ticks: bigint, digits: number, isUtc: boolean): st
 const MICROSECOND_DIGITS = 6;
 
 /**
- * Formats a time of the day. In UTC it is taken modulo a day and cut to microseconds, as DuckDB does; only a whole day is 24:00:00.
+ * Formats a time of the day. In UTC it is taken modulo a day and cut to microseconds, as DuckDB does; only a whole day
+ * is 24:00:00.
  * @param ticks since midnight
  * @param digits of a second's decimals that a tick is
  * @throws Error for a time without a zone that is before its day or after it
@@ -56,7 +61,9 @@ function civilText(days: number, time: string): string {
   const shifted = days + 719_468;
   const era = Math.floor(shifted / 146_097);
   const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365);
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  );
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const fromMarch = Math.floor((5 * dayOfYear + 2) / 153);
   const day = dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1;

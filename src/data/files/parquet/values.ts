@@ -54,7 +54,13 @@ export interface PlaceOfValue {
 }
 
 /** The value in plain bytes that comes so many values and so many bytes behind another, or more; at most the end. */
-export function plainWindow({ type, typeLength }: Stored, bytes: Buffer, from: PlaceOfValue, values: number, size: number): PlaceOfValue {
+export function plainWindow(
+  { type, typeLength }: Stored,
+  bytes: Buffer,
+  from: PlaceOfValue,
+  values: number,
+  size: number,
+): PlaceOfValue {
   if (type !== 'BYTE_ARRAY') {
     const width = widthOf(type, typeLength);
     const place = Math.min(Math.floor(bytes.length / width), from.place + Math.max(values, Math.floor(size / width)));
@@ -74,7 +80,14 @@ export function plainWindow({ type, typeLength }: Stored, bytes: Buffer, from: P
  * @param until how many bytes are enough, and how many values are the least
  * @param room gives memory of so many bytes
  */
-export function plainAt({ type, typeLength }: Stored, bytes: Buffer, limit: number, places: Int32Array, until: { readonly size: number; readonly least: number }, room: (length: number) => Buffer): Buffer {
+export function plainAt(
+  { type, typeLength }: Stored,
+  bytes: Buffer,
+  limit: number,
+  places: Int32Array,
+  until: { readonly size: number; readonly least: number },
+  room: (length: number) => Buffer,
+): Buffer {
   const width = type === 'BYTE_ARRAY' ? 0 : widthOf(type, typeLength);
   const texts = width === 0 ? plainByteArrays(bytes, limit) : undefined;
   const begin = (place: number): number => (texts === undefined ? place * width : texts.begins[place]! - 4);
@@ -96,7 +109,14 @@ export function plainAt({ type, typeLength }: Stored, bytes: Buffer, limit: numb
 }
 
 function widthOf(type: ParquetType, typeLength: number): number {
-  const widths: Partial<Record<ParquetType, number>> = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8, INT96: 12, FIXED_LEN_BYTE_ARRAY: typeLength };
+  const widths: Partial<Record<ParquetType, number>> = {
+    INT32: 4,
+    FLOAT: 4,
+    INT64: 8,
+    DOUBLE: 8,
+    INT96: 12,
+    FIXED_LEN_BYTE_ARRAY: typeLength,
+  };
   const width = widths[type];
   if (width === undefined || width < 1) throw new Error(`its values of ${type} have no length`);
   return width;
@@ -105,13 +125,25 @@ function widthOf(type: ParquetType, typeLength: number): number {
 function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit: number): Values {
   const width = widthOf(type, typeLength);
   const count = Math.min(limit, Math.floor(bytes.length / width));
-  if (type === 'INT96' || type === 'FIXED_LEN_BYTE_ARRAY') return { kind: 'bytes', bytes, begins: Uint32Array.from({ length: count + 1 }, (_, i) => i * width), gap: 0, count };
+  if (type === 'INT96' || type === 'FIXED_LEN_BYTE_ARRAY')
+    return {
+      kind: 'bytes',
+      bytes,
+      begins: Uint32Array.from({ length: count + 1 }, (_, i) => i * width),
+      gap: 0,
+      count,
+    };
   const size = count * width;
   // A typed array begins at a multiple of what its elements are long.
-  const [memory, offset] = bytes.byteOffset % 8 === 0 ? [bytes.buffer, bytes.byteOffset] : [Uint8Array.prototype.slice.call(bytes, 0, size).buffer, 0];
+  const [memory, offset] =
+    bytes.byteOffset % 8 === 0
+      ? [bytes.buffer, bytes.byteOffset]
+      : [Uint8Array.prototype.slice.call(bytes, 0, size).buffer, 0];
   if (type === 'INT32') return { kind: 'int32', data: new Int32Array(memory, offset, count), count };
   if (type === 'INT64') return { kind: 'int64', words: new Int32Array(memory, offset, 2 * count), count };
-  return type === 'FLOAT' ? { kind: 'float', data: new Float32Array(memory, offset, count), count } : { kind: 'double', data: new Float64Array(memory, offset, count), count };
+  return type === 'FLOAT'
+    ? { kind: 'float', data: new Float32Array(memory, offset, count), count }
+    : { kind: 'double', data: new Float64Array(memory, offset, count), count };
 }
 
 /** Each is its length in four bytes and itself. */
@@ -132,7 +164,8 @@ function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 
 function joinStreams(bytes: Buffer, width: number): Buffer {
   const count = Math.floor(bytes.length / width);
   const joined = Buffer.from(new ArrayBuffer(count * width));
-  for (let b = 0; b < width; b++) for (let i = 0, from = b * count; i < count; i++) joined[i * width + b] = bytes[from + i]!;
+  for (let b = 0; b < width; b++)
+    for (let i = 0, from = b * count; i < count; i++) joined[i * width + b] = bytes[from + i]!;
   return joined;
 }
 
@@ -140,13 +173,20 @@ function joinStreams(bytes: Buffer, width: number): Buffer {
 const MINIBLOCK_MULTIPLE = 8;
 
 /** Numbers as differences; their own header says how many there are. */
-function delta<Data extends Int32Array | BigInt64Array>(bytes: Buffer, begin: number, type: new (length: number) => Data, limit: number): { readonly data: Data; readonly end: number } {
+function delta<Data extends Int32Array | BigInt64Array>(
+  bytes: Buffer,
+  begin: number,
+  type: new (length: number) => Data,
+  limit: number,
+): { readonly data: Data; readonly end: number } {
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: begin };
   const blockValues = readVarInt(reader);
   const numParts = readVarInt(reader);
-  if (!(blockValues > 0 && numParts > 0 && blockValues % (MINIBLOCK_MULTIPLE * numParts) === 0)) throw new Error(`its blocks of ${blockValues} differences have ${numParts} parts`);
+  if (!(blockValues > 0 && numParts > 0 && blockValues % (MINIBLOCK_MULTIPLE * numParts) === 0))
+    throw new Error(`its blocks of ${blockValues} differences have ${numParts} parts`);
   const count = readVarInt(reader);
-  if (count < 0 || count > limit) throw new Error(`a page has ${count} values, and its header says ${limit} at the most`);
+  if (count < 0 || count > limit)
+    throw new Error(`a page has ${count} values, and its header says ${limit} at the most`);
   reader.offset = begin;
   const data = new type(count);
   deltaBinaryUnpack(reader, count, data);
@@ -169,11 +209,13 @@ function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array 
 function deltaByteArrays(bytes: Buffer, limit: number): Values {
   const { data: prefixes, end: prefixesEnd } = delta(bytes, 0, Int32Array, limit);
   const { data: suffixes, end } = delta(bytes, prefixesEnd, Int32Array, limit);
-  if (prefixes.length !== suffixes.length) throw new Error(`it has ${prefixes.length} beginnings and ${suffixes.length} ends of values`);
+  if (prefixes.length !== suffixes.length)
+    throw new Error(`it has ${prefixes.length} beginnings and ${suffixes.length} ends of values`);
   const from = beginsOf(suffixes, end, bytes.length);
   const lengths = new Int32Array(prefixes.length);
   for (const [i, prefix] of prefixes.entries()) {
-    if (prefix < 0 || prefix > (lengths[i - 1] ?? 0)) throw new Error('a value begins with more than the one before it has');
+    if (prefix < 0 || prefix > (lengths[i - 1] ?? 0))
+      throw new Error('a value begins with more than the one before it has');
     lengths[i] = prefix + suffixes[i]!;
   }
   const size = lengths.reduce((sum, length) => sum + length, 0);

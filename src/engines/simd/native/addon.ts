@@ -17,5 +17,14 @@ export function openAddon(path: string): Addon {
 /** The addon with the kernels that are used. */
 export function addonOf({ path, noBf16 }: NativeKernels): Addon {
   const addon = openAddon(path);
-  return noBf16 === undefined ? addon : { ...addon, attach: (memory, family) => ({ ...addon.attach(memory, family), gemmBf16: undefined, gemmGradientBf16: undefined }) };
+  return noBf16 === undefined
+    ? addon
+    : {
+        ...addon,
+        attach: (memory, family) => ({
+          ...addon.attach(memory, family),
+          gemmBf16: undefined,
+          gemmGradientBf16: undefined,
+        }),
+      };
 }

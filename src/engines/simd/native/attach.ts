@@ -17,14 +17,29 @@ export interface Addon {
 }
 
 /**
- * The kernels of an instance, those of the addon in the place of its own. Each takes the same arguments, shares work as the other
+ * The kernels of an instance, those of the addon in the place of its own. Each takes the same arguments, shares work as
+ * the other
  * does and leaves the same bits; where an argument would reach beyond the memory, it throws.
  */
-export function attach(kernels: Kernels, addon: Addon, family: string, memory: WebAssembly.Memory, apart: readonly Apart[] = []): Kernels {
+export function attach(
+  kernels: Kernels,
+  addon: Addon,
+  family: string,
+  memory: WebAssembly.Memory,
+  apart: readonly Apart[] = [],
+): Kernels {
   const bytes = new Uint8Array(memory.buffer);
   const native = addon.attach(bytes, family);
   const reach = reachOf(memory);
-  const addresses = [{ at: 0, address: addon.addressOf(bytes), bytes: bytes.byteLength }, ...apart.map(({ at, floats }) => ({ at, address: addon.addressOf(floats), bytes: floats.byteLength }))];
+  const addresses = [
+    { at: 0, address: addon.addressOf(bytes), bytes: bytes.byteLength },
+    ...apart.map(({ at, floats }) => ({ at, address: addon.addressOf(floats), bytes: floats.byteLength })),
+  ];
   for (const { floats } of apart) addon.useHugePages(floats);
-  return { ...kernels, ...nativeProducts(kernels, native, reach), ...nativeNorms(kernels, native, reach), ...nativeRows(kernels, native, reach, addresses) };
+  return {
+    ...kernels,
+    ...nativeProducts(kernels, native, reach),
+    ...nativeNorms(kernels, native, reach),
+    ...nativeRows(kernels, native, reach, addresses),
+  };
 }

@@ -12,9 +12,23 @@ export const FAMILIES: Partial<Record<NodeJS.Architecture, Readonly<Record<strin
 /** What is compiled for each family; the addon itself is compiled once. */
 export const SOURCES_OF_FAMILY = ['products', 'rows', 'updates', 'norm'] as const;
 
-/** Sources that not every compiler knows the instructions of, and what tells the addon that they are there; where one does not compile, it is left out. */
-export const EXTENSIONS: Partial<Record<NodeJS.Architecture, readonly { readonly name: string; readonly flags: readonly string[]; readonly define: string }[]>> = {
-  x64: [{ name: 'products-bf16', flags: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx512bf16', '-mfma'], define: '-DWITH_BF16' }],
+/**
+ * Sources that not every compiler knows the instructions of, and what tells the addon that they are there; where one
+ * does not compile, it is left out.
+ */
+export const EXTENSIONS: Partial<
+  Record<
+    NodeJS.Architecture,
+    readonly { readonly name: string; readonly flags: readonly string[]; readonly define: string }[]
+  >
+> = {
+  x64: [
+    {
+      name: 'products-bf16',
+      flags: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx512bf16', '-mfma'],
+      define: '-DWITH_BF16',
+    },
+  ],
 };
 
 /** How to build; flags are those of another build than that of others. */
@@ -25,17 +39,27 @@ export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }:
   const families = FAMILIES[process.arch];
   if (families === undefined) return { reason: `there are none for ${process.platform} on ${process.arch}` };
   const extensions = EXTENSIONS[process.arch] ?? [];
-  return buildOnce({ name: 'kernels', sources: SOURCES, compiler, recipe: [families, extensions], ...options }, ({ compile, link, source }) => {
-    const objects = Object.entries(families).flatMap(([family, of]) => SOURCES_OF_FAMILY.map((name) => ({ name, of, object: `${name}-${family}.o` })));
-    for (const { name, of, object } of objects) compile(...of, '-c', source(`${name}.c`), '-o', object);
-    const known = extensions.filter(({ name, flags }) => {
-      try {
-        compile(...flags, '-c', source(`${name}.c`), '-o', `${name}.o`);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-    link(...known.map(({ define }) => define), source('addon.c'), ...objects.map(({ object }) => object), ...known.map(({ name }) => `${name}.o`));
-  });
+  return buildOnce(
+    { name: 'kernels', sources: SOURCES, compiler, recipe: [families, extensions], ...options },
+    ({ compile, link, source }) => {
+      const objects = Object.entries(families).flatMap(([family, of]) =>
+        SOURCES_OF_FAMILY.map((name) => ({ name, of, object: `${name}-${family}.o` })),
+      );
+      for (const { name, of, object } of objects) compile(...of, '-c', source(`${name}.c`), '-o', object);
+      const known = extensions.filter(({ name, flags }) => {
+        try {
+          compile(...flags, '-c', source(`${name}.c`), '-o', `${name}.o`);
+          return true;
+        } catch {
+          return false;
+        }
+      });
+      link(
+        ...known.map(({ define }) => define),
+        source('addon.c'),
+        ...objects.map(({ object }) => object),
+        ...known.map(({ name }) => `${name}.o`),
+      );
+    },
+  );
 }

@@ -20,8 +20,10 @@ export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsiste
   try {
     const addon = openAddon(built.path);
     const [family] = addon.families();
-    if (family === undefined) return { reason: 'this processor does not fuse multiplications and additions of vectors' };
-    if (!isProven(built.path, family, wasm, () => hasSameBits(addon, family, instantiate))) return { reason: `the compiler made kernels of other bits than WebAssembly's (${built.path})` };
+    if (family === undefined)
+      return { reason: 'this processor does not fuse multiplications and additions of vectors' };
+    if (!isProven(built.path, family, wasm, () => hasSameBits(addon, family, instantiate)))
+      return { reason: `the compiler made kernels of other bits than WebAssembly's (${built.path})` };
     return { path: built.path, family, noBf16: whyNoBf16(addon, family, instantiate) };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
@@ -29,13 +31,18 @@ export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsiste
 }
 
 /**
- * Whether an addon's kernels were proven to have the bits of WebAssembly's, now or before: that takes longer than all else of finding them.
- * What was proven is known by a file beside the addon, named after the addon as it lies there, the family, those bytes and this V8.
+ * Whether an addon's kernels were proven to have the bits of WebAssembly's, now or before: that takes longer than all
+ * else of finding them.
+ * What was proven is known by a file beside the addon, named after the addon as it lies there, the family, those bytes
+ * and this V8.
  * @param prove looks, where nobody has
  */
 export function isProven(path: string, family: string, wasm: Uint8Array, prove: () => boolean): boolean {
   const { size, mtimeMs } = statSync(path);
-  const id = createHash('sha256').update(JSON.stringify([family, process.versions.v8, size, mtimeMs])).update(wasm).digest('hex');
+  const id = createHash('sha256')
+    .update(JSON.stringify([family, process.versions.v8, size, mtimeMs]))
+    .update(wasm)
+    .digest('hex');
   const proven = `${path}.${id.slice(0, 16)}.proven`;
   if (existsSync(proven)) return true;
   if (!prove()) return false;
@@ -47,7 +54,10 @@ export function isProven(path: string, family: string, wasm: Uint8Array, prove: 
   return true;
 }
 
-/** Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of their own and without. */
+/**
+ * Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of
+ * their own and without.
+ */
 const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
 /** Of memory for all that is tried, and for products alone, which each start tries. */
 const TRIED_PAGES = { all: 20, products: 3 };
@@ -56,7 +66,10 @@ const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 
 type Instantiate = (memory: WebAssembly.Memory) => Kernels;
 
-/** Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that nobody has seen. */
+/**
+ * Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that
+ * nobody has seen.
+ */
 export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
   return leavesTheSame(addon, family, instantiate, TRIED_PAGES.all, (kernels, memory, place) => {
     tryProducts(kernels, memory, place, PRODUCTS.f32);
@@ -66,15 +79,27 @@ export function hasSameBits(addon: Addon, family: string, instantiate: Instantia
   });
 }
 
-/** Why products of operands in bfloat16 cannot be native: what processors come to in them is written down nowhere but in a maker's manual. */
+/**
+ * Why products of operands in bfloat16 cannot be native: what processors come to in them is written down nowhere but in
+ * a maker's manual.
+ */
 export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
-  if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined) return 'this processor has no AVX-512-BF16, or the compiler does not know it';
-  const isSame = leavesTheSame(addon, family, instantiate, TRIED_PAGES.products, (kernels, memory, place) => tryProducts(kernels, memory, place, PRODUCTS.bf16));
+  if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined)
+    return 'this processor has no AVX-512-BF16, or the compiler does not know it';
+  const isSame = leavesTheSame(addon, family, instantiate, TRIED_PAGES.products, (kernels, memory, place) =>
+    tryProducts(kernels, memory, place, PRODUCTS.bf16),
+  );
   return isSame ? undefined : "this processor's AVX-512-BF16 comes to other bits than are written down";
 }
 
 /** Whether native kernels leave in a memory of some pages what others leave there. */
-function leavesTheSame(addon: Addon, family: string, instantiate: Instantiate, pages: number, run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void): boolean {
+function leavesTheSame(
+  addon: Addon,
+  family: string,
+  instantiate: Instantiate,
+  pages: number,
+  run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void,
+): boolean {
   const results = [false, true].map((isNative) => {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
@@ -93,7 +118,12 @@ function takePlaces(begin: number): Places {
   return (words) => (end += words * WORD) - words * WORD;
 }
 
-function tryProducts(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, { product, gradient }: Products): void {
+function tryProducts(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  place: Places,
+  { product, gradient }: Products,
+): void {
   const { rows, inputs, panels } = TRIED;
   const columns = panels * 8;
   const [x, weights, y] = [place(rows * inputs), place(columns * inputs), place(rows * columns)];
@@ -106,17 +136,66 @@ function tryProducts(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Pl
 function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places): void {
   const { rows, columns } = TRIED;
   const [x, dy, y, dx] = [place(rows * columns), place(rows * columns), place(rows * columns), place(rows * columns)];
-  const [gain, shift, dgain, dshift, running, statistics] = [place(columns), place(columns), place(columns), place(columns), place(2 * columns), place(6 * columns)];
+  const [gain, shift, dgain, dshift, running, statistics] = [
+    place(columns),
+    place(columns),
+    place(columns),
+    place(columns),
+    place(2 * columns),
+    place(6 * columns),
+  ];
   for (const at of [x, dy]) fill(new Float32Array(buffer, at, rows * columns), 0.5);
   for (const at of [gain, shift, running]) fill(new Float32Array(buffer, at, columns), 0.5);
-  kernels.normalise(x, columns, y, columns, gain, shift, running, statistics, rows, columns, 1e-5, 0.1, 0, Math.ceil(columns / 16));
-  kernels.normaliseGradient(x, columns, dy, columns, gain, statistics, dx, dgain, dshift, rows, columns, 1, 0, Math.ceil(columns / 16));
+  kernels.normalise(
+    x,
+    columns,
+    y,
+    columns,
+    gain,
+    shift,
+    running,
+    statistics,
+    rows,
+    columns,
+    1e-5,
+    0.1,
+    0,
+    Math.ceil(columns / 16),
+  );
+  kernels.normaliseGradient(
+    x,
+    columns,
+    dy,
+    columns,
+    gain,
+    statistics,
+    dx,
+    dgain,
+    dshift,
+    rows,
+    columns,
+    1,
+    0,
+    Math.ceil(columns / 16),
+  );
 }
 
-function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, updates: readonly `${TableRule}Table`[], width: number): void {
+function tryRows(
+  kernels: Kernels,
+  { buffer }: WebAssembly.Memory,
+  place: Places,
+  updates: readonly `${TableRule}Table`[],
+  width: number,
+): void {
   const { rows, tableRows, stride } = TRIED;
   const [ids, factors, offsets, bag] = [place(rows), place(rows), place(rows + 1), place(2)];
-  const [table, y, hash, distinct, gradients] = [place(tableRows * stride), place(rows * width), place(4 * rows), place(rows), place(rows * width)];
+  const [table, y, hash, distinct, gradients] = [
+    place(tableRows * stride),
+    place(rows * width),
+    place(4 * rows),
+    place(rows),
+    place(rows * width),
+  ];
   const [claim, countAt, fresh, refused, constants] = [place(1), place(3), place(1), place(1), place(CONSTANTS.length)];
   const words = new Uint32Array(buffer);
   // What rules keep is not negative.
@@ -130,9 +209,26 @@ function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places
   new Float32Array(buffer, constants).set(CONSTANTS);
   kernels.lookup(ids, table, stride, width, y, width, rows);
   kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
-  for (const update of updates) kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
+  for (const update of updates)
+    kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
   kernels.lookupBags(bag, offsets, table, stride, width, y, width, rows);
-  kernels.gatherBagGradients(claim, bag, offsets, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
+  kernels.gatherBagGradients(
+    claim,
+    bag,
+    offsets,
+    y,
+    width,
+    width,
+    hash,
+    distinct,
+    gradients,
+    1,
+    0,
+    countAt,
+    rows,
+    1,
+    fresh,
+  );
 }
 
 /** So many numbers are drawn, and used over and over: no size is a multiple of it, so that rows differ. */

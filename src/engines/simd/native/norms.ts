@@ -5,9 +5,39 @@ import type { Reach } from './reach.js';
 
 /** The batch norms that addon.c gives. */
 export interface NativeNorms {
-  normalise(x: number, ldx: number, y: number, ldy: number, gain: number, shift: number, running: number, statistics: number, rows: number, columns: number, begin: number, end: number, epsilon: number, momentum: number): void;
+  normalise(
+    x: number,
+    ldx: number,
+    y: number,
+    ldy: number,
+    gain: number,
+    shift: number,
+    running: number,
+    statistics: number,
+    rows: number,
+    columns: number,
+    begin: number,
+    end: number,
+    epsilon: number,
+    momentum: number,
+  ): void;
   /** Whether the squares of the gradients of gain and shift are finite: 1 or 0. */
-  normaliseGradient(x: number, ldx: number, dy: number, ldy: number, gain: number, statistics: number, dx: number, dgain: number, dshift: number, rows: number, columns: number, accumulate: number, begin: number, end: number): number;
+  normaliseGradient(
+    x: number,
+    ldx: number,
+    dy: number,
+    ldy: number,
+    gain: number,
+    statistics: number,
+    dx: number,
+    dgain: number,
+    dshift: number,
+    rows: number,
+    columns: number,
+    accumulate: number,
+    begin: number,
+    end: number,
+  ): number;
 }
 
 /** Fewer rows than this are done before a call has come through. */
@@ -19,7 +49,23 @@ const STATISTICS = 6;
 export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Reach) {
   return {
     normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots) {
-      if (rows < FEWEST_ROWS) return kernels.normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots);
+      if (rows < FEWEST_ROWS)
+        return kernels.normalise(
+          x,
+          ldx,
+          y,
+          ldy,
+          gain,
+          shift,
+          running,
+          statistics,
+          rows,
+          columns,
+          epsilon,
+          momentum,
+          slot,
+          slots,
+        );
       const { begin, end } = columnsOf(kernels, columns, slot, slots);
       if (begin === end) return 0;
       hold(x, rows, ldx, columns);
@@ -32,7 +78,23 @@ export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Rea
       return 0;
     },
     normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots) {
-      if (rows < FEWEST_ROWS) return kernels.normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots);
+      if (rows < FEWEST_ROWS)
+        return kernels.normaliseGradient(
+          x,
+          ldx,
+          dy,
+          ldy,
+          gain,
+          statistics,
+          dx,
+          dgain,
+          dshift,
+          rows,
+          columns,
+          accumulate,
+          slot,
+          slots,
+        );
       const { begin, end } = columnsOf(kernels, columns, slot, slots);
       if (begin === end) return 0;
       hold(x, rows, ldx, columns);
@@ -42,7 +104,25 @@ export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Rea
       hold(dgain, 1, 0, columns);
       hold(dshift, 1, 0, columns);
       hold(statistics, 1, 0, STATISTICS * columns);
-      if (native.normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, begin, end) === 0) kernels.noteNotFinite();
+      if (
+        native.normaliseGradient(
+          x,
+          ldx,
+          dy,
+          ldy,
+          gain,
+          statistics,
+          dx,
+          dgain,
+          dshift,
+          rows,
+          columns,
+          accumulate,
+          begin,
+          end,
+        ) === 0
+      )
+        kernels.noteNotFinite();
       return 0;
     },
   } satisfies Native;

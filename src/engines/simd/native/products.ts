@@ -5,9 +5,33 @@ import type { Reach } from './reach.js';
 
 /** The products that addon.c gives. */
 export interface NativeProducts {
-  gemm(a: number, lda: number, panelsAt: number, bias: number, c: number, ldc: number, begin: number, end: number, k: number, panels: number, accumulate: number): void;
+  gemm(
+    a: number,
+    lda: number,
+    panelsAt: number,
+    bias: number,
+    c: number,
+    ldc: number,
+    begin: number,
+    end: number,
+    k: number,
+    panels: number,
+    accumulate: number,
+  ): void;
   /** Whether the squares of all sums are finite: 1 or 0. */
-  gemmGradient(x: number, ldx: number, d: number, ldd: number, g: number, rows: number, begin: number, end: number, k: number, panels: number, accumulate: number): number;
+  gemmGradient(
+    x: number,
+    ldx: number,
+    d: number,
+    ldd: number,
+    g: number,
+    rows: number,
+    begin: number,
+    end: number,
+    k: number,
+    panels: number,
+    accumulate: number,
+  ): number;
   /** The same of operands that are rounded to bfloat16, where the processor has what it takes. */
   readonly gemmBf16?: NativeProducts['gemm'] | undefined;
   readonly gemmGradientBf16?: NativeProducts['gemmGradient'] | undefined;
@@ -19,14 +43,18 @@ type Gradient = NonNullable<Native['gemmGradient']>;
 const PANEL = 8;
 /** Inputs or rows that are handed out together. */
 const UNIT = 4;
-/** Fewer rows than this are done before a call has come through; more inputs do not fit the stack, where they are turned round. */
+/**
+ * Fewer rows than this are done before a call has come through; more inputs do not fit the stack, where they are turned
+ * round.
+ */
 const [FEWEST_ROWS, MOST_INPUTS] = [8, 8192];
 
 /** Products in the place of an instance's. */
 export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach) {
   const product = (own: Product, other: NativeProducts['gemm']): Product => {
     return (a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) => {
-      if (rows < FEWEST_ROWS || k > MOST_INPUTS) return own(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
+      if (rows < FEWEST_ROWS || k > MOST_INPUTS)
+        return own(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
       hold(a, rows, lda, k);
       hold(panelsAt, panels, k * PANEL, k * PANEL);
       hold(bias, 1, 0, bias === 0 ? 0 : panels * PANEL);

@@ -18,7 +18,8 @@ export function reachOf(memory: WebAssembly.Memory): Reach {
       const end = at + ((rows - 1) * ld + columns) * FLOAT;
       // Bags make the memory grow.
       if (end > byteLength) ({ byteLength } = memory.buffer);
-      if (!(at >= 0 && at % FLOAT === 0 && rows > 0 && ld >= 0 && columns >= 0 && end <= byteLength)) throw outOfBounds();
+      if (!(at >= 0 && at % FLOAT === 0 && rows > 0 && ld >= 0 && columns >= 0 && end <= byteLength))
+        throw outOfBounds();
     },
   };
 }

@@ -5,7 +5,10 @@ import { LIST_WORDS } from '../wgsl/tables.js';
 import { createListTeam, type JobMemory } from './team.js';
 import { itemsOfTable, jobWord, listParts, mostListWords, type ListForm, type ListShape } from './table-list.js';
 
-/** A table whose rows are listed, and where what is said of its list goes in what is uploaded: the words of `LIST_WORDS`, and its number of rows. */
+/**
+ * A table whose rows are listed, and where what is said of its list goes in what is uploaded: the words of
+ * `LIST_WORDS`, and its number of rows.
+ */
 export interface ListedTable {
   readonly table: TablePlace;
   readonly headerAt: number;
@@ -18,7 +21,10 @@ export interface GrowingWords {
   length: number;
 }
 
-/** What lies in shared memory is copied a byte at a time, eight times as slowly, where it and its copy do not begin at the same half of eight bytes. */
+/**
+ * What lies in shared memory is copied a byte at a time, eight times as slowly, where it and its copy do not begin at
+ * the same half of eight bytes.
+ */
 const toTwos = (words: number): number => words + (words & 1);
 
 /** Room for so many words more, from an even one on: where it begins. */
@@ -40,7 +46,8 @@ export interface BagItems {
 }
 
 /**
- * Which distinct rows of tables a step meets, and which items of a batch each of them has. Lists are begun, and made by other threads while this
+ * Which distinct rows of tables a step meets, and which items of a batch each of them has. Lists are begun, and made by
+ * other threads while this
  * one hands over the pass before; two passes have memory in turns.
  */
 export interface IndexLists {
@@ -55,7 +62,8 @@ export interface IndexLists {
    */
   begin(rows: number, bags: readonly BagItems[], isFirst: boolean, trains: boolean): void;
   /**
-   * Writes what a device reads of the pass that was begun: its columns, its bags, and all distinct rows of the step so far with the items of this pass,
+   * Writes what a device reads of the pass that was begun: its columns, its bags, and all distinct rows of the step so
+   * far with the items of this pass,
    * and what is said of them.
    * @param firstColumn the first word of the columns that is needed
    * @param scratchWords that others have of the scratch memory
@@ -99,8 +107,17 @@ const MIN_SHARED_ITEMS = 4096;
  * @param columnWords of a batch
  * @param threads beside this one, which start with the first pass that is worth it
  */
-export function createIndexLists(shape: ListShape, tables: readonly ListedTable[], columnWords: number, threads: number, { onListed, onNotice }: ListWatch = {}): IndexLists {
-  const memoryOf = (jobWords: number): JobMemory => ({ columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)), job: new SharedArrayBuffer(4 * jobWords) });
+export function createIndexLists(
+  shape: ListShape,
+  tables: readonly ListedTable[],
+  columnWords: number,
+  threads: number,
+  { onListed, onNotice }: ListWatch = {},
+): IndexLists {
+  const memoryOf = (jobWords: number): JobMemory => ({
+    columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)),
+    job: new SharedArrayBuffer(4 * jobWords),
+  });
   const memory: [JobMemory, JobMemory] = [memoryOf(1024), memoryOf(1024)];
   const columns = memory.map((each) => new Uint32Array(each.columns));
   const jobs = memory.map((each) => new Uint32Array(each.job));
@@ -108,7 +125,13 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
   let isAlone = true;
   const lists = tables.map((table, t): TableList => {
     const word = (what: 'list' | 'seen' | 'seenAt' | 'count' | 'segments'): number => jobWord.table(shape, t, what);
-    const words = { list: word('list'), seen: word('seen'), seenAt: word('seenAt'), count: word('count'), segments: word('segments') };
+    const words = {
+      list: word('list'),
+      seen: word('seen'),
+      seenAt: word('seenAt'),
+      count: word('count'),
+      segments: word('segments'),
+    };
     return { ...table, form: shape.tables[t]!.form, words, items: 0, distinct: 0, segments: 0 };
   });
   const listOf = new Map(lists.map((list) => [list.table, list]));
@@ -212,7 +235,10 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
         scratch += segments * list.table.width;
       }
     },
-    bagAt: (bag) => ({ ids: jobs[turn]![jobWord.bag(bag, 'firstId')]! + shift, factors: jobs[turn]![jobWord.bag(bag, 'firstFactor')]! + shift }),
+    bagAt: (bag) => ({
+      ids: jobs[turn]![jobWord.bag(bag, 'firstId')]! + shift,
+      factors: jobs[turn]![jobWord.bag(bag, 'firstFactor')]! + shift,
+    }),
     sizeOf: (table) => listOf.get(table)!,
     distinctOf(table) {
       const { words, distinct } = listOf.get(table)!;

@@ -1,4 +1,7 @@
-/** A field of a table: where its numbers lie among a batch's columns (ids, or a bag's offsets), and its first float in a row of the input. */
+/**
+ * A field of a table: where its numbers lie among a batch's columns (ids, or a bag's offsets), and its first float in a
+ * row of the input.
+ */
 export interface ListField {
   readonly at: number;
   readonly offset: number;
@@ -10,7 +13,10 @@ export interface ListField {
 export interface ListForm {
   /** Whether a factor lies behind each item, as where there are bags. */
   readonly hasFactors: boolean;
-  /** Whether all but the distinct rows are halves of words, and an item is a row of the batch: the table has one field, of ids. Otherwise it is where its gradient begins in the input. */
+  /**
+   * Whether all but the distinct rows are halves of words, and an item is a row of the batch: the table has one field,
+   * of ids. Otherwise it is where its gradient begins in the input.
+   */
   readonly isShort: boolean;
 }
 
@@ -35,23 +41,36 @@ const BAG_WORDS = 2;
 const TABLE = { list: 0, seen: 1, seenAt: 2, count: 3, segments: 4 } as const;
 const TABLE_WORDS = 5;
 
-/** Items that a thread of a device sums up: a row with more of them has several segments, whose sums are added up after. */
+/**
+ * Items that a thread of a device sums up: a row with more of them has several segments, whose sums are added up after.
+ */
 const SEGMENT = 32;
 
 /** Where in a job something lies. */
 export const jobWord = {
   rows: JOB.rows,
   bag: (bag: number, what: keyof typeof BAG): number => JOB_WORDS + bag * BAG_WORDS + BAG[what],
-  table: ({ numBags }: ListShape, table: number, what: keyof typeof TABLE): number => JOB_WORDS + numBags * BAG_WORDS + table * TABLE_WORDS + TABLE[what],
+  table: ({ numBags }: ListShape, table: number, what: keyof typeof TABLE): number =>
+    JOB_WORDS + numBags * BAG_WORDS + table * TABLE_WORDS + TABLE[what],
   end: ({ numBags, tables }: ListShape): number => JOB_WORDS + numBags * BAG_WORDS + tables.length * TABLE_WORDS,
 } as const;
 
 /** The parts of a list, one behind the other from 0 on, and how long it is: in words. */
-export function listParts(count: number, segments: number, items: number, { hasFactors, isShort }: ListForm): { readonly firstSegments: number; readonly segments: number; readonly items: number; readonly words: number } {
+export function listParts(
+  count: number,
+  segments: number,
+  items: number,
+  { hasFactors, isShort }: ListForm,
+): { readonly firstSegments: number; readonly segments: number; readonly items: number; readonly words: number } {
   const wordsOf = (numbers: number): number => (isShort ? Math.ceil(numbers / 2) : numbers);
   const segmentsAt = count + wordsOf(count + 1);
   const itemsAt = segmentsAt + wordsOf(segments + 1);
-  return { firstSegments: count, segments: segmentsAt, items: itemsAt, words: itemsAt + wordsOf(items) * (hasFactors ? 2 : 1) };
+  return {
+    firstSegments: count,
+    segments: segmentsAt,
+    items: itemsAt,
+    words: itemsAt + wordsOf(items) * (hasFactors ? 2 : 1),
+  };
 }
 
 /** The most words that a list may come to. */
@@ -67,8 +86,10 @@ export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Arr
 }
 
 /**
- * Writes the list of a table: its distinct rows in the order in which a step meets them, where the segments of each begin, where the items of each
- * segment begin, and the items by rows, in the order of fields and batch: where the gradient of each begins in the input, and its factor where there
+ * Writes the list of a table: its distinct rows in the order in which a step meets them, where the segments of each
+ * begin, where the items of each
+ * segment begin, and the items by rows, in the order of fields and batch: where the gradient of each begins in the
+ * input, and its factor where there
  * are some (see `ListForm`). Rows that an earlier pass of the step has met come first.
  * @param columns of the batch
  * @param job what is to be done, and where the list goes
@@ -79,7 +100,10 @@ export type TableLister = (table: number, columns: Uint32Array, job: Uint32Array
 /** A lister with memory of its own: one a thread. */
 export function createTableLister(shape: ListShape): TableLister {
   const { ld } = shape;
-  /** Places for the rows of one table after the other, at most half of them taken: numbers of distinct rows, counted from 1. As large as a batch, so it stays in the cache. */
+  /**
+   * Places for the rows of one table after the other, at most half of them taken: numbers of distinct rows, counted
+   * from 1. As large as a batch, so it stays in the cache.
+   */
   let hash = new Uint32Array(0);
   /** Which distinct row each item has. */
   let slotOf = new Uint32Array(0);
@@ -92,10 +116,20 @@ export function createTableLister(shape: ListShape): TableLister {
     if (known === undefined) halves.set(job, (known = new Uint16Array(job.buffer)));
     return known;
   };
-  const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> => (words.length >= least ? words : new Uint32Array(2 * least));
+  const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> =>
+    words.length >= least ? words : new Uint32Array(2 * least);
 
   /** Numbers the rows of some items and counts those of each; gives how many distinct rows there are then. */
-  const numberRows = (ids: Uint32Array, from: number, to: number, distinct: Uint32Array, distinctAt: number, known: number, first: number, shift: number): number => {
+  const numberRows = (
+    ids: Uint32Array,
+    from: number,
+    to: number,
+    distinct: Uint32Array,
+    distinctAt: number,
+    known: number,
+    first: number,
+    shift: number,
+  ): number => {
     // Everything that the loop touches is its own.
     const [places, ofRow, slotsOfItems, mask] = [hash, counts, slotOf, 2 ** (32 - shift) - 1];
     let count = known;
@@ -119,10 +153,18 @@ export function createTableLister(shape: ListShape): TableLister {
     return count;
   };
   /** Writes each item of a field of ids to the next place of its row: numbers from `first` on, `gap` apart. */
-  const putIds = (numbers: Uint32Array | Uint16Array, itemsAt: number, firstItem: number, rows: number, first: number, gap: number): void => {
+  const putIds = (
+    numbers: Uint32Array | Uint16Array,
+    itemsAt: number,
+    firstItem: number,
+    rows: number,
+    first: number,
+    gap: number,
+  ): void => {
     const [places, slotsOfItems] = [counts, slotOf];
     let number = first;
-    for (let i = firstItem, end = firstItem + rows; i < end; i++, number += gap) numbers[itemsAt + places[slotsOfItems[i]!]!++] = number;
+    for (let i = firstItem, end = firstItem + rows; i < end; i++, number += gap)
+      numbers[itemsAt + places[slotsOfItems[i]!]!++] = number;
   };
   const putWithFactor = (job: Uint32Array, itemsAt: number, i: number, at: number, factor: number): void => {
     const place = itemsAt + 2 * counts[slotOf[i]!]!++;
@@ -150,7 +192,8 @@ export function createTableLister(shape: ListShape): TableLister {
     let count = seen;
     let i = 0;
     for (const { at, bag } of fields) {
-      const [ids, from, items] = bag === undefined ? [columns, at, rows] : [job, job[jobWord.bag(bag, 'firstId')]!, columns[at + rows]!];
+      const [ids, from, items] =
+        bag === undefined ? [columns, at, rows] : [job, job[jobWord.bag(bag, 'firstId')]!, columns[at + rows]!];
       count = numberRows(ids, from, from + items, job, list, count, i, 32 - bits);
       i += items;
     }
@@ -158,7 +201,11 @@ export function createTableLister(shape: ListShape): TableLister {
     for (let u = 0; u < count; u++) segments += Math.ceil(counts[u]! / SEGMENT);
     const parts = listParts(count, segments, total, form);
     const [numbers, perWord] = isShort ? [halvesOf(job), 2] : [job, 1];
-    const [firstSegmentsAt, segmentsAt, itemsAt] = [(list + parts.firstSegments) * perWord, (list + parts.segments) * perWord, (list + parts.items) * perWord];
+    const [firstSegmentsAt, segmentsAt, itemsAt] = [
+      (list + parts.firstSegments) * perWord,
+      (list + parts.segments) * perWord,
+      (list + parts.items) * perWord,
+    ];
     let [item, segment] = [0, 0];
     for (let u = 0; u < count; u++) {
       numbers[firstSegmentsAt + u] = segment;
@@ -173,10 +220,13 @@ export function createTableLister(shape: ListShape): TableLister {
     for (const { at, offset, bag } of fields) {
       if (isShort) putIds(numbers, itemsAt, i, rows, 0, 1);
       else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, rows, offset, ld);
-      else if (bag === undefined) for (let b = 0; b < rows; b++) putWithFactor(job, itemsAt, i + b, b * ld + offset, ONE);
+      else if (bag === undefined)
+        for (let b = 0; b < rows; b++) putWithFactor(job, itemsAt, i + b, b * ld + offset, ONE);
       else {
         const factors = job[jobWord.bag(bag, 'firstFactor')]!;
-        for (let b = 0; b < rows; b++) for (let k = columns[at + b]!; k < columns[at + b + 1]!; k++) putWithFactor(job, itemsAt, i + k, b * ld + offset, job[factors + k]!);
+        for (let b = 0; b < rows; b++)
+          for (let k = columns[at + b]!; k < columns[at + b + 1]!; k++)
+            putWithFactor(job, itemsAt, i + k, b * ld + offset, job[factors + k]!);
       }
       i += bag === undefined ? rows : columns[at + rows]!;
     }

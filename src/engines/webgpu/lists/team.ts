@@ -4,7 +4,8 @@ import { userError } from '../../../errors.js';
 import { createTableLister, type ListShape } from './table-list.js';
 
 /**
- * Words that all threads share: which table of which job comes next (a job's number in the upper half); tables of it that are done; whether a
+ * Words that all threads share: which table of which job comes next (a job's number in the upper half); tables of it
+ * that are done; whether a
  * thread gave up; and of each of the two jobs that take turns, how often its memory was another.
  */
 export const CONTROL = { next: 0, done: 1, failed: 2, memory: 3 } as const;
@@ -49,7 +50,12 @@ export interface ListTeam {
 }
 
 /** Starts a team of `threads` beside this one, or of fewer where no more can start. */
-export function createListTeam(shape: ListShape, memory: readonly [JobMemory, JobMemory], threads: number, onNotice?: (text: string) => void): ListTeam {
+export function createListTeam(
+  shape: ListShape,
+  memory: readonly [JobMemory, JobMemory],
+  threads: number,
+  onNotice?: (text: string) => void,
+): ListTeam {
   const control = new SharedArrayBuffer(4 * CONTROL_WORDS);
   const words = new Int32Array(control);
   const numTables = shape.tables.length;
@@ -60,7 +66,8 @@ export function createListTeam(shape: ListShape, memory: readonly [JobMemory, Jo
   words[CONTROL.next] = numTables;
   try {
     // Threads run what was built, also where this file runs from its source.
-    for (let i = 0; i < threads; i++) workers.push(openThread('engines/webgpu/lists/worker', { shape, control, memory } satisfies ListThread));
+    for (let i = 0; i < threads; i++)
+      workers.push(openThread('engines/webgpu/lists/worker', { shape, control, memory } satisfies ListThread));
   } catch (error) {
     onNotice?.(fewerThreads(error, workers.length + 1));
   }
@@ -87,7 +94,8 @@ export function createListTeam(shape: ListShape, memory: readonly [JobMemory, Jo
       }
       for (let done = Atomics.load(words, CONTROL.done); done < numTables; done = Atomics.load(words, CONTROL.done)) {
         Atomics.wait(words, CONTROL.done, done, LOOK_EVERY_MS);
-        if (Atomics.load(words, CONTROL.failed) !== 0) throw userError('thread', { message: 'a thread that lists the rows of a batch gave up', fix: GO_ON });
+        if (Atomics.load(words, CONTROL.failed) !== 0)
+          throw userError('thread', { message: 'a thread that lists the rows of a batch gave up', fix: GO_ON });
       }
     },
     end() {
@@ -97,12 +105,18 @@ export function createListTeam(shape: ListShape, memory: readonly [JobMemory, Jo
   };
 }
 
-/** Takes the next table that nobody has taken, and tells which of the two jobs it is of; undefined where there is none. */
-export function claim(words: Int32Array, numTables: number): { readonly which: number; readonly table: number } | undefined {
+/**
+ * Takes the next table that nobody has taken, and tells which of the two jobs it is of; undefined where there is none.
+ */
+export function claim(
+  words: Int32Array,
+  numTables: number,
+): { readonly which: number; readonly table: number } | undefined {
   for (;;) {
     const next = Atomics.load(words, CONTROL.next);
     const table = next & (2 ** TABLE_BITS - 1);
     if (next === END || table >= numTables) return undefined;
-    if (Atomics.compareExchange(words, CONTROL.next, next, next + 1) === next) return { which: (next >> TABLE_BITS) & 1, table };
+    if (Atomics.compareExchange(words, CONTROL.next, next, next + 1) === next)
+      return { which: (next >> TABLE_BITS) & 1, table };
   }
 }

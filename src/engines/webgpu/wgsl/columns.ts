@@ -6,7 +6,8 @@ const COLUMNS = 16;
 const LANES = THREADS / COLUMNS;
 
 /**
- * What the bodies below begin with: their column `n`, and whether there is one. All threads of a workgroup go the same way, since they
+ * What the bodies below begin with: their column `n`, and whether there is one. All threads of a workgroup go the same
+ * way, since they
  * wait for each other in `overRows`: the sum of what they found, by columns.
  */
 const DECLARES = `
@@ -21,7 +22,9 @@ fn overRows(v: f32, lane: u32) -> f32 {
 `;
 const BEGIN = `let n = group * ${COLUMNS}u + lane % ${COLUMNS}u; let first = lane / ${COLUMNS}u;`;
 
-/** A loop over this thread's rows of a column, in blocks: what it adds to a name is summed up pairwise, more or less. */
+/**
+ * A loop over this thread's rows of a column, in blocks: what it adds to a name is summed up pairwise, more or less.
+ */
 const sumOf = (name: string, columns: string, each: string): string => `
   var ${name}All = 0.0; var ${name}Part = 0.0;
   if (n < ${columns}) {
@@ -33,22 +36,37 @@ const sumOf = (name: string, columns: string, each: string): string => `
   let ${name} = overRows(${name}All + ${name}Part, lane);`;
 
 const byColumns = (columns: string, body: string): OwnKernel => ({
-  form: 'own', threads: ({ of }) => Math.ceil(of(columns) / COLUMNS) * THREADS, declares: DECLARES, body: `${BEGIN}${body}`,
+  form: 'own',
+  threads: ({ of }) => Math.ceil(of(columns) / COLUMNS) * THREADS,
+  declares: DECLARES,
+  body: `${BEGIN}${body}`,
 });
 /** A sum over the rows, put where gradients are. */
-const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel => byColumns(columns, `${sumOf('sum', `$${columns}`, each)}
-  if (n < $${columns} && first == 0u) { add($g + n, sum, ${accumulate}); }`);
+const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel =>
+  byColumns(
+    columns,
+    `${sumOf('sum', `$${columns}`, each)}
+  if (n < $${columns} && first == 0u) { add($g + n, sum, ${accumulate}); }`,
+  );
 
 /** Sums over the batch. */
 export const COLUMN_KERNELS = {
   columnSums: columnSum('columns', 'f($d + row * $ldd + n)', '$accumulate'),
   columnProducts: columnSum('columns', 'f($a + row * $ld + n) * f($c + row * $ld + n)'),
-  diceSlopes: columnSum('width', 'f($dy + row * $ldy + n) * f($x + row * $ldx + n) * (1.0 - sigmoid(f($z + row * $ldz + n)))'),
+  diceSlopes: columnSum(
+    'width',
+    'f($dy + row * $ldy + n) * f($x + row * $ldx + n) * (1.0 - sigmoid(f($z + row * $ldz + n)))',
+  ),
 
-  batchSum: byColumns('columns', `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
-  if (n < $columns) { for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); } }`),
+  batchSum: byColumns(
+    'columns',
+    `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
+  if (n < $columns) { for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); } }`,
+  ),
 
-  normalise: byColumns('columns', `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
+  normalise: byColumns(
+    'columns',
+    `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
   let mean = sum / f32($rows);
   ${sumOf('squares', '$columns', '(f($x + row * $ldx + n) - mean) * (f($x + row * $ldx + n) - mean)')}
   let variance = squares / f32($rows);
@@ -66,9 +84,12 @@ export const COLUMN_KERNELS = {
         if ($rows > 1u) { put($running + $columns + n, oldVariance + $momentum * (variance * (f32($rows) / f32($rows - 1u)) - oldVariance)); }
       }
     }
-  }`),
+  }`,
+  ),
 
-  normaliseGradient: byColumns('columns', `
+  normaliseGradient: byColumns(
+    'columns',
+    `
   var mean = 0.0; var inverse = 0.0; var gain = 0.0;
   if (n < $columns) { mean = f($statistics + n); inverse = f($statistics + $columns + n); gain = f($gain + n); }
   ${sumOf('shifts', '$columns', 'f($dy + row * $ldy + n)')}
@@ -81,10 +102,12 @@ export const COLUMN_KERNELS = {
       let hat = (f($x + row * $ldx + n) - mean) * inverse;
       add($dx + row * $ldx + n, inverse * gain * (f($dy + row * $ldy + n) - meanShift - hat * meanGain), $accumulate);
     }
-  }`),
+  }`,
+  ),
 
   preluSlope: {
-    form: 'own', threads: () => THREADS,
+    form: 'own',
+    threads: () => THREADS,
     body: `
   if (group > 0u) { return; }
   var sum = 0.0;
@@ -97,7 +120,8 @@ export const COLUMN_KERNELS = {
   },
 
   meanLoss: {
-    form: 'own', threads: () => THREADS,
+    form: 'own',
+    threads: () => THREADS,
     body: `
   if (group > 0u) { return; }
   var sum = 0.0; var count = 0.0;

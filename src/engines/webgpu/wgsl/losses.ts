@@ -1,7 +1,10 @@
 import type { RowKernel } from '../kernel.js';
 import { ROW_THREADS } from './prelude.js';
 
-/** What the bodies below call: a column's number or 1, and what a sum over rows is divided by, which a whole workgroup finds out. */
+/**
+ * What the bodies below call: a column's number or 1, and what a sum over rows is divided by, which a whole workgroup
+ * finds out.
+ */
 export const LOSS_FUNCTIONS = `
 fn valueAt(column: u32, row: u32) -> f32 { if (column == NONE) { return 1.0; } return f(column + row); }
 fn divisor(weight: u32, mask: u32, lane: u32) -> f32 {
@@ -24,7 +27,9 @@ fn divisor(weight: u32, mask: u32, lane: u32) -> f32 {
 `;
 
 const loss = (body: string): RowKernel => ({
-  form: 'rows', over: 'row', writes: ['losses', 'dz'],
+  form: 'rows',
+  over: 'row',
+  writes: ['losses', 'dz'],
   before: 'let factor = f($weight) / divisor($weight, $mask, lane);',
   body: `let x = f($z + row * $ldz); let share = valueAt($mask, row) * valueAt($weights, row); ${body}`,
 });

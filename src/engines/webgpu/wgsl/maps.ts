@@ -1,6 +1,11 @@
 import type { RowKernel } from '../kernel.js';
 
-const columns = (over: string, writes: readonly string[], body: string): RowKernel => ({ form: 'rows', over, writes, body });
+const columns = (over: string, writes: readonly string[], body: string): RowKernel => ({
+  form: 'rows',
+  over,
+  writes,
+  body,
+});
 const rows = (writes: readonly string[], body: string): RowKernel => ({ form: 'rows', over: 'row', writes, body });
 
 /** Functions by their numbers, as in kernels/maps.ts and kernels/elementwise.ts. */
@@ -64,51 +69,132 @@ export const MAP_FUNCTIONS = FUNCTIONS;
 /** Calls of one number, or of one row. */
 export const MAP_KERNELS = {
   activate: columns('columns', ['y'], 'put($y + row * $ldy + col, activated($kind, f($x + row * $ldx + col)));'),
-  activateGradient: columns('columns', ['dx'], 'let i = row * $ldx + col; let j = row * $ldy + col; add($dx + i, f($dy + j) * activatedSlope($kind, f($x + i), f($y + j)), $accumulate);'),
-  affine: columns('width', ['y'], 'add($y + row * $ldy + col, $factor * f($x + row * $ldx + col) + $offset, $accumulate);'),
+  activateGradient: columns(
+    'columns',
+    ['dx'],
+    'let i = row * $ldx + col; let j = row * $ldy + col; add($dx + i, f($dy + j) * activatedSlope($kind, f($x + i), f($y + j)), $accumulate);',
+  ),
+  affine: columns(
+    'width',
+    ['y'],
+    'add($y + row * $ldy + col, $factor * f($x + row * $ldx + col) + $offset, $accumulate);',
+  ),
   clear: columns('columns', ['y'], 'm[$y + row * $ldy + col] = 0u;'),
-  clip: columns('width', ['y'], 'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(select(v, $low, v < $low), $high, v > $high));'),
-  clipGradient: columns('width', ['dx'], 'let i = row * $ldx + col; let v = f($x + i); add($dx + i, select(0.0, f($dy + row * $ldy + col), v >= $low && v <= $high), $accumulate);'),
+  clip: columns(
+    'width',
+    ['y'],
+    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(select(v, $low, v < $low), $high, v > $high));',
+  ),
+  clipGradient: columns(
+    'width',
+    ['dx'],
+    'let i = row * $ldx + col; let v = f($x + i); add($dx + i, select(0.0, f($dy + row * $ldy + col), v >= $low && v <= $high), $accumulate);',
+  ),
   copyColumns: columns('width', ['y'], 'add($y + row * $ldy + col, f($x + row * $ldx + col), $accumulate);'),
-  crossEntropy: columns('width', ['y'], 'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, softplus(v) - f($t + row * $ldt + col) * v);'),
-  crossEntropyGradient: columns('width', ['dx'], 'let i = row * $ldx + col; add($dx + i, f($dy + row * $ldy + col) * (sigmoid(f($x + i)) - f($t + row * $ldt + col)), $accumulate);'),
-  dice: columns('columns', ['y'], 'let p = sigmoid(f($z + row * $ldz + col)); put($y + row * $ldy + col, f($x + row * $ldx + col) * (p + (1.0 - p) * f($slope + col)));'),
-  diceGradient: columns('columns', ['dx', 'dz'], `
+  crossEntropy: columns(
+    'width',
+    ['y'],
+    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, softplus(v) - f($t + row * $ldt + col) * v);',
+  ),
+  crossEntropyGradient: columns(
+    'width',
+    ['dx'],
+    'let i = row * $ldx + col; add($dx + i, f($dy + row * $ldy + col) * (sigmoid(f($x + i)) - f($t + row * $ldt + col)), $accumulate);',
+  ),
+  dice: columns(
+    'columns',
+    ['y'],
+    'let p = sigmoid(f($z + row * $ldz + col)); put($y + row * $ldy + col, f($x + row * $ldx + col) * (p + (1.0 - p) * f($slope + col)));',
+  ),
+  diceGradient: columns(
+    'columns',
+    ['dx', 'dz'],
+    `
     let p = sigmoid(f($z + row * $ldz + col)); let q = 1.0 - p;
     let s = f($slope + col); let d = f($dy + row * $ldy + col); let i = row * $ldx + col;
     add($dx + i, d * (p + q * s), $accumulate);
-    put($dz + row * $ldz + col, d * f($x + i) * (1.0 - s) * (p * q));`),
-  dropout: columns('width', ['y'], `
+    put($dz + row * $ldz + col, d * f($x + i) * (1.0 - s) * (p * q));`,
+  ),
+  dropout: columns(
+    'width',
+    ['y'],
+    `
     var h = m[$key] + (row * $width + col) * 0x9e3779b1u;
     h = (h ^ (h >> 16u)) * 0x7feb352du;
     h = (h ^ (h >> 15u)) * 0x846ca68bu;
     h ^= h >> 16u;
-    add($y + row * $ldy + col, select(f($x + row * $ldx + col) * $keep, 0.0, h < $threshold), $accumulate);`),
+    add($y + row * $ldy + col, select(f($x + row * $ldx + col) * $keep, 0.0, h < $threshold), $accumulate);`,
+  ),
   mapNumbers: columns('width', ['y'], 'put($y + row * $ldy + col, mapped($kind, f($x + row * $ldx + col)));'),
-  mapNumbersGradient: columns('width', ['dx'], 'let i = row * $ldx + col; add($dx + i, f($dy + row * $ldy + col) * slopeOf($kind, f($x + i)), $accumulate);'),
-  multiply: columns('columns', ['y'], 'add($y + row * $ldy + col, f($a + row * $lda + col) * f($b + row * $ldb + col), $accumulate);'),
-  normaliseRunning: columns('columns', ['y'], `
+  mapNumbersGradient: columns(
+    'width',
+    ['dx'],
+    'let i = row * $ldx + col; add($dx + i, f($dy + row * $ldy + col) * slopeOf($kind, f($x + i)), $accumulate);',
+  ),
+  multiply: columns(
+    'columns',
+    ['y'],
+    'add($y + row * $ldy + col, f($a + row * $lda + col) * f($b + row * $ldb + col), $accumulate);',
+  ),
+  normaliseRunning: columns(
+    'columns',
+    ['y'],
+    `
     let scale = f($gain + col) / sqrt(f($running + $columns + col) + $epsilon);
-    put($y + row * $ldy + col, (f($x + row * $ldx + col) - f($running + col)) * scale + f($shift + col));`),
-  prelu: columns('columns', ['y'], 'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(f($slope) * v, v, v > 0.0));'),
-  preluGradient: columns('columns', ['dx'], 'let i = row * $ldx + col; let d = f($dy + row * $ldy + col); add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);'),
-  productLogit: columns('width', ['y'], `
+    put($y + row * $ldy + col, (f($x + row * $ldx + col) - f($running + col)) * scale + f($shift + col));`,
+  ),
+  prelu: columns(
+    'columns',
+    ['y'],
+    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(f($slope) * v, v, v > 0.0));',
+  ),
+  preluGradient: columns(
+    'columns',
+    ['dx'],
+    'let i = row * $ldx + col; let d = f($dy + row * $ldy + col); add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);',
+  ),
+  productLogit: columns(
+    'width',
+    ['y'],
+    `
     let u = -f($a + row * $lda + col); let v = -f($c + row * $ldc + col); let largest = max(max(u, v), u + v);
-    put($y + row * $ldy + col, -(largest + logOf(expOf(u - largest) + expOf(v - largest) + expOf(u + v - largest))));`),
-  productLogitGradient: columns('width', ['da'], `
+    put($y + row * $ldy + col, -(largest + logOf(expOf(u - largest) + expOf(v - largest) + expOf(u + v - largest))));`,
+  ),
+  productLogitGradient: columns(
+    'width',
+    ['da'],
+    `
     let i = row * $lda + col;
     let u = -f($a + i); let v = -f($c + row * $ldc + col); let largest = max(max(u, v), u + v);
     let own = expOf(u - largest) + expOf(u + v - largest);
-    add($da + i, f($dy + row * $ldy + col) * (own / (own + expOf(v - largest))), $accumulate);`),
-  reciprocal: columns('width', ['y'], 'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(1.0 / v, infinity(), v == 0.0));'),
-  reciprocalGradient: columns('width', ['dx'], 'let v = f($y + row * $ldy + col); add($dx + row * $ldx + col, -f($dy + row * $ldy + col) * v * v, $accumulate);'),
-  scaleRows: columns('columns', ['y'], 'add($y + row * $ldy + col, $scale * f($g + row * $ldg) * f($x + row * $ldx + col), $accumulate);'),
+    add($da + i, f($dy + row * $ldy + col) * (own / (own + expOf(v - largest))), $accumulate);`,
+  ),
+  reciprocal: columns(
+    'width',
+    ['y'],
+    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(1.0 / v, infinity(), v == 0.0));',
+  ),
+  reciprocalGradient: columns(
+    'width',
+    ['dx'],
+    'let v = f($y + row * $ldy + col); add($dx + row * $ldx + col, -f($dy + row * $ldy + col) * v * v, $accumulate);',
+  ),
+  scaleRows: columns(
+    'columns',
+    ['y'],
+    'add($y + row * $ldy + col, $scale * f($g + row * $ldg) * f($x + row * $ldx + col), $accumulate);',
+  ),
 
-  dotRows: rows(['o'], `
+  dotRows: rows(
+    ['o'],
+    `
     var sum = 0.0;
     for (var n = 0u; n < $columns; n++) { sum += f($x + row * $ldx + n) * f($y + row * $ldy + n); }
-    add($o + row * $ldo, $scale * sum, $accumulate);`),
-  layerNorm: rows(['z', 'y', 'inverses'], `
+    add($o + row * $ldo, $scale * sum, $accumulate);`,
+  ),
+  layerNorm: rows(
+    ['z', 'y', 'inverses'],
+    `
     let x = $x + row * $ldx; let z = $z + row * $ldy; let y = $y + row * $ldy;
     var sum = 0.0; var squares = 0.0;
     for (var n = 0u; n < $width; n++) { sum += f(x + n); }
@@ -120,14 +206,20 @@ export const MAP_KERNELS = {
       let v = (f(x + n) - mean) * inverse;
       put(z + n, v);
       put(y + n, v * f($gain + n) + f($shift + n));
-    }`),
-  layerNormGradient: rows(['dx'], `
+    }`,
+  ),
+  layerNormGradient: rows(
+    ['dx'],
+    `
     let z = $z + row * $ldy; let dy = $dy + row * $ldy; let dx = $dx + row * $ldx;
     var sum = 0.0; var product = 0.0;
     for (var n = 0u; n < $width; n++) { let d = f(dy + n) * f($gain + n); sum += d; product += d * f(z + n); }
     let mean = sum / f32($width); let slope = product / f32($width); let inverse = f($inverses + row);
-    for (var n = 0u; n < $width; n++) { add(dx + n, (f(dy + n) * f($gain + n) - mean - f(z + n) * slope) * inverse, $accumulate); }`),
-  softmax: rows(['y'], `
+    for (var n = 0u; n < $width; n++) { add(dx + n, (f(dy + n) * f($gain + n) - mean - f(z + n) * slope) * inverse, $accumulate); }`,
+  ),
+  softmax: rows(
+    ['y'],
+    `
     let x = $x + row * $ldx; let y = $y + row * $ldy;
     var largest = f(x);
     for (var n = 1u; n < $width; n++) { largest = max(largest, f(x + n)); }
@@ -137,10 +229,14 @@ export const MAP_KERNELS = {
       put(y + n, e);
       sum += e;
     }
-    for (var n = 0u; n < $width; n++) { put(y + n, f(y + n) / sum); }`),
-  softmaxGradient: rows(['dx'], `
+    for (var n = 0u; n < $width; n++) { put(y + n, f(y + n) / sum); }`,
+  ),
+  softmaxGradient: rows(
+    ['dx'],
+    `
     let y = $y + row * $ldy; let dy = $dy + row * $ldy; let dx = $dx + row * $ldx;
     var dot = 0.0;
     for (var n = 0u; n < $width; n++) { dot += f(y + n) * f(dy + n); }
-    for (var n = 0u; n < $width; n++) { add(dx + n, f(y + n) * (f(dy + n) - dot), $accumulate); }`),
+    for (var n = 0u; n < $width; n++) { add(dx + n, f(y + n) * (f(dy + n) - dot), $accumulate); }`,
+  ),
 } as const;

@@ -7,8 +7,10 @@ export const THREADS = 256;
 export const NONE = 0xffffffff;
 
 /**
- * Words of a call's arguments. Calls lie in windows, each as large as the smallest uniform buffer that a device may have: in front four
- * words of what all calls of a step know, then a directory, two shaders a word, which tells each of them which vector its calls begin with. So a dispatch
+ * Words of a call's arguments. Calls lie in windows, each as large as the smallest uniform buffer that a device may
+ * have: in front four
+ * words of what all calls of a step know, then a directory, two shaders a word, which tells each of them which vector
+ * its calls begin with. So a dispatch
  * need not be told where its arguments are.
  */
 export const CALL_WORDS = 16;
@@ -21,11 +23,15 @@ export const FIRST_CALL_WORD = STEP_WORDS + SLOTS / 2;
 export const MAX_CALLS = Math.floor((WINDOW_WORDS - FIRST_CALL_WORD) / CALL_WORDS);
 
 /**
- * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id that is
- * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]` becomes 1 where a step
- * is refused. `calls` are a window of arguments, in front of it the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
+ * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id
+ * that is
+ * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]`
+ * becomes 1 where a step
+ * is refused. `calls` are a window of arguments, in front of it the rows of the batch, the bits of infinity and of NaN,
+ * which WGSL cannot write, and those of a scale.
  *
- * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's Cephes, expf and logf.)
+ * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's
+ * Cephes, expf and logf.)
  */
 export const PRELUDE = `
 @group(0) @binding(0) var<storage, read_write> m: array<u32>;
@@ -50,7 +56,9 @@ fn listed(at: u32, i: u32, isShort: u32) -> u32 {
 fn isRefused() -> bool { return atomicLoad(&flags[0]) != 0u; }
 
 fn batchRows() -> u32 { return calls[0].x; }
-/** A power of two of about the rows of the batch: what gradients are multiplied by where they must not become too small. */
+/**
+ * A power of two of about the rows of the batch: what gradients are multiplied by where they must not become too small.
+ */
 fn upscale() -> f32 { return bitcast<f32>(calls[0].w); }
 fn infinity() -> f32 { return bitcast<f32>(calls[0].y); }
 

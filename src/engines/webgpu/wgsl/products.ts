@@ -27,7 +27,10 @@ interface Operands {
 const same = (v: string): string => v;
 const WHOLE: Operands = { first: same, second: same, sum: same };
 const half = (v: string): string => `halfOf(${v})`;
-/** In half precision, where gradients, which are divided by the rows of the batch, would be lost: they are multiplied by them on their way. */
+/**
+ * In half precision, where gradients, which are divided by the rows of the batch, would be lost: they are multiplied by
+ * them on their way.
+ */
 const HALF: Operands = { isHalf: true, first: half, second: half, sum: same };
 const up = (v: string): string => half(`upscale() * (${v})`);
 const down = (v: string): string => `((${v}) / upscale())`;
@@ -50,9 +53,13 @@ const tilesOf = ({ isHalf }: Operands): string => `
 var<workgroup> left: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
 var<workgroup> right: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
 ${isHalf === true ? HALF_OF : ''}`;
-/** sums += left · right, of what lies in the tiles: the block's own sum first, so that rounding grows with the number of blocks. */
+/**
+ * sums += left · right, of what lies in the tiles: the block's own sum first, so that rounding grows with the number of
+ * blocks.
+ */
 const multiply = ({ isHalf }: Operands): string => {
-  const four = (values: string): string => (isHalf === true ? `vec4<f32>(vec4<f16>(${values}))` : `vec4<f32>(${values})`);
+  const four = (values: string): string =>
+    isHalf === true ? `vec4<f32>(vec4<f16>(${values}))` : `vec4<f32>(${values})`;
   return `
     workgroupBarrier();
     var p0 = vec4<f32>(); var p1 = vec4<f32>(); var p2 = vec4<f32>(); var p3 = vec4<f32>();
@@ -68,7 +75,10 @@ const SUMS = `
   let tx = (lane % 16u) * 4u; let ty = (lane / 16u) * 4u;
   var s0 = vec4<f32>(); var s1 = vec4<f32>(); var s2 = vec4<f32>(); var s3 = vec4<f32>();`;
 
-/** Does something with each sum of a thread, `found[i][j]`, that is within its matrix: in its row, of which there are so many, and its column `n` of `outputs`. */
+/**
+ * Does something with each sum of a thread, `found[i][j]`, that is within its matrix: in its row, of which there are so
+ * many, and its column `n` of `outputs`.
+ */
 const eachSum = (row: string, count: string, body: string): string => `let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
     for (var i = 0u; i < 4u; i++) {
       let ${row} = top + ty + i;
@@ -101,10 +111,14 @@ const wide = (operands: Operands): string => `
       }
       ${multiply(operands)}
     }
-    ${eachSum('row', '$rows', `
+    ${eachSum(
+      'row',
+      '$rows',
+      `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
-          add($c + row * $ldc + n, v, $accumulate);`)}
+          add($c + row * $ldc + n, v, $accumulate);`,
+    )}
   }`;
 
 const narrow = (operands: Operands): string => `
@@ -124,8 +138,23 @@ const narrow = (operands: Operands): string => `
 
 const products = (operands: Operands) =>
   ({
-    wide: { form: 'own', writes: ['c'], threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS, hasTiles: true, declares: tilesOf(operands), body: wide(operands), ...(operands.isHalf && { isHalf: true }) },
-    narrow: { form: 'own', writes: ['c'], threads: ({ rows, of }) => rows * of('panels') * 8, declares: operands.isHalf === true ? HALF_OF : '', body: narrow(operands), ...(operands.isHalf && { isHalf: true }) },
+    wide: {
+      form: 'own',
+      writes: ['c'],
+      threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS,
+      hasTiles: true,
+      declares: tilesOf(operands),
+      body: wide(operands),
+      ...(operands.isHalf && { isHalf: true }),
+    },
+    narrow: {
+      form: 'own',
+      writes: ['c'],
+      threads: ({ rows, of }) => rows * of('panels') * 8,
+      declares: operands.isHalf === true ? HALF_OF : '',
+      body: narrow(operands),
+      ...(operands.isHalf && { isHalf: true }),
+    },
   }) as const satisfies Readonly<Record<string, OwnKernel>>;
 
 /** Products of a batch with weights, narrow ones apart. */
@@ -136,7 +165,10 @@ export function isNarrow(panels: number): boolean {
   return panels * 8 <= NARROW;
 }
 
-/** g[panel][k][8] (+)= Σ over rows of x[row, k] · d[row, n]: the gradient of weights. Of several parts, each goes to its own place in `scratch`. */
+/**
+ * g[panel][k][8] (+)= Σ over rows of x[row, k] · d[row, n]: the gradient of weights. Of several parts, each goes to its
+ * own place in `scratch`.
+ */
 const weightGradient = (operands: Operands): OwnKernel => ({
   form: 'own',
   ...(operands.isHalf && { isHalf: true }),
@@ -166,17 +198,25 @@ const weightGradient = (operands: Operands): OwnKernel => ({
       }
       ${multiply(operands)}
     }
-    ${eachSum('kk', '$k', `
+    ${eachSum(
+      'kk',
+      '$k',
+      `
           let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
           let v = ${operands.sum('found[i][j]')};
           if (parts == 1u) { add($g + at, v, $accumulate); }
-          else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }`)}
+          else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }`,
+    )}
   }`,
 });
 export const WEIGHT_GRADIENT = weightGradient(WHOLE);
 
 /** The same products in half precision: forwards, back to the input, and to the weights. */
-export const HALF_PRODUCTS = { forward: products(HALF), back: products(HALF_BACK), gradient: weightGradient(HALF_GRADIENT) } as const;
+export const HALF_PRODUCTS = {
+  forward: products(HALF),
+  back: products(HALF_BACK),
+  gradient: weightGradient(HALF_GRADIENT),
+} as const;
 
 /** Adds up the parts of a weight's gradient. */
 export const WEIGHT_GRADIENT_SUM: OwnKernel = {
@@ -195,7 +235,9 @@ export const WEIGHT_GRADIENT_SUM: OwnKernel = {
 
 /** The weights turned round, in panels of 8 inputs. */
 export const TRANSPOSE: OwnKernel = {
-  form: 'own', writes: ['t'], isApart: true,
+  form: 'own',
+  writes: ['t'],
+  isApart: true,
   threads: ({ of }) => of('k') * of('panels') * 8,
   body: `
   let outputs = $panels * 8u;

@@ -7,18 +7,21 @@ const overNumbers = (count: string, body: string): string => `
   for (var i = group * ${THREADS}u + lane; i < ${count}; i += groups * ${THREADS}u) { ${body} }`;
 /** Threads for all numbers of a range whose number of rows is not known before there is a batch: they take turns. */
 const MOST_THREADS = 1 << 16;
-const forRange: OwnKernel['threads'] = ({ of }) => (of('countAt') === 0 ? Math.min(of('count'), MOST_THREADS) : MOST_THREADS);
+const forRange: OwnKernel['threads'] = ({ of }) =>
+  of('countAt') === 0 ? Math.min(of('count'), MOST_THREADS) : MOST_THREADS;
 
 /** Between the way back and the update. */
 export const REDUCE_KERNELS = {
   accumulate: {
-    form: 'own', threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    form: 'own',
+    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
     body: overNumbers('$count', 'add($total + i, f($g + i), 1u - m[$fresh]);'),
   },
 
   // A workgroup a pair of areas; the products are words 0, 2, 4 … of `out`.
   products: {
-    form: 'own', threads: ({ of }) => ((of('areas') * (of('areas') + 1)) / 2) * THREADS,
+    form: 'own',
+    threads: ({ of }) => ((of('areas') * (of('areas') + 1)) / 2) * THREADS,
     body: `
   if (group >= $areas * ($areas + 1u) / 2u) { return; }
   var first = 0u; var second = group;
@@ -36,17 +39,22 @@ export const REDUCE_KERNELS = {
   },
 
   combine: {
-    form: 'own', threads: forRange,
+    form: 'own',
+    threads: forRange,
     body: `
   ${SIZE}
-  ${overNumbers('size', `
+  ${overNumbers(
+    'size',
+    `
     var sum = 0.0;
     for (var area = 0u; area < $areas; area++) { sum += f($weights + area) * f($g + area * $areaBytes + i); }
-    put($g + i, sum);`)}`,
+    put($g + i, sum);`,
+  )}`,
   },
 
   clipNorm: {
-    form: 'own', threads: () => THREADS,
+    form: 'own',
+    threads: () => THREADS,
     body: `
   if (group > 0u) { return; }
   var square = 0.0;
@@ -62,7 +70,8 @@ export const REDUCE_KERNELS = {
   },
 
   averageWeights: {
-    form: 'own', threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    form: 'own',
+    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
     body: `
   if (isRefused()) { return; }
   let share = shareLeft(f($clock), m[$clock + 2u], m[$clock + 2u] + 1u);
@@ -70,18 +79,22 @@ export const REDUCE_KERNELS = {
   },
 
   exchangeWeights: {
-    form: 'own', threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    form: 'own',
+    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
     body: overNumbers('$count', 'let weight = m[$w + i]; m[$w + i] = m[$average + i]; m[$average + i] = weight;'),
   },
 
   // Of losses exactly then their mean is not finite.
   checkFinite: {
-    form: 'own', writes: [], threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    form: 'own',
+    writes: [],
+    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
     body: overNumbers('$count', 'if ((m[$numbers + i] & 0x7f800000u) == 0x7f800000u) { atomicMax(&flags[0], 1u); }'),
   },
 
   watchAll: {
-    form: 'own', threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    form: 'own',
+    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
     body: overNumbers('$count', 'watch(f($numbers + i));'),
   },
 } as const satisfies Readonly<Record<string, OwnKernel>>;
@@ -89,7 +102,8 @@ export const REDUCE_KERNELS = {
 /** Looks at the gradients of a range, in all areas. */
 export const WATCH_ARGUMENTS = ['g', 'areaBytes', 'areas', 'count', 'countAt'] as const;
 export const WATCH_RANGE: OwnKernel = {
-  form: 'own', threads: forRange,
+  form: 'own',
+  threads: forRange,
   body: `
   ${SIZE}
   for (var area = 0u; area < $areas; area++) { ${overNumbers('size', 'watch(f($g + area * $areaBytes + i));')} }`,

@@ -23,7 +23,10 @@ interface Memory {
   write(at: string, value: string): string;
 }
 const DENSE: Memory = { read: (at) => `f(${at})`, write: (at, value) => `put(${at}, ${value});` };
-const TABLE: Memory = { read: (at) => `bitcast<f32>(t[${at}])`, write: (at, value) => `t[${at}] = bitcast<u32>(${value});` };
+const TABLE: Memory = {
+  read: (at) => `bitcast<f32>(t[${at}])`,
+  write: (at, value) => `t[${at}] = bitcast<u32>(${value});`,
+};
 
 /** Reads the slots of a weight at `at`, the first of them `first` on and the next one `gap` on from there. */
 const readSlots = ({ read }: Memory, first: string, gap: string): string => `
@@ -34,16 +37,20 @@ const writeSlots = ({ write }: Memory, first: string, gap: string, [a, b]: reado
     if ($slots > 0u) { ${write(first, a)} }
     if ($slots > 1u) { ${write(`${first} + ${gap}`, b)} }`;
 
-const declared = (rule: Rule): string => `${PENALISED}${
-  rule.unit === 'weight'
-    ? `fn moved(w: f32, g: f32, s0: f32, s1: f32, own: u32) -> vec3<f32> {${rule.moved}}`
-    : `${rule.declares ?? ''}
+const declared = (rule: Rule): string =>
+  `${PENALISED}${
+    rule.unit === 'weight'
+      ? `fn moved(w: f32, g: f32, s0: f32, s1: f32, own: u32) -> vec3<f32> {${rule.moved}}`
+      : `${rule.declares ?? ''}
 fn gathered(w: f32, g: f32, s0: f32, s1: f32, own: u32) -> vec4<f32> {${rule.gathered}}
 fn decided(sums: vec2<f32>, kept: f32, count: u32, own: u32) -> vec2<f32> {${rule.decided}}
 fn moved(w: f32, g: f32, s0: f32, s1: f32, size: f32, own: u32) -> f32 {${rule.moved}}`
-}`;
+  }`;
 
-/** The distinct row `u`, or every row of a table that is not lazy: its number, and where its gradient lies if it has one. */
+/**
+ * The distinct row `u`, or every row of a table that is not lazy: its number, and where its gradient lies if it has
+ * one.
+ */
 const findRow = (u: string): string => `
     var row = ${u}; var slot = ${u} + 1u;
     if ($tableRows == 0u) { row = items[m[$distinct + ${LIST_WORDS.distinct}u] + ${u}]; } else { slot = m[$rowSlots + ${u}]; }
@@ -56,7 +63,9 @@ const gradientAt = (d: string): string => `
 /** Dense weights, in any shares. */
 function denseKernel(rule: Extract<Rule, { unit: 'weight' }>): OwnKernel {
   return {
-    form: 'own', threads: ({ of }) => of('count'), declares: declared(rule),
+    form: 'own',
+    threads: ({ of }) => of('count'),
+    declares: declared(rule),
     body: `
   if (isRefused()) { return; }
   for (var i = group * ${THREADS}u + lane; i < $count; i += groups * ${THREADS}u) {
@@ -72,7 +81,9 @@ function denseKernel(rule: Extract<Rule, { unit: 'weight' }>): OwnKernel {
 /** A dense tensor, by one workgroup. */
 function tensorKernel(rule: Exclude<Rule, { unit: 'weight' }>): OwnKernel {
   return {
-    form: 'own', threads: () => THREADS, declares: declared(rule),
+    form: 'own',
+    threads: () => THREADS,
+    declares: declared(rule),
     body: `
   if (group > 0u) { return; }
   let isStill = isRefused();
@@ -95,11 +106,16 @@ function tensorKernel(rule: Exclude<Rule, { unit: 'weight' }>): OwnKernel {
   };
 }
 
-/** The rows of a table: a thread a weight, or a row where the rule looks at all of it. Behind the slots per weight lies that per row. */
+/**
+ * The rows of a table: a thread a weight, or a row where the rule looks at all of it. Behind the slots per weight lies
+ * that per row.
+ */
 function tableKernel(rule: Rule): OwnKernel {
   if (rule.unit === 'weight') {
     return {
-      form: 'own', threads: ({ of, distinct }) => (of('tableRows') || distinct) * of('width'), declares: declared(rule),
+      form: 'own',
+      threads: ({ of, distinct }) => (of('tableRows') || distinct) * of('width'),
+      declares: declared(rule),
       body: `
   if (isRefused()) { return; }
   for (var i = group * ${THREADS}u + lane; i < ${tableRows} * $width; i += groups * ${THREADS}u) {
@@ -116,7 +132,9 @@ function tableKernel(rule: Rule): OwnKernel {
     };
   }
   return {
-    form: 'own', threads: ({ of, distinct }) => of('tableRows') || distinct, declares: declared(rule),
+    form: 'own',
+    threads: ({ of, distinct }) => of('tableRows') || distinct,
+    declares: declared(rule),
     body: `
   if (isRefused()) { return; }
   let own = $constants + ${OWN}u;
