@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../dist/config/load.js';
-import { tasksOf } from '../dist/config/experiment.js';
+import { listTasks } from '../dist/config/experiment.js';
 import { refuseBadRows } from '../dist/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../dist/data/rows/row-format.js';
 import { openSource } from '../dist/data/sources/open-source.js';
 import { openData } from '../dist/data/sources/splits.js';
 import { createEngine } from '../dist/engines/engines.js';
-import { layoutOf } from '../dist/features/feature-types.js';
+import { computeLayout } from '../dist/features/feature-types.js';
 import { buildModel, embeddingParts } from '../dist/models/models.js';
 import { parseOverride } from '../dist/config/overrides.js';
 import { train } from '../dist/train.js';
@@ -18,7 +18,7 @@ import { train } from '../dist/train.js';
 const [what, config, ...sets] = process.argv.slice(2);
 const loaded = await loadConfig(config, sets.map(parseOverride));
 const { experiment } = loaded;
-const tasks = tasksOf(experiment);
+const tasks = listTasks(experiment);
 const format = rowFormatOf({ tasks, groups: Object.values(experiment.features) });
 const reading = { policy: refuseBadRows, cache: { folder: experiment.data.cache }, threads: 1 };
 const { batchSize, shuffleWindow: window } = experiment.training;
@@ -80,7 +80,7 @@ const measures = {
   /** The engine alone, on batches of the data that are in memory. */
   async engine() {
     const { source, encoded } = await open();
-    const layout = layoutOf(encoded.fields, {
+    const layout = computeLayout(encoded.fields, {
       groups: experiment.features,
       embeddingParts: embeddingParts(experiment.model, tasks),
     });
@@ -127,7 +127,7 @@ const measures = {
     const options = { device: 'cpu', runDir, overrides: sets, signal: new AbortController().signal };
     await train(loaded, options, {
       onRead: nothing,
-      onNotice: nothing,
+      onWarning: nothing,
       onStart: nothing,
       onStep: nothing,
       onMilestone: ({ rows, elapsedMs }) => (last = { rows, ms: elapsedMs }),

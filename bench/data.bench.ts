@@ -18,7 +18,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { parquetWriteFile } from 'hyparquet-writer';
 import { it } from 'vitest';
-import { randomStream } from '../src/random.js';
+import { randomStream } from '../src/core/random.js';
 import { count, median, printTable, saveResults } from './results.js';
 
 const root = join(import.meta.dirname, '..');

@@ -1,11 +1,11 @@
 // One measurement of bench/metrics.bench.ts in a process of its own, so that its peak of memory is its own; prints a
 // line of JSON.
 import { createCollector } from '../dist/evaluation/evaluation.js';
-import { evaluationSection, measuringOf } from '../dist/evaluation/options.js';
-import { spacesOf } from '../dist/evaluation/spaces.js';
-import { randomStream } from '../dist/random.js';
-import { keyColumn } from '../dist/row-key.js';
-import { taskOptions } from '../dist/tasks.js';
+import { evaluationSection, resolveMeasuring } from '../dist/evaluation/options.js';
+import { listOutputs } from '../dist/evaluation/outputs.js';
+import { randomStream } from '../dist/core/random.js';
+import { keyColumn } from '../dist/core/row-key.js';
+import { taskOptions } from '../dist/core/tasks.js';
 
 const BATCH_ROWS = 4096;
 const [rows, type, section, space] = process.argv.slice(2);
@@ -21,8 +21,8 @@ const tasks = isClass
     ]
   : [{ name: 'paid', ...taskOptions.parse({ label: 'paid', type }) }];
 // One space, or all.
-const spaces = spacesOf(tasks).filter(({ name }) => space === undefined || name === space);
-const measuring = measuringOf(evaluationSection.parse(JSON.parse(section)));
+const spaces = listOutputs(tasks).filter(({ name }) => space === undefined || name === space);
+const measuring = resolveMeasuring(evaluationSection.parse(JSON.parse(section)));
 const collector = createCollector(spaces, measuring);
 const random = randomStream(0, 'metrics');
 const column = () => new Float32Array(BATCH_ROWS);

@@ -3,7 +3,7 @@ import { predict } from '../dist/predict.js';
 import { importance } from '../dist/importance.js';
 
 const [what, path, data, out] = process.argv.slice(2);
-const common = { path, data, device: 'cpu', onNotice: () => undefined, signal: new AbortController().signal };
+const common = { path, data, device: 'cpu', onWarning: () => undefined, signal: new AbortController().signal };
 
 const start = performance.now();
 const { rows } =

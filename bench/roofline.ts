@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Batch } from '../src/batch.js';
+import type { Batch } from '../src/core/batch.js';
 import type { Plan } from '../src/engines/engine.js';
 import { compile, type Compiled } from '../src/engines/simd/compile.js';
 import { BEGIN } from '../src/engines/simd/lay-out.js';
@@ -13,7 +13,7 @@ import { GraphBuilder } from '../src/graph/builder.js';
 import type { Graph } from '../src/graph/graph.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { PRODUCTS } from '../src/engines/simd/products.js';
-import { randomStream } from '../src/random.js';
+import { randomStream } from '../src/core/random.js';
 import { median } from './results.js';
 import { batchesOf, planOf, type Workload } from './workloads.js';
 

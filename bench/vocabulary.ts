@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
-import { readSafetensors, writeSafetensors } from '../src/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
 import type { ProgramState } from '../src/engines/engine.js';
-import { randomStream } from '../src/random.js';
-import { PART_NUMBERS, sizeOf } from '../src/tensor.js';
+import { randomStream } from '../src/core/random.js';
+import { PART_NUMBERS, countElements } from '../src/core/tensor.js';
 import { MACHINE, median, printTable } from './results.js';
 import { batchesOf, planOf, VOCABULARY, type Workload } from './workloads.js';
 
@@ -50,7 +50,11 @@ function firstState({ weights, optimizer }: ProgramState): ProgramState {
         name,
         tensor.parts === undefined
           ? tensor
-          : { shape: tensor.shape, data, parts: () => partsOfSize(sizeOf(tensor.shape), tensor.shape[1]!, data) },
+          : {
+              shape: tensor.shape,
+              data,
+              parts: () => partsOfSize(countElements(tensor.shape), tensor.shape[1]!, data),
+            },
       ]),
     );
   return { step: 0, weights: repeated(weights, drawn), optimizer: repeated(optimizer, new Float32Array(PART_NUMBERS)) };

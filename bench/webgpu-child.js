@@ -7,9 +7,9 @@ import { createGpu } from '../dist/engines/webgpu/adapter.js';
 import { createWebGpuEngine } from '../dist/engines/webgpu/engine.js';
 import { POSTS } from '../dist/engines/webgpu/executor.js';
 import { TIMES } from '../dist/engines/webgpu/pass-times.js';
-import { UserError } from '../dist/errors.js';
+import { UserError } from '../dist/core/errors.js';
 import { firstLoopState } from '../dist/training/loop-state.js';
-import { createStepper } from '../dist/training/stepper.js';
+import { createTrainStep } from '../dist/training/train-step.js';
 
 /** Processor time until now: of this thread, where the system tells that apart (Linux), and of all. */
 function usedMs() {
@@ -44,7 +44,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
   const engine = createWebGpuEngine(gpu, watch);
   engine.refuseTooLarge(plan);
   const program = engine.compile(plan);
-  const stepper = createStepper({
+  const stepper = createTrainStep({
     program,
     terms: plan.graph.terms,
     training,

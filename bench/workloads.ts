@@ -1,14 +1,14 @@
-import type { BagColumn, Batch } from '../src/batch.js';
+import type { BagColumn, Batch } from '../src/core/batch.js';
 import type { Plan, Program } from '../src/engines/engine.js';
 import type { Precision } from '../src/engines/precision.js';
 import { buildModel, embeddingParts, models, type ModelSpec } from '../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
-import { randomStream } from '../src/random.js';
+import { randomStream } from '../src/core/random.js';
 import { withEmbeddingParts } from '../src/tables/layout.js';
-import { taskOptions, type Task } from '../src/tasks.js';
+import { taskOptions, type Task } from '../src/core/tasks.js';
 import { firstLoopState } from '../src/training/loop-state.js';
 import { trainingOptions, type TrainingOptions } from '../src/training/options.js';
-import { combinesTerms, createStepper } from '../src/training/stepper.js';
+import { combinesTerms, createTrainStep } from '../src/training/train-step.js';
 import { benchOptions } from './results.js';
 
 /** Ids of each field of the full Ali-CCP. */
@@ -171,7 +171,7 @@ export function stepperOf(
   { graph: { terms }, seed }: Plan,
 ): (batch: Batch, step: number) => Promise<unknown> {
   if (weighting === undefined) return (batch) => program.trainStep(batch);
-  const stepper = createStepper({
+  const stepper = createTrainStep({
     program,
     terms,
     training: trainingOf(weighting),

@@ -38,7 +38,7 @@ export function apiPage() {
     exported.filter(isCode).sort(byName),
     exported.filter((symbol) => !isCode(symbol)).sort(byName),
   ];
-  const section = (symbol) => sectionOf(checker, symbol, names.get(symbol));
+  const section = (symbol) => readSection(checker, symbol, names.get(symbol));
   return [
     INTRODUCTION,
     ...code.map(section),
@@ -48,7 +48,7 @@ export function apiPage() {
 }
 
 /** What a symbol is called, what it is, and what its text says. */
-function sectionOf(checker, symbol, name) {
+function readSection(checker, symbol, name) {
   const declaration = symbol.declarations[0];
   return [
     `## ${name}\n`,

@@ -41,7 +41,7 @@ const isOf = (packages, source) => packages.some((name) => source === name || so
 /**
  * Bundles a build that tsc has made: the library, in its folder `bundle`, whose index then stands for what it became;
  * the threads, in its folder
- * `threads`, as what src/thread.ts starts; and the command line, in its folder `command`, as what src/cli/start.ts
+ * `threads`, as what src/system/thread.ts starts; and the command line, in its folder `command`, as what src/cli/start.ts
  * loads. All others stay beside them.
  */
 export async function bundle(out) {

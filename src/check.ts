@@ -9,8 +9,8 @@ import { createRowSampler, type RowSampler } from './data/sources/row-sample.js'
 import { openData } from './data/sources/splits.js';
 import type { DataDescription } from './data/info/describe-data.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { openInputs, planRows, type RunInputs } from './inputs.js';
-import { roomFor, type Room } from './runs/room.js';
+import { openInputs, planRows, type RunInputs } from './inputs/open-inputs.js';
+import { estimateDiskUsage, type DiskUsage } from './runs/disk-usage.js';
 import { checkRunFolder } from './runs/run-folder.js';
 import { runsRoot } from './runs/runs-root.js';
 
@@ -22,7 +22,7 @@ export interface CheckOptions extends EngineOptions {
   /** Of each split, about how many rows are looked at. */
   readonly sampleRows: number;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
 }
 
 /** What was found of a config that can be trained. */
@@ -32,7 +32,7 @@ export interface CheckResult {
   /** Whether only a sample of the rows was looked at. */
   readonly isCut: boolean;
   readonly step: OneStep;
-  readonly room: Room;
+  readonly room: DiskUsage;
 }
 
 /**
@@ -41,7 +41,13 @@ export interface CheckResult {
  * the checkpoint that it starts from, the place of the run, and the rows; then takes one step. Writes nothing.
  * @throws UserError with all problems of all of these
  */
-export async function check({ path, set, sampleRows, onNotice, ...engineOptions }: CheckOptions): Promise<CheckResult> {
+export async function check({
+  path,
+  set,
+  sampleRows,
+  onWarning,
+  ...engineOptions
+}: CheckOptions): Promise<CheckResult> {
   const findings = collectFindings();
   const { experiment, sections, problems } = await readConfig(path, set.map(parseOverride));
   findings.add('config', problems);
@@ -60,10 +66,10 @@ export async function check({ path, set, sampleRows, onNotice, ...engineOptions 
     engine!,
     experiment,
     { ...rows!, ...inputs!, train: inputs!.sources.train, policy },
-    onNotice,
+    onWarning,
   );
   const { weightBytes, optimizerBytes, vocabularyBytes } = step.size;
-  const room = await roomFor(
+  const room = await estimateDiskUsage(
     runsRoot(experiment.runs),
     weightBytes + optimizerBytes + vocabularyBytes,
     experiment.checkpoints,

@@ -1,16 +1,16 @@
-import { tasksOf, type Experiment } from './config/experiment.js';
-import { codedFields } from './crosses/coded.js';
+import { listTasks, type Experiment } from './config/experiment.js';
+import { codedFields } from './crosses/encoded-columns.js';
 import { crossYaml } from './crosses/feature-yaml.js';
 import { searchCrosses, type FoundCross } from './crosses/search.js';
-import { column } from './batch.js';
+import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { blockColumns } from './data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';
-import { didYouMean, joined, userError } from './errors.js';
-import { taskColumns, type Task } from './tasks.js';
+import { didYouMean, joined, userError } from './core/errors.js';
+import { taskColumns, type Task } from './core/tasks.js';
 
 /** Where crosses are looked for, and how. */
 export interface CrossesOptions extends Pick<Access, 'verifyData'> {
@@ -28,7 +28,7 @@ export interface CrossesOptions extends Pick<Access, 'verifyData'> {
   readonly threads?: number | undefined;
   onProgress?(progress: ReadProgress): void;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -62,19 +62,19 @@ export async function findCrosses({
   threads,
   verifyData,
   onProgress,
-  onNotice,
+  onWarning,
   signal,
 }: CrossesOptions): Promise<CrossesResult> {
   const { data, features } = experiment;
-  const tasks = tasksOf(experiment);
+  const tasks = listTasks(experiment);
   const task = chosenTask(tasks, name);
   const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.sampling });
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
   const reading: Reading = {
     policy,
-    onNotice,
-    cache: { folder: data.cache, onNotice },
+    onWarning,
+    cache: { folder: data.cache, onWarning },
     verifyData,
     threads,
     signal,

@@ -5,7 +5,7 @@ import {
   differingSurroundings,
   differingKeys,
   findCompared,
-  nameOf,
+  getRunName,
   sameData,
   type DifferingKey,
   type ComparedRun,
@@ -14,10 +14,10 @@ import {
 import { compareReports, compareSides, type Difference } from './diff/compare.js';
 import { predictModel, type PredictedData, type PredictedModel } from './diff/predicted-model.js';
 import { whyUnpaired } from './diff/why-unpaired.js';
-import { userError } from './errors.js';
-import { goalsOf, type Goals } from './evaluation/goals.js';
-import { sectionOf } from './runs/run-state.js';
-import { readTrainedModel, type TrainedModel } from './trained-model.js';
+import { userError } from './core/errors.js';
+import { collectDirections, type MetricDirections } from './evaluation/metric-direction.js';
+import { readSection } from './runs/run-state.js';
+import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
 /** What is compared, and how. */
 export interface DiffOptions extends PredictedData {
@@ -108,7 +108,7 @@ interface Looked extends Pick<TrainedModel, 'experiment'> {
   readonly compared: ComparedRun;
   readonly model: ComparedModel;
   readonly dataState: DataState;
-  readonly goals: Goals;
+  readonly goals: MetricDirections;
   readonly predicted: PredictedModel | undefined;
 }
 
@@ -119,9 +119,9 @@ async function look(
   const compared = findCompared(path);
   const trained = await readTrainedModel(compared.folder);
   const { experiment, checkpoint, spaces, measuring } = trained;
-  const run = nameOf(compared);
+  const run = getRunName(compared);
   const dataState = Object.hasOwn(checkpoint.sections, dataSection.name)
-    ? sectionOf(checkpoint.sections, dataSection, compared.folder)
+    ? readSection(checkpoint.sections, dataSection, compared.folder)
     : firstDataState();
   const model = {
     run,
@@ -136,7 +136,7 @@ async function look(
     model,
     experiment,
     dataState,
-    goals: goalsOf(spaces, measuring),
+    goals: collectDirections(spaces, measuring),
     predicted: await predict?.(run, trained),
   };
 }

@@ -6,10 +6,10 @@ import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
 import { openSplits, type SplitFiles, type Splits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { userError } from './errors.js';
+import { userError } from './core/errors.js';
 import type { Report } from './evaluation/evaluation.js';
-import { keysOf } from './evaluation/options.js';
-import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
+import { listKeyColumns } from './evaluation/options.js';
+import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 /** What a model is evaluated on, and how. */
@@ -19,7 +19,7 @@ export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'
   /** Columns of the data by whose values all is measured once more, in place of those of the config. */
   readonly by?: readonly string[] | undefined;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -56,14 +56,14 @@ export async function evaluate({ path, raw, ...options }: EvaluateOptions): Prom
 /** Measures a model that was read. */
 export async function measure(
   model: TrainedModel,
-  { data, by, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions,
+  { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
 ): Promise<Measured> {
   const { experiment, spaces, graph } = model;
   const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
-  const format = withKeys(model.format, keysOf(measuring));
+  const format = withKeys(model.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
 
-  const program = compileTrained(model, await createEngine(engineOptions), onNotice);
+  const program = compileTrained(model, await createEngine(engineOptions), onWarning);
   try {
     const policy = rejectPolicy(experiment.data);
     const metrics: Record<string, Report> = {};
@@ -71,7 +71,7 @@ export async function measure(
       if (rows === undefined) continue;
       const dataset = await rows.dataset(format, {
         policy,
-        cache: { folder: experiment.data.cache, onNotice },
+        cache: { folder: experiment.data.cache, onWarning },
         verifyData,
         threads: engineOptions.threads,
         signal,

@@ -1,15 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { checkRoom, makeFolder, onDisk } from './disk.js';
+import { checkRoom, makeFolder, onDisk } from './io/disk.js';
 import type { EngineOptions } from './engines/engines.js';
-import { UserError } from './errors.js';
+import { UserError } from './core/errors.js';
 import { measure, type Measured } from './evaluate.js';
 import type { ExportedModel } from './export/model.js';
 import { checkTarget, formats, type FormatSpec } from './export/formats.js';
 import { manifestDigest } from './runs/manifest.js';
 import { packageVersion } from './runs/package-version.js';
-import type { HostTensor } from './tensor.js';
-import { readTrainedModel, type TrainedModel } from './trained-model.js';
+import type { HostTensor } from './core/tensor.js';
+import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
 /** What is exported, how and where to. */
 export interface ExportOptions extends EngineOptions {
@@ -21,7 +21,7 @@ export interface ExportOptions extends EngineOptions {
   /** A file, or a folder where the format has several. */
   readonly out: string;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -96,7 +96,7 @@ async function compare(
     return { exact: exact.metrics, exported: exported.metrics };
   } catch (error) {
     if (!(error instanceof UserError) || (error.kind !== 'data' && error.kind !== 'usage')) throw error;
-    options.onNotice(`what this costs in AUC was not measured: ${error.message}`);
+    options.onWarning(`what this costs in AUC was not measured: ${error.message}`);
     return undefined;
   }
 }

@@ -5,13 +5,13 @@ import type { Paths, Split } from './data/options.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { openMeasured } from './evaluate.js';
 import { configFields, type ConfigField } from './importance/config-fields.js';
-import { measureFalls, type Unit } from './importance/falls.js';
+import { measureDrops, type Unit } from './importance/permutation-importance.js';
 import { holdRows } from './data/batches/held-rows.js';
-import { measuresOf } from './importance/measures.js';
+import { listMeasures } from './importance/measures.js';
 import { createPermuter } from './importance/permuted.js';
 import { decidingMeasure, rankedUnits, type Importance } from './importance/ranking.js';
-import { proposeConfig, refuseTooMany, type Proposal } from './propose-config.js';
-import { compileTrained, readTrainedModel } from './trained-model.js';
+import { proposeConfig, refuseTooMany, type Proposal } from './importance/propose-config.js';
+import { compileTrained, readTrainedModel } from './trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 /** Of what the importance is measured, on what, and how carefully. */
@@ -35,7 +35,7 @@ export interface ImportanceOptions extends EngineOptions, Pick<Access, 'verifyDa
   /** Told what is done, and which share of it. */
   onProgress?(progress: { readonly what: string; readonly share: number }): void;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -77,13 +77,13 @@ export async function importance({
   dropWorst,
   verifyData,
   onProgress,
-  onNotice,
+  onWarning,
   signal,
   ...engineOptions
 }: ImportanceOptions): Promise<ImportanceResult> {
   const model = await readTrainedModel(path);
   const { experiment, format, spaces } = model;
-  const measures = measuresOf(spaces);
+  const measures = listMeasures(spaces);
   const deciding = decidingMeasure(measures, rank, experiment.training.monitor);
   const units = byGroup ? groupsOf(configFields(experiment.features)) : configFields(experiment.features);
   if (dropWorst !== undefined) refuseTooMany(dropWorst, units.length);
@@ -92,12 +92,12 @@ export async function importance({
   const split = valid === undefined ? 'test' : 'valid';
   const source = valid ?? test!;
 
-  const program = compileTrained(model, await createEngine(engineOptions), onNotice);
+  const program = compileTrained(model, await createEngine(engineOptions), onWarning);
   try {
     const policy = rejectPolicy(experiment.data);
     const dataset = await source.dataset(format, {
       policy,
-      cache: { folder: experiment.data.cache, onNotice },
+      cache: { folder: experiment.data.cache, onWarning },
       verifyData,
       onProgress,
       threads: engineOptions.threads,
@@ -109,7 +109,7 @@ export async function importance({
     });
     const onShare = (share: number): void =>
       onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
-    const falls = await measureFalls({
+    const falls = await measureDrops({
       program,
       spaces,
       measures,
@@ -123,14 +123,14 @@ export async function importance({
     });
     const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
     if (plain[deciding.name] === null)
-      onNotice(
+      onWarning(
         `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank`,
       );
     const importances = rankedUnits(units, falls, measures, deciding);
     const proposal =
       dropWorst === undefined
         ? undefined
-        : await proposeConfig({ checkpoint: model.folder, experiment, importances, count: dropWorst, onNotice });
+        : await proposeConfig({ checkpoint: model.folder, experiment, importances, count: dropWorst, onWarning });
     return {
       checkpoint: model.folder,
       step: model.checkpoint.program.step,

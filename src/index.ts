@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { loadConfig, parseConfig, type LoadedConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
-import { UserError, type Problem } from './errors.js';
+import { UserError, type Problem } from './core/errors.js';
 import {
   evaluate as evaluateModel,
   type EvaluateOptions as AllEvaluateOptions,
@@ -13,19 +13,19 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 
 // The package as a library: all that a program may import. docs/api.md is made of the texts here.
 
-export { loadModel } from './load-model.js';
-export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './load-model.js';
+export { loadModel } from './trained-model/load-model.js';
+export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './trained-model/load-model.js';
 export type { BadRow, Columns, OnMissing, Row } from './data/rows/object-rows.js';
 export type { Cell, Item } from './data/rows/encode-values.js';
-export { UserError } from './errors.js';
-export type { ErrorKind, Problem } from './errors.js';
+export { UserError } from './core/errors.js';
+export type { ErrorKind, Problem } from './core/errors.js';
 export type { EvaluateResult } from './evaluate.js';
 export type { Report } from './evaluation/evaluation.js';
-export type { CalibrationReport, SpaceReport } from './evaluation/space-report.js';
+export type { CalibrationReport, OutputReport as SpaceReport } from './evaluation/output-report.js';
 export type { TableRow } from './evaluation/metric.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';
-export type { LoopEnd, Milestone, StepProgress } from './training/loop.js';
+export type { StopReason as LoopEnd, ValidationEvent as Milestone, StepProgress } from './training/loop.js';
 export type { TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
 /** How a run is trained: what `mtl train` takes, and who is told what happens. */
@@ -49,7 +49,7 @@ export async function train(
 ): Promise<TrainResult> {
   const observer: TrainObserver = {
     onRead: ignore,
-    onNotice: ignore,
+    onWarning: ignore,
     onStart: ignore,
     onStep: ignore,
     onMilestone: ignore,
@@ -71,9 +71,9 @@ export type EvaluateOptions = Partial<Omit<AllEvaluateOptions, 'path'>>;
  */
 export async function evaluate(
   path: string,
-  { device = 'auto', signal = NEVER, onNotice = ignore, ...options }: EvaluateOptions = {},
+  { device = 'auto', signal = NEVER, onWarning = ignore, ...options }: EvaluateOptions = {},
 ): Promise<EvaluateResult> {
-  return evaluateModel({ ...options, path, device, signal, onNotice });
+  return evaluateModel({ ...options, path, device, signal, onWarning });
 }
 
 /** What is predicted and where it goes: what `mtl predict` takes. */
@@ -91,9 +91,9 @@ export type PredictOptions = Pick<AllPredictOptions, 'data' | 'out'> &
  */
 export async function predict(
   path: string,
-  { device = 'auto', keep = [], prefix = '', signal = NEVER, onNotice = ignore, ...options }: PredictOptions,
+  { device = 'auto', keep = [], prefix = '', signal = NEVER, onWarning = ignore, ...options }: PredictOptions,
 ): Promise<PredictResult> {
-  return predictData({ ...options, path, device, keep, prefix, signal, onNotice });
+  return predictData({ ...options, path, device, keep, prefix, signal, onWarning });
 }
 
 const NEVER = new AbortController().signal;

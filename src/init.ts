@@ -1,12 +1,12 @@
 import { parseConfig } from './config/load.js';
 import type { Paths } from './data/options.js';
-import { didYouMean, joined, userError } from './errors.js';
+import { didYouMean, joined, userError } from './core/errors.js';
 import { lookAt } from './init/column-kind.js';
 import { chooseSplit } from './init/choose-split.js';
 import { chooseTasks, yesRows, type ProposedTask } from './init/choose-tasks.js';
 import { configText } from './init/config-text.js';
 import { leaveOut } from './init/leave-out.js';
-import { pathFrom, refuseTaken, schemaFor, writeConfig } from './init/place.js';
+import { pathFrom, assertAbsent, schemaFor, writeConfig } from './init/output-path.js';
 import { readColumns } from './init/read-columns.js';
 import { writeSample } from './init/write-sample.js';
 import { esmm } from './models/esmm.js';
@@ -84,7 +84,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   }
   const chosen = model ?? modelFor(tasks);
   const config = out ?? `${chosen}.yaml`;
-  refuseTaken(config, force);
+  assertAbsent(config, force);
   const from = (paths: Paths): Paths =>
     typeof paths === 'string'
       ? pathFrom(config, paths)

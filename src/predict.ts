@@ -8,13 +8,13 @@ import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { userError } from './errors.js';
-import { predictedSpaces } from './evaluation/spaces.js';
+import { userError } from './core/errors.js';
+import { listPredictedOutputs } from './evaluation/outputs.js';
 import { scoredColumns, type ColumnOptions } from './predict/columns.js';
 import { openOutput } from './predict/output.js';
 import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
-import { compileTrained, readTrainedModel } from './trained-model.js';
+import { compileTrained, readTrainedModel } from './trained-model/trained-model.js';
 
 /** What is predicted, with what, and where it goes. */
 export interface PredictOptions extends EngineOptions, ColumnOptions {
@@ -38,7 +38,7 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** Told how far reading is. */
   onProgress?(progress: ReadProgress): void;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -69,7 +69,7 @@ export async function predict({
   top,
   onBadRow,
   onProgress,
-  onNotice,
+  onWarning,
   signal,
   ...engineOptions
 }: PredictOptions): Promise<PredictResult> {
@@ -87,7 +87,7 @@ export async function predict({
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
     throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
   const output = openOutput(out);
-  const spaces = predictedSpaces(model.spaces);
+  const spaces = listPredictedOutputs(model.spaces);
   const columns = scoredColumns(
     { keep: top === undefined ? keep : [top.by, ...keep], prefix },
     namesOf(data),
@@ -95,9 +95,9 @@ export async function predict({
     spaces.map(({ name }) => name),
   );
   const ranked = top && rankedBy(top, columns, spaces);
-  if (ranked !== undefined) onNotice(ranked.notice);
+  if (ranked !== undefined) onWarning(ranked.notice);
 
-  const program = compileTrained(model, await createEngine(engineOptions), onNotice);
+  const program = compileTrained(model, await createEngine(engineOptions), onWarning);
   try {
     const isSkipping = (onBadRow ?? experiment.data.onBadRow) === 'skip';
     const policy = isSkipping ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
@@ -112,7 +112,7 @@ export async function predict({
       await source.stream(
         format,
         columns.kept,
-        { policy, onProgress, onNotice, threads: engineOptions.threads, signal },
+        { policy, onProgress, onWarning, threads: engineOptions.threads, signal },
         async (rows) => writer.write(await scorer.score(rows)),
       );
       await writer.end();

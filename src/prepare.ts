@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { ALONE, type Peers } from './peers.js';
-import { dealtPool } from './prepare/dealt-pool.js';
+import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
+import { createDistributedPool } from './prepare/distributed-pool.js';
 import { fieldPlans, type PerField } from './prepare/fields.js';
-import { parseSplit, rejectsOf } from './prepare/parse.js';
+import { parseSplit, mergeRejects } from './prepare/parse.js';
 import { createPool } from './prepare/pool.js';
 import { createProgress, type PrepareProgress } from './prepare/progress.js';
 import { RECIPES, type Recipe, type RecipeName } from './prepare/recipes.js';
@@ -37,7 +37,7 @@ export interface PrepareOptions {
   readonly threads?: number | undefined;
   readonly signal: AbortSignal;
   /** The processes that do this together, on the same folders. */
-  readonly peers?: Peers;
+  readonly peers?: ProcessGroup;
   /** Bytes of raw data that are parsed at a time; for tests. */
   readonly chunkBytes?: number;
 }
@@ -76,13 +76,13 @@ export async function prepare(
     validShare,
     maxBadRows,
     signal,
-    peers = ALONE,
+    peers = SINGLE_PROCESS,
     threads = Math.min(MAX_THREADS, availableParallelism()),
   } = options;
   const recipe: Recipe | undefined = options.recipe && RECIPES[options.recipe];
   const { minCounts = recipe?.minCounts ?? USUAL, caps = recipe?.caps ?? USUAL } = options;
   const fields = fieldPlans(caps, minCounts, recipe);
-  const work = await peers.afterFirst(() =>
+  const work = await peers.rankZeroFirst(() =>
     openWork(
       raw,
       out,
@@ -111,7 +111,7 @@ export async function prepare(
     onProgress,
   );
   const own = createPool(threads, signal);
-  const pool = dealtPool(own, peers);
+  const pool = createDistributedPool(own, peers);
   try {
     const limit = { max: maxBadRows, count: 0 };
     const train = await parseSplit(work, 'train', fields, pool, progress, limit);
@@ -149,9 +149,9 @@ export async function prepare(
       vocabularies,
       shards,
     );
-    const rejects = rejectsOf([train.common, train.skeleton, test.common, test.skeleton]);
+    const rejects = mergeRejects([train.common, train.skeleton, test.common, test.skeleton]);
     // Nobody reads what is half done any more.
-    peers.texts('');
+    peers.allGatherStrings('');
     if (peers.rank === 0) {
       await writeResults(out, fields, vocabularies, rejects, summary);
       await closeWork(work);

@@ -1,10 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
-import { wallClockMs } from './clock.js';
+import { wallClockMs } from './system/clock.js';
 import { diff } from './diff.js';
 import type { PredictedData } from './diff/predicted-model.js';
 import { decideGate, type GateOptions } from './promote/gate.js';
-import { userError } from './errors.js';
+import { userError } from './core/errors.js';
 import { pointChannel, readChannel, type Channel, type Gate } from './runs/channels.js';
 import { findCheckpoint } from './runs/find-checkpoint.js';
 import { isTaken } from './runs/lock.js';
@@ -55,8 +55,8 @@ export async function promote({ run, to, gate, ...comparison }: PromoteOptions):
     const candidate = named ?? previousRun(channel, root);
     const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
     if (!result.isPromoted || result.reason === 'present') return result;
-    if (await record(channel, candidate, root, result, comparison.onNotice)) return result;
-    comparison.onNotice(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
+    if (await record(channel, candidate, root, result, comparison.onWarning)) return result;
+    comparison.onWarning(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
   }
   throw userError('usage', {
     where: `--to ${to}`,
@@ -108,7 +108,7 @@ async function record(
   candidate: string,
   root: string,
   { reason, gate }: PromoteResult,
-  onNotice: (notice: string) => void,
+  onWarning: (notice: string) => void,
 ): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
@@ -127,7 +127,7 @@ async function record(
       sha256: await manifestDigest(checkpoint),
       gate,
     },
-    onNotice,
+    onWarning,
   );
 }
 

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
-import { wallClockMs } from './clock.js';
-import { changesOf } from './config/changes.js';
+import { wallClockMs } from './system/clock.js';
+import { listChanges } from './config/changes.js';
 import type { Experiment } from './config/experiment.js';
 import { parseConfig } from './config/load.js';
-import { writeFileAtomic } from './disk.js';
-import { userError } from './errors.js';
-import { leavesOf } from './leaves.js';
+import { writeFileAtomic } from './io/disk.js';
+import { userError } from './core/errors.js';
+import { flatten } from './core/flatten.js';
 import { reportPage } from './report/page.js';
 import { readReportedRun, type ReportedRun } from './report/reported-run.js';
 import { missingRun } from './runs/run-folder.js';
@@ -70,7 +70,7 @@ function askedOf(folder: string, known: Experiment | undefined): Pick<ReportedRu
   const text = known === undefined && existsSync(path) ? readFileSync(path, 'utf8') : '{}';
   try {
     const experiment = known ?? parseConfig(text, path);
-    const changes = changesOf(experiment).map(({ key, value, byDefault }) => ({
+    const changes = listChanges(experiment).map(({ key, value, byDefault }) => ({
       key,
       value: shown(value),
       byDefault: byDefault === undefined ? undefined : shown(byDefault),
@@ -91,7 +91,7 @@ function configText(text: string): ReadonlyMap<string, string> {
 
 /** Every value of a config, by the path of its key. */
 function textsOf(config: object): ReadonlyMap<string, string> {
-  return new Map([...leavesOf(config)].map(([key, value]) => [key, shown(JSON.parse(value))]));
+  return new Map([...flatten(config)].map(([key, value]) => [key, shown(JSON.parse(value))]));
 }
 
 /** A value as a config would say it. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { systemCode, userError } from './errors.js';
+import { systemCode, userError } from './core/errors.js';
 import { createApp } from './serve/app.js';
 import { listen } from './serve/http-server.js';
 import type { BodyLimits, ModelFacts } from './serve/messages.js';
@@ -29,7 +29,7 @@ export interface ServeOptions {
   /** Of a request, from its first byte to its answer. */
   readonly timeoutMs: number;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Told of bugs of ours that came up while a request was answered. */
   onBug(text: string): void;
 }
@@ -64,7 +64,7 @@ export async function serve({
   reloadMs,
   limits,
   timeoutMs,
-  onNotice,
+  onWarning,
   onBug,
 }: ServeOptions): Promise<Server> {
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
@@ -73,7 +73,7 @@ export async function serve({
     workers,
     raw,
     timeoutMs,
-    onNotice,
+    onWarning,
     onBundle: (...counted) => metrics.countBundle(...counted),
   });
   let isDraining = false;

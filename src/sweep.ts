@@ -5,7 +5,7 @@ import { parseConfig } from './config/load.js';
 import { parseOverride, type Override } from './config/overrides.js';
 import type { EngineOptions } from './engines/engines.js';
 import { kernelChoice } from './engines/kernel-choice.js';
-import { userError } from './errors.js';
+import { userError } from './core/errors.js';
 import { AUTO } from './runs/open-run.js';
 import { runsRoot, shownPath } from './runs/runs-root.js';
 import { openJournal } from './study/journal.js';
@@ -13,7 +13,7 @@ import { launchers } from './study/launchers/launchers.js';
 import { leaderboard, type ListedTrial } from './study/leaderboard.js';
 import { loadStudy } from './study/load-study.js';
 import { locateStudy, openStudy, readStudy, type Study } from './study/study.js';
-import { isOver, takeTrials } from './study/take-trials.js';
+import { isOver, runTrials } from './study/worker-loop.js';
 import type { Trial } from './study/trial.js';
 import { train } from './train.js';
 
@@ -87,7 +87,7 @@ export async function sweep(
       // Asked before the last look, so that what a worker wrote before it left is seen.
       const areAlive = await workers.areAlive();
       await journal.refresh();
-      tell(study, journal.trials, told, observer);
+      warn(study, journal.trials, told, observer);
       if (isOver(study, journal.trials)) break;
       if (!areAlive)
         throw userError('usage', {
@@ -101,7 +101,7 @@ export async function sweep(
     await workers?.stop();
   }
   await journal.refresh();
-  tell(study, journal.trials, told, observer);
+  warn(study, journal.trials, told, observer);
   return {
     study,
     end: isOver(study, journal.trials) ? 'finished' : 'interrupted',
@@ -109,7 +109,7 @@ export async function sweep(
   };
 }
 
-function tell(study: Study, trials: readonly Trial[], told: Set<number>, observer: SweepObserver): void {
+function warn(study: Study, trials: readonly Trial[], told: Set<number>, observer: SweepObserver): void {
   const board = leaderboard(trials, study.goal);
   for (const { number, result } of trials) {
     if (result === undefined || told.has(number)) continue;
@@ -129,13 +129,13 @@ function tell(study: Study, trials: readonly Trial[], told: Set<number>, observe
  */
 export async function work(
   folder: string,
-  { device, threads, signal, tell }: EngineOptions & { readonly signal: AbortSignal; tell(text: string): void },
+  { device, threads, signal, log }: EngineOptions & { readonly signal: AbortSignal; log(text: string): void },
 ): Promise<void> {
   const study = readStudy(folder);
   const { config, configText } = study;
-  await takeTrials(study, await openJournal(folder), {
+  await runTrials(study, await openJournal(folder), {
     signal,
-    tell,
+    log,
     train(run) {
       const experiment = parseConfig(configText, config, run.settings.map(parseOverride));
       return train(
@@ -145,7 +145,7 @@ export async function work(
           onRead: () => undefined,
           onStart: () => undefined,
           onStep: () => undefined,
-          onNotice: tell,
+          onWarning: log,
           // At its last end, a run needs no stopping.
           onMilestone: ({ isEpochEnd, epoch, valid }) =>
             isEpochEnd && epoch < experiment.training.epochs ? run.onEpoch(epoch, valid?.monitored ?? null) : undefined,

@@ -1,14 +1,14 @@
 import { createCollector, type Report } from './evaluation/evaluation.js';
-import { spacesOf } from './evaluation/spaces.js';
-import { makeFolder, onDisk } from './disk.js';
+import { listOutputs } from './evaluation/outputs.js';
+import { makeFolder, onDisk } from './io/disk.js';
 import { createBagSource } from './synth/bags.js';
 import { NO_BIASES, type Biases } from './synth/biases.js';
 import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
-import { beginFiles, endFiles, pathsOf, writeCsvSplit, writeRawSplit } from './synth/split-files.js';
+import { beginFiles, endFiles, listPaths, writeCsvSplit, writeRawSplit } from './synth/split-files.js';
 import { createWorld, type WorldSize } from './synth/world.js';
-import { taskOptions, type Task } from './tasks.js';
+import { taskOptions, type Task } from './core/tasks.js';
 
 /** What to generate. */
 export interface SynthOptions extends WorldSize {
@@ -73,11 +73,11 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const files = filesOf(options, shown);
   await beginFiles(
     folder,
-    files.flatMap(({ name }) => pathsOf(format, name)),
+    files.flatMap(({ name }) => listPaths(format, name)),
   );
   for (const file of files) {
     const { name, split, rows: count, areClicked } = file;
-    const collector = createCollector(spacesOf(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
+    const collector = createCollector(listOutputs(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
     let written = 0;
     const onBlock = (block: Impressions): void => {
       if (areClicked) clickAll(block);

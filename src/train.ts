@@ -11,21 +11,21 @@ import { withEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
 import { vocabularyBytes } from './features/feature-types.js';
-import { buildGraph, openInputs } from './inputs.js';
-import { restoreBest } from './runs/calibrated-spaces.js';
-import { ALONE } from './peers.js';
-import { openSharedRun, type RunRequest } from './runs/open-shared-run.js';
-import { openSaver, type Saver } from './runs/saver.js';
+import { buildGraph, openInputs } from './inputs/open-inputs.js';
+import { restoreBest } from './runs/calibrated-outputs.js';
+import { SINGLE_PROCESS } from './core/process-group.js';
+import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
+import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
-import { diagnosisObserver } from './training/diagnostics.js';
+import { createDiagnosisObserver } from './training/diagnostics.js';
 import { isDivergence } from './training/divergence.js';
 import { firstLoopState, loopSection } from './training/loop-state.js';
 import { trainLoop, type LoopOptions } from './training/loop.js';
-import { measurementOf, stoppingOf } from './training/monitor.js';
-import { watchForNonsense } from './training/nonsense.js';
+import { computeMeasurement, buildStopping } from './training/monitor.js';
+import { createSanityChecks } from './training/sanity-checks.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
-import { stepPlanOf, stepRows } from './training/step-plan.js';
-import { createStepper } from './training/stepper.js';
+import { buildStepPlan, stepRows } from './training/step-plan.js';
+import { createTrainStep } from './training/train-step.js';
 
 /** What the command line adds to a config. */
 export type TrainOptions = EngineOptions &
@@ -44,11 +44,11 @@ export function train(loaded: LoadedConfig, options: TrainOptions, observer: Tra
 async function trainOn(
   engine: Engine,
   { experiment, source }: LoadedConfig,
-  { peers = ALONE, ...options }: TrainOptions,
+  { peers = SINGLE_PROCESS, ...options }: TrainOptions,
   observer: TrainObserver,
 ): Promise<TrainResult> {
   const { data, training, checkpoints, model, seed } = experiment;
-  const signal = peers.agreed(options.signal);
+  const signal = peers.synchronizeSignal(options.signal);
   // What can be wrong with the surroundings is found before a folder is made.
   const {
     tasks,
@@ -58,8 +58,8 @@ async function trainOn(
     start,
   } = await openInputs(experiment, { peers });
   const config = dumpConfig(experiment);
-  const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openSharedRun(
+  const warn = (notice: string): void => observer.onWarning(notice);
+  const run = await openDistributedRun(
     {
       ...options,
       configName: experiment.name,
@@ -73,13 +73,13 @@ async function trainOn(
       originOf: start.originOf,
     },
     peers,
-    tell,
+    warn,
   );
   const { folder, log } = run;
 
   const policy = rejectPolicy(data, log.rejectsPath);
   const loop = run.state.of(loopSection, firstLoopState);
-  const nonsense = watchForNonsense(tasks, training, (text) => (log.event('warning', { text }), tell(text)));
+  const nonsense = createSanityChecks(tasks, training, (text) => (log.event('warning', { text }), warn(text)));
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
   const finish = (end: TrainResult['end']): Promise<TrainResult> =>
     log.end(
@@ -95,14 +95,14 @@ async function trainOn(
       loop,
     );
   /** Saves where training stands, while it does. */
-  let saver: Saver | undefined;
+  let saver: Checkpointer | undefined;
   let dispose: (() => unknown) | undefined;
   try {
     const reading = {
       policy,
       sharing: { peers, policy: rejectPolicy(data) },
-      onNotice: tell,
-      cache: { folder: data.cache, onNotice: tell },
+      onWarning: warn,
+      cache: { folder: data.cache, onWarning: warn },
       verifyData: options.verifyData,
       onProgress: (progress: ReadProgress) => observer.onRead(progress),
       threads: options.threads,
@@ -124,7 +124,7 @@ async function trainOn(
     );
 
     const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
-    const plan = { graph, layout, seed, peers, ...stepPlanOf(training) };
+    const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
     const begun = {
       run: folder,
       model: model.name,
@@ -137,11 +137,11 @@ async function trainOn(
     };
     observer.onStart(begun);
     log.event('start', begun);
-    const program = engine.compile(plan, tell);
+    const program = engine.compile(plan, warn);
     dispose = () => trainSet.close().finally(() => program.dispose());
-    if (run.resumed === undefined) start.begin(program, log, tell);
+    if (run.resumed === undefined) start.begin(program, log, warn);
     else run.resumed.restore(program);
-    const stepper = createStepper({
+    const stepper = createTrainStep({
       program,
       training,
       seed,
@@ -151,7 +151,7 @@ async function trainOn(
     });
     const calibration = createCalibration(
       { section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of },
-      tell,
+      warn,
     );
     const measured = (rows: typeof trainSet, spaces = what.spaces) =>
       evaluateBatches(
@@ -161,7 +161,7 @@ async function trainOn(
         signal,
       );
 
-    saver = await openSaver(
+    saver = await openCheckpointer(
       {
         ...checkpoints,
         run,
@@ -175,7 +175,7 @@ async function trainOn(
           config,
         }),
       },
-      tell,
+      warn,
     );
     await run.begin({ unknown });
     const end = await trainLoop({
@@ -185,7 +185,7 @@ async function trainOn(
       signal,
       state: loop,
       terms: graph.terms,
-      stopping: stoppingOf(training, loop, goals),
+      stopping: buildStopping(training, loop, goals),
       batches: (epoch, skipBatches) =>
         trainSet.batches(
           stepRows(training),
@@ -194,12 +194,12 @@ async function trainOn(
         ),
       validate:
         validSet &&
-        (async () => measurementOf(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
+        (async () => computeMeasurement(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
       beforeStep: (step) => saver?.beforeStep(step),
       onStep: (progress) => observer.onStep(progress),
       onSteps: (report) => log.steps(report),
       onSkip: (skipped) => log.event('skip', skipped),
-      onDiagnosis: diagnosisObserver(graph, (report) => log.diagnosis(report), tell),
+      onDiagnosis: createDiagnosisObserver(graph, (report) => log.diagnosis(report), warn),
       onMilestone: async (milestone) => {
         await log.milestone(milestone);
         await saver?.atMilestone(milestone);

@@ -17,95 +17,28 @@ import * as launchers from '../src/study/launchers/all.js';
 import * as searches from '../src/study/searches/all.js';
 import * as weightings from '../src/weightings/all.js';
 
-// The house rules, checked on the sources themselves.
+// Rules of the source tree, checked on the sources themselves.
 
 const SRC = join(import.meta.dirname, '..', 'src');
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-  // The kernels are AssemblyScript: one room of their own, without imports from others.
+  // The kernels are AssemblyScript: a module of their own, without imports from others.
   .filter((path) => path.endsWith('.ts') && !path.startsWith('kernels/') && !path.endsWith('.d.ts'))
   .map((path) => ({ path, text: readFileSync(join(SRC, path), 'utf8') }));
 const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
 
-/** The room of a file: its folder, or its own name if it stands in src itself. */
-const roomOf = (path: string): string =>
+/** The module of a file: its directory, or its own name if it is at the root of src. */
+const moduleOf = (path: string): string =>
   path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, '');
 
-/** Small files that everyone may use. */
-const FLOOR = [
-  'part',
-  'random',
-  'errors',
-  'clock',
-  'tensor',
-  'dates',
-  'conditions',
-  'tasks',
-  'batch',
-  'direct-file',
-  'disk',
-  'safetensors',
-  'byte-hash',
-  'csv-text',
-  'sort-by-count',
-  'thread',
-  'state-section',
-  'bad-value',
-  'scaling',
-  'row-key',
-  'leaves',
-  'number-text',
-  'user-cache',
-  'lazy-tensor',
-  'native-build',
-  'owner',
-  'peers',
-  'regular-file',
-  'relaxed-simd',
-  'sync-file',
-  'process-identity',
-  'temporary',
-  'output-place',
-  'pieces',
-  'write-parts',
-];
+/** Modules that every other may import. */
+const SHARED = ['core', 'io', 'system', 'text'];
 
-/** Who may import whom, beside the floor and the room itself. */
+/** Modules that each module may import, beside the shared ones and itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  part: [],
-  random: [],
-  errors: [],
-  clock: [],
-  tensor: [],
-  dates: [],
-  conditions: [],
-  tasks: [],
-  batch: [],
-  'direct-file': [],
-  disk: [],
-  safetensors: [],
-  'byte-hash': [],
-  'csv-text': [],
-  'sort-by-count': [],
-  thread: [],
-  'state-section': [],
-  'bad-value': [],
-  scaling: [],
-  'row-key': [],
-  leaves: [],
-  'number-text': [],
-  'user-cache': [],
-  'lazy-tensor': [],
-  'native-build': [],
-  owner: [],
-  peers: [],
-  'regular-file': [],
-  'relaxed-simd': [],
-  'sync-file': [],
-  'process-identity': [],
-  temporary: [],
-  'output-place': [],
-  pieces: [],
-  'write-parts': [],
+  text: [],
+  core: ['text'],
+  system: ['core'],
+  io: ['core', 'system'],
   cluster: [],
   graph: [],
   bottoms: ['graph'],
@@ -152,13 +85,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'runs',
     'tables',
   ],
-  'load-model': ['data', 'engines', 'evaluation', 'features', 'trained-model'],
-  index: ['config', 'data', 'evaluate', 'evaluation', 'load-model', 'predict', 'predict.ts', 'train', 'training'],
+  index: ['config', 'data', 'evaluate', 'evaluation', 'predict', 'predict.ts', 'train', 'trained-model', 'training'],
   export: ['data', 'engines', 'evaluation', 'features', 'graph', 'tables'],
   'export.ts': ['engines', 'evaluate', 'export', 'runs', 'trained-model'],
   predict: ['data', 'engines', 'evaluation'],
   'predict.ts': ['data', 'engines', 'evaluation', 'predict', 'trained-model'],
-  study: ['config', 'drawing', 'evaluation', 'runs', 'training'],
+  study: ['config', 'charts', 'evaluation', 'runs', 'training'],
   sweep: ['config', 'engines', 'runs', 'study', 'train'],
   check: ['config', 'data', 'engines', 'features', 'inputs', 'training'],
   'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'runs'],
@@ -170,15 +102,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'promote.ts': ['diff', 'diff.ts', 'promote', 'runs'],
   doctor: ['cluster', 'engines', 'runs'],
   'doctor.ts': ['doctor'],
-  importance: ['data', 'drawing', 'engines', 'evaluation', 'features', 'graph'],
-  'propose-config': ['config', 'data', 'importance', 'runs'],
+  importance: ['charts', 'config', 'data', 'engines', 'evaluation', 'features', 'graph', 'runs'],
   crosses: ['data', 'features'],
   'crosses.ts': ['config', 'crosses', 'data'],
-  'importance.ts': ['data', 'engines', 'evaluate', 'importance', 'propose-config', 'trained-model', 'training'],
-  drawing: [],
-  report: ['drawing', 'evaluation', 'runs'],
+  'importance.ts': ['data', 'engines', 'evaluate', 'importance', 'trained-model', 'training'],
+  charts: [],
+  report: ['charts', 'evaluation', 'runs'],
   'report.ts': ['config', 'report', 'runs'],
-  serve: ['data', 'load-model', 'runs'],
+  serve: ['data', 'runs', 'trained-model'],
   'serve.ts': ['serve'],
   prepare: ['data', 'features'],
   'prepare.ts': ['prepare'],
@@ -217,8 +148,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
 };
 
-/** In the order of the flow: a room of the data path may import those that stand before it. */
-const DATA_ROOMS = [
+/** In data-flow order: a module of the data path may import the earlier ones. */
+const DATA_MODULES = [
   'dialect',
   'sampling-options',
   'options',
@@ -238,7 +169,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
   );
 }
 
-/** Verbs whose room has their name. */
+/** Commands that share their name with a module. */
 const VERBS = [
   'check.ts',
   'crosses.ts',
@@ -254,42 +185,43 @@ const VERBS = [
   'serve.ts',
   'synth.ts',
 ];
-const roomKey = (path: string): string => VERBS.find((verb) => path.replace(/\.js$/, '.ts') === verb) ?? roomOf(path);
+const moduleKey = (path: string): string =>
+  VERBS.find((verb) => path.replace(/\.js$/, '.ts') === verb) ?? moduleOf(path);
 
-describe('the house', () => {
-  it('lets a room import what stands below it alone', () => {
+describe('the source tree', () => {
+  it('lets a module import only the modules listed for it', () => {
     const breaches = files.flatMap((file) => {
-      const room = roomKey(file.path);
-      const allowed = new Set([...FLOOR, room, ...(MAY_IMPORT[room] ?? [])]);
+      const module = moduleKey(file.path);
+      const allowed = new Set([...SHARED, module, ...(MAY_IMPORT[module] ?? [])]);
       return importsOf(file)
-        .filter((target) => !allowed.has(roomKey(target)))
+        .filter((target) => !allowed.has(moduleKey(target)))
         .map((target) => `${file.path} imports ${target}`);
     });
     expect(breaches).toEqual([]);
   });
 
-  it('lets no room import what none of its files does', () => {
-    const unused = Object.entries(MAY_IMPORT).flatMap(([room, allowed]) => {
+  it('lists no import that a module does not have', () => {
+    const unused = Object.entries(MAY_IMPORT).flatMap(([module, allowed]) => {
       const used = new Set(
         files
-          .filter(({ path }) => roomKey(path) === room)
+          .filter(({ path }) => moduleKey(path) === module)
           .flatMap(importsOf)
-          .map(roomKey),
+          .map(moduleKey),
       );
-      return allowed.filter((other) => !used.has(other)).map((other) => `${room} does not import ${other}`);
+      return allowed.filter((other) => !used.has(other)).map((other) => `${module} does not import ${other}`);
     });
     expect(unused).toEqual([]);
   });
 
-  it('has no room that stands, through others, on itself', () => {
-    const below = (room: string, seen: readonly string[]): string[] => {
-      expect(seen).not.toContain(room);
-      return (MAY_IMPORT[room] ?? []).flatMap((next) => below(next, [...seen, room]));
+  it('has no import cycle between modules', () => {
+    const below = (module: string, seen: readonly string[]): string[] => {
+      expect(seen).not.toContain(module);
+      return (MAY_IMPORT[module] ?? []).flatMap((next) => below(next, [...seen, module]));
     };
-    for (const room of Object.keys(MAY_IMPORT)) expect(below(room, [])).toEqual([]);
+    for (const module of Object.keys(MAY_IMPORT)) expect(below(module, [])).toEqual([]);
   });
 
-  it('has no file that imports, through others, itself', () => {
+  it('has no import cycle between files', () => {
     const imports = new Map(
       files.map((file) => [file.path, importsOf(file).map((target) => target.replace(/\.js$/, '.ts'))]),
     );
@@ -305,8 +237,8 @@ describe('the house', () => {
     expect(circles).toEqual([]);
   });
 
-  it('has data rooms that stand on each other in the order of the flow', () => {
-    const dataRoom = (path: string): string => path.split('/')[1]!.replace(/\.(ts|js)$/, '');
+  it('orders the modules of the data path by data flow', () => {
+    const dataModule = (path: string): string => path.split('/')[1]!.replace(/\.(ts|js)$/, '');
     const breaches = files
       .filter(({ path }) => path.startsWith('data/'))
       .flatMap((file) =>
@@ -314,18 +246,18 @@ describe('the house', () => {
           .filter(
             (target) =>
               target.startsWith('data/') &&
-              DATA_ROOMS.indexOf(dataRoom(target)) > DATA_ROOMS.indexOf(dataRoom(file.path)),
+              DATA_MODULES.indexOf(dataModule(target)) > DATA_MODULES.indexOf(dataModule(file.path)),
           )
           .map((target) => `${file.path} imports ${target}`),
       );
     expect(breaches).toEqual([]);
   });
 
-  it('has a line in the table for every room', () => {
-    expect(Object.keys(MAY_IMPORT).sort()).toEqual([...new Set(files.map(({ path }) => roomKey(path)))].sort());
+  it('lists every module in the table', () => {
+    expect(Object.keys(MAY_IMPORT).sort()).toEqual([...new Set(files.map(({ path }) => moduleKey(path)))].sort());
   });
 
-  it('knows TensorFlow.js in one room', () => {
+  it('imports TensorFlow.js in one module only', () => {
     expect(
       files
         .filter(({ text }) => text.includes('@tensorflow/'))
@@ -334,12 +266,12 @@ describe('the house', () => {
     ).toEqual([]);
   });
 
-  it('reads the clock in one file, and draws no random number but seeded ones', () => {
-    expect(files.filter(({ text }) => text.includes('Date.now')).map(({ path }) => path)).toEqual(['clock.ts']);
+  it('reads the clock in one file and uses only seeded randomness', () => {
+    expect(files.filter(({ text }) => text.includes('Date.now')).map(({ path }) => path)).toEqual(['system/clock.ts']);
     expect(files.filter(({ text }) => text.includes('Math.random')).map(({ path }) => path)).toEqual([]);
   });
 
-  it('reads arguments and writes to stdout in cli alone', () => {
+  it('reads arguments and writes to stdout only in cli', () => {
     const outside = files.filter(({ path }) => !path.startsWith('cli/'));
     // environment.json records the command.
     expect(outside.filter(({ text }) => /process\.argv/.test(text)).map(({ path }) => path)).toEqual([
@@ -352,7 +284,7 @@ describe('the house', () => {
     ).toEqual([]);
   });
 
-  it('quotes the name of a part in the file of the part alone', () => {
+  it('quotes the name of a component only in its own file', () => {
     const parts: Record<string, { name: string }>[] = [
       bottoms,
       calibrations,
@@ -406,7 +338,7 @@ describe('the house', () => {
     expect(quoted).toEqual([]);
   });
 
-  it("names an optimizer's kernels in its own files alone", () => {
+  it("names an optimizer's kernels only in its own files", () => {
     const kernels = [...new Set(Object.values(optimizers).map(({ kernel }) => kernel))];
     const kernelFiles = readdirSync(join(SRC, 'kernels'), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts'))
@@ -425,11 +357,11 @@ describe('the house', () => {
     expect(named).toEqual([]);
   });
 
-  it('has files of at most 400 lines, and verbs of at most 240', () => {
+  it('limits files to 400 lines and commands to 240', () => {
     const lines = files.map(({ path, text }) => ({ path, count: text.split('\n').length - 1 }));
     expect(lines.filter(({ count }) => count > 400)).toEqual([]);
     expect(
-      lines.filter(({ path, count }) => !path.includes('/') && !FLOOR.includes(roomOf(path)) && count > 240),
+      lines.filter(({ path, count }) => !path.includes('/') && !SHARED.includes(moduleOf(path)) && count > 240),
     ).toEqual([]);
   });
 

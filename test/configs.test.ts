@@ -30,7 +30,7 @@ describe('every config that is shipped', () => {
         { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
         {
           onRead: () => undefined,
-          onNotice: () => undefined,
+          onWarning: () => undefined,
           onStart: () => undefined,
           onStep: () => undefined,
           onMilestone: ({ loss }) => losses.push(loss.total),

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
-import { csvText } from '../src/csv-text.js';
+import { csvText } from '../src/text/csv-text.js';
 import { trainSmall } from './support/small-run.js';
 import { needsPython, python } from './support/python.js';
 import { miniatures, type JoinedRow } from './support/public-data.js';

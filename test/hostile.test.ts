@@ -6,9 +6,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../src/config/load.js';
 import { parseOverride } from '../src/config/overrides.js';
 import { openCsv } from '../src/data/files/csv.js';
-import { problemLine, UserError } from '../src/errors.js';
+import { problemLine, UserError } from '../src/core/errors.js';
 import { MANIFEST, readManifest } from '../src/runs/manifest.js';
-import { readSafetensors, writeSafetensors } from '../src/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
 import { scratchFolder } from './support/scratch.js';
 
 // What comes from outside may be anything. It is read, or refused in words; nothing else happens.

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import v8 from 'node:v8';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import type { StepTimes } from './split.js';
 

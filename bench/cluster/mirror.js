@@ -1,5 +1,5 @@
 /**
- * Peers that are not there: each does as this process does, and sends it what it has sent to them. A step with them is
+ * ProcessGroup that are not there: each does as this process does, and sends it what it has sent to them. A step with them is
  * the work of one
  * of so many processes, copies of what is exchanged among it, and nothing of what waiting and a network take.
  */
@@ -13,7 +13,7 @@ export function mirrorPeers(size) {
   };
   const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
   const others = (each) => Array.from({ length: size - 1 }, () => each);
-  const sumFloats = (numbers) => {
+  const allReduceSumF32 = (numbers) => {
     // A piece to its owner, and the sums of one's own piece to all, as in native/mpi.c.
     const pieces = Array.from(
       { length: size },
@@ -25,11 +25,11 @@ export function mirrorPeers(size) {
   return {
     rank: 0,
     size,
-    sumFloats,
-    beginSum: sumFloats,
-    goOn: () => undefined,
-    endSum: () => undefined,
-    sumDoubles(numbers) {
+    allReduceSumF32,
+    startAllReduce: allReduceSumF32,
+    pollAllReduce: () => undefined,
+    waitAllReduce: () => undefined,
+    allReduceSumF64(numbers) {
       count(others(8 * (numbers.length + 1)));
       for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
     },

@@ -1,9 +1,9 @@
-import { column, type Batch } from '../../src/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { compile } from '../../src/engines/simd/compile.js';
 import type { Exchanged, Exchanges } from '../../src/engines/simd/kernels.js';
 import { partOf } from '../../src/engines/simd/part-of.js';
-import { ALONE } from '../../src/peers.js';
+import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 
 // What a step costs that N processes take together, from what is known before it is taken:
 //   time = work of a process + for each exchange, latency + bytes / bandwidth
@@ -59,7 +59,7 @@ export function shapeOf(
 ): StepShape {
   const { tables, places, areas, lists, allRows, running, early } = compile({
     ...plan,
-    peers: { ...ALONE, size: processes },
+    peers: { ...SINGLE_PROCESS, size: processes },
   });
   const share = 1 / (batches.length * ranks.length);
   const ownRows = batches

@@ -45,9 +45,9 @@ function watched(own) {
     ]),
   );
   // What is sent while the process computes belongs to the sum that is under way.
-  all.goOn = () => {
+  all.pollAllReduce = () => {
     const before = own.sent();
-    own.goOn();
+    own.pollAllReduce();
     const after = own.sent();
     const begun = seen.findLast(({ isBegun }) => isBegun);
     begun.bytes += after.bytes - before.bytes;

@@ -1,5 +1,5 @@
-import type { Batch } from '../../src/batch.js';
-import { randomStream } from '../../src/random.js';
+import type { Batch } from '../../src/core/batch.js';
+import { randomStream } from '../../src/core/random.js';
 import { benchOptions } from '../results.js';
 import { batchesOf, planOf, VOCABULARY, workloadName, WORKLOADS } from '../workloads.js';
 import type { ClusterWork } from './jobs.js';

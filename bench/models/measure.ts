@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
 import { parseOverride } from '../../src/config/overrides.js';
-import { writeFileAtomic } from '../../src/disk.js';
+import { writeFileAtomic } from '../../src/io/disk.js';
 import { evaluate } from '../../src/evaluate.js';
 import type { Report } from '../../src/evaluation/evaluation.js';
 import { train } from '../../src/train.js';
@@ -60,7 +60,7 @@ export async function measureConfig(path: string, log: PlantedLog, options: Meas
     data: [log.clicked],
     device: 'cpu',
     threads,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
   });
   const measured: Trained = {
@@ -138,7 +138,7 @@ async function trainConfig(
     loaded,
     { device: 'cpu', threads, runDir, overrides, signal: new AbortController().signal },
     {
-      onNotice: ignore,
+      onWarning: ignore,
       onRead: ignore,
       onStep: ignore,
       onStart: (start) => (numWeights = start.numWeights + start.numTableWeights),

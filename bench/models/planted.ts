@@ -1,13 +1,13 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCollector, type Report } from '../../src/evaluation/evaluation.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
+import { listOutputs } from '../../src/evaluation/outputs.js';
 import { NO_BIASES, type Biases } from '../../src/synth/biases.js';
 import { drawImpressions, show } from '../../src/synth/impressions.js';
 import { PRESETS } from '../../src/synth/presets.js';
 import { createWorld } from '../../src/synth/world.js';
 import { synth } from '../../src/synth.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 
 /** Logs of the planted world that models are trained on, by name. */
 export const LOGS = {
@@ -77,7 +77,7 @@ export async function plantedLog(root: string, name: LogName, rows: number): Pro
 function seenOf(biases: Biases, rows: number): Report {
   const { users, items, rates, shape } = PRESETS.sample;
   const shown = show(createWorld(SEED, { users, items }, shape), SEED, rates, biases);
-  const collector = createCollector(spacesOf([{ name: 'cvr', ...taskOptions.parse({ label: 'purchase' }) }]));
+  const collector = createCollector(listOutputs([{ name: 'cvr', ...taskOptions.parse({ label: 'purchase' }) }]));
   for (const { rows: size, purchaseIfClicked, purchaseProbability } of drawImpressions(shown, SEED, 'test', rows)) {
     collector.add(
       {

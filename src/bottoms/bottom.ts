@@ -3,7 +3,7 @@ import type { GraphBuilder } from '../graph/builder.js';
 import type { Features } from '../graph/features.js';
 import type { Gate, Graph } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
-import type { Finding, OptionsOf, Part } from '../part.js';
+import type { ValidationIssue, OptionsOf, Component } from '../core/component.js';
 
 /**
  * What shared layers are built from. `input` holds the embeddings and numbers of the features side by side in the order
@@ -25,7 +25,7 @@ export interface BottomOutput extends Pick<Graph, 'gates'> {
 }
 
 /** Shared layers as a part: what lies between the features and the towers of tasks. */
-export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [BottomContext],
@@ -39,7 +39,7 @@ export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> ex
    */
   embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
   /** What is wrong with options that name tasks; paths start at the options. */
-  checkTasks?(options: OptionsOf<Shape>, tasks: readonly string[]): Iterable<Finding>;
+  checkTasks?(options: OptionsOf<Shape>, tasks: readonly string[]): Iterable<ValidationIssue>;
 }
 
 /** Declares shared layers; the identity, for the sake of their types. */

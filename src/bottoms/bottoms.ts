@@ -1,5 +1,5 @@
 import { inputOption, ofGroups } from '../graph/features.js';
-import { orName, registry, type Finding } from '../part.js';
+import { formatChoices, registry, type ValidationIssue } from '../core/component.js';
 import * as all from './all.js';
 import type { BottomContext, BottomOutput } from './bottom.js';
 
@@ -14,7 +14,7 @@ export type BottomSpec = ReturnType<typeof bottomSchema.parse>;
 
 /** Creates the schema of shared layers for a model that has other ones by default, whose options then need no name. */
 export function bottomSchemaWith(defaultName: (typeof parts.names)[number]) {
-  return orName(parts.schemaWith(shared, defaultName), parts.names);
+  return formatChoices(parts.schemaWith(shared, defaultName), parts.names);
 }
 
 /** Builds shared layers on the features that they are given. */
@@ -29,7 +29,7 @@ export function bottomEmbeddingParts(spec: BottomSpec, tasks: readonly string[])
 }
 
 /** What is wrong with the key `bottom` of a model whose tasks are these. */
-export function* checkBottom(spec: BottomSpec, tasks: readonly { readonly name: string }[]): Iterable<Finding> {
+export function* checkBottom(spec: BottomSpec, tasks: readonly { readonly name: string }[]): Iterable<ValidationIssue> {
   // As above.
   for (const { path, message } of parts.partOf(spec).checkTasks?.(
     spec as never,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { inputOption } from '../graph/features.js';
 import { mlpOptions, type MlpOptions } from '../graph/mlp.js';
-import type { Finding } from '../part.js';
+import type { ValidationIssue } from '../core/component.js';
 
 /** Blocks of an expert: at least one. */
 export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16]) });
@@ -22,6 +22,6 @@ export function gateOptions(batchNorm: boolean) {
 export type GateOptions = z.output<ReturnType<typeof gateOptions>>;
 
 /** Experts without a layer would be the input itself. */
-export function* checkExperts({ experts }: { readonly experts: MlpOptions }): Generator<Finding> {
+export function* checkExperts({ experts }: { readonly experts: MlpOptions }): Generator<ValidationIssue> {
   if (experts.hidden.length === 0) yield { path: ['experts', 'hidden'], message: 'expected at least one layer' };
 }

@@ -1,7 +1,7 @@
-import { quoted } from '../errors.js';
+import { quoted } from '../core/errors.js';
 import { fieldValues, hasEmbedding, type InputField } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
-import { Misfit } from '../part.js';
+import { IncompatibleFeaturesError } from '../core/component.js';
 import { defineBottom, forAllTasks } from './bottom.js';
 import { deepPartOptions, withDeepPart } from './deep-part.js';
 
@@ -58,13 +58,13 @@ export const fm = defineBottom({
 function commonWidth(fields: readonly InputField[]): number {
   const [first, ...others] = fields.filter(hasEmbedding);
   if (first === undefined)
-    throw new Misfit({
+    throw new IncompatibleFeaturesError({
       path: ['model'],
       message:
         'fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups',
     });
   if (fields.length < 2)
-    throw new Misfit({
+    throw new IncompatibleFeaturesError({
       path: ['model'],
       message: `fm multiplies fields with each other, and reads ${quoted(first.field)} alone; let it read more`,
     });
@@ -72,7 +72,7 @@ function commonWidth(fields: readonly InputField[]): number {
   if (other === undefined) return first.width;
   const groups =
     other.group === first.group ? '' : `, or let it read groups of one width, as in input: [${first.group}]`;
-  throw new Misfit({
+  throw new IncompatibleFeaturesError({
     path: ['features', ...(other.group === undefined ? [] : [other.group])],
     message: `fm multiplies embeddings with each other, and that of ${quoted(other.field)} has width ${other.width}, that of ${quoted(first.field)} ${first.width}; give them one width${groups}`,
   });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { didYouMean, joined, quoted } from '../errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { ofGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';

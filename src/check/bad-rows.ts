@@ -1,6 +1,6 @@
 import { rejectPolicy, type RejectPolicy } from '../data/rows/rejects.js';
 import type { DataOptions } from '../data/options.js';
-import { UserError, type Problem } from '../errors.js';
+import { UserError, type Problem } from '../core/errors.js';
 
 /** Maximum number of invalid rows of one file that are listed. */
 const MAX_LISTED = 5;

@@ -1,13 +1,13 @@
-import type { Batch } from '../batch.js';
+import type { Batch } from '../core/batch.js';
 import { labelFacts } from '../data/batches/label-facts.js';
 import { noRows } from '../data/encoding/fit.js';
 import { describeSources, type DescribedRows } from '../data/info/describe-data.js';
 import type { DataOptions } from '../data/options.js';
 import { checkTables } from '../data/sources/cell-source.js';
 import type { RowSampler } from '../data/sources/row-sample.js';
-import { UserError } from '../errors.js';
-import type { RunInputs } from '../inputs.js';
-import type { LabelFacts } from '../tasks.js';
+import { UserError } from '../core/errors.js';
+import type { RunInputs } from '../inputs/open-inputs.js';
+import type { LabelFacts } from '../core/tasks.js';
 import { listBadRows } from './bad-rows.js';
 import type { Findings } from './findings.js';
 

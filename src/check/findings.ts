@@ -1,4 +1,4 @@
-import { UserError, type ErrorKind, type Problem } from '../errors.js';
+import { UserError, type ErrorKind, type Problem } from '../core/errors.js';
 
 /** Problems of several steps, in the order of the steps. */
 export interface Findings {

@@ -1,17 +1,17 @@
 import type { Experiment } from '../config/experiment.js';
-import { sliceRows } from '../batch.js';
+import { sliceRows } from '../core/batch.js';
 import type { RejectPolicy } from '../data/rows/rejects.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Source } from '../data/sources/source.js';
 import { engineLine, type Engine } from '../engines/engine.js';
 import { planSize, type PlanSize } from '../engines/plan-size.js';
 import { vocabularyBytes } from '../features/feature-types.js';
-import { buildGraph } from '../inputs.js';
-import type { LabelFacts, Task } from '../tasks.js';
+import { buildGraph } from '../inputs/open-inputs.js';
+import type { LabelFacts, Task } from '../core/tasks.js';
 import { addLosses, meanLoss, type EpochLoss } from '../training/loss-sums.js';
-import { warnOfRates } from '../training/nonsense.js';
-import { stepPlanOf } from '../training/step-plan.js';
-import { createStepper } from '../training/stepper.js';
+import { warnOfRates } from '../training/sanity-checks.js';
+import { buildStepPlan } from '../training/step-plan.js';
+import { createTrainStep } from '../training/train-step.js';
 import { firstLoopState } from '../training/loop-state.js';
 
 /** What a step told. */
@@ -43,16 +43,16 @@ export async function oneStep(
   engine: Engine,
   experiment: Experiment,
   { tasks, encoded, facts, train, policy }: StepInput,
-  onNotice: (text: string) => void,
+  onWarning: (text: string) => void,
 ): Promise<OneStep> {
   const { training, seed } = experiment;
   const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
-  warnOfRates(training, onNotice);
-  const plan = { graph, layout, seed, ...stepPlanOf(training) };
+  warnOfRates(training, onWarning);
+  const plan = { graph, layout, seed, ...buildStepPlan(training) };
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
-  const program = engine.compile(plan, onNotice);
+  const program = engine.compile(plan, onWarning);
   try {
-    const stepper = createStepper({
+    const stepper = createTrainStep({
       program,
       training,
       seed,

@@ -7,8 +7,8 @@ import { listCache, type CachedFolder } from '../data/cache/cache-list.js';
 import { chooseEvictions, tidyCache } from '../data/cache/tidy.js';
 import { SPLITS } from '../data/options.js';
 import { sourcesOf } from '../data/sources/find-files.js';
-import { EXIT_CODES, userError } from '../errors.js';
-import { bytes, count } from '../number-text.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
+import { bytes, count } from '../text/number-text.js';
 import { shownPath } from '../runs/runs-root.js';
 import { createOutput } from './output.js';
 

@@ -1,5 +1,5 @@
 import { check, type CheckOptions } from '../check.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { dataReport } from './data-report.js';
 import { bytes, count, sizeLines } from './format.js';
 import { createOutput } from './output.js';
@@ -12,7 +12,7 @@ export interface CheckArguments extends Pick<CheckOptions, 'path' | 'set' | 'sam
 /** `mtl check`: looks, prints what it found, and gives the exit code. */
 export async function runCheck({ json, ...options }: CheckArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  const { experiment, data, isCut, step, room } = await check({ ...options, onNotice: notice });
+  const { experiment, data, isCut, step, room } = await check({ ...options, onWarning: notice });
   screen.print(dataReport(data, screen));
   if (isCut)
     screen.print(

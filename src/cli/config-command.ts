@@ -2,7 +2,7 @@ import { dumpConfig } from '../config/dump.js';
 import { jsonSchema } from '../config/json-schema.js';
 import { loadConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 
 /** `mtl config show`: the config with its overrides and defaults, as YAML. */
 export async function runConfigShow(config: string, set: readonly string[]): Promise<number> {

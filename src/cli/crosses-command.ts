@@ -1,11 +1,11 @@
 import { parseOverride } from '../config/overrides.js';
 import { loadConfig } from '../config/load.js';
 import { findCrosses, type CrossesResult } from '../crosses.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { count, percent, shareLine, table } from './format.js';
 import { createOutput } from './output.js';
-import type { Screen } from './screen.js';
-import { untilStopped } from './signals.js';
+import type { Terminal } from './terminal.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl crosses`. */
 export interface CrossesArguments {
@@ -24,13 +24,13 @@ export interface CrossesArguments {
 export async function runCrosses({ config, set, json, ...options }: CrossesArguments): Promise<number> {
   const { experiment } = await loadConfig(config, set.map(parseOverride));
   const { screen, notice, result } = createOutput(json);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => screen.print(`${signal}: stopping`),
     async (stop) => {
       const found = await findCrosses({
         experiment,
         ...options,
-        onNotice: notice,
+        onWarning: notice,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
@@ -49,7 +49,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
 }
 
 /** What each adds beyond all fields and the crosses above it. */
-function crossTable({ crosses, loss }: CrossesResult, screen: Screen): string {
+function crossTable({ crosses, loss }: CrossesResult, screen: Terminal): string {
   const rows = crosses.map(({ columns, gain, z, combinations }) => [
     columns.join(' × '),
     (-gain).toFixed(5),

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { jsonOption, setOption, threadsOption, verifyDataOption, whole } from './options.js';
+import { jsonOption, setOption, threadsOption, verifyDataOption, intOption } from './options.js';
 
 /** What `mtl crosses` takes. */
 export function crossesOptions(y: Argv) {
@@ -11,9 +11,9 @@ export function crossesOptions(y: Argv) {
       requiresArg: true,
       describe: 'Task whose label to explain; default: the first task',
     })
-    .option('top', whole('--top', 5, 'Maximum number of crosses', 100))
-    .option('rows', whole('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
-    .option('seed', whole('--seed', 2026, 'Random seed of the sample', undefined, 0))
+    .option('top', intOption('--top', 5, 'Maximum number of crosses', 100))
+    .option('rows', intOption('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
+    .option('seed', intOption('--seed', 2026, 'Random seed of the sample', undefined, 0))
     .option('threads', threadsOption)
     .option('verify-data', verifyDataOption)
     .option('json', jsonOption)

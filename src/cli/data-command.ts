@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { tasksOf } from '../config/experiment.js';
+import { listTasks } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
@@ -9,7 +9,7 @@ import { sourcesOf } from '../data/sources/find-files.js';
 import { SPLITS } from '../data/options.js';
 import type { ReadProgress } from '../data/sources/source.js';
 import { readManifest } from '../data/shards/manifest.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { dataReport } from './data-report.js';
 import { count, shareLine } from './format.js';
 import { createOutput } from './output.js';
@@ -41,13 +41,13 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
     const format = rowFormatOf({
-      tasks: tasksOf(experiment),
+      tasks: listTasks(experiment),
       groups: Object.values(experiment.features),
       cells: experiment.data,
     });
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
     const description = await describeData(experiment.data, format, {
-      cache: { folder: experiment.data.cache, onNotice: notice },
+      cache: { folder: experiment.data.cache, onWarning: notice },
       onProgress,
     });
     screen.print(dataReport(description, screen));

@@ -2,10 +2,10 @@ import type { DataDescription, FieldDescription } from '../data/info/describe-da
 import { SPLITS } from '../data/options.js';
 import { OTHER_PART } from '../data/rows/row-filter.js';
 import { count, percent, table } from './format.js';
-import type { Screen } from './screen.js';
+import type { Terminal } from './terminal.js';
 
 /** What is known of some data, as tables: splits, fields, and what is likely to be wrong. */
-export function dataReport({ splits, fields, warnings }: DataDescription, screen: Screen): string {
+export function dataReport({ splits, fields, warnings }: DataDescription, screen: Terminal): string {
   const tasks = Object.keys(splits[0]?.tasks ?? {});
   const rows = splits.map(({ split, rows: found, badRows, leftOut, tasks: byTask }) => [
     split,

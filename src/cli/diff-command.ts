@@ -1,11 +1,11 @@
 import { diff, type DiffOptions, type DiffResult } from '../diff.js';
 import type { DifferingKey } from '../diff/compared-run.js';
 import type { Difference } from '../diff/compare.js';
-import { EXIT_CODES, printable } from '../errors.js';
+import { EXIT_CODES, printable } from '../core/errors.js';
 import { count, decimals, shareLine, signed, table } from './format.js';
 import { createOutput } from './output.js';
-import type { Screen } from './screen.js';
-import { untilStopped } from './signals.js';
+import type { Terminal } from './terminal.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl diff`. */
 export interface DiffArguments extends Pick<
@@ -18,12 +18,12 @@ export interface DiffArguments extends Pick<
 /** `mtl diff`: compares, prints what differs, and gives the exit code. */
 export async function runDiff({ json, ...options }: DiffArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => notice(`${signal}: stopping`),
     async (stop) => {
       const found = await diff({
         ...options,
-        onNotice: notice,
+        onWarning: notice,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
@@ -34,7 +34,7 @@ export async function runDiff({ json, ...options }: DiffArguments): Promise<numb
   );
 }
 
-function sections(found: DiffResult, screen: Screen): readonly string[] {
+function sections(found: DiffResult, screen: Terminal): readonly string[] {
   const { a, b, config, code, metrics } = found;
   return [
     table(
@@ -59,7 +59,7 @@ function describe({ run, model, seed, step }: DiffResult['a']): readonly string[
 /** Characters of a value that are shown. */
 const SHOWN = 40;
 
-function changeTable(what: string, changes: readonly DifferingKey[], screen: Screen): string {
+function changeTable(what: string, changes: readonly DifferingKey[], screen: Terminal): string {
   if (changes.length === 0) return `${screen.bold(what)}  the same`;
   const shown = (value: unknown): string =>
     value === null ? '-' : printable(typeof value === 'string' ? value : JSON.stringify(value), SHOWN);
@@ -77,14 +77,14 @@ function dataLine(data: DiffResult['data']): string {
   return words.join(', ');
 }
 
-function rowsLine({ split, rows, predictedRows, unpaired }: DiffResult, screen: Screen): string {
+function rowsLine({ split, rows, predictedRows, unpaired }: DiffResult, screen: Terminal): string {
   const title = screen.bold(split);
   if (rows === null || predictedRows === null) return `${title}  as the runs measured it`;
   const drawn = predictedRows < rows ? `${count(predictedRows)} of ${count(rows)} rows, drawn` : `${count(rows)} rows`;
   return `${title}  ${drawn}, predicted by both${unpaired === null ? ' and paired' : `; not paired: ${unpaired}`}`;
 }
 
-function metricTable(split: string, metrics: readonly Difference[], screen: Screen): string {
+function metricTable(split: string, metrics: readonly Difference[], screen: Terminal): string {
   const rows = metrics.map((each) => [
     `${each.space}.${each.metric}`,
     decimals(each.a),

@@ -1,5 +1,5 @@
 import { doctor } from '../doctor.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { createOutput } from './output.js';
 

@@ -1,5 +1,5 @@
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { evaluate } from '../evaluate.js';
 import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
@@ -36,7 +36,7 @@ export async function runEval({
     device,
     threads,
     verifyData,
-    onNotice: notice,
+    onWarning: notice,
     signal: new AbortController().signal,
   });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);

@@ -1,11 +1,11 @@
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { auc } from '../evaluation/auc.js';
 import { exportModel, type ExportResult } from '../export.js';
 import { formatSpec } from '../export/formats.js';
 import { bytes, table } from './format.js';
 import { createOutput } from './output.js';
-import type { Screen } from './screen.js';
+import type { Terminal } from './terminal.js';
 
 /** The arguments of `mtl export`. */
 export interface ExportArguments {
@@ -39,7 +39,7 @@ export async function runExport({
     raw,
     device,
     threads,
-    onNotice: notice,
+    onWarning: notice,
     signal: new AbortController().signal,
   });
   screen.print(`checkpoint ${exported.checkpoint}`);
@@ -50,7 +50,7 @@ export async function runExport({
 }
 
 /** What AUC falls by, split by split. */
-function lossTable({ exact, exported }: NonNullable<ExportResult['measured']>, screen: Screen): string {
+function lossTable({ exact, exported }: NonNullable<ExportResult['measured']>, screen: Terminal): string {
   const rows = Object.entries(exact).flatMap(([split, report]) =>
     Object.keys(report).flatMap((space) => {
       const [before, after] = [report, exported[split]].map((each) => each?.[space]?.[auc.name]);

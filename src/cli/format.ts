@@ -1,11 +1,11 @@
 import type { PlanSize } from '../engines/plan-size.js';
 import type { Report } from '../evaluation/evaluation.js';
-import { bytes, count, duration, percent } from '../number-text.js';
-import type { Milestone, StepProgress } from '../training/loop.js';
+import { bytes, count, duration, percent } from '../text/number-text.js';
+import type { ValidationEvent, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
-import { fitting, type Screen } from './screen.js';
+import { fitting, type Terminal } from './terminal.js';
 
-export { bytes, count, duration, percent } from '../number-text.js';
+export { bytes, count, duration, percent } from '../text/number-text.js';
 
 /** What a run is made of. */
 export function startLines({ run, ...size }: TrainStart): string {
@@ -52,9 +52,9 @@ export function stepLine(
 
 /** An epoch that is behind, or part of it, with what was measured on valid and which value chose the best. */
 export function milestoneLines(
-  milestone: Milestone,
+  milestone: ValidationEvent,
   { epochs, monitor }: Pick<TrainStart, 'epochs' | 'monitor'>,
-  screen: Screen,
+  screen: Terminal,
 ): string {
   const { epoch, isEpochEnd, step, rows, elapsedMs, loss, valid, isBest, best } = milestone;
   const speed = `${count(rows)} rows in ${duration(elapsedMs)} (${count((rows / elapsedMs) * 1000)} rows/s)`;
@@ -74,7 +74,7 @@ export function milestoneLines(
 }
 
 /** Metrics as a table, a line a task; what has no value is a dash, with the reason below. */
-export function reportTable(split: string, report: Report, screen: Screen): string {
+export function reportTable(split: string, report: Report, screen: Terminal): string {
   const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter(
     (name) => !['reasons', 'bins', 'calibration'].includes(name),
   );
@@ -90,7 +90,7 @@ export function reportTable(split: string, report: Report, screen: Screen): stri
 }
 
 /** What calibration did, a line a space that has one; nothing where none has. */
-function calibrationTable(report: Report, screen: Screen): readonly string[] {
+function calibrationTable(report: Report, screen: Terminal): readonly string[] {
   const found = Object.entries(report).flatMap(([space, { calibration }]) =>
     calibration === undefined ? [] : [{ space, ...calibration }],
   );
@@ -107,7 +107,7 @@ function calibrationTable(report: Report, screen: Screen): readonly string[] {
 }
 
 /** Rows below a header; the first column is text, the others are numbers. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[], screen: Screen): string {
+export function table(header: readonly string[], rows: readonly (readonly string[])[], screen: Terminal): string {
   const all = [header, ...rows];
   const widths = header.map((_, c) => Math.max(...all.map((row) => row[c]!.length)));
   const [first, ...lines] = all.map(

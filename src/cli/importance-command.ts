@@ -1,12 +1,12 @@
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { importance, type ImportanceOptions, type ImportanceResult } from '../importance.js';
 import type { Interval } from '../importance/interval.js';
 import { openFindings } from '../importance/output.js';
-import { writeFileAtomic } from '../disk.js';
+import { writeFileAtomic } from '../io/disk.js';
 import { count, shareLine, table } from './format.js';
 import { createOutput } from './output.js';
-import type { Screen } from './screen.js';
-import { untilStopped } from './signals.js';
+import type { Terminal } from './terminal.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl importance`. */
 export interface ImportanceArguments extends Pick<
@@ -31,12 +31,12 @@ export async function runImportance({ out, config, json, ...options }: Importanc
       ? undefined
       : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
   const { screen, notice, result } = createOutput(json);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => screen.print(`${signal}: stopping; nothing is written`),
     async (stop) => {
       const found = await importance({
         ...options,
-        onNotice: notice,
+        onWarning: notice,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
@@ -61,7 +61,7 @@ export async function runImportance({ out, config, json, ...options }: Importanc
 }
 
 /** How much worse each measure is without each field, the values as they are above. */
-function fallTable({ plain, importances }: ImportanceResult, byGroup: boolean, screen: Screen): string {
+function fallTable({ plain, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
   const names = Object.keys(plain);
   const values = ['as it is', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
   const rows = importances.map(({ name, falls }) => [

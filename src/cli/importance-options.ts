@@ -6,8 +6,8 @@ import {
   kernelsOption,
   threadsOption,
   verifyDataOption,
-  whole,
-  wholeOrNone,
+  intOption,
+  optionalInt,
 } from './options.js';
 
 /** What `mtl importance` takes. */
@@ -15,19 +15,19 @@ export function importanceOptions(y: Argv) {
   return y
     .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
     .option('data', filesOption('Data to measure; default: the validation set, else the test set'))
-    .option('rows', whole('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
-    .option('repeats', whole('--repeats', 3, 'Permutations per field', 1000))
+    .option('rows', intOption('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
+    .option('repeats', intOption('--repeats', 3, 'Permutations per field', 1000))
     .option('groups', { type: 'boolean', default: false, describe: 'Permute all fields of a feature group together' })
     .option('rank', {
       type: 'string',
       requiresArg: true,
       describe: 'Output to rank fields by; default: that of training.monitor',
     })
-    .option('seed', whole('--seed', 2026, 'Random seed of the sample and the permutations', undefined, 0))
+    .option('seed', intOption('--seed', 2026, 'Random seed of the sample and the permutations', undefined, 0))
     .option('out', { type: 'string', requiresArg: true, describe: 'Output file: .svg (bar chart), .json or .csv' })
     .option(
       'drop-worst',
-      wholeOrNone('--drop-worst', 'Propose a config without this many of the least important fields'),
+      optionalInt('--drop-worst', 'Propose a config without this many of the least important fields'),
     )
     .option('config', {
       type: 'string',

@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { init, type InitOptions } from '../init.js';
 import { count, percent } from './format.js';
 import { createOutput } from './output.js';

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { KERNELS } from '../engines/kernel-choice.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
-import { optionError, tell, usageProblem } from './complaints.js';
+import { optionError, printError, usageProblem } from './error-output.js';
 
 /** Options that may be given many times, or with many values. */
 const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'by'];
@@ -54,7 +54,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     const isJson = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined).includes('--json');
-    return tell(unknown === undefined ? error : await optionError(unknown.names, args, unknown.fix), isJson);
+    return printError(unknown === undefined ? error : await optionError(unknown.names, args, unknown.fix), isJson);
   }
 }
 

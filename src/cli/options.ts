@@ -1,6 +1,6 @@
 import { DEVICES } from '../engines/device.js';
 import { KERNEL_CHOICES } from '../engines/kernel-choice.js';
-import { quoted, userError } from '../errors.js';
+import { quoted, userError } from '../core/errors.js';
 import type { PerField } from '../prepare/fields.js';
 import { LOG_LEVELS, type LogLevel } from './output.js';
 
@@ -75,7 +75,7 @@ export const logLevelOption = {
   describe: 'Verbosity: error, warn or info (progress)',
 } as const;
 /** What the two come to. */
-export function logLevelOf({
+export function getLogLevel({
   quiet,
   logLevel,
 }: {
@@ -100,7 +100,7 @@ export const dataPath = {
 } as const;
 
 /** Defines an integer option; undefined if absent. */
-export function wholeOrNone(name: string, describe: string, largest = 4_294_967_295, smallest = 1) {
+export function optionalInt(name: string, describe: string, largest = 4_294_967_295, smallest = 1) {
   return {
     requiresArg: true,
     describe: `${describe} [int]`,
@@ -118,9 +118,9 @@ export function wholeOrNone(name: string, describe: string, largest = 4_294_967_
 }
 
 /** Defines an integer option with a default. */
-export function whole(name: string, value: number, describe: string, largest?: number, smallest?: number) {
+export function intOption(name: string, value: number, describe: string, largest?: number, smallest?: number) {
   return {
-    ...wholeOrNone(name, describe, largest, smallest),
+    ...optionalInt(name, describe, largest, smallest),
     default: String(value),
     defaultDescription: String(value),
   } as const;
@@ -151,7 +151,7 @@ export function perField(name: string, value: number, describe: string) {
 }
 
 /** Defines a finite number option; undefined if absent. */
-export function numberOrNone(name: string, describe: string) {
+export function optionalNumber(name: string, describe: string) {
   return {
     requiresArg: true,
     describe: `${describe} [number]`,
@@ -165,17 +165,17 @@ export function numberOrNone(name: string, describe: string) {
 }
 
 /** Defines a fraction option in [0, 1) with a default. */
-export function shareOrZero(name: string, value: number, describe: string) {
+export function fractionOption(name: string, value: number, describe: string) {
   return {
-    ...shareOrNone(name, describe),
+    ...optionalFraction(name, describe),
     default: String(value),
     defaultDescription: String(value),
-    coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : shareOrNone(name, describe).coerce(text)),
+    coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : optionalFraction(name, describe).coerce(text)),
   } as const;
 }
 
 /** Defines a fraction option in (0, 1); undefined if absent. */
-export function shareOrNone(name: string, describe: string) {
+export function optionalFraction(name: string, describe: string) {
   return {
     requiresArg: true,
     describe: `${describe} [number]`,

@@ -1,10 +1,10 @@
-import { monotonicMs } from '../clock.js';
-import { printable } from '../errors.js';
-import { createScreen, type Screen } from './screen.js';
+import { monotonicMs } from '../system/clock.js';
+import { printable } from '../core/errors.js';
+import { createTerminal, type Terminal } from './terminal.js';
 
 /** What a command prints with: people read the screen, programs the result. */
 export interface Output {
-  readonly screen: Screen;
+  readonly screen: Terminal;
   /** Prints what people should know, once: files in one folder have the same to say about it. */
   notice(text: string): void;
   /** Prints the JSON object if it was asked for: the last line of stdout, and the only one. */
@@ -17,7 +17,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** With `--json`, stdout holds the result alone and people are served on stderr. */
 export function createOutput(isJson: boolean, level: LogLevel = 'info'): Output {
-  const screen = createScreen(isJson ? process.stderr : process.stdout, monotonicMs);
+  const screen = createTerminal(isJson ? process.stderr : process.stdout, monotonicMs);
   const told = new Set<string>();
   return {
     screen: level === 'info' ? screen : { ...screen, print: () => undefined, live: () => undefined },

@@ -1,10 +1,10 @@
-import { monotonicMs } from '../clock.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { monotonicMs } from '../system/clock.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { predict, type PredictOptions } from '../predict.js';
 import type { RankOptions } from '../predict/top-rows.js';
 import { count, duration, shareLine } from './format.js';
 import { createOutput, type LogLevel } from './output.js';
-import { untilStopped } from './signals.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl predict`. */
 export interface PredictArguments extends Pick<
@@ -30,7 +30,7 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
     });
   const { screen, notice, result } = createOutput(json || isStdout, level);
   const startMs = monotonicMs();
-  return untilStopped(
+  return runUntilSignal(
     (signal) => notice(`${signal}: stopping; nothing is written`),
     async (stop) => {
       const done = await predict({
@@ -38,7 +38,7 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
         out: isStdout ? process.stdout : out,
         top: rankOf(top, by, rank),
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
-        onNotice: notice,
+        onWarning: notice,
         signal: stop.signal,
       }).catch((error: unknown) => {
         // Whoever read the rows has seen enough.

@@ -1,13 +1,13 @@
 import { openPeers } from '../cluster/open-peers.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { prepare } from '../prepare.js';
 import { BAG_FIELDS, FIELDS, type PerField } from '../prepare/fields.js';
 import type { RecipeName } from '../prepare/recipes.js';
 import type { Summary } from '../prepare/summary.js';
 import { count, duration, percent, table } from './format.js';
 import { createOutput, type LogLevel } from './output.js';
-import type { Screen } from './screen.js';
-import { untilStopped } from './signals.js';
+import type { Terminal } from './terminal.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl prepare`. */
 export interface PrepareArguments {
@@ -28,10 +28,10 @@ export interface PrepareArguments {
 export async function runPrepare({ level, json, threads, ...args }: PrepareArguments): Promise<number> {
   const peers = openPeers();
   const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
-  return untilStopped(
+  return runUntilSignal(
     (signal) => notice(`${signal}: stopping; the same command goes on from here`),
     async (stop) => {
-      const summary = await peers.together(() => {
+      const summary = await peers.runCollectively(() => {
         checkFields('--min-count', args.minCounts, FIELDS);
         checkFields('--cap', args.caps, [...BAG_FIELDS]);
         return prepare(
@@ -55,7 +55,7 @@ function checkFields(option: string, counts: PerField | undefined, fields: reado
 }
 
 /** The summary for people: splits, fields, and what was dropped. */
-function summaryTables({ splits, fields, dropped }: Summary, screen: Screen): string {
+function summaryTables({ splits, fields, dropped }: Summary, screen: Terminal): string {
   const share = (value: number | null | undefined): string =>
     value === null || value === undefined ? '-' : percent(value);
   const splitNames = Object.keys(splits);

@@ -1,24 +1,24 @@
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { promote, type PromoteOptions, type PromoteResult } from '../promote.js';
 import type { Gate } from '../runs/channels.js';
 import { count, decimals, shareLine, signed } from './format.js';
 import { createOutput } from './output.js';
-import { untilStopped } from './signals.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl promote`. */
-export interface PromoteArguments extends Omit<PromoteOptions, 'onNotice' | 'onProgress' | 'signal'> {
+export interface PromoteArguments extends Omit<PromoteOptions, 'onWarning' | 'onProgress' | 'signal'> {
   readonly json: boolean;
 }
 
 /** `mtl promote`: promotes a run, prints what came of it, and gives the exit code. */
 export async function runPromote({ json, ...options }: PromoteArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => notice(`${signal}: stopping`),
     async ({ signal }) => {
       const found = await promote({
         ...options,
-        onNotice: notice,
+        onWarning: notice,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal,
       });

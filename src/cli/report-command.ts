@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 import { report } from '../report.js';
 import { createOutput } from './output.js';
 

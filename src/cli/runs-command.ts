@@ -1,9 +1,9 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { csvText } from '../csv-text.js';
-import { wallClockMs } from '../clock.js';
-import { didYouMean, EXIT_CODES, userError } from '../errors.js';
+import { csvText } from '../text/csv-text.js';
+import { wallClockMs } from '../system/clock.js';
+import { didYouMean, EXIT_CODES, userError } from '../core/errors.js';
 import { builtMetric, metricOption, metricParts } from '../evaluation/metrics.js';
 import { channelsByRun } from '../runs/channels.js';
 import { removeRuns, thinCheckpoints, type Removed } from '../runs/remove-runs.js';
@@ -12,7 +12,7 @@ import { RESOLVED } from '../runs/run-log.js';
 import { runsRoot, shownPath } from '../runs/runs-root.js';
 import { bytes, count, duration, table } from './format.js';
 import { createOutput, type Output } from './output.js';
-import type { Screen } from './screen.js';
+import type { Terminal } from './terminal.js';
 
 /** The arguments of `mtl runs`. */
 export interface RunsArguments {
@@ -208,7 +208,7 @@ function flat({ metrics }: Pick<ListedRun, 'metrics'>): Readonly<Record<string, 
   );
 }
 
-function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Screen): string {
+function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Terminal): string {
   const monitors = [
     ...new Set(runs.flatMap(({ monitor }) => (monitor === null || monitor === 'loss' ? [] : [monitor]))),
   ];

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { EXIT_CODES, printable, userError } from '../errors.js';
+import { EXIT_CODES, printable, userError } from '../core/errors.js';
 import { serve } from '../serve.js';
 import { createOutput } from './output.js';
-import { untilStopped } from './signals.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl serve`. */
 export interface ServeArguments {
@@ -46,7 +46,7 @@ export async function runServe({
   if (token?.trim() === '')
     throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
   const { screen, notice, result } = createOutput(json);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`),
     async (stop) => {
       const server = await serve({
@@ -61,7 +61,7 @@ export async function runServe({
         limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
         timeoutMs: 1000 * timeout,
         // The same may be worth telling again, hours later.
-        onNotice: (text) => screen.print(printable(text)),
+        onWarning: (text) => screen.print(printable(text)),
         onBug: (text) => void process.stderr.write(`This is a bug in mtl, please report it:\n${printable(text)}\n`),
       });
       for (const { name: model, version, checkpoint } of server.models)

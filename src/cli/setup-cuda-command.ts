@@ -1,6 +1,6 @@
 import { bindingFolder, makeBinding, type LibrarySource } from '../engines/tfjs/binding.js';
 import { probeGpu } from '../engines/tfjs/probe.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { createOutput } from './output.js';
 
 /** `mtl setup-cuda`: makes the binding, says what was done and what came of it, and gives the exit code. */

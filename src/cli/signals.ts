@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES } from '../core/errors.js';
 
 /** The signals that ask a command to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -37,7 +37,7 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
  * @param onFirst told when the first one comes
  * @returns the exit code: the work's own, or that of the signal that it ended at
  */
-export async function untilStopped(
+export async function runUntilSignal(
   onFirst: (name: StopSignal) => void,
   work: (stop: StopRequest) => Promise<number>,
 ): Promise<number> {

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { crc32 } from 'node:zlib';
-import { allowRelaxedSimd } from '../relaxed-simd.js';
-import { userCache } from '../user-cache.js';
+import { allowRelaxedSimd } from '../system/relaxed-simd.js';
+import { userCache } from '../system/user-cache.js';
 
 // Starts the command line from its bundle, with what V8 compiled of it the last time: compiling takes a fifth of a
 // short run. Node's own

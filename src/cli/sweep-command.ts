@@ -1,13 +1,13 @@
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES, userError } from '../errors.js';
-import { count } from '../number-text.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
+import { count } from '../text/number-text.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { Study } from '../study/study.js';
 import { sweep, work } from '../sweep.js';
 import { createOutput } from './output.js';
-import { untilStopped } from './signals.js';
+import { runUntilSignal } from './signals.js';
 import { boardTable, stateLine, trialLine } from './sweep-format.js';
 
 /** Rows of the table at the end. */
@@ -31,7 +31,7 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
       fix: 'write mtl sweep sweeps/esmm.yaml',
     });
   const { screen, result } = createOutput(json);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => screen.print(`${signal}: the workers save their trials and end; once more to quit at once`),
     async (stop) => {
       const { study, end, board } = await sweep(
@@ -85,7 +85,7 @@ export async function runSweepWorker({
   readonly threads: number | undefined;
 }): Promise<number> {
   const { screen } = createOutput(false);
-  return untilStopped(
+  return runUntilSignal(
     (signal) => screen.print(`${signal}: saving the trial, to give it back`),
     async (stop) => {
       // Of whoever started it and waits for it: without that one, nobody would end it.
@@ -97,7 +97,7 @@ export async function runSweepWorker({
         device,
         threads,
         signal: AbortSignal.any([stop.signal, orphaned.signal]),
-        tell: (text) => screen.print(text),
+        log: (text) => screen.print(text),
       });
       return stop.received === undefined ? EXIT_CODES.done : EXIT_CODES[stop.received];
     },

@@ -1,10 +1,10 @@
-import { count, duration } from '../number-text.js';
+import { count, duration } from '../text/number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { MetricPair, Weighed } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
 import { scoreText, shortNames, valueLabel } from '../study/trial-text.js';
 import { table } from './format.js';
-import type { Screen } from './screen.js';
+import type { Terminal } from './terminal.js';
 
 /** A trial that is over. */
 export function trialLine(
@@ -34,7 +34,7 @@ export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): 
 }
 
 /** Trials as a table, a column a parameter. */
-export function boardTable({ options, space }: Study, board: readonly ListedTrial[], screen: Screen): string {
+export function boardTable({ options, space }: Study, board: readonly ListedTrial[], screen: Terminal): string {
   const names = space.map(({ name }) => name);
   const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
     `trial ${number}`,
@@ -49,7 +49,7 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
 }
 
 /** The trials that no other one beats in both metrics. */
-export function frontTable(metrics: MetricPair, front: readonly Weighed[], screen: Screen): string {
+export function frontTable(metrics: MetricPair, front: readonly Weighed[], screen: Terminal): string {
   return `Pareto front of ${metrics.join(' and ')}\n${table(
     ['', ...metrics],
     front.map(({ trial, values }) => [`trial ${trial.number}`, ...values.map((value) => value.toFixed(4))]),

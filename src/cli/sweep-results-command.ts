@@ -1,14 +1,14 @@
 import { dumpConfig } from '../config/dump.js';
 import { parseConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
-import { csvText } from '../csv-text.js';
-import { writeFileAtomic } from '../disk.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { csvText } from '../text/csv-text.js';
+import { writeFileAtomic } from '../io/disk.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
 import { openJournal } from '../study/journal.js';
 import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
 import { pairOf, paretoFront, type MetricPair } from '../study/pareto.js';
-import { checkMetric, readStudy, settingsOf, type Study } from '../study/study.js';
+import { checkMetric, readStudy, listSettings, type Study } from '../study/study.js';
 import { scoreText } from '../study/trial-text.js';
 import { createOutput } from './output.js';
 import { boardTable, frontTable, stateLine } from './sweep-format.js';
@@ -76,7 +76,7 @@ export async function runSweepBest({
   const experiment = parseConfig(
     study.configText,
     study.config,
-    settingsOf(study, trial.point, study.seeds[0]).map(parseOverride),
+    listSettings(study, trial.point, study.seeds[0]).map(parseOverride),
   );
   const text = `# Trial ${trial.number} of the study ${study.name}: ${found}\n\n${dumpConfig(experiment)}`;
   if (out !== undefined) await writeFileAtomic(out, text);

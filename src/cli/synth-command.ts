@@ -1,4 +1,4 @@
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { synth } from '../synth.js';
 import type { Biases } from '../synth/biases.js';
 import { PRESETS, type PresetName, type SynthFormat } from '../synth/presets.js';

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
-import { quoted, userError } from '../errors.js';
+import { quoted, userError } from '../core/errors.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
-import { shareOrNone, whole, wholeOrNone } from './options.js';
+import { optionalFraction, intOption, optionalInt } from './options.js';
 
 /** What `mtl synth` takes. */
 export function synthOptions(y: Argv) {
@@ -11,7 +11,7 @@ export function synthOptions(y: Argv) {
       demandOption: true,
       describe: 'Output directory for the files and oracle.json',
     })
-    .option('seed', whole('--seed', 2026, 'Random seed'))
+    .option('seed', intOption('--seed', 2026, 'Random seed'))
     .option('preset', {
       choices: PRESET_NAMES,
       default: PRESET_NAMES[0]!,
@@ -22,22 +22,22 @@ export function synthOptions(y: Argv) {
       default: SYNTH_FORMATS[0],
       describe: "Output format: csv (train.csv, valid.csv, test.csv) or raw (Tianchi's four files, no validation set)",
     })
-    .option('train', whole('--train', 20_000, 'Training rows'))
-    .option('valid', wholeOrNone('--valid', 'Validation rows; default: 5000'))
-    .option('test', whole('--test', 5_000, 'Test rows'))
-    .option('users', wholeOrNone('--users', 'Number of users', 10_000_000))
-    .option('items', wholeOrNone('--items', 'Number of items', 10_000_000))
-    .option('click-rate', shareOrNone('--click-rate', 'Click rate of impressions'))
-    .option('purchase-rate', shareOrNone('--purchase-rate', 'Purchase rate of clicks'))
+    .option('train', intOption('--train', 20_000, 'Training rows'))
+    .option('valid', optionalInt('--valid', 'Validation rows; default: 5000'))
+    .option('test', intOption('--test', 5_000, 'Test rows'))
+    .option('users', optionalInt('--users', 'Number of users', 10_000_000))
+    .option('items', optionalInt('--items', 'Number of items', 10_000_000))
+    .option('click-rate', optionalFraction('--click-rate', 'Click rate of impressions'))
+    .option('purchase-rate', optionalFraction('--purchase-rate', 'Purchase rate of clicks'))
     .option(
       'bags',
-      wholeOrNone(
+      optionalInt(
         '--bags',
         'Write multi-valued fields as bags (id:weight|id:weight), with about this many values in a history field',
         1000,
       ),
     )
-    .option('bad-every', whole('--bad-every', 0, 'raw: rows per invalid row; 0 for none', undefined, 0))
+    .option('bad-every', intOption('--bad-every', 0, 'raw: rows per invalid row; 0 for none', undefined, 0))
     .option(
       'position-bias',
       strength(

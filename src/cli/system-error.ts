@@ -1,4 +1,4 @@
-import { limitProblem, systemCode, UserError, userError } from '../errors.js';
+import { limitProblem, systemCode, UserError, userError } from '../core/errors.js';
 
 /** What the system says, for people, and what to do about it. */
 const REFUSALS: Readonly<Record<string, { readonly message: string; readonly fix: string }>> = {

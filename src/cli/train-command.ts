@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { loadConfig, type LoadedConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../core/errors.js';
 import { AUTO } from '../runs/open-run.js';
 import { missingRun } from '../runs/run-folder.js';
 import { RESOLVED } from '../runs/run-log.js';
@@ -15,7 +15,7 @@ import type { TrainStart } from '../training/observer.js';
 import { count, milestoneLines, reportTable, shareLine, startLines, stepLine } from './format.js';
 import { nextCommands } from './next-commands.js';
 import { createOutput, type LogLevel } from './output.js';
-import { untilStopped } from './signals.js';
+import { runUntilSignal } from './signals.js';
 
 /** The arguments of `mtl train`. */
 export interface TrainArguments {
@@ -53,13 +53,13 @@ export async function runTrain({
   // The first speaks for all; what ends another one is told in any case.
   const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
   let start: TrainStart | undefined;
-  return untilStopped(
+  return runUntilSignal(
     (signal) => notice(`${signal}: ending after this step; once more to quit at once`),
     async (stop) => {
       let loaded: LoadedConfig | undefined;
       const load = async (): Promise<LoadedConfig> =>
         (loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride)));
-      const trained = await peers.together(async () =>
+      const trained = await peers.runCollectively(async () =>
         train(
           await load(),
           {
@@ -75,7 +75,7 @@ export async function runTrain({
           },
           {
             onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
-            onNotice: notice,
+            onWarning: notice,
             onStart: (begun) => {
               start = begun;
               screen.print(startLines(begun));

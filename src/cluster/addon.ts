@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { askProgram, buildOnce, type Built } from '../native-build.js';
-import type { Numbers } from '../peers.js';
+import { askProgram, buildOnce, type Built } from '../system/native-build.js';
+import type { Numbers } from '../core/process-group.js';
 
 /**
  * What native/mpi.c gives; times are seconds, 0 for no limit. Errors have a code: MPI_TIMEOUT, with seconds and ranks

@@ -1,4 +1,4 @@
-import { userError } from '../errors.js';
+import { userError } from '../core/errors.js';
 
 /** The processes that a launcher has started together, as their environment tells. */
 export interface Job {

@@ -1,11 +1,11 @@
 import os from 'node:os';
-import { userError, type UserError } from '../errors.js';
-import { ALONE, type Numbers, type Peers } from '../peers.js';
+import { userError, type UserError } from '../core/errors.js';
+import { SINGLE_PROCESS, type Numbers, type ProcessGroup } from '../core/process-group.js';
 import { buildMpiAddon, openMpiAddon, type MpiAddon } from './addon.js';
 import { COMPILER, jobOf, type Job } from './job.js';
 
 /** The processes of a job, until it ends. */
-export interface OpenPeers extends Peers {
+export interface OpenPeers extends ProcessGroup {
   /** Threads that it may use, where somebody else's are to run beside them; undefined where it may use all. */
   readonly threads: number | undefined;
   /** What went from this process to others so far. */
@@ -37,7 +37,7 @@ const FAILED = '\0failed';
 export function openPeers(environment: NodeJS.ProcessEnv = process.env): OpenPeers {
   const job = jobOf(environment);
   return job === undefined
-    ? { ...ALONE, threads: undefined, sent: () => ({ bytes: 0, messages: 0 }), end: () => undefined }
+    ? { ...SINGLE_PROCESS, threads: undefined, sent: () => ({ bytes: 0, messages: 0 }), end: () => undefined }
     : { ...joined(start(job), waitOf(environment)), threads: threadsOf(job) };
 }
 
@@ -134,7 +134,7 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     isStepping = true;
     told(exchange);
   };
-  const sumDoubles: Peers['sumDoubles'] = (numbers) => {
+  const sumDoubles: ProcessGroup['allReduceSumF64'] = (numbers) => {
     // Whether anyone was asked to end, and what is polled, goes with them as one number, so that all hear of it at
     // once.
     const sent = new Float64Array(numbers.length + 1);
@@ -147,7 +147,7 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     if (flags % POLLED > 0)
       all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
   };
-  const texts: Peers['texts'] = (text) => {
+  const texts: ProcessGroup['allGatherStrings'] = (text) => {
     const bytes = Buffer.from(text);
     const lengths = new Float64Array(size);
     gather(Float64Array.of(bytes.length), lengths, NO_LIMIT);
@@ -170,15 +170,15 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
   return {
     rank,
     size,
-    sumFloats: (numbers) => inStep(() => addon.sumFloats(numbers, wait)),
-    sumDoubles,
-    beginSum: (numbers) => inStep(() => addon.beginSum(numbers)),
-    goOn: () => inStep(() => addon.goOn()),
-    endSum: () => inStep(() => addon.endSum(wait)),
-    gather: (numbers, into, bytes) => inStep(() => gather(numbers, into, wait, bytes)),
-    exchange: (out, outBytes, into, intoBytes) => inStep(() => addon.exchange(out, outBytes, into, intoBytes, wait)),
-    texts,
-    async together(work) {
+    allReduceSumF32: (numbers) => inStep(() => addon.sumFloats(numbers, wait)),
+    allReduceSumF64: sumDoubles,
+    startAllReduce: (numbers) => inStep(() => addon.beginSum(numbers)),
+    pollAllReduce: () => inStep(() => addon.goOn()),
+    waitAllReduce: () => inStep(() => addon.endSum(wait)),
+    allGather: (numbers, into, bytes) => inStep(() => gather(numbers, into, wait, bytes)),
+    allToAll: (out, outBytes, into, intoBytes) => inStep(() => addon.exchange(out, outBytes, into, intoBytes, wait)),
+    allGatherStrings: texts,
+    async runCollectively(work) {
       try {
         return await work();
       } catch (error) {
@@ -186,21 +186,21 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
         throw error;
       }
     },
-    async afterFirst(work, isFirst = rank === 0) {
+    async rankZeroFirst(work, isFirst = rank === 0) {
       const early = isFirst ? { result: await work() } : undefined;
       texts('');
       return early === undefined ? work() : early.result;
     },
-    any(isSo) {
+    allReduceAny(isSo) {
       const says = Float64Array.of(isSo ? 1 : 0);
       sumDoubles(says);
       return says.some((sum) => sum > 0);
     },
-    anyAtSum(isSo) {
+    allReduceAnyWithSum(isSo) {
       poll = isSo;
       return () => isAnyPolled;
     },
-    agreed(signal) {
+    synchronizeSignal(signal) {
       own = signal;
       return all.signal;
     },

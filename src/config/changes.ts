@@ -11,7 +11,7 @@ export interface Change {
 }
 
 /** What a config says beside the defaults, in the order of its keys; lists are one value. */
-export function changesOf(experiment: Experiment): readonly Change[] {
+export function listChanges(experiment: Experiment): readonly Change[] {
   return [...changesIn(experimentSchema, experiment, [], undefined)];
 }
 

@@ -1,26 +1,26 @@
 import { z } from 'zod';
 import { checkDialect } from '../data/dialect.js';
 import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
-import { didYouMean, joined } from '../errors.js';
-import { goalsOf } from '../evaluation/goals.js';
-import { checkEvaluation, evaluationSection, measuringOf } from '../evaluation/options.js';
+import { didYouMean, joined } from '../core/errors.js';
+import { collectDirections } from '../evaluation/metric-direction.js';
+import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluation/options.js';
 import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
-import { spacesOf } from '../evaluation/spaces.js';
+import { listOutputs } from '../evaluation/outputs.js';
 import { checkFeatures } from '../features/check.js';
-import { featureTypes, layoutOf } from '../features/feature-types.js';
+import { featureTypes, computeLayout } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
-import { lossOf, lossOption, lossPartOf, losses } from '../losses/losses.js';
-import { buildModel, lookupsOf, models, type ModelSpec } from '../models/models.js';
-import { Misfit, type Finding } from '../part.js';
+import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
+import { buildModel, listLookups, models, type ModelSpec } from '../models/models.js';
+import { IncompatibleFeaturesError, type ValidationIssue } from '../core/component.js';
 import { checkpointOptions } from '../runs/options.js';
-import { initFromOptions } from '../runs/origin.js';
-import { checkLabelScaling } from '../scaling.js';
-import { givenOf, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../tasks.js';
+import { initFromOptions } from '../runs/init-from.js';
+import { checkLabelScaling } from '../core/scaling.js';
+import { normalizeGiven, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../core/tasks.js';
 import { checkTraining } from '../training/check-training.js';
 import { checkTrack, trackOptions } from '../track/trackers.js';
 import { trainingOptions } from '../training/options.js';
 import { wrongMonitor } from '../training/monitor-sum.js';
-import { looksAtValid } from '../training/stepper.js';
+import { readsValidation } from '../training/train-step.js';
 
 const name = z
   .string()
@@ -65,10 +65,10 @@ export const experimentSchema = z.strictObject({
 export type Experiment = z.output<typeof experimentSchema>;
 
 /** The tasks of a config as a list. */
-export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
+export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
   return Object.entries(experiment.tasks).map(([name, options]) => {
-    const { range, taskTypes } = lossPartOf(options);
-    const { by } = losses.build(lossOf(options));
+    const { range, taskTypes } = findLoss(options);
+    const { by } = losses.build(resolveLoss(options));
     return {
       name,
       ...options,
@@ -91,8 +91,8 @@ export function* crossChecks({
   calibration,
   checkpoints,
   track,
-}: Partial<Experiment>): Generator<Finding> {
-  const tasks = taskOptions && tasksOf({ tasks: taskOptions });
+}: Partial<Experiment>): Generator<ValidationIssue> {
+  const tasks = taskOptions && listTasks({ tasks: taskOptions });
   const wrong = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
@@ -112,7 +112,7 @@ export function* crossChecks({
   if (training !== undefined)
     for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
-    const goals = goalsOf(spacesOf(tasks), measuringOf(evaluation));
+    const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
     const asked = [
       ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
       ...(checkpoints?.alsoBest ?? []).map((monitor, i) => ({ path: ['checkpoints', 'alsoBest', i], monitor })),
@@ -148,7 +148,7 @@ export function* crossChecks({
       yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
     if (training?.evaluation !== undefined)
       yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
-    if (training !== undefined && looksAtValid(training.schedule))
+    if (training !== undefined && readsValidation(training.schedule))
       yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };
     if (checkpoints !== undefined && checkpoints.alsoBest.length > 0)
       yield { path: ['checkpoints', 'alsoBest'], message: 'needs data.valid to look at' };
@@ -158,7 +158,7 @@ export function* crossChecks({
 }
 
 /** Parts of a model read groups that there are, each once. */
-function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Finding> {
+function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<ValidationIssue> {
   for (const { path, groups } of inputsOf(model)) {
     for (const [i, group] of groups.entries()) {
       const at = ['model', ...path, i];
@@ -180,12 +180,12 @@ function* builtTerms(
   model: ModelSpec,
   groups: Experiment['features'],
   tasks: readonly Task[],
-): Generator<Finding, readonly string[] | undefined> {
+): Generator<ValidationIssue, readonly string[] | undefined> {
   // How wide a vector is may be known of train alone.
   const fields = Object.values(groups)
     .flatMap((group) => featureTypes.build(group))
     .map((field) => ({ ...field, width: Math.max(field.width, 1) }));
-  const layout = layoutOf(fields, { groups, ...lookupsOf(model, tasks) });
+  const layout = computeLayout(fields, { groups, ...listLookups(model, tasks) });
   const names = layout.tables.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) {
@@ -198,17 +198,17 @@ function* builtTerms(
   try {
     return buildModel(model, layout, tasks).terms.map(({ name }) => name);
   } catch (error) {
-    if (!(error instanceof Misfit)) throw error;
+    if (!(error instanceof IncompatibleFeaturesError)) throw error;
     yield error.finding;
     return undefined;
   }
 }
 
 /** The tasks fit together, and fit the model. */
-function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<Finding> {
-  const spaces = spacesOf(tasks);
+function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<ValidationIssue> {
+  const spaces = listOutputs(tasks);
   for (const task of tasks) {
-    const given = givenOf(task);
+    const given = normalizeGiven(task);
     if (
       given !== undefined &&
       (given.named === task.label || (given.named === task.name && tasksGiven(task, tasks).length === 0))
@@ -218,13 +218,13 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         message: 'expected another column than the label',
       };
     }
-    if (!lossPartOf(task).taskTypes.includes(task.type)) {
+    if (!findLoss(task).taskTypes.includes(task.type)) {
       const others = losses.parts
         .filter(({ taskTypes }) => taskTypes.some((type) => type === task.type))
         .map((part) => part.name);
       yield {
         path: ['tasks', task.name, 'loss'],
-        message: `${lossPartOf(task).name} is not for a ${task.type}; take ${others.join(', ')}`,
+        message: `${findLoss(task).name} is not for a ${task.type}; take ${others.join(', ')}`,
       };
     }
     if (task.scaling !== undefined) {
@@ -233,7 +233,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
           path: ['tasks', task.name, 'scaling'],
           message: 'a class is 1 or 0, and nothing to scale; leave it out, or take type: regression',
         };
-      const { name: loss, takesScaling } = lossPartOf(task);
+      const { name: loss, takesScaling } = findLoss(task);
       if (task.type === 'regression' && !takesScaling)
         yield {
           path: ['tasks', task.name, 'scaling'],
@@ -271,7 +271,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
 /**
  * A share of the negatives is a share of those of one label; what is predicted of others could not be corrected for it.
  */
-function* checkSampling(tasks: readonly Task[]): Generator<Finding> {
+function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   const roots = rootTasks(tasks);
   const fix = 'leave sampling out, or sample before and give the rows a sampleWeight';
   if (roots.length !== 1)
@@ -279,10 +279,10 @@ function* checkSampling(tasks: readonly Task[]): Generator<Finding> {
       path: ['data', 'sampling'],
       message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
     };
-  else if (lossPartOf(roots[0]!).says === 'score')
+  else if (findLoss(roots[0]!).says === 'score')
     yield {
       path: ['data', 'sampling'],
-      message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${lossOf(roots[0]!).name}, and could not be corrected; ${fix}`,
+      message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${resolveLoss(roots[0]!).name}, and could not be corrected; ${fix}`,
     };
   else if (roots[0]!.type !== 'classification')
     yield {

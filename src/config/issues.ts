@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { didYouMean, joined, quoted, type Problem } from '../errors.js';
+import { didYouMean, joined, quoted, type Problem } from '../core/errors.js';
 import { proposeKey } from './find-keys.js';
 import { schemaKeys } from './schema-keys.js';
 
@@ -30,11 +30,11 @@ interface Parsing {
  * @param schema that found them
  * @param data what was parsed
  */
-export function issuesOf(issues: readonly ZodIssue[], schema: z.core.$ZodType, data: unknown): readonly Issue[] {
-  return issues.flatMap((issue) => toIssues(issue, { schema, data }));
+export function toIssues(issues: readonly ZodIssue[], schema: z.core.$ZodType, data: unknown): readonly Issue[] {
+  return issues.flatMap((issue) => convertIssue(issue, { schema, data }));
 }
 
-function toIssues(issue: ZodIssue, parsing: Parsing): Issue[] {
+function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
   const keysAt = (path: readonly PropertyKey[]): readonly string[] => schemaKeys(parsing.schema, path, parsing.data);
   const at = (message: string): Issue[] => [{ path: issue.path, what: 'value', message }];
   const found = `found ${quoted(issue.input)}`;
@@ -103,7 +103,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
       ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0))
       : ofKind;
   if (nearest !== undefined && others.length === 0)
-    return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, parsing));
+    return nearest.flatMap((error) => convertIssue({ ...error, path: [...issue.path, ...error.path] }, parsing));
   if (issue.message !== UNSAID)
     return [
       {

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { systemCode, UserError, userError, type Problem } from '../errors.js';
+import { systemCode, UserError, userError, type Problem } from '../core/errors.js';
 import { SPLITS } from '../data/options.js';
 import { isThere } from '../data/sources/find-files.js';
-import { checkRegularFile } from '../regular-file.js';
+import { checkRegularFile } from '../io/regular-file.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
 import { inheritTables } from './inherit-tables.js';
-import { issuesOf, toProblem, type Issue } from './issues.js';
+import { toIssues, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
 import { parseYaml } from './yaml-source.js';
 
@@ -80,7 +80,7 @@ function checkConfig(text: string, path: string, overrides: readonly Override[])
   Reflect.deleteProperty(raw, '$schema');
   // Making a function of every schema pays where it is called more often than once.
   const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
-  const issues: Issue[] = parsed.success ? [] : [...issuesOf(parsed.error.issues, experimentSchema, raw)];
+  const issues: Issue[] = parsed.success ? [] : [...toIssues(parsed.error.issues, experimentSchema, raw)];
   const sections = parsed.success ? parsed.data : sectionsOf(raw);
   for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {

@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import { quoted, UserError, userError } from '../errors.js';
+import { quoted, UserError, userError } from '../core/errors.js';
 import { FORBIDDEN_KEYS, structureProblems } from './yaml-source.js';
 
 /** One `--set a.b=value`; the value null takes the key out. */

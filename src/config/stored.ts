@@ -1,6 +1,6 @@
 import type { Split } from '../data/options.js';
 import { dataSection, firstDataState, splitsByContent } from '../data/sources/data-state.js';
-import { printable, UserError, type Problem } from '../errors.js';
+import { printable, UserError, type Problem } from '../core/errors.js';
 import type { RunState } from '../runs/run-state.js';
 import { changedKeys } from './changed-keys.js';
 import type { Experiment } from './experiment.js';

@@ -11,7 +11,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
-import { printable, quoted, UserError, type Problem } from '../errors.js';
+import { printable, quoted, UserError, type Problem } from '../core/errors.js';
 
 /** A YAML text as plain data, with the way back to its lines. */
 export interface YamlSource {

@@ -1,4 +1,4 @@
-import type { Coded } from './coded.js';
+import type { EncodedColumns } from './encoded-columns.js';
 
 /** What a label of some rows is like: a class, whose log odds add up, or a number that adds up itself. */
 export type LabelKind = 'class' | 'number';
@@ -9,7 +9,7 @@ export interface Additive {
   readonly gradients: Float64Array;
   readonly curvatures: Float64Array;
   /** Adds a field to it. */
-  add(field: Coded): void;
+  add(field: EncodedColumns): void;
   /** Goes on to fit all of its fields, one after the other, so many times. */
   fit(sweeps: number): void;
   /** The mean negative log-likelihood of a row; of numbers, without what does not depend on the model. */
@@ -17,7 +17,7 @@ export interface Additive {
 }
 
 /** A field's effects are not held to be smaller than this, squared, so that one that says nothing takes no part. */
-const LEAST_VARIANCE = 1e-4;
+const MIN_VARIANCE = 1e-4;
 
 /**
  * Fits such a model by Newton's steps, a field at a time (backfitting; Hastie & Tibshirani 1990, section 4.4). How much
@@ -34,7 +34,8 @@ export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Addi
   const scores = new Float64Array(length).fill(kind === 'class' ? Math.log(mean / (1 - mean)) : mean);
   const gradients = new Float64Array(length);
   const curvatures = new Float64Array(length);
-  const fitted: { readonly field: Coded; readonly effects: Float64Array; precision: number | undefined }[] = [];
+  const fitted: { readonly field: EncodedColumns; readonly effects: Float64Array; precision: number | undefined }[] =
+    [];
 
   const update = (row: number): void => {
     if (kind === 'class') {
@@ -59,7 +60,7 @@ export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Addi
       sums[2 * codes[row]! + 1]! += curvatures[row]!;
     }
     const precision = (each.precision ??=
-      1 / Math.max(varianceOf({ sums, end: sums.length, step: 2, gradient: 0, curvature: 1 }), LEAST_VARIANCE));
+      1 / Math.max(computeVariance({ sums, end: sums.length, step: 2, gradient: 0, curvature: 1 }), MIN_VARIANCE));
     const change = effects.map(
       (effect, code) => (sums[2 * code]! - precision * effect) / (sums[2 * code + 1]! + precision),
     );
@@ -105,7 +106,7 @@ export interface EffectSums {
  * How much effects differ, squared: a sum of gradients g and one of curvatures h have E[g²] = h + h² τ² (by moments, as
  * DerSimonian & Laird 1986).
  */
-export function varianceOf({ sums, end, step, gradient, curvature }: EffectSums): number {
+export function computeVariance({ sums, end, step, gradient, curvature }: EffectSums): number {
   let [excess, squares] = [0, 0];
   for (let at = 0; at < end; at += step) {
     const h = sums[at + curvature]!;

@@ -1,5 +1,5 @@
-import { varianceOf, type Additive } from './additive.js';
-import type { Coded } from './coded.js';
+import { computeVariance, type Additive } from './additive.js';
+import type { EncodedColumns } from './encoded-columns.js';
 
 /** What effects of some combinations would gain on rows that they were not learned from. */
 export interface Gain {
@@ -16,7 +16,7 @@ export interface Gain {
 }
 
 /** Measures what one field adds to a model, or two together. */
-export type GainMeter = (a: Coded, b?: Coded) => Gain;
+export type GainMeter = (a: EncodedColumns, b?: EncodedColumns) => Gain;
 
 /** Places for combinations; where there may be more, several share one. */
 const PLACES_BITS = 21;
@@ -70,7 +70,7 @@ export function createGainMeter(
 function gainOf(sums: Float64Array, end: number, rows: number): Gain {
   let [excess, variance, combinations] = [0, 0, 0];
   for (const half of [0, 1]) {
-    const precision = 1 / Math.max(0, varianceOf({ sums, end, step: STEP, gradient: half, curvature: half + 2 }));
+    const precision = 1 / Math.max(0, computeVariance({ sums, end, step: STEP, gradient: half, curvature: half + 2 }));
     for (let at = 0; at < end; at += STEP) {
       const effect = sums[at + half]! / (sums[at + half + 2]! + precision);
       excess += effect * sums[at + 1 - half]!;

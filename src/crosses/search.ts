@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { createAdditive, type LabelKind } from './additive.js';
-import { combined, type Coded } from './coded.js';
+import { combined, type EncodedColumns } from './encoded-columns.js';
 import { createGainMeter, type Gain, type GainMeter } from './gain.js';
 
 /** Two columns that say more together than both for themselves. */
@@ -39,7 +39,7 @@ export interface SearchOptions {
 /** Times that the fields are fitted one after the other: at first, and with a cross more. */
 const [FIRST_SWEEPS, MORE_SWEEPS] = [6, 2];
 /** Deviations from which on no chance among thousands of pairs is likely. */
-const LEAST_Z = 4.5;
+const MIN_Z = 4.5;
 /**
  * Pairs times rows that take about half a minute. Where there are more, all pairs are looked at in some of the rows,
  * and the best of them in all.
@@ -49,8 +49,8 @@ const MAX_WORK = 1.5e9;
 const [KEPT, KEPT_A_CROSS] = [200, 8];
 
 interface Pair {
-  readonly a: Coded;
-  readonly b: Coded;
+  readonly a: EncodedColumns;
+  readonly b: EncodedColumns;
 }
 interface Measured extends Pair, FoundCross {}
 
@@ -64,7 +64,7 @@ interface Measured extends Pair, FoundCross {}
 export async function searchCrosses(
   labels: ArrayLike<number>,
   kind: LabelKind,
-  fields: readonly Coded[],
+  fields: readonly EncodedColumns[],
   { top, isCrossed, onShare, signal }: SearchOptions,
 ): Promise<Search> {
   const additive = createAdditive(labels, kind);
@@ -84,8 +84,8 @@ export async function searchCrosses(
   const every = Math.min(32, Math.ceil((pairs.length * labels.length) / MAX_WORK));
   let begun = 0;
   const measure = async (some: readonly Pair[], meter: GainMeter, end: number): Promise<readonly Measured[]> => {
-    const alone = new Map<Coded, Gain>();
-    const aloneOf = (field: Coded): Gain => {
+    const alone = new Map<EncodedColumns, Gain>();
+    const aloneOf = (field: EncodedColumns): Gain => {
       const gain = alone.get(field) ?? meter(field);
       alone.set(field, gain);
       return gain;
@@ -106,7 +106,7 @@ export async function searchCrosses(
   if (every > 1) left = await measure([...left].sort((x, y) => y.z - x.z).slice(0, KEPT), meter, 0.6);
   const crosses: FoundCross[] = [];
   for (;;) {
-    const best = left.find(({ z }) => z >= LEAST_Z);
+    const best = left.find(({ z }) => z >= MIN_Z);
     if (best === undefined || crosses.length === top) break;
     const { columns, gain, z, combinations } = best;
     crosses.push({ columns, gain, z, combinations });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Finding } from '../part.js';
-import { columnName } from '../tasks.js';
+import type { ValidationIssue } from '../core/component.js';
+import { columnName } from '../core/tasks.js';
 
 /**
  * Encodings by name. What is none of UTF is decoded by the tables of the WHATWG Encoding Standard, but for latin1,
@@ -99,7 +99,7 @@ export function* checkDialect({
   header,
   columns,
   format,
-}: z.output<typeof dialectOptions>): Generator<Finding> {
+}: z.output<typeof dialectOptions>): Generator<ValidationIssue> {
   if (delimiter?.includes(quote) === true)
     yield {
       path: ['quote'],

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { columnName, conditionSchema, limitSchema } from '../conditions.js';
-import { readDate } from '../dates.js';
+import { columnName, conditionSchema, limitSchema } from '../core/conditions.js';
+import { readDate } from '../text/dates.js';
 import { cellShape } from '../features/cells.js';
-import type { Finding } from '../part.js';
+import type { ValidationIssue } from '../core/component.js';
 import { dialectShape } from './dialect.js';
 import { samplingOptions } from './sampling-options.js';
 
@@ -99,7 +99,7 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
 }
 
 /** What the keys of the section say together that cannot be. */
-export function* checkData({ train, valid, test, source, split }: DataOptions): Generator<Finding> {
+export function* checkData({ train, valid, test, source, split }: DataOptions): Generator<ValidationIssue> {
   if (source === undefined) {
     if (train === undefined)
       yield { path: ['train'], message: 'is missing; expected a text or a list, or source with split' };
@@ -121,7 +121,7 @@ function* checkShares({
   train = 0,
   valid,
   test,
-}: (SplitOptions & { readonly by: 'key' })['shares']): Generator<Finding> {
+}: (SplitOptions & { readonly by: 'key' })['shares']): Generator<ValidationIssue> {
   const sum = train + (valid ?? 0) + (test ?? 0);
   if (valid === undefined && test === undefined)
     yield { path: ['split', 'shares'], message: 'expected a share of valid or test, as in { valid: 0.1, test: 0.1 }' };
@@ -132,7 +132,7 @@ function* checkShares({
     };
 }
 
-function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'date' }): Generator<Finding> {
+function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'date' }): Generator<ValidationIssue> {
   if (valid === undefined && test === undefined)
     yield { path: ['split'], message: 'expected valid or test, as in valid: { from: 2026-11-01, to: 2026-11-07 }' };
   const ranges = Object.entries({ train, valid, test }).flatMap(([name, range]) =>

@@ -1,15 +1,15 @@
 import type { Collector, Report } from '../evaluation/evaluation.js';
-import type { Goals } from '../evaluation/goals.js';
+import type { MetricDirections } from '../evaluation/metric-direction.js';
 import { normalQuantile } from '../evaluation/normal-quantile.js';
 import type { Metric, MetricValue, NoValue } from '../evaluation/metric.js';
 import type { Measuring } from '../evaluation/options.js';
 import type { Scores } from '../evaluation/scores.js';
-import { scoresOf } from '../evaluation/space-scores.js';
-import type { Space } from '../evaluation/spaces.js';
+import { buildScores } from '../evaluation/output-scores.js';
+import type { Output } from '../evaluation/outputs.js';
 
 /** The rows of one model, predicted, and what is measured of them. */
 export interface Side extends Pick<Collector, 'blocks' | 'keys'> {
-  readonly spaces: readonly Space[];
+  readonly spaces: readonly Output[];
   readonly measuring: Measuring;
 }
 
@@ -42,7 +42,7 @@ export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = C
   return a.spaces.flatMap((space) => {
     const same = b.spaces.find(({ name, type }) => name === space.name && type === space.type);
     if (same === undefined) return [];
-    const [scores, other] = [scoresOf(space, a), scoresOf(same, b)];
+    const [scores, other] = [buildScores(space, a), buildScores(same, b)];
     return a.measuring.metrics
       .filter(({ taskType }) => taskType === space.type)
       .flatMap((metric) => {
@@ -60,7 +60,7 @@ export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = C
 export function haveSameLabels(a: Side, b: Side): boolean {
   return a.spaces.every((space) => {
     const same = b.spaces.find(({ name }) => name === space.name);
-    return same === undefined || isSameRows(scoresOf(space, a), scoresOf(same, b));
+    return same === undefined || isSameRows(buildScores(space, a), buildScores(same, b));
   });
 }
 
@@ -80,7 +80,7 @@ function isSameRows(scores: Scores, other: Scores): boolean {
 }
 
 /** The same of what two runs measured themselves, without intervals. */
-export function compareReports(a: Report, b: Report, goals: Goals): readonly Difference[] {
+export function compareReports(a: Report, b: Report, goals: MetricDirections): readonly Difference[] {
   return Object.entries(a).flatMap(([space, values]) =>
     Object.entries(values).flatMap(([metric, before]): Difference[] => {
       const after = b[space]?.[metric];

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { wallClockMs } from '../clock.js';
+import { wallClockMs } from '../system/clock.js';
 import { changedKeys } from '../config/changed-keys.js';
 import { isSameContent, type Fingerprint } from '../data/files/fingerprint.js';
 import type { DataState } from '../data/sources/data-state.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
-import { ENVIRONMENT } from '../runs/origin.js';
+import { ENVIRONMENT } from '../runs/init-from.js';
 import { describeRun, type ListedRun } from '../runs/run-list.js';
 import { SOURCE } from '../runs/run-log.js';
 import { shownPath } from '../runs/runs-root.js';
@@ -84,6 +84,6 @@ function environmentOf(run: string): object {
 }
 
 /** How people call it. */
-export function nameOf({ folder, run }: ComparedRun): string {
+export function getRunName({ folder, run }: ComparedRun): string {
   return run?.run ?? shownPath(folder);
 }

@@ -5,10 +5,10 @@ import { noting, rejectPolicy } from '../data/rows/rejects.js';
 import { withKeys } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import { createEngine, type EngineOptions } from '../engines/engines.js';
-import { userError } from '../errors.js';
+import { userError } from '../core/errors.js';
 import { openMeasured } from '../evaluate.js';
-import { keysOf } from '../evaluation/options.js';
-import { compileTrained, type TrainedModel } from '../trained-model.js';
+import { listKeyColumns } from '../evaluation/options.js';
+import { compileTrained, type TrainedModel } from '../trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from '../training/evaluate-batches.js';
 import type { Side } from './compare.js';
 import { predictRows } from './predicted-rows.js';
@@ -22,7 +22,7 @@ export interface PredictedData extends EngineOptions, Pick<Access, 'verifyData'>
   /** Told what is done, and which share of it. */
   onProgress?(progress: { readonly what: string; readonly share: number }): void;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -48,11 +48,11 @@ export interface PredictedModel extends Side {
 export async function predictModel(
   name: string,
   trained: TrainedModel,
-  { data, limit, verifyData, onProgress, onNotice, signal, ...engineOptions }: PredictedData,
+  { data, limit, verifyData, onProgress, onWarning, signal, ...engineOptions }: PredictedData,
   split?: PredictedModel['split'],
 ): Promise<PredictedModel> {
   const { experiment, spaces, measuring } = trained;
-  const format = withKeys(trained.format, keysOf(measuring));
+  const format = withKeys(trained.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...trained, format }, data, 'mtl diff');
   const taken = split ?? (sources.test === undefined ? 'valid' : 'test');
   const source = sources[taken];
@@ -63,13 +63,13 @@ export async function predictModel(
       fix: 'name rows for both with --data',
     });
 
-  const program = compileTrained(trained, await createEngine(engineOptions), onNotice);
+  const program = compileTrained(trained, await createEngine(engineOptions), onWarning);
   try {
     const badRows = new Set<string>();
     const policy = noting(rejectPolicy(experiment.data), badRows);
     const reading = {
       policy,
-      cache: { folder: experiment.data.cache, onNotice },
+      cache: { folder: experiment.data.cache, onWarning },
       verifyData,
       onProgress,
       threads: engineOptions.threads,

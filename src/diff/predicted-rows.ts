@@ -1,17 +1,17 @@
-import { column, type Batch } from '../batch.js';
+import { column, type Batch } from '../core/batch.js';
 import type { Dataset } from '../data/batches/dataset.js';
 import type { Program } from '../engines/engine.js';
 import { createCollector, type Collector } from '../evaluation/evaluation.js';
 import type { Measuring } from '../evaluation/options.js';
-import type { Space } from '../evaluation/spaces.js';
-import { drawing, randomStream } from '../random.js';
-import { KEY_WORDS } from '../row-key.js';
+import type { Output } from '../evaluation/outputs.js';
+import { drawing, randomStream } from '../core/random.js';
+import { KEY_WORDS } from '../core/row-key.js';
 
 /** What is predicted, and how much of it is kept. */
 export interface PredictOptions {
   readonly program: Program;
   readonly dataset: Dataset;
-  readonly spaces: readonly Space[];
+  readonly spaces: readonly Output[];
   readonly measuring: Measuring;
   /** Rows at the most, drawn from all: the same ones of data sets of as many rows. */
   readonly limit: number;

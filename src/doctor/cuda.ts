@@ -5,11 +5,11 @@ import type { Health, HealthCheck } from './health.js';
 /** Whether TensorFlow finds a CUDA GPU, and which library it misses. */
 export const cuda: HealthCheck = {
   name: 'CUDA',
-  look: () => healthOf(probeGpu(nativeHome())),
+  look: () => describeHealth(probeGpu(nativeHome())),
 };
 
 /** The same for what a probe found. */
-export function healthOf({ state, reason, missing }: GpuProbe): Health {
+export function describeHealth({ state, reason, missing }: GpuProbe): Health {
   const cpu = 'everything works on the CPU without it';
   const libraries =
     missing.length === 0 ? '' : `: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`;

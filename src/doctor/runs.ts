@@ -1,13 +1,13 @@
 import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { freeBytes } from '../disk.js';
-import { systemCode } from '../errors.js';
+import { freeBytes } from '../io/disk.js';
+import { systemCode } from '../core/errors.js';
 import { runsRoot, shownPath } from '../runs/runs-root.js';
 import type { HealthCheck } from './health.js';
 
 /** Less free space is told. */
-const LEAST_BYTES = 1e9;
+const MIN_BYTES = 1e9;
 
 /** Where runs are written, and what room there is. */
 export const runs: HealthCheck = {
@@ -24,6 +24,6 @@ export const runs: HealthCheck = {
     }
     const free = await freeBytes(there);
     const message = `${shownPath(root)}, ${Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown'}`;
-    return free < LEAST_BYTES ? { state: 'wrong', message, fix: `make room, or ${fix}` } : { state: 'ok', message };
+    return free < MIN_BYTES ? { state: 'wrong', message, fix: `make room, or ${fix}` } : { state: 'ok', message };
   },
 };

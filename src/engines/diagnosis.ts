@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph.js';
-import { ALONE, type Peers } from '../peers.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 
 /** What a step is made of, for people to look at. */
 export interface Diagnosis {
@@ -96,7 +96,7 @@ export interface GateSums {
   /** @param shares of `rows` rows, each `stride` floats from the one before */
   add(gate: string, shares: Float32Array, stride: number, rows: number): void;
   /** Over the rows of all processes. */
-  uses(peers?: Peers): ReadonlyMap<string, GateUse>;
+  uses(peers?: ProcessGroup): ReadonlyMap<string, GateUse>;
 }
 
 /** Sums for the gates of a graph. */
@@ -116,11 +116,11 @@ export function createGateSums({ gates = new Map() }: Graph): GateSums {
       }
       sum.rows += rows;
     },
-    uses: (peers = ALONE) =>
+    uses: (peers = SINGLE_PROCESS) =>
       new Map(
         [...sums].map(([name, { shares, entropy, rows }]) => {
           const all = Float64Array.of(rows, entropy, ...shares);
-          peers.sumDoubles(all);
+          peers.allReduceSumF64(all);
           const [entropyMean, ...means] = Array.from(all.subarray(1), (sum) => sum / all[0]!);
           return [name, { means, entropy: entropyMean! }];
         }),

@@ -1,9 +1,9 @@
-import type { Batch } from '../batch.js';
+import type { Batch } from '../core/batch.js';
 import type { InputLayout, TableSpec } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
-import type { Peers } from '../peers.js';
-import type { HostTensor } from '../tensor.js';
+import type { ProcessGroup } from '../core/process-group.js';
+import type { HostTensor } from '../core/tensor.js';
 import type { Diagnosis } from './diagnosis.js';
 import type { Precision } from './precision.js';
 
@@ -33,7 +33,7 @@ export interface Plan {
    * results, as one
    * of them would that is alone, but for how sums are rounded; each computes with its part of the rows.
    */
-  readonly peers?: Peers | undefined;
+  readonly peers?: ProcessGroup | undefined;
   /** Rows from which on a table is dealt out among them; smaller ones each of them has. */
   readonly dealtRows?: number | undefined;
   /** Whose rows of a batch its statistics are of where they train: everyone's, or each process's own. */
@@ -233,8 +233,8 @@ export interface Engine {
    * @returns ends them, where no program has taken them
    */
   startAhead?(): () => void;
-  /** @param onNotice told of what is not as it was asked for, and changes no result */
-  compile(plan: Plan, onNotice?: (text: string) => void): Program;
+  /** @param onWarning told of what is not as it was asked for, and changes no result */
+  compile(plan: Plan, onWarning?: (text: string) => void): Program;
   /**
    * Looks whether its device takes a plan, before anything is allocated, where more than memory may be short.
    * @throws UserError (data) with the sizes that do not fit

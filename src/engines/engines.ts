@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { UserError, userError } from '../errors.js';
+import { UserError, userError } from '../core/errors.js';
 import type { Device } from './device.js';
-import type { Peers } from '../peers.js';
+import type { ProcessGroup } from '../core/process-group.js';
 import type { Engine } from './engine.js';
 import { findInstalledGpu } from './installed-gpu.js';
 import type { Precision } from './precision.js';
@@ -15,7 +15,7 @@ export interface EngineOptions {
   /** Keeps to instructions whose results are the same on every machine. */
   readonly isPortable?: boolean | undefined;
   /** The processes that take steps together with this one, which a GPU does not. */
-  readonly peers?: Peers | undefined;
+  readonly peers?: ProcessGroup | undefined;
 }
 
 /**

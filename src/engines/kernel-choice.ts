@@ -1,4 +1,4 @@
-import { quoted, userError } from '../errors.js';
+import { quoted, userError } from '../core/errors.js';
 
 /**
  * Which kernels do what several could do: native ones where they can be had, native ones or an error, or WebAssembly's

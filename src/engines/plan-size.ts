@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os';
-import { userError } from '../errors.js';
+import { userError } from '../core/errors.js';
 import { slotWords } from '../optimizers/optimizer.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
-import { sizeOf } from '../tensor.js';
+import { countElements } from '../core/tensor.js';
 import { averageWords } from './average.js';
 import { rowsHere } from './dealt-rows.js';
 import { tableOptimizer, type Engine, type Plan } from './engine.js';
@@ -46,7 +46,9 @@ export function planSize(
     optimizers: specs,
   } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-  const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
+  const numWeights = sum(
+    graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => countElements(shape)),
+  );
   const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
   const dense = optimizers.build(specs.dense);
   const isAveraged = plan.step?.average !== undefined;

@@ -1,7 +1,7 @@
-import { UserError, type Problem } from '../errors.js';
+import { UserError, type Problem } from '../core/errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { InputLayout } from '../tables/layout.js';
-import type { HostTensor } from '../tensor.js';
+import type { HostTensor } from '../core/tensor.js';
 import { tableTensor, type ProgramState } from './engine.js';
 
 /** Shapes of tensors, by name. */

@@ -1,5 +1,5 @@
-import { column, type Batch } from '../batch.js';
-import { userError } from '../errors.js';
+import { column, type Batch } from '../core/batch.js';
+import { userError } from '../core/errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Value, ValueOf } from '../graph/operations.js';
 

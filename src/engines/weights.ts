@@ -1,6 +1,6 @@
 import type { Parameter } from '../graph/operations.js';
-import { randomStream } from '../random.js';
-import { sizeOf } from '../tensor.js';
+import { randomStream } from '../core/random.js';
+import { countElements } from '../core/tensor.js';
 
 /** A parameter of the graph in memory. */
 export interface Weights {
@@ -10,7 +10,7 @@ export interface Weights {
 
 /** Draws the first values of a parameter, from a stream of its own name. */
 export function drawParameter({ name, shape, init }: Parameter, seed: number): Float32Array {
-  const data = new Float32Array(sizeOf(shape));
+  const data = new Float32Array(countElements(shape));
   if (init.kind === 'constant') return data.fill(init.value);
   const random = randomStream(seed, 'parameter', name);
   for (let i = 0; i < data.length; i++) data[i] = init.bound * (2 * random.uniform() - 1);

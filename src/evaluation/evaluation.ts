@@ -1,20 +1,20 @@
-import { column, type Batch } from '../batch.js';
-import { userError } from '../errors.js';
-import type { KeyTexts } from '../row-key.js';
-import type { KeyNumbers } from './key-numbers.js';
-import { keysOf, measuringOf, type Measuring } from './options.js';
+import { column, type Batch } from '../core/batch.js';
+import { userError } from '../core/errors.js';
+import type { KeyTexts } from '../core/row-key.js';
+import type { KeyIndex } from './key-index.js';
+import { listKeyColumns, resolveMeasuring, type Measuring } from './options.js';
 import { createRowStore, type Block, type StoredRows } from './row-store.js';
 import { binScores, sumScores, type ScoreBins, type ScoreSums } from './score-bins.js';
 import type { Scores } from './scores.js';
-import { segmentsOf } from './segments.js';
-import { measure, measureCalibration, type SpaceReport } from './space-report.js';
-import { scoresOf } from './space-scores.js';
-import type { Space } from './spaces.js';
+import { splitSegments } from './segments.js';
+import { measure, measureCalibration, type OutputReport } from './output-report.js';
+import { buildScores } from './output-scores.js';
+import type { Output } from './outputs.js';
 
-export type { SpaceReport };
+export type { OutputReport as SpaceReport };
 
 /** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
-export type Report = Readonly<Record<string, SpaceReport>>;
+export type Report = Readonly<Record<string, OutputReport>>;
 
 /** How predictions lie in spaces that are classifications, for pictures; JSON. */
 export interface Predicted {
@@ -33,14 +33,14 @@ export interface Collector {
   /** The rows so far: plain typed arrays, which may come from another thread. */
   readonly blocks: readonly Block[];
   /** By column that rows are grouped by: what the numbers in blocks stand for. */
-  readonly keys: ReadonlyMap<string, KeyNumbers>;
+  readonly keys: ReadonlyMap<string, KeyIndex>;
   /**
    * Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the
    * last bit.
    */
   merge(other: StoredRows): void;
   /** The rows of a space so far, with its predictions. */
-  scores(space: Space): Scores;
+  scores(space: Output): Scores;
   /**
    * Metrics of all rows that were added.
    * @param texts by column, for the names of segments
@@ -56,7 +56,7 @@ export interface Collector {
  * Collects what the metrics of `spaces` need.
  * @param measuring what is measured; the metrics that are measured where nothing is said, where it is left out
  */
-export function createCollector(spaces: readonly Space[], measuring: Measuring = measuringOf()): Collector {
+export function createCollector(spaces: readonly Output[], measuring: Measuring = resolveMeasuring()): Collector {
   const classLabels = new Set(
     spaces.flatMap(({ type, label, where }) => [
       ...(type === 'classification' ? [label] : []),
@@ -67,10 +67,10 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
   const store = createRowStore(
     spaces.flatMap(({ factors }) => factors),
     [...labels].map((name) => ({ name, isClass: classLabels.has(name) })),
-    keysOf(measuring),
+    listKeyColumns(measuring),
   );
   const { blocks, keys } = store;
-  const scores = (space: Space): Scores => scoresOf(space, { blocks, keys });
+  const scores = (space: Output): Scores => buildScores(space, { blocks, keys });
   /**
    * Goes through the spaces, one by one: what is asked for of each is found on the same rows, which are then forgotten.
    */
@@ -78,7 +78,7 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
     texts: ReadonlyMap<string, KeyTexts>,
     { isMeasured = false, isBinned = false },
   ): { readonly report: Report; readonly predicted: Predicted } => {
-    const report: Record<string, SpaceReport> = {};
+    const report: Record<string, OutputReport> = {};
     const bins: Record<string, ScoreBins> = {};
     for (const space of spaces) {
       const own = scores(space);
@@ -89,11 +89,11 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
     const segments = new Map<string, Predicted['segments'][string]>();
     for (const by of measuring.by) {
       const ofColumn = new Map<string, Record<string, ScoreSums>>();
-      for (const { name, places } of segmentsOf(by, blocks, keys.get(by)!, texts.get(by))) {
+      for (const { name, places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
         const sums: Record<string, ScoreSums> = {};
         ofColumn.set(name.slice(by.length + 1), sums);
         for (const space of spaces) {
-          const own = scoresOf(space, { blocks, keys, places });
+          const own = buildScores(space, { blocks, keys, places });
           if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, own);
           if (isBinned && space.type === 'classification') sums[space.name] = sumScores(own);
         }

@@ -1,4 +1,4 @@
-import { columnName } from '../conditions.js';
+import { columnName } from '../core/conditions.js';
 import { rightPairs } from './auc.js';
 import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';

@@ -1,4 +1,4 @@
-import { bestOfGroupsOptions, meanOfGroups } from './best-of-groups.js';
+import { topKPerGroupOptions, meanOfGroups } from './top-k-per-group.js';
 import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
@@ -10,7 +10,7 @@ import { walkDown } from './ranked.js';
 export const hit = defineMetric({
   name: 'hit',
   summary: 'share of groups with a positive among their top k rows, as hit@10; also hit@10_groups',
-  options: () => bestOfGroupsOptions,
+  options: () => topKPerGroupOptions,
   build: ({ by, k }) =>
     meanOfGroups(`hit@${k}`, by, (group) => {
       let [left, missed] = [k, 1];

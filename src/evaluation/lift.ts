@@ -1,6 +1,6 @@
 import { defineMetric, singleMetric } from './metric.js';
 import { shareName } from './share.js';
-import { ofTop, topOption } from './top.js';
+import { defineTopMetric, topOption } from './top-share.js';
 
 /** How many times as many positives the rows with the highest predictions have as that many rows have at random. */
 export const lift = defineMetric({
@@ -12,7 +12,7 @@ export const lift = defineMetric({
       `lift@${shareName(top)}`,
       'classification',
       'higher',
-      ofTop(top, ({ rows, positives }, ranked) => {
+      defineTopMetric(top, ({ rows, positives }, ranked) => {
         const [all, numPositives] = [ranked.negatives.length + ranked.positives.length, ranked.positives.length];
         return numPositives === 0
           ? { reason: `no positives among ${all} rows` }

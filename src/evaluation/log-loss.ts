@@ -5,7 +5,7 @@ import { influenceError } from './standard-error.js';
 
 /** Probabilities are kept this far from 0 and 1: a float's own distance to 1 is 6e-8. */
 export const CLIP = 1e-7;
-const MOST = 1 - CLIP;
+const MAX_PROBABILITY = 1 - CLIP;
 
 /** Mean negative log likelihood of the labels, natural logarithm. */
 export const logLoss = defineMetric({
@@ -21,7 +21,7 @@ export const logLoss = defineMetric({
 
 /** −log p where the label is 1 and −log(1 − p) where it is 0. */
 function rowLoss(label: number, prediction: number): number {
-  const p = Math.min(Math.max(prediction, CLIP), MOST);
+  const p = Math.min(Math.max(prediction, CLIP), MAX_PROBABILITY);
   return label === 1 ? -Math.log(p) : -Math.log1p(-p);
 }
 
@@ -42,7 +42,7 @@ function putLosses(labels: Float32Array, predictions: Float32Array, losses: Floa
   const { length } = labels;
   for (let row = 0; row < length; row++) {
     const prediction = predictions[row]!;
-    const p = prediction < CLIP ? CLIP : prediction > MOST ? MOST : prediction;
+    const p = prediction < CLIP ? CLIP : prediction > MAX_PROBABILITY ? MAX_PROBABILITY : prediction;
     losses[row] = labels[row] === 1 ? -Math.log(p) : -Math.log1p(-p);
   }
 }

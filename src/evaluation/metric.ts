@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Part } from '../part.js';
+import type { Component } from '../core/component.js';
 import type { Scores } from './scores.js';
 
 /** Why a metric has no value on some rows. */
@@ -41,7 +41,12 @@ export interface Metric {
 }
 
 /** A metric of the registry. */
-export interface MetricPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Metric> {
+export interface MetricPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
+  Name,
+  Shape,
+  [],
+  Metric
+> {
   /** Whether it is measured where a config names no metrics. */
   readonly isDefault?: true;
 }

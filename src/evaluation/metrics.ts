@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { orName, registry } from '../part.js';
+import { formatChoices, registry } from '../core/component.js';
 import * as all from './all.js';
 import type { Metric } from './metric.js';
 
@@ -19,7 +19,7 @@ const namedSchema = metricParts.schemaWith({
 });
 
 /** A metric in the YAML: a name with options, or a name alone. */
-export const metricOption = orName(namedSchema, metricParts.names);
+export const metricOption = formatChoices(namedSchema, metricParts.names);
 
 /** What is measured where nothing is said. */
 export const defaultMetrics: readonly Metric[] = metricParts.parts

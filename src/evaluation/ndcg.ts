@@ -1,4 +1,4 @@
-import { bestOfGroupsOptions, meanOfGroups } from './best-of-groups.js';
+import { topKPerGroupOptions, meanOfGroups } from './top-k-per-group.js';
 import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
@@ -11,7 +11,7 @@ import { walkDown } from './ranked.js';
 export const ndcg = defineMetric({
   name: 'ndcg',
   summary: 'mean normalized discounted cumulative gain of the top k rows per group, as ndcg@10; also ndcg@10_groups',
-  options: () => bestOfGroupsOptions,
+  options: () => topKPerGroupOptions,
   build({ by, k }) {
     /** Sums of the discounts of the first places, as far as groups have rows. */
     const sums = [0];

@@ -1,7 +1,7 @@
 import { meanLogLoss } from './log-loss.js';
 import { defineMetric, singleMetric } from './metric.js';
-import { oneClassOf } from './ranked.js';
-import { sumOf } from './scores.js';
+import { explainOneClass } from './ranked.js';
+import { sumColumn } from './scores.js';
 
 /**
  * Log loss over the entropy of the labels' rate, which is what the rate itself would lose as a prediction (He et al.
@@ -13,8 +13,8 @@ export const normalisedEntropy = defineMetric({
   options: () => ({}),
   build: () =>
     singleMetric('normalisedEntropy', 'classification', 'lower', (scores) => {
-      const positives = sumOf(scores, 'labels');
-      const none = oneClassOf(positives, scores.rows);
+      const positives = sumColumn(scores, 'labels');
+      const none = explainOneClass(positives, scores.rows);
       if (none !== undefined) return none;
       const rate = positives / scores.rows;
       return meanLogLoss(scores) / -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { columnName } from '../conditions.js';
-import type { Finding } from '../part.js';
+import { columnName } from '../core/conditions.js';
+import type { ValidationIssue } from '../core/component.js';
 import type { Metric } from './metric.js';
 import { builtMetric, defaultMetrics, metricOption } from './metrics.js';
 
@@ -29,17 +29,17 @@ export interface Measuring {
 }
 
 /** What the section asks for. */
-export function measuringOf({ metrics, by = [] }: EvaluationSection = {}): Measuring {
+export function resolveMeasuring({ metrics, by = [] }: EvaluationSection = {}): Measuring {
   return { metrics: metrics?.map(builtMetric) ?? defaultMetrics, by };
 }
 
 /** The columns of the data that have to be kept beside the features for it. */
-export function keysOf({ metrics, by }: Measuring): readonly string[] {
+export function listKeyColumns({ metrics, by }: Measuring): readonly string[] {
   return [...new Set([...metrics.flatMap((metric) => metric.by ?? []), ...by])];
 }
 
 /** What the keys of the section say together that cannot be. */
-export function* checkEvaluation(section: EvaluationSection): Generator<Finding> {
+export function* checkEvaluation(section: EvaluationSection): Generator<ValidationIssue> {
   const seen = new Set<string>();
   for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
     const twice = metric.values.find(({ name }) => seen.has(name) || OWN.includes(name));

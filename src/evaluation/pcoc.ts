@@ -1,5 +1,5 @@
 import { defineMetric, singleMetric, type NoValue } from './metric.js';
-import { sumOf, type Scores } from './scores.js';
+import { sumColumn, type Scores } from './scores.js';
 import { influenceError, type Influence } from './standard-error.js';
 
 /** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
@@ -16,15 +16,15 @@ export const pcoc = defineMetric({
 });
 
 function overPositives(scores: Scores): number | NoValue {
-  const positives = sumOf(scores, 'labels');
+  const positives = sumColumn(scores, 'labels');
   return positives === 0
     ? { reason: `no positives among ${scores.rows} rows` }
-    : sumOf(scores, 'predictions') / positives;
+    : sumColumn(scores, 'predictions') / positives;
 }
 
 /** Of a ratio of two means, here of predictions and labels; there are positives. */
 function influenceOf(scores: Scores): Influence {
-  const rate = sumOf(scores, 'labels') / scores.rows;
-  const value = sumOf(scores, 'predictions') / scores.rows / rate;
+  const rate = sumColumn(scores, 'labels') / scores.rows;
+  const value = sumColumn(scores, 'predictions') / scores.rows / rate;
   return (label, prediction) => (prediction - value * label) / rate;
 }

@@ -1,6 +1,6 @@
 import { defineMetric, singleMetric } from './metric.js';
 import { shareName } from './share.js';
-import { ofTop, topOption } from './top.js';
+import { defineTopMetric, topOption } from './top-share.js';
 
 /** The rate of positives among the rows with the highest predictions. */
 export const precision = defineMetric({
@@ -12,6 +12,6 @@ export const precision = defineMetric({
       `precision@${shareName(top)}`,
       'classification',
       'higher',
-      ofTop(top, ({ rows, positives }) => positives / rows),
+      defineTopMetric(top, ({ rows, positives }) => positives / rows),
     ),
 });

@@ -1,6 +1,6 @@
 import { defineMetric, singleMetric } from './metric.js';
 import { squaredErrors } from './rmse.js';
-import { sumOf } from './scores.js';
+import { sumColumn } from './scores.js';
 
 /** Coefficient of determination: the share of the labels' variance that the predictions explain. */
 export const r2 = defineMetric({
@@ -10,7 +10,7 @@ export const r2 = defineMetric({
   options: () => ({}),
   build: () =>
     singleMetric('r2', 'regression', 'higher', (scores) => {
-      const mean = sumOf(scores, 'labels') / scores.rows;
+      const mean = sumColumn(scores, 'labels') / scores.rows;
       const spread = squaredErrors(scores, mean);
       return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - squaredErrors(scores) / spread;
     }),

@@ -97,11 +97,11 @@ export function walkDown({ negatives, positives }: Ranked, take: (...tie: Parame
 
 /** Why nothing can be ranked where all rows are of one class; undefined where they are of two. */
 export function oneClass({ negatives, positives }: Ranked): { readonly reason: string } | undefined {
-  return oneClassOf(positives.length, negatives.length + positives.length);
+  return explainOneClass(positives.length, negatives.length + positives.length);
 }
 
 /** The same by counts. */
-export function oneClassOf(positives: number, rows: number): { readonly reason: string } | undefined {
+export function explainOneClass(positives: number, rows: number): { readonly reason: string } | undefined {
   return positives === 0 || positives === rows
     ? { reason: `only one class: ${positives} positives among ${rows} rows` }
     : undefined;

@@ -1,6 +1,6 @@
 import { defineMetric, singleMetric } from './metric.js';
 import { shareName } from './share.js';
-import { ofTop, topOption } from './top.js';
+import { defineTopMetric, topOption } from './top-share.js';
 
 /** The share of all positives that are among the rows with the highest predictions. */
 export const recall = defineMetric({
@@ -12,7 +12,7 @@ export const recall = defineMetric({
       `recall@${shareName(top)}`,
       'classification',
       'higher',
-      ofTop(top, ({ positives }, ranked) => {
+      defineTopMetric(top, ({ positives }, ranked) => {
         const all = ranked.positives.length;
         return all === 0 ? { reason: `no positives among ${ranked.negatives.length} rows` } : positives / all;
       }),

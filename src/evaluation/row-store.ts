@@ -1,6 +1,6 @@
-import { column, type Batch } from '../batch.js';
-import { KEY_WORDS, keyColumn } from '../row-key.js';
-import { createKeyNumbers, type KeyNumbers } from './key-numbers.js';
+import { column, type Batch } from '../core/batch.js';
+import { KEY_WORDS, keyColumn } from '../core/row-key.js';
+import { createKeyIndex, type KeyIndex } from './key-index.js';
 
 /** Rows of a block at the most: memory grows by a block at a time, and nothing is copied as it grows. */
 export const BLOCK_ROWS = 65_536;
@@ -26,7 +26,7 @@ export interface RowStore {
   readonly tasks: ReadonlySet<string>;
   readonly blocks: readonly Block[];
   /** By column of the data. */
-  readonly keys: ReadonlyMap<string, KeyNumbers>;
+  readonly keys: ReadonlyMap<string, KeyIndex>;
   append(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
   /** Takes the rows of another store, which goes on by itself. */
   take(rows: StoredRows): void;
@@ -44,7 +44,7 @@ export function createRowStore(
 ): RowStore {
   const names = new Set(tasks);
   const blocks: Block[] = [];
-  const keys = new Map(keyColumns.map((name) => [name, createKeyNumbers()]));
+  const keys = new Map(keyColumns.map((name) => [name, createKeyIndex()]));
   /** The last block, where it is this store's own to fill. */
   let open: (Block & { rows: number; readonly numbers: ReadonlyMap<string, Uint32Array> }) | undefined;
   const createBlock = () => ({
@@ -80,7 +80,7 @@ export function createRowStore(
       const renumbered = new Map(
         Array.from(keys, ([name, { numberOf }]) => [
           name,
-          renumbering(column(rows.keys ?? new Map<string, KeyNumbers>(), name).keys, numberOf),
+          renumbering(column(rows.keys ?? new Map<string, KeyIndex>(), name).keys, numberOf),
         ]),
       );
       for (const block of rows.blocks) {
@@ -97,7 +97,7 @@ export function createRowStore(
 /** A way from another store's numbers to this one's. */
 function renumbering(
   keys: Uint32Array,
-  numberOf: KeyNumbers['numberOf'],
+  numberOf: KeyIndex['numberOf'],
 ): (numbers: Uint32Array, rows: number) => Uint32Array {
   const own = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) =>
     numberOf(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!),

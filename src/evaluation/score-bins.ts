@@ -1,5 +1,5 @@
 import { floatReader, orderBits } from './ranked.js';
-import { sumOf, type Scores } from './scores.js';
+import { sumColumn, type Scores } from './scores.js';
 
 /**
  * Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by
@@ -47,7 +47,7 @@ export function binScores(scores: Scores): ScoreBins {
     n = nextNegative;
     p = nextPositive;
   }
-  return { rows: scores.rows, positives: positives.length, predicted: sumOf(scores, 'predictions'), ...bins };
+  return { rows: scores.rows, positives: positives.length, predicted: sumColumn(scores, 'predictions'), ...bins };
 }
 
 /** Where sorted keys, from a place on, reach `end`. */
@@ -87,7 +87,7 @@ function foundEnd(bin: number): number {
 
 /** Adds up the rows of a classification; the same in whatever order they come. */
 export function sumScores(scores: Scores): ScoreSums {
-  return { rows: scores.rows, positives: sumOf(scores, 'labels'), predicted: sumOf(scores, 'predictions') };
+  return { rows: scores.rows, positives: sumColumn(scores, 'labels'), predicted: sumColumn(scores, 'predictions') };
 }
 
 /** The number of the bin of a prediction. */
@@ -99,6 +99,6 @@ function binOf(prediction: number): number {
 }
 
 /** The prediction in the middle of a bin. */
-export function middleOf(bin: number): number {
+export function computeBinCenter(bin: number): number {
   return 1 / (1 + Math.exp(-(bin + 0.5) / BINS_PER_UNIT));
 }

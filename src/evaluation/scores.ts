@@ -18,7 +18,7 @@ const sums = new WeakMap<Scores, Map<keyof Chunk, number>>();
  * The exact sum of a column over all rows: the same to the last bit in whatever order and chunks they come. Added up
  * once, for all metrics that ask.
  */
-export function sumOf(scores: Scores, column: keyof Chunk): number {
+export function sumColumn(scores: Scores, column: keyof Chunk): number {
   const known = sums.get(scores) ?? new Map<keyof Chunk, number>();
   sums.set(scores, known);
   const sum = known.get(column) ?? addedUp(scores, column);

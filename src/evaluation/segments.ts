@@ -1,8 +1,8 @@
-import { column } from '../batch.js';
-import { KEY_WORDS, textOfKey, type KeyTexts } from '../row-key.js';
-import type { KeyNumbers } from './key-numbers.js';
+import { column } from '../core/batch.js';
+import { KEY_WORDS, textOfKey, type KeyTexts } from '../core/row-key.js';
+import type { KeyIndex } from './key-index.js';
 import type { Block } from './row-store.js';
-import { placeOf } from './space-scores.js';
+import { placeOf } from './output-scores.js';
 
 /** The rows in whose cells of a column one value stands. */
 export interface Segment {
@@ -19,10 +19,10 @@ const OTHERS = '(others)';
  * Divides rows by the cells of a column; numbers first, then texts, each in their order, then what is left.
  * @param texts of keys that are hashes
  */
-export function segmentsOf(
+export function splitSegments(
   by: string,
   blocks: readonly Block[],
-  { keys, count }: Pick<KeyNumbers, 'keys' | 'count'>,
+  { keys, count }: Pick<KeyIndex, 'keys' | 'count'>,
   texts: KeyTexts = null,
 ): readonly Segment[] {
   const sizes = new Uint32Array(count);

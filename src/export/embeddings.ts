@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { onDiskSync, replaceFolder, writeSynced } from '../disk.js';
-import { quoted, userError } from '../errors.js';
+import { onDiskSync, replaceFolder, writeSynced } from '../io/disk.js';
+import { quoted, userError } from '../core/errors.js';
 import { fileNames } from './embeddings/file-names.js';
 import { parquetPieces } from './embeddings/parquet.js';
 import { metadataPieces, projectorConfig, vectorPieces } from './embeddings/projector.js';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Part } from '../part.js';
-import type { HostTensor } from '../tensor.js';
+import type { Component } from '../core/component.js';
+import type { HostTensor } from '../core/tensor.js';
 import type { ExportedModel } from './model.js';
 
 /** A model on its way into files. */
@@ -20,7 +20,7 @@ export interface Exporter {
 export type Target = { readonly kind: 'file'; readonly ending: string } | { readonly kind: 'folder' };
 
 /** A format as a part: what can be asked of it, and how a model becomes its files at a path. */
-export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [model: ExportedModel, path: string],

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { z } from 'zod';
-import { didYouMean, joined, quoted, UserError, userError } from '../errors.js';
-import { registry } from '../part.js';
+import { didYouMean, joined, quoted, UserError, userError } from '../core/errors.js';
+import { registry } from '../core/component.js';
 import * as all from './all.js';
 
 /** Every format by its name on the command line. */

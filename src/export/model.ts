@@ -1,9 +1,9 @@
-import { predictedSpaces, type Space } from '../evaluation/spaces.js';
+import { listPredictedOutputs, type Output } from '../evaluation/outputs.js';
 import { ruleInJson } from '../features/cell-rule.js';
 import type { EncodedField } from '../features/feature-types.js';
 import type { Graph } from '../graph/graph.js';
 import type { InputLayout } from '../tables/layout.js';
-import type { HostTensor } from '../tensor.js';
+import type { HostTensor } from '../core/tensor.js';
 
 /** A trained model, with all that leaves the house with it. */
 export interface ExportedModel {
@@ -13,7 +13,7 @@ export interface ExportedModel {
   readonly fields: readonly EncodedField[];
   /** What texts have before the decimals of a number; a dot where it is not given. */
   readonly decimal?: ',' | '.' | undefined;
-  readonly spaces: readonly Space[];
+  readonly spaces: readonly Output[];
   /** Parameters of the graph by their names, and the tables by theirs (`tableTensor`). */
   readonly weights: ReadonlyMap<string, HostTensor>;
 }
@@ -31,7 +31,7 @@ export interface About {
 }
 
 /** A tensor of a model, which is there: a checkpoint without it was refused when it was read. */
-export function weightsOf({ weights }: Pick<ExportedModel, 'weights'>, name: string): HostTensor {
+export function getWeights({ weights }: Pick<ExportedModel, 'weights'>, name: string): HostTensor {
   const tensor = weights.get(name);
   if (tensor === undefined) throw new Error(`the model has no tensor '${name}'`);
   return tensor;
@@ -67,7 +67,7 @@ export function modelMetadata(
   outputOf?: (space: string) => string,
 ): Readonly<Record<string, string>> {
   const { about, spaces } = model;
-  const predictions = predictedSpaces(spaces).map(({ name, type, factors, calibrator }) => ({
+  const predictions = listPredictedOutputs(spaces).map(({ name, type, factors, calibrator }) => ({
     name,
     ...(outputOf && { output: outputOf(name) }),
     type,

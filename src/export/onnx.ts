@@ -1,7 +1,7 @@
 import { basename, join, dirname } from 'node:path';
 import { z } from 'zod';
-import { replace, writeSynced } from '../disk.js';
-import { userError } from '../errors.js';
+import { replace, writeSynced } from '../io/disk.js';
+import { userError } from '../core/errors.js';
 import { defineFormat } from './format.js';
 import type { ExportedModel } from './model.js';
 import { BAG_FORMS, type BagForm } from './onnx/bags.js';

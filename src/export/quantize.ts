@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { tableTensor } from '../engines/engine.js';
-import type { HostTensor } from '../tensor.js';
-import { weightsOf, type ExportedModel } from './model.js';
+import type { HostTensor } from '../core/tensor.js';
+import { getWeights, type ExportedModel } from './model.js';
 
 /** The option of formats that can store tables in fewer bits. */
 export const quantizeOption = z
@@ -55,6 +55,6 @@ export function approximateTables(model: ExportedModel): ReadonlyMap<string, Hos
   const tables = model.layout.tables.map(({ name }) => tableTensor(name));
   return new Map([
     ...model.weights,
-    ...tables.map((name) => [name, dequantize(quantizeRows(weightsOf(model, name)))] as const),
+    ...tables.map((name) => [name, dequantize(quantizeRows(getWeights(model, name)))] as const),
   ]);
 }

@@ -1,9 +1,9 @@
 import { tableTensor } from '../engines/engine.js';
-import { textTensors } from '../features/vocabulary/texts.js';
-import { replace } from '../disk.js';
-import { writeSafetensors, type StoredTensor } from '../safetensors.js';
+import { textTensors } from '../features/vocabulary/string-pool.js';
+import { replace } from '../io/disk.js';
+import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { defineFormat, type Exporter } from './format.js';
-import { modelMetadata, weightsOf, type ExportedModel } from './model.js';
+import { modelMetadata, getWeights, type ExportedModel } from './model.js';
 import { approximateTables, quantizeOption, quantizeRows } from './quantize.js';
 
 /**
@@ -42,13 +42,13 @@ type Named = readonly [name: string, tensor: StoredTensor & { readonly dtype: ke
 
 /** What the graph has, as the run learned it. */
 function weightTensors(model: ExportedModel): readonly Named[] {
-  return model.graph.parameters.map(({ name }) => [name, { ...weightsOf(model, name), dtype: 'F32' }]);
+  return model.graph.parameters.map(({ name }) => [name, { ...getWeights(model, name), dtype: 'F32' }]);
 }
 
 function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] {
   return model.layout.tables.flatMap(({ name }): readonly Named[] => {
     const tensor = tableTensor(name);
-    const table = weightsOf(model, tensor);
+    const table = getWeights(model, tensor);
     if (!isQuantized) return [[tensor, { ...table, dtype: 'F32' }]];
     const { scales, values } = quantizeRows(table);
     const quantized = {

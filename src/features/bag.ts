@@ -4,7 +4,7 @@ import { bagOfJson, looksLikeJson } from './bag-json.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { BadValue, type BagReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
-import { takeHeaviest } from './take-heaviest.js';
+import { takeTopK } from './top-k-by-weight.js';
 import { parseNumber } from './parse.js';
 
 /** A character that can stand in no number, and that a CSV does not give a meaning. */
@@ -121,7 +121,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
         if (!Number.isFinite(Math.fround(weights[i]!))) throw noWeight;
         if (weights[i]! < 0 && pooling === 'mean') throw negative;
       }
-      takeHeaviest(weights, begin, end, maxItems, (i) => add(ids[i]!, weights[i]!));
+      takeTopK(weights, begin, end, maxItems, (i) => add(ids[i]!, weights[i]!));
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { CellOptions } from './cells.js';
-import type { ScaleStep } from '../scaling.js';
-import type { Texts } from './vocabulary/texts.js';
+import type { ScaleStep } from '../core/scaling.js';
+import type { StringPool } from './vocabulary/string-pool.js';
 
 /**
  * How cells become numbers, as data: for whoever does the same elsewhere, and for the names of a table's rows. Always
@@ -29,7 +29,7 @@ export type CellMeaning =
    * Row 1 for the first text, and so on; 0 for others. The reserved text is one that no cell may be: its row is for
    * empty cells.
    */
-  | { readonly kind: 'text'; readonly texts: Texts; readonly reserved?: string | undefined }
+  | { readonly kind: 'text'; readonly texts: StringPool; readonly reserved?: string | undefined }
   /** 1 + MurmurHash3_x86_32 of its UTF-8 bytes modulo the number of buckets. */
   | { readonly kind: 'hashed'; readonly buckets: number; readonly seed: number }
   /** A decimal number's row: 1 + how many boundaries are at most as large. */

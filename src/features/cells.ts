@@ -34,7 +34,7 @@ export function joinCells(all: CellOptions, own: CellOptions): CellOptions {
 }
 
 /** What makes cells what they stand for; undefined where all stand for themselves. */
-export function cleanOf({ blank = [], trim = false }: CellOptions): Clean | undefined {
+export function createCleaner({ blank = [], trim = false }: CellOptions): Clean | undefined {
   const texts = new Set(blank.filter((each) => typeof each === 'string' && each !== ''));
   const numbers = new Set(blank.filter((each) => typeof each === 'number'));
   if (texts.size + numbers.size === 0 && !trim) return undefined;

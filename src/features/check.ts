@@ -1,5 +1,5 @@
-import { didYouMean, joined } from '../errors.js';
-import type { Finding } from '../part.js';
+import { didYouMean, joined } from '../core/errors.js';
+import type { ValidationIssue } from '../core/component.js';
 import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
@@ -19,7 +19,7 @@ interface Placed {
 export function* checkFeatures(
   groups: Readonly<Record<string, FeatureSpec>>,
   labels: readonly string[],
-): Generator<Finding> {
+): Generator<ValidationIssue> {
   if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
   const placed = Object.entries(groups).flatMap(([group, spec]) => placedFields(group, featureTypes.build(spec)));
   const byName = new Map<string, Placed>();
@@ -60,7 +60,7 @@ function* checkShared(
   { field, group, index }: Placed,
   byName: ReadonlyMap<string, Placed>,
   spec: FeatureSpec,
-): Generator<Finding> {
+): Generator<ValidationIssue> {
   const { name, width, kind, encodedAs } = field;
   const owner = byName.get(field.owner)?.field;
   const entry = spec.fields[index];

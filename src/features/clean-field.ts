@@ -1,4 +1,4 @@
-import { cleanOf, takesNumbers, type CellOptions, type Clean } from './cells.js';
+import { createCleaner, takesNumbers, type CellOptions, type Clean } from './cells.js';
 import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js';
 
 /**
@@ -6,7 +6,7 @@ import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js
  * and `cleanEncoder`.
  */
 export function withCells(field: Field, cells: CellOptions): Field {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   if (clean === undefined) return field;
   const meaning = `${field.meaning}, cells ${JSON.stringify(cells)}`;
   if (field.kind === 'vector') return { ...field, cells, meaning, split: (text: string) => field.split(clean(text)) };
@@ -30,7 +30,7 @@ export function withCells(field: Field, cells: CellOptions): Field {
  * already.
  */
 export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   if (clean === undefined || kind === 'bag' || kind === 'vector') return fit;
   return {
     ...fit,
@@ -42,7 +42,7 @@ export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
 
 /** An encoder that encodes what the cells of a field stand for. */
 export function cleanEncoder(encoder: Encoder, { kind, cells = {} }: Field): Encoder {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   if (clean === undefined) return encoder;
   const rule = encoder.rule && { ...encoder.rule, clean: cells };
   if (kind === 'bag' || kind === 'vector') return { ...encoder, rule };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { OptionsOf } from '../part.js';
-import { columnName } from '../tasks.js';
+import type { OptionsOf } from '../core/component.js';
+import { columnName } from '../core/tasks.js';
 import { embeddingWidth } from './embedded.js';
 import { buildEncoding, encodingOption, textEncodings } from './encodings/encodings.js';
 import { hash } from './encodings/hash.js';

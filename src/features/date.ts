@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { OptionsOf } from '../part.js';
+import type { OptionsOf } from '../core/component.js';
 import { embeddingWidth } from './embedded.js';
 import { BadValue, type Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';

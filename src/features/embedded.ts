@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { didYouMean, joined } from '../errors.js';
-import type { Finding } from '../part.js';
-import { columnName } from '../tasks.js';
-import { buildEncoding, encodingOption, fieldKeysOf, type EncodingSpec } from './encodings/encodings.js';
+import { didYouMean, joined } from '../core/errors.js';
+import type { ValidationIssue } from '../core/component.js';
+import { columnName } from '../core/tasks.js';
+import { buildEncoding, encodingOption, listFieldKeys, type EncodingSpec } from './encodings/encodings.js';
 import type { Encoding, Field } from './feature.js';
 
 /** Width of the embeddings of a group. */
@@ -27,9 +27,12 @@ interface EmbeddedOptions {
 }
 
 /** Every field that an option names is in the group, and has a say. */
-export function* checkEmbedded({ encoding, table }: EmbeddedOptions, fields: readonly string[]): Generator<Finding> {
+export function* checkEmbedded(
+  { encoding, table }: EmbeddedOptions,
+  fields: readonly string[],
+): Generator<ValidationIssue> {
   const foreign = (field: string): string => joined('not a field of this group', didYouMean(field, fields));
-  for (const [option, field] of fieldKeysOf(encoding)) {
+  for (const [option, field] of listFieldKeys(encoding)) {
     const path = ['encoding', option, field];
     if (!fields.includes(field)) yield { path, message: foreign(field) };
     else if (ownerOf(table, field) !== field)

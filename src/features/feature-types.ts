@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../core/errors.js';
 import {
   withEmbeddingParts,
   withWidePart,
@@ -6,7 +6,7 @@ import {
   type InputLayout,
   type WidePart,
 } from '../tables/layout.js';
-import { registry } from '../part.js';
+import { registry } from '../core/component.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
 import { cleanEncoder, withCells } from './clean-field.js';
@@ -79,7 +79,7 @@ interface LayoutOptions {
 }
 
 /** How the fields lie side by side in the model's input. Before they are encoded, their tables have no rows. */
-export function layoutOf(
+export function computeLayout(
   fields: readonly (Field & { readonly rows?: number })[],
   { groups = {}, embeddingParts, wide }: LayoutOptions = {},
 ): InputLayout {

@@ -1,9 +1,9 @@
-import type { AffineStep } from '../scaling.js';
+import type { AffineStep } from '../core/scaling.js';
 import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
 
-export { BadValue } from '../bad-value.js';
+export { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
 /** Turns a cell, or an item of a bag, into the number that a batch holds. */
 export interface Encoder {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Finding, OptionsOf, Part } from '../part.js';
-import { columnName } from '../tasks.js';
+import type { ValidationIssue, OptionsOf, Component } from '../core/component.js';
+import { columnName } from '../core/tasks.js';
 import { cellShape, joinCells, type CellOptions } from './cells.js';
 import type { Field } from './feature.js';
 
@@ -28,7 +28,7 @@ export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Co
   /** Options that take each other's place: where a field has one of them, its group's others do not count. */
   readonly either?: readonly (keyof Shape & string)[];
   /** What the types of the options cannot say; `names` are those of all fields of the group. */
-  check?(options: OptionsOf<Shape>, names: readonly string[]): Iterable<Finding>;
+  check?(options: OptionsOf<Shape>, names: readonly string[]): Iterable<ValidationIssue>;
   /** What a column becomes. */
   build(column: Column, options: OptionsOf<Shape>): readonly Field[];
 }
@@ -45,7 +45,7 @@ type GroupShape<Shape extends z.ZodRawShape, Column> = Shape &
 /** A feature type whose fields are made of one column each. */
 export function defineFieldGroup<const Name extends string, Shape extends z.ZodRawShape>(
   group: FieldGroup<Name, Shape, string>,
-): Part<Name, GroupShape<Shape, string>, [], readonly Field[]> {
+): Component<Name, GroupShape<Shape, string>, [], readonly Field[]> {
   return defineColumnGroup(group, oneColumn);
 }
 
@@ -53,7 +53,7 @@ export function defineFieldGroup<const Name extends string, Shape extends z.ZodR
 export function defineColumnGroup<const Name extends string, Shape extends z.ZodRawShape, Column>(
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
-): Part<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
+): Component<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
   const isReplaced = (key: string, said: FieldEntry): boolean =>
     group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
 
@@ -108,7 +108,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
       }),
   };
   // Types cannot say that a shape with an option more is that shape.
-  return part as unknown as Part<Name, GroupShape<Shape, Column>, [], readonly Field[]>;
+  return part as unknown as Component<Name, GroupShape<Shape, Column>, [], readonly Field[]>;
 }
 
 /** Options of single fields, without what has no say in how they are encoded. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { StoredTensor } from '../safetensors.js';
+import type { StoredTensor } from '../io/safetensors.js';
 import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
-import { listOf, textsFrom, textsOfTensors, textTensors } from './vocabulary/texts.js';
+import { listStrings, textsFrom, textsOfTensors, textTensors } from './vocabulary/string-pool.js';
 
 // What was learned, on its way to disk and back. Short vocabularies are lists in JSON, for people to read; of others
 // the JSON
@@ -25,7 +25,7 @@ export function storedFitted(fitted: Fitted): StoredFitted {
   const tensors = new Map<string, StoredTensor>();
   const json = mapTexts(fitted, (name, value) => {
     if (!isTextTable(value)) return value;
-    if (value.bytes.length <= READABLE_BYTES) return listOf(value);
+    if (value.bytes.length <= READABLE_BYTES) return listStrings(value);
     for (const [tensor, data] of textTensors(value, name)) tensors.set(tensor, data);
     return { texts: value.offsets.length - 1 };
   });

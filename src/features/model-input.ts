@@ -8,7 +8,7 @@ export interface ModelInput {
 }
 
 /** The columns of some fields, each once: a field of its own says what a column holds, a cross takes any text. */
-export function inputsOf(fields: readonly EncodedField[]): readonly ModelInput[] {
+export function listInputs(fields: readonly EncodedField[]): readonly ModelInput[] {
   const held = new Map<string, ModelInput['holds']>();
   const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
   for (const { columns, kind, direct } of byWidth) {

@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { userError } from '../errors.js';
-import type { OptionsOf } from '../part.js';
+import { userError } from '../core/errors.js';
+import type { OptionsOf } from '../core/component.js';
 import {
-  affineOf,
+  toAffine,
   checkScaling,
   scaleBeforeFit,
-  scaleOf,
+  buildScale,
   scaleSteps,
   scalingOption,
   startScalingFit,
-} from '../scaling.js';
+} from '../core/scaling.js';
 import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
@@ -162,10 +162,10 @@ function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encod
   const isLearned = FILLINGS[String(missing)] !== undefined;
   const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
   const fittedScaling = learned === undefined ? fitted : learned.scaling;
-  const scale = scaleOf(scaling, fittedScaling);
+  const scale = buildScale(scaling, fittedScaling);
   const steps = scaleSteps(scaling, fittedScaling);
   const meaning = { kind: 'number', scaling: steps, cells: 1 } as const;
-  const direct = { cell: 'number', encode: scale, affine: affineOf(steps) } as const;
+  const direct = { cell: 'number', encode: scale, affine: toAffine(steps) } as const;
   if (isRefused(missing))
     return { rows: 0, rule: { ...meaning, empty: 'refused' }, encode: (text) => scale(readNumber(text)), direct };
   const filled = scale(learned?.missing ?? (missing === 'zero' ? 0 : Number(missing)));

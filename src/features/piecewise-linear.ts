@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { userError } from '../errors.js';
+import { userError } from '../core/errors.js';
 import { embeddingWidth } from './embedded.js';
 import { BadValue, type Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';

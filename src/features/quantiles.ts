@@ -1,4 +1,4 @@
-import { randomStream } from '../random.js';
+import { randomStream } from '../core/random.js';
 
 /** Quantiles of numbers that come one at a time, in bounded memory. */
 export interface Quantiles {

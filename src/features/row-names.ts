@@ -1,7 +1,7 @@
 import type { CellRule } from './cell-rule.js';
 import { CELL_SEPARATOR } from './feature.js';
 import type { EncodedField } from './feature-types.js';
-import { textReader } from './vocabulary/texts.js';
+import { textReader } from './vocabulary/string-pool.js';
 
 /** What a row of a table is called. */
 export interface RowName {

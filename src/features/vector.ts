@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { userError } from '../errors.js';
-import type { OptionsOf } from '../part.js';
+import { userError } from '../core/errors.js';
+import type { OptionsOf } from '../core/component.js';
 import {
   checkScaling,
   scaleBeforeFit,
-  scaleOf,
+  buildScale,
   scaleSteps,
   scalingOption,
   startScalingFit,
   type ScaleStep,
-} from '../scaling.js';
+} from '../core/scaling.js';
 import type { VectorStep } from './cell-rule.js';
 import { BadValue, type BagItems, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
@@ -189,7 +189,7 @@ function startFit(
 function encoderOf({ length: given, scaling, missing, indicator }: VectorOptions, fitted: unknown): Encoder {
   const learned = fittedSchema.parse(fitted === undefined && given !== undefined ? { length: given } : fitted);
   const { length, scaling: scalings, missing: means } = learned;
-  const scales = Array.from({ length }, (_, i) => scaleOf(scaling, scalings?.[i]));
+  const scales = Array.from({ length }, (_, i) => buildScale(scaling, scalings?.[i]));
   const check = checker(missing, () => length);
   const isAsItIs = scaling === 'none';
   const vector: NonNullable<Encoder['vector']> = (values, into, at) => {

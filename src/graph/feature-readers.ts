@@ -1,4 +1,4 @@
-import { operandsOf, type Graph } from './graph.js';
+import { listOperands, type Graph } from './graph.js';
 import type { OperationName, Value } from './operations.js';
 import { parametersIn } from './parameters-in.js';
 
@@ -39,13 +39,13 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
     const isInput = value.op === 'input' && value.source.kind === 'features';
     // What is looked up for the wide part is of tasks, whichever features it is added up over.
     if (value.op === 'slice' && value.x.op === 'input' && value.begin >= featureWidth) continue;
-    if (isInput || operandsOf(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
+    if (isInput || listOperands(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
   }
   // What is laid on columns of features has their columns too, and so has what that is made of, back to the layer that
   // made it.
   for (const value of graph.values.toReversed()) {
     if (!isOfFeatures.has(value) || !BY_COLUMNS.has(value.op)) continue;
-    for (const operand of operandsOf(value)) {
+    for (const operand of listOperands(value)) {
       if (isOfFeatures.has(operand)) continue;
       isOfFeatures.add(operand);
       for (const { name } of parametersIn(operand)) readers.add(name);

@@ -64,7 +64,7 @@ const OPERANDS: Operands = {
 };
 
 /** The values that an operation reads. */
-export function operandsOf(value: Value): readonly Value[] {
+export function listOperands(value: Value): readonly Value[] {
   // The table's entry for `value.op` takes that operation's attributes.
   const operands = OPERANDS[value.op] as (value: Value) => readonly (Value | undefined)[];
   return operands(value).filter((operand) => operand !== undefined);
@@ -76,7 +76,7 @@ export function neededFor(graph: Graph, targets: readonly Value[]): readonly Val
   const visit = (value: Value): void => {
     if (needed.has(value)) return;
     needed.add(value);
-    operandsOf(value).forEach(visit);
+    listOperands(value).forEach(visit);
   };
   targets.forEach(visit);
   return graph.values.filter((value) => needed.has(value));
@@ -91,7 +91,7 @@ export function neededFor(graph: Graph, targets: readonly Value[]): readonly Val
 export function cancelledBiases(graph: Graph): ReadonlySet<Parameter> {
   const isKept = new Set<Value>([...graph.predictions.values()]);
   for (const value of graph.values)
-    if (value.op !== 'batchNorm') for (const operand of operandsOf(value)) isKept.add(operand);
+    if (value.op !== 'batchNorm') for (const operand of listOperands(value)) isKept.add(operand);
   return new Set(
     graph.values.flatMap((value) =>
       value.op === 'linear' && value.bias !== undefined && !isKept.has(value) ? [value.bias] : [],

@@ -1,4 +1,4 @@
-import { operandsOf } from './graph.js';
+import { listOperands } from './graph.js';
 import { parametersIn } from './parameters-in.js';
 import type { Value } from './operations.js';
 
@@ -11,7 +11,7 @@ export function lastLayers(value: Value): ReadonlySet<string> {
     seen.add(each);
     const own = parametersIn(each);
     for (const { name } of own) names.add(name);
-    if (own.length === 0) operandsOf(each).forEach(visit);
+    if (own.length === 0) listOperands(each).forEach(visit);
   };
   visit(value);
   return names;

@@ -1,8 +1,8 @@
-import { axesOf, pathOf, pixels } from '../drawing/axes.js';
-import { html } from '../drawing/html.js';
-import { barMark, svgOf } from '../drawing/marks.js';
-import { BAR_GAP, BAR_STEP, colorOf } from '../drawing/plot.js';
-import { onPaper } from '../drawing/style.js';
+import { buildAxes, renderPath, pixels } from '../charts/axes.js';
+import { html } from '../charts/html.js';
+import { barMark, renderSvg } from '../charts/marks.js';
+import { BAR_GAP, BAR_STEP, colorOf } from '../charts/plot.js';
+import { onPaper } from '../charts/style.js';
 import type { Importance } from './ranking.js';
 
 /** Width of a panel, and height of what stands above all of them and above each, in pixels. */
@@ -32,8 +32,8 @@ export function importanceChart(
     };
     // The first has the names of all.
     const y = { names: m === 0 ? names : names.map(() => ''), step: BAR_STEP };
-    const room = axesOf({ width: PANEL_WIDTH, x, y }).left;
-    const axes = axesOf({ width: PANEL_WIDTH + (m === 0 ? room : 0), x, y, grid: 'x' });
+    const room = buildAxes({ width: PANEL_WIDTH, x, y }).left;
+    const axes = buildAxes({ width: PANEL_WIDTH + (m === 0 ? room : 0), x, y, grid: 'x' });
     const bars = falls.map(({ row, mean }) =>
       barMark(axes, {
         name: names[row]!,
@@ -46,23 +46,11 @@ export function importanceChart(
     const intervals = falls.flatMap(({ row, low, high }) =>
       low == null || high == null ? [] : [`M${pixels(axes.x(low))},${pixels(axes.y(row))}H${pixels(axes.x(high))}`],
     );
-    const panel = html`<g transform="translate(${width},${TITLE + HEADER})"
-      ><text x="${(axes.left + axes.right) / 2}" y="-4" font-size="12" fill="var(--ink)" text-anchor="middle"
-        >${measure}</text
-      >${axes.markup}${bars}${pathOf(intervals, html`stroke="var(--ink)"`)}</g
-    >`;
+    const panel = html`<g transform="translate(${width},${TITLE + HEADER})"><text x="${(axes.left + axes.right) / 2}" y="-4" font-size="12" fill="var(--ink)" text-anchor="middle">${measure}</text>${axes.markup}${bars}${renderPath(intervals, html`stroke="var(--ink)"`)}</g>`;
     width += axes.width;
     height = TITLE + HEADER + axes.height;
     return panel;
   });
-  const above = html`<rect width="100%" height="100%" fill="var(--paper)" /><text
-      x="${width / 2}"
-      y="20"
-      font-size="13"
-      font-weight="600"
-      fill="var(--ink)"
-      text-anchor="middle"
-      >${title}</text
-    >`;
-  return onPaper(svgOf({ width, height, markup: above }, panels).markup);
+  const above = html`<rect width="100%" height="100%" fill="var(--paper)"/><text x="${width / 2}" y="20" font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle">${title}</text>`;
+  return onPaper(renderSvg({ width, height, markup: above }, panels).markup);
 }

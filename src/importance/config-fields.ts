@@ -1,4 +1,4 @@
-import { fieldKeysOf, type EncodingSpec } from '../features/encodings/encodings.js';
+import { listFieldKeys, type EncodingSpec } from '../features/encodings/encodings.js';
 import { featureTypes, type FeatureSpec } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
 
@@ -40,7 +40,7 @@ export function namedIn(spec: FeatureSpec, field: string): readonly (readonly st
   const paths =
     options.encoding === undefined
       ? []
-      : [...fieldKeysOf(options.encoding)]
+      : [...listFieldKeys(options.encoding)]
           .filter(([, named]) => named === field)
           .map(([option]) => ['encoding', option, field]);
   const { table } = options;

@@ -15,7 +15,7 @@ const NORMAL = 1.959964;
  * 100, if they are
  * spread about normally: Student's.
  */
-export function intervalOf(values: readonly number[]): Interval {
+export function computeInterval(values: readonly number[]): Interval {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   if (count < 2) return { mean, low: null, high: null };

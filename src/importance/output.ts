@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
-import { csvText } from '../csv-text.js';
-import { writeFileAtomic } from '../disk.js';
-import { userError } from '../errors.js';
+import { csvText } from '../text/csv-text.js';
+import { writeFileAtomic } from '../io/disk.js';
+import { userError } from '../core/errors.js';
 import { importanceChart } from './chart.js';
 import type { Importance } from './ranking.js';
 

@@ -1,4 +1,4 @@
-import { column, sliceRows, type BagColumn, type Batch } from '../batch.js';
+import { column, sliceRows, type BagColumn, type Batch } from '../core/batch.js';
 import { createBagBuffer, gatherBags } from '../data/rows/bag-buffer.js';
 import type { RowBlock } from '../data/rows/row-block.js';
 

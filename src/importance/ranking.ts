@@ -1,5 +1,5 @@
-import { didYouMean, joined, quoted, userError } from '../errors.js';
-import type { Falls, Unit } from './falls.js';
+import { didYouMean, joined, quoted, userError } from '../core/errors.js';
+import type { Drops, Unit } from './permutation-importance.js';
 import type { Interval } from './interval.js';
 import type { Measure } from './measures.js';
 
@@ -34,7 +34,7 @@ export function decidingMeasure(measures: readonly Measure[], rank: string | und
 /** The units, the one that counts most first; of equal ones, the first in the config. */
 export function rankedUnits(
   units: readonly Unit[],
-  { byUnit }: Falls,
+  { byUnit }: Drops,
   measures: readonly Measure[],
   deciding: Measure,
 ): readonly Importance[] {

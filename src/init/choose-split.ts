@@ -1,4 +1,4 @@
-import { readDate } from '../dates.js';
+import { readDate } from '../text/dates.js';
 import type { LookedAt } from './column-kind.js';
 
 /** How rows are proposed to be divided, where one source has all of them. */

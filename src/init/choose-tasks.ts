@@ -1,4 +1,4 @@
-import { userError } from '../errors.js';
+import { userError } from '../core/errors.js';
 import type { LookedAt } from './column-kind.js';
 
 /** Something to predict, as it is proposed. */
@@ -30,7 +30,7 @@ const NAMES: readonly (readonly [task: string, name: RegExp])[] = [
   ['', /(^|[_\W])(label|target|y|outcome)\d*([_\W]|$)/i],
 ];
 /** A label of which more rows than this contradict another is given nothing by it. */
-const MOST_VIOLATIONS = 0.02;
+const MAX_VIOLATIONS = 0.02;
 
 /**
  * The labels among columns: those that are asked for, else those that are yes or no and called like something that
@@ -88,7 +88,7 @@ export function chooseTasks(columns: readonly LookedAt[], asked: readonly string
       .slice(0, i)
       .filter(({ isYes: other }) => count(other) > own)
       .map((other) => ({ ...other, violations: share(isYes, other.isYes) }));
-    const given = above.findLast(({ violations }) => own > 0 && violations <= MOST_VIOLATIONS);
+    const given = above.findLast(({ violations }) => own > 0 && violations <= MAX_VIOLATIONS);
     const { yes } = label.kind as { readonly yes: string };
     return {
       name: nameFor(label),

@@ -1,4 +1,4 @@
-import { readDate } from '../dates.js';
+import { readDate } from '../text/dates.js';
 import type { Column } from './read-columns.js';
 
 /** Cells that people write where nothing is known, in small letters. */

@@ -25,7 +25,7 @@ export interface Rows {
 }
 
 /** Rows that are read at the most. */
-const MOST_ROWS = 100_000;
+const MAX_ROWS = 100_000;
 
 /**
  * Reads a sample of data of which nothing is known but what its files say themselves.
@@ -34,7 +34,7 @@ const MOST_ROWS = 100_000;
 export async function readColumns(paths: Paths): Promise<Rows> {
   const full = absolute(paths);
   const { columns: names } = await openSource(full, []);
-  const sampler = createRowSampler(MOST_ROWS);
+  const sampler = createRowSampler(MAX_ROWS);
   const source = await sampler.open(full, names, {});
   const columns = names.map((name) => ({
     name,

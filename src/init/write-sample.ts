@@ -1,8 +1,8 @@
 import { cp, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolder, onDisk } from '../disk.js';
-import { userError } from '../errors.js';
-import { PACKAGE, refuseTaken, schemaFor, writeConfig } from './place.js';
+import { makeFolder, onDisk } from '../io/disk.js';
+import { userError } from '../core/errors.js';
+import { PACKAGE, assertAbsent, schemaFor, writeConfig } from './output-path.js';
 
 const SAMPLE = 'data/sample';
 const FILES = ['train.csv', 'valid.csv', 'test.csv'];
@@ -26,7 +26,7 @@ export async function writeSample(model: string, path: string, force: boolean): 
   });
   const folder = join(dirname(path), 'sample');
   const files = FILES.map((file) => join(folder, file));
-  for (const file of [path, ...files]) refuseTaken(file, force);
+  for (const file of [path, ...files]) assertAbsent(file, force);
   const text = source.replaceAll(`../${SAMPLE}/`, 'sample/').replaceAll(`configs/${model}.yaml`, path);
   await onDisk(folder, async () => {
     await makeFolder(folder);

@@ -8,7 +8,7 @@ import { BLOCK_ROWS, put, putSums, sumsAt } from './gemm';
 import { shareBegin, shareEnd } from './team';
 import { multiplyAdd } from './vector';
 
-const LEAST: f32 = 1.3877787807814457e-17;
+const MIN_MAGNITUDE: f32 = 1.3877787807814457e-17;
 
 /** To the nearest of 8 significant bits, ties to even; the smallest to 0. What is no number stays none. */
 // @ts-ignore: decorator
@@ -16,7 +16,7 @@ const LEAST: f32 = 1.3877787807814457e-17;
 function rounded(x: v128): v128 {
   const half = i32x4.add(i32x4.splat(0x7fff), v128.and(i32x4.shr_u(x, 16), i32x4.splat(1)));
   const near = v128.and(i32x4.add(x, half), i32x4.splat(0xffff0000));
-  return v128.or(v128.andnot(near, f32x4.lt(f32x4.abs(x), f32x4.splat(LEAST))), f32x4.ne(x, x));
+  return v128.or(v128.andnot(near, f32x4.lt(f32x4.abs(x), f32x4.splat(MIN_MAGNITUDE))), f32x4.ne(x, x));
 }
 
 /** The n-th of `count` that is added: neighbours change places, but for one that has none. */

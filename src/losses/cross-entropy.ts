@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
-import { defineLoss, logitOf, probability } from './loss.js';
+import { defineLoss, computeLogit, probability } from './loss.js';
 
 /**
  * The log loss of a probability. Smoothing moves labels towards one half, y (1 - s) + s / 2 (Szegedy et al. 2016,
@@ -26,7 +26,7 @@ export const crossEntropy = defineLoss({
     return {
       outputs: 1,
       predict: probability,
-      ofMean: logitOf,
+      ofMean: computeLogit,
       rows: (g, logit, label) => g.crossEntropy(logit, smoothed(g, label)),
       mean: (g, logit, label, counted) => g.binaryCrossEntropy(logit, smoothed(g, label), counted),
     };

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import type { GraphBuilder, LossOptions } from '../graph/builder.js';
 import type { LossValue, Value } from '../graph/operations.js';
-import type { Part } from '../part.js';
-import type { LabelRange, Task } from '../tasks.js';
+import type { Component } from '../core/component.js';
+import type { LabelRange, Task } from '../core/tasks.js';
 
 /** What a loss makes of the numbers that a tower says of each row. */
 export interface TaskLoss {
@@ -31,7 +31,12 @@ export interface TaskLoss {
 }
 
 /** A loss as a part. */
-export interface LossPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], TaskLoss> {
+export interface LossPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
+  Name,
+  Shape,
+  [],
+  TaskLoss
+> {
   /** The types of tasks that may take it. */
   readonly taskTypes: readonly Task['type'][];
   /**
@@ -109,15 +114,15 @@ export function margin(g: GraphBuilder, logit: Value, label: Value): Value {
 }
 
 /** A mean of what is 0 or more is not held to be nearer to the ends of its range before it was learned. */
-const LEAST_MEAN = 1e-6;
+const MIN_MEAN = 1e-6;
 
 /** The logit of a mean from 0 to 1. */
-export function logitOf(mean: number): number {
-  const p = Math.min(Math.max(mean, LEAST_MEAN), 1 - LEAST_MEAN);
+export function computeLogit(mean: number): number {
+  const p = Math.min(Math.max(mean, MIN_MEAN), 1 - MIN_MEAN);
   return Math.log(p / (1 - p));
 }
 
 /** The logarithm of a mean of 0 or more. */
-export function logOf(mean: number): number {
-  return Math.log(Math.max(mean, LEAST_MEAN));
+export function computeLog(mean: number): number {
+  return Math.log(Math.max(mean, MIN_MEAN));
 }

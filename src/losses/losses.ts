@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { registry } from '../part.js';
-import type { Task } from '../tasks.js';
+import { registry } from '../core/component.js';
+import type { Task } from '../core/tasks.js';
 import * as all from './all.js';
 
 /** Every loss by its name in the YAML. */
@@ -25,11 +25,11 @@ const DEFAULTS: Readonly<Record<Task['type'], string>> = {
 };
 
 /** The loss of a task with all of its options. */
-export function lossOf({ type, loss = DEFAULTS[type] }: Pick<Task, 'type' | 'loss'>): LossSpec {
+export function resolveLoss({ type, loss = DEFAULTS[type] }: Pick<Task, 'type' | 'loss'>): LossSpec {
   return losses.schema.parse(typeof loss === 'string' ? { name: loss } : loss);
 }
 
 /** The part that it is. */
-export function lossPartOf(task: Pick<Task, 'type' | 'loss'>): (typeof losses.parts)[number] {
-  return losses.partOf(lossOf(task));
+export function findLoss(task: Pick<Task, 'type' | 'loss'>): (typeof losses.parts)[number] {
+  return losses.partOf(resolveLoss(task));
 }

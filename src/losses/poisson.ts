@@ -1,4 +1,4 @@
-import { defineLoss, logOf } from './loss.js';
+import { defineLoss, computeLog } from './loss.js';
 
 /**
  * The negative log likelihood of a Poisson distribution whose mean's logarithm the tower says, e^z - y z, without the
@@ -16,7 +16,7 @@ export const poisson = defineLoss({
   build: () => ({
     outputs: 1,
     predict: (g, out) => g.map(out, 'exp'),
-    ofMean: logOf,
+    ofMean: computeLog,
     rows: (g, out, label) => g.add(g.map(out, 'exp'), g.multiply(out, g.stopGradient(g.affine(label, -1, 0)))),
   }),
 });

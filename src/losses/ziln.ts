@@ -3,7 +3,7 @@ import type { Value } from '../graph/operations.js';
 import { defineLoss } from './loss.js';
 
 /** A deviation is not believed to be below the root of the float's epsilon, as in the authors' code. */
-const LEAST_DEVIATION = 2 ** -11.5;
+const MIN_DEVIATION = 2 ** -11.5;
 
 /**
  * Zero-inflated log-normal (Wang, Liu & Miao 2019, https://arxiv.org/abs/1912.07753): for amounts that are mostly 0 and
@@ -57,6 +57,6 @@ function parts(
   return {
     logit: g.slice(out, 0, 1),
     mean: g.slice(out, 1, 1),
-    deviation: g.clip(g.map(g.slice(out, 2, 1), 'softplus'), LEAST_DEVIATION, 1e30),
+    deviation: g.clip(g.map(g.slice(out, 2, 1), 'softplus'), MIN_DEVIATION, 1e30),
   };
 }

@@ -1,5 +1,5 @@
 import { adatt as bottom } from '../bottoms/adatt.js';
-import { towersOn } from './towers-on.js';
+import { modelFromBottom } from './with-towers.js';
 
 /** Adaptive Task-to-Task Fusion (Li et al. 2023), with a tower for every task. */
-export const adatt = towersOn(bottom);
+export const adatt = modelFromBottom(bottom);

@@ -4,9 +4,9 @@ import { taskMlp } from '../bottoms/task-mlp.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { checkInOrder, inOrder } from './in-order.js';
+import { checkSequentialFunnel, buildSequentialFunnel } from './sequential-funnel.js';
 import { defineModel } from './model.js';
-import { checkTaskTowers, taskTower, taskTowerOptions, towerOf } from './task-towers.js';
+import { checkTaskTowers, taskTower, taskTowerOptions, getTower } from './task-towers.js';
 
 /**
  * Adaptive Information Transfer Multi-task (Xi et al. 2021, https://arxiv.org/abs/2105.08489): tasks stand in the order
@@ -44,7 +44,7 @@ export const aitm = defineModel({
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
     yield* checkBottom(options.bottom, tasks);
-    yield* checkInOrder('aitm', tasks);
+    yield* checkSequentialFunnel('aitm', tasks);
   },
 
   embeddingParts: ({ bottom }, tasks) => bottomEmbeddingParts(bottom, tasks),
@@ -76,10 +76,10 @@ export const aitm = defineModel({
               ],
               `attention.${task.name}`,
             );
-      logits.push(taskTower(g, task, state, towerOf(options, task.name), task.firstBiasInChain));
+      logits.push(taskTower(g, task, state, getTower(options, task.name), task.firstBiasInChain));
       passed = state;
     }
-    const { probabilities, ...rest } = inOrder({ g, tasks }, logits);
+    const { probabilities, ...rest } = buildSequentialFunnel({ g, tasks }, logits);
     const output = { ...rest, gates };
     const excess = probabilities
       .slice(1)

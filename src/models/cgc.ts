@@ -1,5 +1,5 @@
 import { cgc as bottom } from '../bottoms/cgc.js';
-import { towersOn } from './towers-on.js';
+import { modelFromBottom } from './with-towers.js';
 
 /** Customized Gate Control (Tang et al. 2020), with a tower for every task. */
-export const cgc = towersOn(bottom);
+export const cgc = modelFromBottom(bottom);

@@ -1,13 +1,17 @@
-import { quoted } from '../errors.js';
-import { losses, lossPartOf } from '../losses/losses.js';
-import type { Finding } from '../part.js';
-import type { Task } from '../tasks.js';
+import { quoted } from '../core/errors.js';
+import { losses, findLoss } from '../losses/losses.js';
+import type { ValidationIssue } from '../core/component.js';
+import type { Task } from '../core/tasks.js';
 
 /**
  * What is wrong with a task of a model that does something with probabilities, of which it needs the logits.
  * @param does what: multiplies them, or compares them
  */
-export function* checkProbability(model: string, does: 'multiplies' | 'compares', task: Task): Iterable<Finding> {
+export function* checkProbability(
+  model: string,
+  does: 'multiplies' | 'compares',
+  task: Task,
+): Iterable<ValidationIssue> {
   const { name, type } = task;
   if (type !== 'classification') {
     yield {
@@ -16,7 +20,7 @@ export function* checkProbability(model: string, does: 'multiplies' | 'compares'
     };
     return;
   }
-  const { name: loss, says } = lossPartOf(task);
+  const { name: loss, says } = findLoss(task);
   const others = losses.parts.filter((part) => part.says === 'logit').map((part) => part.name);
   if (says !== 'logit')
     yield {

@@ -4,7 +4,7 @@ import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 
 /** A propensity is not believed to be nearer to 0 than this. */
-const LEAST_PROPENSITY = 1e-6;
+const MIN_PROPENSITY = 1e-6;
 
 /** Options of a model that repairs the selection of conversions by how probable a click is. */
 export const counterfactualOptions = {
@@ -29,7 +29,7 @@ export function inversePropensity(
   maxWeight: number,
   counted: Value | undefined,
 ): Value {
-  const weights = g.clip(g.multiply(happened, g.reciprocal(g.clip(probability, LEAST_PROPENSITY, 1))), 0, maxWeight);
+  const weights = g.clip(g.multiply(happened, g.reciprocal(g.clip(probability, MIN_PROPENSITY, 1))), 0, maxWeight);
   return counted === undefined ? weights : g.multiply(weights, counted);
 }
 

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { mlp as sharedLayers } from '../bottoms/mlp.js';
-import { didYouMean, joined, quoted } from '../errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import type { Finding } from '../part.js';
-import { tasksGiven, type Task } from '../tasks.js';
-import { defineModel, head, lastLayer } from './model.js';
-import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
+import type { ValidationIssue } from '../core/component.js';
+import { tasksGiven, type Task } from '../core/tasks.js';
+import { defineModel, buildHead, buildOutputLayer } from './model.js';
+import { checkTaskTowers, taskTowerOptions, getTower } from './task-towers.js';
 
 /** By task: what it depends on. */
 type Parents = Readonly<Record<string, readonly string[]>>;
@@ -56,7 +56,7 @@ export const dbmtl = defineModel({
       tasks: tasks.map(({ name }) => name),
     });
     const own = new Map(
-      tasks.map(({ name }) => [name, mlp(g, outputs.get(name)!, towerOf(towers, name), `towers.${name}`)]),
+      tasks.map(({ name }) => [name, mlp(g, outputs.get(name)!, getTower(towers, name), `towers.${name}`)]),
     );
     const states = new Map<string, Value>();
     const stateOf = (task: Task): Value => {
@@ -75,7 +75,7 @@ export const dbmtl = defineModel({
       return state;
     };
     const heads = tasks.map((task) =>
-      head(g, task, lastLayer(g, task, stateOf(task), `relations.${task.name}`, task.firstBias)),
+      buildHead(g, task, buildOutputLayer(g, task, stateOf(task), `relations.${task.name}`, task.firstBias)),
     );
     return {
       gates,
@@ -95,7 +95,7 @@ function parentsOf(task: Task, tasks: readonly Task[], parents: Parents): readon
 }
 
 /** What is wrong with the network of tasks. */
-function* checkParents(tasks: readonly Task[], parents: Parents): Iterable<Finding> {
+function* checkParents(tasks: readonly Task[], parents: Parents): Iterable<ValidationIssue> {
   const known = tasks.map(({ name }) => name);
   const path = ['model', 'parents'];
   for (const [task, above] of Object.entries(parents)) {

@@ -5,9 +5,9 @@ import { tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { meanOf } from '../losses/loss.js';
 import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
-import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
-import { defineModel, termOf } from './model.js';
-import { towerOf } from './task-towers.js';
+import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
+import { defineModel, buildLossTerm } from './model.js';
+import { getTower } from './task-towers.js';
 
 /**
  * Direct entire-space Causal Multi-Task framework (Zhu et al. 2023, https://arxiv.org/abs/2302.06141): twin towers say
@@ -35,13 +35,13 @@ export const dcmt = defineModel({
 
   build(options, context) {
     const { g } = context;
-    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
+    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
     const causal = conversions.flatMap(({ task, seen, given, logit, propensity, input }): Term[] => {
       const { name, weight, labelValue, firstBias } = task;
       const twin = tower(
         g,
         input,
-        towerOf({ tower: options.cvrTower, towers: options.towers }, name),
+        getTower({ tower: options.cvrTower, towers: options.towers }, name),
         `twins.${name}`,
         firstBias === undefined ? undefined : -firstBias,
       );
@@ -62,7 +62,7 @@ export const dcmt = defineModel({
         1,
       );
       return [
-        termOf(g, task, logit, factual),
+        buildLossTerm(g, task, logit, factual),
         {
           name: `${name}.counterfactual`,
           weight,

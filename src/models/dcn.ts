@@ -1,5 +1,5 @@
 import { dcn as bottom } from '../bottoms/dcn.js';
-import { towersOn } from './towers-on.js';
+import { modelFromBottom } from './with-towers.js';
 
 /** Deep & Cross Network v2 (Wang et al. 2021), with a tower for every task. */
-export const dcn = towersOn(bottom);
+export const dcn = modelFromBottom(bottom);

@@ -4,9 +4,9 @@ import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { meanOf, meanOfSoft } from '../losses/loss.js';
-import { tasksGiven } from '../tasks.js';
+import { tasksGiven } from '../core/tasks.js';
 import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
-import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
+import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel, type ModelTask } from './model.js';
 
 /**
@@ -71,7 +71,7 @@ export const ddpo = defineModel({
       };
       return new Map(tasks.map((task) => [task.name, towerInput(task)]));
     };
-    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options, transferred);
+    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options, transferred);
 
     const dual = conversions.flatMap(({ task, seen, given, logit, propensity }): Term[] => {
       const { name, weight, labelValue } = task;

@@ -3,8 +3,8 @@ import type { Term } from '../graph/graph.js';
 import { mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
-import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
-import { firstLossBias } from './first-bias.js';
+import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
+import { computeLossBias } from './bias-init.js';
 import { defineModel } from './model.js';
 
 /**
@@ -41,13 +41,13 @@ export const escm2Dr = defineModel({
 
   build(options, context) {
     const { g } = context;
-    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
+    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
     const robust = conversions.flatMap(({ task, seen, logit, propensity, input }): Term[] => {
       const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
       const imputed = g.crossEntropy(
-        tower(g, input, options.imputationTower, `imputations.${task.name}`, firstLossBias(task.firstBias)),
+        tower(g, input, options.imputationTower, `imputations.${task.name}`, computeLossBias(task.firstBias)),
         never,
       );
       const loss = task.taskLoss.rows(g, logit, task.labelValue);

@@ -1,7 +1,7 @@
 import type { Term } from '../graph/graph.js';
 import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
-import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
-import { defineModel, termOf } from './model.js';
+import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
+import { defineModel, buildLossTerm } from './model.js';
 
 /**
  * ESCM² with inverse propensity scores (Wang et al. 2022, https://arxiv.org/abs/2204.05125): the loss of a conversion
@@ -21,9 +21,9 @@ export const escm2Ips = defineModel({
 
   build(options, context) {
     const { g } = context;
-    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
+    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
     const weighted = conversions.map(({ task, seen, logit, propensity }): Term =>
-      termOf(g, task, logit, {
+      buildLossTerm(g, task, logit, {
         mask: task.countedInChain.mask,
         weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights),
       }),

@@ -1,4 +1,4 @@
-import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
+import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 
 /**
@@ -16,7 +16,7 @@ export const esmm = defineModel({
   embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {
-    const { gates, predictions, clicks, products } = funnelOf(context, options);
+    const { gates, predictions, clicks, products } = buildFunnel(context, options);
     return { gates, predictions, terms: [...clicks, ...products] };
   },
 });

@@ -1,7 +1,7 @@
 import { fm as bottom } from '../bottoms/fm.js';
-import { towersOn } from './towers-on.js';
+import { modelFromBottom } from './with-towers.js';
 
 /**
  * Factorisation Machine (Rendle 2010) beside deep layers, with a tower for every task: DeepFM or NFM for several tasks.
  */
-export const fm = towersOn(bottom);
+export const fm = modelFromBottom(bottom);

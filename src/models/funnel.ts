@@ -1,13 +1,13 @@
 import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
-import { didYouMean, joined, quoted } from '../errors.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { Gate, Term } from '../graph/graph.js';
 import { mlpOptions, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import type { Finding, OptionsOf } from '../part.js';
-import { chainOf, givenOf, type Task } from '../tasks.js';
+import type { ValidationIssue, OptionsOf } from '../core/component.js';
+import { findChain, normalizeGiven, type Task } from '../core/tasks.js';
 import { checkProbability } from './check-probability.js';
-import { termOf, type ModelContext, type ModelTask } from './model.js';
-import { checkTaskTowers, taskTower, taskTowerOptions, towerOf } from './task-towers.js';
+import { buildLossTerm, type ModelContext, type ModelTask } from './model.js';
+import { checkTaskTowers, taskTower, taskTowerOptions, getTower } from './task-towers.js';
 
 const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
 
@@ -21,7 +21,7 @@ export const funnelOptions = {
 export type FunnelOptions = OptionsOf<typeof funnelOptions>;
 
 /** What is wrong with the tasks of a model of funnels, which is called `model`. */
-export function* checkFunnel(model: string, tasks: readonly Task[], options: FunnelOptions): Iterable<Finding> {
+export function* checkFunnel(model: string, tasks: readonly Task[], options: FunnelOptions): Iterable<ValidationIssue> {
   yield* checkTaskTowers(tasks, options);
   yield* checkBottom(options.bottom, tasks);
   const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
@@ -30,8 +30,8 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
   for (const task of tasks) {
     const { name } = task;
     yield* checkProbability(model, 'multiplies', task);
-    if (chainOf(task, tasks) !== undefined) continue;
-    const { named } = givenOf(task)!;
+    if (findChain(task, tasks) !== undefined) continue;
+    const { named } = normalizeGiven(task)!;
     if (
       tasks.some(
         (other) => other !== task && other.type === 'classification' && (other.name === named || other.label === named),
@@ -90,7 +90,7 @@ export interface Funnel {
  * Puts the towers of a funnel on shared layers.
  * @param between what a model has between these and the towers: makes what the towers stand on, by task
  */
-export function funnelOf(
+export function buildFunnel(
   { g, input, fields, tasks }: ModelContext,
   options: FunnelOptions,
   between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs,
@@ -103,7 +103,7 @@ export function funnelOf(
   });
   const outputs = between(below);
   const optionsOf = ({ name, given }: ModelTask): MlpOptions =>
-    towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
+    getTower({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
   const logits = new Map(
     tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, optionsOf(task), task.firstBias)]),
   );
@@ -111,14 +111,14 @@ export function funnelOf(
     tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]),
   );
   const chains = tasks.map((task) => {
-    const chain = chainOf(task, tasks);
+    const chain = findChain(task, tasks);
     if (chain === undefined) throw new Error('the tasks of the funnel were not checked');
     return chain;
   });
   const term = (chain: readonly ModelTask[]): Term => {
     const task = chain.at(-1)!;
     const logit = chain.map((each): Value => logits.get(each)!).reduce((above, own) => g.productLogit(above, own));
-    return termOf(g, task, logit, task.countedInChain, chain.length === 1 ? task.name : `ct${task.name}`);
+    return buildLossTerm(g, task, logit, task.countedInChain, chain.length === 1 ? task.name : `ct${task.name}`);
   };
   const down = chains.filter((chain) => chain.length > 1);
   return {

@@ -1,5 +1,5 @@
 import { home as bottom } from '../bottoms/home.js';
-import { towersOn } from './towers-on.js';
+import { modelFromBottom } from './with-towers.js';
 
 /** Hierarchy of Multi-gate Experts (Wang et al. 2024), with a tower for every task. */
-export const home = towersOn(bottom);
+export const home = modelFromBottom(bottom);

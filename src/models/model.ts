@@ -3,9 +3,9 @@ import type { GraphBuilder, LossOptions } from '../graph/builder.js';
 import type { Features } from '../graph/features.js';
 import type { Graph, Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
-import type { Finding, OptionsOf, Part } from '../part.js';
+import type { ValidationIssue, OptionsOf, Component } from '../core/component.js';
 import { meanOf, type TaskLoss } from '../losses/loss.js';
-import type { Task } from '../tasks.js';
+import type { Task } from '../core/tasks.js';
 
 /** A task as a model meets it: with its label, and how its rows count. */
 export interface ModelTask extends Task {
@@ -43,14 +43,14 @@ export interface ModelContext extends Features {
 export type ModelOutput = Pick<Graph, 'predictions' | 'terms' | 'gates'>;
 
 /** A model as a part: with what it asks of the tasks. */
-export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [ModelContext],
   ModelOutput
 > {
   /** What is wrong with these tasks, or with options that name them; paths start at the config's root. */
-  checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): Iterable<Finding>;
+  checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): Iterable<ValidationIssue>;
   /** As of shared layers: what the parts of an embedding are for, by name, where it wants several of every field. */
   embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
 }
@@ -69,7 +69,7 @@ export function defineModel<const Name extends string, Shape extends z.ZodRawSha
  * @param name of the tower
  * @param firstBias of these numbers; drawn where it is undefined
  */
-export function lastLayer(
+export function buildOutputLayer(
   g: GraphBuilder,
   task: ModelTask,
   x: Value,
@@ -81,7 +81,7 @@ export function lastLayer(
 }
 
 /** The term of a task's loss of the numbers that a tower says, over the rows that count. */
-export function termOf(
+export function buildLossTerm(
   g: GraphBuilder,
   task: ModelTask,
   out: Value,
@@ -92,10 +92,10 @@ export function termOf(
 }
 
 /** The prediction and the term that a task's loss makes of the numbers that a tower says. */
-export function head(
+export function buildHead(
   g: GraphBuilder,
   task: ModelTask,
   out: Value,
 ): { readonly prediction: Value; readonly term: Term } {
-  return { prediction: task.taskLoss.predict(g, out, task.name), term: termOf(g, task, out) };
+  return { prediction: task.taskLoss.predict(g, out, task.name), term: buildLossTerm(g, task, out) };
 }

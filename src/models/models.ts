@@ -3,15 +3,15 @@ import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import type { InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
 import { withGroups } from '../losses/loss.js';
-import { lossOf, losses } from '../losses/losses.js';
-import { registry } from '../part.js';
-import { groupColumn } from '../row-key.js';
+import { resolveLoss, losses } from '../losses/losses.js';
+import { registry } from '../core/component.js';
+import { groupColumn } from '../core/row-key.js';
 import type { Value } from '../graph/operations.js';
-import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../tasks.js';
-import { firstBiasOf, positiveWeightOf, type FirstBias } from './first-bias.js';
-import { scaled, unscaled } from './label-units.js';
+import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../core/tasks.js';
+import { computeBiasInit, computePositiveWeight, type BiasInit } from './bias-init.js';
+import { scaleLabels, unscalePredictions } from './label-scaling.js';
 import type { ModelTask } from './model.js';
-import { widePartOf, wideOption, wideSums } from './wide.js';
+import { buildWidePart, wideOption, wideSums } from './wide.js';
 import * as all from './all.js';
 
 const { names, parts, partOf, build, schemaWith } = registry(all);
@@ -32,7 +32,7 @@ export interface GraphOptions extends Partial<LabelFacts> {
   /** Where the rows that it learns from are a sample: the share of the negatives that is among them. */
   readonly negatives?: number | undefined;
   /** Where the biases of heads start; drawn where it is not given. */
-  readonly firstBias?: FirstBias | undefined;
+  readonly firstBias?: BiasInit | undefined;
 }
 
 /** How the features lie side by side. */
@@ -42,8 +42,8 @@ export interface ModelInput {
 }
 
 /** What a model looks up, beside one embedding of every field as wide as the config says. */
-export function lookupsOf(spec: ModelSpec, tasks: readonly Task[]) {
-  return { embeddingParts: embeddingParts(spec, tasks), wide: widePartOf(spec.wide, tasks) };
+export function listLookups(spec: ModelSpec, tasks: readonly Task[]) {
+  return { embeddingParts: embeddingParts(spec, tasks), wide: buildWidePart(spec.wide, tasks) };
 }
 
 /**
@@ -93,8 +93,8 @@ export function buildModel(
     column === undefined ? undefined : label(column);
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
-    const labelValue = scaled(g, label(columns.label), scales.get(task.name));
-    const loss = losses.build(lossOf(task));
+    const labelValue = scaleLabels(g, label(columns.label), scales.get(task.name));
+    const loss = losses.build(resolveLoss(task));
     const { by } = loss;
     const taskLoss =
       by === undefined
@@ -106,7 +106,7 @@ export function buildModel(
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
       once((): LossOptions => {
-        const ofPositives = positiveWeightOf(task, sum);
+        const ofPositives = computePositiveWeight(task, sum);
         const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
         const ofRow = optional(columns.sampleWeight);
         return {
@@ -115,7 +115,7 @@ export function buildModel(
         };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
-      sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, taskLoss, sum);
+      sum === undefined || firstBias === 'drawn' ? undefined : computeBiasInit(task, taskLoss, sum);
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // No model asks for all of it, and what nobody asks for is not in the graph.
     return {
@@ -138,7 +138,7 @@ export function buildModel(
     Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term,
   );
   const inUnits = new Map(
-    [...output.predictions].map(([name, prediction]) => [name, unscaled(g, prediction, scales.get(name))]),
+    [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
   const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };

@@ -1,8 +1,8 @@
 import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { block, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { checkInOrder, inOrder } from './in-order.js';
-import { defineModel, lastLayer } from './model.js';
+import { checkSequentialFunnel, buildSequentialFunnel } from './sequential-funnel.js';
+import { defineModel, buildOutputLayer } from './model.js';
 
 /**
  * ResFlow, the Residual Multi-Task Learner (Fu et al. 2024, https://arxiv.org/abs/2411.09705): tasks stand in the order
@@ -31,7 +31,7 @@ export const resflow = defineModel({
 
   *checkTasks(tasks, { bottom }) {
     yield* checkBottom(bottom, tasks);
-    yield* checkInOrder('resflow', tasks);
+    yield* checkSequentialFunnel('resflow', tasks);
   },
   embeddingParts: ({ bottom }, tasks) => bottomEmbeddingParts(bottom, tasks),
 
@@ -57,11 +57,11 @@ export const resflow = defineModel({
       // What comes from above is there already.
       const firstBias =
         firstBiasInChain === undefined ? undefined : firstBiasInChain - (tasks[t - 1]?.firstBiasInChain ?? 0);
-      const logit = flow(lastLayer(g, task, top, `towers.${name}`, firstBias));
+      const logit = flow(buildOutputLayer(g, task, top, `towers.${name}`, firstBias));
       above = states;
       return logit;
     });
-    const { predictions, terms } = inOrder({ g, tasks }, logits);
+    const { predictions, terms } = buildSequentialFunnel({ g, tasks }, logits);
     return { gates, predictions, terms };
   },
 });

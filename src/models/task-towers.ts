@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { didYouMean, joined } from '../errors.js';
+import { didYouMean, joined } from '../core/errors.js';
 import type { Value } from '../graph/operations.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { mlp, mlpOptions, type MlpOptions } from '../graph/mlp.js';
-import type { Finding } from '../part.js';
-import type { Task } from '../tasks.js';
-import { head, lastLayer, type ModelContext, type ModelOutput, type ModelTask } from './model.js';
+import type { ValidationIssue } from '../core/component.js';
+import type { Task } from '../core/tasks.js';
+import { buildHead, buildOutputLayer, type ModelContext, type ModelOutput, type ModelTask } from './model.js';
 
 /** Options of a model with a tower for every task. */
 export const taskTowerOptions = {
@@ -22,7 +22,10 @@ interface TaskTowers {
 }
 
 /** What is wrong with towers by task: those of no task. */
-export function* checkTaskTowers(tasks: readonly Task[], { towers }: Pick<TaskTowers, 'towers'>): Iterable<Finding> {
+export function* checkTaskTowers(
+  tasks: readonly Task[],
+  { towers }: Pick<TaskTowers, 'towers'>,
+): Iterable<ValidationIssue> {
   const known = tasks.map((task) => task.name);
   for (const name of Object.keys(towers)) {
     if (!known.includes(name))
@@ -34,7 +37,7 @@ export function* checkTaskTowers(tasks: readonly Task[], { towers }: Pick<TaskTo
 }
 
 /** The options of a task's tower: its own, or those of all that have none. */
-export function towerOf({ tower, towers }: TaskTowers, task: string): MlpOptions {
+export function getTower({ tower, towers }: TaskTowers, task: string): MlpOptions {
   // Tasks may be called anything, so nothing inherited counts.
   return Object.hasOwn(towers, task) ? towers[task]! : tower;
 }
@@ -48,7 +51,7 @@ export function taskTower(
   firstBias: number | undefined,
 ): Value {
   const name = `towers.${task.name}`;
-  return lastLayer(g, task, mlp(g, x, options, name), name, firstBias);
+  return buildOutputLayer(g, task, mlp(g, x, options, name), name, firstBias);
 }
 
 /**
@@ -61,7 +64,7 @@ export function taskTowers(
   inputOf: (task: ModelTask) => Value,
 ): ModelOutput {
   const heads = tasks.map((task) =>
-    head(g, task, taskTower(g, task, inputOf(task), towerOf(options, task.name), task.firstBias)),
+    buildHead(g, task, taskTower(g, task, inputOf(task), getTower(options, task.name), task.firstBias)),
   );
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import { inputOption, ofGroups, withoutEmbeddings, type Features } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
-import { lossOf, losses } from '../losses/losses.js';
-import type { Task } from '../tasks.js';
+import { resolveLoss, losses } from '../losses/losses.js';
+import type { Task } from '../core/tasks.js';
 
 /**
  * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): what the heads of any model add
@@ -17,7 +17,7 @@ export const wideOption = z
 export type WideOption = z.output<typeof wideOption>;
 
 /** What a model with such a part looks up beside its features; undefined where it has none. */
-export function widePartOf(
+export function buildWidePart(
   option: WideOption,
   tasks: readonly Task[],
 ):
@@ -29,7 +29,7 @@ export function widePartOf(
 }
 
 function outputsOf(task: Task): number {
-  return losses.build(lossOf(task)).outputs;
+  return losses.build(resolveLoss(task)).outputs;
 }
 
 /**
@@ -45,7 +45,7 @@ export function wideSums(
   looked: Value | undefined,
   features: Features,
 ): ReadonlyMap<string, Value> {
-  const part = widePartOf(option, tasks);
+  const part = buildWidePart(option, tasks);
   if (part === undefined) return new Map();
   const numbers = withoutEmbeddings(g, ofGroups(g, features, part.groups));
   const ids = looked && sumOfFields(g, looked, part.width);

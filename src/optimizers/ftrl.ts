@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineOptimizer, learningRateOption } from './optimizer.js';
 
 /** A sum of squares that is less than this is 0 in single precision, or near it. */
-const LEAST = 1e-30;
+const MIN_DENOMINATOR = 1e-30;
 
 /**
  * FTRL-proximal (McMahan et al. 2013, algorithm 1), alpha being the learning rate. A weight follows from what is kept
@@ -29,7 +29,7 @@ export const ftrl = defineOptimizer({
   }),
 
   *check({ beta, initialAccumulator }) {
-    if (beta < LEAST && initialAccumulator < LEAST)
+    if (beta < MIN_DENOMINATOR && initialAccumulator < MIN_DENOMINATOR)
       yield {
         path: ['beta'],
         message:

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Part } from '../part.js';
+import type { Component } from '../core/component.js';
 
 /** A number that a rule keeps: for every weight, or for every row of a table. */
 export interface Slot {
@@ -37,7 +37,7 @@ export interface OptimizerPart<
   Kernel extends string,
   Of extends Unit,
   Shape extends z.ZodRawShape,
-> extends Part<Name, Shape, [], Optimizer> {
+> extends Component<Name, Shape, [], Optimizer> {
   readonly kernel: Kernel;
   readonly unit: Of;
   /** Learning rates from the least to the largest that models like these train with; beyond them a run says so. */

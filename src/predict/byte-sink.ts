@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { syncFile } from '../sync-file.js';
+import { syncFile } from '../io/sync-file.js';
 import type { WriteBytes } from './scored-rows.js';
 
 /** Bytes on their way out. */

@@ -1,4 +1,4 @@
-import { didYouMean, quoted, UserError, userError } from '../errors.js';
+import { didYouMean, quoted, UserError, userError } from '../core/errors.js';
 import type { ScoredColumns } from './scored-rows.js';
 
 /** What is asked for of columns. */

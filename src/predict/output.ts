@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { makeFolder, onDisk, replace } from '../disk.js';
-import { userError } from '../errors.js';
+import { makeFolder, onDisk, replace } from '../io/disk.js';
+import { userError } from '../core/errors.js';
 import { fileSink, streamSink, type ByteSink } from './byte-sink.js';
 import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
 import { csvWriter, jsonlWriter } from './text-writers.js';

@@ -1,10 +1,10 @@
-import type { Batch } from '../batch.js';
+import type { Batch } from '../core/batch.js';
 import type { StreamedRows } from '../data/encoding/stream-rows.js';
 import { findLargestNumber } from '../data/rows/prediction-problem.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';
-import { quoted, userError } from '../errors.js';
-import { predictionsOf, type Space } from '../evaluation/spaces.js';
+import { quoted, userError } from '../core/errors.js';
+import { combinePredictions, type Output } from '../evaluation/outputs.js';
 import type { ScoredRows } from './scored-rows.js';
 
 /** Predicts rows on their way through. */
@@ -21,7 +21,7 @@ export interface Scorer {
 export interface ScorerOptions {
   readonly program: Program;
   /** Outputs, a column each. */
-  readonly spaces: readonly Space[];
+  readonly spaces: readonly Output[];
   readonly fields: EncodedFormat['fields'];
   /** Maximum number of rows whose predictions are not finite; they have empty predictions. */
   readonly maxNonFiniteRows: number;
@@ -54,7 +54,7 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
     async score({ batch, kept, skipped }) {
       const byTask = batch.rows === 0 ? undefined : await program.predict(batch);
       const values = spaces.map((space) =>
-        byTask === undefined ? new Float32Array(0) : predictionsOf(space, byTask, batch.rows),
+        byTask === undefined ? new Float32Array(0) : combinePredictions(space, byTask, batch.rows),
       );
       if (values.some((column) => column.some((value) => !Number.isFinite(value))))
         emptyNonFinite(values, batch, skipped);
@@ -69,7 +69,7 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
   };
 }
 
-function nonFiniteError(row: number, outputs: readonly Space[], columns: readonly string[] | undefined): Error {
+function nonFiniteError(row: number, outputs: readonly Output[], columns: readonly string[] | undefined): Error {
   const cause =
     columns === undefined
       ? ''

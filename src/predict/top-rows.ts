@@ -1,5 +1,5 @@
-import { didYouMean, joined, quoted, userError } from '../errors.js';
-import type { Space } from '../evaluation/spaces.js';
+import { didYouMean, joined, quoted, userError } from '../core/errors.js';
+import type { Output } from '../evaluation/outputs.js';
 import type { RowWriter, ScoredColumns } from './scored-rows.js';
 
 /** What is asked for of the best rows. */
@@ -28,7 +28,7 @@ export interface TopOptions {
 export function rankedBy(
   { count, by, rank }: RankOptions,
   columns: ScoredColumns,
-  spaces: readonly Space[],
+  spaces: readonly Output[],
 ): TopOptions & { readonly notice: string } {
   const names = spaces.map(({ name }) => name);
   // The product down a funnel stands behind its parts.

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { systemCode, userError } from '../errors.js';
+import { systemCode, userError } from '../core/errors.js';
 
 /** A part of a raw file: the lines whose first byte lies in it. */
 export interface Chunk {
@@ -16,7 +16,7 @@ const MAX_LINE_BYTES = 1 << 22;
 const LINE_END = 10;
 
 /** The chunks of a file of so many bytes. */
-export function chunksOf(path: string, bytes: number, chunkBytes = CHUNK_BYTES): Chunk[] {
+export function splitChunks(path: string, bytes: number, chunkBytes = CHUNK_BYTES): Chunk[] {
   return Array.from({ length: Math.ceil(bytes / chunkBytes) }, (_, index) => ({
     path,
     index,
@@ -89,7 +89,7 @@ export function firstLine({ path, begin }: Chunk): number {
   // The line feed at the byte before the chunk or behind it ends the line before.
   let lines = 2;
   const memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  for (const { begin: from, end } of chunksOf(path, begin - 1)) {
+  for (const { begin: from, end } of splitChunks(path, begin - 1)) {
     const bytes = memory.subarray(0, readBytes(path, memory, from, end - from));
     for (let at = bytes.indexOf(LINE_END); at >= 0; at = bytes.indexOf(LINE_END, at + 1)) lines++;
   }

@@ -1,8 +1,8 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, writevSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { onDisk, onDiskSync } from '../disk.js';
-import { systemCode, UserError, userError } from '../errors.js';
-import { temporaryPath } from '../temporary.js';
+import { onDisk, onDiskSync } from '../io/disk.js';
+import { systemCode, UserError, userError } from '../core/errors.js';
+import { temporaryPath } from '../io/temporary.js';
 
 // Columns between two phases: 8 bytes of header length, a JSON header that tells where what lies, then the arrays, each
 // at a
@@ -111,7 +111,7 @@ export function isWhole(path: string): boolean {
 }
 
 /** Where a column begins in its file. @throws UserError (data) */
-export function positionOf(path: string, name: string): number {
+export function findPosition(path: string, name: string): number {
   return withFile(path, (file) => {
     const { header, start } = readHeader(file, path);
     return start + header.places.find((place) => place.name === name)!.begin;

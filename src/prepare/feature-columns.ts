@@ -8,7 +8,7 @@ const MISSING = -1;
 const MISSING_32 = 0xffffffff;
 
 /** What stands in a column of single ids for a row that has none. */
-export function missingOf(ids: ColumnData): number {
+export function countMissing(ids: ColumnData): number {
   return ids instanceof Float64Array ? MISSING : MISSING_32;
 }
 
@@ -45,7 +45,7 @@ export interface FeatureColumns {
 
 // As src/kernels/lines/table.ts has it, in words of 4 bytes.
 const [ROWS, NUM_FIELDS, FULL, SLOTS, FIELDS, FIELD_WORDS] = [0, 1, 2, 4, 100, 16] as const;
-const MOST_FIELDS = 32;
+const MAX_FIELDS = 32;
 const NUM_SLOTS = 256;
 const SPREAD = 0x9e3779b97f4a7c15n;
 const [NAME, IS_BAG, KEEPS_LAST, CAP, IDS, WEIGHTS, OFFSETS, CAPACITY, LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE] =
@@ -58,11 +58,11 @@ const FIRST_ROWS = 1 << 12;
 
 /** Empty columns for these fields. */
 export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColumns {
-  if (fields.length > MOST_FIELDS) throw new Error(`${fields.length} fields are more than ${MOST_FIELDS}`);
+  if (fields.length > MAX_FIELDS) throw new Error(`${fields.length} fields are more than ${MAX_FIELDS}`);
   const memory = createLineMemory();
   const { kernels } = memory;
-  const table = memory.take(4 * (FIELDS + MOST_FIELDS * FIELD_WORDS));
-  const words = new Uint32Array(memory.buffer, table, FIELDS + MOST_FIELDS * FIELD_WORDS);
+  const table = memory.take(4 * (FIELDS + MAX_FIELDS * FIELD_WORDS));
+  const words = new Uint32Array(memory.buffer, table, FIELDS + MAX_FIELDS * FIELD_WORDS);
   const wordOf = (f: number, word: number): number => FIELDS + FIELD_WORDS * f + word;
   let rowCapacity = 0;
   let linesAt = 0;

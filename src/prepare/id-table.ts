@@ -1,4 +1,4 @@
-import { sortByCount } from '../sort-by-count.js';
+import { sortByCount } from '../core/sort-by-count.js';
 
 // Raw ids are whole numbers below 2^53 - 1. Tables are open-addressing ones of two words a slot, at most two thirds
 // full: the id

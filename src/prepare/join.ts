@@ -1,6 +1,6 @@
 import type { RowBlock } from '../data/rows/row-block.js';
 import type { ColumnData, Columns } from './column-file.js';
-import { missingOf } from './feature-columns.js';
+import { countMissing } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';
 import { lookUp, type IdTable } from './id-table.js';
 import { NO_ID } from './jobs/encode-sessions.js';
@@ -71,7 +71,7 @@ export function createJoin(
         }
         if (own !== undefined) {
           const ownWeights = weights === undefined ? undefined : bitsOf(chunk.get(`${name}.weights`)!);
-          const missingId = missingOf(own);
+          const missingId = countMissing(own);
           const table = tables[f]!;
           for (let r = 0; r < rows.length; r++) {
             const raw = own[rows[r]!]!;

@@ -22,7 +22,7 @@ export interface LineMemory {
 
 const FIRST_PAGES = 64;
 /** As src/kernels/lines is built. */
-const MOST_PAGES = 65_536;
+const MAX_PAGES = 65_536;
 const PAGE_BYTES = 1 << 16;
 
 let compiled: WebAssembly.Module | undefined;
@@ -32,7 +32,7 @@ export function createLineMemory(): LineMemory {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../dist/lines.wasm', import.meta.url)));
   // Shared, for that of one thread is taken from all who look at it where it grows.
-  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true });
+  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MAX_PAGES, shared: true });
   // The border to wasm: what the module exports is what src/kernels/lines says.
   const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as LineKernels;
   let free = kernels.heapBase();

@@ -1,4 +1,4 @@
-import { quoted, userError, type UserError } from '../errors.js';
+import { quoted, userError, type UserError } from '../core/errors.js';
 import { firstLine, type Chunk } from './chunk.js';
 import { createColumnReader, isWhole, readAbout } from './column-file.js';
 import type { FieldPlan } from './fields.js';
@@ -106,7 +106,7 @@ export async function parseSplit(
 }
 
 /** All bad rows with their lines. */
-export function rejectsOf(files: readonly (readonly Parsed[])[]): Reject[] {
+export function mergeRejects(files: readonly (readonly Parsed[])[]): Reject[] {
   return files.flatMap((file) => {
     let lines = 1;
     return file.flatMap(({ chunk: { path }, about }) => {

@@ -1,4 +1,4 @@
-import { startThread, type Thread } from '../thread.js';
+import { startThread, type Thread } from '../system/thread.js';
 import type { Jobs } from './jobs/all.js';
 
 /** What a worker is asked. */

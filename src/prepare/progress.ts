@@ -1,4 +1,4 @@
-import { monotonicMs } from '../clock.js';
+import { monotonicMs } from '../system/clock.js';
 
 /** How far preparing has come. */
 export interface PrepareProgress {
@@ -20,7 +20,7 @@ export interface Progress {
 }
 
 /** Progress over so much work. */
-export function createProgress(total: number, tell: (progress: PrepareProgress) => void): Progress {
+export function createProgress(total: number, warn: (progress: PrepareProgress) => void): Progress {
   const startMs = monotonicMs();
   let done = 0;
   let skipped = 0;
@@ -30,7 +30,7 @@ export function createProgress(total: number, tell: (progress: PrepareProgress) 
     add(work) {
       done += work;
       const left = Math.max(0, total - skipped - done);
-      tell({
+      warn({
         phase: progress.phase,
         share: Math.min(1, (skipped + done) / total),
         leftMs: ((monotonicMs() - startMs) / done) * left,

@@ -1,4 +1,4 @@
-import { printable } from '../errors.js';
+import { printable } from '../core/errors.js';
 import type { FeatureColumns } from './feature-columns.js';
 
 // The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by

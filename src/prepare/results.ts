@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { csvText } from '../csv-text.js';
-import { replace, writeFileAtomic } from '../disk.js';
-import { writeSafetensors } from '../safetensors.js';
+import { csvText } from '../text/csv-text.js';
+import { replace, writeFileAtomic } from '../io/disk.js';
+import { writeSafetensors } from '../io/safetensors.js';
 import type { FieldPlan } from './fields.js';
 import type { Reject } from './parse.js';
 import type { Summary } from './summary.js';

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { createColumnReader, openToRead, positionOf, readBytes } from './column-file.js';
+import { createColumnReader, openToRead, findPosition, readBytes } from './column-file.js';
 
 /** Where the words of sessions lie: files of `encodeSessions`, in the order of the sessions. */
 export interface SessionFiles {
@@ -58,7 +58,7 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
       const path = files[file]!;
       // A reader of its own: all of them are kept. Written as U32 by `encodeSessions`.
       source = {
-        position: positionOf(path, 'words'),
+        position: findPosition(path, 'words'),
         offsets: createColumnReader().read(path, ['offsets']).get('offsets') as Uint32Array,
         handle: undefined,
       };

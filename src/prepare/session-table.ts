@@ -1,6 +1,6 @@
 import { idOf, indexTexts, type TextTable } from '../features/vocabulary/text-table.js';
-import { createTexts, type Texts } from '../features/vocabulary/texts.js';
-import { mix } from '../random.js';
+import { createStringPool, type StringPool } from '../features/vocabulary/string-pool.js';
+import { mix } from '../core/random.js';
 
 /** Finds sessions by the index of their common features, whatever bytes that is; a session takes 32 to 44 bytes. */
 export interface SessionTable extends TextTable {
@@ -12,9 +12,9 @@ export interface SessionTable extends TextTable {
  * @param parts the indices of the sessions of a file each
  * @returns also how many of them have an index that came before; it stands for the first of them
  */
-export function createSessionTable(parts: readonly Texts[]): { table: SessionTable; repeated: number } {
+export function createSessionTable(parts: readonly StringPool[]): { table: SessionTable; repeated: number } {
   const count = parts.reduce((sum, { offsets }) => sum + offsets.length - 1, 0);
-  const texts = createTexts(
+  const texts = createStringPool(
     count,
     parts.reduce((sum, { bytes }) => sum + bytes.length, 0),
   );

@@ -5,7 +5,7 @@ import { MANIFEST, type Manifest, type ShardColumn } from '../data/shards/manife
 import type { IdCounts } from '../data/shards/id-counts.js';
 import { LABEL_COUNTS } from '../data/shards/label-counts.js';
 import { ROWS_PER_SHARD } from '../data/shards/writer.js';
-import { onDisk, writeFileAtomic } from '../disk.js';
+import { onDisk, writeFileAtomic } from '../io/disk.js';
 import { isWhole } from './column-file.js';
 import { preparedColumns, type FieldPlan } from './fields.js';
 import type { ShardAbout } from './jobs/write-shard.js';

@@ -1,4 +1,4 @@
-import { mix, streamKey } from '../random.js';
+import { mix, streamKey } from '../core/random.js';
 import { sessionHash, type SessionTable } from './session-table.js';
 
 /** Which rows of the raw train are of valid: those of some sessions, or single ones. */

@@ -1,11 +1,11 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
-import { rethrowLimit, systemCode, UserError, userError, type Problem } from '../errors.js';
-import type { Peers } from '../peers.js';
-import { checkRegularFile } from '../regular-file.js';
-import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
+import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../io/disk.js';
+import { rethrowLimit, systemCode, UserError, userError, type Problem } from '../core/errors.js';
+import type { ProcessGroup } from '../core/process-group.js';
+import { checkRegularFile } from '../io/regular-file.js';
+import { CHUNK_BYTES, splitChunks, type Chunk } from './chunk.js';
 
 /** The splits that the raw data has; valid is taken out of train. */
 export const RAW_SPLITS = ['train', 'test'] as const;
@@ -30,7 +30,7 @@ export interface Work {
   /** True where a former run finished the same work. */
   readonly isDone: boolean;
   /** Those who do the work; the first of them writes what is no job's. */
-  readonly peers: Peers;
+  readonly peers: ProcessGroup;
   /** A path in the work folder. */
   path(...parts: readonly (string | number)[]): string;
 }
@@ -50,7 +50,7 @@ export async function openWork(
   raw: string,
   out: string,
   options: object,
-  peers: Peers,
+  peers: ProcessGroup,
   chunkBytes = CHUNK_BYTES,
 ): Promise<Work> {
   const problems: Problem[] = [];
@@ -82,10 +82,10 @@ export async function openWork(
     return {
       commonPath: common.path,
       commonBytes: common.bytes,
-      common: chunksOf(common.path, common.bytes, chunkBytes),
+      common: splitChunks(common.path, common.bytes, chunkBytes),
       skeletonPath: skeleton.path,
       skeletonBytes: skeleton.bytes,
-      skeleton: chunksOf(skeleton.path, skeleton.bytes, chunkBytes),
+      skeleton: splitChunks(skeleton.path, skeleton.bytes, chunkBytes),
     };
   };
   const files = { train: await filesOf('train'), test: await filesOf('test') };
@@ -159,7 +159,7 @@ export function unfinished<Piece>(
 ): Piece[] {
   const places = peers.rank === 0 ? pieces.flatMap((piece, place) => (isFinished(piece) ? [] : [place])) : [];
   // What the first one has written here.
-  return (JSON.parse(peers.texts(JSON.stringify(places))[0]!) as number[]).map((place) => pieces[place]!);
+  return (JSON.parse(peers.allGatherStrings(JSON.stringify(places))[0]!) as number[]).map((place) => pieces[place]!);
 }
 
 /** A number of five digits, for the names of files in their order. */

@@ -1,4 +1,4 @@
-import { answerWith } from '../thread.js';
+import { answerWith } from '../system/thread.js';
 import { jobs } from './jobs/all.js';
 import type { Request } from './pool.js';
 

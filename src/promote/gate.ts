@@ -1,7 +1,7 @@
 import type { Paths } from '../data/options.js';
 import type { DiffResult } from '../diff.js';
 import type { Difference } from '../diff/compare.js';
-import { didYouMean, userError } from '../errors.js';
+import { didYouMean, userError } from '../core/errors.js';
 import type { Gate } from '../runs/channels.js';
 
 /** What a candidate is compared by. */

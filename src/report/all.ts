@@ -1,4 +1,4 @@
-import { asked } from './asked.js';
+import { configSection } from './config-section.js';
 import { calibration } from './calibration.js';
 import { curves } from './curves.js';
 import { experts } from './experts.js';
@@ -9,7 +9,7 @@ import { scores } from './scores.js';
 import type { Section } from './section.js';
 import { segments } from './segments.js';
 import { speed } from './speed.js';
-import { unknown } from './unknown.js';
+import { oovSection } from './oov-section.js';
 import { warnings } from './warnings.js';
 
 /** The sections of a report, in the order of the page. */
@@ -23,7 +23,7 @@ export const sections: readonly Section[] = [
   lift,
   funnel,
   experts,
-  unknown,
+  oovSection,
   speed,
-  asked,
+  configSection,
 ];

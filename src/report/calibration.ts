@@ -1,9 +1,9 @@
 import { format } from 'd3-format';
 import type { ScoreBins } from '../evaluation/score-bins.js';
-import { chartsBySpace } from './by-space.js';
+import { chartsByOutput } from './by-output.js';
 import { histogramPoints, reliabilityPoints } from './curve-points.js';
-import { html, type Html } from '../drawing/html.js';
-import { linePlot, type LinePlot, type Series } from '../drawing/plot.js';
+import { html, type Html } from '../charts/html.js';
+import { linePlot, type LinePlot, type Series } from '../charts/plot.js';
 import { namesIn, shownScores, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
@@ -19,7 +19,7 @@ export const calibration: Section = {
   about:
     'Points on the dashed line are predictions that come true as often as they say, with the interval that chance allows so many rows (95%); below it they are too high. The histograms show how predictions lie, of positives and of negatives.',
   draw(runs) {
-    const reliability = chartsBySpace(runs, [
+    const reliability = chartsByOutput(runs, [
       {
         title: 'reliability',
         pointsOf: (bins) => reliabilityPoints(bins, GROUPS),
@@ -30,8 +30,7 @@ export const calibration: Section = {
       },
     ]);
     if (reliability === undefined) return undefined;
-    return html`${reliability}
-      <div class="charts">${histograms(runs)}</div>`;
+    return html`${reliability}<div class="charts">${histograms(runs)}</div>`;
   },
 };
 

@@ -1,10 +1,10 @@
-import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../evaluation/score-bins.js';
-import type { Series } from '../drawing/plot.js';
+import { BINS_PER_UNIT, computeBinCenter, type ScoreBins } from '../evaluation/score-bins.js';
+import type { Series } from '../charts/plot.js';
 
 type Points = Series['points'];
 
 /** Points of a curve at the most: a line of 270 pixels shows no more. */
-const MOST = 200;
+const MAX_POINTS = 200;
 
 /**
  * Along the bins from the highest prediction down, from no bin on: rows and positives with at least so high a
@@ -59,12 +59,12 @@ export function rocPoints(bins: ScoreBins): Points {
 }
 
 /** Rows at the least of which a rate is drawn: that of fewer is noise. */
-const LEAST_ROWS = 20;
+const MIN_ROWS = 20;
 
 /** Recall and precision where rows with at least so high a prediction are taken. */
 export function precisionPoints(bins: ScoreBins): Points {
   if (bins.positives === 0) return [];
-  const { rates, positives } = fromRows(LEAST_ROWS, bins);
+  const { rates, positives } = fromRows(MIN_ROWS, bins);
   return thinned(over(positives, bins.positives), rates);
 }
 
@@ -74,7 +74,7 @@ export function precisionPoints(bins: ScoreBins): Points {
  */
 export function liftPoints(bins: ScoreBins, leastShare: number): Points {
   if (bins.positives === 0) return [];
-  const { rates, rows } = fromRows(Math.max(LEAST_ROWS, leastShare * bins.rows), bins);
+  const { rates, rows } = fromRows(Math.max(MIN_ROWS, leastShare * bins.rows), bins);
   const shares = over(rows, bins.rows);
   const lifts = over(rates, bins.positives / bins.rows);
   // As its axes have them: shares by their logarithms.
@@ -120,7 +120,8 @@ function thinned(x: Float64Array, y: Float64Array, placedX = x, placedY = y): Po
     const atX = placedX[i]!;
     const atY = placedY[i]!;
     // Nothing is near to the first.
-    if (Math.abs(atX - beforeX) < 1 / MOST && Math.abs(atY - beforeY) < 1 / MOST && i < x.length - 1) continue;
+    if (Math.abs(atX - beforeX) < 1 / MAX_POINTS && Math.abs(atY - beforeY) < 1 / MAX_POINTS && i < x.length - 1)
+      continue;
     kept.push({ x: x[i]!, y: y[i]! });
     beforeX = atX;
     beforeY = atY;
@@ -143,7 +144,7 @@ export function reliabilityPoints({ rows: all, at, negatives, truths }: ScoreBin
     const count = negatives[i]! + truths[i]!;
     rows += count;
     positives += truths[i]!;
-    predicted += count * middleOf(at[i]!);
+    predicted += count * computeBinCenter(at[i]!);
     before += count;
     // A group ends where the next share of the rows does.
     if (before < (all * (points.length + 1)) / groups && i < at.length - 1) continue;

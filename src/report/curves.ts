@@ -1,12 +1,12 @@
-import { html, type Html } from '../drawing/html.js';
-import { linePlot, type Series } from '../drawing/plot.js';
+import { html, type Html } from '../charts/html.js';
+import { linePlot, type Series } from '../charts/plot.js';
 import { namesIn, type ReportedRun } from './reported-run.js';
 import { isCount, wholeSpaces } from './scores.js';
 import type { Section } from './section.js';
 
 const STEP = { title: 'steps', format: '~s' } as const;
 /** Charts of metrics at the most, those of the first metrics first. */
-const MOST = 24;
+const MAX_CURVES = 24;
 
 /** How training went: losses, rates and metrics, by step and by epoch. */
 export const curves: Section = {
@@ -72,7 +72,7 @@ function metrics(runs: readonly ReportedRun[]): readonly Html[] {
     );
     return { title: `${space}.${metric} on valid`, series, marked };
   });
-  const drawn = charts.filter(({ series }) => series.some(({ points }) => points.length > 0)).slice(0, MOST);
+  const drawn = charts.filter(({ series }) => series.some(({ points }) => points.length > 0)).slice(0, MAX_CURVES);
   return drawn.map(({ title, series, marked }) =>
     linePlot({ title, x: STEP, y: { title: '' }, series, marked, points: isShort(series) }),
   );

@@ -1,5 +1,5 @@
-import { html, type Html } from '../drawing/html.js';
-import { linePlot, type Series } from '../drawing/plot.js';
+import { html, type Html } from '../charts/html.js';
+import { linePlot, type Series } from '../charts/plot.js';
 import { namesIn, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 

@@ -1,6 +1,6 @@
-import { count } from '../number-text.js';
-import { html, tableOf, type Html } from '../drawing/html.js';
-import { barPlot } from '../drawing/plot.js';
+import { count } from '../text/number-text.js';
+import { html, tableOf, type Html } from '../charts/html.js';
+import { barPlot } from '../charts/plot.js';
 import { namesIn, shownScores, type ShownScores } from './reported-run.js';
 import type { Section } from './section.js';
 
@@ -41,7 +41,5 @@ function funnelOf({ name, spaces }: ShownScores): Html | undefined {
       positives === 0 ? '-' : (predicted / positives).toFixed(3),
     ];
   };
-  return html`<div class="beside">
-    ${chart}${tableOf([name, 'rows', 'observed', 'predicted', 'predicted / observed'], names.map(line))}
-  </div>`;
+  return html`<div class="beside">${chart}${tableOf([name, 'rows', 'observed', 'predicted', 'predicted / observed'], names.map(line))}</div>`;
 }

@@ -1,6 +1,6 @@
-import type { Html } from '../drawing/html.js';
-import { factsOf, pageOf, type DrawnSection } from '../drawing/page.js';
-import { count, duration } from '../number-text.js';
+import type { Html } from '../charts/html.js';
+import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
+import { count, duration } from '../text/number-text.js';
 import { sections } from './all.js';
 import type { ReportedRun } from './reported-run.js';
 
@@ -12,15 +12,15 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     if (body !== undefined) drawn.push({ title, about, body });
   }
   return runs.length === 1
-    ? pageOf(runs[0]!.about.run, facts(runs[0]!), drawn)
-    : pageOf(`${runs.length} runs`, undefined, drawn);
+    ? renderPage(runs[0]!.about.run, facts(runs[0]!), drawn)
+    : renderPage(`${runs.length} runs`, undefined, drawn);
 }
 
 /** What of a run is told first. */
 function facts({ about, events }: ReportedRun): Html {
   const { state, model, seed, startedAt, epoch, epochs, step, bestEpoch, monitor, monitored, elapsedMs } = about;
   const engine = events.findLast(({ event }) => event === 'start')?.engine;
-  return factsOf([
+  return renderFacts([
     ['model', model ?? '-'],
     ['state', state],
     [

@@ -1,4 +1,4 @@
-import { chartsBySpace } from './by-space.js';
+import { chartsByOutput } from './by-output.js';
 import { precisionPoints, rocPoints } from './curve-points.js';
 import type { Section } from './section.js';
 
@@ -10,7 +10,7 @@ export const ranking: Section = {
   about:
     'A ROC curve above the dashed line ranks better than chance; the area below it is the AUC. Where positives are rare, precision by recall tells more.',
   draw: (runs) =>
-    chartsBySpace(runs, [
+    chartsByOutput(runs, [
       {
         title: 'ROC',
         pointsOf: rocPoints,

@@ -1,6 +1,6 @@
 import type { Report, SpaceReport } from '../evaluation/evaluation.js';
-import { count } from '../number-text.js';
-import { html, tableOf, type Html } from '../drawing/html.js';
+import { count } from '../text/number-text.js';
+import { html, tableOf, type Html } from '../charts/html.js';
 import { lastReport, namesIn, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
@@ -15,18 +15,14 @@ export const scores: Section = {
 function ofOne({ about: { metrics } }: ReportedRun): Html | undefined {
   const splits = Object.entries(metrics);
   if (splits.length === 0) return undefined;
-  return html`<div class="beside">
-    ${splits.map(([split, report]) => {
-      const spaces = wholeSpaces(report);
-      const names = metricsIn(spaces.map(([, values]) => values));
-      return html`<div>
-        ${tableOf(
-          [split, ...names],
-          spaces.map(([space, values]) => [space, ...names.map((name) => cell(name, values[name]))]),
-        )}${reasons(spaces)}
-      </div>`;
-    })}
-  </div>`;
+  return html`<div class="beside">${splits.map(([split, report]) => {
+    const spaces = wholeSpaces(report);
+    const names = metricsIn(spaces.map(([, values]) => values));
+    return html`<div>${tableOf(
+      [split, ...names],
+      spaces.map(([space, values]) => [space, ...names.map((name) => cell(name, values[name]))]),
+    )}${reasons(spaces)}</div>`;
+  })}</div>`;
 }
 
 /** Runs below each other, a column a metric. */

@@ -1,4 +1,4 @@
-import type { Html } from '../drawing/html.js';
+import type { Html } from '../charts/html.js';
 import type { ReportedRun } from './reported-run.js';
 
 /** A part of the page. */

@@ -1,10 +1,10 @@
-import { html, type Html } from '../drawing/html.js';
-import { barPlot } from '../drawing/plot.js';
+import { html, type Html } from '../charts/html.js';
+import { barPlot } from '../charts/plot.js';
 import { namesIn, shownScores, type ReportedRun, type ShownScores } from './reported-run.js';
 import type { Section } from './section.js';
 
 /** Segments of a column that are drawn, those with the most rows; the others stand in scores.json. */
-const MOST = 20;
+const MAX_SEGMENTS = 20;
 
 /** Which segments are predicted too high or too low. */
 export const segments: Section = {
@@ -26,7 +26,7 @@ function chartOf(shown: readonly ShownScores[], by: string, space: string): read
   const sumsOf = ({ segments: all }: ShownScores, value: string) => all[by]?.[value]?.[space];
   const values = namesIn(shown.map(({ segments: all }) => all[by] ?? {}));
   const rowsOf = (value: string): number => Math.max(...shown.map((scores) => sumsOf(scores, value)?.rows ?? 0));
-  const largest = new Set([...values].sort((a, b) => rowsOf(b) - rowsOf(a)).slice(0, MOST));
+  const largest = new Set([...values].sort((a, b) => rowsOf(b) - rowsOf(a)).slice(0, MAX_SEGMENTS));
   const bars = values
     .filter((value) => largest.has(value))
     .flatMap((name) =>
@@ -36,7 +36,7 @@ function chartOf(shown: readonly ShownScores[], by: string, space: string): read
       }),
     );
   if (bars.length === 0) return [];
-  const title = `${space} by ${by}${values.length > MOST ? `, the ${MOST} largest of ${values.length}` : ''}`;
+  const title = `${space} by ${by}${values.length > MAX_SEGMENTS ? `, the ${MAX_SEGMENTS} largest of ${values.length}` : ''}`;
   return [
     barPlot({
       title,

@@ -1,6 +1,6 @@
-import { bytes, count, duration } from '../number-text.js';
-import { html, tableOf, type Html } from '../drawing/html.js';
-import { linePlot } from '../drawing/plot.js';
+import { bytes, count, duration } from '../text/number-text.js';
+import { html, tableOf, type Html } from '../charts/html.js';
+import { linePlot } from '../charts/plot.js';
 import type { ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 

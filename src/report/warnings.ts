@@ -1,4 +1,4 @@
-import { html } from '../drawing/html.js';
+import { html } from '../charts/html.js';
 import type { ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
@@ -10,11 +10,7 @@ export const warnings: Section = {
     const lines = runs.flatMap((run) =>
       warningsOf(run).map((text) => (runs.length > 1 ? `${run.name}: ${text}` : text)),
     );
-    return lines.length === 0
-      ? undefined
-      : html`<ul>
-          ${lines.map((line) => html`<li>${line}</li>`)}
-        </ul>`;
+    return lines.length === 0 ? undefined : html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
   },
 };
 

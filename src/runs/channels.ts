@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
-import { makeFolder, onDisk, pointLink, writeFileAtomic } from '../disk.js';
-import { UserError, userError } from '../errors.js';
+import { makeFolder, onDisk, pointLink, writeFileAtomic } from '../io/disk.js';
+import { UserError, userError } from '../core/errors.js';
 import { LOCK, lockRun, type RunLock } from './lock.js';
 import { CHANNELS } from './run-folder.js';
 import { linkTarget, shownPath } from './runs-root.js';
@@ -115,7 +115,7 @@ export function channelsByRun(root: string): ReadonlyMap<string, readonly string
  * Points a channel at a run and records the promotion, if the channel still is what it was when the caller decided.
  * @param expected text of the link then; undefined for none
  * @param promotion whose `run` the channel points to afterwards
- * @param onNotice receives a warning if the lock of another container has to be watched
+ * @param onWarning receives a warning if the lock of another container has to be watched
  * @returns false, with nothing changed, if it points elsewhere by now
  * @throws UserError (disk), or (usage) if another process holds the lock
  */
@@ -124,12 +124,12 @@ export async function pointChannel(
   root: string,
   expected: string | undefined,
   promotion: Promotion,
-  onNotice: (notice: string) => void,
+  onWarning: (notice: string) => void,
 ): Promise<boolean> {
   const folder = join(root, CHANNELS);
   const link = join(folder, name);
   await onDisk(folder, () => makeFolder(folder));
-  const lock = await lockChannels(folder, onNotice);
+  const lock = await lockChannels(folder, onWarning);
   try {
     if (linkTarget(link) !== expected) return false;
     const { run } = readChannel(name, root);
@@ -153,10 +153,10 @@ export async function pointChannel(
   }
 }
 
-async function lockChannels(folder: string, onNotice: (notice: string) => void): Promise<RunLock> {
+async function lockChannels(folder: string, onWarning: (notice: string) => void): Promise<RunLock> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await lockRun(folder, onNotice);
+      return await lockRun(folder, onWarning);
     } catch (error) {
       if (!(error instanceof UserError) || error.kind !== 'usage') throw error;
       const lock = join(shownPath(folder), LOCK);

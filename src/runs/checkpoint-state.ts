@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { StateSection } from '../state-section.js';
+import type { StateSection } from '../core/state-section.js';
 import { parseJson } from './manifest.js';
-import { sectionOf, sectionsSchema, type Sections } from './run-state.js';
+import { readSection, sectionsSchema, type Sections } from './run-state.js';
 
 /** What a checkpoint keeps for itself. */
 export interface OwnState {
@@ -67,5 +67,5 @@ export function stateText(own: OwnState, sections: Sections): string {
 export function parseState(text: string, path: string): { readonly own: OwnState; readonly sections: Sections } {
   const all = parseJson(path, text, stateSchema).sections;
   const sections = Object.fromEntries(Object.entries(all).filter(([name]) => name !== ownSection.name));
-  return { own: sectionOf(all, ownSection, path), sections };
+  return { own: readSection(all, ownSection, path), sections };
 }

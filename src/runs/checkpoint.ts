@@ -11,18 +11,18 @@ import {
   writeFolder,
   writeSynced,
   type FileDigest,
-} from '../disk.js';
+} from '../io/disk.js';
 import type { ProgramState } from '../engines/engine.js';
-import { systemCode, UserError, userError } from '../errors.js';
+import { systemCode, UserError, userError } from '../core/errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
-import { ALONE, type Peers } from '../peers.js';
-import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
-import { partsOf, sizeOf, type HostTensor } from '../tensor.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
+import { readSafetensors, writeSafetensors, type StoredTensor } from '../io/safetensors.js';
+import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
-import { atOnce } from './at-once.js';
+import { allSettledOrThrow } from './await-all.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { dealtOnly, joinedTensors } from './dealt-tensors.js';
+import { selectLocalShards, mergeShards } from './sharded-tensors.js';
 import {
   checkSize,
   damaged,
@@ -89,7 +89,7 @@ export function checkpointBytes({ program, fitted }: Checkpoint): number {
     0,
   );
   return tensors.reduce(
-    (bytes, { shape }) => bytes + sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT,
+    (bytes, { shape }) => bytes + countElements(shape) * Float32Array.BYTES_PER_ELEMENT,
     OTHER_BYTES + vocabularyBytes,
   );
 }
@@ -107,12 +107,12 @@ export async function saveCheckpoint(
   checkpoint: Checkpoint,
   links: readonly CheckpointLink[],
   retention: Retention,
-  peers: Peers = ALONE,
+  peers: ProcessGroup = SINGLE_PROCESS,
 ): Promise<void> {
   if (peers.rank === 0) await saveFirst(run, checkpoint, links, retention, peers);
   else await savePart(checkpoint, peers);
   // Who reads it next finds it whole, with its links.
-  peers.any(false);
+  peers.allReduceAny(false);
 }
 
 /** Saves the first process's part and all that is one for all, once the others have put theirs beside it. */
@@ -121,7 +121,7 @@ async function saveFirst(
   checkpoint: Checkpoint,
   links: readonly CheckpointLink[],
   retention: Retention,
-  peers: Peers,
+  peers: ProcessGroup,
 ): Promise<void> {
   const folder = checkpointsFolder(run);
   if (!existsSync(folder)) {
@@ -137,7 +137,7 @@ async function saveFirst(
   await withRoom(folder, checkpointBytes(checkpoint), () =>
     writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)),
   );
-  await atOnce(links.map((link) => pointLink(join(folder, link), name)));
+  await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
 
   await onDisk(folder, async () => {
     const entries = await readdir(folder);
@@ -167,27 +167,27 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
 }
 
 /** Puts the rows that this process has beside what the first one saves. */
-async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: Peers): Promise<void> {
-  const [folder] = peers.texts('');
+async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: ProcessGroup): Promise<void> {
+  const [folder] = peers.allGatherStrings('');
   const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> =>
-    writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(dealtOnly(tensors, dealt)));
+    writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(selectLocalShards(tensors, dealt)));
   const digests: PartDigests = {
     [FILES.weights]: await write(FILES.weights, weights),
     [FILES.optimizer]: await write(FILES.optimizer, optimizer),
   };
-  peers.texts(JSON.stringify(digests));
+  peers.allGatherStrings(JSON.stringify(digests));
 }
 
 async function writeFiles(
   folder: string,
   { program, sections, fitted, config }: Checkpoint,
   links: readonly CheckpointLink[],
-  peers: Peers,
+  peers: ProcessGroup,
 ): Promise<void> {
-  peers.texts(folder);
+  peers.allGatherStrings(folder);
   const features = storedFitted(fitted);
   // Each waits for the disk by itself.
-  const [weights, optimizer, json, vocabularies, configFile, state] = await atOnce<
+  const [weights, optimizer, json, vocabularies, configFile, state] = await allSettledOrThrow<
     [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]
   >([
     writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
@@ -207,7 +207,7 @@ async function writeFiles(
     [FILES.config]: configFile,
     [FILES.state]: state,
   };
-  const [, ...parts] = peers.texts('');
+  const [, ...parts] = peers.allGatherStrings('');
   // what savePart has told
   await writeSynced(
     join(folder, MANIFEST),
@@ -232,8 +232,8 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
     },
     *parts() {
       let before = 0;
-      for (const part of partsOf(tensor)) {
-        refuseNotFinite(name, part, before, sizeOf(tensor.shape));
+      for (const part of listParts(tensor)) {
+        refuseNotFinite(name, part, before, countElements(tensor.shape));
         yield part;
         before += part.length;
       }
@@ -260,7 +260,7 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     const others: ProgramState['weights'][] = [];
     for (const [p, part] of parts.entries())
       others.push(await read(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
-    return joinedTensors(await read(join(folder, name), digests[name]), others, join(folder, name));
+    return mergeShards(await read(join(folder, name), digests[name]), others, join(folder, name));
   };
   return {
     program: {
@@ -320,13 +320,13 @@ export interface NewestCheckpoint {
  * @param tell told of each that is not, where an older one is
  * @throws UserError (checkpoint) with what is wrong with each, where there are some and none is whole
  */
-export async function readNewestCheckpoint(run: string, tell: (notice: string) => void): Promise<NewestCheckpoint> {
+export async function readNewestCheckpoint(run: string, warn: (notice: string) => void): Promise<NewestCheckpoint> {
   const damaged: string[] = [];
   const errors: UserError[] = [];
   for (const name of await listCheckpoints(run)) {
     try {
       const checkpoint = await readCheckpoint(join(checkpointsFolder(run), name), true);
-      for (const { message } of errors) tell(`${message}: it is left out, and an older one is taken`);
+      for (const { message } of errors) warn(`${message}: it is left out, and an older one is taken`);
       return { checkpoint, name, damaged };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { quoted, systemCode, userError } from '../errors.js';
+import { quoted, systemCode, userError } from '../core/errors.js';
 import { checkpointsFolder, LINKS, NAME } from './checkpoint.js';
 import { FILES } from './manifest.js';
 import { missingRun } from './run-folder.js';

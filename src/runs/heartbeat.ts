@@ -1,5 +1,5 @@
 import { stat, utimes } from 'node:fs/promises';
-import { monotonicMs, wallClockMs } from '../clock.js';
+import { monotonicMs, wallClockMs } from '../system/clock.js';
 
 /** Interval at which a process moves the time of its file. */
 const BEAT_EVERY_MS = 5000;

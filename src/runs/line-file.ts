@@ -1,6 +1,6 @@
 import { openSync, writeSync } from 'node:fs';
-import { onDiskSync } from '../disk.js';
-import { systemCode, userError } from '../errors.js';
+import { onDiskSync } from '../io/disk.js';
+import { systemCode, userError } from '../core/errors.js';
 
 /** What the system says of a file that takes no bytes for now, as on a network disk. */
 const BUSY: readonly (string | undefined)[] = ['EAGAIN', 'EBUSY'];

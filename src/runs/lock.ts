@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { createFileAtomic, onDisk } from '../disk.js';
-import { systemCode, userError } from '../errors.js';
-import { temporaryPath } from '../temporary.js';
+import { createFileAtomic, onDisk } from '../io/disk.js';
+import { systemCode, userError } from '../core/errors.js';
+import { temporaryPath } from '../io/temporary.js';
 import { beat, keepBeating, watchHeartbeats } from './heartbeat.js';
-import { hasEnded, isInAnotherNamespace, ownerSchema, thisProcess, type Owner } from '../owner.js';
+import { hasExited, isInAnotherNamespace, ownerSchema, thisProcess, type Owner } from '../system/owner.js';
 
 /** The file that says which process trains in a run's folder. */
 export const LOCK = 'run.lock';
@@ -45,7 +45,7 @@ export interface LockWatch {
  * @throws UserError (usage) if another process has it, or one of another machine, of which nobody here can tell whether
  * it lives
  */
-export async function lockRun(run: string, tell: (notice: string) => void, watch: LockWatch = {}): Promise<RunLock> {
+export async function lockRun(run: string, warn: (notice: string) => void, watch: LockWatch = {}): Promise<RunLock> {
   const path = join(run, LOCK);
   const own = `${JSON.stringify(thisProcess())}\n`;
   for (;;) {
@@ -54,7 +54,7 @@ export async function lockRun(run: string, tell: (notice: string) => void, watch
       if (await createFileAtomic(path, own)) break;
       continue;
     }
-    if (seen.owner !== undefined) await refuseIfAlive(run, path, seen.owner, tell, watch);
+    if (seen.owner !== undefined) await refuseIfAlive(run, path, seen.owner, warn, watch);
     await remove(path, seen.text);
   }
   const stop = keepBeating(async () => {
@@ -118,17 +118,17 @@ export function isTaken(run: string): boolean {
     return false;
   }
   const owner = parseOwner(text);
-  return owner !== undefined && hasEnded(owner) !== true;
+  return owner !== undefined && hasExited(owner) !== true;
 }
 
 async function refuseIfAlive(
   run: string,
   path: string,
   owner: Owner,
-  tell: (notice: string) => void,
+  warn: (notice: string) => void,
   { staleMs = STALE_MS, lookEveryMs = LOOK_EVERY_MS, signal }: LockWatch,
 ): Promise<void> {
-  const isOver = hasEnded(owner);
+  const isOver = hasExited(owner);
   if (isOver === true) return;
   if (isOver === false)
     throw userError('usage', {
@@ -143,7 +143,7 @@ async function refuseIfAlive(
       fix: `if that process has ended, remove ${path}`,
     });
   }
-  tell(
+  warn(
     `${run} is taken by ${described(owner)}, in another container: looking for its heartbeat for up to ${staleMs / 1000} seconds; if that process has ended, remove ${path}`,
   );
   if (await isBeating(path, { staleMs, lookEveryMs, signal })) {
@@ -173,7 +173,7 @@ function described({ pid, host, startedAt }: Owner): string {
 export async function dropForeignLock(run: string): Promise<void> {
   const path = join(run, LOCK);
   const seen = await readOwner(path);
-  if (seen?.owner !== undefined && hasEnded(seen.owner) === undefined) await remove(path, seen.text);
+  if (seen?.owner !== undefined && hasExited(seen.owner) === undefined) await remove(path, seen.text);
 }
 
 /** Takes a dead process's lock away; another process may do the same at this moment and have made its own. */

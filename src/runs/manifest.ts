@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { FileDigest } from '../disk.js';
-import { systemCode, userError } from '../errors.js';
+import type { FileDigest } from '../io/disk.js';
+import { systemCode, userError } from '../core/errors.js';
 
 /** The version of a checkpoint's format; what is older or newer is refused. */
 const FORMAT_VERSION = 2;

@@ -1,17 +1,17 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeTemporary } from '../disk.js';
+import { removeTemporary } from '../io/disk.js';
 import type { Program, ProgramState } from '../engines/engine.js';
-import { systemCode, UserError, userError } from '../errors.js';
+import { systemCode, UserError, userError } from '../core/errors.js';
 import type { Fitted } from '../features/feature-types.js';
-import { leavesOf } from '../leaves.js';
-import { isTemporary } from '../temporary.js';
+import { flatten } from '../core/flatten.js';
+import { isTemporary } from '../io/temporary.js';
 import { openTrackers, type TrackOptions } from '../track/trackers.js';
 import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
-import { originSection, type Origin } from './origin.js';
+import { originSection, type WarmStartSource } from './init-from.js';
 import {
   createRunFolder,
   missingRun,
@@ -22,7 +22,7 @@ import {
   type RunPlace,
 } from './run-folder.js';
 import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
-import { createRunState, sectionOf, type RunState } from './run-state.js';
+import { createRunState, readSection, type RunState } from './run-state.js';
 import { runPath, runsRoot, shownPath } from './runs-root.js';
 import { runArtifacts } from './run-artifacts.js';
 import { trackedLog } from './tracked-log.js';
@@ -47,13 +47,13 @@ export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
    * Gives what a new run starts from, where its weights are not drawn; asked before anything is made.
    * @throws UserError where it cannot
    */
-  readonly originOf?: (() => Promise<Origin>) | undefined;
+  readonly originOf?: (() => Promise<WarmStartSource>) | undefined;
 }
 
 /** Stands for the folder that is named or else the newest run of the config that has not ended. */
 export const AUTO = 'auto';
 /** Reasons why a run is not gone on with. */
-const MOST_TOLD = 3;
+const MAX_TOLD = 3;
 
 /** What a run that goes on takes from its checkpoint. */
 export interface Resumed {
@@ -101,14 +101,14 @@ export interface OpenRun {
  * nothing to
  *   go on from; (config) where it is another run's config; (disk)
  */
-export async function openRun(request: RunRequest, tell: (notice: string) => void): Promise<OpenRun> {
+export async function openRun(request: RunRequest, warn: (notice: string) => void): Promise<OpenRun> {
   const { resume } = request;
-  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, tell) : existing(resume);
-  if (resume !== undefined && found === undefined) tell('there is no run to resume: starting a new one');
+  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, warn) : existing(resume);
+  if (resume !== undefined && found === undefined) warn('there is no run to resume: starting a new one');
   const originOfNew = found === undefined ? await request.originOf?.() : undefined;
   const folder = found ?? (await createRunFolder(request));
   const root = runsRoot(request.runs);
-  const lock = await lockRun(folder, tell, { signal: request.signal });
+  const lock = await lockRun(folder, warn, { signal: request.signal });
   let hasBegun = false;
   const release = async (): Promise<void> => {
     const isOfNoUse =
@@ -120,7 +120,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
     const { state, resumed, damaged } =
       found === undefined
         ? { state: createRunState({}, folder), resumed: undefined, damaged: [] }
-        : await goOn(folder, request, tell);
+        : await goOn(folder, request, warn);
     const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
     const plainLog = await openRunLog(
@@ -129,7 +129,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
       state.of(logSection, () => ({ metricsBytes: 0 })),
       resumed === undefined,
     );
-    const hparams = new Map([...leavesOf(request.values)].map(([key, text]) => [key, hparamOf(text)]));
+    const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, hparamOf(text)]));
     const tracked = trackedLog(
       plainLog,
       openTrackers(request.track, {
@@ -138,7 +138,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
         hparams,
         stateOf: state.of,
         artifacts: () => runArtifacts(folder),
-        tell,
+        warn,
       }),
     );
     const { log } = tracked;
@@ -173,10 +173,10 @@ function hparamOf(json: string): string | number | boolean {
 async function goOn(
   run: string,
   { resume, compareConfig }: RunRequest,
-  tell: (notice: string) => void,
+  warn: (notice: string) => void,
 ): Promise<Pick<OpenRun, 'state' | 'resumed' | 'damaged'>> {
   for (const folder of [run, checkpointsFolder(run)]) await removeTemporary(folder);
-  const { checkpoint, name, damaged } = await readNewestCheckpoint(run, tell);
+  const { checkpoint, name, damaged } = await readNewestCheckpoint(run, warn);
   if (checkpoint === undefined) {
     if (resume !== AUTO)
       throw userError('checkpoint', {
@@ -184,22 +184,22 @@ async function goOn(
         message: 'has no checkpoint yet',
         fix: `train it anew, or write --resume ${AUTO}`,
       });
-    tell(`${run} has no checkpoint yet: starting it anew`);
+    warn(`${run} has no checkpoint yet: starting it anew`);
     return { state: createRunState({}, run), resumed: undefined, damaged };
   }
   const path = join(checkpointsFolder(run), name);
   const state = createRunState(checkpoint.sections, join(path, FILES.state));
   // Of a run whose weights were drawn there is none.
   if (Object.hasOwn(checkpoint.sections, originSection.name))
-    state.of(originSection, () => sectionOf(checkpoint.sections, originSection, path));
+    state.of(originSection, () => readSection(checkpoint.sections, originSection, path));
   const changes = compareConfig(checkpoint.config, join(path, FILES.config), state);
   await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);
   const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
-  tell(
+  warn(
     `resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`,
   );
-  for (const change of changes) tell(`changed ${change}`);
+  for (const change of changes) warn(`changed ${change}`);
   return { state, resumed: resumedFrom(path, checkpoint), damaged };
 }
 
@@ -220,7 +220,7 @@ export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint
  * The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint
  * and was trained with this config.
  */
-function findUnfinished(request: RunRequest, tell: (notice: string) => void): string | undefined {
+function findUnfinished(request: RunRequest, warn: (notice: string) => void): string | undefined {
   const named = namedFolder(request);
   if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
   const parent = runsFolder(request);
@@ -236,7 +236,7 @@ function findUnfinished(request: RunRequest, tell: (notice: string) => void): st
   for (const run of unfinished) {
     const reason = refusalOf(run, request);
     if (reason === undefined) return run;
-    tell(`${run} has not ended, and is not gone on with: ${reason}`);
+    warn(`${run} has not ended, and is not gone on with: ${reason}`);
   }
   return undefined;
 }
@@ -252,7 +252,7 @@ function refusalOf(run: string, { compareConfig }: RunRequest): string | undefin
     if (error instanceof UserError)
       return error.problems
         .map(({ key, message }) => [key, message].filter(Boolean).join(': '))
-        .slice(0, MOST_TOLD)
+        .slice(0, MAX_TOLD)
         .join('; ');
     if (systemCode(error) !== undefined) return `${path} cannot be read (${systemCode(error)})`;
     throw error;

@@ -1,8 +1,8 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onDisk } from '../disk.js';
-import { UserError } from '../errors.js';
+import { onDisk } from '../io/disk.js';
+import { UserError } from '../core/errors.js';
 import { channelsByRun } from './channels.js';
 import { checkpointsFolder, listCheckpoints } from './checkpoint.js';
 import { isTaken } from './lock.js';

@@ -1,4 +1,4 @@
-import { csvText } from '../csv-text.js';
+import { csvText } from '../text/csv-text.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { MetricLines } from './metric-lines.js';
 
@@ -17,18 +17,18 @@ export function resultsTable({ milestones, results }: MetricLines): string {
     isBest: String(isBest),
     'train.loss': train.loss,
     ...Object.fromEntries(Object.entries(train.terms).map(([term, loss]) => [`train.${term}`, loss])),
-    ...(valid !== undefined && { loss: valid.loss, ...numbersOf(valid.metrics) }),
+    ...(valid !== undefined && { loss: valid.loss, ...flattenReport(valid.metrics) }),
   }));
   const best = milestones.findLast(({ isBest }) => isBest);
   const test = results?.metrics['test'];
   if (test !== undefined)
-    rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...numbersOf(test) });
+    rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...flattenReport(test) });
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);
 }
 
 /** Each number of a report, as `ctr.auc`. */
-export function numbersOf(report: Report): Readonly<Record<string, number>> {
+export function flattenReport(report: Report): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(report).flatMap(([space, values]) =>
       Object.entries(values).flatMap(([metric, value]) =>

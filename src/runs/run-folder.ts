@@ -1,8 +1,8 @@
 import { constants, existsSync } from 'node:fs';
 import { access, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { systemCode, userError } from '../errors.js';
-import { makeFolder, onDisk, pointLink, syncFolder } from '../disk.js';
+import { systemCode, userError } from '../core/errors.js';
+import { makeFolder, onDisk, pointLink, syncFolder } from '../io/disk.js';
 import { linkTarget, runsRoot, shownPath } from './runs-root.js';
 
 /** Which folder a run asks for. */

@@ -2,12 +2,12 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { userError } from '../errors.js';
+import { userError } from '../core/errors.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { checkpointsFolder } from './checkpoint.js';
 import { isTaken } from './lock.js';
 import { readMetricLines, trainedIn } from './metric-lines.js';
-import { ENVIRONMENT } from './origin.js';
+import { ENVIRONMENT } from './init-from.js';
 import { missingRun } from './run-folder.js';
 import { LOG, OVERRIDES, RESOLVED, RESULTS, SOURCE } from './run-log.js';
 import { runPath, shownPath } from './runs-root.js';

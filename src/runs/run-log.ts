@@ -4,18 +4,18 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { monotonicMs, wallClockMs } from '../clock.js';
+import { monotonicMs, wallClockMs } from '../system/clock.js';
 import type { Report } from '../evaluation/evaluation.js';
-import type { StateSection } from '../state-section.js';
+import type { StateSection } from '../core/state-section.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
-import type { Milestone, StepReport } from '../training/loop.js';
+import type { ValidationEvent, StepReport } from '../training/loop.js';
 import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { TrainResult } from '../training/observer.js';
-import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
-import { syncFile } from '../sync-file.js';
-import { atOnce } from './at-once.js';
-import { ENVIRONMENT, type Origin } from './origin.js';
+import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../io/disk.js';
+import { syncFile } from '../io/sync-file.js';
+import { allSettledOrThrow } from './await-all.js';
+import { ENVIRONMENT, type WarmStartSource } from './init-from.js';
 import { openLineFile } from './line-file.js';
 import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
 import { packageCommit, packageVersion } from './package-version.js';
@@ -33,7 +33,7 @@ export interface LogRequest {
   readonly overrides: readonly string[];
   readonly engine: { readonly name: string; readonly description: string };
   /** Where the first weights come from, where they are not drawn. */
-  readonly origin?: Origin | undefined;
+  readonly origin?: WarmStartSource | undefined;
 }
 
 /** The config as it stood: the first file of a run, by which its folder is known for one. */
@@ -75,7 +75,7 @@ export interface RunLog {
   /** The error that ends the run, in `log.jsonl`. */
   failure(error: unknown): void;
   /** A line of `metrics.jsonl`, synced. */
-  milestone(milestone: Milestone): Promise<void>;
+  milestone(milestone: ValidationEvent): Promise<void>;
   /** A line of `metrics.jsonl` that is synced with the next milestone. */
   steps(report: StepReport): void;
   /** The same of a step that was diagnosed. */
@@ -136,7 +136,7 @@ export async function openRunLog(
     for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath])
       if (existsSync(path)) await onDisk(path, () => rm(path));
     await writeFileAtomic(join(run, SOURCE), source);
-    await atOnce([
+    await allSettledOrThrow([
       writeFileAtomic(resolvedPath, config),
       writeFileAtomic(overridesPath, overridesText),
       surroundings.then((found) =>
@@ -218,7 +218,7 @@ export async function openRunLog(
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
       const measured = isBest ? valid : undefined;
       if (measured !== undefined) scores = { valid: { step, ...measured.predicted } };
-      await atOnce([
+      await allSettledOrThrow([
         append({
           epoch,
           ...(!isEpochEnd && { isEpochEnd }),
@@ -235,13 +235,13 @@ export async function openRunLog(
     },
     async results(best, { valid, test }) {
       const { bestEpoch, bestStep: step } = best;
-      const metrics = metricsOf(best, { valid, test });
+      const metrics = collectMetrics(best, { valid, test });
       scores = {
         ...scores,
         ...(valid !== undefined && { valid: { step, ...valid.predicted } }),
         ...(test !== undefined && { test: { step, ...test.predicted } }),
       };
-      await atOnce([
+      await allSettledOrThrow([
         append({ bestEpoch, metrics }),
         ...(valid !== undefined || test !== undefined ? [writeScores(run, scores)] : []),
       ]);
@@ -252,7 +252,7 @@ export async function openRunLog(
       const changes = readFileSync(overridesPath, 'utf8')
         .split('\n')
         .filter((line) => line !== '');
-      const result = resultOf({ run, changes, startMs }, facts, loop);
+      const result = buildResult({ run, changes, startMs }, facts, loop);
       const { end, bestEpoch, bestStep, numRejects, numSkippedBatches } = result;
       event('end', { end, bestEpoch, bestStep, numRejects, numSkippedBatches });
       if (isOurs) await writeSummary(run, result);
@@ -262,7 +262,7 @@ export async function openRunLog(
 }
 
 /** What was measured with the best weights, by split. */
-export function metricsOf(
+export function collectMetrics(
   { bestReport }: Pick<LoopState, 'bestReport'>,
   { valid, test }: BestFound,
 ): Readonly<Record<string, Report>> {
@@ -271,7 +271,7 @@ export function metricsOf(
 }
 
 /** What came of a run whose metrics.jsonl says what is behind. */
-export function resultOf(
+export function buildResult(
   { run, changes, startMs }: Pick<TrainResult, 'run' | 'changes'> & { readonly startMs: number },
   facts: RunFacts,
   loop: LoopState,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { UserError, userError } from '../errors.js';
-import type { StateSection } from '../state-section.js';
+import { UserError, userError } from '../core/errors.js';
+import type { StateSection } from '../core/state-section.js';
 
 /** Sections by name, as they lie in a checkpoint: what the owner keeps, and the version of its schema. */
 export const sectionsSchema = z.record(z.string(), z.looseObject({ version: z.int().min(1) }));
@@ -34,7 +34,7 @@ export function createRunState(saved: Sections, path: string): RunState {
       if (known !== undefined && known.section !== section) throw new Error(`two parts keep a section '${name}'`);
       // Who asks again gets the very object, which came from this section.
       if (known !== undefined) return known.state as State;
-      const state = Object.hasOwn(saved, name) ? sectionOf(saved, section, path) : first();
+      const state = Object.hasOwn(saved, name) ? readSection(saved, section, path) : first();
       kept.set(name, { section, state });
       return state;
     },
@@ -65,7 +65,7 @@ export function createRunState(saved: Sections, path: string): RunState {
  * One section of a checkpoint.
  * @throws UserError (checkpoint) where it is missing, or of another version or schema
  */
-export function sectionOf<State extends object>(
+export function readSection<State extends object>(
   sections: Sections,
   { name, version, schema }: StateSection<State>,
   path: string,

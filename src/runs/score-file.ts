@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomic } from '../disk.js';
+import { writeFileAtomic } from '../io/disk.js';
 import type { Predicted } from '../evaluation/evaluation.js';
 
 /** How predictions of the best weights lie, by split: what curves are drawn from. */

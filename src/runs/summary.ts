@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomic } from '../disk.js';
+import { writeFileAtomic } from '../io/disk.js';
 import type { TrainResult } from '../training/observer.js';
 import { parseJson } from './manifest.js';
 

@@ -1,6 +1,6 @@
 import type { RunEnd, Scalars, Tracker } from '../track/tracker.js';
-import { atOnce } from './at-once.js';
-import { numbersOf } from './results-table.js';
+import { allSettledOrThrow } from './await-all.js';
+import { flattenReport } from './results-table.js';
 import type { RunLog } from './run-log.js';
 
 export { addTrackedFile } from '../track/trackers.js';
@@ -54,17 +54,17 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
       tracker.scalars(step, {
         'epoch/train_loss': loss.total,
         'epoch/rows_per_second': elapsedMs === 0 ? 0 : (1000 * rows) / elapsedMs,
-        ...(valid !== undefined && { 'valid/loss': valid.loss, ...under('valid', numbersOf(valid.report)) }),
+        ...(valid !== undefined && { 'valid/loss': valid.loss, ...under('valid', flattenReport(valid.report)) }),
       });
       if (valid !== undefined) tracker.predictions(step, 'valid', valid.predicted);
-      await atOnce([log.milestone(milestone), tracker.flush()]);
+      await allSettledOrThrow([log.milestone(milestone), tracker.flush()]);
     },
     async results(loop, found) {
       const metrics = await log.results(loop, found);
       for (const split of ['valid', 'test'] as const) {
         const evaluation = found[split];
         if (evaluation === undefined) continue;
-        tracker.scalars(loop.bestStep, under(`best_${split}`, numbersOf(evaluation.report)));
+        tracker.scalars(loop.bestStep, under(`best_${split}`, flattenReport(evaluation.report)));
         tracker.predictions(loop.bestStep, `best_${split}`, evaluation.predicted);
       }
       return metrics;

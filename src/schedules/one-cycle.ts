@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Finding } from '../part.js';
+import type { ValidationIssue } from '../core/component.js';
 import { factor, lengthOfTraining } from './options.js';
 import { byLength, defineSchedule } from './schedule.js';
 
@@ -33,7 +33,7 @@ export const oneCycle = defineSchedule({
       .describe('Whether to add a final phase below the initial factor, as in the paper'),
   }),
 
-  *check(options): Generator<Finding> {
+  *check(options): Generator<ValidationIssue> {
     const { steps, rise } = options;
     if (steps === undefined) return;
     const [top, ...others] = phasesOf(options, steps);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Part } from '../part.js';
+import type { Component } from '../core/component.js';
 
 /** What a schedule remembers between steps; JSON. Most remember nothing. */
 export type ScheduleState = Readonly<Record<string, number | null>>;
@@ -25,8 +25,8 @@ export interface Schedule<State extends ScheduleState = ScheduleState> {
 
 /** Declares a schedule; the identity, for the sake of its types. */
 export function defineSchedule<const Name extends string, Shape extends z.ZodRawShape, State extends ScheduleState>(
-  schedule: Part<Name, Shape, [], Schedule<State>>,
-): Part<Name, Shape, [], Schedule<State>> {
+  schedule: Component<Name, Shape, [], Schedule<State>>,
+): Component<Name, Shape, [], Schedule<State>> {
   return schedule;
 }
 

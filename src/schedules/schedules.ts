@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { registry } from '../part.js';
+import { registry } from '../core/component.js';
 import * as all from './all.js';
 import type { Schedule } from './schedule.js';
 import { warmupOptions, withWarmup } from './warmup.js';

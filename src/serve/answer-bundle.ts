@@ -1,6 +1,6 @@
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { BadRow } from '../data/rows/object-rows.js';
-import type { GivenModel, Predictions } from '../load-model.js';
+import type { GivenModel, Predictions } from '../trained-model/load-model.js';
 import { joinedRows, type GivenRequest } from './given-request.js';
 import type { Answered, AnsweredBundle, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { asRefusal, refusalBody, refusedAnswer } from './refusal.js';

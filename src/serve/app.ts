@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
-import { monotonicMs } from '../clock.js';
-import { didYouMean, quoted } from '../errors.js';
+import { monotonicMs } from '../system/clock.js';
+import { didYouMean, quoted } from '../core/errors.js';
 import { BUG } from './answer-bundle.js';
 import { createUnpacker } from './body.js';
 import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedRequest } from './http-server.js';

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import { gunzip, inflate, type ZlibOptions } from 'node:zlib';
-import { quoted } from '../errors.js';
+import { quoted } from '../core/errors.js';
 import { refusal, type Refusal } from './refusal.js';
 
 const UNPACK = new Map([

@@ -1,5 +1,5 @@
 import { badRowsError, type BadRow, type GivenRows } from '../data/rows/object-rows.js';
-import type { Predictions } from '../load-model.js';
+import type { Predictions } from '../trained-model/load-model.js';
 import type { Answered } from './messages.js';
 
 /** A request that was read. */

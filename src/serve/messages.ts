@@ -90,7 +90,7 @@ export interface ModelStatistics {
 }
 
 /** Puts bodies one behind the other, into memory that can move to another thread. */
-export function bundleOf(requests: readonly { readonly body: Uint8Array; readonly kind: BodyKind }[]): Bundle {
+export function packRequests(requests: readonly { readonly body: Uint8Array; readonly kind: BodyKind }[]): Bundle {
   const bytes = new Uint8Array(requests.reduce((sum, { body }) => sum + body.length, 0));
   let end = 0;
   const bodies = requests.map(({ body, kind }): BundledBody => {

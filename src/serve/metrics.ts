@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { wallClockMs } from '../clock.js';
+import { wallClockMs } from '../system/clock.js';
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
 

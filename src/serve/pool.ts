@@ -1,7 +1,7 @@
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import { BUG } from './answer-bundle.js';
 import {
-  bundleOf,
+  packRequests,
   type Answered,
   type AnsweredBundle,
   type BodyKind,
@@ -35,7 +35,7 @@ export interface PoolOptions {
   /** Told of every bundle that was answered. */
   onBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
   /** Told what people should know. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
 }
 
 /** A request that has no answer yet. */
@@ -72,19 +72,19 @@ const LATE = answerOf(
  */
 export async function openPool(
   spec: PredictorSpec,
-  { workers: count, timeoutMs, onBundle, onNotice }: PoolOptions,
+  { workers: count, timeoutMs, onBundle, onWarning }: PoolOptions,
 ): Promise<Pool> {
   const queue: Waiting[] = [];
   let waitingBytes = 0;
   let isPlanned = false;
   let onIdle: (() => void) | undefined;
-  const threads = await openPredictThreads(spec, count, { onNotice, onChange: () => dispatch() });
+  const threads = await openPredictThreads(spec, count, { onWarning, onChange: () => dispatch() });
   const { facts, ready } = threads;
 
   const send = async (worker: PredictThread, requests: readonly Waiting[]): Promise<void> => {
     worker.numAsked++;
     try {
-      const bundle = bundleOf(requests);
+      const bundle = packRequests(requests);
       const { answers, counts } = (await worker.thread.ask(bundle, [
         bundle.bytes.buffer as ArrayBuffer,
       ])) as AnsweredBundle;

@@ -1,4 +1,4 @@
-import { startThread, type Thread } from '../thread.js';
+import { startThread, type Thread } from '../system/thread.js';
 import type { ModelFacts, PredictorSpec } from './messages.js';
 
 /** A thread that predicts, and the number of bundles that it has to answer. */
@@ -24,7 +24,7 @@ export interface PredictThreads {
 /** Callbacks of `openPredictThreads`. */
 export interface PredictThreadsOptions {
   /** Called with messages for people. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   /** Called when a start has succeeded or failed. */
   onChange(): void;
 }
@@ -39,7 +39,7 @@ const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [100, 30_000];
 export async function openPredictThreads(
   spec: PredictorSpec,
   count: number,
-  { onNotice, onChange }: PredictThreadsOptions,
+  { onWarning, onChange }: PredictThreadsOptions,
 ): Promise<PredictThreads> {
   const ready: PredictThread[] = [];
   let isClosing = false;
@@ -77,12 +77,13 @@ export async function openPredictThreads(
     try {
       await start();
       [numFailed, lastReason] = [0, undefined];
-      onNotice(`${facts.name}: another thread is there`);
+      onWarning(`${facts.name}: another thread is there`);
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       numFailed++;
-      if (reason !== lastReason && !isClosing) onNotice(`${facts.name}: no other thread can be started yet: ${reason}`);
+      if (reason !== lastReason && !isClosing)
+        onWarning(`${facts.name}: no other thread can be started yet: ${reason}`);
       lastReason = reason;
       return false;
     } finally {
@@ -121,7 +122,7 @@ export async function openPredictThreads(
       if (!ready.includes(lost)) return;
       ready.splice(ready.indexOf(lost), 1);
       if (isClosing) return;
-      onNotice(`${facts.name}: ${error.message}`);
+      onWarning(`${facts.name}: ${error.message}`);
       const done = startAgain().finally(() => replacing.delete(done));
       replacing.add(done);
     },

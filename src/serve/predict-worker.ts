@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
-import { loadGivenModel } from '../load-model.js';
-import { answerWith } from '../thread.js';
+import { loadGivenModel } from '../trained-model/load-model.js';
+import { answerWith } from '../system/thread.js';
 import { answerBundle } from './answer-bundle.js';
 import type { Bundle, ModelFacts, PredictorSpec } from './messages.js';
 

@@ -1,4 +1,4 @@
-import { UserError, problemLine, type Problem } from '../errors.js';
+import { UserError, problemLine, type Problem } from '../core/errors.js';
 import type { Answered } from './messages.js';
 
 /** A request that is answered with an error of HTTP, and why. */

@@ -1,6 +1,6 @@
 import { shortestDecimal } from '../data/files/parquet/number-text.js';
 import { rowsOfObjects, type Row } from '../data/rows/object-rows.js';
-import { didYouMean, quoted, type Problem } from '../errors.js';
+import { didYouMean, quoted, type Problem } from '../core/errors.js';
 import { asObject, parseJsonBody, tooManyRows, withKeys } from './body.js';
 import { refuseBadInput, type GivenRequest } from './given-request.js';
 import type { BodyKind, BodyLimits, ModelFacts } from './messages.js';

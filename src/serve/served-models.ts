@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.js';
+import { didYouMean, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import type { BodyLimits, PredictorSpec } from './messages.js';
 import { openPool, type Pool, type PoolOptions } from './pool.js';
@@ -88,7 +88,7 @@ export async function loadServedModels(
         // It keeps its name, whatever the other's config says.
         const [before, after] = [model.pool, await open(model.path, name)];
         model.pool = after;
-        options.onNotice(`${name}: took ${after.facts.checkpoint} in place of ${checkpoint}`);
+        options.onWarning(`${name}: took ${after.facts.checkpoint} in place of ${checkpoint}`);
         await before.close();
       }
       model.told = undefined;
@@ -97,7 +97,9 @@ export async function loadServedModels(
       // A run that has begun may have none yet; that is no news the second time.
       const { message } = error as Error;
       if (model.told !== message)
-        options.onNotice(`${model.pool.facts.name} stays as it is, since no newer checkpoint can be taken: ${message}`);
+        options.onWarning(
+          `${model.pool.facts.name} stays as it is, since no newer checkpoint can be taken: ${message}`,
+        );
       model.told = message;
     }
   };

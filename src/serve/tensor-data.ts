@@ -1,6 +1,6 @@
 import { floatText, halfFloat } from '../data/files/parquet/number-text.js';
 import type { Cell } from '../data/rows/encode-values.js';
-import { quoted } from '../errors.js';
+import { quoted } from '../core/errors.js';
 import { refusal, type Refusal } from './refusal.js';
 
 /**

@@ -1,8 +1,8 @@
 import type { Cell, Item } from '../data/rows/encode-values.js';
 import { shortestDecimal } from '../data/files/parquet/number-text.js';
 import { rowsOfColumns } from '../data/rows/object-rows.js';
-import { didYouMean, problemLine, quoted, type Problem } from '../errors.js';
-import type { Predictions } from '../load-model.js';
+import { didYouMean, problemLine, quoted, type Problem } from '../core/errors.js';
+import type { Predictions } from '../trained-model/load-model.js';
 import { asObject, parseJsonBody, tooManyRows, withKeys } from './body.js';
 import { refuseBadInput, type GivenRequest } from './given-request.js';
 import type { Answered, BodyKind, BodyLimits, ModelFacts } from './messages.js';

@@ -14,7 +14,7 @@ export const ashaOptions = z
 export type AshaOptions = z.output<typeof ashaOptions>;
 
 /** The rung that an epoch's end is, counted from 0; undefined where it is none. */
-export function rungOf({ firstRung, factor }: AshaOptions, epoch: number): number | undefined {
+export function findRung({ firstRung, factor }: AshaOptions, epoch: number): number | undefined {
   for (let rung = 0, at = firstRung; at <= epoch; rung++, at *= factor) if (at === epoch) return rung;
   return undefined;
 }
@@ -26,7 +26,7 @@ export function rungOf({ firstRung, factor }: AshaOptions, epoch: number): numbe
  * @param cost its own, lower is better
  * @param costs of all that have come there, its own included
  */
-export function goesOn(cost: number, costs: readonly number[], factor: number): boolean {
+export function shouldPromote(cost: number, costs: readonly number[], factor: number): boolean {
   const numBetter = costs.filter((other) => other < cost).length;
   return numBetter < Math.max(1, Math.floor(costs.length / factor));
 }

@@ -1,6 +1,6 @@
-import { randomStream } from '../random.js';
+import { randomStream } from '../core/random.js';
 import type { ListedTrial } from './leaderboard.js';
-import { costOf } from './seen.js';
+import { toCost } from './observation.js';
 import type { Parameter } from './space.js';
 import type { Study } from './study.js';
 
@@ -45,7 +45,7 @@ export function importances(
       const { name, domain } = parameter;
       const seen = finished.flatMap(({ point, value }) => {
         const coordinate = Object.hasOwn(point, name) ? domain.coordinateOf(point[name]) : undefined;
-        return coordinate === undefined ? [] : [{ coordinate, cost: costOf(value!, goal) }];
+        return coordinate === undefined ? [] : [{ coordinate, cost: toCost(value!, goal) }];
       });
       const good = goodness(seen.map(({ cost }) => cost));
       const coordinates = seen.map(({ coordinate }) => coordinate);

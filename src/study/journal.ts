@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { wallClockMs } from '../clock.js';
-import { createFileAtomic, onDisk } from '../disk.js';
-import { systemCode, userError } from '../errors.js';
-import { thisProcess } from '../owner.js';
+import { wallClockMs } from '../system/clock.js';
+import { createFileAtomic, onDisk } from '../io/disk.js';
+import { systemCode, userError } from '../core/errors.js';
+import { thisProcess } from '../system/owner.js';
 import type { Point } from './space.js';
 import {
   claimSchema,

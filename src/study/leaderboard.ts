@@ -1,5 +1,5 @@
-import { hasEnded } from '../owner.js';
-import { costOf } from './seen.js';
+import { hasExited } from '../system/owner.js';
+import { toCost } from './observation.js';
 import type { Point } from './space.js';
 import type { StudyFacts } from './study.js';
 import { meanOf, type Trial } from './trial.js';
@@ -32,7 +32,7 @@ export function leaderboard(trials: readonly Trial[], goal: StudyFacts['goal']):
     .sort(
       (a, b) =>
         group(a) - group(b) ||
-        (a.value === null || b.value === null ? 0 : costOf(a.value, goal) - costOf(b.value, goal)) ||
+        (a.value === null || b.value === null ? 0 : toCost(a.value, goal) - toCost(b.value, goal)) ||
         a.number - b.number,
     );
 }
@@ -43,7 +43,7 @@ function listed({ number, point, claims, result }: Trial): ListedTrial {
     runs.every(({ metrics }) => Object.hasOwn(metrics, name)),
   );
   const claim = claims.at(-1);
-  const isHeld = claim !== undefined && !claim.isReleased && hasEnded(claim.owner) !== true;
+  const isHeld = claim !== undefined && !claim.isReleased && hasExited(claim.owner) !== true;
   return {
     number,
     state: result?.end ?? (isHeld ? 'running' : 'waiting'),

@@ -1,20 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { tasksOf, type Experiment } from '../config/experiment.js';
-import { issuesOf, toProblem, type Issue } from '../config/issues.js';
+import { listTasks, type Experiment } from '../config/experiment.js';
+import { toIssues, toProblem, type Issue } from '../config/issues.js';
 import { parseConfig } from '../config/load.js';
 import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
 import { parseYaml, type YamlSource } from '../config/yaml-source.js';
-import { systemCode, UserError, userError, type Problem } from '../errors.js';
-import { goalsOf } from '../evaluation/goals.js';
-import { measuringOf } from '../evaluation/options.js';
-import { spacesOf } from '../evaluation/spaces.js';
-import { checkRegularFile } from '../regular-file.js';
+import { systemCode, UserError, userError, type Problem } from '../core/errors.js';
+import { collectDirections } from '../evaluation/metric-direction.js';
+import { resolveMeasuring } from '../evaluation/options.js';
+import { listOutputs } from '../evaluation/outputs.js';
+import { checkRegularFile } from '../io/regular-file.js';
 import { goalOfMonitor } from '../training/monitor.js';
 import { checkStudy, studyOptions, type StudyOptions } from './options.js';
 import { searches } from './searches/searches.js';
 import { buildSpace, cornerPoints, gridPoints, type Point } from './space.js';
-import { settingsOf, type StudyFacts } from './study.js';
+import { listSettings, type StudyFacts } from './study.js';
 
 /** A study as its file has it. */
 export interface LoadedStudy {
@@ -28,7 +28,7 @@ export interface LoadedStudy {
 }
 
 /** So many problems are told of many configs that are wrong alike. */
-const MOST_TOLD = 20;
+const MAX_TOLD = 20;
 
 /**
  * Reads the YAML of a study and checks every config that a grid has, or those at the ends and with each choice of
@@ -50,7 +50,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
   const parsed = studyOptions.safeParse(raw, { reportInput: true });
   const issues: readonly Issue[] = parsed.success
     ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
-    : issuesOf(parsed.error.issues, studyOptions, raw);
+    : toIssues(parsed.error.issues, studyOptions, raw);
   if (issues.length > 0)
     throw new UserError(
       'config',
@@ -64,7 +64,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
     parseConfig(
       configText,
       config,
-      settingsOf({ options, space: buildSpace(options.space) }, point).map(parseOverride),
+      listSettings({ options, space: buildSpace(options.space) }, point).map(parseOverride),
     ),
   );
   if (options.asha !== undefined && options.asha.firstRung >= mostEpochs) {
@@ -79,7 +79,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
       ),
     ]);
   }
-  const goals = goalsOf(spacesOf(tasksOf(experiment)), measuringOf(experiment.evaluation));
+  const goals = collectDirections(listOutputs(listTasks(experiment)), resolveMeasuring(experiment.evaluation));
   const { seeds } = options;
   const facts = {
     config,
@@ -151,7 +151,7 @@ function checkConfigs(
         const where = places.get(path ?? '') ?? problem.where;
         problems.set(`${where} ${problem.message}`, { ...problem, ...(where !== undefined && { where }) });
       }
-      if (problems.size >= MOST_TOLD) break;
+      if (problems.size >= MAX_TOLD) break;
     }
   }
   if (problems.size > 0) throw new UserError('config', [...problems.values()]);

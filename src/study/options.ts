@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { orName, type Finding } from '../part.js';
+import { formatChoices, type ValidationIssue } from '../core/component.js';
 import { ashaOptions } from './asha.js';
 import { parameterOptions } from './domains/domains.js';
 import { launchers } from './launchers/launchers.js';
@@ -22,7 +22,7 @@ export const studyOptions = z.strictObject({
     .describe('Validation metric or weighted sum to optimize, as in ctcvr.auc; sets training.monitor'),
   set: z.record(path, z.unknown()).default({}).describe('Config keys with the same value in all trials'),
   space: z.record(path, parameterOptions).describe('Config keys to search over'),
-  search: orName(searches.schema, searches.names).prefault({}).describe('Search algorithm'),
+  search: formatChoices(searches.schema, searches.names).prefault({}).describe('Search algorithm'),
   asha: ashaOptions.optional(),
   seed: z
     .int()
@@ -47,7 +47,7 @@ export const studyOptions = z.strictObject({
   trials: z.int().min(1).max(100_000).optional().describe('Maximum number of trials'),
   hours: z.number().positive().optional().describe('Maximum hours after the first trial in which new trials start'),
   parallel: z.int().min(1).max(10_000).default(1).describe('Number of workers'),
-  launcher: orName(launchers.schema, launchers.names).prefault({}).describe('Launcher that starts workers'),
+  launcher: formatChoices(launchers.schema, launchers.names).prefault({}).describe('Launcher that starts workers'),
   attempts: z
     .int()
     .min(1)
@@ -69,7 +69,14 @@ const OWN: Readonly<Record<string, string>> = {
 };
 
 /** What no key of a study can know alone. */
-export function* checkStudy({ space: specs, search, set, trials, hours, seeds }: StudyOptions): Generator<Finding> {
+export function* checkStudy({
+  space: specs,
+  search,
+  set,
+  trials,
+  hours,
+  seeds,
+}: StudyOptions): Generator<ValidationIssue> {
   const space = buildSpace(specs);
   for (const { path: at, message } of checkSpace(space)) yield { path: ['space', ...at], message };
   if (space.length === 0) yield { path: ['space'], message: 'expected at least one key of the config' };
@@ -101,7 +108,7 @@ export function* checkStudy({ space: specs, search, set, trials, hours, seeds }:
  * Keys of `set` that would be taken away again: by one that is varied, or by a whole section that is set later or
  * varied.
  */
-function* lostKeys(keys: readonly string[], varied: readonly string[]): Generator<Finding> {
+function* lostKeys(keys: readonly string[], varied: readonly string[]): Generator<ValidationIssue> {
   for (const [i, key] of keys.entries()) {
     if (varied.includes(key)) yield { path: ['set', key], message: 'is varied below space; leave it out here' };
     const section = varied.find((path) => key.startsWith(`${path}.`));

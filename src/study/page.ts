@@ -1,20 +1,20 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { writeFileAtomic } from '../disk.js';
-import { html, tableOf, type Html } from '../drawing/html.js';
-import { factsOf, pageOf, type DrawnSection } from '../drawing/page.js';
-import { count, duration } from '../number-text.js';
+import { writeFileAtomic } from '../io/disk.js';
+import { html, tableOf, type Html } from '../charts/html.js';
+import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
+import { count, duration } from '../text/number-text.js';
 import { importances } from './importance.js';
 import type { ListedTrial } from './leaderboard.js';
 import { pairOf, type MetricPair } from './pareto.js';
-import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './pictures.js';
+import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './charts.js';
 import type { Study } from './study.js';
 import { scoreText, shortNames, valueLabel } from './trial-text.js';
 
 /** The page in the folder of a study. */
 export const STUDY_PAGE = 'study.html';
 /** Trials in the table, and so many at the most in a chart. */
-const [MOST_LISTED, MOST_DRAWN] = [20, 1000];
+const [MAX_LISTED, MAX_DRAWN] = [20, 1000];
 
 /**
  * Draws a study as it stands as a page that is whole in itself, in the folder of the study. What it needs takes long to
@@ -43,8 +43,8 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
   const sections: readonly { readonly title: string; readonly about: string; readonly body: Html | undefined }[] = [
     {
       title: 'Leaderboard',
-      about: `The best ${MOST_LISTED} trials; those that were stopped stand below those that came to their end. With several seeds, the mean and the deviation of the runs.`,
-      body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MOST_LISTED)),
+      about: `The best ${MAX_LISTED} trials; those that were stopped stand below those that came to their end. With several seeds, the mean and the deviation of the runs.`,
+      body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MAX_LISTED)),
     },
     {
       title: 'History',
@@ -83,16 +83,14 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
   const drawn = sections.filter((section): section is DrawnSection => section.body !== undefined);
   const note =
     trials.length < valued.length
-      ? html`<p class="note">
-          Charts of trials show ${count(trials.length)} of ${count(valued.length)}, evenly chosen.
-        </p>`
+      ? html`<p class="note">Charts of trials show ${count(trials.length)} of ${count(valued.length)}, evenly chosen.</p>`
       : undefined;
-  return pageOf(study.name, html`${facts(study, board)}${note}`, drawn);
+  return renderPage(study.name, html`${facts(study, board)}${note}`, drawn);
 }
 
 /** Evenly chosen by number where they are too many for a chart, the best one among them. */
 function thinned(trials: readonly Valued[]): readonly Valued[] {
-  const every = Math.ceil(trials.length / MOST_DRAWN);
+  const every = Math.ceil(trials.length / MAX_DRAWN);
   const kept = new Set([...trials].sort((a, b) => a.number - b.number).filter((_, at) => at % every === 0));
   return trials.filter((trial, rank) => rank === 0 || kept.has(trial));
 }
@@ -105,7 +103,7 @@ function facts({ options, goal, seeds, numTrials }: Study, board: readonly Liste
   const others = (['running', 'waiting', 'stopped', 'failed'] as const)
     .filter((state) => countOf(state) > 0)
     .map((state): [string, string] => [state, count(countOf(state))]);
-  return factsOf([
+  return renderFacts([
     ['searched for', `${options.metric}, ${goal} is better`],
     [
       best?.value == null ? 'best' : `best, trial ${best.number}`,
@@ -151,5 +149,5 @@ function askedOf({ options: { space, ...options } }: Study): Html {
   return html`<pre><code>${text
     .trimEnd()
     .split('\n')
-    .map((line) => html`${line} `)}</code></pre>`;
+    .map((line) => html`${line}\n`)}</code></pre>`;
 }

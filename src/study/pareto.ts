@@ -1,5 +1,5 @@
 import type { ListedTrial } from './leaderboard.js';
-import { costOf } from './seen.js';
+import { toCost } from './observation.js';
 import type { StudyFacts } from './study.js';
 
 /** Two metrics of valid that are weighed against each other, as `ctr.auc`. */
@@ -25,7 +25,7 @@ export function paretoFront(
     return a === undefined || b === undefined ? [] : [{ trial, values: [a, b] }];
   });
   const costs = ({ values }: Weighed): readonly number[] =>
-    values.map((value, i) => costOf(value, goals[metrics[i]!]!));
+    values.map((value, i) => toCost(value, goals[metrics[i]!]!));
   const isBeaten = (one: Weighed): boolean => {
     const [a, b] = costs(one);
     return weighed.some((other) => {

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../errors.js';
+import { UserError } from '../core/errors.js';
 import { RESULTS } from '../runs/run-log.js';
 import { readSummary } from '../runs/summary.js';
 import type { TrainResult } from '../training/observer.js';
-import { runFolderOf, settingsOf, type Study } from './study.js';
+import { formatRunFolder, listSettings, type Study } from './study.js';
 import { meanOf, type Trial, type TrialResult, type TrialRun } from './trial.js';
 
 /** Trains a run of a trial, or goes on with it. */
@@ -39,14 +39,14 @@ export async function runTrial(
   const untilRung = AbortSignal.any([signal, rung.signal]);
   const runs: TrialRun[] = [];
   for (const [i, seed] of study.seeds.entries()) {
-    const run = runFolderOf(number, seed);
+    const run = formatRunFolder(number, seed);
     const folder = join(study.folder, run);
     try {
       const before = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
       const result =
         before ??
         (await train({
-          settings: settingsOf(study, point, seed),
+          settings: listSettings(study, point, seed),
           folder,
           signal: untilRung,
           async onEpoch(epoch, value) {

@@ -1,8 +1,8 @@
-import type { Random } from '../random.js';
+import type { Random } from '../core/random.js';
 import type { Axis, Domain } from './domains/domain.js';
 import { domains, type ParameterSpec } from './domains/domains.js';
-import type { Finding } from '../part.js';
-import { didYouMean, joined, quoted } from '../errors.js';
+import type { ValidationIssue } from '../core/component.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
 
 /** A key of the config that is varied. */
 export interface Parameter {
@@ -38,7 +38,7 @@ export function buildSpace(specs: Readonly<Record<string, ParameterSpec>>): Spac
  * What is wrong with a space as a whole: conditions on what is not above, values that are never taken, keys that are
  * set twice.
  */
-export function* checkSpace(space: Space): Generator<Finding> {
+export function* checkSpace(space: Space): Generator<ValidationIssue> {
   const taken = new Map<string, string>();
   for (const [i, { name, paths, when }] of space.entries()) {
     const above = space.slice(0, i);
@@ -83,7 +83,7 @@ export function isSet({ when }: Parameter, point: Point): boolean {
 }
 
 /** A point, its parameters chosen one by one. */
-export function pointOf(space: Space, choose: (parameter: Parameter) => number): Point {
+export function choosePoint(space: Space, choose: (parameter: Parameter) => number): Point {
   const point: Record<string, unknown> = {};
   for (const parameter of space)
     if (isSet(parameter, point)) point[parameter.name] = parameter.domain.valueAt(choose(parameter));
@@ -110,11 +110,11 @@ export function* gridPoints(space: Space, at = 0, above: Point = {}): Generator<
  * needs.
  */
 export function* cornerPoints(space: Space): Generator<Point> {
-  yield pointOf(space, ({ domain }) => firstOf(domain.axis));
+  yield choosePoint(space, ({ domain }) => firstOf(domain.axis));
   for (const parameter of space) {
     for (const coordinate of cornersOf(parameter.domain.axis)) {
       const needed = coordinatesToSet(space, parameter);
-      yield pointOf(space, (other) =>
+      yield choosePoint(space, (other) =>
         other === parameter ? coordinate : (needed.get(other.name) ?? firstOf(other.domain.axis)),
       );
     }

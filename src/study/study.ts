@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../disk.js';
-import { didYouMean, joined, systemCode, UserError, userError } from '../errors.js';
-import { randomStream, type Random } from '../random.js';
+import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../io/disk.js';
+import { didYouMean, joined, systemCode, UserError, userError } from '../core/errors.js';
+import { randomStream, type Random } from '../core/random.js';
 import { STUDIES } from '../runs/run-folder.js';
 import { shownPath } from '../runs/runs-root.js';
 import { JOURNAL } from './journal.js';
@@ -181,7 +181,7 @@ export function streamOf({ options }: Study, number: number): Random {
  * What is set beside the config in the run of a point and seed: texts of `--set`, in the order in which they are
  * applied.
  */
-export function settingsOf(
+export function listSettings(
   { options, space }: Pick<Study, 'options' | 'space'>,
   point: Point,
   seed?: number,
@@ -195,7 +195,7 @@ export function settingsOf(
 }
 
 /** The folder of a trial's run, below the study's. */
-export function runFolderOf(number: number, seed: number): string {
+export function formatRunFolder(number: number, seed: number): string {
   return join(String(number).padStart(3, '0'), `seed-${seed}`);
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ownerSchema } from '../owner.js';
+import { ownerSchema } from '../system/owner.js';
 
 /** What a trial is: written once, by whoever begins it. */
 export const trialSchema = z.strictObject({

@@ -1,4 +1,4 @@
-import { mix, streamKey } from '../random.js';
+import { mix, streamKey } from '../core/random.js';
 import { FAVOURITES, NUM_KINDS, type World } from './world.js';
 
 /** The most values that a field of Ali-CCP holds in a row. */

@@ -1,4 +1,4 @@
-import { randomStream, type Random } from '../random.js';
+import { randomStream, type Random } from '../core/random.js';
 import type { World } from './world.js';
 
 /**
@@ -48,7 +48,7 @@ const SAMPLE = 10_000;
  * How users meet items in a world whose log has biases; without them one random number is drawn, for the position.
  * @returns a function that fills `encounter`
  */
-export function encountersOf(
+export function sampleEncounters(
   world: World,
   seed: number,
   { position: ranking, selection, confounder }: Biases,
@@ -105,7 +105,7 @@ const WEIGHTS = NODES.map((node) => (Math.exp((-node * node) / 2) / Math.sqrt(2 
  * @param click log odds, with the intercept and without the need
  * @param purchase likewise
  */
-export function chancesOf(click: number, purchase: number, confounder: number, chances: Chances): void {
+export function computeChances(click: number, purchase: number, confounder: number, chances: Chances): void {
   if (confounder === 0) {
     chances.click = sigmoid(click);
     chances.purchase = chances.purchaseIfClicked = sigmoid(purchase);

@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { syncFileSync } from '../sync-file.js';
+import { syncFileSync } from '../io/sync-file.js';
 
 const BUFFER_BYTES = 1 << 20;
 const ZERO = 48;

@@ -1,5 +1,5 @@
-import { randomStream, type Random } from '../random.js';
-import { chancesOf, encountersOf, sigmoid, type Biases, type Chances, type Encounter } from './biases.js';
+import { randomStream, type Random } from '../core/random.js';
+import { computeChances, sampleEncounters, sigmoid, type Biases, type Chances, type Encounter } from './biases.js';
 import { popular, type Effects, type World } from './world.js';
 
 /**
@@ -34,7 +34,7 @@ export interface Shown {
   readonly world: World;
   readonly biases: Biases;
   readonly intercepts: Effects;
-  readonly meet: ReturnType<typeof encountersOf>;
+  readonly meet: ReturnType<typeof sampleEncounters>;
 }
 
 /** Shares that the data should have: clicks of impressions, purchases of clicks. */
@@ -61,13 +61,13 @@ export function createImpressions(capacity = BLOCK_ROWS): Impressions {
 
 /** Shows a world's items by the ways of a log, with the rates that its rows should have. */
 export function show(world: World, seed: number, rates: Rates, biases: Biases): Shown {
-  const meet = encountersOf(world, seed, biases);
+  const meet = sampleEncounters(world, seed, biases);
   return { world, biases, meet, intercepts: fitIntercepts(world, seed, rates, meet) };
 }
 
 /** The same world by the ways of another log: rates may differ, since who clicks and buys is as it was. */
 export function showOtherwise({ world, intercepts }: Shown, seed: number, biases: Biases): Shown {
-  return { world, biases, intercepts, meet: encountersOf(world, seed, biases) };
+  return { world, biases, intercepts, meet: sampleEncounters(world, seed, biases) };
 }
 
 /**
@@ -101,7 +101,7 @@ export function drawImpression(
   const { position, need } = encounter;
   const click = intercepts.click + encounter.click;
   const purchase = intercepts.purchase + encounter.purchase;
-  chancesOf(click, purchase, confounder, chances);
+  computeChances(click, purchase, confounder, chances);
   const isClick = random.uniform() < sigmoid(click + need);
   const wouldPurchase = random.uniform() < sigmoid(purchase + need);
   block.user[row] = user;

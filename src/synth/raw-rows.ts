@@ -1,4 +1,4 @@
-import { mix, streamKey, type Random } from '../random.js';
+import { mix, streamKey, type Random } from '../core/random.js';
 import type { Bag, BagSource } from './bags.js';
 import { ByteFile } from './byte-file.js';
 import { COMBINATION_KINDS, HISTORY_KINDS, strength, type ImpressionFile } from './csv-rows.js';
@@ -29,7 +29,7 @@ const STRAY_EVERY = 500;
 export type RawIds = Readonly<Record<string, (id: number) => number>>;
 
 /** How ids of the world become raw ids: each field's come behind those of the field before it. */
-export function rawIdsOf({ users, items, kindSizes }: World, profileSizes: readonly number[]): RawIds {
+export function assignRawIds({ users, items, kindSizes }: World, profileSizes: readonly number[]): RawIds {
   const sizes: [string, number][] = [
     ['101', users.count],
     ...PROFILE_FIELDS.map((field, f): [string, number] => [field, profileSizes[f]!]),

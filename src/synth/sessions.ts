@@ -1,4 +1,4 @@
-import { randomStream } from '../random.js';
+import { randomStream } from '../core/random.js';
 import { createImpressions, drawImpression, type Impressions, type Shown } from './impressions.js';
 
 /** Sessions whose rows stand mixed: rows of one stand near each other, but not in one piece. */

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onDisk, replace, writeFileAtomic } from '../disk.js';
-import { userError } from '../errors.js';
-import { randomStream } from '../random.js';
+import { onDisk, replace, writeFileAtomic } from '../io/disk.js';
+import { userError } from '../core/errors.js';
+import { randomStream } from '../core/random.js';
 import type { BagSource } from './bags.js';
 import { createCsvFile } from './csv-rows.js';
 import { drawImpressions, type Impressions, type Shown } from './impressions.js';
 import type { SynthFormat } from './presets.js';
-import { createRawFile, rawIdsOf, type Strays } from './raw-rows.js';
+import { createRawFile, assignRawIds, type Strays } from './raw-rows.js';
 import { drawSessions, SESSION_BLOCK_ROWS } from './sessions.js';
 
 /** What a split is drawn from, and where to. */
@@ -64,7 +64,7 @@ export async function endFiles(folder: string, oracle: object): Promise<void> {
 }
 
 /** The files of a split, in its folder. */
-export function pathsOf(format: SynthFormat, name: string): readonly string[] {
+export function listPaths(format: SynthFormat, name: string): readonly string[] {
   return format === 'raw' ? [`sample_skeleton_${name}.csv`, `common_features_${name}.csv`] : [`${name}.csv`];
 }
 
@@ -77,7 +77,7 @@ export async function writeCsvSplit(
   { folder, name, split, rows, shown, seed, onBlock }: SplitDraw,
   bags: BagSource | undefined,
 ): Promise<void> {
-  const [csv] = pathsOf('csv', name);
+  const [csv] = listPaths('csv', name);
   await replace(join(folder, csv!), (path) => {
     const file = createCsvFile(path, shown.world, bags);
     for (const block of drawImpressions(shown, seed, split, rows)) {
@@ -105,11 +105,11 @@ export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
     onBlock,
   } = draw;
   const strays: Strays = { purchasesWithoutClick: 0, unusedSessions: 0, badRows: 0 };
-  const [skeleton, common] = pathsOf('raw', split);
+  const [skeleton, common] = listPaths('raw', split);
   await replace(join(folder, skeleton!), (skeletonPath) =>
     replace(join(folder, common!), (commonPath) => {
       const random = randomStream(seed, 'feature order', split);
-      const ids = rawIdsOf(world, profileSizes);
+      const ids = assignRawIds(world, profileSizes);
       const file = createRawFile(world, {
         skeletonPath,
         commonPath,

@@ -1,4 +1,4 @@
-import { randomStream, type Random } from '../random.js';
+import { randomStream, type Random } from '../core/random.js';
 
 /** How many of each there are; ids run from 1, and 0 is the unknown. */
 export interface WorldSize {

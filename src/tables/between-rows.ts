@@ -1,4 +1,4 @@
-import { column, type BagColumn, type Batch } from '../batch.js';
+import { column, type BagColumn, type Batch } from '../core/batch.js';
 import type { InputLayout } from './layout.js';
 
 /**

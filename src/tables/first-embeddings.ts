@@ -1,4 +1,4 @@
-import { randomStream } from '../random.js';
+import { randomStream } from '../core/random.js';
 
 /** Standard deviation of the first embeddings (torch-rechub's). */
 const DEVIATION = 1e-4;

@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs/minimal.js';
-import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../evaluation/score-bins.js';
+import { BINS_PER_UNIT, computeBinCenter, type ScoreBins } from '../evaluation/score-bins.js';
 
 // The messages of TensorBoard's event files that are written here, with the numbers of their fields:
 // tensorboard/compat/proto/event.proto,
@@ -66,10 +66,10 @@ function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Messa
   for (let i = 0; i < at.length; i++) {
     const count = negatives[i]! + truths[i]!;
     counts[Math.floor(at[i]! / COARSE) - first]! += count;
-    squares += count * middleOf(at[i]!) ** 2;
+    squares += count * computeBinCenter(at[i]!) ** 2;
   }
   const written = message();
-  for (const [i, value] of [middleOf(at[0]!), middleOf(at.at(-1)!), rows, predicted, squares].entries())
+  for (const [i, value] of [computeBinCenter(at[0]!), computeBinCenter(at.at(-1)!), rows, predicted, squares].entries())
     doubleField(written, i + 1, value);
   const packed = (field: number, values: Float64Array): Message => {
     const all = message();

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { wallClockMs } from '../clock.js';
-import { writeFileAtomic } from '../disk.js';
-import { joined } from '../errors.js';
-import type { StateSection } from '../state-section.js';
+import { wallClockMs } from '../system/clock.js';
+import { writeFileAtomic } from '../io/disk.js';
+import { joined } from '../core/errors.js';
+import type { StateSection } from '../core/state-section.js';
 import {
   createMlflowClient,
   METRICS_A_BATCH,
@@ -21,7 +21,7 @@ type MlflowState = z.output<typeof stateSchema>;
 const section: StateSection<MlflowState> = { name: 'mlflow', version: 1, schema: stateSchema };
 
 /** Numbers that wait for a server that is away; later ones are dropped, and counted. */
-const MOST_WAITING = 100_000;
+const MAX_WAITING = 100_000;
 
 /** What MLflow calls an end. */
 const STATUS: Readonly<Record<RunEnd, string>> = {
@@ -54,13 +54,13 @@ export const mlflow = defineTracker({
       ? undefined
       : mlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
   },
-  async addFile(folder, file, tell) {
+  async addFile(folder, file, warn) {
     const path = join(folder, RECORD);
     if (!existsSync(path)) return;
     const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     await createMlflowClient(url, process.env)
       .logArtifacts(runId, [file])
-      .catch((error: unknown) => tell(missingFiles(url, error, [file])));
+      .catch((error: unknown) => warn(missingFiles(url, error, [file])));
   },
 });
 
@@ -101,7 +101,7 @@ function mlflowTracker(
   client: MlflowClient,
   experiment: string,
   state: MlflowState,
-  { name, folder, hparams, artifacts, tell }: TrackedRun,
+  { name, folder, hparams, artifacts, warn }: TrackedRun,
 ): Tracker {
   let waiting: MlflowMetric[] = [];
   let numDropped = 0;
@@ -145,7 +145,7 @@ function mlflowTracker(
   };
   const complain = (error: unknown): void => {
     if (!hasComplained)
-      tell(
+      warn(
         `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; the run goes on, and what it measures is told when the server answers`,
       );
     hasComplained = true;
@@ -158,7 +158,7 @@ function mlflowTracker(
     scalars(step, values) {
       const timestamp = wallClockMs();
       for (const [key, value] of Object.entries(values)) {
-        if (waiting.length < MOST_WAITING) waiting.push({ key: keyOf(key), value, timestamp, step });
+        if (waiting.length < MAX_WAITING) waiting.push({ key: keyOf(key), value, timestamp, step });
         else numDropped++;
       }
       if (waiting.length >= METRICS_A_BATCH && isFound && !hasComplained) void sendAside();
@@ -173,13 +173,13 @@ function mlflowTracker(
       await sendAside();
       const numLost = waiting.length + numDropped;
       if (numLost > 0)
-        tell(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
+        warn(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
       if (!isFound) return;
       const runId = state.runId!;
       if (STATUS[how] === 'FINISHED') {
         await writeFileAtomic(join(folder, RECORD), `${JSON.stringify({ url: client.url, runId })}\n`);
         const files = artifacts();
-        await client.logArtifacts(runId, files).catch((error: unknown) => tell(missingFiles(client.url, error, files)));
+        await client.logArtifacts(runId, files).catch((error: unknown) => warn(missingFiles(client.url, error, files)));
       }
       await client.endRun(runId, STATUS[how], wallClockMs()).catch(complain);
     },

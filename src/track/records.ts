@@ -24,7 +24,7 @@ function masked(crc: number): number {
 const [BEFORE, BEHIND] = [12, 4];
 
 /** A record of TFRecord, as event files have them. */
-export function recordOf(data: Uint8Array): Buffer {
+export function encodeRecord(data: Uint8Array): Buffer {
   const record = Buffer.alloc(BEFORE + data.length + BEHIND);
   record.writeBigUInt64LE(BigInt(data.length), 0);
   record.writeUInt32LE(masked(crc32c(record.subarray(0, 8))), 8);

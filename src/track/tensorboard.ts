@@ -2,12 +2,12 @@ import { appendFileSync, existsSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { wallClockMs } from '../clock.js';
-import { cutFile, onDisk, onDiskSync } from '../disk.js';
-import type { StateSection } from '../state-section.js';
-import { syncFile } from '../sync-file.js';
+import { wallClockMs } from '../system/clock.js';
+import { cutFile, onDisk, onDiskSync } from '../io/disk.js';
+import type { StateSection } from '../core/state-section.js';
+import { syncFile } from '../io/sync-file.js';
 import { histogramsEvent, scalarsEvent, sessionEndEvent, sessionStartEvent, versionEvent } from './event-messages.js';
-import { recordOf, wholeRecords } from './records.js';
+import { encodeRecord, wholeRecords } from './records.js';
 import { defineTracker } from './tracker.js';
 
 /** TensorBoard takes every file with this in its name; a run has one. */
@@ -34,7 +34,7 @@ export const tensorboard = defineTracker({
     if (!isWanted) return undefined;
     const path = join(folder, EVENTS);
     const append = (eventOf: (seconds: number) => Uint8Array): void => {
-      const record = recordOf(eventOf(wallClockMs() / 1000));
+      const record = encodeRecord(eventOf(wallClockMs() / 1000));
       onDiskSync(path, () => appendFileSync(path, record));
       state.bytes += record.length;
     };

@@ -1,15 +1,15 @@
 import type { z } from 'zod';
 import type { Predicted } from '../evaluation/evaluation.js';
-import type { Finding } from '../part.js';
-import type { StateSection } from '../state-section.js';
-import type { LoopEnd } from '../training/loop.js';
+import type { ValidationIssue } from '../core/component.js';
+import type { StateSection } from '../core/state-section.js';
+import type { StopReason } from '../training/loop.js';
 import type { RunFile } from './mlflow-artifacts.js';
 
 /** Numbers by name, as `train/loss` or `valid/ctr.auc`. */
 export type Scalars = Readonly<Record<string, number>>;
 
 /** How a run ended. */
-export type RunEnd = LoopEnd | 'interrupted' | 'failed';
+export type RunEnd = StopReason | 'interrupted' | 'failed';
 
 /** Where a run is also written down, in a form that another tool reads. */
 export interface Tracker {
@@ -39,7 +39,7 @@ export interface TrackedRun {
   /** Lists files of the run that are worth keeping beside its numbers, as they are now. */
   artifacts(): readonly RunFile[];
   /** Tells people what they should know. */
-  tell(notice: string): void;
+  warn(notice: string): void;
 }
 
 /** A tracker of the registry: its keys in the `track` section, and what they make. */
@@ -47,11 +47,11 @@ export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
   readonly name: Name;
   readonly keys: Shape;
   /** What its keys say together that cannot be. */
-  check?(options: z.output<z.ZodObject<Shape>>): Generator<Finding>;
+  check?(options: z.output<z.ZodObject<Shape>>): Generator<ValidationIssue>;
   /** @returns undefined where the config does not want it */
   open(options: z.output<z.ZodObject<Shape>>, run: TrackedRun): Tracker | undefined;
   /** Adds a file to a run that has ended. Failures are notices. */
-  addFile?(folder: string, file: RunFile, tell: (notice: string) => void): Promise<void>;
+  addFile?(folder: string, file: RunFile, warn: (notice: string) => void): Promise<void>;
 }
 
 /** Declares a tracker; the identity, for the sake of its types. */

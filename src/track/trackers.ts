@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Finding } from '../part.js';
+import type { ValidationIssue } from '../core/component.js';
 import * as all from './all.js';
 import type { RunFile } from './mlflow-artifacts.js';
 import type { TrackedRun, Tracker, TrackerPart } from './tracker.js';
@@ -14,15 +14,15 @@ export type TrackOptions = z.output<typeof trackOptions>;
 const parts = Object.values(all) as unknown as readonly TrackerPart<string, z.ZodRawShape>[];
 
 /** What the keys of the section say together that cannot be. */
-export function* checkTrack(options: TrackOptions): Generator<Finding> {
+export function* checkTrack(options: TrackOptions): Generator<ValidationIssue> {
   for (const part of parts) yield* part.check?.(options) ?? [];
 }
 
 /** All trackers that the section asks for, as one. */
 export function openTrackers(options: TrackOptions, run: TrackedRun): Tracker {
   const trackers = parts.flatMap((part) => part.open(options, run) ?? []);
-  const each = async (tell: (tracker: Tracker) => Promise<void>): Promise<void> => {
-    for (const tracker of trackers) await tell(tracker);
+  const each = async (warn: (tracker: Tracker) => Promise<void>): Promise<void> => {
+    for (const tracker of trackers) await warn(tracker);
   };
   return {
     begin: () => each((tracker) => tracker.begin()),
@@ -34,6 +34,6 @@ export function openTrackers(options: TrackOptions, run: TrackedRun): Tracker {
 }
 
 /** Adds a file, such as a report, to a run that has ended, wherever it was tracked. */
-export async function addTrackedFile(folder: string, file: RunFile, tell: (notice: string) => void): Promise<void> {
-  for (const part of parts) await part.addFile?.(folder, file, tell);
+export async function addTrackedFile(folder: string, file: RunFile, warn: (notice: string) => void): Promise<void> {
+  for (const part of parts) await part.addFile?.(folder, file, warn);
 }

@@ -1,5 +1,5 @@
-import { didYouMean, joined } from '../errors.js';
-import type { Finding } from '../part.js';
+import { didYouMean, joined } from '../core/errors.js';
+import type { ValidationIssue } from '../core/component.js';
 import { buildSchedule } from '../schedules/schedules.js';
 import { weightings } from '../weightings/weightings.js';
 import type { TrainingOptions } from './options.js';
@@ -11,7 +11,7 @@ import type { TrainingOptions } from './options.js';
 export function* checkTraining(
   { schedule, weighting, earlyStopping, termWeights }: TrainingOptions,
   terms: readonly string[] | undefined,
-): Generator<Finding> {
+): Generator<ValidationIssue> {
   const wrongTerms = terms === undefined ? [] : (weightings.build(weighting).checkTerms?.(terms) ?? []);
   for (const { path, message } of wrongTerms) yield { path: ['weighting', ...path], message };
   for (const name of terms === undefined ? [] : Object.keys(termWeights)) {
@@ -28,7 +28,7 @@ export function* checkTraining(
 function* checkPatience(
   patience: ReturnType<typeof buildSchedule>['patience'],
   earlyStopping: TrainingOptions['earlyStopping'],
-): Generator<Finding> {
+): Generator<ValidationIssue> {
   if (patience === undefined || earlyStopping === undefined) return;
   if (patience.measurements < earlyStopping.patience || patience.minDelta > earlyStopping.minDelta) return;
   const message = `expected less than the ${earlyStopping.patience} of training.earlyStopping.patience, found ${patience.measurements}: training would stop before the rate falls; let earlyStopping wait longer`;

@@ -27,23 +27,23 @@ export interface DiagnosisReport {
 const DEAD = 0.01;
 const DEAD_OF_EVEN = 0.1;
 /** An expert to which a gate gives more than this has it for itself. */
-const ALONE = 0.95;
+const DOMINANT_GATE_SHARE = 0.95;
 
 /**
  * Takes the diagnoses of a run.
  * @param log takes each as a report
  * @param tell takes what should be known of experts, each once
  */
-export function diagnosisObserver(
+export function createDiagnosisObserver(
   { terms, gates = new Map() }: Graph,
   log: (report: DiagnosisReport) => void,
-  tell: (notice: string) => void,
+  warn: (notice: string) => void,
 ): (diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }) => void {
   const names = terms.map(({ name }) => name);
   const expertsOf = new Map([...gates].map(([name, { experts }]) => [name, experts]));
   const told = new Set<string>();
   const tellOnce = (what: string, notice: string): void => {
-    if (!told.has(what)) tell(notice);
+    if (!told.has(what)) warn(notice);
     told.add(what);
   };
   return ({ gramian, layers, gates: uses }, { epoch, step }) => {
@@ -86,7 +86,7 @@ function* noticesOf(
       const share = means[e]!;
       const before = largest.get(expert) ?? { share: 0, isDead: true };
       largest.set(expert, { share: Math.max(before.share, share), isDead: before.isDead && share < dead });
-      if (means.length > 1 && share > ALONE) {
+      if (means.length > 1 && share > DOMINANT_GATE_SHARE) {
         yield [
           `${gate} ${expert}`,
           `the gate of '${gate}' gives ${percent(share)} to ${expert}, and the other experts learn next to nothing for it; fewer experts would do, or a lower learning rate may let more of them live`,

@@ -1,6 +1,6 @@
 import { readState, type Program, type ProgramState, type TermLoss } from '../engines/engine.js';
-import { UserError, userError } from '../errors.js';
-import { partsOf } from '../tensor.js';
+import { UserError, userError } from '../core/errors.js';
+import { listParts } from '../core/tensor.js';
 import type { LoopState } from './loop-state.js';
 
 /** What happens at a loss that is not finite: training stops, or goes on without the batch. */
@@ -74,7 +74,7 @@ function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: 
 /** Whether every number of a state is finite: one that is not never comes right again. */
 export function isFiniteState({ weights, optimizer }: ProgramState): boolean {
   for (const tensor of [...weights.values(), ...optimizer.values()]) {
-    for (const part of partsOf(tensor)) if (firstNotFinite(part) >= 0) return false;
+    for (const part of listParts(tensor)) if (firstNotFinite(part) >= 0) return false;
   }
   return true;
 }

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import { monotonicMs } from '../clock.js';
-import type { BatchRead } from '../batch.js';
+import { monotonicMs } from '../system/clock.js';
+import type { BatchRead } from '../core/batch.js';
 import type { Program } from '../engines/engine.js';
 import { createCollector } from '../evaluation/evaluation.js';
 import type { Measuring } from '../evaluation/options.js';
 import type { Scores } from '../evaluation/scores.js';
-import type { Space } from '../evaluation/spaces.js';
-import type { KeyTexts } from '../row-key.js';
+import type { Output } from '../evaluation/outputs.js';
+import type { KeyTexts } from '../core/row-key.js';
 import type { LoopState } from './loop-state.js';
 import { YIELD_EVERY_MS } from './loop.js';
 import { addLosses, meanLoss, type WeightedTerm } from './loss-sums.js';
@@ -17,7 +17,7 @@ export const EVALUATION_BATCH_ROWS = 4096;
 
 /** What is evaluated. */
 export interface Evaluated {
-  readonly spaces: readonly Space[];
+  readonly spaces: readonly Output[];
   /** What is measured of them; what is measured where nothing is said, where it is left out. */
   readonly measuring?: Measuring;
   /** Texts of keys, by column. */
@@ -29,7 +29,7 @@ export interface Evaluated {
 /** What was found, with the rows themselves: whoever keeps it keeps all rows. */
 export interface EvaluatedRows extends Evaluation {
   /** Those of a space, with its predictions. */
-  scores(space: Space): Scores;
+  scores(space: Output): Scores;
 }
 
 /**

@@ -1,6 +1,6 @@
-import type { Goals } from '../evaluation/goals.js';
+import type { MetricDirections } from '../evaluation/metric-direction.js';
 import type { LoopState } from './loop-state.js';
-import { goalOfMonitor, monitoredOf, type Measurement } from './monitor.js';
+import { goalOfMonitor, readMonitored, type Measurement } from './monitor.js';
 
 /**
  * Follows metrics beside the monitored one.
@@ -12,10 +12,10 @@ export function observeBests(
   measurement: Measurement,
   monitors: readonly string[],
   bests: LoopState['bests'],
-  goals: Goals,
+  goals: MetricDirections,
 ): readonly string[] {
   return monitors.filter((monitor) => {
-    const value = monitoredOf(measurement, monitor);
+    const value = readMonitored(measurement, monitor);
     const best = bests[monitor] ?? null;
     const isBest =
       value !== null && (best === null || (goalOfMonitor(monitor, goals) === 'higher' ? value > best : value < best));

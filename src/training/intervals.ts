@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LoopPlace } from './loop-state.js';
+import type { LoopPosition } from './loop-state.js';
 
 /** The `training.evaluation` section: how often valid is measured within an epoch. */
 export const evaluationOptions = z
@@ -17,7 +17,7 @@ export type EvaluationInterval = z.output<typeof evaluationOptions>;
 /** Whether it is time to measure valid before the next step. */
 export function isDue(
   { everySteps, everyRows }: EvaluationInterval,
-  { step, rowsSinceEvaluation }: LoopPlace,
+  { step, rowsSinceEvaluation }: LoopPosition,
 ): boolean {
   if (rowsSinceEvaluation === 0) return false;
   return everySteps !== undefined ? step > 0 && step % everySteps === 0 : rowsSinceEvaluation >= everyRows!;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Report } from '../evaluation/evaluation.js';
-import type { StateSection } from '../state-section.js';
+import type { StateSection } from '../core/state-section.js';
 import { stoppingStateSchema } from './stopping.js';
 
 const count = z.int().min(0);
@@ -44,7 +44,7 @@ const loopStateSchema = z.strictObject({
 export type LoopState = z.output<typeof loopStateSchema>;
 
 /** How far a loop has come, or will have when the steps that it has begun are done. */
-export interface LoopPlace {
+export interface LoopPosition {
   readonly step: number;
   readonly epoch: number;
   readonly rowsSinceEvaluation: number;

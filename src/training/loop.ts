@@ -1,21 +1,21 @@
 import { setImmediate } from 'node:timers/promises';
-import { monotonicMs } from '../clock.js';
-import type { BatchRead } from '../batch.js';
+import { monotonicMs } from '../system/clock.js';
+import type { BatchRead } from '../core/batch.js';
 import type { Diagnosis } from '../engines/diagnosis.js';
 import type { Program, StepResult } from '../engines/engine.js';
 import { createDivergenceGuard, type DivergenceGuard, type OnDivergence, type SkippedBatch } from './divergence.js';
 import { isDue, type EvaluationInterval } from './intervals.js';
-import { noEpoch, noInterval, type LoopPlace, type LoopState } from './loop-state.js';
+import { noEpoch, noInterval, type LoopPosition, type LoopState } from './loop-state.js';
 import { addLosses, meanLoss, type EpochLoss, type WeightedTerm } from './loss-sums.js';
 import type { Measurement } from './monitor.js';
-import type { Stepper } from './stepper.js';
+import type { TrainStep } from './train-step.js';
 import type { Stopping } from './stopping.js';
 
 /**
  * Where training stands and how it went since the last time: at the end of an epoch, or where valid was measured within
  * one.
  */
-export interface Milestone {
+export interface ValidationEvent {
   /** Counted from 1: the epoch that is behind, or under way. */
   readonly epoch: number;
   readonly isEpochEnd: boolean;
@@ -62,7 +62,7 @@ export interface StepReport {
 /** What the loop works with. */
 export interface LoopOptions {
   readonly program: Program;
-  readonly stepper: Stepper;
+  readonly stepper: TrainStep;
   /** Where training stands: where the loop starts, and where it is whenever it waits for others. */
   readonly state: LoopState;
   readonly epochs: number;
@@ -87,13 +87,13 @@ export interface LoopOptions {
   onDiagnosis(diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }): void;
   onSkip(skipped: SkippedBatch): void;
   /** The time to save. */
-  onMilestone(milestone: Milestone): Promise<void>;
+  onMilestone(milestone: ValidationEvent): Promise<void>;
   /** Aborted to end the run after the steps that run, and save. */
   readonly signal: AbortSignal;
 }
 
 /** How training ended. */
-export type LoopEnd = 'finished' | 'stopped early';
+export type StopReason = 'finished' | 'stopped early';
 
 /** Signals and timers run only when the event loop gets a turn. */
 export const YIELD_EVERY_MS = 50;
@@ -104,7 +104,7 @@ export const YIELD_EVERY_MS = 50;
  * finite,
  *   naming the term, the step and the batch. The state is then where training stands.
  */
-export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
+export async function trainLoop(options: LoopOptions): Promise<StopReason> {
   const { state, epochs, stopping, evaluation } = options;
   const guard = createDivergenceGuard(options.program, options.onDivergence);
   while (state.epoch < epochs) {
@@ -224,7 +224,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     while (begun.length > 0) await finishOldest();
   };
   /** Where training will stand when all that was begun is done. */
-  const ahead = (): LoopPlace => ({
+  const ahead = (): LoopPosition => ({
     step: state.step + begun.length,
     epoch: state.epoch,
     rowsSinceEvaluation: begun.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),

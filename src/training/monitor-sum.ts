@@ -1,5 +1,5 @@
-import { didYouMean, joined } from '../errors.js';
-import { baseOf, type Goals } from '../evaluation/goals.js';
+import { didYouMean, joined } from '../core/errors.js';
+import { getBaseOutput, type MetricDirections } from '../evaluation/metric-direction.js';
 
 /** A number that is monitored, and how much it counts. */
 export interface MonitorTerm {
@@ -35,8 +35,8 @@ export function parseMonitor(text: string): readonly MonitorTerm[] | undefined {
 }
 
 /** Above 0 where the sum is better as the term's number rises, below 0 where it is worse, 0 where it is neither. */
-export function directionOf({ factor, space, metric }: MonitorTerm, goals: Goals): number {
-  const goal = space === undefined ? 'lower' : goals.get(`${baseOf(space)}.${metric}`);
+export function getDirection({ factor, space, metric }: MonitorTerm, goals: MetricDirections): number {
+  const goal = space === undefined ? 'lower' : goals.get(`${getBaseOutput(space)}.${metric}`);
   return goal === undefined ? 0 : goal === 'higher' ? factor : -factor;
 }
 
@@ -44,7 +44,7 @@ export function directionOf({ factor, space, metric }: MonitorTerm, goals: Goals
  * What is wrong with a monitor, in words; undefined where nothing is.
  * @param by columns whose segments are measured too
  */
-export function wrongMonitor(text: string, goals: Goals, by: readonly string[]): string | undefined {
+export function wrongMonitor(text: string, goals: MetricDirections, by: readonly string[]): string | undefined {
   const names = ['loss', ...goals.keys()];
   const terms = parseMonitor(text);
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {
@@ -62,7 +62,7 @@ export function wrongMonitor(text: string, goals: Goals, by: readonly string[]):
     return joined(`'${name}' is not measured; expected one of ${names.join(', ')}`, didYouMean(name, names));
   }
   if (terms.some(({ factor }) => factor === 0)) return `expected factors other than 0, found '${text}'`;
-  const directions = new Set(terms.map((term) => Math.sign(directionOf(term, goals))));
+  const directions = new Set(terms.map((term) => Math.sign(getDirection(term, goals))));
   if (directions.size > 1)
     return `adds what is better higher to what is better lower, in '${text}'; write a minus before those that are to fall, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
   // Alone, its direction is known by its name; turned round, nobody could tell which is meant.
@@ -71,8 +71,8 @@ export function wrongMonitor(text: string, goals: Goals, by: readonly string[]):
   return undefined;
 }
 
-function isKnown(term: MonitorTerm, goals: Goals, by: readonly string[]): boolean {
+function isKnown(term: MonitorTerm, goals: MetricDirections, by: readonly string[]): boolean {
   if (term.space === undefined) return true;
   const segment = /\[([^=\]]+)=/.exec(term.space)?.[1];
-  return goals.has(`${baseOf(term.space)}.${term.metric}`) && (segment === undefined || by.includes(segment));
+  return goals.has(`${getBaseOutput(term.space)}.${term.metric}`) && (segment === undefined || by.includes(segment));
 }

@@ -1,6 +1,6 @@
 import type { Report } from '../evaluation/evaluation.js';
 import type { PlanSize } from '../engines/plan-size.js';
-import type { LoopEnd, Milestone, StepProgress } from './loop.js';
+import type { StopReason, ValidationEvent, StepProgress } from './loop.js';
 
 /** What a run is made of, told before it starts. */
 export interface TrainStart extends PlanSize {
@@ -21,17 +21,17 @@ export interface TrainObserver {
   /** @param progress of reading data before the first step: what is being done, and the share that is done */
   onRead(progress: { readonly what: string; readonly share: number }): void;
   /** Something that should be known, though it is no error: what a run goes on from, a checkpoint that is damaged. */
-  onNotice(text: string): void;
+  onWarning(text: string): void;
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
   /** What it gives is waited for before the next step. */
-  onMilestone(milestone: Milestone): unknown;
+  onMilestone(milestone: ValidationEvent): unknown;
 }
 
 /** How a run ended, and what came of it: what is printed with `--json`, and what summary.json holds. */
 export interface TrainResult {
   readonly run: string;
-  readonly end: LoopEnd | 'interrupted';
+  readonly end: StopReason | 'interrupted';
   /** Of the config. */
   readonly name: string;
   readonly model: string;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { BATCH_NORM_ROWS } from '../engines/engine.js';
-import { orName } from '../part.js';
+import { formatChoices } from '../core/component.js';
 import { PRECISIONS } from '../engines/precision.js';
 import { ON_DIVERGENCE } from './divergence.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
@@ -40,8 +40,8 @@ export const trainingOptions = z
       })
       .prefault({})
       .describe('Optimizers'),
-    schedule: orName(scheduleSchema, schedules.names).prefault({}).describe('Learning-rate schedule'),
-    weighting: orName(weightings.schema, weightings.names).prefault({}).describe('Weighting of the task losses'),
+    schedule: formatChoices(scheduleSchema, schedules.names).prefault({}).describe('Learning-rate schedule'),
+    weighting: formatChoices(weightings.schema, weightings.names).prefault({}).describe('Weighting of the task losses'),
     termWeights: z
       .record(z.string(), z.number().min(0))
       .default({})

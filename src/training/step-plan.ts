@@ -1,6 +1,6 @@
 import type { Plan, StepPlan } from '../engines/engine.js';
 import type { TrainingOptions } from './options.js';
-import { combinesTerms } from './stepper.js';
+import { combinesTerms } from './train-step.js';
 
 /** Rows that a step takes. */
 export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
@@ -8,7 +8,7 @@ export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
 }
 
 /** What an engine has to know of the steps that a config asks for. */
-export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
+export function buildStepPlan(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
   const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm, precision } =
     training;
   const step: StepPlan = {

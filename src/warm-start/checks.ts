@@ -1,10 +1,10 @@
 import type { Experiment } from '../config/experiment.js';
-import { didYouMean, joined, type Problem } from '../errors.js';
+import { didYouMean, joined, type Problem } from '../core/errors.js';
 import { hasTable, type Field } from '../features/feature.js';
 import { optimizers } from '../optimizers/optimizers.js';
-import type { InitFromOptions } from '../runs/origin.js';
-import type { Task } from '../tasks.js';
-import { allBut, listed, matcherOf } from './names.js';
+import type { InitFromOptions } from '../runs/init-from.js';
+import type { Task } from '../core/tasks.js';
+import { allBut, listed, compilePattern } from './names.js';
 
 // What can be wrong between a checkpoint and the model that takes of it: each with its place and the cure.
 
@@ -17,7 +17,7 @@ export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: 
   if (typeof take === 'string') return;
   const known = [...has.keys()].filter((name) => had.has(name));
   for (const [i, pattern] of take.entries()) {
-    const matcher = matcherOf(pattern);
+    const matcher = compilePattern(pattern);
     if (known.some((name) => matcher.test(name))) continue;
     const isIn = (shapes: Shapes): boolean => [...shapes.keys()].some((name) => matcher.test(name));
     const message = isIn(had)

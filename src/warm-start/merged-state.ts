@@ -1,6 +1,6 @@
 import type { ProgramState } from '../engines/engine.js';
-import { ALONE, numDealt, type Peers } from '../peers.js';
-import { PART_NUMBERS, type HostTensor } from '../tensor.js';
+import { SINGLE_PROCESS, countLocalRows, type ProcessGroup } from '../core/process-group.js';
+import { PART_NUMBERS, type HostTensor } from '../core/tensor.js';
 
 /** Rows of a table that are not those of before, though there were some in their place. */
 export type ClearedRows = ReadonlyMap<string, Uint32Array>;
@@ -21,7 +21,7 @@ export function mergedState(
   saved: ProgramState,
   taken: ReadonlySet<string>,
   cleared: ClearedRows,
-  peers: Peers = ALONE,
+  peers: ProcessGroup = SINGLE_PROCESS,
 ): ProgramState {
   const hasOptimizer = saved.optimizer.size > 0;
   const whole = (name: string, tensor: HostTensor): HostTensor => {
@@ -83,14 +83,14 @@ function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = n
  * A tensor that is dealt out, as one of all rows: those of this process where they lie among all, for its own it takes
  * again; the others are 0.
  */
-function spread(own: HostTensor, rows: number, peers: Peers): HostTensor {
+function spread(own: HostTensor, rows: number, peers: ProcessGroup): HostTensor {
   const { rank, size } = peers;
   const shape = own.shape.with(0, rows);
   const width = shape[1] ?? 1;
   const readRows = (begin: number, into: Float32Array): Float32Array => {
     const { data } = own;
     into.fill(0);
-    for (let row = numDealt(begin, peers); row * size + rank < begin + into.length / width; row++)
+    for (let row = countLocalRows(begin, peers); row * size + rank < begin + into.length / width; row++)
       into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
     return into;
   };

@@ -6,7 +6,7 @@ export function isTable(name: string): boolean {
 }
 
 /** The names that a pattern matches, in which * stands for any characters; a ! before it is no part of it. */
-export function matcherOf(pattern: string): RegExp {
+export function compilePattern(pattern: string): RegExp {
   const parts = pattern
     .replace(/^!/, '')
     .split('*')

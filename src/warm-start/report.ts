@@ -1,9 +1,9 @@
 import { relative } from 'node:path';
 import { tableTensor } from '../engines/engine.js';
 import type { Grown } from '../features/feature.js';
-import type { InitFromOptions, Origin } from '../runs/origin.js';
+import type { InitFromOptions, WarmStartSource } from '../runs/init-from.js';
 import { listed } from './names.js';
-import type { Taken } from './taken.js';
+import type { TensorSelection } from './tensor-selection.js';
 
 /** What a run started with, for its log and for people. */
 export interface StartReport {
@@ -15,11 +15,11 @@ export interface StartReport {
 
 /** What there is to tell of. */
 export interface StartFacts {
-  readonly from: Origin;
+  readonly from: WarmStartSource;
   readonly initFrom: InitFromOptions;
   /** Optimizer steps behind the weights. */
   readonly steps: number;
-  readonly taken: Taken;
+  readonly taken: TensorSelection;
   /** Fields whose scales or boundaries are those of before. */
   readonly kept: readonly string[];
   /** By field. */

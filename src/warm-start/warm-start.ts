@@ -1,24 +1,24 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { tasksOf, type Experiment } from '../config/experiment.js';
+import { listTasks, type Experiment } from '../config/experiment.js';
 import { dataSection, type DataState } from '../data/sources/data-state.js';
 import type { Program } from '../engines/engine.js';
-import { UserError, type Problem } from '../errors.js';
+import { UserError, type Problem } from '../core/errors.js';
 import type { Field, Grown } from '../features/feature.js';
-import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.js';
+import { encodedFields, computeLayout, type Fitted } from '../features/feature-types.js';
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
-import { buildModel, lookupsOf } from '../models/models.js';
-import { ALONE, type Peers } from '../peers.js';
+import { buildModel, listLookups } from '../models/models.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
-import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
+import { readWarmStartSource, type InitFromOptions, type WarmStartSource } from '../runs/init-from.js';
 import type { RunLog } from '../runs/run-log.js';
-import { sectionOf } from '../runs/run-state.js';
-import { readTrainedModel, type TrainedModel } from '../trained-model.js';
+import { readSection } from '../runs/run-state.js';
+import { readTrainedModel, type TrainedModel } from '../trained-model/trained-model.js';
 import { allBut } from './names.js';
 import { mergedState } from './merged-state.js';
 import { startReport } from './report.js';
-import { decideTaken, type Taken } from './taken.js';
+import { selectTensors, type TensorSelection } from './tensor-selection.js';
 
 /** How a new run starts: from drawn weights, or from those of another run. */
 export interface Start {
@@ -26,7 +26,7 @@ export interface Start {
    * Finds and reads what it starts from, and sees that it fits; undefined where weights are drawn.
    * @throws UserError (checkpoint), or (config) for a model that cannot take what it says
    */
-  readonly originOf: (() => Promise<Origin>) | undefined;
+  readonly originOf: (() => Promise<WarmStartSource>) | undefined;
   /**
    * Adds what was learned on train to what was learned then, so that ids keep their meaning.
    * @throws UserError (config) where a table would lose rows
@@ -42,7 +42,7 @@ export interface Start {
    * forgotten then,
    * since they may be half of the memory.
    */
-  begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, tell: (notice: string) => void): void;
+  begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, warn: (notice: string) => void): void;
 }
 
 const DRAWN: Start = {
@@ -56,7 +56,7 @@ const DRAWN: Start = {
  * How the new run of a config starts. Nothing is read before it is known that there is a new run.
  * @param peers who start it together: each reads what it starts from, and takes its own rows
  */
-export function startOf(experiment: Experiment, fields: readonly Field[], peers: Peers = ALONE): Start {
+export function startOf(experiment: Experiment, fields: readonly Field[], peers: ProcessGroup = SINGLE_PROCESS): Start {
   const { initFrom } = experiment;
   if (initFrom === undefined) return DRAWN;
   let origin: Opened | undefined;
@@ -83,14 +83,14 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
         before: { checkpoint, folder, tasks },
         taken,
       } = origin;
-      const { labelScales: then = {} } = sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state));
+      const { labelScales: then = {} } = readSection(checkpoint.sections, dataSection, join(folder, FILES.state));
       const kept = tasks
         .filter((task) => Object.hasOwn(then, task.name) && taken.keepsScale(task))
         .map(({ name }) => [name, then[name]] as const);
       if (kept.length > 0) data.labelScales = Object.fromEntries(kept);
       return data;
     },
-    begin(program, log, tell) {
+    begin(program, log, warn) {
       const { before, taken, notices, origin: from } = opened();
       const { changes, kept } = grown!;
       const saved = before.checkpoint.program;
@@ -116,31 +116,31 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
         rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])),
       });
       log.event('initFrom', report.details);
-      for (const line of [...notices, ...report.lines]) tell(line);
+      for (const line of [...notices, ...report.lines]) warn(line);
     },
   };
 }
 
 /** A checkpoint that was read, and what is taken of it. */
 interface Opened {
-  readonly origin: Origin;
+  readonly origin: WarmStartSource;
   /** What there is to say about how it was found. */
   readonly notices: readonly string[];
   readonly before: TrainedModel;
-  readonly taken: Taken;
+  readonly taken: TensorSelection;
 }
 
 async function open(initFrom: InitFromOptions, experiment: Experiment, fields: readonly Field[]): Promise<Opened> {
   const { found, notices } = find(initFrom.checkpoint);
   const folder = realpathSync(found);
   const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep', raw: true });
-  const tasks = tasksOf(experiment);
-  const lookups = lookupsOf(experiment.model, tasks);
+  const tasks = listTasks(experiment);
+  const lookups = listLookups(experiment.model, tasks);
   // How wide a vector is may be known only when train is read; until then, any width will do.
   const wide = fields.map((field) => (field.width === 0 ? { ...field, width: 1 } : field));
-  const layout = layoutOf(wide, { groups: experiment.features, ...lookups });
+  const layout = computeLayout(wide, { groups: experiment.features, ...lookups });
   const graph = buildModel(experiment.model, layout, tasks);
-  const taken = decideTaken(
+  const taken = selectTensors(
     initFrom,
     {
       training: before.experiment.training,
@@ -148,7 +148,7 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
       tasks: before.tasks,
       graph: before.graph,
       layout: before.layout,
-      lookups: lookupsOf(before.experiment.model, before.tasks),
+      lookups: listLookups(before.experiment.model, before.tasks),
     },
     { training: experiment.training, fields, tasks, graph, layout, lookups },
   );
@@ -165,7 +165,7 @@ function find(path: string): { readonly found: string; readonly notices: readonl
   try {
     return { found: findCheckpoint(path), notices: [] };
   } catch (error) {
-    const origin = error instanceof UserError ? originOfRun(path) : undefined;
+    const origin = error instanceof UserError ? readWarmStartSource(path) : undefined;
     if (origin === undefined) throw error;
     return {
       found: findCheckpoint(origin.checkpoint),
@@ -175,7 +175,12 @@ function find(path: string): { readonly found: string; readonly notices: readonl
 }
 
 /** A table that is taken has the rows that it had, and more only where these then lie where they lay. */
-function refuseFewerRows({ checkpoint }: TrainedModel, taken: Taken, fields: readonly Field[], fitted: Fitted): void {
+function refuseFewerRows(
+  { checkpoint }: TrainedModel,
+  taken: TensorSelection,
+  fields: readonly Field[],
+  fitted: Fitted,
+): void {
   const problems = encodedFields(fields, fitted).flatMap((field): Problem[] => {
     const { name, owner, rows, grow } = field;
     const tables = owner === name ? taken.tablesOf(name) : [];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
-import { gramianOf } from './gramian.js';
+import { computeGramian } from './gramian.js';
 import { symmetricEigen, type Eigen } from './symmetric-eigen.js';
 import { defineWeighting } from './weighting.js';
 
@@ -29,7 +29,7 @@ export const alignedMtl = defineWeighting({
 
     return byGramian((configWeights, seen) => {
       const preference = configWeights.map((weight, _, { length }) => weight / length);
-      const eigen = symmetricEigen(gramianOf(seen), preference.length);
+      const eigen = symmetricEigen(computeGramian(seen), preference.length);
       const [largest] = eigen;
       const kept = eigen.filter(({ value }) => value > largest!.value * ROUNDING * preference.length);
       return kept.length === 0 ? preference : aligned(kept, scaleOf(kept.map(({ value }) => value)), preference);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
-import { gramianOf, meanSquare, normOfSum, productsWith, scaledGramian } from './gramian.js';
+import { computeGramian, meanSquare, normOfSum, productsWith, scaledGramian } from './gramian.js';
 import { simplexMinimum } from './simplex-minimum.js';
 import { defineWeighting } from './weighting.js';
 
@@ -29,7 +29,7 @@ export const cagrad = defineWeighting({
 
   build: ({ c }) =>
     byGramian((configWeights, seen) => {
-      const gramian = scaledGramian(gramianOf(seen), configWeights);
+      const gramian = scaledGramian(computeGramian(seen), configWeights);
       return conflictAverse(gramian, configWeights.length, c).map((part, i) => part * configWeights[i]!);
     }),
 });

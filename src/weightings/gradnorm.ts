@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { descend, descentSchema, startDescent } from './descent.js';
-import { gramianOf, normsOf } from './gramian.js';
+import { computeGramian, computeNorms } from './gramian.js';
 import { softmax, softmaxSlope } from './softmax.js';
 import { everyTerm, gramianState, perTerm } from './state.js';
 import { defineWeighting } from './weighting.js';
@@ -66,7 +66,7 @@ export const gradnorm = defineWeighting({
       };
       const size = configWeights.length;
       const shares = softmax(logits.values);
-      const norms = normsOf(gramianOf(seen), size);
+      const norms = computeNorms(computeGramian(seen), size);
       const weightedNorms = norms.map((norm, i) => norm * size * shares[i]!);
       const progress = seen.losses.map((loss, i) =>
         first.firstLosses[i]! > 0 ? Math.max(loss, 0) / first.firstLosses[i]! : 1,

@@ -3,13 +3,13 @@ import type { Seen } from './weighting.js';
 // A Gramian is T × T, row by row: the products of T gradients.
 
 /** The Gramian that a weighting of these needs has been given. */
-export function gramianOf(seen: Seen): Float64Array {
+export function computeGramian(seen: Seen): Float64Array {
   if (seen.gramian === undefined) throw new Error('a weighting that needs the Gramian was observed without one');
   return seen.gramian;
 }
 
 /** The norms of the gradients. */
-export function normsOf(gramian: Float64Array, size: number): number[] {
+export function computeNorms(gramian: Float64Array, size: number): number[] {
   return Array.from({ length: size }, (_, i) => Math.sqrt(Math.max(gramian[i * size + i]!, 0)));
 }
 
@@ -34,7 +34,7 @@ export function normOfSum(gramian: Float64Array, weights: readonly number[]): nu
 
 /** The mean square norm of the gradients; 0 where all are 0. */
 export function meanSquare(gramian: Float64Array, size: number): number {
-  return normsOf(gramian, size).reduce((sum, norm) => sum + norm ** 2 / size, 0);
+  return computeNorms(gramian, size).reduce((sum, norm) => sum + norm ** 2 / size, 0);
 }
 
 /** The Gramian of some of the gradients. */

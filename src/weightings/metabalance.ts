@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { didYouMean, joined, quoted } from '../errors.js';
-import { gramianOf, normsOf } from './gramian.js';
+import { didYouMean, joined, quoted } from '../core/errors.js';
+import { computeGramian, computeNorms } from './gramian.js';
 import { everyTerm, gramianState, perTerm } from './state.js';
 import { defineWeighting } from './weighting.js';
 
@@ -47,7 +47,7 @@ export const metabalance = defineWeighting({
     },
     observe(state, seen) {
       const { configWeights, target: at } = state;
-      const seenNorms = normsOf(gramianOf(seen), configWeights.length);
+      const seenNorms = computeNorms(computeGramian(seen), configWeights.length);
       const norms = state.norms.map((norm, i) => beta * norm + (1 - beta) * seenNorms[i]!);
       const weights = configWeights.map((weight, i) => {
         // A term that never had a gradient has none to be lengthened.

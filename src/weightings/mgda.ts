@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
-import { gramianAmong, gramianOf, normsOf, scaledGramian } from './gramian.js';
+import { gramianAmong, computeGramian, computeNorms, scaledGramian } from './gramian.js';
 import { simplexMinimum } from './simplex-minimum.js';
 import { defineWeighting } from './weighting.js';
 
@@ -36,8 +36,8 @@ export const mgda = defineWeighting({
 
     return byGramian((configWeights, seen) => {
       const size = configWeights.length;
-      const gramian = gramianOf(seen);
-      const divisor = divisors(seen.losses, normsOf(gramian, size));
+      const gramian = computeGramian(seen);
+      const divisor = divisors(seen.losses, computeNorms(gramian, size));
       const chosen = divisor.flatMap((value, i) => (value > 0 ? [i] : []));
       const among = scaledGramian(
         gramianAmong(gramian, size, chosen),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
 import { choleskySolver } from './cholesky.js';
-import { gramianAmong, gramianOf, normOfSum, normsOf, productsWith, scaledGramian } from './gramian.js';
+import { gramianAmong, computeGramian, normOfSum, computeNorms, productsWith, scaledGramian } from './gramian.js';
 import { defineWeighting } from './weighting.js';
 
 /**
@@ -27,8 +27,8 @@ export const nashMtl = defineWeighting({
   build: ({ maxNorm }) =>
     byGramian((configWeights, seen) => {
       const size = configWeights.length;
-      const gramian = gramianOf(seen);
-      const norms = normsOf(gramian, size);
+      const gramian = computeGramian(seen);
+      const norms = computeNorms(gramian, size);
       const chosen = norms.flatMap((norm, i) => (norm > 0 ? [i] : []));
       const cosines = scaledGramian(
         gramianAmong(gramian, size, chosen),

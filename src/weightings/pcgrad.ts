@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { randomStream, shuffledOrder } from '../random.js';
-import { gramianOf, scaledGramian } from './gramian.js';
+import { randomStream, shuffledOrder } from '../core/random.js';
+import { computeGramian, scaledGramian } from './gramian.js';
 import { gramianState } from './state.js';
 import { defineWeighting } from './weighting.js';
 
@@ -26,7 +26,7 @@ export const pcgrad = defineWeighting({
     observe(state, seen) {
       const { configWeights } = state;
       const size = configWeights.length;
-      const gramian = scaledGramian(gramianOf(seen), configWeights);
+      const gramian = scaledGramian(computeGramian(seen), configWeights);
       const random = randomStream(state.seed, 'gradient surgery', seen.step);
       const order = new Uint32Array(size);
       const weights = new Array<number>(size).fill(0);

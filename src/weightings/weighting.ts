@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Finding, Part } from '../part.js';
+import type { ValidationIssue, Component } from '../core/component.js';
 
 /** What a weighting may look at. Losses and gradients are the terms' own, without the config's weights. */
 export interface Seen {
@@ -37,7 +37,7 @@ export interface Weighting<State extends object = object> {
    */
   readonly isConstant?: true;
   /** What is wrong with its options where the terms are called so; paths start at the options. */
-  checkTerms?(names: readonly string[]): Iterable<Finding>;
+  checkTerms?(names: readonly string[]): Iterable<ValidationIssue>;
   /**
    * The state before the first step.
    * @param weights what the config gives the terms
@@ -57,8 +57,8 @@ export interface Weighting<State extends object = object> {
  * state is JSON, and one such number would spoil every step after it.
  */
 export function defineWeighting<const Name extends string, Shape extends z.ZodRawShape, State extends object>(
-  weighting: Part<Name, Shape, [], Weighting<State>>,
-): Part<Name, Shape, [], Weighting> {
+  weighting: Component<Name, Shape, [], Weighting<State>>,
+): Component<Name, Shape, [], Weighting> {
   return { ...weighting, build: (options) => guarded(weighting.build(options)) };
 }
 

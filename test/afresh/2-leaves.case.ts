@@ -1,7 +1,7 @@
 import type * as os from 'node:os';
 import { tmpdir } from 'node:os';
 import { expect, it, vi } from 'vitest';
-import { userCache } from '../../src/user-cache.js';
+import { userCache } from '../../src/system/user-cache.js';
 
 vi.mock('node:os', async (original) => ({ ...(await original<typeof os>()), homedir: () => '/mocked' }));
 

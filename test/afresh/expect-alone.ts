@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
-import { userCache } from '../../src/user-cache.js';
+import { userCache } from '../../src/system/user-cache.js';
 
 /** Whether nothing is left of 2-leaves.case.ts, in what others load either. */
 export function expectAlone(): void {

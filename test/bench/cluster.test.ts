@@ -5,7 +5,7 @@ import { allSent, splitOf, workOf, type StepTimes } from '../../bench/cluster/sp
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Exchanged } from '../../src/engines/simd/kernels.js';
-import { ALONE } from '../../src/peers.js';
+import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { BY, planWith, withGroups } from '../support/within-groups.js';
 
 const exchange = (beginMs: number, endMs: number, bytes: number) => ({
@@ -160,7 +160,7 @@ describe('the model of a step', () => {
     };
     const program = createSimdEngine(1, true, { onExchange: count }).compile({
       ...plan,
-      peers: { ...ALONE, ...mirror },
+      peers: { ...SINGLE_PROCESS, ...mirror },
     });
     for (const batch of batches) {
       const { losses } = await program.trainStep(batch);

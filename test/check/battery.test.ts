@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { check } from '../../src/check.js';
-import { problemLine, UserError } from '../../src/errors.js';
+import { problemLine, UserError } from '../../src/core/errors.js';
 import { brokenConfigs } from '../support/broken-configs.js';
 import { brokenFiles } from '../support/broken-files.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
@@ -53,7 +53,7 @@ async function expectSame(config: string, problem: string): Promise<void> {
   const path = join(world, 'config.yaml');
   writeFileSync(path, config);
   const checked = await firstProblem(() =>
-    check({ path, set: [], sampleRows: 10_000, device: 'cpu', threads: 1, onNotice: () => undefined }),
+    check({ path, set: [], sampleRows: 10_000, device: 'cpu', threads: 1, onWarning: () => undefined }),
   );
   const trained = await firstProblem(() => trainSmall(path, {}));
   expect(trained.line).toContain(problem);

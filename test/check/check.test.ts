@@ -11,7 +11,7 @@ beforeAll(async () => {
   await smallWorld(world);
 });
 const checked = (set: readonly string[] = [], sampleRows = 10_000): Promise<CheckResult> =>
-  check({ path: join(world, 'esmm.yaml'), set, sampleRows, device: 'cpu', threads: 1, onNotice: () => undefined });
+  check({ path: join(world, 'esmm.yaml'), set, sampleRows, device: 'cpu', threads: 1, onWarning: () => undefined });
 
 describe('mtl check', () => {
   it('tells of the data, the model and a step, and writes nothing', async () => {

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkRegularFile } from '../../src/regular-file.js';
+import { checkRegularFile } from '../../src/io/regular-file.js';
 import { synth } from '../../src/synth.js';
 import { BIN } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';

@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { milestoneLines, shareLine, stepLine } from '../../src/cli/format.js';
-import { createScreen, endLiveLine, fitting } from '../../src/cli/screen.js';
-import type { Milestone, StepProgress } from '../../src/training/loop.js';
+import { createTerminal, endLiveLine, fitting } from '../../src/cli/terminal.js';
+import type { ValidationEvent, StepProgress } from '../../src/training/loop.js';
 
 /** A stream that keeps what is written to it, and a clock that is turned by hand. */
 function fakeTerminal(columns: number | undefined, isTTY = true) {
   const written: string[] = [];
   const clock = { ms: 0 };
   const stream = { isTTY, columns, write: (text: string) => written.push(text) } as unknown as NodeJS.WriteStream;
-  return { written, clock, screen: createScreen(stream, () => clock.ms) };
+  return { written, clock, screen: createTerminal(stream, () => clock.ms) };
 }
 
 afterEach(() => vi.unstubAllEnvs());
@@ -87,7 +87,7 @@ describe('the live line', () => {
 
 describe('an epoch', () => {
   const { screen } = fakeTerminal(80, false);
-  const milestone = (monitored: number | null, isBest: boolean, best: Milestone['best']): Milestone => ({
+  const milestone = (monitored: number | null, isBest: boolean, best: ValidationEvent['best']): ValidationEvent => ({
     epoch: 4,
     isEpochEnd: true,
     step: 316,
@@ -98,10 +98,10 @@ describe('an epoch', () => {
     isBest,
     best,
     valid: { report: { ctcvr: { rows: 10, auc: monitored } }, loss: 0.66, monitored } as unknown as NonNullable<
-      Milestone['valid']
+      ValidationEvent['valid']
     >,
   });
-  const lastLine = (of: Milestone): string => milestoneLines(of, start, screen).split('\n').at(-1)!;
+  const lastLine = (of: ValidationEvent): string => milestoneLines(of, start, screen).split('\n').at(-1)!;
 
   it('says which value chose the best', () => {
     expect(lastLine(milestone(0.7956, false, { epoch: 2, value: 0.7958 }))).toBe(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { systemError } from '../../src/cli/system-error.js';
-import { userError } from '../../src/errors.js';
+import { userError } from '../../src/core/errors.js';
 
 /** What a call throws. */
 function thrownBy(call: () => unknown): unknown {

@@ -1,7 +1,7 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import { column, type Batch } from '../../src/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';

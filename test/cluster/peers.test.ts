@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { jobOf } from '../../src/cluster/job.js';
 import { openPeers } from '../../src/cluster/open-peers.js';
-import { ALONE } from '../../src/peers.js';
+import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -189,11 +189,17 @@ describe('a job', () => {
     const peers = openPeers({});
     expect(peers).toMatchObject({ rank: 0, size: 1 });
     const [own, all] = [Float64Array.of(1, 2), new Float64Array(2)];
-    peers.gather(own, all);
-    peers.sumDoubles(own);
+    peers.allGather(own, all);
+    peers.allReduceSumF64(own);
     expect([...own, ...all]).toEqual([1, 2, 1, 2]);
-    expect([ALONE.texts('own'), ALONE.any(true), ALONE.any(false)]).toEqual([['own'], true, false]);
-    expect(await ALONE.together(() => ALONE.afterFirst(() => Promise.resolve('done')))).toBe('done');
+    expect([
+      SINGLE_PROCESS.allGatherStrings('own'),
+      SINGLE_PROCESS.allReduceAny(true),
+      SINGLE_PROCESS.allReduceAny(false),
+    ]).toEqual([['own'], true, false]);
+    expect(
+      await SINGLE_PROCESS.runCollectively(() => SINGLE_PROCESS.rankZeroFirst(() => Promise.resolve('done'))),
+    ).toBe('done');
     peers.end();
   });
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { UserError } from '../../src/errors.js';
+import type { UserError } from '../../src/core/errors.js';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
 import { synth } from '../../src/synth.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';

@@ -6,7 +6,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../src/prepare.js';
 import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 import { synth } from '../../src/synth.js';
 import { mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN } from '../support/mtl.js';

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';

@@ -4,7 +4,7 @@ import type { Workload } from '../../bench/workloads.js';
 import { planSize } from '../../src/engines/plan-size.js';
 import { compile } from '../../src/engines/simd/compile.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { ALONE, type Peers } from '../../src/peers.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
@@ -48,7 +48,9 @@ describe('several processes', { timeout: 300_000 }, () => {
   ] as const)('have the same bits for any number of threads, of a model that is %s', async ([name, work], context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingOf(work, {}, 20);
-    expect(compile({ ...training.plan, peers: { ...ALONE, size: 2 } }).early !== undefined).toBe(name === 'wide');
+    expect(compile({ ...training.plan, peers: { ...SINGLE_PROCESS, size: 2 } }).early !== undefined).toBe(
+      name === 'wide',
+    );
     expect(await trainedBy(OPEN_MPI, 2, training, 2)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
@@ -93,9 +95,9 @@ describe('several processes', { timeout: 300_000 }, () => {
 
   it('count of tables that are dealt out what each has', () => {
     const { plan } = trainingOf(WORK);
-    const sizeOf = (peers: Peers) => planSize({ ...plan, peers }, createSimdEngine(1), 0);
-    const alone = sizeOf(ALONE);
-    const each = [0, 1, 2].map((rank) => sizeOf({ ...ALONE, rank, size: 3 }));
+    const sizeOf = (peers: ProcessGroup) => planSize({ ...plan, peers }, createSimdEngine(1), 0);
+    const alone = sizeOf(SINGLE_PROCESS);
+    const each = [0, 1, 2].map((rank) => sizeOf({ ...SINGLE_PROCESS, rank, size: 3 }));
     const dealtBytes = plan.layout.tables.reduce(
       (sum, { rows, width }) => sum + (rows >= 100 ? 4 * rows * width : 0),
       0,
@@ -116,7 +118,7 @@ describe('several processes', { timeout: 300_000 }, () => {
     const { plan } = trainingOf(WORK);
     const alone = createSimdEngine(1).compile(plan);
     const saved = alone.state();
-    const one = createSimdEngine(1).compile({ ...plan, seed: 2, peers: { ...ALONE, rank: 1, size: 3 } });
+    const one = createSimdEngine(1).compile({ ...plan, seed: 2, peers: { ...SINGLE_PROCESS, rank: 1, size: 3 } });
     one.restore(saved);
     const { weights, dealt } = one.state();
     const [name] = dealt!.keys();

@@ -1,7 +1,7 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
-import { combinesTerms } from '../../src/training/stepper.js';
+import { combinesTerms } from '../../src/training/train-step.js';
 import { weightings } from '../../src/weightings/weightings.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
 import {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { changesOf } from '../../src/config/changes.js';
+import { listChanges } from '../../src/config/changes.js';
 import { parseConfig } from '../../src/config/load.js';
 
-const LEAST = `
+const MINIMAL = `
 data: { train: a.csv }
 features: { f: { type: categorical, fields: [x] } }
 tasks: { ctr: { label: click } }
@@ -30,16 +30,16 @@ describe('what a config says beside the defaults', () => {
       ['training.diagnostics'],
     ],
   ])('is %s', (_, more, expected) => {
-    const single = LEAST.replace('esmm, ctrTower: { hidden: [16, 8] }', 'shared-bottom');
-    const keys = changesOf(parseConfig(single + more, 'c.yaml')).map(({ key }) => key);
+    const single = MINIMAL.replace('esmm, ctrTower: { hidden: [16, 8] }', 'shared-bottom');
+    const keys = listChanges(parseConfig(single + more, 'c.yaml')).map(({ key }) => key);
     expect(keys.filter((key) => !always.includes(key))).toEqual(expected);
     expect(always.filter((key) => !keys.includes(key))).toEqual([]);
   });
 
   it('has what is by default beside it', () => {
-    const changes = changesOf(
+    const changes = listChanges(
       parseConfig(
-        `${LEAST.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`,
+        `${MINIMAL.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`,
         'c.yaml',
       ),
     );

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { dumpConfig } from '../../src/config/dump.js';
 import { loadConfig, parseConfig } from '../../src/config/load.js';
 import { parseOverride } from '../../src/config/overrides.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/core/errors.js';
 import { encodings } from '../../src/features/encodings/encodings.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { models } from '../../src/models/models.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/core/errors.js';
 
 /** The problems of a config whose section `training` holds a line, which is its tenth. */
 function problems(line: string, data = '{ train: a.csv, valid: b.csv }', model = 'esmm'): readonly string[] {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { findCrosses } from '../../src/crosses.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
 /**
@@ -73,7 +73,7 @@ async function found(
     rows: 1_000_000,
     seed: 1,
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
   });
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];

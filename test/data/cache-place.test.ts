@@ -32,7 +32,7 @@ describe('the place of the cache', () => {
     process.env['XDG_CACHE_HOME'] = home;
     try {
       const notices: string[] = [];
-      await run(path, { cache: { onNotice: (text) => notices.push(text) } });
+      await run(path, { cache: { onWarning: (text) => notices.push(text) } });
       expect(notices[0]).toMatch(/\.mtl cannot be written \(EEXIST\); encoded rows are kept in /);
       expect(entriesIn(join(home, 'mtl'))).toHaveLength(2);
       expect((await run(path)).told).toEqual([]);

@@ -18,7 +18,7 @@ import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { csvFile, csvOf, entriesIn, runCached as run } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 

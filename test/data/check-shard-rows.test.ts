@@ -5,7 +5,7 @@ import { createOrderedRows } from '../../src/data/rows/ordered-rows.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 
 const COLUMNS: readonly BlockColumn[] = [
   { name: 'user', kind: 'id' },

@@ -10,7 +10,7 @@ import { asStored } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const tasks: Task[] = [

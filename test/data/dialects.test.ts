@@ -13,7 +13,7 @@ import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { labelColumnsOf } from '../../src/data/rows/label-columns.js';
 import { filterRule } from '../../src/data/rows/row-filter.js';
 import { createRowBlock, labelReader } from '../../src/data/rows/row-block.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 

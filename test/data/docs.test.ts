@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { describeData } from '../../src/data/info/describe-data.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
-import { tasksOf } from '../../src/config/experiment.js';
+import { listTasks } from '../../src/config/experiment.js';
 import { loadConfig } from '../../src/config/load.js';
 import { evaluate } from '../../src/evaluate.js';
 import { predict } from '../../src/predict.js';
@@ -50,7 +50,7 @@ describe('docs/data.md', () => {
   it.each(examples)('has an example that is read as it says:\n%s', async (yaml) => {
     const folder = world();
     const { experiment } = await loadConfig(configOf(folder, yaml));
-    const format = rowFormatOf({ tasks: tasksOf(experiment), groups: Object.values(experiment.features) });
+    const format = rowFormatOf({ tasks: listTasks(experiment), groups: Object.values(experiment.features) });
     const { splits, warnings } = await describeData(experiment.data, format, { cache: { folder: scratchFolder() } });
     const { data } = parse(yaml) as { data: Record<string, unknown> };
     expect(splits.every(({ rows, badRows }) => rows > 0 && badRows === 0)).toBe(true);
@@ -75,7 +75,7 @@ describe('docs/data.md', () => {
       const quiet = {
         device: 'cpu',
         threads: 1,
-        onNotice: () => undefined,
+        onWarning: () => undefined,
         signal: new AbortController().signal,
       } as const;
       const again = await evaluate({ path: run, ...quiet });

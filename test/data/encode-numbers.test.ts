@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeNumbers } from '../../src/data/files/encode-numbers.js';
 import { createOddCells } from '../../src/data/files/odd-cells.js';
-import { affineOf, scaleOf, scaleSteps, type ScalingSpec } from '../../src/scaling.js';
+import { toAffine, buildScale, scaleSteps, type ScalingSpec } from '../../src/core/scaling.js';
 
 const FITTED = { standard: { mean: 3.7, deviation: 1.3 }, 'min-max': { min: -2.5, max: 1e3 } };
 
@@ -15,8 +15,8 @@ describe('numbers that are encoded many at a time', () => {
     ['log1p', undefined, false],
     [['log1p', 'standard'], FITTED.standard, false],
   ])('are with %s what each for itself is', (spec, fitted, isAffine) => {
-    const encode = scaleOf(spec, fitted);
-    const affine = affineOf(scaleSteps(spec, fitted));
+    const encode = buildScale(spec, fitted);
+    const affine = toAffine(scaleSteps(spec, fitted));
     expect(affine !== undefined).toBe(isAffine);
     fc.assert(
       fc.property(

@@ -11,9 +11,9 @@ import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../..
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { textsFrom } from '../../src/features/vocabulary/texts.js';
-import { taskOptions } from '../../src/tasks.js';
-import { startThread } from '../../src/thread.js';
+import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
+import { taskOptions } from '../../src/core/tasks.js';
+import { startThread } from '../../src/system/thread.js';
 import { entriesIn } from '../support/cached-csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 

@@ -6,7 +6,7 @@ import { skipBadRows } from '../../src/data/rows/rejects.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 // What is learned from the bytes of plain rows, against what is learned from their cells.

@@ -11,7 +11,7 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-f
 import { openSource } from '../../src/data/sources/open-source.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 // Files as they come from mail, spreadsheets and broken disks: either read right, or told with their place.

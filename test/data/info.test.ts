@@ -6,8 +6,8 @@ import { aucOfRates } from '../../src/data/info/leak.js';
 import { createTally } from '../../src/data/info/tally.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { randomStream } from '../../src/random.js';
-import { taskOptions } from '../../src/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const format = rowFormatOf({

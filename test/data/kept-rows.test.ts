@@ -4,7 +4,7 @@ import type { BadRow } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Rows of usual cells alone, whose rules are asked for many of them together, against the same rows in quotes, which

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { labelSums } from '../../src/data/batches/label-sums.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 

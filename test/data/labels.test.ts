@@ -4,7 +4,7 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-f
 import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions, type LabelRange, type Task } from '../../src/tasks.js';
+import { taskOptions, type LabelRange, type Task } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })];

@@ -21,7 +21,7 @@ import type { Reading } from '../../src/data/sources/source.js';
 import { openData } from '../../src/data/sources/splits.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { keyOfFitted } from '../../src/features/fitted.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { entriesIn } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 

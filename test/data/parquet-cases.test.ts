@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openRows } from '../../src/data/files/open-rows.js';
-import { UserError } from '../../src/errors.js';
-import { randomStream } from '../../src/random.js';
+import { UserError } from '../../src/core/errors.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Every type, codec, encoding, page version and pattern of nulls, against the text that DuckDB's CSV export gives.

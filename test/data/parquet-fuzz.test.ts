@@ -6,8 +6,8 @@ import { parquetHeader } from 'hyparquet/src/column.js';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { openRows } from '../../src/data/files/open-rows.js';
-import { UserError } from '../../src/errors.js';
-import { randomStream } from '../../src/random.js';
+import { UserError } from '../../src/core/errors.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Damage at random, the same in every run: of levels, which must neither repeat nor lose a value, and of footers.

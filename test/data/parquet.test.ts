@@ -9,10 +9,10 @@ import { openRows } from '../../src/data/files/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];

@@ -13,8 +13,8 @@ import { openData, openDatasets } from '../../src/data/sources/splits.js';
 import { parseConfig } from '../../src/config/load.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { textsFrom } from '../../src/features/vocabulary/texts.js';
-import { taskOptions } from '../../src/tasks.js';
+import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // Which rows of a source are in which part, and which are left out.
@@ -31,7 +31,7 @@ const format = rowFormatOf({
 async function parts(data: object, policy: RejectPolicy = refuseBadRows) {
   const told: string[] = [];
   const options: DataOptions = dataOptions.parse(data);
-  const reading = { policy, onNotice: (text: string) => void told.push(text), cache: { folder: scratchFolder() } };
+  const reading = { policy, onWarning: (text: string) => void told.push(text), cache: { folder: scratchFolder() } };
   const sources = await openData(options, format);
   const fitted = await sources.train.fit(format, reading);
   const datasets = await openDatasets(sources, encodedFormat(format, fitted), reading, firstDataState());

@@ -18,9 +18,9 @@ import { openShards } from '../../src/data/shards/reader.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { textsFrom } from '../../src/features/vocabulary/texts.js';
-import { groupColumn, keyColumn, MAX_KEY_TEXTS, numberGroups, textOfKey } from '../../src/row-key.js';
-import { taskOptions } from '../../src/tasks.js';
+import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
+import { groupColumn, keyColumn, MAX_KEY_TEXTS, numberGroups, textOfKey } from '../../src/core/row-key.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];

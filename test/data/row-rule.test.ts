@@ -5,7 +5,7 @@ import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import type { RowRule } from '../../src/data/rows/row-rule.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Rules that leave rows out, whichever way these are read.

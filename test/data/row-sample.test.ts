@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { skipBadRows, type BadRow } from '../../src/data/rows/rejects.js';
 import { createRowSampler } from '../../src/data/sources/row-sample.js';
-import { tasksOf } from '../../src/config/experiment.js';
+import { listTasks } from '../../src/config/experiment.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const NUM_ROWS = 60_000;
@@ -34,7 +34,7 @@ const parquet = (rows: typeof all): Buffer =>
     }),
   );
 
-const tasks = tasksOf({ tasks: { ctr: { label: 'click', type: 'classification', missing: 'error', weight: 1 } } });
+const tasks = listTasks({ tasks: { ctr: { label: 'click', type: 'classification', missing: 'error', weight: 1 } } });
 const format = encodedFormat(rowFormatOf({ tasks, groups: [] }), {});
 
 interface Sampled {

@@ -17,8 +17,8 @@ import { samplingOptions } from '../../src/data/sampling-options.js';
 import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { randomStream } from '../../src/random.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const tasks: readonly Task[] = [

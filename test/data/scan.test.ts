@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { column, type Batch } from '../../src/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { PLAIN_CSV, type Dialect } from '../../src/data/dialect.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { parseCells } from '../../src/data/files/csv-cells.js';
@@ -18,7 +18,7 @@ import { withDecimal } from '../../src/data/rows/decimal-comma.js';
 import { rowReader, type RowSource } from '../../src/data/files/row-reader.js';
 import { startRules } from '../../src/data/rows/row-rule.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 // The byte scanner against the reader of whole rows, on what csv-parse makes of the same file.
@@ -52,12 +52,12 @@ interface Found {
 
 const keeping = (rejects: BadRow[]): RejectPolicy => ({ count: 0, reject: (row) => void rejects.push(row) });
 const newBlock = (rows: number): RowBlock => createRowBlock(blockColumns(format), rows);
-const MOST_ROWS = 4000;
+const MAX_ROWS = 4000;
 
 /** Row by row, from cells. */
 function readPlainly(path: string, bytes: Buffer, dialect: Dialect, header: readonly string[]): Found {
   const rejects: BadRow[] = [];
-  const block = newBlock(MOST_ROWS);
+  const block = newBlock(MAX_ROWS);
   const source = { csv: { path, header, dialect }, indices } as unknown as RowSource;
   const readRow = rowReader(
     source,
@@ -74,7 +74,7 @@ function readPlainly(path: string, bytes: Buffer, dialect: Dialect, header: read
 
 async function readFast(path: string, dialect: Dialect, chunkBytes: number, capacity: number): Promise<Found> {
   const rejects: BadRow[] = [];
-  const all = newBlock(MOST_ROWS);
+  const all = newBlock(MAX_ROWS);
   const block = newBlock(capacity);
   const readers = blockReaders(block, format.fields, format.labels);
   const source = { csv: await openCsv(path, dialect, chunkBytes), indices };
@@ -365,7 +365,7 @@ describe('the byte scanner', () => {
       return r % 50 === 0 ? `${line}${r % 100 === 0 ? ',' : '\r'}\n\n\r\n` : `${line}\n`;
     }).join('');
     for (const chunkBytes of [1 << 19, 200_000, 90_000]) {
-      const { block, rejects } = await expectEqual(text, chunkBytes, MOST_ROWS);
+      const { block, rejects } = await expectEqual(text, chunkBytes, MAX_ROWS);
       expect(block.rows).toBeGreaterThan(2000);
       expect(rejects.length).toBeGreaterThan(100);
     }

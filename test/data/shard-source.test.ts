@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import { isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
@@ -12,8 +12,8 @@ import { formatView } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { textsFrom } from '../../src/features/vocabulary/texts.js';
-import { taskOptions } from '../../src/tasks.js';
+import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const tasks = [

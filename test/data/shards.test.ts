@@ -3,14 +3,14 @@ import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } fr
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/rows/row-block.js';
 import { MANIFEST } from '../../src/data/shards/manifest.js';
 import { openShards, type ShardRows } from '../../src/data/shards/reader.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { readVocabulary } from '../../src/data/shards/vocabulary.js';
-import { listOf, textsFrom } from '../../src/features/vocabulary/texts.js';
-import { readSafetensors, writeSafetensors } from '../../src/safetensors.js';
+import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
+import { readSafetensors, writeSafetensors } from '../../src/io/safetensors.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const COLUMNS: readonly BlockColumn[] = [
@@ -123,7 +123,7 @@ describe('shards', () => {
       { name: 'D109', kind: 'number' },
       { name: '109', kind: 'bag', size: 50, vocabulary: 'vocabulary-003.safetensors' },
     ]);
-    expect(listOf(await readVocabulary(join(folder, 'vocabulary-003.safetensors')))).toEqual(['', 'a\n"b"']);
+    expect(listStrings(await readVocabulary(join(folder, 'vocabulary-003.safetensors')))).toEqual(['', 'a\n"b"']);
     expect(manifest.shards.map(({ rows }) => rows)).toEqual([16, 16, 16, 16, 16, 16, 4]);
     const tensors = await readSafetensors(join(folder, manifest.shards[6]!.file));
     expect([...tensors.keys()]).toEqual(['click', '101', 'D109', '109.offsets', '109.ids', '109.weights']);

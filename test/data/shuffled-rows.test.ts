@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { BagColumn } from '../../src/batch.js';
+import type { BagColumn } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
 import { createOrderedBags } from '../../src/data/rows/ordered-bags.js';
@@ -11,7 +11,7 @@ import type { BlockColumn } from '../../src/data/rows/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
-import { randomStream, shuffledOrder } from '../../src/random.js';
+import { randomStream, shuffledOrder } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
 /** A bag of a row: bits, so that what is moved is compared to the last one of them. */

@@ -13,7 +13,7 @@ import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { keyOfFitted } from '../../src/features/fitted.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // Sources of many files: lists, globs, folders and partitions.

@@ -16,7 +16,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { listCache, type CachedFolder } from '../../src/data/cache/cache-list.js';
 import { whileEvicting } from '../../src/data/cache/leases.js';
 import { chooseEvictions, tidyCache } from '../../src/data/cache/tidy.js';
-import { isWriterAlive, temporaryPath } from '../../src/temporary.js';
+import { isWriterAlive, temporaryPath } from '../../src/io/temporary.js';
 import { entriesIn, runCached } from '../support/cached-csv.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';

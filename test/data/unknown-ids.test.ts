@@ -8,7 +8,7 @@ import { writeShards } from '../../src/data/shards/writer.js';
 import { firstDataState } from '../../src/data/sources/data-state.js';
 import { openDatasets, openSplits, type Datasets } from '../../src/data/sources/splits.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
@@ -26,7 +26,7 @@ async function opened(
   const reading = {
     policy: refuseBadRows,
     cache: { folder: cache },
-    onNotice: (text: string) => void told.push(text),
+    onWarning: (text: string) => void told.push(text),
     onProgress: ({ what }: { what: string }) => void read.push(what),
   };
   const sources = await openSplits(files, format, '');

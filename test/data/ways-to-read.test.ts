@@ -9,7 +9,7 @@ import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 import { storedFrame } from '../support/zstd-frame.js';

@@ -8,8 +8,8 @@ import { createRowBlock } from '../../src/data/rows/row-block.js';
 import { openShards } from '../../src/data/shards/reader.js';
 import { checkShard } from '../../src/data/shards/manifest.js';
 import { writeShards } from '../../src/data/shards/writer.js';
-import { writeSynced } from '../../src/disk.js';
-import { writeParts } from '../../src/write-parts.js';
+import { writeSynced } from '../../src/io/disk.js';
+import { writeParts } from '../../src/io/write-parts.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const { disk, system } = await vi.hoisted(async () => ({

@@ -17,7 +17,7 @@ const compare = (a: string, b: string, more: object = {}): Promise<DiffResult> =
     limit: 1e6,
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
     ...more,
   });

@@ -7,7 +7,7 @@ import type { Plan, Program, ProgramState } from '../../src/engines/engine.js';
 import type { KernelChoice } from '../../src/engines/kernel-choice.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
-import { partsOf } from '../../src/tensor.js';
+import { listParts } from '../../src/core/tensor.js';
 import { ADDON } from '../support/native.js';
 
 const CHOICES: readonly KernelChoice[] = ADDON.families.length > 0 ? ['wasm', 'native'] : ['wasm'];
@@ -96,7 +96,7 @@ describe('tables that lie apart', () => {
       other.restore(one.state());
       expect(digestsOf(other.state())).toEqual(digestsOf(one.state()));
       for (const tensor of other.state().optimizer.values())
-        expect(digest(...Array.from(partsOf(tensor), (part) => part.slice()))).toBe(digest(tensor.data));
+        expect(digest(...Array.from(listParts(tensor), (part) => part.slice()))).toBe(digest(tensor.data));
       for (const program of [one, other]) for (const batch of batches) await program.trainStep(batch);
       expect(digestsOf(other.state())).toEqual(digestsOf(one.state()));
       for (const program of [one, other]) program.dispose();
@@ -133,7 +133,7 @@ describe('tables that lie apart', () => {
       for (const batch of moved) await program.trainStep(batch);
       // The last rows, as they were trained.
       let last: number[] = [];
-      for (const part of partsOf(program.state().weights.get(`embeddings.${far}`)!))
+      for (const part of listParts(program.state().weights.get(`embeddings.${far}`)!))
         last = [...last, ...part.subarray(-500 * 16)].slice(-500 * 16);
       expect(last.some((weight) => weight !== 0)).toBe(true);
       ends.push({ last, predictions: await program.predict(moved[0]!) });

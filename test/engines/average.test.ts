@@ -1,6 +1,6 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Plan, Program, ProgramState, StepPlan } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
 import { compile } from '../../src/engines/simd/compile.js';

@@ -1,13 +1,13 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import type { Batch, BagColumn } from '../../src/batch.js';
+import type { Batch, BagColumn } from '../../src/core/batch.js';
 import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { tower } from '../../src/graph/mlp.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { planOf } from '../support/graph-plan.js';
 import { engines } from '../support/engines.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';

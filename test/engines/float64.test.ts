@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf as workloadPlan, type Workload } from '../../bench/workloads.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { engines } from '../support/engines.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { float64Pass } from '../support/float64-pass.js';

@@ -6,7 +6,7 @@ import type { Kernels } from '../../src/engines/simd/kernels.js';
 import { openAddon } from '../../src/engines/simd/native/addon.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import { slotWords } from '../../src/optimizers/optimizer.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';
 

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
 import { openAddon } from '../../src/engines/simd/native/addon.js';
 import { buildAddon } from '../../src/engines/simd/native/build.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON, needsAddon } from '../support/native.js';
 import { scratchFolder } from '../support/scratch.js';

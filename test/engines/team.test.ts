@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/core/errors.js';
 import { createCallList } from '../../src/engines/simd/call-list.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { COMMAND } from '../../src/engines/simd/command.js';

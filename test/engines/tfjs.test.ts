@@ -6,7 +6,7 @@ import { createEngine } from '../../src/engines/engines.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
 import type { Value } from '../../src/graph/operations.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/core/errors.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
 const nativePackage: string = '@tensorflow/tfjs-node-gpu';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { metricParts } from '../../src/evaluation/metrics.js';
-import { measuringOf, type EvaluationSection } from '../../src/evaluation/options.js';
-import { randomStream } from '../../src/random.js';
+import { resolveMeasuring, type EvaluationSection } from '../../src/evaluation/options.js';
+import { randomStream } from '../../src/core/random.js';
 import { codeBlocks } from '../support/code-blocks.js';
 import { measuring } from '../support/measured.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -82,6 +82,12 @@ describe('docs/metrics.md', () => {
   });
 
   it('says what is measured where nothing is said', () => {
-    expect(measuringOf().metrics.map(({ values }) => values[0].name)).toEqual(['auc', 'logLoss', 'pcoc', 'rmse', 'r2']);
+    expect(resolveMeasuring().metrics.map(({ values }) => values[0].name)).toEqual([
+      'auc',
+      'logLoss',
+      'pcoc',
+      'rmse',
+      'r2',
+    ]);
   });
 });

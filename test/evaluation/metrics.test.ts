@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCollector, type SpaceReport } from '../../src/evaluation/evaluation.js';
 import { metricParts } from '../../src/evaluation/metrics.js';
-import { spacesOf, predictedSpaces } from '../../src/evaluation/spaces.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { listOutputs, listPredictedOutputs } from '../../src/evaluation/outputs.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { batchOf, measuring, reportOf, spacesOfType } from '../support/measured.js';
 import { logLoss as plainLogLoss } from '../support/reference.js';
 
@@ -203,7 +203,7 @@ describe('spaces', () => {
   const tasks = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
 
   it('measures a conversion after the click, over all rows, and together with the click', () => {
-    expect(spacesOf(tasks).map(({ name, where, factors }) => [name, where, factors])).toEqual([
+    expect(listOutputs(tasks).map(({ name, where, factors }) => [name, where, factors])).toEqual([
       ['ctr', undefined, ['ctr']],
       ['cvr', 'click', ['cvr']],
       ['cvr_all', undefined, ['cvr']],
@@ -214,7 +214,7 @@ describe('spaces', () => {
   it('follows a funnel of any length down to what is given nothing', () => {
     const chain = [...tasks, task('return', { label: 'returned', given: 'purchase' })];
     expect(
-      spacesOf(chain)
+      listOutputs(chain)
         .slice(4)
         .map(({ name, where, factors }) => [name, where, factors]),
     ).toEqual([
@@ -223,20 +223,22 @@ describe('spaces', () => {
       ['ctreturn', undefined, ['ctr', 'cvr', 'return']],
     ]);
     expect(
-      spacesOf([task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })]).map(({ name }) => name),
+      listOutputs([task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })]).map(
+        ({ name }) => name,
+      ),
     ).toEqual(['a', 'a_all', 'b', 'b_all']);
   });
 
   it('tells predictions that several spaces share once', () => {
-    expect(predictedSpaces(spacesOf(tasks)).map(({ name }) => name)).toEqual(
-      spacesOf(tasks)
+    expect(listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name)).toEqual(
+      listOutputs(tasks)
         .map(({ name }) => name)
         .filter((name) => name !== 'cvr_all'),
     );
   });
 
   it('has no joint space where no task predicts the condition', () => {
-    expect(spacesOf([tasks[1]!]).map(({ name }) => name)).toEqual(['cvr', 'cvr_all']);
+    expect(listOutputs([tasks[1]!]).map(({ name }) => name)).toEqual(['cvr', 'cvr_all']);
   });
 
   it('are reported each over its own rows, batch by batch as at once', () => {
@@ -245,7 +247,7 @@ describe('spaces', () => {
     const ctr = floats(0.9, 0.5, 0.25, 0.5, 0.125);
     const cvr = floats(0.5, 0.25, 0.75, 0.125, 0.5);
     const report = (cuts: number[]) => {
-      const collector = createCollector(spacesOf(tasks));
+      const collector = createCollector(listOutputs(tasks));
       [0, ...cuts].forEach((begin, i) => {
         const end = cuts[i] ?? 5;
         const part = (values: Float32Array): Float32Array => values.slice(begin, end);
@@ -277,7 +279,7 @@ describe('spaces', () => {
   });
 
   it('gives null with a reason where a metric is not defined', () => {
-    const collector = createCollector(spacesOf(tasks));
+    const collector = createCollector(listOutputs(tasks));
     collector.add(
       {
         rows: 2,
@@ -300,7 +302,7 @@ describe('spaces', () => {
   });
 
   it('refuses predictions that are not finite', () => {
-    const collector = createCollector(spacesOf([tasks[0]!]));
+    const collector = createCollector(listOutputs([tasks[0]!]));
     const batch = {
       rows: 1,
       ids: new Map(),

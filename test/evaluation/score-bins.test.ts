@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCollector } from '../../src/evaluation/evaluation.js';
 import { createExactSum } from '../../src/evaluation/exact-sum.js';
-import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../../src/evaluation/score-bins.js';
-import { randomStream } from '../../src/random.js';
+import { BINS_PER_UNIT, computeBinCenter, type ScoreBins } from '../../src/evaluation/score-bins.js';
+import { randomStream } from '../../src/core/random.js';
 import { batchOf, spacesOfType } from '../support/measured.js';
 
 /** The bins of some rows, which are given in pieces, and their AUC. */
@@ -128,7 +128,7 @@ describe('bins of predictions', () => {
         const { at } = binsOf([1], [p]).bins;
         expect(at).toHaveLength(1);
         const logit = (q: number): number => Math.log(q / (1 - q));
-        expect(Math.abs(logit(middleOf(at[0]!)) - logit(p))).toBeLessThanOrEqual(0.51 / BINS_PER_UNIT);
+        expect(Math.abs(logit(computeBinCenter(at[0]!)) - logit(p))).toBeLessThanOrEqual(0.51 / BINS_PER_UNIT);
       }),
     );
   });

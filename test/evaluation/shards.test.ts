@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createCollector, type Collector } from '../../src/evaluation/evaluation.js';
 import { createExactSum } from '../../src/evaluation/exact-sum.js';
 import { BLOCK_ROWS } from '../../src/evaluation/row-store.js';
 import { sortKeys } from '../../src/evaluation/sort-keys.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
-import { randomStream } from '../../src/random.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { listOutputs } from '../../src/evaluation/outputs.js';
+import { randomStream } from '../../src/core/random.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
-const SPACES = spacesOf([
+const SPACES = listOutputs([
   task('ctr', { label: 'click' }),
   task('cvr', { label: 'purchase', given: 'click' }),
   task('price', { label: 'paid', type: 'regression', given: 'click' }),

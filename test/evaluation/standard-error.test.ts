@@ -8,8 +8,8 @@ import { mainValue, type Metric } from '../../src/evaluation/metric.js';
 import { pcoc } from '../../src/evaluation/pcoc.js';
 import { rmse } from '../../src/evaluation/rmse.js';
 import type { Scores } from '../../src/evaluation/scores.js';
-import { scoresOf } from '../../src/evaluation/space-scores.js';
-import { randomStream, type Random } from '../../src/random.js';
+import { buildScores } from '../../src/evaluation/output-scores.js';
+import { randomStream, type Random } from '../../src/core/random.js';
 import { batchOf, spacesOfType } from '../support/measured.js';
 
 type Type = 'classification' | 'regression';
@@ -18,7 +18,7 @@ function scoresFrom(type: Type, labels: Float32Array, predictions: Float32Array)
   const spaces = spacesOfType(type);
   const collector = createCollector(spaces);
   collector.add(batchOf({ labels, predictions, columns: {} }, 0, labels.length), new Map([['y', predictions]]));
-  return scoresOf(spaces[0]!, collector);
+  return buildScores(spaces[0]!, collector);
 }
 
 /** Two predictions of the same rows that know much of the same; rounded, so that some are tied. */

@@ -4,15 +4,15 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applyCurve, type Curve } from '../../src/evaluation/calibration/curve.js';
-import { predictedSpaces, predictionsOf } from '../../src/evaluation/spaces.js';
+import { listPredictedOutputs, combinePredictions } from '../../src/evaluation/outputs.js';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
 import { emitCurve } from '../../src/export/onnx/curves.js';
 import { encodeModel } from '../../src/export/onnx/messages.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { randomStream } from '../../src/random.js';
-import { compileTrained, readTrainedModel } from '../../src/trained-model.js';
+import { randomStream } from '../../src/core/random.js';
+import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 import { testBatch } from '../support/test-batch.js';
@@ -96,7 +96,7 @@ describe('a calibrated model in ONNX', () => {
         out,
         device: 'cpu',
         threads: 1,
-        onNotice: () => undefined,
+        onWarning: () => undefined,
         signal: new AbortController().signal,
       });
       const model = await readTrainedModel(run, { raw });
@@ -105,7 +105,7 @@ describe('a calibrated model in ONNX', () => {
       const byTask = await program.predict(batch);
       program.dispose();
       const expected = new Map(
-        predictedSpaces(model.spaces).map((space) => [space.name, predictionsOf(space, byTask, batch.rows)]),
+        listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
       );
       // Where 300 rows make a curve steep, it makes more of the last places of floats.
       expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(batch)), expected, raw ? 1e-5 : 5e-4);

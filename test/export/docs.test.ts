@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formats } from '../../src/export/formats.js';
 import type { CellRule } from '../../src/features/cell-rule.js';
 import { loadModel } from '../../src/index.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { mtl } from '../support/mtl.js';
 import { needsPython, python } from '../support/python.js';
 

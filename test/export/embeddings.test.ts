@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tableTensor } from '../../src/engines/engine.js';
 import { formats, formatSpec } from '../../src/export/formats.js';
 import { withWidePart } from '../../src/tables/layout.js';
-import type { HostTensor } from '../../src/tensor.js';
+import type { HostTensor } from '../../src/core/tensor.js';
 import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';

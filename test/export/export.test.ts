@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { predictedSpaces, predictionsOf } from '../../src/evaluation/spaces.js';
+import { listPredictedOutputs, combinePredictions } from '../../src/evaluation/outputs.js';
 import { exportModel, exportedModel, type ExportOptions, type ExportResult } from '../../src/export.js';
 import { formats, formatSpec } from '../../src/export/formats.js';
 import { onnxExporter } from '../../src/export/onnx.js';
 import { manifestDigest } from '../../src/runs/manifest.js';
-import { readSafetensors } from '../../src/safetensors.js';
-import { compileTrained, readTrainedModel, type TrainedModel } from '../../src/trained-model.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
+import { compileTrained, readTrainedModel, type TrainedModel } from '../../src/trained-model/trained-model.js';
 import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -55,7 +55,7 @@ const exportTo = (
     out,
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
     ...on,
   });
@@ -66,7 +66,9 @@ async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
   const batch = await testBatch(model);
   const byTask = await program.predict(batch);
   program.dispose();
-  return new Map(predictedSpaces(model.spaces).map((space) => [space.name, predictionsOf(space, byTask, batch.rows)]));
+  return new Map(
+    listPredictedOutputs(model.spaces).map((space) => [space.name, combinePredictions(space, byTask, batch.rows)]),
+  );
 }
 
 describe('mtl export --format onnx', () => {
@@ -111,7 +113,7 @@ describe('mtl export --format onnx', () => {
       'onnx',
       out,
       { quantize: 'int8' },
-      { onNotice: (notice) => notices.push(notice) },
+      { onWarning: (notice) => notices.push(notice) },
     ).finally(() => writeFileSync(gone, text));
     expect([files, measured]).toEqual([[out], undefined]);
     expect(notices.join()).toMatch(/what this costs in AUC was not measured: .*test\.csv/);

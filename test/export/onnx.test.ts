@@ -1,14 +1,14 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
-import { buildModel, lookupsOf, models } from '../../src/models/models.js';
+import { listOutputs } from '../../src/evaluation/outputs.js';
+import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { POOLINGS, withEmbeddingParts, withWidePart, type InputLayout } from '../../src/tables/layout.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { expectNear, exportedModel, feedsOf, openOnnx, runOnnx } from '../support/onnx.js';
@@ -168,7 +168,7 @@ describe('a model in ONNX', () => {
   )('%s%s predicts what the engine predicts in every space, for batches of any size', async (name, withPart) => {
     const adam = denseOptimizers.schema.parse({});
     const spec = models.schema.parse({ name, wide: withPart !== '' });
-    const { embeddingParts, wide } = lookupsOf(spec, tasks);
+    const { embeddingParts, wide } = listLookups(spec, tasks);
     const features = withEmbeddingParts(mixed, embeddingParts.length);
     const layout = wide === undefined ? features : withWidePart(features, wide);
     const plan = {
@@ -178,7 +178,7 @@ describe('a model in ONNX', () => {
       seed: 3,
     };
     const program = await trained(plan, bagBatch(64, layout));
-    const session = await openOnnx({ ...exportedModel(plan, program), spaces: spacesOf(tasks) });
+    const session = await openOnnx({ ...exportedModel(plan, program), spaces: listOutputs(tasks) });
     for (const rows of [1, 50]) {
       const batch = bagBatch(rows, layout);
       const predicted = new Map(await program.predict(batch));

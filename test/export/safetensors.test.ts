@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formats, formatSpec } from '../../src/export/formats.js';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';

@@ -63,7 +63,7 @@ const exportTo = (out: string, asked: object = {}) =>
     out,
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
   });
 const feedsOf = (
@@ -178,7 +178,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
       out,
       device: 'cpu',
       threads: 1,
-      onNotice: () => undefined,
+      onWarning: () => undefined,
       signal: new AbortController().signal,
     });
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
@@ -257,7 +257,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
       out,
       device: 'cpu',
       threads: 1,
-      onNotice: () => undefined,
+      onWarning: () => undefined,
       signal: new AbortController().signal,
     });
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });

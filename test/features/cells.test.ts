@@ -13,7 +13,7 @@ import { CELL_SEPARATOR } from '../../src/features/feature.js';
 import { encodedFields, featureTypes, fieldsOf, type FeatureSpec } from '../../src/features/feature-types.js';
 import { cleanFit } from '../../src/features/clean-field.js';
 import type { CellOptions } from '../../src/features/cells.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const parsed = (spec: object): FeatureSpec => featureTypes.schema.parse(spec);

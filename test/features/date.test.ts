@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue } from '../../src/features/feature.js';
 import { featureTypes, fieldsOf } from '../../src/features/feature-types.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { fieldOf } from '../support/fitted-field.js';
 
 /** What each part of a cell becomes: hour, weekday, day, month. */

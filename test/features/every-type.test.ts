@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadModel } from '../../src/load-model.js';
-import { randomStream } from '../../src/random.js';
+import { loadModel } from '../../src/trained-model/load-model.js';
+import { randomStream } from '../../src/core/random.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue, CELL_SEPARATOR } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, fieldsOf, computeLayout } from '../../src/features/feature-types.js';
 import { murmur3, seededHash } from '../../src/features/murmur.js';
 import { NOT_TEXT } from '../../src/features/parse.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { fieldOf, fittedField as fitted } from '../support/fitted-field.js';
 
 /** The least that a group of a type must say. */
-const LEAST: Readonly<Record<string, object>> = {
+const MINIMAL: Readonly<Record<string, object>> = {
   date: { parts: ['day'] },
   cross: {
     fields: [
@@ -23,7 +23,7 @@ const LEAST: Readonly<Record<string, object>> = {
 describe('every feature type', () => {
   for (const type of featureTypes.names) {
     it(`${type} builds a field for each entry of its list, called after its columns, from its defaults`, () => {
-      const fields = fieldsOf([featureTypes.schema.parse({ type, fields: ['a', 101], ...LEAST[type] })]);
+      const fields = fieldsOf([featureTypes.schema.parse({ type, fields: ['a', 101], ...MINIMAL[type] })]);
       expect(fields.map(({ columns }) => columns[0])).toEqual(['a', '101']);
       for (const { name, columns, width, owner } of fields) {
         for (const column of columns) expect(name).toContain(column);
@@ -164,7 +164,7 @@ describe('a shared table', () => {
       ['bought', 1, 0],
       ['item', 3, 2],
     ]);
-    expect(layoutOf(encoded)).toEqual({
+    expect(computeLayout(encoded)).toEqual({
       width: 12,
       tables: [
         { name: 'bought', rows: 1, width: 4 },
@@ -242,7 +242,7 @@ describe('the layout', () => {
         encoding: { sizes: { a: 4, b: 5 } },
       }),
     ]);
-    expect(layoutOf(encodedFields(fields, {}))).toEqual({
+    expect(computeLayout(encodedFields(fields, {}))).toEqual({
       width: 7,
       tables: [
         { name: 'a', rows: 4, width: 3 },

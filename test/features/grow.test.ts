@@ -7,7 +7,7 @@ import { growFitted } from '../../src/features/grow-fitted.js';
 import { createTextCounter } from '../../src/features/vocabulary/text-counter.js';
 import { growTable } from '../../src/features/vocabulary/grow-table.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { createTexts, listOf, MAX_BYTES, textsFrom } from '../../src/features/vocabulary/texts.js';
+import { createStringPool, listStrings, MAX_BYTES, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 
 const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
 const TOKENS = { type: 'categorical', encoding: { name: 'tokens' } };
@@ -102,7 +102,7 @@ describe('what was learned of texts', () => {
     const counter = createTextCounter('f');
     for (const text of ['x', 'b', 'a', 'b', 'c', 'c', 'd', 'd', 'd', '']) counter.count(text);
     const { texts, counts } = counter.rare(3);
-    expect([listOf(texts), counts]).toEqual([
+    expect([listStrings(texts), counts]).toEqual([
       ['b', 'c', 'x', 'a'],
       [
         [2, 2],
@@ -110,16 +110,16 @@ describe('what was learned of texts', () => {
       ],
     ]);
     const few = counter.rare(3, 3);
-    expect([listOf(few.texts), few.counts]).toEqual([
+    expect([listStrings(few.texts), few.counts]).toEqual([
       ['b', 'c', 'x'],
       [
         [2, 2],
         [1, 1],
       ],
     ]);
-    expect(listOf(counter.rare(3, 10, 2).texts)).toEqual(['b', 'c']);
+    expect(listStrings(counter.rare(3, 10, 2).texts)).toEqual(['b', 'c']);
     expect(counter.rare(1).counts).toEqual([]);
-    expect(listOf(counter.frequent(3))).toEqual(['d']);
+    expect(listStrings(counter.frequent(3))).toEqual(['d']);
   });
 
   it.each([
@@ -139,9 +139,9 @@ describe('what was learned of texts', () => {
       fc.property(days, ([first, ...later]) => {
         let before = createTextTable(textsFrom(first!));
         for (const day of later) {
-          const had = listOf(before);
+          const had = listStrings(before);
           const { table, fresh, forgotten, cleared } = growTable(before, createTextTable(textsFrom(day)), 'f', true);
-          const has = listOf(table);
+          const has = listStrings(table);
           const isGone = (text: string): boolean => text !== '\uffff' && !day.includes(text);
           expect(has.filter((text) => text !== '\uffff').sort()).toEqual([...day].sort());
           for (const [i, text] of had.entries()) if (day.includes(text)) expect(has[i]).toBe(text);
@@ -168,7 +168,7 @@ describe('what was learned of texts', () => {
     const before = createTextTable(textsFrom(['x', 'y']));
     const { table, forgotten } = growTable(before, createTextTable(textsFrom(['y'])), 'item');
     expect([table, [...forgotten]]).toEqual([before, [1]]);
-    expect(listOf(growTable(before, createTextTable(createTexts(0, 0)), 'item').table)).toEqual(['x', 'y']);
+    expect(listStrings(growTable(before, createTextTable(createStringPool(0, 0)), 'item').table)).toEqual(['x', 'y']);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue } from '../../src/features/feature.js';
 import { createQuantiles } from '../../src/features/quantiles.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { fittedField as fitted } from '../support/fitted-field.js';
 
 describe('a bucketized number', () => {

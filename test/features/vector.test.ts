@@ -2,17 +2,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import type { VectorColumn } from '../../src/batch.js';
+import type { VectorColumn } from '../../src/core/batch.js';
 import { createValueEncoder } from '../../src/data/rows/encode-values.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { BadValue, type Field } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, layoutOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, computeLayout } from '../../src/features/feature-types.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
-import { taskOptions } from '../../src/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 import { fieldOf } from '../support/fitted-field.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -144,7 +144,7 @@ describe('vectors in files', () => {
     }
     return { ready: encoded, vectors: { width: batchWidth(encoded), data: Float32Array.from(found) }, click: labels };
   };
-  const batchWidth = (ready: EncodedFormat): number => layoutOf(ready.fields).width;
+  const batchWidth = (ready: EncodedFormat): number => computeLayout(ready.fields).width;
   const csvFile = (text: (values: readonly number[]) => string): string => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { sortTexts } from '../../src/features/vocabulary/sort-texts.js';
 import { createTextCounter } from '../../src/features/vocabulary/text-counter.js';
-import { createTextTable, hashOf, idOf } from '../../src/features/vocabulary/text-table.js';
-import { listOf, textsFrom, textTensors, textsOfTensors } from '../../src/features/vocabulary/texts.js';
+import { createTextTable, hashText, idOf } from '../../src/features/vocabulary/text-table.js';
+import { listStrings, textsFrom, textTensors, textsOfTensors } from '../../src/features/vocabulary/string-pool.js';
 import { createUtf8Writer } from '../../src/features/vocabulary/utf8.js';
-import { sortByCount } from '../../src/sort-by-count.js';
+import { sortByCount } from '../../src/core/sort-by-count.js';
 
 const utf8 = createUtf8Writer();
 const bytesOf = (text: string): Uint8Array => utf8.bytes.subarray(0, utf8.write(text));
@@ -78,7 +78,7 @@ describe('a counter of texts', () => {
           const expected = [...counts]
             .filter(([, count]) => count >= minCount)
             .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
-          expect(listOf(counted(texts).frequent(minCount))).toEqual(expected.map(([text]) => text));
+          expect(listStrings(counted(texts).frequent(minCount))).toEqual(expected.map(([text]) => text));
         },
       ),
       { numRuns: 300 },
@@ -99,14 +99,14 @@ describe('a counter of texts', () => {
 
   it('holds a few hundred thousand texts, some of which have the same hash', () => {
     const texts = Array.from({ length: 300_000 }, (_, i) => `user_${(i * 7919) % 300_000}`);
-    const hashes = new Set(texts.map((text) => hashOf(bytesOf(text), 0, utf8.write(text))));
+    const hashes = new Set(texts.map((text) => hashText(bytesOf(text), 0, utf8.write(text))));
     // By the birthday paradox about ten are expected.
     expect(hashes.size).toBeLessThan(texts.length);
     const twice = texts.filter((_, i) => i % 3 === 0);
     const kept = counted([...texts, ...twice]).frequent(1);
-    expect(listOf(kept)).toEqual([...twice.toSorted(), ...texts.filter((_, i) => i % 3 !== 0).toSorted()]);
+    expect(listStrings(kept)).toEqual([...twice.toSorted(), ...texts.filter((_, i) => i % 3 !== 0).toSorted()]);
     const table = createTextTable(kept);
-    const ids = listOf(kept).map((text) => idIn(table, text));
+    const ids = listStrings(kept).map((text) => idIn(table, text));
     expect(ids.findIndex((id, i) => id !== i + 1)).toBe(-1);
     expect(idIn(table, 'user_300000')).toBe(0);
   });
@@ -117,7 +117,7 @@ describe('a counter of texts', () => {
     expect(() => counter.count('k')).toThrow(
       /field 'item': has more than 3 different texts with 10 bytes in all.*hash/,
     );
-    expect(listOf(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);
+    expect(listStrings(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);
   });
 });
 
@@ -137,7 +137,7 @@ describe('a table of texts', () => {
           const table = createTextTable(textsFrom(texts));
           const map = new Map(texts.map((text, i) => [text, i + 1]));
           for (const text of [...texts, ...others]) expect(idIn(table, text)).toBe(map.get(text) ?? 0);
-          expect(listOf(table)).toEqual(texts);
+          expect(listStrings(table)).toEqual(texts);
         },
       ),
     );

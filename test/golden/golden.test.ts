@@ -37,7 +37,7 @@ async function follow(file: string, name: string, set: readonly string[] = []): 
     },
     {
       onRead: () => undefined,
-      onNotice: () => undefined,
+      onWarning: () => undefined,
       onStart: () => undefined,
       onStep: () => undefined,
       onMilestone: ({ epoch, loss, valid: measured }) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
@@ -9,7 +9,7 @@ import type { Value } from '../../src/graph/operations.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { withEmbeddingParts, type InputLayout } from '../../src/tables/layout.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 const tasks: readonly Task[] = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const plain: InputLayout = {

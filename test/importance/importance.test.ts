@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { parse as parseYaml } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { csvText } from '../../src/csv-text.js';
+import { csvText } from '../../src/text/csv-text.js';
 import { evaluate } from '../../src/evaluate.js';
 import { importance, type ImportanceOptions, type ImportanceResult } from '../../src/importance.js';
-import { randomStream, shuffledOrder } from '../../src/random.js';
+import { randomStream, shuffledOrder } from '../../src/core/random.js';
 import { synth } from '../../src/synth.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
@@ -32,7 +32,7 @@ const importanceOf = (path: string, options: Partial<ImportanceOptions> = {}): P
     byGroup: false,
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
     ...options,
   });
@@ -61,7 +61,7 @@ async function metricsOf(path: string, data: string): Promise<Record<string, Rec
     data,
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
   });
   return metrics['test'] as never;
@@ -189,7 +189,7 @@ describe('the importance of a field', () => {
     const notices: string[] = [];
     const { plain, importances } = await importanceOf(run, {
       data: join(folder, 'cold.csv'),
-      onNotice: (text) => notices.push(text),
+      onWarning: (text) => notices.push(text),
     });
     expect([plain['ctcvr.auc'], typeof plain['ctr.auc']]).toEqual([null, 'number']);
     expect(importances.map(({ name, falls }) => [name, falls['ctcvr.auc']])).toEqual(

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sliceRows } from '../../src/batch.js';
+import { sliceRows } from '../../src/core/batch.js';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { createRowBlock, type BlockColumn } from '../../src/data/rows/row-block.js';
 import { holdRows } from '../../src/data/batches/held-rows.js';
-import { intervalOf } from '../../src/importance/interval.js';
+import { computeInterval } from '../../src/importance/interval.js';
 import { openFindings, type Findings } from '../../src/importance/output.js';
 import { createPermuter } from '../../src/importance/permuted.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const COLUMNS: readonly BlockColumn[] = [
@@ -117,7 +117,7 @@ describe('rows that are permuted', () => {
 describe('an interval', () => {
   it("is Student's: numbers of SciPy, scipy.stats.t.ppf(0.975, n - 1)", () => {
     const half = (count: number): number => {
-      const { mean, low, high } = intervalOf(Array.from({ length: count }, (_, i) => i));
+      const { mean, low, high } = computeInterval(Array.from({ length: count }, (_, i) => i));
       expect(high! - mean).toBeCloseTo(mean - low!, 12);
       const deviation = Math.sqrt((count * (count + 1)) / 12);
       return ((high! - mean) * Math.sqrt(count)) / deviation;
@@ -132,7 +132,7 @@ describe('an interval', () => {
       [101, 1.98397],
     ] as const)
       expect(Math.abs(half(count) - quantile)).toBeLessThan(0.0005);
-    expect(intervalOf([0.25])).toEqual({ mean: 0.25, low: null, high: null });
+    expect(computeInterval([0.25])).toEqual({ mean: 0.25, low: null, high: null });
   });
 
   it('holds the mean of what is drawn 95 times of 100', () => {
@@ -140,7 +140,7 @@ describe('an interval', () => {
     for (const count of [2, 5, 30]) {
       let held = 0;
       for (let i = 0; i < 4000; i++) {
-        const { low, high } = intervalOf(Array.from({ length: count }, () => 3 + 2 * random.normal()));
+        const { low, high } = computeInterval(Array.from({ length: count }, () => 3 + 2 * random.normal()));
         if (low! < 3 && 3 < high!) held++;
       }
       expect(Math.abs(held / 4000 - 0.95)).toBeLessThan(0.012);

@@ -6,8 +6,8 @@ import type { Experiment } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { models } from '../../src/models/models.js';
-import { proposeConfig, refuseTooMany } from '../../src/propose-config.js';
-import { readTrainedModel } from '../../src/trained-model.js';
+import { proposeConfig, refuseTooMany } from '../../src/importance/propose-config.js';
+import { readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
 let world: string;
@@ -66,7 +66,7 @@ async function without(
     experiment,
     importances,
     count: options.count ?? leftOut.length,
-    onNotice: (text) => notices.push(text),
+    onWarning: (text) => notices.push(text),
   });
   return { ...proposal, notices, experiment: parseConfig(proposal.config, join(world, 'elsewhere', 'smaller.yaml')) };
 }

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { check } from '../../src/check.js';
 import { loadConfig } from '../../src/config/load.js';
 import { init, type InitOptions } from '../../src/init.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { trainSmall } from '../support/small-run.js';
 import { scratchFolder } from '../support/scratch.js';
 import { writeShopLog } from '../support/shop-log.js';
@@ -105,7 +105,7 @@ describe('mtl init', () => {
     // Nor does the check that comes before find anything to complain of.
     expect(
       (
-        await check({ path: config, set: [], sampleRows: 4000, device: 'cpu', threads: 1, onNotice: () => undefined })
+        await check({ path: config, set: [], sampleRows: 4000, device: 'cpu', threads: 1, onWarning: () => undefined })
       ).data.warnings.filter((warning) => /bad row|alone predicts|one value/.test(warning)),
     ).toEqual([]);
   });

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { meanOf, withGroups, type TaskLoss } from '../../src/losses/loss.js';
-import { lossOf, losses } from '../../src/losses/losses.js';
+import { resolveLoss, losses } from '../../src/losses/losses.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 import { planOf } from '../support/graph-plan.js';
 
@@ -43,7 +43,7 @@ async function rowsOf(
 ) {
   const rows = labels.length;
   const width = out[0]!.length;
-  const built = losses.build(lossOf({ type, loss }));
+  const built = losses.build(resolveLoss({ type, loss }));
   const grouped = (g: GraphBuilder): TaskLoss =>
     withGroups(built, () => g.input({ kind: 'label', column: 'groups' }, 1));
   expect(built.outputs).toBe(width);
@@ -100,7 +100,7 @@ describe('every loss', () => {
   )(
     '%s of a regression knows what a tower of one number says where the mean label is to be predicted',
     async (name) => {
-      const { outputs, ofMean } = losses.build(lossOf({ type: 'regression', loss: name }));
+      const { outputs, ofMean } = losses.build(resolveLoss({ type: 'regression', loss: name }));
       if (outputs > 1) return expect(ofMean).toBe(undefined);
       const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), {
         type: 'regression',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as bottoms from '../../src/bottoms/all.js';
 import { parseConfig } from '../../src/config/load.js';
-import { tasksOf } from '../../src/config/experiment.js';
+import { listTasks } from '../../src/config/experiment.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { withEmbeddingParts } from '../../src/tables/layout.js';
 import { otherOptions } from '../support/other-options.js';
@@ -36,7 +36,7 @@ const LAYOUT = {
 /** Parses a config with these layers below a model and builds it; gives the names and shapes of its weights. */
 function built(model: string, bottom: unknown): string {
   const experiment = parseConfig(JSON.stringify({ ...CONFIG, model: { name: model, bottom } }), 'x.yaml');
-  const tasks = tasksOf(experiment);
+  const tasks = listTasks(experiment);
   const graph = buildModel(
     experiment.model,
     withEmbeddingParts(LAYOUT, embeddingParts(experiment.model, tasks).length),

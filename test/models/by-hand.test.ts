@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectLikeFloat64 } from '../support/like-float64.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import {
   byHand,
   dot,

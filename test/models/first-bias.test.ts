@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { firstLossBias } from '../../src/models/first-bias.js';
+import { computeLossBias } from '../../src/models/bias-init.js';
 import { buildModel, embeddingParts, models, type GraphOptions } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { withEmbeddingParts } from '../../src/tables/layout.js';
-import { taskOptions, type LabelSums, type Task } from '../../src/tasks.js';
+import { taskOptions, type LabelSums, type Task } from '../../src/core/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 const funnel = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
@@ -105,7 +105,7 @@ describe('the first bias of a head', () => {
   });
 
   it('of a tower that tells the log loss of another is the entropy of its class', () => {
-    const bias = firstLossBias(Math.log(0.05 / 0.95))!;
+    const bias = computeLossBias(Math.log(0.05 / 0.95))!;
     expect(Math.log1p(Math.exp(bias))).toBeCloseTo(-0.05 * Math.log(0.05) - 0.95 * Math.log(0.95), 10);
   });
 });

@@ -1,11 +1,11 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
-import { scaleOf, scaleSteps, startScalingFit, type ScalingSpec } from '../../src/scaling.js';
-import { taskOptions } from '../../src/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { buildScale, scaleSteps, startScalingFit, type ScalingSpec } from '../../src/core/scaling.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 
 const ROWS = 32;
@@ -43,7 +43,7 @@ describe.each(engines)('$name', ({ create }) => {
       });
       for (let step = 0; step < 150; step++) await program.trainStep(batch);
       const { predictions, losses } = await program.evaluate(batch);
-      const scale = scaleOf(scaling, learned);
+      const scale = buildScale(scaling, learned);
       const predicted = predictions.get('spend')!;
       // The loss is small where what is predicted is near, and what is predicted is as large as the labels are.
       const errors = [...spend].map((y, row) => (scale(y) - scale(predicted[row]!)) ** 2);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { buildModel, embeddingParts, models, type GraphOptions } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { withEmbeddingParts } from '../../src/tables/layout.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });

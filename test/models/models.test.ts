@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { withEmbeddingParts } from '../../src/tables/layout.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { logLoss } from '../support/reference.js';
 import { otherOptions } from '../support/other-options.js';
 

@@ -2,15 +2,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { evaluate } from '../../src/evaluate.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { withEmbeddingParts } from '../../src/tables/layout.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
@@ -109,7 +109,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
     );
     const run = join(folder, 'run');
     const notices: string[] = [];
-    const valid = (await trainSmall(config, { runDir: run, on: { onNotice: (notice) => notices.push(notice) } }))
+    const valid = (await trainSmall(config, { runDir: run, on: { onWarning: (notice) => notices.push(notice) } }))
       .metrics['valid']!;
     expect(notices.find((notice) => notice.startsWith('data.train'))).toContain('negatives beyond the sample');
     expect(notices.some((notice) => notice.startsWith('data.valid'))).toBe(false);
@@ -124,7 +124,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
           path: run,
           device: 'cpu',
           threads: 1,
-          onNotice: () => undefined,
+          onWarning: () => undefined,
           signal: new AbortController().signal,
         })
       ).metrics['valid'],

@@ -1,12 +1,12 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
-import { buildModel, lookupsOf, models } from '../../src/models/models.js';
+import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { POOLINGS, withWidePart, type InputLayout } from '../../src/tables/layout.js';
 import { byHand, dot, funnel, smallBatch, smallPlan, task } from '../support/by-hand.js';
 import { engines } from '../support/engines.js';
@@ -172,7 +172,7 @@ const features: InputLayout = {
 
 function planOf(): Plan {
   const spec = models.schema.parse({ name: 'esmm', wide: true, ctrTower: { hidden: [5] }, cvrTower: { hidden: [5] } });
-  const layout = withWidePart(features, lookupsOf(spec, funnel).wide!);
+  const layout = withWidePart(features, listLookups(spec, funnel).wide!);
   const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
   return {
     graph: buildModel(spec, layout, funnel),

@@ -1,7 +1,7 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Inspection, Plan, Program, ProgramState } from '../../src/engines/engine.js';
 import { tableTensor } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { denseOptimizers, embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { oddOptions, trainedTable, trainedVector, type Trained } from '../support/optimizer-host.js';
 
 const ROWS = 4;

@@ -1,5 +1,5 @@
 import type { ProgramState } from '../../src/engines/engine.js';
-import type { HostTensor } from '../../src/tensor.js';
+import type { HostTensor } from '../../src/core/tensor.js';
 import type { RechubCase } from './rechub-case.js';
 
 /** A gradient that takes away all but this share of its weight decay is one that cancels it. */

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
-import { readSafetensors, type StoredTensor } from '../../src/safetensors.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
-import type { HostTensor } from '../../src/tensor.js';
+import { readSafetensors, type StoredTensor } from '../../src/io/safetensors.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
+import type { HostTensor } from '../../src/core/tensor.js';
 
 /** Cases of torch-rechub in our words: its model, its names and the layout of its tensors. */
 

@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { tasksOf } from '../../src/config/experiment.js';
+import { listTasks } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
-import { column } from '../../src/batch.js';
+import { column } from '../../src/core/batch.js';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
@@ -14,7 +14,7 @@ import type { Program } from '../../src/engines/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import { layoutOf } from '../../src/features/feature-types.js';
+import { computeLayout } from '../../src/features/feature-types.js';
 import { buildModel } from '../../src/models/models.js';
 import { logLoss } from '../support/reference.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -105,10 +105,10 @@ async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) 
     training: { optimizer: { dense: adam, embeddings: { ...adam, lazy: false } } },
   };
   const experiment = parseConfig(stringify(config), 'sample.yaml');
-  const tasks = tasksOf(experiment);
+  const tasks = listTasks(experiment);
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), {});
   const sources = await openSplits(experiment.data, format, '');
-  const layout = layoutOf(format.fields);
+  const layout = computeLayout(format.fields);
   const graph = buildModel(experiment.model, layout, tasks);
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
   const datasetOf = (split: 'train' | 'valid' | 'test'): Promise<Dataset> =>

@@ -99,7 +99,7 @@ describe('columns that mtl predict keeps', () => {
             onBadRow: 'skip',
             device: 'cpu',
             threads: 1,
-            onNotice: () => undefined,
+            onWarning: () => undefined,
             signal: new AbortController().signal,
           });
           expect(numRows).toBe(cells.length);

@@ -33,7 +33,7 @@ const predictInto = (out: string, options: Partial<PredictOptions> = {}) =>
     prefix: '',
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
     ...options,
     out,
@@ -68,7 +68,7 @@ describe('mtl predict', () => {
         data: test,
         device: 'cpu',
         threads: 1,
-        onNotice: () => undefined,
+        onWarning: () => undefined,
         signal: new AbortController().signal,
       });
       const scored = await read(out);
@@ -143,7 +143,7 @@ describe('mtl predict', () => {
       await predictInto(out, {
         keep: ['205'],
         top: { count: 3, by: '101', rank },
-        onNotice: (text) => notices.push(text),
+        onWarning: (text) => notices.push(text),
       });
       const score = (row: Rows[number]): number => Number(row[rank ?? 'ctcvr']);
       const best = groups.flatMap((group) =>

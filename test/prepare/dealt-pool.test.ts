@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CountIdsTask } from '../../src/prepare/jobs/count-ids.js';
-import { ALONE, type Peers } from '../../src/peers.js';
-import { dealtPool } from '../../src/prepare/dealt-pool.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
+import { createDistributedPool } from '../../src/prepare/distributed-pool.js';
 import type { Pool } from '../../src/prepare/pool.js';
 
 /** A pool whose jobs give ten times their argument, and fail for some. */
@@ -24,7 +24,7 @@ function fakePool(failing: readonly number[] = []) {
 }
 
 /** One of two processes, where the other says this, one after the other. */
-function besides(rank: number, others: readonly object[]): { readonly peers: Peers; readonly said: unknown[] } {
+function besides(rank: number, others: readonly object[]): { readonly peers: ProcessGroup; readonly said: unknown[] } {
   const said: unknown[] = [];
   const left = others.map((each) => JSON.stringify(each));
   const texts = (own: string): readonly string[] => {
@@ -32,7 +32,7 @@ function besides(rank: number, others: readonly object[]): { readonly peers: Pee
     const other = left.shift()!;
     return rank === 0 ? [own, other] : [other, own];
   };
-  return { said, peers: { ...ALONE, rank, size: 2, texts } };
+  return { said, peers: { ...SINGLE_PROCESS, rank, size: 2, allGatherStrings: texts } };
 }
 
 const argsOf = (count: number) => Array.from({ length: count }, (_, i) => i) as unknown as readonly CountIdsTask[];
@@ -46,9 +46,9 @@ describe('a pool of several processes', () => {
     const { pool, asked } = fakePool();
     const { peers, said } = besides(1, [shareOf(0, 2, 4)]);
     const done: [unknown, number][] = [];
-    expect(await dealtPool(pool, peers).run('countIds', argsOf(5), (result, i) => void done.push([result, i]))).toEqual(
-      [0, 10, 20, 30, 40],
-    );
+    expect(
+      await createDistributedPool(pool, peers).run('countIds', argsOf(5), (result, i) => void done.push([result, i])),
+    ).toEqual([0, 10, 20, 30, 40]);
     expect(asked).toEqual([1, 3]);
     expect(said).toEqual([shareOf(1, 3)]);
     expect(done.sort(([, a], [, b]) => a - b)).toEqual([
@@ -66,7 +66,7 @@ describe('a pool of several processes', () => {
       shareOf(...Array.from({ length: 25 }, (_, i) => 50 * part + 2 * i)),
     );
     const { peers, said } = besides(1, others);
-    const found = await dealtPool(pool, peers).run('countIds', argsOf(400));
+    const found = await createDistributedPool(pool, peers).run('countIds', argsOf(400));
     expect(found).toEqual(Array.from({ length: 400 }, (_, i) => 10 * i));
     expect(said).toHaveLength(8);
   });
@@ -75,14 +75,14 @@ describe('a pool of several processes', () => {
     // The other has failed at 1; this one at 4, which is behind it.
     const { pool, asked } = fakePool([1, 4]);
     const { peers } = besides(0, [{ done: [], hasFailed: true }]);
-    await expect(dealtPool(pool, peers).run('countIds', argsOf(5))).rejects.toThrow('of 1');
+    await expect(createDistributedPool(pool, peers).run('countIds', argsOf(5))).rejects.toThrow('of 1');
     expect(asked).toEqual([0, 2, 4, 1]);
   });
 
   it('goes on where the first process can do what another could not', async () => {
     const { pool, asked } = fakePool();
     const { peers, said } = besides(0, [{ done: [[1, 10]], hasFailed: true }, shareOf()]);
-    expect(await dealtPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
+    expect(await createDistributedPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
     expect(asked).toEqual([0, 2, 4, 3]);
     expect(said).toEqual([shareOf(0, 2, 4), shareOf(3)]);
   });
@@ -90,12 +90,12 @@ describe('a pool of several processes', () => {
   it('leaves to the first what this one cannot do', async () => {
     const { pool } = fakePool([3]);
     const { peers, said } = besides(1, [shareOf(0, 2, 4), shareOf(3)]);
-    expect(await dealtPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
+    expect(await createDistributedPool(pool, peers).run('countIds', argsOf(5))).toEqual([0, 10, 20, 30, 40]);
     expect(said).toEqual([{ done: [[1, 10]], hasFailed: true }, shareOf()]);
   });
 
   it('is that of a process that is alone', () => {
     const { pool } = fakePool();
-    expect(dealtPool(pool, ALONE)).toBe(pool);
+    expect(createDistributedPool(pool, SINGLE_PROCESS)).toBe(pool);
   });
 });

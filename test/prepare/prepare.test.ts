@@ -20,7 +20,7 @@ import { readManifest } from '../../src/data/shards/manifest.js';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
 import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
 import type { Summary } from '../../src/prepare/summary.js';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 import { synth } from '../../src/synth.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { readShardRows, type PreparedRow } from '../support/prepared.js';

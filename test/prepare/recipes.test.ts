@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 import { synth } from '../../src/synth.js';
 import { trainSmall } from '../support/small-run.js';
 import { readShardRows } from '../support/prepared.js';

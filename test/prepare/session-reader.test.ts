@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { writeColumns } from '../../src/prepare/column-file.js';
 import { createSessionReader } from '../../src/prepare/session-reader.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const random = randomStream(3, 'sessions');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createIdCounter, createIdTable, lookUp } from '../../src/prepare/id-table.js';
 import { createSessionTable, findSession, sessionHash } from '../../src/prepare/session-table.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 
 describe('the tables of ids', () => {
   it('count and find any ids below 2^53 - 1, as a Map does', () => {

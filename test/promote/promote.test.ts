@@ -19,7 +19,7 @@ const ask = (run: string | undefined, more: Partial<PromoteOptions> = {}): Promi
     limit: 1e6,
     device: 'cpu',
     threads: 1,
-    onNotice: () => undefined,
+    onWarning: () => undefined,
     signal: new AbortController().signal,
     ...more,
   });
@@ -183,7 +183,7 @@ describe('mtl promote', () => {
     // Better than weak, but not than what is promoted while the two are compared.
     const found = await ask('runs/esmm/twin', {
       ...gate('ctr.auc'),
-      onNotice: (text) => notices.push(text),
+      onWarning: (text) => notices.push(text),
       onProgress: () => {
         if (!isFirst) return;
         isFirst = false;

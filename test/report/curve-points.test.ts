@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createCollector } from '../../src/evaluation/evaluation.js';
 import type { ScoreBins } from '../../src/evaluation/score-bins.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import {
   gainPoints,
   histogramPoints,

@@ -1,14 +1,14 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { atOnce } from '../../src/runs/at-once.js';
+import { allSettledOrThrow } from '../../src/runs/await-all.js';
 
 it('gives results in order, whichever comes first', async () => {
-  expect(await atOnce([setTimeout(5, 'a'), Promise.resolve(2), Promise.resolve(undefined)])).toEqual([
+  expect(await allSettledOrThrow([setTimeout(5, 'a'), Promise.resolve(2), Promise.resolve(undefined)])).toEqual([
     'a',
     2,
     undefined,
   ]);
-  expect(await atOnce([])).toEqual([]);
+  expect(await allSettledOrThrow([])).toEqual([]);
 });
 
 it('throws what the first of them threw, and not before all are over', async () => {
@@ -19,6 +19,6 @@ it('throws what the first of them threw, and not before all are over', async () 
     if (error !== undefined) throw error;
   };
   const [first, second] = [new Error('first'), new Error('second')];
-  await expect(atOnce([slow('a', first), Promise.reject(second), slow('b')])).rejects.toBe(first);
+  await expect(allSettledOrThrow([slow('a', first), Promise.reject(second), slow('b')])).rejects.toBe(first);
   expect(over).toEqual(['a', 'b']);
 });

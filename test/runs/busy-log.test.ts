@@ -12,7 +12,7 @@ const REQUEST = {
   engine: { name: 'none', description: 'none' },
 };
 /** More tries than anything makes: then the disk writes again, so that no test goes on for ever. */
-const MOST_TRIES = 60;
+const MAX_TRIES = 60;
 
 /** Has the first writes of a log be told to come again later; counts them. */
 function busyFor(tries: number, code = 'EAGAIN'): { readonly numTries: number } {
@@ -58,7 +58,7 @@ describe('a log whose file takes no bytes for now (EAGAIN)', () => {
     async (code) => {
       const run = scratchFolder();
       const log = await openRunLog(run, REQUEST, { metricsBytes: 0 }, true);
-      const counted = busyFor(MOST_TRIES, code);
+      const counted = busyFor(MAX_TRIES, code);
       const error = ((): unknown => {
         try {
           return log.event('lost', {});

@@ -4,7 +4,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lockRun } from '../../src/runs/lock.js';
-import { pidNamespace } from '../../src/process-identity.js';
+import { pidNamespace } from '../../src/system/process-identity.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const owner = (changes: object): string =>

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
-import { readTrainedModel } from '../../src/trained-model.js';
-import { loadModel } from '../../src/load-model.js';
+import { readTrainedModel } from '../../src/trained-model/trained-model.js';
+import { loadModel } from '../../src/trained-model/load-model.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -108,7 +108,7 @@ describe('a checkpoint whose manifest is right and whose tensors are not the mod
           out: join(scratchFolder(), `model${{ safetensors: '.safetensors', onnx: '.onnx' }[format] ?? ''}`),
           device: 'cpu',
           threads: 1,
-          onNotice: () => undefined,
+          onWarning: () => undefined,
           signal: new AbortController().signal,
         }),
     ]),

@@ -134,7 +134,7 @@ describe('what may change', () => {
     await stopEarly(world);
     const folder = ownWorld();
     const notices: string[] = [];
-    await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', on: { onWarning: (notice) => notices.push(notice) } });
     expect(notices.join('\n')).toMatch(/changed data\.train: .*train\.csv", now .*train\.csv"/);
     expect({ ...traceOf('run'), state: '' }).toEqual({ ...whole, state: '' });
   });

@@ -58,7 +58,7 @@ describe('a run that was interrupted', () => {
       });
       expect(end).toBe('interrupted');
     }
-    await trainSmall(configOf(model), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    await trainSmall(configOf(model), { resume: 'run', on: { onWarning: (notice) => notices.push(notice) } });
     expect(traceOf('run')).toEqual(whole.get(model));
     const steps = stops.reduce((sum, count) => sum + count, 0);
     expect(notices.join()).toContain(`run/checkpoints/step-${String(steps).padStart(8, '0')}`);
@@ -91,7 +91,7 @@ describe('a run that was interrupted', () => {
       /seed: the run was trained with 11, now it is 5/,
     );
     const notices: string[] = [];
-    await trainSmall(configOf('mmoe'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    await trainSmall(configOf('mmoe'), { resume: 'run', on: { onWarning: (notice) => notices.push(notice) } });
     expect(notices[0]).toMatch(
       /step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and an older one is taken/,
     );
@@ -125,7 +125,10 @@ describe('a run that was interrupted', () => {
     const names = readdirSync('run/checkpoints').filter((name) => name.startsWith('step-'));
     for (const name of names) rmSync(join('run/checkpoints', name, 'manifest.json'));
     const notices: string[] = [];
-    const attempt = trainSmall(configOf('mmoe'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    const attempt = trainSmall(configOf('mmoe'), {
+      resume: 'run',
+      on: { onWarning: (notice) => notices.push(notice) },
+    });
     await expect(attempt).rejects.toMatchObject({ exitCode: 4 });
     // None is told to be taken.
     expect(notices).toEqual([]);
@@ -177,7 +180,7 @@ describe('a run that has ended', () => {
     await trainSmall(configOf('esmm'), {
       resume: 'run',
       set: ['training.epochs=6'],
-      on: { onNotice: (notice) => notices.push(notice) },
+      on: { onWarning: (notice) => notices.push(notice) },
     });
     expect(notices).toContain('changed training.epochs: 4, now 6');
     expect(traceOf('run')).toEqual(traceOf('long'));
@@ -206,7 +209,7 @@ describe('--resume auto', () => {
     const notices: string[] = [];
     const { run } = await trainSmall(configOf('esmm'), {
       resume: 'auto',
-      on: { onNotice: (notice) => notices.push(notice) },
+      on: { onWarning: (notice) => notices.push(notice) },
       ...options,
     });
     return { run, notices };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createRunState } from '../../src/runs/run-state.js';
-import type { StateSection } from '../../src/state-section.js';
+import type { StateSection } from '../../src/core/state-section.js';
 
 interface Turns {
   turns: number;

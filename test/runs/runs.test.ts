@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
 import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { listOf, textsFrom } from '../../src/features/vocabulary/texts.js';
+import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { checkpointBytes, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
-import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/disk.js';
+import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/io/disk.js';
 import { createRunFolder, pointLatest, removeRunFolder } from '../../src/runs/run-folder.js';
 import { runPath, runsRoot } from '../../src/runs/runs-root.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -215,7 +215,7 @@ describe('checkpoints', () => {
 
   it('of before, with a long vocabulary as a list, are read, and their fields encode as they did', async () => {
     const run = scratchFolder();
-    const list = listOf(WORDS);
+    const list = listStrings(WORDS);
     await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: list } } }, ['last'], KEEP);
     expect(JSON.parse(readFileSync(join(findCheckpoint(run), 'features.json'), 'utf8'))).toEqual({
       word: { vocabulary: list },

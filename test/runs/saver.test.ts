@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { ALONE, type Peers } from '../../src/peers.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
 import { checkpointOptions } from '../../src/runs/options.js';
 import { listCheckpoints, type Checkpoint } from '../../src/runs/checkpoint.js';
-import { openSaver } from '../../src/runs/saver.js';
+import { openCheckpointer } from '../../src/runs/checkpointer.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -21,10 +21,10 @@ async function savedSteps(
   const folder = scratchFolder();
   const loop = { ...firstLoopState() };
   const numExchanges = { now: 0 };
-  const peers: Peers = {
-    ...ALONE,
-    any: (own) => (numExchanges.now++, own),
-    anyAtSum: (own) => () => read(own, loop.step),
+  const peers: ProcessGroup = {
+    ...SINGLE_PROCESS,
+    allReduceAny: (own) => (numExchanges.now++, own),
+    allReduceAnyWithSum: (own) => () => read(own, loop.step),
   };
   const snapshot = (): Promise<Checkpoint> =>
     Promise.resolve({
@@ -33,7 +33,7 @@ async function savedSteps(
       fitted: {},
       config: '',
     });
-  const saver = await openSaver(
+  const saver = await openCheckpointer(
     {
       ...checkpointOptions.parse({ keepLast: 99, ...options }),
       run: { folder, resumed: undefined, damaged: [], check: () => Promise.resolve() },

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
@@ -25,7 +25,7 @@ describe('a checkpoint from before its state had sections', () => {
     const notices: string[] = [];
     const { end } = await trainSmall('small.yaml', {
       resume: 'run',
-      on: { onNotice: (notice) => notices.push(notice) },
+      on: { onWarning: (notice) => notices.push(notice) },
     });
     expect(end).toBe('finished');
     expect(notices).toContain(

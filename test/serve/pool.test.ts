@@ -1,15 +1,15 @@
 import { inject } from 'light-my-request';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { userError } from '../../src/errors.js';
+import { userError } from '../../src/core/errors.js';
 import { createApp, type AppOptions } from '../../src/serve/app.js';
 import type { Answered, BodyKind, Bundle, ModelFacts } from '../../src/serve/messages.js';
 import { createMetrics } from '../../src/serve/metrics.js';
 import { openPool, type Pool } from '../../src/serve/pool.js';
-import type { Thread } from '../../src/thread.js';
+import type { Thread } from '../../src/system/thread.js';
 
 /** What the next threads do at their start, and whether a thread that is asked to predict ends. */
 const world = vi.hoisted(() => ({ failures: [] as string[], isMortal: false, started: 0, closed: 0 }));
-vi.mock('../../src/thread.js', () => ({ startThread: fakeThread }));
+vi.mock('../../src/system/thread.js', () => ({ startThread: fakeThread }));
 
 const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [], outputs: [] };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };
@@ -42,7 +42,7 @@ beforeEach(async () => {
   notices = [];
   pool = await openPool(
     { folder: 'f', name: undefined, limits: { bytes: 100, rows: 10 } },
-    { workers: 1, timeoutMs: 1e9, onBundle: () => undefined, onNotice: (text) => void notices.push(text) },
+    { workers: 1, timeoutMs: 1e9, onBundle: () => undefined, onWarning: (text) => void notices.push(text) },
   );
 });
 afterEach(async () => {

@@ -108,7 +108,7 @@ describe('mtl serve --reload', () => {
         gate: undefined,
         limit: 1,
         device: 'cpu',
-        onNotice: () => undefined,
+        onWarning: () => undefined,
         signal: new AbortController().signal,
       });
     await to(world.run);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { importances } from '../../src/study/importance.js';
 import type { ListedTrial } from '../../src/study/leaderboard.js';
 import { studyOptions } from '../../src/study/options.js';
-import { buildSpace, drawCoordinate, gridPoints, pointOf, type Point } from '../../src/study/space.js';
+import { buildSpace, drawCoordinate, gridPoints, choosePoint, type Point } from '../../src/study/space.js';
 
 const studyOf = (space: object, goal: 'higher' | 'lower' = 'higher') => {
   const options = studyOptions.parse({ name: 's', config: 'c', metric: 'ctr.auc', space, trials: 10 });
@@ -28,7 +28,7 @@ const sharesOf = (
 const drawnPoints = (study: ReturnType<typeof studyOf>, count: number): readonly Point[] =>
   Array.from({ length: count }, (_, i) => {
     const random = randomStream(3, 'point', i);
-    return pointOf(study.space, ({ domain }) => drawCoordinate(domain.axis, random));
+    return choosePoint(study.space, ({ domain }) => drawCoordinate(domain.axis, random));
   });
 
 describe('the importance of a parameter', () => {
@@ -87,7 +87,7 @@ describe('the importance of a parameter', () => {
     for (let s = 0; s < 40; s++) {
       const random = randomStream(s, 'study');
       const points = Array.from({ length: 30 }, () =>
-        pointOf(study.space, ({ domain }) => drawCoordinate(domain.axis, random)),
+        choosePoint(study.space, ({ domain }) => drawCoordinate(domain.axis, random)),
       );
       const found = importances(
         study,

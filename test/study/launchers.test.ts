@@ -113,7 +113,7 @@ describe('the launcher', () => {
         }, 500);
         const over = new AbortController();
         const late = setTimeout(PATIENCE_MS, undefined, { signal: over.signal }).then(() => {
-          throw new Error(`the sweep does not end\n${slurm.tell()}`);
+          throw new Error(`the sweep does not end\n${slurm.warn()}`);
         });
         const { code, stdout, stderr } = await Promise.race([mtl(cwd, ['sweep', file, '--json']), late]).finally(() => {
           clearInterval(timer);

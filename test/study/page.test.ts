@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { openJournal } from '../../src/study/journal.js';
 import { leaderboard } from '../../src/study/leaderboard.js';
 import { studyOptions } from '../../src/study/options.js';
 import { writeStudyPage } from '../../src/study/page.js';
-import { drawCoordinate, pointOf } from '../../src/study/space.js';
+import { drawCoordinate, choosePoint } from '../../src/study/space.js';
 import { openStudy } from '../../src/study/study.js';
 import type { TrialResult } from '../../src/study/trial.js';
 import { needsChromium, openPage } from '../support/chromium.js';
@@ -60,7 +60,7 @@ async function drawn(
   const journal = await openJournal(study.folder);
   for (let number = 1; number <= count; number++) {
     const random = randomStream(7, 'trial', number);
-    const point = pointOf(study.space, ({ domain }) => drawCoordinate(domain.axis, random));
+    const point = choosePoint(study.space, ({ domain }) => drawCoordinate(domain.axis, random));
     const rate = Math.log10(Number(point['training.optimizer.dense.learningRate'] ?? 0.004));
     await journal.begin(number, point);
     const result = resultOf(number, 0.8 - 0.02 * (rate + 2.4) ** 2 + 0.003 * random.normal());

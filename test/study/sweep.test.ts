@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseOverride } from '../../src/config/overrides.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { loadStudy } from '../../src/study/load-study.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';

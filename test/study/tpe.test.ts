@@ -1,6 +1,6 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { parameterOptions } from '../../src/study/domains/domains.js';
 import { createParzen, normalMass } from '../../src/study/searches/parzen.js';
 import type { SeenTrial } from '../../src/study/searches/search.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { launchProcesses } from '../../src/study/launchers/processes.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/core/errors.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const KILLED = ['sh', '-c', 'echo begins; kill -9 $$'];

@@ -1,11 +1,11 @@
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { buildModel, lookupsOf, models } from '../../src/models/models.js';
+import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { withEmbeddingParts, withWidePart } from '../../src/tables/layout.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 // What models are held to: their formulas over plain lists of numbers, a row at a time, from a program's weights.
 
@@ -44,7 +44,7 @@ export function task(name: string, options: object): Task {
 /** The plan of a model over a user with an embedding of 2, an item with one of 3 or another width, and a price. */
 export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWidth = 3): Plan {
   const parsed = models.schema.parse(spec);
-  const { embeddingParts, wide } = lookupsOf(parsed, tasks);
+  const { embeddingParts, wide } = listLookups(parsed, tasks);
   const features = withEmbeddingParts(
     {
       width: 3 + itemWidth,

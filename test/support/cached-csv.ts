@@ -6,7 +6,7 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-f
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions } from '../../src/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from './scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 
 // A shop whose items come and go: what a user thinks of an item stays what it is, and each day some items are gone and
 // others new.

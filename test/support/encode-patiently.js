@@ -15,7 +15,7 @@ const [
     'data/rows/rejects',
     'data/rows/row-format',
     'features/feature-types',
-    'tasks',
+    'core/tasks',
   ].map(built),
 );
 const [file, folder, threads = '2'] = process.argv.slice(2);
@@ -36,7 +36,7 @@ try {
       leftOut: await encodeRows(source, format, policy, writer, () => undefined, {
         threads: Number(threads),
         isPatient: true,
-        onNotice: (text) => process.stdout.write(text),
+        onWarning: (text) => process.stdout.write(text),
       }),
     }),
   );

@@ -1,8 +1,8 @@
 import { tableTensor } from '../../src/engines/engine.js';
 import type { ExportedModel } from '../../src/export/model.js';
-import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, fieldsOf, computeLayout } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { textsFrom } from '../../src/features/vocabulary/texts.js';
+import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 
 /** Texts with whatever gives a format trouble. */
 export const TOKENS = ['a', ' b\t', 'c\nd', 'e\\t', '"f"', '', 'ü 漢', '\u2028'];
@@ -19,7 +19,7 @@ export function exportedTables(tokens: readonly string[] = TOKENS, names = ['wor
     [word]: { vocabulary: createTextTable(textsFrom(tokens)) },
     [id]: { size: 3 },
   });
-  const layout = layoutOf(fields);
+  const layout = computeLayout(fields);
   const weights = new Map(
     layout.tables.map(({ name, rows, width }) => [
       tableTensor(name),

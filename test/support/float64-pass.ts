@@ -1,4 +1,4 @@
-import { column, type Batch } from '../../src/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import {
   isLoss,
@@ -11,7 +11,7 @@ import {
   type Value,
   type ValueOf,
 } from '../../src/graph/operations.js';
-import { dropoutMask, streamKey } from '../../src/random.js';
+import { dropoutMask, streamKey } from '../../src/core/random.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
 // What engines are held to: a step's way forward and back in doubles, from the formulas, with nothing of theirs but

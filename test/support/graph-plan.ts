@@ -3,9 +3,9 @@ import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Term } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 
 /** Numbers only: columns x0, x1, … of the input. */
 export function numericLayout(width: number): InputLayout {

@@ -1,4 +1,4 @@
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createHost, type Host } from '../../src/engines/simd/host.js';
 import type { KernelModule } from '../../src/engines/simd/module.js';
 import type { Parameter } from '../../src/graph/operations.js';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { float64Pass } from './float64-pass.js';
 

@@ -1,9 +1,9 @@
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createCollector, type SpaceReport } from '../../src/evaluation/evaluation.js';
-import { evaluationSection, measuringOf, type Measuring } from '../../src/evaluation/options.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
-import { KEY_WORDS, keyColumn } from '../../src/row-key.js';
-import { taskOptions } from '../../src/tasks.js';
+import { evaluationSection, resolveMeasuring, type Measuring } from '../../src/evaluation/options.js';
+import { listOutputs } from '../../src/evaluation/outputs.js';
+import { KEY_WORDS, keyColumn } from '../../src/core/row-key.js';
+import { taskOptions } from '../../src/core/tasks.js';
 
 /** Rows of one task, called `y`, and the cells of columns of whole numbers that they are grouped by. */
 export interface MeasuredRows {
@@ -13,7 +13,7 @@ export interface MeasuredRows {
 }
 
 /** What an `evaluation` section asks for. */
-export const measuring = (section: object): Measuring => measuringOf(evaluationSection.parse(section));
+export const measuring = (section: object): Measuring => resolveMeasuring(evaluationSection.parse(section));
 
 /** A batch of such rows, from one to another. */
 export function batchOf({ labels, columns = {} }: MeasuredRows, begin = 0, end = labels.length): Batch {
@@ -33,7 +33,7 @@ export function batchOf({ labels, columns = {} }: MeasuredRows, begin = 0, end =
 
 /** The spaces of the task. */
 export const spacesOfType = (type: 'classification' | 'regression') =>
-  spacesOf([{ name: 'y', ...taskOptions.parse({ label: 'y', type }) }]);
+  listOutputs([{ name: 'y', ...taskOptions.parse({ label: 'y', type }) }]);
 
 /** What is measured of the rows, by space. */
 export function reportOf(

@@ -1,8 +1,8 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Program, Plan } from '../../src/engines/engine.js';
-import type { Space } from '../../src/evaluation/spaces.js';
+import type { Output } from '../../src/evaluation/outputs.js';
 import type { ExportedModel } from '../../src/export/model.js';
 import type { BagForm } from '../../src/export/onnx/bags.js';
 import { emitModel, type EmitOptions } from '../../src/export/onnx/emit-model.js';
@@ -10,7 +10,7 @@ import { encodeModel } from '../../src/export/onnx/messages.js';
 
 /** The model of a plan with a program's weights; each prediction is a space of its own. */
 export function exportedModel({ graph, layout }: Plan, program: Program): ExportedModel {
-  const spaces = [...graph.predictions.keys()].map((name): Space => ({
+  const spaces = [...graph.predictions.keys()].map((name): Output => ({
     name,
     type: 'classification',
     label: 'y',

@@ -1,4 +1,4 @@
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Host } from '../../src/engines/simd/host.js';
 import type { KernelModule } from '../../src/engines/simd/module.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';

@@ -14,17 +14,17 @@ function join() {
 }
 const peers = join();
 const { rank, size } = peers;
-const tell = (found) => process.stdout.write(`${JSON.stringify({ rank, ...found })}\n`);
+const warn = (found) => process.stdout.write(`${JSON.stringify({ rank, ...found })}\n`);
 const steps = {
   sums() {
     // In single precision, or in another order, what is small would be lost.
     const floats = Float32Array.from({ length: 1001 }, (_, i) =>
       rank === 0 ? 2 ** 30 : rank === 1 ? 1 + i : -(2 ** 30),
     );
-    peers.sumFloats(floats);
+    peers.allReduceSumF32(floats);
     const doubles = Float64Array.of(2 ** -rank, rank === 1 ? 1 : 0);
-    peers.sumDoubles(doubles);
-    tell({ floats: [floats[0], floats[500], floats[1000]], doubles: [...doubles] });
+    peers.allReduceSumF64(doubles);
+    warn({ floats: [floats[0], floats[500], floats[1000]], doubles: [...doubles] });
   },
   early() {
     // Further messages than one to each; meanwhile others are exchanged.
@@ -33,30 +33,30 @@ const steps = {
     );
     const [at, begun] = [numbers.slice(), numbers.slice()];
     const before = peers.sent().bytes;
-    peers.sumFloats(at);
+    peers.allReduceSumF32(at);
     const between = peers.sent().bytes;
-    peers.endSum();
-    peers.beginSum(begun);
-    peers.goOn();
+    peers.waitAllReduce();
+    peers.startAllReduce(begun);
+    peers.pollAllReduce();
     const doubles = Float64Array.of(rank);
-    peers.sumDoubles(doubles);
-    for (let i = 0; i < 1000; i++) peers.goOn();
-    peers.endSum();
+    peers.allReduceSumF64(doubles);
+    for (let i = 0; i < 1000; i++) peers.pollAllReduce();
+    peers.waitAllReduce();
     const after = peers.sent().bytes;
     // A number, and whether anyone is to end, went to each of the others meanwhile.
-    tell({
+    warn({
       isSame: Buffer.from(at.buffer).equals(Buffer.from(begun.buffer)),
       sum: doubles[0],
       isAsMuch: after - between - 16 * (size - 1) === between - before,
     });
   },
   async late() {
-    peers.beginSum(new Float32Array(100));
+    peers.startAllReduce(new Float32Array(100));
     if (rank === 1) await setTimeout(10_000);
     try {
-      peers.endSum();
+      peers.waitAllReduce();
     } catch (error) {
-      tell({ error: error.message });
+      warn({ error: error.message });
       // The others' turn to say the same.
       await setTimeout(3000);
       process.exit(error.exitCode);
@@ -77,7 +77,7 @@ const steps = {
     const shown = new Uint32Array(3);
     peers.gather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
     const { bytes, messages } = peers.sent();
-    tell({
+    warn({
       all: [...all],
       into: [...into],
       shown: [...shown],
@@ -88,11 +88,11 @@ const steps = {
     const texts = peers.texts(rank === 1 ? '' : `from ${rank}: ü`);
     const isAny = [peers.any(rank === 2), peers.any(false)];
     let isBehind = false;
-    await peers.afterFirst(async () => {
+    await peers.rankZeroFirst(async () => {
       await setTimeout(rank === 0 ? 50 : 0);
       isBehind = true;
     });
-    tell({ texts, isAny, isBehind });
+    warn({ texts, isAny, isBehind });
   },
   async together() {
     // The second of those that fail has nothing to say: it waits until the first ends it.
@@ -100,26 +100,26 @@ const steps = {
       await peers.together(async () => {
         await setTimeout(rank === 1 ? 200 : 0);
         if (rank > 0) throw new Error(`of ${rank}`);
-        await peers.afterFirst(async () => undefined);
+        await peers.rankZeroFirst(async () => undefined);
       });
     } catch (error) {
-      tell({ error: error.message });
+      warn({ error: error.message });
       process.exit(3);
     }
   },
   stop() {
     const own = new AbortController();
-    const agreed = peers.agreed(own.signal);
+    const synchronizeSignal = peers.synchronizeSignal(own.signal);
     const seen = [];
     for (let step = 0; step < 4; step++) {
       if (rank === 1 && step === 2) own.abort(new Error('asked'));
-      peers.sumDoubles(new Float64Array(1));
-      seen.push(agreed.aborted);
+      peers.allReduceSumF64(new Float64Array(1));
+      seen.push(synchronizeSignal.aborted);
     }
-    tell({ seen, isOwnReason: agreed.reason === own.signal.reason });
+    warn({ seen, isOwnReason: synchronizeSignal.reason === own.signal.reason });
   },
   polls() {
-    const sums = (count) => Array.from({ length: count }, () => peers.sumDoubles(new Float64Array(1)));
+    const sums = (count) => Array.from({ length: count }, () => peers.allReduceSumF64(new Float64Array(1)));
     const sentBy = (work) => {
       const before = peers.sent();
       work();
@@ -128,25 +128,25 @@ const steps = {
     };
     const unpolled = sentBy(() => sums(3));
     const own = new AbortController();
-    const agreed = peers.agreed(own.signal);
+    const synchronizeSignal = peers.synchronizeSignal(own.signal);
     let numPolls = 0;
     const seen = [];
     const polled = sentBy(() => {
-      const isAny = peers.anyAtSum(() => ++numPolls === 2 && rank > 0);
+      const isAny = peers.allReduceAnyWithSum(() => ++numPolls === 2 && rank > 0);
       for (let step = 0; step < 3; step++) {
         if (step === 2) own.abort(new Error('asked'));
         sums(1);
-        seen.push([isAny(), agreed.aborted]);
+        seen.push([isAny(), synchronizeSignal.aborted]);
       }
     });
-    tell({ seen, further: polled.map((count, i) => count - unpolled[i]) });
+    warn({ seen, further: polled.map((count, i) => count - unpolled[i]) });
   },
   async silent() {
     if (rank === 1) await setTimeout(10_000);
     try {
-      peers.sumDoubles(new Float64Array(1));
+      peers.allReduceSumF64(new Float64Array(1));
     } catch (error) {
-      tell({ error: error.message });
+      warn({ error: error.message });
       // The others' turn to say the same.
       await setTimeout(3000);
       process.exit(error.exitCode);
@@ -154,15 +154,15 @@ const steps = {
   },
   async dies() {
     writeFileSync(`${process.env.PIDS}/${rank}.pid`, String(process.pid));
-    peers.sumDoubles(new Float64Array(1));
+    peers.allReduceSumF64(new Float64Array(1));
     if (rank === 1) process.kill(process.pid, 'SIGKILL');
-    peers.sumDoubles(new Float64Array(1));
+    peers.allReduceSumF64(new Float64Array(1));
   },
   async elsewhere() {
     try {
-      peers.sumDoubles(new Float64Array(rank === 0 ? 1 : 2));
+      peers.allReduceSumF64(new Float64Array(rank === 0 ? 1 : 2));
     } catch (error) {
-      tell({ error: error.message });
+      warn({ error: error.message });
       await setTimeout(500);
       process.exit(error.exitCode);
     }

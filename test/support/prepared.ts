@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../../src/data/shards/manifest.js';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 
 /** A row of prepared data: by column its number, or the id and weight of each value of a bag. */
 export type PreparedRow = Readonly<Record<string, number | readonly (readonly [number, number])[]>>;

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parquetWriteFile } from 'hyparquet-writer';
-import { csvText } from '../../src/csv-text.js';
-import { randomStream, type Random } from '../../src/random.js';
+import { csvText } from '../../src/text/csv-text.js';
+import { randomStream, type Random } from '../../src/core/random.js';
 
 // Miniatures of public data sets: files of the names, the columns and the oddities of the real ones, and what joining
 // them must give.

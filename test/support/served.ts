@@ -64,7 +64,7 @@ export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial
     workers: 1,
     limits: { bytes: 1 << 20, rows: 1000 },
     timeoutMs: 30_000,
-    onNotice: (text) => void notices.push(text),
+    onWarning: (text) => void notices.push(text),
     onBug: (text) => void bugs.push(text),
     ...options,
   });

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 
 const DAYS = ['01', '02', '03', '04', '05', '06', '07'];
 const ROWS = 800;

@@ -41,7 +41,7 @@ export interface Slurm {
   /** Runs one of its programs. */
   run(program: string, ...args: readonly string[]): string;
   /** What it says of its nodes, its jobs and itself, for a test that waits in vain. */
-  tell(): string;
+  warn(): string;
   stop(): void;
 }
 
@@ -93,7 +93,7 @@ PartitionName=p Nodes=ALL Default=YES State=UP
     spawnSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS }).stdout;
   const lastOf = (file: string): string =>
     `${file}:\n${readFileSync(at(file), 'utf8').split('\n').slice(-30).join('\n')}`;
-  const tell = (): string =>
+  const warn = (): string =>
     [
       says('sinfo', '--Node', '--long'),
       says('squeue', '--array', '--long'),
@@ -105,12 +105,12 @@ PartitionName=p Nodes=ALL Default=YES State=UP
     try {
       return execFileSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS });
     } catch (error) {
-      throw new Error(`${program} ${args.join(' ')} fails\n${tell()}`, { cause: error });
+      throw new Error(`${program} ${args.join(' ')} fails\n${warn()}`, { cause: error });
     }
   };
   const slurm: Slurm = {
     run,
-    tell,
+    warn,
     stop() {
       delete process.env['SLURM_CONF'];
       for (const name of readdirSync(folder).filter((file) => file.endsWith('.pid'))) {
@@ -138,7 +138,7 @@ PartitionName=p Nodes=ALL Default=YES State=UP
   } finally {
     if (!isUp) slurm.stop();
   }
-  if (!isUp) skip(`Slurm does not run here\n${tell()}`);
+  if (!isUp) skip(`Slurm does not run here\n${warn()}`);
   return slurm;
 }
 

@@ -1,7 +1,7 @@
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { openSplits } from '../../src/data/sources/splits.js';
-import type { TrainedModel } from '../../src/trained-model.js';
+import type { TrainedModel } from '../../src/trained-model/trained-model.js';
 
 /** The first rows of the test split of a model's config, encoded. */
 export async function testBatch({ experiment, format }: TrainedModel, rows = 300): Promise<Batch> {

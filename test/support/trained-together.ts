@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import v8 from 'node:v8';
 import { expect } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Diagnosis } from '../../src/engines/diagnosis.js';
 import type { Plan, StepPlan, TermLoss } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { trainingOptions, type TrainingOptions } from '../../src/training/options.js';
-import { createStepper } from '../../src/training/stepper.js';
+import { createTrainStep } from '../../src/training/train-step.js';
 import { mpirun, type Mpi } from './mpi.js';
 import { scratchFolder } from './scratch.js';
 
@@ -85,7 +85,7 @@ export async function trainedBy(
 /** The same by this process alone. */
 export async function trainedAlone({ plan, batches, steps, evaluated, options }: Training): Promise<Left> {
   const program = createSimdEngine(1).compile(plan);
-  const stepper = createStepper({
+  const stepper = createTrainStep({
     program,
     training: options,
     terms: plan.graph.terms,

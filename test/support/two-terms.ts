@@ -1,8 +1,8 @@
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program, StepPlan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { embeddingOptimizerSchema, denseOptimizers } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 
 // Two terms over a shared layer, one of them on some rows alone; two fields share a table, a bag has its own.

@@ -13,7 +13,7 @@ if (noGpu !== undefined) console.log(`tests on WebGPU are skipped: ${noGpu}`);
 /** The engine on that device, whose programs' states can be read at once: tests do so after each step. */
 export function createTestEngine(on = gpu!, watch: GpuWatch = {}): Engine {
   const engine = createWebGpuEngine(on, watch);
-  return { ...engine, compile: (plan, onNotice) => readingBack(engine.compile(plan, onNotice)) };
+  return { ...engine, compile: (plan, onWarning) => readingBack(engine.compile(plan, onWarning)) };
 }
 
 function readingBack(program: Program): Program {

@@ -1,10 +1,10 @@
 import type { Workload } from '../../bench/workloads.js';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { buildModel, models } from '../../src/models/models.js';
-import { randomStream } from '../../src/random.js';
-import { groupColumn } from '../../src/row-key.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { groupColumn } from '../../src/core/row-key.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 
 /** The column that groups rows. */
 export const BY = 'user';

@@ -1,4 +1,4 @@
-import { createByteHash } from '../../src/byte-hash.js';
+import { createByteHash } from '../../src/io/byte-hash.js';
 
 /** A frame of zstd whose blocks are stored as they are, or as one byte and how often it stands there. */
 export async function storedFrame(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { bagsBetweenRows } from '../../src/tables/between-rows.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { engines } from '../support/engines.js';

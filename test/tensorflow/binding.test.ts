@@ -139,7 +139,7 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
       { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides: set, signal: new AbortController().signal },
       {
         onRead: ignore,
-        onNotice: ignore,
+        onWarning: ignore,
         onStart: ignore,
         onStep: ignore,
         onMilestone: ({ loss, valid }) => void losses.push(...Object.values(loss.terms), valid!.loss),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeBinding, missingTools, readBinding } from '../../dist/engines/tfjs/binding.js';
 import { NATIVE_PACKAGE } from '../../dist/engines/tfjs/probe.js';
-import { userCache } from '../../dist/user-cache.js';
+import { userCache } from '../../dist/system/user-cache.js';
 
 const SOURCE = { requirement: 'tensorflow-cpu' };
 

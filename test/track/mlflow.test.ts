@@ -31,7 +31,7 @@ async function trained(url: string, { set = [], ...options }: SmallRun): Promise
   await trainSmall('esmm.yaml', {
     set: [...SET, `track.mlflow=${url}`, ...set],
     ...options,
-    on: { ...options.on, onNotice: (text) => notices.push(text) },
+    on: { ...options.on, onWarning: (text) => notices.push(text) },
   });
   return notices.filter((text) => text.includes('MLflow'));
 }

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncate
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { crc32c, recordOf, wholeRecords } from '../../src/track/records.js';
+import { crc32c, encodeRecord, wholeRecords } from '../../src/track/records.js';
 import { needsPython, python } from '../support/python.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -28,7 +28,7 @@ function recordsOf(path: string): readonly Buffer[] {
   const records: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {
     const data = bytes.subarray(at + 12, at + 12 + Number(bytes.readBigUInt64LE(at)));
-    expect(recordOf(data).equals(bytes.subarray(at, at + 16 + data.length))).toBe(true);
+    expect(encodeRecord(data).equals(bytes.subarray(at, at + 16 + data.length))).toBe(true);
     records.push(data);
     at += 16 + data.length;
   }
@@ -51,7 +51,7 @@ describe('records', () => {
   });
 
   it('are counted as far as they are whole', () => {
-    const two = Buffer.concat([recordOf(Buffer.from('one')), recordOf(Buffer.from('second'))]);
+    const two = Buffer.concat([encodeRecord(Buffer.from('one')), encodeRecord(Buffer.from('second'))]);
     for (let cut = 0; cut <= two.length; cut++)
       expect(wholeRecords(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
   });
@@ -75,7 +75,10 @@ describe('the event file of a run', () => {
     // What a kill leaves: events behind the last checkpoint, and half a record.
     appendFileSync(
       path,
-      Buffer.concat([recordOf(Buffer.from('behind the checkpoint')), recordOf(Buffer.from('torn')).subarray(0, 9)]),
+      Buffer.concat([
+        encodeRecord(Buffer.from('behind the checkpoint')),
+        encodeRecord(Buffer.from('torn')).subarray(0, 9),
+      ]),
     );
     await trainSmall('esmm.yaml', { resume: 'torn', set: SET, ...abortAtStep(20) });
     await trainSmall('esmm.yaml', { resume: 'torn', set: SET });

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { readSafetensors } from '../../src/safetensors.js';
+import { readSafetensors } from '../../src/io/safetensors.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, smallWorld, traceOf, trainSmall } from '../support/small-run.js';

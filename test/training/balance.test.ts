@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { column, type Batch } from '../../src/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { trainingOptions } from '../../src/training/options.js';
-import { combinesTerms, createStepper } from '../../src/training/stepper.js';
+import { combinesTerms, createTrainStep } from '../../src/training/train-step.js';
 import { weightings } from '../../src/weightings/weightings.js';
 
 // A click and a price through one narrow layer. The price is told in units a tenth as large, so its squared error is
@@ -79,7 +79,7 @@ async function lossesOf(
 ): Promise<Readonly<Record<string, number>>> {
   const training = trainingOptions.parse({ weighting: { name: weighting } });
   const program: Program = createSimdEngine().compile(planOf(tasks, seed, combinesTerms(training.weighting)));
-  const stepper = createStepper({
+  const stepper = createTrainStep({
     program,
     training,
     seed,

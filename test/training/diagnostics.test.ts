@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Diagnosis } from '../../src/engines/diagnosis.js';
 import { buildModel, models } from '../../src/models/models.js';
-import { taskOptions } from '../../src/tasks.js';
-import { diagnosisObserver, type DiagnosisReport } from '../../src/training/diagnostics.js';
+import { taskOptions } from '../../src/core/tasks.js';
+import { createDiagnosisObserver, type DiagnosisReport } from '../../src/training/diagnostics.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -27,7 +27,7 @@ function observed(
 ): { reports: DiagnosisReport[]; told: string[] } {
   const reports: DiagnosisReport[] = [];
   const told: string[] = [];
-  const observe = diagnosisObserver(
+  const observe = createDiagnosisObserver(
     graphOf(count),
     (report) => void reports.push(report),
     (notice) => void told.push(notice),

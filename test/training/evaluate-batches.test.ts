@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch, BatchRead } from '../../src/batch.js';
+import type { Batch, BatchRead } from '../../src/core/batch.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
-import { taskOptions } from '../../src/tasks.js';
+import { listOutputs } from '../../src/evaluation/outputs.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { evaluateBatches } from '../../src/training/evaluate-batches.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 
@@ -43,7 +43,7 @@ describe('the loss on measured rows', () => {
     const program = (await engineOf()).compile(plan);
     const batches = [twoTermBatch(1500, 1), twoTermBatch(70, 2)];
     // Its predictions are numbers, so regression is what they are measured as.
-    const spaces = spacesOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', type: 'regression' }) }]);
+    const spaces = listOutputs([{ name: 'ctr', ...taskOptions.parse({ label: 'click', type: 'regression' }) }]);
     const { report, loss } = await evaluateBatches(
       program,
       reads(batches),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { predict } from '../../src/index.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import type { TrainResult } from '../../src/training/observer.js';
 import { scratchFolder } from '../support/scratch.js';
 import { traceOf, trainSmall } from '../support/small-run.js';

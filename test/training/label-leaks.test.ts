@@ -34,7 +34,7 @@ describe('a run whose fields give a label away', () => {
         'training.earlyStopping=null',
         'training.optimizer.dense.learningRate=0.02',
       ],
-      on: { onNotice: (text) => notices.push(text) },
+      on: { onWarning: (text) => notices.push(text) },
     });
     return notices.filter((notice) => notice.includes('implausibly'));
   };

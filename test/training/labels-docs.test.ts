@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { losses } from '../../src/losses/losses.js';
-import { MISSING, taskOptions, VIOLATIONS } from '../../src/tasks.js';
-import { conditionSchema } from '../../src/conditions.js';
-import { randomStream } from '../../src/random.js';
+import { MISSING, taskOptions, VIOLATIONS } from '../../src/core/tasks.js';
+import { conditionSchema } from '../../src/core/conditions.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 

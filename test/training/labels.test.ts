@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/evaluate.js';
-import { loadModel } from '../../src/load-model.js';
-import { randomStream } from '../../src/random.js';
+import { loadModel } from '../../src/trained-model/load-model.js';
+import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
@@ -82,7 +82,7 @@ describe('a log with blanks, violations, conditions and weights', () => {
       const { folder, config, counts } = shop(model);
       const notices: string[] = [];
       const run = join(folder, 'run');
-      const { metrics } = await trainSmall(config, { runDir: run, on: { onNotice: (text) => notices.push(text) } });
+      const { metrics } = await trainSmall(config, { runDir: run, on: { onWarning: (text) => notices.push(text) } });
       const valid = metrics['valid']!;
       expect(valid['ctr']!.rows).toBe(counts['rows']);
       expect(valid['cart']).toMatchObject({ rows: counts['cartKnown'], positives: counts['carts'] });
@@ -102,7 +102,7 @@ describe('a log with blanks, violations, conditions and weights', () => {
             path: run,
             device: 'cpu',
             threads: 1,
-            onNotice: () => undefined,
+            onWarning: () => undefined,
             signal: new AbortController().signal,
           })
         ).metrics['valid'],

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
-import { goalsOf } from '../../src/evaluation/goals.js';
-import { evaluationSection, measuringOf } from '../../src/evaluation/options.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
-import { taskOptions } from '../../src/tasks.js';
-import { goalOfMonitor, monitoredOf } from '../../src/training/monitor.js';
+import { collectDirections } from '../../src/evaluation/metric-direction.js';
+import { evaluationSection, resolveMeasuring } from '../../src/evaluation/options.js';
+import { listOutputs } from '../../src/evaluation/outputs.js';
+import { taskOptions } from '../../src/core/tasks.js';
+import { goalOfMonitor, readMonitored } from '../../src/training/monitor.js';
 import { parseMonitor, wrongMonitor } from '../../src/training/monitor-sum.js';
 
 const tasks = [
@@ -15,7 +15,7 @@ const section = evaluationSection.parse({
   metrics: ['auc', 'logLoss', 'pcoc', { name: 'lift', top: '0.5%' }, { name: 'gauc', by: 'user' }],
   by: ['hour'],
 });
-const goals = goalsOf(spacesOf(tasks), measuringOf(section));
+const goals = collectDirections(listOutputs(tasks), resolveMeasuring(section));
 const wrong = (monitor: string): string | undefined => wrongMonitor(monitor, goals, ['hour']);
 
 describe('a monitor', () => {
@@ -26,7 +26,7 @@ describe('a monitor', () => {
   };
 
   it('is a number of a report, or a weighted sum of some', () => {
-    const valueOf = (monitor: string): number | null => monitoredOf({ report, loss: 2 }, monitor);
+    const valueOf = (monitor: string): number | null => readMonitored({ report, loss: 2 }, monitor);
     expect(valueOf('0.5*ctr.auc + 0.5 * ctcvr.auc')).toBe(0.625);
     expect(valueOf('ctr.auc - 0.1*ctcvr.logLoss')).toBeCloseTo(0.725, 12);
     expect(valueOf('-loss + 2*ctr.lift@0.5%')).toBe(4);
@@ -94,15 +94,9 @@ ${lines}`.replace('single-task', 'shared-bottom');
       ),
       'x.yaml',
     );
-    expect(measuringOf(experiment.evaluation).metrics.flatMap(({ values }) => values.map(({ name }) => name))).toEqual([
-      'auc',
-      'gauc',
-      'gauc_mean',
-      'gauc_groups',
-      'gauc_rows',
-      'gauc_oneClassGroups',
-      'lift@5%',
-    ]);
+    expect(
+      resolveMeasuring(experiment.evaluation).metrics.flatMap(({ values }) => values.map(({ name }) => name)),
+    ).toEqual(['auc', 'gauc', 'gauc_mean', 'gauc_groups', 'gauc_rows', 'gauc_oneClassGroups', 'lift@5%']);
   });
 
   it.each([

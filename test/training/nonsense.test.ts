@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Task } from '../../src/tasks.js';
-import { taskOptions } from '../../src/tasks.js';
+import type { Task } from '../../src/core/tasks.js';
+import { taskOptions } from '../../src/core/tasks.js';
 import { check } from '../../src/check.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
-import { warnOfRates, watchForNonsense, type Leak } from '../../src/training/nonsense.js';
+import { warnOfRates, createSanityChecks, type Leak } from '../../src/training/sanity-checks.js';
 import { trainingOptions } from '../../src/training/options.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
@@ -25,7 +25,7 @@ async function toldOf(
   leaks: readonly Leak[] = [],
 ): Promise<readonly string[]> {
   const told: string[] = [];
-  await watchForNonsense(tasks, trainingOptions.parse({}), (notice) => told.push(notice)).results(
+  await createSanityChecks(tasks, trainingOptions.parse({}), (notice) => told.push(notice)).results(
     { test: { ctr: { rows: 1000, positives: 100, ...values } } },
     () => Promise.resolve(leaks),
   );
@@ -113,9 +113,9 @@ describe('a learning rate', () => {
         sampleRows: 200,
         device: 'cpu',
         threads: 1,
-        onNotice: (notice) => checked.push(notice),
+        onWarning: (notice) => checked.push(notice),
       });
-      await trainSmall('esmm.yaml', { set, on: { onNotice: (notice) => trained.push(notice) } });
+      await trainSmall('esmm.yaml', { set, on: { onWarning: (notice) => trained.push(notice) } });
       const warning =
         'training.optimizer.dense.learningRate is 5, and adam rarely learns anything above 0.1; write learningRate: 0.001, its default, and go on from there';
       for (const notices of [checked, trained])

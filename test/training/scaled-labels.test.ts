@@ -8,19 +8,19 @@ import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { evaluate } from '../../src/evaluate.js';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
-import { loadModel } from '../../src/load-model.js';
+import { loadModel } from '../../src/trained-model/load-model.js';
 import { predict } from '../../src/predict.js';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
 import type { SpaceReport } from '../../src/evaluation/evaluation.js';
-import { compileTrained, readTrainedModel } from '../../src/trained-model.js';
+import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { feedsOf, runOnnx } from '../support/onnx.js';
 import { abortAtStep, traceOf, trainSmall } from '../support/small-run.js';
 import { testBatch } from '../support/test-batch.js';
 
 // A click, and weeks of 0 to 52 whose squared error is a thousand times as large as a log loss.
 
-const quiet = { device: 'cpu' as const, threads: 1, onNotice: () => undefined, signal: new AbortController().signal };
+const quiet = { device: 'cpu' as const, threads: 1, onWarning: () => undefined, signal: new AbortController().signal };
 
 function log(rows: number, seed: number, shift = 0): string {
   const random = randomStream(seed, 'log');
@@ -65,7 +65,7 @@ beforeAll(async () => {
   ] as const) {
     const told: string[] = (notices[name] = []);
     valid[name] = (
-      await trainSmall('config.yaml', { runDir: name, set, on: { onNotice: (text) => void told.push(text) } })
+      await trainSmall('config.yaml', { runDir: name, set, on: { onWarning: (text) => void told.push(text) } })
     ).metrics['valid']!;
   }
 });
@@ -108,14 +108,14 @@ describe('a regression whose label is scaled', () => {
         'tasks.ctr.scaling=none',
         'training.epochs=1',
       ],
-      on: { onNotice: (text) => void again.push(text) },
+      on: { onWarning: (text) => void again.push(text) },
     });
     expect(again.join()).not.toContain('spread far');
   });
 
   it('has a class beside it whose condition no cell meets: that is told once, at the start of a run', async () => {
     const told: string[] = [];
-    const on = { onNotice: (text: string) => void told.push(text) };
+    const on = { onWarning: (text: string) => void told.push(text) };
     await trainSmall('config.yaml', {
       runDir: 'none',
       set: ['tasks.ctr.label={ column: click, equals: ja }', 'training.epochs=1'],
@@ -195,7 +195,7 @@ describe('a regression whose label is scaled', () => {
       'initFrom.checkpoint=standard',
     ];
     const told: string[] = [];
-    await trainSmall('config.yaml', { runDir: 'warm', set, on: { onNotice: (text) => void told.push(text) } });
+    await trainSmall('config.yaml', { runDir: 'warm', set, on: { onWarning: (text) => void told.push(text) } });
     expect(await savedScales('warm')).toEqual(await savedScales('standard'));
     expect(told.join('\n')).toContain('as they were learned then: the scales and boundaries of the label of weeks');
     expect(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Engine, Program, StepResult } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { trainingOptions } from '../../src/training/options.js';
-import { combinesTerms, createStepper, type Stepper } from '../../src/training/stepper.js';
+import { combinesTerms, createTrainStep, type TrainStep } from '../../src/training/train-step.js';
 import { weightings } from '../../src/weightings/weightings.js';
 import { compileShared } from '../support/shared-steps.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
@@ -27,12 +27,12 @@ function steppingOn(
   program: Program,
   weighting: string,
 ): {
-  readonly stepper: Stepper;
+  readonly stepper: TrainStep;
   readonly remembered: Map<string, object>;
   take(batch: Batch, step: number): Promise<StepResult>;
 } {
   const remembered = new Map<string, object>();
-  const stepper = createStepper({
+  const stepper = createTrainStep({
     program,
     training: trainingOf(weighting),
     terms: ['ctr', 'cvr'].map((name, t) => ({ name, weight: TERM_WEIGHTS[t]! })),

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { BatchRead } from '../../src/batch.js';
+import type { BatchRead } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
-import { trainLoop, type LoopOptions, type Milestone, type StepReport } from '../../src/training/loop.js';
-import { monitoredOf } from '../../src/training/monitor.js';
+import { trainLoop, type LoopOptions, type ValidationEvent, type StepReport } from '../../src/training/loop.js';
+import { readMonitored } from '../../src/training/monitor.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createStopping } from '../../src/training/stopping.js';
 
@@ -44,9 +44,9 @@ describe('the monitored value', () => {
   const report = { ctr: { rows: 4, auc: 0.75, logLoss: 0.5 }, cvr: { rows: 0, auc: null, logLoss: null } };
 
   it('is the loss, or the metric that is named', () => {
-    expect(monitoredOf({ report, loss: 3 }, 'loss')).toBe(3);
-    expect(monitoredOf({ report, loss: 3 }, 'ctr.auc')).toBe(0.75);
-    expect(monitoredOf({ report, loss: 3 }, 'cvr.auc')).toBeNull();
+    expect(readMonitored({ report, loss: 3 }, 'loss')).toBe(3);
+    expect(readMonitored({ report, loss: 3 }, 'ctr.auc')).toBe(0.75);
+    expect(readMonitored({ report, loss: 3 }, 'cvr.auc')).toBeNull();
   });
 });
 
@@ -82,7 +82,7 @@ async function run({
   stepsAhead = 1,
   ...options
 }: Partial<LoopOptions> & { lossOf?: (step: number) => number; stepsAhead?: number }) {
-  const epochs: Milestone[] = [];
+  const epochs: ValidationEvent[] = [];
   const reports: StepReport[] = [];
   const program = options.program ?? fakeProgram(options.lossOf ?? (() => 0.5));
   const end = await trainLoop({
@@ -192,7 +192,7 @@ function aheadProgram(lossOf: (step: number) => number): Program & { readonly un
   let [step, isRefused] = [0, false];
   let waiting: (() => void)[] = [];
   const finish = (count: number): void => {
-    for (const tell of waiting.slice(0, count)) tell();
+    for (const warn of waiting.slice(0, count)) warn();
     waiting = waiting.slice(count);
   };
   return {

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/evaluate.js';
-import { loadModel } from '../../src/load-model.js';
+import { loadModel } from '../../src/trained-model/load-model.js';
 import { readCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
-import type { HostTensor } from '../../src/tensor.js';
+import type { HostTensor } from '../../src/core/tensor.js';
 import { DAILY_CONFIG, itemsOf, writeDays } from '../support/drifting-days.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -42,7 +42,7 @@ async function warm(
   await trainSmall('config.yaml', {
     runDir: 'new',
     set: [...FROM_OLD, ...set],
-    on: { onNotice: (notice) => notices.push(notice) },
+    on: { onWarning: (notice) => notices.push(notice) },
     ...options,
   });
   return { checkpoint: await readCheckpoint('new/checkpoints/last', true), notices };
@@ -179,7 +179,7 @@ describe('a run that starts from another', () => {
       device: 'cpu',
       threads: 1,
       signal: new AbortController().signal,
-      onNotice: () => undefined,
+      onWarning: () => undefined,
     });
     expect(Object.values(metrics)[0]!['ctr']!['auc']).toBeGreaterThan(0.5);
     const model = await loadModel('new');
@@ -208,7 +208,7 @@ describe('a run that starts from another', () => {
     await warm(['training.epochs=1']);
     const notices: string[] = [];
     const goOn = (set: readonly string[]): Promise<unknown> =>
-      trainSmall('config.yaml', { resume: 'new', set, on: { onNotice: (notice) => notices.push(notice) } });
+      trainSmall('config.yaml', { resume: 'new', set, on: { onWarning: (notice) => notices.push(notice) } });
     await goOn(['data.train=day-1.csv', 'training.epochs=2']);
     await goOn([...FROM_OLD, 'initFrom.checkpoint=nowhere', 'initFrom.take=embeddings', 'training.epochs=3']);
     expect(notices.filter((notice) => notice.includes('initFrom'))).toEqual(

@@ -1,4 +1,4 @@
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import type { Seen, Weighting } from '../../src/weightings/weighting.js';
 import { stepOf } from './drive.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/random.js';
+import { randomStream } from '../../src/core/random.js';
 import { weightings, type WeightingSpec } from '../../src/weightings/weightings.js';
 import { stepOf } from './drive.js';
 import { gramianOf, runToy, type ToyStep } from './toy.js';

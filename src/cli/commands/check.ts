@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, whole } from '../options.js';
+import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, intOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const check = defineCommand({
@@ -8,7 +8,7 @@ export const check = defineCommand({
     y
       .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
       .option('set', setOption)
-      .option('sample-rows', whole('--sample-rows', 100_000, 'Approximate number of rows to sample per split'))
+      .option('sample-rows', intOption('--sample-rows', 100_000, 'Approximate number of rows to sample per split'))
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)

@@ -49,7 +49,7 @@ export function defineCommand<Options>(
 
 /** Runs a command. Before it loads schemas: zod asks when one is made. */
 async function start(run: () => Promise<number>): Promise<number> {
-  const { parseInPlace } = await import('../parse-in-place.js');
+  const { disableZodJit: parseInPlace } = await import('../disable-zod-jit.js');
   parseInPlace();
   return run();
 }

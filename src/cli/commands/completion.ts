@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '../../errors.js';
+import { EXIT_CODES } from '../../core/errors.js';
 import { COMPLETION_SCRIPTS } from '../completion-scripts.js';
 import { defineCommand } from './command.js';
 

@@ -5,7 +5,7 @@ import {
   kernelsOption,
   threadsOption,
   verifyDataOption,
-  whole,
+  intOption,
 } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -21,7 +21,7 @@ export const diff = defineCommand({
         describe: 'Run directory or checkpoint to compare; differences are b − a',
       })
       .option('data', filesOption('Data to predict; default: the test set of their configs'))
-      .option('rows', whole('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
+      .option('rows', intOption('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
       .option('recorded', { type: 'boolean', describe: 'Compare the metrics recorded by the runs; no intervals' })
       .conflicts('recorded', 'data')
       .option('verify-data', verifyDataOption)

@@ -3,12 +3,12 @@ import {
   filesOption,
   jsonOption,
   kernelsOption,
-  logLevelOf,
+  getLogLevel,
   logLevelOption,
   quietOption,
   rawOption,
   threadsOption,
-  wholeOrNone,
+  optionalInt,
 } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -42,7 +42,7 @@ export const predict = defineCommand({
         describe: 'Input columns to copy to the output; all copies every column',
       })
       .option('prefix', { type: 'string', default: '', describe: 'Prefix of prediction columns' })
-      .option('top', wholeOrNone('--top', 'Write only the top rows of each group, best first'))
+      .option('top', optionalInt('--top', 'Write only the top rows of each group, best first'))
       .option('by', { type: 'string', requiresArg: true, describe: 'With --top: group column' })
       .option('rank', {
         type: 'string',
@@ -96,7 +96,7 @@ export const predict = defineCommand({
       raw,
       device,
       threads,
-      level: logLevelOf({ quiet, logLevel }),
+      level: getLogLevel({ quiet, logLevel }),
       json,
     });
   },

@@ -1,13 +1,13 @@
 import { RECIPE_NAMES } from '../../prepare/recipes.js';
 import {
   jsonOption,
-  logLevelOf,
+  getLogLevel,
   logLevelOption,
   perField,
   quietOption,
-  shareOrZero,
+  fractionOption,
   threadsOption,
-  whole,
+  intOption,
 } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -36,7 +36,10 @@ export const prepare = defineCommand({
         ),
       )
       .option('cap', perField('--cap', 10, 'Maximum values per row of a multi-valued field, by weight'))
-      .option('valid-share', shareOrZero('--valid-share', 0.1, 'Fraction of training sessions in the validation set'))
+      .option(
+        'valid-share',
+        fractionOption('--valid-share', 0.1, 'Fraction of training sessions in the validation set'),
+      )
       .option('as', {
         choices: RECIPE_NAMES,
         describe:
@@ -44,9 +47,9 @@ export const prepare = defineCommand({
       })
       .option(
         'max-bad-rows',
-        whole('--max-bad-rows', 0, 'Maximum number of invalid rows, which are listed in rejects.csv', undefined, 0),
+        intOption('--max-bad-rows', 0, 'Maximum number of invalid rows, which are listed in rejects.csv', undefined, 0),
       )
-      .option('seed', whole('--seed', 2026, 'Random seed of the validation split'))
+      .option('seed', intOption('--seed', 2026, 'Random seed of the validation split'))
       .option('threads', threadsOption)
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
@@ -66,7 +69,7 @@ export const prepare = defineCommand({
       maxBadRows,
       seed,
       threads,
-      level: logLevelOf({ quiet, logLevel }),
+      level: getLogLevel({ quiet, logLevel }),
       json,
     });
   },

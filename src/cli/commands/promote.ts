@@ -1,14 +1,14 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import {
   deviceOption,
   filesOption,
   jsonOption,
   kernelsOption,
-  numberOrNone,
-  shareOrNone,
+  optionalNumber,
+  optionalFraction,
   threadsOption,
   verifyDataOption,
-  whole,
+  intOption,
 } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -25,12 +25,12 @@ export const promote = defineCommand({
         describe: 'Metric that must improve, as in ctcvr.auc; default: promote without comparison',
       })
       .option('data', filesOption('Data to predict; default: the test set of their configs'))
-      .option('confidence', shareOrNone('--confidence', 'Confidence level of the interval; default: 0.95'))
+      .option('confidence', optionalFraction('--confidence', 'Confidence level of the interval; default: 0.95'))
       .option(
         'margin',
-        numberOrNone('--margin', 'Minimum improvement in units of the metric; negative: maximum loss; default: 0'),
+        optionalNumber('--margin', 'Minimum improvement in units of the metric; negative: maximum loss; default: 0'),
       )
-      .option('rows', whole('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
+      .option('rows', intOption('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
       .option('previous', { type: 'boolean', describe: 'Promote the previous run of the channel' })
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)

@@ -1,5 +1,5 @@
-import { userError } from '../../errors.js';
-import { jsonOption, whole, wholeOrNone } from '../options.js';
+import { userError } from '../../core/errors.js';
+import { jsonOption, intOption, optionalInt } from '../options.js';
 import { defineCommand } from './command.js';
 
 const filters = {
@@ -28,7 +28,7 @@ const thin = defineCommand({
   options: (y) =>
     y
       .positional('filters', filters)
-      .option('keep', whole('--keep', 3, 'Number of newest runs to leave untouched', undefined, 0))
+      .option('keep', intOption('--keep', 3, 'Number of newest runs to leave untouched', undefined, 0))
       .option('dry-run', {
         type: 'boolean',
         default: false,
@@ -58,7 +58,7 @@ export const runs = defineCommand(
           describe:
             'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, rowsPerSecond',
         })
-        .option('last', wholeOrNone('--last', 'Maximum number of runs: the newest, or with --sort the best'))
+        .option('last', optionalInt('--last', 'Maximum number of runs: the newest, or with --sort the best'))
         .option('csv', { type: 'boolean', default: false, describe: 'Print all metrics as CSV on stdout' })
         .option('json', jsonOption)
         .example('$0 runs --sort ctcvr.auc --last 5', '')

@@ -1,4 +1,4 @@
-import { jsonOption, kernelsOption, rawOption, whole, wholeOrNone } from '../options.js';
+import { jsonOption, kernelsOption, rawOption, intOption, optionalInt } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const serve = defineCommand({
@@ -17,24 +17,24 @@ export const serve = defineCommand({
         requiresArg: true,
         describe: 'Comma-separated model names, in order; default: config names',
       })
-      .option('port', whole('--port', 8080, 'TCP port; 0 picks a free one', 65_535, 0))
+      .option('port', intOption('--port', 8080, 'TCP port; 0 picks a free one', 65_535, 0))
       .option('host', {
         type: 'string',
         requiresArg: true,
         default: '127.0.0.1',
         describe: 'Address to listen on; 0.0.0.0 for all interfaces',
       })
-      .option('workers', wholeOrNone('--workers', 'Prediction threads per model; default: cores minus one', 64))
+      .option('workers', optionalInt('--workers', 'Prediction threads per model; default: cores minus one', 64))
       .option('kernels', kernelsOption)
       .option('reload', {
         type: 'boolean',
         default: false,
         describe: 'Load newer checkpoints as they appear, without dropping requests',
       })
-      .option('reload-every', whole('--reload-every', 10, 'With --reload: polling interval in seconds', 86_400))
-      .option('max-body', whole('--max-body', 16, 'Maximum request size in MB', 1024))
-      .option('max-rows', whole('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
-      .option('timeout', whole('--timeout', 30, 'Request timeout in seconds', 3600))
+      .option('reload-every', intOption('--reload-every', 10, 'With --reload: polling interval in seconds', 86_400))
+      .option('max-body', intOption('--max-body', 16, 'Maximum request size in MB', 1024))
+      .option('max-rows', intOption('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
+      .option('timeout', intOption('--timeout', 30, 'Request timeout in seconds', 3600))
       .option('raw', rawOption)
       .option('json', jsonOption)
       .epilogue(

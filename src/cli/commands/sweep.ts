@@ -1,4 +1,12 @@
-import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, whole, wholeOrNone } from '../options.js';
+import {
+  deviceOption,
+  jsonOption,
+  kernelsOption,
+  setOption,
+  threadsOption,
+  intOption,
+  optionalInt,
+} from '../options.js';
 import { defineCommand } from './command.js';
 
 const studyFolder = { type: 'string', demandOption: true, describe: 'Study directory' } as const;
@@ -29,7 +37,7 @@ const show = defineCommand({
   options: (y) =>
     y
       .positional('study', studyFolder)
-      .option('top', whole('--top', 20, 'Number of trials in the table'))
+      .option('top', intOption('--top', 20, 'Number of trials in the table'))
       .option('pareto', {
         type: 'string',
         requiresArg: true,
@@ -54,7 +62,7 @@ const best = defineCommand({
   options: (y) =>
     y
       .positional('study', studyFolder)
-      .option('trial', wholeOrNone('--trial', 'Trial number, in place of the best'))
+      .option('trial', optionalInt('--trial', 'Trial number, in place of the best'))
       .option('out', { type: 'string', requiresArg: true, describe: 'Output file' })
       .option('json', jsonOption)
       .example('$0 sweep best runs/studies/esmm --out best.yaml', ''),

@@ -2,7 +2,7 @@ import {
   deviceOption,
   jsonOption,
   kernelsOption,
-  logLevelOf,
+  getLogLevel,
   logLevelOption,
   quietOption,
   setOption,
@@ -90,7 +90,7 @@ export const train = defineCommand({
       resume,
       verifyData,
       report,
-      level: logLevelOf({ quiet, logLevel }),
+      level: getLogLevel({ quiet, logLevel }),
       json,
     });
   },

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { column, sliceRows, type Batch, type BatchRead } from '../../batch.js';
-import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../row-key.js';
-import { fewerThreads } from '../../thread.js';
+import { column, sliceRows, type Batch, type BatchRead } from '../../core/batch.js';
+import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/row-key.js';
+import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../rows/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
@@ -61,7 +61,7 @@ export interface DatasetOptions {
   /** Rows from which on they are many. */
   readonly threadedRows?: number;
   /** Told where the thread cannot start. */
-  readonly onNotice?: ((text: string) => void) | undefined;
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 /** Fewer are in order before a thread has started. */
@@ -76,7 +76,7 @@ export function shardDataset(
     lossKeys = [],
     threads = availableParallelism(),
     threadedRows = THREADED_ROWS,
-    onNotice,
+    onWarning,
   }: DatasetOptions = {},
 ): Dataset {
   const { manifest } = shards;
@@ -97,7 +97,7 @@ export function shardDataset(
     try {
       return threadedPieces(shards, view, window, batchSize);
     } catch (error) {
-      onNotice?.(fewerThreads(error, threads));
+      onWarning?.(fewerThreads(error, threads));
       return shuffledPieces(shards, view, window);
     }
   };

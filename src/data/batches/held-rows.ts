@@ -1,6 +1,6 @@
 import type { Dataset } from './dataset.js';
 import { appendRows, createRowBlock, gatherRows, type BlockColumn, type RowBlock } from '../rows/row-block.js';
-import { drawing, randomStream } from '../../random.js';
+import { drawing, randomStream } from '../../core/random.js';
 
 /** Rows that are read at a time. */
 const READ_ROWS = 4096;

@@ -1,5 +1,5 @@
-import { scaleOf, scaleSteps } from '../../scaling.js';
-import type { LabelFacts, Task } from '../../tasks.js';
+import { buildScale, scaleSteps } from '../../core/scaling.js';
+import type { LabelFacts, Task } from '../../core/tasks.js';
 import type { LabelledRows } from './dataset.js';
 import { watchScale } from './label-scale.js';
 import { labelSums } from './label-sums.js';
@@ -25,7 +25,7 @@ export async function labelFacts(
     for await (const labels of dataset.labels()) for (const { watch } of scales) watch.observe(labels);
   for (const { task, watch } of scales) learned[task.name] = watch.finish();
   const sums = await labelSums(dataset, tasks, ({ name, scaling }) =>
-    scaling === undefined ? undefined : scaleOf(scaling, learned[name]),
+    scaling === undefined ? undefined : buildScale(scaling, learned[name]),
   );
   return { sums, scales: labelScales(tasks, learned) };
 }

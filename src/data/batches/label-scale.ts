@@ -1,6 +1,6 @@
-import { userError } from '../../errors.js';
-import { startScalingFit } from '../../scaling.js';
-import type { Task } from '../../tasks.js';
+import { userError } from '../../core/errors.js';
+import { startScalingFit } from '../../core/scaling.js';
+import type { Task } from '../../core/tasks.js';
 import { watchNumbers, type LabelWatch } from './label-watch.js';
 
 /**

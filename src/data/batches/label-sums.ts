@@ -1,5 +1,5 @@
-import { column } from '../../batch.js';
-import { chainOf, givenOf, taskColumns, type LabelSum, type LabelSums, type Task } from '../../tasks.js';
+import { column } from '../../core/batch.js';
+import { findChain, normalizeGiven, taskColumns, type LabelSum, type LabelSums, type Task } from '../../core/tasks.js';
 import type { LabelledRows } from './dataset.js';
 
 type Scale = (value: number) => number;
@@ -27,8 +27,8 @@ function countedSums({ rows, labelCounts }: LabelledRows, task: Task, tasks: rea
   if (task.type === 'regression' || task.sampleWeight !== undefined) return undefined;
   // Where nothing is masked and violations are not kept, every 1 lies within what the task is given.
   if (
-    givenOf(task)?.violations === 'keep' ||
-    (chainOf(task, tasks) ?? [task]).some(({ missing }) => missing === 'mask')
+    normalizeGiven(task)?.violations === 'keep' ||
+    (findChain(task, tasks) ?? [task]).some(({ missing }) => missing === 'mask')
   )
     return undefined;
   const { label, mask } = taskColumns(task, tasks);

@@ -1,5 +1,5 @@
-import { column, type Batch } from '../../batch.js';
-import { taskColumns, type Task } from '../../tasks.js';
+import { column, type Batch } from '../../core/batch.js';
+import { taskColumns, type Task } from '../../core/tasks.js';
 
 /** Looks at the labels of train, in the order of rows, and makes something of them. */
 export interface LabelWatch<Found> {

@@ -1,4 +1,4 @@
-import type { LabelSums, Task } from '../../tasks.js';
+import type { LabelSums, Task } from '../../core/tasks.js';
 
 /**
  * What to tell of classifications whose label is the same in all rows of train that count for them, a line each: a

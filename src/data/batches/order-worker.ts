@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { answerWith } from '../../thread.js';
+import { answerWith } from '../../system/thread.js';
 import { rowFormatOf } from '../rows/row-format.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import { shardsIn } from '../shards/reader.js';

@@ -1,4 +1,4 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import { createOrderedRows } from '../rows/ordered-rows.js';
 import type { BlockColumn } from '../rows/row-block.js';
 import type { RowFormat } from '../rows/row-format.js';

@@ -1,4 +1,4 @@
-import { randomStream, shuffledOrder } from '../../random.js';
+import { randomStream, shuffledOrder } from '../../core/random.js';
 import type { Manifest } from '../shards/manifest.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 

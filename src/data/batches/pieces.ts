@@ -1,5 +1,5 @@
-import type { Batch } from '../../batch.js';
-import { startThread } from '../../thread.js';
+import type { Batch } from '../../core/batch.js';
+import { startThread } from '../../system/thread.js';
 import { createRowBlock, type BlockColumn } from '../rows/row-block.js';
 import { rowFormatOf, type FormatSpec } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';

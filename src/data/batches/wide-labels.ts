@@ -1,4 +1,4 @@
-import type { Task } from '../../tasks.js';
+import type { Task } from '../../core/tasks.js';
 import type { Dataset } from './dataset.js';
 import { WATCHED_ROWS, watchNumbers } from './label-watch.js';
 

@@ -1,5 +1,5 @@
-import { userError } from '../../errors.js';
-import { parseBytes } from '../../number-text.js';
+import { userError } from '../../core/errors.js';
+import { parseBytes } from '../../text/number-text.js';
 
 /** Environment variable with the maximum size of a cache directory. */
 export const CACHE_SIZE = 'MTL_CACHE_SIZE';

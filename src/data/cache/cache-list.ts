@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { wallClockMs } from '../../clock.js';
-import { onDisk } from '../../disk.js';
-import { isWriterAlive, removeWhole } from '../../temporary.js';
+import { wallClockMs } from '../../system/clock.js';
+import { onDisk } from '../../io/disk.js';
+import { isWriterAlive, removeWhole } from '../../io/temporary.js';
 import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf } from '../files/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';

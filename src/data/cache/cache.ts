@@ -1,9 +1,9 @@
 import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { makeFolder, onDisk } from '../../disk.js';
-import { systemCode, UserError } from '../../errors.js';
-import { userCache } from '../../user-cache.js';
+import { makeFolder, onDisk } from '../../io/disk.js';
+import { systemCode, UserError } from '../../core/errors.js';
+import { userCache } from '../../system/user-cache.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { cacheLimit } from './cache-limit.js';
 import { createCacheIndex, type CacheIndex } from './cache-index.js';
@@ -39,7 +39,7 @@ export interface Cache {
   /** The folder that the config asks for; undefined for one beside the data. */
   readonly folder?: string | undefined;
   /** Told where the folder beside the data cannot be written and another one is taken. */
-  onNotice?(text: string): void;
+  onWarning?(text: string): void;
 }
 
 /** The same, with what is known of its entries. */
@@ -164,7 +164,7 @@ export async function writableFolder(folders: readonly string[], cache: Cache): 
       return folder;
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
-      cache.onNotice?.(
+      cache.onWarning?.(
         `${folder} cannot be written (${systemCode(error)}); encoded rows are kept in ${folders[i + 1]} (data.cache names another folder)`,
       );
     }

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { contentSchema } from '../../byte-hash.js';
-import { writeFileAtomic } from '../../disk.js';
-import { systemCode, UserError } from '../../errors.js';
+import { contentSchema } from '../../io/byte-hash.js';
+import { writeFileAtomic } from '../../io/disk.js';
+import { systemCode, UserError } from '../../core/errors.js';
 import { fileStatsSchema, isSameContent, isSameStats, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 
 /** Raise it when the same cells become other numbers, or files of the cache mean something else. */

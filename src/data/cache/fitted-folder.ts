@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeSynced, type FileDigest } from '../../disk.js';
+import { writeSynced, type FileDigest } from '../../io/disk.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../../features/fitted.js';
-import { readSafetensors, writeSafetensors } from '../../safetensors.js';
+import { readSafetensors, writeSafetensors } from '../../io/safetensors.js';
 import { BLAME_DATA } from '../shards/manifest.js';
 
 const JSON_FILE = 'fitted.json';

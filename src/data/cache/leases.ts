@@ -3,9 +3,9 @@ import { readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import os from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import { wallClockMs } from '../../clock.js';
-import { createFileAtomic } from '../../disk.js';
-import { hasEnded, ownerSchema, thisProcess, type Owner } from '../../owner.js';
+import { wallClockMs } from '../../system/clock.js';
+import { createFileAtomic } from '../../io/disk.js';
+import { hasExited, ownerSchema, thisProcess, type Owner } from '../../system/owner.js';
 import { ENTRY } from './entry.js';
 
 // A process names each entry in a lease, a file of its own in the cache directory, before it uses the entry. A process
@@ -121,7 +121,7 @@ export async function whileEvicting<Result>(folder: string, evict: () => Promise
 }
 
 function isAlive(owner: Owner | undefined, writtenMs: number, unknownMs: number): boolean {
-  const ended = owner === undefined ? undefined : hasEnded(owner);
+  const ended = owner === undefined ? undefined : hasExited(owner);
   return ended === undefined ? wallClockMs() - writtenMs < unknownMs : !ended;
 }
 

@@ -1,5 +1,5 @@
-import { UserError } from '../../errors.js';
-import { bytes as sizeText, count } from '../../number-text.js';
+import { UserError } from '../../core/errors.js';
+import { bytes as sizeText, count } from '../../text/number-text.js';
 import type { IndexedCache } from './cache.js';
 import { CACHE_SIZE } from './cache-limit.js';
 import { listCache, removeCached, type CachedFolder } from './cache-list.js';
@@ -50,7 +50,7 @@ export async function tidyWritten({ cache, written, maxBytes }: IndexedCache): P
       const freed = beyondLimit.reduce((sum, { bytes }) => sum + bytes, 0);
       if (beyondLimit.length === 0) continue;
       const removed = `removed the ${count(beyondLimit.length)} least recently used entries, ${sizeText(freed)}`;
-      cache.onNotice?.(`${folder}: ${removed}, to stay below ${sizeText(maxBytes)}; ${CACHE_SIZE} sets another limit`);
+      cache.onWarning?.(`${folder}: ${removed}, to stay below ${sizeText(maxBytes)}; ${CACHE_SIZE} sets another limit`);
     } catch (error) {
       // Entries of another user stay; training goes on.
       if (!(error instanceof UserError && error.kind === 'disk')) throw error;

@@ -1,6 +1,6 @@
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import type { EncodedField } from '../../features/feature-types.js';
-import { textReader, type Texts } from '../../features/vocabulary/texts.js';
+import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import { appendRows, blockColumns, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import type { LeftOut } from '../rows/row-rule.js';
@@ -73,7 +73,7 @@ function partOf(block: RowBlock, columns: readonly BlockColumn[]): RowBlock {
 function encoder(
   form: LocalForm,
   field: EncodedField,
-  texts: Texts | undefined,
+  texts: StringPool | undefined,
 ): ((batch: Batch, block: RowBlock) => void) | undefined {
   const { name, kind, direct, encode } = field;
   const target = ({ ids, numbers }: RowBlock): Uint32Array | Float32Array =>
@@ -128,7 +128,7 @@ function vectorCheck({ name, width, vector }: EncodedField): (batch: Batch) => v
 }
 
 /** Encodes texts by their numbers, each text once. */
-function textEncoder(encode: (text: string) => number, texts: Texts): (number: number) => number {
+function textEncoder(encode: (text: string) => number, texts: StringPool): (number: number) => number {
   const textAt = textReader(texts);
   const encoded = new Float64Array(texts.offsets.length);
   const isEncoded = new Uint8Array(texts.offsets.length);

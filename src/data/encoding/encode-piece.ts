@@ -1,5 +1,5 @@
 import type { Fitted } from '../../features/feature-types.js';
-import type { KeyTexts } from '../../row-key.js';
+import type { KeyTexts } from '../../core/row-key.js';
 import { MAX_ROW_BYTES } from '../files/cell-file.js';
 import type { RowShape } from '../files/row-reader.js';
 import { createKeyReaders } from '../rows/key-readers.js';

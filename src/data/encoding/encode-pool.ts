@@ -1,6 +1,6 @@
-import type { Batch } from '../../batch.js';
-import type { KeyTexts } from '../../row-key.js';
-import { fewerThreads, startThread, type Thread } from '../../thread.js';
+import type { Batch } from '../../core/batch.js';
+import type { KeyTexts } from '../../core/row-key.js';
+import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
 import { countLines } from '../files/csv-cells.js';
 import { createPieceEncoder, type EncodeRequest, type EncodeResult, type EncoderSpec } from './encode-piece.js';
 import { unpackRows } from './packed-rows.js';
@@ -27,7 +27,7 @@ export interface EncodersOptions {
   /** Whether nothing is encoded here before the other threads can; for tests, whose files are small. */
   readonly isPatient?: boolean;
   /** Told where fewer threads could start than were asked for. */
-  readonly onNotice?: ((text: string) => void) | undefined;
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 /** Where what they make goes. */
@@ -53,7 +53,7 @@ const PIECES_PER_THREAD = 12;
 export function createEncoders(
   { csv, indices, constants }: RowShape,
   format: EncodedFormat,
-  { threads, isPatient = false, onNotice }: EncodersOptions,
+  { threads, isPatient = false, onWarning }: EncodersOptions,
   { policy, kept = [], onRows }: EncodersTarget,
 ): Encoders {
   const columns = blockColumns(format);
@@ -88,7 +88,7 @@ export function createEncoders(
       while (workers.length < threads - 1)
         workers.push({ thread: startThread('data/encoding/encode-worker', about), numAsked: Infinity });
     } catch (error) {
-      onNotice?.(fewerThreads(error, workers.length + 1));
+      onWarning?.(fewerThreads(error, workers.length + 1));
     }
     const ready = workers.map(async (worker) => {
       // It answers once it has made its encoders.

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import { ENTRY } from '../cache/entry.js';
 import { createEncoders, type EncodersOptions } from './encode-pool.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';

@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { answerWith } from '../../thread.js';
+import { answerWith } from '../../system/thread.js';
 import { createPieceEncoder, type EncodeRequest, type EncoderSpec } from './encode-piece.js';
 import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
 

@@ -1,7 +1,7 @@
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { textReader, type Texts } from '../../features/vocabulary/texts.js';
+import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
@@ -56,7 +56,11 @@ export async function fitLocalRows(
 }
 
 /** Lets a fit observe the cells of a batch, in their order. */
-function observer({ form, field: { name } }: LocalField, fit: Fit, texts: Texts | undefined): (batch: Batch) => void {
+function observer(
+  { form, field: { name } }: LocalField,
+  fit: Fit,
+  texts: StringPool | undefined,
+): (batch: Batch) => void {
   const observeNumber = (value: number): void => fit.direct!.observe(value);
   switch (form) {
     case 'id':
@@ -97,7 +101,7 @@ function observer({ form, field: { name } }: LocalField, fit: Fit, texts: Texts 
 }
 
 /** Lets a fit observe texts by their numbers. One that counts texts has a short way to those that it knows. */
-function textObserver(fit: Fit, texts: Texts): (number: number) => void {
+function textObserver(fit: Fit, texts: StringPool): (number: number) => void {
   const textAt = textReader(texts);
   const { direct } = fit;
   if (direct?.cell === 'token') {

@@ -1,4 +1,4 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import type { BagItems, Field, Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { column, type Batch } from '../../batch.js';
-import type { Texts } from '../../features/vocabulary/texts.js';
+import { column, type Batch } from '../../core/batch.js';
+import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
@@ -26,8 +26,8 @@ export async function* localBlocks(
 export async function localTexts(
   { folder, manifest }: Shards,
   fields: readonly LocalField[],
-): Promise<ReadonlyMap<string, Texts>> {
-  const texts = new Map<string, Texts>();
+): Promise<ReadonlyMap<string, StringPool>> {
+  const texts = new Map<string, StringPool>();
   for (const { field } of fields) {
     const found = manifest.columns.find(({ name }) => name === field.name);
     if (found !== undefined && 'vocabulary' in found && found.vocabulary !== undefined)

@@ -1,5 +1,5 @@
-import type { BagColumn, Batch, VectorColumn } from '../../batch.js';
-import { KEY_WORDS } from '../../row-key.js';
+import type { BagColumn, Batch, VectorColumn } from '../../core/batch.js';
+import { KEY_WORDS } from '../../core/row-key.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
 
 // The rows of a block in one piece of memory, which can move between threads: a column after the other, in words of 4

@@ -1,4 +1,4 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import type { RowSource } from '../files/row-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';

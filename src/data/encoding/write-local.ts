@@ -1,4 +1,4 @@
-import { cleanOf } from '../../features/cells.js';
+import { createCleaner } from '../../features/cells.js';
 import { cleanCells, cleanEncoder } from '../../features/clean-field.js';
 import type { BagItems, Fit } from '../../features/feature.js';
 import { createTextCounter, type TextCounter } from '../../features/vocabulary/text-counter.js';
@@ -89,7 +89,7 @@ function takeOf(local: LocalField, block: RowBlock): LocalTake {
 
 /** The text of a cell without what stands for nothing. */
 function cleaner({ field: { cells = {} } }: LocalField): (text: string) => string {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   return clean === undefined ? (text) => text : (text) => cleanCells(text, clean);
 }
 

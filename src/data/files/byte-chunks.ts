@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import type { ByteHash } from '../../byte-hash.js';
+import type { ByteHash } from '../../io/byte-hash.js';
 
 /** Some of a file's bytes. */
 export interface ByteChunk {

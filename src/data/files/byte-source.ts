@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { createByteHash, type ByteHash } from '../../byte-hash.js';
-import { userError } from '../../errors.js';
+import { createByteHash, type ByteHash } from '../../io/byte-hash.js';
+import { userError } from '../../core/errors.js';
 import { fileChunks, firstBytes, streamChunks, type ByteChunks, type ChunkOptions } from './byte-chunks.js';
 import type { TextEncoding } from '../dialect.js';
 import { joinedStream } from './byte-stream.js';

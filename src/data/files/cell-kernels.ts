@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { AffineStep } from '../../scaling.js';
+import type { AffineStep } from '../../core/scaling.js';
 
 /** The kernels of src/kernels/cells; places are those of bytes in their memory. */
 interface CellKernels {
@@ -71,9 +71,9 @@ const WORD_BYTES = 8;
 /** Bytes behind these that are looked at with them. */
 const BEHIND = 64;
 /** Cells of rows that are read together, which bounds how much memory they are spread over. */
-const MOST_CELLS = 1 << 15;
-const LEAST_ROWS = 16;
-const MOST_ROWS = 1 << 10;
+const MAX_CELLS = 1 << 15;
+const MIN_ROWS = 16;
+const MAX_ROWS = 1 << 10;
 const PAGE_BYTES = 1 << 16;
 /** Words behind the places of all rows that are written over. */
 const PLACES_BEHIND = 8;
@@ -84,7 +84,7 @@ let compiled: WebAssembly.Module | undefined;
 export function createCutRows(width: number, separator: number): CutRows {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
-  const most = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_CELLS / width)));
+  const most = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor(MAX_CELLS / width)));
   const sizes = {
     values: 8 * most,
     others: 4 * most,

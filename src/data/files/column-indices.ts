@@ -1,4 +1,4 @@
-import { didYouMean, quoted, UserError, userError } from '../../errors.js';
+import { didYouMean, quoted, UserError, userError } from '../../core/errors.js';
 import { holdsNotText } from '../../features/parse.js';
 import type { CellFile } from './cell-file.js';
 

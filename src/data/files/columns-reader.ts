@@ -1,4 +1,4 @@
-import { quoted, userError } from '../../errors.js';
+import { quoted, userError } from '../../core/errors.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import { itemsJson } from '../rows/items-json.js';
@@ -21,7 +21,7 @@ type TakeAll = (begin: number, end: number, first: number) => number;
 /** Ids go up to this one. */
 const END_OF_IDS = 2 ** 31;
 /** Rows of a column that are taken together: what becomes of them stays in a processor's own memory. */
-const MOST_ROWS = 1 << 9;
+const MAX_ROWS = 1 << 9;
 
 /**
  * The way of the rows of columns through the column readers. Cells that are numbers are taken a column at a time as far
@@ -42,7 +42,7 @@ export function columnsReader(
 ): (piece: CellColumns) => (begin: number, end: number) => void {
   const all = [...(first?.readers ?? []), ...readers];
   const numFirst = first?.readers.length ?? 0;
-  const odd = createOddCells(MOST_ROWS, all.length);
+  const odd = createOddCells(MAX_ROWS, all.length);
   return ({ columns, path, firstRow, lines }) => {
     const ways = all.map((reader) =>
       wayOf(
@@ -113,8 +113,8 @@ export function columnsReader(
     };
 
     return (from, to) => {
-      for (let begin = from; begin < to; begin += MOST_ROWS) {
-        const rows = Math.min(MOST_ROWS, to - begin);
+      for (let begin = from; begin < to; begin += MAX_ROWS) {
+        const rows = Math.min(MAX_ROWS, to - begin);
         const firstOfBlock = block.rows;
         odd.clear(rows);
         for (let c = 0; c < direct.length; c++) odd.add(c, direct[c]!.takeAll(begin, begin + rows, firstOfBlock));

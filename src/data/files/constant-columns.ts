@@ -1,4 +1,4 @@
-import { quoted } from '../../errors.js';
+import { quoted } from '../../core/errors.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RowShape } from './row-reader.js';

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
-import { quoted, userError } from '../../errors.js';
+import { quoted, userError } from '../../core/errors.js';
 import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
 import { MAX_ROW_BYTES, type BadLine } from './cell-file.js';
 import { cellText, latin1CellText } from './cell-text.js';

@@ -1,4 +1,4 @@
-import { quoted, userError } from '../../errors.js';
+import { quoted, userError } from '../../core/errors.js';
 import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
 import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import type { ByteChunks } from './byte-chunks.js';

@@ -1,5 +1,5 @@
 import { readSync, openSync, closeSync } from 'node:fs';
-import { rethrowLimit } from '../../errors.js';
+import { rethrowLimit } from '../../core/errors.js';
 
 /** What a file of rows is called by its name: one of these, and perhaps compressed. */
 const NAME = /\.(csv|tsv|txt|tab|psv|jsonl|ndjson|json|parquet|parq|pqt)(\.(gz|zst|zstd))?$/i;

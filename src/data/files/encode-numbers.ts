@@ -1,5 +1,5 @@
 import { BadValue } from '../../features/feature.js';
-import { AS_IT_IS, type AffineStep } from '../../scaling.js';
+import { AS_IT_IS, type AffineStep } from '../../core/scaling.js';
 import type { DirectCells } from '../rows/column-reader.js';
 import type { OddCells } from './odd-cells.js';
 

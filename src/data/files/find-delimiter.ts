@@ -1,4 +1,4 @@
-import { quoted, userError } from '../../errors.js';
+import { quoted, userError } from '../../core/errors.js';
 import { PLAIN_CSV, type DialectOptions } from '../dialect.js';
 import { isRepeated, looksLikeRow, noHeader } from './column-indices.js';
 import { parseCells } from './csv-cells.js';

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { contentSchema, hashFile, type Content } from '../../byte-hash.js';
-import { userError } from '../../errors.js';
+import { contentSchema, hashFile, type Content } from '../../io/byte-hash.js';
+import { userError } from '../../core/errors.js';
 
 /**
  * What a source holds: the content of its files by their paths below it; a file that is a source itself is ''. JSON.

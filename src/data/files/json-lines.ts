@@ -1,4 +1,4 @@
-import { printable, quoted, userError } from '../../errors.js';
+import { printable, quoted, userError } from '../../core/errors.js';
 import type { DialectOptions } from '../dialect.js';
 import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';

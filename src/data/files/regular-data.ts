@@ -1,4 +1,4 @@
-import { checkRegularFile } from '../../regular-file.js';
+import { checkRegularFile } from '../../io/regular-file.js';
 
 /**
  * Checks that data is no pipe, socket or device, which would be opened for ever.

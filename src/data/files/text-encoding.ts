@@ -1,4 +1,4 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import type { TextEncoding } from '../dialect.js';
 import type { ByteStream } from './byte-stream.js';
 

@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import type { TextEncoding } from '../dialect.js';
 import { peeked, type ByteStream } from './byte-stream.js';
 import { asUtf8 } from './text-encoding.js';

@@ -1,4 +1,4 @@
-import { systemCode, UserError, userError } from '../../errors.js';
+import { systemCode, UserError, userError } from '../../core/errors.js';
 
 /** Reasons in words, by the codes of the system and of zlib. */
 const REASONS: Readonly<Record<string, string>> = {

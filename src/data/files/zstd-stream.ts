@@ -1,6 +1,6 @@
 import { Decompress } from 'fzstd';
-import { createByteHash } from '../../byte-hash.js';
-import { userError } from '../../errors.js';
+import { createByteHash } from '../../io/byte-hash.js';
+import { userError } from '../../core/errors.js';
 import { byteReader, type ByteReader, type ByteStream } from './byte-stream.js';
 
 // Frames of Zstandard (RFC 8878). fzstd decompresses blocks; where frames and blocks end, and whether what comes of

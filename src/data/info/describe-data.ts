@@ -1,4 +1,4 @@
-import { problemLine, quoted, type Problem } from '../../errors.js';
+import { problemLine, quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';

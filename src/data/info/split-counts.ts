@@ -1,9 +1,9 @@
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import type { StreamedRows } from '../encoding/stream-rows.js';
-import { cleanOf, type Clean } from '../../features/cells.js';
+import { createCleaner, type Clean } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import type { EncodedFormat } from '../rows/row-format.js';
-import { taskColumns, type Task } from '../../tasks.js';
+import { taskColumns, type Task } from '../../core/tasks.js';
 import type { LabelSums } from './leak.js';
 import { createDistinctNumbers, type DistinctNumbers } from './distinct-numbers.js';
 import { createTally, type Tally } from './tally.js';
@@ -102,7 +102,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
     .map(({ name, columns: [own], cells, kind }) => ({
       name,
       column: columns.indexOf(own!),
-      isBlank: blankTest(kind, cleanOf(cells ?? {})),
+      isBlank: blankTest(kind, createCleaner(cells ?? {})),
     }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;

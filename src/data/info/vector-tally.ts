@@ -1,4 +1,4 @@
-import type { VectorColumn } from '../../batch.js';
+import type { VectorColumn } from '../../core/batch.js';
 import { driftOf } from './drift.js';
 import { createTally, type Tally } from './tally.js';
 

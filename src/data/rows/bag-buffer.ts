@@ -1,4 +1,4 @@
-import type { BagColumn } from '../../batch.js';
+import type { BagColumn } from '../../core/batch.js';
 
 /** Memory for the bags of a number of rows; it grows to what the fullest batch needs and is used again. */
 export interface BagBuffer extends BagColumn {

@@ -1,4 +1,4 @@
-import { cleanOf, takesNumbers, type CellOptions } from '../../features/cells.js';
+import { createCleaner, takesNumbers, type CellOptions } from '../../features/cells.js';
 import { cleanCells } from '../../features/clean-field.js';
 import type { ColumnReader } from './column-reader.js';
 
@@ -11,7 +11,7 @@ interface LabelReading {
 
 /** A label whose cells are what they stand for before they are read. */
 export function cleanLabel<Label extends LabelReading>(label: Label, cells: CellOptions = {}): Label {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   if (clean === undefined) return label;
   return {
     ...label,
@@ -22,7 +22,7 @@ export function cleanLabel<Label extends LabelReading>(label: Label, cells: Cell
 
 /** The same for the readers of rules, which take nothing but text. */
 export function cleanReaders(readers: readonly ColumnReader[], cells: CellOptions = {}): readonly ColumnReader[] {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   return clean === undefined
     ? readers
     : readers.map(({ columns, numberColumns, isKept, read }) => ({

@@ -1,4 +1,4 @@
-import type { AffineStep } from '../../scaling.js';
+import type { AffineStep } from '../../core/scaling.js';
 import type { BagItems, TokenLookup } from '../../features/feature.js';
 
 /** Columns of the CSV and what becomes of their cells. */

@@ -1,6 +1,6 @@
-import { conditionColumns, LIMITS, type Condition, type ConditionValue, type Limit } from '../../conditions.js';
-import { readDate } from '../../dates.js';
-import { quoted } from '../../errors.js';
+import { conditionColumns, LIMITS, type Condition, type ConditionValue, type Limit } from '../../core/conditions.js';
+import { readDate } from '../../text/dates.js';
+import { quoted } from '../../core/errors.js';
 import { BadValue } from '../../features/feature.js';
 
 /** A condition, ready to look at rows. */

@@ -1,4 +1,4 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import { BadValue, CELL_SEPARATOR, type BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import type { DialectOptions } from '../dialect.js';

@@ -1,4 +1,4 @@
-import { cleanOf, type CellOptions } from '../../features/cells.js';
+import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { murmur3 } from '../../features/murmur.js';
 import { parseText } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
@@ -11,7 +11,7 @@ import {
   MAX_KEY_TEXTS,
   TEXT_BIT,
   type KeyTexts,
-} from '../../row-key.js';
+} from '../../core/row-key.js';
 import type { ColumnReader } from './column-reader.js';
 
 /** Writes the key of a cell into two words; whether it is a hash, whose text is worth keeping. */
@@ -72,7 +72,7 @@ export function createKeyReaders(
   cells: CellOptions = {},
   block: { readonly rows: number; readonly keys: ReadonlyMap<string, Uint32Array> },
 ): KeyReaders {
-  const clean = cleanOf(cells);
+  const clean = createCleaner(cells);
   const write = createKeyWriter();
   const texts = new Map<string, KeyTexts>(columns.map((column) => [column, new Map()]));
   const readers = columns.map((column): ColumnReader => {

@@ -1,7 +1,7 @@
-import { conditionColumns, numberColumns, type Condition } from '../../conditions.js';
+import { conditionColumns, numberColumns, type Condition } from '../../core/conditions.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
-import { givenColumn, givenOf, labelColumn, tasksGiven, weightColumn, type Task } from '../../tasks.js';
+import { givenColumn, normalizeGiven, labelColumn, tasksGiven, weightColumn, type Task } from '../../core/tasks.js';
 import { compileCondition } from './compile-condition.js';
 
 /** A label column of a batch and how its cells are read. */
@@ -55,7 +55,7 @@ export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
         ? plainColumn(name, classes.has(name), mayBeBlank)
         : conditionColumn(name, task.label, mayBeBlank),
     );
-    const given = givenOf(task);
+    const given = normalizeGiven(task);
     if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainColumn(given.named, true, false));
   }
   for (const { sampleWeight } of tasks)

@@ -1,14 +1,14 @@
 import { BadValue } from '../../features/feature.js';
 import {
-  chainOf,
+  findChain,
   givenColumn,
-  givenOf,
+  normalizeGiven,
   labelCheck,
   labelColumn,
   taskColumns,
   tasksGiven,
   type Task,
-} from '../../tasks.js';
+} from '../../core/tasks.js';
 import { blankCure, labelColumnsOf } from './label-columns.js';
 import type { RowRule, RuleBlock } from './row-rule.js';
 
@@ -53,7 +53,7 @@ export function labelRule(tasks: readonly Task[]): RowRule {
 
 /** What becomes of a row whose label is 1 where the one is not that its task is given. */
 function violationsOf(task: Task): 'error' | 'skip' | 'keep' {
-  return task.type === 'classification' ? (givenOf(task)?.violations ?? 'keep') : 'keep';
+  return task.type === 'classification' ? (normalizeGiven(task)?.violations ?? 'keep') : 'keep';
 }
 
 function makesColumns(task: Task, tasks: readonly Task[]): boolean {
@@ -63,7 +63,7 @@ function makesColumns(task: Task, tasks: readonly Task[]): boolean {
 
 /** Why a row is left out whose label is 1 where the one is not that its task is given. */
 export function violationReason(task: Pick<Task, 'name' | 'label' | 'given'>): string {
-  return `${nameOfLabel(task)} is 1 and ${givenOf(task)?.named} is not`;
+  return `${nameOfLabel(task)} is 1 and ${normalizeGiven(task)?.named} is not`;
 }
 
 function nameOfLabel({ name, label }: Pick<Task, 'name' | 'label'>): string {
@@ -104,7 +104,7 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const { missing } = task;
   const { label, mask, known, chainKnown } = taskColumns(task, tasks);
   const own = labels.get(label)!;
-  const given = givenOf(task);
+  const given = normalizeGiven(task);
   const [condition] = tasksGiven(task, tasks);
   const givenLabel = given && labels.get(givenColumn(task, tasks)!)!;
   const violations = violationsOf(task);
@@ -127,7 +127,10 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const chain =
     chainKnown === undefined || chainKnown === known
       ? []
-      : chainOf(task, tasks)!.map((link): Link => ({ values: labels.get(labelColumn(link))!, missing: link.missing }));
+      : findChain(task, tasks)!.map((link): Link => ({
+          values: labels.get(labelColumn(link))!,
+          missing: link.missing,
+        }));
   const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) =>
     column === undefined ? undefined : labels.get(column),
   );

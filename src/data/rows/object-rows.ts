@@ -1,5 +1,5 @@
 import { closest } from 'fastest-levenshtein';
-import { didYouMean, quoted, userError, UserError, type Problem } from '../../errors.js';
+import { didYouMean, quoted, userError, UserError, type Problem } from '../../core/errors.js';
 import type { BadCell, Cell } from './encode-values.js';
 
 /**

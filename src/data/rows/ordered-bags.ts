@@ -1,4 +1,4 @@
-import type { BagColumn } from '../../batch.js';
+import type { BagColumn } from '../../core/batch.js';
 import { allocatePlainly, allocateShared, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import { createRowMemory, rowPlaces, WORD, type RowMemory } from './row-kernels.js';
 
@@ -14,7 +14,7 @@ export interface OrderedBags {
 }
 
 /** More than a column takes in a window of any usual size. */
-const MOST_BYTES = 2 ** 31;
+const MAX_BYTES = 2 ** 31;
 /** Room for items beyond those that were asked for: windows differ, and every memory has to be filled anew. */
 const SPARE_ITEMS = 1.25;
 
@@ -69,7 +69,7 @@ function bagMemory(
  * @param places for rows in order
  * @param mostBytes of it: columns beyond go the plain way
  */
-export function createOrderedBags(rows: number, putRows: number, places: number, mostBytes = MOST_BYTES): OrderedBags {
+export function createOrderedBags(rows: number, putRows: number, places: number, mostBytes = MAX_BYTES): OrderedBags {
   let memory: BagMemory | undefined;
   const raw = createBagBuffer(rows, (_, items) => {
     memory = bagMemory(rows, putRows, places, items, mostBytes);

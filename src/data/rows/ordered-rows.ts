@@ -1,4 +1,4 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import { createOrderedBags } from './ordered-bags.js';
 import { createOrderedWords, type WordColumn } from './ordered-words.js';
 import { createRowBlock, gatherRows, type BlockColumn, type RowBlock } from './row-block.js';

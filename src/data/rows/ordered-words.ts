@@ -20,7 +20,7 @@ export interface OrderedWords {
 /** Columns that are put in order at once. */
 const TOGETHER = 4;
 /** Of a memory, beyond four columns. */
-const MOST_BYTES = 2 ** 30;
+const MAX_BYTES = 2 ** 30;
 
 /**
  * Memory for some columns of `rows` rows, in which kernels put them in order: several times as fast as a column by
@@ -34,7 +34,7 @@ export function createOrderedWords(
   putRows: number,
   places: number,
 ): OrderedWords {
-  const most = Math.max(1, Math.floor(MOST_BYTES / (TOGETHER * WORD * (rows + places * putRows)))) * TOGETHER;
+  const most = Math.max(1, Math.floor(MAX_BYTES / (TOGETHER * WORD * (rows + places * putRows)))) * TOGETHER;
   const parts: OrderedWords[] = [];
   for (let at = 0; at < columns.length; at += most)
     parts.push(orderedPart(columns.slice(at, at + most), rows, putRows, places));

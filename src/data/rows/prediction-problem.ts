@@ -1,5 +1,5 @@
-import type { Batch } from '../../batch.js';
-import { quoted, type Problem } from '../../errors.js';
+import type { Batch } from '../../core/batch.js';
+import { quoted, type Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { columnKey, rowPlace, type GivenRows } from './object-rows.js';
 

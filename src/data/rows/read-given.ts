@@ -1,4 +1,4 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import type { DialectOptions } from '../dialect.js';
 import { createValueEncoder } from './encode-values.js';

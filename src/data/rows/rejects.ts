@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
-import { csvText } from '../../csv-text.js';
-import { onDiskSync } from '../../disk.js';
-import { quoted, userError } from '../../errors.js';
+import { csvText } from '../../text/csv-text.js';
+import { onDiskSync } from '../../io/disk.js';
+import { quoted, userError } from '../../core/errors.js';
 import type { DataOptions } from '../options.js';
 
 /** A row that cannot be used: where it is, and why. */
@@ -28,7 +28,7 @@ export interface RejectPolicy {
 }
 
 /** Reasons that are told one by one. */
-const MOST_REASONS = 10;
+const MAX_REASONS = 10;
 
 /**
  * What a config says is done with bad rows.
@@ -97,8 +97,8 @@ export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): rea
   if (count === 0) return [];
   const lines = [...reasons].sort(([, a], [, b]) => b - a);
   const width = String(lines[0]![1]).length;
-  const rest = lines.slice(MOST_REASONS).reduce((sum, [, rows]) => sum + rows, 0);
-  const told = lines.slice(0, MOST_REASONS).map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
+  const rest = lines.slice(MAX_REASONS).reduce((sum, [, rows]) => sum + rows, 0);
+  const told = lines.slice(0, MAX_REASONS).map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
   return [
     [
       `bad rows that were skipped, by reason:`,

@@ -1,7 +1,7 @@
 import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
-import { column, type Batch, type VectorColumn } from '../../batch.js';
-import { KEY_WORDS, keyColumn } from '../../row-key.js';
+import { column, type Batch, type VectorColumn } from '../../core/batch.js';
+import { KEY_WORDS, keyColumn } from '../../core/row-key.js';
 import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn } from './label-columns.js';
 import type { RowFormat } from './row-format.js';

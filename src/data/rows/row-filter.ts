@@ -1,5 +1,5 @@
-import { numberColumns, type Condition } from '../../conditions.js';
-import { quoted } from '../../errors.js';
+import { numberColumns, type Condition } from '../../core/conditions.js';
+import { quoted } from '../../core/errors.js';
 import { BadValue } from '../../features/feature.js';
 import { murmur3 } from '../../features/murmur.js';
 import { parseText } from '../../features/parse.js';

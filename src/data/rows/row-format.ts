@@ -1,4 +1,4 @@
-import { cleanOf, joinCells, type CellOptions } from '../../features/cells.js';
+import { createCleaner, joinCells, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import {
   encodedFields,
@@ -8,7 +8,7 @@ import {
   type FeatureSpec,
   type Fitted,
 } from '../../features/feature-types.js';
-import { givenColumn, givenOf, labelCheck, labelColumn, type Task } from '../../tasks.js';
+import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
 import { cleanLabel } from './clean-cells.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { labelRule, maskColumns } from './label-rule.js';
@@ -71,7 +71,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
   const cells = joinCells({}, spec.cells ?? {});
   const funnels = tasks.flatMap((task) => {
     const given = givenColumn(task, tasks);
-    return task.type === 'classification' && given !== undefined && givenOf(task)!.violations === 'error'
+    return task.type === 'classification' && given !== undefined && normalizeGiven(task)!.violations === 'error'
       ? [{ label: labelColumn(task), given }]
       : [];
   });
@@ -132,7 +132,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
     return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling, labelRange }) }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
-  const isCleaned = spec.cells !== undefined && cleanOf(spec.cells) !== undefined;
+  const isCleaned = spec.cells !== undefined && createCleaner(spec.cells) !== undefined;
   return {
     labels: labels.map(({ name, type }) => [name, type]),
     funnels,

@@ -1,5 +1,5 @@
-import type { Batch } from '../../batch.js';
-import type { Problem } from '../../errors.js';
+import type { Batch } from '../../core/batch.js';
+import type { Problem } from '../../core/errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import type { BadCell } from './encode-values.js';
 import { problemOfAbsent, problemOfCell, type BadRow, type GivenRows } from './object-rows.js';

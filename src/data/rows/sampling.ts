@@ -1,6 +1,6 @@
-import { column, type Batch } from '../../batch.js';
-import { mix, streamKey } from '../../random.js';
-import { labelColumn, rootTasks, taskColumns, type Task } from '../../tasks.js';
+import { column, type Batch } from '../../core/batch.js';
+import { mix, streamKey } from '../../core/random.js';
+import { labelColumn, rootTasks, taskColumns, type Task } from '../../core/tasks.js';
 import type { Sampling } from '../sampling-options.js';
 import { createRowBlock, gatherRows, type BlockColumn } from './row-block.js';
 import type { RowRule } from './row-rule.js';

@@ -1,6 +1,6 @@
-import { BadValue } from '../../bad-value.js';
-import { userError } from '../../errors.js';
-import { labelCheck, labelColumn } from '../../tasks.js';
+import { InvalidValueError } from '../../text/invalid-value.js';
+import { userError } from '../../core/errors.js';
+import { labelCheck, labelColumn } from '../../core/tasks.js';
 import { wordsOf, type RowBlock } from '../rows/row-block.js';
 import { largestWord } from '../rows/row-kernels.js';
 import type { RowFormat } from '../rows/row-format.js';
@@ -79,7 +79,7 @@ function checked(value: number, check: (value: number) => void, errorOf: (messag
   try {
     check(value);
   } catch (error) {
-    throw error instanceof BadValue ? errorOf(`expected ${error.expected}, found ${value}`) : error;
+    throw error instanceof InvalidValueError ? errorOf(`expected ${error.expected}, found ${value}`) : error;
   }
 }
 

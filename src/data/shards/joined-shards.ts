@@ -1,6 +1,6 @@
 import { dirname, join, relative } from 'node:path';
 import { countLeftOut } from '../rows/row-rule.js';
-import type { KeyTexts } from '../../row-key.js';
+import type { KeyTexts } from '../../core/row-key.js';
 import { addKeyTexts } from '../rows/key-readers.js';
 import { idCountsOf, type IdCounts } from './id-counts.js';
 import { KEY_TEXTS, keyTextsOf, storedKeyTexts } from './key-texts.js';

@@ -1,7 +1,7 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import { floatText } from '../files/parquet/number-text.js';
 import { itemsJson } from '../rows/items-json.js';
-import { KEY_WORDS, textOfKey } from '../../row-key.js';
+import { KEY_WORDS, textOfKey } from '../../core/row-key.js';
 import { textsOf, type ShardColumns } from './shard-view.js';
 
 /** The cells of a column of shards as texts: those of its vocabulary, where it has one, or numbers as they are. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { KeyTexts } from '../../row-key.js';
+import type { KeyTexts } from '../../core/row-key.js';
 import type { Manifest } from './manifest.js';
 
 /** What the manifest calls them. */

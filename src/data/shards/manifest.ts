@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { contentSchema, createByteHash, hashFile, type HashName } from '../../byte-hash.js';
-import { systemCode, userError } from '../../errors.js';
+import { contentSchema, createByteHash, hashFile, type HashName } from '../../io/byte-hash.js';
+import { systemCode, userError } from '../../core/errors.js';
 import { checkDataFile } from '../files/regular-data.js';
 
 /** What makes a folder one of shards; written last, so that a folder with it is whole. */

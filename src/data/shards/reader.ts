@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { quoted, userError } from '../../errors.js';
-import { KEY_WORDS } from '../../row-key.js';
-import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
+import { quoted, userError } from '../../core/errors.js';
+import { KEY_WORDS } from '../../core/row-key.js';
+import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../io/safetensors.js';
 import { wordsOf, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { BLAME_DATA, checkBytes, checkShard, readManifest, type Manifest } from './manifest.js';
 import { bagTensors, ELEMENT_TYPES } from './tensors.js';

@@ -1,7 +1,7 @@
-import { column as columnOf, type Batch } from '../../batch.js';
-import type { Problem } from '../../errors.js';
-import { textReader, type Texts } from '../../features/vocabulary/texts.js';
-import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../row-key.js';
+import { column as columnOf, type Batch } from '../../core/batch.js';
+import type { Problem } from '../../core/errors.js';
+import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../core/row-key.js';
 import { createKeyWriter } from '../rows/key-readers.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';
 import type { IdCounts } from './id-counts.js';
@@ -55,7 +55,7 @@ export function problemsOfKeys(
 }
 
 /** The keys of a column of ids: those of its vocabulary's texts, so that rows of other files have the same. */
-export function shardKeys(vocabularies: ReadonlyMap<string, Texts>, column: string): ShardKeys {
+export function shardKeys(vocabularies: ReadonlyMap<string, StringPool>, column: string): ShardKeys {
   const vocabulary = vocabularies.get(column);
   if (vocabulary === undefined) return { keys: undefined, texts: new Map() };
   const size = vocabulary.offsets.length - 1;

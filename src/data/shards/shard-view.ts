@@ -1,10 +1,10 @@
-import { column as columnOf, type BagColumn, type Batch, type VectorColumn } from '../../batch.js';
+import { column as columnOf, type BagColumn, type Batch, type VectorColumn } from '../../core/batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
-import { takeHeaviest } from '../../features/take-heaviest.js';
-import type { AffineStep } from '../../scaling.js';
-import { textReader, type Texts } from '../../features/vocabulary/texts.js';
-import type { KeyTexts } from '../../row-key.js';
+import { takeTopK } from '../../features/top-k-by-weight.js';
+import type { AffineStep } from '../../core/scaling.js';
+import { textReader, type StringPool } from '../../features/vocabulary/string-pool.js';
+import type { KeyTexts } from '../../core/row-key.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';
 import { createBagBuffer } from '../rows/bag-buffer.js';
 import { blockColumns, createRowBlock, fieldReader, type BlockColumn } from '../rows/row-block.js';
@@ -47,7 +47,7 @@ export function storedColumn(column: ShardColumn): BlockColumn {
 export interface ShardColumns {
   readonly columns: ReadonlyMap<string, ShardColumn>;
   /** By column of ids or bags that has one: the text of each id. */
-  readonly vocabularies: ReadonlyMap<string, Texts>;
+  readonly vocabularies: ReadonlyMap<string, StringPool>;
 }
 
 /** What is ready of rows, beside their labels. */
@@ -165,7 +165,7 @@ function stepOf(
       const bag = columnOf(raw.bags, column);
       rowByRow(raw.rows, placeOf, (row) => {
         copy.open(row);
-        takeHeaviest(bag.weights, bag.offsets[row]!, bag.offsets[row + 1]!, maxItems ?? Infinity, (i) => {
+        takeTopK(bag.weights, bag.offsets[row]!, bag.offsets[row + 1]!, maxItems ?? Infinity, (i) => {
           const id = bag.ids[i]!;
           copy.add(id < below ? id : encode(textOf(id)), bag.weights[i]!);
         });

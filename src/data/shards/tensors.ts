@@ -1,5 +1,5 @@
-import type { ElementType, StoredTensor } from '../../safetensors.js';
-import { KEY_WORDS } from '../../row-key.js';
+import type { ElementType, StoredTensor } from '../../io/safetensors.js';
+import { KEY_WORDS } from '../../core/row-key.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
 
 /** Element types of the columns with one value a row, or as many in every row. */

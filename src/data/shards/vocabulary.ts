@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { UserError, userError } from '../../errors.js';
-import { textsFrom, textsOfTensors, type Texts } from '../../features/vocabulary/texts.js';
-import { readSafetensors } from '../../safetensors.js';
+import { UserError, userError } from '../../core/errors.js';
+import { textsFrom, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { readSafetensors } from '../../io/safetensors.js';
 import { BLAME_DATA } from './manifest.js';
 
 /** How the names of a vocabulary's tensors begin. */
@@ -12,7 +12,7 @@ export const VOCABULARY = 'vocabulary';
  * Reads the texts of a column's ids: tensors, or a JSON list.
  * @throws UserError (data) for a file that is neither
  */
-export async function readVocabulary(path: string): Promise<Texts> {
+export async function readVocabulary(path: string): Promise<StringPool> {
   try {
     if (path.endsWith('.json')) return textsFrom(z.array(z.string()).parse(JSON.parse(await readFile(path, 'utf8'))));
     const texts = textsOfTensors(await readSafetensors(path, undefined, { blame: BLAME_DATA }), VOCABULARY);

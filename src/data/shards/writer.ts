@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { Batch } from '../../batch.js';
-import { writeFolder, writeSynced } from '../../disk.js';
-import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
-import type { KeyTexts } from '../../row-key.js';
-import { safetensorsParts, writeSafetensors } from '../../safetensors.js';
-import { writeParts } from '../../write-parts.js';
+import type { Batch } from '../../core/batch.js';
+import { writeFolder, writeSynced } from '../../io/disk.js';
+import { textTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
+import type { KeyTexts } from '../../core/row-key.js';
+import { safetensorsParts, writeSafetensors } from '../../io/safetensors.js';
+import { writeParts } from '../../io/write-parts.js';
 import { addKeyTexts } from '../rows/key-readers.js';
 import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { countIds, type IdCounts } from './id-counts.js';
@@ -20,9 +20,9 @@ import { VOCABULARY } from './vocabulary.js';
  */
 export const ROWS_PER_SHARD = 1 << 16;
 /** Shards that the system takes while the next is filled. */
-const MOST_WRITING = 2;
+const MAX_WRITING = 2;
 /** Shards that the system has and the disk does not: it may fall behind for a while, and nobody waits for it. */
-const MOST_UNSYNCED = 32;
+const MAX_UNSYNCED = 32;
 
 /** Takes rows and writes them as shards. */
 export interface ShardWriter {
@@ -39,7 +39,7 @@ export interface ShardDetails {
   /** By column of ids or bags: every id is below. */
   readonly sizes: ReadonlyMap<string, number>;
   /** By column of ids or bags, where there is one: the text of id i at place i. */
-  readonly vocabularies?: ReadonlyMap<string, Texts>;
+  readonly vocabularies?: ReadonlyMap<string, StringPool>;
   /** JSON, for the manifest, which also tells how many ids are the unknown. */
   readonly about?: Readonly<Record<string, unknown>>;
 }
@@ -81,8 +81,8 @@ export async function writeShards(
 
     /** Writes the full block while the next one is filled. */
     const flush = async (): Promise<void> => {
-      await flushed(MOST_WRITING - 1);
-      await syncs.at(-MOST_UNSYNCED);
+      await flushed(MAX_WRITING - 1);
+      await syncs.at(-MAX_UNSYNCED);
       const full = block;
       countIds(full, counts);
       countLabels(full, labelCounts);

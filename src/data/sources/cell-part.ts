@@ -1,4 +1,4 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { cacheFolders, indexedCache, type Cache, type IndexedCache } from '../cache/cache.js';
 import { knownContent } from '../cache/entry.js';
 import type { DialectOptions } from '../dialect.js';

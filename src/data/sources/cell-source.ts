@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
-import { writeFolder, writeSynced } from '../../disk.js';
-import { UserError, type Problem } from '../../errors.js';
+import { writeFolder, writeSynced } from '../../io/disk.js';
+import { UserError, type Problem } from '../../core/errors.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { keyOfFitted } from '../../features/fitted.js';
 import { LARGEST_ID } from '../../features/parse.js';
@@ -111,7 +111,7 @@ export async function openCellSource(
         encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
           const leftOut = await encodeRows(rows, format, policy, writer, onShare, {
             threads: threadsFor(part, reading),
-            onNotice: (text: string) => reading.cache?.onNotice?.(text),
+            onWarning: (text: string) => reading.cache?.onWarning?.(text),
           });
           return { read: await part.hashed(reading), leftOut };
         });
@@ -238,7 +238,7 @@ export async function openCellSource(
         idCounts: idCountsOf(shards.manifest),
         lossKeys: format.spec.lossKeys,
         threads: reading.threads,
-        onNotice: reading.onNotice,
+        onWarning: reading.onWarning,
       });
     },
 
@@ -258,7 +258,7 @@ export async function openCellSource(
           tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
         const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, {
           threads: threadsFor(part, reading),
-          onNotice: reading.onNotice,
+          onWarning: reading.onWarning,
         });
         countLeftOut(leftOut, more);
         before += part.bytes;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { UserError, userError, type Problem } from '../../errors.js';
-import type { StateSection } from '../../state-section.js';
+import { UserError, userError, type Problem } from '../../core/errors.js';
+import type { StateSection } from '../../core/state-section.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../files/fingerprint.js';
 import type { Split } from '../options.js';
 import type { Access, Source } from './source.js';

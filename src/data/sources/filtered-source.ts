@@ -1,4 +1,4 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import type { RowFilter } from '../rows/row-filter.js';
 import { withFilter } from '../rows/row-format.js';
 import type { Source } from './source.js';

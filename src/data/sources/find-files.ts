@@ -1,6 +1,6 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { quoted, UserError, userError } from '../../errors.js';
+import { quoted, UserError, userError } from '../../core/errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
 import { isDataName } from '../files/data-kind.js';
 import type { Paths } from '../options.js';

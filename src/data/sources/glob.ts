@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync, statSync, type Dirent, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
-import { quoted, systemCode, userError } from '../../errors.js';
+import { quoted, systemCode, userError } from '../../core/errors.js';
 import { unreadable } from '../files/unreadable.js';
 
 /** What a glob matches, as paths in the order of their characters. */

@@ -1,4 +1,4 @@
-import { labelColumn, type Task } from '../../tasks.js';
+import { labelColumn, type Task } from '../../core/tasks.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type Split } from '../options.js';
 import { violationReason } from '../rows/label-rule.js';

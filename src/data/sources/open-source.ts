@@ -1,4 +1,4 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import type { DialectOptions } from '../dialect.js';
 import type { Paths } from '../options.js';
 import { openShards } from '../shards/reader.js';

@@ -1,5 +1,5 @@
-import { UserError } from '../../errors.js';
-import { randomStream } from '../../random.js';
+import { UserError } from '../../core/errors.js';
+import { randomStream } from '../../core/random.js';
 import type { DialectOptions } from '../dialect.js';
 import { fitFeatures } from '../encoding/fit.js';
 import { streamRows } from '../encoding/stream-rows.js';

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { didYouMean, UserError, userError } from '../../errors.js';
+import { didYouMean, UserError, userError } from '../../core/errors.js';
 import { cleanFit } from '../../features/clean-field.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { takeHeaviest } from '../../features/take-heaviest.js';
-import type { Texts } from '../../features/vocabulary/texts.js';
+import { takeTopK } from '../../features/top-k-by-weight.js';
+import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { hashFiles } from '../files/fingerprint.js';
 import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
@@ -18,7 +18,7 @@ import { idCountsOf } from '../shards/id-counts.js';
 import { contentHashOf, MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
-import { givenOf } from '../../tasks.js';
+import { normalizeGiven } from '../../core/tasks.js';
 import type { Source } from './source.js';
 
 /** Rows that pass together. */
@@ -50,8 +50,8 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     );
   }
   if (manifest.rows === 0) throw noRows([folder]);
-  const readVocabularies = async (names: readonly string[]): Promise<ReadonlyMap<string, Texts>> => {
-    const vocabularies = new Map<string, Texts>();
+  const readVocabularies = async (names: readonly string[]): Promise<ReadonlyMap<string, StringPool>> => {
+    const vocabularies = new Map<string, StringPool>();
     for (const name of names) {
       const column = columns.get(name)!;
       if ('vocabulary' in column && column.vocabulary !== undefined)
@@ -102,7 +102,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()])) satisfies Fitted;
     },
 
-    dataset(format, { threads, onNotice }) {
+    dataset(format, { threads, onWarning }) {
       checkKinds(format, source, where);
       const wrongKeys = problemsOfKeys(format.keys, columns, idCountsOf(manifest), where);
       if (wrongKeys.length > 0) return Promise.reject(new UserError('data', wrongKeys));
@@ -111,7 +111,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
           idCounts: countsByField(shards, format),
           lossKeys: format.spec.lossKeys,
           threads,
-          onNotice,
+          onWarning,
         }),
       );
     },
@@ -204,9 +204,7 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
     const textOf = textsOf(source, column);
     const { maxItems = Infinity } = field.form;
     for (let r = 0; r < block.rows; r++)
-      takeHeaviest(bag.weights, bag.offsets[r]!, bag.offsets[r + 1]!, maxItems, (i) =>
-        fit.observe(textOf(bag.ids[i]!)),
-      );
+      takeTopK(bag.weights, bag.offsets[r]!, bag.offsets[r + 1]!, maxItems, (i) => fit.observe(textOf(bag.ids[i]!)));
     return;
   }
   const vectors = block.vectors.get(column);
@@ -248,7 +246,9 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
   const made =
     format.masks.length > 0 ||
     format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) ||
-    format.spec.tasks.some((task) => task.missing !== 'error' || (givenOf(task)?.violations ?? 'error') !== 'error');
+    format.spec.tasks.some(
+      (task) => task.missing !== 'error' || (normalizeGiven(task)?.violations ?? 'error') !== 'error',
+    );
   if (made)
     throw userError('data', {
       where,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onDisk } from '../../disk.js';
-import { userError } from '../../errors.js';
-import { ROUNDS } from '../../peers.js';
+import { onDisk } from '../../io/disk.js';
+import { userError } from '../../core/errors.js';
+import { SYNC_POINTS } from '../../core/process-group.js';
 import { cacheFolders, writableFolder } from '../cache/cache.js';
 import { keyOf } from '../files/fingerprint.js';
 import type { CellPart } from './cell-part.js';
@@ -36,7 +36,9 @@ export async function sideBySide<Found>(
   if (sharing === undefined || sharing.peers.size === 1) return all();
   const { peers } = sharing;
   const lacks = await isLacking();
-  const seen = peers.texts(`${lacks ? '+' : '-'}${keyOf(parts.map(({ file, bytes }) => [file.path, bytes]))}`);
+  const seen = peers.allGatherStrings(
+    `${lacks ? '+' : '-'}${keyOf(parts.map(({ file, bytes }) => [file.path, bytes]))}`,
+  );
   refuseOthersFiles(
     parts,
     seen.map((text) => text.slice(1)),
@@ -46,13 +48,13 @@ export async function sideBySide<Found>(
   const mates = await matesOf(parts[0]!, reading, sharing);
   if (make !== undefined) {
     // The rows of a file pass again, in their order, when what is kept of it is read.
-    const apart: Reading = { ...reading, policy: sharing.policy, onNotice: () => undefined };
+    const apart: Reading = { ...reading, policy: sharing.policy, onWarning: () => undefined };
     for (const share of sharesOf(parts, mates, sharing)) {
       const hasFailed = lacks && (await fails(share, (part) => make(part, apart)));
-      if (peers.texts(hasFailed ? '+' : '').includes('+')) break;
+      if (peers.allGatherStrings(hasFailed ? '+' : '').includes('+')) break;
     }
   }
-  return peers.afterFirst(all, mates[0] === peers.rank);
+  return peers.rankZeroFirst(all, mates[0] === peers.rank);
 }
 
 /** Whether anything fails for one of some files; what it is, is found again by whoever tells it. */
@@ -88,12 +90,12 @@ async function matesOf(
   const folder = await writableFolder(cacheFolders(path, cache.folder, home), {});
   const markOf = (rank: number, job: string): string => `.process-${rank}-of-${peers.size}.${job}.tmp`;
   // The first one's, which no other job has.
-  const [job] = peers.texts(randomUUID());
+  const [job] = peers.allGatherStrings(randomUUID());
   const own = join(folder, markOf(peers.rank, job!));
   await onDisk(own, () => writeFile(own, ''));
-  peers.texts('');
+  peers.allGatherStrings('');
   const names = new Set(await onDisk(folder, () => readdir(folder)));
-  peers.texts('');
+  peers.allGatherStrings('');
   await onDisk(own, () => rm(own, { force: true }));
   return Array.from({ length: peers.size }, (_, rank) => rank).filter(
     (rank) => rank === peers.rank || names.has(markOf(rank, job!)),
@@ -108,7 +110,7 @@ function sharesOf(
   mates: readonly number[],
   { peers }: Sharing,
 ): readonly (readonly CellPart[])[] {
-  const rounds = Math.min(ROUNDS, Math.ceil(parts.length / peers.size));
+  const rounds = Math.min(SYNC_POINTS, Math.ceil(parts.length / peers.size));
   const dealt = new Map(mates.map((rank) => [rank, 0]));
   return Array.from({ length: rounds }, (_, round) =>
     parts

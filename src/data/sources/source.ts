@@ -1,4 +1,4 @@
-import type { Peers } from '../../peers.js';
+import type { ProcessGroup } from '../../core/process-group.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../files/fingerprint.js';
@@ -27,7 +27,7 @@ export interface Access {
 
 /** Processes that read the same rows at the same time. */
 export interface Sharing {
-  readonly peers: Peers;
+  readonly peers: ProcessGroup;
   /**
    * What happens to bad rows that one of them meets in files that it reads for all: they are told when all rows pass in
    * their order.
@@ -44,7 +44,7 @@ export interface Reading extends Access {
    */
   readonly sharing?: Sharing;
   /** Told what should be known of the rows, though it is no error. */
-  readonly onNotice?: (text: string) => void;
+  readonly onWarning?: (text: string) => void;
   /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
   readonly threads?: number | undefined;
   /** Whether rows of a single file are kept in numbers of its own too, since it may be one of several the next time. */

@@ -1,10 +1,10 @@
-import { didYouMean, problemLine, quoted, UserError, type Problem } from '../../errors.js';
+import { didYouMean, problemLine, quoted, UserError, type Problem } from '../../core/errors.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
 import { oneClassNotices } from '../batches/one-class.js';
 import { wideLabelNotices } from '../batches/wide-labels.js';
-import { givenOf, tasksGiven, type LabelFacts, type Task } from '../../tasks.js';
+import { normalizeGiven, tasksGiven, type LabelFacts, type Task } from '../../core/tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import { rejectNotices } from '../rows/rejects.js';
 import { OTHER_PART, type RowFilter } from '../rows/row-filter.js';
@@ -93,7 +93,7 @@ export async function openSplits<Files extends SplitFiles>(
 /** A column that no file has and only `given` names is likely to be a misspelt task or label. */
 function givenProblem(problem: Problem, tasks: readonly Task[]): Problem {
   for (const task of tasks) {
-    const { named } = givenOf(task) ?? {};
+    const { named } = normalizeGiven(task) ?? {};
     if (named === undefined || problem.key !== `column ${quoted(named)}` || tasksGiven(task, tasks).length > 0)
       continue;
     const others = tasks.filter(({ name }) => name !== task.name);
@@ -208,10 +208,10 @@ export async function openDatasets(
     ...wide,
     ...rejectNotices(reading.policy),
   ])
-    reading.onNotice?.(notice);
+    reading.onWarning?.(notice);
   const learned = state.labelScales ?? {};
   const facts = await labelFacts(datasets.train, format.spec.tasks, learned);
   if (Object.keys(learned).length > 0) state.labelScales = learned;
-  if (isNew) for (const notice of oneClassNotices(facts.sums, format.spec.tasks)) reading.onNotice?.(notice);
+  if (isNew) for (const notice of oneClassNotices(facts.sums, format.spec.tasks)) reading.onWarning?.(notice);
   return { ...datasets, unknown, facts };
 }

@@ -1,6 +1,6 @@
-import { column, type BagColumn, type Batch } from '../../batch.js';
+import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import type { InputLayout, Pooling } from '../../tables/layout.js';
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { WORD, type Arena } from './arena.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 

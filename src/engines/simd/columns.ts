@@ -1,4 +1,4 @@
-import { column, type Batch, type VectorColumn } from '../../batch.js';
+import { column, type Batch, type VectorColumn } from '../../core/batch.js';
 import type { Laid } from './lay-out.js';
 
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();

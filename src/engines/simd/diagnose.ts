@@ -72,7 +72,7 @@ export function watchUpdates(
       add(tableTensor(table.name), data, copyRows(rowsAt(table.at, floats, apart), table, numbers));
     const dealt = tables.all.filter(({ isDealt }) => isDealt).map(({ name }) => tableTensor(name));
     const sums = Float64Array.from(dealt, (layer) => squares.get(layer)!);
-    peers.sumDoubles(sums);
+    peers.allReduceSumF64(sums);
     for (const [t, layer] of dealt.entries()) squares.set(layer, sums[t]!);
     return squares;
   };

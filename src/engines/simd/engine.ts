@@ -27,8 +27,8 @@ export function createSimdEngine(
       started = undefined;
     };
   };
-  const compile: Engine['compile'] = (plan, onNotice) => {
-    const team = { ...watch, ...(onNotice && { onNotice }), started };
+  const compile: Engine['compile'] = (plan, onWarning) => {
+    const team = { ...watch, ...(onWarning && { onWarning }), started };
     // A second program has threads of its own.
     started = undefined;
     return compileProgram(kernels, plan, threads, team);

@@ -1,5 +1,5 @@
-import { column, type Batch } from '../../batch.js';
-import type { Numbers } from '../../peers.js';
+import { column, type Batch } from '../../core/batch.js';
+import type { Numbers } from '../../core/process-group.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { TermLoss } from '../engine.js';
 import { WORD } from './arena.js';
@@ -97,7 +97,7 @@ export function createExchange(
   ];
 
   const exchanged = <Data extends Numbers>(out: Data, sent: Segments, into: Data, received: Segments): Data => {
-    peers.exchange(out, sent.bytes, into, received.bytes);
+    peers.allToAll(out, sent.bytes, into, received.bytes);
     return into;
   };
 
@@ -157,7 +157,7 @@ export function createExchange(
     const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[count / WORD]!);
     const counts = new Uint32Array(size * whole.length);
     onExchange('small tables');
-    peers.gather(own, counts);
+    peers.allGather(own, counts);
     /** Gathers a piece of each table's memory. */
     const gathered = <Data extends Uint32Array | Float32Array>(
       all: Data,
@@ -171,7 +171,7 @@ export function createExchange(
         out.set(numbers, to);
         to += numbers.length;
       }
-      peers.gather(out, all, segments.bytes);
+      peers.allGather(out, all, segments.bytes);
       return all;
     };
     const [ofRows, ofNumbers] = [segmentsOf(counts, rowsOf(whole)), segmentsOf(counts, widthsOf(whole))];
@@ -196,14 +196,14 @@ export function createExchange(
   const together = (own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> => {
     if (early !== undefined) {
       onExchange('dense gradients');
-      peers.endSum();
+      peers.waitAllReduce();
     }
     const sums = Float64Array.from([
       words[refused / WORD]!,
       ...[...own.values()].flatMap(({ mean, rows }) => [rows === 0 ? 0 : mean * rows, rows]),
     ]);
     onExchange('losses');
-    peers.sumDoubles(sums);
+    peers.allReduceSumF64(sums);
     words[refused / WORD] = sums[0] === 0 ? 0 : 1;
     return new Map(
       [...own.keys()].map((name, t) => [
@@ -294,7 +294,7 @@ export function createExchange(
       kernels.join(0, 1, 0);
       const count = areas * places.weightsCount;
       onExchange('dense gradients');
-      peers.sumFloats(floats.subarray(gradients.at / WORD + done, gradients.at / WORD + count));
+      peers.allReduceSumF32(floats.subarray(gradients.at / WORD + done, gradients.at / WORD + count));
       kernels.watchAll(gradients.at, count);
       // What several passes have gathered begins anew where it is merged.
       words[tables.fresh / WORD] = 1;
@@ -309,7 +309,7 @@ export function createExchange(
       const sums = new Float64Array(own.length + 1).fill(rows);
       for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
       onExchange('sums');
-      peers.sumDoubles(sums);
+      peers.allReduceSumF64(sums);
       for (let i = 0; i < own.length; i++) own[i] = sums[i]! / sums[own.length]!;
     },
 
@@ -318,7 +318,7 @@ export function createExchange(
 
     column(own, all) {
       onExchange('predictions');
-      peers.gather(
+      peers.allGather(
         own,
         all,
         Float64Array.from(processes, (r) => partOf(r, size, all.length).rows * WORD),

@@ -1,5 +1,5 @@
 import { parentPort, workerData, type MessagePort, type Worker } from 'node:worker_threads';
-import { fewerThreads, openThread, threadProblem } from '../../thread.js';
+import { fewerThreads, openThread, threadProblem } from '../../system/thread.js';
 import { COMMAND } from './command.js';
 import type { TeamOptions, TeamTask } from './team.js';
 

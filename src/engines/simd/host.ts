@@ -1,6 +1,6 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import { GraphBuilder } from '../../graph/builder.js';
-import type { HostTensor } from '../../tensor.js';
+import type { HostTensor } from '../../core/tensor.js';
 import type { TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Plan, type RateFactors } from '../engine.js';
 import { gramianOf } from '../step-rows.js';

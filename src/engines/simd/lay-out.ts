@@ -1,8 +1,8 @@
 import type { Graph } from '../../graph/graph.js';
 import { slotWords } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
-import { ALONE, type Peers } from '../../peers.js';
-import { sizeOf } from '../../tensor.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
+import { countElements } from '../../core/tensor.js';
 import type { TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
 import { CONSTANT_WORDS, createArena, WORD } from './arena.js';
@@ -28,7 +28,7 @@ const MIN_ROWS = 1024;
 /** Where all that a plan computes with lies. */
 export interface Laid extends PassPlan {
   readonly plan: Plan;
-  readonly peers: Peers;
+  readonly peers: ProcessGroup;
   /**
    * Rows that pass at once (`maxRows` also in predictions), and rows of a step: of all processes, which have a part of
    * each.
@@ -64,7 +64,7 @@ export interface Laid extends PassPlan {
  * @param tableBytes the most that tables may take of it; those beyond lie apart
  */
 export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infinity): Laid {
-  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = ALONE, batchNorm } = plan;
+  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = SINGLE_PROCESS, batchNorm } = plan;
   const maxRows = Math.max(batchRows, MIN_ROWS);
   const passRows = step?.rows === undefined ? maxRows : batchRows;
   const stepRows = Math.max(step?.rows ?? 0, passRows);
@@ -173,7 +173,7 @@ function runningOf(graph: Graph, places: Places): { readonly at: number; readonl
     .filter(({ isTrainable }) => !isTrainable)
     .map((parameter) => ({
       at: places.vector(parameter),
-      end: places.vector(parameter) + sizeOf(parameter.shape) * WORD,
+      end: places.vector(parameter) + countElements(parameter.shape) * WORD,
     }));
   if (ranges.length === 0) return { at: 0, length: 0 };
   const at = Math.min(...ranges.map((range) => range.at));

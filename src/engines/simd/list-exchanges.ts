@@ -17,9 +17,9 @@ export function listExchanges(
   return {
     beginSum(at, count) {
       onExchange('dense gradients');
-      peers.beginSum(floats.subarray(at / WORD, at / WORD + count));
+      peers.startAllReduce(floats.subarray(at / WORD, at / WORD + count));
     },
-    goOn: () => peers.goOn(),
+    goOn: () => peers.pollAllReduce(),
 
     together(...placesAndCounts) {
       const views: Float64Array[] = [];
@@ -32,7 +32,7 @@ export function listExchanges(
         at += view.length;
       }
       onExchange('sums');
-      peers.sumDoubles(all);
+      peers.allReduceSumF64(all);
       at = 0;
       for (const view of views) {
         view.set(all.subarray(at, at + view.length));
@@ -51,7 +51,7 @@ export function listExchanges(
       }
       const all = into(width * rows);
       onExchange('columns');
-      peers.gather(
+      peers.allGather(
         own,
         all,
         Float64Array.from(parts, (each) => width * each.rows * WORD),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { userError } from '../../errors.js';
-import { allowRelaxedSimd } from '../../relaxed-simd.js';
+import { userError } from '../../core/errors.js';
+import { allowRelaxedSimd } from '../../system/relaxed-simd.js';
 import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
 import { instantiateAlone, type KernelModule } from './module.js';
 import { findNative } from './native/find.js';

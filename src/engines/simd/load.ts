@@ -1,4 +1,4 @@
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import { WORD } from './arena.js';
 import { createBagLoader, itemsOf } from './bags.js';

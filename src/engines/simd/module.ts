@@ -1,4 +1,4 @@
-import type { NotBuilt } from '../../native-build.js';
+import type { NotBuilt } from '../../system/native-build.js';
 import type { Precision } from '../precision.js';
 import type { Apart } from './apart.js';
 import type { Kernels } from './kernels.js';

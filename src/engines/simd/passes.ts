@@ -1,6 +1,6 @@
 import { cancelledBiases, neededFor, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
-import { reachOf } from '../../graph/reach.js';
+import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
 import { WORD, type Arena } from './arena.js';
 import { ROWS, type CallList } from './call-list.js';
@@ -99,7 +99,7 @@ export function lowerPass(
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const phases = inPhases(computed, (value) => operation(value).isByColumns?.(value, mode) ?? false);
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
-  const reach = reachOf(graph);
+  const reach = computeReachability(graph);
   let written = new Set<Value>();
   /** Of the phase that is lowered. */
   const started: (readonly Turn[])[] = [];

@@ -1,6 +1,6 @@
-import { operandsOf } from '../../graph/graph.js';
+import { listOperands } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
-import { differentiatedOf } from '../../graph/reach.js';
+import { listDifferentiated } from '../../graph/gradient-reachability.js';
 
 /**
  * Puts values into phases with a barrier between two of them, as few as there can be: all work by rows that is ready,
@@ -24,10 +24,10 @@ export function inPhases<Some extends Value>(
     /** What a phase by columns adds to backwards: once, since two shares of the columns would differ. */
     const taken = new Set<Value>();
     for (const value of unplaced) {
-      const differentiated = columns ? differentiatedOf(value) : [];
+      const differentiated = columns ? listDifferentiated(value) : [];
       if (
         isByColumns(value) !== columns ||
-        operandsOf(value).some((operand) => waiting.has(operand)) ||
+        listOperands(value).some((operand) => waiting.has(operand)) ||
         differentiated.some((operand) => taken.has(operand))
       )
         continue;

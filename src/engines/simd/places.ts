@@ -1,6 +1,6 @@
 import type { Graph } from '../../graph/graph.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
-import { sizeOf } from '../../tensor.js';
+import { countElements } from '../../core/tensor.js';
 import { WORD, type Arena } from './arena.js';
 
 /**
@@ -114,7 +114,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     (parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter),
   );
   for (const { name, shape } of vectors)
-    parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
+    parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(countElements(shape))) });
   const weightsCount = (arena.take('weights end', 0) - weightsBegin) / WORD;
 
   const matrixOf = (name: string, inputs: number, room: number): Matrix => ({
@@ -173,7 +173,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
   // What no value of this graph computes with lies apart.
   for (const { name, shape } of graph.parameters)
     if (!parameters.has(name))
-      parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
+      parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(countElements(shape))) });
 
   const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
   return {
@@ -193,7 +193,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     },
     range(of) {
       const place = parameter(of);
-      if (place.kind === 'vector') return { at: place.at, count: toFours(sizeOf(of.shape)) };
+      if (place.kind === 'vector') return { at: place.at, count: toFours(countElements(of.shape)) };
       const { at, inputs } = place.matrix;
       return { at: at + place.column * inputs * WORD, count: toEights(of.shape[1]!) * inputs };
     },

@@ -1,6 +1,6 @@
-import type { Batch } from '../../batch.js';
-import { maskKeyFrom, streamKey } from '../../random.js';
-import type { HostTensor } from '../../tensor.js';
+import type { Batch } from '../../core/batch.js';
+import { maskKeyFrom, streamKey } from '../../core/random.js';
+import type { HostTensor } from '../../core/tensor.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
 import { exchanged } from '../average.js';
@@ -29,7 +29,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const clip = plan.step?.clip;
   const emulated = whyEmulated(kernels, compiled.precision);
   if (emulated !== undefined)
-    watch.onNotice?.(
+    watch.onWarning?.(
       `products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`,
     );
   arena.seal();

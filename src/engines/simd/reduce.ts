@@ -1,4 +1,4 @@
-import { reachOf } from '../../graph/reach.js';
+import { computeReachability } from '../../graph/gradient-reachability.js';
 import { layerOf, type TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Clip } from '../engine.js';
 import { WORD, type Arena } from './arena.js';
@@ -61,7 +61,7 @@ export function rangesByTensor(laid: Laid): readonly TensorRange[] {
     tables,
     plan: { graph },
   } = laid;
-  const reach = reachOf(graph);
+  const reach = computeReachability(graph);
   const dense = [...reach.parameters].map(([parameter, terms]): TensorRange => {
     const { at: begin, count } = places.range(parameter);
     return {

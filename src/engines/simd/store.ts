@@ -1,8 +1,8 @@
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { drawEmbeddings } from '../../tables/first-embeddings.js';
-import { ALONE } from '../../peers.js';
-import { PART_NUMBERS, partsOf, sizeOf, type HostTensor } from '../../tensor.js';
+import { SINGLE_PROCESS } from '../../core/process-group.js';
+import { PART_NUMBERS, listParts, countElements, type HostTensor } from '../../core/tensor.js';
 import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors, type Shapes } from '../restore.js';
 import { drawParameter } from '../weights.js';
@@ -48,13 +48,13 @@ export function createStore(
   const tensorOf = (parameter: Parameter, shift: number): HostTensor => {
     const place = places.parameter(parameter);
     const { shape } = parameter;
-    if (place.kind === 'vector') return { shape, data: view(place.at + shift, sizeOf(shape)) };
+    if (place.kind === 'vector') return { shape, data: view(place.at + shift, countElements(shape)) };
     const [inputs, width] = shape as [number, number];
     return {
       shape,
       // Many ask for shapes alone.
       get data() {
-        const data = new Float32Array(sizeOf(shape));
+        const data = new Float32Array(countElements(shape));
         for (let n = 0; n < width; n++) {
           const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
           for (let k = 0; k < inputs; k++) data[k * width + n] = floats[column + k * PANEL]!;
@@ -81,7 +81,7 @@ export function createStore(
   /** Writes this process's rows out of all. */
   const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
     const { first } = rowsOf(table);
-    const { rank, size } = table.isDealt ? peers : ALONE;
+    const { rank, size } = table.isDealt ? peers : SINGLE_PROCESS;
     let row = 0;
     for (const part of parts) {
       for (let begin = 0; begin < part.length; begin += tensor.width, row++)
@@ -153,7 +153,7 @@ export function createStore(
   for (const parameter of graph.parameters) writeWeights(parameter, drawParameter(parameter, seed));
   for (const parameter of trained) {
     for (const [s, { first }] of dense.slots.entries())
-      if (first !== 0) write(parameter, slotShift(s), new Float32Array(sizeOf(parameter.shape)).fill(first));
+      if (first !== 0) write(parameter, slotShift(s), new Float32Array(countElements(parameter.shape)).fill(first));
   }
   for (const table of tables.all) {
     const { name, rows, allRows, isDealt, width, stride } = table;
@@ -189,9 +189,9 @@ export function createStore(
         write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
       for (const table of tables.all) {
         const { weights, optimizer } = tensorsOf(table, saved.step);
-        writeRows(table, weights, partsOf(saved.weights.get(tableTensor(table.name))!));
+        writeRows(table, weights, listParts(saved.weights.get(tableTensor(table.name))!));
         for (const tensor of hasOptimizer ? optimizer : [])
-          writeRows(table, tensor, partsOf(saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!));
+          writeRows(table, tensor, listParts(saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!));
       }
     },
   };

@@ -2,7 +2,7 @@ import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
 import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
-import type { Peers } from '../../peers.js';
+import type { ProcessGroup } from '../../core/process-group.js';
 import { placesApart } from './apart.js';
 import { WORD, type Arena } from './arena.js';
 import { POOLING_NUMBERS, type BagPlace } from './bags.js';
@@ -91,7 +91,7 @@ export interface TableRoom {
   readonly isAveraged: boolean;
   /** The most that tables may take of the one memory: the largest of them lie apart. */
   readonly tableBytes: number;
-  readonly peers: Peers;
+  readonly peers: ProcessGroup;
   /** Which tables are dealt out. */
   readonly dealing: Dealing;
   /** Rows of a step that this process passes. */

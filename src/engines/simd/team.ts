@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
-import { monotonicMs } from '../../clock.js';
-import { UserError, type Problem } from '../../errors.js';
-import { fewerThreads, GO_ON, openThread, threadError, threadProblem } from '../../thread.js';
+import { monotonicMs } from '../../system/clock.js';
+import { UserError, type Problem } from '../../core/errors.js';
+import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
 import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
 import { COMMAND } from './command.js';
@@ -37,7 +37,7 @@ export interface TeamWatch {
   /** The most bytes of tables that lie in the one memory, where it is not as usual. */
   readonly tableBytes?: number;
   /** Told where fewer threads could start than were asked for. */
-  readonly onNotice?: (text: string) => void;
+  readonly onWarning?: (text: string) => void;
   /** Threads that have been started, for this team alone; it starts its own where they are left out. */
   readonly started?: Threads | undefined;
 }
@@ -103,12 +103,12 @@ export interface Threads {
   /**
    * Tells them what to run, once.
    * @param port told why, where one of them ends
-   * @param onNotice told where fewer could start
+   * @param onWarning told where fewer could start
    * @param onEnd told where the thread that watches them ends, also where it has
    */
   run(
     task: TeamTask & { readonly port: MessagePort },
-    onNotice: ((text: string) => void) | undefined,
+    onWarning: ((text: string) => void) | undefined,
     onEnd: (end: Error | number) => void,
   ): void;
   /** Ends those that were told nothing. */
@@ -129,8 +129,8 @@ export function startThreads(kernels: KernelModule, threads: number): Threads {
     .on('exit', (code) => hear(code))
     .unref();
   return {
-    run(task, onNotice, onEnd) {
-      guard.on('message', (notice: string) => onNotice?.(notice)).unref();
+    run(task, onWarning, onEnd) {
+      guard.on('message', (notice: string) => onWarning?.(notice)).unref();
       hear = onEnd;
       for (const end of ends) onEnd(end);
       guard.postMessage(task, [task.port]);
@@ -152,7 +152,7 @@ export function createTeam<List extends string>({
   exchanges = NO_EXCHANGES,
   onCall,
   isPatient = false,
-  onNotice,
+  onWarning,
   started,
 }: TeamOptions<List>): Team<List> {
   const kernels = { ...instantiate(loaded, memory, apart), ...exchanges };
@@ -172,9 +172,9 @@ export function createTeam<List extends string>({
   words[COMMAND.threads] = threads;
   try {
     if (threads > 1)
-      (started ?? startThreads(loaded, threads)).run({ memory, apart, lists, barrier, port }, onNotice, hear);
+      (started ?? startThreads(loaded, threads)).run({ memory, apart, lists, barrier, port }, onWarning, hear);
   } catch (error) {
-    onNotice?.(fewerThreads(error, 1));
+    onWarning?.(fewerThreads(error, 1));
     words[COMMAND.threads] = 1;
   }
   /** Ends the step for all, and says why: a worker's end, or what was thrown here. */
@@ -185,7 +185,7 @@ export function createTeam<List extends string>({
     const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
     problem ??= told?.message ?? {
       message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`,
-      fix: GO_ON,
+      fix: RESUME_HINT,
     };
     return threadError(problem, error);
   };

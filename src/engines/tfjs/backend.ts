@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs';
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { nativeHome } from './binding.js';
 import { NATIVE_PACKAGE } from './probe.js';
 

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UserError, userError, type Problem } from '../../errors.js';
-import { askProgram } from '../../native-build.js';
-import { userCache } from '../../user-cache.js';
+import { UserError, userError, type Problem } from '../../core/errors.js';
+import { askProgram } from '../../system/native-build.js';
+import { userCache } from '../../system/user-cache.js';
 import { NATIVE_PACKAGE, probeGpu } from './probe.js';
 
 // TensorFlow.js reaches TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA

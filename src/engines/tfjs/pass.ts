@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
-import { dropoutMask, streamKey } from '../../random.js';
-import { sizeOf } from '../../tensor.js';
+import { dropoutMask, streamKey } from '../../core/random.js';
+import { countElements } from '../../core/tensor.js';
 import type { Evaluation, TermLoss } from '../engine.js';
 import type { Weights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
@@ -221,7 +221,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
         gradients: new Map(
           graph.parameters
             .filter((each) => each.isTrainable)
-            .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(sizeOf(shape))]),
+            .map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(countElements(shape))]),
         ),
         statistics: observed.map(({ running, mean, variance }) => ({
           running,

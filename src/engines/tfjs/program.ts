@@ -1,5 +1,5 @@
-import { column, sliceRows, type Batch } from '../../batch.js';
-import type { HostTensor } from '../../tensor.js';
+import { column, sliceRows, type Batch } from '../../core/batch.js';
+import type { HostTensor } from '../../core/tensor.js';
 import { exchanged } from '../average.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';

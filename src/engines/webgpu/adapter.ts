@@ -1,5 +1,5 @@
 /// <reference types="@webgpu/types" />
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { WORD } from '../simd/arena.js';
 
 const PACKAGE = 'webgpu';

@@ -1,4 +1,4 @@
-import type { Batch } from '../../batch.js';
+import type { Batch } from '../../core/batch.js';
 import type { StepResult, StepSettings } from '../engine.js';
 import { POSTS, type Executor } from './executor.js';
 
@@ -41,7 +41,7 @@ interface Posted extends Step {
 /**
  * The most steps that may be under way: one whose index lists are made, and those in two groups of which one is read.
  */
-export const MOST_AHEAD = 2 * POSTS;
+export const MAX_AHEAD = 2 * POSTS;
 
 /**
  * Takes steps without waiting for their results, which are read together, many at a time. A step that the device
@@ -123,8 +123,8 @@ export function createStepsAhead({ executor, prepare, result, count, goBack }: A
     },
     begin: (batch, settings) =>
       new Promise((resolve, reject) => {
-        if (underWay + (waiting === undefined ? 0 : 1) >= MOST_AHEAD)
-          throw new Error(`no more than ${MOST_AHEAD} steps are under way at once`);
+        if (underWay + (waiting === undefined ? 0 : 1) >= MAX_AHEAD)
+          throw new Error(`no more than ${MAX_AHEAD} steps are under way at once`);
         // Whoever begins it has not heard of the refused one yet.
         if (refused !== undefined) {
           flush();

@@ -1,5 +1,5 @@
-import { userError } from '../../errors.js';
-import { bytes } from '../../number-text.js';
+import { userError } from '../../core/errors.js';
+import { bytes } from '../../text/number-text.js';
 import type { Engine } from '../engine.js';
 import { WORD } from '../simd/arena.js';
 import { compile } from '../simd/compile.js';
@@ -19,7 +19,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     name: 'webgpu',
     description: `WebGPU on ${name}${driver === '' ? '' : ` (${driver})`}`,
     about: { ...gpu.about },
-    compile: (plan, onNotice) => compileProgram(gpu, plan, { ...watch, onNotice }),
+    compile: (plan, onWarning) => compileProgram(gpu, plan, { ...watch, onWarning }),
     activationBytes,
     // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
     maxBytes: Infinity,

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { WORD } from '../simd/arena.js';
-import { monotonicMs } from '../../clock.js';
+import { monotonicMs } from '../../system/clock.js';
 import type { Compiled, ListName } from '../simd/compile.js';
 import type { Gpu } from './adapter.js';
 import { createRecorder } from './dispatches.js';

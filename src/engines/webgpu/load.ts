@@ -1,4 +1,4 @@
-import { column, type BagColumn, type Batch } from '../../batch.js';
+import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { Pooling } from '../../tables/layout.js';
 import { itemsOf } from '../simd/bags.js';

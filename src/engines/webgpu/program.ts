@@ -1,5 +1,5 @@
-import type { Batch } from '../../batch.js';
-import type { HostTensor } from '../../tensor.js';
+import type { Batch } from '../../core/batch.js';
+import type { HostTensor } from '../../core/tensor.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import {
   refusedLosses,
@@ -19,7 +19,7 @@ import { toFours, type Place } from '../simd/places.js';
 import { createStore } from '../simd/store.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import type { Gpu } from './adapter.js';
-import { createStepsAhead, MOST_AHEAD } from './ahead.js';
+import { createStepsAhead, MAX_AHEAD } from './ahead.js';
 import { createStepWords } from './step-words.js';
 import { createExecutor, type GpuWatch, type Range } from './executor.js';
 
@@ -251,7 +251,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   });
 
   return {
-    stepsAhead: isOnePass ? MOST_AHEAD : 1,
+    stepsAhead: isOnePass ? MAX_AHEAD : 1,
     catchUp: settle,
     async trainStep(batch, settings = {}) {
       const { rates = NO_FACTORS, weights = graphWeights, combine, isDiagnosed = false, isAhead = false } = settings;

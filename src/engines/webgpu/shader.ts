@@ -1,5 +1,5 @@
 import { ARGUMENT_FUNCTIONS, withArguments } from './arguments.js';
-import { streamKey } from '../../random.js';
+import { streamKey } from '../../core/random.js';
 import type { OwnKernel, RowKernel } from './kernel.js';
 import { LOSS_FUNCTIONS } from './wgsl/losses.js';
 import { MAP_FUNCTIONS } from './wgsl/maps.js';

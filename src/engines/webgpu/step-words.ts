@@ -1,4 +1,4 @@
-import { streamKey } from '../../random.js';
+import { streamKey } from '../../core/random.js';
 import type { RateFactors } from '../engine.js';
 import type { Compiled } from '../simd/compile.js';
 import { CONSTANT_WORDS } from '../simd/arena.js';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { oneClass } from '../ranked.js';
 import type { Scores } from '../scores.js';
-import { predictedSpaceOf, type Space } from '../spaces.js';
-import type { StateSection } from '../../state-section.js';
+import { findPredictedOutput, type Output } from '../outputs.js';
+import type { StateSection } from '../../core/state-section.js';
 import { calibratorSchema, type Calibrator } from './curve.js';
-import { methodsOf, type CalibrationSection } from './options.js';
+import { resolveMethods, type CalibrationSection } from './options.js';
 
 const stateSchema = z.strictObject({
   /** Optimizer steps behind the weights that it was fitted to; those of any other step it does not fit. */
@@ -29,19 +29,19 @@ export interface Calibration {
    */
   fitted<Found extends WithScores>(found: Found, step: number): Found;
   /** The spaces as they are calibrated for the weights that it was last fitted to. */
-  calibrated(): readonly Space[];
+  calibrated(): readonly Output[];
 }
 
 /** What was found of some rows, with those of each space. */
 interface WithScores {
-  scores(space: Space): Scores;
+  scores(space: Output): Scores;
 }
 
 /** What a calibration works with. */
 export interface CalibrationOptions {
   /** Of the config; without it nothing is done. */
   readonly section: CalibrationSection | undefined;
-  readonly spaces: readonly Space[];
+  readonly spaces: readonly Output[];
   /** Keeps what a part remembers with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
@@ -52,7 +52,7 @@ export interface CalibrationOptions {
  */
 export function createCalibration(
   { section, spaces, stateOf }: CalibrationOptions,
-  tell: (notice: string) => void,
+  warn: (notice: string) => void,
 ): Calibration {
   if (section === undefined) return { fitted: (found) => found, calibrated: () => spaces };
   const state = stateOf(calibrationState, () => ({ step: 0, calibrators: {} }));
@@ -60,11 +60,11 @@ export function createCalibration(
   return {
     fitted(found, step) {
       const calibrators: Record<string, Calibrator> = {};
-      for (const { space, method, fit } of methodsOf(section, spaces)) {
+      for (const { space, method, fit } of resolveMethods(section, spaces)) {
         const ranked = found.scores(space).ranked();
         const none = oneClass(ranked);
         if (none === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
-        else if (!told.has(space.name)) tell(`${space.name} is not calibrated: valid has ${none.reason} of it`);
+        else if (!told.has(space.name)) warn(`${space.name} is not calibrated: valid has ${none.reason} of it`);
         if (none !== undefined) told.add(space.name);
       }
       Object.assign(state, { step, calibrators });
@@ -76,11 +76,11 @@ export function createCalibration(
 
 /** Spaces whose predictions are told as their calibrators say; a space goes with the one that predicts the same. */
 export function withCalibrators(
-  spaces: readonly Space[],
+  spaces: readonly Output[],
   calibrators: Readonly<Record<string, Calibrator>>,
-): readonly Space[] {
+): readonly Output[] {
   return spaces.map((space) => {
-    const { name } = predictedSpaceOf(space, spaces);
+    const { name } = findPredictedOutput(space, spaces);
     return Object.hasOwn(calibrators, name) ? { ...space, calibrator: calibrators[name] } : space;
   });
 }

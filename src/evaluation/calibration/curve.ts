@@ -23,11 +23,11 @@ export const calibratorSchema = z.strictObject({ method: z.string(), curve: curv
 export type Calibrator = z.output<typeof calibratorSchema>;
 
 /** The ends of where a probability has a logit: about the least normal float, and the float before 1. */
-export const [LEAST_PROBABILITY, MOST_PROBABILITY] = [2 ** -126, 1 - 2 ** -24];
+export const [MIN_PROBABILITY, MAX_PROBABILITY] = [2 ** -126, 1 - 2 ** -24];
 
 /** The logit of a probability, which is kept from 0 and 1. */
 export function logit(probability: number): number {
-  const p = Math.min(Math.max(probability, LEAST_PROBABILITY), MOST_PROBABILITY);
+  const p = Math.min(Math.max(probability, MIN_PROBABILITY), MAX_PROBABILITY);
   return Math.log(p / (1 - p));
 }
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Part } from '../../part.js';
+import type { Component } from '../../core/component.js';
 import type { Ranked } from '../ranked.js';
 import type { Curve } from './curve.js';
 
@@ -10,7 +10,7 @@ import type { Curve } from './curve.js';
 export type Fit = (ranked: Ranked) => Curve;
 
 /** A method of calibration as a part. */
-export type MethodPart<Name extends string, Shape extends z.ZodRawShape> = Part<Name, Shape, [], Fit>;
+export type MethodPart<Name extends string, Shape extends z.ZodRawShape> = Component<Name, Shape, [], Fit>;
 
 /** Declares a method; the identity, for the sake of its types. */
 export function defineMethod<const Name extends string, Shape extends z.ZodRawShape>(

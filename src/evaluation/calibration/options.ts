@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { didYouMean, joined } from '../../errors.js';
-import { orName, registry, type Finding } from '../../part.js';
-import { predictedSpaceOf, predictedSpaces, spacesOf, type Space } from '../spaces.js';
-import type { Task } from '../../tasks.js';
+import { didYouMean, joined } from '../../core/errors.js';
+import { formatChoices, registry, type ValidationIssue } from '../../core/component.js';
+import { findPredictedOutput, listPredictedOutputs, listOutputs, type Output } from '../outputs.js';
+import type { Task } from '../../core/tasks.js';
 import * as all from './all.js';
 import type { Fit } from './method.js';
 
@@ -13,7 +13,7 @@ export const methods = registry(all, 'method');
 const NONE = 'none';
 
 /** A method in the YAML: a name with options, or a name alone. */
-const ofSpace = z.union([orName(methods.schema, methods.names, 'method'), z.literal(NONE)]);
+const ofSpace = z.union([formatChoices(methods.schema, methods.names, 'method'), z.literal(NONE)]);
 
 /** The `calibration` section of a config. */
 export const calibrationSection = methods
@@ -29,14 +29,14 @@ export type CalibrationSection = z.output<typeof calibrationSection>;
 
 /** How the predictions of a space are calibrated. */
 export interface SpaceMethod {
-  readonly space: Space;
+  readonly space: Output;
   /** The name of the method. */
   readonly method: string;
   readonly fit: Fit;
 }
 
 /** What the section does, space by space; those that only count other rows of a prediction go with it. */
-export function methodsOf(section: CalibrationSection, spaces: readonly Space[]): readonly SpaceMethod[] {
+export function resolveMethods(section: CalibrationSection, spaces: readonly Output[]): readonly SpaceMethod[] {
   const own = section.spaces ?? {};
   return calibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
     const spec = Object.hasOwn(own, space.name) ? own[space.name]! : section;
@@ -45,8 +45,8 @@ export function methodsOf(section: CalibrationSection, spaces: readonly Space[])
 }
 
 /** What the keys of the section say together that cannot be. */
-export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<Finding> {
-  const spaces = spacesOf(tasks);
+export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<ValidationIssue> {
+  const spaces = listOutputs(tasks);
   const known = calibratable(spaces).map(({ name }) => name);
   if (known.length === 0) {
     yield { path: [], message: 'is of probabilities, and no task is a classification; leave it out' };
@@ -63,14 +63,14 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     else
       yield {
         path,
-        message: `'${name}' is what is predicted as '${predictedSpaceOf(space, spaces).name}', of other rows; name that one`,
+        message: `'${name}' is what is predicted as '${findPredictedOutput(space, spaces).name}', of other rows; name that one`,
       };
   }
-  if (methodsOf(section, spaces).length === 0)
+  if (resolveMethods(section, spaces).length === 0)
     yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
 }
 
 /** Spaces of probabilities, each prediction once. */
-function calibratable(spaces: readonly Space[]): readonly Space[] {
-  return predictedSpaces(spaces).filter(({ type }) => type === 'classification');
+function calibratable(spaces: readonly Output[]): readonly Output[] {
+  return listPredictedOutputs(spaces).filter(({ type }) => type === 'classification');
 }

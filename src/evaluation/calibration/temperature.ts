@@ -2,7 +2,7 @@ import { fitLogistic } from './fit-logistic.js';
 import { defineMethod } from './method.js';
 
 /** Temperatures are looked for from one over it to it: beyond them, predictions are all sure or all one half. */
-const MOST = 1000;
+const MAX_TEMPERATURE = 1000;
 
 /**
  * The logit over a temperature, which makes predictions more or less sure and leaves one half where it is (Guo et al.
@@ -17,6 +17,6 @@ export const temperature = defineMethod({
     fitLogistic(ranked, {
       targets: { positive: 1, negative: 0 },
       hasIntercept: false,
-      slopes: { least: 1 / MOST, most: MOST },
+      slopes: { least: 1 / MAX_TEMPERATURE, most: MAX_TEMPERATURE },
     }),
 });

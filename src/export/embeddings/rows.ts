@@ -1,6 +1,6 @@
 import { tableTensor } from '../../engines/engine.js';
 import { rowNames, type RowName } from '../../features/row-names.js';
-import { weightsOf, type ExportedModel } from '../model.js';
+import { getWeights, type ExportedModel } from '../model.js';
 
 /** A table with the names of its rows. */
 export interface NamedTable {
@@ -17,7 +17,7 @@ export interface NamedTable {
 export function namedTables(model: ExportedModel): readonly NamedTable[] {
   const { layout, fields } = model;
   return layout.tables.map(({ name, rows, width, idsOf = name }) => {
-    const { data } = weightsOf(model, tableTensor(name));
+    const { data } = getWeights(model, tableTensor(name));
     return {
       name,
       rows,

@@ -1,6 +1,6 @@
-import type { ScaleStep } from '../../scaling.js';
+import type { ScaleStep } from '../../core/scaling.js';
 import type { CellRule, VectorStep } from '../../features/cell-rule.js';
-import { textReader } from '../../features/vocabulary/texts.js';
+import { textReader } from '../../features/vocabulary/string-pool.js';
 import { checked, emitNumbers, type Cells } from './cells.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';

@@ -3,7 +3,7 @@ import type { OnnxGraph } from './onnx-graph.js';
 
 /** A decimal number, as `parseNumber` takes it, and the least that a float of 32 bits does not hold. */
 export const NUMBER = '[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?';
-const LEAST_INFINITE = 2 ** 128 - 2 ** 103;
+const MIN_INFINITE = 2 ** 128 - 2 ** 103;
 
 /** Texts of a graph that are cells: as many dimensions as there are, all that is made of them has the same. */
 export interface Cells {
@@ -53,7 +53,7 @@ export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
   const matches = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
   const isRead = onnx.node('And', [matches, onnx.node('Not', [isEmpty])]);
   const number = onnx.node('Cast', [onnx.node('Where', [isRead, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
-  const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(LEAST_INFINITE, 'double')]);
+  const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(MIN_INFINITE, 'double')]);
   return checked(
     onnx,
     number,

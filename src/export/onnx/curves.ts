@@ -1,4 +1,4 @@
-import { LEAST_PROBABILITY, MOST_PROBABILITY, type Curve } from '../../evaluation/calibration/curve.js';
+import { MIN_PROBABILITY, MAX_PROBABILITY, type Curve } from '../../evaluation/calibration/curve.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
@@ -17,8 +17,8 @@ const EMITTED: {
   logistic(onnx, { slope, intercept }, probability) {
     const p = onnx.node('Clip', [
       probability,
-      onnx.number(LEAST_PROBABILITY, 'float'),
-      onnx.number(MOST_PROBABILITY, 'float'),
+      onnx.number(MIN_PROBABILITY, 'float'),
+      onnx.number(MAX_PROBABILITY, 'float'),
     ]);
     const odds = onnx.node('Div', [p, onnx.node('Sub', [onnx.number(1, 'float'), p])]);
     const line = onnx.node('Add', [
@@ -55,7 +55,7 @@ const EMITTED: {
     ];
     // Before the first point, the way is none; behind the last, its length is infinite.
     const way = onnx.node('Max', [onnx.node('Sub', [probability, low]), onnx.number(0, 'float')]);
-    const length = onnx.node('Max', [onnx.node('Sub', [high, low]), onnx.number(LEAST_PROBABILITY, 'float')]);
+    const length = onnx.node('Max', [onnx.node('Sub', [high, low]), onnx.number(MIN_PROBABILITY, 'float')]);
     return onnx.node('Add', [
       below,
       onnx.node('Mul', [onnx.node('Div', [way, length]), onnx.node('Sub', [above, below])]),

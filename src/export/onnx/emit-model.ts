@@ -1,7 +1,7 @@
-import { predictedSpaces, type Space } from '../../evaluation/spaces.js';
-import { neededFor, operandsOf } from '../../graph/graph.js';
+import { listPredictedOutputs, type Output } from '../../evaluation/outputs.js';
+import { neededFor, listOperands } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
-import { modelMetadata, weightsOf, type ExportedModel } from '../model.js';
+import { modelMetadata, getWeights, type ExportedModel } from '../model.js';
 import { BATCH, type BagForm } from './bags.js';
 import { emitCurve } from './curves.js';
 import { emitFeatures, encodedValues, inputNames } from './features.js';
@@ -37,7 +37,7 @@ export interface EmittedModel {
 /** Writes a model down as one of ONNX: features in, what it predicts out, in evaluation mode. */
 export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions): EmittedModel {
   const { about, graph, layout } = model;
-  const spaces = predictedSpaces(model.spaces);
+  const spaces = listPredictedOutputs(model.spaces);
   const isRaw = bags === 'text';
   const inputs = isRaw ? model.fields.flatMap(({ columns }) => columns) : inputNames(layout);
   const outputNames = new Map(spaces.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
@@ -76,14 +76,14 @@ function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (va
   const needed = neededFor(model.graph, [...model.graph.predictions.values()]);
   const numReaders = new Map<Value, number>();
   for (const value of needed)
-    for (const operand of operandsOf(value)) numReaders.set(operand, (numReaders.get(operand) ?? 0) + 1);
+    for (const operand of listOperands(value)) numReaders.set(operand, (numReaders.get(operand) ?? 0) + 1);
   for (const value of model.graph.predictions.values()) numReaders.set(value, (numReaders.get(value) ?? 0) + 1);
 
   const names = new Map<Value, string>();
   const emission: Emission = {
     onnx,
     features,
-    weights: ({ name }) => weightsOf(model, name),
+    weights: ({ name }) => getWeights(model, name),
     of(value) {
       let name = names.get(value);
       if (name === undefined) names.set(value, (name = emit(value)));
@@ -105,7 +105,7 @@ function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (va
  */
 function emitSpace(
   onnx: OnnxGraph,
-  { name, factors, calibrator }: Space,
+  { name, factors, calibrator }: Output,
   predictions: ReadonlyMap<string, string>,
 ): string {
   const product = factors

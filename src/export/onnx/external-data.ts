@@ -1,13 +1,13 @@
 import type { Encoded, ExternalData, Initializer } from './messages.js';
 
 /** Tensors with fewer bytes stay in the model. */
-const LEAST_BYTES = 1024;
+const MIN_BYTES = 1024;
 /** Tensors begin at a page of memory, so that a runtime may map them. */
 const PAGE_BYTES = 4096;
 
 /** Where tensors lie that are in another file than their model, and the bytes of that file. */
 export function layOutExternal(file: string, initializers: readonly Initializer[]): ExternalData & Encoded {
-  const large = initializers.filter(({ bytes }) => bytes >= LEAST_BYTES);
+  const large = initializers.filter(({ bytes }) => bytes >= MIN_BYTES);
   const offsets = new Map<string, number>();
   let end = 0;
   for (const { name, bytes } of large) {

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../tensor.js';
+import type { HostTensor } from '../../core/tensor.js';
 import type { Attribute, ElementType, Initializer, Node, ValueInfo } from './messages.js';
 
 /** Stands before the names of what is within the graph, so that people tell it from an input. */

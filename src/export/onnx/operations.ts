@@ -8,7 +8,7 @@ import type {
   Value,
   ValueOf,
 } from '../../graph/operations.js';
-import type { HostTensor } from '../../tensor.js';
+import type { HostTensor } from '../../core/tensor.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 

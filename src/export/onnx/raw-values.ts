@@ -1,4 +1,4 @@
-import { UserError } from '../../errors.js';
+import { UserError } from '../../core/errors.js';
 import { CELL_SEPARATOR, type BagForm } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { BATCH, paddedBag } from './bags.js';

@@ -1,5 +1,5 @@
 import { tableTensor } from '../../engines/engine.js';
-import { weightsOf, type ExportedModel } from '../model.js';
+import { getWeights, type ExportedModel } from '../model.js';
 import { quantizeRows } from '../quantize.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
@@ -19,7 +19,7 @@ export type Lookup = (table: string, ids: string) => string;
 export function tableLookup(onnx: OnnxGraph, model: ExportedModel, isQuantized: boolean): Lookup {
   return (table, ids) => {
     const name = tableTensor(table);
-    const weights = weightsOf(model, name);
+    const weights = getWeights(model, name);
     const row = onnx.node('Where', [
       onnx.node('Less', [ids, onnx.number(0, 'int64')]),
       onnx.number(weights.shape[0]!, 'int64'),

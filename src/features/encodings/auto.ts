@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { LARGEST_ID, parseId } from '../parse.js';
 import { defineEncoding } from './encoding.js';
 import { ids } from './ids.js';
@@ -11,7 +11,7 @@ const vocabularySchema = z.strictObject({ vocabulary: z.custom<{ readonly offset
 /** An id as somebody who counts from 1 writes it: 0 is the unknown here, and 007 a text. */
 const COUNTED = /^[1-9]\d{0,9}$/;
 /** Of the rows of a table of ids, so many are used at least. */
-const LEAST_USED = 0.5;
+const MIN_USED = 0.5;
 
 /**
  * Looks at the column on train: where all cells are whole numbers from 1 on, and at least half of the numbers up to the
@@ -47,7 +47,7 @@ export const auto = defineEncoding({
           finish: () => {
             const learned = fit.finish();
             const different = vocabularySchema.parse(learned).vocabulary.offsets.length - 1;
-            return areIds && largest > 0 && different >= LEAST_USED * largest ? { size: largest + 1 } : learned;
+            return areIds && largest > 0 && different >= MIN_USED * largest ? { size: largest + 1 } : learned;
           },
         };
       },

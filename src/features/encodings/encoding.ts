@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import type { Part } from '../../part.js';
+import type { Component } from '../../core/component.js';
 import type { Encoding } from '../feature.js';
 
 /** An encoding, built for one field at a time. */
-export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [field: string],

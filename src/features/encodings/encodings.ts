@@ -1,4 +1,4 @@
-import { orName, registry } from '../../part.js';
+import { formatChoices, registry } from '../../core/component.js';
 import type { Encoding } from '../feature.js';
 import * as all from './all.js';
 
@@ -7,7 +7,7 @@ export const encodings = registry(all, 'name', all.ids.name);
 export type EncodingSpec = Parameters<typeof encodings.build>[0];
 
 /** An encoding in the YAML: a name with options, or a name alone. */
-export const encodingOption = orName(encodings.schema, encodings.names);
+export const encodingOption = formatChoices(encodings.schema, encodings.names);
 
 /** The encodings that take any text. */
 export const textEncodings: readonly string[] = encodings.parts
@@ -15,7 +15,7 @@ export const textEncodings: readonly string[] = encodings.parts
   .map(({ name }) => name);
 
 /** The options of a spec that speak of single fields: the path of each field's name below the encoding. */
-export function fieldKeysOf(spec: EncodingSpec): readonly (readonly [option: string, field: string])[] {
+export function listFieldKeys(spec: EncodingSpec): readonly (readonly [option: string, field: string])[] {
   return byFieldOf(spec).flatMap((option) =>
     Object.keys(spec[option as keyof EncodingSpec]).map((field) => [option, field] as const),
   );

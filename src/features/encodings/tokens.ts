@@ -4,7 +4,7 @@ import { growTable } from '../vocabulary/grow-table.js';
 import { addCounts, type CountedTexts } from '../vocabulary/rare-texts.js';
 import { createTextCounter } from '../vocabulary/text-counter.js';
 import { createTextTable, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
-import { textsFrom } from '../vocabulary/texts.js';
+import { textsFrom } from '../vocabulary/string-pool.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
 import { defineEncoding } from './encoding.js';
 

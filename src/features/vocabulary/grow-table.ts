@@ -1,6 +1,6 @@
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { createTextTable, idOf, isVacant, slotsFor, VACANT, type TextTable } from './text-table.js';
-import { createTexts, MAX_BYTES } from './texts.js';
+import { createStringPool, MAX_BYTES } from './string-pool.js';
 
 /** A table with more texts than it had. */
 export interface GrownTable {
@@ -43,7 +43,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
     throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
   }
 
-  const texts = createTexts(numTexts, numBytes);
+  const texts = createStringPool(numTexts, numBytes);
   let [end, nextPlace, nextFresh] = [0, 0, 0];
   for (let id = 1; id <= numTexts; id++) {
     const isFree = places[nextPlace] === id;

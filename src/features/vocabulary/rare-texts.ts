@@ -1,6 +1,6 @@
 import { createTextCounter, type RareTexts } from './text-counter.js';
 import { createTextTable, idOf, type TextTable } from './text-table.js';
-import { createTexts, textReader, type Texts } from './texts.js';
+import { createStringPool, textReader, type StringPool } from './string-pool.js';
 
 /** What was learned of texts in one run, or in several. */
 export interface CountedTexts {
@@ -43,10 +43,10 @@ function* countsOf(
   }
 }
 
-function joined(a: Texts, b: Texts): Texts {
+function joined(a: StringPool, b: StringPool): StringPool {
   if (b.offsets.length === 1) return a;
   const [numTexts, numBytes] = [a.offsets.length - 1, a.bytes.length];
-  const texts = createTexts(numTexts + b.offsets.length - 1, numBytes + b.bytes.length);
+  const texts = createStringPool(numTexts + b.offsets.length - 1, numBytes + b.bytes.length);
   texts.bytes.set(a.bytes);
   texts.bytes.set(b.bytes, numBytes);
   texts.offsets.set(a.offsets);

@@ -1,4 +1,4 @@
-import type { Texts } from './texts.js';
+import type { StringPool } from './string-pool.js';
 
 // Multikey quicksort (Bentley and Sedgewick, 'Fast algorithms for sorting and searching strings', 1997): places are
 // parted by a
@@ -22,7 +22,7 @@ const RANKS = Uint8Array.from({ length: 256 }, (_, byte) =>
 );
 
 /** Sorts places of different texts as JavaScript orders these. */
-export function sortTexts({ bytes, offsets }: Texts, order: Uint32Array): void {
+export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): void {
   const keys = new Uint32Array(order.length);
   const readKeys = (begin: number, end: number, depth: number): void => {
     for (let i = begin; i < end; i++) {

@@ -1,8 +1,8 @@
-import { userError } from '../../errors.js';
-import { sortByCount } from '../../sort-by-count.js';
+import { userError } from '../../core/errors.js';
+import { sortByCount } from '../../core/sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
-import { hashOf, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
-import { createTexts, MAX_BYTES, type Texts } from './texts.js';
+import { hashText, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
+import { createStringPool, MAX_BYTES, type StringPool } from './string-pool.js';
 import { createUtf8Writer } from './utf8.js';
 
 /**
@@ -10,7 +10,7 @@ import { createUtf8Writer } from './utf8.js';
  * seen.
  */
 export interface RareTexts {
-  readonly texts: Texts;
+  readonly texts: StringPool;
   /** Pairs of a count and the number of texts, in their order, that have it. */
   readonly counts: readonly (readonly [count: number, texts: number])[];
 }
@@ -32,7 +32,7 @@ export interface TextCounter {
    */
   add(text: string): number;
   /** Every text that has a number, at the place of its number; nothing at place 0. */
-  numbered(): Texts;
+  numbered(): StringPool;
   /**
    * The texts that were counted less than `minCount` times, but for the empty one, with their counts.
    * @param maxTexts so many of the most frequent are kept; default: 1,048,576
@@ -44,7 +44,7 @@ export interface TextCounter {
    * order
    * that JavaScript gives them. Ends the counter, for its memory is needed.
    */
-  frequent(minCount: number): Texts;
+  frequent(minCount: number): StringPool;
 }
 
 /** Where a count stays: no text that is more frequent than another by then needs to be told from it. */
@@ -117,11 +117,11 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
     if (counts[number - 1]! < MAX_COUNT) counts[number - 1]!++;
   };
   /** Texts at some places of the table, in the order of these. */
-  const textsAt = (order: Uint32Array): Texts => {
+  const textsAt = (order: Uint32Array): StringPool => {
     const { bytes, offsets } = table;
     let end = 0;
     for (const place of order) end += offsets[place + 1]! - offsets[place]!;
-    const texts = createTexts(order.length, end);
+    const texts = createStringPool(order.length, end);
     end = 0;
     for (const [i, place] of order.entries()) {
       const to = offsets[place + 1]!;
@@ -143,7 +143,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
 
   const add = (text: string): number => {
     const length = utf8.write(text);
-    const hash = hashOf(utf8.bytes, 0, length);
+    const hash = hashText(utf8.bytes, 0, length);
     const known = table.slots[slotOf(table, hash, utf8.bytes, 0, length) + 1]!;
     if (known === 0) append(hash, length);
     return known === 0 ? size : known;
@@ -158,7 +158,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
     },
     add,
     numbered() {
-      const texts = createTexts(size + 1, table.offsets[size]!);
+      const texts = createStringPool(size + 1, table.offsets[size]!);
       texts.bytes.set(table.bytes.subarray(0, table.offsets[size]));
       texts.offsets.set(table.offsets.subarray(0, size + 1), 1);
       return texts;

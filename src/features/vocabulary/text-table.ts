@@ -1,8 +1,8 @@
 import { murmur3 } from '../murmur.js';
-import type { Texts } from './texts.js';
+import type { StringPool } from './string-pool.js';
 
 /** Texts, and the way from each to its id: its place plus one. Plain data whose memory threads share. */
-export interface TextTable extends Texts {
+export interface TextTable extends StringPool {
   /**
    * Of an open-addressing table at most two thirds full, two words a slot: the hash of a text, and its id. Fresh memory
    * is an
@@ -25,7 +25,7 @@ export function slotsFor(numTexts: number): number | undefined {
 export const VACANT = Uint8Array.of(0xef, 0xbf, 0xbf);
 
 /** Whether a place among texts is vacant: a text had it and has it no more. */
-export function isVacant({ bytes, offsets }: Texts, id: number): boolean {
+export function isVacant({ bytes, offsets }: StringPool, id: number): boolean {
   const begin = offsets[id - 1]!;
   return offsets[id]! - begin === VACANT.length && VACANT.every((byte, i) => bytes[begin + i] === byte);
 }
@@ -34,7 +34,7 @@ export function isVacant({ bytes, offsets }: Texts, id: number): boolean {
  * The table of different texts; no text has the id of a place that is vacant.
  * @throws Error where one is there twice, or there are too many
  */
-export function createTextTable(texts: Texts): TextTable {
+export function createTextTable(texts: StringPool): TextTable {
   const { table, repeated } = indexTexts(texts);
   if (repeated > 0) throw new Error(`${repeated} of ${texts.offsets.length - 1} texts came before`);
   return table;
@@ -45,7 +45,7 @@ export function createTextTable(texts: Texts): TextTable {
  * @returns also how many came before
  * @throws Error where there are too many
  */
-export function indexTexts({ bytes, offsets }: Texts): { readonly table: TextTable; readonly repeated: number } {
+export function indexTexts({ bytes, offsets }: StringPool): { readonly table: TextTable; readonly repeated: number } {
   const numTexts = offsets.length - 1;
   const numSlots = slotsFor(numTexts);
   if (numSlots === undefined) throw new Error(`${numTexts} texts are too many for a table`);
@@ -53,7 +53,7 @@ export function indexTexts({ bytes, offsets }: Texts): { readonly table: TextTab
   let repeated = 0;
   for (let id = 1; id <= numTexts; id++) {
     if (isVacant({ bytes, offsets }, id)) continue;
-    const hash = hashOf(bytes, offsets[id - 1]!, offsets[id]!);
+    const hash = hashText(bytes, offsets[id - 1]!, offsets[id]!);
     const slot = slotOf(table, hash, bytes, offsets[id - 1]!, offsets[id]!);
     if (table.slots[slot + 1] !== 0) {
       repeated++;
@@ -71,13 +71,13 @@ export function isTextTable(value: unknown): value is TextTable {
 }
 
 /** The hash that a table has for the bytes from `begin` to `end`. */
-export function hashOf(text: Uint8Array, begin: number, end: number): number {
+export function hashText(text: Uint8Array, begin: number, end: number): number {
   return murmur3(text, begin, end, SEED) | 0;
 }
 
 /** The id of the text whose bytes lie from `begin` to `end`; 0 where the table has it not. */
 export function idOf(table: TextTable, text: Uint8Array, begin: number, end: number): number {
-  return table.slots[slotOf(table, hashOf(text, begin, end), text, begin, end) + 1]!;
+  return table.slots[slotOf(table, hashText(text, begin, end), text, begin, end) + 1]!;
 }
 
 /** Where the slot of a text begins, or the free one where it belongs. */

@@ -9,8 +9,8 @@ export const SLOTS: usize = 16;
 export const NO_FIELD: u32 = 255;
 /** By field how many values the open row has. */
 export const PENDING: usize = SLOTS + 256;
-export const MOST_FIELDS: usize = 32;
-const FIELDS: usize = PENDING + 4 * MOST_FIELDS;
+export const MAX_FIELDS: usize = 32;
+const FIELDS: usize = PENDING + 4 * MAX_FIELDS;
 const FIELD_BYTES: usize = 64;
 
 /** Words of a field. Its name, the first byte in the lowest bits. */

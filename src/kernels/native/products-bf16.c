@@ -4,7 +4,7 @@
 // each rounded once
 // to the nearest, ties to even, with denormal numbers as 0 (Intel, Software Developer's Manual, volume 2, VDPBF16PS):
 // there are none
-// here, since operands below LEAST count as 0, so that all that is added is a multiple of 2^-126.
+// here, since operands below MIN_MAGNITUDE count as 0, so that all that is added is a multiple of 2^-126.
 
 #include "kernels.h"
 #include "vector.h"
@@ -20,13 +20,13 @@
 #define GRADIENT_PAIRS 64
 #define GRADIENT_INPUTS 768
 /** Operands that are smaller count as 0. */
-#define LEAST 0x1p-56f
+#define MIN_MAGNITUDE 0x1p-56f
 /** What a pair is padded with where its second number is missing. */
 static const float NOTHING[PANEL * MOST_PANELS];
 
 /** Sixteen floats as bfloat16. */
 INLINE __m256i rounded(__m512 x) {
-  const __mmask16 counts = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(LEAST), _CMP_NLT_UQ);
+  const __mmask16 counts = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(MIN_MAGNITUDE), _CMP_NLT_UQ);
   return (__m256i)_mm512_maskz_cvtneps_pbh(counts, x);
 }
 /** Pairs of the numbers of two vectors, lane by lane. */

@@ -1,5 +1,5 @@
 import { createColumnReader, writeColumns, type ColumnData } from '../column-file.js';
-import { missingOf } from '../feature-columns.js';
+import { countMissing } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { createIdCounter, type IdCounter } from '../id-table.js';
 import { isOfValid, type ValidRows } from '../valid-rows.js';
@@ -54,7 +54,7 @@ export async function countIds({
     const columns = reader.read(path, [...names, 'session']);
     const ids = columns.get(names.at(-1)!)!;
     const offsets = columns.get(`${name}.offsets`);
-    const missing = missingOf(ids);
+    const missing = countMissing(ids);
     const sessions = columns.get('session')!;
     if (times.length < sessions.length) times = new Uint32Array(sessions.length);
     for (let row = 0; row < sessions.length; row++) {
@@ -81,7 +81,7 @@ export async function countIds({
 /** Counts the ids of rows so many times each. */
 function countColumn(counter: IdCounter, ids: ColumnData, offsets: ColumnData | undefined, times: Uint32Array): void {
   if (offsets === undefined) {
-    const missing = missingOf(ids);
+    const missing = countMissing(ids);
     for (let row = 0; row < ids.length; row++)
       if (times[row]! > 0 && ids[row] !== missing) counter.add(ids[row]!, times[row]!);
     return;

@@ -1,5 +1,5 @@
 import { createColumnReader, writeColumns } from '../column-file.js';
-import { missingOf } from '../feature-columns.js';
+import { countMissing } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { lookUp, type IdTable } from '../id-table.js';
 
@@ -37,7 +37,7 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
     return {
       table: tables[f]!,
       ids,
-      missing: ids === undefined ? 0 : missingOf(ids),
+      missing: ids === undefined ? 0 : countMissing(ids),
       bagOffsets: columns.get(`${name}.offsets`),
       weights: weights && new Uint32Array(weights.buffer, weights.byteOffset, weights.length),
       isBag,

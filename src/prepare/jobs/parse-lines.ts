@@ -1,4 +1,4 @@
-import { printable } from '../../errors.js';
+import { printable } from '../../core/errors.js';
 import { readLines, type Chunk } from '../chunk.js';
 import type { Columns } from '../column-file.js';
 import { createFeatureColumns, type Cuts, type FeatureColumns } from '../feature-columns.js';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Part } from '../../part.js';
+import type { Component } from '../../core/component.js';
 
 /**
  * Where the values of a parameter lie: on a line, in coordinates of which equal lengths count alike, at steps or (0)
@@ -29,8 +29,8 @@ export interface Domain {
 
 /** Declares a kind of domain; the identity, for the sake of its types. */
 export function defineDomain<const Name extends string, Shape extends z.ZodRawShape>(
-  domain: Part<Name, Shape, [], Domain>,
-): Part<Name, Shape, [], Domain> {
+  domain: Component<Name, Shape, [], Domain>,
+): Component<Name, Shape, [], Domain> {
   return domain;
 }
 

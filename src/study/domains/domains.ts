@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { registry } from '../../part.js';
+import { registry } from '../../core/component.js';
 import * as all from './all.js';
 
 /** Every kind of domain by its name in the YAML, under the key `type`. */

@@ -3,7 +3,7 @@ import { defineDomain, evenly, type Domain } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
 /** A grid lists no more of them than this unless it is told how many. */
-const MOST_LISTED = 1000;
+const MAX_LISTED = 1000;
 
 /**
  * Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely.
@@ -39,7 +39,7 @@ export const int = defineDomain({
     const count = (high - low) / step + 1;
     const wanted = steps ?? count;
     const grid =
-      wanted > MOST_LISTED
+      wanted > MAX_LISTED
         ? undefined
         : wanted >= count
           ? Array.from({ length: count }, (_, i) => there(low + i * step))

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { makeFolder, onDisk, writeFileAtomic } from '../../disk.js';
+import { makeFolder, onDisk, writeFileAtomic } from '../../io/disk.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readProgram, runProgram } from './run-program.js';
 

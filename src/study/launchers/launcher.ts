@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Part } from '../../part.js';
+import type { Component } from '../../core/component.js';
 
 /** Which workers are wanted. */
 export interface WorkersRequest {
@@ -31,7 +31,7 @@ export interface Launcher {
 }
 
 /** A launcher, and what it is like. */
-export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [],

@@ -1,4 +1,4 @@
-import { registry } from '../../part.js';
+import { registry } from '../../core/component.js';
 import * as all from './all.js';
 
 /** Every launcher by its name in the YAML. */

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { monotonicMs } from '../../clock.js';
-import { makeFolder, onDisk } from '../../disk.js';
-import { userError } from '../../errors.js';
+import { monotonicMs } from '../../system/clock.js';
+import { makeFolder, onDisk } from '../../io/disk.js';
+import { userError } from '../../core/errors.js';
 import type { Workers } from './launcher.js';
 
 /** Of what a worker said last, so many lines are told. */

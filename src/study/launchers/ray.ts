@@ -3,7 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import { userError } from '../../errors.js';
+import { userError } from '../../core/errors.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readAnswer } from './run-program.js';
 import { shellText } from './shell-text.js';

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { quoted, userError } from '../../errors.js';
+import { quoted, userError } from '../../core/errors.js';
 
 /**
  * What a program of an engine prints.

@@ -1,4 +1,4 @@
-import type { Random } from '../../random.js';
+import type { Random } from '../../core/random.js';
 import type { Axis } from '../domains/domain.js';
 import { drawCoordinate, isSet, type Parameter, type Point, type Space } from '../space.js';
 
@@ -7,7 +7,7 @@ import { drawCoordinate, isSet, type Parameter, type Point, type Space } from '.
 // kernel a trial, each a product over parameters, and one that is as wide as the space.
 
 /** A kernel is no narrower than the line by the number of kernels, or by this many. */
-const MOST_KERNELS = 100;
+const MAX_KERNELS = 100;
 
 /** What a kernel has of one parameter: on a line a normal that is cut off at its ends, of a list a chance each. */
 type Factor =
@@ -100,7 +100,7 @@ function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (numbe
     const width =
       coordinate === undefined
         ? length
-        : Math.min(length, Math.max(length / Math.min(MOST_KERNELS, coordinates.length + 1), widths.get(coordinate)!));
+        : Math.min(length, Math.max(length / Math.min(MAX_KERNELS, coordinates.length + 1), widths.get(coordinate)!));
     return { kind: 'line', mean, width, mass: normalMass((axis.low - mean) / width, (axis.high - mean) / width) };
   });
 }

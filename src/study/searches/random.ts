@@ -1,4 +1,4 @@
-import { drawCoordinate, pointOf } from '../space.js';
+import { drawCoordinate, choosePoint } from '../space.js';
 import { defineSearch } from './search.js';
 
 /**
@@ -12,6 +12,6 @@ export const random = defineSearch({
   needsGrid: false,
   build: (_, space) => ({
     size: Infinity,
-    suggest: (_number, _seen, stream) => pointOf(space, ({ domain }) => drawCoordinate(domain.axis, stream)),
+    suggest: (_number, _seen, stream) => choosePoint(space, ({ domain }) => drawCoordinate(domain.axis, stream)),
   }),
 });

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Part } from '../../part.js';
-import type { Random } from '../../random.js';
+import type { Component } from '../../core/component.js';
+import type { Random } from '../../core/random.js';
 import type { Point, Space } from '../space.js';
 
 /** A trial as a search sees it. */
@@ -25,7 +25,7 @@ export interface Search {
 }
 
 /** A way to search a space, and what it asks of it. */
-export interface SearchPart<Name extends string, Shape extends z.ZodRawShape> extends Part<
+export interface SearchPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [space: Space],

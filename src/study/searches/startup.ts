@@ -1,5 +1,5 @@
-import type { Random } from '../../random.js';
-import { coordinatesToSet, drawCoordinate, pointOf, type Parameter, type Point, type Space } from '../space.js';
+import type { Random } from '../../core/random.js';
+import { coordinatesToSet, drawCoordinate, choosePoint, type Parameter, type Point, type Space } from '../space.js';
 
 /** Draws points for the trials before a model of them decides. */
 export interface Startup {
@@ -32,7 +32,7 @@ export function createStartup(space: Space): Startup {
         return choices[random.below(choices.length)]!;
       };
       const untried = untriedOf(tried);
-      return untried === undefined ? pointOf(space, draw) : pointThatSets(space, untried, draw);
+      return untried === undefined ? choosePoint(space, draw) : pointThatSets(space, untried, draw);
     },
   };
 }
@@ -40,7 +40,7 @@ export function createStartup(space: Space): Startup {
 /** A point that has the values under which a parameter is set; all others are chosen. */
 function pointThatSets(space: Space, parameter: Parameter, choose: (parameter: Parameter) => number): Point {
   const needed = coordinatesToSet(space, parameter);
-  return pointOf(space, (other) => needed.get(other.name) ?? choose(other));
+  return choosePoint(space, (other) => needed.get(other.name) ?? choose(other));
 }
 
 /** The choices of a parameter that the fewest points have, and how many. */

@@ -5,7 +5,7 @@ import { defineSearch, type Search, type SeenTrial } from './search.js';
 import { createStartup } from './startup.js';
 
 /** At most so many trials count as good, however many there are. */
-const MOST_GOOD = 25;
+const MAX_GOOD = 25;
 /** The newest trials count in full; those before them less and less. */
 const FULL_WEIGHT = 25;
 
@@ -58,7 +58,7 @@ function densities(space: Space, seen: readonly SeenTrial[], numOver: number) {
   const ranked = seen
     .filter(({ cost }) => typeof cost === 'number')
     .sort((a, b) => b.rung - a.rung || a.cost! - b.cost!);
-  const isGood = new Set(ranked.slice(0, Math.min(Math.ceil(0.1 * numOver), MOST_GOOD)));
+  const isGood = new Set(ranked.slice(0, Math.min(Math.ceil(0.1 * numOver), MAX_GOOD)));
   return [true, false].map((wanted) => {
     const points = seen.filter((trial) => isGood.has(trial) === wanted).map(({ point }) => point);
     return createParzen(space, points, weightsOf(points.length));

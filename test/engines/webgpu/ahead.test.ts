@@ -1,7 +1,7 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../../bench/workloads.js';
-import type { Batch } from '../../../src/batch.js';
+import type { Batch } from '../../../src/core/batch.js';
 import { createWebGpuEngine } from '../../../src/engines/webgpu/engine.js';
 import type { Program, StepResult } from '../../../src/engines/engine.js';
 import { gpu } from '../../support/webgpu.js';

@@ -5,8 +5,8 @@ import { engineLine } from '../../../src/engines/engine.js';
 import { createEngine } from '../../../src/engines/engines.js';
 import type { Precision } from '../../../src/engines/precision.js';
 import { ALLOW_SOFTWARE, createGpu, type AboutGpu } from '../../../src/engines/webgpu/adapter.js';
-import { UserError } from '../../../src/errors.js';
-import { ALONE } from '../../../src/peers.js';
+import { UserError } from '../../../src/core/errors.js';
+import { SINGLE_PROCESS } from '../../../src/core/process-group.js';
 import { gpu } from '../../support/webgpu.js';
 
 const refusal = async (device: Device, precision?: Precision): Promise<UserError> => {
@@ -22,7 +22,7 @@ beforeEach(() => allow('1'));
 
 describe('the choice of an engine', () => {
   const lineOf = async (device: Device, name: string | undefined, size = 1): Promise<string> =>
-    engineLine(await createEngine({ device, threads: 1, peers: { ...ALONE, size } }, 'f32', () => name));
+    engineLine(await createEngine({ device, threads: 1, peers: { ...SINGLE_PROCESS, size } }, 'f32', () => name));
 
   it('takes the CPU by auto, and names the GPU that is found and its option', async () => {
     const cpu = await lineOf('cpu', 'NVIDIA H100');

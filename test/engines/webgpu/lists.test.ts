@@ -7,7 +7,7 @@ import {
   mostListWords,
   type ListShape,
 } from '../../../src/engines/webgpu/lists/table-list.js';
-import { randomStream } from '../../../src/random.js';
+import { randomStream } from '../../../src/core/random.js';
 
 // Three tables: two fields of ids; one; and a field of ids beside a bag.
 const ROWS = 300;

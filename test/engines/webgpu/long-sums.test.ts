@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../../src/batch.js';
+import type { Batch } from '../../../src/core/batch.js';
 import { numericBatch, planOf } from '../../support/graph-plan.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 

@@ -7,7 +7,7 @@ import type { Plan, Program, ProgramState } from '../../../src/engines/engine.js
 import { planSize } from '../../../src/engines/plan-size.js';
 import { createGpu, type Gpu } from '../../../src/engines/webgpu/adapter.js';
 import { createWebGpuEngine } from '../../../src/engines/webgpu/engine.js';
-import { UserError } from '../../../src/errors.js';
+import { UserError } from '../../../src/core/errors.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../../src/optimizers/optimizers.js';
 import { createTestEngine, gpu } from '../../support/webgpu.js';
 import { twoTermBatch, twoTermPlan } from '../../support/two-terms.js';

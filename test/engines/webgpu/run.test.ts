@@ -43,7 +43,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
         path: join(folder, 'whole'),
         device: 'cpu',
         signal: new AbortController().signal,
-        onNotice: () => undefined,
+        onWarning: () => undefined,
       });
       expectLosses(measured.metrics, whole.metrics, 6);
       expect(rowsOf(join(folder, 'whole')).split('\n').length).toBe(rowsOf(join(folder, 'cpu')).split('\n').length);

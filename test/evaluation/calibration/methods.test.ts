@@ -4,7 +4,7 @@ import { applyCurve, curveSchema, type Curve } from '../../../src/evaluation/cal
 import { methods } from '../../../src/evaluation/calibration/options.js';
 import { createCollector } from '../../../src/evaluation/evaluation.js';
 import { rankClasses } from '../../../src/evaluation/ranked.js';
-import { randomStream } from '../../../src/random.js';
+import { randomStream } from '../../../src/core/random.js';
 import { batchOf, spacesOfType } from '../../support/measured.js';
 
 interface Rows {

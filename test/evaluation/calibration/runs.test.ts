@@ -22,7 +22,7 @@ beforeAll(async () => {
   trained = await trainSmall(join(folder, 'esmm.yaml'), {
     runDir: run,
     set: [CALIBRATION],
-    on: { onNotice: (text) => notices.push(text) },
+    on: { onWarning: (text) => notices.push(text) },
   });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -172,7 +172,7 @@ describe('calibration', () => {
     const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), {
       runDir: join(scratchFolder(), 'run'),
       set: [CALIBRATION, 'training.monitor=ctr.auc', 'data.valid=none.csv'],
-      on: { onNotice: (text) => told.push(text) },
+      on: { onWarning: (text) => told.push(text) },
     });
     expect(told.filter((text) => text.includes('not calibrated'))).toEqual([
       expect.stringMatching(/^cvr is not calibrated: valid has only one class: 0 positives among \d+ rows of it$/),

@@ -6,7 +6,7 @@ import {
   type RowGroup,
   type SchemaElement,
 } from 'hyparquet';
-import { quoted, userError } from '../../../errors.js';
+import { quoted, userError } from '../../../core/errors.js';
 import { checkThrift } from './check-thrift.js';
 
 /** The length of the footer and the mark behind it. */

@@ -1,4 +1,4 @@
-import { rethrowLimit, userError } from '../../../errors.js';
+import { rethrowLimit, userError } from '../../../core/errors.js';
 import { firstBytes } from '../byte-chunks.js';
 
 /** How Parquet files begin, and those whose footer is encrypted. */

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { parquetSchema, type ColumnMetaData, type FileMetaData, type RowGroup } from 'hyparquet';
-import { quoted, systemCode, UserError, userError, type Problem } from '../../../errors.js';
+import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
 import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
@@ -11,8 +11,8 @@ import { sliceColumn, type SliceColumn } from './slice-column.js';
 
 /** Rows of a piece at the most, and how many are read of each column in turn until a piece is full. */
 const SLICE_ROWS = 1 << 12;
-const LEAST_ROWS = 1 << 6;
-const MOST_ROWS = 1 << 8;
+const MIN_ROWS = 1 << 6;
+const MAX_ROWS = 1 << 8;
 /** Bytes of cells from which on a piece is full. */
 const SLICE_BYTES = 1 << 22;
 
@@ -102,15 +102,15 @@ async function* groupPieces(
   for (let begin = 0, end = 0; begin < rows; begin = end) {
     const last = Math.min(rows, begin + SLICE_ROWS);
     if (uneven.length === 0)
-      end = Math.min(last, begin + Math.max(LEAST_ROWS, Math.floor(SLICE_BYTES / Math.max(1, evenBytes))));
-    for (let bytes = 0, step = LEAST_ROWS; uneven.length > 0 && end < last && bytes < SLICE_BYTES;) {
+      end = Math.min(last, begin + Math.max(MIN_ROWS, Math.floor(SLICE_BYTES / Math.max(1, evenBytes))));
+    for (let bytes = 0, step = MIN_ROWS; uneven.length > 0 && end < last && bytes < SLICE_BYTES;) {
       step = Math.min(step, last - end);
       let stepBytes = evenBytes * step;
       for (const column of uneven) stepBytes += await append(column, step);
       end += step;
       bytes += stepBytes;
       // As many as may fill half of the room that is left, if they are like these.
-      step = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
+      step = Math.max(MIN_ROWS, Math.min(MAX_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
     }
     for (const column of even) await append(column, end - begin);
     yield {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { buildOnce, type AddonRecipe, type Built } from '../../../native-build.js';
+import { buildOnce, type AddonRecipe, type Built } from '../../../system/native-build.js';
 
 /** The sources as they are shipped: as far from this file as from what is built of it. */
 const SOURCES = fileURLToPath(new URL('../../../../dist/native', import.meta.url));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import type { NotBuilt } from '../../../native-build.js';
-import { mix, randomStream } from '../../../random.js';
+import type { NotBuilt } from '../../../system/native-build.js';
+import { mix, randomStream } from '../../../core/random.js';
 import { WORD } from '../arena.js';
 import type { TableRule } from '../call-list.js';
 import type { Kernels } from '../kernels.js';

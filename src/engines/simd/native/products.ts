@@ -47,14 +47,13 @@ const UNIT = 4;
  * Fewer rows than this are done before a call has come through; more inputs do not fit the stack, where they are turned
  * round.
  */
-const [FEWEST_ROWS, MOST_INPUTS] = [8, 8192];
+const [FEWEST_ROWS, MAX_INPUTS] = [8, 8192];
 
 /** Products in the place of an instance's. */
 export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach) {
   const product = (own: Product, other: NativeProducts['gemm']): Product => {
     return (a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) => {
-      if (rows < FEWEST_ROWS || k > MOST_INPUTS)
-        return own(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
+      if (rows < FEWEST_ROWS || k > MAX_INPUTS) return own(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
       hold(a, rows, lda, k);
       hold(panelsAt, panels, k * PANEL, k * PANEL);
       hold(bias, 1, 0, bias === 0 ? 0 : panels * PANEL);

@@ -1,4 +1,4 @@
-import { monotonicMs } from '../../../clock.js';
+import { monotonicMs } from '../../../system/clock.js';
 import type { TablePlace } from '../../simd/tables.js';
 import type { ListSize } from '../workgroups.js';
 import { LIST_WORDS } from '../wgsl/tables.js';
@@ -96,7 +96,7 @@ export interface ListWatch {
   /** How long this thread made those of a pass that others had not begun, and waited for those that they had. */
   onListed?(ms: number): void;
   /** That others cannot start. */
-  onNotice?: ((text: string) => void) | undefined;
+  onWarning?: ((text: string) => void) | undefined;
 }
 
 /** Fewer items than this are listed before another thread has woken up. */
@@ -112,7 +112,7 @@ export function createIndexLists(
   tables: readonly ListedTable[],
   columnWords: number,
   threads: number,
-  { onListed, onNotice }: ListWatch = {},
+  { onListed, onWarning }: ListWatch = {},
 ): IndexLists {
   const memoryOf = (jobWords: number): JobMemory => ({
     columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)),
@@ -152,7 +152,7 @@ export function createIndexLists(
   };
   const start = (items: number): void => {
     if (isAlone && threads > 0 && items >= MIN_SHARED_ITEMS) {
-      team = createListTeam(shape, memory, threads, onNotice);
+      team = createListTeam(shape, memory, threads, onWarning);
       isAlone = false;
     }
     team.begin(turn);

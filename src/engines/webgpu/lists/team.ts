@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
-import { fewerThreads, GO_ON, openThread } from '../../../thread.js';
-import { userError } from '../../../errors.js';
+import { fewerThreads, RESUME_HINT, openThread } from '../../../system/thread.js';
+import { userError } from '../../../core/errors.js';
 import { createTableLister, type ListShape } from './table-list.js';
 
 /**
@@ -54,7 +54,7 @@ export function createListTeam(
   shape: ListShape,
   memory: readonly [JobMemory, JobMemory],
   threads: number,
-  onNotice?: (text: string) => void,
+  onWarning?: (text: string) => void,
 ): ListTeam {
   const control = new SharedArrayBuffer(4 * CONTROL_WORDS);
   const words = new Int32Array(control);
@@ -69,7 +69,7 @@ export function createListTeam(
     for (let i = 0; i < threads; i++)
       workers.push(openThread('engines/webgpu/lists/worker', { shape, control, memory } satisfies ListThread));
   } catch (error) {
-    onNotice?.(fewerThreads(error, workers.length + 1));
+    onWarning?.(fewerThreads(error, workers.length + 1));
   }
   for (const worker of workers) worker.on('error', () => Atomics.store(words, CONTROL.failed, 1)).unref();
   let job = 0;
@@ -95,7 +95,7 @@ export function createListTeam(
       for (let done = Atomics.load(words, CONTROL.done); done < numTables; done = Atomics.load(words, CONTROL.done)) {
         Atomics.wait(words, CONTROL.done, done, LOOK_EVERY_MS);
         if (Atomics.load(words, CONTROL.failed) !== 0)
-          throw userError('thread', { message: 'a thread that lists the rows of a batch gave up', fix: GO_ON });
+          throw userError('thread', { message: 'a thread that lists the rows of a batch gave up', fix: RESUME_HINT });
       }
     },
     end() {

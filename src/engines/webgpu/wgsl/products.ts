@@ -6,7 +6,7 @@ const TILE = 64;
 const DEPTH = 16;
 /** Rows that a weight's gradient sums up in one go; of more, parts are added up by another dispatch. */
 const PART_ROWS = 512;
-const MOST_PARTS = 8;
+const MAX_PARTS = 8;
 /** Up to as many columns, each thread has one number. */
 const NARROW = 16;
 
@@ -14,7 +14,7 @@ const tiles = (count: number): number => Math.ceil(count / TILE);
 
 /** In how many parts the rows of a batch are summed up. */
 export function partsOf(rows: number): number {
-  return Math.max(1, Math.min(MOST_PARTS, Math.ceil(rows / PART_ROWS)));
+  return Math.max(1, Math.min(MAX_PARTS, Math.ceil(rows / PART_ROWS)));
 }
 
 /** What becomes of the operands of a product, and of its sums. */
@@ -224,7 +224,7 @@ export const WEIGHT_GRADIENT_SUM: OwnKernel = {
   threads: ({ rows, of }) => (partsOf(rows) === 1 ? 0 : of('k') * of('panels') * 8),
   body: `
   let count = $k * $panels * 8u;
-  let numParts = min(${MOST_PARTS}u, ($rows + ${PART_ROWS - 1}u) / ${PART_ROWS}u);
+  let numParts = min(${MAX_PARTS}u, ($rows + ${PART_ROWS - 1}u) / ${PART_ROWS}u);
   if (numParts == 1u) { return; }
   for (var i = group * ${THREADS}u + lane; i < count; i += groups * ${THREADS}u) {
     var sum = 0.0;

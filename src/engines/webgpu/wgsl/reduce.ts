@@ -6,15 +6,15 @@ const SIZE = 'var size = $count; if ($countAt != NONE) { size *= m[$countAt]; }'
 const overNumbers = (count: string, body: string): string => `
   for (var i = group * ${THREADS}u + lane; i < ${count}; i += groups * ${THREADS}u) { ${body} }`;
 /** Threads for all numbers of a range whose number of rows is not known before there is a batch: they take turns. */
-const MOST_THREADS = 1 << 16;
+const MAX_THREADS = 1 << 16;
 const forRange: OwnKernel['threads'] = ({ of }) =>
-  of('countAt') === 0 ? Math.min(of('count'), MOST_THREADS) : MOST_THREADS;
+  of('countAt') === 0 ? Math.min(of('count'), MAX_THREADS) : MAX_THREADS;
 
 /** Between the way back and the update. */
 export const REDUCE_KERNELS = {
   accumulate: {
     form: 'own',
-    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    threads: ({ of }) => Math.min(of('count'), MAX_THREADS),
     body: overNumbers('$count', 'add($total + i, f($g + i), 1u - m[$fresh]);'),
   },
 
@@ -71,7 +71,7 @@ export const REDUCE_KERNELS = {
 
   averageWeights: {
     form: 'own',
-    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    threads: ({ of }) => Math.min(of('count'), MAX_THREADS),
     body: `
   if (isRefused()) { return; }
   let share = shareLeft(f($clock), m[$clock + 2u], m[$clock + 2u] + 1u);
@@ -80,7 +80,7 @@ export const REDUCE_KERNELS = {
 
   exchangeWeights: {
     form: 'own',
-    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    threads: ({ of }) => Math.min(of('count'), MAX_THREADS),
     body: overNumbers('$count', 'let weight = m[$w + i]; m[$w + i] = m[$average + i]; m[$average + i] = weight;'),
   },
 
@@ -88,13 +88,13 @@ export const REDUCE_KERNELS = {
   checkFinite: {
     form: 'own',
     writes: [],
-    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    threads: ({ of }) => Math.min(of('count'), MAX_THREADS),
     body: overNumbers('$count', 'if ((m[$numbers + i] & 0x7f800000u) == 0x7f800000u) { atomicMax(&flags[0], 1u); }'),
   },
 
   watchAll: {
     form: 'own',
-    threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    threads: ({ of }) => Math.min(of('count'), MAX_THREADS),
     body: overNumbers('$count', 'watch(f($numbers + i));'),
   },
 } as const satisfies Readonly<Record<string, OwnKernel>>;

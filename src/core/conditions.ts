@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { readDate } from '../text/dates.js';
+
+/**
+ * The name of a column; names like 101 may stand without quotes. What is kept by column is kept in objects, which take
+ * this name for something else.
+ */
+export const columnName = z
+  .union([
+    z
+      .string()
+      .min(1)
+      .refine((name) => name !== '__proto__', 'a column that is called __proto__ cannot be read: rename it'),
+    z.int().min(0),
+  ])
+  .transform(String);
+
+/** What a cell is compared with. */
+export type ConditionValue = string | number | boolean;
+
+/** What must hold of a row: comparisons of the cells of one column, or of all of several. Plain data. */
+export interface Condition {
+  readonly column?: string | undefined;
+  readonly equals?: ConditionValue | undefined;
+  readonly oneOf?: readonly ConditionValue[] | undefined;
+  readonly above?: Limit | undefined;
+  readonly atLeast?: Limit | undefined;
+  readonly below?: Limit | undefined;
+  readonly atMost?: Limit | undefined;
+  readonly isBlank?: boolean | undefined;
+  readonly all?: readonly Condition[] | undefined;
+  readonly any?: readonly Condition[] | undefined;
+  readonly not?: Condition | undefined;
+}
+
+/** A number, or a date as ISO 8601 writes it. */
+export type Limit = number | string;
+
+/** How cells are compared, each with the word of the YAML. */
+export const LIMITS = ['above', 'atLeast', 'below', 'atMost'] as const;
+const COMPARISONS = ['equals', 'oneOf', ...LIMITS, 'isBlank'] as const;
+const FORMS = ['column', 'all', 'any', 'not'] as const;
+
+/** A double holds no whole number beyond this one with all its neighbours. */
+const exact = z
+  .number()
+  .refine(
+    (value) => !Number.isInteger(value) || Number.isSafeInteger(value),
+    'has more digits than a number can hold; write it in quotes, as a text',
+  );
+const value = z.union([z.string(), exact, z.boolean()], 'expected a text, a number, true or false');
+/** A limit of the YAML. */
+export const limitSchema = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
+  if (typeof given === 'string' && readDate(given) === undefined) {
+    const hint = given.trim() !== '' && Number.isFinite(Number(given)) ? '; write a number without quotes' : '';
+    context.addIssue({
+      code: 'custom',
+      message: `expected a number, or a date as in 2026-11-01 or 2026-11-01T18:30, found ${JSON.stringify(given)}${hint}`,
+    });
+  }
+});
+
+const nested: z.ZodType<Condition> = z.lazy(() => conditionSchema);
+
+/** A condition of the YAML. */
+export const conditionSchema: z.ZodType<Condition> = z
+  .strictObject({
+    column: columnName.optional().describe('Column to compare; all comparisons given must hold'),
+    equals: value
+      .optional()
+      .describe(
+        'Value to match: strings exactly, numbers numerically (1 equals 1.0); true and false also match 1 and 0',
+      ),
+    oneOf: z.array(value).min(1).optional().describe('List of values, one of which must match'),
+    above: limitSchema
+      .optional()
+      .describe('Exclusive lower bound, number or date; a date without a time covers the whole day'),
+    atLeast: limitSchema.optional().describe('Inclusive lower bound, number or date'),
+    below: limitSchema.optional().describe('Exclusive upper bound, number or date'),
+    atMost: limitSchema
+      .optional()
+      .describe('Inclusive upper bound, number or date; a date without a time includes the whole day'),
+    isBlank: z.boolean().optional().describe('Whether the value is missing'),
+    all: z.array(nested).min(1).optional().describe('Conditions that must all hold'),
+    any: z.array(nested).min(1).optional().describe('Conditions of which at least one must hold'),
+    not: nested.optional().describe('Condition that must not hold'),
+  })
+  .superRefine((condition, context) => {
+    const forms = FORMS.filter((form) => condition[form] !== undefined);
+    const comparisons = COMPARISONS.filter((comparison) => condition[comparison] !== undefined);
+    const fail = (message: string): void => context.addIssue({ code: 'custom', message });
+    if (forms.length !== 1)
+      fail(
+        `expected one of column, all, any or not, found ${forms.length === 0 ? 'none' : forms.join(' and ')}, as in { column: play_ms, above: 7000 }`,
+      );
+    else if (forms[0] !== 'column' && comparisons.length > 0)
+      fail(`expected ${comparisons.join(', ')} beside a column, found beside ${forms[0]}`);
+    else if (forms[0] === 'column' && comparisons.length === 0)
+      fail(`expected a comparison beside the column, one of ${COMPARISONS.join(', ')}`);
+    else if (condition.isBlank !== undefined && comparisons.length > 1)
+      fail('expected isBlank alone: a blank cell compares with nothing');
+  })
+  .describe('Comparisons on the columns of a row');
+
+/** The columns that a condition looks at, each once, in the order in which it names them. */
+export function conditionColumns({ column, all = [], any: some = [], not }: Condition): readonly string[] {
+  const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(conditionColumns);
+  return [...new Set([...(column === undefined ? [] : [column]), ...below])];
+}
+
+/** The columns that it compares with numbers. */
+export function numberColumns({
+  column,
+  equals,
+  oneOf = [],
+  all = [],
+  any: some = [],
+  not,
+  ...limits
+}: Condition): readonly string[] {
+  const values = [equals, ...oneOf, ...LIMITS.map((word) => limits[word])];
+  const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(numberColumns);
+  return [
+    ...new Set([
+      ...(column !== undefined && values.some((each) => typeof each === 'number') ? [column] : []),
+      ...below,
+    ]),
+  ];
+}

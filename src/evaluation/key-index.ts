@@ -1,0 +1,63 @@
+import { BLANK_WORD, KEY_WORDS, placeOfKey } from '../core/row-key.js';
+
+/** Numbers of keys: as many as there are different ones, from 0 on in the order in which they come. */
+export interface KeyIndex {
+  readonly count: number;
+  /** Two words for each number. */
+  readonly keys: Uint32Array;
+  /** The number of the key of cells that hold nothing; undefined where none came. */
+  readonly blank: number | undefined;
+  numberOf(low: number, high: number): number;
+}
+
+/** The least room: a power of two. */
+const FIRST_PLACES = 1 << 10;
+
+/** An empty table of keys: open addressing, half full at the most; some 20 bytes a key. */
+export function createKeyIndex(): KeyIndex {
+  let places = new Uint32Array(FIRST_PLACES);
+  let keys = new Uint32Array(KEY_WORDS * (FIRST_PLACES / 2));
+  let count = 0;
+  let blank: number | undefined;
+
+  /** The place of a key, or the empty one where it belongs; places hold one more than a number. */
+  const find = (low: number, high: number): number => {
+    const mask = places.length - 1;
+    let place = placeOfKey(low, high) & mask;
+    for (let number = places[place]!; number !== 0; number = places[place]!) {
+      if (keys[KEY_WORDS * (number - 1)] === low && keys[KEY_WORDS * number - 1] === high) return place;
+      place = (place + 1) & mask;
+    }
+    return place;
+  };
+  const grow = (): void => {
+    places = new Uint32Array(2 * places.length);
+    const more = new Uint32Array(2 * keys.length);
+    more.set(keys);
+    keys = more;
+    for (let number = 0; number < count; number++)
+      places[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
+  };
+  return {
+    get count() {
+      return count;
+    },
+    get keys() {
+      return keys.subarray(0, KEY_WORDS * count);
+    },
+    get blank() {
+      return blank;
+    },
+    numberOf(low, high) {
+      const place = find(low, high);
+      const found = places[place]!;
+      if (found !== 0) return found - 1;
+      keys[KEY_WORDS * count] = low;
+      keys[KEY_WORDS * count + 1] = high;
+      if (high === BLANK_WORD) blank = count;
+      places[place] = ++count;
+      if (2 * count === places.length) grow();
+      return count - 1;
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { column } from '../core/batch.js';
+import { groupRows, type Grouped, type GroupedChunk } from './grouped.js';
+import type { KeyIndex } from './key-index.js';
+import { rankClasses, type Ranked } from './ranked.js';
+import { BLOCK_ROWS, type Block } from './row-store.js';
+import type { Chunk } from './chunk.js';
+import type { Scores } from './scores.js';
+import { combinePredictions, type Output } from './outputs.js';
+
+/** Stored rows that a space is measured on. */
+export interface MeasuredRows {
+  readonly blocks: readonly Block[];
+  /** By column: what numbers stand for. */
+  readonly keys?: ReadonlyMap<string, Pick<KeyIndex, 'count' | 'blank'>>;
+  /** Only these rows, by block and row in it (`placeOf`); all where it is left out. */
+  readonly places?: Uint32Array;
+}
+
+/**
+ * Rows of a chunk at the most. What goes through one is called anew for the next, and then runs as V8 has optimized it
+ * meanwhile: in the first
+ * measurements of a short run, that is most of their time.
+ */
+const CHUNK_ROWS = 1024;
+
+/** The place of a row among blocks. */
+export function placeOf(block: number, row: number): number {
+  return block * BLOCK_ROWS + row;
+}
+
+/** The rows of a space among stored ones, with its predictions. */
+export function buildScores(space: Output, { blocks, keys = new Map(), places }: MeasuredRows): Scores {
+  // As many as there can be: room for a whole block costs a small set more time than its rows do.
+  const blockRows = blocks.reduce((most, block) => Math.max(most, block.rows), 1);
+  const chunkRows = places === undefined ? blockRows : Math.min(blockRows, Math.max(1, places.length));
+  const labels = new Float32Array(chunkRows);
+  const predictions = new Float32Array(chunkRows);
+  const numbers = new Uint32Array(chunkRows);
+
+  /** Puts rows of a block that are in the space to the front; their number. */
+  const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
+    const truth = column(block.labels, space.label);
+    const condition = space.where === undefined ? undefined : column(block.labels, space.where);
+    const own = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
+    if (condition === undefined && rows === undefined) {
+      combinePredictions(space, block.predictions, block.rows, predictions);
+      labels.set(truth.subarray(0, block.rows));
+      if (own !== undefined) numbers.set(own.subarray(0, block.rows));
+      return block.rows;
+    }
+    const values = combinePredictions(space, block.predictions, block.rows, scratchOf(block.rows));
+    const length = rows === undefined ? block.rows : rows.length;
+    let count = 0;
+    for (let i = 0; i < length; i++) {
+      const row = rows === undefined ? i : rows[i]! % BLOCK_ROWS;
+      if (condition !== undefined && condition[row] !== 1) continue;
+      labels[count] = truth[row]!;
+      if (own !== undefined) numbers[count] = own[row]!;
+      predictions[count++] = values[row]!;
+    }
+    return count;
+  };
+  let scratch = new Float32Array(0);
+  const scratchOf = (rows: number): Float32Array<ArrayBuffer> =>
+    scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch;
+
+  /** Of the only block, whose selected rows stay where they are: most metrics go through them more than once. */
+  let selected: number | undefined;
+  function* chunks(by?: string): Generator<GroupedChunk> {
+    const isOne = blocks.length === 1;
+    for (const { block, rows } of parts(blocks, places)) {
+      const count = isOne && by === undefined && selected !== undefined ? selected : select(block, by, rows);
+      if (isOne) selected = count;
+      for (let begin = 0; begin < count; begin += CHUNK_ROWS) {
+        const end = Math.min(count, begin + CHUNK_ROWS);
+        yield {
+          labels: labels.subarray(begin, end),
+          predictions: predictions.subarray(begin, end),
+          numbers: numbers.subarray(begin, end),
+        };
+      }
+    }
+  }
+  const countRows = (): number => {
+    let count = 0;
+    for (const { labels: some } of chunks()) count += some.length;
+    return count;
+  };
+  const rows =
+    space.where !== undefined ? countRows() : (places?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
+
+  let ranked: Ranked | undefined;
+  const grouped = new Map<string, Grouped>();
+  return {
+    rows,
+    ranked: () => (ranked ??= rankClasses(rows, chunks())),
+    grouped(by) {
+      const { count, blank } = column(keys, by);
+      const found = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
+      grouped.set(by, found);
+      return found;
+    },
+    [Symbol.iterator]: (): Iterator<Chunk> => chunks(),
+  };
+}
+
+/** Blocks with those of their rows that are asked for: the places of one block stand together. */
+function* parts(
+  blocks: readonly Block[],
+  places: Uint32Array | undefined,
+): Generator<{ readonly block: Block; readonly rows: Uint32Array | undefined }> {
+  if (places === undefined) {
+    for (const block of blocks) yield { block, rows: undefined };
+    return;
+  }
+  for (let begin = 0, end = 0; begin < places.length; begin = end) {
+    const block = Math.floor(places[begin]! / BLOCK_ROWS);
+    while (end < places.length && Math.floor(places[end]! / BLOCK_ROWS) === block) end++;
+    yield { block: blocks[block]!, rows: places.subarray(begin, end) };
+  }
+}

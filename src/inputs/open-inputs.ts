@@ -1,0 +1,69 @@
+import { listTasks, type Experiment } from '../config/experiment.js';
+import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
+import { openData, type OpenedData, type OpenSource } from '../data/sources/splits.js';
+import { measureOutputs, type MeasuredOutputs } from '../evaluation/measured-outputs.js';
+import { computeLayout, type EncodedField } from '../features/feature-types.js';
+import type { Graph } from '../graph/graph.js';
+import { buildModel, listLookups } from '../models/models.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
+import type { InputLayout } from '../tables/layout.js';
+import type { LabelFacts, Task } from '../core/tasks.js';
+import { startOf, type Start } from '../warm-start/warm-start.js';
+
+// The steps that `train` takes before its first step and `check` repeats, so that both find the same problems in the
+// same order.
+
+/** The rows that a config describes: how they are read and what is measured of them. */
+export interface RowsPlan {
+  readonly tasks: readonly Task[];
+  readonly measured: MeasuredOutputs;
+  readonly format: RowFormat;
+}
+
+/** The opened data of a run, and its initial weights. */
+export interface RunInputs extends RowsPlan {
+  readonly sources: OpenedData;
+  readonly start: Start;
+}
+
+/** Returns the row format of a config; a missing section contributes no column. */
+export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluation }: Partial<Experiment>): RowsPlan {
+  const tasks = listTasks({ tasks: taskOptions });
+  const measured = measureOutputs(tasks, evaluation);
+  const format = rowFormatOf({
+    tasks,
+    groups: Object.values(features),
+    ...(data !== undefined && { cells: data, sampling: data.sampling }),
+    keys: measured.keys,
+  });
+  return { tasks, measured, format };
+}
+
+/**
+ * Opens the files of all splits, finds their columns, and prepares the initial weights without reading them.
+ * @param options.peers ranks that train together
+ * @param options.open opens the files of a split; default: to read all rows
+ * @throws UserError (data) with the problems of all files
+ */
+export async function openInputs(
+  experiment: Experiment,
+  options: { readonly peers?: ProcessGroup; readonly open?: OpenSource } = {},
+): Promise<RunInputs> {
+  const rows = planRows(experiment);
+  const sources = await openData(experiment.data, rows.format, options.open);
+  return { ...rows, sources, start: startOf(experiment, rows.format.fields, options.peers ?? SINGLE_PROCESS) };
+}
+
+/**
+ * Builds the model of a config on its encoded fields.
+ * @param facts sums and scales of the training labels
+ */
+export function buildGraph(
+  { data, features, model, training }: Experiment,
+  tasks: readonly Task[],
+  fields: readonly EncodedField[],
+  facts: LabelFacts,
+): { readonly layout: InputLayout; readonly graph: Graph } {
+  const layout = computeLayout(fields, { groups: features, ...listLookups(model, tasks) });
+  return { layout, graph: buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts }) };
+}

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { readdir, rename, rm } from 'node:fs/promises';
+import os from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { bootId, isAlive, pidNamespace } from '../system/process-identity.js';
+
+let numTemporaries = 0;
+
+/**
+ * Names a temporary file next to a path that nothing else uses, in this process or another, of this machine, a
+ * container or a machine that
+ * shares the disk. It is hidden, and names its writer.
+ */
+export function temporaryPath(path: string): string {
+  return join(
+    dirname(path),
+    `.${basename(path)}.${os.hostname()}-${process.pid}-${writerTag()}-${++numTemporaries}.tmp`,
+  );
+}
+
+/** Reports whether a file's name is that of a temporary file. */
+export function isTemporary(name: string): boolean {
+  return /^\..*\.tmp$/.test(name);
+}
+
+let tag: string | undefined;
+
+/** Distinguishes writers with one host name and process id: by boot and PID namespace. */
+function writerTag(): string {
+  if (tag !== undefined) return tag;
+  const namespace = pidNamespace();
+  return (tag = createHash('sha256')
+    .update(namespace === null ? '' : `${namespace} ${bootId()}`)
+    .digest('hex')
+    .slice(0, 8));
+}
+
+/**
+ * Temporary files of dead writers by directory. A directory is listed once: a command may write thousands of files into
+ * one.
+ */
+const stale = new Map<string, Promise<readonly string[]>>();
+
+/**
+ * Removes the temporary files of a path whose writers were killed. A writer that runs keeps its own, and so does one of
+ * another machine or
+ * container, which cannot be looked for.
+ */
+export async function removeStaleTemporary(path: string): Promise<void> {
+  const folder = dirname(path);
+  if (!stale.has(folder)) stale.set(folder, staleNames(folder));
+  const names = (await stale.get(folder)!).filter((name) => name.startsWith(`.${basename(path)}.${os.hostname()}-`));
+  for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+async function staleNames(folder: string): Promise<readonly string[]> {
+  // What is wrong with the directory is told by the write.
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => isTemporary(name) && isWriterAlive(name) === false);
+}
+
+/**
+ * Reports whether the process that writes a temporary file runs; undefined for one of another machine, boot or
+ * container.
+ */
+export function isWriterAlive(name: string): boolean | undefined {
+  const [ending, pid, writer] = /-(\d+)-([0-9a-f]{8})-\d+\.tmp$/.exec(name) ?? [];
+  if (ending === undefined || writer !== writerTag() || !name.endsWith(`.${os.hostname()}${ending}`)) return undefined;
+  return isAlive(Number(pid), null);
+}
+
+/** Removes a file or a directory; a kill meanwhile leaves it whole or under a temporary name. */
+export async function removeWhole(path: string): Promise<void> {
+  const temporary = temporaryPath(path);
+  await rename(path, temporary);
+  await rm(temporary, { recursive: true, force: true });
+}

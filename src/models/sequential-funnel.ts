@@ -1,0 +1,57 @@
+import { quoted } from '../core/errors.js';
+import type { Term } from '../graph/graph.js';
+import type { Value } from '../graph/operations.js';
+import type { ValidationIssue } from '../core/component.js';
+import { normalizeGiven, tasksGiven, type Task } from '../core/tasks.js';
+import { checkProbability } from './check-probability.js';
+import { buildLossTerm, type ModelContext, type ModelOutput } from './model.js';
+
+/**
+ * What is wrong with the tasks of a model, called `model`, in which each takes from the one before it in the order of
+ * the funnel.
+ */
+export function* checkSequentialFunnel(model: string, tasks: readonly Task[]): Iterable<ValidationIssue> {
+  if (tasks.length < 2)
+    yield { path: ['tasks'], message: `${model} needs two tasks or more, in the order of the funnel` };
+  for (const [t, task] of tasks.entries()) {
+    const { name } = task;
+    yield* checkProbability(model, 'compares', task);
+    const before = tasks[t - 1];
+    const given = normalizeGiven(task)?.named;
+    if (given !== undefined && (before === undefined || !tasksGiven(task, tasks).includes(before))) {
+      yield {
+        path: ['tasks', name, 'given'],
+        message: `expected ${before === undefined ? 'nothing, since it comes first' : typeof before.label === 'string' ? `${quoted(before.label)}, the label of the task before it` : `${quoted(before.name)}, the task before it`}, found ${quoted(given)}; ${model} takes tasks in their order`,
+      };
+    }
+  }
+}
+
+/** What comes of the logits of tasks in the order of the funnel, with the probabilities that they say. */
+export interface SequentialFunnel extends ModelOutput {
+  readonly probabilities: readonly Value[];
+}
+
+/**
+ * Every task is learned over all rows, so its logit says how probable it is together with all before it; what it is
+ * given
+ * the one before is that over that one's probability.
+ */
+export function buildSequentialFunnel(
+  { g, tasks }: Pick<ModelContext, 'g' | 'tasks'>,
+  logits: readonly Value[],
+): SequentialFunnel {
+  const probabilities = logits.map((logit, t) => g.activation(logit, 'sigmoid', `${tasks[t]!.name}.probability`));
+  const terms = tasks.map((task, t): Term =>
+    buildLossTerm(g, task, logits[t]!, task.countedInChain, task.given === undefined ? task.name : `ct${task.name}`),
+  );
+  const conditional = (t: number): Value =>
+    g.clip(g.multiply(probabilities[t]!, g.reciprocal(probabilities[t - 1]!)), 0, 1);
+  return {
+    probabilities,
+    terms,
+    predictions: new Map(
+      tasks.map(({ name, given }, t) => [name, given === undefined ? probabilities[t]! : conditional(t)]),
+    ),
+  };
+}

@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import type { BottomPart } from '../bottoms/bottom.js';
+import { inputOption, ofGroups } from '../graph/features.js';
+import type { OptionsOf } from '../core/component.js';
+import { defineModel, type ModelPart } from './model.js';
+import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
+
+const towersOptions = { input: inputOption('the layers below the towers read; default: all'), ...taskTowerOptions };
+
+/**
+ * The model that has nothing but a tower for every task on some shared layers: it is called like these and takes their
+ * options
+ * beside those of towers and `input`.
+ */
+export function modelFromBottom<const Name extends string, Shape extends z.ZodRawShape>(
+  bottom: BottomPart<Name, Shape>,
+): ModelPart<Name, Shape & typeof towersOptions> {
+  // Options of the model are those of its bottom and more; TypeScript cannot see it through the type of the shape.
+  const ownOf = (options: unknown): OptionsOf<Shape> => options as OptionsOf<Shape>;
+  const towersOf = (options: unknown): OptionsOf<typeof towersOptions> => options as OptionsOf<typeof towersOptions>;
+  return defineModel({
+    name: bottom.name,
+    summary: `${bottom.summary}, and a tower per task`,
+    options: () => ({ ...bottom.options(), ...towersOptions }),
+    check: (options) => bottom.check?.(ownOf(options)) ?? [],
+    *checkTasks(tasks, options) {
+      yield* checkTaskTowers(tasks, towersOf(options));
+      for (const { path, message } of bottom.checkTasks?.(
+        ownOf(options),
+        tasks.map(({ name }) => name),
+      ) ?? [])
+        yield { path: ['model', ...path], message };
+    },
+    embeddingParts: (options, tasks) => bottom.embeddingParts?.(ownOf(options), tasks) ?? [],
+    build(options, context) {
+      const { outputs, gates } = bottom.build(ownOf(options), {
+        ...context,
+        ...ofGroups(context.g, context, towersOf(options).input),
+        tasks: context.tasks.map(({ name }) => name),
+      });
+      const output = taskTowers(context, towersOf(options), ({ name }) => outputs.get(name)!);
+      return gates === undefined ? output : { ...output, gates };
+    },
+  });
+}

@@ -1,0 +1,84 @@
+import { devNull } from 'node:os';
+import { join } from 'node:path';
+import { monotonicMs } from '../system/clock.js';
+import { userError } from '../core/errors.js';
+import type { ProcessGroup } from '../core/process-group.js';
+import { readCheckpoint } from './checkpoint.js';
+import { FILES } from './manifest.js';
+import type { WarmStartSource } from './init-from.js';
+import { openRun, resumedFrom, type OpenRun, type RunRequest } from './open-run.js';
+import { collectMetrics, buildResult, type RunLog } from './run-log.js';
+import { createRunState } from './run-state.js';
+
+export type { RunRequest };
+
+/**
+ * Opens the run that several processes train: the first of them makes or finds its folder and writes all that is
+ * written there, the
+ * others read the checkpoint that it goes on from, or what it starts from.
+ * @param tell told what was found
+ * @throws UserError as `openRun` does; (checkpoint) where they find other weights to start from
+ */
+export async function openDistributedRun(
+  request: RunRequest,
+  peers: ProcessGroup,
+  warn: (notice: string) => void,
+): Promise<OpenRun> {
+  let origin: WarmStartSource | undefined;
+  const originOf = request.originOf && (async () => (origin = await request.originOf!()));
+  const own = peers.rank === 0 ? await openRun({ ...request, originOf }, warn) : undefined;
+  const told = peers.allGatherStrings(
+    own === undefined
+      ? ''
+      : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }),
+  );
+  if (own !== undefined) return own;
+  const first = JSON.parse(told[0]!) as Followed; // what the first has made of it
+  if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
+    throw userError('checkpoint', {
+      key: 'initFrom',
+      message: `process ${peers.rank} finds another checkpoint than the first, which starts from ${first.origin.checkpoint}`,
+      fix: 'name that folder, which must be the same everywhere',
+    });
+  }
+  return follow(first);
+}
+
+interface Followed {
+  readonly folder: string;
+  readonly checkpoint: string | null;
+  readonly origin: WarmStartSource | null;
+}
+
+/** A run that another process writes. */
+async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> {
+  const checkpoint = path === null ? undefined : await readCheckpoint(path, true);
+  const state = createRunState(checkpoint?.sections ?? {}, path === null ? folder : join(path, FILES.state));
+  return {
+    folder,
+    log: silentLog(folder),
+    // What is saved is the first one's.
+    state: { of: state.of, sections: () => ({}) },
+    resumed: path === null || checkpoint === undefined ? undefined : resumedFrom(path, checkpoint),
+    damaged: [],
+    begin: () => Promise.resolve(),
+    check: () => Promise.resolve(),
+    release: () => Promise.resolve(),
+  };
+}
+
+/** A log that writes nothing, and finds what the other does. */
+function silentLog(run: string): RunLog {
+  const startMs = monotonicMs();
+  return {
+    rejectsPath: devNull,
+    begin: () => Promise.resolve(),
+    event: () => undefined,
+    failure: () => undefined,
+    milestone: () => Promise.resolve(),
+    steps: () => undefined,
+    diagnosis: () => undefined,
+    results: (best, found) => Promise.resolve(collectMetrics(best, found)),
+    end: (facts, loop) => Promise.resolve(buildResult({ run, changes: [], startMs }, facts, loop)),
+  };
+}

@@ -1,0 +1,45 @@
+import type { ProgramState } from '../engines/engine.js';
+import { countLocalRows } from '../core/process-group.js';
+import type { HostTensor } from '../core/tensor.js';
+import { damaged } from './manifest.js';
+
+type Tensors = ProgramState['weights'];
+
+/** What a process behind the first has to save of some tensors: its rows of those that are dealt out. */
+export function selectLocalShards(tensors: Tensors, dealt: ProgramState['dealt']): Tensors {
+  return new Map([...tensors].filter(([name]) => dealt?.has(name) === true));
+}
+
+/**
+ * Puts tensors that were dealt out together: row r lies with process r modulo their number.
+ * @param path named in problems
+ * @throws UserError (checkpoint) where they do not make whole ones
+ */
+export function mergeShards(first: Tensors, parts: readonly Tensors[], path: string): Tensors {
+  if (parts.length === 0) return first;
+  const names = new Set(parts.flatMap((part) => [...part.keys()]));
+  return new Map(
+    [...first].map(([name, tensor]) => [
+      name,
+      names.has(name)
+        ? joined(
+            [first, ...parts].map((part) => part.get(name)),
+            `${path}: ${name}`,
+          )
+        : tensor,
+    ]),
+  );
+}
+
+function joined(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
+  const rowsOf = (part: HostTensor | undefined): number => part?.shape[0] ?? 0;
+  const [rows, width] = [parts.reduce((sum, part) => sum + rowsOf(part), 0), parts[0]!.shape[1] ?? 1];
+  const data = new Float32Array(rows * width);
+  for (const [p, part] of parts.entries()) {
+    if (rowsOf(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
+      throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
+    for (let row = 0; row < rowsOf(part); row++)
+      data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
+  }
+  return { shape: [rows, width], data };
+}

@@ -1,0 +1,18 @@
+import type { SeenTrial } from './searches/search.js';
+import type { StudyFacts } from './study.js';
+import type { Trial } from './trial.js';
+
+/** A trial as a search sees it: its value turned so that lower is better. */
+export function toObservation({ point, rungs, result }: Trial, goal: StudyFacts['goal']): SeenTrial {
+  const rung = result?.end === 'stopped' ? rungs.length - 1 : Infinity;
+  return {
+    point,
+    cost: result === undefined ? undefined : result.value === null ? null : toCost(result.value, goal),
+    rung,
+  };
+}
+
+/** A value turned so that lower is better. */
+export function toCost(value: number, goal: StudyFacts['goal']): number {
+  return goal === 'higher' ? -value : value;
+}

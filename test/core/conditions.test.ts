@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { conditionColumns, conditionSchema, type Condition } from '../../src/core/conditions.js';
+import { readDate } from '../../src/text/dates.js';
+import { compileCondition } from '../../src/data/rows/compile-condition.js';
+
+/** What a condition says of rows that have one cell, or several. */
+function judged(condition: Condition, rows: readonly (string | readonly string[])[]): readonly (boolean | undefined)[] {
+  const { holds } = compileCondition(conditionSchema.parse(condition));
+  return rows.map((cells) => holds(typeof cells === 'string' ? [cells] : cells));
+}
+
+describe('a condition', () => {
+  it('compares numbers as numbers, whichever way they are written', () => {
+    expect(
+      judged({ column: 'ms', above: 7000 }, ['6999', '7000', '7000.5', '1e4', '-8000', '+7001', '007001']),
+    ).toEqual([false, false, true, true, false, true, true]);
+    expect(judged({ column: 'ms', atLeast: 7000 }, ['6999', '7000.0', '7001'])).toEqual([false, true, true]);
+    expect(judged({ column: 'ms', below: 0.5 }, ['.4', '0.5', '10'])).toEqual([true, false, false]);
+    expect(judged({ column: 'ms', atMost: -1 }, ['-1', '-0.5', '-10'])).toEqual([true, false, true]);
+  });
+
+  it('holds where all comparisons of its column do', () => {
+    expect(judged({ column: 'age', atLeast: 18, below: 65 }, ['17', '18', '64.9', '65'])).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect(judged({ column: 'age', oneOf: [1, 2, 3], above: 1 }, ['1', '2', '4'])).toEqual([false, true, false]);
+  });
+
+  it('compares a text letter by letter, and a number with whatever is the same number', () => {
+    expect(judged({ column: 'income', equals: '>50K' }, ['>50K', '>50k', ' >50K', '<=50K'])).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(judged({ column: 'rating', equals: 1 }, ['1', '1.0', '01', '1e0', 'one', '2', '0x1'])).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(judged({ column: 'rating', equals: '1' }, ['1', '1.0'])).toEqual([true, false]);
+    expect(judged({ column: 'rating', oneOf: [4, '5'] }, ['4.0', '5', '5.0', '3'])).toEqual([true, true, false, false]);
+    expect(judged({ column: 'id', equals: 9_007_199_254_740_991 }, ['9007199254740991', '9007199254740992'])).toEqual([
+      true,
+      false,
+    ]);
+  });
+
+  it('takes what programs write for true and false', () => {
+    expect(judged({ column: 'paid', equals: true }, ['true', 'True', '1', 'TRUE', 'false', '0'])).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(judged({ column: 'paid', equals: false }, ['false', '0', 'TRUE'])).toEqual([true, true, false]);
+    expect(judged({ column: 'paid', oneOf: [true, 'yes'] }, ['1', 'yes', 'no'])).toEqual([true, true, false]);
+  });
+
+  it('refuses words that are neither true nor false where nothing else is compared', () => {
+    for (const condition of [
+      { column: 'paid', equals: true },
+      { column: 'paid', equals: false },
+      { column: 'paid', oneOf: [true, false] },
+    ]) {
+      expect(() => judged(condition, ['yes'])).toThrow(
+        /expected true or false, or 1 or 0, which (true|false) compares with/,
+      );
+      expect(judged(condition, [''])).toEqual([undefined]);
+    }
+  });
+
+  it('compares dates as dates, in UTC where no zone is told, and a day as all of it', () => {
+    const cells = [
+      '2026-10-31',
+      '2026-11-01',
+      '2026-11-01 00:00:00',
+      '2026-11-01T23:59:59.999Z',
+      '2026-11-02',
+      '2026-11-02T00:30:00+02:00',
+    ];
+    expect(judged({ column: 'at', atLeast: '2026-11-01' }, cells)).toEqual([false, true, true, true, true, true]);
+    expect(judged({ column: 'at', above: '2026-11-01' }, cells)).toEqual([false, false, false, false, true, false]);
+    expect(judged({ column: 'at', atMost: '2026-11-01' }, cells)).toEqual([true, true, true, true, false, true]);
+    expect(judged({ column: 'at', below: '2026-11-01' }, cells)).toEqual([true, false, false, false, false, false]);
+    expect(
+      judged({ column: 'at', above: '2026-11-01T12:00' }, [
+        '2026-11-01 12:00',
+        '2026-11-01 12:00:00.000001',
+        '2026-11-01T11:59:59+00',
+      ]),
+    ).toEqual([false, true, false]);
+  });
+
+  it('leaves open what a blank cell cannot decide', () => {
+    expect(judged({ column: 'ms', above: 7000 }, ['', '8000'])).toEqual([undefined, true]);
+    expect(judged({ column: 'ms', equals: '' }, [''])).toEqual([undefined]);
+    expect(judged({ not: { column: 'ms', above: 7000 } }, ['', '8000', '1'])).toEqual([undefined, false, true]);
+    const both = [
+      { column: 'a', equals: 1 },
+      { column: 'b', equals: 1 },
+    ];
+    const rows = [
+      ['1', ''],
+      ['0', ''],
+      ['', ''],
+      ['1', '1'],
+      ['0', '0'],
+    ];
+    expect(judged({ all: both }, rows)).toEqual([undefined, false, undefined, true, false]);
+    expect(judged({ any: both }, rows)).toEqual([true, undefined, undefined, true, false]);
+    expect(judged({ column: 'a', isBlank: true }, ['', '0'])).toEqual([true, false]);
+    expect(judged({ column: 'a', isBlank: false }, ['', '0'])).toEqual([false, true]);
+  });
+
+  it('is decided by what decides, in any order, beside a cell that cannot be compared', () => {
+    const [small, large] = [
+      { column: 'a', below: 1 },
+      { column: 'b', above: 1 },
+    ];
+    for (const order of [
+      [small, large],
+      [large, small],
+    ]) {
+      const { columns, holds } = compileCondition(conditionSchema.parse({ all: order }));
+      const of = (cells: Readonly<Record<string, string>>) => holds(columns.map((column) => cells[column]!));
+      expect(of({ a: '2', b: 'fast' })).toBe(false);
+      for (const a of ['0', '']) expect(() => of({ a, b: 'fast' })).toThrow("expected a number in column 'b'");
+      const any = compileCondition(conditionSchema.parse({ any: order }));
+      expect(any.holds(any.columns.map((column) => (column === 'a' ? '0' : 'fast')))).toBe(true);
+    }
+  });
+
+  it('takes for blank what it is told to', () => {
+    const { holds } = compileCondition({ column: 'ms', above: 1 }, (cell) => ['', '?', 'NA'].includes(cell));
+    expect(['?', 'NA', '2'].map((cell) => holds([cell]))).toEqual([undefined, undefined, true]);
+  });
+
+  it('looks at each of its columns once, however deep they are named', () => {
+    const condition = conditionSchema.parse({
+      any: [{ column: 'a', above: 1 }, { all: [{ column: 101, equals: 'x' }, { not: { column: 'a', below: 0 } }] }],
+    });
+    expect(conditionColumns(condition)).toEqual(['a', '101']);
+    expect(compileCondition(condition).holds(['0.5', 'x'])).toBe(true);
+    expect(compileCondition(condition).holds(['0.5', 'y'])).toBe(false);
+    expect(() => compileCondition(condition).holds(['fast', 'y'])).toThrow(
+      "expected a number in column 'a', which above: 1 compares with",
+    );
+  });
+
+  it.each([
+    [{ column: 'ms', above: 7000 }, 'fast', 'a number, which above: 7000 compares with'],
+    [
+      { column: 'at', atLeast: '2026-11-01' },
+      '20261101',
+      'a date as in 2026-11-01 or 2026-11-01T18:30, which atLeast: 2026-11-01 compares with',
+    ],
+    [{ column: 'at', atLeast: '2026-11-01' }, '2026-02-30', 'a date'],
+  ])('refuses a cell that cannot be compared: %j of %s', (condition, cell, expected) => {
+    expect(() => judged(condition, [cell])).toThrow(expected);
+  });
+
+  it.each([
+    [{}, 'expected one of column, all, any or not, found none'],
+    [{ column: 'a', any: [{ column: 'b', equals: 1 }], equals: 1 }, 'found column and any'],
+    [{ column: 'a' }, 'expected a comparison beside the column'],
+    [{ all: [{ column: 'a', equals: 1 }], above: 3 }, 'expected above beside a column, found beside all'],
+    [{ column: 'a', isBlank: true, equals: 1 }, 'expected isBlank alone'],
+    [{ column: 'a', above: 'soon' }, 'expected a number, or a date as in 2026-11-01'],
+    [{ column: 'a', above: '7000' }, 'write a number without quotes'],
+    [{ column: 'a', above: '2026-13-01' }, 'expected a number, or a date'],
+    [{ column: 'a', equals: 9_007_199_254_740_993 }, 'write it in quotes'],
+    [{ column: 'a', oneOf: [] }, '>=1 items'],
+    [{ column: 'a', equals: null }, 'expected a text, a number, true or false'],
+    [{ any: [{ column: 'a' }] }, 'expected a comparison beside the column'],
+    [{ not: { colum: 'a', equals: 1 } }, 'colum'],
+  ])('is refused where it says nothing: %j', (condition, message) => {
+    expect(conditionSchema.safeParse(condition).error?.message).toContain(message);
+  });
+
+  it('has a JSON Schema', () => {
+    expect(JSON.stringify(z.toJSONSchema(conditionSchema, { io: 'input' }))).toContain('atLeast');
+  });
+});
+
+describe('a date', () => {
+  it('is a day, or a moment of one', () => {
+    expect(readDate('1970-01-02')).toEqual({ begin: 86_400_000, end: 172_800_000 });
+    expect(readDate('1970-01-01T00:00:01.5Z')).toEqual({ begin: 1500, end: 1500 });
+    expect(readDate('1970-01-01 02:00:00+0200')?.begin).toBe(0);
+    expect(readDate('1969-12-31T22:00:00-02:00')?.begin).toBe(0);
+    expect(readDate('2024-02-29')?.begin).toBe(Date.UTC(2024, 1, 29));
+  });
+
+  it.each([
+    '2023-02-29',
+    '2026-11-31',
+    '2026-1-1',
+    '2026-11-01T24:00',
+    '2026-11-01T',
+    '26-11-01',
+    '2026-11-01 10',
+    'today',
+    '',
+  ])('is not %j', (text) => {
+    expect(readDate(text)).toBeUndefined();
+  });
+});

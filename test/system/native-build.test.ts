@@ -1,0 +1,111 @@
+import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { buildMpiAddon } from '../../src/cluster/addon.js';
+import { askProgram, buildOnce, type Built } from '../../src/system/native-build.js';
+import { scratchFile, scratchFolder } from '../support/scratch.js';
+
+/** A program of two lines or fewer. */
+function program(script: string, mode = 0o755): string {
+  const path = scratchFile('program', `#!/bin/sh\n${script}\n`);
+  chmodSync(path, mode);
+  return path;
+}
+
+/** Builds an addon, of nothing, without a folder of its own. */
+function build(): Built {
+  const sources = scratchFolder();
+  writeFileSync(join(sources, 'a.c'), '');
+  return buildOnce({ name: 'test', sources, compiler: program('touch built.node') }, ({ link, source }) =>
+    link(source('a.c')),
+  );
+}
+
+/** No folder can be made there, also not by root. */
+const inFile = (): string => join(scratchFile('file', ''), 'cache');
+const NOT_WRITABLE = 'name one that can be written with XDG_CACHE_HOME';
+const own = `mtl-${process.getuid?.()}`;
+
+// Kernels that were looked for without a place are those of this file alone.
+afterEach(() => void vi.resetModules());
+
+describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be written', () => {
+  it("is built in a folder of the temporary one that is this user alone's, once", () => {
+    const tmp = scratchFolder();
+    vi.stubEnv('XDG_CACHE_HOME', inFile());
+    vi.stubEnv('TMPDIR', tmp);
+    const built = build();
+    expect(built).toEqual({
+      isNew: true,
+      path: expect.stringMatching(`^${join(tmp, own, 'native')}/test-.*\\.node$`) as string,
+    });
+    expect(build()).toEqual({ ...built, isNew: false });
+    expect(statSync(join(tmp, own)).mode & 0o777).toBe(0o700);
+    expect(readdirSync(join(tmp, own, 'native'))).toHaveLength(1);
+  });
+
+  it.each<[string, (folder: string, elsewhere: string) => void]>([
+    [
+      'other users may write it',
+      (folder) => {
+        mkdirSync(folder);
+        chmodSync(folder, 0o777);
+      },
+    ],
+    ['it is a link', (folder, elsewhere) => symlinkSync(elsewhere, folder)],
+    ['it is a file', (folder) => writeFileSync(folder, '')],
+  ])('is not built, nor loaded, in a temporary folder of which %s', (_, make) => {
+    const [tmp, cache] = [scratchFolder(), inFile()];
+    make(join(tmp, own), scratchFolder());
+    vi.stubEnv('XDG_CACHE_HOME', cache);
+    vi.stubEnv('TMPDIR', tmp);
+    const reason = `no folder to keep them in can be written: ${join(cache, 'mtl', 'native')} (ENOTDIR), ${join(tmp, own, 'native')} (other users may write ${join(tmp, own)})`;
+    expect(build()).toEqual({ reason, fix: NOT_WRITABLE });
+  });
+
+  it('is told in the description of the engine, and by doctor with what to do', async () => {
+    vi.stubEnv('XDG_CACHE_HOME', inFile());
+    vi.stubEnv('TMPDIR', inFile());
+    vi.stubEnv('MTL_KERNELS', '');
+    vi.resetModules();
+    const { createSimdEngine } = await import('../../src/engines/simd/engine.js');
+    const { kernels } = await import('../../src/doctor/kernels.js');
+    const reason =
+      /\(no native kernels: no folder to keep them in can be written: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
+    expect(createSimdEngine(2).description).toMatch(new RegExp(`${reason.source}, 2 threads$`));
+    expect(createSimdEngine(2, true, {}, 'wasm').description).not.toContain('native');
+    expect(await kernels.look()).toEqual({
+      state: 'without',
+      message: expect.stringMatching(reason) as string,
+      fix: NOT_WRITABLE,
+    });
+    expect(() => createSimdEngine(2, true, {}, 'native')).toThrow(
+      new RegExp(`${NOT_WRITABLE}, or leave --kernels and MTL_KERNELS out`),
+    );
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('a program that is looked up', () => {
+  it('says what it prints, or why it prints nothing', () => {
+    expect(askProgram(program('echo "$1"'), 'hello')).toEqual({ output: 'hello\n' });
+    expect(askProgram('/nowhere/cc')).toEqual({ isMissing: true, reason: 'there is no /nowhere/cc' });
+    const locked = program('exit 0', 0o644);
+    expect(askProgram(locked)).toEqual({ isMissing: false, reason: `'${locked}' cannot be started (EACCES)` });
+    expect(askProgram(program('echo note >&2; echo "cc: error: no input" >&2; exit 1'))).toEqual({
+      isMissing: false,
+      reason: 'cc: error: no input',
+    });
+    const silent = program('exit 3');
+    expect(askProgram(silent)).toEqual({ isMissing: false, reason: `'${silent}' ended with exit code 3` });
+  });
+
+  it("is told of MPI's compilers: all that are missing, or what is wrong with those that are there", () => {
+    expect(buildMpiAddon(['/nowhere/a', '/nowhere/b'])).toEqual({ reason: 'there is no /nowhere/a or /nowhere/b' });
+    const locked = program('exit 0', 0o644);
+    expect(buildMpiAddon(['/nowhere/a', locked])).toEqual({ reason: `'${locked}' cannot be started (EACCES)` });
+    const broken = program('echo "libmpi.so: cannot open shared object file" >&2; exit 127');
+    expect(buildMpiAddon([locked, broken])).toEqual({
+      reason: `'${locked}' cannot be started (EACCES); libmpi.so: cannot open shared object file`,
+    });
+  });
+});
