@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { wallClockMs } from './system/clock.js';
 import { listChanges } from './config/changes.js';
 import type { Experiment } from './config/experiment.js';
-import { parseConfig } from './config/load.js';
+import { parseStoredConfig } from './config/load.js';
 import { writeFileAtomic } from './io/disk.js';
 import { userError } from './core/errors.js';
 import { flatten } from './core/flatten.js';
@@ -69,7 +69,7 @@ function askedOf(folder: string, known: Experiment | undefined): Pick<ReportedRu
   const path = join(folder, RESOLVED);
   const text = known === undefined && existsSync(path) ? readFileSync(path, 'utf8') : '{}';
   try {
-    const experiment = known ?? parseConfig(text, path);
+    const experiment = known ?? parseStoredConfig(text, path);
     const changes = listChanges(experiment).map(({ key, value, byDefault }) => ({
       key,
       value: shown(value),

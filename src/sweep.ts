@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseConfig } from './config/load.js';
+import { parseStoredConfig } from './config/load.js';
 import { parseOverride, type Override } from './config/overrides.js';
 import type { EngineOptions } from './engines/engines.js';
 import { kernelChoice } from './engines/kernel-choice.js';
@@ -137,7 +137,7 @@ export async function work(
     signal,
     log,
     train(run) {
-      const experiment = parseConfig(configText, config, run.settings.map(parseOverride));
+      const experiment = parseStoredConfig(configText, config, run.settings.map(parseOverride));
       return train(
         { experiment, source: configText },
         { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal },

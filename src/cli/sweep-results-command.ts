@@ -1,5 +1,5 @@
 import { dumpConfig } from '../config/dump.js';
-import { parseConfig } from '../config/load.js';
+import { parseStoredConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import { csvText } from '../text/csv-text.js';
 import { writeFileAtomic } from '../io/disk.js';
@@ -73,7 +73,7 @@ export async function runSweepBest({
     });
   const found =
     trial.value === null ? trial.state : `${study.options.metric} ${scoreText(trial.value, trial.deviation)} on valid`;
-  const experiment = parseConfig(
+  const experiment = parseStoredConfig(
     study.configText,
     study.config,
     listSettings(study, trial.point, study.seeds[0]).map(parseOverride),

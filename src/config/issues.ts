@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { didYouMean, joined, quoted, type Problem } from '../core/errors.js';
 import { proposeKey } from './find-keys.js';
+import { findRenamedKey, findRenamedValue } from './renames.js';
 import { schemaKeys } from './schema-keys.js';
 
 /** A problem of a parsed config before it is known where its text stands. */
@@ -41,8 +42,12 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
+        const path = [...issue.path, key];
+        const renamed = findRenamedKey(issue.path, key);
+        if (renamed !== undefined)
+          return { path, what: 'key', message: `'${key}' is now '${renamed}'`, fix: `write ${renamed}` };
         const proposal = proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
-        return { path: [...issue.path, key], what: 'key', message: 'unknown key', ...proposal };
+        return { path, what: 'key', message: 'unknown key', ...proposal };
       });
     case 'invalid_type': {
       if (issue.input === undefined) return at(`is missing; expected ${typeName(issue.expected)}`);
@@ -54,6 +59,8 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
       return at(joined(`expected ${typeName(issue.expected)}, ${found}`, hint));
     }
     case 'invalid_value': {
+      const renamed = findRenamedValue(issue.path, issue.input);
+      if (renamed !== undefined) return at(`${quoted(issue.input)} is now ${quoted(renamed)}`);
       const options = issue.values.map(String);
       const hint = typeof issue.input === 'string' ? didYouMean(issue.input, options) : undefined;
       return at(joined(`expected ${options.join(', ')}, ${found}`, hint));
@@ -90,6 +97,9 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
       issue.input === undefined ||
       (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
     const given = isMissing ? undefined : (issue.input as Record<string, unknown>)[issue.discriminator];
+    const renamed = findRenamedValue([...issue.path, issue.discriminator], given);
+    if (renamed !== undefined)
+      return [{ path: issue.path, what: 'value', message: `${quoted(given)} is now ${quoted(renamed)}` }];
     const expected = names.length > 0 ? names.join(', ') : 'a name';
     const hint = typeof given === 'string' ? didYouMean(given, names) : undefined;
     const message = isMissing

@@ -9,6 +9,7 @@ import { crossChecks, experimentSchema, type Experiment } from './experiment.js'
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
+import { migrateConfig } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
 /** A config as it was read: what it says, and what stood in the file. */
@@ -67,14 +68,28 @@ async function readSource(path: string): Promise<string> {
 
 /** The same for a text; `path` names it in problems, and its folder is where relative paths start. */
 export function parseConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
-  const { experiment, problems } = checkConfig(text, path, overrides);
+  return validConfig(checkConfig(text, path, overrides));
+}
+
+/** Parses the config of a stored run or study, which may have the key names of an earlier version. */
+export function parseStoredConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
+  return validConfig(checkConfig(text, path, overrides, migrateConfig));
+}
+
+function validConfig({ experiment, problems }: Omit<ConfigReading, 'source'>): Experiment {
   if (experiment === undefined) throw new UserError('config', problems);
   return experiment;
 }
 
-function checkConfig(text: string, path: string, overrides: readonly Override[]): Omit<ConfigReading, 'source'> {
+function checkConfig(
+  text: string,
+  path: string,
+  overrides: readonly Override[],
+  migrate: (config: unknown) => void = () => undefined,
+): Omit<ConfigReading, 'source'> {
   const yaml = parseYaml(text, path);
   const changed = applyOverrides(yaml.value, overrides);
+  migrate(changed);
   const raw = inheritTables({ name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) });
   // It is for editors alone.
   Reflect.deleteProperty(raw, '$schema');

@@ -4,7 +4,7 @@ import { printable, UserError, type Problem } from '../core/errors.js';
 import type { RunState } from '../runs/run-state.js';
 import { changedKeys } from './changed-keys.js';
 import type { Experiment } from './experiment.js';
-import { parseConfig } from './load.js';
+import { parseStoredConfig } from './load.js';
 
 /**
  * The config that a checkpoint holds.
@@ -13,7 +13,7 @@ import { parseConfig } from './load.js';
  */
 export function storedExperiment(text: string, path: string): Experiment {
   try {
-    return parseConfig(text, path);
+    return parseStoredConfig(text, path);
   } catch (error) {
     throw error instanceof UserError ? new UserError('checkpoint', error.problems, { cause: error }) : error;
   }

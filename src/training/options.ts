@@ -66,7 +66,7 @@ export const trainingOptions = z
       .enum(PRECISIONS)
       .default('f32')
       .describe('Precision of matrix products: f32, bf16 (AVX-512-BF16) or f16 (WebGPU); the rest is f32'),
-    average: z
+    ema: z
       .strictObject({
         decay: z
           .number()

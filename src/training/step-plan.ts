@@ -9,13 +9,13 @@ export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
 
 /** What an engine has to know of the steps that a config asks for. */
 export function buildStepPlan(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
-  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm, precision } =
+  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, ema, dealtRows, batchNorm, precision } =
     training;
   const step: StepPlan = {
     ...(accumulate > 1 && { rows: stepRows(training) }),
     ...(combinesTerms(weighting) && { combinesTerms: true }),
     ...(clip !== undefined && { clip }),
-    ...(average !== undefined && { average }),
+    ...(ema !== undefined && { average: ema }),
     ...(diagnostics !== undefined && { isDiagnosed: true }),
     precision,
   };

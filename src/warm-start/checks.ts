@@ -182,10 +182,10 @@ export function* checkOptimizers(
   }
 }
 
-function keptBy({ optimizer, average }: Training): Readonly<Record<Ruled, string>> {
+function keptBy({ optimizer, ema }: Training): Readonly<Record<Ruled, string>> {
   const inWords = (slots: readonly { readonly name: string; readonly per: string }[]): string =>
     (slots.map(({ name, per }) => `${name} per ${per}`).join(', ') || 'nothing') +
-    (average === undefined ? '' : ' and an average');
+    (ema === undefined ? '' : ' and an average');
   const { dense, embeddings, wide = embeddings } = optimizer;
   return {
     dense: inWords(optimizers.build(dense).slots),

@@ -33,7 +33,7 @@ tasks:
   ctr: { label: click }
   cvr: { label: purchase, given: click }
 model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
-training: { epochs: 1, batchSize: 64, average: { decay: 0.9 } }
+training: { epochs: 1, batchSize: 64, ema: { decay: 0.9 } }
 `;
 
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, smallWorld, traceOf, trainSmall } from '../support/small-run.js';
 
-const AVERAGE = ['training.average.decay=0.9', 'training.epochs=2'];
+const AVERAGE = ['training.ema.decay=0.9', 'training.epochs=2'];
 let world: string;
 let config: string;
 beforeAll(async () => {
@@ -82,7 +82,7 @@ describe('a run that averages its weights', () => {
     const { signal, on } = abortAtStep(3);
     await trainSmall(config, { runDir: 'run', set: AVERAGE, signal, on });
     await expect(trainSmall(config, { resume: 'run', set: AVERAGE.slice(1) })).rejects.toThrow(
-      'training.average.decay: the run was trained with 0.9, now it is nothing',
+      'training.ema.decay: the run was trained with 0.9, now it is nothing',
     );
   });
 });

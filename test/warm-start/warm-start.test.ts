@@ -326,7 +326,7 @@ describe('what is taken', () => {
   });
 
   it('takes the average of the weights along', async () => {
-    const average = ['training.average={ decay: 0.9 }'];
+    const average = ['training.ema={ decay: 0.9 }'];
     await trainSmall('config.yaml', { runDir: 'averaged', set: average });
     shortDay();
     await trainSmall('config.yaml', {
@@ -442,7 +442,7 @@ describe('a pair that does not fit', () => {
     ],
     [
       'an average that was not kept',
-      ['training.average={ decay: 0.9 }'],
+      ['training.ema={ decay: 0.9 }'],
       /training\.optimizer\.embeddings: keeps .* and an average, the checkpoint has firstMoment per weight, secondMoment per weight; write initFrom\.optimizer: reset/,
     ],
     [
