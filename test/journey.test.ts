@@ -33,14 +33,20 @@ function writePartitions(folder: string): void {
   }
 }
 
-/** Writes the logs of two days and a config for them, and trains on the first. */
-async function trainYesterday({ folder, run: shell }: Clone): Promise<void> {
+/** Writes the logs of two days. */
+function writeTwoDays({ folder }: Clone): void {
   rmSync(join(folder, 'logs'), { recursive: true, force: true });
   mkdirSync(join(folder, 'logs'));
   writeDays(folder, 2, 4, 400);
   for (const day of [0, 1])
     copyFileSync(join(folder, `day-${day}.csv`), join(folder, 'logs', `2026-11-0${day + 1}.csv`));
-  const config = codeBlocks(readFileSync(join(folder, 'docs/warm-start.md'), 'utf8')).findLast(
+}
+
+/** Writes the logs of two days and a config for them, and trains on the first. */
+async function trainYesterday(there: Clone): Promise<void> {
+  const { folder, run: shell } = there;
+  writeTwoDays(there);
+  const config = codeBlocks(readFileSync(join(folder, 'docs/how-to/train-daily.md'), 'utf8')).findLast(
     ({ language }) => language === 'yaml',
   )!;
   for (const name of ['config', 'daily']) writeFileSync(join(folder, `${name}.yaml`), config.text);
@@ -67,6 +73,7 @@ const GIVEN: Readonly<Record<string, (clone: Clone) => void | Promise<void>>> = 
   'test.csv': copyOf('data/sample/test.csv', 'test.csv'),
   'config.yaml': ownConfig('config.yaml'),
   'my.yaml': ownConfig('my.yaml'),
+  'the logs of two days': writeTwoDays,
   'the log of a day, and a run of the day before': trainYesterday,
   async downloads({ run: shell }) {
     expect((await shell('npx mtl synth downloads --preset ali-ccp --format raw --train 2000 --test 500')).code).toBe(0);

@@ -1,6 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 
 // Commands of pages, in the order in which a reader meets them. A comment before a block says what a reader would know:
 //
@@ -158,9 +167,26 @@ export function cloneInto(folder: string): Clone {
   };
 }
 
-/** Pages in the order of the table of README, behind README itself: those that it links, each once. */
+/** Directories of pages, in the order in which a reader needs them. */
+const AREAS = ['tutorials', 'how-to', 'reference', 'explanation', 'benchmarks'];
+
+/** Pages in the order of a reader: README, those that it or docs/README.md links, then all others by directory. */
 export function pagesInOrder(): readonly string[] {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const linked = [...readme.matchAll(/\]\((docs\/[\w-]+\.md)/g)].map(([, path]) => path!);
-  return [...new Set(['README.md', ...linked])];
+  const linkedIn = (page: string): readonly string[] =>
+    existsSync(join(root, page))
+      ? [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]+\.md)/g)].map(([, path]) =>
+          join(dirname(page), path!),
+        )
+      : [];
+  const all = AREAS.flatMap((area) =>
+    existsSync(join(root, 'docs', area))
+      ? readdirSync(join(root, 'docs', area))
+          .filter((name) => name.endsWith('.md'))
+          .map((name) => `docs/${area}/${name}`)
+      : [],
+  );
+  const linked = [...linkedIn('README.md'), ...linkedIn('docs/README.md')].filter(
+    (page) => page.startsWith('docs/') && existsSync(join(root, page)),
+  );
+  return [...new Set(['README.md', ...linked, ...all])];
 }
