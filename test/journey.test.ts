@@ -33,8 +33,9 @@ function writePartitions(folder: string): void {
   }
 }
 
-/** Writes the logs of two days. */
+/** Writes the logs of two days; no channel points to a run of other data. */
 function writeTwoDays({ folder }: Clone): void {
+  rmSync(join(folder, 'runs/channels'), { recursive: true, force: true });
   rmSync(join(folder, 'logs'), { recursive: true, force: true });
   mkdirSync(join(folder, 'logs'));
   writeDays(folder, 2, 4, 400);

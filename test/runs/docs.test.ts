@@ -1,8 +1,9 @@
 /** @module-tag long */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks, installHere } from '../support/code-blocks.js';
 import { copyShipped } from '../support/copy-shipped.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -84,9 +85,10 @@ describe('the pages on runs', () => {
 });
 
 describe('docs/reference/run-files.md', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mtl-run-files-'));
   let lines: readonly object[];
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   beforeAll(async () => {
-    const folder = scratchFolder();
     await smallWorld(folder);
     const run = join(folder, 'run');
     await trainSmall(join(folder, 'mmoe.yaml'), {
