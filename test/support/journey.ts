@@ -1,17 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-// Commands of pages, in the order in which a reader meets them. A comment before a block says what a reader would know:
+// Commands of pages, in the order in which a reader meets them. Each page starts as README leaves the clone: with
+// runs/mmoe/001 and runs/esmm/001, which is runs/latest. A comment before a block gives what a reader would know:
 //
 //   <!-- journey: needs MPI -->              the block is skipped, with this reason
 //   <!-- journey: write shop.yaml -->        the block is a file that the reader saves
@@ -167,26 +159,20 @@ export function cloneInto(folder: string): Clone {
   };
 }
 
-/** Directories of pages, in the order in which a reader needs them. */
-const AREAS = ['tutorials', 'how-to', 'reference', 'explanation', 'benchmarks'];
+/** Directories of docs, in the order in which a reader meets them. */
+const DIRECTORIES = ['', 'tutorials', 'how-to', 'reference', 'explanation', 'benchmarks'];
+/** The examples of help, generated. */
+const GENERATED = 'docs/reference/cli.md';
 
-/** Pages in the order of a reader: README, those that it or docs/README.md links, then all others by directory. */
+/** Returns README and all pages of docs, by directory and name. */
 export function pagesInOrder(): readonly string[] {
-  const linkedIn = (page: string): readonly string[] =>
-    existsSync(join(root, page))
-      ? [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]+\.md)/g)].map(([, path]) =>
-          join(dirname(page), path!),
-        )
-      : [];
-  const all = AREAS.flatMap((area) =>
-    existsSync(join(root, 'docs', area))
-      ? readdirSync(join(root, 'docs', area))
-          .filter((name) => name.endsWith('.md'))
-          .map((name) => `docs/${area}/${name}`)
-      : [],
-  );
-  const linked = [...linkedIn('README.md'), ...linkedIn('docs/README.md')].filter(
-    (page) => page.startsWith('docs/') && existsSync(join(root, page)),
-  );
-  return [...new Set(['README.md', ...linked, ...all])];
+  const pages = DIRECTORIES.map((name) => join('docs', name))
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder))
+        .filter((file) => file.endsWith('.md'))
+        .sort()
+        .map((file) => `${folder}/${file}`),
+    );
+  return ['README.md', ...pages.filter((page) => page !== GENERATED)];
 }
