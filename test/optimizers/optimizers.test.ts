@@ -109,8 +109,8 @@ describe('options that do not go together', () => {
   });
 });
 
-describe('docs/reference/training.md', () => {
-  const section = /## Optimizers\n([^]*?)\n## /.exec(readFileSync('docs/reference/training.md', 'utf8'))![1]!;
+describe('docs/reference/optimizers.md', () => {
+  const section = /## Optimizers\n([^]*?)\n## /.exec(readFileSync('docs/reference/optimizers.md', 'utf8'))![1]!;
   const examples = [...section.matchAll(/^((?:dense|embeddings): \{ name: .*)$/gm)].map(([, line]) => line!);
 
   it.each(examples)('has an example that is read: %s', (line) => {
