@@ -122,7 +122,7 @@ describe('docs/reference/run-files.md', () => {
     expect(found((line) => 'lrFactors' in line)).toEqual(documented(2));
     expect(found((line) => 'isBest' in line)).toEqual(documented(3).filter((key) => key !== 'skippedBatches'));
     expect(Object.keys(lines.at(-1)!)).toEqual(['bestEpoch', 'metrics']);
-    const { train } = lines.find((line) => 'isBest' in line) as { train: object };
+    const { train } = lines.find((line) => 'isBest' in line && 'train' in line) as { train: object };
     expect(Object.keys(train)).toEqual(['loss', 'losses']);
   });
 
