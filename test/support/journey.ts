@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Commands of pages, in the order in which a reader meets them. A comment before a block says what a reader would know:
+// Commands of pages, in the order in which a reader meets them. Each page starts after README, with a run of the sample
+// as runs/latest. A comment before a block gives what a reader would know:
 //
 //   <!-- journey: needs MPI -->              the block is skipped, with this reason
 //   <!-- journey: write shop.yaml -->        the block is a file that the reader saves
@@ -158,9 +159,20 @@ export function cloneInto(folder: string): Clone {
   };
 }
 
-/** Pages in the order of the table of README, behind README itself: those that it links, each once. */
+/** Directories of docs, in the order in which a reader meets them. */
+const DIRECTORIES = ['', 'tutorials', 'how-to', 'reference', 'explanation', 'benchmarks'];
+/** The examples of help, generated. */
+const GENERATED = 'docs/reference/cli.md';
+
+/** Returns README and all pages of docs, by directory and name. */
 export function pagesInOrder(): readonly string[] {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const linked = [...readme.matchAll(/\]\((docs\/[\w-]+\.md)/g)].map(([, path]) => path!);
-  return [...new Set(['README.md', ...linked])];
+  const pages = DIRECTORIES.map((name) => join('docs', name))
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder))
+        .filter((file) => file.endsWith('.md'))
+        .sort()
+        .map((file) => `${folder}/${file}`),
+    );
+  return ['README.md', ...pages.filter((page) => page !== GENERATED)];
 }
