@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -99,6 +99,16 @@ async function run(commands: string, code: number): Promise<void> {
   expect(done.code, `${commands}\n${done.printed}`).toBe(code);
 }
 
+/** Replaces all runs by one of MMOE and a newer one of ESMM, as README leaves them: a page depends on no other. */
+async function startPage(): Promise<void> {
+  const [runs, copy] = [join(clone.folder, 'runs'), join(clone.folder, '.journey', 'runs')];
+  rmSync(runs, { recursive: true, force: true });
+  if (!existsSync(copy)) {
+    await run('npx mtl train configs/mmoe.yaml --quiet && npx mtl train configs/esmm.yaml --quiet', 0);
+    cpSync(runs, copy, { recursive: true, verbatimSymlinks: true });
+  } else cpSync(copy, runs, { recursive: true, verbatimSymlinks: true });
+}
+
 async function take(step: Step): Promise<void> {
   for (const name of noted(step, 'given')) {
     expect(GIVEN, name).toHaveProperty([name]);
@@ -125,9 +135,7 @@ describe('a reader who types every command in one directory', () => {
 
   for (const { page, steps } of journeys) {
     if (page !== 'README.md' && steps.some(isRun))
-      it(`${page}: starts after a run of the sample`, { timeout: 400_000 }, () =>
-        run('npx mtl train configs/esmm.yaml --quiet', 0),
-      );
+      it(`${page}: starts with a run of MMOE and one of ESMM`, { timeout: 400_000 }, startPage);
     for (const step of steps) {
       const [need] = noted(step, 'needs');
       const title = `${step.page}:${step.line}: ${step.text.split('\n')[0]!}`;

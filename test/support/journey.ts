@@ -2,8 +2,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Commands of pages, in the order in which a reader meets them. Each page starts after README, with a run of the sample
-// as runs/latest. A comment before a block gives what a reader would know:
+// Commands of pages, in the order in which a reader meets them. Each page starts as README leaves the clone: with
+// runs/mmoe/001 and runs/esmm/001, which is runs/latest. A comment before a block gives what a reader would know:
 //
 //   <!-- journey: needs MPI -->              the block is skipped, with this reason
 //   <!-- journey: write shop.yaml -->        the block is a file that the reader saves
