@@ -1,5 +1,5 @@
-// Every config of configs/ on the planted world beside its truth, as docs/models.md has it: AUC, rows/s, parameters;
-// hours, and it goes on where it was ended.
+// Trains every config of configs/ on generated data with a known truth, for docs/benchmarks/quality.md: AUC, rows/s,
+// parameters. Takes hours; continues where it stopped.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'vitest';

@@ -50,7 +50,10 @@ ${lines([
   ['--speed', 'of models: measures rows/s alone, in minutes; close what else is running'],
   ['--precision bf16', 'of models: the AUC with products in bf16 beside that in f32, on the plain log; nothing else'],
   ['--kept', 'of models: trains nothing, and makes the tables of what earlier calls measured'],
-  ['--write FILE', 'of models and cluster: puts the tables between the marks of this page, as in docs/models.md'],
+  [
+    '--write FILE',
+    'of models and cluster: puts the tables between the marks of this page, as in docs/benchmarks/quality.md',
+  ],
   ['--help', 'this'],
 ])}
 `;
