@@ -12,7 +12,9 @@ import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
 const page = readFileSync('docs/reference/data.md', 'utf8');
-const examples = [...page.matchAll(/^```yaml\n(data:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!);
+const examples = [page, readFileSync('docs/how-to/use-my-data.md', 'utf8')].flatMap((text) =>
+  [...text.matchAll(/^```yaml\n(data:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!),
+);
 const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03', '2026-11-04'];
 
 /** The files that the page tells of: logs by day, and the same rows as partitions. */
@@ -46,7 +48,7 @@ training: { epochs: 1, batchSize: 32 }
   return path;
 }
 
-describe('docs/reference/data.md', () => {
+describe('pages about data', () => {
   it.each(examples)('has an example that is read as it says:\n%s', async (yaml) => {
     const folder = world();
     const { experiment } = await loadConfig(configOf(folder, yaml));
