@@ -79,7 +79,9 @@ describe('every config that is shipped', () => {
   }
 
   it('and the one that is explained line by line is read', () => {
-    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'docs', 'how-to', 'write-a-config.md'), 'utf8'))!;
+    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(
+      readFileSync(join(root, 'docs', 'how-to', 'write-a-config.md'), 'utf8'),
+    )!;
     const experiment = parseConfig(yaml!, join(folder, 'explained.yaml'));
     expect(Object.keys(experiment.features)).toEqual([
       'user',
