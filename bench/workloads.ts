@@ -154,14 +154,14 @@ export function planOf(
     batchRows,
     step: {
       precision,
-      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }),
+      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).lossWeighting) && { combinesTerms: true }),
     },
   };
 }
 
 /** The options of a training with a weighting, or with the default. */
 export function trainingOf(weighting: string | undefined): TrainingOptions {
-  return trainingOptions.parse(weighting === undefined ? {} : { weighting: { name: weighting } });
+  return trainingOptions.parse(weighting === undefined ? {} : { lossWeighting: { name: weighting } });
 }
 
 /** Takes the steps of a workload, counted from 0. */

@@ -20,7 +20,7 @@ describe('docs/features.md', () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'rows.csv'), unindented(rows));
     const experiment = parseConfig(
-      `data: { train: rows.csv, blank: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`,
+      `data: { train: rows.csv, nullValues: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`,
       'page.yaml',
     );
     const format = rowFormatOf({

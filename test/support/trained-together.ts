@@ -38,13 +38,13 @@ export interface Training {
   readonly steps: number;
   readonly evaluated: Batch;
   /** What decides its steps. */
-  readonly options: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
+  readonly options: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
 }
 
 /** What decides steps, from a config's section. */
 export function optionsOf(section: object): Training['options'] {
-  const { schedule, weighting, diagnostics } = trainingOptions.parse(section);
-  return { schedule, weighting, diagnostics };
+  const { schedule, lossWeighting: weighting, diagnostics } = trainingOptions.parse(section);
+  return { schedule, lossWeighting: weighting, diagnostics };
 }
 
 /** Tables from 100 rows on are dealt out; the last batch is smaller than the others. */

@@ -18,7 +18,15 @@ describe('docs/training.md', () => {
   it('has examples of whatever it tells of', () => {
     const keys = examples.flatMap((yaml) => Object.keys((parse(yaml) as { training: object }).training));
     expect(keys).toEqual(
-      expect.arrayContaining(['optimizer', 'schedule', 'clip', 'accumulate', 'average', 'weighting', 'evaluation']),
+      expect.arrayContaining([
+        'optimizer',
+        'schedule',
+        'clip',
+        'accumulateBatches',
+        'ema',
+        'lossWeighting',
+        'evaluation',
+      ]),
     );
   });
 
