@@ -266,7 +266,7 @@ function writeFiles(folder: string, numFiles: number, isOne: boolean): string {
   const config = join(folder, 'config.yaml');
   writeFileSync(
     config,
-    `data: { source: logs, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }
+    `data: { source: logs, split: { by: random, shares: { valid: 0.1, test: 0.1 } } }
 features:
   ids: { type: categorical, fields: [user, item], width: 4, encoding: { name: tokens } }
   price: { type: numeric, fields: [price], scaling: standard }

@@ -28,15 +28,15 @@ function measure(type: 'classification' | 'regression', section: object, space?:
 
 const OF_CLASSES: readonly object[] = [
   { name: 'auc' },
-  { name: 'auc', interval: '95%' },
+  { name: 'auc', confidence: '95%' },
   { name: 'logLoss' },
   { name: 'normalisedEntropy' },
   { name: 'pcoc' },
   { name: 'ece' },
   { name: 'lift', top: '5%' },
-  { name: 'gauc', by: 'user' },
-  { name: 'ndcg', by: 'user', k: 10 },
-  { name: 'hit', by: 'user', k: 10 },
+  { name: 'gauc', groupBy: 'user' },
+  { name: 'ndcg', groupBy: 'user', k: 10 },
+  { name: 'hit', groupBy: 'user', k: 10 },
 ];
 const OF_NUMBERS = [{ name: 'rmse' }, { name: 'mae' }, { name: 'r2' }, { name: 'spearman' }];
 
@@ -44,7 +44,7 @@ it('metrics', () => {
   const rows = [
     // The default metrics of every output.
     { what: 'all by default, of four spaces', found: measure('classification', {}) },
-    { what: 'all by default, by hour', found: measure('classification', { by: ['hour'] }) },
+    { what: 'all by default, by hour', found: measure('classification', { segmentBy: ['hour'] }) },
     ...OF_CLASSES.map((metric) => ({
       what: JSON.stringify(metric),
       found: measure('classification', { metrics: [metric] }, 'ctr'),

@@ -154,14 +154,14 @@ export function planOf(
     batchRows,
     step: {
       precision,
-      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }),
+      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).lossWeighting) && { combinesTerms: true }),
     },
   };
 }
 
 /** Returns training options with a loss weighting, or with the default. */
 export function trainingOf(weighting: string | undefined): TrainingOptions {
-  return trainingOptions.parse(weighting === undefined ? {} : { weighting: { name: weighting } });
+  return trainingOptions.parse(weighting === undefined ? {} : { lossWeighting: { name: weighting } });
 }
 
 /** Returns a function that runs training steps of a workload, numbered from 0. */

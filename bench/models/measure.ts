@@ -32,7 +32,7 @@ export interface MeasureOptions {
 }
 
 /** AUC with its 95% interval. */
-const METRICS = 'evaluation.metrics=[{ name: auc, interval: 95% }, logLoss, pcoc]';
+const METRICS = 'evaluation.metrics=[{ name: auc, confidence: 95% }, logLoss, pcoc]';
 const SPEED_EPOCHS = 3;
 
 /**

@@ -63,7 +63,7 @@ describe('docs/reference/metrics.md', () => {
       for (const { name } of values)
         expect([name, typeof (taskType === 'regression' ? spend : ctr)![name]]).toEqual([name, 'number']);
     }
-    for (const column of evaluation.by ?? [])
+    for (const column of evaluation.segmentBy ?? [])
       expect(Object.keys(metrics['valid']!).filter((name) => name.startsWith(`ctcvr[${column}=`))).toHaveLength(
         column === 'hour' ? 3 : 2,
       );

@@ -89,7 +89,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a loss that is none', 'found "hinge2"; did you mean \'hinge\'?', ['label: click', 'label: click, loss: hinge2']),
   one('a schedule that is none', 'found "cosin"; did you mean \'cosine\'?', training('schedule: cosin')),
   one('a monitor that is none', "found 'ctr.acu'; did you mean 'ctr.auc'?", training('monitor: ctr.acu')),
-  one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('weighting: dwaa')),
+  one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('lossWeighting: dwaa')),
   one(
     'an optimizer by rows for dense weights',
     "training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of",
@@ -190,7 +190,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'sampling without a root',
     "tasks: esmm needs a task that is given another one's label, as in ctr:",
-    data('sampling: { negatives: 0.5 }'),
+    data('negativeSampling: { rate: 0.5 }'),
     [', given: click', ''],
   ),
   one(
@@ -208,12 +208,12 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'split without source',
     'data.split: divides the rows of source, which is missing',
-    data('split: { by: share, shares: { valid: 0.1 } }'),
+    data('split: { by: random, shares: { valid: 0.1 } }'),
   ),
   one(
     'shares above one',
     'data.split.shares: expected shares that are 1 together at the most and',
-    source('{ by: share, shares: { valid: 0.6, test: 0.6 } }'),
+    source('{ by: random, shares: { valid: 0.6, test: 0.6 } }'),
   ),
   one(
     'dates out of order',
@@ -240,7 +240,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'a group of metrics that no file has',
     'evaluation.gauc: unknown key',
-    section('evaluation: { gauc: { by: user_id } }'),
+    section('evaluation: { gauc: { groupBy: user_id } }'),
   ),
   one(
     'a condition on rows of no column',
@@ -340,7 +340,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'a table of more rows than ids',
     "field '101': its ids and the token of empty cells need 2147483649 rows of a table",
-    ['[101, 121, 122]', '[101], encoding: { sizes: { 101: 2147483648 } }, missing: token'],
+    ['[101, 121, 122]', '[101], encoding: { sizes: { 101: 2147483648 } }, fillMissing: token'],
   ),
   one(
     'nothing to start from',

@@ -33,7 +33,7 @@ tasks:
   cvr: { label: purchase, given: click }
 model: ${specs[model as 'esmm' | 'mmoe']}
 training: { epochs: 4, batchSize: 64, shuffleWindow: 200, monitor: ctcvr.auc, earlyStopping: { patience: 3 } }
-checkpoints: { everySteps: 4, alsoBest: [loss, cvr.auc] }
+checkpoints: { everySteps: 4, bestBy: [loss, cvr.auc] }
 `,
     );
   }

@@ -38,13 +38,13 @@ export interface Training {
   readonly steps: number;
   readonly evaluated: Batch;
   /** Options of its steps. */
-  readonly options: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
+  readonly options: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
 }
 
 /** Parses the options of steps from a config section. */
 export function optionsOf(section: object): Training['options'] {
-  const { schedule, weighting, diagnostics } = trainingOptions.parse(section);
-  return { schedule, weighting, diagnostics };
+  const { schedule, lossWeighting: weighting, diagnostics } = trainingOptions.parse(section);
+  return { schedule, lossWeighting: weighting, diagnostics };
 }
 
 /** Tables of 100 rows or more are sharded; the last batch is smaller. */
