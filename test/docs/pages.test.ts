@@ -8,8 +8,6 @@ const MAX_LINES = 200;
 const MAX_COLUMNS = 160;
 /** Pages written by npm run docs. */
 const GENERATED = ['docs/reference/config.md', 'docs/reference/cli.md', 'docs/reference/library.md'];
-/** Benchmarks are tables, one row per measurement. */
-const isTabular = (path: string): boolean => path.startsWith('docs/benchmarks/');
 
 const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.md'))
@@ -65,7 +63,7 @@ describe('every page', () => {
   it.each(pages)(`%s has at most ${MAX_LINES} lines of at most ${MAX_COLUMNS} characters`, (page) => {
     const lines = textOf(page).trimEnd().split('\n');
     if (!GENERATED.includes(page)) expect(lines.length).toBeLessThanOrEqual(MAX_LINES);
-    const isLong = (line: string): boolean => line.length > MAX_COLUMNS && !(isTabular(page) && line.startsWith('| '));
+    const isLong = (line: string): boolean => line.length > MAX_COLUMNS;
     expect(lines.flatMap((line, i) => (isLong(line) ? [`${page}:${i + 1}: ${line.length} characters`] : []))).toEqual(
       [],
     );
