@@ -24,9 +24,9 @@ export const BANNED_WORDS = [
   { not: 'dealt out', use: 'sharded', pattern: /\bdealt\b/ },
   { not: "everyone's numbers", use: 'all-gather, all-reduce', pattern: /\beveryone's\b/ },
   {
-    not: 'put in order, order of rows',
+    not: 'put in order',
     use: 'shuffle, gather; permutation',
-    pattern: /\bputs? (?:\w+ )?in order\b|\border of (?:the )?rows\b/,
+    pattern: /\bputs? (?:\w+ )?in order\b/,
   },
   { not: 'go on with', use: 'resume, continue', pattern: /\b(?:go|goes|going|gone|went) on\b/ },
   { not: 'the same bits, to the bit', use: 'bitwise identical', pattern: /\bsame bits\b|\bto the bit\b/ },
@@ -40,11 +40,12 @@ export const BANNED_WORDS = [
     use: 'report, print, log, warn; require',
     pattern: /\b(?:tells|told|says|said|knows|wants)\b/,
   },
-  { not: 'notice', use: 'warning', pattern: /(?<!third-party )\bnotices?\b/ },
+  { not: 'notice', use: 'warning', pattern: /(?<!\b(?:third-party|hardly|barely|never|you|users) )\bnotices?\b/ },
   {
     not: 'behind, beside, anew',
     use: 'after, next to / besides, again',
-    pattern: /\bbehind\b(?! (?:a|an|the|your) (?:\w+ )?(?:proxy|balancer|firewall|ingress|flag))|\bbeside\b|\banew\b/,
+    pattern:
+      /(?<!\b(?:fall|falls|fell|lag|lags|left) )\bbehind\b(?! (?:a|an|the|your) (?:\w+ )?(?:proxy|balancer|firewall|ingress|flag))|\bbeside\b|\banew\b/,
   },
   { not: 'cell', use: 'value', pattern: /(?<!\btable )\bcells?\b/ },
   { not: 'whole number', use: 'integer', pattern: /\bwhole numbers?\b/ },
