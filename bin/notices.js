@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const BUNDLES = ['bundle', 'command', 'threads'];
 /** Rolldown names each module in a comment. */
-const MODULE = /^\/\/ (?:\.\.\/)*(node_modules\/(?:\S*\/node_modules\/)?(?:@[\w.-]+\/)?[\w.-]+)\//gm;
+const MODULE = /^\/\/ (?:\S*?\/)?(node_modules\/(?:\S*\/node_modules\/)?(?:@[\w.-]+\/)?[\w.-]+)\//gm;
 
 /** Returns the directories of all packages whose code is in the bundles. */
 function findBundledPackages() {
