@@ -40,7 +40,7 @@ export function apiPage() {
     exported.filter(isCode).sort(byName),
     exported.filter((symbol) => !isCode(symbol)).sort(byName),
   ];
-  const section = (symbol) => sectionOf(checker, symbol, names.get(symbol));
+  const section = (symbol) => readSection(checker, symbol, names.get(symbol));
   return [
     INTRODUCTION,
     ...code.map(section),
@@ -49,8 +49,8 @@ export function apiPage() {
   ].join('\n');
 }
 
-/** Renders the heading, docstring, declaration and examples of a symbol. */
-function sectionOf(checker, symbol, name) {
+/** What a symbol is called, what it is, and what its text says. */
+function readSection(checker, symbol, name) {
   const declaration = symbol.declarations[0];
   return [
     `## ${name}\n`,

@@ -1,9 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { codeBlocks, installHere } from './support/code-blocks.js';
-import { scratchFolder } from './support/scratch.js';
-import { shell } from './support/shell.js';
 
 const root = join(import.meta.dirname, '..');
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -23,24 +20,6 @@ describe('README', () => {
     for (const page of pages) {
       for (const [, name] of textOf(page).matchAll(/npm run ([\w:-]+)/g)) expect(scripts, page).toHaveProperty([name!]);
     }
-  });
-});
-
-describe('docs/how-to/write-a-config.md', () => {
-  it('shows errors as mtl prints them', async () => {
-    const folder = scratchFolder();
-    installHere(folder);
-    const [errors] = codeBlocks(textOf('docs/how-to/write-a-config.md')).filter(({ language }) => language === 'text');
-    const [trian, categoricl] = errors!.text.trim().split('\n');
-    const message = (line: string | undefined): string => line!.replace(/^error: my.yaml:\d+:\d+: /, '');
-    const { stderr } = await shell(
-      folder,
-      "printf 'data: { trian: x }\\nfeatures: { other: { type: categoricl } }\\n' > my.yaml; npx mtl check my.yaml",
-      2,
-    );
-    expect(stderr).toContain(message(trian));
-    expect(stderr).toContain("did you mean 'categorical'?");
-    expect(categoricl).toContain("did you mean 'categorical'?");
   });
 });
 
