@@ -19,7 +19,7 @@ const TEN_THOUSAND = 10_000;
 export function precisionTable(precision: string, lines: readonly PrecisionLine[]): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
-    row(['', ...Object.values(SPACES).map((title) => `${title}: f32 (${precision} beside it)`), 'seeds']),
+    row(['', ...Object.values(SPACES).map((title) => `${title}: f32 (change with ${precision})`), 'seeds']),
     row(['---', ...Object.keys(SPACES).map(() => '---'), '---:']),
     ...lines.map(({ config, f32, other }) =>
       row([

@@ -13,15 +13,15 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { codeBlocks } from './support/code-blocks.js';
-import { copyShipped } from './support/copy-shipped.js';
-import { needsPython, PYTHON } from './support/python.js';
+import { codeBlocks } from '../support/code-blocks.js';
+import { copyShipped } from '../support/copy-shipped.js';
+import { needsPython, PYTHON } from '../support/python.js';
 
-const root = join(import.meta.dirname, '..');
-const page = readFileSync(join(root, 'docs', 'adding-a-part.md'), 'utf8');
+const root = join(import.meta.dirname, '..', '..');
+const page = readFileSync(join(root, 'docs', 'explanation', 'adding-a-component.md'), 'utf8');
 const blocks = codeBlocks(page);
-/** What the house is made of; the rest is made from it, or not looked at. */
-const HOUSE = [
+/** Files and directories of a working checkout. */
+const CHECKOUT = [
   'bin',
   'configs',
   'data',
@@ -41,25 +41,25 @@ const HOUSE = [
   'bench',
 ];
 
-let house: string;
+let checkout: string;
 beforeAll(() => {
-  house = mkdtempSync(join(tmpdir(), 'mtl-house-'));
-  copyShipped(house, HOUSE);
-  // Older than what is installed, by any clock's rounding: npm would install anew, and empty what the link leads to.
-  for (const name of ['package.json', 'package-lock.json']) utimesSync(join(house, name), 0, 0);
-  symlinkSync(join(root, 'node_modules'), join(house, 'node_modules'));
+  checkout = mkdtempSync(join(tmpdir(), 'mtl-checkout-'));
+  copyShipped(checkout, CHECKOUT);
+  // Older than the install by any clock's rounding: otherwise npm installs again and empties the linked directory.
+  for (const name of ['package.json', 'package-lock.json']) utimesSync(join(checkout, name), 0, 0);
+  symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'));
 }, 120_000);
-afterAll(() => rmSync(house, { recursive: true, force: true }), 120_000);
+afterAll(() => rmSync(checkout, { recursive: true, force: true }), 120_000);
 
-/** Writes what stands under a heading: a file whose name is its first line, or lines behind one that is there. */
+/** Writes the code blocks below a heading: a file named in the first line, or added lines of an existing file. */
 function write(heading: string): void {
   for (const { language, text } of blocks.filter((block) => block.heading === heading)) {
     const [first, ...rest] = text.split('\n');
     const name = /^(?:\/\/|#|---) (\S+)$/.exec(first!)?.[1];
     if (name === undefined) continue;
-    const file = join(house, name);
+    const file = join(checkout, name);
     if (language !== 'diff') {
-      expect(existsSync(file), `${name} is there already`).toBe(false);
+      expect(existsSync(file), `${name} exists already`).toBe(false);
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, rest.join('\n'));
       continue;
@@ -73,12 +73,12 @@ function write(heading: string): void {
       .map((line) => `${line.slice(1)}\n`)
       .join('');
     const parts = readFileSync(file, 'utf8').split(before);
-    expect(parts.length, `${name} has once: ${before}`).toBe(2);
+    expect(parts.length, `${name} contains once: ${before}`).toBe(2);
     writeFileSync(file, parts.join(before + added));
   }
 }
 
-/** Runs the commands under a heading, as they stand there. */
+/** Runs the commands below a heading. */
 function run(heading: string): void {
   const commands = blocks
     .filter((block) => block.heading === heading && block.language === 'sh')
@@ -86,21 +86,21 @@ function run(heading: string): void {
   expect(commands.length).toBeGreaterThan(0);
   for (const command of commands) {
     const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace(/^python /, `${PYTHON} `)], {
-      cwd: house,
+      cwd: checkout,
       encoding: 'utf8',
     });
     expect(status, `${command}\n${stdout}\n${stderr}`).toBe(0);
   }
 }
 
-/** Renews the build: a test run on a stale one fails, whatever its tests say. */
+/** Rebuilds: a test run on a stale build fails. */
 const build = (): void =>
-  expect(spawnSync(process.execPath, ['bin/setup.js'], { cwd: house, stdio: 'ignore' }).status).toBe(0);
+  expect(spawnSync(process.execPath, ['bin/setup.js'], { cwd: checkout, stdio: 'ignore' }).status).toBe(0);
 const failing = (...args: readonly string[]): number | null =>
-  spawnSync('npx', ['vitest', 'run', ...args], { cwd: house, stdio: 'ignore' }).status;
+  spawnSync('npx', ['vitest', 'run', ...args], { cwd: checkout, stdio: 'ignore' }).status;
 
-describe('docs/adding-a-part.md', () => {
-  it('has rows of folders, contracts and examples that are there', () => {
+describe('docs/explanation/adding-a-component.md', () => {
+  it('lists directories, contracts and examples that exist', () => {
     const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
     expect(rows.length).toBe(12);
     for (const [, folder, contract, example] of rows) {
@@ -109,17 +109,17 @@ describe('docs/adding-a-part.md', () => {
     }
   });
 
-  it('has a schedule that its own test holds to PyTorch', { timeout: 600_000 }, (context) => {
+  it('has a schedule that is tested against PyTorch', { timeout: 600_000 }, (context) => {
     needsPython(context, 'torch');
     write('A schedule');
     build();
-    // Without its numbers it fails, as the page says.
+    // Without its reference values the test fails, as the page says.
     expect(failing('test/schedules')).not.toBe(0);
     run('A schedule');
     expect(failing('test/schedules')).toBe(0);
   });
 
-  it('has a model that trains, and all is green that it says to run', { timeout: 1_800_000 }, () => {
+  it('has a model that trains and passes the tests of the page', { timeout: 1_800_000 }, () => {
     write('A model');
     build();
     expect(failing('test/golden/golden.test.ts', '-t', 'my-model.yaml')).not.toBe(0);

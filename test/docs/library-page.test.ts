@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mtl } from './support/mtl.js';
-import { codeBlocks, installHere } from './support/code-blocks.js';
+import { mtl } from '../support/mtl.js';
+import { codeBlocks, installHere } from '../support/code-blocks.js';
 
-const root = join(import.meta.dirname, '..');
-const page = readFileSync(join(root, 'docs', 'api.md'), 'utf8');
+const root = join(import.meta.dirname, '..', '..');
+const page = readFileSync(join(root, 'docs', 'reference', 'library.md'), 'utf8');
 const examples = codeBlocks(page).filter(({ language }) => language === 'js');
 
-/** A folder of someone who has the package, a config, data, and a run. */
+/** A directory with the package installed, a config, data and a run. */
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-api-'));
@@ -31,25 +31,25 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe('docs/api.md', () => {
-  it('is what npm run docs writes', async () => {
+describe('docs/reference/library.md', () => {
+  it('equals the output of npm run docs', async () => {
     const { apiPage } = (await import(pathToFileURL(join(root, 'bin', 'api-docs.js')).href)) as { apiPage(): string };
     expect(page, 'run npm run docs').toBe(apiPage());
   });
 
-  it('has an example of every function', () => {
+  it('has an example for every function', () => {
     const functions = [...page.matchAll(/^## (\w+)\n[^#]*?^```ts\nfunction /gm)].map(([, name]) => name);
     expect(functions).toEqual(['evaluate', 'loadModel', 'predict', 'train']);
     for (const name of functions) expect(examples.filter(({ heading }) => heading === name)).toHaveLength(1);
   });
 
   it.each(examples.slice(1).map(({ heading, text }) => [heading, text]))(
-    'has an example of %s that runs, and ends by itself:\n%s',
+    'has an example of %s that runs and exits:\n%s',
     (_, text) => {
       const imports = /^import .* from 'mtl';$/m.test(text)
         ? ''
         : "import { loadModel, train, evaluate, predict } from 'mtl';\n";
-      // An example of a method is about a model that was loaded.
+      // Examples of methods use a loaded model.
       const model =
         text.includes('model.') && !text.includes('const model')
           ? "const model = await loadModel('runs/latest');\n"
