@@ -179,6 +179,6 @@ function table(head, rows) {
 }
 
 const { commands } = await built('cli', 'commands', 'all.js');
-const { EXIT_CODES } = await built('errors.js');
+const { EXIT_CODES } = await built('core', 'errors.js');
 const codes = [...new Set(Object.values(EXIT_CODES))].sort((a, b) => a - b);
 writeFileSync(process.argv[2] ?? target, cliPage(commands, codes));

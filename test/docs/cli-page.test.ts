@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands/all.js';
-import { EXIT_CODES } from '../../src/errors.js';
+import { EXIT_CODES } from '../../src/core/errors.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const root = join(import.meta.dirname, '..', '..');

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { EXIT_CODES } from '../../src/errors.js';
+import { EXIT_CODES } from '../../src/core/errors.js';
 
 const root = join(import.meta.dirname, '..', '..');
 const reference = (name: string): string => readFileSync(join(root, 'docs', 'reference', name), 'utf8');
