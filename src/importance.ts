@@ -124,7 +124,7 @@ export async function importance({
     const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
     if (plain[deciding.name] === null)
       onWarning(
-        `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank`,
+        `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another output with --rank-by`,
       );
     const importances = rankedUnits(units, falls, measures, deciding);
     const proposal =

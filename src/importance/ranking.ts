@@ -22,7 +22,7 @@ export function decidingMeasure(measures: readonly Measure[], rank: string | und
   const names = [...new Set(measures.map(({ space }) => space.name))];
   if (rank !== undefined && !names.includes(rank)) {
     throw userError('usage', {
-      where: '--rank',
+      where: '--rank-by',
       message: joined(`expected one of ${names.join(', ')}, found ${quoted(rank)}`, didYouMean(rank, names)),
     });
   }

@@ -67,8 +67,8 @@ describe('mtl predict', () => {
   });
 
   it.each([
-    [['--top', '3'], '--top: needs the column whose cells are the groups; name it, as in --by user'],
-    [['--by', '101'], '--by: is for --top alone; say how many rows of a group are wanted, as in --top 10 --by user'],
+    [['--top', '3'], '--top: needs the column whose cells are the groups; name it, as in --group-by user'],
+    [['--group-by', '101'], '--group-by: is for --top alone; say how many rows of a group are wanted, as in --top 10 --group-by user'],
     [
       ['--out', '-', '--json'],
       '--json: wants standard output, which --out - takes for the rows; write the rows to a file, or leave --json out',

@@ -148,7 +148,7 @@ describe('mtl diff', () => {
       code: 4,
       stderr: expect.stringMatching(/^error: none: there is no such folder; name a run/) as string,
     });
-    expect((await mtl(world, ['diff', 'a', 'mmoe', '--recorded', '--data', 'test.csv'])).stderr).toMatch(
+    expect((await mtl(world, ['diff', 'a', 'mmoe', '--use-recorded', '--data', 'test.csv'])).stderr).toMatch(
       /mutually exclusive/,
     );
   });

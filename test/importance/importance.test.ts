@@ -153,7 +153,7 @@ describe('the importance of a field', () => {
       expect(means).toEqual([...means].sort((a, b) => b - a));
     }
     await expect(importanceOf(run, { rank: 'cxr' })).rejects.toThrow(
-      '--rank: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean',
+      '--rank-by: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean',
     );
   });
 
@@ -196,7 +196,7 @@ describe('the importance of a field', () => {
       ['101', '121', '122', '205', '206'].map((name) => [name, null]),
     );
     expect(notices).toEqual([
-      'ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank',
+      'ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another output with --rank-by',
     ]);
   });
 

@@ -120,7 +120,7 @@ describe('mtl sweep', () => {
 
   it('takes every trial once and to its end, whichever workers are killed', { timeout: 240_000 }, async () => {
     const cwd = scratchFolder();
-    const study = writeStudy(`${GRID}parallel: 3\nattempts: 999\n`);
+    const study = writeStudy(`${GRID}parallel: 3\nmaxAttempts: 999\n`);
     const undisturbed = swept((await mtl(scratchFolder(), ['sweep', study, '--json'])).stdout).trials;
     const random = randomStream(Number(process.env['MTL_KILL_SEED'] ?? 0), 'kill workers');
     const numKills = Number(process.env['MTL_KILLS'] ?? 6);
