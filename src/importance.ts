@@ -49,11 +49,11 @@ export interface ImportanceResult {
   readonly split: Split;
   /** Rows that were measured, of so many. */
   readonly rows: number;
-  readonly ofRows: number;
+  readonly totalRows: number;
   readonly repeats: number;
   readonly seed: number;
   /** By measure, as in `ctcvr.auc`: its value on the rows as they are; null where it has none. */
-  readonly plain: Readonly<Record<string, number | null>>;
+  readonly baseline: Readonly<Record<string, number | null>>;
   /** The measure that decides which counts more. */
   readonly rank: string;
   /** Fields or groups, what counts most first. */
@@ -136,10 +136,10 @@ export async function importance({
       step: model.checkpoint.program.step,
       split,
       rows: held.rows,
-      ofRows: dataset.rows,
+      totalRows: dataset.rows,
       repeats,
       seed,
-      plain,
+      baseline: plain,
       rank: deciding.name,
       importances,
       proposal,

@@ -46,7 +46,7 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
         throw error;
       });
       if (done === undefined) return EXIT_CODES.done;
-      if (done.numRejects > 0) notice(`${count(done.numRejects)} bad rows have no prediction`);
+      if (done.rejectedRows > 0) notice(`${count(done.rejectedRows)} bad rows have no prediction`);
       const elapsedMs = monotonicMs() - startMs;
       screen.print(
         `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,

@@ -86,7 +86,7 @@ describe('mtl train', () => {
       {
         epoch: 1,
         rows: 1500,
-        train: { terms: { ctr: expect.any(Number) as number, ctcvr: expect.any(Number) as number } },
+        train: { losses: { ctr: expect.any(Number) as number, ctcvr: expect.any(Number) as number } },
         valid: { metrics: { cvr_all: { rows: 500 } } },
       },
       { epoch: 2, step: 12 },

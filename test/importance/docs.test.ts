@@ -30,7 +30,7 @@ describe('docs/importance.md', () => {
         .flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, key]) => key!));
       const found = JSON.parse(stdout) as { importances: object[] };
       expect([...Object.keys(found).filter((key) => key !== 'run'), 'proposal'].sort()).toEqual([...told].sort());
-      expect(Object.keys(found.importances[0]!)).toEqual(['name', 'fields', 'falls']);
+      expect(Object.keys(found.importances[0]!)).toEqual(['name', 'fields', 'drops']);
     }
     for (const file of ['importance.svg', 'importance.csv', 'smaller.yaml'])
       expect(existsSync(join(world, file))).toBe(true);

@@ -182,7 +182,7 @@ describe('mtl sweep', () => {
     { timeout: 120_000 },
     async () => {
       const study = writeStudy(
-        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: [drawn] }\nsearch: grid\nasha: { minEpochs: 1, factor: 2 }\n',
+        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: [random] }\nsearch: grid\nasha: { minEpochs: 1, reductionFactor: 2 }\n',
       );
       const cwd = scratchFolder();
       const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);

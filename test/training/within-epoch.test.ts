@@ -104,11 +104,11 @@ describe('valid', () => {
     const rates = [1, 1, 0.5, 0.25].flatMap((rate) =>
       Array.from({ length: 4 }, () => ({ dense: rate, embeddings: 2 * rate })),
     );
-    expect(stepsIn('run').map((line) => line.rates)).toEqual(rates.slice(0, 15));
+    expect(stepsIn('run').map((line) => line.lrFactors)).toEqual(rates.slice(0, 15));
     await train([...set, 'training.schedule={name: plateau}', 'training.monitor=loss'], { runDir: 'falling' });
     const losses = measuredIn('falling').map(({ valid }) => valid!.loss);
     expect(losses).toEqual(losses.toSorted((a, b) => b - a));
-    expect(new Set(stepsIn('falling').map((line) => line.rates!.dense))).toEqual(new Set([1]));
+    expect(new Set(stepsIn('falling').map((line) => line.lrFactors!.dense))).toEqual(new Set([1]));
   });
 });
 

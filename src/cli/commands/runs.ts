@@ -49,7 +49,7 @@ export const runs = defineCommand(
       y
         .positional('filters', filters)
         .option('state', {
-          choices: ['running', 'ended', 'stopped', 'failed', 'killed'] as const,
+          choices: ['running', 'completed', 'stopped', 'failed', 'killed'] as const,
           describe: 'Show only runs in this state',
         })
         .option('sort', {
