@@ -53,7 +53,11 @@ export async function optionError(
       if (at < 0) return { where: name, message: 'is no command or argument here', fix };
       const current = RENAMED_OPTIONS[args[0] ?? '']?.[name];
       if (current !== undefined)
-        return { where: `--${name}`, message: `is now --${current}`, fix: `write --${current} ${value}` };
+        return {
+          where: `--${name}`,
+          message: `is now --${current}`,
+          fix: `write --${current}${value === '…' ? '' : ` ${value}`}`,
+        };
       return {
         where: `--${name}`,
         message: 'is no option',

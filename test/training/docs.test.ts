@@ -56,7 +56,7 @@ describe('docs/training.md', () => {
         .sort();
     const held = (isAsked: (line: object) => boolean): string[] =>
       [...new Set(lines.filter(isAsked).flatMap((line) => Object.keys(line)))].sort();
-    expect(held((line) => 'rates' in line)).toEqual(told(2));
+    expect(held((line) => 'lrFactors' in line)).toEqual(told(2));
     expect(held((line) => 'isBest' in line)).toEqual(told(3).filter((key) => key !== 'skippedBatches'));
     expect(Object.keys(lines.at(-1)!)).toEqual(['bestEpoch', 'metrics']);
   });

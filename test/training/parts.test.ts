@@ -105,7 +105,7 @@ async function trainTwice(model: string, parts: readonly string[]): Promise<read
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as object);
-  const steps = lines.filter((line): line is StepLine => 'rates' in line);
+  const steps = lines.filter((line): line is StepLine => 'lrFactors' in line);
   expect(steps.length).toBeGreaterThan(STOPPED_AT);
   for (const { train } of steps) expect([train.loss, ...Object.values(train.losses)].every(Number.isFinite)).toBe(true);
   return steps;
@@ -119,7 +119,7 @@ describe('a run that is stopped in the middle of it goes on to the same bytes', 
     async (name, model, options, extras) => {
       const steps = await trainTwice(model, [`training.schedule=${JSON.stringify(options)}`, ...extras]);
       if (name !== 'constant' || 'warmup' in options)
-        expect(different(steps.map(({ rates }) => rates))).toBeGreaterThan(1);
+        expect(different(steps.map(({ lrFactors }) => lrFactors))).toBeGreaterThan(1);
     },
   );
 

@@ -21,7 +21,7 @@ interface Line {
   readonly isEpochEnd?: boolean;
   readonly isBest?: boolean;
   readonly train: { readonly loss: number };
-  readonly rates?: { readonly dense: number; readonly embeddings: number };
+  readonly lrFactors?: { readonly dense: number; readonly embeddings: number };
   readonly valid?: { readonly loss: number; readonly metrics: { readonly ctr: { readonly auc: number } } };
 }
 
@@ -37,7 +37,7 @@ const linesOf = (run: string): Line[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
 const measuredIn = (run: string): Line[] => linesOf(run).filter(({ valid }) => valid !== undefined);
-const stepsIn = (run: string): Line[] => linesOf(run).filter(({ rates }) => rates !== undefined);
+const stepsIn = (run: string): Line[] => linesOf(run).filter(({ lrFactors }) => lrFactors !== undefined);
 const stepOf = (run: string, link: string): number =>
   Number(/\d+$/.exec(readlinkSync(join(run, 'checkpoints', link)))![0]);
 const stepNumbers = (lines: readonly Line[]): number[] => lines.map(({ step }) => step);
