@@ -24,7 +24,7 @@ export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): 
       return Math.max(1, mask === undefined ? batch.rows : sumOf(column(batch.labels, mask.source.column), batch.rows));
     if (isOnePass) return 0;
     throw userError('config', {
-      key: 'training.accumulate',
+      key: 'training.accumulateBatches',
       message: `the rows that the loss '${name}' counts are computed from the batch, so nobody knows how many a step of several batches will have`,
       fix: 'take a larger training.batchSize instead',
     });

@@ -50,7 +50,7 @@ describe('a run of several processes that starts from another', { timeout: 240_0
     needsMpi(context, OPEN_MPI);
     const sets = [
       'initFrom.checkpoint=old',
-      'initFrom.staleTokens=drop',
+      'initFrom.staleTokens=evict',
       'data.train=day-1.csv',
       'training.epochs=5',
       ...take,

@@ -364,7 +364,7 @@ describe('what is taken', () => {
 
 describe('tokens that train no longer has', () => {
   it('become the unknown where they are dropped, and give their rows to new ones, whose rows are drawn; all others keep theirs', async () => {
-    const set = ['initFrom.staleTokens=drop', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
+    const set = ['initFrom.staleTokens=evict', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
     const { checkpoint, notices } = await warm(set);
     const before = await old();
     const [was, is] = [vocabularyOf('old'), vocabularyOf('new')];

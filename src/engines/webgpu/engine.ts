@@ -42,7 +42,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
       throw userError('data', {
         key: 'training.batchSize',
         message: `weights, gradients and a batch of ${compiled.passRows} rows on its way need ${size(words)} beside the tables, and ${has}`,
-        fix: 'use a smaller training.batchSize with training.accumulate, a smaller model, or --device cpu',
+        fix: 'use a smaller training.batchSize with training.accumulateBatches, a smaller model, or --device cpu',
       });
     },
   };
