@@ -12,40 +12,38 @@ import { manifestDigest } from './runs/manifest.js';
 import { existingRun } from './runs/run-list.js';
 import { runsRoot, shownPath } from './runs/runs-root.js';
 
-/** Comparisons at most, if the channel changes during each. */
+/** Maximum number of comparisons if the channel changes during each. */
 const MAX_ROUNDS = 5;
 
-/** Which run goes to which channel, and what it is compared by. */
 export interface PromoteOptions extends PredictedData {
-  /** Undefined for the run that the channel had before. */
+  /** Undefined for the previous run of the channel. */
   readonly run: string | undefined;
-  /** Name of the channel. */
   readonly to: string;
   /** Undefined to promote without a comparison. */
   readonly gate: GateOptions | undefined;
 }
 
-/** What came of it; JSON. */
+/** Outcome of a promotion; JSON. */
 export interface PromoteResult {
   readonly channel: string;
-  /** Of the link. */
+  /** Path of the link. */
   readonly path: string;
   readonly run: string;
-  /** The run that the channel had; null for none. */
+  /** The run that the channel pointed to; null if none. */
   readonly over: string | null;
-  /** Whether the channel points to `run` now. */
+  /** Whether the channel now points to `run`. */
   readonly isPromoted: boolean;
-  /** `present`: it did before. */
+  /** `present`: the channel already pointed to the run. */
   readonly reason: 'first' | 'better' | 'notBetter' | 'ungated' | 'previous' | 'present';
   /** Null if nothing was compared. */
   readonly gate: Gate | null;
 }
 
 /**
- * Points a channel at a run: at once if it has none or there is no gate, else if the run is better than the present one
- * by the interval of their
- * difference. If another promotion changes the channel during the comparison, compares again with what it has then.
- * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is no error
+ * Points a channel at a run. Promotes at once if the channel is empty or there is no gate. With a gate, promotes if the
+ * interval of the difference shows that the run is better than the present one. If another promotion changes the
+ * channel during the comparison, compares again with its new run.
+ * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is not an error
  */
 export async function promote({ run, to, gate, ...comparison }: PromoteOptions): Promise<PromoteResult> {
   const root = runsRoot();
@@ -65,7 +63,6 @@ export async function promote({ run, to, gate, ...comparison }: PromoteOptions):
   });
 }
 
-/** Decides whether a run takes a channel. */
 async function decide(
   channel: Channel,
   candidate: string,
@@ -102,7 +99,7 @@ async function decide(
   return { ...about, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
 }
 
-/** Points the channel and records why; false if it changed meanwhile. */
+/** Points the channel and records the promotion; returns false if the channel changed in the meantime. */
 async function record(
   channel: Channel,
   candidate: string,

@@ -27,20 +27,20 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 import { buildStepPlan, stepRows } from './training/step-plan.js';
 import { createTrainStep } from './training/train-step.js';
 
-/** What the command line adds to a config. */
+/** Command-line options of `train`, in addition to the config. */
 export type TrainOptions = EngineOptions &
   Pick<Access, 'verifyData'> &
   Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> &
   Pick<LoopOptions, 'signal'>;
 
-/** Trains what a config describes, or goes on with it. */
+/** Trains a config in a new run, or resumes one. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
   return withEngine(options, loaded.experiment.training.precision, (engine) =>
     trainOn(engine, loaded, options, observer),
   );
 }
 
-/** The whole run, in the order in which data flows. */
+/** Runs all steps of training in data-flow order. */
 async function trainOn(
   engine: Engine,
   { experiment, source }: LoadedConfig,
@@ -49,7 +49,7 @@ async function trainOn(
 ): Promise<TrainResult> {
   const { data, training, checkpoints, model, seed } = experiment;
   const signal = peers.synchronizeSignal(options.signal);
-  // What can be wrong with the surroundings is found before a folder is made.
+  // Invalid inputs are reported before a run directory is created.
   const {
     tasks,
     measured: { goals, ...what },
@@ -94,7 +94,6 @@ async function trainOn(
       },
       loop,
     );
-  /** Saves where training stands, while it does. */
   let saver: Checkpointer | undefined;
   let dispose: (() => unknown) | undefined;
   try {
@@ -209,7 +208,7 @@ async function trainOn(
     });
     await saver.now();
     saver = undefined;
-    // The newest weights need not be read again: they are there, however large.
+    // The program already has the newest weights; reading them again could cost as much memory as the model.
     const spaces =
       loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
     const valid = validSet && experiment.calibration && (await measured(validSet, spaces));

@@ -9,10 +9,9 @@ import { FILES } from './manifest.js';
 import { readSection } from './run-state.js';
 
 /**
- * Spaces with the calibrators that a checkpoint has for its weights; as they are where its run has none.
- * @param folder of the checkpoint, named in problems
- * @throws UserError (checkpoint) where its calibrators were fitted to other weights, since valid was not measured when
- * it was saved
+ * Adds a checkpoint's calibrators to outputs; returns the outputs unchanged if the run has no calibration.
+ * @param folder directory of the checkpoint, named in errors
+ * @throws UserError (checkpoint) if the calibrators were fitted to other weights
  */
 export function calibrateOutputs(
   spaces: readonly Output[],
@@ -34,8 +33,8 @@ export function calibrateOutputs(
 }
 
 /**
- * Gives a program the best weights of a run, without the optimizer's state.
- * @returns spaces as they are calibrated for them
+ * Restores the best weights of a run into a program, without the optimizer state.
+ * @returns the outputs, with the calibrators of these weights
  * @throws UserError (checkpoint)
  */
 export async function restoreBest(

@@ -7,8 +7,8 @@ import { missingRun } from './run-folder.js';
 import { followRunLink, runPath } from './runs-root.js';
 
 /**
- * The folder of the checkpoint that a path means: itself, or the best one of a run (the last, where none is best yet).
- * Whether it is whole is seen when it is read.
+ * Resolves a path to a checkpoint directory: the checkpoint itself, or the best one of a run (the last if none is best
+ * yet). Does not validate the checkpoint.
  * @throws UserError (checkpoint) if the path is neither
  */
 export function findCheckpoint(path: string): string {
@@ -30,7 +30,7 @@ function lookForCheckpoint(path: string): string {
   for (const link of LINKS) {
     const linked = join(folder, link);
     if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
-    // What it points at now: a run that goes on may point it elsewhere while the files are read.
+    // Resolved once, because a running training may move the link while files are read.
     const target = readlinkSync(linked);
     if (!NAME.test(target))
       throw userError('checkpoint', {

@@ -2,17 +2,15 @@ import { openSync, writeSync } from 'node:fs';
 import { onDiskSync } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 
-/** What the system says of a file that takes no bytes for now, as on a network disk. */
+/** Error codes of a file that temporarily accepts no bytes, as on a network disk. */
 const BUSY: readonly (string | undefined)[] = ['EAGAIN', 'EBUSY'];
-/**
- * Tries to write before a busy file counts as broken; the pauses between them grow from 10 ms to 0.64 s, 1.3 s in all.
- */
+/** Maximum number of attempts on a busy file; the pauses between them grow from 10 ms to 0.64 s, 1.3 s in total. */
 const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 10;
 
-/** A file that lines are appended to, each whole when `write` returns. */
+/** A file to append lines to; each line is written completely when `write` returns. */
 export interface LineFile {
-  /** @throws UserError (disk) with the path; if the file stays busy, after a bounded number of tries */
+  /** @throws UserError (disk) with the path; if the file stays busy, after `MAX_TRIES` attempts */
   write(line: string): void;
 }
 

@@ -5,44 +5,41 @@ import { z } from 'zod';
 import type { FileDigest } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 
-/** The version of a checkpoint's format; what is older or newer is refused. */
+/** Version of the checkpoint format; other versions are rejected. */
 const FORMAT_VERSION = 2;
 
-/** Files of a checkpoint: all that is needed to evaluate it, wherever it is copied. */
+/** Files of a checkpoint, which is self-contained and can be copied anywhere. */
 export const FILES = {
   weights: 'weights.safetensors',
   optimizer: 'optimizer.safetensors',
   state: 'state.json',
   features: 'features.json',
-  /** Of what was learned, that which is too large for JSON; mostly there is nothing. */
+  /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
   config: 'config.yaml',
 } as const;
 
-/** What says that a checkpoint is whole; written last. */
+/** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
 
 type FileName = (typeof FILES)[keyof typeof FILES];
 type OptionalFile = typeof FILES.vocabularies;
 type NeededFile = Exclude<FileName, OptionalFile>;
-/** By the name of each file of a checkpoint, which are fixed: a manifest can name no other. */
+/** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
   readonly [File in OptionalFile]?: FileDigest | undefined;
 };
 
-/**
- * Files of one of several processes that saved a checkpoint together, of those behind the first: its rows of tensors
- * that are dealt out.
- */
+/** Files of a rank other than 0: its shards of sharded tensors. */
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
 
-/** What a manifest says: the files of a checkpoint, and those of the processes behind the first. */
+/** Digests of a checkpoint's files, and of the files of ranks other than 0. */
 export interface Manifest {
   readonly files: Digests;
   readonly parts: readonly PartDigests[];
 }
 
-/** The name of such a file, of the process `rank` of so many. */
+/** Returns the file name of a rank's part. */
 export function partFile(name: keyof PartDigests, rank: number, size: number): string {
   return name.replace('.', `.${rank + 1}-of-${size}.`);
 }
@@ -61,10 +58,10 @@ const manifestSchema = z.strictObject({
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
 });
 
-/** More than any manifest has: what is larger is none. */
+/** Larger files are rejected unread. */
 const MAX_MANIFEST_BYTES = 100_000;
 
-/** The text of a manifest. */
+/** Formats a manifest. */
 export function manifestText(files: Digests, parts: readonly PartDigests[] = []): string {
   const plain = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
     Object.fromEntries(
@@ -77,7 +74,7 @@ export function manifestText(files: Digests, parts: readonly PartDigests[] = [])
 
 /**
  * Reads the manifest of a checkpoint.
- * @throws UserError (checkpoint) where there is none, or another thing in its place
+ * @throws UserError (checkpoint) if it is missing or invalid
  */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST);
@@ -89,8 +86,9 @@ export async function readManifest(folder: string): Promise<Manifest> {
 }
 
 /**
- * SHA-256 of the manifest of a checkpoint that was read: it has those of all files, so it stands for all of them.
- * @throws UserError (checkpoint) where it cannot be read
+ * Computes the SHA-256 of a checkpoint's manifest. It identifies the checkpoint, because the manifest has the digests
+ * of all files.
+ * @throws UserError (checkpoint) if it cannot be read
  */
 export async function manifestDigest(folder: string): Promise<string> {
   return createHash('sha256')
@@ -99,7 +97,7 @@ export async function manifestDigest(folder: string): Promise<string> {
 }
 
 /**
- * Reads a text of a checkpoint and holds it against its digest.
+ * Reads a text file of a checkpoint and verifies its digest.
  * @throws UserError (checkpoint) that names the file
  */
 export async function readText(folder: string, name: NeededFile, digests: Digests): Promise<string> {
@@ -112,14 +110,20 @@ export async function readText(folder: string, name: NeededFile, digests: Digest
   return content.toString('utf8');
 }
 
-/** Sees that a file has so many bytes and is a file: a pipe would be read for ever. */
+/**
+ * Checks a file's size and that it is a regular file; reading a pipe would never end.
+ * @throws UserError (checkpoint)
+ */
 export async function checkSize(path: string, expected: number): Promise<void> {
   await checkFile(path, (bytes) =>
     bytes === expected ? undefined : `has ${bytes} bytes, its manifest says ${expected}`,
   );
 }
 
-/** JSON of a schema. */
+/**
+ * Parses JSON and validates it against a schema.
+ * @throws UserError (checkpoint) that names `path`
+ */
 export function parseJson<Schema extends z.ZodType>(
   path: string,
   text: string | Buffer,
@@ -150,7 +154,7 @@ async function readBytes(path: string): Promise<Buffer> {
   });
 }
 
-/** The error for a file of a checkpoint. */
+/** Creates the error for a damaged file of a checkpoint. */
 export function damaged(path: string, message: string, cause?: unknown): Error {
   return userError('checkpoint', { where: path, message, fix: 'take another checkpoint' }, cause);
 }

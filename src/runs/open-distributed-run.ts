@@ -13,11 +13,10 @@ import { createRunState } from './run-state.js';
 export type { RunRequest };
 
 /**
- * Opens the run that several processes train: the first of them makes or finds its folder and writes all that is
- * written there, the
- * others read the checkpoint that it goes on from, or what it starts from.
- * @param tell told what was found
- * @throws UserError as `openRun` does; (checkpoint) where they find other weights to start from
+ * Opens a run that several ranks train together. Rank 0 creates or finds the run directory and writes all files. The
+ * other ranks read the checkpoint to resume or start from.
+ * @param warn called with what was found
+ * @throws UserError as `openRun` does; (checkpoint) if a rank finds other initial weights than rank 0
  */
 export async function openDistributedRun(
   request: RunRequest,
@@ -33,7 +32,7 @@ export async function openDistributedRun(
       : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }),
   );
   if (own !== undefined) return own;
-  const first = JSON.parse(told[0]!) as Followed; // what the first has made of it
+  const first = JSON.parse(told[0]!) as Followed;
   if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
     throw userError('checkpoint', {
       key: 'initFrom',
@@ -50,14 +49,14 @@ interface Followed {
   readonly origin: WarmStartSource | null;
 }
 
-/** A run that another process writes. */
+/** Opens a run that rank 0 writes. */
 async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> {
   const checkpoint = path === null ? undefined : await readCheckpoint(path, true);
   const state = createRunState(checkpoint?.sections ?? {}, path === null ? folder : join(path, FILES.state));
   return {
     folder,
     log: silentLog(folder),
-    // What is saved is the first one's.
+    // Only rank 0 saves state.
     state: { of: state.of, sections: () => ({}) },
     resumed: path === null || checkpoint === undefined ? undefined : resumedFrom(path, checkpoint),
     damaged: [],
@@ -67,7 +66,7 @@ async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> 
   };
 }
 
-/** A log that writes nothing, and finds what the other does. */
+/** Creates a log that computes the same results but writes nothing. */
 function silentLog(run: string): RunLog {
   const startMs = monotonicMs();
   return {

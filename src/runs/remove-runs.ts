@@ -10,16 +10,16 @@ import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
 import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
 import { linkTarget, shownPath } from './runs-root.js';
 
-/** What was removed, and the bytes that are free for it. */
+/** Removed paths and the bytes that they took. */
 export interface Removed {
   readonly paths: readonly string[];
   readonly bytes: number;
 }
 
 /**
- * Removes runs. Where runs/latest pointed to one of them, it points to the newest that is left.
- * @param root of all runs
- * @throws UserError (usage) where one of them is being trained or is in a channel; then none is removed
+ * Removes runs. If runs/latest pointed to one of them, points it to the newest remaining run.
+ * @param root directory of all runs
+ * @throws UserError (usage), with nothing removed, if one of them is being trained or is in a channel
  */
 export async function removeRuns(folders: readonly string[], root: string, nowMs: number): Promise<Removed> {
   refuseTaken(folders);
@@ -36,10 +36,10 @@ export async function removeRuns(folders: readonly string[], root: string, nowMs
 }
 
 /**
- * Removes checkpoints that no name points at, the best and the last being two of these names.
- * @param folders of runs
- * @param isDry whether it is only told what would be removed
- * @throws UserError (usage) where one of the runs is being trained; then nothing is removed
+ * Removes checkpoints without a link such as `best` or `last`.
+ * @param folders run directories
+ * @param isDry whether to list checkpoints without removing them
+ * @throws UserError (usage), with nothing removed, if one of the runs is being trained
  */
 export async function thinCheckpoints(folders: readonly string[], isDry: boolean): Promise<Removed> {
   refuseTaken(folders);
@@ -53,7 +53,7 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
         .filter((name) => lstatSync(join(checkpoints, name)).isSymbolicLink())
         .map((name) => readlinkSync(join(checkpoints, name))),
     );
-    // Without a name there would be nothing to tell which one counts.
+    // Without any link, nothing shows which checkpoint matters, so all are kept.
     for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
       const path = join(checkpoints, name);
       bytes += bytesOf(path);

@@ -5,38 +5,38 @@ import { systemCode, userError } from '../core/errors.js';
 import { makeFolder, onDisk, pointLink, syncFolder } from '../io/disk.js';
 import { linkTarget, runsRoot, shownPath } from './runs-root.js';
 
-/** Which folder a run asks for. */
+/** Location of a run. */
 export interface RunPlace {
-  /** The config's name: the folder of its runs. */
+  /** Also the name of the directory of its runs. */
   readonly configName: string;
-  /** Where the config wants all runs. */
+  /** The config's directory of all runs. */
   readonly runs?: string | undefined;
   /** A name in place of the next number. */
   readonly name?: string | undefined;
-  /** The very folder. */
+  /** The exact directory. */
   readonly runDir?: string | undefined;
 }
 
-/** The link to the newest run. */
+/** Link to the newest run. */
 export const LATEST = 'latest';
-/** The directory of all studies. */
+/** Directory of all studies. */
 export const STUDIES = 'studies';
-/** The directory of links that `mtl promote` moves. */
+/** Directory of links that `mtl promote` moves. */
 export const CHANNELS = 'channels';
-/** Names that no config may have, because `runs` holds something else under them. */
+/** Config names that `runs` uses for something else. */
 const RESERVED: Readonly<Record<string, string>> = {
   [LATEST]: 'the link to the newest run',
   [STUDIES]: 'the directory of studies',
   [CHANNELS]: 'the directory of channels',
 };
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
-/** Others may take a folder away while it is made in. */
+/** Another process may remove a parent directory concurrently. */
 const TRIES = 3;
 
 /**
- * Makes the folder of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or the very one that is asked for.
- * @returns its path, relative to the working directory where it lies below
- * @throws UserError (usage) if it exists already or the name is none; (disk) if it cannot be made
+ * Creates the directory of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or `runDir`.
+ * @returns its path, relative to the working directory if it is below
+ * @throws UserError (usage) if it exists or its name is invalid; (disk) if it cannot be created
  */
 export async function createRunFolder(place: RunPlace): Promise<string> {
   const { configName, name, runDir, runs } = place;
@@ -82,8 +82,8 @@ function refuseReserved(configName: string): void {
 }
 
 /**
- * Checks, without writing, whether `createRunFolder` can make the next folder of a config's runs.
- * @throws UserError as that does
+ * Checks, without writing, whether `createRunFolder` can create the next run of a config.
+ * @throws UserError as `createRunFolder` does
  */
 export async function checkRunFolder(place: Pick<RunPlace, 'configName' | 'runs'>): Promise<void> {
   refuseReserved(place.configName);
@@ -91,23 +91,23 @@ export async function checkRunFolder(place: Pick<RunPlace, 'configName' | 'runs'
   let there = dirname(resolve(path));
   while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
   await onDisk(path, async () => {
-    // It fails where a file is in the way.
+    // Fails if a file is in the way.
     await readdir(there);
     await access(there, constants.W_OK | constants.X_OK);
   });
 }
 
-/** The folder of a config's runs. */
+/** Returns the directory of a config's runs. */
 export function runsFolder({ configName, runs }: RunPlace): string {
   return shownPath(join(runsRoot(runs), configName));
 }
 
-/** The folder that is asked for by name; undefined for the next number. */
+/** Returns the directory of a named run; undefined for the next number. */
 export function namedFolder(place: RunPlace): string | undefined {
   return place.runDir ?? (place.name === undefined ? undefined : join(runsFolder(place), place.name));
 }
 
-/** The next free number, even if other runs start at the same moment. */
+/** Retries with the next number if another run takes one concurrently. */
 async function nextNumbered(parent: string): Promise<string> {
   for (;;) {
     const path = await make(await nextPath(parent));
@@ -115,14 +115,13 @@ async function nextNumbered(parent: string): Promise<string> {
   }
 }
 
-/** The path of the next number. */
 async function nextPath(parent: string): Promise<string> {
   const names = existsSync(parent) ? await onDisk(parent, () => readdir(parent)) : [];
   const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
   return join(parent, String(last + 1).padStart(3, '0'));
 }
 
-/** Makes a folder that must be new; undefined if it is there. */
+/** Creates a directory; returns undefined if it already exists. */
 async function make(path: string): Promise<string | undefined> {
   return onDisk(path, async () => {
     for (let attempt = 1; ; attempt++) {
@@ -139,14 +138,11 @@ async function make(path: string): Promise<string | undefined> {
   });
 }
 
-/**
- * Takes the folder of a run away, and those above it that are left empty, up to where all runs are; what cannot be
- * removed stays.
- */
+/** Removes the directory of a run and its empty parent directories below `root`; ignores failures. */
 export async function removeRunFolder(path: string, root: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
   for (let above = dirname(resolve(path)); `${above}${sep}`.startsWith(`${root}${sep}`); above = dirname(above)) {
-    // One that holds something else refuses.
+    // Fails if the directory is not empty.
     if (
       !(await rmdir(above).then(
         () => true,
@@ -157,14 +153,14 @@ export async function removeRunFolder(path: string, root: string): Promise<void>
   }
 }
 
-/** Points `runs/latest` at a run, where it lies below `runs`. */
+/** Points `runs/latest` at a run, if the run is below `root`. */
 export async function pointLatest(path: string, root: string): Promise<void> {
   const target = relative(root, resolve(path));
   if (target.startsWith('..') || target.startsWith(sep)) return;
   await pointLink(join(root, LATEST), target);
 }
 
-/** What is wrong with the path of a run where nothing is: a link that leads nowhere says where it led. */
+/** Describes a missing run; names the dangling link if one is on the path. */
 export function missingRun(path: string): { readonly message: string; readonly fix?: string } {
   for (let part = path; dirname(part) !== part; part = dirname(part)) {
     const target = linkTarget(part);

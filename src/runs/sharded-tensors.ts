@@ -5,15 +5,15 @@ import { damaged } from './manifest.js';
 
 type Tensors = ProgramState['weights'];
 
-/** What a process behind the first has to save of some tensors: its rows of those that are dealt out. */
+/** Selects the sharded tensors, which a rank other than 0 saves. */
 export function selectLocalShards(tensors: Tensors, dealt: ProgramState['dealt']): Tensors {
   return new Map([...tensors].filter(([name]) => dealt?.has(name) === true));
 }
 
 /**
- * Puts tensors that were dealt out together: row r lies with process r modulo their number.
- * @param path named in problems
- * @throws UserError (checkpoint) where they do not make whole ones
+ * Merges the shards of all ranks: row r is on rank r modulo their number.
+ * @param path named in errors
+ * @throws UserError (checkpoint) if the shapes of the shards do not match
  */
 export function mergeShards(first: Tensors, parts: readonly Tensors[], path: string): Tensors {
   if (parts.length === 0) return first;

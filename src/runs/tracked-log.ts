@@ -5,14 +5,14 @@ import type { RunLog } from './run-log.js';
 
 export { addTrackedFile } from '../track/trackers.js';
 
-/** A log that tells a tracker too. */
+/** A log that also reports to trackers. */
 export interface TrackedLog {
   readonly log: RunLog;
-  /** Ends the tracker, where the run has begun: as the log ended, or without an end as one that failed. */
+  /** Ends the trackers, if the run has begun: with the log's end, or as failed without one. */
   release(): Promise<void>;
 }
 
-/** Tells a tracker what a log is told, as numbers by name. */
+/** Wraps a log so that its measurements also go to a tracker, as scalars by name. */
 export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
   let [hasBegun, how]: [boolean, RunEnd] = [false, 'failed'];
   const tracked: RunLog = {
