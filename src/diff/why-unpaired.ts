@@ -2,7 +2,7 @@ import { isSameContent } from '../data/files/fingerprint.js';
 import { haveSameLabels } from './compare.js';
 import type { PredictedModel } from './predicted-model.js';
 
-/** Why row i of one model's predictions is not known to be row i of the other's; undefined where it is. */
+/** Explains why rows of two models' predictions cannot be paired by position; undefined if they can. */
 export function whyUnpaired(a: PredictedModel, b: PredictedModel): string | undefined {
   if (!isSameContent(a.fingerprint, b.fingerprint)) return `${a.split} does not hold the same rows in both`;
   if (JSON.stringify(a.part) !== JSON.stringify(b.part))

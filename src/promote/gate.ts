@@ -4,21 +4,21 @@ import type { Difference } from '../diff/compare.js';
 import { didYouMean, userError } from '../core/errors.js';
 import type { Gate } from '../runs/channels.js';
 
-/** What a candidate is compared by. */
+/** Condition for a promotion. */
 export interface GateOptions {
   /** As in `ctcvr.auc`. */
   readonly metric: string;
-  /** Of the interval, between 0 and 1. */
+  /** Confidence level of the interval, between 0 and 1. */
   readonly confidence: number;
-  /** Improvement that the whole interval must exceed, in units of the metric; a negative one permits a loss. */
+  /** Minimum improvement, in units of the metric, that the whole interval must exceed; negative to allow a loss. */
   readonly margin: number;
 }
 
 /**
  * Decides whether the second of two compared runs is better than the first.
- * @param data that both predicted; undefined for that of their configs
- * @throws UserError (usage) for a metric that cannot decide, or rows that are not the same ones; (data) for a metric
- * without a value on them
+ * @param data files that both predicted; undefined for the data of their configs
+ * @throws UserError (usage) for a metric without a direction or interval, or unpaired rows; (data) for a metric without
+ * a value on these rows
  */
 export function decideGate(
   { metrics, unpaired, split, rows, predictedRows }: DiffResult,
@@ -73,7 +73,7 @@ function nameOf({ space, metric }: Difference): string {
   return `${space}.${metric}`;
 }
 
-/** Whoever writes `auc` means that of a space. */
+/** Suggests metric names; `auc` alone matches those of all outputs. */
 function meant(metric: string, names: readonly string[]): string {
   const ofSpaces = names.filter((name) => name.endsWith(`.${metric}`));
   return ofSpaces.length > 0

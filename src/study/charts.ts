@@ -10,21 +10,20 @@ import type { Parameter } from './space.js';
 import type { Study } from './study.js';
 import { shortNames, valueLabel } from './trial-text.js';
 
-// The charts of a study's page. Those who are asked for one are given trials that have a value.
+// Charts of a study's page. All `trials` arguments require trials with a value.
 
-/** A trial that has a value. */
 export interface Valued extends ListedTrial {
   readonly value: number;
 }
 
-/** Parameters that have an axis of their own beside each other. */
+/** Maximum number of parallel axes. */
 const MAX_AXES = 10;
-/** How a score is written at an axis. */
+/** d3 format of scores on axes. */
 const SCORE = { format: '.3~f' } as const;
 
 const charts = (drawn: readonly Html[]): Html => html`<div class="charts">${drawn}</div>`;
 
-/** Values by trial, and the best that any had by then. */
+/** Plots values by trial, with the best value so far. */
 export function historyChart({ options, goal }: Study, trials: readonly Valued[]): Html {
   const byNumber = [...trials].sort((a, b) => a.number - b.number);
   const finished = byNumber.filter(({ state }) => state === 'finished');
@@ -58,7 +57,7 @@ export function historyChart({ options, goal }: Study, trials: readonly Valued[]
   ]);
 }
 
-/** Two metrics against each other, and the trials that none beats in both. */
+/** Plots two metrics against each other, with the Pareto front. */
 export function frontChart({ goals }: Study, trials: readonly Valued[], metrics: MetricPair): Html | undefined {
   const { front, others } = paretoFront(trials, metrics, goals);
   if (front.length === 0) return undefined;
@@ -69,14 +68,14 @@ export function frontChart({ goals }: Study, trials: readonly Valued[], metrics:
     { name: 'on the front', points: front.map(place) },
   ];
   const points = front.map(place).sort((a, b) => a.x - b.x);
-  // No trial is known beyond the corners that the front has.
+  // The step never extends beyond the corners of the front.
   const interpolate = goals[metrics[0]] === 'higher' ? 'step-before' : 'step-after';
   return charts([
     scatterPlot({ title: metrics.join(' and '), x: x!, y: y!, groups, line: { name: 'front', interpolate, points } }),
   ]);
 }
 
-/** A line a trial over its values of the parameters, those that matter most first, to its score. */
+/** Plots one line per trial over its parameter values and score; the most important parameters come first. */
 export function parallelChart(
   { space, options, goal }: Study,
   trials: readonly Valued[],
@@ -84,7 +83,7 @@ export function parallelChart(
 ): Html {
   const rank = new Map(ranking.map(({ parameter }, at) => [parameter, at]));
   const rankOf = (parameter: Parameter): number => rank.get(parameter) ?? Infinity;
-  // Infinity from itself would be no number.
+  // Infinity - Infinity is NaN.
   const shown = [...space].sort((a, b) => (rankOf(a) === rankOf(b) ? 0 : rankOf(a) - rankOf(b))).slice(0, MAX_AXES);
   const names = shortNames(shown.map(({ name }) => name));
   const finished = trials.filter(({ state }) => state === 'finished');
@@ -119,7 +118,7 @@ export function parallelChart(
   });
 }
 
-/** How much each parameter decides, beside what chance would give. */
+/** Plots the importance of each parameter, with the level that chance would reach. */
 export function importanceChart(ranking: readonly Importance[]): Html {
   const names = shortNames(ranking.map(({ parameter }) => parameter.name));
   return charts([
@@ -131,7 +130,7 @@ export function importanceChart(ranking: readonly Importance[]): Html {
   ]);
 }
 
-/** A chart a parameter: the values of trials by their values of it. */
+/** Plots, for each parameter, the values of trials by their parameter value. */
 export function sliceCharts({ space, options: { metric } }: Study, trials: readonly Valued[]): Html {
   const drawn: Html[] = [];
   for (const parameter of space) {
@@ -173,7 +172,7 @@ export function sliceCharts({ space, options: { metric } }: Study, trials: reado
   return charts(drawn);
 }
 
-/** Those that came to their end, and those that were stopped. */
+/** Groups trials into finished and stopped ones. */
 function grouped(
   trials: readonly Valued[],
   place: (trial: Valued) => PointGroup['points'][number],
@@ -195,7 +194,7 @@ function heightOn({ axis }: Parameter['domain'], coordinate: number): number {
   return axis.kind === 'list' ? (coordinate + 0.5) / axis.count : (coordinate - axis.low) / (axis.high - axis.low);
 }
 
-/** The places of an axis that are labelled: choices, or the ends and the middle of a line. */
+/** Builds an axis with labels for all choices, or for the ends and the middle of a line. */
 function axisOf(parameter: Parameter, name: string): ParallelAxis {
   const { domain } = parameter;
   const { axis, valueAt } = domain;

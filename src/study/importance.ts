@@ -4,36 +4,33 @@ import { toCost } from './observation.js';
 import type { Parameter } from './space.js';
 import type { Study } from './study.js';
 
-/** Share of the trials that are the good ones. */
+/** Share of trials that count as good. */
 const GOOD = 0.25;
-/** Of fewer trials nothing is told. */
+/** Minimum number of trials for a result. */
 const FEWEST = 8;
-/** Cells of a line. */
+/** Number of bins of a continuous axis. */
 const CELLS = 64;
-/** Times that the values are dealt out anew, and the share of those times that `chance` is above. */
+/** Number of permutations, and the quantile of their importance that `chance` reports. */
 const [SHUFFLES, LEVEL] = [200, 0.95];
 
-/** How much a parameter decides. */
+/** Importance of one parameter. */
 export interface Importance {
   readonly parameter: Parameter;
-  /** From 0, where it does not matter, to 1, where it alone decides which trials are among the best. */
+  /** From 0 (irrelevant) to 1 (it alone decides which trials are among the best). */
   readonly share: number;
-  /** What a parameter that does not matter stays below, in 19 of 20 cases. */
+  /** 95% quantile of the importance of an irrelevant parameter. */
   readonly chance: number;
-  /** Trials that it was told from: those that came to their end and set it. */
+  /** Number of finished trials that set the parameter. */
   readonly numTrials: number;
 }
 
 /**
- * How much each parameter alone decides whether a trial is among the best quarter: the share of the variance of being
- * there that its main
- * effect explains (a first-order index of Sobol), which is what PED-ANOVA measures (Watanabe, Bansal & Hutter 2023,
- * "PED-ANOVA: efficiently
- * quantifying hyperparameter importance in arbitrary subspaces"), here as a share of the whole and not of the sum over
- * parameters, and over
- * the trials that there were. Trials that were stopped or failed do not count; a parameter that is set under conditions
- * is looked at where it is.
- * @returns those that something can be told of, the most important first
+ * Computes how much each parameter alone decides whether a trial is among the best quarter. The importance is the share
+ * of the variance of being good that the parameter's main effect explains (a first-order Sobol index). PED-ANOVA
+ * (Watanabe, Bansal & Hutter 2023, "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
+ * subspaces") measures the same. Here it is a share of the whole, not of the sum over parameters, and over the trials
+ * of the study. Only finished trials count; a conditional parameter is measured on the trials that set it.
+ * @returns parameters with enough trials, most important first
  */
 export function importances(
   { space, goal, options: { seed } }: Pick<Study, 'space' | 'goal' | 'options'>,
@@ -70,7 +67,7 @@ export function importances(
     .sort((a, b) => b.share - a.share);
 }
 
-/** How far each is among the best quarter: 1 or 0, or of those that are alike at the border a part each. */
+/** Returns each trial's degree of being good: 1 or 0, or a share for ties at the border. */
 function goodness(costs: readonly number[]): readonly number[] {
   const numGood = Math.max(1, Math.round(GOOD * costs.length));
   const border = [...costs].sort((a, b) => a - b)[numGood - 1];
@@ -79,15 +76,15 @@ function goodness(costs: readonly number[]): readonly number[] {
   return costs.map((cost) => (cost < border! ? 1 : cost === border ? atBorder : 0));
 }
 
-/** Where trials lie: the cell of each, and how much cells know of each other, a row a cell. */
+/** Bin of each trial, and the smoothing kernel between bins, one row per bin. */
 interface Cells {
   readonly of: readonly number[];
   readonly kernel: readonly (readonly number[])[];
 }
 
 /**
- * Choices know nothing of each other; on a line near ones do, by a normal half as wide as Scott's rule has it, which
- * would blur a border in values that are spread evenly.
+ * Choices are not smoothed. A line is smoothed by a normal kernel half as wide as Scott's rule, which would blur the
+ * border of evenly spread values.
  */
 function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]): Cells {
   if (axis.kind === 'list')
@@ -111,10 +108,9 @@ function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]
 }
 
 /**
- * Variance over the parameter of how likely it is to be good there, as a share of the variance of being good. With the
- * densities of all trials
- * p and of the good ones q = r p, of which there is a share g, that is g / (1 - g) times the Pearson divergence of q
- * from p: PED-ANOVA's.
+ * Computes the variance over the parameter of the probability of being good, as a share of the variance of being good.
+ * With the densities p of all trials and q = r p of the good ones, whose share is g, this is g / (1 - g) times the
+ * Pearson divergence of q from p, as in PED-ANOVA.
  */
 function explainedShare({ of, kernel }: Cells, good: readonly number[]): number {
   const [all, best] = [kernel, kernel].map(() => new Float64Array(kernel.length));

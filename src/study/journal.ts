@@ -17,33 +17,32 @@ import {
   type TrialResult,
 } from './trial.js';
 
-/** The folder of a study's journal. */
+/** Directory of a study's journal. */
 export const JOURNAL = 'journal';
 
-/** An entry's name: the trial's number, what it tells, and of claims, releases and rungs which one. */
+/** Name of an entry: trial number, kind, and an index for claims, releases and rungs. */
 const ENTRY = /^(\d+)\.(trial|claim|release|rung|result)(?:-(\d+))?\.json$/;
 const entryName = (number: number, kind: string, count?: number): string =>
   `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
 
 /**
- * What happened in a study: small files, each written once and whole by whoever is first, so that any number of workers
- * on any machine that
- * shares the folder agree. Nothing in it is ever changed or taken away.
+ * Events of a study as small files, each written once, completely and by whoever is first. Any number of workers on any
+ * machine that shares the directory thus agree. Entries are never changed or removed.
  */
 export interface Journal {
-  /** Looks for what others have written; what was read before is not read again. */
+  /** Reads entries that were written since the last call. */
   refresh(): Promise<void>;
-  /** By number, from 1 on, as of the last look. */
+  /** Ordered by number, from 1; as of the last refresh. */
   readonly trials: readonly Trial[];
-  /** Begins a trial; false where another one has its number. */
+  /** Begins a trial; returns false if its number is taken. */
   begin(number: number, point: Point): Promise<boolean>;
-  /** Takes a trial for the next time; undefined where another worker was first. */
+  /** Claims a trial; returns undefined if another worker was first. */
   claim(trial: Trial): Promise<Claim | undefined>;
-  /** Gives a trial back that was taken for the last time. */
+  /** Releases the last claim of a trial. */
   release(trial: Trial, reason: string): Promise<void>;
-  /** Notes what a trial is worth at a rung, counted from 0; what was noted first stays. */
+  /** Records the value of a trial at a rung, counted from 0; the first record wins. */
   reach(number: number, rung: number, at: z.input<typeof rungSchema>): Promise<void>;
-  /** Ends a trial; false where it was over already. */
+  /** Ends a trial; returns false if it already has a result. */
   end(number: number, result: TrialResult): Promise<boolean>;
 }
 
@@ -55,7 +54,7 @@ interface Noted {
   result?: TrialResult;
 }
 
-/** Opens the journal of a study, whose folder is there. */
+/** Opens the journal of an existing study. */
 export async function openJournal(study: string): Promise<Journal> {
   const folder = join(study, JOURNAL);
   const read = new Set<string>();
@@ -78,7 +77,7 @@ export async function openJournal(study: string): Promise<Journal> {
   };
   const refresh = async (): Promise<void> => {
     const names = await onDisk(folder, () => readdir(folder));
-    // A listing that others write into may miss a claim before one that it has; then the next look finds it.
+    // A listing during concurrent writes may miss a claim before one that it contains; the next refresh finds it.
     const fresh = names.filter((name) => !read.has(name));
     if (fresh.length === 0) return;
     await Promise.all(fresh.map(note));

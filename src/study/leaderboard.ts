@@ -4,27 +4,24 @@ import type { Point } from './space.js';
 import type { StudyFacts } from './study.js';
 import { meanOf, type Trial } from './trial.js';
 
-/** A trial as people see it; JSON. */
+/** A trial for display; JSON. */
 export interface ListedTrial {
   readonly number: number;
-  /** Waiting: nobody has it now. */
+  /** Waiting: no live worker has it. */
   readonly state: 'running' | 'waiting' | 'finished' | 'stopped' | 'failed';
   readonly value: number | null;
   readonly deviation: number | null;
   readonly point: Point;
-  /** Means over the runs, as `valid.ctcvr.auc`. */
+  /** Means over the runs, with keys such as `valid.ctcvr.auc`. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** Folders of runs, below the study's. */
+  /** Directories of the runs, relative to the study's. */
   readonly runs: readonly string[];
-  /** Of training, of all its runs. */
+  /** Training time of all its runs. */
   readonly elapsedMs: number;
   readonly message?: string;
 }
 
-/**
- * The trials of a study: those that finished, the best first; then those that were stopped; then those without a value,
- * by number.
- */
+/** Lists the trials of a study: finished ones, best first; then stopped ones; then those without a value, by number. */
 export function leaderboard(trials: readonly Trial[], goal: StudyFacts['goal']): readonly ListedTrial[] {
   const group = ({ state, value }: ListedTrial): number => (value === null ? 2 : state === 'stopped' ? 1 : 0);
   return trials

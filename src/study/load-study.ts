@@ -16,25 +16,25 @@ import { searches } from './searches/searches.js';
 import { buildSpace, cornerPoints, gridPoints, type Point } from './space.js';
 import { listSettings, type StudyFacts } from './study.js';
 
-/** A study as its file has it. */
+/** A validated study file. */
 export interface LoadedStudy {
   readonly facts: StudyFacts;
   readonly source: string;
   readonly configText: string;
-  /** Where the config wants all runs. */
+  /** The config's directory of all runs. */
   readonly runs: string | undefined;
-  /** Configs that were checked. */
+  /** Number of configs that were validated. */
   readonly numChecked: number;
 }
 
-/** So many problems are told of many configs that are wrong alike. */
+/** Maximum number of problems to report. */
 const MAX_TOLD = 20;
 
 /**
- * Reads the YAML of a study and checks every config that a grid has, or those at the ends and with each choice of
- * another space.
+ * Reads a study file and validates configs: all points of a grid, or otherwise points with each choice and both ends of
+ * each parameter.
  * @param given overrides of the study's own keys
- * @throws UserError (config) with all problems, each with its place in the study's file or in the config
+ * @throws UserError (config) with all problems, each located in the study file or the config
  */
 export async function loadStudy(path: string, given: readonly Override[]): Promise<LoadedStudy> {
   const source = await read(path, 'expected the path of a study, as in sweeps/esmm.yaml');
@@ -92,8 +92,8 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
 }
 
 /**
- * Below `set` and `space`, a path of the config is one key: `set.training.epochs` means `training.epochs` there, and
- * what is below a parameter is its own.
+ * Adapts an override's path: below `set` and `space`, a config path such as `training.epochs` is one key, and any steps
+ * after a parameter's name are its own keys.
  */
 function ofStudy(override: Override, study: unknown): Override {
   const [section = '', ...steps] = override.path;
@@ -116,14 +116,14 @@ function ofStudy(override: Override, study: unknown): Override {
 
 type Locate = YamlSource['locate'];
 
-/** Parses the configs of points, and gives the first, and the most epochs that any has. */
+/** Validates the configs of points; returns the first experiment and the largest number of epochs. */
 function checkConfigs(
   options: StudyOptions,
   locate: Locate,
   parse: (point: Point) => Experiment,
 ): { readonly experiment: Experiment; readonly numChecked: number; readonly mostEpochs: number } {
   const space = buildSpace(options.space);
-  // A key that a parameter or the study sets is looked for where that is written.
+  // Problems of keys that the study sets are located where it sets them.
   const places = new Map<string, string>([
     ['training.monitor', locate(['metric'], 'value')],
     ...Object.keys(options.set).map((key) => [key, locate(['set', key], 'key')] as const),

@@ -8,7 +8,7 @@ import { buildSpace, checkSpace } from './space.js';
 
 const path = z.string().regex(/^[^.\s=]+(\.[^.\s=]+)*$/, 'the path of a key of the config, as in training.batchSize');
 
-/** The whole of a study's YAML. */
+/** Schema of a study file. */
 export const studyOptions = z.strictObject({
   name: z
     .string()
@@ -62,13 +62,13 @@ export const studyOptions = z.strictObject({
 });
 export type StudyOptions = z.output<typeof studyOptions>;
 
-/** Keys that are set by the study itself. */
+/** Config keys that the study sets itself. */
 const OWN: Readonly<Record<string, string>> = {
   seed: 'write seeds: [1, 2, 3] in place of it',
   'training.monitor': 'write metric: in place of it',
 };
 
-/** What no key of a study can know alone. */
+/** Checks constraints between keys of a study. */
 export function* checkStudy({
   space: specs,
   search,
@@ -104,10 +104,7 @@ export function* checkStudy({
     yield { path: ['seeds'], message: 'one stands there twice, and its runs would be the same' };
 }
 
-/**
- * Keys of `set` that would be taken away again: by one that is varied, or by a whole section that is set later or
- * varied.
- */
+/** Finds keys of `set` that a varied key, a varied section or a section that is set later would override. */
 function* lostKeys(keys: readonly string[], varied: readonly string[]): Generator<ValidationIssue> {
   for (const [i, key] of keys.entries()) {
     if (varied.includes(key)) yield { path: ['set', key], message: 'is varied below space; leave it out here' };

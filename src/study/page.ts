@@ -11,18 +11,17 @@ import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, 
 import type { Study } from './study.js';
 import { scoreText, shortNames, valueLabel } from './trial-text.js';
 
-/** The page in the folder of a study. */
+/** Name of the page in a study's directory. */
 export const STUDY_PAGE = 'study.html';
-/** Trials in the table, and so many at the most in a chart. */
+/** Maximum number of trials in the table and in a chart. */
 const [MAX_LISTED, MAX_DRAWN] = [20, 1000];
 
 /**
- * Draws a study as it stands as a page that is whole in itself, in the folder of the study. What it needs takes long to
- * load: import it where
- * a page is drawn.
- * @param board its trials, the best first
- * @param metrics that are weighed against each other
- * @returns its path
+ * Writes a self-contained HTML page of a study to its directory. Import this module only where a page is written,
+ * because its dependencies load slowly.
+ * @param board its trials, best first
+ * @param metrics axes of the Pareto front
+ * @returns the path of the page
  * @throws UserError (disk)
  */
 export async function writeStudyPage(
@@ -35,7 +34,7 @@ export async function writeStudyPage(
   return path;
 }
 
-/** The text of that page. */
+/** Renders the page. */
 export function studyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined): string {
   const valued = board.filter((trial): trial is Valued => trial.value !== null);
   const trials = thinned(valued);
@@ -88,14 +87,13 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
   return renderPage(study.name, html`${facts(study, board)}${note}`, drawn);
 }
 
-/** Evenly chosen by number where they are too many for a chart, the best one among them. */
+/** Selects at most `MAX_DRAWN` trials, evenly spaced by number, including the best one. */
 function thinned(trials: readonly Valued[]): readonly Valued[] {
   const every = Math.ceil(trials.length / MAX_DRAWN);
   const kept = new Set([...trials].sort((a, b) => a.number - b.number).filter((_, at) => at % every === 0));
   return trials.filter((trial, rank) => rank === 0 || kept.has(trial));
 }
 
-/** What is told first. */
 function facts({ options, goal, seeds, numTrials }: Study, board: readonly ListedTrial[]): Html {
   const countOf = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
   const [best] = board;
@@ -138,14 +136,14 @@ function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html
   return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
 }
 
-/** The study as its file has it, without conditions and keys that are empty. */
+/** Renders the study's options, without empty conditions and linked keys. */
 function askedOf({ options: { space, ...options } }: Study): Html {
   const varied = Object.entries(space).map(([name, { when, also, ...spec }]) => [
     name,
     { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(also.length > 0 && { also }) },
   ]);
   const text = stringify({ ...options, space: Object.fromEntries(varied) as object }, { lineWidth: 0 });
-  // Line by line, since an end of a line within a text would be shown as a sign.
+  // Line by line, because a line break within a string would be escaped.
   return html`<pre><code>${text
     .trimEnd()
     .split('\n')

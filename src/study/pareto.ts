@@ -2,19 +2,16 @@ import type { ListedTrial } from './leaderboard.js';
 import { toCost } from './observation.js';
 import type { StudyFacts } from './study.js';
 
-/** Two metrics of valid that are weighed against each other, as `ctr.auc`. */
+/** Two validation metrics, such as `ctr.auc`. */
 export type MetricPair = readonly [string, string];
 
-/** A trial with its values of two metrics. */
+/** A trial with its values of both metrics. */
 export interface Weighed {
   readonly trial: ListedTrial;
   readonly values: readonly [number, number];
 }
 
-/**
- * The trials that have both metrics, which no other one beats in one of them without being beaten in the other, by the
- * first; and the rest.
- */
+/** Splits trials with both metrics into the Pareto front, sorted by the first metric, and the dominated ones. */
 export function paretoFront(
   trials: readonly ListedTrial[],
   metrics: MetricPair,
@@ -37,10 +34,7 @@ export function paretoFront(
   return { front, others: weighed.filter((one) => !front.includes(one)) };
 }
 
-/**
- * The metrics of a study that are weighed against each other where nothing is said: what is searched for, of the first
- * two spaces that have it.
- */
+/** Selects the default metrics of the Pareto front: the optimized metric, for the first two outputs that have it. */
 export function pairOf({ options: { metric }, goals }: Pick<StudyFacts, 'options' | 'goals'>): MetricPair | undefined {
   const last = metric.split('.').at(-1)!;
   const names = Object.keys(goals).filter((name) => name.endsWith(`.${last}`));

@@ -7,26 +7,25 @@ import type { TrainResult } from '../training/observer.js';
 import { formatRunFolder, listSettings, type Study } from './study.js';
 import { meanOf, type Trial, type TrialResult, type TrialRun } from './trial.js';
 
-/** Trains a run of a trial, or goes on with it. */
+/** Trains or resumes one run of a trial. */
 export type TrainRun = (request: {
-  /** Texts of `--set`. */
+  /** Values of `--set`. */
   readonly settings: readonly string[];
   readonly folder: string;
   readonly signal: AbortSignal;
-  /** Told what is monitored at the end of each epoch, before the next begins. */
+  /** Called with the monitored metric at the end of each epoch, before the next begins. */
   onEpoch(epoch: number, value: number | null): Promise<void>;
 }) => Promise<TrainResult>;
 
-/** What says that a point is no good, and not that nothing can be trained here. */
+/** Error kinds that a bad point causes, so that the trial fails and the study continues. */
 const OF_THE_POINT: ReadonlySet<string> = new Set(['config', 'diverged']);
 
 /**
- * Trains the runs of a trial, one after the other; those that were trained before are not trained again. Where others
- * do better at a rung, the
- * first run ends there as by a signal, saved, and the others are not begun.
- * @param shouldStop told what the first run is worth after an epoch; whether that is enough of it
- * @returns undefined where it was told to end: what there is is saved
- * @throws UserError where the disk, the data or the machine refuse
+ * Trains the runs of a trial one after the other, without those that are completed. If the trial is stopped at a rung,
+ * the first run is saved and ends as after a signal, and the others do not start.
+ * @param shouldStop decides after an epoch of the first run whether to stop the trial
+ * @returns undefined if the worker was asked to stop; the runs are saved
+ * @throws UserError for an error of the disk, the data or the machine
  */
 export async function runTrial(
   study: Study,

@@ -13,39 +13,38 @@ import { searches } from './searches/searches.js';
 import type { Search } from './searches/search.js';
 import { buildSpace, settings, type Point, type Space } from './space.js';
 
-/** What a study is, in its folder: by it the folder is known for one. */
+/** Identifies a directory as a study. */
 const STUDY = 'study.json';
-/** The texts that it was made from. */
+/** Copies of the study file and the config. */
 const [SOURCE, CONFIG] = ['study.yaml', 'config.yaml'];
 
 const directions = z.enum(['higher', 'lower']);
 const storedSchema = z.strictObject({
   version: z.literal(1),
-  /** The config's path, from which its own paths lead on. */
+  /** Path of the config, which its relative paths refer to. */
   config: z.string(),
   options: studyOptions,
   seeds: z.array(z.int()).min(1),
-  /** Where the value that is searched for is better, and each metric of a report. */
+  /** Direction of the optimized metric and of each report metric. */
   goal: directions,
   goals: z.record(z.string(), directions),
 });
 
-/** What a study is made of; JSON. */
+/** Stored definition of a study; JSON. */
 export type StudyFacts = Omit<z.output<typeof storedSchema>, 'version'>;
 
-/** A study whose folder is there. */
+/** A study with a directory. */
 export interface Study extends StudyFacts {
   readonly folder: string;
   readonly name: string;
-  /** The config's text. */
   readonly configText: string;
   readonly space: Space;
   readonly search: Search;
-  /** Trials that there may be. */
+  /** Maximum number of trials. */
   readonly numTrials: number;
 }
 
-/** Keys of a study that may change when it goes on: how much is tried, by whom and where. */
+/** Keys that may change when a study is resumed. */
 const MAY_CHANGE: ReadonlySet<string> = new Set([
   'trials',
   'hours',
@@ -57,9 +56,9 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Returns the directory of a study, which no config's runs share whatever the study's name.
- * @param root the directory of all runs
- * @throws UserError (usage) for a study that an earlier version of mtl keeps beside the runs
+ * Returns the directory of a study, below one that no config's runs use.
+ * @param root directory of all runs
+ * @throws UserError (usage) for a study of an earlier version of mtl, in another directory
  */
 export function locateStudy(root: string, name: string): string {
   const folder = join(root, STUDIES, name);
@@ -76,10 +75,10 @@ export function locateStudy(root: string, name: string): string {
 }
 
 /**
- * Makes the folder of a study, or goes on with the one that is there.
- * @param source the text of its YAML
+ * Creates or resumes a study.
+ * @param source content of the study file
  * @returns the study, and whether it is new
- * @throws UserError (config) where the folder is that of another study; (disk)
+ * @throws UserError (config) if the directory belongs to a different study; (disk)
  */
 export async function openStudy(
   folder: string,
@@ -99,7 +98,7 @@ export async function openStudy(
     }).then(
       () => true,
       (error: unknown) => {
-        // Another one made it at the same moment.
+        // Another process created it concurrently.
         if (existsSync(join(folder, STUDY))) return false;
         throw error;
       },
@@ -130,8 +129,8 @@ export async function openStudy(
 }
 
 /**
- * Reads a study from its folder.
- * @throws UserError (usage) for a folder that is none; (disk) where it cannot be read
+ * Reads a study from its directory.
+ * @throws UserError (usage) if it is not a study; (disk) if it cannot be read
  */
 export function readStudy(folder: string): Study {
   const path = join(folder, STUDY);
@@ -172,15 +171,12 @@ export function readStudy(folder: string): Study {
   }
 }
 
-/** The stream from which a trial's point is drawn. */
+/** Creates the random stream of a trial's point. */
 export function streamOf({ options }: Study, number: number): Random {
   return randomStream(options.seed, 'trial', number);
 }
 
-/**
- * What is set beside the config in the run of a point and seed: texts of `--set`, in the order in which they are
- * applied.
- */
+/** Lists the overrides of a trial's run as values of `--set`, in the order in which they apply. */
 export function listSettings(
   { options, space }: Pick<Study, 'options' | 'space'>,
   point: Point,
@@ -194,14 +190,15 @@ export function listSettings(
   ];
 }
 
-/** The folder of a trial's run, below the study's. */
+/** Returns the directory of a trial's run, relative to the study's. */
 export function formatRunFolder(number: number, seed: number): string {
   return join(String(number).padStart(3, '0'), `seed-${seed}`);
 }
 
 /**
- * A metric of a report that a study knows.
- * @throws UserError (usage) for another
+ * Validates a report metric of a study.
+ * @returns its direction
+ * @throws UserError (usage) if the metric does not exist
  */
 export function checkMetric({ goals }: Study, metric: string, where: string): 'higher' | 'lower' {
   const goal = goals[metric];

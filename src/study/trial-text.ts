@@ -1,14 +1,14 @@
 import type { Parameter } from './space.js';
 
-/** Characters of a value in a table. */
+/** Maximum length of a value in a table. */
 const LONGEST = 24;
 
-/** A mean, with the deviation of the runs from it. */
+/** Formats a mean, with the standard deviation of the runs. */
 export function scoreText(value: number, deviation: number | null): string {
   return `${value.toFixed(4)}${deviation === null ? '' : ` ± ${deviation.toFixed(4)}`}`;
 }
 
-/** A value, as short as a table needs it. */
+/** Formats a value for a table. */
 function valueText(value: unknown): string {
   const text =
     typeof value === 'number'
@@ -19,14 +19,16 @@ function valueText(value: unknown): string {
   return cut(text);
 }
 
-/** The text of a parameter's value in tables and charts: of a list, another one for each choice. */
+/** Formats a parameter's value for tables and charts; each choice of a list gets a distinct text. */
 export function valueLabel({ domain: { axis, valueAt, coordinateOf } }: Parameter, value: unknown): string {
   const choice = axis.kind === 'list' ? coordinateOf(value) : undefined;
   if (axis.kind !== 'list' || choice === undefined) return valueText(value);
   return distinctTexts(Array.from({ length: axis.count }, (_, i) => valueAt(i)))[choice]!;
 }
 
-/** Texts of different values: as short as a table needs them, else what tells the values apart, else numbered. */
+/**
+ * Returns distinct texts for distinct values: short ones if they differ, else the differing parts, else numbered ones.
+ */
 function distinctTexts(values: readonly unknown[]): readonly string[] {
   const short = values.map(valueText);
   if (new Set(short).size === short.length) return short;
@@ -46,7 +48,7 @@ function distinctTexts(values: readonly unknown[]): readonly string[] {
   );
 }
 
-/** The values within a value as JSON, by their paths; that of a value that is no section has the path ''. */
+/** Flattens a value to JSON texts by path; a scalar or list has the path ''. */
 function leavesOf(value: unknown, path = ''): ReadonlyMap<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return new Map([[path, typeof value === 'string' && path !== '' ? value : JSON.stringify(value)]]);
@@ -59,7 +61,7 @@ function cut(text: string, longest = LONGEST): string {
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
 }
 
-/** The last steps of each path that tell it from the others. */
+/** Shortens each path to its last steps that distinguish it from the others. */
 export function shortNames(paths: readonly string[]): readonly string[] {
   return paths.map((path) => {
     const steps = path.split('.');

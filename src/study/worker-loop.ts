@@ -10,23 +10,20 @@ import { formatRunFolder, streamOf, type Study } from './study.js';
 import type { Trial, TrialResult } from './trial.js';
 import { startHeartbeat, watchClaims, type ClaimWatch } from './heartbeat.js';
 
-/** How often a worker that has nothing to do looks whether there is something. */
+/** Polling interval of an idle worker. */
 const LOOK_EVERY_MS = 1000;
 
-/** What a worker works with. */
 export interface WorkerOptions {
   readonly train: TrainRun;
-  /** Aborted to give back what it has, saved, and end. */
+  /** Abort to save the current trial, release it and return. */
   readonly signal: AbortSignal;
-  /** Told what it does. */
   log(text: string): void;
 }
 
 /**
- * Takes trials of a study until there is nothing left to do: those whose workers died first, then new ones. It stays
- * while others have trials, in
- * case they die.
- * @throws UserError where the disk or the data refuse a trial, which others may then go on with
+ * Runs trials of a study until none is left: first those of dead workers, then new ones. An idle worker waits while
+ * others have trials, in case they die.
+ * @throws UserError for an error of the disk or the data; the trial is released for other workers
  */
 export async function runTrials(study: Study, journal: Journal, { train, signal, log }: WorkerOptions): Promise<void> {
   const watch = watchClaims(study.options.staleMinutes * 60_000);
@@ -53,7 +50,7 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
       continue;
     }
     log(`trial ${trial.number}${trial.claims.length === 0 ? '' : ', taken over'}: ${JSON.stringify(trial.point)}`);
-    // A process of another machine that had it is dead, whatever it has locked.
+    // The previous process counts as dead, so its locks on other machines are removed.
     if (trial.claims.length > 0)
       for (const seed of study.seeds) await dropForeignLock(join(study.folder, formatRunFolder(trial.number, seed)));
     const result = await whileHeld(journal, mine, signal, log, (held) =>
@@ -69,8 +66,8 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
 }
 
 /**
- * Does something with a trial that is this worker's, and gives the trial back where that is cut short; undefined then,
- * and where another one took it.
+ * Runs a claimed trial with a heartbeat, and releases it if the run is cut short.
+ * @returns undefined if the run was cut short or another worker took the trial over
  */
 async function whileHeld(
   journal: Journal,
@@ -99,10 +96,7 @@ async function whileHeld(
   }
 }
 
-/**
- * Notes what a trial is worth where an epoch is a rung, and tells whether others have done so much better that it ends
- * there.
- */
+/** Records the value of a trial if the epoch is a rung, and reports whether the trial stops there. */
 async function isOutdone(
   { options: { asha }, goal }: Study,
   journal: Journal,
@@ -126,7 +120,7 @@ async function freeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | u
   return undefined;
 }
 
-/** Begins the next trial, if there is to be one. */
+/** Begins the next trial; returns undefined if no more may start. */
 async function nextTrial(study: Study, journal: Journal): Promise<Trial | undefined> {
   while (canStartTrial(study, journal.trials)) {
     const number = (journal.trials.at(-1)?.number ?? 0) + 1;
@@ -137,13 +131,13 @@ async function nextTrial(study: Study, journal: Journal): Promise<Trial | undefi
     );
     const isMine = await journal.begin(number, point);
     await journal.refresh();
-    // Where another one began it, a search has more to see.
+    // If another worker began it, suggest again with that trial known.
     if (isMine) return journal.trials.find((trial) => trial.number === number);
   }
   return undefined;
 }
 
-/** Whether another trial may be begun. */
+/** Reports whether the limits of the study allow another trial. */
 export function canStartTrial({ numTrials, options }: Study, trials: readonly Trial[]): boolean {
   const [first] = trials;
   const isLate =
@@ -153,7 +147,7 @@ export function canStartTrial({ numTrials, options }: Study, trials: readonly Tr
   return (trials.at(-1)?.number ?? 0) < numTrials && !isLate;
 }
 
-/** Whether there is nothing left to do. */
+/** Reports whether all trials have results and no other may start. */
 export function isOver(study: Study, trials: readonly Trial[]): boolean {
   return trials.every(({ result }) => result !== undefined) && !canStartTrial(study, trials);
 }

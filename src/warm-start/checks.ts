@@ -6,13 +6,13 @@ import type { InitFromOptions } from '../runs/init-from.js';
 import type { Task } from '../core/tasks.js';
 import { allBut, listed, compilePattern } from './names.js';
 
-// What can be wrong between a checkpoint and the model that takes of it: each with its place and the cure.
+// Checks that a checkpoint fits the model that loads it; each problem has its place and fix.
 
-/** Shapes in words, by the name of a tensor. */
+/** Formatted shapes by tensor name. */
 export type Shapes = ReadonlyMap<string, string>;
 type Training = Experiment['training'];
 
-/** Every pattern is of some tensor that both have. */
+/** Checks that each pattern matches a tensor of both models. */
 export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: Shapes): Generator<Problem> {
   if (typeof take === 'string') return;
   const known = [...has.keys()].filter((name) => had.has(name));
@@ -35,7 +35,7 @@ export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: 
     yield { key: 'initFrom.take', message: 'says only what is left out', fix: "write '*' first for all the rest" };
 }
 
-/** A layer that is taken has the shape that it had. */
+/** Checks that loaded layers have the same shape in both models. */
 export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes): Generator<Problem> {
   const others = names.filter((name) => had.get(name) !== has.get(name));
   const fix = `give it the width that it had, or ${leaveOut(...ofLayers(others))}`;
@@ -53,18 +53,15 @@ export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes)
 export interface Table {
   /** Name of its tensor. */
   readonly tensor: string;
-  /** The field whose ids its rows are of. */
+  /** The field whose ids select its rows. */
   readonly ids: Field;
-  /** What the parts of a row are for, and how wide each is. */
+  /** Purpose of each part of a row. */
   readonly parts: readonly string[];
   readonly width: number;
   readonly isWide: boolean;
 }
 
-/**
- * The rows of a table that is taken are as wide as they were, of the same ids, and their parts are of use to what had
- * them.
- */
+/** Checks that a loaded table has the same width, ids and parts. */
 export function* checkTable(was: Table, is: Table): Generator<Problem> {
   const key = `field '${is.ids.name}'`;
   const or = `or ${leaveOut(is.tensor)}`;
@@ -94,7 +91,7 @@ export function* checkTable(was: Table, is: Table): Generator<Problem> {
     };
 }
 
-/** What layers read must lie where it lay, and mean what it meant. */
+/** Checks that loaded layers read the same input at the same offsets. */
 export function* checkInput(
   was: readonly Field[],
   is: readonly Field[],
@@ -132,7 +129,7 @@ export function* checkInput(
   }
 }
 
-/** A layer that has learned to say a label in some units goes on in these. */
+/** Checks that the labels of loaded output layers have the same scaling. */
 export function* checkScale(was: Task | undefined, is: Task, sayers: readonly string[]): Generator<Problem> {
   if (was === undefined || sayers.length === 0) return;
   const named = ({ scaling = 'none' }: Task): string => [scaling].flat().join(', ');
@@ -144,10 +141,7 @@ export function* checkScale(was: Task | undefined, is: Task, sayers: readonly st
   };
 }
 
-/**
- * The layers that tensors belong to: what stands before the last part of their names, unless it is within another
- * one's.
- */
+/** Finds the outermost layers of tensors, by their names without the last part. */
 function layersOf(names: readonly string[]): readonly string[] {
   const all = [...new Set(names.map((name) => name.slice(0, name.lastIndexOf('.'))))];
   return all.filter((layer) => !all.some((other) => layer.startsWith(`${other}.`)));
@@ -161,12 +155,12 @@ function leaveOut(...patterns: readonly string[]): string {
   return `leave it out: ${allBut(...patterns)}`;
 }
 
-/** What has a rule of its own. */
+/** Groups of weights with an optimizer of their own. */
 type Ruled = 'embeddings' | 'wide' | 'dense';
 
 /**
- * What the rules keep must be what they kept.
- * @param isTaken whether anything is taken that a rule is for
+ * Checks that the optimizers have the same state.
+ * @param isTaken whether any weights of a group are loaded
  */
 export function* checkOptimizers(
   before: Training,

@@ -5,37 +5,36 @@ import type { InitFromOptions, WarmStartSource } from '../runs/init-from.js';
 import { listed } from './names.js';
 import type { TensorSelection } from './tensor-selection.js';
 
-/** What a run started with, for its log and for people. */
+/** What a run loaded from its checkpoint, for the log and for messages. */
 export interface StartReport {
-  /** Lines to be printed. */
+  /** Lines to print. */
   readonly lines: readonly string[];
-  /** The same in full. */
+  /** The same facts in full, for the log. */
   readonly details: object;
 }
 
-/** What there is to tell of. */
 export interface StartFacts {
   readonly from: WarmStartSource;
   readonly initFrom: InitFromOptions;
-  /** Optimizer steps behind the weights. */
+  /** Number of optimizer steps of the weights. */
   readonly steps: number;
   readonly taken: TensorSelection;
-  /** Fields whose scales or boundaries are those of before. */
+  /** Fields and labels whose scales or boundaries were loaded. */
   readonly kept: readonly string[];
   /** By field. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
-  /** Of each tensor, in the checkpoint and here. */
+  /** Rows by tensor, in the checkpoint and in the new model. */
   readonly rowsBefore: ReadonlyMap<string, number>;
   readonly rowsNow: ReadonlyMap<string, number>;
 }
 
-/** A path below the working directory from there on. */
+/** Formats a path relative to the working directory if it is below. */
 function shown(path: string): string {
   const below = relative(process.cwd(), path);
   return below.startsWith('..') || below === '' ? path : below;
 }
 
-/** Tells what was taken, what is new and what was left. */
+/** Describes which tensors were loaded, initialized and ignored. */
 export function startReport({
   from,
   initFrom,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineDomain } from './domain.js';
 
-/** One of a list: numbers, names, or whole sections of a config. */
+/** A list of choices: numbers, names or config sections. */
 export const choices = defineDomain({
   name: 'choices',
   summary: 'Uniform choice from a list of numbers, names or config sections; a plain list means the same',

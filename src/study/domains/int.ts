@@ -2,12 +2,10 @@ import { z } from 'zod';
 import { defineDomain, evenly, type Domain } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** A grid lists no more of them than this unless it is told how many. */
+/** Maximum number of values that a grid lists without an explicit count. */
 const MAX_LISTED = 1000;
 
-/**
- * Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely.
- */
+/** Integers in a range. Each value has a cell of one step around it, so that all are equally likely. */
 export const int = defineDomain({
   name: 'int',
   summary: 'Uniform integers in a range, both ends included',
@@ -54,7 +52,7 @@ export const int = defineDomain({
       },
       valueAt,
       coordinateOf,
-      // Two points of a logarithmic line may round to one number.
+      // Points of a logarithmic line may round to the same integer.
       grid: grid && [...new Set(grid.map(valueAt))].map(there),
     };
   },

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { defineDomain, evenly } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** Digits of a value that is shown and set; its logarithm has no last digit that would matter. */
+/** Significant digits of values; rounding hides the noise of exp and log. */
 const DIGITS = 6;
 
-/** Numbers between two whose logarithm is as likely everywhere: for learning rates and penalties. */
+/** Real numbers with a uniform logarithm, for learning rates and penalties. */
 export const logUniform = defineDomain({
   name: 'log-uniform',
   summary: 'Log-uniform real numbers in a range, for learning rates and penalties',

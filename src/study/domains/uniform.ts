@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineDomain, evenly } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** Numbers between two, each as likely. */
+/** Uniform real numbers. */
 export const uniform = defineDomain({
   name: 'uniform',
   summary: 'Uniform real numbers in a range',

@@ -3,7 +3,7 @@ import { defineLauncher } from './launcher.js';
 import { launchProcesses } from './processes.js';
 import { shellText } from './shell-text.js';
 
-/** A command of the shell a worker, as ssh to a machine that shares the folder. */
+/** A shell command per worker, such as ssh to a machine that shares the directory. */
 export const command = defineLauncher({
   name: 'command',
   summary: 'Any shell command per worker, such as ssh to machines that share the directory',

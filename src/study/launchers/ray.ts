@@ -9,12 +9,12 @@ import { readAnswer } from './run-program.js';
 import { shellText } from './shell-text.js';
 
 const jobSchema = z.looseObject({ status: z.string(), message: z.string().nullish() });
-/** Characters that are told of an answer. */
+/** Maximum length of a quoted answer. */
 const LONGEST_ANSWER = 500;
-/** States of a job that is not over. */
+/** States of an active job. */
 const LIVING: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
 
-/** Jobs of Ray by its REST API, one a worker. */
+/** Ray jobs through the REST API, one per worker. */
 export const ray = defineLauncher({
   name: 'ray',
   summary: 'Ray jobs, one per worker, through the REST API of the dashboard',
@@ -65,8 +65,8 @@ async function launch(
 }
 
 /**
- * What the dashboard answers; `body` is posted. Not by `fetch`: it calls itself a browser, from which Ray takes no
- * jobs.
+ * Sends a request to the dashboard, a POST if there is a `body`. Does not use `fetch`, because Ray rejects jobs from
+ * browsers and `fetch` identifies itself as one.
  */
 async function ask<Schema extends z.ZodType>(
   address: string,

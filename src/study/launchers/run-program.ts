@@ -3,8 +3,8 @@ import { promisify } from 'node:util';
 import { quoted, userError } from '../../core/errors.js';
 
 /**
- * What a program of an engine prints.
- * @throws UserError (usage) where it is not there or fails, with what it said
+ * Runs a program and returns its standard output.
+ * @throws UserError (usage) if it is not installed or fails, with its standard error
  */
 export async function runProgram(program: string, args: readonly string[]): Promise<string> {
   try {
@@ -39,10 +39,10 @@ export async function runProgram(program: string, args: readonly string[]): Prom
 }
 
 /**
- * Runs a program of an engine and reads its answer.
- * @param expected the answer in words
- * @param read returns undefined or throws for any other answer
- * @throws UserError (usage) as `runProgram`; with the command and its output for an answer that cannot be read
+ * Runs a program and parses its output.
+ * @param expected description of the output, for the error
+ * @param read returns undefined or throws for invalid output
+ * @throws UserError (usage) as `runProgram`; with the command and its output if the output is invalid
  */
 export async function readProgram<Found>(
   program: string,
@@ -55,9 +55,9 @@ export async function readProgram<Found>(
 }
 
 /**
- * Reads the answer of an engine.
- * @param where the command or the address that answered
- * @throws UserError (usage) with the address and the answer, if `read` returns undefined or throws
+ * Parses an answer.
+ * @param where the command or URL that answered
+ * @throws UserError (usage) with the answer, if `read` returns undefined or throws
  */
 export function readAnswer<Found>(
   where: string,

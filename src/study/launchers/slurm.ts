@@ -5,10 +5,10 @@ import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js
 import { readProgram, runProgram } from './run-program.js';
 import { shellText } from './shell-text.js';
 
-/** Seconds before the end of its time at which a worker is told to save. */
+/** Seconds before the time limit at which Slurm signals a worker to save. */
 const NOTICE_SECONDS = 120;
 
-/** A job array of Slurm. Workers that are preempted, or whose node fails, are queued again and go on. */
+/** Slurm job array. Workers that are preempted or whose node fails are requeued and resume. */
 export const slurm = defineLauncher({
   name: 'slurm',
   summary: 'Slurm job array, one worker per task, requeued after preemption',
@@ -36,7 +36,7 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   );
   return {
     where: `${count} as the job array ${job} of Slurm; they write to ${join(logs, 'slurm-*.log')}`,
-    // One that is not known any more has ended.
+    // Slurm forgets completed jobs.
     areAlive: async () =>
       (await runProgram('squeue', ['--noheader', '--me', '--format=%A %F']))
         .split('\n')
@@ -47,7 +47,7 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   };
 }
 
-/** The script of the job array. */
+/** Builds the job script. */
 export function jobScript({ study, count, mtl, args }: WorkersRequest, options: readonly string[]): string {
   const directives = [
     `--job-name=mtl-${basename(study)}`,
@@ -58,6 +58,6 @@ export function jobScript({ study, count, mtl, args }: WorkersRequest, options: 
     `--signal=B:TERM@${NOTICE_SECONDS}`,
     ...options,
   ];
-  // In the place of the shell, so that the worker itself hears the signal.
+  // `exec` replaces the shell, so that the worker receives the signal.
   return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${shellText([...mtl, ...args])}\n`;
 }

@@ -1,18 +1,15 @@
 import type { Random } from '../../core/random.js';
 import { coordinatesToSet, drawCoordinate, choosePoint, type Parameter, type Point, type Space } from '../space.js';
 
-/** Draws points for the trials before a model of them decides. */
+/** Samples points of the first trials, before a model of them decides. */
 export interface Startup {
-  /** Whether a choice of any parameter was not tried yet; not counted are parameters that no point can set. */
+  /** Reports whether some choice was never tried; ignores parameters that no point can set. */
   hasUntried(tried: readonly Point[]): boolean;
-  /**
-   * Draws a point with a choice that was not tried yet, if there is one, and the least tried choices of all other
-   * parameters.
-   */
+  /** Samples a point with an untried choice, if there is one, and the least tried choices of all other parameters. */
   draw(tried: readonly Point[], random: Random): Point;
 }
 
-/** Startup of a search of a space. */
+/** Creates the startup phase of a search. */
 export function createStartup(space: Space): Startup {
   const lists = space.filter(
     (parameter) =>
@@ -37,13 +34,13 @@ export function createStartup(space: Space): Startup {
   };
 }
 
-/** A point that has the values under which a parameter is set; all others are chosen. */
+/** Builds a point at which a parameter is set; all other coordinates are chosen. */
 function pointThatSets(space: Space, parameter: Parameter, choose: (parameter: Parameter) => number): Point {
   const needed = coordinatesToSet(space, parameter);
   return choosePoint(space, (other) => needed.get(other.name) ?? choose(other));
 }
 
-/** The choices of a parameter that the fewest points have, and how many. */
+/** Finds the least tried choices of a parameter and their count. */
 function leastTried(
   { name, domain: { axis, coordinateOf } }: Parameter,
   tried: readonly Point[],

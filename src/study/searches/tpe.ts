@@ -4,18 +4,16 @@ import { createParzen } from './parzen.js';
 import { defineSearch, type Search, type SeenTrial } from './search.js';
 import { createStartup } from './startup.js';
 
-/** At most so many trials count as good, however many there are. */
+/** Maximum number of trials that count as good. */
 const MAX_GOOD = 25;
-/** The newest trials count in full; those before them less and less. */
+/** Number of newest trials with full weight; older ones weigh less with age. */
 const FULL_WEIGHT = 25;
 
 /**
- * Tree-structured Parzen estimator (Bergstra et al. 2011), over all parameters together (Falkner et al. 2018), in
- * Optuna's form: good trials
- * make one density, all others another, and of some points that are drawn from the first, the one is taken where it is
- * largest against the
- * second. A trial that is running counts as a bad one (a constant liar, Ginsbourger et al. 2010), so that side by side
- * two are not alike.
+ * Tree-structured Parzen estimator (Bergstra et al. 2011) over all parameters jointly (Falkner et al. 2018), as in
+ * Optuna. Good trials form one density, all others a second. Of candidates sampled from the first, the search takes the
+ * one with the largest ratio of the two. Running trials count as bad (a constant liar, Ginsbourger et al. 2010), so
+ * that concurrent trials differ.
  */
 export const tpe = defineSearch({
   name: 'tpe',
@@ -54,7 +52,7 @@ function buildSearch(space: Space, startupTrials: number, candidates: number): S
 }
 
 function densities(space: Space, seen: readonly SeenTrial[], numOver: number) {
-  // Those that came furthest first, the best first among them; a trial that failed is the worst.
+  // Trials that reached the latest rung come first, then lower costs; failed trials are not ranked.
   const ranked = seen
     .filter(({ cost }) => typeof cost === 'number')
     .sort((a, b) => b.rung - a.rung || a.cost! - b.cost!);
@@ -65,7 +63,7 @@ function densities(space: Space, seen: readonly SeenTrial[], numOver: number) {
   }) as [ReturnType<typeof createParzen>, ReturnType<typeof createParzen>];
 }
 
-/** By age, the oldest first. */
+/** Returns weights by age, oldest first. */
 function weightsOf(count: number): readonly number[] {
   const numRising = Math.max(0, count - FULL_WEIGHT);
   return Array.from({ length: count }, (_, i) =>
