@@ -84,7 +84,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
       split,
       rows: null,
       predictedRows: null,
-      unpaired: 'nothing was predicted anew',
+      unpaired: 'recorded metrics have no rows',
       metrics: compareReports(before!, after!, a.goals),
     };
   }
@@ -150,7 +150,7 @@ function recordedSplit(a: ComparedRun, b: ComparedRun): Split {
   if (found !== undefined) return found;
   throw userError('usage', {
     where: '--recorded',
-    message: 'the two have measured nothing in common',
-    fix: 'leave --recorded out, and both predict test anew',
+    message: 'the two runs have no recorded split in common',
+    fix: 'omit --recorded to predict the test set with both',
   });
 }

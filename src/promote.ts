@@ -54,12 +54,12 @@ export async function promote({ run, to, gate, ...comparison }: PromoteOptions):
     const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
     if (!result.isPromoted || result.reason === 'present') return result;
     if (await record(channel, candidate, root, result, comparison.onWarning)) return result;
-    comparison.onWarning(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
+    comparison.onWarning(`${channel.path}: another mtl promote changed the channel; comparing again`);
   }
   throw userError('usage', {
     where: `--to ${to}`,
-    message: `the channel changed during ${MAX_ROUNDS} comparisons`,
-    fix: 'end the other mtl promote and try again',
+    message: `the channel changed during each of ${MAX_ROUNDS} comparisons`,
+    fix: 'stop the other mtl promote and try again',
   });
 }
 
@@ -78,7 +78,7 @@ async function decide(
     gate: null,
   };
   if (isTaken(candidate))
-    throw userError('usage', { where: about.run, message: 'is being trained', fix: 'wait for it, or end it' });
+    throw userError('usage', { where: about.run, message: 'the run is being trained', fix: 'wait for it or stop it' });
   if (present === null) return { ...about, isPromoted: true, reason: 'first' };
   const isThere = existsSync(present);
   if (isThere && realpathSync(present) === candidate) return { ...about, isPromoted: true, reason: 'present' };
@@ -86,8 +86,8 @@ async function decide(
   if (!isThere)
     throw userError('checkpoint', {
       where: channel.path,
-      message: `points to ${channel.target}, which is gone`,
-      fix: 'promote without --if-better, or name another run',
+      message: `the channel points to ${channel.target}, which does not exist`,
+      fix: 'promote without --if-better or name another run',
     });
   const found = await diff({
     paths: [present, candidate],
@@ -133,11 +133,11 @@ function previousRun({ name, path, run, previous }: Channel, root: string): stri
   if (previous === null)
     throw userError('usage', {
       where: path,
-      message: run === null ? 'has no run' : `has had no run before ${shownPath(join(root, run))}`,
+      message: run === null ? 'the channel has no run' : `the channel has no run before ${shownPath(join(root, run))}`,
       fix,
     });
   const folder = join(root, previous);
   if (!existsSync(folder))
-    throw userError('usage', { where: path, message: `${shownPath(folder)}, which it had before, is gone`, fix });
+    throw userError('usage', { where: path, message: `the previous run ${shownPath(folder)} does not exist`, fix });
   return realpathSync(folder);
 }

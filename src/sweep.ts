@@ -78,7 +78,7 @@ export async function sweep(
     isNew,
     numChecked,
     numOver: told.size,
-    where: workers?.where ?? 'no workers: there is nothing left to do',
+    where: workers?.where ?? 'no workers, because all trials are done',
   });
   try {
     while (workers !== undefined && !signal.aborted) {
@@ -90,8 +90,8 @@ export async function sweep(
       if (!areAlive)
         throw userError('usage', {
           where: shownPath(study.folder),
-          message: 'the workers are gone, and trials are left',
-          fix: 'start the study again; it goes on',
+          message: 'all workers exited before the last trial',
+          fix: 'run the same mtl sweep again to resume',
         });
       await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }

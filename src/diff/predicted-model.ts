@@ -58,8 +58,8 @@ export async function predictModel(
   if (source === undefined)
     throw userError('usage', {
       where: name,
-      message: `its config has no data.${taken}, which the other run was predicted on`,
-      fix: 'name rows for both with --data',
+      message: `the config has no data.${taken}, which the other run was predicted on`,
+      fix: 'name data for both with --data',
     });
 
   const program = compileTrained(trained, await createEngine(engineOptions), onWarning);

@@ -29,14 +29,14 @@ export function decideGate(
   if (unpaired !== null)
     throw userError('usage', {
       where,
-      message: `rows are not paired: ${unpaired}`,
-      fix: 'name rows for both with --data',
+      message: `cannot pair rows: ${unpaired}`,
+      fix: 'name data for both with --data',
     });
   const found = metrics.find((each) => nameOf(each) === metric);
   if (found === undefined)
     throw userError('usage', {
       where,
-      message: 'the two runs have no such metric',
+      message: 'at least one of the runs has no such metric',
       fix: meant(metric, metrics.map(nameOf)),
     });
   const { goal, a: present, b: candidate, difference, low, high } = found;
@@ -44,14 +44,15 @@ export function decideGate(
     .filter((each) => each.goal !== 'none' && each.low !== null)
     .map(nameOf)
     .join(', ')}`;
-  if (goal === 'none') throw userError('usage', { where, message: 'neither higher nor lower is better', fix });
+  if (goal === 'none') throw userError('usage', { where, message: 'the metric has no better direction', fix });
   if (present === null || candidate === null || difference === null)
     throw userError('data', {
       where,
-      message: 'has no value on these rows',
-      fix: 'name rows with both labels: --data FILE',
+      message: 'the metric is undefined on these rows',
+      fix: 'name data with both classes: --data FILE',
     });
-  if (low === null || high === null) throw userError('usage', { where, message: 'has no interval', fix });
+  if (low === null || high === null)
+    throw userError('usage', { where, message: 'the metric has no confidence interval', fix });
   const gate = {
     metric,
     goal,

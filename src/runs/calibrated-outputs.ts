@@ -23,12 +23,12 @@ export function calibrateOutputs(
   if (step === program.step) return withCalibrators(spaces, calibrators);
   const found =
     step === 0
-      ? 'was saved before valid was measured, and has no calibration'
-      : `is of step ${program.step}, and its calibration was fitted to the weights of step ${step}`;
+      ? 'the checkpoint was saved before the first validation and has no calibration'
+      : `the weights are of step ${program.step}, but the calibration was fitted at step ${step}`;
   throw userError('checkpoint', {
     where: folder,
     message: found,
-    fix: 'take one of a step at which valid was measured, as checkpoints/best, or --raw for what the model predicts itself',
+    fix: 'name a checkpoint saved at a validation, such as checkpoints/best, or use --raw to skip calibration',
   });
 }
 

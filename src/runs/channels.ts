@@ -75,7 +75,7 @@ export function readChannel(name: string, root: string): Channel {
   if (!NAME.test(name))
     throw userError('usage', {
       where: `--to ${name}`,
-      message: 'expected the name of a channel: letters, digits, - and _ (64 at most)',
+      message: 'invalid channel name; expected at most 64 letters, digits, - and _',
       fix: 'write --to prod',
     });
   const link = join(root, CHANNELS, name);
@@ -83,8 +83,8 @@ export function readChannel(name: string, root: string): Channel {
   if (target === undefined && existsSync(link))
     throw userError('usage', {
       where: shownPath(link),
-      message: 'is no link',
-      fix: 'remove it, or choose another channel',
+      message: 'the path exists and is not a link',
+      fix: 'remove it or choose another channel',
     });
   const run =
     target === undefined
@@ -160,8 +160,8 @@ async function lockChannels(folder: string, onWarning: (notice: string) => void)
       const lock = join(shownPath(folder), LOCK);
       const problem = {
         where: lock,
-        message: 'is held by another mtl promote',
-        fix: `wait for it; if none runs, remove ${lock}`,
+        message: 'another mtl promote holds the lock',
+        fix: `wait for it; if none is running, remove ${lock}`,
       };
       if (attempt === MAX_ATTEMPTS) throw userError('usage', problem, error);
       await setTimeout(RETRY_MS);

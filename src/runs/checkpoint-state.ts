@@ -46,7 +46,7 @@ const stateSchema = z
   .transform((state) => ('formatVersion' in state ? state : withoutSections.parse(state)))
   .pipe(
     z.strictObject({
-      formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
+      formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
       sections: sectionsSchema,
     }),
   );

@@ -158,7 +158,7 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
     const code = error instanceof UserError ? systemCode(error.cause) : undefined;
     if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
     const more = {
-      message: `a checkpoint needs ${neededBytes} bytes, ${await freeBytes(folder)} are free on this disk`,
+      message: `a checkpoint requires ${neededBytes} bytes, but ${await freeBytes(folder)} are free on this disk`,
     };
     throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
   }
@@ -286,7 +286,7 @@ async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
   try {
     return loadedFitted({ json, tensors });
   } catch (error) {
-    throw damaged(path, `is not what it should be (${String(error)})`, error);
+    throw damaged(path, `invalid content (${String(error)})`, error);
   }
 }
 
@@ -324,7 +324,7 @@ export async function readNewestCheckpoint(run: string, warn: (notice: string) =
   for (const name of await listCheckpoints(run)) {
     try {
       const checkpoint = await readCheckpoint(join(checkpointsFolder(run), name), true);
-      for (const { message } of errors) warn(`${message}: it is left out, and an older one is taken`);
+      for (const { message } of errors) warn(`${message}: skipping this checkpoint and using an older one`);
       return { checkpoint, name, damaged };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -346,7 +346,7 @@ function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): Progr
       const { dtype, shape, parts } = tensor;
       // Large tensors are read from their file in parts, on demand.
       if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32')
-        throw userError('checkpoint', { where: path, key: name, message: 'expected numbers of type F32' });
+        throw userError('checkpoint', { where: path, key: name, message: 'expected elements of type F32' });
       // The cast is safe: F32 tensors are stored as Float32Array.
       return [
         name,

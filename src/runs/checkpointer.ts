@@ -56,7 +56,7 @@ export async function openCheckpointer(
   await checkRoom(folder, bytes, 'a checkpoint');
   const most = maxCheckpoints({ keepLast, alsoBest }) * bytes;
   const free = await freeBytes(folder);
-  if (free < most) warn(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
+  if (free < most) warn(`checkpoints may require up to ${most} bytes, but ${free} are free on this disk`);
 
   const save = async (links: readonly CheckpointLink[]): Promise<void> => {
     await options.run.check();

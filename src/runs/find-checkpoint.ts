@@ -17,12 +17,12 @@ export function findCheckpoint(path: string): string {
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    const message = code === 'ENOTDIR' ? 'is no folder' : `cannot be read (${code})`;
+    const message = code === 'ENOTDIR' ? 'not a directory' : `cannot read the path (${code})`;
     throw userError('checkpoint', { where: path, message, fix: NAME_ONE }, error);
   }
 }
 
-const NAME_ONE = 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last';
+const NAME_ONE = 'name a run or a checkpoint, such as runs/latest or runs/esmm/001/checkpoints/last';
 
 function lookForCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
@@ -35,12 +35,12 @@ function lookForCheckpoint(path: string): string {
     if (!NAME.test(target))
       throw userError('checkpoint', {
         where: linked,
-        message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}`,
+        message: `expected a link to a checkpoint in the same directory, found a link to ${quoted(target)}`,
       });
     return join(folder, target);
   }
   const problem = existsSync(path)
-    ? { message: `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` }
+    ? { message: `no checkpoint found: neither ${FILES.weights} nor checkpoints/best or checkpoints/last exists` }
     : missingRun(path);
   throw userError('checkpoint', { where: path, fix: NAME_ONE, ...problem });
 }

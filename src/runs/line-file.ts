@@ -36,11 +36,11 @@ function writePatiently(file: number, path: string, bytes: Uint8Array): number {
     } catch (error) {
       const code = systemCode(error);
       if (!BUSY.includes(code)) throw error;
-      const message = `cannot be written: ${tries} tries to write were told to come again later (${code})`;
+      const message = `cannot write the file: it was busy at all ${tries} attempts (${code})`;
       if (tries === MAX_TRIES)
         throw userError(
           'disk',
-          { where: path, message, fix: 'choose another folder, or see what holds up its file system' },
+          { where: path, message, fix: 'choose another directory or check its file system' },
           error,
         );
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_PAUSE_MS * 2 ** (tries - 1));

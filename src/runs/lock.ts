@@ -59,11 +59,11 @@ export async function lockRun(run: string, warn: (notice: string) => void, watch
       const text = await readLock(path);
       if (text === own) return;
       const other = text === undefined ? undefined : parseOwner(text);
-      const taker = other === undefined ? `its lock ${path} is gone` : `${described(other)} has taken it over`;
+      const taker = other === undefined ? `its lock ${path} was removed` : `${described(other)} took it over`;
       throw userError('usage', {
         where: run,
-        message: `is no longer trained by this process: ${taker}`,
-        fix: 'end all but one, then resume the run',
+        message: `this process no longer owns the run: ${taker}`,
+        fix: 'stop all processes but one, then resume the run',
       });
     },
     async release() {
@@ -81,7 +81,11 @@ export async function lockRun(run: string, warn: (notice: string) => void, watch
 async function readLock(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw userError('disk', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+    throw userError(
+      'disk',
+      { where: path, message: `cannot read the lock (${systemCode(error) ?? String(error)})` },
+      error,
+    );
   });
 }
 
@@ -128,24 +132,25 @@ async function refuseIfAlive(
   if (isOver === false)
     throw userError('usage', {
       where: run,
-      message: `is being trained by ${described(owner)}`,
-      fix: 'wait for it, or end it',
+      message: `the run is being trained by ${described(owner)}`,
+      fix: 'wait for it or stop it',
     });
   if (!isInAnotherNamespace(owner)) {
     throw userError('usage', {
       where: run,
-      message: `is taken by ${described(owner)}, which cannot be seen from here`,
-      fix: `if that process has ended, remove ${path}`,
+      message: `the run is locked by ${described(owner)}, which this machine cannot check`,
+      fix: `if that process has exited, remove ${path}`,
     });
   }
   warn(
-    `${run} is taken by ${described(owner)}, in another container: looking for its heartbeat for up to ${staleMs / 1000} seconds; if that process has ended, remove ${path}`,
+    `${run} is locked by ${described(owner)} in another container: watching its heartbeat for up to ` +
+      `${staleMs / 1000} seconds; if that process has exited, remove ${path}`,
   );
   if (await isBeating(path, { staleMs, lookEveryMs, signal })) {
     throw userError('usage', {
       where: run,
-      message: `is being trained by ${described(owner)}, in another container, which keeps ${path} up to date`,
-      fix: 'wait for it, or end it',
+      message: `the run is being trained by ${described(owner)} in another container, which updates ${path}`,
+      fix: 'wait for it or stop it',
     });
   }
 }

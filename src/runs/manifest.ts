@@ -46,7 +46,7 @@ export function partFile(name: keyof PartDigests, rank: number, size: number): s
 
 const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const manifestSchema = z.strictObject({
-  formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
+  formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
   files: z.strictObject({
     [FILES.weights]: digestSchema,
     [FILES.optimizer]: digestSchema,
@@ -79,7 +79,7 @@ export function manifestText(files: Digests, parts: readonly PartDigests[] = [])
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST);
   await checkFile(path, (bytes) =>
-    bytes > MAX_MANIFEST_BYTES ? `has ${bytes} bytes, which no manifest has` : undefined,
+    bytes > MAX_MANIFEST_BYTES ? `the file has ${bytes} bytes, too many for a manifest` : undefined,
   );
   const { files, parts = [] } = parseJson(path, await readBytes(path), manifestSchema);
   return { files, parts };
@@ -106,7 +106,7 @@ export async function readText(folder: string, name: NeededFile, digests: Digest
   await checkSize(path, bytes);
   const content = await readBytes(path);
   if (createHash('sha256').update(content).digest('hex') !== sha256)
-    throw damaged(path, 'its SHA-256 is not that of its manifest');
+    throw damaged(path, 'the SHA-256 differs from the manifest');
   return content.toString('utf8');
 }
 
@@ -116,7 +116,7 @@ export async function readText(folder: string, name: NeededFile, digests: Digest
  */
 export async function checkSize(path: string, expected: number): Promise<void> {
   await checkFile(path, (bytes) =>
-    bytes === expected ? undefined : `has ${bytes} bytes, its manifest says ${expected}`,
+    bytes === expected ? undefined : `the file has ${bytes} bytes, but its manifest says ${expected}`,
   );
 }
 
@@ -134,7 +134,7 @@ export function parseJson<Schema extends z.ZodType>(
   } catch (error) {
     throw damaged(
       path,
-      `is of another version, or not what it should be (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`,
+      `invalid content or another version (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`,
       error,
     );
   }
@@ -142,19 +142,19 @@ export function parseJson<Schema extends z.ZodType>(
 
 async function checkFile(path: string, complaintOf: (bytes: number) => string | undefined): Promise<void> {
   const stats = await stat(path).catch((error: unknown) => {
-    throw damaged(path, `cannot be read (${systemCode(error) ?? String(error)})`, error);
+    throw damaged(path, `cannot read the file (${systemCode(error) ?? String(error)})`, error);
   });
-  const complaint = stats.isFile() ? complaintOf(stats.size) : 'is not a file';
+  const complaint = stats.isFile() ? complaintOf(stats.size) : 'not a regular file';
   if (complaint !== undefined) throw damaged(path, complaint);
 }
 
 async function readBytes(path: string): Promise<Buffer> {
   return readFile(path).catch((error: unknown) => {
-    throw damaged(path, `cannot be read (${systemCode(error) ?? String(error)})`, error);
+    throw damaged(path, `cannot read the file (${systemCode(error) ?? String(error)})`, error);
   });
 }
 
 /** Creates the error for a damaged file of a checkpoint. */
 export function damaged(path: string, message: string, cause?: unknown): Error {
-  return userError('checkpoint', { where: path, message, fix: 'take another checkpoint' }, cause);
+  return userError('checkpoint', { where: path, message, fix: 'use another checkpoint' }, cause);
 }

@@ -36,8 +36,9 @@ export async function openDistributedRun(
   if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
     throw userError('checkpoint', {
       key: 'initFrom',
-      message: `process ${peers.rank} finds another checkpoint than the first, which starts from ${first.origin.checkpoint}`,
-      fix: 'name that folder, which must be the same everywhere',
+      message:
+        `the checkpoint on rank ${peers.rank} differs from that on rank 0, ` + `which is ${first.origin.checkpoint}`,
+      fix: 'name a directory with the same content on all machines',
     });
   }
   return follow(first);

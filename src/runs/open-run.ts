@@ -99,7 +99,7 @@ export interface OpenRun {
 export async function openRun(request: RunRequest, warn: (notice: string) => void): Promise<OpenRun> {
   const { resume } = request;
   const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, warn) : existing(resume);
-  if (resume !== undefined && found === undefined) warn('there is no run to resume: starting a new one');
+  if (resume !== undefined && found === undefined) warn('no run to resume: starting a new one');
   const originOfNew = found === undefined ? await request.originOf?.() : undefined;
   const folder = found ?? (await createRunFolder(request));
   const root = runsRoot(request.runs);
@@ -175,10 +175,10 @@ async function goOn(
     if (resume !== AUTO)
       throw userError('checkpoint', {
         where: run,
-        message: 'has no checkpoint yet',
-        fix: `train it anew, or write --resume ${AUTO}`,
+        message: 'the run has no checkpoint yet',
+        fix: `start a new run or use --resume ${AUTO}`,
       });
-    warn(`${run} has no checkpoint yet: starting it anew`);
+    warn(`${run} has no checkpoint yet: starting from the beginning`);
     return { state: createRunState({}, run), resumed: undefined, damaged };
   }
   const path = join(checkpointsFolder(run), name);
@@ -189,10 +189,9 @@ async function goOn(
   const changes = compareConfig(checkpoint.config, join(path, FILES.config), state);
   await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);
-  const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
-  warn(
-    `resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`,
-  );
+  const within = batch === 0 ? '' : ` and ${batch} batches of the next`;
+  const best = bestEpoch === 0 ? 'no best epoch yet' : `best epoch: ${bestEpoch}`;
+  warn(`resumed ${path} after ${step} steps: ${epoch} completed epochs${within}; ${best}`);
   for (const change of changes) warn(`changed ${change}`);
   return { state, resumed: resumedFrom(path, checkpoint), damaged };
 }
@@ -229,7 +228,7 @@ function findUnfinished(request: RunRequest, warn: (notice: string) => void): st
   for (const run of unfinished) {
     const reason = refusalOf(run, request);
     if (reason === undefined) return run;
-    warn(`${run} has not ended, and is not gone on with: ${reason}`);
+    warn(`cannot resume ${run}: ${reason}`);
   }
   return undefined;
 }
@@ -247,7 +246,7 @@ function refusalOf(run: string, { compareConfig }: RunRequest): string | undefin
         .map(({ key, message }) => [key, message].filter(Boolean).join(': '))
         .slice(0, MAX_TOLD)
         .join('; ');
-    if (systemCode(error) !== undefined) return `${path} cannot be read (${systemCode(error)})`;
+    if (systemCode(error) !== undefined) return `cannot read ${path} (${systemCode(error)})`;
     throw error;
   }
 }
@@ -262,10 +261,10 @@ function existing(named: string): string {
   // A run that was killed at its start may contain only a lock and a temporary file.
   const isJustBegun = (): boolean => readdirSync(path).every((name) => name === LOCK || isTemporary(name));
   if (!isFolder || !(existsSync(join(path, SOURCE)) || existsSync(checkpointsFolder(path)) || isJustBegun())) {
-    const problem = existsSync(path) ? { message: 'is no folder of a run' } : missingRun(path);
+    const problem = existsSync(path) ? { message: 'not a run directory' } : missingRun(path);
     throw userError('usage', {
       where: path,
-      fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}`,
+      fix: `name a run, such as --resume runs/latest, or use --resume ${AUTO}`,
       ...problem,
     });
   }

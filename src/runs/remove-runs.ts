@@ -69,7 +69,11 @@ function refuseTaken(folders: readonly string[]): void {
   if (taken.length > 0)
     throw new UserError(
       'usage',
-      taken.map((folder) => ({ where: shownPath(folder), message: 'is being trained', fix: 'wait for it, or end it' })),
+      taken.map((folder) => ({
+        where: shownPath(folder),
+        message: 'the run is being trained',
+        fix: 'wait for it or stop it',
+      })),
     );
 }
 
@@ -78,7 +82,7 @@ function refusePromoted(folders: readonly string[], root: string): void {
   const problems = folders.flatMap((folder) =>
     (channels.get(realpathSync(folder)) ?? []).map((channel) => ({
       where: shownPath(folder),
-      message: `is in channel '${channel}'`,
+      message: `the run is in channel '${channel}'`,
       fix: `promote another run first: mtl promote RUN --to ${channel}`,
     })),
   );

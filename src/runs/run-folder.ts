@@ -44,7 +44,7 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', {
       where: `--name ${name}`,
-      message: 'expected a folder name: letters, digits, dots, - and _',
+      message: 'invalid run name; expected at most 100 letters, digits, dots, - and _',
     });
   }
   const root = runsRoot(runs);
@@ -55,8 +55,8 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
   ) {
     throw userError('usage', {
       where: `--run-dir ${runDir}`,
-      message: 'expected a folder for this run alone',
-      fix: 'write --run-dir runs/mine',
+      message: 'expected a directory for this run alone',
+      fix: 'use --run-dir runs/mine',
     });
   }
   const asked = namedFolder(place);
@@ -65,8 +65,8 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
     throw userError('usage', {
       where: option,
-      message: `${asked} exists already`,
-      fix: 'choose another, or go on with it by --resume; a new run never writes into an old one',
+      message: `${asked} already exists`,
+      fix: 'choose another name, or resume it with --resume',
     });
   }
   return path;
@@ -76,7 +76,7 @@ function refuseReserved(configName: string): void {
   if (!Object.hasOwn(RESERVED, configName)) return;
   throw userError('config', {
     key: 'name',
-    message: `'${configName}' is ${RESERVED[configName]}`,
+    message: `'${configName}' is reserved for ${RESERVED[configName]}`,
     fix: 'rename the config',
   });
 }
@@ -166,9 +166,9 @@ export function missingRun(path: string): { readonly message: string; readonly f
     const target = linkTarget(part);
     if (target !== undefined && !existsSync(part))
       return {
-        message: `${part === path ? '' : `${part} `}points to ${target}, which is gone`,
-        fix: 'name another run; mtl runs lists those that there are',
+        message: `${part === path ? 'the link' : part} points to ${target}, which does not exist`,
+        fix: 'name another run; mtl runs lists them',
       };
   }
-  return { message: 'there is no such folder' };
+  return { message: 'no such directory' };
 }

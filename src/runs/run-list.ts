@@ -54,11 +54,11 @@ export function existingRun(named: string): string {
   const { message } = missingRun(path);
   const problem =
     findRuns(path).length > 0
-      ? 'is a folder of runs, and no run'
+      ? 'the directory contains runs but is not a run'
       : existsSync(path)
-        ? `is no run: it holds no ${SOURCE}`
+        ? `not a run: it has no ${SOURCE}`
         : message;
-  throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists those that there are' });
+  throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists all runs' });
 }
 
 /** Maximum directory depth of the search for runs. */

@@ -41,13 +41,13 @@ export function createRunState(saved: Sections, path: string): RunState {
     sections() {
       const unknown = Object.keys(saved).filter((name) => !kept.has(name));
       if (unknown.length > 0) {
-        const fix = 'go on with the version of mtl that saved it';
+        const fix = 'resume with the version of mtl that saved it';
         throw new UserError(
           'checkpoint',
           unknown.map((name) => ({
             where: path,
             key: `section '${name}'`,
-            message: 'belongs to no part of this run',
+            message: 'this run has no component with such state',
             fix,
           })),
         );
@@ -75,14 +75,14 @@ export function readSection<State extends object>(
       where: path,
       key: `section '${name}'`,
       message,
-      fix: 'take another checkpoint, or the version of mtl that saved it',
+      fix: 'use another checkpoint or the version of mtl that saved it',
     });
   };
-  if (!Object.hasOwn(sections, name)) return fail('is missing');
+  if (!Object.hasOwn(sections, name)) return fail('the section is missing');
   const { version: found, ...state } = sections[name]!;
-  if (found !== version) return fail(`is of version ${found}, expected ${version}`);
+  if (found !== version) return fail(`expected version ${version}, found ${found}`);
   const parsed = schema.safeParse(state);
   if (parsed.success) return parsed.data;
   const { path: at, message } = parsed.error.issues[0]!;
-  return fail(`${['is not what it should be', at.join('.')].filter(Boolean).join(', at ')}: ${message}`);
+  return fail(`${['invalid content', at.join('.')].filter(Boolean).join(' at ')}: ${message}`);
 }

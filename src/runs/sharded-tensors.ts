@@ -37,7 +37,7 @@ function joined(parts: readonly (HostTensor | undefined)[], where: string): Host
   const data = new Float32Array(rows * width);
   for (const [p, part] of parts.entries()) {
     if (rowsOf(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
-      throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
+      throw damaged(where, `the shapes of the shards of ${parts.length} ranks do not match`);
     for (let row = 0; row < rowsOf(part); row++)
       data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
   }

@@ -44,7 +44,8 @@ export function artifactStore(
     };
   }
   throw new Error(
-    `cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`,
+    `cannot store artifacts at '${artifactUri}' from this machine; let the server store them: ` +
+      `mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`,
   );
 }
 
@@ -59,7 +60,7 @@ async function upload(target: string, file: string, headers: Readonly<Record<str
     signal: AbortSignal.timeout(UPLOAD_MS),
   });
   await response.arrayBuffer();
-  if (!response.ok) throw new Error(`the upload of ${file} is refused: HTTP ${response.status}`);
+  if (!response.ok) throw new Error(`the server rejected the upload of ${file}: HTTP ${response.status}`);
 }
 
 function isLoopback(url: string): boolean {

@@ -103,7 +103,7 @@ export function createMlflowClient(
     try {
       return schema.parse(JSON.parse(text));
     } catch (error) {
-      throw new Error(`${path} answers something that no MLflow server does`, { cause: error });
+      throw new Error(`${path} returned an invalid answer`, { cause: error });
     }
   };
   const anything = z.looseObject({});
@@ -185,12 +185,12 @@ function refusal(status: number, text: string, path: string): Error {
   } catch {
     // A proxy may answer with an HTML page, which gives no reason.
   }
-  const told = `${path} is refused: ${code}${message === '' ? '' : `, ${message}`}`;
+  const told = `${path} was rejected: ${code}${message === '' ? '' : `, ${message}`}`;
   return code === 'RESOURCE_DOES_NOT_EXIST' ? new MissingError(told) : new Error(told);
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return `has not answered within ${PATIENCE_MS / 1000} s`;
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${PATIENCE_MS / 1000} s`;
   const cause: unknown = error instanceof Error ? error.cause : undefined;
   const code =
     typeof cause === 'object' && cause !== null && 'code' in cause
@@ -198,7 +198,7 @@ function reasonOf(error: unknown): string {
       : error instanceof Error
         ? error.message
         : String(error);
-  return `cannot be reached (${code})`;
+  return `cannot connect (${code})`;
 }
 
 function shortened(value: string): string {

@@ -36,7 +36,7 @@ export const mlflow = defineTracker({
   name: 'mlflow',
   keys: {
     mlflow: z
-      .url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' })
+      .url({ protocol: /^https?$/, error: 'an MLflow tracking URI, such as http://127.0.0.1:5000' })
       .optional()
       .describe('MLflow tracking URI; credentials come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN'),
     experiment: z.string().min(1).max(250).optional().describe('MLflow experiment; default: name of the config'),
@@ -45,7 +45,7 @@ export const mlflow = defineTracker({
     if (experiment !== undefined && url === undefined)
       yield {
         path: ['experiment'],
-        message: 'is one of an MLflow server; name it too, as in mlflow: http://127.0.0.1:5000',
+        message: 'requires an MLflow server; set mlflow, such as mlflow: http://127.0.0.1:5000',
       };
   },
   open({ mlflow: url, experiment }, run) {
@@ -70,7 +70,9 @@ const recordSchema = z.strictObject({ url: z.string(), runId: z.string() });
 
 function missingFiles(url: string, error: unknown, files: readonly RunFile[]): string {
   const shown = files.slice(0, 3).map(({ path }) => path);
-  return `MLflow at ${url}: ${error instanceof Error ? error.message : String(error)}; it lacks ${shown.join(', ')}${files.length > shown.length ? ` and ${files.length - shown.length} more files` : ''}`;
+  const more = files.length > shown.length ? ` and ${files.length - shown.length} more files` : '';
+  const reason = error instanceof Error ? error.message : String(error);
+  return `MLflow at ${url}: ${reason}; not uploaded: ${shown.join(', ')}${more}`;
 }
 
 /** Lists the data sets of a config. */
@@ -143,7 +145,8 @@ function mlflowTracker(
   const complain = (error: unknown): void => {
     if (!hasComplained)
       warn(
-        `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; the run goes on, and what it measures is told when the server answers`,
+        `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; ` +
+          'the run continues and sends its metrics when the server answers',
       );
     hasComplained = true;
     // The server may have received a request that timed out.
@@ -170,7 +173,7 @@ function mlflowTracker(
       await sendAside();
       const numLost = waiting.length + numDropped;
       if (numLost > 0)
-        warn(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
+        warn(joined(`MLflow at ${client.url}: ${numLost} metric values were not sent`, `they are in ${folder}`));
       if (!isFound) return;
       const runId = state.runId!;
       if (STATUS[how] === 'FINISHED') {
