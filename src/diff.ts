@@ -84,7 +84,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
       split,
       rows: null,
       predictedRows: null,
-      unpaired: 'recorded metrics have no rows',
+      unpaired: 'no rows were predicted',
       metrics: compareReports(before!, after!, a.goals),
     };
   }

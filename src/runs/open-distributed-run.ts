@@ -36,8 +36,7 @@ export async function openDistributedRun(
   if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
     throw userError('checkpoint', {
       key: 'initFrom',
-      message:
-        `the checkpoint on rank ${peers.rank} differs from that on rank 0, ` + `which is ${first.origin.checkpoint}`,
+      message: `rank ${peers.rank} has another checkpoint than rank 0 at ${first.origin.checkpoint}`,
       fix: 'name a directory with the same content on all machines',
     });
   }

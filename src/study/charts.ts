@@ -64,8 +64,8 @@ export function frontChart({ goals }: Study, trials: readonly Valued[], metrics:
   const place = ({ values: [x, y] }: (typeof front)[number]): { x: number; y: number } => ({ x, y });
   const [x, y] = metrics.map((metric) => ({ title: `${metric}, ${goals[metric]} is better`, ...SCORE }));
   const groups = [
-    { name: 'beaten in both', isAside: true, points: others.map(place) },
-    { name: 'on the front', points: front.map(place) },
+    { name: 'dominated', isAside: true, points: others.map(place) },
+    { name: 'Pareto front', points: front.map(place) },
   ];
   const points = front.map(place).sort((a, b) => a.x - b.x);
   // The step never extends beyond the corners of the front.
@@ -123,7 +123,7 @@ export function importanceChart(ranking: readonly Importance[]): Html {
   const names = shortNames(ranking.map(({ parameter }) => parameter.name));
   return charts([
     barPlot({
-      title: 'share that each decides alone',
+      title: 'main effect of each parameter',
       axis: { title: 'importance', domain: [0, 1], format: '~%' },
       bars: ranking.map(({ share, chance }, i) => ({ name: names[i]!, value: share, tick: chance })),
     }),
@@ -180,7 +180,7 @@ function grouped(
   const of = (wanted: boolean): PointGroup['points'] =>
     trials.filter(({ state }) => (state === 'stopped') === wanted).map(place);
   return [
-    { name: 'stopped, others did better', isAside: true, points: of(true) },
+    { name: 'stopped early', isAside: true, points: of(true) },
     { name: 'finished', points: of(false) },
   ];
 }

@@ -138,11 +138,8 @@ async function readEntry<Schema extends z.ZodType>(path: string, schema: Schema)
       'disk',
       {
         where: path,
-        message: code === undefined ? 'is no entry of a journal of this version' : `cannot be read (${code})`,
-        fix:
-          code === undefined
-            ? 'nothing but mtl writes into a journal: put back what was there'
-            : 'see what the disk has',
+        message: code === undefined ? 'invalid journal entry' : `cannot read the journal entry (${code})`,
+        fix: code === undefined ? 'restore the file, which only mtl may write' : 'check the disk',
       },
       error,
     );

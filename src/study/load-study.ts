@@ -37,7 +37,7 @@ const MAX_TOLD = 20;
  * @throws UserError (config) with all problems, each located in the study file or the config
  */
 export async function loadStudy(path: string, given: readonly Override[]): Promise<LoadedStudy> {
-  const source = await read(path, 'expected the path of a study, as in sweeps/esmm.yaml');
+  const source = await read(path, 'name a study file, such as sweeps/esmm.yaml');
   const yaml = parseYaml(source, path);
   const overrides = given.map((override) => ofStudy(override, yaml.value));
   const raw: object = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
@@ -59,7 +59,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
 
   const options = parsed.data!;
   const config = resolve(dirname(path), options.config);
-  const configText = await read(config, `the study ${path} names it`);
+  const configText = await read(config, `change config in ${path}`);
   const { experiment, numChecked, mostEpochs } = checkConfigs(options, locate, (point) =>
     parseConfig(
       configText,
@@ -73,7 +73,9 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
         {
           path: ['asha', 'firstRung'],
           what: 'value',
-          message: `no trial would ever be compared: after ${options.asha.firstRung} epochs all are over, none has more than ${mostEpochs}; compare earlier, or give trials more training.epochs`,
+          message:
+            `the first comparison after ${options.asha.firstRung} epochs never happens, because no trial has more ` +
+            `than ${mostEpochs} epochs; lower firstRung or raise training.epochs`,
         },
         locate,
       ),
@@ -169,8 +171,8 @@ async function read(path: string, fix: string): Promise<string> {
         where: path,
         message:
           systemCode(error) === 'ENOENT'
-            ? 'there is no such file'
-            : `cannot be read (${systemCode(error) ?? String(error)})`,
+            ? 'no such file'
+            : `cannot read the file (${systemCode(error) ?? String(error)})`,
         fix,
       },
       error,

@@ -42,47 +42,53 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
   const sections: readonly { readonly title: string; readonly about: string; readonly body: Html | undefined }[] = [
     {
       title: 'Leaderboard',
-      about: `The best ${MAX_LISTED} trials; those that were stopped stand below those that came to their end. With several seeds, the mean and the deviation of the runs.`,
+      about:
+        `The best ${MAX_LISTED} trials, finished ones before stopped ones. ` +
+        'With several seeds: mean and standard deviation of the runs.',
       body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MAX_LISTED)),
     },
     {
       title: 'History',
       about:
-        'A point is a trial, in the order in which they began. Where the line has long been flat, more trials will find little.',
+        'Each point is a trial, in starting order. If the line has been flat for long, more trials will improve little.',
       body: trials.length === 0 ? undefined : historyChart(study, trials),
     },
     {
       title: 'Pareto front',
-      about: 'What one metric costs in the other: no trial beats one of the front in both.',
+      about: 'The trade-off between two metrics: no trial is better than a trial of the front in both.',
       body: metrics === undefined ? undefined : frontChart(study, trials, metrics),
     },
     {
       title: 'Parallel coordinates',
       about:
-        'A line is a trial. Where the lines of the best come together, the value matters; where they are spread, it does not. The colors are fifths of the trials that came to their end, the best in front.',
+        'Each line is a trial. If the lines of the best trials converge on an axis, the parameter matters; ' +
+        'if they spread, it does not. Colors are quintiles of the finished trials, the best in front.',
       body: trials.length === 0 ? undefined : parallelChart(study, trials, ranking),
     },
     {
       title: 'Importance',
       about:
-        'How much a parameter alone decides which trials are among the best quarter, from 0 to 100% (PED-ANOVA, Watanabe et al. 2023). A bar that ends before its tick may be chance. What bars lack of 100% is decided by parameters together, or by chance; of few trials, bars on lines are shorter than the truth. Only trials that came to their end count.',
+        'How much each parameter alone decides which trials are in the best quarter, from 0 to 100% (PED-ANOVA, ' +
+        'Watanabe et al. 2023). A bar that ends before its tick may be chance. The rest up to 100% is due to ' +
+        'interactions and chance. With few trials, the bars of numeric parameters are too short. ' +
+        'Only finished trials count.',
       body: ranking.length === 0 ? undefined : importanceChart(ranking),
     },
     {
       title: 'Slices',
-      about: `${study.options.metric} of trials by their value of one parameter. All other parameters vary, too.`,
+      about: `${study.options.metric} of trials by the value of one parameter. All other parameters vary too.`,
       body: trials.length === 0 ? undefined : sliceCharts(study, trials),
     },
     {
-      title: 'What was asked',
-      about: 'The study as its file has it, with what holds where nothing was said.',
+      title: 'Study file',
+      about: 'The options of the study, including defaults.',
       body: askedOf(study),
     },
   ];
   const drawn = sections.filter((section): section is DrawnSection => section.body !== undefined);
   const note =
     trials.length < valued.length
-      ? html`<p class="note">Charts of trials show ${count(trials.length)} of ${count(valued.length)}, evenly chosen.</p>`
+      ? html`<p class="note">Charts show ${count(trials.length)} of ${count(valued.length)} trials, evenly spaced.</p>`
       : undefined;
   return renderPage(study.name, html`${facts(study, board)}${note}`, drawn);
 }
@@ -102,19 +108,19 @@ function facts({ options, goal, seeds, numTrials }: Study, board: readonly Liste
     .filter((state) => countOf(state) > 0)
     .map((state): [string, string] => [state, count(countOf(state))]);
   return renderFacts([
-    ['searched for', `${options.metric}, ${goal} is better`],
+    ['metric', `${options.metric}, ${goal} is better`],
     [
       best?.value == null ? 'best' : `best, trial ${best.number}`,
       best?.value == null ? '-' : scoreText(best.value, best.deviation),
     ],
     [
-      'trials that are over',
+      'completed trials',
       `${count(board.filter(isOver).length)}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''}`,
     ],
     ...others,
     ['search', options.search.name],
-    ['seeds of a trial', seeds.join(', ')],
-    ['time in training', duration(board.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0))],
+    ['seeds per trial', seeds.join(', ')],
+    ['training time', duration(board.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0))],
     ['config', options.config],
   ]);
 }

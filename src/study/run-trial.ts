@@ -50,7 +50,7 @@ export async function runTrial(
           signal: untilRung,
           async onEpoch(epoch, value) {
             if (i === 0 && value !== null && (await shouldStop(epoch, value)))
-              rung.abort(new Error('others do better'));
+              rung.abort(new Error('stopped by successive halving'));
           },
         }));
       if (result.end === 'interrupted' && !rung.signal.aborted) return undefined;
@@ -68,7 +68,7 @@ export async function runTrial(
       end: 'failed',
       value: null,
       deviation: null,
-      message: `${study.options.metric} is not defined on valid: it has one class alone`,
+      message: `${study.options.metric} is undefined, because the validation set has a single class`,
       runs,
     };
   return { end: rung.signal.aborted ? 'stopped' : 'finished', ...meanOf(values), runs };

@@ -47,8 +47,8 @@ export function* checkSpace(space: Space): Generator<ValidationIssue> {
           path: [name],
           message:
             lost === path
-              ? `'${path}' is set by ${taken.get(path)} too`
-              : `sets '${path}' whole, and with it '${lost}' again; let it stand above ${taken.get(lost)}`,
+              ? `'${path}' is also set by ${taken.get(path)}; remove one of them`
+              : `the section '${path}' overrides '${lost}' above it; move it above ${taken.get(lost)}`,
         };
       taken.set(path, name);
     }
@@ -59,14 +59,15 @@ export function* checkSpace(space: Space): Generator<ValidationIssue> {
         yield {
           path: [name, 'when', parent],
           message: joined(
-            `expected a parameter that stands above${names.length === 0 ? '; there is none' : ` (${names.join(', ')})`}`,
+            `expected a parameter listed above${names.length === 0 ? ', but there is none' : ` (${names.join(', ')})`}`,
             didYouMean(parent, names),
           ),
         };
         continue;
       }
       const never = values.find((value) => found.domain.coordinateOf(value) === undefined);
-      if (never !== undefined) yield { path: [name, 'when', parent], message: `${parent} is never ${quoted(never)}` };
+      if (never !== undefined)
+        yield { path: [name, 'when', parent], message: `${parent} cannot have the value ${quoted(never)}` };
     }
   }
 }

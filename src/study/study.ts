@@ -67,8 +67,8 @@ export function locateStudy(root: string, name: string): string {
     const move = `mkdir -p ${shownPath(dirname(folder))} && mv ${shownPath(earlier)} ${shownPath(folder)}`;
     throw userError('usage', {
       where: shownPath(earlier),
-      message: 'is a study of an earlier version of mtl, which kept studies beside runs',
-      fix: `end its workers, then ${move}`,
+      message: 'the study is in the directory of an earlier version of mtl',
+      fix: `stop its workers, then run ${move}`,
     });
   }
   return folder;
@@ -119,8 +119,8 @@ export async function openStudy(
       [...new Set([...changed, ...others])].map((key) => ({
         where: shownPath(folder),
         key,
-        message: 'is another than when this study began',
-        fix: `give the new study another name (--set name=${facts.options.name}-2), or remove the folder`,
+        message: 'changed since the study began',
+        fix: `choose another name (--set name=${facts.options.name}-2) or remove the directory`,
       })),
     );
   }
@@ -151,12 +151,12 @@ export function readStudy(folder: string): Study {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
       const [message, other] = [
-        existsSync(folder) ? `is no study: it holds no ${STUDY}` : 'there is no such folder',
+        existsSync(folder) ? `not a study: it has no ${STUDY}` : 'no such directory',
         join(dirname(folder), STUDIES, basename(folder)),
       ];
       const fix = existsSync(join(other, STUDY))
-        ? `write ${shownPath(other)}`
-        : `name the directory that mtl sweep made, as in runs/${STUDIES}/esmm`;
+        ? `use ${shownPath(other)}`
+        : `name a directory created by mtl sweep, such as runs/${STUDIES}/esmm`;
       throw userError('usage', { where: folder, message, fix });
     }
     throw userError(
@@ -164,7 +164,7 @@ export function readStudy(folder: string): Study {
       {
         where: path,
         message:
-          systemCode(error) === undefined ? 'is no study of this version' : `cannot be read (${systemCode(error)})`,
+          systemCode(error) === undefined ? 'invalid study file' : `cannot read the study (${systemCode(error)})`,
       },
       error,
     );
@@ -206,7 +206,7 @@ export function checkMetric({ goals }: Study, metric: string, where: string): 'h
     throw userError('usage', {
       where,
       message: joined(
-        `expected a metric of valid (${Object.keys(goals).join(', ')}), found '${metric}'`,
+        `expected a validation metric (${Object.keys(goals).join(', ')}), found '${metric}'`,
         didYouMean(metric, Object.keys(goals)),
       ),
     });

@@ -44,7 +44,7 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
         end: 'failed',
         value: null,
         deviation: null,
-        message: `its workers died ${died} times without a word`,
+        message: `its workers died ${died} times without an error`,
         runs: [],
       });
       continue;
@@ -84,9 +84,9 @@ async function whileHeld(
   });
   try {
     const result = await run(AbortSignal.any([signal, lost.signal]));
-    if (result === undefined && !lost.signal.aborted) await journal.release(trial, 'its worker was told to end');
+    if (result === undefined && !lost.signal.aborted) await journal.release(trial, 'its worker was asked to stop');
     if (lost.signal.aborted)
-      log(`trial ${trial.number}: another worker has taken it over, since this one did not seem to live`);
+      log(`trial ${trial.number}: another worker took it over, because this worker's heartbeat was stale`);
     return result;
   } catch (error) {
     if (!lost.signal.aborted) await journal.release(trial, error instanceof Error ? error.message : String(error));

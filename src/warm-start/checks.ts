@@ -21,29 +21,31 @@ export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: 
     if (known.some((name) => matcher.test(name))) continue;
     const isIn = (shapes: Shapes): boolean => [...shapes.keys()].some((name) => matcher.test(name));
     const message = isIn(had)
-      ? 'the model has no such tensor, the checkpoint has'
+      ? 'matches tensors of the checkpoint, but none of the model'
       : isIn(has)
-        ? 'the checkpoint has no such tensor, the model has'
-        : 'neither the checkpoint nor the model has such a tensor';
+        ? 'matches tensors of the model, but none of the checkpoint'
+        : 'matches no tensor of the checkpoint or the model';
     yield {
       key: `initFrom.take.${i}`,
-      message: joined(`'${pattern}': ${message}`, didYouMean(pattern.replace(/^!/, ''), known)),
+      message: joined(`'${pattern}' ${message}`, didYouMean(pattern.replace(/^!/, ''), known)),
       fix: `both have ${listed(known)}`,
     };
   }
   if (take.every((pattern) => pattern.startsWith('!')))
-    yield { key: 'initFrom.take', message: 'says only what is left out', fix: "write '*' first for all the rest" };
+    yield { key: 'initFrom.take', message: 'all patterns exclude tensors', fix: "add '*' first to include all others" };
 }
 
 /** Checks that loaded layers have the same shape in both models. */
 export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes): Generator<Problem> {
   const others = names.filter((name) => had.get(name) !== has.get(name));
-  const fix = `give it the width that it had, or ${leaveOut(...ofLayers(others))}`;
+  const fix = `restore its width or ${leaveOut(...ofLayers(others))}`;
   for (const layer of layersOf(others)) {
     const name = others.find((each) => each.startsWith(`${layer}.`))!;
     yield {
       key: layer,
-      message: `its tensor ${name.slice(layer.length + 1)} has the shape ${had.get(name)} in the checkpoint, here ${has.get(name)}`,
+      message:
+        `the shape of tensor ${name.slice(layer.length + 1)} is ${has.get(name)}, ` +
+        `but ${had.get(name)} in the checkpoint`,
       fix,
     };
   }
@@ -68,26 +70,28 @@ export function* checkTable(was: Table, is: Table): Generator<Problem> {
   if (was.ids.name !== is.ids.name)
     yield {
       key,
-      message: `${is.tensor} has the ids of '${was.ids.name}' in the checkpoint, here its own`,
-      fix: `let it share the table that it shared, ${or}`,
+      message: `${is.tensor} has its own ids, but those of '${was.ids.name}' in the checkpoint`,
+      fix: `share the table again ${or}`,
     };
   else if (was.ids.meaning !== is.ids.meaning)
     yield {
       key,
-      message: `is encoded as ${was.ids.meaning} in the checkpoint, here as ${is.ids.meaning}, so that its rows mean something else`,
-      fix: `give it the encoding that it had, ${or}`,
+      message: `the encoding is ${is.ids.meaning}, but ${was.ids.meaning} in the checkpoint, so its rows differ in meaning`,
+      fix: `restore the encoding ${or}`,
     };
   if (was.width !== is.width)
     yield {
       key,
-      message: `its embeddings have width ${was.width} in the checkpoint, here ${is.width}`,
-      fix: `give it width: ${was.width}, ${or}`,
+      message: `the embedding width is ${is.width}, but ${was.width} in the checkpoint`,
+      fix: `set width: ${was.width} ${or}`,
     };
   if (was.parts.join() !== is.parts.join())
     yield {
       key,
-      message: `the rows of ${is.tensor} have parts for ${was.parts.join(', ')} in the checkpoint, here for ${is.parts.join(', ')}`,
-      fix: `take the model and the tasks that it had, ${or}`,
+      message:
+        `the rows of ${is.tensor} have parts for ${is.parts.join(', ')}, ` +
+        `but for ${was.parts.join(', ')} in the checkpoint`,
+      fix: `restore the model and the tasks ${or}`,
     };
 }
 
@@ -97,7 +101,9 @@ export function* checkInput(
   is: readonly Field[],
   readers: readonly string[],
 ): Generator<Problem> {
-  const fix = `take the tables alone, take: embeddings, or all but the layers that read them: ${allBut(...ofLayers(readers))}`;
+  const fix =
+    'load only the tables with take: embeddings, or exclude the layers that read the features: ' +
+    allBut(...ofLayers(readers));
   const placed = (fields: readonly Field[]): string[] =>
     fields.map((field) =>
       JSON.stringify([field.name, field.kind, field.width, field.owner, 'pooling' in field ? field.pooling : null]),
@@ -109,12 +115,14 @@ export function* checkInput(
       names(was).filter((name) => !names(is).includes(name)),
     ];
     const change = [
-      ...(added.length > 0 ? [`with ${listed(added)} more`] : []),
-      ...(gone.length > 0 ? [`without ${listed(gone)}`] : []),
+      ...(added.length > 0 ? [`added: ${listed(added)}`] : []),
+      ...(gone.length > 0 ? [`removed: ${listed(gone)}`] : []),
     ];
     yield {
       key: 'features',
-      message: `${change.length > 0 ? change.join(' and ') : 'in another order, width, table or pooling'} than in the checkpoint, whose first layers learned to read them where they lay`,
+      message:
+        'the first layers of the checkpoint were trained on other features ' +
+        `(${change.length > 0 ? change.join('; ') : 'another order, width, table or pooling'})`,
       fix,
     };
     return;
@@ -123,8 +131,8 @@ export function* checkInput(
     if (!hasTable(field) && field.meaning !== was[i]!.meaning)
       yield {
         key: `field '${field.name}'`,
-        message: `is ${was[i]!.meaning} in the checkpoint, here ${field.meaning}`,
-        fix: `say of it what was said then, or ${fix}`,
+        message: `the encoding is ${field.meaning}, but ${was[i]!.meaning} in the checkpoint`,
+        fix: `restore the encoding, or ${fix}`,
       };
   }
 }
@@ -136,8 +144,8 @@ export function* checkScale(was: Task | undefined, is: Task, sayers: readonly st
   if (named(was) === named(is)) return;
   yield {
     key: `tasks.${is.name}.scaling`,
-    message: `is ${named(is)} and was ${named(was)} in the checkpoint, whose last layer learned to say that`,
-    fix: `scale the label as it was, or ${leaveOut(...ofLayers(sayers))}`,
+    message: `the scaling is ${named(is)}, but the checkpoint's output layer was trained with ${named(was)}`,
+    fix: `restore the scaling or ${leaveOut(...ofLayers(sayers))}`,
   };
 }
 
@@ -152,7 +160,7 @@ function ofLayers(names: readonly string[]): readonly string[] {
 }
 
 function leaveOut(...patterns: readonly string[]): string {
-  return `leave it out: ${allBut(...patterns)}`;
+  return `exclude it: ${allBut(...patterns)}`;
 }
 
 /** Groups of weights with an optimizer of their own. */
@@ -170,16 +178,16 @@ export function* checkOptimizers(
   const [was, is] = [keptBy(before), keptBy(now)];
   for (const part of ['embeddings', 'wide', 'dense'] as const) {
     if (!isTaken[part] || was[part] === is[part]) continue;
-    const fix =
-      'write initFrom.optimizer: reset, or train with the optimizer and the average that the checkpoint was trained with';
-    yield { key: `training.optimizer.${part}`, message: `keeps ${is[part]}, the checkpoint has ${was[part]}`, fix };
+    const fix = 'set initFrom.optimizer: reset, or restore the optimizer and the EMA of the checkpoint';
+    const message = `the optimizer state is ${is[part]}, but ${was[part]} in the checkpoint`;
+    yield { key: `training.optimizer.${part}`, message, fix };
   }
 }
 
 function keptBy({ optimizer, ema }: Training): Readonly<Record<Ruled, string>> {
   const inWords = (slots: readonly { readonly name: string; readonly per: string }[]): string =>
     (slots.map(({ name, per }) => `${name} per ${per}`).join(', ') || 'nothing') +
-    (ema === undefined ? '' : ' and an average');
+    (ema === undefined ? '' : ' and an EMA');
   const { dense, embeddings, wide = embeddings } = optimizer;
   return {
     dense: inWords(optimizers.build(dense).slots),

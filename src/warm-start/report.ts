@@ -55,19 +55,20 @@ export function startReport({
     forgotten: forgotten.length,
   }));
   const lines = [
-    `starts from ${shown(from.checkpoint)}: ${names.size} tensors with ${steps} steps behind them, ${isKept ? "and the optimizer's state" : 'and a new optimizer'}`,
+    `starting from ${shown(from.checkpoint)}: ${names.size} tensors after ${steps} steps, ` +
+      (isKept ? 'with the optimizer state' : 'with a new optimizer'),
     ...tables
       .filter(({ fresh, forgotten }) => fresh > 0 || forgotten > 0)
       .map(({ field, rows, fresh, forgotten }) => {
         const gone =
           forgotten === 0
             ? ''
-            : `; ${forgotten} that train has no longer, or too rarely, ${initFrom.dropped === 'keep' ? 'are kept' : 'are dropped'}`;
-        return `field '${field}': ${rows} rows, ${fresh} of them new${gone}`;
+            : `; ${forgotten} missing or too rare in the training set, ${initFrom.dropped === 'keep' ? 'kept' : 'evicted'}`;
+        return `field '${field}': ${rows} rows, ${fresh} new${gone}`;
       }),
-    ...(kept.length > 0 ? [`as they were learned then: the scales and boundaries of ${listed(kept)}`] : []),
-    ...(drawn.length > 0 ? [`drawn anew: ${listed(drawn)}`] : []),
-    ...(left.length > 0 ? [`left in the checkpoint: ${listed(left)}`] : []),
+    ...(kept.length > 0 ? [`scales and boundaries from the checkpoint: ${listed(kept)}`] : []),
+    ...(drawn.length > 0 ? [`randomly initialized: ${listed(drawn)}`] : []),
+    ...(left.length > 0 ? [`not loaded from the checkpoint: ${listed(left)}`] : []),
   ];
   return {
     lines,

@@ -97,7 +97,7 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
   if (problems.length === 0 && names.size === 0)
     problems.push({
       key: 'initFrom.take',
-      message: 'nothing that is to be taken is in both the checkpoint and this model',
+      message: 'the checkpoint and the model have no selected tensor in common',
       fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}`,
     });
   if (problems.length > 0)

@@ -162,7 +162,7 @@ function find(path: string): { readonly found: string; readonly notices: readonl
     if (origin === undefined) throw error;
     return {
       found: findCheckpoint(origin.checkpoint),
-      notices: [`${path} has no checkpoint: what it was to start from is taken`],
+      notices: [`${path} has no checkpoint: using the one that it started from, ${origin.checkpoint}`],
     };
   }
 }
@@ -181,9 +181,9 @@ function refuseFewerRows(
     if (rows === had || (rows > had && grow !== undefined)) return [];
     const fix =
       rows > had
-        ? `give it the ${had} rows that it had, or leave it out: ${allBut(...tables)}`
-        : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
-    return [{ key: `field '${name}'`, message: `has ${had} rows in the checkpoint, here ${rows}`, fix }];
+        ? `restore its ${had} rows or exclude it: ${allBut(...tables)}`
+        : `set ${had} ids in encoding.sizes, or omit its size to have it counted`;
+    return [{ key: `field '${name}'`, message: `has ${rows} rows, but ${had} in the checkpoint`, fix }];
   });
   if (problems.length > 0) throw new UserError('config', problems);
 }

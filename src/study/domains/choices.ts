@@ -9,7 +9,7 @@ export const choices = defineDomain({
   *check({ values }) {
     const texts = values.map((value) => JSON.stringify(value));
     const twice = texts.findIndex((text, i) => texts.indexOf(text) < i);
-    if (twice >= 0) yield { path: ['values', twice], message: `${texts[twice]} stands there twice` };
+    if (twice >= 0) yield { path: ['values', twice], message: `${texts[twice]} is listed twice; remove one` };
   },
   build({ values }) {
     const texts = values.map((value) => JSON.stringify(value));

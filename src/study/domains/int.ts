@@ -18,12 +18,12 @@ export const int = defineDomain({
   }),
   *check({ low, high, step, log }) {
     yield* checkEnds({ low, high });
-    if (log && low < 1) yield { path: ['low'], message: `expected 1 or more with log: true, found ${low}` };
-    if (log && step > 1) yield { path: ['log'], message: `expected a step of 1 with log: true, found ${step}` };
+    if (log && low < 1) yield { path: ['low'], message: `expected at least 1 with log: true, found ${low}` };
+    if (log && step > 1) yield { path: ['log'], message: `log: true requires step: 1, found ${step}` };
     if ((high - low) % step !== 0)
       yield {
         path: ['high'],
-        message: `expected a number that ${low} leads to in steps of ${step}, as ${high - ((high - low) % step)}, found ${high}`,
+        message: `expected low plus a multiple of step (${step}), such as ${high - ((high - low) % step)}, found ${high}`,
       };
   },
   build({ low, high, step, log, steps }): Domain {

@@ -6,5 +6,5 @@ export const steps = z.int().min(2).max(1000).optional().describe('Grid points, 
 
 /** Checks that a range is not empty. */
 export function* checkEnds({ low, high }: { readonly low: number; readonly high: number }): Generator<ValidationIssue> {
-  if (low >= high) yield { path: ['high'], message: `expected more than low, which is ${low}, found ${high}` };
+  if (low >= high) yield { path: ['high'], message: `expected a number above low (${low}), found ${high}` };
 }

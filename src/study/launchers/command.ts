@@ -10,10 +10,7 @@ export const command = defineLauncher({
   options: () => ({
     run: z
       .string()
-      .regex(
-        /\{mtl\}|\{study\}/,
-        'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder',
-      )
+      .regex(/\{mtl\}|\{study\}/, 'a command that contains {mtl} (the command of a worker) or {study} (its directory)')
       .describe('Shell command per worker, with {worker}, {mtl} and {study} replaced: ssh node{worker} {mtl}'),
     returns: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
@@ -28,7 +25,7 @@ export const command = defineLauncher({
           name === 'worker' ? String(i + 1) : texts[name],
         ),
       ]);
-      const workers = await launchProcesses(study, commands, false, `${count} by ${run}`);
+      const workers = await launchProcesses(study, commands, false, `${count} with ${run}`);
       return returns ? { ...workers, areAlive: async () => (await workers.areAlive(), true) } : workers;
     },
   }),

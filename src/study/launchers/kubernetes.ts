@@ -50,11 +50,11 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
   const job = await readProgram(
     'kubectl',
     ['create', ...inNamespace, '--filename', path, '--output', 'name'],
-    'the name of a Job, as in job.batch/mtl-esmm-x7k2p',
+    'the name of a Job, such as job.batch/mtl-esmm-x7k2p',
     (printed) => /^job\S*\/\S+$/m.exec(printed)?.[0],
   );
   return {
-    where: `${request.count} as ${job} of Kubernetes, made from ${path}`,
+    where: `${request.count} in Kubernetes ${job}, manifest ${path}`,
     async areAlive() {
       const { status } = await readProgram(
         'kubectl',

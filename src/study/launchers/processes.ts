@@ -60,13 +60,13 @@ export async function launchProcesses(
     running.add(child);
     child.on('error', () => {
       running.delete(child);
-      failed.push({ log, how: 'the workers have ended with an error' });
+      failed.push({ log, how: 'the workers failed' });
     });
     child.on('close', (code, signal) => {
       running.delete(child);
       if (stopping.signal.aborted || code === 0) return;
       const inRow = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
-      if (signal === null || !isRestarted) failed.push({ log, how: 'the workers have ended with an error' });
+      if (signal === null || !isRestarted) failed.push({ log, how: 'the workers failed' });
       else if (inRow > MAX_RESTARTS)
         failed.push({ log, how: `worker ${worker} was killed by ${signal} ${inRow} times in a row` });
       else {
@@ -80,7 +80,7 @@ export async function launchProcesses(
   };
   commands.forEach((command, i) => start(i + 1, command));
   return {
-    where: `${where}; they write to ${logs}`,
+    where: `${where}; logs in ${logs}`,
     areAlive() {
       if (running.size + numPausing > 0) return Promise.resolve(true);
       const [first] = failed;
@@ -90,8 +90,8 @@ export async function launchProcesses(
       return Promise.reject(
         userError('usage', {
           where: log,
-          message: `${how}; the last words of this one: ${said}`,
-          fix: 'mend that and start the study again; it goes on',
+          message: `${how}; end of this log: ${said}`,
+          fix: 'fix the error and run the same mtl sweep again to resume',
         }),
       );
     },

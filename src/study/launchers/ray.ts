@@ -44,7 +44,7 @@ async function launch(
   }
   const look = () => Promise.all(jobs.map((job) => ask(address, `/api/jobs/${job}`, jobSchema)));
   return {
-    where: `${count} as jobs of Ray at ${address}: ${jobs.join(', ')}`,
+    where: `${count} as Ray jobs at ${address}: ${jobs.join(', ')}`,
     async areAlive() {
       const found = await look();
       if (found.some(({ status }) => LIVING.has(status))) return true;
@@ -52,8 +52,8 @@ async function launch(
       if (failed !== undefined)
         throw userError('usage', {
           where: address,
-          message: `the workers have ended with an error: ${failed.message ?? ''}`,
-          fix: 'mend that and start the study again; it goes on',
+          message: `the workers failed: ${failed.message ?? ''}`,
+          fix: 'fix the error and run the same mtl sweep again to resume',
         });
       return false;
     },
@@ -85,8 +85,8 @@ async function ask<Schema extends z.ZodType>(
       'usage',
       {
         where: url.href,
-        message: `does not answer (${error instanceof Error ? error.message : String(error)})`,
-        fix: 'start Ray (ray start --head), or name its dashboard: launcher: { name: ray, address: … }',
+        message: `cannot connect (${error instanceof Error ? error.message : String(error)})`,
+        fix: 'start Ray (ray start --head) or set its dashboard: launcher: { name: ray, address: … }',
       },
       error,
     );
@@ -96,8 +96,8 @@ async function ask<Schema extends z.ZodType>(
       'usage',
       {
         where: url.href,
-        message: `broke off its answer (${error instanceof Error ? error.message : String(error)})`,
-        fix: 'see whether Ray still runs, and start the study again; it goes on',
+        message: `the answer is incomplete (${error instanceof Error ? error.message : String(error)})`,
+        fix: 'check that Ray is running, then run the same mtl sweep again to resume',
       },
       error,
     );
@@ -105,7 +105,7 @@ async function ask<Schema extends z.ZodType>(
   if (response.statusCode !== 200)
     throw userError('usage', {
       where: url.href,
-      message: `answers ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}`,
+      message: `HTTP ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}`,
     });
   return readAnswer(url.href, answer, "the JSON of Ray's job API", (found) => ({
     parsed: schema.parse(JSON.parse(found)),

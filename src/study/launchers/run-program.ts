@@ -21,8 +21,8 @@ export async function runProgram(program: string, args: readonly string[]): Prom
         'usage',
         {
           where: program,
-          message: 'is not on this machine',
-          fix: 'start the study where it is, or take another launcher',
+          message: 'the program is not installed on this machine',
+          fix: 'run mtl sweep on a machine that has it or choose another launcher',
         },
         error,
       );
@@ -31,7 +31,7 @@ export async function runProgram(program: string, args: readonly string[]): Prom
       'usage',
       {
         where: [program, ...args].join(' '),
-        message: `failed (${String(code ?? signal)})${said === '' ? ', without a word' : `: ${said}`}`,
+        message: `failed (${String(code ?? signal)})${said === '' ? ' without an error message' : `: ${said}`}`,
       },
       error,
     );
@@ -79,7 +79,7 @@ export function readAnswer<Found>(
     {
       where,
       message: `expected ${expected}, found ${found}`,
-      fix: 'see by hand what answers there, and start the study again; it goes on',
+      fix: 'check that command or URL, then run the same mtl sweep again to resume',
     },
     cause,
   );

@@ -14,7 +14,7 @@ export const slurm = defineLauncher({
   summary: 'Slurm job array, one worker per task, requeued after preemption',
   options: () => ({
     options: z
-      .array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'"))
+      .array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, such as '--partition=cpu'"))
       .default([])
       .describe("sbatch options, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']"),
   }),
@@ -31,11 +31,11 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   const job = await readProgram(
     'sbatch',
     ['--parsable', script],
-    'the number of a job',
+    'a job ID',
     (printed) => /^(\d+)(;\S+)?$/m.exec(printed)?.[1],
   );
   return {
-    where: `${count} as the job array ${job} of Slurm; they write to ${join(logs, 'slurm-*.log')}`,
+    where: `${count} in Slurm job array ${job}; logs in ${join(logs, 'slurm-*.log')}`,
     // Slurm forgets completed jobs.
     areAlive: async () =>
       (await runProgram('squeue', ['--noheader', '--me', '--format=%A %F']))
