@@ -78,6 +78,6 @@ function nameOf({ space, metric }: Difference): string {
 function meant(metric: string, names: readonly string[]): string {
   const ofSpaces = names.filter((name) => name.endsWith(`.${metric}`));
   return ofSpaces.length > 0
-    ? `write ${ofSpaces.map((name) => `--if-better ${name}`).join(' or ')}`
+    ? `use ${ofSpaces.map((name) => `--if-better ${name}`).join(' or ')}`
     : (didYouMean(metric, names) ?? `name one of ${names.join(', ')}`);
 }

@@ -36,7 +36,7 @@ describe('docs/runs.md', () => {
     expect(of('--rows 2000')).toMatch(/2,000 of 5,000 rows, drawn, predicted by both and paired/);
     expect(JSON.parse(of('--recorded'))).toMatchObject({ split: 'test', rows: null });
     expect(of('--resume runs/esmm/first')).toContain('epoch 3/3');
-    expect(of('--resume auto')).toContain('there is no run to resume: starting a new one');
+    expect(of('--resume auto')).toContain('no run to resume: starting a new one');
     expect(of('--dry-run')).toMatch(/nothing to remove|would be freed/);
     expect(of('runs rm')).toMatch(/ (kB|MB) are freed/);
     expect(existsSync(join(cwd, 'runs', 'esmm', 'quiet'))).toBe(false);

@@ -60,7 +60,7 @@ describe('docs/warm-start.md', () => {
     expect(shell(cwd, asBuilt(command))).toMatchObject({
       status: 0,
       stderr: '',
-      stdout: expect.stringMatching(/starts from runs\/config\/001\/checkpoints\/step-/) as string,
+      stdout: expect.stringMatching(/starting from runs\/config\/001\/checkpoints\/step-/) as string,
     });
   });
 
@@ -70,7 +70,7 @@ describe('docs/warm-start.md', () => {
     writeFileSync(join(cwd, 'nightly.sh'), asBuilt(script));
     chmodSync(join(cwd, 'nightly.sh'), 0o755);
     const [first, second, third] = DAYS as [string, string, string];
-    expect(night(first)).toMatchObject({ status: 0, stdout: expect.not.stringContaining('starts from') as string });
+    expect(night(first)).toMatchObject({ status: 0, stdout: expect.not.stringContaining('starting from') as string });
     rmSync(join(cwd, 'model.onnx'));
 
     const log = join(cwd, 'logs', `${second}.csv`);
@@ -82,7 +82,7 @@ describe('docs/warm-start.md', () => {
     const mended = night(second);
     expect(mended).toMatchObject({
       status: 0,
-      stdout: expect.stringMatching(/starts from runs\/daily\/2026-11-01\//) as string,
+      stdout: expect.stringMatching(/starting from runs\/daily\/2026-11-01\//) as string,
     });
     expect(existsSync(join(cwd, 'model.onnx'))).toBe(true);
 
@@ -93,7 +93,7 @@ describe('docs/warm-start.md', () => {
     expect(next).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(
-        /^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starts from runs\/daily\/2026-11-02\//,
+        /^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starting from runs\/daily\/2026-11-02\//,
       ) as string,
     });
     expect(readlinkSync(join(cwd, 'runs/channels/nightly'))).toBe(`../daily/${third}`);
