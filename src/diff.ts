@@ -63,8 +63,8 @@ export interface DiffResult {
  */
 export async function diff({ paths, isRecorded, confidence, ...options }: DiffOptions): Promise<DiffResult> {
   // Models are loaded one after the other; only labels and predictions of both are in memory together.
-  const a = await look(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
-  const b = await look(
+  const a = await loadSide(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
+  const b = await loadSide(
     paths[1],
     isRecorded ? undefined : (name, trained) => predictModel(name, trained, options, a.predicted?.split),
   );
@@ -77,7 +77,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
   const data = sameData(a.dataState, b.dataState);
   if (a.predicted === undefined || b.predicted === undefined) {
     const split = recordedSplit(a.compared, b.compared);
-    const [before, after] = [a, b].map(({ compared }) => compared.run!.metrics[split]!);
+    const [metricsA, metricsB] = [a, b].map(({ compared }) => compared.run!.metrics[split]!);
     return {
       ...about,
       data: { ...data, test: null },
@@ -85,7 +85,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
       rows: null,
       predictedRows: null,
       unpaired: 'no rows were predicted',
-      metrics: compareReports(before!, after!, a.goals),
+      metrics: compareReports(metricsA!, metricsB!, a.goals),
     };
   }
   const { split, rows } = a.predicted;
@@ -102,7 +102,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
   };
 }
 
-interface Looked extends Pick<TrainedModel, 'experiment'> {
+interface ComparedSide extends Pick<TrainedModel, 'experiment'> {
   readonly compared: ComparedRun;
   readonly model: ComparedModel;
   readonly dataState: DataState;
@@ -110,10 +110,10 @@ interface Looked extends Pick<TrainedModel, 'experiment'> {
   readonly predicted: PredictedModel | undefined;
 }
 
-async function look(
+async function loadSide(
   path: string,
   predict: ((name: string, trained: TrainedModel) => Promise<PredictedModel>) | undefined,
-): Promise<Looked> {
+): Promise<ComparedSide> {
   const compared = findCompared(path);
   const trained = await readTrainedModel(compared.folder);
   const { experiment, checkpoint, spaces, measuring } = trained;
@@ -144,10 +144,10 @@ async function look(
  * @throws UserError (usage) if there is none
  */
 function recordedSplit(a: ComparedRun, b: ComparedRun): Split {
-  const found = (['test', 'valid'] as const).find((split) =>
+  const common = (['test', 'valid'] as const).find((split) =>
     [a, b].every(({ run }) => run?.metrics[split] !== undefined),
   );
-  if (found !== undefined) return found;
+  if (common !== undefined) return common;
   throw userError('usage', {
     where: '--recorded',
     message: 'the two runs have no recorded split in common',

@@ -105,7 +105,7 @@ export async function openMeasured(
   const { where, split } = options;
   const rows = data === undefined ? { where, split } : { where };
   return openSplits(
-    filesOf(options, data, verb),
+    selectFiles(options, data, verb),
     format,
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
     dialectOf(options),
@@ -113,7 +113,7 @@ export async function openMeasured(
   );
 }
 
-function filesOf(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
+function selectFiles(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
   if (data !== undefined) return { test: absolute(data) };
   const { valid, test } = splitFilesOf(options);
   if (valid !== undefined || test !== undefined) return { valid, test };

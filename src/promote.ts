@@ -47,10 +47,10 @@ export interface PromoteResult {
  */
 export async function promote({ run, to, gate, ...comparison }: PromoteOptions): Promise<PromoteResult> {
   const root = runsRoot();
-  const named = run === undefined ? undefined : existingRun(run);
+  const namedRun = run === undefined ? undefined : existingRun(run);
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     const channel = readChannel(to, root);
-    const candidate = named ?? previousRun(channel, root);
+    const candidate = namedRun ?? previousRun(channel, root);
     const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
     if (!result.isPromoted || result.reason === 'present') return result;
     if (await record(channel, candidate, root, result, comparison.onWarning)) return result;
@@ -70,7 +70,7 @@ async function decide(
   { run, gate: options, ...comparison }: PromoteOptions,
 ): Promise<PromoteResult> {
   const present = channel.run === null ? null : join(root, channel.run);
-  const about = {
+  const facts = {
     channel: channel.name,
     path: channel.path,
     run: shownPath(candidate),
@@ -78,25 +78,25 @@ async function decide(
     gate: null,
   };
   if (isTaken(candidate))
-    throw userError('usage', { where: about.run, message: 'the run is being trained', fix: 'wait for it or stop it' });
-  if (present === null) return { ...about, isPromoted: true, reason: 'first' };
-  const isThere = existsSync(present);
-  if (isThere && realpathSync(present) === candidate) return { ...about, isPromoted: true, reason: 'present' };
-  if (options === undefined) return { ...about, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
-  if (!isThere)
+    throw userError('usage', { where: facts.run, message: 'the run is being trained', fix: 'wait for it or stop it' });
+  if (present === null) return { ...facts, isPromoted: true, reason: 'first' };
+  const presentExists = existsSync(present);
+  if (presentExists && realpathSync(present) === candidate) return { ...facts, isPromoted: true, reason: 'present' };
+  if (options === undefined) return { ...facts, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
+  if (!presentExists)
     throw userError('checkpoint', {
       where: channel.path,
       message: `the channel points to ${channel.target}, which does not exist`,
       fix: 'promote without --if-better or name another run',
     });
-  const found = await diff({
+  const comparisonResult = await diff({
     paths: [present, candidate],
     isRecorded: false,
     confidence: options.confidence,
     ...comparison,
   });
-  const { gate, isBetter } = decideGate(found, comparison.data, options);
-  return { ...about, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
+  const { gate, isBetter } = decideGate(comparisonResult, comparison.data, options);
+  return { ...facts, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
 }
 
 /** Points the channel and records the promotion; returns false if the channel changed in the meantime. */
@@ -105,7 +105,7 @@ async function record(
   candidate: string,
   root: string,
   { reason, gate }: PromoteResult,
-  onWarning: (notice: string) => void,
+  onWarning: (warning: string) => void,
 ): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));

@@ -19,7 +19,7 @@ import { train } from './train.js';
 
 /** The command that starts the workers. */
 const BIN = fileURLToPath(new URL('../bin/mtl.js', import.meta.url));
-const LOOK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 /** Command-line options of `sweep`. */
 export interface SweepOptions extends EngineOptions {
@@ -59,9 +59,9 @@ export async function sweep(
   const { facts, source, configText, runs, numChecked } = await loadStudy(path, overrides);
   const { study, isNew } = await openStudy(locateStudy(runsRoot(runs), facts.options.name), facts, source, configText);
   const journal = await openJournal(study.folder);
-  const told = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
+  const reported = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
   const { launcher: spec, parallel } = study.options;
-  const count = Math.min(parallel, Math.max(1, study.numTrials - told.size));
+  const count = Math.min(parallel, Math.max(1, study.numTrials - reported.size));
   const ownThreads =
     threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
   const args = ['sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
@@ -77,7 +77,7 @@ export async function sweep(
   observer.onStart(study, {
     isNew,
     numChecked,
-    numOver: told.size,
+    numOver: reported.size,
     where: workers?.where ?? 'no workers, because all trials are done',
   });
   try {
@@ -85,7 +85,7 @@ export async function sweep(
       // Checked before the refresh, so that the last writes of an exited worker are read.
       const areAlive = await workers.areAlive();
       await journal.refresh();
-      warn(study, journal.trials, told, observer);
+      reportTrials(study, journal.trials, reported, observer);
       if (isOver(study, journal.trials)) break;
       if (!areAlive)
         throw userError('usage', {
@@ -93,13 +93,13 @@ export async function sweep(
           message: 'all workers exited before the last trial',
           fix: 'run the same mtl sweep again to resume',
         });
-      await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await setTimeout(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     await workers?.stop();
   }
   await journal.refresh();
-  warn(study, journal.trials, told, observer);
+  reportTrials(study, journal.trials, reported, observer);
   return {
     study,
     end: isOver(study, journal.trials) ? 'finished' : 'interrupted',
@@ -107,11 +107,11 @@ export async function sweep(
   };
 }
 
-function warn(study: Study, trials: readonly Trial[], told: Set<number>, observer: SweepObserver): void {
+function reportTrials(study: Study, trials: readonly Trial[], reported: Set<number>, observer: SweepObserver): void {
   const board = leaderboard(trials, study.goal);
   for (const { number, result } of trials) {
-    if (result === undefined || told.has(number)) continue;
-    told.add(number);
+    if (result === undefined || reported.has(number)) continue;
+    reported.add(number);
     observer.onTrial(
       study,
       board.find((trial) => trial.number === number)!,

@@ -52,13 +52,13 @@ async function trainOn(
   // Invalid inputs are reported before a run directory is created.
   const {
     tasks,
-    measured: { goals, ...what },
+    measured: { goals, ...measuring },
     format,
     sources,
     start,
   } = await openInputs(experiment, { peers });
   const config = dumpConfig(experiment);
-  const warn = (notice: string): void => observer.onWarning(notice);
+  const warn = (warning: string): void => observer.onWarning(warning);
   const run = await openDistributedRun(
     {
       ...options,
@@ -70,7 +70,7 @@ async function trainOn(
       values: experiment,
       engine,
       compareConfig: comparisonWith(experiment),
-      originOf: start.originOf,
+      resolveOrigin: start.originOf,
     },
     peers,
     warn,
@@ -79,7 +79,7 @@ async function trainOn(
 
   const policy = rejectPolicy(data, log.rejectsPath);
   const loop = run.state.of(loopSection, firstLoopState);
-  const nonsense = createSanityChecks(tasks, training, (text) => (log.event('warning', { text }), warn(text)));
+  const sanityChecks = createSanityChecks(tasks, training, (text) => (log.event('warning', { text }), warn(text)));
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
   const finish = (end: TrainResult['end']): Promise<TrainResult> =>
     log.end(
@@ -94,7 +94,7 @@ async function trainOn(
       },
       loop,
     );
-  let saver: Checkpointer | undefined;
+  let checkpointer: Checkpointer | undefined;
   let dispose: (() => unknown) | undefined;
   try {
     const reading = {
@@ -124,7 +124,7 @@ async function trainOn(
 
     const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
     const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
-    const begun = {
+    const startInfo = {
       run: folder,
       model: model.name,
       engine: engineLine(engine),
@@ -134,33 +134,33 @@ async function trainOn(
       learningRate: training.optimizer.dense.learningRate,
       ...planSize(plan, engine, vocabularyBytes(encoded.fields)),
     };
-    observer.onStart(begun);
-    log.event('start', begun);
+    observer.onStart(startInfo);
+    log.event('start', startInfo);
     const program = engine.compile(plan, warn);
     dispose = () => trainSet.close().finally(() => program.dispose());
     if (run.resumed === undefined) start.begin(program, log, warn);
     else run.resumed.restore(program);
-    const stepper = createTrainStep({
+    const trainStep = createTrainStep({
       program,
       training,
       seed,
-      trainingSteps: training.epochs * begun.epochSteps,
+      trainingSteps: training.epochs * startInfo.epochSteps,
       terms: graph.terms,
       stateOf: run.state.of,
     });
     const calibration = createCalibration(
-      { section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of },
+      { section: experiment.calibration, spaces: measuring.spaces, stateOf: run.state.of },
       warn,
     );
-    const measured = (rows: typeof trainSet, spaces = what.spaces) =>
+    const measured = (rows: typeof trainSet, spaces = measuring.spaces) =>
       evaluateBatches(
         program,
         rows.batches(EVALUATION_BATCH_ROWS),
-        { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms },
+        { ...measuring, spaces, keyTexts: rows.keyTexts, terms: graph.terms },
         signal,
       );
 
-    saver = await openCheckpointer(
+    checkpointer = await openCheckpointer(
       {
         ...checkpoints,
         run,
@@ -180,7 +180,7 @@ async function trainOn(
     const end = await trainLoop({
       ...training,
       program,
-      stepper,
+      stepper: trainStep,
       signal,
       state: loop,
       terms: graph.terms,
@@ -194,31 +194,32 @@ async function trainOn(
       validate:
         validSet &&
         (async () => computeMeasurement(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
-      beforeStep: (step) => saver?.beforeStep(step),
+      beforeStep: (step) => checkpointer?.beforeStep(step),
       onStep: (progress) => observer.onStep(progress),
       onSteps: (report) => log.steps(report),
       onSkip: (skipped) => log.event('skip', skipped),
       onDiagnosis: createDiagnosisObserver(graph, (report) => log.diagnosis(report), warn),
       onMilestone: async (milestone) => {
         await log.milestone(milestone);
-        await saver?.atMilestone(milestone);
+        await checkpointer?.atMilestone(milestone);
         await observer.onMilestone(milestone);
-        nonsense.milestone(milestone);
+        sanityChecks.milestone(milestone);
       },
     });
-    await saver.now();
-    saver = undefined;
+    await checkpointer.now();
+    checkpointer = undefined;
     // The program already has the newest weights; reading them again could cost as much memory as the model.
     const spaces =
-      loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
+      loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, measuring.spaces);
     const valid = validSet && experiment.calibration && (await measured(validSet, spaces));
     Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, spaces)) }));
-    await nonsense.results(metrics, () => findLabelLeaks(encoded, trainSet, (testSet ?? validSet)!));
+    await sanityChecks.results(metrics, () => findLabelLeaks(encoded, trainSet, (testSet ?? validSet)!));
     return await finish(end);
   } catch (error) {
     const isInterrupted = signal.aborted && error === signal.reason;
     const errors = isInterrupted ? [] : [error];
-    if (isInterrupted || isDivergence(error)) await saver?.now().catch((unsaved: unknown) => errors.push(unsaved));
+    if (isInterrupted || isDivergence(error))
+      await checkpointer?.now().catch((unsaved: unknown) => errors.push(unsaved));
     if (errors.length === 0) return await finish('interrupted');
     for (const each of errors) log.failure(each);
     throw errors[0];

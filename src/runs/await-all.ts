@@ -4,10 +4,10 @@
  * @throws the first rejection, after all have settled, so that cleanup cannot race with running work
  */
 export async function allSettledOrThrow<Results extends readonly unknown[]>(
-  works: readonly [...{ readonly [I in keyof Results]: Promise<Results[I]> }],
+  tasks: readonly [...{ readonly [I in keyof Results]: Promise<Results[I]> }],
 ): Promise<Results> {
-  const all: readonly Promise<unknown>[] = works;
-  const settled = await Promise.allSettled(all);
+  const promises: readonly Promise<unknown>[] = tasks;
+  const settled = await Promise.allSettled(promises);
   const results = settled.map((end) => {
     if (end.status === 'rejected') throw end.reason;
     return end.value;

@@ -21,13 +21,13 @@ export function calibrateOutputs(
   if (!Object.hasOwn(sections, calibrationState.name)) return spaces;
   const { step, calibrators } = readSection(sections, calibrationState, join(folder, FILES.state));
   if (step === program.step) return withCalibrators(spaces, calibrators);
-  const found =
+  const message =
     step === 0
       ? 'the checkpoint was saved before the first validation and has no calibration'
       : `the weights are of step ${program.step}, but the calibration was fitted at step ${step}`;
   throw userError('checkpoint', {
     where: folder,
-    message: found,
+    message: message,
     fix: 'name a checkpoint saved at a validation, such as checkpoints/best, or use --raw to skip calibration',
   });
 }

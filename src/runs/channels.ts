@@ -99,14 +99,14 @@ export function readChannel(name: string, root: string): Channel {
 /** Maps the real path of each promoted run to the names of its channels. */
 export function channelsByRun(root: string): ReadonlyMap<string, readonly string[]> {
   const folder = join(root, CHANNELS);
-  const found = new Map<string, readonly string[]>();
+  const channels = new Map<string, readonly string[]>();
   for (const name of existsSync(folder) ? readdirSync(folder).sort() : []) {
     const link = join(folder, name);
     if (linkTarget(link) === undefined || !existsSync(link)) continue;
     const run = realpathSync(link);
-    found.set(run, [...(found.get(run) ?? []), name]);
+    channels.set(run, [...(channels.get(run) ?? []), name]);
   }
-  return found;
+  return channels;
 }
 
 /**
@@ -122,7 +122,7 @@ export async function pointChannel(
   root: string,
   expected: string | undefined,
   promotion: Promotion,
-  onWarning: (notice: string) => void,
+  onWarning: (warning: string) => void,
 ): Promise<boolean> {
   const folder = join(root, CHANNELS);
   const link = join(folder, name);
@@ -151,7 +151,7 @@ export async function pointChannel(
   }
 }
 
-async function lockChannels(folder: string, onWarning: (notice: string) => void): Promise<RunLock> {
+async function lockChannels(folder: string, onWarning: (warning: string) => void): Promise<RunLock> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await lockRun(folder, onWarning);

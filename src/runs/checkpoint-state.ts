@@ -65,7 +65,7 @@ export function stateText(own: OwnState, sections: Sections): string {
  * @throws UserError (checkpoint)
  */
 export function parseState(text: string, path: string): { readonly own: OwnState; readonly sections: Sections } {
-  const all = parseJson(path, text, stateSchema).sections;
-  const sections = Object.fromEntries(Object.entries(all).filter(([name]) => name !== ownSection.name));
-  return { own: readSection(all, ownSection, path), sections };
+  const saved = parseJson(path, text, stateSchema).sections;
+  const sections = Object.fromEntries(Object.entries(saved).filter(([name]) => name !== ownSection.name));
+  return { own: readSection(saved, ownSection, path), sections };
 }

@@ -73,11 +73,11 @@ export function checkpointsFolder(run: string): string {
 export async function listCheckpoints(run: string): Promise<readonly string[]> {
   const folder = checkpointsFolder(run);
   const names = existsSync(folder) ? await onDisk(folder, () => readdir(folder)) : [];
-  const parsed = names.flatMap((name) => {
+  const entries = names.flatMap((name) => {
     const match = NAME.exec(name);
     return match === null ? [] : [{ name, step: Number(match[1]), copy: Number(match[2] ?? 1) }];
   });
-  return parsed.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
+  return entries.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
 }
 
 /** Estimates the size of a checkpoint on disk, in bytes. */
@@ -130,7 +130,7 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  await withRoom(folder, checkpointBytes(checkpoint), () =>
+  await withFreeSpace(folder, checkpointBytes(checkpoint), () =>
     writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
@@ -150,7 +150,7 @@ async function saveFirst(
 /**
  * Checks free disk space before writing; if the disk fills up anyway, adds the required and free bytes to the error.
  */
-async function withRoom(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
+async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
   await checkRoom(folder, neededBytes, 'a checkpoint');
   try {
     await write();
@@ -168,7 +168,10 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
 async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: ProcessGroup): Promise<void> {
   const [folder] = peers.allGatherStrings('');
   const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> =>
-    writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(selectLocalShards(tensors, dealt)));
+    writeSafetensors(
+      join(folder!, partFile(name, peers.rank, peers.size)),
+      toStoredTensors(selectLocalShards(tensors, dealt)),
+    );
   const digests: PartDigests = {
     [FILES.weights]: await write(FILES.weights, weights),
     [FILES.optimizer]: await write(FILES.optimizer, optimizer),
@@ -188,8 +191,8 @@ async function writeFiles(
   const [weights, optimizer, json, vocabularies, configFile, state] = await allSettledOrThrow<
     [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]
   >([
-    writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
-    writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
+    writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
+    writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
     features.tensors.size > 0
       ? writeSafetensors(join(folder, FILES.vocabularies), features.tensors)
@@ -219,7 +222,7 @@ async function writeFiles(
  * Adapts tensors for writing. Tensors are read one at a time and in parts; each part is checked for non-finite values
  * before it is written.
  */
-function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
+function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
   const asStored = (name: string, tensor: HostTensor): StoredTensor => ({
     shape: tensor.shape,
     dtype: 'F32',
@@ -229,11 +232,11 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
       return data;
     },
     *parts() {
-      let before = 0;
+      let offset = 0;
       for (const part of listParts(tensor)) {
-        refuseNotFinite(name, part, before, countElements(tensor.shape));
+        refuseNotFinite(name, part, offset, countElements(tensor.shape));
         yield part;
-        before += part.length;
+        offset += part.length;
       }
     },
   });
@@ -251,14 +254,14 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
   const fitted = await readFitted(folder, digests);
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
-    const read = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
+    const readFile = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
       await checkSize(path, digest.bytes);
-      return floats(path, await readSafetensors(path, digest));
+      return toFloatTensors(path, await readSafetensors(path, digest));
     };
     const others: ProgramState['weights'][] = [];
     for (const [p, part] of parts.entries())
-      others.push(await read(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
-    return mergeShards(await read(join(folder, name), digests[name]), others, join(folder, name));
+      others.push(await readFile(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
+    return mergeShards(await readFile(join(folder, name), digests[name]), others, join(folder, name));
   };
   return {
     program: {
@@ -318,7 +321,7 @@ export interface NewestCheckpoint {
  * @param warn called for each newer, damaged checkpoint
  * @throws UserError (checkpoint) with the problems of all checkpoints if none is intact
  */
-export async function readNewestCheckpoint(run: string, warn: (notice: string) => void): Promise<NewestCheckpoint> {
+export async function readNewestCheckpoint(run: string, warn: (warning: string) => void): Promise<NewestCheckpoint> {
   const damaged: string[] = [];
   const errors: UserError[] = [];
   for (const name of await listCheckpoints(run)) {
@@ -340,7 +343,7 @@ export async function readNewestCheckpoint(run: string, warn: (notice: string) =
   return { checkpoint: undefined, name: '', damaged };
 }
 
-function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
+function toFloatTensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
   return new Map(
     [...tensors].map(([name, tensor]): [string, HostTensor] => {
       const { dtype, shape, parts } = tensor;

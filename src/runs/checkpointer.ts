@@ -38,7 +38,7 @@ export interface CheckpointerOptions extends CheckpointOptions {
  */
 export async function openCheckpointer(
   options: CheckpointerOptions,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Promise<Checkpointer> {
   const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest, goals, peers } = options;
   const { folder, resumed, damaged } = options.run;
@@ -54,9 +54,10 @@ export async function openCheckpointer(
 
   const bytes = checkpointBytes(await snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
-  const most = maxCheckpoints({ keepLast, alsoBest }) * bytes;
-  const free = await freeBytes(folder);
-  if (free < most) warn(`checkpoints may require up to ${most} bytes, but ${free} are free on this disk`);
+  const maxBytes = maxCheckpoints({ keepLast, alsoBest }) * bytes;
+  const availableBytes = await freeBytes(folder);
+  if (availableBytes < maxBytes)
+    warn(`checkpoints may require up to ${maxBytes} bytes, but ${availableBytes} are free on this disk`);
 
   const save = async (links: readonly CheckpointLink[]): Promise<void> => {
     await options.run.check();

@@ -29,7 +29,11 @@ export async function estimateDiskUsage(
   checkpointBytes: number,
   options: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>,
 ): Promise<DiskUsage> {
-  let there = folder;
-  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
-  return { checkpointBytes, mostBytes: maxCheckpoints(options) * checkpointBytes, freeBytes: await freeBytes(there) };
+  let existing = folder;
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+  return {
+    checkpointBytes,
+    mostBytes: maxCheckpoints(options) * checkpointBytes,
+    freeBytes: await freeBytes(existing),
+  };
 }

@@ -13,7 +13,7 @@ import { followRunLink, runPath } from './runs-root.js';
  */
 export function findCheckpoint(path: string): string {
   try {
-    return lookForCheckpoint(followRunLink(runPath(path)));
+    return resolveCheckpoint(followRunLink(runPath(path)));
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
@@ -24,7 +24,7 @@ export function findCheckpoint(path: string): string {
 
 const NAME_ONE = 'name a run or a checkpoint, such as runs/latest or runs/esmm/001/checkpoints/last';
 
-function lookForCheckpoint(path: string): string {
+function resolveCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
   const folder = checkpointsFolder(path);
   for (const link of LINKS) {

@@ -28,7 +28,7 @@ export interface HeartbeatWatch {
    * Returns 'alive' if the file's time changed since the last call, 'dead' if it has not changed for `staleMs`, else
    * 'unknown'.
    */
-  look(path: string): Promise<'alive' | 'dead' | 'unknown'>;
+  check(path: string): Promise<'alive' | 'dead' | 'unknown'>;
 }
 
 /**
@@ -36,14 +36,14 @@ export interface HeartbeatWatch {
  * @param staleMs time without a heartbeat after which a process counts as dead
  */
 export function watchHeartbeats(staleMs: number): HeartbeatWatch {
-  const seen = new Map<string, { readonly mtimeMs: number; readonly sinceMs: number }>();
+  const lastSeen = new Map<string, { readonly mtimeMs: number; readonly sinceMs: number }>();
   return {
-    async look(path) {
+    async check(path) {
       const { mtimeMs } = await stat(path);
-      const before = seen.get(path);
-      if (before?.mtimeMs === mtimeMs) return monotonicMs() - before.sinceMs >= staleMs ? 'dead' : 'unknown';
-      seen.set(path, { mtimeMs, sinceMs: monotonicMs() });
-      return before === undefined ? 'unknown' : 'alive';
+      const previous = lastSeen.get(path);
+      if (previous?.mtimeMs === mtimeMs) return monotonicMs() - previous.sinceMs >= staleMs ? 'dead' : 'unknown';
+      lastSeen.set(path, { mtimeMs, sinceMs: monotonicMs() });
+      return previous === undefined ? 'unknown' : 'alive';
     },
   };
 }

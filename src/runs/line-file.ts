@@ -24,7 +24,7 @@ export function openLineFile(path: string): LineFile {
     write: (line) =>
       onDiskSync(path, () => {
         const bytes = Buffer.from(line);
-        for (let at = 0; at < bytes.length;) at += writePatiently(file, path, bytes.subarray(at));
+        for (let offset = 0; offset < bytes.length;) offset += writePatiently(file, path, bytes.subarray(offset));
       }),
   };
 }

@@ -13,7 +13,7 @@ export const LOCK = 'run.lock';
 
 /** Age of a heartbeat after which its process counts as dead; far longer than any step, sort or write. */
 const STALE_MS = 120_000;
-const LOOK_EVERY_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
 /** A run's lock, held by this process. */
 export interface RunLock {
@@ -28,7 +28,7 @@ export interface RunLock {
 /** Timing of the heartbeat watch for processes whose id cannot be checked. */
 export interface LockWatch {
   readonly staleMs?: number;
-  readonly lookEveryMs?: number;
+  readonly pollIntervalMs?: number;
   /** Abort to stop waiting; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -39,27 +39,27 @@ export interface LockWatch {
  * @param warn called if the call waits for a heartbeat
  * @throws UserError (usage) if a live process holds the lock, or one of another machine, which cannot be checked
  */
-export async function lockRun(run: string, warn: (notice: string) => void, watch: LockWatch = {}): Promise<RunLock> {
+export async function lockRun(run: string, warn: (warning: string) => void, watch: LockWatch = {}): Promise<RunLock> {
   const path = join(run, LOCK);
-  const own = `${JSON.stringify(thisProcess())}\n`;
+  const ownText = `${JSON.stringify(thisProcess())}\n`;
   for (;;) {
-    const seen = await readOwner(path);
-    if (seen === undefined) {
-      if (await createFileAtomic(path, own)) break;
+    const lock = await readOwner(path);
+    if (lock === undefined) {
+      if (await createFileAtomic(path, ownText)) break;
       continue;
     }
-    if (seen.owner !== undefined) await refuseIfAlive(run, path, seen.owner, warn, watch);
-    await remove(path, seen.text);
+    if (lock.owner !== undefined) await assertDead(run, path, lock.owner, warn, watch);
+    await remove(path, lock.text);
   }
   const stop = keepBeating(async () => {
-    if ((await readLock(path)) === own) await beat(path);
+    if ((await readLock(path)) === ownText) await beat(path);
   });
   return {
     async check() {
       const text = await readLock(path);
-      if (text === own) return;
+      if (text === ownText) return;
       const other = text === undefined ? undefined : parseOwner(text);
-      const taker = other === undefined ? `its lock ${path} was removed` : `${described(other)} took it over`;
+      const taker = other === undefined ? `its lock ${path} was removed` : `${describeOwner(other)} took it over`;
       throw userError('usage', {
         where: run,
         message: `this process no longer owns the run: ${taker}`,
@@ -69,7 +69,8 @@ export async function lockRun(run: string, warn: (notice: string) => void, watch
     async release() {
       stop();
       // Another process takes over a lock that cannot be removed; an error here would hide why the run ended.
-      if ((await readLock(path).catch(() => undefined)) === own) await rm(path, { force: true }).catch(() => undefined);
+      if ((await readLock(path).catch(() => undefined)) === ownText)
+        await rm(path, { force: true }).catch(() => undefined);
     },
   };
 }
@@ -120,75 +121,78 @@ export function isTaken(run: string): boolean {
   return owner !== undefined && hasExited(owner) !== true;
 }
 
-async function refuseIfAlive(
+async function assertDead(
   run: string,
   path: string,
   owner: Owner,
-  warn: (notice: string) => void,
-  { staleMs = STALE_MS, lookEveryMs = LOOK_EVERY_MS, signal }: LockWatch,
+  warn: (warning: string) => void,
+  { staleMs = STALE_MS, pollIntervalMs: pollIntervalMs = POLL_INTERVAL_MS, signal }: LockWatch,
 ): Promise<void> {
   const isOver = hasExited(owner);
   if (isOver === true) return;
   if (isOver === false)
     throw userError('usage', {
       where: run,
-      message: `the run is being trained by ${described(owner)}`,
+      message: `the run is being trained by ${describeOwner(owner)}`,
       fix: 'wait for it or stop it',
     });
   if (!isInAnotherNamespace(owner)) {
     throw userError('usage', {
       where: run,
-      message: `the run is locked by ${described(owner)}, which this machine cannot check`,
+      message: `the run is locked by ${describeOwner(owner)}, which this machine cannot check`,
       fix: `if that process has exited, remove ${path}`,
     });
   }
   warn(
-    `${run} is locked by ${described(owner)} in another container: watching its heartbeat for up to ` +
+    `${run} is locked by ${describeOwner(owner)} in another container: watching its heartbeat for up to ` +
       `${staleMs / 1000} seconds; if that process has exited, remove ${path}`,
   );
-  if (await isBeating(path, { staleMs, lookEveryMs, signal })) {
+  if (await isBeating(path, { staleMs, pollIntervalMs: pollIntervalMs, signal })) {
     throw userError('usage', {
       where: run,
-      message: `the run is being trained by ${described(owner)} in another container, which updates ${path}`,
+      message: `the run is being trained by ${describeOwner(owner)} in another container, which updates ${path}`,
       fix: 'wait for it or stop it',
     });
   }
 }
 
 /** Polls a lock's heartbeat until it is alive, stale or removed. */
-async function isBeating(path: string, { staleMs, lookEveryMs, signal }: Required<LockWatch>): Promise<boolean> {
+async function isBeating(
+  path: string,
+  { staleMs, pollIntervalMs: pollIntervalMs, signal }: Required<LockWatch>,
+): Promise<boolean> {
   const heartbeats = watchHeartbeats(staleMs);
   for (;;) {
-    const found = await heartbeats.look(path).catch(() => 'dead' as const);
-    if (found !== 'unknown') return found === 'alive';
-    await setTimeout(lookEveryMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    const state = await heartbeats.check(path).catch(() => 'dead' as const);
+    if (state !== 'unknown') return state === 'alive';
+    await setTimeout(pollIntervalMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
 }
 
-function described({ pid, host, startedAt }: Owner): string {
+function describeOwner({ pid, host, startedAt }: Owner): string {
   return `process ${pid} of host '${host}' since ${startedAt}`;
 }
 
 /** Removes the lock of a process that cannot be checked from here, after the caller has established that it exited. */
 export async function dropForeignLock(run: string): Promise<void> {
   const path = join(run, LOCK);
-  const seen = await readOwner(path);
-  if (seen?.owner !== undefined && hasExited(seen.owner) === undefined) await remove(path, seen.text);
+  const lock = await readOwner(path);
+  if (lock?.owner !== undefined && hasExited(lock.owner) === undefined) await remove(path, lock.text);
 }
 
 /** Removes a dead process's lock; another process may do the same concurrently and create its own. */
 async function remove(path: string, text: string): Promise<void> {
   // A temporary name, so that cleanup removes it if this process is killed here.
-  const aside = temporaryPath(path);
+  const temporary = temporaryPath(path);
   if ((await readLock(path)) !== text) return;
   await onDisk(path, async () => {
     try {
-      await rename(path, aside);
+      await rename(path, temporary);
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return;
       throw error;
     }
-    if ((await readFile(aside, 'utf8')) !== text) await link(aside, path).catch(() => undefined);
-    await rm(aside, { force: true });
+    if ((await readFile(temporary, 'utf8')) !== text) await link(temporary, path).catch(() => undefined);
+    await rm(temporary, { force: true });
   });
 }

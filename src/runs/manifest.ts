@@ -63,13 +63,13 @@ const MAX_MANIFEST_BYTES = 100_000;
 
 /** Formats a manifest. */
 export function manifestText(files: Digests, parts: readonly PartDigests[] = []): string {
-  const plain = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
+  const toJson = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
     Object.fromEntries(
       Object.entries(digests).flatMap(([name, digest]) =>
         digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const],
       ),
     );
-  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: plain(files), ...(parts.length > 0 && { parts: parts.map(plain) }) }, null, 2)}\n`;
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: toJson(files), ...(parts.length > 0 && { parts: parts.map(toJson) }) }, null, 2)}\n`;
 }
 
 /**
@@ -140,12 +140,12 @@ export function parseJson<Schema extends z.ZodType>(
   }
 }
 
-async function checkFile(path: string, complaintOf: (bytes: number) => string | undefined): Promise<void> {
+async function checkFile(path: string, findProblem: (bytes: number) => string | undefined): Promise<void> {
   const stats = await stat(path).catch((error: unknown) => {
     throw damaged(path, `cannot read the file (${systemCode(error) ?? String(error)})`, error);
   });
-  const complaint = stats.isFile() ? complaintOf(stats.size) : 'not a regular file';
-  if (complaint !== undefined) throw damaged(path, complaint);
+  const problem = stats.isFile() ? findProblem(stats.size) : 'not a regular file';
+  if (problem !== undefined) throw damaged(path, problem);
 }
 
 async function readBytes(path: string): Promise<Buffer> {

@@ -46,7 +46,7 @@ export interface MetricLines {
 /** Reads a run's metrics.jsonl; skips incomplete and invalid lines. */
 export function readMetricLines(run: string): MetricLines {
   const path = join(run, METRICS);
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1).flatMap(parsed) : [];
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1).flatMap(parseLine) : [];
   return {
     // The casts are safe: mtl writes the file, and each kind of line has a key of its own.
     milestones: lines.filter((line) => 'isBest' in line) as unknown as MilestoneLine[],
@@ -56,7 +56,7 @@ export function readMetricLines(run: string): MetricLines {
   };
 }
 
-function parsed(line: string): readonly object[] {
+function parseLine(line: string): readonly object[] {
   try {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null ? [value] : [];

@@ -21,19 +21,23 @@ export type { RunRequest };
 export async function openDistributedRun(
   request: RunRequest,
   peers: ProcessGroup,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Promise<OpenRun> {
   let origin: WarmStartSource | undefined;
-  const originOf = request.originOf && (async () => (origin = await request.originOf!()));
-  const own = peers.rank === 0 ? await openRun({ ...request, originOf }, warn) : undefined;
-  const told = peers.allGatherStrings(
-    own === undefined
+  const resolveOrigin = request.resolveOrigin && (async () => (origin = await request.resolveOrigin!()));
+  const ownRun = peers.rank === 0 ? await openRun({ ...request, resolveOrigin: resolveOrigin }, warn) : undefined;
+  const messages = peers.allGatherStrings(
+    ownRun === undefined
       ? ''
-      : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }),
+      : JSON.stringify({
+          folder: ownRun.folder,
+          checkpoint: ownRun.resumed?.checkpoint ?? null,
+          origin: origin ?? null,
+        }),
   );
-  if (own !== undefined) return own;
-  const first = JSON.parse(told[0]!) as Followed;
-  if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
+  if (ownRun !== undefined) return ownRun;
+  const first = JSON.parse(messages[0]!) as Followed;
+  if (first.origin !== null && (await resolveOrigin?.())?.sha256 !== first.origin.sha256) {
     throw userError('checkpoint', {
       key: 'initFrom',
       message: `rank ${peers.rank} has another checkpoint than rank 0 at ${first.origin.checkpoint}`,
@@ -77,7 +81,7 @@ function silentLog(run: string): RunLog {
     milestone: () => Promise.resolve(),
     steps: () => undefined,
     diagnosis: () => undefined,
-    results: (best, found) => Promise.resolve(collectMetrics(best, found)),
+    results: (best, evaluations) => Promise.resolve(collectMetrics(best, evaluations)),
     end: (facts, loop) => Promise.resolve(buildResult({ run, changes: [], startMs }, facts, loop)),
   };
 }

@@ -19,7 +19,7 @@ import {
   pointLatest,
   removeRunFolder,
   runsFolder,
-  type RunPlace,
+  type RunLocation,
 } from './run-folder.js';
 import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 import { createRunState, readSection, type RunState } from './run-state.js';
@@ -27,7 +27,7 @@ import { runPath, runsRoot, shownPath } from './runs-root.js';
 import { runArtifacts } from './run-artifacts.js';
 import { trackedLog } from './tracked-log.js';
 
-export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
+export interface RunRequest extends RunLocation, Omit<LogRequest, 'origin'> {
   readonly track: TrackOptions;
   /** Abort to stop waiting for another process's lock. */
   readonly signal?: AbortSignal | undefined;
@@ -46,13 +46,13 @@ export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
    * written.
    * @throws UserError if the source is invalid
    */
-  readonly originOf?: (() => Promise<WarmStartSource>) | undefined;
+  readonly resolveOrigin?: (() => Promise<WarmStartSource>) | undefined;
 }
 
 /** Resumes the named run or the newest run of the config that is not completed. */
 export const AUTO = 'auto';
 /** Maximum number of reasons to report for a run that cannot be resumed. */
-const MAX_TOLD = 3;
+const MAX_REASONS = 3;
 
 /** State of a resumed run's checkpoint. */
 export interface Resumed {
@@ -96,37 +96,41 @@ export interface OpenRun {
  * @throws UserError (usage) if the directory already exists or another process trains the run; (checkpoint) if there is
  * nothing to resume; (config) if the run was trained with an incompatible config; (disk)
  */
-export async function openRun(request: RunRequest, warn: (notice: string) => void): Promise<OpenRun> {
+export async function openRun(request: RunRequest, warn: (warning: string) => void): Promise<OpenRun> {
   const { resume } = request;
-  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, warn) : existing(resume);
-  if (resume !== undefined && found === undefined) warn('no run to resume: starting a new one');
-  const originOfNew = found === undefined ? await request.originOf?.() : undefined;
-  const folder = found ?? (await createRunFolder(request));
+  const existingFolder =
+    resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, warn) : resolveRun(resume);
+  if (resume !== undefined && existingFolder === undefined) warn('no run to resume: starting a new one');
+  const newOrigin = existingFolder === undefined ? await request.resolveOrigin?.() : undefined;
+  const folder = existingFolder ?? (await createRunFolder(request));
   const root = runsRoot(request.runs);
   const lock = await lockRun(folder, warn, { signal: request.signal });
   let hasBegun = false;
   const release = async (): Promise<void> => {
-    const isOfNoUse =
-      found === undefined && !hasBegun && !existsSync(checkpointsFolder(folder)) && !existsSync(join(folder, REJECTS));
-    if (isOfNoUse) await removeRunFolder(folder, root);
+    const isUnused =
+      existingFolder === undefined &&
+      !hasBegun &&
+      !existsSync(checkpointsFolder(folder)) &&
+      !existsSync(join(folder, REJECTS));
+    if (isUnused) await removeRunFolder(folder, root);
     await lock.release();
   };
   try {
     const { state, resumed, damaged } =
-      found === undefined
+      existingFolder === undefined
         ? { state: createRunState({}, folder), resumed: undefined, damaged: [] }
-        : await goOn(folder, request, warn);
-    const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
+        : await resumeRun(folder, request, warn);
+    const origin = newOrigin ?? (resumed === undefined ? await request.resolveOrigin?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
-    const plainLog = await openRunLog(
+    const runLog = await openRunLog(
       folder,
       { ...request, origin },
       state.of(logSection, () => ({ metricsBytes: 0 })),
       resumed === undefined,
     );
-    const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, hparamOf(text)]));
+    const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, toHparam(text)]));
     const tracked = trackedLog(
-      plainLog,
+      runLog,
       openTrackers(request.track, {
         folder,
         name: request.configName,
@@ -159,15 +163,15 @@ export async function openRun(request: RunRequest, warn: (notice: string) => voi
 }
 
 /** Converts a config value from JSON for trackers, which take scalars; lists stay JSON. */
-function hparamOf(json: string): string | number | boolean {
+function toHparam(json: string): string | number | boolean {
   const value: unknown = JSON.parse(json);
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : json;
 }
 
-async function goOn(
+async function resumeRun(
   run: string,
   { resume, compareConfig }: RunRequest,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Promise<Pick<OpenRun, 'state' | 'resumed' | 'damaged'>> {
   for (const folder of [run, checkpointsFolder(run)]) await removeTemporary(folder);
   const { checkpoint, name, damaged } = await readNewestCheckpoint(run, warn);
@@ -201,8 +205,8 @@ export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint
   return {
     checkpoint: path,
     fitted,
-    restore(into) {
-      if (program !== undefined) into.restore(program);
+    restore(target) {
+      if (program !== undefined) target.restore(program);
       program = undefined;
     },
   };
@@ -212,9 +216,9 @@ export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint
  * Finds the run to resume: the named one, if it exists, else the newest run of this config with a checkpoint and
  * without results.
  */
-function findUnfinished(request: RunRequest, warn: (notice: string) => void): string | undefined {
-  const named = namedFolder(request);
-  if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
+function findUnfinished(request: RunRequest, warn: (warning: string) => void): string | undefined {
+  const namedRun = namedFolder(request);
+  if (namedRun !== undefined) return existsSync(namedRun) ? resolveRun(namedRun) : undefined;
   const parent = runsFolder(request);
   const startedMs = (run: string): number => statSync(join(run, SOURCE), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const runs = existsSync(parent)
@@ -226,7 +230,7 @@ function findUnfinished(request: RunRequest, warn: (notice: string) => void): st
     .filter((run) => !existsSync(join(run, RESULTS)) && existsSync(checkpointsFolder(run)))
     .sort((a, b) => startedMs(b) - startedMs(a));
   for (const run of unfinished) {
-    const reason = refusalOf(run, request);
+    const reason = explainRefusal(run, request);
     if (reason === undefined) return run;
     warn(`cannot resume ${run}: ${reason}`);
   }
@@ -234,7 +238,7 @@ function findUnfinished(request: RunRequest, warn: (notice: string) => void): st
 }
 
 /** Explains why a run cannot be resumed with this config; undefined if it can. */
-function refusalOf(run: string, { compareConfig }: RunRequest): string | undefined {
+function explainRefusal(run: string, { compareConfig }: RunRequest): string | undefined {
   const path = join(run, RESOLVED);
   try {
     // No state is compared: moved files may have other content, and only a run that is named explicitly may use them.
@@ -244,7 +248,7 @@ function refusalOf(run: string, { compareConfig }: RunRequest): string | undefin
     if (error instanceof UserError)
       return error.problems
         .map(({ key, message }) => [key, message].filter(Boolean).join(': '))
-        .slice(0, MAX_TOLD)
+        .slice(0, MAX_REASONS)
         .join('; ');
     if (systemCode(error) !== undefined) return `cannot read ${path} (${systemCode(error)})`;
     throw error;
@@ -255,8 +259,8 @@ function refusalOf(run: string, { compareConfig }: RunRequest): string | undefin
  * Resolves the directory of an existing run. Links are followed once, because runs/latest may move.
  * @throws UserError (usage) if it does not exist or is not a run
  */
-function existing(named: string): string {
-  const path = runPath(named);
+function resolveRun(name: string): string {
+  const path = runPath(name);
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   // A run that was killed at its start may contain only a lock and a temporary file.
   const isJustBegun = (): boolean => readdirSync(path).every((name) => name === LOCK || isTemporary(name));

@@ -22,11 +22,11 @@ export interface Removed {
  * @throws UserError (usage), with nothing removed, if one of them is being trained or is in a channel
  */
 export async function removeRuns(folders: readonly string[], root: string, nowMs: number): Promise<Removed> {
-  refuseTaken(folders);
-  refusePromoted(folders, root);
+  assertNotTraining(folders);
+  assertNotPromoted(folders, root);
   let bytes = 0;
   for (const folder of folders) {
-    bytes += bytesOf(folder);
+    bytes += computeSize(folder);
     await onDisk(folder, () => rm(folder, { recursive: true, force: true }));
     await removeRunFolder(folder, root);
   }
@@ -42,7 +42,7 @@ export async function removeRuns(folders: readonly string[], root: string, nowMs
  * @throws UserError (usage), with nothing removed, if one of the runs is being trained
  */
 export async function thinCheckpoints(folders: readonly string[], isDry: boolean): Promise<Removed> {
-  refuseTaken(folders);
+  assertNotTraining(folders);
   const removed: string[] = [];
   let bytes = 0;
   for (const folder of folders) {
@@ -56,7 +56,7 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
     // Without any link, nothing shows which checkpoint matters, so all are kept.
     for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
       const path = join(checkpoints, name);
-      bytes += bytesOf(path);
+      bytes += computeSize(path);
       removed.push(shownPath(path));
       if (!isDry) await onDisk(path, () => rm(path, { recursive: true, force: true }));
     }
@@ -64,12 +64,12 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
   return { paths: removed, bytes };
 }
 
-function refuseTaken(folders: readonly string[]): void {
-  const taken = folders.filter(isTaken);
-  if (taken.length > 0)
+function assertNotTraining(folders: readonly string[]): void {
+  const running = folders.filter(isTaken);
+  if (running.length > 0)
     throw new UserError(
       'usage',
-      taken.map((folder) => ({
+      running.map((folder) => ({
         where: shownPath(folder),
         message: 'the run is being trained',
         fix: 'wait for it or stop it',
@@ -77,7 +77,7 @@ function refuseTaken(folders: readonly string[]): void {
     );
 }
 
-function refusePromoted(folders: readonly string[], root: string): void {
+function assertNotPromoted(folders: readonly string[], root: string): void {
   const channels = channelsByRun(root);
   const problems = folders.flatMap((folder) =>
     (channels.get(realpathSync(folder)) ?? []).map((channel) => ({
@@ -90,17 +90,17 @@ function refusePromoted(folders: readonly string[], root: string): void {
 }
 
 async function moveLatest(root: string, nowMs: number): Promise<void> {
-  const left = findRuns(root)
+  const remaining = findRuns(root)
     .filter(hasCheckpoint)
     .map((folder) => ({ folder, startedAt: describeRun(folder, nowMs).startedAt ?? '' }))
     .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-  const [newest] = left;
+  const [newest] = remaining;
   if (newest === undefined) await onDisk(root, () => rm(join(root, LATEST), { force: true }));
   else await pointLatest(newest.folder, root);
 }
 
-function bytesOf(path: string): number {
+function computeSize(path: string): number {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return stats?.size ?? 0;
-  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
+  return readdirSync(path).reduce((sum, name) => sum + computeSize(join(path, name)), 0);
 }

@@ -6,7 +6,7 @@ import { makeFolder, onDisk, pointLink, syncFolder } from '../io/disk.js';
 import { linkTarget, runsRoot, shownPath } from './runs-root.js';
 
 /** Location of a run. */
-export interface RunPlace {
+export interface RunLocation {
   /** Also the name of the directory of its runs. */
   readonly configName: string;
   /** The config's directory of all runs. */
@@ -31,16 +31,16 @@ const RESERVED: Readonly<Record<string, string>> = {
 };
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** Another process may remove a parent directory concurrently. */
-const TRIES = 3;
+const MAX_ATTEMPTS = 3;
 
 /**
  * Creates the directory of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or `runDir`.
  * @returns its path, relative to the working directory if it is below
  * @throws UserError (usage) if it exists or its name is invalid; (disk) if it cannot be created
  */
-export async function createRunFolder(place: RunPlace): Promise<string> {
-  const { configName, name, runDir, runs } = place;
-  refuseReserved(configName);
+export async function createRunFolder(location: RunLocation): Promise<string> {
+  const { configName, name, runDir, runs } = location;
+  assertNotReserved(configName);
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', {
       where: `--name ${name}`,
@@ -59,20 +59,20 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
       fix: 'use --run-dir runs/mine',
     });
   }
-  const asked = namedFolder(place);
-  const path = asked === undefined ? await nextNumbered(runsFolder(place)) : await make(asked);
+  const requested = namedFolder(location);
+  const path = requested === undefined ? await createNextFolder(runsFolder(location)) : await createFolder(requested);
   if (path === undefined) {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
     throw userError('usage', {
       where: option,
-      message: `${asked} already exists`,
+      message: `${requested} already exists`,
       fix: 'choose another name, or resume it with --resume',
     });
   }
   return path;
 }
 
-function refuseReserved(configName: string): void {
+function assertNotReserved(configName: string): void {
   if (!Object.hasOwn(RESERVED, configName)) return;
   throw userError('config', {
     key: 'name',
@@ -85,44 +85,44 @@ function refuseReserved(configName: string): void {
  * Checks, without writing, whether `createRunFolder` can create the next run of a config.
  * @throws UserError as `createRunFolder` does
  */
-export async function checkRunFolder(place: Pick<RunPlace, 'configName' | 'runs'>): Promise<void> {
-  refuseReserved(place.configName);
-  const path = await nextPath(runsFolder(place));
-  let there = dirname(resolve(path));
-  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+export async function checkRunFolder(location: Pick<RunLocation, 'configName' | 'runs'>): Promise<void> {
+  assertNotReserved(location.configName);
+  const path = await findNextPath(runsFolder(location));
+  let existing = dirname(resolve(path));
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
   await onDisk(path, async () => {
     // Fails if a file is in the way.
-    await readdir(there);
-    await access(there, constants.W_OK | constants.X_OK);
+    await readdir(existing);
+    await access(existing, constants.W_OK | constants.X_OK);
   });
 }
 
 /** Returns the directory of a config's runs. */
-export function runsFolder({ configName, runs }: RunPlace): string {
+export function runsFolder({ configName, runs }: RunLocation): string {
   return shownPath(join(runsRoot(runs), configName));
 }
 
 /** Returns the directory of a named run; undefined for the next number. */
-export function namedFolder(place: RunPlace): string | undefined {
-  return place.runDir ?? (place.name === undefined ? undefined : join(runsFolder(place), place.name));
+export function namedFolder(location: RunLocation): string | undefined {
+  return location.runDir ?? (location.name === undefined ? undefined : join(runsFolder(location), location.name));
 }
 
 /** Retries with the next number if another run takes one concurrently. */
-async function nextNumbered(parent: string): Promise<string> {
+async function createNextFolder(parent: string): Promise<string> {
   for (;;) {
-    const path = await make(await nextPath(parent));
+    const path = await createFolder(await findNextPath(parent));
     if (path !== undefined) return path;
   }
 }
 
-async function nextPath(parent: string): Promise<string> {
+async function findNextPath(parent: string): Promise<string> {
   const names = existsSync(parent) ? await onDisk(parent, () => readdir(parent)) : [];
   const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
   return join(parent, String(last + 1).padStart(3, '0'));
 }
 
 /** Creates a directory; returns undefined if it already exists. */
-async function make(path: string): Promise<string | undefined> {
+async function createFolder(path: string): Promise<string | undefined> {
   return onDisk(path, async () => {
     for (let attempt = 1; ; attempt++) {
       await makeFolder(dirname(path));
@@ -132,7 +132,7 @@ async function make(path: string): Promise<string | undefined> {
         return path;
       } catch (error) {
         if (systemCode(error) === 'EEXIST') return undefined;
-        if (systemCode(error) !== 'ENOENT' || attempt === TRIES) throw error;
+        if (systemCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   });
@@ -141,10 +141,10 @@ async function make(path: string): Promise<string | undefined> {
 /** Removes the directory of a run and its empty parent directories below `root`; ignores failures. */
 export async function removeRunFolder(path: string, root: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
-  for (let above = dirname(resolve(path)); `${above}${sep}`.startsWith(`${root}${sep}`); above = dirname(above)) {
+  for (let parent = dirname(resolve(path)); `${parent}${sep}`.startsWith(`${root}${sep}`); parent = dirname(parent)) {
     // Fails if the directory is not empty.
     if (
-      !(await rmdir(above).then(
+      !(await rmdir(parent).then(
         () => true,
         () => false,
       ))

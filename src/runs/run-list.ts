@@ -68,13 +68,13 @@ const DEPTH = 5;
 export function findRuns(root: string, depth = DEPTH): readonly string[] {
   if (!existsSync(root)) return [];
   if (existsSync(join(root, SOURCE))) return [root];
-  const below =
+  const subfolders =
     depth === 0
       ? []
       : readdirSync(root, { withFileTypes: true }).filter(
           (entry) => entry.isDirectory() && !entry.name.startsWith('.'),
         );
-  return below.flatMap((entry) => findRuns(join(root, entry.name), depth - 1));
+  return subfolders.flatMap((entry) => findRuns(join(root, entry.name), depth - 1));
 }
 
 /** Reads the state of a run from its files; damaged files are ignored. */
@@ -82,20 +82,20 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
   const { milestones, steps, results } = readMetricLines(folder);
   const events = readEvents(folder);
   const start = events.findLast(({ event }) => event === 'start');
-  const summary = orUndefined(() => readSummary(folder));
+  const summary = tryRead(() => readSummary(folder));
   const last = milestones.at(-1);
-  const behind = trainedIn(milestones);
+  const completed = trainedIn(milestones);
   const step = Math.max(summary?.steps ?? 0, last?.step ?? 0, steps.at(-1)?.step ?? 0);
-  const state = stateOf(folder, summary?.end, events.at(-1)?.event);
+  const state = determineState(folder, summary?.end, events.at(-1)?.event);
   const best = milestones.findLast(({ isBest }) => isBest);
-  const rate =
+  const msPerStep =
     step === 0 || start === undefined
       ? undefined
-      : rateOf({
+      : estimateStepMs({
           step,
           startedMs: Date.parse(start.time),
           nowMs,
-          behind: { ...behind, step: milestones.findLast(({ isEpochEnd }) => isEpochEnd !== false)?.step ?? 0 },
+          completed: { ...completed, step: milestones.findLast(({ isEpochEnd }) => isEpochEnd !== false)?.step ?? 0 },
         });
   const total =
     start?.epochs === undefined || start.epochSteps === undefined ? undefined : start.epochs * start.epochSteps;
@@ -103,23 +103,24 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     run: shownPath(folder),
     state,
     model: summary?.model ?? start?.model ?? null,
-    bottom: bottomOf(folder),
+    bottom: readBottomName(folder),
     seed: summary?.seed ?? null,
-    changes: summary?.changes ?? linesOf(join(folder, OVERRIDES)),
-    startedAt: startOf(folder),
+    changes: summary?.changes ?? readLines(join(folder, OVERRIDES)),
+    startedAt: readStartTime(folder),
     epoch: summary?.epochs ?? milestones.filter(({ isEpochEnd }) => isEpochEnd !== false).length,
     epochs: start?.epochs ?? null,
     step,
     leftMs:
-      state === 'running' && rate !== undefined && total !== undefined
-        ? Math.round(rate * Math.max(0, total - step))
+      state === 'running' && msPerStep !== undefined && total !== undefined
+        ? Math.round(msPerStep * Math.max(0, total - step))
         : null,
     bestEpoch: summary?.bestEpoch ?? results?.bestEpoch ?? best?.epoch ?? null,
     monitor: summary?.monitor ?? null,
     monitored: summary?.monitored ?? null,
-    elapsedMs: summary?.elapsedMs ?? behind.elapsedMs,
+    elapsedMs: summary?.elapsedMs ?? completed.elapsedMs,
     rowsPerSecond:
-      summary?.rowsPerSecond ?? (behind.elapsedMs === 0 ? null : Math.round((1000 * behind.rows) / behind.elapsedMs)),
+      summary?.rowsPerSecond ??
+      (completed.elapsedMs === 0 ? null : Math.round((1000 * completed.rows) / completed.elapsedMs)),
     // A stopped run has a summary without final metrics.
     metrics:
       [summary?.metrics, results?.metrics].find(
@@ -130,16 +131,15 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
 
 const modelSchema = z.looseObject({ model: z.looseObject({ bottom: z.looseObject({ name: z.string() }) }) });
 
-function bottomOf(folder: string): string | null {
+function readBottomName(folder: string): string | null {
   const path = join(folder, RESOLVED);
   // Parsing the whole config would dominate the time of a listing.
   const [section] = /^model:(?:\n .*)+/m.exec(existsSync(path) ? readFileSync(path, 'utf8') : '') ?? [];
-  const name =
-    section === undefined ? undefined : orUndefined(() => modelSchema.parse(parse(section)).model.bottom.name);
+  const name = section === undefined ? undefined : tryRead(() => modelSchema.parse(parse(section)).model.bottom.name);
   return name === undefined || name === 'none' ? null : name;
 }
 
-function stateOf(folder: string, end: string | undefined, lastEvent: string | undefined): RunStateName {
+function determineState(folder: string, end: string | undefined, lastEvent: string | undefined): RunStateName {
   if (isTaken(folder)) return 'running';
   if (existsSync(join(folder, RESULTS))) return 'ended';
   if (end !== undefined) return 'stopped';
@@ -147,18 +147,18 @@ function stateOf(folder: string, end: string | undefined, lastEvent: string | un
 }
 
 /** Returns milliseconds per step: from completed epochs if there are any, else from the time since the start. */
-function rateOf({
+function estimateStepMs({
   step,
   startedMs,
   nowMs,
-  behind,
+  completed: completed,
 }: {
   readonly step: number;
   readonly startedMs: number;
   readonly nowMs: number;
-  readonly behind: { readonly elapsedMs: number; readonly step: number };
+  readonly completed: { readonly elapsedMs: number; readonly step: number };
 }): number {
-  return behind.step > 0 ? behind.elapsedMs / behind.step : (nowMs - startedMs) / step;
+  return completed.step > 0 ? completed.elapsedMs / completed.step : (nowMs - startedMs) / step;
 }
 
 /** An event of the log, with the fields that are read. */
@@ -179,21 +179,21 @@ export interface LogEvent {
 
 /** Reads the events of a run's log; skips invalid lines. */
 export function readEvents(folder: string): readonly LogEvent[] {
-  return linesOf(join(folder, LOG)).flatMap((line) => {
-    const event = orUndefined(() => JSON.parse(line) as LogEvent);
+  return readLines(join(folder, LOG)).flatMap((line) => {
+    const event = tryRead(() => JSON.parse(line) as LogEvent);
     return event === undefined ? [] : [event];
   });
 }
 
-function startOf(folder: string): string | null {
+function readStartTime(folder: string): string | null {
   const path = join(folder, ENVIRONMENT);
   const written = existsSync(path)
-    ? orUndefined(() => (JSON.parse(readFileSync(path, 'utf8')) as { startedAt?: string }).startedAt)
+    ? tryRead(() => (JSON.parse(readFileSync(path, 'utf8')) as { startedAt?: string }).startedAt)
     : undefined;
   return written ?? statSync(join(folder, SOURCE), { throwIfNoEntry: false })?.mtime.toISOString() ?? null;
 }
 
-function linesOf(path: string): readonly string[] {
+function readLines(path: string): readonly string[] {
   return existsSync(path)
     ? readFileSync(path, 'utf8')
         .split('\n')
@@ -201,7 +201,7 @@ function linesOf(path: string): readonly string[] {
     : [];
 }
 
-function orUndefined<Found>(read: () => Found): Found | undefined {
+function tryRead<Found>(read: () => Found): Found | undefined {
   try {
     return read();
   } catch {

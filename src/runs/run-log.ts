@@ -78,12 +78,12 @@ export interface RunLog {
   diagnosis(report: DiagnosisReport): void;
   /**
    * Writes the metrics of the best weights to `metrics.jsonl` and `results.csv`.
-   * @param found evaluations that are not yet in the log
+   * @param evaluations evaluations that are not yet in the log
    * @returns reports by split
    */
   results(
     best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>,
-    found: BestFound,
+    evaluations: BestFound,
   ): Promise<Readonly<Record<string, Report>>>;
   /**
    * Ends a run that did not fail.
@@ -113,7 +113,7 @@ export async function openRunLog(
   isNew: boolean,
 ): Promise<RunLog> {
   // Started early, so that git runs while files are written.
-  const surroundings = environment(engine);
+  const environment = collectEnvironment(engine);
   const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, RESOLVED);
@@ -132,7 +132,7 @@ export async function openRunLog(
     await allSettledOrThrow([
       writeFileAtomic(resolvedPath, config),
       writeFileAtomic(overridesPath, overridesText),
-      surroundings.then((found) =>
+      environment.then((found) =>
         writeFileAtomic(
           join(run, ENVIRONMENT),
           `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`,
@@ -163,14 +163,14 @@ export async function openRunLog(
   };
   const event: RunLog['event'] = (name, details) => logger.info({ event: name, ...details });
   /** A resumed run's files are unchanged until `begin`. */
-  let isOurs = isNew;
+  let hasTakenOver = isNew;
   let scores: ScoreFile = {};
-  if (!isNew) event('resume', { overrides, ...(await surroundings) });
+  if (!isNew) event('resume', { overrides, ...(await environment) });
   return {
     async begin(data) {
       await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
       if (isNew) return;
-      isOurs = true;
+      hasTakenOver = true;
       for (const path of [resultsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
       state.metricsBytes = await cutFile(metricsPath, state.metricsBytes);
       // Scores of an epoch that is trained again are not those of the best checkpoint.
@@ -208,8 +208,8 @@ export async function openRunLog(
     },
     async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
-      const measured = isBest ? valid : undefined;
-      if (measured !== undefined) scores = { valid: { step, ...measured.predicted } };
+      const evaluation = isBest ? valid : undefined;
+      if (evaluation !== undefined) scores = { valid: { step, ...evaluation.predicted } };
       await allSettledOrThrow([
         append({
           epoch,
@@ -222,7 +222,7 @@ export async function openRunLog(
           ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
           isBest,
         }),
-        ...(measured === undefined ? [] : [writeScores(run, scores)]),
+        ...(evaluation === undefined ? [] : [writeScores(run, scores)]),
       ]);
     },
     async results(best, { valid, test }) {
@@ -247,7 +247,7 @@ export async function openRunLog(
       const result = buildResult({ run, changes, startMs }, facts, loop);
       const { end, bestEpoch, bestStep, numRejects, numSkippedBatches } = result;
       event('end', { end, bestEpoch, bestStep, numRejects, numSkippedBatches });
-      if (isOurs) await writeSummary(run, result);
+      if (hasTakenOver) await writeSummary(run, result);
       return result;
     },
   };
@@ -268,8 +268,8 @@ export function buildResult(
   facts: RunFacts,
   loop: LoopState,
 ): TrainResult {
-  const behind = trainedIn(readMetricLines(run).milestones);
-  const [rows, elapsedMs] = [behind.rows + loop.rows, Math.round(behind.elapsedMs + loop.elapsedMs)];
+  const completed = trainedIn(readMetricLines(run).milestones);
+  const [rows, elapsedMs] = [completed.rows + loop.rows, Math.round(completed.elapsedMs + loop.elapsedMs)];
   return {
     run,
     ...facts,
@@ -287,7 +287,7 @@ export function buildResult(
   };
 }
 
-async function environment(engine: LogRequest['engine']): Promise<object> {
+async function collectEnvironment(engine: LogRequest['engine']): Promise<object> {
   return {
     startedAt: new Date(wallClockMs()).toISOString(),
     mtl: packageVersion(),

@@ -26,20 +26,20 @@ export interface RunState {
  * @param path of their file, named in errors
  */
 export function createRunState(saved: Sections, path: string): RunState {
-  const kept = new Map<string, { readonly section: StateSection<object>; readonly state: object }>();
+  const states = new Map<string, { readonly section: StateSection<object>; readonly state: object }>();
   return {
     of<State extends object>(section: StateSection<State>, first: () => State): State {
       const { name } = section;
-      const known = kept.get(name);
+      const known = states.get(name);
       if (known !== undefined && known.section !== section) throw new Error(`two parts keep a section '${name}'`);
       // The cast is safe: the same section object created this state.
       if (known !== undefined) return known.state as State;
       const state = Object.hasOwn(saved, name) ? readSection(saved, section, path) : first();
-      kept.set(name, { section, state });
+      states.set(name, { section, state });
       return state;
     },
     sections() {
-      const unknown = Object.keys(saved).filter((name) => !kept.has(name));
+      const unknown = Object.keys(saved).filter((name) => !states.has(name));
       if (unknown.length > 0) {
         const fix = 'resume with the version of mtl that saved it';
         throw new UserError(
@@ -53,7 +53,7 @@ export function createRunState(saved: Sections, path: string): RunState {
         );
       }
       return Object.fromEntries(
-        [...kept]
+        [...states]
           .sort(([a], [b]) => (a < b ? -1 : 1))
           .map(([name, { section, state }]) => [name, { version: section.version, ...state }]),
       );
@@ -79,10 +79,10 @@ export function readSection<State extends object>(
     });
   };
   if (!Object.hasOwn(sections, name)) return fail('the section is missing');
-  const { version: found, ...state } = sections[name]!;
-  if (found !== version) return fail(`expected version ${version}, found ${found}`);
-  const parsed = schema.safeParse(state);
-  if (parsed.success) return parsed.data;
-  const { path: at, message } = parsed.error.issues[0]!;
-  return fail(`${['invalid content', at.join('.')].filter(Boolean).join(' at ')}: ${message}`);
+  const { version: savedVersion, ...state } = sections[name]!;
+  if (savedVersion !== version) return fail(`expected version ${version}, found ${savedVersion}`);
+  const result = schema.safeParse(state);
+  if (result.success) return result.data;
+  const { path: issuePath, message } = result.error.issues[0]!;
+  return fail(`${['invalid content', issuePath.join('.')].filter(Boolean).join(' at ')}: ${message}`);
 }

@@ -1,7 +1,7 @@
 import { existsSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 
-const PLACE = 'MTL_RUNS';
+const RUNS_VARIABLE = 'MTL_RUNS';
 const RUNS = 'runs';
 export const CHECKPOINTS = 'checkpoints';
 
@@ -10,37 +10,37 @@ export const CHECKPOINTS = 'checkpoints';
  * @returns an absolute path
  */
 export function runsRoot(configured?: string): string {
-  const said = process.env[PLACE];
-  if (said !== undefined && said !== '') return resolve(said);
-  return configured === undefined ? join(projectFolder(), RUNS) : resolve(configured);
+  const fromEnvironment = process.env[RUNS_VARIABLE];
+  if (fromEnvironment !== undefined && fromEnvironment !== '') return resolve(fromEnvironment);
+  return configured === undefined ? join(findProjectFolder(), RUNS) : resolve(configured);
 }
 
 /**
  * Finds the first directory, from the working directory upwards, with a package.json or runs; defaults to the working
  * directory.
  */
-function projectFolder(): string {
-  const here = process.cwd();
-  for (let folder = here; ; folder = dirname(folder)) {
+function findProjectFolder(): string {
+  const workingDirectory = process.cwd();
+  for (let folder = workingDirectory; ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json')) || linkTarget(join(folder, RUNS, 'latest')) !== undefined)
       return folder;
-    if (dirname(folder) === folder) return here;
+    if (dirname(folder) === folder) return workingDirectory;
   }
 }
 
 /** Formats a path for messages: relative to the working directory if it is below. */
 export function shownPath(path: string): string {
-  const below = relative('.', path);
-  if (below.startsWith('..')) return resolve(path);
-  return below === '' ? '.' : below;
+  const relativePath = relative('.', path);
+  if (relativePath.startsWith('..')) return resolve(path);
+  return relativePath === '' ? '.' : relativePath;
 }
 
 /** Resolves a path such as `runs/latest` against the directory of all runs if it does not exist here. */
 export function runPath(path: string): string {
   const [first, ...rest] = path.split('/');
   if (first !== RUNS || existsSync(path)) return path;
-  const there = join(runsRoot(), ...rest);
-  return existsSync(there) || linkTarget(there) !== undefined ? shownPath(there) : path;
+  const candidate = join(runsRoot(), ...rest);
+  return existsSync(candidate) || linkTarget(candidate) !== undefined ? shownPath(candidate) : path;
 }
 
 /**

@@ -22,7 +22,7 @@ export function mergeShards(first: Tensors, parts: readonly Tensors[], path: str
     [...first].map(([name, tensor]) => [
       name,
       names.has(name)
-        ? joined(
+        ? mergeTensor(
             [first, ...parts].map((part) => part.get(name)),
             `${path}: ${name}`,
           )
@@ -31,14 +31,14 @@ export function mergeShards(first: Tensors, parts: readonly Tensors[], path: str
   );
 }
 
-function joined(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
-  const rowsOf = (part: HostTensor | undefined): number => part?.shape[0] ?? 0;
-  const [rows, width] = [parts.reduce((sum, part) => sum + rowsOf(part), 0), parts[0]!.shape[1] ?? 1];
+function mergeTensor(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
+  const countRows = (part: HostTensor | undefined): number => part?.shape[0] ?? 0;
+  const [rows, width] = [parts.reduce((sum, part) => sum + countRows(part), 0), parts[0]!.shape[1] ?? 1];
   const data = new Float32Array(rows * width);
   for (const [p, part] of parts.entries()) {
-    if (rowsOf(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
+    if (countRows(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
       throw damaged(where, `the shapes of the shards of ${parts.length} ranks do not match`);
-    for (let row = 0; row < rowsOf(part); row++)
+    for (let row = 0; row < countRows(part); row++)
       data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
   }
   return { shape: [rows, width], data };

@@ -15,7 +15,8 @@ export type AshaOptions = z.output<typeof ashaOptions>;
 
 /** Returns the rung, counted from 0, at the end of an epoch; undefined if there is none. */
 export function findRung({ firstRung, factor }: AshaOptions, epoch: number): number | undefined {
-  for (let rung = 0, at = firstRung; at <= epoch; rung++, at *= factor) if (at === epoch) return rung;
+  for (let rung = 0, rungEpoch = firstRung; rungEpoch <= epoch; rung++, rungEpoch *= factor)
+    if (rungEpoch === epoch) return rung;
   return undefined;
 }
 

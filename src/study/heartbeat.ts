@@ -4,10 +4,10 @@ import type { Claim, Trial } from './trial.js';
 
 /**
  * Updates a claim's heartbeat until the returned function is called.
- * @param look called after each heartbeat, to check whether the claim is still valid
+ * @param check called after each heartbeat, to check whether the claim is still valid
  */
-export function startHeartbeat({ path }: Claim, look: () => Promise<void>): () => void {
-  return keepBeating(() => beat(path).then(look));
+export function startHeartbeat({ path }: Claim, check: () => Promise<void>): () => void {
+  return keepBeating(() => beat(path).then(check));
 }
 
 /** Detects trials without a live worker. */
@@ -32,7 +32,7 @@ export function watchClaims(staleMs: number): ClaimWatch {
       if (claim === undefined || claim.isReleased) return true;
       const isOver = hasExited(claim.owner);
       if (isOver !== undefined) return isOver;
-      return (await heartbeats.look(claim.path)) === 'dead';
+      return (await heartbeats.check(claim.path)) === 'dead';
     },
   };
 }

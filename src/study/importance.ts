@@ -5,13 +5,13 @@ import type { Parameter } from './space.js';
 import type { Study } from './study.js';
 
 /** Share of trials that count as good. */
-const GOOD = 0.25;
+const GOOD_SHARE = 0.25;
 /** Minimum number of trials for a result. */
-const FEWEST = 8;
+const MIN_TRIALS = 8;
 /** Number of bins of a continuous axis. */
-const CELLS = 64;
+const NUM_BINS = 64;
 /** Number of permutations, and the quantile of their importance that `chance` reports. */
-const [SHUFFLES, LEVEL] = [200, 0.95];
+const [NUM_SHUFFLES, CHANCE_QUANTILE] = [200, 0.95];
 
 /** Importance of one parameter. */
 export interface Importance {
@@ -32,7 +32,7 @@ export interface Importance {
  * of the study. Only finished trials count; a conditional parameter is measured on the trials that set it.
  * @returns parameters with enough trials, most important first
  */
-export function importances(
+export function computeImportances(
   { space, goal, options: { seed } }: Pick<Study, 'space' | 'goal' | 'options'>,
   board: readonly ListedTrial[],
 ): readonly Importance[] {
@@ -40,36 +40,36 @@ export function importances(
   return space
     .flatMap((parameter): Importance | readonly [] => {
       const { name, domain } = parameter;
-      const seen = finished.flatMap(({ point, value }) => {
-        const coordinate = Object.hasOwn(point, name) ? domain.coordinateOf(point[name]) : undefined;
+      const observations = finished.flatMap(({ point, value }) => {
+        const coordinate = Object.hasOwn(point, name) ? domain.toCoordinate(point[name]) : undefined;
         return coordinate === undefined ? [] : [{ coordinate, cost: toCost(value!, goal) }];
       });
-      const good = goodness(seen.map(({ cost }) => cost));
-      const coordinates = seen.map(({ coordinate }) => coordinate);
-      if (seen.length < FEWEST || new Set(coordinates).size < 2 || new Set(good).size < 2) return [];
-      const cells = cellsOf(parameter, coordinates);
+      const good = gradeTrials(observations.map(({ cost }) => cost));
+      const coordinates = observations.map(({ coordinate }) => coordinate);
+      if (observations.length < MIN_TRIALS || new Set(coordinates).size < 2 || new Set(good).size < 2) return [];
+      const cells = assignBins(parameter, coordinates);
       const random = randomStream(seed, 'importance', name);
-      const byChance = Array.from({ length: SHUFFLES }, () => {
-        const dealt = [...good];
-        for (let i = dealt.length - 1; i > 0; i--) {
+      const chanceShares = Array.from({ length: NUM_SHUFFLES }, () => {
+        const shuffled = [...good];
+        for (let i = shuffled.length - 1; i > 0; i--) {
           const j = random.below(i + 1);
-          [dealt[i], dealt[j]] = [dealt[j]!, dealt[i]!];
+          [shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!];
         }
-        return explainedShare(cells, dealt);
+        return computeExplainedShare(cells, shuffled);
       }).sort((a, b) => a - b);
       return {
         parameter,
-        share: explainedShare(cells, good),
-        chance: byChance[Math.ceil(LEVEL * SHUFFLES) - 1]!,
-        numTrials: seen.length,
+        share: computeExplainedShare(cells, good),
+        chance: chanceShares[Math.ceil(CHANCE_QUANTILE * NUM_SHUFFLES) - 1]!,
+        numTrials: observations.length,
       };
     })
     .sort((a, b) => b.share - a.share);
 }
 
 /** Returns each trial's degree of being good: 1 or 0, or a share for ties at the border. */
-function goodness(costs: readonly number[]): readonly number[] {
-  const numGood = Math.max(1, Math.round(GOOD * costs.length));
+function gradeTrials(costs: readonly number[]): readonly number[] {
+  const numGood = Math.max(1, Math.round(GOOD_SHARE * costs.length));
   const border = [...costs].sort((a, b) => a - b)[numGood - 1];
   const numBelow = costs.filter((cost) => cost < border!).length;
   const atBorder = (numGood - numBelow) / costs.filter((cost) => cost === border).length;
@@ -77,7 +77,7 @@ function goodness(costs: readonly number[]): readonly number[] {
 }
 
 /** Bin of each trial, and the smoothing kernel between bins, one row per bin. */
-interface Cells {
+interface Bins {
   readonly of: readonly number[];
   readonly kernel: readonly (readonly number[])[];
 }
@@ -86,7 +86,7 @@ interface Cells {
  * Choices are not smoothed. A line is smoothed by a normal kernel half as wide as Scott's rule, which would blur the
  * border of evenly spread values.
  */
-function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]): Cells {
+function assignBins({ domain: { axis } }: Parameter, coordinates: readonly number[]): Bins {
   if (axis.kind === 'list')
     return {
       of: coordinates,
@@ -94,13 +94,13 @@ function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]
         Array.from({ length: axis.count }, (_, j) => (i === j ? 1 : 0)),
       ),
     };
-  const scale = CELLS / (axis.high - axis.low);
-  const of = coordinates.map((x) => Math.min(CELLS - 1, Math.floor((x - axis.low) * scale)));
+  const scale = NUM_BINS / (axis.high - axis.low);
+  const of = coordinates.map((x) => Math.min(NUM_BINS - 1, Math.floor((x - axis.low) * scale)));
   const mean = of.reduce((sum, cell) => sum + cell, 0) / of.length;
   const deviation = Math.sqrt(of.reduce((sum, cell) => sum + (cell - mean) ** 2, 0) / of.length);
   const width = Math.max(0.5, 0.5 * deviation * of.length ** -0.2);
-  const kernel = Array.from({ length: CELLS }, (_, i) => {
-    const row = Array.from({ length: CELLS }, (_, j) => Math.exp(-0.5 * ((i - j) / width) ** 2));
+  const kernel = Array.from({ length: NUM_BINS }, (_, i) => {
+    const row = Array.from({ length: NUM_BINS }, (_, j) => Math.exp(-0.5 * ((i - j) / width) ** 2));
     const sum = row.reduce((a, b) => a + b, 0);
     return row.map((weight) => weight / sum);
   });
@@ -112,20 +112,20 @@ function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]
  * With the densities p of all trials and q = r p of the good ones, whose share is g, this is g / (1 - g) times the
  * Pearson divergence of q from p, as in PED-ANOVA.
  */
-function explainedShare({ of, kernel }: Cells, good: readonly number[]): number {
-  const [all, best] = [kernel, kernel].map(() => new Float64Array(kernel.length));
+function computeExplainedShare({ of, kernel }: Bins, good: readonly number[]): number {
+  const [allMass, goodMass] = [kernel, kernel].map(() => new Float64Array(kernel.length));
   for (const [i, cell] of of.entries()) {
-    all![cell]! += 1 / of.length;
-    best![cell]! += good[i]! / of.length;
+    allMass![cell]! += 1 / of.length;
+    goodMass![cell]! += good[i]! / of.length;
   }
-  const spread = (mass: Float64Array): Float64Array => {
+  const smooth = (mass: Float64Array): Float64Array => {
     const out = new Float64Array(mass.length);
     for (const [i, weight] of mass.entries())
       if (weight > 0) for (const [j, share] of kernel[i]!.entries()) out[j]! += weight * share;
     return out;
   };
-  const [p, q] = [spread(all!), spread(best!)];
-  const mean = good.reduce((sum, one) => sum + one, 0) / good.length;
-  const variance = good.reduce((sum, one) => sum + (one - mean) ** 2, 0) / good.length;
+  const [p, q] = [smooth(allMass!), smooth(goodMass!)];
+  const mean = good.reduce((sum, degree) => sum + degree, 0) / good.length;
+  const variance = good.reduce((sum, degree) => sum + (degree - mean) ** 2, 0) / good.length;
   return p.reduce((sum, mass, i) => (mass > 0 ? sum + mass * (q[i]! / mass - mean) ** 2 : sum), 0) / variance;
 }

@@ -41,13 +41,13 @@ export interface Journal {
   /** Releases the last claim of a trial. */
   release(trial: Trial, reason: string): Promise<void>;
   /** Records the value of a trial at a rung, counted from 0; the first record wins. */
-  reach(number: number, rung: number, at: z.input<typeof rungSchema>): Promise<void>;
+  reach(number: number, rung: number, record: z.input<typeof rungSchema>): Promise<void>;
   /** Ends a trial; returns false if it already has a result. */
   end(number: number, result: TrialResult): Promise<boolean>;
 }
 
-interface Noted {
-  begun?: z.output<typeof trialSchema>;
+interface JournalEntry {
+  definition?: z.output<typeof trialSchema>;
   readonly claims: Claim[];
   readonly released: Set<number>;
   readonly rungs: number[];
@@ -57,18 +57,18 @@ interface Noted {
 /** Opens the journal of an existing study. */
 export async function openJournal(study: string): Promise<Journal> {
   const folder = join(study, JOURNAL);
-  const read = new Set<string>();
-  const noted = new Map<number, Noted>();
+  const readNames = new Set<string>();
+  const entries = new Map<number, JournalEntry>();
   let trials: readonly Trial[] = [];
 
-  const note = async (name: string): Promise<void> => {
+  const readFileEntry = async (name: string): Promise<void> => {
     const [, digits, kind, count] = ENTRY.exec(name) ?? [];
     if (digits === undefined) return;
     const path = join(folder, name);
     const number = Number(digits);
-    const entry = noted.get(number) ?? { claims: [], released: new Set(), rungs: [] };
-    noted.set(number, entry);
-    if (kind === 'trial') entry.begun = await readEntry(path, trialSchema);
+    const entry = entries.get(number) ?? { claims: [], released: new Set(), rungs: [] };
+    entries.set(number, entry);
+    if (kind === 'trial') entry.definition = await readEntry(path, trialSchema);
     if (kind === 'claim')
       entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
     if (kind === 'release') entry.released.add(Number(count) - 1);
@@ -78,17 +78,17 @@ export async function openJournal(study: string): Promise<Journal> {
   const refresh = async (): Promise<void> => {
     const names = await onDisk(folder, () => readdir(folder));
     // A listing during concurrent writes may miss a claim before one that it contains; the next refresh finds it.
-    const fresh = names.filter((name) => !read.has(name));
-    if (fresh.length === 0) return;
-    await Promise.all(fresh.map(note));
-    for (const name of fresh) read.add(name);
-    trials = [...noted.values()]
-      .flatMap(({ begun, claims, released, rungs, result }) =>
-        begun === undefined
+    const newNames = names.filter((name) => !readNames.has(name));
+    if (newNames.length === 0) return;
+    await Promise.all(newNames.map(readFileEntry));
+    for (const name of newNames) readNames.add(name);
+    trials = [...entries.values()]
+      .flatMap(({ definition: definition, claims, released, rungs, result }) =>
+        definition === undefined
           ? []
           : [
               {
-                ...begun,
+                ...definition,
                 claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })),
                 rungs: [...rungs],
                 result,
@@ -122,8 +122,8 @@ export async function openJournal(study: string): Promise<Journal> {
     async release({ number, claims }, reason) {
       await write(entryName(number, 'release', claims.length), { reason } satisfies z.input<typeof releaseSchema>);
     },
-    async reach(number, rung, at) {
-      await write(entryName(number, 'rung', rung + 1), at);
+    async reach(number, rung, record) {
+      await write(entryName(number, 'rung', rung + 1), record);
     },
     end: (number, result) => write(entryName(number, 'result'), result),
   };

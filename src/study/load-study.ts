@@ -28,28 +28,32 @@ export interface LoadedStudy {
 }
 
 /** Maximum number of problems to report. */
-const MAX_TOLD = 20;
+const MAX_PROBLEMS = 20;
 
 /**
  * Reads a study file and validates configs: all points of a grid, or otherwise points with each choice and both ends of
  * each parameter.
- * @param given overrides of the study's own keys
+ * @param cliOverrides overrides of the study's own keys
  * @throws UserError (config) with all problems, each located in the study file or the config
  */
-export async function loadStudy(path: string, given: readonly Override[]): Promise<LoadedStudy> {
-  const source = await read(path, 'name a study file, such as sweeps/esmm.yaml');
+export async function loadStudy(path: string, cliOverrides: readonly Override[]): Promise<LoadedStudy> {
+  const source = await readText(path, 'name a study file, such as sweeps/esmm.yaml');
   const yaml = parseYaml(source, path);
-  const overrides = given.map((override) => ofStudy(override, yaml.value));
+  const overrides = cliOverrides.map((override) => adaptOverride(override, yaml.value));
   const raw: object = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
-  const locate: Locate = (at, what) => {
+  const locate: Locate = (keyPath, what) => {
     const override = overrides.findLast(({ path: set }) =>
-      set.every((step, i) => i >= at.length || step === String(at[i])),
+      set.every((step, i) => i >= keyPath.length || step === String(keyPath[i])),
     );
-    return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
+    return override === undefined ? yaml.locate(keyPath, what) : `--set ${override.text}`;
   };
   const parsed = studyOptions.safeParse(raw, { reportInput: true });
   const issues: readonly Issue[] = parsed.success
-    ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
+    ? [...checkStudy(parsed.data)].map(({ path: keyPath, message }) => ({
+        path: keyPath,
+        what: 'value' as const,
+        message,
+      }))
     : toIssues(parsed.error.issues, studyOptions, raw);
   if (issues.length > 0)
     throw new UserError(
@@ -59,7 +63,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
 
   const options = parsed.data!;
   const config = resolve(dirname(path), options.config);
-  const configText = await read(config, `change config in ${path}`);
+  const configText = await readText(config, `change config in ${path}`);
   const { experiment, numChecked, mostEpochs } = checkConfigs(options, locate, (point) =>
     parseConfig(
       configText,
@@ -97,7 +101,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
  * Adapts an override's path: below `set` and `space`, a config path such as `training.epochs` is one key, and any steps
  * after a parameter's name are its own keys.
  */
-function ofStudy(override: Override, study: unknown): Override {
+function adaptOverride(override: Override, study: unknown): Override {
   const [section = '', ...steps] = override.path;
   if (section !== 'set' && section !== 'space') return override;
   const path = steps.join('.');
@@ -126,7 +130,7 @@ function checkConfigs(
 ): { readonly experiment: Experiment; readonly numChecked: number; readonly mostEpochs: number } {
   const space = buildSpace(options.space);
   // Problems of keys that the study sets are located where it sets them.
-  const places = new Map<string, string>([
+  const locations = new Map<string, string>([
     ['training.monitor', locate(['metric'], 'value')],
     ...Object.keys(options.set).map((key) => [key, locate(['set', key], 'key')] as const),
     ...space.flatMap(({ name, paths }) => paths.map((path) => [path, locate(['space', name], 'key')] as const)),
@@ -150,17 +154,17 @@ function checkConfigs(
       if (!(error instanceof UserError)) throw error;
       for (const problem of error.problems) {
         const [, path] = /^--set ([^=]*)=/.exec(problem.where ?? '') ?? [];
-        const where = places.get(path ?? '') ?? problem.where;
+        const where = locations.get(path ?? '') ?? problem.where;
         problems.set(`${where} ${problem.message}`, { ...problem, ...(where !== undefined && { where }) });
       }
-      if (problems.size >= MAX_TOLD) break;
+      if (problems.size >= MAX_PROBLEMS) break;
     }
   }
   if (problems.size > 0) throw new UserError('config', [...problems.values()]);
   return { experiment: experiment!, numChecked, mostEpochs };
 }
 
-async function read(path: string, fix: string): Promise<string> {
+async function readText(path: string, fix: string): Promise<string> {
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   try {
     return await readFile(path, 'utf8');

@@ -1,9 +1,9 @@
-import type { SeenTrial } from './searches/search.js';
+import type { Observation } from './searches/search.js';
 import type { StudyFacts } from './study.js';
 import type { Trial } from './trial.js';
 
 /** Converts a trial for a search. */
-export function toObservation({ point, rungs, result }: Trial, goal: StudyFacts['goal']): SeenTrial {
+export function toObservation({ point, rungs, result }: Trial, goal: StudyFacts['goal']): Observation {
   const rung = result?.end === 'stopped' ? rungs.length - 1 : Infinity;
   return {
     point,

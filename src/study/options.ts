@@ -63,7 +63,7 @@ export const studyOptions = z.strictObject({
 export type StudyOptions = z.output<typeof studyOptions>;
 
 /** Config keys that the study sets itself. */
-const OWN: Readonly<Record<string, string>> = {
+const STUDY_KEYS: Readonly<Record<string, string>> = {
   seed: 'use seeds: [1, 2, 3]',
   'training.monitor': 'use metric',
 };
@@ -78,22 +78,22 @@ export function* checkStudy({
   seeds,
 }: StudyOptions): Generator<ValidationIssue> {
   const space = buildSpace(specs);
-  for (const { path: at, message } of checkSpace(space)) yield { path: ['space', ...at], message };
+  for (const { path: issuePath, message } of checkSpace(space)) yield { path: ['space', ...issuePath], message };
   if (space.length === 0) yield { path: ['space'], message: 'expected at least one config key' };
   for (const [section, names] of [
     ['set', Object.keys(set)],
     ['space', space.flatMap(({ paths }) => paths)],
   ] as const) {
-    for (const name of names.filter((one) => Object.hasOwn(OWN, one)))
-      yield { path: [section, name], message: `the study sets this key itself; ${OWN[name]}` };
+    for (const name of names.filter((one) => Object.hasOwn(STUDY_KEYS, one)))
+      yield { path: [section, name], message: `the study sets this key itself; ${STUDY_KEYS[name]}` };
   }
-  yield* lostKeys(
+  yield* findOverriddenKeys(
     Object.keys(set),
     space.flatMap(({ paths }) => paths),
   );
   const { needsGrid, name: method } = searches.partOf(search);
-  const endless = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
-  for (const { name } of endless)
+  const withoutGrid = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
+  for (const { name } of withoutGrid)
     yield {
       path: ['space', name],
       message: `a ${method} search requires a finite set of values; add steps: 5 or list the values`,
@@ -105,7 +105,7 @@ export function* checkStudy({
 }
 
 /** Finds keys of `set` that a varied key, a varied section or a section that is set later would override. */
-function* lostKeys(keys: readonly string[], varied: readonly string[]): Generator<ValidationIssue> {
+function* findOverriddenKeys(keys: readonly string[], varied: readonly string[]): Generator<ValidationIssue> {
   for (const [i, key] of keys.entries()) {
     if (varied.includes(key)) yield { path: ['set', key], message: 'the key is also in space; remove it here' };
     const section = varied.find((path) => key.startsWith(`${path}.`));

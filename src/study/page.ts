@@ -4,9 +4,9 @@ import { writeFileAtomic } from '../io/disk.js';
 import { html, tableOf, type Html } from '../charts/html.js';
 import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
 import { count, duration } from '../text/number-text.js';
-import { importances } from './importance.js';
+import { computeImportances } from './importance.js';
 import type { ListedTrial } from './leaderboard.js';
-import { pairOf, type MetricPair } from './pareto.js';
+import { selectMetricPair, type MetricPair } from './pareto.js';
 import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './charts.js';
 import type { Study } from './study.js';
 import { scoreText, shortNames, valueLabel } from './trial-text.js';
@@ -27,7 +27,7 @@ const [MAX_LISTED, MAX_DRAWN] = [20, 1000];
 export async function writeStudyPage(
   study: Study,
   board: readonly ListedTrial[],
-  metrics: MetricPair | undefined = pairOf(study),
+  metrics: MetricPair | undefined = selectMetricPair(study),
 ): Promise<string> {
   const path = join(study.folder, STUDY_PAGE);
   await writeFileAtomic(path, studyPage(study, board, metrics));
@@ -37,15 +37,15 @@ export async function writeStudyPage(
 /** Renders the page. */
 export function studyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined): string {
   const valued = board.filter((trial): trial is Valued => trial.value !== null);
-  const trials = thinned(valued);
-  const ranking = importances(study, board);
+  const trials = sampleTrials(valued);
+  const ranking = computeImportances(study, board);
   const sections: readonly { readonly title: string; readonly about: string; readonly body: Html | undefined }[] = [
     {
       title: 'Leaderboard',
       about:
         `The best ${MAX_LISTED} trials, finished ones before stopped ones. ` +
         'With several seeds: mean and standard deviation of the runs.',
-      body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MAX_LISTED)),
+      body: board.length === 0 ? undefined : renderBoard(study, board.slice(0, MAX_LISTED)),
     },
     {
       title: 'History',
@@ -82,31 +82,32 @@ export function studyPage(study: Study, board: readonly ListedTrial[], metrics: 
     {
       title: 'Study file',
       about: 'The options of the study, including defaults.',
-      body: askedOf(study),
+      body: renderOptions(study),
     },
   ];
-  const drawn = sections.filter((section): section is DrawnSection => section.body !== undefined);
+  const drawnSections = sections.filter((section): section is DrawnSection => section.body !== undefined);
   const note =
     trials.length < valued.length
       ? html`<p class="note">Charts show ${count(trials.length)} of ${count(valued.length)} trials, evenly spaced.</p>`
       : undefined;
-  return renderPage(study.name, html`${facts(study, board)}${note}`, drawn);
+  return renderPage(study.name, html`${renderStudyFacts(study, board)}${note}`, drawnSections);
 }
 
 /** Selects at most `MAX_DRAWN` trials, evenly spaced by number, including the best one. */
-function thinned(trials: readonly Valued[]): readonly Valued[] {
+function sampleTrials(trials: readonly Valued[]): readonly Valued[] {
   const every = Math.ceil(trials.length / MAX_DRAWN);
-  const kept = new Set([...trials].sort((a, b) => a.number - b.number).filter((_, at) => at % every === 0));
-  return trials.filter((trial, rank) => rank === 0 || kept.has(trial));
+  const selected = new Set([...trials].sort((a, b) => a.number - b.number).filter((_, index) => index % every === 0));
+  return trials.filter((trial, rank) => rank === 0 || selected.has(trial));
 }
 
-function facts({ options, goal, seeds, numTrials }: Study, board: readonly ListedTrial[]): Html {
-  const countOf = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
+function renderStudyFacts({ options, goal, seeds, numTrials }: Study, board: readonly ListedTrial[]): Html {
+  const countTrials = (wantedState: ListedTrial['state']): number =>
+    board.filter(({ state }) => state === wantedState).length;
   const [best] = board;
   const isOver = ({ state }: ListedTrial): boolean => state !== 'running' && state !== 'waiting';
   const others = (['running', 'waiting', 'stopped', 'failed'] as const)
-    .filter((state) => countOf(state) > 0)
-    .map((state): [string, string] => [state, count(countOf(state))]);
+    .filter((state) => countTrials(state) > 0)
+    .map((state): [string, string] => [state, count(countTrials(state))]);
   return renderFacts([
     ['metric', `${options.metric}, ${goal} is better`],
     [
@@ -125,7 +126,7 @@ function facts({ options, goal, seeds, numTrials }: Study, board: readonly Liste
   ]);
 }
 
-function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html {
+function renderBoard({ space, options }: Study, board: readonly ListedTrial[]): Html {
   const names = space.map(({ name }) => name);
   const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
     `trial ${number}`,
@@ -136,14 +137,14 @@ function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html
       Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-',
     ),
   ]);
-  const why = board
+  const reasons = board
     .filter(({ message }) => message !== undefined)
     .map(({ number, message }) => html`<p class="note">trial ${number}: ${message}</p>`);
-  return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
+  return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${reasons}`;
 }
 
 /** Renders the study's options, without empty conditions and linked keys. */
-function askedOf({ options: { space, ...options } }: Study): Html {
+function renderOptions({ options: { space, ...options } }: Study): Html {
   const varied = Object.entries(space).map(([name, { when, also, ...spec }]) => [
     name,
     { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(also.length > 0 && { also }) },

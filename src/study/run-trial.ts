@@ -5,7 +5,7 @@ import { RESULTS } from '../runs/run-log.js';
 import { readSummary } from '../runs/summary.js';
 import type { TrainResult } from '../training/observer.js';
 import { formatRunFolder, listSettings, type Study } from './study.js';
-import { meanOf, type Trial, type TrialResult, type TrialRun } from './trial.js';
+import { computeMean, type Trial, type TrialResult, type TrialRun } from './trial.js';
 
 /** Trains or resumes one run of a trial. */
 export type TrainRun = (request: {
@@ -18,7 +18,7 @@ export type TrainRun = (request: {
 }) => Promise<TrainResult>;
 
 /** Error kinds that a bad point causes, so that the trial fails and the study continues. */
-const OF_THE_POINT: ReadonlySet<string> = new Set(['config', 'diverged']);
+const POINT_ERRORS: ReadonlySet<string> = new Set(['config', 'diverged']);
 
 /**
  * Trains the runs of a trial one after the other, without those that are completed. If the trial is stopped at a rung,
@@ -35,30 +35,30 @@ export async function runTrial(
   signal: AbortSignal,
 ): Promise<TrialResult | undefined> {
   const rung = new AbortController();
-  const untilRung = AbortSignal.any([signal, rung.signal]);
+  const stopSignal = AbortSignal.any([signal, rung.signal]);
   const runs: TrialRun[] = [];
   for (const [i, seed] of study.seeds.entries()) {
     const run = formatRunFolder(number, seed);
     const folder = join(study.folder, run);
     try {
-      const before = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
+      const previous = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
       const result =
-        before ??
+        previous ??
         (await train({
           settings: listSettings(study, point, seed),
           folder,
-          signal: untilRung,
+          signal: stopSignal,
           async onEpoch(epoch, value) {
             if (i === 0 && value !== null && (await shouldStop(epoch, value)))
               rung.abort(new Error('stopped by successive halving'));
           },
         }));
       if (result.end === 'interrupted' && !rung.signal.aborted) return undefined;
-      runs.push(trialRun(run, seed, result));
+      runs.push(toTrialRun(run, seed, result));
       if (result.end === 'interrupted') break;
     } catch (error) {
       if (signal.aborted && error === signal.reason) return undefined;
-      if (!(error instanceof UserError) || !OF_THE_POINT.has(error.kind)) throw error;
+      if (!(error instanceof UserError) || !POINT_ERRORS.has(error.kind)) throw error;
       return { end: 'failed', value: null, deviation: null, message: error.message, runs };
     }
   }
@@ -71,10 +71,10 @@ export async function runTrial(
       message: `${study.options.metric} is undefined, because the validation set has a single class`,
       runs,
     };
-  return { end: rung.signal.aborted ? 'stopped' : 'finished', ...meanOf(values), runs };
+  return { end: rung.signal.aborted ? 'stopped' : 'finished', ...computeMean(values), runs };
 }
 
-function trialRun(
+function toTrialRun(
   run: string,
   seed: number,
   { monitored, bestEpoch, epochs, elapsedMs, metrics }: TrainResult,

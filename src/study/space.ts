@@ -36,26 +36,26 @@ export function buildSpace(specs: Readonly<Record<string, ParameterSpec>>): Spac
 
 /** Checks a space: conditions on parameters that are not above, conditions that never hold, keys that are set twice. */
 export function* checkSpace(space: Space): Generator<ValidationIssue> {
-  const taken = new Map<string, string>();
+  const setBy = new Map<string, string>();
   for (const [i, { name, paths, when }] of space.entries()) {
-    const above = space.slice(0, i);
+    const earlier = space.slice(0, i);
     for (const path of paths) {
       // A section must be set before keys below it.
-      const lost = [...taken.keys()].find((one) => one === path || one.startsWith(`${path}.`));
-      if (lost !== undefined)
+      const overridden = [...setBy.keys()].find((one) => one === path || one.startsWith(`${path}.`));
+      if (overridden !== undefined)
         yield {
           path: [name],
           message:
-            lost === path
-              ? `'${path}' is also set by ${taken.get(path)}; remove one of them`
-              : `the section '${path}' overrides '${lost}' above it; move it above ${taken.get(lost)}`,
+            overridden === path
+              ? `'${path}' is also set by ${setBy.get(path)}; remove one of them`
+              : `the section '${path}' overrides '${overridden}' above it; move it above ${setBy.get(overridden)}`,
         };
-      taken.set(path, name);
+      setBy.set(path, name);
     }
     for (const { name: parent, values } of when) {
-      const found = above.find((parameter) => parameter.name === parent);
-      const names = above.map((parameter) => parameter.name);
-      if (found === undefined) {
+      const parentParameter = earlier.find((parameter) => parameter.name === parent);
+      const names = earlier.map((parameter) => parameter.name);
+      if (parentParameter === undefined) {
         yield {
           path: [name, 'when', parent],
           message: joined(
@@ -65,9 +65,9 @@ export function* checkSpace(space: Space): Generator<ValidationIssue> {
         };
         continue;
       }
-      const never = values.find((value) => found.domain.coordinateOf(value) === undefined);
-      if (never !== undefined)
-        yield { path: [name, 'when', parent], message: `${parent} cannot have the value ${quoted(never)}` };
+      const impossible = values.find((value) => parentParameter.domain.toCoordinate(value) === undefined);
+      if (impossible !== undefined)
+        yield { path: [name, 'when', parent], message: `${parent} cannot have the value ${quoted(impossible)}` };
     }
   }
 }
@@ -84,7 +84,7 @@ export function isSet({ when }: Parameter, point: Point): boolean {
 export function choosePoint(space: Space, choose: (parameter: Parameter) => number): Point {
   const point: Record<string, unknown> = {};
   for (const parameter of space)
-    if (isSet(parameter, point)) point[parameter.name] = parameter.domain.valueAt(choose(parameter));
+    if (isSet(parameter, point)) point[parameter.name] = parameter.domain.toValue(choose(parameter));
   return point;
 }
 
@@ -94,30 +94,30 @@ export function drawCoordinate(axis: Axis, random: Random): number {
 }
 
 /** Generates all combinations of a space, the last parameter changing fastest; requires a grid for each domain. */
-export function* gridPoints(space: Space, at = 0, above: Point = {}): Generator<Point> {
-  const parameter = space[at];
-  if (parameter === undefined) yield above;
-  else if (!isSet(parameter, above)) yield* gridPoints(space, at + 1, above);
+export function* gridPoints(space: Space, index = 0, point: Point = {}): Generator<Point> {
+  const parameter = space[index];
+  if (parameter === undefined) yield point;
+  else if (!isSet(parameter, point)) yield* gridPoints(space, index + 1, point);
   else
     for (const coordinate of parameter.domain.grid ?? [])
-      yield* gridPoints(space, at + 1, { ...above, [parameter.name]: parameter.domain.valueAt(coordinate) });
+      yield* gridPoints(space, index + 1, { ...point, [parameter.name]: parameter.domain.toValue(coordinate) });
 }
 
 /** Generates points that cover each choice or both ends of each parameter, under its conditions. */
 export function* cornerPoints(space: Space): Generator<Point> {
-  yield choosePoint(space, ({ domain }) => firstOf(domain.axis));
+  yield choosePoint(space, ({ domain }) => getFirst(domain.axis));
   for (const parameter of space) {
-    for (const coordinate of cornersOf(parameter.domain.axis)) {
-      const needed = coordinatesToSet(space, parameter);
+    for (const coordinate of listCorners(parameter.domain.axis)) {
+      const coordinates = coordinatesToSet(space, parameter);
       yield choosePoint(space, (other) =>
-        other === parameter ? coordinate : (needed.get(other.name) ?? firstOf(other.domain.axis)),
+        other === parameter ? coordinate : (coordinates.get(other.name) ?? getFirst(other.domain.axis)),
       );
     }
   }
 }
 
-const firstOf = (axis: Axis): number => (axis.kind === 'list' ? 0 : axis.low);
-const cornersOf = (axis: Axis): readonly number[] =>
+const getFirst = (axis: Axis): number => (axis.kind === 'list' ? 0 : axis.low);
+const listCorners = (axis: Axis): readonly number[] =>
   axis.kind === 'list' ? Array.from({ length: axis.count }, (_, i) => i) : [axis.low, axis.high];
 
 /** Returns coordinates of earlier parameters under which a parameter is set. */
@@ -126,14 +126,14 @@ export function coordinatesToSet(space: Space, { when }: Parameter): ReadonlyMap
     parent: space.find((parameter) => parameter.name === name)!,
     values,
   }));
-  const needed = new Map(parents.flatMap(({ parent }) => [...coordinatesToSet(space, parent)]));
+  const coordinates = new Map(parents.flatMap(({ parent }) => [...coordinatesToSet(space, parent)]));
   // Own conditions come last: a parent may be set under several values, of which the parameter allows fewer.
-  for (const { parent, values } of parents) needed.set(parent.name, parent.domain.coordinateOf(values[0])!);
-  return needed;
+  for (const { parent, values } of parents) coordinates.set(parent.name, parent.domain.toCoordinate(values[0])!);
+  return coordinates;
 }
 
 /** Formats a point as values of `--set`, in the order of the space. */
-export function settings(space: Space, point: Point): readonly string[] {
+export function formatSettings(space: Space, point: Point): readonly string[] {
   return space.flatMap(({ name, paths }) =>
     Object.hasOwn(point, name) ? paths.map((path) => `${path}=${JSON.stringify(point[name])}`) : [],
   );

@@ -11,7 +11,7 @@ import { JOURNAL } from './journal.js';
 import { studyOptions, type StudyOptions } from './options.js';
 import { searches } from './searches/searches.js';
 import type { Search } from './searches/search.js';
-import { buildSpace, settings, type Point, type Space } from './space.js';
+import { buildSpace, formatSettings, type Point, type Space } from './space.js';
 
 /** Identifies a directory as a study. */
 const STUDY = 'study.json';
@@ -45,7 +45,7 @@ export interface Study extends StudyFacts {
 }
 
 /** Keys that may change when a study is resumed. */
-const MAY_CHANGE: ReadonlySet<string> = new Set([
+const MUTABLE_KEYS: ReadonlySet<string> = new Set([
   'trials',
   'hours',
   'parallel',
@@ -105,13 +105,13 @@ export async function openStudy(
     );
     if (isMade) return { study: readStudy(folder), isNew: true };
   }
-  const before = readStudy(folder);
-  const changed = (Object.keys({ ...before.options, ...facts.options }) as (keyof StudyOptions)[]).filter(
-    (key) => !MAY_CHANGE.has(key) && JSON.stringify(before.options[key]) !== JSON.stringify(facts.options[key]),
+  const previous = readStudy(folder);
+  const changed = (Object.keys({ ...previous.options, ...facts.options }) as (keyof StudyOptions)[]).filter(
+    (key) => !MUTABLE_KEYS.has(key) && JSON.stringify(previous.options[key]) !== JSON.stringify(facts.options[key]),
   );
   const others = [
-    ...(before.configText === configText ? [] : [facts.config]),
-    ...(JSON.stringify(before.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds']),
+    ...(previous.configText === configText ? [] : [facts.config]),
+    ...(JSON.stringify(previous.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds']),
   ];
   if (changed.length + others.length > 0) {
     throw new UserError(
@@ -172,7 +172,7 @@ export function readStudy(folder: string): Study {
 }
 
 /** Creates the random stream of a trial's point. */
-export function streamOf({ options }: Study, number: number): Random {
+export function createTrialStream({ options }: Study, number: number): Random {
   return randomStream(options.seed, 'trial', number);
 }
 
@@ -184,7 +184,7 @@ export function listSettings(
 ): readonly string[] {
   return [
     ...Object.entries(options.set).map(([key, value]) => `${key}=${JSON.stringify(value)}`),
-    ...settings(space, point),
+    ...formatSettings(space, point),
     `training.monitor=${JSON.stringify(options.metric)}`,
     ...(seed === undefined ? [] : [`seed=${seed}`]),
   ];

@@ -64,7 +64,7 @@ export interface Claim extends z.output<typeof claimSchema> {
 }
 
 /** Computes the mean and, for two or more values, the sample standard deviation. */
-export function meanOf(values: readonly number[]): { readonly value: number; readonly deviation: number | null } {
+export function computeMean(values: readonly number[]): { readonly value: number; readonly deviation: number | null } {
   const value = values.reduce((sum, each) => sum + each, 0) / values.length;
   if (values.length < 2) return { value, deviation: null };
   return {

@@ -130,7 +130,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     const told: string[] = [];
     try {
       await expect(
-        lockRun(run, (text) => told.push(text), { staleMs: Infinity, lookEveryMs: 20 }),
+        lockRun(run, (text) => told.push(text), { staleMs: Infinity, pollIntervalMs: 20 }),
       ).rejects.toMatchObject({
         exitCode: 2,
         message: expect.stringContaining(
@@ -147,7 +147,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
   it('is taken over, if its time does not move for long', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), elsewhere);
-    const lock = await lockRun(run, quiet, { staleMs: 0, lookEveryMs: 1 });
+    const lock = await lockRun(run, quiet, { staleMs: 0, pollIntervalMs: 1 });
     expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({
       pid: process.pid,
       pidNamespace: pidNamespace(),

@@ -19,9 +19,9 @@ export type Axis =
 export interface Domain {
   readonly axis: Axis;
   /** Converts a coordinate to a value: on a line from `low` to `high`, for choices an index from 0. */
-  valueAt(coordinate: number): unknown;
+  toValue(coordinate: number): unknown;
   /** Converts a value to its coordinate; undefined if the domain does not contain it. */
-  coordinateOf(value: unknown): number | undefined;
+  toCoordinate(value: unknown): number | undefined;
   /** Coordinates of the grid; undefined if their number is not specified. */
   readonly grid: readonly number[] | undefined;
 }
@@ -34,7 +34,7 @@ export function defineDomain<const Name extends string, Shape extends z.ZodRawSh
 }
 
 /** Returns evenly spaced coordinates, ends included; undefined without a count. */
-export function evenly(low: number, high: number, count: number | undefined): readonly number[] | undefined {
+export function spaceEvenly(low: number, high: number, count: number | undefined): readonly number[] | undefined {
   return count === undefined
     ? undefined
     : Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));

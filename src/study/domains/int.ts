@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { defineDomain, evenly, type Domain } from './domain.js';
+import { defineDomain, spaceEvenly, type Domain } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
 /** Maximum number of values that a grid lists without an explicit count. */
-const MAX_LISTED = 1000;
+const MAX_GRID_VALUES = 1000;
 
 /** Integers in a range. Each value has a cell of one step around it, so that all are equally likely. */
 export const int = defineDomain({
@@ -27,33 +27,33 @@ export const int = defineDomain({
       };
   },
   build({ low, high, step, log, steps }): Domain {
-    const [there, back] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
-    const valueAt = (coordinate: number): number =>
-      Math.min(high, Math.max(low, low + step * Math.round((back(coordinate) - low) / step)));
-    const coordinateOf = (value: unknown): number | undefined =>
+    const [transform, invert] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
+    const toValue = (coordinate: number): number =>
+      Math.min(high, Math.max(low, low + step * Math.round((invert(coordinate) - low) / step)));
+    const toCoordinate = (value: unknown): number | undefined =>
       typeof value === 'number' && value >= low && value <= high && (value - low) % step === 0
-        ? there(value)
+        ? transform(value)
         : undefined;
     const count = (high - low) / step + 1;
-    const wanted = steps ?? count;
+    const gridCount = steps ?? count;
     const grid =
-      wanted > MAX_LISTED
+      gridCount > MAX_GRID_VALUES
         ? undefined
-        : wanted >= count
-          ? Array.from({ length: count }, (_, i) => there(low + i * step))
-          : evenly(there(low), there(high), wanted);
+        : gridCount >= count
+          ? Array.from({ length: count }, (_, i) => transform(low + i * step))
+          : spaceEvenly(transform(low), transform(high), gridCount);
     return {
       axis: {
         kind: 'line',
-        low: there(low - step / 2),
-        high: there(high + step / 2),
+        low: transform(low - step / 2),
+        high: transform(high + step / 2),
         step: log ? 0 : step,
         isLog: log,
       },
-      valueAt,
-      coordinateOf,
+      toValue: toValue,
+      toCoordinate: toCoordinate,
       // Points of a logarithmic line may round to the same integer.
-      grid: grid && [...new Set(grid.map(valueAt))].map(there),
+      grid: grid && [...new Set(grid.map(toValue))].map(transform),
     };
   },
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineDomain, evenly } from './domain.js';
+import { defineDomain, spaceEvenly } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
 /** Significant digits of values; rounding hides the noise of exp and log. */
@@ -12,13 +12,13 @@ export const logUniform = defineDomain({
   options: () => ({ low: z.number().positive(), high: z.number().positive(), steps }),
   check: checkEnds,
   build({ low, high, steps }) {
-    const [from, to] = [Math.log(low), Math.log(high)];
+    const [logLow, logHigh] = [Math.log(low), Math.log(high)];
     return {
-      axis: { kind: 'line', low: from, high: to, step: 0, isLog: true },
-      valueAt: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
-      coordinateOf: (value) =>
+      axis: { kind: 'line', low: logLow, high: logHigh, step: 0, isLog: true },
+      toValue: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
+      toCoordinate: (value) =>
         typeof value === 'number' && value >= low && value <= high ? Math.log(value) : undefined,
-      grid: evenly(from, to, steps),
+      grid: spaceEvenly(logLow, logHigh, steps),
     };
   },
 });

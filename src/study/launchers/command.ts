@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineLauncher } from './launcher.js';
 import { launchProcesses } from './processes.js';
-import { shellText } from './shell-text.js';
+import { quoteCommand } from './shell-text.js';
 
 /** A shell command per worker, such as ssh to a machine that shares the directory. */
 export const command = defineLauncher({
@@ -17,7 +17,7 @@ export const command = defineLauncher({
   isHere: false,
   build: ({ run, returns }) => ({
     async launch({ study, count, mtl, args }) {
-      const texts = { mtl: shellText([...mtl, ...args]), study: shellText([study]) };
+      const texts = { mtl: quoteCommand([...mtl, ...args]), study: quoteCommand([study]) };
       const commands = Array.from({ length: count }, (_, i) => [
         'sh',
         '-c',

@@ -6,9 +6,9 @@ import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js
 import { readProgram, runProgram } from './run-program.js';
 
 /** Time that a terminated pod has to save its trial. */
-const GRACE_SECONDS = 120;
+const GRACE_PERIOD_SECONDS = 120;
 /** Maximum length of a name in Kubernetes (RFC 1123). */
-const NAME_LENGTH = 63;
+const MAX_NAME_LENGTH = 63;
 
 const jobOptions = {
   image: z.string().min(1).describe('Container image with mtl'),
@@ -63,7 +63,7 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
         (printed) => jobSchema.parse(JSON.parse(printed)),
       );
       return !(status?.conditions ?? []).some(
-        ({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True',
+        ({ type, status: conditionStatus }) => (type === 'Complete' || type === 'Failed') && conditionStatus === 'True',
       );
     },
     async stop() {
@@ -80,7 +80,7 @@ export function jobManifest(
   const name = `mtl-${basename(study)
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')}`
-    .slice(0, NAME_LENGTH - 6)
+    .slice(0, MAX_NAME_LENGTH - 6)
     .replace(/-+$/, '');
   const claims = Object.entries(volumes);
   return {
@@ -99,7 +99,7 @@ export function jobManifest(
       template: {
         spec: {
           restartPolicy: 'Never',
-          terminationGracePeriodSeconds: GRACE_SECONDS,
+          terminationGracePeriodSeconds: GRACE_PERIOD_SECONDS,
           containers: [
             {
               name: 'worker',

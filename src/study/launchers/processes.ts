@@ -9,7 +9,7 @@ import { userError } from '../../core/errors.js';
 import type { Workers } from './launcher.js';
 
 /** Number of log lines that an error quotes. */
-const LAST_LINES = 5;
+const LOG_TAIL_LINES = 5;
 /**
  * Maximum number of consecutive restarts of a killed worker. The pauses double from 0.5 s to 64 s, about 2 minutes in
  * total.
@@ -39,7 +39,7 @@ export async function launchProcesses(
   const logs = join(study, 'workers');
   await onDisk(logs, () => makeFolder(logs));
   const running = new Set<ChildProcess>();
-  const failed: { readonly log: string; readonly how: string }[] = [];
+  const failed: { readonly log: string; readonly reason: string }[] = [];
   const stopping = new AbortController();
   /** Number of workers waiting to restart. */
   let numPausing = 0;
@@ -60,21 +60,21 @@ export async function launchProcesses(
     running.add(child);
     child.on('error', () => {
       running.delete(child);
-      failed.push({ log, how: 'the workers failed' });
+      failed.push({ log, reason: 'the workers failed' });
     });
     child.on('close', (code, signal) => {
       running.delete(child);
       if (stopping.signal.aborted || code === 0) return;
-      const inRow = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
-      if (signal === null || !isRestarted) failed.push({ log, how: 'the workers failed' });
-      else if (inRow > MAX_RESTARTS)
-        failed.push({ log, how: `worker ${worker} was killed by ${signal} ${inRow} times in a row` });
+      const consecutive = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
+      if (signal === null || !isRestarted) failed.push({ log, reason: 'the workers failed' });
+      else if (consecutive > MAX_RESTARTS)
+        failed.push({ log, reason: `worker ${worker} was killed by ${signal} ${consecutive} times in a row` });
       else {
         appendFileSync(
           log,
-          `mtl: worker ${worker} was killed by ${signal}; restart ${inRow} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (inRow - 1)) / 1000} s\n`,
+          `mtl: worker ${worker} was killed by ${signal}; restart ${consecutive} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (consecutive - 1)) / 1000} s\n`,
         );
-        void restart(worker, [program!, ...args], inRow);
+        void restart(worker, [program!, ...args], consecutive);
       }
     });
   };
@@ -85,12 +85,12 @@ export async function launchProcesses(
       if (running.size + numPausing > 0) return Promise.resolve(true);
       const [first] = failed;
       if (first === undefined) return Promise.resolve(false);
-      const { log, how } = first;
-      const said = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+      const { log, reason: reason } = first;
+      const logTail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
       return Promise.reject(
         userError('usage', {
           where: log,
-          message: `${how}; end of this log: ${said}`,
+          message: `${reason}; end of this log: ${logTail}`,
           fix: 'fix the error and run the same mtl sweep again to resume',
         }),
       );

@@ -6,13 +6,13 @@ import { z } from 'zod';
 import { userError } from '../../core/errors.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readAnswer } from './run-program.js';
-import { shellText } from './shell-text.js';
+import { quoteCommand } from './shell-text.js';
 
 const jobSchema = z.looseObject({ status: z.string(), message: z.string().nullish() });
 /** Maximum length of a quoted answer. */
-const LONGEST_ANSWER = 500;
+const MAX_ANSWER_LENGTH = 500;
 /** States of an active job. */
-const LIVING: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
+const ACTIVE_STATES: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
 
 /** Ray jobs through the REST API, one per worker. */
 export const ray = defineLauncher({
@@ -36,18 +36,18 @@ async function launch(
 ): Promise<Workers> {
   const jobs: string[] = [];
   for (let worker = 1; worker <= count; worker++) {
-    const { submission_id: id } = await ask(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), {
-      entrypoint: shellText([...mtl, ...args]),
+    const { submission_id: id } = await request(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), {
+      entrypoint: quoteCommand([...mtl, ...args]),
       ...(cpus !== undefined && { entrypoint_num_cpus: cpus }),
     });
     jobs.push(id);
   }
-  const look = () => Promise.all(jobs.map((job) => ask(address, `/api/jobs/${job}`, jobSchema)));
+  const fetchJobs = () => Promise.all(jobs.map((job) => request(address, `/api/jobs/${job}`, jobSchema)));
   return {
     where: `${count} as Ray jobs at ${address}: ${jobs.join(', ')}`,
     async areAlive() {
-      const found = await look();
-      if (found.some(({ status }) => LIVING.has(status))) return true;
+      const found = await fetchJobs();
+      if (found.some(({ status }) => ACTIVE_STATES.has(status))) return true;
       const failed = found.find(({ status }) => status === 'FAILED');
       if (failed !== undefined)
         throw userError('usage', {
@@ -58,8 +58,8 @@ async function launch(
       return false;
     },
     async stop() {
-      for (const [i, { status }] of (await look()).entries())
-        if (LIVING.has(status)) await ask(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
+      for (const [i, { status }] of (await fetchJobs()).entries())
+        if (ACTIVE_STATES.has(status)) await request(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
     },
   };
 }
@@ -68,7 +68,7 @@ async function launch(
  * Sends a request to the dashboard, a POST if there is a `body`. Does not use `fetch`, because Ray rejects jobs from
  * browsers and `fetch` identifies itself as one.
  */
-async function ask<Schema extends z.ZodType>(
+async function request<Schema extends z.ZodType>(
   address: string,
   path: string,
   schema: Schema,
@@ -105,9 +105,9 @@ async function ask<Schema extends z.ZodType>(
   if (response.statusCode !== 200)
     throw userError('usage', {
       where: url.href,
-      message: `HTTP ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}`,
+      message: `HTTP ${response.statusCode}: ${answer.slice(0, MAX_ANSWER_LENGTH)}`,
     });
-  return readAnswer(url.href, answer, "the JSON of Ray's job API", (found) => ({
-    parsed: schema.parse(JSON.parse(found)),
+  return readAnswer(url.href, answer, "the JSON of Ray's job API", (jobs) => ({
+    parsed: schema.parse(JSON.parse(jobs)),
   })).parsed;
 }

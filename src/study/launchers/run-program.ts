@@ -26,12 +26,12 @@ export async function runProgram(program: string, args: readonly string[]): Prom
         },
         error,
       );
-    const said = stderr.trim();
+    const errorText = stderr.trim();
     throw userError(
       'usage',
       {
         where: [program, ...args].join(' '),
-        message: `failed (${String(code ?? signal)})${said === '' ? ' without an error message' : `: ${said}`}`,
+        message: `failed (${String(code ?? signal)})${errorText === '' ? ' without an error message' : `: ${errorText}`}`,
       },
       error,
     );
@@ -41,17 +41,17 @@ export async function runProgram(program: string, args: readonly string[]): Prom
 /**
  * Runs a program and parses its output.
  * @param expected description of the output, for the error
- * @param read returns undefined or throws for invalid output
+ * @param parse returns undefined or throws for invalid output
  * @throws UserError (usage) as `runProgram`; with the command and its output if the output is invalid
  */
 export async function readProgram<Found>(
   program: string,
   args: readonly string[],
   expected: string,
-  read: (printed: string) => Found | undefined,
+  parse: (printed: string) => Found | undefined,
 ): Promise<Found> {
   const printed = await runProgram(program, args);
-  return readAnswer([program, ...args].join(' '), printed, expected, read);
+  return readAnswer([program, ...args].join(' '), printed, expected, parse);
 }
 
 /**
@@ -63,12 +63,12 @@ export function readAnswer<Found>(
   where: string,
   answer: string,
   expected: string,
-  read: (answer: string) => Found | undefined,
+  parse: (answer: string) => Found | undefined,
 ): Found {
   let cause: unknown;
   try {
-    const found = read(answer);
-    if (found !== undefined) return found;
+    const parsed = parse(answer);
+    if (parsed !== undefined) return parsed;
   } catch (error) {
     cause = error;
   }

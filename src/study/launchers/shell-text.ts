@@ -1,4 +1,4 @@
 /** Quotes a command for the shell. */
-export function shellText(command: readonly string[]): string {
+export function quoteCommand(command: readonly string[]): string {
   return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`)).join(' ');
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { makeFolder, onDisk, writeFileAtomic } from '../../io/disk.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readProgram, runProgram } from './run-program.js';
-import { shellText } from './shell-text.js';
+import { quoteCommand } from './shell-text.js';
 
 /** Seconds before the time limit at which Slurm signals a worker to save. */
 const NOTICE_SECONDS = 120;
@@ -59,5 +59,5 @@ export function jobScript({ study, count, mtl, args }: WorkersRequest, options: 
     ...options,
   ];
   // `exec` replaces the shell, so that the worker receives the signal.
-  return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${shellText([...mtl, ...args])}\n`;
+  return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${quoteCommand([...mtl, ...args])}\n`;
 }

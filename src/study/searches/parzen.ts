@@ -37,9 +37,9 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
     (parameter) =>
       [
         parameter,
-        factorsOf(parameter, [
+        buildFactors(parameter, [
           ...points.map((point) =>
-            Object.hasOwn(point, parameter.name) ? parameter.domain.coordinateOf(point[parameter.name]) : undefined,
+            Object.hasOwn(point, parameter.name) ? parameter.domain.toCoordinate(point[parameter.name]) : undefined,
           ),
           undefined,
         ]),
@@ -47,7 +47,7 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
   );
   const kernels = [...weights, 1].map((weight, i): Kernel => ({
     logWeight: Math.log(weight / total),
-    factors: new Map(factors.map(([parameter, all]) => [parameter, all[i]!])),
+    factors: new Map(factors.map(([parameter, perKernel]) => [parameter, perKernel[i]!])),
   }));
   return {
     draw(random) {
@@ -56,9 +56,9 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
       const point: Record<string, unknown> = {};
       for (const parameter of space) {
         if (!isSet(parameter, point)) continue;
-        const value = parameter.domain.valueAt(drawFrom(factors.get(parameter)!, parameter.domain.axis, random));
+        const value = parameter.domain.toValue(drawFrom(factors.get(parameter)!, parameter.domain.axis, random));
         point[parameter.name] = value;
-        coordinates.set(parameter, parameter.domain.coordinateOf(value)!);
+        coordinates.set(parameter, parameter.domain.toCoordinate(value)!);
       }
       return { point, coordinates };
     },
@@ -75,7 +75,10 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
 }
 
 /** Builds the factors of all kernels for one parameter. */
-function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (number | undefined)[]): readonly Factor[] {
+function buildFactors(
+  { domain: { axis } }: Parameter,
+  coordinates: readonly (number | undefined)[],
+): readonly Factor[] {
   if (axis.kind === 'list') {
     // One observation, and a flat prior whose weight over all kernels is that of one observation.
     const flat = 1 / coordinates.length;
@@ -88,7 +91,7 @@ function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (numbe
     });
   }
   const length = axis.high - axis.low;
-  const widths = widthsOf(
+  const widths = computeWidths(
     axis,
     coordinates.filter((coordinate) => coordinate !== undefined),
   );
@@ -106,7 +109,7 @@ function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (numbe
  * Returns each coordinate's larger gap to its neighbors (Bergstra et al. 2011); the ends of the line count only for a
  * single coordinate.
  */
-function widthsOf(
+function computeWidths(
   { low, high }: { readonly low: number; readonly high: number },
   coordinates: readonly number[],
 ): ReadonlyMap<number, number> {
@@ -114,25 +117,25 @@ function widthsOf(
   const isAlone = sorted.length === 1;
   const widths = new Map<number, number>();
   for (const [i, x] of sorted.entries()) {
-    const before = sorted[i - 1] ?? (isAlone ? low : x);
-    const after = sorted[i + 1] ?? (isAlone ? high : x);
+    const lowerNeighbor = sorted[i - 1] ?? (isAlone ? low : x);
+    const upperNeighbor = sorted[i + 1] ?? (isAlone ? high : x);
     // Of equal coordinates, the outer ones have the gaps.
-    widths.set(x, Math.max(widths.get(x) ?? 0, x - before, after - x));
+    widths.set(x, Math.max(widths.get(x) ?? 0, x - lowerNeighbor, upperNeighbor - x));
   }
   return widths;
 }
 
 function pick(kernels: readonly Kernel[], random: Random): Kernel {
-  let left = random.uniform();
-  for (const kernel of kernels) if ((left -= Math.exp(kernel.logWeight)) < 0) return kernel;
+  let remaining = random.uniform();
+  for (const kernel of kernels) if ((remaining -= Math.exp(kernel.logWeight)) < 0) return kernel;
   return kernels.at(-1)!;
 }
 
 function drawFrom(factor: Factor, axis: Axis, random: Random): number {
   if (factor.kind === 'list') {
-    let left = random.uniform();
-    const at = factor.chances.findIndex((chance) => (left -= chance) < 0);
-    return at < 0 ? factor.chances.length - 1 : at;
+    let remaining = random.uniform();
+    const index = factor.chances.findIndex((chance) => (remaining -= chance) < 0);
+    return index < 0 ? factor.chances.length - 1 : index;
   }
   if (axis.kind === 'list') return drawCoordinate(axis, random);
   // The mean is on the line, so at least a third of the samples are accepted.

@@ -4,7 +4,7 @@ import type { Random } from '../../core/random.js';
 import type { Point, Space } from '../space.js';
 
 /** A trial as an observation of a search. */
-export interface SeenTrial {
+export interface Observation {
   readonly point: Point;
   /** Lower is better; null if it failed, undefined while it runs. */
   readonly cost: number | null | undefined;
@@ -18,10 +18,10 @@ export interface Search {
   readonly size: number;
   /**
    * Suggests the point of trial `number`, counted from 1.
-   * @param seen all trials so far, by number
+   * @param observations all trials so far, by number
    * @param random the trial's own stream
    */
-  suggest(number: number, seen: readonly SeenTrial[], random: Random): Point;
+  suggest(number: number, observations: readonly Observation[], random: Random): Point;
 }
 
 /** A search algorithm with its properties. */

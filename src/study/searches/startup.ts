@@ -15,39 +15,40 @@ export function createStartup(space: Space): Startup {
     (parameter) =>
       parameter.domain.axis.kind === 'list' &&
       Object.hasOwn(
-        pointThatSets(space, parameter, () => 0),
+        choosePointThatSets(space, parameter, () => 0),
         parameter.name,
       ),
   );
-  const untriedOf = (tried: readonly Point[]) => lists.find((parameter) => leastTried(parameter, tried).count === 0);
+  const findUntried = (tried: readonly Point[]) =>
+    lists.find((parameter) => findLeastTried(parameter, tried).count === 0);
   return {
-    hasUntried: (tried) => untriedOf(tried) !== undefined,
+    hasUntried: (tried) => findUntried(tried) !== undefined,
     draw(tried, random) {
       const draw = (parameter: Parameter): number => {
         if (parameter.domain.axis.kind !== 'list') return drawCoordinate(parameter.domain.axis, random);
-        const { choices } = leastTried(parameter, tried);
+        const { choices } = findLeastTried(parameter, tried);
         return choices[random.below(choices.length)]!;
       };
-      const untried = untriedOf(tried);
-      return untried === undefined ? choosePoint(space, draw) : pointThatSets(space, untried, draw);
+      const untried = findUntried(tried);
+      return untried === undefined ? choosePoint(space, draw) : choosePointThatSets(space, untried, draw);
     },
   };
 }
 
 /** Builds a point at which a parameter is set; all other coordinates are chosen. */
-function pointThatSets(space: Space, parameter: Parameter, choose: (parameter: Parameter) => number): Point {
+function choosePointThatSets(space: Space, parameter: Parameter, choose: (parameter: Parameter) => number): Point {
   const needed = coordinatesToSet(space, parameter);
   return choosePoint(space, (other) => needed.get(other.name) ?? choose(other));
 }
 
 /** Finds the least tried choices of a parameter and their count. */
-function leastTried(
-  { name, domain: { axis, coordinateOf } }: Parameter,
+function findLeastTried(
+  { name, domain: { axis, toCoordinate } }: Parameter,
   tried: readonly Point[],
 ): { readonly count: number; readonly choices: readonly number[] } {
   const counts = new Array<number>(axis.kind === 'list' ? axis.count : 0).fill(0);
   for (const point of tried) {
-    const coordinate = Object.hasOwn(point, name) ? coordinateOf(point[name]) : undefined;
+    const coordinate = Object.hasOwn(point, name) ? toCoordinate(point[name]) : undefined;
     if (coordinate !== undefined) counts[coordinate]!++;
   }
   const count = Math.min(...counts);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Point, Space } from '../space.js';
 import { createParzen } from './parzen.js';
-import { defineSearch, type Search, type SeenTrial } from './search.js';
+import { defineSearch, type Search, type Observation } from './search.js';
 import { createStartup } from './startup.js';
 
 /** Maximum number of trials that count as good. */
@@ -34,12 +34,12 @@ function buildSearch(space: Space, startupTrials: number, candidates: number): S
   const startup = createStartup(space);
   return {
     size: Infinity,
-    suggest(_number, seen, random): Point {
-      const over = seen.filter(({ cost }) => cost !== undefined);
-      const tried = seen.map(({ point }) => point);
-      if (over.length < startupTrials || over.every(({ cost }) => cost === null) || startup.hasUntried(tried))
+    suggest(_number, observations, random): Point {
+      const completed = observations.filter(({ cost }) => cost !== undefined);
+      const tried = observations.map(({ point }) => point);
+      if (completed.length < startupTrials || completed.every(({ cost }) => cost === null) || startup.hasUntried(tried))
         return startup.draw(tried, random);
-      const [good, bad] = densities(space, seen, over.length);
+      const [good, bad] = buildDensities(space, observations, completed.length);
       let best: { readonly point: Point; readonly score: number } | undefined;
       for (let i = 0; i < candidates; i++) {
         const { point, coordinates } = good.draw(random);
@@ -51,20 +51,20 @@ function buildSearch(space: Space, startupTrials: number, candidates: number): S
   };
 }
 
-function densities(space: Space, seen: readonly SeenTrial[], numOver: number) {
+function buildDensities(space: Space, observations: readonly Observation[], numCompleted: number) {
   // Trials that reached the latest rung come first, then lower costs; failed trials are not ranked.
-  const ranked = seen
+  const ranked = observations
     .filter(({ cost }) => typeof cost === 'number')
     .sort((a, b) => b.rung - a.rung || a.cost! - b.cost!);
-  const isGood = new Set(ranked.slice(0, Math.min(Math.ceil(0.1 * numOver), MAX_GOOD)));
-  return [true, false].map((wanted) => {
-    const points = seen.filter((trial) => isGood.has(trial) === wanted).map(({ point }) => point);
-    return createParzen(space, points, weightsOf(points.length));
+  const isGood = new Set(ranked.slice(0, Math.min(Math.ceil(0.1 * numCompleted), MAX_GOOD)));
+  return [true, false].map((isWantedGood) => {
+    const points = observations.filter((trial) => isGood.has(trial) === isWantedGood).map(({ point }) => point);
+    return createParzen(space, points, computeWeights(points.length));
   }) as [ReturnType<typeof createParzen>, ReturnType<typeof createParzen>];
 }
 
 /** Returns weights by age, oldest first. */
-function weightsOf(count: number): readonly number[] {
+function computeWeights(count: number): readonly number[] {
   const numRising = Math.max(0, count - FULL_WEIGHT);
   return Array.from({ length: count }, (_, i) =>
     i < numRising ? (numRising === 1 ? 1 / count : 1 / count + ((1 - 1 / count) * i) / (numRising - 1)) : 1,
