@@ -149,8 +149,8 @@ function recordedSplit(a: ComparedRun, b: ComparedRun): Split {
   );
   if (common !== undefined) return common;
   throw userError('usage', {
-    where: '--recorded',
+    where: '--use-recorded',
     message: 'the two runs have no recorded split in common',
-    fix: 'omit --recorded to predict the test set with both',
+    fix: 'omit --use-recorded to predict the test set with both',
   });
 }

@@ -3,8 +3,8 @@ import { z } from 'zod';
 /** The `asha` section of a study. */
 export const ashaOptions = z
   .strictObject({
-    firstRung: z.int().min(1).default(1).describe('Epochs before the first comparison'),
-    factor: z
+    minEpochs: z.int().min(1).default(1).describe('Epochs before the first comparison'),
+    reductionFactor: z
       .int()
       .min(2)
       .default(3)
@@ -14,8 +14,8 @@ export const ashaOptions = z
 export type AshaOptions = z.output<typeof ashaOptions>;
 
 /** Returns the rung, counted from 0, at the end of an epoch; undefined if there is none. */
-export function findRung({ firstRung, factor }: AshaOptions, epoch: number): number | undefined {
-  for (let rung = 0, rungEpoch = firstRung; rungEpoch <= epoch; rung++, rungEpoch *= factor)
+export function findRung({ minEpochs, reductionFactor }: AshaOptions, epoch: number): number | undefined {
+  for (let rung = 0, rungEpoch = minEpochs; rungEpoch <= epoch; rung++, rungEpoch *= reductionFactor)
     if (rungEpoch === epoch) return rung;
   return undefined;
 }

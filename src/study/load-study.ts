@@ -3,6 +3,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { toIssues, toProblem, type Issue } from '../config/issues.js';
 import { parseConfig } from '../config/load.js';
+import { STUDY_RENAMES } from '../config/renames.js';
 import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
 import { parseYaml, type YamlSource } from '../config/yaml-source.js';
 import { systemCode, UserError, userError, type Problem } from '../core/errors.js';
@@ -54,7 +55,7 @@ export async function loadStudy(path: string, cliOverrides: readonly Override[])
         what: 'value' as const,
         message,
       }))
-    : toIssues(parsed.error.issues, studyOptions, raw);
+    : toIssues(parsed.error.issues, studyOptions, raw, STUDY_RENAMES);
   if (issues.length > 0)
     throw new UserError(
       'config',
@@ -71,15 +72,15 @@ export async function loadStudy(path: string, cliOverrides: readonly Override[])
       listSettings({ options, space: buildSpace(options.space) }, point).map(parseOverride),
     ),
   );
-  if (options.asha !== undefined && options.asha.firstRung >= mostEpochs) {
+  if (options.asha !== undefined && options.asha.minEpochs >= mostEpochs) {
     throw new UserError('config', [
       toProblem(
         {
-          path: ['asha', 'firstRung'],
+          path: ['asha', 'minEpochs'],
           what: 'value',
           message:
-            `the first comparison after ${options.asha.firstRung} epochs never happens, because no trial has more ` +
-            `than ${mostEpochs} epochs; lower firstRung or raise training.epochs`,
+            `the first comparison after ${options.asha.minEpochs} epochs never happens, because no trial has more ` +
+            `than ${mostEpochs} epochs; lower minEpochs or raise training.epochs`,
         },
         locate,
       ),

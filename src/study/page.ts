@@ -145,9 +145,9 @@ function renderBoard({ space, options }: Study, board: readonly ListedTrial[]): 
 
 /** Renders the study's options, without empty conditions and linked keys. */
 function renderOptions({ options: { space, ...options } }: Study): Html {
-  const varied = Object.entries(space).map(([name, { when, also, ...spec }]) => [
+  const varied = Object.entries(space).map(([name, { when, linkedKeys, ...spec }]) => [
     name,
-    { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(also.length > 0 && { also }) },
+    { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(linkedKeys.length > 0 && { linkedKeys }) },
   ]);
   const text = stringify({ ...options, space: Object.fromEntries(varied) as object }, { lineWidth: 0 });
   // Line by line, because a line break within a string would be escaped.

@@ -39,7 +39,7 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
     if (claim === undefined) continue;
     const claimed: Trial = { ...trial, claims: [...trial.claims, claim] };
     const numDeaths = trial.claims.filter(({ isReleased }) => !isReleased).length;
-    if (numDeaths >= study.options.attempts) {
+    if (numDeaths >= study.options.maxAttempts) {
       await journal.end(trial.number, {
         end: 'failed',
         value: null,
@@ -117,7 +117,7 @@ async function shouldStopAtRung(
   return !shouldPromote(
     toCost(value, goal),
     journal.trials.flatMap(({ rungs }) => (rungs[rung] === undefined ? [] : [toCost(rungs[rung], goal)])),
-    asha!.factor,
+    asha!.reductionFactor,
   );
 }
 

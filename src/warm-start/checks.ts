@@ -13,10 +13,10 @@ export type Shapes = ReadonlyMap<string, string>;
 type Training = Experiment['training'];
 
 /** Checks that each pattern matches a tensor of both models. */
-export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: Shapes): Generator<Problem> {
-  if (typeof take === 'string') return;
+export function* checkPatterns(include: InitFromOptions['include'], had: Shapes, has: Shapes): Generator<Problem> {
+  if (typeof include === 'string') return;
   const known = [...has.keys()].filter((name) => had.has(name));
-  for (const [i, pattern] of take.entries()) {
+  for (const [i, pattern] of include.entries()) {
     const matcher = compilePattern(pattern);
     if (known.some((name) => matcher.test(name))) continue;
     const isIn = (shapes: Shapes): boolean => [...shapes.keys()].some((name) => matcher.test(name));
@@ -26,13 +26,17 @@ export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: 
         ? 'matches tensors of the model, but none of the checkpoint'
         : 'matches no tensor of the checkpoint or the model';
     yield {
-      key: `initFrom.take.${i}`,
+      key: `initFrom.include.${i}`,
       message: joined(`'${pattern}' ${message}`, didYouMean(pattern.replace(/^!/, ''), known)),
       fix: `both have ${listed(known)}`,
     };
   }
-  if (take.every((pattern) => pattern.startsWith('!')))
-    yield { key: 'initFrom.take', message: 'all patterns exclude tensors', fix: "add '*' first to include all others" };
+  if (include.every((pattern) => pattern.startsWith('!')))
+    yield {
+      key: 'initFrom.include',
+      message: 'all patterns exclude tensors',
+      fix: "add '*' first to include all others",
+    };
 }
 
 /** Checks that loaded layers have the same shape in both models. */
@@ -102,7 +106,7 @@ export function* checkInput(
   readers: readonly string[],
 ): Generator<Problem> {
   const fix =
-    'load only the tables with take: embeddings, or exclude the layers that read the features: ' +
+    'load only the tables with include: embeddings, or exclude the layers that read the features: ' +
     allBut(...ofLayers(readers));
   const placed = (fields: readonly Field[]): string[] =>
     fields.map((field) =>

@@ -63,7 +63,7 @@ export function startReport({
         const gone =
           forgotten === 0
             ? ''
-            : `; ${forgotten} missing or too rare in the training set, ${initFrom.dropped === 'keep' ? 'kept' : 'evicted'}`;
+            : `; ${forgotten} missing or too rare in the training set, ${initFrom.staleTokens === 'keep' ? 'kept' : 'evicted'}`;
         return `field '${field}': ${rows} rows, ${fresh} new${gone}`;
       }),
     ...(kept.length > 0 ? [`scales and boundaries from the checkpoint: ${listed(kept)}`] : []),

@@ -148,7 +148,7 @@ describe('a run that starts from another', () => {
     expect(priceOf('new')).toEqual(priceOf('old'));
     await trainSmall('config.yaml', {
       runDir: 'tables',
-      set: [...FROM_OLD, 'training.epochs=1', 'initFrom.take=embeddings'],
+      set: [...FROM_OLD, 'training.epochs=1', 'initFrom.include=embeddings'],
     });
     await trainSmall('config.yaml', { runDir: 'cold', set: ['data.train=day-1.csv', 'training.epochs=1'] });
     expect(priceOf('tables')).toEqual(priceOf('cold'));
@@ -192,7 +192,7 @@ describe('a run that starts from another', () => {
   });
 
   it.each([[1], [5], [3, 4]])('goes on to the same bytes after stops behind %j steps', async (...stops) => {
-    const set = [...FROM_OLD, 'checkpoints.alsoBest=[loss]', 'data.valid=day-2.csv', 'training.monitor=loss'];
+    const set = [...FROM_OLD, 'checkpoints.bestBy=[loss]', 'data.valid=day-2.csv', 'training.monitor=loss'];
     await trainSmall('config.yaml', { runDir: 'whole', set });
     for (const [i, count] of stops.entries()) {
       const { signal, on } = abortAtStep(count);
@@ -211,7 +211,7 @@ describe('a run that starts from another', () => {
     const goOn = (set: readonly string[]): Promise<unknown> =>
       trainSmall('config.yaml', { resume: 'new', set, on: { onWarning: (notice) => notices.push(notice) } });
     await goOn(['data.train=day-1.csv', 'training.epochs=2']);
-    await goOn([...FROM_OLD, 'initFrom.checkpoint=nowhere', 'initFrom.take=embeddings', 'training.epochs=3']);
+    await goOn([...FROM_OLD, 'initFrom.checkpoint=nowhere', 'initFrom.include=embeddings', 'training.epochs=3']);
     expect(notices.filter((notice) => notice.includes('initFrom'))).toEqual(
       new Array(2).fill('changed initFrom, which a run that goes on does not read again'),
     );
@@ -251,7 +251,7 @@ describe('what is taken', () => {
       'training.optimizer.dense.learningRate=1e-30',
     ];
     const isTaken = async (take: string, run: string): Promise<Record<string, boolean>> => {
-      await trainSmall('config.yaml', { runDir: run, set: [...FROM_OLD, ...still, `initFrom.take=${take}`] });
+      await trainSmall('config.yaml', { runDir: run, set: [...FROM_OLD, ...still, `initFrom.include=${take}`] });
       const { program } = await readCheckpoint(join(run, 'checkpoints/last'), true);
       return Object.fromEntries(
         [...before.program.weights]
@@ -322,7 +322,7 @@ describe('what is taken', () => {
     await expect(
       warm([...wide, 'initFrom.checkpoint=first', 'tasks.again={ label: click }'], { runDir: 'other' }),
     ).rejects.toThrow(
-      /field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr, again, but for ctr, cvr in the checkpoint; restore the model and the tasks or exclude it: take: \['\*', '!embeddings\.wide\.user'\]/,
+      /field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr, again, but for ctr, cvr in the checkpoint; restore the model and the tasks or exclude it: include: \['\*', '!embeddings\.wide\.user'\]/,
     );
   });
 
@@ -365,7 +365,7 @@ describe('what is taken', () => {
 
 describe('tokens that train no longer has', () => {
   it('become the unknown where they are dropped, and give their rows to new ones, whose rows are drawn; all others keep theirs', async () => {
-    const set = ['initFrom.dropped=drop', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
+    const set = ['initFrom.staleTokens=drop', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
     const { checkpoint, notices } = await warm(set);
     const before = await old();
     const [was, is] = [vocabularyOf('old'), vocabularyOf('new')];
@@ -413,7 +413,7 @@ describe('a pair that does not fit', () => {
     [
       'another width',
       ['features.user.width=4'],
-      /old: field 'user': the embedding width is 4, but 8 in the checkpoint; set width: 8 or exclude it: take: \['\*', '!embeddings\.user'\]\n.*old: features: the first layers of the checkpoint were trained on other features \(another order, width, table or pooling\)/,
+      /old: field 'user': the embedding width is 4, but 8 in the checkpoint; set width: 8 or exclude it: include: \['\*', '!embeddings\.user'\]\n.*old: features: the first layers of the checkpoint were trained on other features \(another order, width, table or pooling\)/,
     ],
     [
       'another encoding',
@@ -423,7 +423,7 @@ describe('a pair that does not fit', () => {
     [
       'a field more',
       ['features.hour={ type: numeric, fields: [click2] }'],
-      /old: features: with click2 more than in the checkpoint.*take: embeddings, or all but the layers that read them: take: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
+      /old: features: with click2 more than in the checkpoint.*include: embeddings, or all but the layers that read them: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
     ],
     ['a field less', ['features.price=null'], /old: features: without price than in the checkpoint/],
     [
@@ -434,7 +434,7 @@ describe('a pair that does not fit', () => {
     [
       'a tower of another width',
       ['model.ctrTower.hidden=[8]'],
-      /old: towers\.ctr\.0: the shape of tensor weight is \[17, 8\], but \[17, 16\] in the checkpoint; restore its width or exclude it: take: \['\*', '!towers\.ctr\.0\.\*', '!towers\.ctr\.out\.\*'\]\n.*old: towers\.ctr\.out: [^\n]*$/,
+      /old: towers\.ctr\.0: the shape of tensor weight is \[17, 8\], but \[17, 16\] in the checkpoint; restore its width or exclude it: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.ctr\.out\.\*'\]\n.*old: towers\.ctr\.out: [^\n]*$/,
     ],
     [
       'another optimizer',
@@ -448,13 +448,13 @@ describe('a pair that does not fit', () => {
     ],
     [
       'a pattern of nothing',
-      ["initFrom.take=['embedings.item']"],
-      /initFrom\.take\.0: 'embedings\.item' matches no tensor of the checkpoint or the model; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
+      ["initFrom.include=['embedings.item']"],
+      /initFrom\.include\.0: 'embedings\.item' matches no tensor of the checkpoint or the model; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
     ],
     [
       'patterns that only leave out',
-      ["initFrom.take=['!embeddings.item']"],
-      /initFrom\.take: all patterns exclude tensors; add '\*' first/,
+      ["initFrom.include=['!embeddings.item']"],
+      /initFrom\.include: all patterns exclude tensors; add '\*' first/,
     ],
     [
       'a checkpoint that is not there',

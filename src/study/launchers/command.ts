@@ -12,10 +12,10 @@ export const command = defineLauncher({
       .string()
       .regex(/\{mtl\}|\{study\}/, 'a command that contains {mtl} (the command of a worker) or {study} (its directory)')
       .describe('Shell command per worker, with {worker}, {mtl} and {study} replaced: ssh node{worker} {mtl}'),
-    returns: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
+    detaches: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
   isHere: false,
-  build: ({ run, returns }) => ({
+  build: ({ run, detaches: returns }) => ({
     async launch({ study, count, mtl, args }) {
       const texts = { mtl: quoteCommand([...mtl, ...args]), study: quoteCommand([study]) };
       const commands = Array.from({ length: count }, (_, i) => [
