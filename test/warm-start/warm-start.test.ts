@@ -294,7 +294,7 @@ describe('what is taken', () => {
       'training.optimizer.embeddings={ name: adagrad }',
     ]);
     expect(checkpoint.program.step).toBe(1);
-    expect(notices).toContainEqual(expect.stringMatching(/and a new optimizer$/));
+    expect(notices).toContainEqual(expect.stringMatching(/with a new optimizer$/));
     const sums =
       checkpoint.program.optimizer.get('embeddings.item.squares') ??
       [...checkpoint.program.optimizer].find(([name]) => name.startsWith('embeddings.item.'))![1];
@@ -423,9 +423,13 @@ describe('a pair that does not fit', () => {
     [
       'a field more',
       ['features.hour={ type: numeric, fields: [click2] }'],
-      /old: features: with click2 more than in the checkpoint.*include: embeddings, or all but the layers that read them: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
+      /old: features: the first layers of the checkpoint were trained on other features \(added: click2\); load only the tables with include: embeddings, or exclude the layers that read the features: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
     ],
-    ['a field less', ['features.price=null'], /old: features: without price than in the checkpoint/],
+    [
+      'a field less',
+      ['features.price=null'],
+      /old: features: the first layers of the checkpoint were trained on other features \(removed: price\)/,
+    ],
     [
       'another scaling',
       ['features.price.scaling=log1p'],
