@@ -32,7 +32,7 @@ export function kernelSignatures() {
         .map((each) => `'${each}'`)
         .join(', ')}],`,
   );
-  return `// Written by the build from src/kernels.\n\n/** The names of every kernel's arguments, in their order. */\nexport const SIGNATURES = {\n${lines.join('\n')}\n} as const;\n`;
+  return `// Written by the build from src/kernels.\n\n/** Parameter names of every kernel, in order. */\nexport const SIGNATURES = {\n${lines.join('\n')}\n} as const;\n`;
 }
 
 /** Writes the file if the kernels have changed. */

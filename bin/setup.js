@@ -61,7 +61,9 @@ async function buildNative() {
   const begin = performance.now();
   const built = buildAddon({ isInsistent: true });
   if ('reason' in built)
-    process.stderr.write(`mtl: native kernels are not available (${built.reason}); WebAssembly kernels give the same results\n`);
+    process.stderr.write(
+      `mtl: native kernels are not available (${built.reason}); WebAssembly kernels give the same results\n`,
+    );
   else if (built.isNew)
     process.stderr.write(`mtl: built native kernels in ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
 }

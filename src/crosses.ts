@@ -38,7 +38,7 @@ export interface CrossesResult {
   readonly task: string;
   /** Rows of the task that were looked at, of so many that train has. */
   readonly rows: number;
-  readonly ofRows: number;
+  readonly totalRows: number;
   /** Pairs of columns that were tried. */
   readonly pairs: number;
   /** The mean log loss of these rows where every field has its say for itself. */
@@ -121,7 +121,7 @@ export async function findCrosses({
           crosses.map(({ columns: pair }) => pair),
           Object.keys(features),
         );
-  return { task: task.name, rows: labels.length, ofRows: dataset.rows, pairs, loss, crosses, yaml };
+  return { task: task.name, rows: labels.length, totalRows: dataset.rows, pairs, loss, crosses, yaml };
 }
 
 function chosenTask(tasks: readonly Task[], name: string | undefined): Task {

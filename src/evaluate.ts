@@ -32,7 +32,7 @@ export interface EvaluateOptions extends MeasureOptions {
 export interface Measured {
   /** Reports by split. */
   readonly metrics: Readonly<Record<string, Report>>;
-  readonly numRejects: number;
+  readonly rejectedRows: number;
 }
 
 export interface EvaluateResult extends Measured {
@@ -86,7 +86,7 @@ export async function measure(
         )
       ).report;
     }
-    return { metrics, numRejects: policy.count };
+    return { metrics, rejectedRows: policy.count };
   } finally {
     program.dispose();
   }

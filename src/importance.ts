@@ -49,11 +49,11 @@ export interface ImportanceResult {
   readonly split: Split;
   /** Rows that were measured, of so many. */
   readonly rows: number;
-  readonly ofRows: number;
+  readonly totalRows: number;
   readonly repeats: number;
   readonly seed: number;
   /** By measure, as in `ctcvr.auc`: its value on the rows as they are; null where it has none. */
-  readonly plain: Readonly<Record<string, number | null>>;
+  readonly baseline: Readonly<Record<string, number | null>>;
   /** The measure that decides which counts more. */
   readonly rank: string;
   /** Fields or groups, what counts most first. */
@@ -124,7 +124,7 @@ export async function importance({
     const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
     if (plain[deciding.name] === null)
       onWarning(
-        `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank`,
+        `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another output with --rank-by`,
       );
     const importances = rankedUnits(units, falls, measures, deciding);
     const proposal =
@@ -136,10 +136,10 @@ export async function importance({
       step: model.checkpoint.program.step,
       split,
       rows: held.rows,
-      ofRows: dataset.rows,
+      totalRows: dataset.rows,
       repeats,
       seed,
-      plain,
+      baseline: plain,
       rank: deciding.name,
       importances,
       proposal,

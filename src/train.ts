@@ -322,7 +322,7 @@ function finishRun(
   end: TrainResult['end'],
 ): Promise<TrainResult> {
   const { monitor } = training;
-  return log.end({ end, name, model: model.name, seed, monitor, metrics, numRejects: policy.count }, loop);
+  return log.end({ end, name, model: model.name, seed, monitor, metrics, rejectedRows: policy.count }, loop);
 }
 
 /** Saves an interrupted or diverged run; returns the result of an interrupted one and rethrows any other error. */

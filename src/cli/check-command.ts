@@ -28,7 +28,7 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
     notice('the disk is too small for the checkpoints of this run: make room, or name another folder with runs');
   screen.print(
     `step    forward and back on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(
-      step.loss.terms,
+      step.loss.losses,
     )
       .map(([term, loss]) => `${term} ${loss.toFixed(4)}`)
       .join(', ')})`,

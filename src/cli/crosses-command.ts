@@ -35,7 +35,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
         signal: stop.signal,
       });
       screen.print(
-        `${found.task}: ${count(found.rows)} rows, of ${count(found.ofRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`,
+        `${found.task}: ${count(found.rows)} rows, of ${count(found.totalRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`,
       );
       screen.print(
         found.crosses.length === 0
@@ -50,7 +50,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
 
 /** What each adds beyond all fields and the crosses above it. */
 function crossTable({ crosses, loss }: CrossesResult, screen: Terminal): string {
-  const rows = crosses.map(({ columns, gain, z, combinations }) => [
+  const rows = crosses.map(({ columns, logLossGain: gain, zScore: z, combinations }) => [
     columns.join(' × '),
     (-gain).toFixed(5),
     percent(gain / loss),

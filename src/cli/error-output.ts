@@ -15,6 +15,21 @@ export function usageProblem(message: string, usage: string, fix: string): Probl
   return { message: message.replace(/\s+/g, ' '), fix };
 }
 
+/** Options of earlier versions by command and name, and what replaces them. */
+const RENAMED_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  eval: { by: 'segment-by' },
+  predict: { by: 'group-by', rank: 'rank-by' },
+  importance: { rank: 'rank-by' },
+  diff: { recorded: 'use-recorded' },
+  prepare: { as: 'recipe', cap: 'max-values' },
+};
+
+/** Returns the error for a command of an earlier version, undefined for any other command line. */
+export function renamedCommand(args: readonly string[]): UserError | undefined {
+  if (args[0] !== 'runs' || args[1] !== 'gc') return undefined;
+  return userError('usage', { where: 'runs gc', message: "is now 'runs prune'", fix: 'write mtl runs prune' });
+}
+
 /**
  * Options that there are not, with the keys of the config that may be meant.
  * @param unknown their names, without dashes
@@ -36,6 +51,13 @@ export async function optionError(
       const given = args[at]?.includes('=') === true ? args[at].slice(args[at].indexOf('=') + 1) : args[at + 1];
       const value = given === undefined || given.startsWith('-') ? '…' : given;
       if (at < 0) return { where: name, message: 'is no command or argument here', fix };
+      const current = RENAMED_OPTIONS[args[0] ?? '']?.[name];
+      if (current !== undefined)
+        return {
+          where: `--${name}`,
+          message: `is now --${current}`,
+          fix: `write --${current}${value === '…' ? '' : ` ${value}`}`,
+        };
       return {
         where: `--${name}`,
         message: 'is no option',

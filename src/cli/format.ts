@@ -31,7 +31,7 @@ export function shareLine(what: string, share: number): string {
 
 /** The live line of a step: as much of it as there is room for. */
 export function stepLine(
-  { epoch, rows, totalRows, elapsedMs, loss, rates }: StepProgress,
+  { epoch, rows, totalRows, elapsedMs, loss, lrFactors: rates }: StepProgress,
   { epochs, learningRate }: Pick<TrainStart, 'epochs' | 'learningRate'>,
   columns: number,
 ): string {

@@ -41,7 +41,7 @@ export async function runImportance({ out, config, json, ...options }: Importanc
         signal: stop.signal,
       });
       screen.print(
-        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.ofRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
+        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.totalRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
       );
       screen.print(fallTable(found, options.byGroup, screen));
       await write?.(found);
@@ -61,10 +61,10 @@ export async function runImportance({ out, config, json, ...options }: Importanc
 }
 
 /** How much worse each measure is without each field, the values as they are above. */
-function fallTable({ plain, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
+function fallTable({ baseline: plain, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
   const names = Object.keys(plain);
   const values = ['as it is', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
-  const rows = importances.map(({ name, falls }) => [
+  const rows = importances.map(({ name, drops: falls }) => [
     name,
     ...names.map((measure) => fallText(falls[measure] ?? null)),
   ]);

@@ -5,7 +5,7 @@ import { EXIT_CODES, userError } from '../core/errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
-import { optionError, printError, usageProblem } from './error-output.js';
+import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
 
 /** Options that may be given many times, or with many values. */
 const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'by'];
@@ -31,6 +31,8 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode = await run;
   };
   try {
+    const renamed = renamedCommand(args);
+    if (renamed !== undefined) throw renamed;
     // With a callback, yargs hands over the text of --help and --version, with the commands that were given.
     let [words, text]: [readonly unknown[], string] = [[], ''];
     await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(

@@ -46,7 +46,7 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
         throw error;
       });
       if (done === undefined) return EXIT_CODES.done;
-      if (done.numRejects > 0) notice(`${count(done.numRejects)} bad rows have no prediction`);
+      if (done.rejectedRows > 0) notice(`${count(done.rejectedRows)} bad rows have no prediction`);
       const elapsedMs = monotonicMs() - startMs;
       screen.print(
         `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
@@ -63,14 +63,14 @@ function rankOf(top: number | undefined, by: string | undefined, rank: string | 
     throw userError('usage', {
       where: '--top',
       message: 'needs the column whose cells are the groups',
-      fix: 'name it, as in --by user',
+      fix: 'name it, as in --group-by user',
     });
-  const alone = by !== undefined ? '--by' : rank !== undefined ? '--rank' : undefined;
+  const alone = by !== undefined ? '--group-by' : rank !== undefined ? '--rank-by' : undefined;
   if (alone !== undefined)
     throw userError('usage', {
       where: alone,
       message: 'is for --top alone',
-      fix: 'say how many rows of a group are wanted, as in --top 10 --by user',
+      fix: 'say how many rows of a group are wanted, as in --top 10 --group-by user',
     });
   return undefined;
 }

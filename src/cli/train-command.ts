@@ -87,12 +87,13 @@ export async function runTrain({
       );
 
       peers.end();
-      const { run, end, bestEpoch, bestStep, metrics, numRejects, numSkippedBatches } = trained;
+      const { run, end, bestEpoch, bestStep, metrics, rejectedRows, numSkippedBatches } = trained;
       if (numSkippedBatches > 0)
         notice(
           `${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`,
         );
-      if (numRejects > 0) notice(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
+      if (rejectedRows > 0)
+        notice(`${count(rejectedRows)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
       if (stop.received !== undefined && end === 'interrupted') {
         const last = join(run, 'checkpoints', 'last');
         notice(

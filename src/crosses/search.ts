@@ -10,9 +10,9 @@ export interface FoundCross {
    * By how much the mean log loss of a row falls, beyond what all fields give alone and the crosses before it, on rows
    * that nothing was learned from.
    */
-  readonly gain: number;
+  readonly logLossGain: number;
   /** How many deviations of chance that is above none. */
-  readonly z: number;
+  readonly zScore: number;
   /** Combinations of the two that there are. */
   readonly combinations: number;
 }
@@ -98,18 +98,18 @@ export async function searchCrosses(
       signal.throwIfAborted();
     }
     begun = end;
-    return found.filter(({ gain }) => gain > 0).sort((x, y) => y.gain - x.gain);
+    return found.filter(({ logLossGain: gain }) => gain > 0).sort((x, y) => y.logLossGain - x.logLossGain);
   };
 
   let left = await measure(pairs, createGainMeter(additive, every), 0.5);
   const meter = createGainMeter(additive);
-  if (every > 1) left = await measure([...left].sort((x, y) => y.z - x.z).slice(0, KEPT), meter, 0.6);
+  if (every > 1) left = await measure([...left].sort((x, y) => y.zScore - x.zScore).slice(0, KEPT), meter, 0.6);
   const crosses: FoundCross[] = [];
   for (;;) {
-    const best = left.find(({ z }) => z >= MIN_Z);
+    const best = left.find(({ zScore: z }) => z >= MIN_Z);
     if (best === undefined || crosses.length === top) break;
-    const { columns, gain, z, combinations } = best;
-    crosses.push({ columns, gain, z, combinations });
+    const { columns, logLossGain: gain, zScore: z, combinations } = best;
+    crosses.push({ columns, logLossGain: gain, zScore: z, combinations });
     if (crosses.length === top) break;
     additive.add(combined(best.a, best.b));
     additive.fit(MORE_SWEEPS);
@@ -130,8 +130,8 @@ function beyond({ gain, excess, variance, combinations }: Gain, alone: readonly 
   const sum = (of: (each: Gain) => number): number => alone.reduce((total, each) => total + Math.max(0, of(each)), 0);
   const deviation = Math.sqrt(variance + sum((each) => each.variance));
   return {
-    gain: gain - sum((each) => each.gain),
-    z: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
+    logLossGain: gain - sum((each) => each.gain),
+    zScore: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
     combinations,
   };
 }

@@ -15,7 +15,7 @@ export interface Side extends Pick<Collector, 'blocks' | 'keys'> {
 
 /** A metric of both models; JSON. */
 export interface Difference {
-  readonly space: string;
+  readonly output: string;
   readonly metric: string;
   readonly goal: MetricValue['goal'];
   /** Null if undefined on these rows. */
@@ -86,7 +86,7 @@ export function compareReports(a: Report, b: Report, goals: MetricDirections): r
       if (typeof before !== 'number' || typeof after !== 'number' || OWN.includes(metric)) return [];
       return [
         {
-          space,
+          output: space,
           metric,
           goal: goals.get(`${space}.${metric}`) ?? 'none',
           a: before,
@@ -121,7 +121,7 @@ function compareMetric(
       difference === null || error === undefined
         ? [null, null]
         : [difference - quantile * error, difference + quantile * error];
-    return [{ space, metric: name, goal, a, b, difference, low, high }];
+    return [{ output: space, metric: name, goal, a, b, difference, low, high }];
   });
 }
 

@@ -66,7 +66,7 @@ export async function proposeConfig({
       onWarning(`${each.name} stays: ${leftWithout(experiment.model, all, gone).join(', ')} would read nothing`);
     else worst.push(each);
   }
-  for (const { name, falls } of worst) {
+  for (const { name, drops: falls } of worst) {
     const missed = Object.entries(falls).filter(([, fall]) => fall !== null && fall.low !== null && fall.low > 0);
     if (missed.length > 0)
       onWarning(

@@ -9,7 +9,7 @@ export interface Importance {
   /** Columns of the model's input that were permuted together. */
   readonly fields: readonly string[];
   /** By measure: how much worse it is without. */
-  readonly falls: Readonly<Record<string, Interval | null>>;
+  readonly drops: Readonly<Record<string, Interval | null>>;
 }
 
 /**
@@ -22,7 +22,7 @@ export function decidingMeasure(measures: readonly Measure[], rank: string | und
   const names = [...new Set(measures.map(({ space }) => space.name))];
   if (rank !== undefined && !names.includes(rank)) {
     throw userError('usage', {
-      where: '--rank',
+      where: '--rank-by',
       message: joined(`expected one of ${names.join(', ')}, found ${quoted(rank)}`, didYouMean(rank, names)),
     });
   }
@@ -46,6 +46,6 @@ export function rankedUnits(
     .map(({ name, fields }) => ({
       name,
       fields,
-      falls: Object.fromEntries(measures.map((measure, m) => [measure.name, byUnit.get(name)![m] ?? null])),
+      drops: Object.fromEntries(measures.map((measure, m) => [measure.name, byUnit.get(name)![m] ?? null])),
     }));
 }

@@ -15,10 +15,10 @@ export interface OutputChart extends Omit<LinePlot, 'series' | 'marked' | 'guide
 export function chartsByOutput(runs: readonly ReportedRun[], charts: readonly OutputChart[]): Html | undefined {
   const shown = shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of namesIn(shown.map(({ spaces }) => spaces))) {
+  for (const space of namesIn(shown.map(({ outputs: spaces }) => spaces))) {
     for (const { pointsOf, guideOf, title, ...look } of charts) {
       // Who has no such space keeps the color, and draws nothing.
-      const series = shown.map(({ name, spaces }) => ({
+      const series = shown.map(({ name, outputs: spaces }) => ({
         name,
         points: spaces[space] === undefined ? [] : pointsOf(spaces[space]),
       }));

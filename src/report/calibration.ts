@@ -47,8 +47,8 @@ function diagonal(series: readonly Series[]): LinePlot['guide'] {
 function histograms(runs: readonly ReportedRun[]): readonly Html[] {
   const shown = runs.length === 1 ? shownScores(runs).slice(0, 1) : shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of namesIn(shown.map(({ spaces }) => spaces))) {
-    for (const { name, spaces } of shown) {
+  for (const space of namesIn(shown.map(({ outputs: spaces }) => spaces))) {
+    for (const { name, outputs: spaces } of shown) {
       const bins: ScoreBins | undefined = spaces[space];
       if (bins === undefined) continue;
       const series = (['negatives', 'truths'] as const).map((kind) => ({

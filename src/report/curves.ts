@@ -86,9 +86,9 @@ function rates(runs: readonly ReportedRun[]): readonly Html[] {
   const seriesOf = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] =>
     namesIn(values).map((name) => ({ name, points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })) }));
   const wanted = [
-    { title: "learning rate, as a share of the config's", series: seriesOf(steps.map(({ rates: all }) => all)) },
-    { title: 'weights of terms', series: seriesOf(steps.map(({ weights }) => weights)) },
-    { title: 'norms of gradients', series: seriesOf(steps.map(({ norms = {} }) => norms)) },
+    { title: "learning rate, as a share of the config's", series: seriesOf(steps.map(({ lrFactors: all }) => all)) },
+    { title: 'weights of terms', series: seriesOf(steps.map(({ lossWeights: weights }) => weights)) },
+    { title: 'norms of gradients', series: seriesOf(steps.map(({ gradNorms: norms = {} }) => norms)) },
   ];
   const moving = wanted.filter(({ series }) => series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1));
   return moving.map(({ title, series }) => linePlot({ title, x: STEP, y: { title: '' }, series }));

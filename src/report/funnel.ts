@@ -15,7 +15,7 @@ export const funnel: Section = {
   },
 };
 
-function funnelOf({ name, spaces }: ShownScores): Html | undefined {
+function funnelOf({ name, outputs: spaces }: ShownScores): Html | undefined {
   const names = namesIn([spaces]);
   if (names.length === 0) return undefined;
   // What is measured on the rows of a label alone, or on all rows with another label's, is no stage of the funnel.

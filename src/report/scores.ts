@@ -1,4 +1,4 @@
-import type { Report, SpaceReport } from '../evaluation/evaluation.js';
+import type { Report, OutputReport } from '../evaluation/evaluation.js';
 import { count } from '../text/number-text.js';
 import { html, tableOf, type Html } from '../charts/html.js';
 import { lastReport, namesIn, type ReportedRun } from './reported-run.js';
@@ -45,11 +45,11 @@ function ofSeveral(runs: readonly ReportedRun[]): Html | undefined {
 }
 
 /** Spaces over all their rows: a segment has its column and value in brackets. */
-export function wholeSpaces(report: Report): readonly (readonly [string, SpaceReport])[] {
+export function wholeSpaces(report: Report): readonly (readonly [string, OutputReport])[] {
   return Object.entries(report).filter(([space]) => !space.endsWith(']'));
 }
 
-function metricsIn(spaces: readonly SpaceReport[]): readonly string[] {
+function metricsIn(spaces: readonly OutputReport[]): readonly string[] {
   return namesIn(spaces).filter((name) =>
     spaces.some((values) => values[name] === null || typeof values[name] === 'number'),
   );
@@ -65,7 +65,7 @@ export function isCount(name: string): boolean {
   return /(^|_)(rows|positives|[a-z]*groups)$/i.test(name);
 }
 
-function reasons(spaces: readonly (readonly [string, SpaceReport])[]): Html {
+function reasons(spaces: readonly (readonly [string, OutputReport])[]): Html {
   const all = spaces.flatMap(([space, { reasons: byMetric = {} }]) =>
     Object.entries(byMetric).map(([metric, reason]) => `${space}.${metric}: ${reason}`),
   );

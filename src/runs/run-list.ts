@@ -14,7 +14,7 @@ import { runPath, shownPath } from './runs-root.js';
 import { readSummary } from './summary.js';
 
 /** State of a run: being trained, completed, stopped by a signal, failed with an error, or killed without a trace. */
-export type RunStateName = 'running' | 'ended' | 'stopped' | 'failed' | 'killed';
+export type RunStateName = 'running' | 'completed' | 'stopped' | 'failed' | 'killed';
 
 /** A run as described by its files; JSON. */
 export interface ListedRun {
@@ -141,7 +141,7 @@ function readBottomName(folder: string): string | null {
 
 function determineState(folder: string, end: string | undefined, lastEvent: string | undefined): RunStateName {
   if (isTaken(folder)) return 'running';
-  if (existsSync(join(folder, RESULTS))) return 'ended';
+  if (existsSync(join(folder, RESULTS))) return 'completed';
   if (end !== undefined) return 'stopped';
   return lastEvent === 'failure' ? 'failed' : 'killed';
 }

@@ -98,7 +98,7 @@ export interface BestFound {
   readonly test?: Evaluation | undefined;
 }
 
-export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'numRejects'>;
+export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'rejectedRows'>;
 
 /**
  * Opens the log of a run. For a new run, writes config.source.yaml, config.resolved.yaml, overrides.txt and
@@ -193,11 +193,11 @@ export async function openRunLog(
         // Ignored, because the caller reports the error anyway and the disk may be what failed.
       }
     },
-    steps({ epoch, step, loss, rates, weights, norms }) {
+    steps({ epoch, step, loss, lrFactors: rates, lossWeights: weights, gradNorms: norms }) {
       appendUnsynced({
         step,
         epoch,
-        train: { loss: loss.total, terms: loss.terms },
+        train: { loss: loss.total, terms: loss.losses },
         rates,
         weights,
         ...(Object.keys(norms).length > 0 && { norms }),
@@ -218,7 +218,7 @@ export async function openRunLog(
           rows,
           ...(skippedBatches > 0 && { skippedBatches }),
           elapsedMs: Math.round(elapsedMs),
-          train: { loss: loss.total, terms: loss.terms },
+          train: { loss: loss.total, terms: loss.losses },
           ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
           isBest,
         }),
@@ -245,8 +245,8 @@ export async function openRunLog(
         .split('\n')
         .filter((line) => line !== '');
       const result = buildResult({ run, changes, startMs }, facts, loop);
-      const { end, bestEpoch, bestStep, numRejects, numSkippedBatches } = result;
-      event('end', { end, bestEpoch, bestStep, numRejects, numSkippedBatches });
+      const { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches } = result;
+      event('end', { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches });
       if (hasTakenOver) await writeSummary(run, result);
       return result;
     },

@@ -24,14 +24,14 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
     },
     steps(report) {
       log.steps(report);
-      const { step, epoch, loss, rates, weights, norms } = report;
+      const { step, epoch, loss, lrFactors, lossWeights, gradNorms } = report;
       tracker.scalars(step, {
         epoch,
         'train/loss': loss.total,
-        ...prefixKeys('train', loss.terms),
-        ...prefixKeys('rate', rates),
-        ...prefixKeys('weight', weights),
-        ...prefixKeys('norm', norms),
+        ...prefixKeys('train', loss.losses),
+        ...prefixKeys('rate', lrFactors),
+        ...prefixKeys('weight', lossWeights),
+        ...prefixKeys('norm', gradNorms),
       });
     },
     diagnosis(report) {

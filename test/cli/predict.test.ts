@@ -38,7 +38,7 @@ describe('mtl predict', () => {
       out: 'new/out.csv',
       rows: 300,
       columns: ['101', '205', 'ctr', 'cvr', 'ctcvr'],
-      numRejects: 0,
+      rejectedRows: 0,
     });
     expect(readFileSync(join(world, 'new', 'out.csv'), 'utf8')).toMatch(
       /^101,205,ctr,cvr,ctcvr\n\d+,\d+,0\.\d+,0\.\d+,0\.\d+\n/,
@@ -67,8 +67,11 @@ describe('mtl predict', () => {
   });
 
   it.each([
-    [['--top', '3'], '--top: needs the column whose cells are the groups; name it, as in --by user'],
-    [['--by', '101'], '--by: is for --top alone; say how many rows of a group are wanted, as in --top 10 --by user'],
+    [['--top', '3'], '--top: needs the column whose cells are the groups; name it, as in --group-by user'],
+    [
+      ['--group-by', '101'],
+      '--group-by: is for --top alone; say how many rows of a group are wanted, as in --top 10 --group-by user',
+    ],
     [
       ['--out', '-', '--json'],
       '--json: wants standard output, which --out - takes for the rows; write the rows to a file, or leave --json out',

@@ -81,9 +81,9 @@ async function found(
 describe('a search for crosses', () => {
   it('finds the pair that has a say together first, not what goes with it, nor pairs too rare to learn from; and says it as a feature', async () => {
     const result = await found(30_000, true);
-    expect(result).toMatchObject({ task: 'ctr', rows: 30_000, ofRows: 30_000, pairs: 15 });
+    expect(result).toMatchObject({ task: 'ctr', rows: 30_000, totalRows: 30_000, pairs: 15 });
     expect(result.crosses.map(({ columns }) => columns)).toEqual([['color', '101']]);
-    expect(result.crosses[0]!.z).toBeGreaterThan(20);
+    expect(result.crosses[0]!.zScore).toBeGreaterThan(20);
     expect(result.crosses[0]!.combinations).toBe(48);
     expect(result.yaml).toBe(
       'features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n    encoding: { name: tokens, minCount: 5 }\n    width: 8\n',
@@ -93,7 +93,7 @@ describe('a search for crosses', () => {
       config: CONFIG.replace('  numbers:', `${result.yaml.replace('features:\n', '')}  numbers:`),
     });
     expect(again.crosses).toEqual([]);
-    expect(result.loss - again.loss).toBeGreaterThan(0.5 * result.crosses[0]!.gain);
+    expect(result.loss - again.loss).toBeGreaterThan(0.5 * result.crosses[0]!.logLossGain);
   });
 
   it('finds none where every column has its say for itself', async () => {
