@@ -19,17 +19,16 @@ import { collectDirections, type MetricDirections } from './evaluation/metric-di
 import { readSection } from './runs/run-state.js';
 import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
-/** What is compared, and how. */
 export interface DiffOptions extends PredictedData {
   /** Two runs (their best checkpoints) or checkpoints. */
   readonly paths: readonly [string, string];
-  /** Takes what the runs measured when they ended, and predicts nothing anew. */
+  /** Uses the metrics that the runs recorded at their end, without predicting. */
   readonly isRecorded: boolean;
-  /** Of the intervals, between 0 and 1; default: 0.95. */
+  /** Confidence level of the intervals, between 0 and 1; default: 0.95. */
   readonly confidence?: number;
 }
 
-/** One of the two; JSON. */
+/** One of the two models; JSON. */
 export interface ComparedModel {
   readonly run: string;
   readonly checkpoint: string;
@@ -39,33 +38,33 @@ export interface ComparedModel {
   readonly seed: number;
 }
 
-/** What tells two runs apart; JSON. */
+/** Differences between two runs; JSON. */
 export interface DiffResult {
   readonly a: ComparedModel;
   readonly b: ComparedModel;
-  /** Keys of their configs, with defaults. */
+  /** Config keys with different values, defaults included. */
   readonly config: readonly DifferingKey[];
-  /** Of version, commit, Node, engine and machine. */
+  /** Differences in version, commit, Node, engine and machine. */
   readonly code: readonly DifferingKey[];
-  /** Whether they were trained on, chosen by and measured on the same rows; null where it is not known. */
+  /** Whether both used the same rows for each split; null if unknown. */
   readonly data: Readonly<Record<Split, IsSame>>;
   readonly split: Split;
-  /** Of the split, where it was predicted, and how many of these. */
+  /** Rows of the split and how many were predicted; null with recorded metrics. */
   readonly rows: number | null;
   readonly predictedRows: number | null;
-  /** Why the rows of both were not paired; null where they were. */
+  /** Why rows were not paired; null if they were. */
   readonly unpaired: string | null;
   readonly metrics: readonly Difference[];
 }
 
 /**
- * Compares two runs: what was asked of them, what they were trained on, and how they predict, row by row where they
- * predict the same rows.
+ * Compares two runs: their configs, their data and their predictions.
+ * Pairs the predictions row by row if both predict the same rows.
  */
 export async function diff({ paths, isRecorded, confidence, ...options }: DiffOptions): Promise<DiffResult> {
-  // One model after the other: of both together, only labels and predictions are in memory.
-  const a = await look(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
-  const b = await look(
+  // Models are loaded one after the other; only labels and predictions of both are in memory together.
+  const a = await loadSide(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
+  const b = await loadSide(
     paths[1],
     isRecorded ? undefined : (name, trained) => predictModel(name, trained, options, a.predicted?.split),
   );
@@ -78,15 +77,15 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
   const data = sameData(a.dataState, b.dataState);
   if (a.predicted === undefined || b.predicted === undefined) {
     const split = recordedSplit(a.compared, b.compared);
-    const [before, after] = [a, b].map(({ compared }) => compared.run!.metrics[split]!);
+    const [metricsA, metricsB] = [a, b].map(({ compared }) => compared.run!.metrics[split]!);
     return {
       ...about,
       data: { ...data, test: null },
       split,
       rows: null,
       predictedRows: null,
-      unpaired: 'nothing was predicted anew',
-      metrics: compareReports(before!, after!, a.goals),
+      unpaired: 'no rows were predicted',
+      metrics: compareReports(metricsA!, metricsB!, a.goals),
     };
   }
   const { split, rows } = a.predicted;
@@ -103,8 +102,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
   };
 }
 
-/** One of the two, without its weights. */
-interface Looked extends Pick<TrainedModel, 'experiment'> {
+interface ComparedSide extends Pick<TrainedModel, 'experiment'> {
   readonly compared: ComparedRun;
   readonly model: ComparedModel;
   readonly dataState: DataState;
@@ -112,10 +110,10 @@ interface Looked extends Pick<TrainedModel, 'experiment'> {
   readonly predicted: PredictedModel | undefined;
 }
 
-async function look(
+async function loadSide(
   path: string,
   predict: ((name: string, trained: TrainedModel) => Promise<PredictedModel>) | undefined,
-): Promise<Looked> {
+): Promise<ComparedSide> {
   const compared = findCompared(path);
   const trained = await readTrainedModel(compared.folder);
   const { experiment, checkpoint, spaces, measuring } = trained;
@@ -142,17 +140,17 @@ async function look(
 }
 
 /**
- * What both measured when they ended: test, or valid where one has no test.
- * @throws UserError (usage) where one measured nothing
+ * Finds a split that both runs measured at their end: test, or valid if one has no test metrics.
+ * @throws UserError (usage) if there is none
  */
 function recordedSplit(a: ComparedRun, b: ComparedRun): Split {
-  const found = (['test', 'valid'] as const).find((split) =>
+  const common = (['test', 'valid'] as const).find((split) =>
     [a, b].every(({ run }) => run?.metrics[split] !== undefined),
   );
-  if (found !== undefined) return found;
+  if (common !== undefined) return common;
   throw userError('usage', {
     where: '--use-recorded',
-    message: 'the two have measured nothing in common',
-    fix: 'leave --use-recorded out, and both predict test anew',
+    message: 'the two runs have no recorded split in common',
+    fix: 'omit --use-recorded to predict the test set with both',
   });
 }

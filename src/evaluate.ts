@@ -12,48 +12,49 @@ import { listKeyColumns } from './evaluation/options.js';
 import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
-/** What a model is evaluated on, and how. */
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** Files, folders or globs of CSV or Parquet, or shards, in place of the config's data. */
+  /** CSV or Parquet files, directories, globs or shards that replace the config's data. */
   readonly data?: Paths | undefined;
-  /** Columns of the data by whose values all is measured once more, in place of those of the config. */
+  /** Columns to segment all metrics by, in place of the config's. */
   readonly by?: readonly string[] | undefined;
-  /** Told what people should know. */
   onWarning(text: string): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Abort to stop; the call rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
-/** What is evaluated, and on what. */
 export interface EvaluateOptions extends MeasureOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Measures what the model predicts itself, not as it is calibrated. */
+  /** Measures the model's own predictions, without calibration. */
   readonly raw?: boolean | undefined;
 }
 
-/** What was measured. */
 export interface Measured {
-  /** By split. */
+  /** Reports by split. */
   readonly metrics: Readonly<Record<string, Report>>;
   readonly rejectedRows: number;
 }
 
-/** What an evaluation found. */
 export interface EvaluateResult extends Measured {
-  /** The folder of the checkpoint. */
+  /** Directory of the checkpoint. */
   readonly checkpoint: string;
-  /** Optimizer steps behind its weights. */
+  /** Number of optimizer steps. */
   readonly step: number;
 }
 
-/** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
+/**
+ * Measures a checkpoint on its validation and test sets, or on other data.
+ * Returns the same metrics that training reported.
+ */
 export async function evaluate({ path, raw, ...options }: EvaluateOptions): Promise<EvaluateResult> {
   const model = await readTrainedModel(path, { raw });
   return { checkpoint: model.folder, step: model.checkpoint.program.step, ...(await measure(model, options)) };
 }
 
-/** Measures a model that was read. */
+/**
+ * Measures a loaded model on its validation and test sets, or on other data, which is reported as test.
+ * @throws UserError (data), (usage)
+ */
 export async function measure(
   model: TrainedModel,
   { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
@@ -92,9 +93,9 @@ export async function measure(
 }
 
 /**
- * Opens what a model is measured on: valid and test, or data of the user's, which stands for test.
- * @param verb named where there is neither
- * @throws UserError (data) with the problems of all files; (usage)
+ * Opens the validation and test sets of a model, or other data as its test set.
+ * @param verb command named in the error if there is neither
+ * @throws UserError (data) with the problems of all files; (usage) if the config has no set to measure
  */
 export async function openMeasured(
   { experiment: { data: options }, format }: TrainedModel,
@@ -104,7 +105,7 @@ export async function openMeasured(
   const { where, split } = options;
   const rows = data === undefined ? { where, split } : { where };
   return openSplits(
-    filesOf(options, data, verb),
+    selectFiles(options, data, verb),
     format,
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
     dialectOf(options),
@@ -112,7 +113,7 @@ export async function openMeasured(
   );
 }
 
-function filesOf(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
+function selectFiles(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
   if (data !== undefined) return { test: absolute(data) };
   const { valid, test } = splitFilesOf(options);
   if (valid !== undefined || test !== undefined) return { valid, test };

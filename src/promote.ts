@@ -12,60 +12,57 @@ import { manifestDigest } from './runs/manifest.js';
 import { existingRun } from './runs/run-list.js';
 import { runsRoot, shownPath } from './runs/runs-root.js';
 
-/** Comparisons at most, if the channel changes during each. */
+/** Maximum number of comparisons if the channel changes during each. */
 const MAX_ROUNDS = 5;
 
-/** Which run goes to which channel, and what it is compared by. */
 export interface PromoteOptions extends PredictedData {
-  /** Undefined for the run that the channel had before. */
+  /** Undefined for the previous run of the channel. */
   readonly run: string | undefined;
-  /** Name of the channel. */
   readonly to: string;
   /** Undefined to promote without a comparison. */
   readonly gate: GateOptions | undefined;
 }
 
-/** What came of it; JSON. */
+/** Outcome of a promotion; JSON. */
 export interface PromoteResult {
   readonly channel: string;
-  /** Of the link. */
+  /** Path of the link. */
   readonly path: string;
   readonly run: string;
-  /** The run that the channel had; null for none. */
+  /** The run that the channel pointed to; null if none. */
   readonly over: string | null;
-  /** Whether the channel points to `run` now. */
+  /** Whether the channel now points to `run`. */
   readonly isPromoted: boolean;
-  /** `present`: it did before. */
+  /** `present`: the channel already pointed to the run. */
   readonly reason: 'first' | 'better' | 'notBetter' | 'ungated' | 'previous' | 'present';
   /** Null if nothing was compared. */
   readonly gate: Gate | null;
 }
 
 /**
- * Points a channel at a run: at once if it has none or there is no gate, else if the run is better than the present one
- * by the interval of their
- * difference. If another promotion changes the channel during the comparison, compares again with what it has then.
- * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is no error
+ * Points a channel at a run. Promotes at once if the channel is empty or there is no gate. With a gate, promotes if the
+ * interval of the difference shows that the run is better than the present one. If another promotion changes the
+ * channel during the comparison, compares again with its new run.
+ * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is not an error
  */
 export async function promote({ run, to, gate, ...comparison }: PromoteOptions): Promise<PromoteResult> {
   const root = runsRoot();
-  const named = run === undefined ? undefined : existingRun(run);
+  const namedRun = run === undefined ? undefined : existingRun(run);
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     const channel = readChannel(to, root);
-    const candidate = named ?? previousRun(channel, root);
+    const candidate = namedRun ?? previousRun(channel, root);
     const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
     if (!result.isPromoted || result.reason === 'present') return result;
     if (await record(channel, candidate, root, result, comparison.onWarning)) return result;
-    comparison.onWarning(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
+    comparison.onWarning(`${channel.path}: another mtl promote changed the channel; comparing again`);
   }
   throw userError('usage', {
     where: `--to ${to}`,
-    message: `the channel changed during ${MAX_ROUNDS} comparisons`,
-    fix: 'end the other mtl promote and try again',
+    message: `the channel changed during each of ${MAX_ROUNDS} comparisons`,
+    fix: 'stop the other mtl promote and try again',
   });
 }
 
-/** Decides whether a run takes a channel. */
 async function decide(
   channel: Channel,
   candidate: string,
@@ -73,7 +70,7 @@ async function decide(
   { run, gate: options, ...comparison }: PromoteOptions,
 ): Promise<PromoteResult> {
   const present = channel.run === null ? null : join(root, channel.run);
-  const about = {
+  const facts = {
     channel: channel.name,
     path: channel.path,
     run: shownPath(candidate),
@@ -81,34 +78,34 @@ async function decide(
     gate: null,
   };
   if (isTaken(candidate))
-    throw userError('usage', { where: about.run, message: 'is being trained', fix: 'wait for it, or end it' });
-  if (present === null) return { ...about, isPromoted: true, reason: 'first' };
-  const isThere = existsSync(present);
-  if (isThere && realpathSync(present) === candidate) return { ...about, isPromoted: true, reason: 'present' };
-  if (options === undefined) return { ...about, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
-  if (!isThere)
+    throw userError('usage', { where: facts.run, message: 'the run is being trained', fix: 'wait for it or stop it' });
+  if (present === null) return { ...facts, isPromoted: true, reason: 'first' };
+  const presentExists = existsSync(present);
+  if (presentExists && realpathSync(present) === candidate) return { ...facts, isPromoted: true, reason: 'present' };
+  if (options === undefined) return { ...facts, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
+  if (!presentExists)
     throw userError('checkpoint', {
       where: channel.path,
-      message: `points to ${channel.target}, which is gone`,
-      fix: 'promote without --if-better, or name another run',
+      message: `the channel points to ${channel.target}, which does not exist`,
+      fix: 'promote without --if-better or name another run',
     });
-  const found = await diff({
+  const comparisonResult = await diff({
     paths: [present, candidate],
     isRecorded: false,
     confidence: options.confidence,
     ...comparison,
   });
-  const { gate, isBetter } = decideGate(found, comparison.data, options);
-  return { ...about, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
+  const { gate, isBetter } = decideGate(comparisonResult, comparison.data, options);
+  return { ...facts, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
 }
 
-/** Points the channel and records why; false if it changed meanwhile. */
+/** Points the channel and records the promotion; returns false if the channel changed in the meantime. */
 async function record(
   channel: Channel,
   candidate: string,
   root: string,
   { reason, gate }: PromoteResult,
-  onWarning: (notice: string) => void,
+  onWarning: (warning: string) => void,
 ): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
@@ -136,11 +133,11 @@ function previousRun({ name, path, run, previous }: Channel, root: string): stri
   if (previous === null)
     throw userError('usage', {
       where: path,
-      message: run === null ? 'has no run' : `has had no run before ${shownPath(join(root, run))}`,
+      message: run === null ? 'the channel has no run' : `the channel has no run before ${shownPath(join(root, run))}`,
       fix,
     });
   const folder = join(root, previous);
   if (!existsSync(folder))
-    throw userError('usage', { where: path, message: `${shownPath(folder)}, which it had before, is gone`, fix });
+    throw userError('usage', { where: path, message: `the previous run ${shownPath(folder)} does not exist`, fix });
   return realpathSync(folder);
 }

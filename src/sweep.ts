@@ -17,41 +17,39 @@ import { isOver, runTrials } from './study/worker-loop.js';
 import type { Trial } from './study/trial.js';
 import { train } from './train.js';
 
-/** The command, which workers are started with. */
+/** The command that starts the workers. */
 const BIN = fileURLToPath(new URL('../bin/mtl.js', import.meta.url));
-/** How often the journal is looked at. */
-const LOOK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
-/** What the command line adds to a study. */
+/** Command-line options of `sweep`. */
 export interface SweepOptions extends EngineOptions {
-  /** Of the study's own keys. */
+  /** For keys of the study file itself. */
   readonly overrides: readonly Override[];
-  /** Aborted to end the workers, saved, and leave the study to be gone on with. */
+  /** Abort to stop the workers; they save their trials, and the study can be resumed. */
   readonly signal: AbortSignal;
 }
 
-/** Who is told what happens in a study. */
+/** Receives the events of a study. */
 export interface SweepObserver {
   onStart(
     study: Study,
     facts: { readonly isNew: boolean; readonly numChecked: number; readonly numOver: number; readonly where: string },
   ): void;
-  /** A trial is over. */
+  /** Called once for each trial that has a result. */
   onTrial(study: Study, trial: ListedTrial, board: readonly ListedTrial[]): void;
   onLook(study: Study, board: readonly ListedTrial[]): void;
 }
 
-/** A study, as far as it is. */
 export interface SweepResult {
   readonly study: Study;
   readonly end: 'finished' | 'interrupted';
-  /** The best first. */
+  /** Sorted, best trial first. */
   readonly board: readonly ListedTrial[];
 }
 
 /**
- * Starts a study or goes on with it: checks its configs, starts workers, and follows them to the end.
- * @throws UserError (config) where any config is wrong; what a launcher or the workers throw
+ * Starts or resumes a study: validates all configs, launches workers and waits for the last trial.
+ * @throws UserError (config) if any config is invalid, (usage) if all workers exited early; errors of the launcher
  */
 export async function sweep(
   path: string,
@@ -61,15 +59,15 @@ export async function sweep(
   const { facts, source, configText, runs, numChecked } = await loadStudy(path, overrides);
   const { study, isNew } = await openStudy(locateStudy(runsRoot(runs), facts.options.name), facts, source, configText);
   const journal = await openJournal(study.folder);
-  const told = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
+  const reported = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
   const { launcher: spec, parallel } = study.options;
-  const count = Math.min(parallel, Math.max(1, study.numTrials - told.size));
+  const count = Math.min(parallel, Math.max(1, study.numTrials - reported.size));
   const ownThreads =
     threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
   const args = ['sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
   const kernels = kernelChoice();
-  // Said to each worker, since one on another machine does not have this one's environment; where nothing is said, it
-  // has its own.
+  // Passed explicitly, because a worker on another machine does not inherit this environment. With `auto`, the worker's
+  // own environment decides.
   if (kernels !== 'auto') args.push('--kernels', kernels);
 
   const isDone = isOver(study, journal.trials);
@@ -79,29 +77,29 @@ export async function sweep(
   observer.onStart(study, {
     isNew,
     numChecked,
-    numOver: told.size,
-    where: workers?.where ?? 'no workers: there is nothing left to do',
+    numOver: reported.size,
+    where: workers?.where ?? 'no workers, because all trials are done',
   });
   try {
     while (workers !== undefined && !signal.aborted) {
-      // Asked before the last look, so that what a worker wrote before it left is seen.
+      // Checked before the refresh, so that the last writes of an exited worker are read.
       const areAlive = await workers.areAlive();
       await journal.refresh();
-      warn(study, journal.trials, told, observer);
+      reportTrials(study, journal.trials, reported, observer);
       if (isOver(study, journal.trials)) break;
       if (!areAlive)
         throw userError('usage', {
           where: shownPath(study.folder),
-          message: 'the workers are gone, and trials are left',
-          fix: 'start the study again; it goes on',
+          message: 'all workers exited before the last trial',
+          fix: 'run the same mtl sweep again to resume',
         });
-      await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await setTimeout(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     await workers?.stop();
   }
   await journal.refresh();
-  warn(study, journal.trials, told, observer);
+  reportTrials(study, journal.trials, reported, observer);
   return {
     study,
     end: isOver(study, journal.trials) ? 'finished' : 'interrupted',
@@ -109,11 +107,11 @@ export async function sweep(
   };
 }
 
-function warn(study: Study, trials: readonly Trial[], told: Set<number>, observer: SweepObserver): void {
+function reportTrials(study: Study, trials: readonly Trial[], reported: Set<number>, observer: SweepObserver): void {
   const board = leaderboard(trials, study.goal);
   for (const { number, result } of trials) {
-    if (result === undefined || told.has(number)) continue;
-    told.add(number);
+    if (result === undefined || reported.has(number)) continue;
+    reported.add(number);
     observer.onTrial(
       study,
       board.find((trial) => trial.number === number)!,
@@ -124,8 +122,8 @@ function warn(study: Study, trials: readonly Trial[], told: Set<number>, observe
 }
 
 /**
- * Takes trials of a study until there is nothing left to do.
- * @param signal aborted to give back what it has, saved, and end
+ * Runs trials of a study until none is left.
+ * @param signal abort to save the current trial, release it and return
  */
 export async function work(
   folder: string,
@@ -146,7 +144,7 @@ export async function work(
           onStart: () => undefined,
           onStep: () => undefined,
           onWarning: log,
-          // At its last end, a run needs no stopping.
+          // After its last epoch, a run ends anyway, so it is not reported for pruning.
           onMilestone: ({ isEpochEnd, epoch, valid }) =>
             isEpochEnd && epoch < experiment.training.epochs ? run.onEpoch(epoch, valid?.monitored ?? null) : undefined,
         },

@@ -1,65 +1,120 @@
 import { dumpConfig } from './config/dump.js';
+import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
 import { findLabelLeaks } from './data/info/label-leaks.js';
-import { rejectPolicy } from './data/rows/rejects.js';
+import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
 import { openEncoded } from './data/sources/splits.js';
-import { engineLine, readState, type Engine } from './engines/engine.js';
+import { engineLine, readState, type Engine, type Program } from './engines/engine.js';
 import { withEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
+import type { Output } from './evaluation/outputs.js';
 import { vocabularyBytes } from './features/feature-types.js';
-import { buildGraph, openInputs } from './inputs/open-inputs.js';
+import type { Graph } from './graph/graph.js';
+import { buildGraph, openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
-import { SINGLE_PROCESS } from './core/process-group.js';
+import { SINGLE_PROCESS, type ProcessGroup } from './core/process-group.js';
 import { openDistributedRun, type RunRequest } from './runs/open-distributed-run.js';
+import type { OpenRun } from './runs/open-run.js';
 import { openCheckpointer, type Checkpointer } from './runs/checkpointer.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { createDiagnosisObserver } from './training/diagnostics.js';
 import { isDivergence } from './training/divergence.js';
-import { firstLoopState, loopSection } from './training/loop-state.js';
-import { trainLoop, type LoopOptions } from './training/loop.js';
+import { firstLoopState, loopSection, type LoopState } from './training/loop-state.js';
+import { trainLoop, type LoopOptions, type StopReason } from './training/loop.js';
 import { computeMeasurement, buildStopping } from './training/monitor.js';
-import { createSanityChecks } from './training/sanity-checks.js';
+import { createSanityChecks, type SanityChecks } from './training/sanity-checks.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 import { buildStepPlan, stepRows } from './training/step-plan.js';
 import { createTrainStep } from './training/train-step.js';
 
-/** What the command line adds to a config. */
+/** Command-line options of `train`, in addition to the config. */
 export type TrainOptions = EngineOptions &
   Pick<Access, 'verifyData'> &
   Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> &
   Pick<LoopOptions, 'signal'>;
 
-/** Trains what a config describes, or goes on with it. */
+/** Trains a config in a new run, or resumes one. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
   return withEngine(options, loaded.experiment.training.precision, (engine) =>
     trainOn(engine, loaded, options, observer),
   );
 }
 
-/** The whole run, in the order in which data flows. */
+/** What all steps of a training share. */
+interface Session {
+  readonly engine: Engine;
+  readonly experiment: Experiment;
+  /** The resolved config, YAML. */
+  readonly config: string;
+  readonly options: TrainOptions;
+  readonly peers: ProcessGroup;
+  readonly signal: AbortSignal;
+  readonly observer: TrainObserver;
+  readonly inputs: RunInputs;
+  warn(text: string): void;
+}
+
+/** What a training has reached; also describes a run that is interrupted or fails. */
+interface Progress {
+  readonly loop: LoopState;
+  readonly policy: RejectPolicy;
+  readonly sanityChecks: SanityChecks;
+  readonly metrics: Record<string, TrainResult['metrics'][string]>;
+  /** Defined while there may be unsaved steps. */
+  checkpointer: Checkpointer | undefined;
+  /** Frees the data and the program. */
+  dispose: (() => Promise<void>) | undefined;
+}
+
+type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
+
+/** A compiled model. */
+interface CompiledModel {
+  readonly graph: Graph;
+  readonly program: Program;
+  readonly epochSteps: number;
+}
+
+/** Runs all steps of training in data-flow order. */
 async function trainOn(
   engine: Engine,
   { experiment, source }: LoadedConfig,
   { peers = SINGLE_PROCESS, ...options }: TrainOptions,
   observer: TrainObserver,
 ): Promise<TrainResult> {
-  const { data, training, checkpoints, model, seed } = experiment;
   const signal = peers.synchronizeSignal(options.signal);
-  // What can be wrong with the surroundings is found before a folder is made.
-  const {
-    tasks,
-    measured: { goals, ...what },
-    format,
-    sources,
-    start,
-  } = await openInputs(experiment, { peers });
+  // Invalid inputs are reported before a run directory is created.
+  const inputs = await openInputs(experiment, { peers });
   const config = dumpConfig(experiment);
-  const warn = (notice: string): void => observer.onWarning(notice);
-  const run = await openDistributedRun(
+  const warn = (text: string): void => observer.onWarning(text);
+  const session: Session = { engine, experiment, config, options, peers, signal, observer, inputs, warn };
+  const run = await openTrainingRun(session, source);
+  const progress = startProgress(session, run);
+  try {
+    const data = await readData(session, run, progress.policy);
+    const model = compileModel(session, run, data);
+    progress.dispose = () => data.train.close().finally(() => model.program.dispose());
+    if (run.resumed === undefined) inputs.start.begin(model.program, run.log, warn);
+    else run.resumed.restore(model.program);
+    const end = await trainModel(session, run, data, model, progress);
+    return await finishRun(session, run, progress, end);
+  } catch (error) {
+    return await endFailedRun(session, run, progress, error);
+  } finally {
+    await progress.dispose?.();
+    await run.release();
+  }
+}
+
+function openTrainingRun(
+  { engine, experiment, config, options, peers, inputs, warn }: Session,
+  source: string,
+): Promise<OpenRun> {
+  return openDistributedRun(
     {
       ...options,
       configName: experiment.name,
@@ -70,161 +125,214 @@ async function trainOn(
       values: experiment,
       engine,
       compareConfig: comparisonWith(experiment),
-      originOf: start.originOf,
+      resolveOrigin: inputs.start.originOf,
     },
     peers,
     warn,
   );
-  const { folder, log } = run;
+}
 
-  const policy = rejectPolicy(data, log.rejectsPath);
-  const loop = run.state.of(loopSection, firstLoopState);
-  const nonsense = createSanityChecks(tasks, training, (text) => (log.event('warning', { text }), warn(text)));
-  const metrics: Record<string, TrainResult['metrics'][string]> = {};
-  const finish = (end: TrainResult['end']): Promise<TrainResult> =>
-    log.end(
-      {
-        end,
-        name: experiment.name,
-        model: model.name,
-        seed,
-        monitor: training.monitor,
-        metrics,
-        rejectedRows: policy.count,
-      },
-      loop,
-    );
-  /** Saves where training stands, while it does. */
-  let saver: Checkpointer | undefined;
-  let dispose: (() => unknown) | undefined;
-  try {
-    const reading = {
-      policy,
-      sharing: { peers, policy: rejectPolicy(data) },
-      onWarning: warn,
-      cache: { folder: data.cache, onWarning: warn },
-      verifyData: options.verifyData,
-      onProgress: (progress: ReadProgress) => observer.onRead(progress),
-      threads: options.threads,
-      signal: options.signal,
-    };
-    const {
-      encoded,
-      train: trainSet,
-      valid: validSet,
-      test: testSet,
-      unknown,
-      facts,
-    } = await openEncoded(
-      sources,
-      format,
-      run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)),
-      reading,
-      start.keepScales(run.state.of(dataSection, firstDataState)),
-    );
+function startProgress({ experiment: { data, training }, inputs, warn }: Session, { log, state }: OpenRun): Progress {
+  return {
+    policy: rejectPolicy(data, log.rejectsPath),
+    loop: state.of(loopSection, firstLoopState),
+    sanityChecks: createSanityChecks(inputs.tasks, training, (text) => (log.event('warning', { text }), warn(text))),
+    metrics: {},
+    checkpointer: undefined,
+    dispose: undefined,
+  };
+}
 
-    const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
-    const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
-    const begun = {
-      run: folder,
-      model: model.name,
-      engine: engineLine(engine),
-      epochs: training.epochs,
-      epochSteps: Math.ceil(trainSet.rows / stepRows(training)),
-      monitor: training.monitor,
-      learningRate: training.optimizer.dense.learningRate,
-      ...planSize(plan, engine, vocabularyBytes(encoded.fields)),
-    };
-    observer.onStart(begun);
-    log.event('start', begun);
-    const program = engine.compile(plan, warn);
-    dispose = () => trainSet.close().finally(() => program.dispose());
-    if (run.resumed === undefined) start.begin(program, log, warn);
-    else run.resumed.restore(program);
-    const stepper = createTrainStep({
+/** Fits the encoding on the training set, or takes it from the checkpoint, and opens all sets. */
+async function readData(
+  { experiment: { data }, options, peers, observer, inputs, warn }: Session,
+  { resumed, state }: OpenRun,
+  policy: RejectPolicy,
+): Promise<EncodedData> {
+  const { sources, format, start } = inputs;
+  const reading = {
+    policy,
+    sharing: { peers, policy: rejectPolicy(data) },
+    onWarning: warn,
+    cache: { folder: data.cache, onWarning: warn },
+    verifyData: options.verifyData,
+    onProgress: (progress: ReadProgress) => observer.onRead(progress),
+    threads: options.threads,
+    signal: options.signal,
+  };
+  return openEncoded(
+    sources,
+    format,
+    resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)),
+    reading,
+    start.keepScales(state.of(dataSection, firstDataState)),
+  );
+}
+
+/** Builds and compiles the model, and announces the start of the run. */
+function compileModel(
+  { engine, experiment, peers, observer, inputs, warn }: Session,
+  { folder, log }: OpenRun,
+  { encoded, train: trainSet, facts }: EncodedData,
+): CompiledModel {
+  const { model, training, seed } = experiment;
+  const { layout, graph } = buildGraph(experiment, inputs.tasks, encoded.fields, facts);
+  const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
+  const epochSteps = Math.ceil(trainSet.rows / stepRows(training));
+  const startInfo = {
+    run: folder,
+    model: model.name,
+    engine: engineLine(engine),
+    epochs: training.epochs,
+    epochSteps,
+    monitor: training.monitor,
+    learningRate: training.optimizer.dense.learningRate,
+    ...planSize(plan, engine, vocabularyBytes(encoded.fields)),
+  };
+  observer.onStart(startInfo);
+  log.event('start', startInfo);
+  return { graph, program: engine.compile(plan, warn), epochSteps };
+}
+
+/** Trains, saves, and measures the best weights into `progress.metrics`. */
+async function trainModel(
+  session: Session,
+  run: OpenRun,
+  data: EncodedData,
+  model: CompiledModel,
+  progress: Progress,
+): Promise<StopReason> {
+  const { experiment, inputs, observer, warn } = session;
+  const { training, calibration: section } = experiment;
+  const { spaces } = inputs.measured;
+  const { loop, sanityChecks } = progress;
+  const { train: trainSet, valid: validSet, test: testSet } = data;
+  const loopOptions = createLoopOptions(session, run, data, model, loop);
+  const calibration = createCalibration({ section, spaces, stateOf: run.state.of }, warn);
+  const measure = createMeasure(session, model);
+
+  const checkpointer = await openTrainingCheckpointer(session, run, data, model, loop);
+  progress.checkpointer = checkpointer;
+  await run.begin({ unknown: data.unknown });
+  const end = await trainLoop({
+    ...loopOptions,
+    validate:
+      validSet &&
+      (async () => computeMeasurement(calibration.fitted(await measure(validSet), loop.step), training.monitor)),
+    beforeStep: (step) => checkpointer.beforeStep(step),
+    onMilestone: async (milestone) => {
+      await run.log.milestone(milestone);
+      await checkpointer.atMilestone(milestone);
+      await observer.onMilestone(milestone);
+      sanityChecks.milestone(milestone);
+    },
+  });
+  await checkpointer.now();
+  progress.checkpointer = undefined;
+
+  // The program already has the newest weights; reading them again could cost as much memory as the model.
+  const outputs =
+    loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(run.folder, model.program, spaces);
+  const valid = validSet && section && (await measure(validSet, outputs));
+  const test = testSet && (await measure(testSet, outputs));
+  Object.assign(progress.metrics, await run.log.results(loop, { valid, test }));
+  await sanityChecks.results(progress.metrics, () => findLabelLeaks(data.encoded, trainSet, (testSet ?? validSet)!));
+  return end;
+}
+
+function createLoopOptions(
+  { experiment: { training, seed }, observer, signal, warn, inputs }: Session,
+  { log, state }: OpenRun,
+  { train: trainSet }: EncodedData,
+  { graph, program, epochSteps }: CompiledModel,
+  loop: LoopState,
+): Omit<LoopOptions, 'validate' | 'beforeStep' | 'onMilestone'> {
+  return {
+    ...training,
+    program,
+    stepper: createTrainStep({
       program,
       training,
       seed,
-      trainingSteps: training.epochs * begun.epochSteps,
+      trainingSteps: training.epochs * epochSteps,
       terms: graph.terms,
-      stateOf: run.state.of,
-    });
-    const calibration = createCalibration(
-      { section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of },
-      warn,
-    );
-    const measured = (rows: typeof trainSet, spaces = what.spaces) =>
-      evaluateBatches(
-        program,
-        rows.batches(EVALUATION_BATCH_ROWS),
-        { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms },
-        signal,
-      );
+      stateOf: state.of,
+    }),
+    signal,
+    state: loop,
+    terms: graph.terms,
+    stopping: buildStopping(training, loop, inputs.measured.goals),
+    batches: (epoch, skipBatches) =>
+      trainSet.batches(
+        stepRows(training),
+        training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined,
+        { skipBatches },
+      ),
+    onStep: (step) => observer.onStep(step),
+    onSteps: (report) => log.steps(report),
+    onSkip: (skipped) => log.event('skip', skipped),
+    onDiagnosis: createDiagnosisObserver(graph, (report) => log.diagnosis(report), warn),
+  };
+}
 
-    saver = await openCheckpointer(
-      {
-        ...checkpoints,
-        run,
-        peers,
-        loop,
-        goals,
-        snapshot: async () => ({
-          program: await readState(program),
-          sections: run.state.sections(),
-          fitted: encoded.fitted,
-          config,
-        }),
-      },
-      warn,
-    );
-    await run.begin({ unknown });
-    const end = await trainLoop({
-      ...training,
+/** Returns a function that evaluates the program on a data set, with the model's outputs or calibrated ones. */
+function createMeasure(
+  { inputs, signal }: Session,
+  { graph, program }: CompiledModel,
+): (rows: EncodedData['train'], outputs?: readonly Output[]) => ReturnType<typeof evaluateBatches> {
+  const { spaces: modelOutputs, measuring } = inputs.measured;
+  return (rows, spaces = modelOutputs) =>
+    evaluateBatches(
       program,
-      stepper,
+      rows.batches(EVALUATION_BATCH_ROWS),
+      { spaces, measuring, keyTexts: rows.keyTexts, terms: graph.terms },
       signal,
-      state: loop,
-      terms: graph.terms,
-      stopping: buildStopping(training, loop, goals),
-      batches: (epoch, skipBatches) =>
-        trainSet.batches(
-          stepRows(training),
-          training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined,
-          { skipBatches },
-        ),
-      validate:
-        validSet &&
-        (async () => computeMeasurement(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
-      beforeStep: (step) => saver?.beforeStep(step),
-      onStep: (progress) => observer.onStep(progress),
-      onSteps: (report) => log.steps(report),
-      onSkip: (skipped) => log.event('skip', skipped),
-      onDiagnosis: createDiagnosisObserver(graph, (report) => log.diagnosis(report), warn),
-      onMilestone: async (milestone) => {
-        await log.milestone(milestone);
-        await saver?.atMilestone(milestone);
-        await observer.onMilestone(milestone);
-        nonsense.milestone(milestone);
-      },
-    });
-    await saver.now();
-    saver = undefined;
-    // The newest weights need not be read again: they are there, however large.
-    const spaces =
-      loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
-    const valid = validSet && experiment.calibration && (await measured(validSet, spaces));
-    Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, spaces)) }));
-    await nonsense.results(metrics, () => findLabelLeaks(encoded, trainSet, (testSet ?? validSet)!));
-    return await finish(end);
-  } catch (error) {
-    const isInterrupted = signal.aborted && error === signal.reason;
-    const errors = isInterrupted ? [] : [error];
-    if (isInterrupted || isDivergence(error)) await saver?.now().catch((unsaved: unknown) => errors.push(unsaved));
-    if (errors.length === 0) return await finish('interrupted');
-    for (const each of errors) log.failure(each);
-    throw errors[0];
-  } finally {
-    await dispose?.();
-    await run.release();
-  }
+    );
+}
+
+function openTrainingCheckpointer(
+  { experiment: { checkpoints }, config, peers, inputs, warn }: Session,
+  run: OpenRun,
+  { encoded }: EncodedData,
+  { program }: CompiledModel,
+  loop: LoopState,
+): Promise<Checkpointer> {
+  return openCheckpointer(
+    {
+      ...checkpoints,
+      run,
+      peers,
+      loop,
+      goals: inputs.measured.goals,
+      snapshot: async () => ({
+        program: await readState(program),
+        sections: run.state.sections(),
+        fitted: encoded.fitted,
+        config,
+      }),
+    },
+    warn,
+  );
+}
+
+function finishRun(
+  { experiment: { name, model, seed, training } }: Session,
+  { log }: OpenRun,
+  { policy, loop, metrics }: Progress,
+  end: TrainResult['end'],
+): Promise<TrainResult> {
+  const { monitor } = training;
+  return log.end({ end, name, model: model.name, seed, monitor, metrics, rejectedRows: policy.count }, loop);
+}
+
+/** Saves an interrupted or diverged run; returns the result of an interrupted one and rethrows any other error. */
+async function endFailedRun(session: Session, run: OpenRun, progress: Progress, error: unknown): Promise<TrainResult> {
+  const { signal } = session;
+  const isInterrupted = signal.aborted && error === signal.reason;
+  const errors = isInterrupted ? [] : [error];
+  if (isInterrupted || isDivergence(error))
+    await progress.checkpointer?.now().catch((unsaved: unknown) => errors.push(unsaved));
+  if (errors.length === 0) return finishRun(session, run, progress, 'interrupted');
+  for (const each of errors) run.log.failure(each);
+  throw errors[0];
 }

@@ -1,6 +1,6 @@
 import { count, duration } from '../text/number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
-import type { MetricPair, Weighed } from '../study/pareto.js';
+import type { MetricPair, ParetoTrial } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
 import { scoreText, shortNames, valueLabel } from '../study/trial-text.js';
 import { table } from './format.js';
@@ -49,7 +49,7 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
 }
 
 /** The trials that no other one beats in both metrics. */
-export function frontTable(metrics: MetricPair, front: readonly Weighed[], screen: Terminal): string {
+export function frontTable(metrics: MetricPair, front: readonly ParetoTrial[], screen: Terminal): string {
   return `Pareto front of ${metrics.join(' and ')}\n${table(
     ['', ...metrics],
     front.map(({ trial, values }) => [`trial ${trial.number}`, ...values.map((value) => value.toFixed(4))]),

@@ -7,7 +7,7 @@ import { EXIT_CODES, userError } from '../core/errors.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
 import { openJournal } from '../study/journal.js';
 import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
-import { pairOf, paretoFront, type MetricPair } from '../study/pareto.js';
+import { selectMetricPair, paretoFront, type MetricPair } from '../study/pareto.js';
 import { checkMetric, readStudy, listSettings, type Study } from '../study/study.js';
 import { scoreText } from '../study/trial-text.js';
 import { createOutput } from './output.js';
@@ -29,7 +29,7 @@ export async function runSweepShow({
 }): Promise<number> {
   const { screen, result } = createOutput(json);
   const { study, board } = await lookAt(named);
-  const metrics = pareto === undefined ? pairOf(study) : pairIn(pareto, study);
+  const metrics = pareto === undefined ? selectMetricPair(study) : pairIn(pareto, study);
   const front = metrics && paretoFront(board, metrics, study.goals).front;
   screen.print(`study ${shownPath(study.folder)}: ${stateLine(study, board)}`);
   if (board.length > 0) screen.print(boardTable(study, board.slice(0, top), screen));

@@ -7,35 +7,34 @@ import type { Scores } from '../evaluation/scores.js';
 import { buildScores } from '../evaluation/output-scores.js';
 import type { Output } from '../evaluation/outputs.js';
 
-/** The rows of one model, predicted, and what is measured of them. */
+/** Predicted rows of one model and its metrics. */
 export interface Side extends Pick<Collector, 'blocks' | 'keys'> {
   readonly spaces: readonly Output[];
   readonly measuring: Measuring;
 }
 
-/** A number that both were measured by; JSON. */
+/** A metric of both models; JSON. */
 export interface Difference {
   readonly output: string;
   readonly metric: string;
   readonly goal: MetricValue['goal'];
-  /** Null where it has no value. */
+  /** Null if undefined on these rows. */
   readonly a: number | null;
   readonly b: number | null;
   /** b − a. */
   readonly difference: number | null;
-  /** Confidence interval of the difference on all rows that there could be; null where the metric has none. */
+  /** Confidence interval of the difference; null if the metric has none. */
   readonly low: number | null;
   readonly high: number | null;
 }
 
-/** How often the interval of a difference holds it, where nothing else is asked for. */
+/** Default confidence level of intervals. */
 export const CONFIDENCE = 0.95;
 
 /**
- * Compares what both models are measured by, space by space.
- * @param isPaired whether row i of one is row i of the other: what makes a row hard for both then falls out of their
- * difference
- * @param confidence of the intervals, between 0 and 1
+ * Compares two models output by output, with all metrics that they share.
+ * @param isPaired whether row i is the same row in both; errors that both make on a row then cancel
+ * @param confidence level of the intervals, between 0 and 1
  */
 export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = CONFIDENCE): readonly Difference[] {
   const quantile = normalQuantile((1 + confidence) / 2);
@@ -56,7 +55,7 @@ export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = C
   });
 }
 
-/** Whether two models were predicted on rows whose labels are the same, one by one, in all spaces that both have. */
+/** Reports whether the labels of two models' rows are equal, in order, for all outputs that both have. */
 export function haveSameLabels(a: Side, b: Side): boolean {
   return a.spaces.every((space) => {
     const same = b.spaces.find(({ name }) => name === space.name);
@@ -79,7 +78,7 @@ function isSameRows(scores: Scores, other: Scores): boolean {
   return true;
 }
 
-/** The same of what two runs measured themselves, without intervals. */
+/** Compares the reports of two runs, without intervals. */
 export function compareReports(a: Report, b: Report, goals: MetricDirections): readonly Difference[] {
   return Object.entries(a).flatMap(([space, values]) =>
     Object.entries(values).flatMap(([metric, before]): Difference[] => {
@@ -101,7 +100,7 @@ export function compareReports(a: Report, b: Report, goals: MetricDirections): r
   );
 }
 
-/** Numbers of a report that count rows. */
+/** Report values that count rows. */
 const OWN = ['rows', 'positives'];
 
 type Both<Each> = readonly [Each, Each];
@@ -126,7 +125,7 @@ function compareMetric(
   });
 }
 
-/** Standard error of the difference of two values; undefined where there is none. */
+/** Computes the standard error of a difference; undefined if the metric has none. */
 function errorOf([metric, match]: Both<Metric>, [scores, other]: Both<Scores>, isPaired: boolean): number | undefined {
   if (isPaired) return numberOf(metric.standardError?.(scores, other));
   const [a, b] = [numberOf(metric.standardError?.(scores)), numberOf(match.standardError?.(other))];
@@ -137,7 +136,7 @@ function numberOf(found: number | NoValue | undefined): number | undefined {
   return typeof found === 'number' ? found : undefined;
 }
 
-/** The numbers of a metric by their names, null for one without a value. */
+/** Computes the values of a metric by name; null for one without a value. */
 function valuesOf({ values, compute }: Metric, scores: Scores): ReadonlyMap<string, number | null> {
   const found = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
   return new Map(values.map(({ name }, v) => [name, 'reason' in found ? null : (numberOf(found[v]) ?? null)]));

@@ -10,29 +10,29 @@ import { describeRun, type ListedRun } from '../runs/run-list.js';
 import { SOURCE } from '../runs/run-log.js';
 import { shownPath } from '../runs/runs-root.js';
 
-/** A run as its folder tells of it, and the checkpoint that stands for it. */
+/** A run as described by its files, and the checkpoint that represents it. */
 export interface ComparedRun {
-  /** Of the checkpoint. */
+  /** Directory of the checkpoint. */
   readonly folder: string;
-  /** Undefined for a checkpoint that lies in no run. */
+  /** Undefined for a checkpoint outside a run. */
   readonly run: ListedRun | undefined;
-  /** What it was made with: version, commit, Node, engine, machine. */
+  /** Version, commit, Node, engine and machine. */
   readonly environment: object;
 }
 
-/** A key that differs; JSON values, null where one has no such key. */
+/** A key whose values differ; JSON values, null if absent. */
 export interface DifferingKey {
   readonly key: string;
   readonly a: unknown;
   readonly b: unknown;
 }
 
-/** Whether two runs read the same bytes: null where one of them did not keep what it read, or has no such data. */
+/** Whether two runs read the same bytes; null if either has no fingerprint of such data. */
 export type IsSame = boolean | null;
 
 /**
- * Finds the checkpoint of a run, the best one, or the checkpoint that is named, and what its run tells.
- * @throws UserError (checkpoint) where there is none
+ * Finds a run's best checkpoint, or the named checkpoint, and its run.
+ * @throws UserError (checkpoint) if there is none
  */
 export function findCompared(path: string): ComparedRun {
   const folder = findCheckpoint(path);
@@ -41,18 +41,18 @@ export function findCompared(path: string): ComparedRun {
   return { folder, run: describeRun(run, wallClockMs()), environment: environmentOf(run) };
 }
 
-/** What differs in how two runs came to be, beside when and where they were started. */
+/** Compares the environments of two runs, except for the time and place of their start. */
 export function differingSurroundings(a: ComparedRun, b: ComparedRun): readonly DifferingKey[] {
   return differingKeys(a.environment, b.environment);
 }
 
-/** The keys in which two maps differ. */
+/** Lists the keys in which two objects differ. */
 export function differingKeys(a: object, b: object): readonly DifferingKey[] {
   const valueOf = (text: string | undefined): unknown => (text === undefined ? null : (JSON.parse(text) as unknown));
   return changedKeys(a, b).map(({ key, before, after }) => ({ key, a: valueOf(before), b: valueOf(after) }));
 }
 
-/** Whether two runs were trained on the same rows and chosen by the same. */
+/** Reports whether two runs have the same training and validation sets. */
 export function sameData(a: DataState, b: DataState): { readonly train: IsSame; readonly valid: IsSame } {
   return {
     train: isSame(a.fingerprints.train, b.fingerprints.train),
@@ -64,7 +64,7 @@ function isSame(a: Fingerprint | undefined, b: Fingerprint | undefined): IsSame 
   return a === undefined || b === undefined ? null : isSameContent(a, b);
 }
 
-/** What is of the moment, and says nothing of what was computed. */
+/** Keys that do not affect results. */
 const OF_THE_MOMENT = ['startedAt', 'command', 'workingDirectory'];
 
 function environmentOf(run: string): object {
@@ -78,12 +78,12 @@ function environmentOf(run: string): object {
       machine,
     };
   } catch {
-    // A file that is not there, or damaged, tells nothing.
+    // A missing or damaged file is ignored.
     return {};
   }
 }
 
-/** How people call it. */
+/** Returns the name of a run for messages. */
 export function getRunName({ folder, run }: ComparedRun): string {
   return run?.run ?? shownPath(folder);
 }

@@ -13,37 +13,36 @@ import { EVALUATION_BATCH_ROWS } from '../training/evaluate-batches.js';
 import type { Side } from './compare.js';
 import { predictRows } from './predicted-rows.js';
 
-/** What both models predict. */
+/** Rows that both models predict. */
 export interface PredictedData extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** Files, folders or globs, in place of the data of their configs. */
+  /** Files, directories or globs that replace the data of the configs. */
   readonly data?: Paths | undefined;
-  /** Rows at the most, drawn from all. */
+  /** Maximum number of rows, sampled from all. */
   readonly limit: number;
-  /** Told what is done, and which share of it. */
+  /** Called with the current activity and its completed share. */
   onProgress?(progress: { readonly what: string; readonly share: number }): void;
-  /** Told what people should know. */
   onWarning(text: string): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Abort to stop; the call rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
-/** The predictions of a model, and what they are of. */
+/** Predictions of a model and their source. */
 export interface PredictedModel extends Side {
   readonly split: Exclude<Split, 'train'>;
   readonly fingerprint: Fingerprint;
-  /** What its config says of which rows are meant. */
+  /** Options that select rows of the files. */
   readonly part: unknown;
-  /** The places of rows that it could not read. */
+  /** Locations of invalid rows. */
   readonly badRows: ReadonlySet<string>;
-  /** Rows of all, of which as many as the limit allows were predicted. */
+  /** Number of rows of the split; at most `limit` of them were predicted. */
   readonly rows: number;
 }
 
 /**
- * Predicts test with a model, or valid where there is no test.
- * @param name of the model, for people
- * @param split the one to take; the choice is this model's where it is not given
- * @throws UserError (data); (usage) where there is no such split
+ * Predicts the test set with a model, or the validation set if it has no test set.
+ * @param name of the model, for messages
+ * @param split the split to predict; default: test, else valid
+ * @throws UserError (data); (usage) if there is no such split
  */
 export async function predictModel(
   name: string,
@@ -59,8 +58,8 @@ export async function predictModel(
   if (source === undefined)
     throw userError('usage', {
       where: name,
-      message: `its config has no data.${taken}, which the other run was predicted on`,
-      fix: 'name rows for both with --data',
+      message: `the config has no data.${taken}, which the other run was predicted on`,
+      fix: 'name data for both with --data',
     });
 
   const program = compileTrained(trained, await createEngine(engineOptions), onWarning);
@@ -78,7 +77,7 @@ export async function predictModel(
     const dataset = await source.dataset(format, reading);
     const onShare = async (share: number): Promise<void> => {
       onProgress?.({ what: `predicting ${taken} with ${name}`, share });
-      // Signals are heard only when the event loop gets a turn.
+      // Signals are delivered only in the event loop.
       await setImmediate();
       signal.throwIfAborted();
     };

@@ -7,22 +7,21 @@ import type { Output } from '../evaluation/outputs.js';
 import { drawing, randomStream } from '../core/random.js';
 import { KEY_WORDS } from '../core/row-key.js';
 
-/** What is predicted, and how much of it is kept. */
 export interface PredictOptions {
   readonly program: Program;
   readonly dataset: Dataset;
   readonly spaces: readonly Output[];
   readonly measuring: Measuring;
-  /** Rows at the most, drawn from all: the same ones of data sets of as many rows. */
+  /** Maximum number of rows; data sets of equal length sample the same rows. */
   readonly limit: number;
   readonly batchRows: number;
-  /** Called between batches, with the share that is done; it may give the event loop its turn. */
+  /** Called after each batch with the completed share; may yield to the event loop. */
   onShare(share: number): Promise<void>;
 }
 
 /**
- * Predicts rows and keeps labels and predictions, some ten bytes a row, with the average of the weights where one is
- * kept.
+ * Predicts rows and collects labels and predictions, about 10 bytes per row; uses the EMA of the weights if there is
+ * one.
  */
 export async function predictRows({
   program,
@@ -57,7 +56,7 @@ export async function predictRows({
   return collector;
 }
 
-/** Some rows of a batch, without what models read. */
+/** Selects labels and keys of some rows of a batch. */
 function labelsAt({ labels, keys = new Map<string, Uint32Array>() }: Batch, rows: readonly number[]): Batch {
   const words = rows.flatMap((row) => Array.from({ length: KEY_WORDS }, (_, word) => KEY_WORDS * row + word));
   return {

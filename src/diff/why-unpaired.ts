@@ -2,13 +2,13 @@ import { isSameContent } from '../data/files/fingerprint.js';
 import { haveSameLabels } from './compare.js';
 import type { PredictedModel } from './predicted-model.js';
 
-/** Why row i of one model's predictions is not known to be row i of the other's; undefined where it is. */
+/** Explains why rows of two models' predictions cannot be paired by position; undefined if they can. */
 export function whyUnpaired(a: PredictedModel, b: PredictedModel): string | undefined {
-  if (!isSameContent(a.fingerprint, b.fingerprint)) return `${a.split} does not hold the same rows in both`;
+  if (!isSameContent(a.fingerprint, b.fingerprint)) return `the ${a.split} rows of the two runs differ`;
   if (JSON.stringify(a.part) !== JSON.stringify(b.part))
-    return `data.where or data.split take other rows of the same ${a.split}`;
+    return `data.where or data.split select different ${a.split} rows`;
   if (a.badRows.size !== b.badRows.size || [...a.badRows].some((place) => !b.badRows.has(place)))
-    return 'one could not use rows that the other could';
-  if (a.rows !== b.rows) return `one keeps ${a.rows} rows, the other ${b.rows}`;
-  return haveSameLabels(a, b) ? undefined : 'their labels are not the same';
+    return 'the two runs have different invalid rows';
+  if (a.rows !== b.rows) return `one run has ${a.rows} rows, the other ${b.rows}`;
+  return haveSameLabels(a, b) ? undefined : 'the labels differ';
 }

@@ -4,21 +4,21 @@ import type { Difference } from '../diff/compare.js';
 import { didYouMean, userError } from '../core/errors.js';
 import type { Gate } from '../runs/channels.js';
 
-/** What a candidate is compared by. */
+/** Condition for a promotion. */
 export interface GateOptions {
   /** As in `ctcvr.auc`. */
   readonly metric: string;
-  /** Of the interval, between 0 and 1. */
+  /** Confidence level of the interval, between 0 and 1. */
   readonly confidence: number;
-  /** Improvement that the whole interval must exceed, in units of the metric; a negative one permits a loss. */
+  /** Minimum improvement, in units of the metric, that the whole interval must exceed; negative to allow a loss. */
   readonly margin: number;
 }
 
 /**
  * Decides whether the second of two compared runs is better than the first.
- * @param data that both predicted; undefined for that of their configs
- * @throws UserError (usage) for a metric that cannot decide, or rows that are not the same ones; (data) for a metric
- * without a value on them
+ * @param data files that both predicted; undefined for the data of their configs
+ * @throws UserError (usage) for a metric without a direction or interval, or unpaired rows; (data) for a metric without
+ * a value on these rows
  */
 export function decideGate(
   { metrics, unpaired, split, rows, predictedRows }: DiffResult,
@@ -29,14 +29,14 @@ export function decideGate(
   if (unpaired !== null)
     throw userError('usage', {
       where,
-      message: `rows are not paired: ${unpaired}`,
-      fix: 'name rows for both with --data',
+      message: `cannot pair rows: ${unpaired}`,
+      fix: 'name data for both with --data',
     });
   const found = metrics.find((each) => nameOf(each) === metric);
   if (found === undefined)
     throw userError('usage', {
       where,
-      message: 'the two runs have no such metric',
+      message: 'at least one of the runs has no such metric',
       fix: meant(metric, metrics.map(nameOf)),
     });
   const { goal, a: present, b: candidate, difference, low, high } = found;
@@ -44,14 +44,15 @@ export function decideGate(
     .filter((each) => each.goal !== 'none' && each.low !== null)
     .map(nameOf)
     .join(', ')}`;
-  if (goal === 'none') throw userError('usage', { where, message: 'neither higher nor lower is better', fix });
+  if (goal === 'none') throw userError('usage', { where, message: 'the metric has no better direction', fix });
   if (present === null || candidate === null || difference === null)
     throw userError('data', {
       where,
-      message: 'has no value on these rows',
-      fix: 'name rows with both labels: --data FILE',
+      message: 'the metric is undefined on these rows',
+      fix: 'name data with both classes: --data FILE',
     });
-  if (low === null || high === null) throw userError('usage', { where, message: 'has no interval', fix });
+  if (low === null || high === null)
+    throw userError('usage', { where, message: 'the metric has no confidence interval', fix });
   const gate = {
     metric,
     goal,
@@ -73,10 +74,10 @@ function nameOf({ output: space, metric }: Difference): string {
   return `${space}.${metric}`;
 }
 
-/** Whoever writes `auc` means that of a space. */
+/** Suggests metric names; `auc` alone matches those of all outputs. */
 function meant(metric: string, names: readonly string[]): string {
   const ofSpaces = names.filter((name) => name.endsWith(`.${metric}`));
   return ofSpaces.length > 0
-    ? `write ${ofSpaces.map((name) => `--if-better ${name}`).join(' or ')}`
+    ? `use ${ofSpaces.map((name) => `--if-better ${name}`).join(' or ')}`
     : (didYouMean(metric, names) ?? `name one of ${names.join(', ')}`);
 }

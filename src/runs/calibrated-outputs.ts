@@ -9,10 +9,9 @@ import { FILES } from './manifest.js';
 import { readSection } from './run-state.js';
 
 /**
- * Spaces with the calibrators that a checkpoint has for its weights; as they are where its run has none.
- * @param folder of the checkpoint, named in problems
- * @throws UserError (checkpoint) where its calibrators were fitted to other weights, since valid was not measured when
- * it was saved
+ * Adds a checkpoint's calibrators to outputs; returns the outputs unchanged if the run has no calibration.
+ * @param folder directory of the checkpoint, named in errors
+ * @throws UserError (checkpoint) if the calibrators were fitted to other weights
  */
 export function calibrateOutputs(
   spaces: readonly Output[],
@@ -22,20 +21,20 @@ export function calibrateOutputs(
   if (!Object.hasOwn(sections, calibrationState.name)) return spaces;
   const { step, calibrators } = readSection(sections, calibrationState, join(folder, FILES.state));
   if (step === program.step) return withCalibrators(spaces, calibrators);
-  const found =
+  const message =
     step === 0
-      ? 'was saved before valid was measured, and has no calibration'
-      : `is of step ${program.step}, and its calibration was fitted to the weights of step ${step}`;
+      ? 'the checkpoint was saved before the first validation and has no calibration'
+      : `the weights are of step ${program.step}, but the calibration was fitted at step ${step}`;
   throw userError('checkpoint', {
     where: folder,
-    message: found,
-    fix: 'take one of a step at which valid was measured, as checkpoints/best, or --raw for what the model predicts itself',
+    message: message,
+    fix: 'name a checkpoint saved at a validation, such as checkpoints/best, or use --raw to skip calibration',
   });
 }
 
 /**
- * Gives a program the best weights of a run, without the optimizer's state.
- * @returns spaces as they are calibrated for them
+ * Restores the best weights of a run into a program, without the optimizer state.
+ * @returns the outputs, with the calibrators of these weights
  * @throws UserError (checkpoint)
  */
 export async function restoreBest(

@@ -8,13 +8,12 @@ import { LOCK, lockRun, type RunLock } from './lock.js';
 import { CHANNELS } from './run-folder.js';
 import { linkTarget, shownPath } from './runs-root.js';
 
-// A channel is a link to a run, `runs/channels/NAME`, that only `mtl promote` moves. The link decides; its history,
-// `NAME.jsonl`, is written
-// after it, so a promotion that is killed in between is recorded by the next one.
+// A channel is a link to a run, `runs/channels/NAME`, that only `mtl promote` moves. The link is authoritative. Its
+// history, `NAME.jsonl`, is written after it, so the next promotion records one that was killed in between.
 
-/** No dots, so that no channel collides with a history or with the lock. */
+/** No dots, so that no channel collides with a history or the lock. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-/** Attempts to take the lock, which a promotion holds for some milliseconds. */
+/** A promotion holds the lock for a few milliseconds. */
 const MAX_ATTEMPTS = 50;
 const RETRY_MS = 100;
 
@@ -23,31 +22,30 @@ const gateSchema = z.strictObject({
   metric: z.string(),
   goal: z.enum(['higher', 'lower']),
   confidence: z.number(),
-  /** Smallest improvement, in units of the metric. */
+  /** Minimum improvement, in units of the metric. */
   margin: z.number(),
-  /** Files in place of the data of their configs; null for the split of these. */
+  /** Files that replaced the data of the configs; null for their own split. */
   data: z.array(z.string()).nullable(),
   split: z.string(),
   rows: z.number(),
-  /** Values of the present run and of the candidate. */
   present: z.number(),
   candidate: z.number(),
-  /** candidate − present, and its interval. */
+  /** candidate − present, with its interval. */
   difference: z.number(),
   low: z.number(),
   high: z.number(),
 });
-/** How a candidate compares with the present run; JSON. */
+/** Comparison of a candidate with the present run; JSON. */
 export type Gate = z.output<typeof gateSchema>;
 
 const promotionSchema = z.strictObject({
   time: z.string(),
-  /** The directory of the run, relative to that of all runs. */
+  /** Run directory, relative to the directory of all runs. */
   run: z.string(),
   /** The run that it replaced; null for the first one. */
   over: z.string().nullable(),
   reason: z.enum(['first', 'better', 'ungated', 'previous', 'unrecorded']),
-  /** Name and SHA-256 of the manifest of the best checkpoint; null if unknown. */
+  /** Name and manifest SHA-256 of the best checkpoint; null if unknown. */
   checkpoint: z.string().nullable(),
   sha256: z.string().nullable(),
   gate: gateSchema.nullable(),
@@ -55,29 +53,29 @@ const promotionSchema = z.strictObject({
 /** A line of a channel's history. */
 export type Promotion = z.output<typeof promotionSchema>;
 
-/** A channel as it is on the disk. */
+/** A channel as stored on disk. */
 export interface Channel {
   readonly name: string;
-  /** Path of the link, for people. */
+  /** Path of the link, for messages. */
   readonly path: string;
-  /** Text of the link; undefined if there is none yet. */
+  /** Target of the link; undefined if the link does not exist. */
   readonly target: string | undefined;
-  /** The run that it points to, relative to the directory of all runs; null if there is none yet. */
+  /** The run that it points to, relative to the directory of all runs; null if none. */
   readonly run: string | null;
-  /** The run before, relative to the directory of all runs; null if there was none. */
+  /** The run before that, relative to the directory of all runs; null if none. */
   readonly previous: string | null;
 }
 
 /**
  * Reads a channel.
  * @param root directory of all runs
- * @throws UserError (usage) for a name that is none
+ * @throws UserError (usage) if the name is invalid or its path is not a link
  */
 export function readChannel(name: string, root: string): Channel {
   if (!NAME.test(name))
     throw userError('usage', {
       where: `--to ${name}`,
-      message: 'expected the name of a channel: letters, digits, - and _ (64 at most)',
+      message: 'invalid channel name; expected at most 64 letters, digits, - and _',
       fix: 'write --to prod',
     });
   const link = join(root, CHANNELS, name);
@@ -85,8 +83,8 @@ export function readChannel(name: string, root: string): Channel {
   if (target === undefined && existsSync(link))
     throw userError('usage', {
       where: shownPath(link),
-      message: 'is no link',
-      fix: 'remove it, or choose another channel',
+      message: 'the path exists and is not a link',
+      fix: 'remove it or choose another channel',
     });
   const run =
     target === undefined
@@ -98,33 +96,33 @@ export function readChannel(name: string, root: string): Channel {
   return { name, path: shownPath(link), target, run, previous: (last?.run === run ? last.over : last?.run) ?? null };
 }
 
-/** Names of the channels that point to a run, by the run's real path. */
+/** Maps the real path of each promoted run to the names of its channels. */
 export function channelsByRun(root: string): ReadonlyMap<string, readonly string[]> {
   const folder = join(root, CHANNELS);
-  const found = new Map<string, readonly string[]>();
+  const channels = new Map<string, readonly string[]>();
   for (const name of existsSync(folder) ? readdirSync(folder).sort() : []) {
     const link = join(folder, name);
     if (linkTarget(link) === undefined || !existsSync(link)) continue;
     const run = realpathSync(link);
-    found.set(run, [...(found.get(run) ?? []), name]);
+    channels.set(run, [...(channels.get(run) ?? []), name]);
   }
-  return found;
+  return channels;
 }
 
 /**
- * Points a channel at a run and records the promotion, if the channel still is what it was when the caller decided.
- * @param expected text of the link then; undefined for none
- * @param promotion whose `run` the channel points to afterwards
- * @param onWarning receives a warning if the lock of another container has to be watched
- * @returns false, with nothing changed, if it points elsewhere by now
- * @throws UserError (disk), or (usage) if another process holds the lock
+ * Points a channel at a run and records the promotion, unless the channel changed since the caller read it.
+ * @param expected link target that the caller read; undefined if there was none
+ * @param promotion record whose `run` the channel points to afterwards
+ * @param onWarning called if the lock of another container has to be watched
+ * @returns false, with nothing changed, if the channel changed
+ * @throws UserError (disk); (usage) if another process holds the lock
  */
 export async function pointChannel(
   name: string,
   root: string,
   expected: string | undefined,
   promotion: Promotion,
-  onWarning: (notice: string) => void,
+  onWarning: (warning: string) => void,
 ): Promise<boolean> {
   const folder = join(root, CHANNELS);
   const link = join(folder, name);
@@ -153,7 +151,7 @@ export async function pointChannel(
   }
 }
 
-async function lockChannels(folder: string, onWarning: (notice: string) => void): Promise<RunLock> {
+async function lockChannels(folder: string, onWarning: (warning: string) => void): Promise<RunLock> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await lockRun(folder, onWarning);
@@ -162,8 +160,8 @@ async function lockChannels(folder: string, onWarning: (notice: string) => void)
       const lock = join(shownPath(folder), LOCK);
       const problem = {
         where: lock,
-        message: 'is held by another mtl promote',
-        fix: `wait for it; if none runs, remove ${lock}`,
+        message: 'another mtl promote holds the lock',
+        fix: `wait for it; if none is running, remove ${lock}`,
       };
       if (attempt === MAX_ATTEMPTS) throw userError('usage', problem, error);
       await setTimeout(RETRY_MS);
@@ -175,7 +173,7 @@ function historyPath(name: string, root: string): string {
   return join(root, CHANNELS, `${name}.jsonl`);
 }
 
-/** The promotions of a channel, in order; a line that is none is left out. */
+/** Reads the promotions of a channel, in order; skips lines that do not parse. */
 function readHistory(name: string, root: string): readonly Promotion[] {
   const path = historyPath(name, root);
   const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];

@@ -3,11 +3,11 @@ import type { StateSection } from '../core/state-section.js';
 import { parseJson } from './manifest.js';
 import { readSection, sectionsSchema, type Sections } from './run-state.js';
 
-/** What a checkpoint keeps for itself. */
+/** The checkpoint's own state section. */
 export interface OwnState {
-  /** Optimizer steps behind its weights. */
+  /** Number of optimizer steps. */
   readonly step: number;
-  /** Names that were to point at it. */
+  /** Links that point at the checkpoint. */
   readonly links: readonly string[];
 }
 
@@ -20,10 +20,10 @@ const ownSection: StateSection<OwnState> = {
   }),
 };
 
-/** The version of `state.json`, in which each section has a version of its own. */
+/** Version of `state.json`; each section also has its own version. */
 const FORMAT_VERSION = 3;
 
-/** The file as it was before there were sections and versions. */
+/** The layout before sections and versions. */
 const withoutSections = z
   .strictObject({
     loop: z.looseObject({ step: z.int() }),
@@ -46,12 +46,12 @@ const stateSchema = z
   .transform((state) => ('formatVersion' in state ? state : withoutSections.parse(state)))
   .pipe(
     z.strictObject({
-      formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
+      formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
       sections: sectionsSchema,
     }),
   );
 
-/** The text of a checkpoint's `state.json`. */
+/** Formats `state.json`. */
 export function stateText(own: OwnState, sections: Sections): string {
   return JSON.stringify({
     formatVersion: FORMAT_VERSION,
@@ -60,12 +60,12 @@ export function stateText(own: OwnState, sections: Sections): string {
 }
 
 /**
- * Reads a text of `state.json`, of this version or the one before it.
- * @param path named in problems
+ * Parses `state.json`, of this layout or the one before.
+ * @param path named in errors
  * @throws UserError (checkpoint)
  */
 export function parseState(text: string, path: string): { readonly own: OwnState; readonly sections: Sections } {
-  const all = parseJson(path, text, stateSchema).sections;
-  const sections = Object.fromEntries(Object.entries(all).filter(([name]) => name !== ownSection.name));
-  return { own: readSection(all, ownSection, path), sections };
+  const saved = parseJson(path, text, stateSchema).sections;
+  const sections = Object.fromEntries(Object.entries(saved).filter(([name]) => name !== ownSection.name));
+  return { own: readSection(saved, ownSection, path), sections };
 }

@@ -39,49 +39,48 @@ import {
 import type { Sections } from './run-state.js';
 import { CHECKPOINTS } from './runs-root.js';
 
-/** Everything that a checkpoint holds. */
 export interface Checkpoint {
   readonly program: ProgramState;
-  /** What the parts of the run have to remember. */
+  /** State sections of the run's components. */
   readonly sections: Sections;
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
 }
 
-/** Names that point at a checkpoint of a run. */
+/** Links to checkpoints of a run. */
 export type CheckpointLink = 'best' | 'last' | `best-${string}`;
-/** What a run alone means, the one to evaluate first. */
+/** Links that a run's path resolves to, in order of preference. */
 export const LINKS: readonly CheckpointLink[] = ['best', 'last'];
-/** What folders of checkpoints are called: the step, and a number from 2 on where an older one has the name. */
+/** Directory name of a checkpoint: the step, and a number from 2 if a checkpoint of the same step exists. */
 export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
-/** Beside the tensors: the config, the loop's state and the header of each file. */
+/** Estimated size of the config, the loop state and the file headers. */
 const OTHER_BYTES = 1 << 20;
 
-/** What is kept beside what a link points at. */
+/** Checkpoints to keep in addition to those with a link. */
 export interface Retention {
   readonly keepLast: number;
-  /** Names that do not count as kept, since they cannot be read. */
+  /** Unreadable checkpoints, which do not count. */
   readonly damaged: readonly string[];
 }
 
-/** The folder of a run's checkpoints. */
+/** Returns the checkpoints directory of a run. */
 export function checkpointsFolder(run: string): string {
   return join(run, CHECKPOINTS);
 }
 
-/** Names of a run's checkpoints, the newest first; whether they are whole is seen when they are read. */
+/** Lists the names of a run's checkpoints, newest first, without reading or validating them. */
 export async function listCheckpoints(run: string): Promise<readonly string[]> {
   const folder = checkpointsFolder(run);
   const names = existsSync(folder) ? await onDisk(folder, () => readdir(folder)) : [];
-  const parsed = names.flatMap((name) => {
+  const entries = names.flatMap((name) => {
     const match = NAME.exec(name);
     return match === null ? [] : [{ name, step: Number(match[1]), copy: Number(match[2] ?? 1) }];
   });
-  return parsed.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
+  return entries.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
 }
 
-/** About how many bytes a checkpoint takes on the disk. */
+/** Estimates the size of a checkpoint on disk, in bytes. */
 export function checkpointBytes({ program, fitted }: Checkpoint): number {
   const tensors = [...program.weights.values(), ...program.optimizer.values()];
   const vocabularyBytes = [...storedFitted(fitted).tensors.values()].reduce(
@@ -95,12 +94,9 @@ export function checkpointBytes({ program, fitted }: Checkpoint): number {
 }
 
 /**
- * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it and removes those that neither a link nor
- * `retention`
- * keeps.
- * @throws UserError (disk), or (diverged) for a number that is not finite; what was saved before is then as it was, and
- * the
- *   links point at whole checkpoints
+ * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it, and removes checkpoints that neither a link
+ * nor `retention` keeps. After an error, all earlier checkpoints and links are intact.
+ * @throws UserError (disk), or (diverged) for a non-finite value
  */
 export async function saveCheckpoint(
   run: string,
@@ -111,11 +107,11 @@ export async function saveCheckpoint(
 ): Promise<void> {
   if (peers.rank === 0) await saveFirst(run, checkpoint, links, retention, peers);
   else await savePart(checkpoint, peers);
-  // Who reads it next finds it whole, with its links.
+  // A barrier: when any rank returns, the checkpoint and its links are complete.
   peers.allReduceAny(false);
 }
 
-/** Saves the first process's part and all that is one for all, once the others have put theirs beside it. */
+/** Writes the part of rank 0 and the shared files, after the other ranks have written theirs. */
 async function saveFirst(
   run: string,
   checkpoint: Checkpoint,
@@ -134,14 +130,14 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  await withRoom(folder, checkpointBytes(checkpoint), () =>
+  await withFreeSpace(folder, checkpointBytes(checkpoint), () =>
     writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
 
   await onDisk(folder, async () => {
     const entries = await readdir(folder);
-    // A link that is still under its temporary name was left by a process that is no more.
+    // A temporary name is a link that a killed process left behind.
     const names = entries.filter((entry) => !entry.startsWith('.'));
     const linked = await Promise.all(names.map((entry) => readlink(join(folder, entry)).catch(() => undefined)));
     const newest = [name, ...older].filter((other) => !retention.damaged.includes(other)).slice(0, retention.keepLast);
@@ -151,8 +147,10 @@ async function saveFirst(
   });
 }
 
-/** Writes where there is room; what the disk runs out of is told with the bytes that are needed and free. */
-async function withRoom(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
+/**
+ * Checks free disk space before writing; if the disk fills up anyway, adds the required and free bytes to the error.
+ */
+async function withFreeSpace(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
   await checkRoom(folder, neededBytes, 'a checkpoint');
   try {
     await write();
@@ -160,17 +158,20 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
     const code = error instanceof UserError ? systemCode(error.cause) : undefined;
     if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
     const more = {
-      message: `a checkpoint needs ${neededBytes} bytes, ${await freeBytes(folder)} are free on this disk`,
+      message: `a checkpoint requires ${neededBytes} bytes, but ${await freeBytes(folder)} are free on this disk`,
     };
     throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
   }
 }
 
-/** Puts the rows that this process has beside what the first one saves. */
+/** Writes this rank's shards of sharded tensors next to the files of rank 0. */
 async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: ProcessGroup): Promise<void> {
   const [folder] = peers.allGatherStrings('');
   const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> =>
-    writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(selectLocalShards(tensors, dealt)));
+    writeSafetensors(
+      join(folder!, partFile(name, peers.rank, peers.size)),
+      toStoredTensors(selectLocalShards(tensors, dealt)),
+    );
   const digests: PartDigests = {
     [FILES.weights]: await write(FILES.weights, weights),
     [FILES.optimizer]: await write(FILES.optimizer, optimizer),
@@ -186,12 +187,12 @@ async function writeFiles(
 ): Promise<void> {
   peers.allGatherStrings(folder);
   const features = storedFitted(fitted);
-  // Each waits for the disk by itself.
+  // Written concurrently, because each file waits for its own sync.
   const [weights, optimizer, json, vocabularies, configFile, state] = await allSettledOrThrow<
     [FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]
   >([
-    writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
-    writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
+    writeSafetensors(join(folder, FILES.weights), toStoredTensors(program.weights)),
+    writeSafetensors(join(folder, FILES.optimizer), toStoredTensors(program.optimizer)),
     writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
     features.tensors.size > 0
       ? writeSafetensors(join(folder, FILES.vocabularies), features.tensors)
@@ -208,7 +209,6 @@ async function writeFiles(
     [FILES.state]: state,
   };
   const [, ...parts] = peers.allGatherStrings('');
-  // what savePart has told
   await writeSynced(
     join(folder, MANIFEST),
     manifestText(
@@ -219,9 +219,10 @@ async function writeFiles(
 }
 
 /**
- * Tensors as they are written: asked for one by one and part by part, and each part looked at before a byte of it is.
+ * Adapts tensors for writing. Tensors are read one at a time and in parts; each part is checked for non-finite values
+ * before it is written.
  */
-function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
+function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
   const asStored = (name: string, tensor: HostTensor): StoredTensor => ({
     shape: tensor.shape,
     dtype: 'F32',
@@ -231,11 +232,11 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
       return data;
     },
     *parts() {
-      let before = 0;
+      let offset = 0;
       for (const part of listParts(tensor)) {
-        refuseNotFinite(name, part, before, countElements(tensor.shape));
+        refuseNotFinite(name, part, offset, countElements(tensor.shape));
         yield part;
-        before += part.length;
+        offset += part.length;
       }
     },
   });
@@ -243,9 +244,9 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
 }
 
 /**
- * Reads a checkpoint, and holds every file that it reads against the manifest.
- * @param withOptimizer whether the optimizer's state is needed too
- * @throws UserError (checkpoint) for a file that is missing or not what it should be
+ * Reads a checkpoint and verifies each file against the manifest.
+ * @param withOptimizer whether to read the optimizer state
+ * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
   const { files: digests, parts } = await readManifest(folder);
@@ -253,14 +254,14 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
   const fitted = await readFitted(folder, digests);
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
-    const read = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
+    const readFile = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
       await checkSize(path, digest.bytes);
-      return floats(path, await readSafetensors(path, digest));
+      return toFloatTensors(path, await readSafetensors(path, digest));
     };
     const others: ProgramState['weights'][] = [];
     for (const [p, part] of parts.entries())
-      others.push(await read(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
-    return mergeShards(await read(join(folder, name), digests[name]), others, join(folder, name));
+      others.push(await readFile(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
+    return mergeShards(await readFile(join(folder, name), digests[name]), others, join(folder, name));
   };
   return {
     program: {
@@ -288,13 +289,13 @@ async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
   try {
     return loadedFitted({ json, tensors });
   } catch (error) {
-    throw damaged(path, `is not what it should be (${String(error)})`, error);
+    throw damaged(path, `invalid content (${String(error)})`, error);
   }
 }
 
 /**
- * Points at a checkpoint what was to point at it when it was saved: whoever saved it may have died in between.
- * @throws UserError (checkpoint) where it is not whole; (disk)
+ * Points the links that a checkpoint was saved with at it; the process that saved it may have been killed before.
+ * @throws UserError (checkpoint) if the checkpoint is damaged; (disk)
  */
 export async function restoreLinks(run: string, name: string): Promise<void> {
   const folder = checkpointsFolder(run);
@@ -306,27 +307,27 @@ export async function restoreLinks(run: string, name: string): Promise<void> {
   for (const link of own.links) await pointLink(join(folder, link), name);
 }
 
-/** The newest checkpoint of a run that is whole. */
+/** The newest intact checkpoint of a run. */
 export interface NewestCheckpoint {
-  /** undefined where the run has none; then it has no name. */
+  /** Undefined if the run has none; `name` is empty then. */
   readonly checkpoint: Checkpoint | undefined;
   readonly name: string;
-  /** Newer ones, which cannot be read. */
+  /** Names of newer, unreadable checkpoints. */
   readonly damaged: readonly string[];
 }
 
 /**
- * Reads the newest checkpoint that is whole, with the optimizer's state.
- * @param tell told of each that is not, where an older one is
- * @throws UserError (checkpoint) with what is wrong with each, where there are some and none is whole
+ * Reads the newest intact checkpoint, with the optimizer state.
+ * @param warn called for each newer, damaged checkpoint
+ * @throws UserError (checkpoint) with the problems of all checkpoints if none is intact
  */
-export async function readNewestCheckpoint(run: string, warn: (notice: string) => void): Promise<NewestCheckpoint> {
+export async function readNewestCheckpoint(run: string, warn: (warning: string) => void): Promise<NewestCheckpoint> {
   const damaged: string[] = [];
   const errors: UserError[] = [];
   for (const name of await listCheckpoints(run)) {
     try {
       const checkpoint = await readCheckpoint(join(checkpointsFolder(run), name), true);
-      for (const { message } of errors) warn(`${message}: it is left out, and an older one is taken`);
+      for (const { message } of errors) warn(`${message}: skipping this checkpoint and using an older one`);
       return { checkpoint, name, damaged };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -342,14 +343,14 @@ export async function readNewestCheckpoint(run: string, warn: (notice: string) =
   return { checkpoint: undefined, name: '', damaged };
 }
 
-function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
+function toFloatTensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
   return new Map(
     [...tensors].map(([name, tensor]): [string, HostTensor] => {
       const { dtype, shape, parts } = tensor;
-      // A large tensor stays in its file until it is asked for.
+      // Large tensors are read from their file in parts, on demand.
       if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32')
-        throw userError('checkpoint', { where: path, key: name, message: 'expected numbers of type F32' });
-      // What is of this type is held in such arrays.
+        throw userError('checkpoint', { where: path, key: name, message: 'expected elements of type F32' });
+      // The cast is safe: F32 tensors are stored as Float32Array.
       return [
         name,
         {

@@ -10,46 +10,43 @@ import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
 
-/** Saves a run as it goes, when its config says so; what holds a number that is not finite is refused (diverged). */
+/** Saves checkpoints of a run on the config's schedule; rejects non-finite values (diverged). */
 export interface Checkpointer {
-  /** What saves where an interval within the epoch is over when `step` steps were taken; undefined where none is. */
+  /**
+   * Returns a save function if a step or time interval within the epoch has elapsed after `step` steps, else undefined.
+   */
   beforeStep(step: number): (() => Promise<void>) | undefined;
-  /** Saves what stands at a milestone, if it is due or the best by anything. */
+  /** Saves if the epoch schedule requires it or any monitored metric is the best so far. */
   atMilestone(milestone: ValidationEvent): Promise<void>;
-  /** Saves what stands, unless that is done. */
+  /** Saves unless the current position is already saved. */
   now(): Promise<void>;
 }
 
-/** What a saver works with. */
 export interface CheckpointerOptions extends CheckpointOptions {
   readonly run: Pick<OpenRun, 'folder' | 'resumed' | 'damaged' | 'check'>;
-  /** Where training stands. */
   readonly loop: LoopState;
-  /** Which way what is followed is better. */
   readonly goals: MetricDirections;
-  /** The processes that save together. */
+  /** The ranks that save together. */
   readonly peers: ProcessGroup;
-  /** All that is saved. */
   snapshot(): Promise<Checkpoint>;
 }
 
 /**
- * Makes a saver.
- * @param tell told where the disk will be full before long
- * @throws UserError (disk) where there is no room for a single checkpoint; (checkpoint) where it goes on from one with
- * a
- *   section that is no part's
+ * Opens a checkpointer.
+ * @param warn called if the checkpoints may fill the disk
+ * @throws UserError (disk) if not even one checkpoint fits; (checkpoint) if the resumed one has an unknown section
  */
 export async function openCheckpointer(
   options: CheckpointerOptions,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Promise<Checkpointer> {
   const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, bestBy, goals, peers } = options;
   const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let savedMs = monotonicMs();
   let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
-  // Clocks differ, so the processes agree; what they read after a save is of before it until the next step.
+  // Clocks differ between ranks, so they agree by an all-reduce. A time read just after a save counts as before it
+  // until the next step.
   const isTime =
     everyMinutes === undefined
       ? () => false
@@ -57,9 +54,10 @@ export async function openCheckpointer(
 
   const bytes = checkpointBytes(await snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
-  const most = maxCheckpoints({ keepLast, bestBy }) * bytes;
-  const free = await freeBytes(folder);
-  if (free < most) warn(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
+  const maxBytes = maxCheckpoints({ keepLast, bestBy }) * bytes;
+  const availableBytes = await freeBytes(folder);
+  if (availableBytes < maxBytes)
+    warn(`checkpoints may require up to ${maxBytes} bytes, but ${availableBytes} are free on this disk`);
 
   const save = async (links: readonly CheckpointLink[]): Promise<void> => {
     await options.run.check();

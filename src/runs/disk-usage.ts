@@ -3,33 +3,37 @@ import { dirname } from 'node:path';
 import { freeBytes } from '../io/disk.js';
 import type { CheckpointOptions } from './options.js';
 
-/** What the checkpoints of a run take of the disk, in bytes. */
+/** Disk usage of a run's checkpoints, in bytes. */
 export interface DiskUsage {
-  /** Of one. */
+  /** Size of one checkpoint. */
   readonly checkpointBytes: number;
-  /** Of all that lie there together. */
+  /** Maximum size of all checkpoints of the run. */
   readonly mostBytes: number;
   readonly freeBytes: number;
 }
 
 /**
- * Checkpoints that lie beside each other: the newest, the best ones, and the one that is written before an old one
- * goes.
+ * Returns the maximum number of checkpoints on disk: the newest, the best ones, and one being written before an old one
+ * is removed.
  */
 export function maxCheckpoints({ keepLast, bestBy }: Pick<CheckpointOptions, 'keepLast' | 'bestBy'>): number {
   return keepLast + bestBy.length + 2;
 }
 
 /**
- * The room for checkpoints where runs will be.
- * @param folder of runs, which need not be there
+ * Estimates the disk usage of checkpoints and measures the free space.
+ * @param folder directory of runs, which need not exist
  */
 export async function estimateDiskUsage(
   folder: string,
   checkpointBytes: number,
   options: Pick<CheckpointOptions, 'keepLast' | 'bestBy'>,
 ): Promise<DiskUsage> {
-  let there = folder;
-  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
-  return { checkpointBytes, mostBytes: maxCheckpoints(options) * checkpointBytes, freeBytes: await freeBytes(there) };
+  let existing = folder;
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+  return {
+    checkpointBytes,
+    mostBytes: maxCheckpoints(options) * checkpointBytes,
+    freeBytes: await freeBytes(existing),
+  };
 }

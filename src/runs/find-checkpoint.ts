@@ -7,40 +7,40 @@ import { missingRun } from './run-folder.js';
 import { followRunLink, runPath } from './runs-root.js';
 
 /**
- * The folder of the checkpoint that a path means: itself, or the best one of a run (the last, where none is best yet).
- * Whether it is whole is seen when it is read.
+ * Resolves a path to a checkpoint directory: the checkpoint itself, or the best one of a run (the last if none is best
+ * yet). Does not validate the checkpoint.
  * @throws UserError (checkpoint) if the path is neither
  */
 export function findCheckpoint(path: string): string {
   try {
-    return lookForCheckpoint(followRunLink(runPath(path)));
+    return resolveCheckpoint(followRunLink(runPath(path)));
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    const message = code === 'ENOTDIR' ? 'is no folder' : `cannot be read (${code})`;
+    const message = code === 'ENOTDIR' ? 'not a directory' : `cannot read the path (${code})`;
     throw userError('checkpoint', { where: path, message, fix: NAME_ONE }, error);
   }
 }
 
-const NAME_ONE = 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last';
+const NAME_ONE = 'name a run or a checkpoint, such as runs/latest or runs/esmm/001/checkpoints/last';
 
-function lookForCheckpoint(path: string): string {
+function resolveCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
   const folder = checkpointsFolder(path);
   for (const link of LINKS) {
     const linked = join(folder, link);
     if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
-    // What it points at now: a run that goes on may point it elsewhere while the files are read.
+    // Resolved once, because a running training may move the link while files are read.
     const target = readlinkSync(linked);
     if (!NAME.test(target))
       throw userError('checkpoint', {
         where: linked,
-        message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}`,
+        message: `expected a link to a checkpoint in the same directory, found a link to ${quoted(target)}`,
       });
     return join(folder, target);
   }
   const problem = existsSync(path)
-    ? { message: `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` }
+    ? { message: `no checkpoint found: neither ${FILES.weights} nor checkpoints/best or checkpoints/last exists` }
     : missingRun(path);
   throw userError('checkpoint', { where: path, fix: NAME_ONE, ...problem });
 }

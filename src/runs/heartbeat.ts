@@ -1,19 +1,18 @@
 import { stat, utimes } from 'node:fs/promises';
 import { monotonicMs, wallClockMs } from '../system/clock.js';
 
-/** Interval at which a process moves the time of its file. */
 const BEAT_EVERY_MS = 5000;
 
-/** Moves the time of a file, by which others see that its process is alive. */
+/** Updates a file's modification time, which shows other processes that this one is alive. */
 export async function beat(path: string): Promise<void> {
   const seconds = wallClockMs() / 1000;
   await utimes(path, seconds, seconds);
 }
 
 /**
- * Calls a function every 5 seconds, as long as the process has something else to do. A failure is ignored: the disk may
- * take the next one.
- * @returns ends it
+ * Calls a function every 5 seconds; does not keep the process alive. Errors are ignored, because the next call may
+ * succeed.
+ * @returns a function that stops the calls
  */
 export function keepBeating(each: () => Promise<void>): () => void {
   const timer = setInterval(() => void each().catch(() => undefined), BEAT_EVERY_MS).unref();
@@ -21,26 +20,30 @@ export function keepBeating(each: () => Promise<void>): () => void {
 }
 
 /**
- * Reports whether other processes are alive, by the times of their files as seen from here: no two clocks are compared.
+ * Detects live processes by the modification times of their files. Intervals use the local clock only, so clocks of
+ * different machines are never compared.
  */
 export interface HeartbeatWatch {
   /**
-   * Looks at a file: 'alive' if its time moved since the last look, 'dead' if it has not moved for long, else
+   * Returns 'alive' if the file's time changed since the last call, 'dead' if it has not changed for `staleMs`, else
    * 'unknown'.
    */
-  look(path: string): Promise<'alive' | 'dead' | 'unknown'>;
+  check(path: string): Promise<'alive' | 'dead' | 'unknown'>;
 }
 
-/** Watches heartbeats. @param staleMs after which a file whose time does not move is that of a dead process */
+/**
+ * Creates a heartbeat watch.
+ * @param staleMs time without a heartbeat after which a process counts as dead
+ */
 export function watchHeartbeats(staleMs: number): HeartbeatWatch {
-  const seen = new Map<string, { readonly mtimeMs: number; readonly sinceMs: number }>();
+  const lastSeen = new Map<string, { readonly mtimeMs: number; readonly sinceMs: number }>();
   return {
-    async look(path) {
+    async check(path) {
       const { mtimeMs } = await stat(path);
-      const before = seen.get(path);
-      if (before?.mtimeMs === mtimeMs) return monotonicMs() - before.sinceMs >= staleMs ? 'dead' : 'unknown';
-      seen.set(path, { mtimeMs, sinceMs: monotonicMs() });
-      return before === undefined ? 'unknown' : 'alive';
+      const previous = lastSeen.get(path);
+      if (previous?.mtimeMs === mtimeMs) return monotonicMs() - previous.sinceMs >= staleMs ? 'dead' : 'unknown';
+      lastSeen.set(path, { mtimeMs, sinceMs: monotonicMs() });
+      return previous === undefined ? 'unknown' : 'alive';
     },
   };
 }

@@ -26,18 +26,18 @@ export type InitFromOptions = z.output<typeof initFromOptions>;
 
 const originSchema = z.strictObject({ checkpoint: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 
-/** Where the first weights of a run come from. */
+/** Checkpoint that a run's initial weights come from. */
 export interface WarmStartSource {
-  /** The folder of the checkpoint: an absolute path, with links followed. */
+  /** Directory of the checkpoint: an absolute path, with links resolved. */
   readonly checkpoint: string;
-  /** Of its manifest, which has the digests of all its files. */
+  /** SHA-256 of its manifest, which contains the digests of all its files. */
   readonly sha256: string;
 }
 
-/** What a run writes down of its surroundings when it begins. */
+/** File that records the environment of a run. */
 export const ENVIRONMENT = 'environment.json';
 
-/** What a run that started from another's weights keeps of that: nothing needs to be there any more. */
+/** Records the source in each checkpoint, so that a resumed run does not need the source's files. */
 export const originSection: StateSection<WarmStartSource> = {
   name: 'initFrom',
   version: 1,
@@ -45,9 +45,9 @@ export const originSection: StateSection<WarmStartSource> = {
 };
 
 /**
- * Where a run says that its first weights come from; undefined for one whose weights were drawn, and for what is no
- * run.
- * @throws UserError (checkpoint) for a file that is not what a run writes
+ * Reads the recorded source of a run's initial weights; undefined if they were randomly initialized or the directory is
+ * not a run.
+ * @throws UserError (checkpoint) for an invalid file
  */
 export function readWarmStartSource(run: string): WarmStartSource | undefined {
   const path = join(run, ENVIRONMENT);

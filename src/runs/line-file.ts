@@ -2,17 +2,15 @@ import { openSync, writeSync } from 'node:fs';
 import { onDiskSync } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 
-/** What the system says of a file that takes no bytes for now, as on a network disk. */
+/** Error codes of a file that temporarily accepts no bytes, as on a network disk. */
 const BUSY: readonly (string | undefined)[] = ['EAGAIN', 'EBUSY'];
-/**
- * Tries to write before a busy file counts as broken; the pauses between them grow from 10 ms to 0.64 s, 1.3 s in all.
- */
+/** Maximum number of attempts on a busy file; the pauses between them grow from 10 ms to 0.64 s, 1.3 s in total. */
 const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 10;
 
-/** A file that lines are appended to, each whole when `write` returns. */
+/** A file to append lines to; each line is written completely when `write` returns. */
 export interface LineFile {
-  /** @throws UserError (disk) with the path; if the file stays busy, after a bounded number of tries */
+  /** @throws UserError (disk) with the path; if the file stays busy, after `MAX_TRIES` attempts */
   write(line: string): void;
 }
 
@@ -26,7 +24,7 @@ export function openLineFile(path: string): LineFile {
     write: (line) =>
       onDiskSync(path, () => {
         const bytes = Buffer.from(line);
-        for (let at = 0; at < bytes.length;) at += writePatiently(file, path, bytes.subarray(at));
+        for (let offset = 0; offset < bytes.length;) offset += writePatiently(file, path, bytes.subarray(offset));
       }),
   };
 }
@@ -38,11 +36,11 @@ function writePatiently(file: number, path: string, bytes: Uint8Array): number {
     } catch (error) {
       const code = systemCode(error);
       if (!BUSY.includes(code)) throw error;
-      const message = `cannot be written: ${tries} tries to write were told to come again later (${code})`;
+      const message = `cannot write the file: it was busy at all ${tries} attempts (${code})`;
       if (tries === MAX_TRIES)
         throw userError(
           'disk',
-          { where: path, message, fix: 'choose another folder, or see what holds up its file system' },
+          { where: path, message, fix: 'choose another directory or check its file system' },
           error,
         );
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_PAUSE_MS * 2 ** (tries - 1));

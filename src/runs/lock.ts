@@ -8,88 +8,91 @@ import { temporaryPath } from '../io/temporary.js';
 import { beat, keepBeating, watchHeartbeats } from './heartbeat.js';
 import { hasExited, isInAnotherNamespace, ownerSchema, thisProcess, type Owner } from '../system/owner.js';
 
-/** The file that says which process trains in a run's folder. */
+/** Lock file that records which process trains a run. */
 export const LOCK = 'run.lock';
 
-/**
- * Time after which a lock without a heartbeat is that of a dead process: far longer than a step, a sort or a write
- * takes.
- */
+/** Age of a heartbeat after which its process counts as dead; far longer than any step, sort or write. */
 const STALE_MS = 120_000;
-const LOOK_EVERY_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
-/** The lock of a run that this process holds. */
+/** A run's lock, held by this process. */
 export interface RunLock {
   /**
-   * Checks that the run still is this process's: one that stood still for minutes may have been taken for dead. @throws
-   * UserError (usage)
+   * Checks that no other process took the lock over, which may happen if this process was suspended for minutes.
+   * @throws UserError (usage)
    */
   check(): Promise<void>;
-  /** Lets others have the run. */
   release(): Promise<void>;
 }
 
-/** How the heartbeat of a process is looked for that cannot be found by its id. */
+/** Timing of the heartbeat watch for processes whose id cannot be checked. */
 export interface LockWatch {
   readonly staleMs?: number;
-  readonly lookEveryMs?: number;
-  /** Aborted to give up; its reason is thrown. */
+  readonly pollIntervalMs?: number;
+  /** Abort to stop waiting; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Takes the folder of a run for this process alone. What a dead process of this machine left is taken over, and so is
- * what one of another
- * container of this host's name left, after two minutes without a heartbeat.
- * @param tell told that a heartbeat is looked for
- * @throws UserError (usage) if another process has it, or one of another machine, of which nobody here can tell whether
- * it lives
+ * Locks a run for this process. Takes over the lock of a dead process of this machine, and of another container with
+ * this host name after two minutes without a heartbeat.
+ * @param warn called if the call waits for a heartbeat
+ * @throws UserError (usage) if a live process holds the lock, or one of another machine, which cannot be checked
  */
-export async function lockRun(run: string, warn: (notice: string) => void, watch: LockWatch = {}): Promise<RunLock> {
+export async function lockRun(run: string, warn: (warning: string) => void, watch: LockWatch = {}): Promise<RunLock> {
   const path = join(run, LOCK);
-  const own = `${JSON.stringify(thisProcess())}\n`;
+  const ownText = `${JSON.stringify(thisProcess())}\n`;
   for (;;) {
-    const seen = await readOwner(path);
-    if (seen === undefined) {
-      if (await createFileAtomic(path, own)) break;
+    const lock = await readOwner(path);
+    if (lock === undefined) {
+      if (await createFileAtomic(path, ownText)) break;
       continue;
     }
-    if (seen.owner !== undefined) await refuseIfAlive(run, path, seen.owner, warn, watch);
-    await remove(path, seen.text);
+    if (lock.owner !== undefined) await assertDead(run, path, lock.owner, warn, watch);
+    await remove(path, lock.text);
   }
   const stop = keepBeating(async () => {
-    if ((await readLock(path)) === own) await beat(path);
+    if ((await readLock(path)) === ownText) await beat(path);
   });
   return {
     async check() {
       const text = await readLock(path);
-      if (text === own) return;
+      if (text === ownText) return;
       const other = text === undefined ? undefined : parseOwner(text);
-      const taker = other === undefined ? `its lock ${path} is gone` : `${described(other)} has taken it over`;
+      const taker = other === undefined ? `its lock ${path} was removed` : `${describeOwner(other)} took it over`;
       throw userError('usage', {
         where: run,
-        message: `is no longer trained by this process: ${taker}`,
-        fix: 'end all but one, then resume the run',
+        message: `this process no longer owns the run: ${taker}`,
+        fix: 'stop all processes but one, then resume the run',
       });
     },
     async release() {
       stop();
-      // A lock that cannot be taken away is one of a dead process before long; it must not hide what ended the run.
-      if ((await readLock(path).catch(() => undefined)) === own) await rm(path, { force: true }).catch(() => undefined);
+      // Another process takes over a lock that cannot be removed; an error here would hide why the run ended.
+      if ((await readLock(path).catch(() => undefined)) === ownText)
+        await rm(path, { force: true }).catch(() => undefined);
     },
   };
 }
 
-/** What a lock says; undefined if there is none. @throws UserError (disk) */
+/**
+ * Reads a lock file; undefined if it does not exist.
+ * @throws UserError (disk)
+ */
 async function readLock(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw userError('disk', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+    throw userError(
+      'disk',
+      { where: path, message: `cannot read the lock (${systemCode(error) ?? String(error)})` },
+      error,
+    );
   });
 }
 
 /**
- * Whose lock it is: undefined as a whole where it has gone meanwhile, without an owner where it holds something else.
+ * Reads a lock's owner.
+ * @returns undefined if the file does not exist; an undefined owner if its content is invalid
  */
 async function readOwner(
   path: string,
@@ -106,10 +109,7 @@ function parseOwner(text: string): Owner | undefined {
   }
 }
 
-/**
- * Whether a process has the folder of a run: one of this machine that lives, or one of another, of which nobody here
- * can tell.
- */
+/** Reports whether a process holds a run's lock: a live one of this machine, or one that cannot be checked. */
 export function isTaken(run: string): boolean {
   let text: string;
   try {
@@ -121,74 +121,78 @@ export function isTaken(run: string): boolean {
   return owner !== undefined && hasExited(owner) !== true;
 }
 
-async function refuseIfAlive(
+async function assertDead(
   run: string,
   path: string,
   owner: Owner,
-  warn: (notice: string) => void,
-  { staleMs = STALE_MS, lookEveryMs = LOOK_EVERY_MS, signal }: LockWatch,
+  warn: (warning: string) => void,
+  { staleMs = STALE_MS, pollIntervalMs: pollIntervalMs = POLL_INTERVAL_MS, signal }: LockWatch,
 ): Promise<void> {
   const isOver = hasExited(owner);
   if (isOver === true) return;
   if (isOver === false)
     throw userError('usage', {
       where: run,
-      message: `is being trained by ${described(owner)}`,
-      fix: 'wait for it, or end it',
+      message: `the run is being trained by ${describeOwner(owner)}`,
+      fix: 'wait for it or stop it',
     });
   if (!isInAnotherNamespace(owner)) {
     throw userError('usage', {
       where: run,
-      message: `is taken by ${described(owner)}, which cannot be seen from here`,
-      fix: `if that process has ended, remove ${path}`,
+      message: `the run is locked by ${describeOwner(owner)}, which this machine cannot check`,
+      fix: `if that process has exited, remove ${path}`,
     });
   }
   warn(
-    `${run} is taken by ${described(owner)}, in another container: looking for its heartbeat for up to ${staleMs / 1000} seconds; if that process has ended, remove ${path}`,
+    `${run} is locked by ${describeOwner(owner)} in another container: watching its heartbeat for up to ` +
+      `${staleMs / 1000} seconds; if that process has exited, remove ${path}`,
   );
-  if (await isBeating(path, { staleMs, lookEveryMs, signal })) {
+  if (await isBeating(path, { staleMs, pollIntervalMs: pollIntervalMs, signal })) {
     throw userError('usage', {
       where: run,
-      message: `is being trained by ${described(owner)}, in another container, which keeps ${path} up to date`,
-      fix: 'wait for it, or end it',
+      message: `the run is being trained by ${describeOwner(owner)} in another container, which updates ${path}`,
+      fix: 'wait for it or stop it',
     });
   }
 }
 
-/** Looks at a lock until its time moves, or has not for long, or it is gone. */
-async function isBeating(path: string, { staleMs, lookEveryMs, signal }: Required<LockWatch>): Promise<boolean> {
+/** Polls a lock's heartbeat until it is alive, stale or removed. */
+async function isBeating(
+  path: string,
+  { staleMs, pollIntervalMs: pollIntervalMs, signal }: Required<LockWatch>,
+): Promise<boolean> {
   const heartbeats = watchHeartbeats(staleMs);
   for (;;) {
-    const found = await heartbeats.look(path).catch(() => 'dead' as const);
-    if (found !== 'unknown') return found === 'alive';
-    await setTimeout(lookEveryMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    const state = await heartbeats.check(path).catch(() => 'dead' as const);
+    if (state !== 'unknown') return state === 'alive';
+    await setTimeout(pollIntervalMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
 }
 
-function described({ pid, host, startedAt }: Owner): string {
+function describeOwner({ pid, host, startedAt }: Owner): string {
   return `process ${pid} of host '${host}' since ${startedAt}`;
 }
 
-/** Takes away the lock of a process of another machine or container that is known to have ended. */
+/** Removes the lock of a process that cannot be checked from here, after the caller has established that it exited. */
 export async function dropForeignLock(run: string): Promise<void> {
   const path = join(run, LOCK);
-  const seen = await readOwner(path);
-  if (seen?.owner !== undefined && hasExited(seen.owner) === undefined) await remove(path, seen.text);
+  const lock = await readOwner(path);
+  if (lock?.owner !== undefined && hasExited(lock.owner) === undefined) await remove(path, lock.text);
 }
 
-/** Takes a dead process's lock away; another process may do the same at this moment and have made its own. */
+/** Removes a dead process's lock; another process may do the same concurrently and create its own. */
 async function remove(path: string, text: string): Promise<void> {
-  // Called like what other writes leave when they are cut short, and taken away with it.
-  const aside = temporaryPath(path);
+  // A temporary name, so that cleanup removes it if this process is killed here.
+  const temporary = temporaryPath(path);
   if ((await readLock(path)) !== text) return;
   await onDisk(path, async () => {
     try {
-      await rename(path, aside);
+      await rename(path, temporary);
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return;
       throw error;
     }
-    if ((await readFile(aside, 'utf8')) !== text) await link(aside, path).catch(() => undefined);
-    await rm(aside, { force: true });
+    if ((await readFile(temporary, 'utf8')) !== text) await link(temporary, path).catch(() => undefined);
+    await rm(temporary, { force: true });
   });
 }

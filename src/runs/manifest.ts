@@ -5,51 +5,48 @@ import { z } from 'zod';
 import type { FileDigest } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 
-/** The version of a checkpoint's format; what is older or newer is refused. */
+/** Version of the checkpoint format; other versions are rejected. */
 const FORMAT_VERSION = 2;
 
-/** Files of a checkpoint: all that is needed to evaluate it, wherever it is copied. */
+/** Files of a checkpoint, which is self-contained and can be copied anywhere. */
 export const FILES = {
   weights: 'weights.safetensors',
   optimizer: 'optimizer.safetensors',
   state: 'state.json',
   features: 'features.json',
-  /** Of what was learned, that which is too large for JSON; mostly there is nothing. */
+  /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
   config: 'config.yaml',
 } as const;
 
-/** What says that a checkpoint is whole; written last. */
+/** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
 
 type FileName = (typeof FILES)[keyof typeof FILES];
 type OptionalFile = typeof FILES.vocabularies;
 type NeededFile = Exclude<FileName, OptionalFile>;
-/** By the name of each file of a checkpoint, which are fixed: a manifest can name no other. */
+/** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
   readonly [File in OptionalFile]?: FileDigest | undefined;
 };
 
-/**
- * Files of one of several processes that saved a checkpoint together, of those behind the first: its rows of tensors
- * that are dealt out.
- */
+/** Files of a rank other than 0: its shards of sharded tensors. */
 export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
 
-/** What a manifest says: the files of a checkpoint, and those of the processes behind the first. */
+/** Digests of a checkpoint's files, and of the files of ranks other than 0. */
 export interface Manifest {
   readonly files: Digests;
   readonly parts: readonly PartDigests[];
 }
 
-/** The name of such a file, of the process `rank` of so many. */
+/** Returns the file name of a rank's part. */
 export function partFile(name: keyof PartDigests, rank: number, size: number): string {
   return name.replace('.', `.${rank + 1}-of-${size}.`);
 }
 
 const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const manifestSchema = z.strictObject({
-  formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
+  formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
   files: z.strictObject({
     [FILES.weights]: digestSchema,
     [FILES.optimizer]: digestSchema,
@@ -61,36 +58,37 @@ const manifestSchema = z.strictObject({
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
 });
 
-/** More than any manifest has: what is larger is none. */
+/** Larger files are rejected unread. */
 const MAX_MANIFEST_BYTES = 100_000;
 
-/** The text of a manifest. */
+/** Formats a manifest. */
 export function manifestText(files: Digests, parts: readonly PartDigests[] = []): string {
-  const plain = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
+  const toJson = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
     Object.fromEntries(
       Object.entries(digests).flatMap(([name, digest]) =>
         digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const],
       ),
     );
-  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: plain(files), ...(parts.length > 0 && { parts: parts.map(plain) }) }, null, 2)}\n`;
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: toJson(files), ...(parts.length > 0 && { parts: parts.map(toJson) }) }, null, 2)}\n`;
 }
 
 /**
  * Reads the manifest of a checkpoint.
- * @throws UserError (checkpoint) where there is none, or another thing in its place
+ * @throws UserError (checkpoint) if it is missing or invalid
  */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST);
   await checkFile(path, (bytes) =>
-    bytes > MAX_MANIFEST_BYTES ? `has ${bytes} bytes, which no manifest has` : undefined,
+    bytes > MAX_MANIFEST_BYTES ? `the file has ${bytes} bytes, too many for a manifest` : undefined,
   );
   const { files, parts = [] } = parseJson(path, await readBytes(path), manifestSchema);
   return { files, parts };
 }
 
 /**
- * SHA-256 of the manifest of a checkpoint that was read: it has those of all files, so it stands for all of them.
- * @throws UserError (checkpoint) where it cannot be read
+ * Computes the SHA-256 of a checkpoint's manifest. It identifies the checkpoint, because the manifest has the digests
+ * of all files.
+ * @throws UserError (checkpoint) if it cannot be read
  */
 export async function manifestDigest(folder: string): Promise<string> {
   return createHash('sha256')
@@ -99,7 +97,7 @@ export async function manifestDigest(folder: string): Promise<string> {
 }
 
 /**
- * Reads a text of a checkpoint and holds it against its digest.
+ * Reads a text file of a checkpoint and verifies its digest.
  * @throws UserError (checkpoint) that names the file
  */
 export async function readText(folder: string, name: NeededFile, digests: Digests): Promise<string> {
@@ -108,18 +106,24 @@ export async function readText(folder: string, name: NeededFile, digests: Digest
   await checkSize(path, bytes);
   const content = await readBytes(path);
   if (createHash('sha256').update(content).digest('hex') !== sha256)
-    throw damaged(path, 'its SHA-256 is not that of its manifest');
+    throw damaged(path, 'the SHA-256 differs from the manifest');
   return content.toString('utf8');
 }
 
-/** Sees that a file has so many bytes and is a file: a pipe would be read for ever. */
+/**
+ * Checks a file's size and that it is a regular file; reading a pipe would never end.
+ * @throws UserError (checkpoint)
+ */
 export async function checkSize(path: string, expected: number): Promise<void> {
   await checkFile(path, (bytes) =>
-    bytes === expected ? undefined : `has ${bytes} bytes, its manifest says ${expected}`,
+    bytes === expected ? undefined : `the file has ${bytes} bytes, but its manifest says ${expected}`,
   );
 }
 
-/** JSON of a schema. */
+/**
+ * Parses JSON and validates it against a schema.
+ * @throws UserError (checkpoint) that names `path`
+ */
 export function parseJson<Schema extends z.ZodType>(
   path: string,
   text: string | Buffer,
@@ -130,27 +134,27 @@ export function parseJson<Schema extends z.ZodType>(
   } catch (error) {
     throw damaged(
       path,
-      `is of another version, or not what it should be (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`,
+      `invalid content or another version (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`,
       error,
     );
   }
 }
 
-async function checkFile(path: string, complaintOf: (bytes: number) => string | undefined): Promise<void> {
+async function checkFile(path: string, findProblem: (bytes: number) => string | undefined): Promise<void> {
   const stats = await stat(path).catch((error: unknown) => {
-    throw damaged(path, `cannot be read (${systemCode(error) ?? String(error)})`, error);
+    throw damaged(path, `cannot read the file (${systemCode(error) ?? String(error)})`, error);
   });
-  const complaint = stats.isFile() ? complaintOf(stats.size) : 'is not a file';
-  if (complaint !== undefined) throw damaged(path, complaint);
+  const problem = stats.isFile() ? findProblem(stats.size) : 'not a regular file';
+  if (problem !== undefined) throw damaged(path, problem);
 }
 
 async function readBytes(path: string): Promise<Buffer> {
   return readFile(path).catch((error: unknown) => {
-    throw damaged(path, `cannot be read (${systemCode(error) ?? String(error)})`, error);
+    throw damaged(path, `cannot read the file (${systemCode(error) ?? String(error)})`, error);
   });
 }
 
-/** The error for a file of a checkpoint. */
+/** Creates the error for a damaged file of a checkpoint. */
 export function damaged(path: string, message: string, cause?: unknown): Error {
-  return userError('checkpoint', { where: path, message, fix: 'take another checkpoint' }, cause);
+  return userError('checkpoint', { where: path, message, fix: 'use another checkpoint' }, cause);
 }

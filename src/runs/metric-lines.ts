@@ -4,16 +4,16 @@ import type { Report } from '../evaluation/evaluation.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { StepReport } from '../training/loop.js';
 
-/** What a run measured, a line of JSON each. */
+/** A run's measurements, JSON Lines. */
 export const METRICS = 'metrics.jsonl';
 
-/** A line at the end of an epoch, or where valid was measured within one. */
+/** Written at the end of each epoch, and for each validation within one. */
 export interface MilestoneLine {
   readonly epoch: number;
-  /** False within an epoch; else it is left out. */
+  /** Absent at the end of an epoch. */
   readonly isEpochEnd?: boolean;
   readonly step: number;
-  /** Of the epoch, so far. */
+  /** Rows of the epoch so far. */
   readonly rows: number;
   readonly elapsedMs: number;
   readonly train: { readonly loss: number; readonly losses: Readonly<Record<string, number>> };
@@ -21,34 +21,34 @@ export interface MilestoneLine {
   readonly isBest: boolean;
 }
 
-/** A line of steps within an epoch. */
+/** Progress within an epoch. */
 export interface StepsLine extends Omit<StepReport, 'loss' | 'gradNorms'> {
   readonly train: { readonly loss: number; readonly losses: Readonly<Record<string, number>> };
   readonly gradNorms?: Readonly<Record<string, number>>;
 }
 
-/** A line of a step that was looked into. */
+/** Diagnostics of one step. */
 export interface DiagnosisLine {
   readonly epoch: number;
   readonly step: number;
   readonly diagnosis: Pick<DiagnosisReport, 'cosines' | 'sharedNorms' | 'layers' | 'gates'>;
 }
 
-/** What is in a run's metrics.jsonl. */
+/** Content of a run's metrics.jsonl. */
 export interface MetricLines {
   readonly milestones: readonly MilestoneLine[];
   readonly steps: readonly StepsLine[];
   readonly diagnoses: readonly DiagnosisLine[];
-  /** The last line, of a run that has ended. */
+  /** The last line of a completed run. */
   readonly results: { readonly bestEpoch: number; readonly metrics: Readonly<Record<string, Report>> } | undefined;
 }
 
-/** Reads what a run has measured so far; a line that is just being written, or was cut short, is left out. */
+/** Reads a run's metrics.jsonl; skips incomplete and invalid lines. */
 export function readMetricLines(run: string): MetricLines {
   const path = join(run, METRICS);
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1).flatMap(parsed) : [];
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1).flatMap(parseLine) : [];
   return {
-    // The file is of our own making, and a line of each kind is told by a key that the others lack.
+    // The casts are safe: mtl writes the file, and each kind of line has a key of its own.
     milestones: lines.filter((line) => 'isBest' in line) as unknown as MilestoneLine[],
     steps: lines.filter((line) => 'lrFactors' in line) as unknown as StepsLine[],
     diagnoses: lines.filter((line) => 'diagnosis' in line) as unknown as DiagnosisLine[],
@@ -56,7 +56,7 @@ export function readMetricLines(run: string): MetricLines {
   };
 }
 
-function parsed(line: string): readonly object[] {
+function parseLine(line: string): readonly object[] {
   try {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null ? [migrateLine(value as Line)] : [];
@@ -79,7 +79,7 @@ function migrateLine({ train, ...line }: Line): Line {
   return { ...current, train: terms === undefined ? train : { ...losses, losses: terms } };
 }
 
-/** The rows of the epochs that are behind, and the time that they took. */
+/** Sums rows and time of the completed epochs. */
 export function trainedIn(milestones: readonly MilestoneLine[]): { readonly rows: number; readonly elapsedMs: number } {
   const ends = milestones.filter(({ isEpochEnd }) => isEpochEnd !== false);
   return ends.reduce((sum, { rows, elapsedMs }) => ({ rows: sum.rows + rows, elapsedMs: sum.elapsedMs + elapsedMs }), {

@@ -13,32 +13,35 @@ import { createRunState } from './run-state.js';
 export type { RunRequest };
 
 /**
- * Opens the run that several processes train: the first of them makes or finds its folder and writes all that is
- * written there, the
- * others read the checkpoint that it goes on from, or what it starts from.
- * @param tell told what was found
- * @throws UserError as `openRun` does; (checkpoint) where they find other weights to start from
+ * Opens a run that several ranks train together. Rank 0 creates or finds the run directory and writes all files. The
+ * other ranks read the checkpoint to resume or start from.
+ * @param warn called with what was found
+ * @throws UserError as `openRun` does; (checkpoint) if a rank finds other initial weights than rank 0
  */
 export async function openDistributedRun(
   request: RunRequest,
   peers: ProcessGroup,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Promise<OpenRun> {
   let origin: WarmStartSource | undefined;
-  const originOf = request.originOf && (async () => (origin = await request.originOf!()));
-  const own = peers.rank === 0 ? await openRun({ ...request, originOf }, warn) : undefined;
-  const told = peers.allGatherStrings(
-    own === undefined
+  const resolveOrigin = request.resolveOrigin && (async () => (origin = await request.resolveOrigin!()));
+  const ownRun = peers.rank === 0 ? await openRun({ ...request, resolveOrigin: resolveOrigin }, warn) : undefined;
+  const messages = peers.allGatherStrings(
+    ownRun === undefined
       ? ''
-      : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }),
+      : JSON.stringify({
+          folder: ownRun.folder,
+          checkpoint: ownRun.resumed?.checkpoint ?? null,
+          origin: origin ?? null,
+        }),
   );
-  if (own !== undefined) return own;
-  const first = JSON.parse(told[0]!) as Followed; // what the first has made of it
-  if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
+  if (ownRun !== undefined) return ownRun;
+  const first = JSON.parse(messages[0]!) as Followed;
+  if (first.origin !== null && (await resolveOrigin?.())?.sha256 !== first.origin.sha256) {
     throw userError('checkpoint', {
       key: 'initFrom',
-      message: `process ${peers.rank} finds another checkpoint than the first, which starts from ${first.origin.checkpoint}`,
-      fix: 'name that folder, which must be the same everywhere',
+      message: `rank ${peers.rank} has another checkpoint than rank 0 at ${first.origin.checkpoint}`,
+      fix: 'name a directory with the same content on all machines',
     });
   }
   return follow(first);
@@ -50,14 +53,14 @@ interface Followed {
   readonly origin: WarmStartSource | null;
 }
 
-/** A run that another process writes. */
+/** Opens a run that rank 0 writes. */
 async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> {
   const checkpoint = path === null ? undefined : await readCheckpoint(path, true);
   const state = createRunState(checkpoint?.sections ?? {}, path === null ? folder : join(path, FILES.state));
   return {
     folder,
     log: silentLog(folder),
-    // What is saved is the first one's.
+    // Only rank 0 saves state.
     state: { of: state.of, sections: () => ({}) },
     resumed: path === null || checkpoint === undefined ? undefined : resumedFrom(path, checkpoint),
     damaged: [],
@@ -67,7 +70,7 @@ async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> 
   };
 }
 
-/** A log that writes nothing, and finds what the other does. */
+/** Creates a log that computes the same results but writes nothing. */
 function silentLog(run: string): RunLog {
   const startMs = monotonicMs();
   return {
@@ -78,7 +81,7 @@ function silentLog(run: string): RunLog {
     milestone: () => Promise.resolve(),
     steps: () => undefined,
     diagnosis: () => undefined,
-    results: (best, found) => Promise.resolve(collectMetrics(best, found)),
+    results: (best, evaluations) => Promise.resolve(collectMetrics(best, evaluations)),
     end: (facts, loop) => Promise.resolve(buildResult({ run, changes: [], startMs }, facts, loop)),
   };
 }

@@ -19,7 +19,7 @@ import {
   pointLatest,
   removeRunFolder,
   runsFolder,
-  type RunPlace,
+  type RunLocation,
 } from './run-folder.js';
 import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 import { createRunState, readSection, type RunState } from './run-state.js';
@@ -27,111 +27,110 @@ import { runPath, runsRoot, shownPath } from './runs-root.js';
 import { runArtifacts } from './run-artifacts.js';
 import { trackedLog } from './tracked-log.js';
 
-/** Which run is wanted, a new one or one that goes on, and what is asked of it. */
-export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
-  /** Where else it is written down. */
+export interface RunRequest extends RunLocation, Omit<LogRequest, 'origin'> {
   readonly track: TrackOptions;
-  /** Aborted to give up while it is found out whether another process has the run. */
+  /** Abort to stop waiting for another process's lock. */
   readonly signal?: AbortSignal | undefined;
-  /** Every value that the config says. */
+  /** All values of the config. */
   readonly values: object;
-  /** The folder of a run that goes on, or AUTO. */
+  /** Directory of the run to resume, or AUTO. */
   readonly resume?: string | undefined;
   /**
-   * Compares the config that the run was trained with to what is asked now.
-   * @returns what changed, for people
-   * @throws UserError for what may not change
+   * Compares the stored config of the run with the current one.
+   * @returns descriptions of the changes
+   * @throws UserError for a key that cannot change
    */
   compareConfig(stored: string, path: string, state: RunState): readonly string[];
   /**
-   * Gives what a new run starts from, where its weights are not drawn; asked before anything is made.
-   * @throws UserError where it cannot
+   * Resolves the source of a new run's weights, if they are not randomly initialized; called before anything is
+   * written.
+   * @throws UserError if the source is invalid
    */
-  readonly originOf?: (() => Promise<WarmStartSource>) | undefined;
+  readonly resolveOrigin?: (() => Promise<WarmStartSource>) | undefined;
 }
 
-/** Stands for the folder that is named or else the newest run of the config that has not ended. */
+/** Resumes the named run or the newest run of the config that is not completed. */
 export const AUTO = 'auto';
-/** Reasons why a run is not gone on with. */
-const MAX_TOLD = 3;
+/** Maximum number of reasons to report for a run that cannot be resumed. */
+const MAX_REASONS = 3;
 
-/** What a run that goes on takes from its checkpoint. */
+/** State of a resumed run's checkpoint. */
 export interface Resumed {
-  /** The checkpoint's folder. */
   readonly checkpoint: string;
-  /** What was learned on train before the first step. */
+  /** State fitted on the training set before the first step. */
   readonly fitted: Fitted;
   /**
-   * Gives a program the weights and the optimizer's state. Once: they are forgotten then, since they may be half of the
-   * memory.
+   * Restores weights and optimizer state into a program. Works once: they are then released, because they may take half
+   * of the memory.
    */
   restore(program: Pick<Program, 'restore'>): void;
 }
 
-/** A run's folder, this process's alone. */
+/** A run directory, locked by this process. */
 export interface OpenRun {
   readonly folder: string;
   readonly log: RunLog;
-  /** What the parts of the run have to remember. */
   readonly state: RunState;
-  /** Where it goes on; undefined for a new run. */
+  /** Undefined for a new run. */
   readonly resumed: Resumed | undefined;
-  /** Names of its checkpoints that cannot be read. */
+  /** Names of unreadable checkpoints. */
   readonly damaged: readonly string[];
   /**
-   * The run takes its first step now: nothing can refuse it any more, its folder stays, and runs/latest points to a new
-   * one.
-   * @param data what is known of its data
+   * Marks the start of training, after which the run directory is kept; points runs/latest at a new run.
+   * @param data facts about the data, for data.json
    * @throws UserError (disk)
    */
   begin(data: object): Promise<void>;
   /**
-   * Checks that no other process has taken it over; before what others may have written is written. @throws UserError
-   * (usage)
+   * Checks that no other process took the run over; called before each save.
+   * @throws UserError (usage)
    */
   check(): Promise<void>;
-  /** Lets others have it. The folder of a new run that never began is taken away, unless bad rows are listed in it. */
+  /** Releases the lock. Removes the directory of a new run that never began, unless it lists invalid rows. */
   release(): Promise<void>;
 }
 
 /**
- * Makes the folder of a new run, or opens that of one that goes on, and its log.
- * @param tell told what was found
- * @throws UserError (usage) where the folder is in the way or another process has it; (checkpoint) where there is
- * nothing to
- *   go on from; (config) where it is another run's config; (disk)
+ * Creates a run or opens one to resume, and opens its log.
+ * @param warn called with what was found
+ * @throws UserError (usage) if the directory already exists or another process trains the run; (checkpoint) if there is
+ * nothing to resume; (config) if the run was trained with an incompatible config; (disk)
  */
-export async function openRun(request: RunRequest, warn: (notice: string) => void): Promise<OpenRun> {
+export async function openRun(request: RunRequest, warn: (warning: string) => void): Promise<OpenRun> {
   const { resume } = request;
-  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, warn) : existing(resume);
-  if (resume !== undefined && found === undefined) warn('there is no run to resume: starting a new one');
-  const originOfNew = found === undefined ? await request.originOf?.() : undefined;
-  const folder = found ?? (await createRunFolder(request));
+  const existingFolder =
+    resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, warn) : resolveRun(resume);
+  if (resume !== undefined && existingFolder === undefined) warn('no run to resume: starting a new one');
+  const newOrigin = existingFolder === undefined ? await request.resolveOrigin?.() : undefined;
+  const folder = existingFolder ?? (await createRunFolder(request));
   const root = runsRoot(request.runs);
   const lock = await lockRun(folder, warn, { signal: request.signal });
   let hasBegun = false;
   const release = async (): Promise<void> => {
-    const isOfNoUse =
-      found === undefined && !hasBegun && !existsSync(checkpointsFolder(folder)) && !existsSync(join(folder, REJECTS));
-    if (isOfNoUse) await removeRunFolder(folder, root);
+    const isUnused =
+      existingFolder === undefined &&
+      !hasBegun &&
+      !existsSync(checkpointsFolder(folder)) &&
+      !existsSync(join(folder, REJECTS));
+    if (isUnused) await removeRunFolder(folder, root);
     await lock.release();
   };
   try {
     const { state, resumed, damaged } =
-      found === undefined
+      existingFolder === undefined
         ? { state: createRunState({}, folder), resumed: undefined, damaged: [] }
-        : await goOn(folder, request, warn);
-    const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
+        : await resumeRun(folder, request, warn);
+    const origin = newOrigin ?? (resumed === undefined ? await request.resolveOrigin?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
-    const plainLog = await openRunLog(
+    const runLog = await openRunLog(
       folder,
       { ...request, origin },
       state.of(logSection, () => ({ metricsBytes: 0 })),
       resumed === undefined,
     );
-    const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, hparamOf(text)]));
+    const hparams = new Map([...flatten(request.values)].map(([key, text]) => [key, toHparam(text)]));
     const tracked = trackedLog(
-      plainLog,
+      runLog,
       openTrackers(request.track, {
         folder,
         name: request.configName,
@@ -163,17 +162,16 @@ export async function openRun(request: RunRequest, warn: (notice: string) => voi
   }
 }
 
-/** A value of a config, from JSON, as other tools take it: a list as a text. */
-function hparamOf(json: string): string | number | boolean {
+/** Converts a config value from JSON for trackers, which take scalars; lists stay JSON. */
+function toHparam(json: string): string | number | boolean {
   const value: unknown = JSON.parse(json);
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : json;
 }
 
-/** The checkpoint from which a run goes on, and what there is to say about it. */
-async function goOn(
+async function resumeRun(
   run: string,
   { resume, compareConfig }: RunRequest,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Promise<Pick<OpenRun, 'state' | 'resumed' | 'damaged'>> {
   for (const folder of [run, checkpointsFolder(run)]) await removeTemporary(folder);
   const { checkpoint, name, damaged } = await readNewestCheckpoint(run, warn);
@@ -181,48 +179,46 @@ async function goOn(
     if (resume !== AUTO)
       throw userError('checkpoint', {
         where: run,
-        message: 'has no checkpoint yet',
-        fix: `train it anew, or write --resume ${AUTO}`,
+        message: 'the run has no checkpoint yet',
+        fix: `start a new run or use --resume ${AUTO}`,
       });
-    warn(`${run} has no checkpoint yet: starting it anew`);
+    warn(`${run} has no checkpoint yet: starting from the beginning`);
     return { state: createRunState({}, run), resumed: undefined, damaged };
   }
   const path = join(checkpointsFolder(run), name);
   const state = createRunState(checkpoint.sections, join(path, FILES.state));
-  // Of a run whose weights were drawn there is none.
+  // Randomly initialized runs have no such section.
   if (Object.hasOwn(checkpoint.sections, originSection.name))
     state.of(originSection, () => readSection(checkpoint.sections, originSection, path));
   const changes = compareConfig(checkpoint.config, join(path, FILES.config), state);
   await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);
-  const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
-  warn(
-    `resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`,
-  );
+  const within = batch === 0 ? '' : ` and ${batch} batches of the next`;
+  const best = bestEpoch === 0 ? 'no best epoch yet' : `best epoch: ${bestEpoch}`;
+  warn(`resumed ${path} after ${step} steps: ${epoch} completed epochs${within}; ${best}`);
   for (const change of changes) warn(`changed ${change}`);
   return { state, resumed: resumedFrom(path, checkpoint), damaged };
 }
 
-/** What a run that goes on takes from a checkpoint that was read. */
 export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint): Resumed {
   let program: ProgramState | undefined = saved;
   return {
     checkpoint: path,
     fitted,
-    restore(into) {
-      if (program !== undefined) into.restore(program);
+    restore(target) {
+      if (program !== undefined) target.restore(program);
       program = undefined;
     },
   };
 }
 
 /**
- * The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint
- * and was trained with this config.
+ * Finds the run to resume: the named one, if it exists, else the newest run of this config with a checkpoint and
+ * without results.
  */
-function findUnfinished(request: RunRequest, warn: (notice: string) => void): string | undefined {
-  const named = namedFolder(request);
-  if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
+function findUnfinished(request: RunRequest, warn: (warning: string) => void): string | undefined {
+  const namedRun = namedFolder(request);
+  if (namedRun !== undefined) return existsSync(namedRun) ? resolveRun(namedRun) : undefined;
   const parent = runsFolder(request);
   const startedMs = (run: string): number => statSync(join(run, SOURCE), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const runs = existsSync(parent)
@@ -234,45 +230,45 @@ function findUnfinished(request: RunRequest, warn: (notice: string) => void): st
     .filter((run) => !existsSync(join(run, RESULTS)) && existsSync(checkpointsFolder(run)))
     .sort((a, b) => startedMs(b) - startedMs(a));
   for (const run of unfinished) {
-    const reason = refusalOf(run, request);
+    const reason = explainRefusal(run, request);
     if (reason === undefined) return run;
-    warn(`${run} has not ended, and is not gone on with: ${reason}`);
+    warn(`cannot resume ${run}: ${reason}`);
   }
   return undefined;
 }
 
-/** Why a run is not the one that is asked for; undefined where it is. */
-function refusalOf(run: string, { compareConfig }: RunRequest): string | undefined {
+/** Explains why a run cannot be resumed with this config; undefined if it can. */
+function explainRefusal(run: string, { compareConfig }: RunRequest): string | undefined {
   const path = join(run, RESOLVED);
   try {
-    // Files that moved may hold something else: who means them names the run.
+    // No state is compared: moved files may have other content, and only a run that is named explicitly may use them.
     compareConfig(readFileSync(path, 'utf8'), path, createRunState({}, run));
     return undefined;
   } catch (error) {
     if (error instanceof UserError)
       return error.problems
         .map(({ key, message }) => [key, message].filter(Boolean).join(': '))
-        .slice(0, MAX_TOLD)
+        .slice(0, MAX_REASONS)
         .join('; ');
-    if (systemCode(error) !== undefined) return `${path} cannot be read (${systemCode(error)})`;
+    if (systemCode(error) !== undefined) return `cannot read ${path} (${systemCode(error)})`;
     throw error;
   }
 }
 
 /**
- * The folder of a run that exists, with links followed: what runs/latest points to may change.
- * @throws UserError (usage) where there is none, or another thing
+ * Resolves the directory of an existing run. Links are followed once, because runs/latest may move.
+ * @throws UserError (usage) if it does not exist or is not a run
  */
-function existing(named: string): string {
-  const path = runPath(named);
+function resolveRun(name: string): string {
+  const path = runPath(name);
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  // A run that died at its start may have left no more than its folder, a lock and half a write.
+  // A run that was killed at its start may contain only a lock and a temporary file.
   const isJustBegun = (): boolean => readdirSync(path).every((name) => name === LOCK || isTemporary(name));
   if (!isFolder || !(existsSync(join(path, SOURCE)) || existsSync(checkpointsFolder(path)) || isJustBegun())) {
-    const problem = existsSync(path) ? { message: 'is no folder of a run' } : missingRun(path);
+    const problem = existsSync(path) ? { message: 'not a run directory' } : missingRun(path);
     throw userError('usage', {
       where: path,
-      fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}`,
+      fix: `name a run, such as --resume runs/latest, or use --resume ${AUTO}`,
       ...problem,
     });
   }

@@ -10,23 +10,23 @@ import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
 import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
 import { linkTarget, shownPath } from './runs-root.js';
 
-/** What was removed, and the bytes that are free for it. */
+/** Removed paths and the bytes that they took. */
 export interface Removed {
   readonly paths: readonly string[];
   readonly bytes: number;
 }
 
 /**
- * Removes runs. Where runs/latest pointed to one of them, it points to the newest that is left.
- * @param root of all runs
- * @throws UserError (usage) where one of them is being trained or is in a channel; then none is removed
+ * Removes runs. If runs/latest pointed to one of them, points it to the newest remaining run.
+ * @param root directory of all runs
+ * @throws UserError (usage), with nothing removed, if one of them is being trained or is in a channel
  */
 export async function removeRuns(folders: readonly string[], root: string, nowMs: number): Promise<Removed> {
-  refuseTaken(folders);
-  refusePromoted(folders, root);
+  assertNotTraining(folders);
+  assertNotPromoted(folders, root);
   let bytes = 0;
   for (const folder of folders) {
-    bytes += bytesOf(folder);
+    bytes += computeSize(folder);
     await onDisk(folder, () => rm(folder, { recursive: true, force: true }));
     await removeRunFolder(folder, root);
   }
@@ -36,13 +36,13 @@ export async function removeRuns(folders: readonly string[], root: string, nowMs
 }
 
 /**
- * Removes checkpoints that no name points at, the best and the last being two of these names.
- * @param folders of runs
- * @param isDry whether it is only told what would be removed
- * @throws UserError (usage) where one of the runs is being trained; then nothing is removed
+ * Removes checkpoints without a link such as `best` or `last`.
+ * @param folders run directories
+ * @param isDry whether to list checkpoints without removing them
+ * @throws UserError (usage), with nothing removed, if one of the runs is being trained
  */
 export async function thinCheckpoints(folders: readonly string[], isDry: boolean): Promise<Removed> {
-  refuseTaken(folders);
+  assertNotTraining(folders);
   const removed: string[] = [];
   let bytes = 0;
   for (const folder of folders) {
@@ -53,10 +53,10 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
         .filter((name) => lstatSync(join(checkpoints, name)).isSymbolicLink())
         .map((name) => readlinkSync(join(checkpoints, name))),
     );
-    // Without a name there would be nothing to tell which one counts.
+    // Without any link, nothing shows which checkpoint matters, so all are kept.
     for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
       const path = join(checkpoints, name);
-      bytes += bytesOf(path);
+      bytes += computeSize(path);
       removed.push(shownPath(path));
       if (!isDry) await onDisk(path, () => rm(path, { recursive: true, force: true }));
     }
@@ -64,21 +64,25 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
   return { paths: removed, bytes };
 }
 
-function refuseTaken(folders: readonly string[]): void {
-  const taken = folders.filter(isTaken);
-  if (taken.length > 0)
+function assertNotTraining(folders: readonly string[]): void {
+  const running = folders.filter(isTaken);
+  if (running.length > 0)
     throw new UserError(
       'usage',
-      taken.map((folder) => ({ where: shownPath(folder), message: 'is being trained', fix: 'wait for it, or end it' })),
+      running.map((folder) => ({
+        where: shownPath(folder),
+        message: 'the run is being trained',
+        fix: 'wait for it or stop it',
+      })),
     );
 }
 
-function refusePromoted(folders: readonly string[], root: string): void {
+function assertNotPromoted(folders: readonly string[], root: string): void {
   const channels = channelsByRun(root);
   const problems = folders.flatMap((folder) =>
     (channels.get(realpathSync(folder)) ?? []).map((channel) => ({
       where: shownPath(folder),
-      message: `is in channel '${channel}'`,
+      message: `the run is in channel '${channel}'`,
       fix: `promote another run first: mtl promote RUN --to ${channel}`,
     })),
   );
@@ -86,17 +90,17 @@ function refusePromoted(folders: readonly string[], root: string): void {
 }
 
 async function moveLatest(root: string, nowMs: number): Promise<void> {
-  const left = findRuns(root)
+  const remaining = findRuns(root)
     .filter(hasCheckpoint)
     .map((folder) => ({ folder, startedAt: describeRun(folder, nowMs).startedAt ?? '' }))
     .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-  const [newest] = left;
+  const [newest] = remaining;
   if (newest === undefined) await onDisk(root, () => rm(join(root, LATEST), { force: true }));
   else await pointLatest(newest.folder, root);
 }
 
-function bytesOf(path: string): number {
+function computeSize(path: string): number {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return stats?.size ?? 0;
-  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
+  return readdirSync(path).reduce((sum, name) => sum + computeSize(join(path, name)), 0);
 }

@@ -5,9 +5,8 @@ import type { MetricLines } from './metric-lines.js';
 type Cells = Readonly<Record<string, string | number>>;
 
 /**
- * The text of results.csv: a row for each time that valid was measured or an epoch ended, with the losses of train, and
- * one for test, with
- * the weights of the best epoch. It holds no times, so that a run that is repeated has the same.
+ * Formats results.csv: a row for each epoch end and validation, with the training losses, and a row for test with the
+ * weights of the best epoch. Contains no times, so that repeated runs have identical files.
  */
 export function resultsTable({ milestones, results }: MetricLines): string {
   const rows = milestones.map(({ epoch, step, train, valid, isBest }): Cells => ({
@@ -27,7 +26,7 @@ export function resultsTable({ milestones, results }: MetricLines): string {
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);
 }
 
-/** Each number of a report, as `ctr.auc`. */
+/** Flattens the numbers of a report to keys such as `ctr.auc`. */
 export function flattenReport(report: Report): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(report).flatMap(([space, values]) =>

@@ -5,7 +5,7 @@ import { checkpointsFolder } from './checkpoint.js';
 import { RESOLVED, RESULTS, SOURCE } from './run-log.js';
 import { SUMMARY } from './summary.js';
 
-/** Lists the files of a run that other tools keep: its configs, its results, and its best checkpoint as `best/`. */
+/** Lists the files of a run that trackers upload: configs, results and the best checkpoint as `best/`. */
 export function runArtifacts(folder: string): readonly RunFile[] {
   const best = join(checkpointsFolder(folder), 'best');
   const files = [SOURCE, RESOLVED, RESULTS, SUMMARY].map((path) => ({ path, file: join(folder, path) }));

@@ -5,46 +5,46 @@ import { systemCode, userError } from '../core/errors.js';
 import { makeFolder, onDisk, pointLink, syncFolder } from '../io/disk.js';
 import { linkTarget, runsRoot, shownPath } from './runs-root.js';
 
-/** Which folder a run asks for. */
-export interface RunPlace {
-  /** The config's name: the folder of its runs. */
+/** Location of a run. */
+export interface RunLocation {
+  /** Also the name of the directory of its runs. */
   readonly configName: string;
-  /** Where the config wants all runs. */
+  /** The config's directory of all runs. */
   readonly runs?: string | undefined;
   /** A name in place of the next number. */
   readonly name?: string | undefined;
-  /** The very folder. */
+  /** The exact directory. */
   readonly runDir?: string | undefined;
 }
 
-/** The link to the newest run. */
+/** Link to the newest run. */
 export const LATEST = 'latest';
-/** The directory of all studies. */
+/** Directory of all studies. */
 export const STUDIES = 'studies';
-/** The directory of links that `mtl promote` moves. */
+/** Directory of links that `mtl promote` moves. */
 export const CHANNELS = 'channels';
-/** Names that no config may have, because `runs` holds something else under them. */
+/** Config names that `runs` uses for something else. */
 const RESERVED: Readonly<Record<string, string>> = {
   [LATEST]: 'the link to the newest run',
   [STUDIES]: 'the directory of studies',
   [CHANNELS]: 'the directory of channels',
 };
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
-/** Others may take a folder away while it is made in. */
-const TRIES = 3;
+/** Another process may remove a parent directory concurrently. */
+const MAX_ATTEMPTS = 3;
 
 /**
- * Makes the folder of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or the very one that is asked for.
- * @returns its path, relative to the working directory where it lies below
- * @throws UserError (usage) if it exists already or the name is none; (disk) if it cannot be made
+ * Creates the directory of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or `runDir`.
+ * @returns its path, relative to the working directory if it is below
+ * @throws UserError (usage) if it exists or its name is invalid; (disk) if it cannot be created
  */
-export async function createRunFolder(place: RunPlace): Promise<string> {
-  const { configName, name, runDir, runs } = place;
-  refuseReserved(configName);
+export async function createRunFolder(location: RunLocation): Promise<string> {
+  const { configName, name, runDir, runs } = location;
+  assertNotReserved(configName);
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', {
       where: `--name ${name}`,
-      message: 'expected a folder name: letters, digits, dots, - and _',
+      message: 'invalid run name; expected at most 100 letters, digits, dots, - and _',
     });
   }
   const root = runsRoot(runs);
@@ -55,75 +55,74 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
   ) {
     throw userError('usage', {
       where: `--run-dir ${runDir}`,
-      message: 'expected a folder for this run alone',
-      fix: 'write --run-dir runs/mine',
+      message: 'expected a directory for this run alone',
+      fix: 'use --run-dir runs/mine',
     });
   }
-  const asked = namedFolder(place);
-  const path = asked === undefined ? await nextNumbered(runsFolder(place)) : await make(asked);
+  const requested = namedFolder(location);
+  const path = requested === undefined ? await createNextFolder(runsFolder(location)) : await createFolder(requested);
   if (path === undefined) {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
     throw userError('usage', {
       where: option,
-      message: `${asked} exists already`,
-      fix: 'choose another, or go on with it by --resume; a new run never writes into an old one',
+      message: `${requested} already exists`,
+      fix: 'choose another name, or resume it with --resume',
     });
   }
   return path;
 }
 
-function refuseReserved(configName: string): void {
+function assertNotReserved(configName: string): void {
   if (!Object.hasOwn(RESERVED, configName)) return;
   throw userError('config', {
     key: 'name',
-    message: `'${configName}' is ${RESERVED[configName]}`,
+    message: `'${configName}' is reserved for ${RESERVED[configName]}`,
     fix: 'rename the config',
   });
 }
 
 /**
- * Checks, without writing, whether `createRunFolder` can make the next folder of a config's runs.
- * @throws UserError as that does
+ * Checks, without writing, whether `createRunFolder` can create the next run of a config.
+ * @throws UserError as `createRunFolder` does
  */
-export async function checkRunFolder(place: Pick<RunPlace, 'configName' | 'runs'>): Promise<void> {
-  refuseReserved(place.configName);
-  const path = await nextPath(runsFolder(place));
-  let there = dirname(resolve(path));
-  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+export async function checkRunFolder(location: Pick<RunLocation, 'configName' | 'runs'>): Promise<void> {
+  assertNotReserved(location.configName);
+  const path = await findNextPath(runsFolder(location));
+  let existing = dirname(resolve(path));
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
   await onDisk(path, async () => {
-    // It fails where a file is in the way.
-    await readdir(there);
-    await access(there, constants.W_OK | constants.X_OK);
+    // Fails if a file is in the way.
+    await readdir(existing);
+    await access(existing, constants.W_OK | constants.X_OK);
   });
 }
 
-/** The folder of a config's runs. */
-export function runsFolder({ configName, runs }: RunPlace): string {
+/** Returns the directory of a config's runs. */
+export function runsFolder({ configName, runs }: RunLocation): string {
   return shownPath(join(runsRoot(runs), configName));
 }
 
-/** The folder that is asked for by name; undefined for the next number. */
-export function namedFolder(place: RunPlace): string | undefined {
-  return place.runDir ?? (place.name === undefined ? undefined : join(runsFolder(place), place.name));
+/** Returns the directory of a named run; undefined for the next number. */
+export function namedFolder(location: RunLocation): string | undefined {
+  return location.runDir ?? (location.name === undefined ? undefined : join(runsFolder(location), location.name));
 }
 
-/** The next free number, even if other runs start at the same moment. */
-async function nextNumbered(parent: string): Promise<string> {
+/** Retries with the next number if another run takes one concurrently. */
+async function createNextFolder(parent: string): Promise<string> {
   for (;;) {
-    const path = await make(await nextPath(parent));
+    const path = await createFolder(await findNextPath(parent));
     if (path !== undefined) return path;
   }
 }
 
-/** The path of the next number. */
-async function nextPath(parent: string): Promise<string> {
+async function findNextPath(parent: string): Promise<string> {
   const names = existsSync(parent) ? await onDisk(parent, () => readdir(parent)) : [];
   const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
   return join(parent, String(last + 1).padStart(3, '0'));
 }
 
-/** Makes a folder that must be new; undefined if it is there. */
-async function make(path: string): Promise<string | undefined> {
+/** Creates a directory; returns undefined if it already exists. */
+async function createFolder(path: string): Promise<string | undefined> {
   return onDisk(path, async () => {
     for (let attempt = 1; ; attempt++) {
       await makeFolder(dirname(path));
@@ -133,22 +132,19 @@ async function make(path: string): Promise<string | undefined> {
         return path;
       } catch (error) {
         if (systemCode(error) === 'EEXIST') return undefined;
-        if (systemCode(error) !== 'ENOENT' || attempt === TRIES) throw error;
+        if (systemCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   });
 }
 
-/**
- * Takes the folder of a run away, and those above it that are left empty, up to where all runs are; what cannot be
- * removed stays.
- */
+/** Removes the directory of a run and its empty parent directories below `root`; ignores failures. */
 export async function removeRunFolder(path: string, root: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
-  for (let above = dirname(resolve(path)); `${above}${sep}`.startsWith(`${root}${sep}`); above = dirname(above)) {
-    // One that holds something else refuses.
+  for (let parent = dirname(resolve(path)); `${parent}${sep}`.startsWith(`${root}${sep}`); parent = dirname(parent)) {
+    // Fails if the directory is not empty.
     if (
-      !(await rmdir(above).then(
+      !(await rmdir(parent).then(
         () => true,
         () => false,
       ))
@@ -157,22 +153,22 @@ export async function removeRunFolder(path: string, root: string): Promise<void>
   }
 }
 
-/** Points `runs/latest` at a run, where it lies below `runs`. */
+/** Points `runs/latest` at a run, if the run is below `root`. */
 export async function pointLatest(path: string, root: string): Promise<void> {
   const target = relative(root, resolve(path));
   if (target.startsWith('..') || target.startsWith(sep)) return;
   await pointLink(join(root, LATEST), target);
 }
 
-/** What is wrong with the path of a run where nothing is: a link that leads nowhere says where it led. */
+/** Describes a missing run; names the dangling link if one is on the path. */
 export function missingRun(path: string): { readonly message: string; readonly fix?: string } {
   for (let part = path; dirname(part) !== part; part = dirname(part)) {
     const target = linkTarget(part);
     if (target !== undefined && !existsSync(part))
       return {
-        message: `${part === path ? '' : `${part} `}points to ${target}, which is gone`,
-        fix: 'name another run; mtl runs lists those that there are',
+        message: `${part === path ? 'the link' : part} points to ${target}, which does not exist`,
+        fix: 'name another run; mtl runs lists them',
       };
   }
-  return { message: 'there is no such folder' };
+  return { message: 'no such directory' };
 }

@@ -23,34 +23,32 @@ import { resultsTable } from './results-table.js';
 import { readScores, SCORES, writeScores, type ScoreFile } from './score-file.js';
 import { SUMMARY, writeSummary } from './summary.js';
 
-/** What was asked for, in full. */
 export interface LogRequest {
-  /** The config file as it stood. */
+  /** The config file, unchanged. */
   readonly source: string;
-  /** With defaults and overrides, YAML. */
+  /** The config with defaults and overrides, YAML. */
   readonly config: string;
-  /** `--set` texts. */
+  /** Values of `--set`. */
   readonly overrides: readonly string[];
   readonly engine: { readonly name: string; readonly description: string };
-  /** Where the first weights come from, where they are not drawn. */
+  /** Source of the initial weights; undefined if randomly initialized. */
   readonly origin?: WarmStartSource | undefined;
 }
 
-/** The config as it stood: the first file of a run, by which its folder is known for one. */
+/** The unchanged config: the first file of a run, which identifies its directory as a run. */
 export const SOURCE = 'config.source.yaml';
-/** With overrides and defaults. */
 export const RESOLVED = 'config.resolved.yaml';
-/** What happened, an event a line. */
+/** Events, JSON Lines. */
 export const LOG = 'log.jsonl';
-/** What was set for it, a `--set` a line. */
+/** Values of `--set`, one per line. */
 export const OVERRIDES = 'overrides.txt';
-/** What a run found, written in the end; a run without it has not ended. */
+/** Final metrics; a run without this file is not completed. */
 export const RESULTS = 'results.csv';
-/** The bad rows that were skipped. */
+/** Skipped invalid rows. */
 export const REJECTS = 'rejects.csv';
 
 const logStateSchema = z.strictObject({
-  /** So much of the run's metrics.jsonl belongs to what is behind. */
+  /** Size of metrics.jsonl up to the checkpoint. */
   metricsBytes: z.int().min(0),
 });
 type LogState = z.output<typeof logStateSchema>;
@@ -58,59 +56,54 @@ type LogState = z.output<typeof logStateSchema>;
 /** The log's section of a checkpoint. */
 export const logSection: StateSection<LogState> = { name: 'log', version: 1, schema: logStateSchema };
 
-/** What happens in a run, written down as it happens. */
+/** Log of a run's events and measurements. */
 export interface RunLog {
   /**
-   * Takes over a run that goes on, once nothing can refuse it any more: what comes after its checkpoint goes, and what
-   * is asked
-   * now is written down. Of a new run there is nothing to take over.
-   * @param data what is known of its data, for data.json
+   * Marks the start of training. For a resumed run, truncates files to the checkpoint and records the current request.
+   * @param data facts about the data, for data.json
    * @throws UserError (disk)
    */
   begin(data: object): Promise<void>;
-  /** Where bad rows are listed: in the run's rejects.csv, or until `begin` beside it where a run goes on. */
+  /** File for invalid rows; a resumed run uses a temporary file until `begin`. */
   readonly rejectsPath: string;
-  /** A line of `log.jsonl`. */
+  /** Appends an event to `log.jsonl`. */
   event(name: string, details: object): void;
-  /** The error that ends the run, in `log.jsonl`. */
+  /** Appends the error that ends the run to `log.jsonl`. */
   failure(error: unknown): void;
-  /** A line of `metrics.jsonl`, synced. */
+  /** Appends a line to `metrics.jsonl` and syncs it. */
   milestone(milestone: ValidationEvent): Promise<void>;
-  /** A line of `metrics.jsonl` that is synced with the next milestone. */
+  /** Appends a line to `metrics.jsonl`, which is synced with the next milestone. */
   steps(report: StepReport): void;
-  /** The same of a step that was diagnosed. */
+  /** As `steps`, for a diagnosed step. */
   diagnosis(report: DiagnosisReport): void;
   /**
-   * What was measured with the best weights: the last line of `metrics.jsonl`, and `results.csv`.
-   * @param found what is not yet known of them
-   * @returns metrics by split
+   * Writes the metrics of the best weights to `metrics.jsonl` and `results.csv`.
+   * @param evaluations evaluations that are not yet in the log
+   * @returns reports by split
    */
   results(
     best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>,
-    found: BestFound,
+    evaluations: BestFound,
   ): Promise<Readonly<Record<string, Report>>>;
   /**
-   * The run ends, though not with an error.
-   * @returns what came of it, which is also written into `summary.json`
+   * Ends a run that did not fail.
+   * @returns the result, which is also written to `summary.json`
    */
   end(facts: RunFacts, loop: LoopState): Promise<TrainResult>;
 }
 
-/**
- * What was measured with the best weights, in the end; valid is that of the best epoch where it is not measured anew.
- */
+/** Final evaluations of the best weights; without `valid`, the report of the best epoch is used. */
 export interface BestFound {
   readonly valid?: Evaluation | undefined;
   readonly test?: Evaluation | undefined;
 }
 
-/** What a run knows of its end, beside what the log and the loop know. */
 export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'rejectedRows'>;
 
 /**
- * Opens the log, and writes down what is asked of a new run (config.source.yaml, config.resolved.yaml, overrides.txt,
- * environment.json). A run that goes on stays as it is until `begin`, but for lines of log.jsonl.
- * @param state moved on: what of metrics.jsonl is behind
+ * Opens the log of a run. For a new run, writes config.source.yaml, config.resolved.yaml, overrides.txt and
+ * environment.json. For a resumed run, changes only log.jsonl until `begin`.
+ * @param state updated in place with the size of metrics.jsonl
  * @throws UserError (disk)
  */
 export async function openRunLog(
@@ -119,8 +112,8 @@ export async function openRunLog(
   state: LogState,
   isNew: boolean,
 ): Promise<RunLog> {
-  // Its commit is asked for while files are written.
-  const surroundings = environment(engine);
+  // Started early, so that git runs while files are written.
+  const environment = collectEnvironment(engine);
   const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, RESOLVED);
@@ -132,14 +125,14 @@ export async function openRunLog(
   const finalRejectsPath = join(run, REJECTS);
   const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
   if (isNew) {
-    // What a run without a checkpoint left, which starts anew.
+    // A run without a checkpoint, which starts from the beginning, may have left these.
     for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath])
       if (existsSync(path)) await onDisk(path, () => rm(path));
     await writeFileAtomic(join(run, SOURCE), source);
     await allSettledOrThrow([
       writeFileAtomic(resolvedPath, config),
       writeFileAtomic(overridesPath, overridesText),
-      surroundings.then((found) =>
+      environment.then((found) =>
         writeFileAtomic(
           join(run, ENVIRONMENT),
           `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`,
@@ -163,25 +156,24 @@ export async function openRunLog(
     });
     state.metricsBytes += bytes.length;
   };
-  /** What is synced with the next line that is. */
   const appendUnsynced = (line: object): void => {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     onDiskSync(metricsPath, () => appendFileSync(metricsPath, bytes));
     state.metricsBytes += bytes.length;
   };
   const event: RunLog['event'] = (name, details) => logger.info({ event: name, ...details });
-  /** A run that goes on stays as it is until it begins. */
-  let isOurs = isNew;
+  /** A resumed run's files are unchanged until `begin`. */
+  let hasTakenOver = isNew;
   let scores: ScoreFile = {};
-  if (!isNew) event('resume', { overrides, ...(await surroundings) });
+  if (!isNew) event('resume', { overrides, ...(await environment) });
   return {
     async begin(data) {
       await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
       if (isNew) return;
-      isOurs = true;
+      hasTakenOver = true;
       for (const path of [resultsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
       state.metricsBytes = await cutFile(metricsPath, state.metricsBytes);
-      // Predictions of an epoch that is taken again are none of the best that is known.
+      // Scores of an epoch that is trained again are not those of the best checkpoint.
       const { valid } = readScores(run);
       if (valid !== undefined && valid.step === readMetricLines(run).milestones.findLast(({ isBest }) => isBest)?.step)
         scores = { valid };
@@ -198,7 +190,7 @@ export async function openRunLog(
       try {
         logger.error({ event: 'failure', err: error });
       } catch {
-        // The error that ends the run is told in any case; the disk may be what failed.
+        // Ignored, because the caller reports the error anyway and the disk may be what failed.
       }
     },
     steps({ epoch, step, loss, lrFactors: rates, lossWeights: weights, gradNorms: norms }) {
@@ -216,8 +208,8 @@ export async function openRunLog(
     },
     async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
-      const measured = isBest ? valid : undefined;
-      if (measured !== undefined) scores = { valid: { step, ...measured.predicted } };
+      const evaluation = isBest ? valid : undefined;
+      if (evaluation !== undefined) scores = { valid: { step, ...evaluation.predicted } };
       await allSettledOrThrow([
         append({
           epoch,
@@ -230,7 +222,7 @@ export async function openRunLog(
           ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
           isBest,
         }),
-        ...(measured === undefined ? [] : [writeScores(run, scores)]),
+        ...(evaluation === undefined ? [] : [writeScores(run, scores)]),
       ]);
     },
     async results(best, { valid, test }) {
@@ -255,13 +247,13 @@ export async function openRunLog(
       const result = buildResult({ run, changes, startMs }, facts, loop);
       const { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches } = result;
       event('end', { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches });
-      if (isOurs) await writeSummary(run, result);
+      if (hasTakenOver) await writeSummary(run, result);
       return result;
     },
   };
 }
 
-/** What was measured with the best weights, by split. */
+/** Collects the reports of the best weights by split. */
 export function collectMetrics(
   { bestReport }: Pick<LoopState, 'bestReport'>,
   { valid, test }: BestFound,
@@ -270,14 +262,14 @@ export function collectMetrics(
   return { ...(validReport !== null && { valid: validReport }), ...(test !== undefined && { test: test.report }) };
 }
 
-/** What came of a run whose metrics.jsonl says what is behind. */
+/** Builds the result of a run; rows and times include the epochs in metrics.jsonl. */
 export function buildResult(
   { run, changes, startMs }: Pick<TrainResult, 'run' | 'changes'> & { readonly startMs: number },
   facts: RunFacts,
   loop: LoopState,
 ): TrainResult {
-  const behind = trainedIn(readMetricLines(run).milestones);
-  const [rows, elapsedMs] = [behind.rows + loop.rows, Math.round(behind.elapsedMs + loop.elapsedMs)];
+  const completed = trainedIn(readMetricLines(run).milestones);
+  const [rows, elapsedMs] = [completed.rows + loop.rows, Math.round(completed.elapsedMs + loop.elapsedMs)];
   return {
     run,
     ...facts,
@@ -295,7 +287,7 @@ export function buildResult(
   };
 }
 
-async function environment(engine: LogRequest['engine']): Promise<object> {
+async function collectEnvironment(engine: LogRequest['engine']): Promise<object> {
   return {
     startedAt: new Date(wallClockMs()).toISOString(),
     mtl: packageVersion(),

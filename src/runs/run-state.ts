@@ -2,58 +2,58 @@ import { z } from 'zod';
 import { UserError, userError } from '../core/errors.js';
 import type { StateSection } from '../core/state-section.js';
 
-/** Sections by name, as they lie in a checkpoint: what the owner keeps, and the version of its schema. */
+/** State sections by name, each with the version of its schema. */
 export const sectionsSchema = z.record(z.string(), z.looseObject({ version: z.int().min(1) }));
 export type Sections = z.output<typeof sectionsSchema>;
 
-/** All that the parts of a run have to remember: the union of their sections. */
+/** Mutable state of a run's components, saved in checkpoints. */
 export interface RunState {
   /**
-   * What a part keeps: as it was saved, or else its first. The part moves it on, and it is saved as it is then.
-   * @throws UserError (checkpoint) where what was saved is of another version or schema
+   * Returns a component's state: restored from the checkpoint, or `first()`. The component updates it in place.
+   * @throws UserError (checkpoint) if the saved state has another version or schema
    */
   of<State extends object>(section: StateSection<State>, first: () => State): State;
   /**
-   * Every section as it is now, in the order of their names.
-   * @throws UserError (checkpoint) that names those that were saved and that no part has asked for: they would be lost
+   * Returns all sections in order of their names.
+   * @throws UserError (checkpoint) if saved sections were not requested by any component, because they would be lost
    */
   sections(): Sections;
 }
 
 /**
- * The state of a run.
- * @param saved sections of the checkpoint that it goes on from; none for a new run
- * @param path of their file, named in problems
+ * Creates the state of a run.
+ * @param saved sections of the resumed checkpoint; empty for a new run
+ * @param path of their file, named in errors
  */
 export function createRunState(saved: Sections, path: string): RunState {
-  const kept = new Map<string, { readonly section: StateSection<object>; readonly state: object }>();
+  const states = new Map<string, { readonly section: StateSection<object>; readonly state: object }>();
   return {
     of<State extends object>(section: StateSection<State>, first: () => State): State {
       const { name } = section;
-      const known = kept.get(name);
+      const known = states.get(name);
       if (known !== undefined && known.section !== section) throw new Error(`two parts keep a section '${name}'`);
-      // Who asks again gets the very object, which came from this section.
+      // The cast is safe: the same section object created this state.
       if (known !== undefined) return known.state as State;
       const state = Object.hasOwn(saved, name) ? readSection(saved, section, path) : first();
-      kept.set(name, { section, state });
+      states.set(name, { section, state });
       return state;
     },
     sections() {
-      const unknown = Object.keys(saved).filter((name) => !kept.has(name));
+      const unknown = Object.keys(saved).filter((name) => !states.has(name));
       if (unknown.length > 0) {
-        const fix = 'go on with the version of mtl that saved it';
+        const fix = 'resume with the version of mtl that saved it';
         throw new UserError(
           'checkpoint',
           unknown.map((name) => ({
             where: path,
             key: `section '${name}'`,
-            message: 'belongs to no part of this run',
+            message: 'this run has no component with such state',
             fix,
           })),
         );
       }
       return Object.fromEntries(
-        [...kept]
+        [...states]
           .sort(([a], [b]) => (a < b ? -1 : 1))
           .map(([name, { section, state }]) => [name, { version: section.version, ...state }]),
       );
@@ -62,8 +62,8 @@ export function createRunState(saved: Sections, path: string): RunState {
 }
 
 /**
- * One section of a checkpoint.
- * @throws UserError (checkpoint) where it is missing, or of another version or schema
+ * Reads one section of a checkpoint.
+ * @throws UserError (checkpoint) if it is missing or has another version or schema
  */
 export function readSection<State extends object>(
   sections: Sections,
@@ -75,14 +75,14 @@ export function readSection<State extends object>(
       where: path,
       key: `section '${name}'`,
       message,
-      fix: 'take another checkpoint, or the version of mtl that saved it',
+      fix: 'use another checkpoint or the version of mtl that saved it',
     });
   };
-  if (!Object.hasOwn(sections, name)) return fail('is missing');
-  const { version: found, ...state } = sections[name]!;
-  if (found !== version) return fail(`is of version ${found}, expected ${version}`);
-  const parsed = schema.safeParse(state);
-  if (parsed.success) return parsed.data;
-  const { path: at, message } = parsed.error.issues[0]!;
-  return fail(`${['is not what it should be', at.join('.')].filter(Boolean).join(', at ')}: ${message}`);
+  if (!Object.hasOwn(sections, name)) return fail('the section is missing');
+  const { version: savedVersion, ...state } = sections[name]!;
+  if (savedVersion !== version) return fail(`expected version ${version}, found ${savedVersion}`);
+  const result = schema.safeParse(state);
+  if (result.success) return result.data;
+  const { path: issuePath, message } = result.error.issues[0]!;
+  return fail(`${['invalid content', issuePath.join('.')].filter(Boolean).join(' at ')}: ${message}`);
 }

@@ -1,55 +1,51 @@
 import { existsSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 
-/** Where runs are, for this shell. */
-const PLACE = 'MTL_RUNS';
-/** What the folder of all runs is called. */
+const RUNS_VARIABLE = 'MTL_RUNS';
 const RUNS = 'runs';
-/** The directory of a run's checkpoints. */
 export const CHECKPOINTS = 'checkpoints';
 
 /**
- * The folder of all runs: what MTL_RUNS says, else what the config says, else `runs` of the project.
- * @param configured by the config
+ * Returns the directory of all runs: MTL_RUNS, else `configured`, else `runs` of the project.
  * @returns an absolute path
  */
 export function runsRoot(configured?: string): string {
-  const said = process.env[PLACE];
-  if (said !== undefined && said !== '') return resolve(said);
-  return configured === undefined ? join(projectFolder(), RUNS) : resolve(configured);
+  const fromEnvironment = process.env[RUNS_VARIABLE];
+  if (fromEnvironment !== undefined && fromEnvironment !== '') return resolve(fromEnvironment);
+  return configured === undefined ? join(findProjectFolder(), RUNS) : resolve(configured);
 }
 
 /**
- * From the working directory upwards, the first folder that is a package's or has had runs; the working directory where
- * there is none.
+ * Finds the first directory, from the working directory upwards, with a package.json or runs; defaults to the working
+ * directory.
  */
-function projectFolder(): string {
-  const here = process.cwd();
-  for (let folder = here; ; folder = dirname(folder)) {
+function findProjectFolder(): string {
+  const workingDirectory = process.cwd();
+  for (let folder = workingDirectory; ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json')) || linkTarget(join(folder, RUNS, 'latest')) !== undefined)
       return folder;
-    if (dirname(folder) === folder) return here;
+    if (dirname(folder) === folder) return workingDirectory;
   }
 }
 
-/** A path as people see it: from the working directory, where it lies below. */
+/** Formats a path for messages: relative to the working directory if it is below. */
 export function shownPath(path: string): string {
-  const below = relative('.', path);
-  if (below.startsWith('..')) return resolve(path);
-  return below === '' ? '.' : below;
+  const relativePath = relative('.', path);
+  if (relativePath.startsWith('..')) return resolve(path);
+  return relativePath === '' ? '.' : relativePath;
 }
 
-/** The path of a run as it was named: one like `runs/latest` that is not here is looked for where all runs are. */
+/** Resolves a path such as `runs/latest` against the directory of all runs if it does not exist here. */
 export function runPath(path: string): string {
   const [first, ...rest] = path.split('/');
   if (first !== RUNS || existsSync(path)) return path;
-  const there = join(runsRoot(), ...rest);
-  return existsSync(there) || linkTarget(there) !== undefined ? shownPath(there) : path;
+  const candidate = join(runsRoot(), ...rest);
+  return existsSync(candidate) || linkTarget(candidate) !== undefined ? shownPath(candidate) : path;
 }
 
 /**
- * Replaces a link to a run, as `runs/latest`, in the path of a run or its checkpoint by what it points to now: it may
- * move while files are read.
+ * Replaces a link to a run, such as `runs/latest`, in a run's or checkpoint's path by its target; the link may move
+ * while files are read.
  */
 export function followRunLink(path: string): string {
   if (basename(dirname(path)) === CHECKPOINTS)
@@ -57,11 +53,11 @@ export function followRunLink(path: string): string {
   const target = linkTarget(path);
   if (target === undefined) return path;
   const followed = isAbsolute(target) ? target : join(dirname(path), target);
-  // If a directory above is a link, too, `..` leads elsewhere.
+  // If a parent directory is a link too, `..` resolves differently.
   return existsSync(followed) && realpathSync(followed) === realpathSync(path) ? followed : path;
 }
 
-/** Where a link leads; undefined for what is none. */
+/** Reads the target of a link; undefined if the path is not a link. */
 export function linkTarget(path: string): string | undefined {
   try {
     return readlinkSync(path);

@@ -4,20 +4,19 @@ import { z } from 'zod';
 import { writeFileAtomic } from '../io/disk.js';
 import type { Predicted } from '../evaluation/evaluation.js';
 
-/** How predictions of the best weights lie, by split: what curves are drawn from. */
+/** Score histograms of the best weights, by split; the source of charts. */
 export const SCORES = 'scores.json';
 
-/** Predictions of one split. */
 export interface SplitScores extends Predicted {
-  /** Behind which they were made. */
+  /** Step of the weights that predicted them. */
   readonly step: number;
 }
 
-/** What scores.json holds: valid of the best epoch so far, and test in the end. */
+/** Content of scores.json: valid of the best epoch so far, and test once the run is completed. */
 export type ScoreFile = Readonly<Record<string, SplitScores>>;
 
 const sums = z.strictObject({ rows: z.number(), positives: z.number(), predicted: z.number() });
-/** Thousands of numbers, looked at in a loop: by zod each takes as long as twenty. */
+/** Checked in a loop: zod is about twenty times slower for thousands of elements. */
 const counts = z.custom<readonly number[]>((value) => Array.isArray(value) && value.every(Number.isFinite));
 const scoresSchema = z.record(
   z.string(),
@@ -28,12 +27,12 @@ const scoresSchema = z.record(
   }),
 );
 
-/** Writes how predictions lie. */
+/** Writes scores.json. */
 export async function writeScores(run: string, scores: ScoreFile): Promise<void> {
   await writeFileAtomic(join(run, SCORES), `${JSON.stringify(scores)}\n`);
 }
 
-/** How predictions of a run lie; nothing where none were kept, or the file is damaged: it is for pictures alone. */
+/** Reads scores.json; empty if it is missing or invalid, because only charts need it. */
 export function readScores(run: string): ScoreFile {
   const path = join(run, SCORES);
   if (!existsSync(path)) return {};

@@ -5,15 +5,15 @@ import { damaged } from './manifest.js';
 
 type Tensors = ProgramState['weights'];
 
-/** What a process behind the first has to save of some tensors: its rows of those that are dealt out. */
+/** Selects the sharded tensors, which a rank other than 0 saves. */
 export function selectLocalShards(tensors: Tensors, dealt: ProgramState['dealt']): Tensors {
   return new Map([...tensors].filter(([name]) => dealt?.has(name) === true));
 }
 
 /**
- * Puts tensors that were dealt out together: row r lies with process r modulo their number.
- * @param path named in problems
- * @throws UserError (checkpoint) where they do not make whole ones
+ * Merges the shards of all ranks: row r is on rank r modulo their number.
+ * @param path named in errors
+ * @throws UserError (checkpoint) if the shapes of the shards do not match
  */
 export function mergeShards(first: Tensors, parts: readonly Tensors[], path: string): Tensors {
   if (parts.length === 0) return first;
@@ -22,7 +22,7 @@ export function mergeShards(first: Tensors, parts: readonly Tensors[], path: str
     [...first].map(([name, tensor]) => [
       name,
       names.has(name)
-        ? joined(
+        ? mergeTensor(
             [first, ...parts].map((part) => part.get(name)),
             `${path}: ${name}`,
           )
@@ -31,14 +31,14 @@ export function mergeShards(first: Tensors, parts: readonly Tensors[], path: str
   );
 }
 
-function joined(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
-  const rowsOf = (part: HostTensor | undefined): number => part?.shape[0] ?? 0;
-  const [rows, width] = [parts.reduce((sum, part) => sum + rowsOf(part), 0), parts[0]!.shape[1] ?? 1];
+function mergeTensor(parts: readonly (HostTensor | undefined)[], where: string): HostTensor {
+  const countRows = (part: HostTensor | undefined): number => part?.shape[0] ?? 0;
+  const [rows, width] = [parts.reduce((sum, part) => sum + countRows(part), 0), parts[0]!.shape[1] ?? 1];
   const data = new Float32Array(rows * width);
   for (const [p, part] of parts.entries()) {
-    if (rowsOf(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
-      throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
-    for (let row = 0; row < rowsOf(part); row++)
+    if (countRows(part) !== countLocalRows(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width)
+      throw damaged(where, `the shapes of the shards of ${parts.length} ranks do not match`);
+    for (let row = 0; row < countRows(part); row++)
       data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
   }
   return { shape: [rows, width], data };

@@ -5,10 +5,10 @@ import { writeFileAtomic } from '../io/disk.js';
 import type { TrainResult } from '../training/observer.js';
 import { parseJson } from './manifest.js';
 
-/** What came of a run, written when it ends in whatever way but an error. */
+/** Result of a run, written unless it fails. */
 export const SUMMARY = 'summary.json';
 
-// What a report holds is only shown again.
+// Reports are only displayed, so their content is not validated.
 const summarySchema = z.looseObject({
   end: z.string(),
   name: z.string(),
@@ -25,15 +25,15 @@ const summarySchema = z.looseObject({
   rowsPerSecond: z.number(),
 });
 
-/** Writes what came of a run. */
+/** Writes summary.json. */
 export async function writeSummary(run: string, result: TrainResult): Promise<void> {
   await writeFileAtomic(join(run, SUMMARY), `${JSON.stringify(result, null, 2)}\n`);
 }
 
 /**
- * What came of a run.
- * @returns undefined for one that has not ended, or was made before summaries were
- * @throws UserError (checkpoint) for a file that is not what a run writes
+ * Reads summary.json.
+ * @returns undefined if it does not exist
+ * @throws UserError (checkpoint) for an invalid file
  */
 export function readSummary(run: string): TrainResult | undefined {
   const path = join(run, SUMMARY);

@@ -5,16 +5,16 @@ import type { RunLog } from './run-log.js';
 
 export { addTrackedFile } from '../track/trackers.js';
 
-/** A log that tells a tracker too. */
+/** A log that also reports to trackers. */
 export interface TrackedLog {
   readonly log: RunLog;
-  /** Ends the tracker, where the run has begun: as the log ended, or without an end as one that failed. */
+  /** Ends the trackers, if the run has begun: with the log's end, or as failed without one. */
   release(): Promise<void>;
 }
 
-/** Tells a tracker what a log is told, as numbers by name. */
+/** Wraps a log so that its measurements also go to a tracker, as scalars by name. */
 export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
-  let [hasBegun, how]: [boolean, RunEnd] = [false, 'failed'];
+  let [hasBegun, runEnd]: [boolean, RunEnd] = [false, 'failed'];
   const tracked: RunLog = {
     ...log,
     async begin(data) {
@@ -24,14 +24,14 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
     },
     steps(report) {
       log.steps(report);
-      const { step, epoch, loss, lrFactors: rates, lossWeights: weights, gradNorms: norms } = report;
+      const { step, epoch, loss, lrFactors, lossWeights, gradNorms } = report;
       tracker.scalars(step, {
         epoch,
         'train/loss': loss.total,
-        ...under('train', loss.losses),
-        ...under('rate', rates),
-        ...under('weight', weights),
-        ...under('norm', norms),
+        ...prefixKeys('train', loss.losses),
+        ...prefixKeys('rate', lrFactors),
+        ...prefixKeys('weight', lossWeights),
+        ...prefixKeys('norm', gradNorms),
       });
     },
     diagnosis(report) {
@@ -44,9 +44,9 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
         Object.entries(experts).map(([expert, share]) => [`${gate}.${expert}`, share] as const),
       );
       tracker.scalars(step, {
-        ...under('gradient_cosine', Object.fromEntries(pairs)),
-        ...under('shared_norm', sharedNorms),
-        ...under('gate', Object.fromEntries(shares)),
+        ...prefixKeys('gradient_cosine', Object.fromEntries(pairs)),
+        ...prefixKeys('shared_norm', sharedNorms),
+        ...prefixKeys('gate', Object.fromEntries(shares)),
       });
     },
     async milestone(milestone) {
@@ -54,35 +54,35 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
       tracker.scalars(step, {
         'epoch/train_loss': loss.total,
         'epoch/rows_per_second': elapsedMs === 0 ? 0 : (1000 * rows) / elapsedMs,
-        ...(valid !== undefined && { 'valid/loss': valid.loss, ...under('valid', flattenReport(valid.report)) }),
+        ...(valid !== undefined && { 'valid/loss': valid.loss, ...prefixKeys('valid', flattenReport(valid.report)) }),
       });
       if (valid !== undefined) tracker.predictions(step, 'valid', valid.predicted);
       await allSettledOrThrow([log.milestone(milestone), tracker.flush()]);
     },
-    async results(loop, found) {
-      const metrics = await log.results(loop, found);
+    async results(loop, evaluations) {
+      const metrics = await log.results(loop, evaluations);
       for (const split of ['valid', 'test'] as const) {
-        const evaluation = found[split];
+        const evaluation = evaluations[split];
         if (evaluation === undefined) continue;
-        tracker.scalars(loop.bestStep, under(`best_${split}`, flattenReport(evaluation.report)));
+        tracker.scalars(loop.bestStep, prefixKeys(`best_${split}`, flattenReport(evaluation.report)));
         tracker.predictions(loop.bestStep, `best_${split}`, evaluation.predicted);
       }
       return metrics;
     },
     async end(facts, loop) {
       const result = await log.end(facts, loop);
-      how = facts.end;
+      runEnd = facts.end;
       return result;
     },
   };
   return {
     log: tracked,
     async release() {
-      if (hasBegun) await tracker.end(how);
+      if (hasBegun) await tracker.end(runEnd);
     },
   };
 }
 
-function under(group: string, values: Scalars): Scalars {
+function prefixKeys(group: string, values: Scalars): Scalars {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${group}/${name}`, value]));
 }

@@ -13,18 +13,18 @@ export const ashaOptions = z
   .describe('Asynchronous successive halving (ASHA): stops trials that lag behind at the same epoch');
 export type AshaOptions = z.output<typeof ashaOptions>;
 
-/** The rung that an epoch's end is, counted from 0; undefined where it is none. */
-export function findRung({ minEpochs, reductionFactor: factor }: AshaOptions, epoch: number): number | undefined {
-  for (let rung = 0, at = minEpochs; at <= epoch; rung++, at *= factor) if (at === epoch) return rung;
+/** Returns the rung, counted from 0, at the end of an epoch; undefined if there is none. */
+export function findRung({ minEpochs, reductionFactor }: AshaOptions, epoch: number): number | undefined {
+  for (let rung = 0, rungEpoch = minEpochs; rungEpoch <= epoch; rung++, rungEpoch *= reductionFactor)
+    if (rungEpoch === epoch) return rung;
   return undefined;
 }
 
 /**
- * Whether a trial goes on from a rung (Li et al. 2018, in the form that stops trials in place of pausing them): where
- * it is among the best
- * 1 / factor of those that have come there so far, or while they are fewer than that, the best of them.
- * @param cost its own, lower is better
- * @param costs of all that have come there, its own included
+ * Decides whether a trial continues after a rung (Li et al. 2018; trials are stopped, not paused). It continues if it
+ * is among the best 1 / factor of the trials that reached the rung so far, or the best of fewer than `factor`.
+ * @param cost of the trial, lower is better
+ * @param costs of all trials that reached the rung, including this one
  */
 export function shouldPromote(cost: number, costs: readonly number[], factor: number): boolean {
   const numBetter = costs.filter((other) => other < cost).length;

@@ -3,26 +3,25 @@ import { hasExited } from '../system/owner.js';
 import type { Claim, Trial } from './trial.js';
 
 /**
- * Says that a worker lives, until it is told to end.
- * @param look called as often, to see whether the claim still counts
+ * Updates a claim's heartbeat until the returned function is called.
+ * @param check called after each heartbeat, to check whether the claim is still valid
  */
-export function startHeartbeat({ path }: Claim, look: () => Promise<void>): () => void {
-  return keepBeating(() => beat(path).then(look));
+export function startHeartbeat({ path }: Claim, check: () => Promise<void>): () => void {
+  return keepBeating(() => beat(path).then(check));
 }
 
-/** Tells which trials nobody holds. */
+/** Detects trials without a live worker. */
 export interface ClaimWatch {
   /**
-   * Whether a trial may be taken: it is not over, and nobody has it, or whoever has it is dead. A process of this
-   * machine is looked for; one of
-   * another machine or container is taken for dead when its claim's time has not moved for long.
+   * Reports whether a trial may be claimed: it has no result, and no live worker holds it. A process of this machine is
+   * checked by its id; one of another machine or container counts as dead once its claim's heartbeat is stale.
    */
   isFree(trial: Trial): Promise<boolean>;
 }
 
 /**
- * Watches the claims of others.
- * @param staleMs after which a claim that does not move is that of a dead worker
+ * Watches the claims of other workers.
+ * @param staleMs age of a heartbeat after which its worker counts as dead
  */
 export function watchClaims(staleMs: number): ClaimWatch {
   const heartbeats = watchHeartbeats(staleMs);
@@ -33,7 +32,7 @@ export function watchClaims(staleMs: number): ClaimWatch {
       if (claim === undefined || claim.isReleased) return true;
       const isOver = hasExited(claim.owner);
       if (isOver !== undefined) return isOver;
-      return (await heartbeats.look(claim.path)) === 'dead';
+      return (await heartbeats.check(claim.path)) === 'dead';
     },
   };
 }

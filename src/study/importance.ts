@@ -4,38 +4,35 @@ import { toCost } from './observation.js';
 import type { Parameter } from './space.js';
 import type { Study } from './study.js';
 
-/** Share of the trials that are the good ones. */
-const GOOD = 0.25;
-/** Of fewer trials nothing is told. */
-const FEWEST = 8;
-/** Cells of a line. */
-const CELLS = 64;
-/** Times that the values are dealt out anew, and the share of those times that `chance` is above. */
-const [SHUFFLES, LEVEL] = [200, 0.95];
+/** Share of trials that count as good. */
+const GOOD_SHARE = 0.25;
+/** Minimum number of trials for a result. */
+const MIN_TRIALS = 8;
+/** Number of bins of a continuous axis. */
+const NUM_BINS = 64;
+/** Number of permutations, and the quantile of their importance that `chance` reports. */
+const [NUM_SHUFFLES, CHANCE_QUANTILE] = [200, 0.95];
 
-/** How much a parameter decides. */
+/** Importance of one parameter. */
 export interface Importance {
   readonly parameter: Parameter;
-  /** From 0, where it does not matter, to 1, where it alone decides which trials are among the best. */
+  /** From 0 (irrelevant) to 1 (it alone decides which trials are among the best). */
   readonly share: number;
-  /** What a parameter that does not matter stays below, in 19 of 20 cases. */
+  /** 95% quantile of the importance of an irrelevant parameter. */
   readonly chance: number;
-  /** Trials that it was told from: those that came to their end and set it. */
+  /** Number of finished trials that set the parameter. */
   readonly numTrials: number;
 }
 
 /**
- * How much each parameter alone decides whether a trial is among the best quarter: the share of the variance of being
- * there that its main
- * effect explains (a first-order index of Sobol), which is what PED-ANOVA measures (Watanabe, Bansal & Hutter 2023,
- * "PED-ANOVA: efficiently
- * quantifying hyperparameter importance in arbitrary subspaces"), here as a share of the whole and not of the sum over
- * parameters, and over
- * the trials that there were. Trials that were stopped or failed do not count; a parameter that is set under conditions
- * is looked at where it is.
- * @returns those that something can be told of, the most important first
+ * Computes how much each parameter alone decides whether a trial is among the best quarter. The importance is the share
+ * of the variance of being good that the parameter's main effect explains (a first-order Sobol index). PED-ANOVA
+ * (Watanabe, Bansal & Hutter 2023, "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
+ * subspaces") measures the same. Here it is a share of the whole, not of the sum over parameters, and over the trials
+ * of the study. Only finished trials count; a conditional parameter is measured on the trials that set it.
+ * @returns parameters with enough trials, most important first
  */
-export function importances(
+export function computeImportances(
   { space, goal, options: { seed } }: Pick<Study, 'space' | 'goal' | 'options'>,
   board: readonly ListedTrial[],
 ): readonly Importance[] {
@@ -43,53 +40,53 @@ export function importances(
   return space
     .flatMap((parameter): Importance | readonly [] => {
       const { name, domain } = parameter;
-      const seen = finished.flatMap(({ point, value }) => {
-        const coordinate = Object.hasOwn(point, name) ? domain.coordinateOf(point[name]) : undefined;
+      const observations = finished.flatMap(({ point, value }) => {
+        const coordinate = Object.hasOwn(point, name) ? domain.toCoordinate(point[name]) : undefined;
         return coordinate === undefined ? [] : [{ coordinate, cost: toCost(value!, goal) }];
       });
-      const good = goodness(seen.map(({ cost }) => cost));
-      const coordinates = seen.map(({ coordinate }) => coordinate);
-      if (seen.length < FEWEST || new Set(coordinates).size < 2 || new Set(good).size < 2) return [];
-      const cells = cellsOf(parameter, coordinates);
+      const good = gradeTrials(observations.map(({ cost }) => cost));
+      const coordinates = observations.map(({ coordinate }) => coordinate);
+      if (observations.length < MIN_TRIALS || new Set(coordinates).size < 2 || new Set(good).size < 2) return [];
+      const cells = assignBins(parameter, coordinates);
       const random = randomStream(seed, 'importance', name);
-      const byChance = Array.from({ length: SHUFFLES }, () => {
-        const dealt = [...good];
-        for (let i = dealt.length - 1; i > 0; i--) {
+      const chanceShares = Array.from({ length: NUM_SHUFFLES }, () => {
+        const shuffled = [...good];
+        for (let i = shuffled.length - 1; i > 0; i--) {
           const j = random.below(i + 1);
-          [dealt[i], dealt[j]] = [dealt[j]!, dealt[i]!];
+          [shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!];
         }
-        return explainedShare(cells, dealt);
+        return computeExplainedShare(cells, shuffled);
       }).sort((a, b) => a - b);
       return {
         parameter,
-        share: explainedShare(cells, good),
-        chance: byChance[Math.ceil(LEVEL * SHUFFLES) - 1]!,
-        numTrials: seen.length,
+        share: computeExplainedShare(cells, good),
+        chance: chanceShares[Math.ceil(CHANCE_QUANTILE * NUM_SHUFFLES) - 1]!,
+        numTrials: observations.length,
       };
     })
     .sort((a, b) => b.share - a.share);
 }
 
-/** How far each is among the best quarter: 1 or 0, or of those that are alike at the border a part each. */
-function goodness(costs: readonly number[]): readonly number[] {
-  const numGood = Math.max(1, Math.round(GOOD * costs.length));
+/** Returns each trial's degree of being good: 1 or 0, or a share for ties at the border. */
+function gradeTrials(costs: readonly number[]): readonly number[] {
+  const numGood = Math.max(1, Math.round(GOOD_SHARE * costs.length));
   const border = [...costs].sort((a, b) => a - b)[numGood - 1];
   const numBelow = costs.filter((cost) => cost < border!).length;
   const atBorder = (numGood - numBelow) / costs.filter((cost) => cost === border).length;
   return costs.map((cost) => (cost < border! ? 1 : cost === border ? atBorder : 0));
 }
 
-/** Where trials lie: the cell of each, and how much cells know of each other, a row a cell. */
-interface Cells {
+/** Bin of each trial, and the smoothing kernel between bins, one row per bin. */
+interface Bins {
   readonly of: readonly number[];
   readonly kernel: readonly (readonly number[])[];
 }
 
 /**
- * Choices know nothing of each other; on a line near ones do, by a normal half as wide as Scott's rule has it, which
- * would blur a border in values that are spread evenly.
+ * Choices are not smoothed. A line is smoothed by a normal kernel half as wide as Scott's rule, which would blur the
+ * border of evenly spread values.
  */
-function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]): Cells {
+function assignBins({ domain: { axis } }: Parameter, coordinates: readonly number[]): Bins {
   if (axis.kind === 'list')
     return {
       of: coordinates,
@@ -97,13 +94,13 @@ function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]
         Array.from({ length: axis.count }, (_, j) => (i === j ? 1 : 0)),
       ),
     };
-  const scale = CELLS / (axis.high - axis.low);
-  const of = coordinates.map((x) => Math.min(CELLS - 1, Math.floor((x - axis.low) * scale)));
+  const scale = NUM_BINS / (axis.high - axis.low);
+  const of = coordinates.map((x) => Math.min(NUM_BINS - 1, Math.floor((x - axis.low) * scale)));
   const mean = of.reduce((sum, cell) => sum + cell, 0) / of.length;
   const deviation = Math.sqrt(of.reduce((sum, cell) => sum + (cell - mean) ** 2, 0) / of.length);
   const width = Math.max(0.5, 0.5 * deviation * of.length ** -0.2);
-  const kernel = Array.from({ length: CELLS }, (_, i) => {
-    const row = Array.from({ length: CELLS }, (_, j) => Math.exp(-0.5 * ((i - j) / width) ** 2));
+  const kernel = Array.from({ length: NUM_BINS }, (_, i) => {
+    const row = Array.from({ length: NUM_BINS }, (_, j) => Math.exp(-0.5 * ((i - j) / width) ** 2));
     const sum = row.reduce((a, b) => a + b, 0);
     return row.map((weight) => weight / sum);
   });
@@ -111,25 +108,24 @@ function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]
 }
 
 /**
- * Variance over the parameter of how likely it is to be good there, as a share of the variance of being good. With the
- * densities of all trials
- * p and of the good ones q = r p, of which there is a share g, that is g / (1 - g) times the Pearson divergence of q
- * from p: PED-ANOVA's.
+ * Computes the variance over the parameter of the probability of being good, as a share of the variance of being good.
+ * With the densities p of all trials and q = r p of the good ones, whose share is g, this is g / (1 - g) times the
+ * Pearson divergence of q from p, as in PED-ANOVA.
  */
-function explainedShare({ of, kernel }: Cells, good: readonly number[]): number {
-  const [all, best] = [kernel, kernel].map(() => new Float64Array(kernel.length));
+function computeExplainedShare({ of, kernel }: Bins, good: readonly number[]): number {
+  const [allMass, goodMass] = [kernel, kernel].map(() => new Float64Array(kernel.length));
   for (const [i, cell] of of.entries()) {
-    all![cell]! += 1 / of.length;
-    best![cell]! += good[i]! / of.length;
+    allMass![cell]! += 1 / of.length;
+    goodMass![cell]! += good[i]! / of.length;
   }
-  const spread = (mass: Float64Array): Float64Array => {
+  const smooth = (mass: Float64Array): Float64Array => {
     const out = new Float64Array(mass.length);
     for (const [i, weight] of mass.entries())
       if (weight > 0) for (const [j, share] of kernel[i]!.entries()) out[j]! += weight * share;
     return out;
   };
-  const [p, q] = [spread(all!), spread(best!)];
-  const mean = good.reduce((sum, one) => sum + one, 0) / good.length;
-  const variance = good.reduce((sum, one) => sum + (one - mean) ** 2, 0) / good.length;
+  const [p, q] = [smooth(allMass!), smooth(goodMass!)];
+  const mean = good.reduce((sum, degree) => sum + degree, 0) / good.length;
+  const variance = good.reduce((sum, degree) => sum + (degree - mean) ** 2, 0) / good.length;
   return p.reduce((sum, mass, i) => (mass > 0 ? sum + mass * (q[i]! / mass - mean) ** 2 : sum), 0) / variance;
 }

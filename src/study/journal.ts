@@ -17,59 +17,58 @@ import {
   type TrialResult,
 } from './trial.js';
 
-/** The folder of a study's journal. */
+/** Directory of a study's journal. */
 export const JOURNAL = 'journal';
 
-/** An entry's name: the trial's number, what it tells, and of claims, releases and rungs which one. */
+/** Name of an entry: trial number, kind, and an index for claims, releases and rungs. */
 const ENTRY = /^(\d+)\.(trial|claim|release|rung|result)(?:-(\d+))?\.json$/;
 const entryName = (number: number, kind: string, count?: number): string =>
   `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
 
 /**
- * What happened in a study: small files, each written once and whole by whoever is first, so that any number of workers
- * on any machine that
- * shares the folder agree. Nothing in it is ever changed or taken away.
+ * Events of a study as small files, each written once, completely and by whoever is first. Any number of workers on any
+ * machine that shares the directory thus agree. Entries are never changed or removed.
  */
 export interface Journal {
-  /** Looks for what others have written; what was read before is not read again. */
+  /** Reads entries that were written since the last call. */
   refresh(): Promise<void>;
-  /** By number, from 1 on, as of the last look. */
+  /** Ordered by number, from 1; as of the last refresh. */
   readonly trials: readonly Trial[];
-  /** Begins a trial; false where another one has its number. */
+  /** Begins a trial; returns false if its number is taken. */
   begin(number: number, point: Point): Promise<boolean>;
-  /** Takes a trial for the next time; undefined where another worker was first. */
+  /** Claims a trial; returns undefined if another worker was first. */
   claim(trial: Trial): Promise<Claim | undefined>;
-  /** Gives a trial back that was taken for the last time. */
+  /** Releases the last claim of a trial. */
   release(trial: Trial, reason: string): Promise<void>;
-  /** Notes what a trial is worth at a rung, counted from 0; what was noted first stays. */
-  reach(number: number, rung: number, at: z.input<typeof rungSchema>): Promise<void>;
-  /** Ends a trial; false where it was over already. */
+  /** Records the value of a trial at a rung, counted from 0; the first record wins. */
+  reach(number: number, rung: number, record: z.input<typeof rungSchema>): Promise<void>;
+  /** Ends a trial; returns false if it already has a result. */
   end(number: number, result: TrialResult): Promise<boolean>;
 }
 
-interface Noted {
-  begun?: z.output<typeof trialSchema>;
+interface JournalEntry {
+  definition?: z.output<typeof trialSchema>;
   readonly claims: Claim[];
   readonly released: Set<number>;
   readonly rungs: number[];
   result?: TrialResult;
 }
 
-/** Opens the journal of a study, whose folder is there. */
+/** Opens the journal of an existing study. */
 export async function openJournal(study: string): Promise<Journal> {
   const folder = join(study, JOURNAL);
-  const read = new Set<string>();
-  const noted = new Map<number, Noted>();
+  const readNames = new Set<string>();
+  const entries = new Map<number, JournalEntry>();
   let trials: readonly Trial[] = [];
 
-  const note = async (name: string): Promise<void> => {
+  const readFileEntry = async (name: string): Promise<void> => {
     const [, digits, kind, count] = ENTRY.exec(name) ?? [];
     if (digits === undefined) return;
     const path = join(folder, name);
     const number = Number(digits);
-    const entry = noted.get(number) ?? { claims: [], released: new Set(), rungs: [] };
-    noted.set(number, entry);
-    if (kind === 'trial') entry.begun = await readEntry(path, trialSchema);
+    const entry = entries.get(number) ?? { claims: [], released: new Set(), rungs: [] };
+    entries.set(number, entry);
+    if (kind === 'trial') entry.definition = await readEntry(path, trialSchema);
     if (kind === 'claim')
       entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
     if (kind === 'release') entry.released.add(Number(count) - 1);
@@ -78,18 +77,18 @@ export async function openJournal(study: string): Promise<Journal> {
   };
   const refresh = async (): Promise<void> => {
     const names = await onDisk(folder, () => readdir(folder));
-    // A listing that others write into may miss a claim before one that it has; then the next look finds it.
-    const fresh = names.filter((name) => !read.has(name));
-    if (fresh.length === 0) return;
-    await Promise.all(fresh.map(note));
-    for (const name of fresh) read.add(name);
-    trials = [...noted.values()]
-      .flatMap(({ begun, claims, released, rungs, result }) =>
-        begun === undefined
+    // A listing during concurrent writes may miss a claim before one that it contains; the next refresh finds it.
+    const newNames = names.filter((name) => !readNames.has(name));
+    if (newNames.length === 0) return;
+    await Promise.all(newNames.map(readFileEntry));
+    for (const name of newNames) readNames.add(name);
+    trials = [...entries.values()]
+      .flatMap(({ definition: definition, claims, released, rungs, result }) =>
+        definition === undefined
           ? []
           : [
               {
-                ...begun,
+                ...definition,
                 claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })),
                 rungs: [...rungs],
                 result,
@@ -123,8 +122,8 @@ export async function openJournal(study: string): Promise<Journal> {
     async release({ number, claims }, reason) {
       await write(entryName(number, 'release', claims.length), { reason } satisfies z.input<typeof releaseSchema>);
     },
-    async reach(number, rung, at) {
-      await write(entryName(number, 'rung', rung + 1), at);
+    async reach(number, rung, record) {
+      await write(entryName(number, 'rung', rung + 1), record);
     },
     end: (number, result) => write(entryName(number, 'result'), result),
   };
@@ -139,11 +138,8 @@ async function readEntry<Schema extends z.ZodType>(path: string, schema: Schema)
       'disk',
       {
         where: path,
-        message: code === undefined ? 'is no entry of a journal of this version' : `cannot be read (${code})`,
-        fix:
-          code === undefined
-            ? 'nothing but mtl writes into a journal: put back what was there'
-            : 'see what the disk has',
+        message: code === undefined ? 'invalid journal entry' : `cannot read the journal entry (${code})`,
+        fix: code === undefined ? 'restore the file, which only mtl may write' : 'check the disk',
       },
       error,
     );

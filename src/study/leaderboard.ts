@@ -2,55 +2,54 @@ import { hasExited } from '../system/owner.js';
 import { toCost } from './observation.js';
 import type { Point } from './space.js';
 import type { StudyFacts } from './study.js';
-import { meanOf, type Trial } from './trial.js';
+import { computeMean, type Trial } from './trial.js';
 
-/** A trial as people see it; JSON. */
+/** A trial for display; JSON. */
 export interface ListedTrial {
   readonly number: number;
-  /** Waiting: nobody has it now. */
+  /** Waiting: no live worker has it. */
   readonly state: 'running' | 'waiting' | 'finished' | 'stopped' | 'failed';
   readonly value: number | null;
   readonly deviation: number | null;
   readonly point: Point;
-  /** Means over the runs, as `valid.ctcvr.auc`. */
+  /** Means over the runs, with keys such as `valid.ctcvr.auc`. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** Folders of runs, below the study's. */
+  /** Directories of the runs, relative to the study's. */
   readonly runs: readonly string[];
-  /** Of training, of all its runs. */
+  /** Training time of all its runs. */
   readonly elapsedMs: number;
   readonly message?: string;
 }
 
-/**
- * The trials of a study: those that finished, the best first; then those that were stopped; then those without a value,
- * by number.
- */
+/** Lists the trials of a study: finished ones, best first; then stopped ones; then those without a value, by number. */
 export function leaderboard(trials: readonly Trial[], goal: StudyFacts['goal']): readonly ListedTrial[] {
-  const group = ({ state, value }: ListedTrial): number => (value === null ? 2 : state === 'stopped' ? 1 : 0);
+  const groupRank = ({ state, value }: ListedTrial): number => (value === null ? 2 : state === 'stopped' ? 1 : 0);
   return trials
-    .map(listed)
+    .map(listTrial)
     .sort(
       (a, b) =>
-        group(a) - group(b) ||
+        groupRank(a) - groupRank(b) ||
         (a.value === null || b.value === null ? 0 : toCost(a.value, goal) - toCost(b.value, goal)) ||
         a.number - b.number,
     );
 }
 
-function listed({ number, point, claims, result }: Trial): ListedTrial {
+function listTrial({ number, point, claims, result }: Trial): ListedTrial {
   const runs = result?.runs ?? [];
   const names = Object.keys(runs[0]?.metrics ?? {}).filter((name) =>
     runs.every(({ metrics }) => Object.hasOwn(metrics, name)),
   );
   const claim = claims.at(-1);
-  const isHeld = claim !== undefined && !claim.isReleased && hasExited(claim.owner) !== true;
+  const isClaimed = claim !== undefined && !claim.isReleased && hasExited(claim.owner) !== true;
   return {
     number,
-    state: result?.end ?? (isHeld ? 'running' : 'waiting'),
+    state: result?.end ?? (isClaimed ? 'running' : 'waiting'),
     value: result?.value ?? null,
     deviation: result?.deviation ?? null,
     point,
-    metrics: Object.fromEntries(names.map((name) => [name, meanOf(runs.map(({ metrics }) => metrics[name]!)).value])),
+    metrics: Object.fromEntries(
+      names.map((name) => [name, computeMean(runs.map(({ metrics }) => metrics[name]!)).value]),
+    ),
     runs: runs.map(({ run }) => run),
     elapsedMs: runs.reduce((sum, run) => sum + run.elapsedMs, 0),
     ...(result?.message !== undefined && { message: result.message }),

@@ -17,40 +17,44 @@ import { searches } from './searches/searches.js';
 import { buildSpace, cornerPoints, gridPoints, type Point } from './space.js';
 import { listSettings, type StudyFacts } from './study.js';
 
-/** A study as its file has it. */
+/** A validated study file. */
 export interface LoadedStudy {
   readonly facts: StudyFacts;
   readonly source: string;
   readonly configText: string;
-  /** Where the config wants all runs. */
+  /** The config's directory of all runs. */
   readonly runs: string | undefined;
-  /** Configs that were checked. */
+  /** Number of configs that were validated. */
   readonly numChecked: number;
 }
 
-/** So many problems are told of many configs that are wrong alike. */
-const MAX_TOLD = 20;
+/** Maximum number of problems to report. */
+const MAX_PROBLEMS = 20;
 
 /**
- * Reads the YAML of a study and checks every config that a grid has, or those at the ends and with each choice of
- * another space.
- * @param given overrides of the study's own keys
- * @throws UserError (config) with all problems, each with its place in the study's file or in the config
+ * Reads a study file and validates configs: all points of a grid, or otherwise points with each choice and both ends of
+ * each parameter.
+ * @param cliOverrides overrides of the study's own keys
+ * @throws UserError (config) with all problems, each located in the study file or the config
  */
-export async function loadStudy(path: string, given: readonly Override[]): Promise<LoadedStudy> {
-  const source = await read(path, 'expected the path of a study, as in sweeps/esmm.yaml');
+export async function loadStudy(path: string, cliOverrides: readonly Override[]): Promise<LoadedStudy> {
+  const source = await readText(path, 'name a study file, such as sweeps/esmm.yaml');
   const yaml = parseYaml(source, path);
-  const overrides = given.map((override) => ofStudy(override, yaml.value));
+  const overrides = cliOverrides.map((override) => adaptOverride(override, yaml.value));
   const raw: object = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
-  const locate: Locate = (at, what) => {
+  const locate: Locate = (keyPath, what) => {
     const override = overrides.findLast(({ path: set }) =>
-      set.every((step, i) => i >= at.length || step === String(at[i])),
+      set.every((step, i) => i >= keyPath.length || step === String(keyPath[i])),
     );
-    return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
+    return override === undefined ? yaml.locate(keyPath, what) : `--set ${override.text}`;
   };
   const parsed = studyOptions.safeParse(raw, { reportInput: true });
   const issues: readonly Issue[] = parsed.success
-    ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
+    ? [...checkStudy(parsed.data)].map(({ path: keyPath, message }) => ({
+        path: keyPath,
+        what: 'value' as const,
+        message,
+      }))
     : toIssues(parsed.error.issues, studyOptions, raw, STUDY_RENAMES);
   if (issues.length > 0)
     throw new UserError(
@@ -60,7 +64,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
 
   const options = parsed.data!;
   const config = resolve(dirname(path), options.config);
-  const configText = await read(config, `the study ${path} names it`);
+  const configText = await readText(config, `change config in ${path}`);
   const { experiment, numChecked, mostEpochs } = checkConfigs(options, locate, (point) =>
     parseConfig(
       configText,
@@ -74,7 +78,9 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
         {
           path: ['asha', 'minEpochs'],
           what: 'value',
-          message: `no trial would ever be compared: after ${options.asha.minEpochs} epochs all are over, none has more than ${mostEpochs}; compare earlier, or give trials more training.epochs`,
+          message:
+            `the first comparison after ${options.asha.minEpochs} epochs never happens, because no trial has more ` +
+            `than ${mostEpochs} epochs; lower minEpochs or raise training.epochs`,
         },
         locate,
       ),
@@ -93,10 +99,10 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
 }
 
 /**
- * Below `set` and `space`, a path of the config is one key: `set.training.epochs` means `training.epochs` there, and
- * what is below a parameter is its own.
+ * Adapts an override's path: below `set` and `space`, a config path such as `training.epochs` is one key, and any steps
+ * after a parameter's name are its own keys.
  */
-function ofStudy(override: Override, study: unknown): Override {
+function adaptOverride(override: Override, study: unknown): Override {
   const [section = '', ...steps] = override.path;
   if (section !== 'set' && section !== 'space') return override;
   const path = steps.join('.');
@@ -117,15 +123,15 @@ function ofStudy(override: Override, study: unknown): Override {
 
 type Locate = YamlSource['locate'];
 
-/** Parses the configs of points, and gives the first, and the most epochs that any has. */
+/** Validates the configs of points; returns the first experiment and the largest number of epochs. */
 function checkConfigs(
   options: StudyOptions,
   locate: Locate,
   parse: (point: Point) => Experiment,
 ): { readonly experiment: Experiment; readonly numChecked: number; readonly mostEpochs: number } {
   const space = buildSpace(options.space);
-  // A key that a parameter or the study sets is looked for where that is written.
-  const places = new Map<string, string>([
+  // Problems of keys that the study sets are located where it sets them.
+  const locations = new Map<string, string>([
     ['training.monitor', locate(['metric'], 'value')],
     ...Object.keys(options.set).map((key) => [key, locate(['set', key], 'key')] as const),
     ...space.flatMap(({ name, paths }) => paths.map((path) => [path, locate(['space', name], 'key')] as const)),
@@ -149,17 +155,17 @@ function checkConfigs(
       if (!(error instanceof UserError)) throw error;
       for (const problem of error.problems) {
         const [, path] = /^--set ([^=]*)=/.exec(problem.where ?? '') ?? [];
-        const where = places.get(path ?? '') ?? problem.where;
+        const where = locations.get(path ?? '') ?? problem.where;
         problems.set(`${where} ${problem.message}`, { ...problem, ...(where !== undefined && { where }) });
       }
-      if (problems.size >= MAX_TOLD) break;
+      if (problems.size >= MAX_PROBLEMS) break;
     }
   }
   if (problems.size > 0) throw new UserError('config', [...problems.values()]);
   return { experiment: experiment!, numChecked, mostEpochs };
 }
 
-async function read(path: string, fix: string): Promise<string> {
+async function readText(path: string, fix: string): Promise<string> {
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   try {
     return await readFile(path, 'utf8');
@@ -170,8 +176,8 @@ async function read(path: string, fix: string): Promise<string> {
         where: path,
         message:
           systemCode(error) === 'ENOENT'
-            ? 'there is no such file'
-            : `cannot be read (${systemCode(error) ?? String(error)})`,
+            ? 'no such file'
+            : `cannot read the file (${systemCode(error) ?? String(error)})`,
         fix,
       },
       error,

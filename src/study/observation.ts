@@ -1,9 +1,9 @@
-import type { SeenTrial } from './searches/search.js';
+import type { Observation } from './searches/search.js';
 import type { StudyFacts } from './study.js';
 import type { Trial } from './trial.js';
 
-/** A trial as a search sees it: its value turned so that lower is better. */
-export function toObservation({ point, rungs, result }: Trial, goal: StudyFacts['goal']): SeenTrial {
+/** Converts a trial for a search. */
+export function toObservation({ point, rungs, result }: Trial, goal: StudyFacts['goal']): Observation {
   const rung = result?.end === 'stopped' ? rungs.length - 1 : Infinity;
   return {
     point,
@@ -12,7 +12,7 @@ export function toObservation({ point, rungs, result }: Trial, goal: StudyFacts[
   };
 }
 
-/** A value turned so that lower is better. */
+/** Converts a metric value to a cost, of which lower is better. */
 export function toCost(value: number, goal: StudyFacts['goal']): number {
   return goal === 'higher' ? -value : value;
 }

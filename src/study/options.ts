@@ -6,13 +6,13 @@ import { launchers } from './launchers/launchers.js';
 import { searches } from './searches/searches.js';
 import { buildSpace, checkSpace } from './space.js';
 
-const path = z.string().regex(/^[^.\s=]+(\.[^.\s=]+)*$/, 'the path of a key of the config, as in training.batchSize');
+const path = z.string().regex(/^[^.\s=]+(\.[^.\s=]+)*$/, 'the path of a config key, such as training.batchSize');
 
-/** The whole of a study's YAML. */
+/** Schema of a study file. */
 export const studyOptions = z.strictObject({
   name: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for a folder: letters, digits, dots, - and _')
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a directory name of letters, digits, dots, - and _')
     .describe('Name of the study directory below runs/studies; default: name of the study file'),
   $schema: z.string().optional().describe('JSON Schema for editors; ignored by mtl'),
   config: z.string().min(1).describe('Base config, relative to this file'),
@@ -62,13 +62,13 @@ export const studyOptions = z.strictObject({
 });
 export type StudyOptions = z.output<typeof studyOptions>;
 
-/** Keys that are set by the study itself. */
-const OWN: Readonly<Record<string, string>> = {
-  seed: 'write seeds: [1, 2, 3] in place of it',
-  'training.monitor': 'write metric: in place of it',
+/** Config keys that the study sets itself. */
+const STUDY_KEYS: Readonly<Record<string, string>> = {
+  seed: 'use seeds: [1, 2, 3]',
+  'training.monitor': 'use metric',
 };
 
-/** What no key of a study can know alone. */
+/** Checks constraints between keys of a study. */
 export function* checkStudy({
   space: specs,
   search,
@@ -78,50 +78,47 @@ export function* checkStudy({
   seeds,
 }: StudyOptions): Generator<ValidationIssue> {
   const space = buildSpace(specs);
-  for (const { path: at, message } of checkSpace(space)) yield { path: ['space', ...at], message };
-  if (space.length === 0) yield { path: ['space'], message: 'expected at least one key of the config' };
+  for (const { path: issuePath, message } of checkSpace(space)) yield { path: ['space', ...issuePath], message };
+  if (space.length === 0) yield { path: ['space'], message: 'expected at least one config key' };
   for (const [section, names] of [
     ['set', Object.keys(set)],
     ['space', space.flatMap(({ paths }) => paths)],
   ] as const) {
-    for (const name of names.filter((one) => Object.hasOwn(OWN, one)))
-      yield { path: [section, name], message: `is set by the study; ${OWN[name]}` };
+    for (const name of names.filter((one) => Object.hasOwn(STUDY_KEYS, one)))
+      yield { path: [section, name], message: `the study sets this key itself; ${STUDY_KEYS[name]}` };
   }
-  yield* lostKeys(
+  yield* findOverriddenKeys(
     Object.keys(set),
     space.flatMap(({ paths }) => paths),
   );
   const { needsGrid, name: method } = searches.partOf(search);
-  const endless = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
-  for (const { name } of endless)
+  const withoutGrid = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
+  for (const { name } of withoutGrid)
     yield {
       path: ['space', name],
-      message: `a ${method} needs to know which values to take; give it steps: 5, or list values`,
+      message: `a ${method} search requires a finite set of values; add steps: 5 or list the values`,
     };
   if (!needsGrid && trials === undefined && hours === undefined)
-    yield { path: ['search'], message: `a search by ${method} has no end of its own; write trials: 20, or hours: 1` };
+    yield { path: ['search'], message: `a ${method} search requires a limit; add trials: 20 or hours: 1` };
   if (Array.isArray(seeds) && new Set(seeds).size < seeds.length)
-    yield { path: ['seeds'], message: 'one stands there twice, and its runs would be the same' };
+    yield { path: ['seeds'], message: 'a seed is listed twice, and its runs would be identical; remove one' };
 }
 
-/**
- * Keys of `set` that would be taken away again: by one that is varied, or by a whole section that is set later or
- * varied.
- */
-function* lostKeys(keys: readonly string[], varied: readonly string[]): Generator<ValidationIssue> {
+/** Finds keys of `set` that a varied key, a varied section or a section that is set later would override. */
+function* findOverriddenKeys(keys: readonly string[], varied: readonly string[]): Generator<ValidationIssue> {
   for (const [i, key] of keys.entries()) {
-    if (varied.includes(key)) yield { path: ['set', key], message: 'is varied below space; leave it out here' };
+    if (varied.includes(key)) yield { path: ['set', key], message: 'the key is also in space; remove it here' };
     const section = varied.find((path) => key.startsWith(`${path}.`));
     if (section !== undefined)
       yield {
         path: ['set', key],
-        message: `is lost where '${section}' is varied whole below space; write it into each of its values`,
+        message: `the section '${section}' in space overrides the key; add it to each value of the section`,
       };
     const later = keys.slice(i + 1).find((other) => key.startsWith(`${other}.`));
     if (later !== undefined)
       yield {
         path: ['set', later],
-        message: `sets '${later}' whole, and with it '${key}' again; let it stand above that key`,
+        message: `the section '${later}' overrides '${key}' above it; move it above that key`,
       };
   }
 }

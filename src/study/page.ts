@@ -4,124 +4,129 @@ import { writeFileAtomic } from '../io/disk.js';
 import { html, tableOf, type Html } from '../charts/html.js';
 import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
 import { count, duration } from '../text/number-text.js';
-import { importances } from './importance.js';
+import { computeImportances } from './importance.js';
 import type { ListedTrial } from './leaderboard.js';
-import { pairOf, type MetricPair } from './pareto.js';
+import { selectMetricPair, type MetricPair } from './pareto.js';
 import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './charts.js';
 import type { Study } from './study.js';
 import { scoreText, shortNames, valueLabel } from './trial-text.js';
 
-/** The page in the folder of a study. */
+/** Name of the page in a study's directory. */
 export const STUDY_PAGE = 'study.html';
-/** Trials in the table, and so many at the most in a chart. */
+/** Maximum number of trials in the table and in a chart. */
 const [MAX_LISTED, MAX_DRAWN] = [20, 1000];
 
 /**
- * Draws a study as it stands as a page that is whole in itself, in the folder of the study. What it needs takes long to
- * load: import it where
- * a page is drawn.
- * @param board its trials, the best first
- * @param metrics that are weighed against each other
- * @returns its path
+ * Writes a self-contained HTML page of a study to its directory. Import this module only where a page is written,
+ * because its dependencies load slowly.
+ * @param board its trials, best first
+ * @param metrics axes of the Pareto front
+ * @returns the path of the page
  * @throws UserError (disk)
  */
 export async function writeStudyPage(
   study: Study,
   board: readonly ListedTrial[],
-  metrics: MetricPair | undefined = pairOf(study),
+  metrics: MetricPair | undefined = selectMetricPair(study),
 ): Promise<string> {
   const path = join(study.folder, STUDY_PAGE);
   await writeFileAtomic(path, studyPage(study, board, metrics));
   return path;
 }
 
-/** The text of that page. */
+/** Renders the page. */
 export function studyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined): string {
   const valued = board.filter((trial): trial is Valued => trial.value !== null);
-  const trials = thinned(valued);
-  const ranking = importances(study, board);
+  const trials = sampleTrials(valued);
+  const ranking = computeImportances(study, board);
   const sections: readonly { readonly title: string; readonly about: string; readonly body: Html | undefined }[] = [
     {
       title: 'Leaderboard',
-      about: `The best ${MAX_LISTED} trials; those that were stopped stand below those that came to their end. With several seeds, the mean and the deviation of the runs.`,
-      body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MAX_LISTED)),
+      about:
+        `The best ${MAX_LISTED} trials, finished ones before stopped ones. ` +
+        'With several seeds: mean and standard deviation of the runs.',
+      body: board.length === 0 ? undefined : renderBoard(study, board.slice(0, MAX_LISTED)),
     },
     {
       title: 'History',
       about:
-        'A point is a trial, in the order in which they began. Where the line has long been flat, more trials will find little.',
+        'Each point is a trial, in starting order. If the line has been flat for long, more trials will improve little.',
       body: trials.length === 0 ? undefined : historyChart(study, trials),
     },
     {
       title: 'Pareto front',
-      about: 'What one metric costs in the other: no trial beats one of the front in both.',
+      about: 'The trade-off between two metrics: no trial is better than a trial of the front in both.',
       body: metrics === undefined ? undefined : frontChart(study, trials, metrics),
     },
     {
       title: 'Parallel coordinates',
       about:
-        'A line is a trial. Where the lines of the best come together, the value matters; where they are spread, it does not. The colors are fifths of the trials that came to their end, the best in front.',
+        'Each line is a trial. If the lines of the best trials converge on an axis, the parameter matters; ' +
+        'if they spread, it does not. Colors are quintiles of the finished trials, the best in front.',
       body: trials.length === 0 ? undefined : parallelChart(study, trials, ranking),
     },
     {
       title: 'Importance',
       about:
-        'How much a parameter alone decides which trials are among the best quarter, from 0 to 100% (PED-ANOVA, Watanabe et al. 2023). A bar that ends before its tick may be chance. What bars lack of 100% is decided by parameters together, or by chance; of few trials, bars on lines are shorter than the truth. Only trials that came to their end count.',
+        'How much each parameter alone decides which trials are in the best quarter, from 0 to 100% (PED-ANOVA, ' +
+        'Watanabe et al. 2023). A bar that ends before its tick may be chance. The rest up to 100% is due to ' +
+        'interactions and chance. With few trials, the bars of numeric parameters are too short. ' +
+        'Only finished trials count.',
       body: ranking.length === 0 ? undefined : importanceChart(ranking),
     },
     {
       title: 'Slices',
-      about: `${study.options.metric} of trials by their value of one parameter. All other parameters vary, too.`,
+      about: `${study.options.metric} of trials by the value of one parameter. All other parameters vary too.`,
       body: trials.length === 0 ? undefined : sliceCharts(study, trials),
     },
     {
-      title: 'What was asked',
-      about: 'The study as its file has it, with what holds where nothing was said.',
-      body: askedOf(study),
+      title: 'Study file',
+      about: 'The options of the study, including defaults.',
+      body: renderOptions(study),
     },
   ];
-  const drawn = sections.filter((section): section is DrawnSection => section.body !== undefined);
+  const drawnSections = sections.filter((section): section is DrawnSection => section.body !== undefined);
   const note =
     trials.length < valued.length
-      ? html`<p class="note">Charts of trials show ${count(trials.length)} of ${count(valued.length)}, evenly chosen.</p>`
+      ? html`<p class="note">Charts show ${count(trials.length)} of ${count(valued.length)} trials, evenly spaced.</p>`
       : undefined;
-  return renderPage(study.name, html`${facts(study, board)}${note}`, drawn);
+  return renderPage(study.name, html`${renderStudyFacts(study, board)}${note}`, drawnSections);
 }
 
-/** Evenly chosen by number where they are too many for a chart, the best one among them. */
-function thinned(trials: readonly Valued[]): readonly Valued[] {
+/** Selects at most `MAX_DRAWN` trials, evenly spaced by number, including the best one. */
+function sampleTrials(trials: readonly Valued[]): readonly Valued[] {
   const every = Math.ceil(trials.length / MAX_DRAWN);
-  const kept = new Set([...trials].sort((a, b) => a.number - b.number).filter((_, at) => at % every === 0));
-  return trials.filter((trial, rank) => rank === 0 || kept.has(trial));
+  const selected = new Set([...trials].sort((a, b) => a.number - b.number).filter((_, index) => index % every === 0));
+  return trials.filter((trial, rank) => rank === 0 || selected.has(trial));
 }
 
-/** What is told first. */
-function facts({ options, goal, seeds, numTrials }: Study, board: readonly ListedTrial[]): Html {
-  const countOf = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
+function renderStudyFacts({ options, goal, seeds, numTrials }: Study, board: readonly ListedTrial[]): Html {
+  const countTrials = (wantedState: ListedTrial['state']): number =>
+    board.filter(({ state }) => state === wantedState).length;
   const [best] = board;
   const isOver = ({ state }: ListedTrial): boolean => state !== 'running' && state !== 'waiting';
   const others = (['running', 'waiting', 'stopped', 'failed'] as const)
-    .filter((state) => countOf(state) > 0)
-    .map((state): [string, string] => [state, count(countOf(state))]);
+    .filter((state) => countTrials(state) > 0)
+    .map((state): [string, string] => [state, count(countTrials(state))]);
   return renderFacts([
-    ['searched for', `${options.metric}, ${goal} is better`],
+    ['metric', `${options.metric}, ${goal} is better`],
     [
       best?.value == null ? 'best' : `best, trial ${best.number}`,
       best?.value == null ? '-' : scoreText(best.value, best.deviation),
     ],
     [
-      'trials that are over',
+      'completed trials',
       `${count(board.filter(isOver).length)}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''}`,
     ],
     ...others,
     ['search', options.search.name],
-    ['seeds of a trial', seeds.join(', ')],
-    ['time in training', duration(board.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0))],
+    ['seeds per trial', seeds.join(', ')],
+    ['training time', duration(board.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0))],
     ['config', options.config],
   ]);
 }
 
-function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html {
+function renderBoard({ space, options }: Study, board: readonly ListedTrial[]): Html {
   const names = space.map(({ name }) => name);
   const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
     `trial ${number}`,
@@ -132,20 +137,20 @@ function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html
       Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-',
     ),
   ]);
-  const why = board
+  const reasons = board
     .filter(({ message }) => message !== undefined)
     .map(({ number, message }) => html`<p class="note">trial ${number}: ${message}</p>`);
-  return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
+  return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${reasons}`;
 }
 
-/** The study as its file has it, without conditions and keys that are empty. */
-function askedOf({ options: { space, ...options } }: Study): Html {
-  const varied = Object.entries(space).map(([name, { when, linkedKeys: also, ...spec }]) => [
+/** Renders the study's options, without empty conditions and linked keys. */
+function renderOptions({ options: { space, ...options } }: Study): Html {
+  const varied = Object.entries(space).map(([name, { when, linkedKeys, ...spec }]) => [
     name,
-    { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(also.length > 0 && { also }) },
+    { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(linkedKeys.length > 0 && { linkedKeys }) },
   ]);
   const text = stringify({ ...options, space: Object.fromEntries(varied) as object }, { lineWidth: 0 });
-  // Line by line, since an end of a line within a text would be shown as a sign.
+  // Line by line, because a line break within a string would be escaped.
   return html`<pre><code>${text
     .trimEnd()
     .split('\n')

@@ -5,28 +5,27 @@ import { RESULTS } from '../runs/run-log.js';
 import { readSummary } from '../runs/summary.js';
 import type { TrainResult } from '../training/observer.js';
 import { formatRunFolder, listSettings, type Study } from './study.js';
-import { meanOf, type Trial, type TrialResult, type TrialRun } from './trial.js';
+import { computeMean, type Trial, type TrialResult, type TrialRun } from './trial.js';
 
-/** Trains a run of a trial, or goes on with it. */
+/** Trains or resumes one run of a trial. */
 export type TrainRun = (request: {
-  /** Texts of `--set`. */
+  /** Values of `--set`. */
   readonly settings: readonly string[];
   readonly folder: string;
   readonly signal: AbortSignal;
-  /** Told what is monitored at the end of each epoch, before the next begins. */
+  /** Called with the monitored metric at the end of each epoch, before the next begins. */
   onEpoch(epoch: number, value: number | null): Promise<void>;
 }) => Promise<TrainResult>;
 
-/** What says that a point is no good, and not that nothing can be trained here. */
-const OF_THE_POINT: ReadonlySet<string> = new Set(['config', 'diverged']);
+/** Error kinds that a bad point causes, so that the trial fails and the study continues. */
+const POINT_ERRORS: ReadonlySet<string> = new Set(['config', 'diverged']);
 
 /**
- * Trains the runs of a trial, one after the other; those that were trained before are not trained again. Where others
- * do better at a rung, the
- * first run ends there as by a signal, saved, and the others are not begun.
- * @param shouldStop told what the first run is worth after an epoch; whether that is enough of it
- * @returns undefined where it was told to end: what there is is saved
- * @throws UserError where the disk, the data or the machine refuse
+ * Trains the runs of a trial one after the other, without those that are completed. If the trial is stopped at a rung,
+ * the first run is saved and ends as after a signal, and the others do not start.
+ * @param shouldStop decides after an epoch of the first run whether to stop the trial
+ * @returns undefined if the worker was asked to stop; the runs are saved
+ * @throws UserError for an error of the disk, the data or the machine
  */
 export async function runTrial(
   study: Study,
@@ -36,30 +35,30 @@ export async function runTrial(
   signal: AbortSignal,
 ): Promise<TrialResult | undefined> {
   const rung = new AbortController();
-  const untilRung = AbortSignal.any([signal, rung.signal]);
+  const stopSignal = AbortSignal.any([signal, rung.signal]);
   const runs: TrialRun[] = [];
   for (const [i, seed] of study.seeds.entries()) {
     const run = formatRunFolder(number, seed);
     const folder = join(study.folder, run);
     try {
-      const before = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
+      const previous = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
       const result =
-        before ??
+        previous ??
         (await train({
           settings: listSettings(study, point, seed),
           folder,
-          signal: untilRung,
+          signal: stopSignal,
           async onEpoch(epoch, value) {
             if (i === 0 && value !== null && (await shouldStop(epoch, value)))
-              rung.abort(new Error('others do better'));
+              rung.abort(new Error('stopped by successive halving'));
           },
         }));
       if (result.end === 'interrupted' && !rung.signal.aborted) return undefined;
-      runs.push(trialRun(run, seed, result));
+      runs.push(toTrialRun(run, seed, result));
       if (result.end === 'interrupted') break;
     } catch (error) {
       if (signal.aborted && error === signal.reason) return undefined;
-      if (!(error instanceof UserError) || !OF_THE_POINT.has(error.kind)) throw error;
+      if (!(error instanceof UserError) || !POINT_ERRORS.has(error.kind)) throw error;
       return { end: 'failed', value: null, deviation: null, message: error.message, runs };
     }
   }
@@ -69,13 +68,13 @@ export async function runTrial(
       end: 'failed',
       value: null,
       deviation: null,
-      message: `${study.options.metric} is not defined on valid: it has one class alone`,
+      message: `${study.options.metric} is undefined, because the validation set has a single class`,
       runs,
     };
-  return { end: rung.signal.aborted ? 'stopped' : 'finished', ...meanOf(values), runs };
+  return { end: rung.signal.aborted ? 'stopped' : 'finished', ...computeMean(values), runs };
 }
 
-function trialRun(
+function toTrialRun(
   run: string,
   seed: number,
   { monitored, bestEpoch, epochs, elapsedMs, metrics }: TrainResult,

@@ -14,42 +14,41 @@ import { JOURNAL } from './journal.js';
 import { studyOptions, type StudyOptions } from './options.js';
 import { searches } from './searches/searches.js';
 import type { Search } from './searches/search.js';
-import { buildSpace, settings, type Point, type Space } from './space.js';
+import { buildSpace, formatSettings, type Point, type Space } from './space.js';
 
-/** What a study is, in its folder: by it the folder is known for one. */
+/** Identifies a directory as a study. */
 const STUDY = 'study.json';
-/** The texts that it was made from. */
+/** Copies of the study file and the config. */
 const [SOURCE, CONFIG] = ['study.yaml', 'config.yaml'];
 
 const directions = z.enum(['higher', 'lower']);
 const storedSchema = z.strictObject({
   version: z.literal(1),
-  /** The config's path, from which its own paths lead on. */
+  /** Path of the config, which its relative paths refer to. */
   config: z.string(),
   options: studyOptions,
   seeds: z.array(z.int()).min(1),
-  /** Where the value that is searched for is better, and each metric of a report. */
+  /** Direction of the optimized metric and of each report metric. */
   goal: directions,
   goals: z.record(z.string(), directions),
 });
 
-/** What a study is made of; JSON. */
+/** Stored definition of a study; JSON. */
 export type StudyFacts = Omit<z.output<typeof storedSchema>, 'version'>;
 
-/** A study whose folder is there. */
+/** A study with a directory. */
 export interface Study extends StudyFacts {
   readonly folder: string;
   readonly name: string;
-  /** The config's text. */
   readonly configText: string;
   readonly space: Space;
   readonly search: Search;
-  /** Trials that there may be. */
+  /** Maximum number of trials. */
   readonly numTrials: number;
 }
 
-/** Keys of a study that may change when it goes on: how much is tried, by whom and where. */
-const MAY_CHANGE: ReadonlySet<string> = new Set([
+/** Keys that may change when a study is resumed. */
+const MUTABLE_KEYS: ReadonlySet<string> = new Set([
   'trials',
   'hours',
   'parallel',
@@ -60,9 +59,9 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Returns the directory of a study, which no config's runs share whatever the study's name.
- * @param root the directory of all runs
- * @throws UserError (usage) for a study that an earlier version of mtl keeps beside the runs
+ * Returns the directory of a study, below one that no config's runs use.
+ * @param root directory of all runs
+ * @throws UserError (usage) for a study of an earlier version of mtl, in another directory
  */
 export function locateStudy(root: string, name: string): string {
   const folder = join(root, STUDIES, name);
@@ -71,18 +70,18 @@ export function locateStudy(root: string, name: string): string {
     const move = `mkdir -p ${shownPath(dirname(folder))} && mv ${shownPath(earlier)} ${shownPath(folder)}`;
     throw userError('usage', {
       where: shownPath(earlier),
-      message: 'is a study of an earlier version of mtl, which kept studies beside runs',
-      fix: `end its workers, then ${move}`,
+      message: 'the study is in the directory of an earlier version of mtl',
+      fix: `stop its workers, then run ${move}`,
     });
   }
   return folder;
 }
 
 /**
- * Makes the folder of a study, or goes on with the one that is there.
- * @param source the text of its YAML
+ * Creates or resumes a study.
+ * @param source content of the study file
  * @returns the study, and whether it is new
- * @throws UserError (config) where the folder is that of another study; (disk)
+ * @throws UserError (config) if the directory belongs to a different study; (disk)
  */
 export async function openStudy(
   folder: string,
@@ -102,20 +101,20 @@ export async function openStudy(
     }).then(
       () => true,
       (error: unknown) => {
-        // Another one made it at the same moment.
+        // Another process created it concurrently.
         if (existsSync(join(folder, STUDY))) return false;
         throw error;
       },
     );
     if (isMade) return { study: readStudy(folder), isNew: true };
   }
-  const before = readStudy(folder);
-  const changed = (Object.keys({ ...before.options, ...facts.options }) as (keyof StudyOptions)[]).filter(
-    (key) => !MAY_CHANGE.has(key) && JSON.stringify(before.options[key]) !== JSON.stringify(facts.options[key]),
+  const previous = readStudy(folder);
+  const changed = (Object.keys({ ...previous.options, ...facts.options }) as (keyof StudyOptions)[]).filter(
+    (key) => !MUTABLE_KEYS.has(key) && JSON.stringify(previous.options[key]) !== JSON.stringify(facts.options[key]),
   );
   const others = [
-    ...(isSameConfig(before.configText, configText) ? [] : [facts.config]),
-    ...(JSON.stringify(before.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds']),
+    ...(isSameConfig(previous.configText, configText) ? [] : [facts.config]),
+    ...(JSON.stringify(previous.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds']),
   ];
   if (changed.length + others.length > 0) {
     throw new UserError(
@@ -123,8 +122,8 @@ export async function openStudy(
       [...new Set([...changed, ...others])].map((key) => ({
         where: shownPath(folder),
         key,
-        message: 'is another than when this study began',
-        fix: `give the new study another name (--set name=${facts.options.name}-2), or remove the folder`,
+        message: 'changed since the study began',
+        fix: `choose another name (--set name=${facts.options.name}-2) or remove the directory`,
       })),
     );
   }
@@ -144,8 +143,8 @@ function isSameConfig(stored: string, now: string): boolean {
 }
 
 /**
- * Reads a study from its folder.
- * @throws UserError (usage) for a folder that is none; (disk) where it cannot be read
+ * Reads a study from its directory.
+ * @throws UserError (usage) if it is not a study; (disk) if it cannot be read
  */
 export function readStudy(folder: string): Study {
   const path = join(folder, STUDY);
@@ -168,12 +167,12 @@ export function readStudy(folder: string): Study {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
       const [message, other] = [
-        existsSync(folder) ? `is no study: it holds no ${STUDY}` : 'there is no such folder',
+        existsSync(folder) ? `not a study: it has no ${STUDY}` : 'no such directory',
         join(dirname(folder), STUDIES, basename(folder)),
       ];
       const fix = existsSync(join(other, STUDY))
-        ? `write ${shownPath(other)}`
-        : `name the directory that mtl sweep made, as in runs/${STUDIES}/esmm`;
+        ? `use ${shownPath(other)}`
+        : `name a directory created by mtl sweep, such as runs/${STUDIES}/esmm`;
       throw userError('usage', { where: folder, message, fix });
     }
     throw userError(
@@ -181,22 +180,19 @@ export function readStudy(folder: string): Study {
       {
         where: path,
         message:
-          systemCode(error) === undefined ? 'is no study of this version' : `cannot be read (${systemCode(error)})`,
+          systemCode(error) === undefined ? 'invalid study file' : `cannot read the study (${systemCode(error)})`,
       },
       error,
     );
   }
 }
 
-/** The stream from which a trial's point is drawn. */
-export function streamOf({ options }: Study, number: number): Random {
+/** Creates the random stream of a trial's point. */
+export function createTrialStream({ options }: Study, number: number): Random {
   return randomStream(options.seed, 'trial', number);
 }
 
-/**
- * What is set beside the config in the run of a point and seed: texts of `--set`, in the order in which they are
- * applied.
- */
+/** Lists the overrides of a trial's run as values of `--set`, in the order in which they apply. */
 export function listSettings(
   { options, space }: Pick<Study, 'options' | 'space'>,
   point: Point,
@@ -204,20 +200,21 @@ export function listSettings(
 ): readonly string[] {
   return [
     ...Object.entries(options.set).map(([key, value]) => `${key}=${JSON.stringify(value)}`),
-    ...settings(space, point),
+    ...formatSettings(space, point),
     `training.monitor=${JSON.stringify(options.metric)}`,
     ...(seed === undefined ? [] : [`seed=${seed}`]),
   ];
 }
 
-/** The folder of a trial's run, below the study's. */
+/** Returns the directory of a trial's run, relative to the study's. */
 export function formatRunFolder(number: number, seed: number): string {
   return join(String(number).padStart(3, '0'), `seed-${seed}`);
 }
 
 /**
- * A metric of a report that a study knows.
- * @throws UserError (usage) for another
+ * Validates a report metric of a study.
+ * @returns its direction
+ * @throws UserError (usage) if the metric does not exist
  */
 export function checkMetric({ goals }: Study, metric: string, where: string): 'higher' | 'lower' {
   const goal = goals[metric];
@@ -225,7 +222,7 @@ export function checkMetric({ goals }: Study, metric: string, where: string): 'h
     throw userError('usage', {
       where,
       message: joined(
-        `expected a metric of valid (${Object.keys(goals).join(', ')}), found '${metric}'`,
+        `expected a validation metric (${Object.keys(goals).join(', ')}), found '${metric}'`,
         didYouMean(metric, Object.keys(goals)),
       ),
     });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ownerSchema } from '../system/owner.js';
 
-/** What a trial is: written once, by whoever begins it. */
+/** Definition of a trial. */
 export const trialSchema = z.strictObject({
   number: z.int().min(1),
   /** Values by parameter. */
@@ -9,63 +9,62 @@ export const trialSchema = z.strictObject({
   createdAt: z.string(),
 });
 
-/** Who has a trial: written once for each time that somebody takes it. */
+/** Owner of a claim. */
 export const claimSchema = z.strictObject({ owner: ownerSchema });
 
-/** Who gave a trial back before it was over, to let others go on with it. */
+/** Reason for releasing a trial before it ended. */
 export const releaseSchema = z.strictObject({ reason: z.string() });
 
-/** Where a trial stood when it came to a rung: written once. */
+/** Value of a trial at a rung. */
 export const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
 
 const reportSchema = z.record(z.string(), z.number());
 
-/** One run of a trial: that of one seed. */
+/** Result of one run, which has one of the seeds. */
 export const trialRunSchema = z.strictObject({
   seed: z.int(),
-  /** Its folder, below the study's. */
+  /** Directory, relative to the study's. */
   run: z.string(),
-  /** Of what is searched for, at the best epoch. */
+  /** The optimized metric at the best epoch. */
   value: z.number().nullable(),
   bestEpoch: z.int(),
   epochs: z.int(),
   elapsedMs: z.number(),
-  /** As `valid.ctcvr.auc`, of the best weights. */
+  /** Metrics of the best weights, with keys such as `valid.ctcvr.auc`. */
   metrics: reportSchema,
 });
 export type TrialRun = z.output<typeof trialRunSchema>;
 
-/** What came of a trial: written once. */
+/** Result of a trial. */
 export const resultSchema = z.strictObject({
-  /** Whether its runs came to their ends, or were stopped since others did better, or failed. */
+  /** `stopped`: at a rung, by successive halving. */
   end: z.enum(['finished', 'stopped', 'failed']),
-  /** The mean over its runs, and the deviation from it: null where there is none, or for one run alone. */
+  /** Mean over the runs (null if undefined) and its standard deviation (null for a single run). */
   value: z.number().nullable(),
   deviation: z.number().nullable(),
-  /** Why it failed. */
+  /** Reason of a failure. */
   message: z.string().optional(),
   runs: z.array(trialRunSchema),
 });
 export type TrialResult = z.output<typeof resultSchema>;
 
-/** A trial, as far as the journal tells. */
+/** A trial as recorded in the journal. */
 export interface Trial extends z.output<typeof trialSchema> {
-  /** Each time that it was taken, in order; the last has it. */
+  /** In order; the last one is current. */
   readonly claims: readonly Claim[];
-  /** Values at the rungs that it came to, from the first on. */
+  /** Values by rung. */
   readonly rungs: readonly number[];
   readonly result: TrialResult | undefined;
 }
 
-/** One time that a trial was taken. */
+/** A worker's claim of a trial. */
 export interface Claim extends z.output<typeof claimSchema> {
   readonly path: string;
-  /** Whether it was given back. */
   readonly isReleased: boolean;
 }
 
-/** Mean and, of two or more, the sample's standard deviation. */
-export function meanOf(values: readonly number[]): { readonly value: number; readonly deviation: number | null } {
+/** Computes the mean and, for two or more values, the sample standard deviation. */
+export function computeMean(values: readonly number[]): { readonly value: number; readonly deviation: number | null } {
   const value = values.reduce((sum, each) => sum + each, 0) / values.length;
   if (values.length < 2) return { value, deviation: null };
   return {

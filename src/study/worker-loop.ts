@@ -6,58 +6,61 @@ import { shouldPromote, findRung } from './asha.js';
 import type { Journal } from './journal.js';
 import { runTrial, type TrainRun } from './run-trial.js';
 import { toCost, toObservation } from './observation.js';
-import { formatRunFolder, streamOf, type Study } from './study.js';
+import { formatRunFolder, createTrialStream, type Study } from './study.js';
 import type { Trial, TrialResult } from './trial.js';
 import { startHeartbeat, watchClaims, type ClaimWatch } from './heartbeat.js';
 
-/** How often a worker that has nothing to do looks whether there is something. */
-const LOOK_EVERY_MS = 1000;
+/** Polling interval of an idle worker. */
+const POLL_INTERVAL_MS = 1000;
 
-/** What a worker works with. */
 export interface WorkerOptions {
   readonly train: TrainRun;
-  /** Aborted to give back what it has, saved, and end. */
+  /** Abort to save the current trial, release it and return. */
   readonly signal: AbortSignal;
-  /** Told what it does. */
   log(text: string): void;
 }
 
 /**
- * Takes trials of a study until there is nothing left to do: those whose workers died first, then new ones. It stays
- * while others have trials, in
- * case they die.
- * @throws UserError where the disk or the data refuse a trial, which others may then go on with
+ * Runs trials of a study until none is left: first those of dead workers, then new ones. An idle worker waits while
+ * others have trials, in case they die.
+ * @throws UserError for an error of the disk or the data; the trial is released for other workers
  */
 export async function runTrials(study: Study, journal: Journal, { train, signal, log }: WorkerOptions): Promise<void> {
   const watch = watchClaims(study.options.staleMinutes * 60_000);
   while (!signal.aborted) {
     await journal.refresh();
-    const trial = (await freeTrial(journal, watch)) ?? (await nextTrial(study, journal));
+    const trial = (await findFreeTrial(journal, watch)) ?? (await beginNextTrial(study, journal));
     if (trial === undefined) {
       if (isOver(study, journal.trials)) return;
-      await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await setTimeout(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
       continue;
     }
     const claim = await journal.claim(trial);
     if (claim === undefined) continue;
-    const mine: Trial = { ...trial, claims: [...trial.claims, claim] };
-    const died = trial.claims.filter(({ isReleased }) => !isReleased).length;
-    if (died >= study.options.maxAttempts) {
+    const claimed: Trial = { ...trial, claims: [...trial.claims, claim] };
+    const numDeaths = trial.claims.filter(({ isReleased }) => !isReleased).length;
+    if (numDeaths >= study.options.maxAttempts) {
       await journal.end(trial.number, {
         end: 'failed',
         value: null,
         deviation: null,
-        message: `its workers died ${died} times without a word`,
+        message: `its workers died ${numDeaths} times without an error`,
         runs: [],
       });
       continue;
     }
     log(`trial ${trial.number}${trial.claims.length === 0 ? '' : ', taken over'}: ${JSON.stringify(trial.point)}`);
-    // A process of another machine that had it is dead, whatever it has locked.
+    // The previous process counts as dead, so its locks on other machines are removed.
     if (trial.claims.length > 0)
       for (const seed of study.seeds) await dropForeignLock(join(study.folder, formatRunFolder(trial.number, seed)));
-    const result = await whileHeld(journal, mine, signal, log, (held) =>
-      runTrial(study, mine, train, (epoch, value) => isOutdone(study, journal, mine, epoch, value), held),
+    const result = await runWithHeartbeat(journal, claimed, signal, log, (abortSignal) =>
+      runTrial(
+        study,
+        claimed,
+        train,
+        (epoch, value) => shouldStopAtRung(study, journal, claimed, epoch, value),
+        abortSignal,
+      ),
     );
     if (result !== undefined) {
       await journal.end(trial.number, result);
@@ -69,41 +72,38 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
 }
 
 /**
- * Does something with a trial that is this worker's, and gives the trial back where that is cut short; undefined then,
- * and where another one took it.
+ * Runs a claimed trial with a heartbeat, and releases it if the run is cut short.
+ * @returns undefined if the run was cut short or another worker took the trial over
  */
-async function whileHeld(
+async function runWithHeartbeat(
   journal: Journal,
   trial: Trial,
   signal: AbortSignal,
   log: WorkerOptions['log'],
-  run: (held: AbortSignal) => Promise<TrialResult | undefined>,
+  run: (abortSignal: AbortSignal) => Promise<TrialResult | undefined>,
 ): Promise<TrialResult | undefined> {
-  const lost = new AbortController();
+  const lostClaim = new AbortController();
   const stop = startHeartbeat(trial.claims.at(-1)!, async () => {
     await journal.refresh();
     if (journal.trials.find(({ number }) => number === trial.number)!.claims.length > trial.claims.length)
-      lost.abort(new Error('taken over'));
+      lostClaim.abort(new Error('taken over'));
   });
   try {
-    const result = await run(AbortSignal.any([signal, lost.signal]));
-    if (result === undefined && !lost.signal.aborted) await journal.release(trial, 'its worker was told to end');
-    if (lost.signal.aborted)
-      log(`trial ${trial.number}: another worker has taken it over, since this one did not seem to live`);
+    const result = await run(AbortSignal.any([signal, lostClaim.signal]));
+    if (result === undefined && !lostClaim.signal.aborted) await journal.release(trial, 'its worker was asked to stop');
+    if (lostClaim.signal.aborted)
+      log(`trial ${trial.number}: another worker took it over, because this worker's heartbeat was stale`);
     return result;
   } catch (error) {
-    if (!lost.signal.aborted) await journal.release(trial, error instanceof Error ? error.message : String(error));
+    if (!lostClaim.signal.aborted) await journal.release(trial, error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
     stop();
   }
 }
 
-/**
- * Notes what a trial is worth where an epoch is a rung, and tells whether others have done so much better that it ends
- * there.
- */
-async function isOutdone(
+/** Records the value of a trial if the epoch is a rung, and reports whether the trial stops there. */
+async function shouldStopAtRung(
   { options: { asha }, goal }: Study,
   journal: Journal,
   { number }: Trial,
@@ -121,29 +121,29 @@ async function isOutdone(
   );
 }
 
-async function freeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | undefined> {
+async function findFreeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | undefined> {
   for (const trial of journal.trials) if (await watch.isFree(trial)) return trial;
   return undefined;
 }
 
-/** Begins the next trial, if there is to be one. */
-async function nextTrial(study: Study, journal: Journal): Promise<Trial | undefined> {
+/** Begins the next trial; returns undefined if no more may start. */
+async function beginNextTrial(study: Study, journal: Journal): Promise<Trial | undefined> {
   while (canStartTrial(study, journal.trials)) {
     const number = (journal.trials.at(-1)?.number ?? 0) + 1;
     const point = study.search.suggest(
       number,
       journal.trials.map((trial) => toObservation(trial, study.goal)),
-      streamOf(study, number),
+      createTrialStream(study, number),
     );
-    const isMine = await journal.begin(number, point);
+    const hasBegun = await journal.begin(number, point);
     await journal.refresh();
-    // Where another one began it, a search has more to see.
-    if (isMine) return journal.trials.find((trial) => trial.number === number);
+    // If another worker began it, suggest again with that trial known.
+    if (hasBegun) return journal.trials.find((trial) => trial.number === number);
   }
   return undefined;
 }
 
-/** Whether another trial may be begun. */
+/** Reports whether the limits of the study allow another trial. */
 export function canStartTrial({ numTrials, options }: Study, trials: readonly Trial[]): boolean {
   const [first] = trials;
   const isLate =
@@ -153,7 +153,7 @@ export function canStartTrial({ numTrials, options }: Study, trials: readonly Tr
   return (trials.at(-1)?.number ?? 0) < numTrials && !isLate;
 }
 
-/** Whether there is nothing left to do. */
+/** Reports whether all trials have results and no other may start. */
 export function isOver(study: Study, trials: readonly Trial[]): boolean {
   return trials.every(({ result }) => result !== undefined) && !canStartTrial(study, trials);
 }

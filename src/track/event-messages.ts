@@ -1,9 +1,8 @@
 import protobuf from 'protobufjs/minimal.js';
 import { BINS_PER_UNIT, computeBinCenter, type ScoreBins } from '../evaluation/score-bins.js';
 
-// The messages of TensorBoard's event files that are written here, with the numbers of their fields:
-// tensorboard/compat/proto/event.proto,
-// summary.proto, histogram.proto, and plugins/hparams/plugin_data.proto.
+// Messages of TensorBoard's event files, with their field numbers from tensorboard/compat/proto/event.proto,
+// summary.proto, histogram.proto and plugins/hparams/plugin_data.proto.
 
 type Message = protobuf.Writer;
 const message = (): Message => protobuf.Writer.create();
@@ -19,12 +18,12 @@ function event(seconds: number, step: number): Message {
   return intField(doubleField(message(), 1, seconds), 2, step);
 }
 
-/** The first record of a file. */
+/** Encodes the first record of a file. */
 export function versionEvent(seconds: number): Uint8Array {
   return textField(event(seconds, 0), 3, 'brain.Event:2').finish();
 }
 
-/** Some scalars behind a step. */
+/** Encodes the scalars of a step. */
 export function scalarsEvent(seconds: number, step: number, values: Readonly<Record<string, number>>): Uint8Array {
   const summary = message();
   for (const [tag, value] of Object.entries(values))
@@ -38,13 +37,10 @@ export function scalarsEvent(seconds: number, step: number, values: Readonly<Rec
   return bytesField(event(seconds, step), 5, summary).finish();
 }
 
-/** Fine bins that one of a histogram holds. */
+/** Number of fine bins per histogram bucket. */
 const COARSE = BINS_PER_UNIT / 4;
 
-/**
- * How the predictions of some spaces lie, behind a step: buckets end at probabilities, which are apart as their logits
- * are.
- */
+/** Encodes histograms of predictions at a step. Bucket limits are probabilities at equal distances in logits. */
 export function histogramsEvent(
   seconds: number,
   step: number,
@@ -57,7 +53,7 @@ export function histogramsEvent(
 }
 
 function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Message {
-  // A bucket reaches from the limit before it to its own: empty ones between keep others from reaching over them.
+  // A bucket extends from the previous limit to its own, so empty buckets are included.
   const [first, last] = [Math.floor(at[0]! / COARSE), Math.floor(at.at(-1)! / COARSE)];
   const limits = new Float64Array(last - first + 1);
   for (let i = 0; i < limits.length; i++) limits[i] = 1 / (1 + Math.exp((-(first + i + 1) * COARSE) / BINS_PER_UNIT));
@@ -80,7 +76,7 @@ function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Messa
   return packed(7, counts);
 }
 
-/** What a run was asked for, for the plugin that compares runs by it. */
+/** Encodes the config for the HParams plugin. */
 export function sessionStartEvent(
   seconds: number,
   hparams: ReadonlyMap<string, string | number | boolean>,
@@ -90,7 +86,7 @@ export function sessionStartEvent(
   return hparamsEvent(seconds, '_hparams_/session_start_info', 3, doubleField(start, 5, seconds));
 }
 
-/** How a run ended: 1 well, 2 not. */
+/** Encodes how a run ended: 1 for success, 2 for failure. */
 export function sessionEndEvent(seconds: number, status: 1 | 2): Uint8Array {
   return hparamsEvent(
     seconds,
@@ -100,7 +96,7 @@ export function sessionEndEvent(seconds: number, status: 1 | 2): Uint8Array {
   );
 }
 
-/** A value of `google.protobuf.Value`. */
+/** Encodes a `google.protobuf.Value`. */
 function valueOf(value: string | number | boolean): Message {
   if (typeof value === 'number') return doubleField(message(), 2, value);
   return typeof value === 'string'
@@ -110,7 +106,7 @@ function valueOf(value: string | number | boolean): Message {
         .bool(value);
 }
 
-/** A summary without a number of its own: what it tells lies in the data of the plugin; the tensor is one 0. */
+/** Encodes a summary whose content is in the plugin data; the tensor is a single 0. */
 function hparamsEvent(seconds: number, tag: string, field: number, data: Message): Uint8Array {
   const plugin = bytesField(textField(message(), 1, 'hparams'), 2, bytesField(message(), field, data));
   const shape = bytesField(message(), 2, intField(message(), 1, 1));

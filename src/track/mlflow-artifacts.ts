@@ -4,22 +4,21 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-/** A file of a run, and its path among the run's artifacts. */
+/** A file of a run, with its artifact path. */
 export interface RunFile {
   readonly path: string;
   readonly file: string;
 }
 
-/** Maximum time for the upload of one file. */
+/** Timeout for the upload of one file. */
 const UPLOAD_MS = 600_000;
 
-/** Stores files as artifacts. */
 export type ArtifactStore = (files: readonly RunFile[]) => Promise<void>;
 
 /**
- * Finds how artifacts of a run are stored: through the tracking server, or in a directory if the server runs on this
+ * Selects how to store a run's artifacts: through the tracking server, or in a directory if the server runs on this
  * machine.
- * @param artifactUri of the run, as the server gives it
+ * @param artifactUri of the run, from the server
  * @throws Error if only MLflow's own clients can write there
  */
 export function artifactStore(
@@ -45,7 +44,8 @@ export function artifactStore(
     };
   }
   throw new Error(
-    `cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`,
+    `cannot store artifacts at '${artifactUri}' from this machine; let the server store them: ` +
+      `mlflow server --artifacts-destination ${scheme === 'file' ? 'DIRECTORY' : artifactUri.split('/').slice(0, 3).join('/')}`,
   );
 }
 
@@ -60,7 +60,7 @@ async function upload(target: string, file: string, headers: Readonly<Record<str
     signal: AbortSignal.timeout(UPLOAD_MS),
   });
   await response.arrayBuffer();
-  if (!response.ok) throw new Error(`the upload of ${file} is refused: HTTP ${response.status}`);
+  if (!response.ok) throw new Error(`the server rejected the upload of ${file}: HTTP ${response.status}`);
 }
 
 function isLoopback(url: string): boolean {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { artifactStore, type RunFile } from './mlflow-artifacts.js';
 
-// MLflow's REST API, as far as it is used here: https://mlflow.org/docs/latest/rest-api.html.
+// The parts of MLflow's REST API that mtl uses: https://mlflow.org/docs/latest/rest-api.html.
 
-/** A number behind a step. */
+/** A metric value at a step. */
 export interface MlflowMetric {
   readonly key: string;
   readonly value: number;
@@ -14,26 +14,26 @@ export interface MlflowMetric {
 
 /** A data set of a run. */
 export interface MlflowInput {
-  /** What the run does with it: `train`, `valid` or `test`. */
+  /** Use of the data set: `train`, `valid` or `test`. */
   readonly context: string;
   readonly name: string;
-  /** At most 36 characters; another one is another data set. */
+  /** At most 36 characters; identifies the data set. */
   readonly digest: string;
   readonly uri: string;
 }
 
-/** What the server takes in one request. */
+/** Maximum number of metrics per request. */
 export const METRICS_A_BATCH = 1000;
 const PARAMS_A_BATCH = 100;
-/** Characters of a parameter that servers of any age take. */
+/** Maximum length of a parameter that all server versions accept. */
 const LONGEST_PARAM = 500;
-/** A server that has not answered until then is away. */
+/** Request timeout. */
 const PATIENCE_MS = 10_000;
 
-/** A server. Every call throws an Error that says what went wrong. */
+/** Client of a tracking server. All methods reject with an Error that describes the problem. */
 export interface MlflowClient {
   readonly url: string;
-  /** The experiment's id; it is made where it is not there. */
+  /** Returns the id of an experiment; creates it if it does not exist. */
   experimentId(name: string): Promise<string>;
   /** @returns the id of the run */
   createRun(
@@ -42,12 +42,12 @@ export interface MlflowClient {
   ): Promise<string>;
   logParams(runId: string, params: ReadonlyMap<string, string | number | boolean>): Promise<void>;
   logMetrics(runId: string, metrics: readonly MlflowMetric[]): Promise<void>;
-  /** Goes on with a run; gives the last step that it has of each metric. */
+  /** Sets a run to running again; returns the last step of each of its metrics. */
   reopen(runId: string): Promise<ReadonlyMap<string, number>>;
   endRun(runId: string, status: string, endMs: number): Promise<void>;
-  /** Records the data sets of a run; one that the run has already is not there twice. */
+  /** Records the data sets of a run; repeated ones are recorded once. */
   logInputs(runId: string, inputs: readonly MlflowInput[]): Promise<void>;
-  /** Stores files of a run as its artifacts. */
+  /** Uploads files as artifacts of a run. */
   logArtifacts(runId: string, files: readonly RunFile[]): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ const runSchema = z.looseObject({
 });
 const refusalSchema = z.looseObject({ error_code: z.string(), message: z.string().default('') });
 
-/** Talks to a server; names and passwords are those that MLflow's own clients take from the environment. */
+/** Creates a client; reads credentials from the environment variables of MLflow's own clients. */
 export function createMlflowClient(
   address: string,
   environment: Readonly<Record<string, string | undefined>>,
@@ -103,7 +103,7 @@ export function createMlflowClient(
     try {
       return schema.parse(JSON.parse(text));
     } catch (error) {
-      throw new Error(`${path} answers something that no MLflow server does`, { cause: error });
+      throw new Error(`${path} returned an invalid answer`, { cause: error });
     }
   };
   const anything = z.looseObject({});
@@ -122,7 +122,7 @@ export function createMlflowClient(
       } catch (error) {
         if (!(error instanceof MissingError)) throw error;
       }
-      // Another run may make it in the same moment.
+      // Another run may create it concurrently.
       return ask('POST', 'experiments/create', { name }, experimentSchema).then(({ experiment_id: id }) => id, find);
     },
     async createRun(experimentId, { name, startMs, tags }) {
@@ -174,7 +174,7 @@ export function createMlflowClient(
   };
 }
 
-/** What the server says is not there. */
+/** The server reports that the requested object does not exist. */
 class MissingError extends Error {}
 
 function refusal(status: number, text: string, path: string): Error {
@@ -183,14 +183,14 @@ function refusal(status: number, text: string, path: string): Error {
   try {
     ({ error_code: code, message } = refusalSchema.parse(JSON.parse(text)));
   } catch {
-    // Something before the server may answer in its place: a page is no reason.
+    // A proxy may answer with an HTML page, which gives no reason.
   }
-  const told = `${path} is refused: ${code}${message === '' ? '' : `, ${message}`}`;
+  const told = `${path} was rejected: ${code}${message === '' ? '' : `, ${message}`}`;
   return code === 'RESOURCE_DOES_NOT_EXIST' ? new MissingError(told) : new Error(told);
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return `has not answered within ${PATIENCE_MS / 1000} s`;
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${PATIENCE_MS / 1000} s`;
   const cause: unknown = error instanceof Error ? error.cause : undefined;
   const code =
     typeof cause === 'object' && cause !== null && 'code' in cause
@@ -198,7 +198,7 @@ function reasonOf(error: unknown): string {
       : error instanceof Error
         ? error.message
         : String(error);
-  return `cannot be reached (${code})`;
+  return `cannot connect (${code})`;
 }
 
 function shortened(value: string): string {

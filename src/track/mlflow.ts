@@ -20,10 +20,10 @@ const stateSchema = z.strictObject({ runId: z.string().nullable() });
 type MlflowState = z.output<typeof stateSchema>;
 const section: StateSection<MlflowState> = { name: 'mlflow', version: 1, schema: stateSchema };
 
-/** Numbers that wait for a server that is away; later ones are dropped, and counted. */
+/** Maximum number of metrics queued while the server is unreachable; later ones are dropped and counted. */
 const MAX_WAITING = 100_000;
 
-/** What MLflow calls an end. */
+/** MLflow status by end of a run. */
 const STATUS: Readonly<Record<RunEnd, string>> = {
   finished: 'FINISHED',
   'stopped early': 'FINISHED',
@@ -31,12 +31,12 @@ const STATUS: Readonly<Record<RunEnd, string>> = {
   failed: 'FAILED',
 };
 
-/** A run of an MLflow server: parameters, metrics by step, and how it ended. */
+/** MLflow tracker: parameters, metrics by step, artifacts and the final status. */
 export const mlflow = defineTracker({
   name: 'mlflow',
   keys: {
     mlflow: z
-      .url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' })
+      .url({ protocol: /^https?$/, error: 'an MLflow tracking URI, such as http://127.0.0.1:5000' })
       .optional()
       .describe('MLflow tracking URI; credentials come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN'),
     experiment: z.string().min(1).max(250).optional().describe('MLflow experiment; default: name of the config'),
@@ -45,7 +45,7 @@ export const mlflow = defineTracker({
     if (experiment !== undefined && url === undefined)
       yield {
         path: ['experiment'],
-        message: 'is one of an MLflow server; name it too, as in mlflow: http://127.0.0.1:5000',
+        message: 'requires an MLflow server; set mlflow, such as mlflow: http://127.0.0.1:5000',
       };
   },
   open({ mlflow: url, experiment }, run) {
@@ -64,16 +64,18 @@ export const mlflow = defineTracker({
   },
 });
 
-/** The file of a run that names its MLflow run. */
+/** File of a run that names its MLflow run. */
 const RECORD = 'mlflow.json';
 const recordSchema = z.strictObject({ url: z.string(), runId: z.string() });
 
 function missingFiles(url: string, error: unknown, files: readonly RunFile[]): string {
   const shown = files.slice(0, 3).map(({ path }) => path);
-  return `MLflow at ${url}: ${error instanceof Error ? error.message : String(error)}; it lacks ${shown.join(', ')}${files.length > shown.length ? ` and ${files.length - shown.length} more files` : ''}`;
+  const more = files.length > shown.length ? ` and ${files.length - shown.length} more files` : '';
+  const reason = error instanceof Error ? error.message : String(error);
+  return `MLflow at ${url}: ${reason}; not uploaded: ${shown.join(', ')}${more}`;
 }
 
-/** The data sets that a config names. */
+/** Lists the data sets of a config. */
 function inputsOf(hparams: TrackedRun['hparams']): readonly MlflowInput[] {
   return ['train', 'valid', 'test', 'source'].flatMap((context) => {
     const uri = hparams.get(`data.${context}`);
@@ -83,7 +85,7 @@ function inputsOf(hparams: TrackedRun['hparams']): readonly MlflowInput[] {
   });
 }
 
-/** Of a path, and of the size and time of the file there. */
+/** Digest of a path and of the size and time of its file. */
 function digestOf(uri: string): string {
   const found = statSync(uri, { throwIfNoEntry: false });
   return createHash('sha256')
@@ -93,9 +95,8 @@ function digestOf(uri: string): string {
 }
 
 /**
- * Tells a server, as well as it listens: numbers are sent in the background, wait where it is away, and the run never
- * does but for the first
- * answer and the last.
+ * Creates a tracker that sends metrics in the background and queues them while the server is unreachable. The run waits
+ * for the server only at its start and end.
  */
 function mlflowTracker(
   client: MlflowClient,
@@ -105,18 +106,16 @@ function mlflowTracker(
 ): Tracker {
   let waiting: MlflowMetric[] = [];
   let numDropped = 0;
-  /**
-   * By metric: the last step that the server had when it was last looked for: what is sent again is not there twice.
-   */
+  /** Last step of each metric on the server when the run was reopened; steps up to it are not sent again. */
   let known: ReadonlyMap<string, number> = new Map();
   let isFound = false;
-  /** A run that goes on has them, and MLflow takes no other value of a parameter. */
+  /** True for a resumed run; MLflow rejects other values for a parameter. */
   let hasParams = state.runId !== null;
   let hasComplained = false;
-  /** What is being sent; one after the other. */
+  /** Requests are sent one after the other. */
   let sending = Promise.resolve();
 
-  /** Finds the run, or makes it, once the server answers. */
+  /** Creates or reopens the run once the server answers. */
   const find = async (): Promise<void> => {
     if (isFound) return;
     if (state.runId === null)
@@ -146,10 +145,11 @@ function mlflowTracker(
   const complain = (error: unknown): void => {
     if (!hasComplained)
       warn(
-        `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; the run goes on, and what it measures is told when the server answers`,
+        `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; ` +
+          'the run continues and sends its metrics when the server answers',
       );
     hasComplained = true;
-    // A server that did not answer may have taken what it was sent.
+    // The server may have received a request that timed out.
     isFound = false;
   };
   const sendAside = (): Promise<void> => (sending = sending.then(send).catch(complain));
@@ -163,7 +163,7 @@ function mlflowTracker(
       }
       if (waiting.length >= METRICS_A_BATCH && isFound && !hasComplained) void sendAside();
     },
-    // What MLflow draws are numbers by step.
+    // MLflow charts show only metrics by step.
     predictions: () => undefined,
     flush() {
       void sendAside();
@@ -173,7 +173,7 @@ function mlflowTracker(
       await sendAside();
       const numLost = waiting.length + numDropped;
       if (numLost > 0)
-        warn(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
+        warn(joined(`MLflow at ${client.url}: ${numLost} metric values were not sent`, `they are in ${folder}`));
       if (!isFound) return;
       const runId = state.runId!;
       if (STATUS[how] === 'FINISHED') {
@@ -186,7 +186,7 @@ function mlflowTracker(
   };
 }
 
-/** A name that MLflow takes: letters, digits, _ - . / and spaces. */
+/** Replaces characters that MLflow rejects: it accepts letters, digits, _ - . / and spaces. */
 function keyOf(name: string): string {
   return name.replace(/[^\w./ -]/g, '_').slice(0, 250);
 }

@@ -1,29 +1,26 @@
-/** Powers of x modulo the polynomial of Castagnoli (RFC 3720, appendix B.4), bits reversed. */
+/** Powers of x modulo the Castagnoli polynomial (RFC 3720, appendix B.4), bits reversed. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte;
   for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? (remainder >>> 1) ^ 0x82f63b78 : remainder >>> 1;
   return remainder;
 });
 
-/** CRC-32C of some bytes. */
+/** Computes the CRC-32C of bytes. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let i = 0; i < bytes.length; i++) crc = TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
   return ~crc >>> 0;
 }
 
-/**
- * A CRC that is stored beside what it is of is turned and moved, so that a CRC over both is no constant (TFRecord's
- * `masked_crc32c`).
- */
+/** Rotates and offsets a CRC, so that a CRC over data and its CRC is not constant (TFRecord's `masked_crc32c`). */
 function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
-/** Bytes around the data of a record: its length and a CRC of that before, a CRC of the data behind. */
+/** Bytes before the data of a record (length and its CRC) and after it (CRC of the data). */
 const [BEFORE, BEHIND] = [12, 4];
 
-/** A record of TFRecord, as event files have them. */
+/** Encodes a TFRecord record, the format of event files. */
 export function encodeRecord(data: Uint8Array): Buffer {
   const record = Buffer.alloc(BEFORE + data.length + BEHIND);
   record.writeBigUInt64LE(BigInt(data.length), 0);
@@ -33,7 +30,7 @@ export function encodeRecord(data: Uint8Array): Buffer {
   return record;
 }
 
-/** Bytes of the whole records at the beginning of a file, which may end within one. */
+/** Returns the length of the complete records at the start of a file. */
 export function wholeRecords(bytes: Buffer): number {
   let end = 0;
   for (;;) {

@@ -10,14 +10,14 @@ import { histogramsEvent, scalarsEvent, sessionEndEvent, sessionStartEvent, vers
 import { encodeRecord, wholeRecords } from './records.js';
 import { defineTracker } from './tracker.js';
 
-/** TensorBoard takes every file with this in its name; a run has one. */
+/** TensorBoard reads all files with this in their name; a run has one. */
 const EVENTS = 'events.out.tfevents.0.mtl';
 
 const stateSchema = z.strictObject({ bytes: z.int().min(0) });
 const section: StateSection<z.output<typeof stateSchema>> = { name: 'tensorboard', version: 1, schema: stateSchema };
 
 /**
- * An event file of TensorBoard in the folder of the run: scalars, histograms of predictions, and the config as
+ * TensorBoard tracker: an event file in the run directory with scalars, histograms of predictions, and the config as
  * hyperparameters.
  */
 export const tensorboard = defineTracker({
@@ -29,7 +29,7 @@ export const tensorboard = defineTracker({
       .describe('Whether to write TensorBoard event files (events.out.tfevents.*) to the run directory'),
   },
   open({ tensorboard: isWanted }, { folder, hparams, stateOf }) {
-    /** So much of the file belongs to what is behind. */
+    /** Length of the file up to the checkpoint. */
     const state = stateOf(section, () => ({ bytes: 0 }));
     if (!isWanted) return undefined;
     const path = join(folder, EVENTS);
@@ -40,7 +40,7 @@ export const tensorboard = defineTracker({
     };
     return {
       async begin() {
-        // Where it was not synced before the machine went down, it may end within a record.
+        // The file may end within a record if it was not synced before a power failure.
         state.bytes = await cutFile(path, state.bytes);
         if (existsSync(path)) state.bytes = await cutFile(path, wholeRecords(await readFile(path)));
         if (state.bytes > 0) return;
@@ -70,7 +70,7 @@ export const tensorboard = defineTracker({
           }
         }),
       end(how) {
-        // One that was interrupted goes on.
+        // An interrupted run may be resumed.
         if (how !== 'interrupted') append((seconds) => sessionEndEvent(seconds, how === 'failed' ? 2 : 1));
         return Promise.resolve();
       },

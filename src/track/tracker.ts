@@ -5,56 +5,54 @@ import type { StateSection } from '../core/state-section.js';
 import type { StopReason } from '../training/loop.js';
 import type { RunFile } from './mlflow-artifacts.js';
 
-/** Numbers by name, as `train/loss` or `valid/ctr.auc`. */
+/** Values by name, such as `train/loss` or `valid/ctr.auc`. */
 export type Scalars = Readonly<Record<string, number>>;
 
-/** How a run ended. */
 export type RunEnd = StopReason | 'interrupted' | 'failed';
 
-/** Where a run is also written down, in a form that another tool reads. */
+/** Writes a run's measurements in a format of another tool. */
 export interface Tracker {
-  /** The run takes its first step, or goes on from a checkpoint: what was written behind it is taken again. */
+  /** Called before the first step; for a resumed run, discards what was written after its checkpoint. */
   begin(): Promise<void>;
-  /** @param step behind which they were measured */
+  /** @param step at which the values were measured */
   scalars(step: number, values: Scalars): void;
-  /** How predictions of a split lie. */
+  /** Writes score histograms of a split. */
   predictions(step: number, split: string, predicted: Predicted): void;
-  /** The run is about to be saved. */
+  /** Called before the run is saved. */
   flush(): Promise<void>;
   end(how: RunEnd): Promise<void>;
 }
 
-/** What a tracker knows of the run. */
+/** The run, for its trackers. */
 export interface TrackedRun {
   readonly folder: string;
-  /** Of its config. */
+  /** Name of its config. */
   readonly name: string;
-  /** Every value of its config, by key as in `training.epochs`. */
+  /** All config values, with keys such as `training.epochs`. */
   readonly hparams: ReadonlyMap<string, string | number | boolean>;
   /**
-   * What a part of the run has to remember; a section is asked for also where nothing is tracked, or a checkpoint that
-   * has it could not be saved again.
+   * Returns a tracker's state. Trackers request their section even when disabled, because a checkpoint with an
+   * unrequested section cannot be saved again.
    */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
-  /** Lists files of the run that are worth keeping beside its numbers, as they are now. */
+  /** Lists files of the run to upload, as they are now. */
   artifacts(): readonly RunFile[];
-  /** Tells people what they should know. */
   warn(notice: string): void;
 }
 
-/** A tracker of the registry: its keys in the `track` section, and what they make. */
+/** A registered tracker: its config keys and constructor. */
 export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
   readonly name: Name;
   readonly keys: Shape;
-  /** What its keys say together that cannot be. */
+  /** Checks constraints between its keys. */
   check?(options: z.output<z.ZodObject<Shape>>): Generator<ValidationIssue>;
-  /** @returns undefined where the config does not want it */
+  /** @returns undefined if the config does not enable it */
   open(options: z.output<z.ZodObject<Shape>>, run: TrackedRun): Tracker | undefined;
-  /** Adds a file to a run that has ended. Failures are notices. */
+  /** Adds a file to a completed run; failures are warnings. */
   addFile?(folder: string, file: RunFile, warn: (notice: string) => void): Promise<void>;
 }
 
-/** Declares a tracker; the identity, for the sake of its types. */
+/** Declares a tracker with its types inferred. */
 export function defineTracker<const Name extends string, Shape extends z.ZodRawShape>(
   part: TrackerPart<Name, Shape>,
 ): TrackerPart<Name, Shape> {

@@ -6,44 +6,50 @@ import type { InitFromOptions } from '../runs/init-from.js';
 import type { Task } from '../core/tasks.js';
 import { allBut, listed, compilePattern } from './names.js';
 
-// What can be wrong between a checkpoint and the model that takes of it: each with its place and the cure.
+// Checks that a checkpoint fits the model that loads it; each problem has its place and fix.
 
-/** Shapes in words, by the name of a tensor. */
+/** Formatted shapes by tensor name. */
 export type Shapes = ReadonlyMap<string, string>;
 type Training = Experiment['training'];
 
-/** Every pattern is of some tensor that both have. */
-export function* checkPatterns(take: InitFromOptions['include'], had: Shapes, has: Shapes): Generator<Problem> {
-  if (typeof take === 'string') return;
+/** Checks that each pattern matches a tensor of both models. */
+export function* checkPatterns(include: InitFromOptions['include'], had: Shapes, has: Shapes): Generator<Problem> {
+  if (typeof include === 'string') return;
   const known = [...has.keys()].filter((name) => had.has(name));
-  for (const [i, pattern] of take.entries()) {
+  for (const [i, pattern] of include.entries()) {
     const matcher = compilePattern(pattern);
     if (known.some((name) => matcher.test(name))) continue;
     const isIn = (shapes: Shapes): boolean => [...shapes.keys()].some((name) => matcher.test(name));
     const message = isIn(had)
-      ? 'the model has no such tensor, the checkpoint has'
+      ? 'matches tensors of the checkpoint, but none of the model'
       : isIn(has)
-        ? 'the checkpoint has no such tensor, the model has'
-        : 'neither the checkpoint nor the model has such a tensor';
+        ? 'matches tensors of the model, but none of the checkpoint'
+        : 'matches no tensor of the checkpoint or the model';
     yield {
       key: `initFrom.include.${i}`,
-      message: joined(`'${pattern}': ${message}`, didYouMean(pattern.replace(/^!/, ''), known)),
+      message: joined(`'${pattern}' ${message}`, didYouMean(pattern.replace(/^!/, ''), known)),
       fix: `both have ${listed(known)}`,
     };
   }
-  if (take.every((pattern) => pattern.startsWith('!')))
-    yield { key: 'initFrom.include', message: 'says only what is left out', fix: "write '*' first for all the rest" };
+  if (include.every((pattern) => pattern.startsWith('!')))
+    yield {
+      key: 'initFrom.include',
+      message: 'all patterns exclude tensors',
+      fix: "add '*' first to include all others",
+    };
 }
 
-/** A layer that is taken has the shape that it had. */
+/** Checks that loaded layers have the same shape in both models. */
 export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes): Generator<Problem> {
   const others = names.filter((name) => had.get(name) !== has.get(name));
-  const fix = `give it the width that it had, or ${leaveOut(...ofLayers(others))}`;
+  const fix = `restore its width or ${leaveOut(...ofLayers(others))}`;
   for (const layer of layersOf(others)) {
     const name = others.find((each) => each.startsWith(`${layer}.`))!;
     yield {
       key: layer,
-      message: `its tensor ${name.slice(layer.length + 1)} has the shape ${had.get(name)} in the checkpoint, here ${has.get(name)}`,
+      message:
+        `the shape of tensor ${name.slice(layer.length + 1)} is ${has.get(name)}, ` +
+        `but ${had.get(name)} in the checkpoint`,
       fix,
     };
   }
@@ -53,54 +59,55 @@ export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes)
 export interface Table {
   /** Name of its tensor. */
   readonly tensor: string;
-  /** The field whose ids its rows are of. */
+  /** The field whose ids select its rows. */
   readonly ids: Field;
-  /** What the parts of a row are for, and how wide each is. */
+  /** Purpose of each part of a row. */
   readonly parts: readonly string[];
   readonly width: number;
   readonly isWide: boolean;
 }
 
-/**
- * The rows of a table that is taken are as wide as they were, of the same ids, and their parts are of use to what had
- * them.
- */
+/** Checks that a loaded table has the same width, ids and parts. */
 export function* checkTable(was: Table, is: Table): Generator<Problem> {
   const key = `field '${is.ids.name}'`;
   const or = `or ${leaveOut(is.tensor)}`;
   if (was.ids.name !== is.ids.name)
     yield {
       key,
-      message: `${is.tensor} has the ids of '${was.ids.name}' in the checkpoint, here its own`,
-      fix: `let it share the table that it shared, ${or}`,
+      message: `${is.tensor} has its own ids, but those of '${was.ids.name}' in the checkpoint`,
+      fix: `share the table again ${or}`,
     };
   else if (was.ids.meaning !== is.ids.meaning)
     yield {
       key,
-      message: `is encoded as ${was.ids.meaning} in the checkpoint, here as ${is.ids.meaning}, so that its rows mean something else`,
-      fix: `give it the encoding that it had, ${or}`,
+      message: `the encoding is ${is.ids.meaning}, but ${was.ids.meaning} in the checkpoint, so its rows differ in meaning`,
+      fix: `restore the encoding ${or}`,
     };
   if (was.width !== is.width)
     yield {
       key,
-      message: `its embeddings have width ${was.width} in the checkpoint, here ${is.width}`,
-      fix: `give it width: ${was.width}, ${or}`,
+      message: `the embedding width is ${is.width}, but ${was.width} in the checkpoint`,
+      fix: `set width: ${was.width} ${or}`,
     };
   if (was.parts.join() !== is.parts.join())
     yield {
       key,
-      message: `the rows of ${is.tensor} have parts for ${was.parts.join(', ')} in the checkpoint, here for ${is.parts.join(', ')}`,
-      fix: `take the model and the tasks that it had, ${or}`,
+      message:
+        `the rows of ${is.tensor} have parts for ${is.parts.join(', ')}, ` +
+        `but for ${was.parts.join(', ')} in the checkpoint`,
+      fix: `restore the model and the tasks ${or}`,
     };
 }
 
-/** What layers read must lie where it lay, and mean what it meant. */
+/** Checks that loaded layers read the same input at the same offsets. */
 export function* checkInput(
   was: readonly Field[],
   is: readonly Field[],
   readers: readonly string[],
 ): Generator<Problem> {
-  const fix = `take the tables alone, include: embeddings, or all but the layers that read them: ${allBut(...ofLayers(readers))}`;
+  const fix =
+    'load only the tables with include: embeddings, or exclude the layers that read the features: ' +
+    allBut(...ofLayers(readers));
   const placed = (fields: readonly Field[]): string[] =>
     fields.map((field) =>
       JSON.stringify([field.name, field.kind, field.width, field.owner, 'pooling' in field ? field.pooling : null]),
@@ -112,12 +119,14 @@ export function* checkInput(
       names(was).filter((name) => !names(is).includes(name)),
     ];
     const change = [
-      ...(added.length > 0 ? [`with ${listed(added)} more`] : []),
-      ...(gone.length > 0 ? [`without ${listed(gone)}`] : []),
+      ...(added.length > 0 ? [`added: ${listed(added)}`] : []),
+      ...(gone.length > 0 ? [`removed: ${listed(gone)}`] : []),
     ];
     yield {
       key: 'features',
-      message: `${change.length > 0 ? change.join(' and ') : 'in another order, width, table or pooling'} than in the checkpoint, whose first layers learned to read them where they lay`,
+      message:
+        'the first layers of the checkpoint were trained on other features ' +
+        `(${change.length > 0 ? change.join('; ') : 'another order, width, table or pooling'})`,
       fix,
     };
     return;
@@ -126,28 +135,25 @@ export function* checkInput(
     if (!hasTable(field) && field.meaning !== was[i]!.meaning)
       yield {
         key: `field '${field.name}'`,
-        message: `is ${was[i]!.meaning} in the checkpoint, here ${field.meaning}`,
-        fix: `say of it what was said then, or ${fix}`,
+        message: `the encoding is ${field.meaning}, but ${was[i]!.meaning} in the checkpoint`,
+        fix: `restore the encoding, or ${fix}`,
       };
   }
 }
 
-/** A layer that has learned to say a label in some units goes on in these. */
+/** Checks that the labels of loaded output layers have the same scaling. */
 export function* checkScale(was: Task | undefined, is: Task, sayers: readonly string[]): Generator<Problem> {
   if (was === undefined || sayers.length === 0) return;
   const named = ({ scaling = 'none' }: Task): string => [scaling].flat().join(', ');
   if (named(was) === named(is)) return;
   yield {
     key: `tasks.${is.name}.scaling`,
-    message: `is ${named(is)} and was ${named(was)} in the checkpoint, whose last layer learned to say that`,
-    fix: `scale the label as it was, or ${leaveOut(...ofLayers(sayers))}`,
+    message: `the scaling is ${named(is)}, but the checkpoint's output layer was trained with ${named(was)}`,
+    fix: `restore the scaling or ${leaveOut(...ofLayers(sayers))}`,
   };
 }
 
-/**
- * The layers that tensors belong to: what stands before the last part of their names, unless it is within another
- * one's.
- */
+/** Finds the outermost layers of tensors, by their names without the last part. */
 function layersOf(names: readonly string[]): readonly string[] {
   const all = [...new Set(names.map((name) => name.slice(0, name.lastIndexOf('.'))))];
   return all.filter((layer) => !all.some((other) => layer.startsWith(`${other}.`)));
@@ -158,15 +164,15 @@ function ofLayers(names: readonly string[]): readonly string[] {
 }
 
 function leaveOut(...patterns: readonly string[]): string {
-  return `leave it out: ${allBut(...patterns)}`;
+  return `exclude it: ${allBut(...patterns)}`;
 }
 
-/** What has a rule of its own. */
+/** Groups of weights with an optimizer of their own. */
 type Ruled = 'embeddings' | 'wide' | 'dense';
 
 /**
- * What the rules keep must be what they kept.
- * @param isTaken whether anything is taken that a rule is for
+ * Checks that the optimizers have the same state.
+ * @param isTaken whether any weights of a group are loaded
  */
 export function* checkOptimizers(
   before: Training,
@@ -176,16 +182,16 @@ export function* checkOptimizers(
   const [was, is] = [keptBy(before), keptBy(now)];
   for (const part of ['embeddings', 'wide', 'dense'] as const) {
     if (!isTaken[part] || was[part] === is[part]) continue;
-    const fix =
-      'write initFrom.optimizer: reset, or train with the optimizer and the average that the checkpoint was trained with';
-    yield { key: `training.optimizer.${part}`, message: `keeps ${is[part]}, the checkpoint has ${was[part]}`, fix };
+    const fix = 'set initFrom.optimizer: reset, or restore the optimizer and the EMA of the checkpoint';
+    const message = `the optimizer state is ${is[part]}, but ${was[part]} in the checkpoint`;
+    yield { key: `training.optimizer.${part}`, message, fix };
   }
 }
 
 function keptBy({ optimizer, ema }: Training): Readonly<Record<Ruled, string>> {
   const inWords = (slots: readonly { readonly name: string; readonly per: string }[]): string =>
     (slots.map(({ name, per }) => `${name} per ${per}`).join(', ') || 'nothing') +
-    (ema === undefined ? '' : ' and an average');
+    (ema === undefined ? '' : ' and an EMA');
   const { dense, embeddings, wide = embeddings } = optimizer;
   return {
     dense: inWords(optimizers.build(dense).slots),

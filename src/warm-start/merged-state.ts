@@ -2,19 +2,17 @@ import type { ProgramState } from '../engines/engine.js';
 import { SINGLE_PROCESS, countLocalRows, type ProcessGroup } from '../core/process-group.js';
 import { PART_NUMBERS, type HostTensor } from '../core/tensor.js';
 
-/** Rows of a table that are not those of before, though there were some in their place. */
+/** Rows of tables to reinitialize, although the checkpoint has rows in their place. */
 export type ClearedRows = ReadonlyMap<string, Uint32Array>;
 
 /**
- * The state with which a run starts: what is taken as it was saved, the rest as it was drawn. Rows behind those of
- * before are
- * the drawn ones, whose optimizer has seen nothing yet.
- * @param drawn the state of a program that has taken no step, whose tensors may be views
- * @param saved has every tensor that is taken, with the width of the drawn one and no more rows; no optimizer to begin
- * with a new one
- * @param taken names of weights
- * @param cleared by name of a table's tensor
- * @param peers among whom tensors are dealt out of which the drawn state has this one's rows
+ * Merges a checkpoint into a new model: loaded tensors from `saved`, all others from `drawn`. Additional rows keep
+ * their random initialization and have no optimizer state yet.
+ * @param drawn state of a program before its first step; tensors may be views
+ * @param saved has all loaded tensors, with equal widths and no more rows; an empty optimizer resets it
+ * @param taken names of loaded weights
+ * @param cleared by tensor name of the table
+ * @param peers ranks that shard tensors; the drawn state has this rank's rows
  */
 export function mergedState(
   drawn: ProgramState,
@@ -42,7 +40,7 @@ export function mergedState(
   return {
     step: hasOptimizer ? saved.step : 0,
     weights: new Map([...drawn.weights].map(([name, tensor]) => merged(name, name, tensor, saved.weights))),
-    // The name of a slot stands behind that of its weight.
+    // A slot is named `WEIGHT.SLOT`.
     optimizer: new Map(
       hasOptimizer
         ? [...drawn.optimizer].map(([name, tensor]) =>
@@ -54,7 +52,7 @@ export function mergedState(
 }
 
 /**
- * The rows that were saved, and those of a drawn tensor where none was. The drawn ones are copied now, for they are
+ * Returns the saved rows, with drawn rows where none was saved. Copies the drawn rows at once, because their memory is
  * overwritten.
  */
 function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = new Uint32Array(0)): HostTensor {
@@ -68,7 +66,7 @@ function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = n
   const behind = all.slice(numSaved * width);
   return {
     shape,
-    // Put together when it is asked for: of large tables there is one at a time.
+    // Built on access, so that only one large table is in memory at a time.
     get data() {
       const data = new Float32Array(numRows * width);
       data.set(saved.data);
@@ -79,10 +77,7 @@ function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = n
   };
 }
 
-/**
- * A tensor that is dealt out, as one of all rows: those of this process where they lie among all, for its own it takes
- * again; the others are 0.
- */
+/** Expands this rank's shard to a tensor of all rows; rows of other ranks are 0. */
 function spread(own: HostTensor, rows: number, peers: ProcessGroup): HostTensor {
   const { rank, size } = peers;
   const shape = own.shape.with(0, rows);

@@ -1,11 +1,11 @@
 import { tableTensor } from '../engines/engine.js';
 
-/** Whether a tensor is a table. */
+/** Reports whether a tensor is an embedding or wide table. */
 export function isTable(name: string): boolean {
   return name.startsWith(tableTensor(''));
 }
 
-/** The names that a pattern matches, in which * stands for any characters; a ! before it is no part of it. */
+/** Compiles a name pattern, in which * stands for any characters; ignores a leading !. */
 export function compilePattern(pattern: string): RegExp {
   const parts = pattern
     .replace(/^!/, '')
@@ -14,12 +14,12 @@ export function compilePattern(pattern: string): RegExp {
   return new RegExp(`^${parts.join('.*')}$`, 's');
 }
 
-/** Some names, for people. */
+/** Formats a list of names for messages. */
 export function listed(names: readonly string[], most = 8): string {
   return names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
 }
 
-/** What `initFrom` says to take all but some tensors, for people. */
+/** Formats the `initFrom` setting that loads all but some tensors. */
 export function allBut(...patterns: readonly string[]): string {
   return `include: ['*', ${patterns.map((pattern) => `'!${pattern}'`).join(', ')}]`;
 }

@@ -5,37 +5,36 @@ import type { InitFromOptions, WarmStartSource } from '../runs/init-from.js';
 import { listed } from './names.js';
 import type { TensorSelection } from './tensor-selection.js';
 
-/** What a run started with, for its log and for people. */
+/** What a run loaded from its checkpoint, for the log and for messages. */
 export interface StartReport {
-  /** Lines to be printed. */
+  /** Lines to print. */
   readonly lines: readonly string[];
-  /** The same in full. */
+  /** The same facts in full, for the log. */
   readonly details: object;
 }
 
-/** What there is to tell of. */
 export interface StartFacts {
   readonly from: WarmStartSource;
   readonly initFrom: InitFromOptions;
-  /** Optimizer steps behind the weights. */
+  /** Number of optimizer steps of the weights. */
   readonly steps: number;
   readonly taken: TensorSelection;
-  /** Fields whose scales or boundaries are those of before. */
+  /** Fields and labels whose scales or boundaries were loaded. */
   readonly kept: readonly string[];
   /** By field. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
-  /** Of each tensor, in the checkpoint and here. */
+  /** Rows by tensor, in the checkpoint and in the new model. */
   readonly rowsBefore: ReadonlyMap<string, number>;
   readonly rowsNow: ReadonlyMap<string, number>;
 }
 
-/** A path below the working directory from there on. */
+/** Formats a path relative to the working directory if it is below. */
 function shown(path: string): string {
   const below = relative(process.cwd(), path);
   return below.startsWith('..') || below === '' ? path : below;
 }
 
-/** Tells what was taken, what is new and what was left. */
+/** Describes which tensors were loaded, initialized and ignored. */
 export function startReport({
   from,
   initFrom,
@@ -56,19 +55,20 @@ export function startReport({
     forgotten: forgotten.length,
   }));
   const lines = [
-    `starts from ${shown(from.checkpoint)}: ${names.size} tensors with ${steps} steps behind them, ${isKept ? "and the optimizer's state" : 'and a new optimizer'}`,
+    `starting from ${shown(from.checkpoint)}: ${names.size} tensors after ${steps} steps, ` +
+      (isKept ? 'with the optimizer state' : 'with a new optimizer'),
     ...tables
       .filter(({ fresh, forgotten }) => fresh > 0 || forgotten > 0)
       .map(({ field, rows, fresh, forgotten }) => {
         const gone =
           forgotten === 0
             ? ''
-            : `; ${forgotten} that train has no longer, or too rarely, ${initFrom.staleTokens === 'keep' ? 'are kept' : 'are dropped'}`;
-        return `field '${field}': ${rows} rows, ${fresh} of them new${gone}`;
+            : `; ${forgotten} missing or too rare in the training set, ${initFrom.staleTokens === 'keep' ? 'kept' : 'evicted'}`;
+        return `field '${field}': ${rows} rows, ${fresh} new${gone}`;
       }),
-    ...(kept.length > 0 ? [`as they were learned then: the scales and boundaries of ${listed(kept)}`] : []),
-    ...(drawn.length > 0 ? [`drawn anew: ${listed(drawn)}`] : []),
-    ...(left.length > 0 ? [`left in the checkpoint: ${listed(left)}`] : []),
+    ...(kept.length > 0 ? [`scales and boundaries from the checkpoint: ${listed(kept)}`] : []),
+    ...(drawn.length > 0 ? [`randomly initialized: ${listed(drawn)}`] : []),
+    ...(left.length > 0 ? [`not loaded from the checkpoint: ${listed(left)}`] : []),
   ];
   return {
     lines,

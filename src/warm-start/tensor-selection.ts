@@ -21,36 +21,36 @@ import {
 } from './checks.js';
 import { isTable, listed, compilePattern } from './names.js';
 
-/** A model of which weights are taken, or that takes them. */
+/** A model that saved weights, or that loads them. */
 export interface Side {
   readonly training: Experiment['training'];
   readonly fields: readonly Field[];
   readonly tasks: readonly Task[];
   readonly graph: Graph;
-  /** Its tables have no rows yet. */
+  /** Without the row counts of its tables. */
   readonly layout: InputLayout;
   readonly lookups: ReturnType<typeof listLookups>;
 }
 
-/** Which tensors a run starts with. */
+/** Tensors that a run loads from a checkpoint. */
 export interface TensorSelection {
-  /** Names of weights that both have and that are wanted. */
+  /** Names of the loaded weights: in both models and selected. */
   readonly names: ReadonlySet<string>;
-  /** Names of weights that are drawn, since the checkpoint has them not or they are not wanted. */
+  /** Names of weights that are randomly initialized, because they are missing or not selected. */
   readonly drawn: readonly string[];
-  /** Names of weights that stay in the checkpoint. */
+  /** Names of weights in the checkpoint that are not loaded. */
   readonly left: readonly string[];
-  /** Of these, the tables whose rows are of a field's ids. */
+  /** Lists the loaded tables whose rows are a field's ids. */
   tablesOf(field: string): readonly string[];
-  /** Whether what was learned for a field on train is taken with what has learned from it. */
+  /** Reports whether the fitted state of a field is loaded, because weights that depend on it are. */
   keepsFitted(field: Field): boolean;
-  /** Whether the label of a task stays scaled as it was, since a layer is taken that has learned to say it. */
+  /** Reports whether the label scaling of a task is loaded, because its output layer is. */
   keepsScale(task: Task): boolean;
 }
 
 /**
- * Decides what is taken of a checkpoint, before any data is read.
- * @throws UserError (config) with all that does not fit, and the cure of each
+ * Selects the tensors to load, before any data is read.
+ * @throws UserError (config) with all mismatches and their fixes
  */
 export function selectTensors(options: InitFromOptions, before: Side, now: Side): TensorSelection {
   const [had, has] = [tensorsOf(before), tensorsOf(now)];
@@ -69,7 +69,7 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
       ),
     );
   const ofInput = readersTaken.length > 0 ? [...checkInput(before.fields, now.fields, readersTaken)] : [];
-  // Where the input lies otherwise, the shape of what reads it is no news.
+  // If the input differs, the shapes of its readers differ as a consequence and are not reported.
   const dense = [...names].filter((name) => !isTable(name) && !(ofInput.length > 0 && readers.has(name)));
   problems.push(...ofInput, ...checkShapes(dense, had, has));
   const sayersTaken = ({ name }: Task): readonly string[] => {
@@ -97,7 +97,7 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
   if (problems.length === 0 && names.size === 0)
     problems.push({
       key: 'initFrom.include',
-      message: 'nothing that is to be taken is in both the checkpoint and this model',
+      message: 'the checkpoint and the model have no selected tensor in common',
       fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}`,
     });
   if (problems.length > 0)
@@ -116,7 +116,7 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
   };
 }
 
-/** All tables, those of embeddings and those that heads add up. */
+/** Lists all tables: embeddings, and those that heads sum (wide). */
 function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): readonly Table[] {
   return layout.tables.map(({ name, idsOf = name, isWide = false }): Table => {
     const ids = fields.find((field) => field.name === idsOf)!;
@@ -129,7 +129,7 @@ function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): 
   });
 }
 
-/** Shapes in words by tensor name; of a table, whose rows are not known yet, it is the width. */
+/** Formats shapes by tensor name; for a table, whose rows are not known yet, its width. */
 function tensorsOf(side: Side): Shapes {
   const { graph } = side;
   return new Map([
@@ -138,11 +138,11 @@ function tensorsOf(side: Side): Shapes {
   ]);
 }
 
-function wantedBy(take: InitFromOptions['include']): (name: string) => boolean {
-  if (take === 'all') return () => true;
-  if (take === 'embeddings') return isTable;
+function wantedBy(include: InitFromOptions['include']): (name: string) => boolean {
+  if (include === 'all') return () => true;
+  if (include === 'embeddings') return isTable;
   const matchers = (isNot: boolean): RegExp[] =>
-    take.filter((pattern) => pattern.startsWith('!') === isNot).map(compilePattern);
+    include.filter((pattern) => pattern.startsWith('!') === isNot).map(compilePattern);
   const [taken, leftOut] = [matchers(false), matchers(true)];
   return (name) => taken.some((pattern) => pattern.test(name)) && !leftOut.some((pattern) => pattern.test(name));
 }

@@ -20,27 +20,23 @@ import { mergedState } from './merged-state.js';
 import { startReport } from './report.js';
 import { selectTensors, type TensorSelection } from './tensor-selection.js';
 
-/** How a new run starts: from drawn weights, or from those of another run. */
+/** Initialization of a new run: random, or from the weights of another run. */
 export interface Start {
   /**
-   * Finds and reads what it starts from, and sees that it fits; undefined where weights are drawn.
-   * @throws UserError (checkpoint), or (config) for a model that cannot take what it says
+   * Reads the checkpoint to start from and checks that it fits; undefined for random initialization.
+   * @throws UserError (checkpoint); (config) if the checkpoint does not fit the model
    */
   readonly originOf: (() => Promise<WarmStartSource>) | undefined;
   /**
-   * Adds what was learned on train to what was learned then, so that ids keep their meaning.
-   * @throws UserError (config) where a table would lose rows
+   * Merges newly fitted state into that of the checkpoint, so that ids keep their meaning.
+   * @throws UserError (config) if a table would have fewer rows
    */
   grow(learned: Fitted): Fitted;
-  /**
-   * Takes over how labels were scaled then, into what a run knows of its data, where what has learned to say them is
-   * taken.
-   */
+  /** Keeps the label scales of the checkpoint if the layers that predict the labels are loaded. */
   keepScales(data: DataState): DataState;
   /**
-   * Gives a program its first weights, and tells what was taken, what is new and what was left. Once: they are
-   * forgotten then,
-   * since they may be half of the memory.
+   * Loads the initial weights into a program and reports what was loaded. Works once: the weights are then released,
+   * because they may take half of the memory.
    */
   begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, warn: (notice: string) => void): void;
 }
@@ -53,8 +49,8 @@ const DRAWN: Start = {
 };
 
 /**
- * How the new run of a config starts. Nothing is read before it is known that there is a new run.
- * @param peers who start it together: each reads what it starts from, and takes its own rows
+ * Creates the initialization of a config's run. Reads nothing until a new run is certain.
+ * @param peers ranks that start together; each reads the checkpoint and keeps its own rows
  */
 export function startOf(experiment: Experiment, fields: readonly Field[], peers: ProcessGroup = SINGLE_PROCESS): Start {
   const { initFrom } = experiment;
@@ -83,7 +79,7 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
       return grown.fitted;
     },
     keepScales(data) {
-      // A run that goes on has its own.
+      // A resumed run has its own scales.
       if (origin === undefined) return data;
       const {
         before: { checkpoint, folder, tasks },
@@ -127,10 +123,8 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
   };
 }
 
-/** A checkpoint that was read, and what is taken of it. */
 interface Opened {
   readonly origin: WarmStartSource;
-  /** What there is to say about how it was found. */
   readonly notices: readonly string[];
   readonly before: TrainedModel;
   readonly taken: TensorSelection;
@@ -142,7 +136,7 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
   const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep', raw: true });
   const tasks = listTasks(experiment);
   const lookups = listLookups(experiment.model, tasks);
-  // How wide a vector is may be known only when train is read; until then, any width will do.
+  // Vector widths may be unknown until the training set is read; until then, any width works.
   const wide = fields.map((field) => (field.width === 0 ? { ...field, width: 1 } : field));
   const layout = computeLayout(wide, { groups: experiment.features, ...lookups });
   const graph = buildModel(experiment.model, layout, tasks);
@@ -162,9 +156,8 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
 }
 
 /**
- * The folder of the checkpoint that a path means. A run that failed before it had one stands for what it was to start
- * from, so
- * that a night that went wrong breaks no chain.
+ * Finds the checkpoint of a path. For a run that failed before its first checkpoint, returns the one that it started
+ * from, so that a failed night does not break a daily chain.
  * @throws UserError (checkpoint)
  */
 function find(path: string): { readonly found: string; readonly notices: readonly string[] } {
@@ -175,12 +168,12 @@ function find(path: string): { readonly found: string; readonly notices: readonl
     if (origin === undefined) throw error;
     return {
       found: findCheckpoint(origin.checkpoint),
-      notices: [`${path} has no checkpoint: what it was to start from is taken`],
+      notices: [`${path} has no checkpoint: using the one that it started from, ${origin.checkpoint}`],
     };
   }
 }
 
-/** A table that is taken has the rows that it had, and more only where these then lie where they lay. */
+/** Checks that loaded tables have as many rows as before, or more if new rows are appended after them. */
 function refuseFewerRows(
   { checkpoint }: TrainedModel,
   taken: TensorSelection,
@@ -194,9 +187,9 @@ function refuseFewerRows(
     if (rows === had || (rows > had && grow !== undefined)) return [];
     const fix =
       rows > had
-        ? `give it the ${had} rows that it had, or leave it out: ${allBut(...tables)}`
-        : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
-    return [{ key: `field '${name}'`, message: `has ${had} rows in the checkpoint, here ${rows}`, fix }];
+        ? `restore its ${had} rows or exclude it: ${allBut(...tables)}`
+        : `set ${had} ids in encoding.sizes, or omit its size to have it counted`;
+    return [{ key: `field '${name}'`, message: `has ${rows} rows, but ${had} in the checkpoint`, fix }];
   });
   if (problems.length > 0) throw new UserError('config', problems);
 }

@@ -383,7 +383,7 @@ describe('what the user did wrong', () => {
       'a run to resume that is not there',
       ['train', '--resume', 'none'],
       2,
-      /^error: --resume none: there is no such folder; name a run/,
+      /^error: --resume none: no such directory; name a run/,
     ],
     [
       'a folder to resume that is no run',
@@ -391,8 +391,8 @@ describe('what the user did wrong', () => {
       2,
       /^error: --resume \.: is not the folder of a run: it holds no config\.resolved\.yaml; name a run/,
     ],
-    ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
-    ['a file to evaluate', ['eval', config], 4, /esmm\.yaml: is no folder; name a run or a checkpoint/],
+    ['no checkpoint', ['eval', '.'], 4, /no checkpoint found/],
+    ['a file to evaluate', ['eval', config], 4, /esmm\.yaml: not a directory; name a run or a checkpoint/],
     [
       'a path to evaluate that is too long',
       ['eval', 'x'.repeat(300)],

@@ -86,7 +86,7 @@ describe('mtl serve', () => {
     [[], 2, 'an argument is missing: expected mtl serve <paths..>'],
     [['run', '--port', '70000'], 2, '--port: expected an integer from 0 to 65535'],
     [['run', '--name', 'a,b'], 2, '--name: expected 1 names, one a model, with commas, found 2'],
-    [['nowhere'], 4, 'nowhere: there is no such folder'],
+    [['nowhere'], 4, 'nowhere: no such directory'],
   ])('with %j ends with the code and the reason', async (args, exitCode, message) => {
     const { code, stderr } = await mtl(folder, ['serve', ...args]);
     expect([code, stderr]).toEqual([exitCode, expect.stringContaining(message)]);

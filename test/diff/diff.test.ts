@@ -72,7 +72,7 @@ describe('mtl diff', () => {
     await trainSmall(at('mmoe.yaml'), { runDir: at('elsewhere'), set: ['training.epochs=2', 'data.test=other.csv'] });
     const unpaired = await compare('a', 'elsewhere');
     expect(unpaired).toMatchObject({
-      unpaired: 'test does not hold the same rows in both',
+      unpaired: 'the test rows of the two runs differ',
       data: { train: true, test: false },
     });
     const width = (found: DiffResult): number => named(found, 'ctr.logLoss').high! - named(found, 'ctr.logLoss').low!;
@@ -113,7 +113,7 @@ describe('mtl diff', () => {
     });
     await trainSmall(at('esmm.yaml'), { runDir: at('all'), set: ['training.epochs=1', 'data.onBadRow=skip'] });
     expect(await compare('few', 'all', { data: at('bad.csv') })).toMatchObject({
-      unpaired: 'one could not use rows that the other could',
+      unpaired: 'the two runs have different invalid rows',
       rows: 300,
     });
     expect(await compare('all', 'all', { data: at('bad.csv') })).toMatchObject({ unpaired: null, rows: 299 });
@@ -125,7 +125,7 @@ describe('mtl diff', () => {
     writeFileSync(at('gone.csv'), '');
     await expect(compare('a', 'lost')).rejects.toMatchObject({ exitCode: 3 });
     const found = await compare('a', 'lost', { isRecorded: true });
-    expect(found).toMatchObject({ unpaired: 'nothing was predicted anew', rows: null, split: 'test' });
+    expect(found).toMatchObject({ unpaired: 'no rows were predicted', rows: null, split: 'test' });
     expect(named(found, 'ctcvr.auc')).toMatchObject({
       goal: 'higher',
       a: readSummary(at('a'))!.metrics['test']!['ctcvr']!['auc'],
@@ -146,7 +146,7 @@ describe('mtl diff', () => {
     });
     expect(await mtl(world, ['diff', 'a', 'none'])).toMatchObject({
       code: 4,
-      stderr: expect.stringMatching(/^error: none: there is no such folder; name a run/) as string,
+      stderr: expect.stringMatching(/^error: none: no such directory; name a run/) as string,
     });
     expect((await mtl(world, ['diff', 'a', 'mmoe', '--use-recorded', '--data', 'test.csv'])).stderr).toMatch(
       /mutually exclusive/,

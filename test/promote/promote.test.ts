@@ -167,7 +167,7 @@ describe('mtl promote', () => {
   it('goes back to the run before, and forth again', async () => {
     await ask('runs/esmm/weak');
     await expect(ask(undefined)).rejects.toThrow(
-      'runs/channels/prod: has had no run before runs/esmm/weak; name a run: mtl promote RUN --to prod',
+      'runs/channels/prod: the channel has no run before runs/esmm/weak; name a run: mtl promote RUN --to prod',
     );
     await ask('runs/esmm/good');
     expect(await ask(undefined)).toMatchObject({ run: 'runs/esmm/weak', over: 'runs/esmm/good', reason: 'previous' });
@@ -193,17 +193,20 @@ describe('mtl promote', () => {
       },
     });
     expect(found).toMatchObject({ isPromoted: false, over: 'runs/esmm/good' });
-    expect(notices).toEqual([
-      'runs/channels/prod: another mtl promote changed it during the comparison; comparing again',
-    ]);
+    expect(notices).toEqual(['runs/channels/prod: another mtl promote changed the channel; comparing again']);
     expect(readlinkSync(LINK)).toBe('../esmm/good');
     expect(history().map(({ run }) => run)).toEqual(['esmm/weak', 'esmm/good']);
   });
 
   it.each([
-    ['auc', 2, '--if-better auc: the two runs have no such metric; write --if-better ctr.auc or --if-better cvr.auc'],
+    [
+      'auc',
+      2,
+      '--if-better auc: at least one of the runs has no such metric; ' +
+        'use --if-better ctr.auc or --if-better cvr.auc',
+    ],
     ['ctr.acu', 2, "did you mean 'ctr.auc'?"],
-    ['ctr.pcoc', 2, '--if-better ctr.pcoc: neither higher nor lower is better; name one of ctr.auc, ctr.logLoss'],
+    ['ctr.pcoc', 2, '--if-better ctr.pcoc: the metric has no better direction; name one of ctr.auc, ctr.logLoss'],
   ])('refuses to compare by %s', async (metric, exitCode, message) => {
     await ask('runs/esmm/weak');
     const asking = ask('runs/esmm/good', gate(metric));
@@ -218,7 +221,7 @@ describe('mtl promote', () => {
     await expect(asking).rejects.toMatchObject({
       exitCode: 2,
       message:
-        '--if-better ctr.auc: rows are not paired: test does not hold the same rows in both; name rows for both with --data',
+        '--if-better ctr.auc: cannot pair rows: the test rows of the two runs differ; name data for both with --data',
     });
   });
 
@@ -229,12 +232,13 @@ describe('mtl promote', () => {
     await expect(ask('runs/esmm/good', gate('ctr.auc'))).rejects.toMatchObject({
       exitCode: 4,
       message:
-        'runs/channels/prod: points to ../esmm/gone, which is gone; promote without --if-better, or name another run',
+        'runs/channels/prod: the channel points to ../esmm/gone, which does not exist; ' +
+        'promote without --if-better or name another run',
     });
     expect(await ask('runs/esmm/good')).toMatchObject({ isPromoted: true, over: 'runs/esmm/gone' });
     await expect(ask(undefined)).rejects.toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining('runs/esmm/gone, which it had before, is gone') as string,
+      message: expect.stringContaining('the previous run runs/esmm/gone does not exist') as string,
     });
   });
 
@@ -248,7 +252,7 @@ describe('mtl promote', () => {
   it('refuses what is no run', async () => {
     await expect(ask('runs/esmm')).rejects.toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining('is a folder of runs, and no run') as string,
+      message: expect.stringContaining('the directory contains runs but is not a run') as string,
     });
     await expect(ask('runs/none')).rejects.toMatchObject({ exitCode: 2 });
     await expect(ask('runs/esmm/good/checkpoints/best')).rejects.toMatchObject({ exitCode: 2 });
@@ -316,7 +320,8 @@ describe('mtl promote, the command', () => {
     expect((await mtl(world, ['runs'])).stdout).toMatch(/ channel.*\n(.*\n)*.*esmm\/good.* prod\b/);
     expect(await mtl(world, ['runs', 'rm', 'runs/esmm/good'])).toMatchObject({
       code: 2,
-      stderr: "error: runs/esmm/good: is in channel 'prod'; promote another run first: mtl promote RUN --to prod\n",
+      stderr:
+        "error: runs/esmm/good: the run is in channel 'prod'; promote another run first: mtl promote RUN --to prod\n",
     });
     expect(await mtl(world, ['runs', 'rm', LINK])).toMatchObject({ code: 2 });
     expect((await mtl(world, ['runs', 'prune', '--keep', '0'])).code).toBe(0);
@@ -344,7 +349,7 @@ describe('mtl promote, the command', () => {
     ]);
     expect(warm).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('starts from runs/esmm/good/checkpoints/') as string,
+      stdout: expect.stringContaining('starting from runs/esmm/good/checkpoints/') as string,
     });
     // An experiment moves runs/latest, not the channel.
     expect([readlinkSync('runs/latest'), readlinkSync(LINK)]).toEqual(['esmm/warm', '../esmm/good']);

@@ -137,8 +137,8 @@ describe('the report of several runs', () => {
   });
 
   it('is refused for what is no run', async () => {
-    await expect(report({ runs: ['a', 'nowhere'] })).rejects.toThrow(/nowhere: there is no such folder/);
-    await expect(report({ runs: ['.'] })).rejects.toThrow(/is no run/);
+    await expect(report({ runs: ['a', 'nowhere'] })).rejects.toThrow(/nowhere: no such directory/);
+    await expect(report({ runs: ['.'] })).rejects.toThrow(/not a run: it has no config\.source\.yaml/);
   });
 
   it('is drawn also of a run that has hardly begun, or whose files are damaged', async () => {

@@ -69,7 +69,9 @@ describe('a log whose file takes no bytes for now (EAGAIN)', () => {
       expect(counted.numTries).toBeLessThan(10);
       expect(error).toMatchObject({
         exitCode: 5,
-        message: `${join(run, LOG)}: cannot be written: ${counted.numTries} tries to write were told to come again later (${code}); choose another folder, or see what holds up its file system`,
+        message:
+          `${join(run, LOG)}: cannot write the file: it was busy at all ${counted.numTries} attempts (${code}); ` +
+          'choose another directory or check its file system',
       });
     },
   );

@@ -162,7 +162,7 @@ describe('a disk that fails', () => {
       await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
       await expect(attempt).rejects.toThrow(message);
       if (kind === 'write')
-        await expect(attempt).rejects.toThrow(/a checkpoint needs \d+ bytes, \d+ are free on this disk/);
+        await expect(attempt).rejects.toThrow(/a checkpoint requires \d+ bytes, but \d+ are free on this disk/);
       await expectOldOrNew(run);
       expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     },

@@ -73,7 +73,8 @@ describe('the lock of a run', () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), owner({ host: 'elsewhere', pid: 12 }));
     await expect(lockRun(run, quiet)).rejects.toThrow(
-      `is taken by process 12 of host 'elsewhere' since 2026-01-02T03:04:05.000Z, which cannot be seen from here; if that process has ended, remove ${join(run, 'run.lock')}`,
+      `the run is locked by process 12 of host 'elsewhere' since 2026-01-02T03:04:05.000Z, which this machine cannot ` +
+        `check; if that process has exited, remove ${join(run, 'run.lock')}`,
     );
     expect(existsSync(join(run, 'run.lock'))).toBe(true);
   });
@@ -105,7 +106,9 @@ describe('the lock of a run', () => {
     writeFileSync(path, text);
     await expect(lock.check()).rejects.toMatchObject({
       exitCode: 2,
-      message: `${run}: is no longer trained by this process: process 4 of host 'elsewhere' since 2026-01-02T03:04:05.000Z has taken it over; end all but one, then resume the run`,
+      message:
+        `${run}: this process no longer owns the run: process 4 of host 'elsewhere' since ` +
+        '2026-01-02T03:04:05.000Z took it over; stop all processes but one, then resume the run',
     });
     await lock.release();
     expect(readFileSync(path, 'utf8')).toBe(text);
@@ -127,7 +130,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     const told: string[] = [];
     try {
       await expect(
-        lockRun(run, (text) => told.push(text), { staleMs: Infinity, lookEveryMs: 20 }),
+        lockRun(run, (text) => told.push(text), { staleMs: Infinity, pollIntervalMs: 20 }),
       ).rejects.toMatchObject({
         exitCode: 2,
         message: expect.stringContaining(
@@ -137,14 +140,14 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     } finally {
       clearInterval(timer);
     }
-    expect(told).toEqual([expect.stringContaining(`if that process has ended, remove ${path}`)]);
+    expect(told).toEqual([expect.stringContaining(`if that process has exited, remove ${path}`)]);
     expect(readFileSync(path, 'utf8')).toBe(elsewhere);
   });
 
   it('is taken over, if its time does not move for long', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), elsewhere);
-    const lock = await lockRun(run, quiet, { staleMs: 0, lookEveryMs: 1 });
+    const lock = await lockRun(run, quiet, { staleMs: 0, pollIntervalMs: 1 });
     expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({
       pid: process.pid,
       pidNamespace: pidNamespace(),

@@ -88,7 +88,7 @@ describe('a checkpoint whose manifest is right and whose tensors are not the mod
     [
       'a tensor of another type',
       (header) => withTensor(header, TENSOR, { dtype: 'I32' }),
-      `${TENSOR}: expected numbers of type F32`,
+      `${TENSOR}: expected elements of type F32`,
     ],
   ])('with %s is an error that names the file and the tensor', async (_, change, message) => {
     const folder = join(runWith(change), 'checkpoints', 'last');

@@ -103,7 +103,7 @@ describe('two processes in one folder', () => {
     const second = await mtl(cwd, ['train', config, '--resume', 'run']);
     expect([second.code, second.stderr]).toEqual([
       2,
-      expect.stringContaining(`run: is being trained by process ${first.pid}`) as string,
+      expect.stringContaining(`run: the run is being trained by process ${first.pid}`) as string,
     ]);
     first.kill('SIGKILL');
     await new Promise((resolve) => first.on('close', resolve));
@@ -140,7 +140,7 @@ describe('two containers with one host name', () => {
     expect([code, printed]).toEqual([
       2,
       expect.stringMatching(
-        /run: is being trained by process \d+ of host '.+' since .+, in another container/,
+        /run: the run is being trained by process \d+ of host '.+' since .+ in another container/,
       ) as string,
     ]);
   });
@@ -154,7 +154,7 @@ describe('a limit for the size of files', () => {
       await savedRun(cwd);
       const { code, stderr } = shell(cwd, 'ulimit -f 8; "$NODE" "$MTL" train "$CONFIG" --resume run');
       expect(stderr).toMatch(
-        /step-\d+: cannot be written: the file would be larger than allowed(.|\n)*a checkpoint needs \d+ bytes, \d+ are free/,
+        /step-\d+: cannot be written: the file would be larger than allowed(.|\n)*a checkpoint requires \d+ bytes, but \d+ are free/,
       );
       expect(code).toBe(5);
       expect(await evaluates(cwd)).toBe(0);

@@ -62,7 +62,7 @@ describe('a run that was interrupted', () => {
     expect(traceOf('run')).toEqual(whole.get(model));
     const steps = stops.reduce((sum, count) => sum + count, 0);
     expect(notices.join()).toContain(`run/checkpoints/step-${String(steps).padStart(8, '0')}`);
-    expect(notices.join()).toContain(`${steps} steps and ${Math.floor((steps - 1) / 15)} epochs are behind`);
+    expect(notices.join()).toContain(`after ${steps} steps: ${Math.floor((steps - 1) / 15)} completed epochs`);
   });
 
   it('goes on from whatever was saved last, with what came after it undone', async () => {
@@ -93,7 +93,7 @@ describe('a run that was interrupted', () => {
     const notices: string[] = [];
     await trainSmall(configOf('mmoe'), { resume: 'run', on: { onWarning: (notice) => notices.push(notice) } });
     expect(notices[0]).toMatch(
-      /step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and an older one is taken/,
+      /step-00000018\/optimizer\.safetensors: the file has \d+ bytes, but its manifest says \d+.*: skipping this checkpoint and using an older one/,
     );
     expect(notices[1]).toMatch(/resumed run\/checkpoints\/step-00000016/);
     expect(traceOf('run')).toEqual(whole.get('mmoe'));
@@ -113,7 +113,7 @@ describe('a run that was interrupted', () => {
     const before = readdirSync('run', { recursive: true }).sort();
     const attempt = trainSmall(configOf('esmm'), { resume: 'run' });
     await expect(attempt).rejects.toThrow(
-      /step-00000003\/state\.json: section 'oracle': belongs to no part of this run/,
+      /step-00000003\/state\.json: section 'oracle': this run has no component with such state/,
     );
     await expect(attempt).rejects.toMatchObject({ exitCode: 4 });
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
@@ -227,7 +227,7 @@ describe('--resume auto', () => {
     expect(traceOf('runs/esmm/001')).toEqual(whole.get('esmm'));
     // That run has ended now.
     const third = await auto({ set: ['training.epochs=1'] });
-    expect([third.run, third.notices[0]]).toEqual(['runs/esmm/002', 'there is no run to resume: starting a new one']);
+    expect([third.run, third.notices[0]]).toEqual(['runs/esmm/002', 'no run to resume: starting a new one']);
     expect(readlinkSync('runs/latest')).toBe('esmm/002');
   });
 
@@ -237,7 +237,7 @@ describe('--resume auto', () => {
     writeFileSync('run/config.source.yaml', '');
     await expect(trainSmall(configOf('esmm'), { resume: 'run' })).rejects.toMatchObject({ exitCode: 4 });
     const { run, notices } = await auto({ runDir: 'run' });
-    expect([run, notices[0]]).toEqual(['run', 'run has no checkpoint yet: starting it anew']);
+    expect([run, notices[0]]).toEqual(['run', 'run has no checkpoint yet: starting from the beginning']);
     expect(traceOf('run')).toEqual(whole.get('esmm'));
   });
 
@@ -249,7 +249,7 @@ describe('--resume auto', () => {
     const { run, notices } = await auto({ set: ['training.epochs=1'] });
     expect([run, notices[0]]).toEqual([
       'runs/esmm/001',
-      'runs/esmm/002 has not ended, and is not gone on with: seed: the run was trained with 5, now it is 11',
+      'cannot resume runs/esmm/002: seed: the run was trained with 5, now it is 11',
     ]);
   });
 
@@ -258,9 +258,9 @@ describe('--resume auto', () => {
     writeFileSync('other/file', 'mine');
     await expect(auto({ runDir: 'other' })).rejects.toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining('is no folder of a run') as string,
+      message: expect.stringContaining('not a run directory') as string,
     });
-    await expect(trainSmall(configOf('esmm'), { resume: 'none' })).rejects.toThrow(/there is no such folder/);
+    await expect(trainSmall(configOf('esmm'), { resume: 'none' })).rejects.toThrow(/no such directory/);
     expect(readdirSync(join(cwd, 'other'))).toEqual(['file']);
   });
 });

@@ -30,12 +30,12 @@ describe('the state of a run', () => {
     const state = createRunState({ wheel: { version: 2, turns: 5 }, gear: { version: 1 } }, 'step-1/state.json');
     state.of(wheel, first);
     expect(() => state.sections()).toThrow(
-      /^step-1\/state\.json: section 'gear': belongs to no part of this run; go on with the version of mtl that saved it$/,
+      /^step-1\/state\.json: section 'gear': this run has no component with such state; resume with the version of mtl that saved it$/,
     );
   });
 
   it.each([
-    ['another version', { version: 3, turns: 5 }, /section 'wheel': is of version 3, expected 2/],
+    ['another version', { version: 3, turns: 5 }, /section 'wheel': expected version 2, found 3/],
     ['a value of another type', { version: 2, turns: 'x' }, /section 'wheel': is not what it should be, at turns: /],
     ['a key too many', { version: 2, turns: 5, more: 1 }, /section 'wheel': is not what it should be: /],
   ])('with a section of %s is refused by its name', (_, saved, message) => {

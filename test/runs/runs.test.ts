@@ -36,7 +36,7 @@ describe('run folders', () => {
   it('that exist are refused', async () => {
     await createRunFolder({ configName: 'esmm', name: 'mine' });
     await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrow(
-      /--name mine: runs\/esmm\/mine exists already/,
+      /--name mine: runs\/esmm\/mine already exists/,
     );
     mkdirSync('there');
     await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
@@ -80,10 +80,10 @@ describe('run folders', () => {
     await removeRunFolder('runs/esmm/001', runsRoot());
     expect(readdirSync('runs')).toEqual(['latest']);
     expect(() => findCheckpoint('runs/latest')).toThrow(
-      'runs/latest: points to esmm/001, which is gone; name another run; mtl runs lists those that there are',
+      'runs/latest: the link points to esmm/001, which does not exist; name another run; mtl runs lists them',
     );
     expect(() => findCheckpoint('runs/latest/checkpoints/last')).toThrow(
-      'runs/latest points to esmm/001, which is gone',
+      'runs/latest points to esmm/001, which does not exist',
     );
   });
 
@@ -270,7 +270,7 @@ describe('checkpoints', () => {
   it('are found by the run, or by themselves', async () => {
     const run = scratchFolder();
     expect(() => findCheckpoint(run)).toThrow(/holds no checkpoint/);
-    expect(() => findCheckpoint(join(run, 'none'))).toThrow(/there is no such folder/);
+    expect(() => findCheckpoint(join(run, 'none'))).toThrow(/no such directory/);
     await saveCheckpoint(run, checkpoint(1), ['last'], KEEP);
     expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'step-00000001'));
     expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
@@ -364,9 +364,9 @@ describe('checkpoints', () => {
     const weights = join(findCheckpoint(run), 'weights.safetensors');
     rmSync(weights);
     mkdirSync(weights);
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: is not a file/);
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: not a regular file/);
     rmSync(weights, { recursive: true });
     if (spawnSync('mkfifo', [weights]).status !== 0) return;
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: is not a file/);
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: not a regular file/);
   });
 });

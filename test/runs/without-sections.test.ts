@@ -29,7 +29,7 @@ describe('a checkpoint from before its state had sections', () => {
     });
     expect(end).toBe('finished');
     expect(notices).toContain(
-      'resumed run/checkpoints/step-00000005: 5 steps and 1 epochs are behind, and 2 batches of the next; epoch 1 is the best',
+      'resumed run/checkpoints/step-00000005 after 5 steps: 1 completed epochs and 2 batches of the next; best epoch: 1',
     );
     const lines = readFileSync('run/metrics.jsonl', 'utf8')
       .trimEnd()

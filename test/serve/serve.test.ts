@@ -375,7 +375,7 @@ describe('mtl serve', () => {
       { paths: ['run'], names: ['a/b'] },
       '--name: expected letters, digits, dots, - and _ (64 characters at most), found "a/b"',
     ],
-    [{ paths: ['nowhere'] }, 'there is no such folder; name a run or a checkpoint'],
+    [{ paths: ['nowhere'] }, 'no such directory; name a run or a checkpoint'],
     [{ paths: ['run'], host: '203.0.113.1' }, '--host 203.0.113.1: is no address of this machine'],
   ])('does not start with %j', async ({ paths, ...options }, message) => {
     await expect(startServer({ paths: paths.map((path) => join(folder, path)), ...options })).rejects.toThrow(message);

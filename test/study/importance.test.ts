@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
-import { importances } from '../../src/study/importance.js';
+import { computeImportances } from '../../src/study/importance.js';
 import type { ListedTrial } from '../../src/study/leaderboard.js';
 import { studyOptions } from '../../src/study/options.js';
 import { buildSpace, drawCoordinate, gridPoints, choosePoint, type Point } from '../../src/study/space.js';
@@ -24,7 +24,7 @@ const sharesOf = (
   study: ReturnType<typeof studyOf>,
   trials: readonly ListedTrial[],
 ): Readonly<Record<string, number>> =>
-  Object.fromEntries(importances(study, trials).map(({ parameter, share }) => [parameter.name, share]));
+  Object.fromEntries(computeImportances(study, trials).map(({ parameter, share }) => [parameter.name, share]));
 const drawnPoints = (study: ReturnType<typeof studyOf>, count: number): readonly Point[] =>
   Array.from({ length: count }, (_, i) => {
     const random = randomStream(3, 'point', i);
@@ -89,7 +89,7 @@ describe('the importance of a parameter', () => {
       const points = Array.from({ length: 30 }, () =>
         choosePoint(study.space, ({ domain }) => drawCoordinate(domain.axis, random)),
       );
-      const found = importances(
+      const found = computeImportances(
         study,
         trialsOf(points, ({ x }) => Number(x)),
       );
@@ -105,7 +105,7 @@ describe('the importance of a parameter', () => {
   it('looks at a parameter under conditions where it is set, and says nothing of too few trials or of values that are all alike', () => {
     const study = studyOf({ a: ['on', 'off'], x: { type: 'uniform', low: 0, high: 1, when: { a: 'on' } } });
     const points = drawnPoints(study, 200);
-    const found = importances(
+    const found = computeImportances(
       study,
       trialsOf(points, ({ x }) => Number(x ?? 2)),
     );
@@ -114,19 +114,19 @@ describe('the importance of a parameter', () => {
     );
     expect(found.find(({ parameter }) => parameter.name === 'x')!.share).toBeGreaterThan(0.7);
     expect(
-      importances(
+      computeImportances(
         study,
         trialsOf(points.slice(0, 7), ({ x }) => Number(x ?? 2)),
       ),
     ).toEqual([]);
     expect(
-      importances(
+      computeImportances(
         study,
         trialsOf(points, () => 0.5),
       ),
     ).toEqual([]);
     expect(
-      importances(
+      computeImportances(
         study,
         trialsOf(points, ({ x }) => Number(x ?? 2)).map((trial) => ({ ...trial, state: 'stopped' as const })),
       ),

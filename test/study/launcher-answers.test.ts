@@ -30,7 +30,7 @@ const messageOf = async (work: Promise<unknown>): Promise<string> => {
 };
 
 const KUBERNETES = { name: 'kubernetes', image: 'mtl:1', volumes: { shared: '/shared' } };
-const FIX = 'see by hand what answers there, and start the study again; it goes on';
+const FIX = 'check that command or URL, then run the same mtl sweep again to resume';
 
 describe('kubectl', () => {
   it.each([
@@ -67,7 +67,7 @@ describe('kubectl', () => {
 
   it('that fails without a word is told with its exit code', async () => {
     fake('kubectl', 'exit 7');
-    expect(await messageOf(launch(KUBERNETES))).toMatch(/^kubectl create .*: failed \(7\), without a word$/);
+    expect(await messageOf(launch(KUBERNETES))).toMatch(/^kubectl create .*: failed \(7\) without an error message$/);
   });
 });
 
@@ -78,13 +78,13 @@ describe('sbatch', () => {
   ])('that prints %j in place of a number is told with what was run', async (printed, found) => {
     fake('sbatch', `printf '%s' '${printed}'`);
     expect(await messageOf(launch({ name: 'slurm' }))).toMatch(
-      new RegExp(`^sbatch --parsable \\S+slurm\\.sh: expected the number of a job, found ${found}; ${FIX}$`),
+      new RegExp(`^sbatch --parsable \\S+slurm\\.sh: expected a job ID, found ${found}; ${FIX}$`),
     );
   });
 
   it('names the cluster behind the number of a job', async () => {
     fake('sbatch', 'echo "12;east"');
-    expect((await launch({ name: 'slurm' })).where).toMatch(/^1 as the job array 12 of Slurm/);
+    expect((await launch({ name: 'slurm' })).where).toMatch(/^1 in Slurm job array 12; logs in /);
   });
 });
 

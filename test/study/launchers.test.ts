@@ -119,7 +119,7 @@ describe('the launcher', () => {
           clearInterval(timer);
           over.abort();
         });
-        expect([code, stderr]).toEqual([0, expect.stringMatching(/as the job array \d+ of Slurm/)]);
+        expect([code, stderr]).toEqual([0, expect.stringMatching(/in Slurm job array \d+/)]);
         expect(isRequeued).toBe(true);
         expectAllOnce(cwd, stdout);
         expect(
@@ -199,7 +199,7 @@ describe('the launcher', () => {
       const { code, stdout, stderr } = await mtl(cwd, ['sweep', file, '--json']);
       expect([code, stderr]).toEqual([
         0,
-        expect.stringMatching(/as jobs of Ray at http:\/\/127\.0\.0\.1:28265: raysubmit_/),
+        expect.stringMatching(/as Ray jobs at http:\/\/127\.0\.0\.1:28265: raysubmit_/),
       ]);
       expectAllOnce(cwd, stdout);
     } finally {
@@ -223,7 +223,10 @@ describe('the launcher', () => {
     const { code, stderr } = await mtl(cwd, ['sweep', file]).finally(() => (process.env['PATH'] = path));
     expect([code, stderr]).toEqual([
       2,
-      expect.stringContaining('sbatch: is not on this machine; start the study where it is, or take another launcher'),
+      expect.stringContaining(
+        'sbatch: the program is not installed on this machine; ' +
+          'run mtl sweep on a machine that has it or choose another launcher',
+      ),
     ]);
   });
 });

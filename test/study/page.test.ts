@@ -117,7 +117,7 @@ describe('the page of a study', () => {
       'Parallel coordinates',
       'Importance',
       'Slices',
-      'What was asked',
+      'Study file',
     ]);
     expect(page).toMatch(/<dt>failed<\/dt><dd>3<\/dd>/);
     expect(page).toMatch(/trial \d+<\/th><td>finished<\/td><td>0\.\d{4} ± 0\.0028<\/td><td>3\.0 s<\/td>/);
@@ -157,7 +157,7 @@ describe('the page of a study', () => {
     const { page } = await drawn(space, count, resultOf);
     expect(page).not.toMatch(/NaN|Infinity|undefined/);
     expect(titles(page).includes('History')).toBe(hasCharts);
-    expect(titles(page)).toContain('What was asked');
+    expect(titles(page)).toContain('Study file');
   });
 
   it('is drawn again by mtl sweep show --html, which fails where it cannot be written', async () => {

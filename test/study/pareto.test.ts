@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ListedTrial } from '../../src/study/leaderboard.js';
-import { pairOf, paretoFront } from '../../src/study/pareto.js';
+import { selectMetricPair, paretoFront } from '../../src/study/pareto.js';
 
 const trial = (number: number, a: number, b: number): ListedTrial => ({
   number,
@@ -41,10 +41,13 @@ describe('the Pareto front', () => {
 
   it('weighs what is searched for on the first two spaces that have it', () => {
     const goals = { 'ctr.auc': 'higher', 'ctr.logLoss': 'lower', 'cvr.auc': 'higher', 'ctcvr.auc': 'higher' } as const;
-    expect(pairOf({ options: { metric: 'ctcvr.auc' }, goals } as unknown as Parameters<typeof pairOf>[0])).toEqual([
-      'ctr.auc',
-      'cvr.auc',
-    ]);
-    expect(pairOf({ options: { metric: 'loss' }, goals } as unknown as Parameters<typeof pairOf>[0])).toBeUndefined();
+    expect(
+      selectMetricPair({ options: { metric: 'ctcvr.auc' }, goals } as unknown as Parameters<
+        typeof selectMetricPair
+      >[0]),
+    ).toEqual(['ctr.auc', 'cvr.auc']);
+    expect(
+      selectMetricPair({ options: { metric: 'loss' }, goals } as unknown as Parameters<typeof selectMetricPair>[0]),
+    ).toBeUndefined();
   });
 });

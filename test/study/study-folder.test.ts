@@ -45,7 +45,8 @@ describe('the directory of a study', () => {
     const { code, stderr } = await mtl(cwd, ['sweep', writeStudy()]);
     expect([code, stderr]).toEqual([
       2,
-      'error: runs/esmm: is a study of an earlier version of mtl, which kept studies beside runs; end its workers, then mkdir -p runs/studies && mv runs/esmm runs/studies/esmm\n',
+      'error: runs/esmm: the study is in the directory of an earlier version of mtl; ' +
+        'stop its workers, then run mkdir -p runs/studies && mv runs/esmm runs/studies/esmm\n',
     ]);
   });
 
@@ -53,12 +54,12 @@ describe('the directory of a study', () => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });
     expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow(
-      'is no study: it holds no study.json; name the directory that mtl sweep made, as in runs/studies/esmm',
+      'not a study: it has no study.json; name a directory created by mtl sweep, such as runs/studies/esmm',
     );
     mkdirSync(join(cwd, 'runs', 'studies', 'esmm'), { recursive: true });
     writeFileSync(join(cwd, 'runs', 'studies', 'esmm', 'study.json'), '{}');
     expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow(
-      `is no study: it holds no study.json; write ${join(cwd, 'runs', 'studies', 'esmm')}`,
+      `not a study: it has no study.json; use ${join(cwd, 'runs', 'studies', 'esmm')}`,
     );
   });
 

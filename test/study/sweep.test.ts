@@ -111,9 +111,7 @@ describe('mtl sweep', () => {
       const other = await mtl(cwd, ['sweep', study, '--set', 'seeds=3']);
       expect([other.code, other.stderr]).toEqual([
         2,
-        expect.stringMatching(
-          /runs\/studies\/small: seeds: is another than when this study began; .*--set name=small-2/,
-        ),
+        expect.stringMatching(/runs\/studies\/small: seeds: changed since the study began; .*--set name=small-2/),
       ]);
     },
   );
@@ -222,7 +220,7 @@ describe('mtl sweep', () => {
     const { code, stderr } = await mtl(scratchFolder(), ['sweep', study]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringMatching(/the workers have ended with an error; [^]*gone\.csv: data\.train: there is no such file/),
+      expect.stringMatching(/the workers failed; [^]*gone\.csv: data\.train: there is no such file/),
     ]);
   });
 });
@@ -259,18 +257,14 @@ describe('a study that is wrong', () => {
     [
       'ends the wrong way round',
       'space: { model.ctrTower.dropout: { type: uniform, low: 0.5, high: 0.1 } }\ntrials: 5\n',
-      'expected more than low, which is 0.5, found 0.1',
+      'expected a number above low (0.5), found 0.1',
     ],
     [
       'a grid without values',
       'space: { model.ctrTower.dropout: { type: uniform, low: 0, high: 0.5 } }\nsearch: grid\n',
-      'a grid needs to know which values to take; give it steps: 5, or list values',
+      'a grid search requires a finite set of values; add steps: 5 or list the values',
     ],
-    [
-      'no end',
-      'space: { training.batchSize: [64] }\n',
-      'a search by tpe has no end of its own; write trials: 20, or hours: 1',
-    ],
+    ['no end', 'space: { training.batchSize: [64] }\n', 'a tpe search requires a limit; add trials: 20 or hours: 1'],
     [
       'a condition on what is not there',
       'space: { training.batchSize: { type: choices, values: [64], when: { model.nam: esmm } } }\ntrials: 1\n',
@@ -279,14 +273,15 @@ describe('a study that is wrong', () => {
     [
       'what is set and lost in a section that is varied',
       'space: { training: [{ epochs: 2 }] }\ntrials: 1\n',
-      "small.yaml:3:25: set.training.epochs: is lost where 'training' is varied whole below space; write it into each of its values",
+      "small.yaml:3:25: set.training.epochs: the section 'training' in space overrides the key; " +
+        'add it to each value of the section',
     ],
     [
       'a rung that no trial comes to',
       'space: { training.batchSize: [64] }\ntrials: 1\nasha: { minEpochs: 2 }\n',
-      'small.yaml:6:20: asha.minEpochs: no trial would ever be compared: after 2 epochs all are over',
+      'small.yaml:6:20: asha.minEpochs: the first comparison after 2 epochs never happens',
     ],
-    ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'is set by the study; write seeds: [1, 2, 3] in place of it'],
+    ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'the study sets this key itself; use seeds: [1, 2, 3]'],
   ])('for %s is told where', async (_, text, expected) => {
     expect(await problemsOf(text)).toContain(expected);
   });
@@ -294,7 +289,8 @@ describe('a study that is wrong', () => {
   it.each([
     [
       'set.training={ epochs: 3 }',
-      "--set set.training={ epochs: 3 }: set.training: sets 'training' whole, and with it 'training.epochs' again; let it stand above that key",
+      "--set set.training={ epochs: 3 }: set.training: the section 'training' overrides 'training.epochs' above it; " +
+        'move it above that key',
     ],
     ['set.training.epochs=0', '--set set.training.epochs=0: training.epochs: expected at least 1, found 0'],
   ])('for --set %s is told so', async (change, expected) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { parameterOptions } from '../../src/study/domains/domains.js';
 import { createParzen, normalMass } from '../../src/study/searches/parzen.js';
-import type { SeenTrial } from '../../src/study/searches/search.js';
+import type { Observation } from '../../src/study/searches/search.js';
 import { searches } from '../../src/study/searches/searches.js';
 import { buildSpace, type Point, type Space } from '../../src/study/space.js';
 import { needsPython, python } from '../support/python.js';
@@ -67,7 +67,7 @@ print(json.dumps({f.__name__: [best(f, seed) for seed in range(seeds)] for f in 
 /** The least cost of a study of trials one after the other. */
 function bestOf(name: string, { space, cost }: (typeof FUNCTIONS)[string], seed: number): number {
   const search = searches.build(searches.schema.parse({ name }), space);
-  const seen: SeenTrial[] = [];
+  const seen: Observation[] = [];
   for (let number = 1; number <= TRIALS; number++) {
     const point = search.suggest(number, seen, randomStream(seed, 'trial', number));
     seen.push({ point, cost: cost(point), rung: Infinity });
@@ -121,11 +121,11 @@ describe('tpe', () => {
   it('draws other points where trials are running than where they are not', () => {
     const { space, cost } = FUNCTIONS['branin']!;
     const search = searches.build(searches.schema.parse({ name: 'tpe' }), space);
-    const seen = Array.from({ length: 20 }, (_, i): SeenTrial => {
+    const seen = Array.from({ length: 20 }, (_, i): Observation => {
       const point = search.suggest(i + 1, [], randomStream(1, 'trial', i));
       return { point, cost: cost(point), rung: Infinity };
     });
-    const next = (trials: readonly SeenTrial[]): Point => search.suggest(21, trials, randomStream(1, 'next'));
+    const next = (trials: readonly Observation[]): Point => search.suggest(21, trials, randomStream(1, 'next'));
     const first = next(seen);
     const second = next([...seen, { point: first, cost: undefined, rung: Infinity }]);
     const gap = Math.hypot(
@@ -149,7 +149,7 @@ describe('tpe', () => {
     /** Points of so many trials, in which one choice looks far better than the others from the start. */
     const pointsOf = (space: Space, seed: number, count: number, options: object = {}): readonly Point[] => {
       const search = searches.build(searches.schema.parse({ name: 'tpe', ...options }), space);
-      const seen: SeenTrial[] = [];
+      const seen: Observation[] = [];
       for (let number = 1; number <= count; number++) {
         const point = search.suggest(number, seen, randomStream(seed, 'trial', number));
         seen.push({ point, cost: point['model'] === 'a' ? 0 : 1, rung: Infinity });
@@ -203,7 +203,7 @@ describe('tpe', () => {
       const space = spaceOf({ model: ['a', 'b', 'c', 'd'] });
       const search = searches.build(searches.schema.parse({ name: 'tpe' }), space);
       for (const cost of [undefined, null]) {
-        const seen: SeenTrial[] = [];
+        const seen: Observation[] = [];
         for (let number = 1; number <= 4; number++)
           seen.push({ point: search.suggest(number, seen, randomStream(3, 'trial', number)), cost, rung: Infinity });
         expect(
@@ -219,7 +219,7 @@ describe('tpe', () => {
   it('keeps to the conditions of a space', () => {
     const space = spaceOf({ kind: ['a', 'b'], size: { type: 'int', low: 1, high: 9, when: { kind: 'b' } } });
     const search = searches.build(searches.schema.parse({ name: 'tpe', startupTrials: 4 }), space);
-    const seen: SeenTrial[] = [];
+    const seen: Observation[] = [];
     for (let number = 1; number <= 60; number++) {
       const point = search.suggest(number, seen, randomStream(0, 'trial', number));
       expect(Object.hasOwn(point, 'size')).toBe(point['kind'] === 'b');

@@ -29,7 +29,7 @@ describe('a worker that is killed each time', () => {
     expect(pauses).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000]);
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).message).toMatch(
-      /1\.log: worker 1 was killed by SIGKILL 9 times in a row; the last words of this one: [^]*begins; mend that and start the study again; it goes on$/,
+      /1\.log: worker 1 was killed by SIGKILL 9 times in a row; end of this log: [^]*begins; fix the error and run the same mtl sweep again to resume$/,
     );
     expect(
       logOf(study)
@@ -73,7 +73,7 @@ describe('a worker that is killed each time', () => {
       Promise.reject(new Error('paused')),
     );
     expect(((await endOf(workers)) as Error).message).toMatch(
-      /the workers have ended with an error; the last words of this one: no data; mend that/,
+      /the workers failed; end of this log: no data; fix the error/,
     );
   });
 });

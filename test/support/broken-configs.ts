@@ -344,7 +344,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'nothing to start from',
-    'there is no such folder; name a run or a checkpoint, as in runs/latest',
+    'no such directory; name a run or a checkpoint, such as runs/latest',
     section('initFrom: { checkpoint: nowhere }'),
   ),
   one(

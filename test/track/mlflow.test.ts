@@ -231,7 +231,9 @@ describe('a run that is told to MLflow', () => {
       const notices = await trained(fake.url, { runDir: `elsewhere${artifactUri.length}`, set: ['training.epochs=1'] });
       expect(notices).toEqual([
         expect.stringContaining(
-          `cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${artifactUri === '' ? 'DIRECTORY' : 's3://bucket'}; it lacks config.source.yaml, `,
+          `cannot store artifacts at '${artifactUri}' from this machine; let the server store them: ` +
+            `mlflow server --artifacts-destination ${artifactUri === '' ? 'DIRECTORY' : 's3://bucket'}; ` +
+            'not uploaded: config.source.yaml, ',
         ),
       ]);
       expect(fake.statuses).toEqual(['run-1 FINISHED']);
@@ -255,15 +257,15 @@ describe('a run that is told to MLflow', () => {
       fake.fault = fault;
       const notices = await trained(fake.url, { runDir: fault.replaceAll(' ', '-') });
       expect(notices).toHaveLength(2);
-      expect(notices[0]).toContain('the run goes on');
-      expect(notices[1]).toMatch(/has not got \d+ numbers of this run; they are in/);
+      expect(notices[0]).toContain('the run continues and sends its metrics when the server answers');
+      expect(notices[1]).toMatch(/: \d+ metric values were not sent; they are in/);
       expect(lossesIn(fault.replaceAll(' ', '-')).length).toBeGreaterThan(5);
     },
   );
 
   it('ends well where nobody listens', async () => {
     const notices = await trained('http://127.0.0.1:9', { runDir: 'nobody' });
-    expect(notices[0]).toMatch(/^MLflow at http:\/\/127\.0\.0\.1:9: cannot be reached/);
+    expect(notices[0]).toMatch(/^MLflow at http:\/\/127\.0\.0\.1:9: cannot connect \(/);
   });
 
   it('sends what a server has missed when it answers again', async () => {
@@ -307,7 +309,7 @@ describe('a run that is told to MLflow', () => {
       /track\.mlflow: expected the address of an MLflow server/,
     );
     await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['track.experiment=mine'] })).rejects.toThrow(
-      /track\.experiment: is one of an MLflow server/,
+      /track\.experiment: requires an MLflow server/,
     );
   });
 });

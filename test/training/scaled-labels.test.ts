@@ -197,7 +197,7 @@ describe('a regression whose label is scaled', () => {
     const told: string[] = [];
     await trainSmall('config.yaml', { runDir: 'warm', set, on: { onWarning: (text) => void told.push(text) } });
     expect(await savedScales('warm')).toEqual(await savedScales('standard'));
-    expect(told.join('\n')).toContain('as they were learned then: the scales and boundaries of the label of weeks');
+    expect(told.join('\n')).toContain('scales and boundaries from the checkpoint: the label of weeks');
     expect(
       (await evaluate({ path: 'warm', data: 'later.csv', ...quiet })).metrics['test']!['weeks']!['rmse'],
     ).toBeLessThan(9);
@@ -206,7 +206,8 @@ describe('a regression whose label is scaled', () => {
     await expect(
       trainSmall('config.yaml', { runDir: 'other', set: [...set, 'tasks.weeks.scaling=log1p'] }),
     ).rejects.toThrow(
-      "tasks.weeks.scaling: is log1p and was standard in the checkpoint, whose last layer learned to say that; scale the label as it was, or leave it out: include: ['*', '!towers.weeks.out.*']",
+      "tasks.weeks.scaling: the scaling is log1p, but the checkpoint's output layer was trained with standard; " +
+        "restore the scaling or exclude it: include: ['*', '!towers.weeks.out.*']",
     );
   });
 

@@ -68,7 +68,7 @@ describe('pages about warm starts', () => {
     expect(shell(cwd, asBuilt(command))).toMatchObject({
       status: 0,
       stderr: '',
-      stdout: expect.stringMatching(/starts from runs\/config\/001\/checkpoints\/step-/) as string,
+      stdout: expect.stringMatching(/starting from runs\/config\/001\/checkpoints\/step-/) as string,
     });
   });
 
@@ -78,7 +78,7 @@ describe('pages about warm starts', () => {
     writeFileSync(join(cwd, 'nightly.sh'), asBuilt(script));
     chmodSync(join(cwd, 'nightly.sh'), 0o755);
     const [first, second, third] = DAYS as [string, string, string];
-    expect(night(first)).toMatchObject({ status: 0, stdout: expect.not.stringContaining('starts from') as string });
+    expect(night(first)).toMatchObject({ status: 0, stdout: expect.not.stringContaining('starting from') as string });
     rmSync(join(cwd, 'model.onnx'));
 
     const log = join(cwd, 'logs', `${second}.csv`);
@@ -90,7 +90,7 @@ describe('pages about warm starts', () => {
     const mended = night(second);
     expect(mended).toMatchObject({
       status: 0,
-      stdout: expect.stringMatching(/starts from runs\/daily\/2026-11-01\//) as string,
+      stdout: expect.stringMatching(/starting from runs\/daily\/2026-11-01\//) as string,
     });
     expect(existsSync(join(cwd, 'model.onnx'))).toBe(true);
 
@@ -101,7 +101,7 @@ describe('pages about warm starts', () => {
     expect(next).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(
-        /^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starts from runs\/daily\/2026-11-02\//,
+        /^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starting from runs\/daily\/2026-11-02\//,
       ) as string,
     });
     expect(readlinkSync(join(cwd, 'runs/channels/nightly'))).toBe(`../daily/${third}`);

@@ -104,10 +104,11 @@ describe('a run that starts from another', () => {
     expect(notices).toEqual(
       expect.arrayContaining([
         expect.stringMatching(
-          /^starts from old\/checkpoints\/step-\d+: \d+ tensors with 10 steps behind them, and the optimizer's state$/,
+          /^starting from old\/checkpoints\/step-\d+: \d+ tensors after 10 steps, with the optimizer state$/,
         ),
-        `field 'item': ${is.length + 1} rows, ${is.length - was.length} of them new; ${gone} that train has no longer, or too rarely, are kept`,
-        'as they were learned then: the scales and boundaries of price',
+        `field 'item': ${is.length + 1} rows, ${is.length - was.length} new; ` +
+          `${gone} missing or too rare in the training set, kept`,
+        'scales and boundaries from the checkpoint: price',
       ]),
     );
   });
@@ -236,8 +237,8 @@ describe('a run that starts from another', () => {
     // As it is while the first epoch is trained.
     rmSync('runs/config/killed/checkpoints', { recursive: true });
     const { notices } = await warm(['initFrom.checkpoint=runs/latest', 'data.train=day-2.csv', 'training.epochs=1']);
-    expect(notices[0]).toMatch(/runs\/latest has no checkpoint: what it was to start from is taken$/);
-    expect(notices[1]).toMatch(/^starts from runs\/config\/first\/checkpoints\/step-/);
+    expect(notices[0]).toMatch(/runs\/latest has no checkpoint: using the one that it started from, \S+$/);
+    expect(notices[1]).toMatch(/^starting from runs\/config\/first\/checkpoints\/step-/);
   });
 });
 
@@ -278,8 +279,8 @@ describe('what is taken', () => {
     ]);
     expect(notices).toEqual(
       expect.arrayContaining([
-        'drawn anew: towers.buy.out.weight, towers.buy.out.bias',
-        'left in the checkpoint: towers.cvr.out.weight, towers.cvr.out.bias',
+        'randomly initialized: towers.buy.out.weight, towers.buy.out.bias',
+        'not loaded from the checkpoint: towers.cvr.out.weight, towers.cvr.out.bias',
       ]),
     );
   });
@@ -293,7 +294,7 @@ describe('what is taken', () => {
       'training.optimizer.embeddings={ name: adagrad }',
     ]);
     expect(checkpoint.program.step).toBe(1);
-    expect(notices).toContainEqual(expect.stringMatching(/and a new optimizer$/));
+    expect(notices).toContainEqual(expect.stringMatching(/with a new optimizer$/));
     const sums =
       checkpoint.program.optimizer.get('embeddings.item.squares') ??
       [...checkpoint.program.optimizer].find(([name]) => name.startsWith('embeddings.item.'))![1];
@@ -321,7 +322,7 @@ describe('what is taken', () => {
     await expect(
       warm([...wide, 'initFrom.checkpoint=first', 'tasks.again={ label: click }'], { runDir: 'other' }),
     ).rejects.toThrow(
-      /field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr in the checkpoint, here for ctr, cvr, again; take the model and the tasks that it had, or leave it out: include: \['\*', '!embeddings\.wide\.user'\]/,
+      /field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr, again, but for ctr, cvr in the checkpoint; restore the model and the tasks or exclude it: include: \['\*', '!embeddings\.wide\.user'\]/,
     );
   });
 
@@ -371,7 +372,7 @@ describe('tokens that train no longer has', () => {
     const gone = was.filter((item) => !itemsOf(1).includes(item));
     expect(gone.length).toBeGreaterThan(3);
     expect([...is].filter((item) => item !== '').sort()).toEqual([...itemsOf(1)].sort());
-    expect(notices.join('\n')).toContain(`${gone.length} that train has no longer, or too rarely, are dropped`);
+    expect(notices.join('\n')).toContain(`${gone.length} missing or too rare in the training set, evicted`);
     const [then, now] = [weight(before, 'embeddings.item'), weight(checkpoint, 'embeddings.item')];
     for (const [i, item] of was.entries()) {
       if (gone.includes(item)) {
@@ -412,55 +413,59 @@ describe('a pair that does not fit', () => {
     [
       'another width',
       ['features.user.width=4'],
-      /old: field 'user': its embeddings have width 8 in the checkpoint, here 4; give it width: 8, or leave it out: include: \['\*', '!embeddings\.user'\]\n.*old: features: in another order, width, table or pooling than in the checkpoint/,
+      /old: field 'user': the embedding width is 4, but 8 in the checkpoint; set width: 8 or exclude it: include: \['\*', '!embeddings\.user'\]\n.*old: features: the first layers of the checkpoint were trained on other features \(another order, width, table or pooling\)/,
     ],
     [
       'another encoding',
       [item('encoding: { name: hash, buckets: 100 }')],
-      /old: field 'item': is encoded as tokens in the checkpoint, here as hash buckets 100, seed 0, so that its rows mean something else; give it the encoding that it had/,
+      /old: field 'item': the encoding is hash buckets 100, seed 0, but tokens in the checkpoint, so its rows differ in meaning; restore the encoding or/,
     ],
     [
       'a field more',
       ['features.hour={ type: numeric, fields: [click2] }'],
-      /old: features: with click2 more than in the checkpoint.*include: embeddings, or all but the layers that read them: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
+      /old: features: the first layers of the checkpoint were trained on other features \(added: click2\); load only the tables with include: embeddings, or exclude the layers that read the features: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
     ],
-    ['a field less', ['features.price=null'], /old: features: without price than in the checkpoint/],
+    [
+      'a field less',
+      ['features.price=null'],
+      /old: features: the first layers of the checkpoint were trained on other features \(removed: price\)/,
+    ],
     [
       'another scaling',
       ['features.price.scaling=log1p'],
-      /old: field 'price': is a number, scaling standard in the checkpoint, here a number, scaling log1p/,
+      /old: field 'price': the encoding is a number, scaling log1p, but a number, scaling standard in the checkpoint/,
     ],
     [
       'a tower of another width',
       ['model.ctrTower.hidden=[8]'],
-      /old: towers\.ctr\.0: its tensor weight has the shape \[17, 16\] in the checkpoint, here \[17, 8\]; give it the width that it had, or leave it out: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.ctr\.out\.\*'\]\n.*old: towers\.ctr\.out: [^\n]*$/,
+      /old: towers\.ctr\.0: the shape of tensor weight is \[17, 8\], but \[17, 16\] in the checkpoint; restore its width or exclude it: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.ctr\.out\.\*'\]\n.*old: towers\.ctr\.out: [^\n]*$/,
     ],
     [
       'another optimizer',
       ['training.optimizer.dense={ name: sgd, momentum: 0.9 }'],
-      /old: training\.optimizer\.dense: keeps .*, the checkpoint has firstMoment per weight, secondMoment per weight; write initFrom\.optimizer: reset/,
+      /old: training\.optimizer\.dense: the optimizer state is .*, but firstMoment per weight, secondMoment per weight in the checkpoint; set initFrom\.optimizer: reset/,
     ],
     [
       'an average that was not kept',
       ['training.ema={ decay: 0.9 }'],
-      /training\.optimizer\.embeddings: keeps .* and an average, the checkpoint has firstMoment per weight, secondMoment per weight; write initFrom\.optimizer: reset/,
+      /training\.optimizer\.embeddings: the optimizer state is .* and an EMA, but firstMoment per weight, secondMoment per weight in the checkpoint; set initFrom\.optimizer: reset/,
     ],
     [
       'a pattern of nothing',
       ["initFrom.include=['embedings.item']"],
-      /initFrom.include\.0: 'embedings\.item': neither the checkpoint nor the model has such a tensor; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
+      /initFrom\.include\.0: 'embedings\.item' matches no tensor of the checkpoint or the model; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
     ],
     [
       'patterns that only leave out',
       ["initFrom.include=['!embeddings.item']"],
-      /initFrom.include: says only what is left out; write '\*' first/,
+      /initFrom\.include: all patterns exclude tensors; add '\*' first/,
     ],
     [
       'a checkpoint that is not there',
       ['initFrom.checkpoint=nowhere'],
-      /nowhere: there is no such folder; name a run or a checkpoint/,
+      /nowhere: no such directory; name a run or a checkpoint/,
     ],
-    ['a folder that is no run', ['initFrom.checkpoint=.'], /holds no checkpoint/],
+    ['a folder that is no run', ['initFrom.checkpoint=.'], /no checkpoint found/],
   ])('is refused before a folder is made: %s', async (_, set, message) => {
     writeFileSync(
       'day-1.csv',
@@ -480,7 +485,7 @@ describe('a pair that does not fit', () => {
     });
     await expect(
       trainSmall('config.yaml', { runDir: 'new', set: [...FROM_OLD, 'initFrom.checkpoint=sized'] }),
-    ).rejects.toThrow(/field 'user': has 90 rows in the checkpoint, here 80; give it 90 ids in encoding\.sizes/);
+    ).rejects.toThrow(/field 'user': has 80 rows, but 90 in the checkpoint; set 90 ids in encoding\.sizes/);
   });
 });
 
@@ -500,7 +505,7 @@ describe('mtl train --init-from', () => {
     ]);
     expect([second.code, second.stderr]).toEqual([0, '']);
     expect(second.stdout).toMatch(
-      /starts from runs\/config\/001\/checkpoints\/step-00000010: \d+ tensors with 10 steps behind them/,
+      /starting from runs\/config\/001\/checkpoints\/step-00000010: \d+ tensors after 10 steps/,
     );
     expect(readFileSync('runs/config/002/overrides.txt', 'utf8')).toContain('initFrom.checkpoint="runs/latest"');
     const third = await mtl(cwd, [
@@ -514,7 +519,7 @@ describe('mtl train --init-from', () => {
     ]);
     expect([third.code, third.stderr]).toEqual([
       4,
-      expect.stringMatching(/error: .*nowhere: there is no such folder/) as string,
+      expect.stringMatching(/error: .*nowhere: no such directory/) as string,
     ]);
     expect(existsSync('runs/config/003')).toBe(false);
   });

@@ -2,9 +2,8 @@ import type { z } from 'zod';
 import type { Component } from '../../core/component.js';
 
 /**
- * Where the values of a parameter lie: on a line, in coordinates of which equal lengths count alike, at steps or (0)
- * anywhere; or as so many
- * choices, which have numbers but no order. Where `isLog`, coordinates are logarithms of values.
+ * Range of a parameter: a line, or a list of choices without order. Equal lengths of a line are equally likely; `step`
+ * is 0 for continuous values. If `isLog`, coordinates are logarithms of values.
  */
 export type Axis =
   | {
@@ -16,26 +15,26 @@ export type Axis =
     }
   | { readonly kind: 'list'; readonly count: number };
 
-/** The values that a parameter may take. */
+/** Values that a parameter may take. */
 export interface Domain {
   readonly axis: Axis;
-  /** The value at a coordinate of the axis: on a line from `low` to `high`, of choices from 0 on. */
-  valueAt(coordinate: number): unknown;
-  /** The other way round; undefined for what is no value of it. */
-  coordinateOf(value: unknown): number | undefined;
-  /** The coordinates that a grid has; undefined where there is no telling how many. */
+  /** Converts a coordinate to a value: on a line from `low` to `high`, for choices an index from 0. */
+  toValue(coordinate: number): unknown;
+  /** Converts a value to its coordinate; undefined if the domain does not contain it. */
+  toCoordinate(value: unknown): number | undefined;
+  /** Coordinates of the grid; undefined if their number is not specified. */
   readonly grid: readonly number[] | undefined;
 }
 
-/** Declares a kind of domain; the identity, for the sake of its types. */
+/** Declares a domain with its types inferred. */
 export function defineDomain<const Name extends string, Shape extends z.ZodRawShape>(
   domain: Component<Name, Shape, [], Domain>,
 ): Component<Name, Shape, [], Domain> {
   return domain;
 }
 
-/** So many coordinates with equal lengths between them, the ends included; undefined for no number. */
-export function evenly(low: number, high: number, count: number | undefined): readonly number[] | undefined {
+/** Returns evenly spaced coordinates, ends included; undefined without a count. */
+export function spaceEvenly(low: number, high: number, count: number | undefined): readonly number[] | undefined {
   return count === undefined
     ? undefined
     : Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));

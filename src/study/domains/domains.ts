@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { registry } from '../../core/component.js';
 import * as all from './all.js';
 
-/** Every kind of domain by its name in the YAML, under the key `type`. */
+/** Domains by the value of `type`. */
 export const domains = registry(all, 'type');
 
 const whenOptions = z
@@ -11,7 +11,7 @@ const whenOptions = z
   .describe('Values of earlier parameters under which this one is set: a value or a list for each');
 const linkedKeysOptions = z.array(z.string()).default([]).describe('Other config keys set to the same value');
 
-/** A parameter of a space as the YAML has it. */
+/** Schema of a parameter. */
 export const parameterOptions = z.union([
   z
     .array(z.unknown())

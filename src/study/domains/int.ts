@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import { defineDomain, evenly, type Domain } from './domain.js';
+import { defineDomain, spaceEvenly, type Domain } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** A grid lists no more of them than this unless it is told how many. */
-const MAX_LISTED = 1000;
+/** Maximum number of values that a grid lists without an explicit count. */
+const MAX_GRID_VALUES = 1000;
 
-/**
- * Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely.
- */
+/** Integers in a range. Each value has a cell of one step around it, so that all are equally likely. */
 export const int = defineDomain({
   name: 'int',
   summary: 'Uniform integers in a range, both ends included',
@@ -20,42 +18,42 @@ export const int = defineDomain({
   }),
   *check({ low, high, step, log }) {
     yield* checkEnds({ low, high });
-    if (log && low < 1) yield { path: ['low'], message: `expected 1 or more with log: true, found ${low}` };
-    if (log && step > 1) yield { path: ['log'], message: `expected a step of 1 with log: true, found ${step}` };
+    if (log && low < 1) yield { path: ['low'], message: `expected at least 1 with log: true, found ${low}` };
+    if (log && step > 1) yield { path: ['log'], message: `log: true requires step: 1, found ${step}` };
     if ((high - low) % step !== 0)
       yield {
         path: ['high'],
-        message: `expected a number that ${low} leads to in steps of ${step}, as ${high - ((high - low) % step)}, found ${high}`,
+        message: `expected low plus a multiple of step (${step}), such as ${high - ((high - low) % step)}, found ${high}`,
       };
   },
   build({ low, high, step, log, steps }): Domain {
-    const [there, back] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
-    const valueAt = (coordinate: number): number =>
-      Math.min(high, Math.max(low, low + step * Math.round((back(coordinate) - low) / step)));
-    const coordinateOf = (value: unknown): number | undefined =>
+    const [transform, invert] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
+    const toValue = (coordinate: number): number =>
+      Math.min(high, Math.max(low, low + step * Math.round((invert(coordinate) - low) / step)));
+    const toCoordinate = (value: unknown): number | undefined =>
       typeof value === 'number' && value >= low && value <= high && (value - low) % step === 0
-        ? there(value)
+        ? transform(value)
         : undefined;
     const count = (high - low) / step + 1;
-    const wanted = steps ?? count;
+    const gridCount = steps ?? count;
     const grid =
-      wanted > MAX_LISTED
+      gridCount > MAX_GRID_VALUES
         ? undefined
-        : wanted >= count
-          ? Array.from({ length: count }, (_, i) => there(low + i * step))
-          : evenly(there(low), there(high), wanted);
+        : gridCount >= count
+          ? Array.from({ length: count }, (_, i) => transform(low + i * step))
+          : spaceEvenly(transform(low), transform(high), gridCount);
     return {
       axis: {
         kind: 'line',
-        low: there(low - step / 2),
-        high: there(high + step / 2),
+        low: transform(low - step / 2),
+        high: transform(high + step / 2),
         step: log ? 0 : step,
         isLog: log,
       },
-      valueAt,
-      coordinateOf,
-      // Two points of a logarithmic line may round to one number.
-      grid: grid && [...new Set(grid.map(valueAt))].map(there),
+      toValue: toValue,
+      toCoordinate: toCoordinate,
+      // Points of a logarithmic line may round to the same integer.
+      grid: grid && [...new Set(grid.map(toValue))].map(transform),
     };
   },
 });

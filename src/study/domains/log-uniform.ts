@@ -1,24 +1,24 @@
 import { z } from 'zod';
-import { defineDomain, evenly } from './domain.js';
+import { defineDomain, spaceEvenly } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** Digits of a value that is shown and set; its logarithm has no last digit that would matter. */
+/** Significant digits of values; rounding hides the noise of exp and log. */
 const DIGITS = 6;
 
-/** Numbers between two whose logarithm is as likely everywhere: for learning rates and penalties. */
+/** Real numbers with a uniform logarithm, for learning rates and penalties. */
 export const logUniform = defineDomain({
   name: 'log-uniform',
   summary: 'Log-uniform real numbers in a range, for learning rates and penalties',
   options: () => ({ low: z.number().positive(), high: z.number().positive(), steps }),
   check: checkEnds,
   build({ low, high, steps }) {
-    const [from, to] = [Math.log(low), Math.log(high)];
+    const [logLow, logHigh] = [Math.log(low), Math.log(high)];
     return {
-      axis: { kind: 'line', low: from, high: to, step: 0, isLog: true },
-      valueAt: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
-      coordinateOf: (value) =>
+      axis: { kind: 'line', low: logLow, high: logHigh, step: 0, isLog: true },
+      toValue: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
+      toCoordinate: (value) =>
         typeof value === 'number' && value >= low && value <= high ? Math.log(value) : undefined,
-      grid: evenly(from, to, steps),
+      grid: spaceEvenly(logLow, logHigh, steps),
     };
   },
 });

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { defineDomain, evenly } from './domain.js';
+import { defineDomain, spaceEvenly } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** Numbers between two, each as likely. */
+/** Uniform real numbers. */
 export const uniform = defineDomain({
   name: 'uniform',
   summary: 'Uniform real numbers in a range',
@@ -10,8 +10,8 @@ export const uniform = defineDomain({
   check: checkEnds,
   build: ({ low, high, steps }) => ({
     axis: { kind: 'line', low, high, step: 0, isLog: false },
-    valueAt: (coordinate) => Math.min(high, Math.max(low, coordinate)),
-    coordinateOf: (value) => (typeof value === 'number' && value >= low && value <= high ? value : undefined),
-    grid: evenly(low, high, steps),
+    toValue: (coordinate) => Math.min(high, Math.max(low, coordinate)),
+    toCoordinate: (value) => (typeof value === 'number' && value >= low && value <= high ? value : undefined),
+    grid: spaceEvenly(low, high, steps),
   }),
 });

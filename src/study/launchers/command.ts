@@ -1,26 +1,23 @@
 import { z } from 'zod';
 import { defineLauncher } from './launcher.js';
 import { launchProcesses } from './processes.js';
-import { shellText } from './shell-text.js';
+import { quoteCommand } from './shell-text.js';
 
-/** A command of the shell a worker, as ssh to a machine that shares the folder. */
+/** A shell command per worker, such as ssh to a machine that shares the directory. */
 export const command = defineLauncher({
   name: 'command',
   summary: 'Any shell command per worker, such as ssh to machines that share the directory',
   options: () => ({
     run: z
       .string()
-      .regex(
-        /\{mtl\}|\{study\}/,
-        'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder',
-      )
+      .regex(/\{mtl\}|\{study\}/, 'a command that contains {mtl} (the command of a worker) or {study} (its directory)')
       .describe('Shell command per worker, with {worker}, {mtl} and {study} replaced: ssh node{worker} {mtl}'),
     detaches: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
   isHere: false,
   build: ({ run, detaches: returns }) => ({
     async launch({ study, count, mtl, args }) {
-      const texts = { mtl: shellText([...mtl, ...args]), study: shellText([study]) };
+      const texts = { mtl: quoteCommand([...mtl, ...args]), study: quoteCommand([study]) };
       const commands = Array.from({ length: count }, (_, i) => [
         'sh',
         '-c',
@@ -28,7 +25,7 @@ export const command = defineLauncher({
           name === 'worker' ? String(i + 1) : texts[name],
         ),
       ]);
-      const workers = await launchProcesses(study, commands, false, `${count} by ${run}`);
+      const workers = await launchProcesses(study, commands, false, `${count} with ${run}`);
       return returns ? { ...workers, areAlive: async () => (await workers.areAlive(), true) } : workers;
     },
   }),

@@ -5,10 +5,10 @@ import { makeFolder, onDisk, writeFileAtomic } from '../../io/disk.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readProgram, runProgram } from './run-program.js';
 
-/** Seconds that a pod that is to go has to save its trial. */
-const GRACE_SECONDS = 120;
-/** What a name in Kubernetes may be (RFC 1123). */
-const NAME_LENGTH = 63;
+/** Time that a terminated pod has to save its trial. */
+const GRACE_PERIOD_SECONDS = 120;
+/** Maximum length of a name in Kubernetes (RFC 1123). */
+const MAX_NAME_LENGTH = 63;
 
 const jobOptions = {
   image: z.string().min(1).describe('Container image with mtl'),
@@ -22,7 +22,7 @@ const jobOptions = {
     .default({})
     .describe('Resource requests and limits of a worker'),
 };
-/** What `areAlive` reads of a Job (batch/v1). */
+/** The fields of a Job (batch/v1) that are read. */
 const jobSchema = z.looseObject({
   kind: z.literal('Job'),
   status: z
@@ -31,7 +31,7 @@ const jobSchema = z.looseObject({
 });
 type JobOptions = z.output<z.ZodObject<typeof jobOptions, z.core.$strict>>;
 
-/** An Indexed Job of Kubernetes. Workers whose pod is taken away are started again and go on. */
+/** Kubernetes Indexed Job. Workers whose pods are evicted restart and resume. */
 export const kubernetes = defineLauncher({
   name: 'kubernetes',
   summary: 'Kubernetes Indexed Job through kubectl, one worker per index',
@@ -46,15 +46,15 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
   const path = join(folder, 'job.yaml');
   await writeFileAtomic(path, stringify(jobManifest(request, options)));
   const inNamespace = ['--namespace', options.namespace];
-  // A name of its own for each time, since a Job never starts again.
+  // A generated name, because a Job cannot be restarted.
   const job = await readProgram(
     'kubectl',
     ['create', ...inNamespace, '--filename', path, '--output', 'name'],
-    'the name of a Job, as in job.batch/mtl-esmm-x7k2p',
+    'the name of a Job, such as job.batch/mtl-esmm-x7k2p',
     (printed) => /^job\S*\/\S+$/m.exec(printed)?.[0],
   );
   return {
-    where: `${request.count} as ${job} of Kubernetes, made from ${path}`,
+    where: `${request.count} in Kubernetes ${job}, manifest ${path}`,
     async areAlive() {
       const { status } = await readProgram(
         'kubectl',
@@ -63,7 +63,7 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
         (printed) => jobSchema.parse(JSON.parse(printed)),
       );
       return !(status?.conditions ?? []).some(
-        ({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True',
+        ({ type, status: conditionStatus }) => (type === 'Complete' || type === 'Failed') && conditionStatus === 'True',
       );
     },
     async stop() {
@@ -72,7 +72,7 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
   };
 }
 
-/** The Job as Kubernetes takes it (batch/v1). */
+/** Builds the manifest of the Job (batch/v1). */
 export function jobManifest(
   { study, count, args }: WorkersRequest,
   { image, command, volumes, namespace, resources }: JobOptions,
@@ -80,7 +80,7 @@ export function jobManifest(
   const name = `mtl-${basename(study)
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')}`
-    .slice(0, NAME_LENGTH - 6)
+    .slice(0, MAX_NAME_LENGTH - 6)
     .replace(/-+$/, '');
   const claims = Object.entries(volumes);
   return {
@@ -91,7 +91,7 @@ export function jobManifest(
       completionMode: 'Indexed',
       completions: count,
       parallelism: count,
-      // A worker that fails for a reason of its own fails again; one whose pod was taken away does not count.
+      // A worker that fails on its own would fail again; evictions do not count.
       backoffLimitPerIndex: 3,
       podFailurePolicy: {
         rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }],
@@ -99,7 +99,7 @@ export function jobManifest(
       template: {
         spec: {
           restartPolicy: 'Never',
-          terminationGracePeriodSeconds: GRACE_SECONDS,
+          terminationGracePeriodSeconds: GRACE_PERIOD_SECONDS,
           containers: [
             {
               name: 'worker',

@@ -1,36 +1,34 @@
 import type { z } from 'zod';
 import type { Component } from '../../core/component.js';
 
-/** Which workers are wanted. */
 export interface WorkersRequest {
-  /** The study's folder. */
+  /** Directory of the study. */
   readonly study: string;
   readonly count: number;
-  /** How mtl is called on this machine, the program first. */
+  /** Command that runs mtl on this machine, program first. */
   readonly mtl: readonly string[];
-  /** What a worker is called with. */
+  /** Arguments of a worker. */
   readonly args: readonly string[];
 }
 
-/** Workers that were started. */
+/** Launched workers. */
 export interface Workers {
-  /** Where they are, for people. */
+  /** Description of their location, for messages. */
   readonly where: string;
   /**
-   * Whether any of them may still take trials.
-   * @throws UserError where all of them failed, with what they said
+   * Reports whether any worker may still take trials.
+   * @throws UserError with their output if all failed
    */
   areAlive(): Promise<boolean>;
-  /** Asks them to end: to save where their trials stand, so that others can go on with them. */
+  /** Asks the workers to save their trials and exit. */
   stop(): Promise<void>;
 }
 
-/** Starts workers on an engine that people have. */
 export interface Launcher {
   launch(request: WorkersRequest): Promise<Workers>;
 }
 
-/** A launcher, and what it is like. */
+/** A launcher with its properties. */
 export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
@@ -41,7 +39,7 @@ export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> 
   readonly isHere: boolean;
 }
 
-/** Declares a launcher; the identity, for the sake of its types. */
+/** Declares a launcher with its types inferred. */
 export function defineLauncher<const Name extends string, Shape extends z.ZodRawShape>(
   launcher: LauncherPart<Name, Shape>,
 ): LauncherPart<Name, Shape> {

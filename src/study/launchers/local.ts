@@ -1,7 +1,7 @@
 import { defineLauncher } from './launcher.js';
 import { launchProcesses } from './processes.js';
 
-/** Processes of this machine. One that is killed is started again. */
+/** Processes on this machine; killed ones are restarted. */
 export const local = defineLauncher({
   name: 'local',
   summary: 'Processes on this machine',

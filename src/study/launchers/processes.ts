@@ -8,26 +8,26 @@ import { makeFolder, onDisk } from '../../io/disk.js';
 import { userError } from '../../core/errors.js';
 import type { Workers } from './launcher.js';
 
-/** Of what a worker said last, so many lines are told. */
-const LAST_LINES = 5;
+/** Number of log lines that an error quotes. */
+const LOG_TAIL_LINES = 5;
 /**
- * Restarts in a row of a worker that is killed each time; the pauses before them double from 0.5 s to 64 s, about 2
- * minutes in all.
+ * Maximum number of consecutive restarts of a killed worker. The pauses double from 0.5 s to 64 s, about 2 minutes in
+ * total.
  */
 const MAX_RESTARTS = 8;
 const FIRST_PAUSE_MS = 500;
-/** A worker that was killed after so long was not killed in a row. */
+/** A worker that ran this long starts a new count of consecutive restarts. */
 const STEADY_MS = 600_000;
 
-/** Waits so many ms, or until the signal is aborted; then it throws. */
+/** Waits; rejects when the signal is aborted. */
 export type Pause = (ms: number, signal: AbortSignal) => Promise<unknown>;
 
 /**
- * Starts a process a worker, each with a log in the study's folder.
- * @param commands what each is called with, the program first
- * @param isRestarted whether one that is killed is started again
- * @param where they are, for people
- * @param pause before a restart
+ * Starts one process per worker, each with a log in the study's directory.
+ * @param commands of the workers, program first
+ * @param isRestarted whether killed workers restart
+ * @param where description of their location, for messages
+ * @param pause waits before a restart
  */
 export async function launchProcesses(
   study: string,
@@ -39,9 +39,9 @@ export async function launchProcesses(
   const logs = join(study, 'workers');
   await onDisk(logs, () => makeFolder(logs));
   const running = new Set<ChildProcess>();
-  const failed: { readonly log: string; readonly how: string }[] = [];
+  const failed: { readonly log: string; readonly reason: string }[] = [];
   const stopping = new AbortController();
-  /** Workers that wait to be started again. */
+  /** Number of workers waiting to restart. */
   let numPausing = 0;
   const restart = async (worker: number, command: readonly string[], restarts: number): Promise<void> => {
     numPausing++;
@@ -53,46 +53,45 @@ export async function launchProcesses(
     const startMs = monotonicMs();
     const log = join(logs, `${worker}.log`);
     const output = openSync(log, 'a');
-    // In a group of its own, so that Ctrl-C is told by `stop` alone: a second signal would end a worker without saving.
-    // By the channel it
-    // hears when this process is gone.
+    // A separate process group, so that only `stop` signals it on Ctrl-C: a second signal would end a worker without
+    // saving. The IPC channel closes when this process exits.
     const child = spawn(program!, args, { stdio: ['ignore', output, output, 'ipc'], detached: true });
     closeSync(output);
     running.add(child);
     child.on('error', () => {
       running.delete(child);
-      failed.push({ log, how: 'the workers have ended with an error' });
+      failed.push({ log, reason: 'the workers failed' });
     });
     child.on('close', (code, signal) => {
       running.delete(child);
       if (stopping.signal.aborted || code === 0) return;
-      const inRow = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
-      if (signal === null || !isRestarted) failed.push({ log, how: 'the workers have ended with an error' });
-      else if (inRow > MAX_RESTARTS)
-        failed.push({ log, how: `worker ${worker} was killed by ${signal} ${inRow} times in a row` });
+      const consecutive = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
+      if (signal === null || !isRestarted) failed.push({ log, reason: 'the workers failed' });
+      else if (consecutive > MAX_RESTARTS)
+        failed.push({ log, reason: `worker ${worker} was killed by ${signal} ${consecutive} times in a row` });
       else {
         appendFileSync(
           log,
-          `mtl: worker ${worker} was killed by ${signal}; restart ${inRow} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (inRow - 1)) / 1000} s\n`,
+          `mtl: worker ${worker} was killed by ${signal}; restart ${consecutive} of ${MAX_RESTARTS} in ${(FIRST_PAUSE_MS * 2 ** (consecutive - 1)) / 1000} s\n`,
         );
-        void restart(worker, [program!, ...args], inRow);
+        void restart(worker, [program!, ...args], consecutive);
       }
     });
   };
   commands.forEach((command, i) => start(i + 1, command));
   return {
-    where: `${where}; they write to ${logs}`,
+    where: `${where}; logs in ${logs}`,
     areAlive() {
       if (running.size + numPausing > 0) return Promise.resolve(true);
       const [first] = failed;
       if (first === undefined) return Promise.resolve(false);
-      const { log, how } = first;
-      const said = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+      const { log, reason: reason } = first;
+      const logTail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
       return Promise.reject(
         userError('usage', {
           where: log,
-          message: `${how}; the last words of this one: ${said}`,
-          fix: 'mend that and start the study again; it goes on',
+          message: `${reason}; end of this log: ${logTail}`,
+          fix: 'fix the error and run the same mtl sweep again to resume',
         }),
       );
     },
@@ -105,11 +104,11 @@ export async function launchProcesses(
   };
 }
 
-/** Asks a process, and those that it has started, to end. */
+/** Signals a process and its descendants to exit. */
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGTERM');
   } catch {
-    // It has ended meanwhile.
+    // It exited in the meantime.
   }
 }

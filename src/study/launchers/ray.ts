@@ -6,15 +6,15 @@ import { z } from 'zod';
 import { userError } from '../../core/errors.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readAnswer } from './run-program.js';
-import { shellText } from './shell-text.js';
+import { quoteCommand } from './shell-text.js';
 
 const jobSchema = z.looseObject({ status: z.string(), message: z.string().nullish() });
-/** Characters that are told of an answer. */
-const LONGEST_ANSWER = 500;
-/** States of a job that is not over. */
-const LIVING: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
+/** Maximum length of a quoted answer. */
+const MAX_ANSWER_LENGTH = 500;
+/** States of an active job. */
+const ACTIVE_STATES: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
 
-/** Jobs of Ray by its REST API, one a worker. */
+/** Ray jobs through the REST API, one per worker. */
 export const ray = defineLauncher({
   name: 'ray',
   summary: 'Ray jobs, one per worker, through the REST API of the dashboard',
@@ -36,39 +36,39 @@ async function launch(
 ): Promise<Workers> {
   const jobs: string[] = [];
   for (let worker = 1; worker <= count; worker++) {
-    const { submission_id: id } = await ask(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), {
-      entrypoint: shellText([...mtl, ...args]),
+    const { submission_id: id } = await request(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), {
+      entrypoint: quoteCommand([...mtl, ...args]),
       ...(cpus !== undefined && { entrypoint_num_cpus: cpus }),
     });
     jobs.push(id);
   }
-  const look = () => Promise.all(jobs.map((job) => ask(address, `/api/jobs/${job}`, jobSchema)));
+  const fetchJobs = () => Promise.all(jobs.map((job) => request(address, `/api/jobs/${job}`, jobSchema)));
   return {
-    where: `${count} as jobs of Ray at ${address}: ${jobs.join(', ')}`,
+    where: `${count} as Ray jobs at ${address}: ${jobs.join(', ')}`,
     async areAlive() {
-      const found = await look();
-      if (found.some(({ status }) => LIVING.has(status))) return true;
+      const found = await fetchJobs();
+      if (found.some(({ status }) => ACTIVE_STATES.has(status))) return true;
       const failed = found.find(({ status }) => status === 'FAILED');
       if (failed !== undefined)
         throw userError('usage', {
           where: address,
-          message: `the workers have ended with an error: ${failed.message ?? ''}`,
-          fix: 'mend that and start the study again; it goes on',
+          message: `the workers failed: ${failed.message ?? ''}`,
+          fix: 'fix the error and run the same mtl sweep again to resume',
         });
       return false;
     },
     async stop() {
-      for (const [i, { status }] of (await look()).entries())
-        if (LIVING.has(status)) await ask(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
+      for (const [i, { status }] of (await fetchJobs()).entries())
+        if (ACTIVE_STATES.has(status)) await request(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
     },
   };
 }
 
 /**
- * What the dashboard answers; `body` is posted. Not by `fetch`: it calls itself a browser, from which Ray takes no
- * jobs.
+ * Sends a request to the dashboard, a POST if there is a `body`. Does not use `fetch`, because Ray rejects jobs from
+ * browsers and `fetch` identifies itself as one.
  */
-async function ask<Schema extends z.ZodType>(
+async function request<Schema extends z.ZodType>(
   address: string,
   path: string,
   schema: Schema,
@@ -85,8 +85,8 @@ async function ask<Schema extends z.ZodType>(
       'usage',
       {
         where: url.href,
-        message: `does not answer (${error instanceof Error ? error.message : String(error)})`,
-        fix: 'start Ray (ray start --head), or name its dashboard: launcher: { name: ray, address: … }',
+        message: `cannot connect (${error instanceof Error ? error.message : String(error)})`,
+        fix: 'start Ray (ray start --head) or set its dashboard: launcher: { name: ray, address: … }',
       },
       error,
     );
@@ -96,8 +96,8 @@ async function ask<Schema extends z.ZodType>(
       'usage',
       {
         where: url.href,
-        message: `broke off its answer (${error instanceof Error ? error.message : String(error)})`,
-        fix: 'see whether Ray still runs, and start the study again; it goes on',
+        message: `the answer is incomplete (${error instanceof Error ? error.message : String(error)})`,
+        fix: 'check that Ray is running, then run the same mtl sweep again to resume',
       },
       error,
     );
@@ -105,9 +105,9 @@ async function ask<Schema extends z.ZodType>(
   if (response.statusCode !== 200)
     throw userError('usage', {
       where: url.href,
-      message: `answers ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}`,
+      message: `HTTP ${response.statusCode}: ${answer.slice(0, MAX_ANSWER_LENGTH)}`,
     });
-  return readAnswer(url.href, answer, "the JSON of Ray's job API", (found) => ({
-    parsed: schema.parse(JSON.parse(found)),
+  return readAnswer(url.href, answer, "the JSON of Ray's job API", (jobs) => ({
+    parsed: schema.parse(JSON.parse(jobs)),
   })).parsed;
 }

@@ -3,8 +3,8 @@ import { promisify } from 'node:util';
 import { quoted, userError } from '../../core/errors.js';
 
 /**
- * What a program of an engine prints.
- * @throws UserError (usage) where it is not there or fails, with what it said
+ * Runs a program and returns its standard output.
+ * @throws UserError (usage) if it is not installed or fails, with its standard error
  */
 export async function runProgram(program: string, args: readonly string[]): Promise<string> {
   try {
@@ -21,17 +21,17 @@ export async function runProgram(program: string, args: readonly string[]): Prom
         'usage',
         {
           where: program,
-          message: 'is not on this machine',
-          fix: 'start the study where it is, or take another launcher',
+          message: 'the program is not installed on this machine',
+          fix: 'run mtl sweep on a machine that has it or choose another launcher',
         },
         error,
       );
-    const said = stderr.trim();
+    const errorText = stderr.trim();
     throw userError(
       'usage',
       {
         where: [program, ...args].join(' '),
-        message: `failed (${String(code ?? signal)})${said === '' ? ', without a word' : `: ${said}`}`,
+        message: `failed (${String(code ?? signal)})${errorText === '' ? ' without an error message' : `: ${errorText}`}`,
       },
       error,
     );
@@ -39,36 +39,36 @@ export async function runProgram(program: string, args: readonly string[]): Prom
 }
 
 /**
- * Runs a program of an engine and reads its answer.
- * @param expected the answer in words
- * @param read returns undefined or throws for any other answer
- * @throws UserError (usage) as `runProgram`; with the command and its output for an answer that cannot be read
+ * Runs a program and parses its output.
+ * @param expected description of the output, for the error
+ * @param parse returns undefined or throws for invalid output
+ * @throws UserError (usage) as `runProgram`; with the command and its output if the output is invalid
  */
 export async function readProgram<Found>(
   program: string,
   args: readonly string[],
   expected: string,
-  read: (printed: string) => Found | undefined,
+  parse: (printed: string) => Found | undefined,
 ): Promise<Found> {
   const printed = await runProgram(program, args);
-  return readAnswer([program, ...args].join(' '), printed, expected, read);
+  return readAnswer([program, ...args].join(' '), printed, expected, parse);
 }
 
 /**
- * Reads the answer of an engine.
- * @param where the command or the address that answered
- * @throws UserError (usage) with the address and the answer, if `read` returns undefined or throws
+ * Parses an answer.
+ * @param where the command or URL that answered
+ * @throws UserError (usage) with the answer, if `read` returns undefined or throws
  */
 export function readAnswer<Found>(
   where: string,
   answer: string,
   expected: string,
-  read: (answer: string) => Found | undefined,
+  parse: (answer: string) => Found | undefined,
 ): Found {
   let cause: unknown;
   try {
-    const found = read(answer);
-    if (found !== undefined) return found;
+    const parsed = parse(answer);
+    if (parsed !== undefined) return parsed;
   } catch (error) {
     cause = error;
   }
@@ -79,7 +79,7 @@ export function readAnswer<Found>(
     {
       where,
       message: `expected ${expected}, found ${found}`,
-      fix: 'see by hand what answers there, and start the study again; it goes on',
+      fix: 'check that command or URL, then run the same mtl sweep again to resume',
     },
     cause,
   );

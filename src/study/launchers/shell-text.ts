@@ -1,4 +1,4 @@
-/** A program and its arguments as the shell takes them. */
-export function shellText(command: readonly string[]): string {
+/** Quotes a command for the shell. */
+export function quoteCommand(command: readonly string[]): string {
   return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`)).join(' ');
 }

@@ -3,18 +3,18 @@ import { z } from 'zod';
 import { makeFolder, onDisk, writeFileAtomic } from '../../io/disk.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
 import { readProgram, runProgram } from './run-program.js';
-import { shellText } from './shell-text.js';
+import { quoteCommand } from './shell-text.js';
 
-/** Seconds before the end of its time at which a worker is told to save. */
+/** Seconds before the time limit at which Slurm signals a worker to save. */
 const NOTICE_SECONDS = 120;
 
-/** A job array of Slurm. Workers that are preempted, or whose node fails, are queued again and go on. */
+/** Slurm job array. Workers that are preempted or whose node fails are requeued and resume. */
 export const slurm = defineLauncher({
   name: 'slurm',
   summary: 'Slurm job array, one worker per task, requeued after preemption',
   options: () => ({
     options: z
-      .array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'"))
+      .array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, such as '--partition=cpu'"))
       .default([])
       .describe("sbatch options, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']"),
   }),
@@ -31,12 +31,12 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   const job = await readProgram(
     'sbatch',
     ['--parsable', script],
-    'the number of a job',
+    'a job ID',
     (printed) => /^(\d+)(;\S+)?$/m.exec(printed)?.[1],
   );
   return {
-    where: `${count} as the job array ${job} of Slurm; they write to ${join(logs, 'slurm-*.log')}`,
-    // One that is not known any more has ended.
+    where: `${count} in Slurm job array ${job}; logs in ${join(logs, 'slurm-*.log')}`,
+    // Slurm forgets completed jobs.
     areAlive: async () =>
       (await runProgram('squeue', ['--noheader', '--me', '--format=%A %F']))
         .split('\n')
@@ -47,7 +47,7 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   };
 }
 
-/** The script of the job array. */
+/** Builds the job script. */
 export function jobScript({ study, count, mtl, args }: WorkersRequest, options: readonly string[]): string {
   const directives = [
     `--job-name=mtl-${basename(study)}`,
@@ -58,6 +58,6 @@ export function jobScript({ study, count, mtl, args }: WorkersRequest, options: 
     `--signal=B:TERM@${NOTICE_SECONDS}`,
     ...options,
   ];
-  // In the place of the shell, so that the worker itself hears the signal.
-  return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${shellText([...mtl, ...args])}\n`;
+  // `exec` replaces the shell, so that the worker receives the signal.
+  return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${quoteCommand([...mtl, ...args])}\n`;
 }

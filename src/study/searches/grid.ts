@@ -1,7 +1,7 @@
 import { gridPoints, type Point } from '../space.js';
 import { defineSearch } from './search.js';
 
-/** Every combination once. */
+/** Grid search: all combinations, once each. */
 export const grid = defineSearch({
   name: 'grid',
   summary: 'Grid search: every combination once, in the order of the space',

@@ -2,14 +2,13 @@ import type { Random } from '../../core/random.js';
 import type { Axis } from '../domains/domain.js';
 import { drawCoordinate, isSet, type Parameter, type Point, type Space } from '../space.js';
 
-// A density over the points of a space, as Optuna's multivariate TPE has it (Bergstra et al. 2011; Falkner et al. 2018,
-// BOHB): a mixture of one
-// kernel a trial, each a product over parameters, and one that is as wide as the space.
+// Density over the points of a space, as in Optuna's multivariate TPE (Bergstra et al. 2011; Falkner et al. 2018,
+// BOHB). It is a mixture of one kernel per trial, each a product over parameters, and a kernel as wide as the space.
 
-/** A kernel is no narrower than the line by the number of kernels, or by this many. */
+/** The minimum width of a kernel is the line divided by the number of kernels, at most this many. */
 const MAX_KERNELS = 100;
 
-/** What a kernel has of one parameter: on a line a normal that is cut off at its ends, of a list a chance each. */
+/** A kernel's factor for one parameter: a truncated normal on a line, probabilities for a list. */
 type Factor =
   | { readonly kind: 'line'; readonly mean: number; readonly width: number; readonly mass: number }
   | { readonly kind: 'list'; readonly chances: readonly number[] };
@@ -19,30 +18,28 @@ interface Kernel {
   readonly factors: ReadonlyMap<Parameter, Factor>;
 }
 
-/** A density over points. */
 export interface Parzen {
-  /** Draws coordinates by parameter, those of conditional ones included where they are set. */
+  /** Samples coordinates of all parameters that are set. */
   draw(random: Random): { readonly point: Point; readonly coordinates: ReadonlyMap<Parameter, number> };
-  /** The logarithm of the density where the drawn coordinates are. */
+  /** Returns the logarithm of the density at sampled coordinates. */
   logDensity(coordinates: ReadonlyMap<Parameter, number>): number;
 }
 
 /**
- * The density of some trials.
- * @param points of trials
- * @param weights how much each counts; that of the kernel that stands for all points is 1
+ * Builds the density of trials.
+ * @param points of the trials
+ * @param weights of the trials; the kernel as wide as the space has weight 1
  */
 export function createParzen(space: Space, points: readonly Point[], weights: readonly number[]): Parzen {
   const total = weights.reduce((sum, weight) => sum + weight, 1);
-  // A parameter that a trial did not set says nothing: its kernel is as wide as the line there, like the last one,
-  // which stands for all points.
+  // If a trial did not set a parameter, its kernel is as wide as the line there, like the last one.
   const factors = space.map(
     (parameter) =>
       [
         parameter,
-        factorsOf(parameter, [
+        buildFactors(parameter, [
           ...points.map((point) =>
-            Object.hasOwn(point, parameter.name) ? parameter.domain.coordinateOf(point[parameter.name]) : undefined,
+            Object.hasOwn(point, parameter.name) ? parameter.domain.toCoordinate(point[parameter.name]) : undefined,
           ),
           undefined,
         ]),
@@ -50,7 +47,7 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
   );
   const kernels = [...weights, 1].map((weight, i): Kernel => ({
     logWeight: Math.log(weight / total),
-    factors: new Map(factors.map(([parameter, all]) => [parameter, all[i]!])),
+    factors: new Map(factors.map(([parameter, perKernel]) => [parameter, perKernel[i]!])),
   }));
   return {
     draw(random) {
@@ -59,9 +56,9 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
       const point: Record<string, unknown> = {};
       for (const parameter of space) {
         if (!isSet(parameter, point)) continue;
-        const value = parameter.domain.valueAt(drawFrom(factors.get(parameter)!, parameter.domain.axis, random));
+        const value = parameter.domain.toValue(drawFrom(factors.get(parameter)!, parameter.domain.axis, random));
         point[parameter.name] = value;
-        coordinates.set(parameter, parameter.domain.coordinateOf(value)!);
+        coordinates.set(parameter, parameter.domain.toCoordinate(value)!);
       }
       return { point, coordinates };
     },
@@ -77,10 +74,13 @@ export function createParzen(space: Space, points: readonly Point[], weights: re
   };
 }
 
-/** What kernels have of a parameter, by their coordinates of it. */
-function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (number | undefined)[]): readonly Factor[] {
+/** Builds the factors of all kernels for one parameter. */
+function buildFactors(
+  { domain: { axis } }: Parameter,
+  coordinates: readonly (number | undefined)[],
+): readonly Factor[] {
   if (axis.kind === 'list') {
-    // One observation, and a flat prior that weighs as much as one in all kernels together.
+    // One observation, and a flat prior whose weight over all kernels is that of one observation.
     const flat = 1 / coordinates.length;
     return coordinates.map((coordinate) => {
       const sum = axis.count * flat + (coordinate === undefined ? 0 : 1);
@@ -91,7 +91,7 @@ function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (numbe
     });
   }
   const length = axis.high - axis.low;
-  const widths = widthsOf(
+  const widths = computeWidths(
     axis,
     coordinates.filter((coordinate) => coordinate !== undefined),
   );
@@ -106,10 +106,10 @@ function factorsOf({ domain: { axis } }: Parameter, coordinates: readonly (numbe
 }
 
 /**
- * The larger gap of each coordinate to its neighbours (Bergstra et al. 2011); the ends of the line are neighbours of
- * one alone.
+ * Returns each coordinate's larger gap to its neighbors (Bergstra et al. 2011); the ends of the line count only for a
+ * single coordinate.
  */
-function widthsOf(
+function computeWidths(
   { low, high }: { readonly low: number; readonly high: number },
   coordinates: readonly number[],
 ): ReadonlyMap<number, number> {
@@ -117,28 +117,28 @@ function widthsOf(
   const isAlone = sorted.length === 1;
   const widths = new Map<number, number>();
   for (const [i, x] of sorted.entries()) {
-    const before = sorted[i - 1] ?? (isAlone ? low : x);
-    const after = sorted[i + 1] ?? (isAlone ? high : x);
-    // Of several at one place, the outer ones see the gaps.
-    widths.set(x, Math.max(widths.get(x) ?? 0, x - before, after - x));
+    const lowerNeighbor = sorted[i - 1] ?? (isAlone ? low : x);
+    const upperNeighbor = sorted[i + 1] ?? (isAlone ? high : x);
+    // Of equal coordinates, the outer ones have the gaps.
+    widths.set(x, Math.max(widths.get(x) ?? 0, x - lowerNeighbor, upperNeighbor - x));
   }
   return widths;
 }
 
 function pick(kernels: readonly Kernel[], random: Random): Kernel {
-  let left = random.uniform();
-  for (const kernel of kernels) if ((left -= Math.exp(kernel.logWeight)) < 0) return kernel;
+  let remaining = random.uniform();
+  for (const kernel of kernels) if ((remaining -= Math.exp(kernel.logWeight)) < 0) return kernel;
   return kernels.at(-1)!;
 }
 
 function drawFrom(factor: Factor, axis: Axis, random: Random): number {
   if (factor.kind === 'list') {
-    let left = random.uniform();
-    const at = factor.chances.findIndex((chance) => (left -= chance) < 0);
-    return at < 0 ? factor.chances.length - 1 : at;
+    let remaining = random.uniform();
+    const index = factor.chances.findIndex((chance) => (remaining -= chance) < 0);
+    return index < 0 ? factor.chances.length - 1 : index;
   }
   if (axis.kind === 'list') return drawCoordinate(axis, random);
-  // Its mean is on the line, so that at least a third of what is drawn is, too.
+  // The mean is on the line, so at least a third of the samples are accepted.
   for (;;) {
     const x = factor.mean + factor.width * random.normal();
     if (x >= axis.low && x <= axis.high) return x;
@@ -151,7 +151,7 @@ function logFactor(factor: Factor, axis: Axis, x: number): number {
   const z = (x - mean) / width;
   const step = axis.kind === 'line' ? axis.step : 0;
   if (step === 0) return -0.5 * z * z - Math.log(width * Math.sqrt(2 * Math.PI) * mass);
-  // Where values lie at steps, the mass of the cell is what counts.
+  // For stepped values, the density is the probability of the cell.
   return Math.log(Math.max(normalMass(z - step / 2 / width, z + step / 2 / width), Number.MIN_VALUE) / mass);
 }
 
@@ -160,7 +160,7 @@ function logSumExp(values: readonly number[]): number {
   return largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));
 }
 
-/** The mass of the standard normal between two points, with small relative error in the tails, too. */
+/** Computes the probability of the standard normal between two points, with small relative error also in the tails. */
 export function normalMass(a: number, b: number): number {
   if (a > 0) return 0.5 * (erfc(a / Math.SQRT2) - erfc(b / Math.SQRT2));
   if (b < 0) return normalMass(-b, -a);
@@ -168,8 +168,8 @@ export function normalMass(a: number, b: number): number {
 }
 
 /**
- * The complementary error function for x >= 0, to a relative error of 1.2e-7 (the Chebyshev fit in Press et al.,
- * Numerical Recipes, §6.2).
+ * Complementary error function for x >= 0, with relative error 1.2e-7 (the Chebyshev fit in Press et al., Numerical
+ * Recipes, §6.2).
  */
 function erfc(x: number): number {
   const t = 1 / (1 + 0.5 * x);

@@ -2,8 +2,8 @@ import { drawCoordinate, choosePoint } from '../space.js';
 import { defineSearch } from './search.js';
 
 /**
- * Points that know nothing of each other (Bergstra & Bengio 2012): that of a trial follows from the study's seed and
- * its number.
+ * Random search with independent points (Bergstra & Bengio 2012), which depend on the study's seed and the trial's
+ * number.
  */
 export const random = defineSearch({
   name: 'random',

@@ -3,39 +3,39 @@ import type { Component } from '../../core/component.js';
 import type { Random } from '../../core/random.js';
 import type { Point, Space } from '../space.js';
 
-/** A trial as a search sees it. */
-export interface SeenTrial {
+/** A trial as an observation of a search. */
+export interface Observation {
   readonly point: Point;
-  /** Lower is better; null where it failed, undefined while it runs. */
+  /** Lower is better; null if it failed, undefined while it runs. */
   readonly cost: number | null | undefined;
-  /** The rung at which it was stopped; Infinity where it was not. */
+  /** The rung at which it was stopped; Infinity if it was not. */
   readonly rung: number;
 }
 
-/** Chooses the points of trials. */
+/** Suggests points for trials. */
 export interface Search {
-  /** Trials that there are to make; Infinity where there is always another. */
+  /** Maximum number of trials; Infinity if unlimited. */
   readonly size: number;
   /**
-   * The point of trial `number`, counted from 1.
-   * @param seen all trials so far, by number
+   * Suggests the point of trial `number`, counted from 1.
+   * @param observations all trials so far, by number
    * @param random the trial's own stream
    */
-  suggest(number: number, seen: readonly SeenTrial[], random: Random): Point;
+  suggest(number: number, observations: readonly Observation[], random: Random): Point;
 }
 
-/** A way to search a space, and what it asks of it. */
+/** A search algorithm with its properties. */
 export interface SearchPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [space: Space],
   Search
 > {
-  /** Whether every parameter has to say which values it has on a grid. */
+  /** Whether all parameters require a grid. */
   readonly needsGrid: boolean;
 }
 
-/** Declares a search; the identity, for the sake of its types. */
+/** Declares a search with its types inferred. */
 export function defineSearch<const Name extends string, Shape extends z.ZodRawShape>(
   search: SearchPart<Name, Shape>,
 ): SearchPart<Name, Shape> {

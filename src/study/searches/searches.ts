@@ -1,5 +1,5 @@
 import { registry } from '../../core/component.js';
 import * as all from './all.js';
 
-/** Every way to search by its name in the YAML. */
+/** Search algorithms by name. */
 export const searches = registry(all, 'name', all.tpe.name);

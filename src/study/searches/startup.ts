@@ -1,56 +1,54 @@
 import type { Random } from '../../core/random.js';
 import { coordinatesToSet, drawCoordinate, choosePoint, type Parameter, type Point, type Space } from '../space.js';
 
-/** Draws points for the trials before a model of them decides. */
+/** Samples points of the first trials, before a model of them decides. */
 export interface Startup {
-  /** Whether a choice of any parameter was not tried yet; not counted are parameters that no point can set. */
+  /** Reports whether some choice was never tried; ignores parameters that no point can set. */
   hasUntried(tried: readonly Point[]): boolean;
-  /**
-   * Draws a point with a choice that was not tried yet, if there is one, and the least tried choices of all other
-   * parameters.
-   */
+  /** Samples a point with an untried choice, if there is one, and the least tried choices of all other parameters. */
   draw(tried: readonly Point[], random: Random): Point;
 }
 
-/** Startup of a search of a space. */
+/** Creates the startup phase of a search. */
 export function createStartup(space: Space): Startup {
   const lists = space.filter(
     (parameter) =>
       parameter.domain.axis.kind === 'list' &&
       Object.hasOwn(
-        pointThatSets(space, parameter, () => 0),
+        choosePointThatSets(space, parameter, () => 0),
         parameter.name,
       ),
   );
-  const untriedOf = (tried: readonly Point[]) => lists.find((parameter) => leastTried(parameter, tried).count === 0);
+  const findUntried = (tried: readonly Point[]) =>
+    lists.find((parameter) => findLeastTried(parameter, tried).count === 0);
   return {
-    hasUntried: (tried) => untriedOf(tried) !== undefined,
+    hasUntried: (tried) => findUntried(tried) !== undefined,
     draw(tried, random) {
       const draw = (parameter: Parameter): number => {
         if (parameter.domain.axis.kind !== 'list') return drawCoordinate(parameter.domain.axis, random);
-        const { choices } = leastTried(parameter, tried);
+        const { choices } = findLeastTried(parameter, tried);
         return choices[random.below(choices.length)]!;
       };
-      const untried = untriedOf(tried);
-      return untried === undefined ? choosePoint(space, draw) : pointThatSets(space, untried, draw);
+      const untried = findUntried(tried);
+      return untried === undefined ? choosePoint(space, draw) : choosePointThatSets(space, untried, draw);
     },
   };
 }
 
-/** A point that has the values under which a parameter is set; all others are chosen. */
-function pointThatSets(space: Space, parameter: Parameter, choose: (parameter: Parameter) => number): Point {
+/** Builds a point at which a parameter is set; all other coordinates are chosen. */
+function choosePointThatSets(space: Space, parameter: Parameter, choose: (parameter: Parameter) => number): Point {
   const needed = coordinatesToSet(space, parameter);
   return choosePoint(space, (other) => needed.get(other.name) ?? choose(other));
 }
 
-/** The choices of a parameter that the fewest points have, and how many. */
-function leastTried(
-  { name, domain: { axis, coordinateOf } }: Parameter,
+/** Finds the least tried choices of a parameter and their count. */
+function findLeastTried(
+  { name, domain: { axis, toCoordinate } }: Parameter,
   tried: readonly Point[],
 ): { readonly count: number; readonly choices: readonly number[] } {
   const counts = new Array<number>(axis.kind === 'list' ? axis.count : 0).fill(0);
   for (const point of tried) {
-    const coordinate = Object.hasOwn(point, name) ? coordinateOf(point[name]) : undefined;
+    const coordinate = Object.hasOwn(point, name) ? toCoordinate(point[name]) : undefined;
     if (coordinate !== undefined) counts[coordinate]!++;
   }
   const count = Math.min(...counts);

@@ -1,21 +1,19 @@
 import { z } from 'zod';
 import type { Point, Space } from '../space.js';
 import { createParzen } from './parzen.js';
-import { defineSearch, type Search, type SeenTrial } from './search.js';
+import { defineSearch, type Search, type Observation } from './search.js';
 import { createStartup } from './startup.js';
 
-/** At most so many trials count as good, however many there are. */
+/** Maximum number of trials that count as good. */
 const MAX_GOOD = 25;
-/** The newest trials count in full; those before them less and less. */
+/** Number of newest trials with full weight; older ones weigh less with age. */
 const FULL_WEIGHT = 25;
 
 /**
- * Tree-structured Parzen estimator (Bergstra et al. 2011), over all parameters together (Falkner et al. 2018), in
- * Optuna's form: good trials
- * make one density, all others another, and of some points that are drawn from the first, the one is taken where it is
- * largest against the
- * second. A trial that is running counts as a bad one (a constant liar, Ginsbourger et al. 2010), so that side by side
- * two are not alike.
+ * Tree-structured Parzen estimator (Bergstra et al. 2011) over all parameters jointly (Falkner et al. 2018), as in
+ * Optuna. Good trials form one density, all others a second. Of candidates sampled from the first, the search takes the
+ * one with the largest ratio of the two. Running trials count as bad (a constant liar, Ginsbourger et al. 2010), so
+ * that concurrent trials differ.
  */
 export const tpe = defineSearch({
   name: 'tpe',
@@ -36,12 +34,12 @@ function buildSearch(space: Space, startupTrials: number, candidates: number): S
   const startup = createStartup(space);
   return {
     size: Infinity,
-    suggest(_number, seen, random): Point {
-      const over = seen.filter(({ cost }) => cost !== undefined);
-      const tried = seen.map(({ point }) => point);
-      if (over.length < startupTrials || over.every(({ cost }) => cost === null) || startup.hasUntried(tried))
+    suggest(_number, observations, random): Point {
+      const completed = observations.filter(({ cost }) => cost !== undefined);
+      const tried = observations.map(({ point }) => point);
+      if (completed.length < startupTrials || completed.every(({ cost }) => cost === null) || startup.hasUntried(tried))
         return startup.draw(tried, random);
-      const [good, bad] = densities(space, seen, over.length);
+      const [good, bad] = buildDensities(space, observations, completed.length);
       let best: { readonly point: Point; readonly score: number } | undefined;
       for (let i = 0; i < candidates; i++) {
         const { point, coordinates } = good.draw(random);
@@ -53,20 +51,20 @@ function buildSearch(space: Space, startupTrials: number, candidates: number): S
   };
 }
 
-function densities(space: Space, seen: readonly SeenTrial[], numOver: number) {
-  // Those that came furthest first, the best first among them; a trial that failed is the worst.
-  const ranked = seen
+function buildDensities(space: Space, observations: readonly Observation[], numCompleted: number) {
+  // Trials that reached the latest rung come first, then lower costs; failed trials are not ranked.
+  const ranked = observations
     .filter(({ cost }) => typeof cost === 'number')
     .sort((a, b) => b.rung - a.rung || a.cost! - b.cost!);
-  const isGood = new Set(ranked.slice(0, Math.min(Math.ceil(0.1 * numOver), MAX_GOOD)));
-  return [true, false].map((wanted) => {
-    const points = seen.filter((trial) => isGood.has(trial) === wanted).map(({ point }) => point);
-    return createParzen(space, points, weightsOf(points.length));
+  const isGood = new Set(ranked.slice(0, Math.min(Math.ceil(0.1 * numCompleted), MAX_GOOD)));
+  return [true, false].map((isWantedGood) => {
+    const points = observations.filter((trial) => isGood.has(trial) === isWantedGood).map(({ point }) => point);
+    return createParzen(space, points, computeWeights(points.length));
   }) as [ReturnType<typeof createParzen>, ReturnType<typeof createParzen>];
 }
 
-/** By age, the oldest first. */
-function weightsOf(count: number): readonly number[] {
+/** Returns weights by age, oldest first. */
+function computeWeights(count: number): readonly number[] {
   const numRising = Math.max(0, count - FULL_WEIGHT);
   return Array.from({ length: count }, (_, i) =>
     i < numRising ? (numRising === 1 ? 1 / count : 1 / count + ((1 - 1 / count) * i) / (numRising - 1)) : 1,

@@ -147,7 +147,7 @@ describe('calibration', () => {
     await trainSmall(join(folder, 'esmm.yaml'), { runDir, set: [CALIBRATION], signal, on: observer });
     const last = join(runDir, 'checkpoints', 'last');
     await expect(evaluate(last, on)).rejects.toThrow(
-      /is of step 20, and its calibration was fitted to the weights of step 15; take one of a step at which valid was measured, as checkpoints\/best, or --raw/,
+      /the weights are of step 20, but the calibration was fitted at step 15; name a checkpoint saved at a validation, such as checkpoints\/best, or use --raw to skip calibration/,
     );
     expect((await evaluate(last, { ...on, raw: true })).step).toBe(20);
     await expect(evaluate(join(runDir, 'checkpoints', 'best'), on)).resolves.toMatchObject({ step: 15 });
