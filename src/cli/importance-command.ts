@@ -8,7 +8,6 @@ import { createOutput } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl importance`. */
 export interface ImportanceArguments extends Pick<
   ImportanceOptions,
   'path' | 'data' | 'rows' | 'repeats' | 'seed' | 'byGroup' | 'rank' | 'dropWorst' | 'verifyData' | 'device' | 'threads'
@@ -18,25 +17,28 @@ export interface ImportanceArguments extends Pick<
   readonly json: boolean;
 }
 
-/** `mtl importance`: measures, prints a table, writes what is asked for, and gives the exit code. */
+/** Runs `mtl importance`: prints a table and writes the requested files. Returns the exit code. */
 export async function runImportance({ out, config, json, ...options }: ImportanceArguments): Promise<number> {
   if (config !== undefined && options.dropWorst === undefined)
     throw userError('usage', {
       where: '--config',
-      message: 'is for --drop-worst alone',
-      fix: 'say how many fields are left out, as in --drop-worst 3',
+      message: 'requires --drop-worst',
+      fix: 'add the number of fields to drop, as in --drop-worst 3',
     });
   const write =
     out === undefined
       ? undefined
-      : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
-  const { screen, notice, result } = createOutput(json);
+      : openFindings(
+          out,
+          `Permutation importance of the ${options.byGroup ? 'feature groups' : 'fields'} of ${options.path}`,
+        );
+  const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
-    (signal) => screen.print(`${signal}: stopping; nothing is written`),
+    (signal) => screen.print(`${signal}: stopping without writing anything`),
     async (stop) => {
       const found = await importance({
         ...options,
-        onWarning: notice,
+        onWarning: warn,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
@@ -60,15 +62,15 @@ export async function runImportance({ out, config, json, ...options }: Importanc
   );
 }
 
-/** How much worse each measure is without each field, the values as they are above. */
+/** Builds a table of the drop of each metric per field, below a row with the baseline values. */
 function fallTable({ plain, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
   const names = Object.keys(plain);
-  const values = ['as it is', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
+  const values = ['baseline', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
   const rows = importances.map(({ name, falls }) => [
     name,
     ...names.map((measure) => fallText(falls[measure] ?? null)),
   ]);
-  return table([byGroup ? 'group, worse by' : 'field, worse by', ...names], [values, ...rows], screen);
+  return table([byGroup ? 'group, drop of' : 'field, drop of', ...names], [values, ...rows], screen);
 }
 
 function fallText(fall: Interval | null): string {

@@ -1,7 +1,7 @@
 import { buildAxes, renderPath, pixels } from '../charts/axes.js';
 import { html } from '../charts/html.js';
 import { barMark, renderSvg } from '../charts/marks.js';
-import { BAR_GAP, BAR_STEP, colorOf } from '../charts/plot.js';
+import { BAR_GAP, BAR_STEP, getColor } from '../charts/plot.js';
 import { onPaper } from '../charts/style.js';
 import type { Importance } from './ranking.js';
 
@@ -40,7 +40,7 @@ export function importanceChart(
         value: mean,
         top: axes.y(row) - (BAR_STEP - BAR_GAP) / 2,
         height: BAR_STEP - BAR_GAP,
-        color: colorOf(0),
+        color: getColor(0),
       }),
     );
     const intervals = falls.flatMap(({ row, low, high }) =>

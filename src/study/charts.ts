@@ -1,5 +1,5 @@
 import { html, type Html } from '../charts/html.js';
-import { CLASSES, parallelPlot, type ParallelAxis } from '../charts/parallel.js';
+import { NUM_CLASSES, parallelPlot, type ParallelAxis } from '../charts/parallel.js';
 import { barPlot } from '../charts/plot.js';
 import { scatterPlot, type PointGroup } from '../charts/scatter.js';
 import type { Importance } from './importance.js';
@@ -65,7 +65,7 @@ export function frontChart({ goals }: Study, trials: readonly Valued[], metrics:
   const place = ({ values: [x, y] }: (typeof front)[number]): { x: number; y: number } => ({ x, y });
   const [x, y] = metrics.map((metric) => ({ title: `${metric}, ${goals[metric]} is better`, ...SCORE }));
   const groups = [
-    { name: 'beaten in both', isAside: true, points: others.map(place) },
+    { name: 'beaten in both', isMuted: true, points: others.map(place) },
     { name: 'on the front', points: front.map(place) },
   ];
   const points = front.map(place).sort((a, b) => a.x - b.x);
@@ -99,7 +99,7 @@ export function parallelChart(
     })),
   };
   const sorted = [...finished].sort((a, b) => toCost(a.value, goal) - toCost(b.value, goal));
-  const classes = new Map(sorted.map((trial, at) => [trial, Math.floor((CLASSES * at) / sorted.length)]));
+  const classes = new Map(sorted.map((trial, at) => [trial, Math.floor((NUM_CLASSES * at) / sorted.length)]));
   const rangeOf = (wanted: number): string => {
     const own = sorted.filter((trial) => classes.get(trial) === wanted).map(({ value }) => value.toFixed(4));
     return own.length === 0 ? '' : own[0] === own.at(-1) ? own[0]! : `${own[0]} to ${own.at(-1)}`;
@@ -108,14 +108,14 @@ export function parallelChart(
     at: [...shown.map((parameter) => placeOf(parameter, trial)), heightOf(trial.value)],
     class: classes.get(trial),
   }));
-  const legend = Array.from({ length: CLASSES }, (_, k) => rangeOf(k));
+  const legend = Array.from({ length: NUM_CLASSES }, (_, k) => rangeOf(k));
   return parallelPlot({
     title: `${trials.length} trials by their ${options.metric}`,
     axes: [...shown.map((parameter, i) => axisOf(parameter, names[i]!)), scores],
     lines,
     classes: legend,
     others: 'stopped',
-    nowhere: 'not set',
+    missingLabel: 'not set',
   });
 }
 
@@ -181,7 +181,7 @@ function grouped(
   const of = (wanted: boolean): PointGroup['points'] =>
     trials.filter(({ state }) => (state === 'stopped') === wanted).map(place);
   return [
-    { name: 'stopped, others did better', isAside: true, points: of(true) },
+    { name: 'stopped, others did better', isMuted: true, points: of(true) },
     { name: 'finished', points: of(false) },
   ];
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { writeFileAtomic } from '../io/disk.js';
-import { html, tableOf, type Html } from '../charts/html.js';
+import { html, renderTable, type Html } from '../charts/html.js';
 import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
 import { count, duration } from '../text/number-text.js';
 import { importances } from './importance.js';
@@ -135,7 +135,7 @@ function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html
   const why = board
     .filter(({ message }) => message !== undefined)
     .map(({ number, message }) => html`<p class="note">trial ${number}: ${message}</p>`);
-  return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
+  return html`${renderTable(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
 }
 
 /** The study as its file has it, without conditions and keys that are empty. */

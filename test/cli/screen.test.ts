@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { milestoneLines, shareLine, stepLine } from '../../src/cli/format.js';
-import { createTerminal, endLiveLine, fitting } from '../../src/cli/terminal.js';
+import { createTerminal, endLiveLine, joinFitting } from '../../src/cli/terminal.js';
 import type { ValidationEvent, StepProgress } from '../../src/training/loop.js';
 
 /** A stream that keeps what is written to it, and a clock that is turned by hand. */
@@ -35,7 +35,7 @@ describe('the live line', () => {
     expect(stepIn(39)).toBe('epoch 3/8  61%  63 ms left  loss 0.6123');
     expect(stepIn(38)).toBe('epoch 3/8  61%  63 ms left');
     for (let columns = 15; columns < 120; columns++) expect(stepIn(columns).length).toBeLessThanOrEqual(columns);
-    expect(fitting(['never cut'], 3)).toBe('never cut');
+    expect(joinFitting(['never cut'], 3)).toBe('never cut');
   });
 
   it('is cut to the width of the terminal, and drawn over itself', () => {
