@@ -3,7 +3,7 @@ import type { HealthCheck } from './health.js';
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** What the machine has, and how much of it this process may use. */
+/** Reports cores and memory, and how much of them this process may use. */
 export const cores: HealthCheck = {
   name: 'machine',
   look() {
