@@ -6,7 +6,7 @@ export interface Findings {
   add(kind: ErrorKind, problems: readonly Problem[]): void;
   /** Runs a step and returns its result. If it throws a UserError, adds its problems and returns undefined. */
   of<Found>(step: () => Promise<Found> | Found): Promise<Found | undefined>;
-  /** @throws UserError with all problems, of the kind of the firstKind, if there are any */
+  /** @throws UserError with all problems, of the kind of the first, if there are any */
   throwIfAny(): void;
 }
 

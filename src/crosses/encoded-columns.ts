@@ -20,7 +20,7 @@ const MAX_NUMBER_VALUES = 64;
 const MAX_ARRAY_IDS = 1 << 22;
 
 /**
- * Encodes fields with one value per row: ids, and numbers, which may be binValues. Bags and vectors are skipped.
+ * Encodes fields with one value per row: ids, and numbers, which may be binned. Bags and vectors are skipped.
  * @param rows the rows of the block to encode, in order
  */
 export function encodeFields(

@@ -6,7 +6,7 @@ import { createGainMeter, type Gain, type GainMeter } from './gain.js';
 /** A column pair whose combination improves the prediction. */
 export interface FoundCross {
   readonly columns: readonly [string, string];
-  /** Reduction of the mean held-out log loss per row, computeNetGain all fields and the crosses before it. */
+  /** Reduction of the mean held-out log loss per row, beyond all fields and the crosses before it. */
   readonly gain: number;
   /** Its z-score: the excess in standard deviations of chance. */
   readonly z: number;

@@ -5,14 +5,13 @@ import { BAR_GAP, BAR_STEP, getColor } from '../charts/plot.js';
 import { onPaper } from '../charts/style.js';
 import type { Importance } from './ranking.js';
 
-/** Width of a panel, and height of what stands above all of them and above each, in pixels. */
+/** Width of a panel, and heights of the title and of each panel header, in pixels. */
 const [PANEL_WIDTH, TITLE, HEADER] = [232, 30, 20];
 
 /**
- * A bar chart as SVG: a line a field or group, a panel a measure, each bar with its interval. What one measure falls by
- * says nothing of another, so
- * that each has a scale of its own.
- * @param measures in the order of the panels
+ * Renders a bar chart as SVG: one row per field or group, one panel per measure, each bar with its interval. Measures
+ * are not comparable, so each panel has its own scale.
+ * @param measures in panel order
  */
 export function importanceChart(
   importances: readonly Importance[],
@@ -27,13 +26,13 @@ export function importanceChart(
       all[measure] == null ? [] : [{ row, ...all[measure] }],
     );
     const x = {
-      title: 'worse by',
+      title: 'drop',
       values: [0, ...falls.flatMap(({ mean, low, high }) => [mean, low ?? mean, high ?? mean])],
     };
-    // The first has the names of all.
+    // Only the first panel shows the names.
     const y = { names: m === 0 ? names : names.map(() => ''), step: BAR_STEP };
-    const room = buildAxes({ width: PANEL_WIDTH, x, y }).left;
-    const axes = buildAxes({ width: PANEL_WIDTH + (m === 0 ? room : 0), x, y, grid: 'x' });
+    const nameWidth = buildAxes({ width: PANEL_WIDTH, x, y }).left;
+    const axes = buildAxes({ width: PANEL_WIDTH + (m === 0 ? nameWidth : 0), x, y, grid: 'x' });
     const bars = falls.map(({ row, mean }) =>
       barMark(axes, {
         name: names[row]!,
@@ -51,6 +50,6 @@ export function importanceChart(
     height = TITLE + HEADER + axes.height;
     return panel;
   });
-  const above = html`<rect width="100%" height="100%" fill="var(--paper)"/><text x="${width / 2}" y="20" font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle">${title}</text>`;
-  return onPaper(renderSvg({ width, height, markup: above }, panels).markup);
+  const background = html`<rect width="100%" height="100%" fill="var(--paper)"/><text x="${width / 2}" y="20" font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle">${title}</text>`;
+  return onPaper(renderSvg({ width, height, markup: background }, panels).markup);
 }

@@ -5,16 +5,16 @@ import { userError } from '../core/errors.js';
 import { importanceChart } from './chart.js';
 import type { Importance } from './ranking.js';
 
-/** What is written of an importance. */
+/** The contents of an importance file. */
 export interface Findings {
-  /** By measure: its value on the rows as they are. */
+  /** Baseline value by measure. */
   readonly plain: Readonly<Record<string, number | null>>;
   readonly importances: readonly Importance[];
 }
 
 type Format = (findings: Findings, title: string) => string;
 
-/** By the endings of their files. */
+/** Formats by file extension. */
 const FORMATS: Readonly<Record<string, Format>> = {
   '.svg': ({ plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
@@ -33,17 +33,17 @@ const FORMATS: Readonly<Record<string, Format>> = {
 };
 
 /**
- * Finds out how an importance is written, before there is one.
- * @returns a function that writes it, whole or not at all
- * @throws UserError (usage) for a name whose ending says nothing
+ * Selects the output format by file extension, before anything is measured.
+ * @returns a function that writes the file atomically
+ * @throws UserError (usage) if the extension is unknown
  */
 export function openFindings(path: string, title: string): (findings: Findings) => Promise<void> {
   const format = FORMATS[extname(path).toLowerCase()];
   if (format === undefined)
     throw userError('usage', {
       where: '--out',
-      message: `expected a name that ends in .svg, .json or .csv, found '${path}'`,
-      fix: 'write importance.svg',
+      message: `expected a file name ending in .svg, .json or .csv, found '${path}'`,
+      fix: 'use --out importance.svg',
     });
   return async (findings) => writeFileAtomic(path, format(findings, title));
 }

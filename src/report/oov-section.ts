@@ -3,7 +3,7 @@ import { barPlot } from '../charts/plot.js';
 import { collectKeys, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
-/** Maximum number of fields per chart; the maxShare shares win. */
+/** Maximum number of fields per chart; the largest shares win. */
 const MAX_FEATURES = 30;
 
 /** Share of out-of-vocabulary ids by field. */

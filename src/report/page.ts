@@ -16,7 +16,7 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     : renderPage(`${runs.length} runs`, undefined, drawn);
 }
 
-/** Renders the key renderRunFacts of a run. */
+/** Renders the key facts of a run. */
 function renderRunFacts({ about, events }: ReportedRun): Html {
   const { state, model, seed, startedAt, epoch, epochs, step, bestEpoch, monitor, monitored, elapsedMs } = about;
   const engine = events.findLast(({ event }) => event === 'start')?.engine;

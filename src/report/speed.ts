@@ -7,8 +7,7 @@ import type { Section } from './section.js';
 /** Throughput by epoch and the time of each phase. */
 export const speed: Section = {
   title: 'Speed',
-  about:
-    'Training throughput by epoch and the time of each phase; training excludes evaluation and checkpoints.',
+  about: 'Training throughput by epoch and the time of each phase; training excludes evaluation and checkpoints.',
   draw(runs) {
     const series = runs.map(({ name, lines: { milestones } }) => ({
       name,
@@ -56,10 +55,13 @@ function renderPhases(runs: readonly ReportedRun[]): Html {
 }
 
 /**
- * Sums the wall time of all processes that trained the run, from start or resume to the lastMs event, and the part of it
+ * Sums the wall time of all processes that trained the run, from start or resume to the last event, and the part of it
  * before the data was ready.
  */
-function measurePhases({ about: { startedAt }, events }: ReportedRun): { readonly total: number; readonly reading: number } {
+function measurePhases({ about: { startedAt }, events }: ReportedRun): {
+  readonly total: number;
+  readonly reading: number;
+} {
   let [total, reading] = [0, 0];
   let startMs = startedAt === null ? undefined : Date.parse(startedAt);
   let lastMs = startMs;

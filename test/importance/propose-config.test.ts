@@ -6,7 +6,7 @@ import type { Experiment } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { models } from '../../src/models/models.js';
-import { proposeConfig, refuseTooMany } from '../../src/importance/propose-config.js';
+import { proposeConfig, assertEnoughUnits } from '../../src/importance/propose-config.js';
 import { readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -159,7 +159,7 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
   });
 
   it('has something left', () => {
-    expect(() => refuseTooMany(5, 5)).toThrow('--drop-worst: expected fewer than the 5 that there are, found 5');
-    expect(() => refuseTooMany(4, 5)).not.toThrow();
+    expect(() => assertEnoughUnits(5, 5)).toThrow('--drop-worst: expected fewer than the 5 that there are, found 5');
+    expect(() => assertEnoughUnits(4, 5)).not.toThrow();
   });
 });
