@@ -8,9 +8,8 @@ import { scratchFolder } from '../support/scratch.js';
 
 /**
  * Rows whose clicks hang on each column for itself, and on color and shape together. `twin` is nearly the color, and so
- * goes with
- * it; `user` is so rare that any pair with it fits chance; `price` is a number, and `size` together with `day` has a
- * say in the amount.
+ * goes with it; `user` is so rare that any pair with it fits chance; `price` is a number, and `size` together with
+ * `day` has a say in the amount.
  */
 function csv(rows: number, isPlanted: boolean): string {
   const random = randomStream(5, 'crosses');
