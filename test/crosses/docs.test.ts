@@ -10,7 +10,7 @@ const page = readFileSync('docs/crosses.md', 'utf8');
 const commands = [...page.matchAll(/^ {4}npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
 
 describe('docs/crosses.md', () => {
-  it('has commands that run, and tells of all that the JSON object has', async () => {
+  it('has commands that run, and describes every JSON key', async () => {
     const world = scratchFolder();
     await smallWorld(world);
     renameSync(join(world, 'esmm.yaml'), join(world, 'my.yaml'));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { inspectColumn } from '../../src/init/column-kind.js';
 
-/** A column whose cells are each in one row. */
+/** A column with one row per value. */
 const columnOf = (name: string, values: readonly string[]) => ({
   name,
   values,
@@ -9,8 +9,8 @@ const columnOf = (name: string, values: readonly string[]) => ({
   codes: Uint32Array.from(values, (_, i) => i),
 });
 
-describe('a column that mtl init looks at', () => {
-  it('is of numbers, however blanks among them are written', () => {
+describe('a column that mtl init inspects', () => {
+  it('is numeric, whatever its markers of missing values', () => {
     const prices = Array.from({ length: 90 }, (_, i) => `${i},${(i * 37) % 100}`);
     const { kind, blankWords, blanks } = inspectColumn(
       columnOf('Price EUR', [...prices, 'n/a', 'N/A', 'Null', '', '#N/A']),

@@ -33,7 +33,7 @@ describe('docs/runs.md', () => {
     expect(of('diff runs/esmm/first runs/esmm/small')).toMatch(
       /model\.ctrTower\.hidden +\[32\] +\[16\](.|\n)*test {2}5,000 rows, predicted by both and paired/,
     );
-    expect(of('--rows 2000')).toMatch(/2,000 of 5,000 rows, drawn, predicted by both and paired/);
+    expect(of('--rows 2000')).toMatch(/2,000 sampled of 5,000 rows, predicted by both and paired/);
     expect(JSON.parse(of('--recorded'))).toMatchObject({ split: 'test', rows: null });
     expect(of('--resume runs/esmm/first')).toContain('epoch 3/3');
     expect(of('--resume auto')).toContain('there is no run to resume: starting a new one');

@@ -110,7 +110,7 @@ describe('the doctor', () => {
     });
     expect(describeHealth({ reason: 'no adapter', fix: 'install one' })).toEqual({
       state: 'without',
-      message: 'no adapter; everything works on the CPU without it',
+      message: 'no adapter; optional: everything runs on the CPU',
       fix: 'install one',
     });
   });
