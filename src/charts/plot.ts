@@ -126,7 +126,13 @@ export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): H
     html`<line x1="${pixels(axes.x(value))}" x2="${pixels(axes.x(value))}" y1="${pixels(top)}" y2="${pixels(bottom)}" stroke="var(--ink)" ${look}/>`;
   const chart = renderSvg(axes, [
     ...bars.map(({ name, value, series: s = 0 }) =>
-      barMark(axes, { name, value, top: getTop(name, s) + BAR_GAP / 2, height: BAR_STEP - BAR_GAP, color: getColor(s) }),
+      barMark(axes, {
+        name,
+        value,
+        top: getTop(name, s) + BAR_GAP / 2,
+        height: BAR_STEP - BAR_GAP,
+        color: getColor(s),
+      }),
     ),
     ...bars.flatMap(({ name, series: s = 0, tick }) =>
       tick === undefined
@@ -162,5 +168,5 @@ export function renderFigure(
     legend.length === 0
       ? undefined
       : html`<div class="legend">${legend.map(({ name, color, dash = DASHES[0]! }) => html`<span>${swatch(color, dash)}${name}</span>`)}</div>`;
-  return html`<renderWithLegend role="group"><figcaption>${title}</figcaption><div class="${kind}" role="img" aria-label="${title}">${chart}</div>${below}</renderWithLegend>`;
+  return html`<figure role="group"><figcaption>${title}</figcaption><div class="${kind}" role="img" aria-label="${title}">${chart}</div>${below}</figure>`;
 }

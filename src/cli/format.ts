@@ -68,7 +68,7 @@ export function milestoneLines(
   const choice = isBest
     ? screen.bold('best so far')
     : best.value === null
-      ? 'never defined'
+      ? 'no best value so far'
       : `best ${decimals(best.value)} of epoch ${best.epoch}`;
   return `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ${choice}`;
 }

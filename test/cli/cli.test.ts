@@ -290,7 +290,7 @@ describe('a usage error', () => {
       /^error: missing argument; expected mtl data <command>; see mtl data --help\n$/,
     ],
     ['an option without a value', ['train', config, '--threads'], 2, /^error: --threads: expected a value/],
-    ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
+    ['no config', ['train'], 2, /missing config; use mtl train configs\/esmm.yaml, or --resume RUN/],
     ['a missing config file', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     [
       'an unknown key',
@@ -320,7 +320,7 @@ describe('a usage error', () => {
       'a missing run to resume',
       ['train', '--resume', 'none'],
       2,
-      /^error: --resume none: there is no such folder; name a run/,
+      /^error: --resume none: there is no such folder; pass a run/,
     ],
     [
       'a directory to resume that is no run',

@@ -40,7 +40,7 @@ describe('an error message', () => {
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(
-        /; write --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/,
+        /; use --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/,
       ) as string,
     ]);
     expect((await mtl(world, ['runs', '--sort', 'ctcvr.acu'])).stderr).toMatch(/; did you mean 'ctcvr\.auc'\?\n$/);
@@ -80,7 +80,7 @@ describe('an error message', () => {
 
   it('names a missing option', async () => {
     expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe(
-      'error: --out is missing; see mtl predict --help\n',
+      'error: missing required option --out; see mtl predict --help\n',
     );
   });
 });
@@ -130,7 +130,7 @@ describe('mtl runs', () => {
       await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1'] });
     symlinkSync('2', join(folder, 'runs', 'latest'));
     const { code, stdout } = await mtl(folder, ['runs', 'rm', 'runs/latest']);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^ {2}runs\/2\nremoved 1, /)]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^ {2}runs\/2\nremoved 1 directory, /)]);
     expect(readdirSync(join(folder, 'runs'))).toEqual(['1', 'latest']);
     expect(readlinkSync(join(folder, 'runs', 'latest'))).toBe('1');
   });

@@ -107,8 +107,10 @@ describe('an epoch', () => {
     expect(lastLine(milestone(0.7956, false, { epoch: 2, value: 0.7958 }))).toBe(
       '  ctcvr.auc 0.7956, best 0.7958 of epoch 2',
     );
-    expect(lastLine(milestone(0.7998, true, { epoch: 4, value: 0.7998 }))).toBe('  ctcvr.auc 0.7998, the best so far');
-    expect(lastLine(milestone(null, false, { epoch: 1, value: null }))).toBe('  ctcvr.auc undefined, never defined');
+    expect(lastLine(milestone(0.7998, true, { epoch: 4, value: 0.7998 }))).toBe('  ctcvr.auc 0.7998, best so far');
+    expect(lastLine(milestone(null, false, { epoch: 1, value: null }))).toBe(
+      '  ctcvr.auc undefined, no best value so far',
+    );
     expect(
       milestoneLines({ ...milestone(null, true, { epoch: 4, value: null }), valid: undefined }, start, screen),
     ).toBe('epoch 4/8  20,000 rows in 50 ms (400,000 rows/s)  loss 0.6155');

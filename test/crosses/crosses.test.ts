@@ -109,6 +109,6 @@ describe('findCrosses', () => {
     await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found 'crt'; did you mean 'ctr'/);
     await expect(
       found(20, true, { config: CONFIG.replace('{ label: click }', '{ label: { column: click, above: 5 } }') }),
-    ).rejects.toThrow(/its label is 0 in all 20 rows/);
+    ).rejects.toThrow(/the label is 0 in all 20 sampled rows/);
   });
 });

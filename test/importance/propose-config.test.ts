@@ -130,7 +130,7 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
 
   it('keeps a field with a shared table and warns, unless the other field is dropped too', async () => {
     const kept = await without(['206', '122'], { count: 1 });
-    expect([kept.leftOut, kept.notices]).toEqual([['122'], ['206 stays: 207 shares its table']]);
+    expect([kept.leftOut, kept.notices]).toEqual([['122'], ['206 is kept because 207 shares its embedding table']]);
     expect((await without(['207', '206'])).experiment.features['item']!.fields).toEqual(['205']);
   });
 

@@ -118,7 +118,7 @@ describe('the report of a run', () => {
     mkdirSync(join('blocked', 'report.html'));
     const { code, stdout } = await mtl(world, ['train', '--resume', 'blocked', '--set', 'training.epochs=2']);
     expect([code, existsSync(join('blocked', 'results.csv'))]).toEqual([0, true]);
-    expect(stdout).toMatch(/cannot write the report:  .*report\.html: cannot be written: it is a directory/);
+    expect(stdout).toMatch(/cannot write the report: .*report\.html: cannot be written: it is a directory/);
   });
 });
 
@@ -138,7 +138,7 @@ describe('the report of several runs', () => {
 
   it('rejects a path that is no run', async () => {
     await expect(report({ runs: ['a', 'nowhere'] })).rejects.toThrow(/nowhere: there is no such folder/);
-    await expect(report({ runs: ['.'] })).rejects.toThrow(/is no run/);
+    await expect(report({ runs: ['.'] })).rejects.toThrow(/is not a run directory/);
   });
 
   it('accepts a run without an epoch and damaged files', async () => {
