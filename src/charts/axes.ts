@@ -94,10 +94,21 @@ export function buildAxes({
   const across = grid === 'x' ? [] : rows.ticks.map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
   const upright = grid === 'y' ? [] : columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
   const marks = columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(bottom)}v4`);
-  const markup = html`${renderPath([...across, ...upright], html`stroke="var(--grid)"`)}${renderPath([`M${pixels(left)},${pixels(bottom)}H${pixels(right)}`, ...marks], html`stroke="var(--line)"`)}
-<g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${thinTicks(rows.ticks, () => LABEL).map(({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`)}</g>
-<g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${thinTicks(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`)}</g>
-<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`}${title === '' ? undefined : html`<text transform="translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)">${title}</text>`}</g>`;
+  const baseline = `M${pixels(left)},${pixels(bottom)}H${pixels(right)}`;
+  const rowLabels = thinTicks(rows.ticks, () => LABEL).map(
+    ({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`,
+  );
+  const columnLabels = thinTicks(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(
+    ({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`,
+  );
+  const xTitle = html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`;
+  const rotation = `translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)`;
+  const yTitle = html`<text transform="${rotation}">${title}</text>`;
+  const gridPath = renderPath([...across, ...upright], html`stroke="var(--grid)"`);
+  const markup = html`${gridPath}${renderPath([baseline, ...marks], html`stroke="var(--line)"`)}
+<g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${rowLabels}</g>
+<g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${columnLabels}</g>
+<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : xTitle}${title === '' ? undefined : yTitle}</g>`;
   return { width, height: outer, x: columns.place, y: rows.place, left, right, top, bottom, markup };
 }
 
@@ -154,7 +165,11 @@ function createScale({
 }
 
 /** Maps `begin` to `end` linearly to a pixel range; an empty interval maps to its center. */
-function createProjection(begin: number, end: number, [from, to]: readonly [number, number]): (value: number) => number {
+function createProjection(
+  begin: number,
+  end: number,
+  [from, to]: readonly [number, number],
+): (value: number) => number {
   const span = end - begin;
   return (value) => {
     const share = span === 0 ? 0.5 : (value - begin) / span;
@@ -185,7 +200,8 @@ function thinTicks(ticks: readonly Tick[], measure: (text: string) => number): r
   let visible = ticks.filter(({ text }) => text !== '');
   const overlap = (): boolean =>
     visible.some(
-      ({ at, text }, i) => i > 0 && Math.abs(at - visible[i - 1]!.at) < (measure(text) + measure(visible[i - 1]!.text)) / 2,
+      ({ at, text }, i) =>
+        i > 0 && Math.abs(at - visible[i - 1]!.at) < (measure(text) + measure(visible[i - 1]!.text)) / 2,
     );
   while (overlap()) visible = visible.filter((_, i) => i % 2 === 0);
   return visible;

@@ -31,7 +31,9 @@ function render(part: Part): string {
   if (part === undefined) return '';
   if (typeof part === 'number') return String(part);
   if (typeof part === 'string')
-    return PLAIN.test(part) ? part : printable(part, MAX_TEXT_LENGTH).replace(/[&<>"']/g, (character) => ESCAPES[character]!);
+    return PLAIN.test(part)
+      ? part
+      : printable(part, MAX_TEXT_LENGTH).replace(/[&<>"']/g, (character) => ESCAPES[character]!);
   if ('markup' in part) return part.markup;
   let markup = '';
   for (const each of part) markup += render(each);
@@ -46,5 +48,7 @@ export function renderTable(
 ): Html {
   const line = (cells: readonly Part[]): Html =>
     html`<tr>${cells.map((cell, c) => (c === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>`;
-  return html`<div class="wide"><table class="${kind}"><thead><tr>${header.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead><tbody>${rows.map(line)}</tbody></table></div>`;
+  const head = html`<thead><tr>${header.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>`;
+  const body = html`<tbody>${rows.map(line)}</tbody>`;
+  return html`<div class="wide"><table class="${kind}">${head}${body}</table></div>`;
 }

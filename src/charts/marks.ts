@@ -25,10 +25,8 @@ export function lineMark(
     interpolate = 'linear',
   }: { readonly color: string; readonly dash?: readonly number[]; readonly interpolate?: Interpolation },
 ): Html {
-  return renderPath(
-    [buildPath(axes, points, interpolate)],
-    html`stroke="${color}" stroke-width="1.75"${dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`}`,
-  );
+  const dashes = dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`;
+  return renderPath([buildPath(axes, points, interpolate)], html`stroke="${color}" stroke-width="1.75"${dashes}`);
 }
 
 /** Builds the path data. A single point is closed, so that it is visible. */
@@ -81,7 +79,8 @@ export function pointMarks(
   const placed = points.map((point) => [x(point.x), y(point.y)] as const).filter(([px, py]) => areFinite(px, py));
   const look =
     ring === undefined ? html`fill="${color}" opacity="${opacity}"` : html`stroke="${color}" stroke-width="${ring}"`;
-  return html`<g ${look}>${placed.map(([px, py]) => html`<circle cx="${pixels(px)}" cy="${pixels(py)}" r="${radius}"/>`)}</g>`;
+  const circles = placed.map(([px, py]) => html`<circle cx="${pixels(px)}" cy="${pixels(py)}" r="${radius}"/>`);
+  return html`<g ${look}>${circles}</g>`;
 }
 
 /** Renders the intervals of points that have one. */
@@ -116,7 +115,9 @@ export function barMark(
 ): Html {
   const [from, to] = [x(0), x(value)].sort((a, b) => a - b) as [number, number];
   if (!areFinite(from, to)) return html``;
-  return html`<rect x="${pixels(from)}" y="${pixels(top)}" width="${pixels(to - from)}" height="${pixels(height)}" fill="${color}"><title>${name}: ${value}</title></rect>`;
+  const size = html`width="${pixels(to - from)}" height="${pixels(height)}"`;
+  const tooltip = html`<title>${name}: ${value}</title>`;
+  return html`<rect x="${pixels(from)}" y="${pixels(top)}" ${size} fill="${color}">${tooltip}</rect>`;
 }
 
 /** Renders a chart: axes first, marks over them. */
@@ -124,7 +125,10 @@ export function renderSvg(
   { width, height, markup }: Pick<Axes, 'width' | 'height' | 'markup'>,
   marks: readonly Html[],
 ): Html {
-  return html`<svg xmlns="http://www.w3.org/2000/svg" width="${pixels(width)}" height="${pixels(height)}" viewBox="0 0 ${pixels(width)} ${pixels(height)}" fill="none" font-family="system-ui, sans-serif">${markup}${marks}</svg>`;
+  const [w, h] = [pixels(width), pixels(height)];
+  const size = html`width="${w}" height="${h}" viewBox="0 0 ${w} ${h}"`;
+  const look = html`fill="none" font-family="system-ui, sans-serif"`;
+  return html`<svg xmlns="http://www.w3.org/2000/svg" ${size} ${look}>${markup}${marks}</svg>`;
 }
 
 const areFinite = (...places: readonly number[]): boolean => places.every(Number.isFinite);

@@ -50,6 +50,17 @@ export function parallelPlot({ title, axes, lines, classes, others, missingLabel
   const y = (at: number): string => pixels(ABOVE + (HEIGHT * (1 - at)) / (1 - foot));
   const buildPath = ({ at }: ParallelLine): string =>
     at.map((place, axis) => `${axis === 0 ? 'M' : 'L'}${x(axis)},${y(place ?? MISSING_POSITION)}`).join('');
+  const paths = sorted.map((one) => renderPath([buildPath(one)], html`stroke="${getColor(one.class)}"`));
+  const outline = html`stroke="var(--card)" stroke-width="4" stroke-linejoin="round" paint-order="stroke"`;
+  const tickLabels = axes.map(({ labels }, axis) =>
+    labels.map(
+      ({ at, text }) => html`<text x="${x(axis)}" y="${y(at)}" dx="5" dy="4">${printable(text, LABEL)}</text>`,
+    ),
+  );
+  const names = axes.map(
+    ({ name }, axis) => html`<text x="${x(axis)}" y="${y(1)}" dy="-10">${printable(name, NAME)}</text>`,
+  );
+  const offset = html`dx="-30" dy="20"`;
   const chart = renderSvg(
     {
       width: LEFT + STEP * Math.max(1, axes.length - 1) + RIGHT,
@@ -60,12 +71,12 @@ export function parallelPlot({ title, axes, lines, classes, others, missingLabel
       ),
     },
     [
-      html`<g stroke-width="1.5" opacity="0.75">${sorted.map((one) => renderPath([buildPath(one)], html`stroke="${getColor(one.class)}"`))}</g>`,
-      html`<g font-size="11" fill="var(--ink)" stroke="var(--card)" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${axes.map(({ labels }, axis) => labels.map(({ at, text }) => html`<text x="${x(axis)}" y="${y(at)}" dx="5" dy="4">${printable(text, LABEL)}</text>`))}</g>`,
-      html`<g font-size="11" fill="var(--muted)" font-weight="600" text-anchor="middle">${axes.map(({ name }, axis) => html`<text x="${x(axis)}" y="${y(1)}" dy="-10">${printable(name, NAME)}</text>`)}</g>`,
+      html`<g stroke-width="1.5" opacity="0.75">${paths}</g>`,
+      html`<g font-size="11" fill="var(--ink)" ${outline}>${tickLabels}</g>`,
+      html`<g font-size="11" fill="var(--muted)" font-weight="600" text-anchor="middle">${names}</g>`,
       ...(hasMissing
         ? [
-            html`<text x="${x(0)}" y="${y(MISSING_POSITION)}" dx="-30" dy="20" font-size="11" fill="var(--muted)">${missingLabel}</text>`,
+            html`<text x="${x(0)}" y="${y(MISSING_POSITION)}" ${offset} font-size="11" fill="var(--muted)">${missingLabel}</text>`,
           ]
         : []),
     ],

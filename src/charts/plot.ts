@@ -122,8 +122,10 @@ export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): H
     grid: 'x',
   });
   const getTop = (name: string, s: number): number => axes.y(names.indexOf(name)) + BAR_STEP * (s - series.length / 2);
-  const verticalLine = (value: number, top: number, bottom: number, look: Html): Html =>
-    html`<line x1="${pixels(axes.x(value))}" x2="${pixels(axes.x(value))}" y1="${pixels(top)}" y2="${pixels(bottom)}" stroke="var(--ink)" ${look}/>`;
+  const verticalLine = (value: number, top: number, bottom: number, look: Html): Html => {
+    const x = pixels(axes.x(value));
+    return html`<line x1="${x}" x2="${x}" y1="${pixels(top)}" y2="${pixels(bottom)}" stroke="var(--ink)" ${look}/>`;
+  };
   const chart = renderSvg(axes, [
     ...bars.map(({ name, value, series: s = 0 }) =>
       barMark(axes, {
@@ -161,12 +163,14 @@ export function renderFigure(
   legend: readonly { readonly name: string; readonly color: string; readonly dash?: readonly number[] }[],
   kind: 'chart' | 'wide' = 'chart',
 ): Html {
-  const swatch = (color: string, dash: readonly number[]): Html => ({
-    markup: `<svg class="swatch" width="18" height="8"><line x1="0" x2="18" y1="4" y2="4" stroke="${color}" stroke-width="3" stroke-dasharray="${dash.join(' ')}"/></svg>`,
-  });
-  const below =
-    legend.length === 0
-      ? undefined
-      : html`<div class="legend">${legend.map(({ name, color, dash = DASHES[0]! }) => html`<span>${swatch(color, dash)}${name}</span>`)}</div>`;
-  return html`<figure role="group"><figcaption>${title}</figcaption><div class="${kind}" role="img" aria-label="${title}">${chart}</div>${below}</figure>`;
+  const swatch = (color: string, dash: readonly number[]): Html => {
+    const stroke = `stroke="${color}" stroke-width="3" stroke-dasharray="${dash.join(' ')}"`;
+    return {
+      markup: `<svg class="swatch" width="18" height="8"><line x1="0" x2="18" y1="4" y2="4" ${stroke}/></svg>`,
+    };
+  };
+  const entries = legend.map(({ name, color, dash = DASHES[0]! }) => html`<span>${swatch(color, dash)}${name}</span>`);
+  const below = legend.length === 0 ? undefined : html`<div class="legend">${entries}</div>`;
+  const body = html`<div class="${kind}" role="img" aria-label="${title}">${chart}</div>`;
+  return html`<figure role="group"><figcaption>${title}</figcaption>${body}${below}</figure>`;
 }

@@ -36,7 +36,9 @@ export function scatterPlot({ title, x, y, groups, line }: ScatterPlot): Html {
     // Few rows are taller, so that points fit side by side.
     ...(!isNamed && { height: HEIGHT }),
     x: { ...x, values: xs },
-    y: isNamed ? { names: y, step: (BAR_STEP * BARS_PER_ROW * Math.max(2, y.length)) / y.length } : { ...y, values: ys },
+    y: isNamed
+      ? { names: y, step: (BAR_STEP * BARS_PER_ROW * Math.max(2, y.length)) / y.length }
+      : { ...y, values: ys },
     grid: 'both',
   });
   const chart = renderSvg(axes, [

@@ -91,12 +91,11 @@ export async function runTrain({
         warn(
           `${count(numSkippedBatches)} batches were skipped because their loss was not finite; log.jsonl lists them`,
         );
-      if (numRejects > 0) warn(`${count(numRejects)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
+      if (numRejects > 0)
+        warn(`${count(numRejects)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
       if (stop.received !== undefined && end === 'interrupted') {
         const last = join(run, 'checkpoints', 'last');
-        warn(
-          `stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'nothing to save yet'}`,
-        );
+        warn(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'nothing to save yet'}`);
         result(trained);
         return EXIT_CODES[stop.received];
       }
@@ -155,9 +154,7 @@ export function configOf(resume: string | undefined): string {
     const run = runPath(resume);
     const config = join(run, RESOLVED);
     if (existsSync(config)) return config;
-    const problem = existsSync(run)
-      ? { message: `is not a run directory: it has no ${RESOLVED}` }
-      : missingRun(run);
+    const problem = existsSync(run) ? { message: `is not a run directory: it has no ${RESOLVED}` } : missingRun(run);
     throw userError('usage', {
       where: `--resume ${resume}`,
       fix: 'pass a run, as in runs/latest or runs/esmm/001',

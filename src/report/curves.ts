@@ -84,13 +84,18 @@ function rates(runs: readonly ReportedRun[]): readonly Html[] {
   if (only === undefined) return [];
   const { steps } = only.lines;
   const buildSeries = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] =>
-    collectKeys(values).map((name) => ({ name, points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })) }));
+    collectKeys(values).map((name) => ({
+      name,
+      points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })),
+    }));
   const candidates = [
     { title: 'learning rate, relative to the config', series: buildSeries(steps.map(({ rates: all }) => all)) },
     { title: 'loss weights', series: buildSeries(steps.map(({ weights }) => weights)) },
     { title: 'gradient norms', series: buildSeries(steps.map(({ norms = {} }) => norms)) },
   ];
-  const moving = candidates.filter(({ series }) => series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1));
+  const moving = candidates.filter(({ series }) =>
+    series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1),
+  );
   return moving.map(({ title, series }) => linePlot({ title, x: STEP, y: { title: '' }, series }));
 }
 

@@ -41,5 +41,6 @@ function drawFunnel({ name, spaces }: ShownScores): Html | undefined {
       positives === 0 ? '-' : (predicted / positives).toFixed(3),
     ];
   };
-  return html`<div class="beside">${chart}${renderTable([name, 'rows', 'observed', 'predicted', 'predicted / observed'], names.map(line))}</div>`;
+  const table = renderTable([name, 'rows', 'observed', 'predicted', 'predicted / observed'], names.map(line));
+  return html`<div class="beside">${chart}${table}</div>`;
 }

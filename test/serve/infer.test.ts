@@ -367,7 +367,7 @@ describe('the Open Inference Protocol', () => {
       () => ({ inputs: changed('D508', { name: 'D509' }) }),
       `inputs[4].name: expected 101, 121, 205, 206, D508, 109_14, found "D509"; did you mean 'D508'?`,
     ],
-    ['a duplicate column', () => ({ inputs: [...inputs(), texts('205')] }), 'inputs[6] ("205"): is there twice'],
+    ['a duplicate column', () => ({ inputs: [...inputs(), texts('205')] }), 'inputs[6] ("205"): duplicate input'],
     [
       'an unknown datatype',
       () => ({ inputs: changed('101', { datatype: 'INT46' }) }),
