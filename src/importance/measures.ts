@@ -16,7 +16,7 @@ export interface Measure {
 
 /** Metrics by task type; the first one ranks fields. */
 const METRICS: Readonly<Record<Output['type'], readonly Metric[]>> = {
-  classification: [auc.build({ interval: undefined })],
+  classification: [auc.build({ confidence: undefined })],
   regression: [r2.build({}), rmse.build({})],
 };
 

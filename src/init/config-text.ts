@@ -81,9 +81,9 @@ function formatData({ train, valid, test, split, columns }: ConfigFacts): readon
     if (test !== undefined) lines.push(`  test: ${yaml(test)}    # measured once, with the best epoch`);
   } else {
     lines.push(`  source: ${yaml(train)}    # all rows; see split`);
-    if (split.by === 'share')
+    if (split.by === 'random')
       lines.push(
-        '  split: { by: share, shares: { valid: 0.1, test: 0.1 } }    # by chance; { by: key, column: … } keeps the rows of a user together',
+        '  split: { by: random, shares: { valid: 0.1, test: 0.1 } }    # by chance; { by: key, column: … } keeps the rows of a user together',
       );
     else
       lines.push(
@@ -91,7 +91,7 @@ function formatData({ train, valid, test, split, columns }: ConfigFacts): readon
       );
   }
   const blank = [...new Set(columns.flatMap(({ blankWords }) => blankWords))];
-  if (blank.length > 0) lines.push(`  blank: ${yaml(blank)}    # cells that hold nothing, beside empty ones`);
+  if (blank.length > 0) lines.push(`  nullValues: ${yaml(blank)}    # cells that hold nothing, beside empty ones`);
   if (columns.some(({ column }) => column.values.some((text) => text !== text.trim())))
     lines.push('  trim: true                        # strips spaces around values');
   if (columns.some(({ kind }) => kind.is === 'number' && kind.hasComma))
@@ -138,27 +138,27 @@ const GROUPS: readonly Group[] = [
     has: (kind) => kind.is === 'time',
     options: ({ kind }) =>
       kind.is === 'time'
-        ? `type: ${date.name}, width: 4${kind.hasHours ? '' : ', parts: [weekday]'}${kind.format === 'iso' ? '' : `, format: ${kind.format}`}, missing: unknown`
+        ? `type: ${date.name}, width: 4${kind.hasHours ? '' : ', parts: [weekday]'}${kind.format === 'iso' ? '' : `, format: ${kind.format}`}, fillMissing: unknown`
         : '',
   },
   {
     name: 'numbers',
     comment: 'numbers, standardized; missing values become the mean',
     has: (kind) => kind.is === 'number' && !kind.isSkewed,
-    options: () => `type: ${numeric.name}, scaling: standard, missing: mean`,
+    options: () => `type: ${numeric.name}, scaling: standard, fillMissing: mean`,
   },
   {
     name: 'skewed',
     comment: 'skewed numbers: standardized logarithm',
     has: (kind) => kind.is === 'number' && kind.isSkewed,
-    options: () => `type: ${numeric.name}, scaling: [log1p, standard], missing: mean`,
+    options: () => `type: ${numeric.name}, scaling: [log1p, standard], fillMissing: mean`,
   },
   {
     name: 'vectors',
     comment: 'vectors of numbers, as in image embeddings',
     has: (kind) => kind.is === 'numbers',
     options: ({ kind }) =>
-      `type: ${vector.name}, scaling: standard, missing: mean${kind.is === 'numbers' && kind.separator !== undefined ? `, separator: ${yaml(kind.separator)}` : ''}`,
+      `type: ${vector.name}, scaling: standard, fillMissing: mean${kind.is === 'numbers' && kind.separator !== undefined ? `, separator: ${yaml(kind.separator)}` : ''}`,
   },
 ];
 
@@ -208,7 +208,7 @@ function formatTask(
     parent === undefined
       ? ''
       : `, given ${parent.name}${violations > 0 ? `; ${(100 * violations).toFixed(1)}% of them contradict it and are skipped` : ''}`;
-  return `  ${name}: { label: ${label}${chain}${hasBlanks ? ', missing: mask' : ''} }    # positive in ${(100 * rate).toFixed(2)}% of all rows${note}${hasBlanks ? '; missing labels are masked' : ''}`;
+  return `  ${name}: { label: ${label}${chain}${hasBlanks ? ', onMissing: mask' : ''} }    # positive in ${(100 * rate).toFixed(2)}% of all rows${note}${hasBlanks ? '; missing labels are masked' : ''}`;
 }
 
 /** Formats a value as YAML on one line, quoted if necessary. */

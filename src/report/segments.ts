@@ -10,7 +10,7 @@ const MAX_SEGMENTS = 20;
 export const segments: Section = {
   title: 'Calibration by segment',
   about:
-    'Predicted over observed positives, by the columns of evaluation.by: 1, the dashed line, is calibrated; above 1 is too high. Ratios of few positives are noisy.',
+    'Predicted over observed positives, by the columns of evaluation.segmentBy: 1, the dashed line, is calibrated; above 1 is too high. Ratios of few positives are noisy.',
   draw(runs: readonly ReportedRun[]) {
     const shown = shownScores(runs);
     const charts: Html[] = [];

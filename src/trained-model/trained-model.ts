@@ -64,7 +64,7 @@ export async function readTrainedModel(
     : undefined;
   const graph = buildModel(experiment.model, layout, tasks, {
     ...experiment.training,
-    ...experiment.data.sampling,
+    negativeRate: experiment.data.negativeSampling?.rate,
     scales: labelScales(tasks, scales ?? {}),
   });
   refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));
