@@ -50,7 +50,7 @@ it('predict', () => {
     const sizes = ['--train', String(TRAIN_ROWS), '--test', String(ROWS)];
     mtl(folder, 'synth', 'csv', '--preset', 'ali-ccp', '--valid', '1000', ...sizes);
     mtl(folder, 'synth', 'raw', '--preset', 'ali-ccp', '--format', 'raw', ...sizes);
-    mtl(folder, 'prepare', 'ali-ccp', 'raw', 'shards', '--cap', '1');
+    mtl(folder, 'prepare', 'ali-ccp', 'raw', 'shards', '--max-values', '1');
     const esmm = readFileSync(join(root, 'configs', 'esmm.yaml'), 'utf8');
     writeFileSync(join(folder, 'csv.yaml'), esmm.replaceAll('../data/sample/', 'csv/'));
     const training = ['--set', 'training.epochs=1', '--set', 'training.batchSize=4096', '--set', 'data.test=null'];

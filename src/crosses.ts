@@ -38,7 +38,7 @@ export interface CrossesResult {
   readonly task: string;
   /** Number of sampled rows with a label, and of all training rows. */
   readonly rows: number;
-  readonly ofRows: number;
+  readonly totalRows: number;
   /** Number of column pairs tested. */
   readonly pairs: number;
   /** Mean log loss of these rows without crosses. */
@@ -121,7 +121,7 @@ export async function findCrosses({
           crosses.map(({ columns: pair }) => pair),
           Object.keys(features),
         );
-  return { task: task.name, rows: labels.length, ofRows: dataset.rows, pairs, loss, crosses, yaml };
+  return { task: task.name, rows: labels.length, totalRows: dataset.rows, pairs, loss, crosses, yaml };
 }
 
 function findTask(tasks: readonly Task[], name: string | undefined): Task {

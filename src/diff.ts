@@ -151,8 +151,8 @@ function recordedSplit(a: ComparedRun, b: ComparedRun): Split {
   );
   if (found !== undefined) return found;
   throw userError('usage', {
-    where: '--recorded',
+    where: '--use-recorded',
     message: 'the two have measured nothing in common',
-    fix: 'leave --recorded out, and both predict test anew',
+    fix: 'leave --use-recorded out, and both predict test anew',
   });
 }

@@ -36,7 +36,7 @@ export interface EvaluateOptions extends MeasureOptions {
 export interface Measured {
   /** By split. */
   readonly metrics: Readonly<Record<string, Report>>;
-  readonly numRejects: number;
+  readonly rejectedRows: number;
 }
 
 /** What an evaluation found. */
@@ -85,7 +85,7 @@ export async function measure(
         )
       ).report;
     }
-    return { metrics, numRejects: policy.count };
+    return { metrics, rejectedRows: policy.count };
   } finally {
     program.dispose();
   }

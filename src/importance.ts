@@ -49,11 +49,11 @@ export interface ImportanceResult {
   readonly split: Split;
   /** Number of measured rows, and of all rows. */
   readonly rows: number;
-  readonly ofRows: number;
+  readonly totalRows: number;
   readonly repeats: number;
   readonly seed: number;
   /** Baseline value of each measure, such as `ctcvr.auc`, on unpermuted rows; null if undefined. */
-  readonly plain: Readonly<Record<string, number | null>>;
+  readonly baseline: Readonly<Record<string, number | null>>;
   /** The measure that fields are ranked by. */
   readonly rank: string;
   /** Fields or groups, most important first. */
@@ -125,7 +125,7 @@ export async function importance({
     const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
     if (plain[deciding.name] === null)
       onWarning(
-        `${deciding.name} is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank`,
+        `${deciding.name} is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank-by`,
       );
     const importances = rankUnits(units, falls, measures, deciding);
     const proposal =
@@ -137,10 +137,10 @@ export async function importance({
       step: model.checkpoint.program.step,
       split,
       rows: sample.rows,
-      ofRows: dataset.rows,
+      totalRows: dataset.rows,
       repeats,
       seed,
-      plain,
+      baseline: plain,
       rank: deciding.name,
       importances,
       proposal,

@@ -21,11 +21,11 @@ export { UserError } from './core/errors.js';
 export type { ErrorKind, Problem } from './core/errors.js';
 export type { EvaluateResult } from './evaluate.js';
 export type { Report } from './evaluation/evaluation.js';
-export type { CalibrationReport, OutputReport as SpaceReport } from './evaluation/output-report.js';
+export type { CalibrationReport, OutputReport } from './evaluation/output-report.js';
 export type { TableRow } from './evaluation/metric.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';
-export type { StopReason as LoopEnd, ValidationEvent as Milestone, StepProgress } from './training/loop.js';
+export type { StopReason, ValidationEvent, StepProgress } from './training/loop.js';
 export type { TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
 /** Options of `train`: those of `mtl train`, and callbacks for progress. */

@@ -54,7 +54,7 @@ export interface PredictResult {
   /** Of what is written, in their order. */
   readonly columns: readonly string[];
   /** Rows without a prediction: those that cannot be read, and those whose prediction is not finite. */
-  readonly numRejects: number;
+  readonly rejectedRows: number;
 }
 
 /** Predicts every row of some data and writes what was predicted, in the order of rows, in memory of one size. */
@@ -122,7 +122,7 @@ export async function predict({
       step: checkpoint.program.step,
       rows: scorer.rows,
       columns: [...columns.kept, ...columns.predictions],
-      numRejects: policy.count + scorer.nonFiniteRows,
+      rejectedRows: policy.count + scorer.nonFiniteRows,
     };
   } finally {
     program.dispose();

@@ -90,7 +90,7 @@ async function trainOn(
         seed,
         monitor: training.monitor,
         metrics,
-        numRejects: policy.count,
+        rejectedRows: policy.count,
       },
       loop,
     );

@@ -29,7 +29,7 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
     );
   screen.print(
     `step    forward and backward pass on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(
-      step.loss.terms,
+      step.loss.losses,
     )
       .map(([term, loss]) => `${term} ${loss.toFixed(4)}`)
       .join(', ')})`,

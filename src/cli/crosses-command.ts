@@ -37,7 +37,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
         signal: stop.signal,
       });
       screen.print(
-        `${found.task}: ${count(found.rows)} of ${count(found.ofRows)} training rows, ${count(found.pairs)} column pairs; log loss ${found.loss.toFixed(4)} without crosses`,
+        `${found.task}: ${count(found.rows)} of ${count(found.totalRows)} training rows, ${count(found.pairs)} column pairs; log loss ${found.loss.toFixed(4)} without crosses`,
       );
       screen.print(
         found.crosses.length === 0
@@ -52,7 +52,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
 
 /** Builds a table of what each cross adds to all fields and the crosses above it. */
 function crossTable({ crosses, loss }: CrossesResult, screen: Terminal): string {
-  const rows = crosses.map(({ columns, gain, z, combinations }) => [
+  const rows = crosses.map(({ columns, logLossGain: gain, zScore: z, combinations }) => [
     columns.join(' × '),
     (-gain).toFixed(5),
     percent(gain / loss),

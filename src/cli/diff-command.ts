@@ -86,7 +86,7 @@ function formatRows({ split, rows, predictedRows, unpaired }: DiffResult, screen
 
 function formatMetrics(split: string, metrics: readonly Difference[], screen: Terminal): string {
   const rows = metrics.map((each) => [
-    `${each.space}.${each.metric}`,
+    `${each.output}.${each.metric}`,
     decimals(each.a),
     decimals(each.b),
     signed(each.difference),

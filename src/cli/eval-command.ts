@@ -27,7 +27,7 @@ export async function runEval({
   json,
 }: EvalArguments): Promise<number> {
   const { screen, warn, result } = createOutput(json);
-  const { checkpoint, step, metrics, numRejects } = await evaluate({
+  const { checkpoint, step, metrics, rejectedRows } = await evaluate({
     path,
     data,
     by,
@@ -39,8 +39,8 @@ export async function runEval({
     signal: new AbortController().signal,
   });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
-  if (numRejects > 0) screen.print(`${count(numRejects)} invalid rows were skipped`);
+  if (rejectedRows > 0) screen.print(`${count(rejectedRows)} invalid rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));
-  result({ run: path, checkpoint, step, metrics, numRejects });
+  result({ run: path, checkpoint, step, metrics, rejectedRows });
   return EXIT_CODES.done;
 }

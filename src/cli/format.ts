@@ -31,7 +31,7 @@ export function shareLine(what: string, share: number): string {
 
 /** Formats the progress line of a training step, as much of it as fits into `columns`. */
 export function stepLine(
-  { epoch, rows, totalRows, elapsedMs, loss, rates }: StepProgress,
+  { epoch, rows, totalRows, elapsedMs, loss, lrFactors: rates }: StepProgress,
   { epochs, learningRate }: Pick<TrainStart, 'epochs' | 'learningRate'>,
   columns: number,
 ): string {

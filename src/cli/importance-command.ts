@@ -43,9 +43,9 @@ export async function runImportance({ out, config, json, ...options }: Importanc
         signal: stop.signal,
       });
       screen.print(
-        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.ofRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
+        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.totalRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
       );
-      screen.print(fallTable(found, options.byGroup, screen));
+      screen.print(dropTable(found, options.byGroup, screen));
       await write?.(found);
       if (out !== undefined) screen.print(`written to ${out}`);
       const { proposal } = found;
@@ -63,17 +63,17 @@ export async function runImportance({ out, config, json, ...options }: Importanc
 }
 
 /** Builds a table of the drop of each metric per field, below a row with the baseline values. */
-function fallTable({ plain, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
-  const names = Object.keys(plain);
-  const values = ['baseline', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
-  const rows = importances.map(({ name, falls }) => [
+function dropTable({ baseline, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
+  const names = Object.keys(baseline);
+  const values = ['baseline', ...names.map((name) => baseline[name]?.toFixed(4) ?? '-')];
+  const rows = importances.map(({ name, drops }) => [
     name,
-    ...names.map((measure) => fallText(falls[measure] ?? null)),
+    ...names.map((measure) => formatDrop(drops[measure] ?? null)),
   ]);
   return table([byGroup ? 'group, drop of' : 'field, drop of', ...names], [values, ...rows], screen);
 }
 
-function fallText(fall: Interval | null): string {
+function formatDrop(fall: Interval | null): string {
   if (fall === null) return '-';
   return fall.high === null ? fall.mean.toFixed(4) : `${fall.mean.toFixed(4)} ± ${(fall.high - fall.mean).toFixed(4)}`;
 }

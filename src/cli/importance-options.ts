@@ -18,7 +18,7 @@ export function importanceOptions(y: Argv) {
     .option('rows', intOption('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
     .option('repeats', intOption('--repeats', 3, 'Permutations per field', 1000))
     .option('groups', { type: 'boolean', default: false, describe: 'Permute all fields of a feature group together' })
-    .option('rank', {
+    .option('rank-by', {
       type: 'string',
       requiresArg: true,
       describe: 'Output to rank fields by; default: that of training.monitor',

@@ -5,7 +5,7 @@ import { EXIT_CODES, userError } from '../core/errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
-import { optionError, printError, usageProblem } from './error-output.js';
+import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
 
 /** Options that accept several values. */
 const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'by'];
@@ -31,6 +31,8 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode = await run;
   };
   try {
+    const renamed = renamedCommand(args);
+    if (renamed !== undefined) throw renamed;
     // With a callback, yargs passes the text of --help and --version with the parsed commands.
     let [words, text]: [readonly unknown[], string] = [[], ''];
     await commandLine(withoutCachedHelp(yargs()), finish, onUnknown).parseAsync(

@@ -45,7 +45,7 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
         throw error;
       });
       if (done === undefined) return EXIT_CODES.done;
-      if (done.numRejects > 0) warn(`${count(done.numRejects)} invalid rows have no prediction`);
+      if (done.rejectedRows > 0) warn(`${count(done.rejectedRows)} invalid rows have no prediction`);
       const elapsedMs = monotonicMs() - startMs;
       screen.print(
         `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
@@ -66,14 +66,14 @@ function parseRanking(
     throw userError('usage', {
       where: '--top',
       message: 'requires a group column',
-      fix: 'add it, as in --by user',
+      fix: 'add it, as in --group-by user',
     });
-  const option = by !== undefined ? '--by' : rank !== undefined ? '--rank' : undefined;
+  const option = by !== undefined ? '--group-by' : rank !== undefined ? '--rank-by' : undefined;
   if (option !== undefined)
     throw userError('usage', {
       where: option,
       message: 'requires --top',
-      fix: 'add the number of rows per group, as in --top 10 --by user',
+      fix: 'add the number of rows per group, as in --top 10 --group-by user',
     });
   return undefined;
 }

@@ -32,7 +32,7 @@ export async function runPrepare({ level, json, threads, ...args }: PrepareArgum
     async (stop) => {
       const summary = await peers.runCollectively(() => {
         checkFields('--min-count', args.minCounts, FIELDS);
-        checkFields('--cap', args.caps, [...BAG_FIELDS]);
+        checkFields('--max-values', args.caps, [...BAG_FIELDS]);
         return prepare(
           { ...args, peers, threads: threads ?? peers.threads, signal: stop.signal },
           ({ phase, share, leftMs }) => screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),

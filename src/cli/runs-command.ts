@@ -68,7 +68,7 @@ export async function runRunsRemove({
   return printRemoved(output, await removeRuns([...new Set(folders)], runsRoot(), wallClockMs()), false);
 }
 
-/** `mtl runs gc`: removes the checkpoints of old runs that neither best nor last points at. */
+/** `mtl runs prune`: removes the checkpoints of old runs that neither best nor last points at. */
 export async function runRunsThin({
   filters,
   keep,

@@ -86,13 +86,13 @@ export async function runTrain({
       );
 
       peers.end();
-      const { run, end, bestEpoch, bestStep, metrics, numRejects, numSkippedBatches } = trained;
+      const { run, end, bestEpoch, bestStep, metrics, rejectedRows, numSkippedBatches } = trained;
       if (numSkippedBatches > 0)
         warn(
           `${count(numSkippedBatches)} batches were skipped because their loss was not finite; log.jsonl lists them`,
         );
-      if (numRejects > 0)
-        warn(`${count(numRejects)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
+      if (rejectedRows > 0)
+        warn(`${count(rejectedRows)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
       if (stop.received !== undefined && end === 'interrupted') {
         const last = join(run, 'checkpoints', 'last');
         warn(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'nothing to save yet'}`);

@@ -2,7 +2,7 @@ import { sharedEncoding } from '../features/encodings/encodings.js';
 import { featureTypes } from '../features/feature-types.js';
 
 /** What a field has of the field whose table it looks into, if it does not say it. */
-const INHERITED = ['width', 'encoding', 'missing'] as const;
+const INHERITED = ['width', 'encoding', 'fillMissing'] as const;
 
 type RawMap = Readonly<Record<string, unknown>>;
 
@@ -14,7 +14,7 @@ interface RawField {
 }
 
 /**
- * Fills in the width, the encoding and `missing` of fields that look into the table of another field and do not say
+ * Fills in the width, the encoding and `fillMissing` of fields that look into the table of another field and do not say
  * them, so that the parsed config
  * says all of it.
  * @param raw config before it is parsed; what has another form is left to the schema

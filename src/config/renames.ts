@@ -46,6 +46,7 @@ export const CONFIG_RENAMES: readonly Rename[] = [
   { map: 'evaluation.metrics.*', from: 'alike', to: 'binning', values: { '"rows"': 'quantile', '"width"': 'uniform' } },
   { map: 'evaluation.metrics.*', from: 'by', to: 'groupBy' },
   { map: 'evaluation.metrics.*', from: 'interval', to: 'confidence' },
+  { map: 'calibration', from: 'spaces', to: 'outputs' },
   { map: 'checkpoints', from: 'alsoBest', to: 'bestBy' },
   { map: 'initFrom', from: 'dropped', to: 'staleTokens', values: { '"drop"': 'evict' } },
   { map: 'initFrom', from: 'take', to: 'include' },

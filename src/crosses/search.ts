@@ -7,9 +7,9 @@ import { createGainMeter, type Gain, type GainMeter } from './gain.js';
 export interface FoundCross {
   readonly columns: readonly [string, string];
   /** Reduction of the mean held-out log loss per row, beyond all fields and the crosses before it. */
-  readonly gain: number;
+  readonly logLossGain: number;
   /** Its z-score: the excess in standard deviations of chance. */
-  readonly z: number;
+  readonly zScore: number;
   /** Number of occurring combinations. */
   readonly combinations: number;
 }
@@ -97,19 +97,19 @@ export async function searchCrosses(
       signal.throwIfAborted();
     }
     doneShare = end;
-    return found.filter(({ gain }) => gain > 0).sort((x, y) => y.gain - x.gain);
+    return found.filter(({ logLossGain }) => logLossGain > 0).sort((x, y) => y.logLossGain - x.logLossGain);
   };
 
   let remaining = await measure(pairs, createGainMeter(additive, every), 0.5);
   const meter = createGainMeter(additive);
   if (every > 1)
-    remaining = await measure([...remaining].sort((x, y) => y.z - x.z).slice(0, MAX_CANDIDATES), meter, 0.6);
+    remaining = await measure([...remaining].sort((x, y) => y.zScore - x.zScore).slice(0, MAX_CANDIDATES), meter, 0.6);
   const crosses: FoundCross[] = [];
   for (;;) {
-    const best = remaining.find(({ z }) => z >= MIN_Z);
+    const best = remaining.find(({ zScore }) => zScore >= MIN_Z);
     if (best === undefined || crosses.length === top) break;
-    const { columns, gain, z, combinations } = best;
-    crosses.push({ columns, gain, z, combinations });
+    const { columns, logLossGain: gain, zScore: z, combinations } = best;
+    crosses.push({ columns, logLossGain: gain, zScore: z, combinations });
     if (crosses.length === top) break;
     additive.add(combineFields(best.a, best.b));
     additive.fit(MORE_SWEEPS);
@@ -134,8 +134,8 @@ function computeNetGain(
     single.reduce((total, each) => total + Math.max(0, get(each)), 0);
   const deviation = Math.sqrt(variance + sum((each) => each.variance));
   return {
-    gain: gain - sum((each) => each.gain),
-    z: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
+    logLossGain: gain - sum((each) => each.gain),
+    zScore: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
     combinations,
   };
 }

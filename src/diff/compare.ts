@@ -15,7 +15,7 @@ export interface Side extends Pick<Collector, 'blocks' | 'keys'> {
 
 /** A number that both were measured by; JSON. */
 export interface Difference {
-  readonly space: string;
+  readonly output: string;
   readonly metric: string;
   readonly goal: MetricValue['goal'];
   /** Null where it has no value. */
@@ -87,7 +87,7 @@ export function compareReports(a: Report, b: Report, goals: MetricDirections): r
       if (typeof before !== 'number' || typeof after !== 'number' || OWN.includes(metric)) return [];
       return [
         {
-          space,
+          output: space,
           metric,
           goal: goals.get(`${space}.${metric}`) ?? 'none',
           a: before,
@@ -122,7 +122,7 @@ function compareMetric(
       difference === null || error === undefined
         ? [null, null]
         : [difference - quantile * error, difference + quantile * error];
-    return [{ space, metric: name, goal, a, b, difference, low, high }];
+    return [{ output: space, metric: name, goal, a, b, difference, low, high }];
   });
 }
 

@@ -13,7 +13,7 @@ export interface EngineOptions {
   /** Workers that share a step on a CPU; undefined takes one a core. */
   readonly threads?: number | undefined;
   /** Keeps to instructions whose results are the same on every machine. */
-  readonly isPortable?: boolean | undefined;
+  readonly portable?: boolean | undefined;
   /** The processes that take steps together with this one, which a GPU does not. */
   readonly peers?: ProcessGroup | undefined;
 }
@@ -68,7 +68,7 @@ export async function withEngine<Result>(
 }
 
 async function findEngine(
-  { device, threads = availableParallelism(), isPortable = false }: EngineOptions,
+  { device, threads = availableParallelism(), portable: isPortable = false }: EngineOptions,
   nameGpu: () => string | undefined,
 ): Promise<Engine> {
   switch (device) {

@@ -11,14 +11,14 @@ import { measure, measureCalibration, type OutputReport } from './output-report.
 import { buildScores } from './output-scores.js';
 import type { Output } from './outputs.js';
 
-export type { OutputReport as SpaceReport };
+export type { OutputReport };
 
 /** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, OutputReport>>;
 
 /** How predictions lie in spaces that are classifications, for pictures; JSON. */
 export interface Predicted {
-  readonly spaces: Readonly<Record<string, ScoreBins>>;
+  readonly outputs: Readonly<Record<string, ScoreBins>>;
   /** By column that is measured apart, by value in it, by space. */
   readonly segments: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, ScoreSums>>>>>>;
 }
@@ -100,7 +100,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
       }
       segments.set(by, Object.fromEntries(ofColumn));
     }
-    return { report, predicted: { spaces: bins, segments: Object.fromEntries(segments) } };
+    return { report, predicted: { outputs: bins, segments: Object.fromEntries(segments) } };
   };
   return {
     scores,

@@ -22,7 +22,7 @@ export function importanceChart(
   let width = 0;
   let height = 0;
   const panels = measures.map((measure, m) => {
-    const falls = importances.flatMap(({ falls: all }, row) =>
+    const falls = importances.flatMap(({ drops: all }, row) =>
       all[measure] == null ? [] : [{ row, ...all[measure] }],
     );
     const x = {

@@ -8,7 +8,7 @@ import type { Importance } from './ranking.js';
 /** The contents of an importance file. */
 export interface Findings {
   /** Baseline value by measure. */
-  readonly plain: Readonly<Record<string, number | null>>;
+  readonly baseline: Readonly<Record<string, number | null>>;
   readonly importances: readonly Importance[];
 }
 
@@ -16,10 +16,10 @@ type Format = (findings: Findings, title: string) => string;
 
 /** Formats by file extension. */
 const FORMATS: Readonly<Record<string, Format>> = {
-  '.svg': ({ plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
+  '.svg': ({ baseline: plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
   '.csv': ({ importances }) => {
-    const rows = importances.flatMap(({ name, falls }) =>
+    const rows = importances.flatMap(({ name, drops: falls }) =>
       Object.entries(falls).map(([measure, fall]) => [
         name,
         measure,

@@ -68,8 +68,8 @@ export async function proposeConfig({
       );
     else worst.push(each);
   }
-  for (const { name, falls } of worst) {
-    const drops = Object.entries(falls).filter(([, fall]) => fall !== null && fall.low !== null && fall.low > 0);
+  for (const { name, drops: byMeasure } of worst) {
+    const drops = Object.entries(byMeasure).filter(([, fall]) => fall !== null && fall.low !== null && fall.low > 0);
     if (drops.length > 0)
       onWarning(
         `${name} is dropped although the model uses it: ${drops.map(([measure, fall]) => `${measure} drops by ${fall!.mean.toFixed(4)}`).join(', ')}`,

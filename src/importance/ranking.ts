@@ -9,7 +9,7 @@ export interface Importance {
   /** Input columns permuted together. */
   readonly fields: readonly string[];
   /** Drop by measure; null if undefined. */
-  readonly falls: Readonly<Record<string, Interval | null>>;
+  readonly drops: Readonly<Record<string, Interval | null>>;
 }
 
 /**
@@ -21,7 +21,7 @@ export function selectMeasure(measures: readonly Measure[], rank: string | undef
   const names = [...new Set(measures.map(({ space }) => space.name))];
   if (rank !== undefined && !names.includes(rank)) {
     throw userError('usage', {
-      where: '--rank',
+      where: '--rank-by',
       message: joined(`expected one of ${names.join(', ')}, found ${quoted(rank)}`, didYouMean(rank, names)),
     });
   }
@@ -45,6 +45,6 @@ export function rankUnits(
     .map(({ name, fields }) => ({
       name,
       fields,
-      falls: Object.fromEntries(measures.map((measure, m) => [measure.name, byUnit.get(name)![m] ?? null])),
+      drops: Object.fromEntries(measures.map((measure, m) => [measure.name, byUnit.get(name)![m] ?? null])),
     }));
 }

@@ -35,7 +35,7 @@ export function rankedBy(
   const name = rank ?? names.at(-1)!;
   if (!names.includes(name))
     throw userError('usage', {
-      where: '--rank',
+      where: '--rank-by',
       message: joined(`expected one of ${names.join(', ')}, found ${quoted(name)}`, didYouMean(name, names)),
     });
   return {

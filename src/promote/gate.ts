@@ -69,7 +69,7 @@ export function decideGate(
   return { gate, isBetter: (goal === 'higher' ? low : -high) > margin };
 }
 
-function nameOf({ space, metric }: Difference): string {
+function nameOf({ output: space, metric }: Difference): string {
   return `${space}.${metric}`;
 }
 

@@ -15,12 +15,12 @@ export interface OutputChart extends Omit<LinePlot, 'series' | 'marked' | 'guide
 export function chartsByOutput(runs: readonly ReportedRun[], charts: readonly OutputChart[]): Html | undefined {
   const shown = shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of collectKeys(shown.map(({ spaces }) => spaces))) {
+  for (const space of collectKeys(shown.map(({ outputs }) => outputs))) {
     for (const { computePoints, computeGuide, title, ...look } of charts) {
       // A run without this output keeps its color and draws nothing.
-      const series = shown.map(({ name, spaces }) => ({
+      const series = shown.map(({ name, outputs }) => ({
         name,
-        points: spaces[space] === undefined ? [] : computePoints(spaces[space]),
+        points: outputs[space] === undefined ? [] : computePoints(outputs[space]),
       }));
       if (series.some(({ points }) => points.length > 1))
         drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: computeGuide?.(series) }));

@@ -47,9 +47,9 @@ function diagonal(series: readonly Series[]): LinePlot['guide'] {
 function histograms(runs: readonly ReportedRun[]): readonly Html[] {
   const shown = runs.length === 1 ? shownScores(runs).slice(0, 1) : shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of collectKeys(shown.map(({ spaces }) => spaces))) {
-    for (const { name, spaces } of shown) {
-      const bins: ScoreBins | undefined = spaces[space];
+  for (const space of collectKeys(shown.map(({ outputs }) => outputs))) {
+    for (const { name, outputs } of shown) {
+      const bins: ScoreBins | undefined = outputs[space];
       if (bins === undefined) continue;
       const series = (['negatives', 'truths'] as const).map((kind) => ({
         name: kind === 'truths' ? 'positives' : 'negatives',

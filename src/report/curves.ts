@@ -89,9 +89,9 @@ function rates(runs: readonly ReportedRun[]): readonly Html[] {
       points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })),
     }));
   const candidates = [
-    { title: 'learning rate, relative to the config', series: buildSeries(steps.map(({ rates: all }) => all)) },
-    { title: 'loss weights', series: buildSeries(steps.map(({ weights }) => weights)) },
-    { title: 'gradient norms', series: buildSeries(steps.map(({ norms = {} }) => norms)) },
+    { title: 'learning rate, relative to the config', series: buildSeries(steps.map(({ lrFactors }) => lrFactors)) },
+    { title: 'loss weights', series: buildSeries(steps.map(({ lossWeights }) => lossWeights)) },
+    { title: 'gradient norms', series: buildSeries(steps.map(({ gradNorms = {} }) => gradNorms)) },
   ];
   const moving = candidates.filter(({ series }) =>
     series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1),

@@ -15,15 +15,15 @@ export const funnel: Section = {
   },
 };
 
-function drawFunnel({ name, spaces }: ShownScores): Html | undefined {
-  const names = collectKeys([spaces]);
+function drawFunnel({ name, outputs }: ShownScores): Html | undefined {
+  const names = collectKeys([outputs]);
   if (names.length === 0) return undefined;
   // An output measured on the rows of one label, or on all rows with another label, is no stage of the funnel.
-  const rows = Math.max(...names.map((space) => spaces[space]!.rows));
-  const stages = names.filter((space) => spaces[space]!.rows === rows && !space.endsWith('_all'));
+  const rows = Math.max(...names.map((space) => outputs[space]!.rows));
+  const stages = names.filter((space) => outputs[space]!.rows === rows && !space.endsWith('_all'));
   const bars = stages.flatMap((space) => [
-    { name: space, value: spaces[space]!.positives, series: 0 },
-    { name: space, value: spaces[space]!.predicted, series: 1 },
+    { name: space, value: outputs[space]!.positives, series: 0 },
+    { name: space, value: outputs[space]!.predicted, series: 1 },
   ]);
   const chart = barPlot({
     title: `${name}: ${count(rows)} rows`,
@@ -32,7 +32,7 @@ function drawFunnel({ name, spaces }: ShownScores): Html | undefined {
     series: ['observed', 'predicted'],
   });
   const line = (space: string): readonly string[] => {
-    const { rows: own, positives, predicted } = spaces[space]!;
+    const { rows: own, positives, predicted } = outputs[space]!;
     return [
       space,
       count(own),

@@ -68,7 +68,7 @@ export function shownScores(runs: readonly ReportedRun[]): readonly ShownScores[
   const [only, ...others] = runs;
   if (only !== undefined && others.length === 0)
     return sortSplits(only.scores).map(([split, scores]) => ({ name: split, ...scores }));
-  return runs.map(({ name, scores }) => ({ name, ...(sortSplits(scores)[0]?.[1] ?? { spaces: {}, segments: {} }) }));
+  return runs.map(({ name, scores }) => ({ name, ...(sortSplits(scores)[0]?.[1] ?? { outputs: {}, segments: {} }) }));
 }
 
 /** Returns the test report of the best weights, or else the validation report. */

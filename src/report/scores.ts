@@ -1,4 +1,4 @@
-import type { Report, SpaceReport } from '../evaluation/evaluation.js';
+import type { Report, OutputReport } from '../evaluation/evaluation.js';
 import { count } from '../text/number-text.js';
 import { html, renderTable, type Html } from '../charts/html.js';
 import { lastReport, collectKeys, type ReportedRun } from './reported-run.js';
@@ -45,11 +45,11 @@ function renderSeveral(runs: readonly ReportedRun[]): Html | undefined {
 }
 
 /** Removes segments, whose names end with the column and value in brackets. */
-export function withoutSegments(report: Report): readonly (readonly [string, SpaceReport])[] {
+export function withoutSegments(report: Report): readonly (readonly [string, OutputReport])[] {
   return Object.entries(report).filter(([space]) => !space.endsWith(']'));
 }
 
-function collectMetrics(spaces: readonly SpaceReport[]): readonly string[] {
+function collectMetrics(spaces: readonly OutputReport[]): readonly string[] {
   return collectKeys(spaces).filter((name) =>
     spaces.some((values) => values[name] === null || typeof values[name] === 'number'),
   );
@@ -65,7 +65,7 @@ export function isCount(name: string): boolean {
   return /(^|_)(rows|positives|[a-z]*groups)$/i.test(name);
 }
 
-function renderReasons(spaces: readonly (readonly [string, SpaceReport])[]): Html {
+function renderReasons(spaces: readonly (readonly [string, OutputReport])[]): Html {
   const all = spaces.flatMap(([space, { reasons: byMetric = {} }]) =>
     Object.entries(byMetric).map(([metric, reason]) => `${space}.${metric}: ${reason}`),
   );

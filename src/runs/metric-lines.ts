@@ -16,15 +16,15 @@ export interface MilestoneLine {
   /** Of the epoch, so far. */
   readonly rows: number;
   readonly elapsedMs: number;
-  readonly train: { readonly loss: number; readonly terms: Readonly<Record<string, number>> };
+  readonly train: { readonly loss: number; readonly losses: Readonly<Record<string, number>> };
   readonly valid?: { readonly loss: number; readonly metrics: Report };
   readonly isBest: boolean;
 }
 
 /** A line of steps within an epoch. */
-export interface StepsLine extends Omit<StepReport, 'loss' | 'norms'> {
-  readonly train: { readonly loss: number; readonly terms: Readonly<Record<string, number>> };
-  readonly norms?: Readonly<Record<string, number>>;
+export interface StepsLine extends Omit<StepReport, 'loss' | 'gradNorms'> {
+  readonly train: { readonly loss: number; readonly losses: Readonly<Record<string, number>> };
+  readonly gradNorms?: Readonly<Record<string, number>>;
 }
 
 /** A line of a step that was looked into. */
@@ -50,7 +50,7 @@ export function readMetricLines(run: string): MetricLines {
   return {
     // The file is of our own making, and a line of each kind is told by a key that the others lack.
     milestones: lines.filter((line) => 'isBest' in line) as unknown as MilestoneLine[],
-    steps: lines.filter((line) => 'rates' in line) as unknown as StepsLine[],
+    steps: lines.filter((line) => 'lrFactors' in line) as unknown as StepsLine[],
     diagnoses: lines.filter((line) => 'diagnosis' in line) as unknown as DiagnosisLine[],
     results: lines.findLast((line) => 'bestEpoch' in line) as MetricLines['results'],
   };
@@ -59,10 +59,24 @@ export function readMetricLines(run: string): MetricLines {
 function parsed(line: string): readonly object[] {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? [value] : [];
+    return typeof value === 'object' && value !== null ? [migrateLine(value as Line)] : [];
   } catch {
     return [];
   }
+}
+
+type Line = Record<string, unknown>;
+
+/** Keys of a line of steps in an earlier version, and their current names. */
+const EARLIER_KEYS = { rates: 'lrFactors', norms: 'gradNorms', weights: 'lossWeights' } as const;
+
+/** Returns a line with the current key names. */
+function migrateLine({ train, ...line }: Line): Line {
+  const keys = new Map<string, string>('rates' in line ? Object.entries(EARLIER_KEYS) : []);
+  const current = Object.fromEntries(Object.entries(line).map(([key, value]) => [keys.get(key) ?? key, value]));
+  if (typeof train !== 'object' || train === null) return current;
+  const { terms, ...losses } = train as Line;
+  return { ...current, train: terms === undefined ? train : { ...losses, losses: terms } };
 }
 
 /** The rows of the epochs that are behind, and the time that they took. */

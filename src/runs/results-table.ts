@@ -16,7 +16,7 @@ export function resultsTable({ milestones, results }: MetricLines): string {
     split: valid === undefined ? 'train' : 'valid',
     isBest: String(isBest),
     'train.loss': train.loss,
-    ...Object.fromEntries(Object.entries(train.terms).map(([term, loss]) => [`train.${term}`, loss])),
+    ...Object.fromEntries(Object.entries(train.losses).map(([term, loss]) => [`train.${term}`, loss])),
     ...(valid !== undefined && { loss: valid.loss, ...flattenReport(valid.metrics) }),
   }));
   const best = milestones.findLast(({ isBest }) => isBest);

@@ -17,7 +17,7 @@ import { readSummary } from './summary.js';
  * Whether a run is trained now, or how it ended: as it was meant to, by a signal, with an error, or without a word, as
  * after a kill.
  */
-export type RunStateName = 'running' | 'ended' | 'stopped' | 'failed' | 'killed';
+export type RunStateName = 'running' | 'completed' | 'stopped' | 'failed' | 'killed';
 
 /** A run, as far as its folder tells; JSON. */
 export interface ListedRun {
@@ -144,7 +144,7 @@ function bottomOf(folder: string): string | null {
 
 function stateOf(folder: string, end: string | undefined, lastEvent: string | undefined): RunStateName {
   if (isTaken(folder)) return 'running';
-  if (existsSync(join(folder, RESULTS))) return 'ended';
+  if (existsSync(join(folder, RESULTS))) return 'completed';
   if (end !== undefined) return 'stopped';
   return lastEvent === 'failure' ? 'failed' : 'killed';
 }

@@ -105,7 +105,7 @@ export interface BestFound {
 }
 
 /** What a run knows of its end, beside what the log and the loop know. */
-export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'numRejects'>;
+export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'rejectedRows'>;
 
 /**
  * Opens the log, and writes down what is asked of a new run (config.source.yaml, config.resolved.yaml, overrides.txt,
@@ -201,11 +201,11 @@ export async function openRunLog(
         // The error that ends the run is told in any case; the disk may be what failed.
       }
     },
-    steps({ epoch, step, loss, rates, weights, norms }) {
+    steps({ epoch, step, loss, lrFactors: rates, lossWeights: weights, gradNorms: norms }) {
       appendUnsynced({
         step,
         epoch,
-        train: { loss: loss.total, terms: loss.terms },
+        train: { loss: loss.total, terms: loss.losses },
         rates,
         weights,
         ...(Object.keys(norms).length > 0 && { norms }),
@@ -226,7 +226,7 @@ export async function openRunLog(
           rows,
           ...(skippedBatches > 0 && { skippedBatches }),
           elapsedMs: Math.round(elapsedMs),
-          train: { loss: loss.total, terms: loss.terms },
+          train: { loss: loss.total, terms: loss.losses },
           ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
           isBest,
         }),
@@ -253,8 +253,8 @@ export async function openRunLog(
         .split('\n')
         .filter((line) => line !== '');
       const result = buildResult({ run, changes, startMs }, facts, loop);
-      const { end, bestEpoch, bestStep, numRejects, numSkippedBatches } = result;
-      event('end', { end, bestEpoch, bestStep, numRejects, numSkippedBatches });
+      const { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches } = result;
+      event('end', { end, bestEpoch, bestStep, rejectedRows, numSkippedBatches });
       if (isOurs) await writeSummary(run, result);
       return result;
     },

@@ -23,7 +23,7 @@ const scoresSchema = z.record(
   z.string(),
   z.strictObject({
     step: z.number(),
-    spaces: z.record(z.string(), sums.extend({ at: counts, negatives: counts, truths: counts })),
+    outputs: z.record(z.string(), sums.extend({ at: counts, negatives: counts, truths: counts })),
     segments: z.record(z.string(), z.record(z.string(), z.record(z.string(), sums))),
   }),
 );
@@ -38,8 +38,19 @@ export function readScores(run: string): ScoreFile {
   const path = join(run, SCORES);
   if (!existsSync(path)) return {};
   try {
-    return scoresSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return scoresSchema.parse(migrateScores(JSON.parse(readFileSync(path, 'utf8'))));
   } catch {
     return {};
   }
+}
+
+/** Renames the key `spaces`, of an earlier version, in every split. */
+function migrateScores(stored: unknown): unknown {
+  if (typeof stored !== 'object' || stored === null) return stored;
+  return Object.fromEntries(
+    Object.entries(stored).map(([split, scores]) => {
+      const { spaces, ...current } = scores as Record<string, unknown>;
+      return [split, spaces === undefined ? scores : { outputs: spaces, ...current }];
+    }),
+  );
 }

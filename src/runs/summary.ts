@@ -38,5 +38,7 @@ export async function writeSummary(run: string, result: TrainResult): Promise<vo
 export function readSummary(run: string): TrainResult | undefined {
   const path = join(run, SUMMARY);
   if (!existsSync(path)) return undefined;
-  return parseJson(path, readFileSync(path, 'utf8'), summarySchema) as unknown as TrainResult;
+  const { numRejects, ...summary } = parseJson(path, readFileSync(path, 'utf8'), summarySchema);
+  // An earlier version wrote `numRejects`.
+  return { rejectedRows: numRejects, ...summary } as unknown as TrainResult;
 }

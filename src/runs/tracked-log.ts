@@ -24,11 +24,11 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
     },
     steps(report) {
       log.steps(report);
-      const { step, epoch, loss, rates, weights, norms } = report;
+      const { step, epoch, loss, lrFactors: rates, lossWeights: weights, gradNorms: norms } = report;
       tracker.scalars(step, {
         epoch,
         'train/loss': loss.total,
-        ...under('train', loss.terms),
+        ...under('train', loss.losses),
         ...under('rate', rates),
         ...under('weight', weights),
         ...under('norm', norms),

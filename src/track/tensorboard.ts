@@ -48,7 +48,7 @@ export const tensorboard = defineTracker({
         append((seconds) => sessionStartEvent(seconds, hparams));
       },
       scalars: (step, values) => append((seconds) => scalarsEvent(seconds, step, values)),
-      predictions: (step, split, { spaces }) =>
+      predictions: (step, split, { outputs: spaces }) =>
         append((seconds) =>
           histogramsEvent(
             seconds,

@@ -42,7 +42,7 @@ export interface StepProgress {
   /** The mean since the epoch began or valid was last measured. */
   readonly loss: number;
   /** What the learning rates were multiplied by. */
-  readonly rates: { readonly dense: number; readonly embeddings: number };
+  readonly lrFactors: { readonly dense: number; readonly embeddings: number };
 }
 
 /** Some steps, as they are logged. */
@@ -52,11 +52,11 @@ export interface StepReport {
   /** Means since the last report. */
   readonly loss: EpochLoss;
   /** What the learning rates were multiplied by in the last step. */
-  readonly rates: { readonly dense: number; readonly embeddings: number };
+  readonly lrFactors: { readonly dense: number; readonly embeddings: number };
   /** Of the terms, after it. */
-  readonly weights: Readonly<Record<string, number>>;
+  readonly lossWeights: Readonly<Record<string, number>>;
   /** Of the last step's gradient before it was clipped, where it is measured. */
-  readonly norms: { readonly dense?: number; readonly embeddings?: number };
+  readonly gradNorms: { readonly dense?: number; readonly embeddings?: number };
 }
 
 /** What the loop works with. */
@@ -159,7 +159,7 @@ async function reach(
 interface BegunStep {
   readonly rows: number;
   readonly totalRows: number;
-  readonly rates: StepReport['rates'];
+  readonly rates: StepReport['lrFactors'];
   readonly result: Promise<StepResult>;
 }
 
@@ -189,9 +189,9 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
           epoch,
           step: state.step,
           loss: meanLoss(state.logSums, options.terms),
-          rates,
-          weights: weightsOf(options),
-          norms: finite(norms),
+          lrFactors: rates,
+          lossWeights: weightsOf(options),
+          gradNorms: finite(norms),
         });
         state.logSums = {};
       }
@@ -212,7 +212,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       rows: state.rows,
       totalRows,
       elapsedMs: state.elapsedMs,
-      rates,
+      lrFactors: rates,
       // Most steps are never looked at.
       get loss() {
         return meanLoss(sums, options.terms).total;
@@ -274,6 +274,12 @@ function weightsOf({ stepper, terms }: LoopOptions): Readonly<Record<string, num
   return Object.fromEntries(terms.map(({ name }, t) => [name, weights[t]!]));
 }
 
-function finite({ dense, embeddings }: { readonly dense: number; readonly embeddings: number }): StepReport['norms'] {
+function finite({
+  dense,
+  embeddings,
+}: {
+  readonly dense: number;
+  readonly embeddings: number;
+}): StepReport['gradNorms'] {
   return Number.isNaN(dense) ? {} : { dense, embeddings };
 }

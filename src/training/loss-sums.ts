@@ -10,7 +10,7 @@ export interface WeightedTerm {
 /** The mean loss of an epoch: each term over the rows that it counts, and their weighted sum. */
 export interface EpochLoss {
   readonly total: number;
-  readonly terms: Readonly<Record<string, number>>;
+  readonly losses: Readonly<Record<string, number>>;
 }
 
 /** Adds a batch's losses to the sums of its epoch. */
@@ -30,6 +30,6 @@ export function meanLoss(sums: LoopState['sums'], terms: readonly WeightedTerm[]
   });
   return {
     total: terms.reduce((total, { weight }, i) => total + weight * means[i]!, 0),
-    terms: Object.fromEntries(terms.map(({ name }, i) => [name, means[i]!])),
+    losses: Object.fromEntries(terms.map(({ name }, i) => [name, means[i]!])),
   };
 }

@@ -50,7 +50,7 @@ export interface TrainResult {
   /** By split, of the best weights. */
   readonly metrics: Readonly<Record<string, Report>>;
   /** Bad rows that were skipped. */
-  readonly numRejects: number;
+  readonly rejectedRows: number;
   /** Batches whose update was skipped since their loss was not finite. */
   readonly numSkippedBatches: number;
   /** Of training alone, without evaluation, from the first epoch on. */

@@ -1,5 +1,5 @@
 import { auc as aucMetric } from '../evaluation/auc.js';
-import type { Report, SpaceReport } from '../evaluation/evaluation.js';
+import type { Report, OutputReport } from '../evaluation/evaluation.js';
 import { logLoss as logLossMetric } from '../evaluation/log-loss.js';
 import { pcoc as pcocMetric } from '../evaluation/pcoc.js';
 import { listPredictedOutputs, listOutputs } from '../evaluation/outputs.js';
@@ -102,7 +102,7 @@ export function createSanityChecks(
   };
 }
 
-function isImplausible({ rows, positives = 0, ...values }: SpaceReport): boolean {
+function isImplausible({ rows, positives = 0, ...values }: OutputReport): boolean {
   const auc = values[aucMetric.name];
   return typeof auc === 'number' && auc >= IMPLAUSIBLE_AUC && Math.min(positives, rows - positives) >= MIN_CLASS_ROWS;
 }
@@ -117,7 +117,7 @@ function leakNotice(found: string, leaks: readonly Leak[]): string {
   return `${found} is implausibly high: ${named.join(', ')}${others}; leave out of features what is written after the fact or holds the label`;
 }
 
-function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport): Generator<string> {
+function* noticesOf(where: string, { rows, positives, ...values }: OutputReport): Generator<string> {
   const [auc, pcoc] = [values[aucMetric.name], values[pcocMetric.name]];
   if (positives === undefined) return;
   const negatives = rows - positives;

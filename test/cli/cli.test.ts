@@ -86,7 +86,7 @@ describe('mtl train', () => {
       {
         epoch: 1,
         rows: 1500,
-        train: { terms: { ctr: expect.any(Number) as number, ctcvr: expect.any(Number) as number } },
+        train: { losses: { ctr: expect.any(Number) as number, ctcvr: expect.any(Number) as number } },
         valid: { metrics: { cvr_all: { rows: 500 } } },
       },
       { epoch: 2, step: 12 },
@@ -264,6 +264,54 @@ describe('a usage error', () => {
       /^error: --lr: unknown option; for the config key, use --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1 or --set training\.optimizer\.wide\.learningRate=0\.1\n$/,
     ],
     ['an unknown option', ['train', config, '--zzz', '3'], 2, /^error: --zzz: unknown option; see mtl train --help\n$/],
+    [
+      'the earlier option --by of eval',
+      ['eval', 'run', '--by', 'hour'],
+      2,
+      /^error: --by: is now --segment-by; use --segment-by hour\n$/,
+    ],
+    [
+      'the earlier option --by of predict',
+      ['predict', 'run', '--data', 'a.csv', '--out', 'b.csv', '--by', 'user'],
+      2,
+      /^error: --by: is now --group-by; use --group-by user\n$/,
+    ],
+    [
+      'the earlier option --rank of predict',
+      ['predict', 'run', '--data', 'a.csv', '--out', 'b.csv', '--rank=ctr'],
+      2,
+      /^error: --rank: is now --rank-by; use --rank-by ctr\n$/,
+    ],
+    [
+      'the earlier option --rank of importance',
+      ['importance', 'run', '--rank', 'ctr'],
+      2,
+      /^error: --rank: is now --rank-by; use --rank-by ctr\n$/,
+    ],
+    [
+      'the earlier option --recorded of diff',
+      ['diff', 'a', 'b', '--recorded'],
+      2,
+      /^error: --recorded: is now --use-recorded; use --use-recorded\n$/,
+    ],
+    [
+      'the earlier option --as of prepare',
+      ['prepare', 'ali-ccp', 'raw', 'out', '--as', 'aitm'],
+      2,
+      /^error: --as: is now --recipe; use --recipe aitm\n$/,
+    ],
+    [
+      'the earlier option --cap of prepare',
+      ['prepare', 'ali-ccp', 'raw', 'out', '--cap', '3'],
+      2,
+      /^error: --cap: is now --max-values; use --max-values 3\n$/,
+    ],
+    [
+      'the earlier command runs gc',
+      ['runs', 'gc', '--keep', '5'],
+      2,
+      /^error: runs gc: is now 'runs prune'; use mtl runs prune\n$/,
+    ],
     [
       'an unknown word with an option',
       ['zzzzz', '--force'],

@@ -38,7 +38,7 @@ describe('mtl predict', () => {
       out: 'new/out.csv',
       rows: 300,
       columns: ['101', '205', 'ctr', 'cvr', 'ctcvr'],
-      numRejects: 0,
+      rejectedRows: 0,
     });
     expect(readFileSync(join(world, 'new', 'out.csv'), 'utf8')).toMatch(
       /^101,205,ctr,cvr,ctcvr\n\d+,\d+,0\.\d+,0\.\d+,0\.\d+\n/,
@@ -67,8 +67,8 @@ describe('mtl predict', () => {
   });
 
   it.each([
-    [['--top', '3'], '--top: requires a group column; add it, as in --by user'],
-    [['--by', '101'], '--by: requires --top; add the number of rows per group, as in --top 10 --by user'],
+    [['--top', '3'], '--top: requires a group column; add it, as in --group-by user'],
+    [['--group-by', '101'], '--group-by: requires --top; add the number of rows per group, as in --top 10 --group-by user'],
     [
       ['--out', '-', '--json'],
       '--json: conflicts with --out -, which writes the rows to standard output; write the rows to a file, or remove --json',

@@ -19,7 +19,7 @@ const progress: StepProgress = {
   totalRows: 20_000,
   elapsedMs: 100,
   loss: 0.61234,
-  rates: { dense: 0.1, embeddings: 1 },
+  lrFactors: { dense: 0.1, embeddings: 1 },
 };
 const start = { epochs: 8, learningRate: 0.002, monitor: 'ctcvr.auc' };
 const stepIn = (columns: number): string => stepLine(progress, start, columns);
@@ -93,7 +93,7 @@ describe('an epoch', () => {
     step: 316,
     rows: 20_000,
     elapsedMs: 50,
-    loss: { total: 0.6155, terms: {} },
+    loss: { total: 0.6155, losses: {} },
     skippedBatches: 0,
     isBest,
     best,

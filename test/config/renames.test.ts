@@ -207,6 +207,14 @@ const EARLIER: readonly Earlier[] = [
   metric('by', 'groupBy', { name: 'gauc', by: 'user' }, 'user'),
   metric('interval', 'confidence', { name: 'auc', interval: '95%' }, '95%', 0.95),
   {
+    map: 'calibration',
+    from: 'spaces',
+    to: 'outputs',
+    config: { calibration: { method: 'platt', spaces: { ctr: 'none' } } },
+    at: 'calibration.spaces',
+    value: { ctr: 'none' },
+  },
+  {
     map: 'checkpoints',
     from: 'alsoBest',
     to: 'bestBy',

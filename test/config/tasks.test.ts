@@ -70,7 +70,7 @@ describe('tasks', () => {
     ],
     [
       'missing that nobody knows',
-      ['ctr: { label: click, fillMissing: zero }'],
+      ['ctr: { label: click, onMissing: zero }'],
       'tasks.ctr.onMissing: expected error, mask, drop, negative, found "zero"',
     ],
     [

@@ -60,7 +60,7 @@ describe('how steps and measuring are asked for', () => {
     ],
     [
       'lossWeighting: { name: nashmtl }',
-      /^bad\.yaml:10:\d+: training\.weighting.*found "nashmtl"; did you mean 'nash-mtl'\?/,
+      /^bad\.yaml:10:\d+: training\.lossWeighting.*found "nashmtl"; did you mean 'nash-mtl'\?/,
     ],
     [
       'optimizer: { dense: { name: adamax } }',
@@ -68,7 +68,7 @@ describe('how steps and measuring are asked for', () => {
     ],
     [
       'lossWeighting: { name: metabalance, target: cvr }',
-      /^bad\.yaml:10:\d+: training\.weighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/,
+      /^bad\.yaml:10:\d+: training\.lossWeighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/,
     ],
   ])('is refused with its place and a cure: %s', (line, expected) => {
     expect(problems(line)).toEqual([expect.stringMatching(expected) as string]);

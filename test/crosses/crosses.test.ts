@@ -80,9 +80,9 @@ async function found(
 describe('findCrosses', () => {
   it('finds the interacting pair first, but no correlated or rare pairs, and prints it as a feature', async () => {
     const result = await found(30_000, true);
-    expect(result).toMatchObject({ task: 'ctr', rows: 30_000, ofRows: 30_000, pairs: 15 });
+    expect(result).toMatchObject({ task: 'ctr', rows: 30_000, totalRows: 30_000, pairs: 15 });
     expect(result.crosses.map(({ columns }) => columns)).toEqual([['color', '101']]);
-    expect(result.crosses[0]!.z).toBeGreaterThan(20);
+    expect(result.crosses[0]!.zScore).toBeGreaterThan(20);
     expect(result.crosses[0]!.combinations).toBe(48);
     expect(result.yaml).toBe(
       'features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n    encoding: { name: tokens, minCount: 5 }\n    width: 8\n',
@@ -92,7 +92,7 @@ describe('findCrosses', () => {
       config: CONFIG.replace('  numbers:', `${result.yaml.replace('features:\n', '')}  numbers:`),
     });
     expect(again.crosses).toEqual([]);
-    expect(result.loss - again.loss).toBeGreaterThan(0.5 * result.crosses[0]!.gain);
+    expect(result.loss - again.loss).toBeGreaterThan(0.5 * result.crosses[0]!.logLossGain);
   });
 
   it('finds no cross between independent columns', async () => {

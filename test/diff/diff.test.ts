@@ -22,7 +22,7 @@ const compare = (a: string, b: string, more: object = {}): Promise<DiffResult> =
     ...more,
   });
 const named = ({ metrics }: DiffResult, name: string) =>
-  metrics.find(({ space, metric }) => `${space}.${metric}` === name)!;
+  metrics.find(({ output: space, metric }) => `${space}.${metric}` === name)!;
 
 beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-diff-'));
@@ -49,14 +49,14 @@ describe('mtl diff', () => {
       predictedRows: 300,
       unpaired: null,
     });
-    for (const { space, metric, a, b, difference, low, high } of found.metrics) {
+    for (const { output: space, metric, a, b, difference, low, high } of found.metrics) {
       expect([a, b], `${space}.${metric}`).toEqual(
         ['a', 'b'].map((run) => readSummary(at(run))!.metrics['test']![space]![metric]),
       );
       expect([difference, (low! + high!) / 2]).toEqual([b! - a!, expect.closeTo(b! - a!, 12)]);
       expect(high!).toBeGreaterThan(low!);
     }
-    expect(found.metrics.map(({ space, metric }) => `${space}.${metric}`)).toEqual(
+    expect(found.metrics.map(({ output: space, metric }) => `${space}.${metric}`)).toEqual(
       ['ctr', 'cvr', 'cvr_all', 'ctcvr'].flatMap((space) =>
         ['auc', 'logLoss', 'pcoc'].map((metric) => `${space}.${metric}`),
       ),
@@ -148,7 +148,7 @@ describe('mtl diff', () => {
       code: 4,
       stderr: expect.stringMatching(/^error: none: there is no such folder; name a run/) as string,
     });
-    expect((await mtl(world, ['diff', 'a', 'mmoe', '--recorded', '--data', 'test.csv'])).stderr).toMatch(
+    expect((await mtl(world, ['diff', 'a', 'mmoe', '--use-recorded', '--data', 'test.csv'])).stderr).toMatch(
       /mutually exclusive/,
     );
   });

@@ -1,7 +1,7 @@
 /** @module-tag long */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createCollector, type SpaceReport } from '../../src/evaluation/evaluation.js';
+import { createCollector, type OutputReport } from '../../src/evaluation/evaluation.js';
 import { metricParts } from '../../src/evaluation/metrics.js';
 import { listOutputs, listPredictedOutputs } from '../../src/evaluation/outputs.js';
 import { taskOptions, type Task } from '../../src/core/tasks.js';
@@ -27,7 +27,7 @@ function measured(
   labels: ArrayLike<number>,
   predictions: ArrayLike<number>,
   users: ArrayLike<number> = new Float32Array(labels.length),
-): SpaceReport {
+): OutputReport {
   const { taskType } = metricParts.build(metricParts.schema.parse(spec));
   return reportOf({ metrics: [spec] }, { labels, predictions, columns: { user: users } }, taskType)['y']!;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { SpaceReport } from '../../src/evaluation/evaluation.js';
+import type { OutputReport } from '../../src/evaluation/evaluation.js';
 import { reportOf } from '../support/measured.js';
 
 // Numbers of scikit-learn, SciPy and torchmetrics, which make_cases.py wrote.
@@ -30,7 +30,7 @@ const CLASSES = [
 /** torchmetrics computes in floats of 32 bits. */
 const LOOSE = /^(ndcg|hit|eceOfWidth)/;
 
-function expectClose(found: SpaceReport, expected: Case['expected']): void {
+function expectClose(found: OutputReport, expected: Case['expected']): void {
   for (const [name, value] of Object.entries(expected))
     expect([name, found[name]]).toEqual([name, expect.closeTo(value, LOOSE.test(name) ? 6 : 11)]);
 }

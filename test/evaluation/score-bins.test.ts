@@ -20,7 +20,7 @@ function binsOf(
       new Map([['y', Float32Array.from(predictions.slice(begin, end))]]),
     );
   }
-  return { bins: collector.predicted().spaces['y']!, auc: collector.report()['y']!['auc'] as number | null };
+  return { bins: collector.predicted().outputs['y']!, auc: collector.report()['y']!['auc'] as number | null };
 }
 
 /** The AUC of bins, ties half, and how far from the exact one it may be at most: half of the pairs that share a bin. */
@@ -142,6 +142,6 @@ describe('bins of predictions', () => {
   it('are no matter of regressions', () => {
     const collector = createCollector(spacesOfType('regression'));
     collector.add(batchOf({ labels: [3.5], predictions: [2] }), new Map([['y', Float32Array.of(2)]]));
-    expect(collector.predicted()).toEqual({ spaces: {}, segments: {} });
+    expect(collector.predicted()).toEqual({ outputs: {}, segments: {} });
   });
 });

@@ -81,7 +81,7 @@ describe('a calibrated model in ONNX', () => {
     await smallWorld(folder);
     await trainSmall(join(folder, 'esmm.yaml'), {
       runDir: run,
-      set: ['training.epochs=1', 'calibration={method: platt, spaces: {ctcvr: isotonic, cvr: temperature}}'],
+      set: ['training.epochs=1', 'calibration={method: platt, outputs: {ctcvr: isotonic, cvr: temperature}}'],
     });
   });
 

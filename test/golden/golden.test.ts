@@ -30,7 +30,7 @@ async function follow(file: string, name: string, set: readonly string[] = []): 
     loaded,
     {
       device: 'cpu',
-      isPortable: true,
+      portable: true,
       runDir: join(scratchFolder(), 'run'),
       overrides,
       signal: new AbortController().signal,
@@ -41,7 +41,7 @@ async function follow(file: string, name: string, set: readonly string[] = []): 
       onStart: () => undefined,
       onStep: () => undefined,
       onMilestone: ({ epoch, loss, valid: measured }) => {
-        const terms = Object.entries(loss.terms).map(([term, value]) => `${term} ${value.toFixed(4)}`);
+        const terms = Object.entries(loss.losses).map(([term, value]) => `${term} ${value.toFixed(4)}`);
         curve.push(`epoch ${epoch}: ${terms.join(', ')}; valid ${measured!.loss.toFixed(4)}`);
       },
     },

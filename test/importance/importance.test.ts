@@ -38,7 +38,7 @@ const importanceOf = (path: string, options: Partial<ImportanceOptions> = {}): P
   });
 
 const meansOf = ({ importances }: ImportanceResult, measure: string): Record<string, number | undefined> =>
-  Object.fromEntries(importances.map(({ name, falls }) => [name, falls[measure]?.mean]));
+  Object.fromEntries(importances.map(({ name, drops: falls }) => [name, falls[measure]?.mean]));
 
 type Rows = Record<string, string>[];
 const readRows = (path: string): Rows => parse(readFileSync(path), { columns: true });
@@ -73,11 +73,11 @@ describe('permutation importance', () => {
     const permutedTest = join(scratchFolder(), 'test.csv');
     const found = await importanceOf(run, { data: test, repeats: 1 });
     const plain = await metricsOf(run, test);
-    expect(found).toMatchObject({ split: 'test', rows: 300, ofRows: 300, rank: 'ctcvr.auc' });
-    expect(found.plain).toEqual(
+    expect(found).toMatchObject({ split: 'test', rows: 300, totalRows: 300, rank: 'ctcvr.auc' });
+    expect(found.baseline).toEqual(
       Object.fromEntries(Object.entries(plain).map(([space, { auc }]) => [`${space}.auc`, auc])),
     );
-    for (const { name, fields, falls } of found.importances) {
+    for (const { name, fields, drops: falls } of found.importances) {
       expect(fields).toEqual([name]);
       writeRows(permutedTest, permuted(readRows(test), [name], 7));
       const without = await metricsOf(run, permutedTest);
@@ -119,7 +119,7 @@ describe('permutation importance', () => {
     for (const [name, columns] of Object.entries(groups)) {
       writeRows(join(folder, 'permuted.csv'), permuted(readRows(valid), columns, 7));
       const without = await metricsOf(path, join(folder, 'permuted.csv'));
-      expect(meansOf(found, 'ctr.auc')[name]).toBe(found.plain['ctr.auc']! - without['ctr']!['auc']!);
+      expect(meansOf(found, 'ctr.auc')[name]).toBe(found.baseline['ctr.auc']! - without['ctr']!['auc']!);
     }
     expect(readRows(valid).some((row) => /:\d.*\|.*:\d/.test(row['110_14']!))).toBe(true);
     // Otherwise the test would use bags that the model does not read.
@@ -131,7 +131,7 @@ describe('permutation importance', () => {
     expect(await importanceOf(run, { threads: 3 })).toEqual(one);
     expect(await importanceOf(run)).toEqual(one);
     const other = await importanceOf(run, { seed: 8 });
-    expect(other.plain).toEqual(one.plain);
+    expect(other.baseline).toEqual(one.baseline);
     expect(meansOf(other, 'ctr.auc')).not.toEqual(meansOf(one, 'ctr.auc'));
   });
 
@@ -148,28 +148,28 @@ describe('permutation importance', () => {
       });
       const found = await importanceOf(path, { rank });
       expect(found.rank).toBe(deciding);
-      const means = found.importances.map(({ falls }) => falls[deciding]!.mean);
+      const means = found.importances.map(({ drops: falls }) => falls[deciding]!.mean);
       expect(means).toHaveLength(5);
       expect(means).toEqual([...means].sort((a, b) => b - a));
     }
     await expect(importanceOf(run, { rank: 'cxr' })).rejects.toThrow(
-      '--rank: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean',
+      '--rank-by: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean',
     );
   });
 
   it('samples rows from the whole data set', async () => {
     const some = await importanceOf(run, { rows: 100 });
-    expect(some).toMatchObject({ rows: 100, ofRows: 300 });
-    expect(some.plain).not.toEqual((await importanceOf(run, { rows: 100, seed: 8 })).plain);
-    expect((await importanceOf(run, { rows: 300 })).plain).toEqual((await importanceOf(run)).plain);
+    expect(some).toMatchObject({ rows: 100, totalRows: 300 });
+    expect(some.baseline).not.toEqual((await importanceOf(run, { rows: 100, seed: 8 })).baseline);
+    expect((await importanceOf(run, { rows: 300 })).baseline).toEqual((await importanceOf(run)).baseline);
   });
 
   it('has an interval that covers the result of many repeats 95% of the time', async () => {
     const { importances } = await importanceOf(run, { repeats: 100, seed: 1000 });
-    const expected = new Map(importances.map(({ name, falls }) => [name, falls['ctr.auc']!.mean]));
+    const expected = new Map(importances.map(({ name, drops: falls }) => [name, falls['ctr.auc']!.mean]));
     let [held, count] = [0, 0];
     for (let seed = 0; seed < 24; seed++) {
-      for (const { name, falls } of (await importanceOf(run, { repeats: 4, seed })).importances) {
+      for (const { name, drops: falls } of (await importanceOf(run, { repeats: 4, seed })).importances) {
         const { low, high } = falls['ctr.auc']!;
         count++;
         if (low! <= expected.get(name)! && expected.get(name)! <= high!) held++;
@@ -187,16 +187,16 @@ describe('permutation importance', () => {
       readRows(join(world, 'test.csv')).filter(({ purchase }) => purchase === '0'),
     );
     const notices: string[] = [];
-    const { plain, importances } = await importanceOf(run, {
+    const { baseline: plain, importances } = await importanceOf(run, {
       data: join(folder, 'cold.csv'),
       onWarning: (text) => notices.push(text),
     });
     expect([plain['ctcvr.auc'], typeof plain['ctr.auc']]).toEqual([null, 'number']);
-    expect(importances.map(({ name, falls }) => [name, falls['ctcvr.auc']])).toEqual(
+    expect(importances.map(({ name, drops: falls }) => [name, falls['ctcvr.auc']])).toEqual(
       ['101', '121', '122', '205', '206'].map((name) => [name, null]),
     );
     expect(notices).toEqual([
-      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank',
+      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank-by',
     ]);
   });
 
@@ -212,7 +212,7 @@ describe('permutation importance', () => {
       'data.split={ by: key, column: 101, shares: { valid: 0.3 } }',
     ];
     await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set });
-    const { split, ofRows, proposal } = await importanceOf(path, { dropWorst: 1 });
+    const { split, totalRows: ofRows, proposal } = await importanceOf(path, { dropWorst: 1 });
     expect(split).toBe('valid');
     expect(ofRows).toBeGreaterThan(100);
     expect(ofRows).toBeLessThan(450);
@@ -282,10 +282,10 @@ training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 
     const path = join(folder, 'run');
     await trainSmall(join(folder, 'planted.yaml'), { runDir: path });
     const found = await importanceOf(path, { repeats: 5, rank: 'ctr' });
-    expect(Object.keys(found.plain)).toEqual(['ctr.auc', 'dwell.r2', 'dwell.rmse']);
+    expect(Object.keys(found.baseline)).toEqual(['ctr.auc', 'dwell.r2', 'dwell.rmse']);
     const clicks = meansOf(found, 'ctr.auc');
     expect(found.importances[0]!.name).toBe('only');
-    expect(clicks['only']).toBeCloseTo(found.plain['ctr.auc']! - 0.5, 1);
+    expect(clicks['only']).toBeCloseTo(found.baseline['ctr.auc']! - 0.5, 1);
     for (const name of ['useless', 'size', 'noise']) expect(Math.abs(clicks[name]!)).toBeLessThan(0.02);
     // Without the explaining column, the prediction is random: R² of one permutation is 1 minus twice the explained
     // share.

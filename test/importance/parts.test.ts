@@ -150,17 +150,17 @@ describe('an interval', () => {
 
 describe('an importance file', () => {
   const findings: Findings = {
-    plain: { 'ctr.auc': 0.75, 'dwell.r2': null },
+    baseline: { 'ctr.auc': 0.75, 'dwell.r2': null },
     importances: [
       {
         name: '=user<&',
         fields: ['=user<&'],
-        falls: { 'ctr.auc': { mean: 0.125, low: 0.1, high: 0.15 }, 'dwell.r2': null },
+        drops: { 'ctr.auc': { mean: 0.125, low: 0.1, high: 0.15 }, 'dwell.r2': null },
       },
       {
         name: 'item',
         fields: ['item', 'item_missing'],
-        falls: { 'ctr.auc': { mean: -0.01, low: null, high: null }, 'dwell.r2': null },
+        drops: { 'ctr.auc': { mean: -0.01, low: null, high: null }, 'dwell.r2': null },
       },
     ],
   };

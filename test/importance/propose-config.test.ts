@@ -59,7 +59,7 @@ async function without(
   const importances = [...names, ...leftOut.toReversed()].map((name) => ({
     name,
     fields: name === 'D509' ? ['D509', 'D509_missing'] : [name],
-    falls: { 'ctr.auc': fall(name) },
+    drops: { 'ctr.auc': fall(name) },
   }));
   const proposal = await proposeConfig({
     checkpoint: findCheckpoint(run),

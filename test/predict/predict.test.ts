@@ -196,7 +196,7 @@ describe('a bad row', () => {
       const folder = scratchFolder();
       const out = join(folder, `out${ending}`);
       const options = { data: withBadRow(), keep: ['101', '121'], onBadRow: 'skip' as const };
-      const { rows, numRejects } = await predictInto(out, options);
+      const { rows, rejectedRows: numRejects } = await predictInto(out, options);
       expect([rows, numRejects]).toEqual([302, 2]);
       const scored = await read(out);
       const empty = ending === '.csv' ? '' : null;
@@ -241,7 +241,7 @@ describe('a bad row', () => {
         },
       ],
     });
-    const { rows, numRejects } = await predictInto(out, { path: other, data: path, onBadRow: 'skip' });
+    const { rows, rejectedRows: numRejects } = await predictInto(out, { path: other, data: path, onBadRow: 'skip' });
     expect([rows, numRejects]).toEqual([7, 2]);
     expect(readCsv(out).map(({ ctr }) => ctr === '')).toEqual([false, true, false, false, false, true, false]);
   });

@@ -75,7 +75,7 @@ function joined(split: string): { readonly labels: readonly [number, number]; re
     });
 }
 
-describe('mtl prepare --as aitm', () => {
+describe('mtl prepare --recipe aitm', () => {
   it("keeps what the authors' script keeps: the last of several values, and ids of at least twelve rows of train with valid", async () => {
     const rows = joined('train');
     const counts = FIELDS.map((_, f) => {
@@ -135,7 +135,7 @@ describe('mtl prepare --as aitm', () => {
       const header = readFileSync(join(COMPARE, file), 'utf8').split('\n\n')[0]!;
       for (const claim of ['paper', 'data', 'command', 'published', 'score', 'cost', 'differs'])
         expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
-      expect(header).toContain('mtl prepare ali-ccp downloads/ data/aitm --as aitm');
+      expect(header).toContain('mtl prepare ali-ccp downloads/ data/aitm --recipe aitm');
       expect(header).toContain(`npx mtl train configs/compare/${file}`);
     });
   }

@@ -21,7 +21,7 @@ const collector = createCollector(
 );
 collector.add(batchOf({ labels, predictions }), new Map([['y', Float32Array.from(predictions)]]));
 const report = collector.report()['y']!;
-const bins = collector.predicted().spaces['y']!;
+const bins = collector.predicted().outputs['y']!;
 
 /** Interpolates a line at x. */
 function heightAt(points: readonly { x: number; y: number }[], x: number): number {

@@ -157,7 +157,7 @@ describe('bad rows', () => {
     await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'whole', set });
     const { signal, on } = abortAtStep(20);
     await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', set, signal, on });
-    expect((await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set })).numRejects).toBe(3);
+    expect((await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set })).rejectedRows).toBe(3);
     const rejects = readFileSync('run/rejects.csv', 'utf8');
     expect(rejects).toBe(readFileSync('whole/rejects.csv', 'utf8'));
     expect(rejects.split('\n').slice(0, 4)).toEqual([

@@ -120,7 +120,7 @@ describe('mtl sweep', () => {
 
   it('takes every trial once and to its end, whichever workers are killed', { timeout: 240_000 }, async () => {
     const cwd = scratchFolder();
-    const study = writeStudy(`${GRID}parallel: 3\nattempts: 999\n`);
+    const study = writeStudy(`${GRID}parallel: 3\nmaxAttempts: 999\n`);
     const undisturbed = swept((await mtl(scratchFolder(), ['sweep', study, '--json'])).stdout).trials;
     const random = randomStream(Number(process.env['MTL_KILL_SEED'] ?? 0), 'kill workers');
     const numKills = Number(process.env['MTL_KILLS'] ?? 6);
@@ -182,7 +182,7 @@ describe('mtl sweep', () => {
     { timeout: 120_000 },
     async () => {
       const study = writeStudy(
-        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: [drawn] }\nsearch: grid\nasha: { minEpochs: 1, factor: 2 }\n',
+        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: [random] }\nsearch: grid\nasha: { minEpochs: 1, reductionFactor: 2 }\n',
       );
       const cwd = scratchFolder();
       const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);

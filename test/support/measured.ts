@@ -1,5 +1,5 @@
 import type { Batch } from '../../src/core/batch.js';
-import { createCollector, type SpaceReport } from '../../src/evaluation/evaluation.js';
+import { createCollector, type OutputReport } from '../../src/evaluation/evaluation.js';
 import { evaluationSection, resolveMeasuring, type Measuring } from '../../src/evaluation/options.js';
 import { listOutputs } from '../../src/evaluation/outputs.js';
 import { KEY_WORDS, keyColumn } from '../../src/core/row-key.js';
@@ -40,7 +40,7 @@ export function reportOf(
   section: object,
   rows: MeasuredRows,
   type: 'classification' | 'regression' = 'classification',
-): Readonly<Record<string, SpaceReport>> {
+): Readonly<Record<string, OutputReport>> {
   const collector = createCollector(spacesOfType(type), measuring(section));
   collector.add(batchOf(rows), new Map([['y', Float32Array.from(rows.predictions)]]));
   return collector.report();

@@ -76,7 +76,7 @@ describe('pages about labels', () => {
         training: { batchSize: 64, ...training },
       }),
     );
-    const { metrics, numRejects } = await trainSmall(config, { runDir: join(folder, 'run') });
+    const { metrics, rejectedRows: numRejects } = await trainSmall(config, { runDir: join(folder, 'run') });
     expect(numRejects).toBe(0);
     for (const name of Object.keys(tasks)) {
       const { rows, reasons } = metrics['valid']![name]!;

@@ -74,8 +74,8 @@ afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 /** A line of metrics.jsonl about some steps. */
 interface StepLine {
-  readonly train: { readonly loss: number; readonly terms: Readonly<Record<string, number>> };
-  readonly rates: { readonly dense: number; readonly embeddings: number };
+  readonly train: { readonly loss: number; readonly losses: Readonly<Record<string, number>> };
+  readonly lrFactors: { readonly dense: number; readonly embeddings: number };
   readonly weights: Readonly<Record<string, number>>;
 }
 
@@ -105,9 +105,9 @@ async function trainTwice(model: string, parts: readonly string[]): Promise<read
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as object);
-  const steps = lines.filter((line): line is StepLine => 'rates' in line);
+  const steps = lines.filter((line): line is StepLine => 'lrFactors' in line);
   expect(steps.length).toBeGreaterThan(STOPPED_AT);
-  for (const { train } of steps) expect([train.loss, ...Object.values(train.terms)].every(Number.isFinite)).toBe(true);
+  for (const { train } of steps) expect([train.loss, ...Object.values(train.losses)].every(Number.isFinite)).toBe(true);
   return steps;
 }
 
@@ -119,7 +119,7 @@ describe('a run that is stopped in the middle of it goes on to the same bytes', 
     async (name, model, options, extras) => {
       const steps = await trainTwice(model, [`training.schedule=${JSON.stringify(options)}`, ...extras]);
       if (name !== 'constant' || 'warmup' in options)
-        expect(different(steps.map(({ rates }) => rates))).toBeGreaterThan(1);
+        expect(different(steps.map(({ lrFactors }) => lrFactors))).toBeGreaterThan(1);
     },
   );
 

@@ -12,7 +12,7 @@ import { loadModel } from '../../src/trained-model/load-model.js';
 import { predict } from '../../src/predict.js';
 import { randomStream } from '../../src/core/random.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
-import type { SpaceReport } from '../../src/evaluation/evaluation.js';
+import type { OutputReport } from '../../src/evaluation/evaluation.js';
 import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { feedsOf, runOnnx } from '../support/onnx.js';
 import { abortAtStep, traceOf, trainSmall } from '../support/small-run.js';
@@ -48,7 +48,7 @@ checkpoints: { everySteps: 7, bestBy: [loss] }
 const home = process.cwd();
 let folder: string;
 const notices: Record<string, string[]> = {};
-const valid: Record<string, Readonly<Record<string, SpaceReport>>> = {};
+const valid: Record<string, Readonly<Record<string, OutputReport>>> = {};
 const LOG_SCALE = 'tasks.weeks.scaling=[log1p, standard]';
 
 beforeAll(async () => {

@@ -118,7 +118,7 @@ describe('the training loop', () => {
   it('tells the mean loss over the rows of an epoch, each term and their weighted sum', async () => {
     const { epochs } = await run({ epochs: 1, lossOf: (step) => step });
     expect(epochs).toMatchObject([
-      { epoch: 1, step: 2, rows: 40, isBest: true, loss: { total: 3.5, terms: { ctr: 1.75 } } },
+      { epoch: 1, step: 2, rows: 40, isBest: true, loss: { total: 3.5, losses: { ctr: 1.75 } } },
     ]);
   });
 
@@ -136,7 +136,7 @@ describe('the training loop', () => {
     const losses = [0.5, 0.6, 0.1];
     const { end, epochs } = await run({
       validate: () =>
-        Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: losses.shift()! }),
+        Promise.resolve({ report: {}, predicted: { outputs: {}, segments: {} }, loss: 0, monitored: losses.shift()! }),
     });
     expect(end).toBe('stopped early');
     expect(epochs.map(({ isBest }) => isBest)).toEqual([true, false]);
@@ -156,7 +156,7 @@ describe('the training loop', () => {
       evaluation: { everySteps: 2 },
       batches: () => batches(10, 10, 10, 10, 10, 10),
       lossOf: (call) => (call === 3 || call === 4 ? NaN : 1),
-      validate: () => Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: 0 }),
+      validate: () => Promise.resolve({ report: {}, predicted: { outputs: {}, segments: {} }, loss: 0, monitored: 0 }),
       stopping: createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping),
     });
     expect(epochs.map(({ step, isEpochEnd, valid }) => [step, isEpochEnd, valid !== undefined])).toEqual([
@@ -215,7 +215,7 @@ function aheadProgram(lossOf: (step: number) => number): Program & { readonly un
 describe('a loop that takes steps ahead', () => {
   const many = (): AsyncGenerator<BatchRead> => batches(...Array.from({ length: 21 }, (_, i) => 10 + i));
   const lossOf = (step: number): number => 1 / step;
-  const measured = { report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: 0 };
+  const measured = { report: {}, predicted: { outputs: {}, segments: {} }, loss: 0, monitored: 0 };
   const patient = (): LoopOptions['stopping'] =>
     createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping);
 

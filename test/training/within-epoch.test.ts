@@ -21,7 +21,7 @@ interface Line {
   readonly isEpochEnd?: boolean;
   readonly isBest?: boolean;
   readonly train: { readonly loss: number };
-  readonly rates?: { readonly dense: number; readonly embeddings: number };
+  readonly lrFactors?: { readonly dense: number; readonly embeddings: number };
   readonly valid?: { readonly loss: number; readonly metrics: { readonly ctr: { readonly auc: number } } };
 }
 
@@ -37,7 +37,7 @@ const linesOf = (run: string): Line[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
 const measuredIn = (run: string): Line[] => linesOf(run).filter(({ valid }) => valid !== undefined);
-const stepsIn = (run: string): Line[] => linesOf(run).filter(({ rates }) => rates !== undefined);
+const stepsIn = (run: string): Line[] => linesOf(run).filter(({ lrFactors }) => lrFactors !== undefined);
 const stepOf = (run: string, link: string): number =>
   Number(/\d+$/.exec(readlinkSync(join(run, 'checkpoints', link)))![0]);
 const stepNumbers = (lines: readonly Line[]): number[] => lines.map(({ step }) => step);
@@ -104,11 +104,11 @@ describe('valid', () => {
     const rates = [1, 1, 0.5, 0.25].flatMap((rate) =>
       Array.from({ length: 4 }, () => ({ dense: rate, embeddings: 2 * rate })),
     );
-    expect(stepsIn('run').map((line) => line.rates)).toEqual(rates.slice(0, 15));
+    expect(stepsIn('run').map((line) => line.lrFactors)).toEqual(rates.slice(0, 15));
     await train([...set, 'training.schedule={name: plateau}', 'training.monitor=loss'], { runDir: 'falling' });
     const losses = measuredIn('falling').map(({ valid }) => valid!.loss);
     expect(losses).toEqual(losses.toSorted((a, b) => b - a));
-    expect(new Set(stepsIn('falling').map((line) => line.rates!.dense))).toEqual(new Set([1]));
+    expect(new Set(stepsIn('falling').map((line) => line.lrFactors!.dense))).toEqual(new Set([1]));
   });
 });
 

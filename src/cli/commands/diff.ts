@@ -22,8 +22,8 @@ export const diff = defineCommand({
       })
       .option('data', filesOption('Data to predict; default: the test set of their configs'))
       .option('rows', intOption('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
-      .option('recorded', { type: 'boolean', describe: 'Compare the metrics recorded by the runs; no intervals' })
-      .conflicts('recorded', 'data')
+      .option('use-recorded', { type: 'boolean', describe: 'Compare the metrics recorded by the runs; no intervals' })
+      .conflicts('use-recorded', 'data')
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)
       .option('kernels', kernelsOption)
@@ -31,13 +31,13 @@ export const diff = defineCommand({
       .option('json', jsonOption)
       .example('$0 diff runs/esmm/001 runs/mmoe/001', '')
       .example('$0 diff runs/esmm/001 runs/esmm/002 --data tomorrow.csv', ''),
-  async run({ a, b, data, rows, recorded, verifyData, device, threads, json }) {
+  async run({ a, b, data, rows, useRecorded, verifyData, device, threads, json }) {
     const { runDiff } = await import('../diff-command.js');
     return runDiff({
       paths: [a, b],
       data,
       limit: rows,
-      isRecorded: recorded === true,
+      isRecorded: useRecorded === true,
       verifyData,
       device,
       threads,

@@ -16,7 +16,7 @@ export const evaluate = defineCommand({
     y
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
       .option('data', filesOption("Data to measure, in place of the config's"))
-      .option('by', {
+      .option('segment-by', {
         type: 'string',
         requiresArg: true,
         describe: "Segment column: repeat every metric per value; replaces the config's (repeatable)",
@@ -30,8 +30,8 @@ export const evaluate = defineCommand({
       .option('json', jsonOption)
       .example('$0 eval runs/latest', '')
       .example('$0 eval runs/latest --data tomorrow.csv', ''),
-  async run({ path, data, by, raw, device, threads, verifyData, json }) {
+  async run({ path, data, segmentBy, raw, device, threads, verifyData, json }) {
     const { runEval } = await import('../eval-command.js');
-    return runEval({ path, data, by, raw, device, threads, verifyData, json });
+    return runEval({ path, data, by: segmentBy, raw, device, threads, verifyData, json });
   },
 });

@@ -43,8 +43,8 @@ export const predict = defineCommand({
       })
       .option('prefix', { type: 'string', default: '', describe: 'Prefix of prediction columns' })
       .option('top', optionalInt('--top', 'Write only the top rows of each group, best first'))
-      .option('by', { type: 'string', requiresArg: true, describe: 'With --top: group column' })
-      .option('rank', {
+      .option('group-by', { type: 'string', requiresArg: true, describe: 'With --top: group column' })
+      .option('rank-by', {
         type: 'string',
         requiresArg: true,
         describe: 'With --top: prediction to rank by; default: the last one',
@@ -62,7 +62,7 @@ export const predict = defineCommand({
       .option('json', jsonOption)
       .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
-      .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --by user --keep item', ''),
+      .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --group-by user --keep item', ''),
   async run({
     path,
     data,
@@ -71,8 +71,8 @@ export const predict = defineCommand({
     keep,
     prefix,
     top,
-    by,
-    rank,
+    groupBy,
+    rankBy,
     onBadRow,
     raw,
     device,
@@ -90,8 +90,8 @@ export const predict = defineCommand({
       keep,
       prefix,
       top,
-      by,
-      rank,
+      by: groupBy,
+      rank: rankBy,
       onBadRow,
       raw,
       device,

@@ -35,12 +35,12 @@ export const prepare = defineCommand({
           'Minimum count of an id in the training set; rarer ids become 0 (out of vocabulary)',
         ),
       )
-      .option('cap', perField('--cap', 10, 'Maximum values per row of a multi-valued field, by weight'))
+      .option('max-values', perField('--max-values', 10, 'Maximum values per row of a multi-valued field, by weight'))
       .option(
         'valid-share',
         fractionOption('--valid-share', 0.1, 'Fraction of training sessions in the validation set'),
       )
-      .option('as', {
+      .option('recipe', {
         choices: RECIPE_NAMES,
         describe:
           'Preprocessing of a paper, for its config in configs/compare: minimum counts, caps and validation split',
@@ -56,15 +56,15 @@ export const prepare = defineCommand({
       .option('json', jsonOption)
       .example('$0 prepare ali-ccp downloads/ data/ali-ccp', '')
       .example('$0 train data/ali-ccp/config.yaml', '')
-      .example('$0 prepare ali-ccp downloads/ data/aitm --as aitm', ''),
-  async run({ as: recipe, raw, out, minCount, cap, validShare, maxBadRows, seed, threads, quiet, logLevel, json }) {
+      .example('$0 prepare ali-ccp downloads/ data/aitm --recipe aitm', ''),
+  async run({ recipe, raw, out, minCount, maxValues, validShare, maxBadRows, seed, threads, quiet, logLevel, json }) {
     const { runPrepare } = await import('../prepare-command.js');
     return runPrepare({
       raw,
       out,
       recipe,
       minCounts: minCount,
-      caps: cap,
+      caps: maxValues,
       validShare,
       maxBadRows,
       seed,

@@ -24,7 +24,7 @@ const remove = defineCommand({
 });
 
 const thin = defineCommand({
-  usage: 'gc [filters..]',
+  usage: 'prune [filters..]',
   summary: 'Remove the checkpoints of old runs, except the best and the last',
   options: (y) =>
     y
@@ -50,7 +50,7 @@ export const runs = defineCommand(
       y
         .positional('filters', filters)
         .option('state', {
-          choices: ['running', 'ended', 'stopped', 'failed', 'killed'] as const,
+          choices: ['running', 'completed', 'stopped', 'failed', 'killed'] as const,
           describe: 'Show only runs in this state',
         })
         .option('sort', {
@@ -65,7 +65,7 @@ export const runs = defineCommand(
         .example('$0 runs --sort ctcvr.auc --last 5', '')
         .example('$0 runs esmm training.epochs=8', '')
         .example('$0 runs rm runs/esmm/001 runs/esmm/002', '')
-        .example('$0 runs gc --keep 5', ''),
+        .example('$0 runs prune --keep 5', ''),
     async run({ filters: given, state, sort, last, csv, json }) {
       if (csv && json)
         throw userError('usage', {

@@ -19,7 +19,7 @@ const ofSpace = z.union([formatChoices(methods.schema, methods.names, 'method'),
 export const calibrationSection = methods
   .schemaWith({
     on: z.literal('valid').default('valid').describe('Split to fit on; must not be the training set'),
-    spaces: z
+    outputs: z
       .record(z.string(), ofSpace)
       .optional()
       .describe('Method by output, or none, as in { ctcvr: isotonic, cvr: none }'),
@@ -37,7 +37,7 @@ export interface SpaceMethod {
 
 /** What the section does, space by space; those that only count other rows of a prediction go with it. */
 export function resolveMethods(section: CalibrationSection, spaces: readonly Output[]): readonly SpaceMethod[] {
-  const own = section.spaces ?? {};
+  const own = section.outputs ?? {};
   return calibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
     const spec = Object.hasOwn(own, space.name) ? own[space.name]! : section;
     return spec === NONE ? [] : [{ space, method: spec.method, fit: methods.build(spec) }];
@@ -52,10 +52,10 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     yield { path: [], message: 'is of probabilities, and no task is a classification; leave it out' };
     return;
   }
-  for (const name of Object.keys(section.spaces ?? {})) {
+  for (const name of Object.keys(section.outputs ?? {})) {
     const space = spaces.find((each) => each.name === name);
     if (known.includes(name)) continue;
-    const path = ['spaces', name];
+    const path = ['outputs', name];
     if (space === undefined)
       yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
     else if (space.type === 'regression')
@@ -67,7 +67,7 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
       };
   }
   if (resolveMethods(section, spaces).length === 0)
-    yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
+    yield { path: ['outputs'], message: 'leaves nothing to calibrate; leave calibration out' };
 }
 
 /** Spaces of probabilities, each prediction once. */

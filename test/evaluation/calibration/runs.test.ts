@@ -9,7 +9,7 @@ import type { TrainResult } from '../../../src/training/observer.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { abortAtStep, smallWorld, traceOf, trainSmall } from '../../support/small-run.js';
 
-const CALIBRATION = 'calibration={method: platt, spaces: {ctcvr: isotonic, cvr: temperature}}';
+const CALIBRATION = 'calibration={method: platt, outputs: {ctcvr: isotonic, cvr: temperature}}';
 
 let [folder, run] = ['', ''];
 let trained: TrainResult;
@@ -213,14 +213,14 @@ describe('calibration', () => {
     expect(await refused(['calibration={method: plat}'])).toEqual([
       expect.stringMatching(/^calibration.method: .*platt/),
     ]);
-    expect(await refused(['calibration={method: platt, spaces: {ctrr: none}}'])).toEqual([
-      expect.stringMatching(/^calibration.spaces.ctrr: expected one of ctr, cvr, ctcvr, found 'ctrr'.*did you mean/),
+    expect(await refused(['calibration={method: platt, outputs: {ctrr: none}}'])).toEqual([
+      expect.stringMatching(/^calibration.outputs.ctrr: expected one of ctr, cvr, ctcvr, found 'ctrr'.*did you mean/),
     ]);
-    expect(await refused(['calibration={method: platt, spaces: {cvr_all: none}}'])).toEqual([
-      "calibration.spaces.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
+    expect(await refused(['calibration={method: platt, outputs: {cvr_all: none}}'])).toEqual([
+      "calibration.outputs.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
     ]);
-    expect(await refused(['calibration={method: platt, spaces: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
-      'calibration.spaces: leaves nothing to calibrate; leave calibration out',
+    expect(await refused(['calibration={method: platt, outputs: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
+      'calibration.outputs: leaves nothing to calibrate; leave calibration out',
     ]);
     expect(
       await refused([
