@@ -110,7 +110,7 @@ export async function importance({
     });
     const onShare = (share: number): void =>
       onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
-    const falls = await measureDrops({
+    const drops = await measureDrops({
       program,
       spaces,
       measures,
@@ -122,12 +122,13 @@ export async function importance({
       onShare,
       signal,
     });
-    const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
-    if (plain[deciding.name] === null)
+    const baseline = Object.fromEntries(measures.map(({ name }, m) => [name, drops.baseline[m] ?? null]));
+    if (baseline[deciding.name] === null)
       onWarning(
-        `${deciding.name} is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank-by`,
+        `${deciding.name} is undefined on these rows and cannot rank fields; raise --rows, or choose another ` +
+          'output with --rank-by',
       );
-    const importances = rankUnits(units, falls, measures, deciding);
+    const importances = rankUnits(units, drops, measures, deciding);
     const proposal =
       dropWorst === undefined
         ? undefined
@@ -140,7 +141,7 @@ export async function importance({
       totalRows: dataset.rows,
       repeats,
       seed,
-      baseline: plain,
+      baseline,
       rank: deciding.name,
       importances,
       proposal,

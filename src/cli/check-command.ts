@@ -16,12 +16,14 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
   if (isCut)
     screen.print(
       screen.dim(
-        `  from a sample of about ${count(options.sampleRows)} rows per split, spread evenly over its files; vocabularies, tables and memory grow with all rows; mtl data info reads all rows`,
+        `  from a sample of about ${count(options.sampleRows)} rows per split, spread evenly over its files; ` +
+          'vocabularies, tables and memory grow with all rows; mtl data info reads all rows',
       ),
     );
   screen.print(`\n${sizeLines({ model: experiment.model.name, engine: step.engine, ...step.size })}`);
   screen.print(
-    `disk    ${bytes(room.checkpointBytes)} per checkpoint, at most ${bytes(room.mostBytes)} in total; ${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} free` : 'free space unknown'}`,
+    `disk    ${bytes(room.checkpointBytes)} per checkpoint, at most ${bytes(room.mostBytes)} in total; ` +
+      `${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} free` : 'free space unknown'}`,
   );
   if (room.mostBytes > room.freeBytes)
     warn(
@@ -48,7 +50,8 @@ function findConstantLabels({ splits }: Awaited<ReturnType<typeof check>>['data'
       if (rows === 0) return [`${split} has no labeled row for ${task}`];
       return mean === 0 || mean === 1
         ? [
-            `every label of ${task} in ${split} is ${mean}; a model cannot ${split === 'train' ? 'learn' : 'be measured on'} a single class`,
+            `every label of ${task} in ${split} is ${mean}; a model cannot ` +
+              `${split === 'train' ? 'learn' : 'be measured on'} a single class`,
           ]
         : [];
     }),

@@ -37,7 +37,8 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
         signal: stop.signal,
       });
       screen.print(
-        `${found.task}: ${count(found.rows)} of ${count(found.totalRows)} training rows, ${count(found.pairs)} column pairs; log loss ${found.loss.toFixed(4)} without crosses`,
+        `${found.task}: ${count(found.rows)} of ${count(found.totalRows)} training rows, ` +
+          `${count(found.pairs)} column pairs; log loss ${found.loss.toFixed(4)} without crosses`,
       );
       screen.print(
         found.crosses.length === 0

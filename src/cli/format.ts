@@ -14,9 +14,13 @@ export function startLines({ run, ...size }: TrainStart): string {
 
 /** Formats the size of a model and the engine that computes it. */
 export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart, 'model' | 'engine'>): string {
-  const tables = `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows (${count(size.numTableWeights)} weights)`;
+  const tables =
+    `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows ` +
+    `(${count(size.numTableWeights)} weights)`;
   const vocabularies = size.vocabularyBytes > 0 ? `, vocabularies ${bytes(size.vocabularyBytes)}` : '';
-  const memory = `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ${bytes(size.activationBytes)}${vocabularies}`;
+  const memory =
+    `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ` +
+    `${bytes(size.activationBytes)}${vocabularies}`;
   return [
     `model   ${model}: ${count(size.numWeights)} weights, ${tables}`,
     `memory  ${memory}`,
@@ -62,7 +66,8 @@ export function milestoneLines(
     valid === undefined
       ? `loss ${loss.total.toFixed(4)}`
       : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
-  const title = `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ${losses}`;
+  const title =
+    `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ` + `${losses}`;
   if (valid === undefined) return title;
   const decimals = (value: number | null): string => value?.toFixed(4) ?? 'undefined';
   const choice = isBest
@@ -70,7 +75,9 @@ export function milestoneLines(
     : best.value === null
       ? 'no best value so far'
       : `best ${decimals(best.value)} of epoch ${best.epoch}`;
-  return `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ${choice}`;
+  return (
+    `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ` + `${choice}`
+  );
 }
 
 /**

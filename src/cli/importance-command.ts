@@ -43,7 +43,9 @@ export async function runImportance({ out, config, json, ...options }: Importanc
         signal: stop.signal,
       });
       screen.print(
-        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.totalRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
+        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ` +
+          `${count(found.rows)} of ${count(found.totalRows)} rows, ${found.repeats} ` +
+          `${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
       );
       screen.print(dropTable(found, options.byGroup, screen));
       await write?.(found);

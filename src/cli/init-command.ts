@@ -15,7 +15,8 @@ export async function runInit({ json, ...options }: InitArguments): Promise<numb
   if (rows !== undefined) screen.print(`inspected ${rows.isCut ? 'a sample of ' : ''}${count(rows.count)} rows`);
   for (const { name, column, given, rate } of tasks)
     screen.print(
-      `  task ${name}: column ${column}, positive in ${percent(rate)} of all rows${given === undefined ? '' : `, given ${given}`}`,
+      `  task ${name}: column ${column}, positive in ${percent(rate)} of all ` +
+        `rows${given === undefined ? '' : `, given ${given}`}`,
     );
   for (const [name, reason] of Object.entries(leftOut)) screen.print(`  excluded ${name}: ${reason}`);
   screen.print(`wrote ${files.join(', ')}`);

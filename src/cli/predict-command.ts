@@ -48,7 +48,8 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
       if (done.rejectedRows > 0) warn(`${count(done.rejectedRows)} invalid rows have no prediction`);
       const elapsedMs = monotonicMs() - startMs;
       screen.print(
-        `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
+        `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} ` +
+          `rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
       );
       if (!isStdout) result({ run: options.path, out, ...done });
       return EXIT_CODES.done;

@@ -40,7 +40,10 @@ function formatOutcome({ reason, run, over }: PromoteResult): string {
   if (reason === 'first') return `points to ${run}, its first run`;
   if (reason === 'present') return `already points to ${run}`;
   if (reason === 'notBetter') return `keeps ${over}: ${run} is not better`;
-  return `points to ${run} in place of ${over}${reason === 'ungated' ? ', without a comparison' : reason === 'previous' ? ', as before' : ''}`;
+  return (
+    `points to ${run} in place of ` +
+    `${over}${reason === 'ungated' ? ', without a comparison' : reason === 'previous' ? ', as before' : ''}`
+  );
 }
 
 function formatGate({
@@ -59,5 +62,8 @@ function formatGate({
 }: Gate): string {
   const rule = goal === 'higher' ? `be above ${margin}` : `be below ${margin === 0 ? 0 : -margin}`;
   const interval = `${Number((100 * confidence).toPrecision(6))}% interval ${signed(low)} … ${signed(high)}; must ${rule}`;
-  return `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ${count(rows)} paired rows of ${data?.join(', ') ?? split}`;
+  return (
+    `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ` +
+    `${count(rows)} paired rows of ${data?.join(', ') ?? split}`
+  );
 }

@@ -68,7 +68,7 @@ export async function runRunsRemove({
   return printRemoved(output, await removeRuns([...new Set(folders)], runsRoot(), wallClockMs()), false);
 }
 
-/** `mtl runs prune`: removes the checkpoints of old runs that neither best nor last points at. */
+/** Runs `mtl runs prune`: removes the checkpoints of old runs except the best and the last. Returns the exit code. */
 export async function runRunsThin({
   filters,
   keep,
@@ -101,7 +101,8 @@ function printRemoved({ screen, result }: Output, { paths, bytes: freed }: Remov
   screen.print(
     paths.length === 0
       ? 'nothing to remove'
-      : `${isDry ? 'would remove' : 'removed'} ${count(paths.length)} ${paths.length === 1 ? 'directory' : 'directories'}, ${bytes(freed)}`,
+      : `${isDry ? 'would remove' : 'removed'} ${count(paths.length)} ` +
+          `${paths.length === 1 ? 'directory' : 'directories'}, ${bytes(freed)}`,
   );
   result({ removed: paths, bytes: freed, isDry });
   return EXIT_CODES.done;

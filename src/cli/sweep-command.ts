@@ -39,10 +39,13 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
         {
           onStart(started, { isNew, numChecked, numOver, where }) {
             screen.print(
-              `study   ${shownPath(started.folder)}, ${isNew ? 'new' : `resumed with ${count(numOver)} finished trials`}`,
+              `study   ${shownPath(started.folder)}, ` +
+                `${isNew ? 'new' : `resumed with ${count(numOver)} finished trials`}`,
             );
             screen.print(
-              `space   ${started.space.length} parameters${Number.isFinite(started.numTrials) ? `, ${count(started.numTrials)} trials` : ''}${started.seeds.length > 1 ? ` of ${started.seeds.length} runs` : ''}; ${count(numChecked)} configs checked`,
+              `space   ${started.space.length} ` +
+                `parameters${Number.isFinite(started.numTrials) ? `, ${count(started.numTrials)} trials` : ''}${started.seeds.length > 1 ? ` of ${started.seeds.length} runs` : ''}; ` +
+                `${count(numChecked)} configs checked`,
             );
             screen.print(`workers ${where}`);
           },
@@ -68,7 +71,8 @@ async function writePage(study: Study, board: readonly ListedTrial[], print: (te
     print(`page    ${shownPath(await writeStudyPage(study, board))}`);
   } catch (error) {
     print(
-      `cannot write the study page: ${error instanceof Error ? error.message : String(error)}; retry with mtl sweep show ${shownPath(study.folder)} --html`,
+      `cannot write the study page: ${error instanceof Error ? error.message : String(error)}; retry with mtl ` +
+        `sweep show ${shownPath(study.folder)} --html`,
     );
   }
 }

@@ -15,7 +15,8 @@ export function trialLine(
   const found =
     value === null
       ? `failed: ${message ?? ''}`
-      : `${options.metric} ${scoreText(value, deviation)}${state === 'stopped' ? '  stopped early: other trials are better' : isBest ? '  best so far' : ''}`;
+      : `${options.metric} ` +
+        `${scoreText(value, deviation)}${state === 'stopped' ? '  stopped early: other trials are better' : isBest ? '  best so far' : ''}`;
   return `trial ${number}  ${found}  ${space
     .filter(({ name }) => Object.hasOwn(point, name))
     .map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`)
@@ -30,7 +31,10 @@ export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): 
     .map((state) => `, ${count(countState(state))} ${state}`);
   const [best] = board;
   const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
-  return `${count(board.length - countState('running') - countState('waiting'))}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} trials finished${others.join('')}${found}`;
+  return (
+    `${count(board.length - countState('running') - countState('waiting'))}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} ` +
+    `trials finished${others.join('')}${found}`
+  );
 }
 
 /** Formats trials as a table with one column per parameter. */

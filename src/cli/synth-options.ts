@@ -57,7 +57,8 @@ export function synthOptions(y: Argv) {
       type: 'boolean',
       default: false,
       describe:
-        'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), with their true rates',
+        'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), ' +
+        'with their true rates',
     })
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')

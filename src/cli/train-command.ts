@@ -102,7 +102,8 @@ export async function runTrain({
       if (end === 'stopped early') screen.print('stopped early: validation no longer improves');
       if (metrics['test'] !== undefined) {
         screen.print(
-          `${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
+          `${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ` +
+            `${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
         );
       }
       screen.print(`run directory ${run}`);
@@ -140,7 +141,8 @@ async function writeReport(
     await addTrackedFile(run, { path: basename(path), file: path }, warn);
   } catch (error) {
     warn(
-      `cannot write the report: ${error instanceof Error ? error.message : String(error)}; retry with mtl report ${run}`,
+      `cannot write the report: ${error instanceof Error ? error.message : String(error)}; retry with mtl ` +
+        `report ${run}`,
     );
   }
 }

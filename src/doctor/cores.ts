@@ -11,7 +11,10 @@ export const cores: HealthCheck = {
     const isLimited = limit > 0 && limit < os.totalmem();
     return {
       state: 'ok',
-      message: `${os.availableParallelism()} of ${os.cpus().length} cores (${os.cpus()[0]?.model.trim() ?? 'unknown'}), ${gibibytes(os.totalmem())} of memory, ${gibibytes(os.freemem())} free${isLimited ? `, ${gibibytes(limit)} allowed` : ''}`,
+      message:
+        `${os.availableParallelism()} of ${os.cpus().length} cores ` +
+        `(${os.cpus()[0]?.model.trim() ?? 'unknown'}), ${gibibytes(os.totalmem())} of memory, ` +
+        `${gibibytes(os.freemem())} free${isLimited ? `, ${gibibytes(limit)} allowed` : ''}`,
     };
   },
 };

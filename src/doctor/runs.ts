@@ -23,7 +23,8 @@ export const runs: HealthCheck = {
       return { state: 'wrong', message: `cannot write to ${existing} (${systemCode(error) ?? String(error)})`, fix };
     }
     const free = await freeBytes(existing);
-    const message = `${shownPath(root)}, ${Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown'}`;
+    const message =
+      `${shownPath(root)}, ` + `${Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown'}`;
     return free < MIN_FREE_BYTES
       ? { state: 'wrong', message, fix: `free disk space, or ${fix}` }
       : { state: 'ok', message };

@@ -22,7 +22,10 @@ export function describeHealth(found: Pick<Gpu, 'about'> | NoGpu): Health {
 }
 
 function formatGpu({ name, driver, maxBufferBytes, maxBindingBytes }: AboutGpu): string {
-  return `${name}${driver === '' ? '' : `, ${driver}`}, buffers of ${mebibytes(Math.min(maxBufferBytes, maxBindingBytes))}`;
+  return (
+    `${name}${driver === '' ? '' : `, ${driver}`}, buffers of ` +
+    `${mebibytes(Math.min(maxBufferBytes, maxBindingBytes))}`
+  );
 }
 
 const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;

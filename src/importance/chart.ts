@@ -22,18 +22,18 @@ export function importanceChart(
   let width = 0;
   let height = 0;
   const panels = measures.map((measure, m) => {
-    const falls = importances.flatMap(({ drops: all }, row) =>
+    const drops = importances.flatMap(({ drops: all }, row) =>
       all[measure] == null ? [] : [{ row, ...all[measure] }],
     );
     const x = {
       title: 'drop',
-      values: [0, ...falls.flatMap(({ mean, low, high }) => [mean, low ?? mean, high ?? mean])],
+      values: [0, ...drops.flatMap(({ mean, low, high }) => [mean, low ?? mean, high ?? mean])],
     };
     // Only the first panel shows the names.
     const y = { names: m === 0 ? names : names.map(() => ''), step: BAR_STEP };
     const nameWidth = buildAxes({ width: PANEL_WIDTH, x, y }).left;
     const axes = buildAxes({ width: PANEL_WIDTH + (m === 0 ? nameWidth : 0), x, y, grid: 'x' });
-    const bars = falls.map(({ row, mean }) =>
+    const bars = drops.map(({ row, mean }) =>
       barMark(axes, {
         name: names[row]!,
         value: mean,
@@ -42,14 +42,21 @@ export function importanceChart(
         color: getColor(0),
       }),
     );
-    const intervals = falls.flatMap(({ row, low, high }) =>
+    const intervals = drops.flatMap(({ row, low, high }) =>
       low == null || high == null ? [] : [`M${pixels(axes.x(low))},${pixels(axes.y(row))}H${pixels(axes.x(high))}`],
     );
-    const panel = html`<g transform="translate(${width},${TITLE + HEADER})"><text x="${(axes.left + axes.right) / 2}" y="-4" font-size="12" fill="var(--ink)" text-anchor="middle">${measure}</text>${axes.markup}${bars}${renderPath(intervals, html`stroke="var(--ink)"`)}</g>`;
+    const center = (axes.left + axes.right) / 2;
+    const look = html`font-size="12" fill="var(--ink)" text-anchor="middle"`;
+    const header = html`<text x="${center}" y="-4" ${look}>${measure}</text>`;
+    const intervalPath = renderPath(intervals, html`stroke="var(--ink)"`);
+    const offset = html`transform="translate(${width},${TITLE + HEADER})"`;
+    const panel = html`<g ${offset}>${header}${axes.markup}${bars}${intervalPath}</g>`;
     width += axes.width;
     height = TITLE + HEADER + axes.height;
     return panel;
   });
-  const background = html`<rect width="100%" height="100%" fill="var(--paper)"/><text x="${width / 2}" y="20" font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle">${title}</text>`;
+  const look = html`font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle"`;
+  const titleText = html`<text x="${width / 2}" y="20" ${look}>${title}</text>`;
+  const background = html`<rect width="100%" height="100%" fill="var(--paper)"/>${titleText}`;
   return onPaper(renderSvg({ width, height, markup: background }, panels).markup);
 }

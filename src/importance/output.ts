@@ -16,16 +16,16 @@ type Format = (findings: Findings, title: string) => string;
 
 /** Formats by file extension. */
 const FORMATS: Readonly<Record<string, Format>> = {
-  '.svg': ({ baseline: plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
+  '.svg': ({ baseline, importances }, title) => importanceChart(importances, Object.keys(baseline), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
   '.csv': ({ importances }) => {
-    const rows = importances.flatMap(({ name, drops: falls }) =>
-      Object.entries(falls).map(([measure, fall]) => [
+    const rows = importances.flatMap(({ name, drops }) =>
+      Object.entries(drops).map(([measure, drop]) => [
         name,
         measure,
-        fall?.mean ?? '',
-        fall?.low ?? '',
-        fall?.high ?? '',
+        drop?.mean ?? '',
+        drop?.low ?? '',
+        drop?.high ?? '',
       ]),
     );
     return csvText([['name', 'measure', 'worse_by', 'low', 'high'], ...rows]);

@@ -33,7 +33,7 @@ export interface DropsOptions {
 
 /** Result of `measureDrops`, in the order of the measures; null if undefined. */
 export interface Drops {
-  readonly plain: readonly (number | null)[];
+  readonly baseline: readonly (number | null)[];
   /** Drop of each measure by unit. */
   readonly byUnit: ReadonlyMap<string, readonly (Interval | null)[]>;
 }
@@ -64,7 +64,7 @@ export async function measureDrops({
     return computeMeasures(measures, collector.blocks);
   };
 
-  const plain = await measure(rows.plain());
+  const baseline = await measure(rows.baseline());
   const worse = new Map(units.map(({ name }) => [name, [] as (readonly (number | null)[])[]]));
   const order = new Uint32Array(numRows);
   for (let repeat = 0; repeat < repeats; repeat++) {
@@ -75,7 +75,7 @@ export async function measureDrops({
         .get(name)!
         .push(
           measures.map((each, m) =>
-            plain[m] === null || values[m] === null ? null : computeDrop(each, plain[m]!, values[m]!),
+            baseline[m] === null || values[m] === null ? null : computeDrop(each, baseline[m]!, values[m]!),
           ),
         );
       onShare((repeat * units.length + u + 1) / (repeats * units.length));
@@ -83,8 +83,8 @@ export async function measureDrops({
   }
   const intervals = (repeated: readonly (readonly (number | null)[])[]): readonly (Interval | null)[] =>
     measures.map((_, m) => {
-      const falls = repeated.flatMap((values) => values[m] ?? []);
-      return falls.length === 0 ? null : computeInterval(falls);
+      const drops = repeated.flatMap((values) => values[m] ?? []);
+      return drops.length === 0 ? null : computeInterval(drops);
     });
-  return { plain, byUnit: new Map([...worse].map(([name, repeated]) => [name, intervals(repeated)])) };
+  return { baseline, byUnit: new Map([...worse].map(([name, repeated]) => [name, intervals(repeated)])) };
 }

@@ -5,7 +5,7 @@ import type { RowBlock } from '../data/rows/row-block.js';
 /** Rows in memory as batches, with permuted fields. */
 export interface Permuter {
   /** Returns the unpermuted rows. */
-  plain(): Iterable<Batch>;
+  baseline(): Iterable<Batch>;
   /**
    * Returns the rows with the given fields of row r replaced by those of row `order[r]`; bags move as a whole. A batch
    * is valid until the next one.
@@ -68,5 +68,5 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
     };
   }
 
-  return { plain: () => batches, permuted: permuteBatches };
+  return { baseline: () => batches, permuted: permuteBatches };
 }

@@ -60,19 +60,22 @@ export async function proposeConfig({
     );
     if (sharers.length > 0)
       onWarning(
-        `${each.name} is kept because ${sharers.map(({ name }) => name).join(', ')} ${sharers.length === 1 ? 'shares' : 'share'} its embedding table`,
+        `${each.name} is kept because ${sharers.map(({ name }) => name).join(', ')} ` +
+          `${sharers.length === 1 ? 'shares' : 'share'} its embedding table`,
       );
     else if (findPartsWithoutInput(experiment.model, all, dropped).length > 0)
       onWarning(
-        `${each.name} is kept because ${findPartsWithoutInput(experiment.model, all, dropped).join(', ')} would have no input`,
+        `${each.name} is kept because ${findPartsWithoutInput(experiment.model, all, dropped).join(', ')} ` +
+          'would have no input',
       );
     else worst.push(each);
   }
   for (const { name, drops: byMeasure } of worst) {
-    const drops = Object.entries(byMeasure).filter(([, fall]) => fall !== null && fall.low !== null && fall.low > 0);
+    const drops = Object.entries(byMeasure).filter(([, drop]) => drop !== null && drop.low !== null && drop.low > 0);
     if (drops.length > 0)
       onWarning(
-        `${name} is dropped although the model uses it: ${drops.map(([measure, fall]) => `${measure} drops by ${fall!.mean.toFixed(4)}`).join(', ')}`,
+        `${name} is dropped although the model uses it: ` +
+          `${drops.map(([measure, drop]) => `${measure} drops by ${drop!.mean.toFixed(4)}`).join(', ')}`,
       );
   }
 

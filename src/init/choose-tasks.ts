@@ -56,7 +56,9 @@ export function chooseTasks(
       throw userError('usage', {
         where: `--label ${name}`,
         message: 'not a binary column',
-        fix: 'use another column, or write the task yourself: label may be a condition, as in { column: rating, atLeast: 4 }, or type: regression',
+        fix:
+          'use another column, or write the task yourself: label may be a condition, as in { column: rating, ' +
+          'atLeast: 4 }, or type: regression',
       });
   }
   const isNamed = ({ column }: InspectedColumn): boolean => NAMES.some(([, name]) => name.test(column.name));

@@ -38,7 +38,8 @@ export function configText(facts: ConfigFacts): string {
   const rate = isCut ? 0.001 : 0.002;
   return [
     `# yaml-language-server: $schema=${schema}`,
-    `# Written by mtl init from ${isCut ? 'a sample of ' : ''}${rows} rows. Review it once: the kinds of columns are guesses.`,
+    `# Written by mtl init from ${isCut ? 'a sample of ' : ''}${rows} rows. Review it once: the kinds of ` +
+      'columns are guesses.',
     '#',
     '#   check    npx mtl check CONFIG    reports every problem, without training',
     '#   train    npx mtl train CONFIG',
@@ -54,11 +55,13 @@ export function configText(facts: ConfigFacts): string {
     'tasks:                              # labels to predict',
     ...tasks.map((task) => formatTask(task, tasks)),
     '',
-    `model: { name: ${model} }                # see its options with mtl config show CONFIG; change it with --set model.name=…`,
+    `model: { name: ${model} }                # see its options with mtl config show CONFIG; change it with ` +
+      '--set model.name=…',
     '',
     'training:',
     `  epochs: 10                        # maximum; training stops earlier if validation no longer improves`,
-    `  batchSize: ${String(chooseBatchSize(rows, isCut)).padEnd(4)}                   # larger is faster, with fewer steps per epoch`,
+    `  batchSize: ${String(chooseBatchSize(rows, isCut)).padEnd(4)}                   # larger is faster, ` +
+      'with fewer steps per epoch',
     '  optimizer:',
     `    dense: { learningRate: ${rate} }         # dense layers`,
     `    embeddings: { learningRate: ${rate} }    # embedding tables`,
@@ -83,15 +86,17 @@ function formatData({ train, valid, test, split, columns }: ConfigFacts): readon
     lines.push(`  source: ${yaml(train)}    # all rows; see split`);
     if (split.by === 'random')
       lines.push(
-        '  split: { by: random, shares: { valid: 0.1, test: 0.1 } }    # by chance; { by: key, column: … } keeps the rows of a user together',
+        '  split: { by: random, shares: { valid: 0.1, test: 0.1 } }    # use { by: key, column: … } to keep ' +
+          'the rows of a user together',
       );
     else
       lines.push(
-        `  split: { by: date, column: ${yaml(split.column)}, valid: { from: ${split.valid}, to: ${split.beforeTest} }, test: { from: ${split.test} } }    # by time: what comes later is predicted from what was before`,
+        `  split: { by: date, column: ${yaml(split.column)}, valid: { from: ${split.valid}, to: ` +
+          `${split.beforeTest} }, test: { from: ${split.test} } }    # by time: the model predicts later rows`,
       );
   }
   const blank = [...new Set(columns.flatMap(({ blankWords }) => blankWords))];
-  if (blank.length > 0) lines.push(`  nullValues: ${yaml(blank)}    # cells that hold nothing, beside empty ones`);
+  if (blank.length > 0) lines.push(`  nullValues: ${yaml(blank)}    # missing values, besides empty ones`);
   if (columns.some(({ column }) => column.values.some((text) => text !== text.trim())))
     lines.push('  trim: true                        # strips spaces around values');
   if (columns.some(({ kind }) => kind.is === 'number' && kind.hasComma))
@@ -138,7 +143,9 @@ const GROUPS: readonly Group[] = [
     has: (kind) => kind.is === 'time',
     options: ({ kind }) =>
       kind.is === 'time'
-        ? `type: ${date.name}, width: 4${kind.hasHours ? '' : ', parts: [weekday]'}${kind.format === 'iso' ? '' : `, format: ${kind.format}`}, fillMissing: unknown`
+        ? `type: ${date.name}, width: ` +
+          `4${kind.hasHours ? '' : ', parts: [weekday]'}${kind.format === 'iso' ? '' : `, format: ${kind.format}`}, ` +
+          'fillMissing: unknown'
         : '',
   },
   {
@@ -158,7 +165,8 @@ const GROUPS: readonly Group[] = [
     comment: 'vectors of numbers, as in image embeddings',
     has: (kind) => kind.is === 'numbers',
     options: ({ kind }) =>
-      `type: ${vector.name}, scaling: standard, fillMissing: mean${kind.is === 'numbers' && kind.separator !== undefined ? `, separator: ${yaml(kind.separator)}` : ''}`,
+      `type: ${vector.name}, scaling: standard, fillMissing: ` +
+      `mean${kind.is === 'numbers' && kind.separator !== undefined ? `, separator: ${yaml(kind.separator)}` : ''}`,
   },
 ];
 
@@ -191,7 +199,10 @@ function describeColumn({ different, blanks, kind, column }: InspectedColumn): s
   const missing = blanks > 0 ? `, ${(100 * blanks).toFixed(1)}% missing` : '';
   const example = column.values.find((text) => text.trim() !== '') ?? '';
   const longest = kind.is === 'list' ? `, up to ${kind.length} per row` : '';
-  return `${values}${longest}${missing}, as in ${JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)}`;
+  return (
+    `${values}${longest}${missing}, as in ` +
+    `${JSON.stringify(example.length > 24 ? `${example.slice(0, 24)}…` : example)}`
+  );
 }
 
 function formatTask(
@@ -207,8 +218,12 @@ function formatTask(
   const note =
     parent === undefined
       ? ''
-      : `, given ${parent.name}${violations > 0 ? `; ${(100 * violations).toFixed(1)}% of them contradict it and are skipped` : ''}`;
-  return `  ${name}: { label: ${label}${chain}${hasBlanks ? ', onMissing: mask' : ''} }    # positive in ${(100 * rate).toFixed(2)}% of all rows${note}${hasBlanks ? '; missing labels are masked' : ''}`;
+      : ', given ' +
+        `${parent.name}${violations > 0 ? `; ${(100 * violations).toFixed(1)}% of them contradict it and are skipped` : ''}`;
+  return (
+    `  ${name}: { label: ${label}${chain}${hasBlanks ? ', onMissing: mask' : ''} }    # positive in ` +
+    `${(100 * rate).toFixed(2)}% of all rows${note}${hasBlanks ? '; missing labels are masked' : ''}`
+  );
 }
 
 /** Formats a value as YAML on one line, quoted if necessary. */

@@ -17,7 +17,8 @@ const formatLogit = (logit: number): string => asPercent(1 / (1 + Math.exp(-logi
 export const calibration: Section = {
   title: 'Calibration',
   about:
-    'On the dashed line, predictions match the observed rate; below it, they are too high. Bars are 95% intervals. The histograms show the predictions of positives and negatives.',
+    'On the dashed line, predictions match the observed rate; below it, they are too high. Bars are 95% ' +
+    'intervals. The histograms show the predictions of positives and negatives.',
   draw(runs) {
     const reliability = chartsByOutput(runs, [
       {

@@ -9,7 +9,8 @@ const STEP = { title: 'steps', format: '~s' } as const;
 export const experts: Section = {
   title: 'Experts and conflicts',
   about:
-    'From training.diagnostics. A gate weights each expert; an expert without weight in any gate is dead. A negative cosine means that the gradients of two tasks conflict.',
+    'From training.diagnostics. A gate weights each expert; an expert without weight in any gate is dead. A ' +
+    'negative cosine means that the gradients of two tasks conflict.',
   draw(runs) {
     const charts = runs.flatMap((run) => drawCharts(run, runs.length > 1));
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;

@@ -8,7 +8,8 @@ import type { Section } from './section.js';
 export const funnel: Section = {
   title: 'Funnel',
   about:
-    'Observed and predicted positives over all rows of an output. The stages of a funnel are the first label and the joint probabilities along the chain (ctcvr).',
+    'Observed and predicted positives over all rows of an output. The stages of a funnel are the first label ' +
+    'and the joint probabilities along the chain (ctcvr).',
   draw(runs) {
     const parts = shownScores(runs).map(drawFunnel);
     return parts.some((part) => part !== undefined) ? html`${parts}` : undefined;

@@ -10,7 +10,8 @@ const MIN_SHARE = 0.001;
 export const lift: Section = {
   title: 'Lift',
   about:
-    'For the rows with the highest predictions: their rate of positives relative to all rows, and their share of all positives.',
+    'For the rows with the highest predictions: their rate of positives relative to all rows, and their share ' +
+    'of all positives.',
   draw: (runs) =>
     chartsByOutput(runs, [
       {

@@ -8,7 +8,8 @@ const SHARE = { format: '~%', domain: [0, 1] } as const;
 export const ranking: Section = {
   title: 'ROC and precision',
   about:
-    'A ROC curve above the dashed line ranks better than chance; the area below it is the AUC. If positives are rare, precision by recall is more informative.',
+    'A ROC curve above the dashed line ranks better than chance; the area below it is the AUC. If positives ' +
+    'are rare, precision by recall is more informative.',
   draw: (runs) =>
     chartsByOutput(runs, [
       {

@@ -8,7 +8,8 @@ import type { Section } from './section.js';
 export const scores: Section = {
   title: 'Scores',
   about:
-    'Metrics of the best epoch. A dash marks a metric that is undefined on these rows. For segments, see Calibration by segment.',
+    'Metrics of the best epoch. A dash marks a metric that is undefined on these rows. For segments, see ' +
+    'Calibration by segment.',
   draw: (runs) => (runs.length === 1 ? renderOne(runs[0]!) : renderSeveral(runs)),
 };
 

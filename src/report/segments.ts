@@ -10,7 +10,8 @@ const MAX_SEGMENTS = 20;
 export const segments: Section = {
   title: 'Calibration by segment',
   about:
-    'Predicted over observed positives, by the columns of evaluation.segmentBy: 1, the dashed line, is calibrated; above 1 is too high. Ratios of few positives are noisy.',
+    'Predicted over observed positives, by the columns of evaluation.segmentBy: 1, the dashed line, is ' +
+    'calibrated; above 1 is too high. Ratios of few positives are noisy.',
   draw(runs: readonly ReportedRun[]) {
     const shown = shownScores(runs);
     const charts: Html[] = [];
@@ -36,7 +37,8 @@ function drawCharts(shown: readonly ShownScores[], by: string, space: string): r
       }),
     );
   if (bars.length === 0) return [];
-  const title = `${space} by ${by}${values.length > MAX_SEGMENTS ? `, the ${MAX_SEGMENTS} largest of ${values.length}` : ''}`;
+  const title =
+    `${space} by ` + `${by}${values.length > MAX_SEGMENTS ? `, the ${MAX_SEGMENTS} largest of ${values.length}` : ''}`;
   return [
     barPlot({
       title,

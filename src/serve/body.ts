@@ -51,7 +51,9 @@ export function createUnpacker(maxBytes: number): Unpacker {
           throw refuseSize(maxBytes);
         throw refusal(400, {
           where: 'body',
-          message: `is not valid ${name}, as declared by content-encoding (${error instanceof Error ? error.message : String(error)})`,
+          message:
+            `is not valid ${name}, as declared by content-encoding ` +
+            `(${error instanceof Error ? error.message : String(error)})`,
         });
       } finally {
         const next = waiting.shift();

@@ -184,7 +184,8 @@ function answerBroken(
   const body = refusalBody({ message, problems: [{ message }] });
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy();
   socket.write(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ` +
+      `${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   socket.destroy();
 }

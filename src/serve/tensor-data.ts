@@ -69,7 +69,8 @@ function decodeStrings(where: string, bytes: Uint8Array, count: number): string[
   if (texts.length !== count || offset !== bytes.length)
     throw refusal(400, {
       where,
-      message: `expected ${count} strings for the shape, found ${texts.length}${offset < bytes.length ? ' or more' : ''}`,
+      message:
+        `expected ${count} strings for the shape, found ` + `${texts.length}${offset < bytes.length ? ' or more' : ''}`,
     });
   return texts;
 }

@@ -110,7 +110,9 @@ function readInputs(
       if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || offset + size > binary.length) {
         throw refusal(400, {
           where: `${where}.parameters.binary_data_size`,
-          message: `expected a number of bytes after the JSON, of which ${binary.length - offset} are left, found ${quoted(size)}`,
+          message:
+            `expected a number of bytes after the JSON, of which ${binary.length - offset} are left, found ` +
+            `${quoted(size)}`,
           fix: 'set the length of the JSON in the header Inference-Header-Content-Length',
         });
       }
@@ -277,7 +279,10 @@ function refuseName(where: string, name: unknown, names: readonly string[]): Err
   const fix = typeof name === 'string' ? didYouMean(name, names) : undefined;
   return refusal(400, {
     where,
-    message: `expected ${names.length > 40 ? `one of the ${names.length} names in the model metadata` : names.join(', ')}, found ${quoted(name)}`,
+    message:
+      'expected ' +
+      `${names.length > 40 ? `one of the ${names.length} names in the model metadata` : names.join(', ')}, ` +
+      `found ${quoted(name)}`,
     ...(fix !== undefined && { fix }),
   });
 }

@@ -68,7 +68,10 @@ describe('mtl predict', () => {
 
   it.each([
     [['--top', '3'], '--top: requires a group column; add it, as in --group-by user'],
-    [['--group-by', '101'], '--group-by: requires --top; add the number of rows per group, as in --top 10 --group-by user'],
+    [
+      ['--group-by', '101'],
+      '--group-by: requires --top; add the number of rows per group, as in --top 10 --group-by user',
+    ],
     [
       ['--out', '-', '--json'],
       '--json: conflicts with --out -, which writes the rows to standard output; write the rows to a file, or remove --json',

@@ -29,7 +29,7 @@ export const evaluate = defineCommand({
       .option('verify-data', verifyDataOption)
       .option('json', jsonOption)
       .example('$0 eval runs/latest', '')
-      .example('$0 eval runs/latest --data tomorrow.csv', ''),
+      .example('$0 eval runs/latest --data tomorrow.csv --segment-by country', ''),
   async run({ path, data, segmentBy, raw, device, threads, verifyData, json }) {
     const { runEval } = await import('../eval-command.js');
     return runEval({ path, data, by: segmentBy, raw, device, threads, verifyData, json });

@@ -35,7 +35,8 @@ const thin = defineCommand({
         default: false,
         describe: 'Print what would be removed, without removing it',
       })
-      .option('json', jsonOption),
+      .option('json', jsonOption)
+      .example('$0 runs prune --keep 5', ''),
   async run({ filters: given, keep, dryRun, json }) {
     const { runRunsThin } = await import('../runs-command.js');
     return runRunsThin({ filters: given, keep, dryRun, json });
@@ -57,7 +58,8 @@ export const runs = defineCommand(
           type: 'string',
           requiresArg: true,
           describe:
-            'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, rowsPerSecond',
+            'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, ' +
+            'rowsPerSecond',
         })
         .option('last', optionalInt('--last', 'Maximum number of runs: the newest, or with --sort the best'))
         .option('csv', { type: 'boolean', default: false, describe: 'Print all metrics as CSV on stdout' })

@@ -31,7 +31,8 @@ export const train = defineCommand({
         type: 'string',
         requiresArg: true,
         describe:
-          'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete run, else a new one',
+          'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete ' +
+          'run, else a new one',
       })
       .option('init-from', {
         type: 'string',
