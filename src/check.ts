@@ -14,32 +14,30 @@ import { estimateDiskUsage, type DiskUsage } from './runs/disk-usage.js';
 import { checkRunFolder } from './runs/run-folder.js';
 import { runsRoot } from './runs/runs-root.js';
 
-/** What is checked, and how. */
 export interface CheckOptions extends EngineOptions {
   readonly path: string;
-  /** Changes to the config, `--set` texts. */
+  /** Config overrides, as in `--set`. */
   readonly set: readonly string[];
-  /** Of each split, about how many rows are looked at. */
+  /** Approximate number of rows to sample per split. */
   readonly sampleRows: number;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
 }
 
-/** What was found of a config that can be trained. */
+/** Result of checking a config without problems. */
 export interface CheckResult {
   readonly experiment: Experiment;
   readonly data: DataDescription;
-  /** Whether only a sample of the rows was looked at. */
+  /** Whether only a sample of the rows was read. */
   readonly isCut: boolean;
   readonly step: OneStep;
   readonly room: DiskUsage;
 }
 
 /**
- * Looks for whatever keeps a config from being trained, in the order in which training finds it: in the config, the
- * engine, the files and their headers,
- * the checkpoint that it starts from, the place of the run, and the rows; then takes one step. Writes nothing.
- * @throws UserError with all problems of all of these
+ * Checks a config and everything it names, in the order of training: config, engine, files and headers, initial
+ * checkpoint, run directory, rows. Then takes one training step. Writes nothing.
+ * @throws UserError with the problems of all these steps
  */
 export async function check({
   path,
@@ -55,7 +53,7 @@ export async function check({
   if (experiment === undefined) {
     await checkFiles(sections, sampler, findings);
     findings.throwIfAny();
-    throw new Error('a config that is none has problems');
+    throw new Error('an invalid config must have problems');
   }
   const engine = await findings.of(() => createEngine(engineOptions, experiment.training.precision));
   const inputs = await findings.of(() => openInputs(experiment, { open: sampler.open }));
@@ -77,7 +75,7 @@ export async function check({
   return { experiment, data: rows!.description, isCut: sampler.isCut, step, room };
 }
 
-/** Checks the inputs of a run: the checkpoint that it starts from, the place of its folder, and its rows. */
+/** Checks the initial checkpoint, the run directory and the rows. */
 async function checkInputs(
   { name, runs, data }: Experiment,
   inputs: RunInputs,
@@ -90,7 +88,7 @@ async function checkInputs(
   return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
 }
 
-/** Checks the files of a config that has problems, as far as its sections have none. */
+/** Checks the files of an invalid config, as far as its sections are valid. */
 async function checkFiles(sections: Partial<Experiment>, sampler: RowSampler, findings: Findings): Promise<void> {
   const { data, features, tasks } = sections;
   if (data === undefined) return;

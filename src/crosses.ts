@@ -1,6 +1,6 @@
 import { listTasks, type Experiment } from './config/experiment.js';
-import { codedFields } from './crosses/encoded-columns.js';
-import { crossYaml } from './crosses/feature-yaml.js';
+import { encodeFields } from './crosses/encoded-columns.js';
+import { formatCrosses } from './crosses/feature-yaml.js';
 import { searchCrosses, type FoundCross } from './crosses/search.js';
 import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
@@ -12,46 +12,46 @@ import { openData } from './data/sources/splits.js';
 import { didYouMean, joined, userError } from './core/errors.js';
 import { taskColumns, type Task } from './core/tasks.js';
 
-/** Where crosses are looked for, and how. */
+/** Options of `findCrosses`. */
 export interface CrossesOptions extends Pick<Access, 'verifyData'> {
-  /** Whose features are tried on its train. */
+  /** Config with the features and training data. */
   readonly experiment: Experiment;
-  /** Whose label is looked at; the first one where it is left out. */
+  /** Task whose label to explain; default: the first task. */
   readonly task?: string | undefined;
-  /** Crosses at the most. */
+  /** Maximum number of crosses. */
   readonly top: number;
-  /** Rows at the most, drawn from all. */
+  /** Maximum number of rows, sampled from all. */
   readonly rows: number;
-  /** Decides which rows are drawn. */
+  /** Random seed of the sample. */
   readonly seed: number;
   /** Threads that read a large file. */
   readonly threads?: number | undefined;
   onProgress?(progress: ReadProgress): void;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Aborts the search; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** What was found. */
+/** Result of `findCrosses`. */
 export interface CrossesResult {
   readonly task: string;
-  /** Rows of the task that were looked at, of so many that train has. */
+  /** Number of sampled rows with a label, and of all training rows. */
   readonly rows: number;
   readonly totalRows: number;
-  /** Pairs of columns that were tried. */
+  /** Number of column pairs tested. */
   readonly pairs: number;
-  /** The mean log loss of these rows where every field has its say for itself. */
+  /** Mean log loss of these rows without crosses. */
   readonly loss: number;
-  /** The best first, each beyond those before it. */
+  /** Crosses, best first; each adds to those before it. */
   readonly crosses: readonly FoundCross[];
-  /** The same as a group of features; empty where there are none. */
+  /** The crosses as a feature group in YAML; empty if there are none. */
   readonly yaml: string;
 }
 
 /**
- * Looks for pairs of columns that say more of a label together than both for themselves.
- * @throws UserError (usage) for a task that is none; (data)
+ * Finds column pairs whose combination predicts a label better than both columns alone.
+ * @throws UserError (usage) if the task is unknown; (data)
  */
 export async function findCrosses({
   experiment,
@@ -67,7 +67,7 @@ export async function findCrosses({
 }: CrossesOptions): Promise<CrossesResult> {
   const { data, features } = experiment;
   const tasks = listTasks(experiment);
-  const task = chosenTask(tasks, name);
+  const task = findTask(tasks, name);
   const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling });
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
@@ -84,47 +84,47 @@ export async function findCrosses({
   const dataset = await train.dataset(encoded, reading);
 
   const columns = blockColumns(encoded).filter(({ kind }) => kind === 'id' || kind === 'number' || kind === 'label');
-  const held = await holdRows(dataset, columns, rows, seed, (share) => {
+  const sample = await holdRows(dataset, columns, rows, seed, (share) => {
     onProgress?.({ what: `reading ${train.path}`, share });
     signal.throwIfAborted();
   });
   const { label, mask } = taskColumns(task, tasks);
-  const [truth, defined] = [column(held.labels, label), mask === undefined ? undefined : column(held.labels, mask)];
-  const wanted = Uint32Array.from({ length: held.rows }, (_, row) => row).filter(
+  const [truth, defined] = [column(sample.labels, label), mask === undefined ? undefined : column(sample.labels, mask)];
+  const labeledRows = Uint32Array.from({ length: sample.rows }, (_, row) => row).filter(
     (row) => defined === undefined || defined[row] === 1,
   );
-  const labels = Float64Array.from(wanted, (row) => truth[row]!);
+  const labels = Float64Array.from(labeledRows, (row) => truth[row]!);
   if (labels.every((value) => value === labels[0]))
     throw userError('data', {
       where: train.path,
       key: `task '${task.name}'`,
-      message: `its label is ${labels[0] ?? 'nowhere defined'} in all ${labels.length} rows that were looked at, so that nothing can tell of it`,
-      fix: 'take more rows, or another task',
+      message: `the label is ${labels[0] ?? 'undefined'} in all ${labels.length} sampled rows`,
+      fix: 'raise --rows, or choose another --task',
     });
 
   const known = encoded.fields.filter((field) => field.columns.length > 1).map((field) => field.columns);
   const { crosses, loss, pairs } = await searchCrosses(
     labels,
     task.type === 'classification' ? 'class' : 'number',
-    codedFields(held, wanted, encoded.fields),
+    encodeFields(sample, labeledRows, encoded.fields),
     {
       top,
       signal,
-      isCrossed: (a, b) => known.some((together) => together.includes(a) && together.includes(b)),
-      onShare: (share) => onProgress?.({ what: 'trying pairs of columns', share }),
+      isCrossed: (a, b) => known.some((pair) => pair.includes(a) && pair.includes(b)),
+      onShare: (share) => onProgress?.({ what: 'testing column pairs', share }),
     },
   );
   const yaml =
     crosses.length === 0
       ? ''
-      : crossYaml(
+      : formatCrosses(
           crosses.map(({ columns: pair }) => pair),
           Object.keys(features),
         );
   return { task: task.name, rows: labels.length, totalRows: dataset.rows, pairs, loss, crosses, yaml };
 }
 
-function chosenTask(tasks: readonly Task[], name: string | undefined): Task {
+function findTask(tasks: readonly Task[], name: string | undefined): Task {
   const names = tasks.map((task) => task.name);
   const task = name === undefined ? tasks[0] : tasks.find((each) => each.name === name);
   if (task !== undefined) return task;

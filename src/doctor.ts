@@ -2,8 +2,8 @@ import * as all from './doctor/all.js';
 import type { Health } from './doctor/health.js';
 
 /**
- * Looks at all that mtl can use on this machine; nothing is installed; small addons are built into the user's cache to
- * see whether they can be.
+ * Checks everything that mtl can use on this machine. Installs nothing, but builds small addons in the user cache to
+ * test compilers.
  */
 export async function doctor(): Promise<readonly (Health & { readonly name: string })[]> {
   const found = [];

@@ -9,62 +9,63 @@ import { measureDrops, type Unit } from './importance/permutation-importance.js'
 import { holdRows } from './data/batches/held-rows.js';
 import { listMeasures } from './importance/measures.js';
 import { createPermuter } from './importance/permuted.js';
-import { decidingMeasure, rankedUnits, type Importance } from './importance/ranking.js';
-import { proposeConfig, refuseTooMany, type Proposal } from './importance/propose-config.js';
+import { selectMeasure, rankUnits, type Importance } from './importance/ranking.js';
+import { proposeConfig, assertEnoughUnits, type Proposal } from './importance/propose-config.js';
 import { compileTrained, readTrainedModel } from './trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
-/** Of what the importance is measured, on what, and how carefully. */
+/** Options of `importance`. */
 export interface ImportanceOptions extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** A run or a checkpoint. */
+  /** Run directory or checkpoint. */
   readonly path: string;
-  /** Files, folders or globs of CSV or Parquet, or shards, in place of the config's data. */
+  /** Files, directories, globs or shards to measure in place of the config's data. */
   readonly data?: Paths | undefined;
-  /** Rows at the most, drawn from all. */
+  /** Maximum number of rows, sampled from all. */
   readonly rows: number;
-  /** Permutations of each field. */
+  /** Number of permutations per field. */
   readonly repeats: number;
-  /** Decides which rows are drawn and how they are permuted. */
+  /** Random seed of the sample and the permutations. */
   readonly seed: number;
-  /** Permutes all fields of a group of features together. */
+  /** Whether to permute all fields of a feature group together. */
   readonly byGroup: boolean;
-  /** The space that decides which field counts more. */
+  /** Output to rank fields by; default: that of `training.monitor`. */
   readonly rank?: string | undefined;
-  /** Proposes a config without so many of them, those that count least. */
+  /** Proposes a config without this many of the least important fields or groups. */
   readonly dropWorst?: number | undefined;
-  /** Told what is done, and which share of it. */
+  /** Receives the current activity and its progress in [0, 1]. */
   onProgress?(progress: { readonly what: string; readonly share: number }): void;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Aborts the measurement; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** What was found. */
+/** Result of `importance`. */
 export interface ImportanceResult {
-  /** The folder of the checkpoint. */
+  /** Checkpoint directory. */
   readonly checkpoint: string;
-  /** Optimizer steps behind its weights. */
+  /** Number of optimizer steps of the checkpoint. */
   readonly step: number;
   readonly split: Split;
-  /** Rows that were measured, of so many. */
+  /** Number of measured rows, and of all rows. */
   readonly rows: number;
   readonly totalRows: number;
   readonly repeats: number;
   readonly seed: number;
-  /** By measure, as in `ctcvr.auc`: its value on the rows as they are; null where it has none. */
+  /** Baseline value of each measure, such as `ctcvr.auc`, on unpermuted rows; null if undefined. */
   readonly baseline: Readonly<Record<string, number | null>>;
-  /** The measure that decides which counts more. */
+  /** The measure that fields are ranked by. */
   readonly rank: string;
-  /** Fields or groups, what counts most first. */
+  /** Fields or groups, most important first. */
   readonly importances: readonly Importance[];
-  /** Where one was asked for. */
+  /** The proposed config, if requested. */
   readonly proposal?: Proposal | undefined;
 }
 
 /**
- * Measures what a model owes to each of its fields, or groups of fields: how much worse it is where they hold what they
- * hold in other rows.
+ * Measures permutation importance: how much worse a model gets if a field, or a feature group, holds the values of
+ * other rows.
+ * @throws UserError
  */
 export async function importance({
   path,
@@ -84,11 +85,11 @@ export async function importance({
   const model = await readTrainedModel(path);
   const { experiment, format, spaces } = model;
   const measures = listMeasures(spaces);
-  const deciding = decidingMeasure(measures, rank, experiment.training.monitor);
-  const units = byGroup ? groupsOf(configFields(experiment.features)) : configFields(experiment.features);
-  if (dropWorst !== undefined) refuseTooMany(dropWorst, units.length);
+  const deciding = selectMeasure(measures, rank, experiment.training.monitor);
+  const units = byGroup ? groupFields(configFields(experiment.features)) : configFields(experiment.features);
+  if (dropWorst !== undefined) assertEnoughUnits(dropWorst, units.length);
   const { valid, test } = await openMeasured(model, data, 'mtl importance');
-  // Choices are made on valid, so that test stays what nothing was chosen by. One of the two is there.
+  // Use valid for choices, so that test stays untouched. At least one of the two exists.
   const split = valid === undefined ? 'test' : 'valid';
   const source = valid ?? test!;
 
@@ -103,30 +104,31 @@ export async function importance({
       threads: engineOptions.threads,
       signal,
     });
-    const held = await holdRows(dataset, blockColumns(format), rows, seed, (share) => {
+    const sample = await holdRows(dataset, blockColumns(format), rows, seed, (share) => {
       onProgress?.({ what: `reading ${source.path}`, share });
       signal.throwIfAborted();
     });
     const onShare = (share: number): void =>
       onProgress?.({ what: `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`, share });
-    const falls = await measureDrops({
+    const drops = await measureDrops({
       program,
       spaces,
       measures,
-      rows: createPermuter(held, EVALUATION_BATCH_ROWS),
-      numRows: held.rows,
+      rows: createPermuter(sample, EVALUATION_BATCH_ROWS),
+      numRows: sample.rows,
       units,
       repeats,
       seed,
       onShare,
       signal,
     });
-    const plain = Object.fromEntries(measures.map(({ name }, m) => [name, falls.plain[m] ?? null]));
-    if (plain[deciding.name] === null)
+    const baseline = Object.fromEntries(measures.map(({ name }, m) => [name, drops.baseline[m] ?? null]));
+    if (baseline[deciding.name] === null)
       onWarning(
-        `${deciding.name} has no value on these rows, so that it cannot decide which field counts more; take more rows, or another output with --rank-by`,
+        `${deciding.name} is undefined on these rows and cannot rank fields; raise --rows, or choose another ` +
+          'output with --rank-by',
       );
-    const importances = rankedUnits(units, falls, measures, deciding);
+    const importances = rankUnits(units, drops, measures, deciding);
     const proposal =
       dropWorst === undefined
         ? undefined
@@ -135,11 +137,11 @@ export async function importance({
       checkpoint: model.folder,
       step: model.checkpoint.program.step,
       split,
-      rows: held.rows,
+      rows: sample.rows,
       totalRows: dataset.rows,
       repeats,
       seed,
-      baseline: plain,
+      baseline,
       rank: deciding.name,
       importances,
       proposal,
@@ -149,7 +151,7 @@ export async function importance({
   }
 }
 
-function groupsOf(fields: readonly ConfigField[]): readonly Unit[] {
+function groupFields(fields: readonly ConfigField[]): readonly Unit[] {
   return [...new Set(fields.map(({ group }) => group))].map((name) => ({
     name,
     fields: fields.filter(({ group }) => group === name).flatMap((field) => field.fields),

@@ -11,7 +11,7 @@ import { predict as predictData, type PredictOptions as AllPredictOptions, type 
 import { train as trainConfig, type TrainOptions as AllTrainOptions } from './train.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 
-// The package as a library: all that a program may import. docs/api.md is made of the texts here.
+// The public library API. The reference in the docs is generated from these docstrings.
 
 export { loadModel } from './trained-model/load-model.js';
 export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './trained-model/load-model.js';
@@ -28,20 +28,23 @@ export type { RankOptions } from './predict/top-rows.js';
 export type { StopReason, ValidationEvent, StepProgress } from './training/loop.js';
 export type { TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
-/** How a run is trained: what `mtl train` takes, and who is told what happens. */
+/** Options of `train`: those of `mtl train`, and callbacks for progress. */
 export interface TrainOptions extends Partial<Omit<AllTrainOptions, 'overrides'>>, Partial<TrainObserver> {
-  /** Changes to the config, as in `['training.epochs=5']`. */
+  /** Config overrides, as in `['training.epochs=5']`. */
   readonly set?: readonly string[];
 }
 
 /**
- * Trains what a config describes, into a new run folder, or goes on with a run.
- * @param config the path of a YAML file, or what it would hold as an object, whose paths start at the working directory
+ * Trains a config into a new run directory, or resumes a run.
+ * @param config path of a YAML file, or its contents as an object with paths relative to the working directory
+ * @returns the run directory, its best epoch and the metrics of each split
  * @example
- * const { run, metrics } = await train('config.yaml', { set: ['training.epochs=1'], onMilestone: ({ epoch, loss }) =>
- * console.log(epoch, loss.total) });
+ * const { run, metrics } = await train('config.yaml', {
+ *   set: ['training.epochs=1'],
+ *   onMilestone: ({ epoch, loss }) => console.log(epoch, loss.total),
+ * });
  * console.log(run, metrics.test);
- * @throws UserError
+ * @throws UserError for an invalid config, unreadable data or a diverged loss
  */
 export async function train(
   config: string | object,
@@ -55,19 +58,23 @@ export async function train(
     onMilestone: ignore,
     ...options,
   };
-  const loaded = typeof config === 'string' ? await loadConfig(config, set.map(parseOverride)) : configOf(config, set);
+  const loaded =
+    typeof config === 'string' ? await loadConfig(config, set.map(parseOverride)) : parseConfigObject(config, set);
   return trainConfig(loaded, { ...options, device, signal, overrides: set }, observer);
 }
 
-/** How a model is measured: what `mtl eval` takes. */
+/** Options of `evaluate`: those of `mtl eval`. */
 export type EvaluateOptions = Partial<Omit<AllEvaluateOptions, 'path'>>;
 
 /**
- * Measures a run (its best checkpoint) or a checkpoint, on the config's valid and test or on other data.
+ * Computes the metrics of a run (its best checkpoint) or a checkpoint, on the validation and test sets of its config or
+ * on other data.
+ * @param path run directory or checkpoint
+ * @returns metrics by split, output and metric name
  * @example
  * const { metrics } = await evaluate('runs/latest', { data: 'data/test.csv' });
  * console.log(metrics.test?.ctr?.auc);
- * @throws UserError
+ * @throws UserError for an invalid path or unreadable data
  */
 export async function evaluate(
   path: string,
@@ -76,18 +83,23 @@ export async function evaluate(
   return evaluateModel({ ...options, path, device, signal, onWarning });
 }
 
-/** What is predicted and where it goes: what `mtl predict` takes. */
+/** Options of `predict`: those of `mtl predict`. */
 export type PredictOptions = Pick<AllPredictOptions, 'data' | 'out'> &
   Partial<Omit<AllPredictOptions, 'path' | 'data' | 'out'>>;
 
 /**
- * Predicts every row of some data with a run (its best checkpoint) or a checkpoint, and writes what was predicted, in
- * memory of one size.
+ * Predicts every row of a data set with a run (its best checkpoint) or a checkpoint, and writes the predictions to a
+ * file. Streams the rows: memory does not grow with the data.
+ * @param path run directory or checkpoint
+ * @returns the number of rows and the written columns
  * @example
- * const { rows, columns } = await predict('runs/latest', { data: 'data/test.csv', out: 'scores.csv', keep: ['101',
- * '205'] });
+ * const { rows, columns } = await predict('runs/latest', {
+ *   data: 'data/test.csv',
+ *   out: 'scores.csv',
+ *   keep: ['101', '205'],
+ * });
  * console.log(rows, columns);
- * @throws UserError
+ * @throws UserError for an invalid path or unreadable data
  */
 export async function predict(
   path: string,
@@ -99,11 +111,11 @@ export async function predict(
 const NEVER = new AbortController().signal;
 const ignore = (): void => undefined;
 
-/** Stands for the file of a config that none holds; its runs have this name where the config says none. */
+/** File name of a config without a file. Its runs have this name if the config sets none. */
 const NO_FILE = 'config.yaml';
 
-/** A config that no file holds; its problems have no line. */
-function configOf(config: object, set: readonly string[]): LoadedConfig {
+/** Parses a config object; its problems have no line. */
+function parseConfigObject(config: object, set: readonly string[]): LoadedConfig {
   const source = stringify(config);
   try {
     return { experiment: parseConfig(source, NO_FILE, set.map(parseOverride)), source };

@@ -1,12 +1,12 @@
 import { parseConfig } from './config/load.js';
 import type { Paths } from './data/options.js';
 import { didYouMean, joined, userError } from './core/errors.js';
-import { lookAt } from './init/column-kind.js';
+import { inspectColumn } from './init/column-kind.js';
 import { chooseSplit } from './init/choose-split.js';
-import { chooseTasks, yesRows, type ProposedTask } from './init/choose-tasks.js';
+import { chooseTasks, markPositives, type ProposedTask } from './init/choose-tasks.js';
 import { configText } from './init/config-text.js';
-import { leaveOut } from './init/leave-out.js';
-import { pathFrom, assertAbsent, schemaFor, writeConfig } from './init/output-path.js';
+import { excludeColumns } from './init/leave-out.js';
+import { getRelativePath, assertAbsent, getSchemaPath, writeConfig } from './init/output-path.js';
 import { readColumns } from './init/read-columns.js';
 import { writeSample } from './init/write-sample.js';
 import { esmm } from './models/esmm.js';
@@ -14,37 +14,35 @@ import { mmoe } from './models/mmoe.js';
 import { models } from './models/models.js';
 import { sharedBottom } from './models/shared-bottom.js';
 
-/** What a config is made of. */
 export interface InitOptions {
-  /** undefined writes the sample, too. */
+  /** Training data; undefined also writes the sample. */
   readonly data: Paths | undefined;
   readonly valid: Paths | undefined;
   readonly test: Paths | undefined;
-  /** undefined takes one that fits the tasks. */
+  /** Model name; undefined selects one that fits the tasks. */
   readonly model: string | undefined;
-  /** Columns that are labels; none where they are to be found. */
+  /** Label columns; empty detects them by name. */
   readonly labels: readonly string[];
-  /** The file to write; undefined names it after the model. */
+  /** Output file; undefined names it after the model. */
   readonly out: string | undefined;
-  /** Whether what is there is replaced. */
+  /** Whether to overwrite existing files. */
   readonly force: boolean;
 }
 
-/** What was written. */
 export interface InitResult {
   readonly config: string;
   readonly files: readonly string[];
-  /** That were looked at, and whether there are more. */
+  /** Number of inspected rows, and whether there are more. */
   readonly rows: { readonly count: number; readonly isCut: boolean } | undefined;
   readonly tasks: readonly ProposedTask[];
-  /** Columns that are left out, with the reason. */
+  /** Excluded columns, with the reason. */
   readonly leftOut: Readonly<Record<string, string>>;
 }
 
 /**
- * Writes a config that trains: for data of the user's, or for the sample, which is then written beside it.
- * @throws UserError (usage) where a file is in the way, or nothing is found to predict; (data) for what cannot be read
- * or holds nothing to learn from
+ * Writes a config that trains: for the user's data, or for the sample, which is written next to it.
+ * @throws UserError (usage) if a file exists, or no label is found; (data) if data cannot be read or has no usable
+ * column
  */
 export async function init({ data, valid, test, model, labels, out, force }: InitOptions): Promise<InitResult> {
   if (model !== undefined && !(models.names as readonly string[]).includes(model))
@@ -59,40 +57,42 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     if (other !== undefined)
       throw userError('usage', {
         where: `--${other[0]}`,
-        message: 'is for data of your own',
-        fix: 'name the rows to train on, as in --data train.csv',
+        message: 'requires --data',
+        fix: 'add training data, as in --data train.csv',
       });
     const [config, ...others] = await writeSample(model ?? esmm.name, out ?? `${model ?? esmm.name}.yaml`, force);
     return { config: config!, files: [config!, ...others], rows: undefined, tasks: [], leftOut: {} };
   }
 
   const rows = await readColumns(data);
-  const columns = rows.columns.map(lookAt);
+  const columns = rows.columns.map(inspectColumn);
   const tasks = chooseTasks(columns, labels);
   const isLabel = (name: string): boolean => tasks.some(({ column }) => column === name);
-  const leftOut = leaveOut(
+  const leftOut = excludeColumns(
     columns,
-    new Map(columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, yesRows(label)])),
+    new Map(
+      columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, markPositives(label)]),
+    ),
   );
   if (columns.every(({ column: { name } }) => isLabel(name) || leftOut.has(name))) {
-    const reasons = [...leftOut].map(([name, why]) => `${name} is left out: ${why}`);
+    const reasons = [...leftOut].map(([name, reason]) => `${name} was excluded: ${reason}`);
     throw userError('data', {
       where: [data].flat().join(', '),
-      message: ['found no column that something can be learned from', ...reasons].join('; '),
-      fix: 'give it more rows, or more columns',
+      message: ['no usable feature column', ...reasons].join('; '),
+      fix: 'use data with more rows or columns',
     });
   }
-  const chosen = model ?? modelFor(tasks);
+  const chosen = model ?? selectModel(tasks);
   const config = out ?? `${chosen}.yaml`;
   assertAbsent(config, force);
   const from = (paths: Paths): Paths =>
     typeof paths === 'string'
-      ? pathFrom(config, paths)
+      ? getRelativePath(config, paths)
       : paths.length === 1
-        ? pathFrom(config, paths[0]!)
-        : paths.map((path) => pathFrom(config, path));
+        ? getRelativePath(config, paths[0]!)
+        : paths.map((path) => getRelativePath(config, path));
   const text = configText({
-    schema: schemaFor(config),
+    schema: getSchemaPath(config),
     train: from(data),
     valid: valid && from(valid),
     test: test && from(test),
@@ -104,7 +104,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     leftOut,
     model: chosen,
   });
-  // What is wrong with it is told before it is there.
+  // Report problems before anything is written.
   parseConfig(text, config);
   await writeConfig(config, text, force);
   return {
@@ -116,8 +116,8 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   };
 }
 
-/** One that takes such tasks: a chain of them is learned over all rows. */
-function modelFor(tasks: readonly ProposedTask[]): string {
+/** Selects a model that supports the tasks: a funnel trains over all rows. */
+function selectModel(tasks: readonly ProposedTask[]): string {
   if (tasks.length === 1) return sharedBottom.name;
   return tasks.filter(({ given }) => given === undefined).length === 1 ? esmm.name : mmoe.name;
 }

@@ -14,87 +14,83 @@ import { missingRun } from './runs/run-folder.js';
 import { RESOLVED, SOURCE } from './runs/run-log.js';
 import { runPath, shownPath } from './runs/runs-root.js';
 
-/** The page in the folder of a run. */
+/** File name of the report in a run directory. */
 export const REPORT = 'report.html';
 
-/** Which runs are shown, and where. */
 export interface ReportOptions {
   readonly runs: readonly string[];
-  /** By default report.html, in the folder of the one run or in the working directory. */
+  /** Output file; default: report.html in the directory of the one run, or in the working directory. */
   readonly out?: string | undefined;
-  /**
-   * What the configs of runs say, by their paths as they are given, where it is known: others are read from their
-   * folders.
-   */
+  /** Configs of runs that are already loaded, by the paths in `runs`; the others are read from the run directories. */
   readonly known?: ReadonlyMap<string, Experiment>;
 }
 
 /**
- * Draws what the folders of runs tell as a page that is whole in itself.
- * @returns its path
- * @throws UserError (usage) for what is no run; (disk)
+ * Writes a self-contained HTML page about one run, or about several to compare.
+ * @returns the path of the page
+ * @throws UserError (usage) if a path is no run; (disk) if the page cannot be written
  */
 export async function report({ runs, out, known }: ReportOptions): Promise<string> {
-  const experiments = new Map(runs.map((run) => [folderOf(run), known?.get(run)]));
+  const experiments = new Map(runs.map((run) => [resolveRun(run), known?.get(run)]));
   const folders = [...experiments.keys()];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
-  const names = namesOf(folders);
+  const names = shortenNames(folders);
   await writeFileAtomic(
     path,
     reportPage(
       folders.map((folder, r) =>
-        readReportedRun(folder, names[r]!, askedOf(folder, experiments.get(folder)), wallClockMs()),
+        readReportedRun(folder, names[r]!, readConfig(folder, experiments.get(folder)), wallClockMs()),
       ),
     ),
   );
   return path;
 }
 
-/** The folder of a run, links followed. */
-function folderOf(named: string): string {
+/** Resolves a run to its directory, following links. */
+function resolveRun(named: string): string {
   const path = runPath(named);
   if (existsSync(join(path, SOURCE))) return shownPath(realpathSync(path));
-  const problem = existsSync(path) ? { message: `is no run: it holds no ${SOURCE}` } : missingRun(path);
-  throw userError('usage', { where: path, fix: 'name runs, as in runs/latest or runs/esmm/001', ...problem });
+  const problem = existsSync(path) ? { message: `is not a run directory: it has no ${SOURCE}` } : missingRun(path);
+  throw userError('usage', { where: path, fix: 'pass runs, as in runs/latest or runs/esmm/001', ...problem });
 }
 
-/** Names by which runs are told apart: the last two parts of their paths, or else all of them. */
-function namesOf(folders: readonly string[]): readonly string[] {
+/** Shortens paths to their last two parts if these are unique. */
+function shortenNames(folders: readonly string[]): readonly string[] {
   const short = folders.map((folder) => join(basename(dirname(folder)), basename(folder)));
   return new Set(short).size === short.length ? short : folders;
 }
 
-/** What a run's config says; as it stands where it is none of this version's. */
-function askedOf(folder: string, known: Experiment | undefined): Pick<ReportedRun, 'changes' | 'config'> {
+/** Reads the config of a run; its raw values if this version cannot parse it. */
+function readConfig(folder: string, known: Experiment | undefined): Pick<ReportedRun, 'changes' | 'config'> {
   const path = join(folder, RESOLVED);
   const text = known === undefined && existsSync(path) ? readFileSync(path, 'utf8') : '{}';
   try {
     const experiment = known ?? parseStoredConfig(text, path);
     const changes = listChanges(experiment).map(({ key, value, byDefault }) => ({
       key,
-      value: shown(value),
-      byDefault: byDefault === undefined ? undefined : shown(byDefault),
+      value: formatValue(value),
+      byDefault: byDefault === undefined ? undefined : formatValue(byDefault),
     }));
-    return { changes, config: textsOf(experiment) };
+    return { changes, config: formatValues(experiment) };
   } catch {
-    return { changes: [], config: configText(text) };
+    return { changes: [], config: parseValues(text) };
   }
 }
 
-function configText(text: string): ReadonlyMap<string, string> {
+function parseValues(text: string): ReadonlyMap<string, string> {
   try {
-    return textsOf(parse(text) as object);
+    return formatValues(parse(text) as object);
   } catch {
     return new Map();
   }
 }
 
-/** Every value of a config, by the path of its key. */
-function textsOf(config: object): ReadonlyMap<string, string> {
-  return new Map([...flatten(config)].map(([key, value]) => [key, shown(JSON.parse(value))]));
+/** Formats every value of a config, by key path. */
+function formatValues(config: object): ReadonlyMap<string, string> {
+  return new Map([...flatten(config)].map(([key, value]) => [key, formatValue(JSON.parse(value))]));
 }
 
-/** A value as a config would say it. */
-function shown(value: unknown): string {
+/** Formats a value as in YAML. */
+function formatValue(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value).replace(/","/g, '", "');
 }

@@ -8,50 +8,50 @@ import type { BodyLimits, ModelFacts } from './serve/messages.js';
 import { createMetrics } from './serve/metrics.js';
 import { loadServedModels } from './serve/served-models.js';
 
-/** What is served, how, and to whom. */
+/** Options of `serve`. */
 export interface ServeOptions {
-  /** Runs or checkpoints. */
+  /** Run directories or checkpoints. */
   readonly paths: readonly string[];
-  /** What the models are called, in the order of `paths`; undefined calls them what their configs are called. */
+  /** Model names in the order of `paths`; default: config names. */
   readonly names?: readonly string[] | undefined;
-  /** Answers what the models predict themselves, not as they are calibrated. */
+  /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
   readonly host: string;
-  /** 0 takes a free one. */
+  /** TCP port; 0 picks a free one. */
   readonly port: number;
-  /** What every request has to bring; undefined lets everyone ask who can reach the port. */
+  /** Token that requests must send; undefined accepts all requests. */
   readonly token?: string | undefined;
-  /** Threads that predict, of each model. */
+  /** Prediction threads per model. */
   readonly workers: number;
-  /** How often to look for newer checkpoints; undefined never does. */
+  /** Polling interval for newer checkpoints in milliseconds; undefined disables reloading. */
   readonly reloadMs?: number | undefined;
   readonly limits: BodyLimits;
-  /** Of a request, from its first byte to its answer. */
+  /** Maximum time from the first byte of a request to its response. */
   readonly timeoutMs: number;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
-  /** Told of bugs of ours that came up while a request was answered. */
+  /** Receives the stack of unexpected errors. */
   onBug(text: string): void;
 }
 
-/** A server that answers. */
+/** A running server. */
 export interface Server {
   readonly url: string;
-  /** What is served now. */
+  /** Currently served models. */
   readonly models: readonly ModelFacts[];
   readonly app: HttpServer;
-  /** Looks for newer checkpoints now. */
+  /** Loads newer checkpoints now. */
   reload(): Promise<void>;
-  /** Takes no new connections, answers what was asked, and ends. */
+  /** Stops accepting connections, answers pending requests, and closes. */
   drain(): Promise<void>;
 }
 
-/** How often connections are looked through for idle ones while the server ends. */
+/** Interval at which idle connections are closed while draining. */
 const DRAIN_EVERY_MS = 50;
 
 /**
- * Serves trained models over HTTP, until it is drained.
- * @throws UserError (usage) for names and ports that cannot be, (checkpoint) for what cannot be loaded
+ * Serves trained models over HTTP until drained.
+ * @throws UserError (usage) for invalid names or ports; (checkpoint) if a model cannot be loaded
  */
 export async function serve({
   paths,
@@ -83,7 +83,7 @@ export async function serve({
     url = await listen(app, host, port);
   } catch (error) {
     await models.close();
-    throw notListening(error, host, port);
+    throw toListenError(error, host, port);
   }
   const ended = new AbortController();
   const reloading =
@@ -100,19 +100,19 @@ export async function serve({
       isDraining = true;
       ended.abort();
       const idle = setInterval(() => app.closeIdleConnections(), DRAIN_EVERY_MS);
-      const late = setTimeout(() => app.closeAllConnections(), timeoutMs);
+      const timeout = setTimeout(() => app.closeAllConnections(), timeoutMs);
       const closed = once(app, 'close');
       app.close();
       await closed;
       clearInterval(idle);
-      clearTimeout(late);
+      clearTimeout(timeout);
       await reloading;
       await models.close();
     },
   };
 }
 
-/** Reloads again and again, a while after it is done. */
+/** Reloads in a loop, `everyMs` after the previous reload finished. */
 async function reloadEvery(
   everyMs: number,
   reload: () => Promise<void>,
@@ -128,23 +128,23 @@ async function reloadEvery(
   }
 }
 
-/** Why there is no server, where it is the port's or the host's fault. */
-function notListening(error: unknown, host: string, port: number): unknown {
+/** Converts a listen error that the port or host causes to a UserError; returns any other error unchanged. */
+function toListenError(error: unknown, host: string, port: number): unknown {
   const code = systemCode(error);
   if (code === 'EADDRINUSE')
     return userError(
       'usage',
       {
         where: `--port ${port}`,
-        message: 'is taken by another program',
-        fix: 'take another, or --port 0 for any that is free',
+        message: 'port already in use',
+        fix: 'use another port, or --port 0 for a free one',
       },
       error,
     );
   if (code === 'EACCES')
     return userError(
       'usage',
-      { where: `--port ${port}`, message: 'is for administrators alone', fix: 'take one from 1024 on' },
+      { where: `--port ${port}`, message: 'permission denied', fix: 'use a port from 1024 on' },
       error,
     );
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
@@ -152,8 +152,8 @@ function notListening(error: unknown, host: string, port: number): unknown {
       'usage',
       {
         where: `--host ${host}`,
-        message: `is no address of this machine (${code})`,
-        fix: 'take 127.0.0.1, or 0.0.0.0 for all of them',
+        message: `not an address of this machine (${code})`,
+        fix: 'use 127.0.0.1, or 0.0.0.0 for all interfaces',
       },
       error,
     );

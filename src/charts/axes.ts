@@ -2,42 +2,42 @@ import { format as formatOf } from 'd3-format';
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { html, type Html } from './html.js';
 
-/** An axis: what it says, how its numbers are written (d3-format), and its scale. */
+/** An axis: title, number format (d3-format) and scale. */
 export interface Axis {
   readonly title: string;
   readonly format?: string;
   readonly type?: 'linear' | 'log';
   readonly domain?: readonly [number, number];
-  /** Whether it begins at 0. */
+  /** Whether the domain includes 0. */
   readonly zero?: boolean;
-  /** What a tick says, where it is not its number. */
+  /** Formats a tick in place of `format`. */
   readonly label?: (value: number) => string;
 }
 
-/** An axis, and the numbers that are drawn along it. */
-export interface Along extends Axis {
+/** An axis with the values drawn along it. */
+export interface AxisWithValues extends Axis {
   readonly values: readonly number[];
 }
 
-/** Lines of a height each, with their names, from the top down. */
+/** Named rows of equal height, from the top down. */
 export interface Rows {
   readonly names: readonly string[];
   readonly step: number;
 }
 
-/** Where things lie in a chart, in pixels, and its axes. */
+/** The layout of a chart: scales and edges in pixels. */
 export interface Axes {
   readonly width: number;
   readonly height: number;
   x(value: number): number;
-  /** The middle of a row is that of its number, from 0 on. */
+  /** For rows: the center of the row with this index. */
   y(value: number): number;
-  /** The edges of what lies between the axes. */
+  /** Edges of the plot area. */
   readonly left: number;
   readonly right: number;
   readonly top: number;
   readonly bottom: number;
-  /** The axes themselves, to be drawn first. */
+  /** Axes and grid, drawn first. */
   readonly markup: Html;
 }
 
@@ -46,19 +46,19 @@ interface Tick {
   readonly text: string;
 }
 
-/** About as many ticks has an axis. */
+/** Approximate number of ticks per axis. */
 const TICKS = 5;
-/** Size of what stands at an axis, and of its title. */
+/** Font sizes in pixels. */
 const [LABEL, TITLE] = [11, 12];
-/** Room around a chart, between an axis and its labels, and for a line of text. */
+/** Margins in pixels: around a chart, between an axis and its labels, and the height of a line of text. */
 const [EDGE, GAP, LINE] = [6, 6, 16];
-/** A name takes no more of the width than this. */
-const LONGEST_NAME = 170;
+/** Maximum width of a row name in pixels. */
+const MAX_NAME_WIDTH = 170;
 
 /**
- * Lays out the axes of a chart. Without a height, its rows give one.
- * @param y numbers from the bottom up, or rows from the top down
- * @param grid which of the axes have lines across the chart
+ * Lays out the axes of a chart. Without `height`, the rows determine it.
+ * @param y values from the bottom up, or rows from the top down
+ * @param grid axes with grid lines
  */
 export function buildAxes({
   width,
@@ -69,58 +69,69 @@ export function buildAxes({
 }: {
   readonly width: number;
   readonly height?: number;
-  readonly x: Along;
-  readonly y: Along | Rows;
+  readonly x: AxisWithValues;
+  readonly y: AxisWithValues | Rows;
   readonly grid?: 'x' | 'y' | 'both';
 }): Axes {
   const below = LINE + GAP + (x.title === '' ? 0 : LINE);
   const isRows = 'names' in y;
   const outer = height ?? EDGE + below + (isRows ? y.step * y.names.length : 0);
   const [top, bottom] = [EDGE, outer - below];
-  const rows = isRows ? rowScale(y, top) : scaleOf(y)([bottom, top]);
+  const rows = isRows ? rowScale(y, top) : createScale(y)([bottom, top]);
   const title = isRows ? '' : y.title;
-  const columnsOver = scaleOf(x);
-  // The first and the last number stand half beyond the ends.
-  const ends = columnsOver([0, width]).ticks;
-  const halfOf = (tick: Tick | undefined): number => (tick === undefined ? 0 : textWidth(tick.text, LABEL) / 2);
+  const columnScale = createScale(x);
+  // Half of the first and last label extends floor the axis.
+  const ends = columnScale([0, width]).ticks;
+  const halfWidth = (tick: Tick | undefined): number => (tick === undefined ? 0 : textWidth(tick.text, LABEL) / 2);
   const left =
     EDGE +
     Math.max(
-      halfOf(ends[0]),
+      halfWidth(ends[0]),
       (title === '' ? 0 : LINE) + Math.max(0, ...rows.ticks.map(({ text }) => textWidth(text, LABEL))) + GAP,
     );
-  const right = width - EDGE - halfOf(ends.at(-1));
-  const columns = columnsOver([left, right]);
+  const right = width - EDGE - halfWidth(ends.at(-1));
+  const columns = columnScale([left, right]);
   const across = grid === 'x' ? [] : rows.ticks.map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
   const upright = grid === 'y' ? [] : columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
   const marks = columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(bottom)}v4`);
-  const markup = html`${renderPath([...across, ...upright], html`stroke="var(--grid)"`)}${renderPath([`M${pixels(left)},${pixels(bottom)}H${pixels(right)}`, ...marks], html`stroke="var(--line)"`)}
-<g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${apart(rows.ticks, () => LABEL).map(({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`)}</g>
-<g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${apart(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`)}</g>
-<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`}${title === '' ? undefined : html`<text transform="translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)">${title}</text>`}</g>`;
+  const baseline = `M${pixels(left)},${pixels(bottom)}H${pixels(right)}`;
+  const rowLabels = thinTicks(rows.ticks, () => LABEL).map(
+    ({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`,
+  );
+  const columnLabels = thinTicks(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(
+    ({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`,
+  );
+  const xTitle = html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`;
+  const rotation = `translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)`;
+  const yTitle = html`<text transform="${rotation}">${title}</text>`;
+  const gridPath = renderPath([...across, ...upright], html`stroke="var(--grid)"`);
+  const markup = html`${gridPath}${renderPath([baseline, ...marks], html`stroke="var(--line)"`)}
+<g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${rowLabels}</g>
+<g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${columnLabels}</g>
+<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : xTitle}${title === '' ? undefined : yTitle}</g>`;
   return { width, height: outer, x: columns.place, y: rows.place, left, right, top, bottom, markup };
 }
 
-/** A path of what is written in numbers, however long it is. */
+/** Renders a path, without a limit on its length. */
 export function renderPath(parts: readonly string[], look: Html): Html {
   return parts.length === 0 ? html`` : html`<path d="${{ markup: parts.join('') }}" ${look}/>`;
 }
 
-/** A number of pixels as it is written: a tenth is enough. */
+/** Formats pixels with one decimal. */
 export function pixels(value: number): string {
   const tenths = Math.round(value * 10);
-  return tenths >= 0 && tenths < MAX_TENTHS ? (written[tenths] ??= String(tenths / 10)) : String(tenths / 10);
+  return tenths >= 0 && tenths < MAX_TENTHS ? (formatted[tenths] ??= String(tenths / 10)) : String(tenths / 10);
 }
 
-/** Numbers of pixels within a chart come again and again, by tenths: writing one takes longer than all else of it. */
+/** Cached strings for pixels within a chart, by tenths: formatting dominates the time of a chart. */
 const MAX_TENTHS = 4000;
-const written = new Array<string | undefined>(MAX_TENTHS);
+const formatted = new Array<string | undefined>(MAX_TENTHS);
 
-/** A name as rows have room for it. */
-export function fitting(name: string): string {
-  if (textWidth(name, LABEL) <= LONGEST_NAME) return name;
+/** Truncates a row name to the available width. */
+export function truncateName(name: string): string {
+  if (textWidth(name, LABEL) <= MAX_NAME_WIDTH) return name;
   const letters = Array.from(name);
-  while (letters.length > 1 && textWidth(`${letters.join('')}…`, LABEL) > LONGEST_NAME) letters.pop();
+  while (letters.length > 1 && textWidth(`${letters.join('')}…`, LABEL) > MAX_NAME_WIDTH) letters.pop();
   return `${letters.join('')}…`;
 }
 
@@ -129,34 +140,36 @@ interface Scale {
   readonly ticks: readonly Tick[];
 }
 
-/** The scale of numbers over any range of pixels: what its ticks say does not depend on it. */
-function scaleOf({
+/** Creates a scale for any pixel range; the tick labels do not depend on the range. */
+function createScale({
   type = 'linear',
   domain,
   zero = false,
   format,
   label,
   values,
-}: Along): (range: readonly [number, number]) => Scale {
+}: AxisWithValues): (range: readonly [number, number]) => Scale {
   const isLog = type === 'log';
-  const [low, high] = domain ?? extentOf(values, isLog, zero);
+  const [low, high] = domain ?? computeExtent(values, isLog, zero);
   const scale = (isLog ? scaleLog() : scaleLinear()).domain([low, high]);
   if (domain === undefined && !isLog) scale.nice(TICKS);
-  // A scale of logarithms leaves numbers away where they would be too many.
+  // Logarithmic scales omit labels that would overlap.
   const text = label ?? (format !== undefined && !isLog ? formatOf(format) : scale.tickFormat(TICKS, format));
   const ticks = scale.ticks(TICKS).map((value) => ({ value, text: text(value) }));
   const [begin, end] = scale.domain() as [number, number]; // as many as it was given
   return (range) => {
-    const place = isLog ? placing(Math.log(begin), Math.log(end), range) : placing(begin, end, range);
-    const placeOf = isLog ? (value: number): number => place(Math.log(value)) : place;
-    return { place: placeOf, ticks: ticks.map(({ value, text: said }) => ({ at: placeOf(value), text: said })) };
+    const place = isLog ? createProjection(Math.log(begin), Math.log(end), range) : createProjection(begin, end, range);
+    const project = isLog ? (value: number): number => place(Math.log(value)) : place;
+    return { place: project, ticks: ticks.map(({ value, text: label }) => ({ at: project(value), text: label })) };
   };
 }
 
-/**
- * Where numbers lie over a range of pixels, from that of `begin` to that of `end`; in the middle where these are one.
- */
-function placing(begin: number, end: number, [from, to]: readonly [number, number]): (value: number) => number {
+/** Maps `begin` to `end` linearly to a pixel range; an empty interval maps to its center. */
+function createProjection(
+  begin: number,
+  end: number,
+  [from, to]: readonly [number, number],
+): (value: number) => number {
   const span = end - begin;
   return (value) => {
     const share = span === 0 ? 0.5 : (value - begin) / span;
@@ -166,34 +179,35 @@ function placing(begin: number, end: number, [from, to]: readonly [number, numbe
 
 function rowScale({ names, step }: Rows, top: number): Scale {
   const place = (row: number): number => top + (row + 0.5) * step;
-  return { place, ticks: names.map((name, row) => ({ at: place(row), text: fitting(name) })) };
+  return { place, ticks: names.map((name, row) => ({ at: place(row), text: truncateName(name) })) };
 }
 
-/** The least and the largest of what a scale can show, and of 0 where it is wanted. */
-function extentOf(values: readonly number[], isLog: boolean, zero: boolean): readonly [number, number] {
+/** Returns the smallest and largest drawable value, including 0 if requested. */
+function computeExtent(values: readonly number[], isLog: boolean, zero: boolean): readonly [number, number] {
   let [low, high] = zero && !isLog ? [0, 0] : [Infinity, -Infinity];
-  const beyond = isLog ? 0 : -Infinity;
+  const floor = isLog ? 0 : -Infinity;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    // No comparison holds for what is no number.
-    if (value < low && value > beyond) low = value;
+    // Comparisons with NaN are false.
+    if (value < low && value > floor) low = value;
     if (value > high && value < Infinity) high = value;
   }
   return low <= high ? [low, high] : [isLog ? 0.1 : 0, 1];
 }
 
-/** The ticks that say something: every second, fourth, … where texts would touch. */
-function apart(ticks: readonly Tick[], sizeOf: (text: string) => number): readonly Tick[] {
-  let kept = ticks.filter(({ text }) => text !== '');
-  const touch = (): boolean =>
-    kept.some(
-      ({ at, text }, i) => i > 0 && Math.abs(at - kept[i - 1]!.at) < (sizeOf(text) + sizeOf(kept[i - 1]!.text)) / 2,
+/** Keeps every second, fourth, … tick if labels would overlap. */
+function thinTicks(ticks: readonly Tick[], measure: (text: string) => number): readonly Tick[] {
+  let visible = ticks.filter(({ text }) => text !== '');
+  const overlap = (): boolean =>
+    visible.some(
+      ({ at, text }, i) =>
+        i > 0 && Math.abs(at - visible[i - 1]!.at) < (measure(text) + measure(visible[i - 1]!.text)) / 2,
     );
-  while (touch()) kept = kept.filter((_, i) => i % 2 === 0);
-  return kept;
+  while (overlap()) visible = visible.filter((_, i) => i % 2 === 0);
+  return visible;
 }
 
-/** About the width of a text, since there is no font to ask: letters of the Far East are as wide as they are high. */
+/** Estimates the width of a text in pixels without a font; East Asian characters are as wide as high. */
 function textWidth(text: string, size: number): number {
   let width = 0;
   for (let i = 0; i < text.length; i++) {

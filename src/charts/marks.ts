@@ -1,7 +1,7 @@
 import { renderPath, pixels, type Axes } from './axes.js';
 import { html, type Html } from './html.js';
 
-/** A place in a chart, with its interval upwards and downwards where it has one. */
+/** A point with an optional interval in y. */
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -9,13 +9,13 @@ export interface Point {
   readonly high?: number;
 }
 
-/** How a line goes on between two points: straight, or level until the next or from the last on. */
+/** How a line connects two points. */
 export type Interpolation = 'linear' | 'step-after' | 'step-before';
 
-/** Dashes of what a line is held against. */
+/** Dash pattern of reference lines. */
 export const GUIDE = [4, 4] as const;
 
-/** A line through points, in their order; it ends and begins anew where there is no place for one. */
+/** Renders a line through points in order; a non-finite point interrupts it. */
 export function lineMark(
   axes: Axes,
   points: readonly Point[],
@@ -25,44 +25,42 @@ export function lineMark(
     interpolate = 'linear',
   }: { readonly color: string; readonly dash?: readonly number[]; readonly interpolate?: Interpolation },
 ): Html {
-  return renderPath(
-    [courseOf(axes, points, interpolate)],
-    html`stroke="${color}" stroke-width="1.75"${dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`}`,
-  );
+  const dashes = dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`;
+  return renderPath([buildPath(axes, points, interpolate)], html`stroke="${color}" stroke-width="1.75"${dashes}`);
 }
 
-/** The course of a line, as a path says it; one that is a single point is closed, so that it shows. */
-function courseOf({ x, y }: Axes, points: readonly Point[], interpolate: Interpolation): string {
-  let course = '';
+/** Builds the path data. A single point is closed, so that it is visible. */
+function buildPath({ x, y }: Axes, points: readonly Point[], interpolate: Interpolation): string {
+  let path = '';
   let isFirst = true;
-  let isAlone = false;
-  let beforeX = '';
-  let beforeY = '';
+  let isSinglePoint = false;
+  let lastX = '';
+  let lastY = '';
   for (let i = 0; i < points.length; i++) {
     const point = points[i]!;
     const px = x(point.x);
     const py = y(point.y);
     if (!Number.isFinite(px) || !Number.isFinite(py)) {
-      if (isAlone) course += 'Z';
+      if (isSinglePoint) path += 'Z';
       isFirst = true;
-      isAlone = false;
+      isSinglePoint = false;
       continue;
     }
-    const atX = pixels(px);
-    const atY = pixels(py);
-    if (isFirst) course += `M${atX},${atY}`;
-    else if (interpolate === 'linear') course += `L${atX},${atY}`;
-    else if (interpolate === 'step-after') course += `L${atX},${beforeY}L${atX},${atY}`;
-    else course += `L${beforeX},${atY}L${atX},${atY}`;
-    isAlone = isFirst;
+    const currentX = pixels(px);
+    const currentY = pixels(py);
+    if (isFirst) path += `M${currentX},${currentY}`;
+    else if (interpolate === 'linear') path += `L${currentX},${currentY}`;
+    else if (interpolate === 'step-after') path += `L${currentX},${lastY}L${currentX},${currentY}`;
+    else path += `L${lastX},${currentY}L${currentX},${currentY}`;
+    isSinglePoint = isFirst;
     isFirst = false;
-    beforeX = atX;
-    beforeY = atY;
+    lastX = currentX;
+    lastY = currentY;
   }
-  return isAlone ? `${course}Z` : course;
+  return isSinglePoint ? `${path}Z` : path;
 }
 
-/** Points as discs, or as rings. */
+/** Renders points as discs or rings. */
 export function pointMarks(
   { x, y }: Axes,
   points: readonly Point[],
@@ -78,26 +76,27 @@ export function pointMarks(
     readonly opacity?: number;
   },
 ): Html {
-  const placed = points.map((point) => [x(point.x), y(point.y)] as const).filter(([px, py]) => isPlaced(px, py));
+  const placed = points.map((point) => [x(point.x), y(point.y)] as const).filter(([px, py]) => areFinite(px, py));
   const look =
     ring === undefined ? html`fill="${color}" opacity="${opacity}"` : html`stroke="${color}" stroke-width="${ring}"`;
-  return html`<g ${look}>${placed.map(([px, py]) => html`<circle cx="${pixels(px)}" cy="${pixels(py)}" r="${radius}"/>`)}</g>`;
+  const circles = placed.map(([px, py]) => html`<circle cx="${pixels(px)}" cy="${pixels(py)}" r="${radius}"/>`);
+  return html`<g ${look}>${circles}</g>`;
 }
 
-/** The intervals of those points that have one. */
+/** Renders the intervals of points that have one. */
 export function intervalMarks({ x, y }: Axes, points: readonly Point[], color: string): Html {
   const placed = points
-    .flatMap(({ x: at, low, high }) =>
-      low === undefined || high === undefined ? [] : [[x(at), y(low), y(high)] as const],
+    .flatMap(({ x: value, low, high }) =>
+      low === undefined || high === undefined ? [] : [[x(value), y(low), y(high)] as const],
     )
-    .filter((place) => isPlaced(...place));
+    .filter((place) => areFinite(...place));
   return renderPath(
     placed.map(([px, from, to]) => `M${pixels(px)},${pixels(from)}V${pixels(to)}`),
     html`stroke="${color}" opacity="0.6"`,
   );
 }
 
-/** A bar from 0 to a value, that says what it is to who points at it. */
+/** Renders a bar from 0 to a value, with a tooltip. */
 export function barMark(
   { x }: Axes,
   {
@@ -115,16 +114,21 @@ export function barMark(
   },
 ): Html {
   const [from, to] = [x(0), x(value)].sort((a, b) => a - b) as [number, number];
-  if (!isPlaced(from, to)) return html``;
-  return html`<rect x="${pixels(from)}" y="${pixels(top)}" width="${pixels(to - from)}" height="${pixels(height)}" fill="${color}"><title>${name}: ${value}</title></rect>`;
+  if (!areFinite(from, to)) return html``;
+  const size = html`width="${pixels(to - from)}" height="${pixels(height)}"`;
+  const tooltip = html`<title>${name}: ${value}</title>`;
+  return html`<rect x="${pixels(from)}" y="${pixels(top)}" ${size} fill="${color}">${tooltip}</rect>`;
 }
 
-/** A chart of its axes and of what is drawn over them. */
+/** Renders a chart: axes first, marks over them. */
 export function renderSvg(
   { width, height, markup }: Pick<Axes, 'width' | 'height' | 'markup'>,
   marks: readonly Html[],
 ): Html {
-  return html`<svg xmlns="http://www.w3.org/2000/svg" width="${pixels(width)}" height="${pixels(height)}" viewBox="0 0 ${pixels(width)} ${pixels(height)}" fill="none" font-family="system-ui, sans-serif">${markup}${marks}</svg>`;
+  const [w, h] = [pixels(width), pixels(height)];
+  const size = html`width="${w}" height="${h}" viewBox="0 0 ${w} ${h}"`;
+  const look = html`fill="none" font-family="system-ui, sans-serif"`;
+  return html`<svg xmlns="http://www.w3.org/2000/svg" ${size} ${look}>${markup}${marks}</svg>`;
 }
 
-const isPlaced = (...places: readonly number[]): boolean => places.every(Number.isFinite);
+const areFinite = (...places: readonly number[]): boolean => places.every(Number.isFinite);

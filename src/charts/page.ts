@@ -1,18 +1,18 @@
 import { html, type Html } from './html.js';
 import { STYLE } from './style.js';
 
-/** Nothing is loaded and nothing runs, whatever a text should say. */
+/** The page loads nothing and runs no scripts, even if a text contains markup. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
-/** A part of a page as it is drawn. */
+/** A rendered section. */
 export interface DrawnSection {
   readonly title: string;
-  /** How it is read, in a sentence or two. */
+  /** Explains how to read the section. */
   readonly about: string;
   readonly body: Html;
 }
 
-/** A page that is whole in itself: its title, what is told first, and its sections, which it can be jumped to. */
+/** Renders a self-contained page: title, facts, and sections with links to them. */
 export function renderPage(title: string, first: Html | undefined, sections: readonly DrawnSection[]): string {
   const page = html`<!doctype html>
 <html lang="en">
@@ -36,7 +36,7 @@ export function renderPage(title: string, first: Html | undefined, sections: rea
   return page.markup;
 }
 
-/** Facts side by side, each with its name. */
+/** Renders named facts in a grid. */
 export function renderFacts(facts: readonly (readonly [name: string, value: string | number])[]): Html {
   return html`<dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

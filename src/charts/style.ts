@@ -1,4 +1,4 @@
-/** Its colors by day. */
+/** Colors of the light theme. */
 const LIGHT: Readonly<Record<string, string>> = {
   paper: '#fff',
   ink: '#1d2731',
@@ -22,7 +22,7 @@ const ROOT = Object.entries(LIGHT)
   .map(([name, color]) => `--${name}: ${color};`)
   .join(' ');
 
-/** The look of the page: light or dark as the reader's system is, and readable on a phone. */
+/** CSS of the page: light or dark as the system is, and readable on a phone. */
 export const STYLE = `
 :root { color-scheme: light dark; ${ROOT} }
 @media (prefers-color-scheme: dark) { :root { --paper: #14191f; --ink: #e3e8ee; --muted: #a0abb7; --line: #5f6b78; --grid: #2a323b; --card: #1b222a;
@@ -62,7 +62,7 @@ pre { margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font: 0.92em ui-monospace, monospace; }
 `;
 
-/** A drawing by the colors of day, for where no page says them. */
+/** Replaces CSS variables by light colors, for a chart outside a page. */
 export function onPaper(drawing: string): string {
   return drawing.replace(/var\(--(\w+)\)/g, (_, name: string) => LIGHT[name]!);
 }

@@ -2,22 +2,22 @@ import { rejectPolicy, type RejectPolicy } from '../data/rows/rejects.js';
 import type { DataOptions } from '../data/options.js';
 import { UserError, type Problem } from '../core/errors.js';
 
-/** Maximum number of invalid rows of one file that are listed. */
+/** Maximum number of invalid rows listed per file. */
 const MAX_LISTED = 5;
 
-/** Lets every invalid row pass, and keeps what training would say of the first ones. */
+/** Skips every invalid row and records the errors that training would report. */
 export interface ListedBadRows extends RejectPolicy {
   readonly problems: readonly Problem[];
 }
 
 /**
- * The policy of a config for invalid rows, whose errors are listed instead of thrown. Each row counts once, however
- * often it is read.
+ * Wraps the policy of a config for invalid rows: errors are recorded, not thrown. A row counts once, however often it
+ * is read.
  */
 export function listBadRows(data: Pick<DataOptions, 'onBadRow' | 'maxRejects'>): ListedBadRows {
   const policy = rejectPolicy(data);
   const problems: Problem[] = [];
-  const seen = new Set<string>();
+  const reported = new Set<string>();
   const listed = new Map<string, number>();
   return {
     problems,
@@ -26,10 +26,10 @@ export function listBadRows(data: Pick<DataOptions, 'onBadRow' | 'maxRejects'>):
     },
     ...(policy.reasons !== undefined && { reasons: policy.reasons }),
     reject(row) {
-      const place = `${row.path}:${row.line}`;
+      const location = `${row.path}:${row.line}`;
       const numListed = listed.get(row.path) ?? 0;
-      if (seen.has(place) || numListed === MAX_LISTED) return;
-      seen.add(place);
+      if (reported.has(location) || numListed === MAX_LISTED) return;
+      reported.add(location);
       try {
         policy.reject(row);
       } catch (error) {

@@ -11,20 +11,19 @@ import type { LabelFacts } from '../core/tasks.js';
 import { listBadRows } from './bad-rows.js';
 import type { Findings } from './findings.js';
 
-/** Opened data, and how its rows are read. */
+/** Opened data and its row format. */
 type CheckedInputs = Pick<RunInputs, 'sources' | 'format' | 'tasks'> & Partial<Pick<RunInputs['start'], 'grow'>>;
 
-/** Rows of all splits, as they were described, and what the training labels add up to. */
+/** Description of all splits, with statistics of the training labels. */
 export interface CheckedRows extends DescribedRows {
   readonly facts: LabelFacts;
 }
 
 /**
- * Reads the rows of all splits and adds what training would refuse to the findings: invalid rows, splits without a row,
- * labels that nothing can be
- * learned from. What follows an invalid row is not added, since training ends there and it may be a consequence.
- * @param inputs.grow adds what was learned to what a checkpoint learned
- * @param sampler that opened the sources: a split without a row in a sample may have some
+ * Reads the rows of all splits and adds what training would reject: invalid rows, empty splits, labels without
+ * information. Problems after an invalid row are not added: training ends there, and they may be consequences.
+ * @param inputs.grow extends the vocabularies of a checkpoint by those of the data
+ * @param sampler the one that opened the sources: a split may be empty in a sample only
  */
 export async function checkRows(
   data: DataOptions,
@@ -58,7 +57,7 @@ export async function checkRows(
         );
     }
     const rows = labels.reduce((sum, each) => sum + each.rows, 0);
-    const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => streamOf(labels) }, tasks, {});
+    const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => toStream(labels) }, tasks, {});
     return { ...described, facts };
   };
   try {
@@ -73,8 +72,8 @@ export async function checkRows(
   }
 }
 
-// A reader of a data set awaits each of its pieces.
-async function* streamOf<Piece>(pieces: readonly Piece[]): AsyncGenerator<Piece> {
+// Readers of a data set are asynchronous.
+async function* toStream<Piece>(pieces: readonly Piece[]): AsyncGenerator<Piece> {
   await Promise.resolve();
   yield* pieces;
 }

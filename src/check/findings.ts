@@ -1,21 +1,21 @@
 import { UserError, type ErrorKind, type Problem } from '../core/errors.js';
 
-/** Problems of several steps, in the order of the steps. */
+/** Problems of several steps, in step order. */
 export interface Findings {
   readonly problems: readonly Problem[];
   add(kind: ErrorKind, problems: readonly Problem[]): void;
-  /** Returns what a step returns, or undefined for a step that throws a UserError, whose problems are added. */
+  /** Runs a step and returns its result. If it throws a UserError, adds its problems and returns undefined. */
   of<Found>(step: () => Promise<Found> | Found): Promise<Found | undefined>;
   /** @throws UserError with all problems, of the kind of the first, if there are any */
   throwIfAny(): void;
 }
 
-/** Collects the problems of steps that do not depend on each other. */
+/** Creates a collector for the problems of independent steps. */
 export function collectFindings(): Findings {
   const problems: Problem[] = [];
-  let first: ErrorKind | undefined;
+  let firstKind: ErrorKind | undefined;
   const add = (kind: ErrorKind, more: readonly Problem[]): void => {
-    if (more.length > 0) first ??= kind;
+    if (more.length > 0) firstKind ??= kind;
     problems.push(...more);
   };
   return {
@@ -31,7 +31,7 @@ export function collectFindings(): Findings {
       }
     },
     throwIfAny() {
-      if (first !== undefined) throw new UserError(first, problems);
+      if (firstKind !== undefined) throw new UserError(firstKind, problems);
     },
   };
 }

@@ -14,16 +14,16 @@ import { buildStepPlan } from '../training/step-plan.js';
 import { createTrainStep } from '../training/train-step.js';
 import { firstLoopState } from '../training/loop-state.js';
 
-/** What a step told. */
+/** Result of one training step. */
 export interface OneStep {
   readonly engine: string;
   readonly size: PlanSize;
-  /** Before the step. */
+  /** Loss before the step. */
   readonly loss: EpochLoss;
   readonly rows: number;
 }
 
-/** Rows of the training set, ready for a step. */
+/** Inputs of a training step. */
 export interface StepInput {
   readonly tasks: readonly Task[];
   readonly encoded: EncodedFormat;
@@ -32,12 +32,12 @@ export interface StepInput {
   readonly policy: RejectPolicy;
 }
 
-/** Ends a stream of rows that has given enough. */
-const ENOUGH = new Error('enough rows');
+/** Thrown to end the stream of rows early. */
+const END_OF_STREAM = new Error('end of stream');
 
 /**
- * Takes one step of what a config describes, on rows of the training set, and forgets it.
- * @throws UserError for what does not fit the machine, and (diverged) for a loss that is not finite
+ * Takes one training step of a config and discards its result.
+ * @throws UserError if the config does not fit the machine; (diverged) if the loss is not finite
  */
 export async function oneStep(
   engine: Engine,
@@ -67,10 +67,10 @@ export async function oneStep(
         rows = Math.min(batch.rows, training.batchSize);
         const { losses } = await stepper.take(sliceRows(batch, 0, rows), firstLoopState());
         addLosses(sums, losses);
-        throw ENOUGH;
+        throw END_OF_STREAM;
       })
       .catch((error: unknown) => {
-        if (error !== ENOUGH) throw error;
+        if (error !== END_OF_STREAM) throw error;
       });
     const loss = meanLoss(sums, graph.terms);
     return { engine: engineLine(engine), size, loss, rows };

@@ -12,12 +12,11 @@ import { bytes, count } from '../text/number-text.js';
 import { shownPath } from '../runs/runs-root.js';
 import { createOutput } from './output.js';
 
-/** Entries that are shown of a cache. */
+/** Maximum number of entries listed per cache. */
 const SHOWN = 30;
-/** Levels of directories below a path in which caches are looked for. */
+/** Maximum depth of the search for caches below a directory. */
 const DEPTH = 6;
 
-/** The arguments of `mtl data cache`. */
 export interface CacheArguments {
   readonly path: string;
   readonly prune: boolean;
@@ -27,14 +26,13 @@ export interface CacheArguments {
 }
 
 /**
- * `mtl data cache`: shows the entries of caches, or removes useless ones and those beyond the limit. Returns the exit
- * code.
+ * Runs `mtl data cache`: lists cache entries, or prunes useless ones and those beyond the limit. Returns the exit code.
  */
 export async function runDataCache({ path, prune, maxSize, dryRun, json }: CacheArguments): Promise<number> {
   if (!prune && (maxSize !== undefined || dryRun)) {
     throw userError('usage', {
       where: dryRun ? '--dry-run' : '--max-size',
-      message: 'says how to prune',
+      message: 'requires --prune',
       fix: 'add --prune',
     });
   }
@@ -47,34 +45,36 @@ export async function runDataCache({ path, prune, maxSize, dryRun, json }: Cache
     const removed = evicted === undefined ? [] : [...evicted.useless, ...evicted.beyondLimit];
     if (all.length > 0) caches.push({ folder, all, removed });
     if (all.length === 0 || prune) continue;
-    const size = `${bytes(sizeOf(all))} of at most ${bytes(maxBytes)}`;
+    const size = `${bytes(sumBytes(all))} of at most ${bytes(maxBytes)}`;
     screen.print(`${shownPath(folder)}: ${count(all.length)} entries, ${size}`);
     const newest = [...all].sort((a, b) => b.lastUsedMs - a.lastUsedMs);
-    for (const entry of newest.slice(0, SHOWN)) screen.print(`  ${lineOf(entry)}`);
+    for (const entry of newest.slice(0, SHOWN)) screen.print(`  ${formatEntry(entry)}`);
     if (newest.length > SHOWN) screen.print(`  and ${count(newest.length - SHOWN)} more; --json lists all`);
   }
-  if (caches.length === 0) screen.print(`there is no cache in ${shownPath(path)}`);
+  if (caches.length === 0) screen.print(`no cache in ${shownPath(path)}`);
   const freed = caches.flatMap(({ removed }) => removed);
   for (const { folder, all, removed } of prune ? caches : []) {
-    screen.print(`${shownPath(folder)}: ${removedText(removed, dryRun)}; ${bytes(sizeOf(all) - sizeOf(removed))} left`);
+    screen.print(
+      `${shownPath(folder)}: ${formatRemoval(removed, dryRun)}; ${bytes(sumBytes(all) - sumBytes(removed))} left`,
+    );
   }
   result({
     caches: caches.map(({ folder, all }) => ({
       path: folder,
-      bytes: sizeOf(all),
+      bytes: sumBytes(all),
       maxBytes,
       entries: all.map(describe),
     })),
-    ...(prune && { removed: freed.map((each) => each.path), bytes: sizeOf(freed), isDry: dryRun }),
+    ...(prune && { removed: freed.map((each) => each.path), bytes: sumBytes(freed), isDry: dryRun }),
   });
   return EXIT_CODES.done;
 }
 
-/** The cache directories of a config's data, beside a data file, or in a directory and those below it. */
+/** Finds the cache directories of a config's data, next to a data file, or in a directory and below it. */
 async function findCaches(path: string): Promise<readonly string[]> {
   if (!existsSync(path)) {
-    const fix = 'name a config, a data file, a directory of data or a cache';
-    throw userError('data', { where: path, message: 'there is no such file or directory', fix });
+    const fix = 'pass a config, a data file, a data directory or a cache';
+    throw userError('data', { where: path, message: 'no such file or directory', fix });
   }
   const full = resolve(path);
   if (statSync(full).isDirectory()) return cachesBelow(full, DEPTH);
@@ -104,24 +104,24 @@ function cachesBelow(folder: string, depth: number): readonly string[] {
   return own.length > 0 || depth === 0 ? own : below.flatMap(({ name }) => cachesBelow(join(folder, name), depth - 1));
 }
 
-/** An entry as `--json` prints it. */
+/** Builds the JSON form of an entry. */
 function describe({ path, bytes: size, state, isUsed, lastUsedMs, entry }: CachedFolder) {
   const lastUsed = new Date(lastUsedMs).toISOString();
   return { path, bytes: size, state, isUsed, lastUsed, kind: entry?.kind, source: entry?.source };
 }
 
-function lineOf({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFolder): string {
-  const kinds = { fitted: 'vocabularies and scales of', rows: 'encoded rows of', local: 'rows of' };
-  const what = entry === undefined ? 'not finished' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;
+function formatEntry({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFolder): string {
+  const kinds = { fitted: 'vocabularies and scales of', rows: 'encoded rows of', local: 'partly encoded rows of' };
+  const description = entry === undefined ? 'incomplete' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;
   const used = new Date(lastUsedMs).toISOString().slice(0, 16).replace('T', ' ');
-  return `${bytes(size).padStart(9)}  used ${used}  ${(isUsed ? 'in use' : state).padEnd(13)}  ${what}`;
+  return `${bytes(size).padStart(9)}  used ${used}  ${(isUsed ? 'in use' : state).padEnd(13)}  ${description}`;
 }
 
-function removedText(removed: readonly CachedFolder[], isDry: boolean): string {
-  if (removed.length === 0) return 'there is nothing to remove';
-  return `${isDry ? 'would remove' : 'removed'} ${count(removed.length)} entries, ${bytes(sizeOf(removed))}`;
+function formatRemoval(removed: readonly CachedFolder[], isDry: boolean): string {
+  if (removed.length === 0) return 'nothing to remove';
+  return `${isDry ? 'would remove' : 'removed'} ${count(removed.length)} entries, ${bytes(sumBytes(removed))}`;
 }
 
-function sizeOf(folders: readonly CachedFolder[]): number {
+function sumBytes(folders: readonly CachedFolder[]): number {
   return folders.reduce((sum, folder) => sum + folder.bytes, 0);
 }

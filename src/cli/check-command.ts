@@ -4,50 +4,54 @@ import { dataReport } from './data-report.js';
 import { bytes, count, sizeLines } from './format.js';
 import { createOutput } from './output.js';
 
-/** The arguments of `mtl check`. */
 export interface CheckArguments extends Pick<CheckOptions, 'path' | 'set' | 'sampleRows' | 'device' | 'threads'> {
   readonly json: boolean;
 }
 
-/** `mtl check`: looks, prints what it found, and gives the exit code. */
+/** Runs `mtl check` and prints what it found. Returns the exit code. */
 export async function runCheck({ json, ...options }: CheckArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
-  const { experiment, data, isCut, step, room } = await check({ ...options, onWarning: notice });
+  const { screen, warn, result } = createOutput(json);
+  const { experiment, data, isCut, step, room } = await check({ ...options, onWarning: warn });
   screen.print(dataReport(data, screen));
   if (isCut)
     screen.print(
       screen.dim(
-        `  of a sample of about ${count(options.sampleRows)} rows of each split, evenly over its files: vocabularies, tables and memory grow with the others; mtl data info reads all`,
+        `  from a sample of about ${count(options.sampleRows)} rows per split, spread evenly over its files; ` +
+          'vocabularies, tables and memory grow with all rows; mtl data info reads all rows',
       ),
     );
   screen.print(`\n${sizeLines({ model: experiment.model.name, engine: step.engine, ...step.size })}`);
   screen.print(
-    `disk    checkpoints take ${bytes(room.checkpointBytes)} each, ${bytes(room.mostBytes)} together; ${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} are free` : 'how much is free is not known'}`,
+    `disk    ${bytes(room.checkpointBytes)} per checkpoint, at most ${bytes(room.mostBytes)} in total; ` +
+      `${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} free` : 'free space unknown'}`,
   );
   if (room.mostBytes > room.freeBytes)
-    notice('the disk is too small for the checkpoints of this run: make room, or name another folder with runs');
+    warn(
+      'too little disk space for the checkpoints of this run; free some, or set runs to a directory on another disk',
+    );
   screen.print(
-    `step    forward and back on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(
+    `step    forward and backward pass on ${count(step.rows)} rows: loss ${step.loss.total.toFixed(4)} (${Object.entries(
       step.loss.losses,
     )
       .map(([term, loss]) => `${term} ${loss.toFixed(4)}`)
       .join(', ')})`,
   );
-  for (const task of aloneOf(data)) notice(task);
-  screen.print(`nothing was written; ${options.path} trains: mtl train ${options.path}`);
+  for (const text of findConstantLabels(data)) warn(text);
+  screen.print(`no problems found, nothing written; train with: mtl train ${options.path}`);
   const { splits, fields, warnings } = data;
   result({ path: options.path, isCut, splits, fields, warnings, ...step, room });
   return EXIT_CODES.done;
 }
 
-/** Tasks that no model can learn: all of their rows are of one class. */
-function aloneOf({ splits }: Awaited<ReturnType<typeof check>>['data']): readonly string[] {
+/** Describes the tasks that no model can learn: those without a labeled row, or with a single class. */
+function findConstantLabels({ splits }: Awaited<ReturnType<typeof check>>['data']): readonly string[] {
   return splits.flatMap(({ split, tasks }) =>
     Object.entries(tasks).flatMap(([task, { rows, mean }]) => {
-      if (rows === 0) return [`${split} has no row of ${task}`];
+      if (rows === 0) return [`${split} has no labeled row for ${task}`];
       return mean === 0 || mean === 1
         ? [
-            `every label of ${task} is ${mean} on ${split}: nothing can be ${split === 'train' ? 'learned' : 'measured'} there`,
+            `every label of ${task} in ${split} is ${mean}; a model cannot ` +
+              `${split === 'train' ? 'learn' : 'be measured on'} a single class`,
           ]
         : [];
     }),

@@ -1,9 +1,7 @@
 /**
- * What makes a shell complete the words of `mtl`, to be read by that shell. The words come from yargs, which knows
- * commands, options and choices;
- * its own scripts take the login shell for the one that asks, and in fish hide files. An option is only offered once a
- * dash is there, so
- * that paths are offered else.
+ * Completion scripts, by shell. The candidates come from yargs, which knows commands, options and choices. Its own
+ * scripts detect the login shell in place of the calling one, and hide files in fish. These scripts offer options only
+ * after a dash, and paths otherwise.
  */
 export const COMPLETION_SCRIPTS = {
   bash: `# bash completion for mtl: mtl completion bash >> ~/.bashrc
@@ -16,7 +14,7 @@ _mtl() {
 complete -o bashdefault -o default -F _mtl mtl
 `,
   zsh: `#compdef mtl
-# zsh completion for mtl: mtl completion zsh >> ~/.zshrc, or into a file called _mtl in a folder of $fpath
+# zsh completion for mtl: mtl completion zsh >> ~/.zshrc, or save as _mtl in a directory of $fpath
 _mtl() {
   local -a found
   found=("\${(@f)$(SHELL=zsh mtl --get-yargs-completions "\${(@)words[1,CURRENT]}" 2>/dev/null)}")

@@ -7,7 +7,6 @@ import { createOutput } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl crosses`. */
 export interface CrossesArguments {
   readonly config: string;
   readonly set: readonly string[];
@@ -20,26 +19,30 @@ export interface CrossesArguments {
   readonly json: boolean;
 }
 
-/** `mtl crosses`: looks for them, prints what they add and a group of features to paste, and gives the exit code. */
+/**
+ * Runs `mtl crosses`: prints the crosses with their gain, and a feature group to paste into the config. Returns the
+ * exit code.
+ */
 export async function runCrosses({ config, set, json, ...options }: CrossesArguments): Promise<number> {
   const { experiment } = await loadConfig(config, set.map(parseOverride));
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
     (signal) => screen.print(`${signal}: stopping`),
     async (stop) => {
       const found = await findCrosses({
         experiment,
         ...options,
-        onWarning: notice,
+        onWarning: warn,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
       screen.print(
-        `${found.task}: ${count(found.rows)} rows, of ${count(found.totalRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`,
+        `${found.task}: ${count(found.rows)} of ${count(found.totalRows)} training rows, ` +
+          `${count(found.pairs)} column pairs; log loss ${found.loss.toFixed(4)} without crosses`,
       );
       screen.print(
         found.crosses.length === 0
-          ? 'no pair says more together than both columns for themselves, as far as these rows can tell'
+          ? 'no column pair improves the log loss significantly on these rows'
           : `${crossTable(found, screen)}\n\n${found.yaml.trimEnd()}`,
       );
       result({ config, ...found });
@@ -48,7 +51,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
   );
 }
 
-/** What each adds beyond all fields and the crosses above it. */
+/** Builds a table of what each cross adds to all fields and the crosses above it. */
 function crossTable({ crosses, loss }: CrossesResult, screen: Terminal): string {
   const rows = crosses.map(({ columns, logLossGain: gain, zScore: z, combinations }) => [
     columns.join(' × '),
@@ -57,5 +60,5 @@ function crossTable({ crosses, loss }: CrossesResult, screen: Terminal): string 
     z.toFixed(1),
     count(combinations),
   ]);
-  return table(['columns', 'log loss', 'of it', 'deviations', 'combinations'], rows, screen);
+  return table(['columns', 'log loss', 'relative', 'z-score', 'combinations'], rows, screen);
 }

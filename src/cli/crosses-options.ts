@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { jsonOption, setOption, threadsOption, verifyDataOption, intOption } from './options.js';
 
-/** What `mtl crosses` takes. */
+/** Declares the options of `mtl crosses`. */
 export function crossesOptions(y: Argv) {
   return y
     .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })

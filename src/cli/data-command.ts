@@ -14,18 +14,16 @@ import { dataReport } from './data-report.js';
 import { count, shareLine } from './format.js';
 import { createOutput } from './output.js';
 
-/** The arguments of `mtl data info` and `mtl data clean`. */
 export interface DataArguments {
   readonly path: string;
   readonly json: boolean;
 }
 
 /**
- * `mtl data info`: describes the data of a config, tells what a folder of shards holds or what is kept of data that was
- * read, and gives the exit code.
+ * Runs `mtl data info`: describes the data of a config, a directory of shards, or cache entries. Returns the exit code.
  */
 export async function runDataInfo({ path, json }: DataArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   const manifest = await readManifest(path);
   if (manifest !== undefined) {
     screen.print(`${path}: ${count(manifest.rows)} rows in ${count(manifest.shards.length)} shards`);
@@ -36,8 +34,8 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
     result({ path, rows: manifest.rows, columns: manifest.columns, shards: manifest.shards });
     return EXIT_CODES.done;
   }
-  const found = await find(path);
-  const kept = found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source }));
+  const found = await findEntries(path);
+  const entries = found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source }));
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
     const format = rowFormatOf({
@@ -47,45 +45,47 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
     });
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
     const description = await describeData(experiment.data, format, {
-      cache: { folder: experiment.data.cache, onWarning: notice },
+      cache: { folder: experiment.data.cache, onWarning: warn },
       onProgress,
     });
     screen.print(dataReport(description, screen));
-    result({ path, ...description, kept });
+    result({ path, ...description, kept: entries });
     return EXIT_CODES.done;
   }
-  if (found.length === 0) screen.print(`nothing is kept of ${path}`);
-  for (const folder of found) screen.print(lineOf(folder));
-  result({ path, kept });
+  if (found.length === 0) screen.print(`no cache entries for ${path}`);
+  for (const folder of found) screen.print(formatEntry(folder));
+  result({ path, kept: entries });
   return EXIT_CODES.done;
 }
 
-/** `mtl data clean`: removes what is kept, or only what no longer fits, and gives the exit code. */
+/** Runs `mtl data clean`: removes cache entries, or only stale ones. Returns the exit code. */
 export async function runDataClean({
   path,
   json,
   stale,
 }: DataArguments & { readonly stale: boolean }): Promise<number> {
   const { screen, result } = createOutput(json);
-  const found = (await find(path)).filter(({ state }) => (stale ? state === 'stale' : state !== 'being written'));
+  const found = (await findEntries(path)).filter(({ state }) =>
+    stale ? state === 'stale' : state !== 'being written',
+  );
   await removeCached(found);
   const bytes = found.reduce((sum, folder) => sum + folder.bytes, 0);
   screen.print(
     found.length === 0
-      ? `there is nothing to remove for ${path}`
-      : `removed ${count(found.length)} folders, ${megabytes(bytes)}`,
+      ? `nothing to remove for ${path}`
+      : `removed ${count(found.length)} entries, ${megabytes(bytes)}`,
   );
   result({ path, removed: found.map((folder) => folder.path), bytes });
   return EXIT_CODES.done;
 }
 
-/** What is kept of a config's data, of a data file, of all files of a folder, or in a cache. */
-async function find(path: string): Promise<readonly CachedFolder[]> {
+/** Finds the cache entries of a config's data, of a data file, of all files in a directory, or in a cache. */
+async function findEntries(path: string): Promise<readonly CachedFolder[]> {
   if (!existsSync(path))
     throw userError('data', {
       where: path,
-      message: 'there is no such file or folder',
-      fix: 'name a config, a data file, a folder of data or a cache',
+      message: 'no such file or directory',
+      fix: 'pass a config, a data file, a data directory or a cache',
     });
   const found = new Map<string, CachedFolder>();
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
@@ -103,14 +103,14 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
 
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
-function lineOf({ path, bytes, entry, rows, state }: CachedFolder): string {
-  const what =
+function formatEntry({ path, bytes, entry, rows, state }: CachedFolder): string {
+  const description =
     entry === undefined
-      ? 'not finished'
+      ? 'incomplete'
       : entry.kind === 'fitted'
-        ? `what was learned on ${entry.source}`
-        : `${count(rows ?? 0)} rows of ${entry.source}${entry.kind === 'local' ? ', from which more is learned' : ''}`;
-  return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${what}\n${' '.repeat(28)}${path}`;
+        ? `vocabularies and scales of ${entry.source}`
+        : `${count(rows ?? 0)} ${entry.kind === 'local' ? 'partly encoded' : 'encoded'} rows of ${entry.source}`;
+  return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${description}\n${' '.repeat(28)}${path}`;
 }
 
 function megabytes(bytes: number): string {

@@ -4,7 +4,7 @@ import { OTHER_PART } from '../data/rows/row-filter.js';
 import { count, percent, table } from './format.js';
 import type { Terminal } from './terminal.js';
 
-/** What is known of some data, as tables: splits, fields, and what is likely to be wrong. */
+/** Formats a data description as tables: splits, fields, and likely problems. */
 export function dataReport({ splits, fields, warnings }: DataDescription, screen: Terminal): string {
   const tasks = Object.keys(splits[0]?.tasks ?? {});
   const rows = splits.map(({ split, rows: found, badRows, leftOut, tasks: byTask }) => [
@@ -12,31 +12,31 @@ export function dataReport({ splits, fields, warnings }: DataDescription, screen
     count(found),
     count(badRows),
     count(Object.entries(leftOut).reduce((sum, [reason, left]) => (reason === OTHER_PART ? sum : sum + left), 0)),
-    ...tasks.map((task) => meanOf(byTask[task]!, found)),
+    ...tasks.map((task) => formatMean(byTask[task]!, found)),
   ]);
-  const left = splits.flatMap(({ split, leftOut }) =>
+  const excluded = splits.flatMap(({ split, leftOut }) =>
     Object.entries(leftOut)
       .filter(([reason]) => reason !== OTHER_PART)
-      .map(([reason, left]) => screen.dim(`  ${split}: ${count(left)} rows left out: ${reason}`)),
+      .map(([reason, left]) => screen.dim(`  ${split}: ${count(left)} rows excluded: ${reason}`)),
   );
   const names = SPLITS.filter((split) => splits.some((each) => each.split === split));
-  const byDrift = [...fields].sort((a, b) => largest(b.drift) - largest(a.drift));
+  const byDrift = [...fields].sort((a, b) => maxDrift(b.drift) - maxDrift(a.drift));
   const header = [
     'field',
     'kind',
     'values',
-    'blank',
-    ...names.map((split) => `unknown ${split}`),
+    'missing',
+    ...names.map((split) => `OOV ${split}`),
     ...names.slice(1).map((split) => `drift ${split}`),
     ...tasks.map((task) => `AUC ${task}`),
   ];
-  const lines = byDrift.map((field) => lineOf(field, names, tasks));
+  const lines = byDrift.map((field) => formatField(field, names, tasks));
   const vectors = fields.flatMap((field) =>
-    field.vectors === undefined ? [] : [vectorLine(field.name, field.vectors, names)],
+    field.vectors === undefined ? [] : [formatVector(field.name, field.vectors, names)],
   );
   return [
-    table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen),
-    ...left,
+    table(['split', 'rows', 'invalid', 'excluded', ...tasks], rows, screen),
+    ...excluded,
     '',
     table(header, lines, screen),
     ...vectors.map((line) => screen.dim(line)),
@@ -44,7 +44,7 @@ export function dataReport({ splits, fields, warnings }: DataDescription, screen
   ].join('\n');
 }
 
-function lineOf(
+function formatField(
   { name, kind, values, hasMoreValues, blanks, unknown, drift, auc }: FieldDescription,
   names: readonly (typeof SPLITS)[number][],
   tasks: readonly string[],
@@ -61,21 +61,21 @@ function lineOf(
   ];
 }
 
-function vectorLine(
+function formatVector(
   name: string,
   { length, mean, norm }: NonNullable<FieldDescription['vectors']>,
   names: readonly (typeof SPLITS)[number][],
 ): string {
   const each = (found: FieldDescription['drift']): string =>
     names.map((split) => `${found[split]?.toPrecision(3) ?? '-'} on ${split}`).join(', ');
-  return `  ${name}: ${count(length)} numbers a row; mean ${each(mean)}; norm ${each(norm)}`;
+  return `  ${name}: ${count(length)} elements per row; mean ${each(mean)}; norm ${each(norm)}`;
 }
 
-function meanOf({ rows, mean }: { readonly rows: number; readonly mean: number }, all: number): string {
+function formatMean({ rows, mean }: { readonly rows: number; readonly mean: number }, all: number): string {
   const text = mean >= 0 && mean <= 1 ? percent(mean) : mean.toPrecision(4);
   return rows === all ? text : `${text} of ${count(rows)}`;
 }
 
-function largest(drift: FieldDescription['drift']): number {
+function maxDrift(drift: FieldDescription['drift']): number {
   return Math.max(0, ...Object.values(drift));
 }

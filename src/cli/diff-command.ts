@@ -7,7 +7,6 @@ import { createOutput } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl diff`. */
 export interface DiffArguments extends Pick<
   DiffOptions,
   'paths' | 'data' | 'limit' | 'isRecorded' | 'verifyData' | 'device' | 'threads'
@@ -15,26 +14,26 @@ export interface DiffArguments extends Pick<
   readonly json: boolean;
 }
 
-/** `mtl diff`: compares, prints what differs, and gives the exit code. */
+/** Runs `mtl diff` and prints the differences. Returns the exit code. */
 export async function runDiff({ json, ...options }: DiffArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
-    (signal) => notice(`${signal}: stopping`),
+    (signal) => warn(`${signal}: stopping`),
     async (stop) => {
       const found = await diff({
         ...options,
-        onWarning: notice,
+        onWarning: warn,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
-      screen.print(sections(found, screen).join('\n\n'));
+      screen.print(formatSections(found, screen).join('\n\n'));
       result(found);
       return EXIT_CODES.done;
     },
   );
 }
 
-function sections(found: DiffResult, screen: Terminal): readonly string[] {
+function formatSections(found: DiffResult, screen: Terminal): readonly string[] {
   const { a, b, config, code, metrics } = found;
   return [
     table(
@@ -42,13 +41,13 @@ function sections(found: DiffResult, screen: Terminal): readonly string[] {
       [
         ['a', a],
         ['b', b],
-      ].map(([side, of]) => [side as string, ...describe(of as DiffResult['a'])]),
+      ].map(([side, run]) => [side as string, ...describe(run as DiffResult['a'])]),
       screen,
     ),
-    changeTable('config', config, screen),
-    changeTable('code', code, screen),
-    `${screen.bold('data')}  ${dataLine(found.data)}`,
-    `${rowsLine(found, screen)}\n${metricTable(found.split, metrics, screen)}`,
+    formatChanges('config', config, screen),
+    formatChanges('code', code, screen),
+    `${screen.bold('data')}  ${formatData(found.data)}`,
+    `${formatRows(found, screen)}\n${formatMetrics(found.split, metrics, screen)}`,
   ];
 }
 
@@ -56,48 +55,49 @@ function describe({ run, model, seed, step }: DiffResult['a']): readonly string[
   return [run, model, String(seed), count(step)];
 }
 
-/** Characters of a value that are shown. */
+/** Maximum number of characters per value. */
 const SHOWN = 40;
 
-function changeTable(what: string, changes: readonly DifferingKey[], screen: Terminal): string {
-  if (changes.length === 0) return `${screen.bold(what)}  the same`;
+function formatChanges(title: string, changes: readonly DifferingKey[], screen: Terminal): string {
+  if (changes.length === 0) return `${screen.bold(title)}  identical`;
   const shown = (value: unknown): string =>
     value === null ? '-' : printable(typeof value === 'string' ? value : JSON.stringify(value), SHOWN);
   return table(
-    [what, 'a', 'b'],
+    [title, 'a', 'b'],
     changes.map(({ key, a, b }) => [key, shown(a), shown(b)]),
     screen,
   );
 }
 
-function dataLine(data: DiffResult['data']): string {
-  const words = Object.entries(data).map(
-    ([split, isSame]) => `${split} ${isSame === null ? 'not known' : isSame ? 'the same' : 'other rows'}`,
+function formatData(data: DiffResult['data']): string {
+  const parts = Object.entries(data).map(
+    ([split, isSame]) => `${split} ${isSame === null ? 'unknown' : isSame ? 'identical' : 'different rows'}`,
   );
-  return words.join(', ');
+  return parts.join(', ');
 }
 
-function rowsLine({ split, rows, predictedRows, unpaired }: DiffResult, screen: Terminal): string {
+function formatRows({ split, rows, predictedRows, unpaired }: DiffResult, screen: Terminal): string {
   const title = screen.bold(split);
-  if (rows === null || predictedRows === null) return `${title}  as the runs measured it`;
-  const drawn = predictedRows < rows ? `${count(predictedRows)} of ${count(rows)} rows, drawn` : `${count(rows)} rows`;
-  return `${title}  ${drawn}, predicted by both${unpaired === null ? ' and paired' : `; not paired: ${unpaired}`}`;
+  if (rows === null || predictedRows === null) return `${title}  as recorded by the runs`;
+  const sample =
+    predictedRows < rows ? `${count(predictedRows)} sampled of ${count(rows)} rows` : `${count(rows)} rows`;
+  return `${title}  ${sample}, predicted by both${unpaired === null ? ' and paired' : `; not paired: ${unpaired}`}`;
 }
 
-function metricTable(split: string, metrics: readonly Difference[], screen: Terminal): string {
+function formatMetrics(split: string, metrics: readonly Difference[], screen: Terminal): string {
   const rows = metrics.map((each) => [
     `${each.output}.${each.metric}`,
     decimals(each.a),
     decimals(each.b),
     signed(each.difference),
     each.low === null ? '-' : `${signed(each.low)} … ${signed(each.high)}`,
-    verdictOf(each),
+    getVerdict(each),
   ]);
   return table([split, 'a', 'b', 'b − a', '95% interval', ''], rows, screen);
 }
 
-/** Which one is better, where the interval leaves no doubt. */
-function verdictOf({ goal, low, high }: Difference): string {
+/** Returns which run is better; an empty string if the interval contains 0. */
+function getVerdict({ goal, low, high }: Difference): string {
   if (low === null || high === null || (low <= 0 && high >= 0)) return '';
   if (goal === 'none') return 'differs';
   return low > 0 === (goal === 'higher') ? 'b is better' : 'a is better';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Has zod walk every schema as it is. It would make a function of each, which pays where one is called more often than
- * a command does: what it reads, it reads once.
+ * Makes zod interpret schemas. Compiling one to a function only pays off if it parses many values; a command parses
+ * each config once.
  */
 export function disableZodJit(): void {
   z.config({ jitless: true });

@@ -6,8 +6,8 @@ import { createOutput } from './output.js';
 const MARKS = { ok: 'ok', without: '-', wrong: 'NO' } as const;
 
 /**
- * `mtl doctor`: prints what there is, what there is not and what to do, and gives the exit code: that of usage where
- * something must be put right.
+ * Runs `mtl doctor` and prints each finding with its fix. Returns the exit code: that of usage errors if something must
+ * be fixed.
  */
 export async function runDoctor({ json }: { readonly json: boolean }): Promise<number> {
   const { screen, result } = createOutput(json);

@@ -4,7 +4,6 @@ import { evaluate } from '../evaluate.js';
 import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
 
-/** The arguments of `mtl eval`. */
 export interface EvalArguments {
   readonly path: string;
   readonly data: readonly string[] | undefined;
@@ -16,7 +15,7 @@ export interface EvalArguments {
   readonly json: boolean;
 }
 
-/** `mtl eval`: runs it, prints it, and gives the exit code. */
+/** Runs `mtl eval` and prints the metrics. Returns the exit code. */
 export async function runEval({
   path,
   data,
@@ -27,7 +26,7 @@ export async function runEval({
   verifyData,
   json,
 }: EvalArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   const { checkpoint, step, metrics, rejectedRows } = await evaluate({
     path,
     data,
@@ -36,11 +35,11 @@ export async function runEval({
     device,
     threads,
     verifyData,
-    onWarning: notice,
+    onWarning: warn,
     signal: new AbortController().signal,
   });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
-  if (rejectedRows > 0) screen.print(`${count(rejectedRows)} bad rows were skipped`);
+  if (rejectedRows > 0) screen.print(`${count(rejectedRows)} invalid rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));
   result({ run: path, checkpoint, step, metrics, rejectedRows });
   return EXIT_CODES.done;

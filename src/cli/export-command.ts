@@ -7,50 +7,49 @@ import { bytes, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Terminal } from './terminal.js';
 
-/** The arguments of `mtl export`. */
 export interface ExportArguments {
   readonly path: string;
   readonly format: string;
   readonly out: string;
-  /** Options of the format; undefined where they are not given. */
-  readonly asked: Readonly<Record<string, unknown>>;
+  /** Options of the format; undefined if not given. */
+  readonly options: Readonly<Record<string, unknown>>;
   readonly raw: boolean;
   readonly device: Device;
   readonly threads: number | undefined;
   readonly json: boolean;
 }
 
-/** `mtl export`: runs it, prints what was written, and gives the exit code. */
+/** Runs `mtl export` and prints the written files. Returns the exit code. */
 export async function runExport({
   path,
   format,
   out,
-  asked,
+  options,
   raw,
   device,
   threads,
   json,
 }: ExportArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   const exported = await exportModel({
     path,
-    spec: formatSpec(format, asked),
+    spec: formatSpec(format, options),
     out,
     raw,
     device,
     threads,
-    onWarning: notice,
+    onWarning: warn,
     signal: new AbortController().signal,
   });
   screen.print(`checkpoint ${exported.checkpoint}`);
-  if (exported.measured !== undefined) screen.print(lossTable(exported.measured, screen));
+  if (exported.measured !== undefined) screen.print(formatLosses(exported.measured, screen));
   screen.print(`${exported.files.join(', ')}: ${bytes(exported.bytes)}`);
   result(exported);
   return EXIT_CODES.done;
 }
 
-/** What AUC falls by, split by split. */
-function lossTable({ exact, exported }: NonNullable<ExportResult['measured']>, screen: Terminal): string {
+/** Builds a table of the loss in AUC per split and output. */
+function formatLosses({ exact, exported }: NonNullable<ExportResult['measured']>, screen: Terminal): string {
   const rows = Object.entries(exact).flatMap(([split, report]) =>
     Object.keys(report).flatMap((space) => {
       const [before, after] = [report, exported[split]].map((each) => each?.[space]?.[auc.name]);

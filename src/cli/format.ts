@@ -3,20 +3,24 @@ import type { Report } from '../evaluation/evaluation.js';
 import { bytes, count, duration, percent } from '../text/number-text.js';
 import type { ValidationEvent, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
-import { fitting, type Terminal } from './terminal.js';
+import { joinFitting, type Terminal } from './terminal.js';
 
 export { bytes, count, duration, percent } from '../text/number-text.js';
 
-/** What a run is made of. */
+/** Formats the start of a run: its directory, model size, memory and engine. */
 export function startLines({ run, ...size }: TrainStart): string {
   return `run     ${run}\n${sizeLines(size)}`;
 }
 
-/** How large a model is, and where it is computed. */
+/** Formats the size of a model and the engine that computes it. */
 export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart, 'model' | 'engine'>): string {
-  const tables = `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows (${count(size.numTableWeights)} numbers)`;
+  const tables =
+    `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows ` +
+    `(${count(size.numTableWeights)} weights)`;
   const vocabularies = size.vocabularyBytes > 0 ? `, vocabularies ${bytes(size.vocabularyBytes)}` : '';
-  const memory = `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ${bytes(size.activationBytes)}${vocabularies}`;
+  const memory =
+    `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ` +
+    `${bytes(size.activationBytes)}${vocabularies}`;
   return [
     `model   ${model}: ${count(size.numWeights)} weights, ${tables}`,
     `memory  ${memory}`,
@@ -24,12 +28,12 @@ export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart
   ].join('\n');
 }
 
-/** The live line of work of which a share is done: the share stands where it is never cut off. */
+/** Formats a progress line. The share comes first, where narrow terminals never truncate it. */
 export function shareLine(what: string, share: number): string {
   return `${percent(share).padStart(6)}  ${what}`;
 }
 
-/** The live line of a step: as much of it as there is room for. */
+/** Formats the progress line of a training step, as much of it as fits into `columns`. */
 export function stepLine(
   { epoch, rows, totalRows, elapsedMs, loss, lrFactors: rates }: StepProgress,
   { epochs, learningRate }: Pick<TrainStart, 'epochs' | 'learningRate'>,
@@ -37,7 +41,7 @@ export function stepLine(
 ): string {
   const left = (elapsedMs / rows) * Math.max(0, totalRows - rows);
   const share = Math.floor((100 * rows) / Math.max(rows, totalRows));
-  return fitting(
+  return joinFitting(
     [
       `epoch ${epoch}/${epochs}  ${share}%`,
       `${duration(left)} left`,
@@ -50,7 +54,7 @@ export function stepLine(
   );
 }
 
-/** An epoch that is behind, or part of it, with what was measured on valid and which value chose the best. */
+/** Formats a validation event: an epoch or a part of it, with validation metrics and the best value so far. */
 export function milestoneLines(
   milestone: ValidationEvent,
   { epochs, monitor }: Pick<TrainStart, 'epochs' | 'monitor'>,
@@ -62,23 +66,31 @@ export function milestoneLines(
     valid === undefined
       ? `loss ${loss.total.toFixed(4)}`
       : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
-  const title = `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ${losses}`;
+  const title =
+    `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ` + `${losses}`;
   if (valid === undefined) return title;
-  const decimals = (value: number | null): string => value?.toFixed(4) ?? 'has no value';
+  const decimals = (value: number | null): string => value?.toFixed(4) ?? 'undefined';
   const choice = isBest
-    ? screen.bold('the best so far')
+    ? screen.bold('best so far')
     : best.value === null
-      ? 'nor had any'
+      ? 'no best value so far'
       : `best ${decimals(best.value)} of epoch ${best.epoch}`;
-  return `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ${choice}`;
+  return (
+    `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ` + `${choice}`
+  );
 }
 
-/** Metrics as a table, a line a task; what has no value is a dash, with the reason below. */
+/**
+ * Formats metrics as a table with one row per output. An undefined value is a dash, with the reason below the table.
+ */
 export function reportTable(split: string, report: Report, screen: Terminal): string {
   const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter(
     (name) => !['reasons', 'bins', 'calibration'].includes(name),
   );
-  const rows = Object.entries(report).map(([task, values]) => [task, ...names.map((name) => cell(name, values[name]))]);
+  const rows = Object.entries(report).map(([task, values]) => [
+    task,
+    ...names.map((name) => formatValue(name, values[name])),
+  ]);
   const reasons = Object.entries(report).flatMap(([task, { reasons: byMetric = {} }]) =>
     Object.entries(byMetric).map(([metric, reason]) => `  ${task}.${metric}: ${reason}`),
   );
@@ -89,7 +101,7 @@ export function reportTable(split: string, report: Report, screen: Terminal): st
   ].join('\n');
 }
 
-/** What calibration did, a line a space that has one; nothing where none has. */
+/** Formats metrics before and after calibration, one row per calibrated output; empty if none is. */
 function calibrationTable(report: Report, screen: Terminal): readonly string[] {
   const found = Object.entries(report).flatMap(([space, { calibration }]) =>
     calibration === undefined ? [] : [{ space, ...calibration }],
@@ -101,12 +113,12 @@ function calibrationTable(report: Report, screen: Terminal): readonly string[] {
   const rows = found.map(({ space, method, before, after }) => [
     space,
     method,
-    ...names.map((name) => `${cell(name, before[name])} > ${cell(name, after[name])}`),
+    ...names.map((name) => `${formatValue(name, before[name])} > ${formatValue(name, after[name])}`),
   ]);
   return [table(['calibrated', 'by', ...names], rows, screen)];
 }
 
-/** Rows below a header; the first column is text, the others are numbers. */
+/** Formats rows below a header. The first column is left-aligned, the others are right-aligned. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], screen: Terminal): string {
   const all = [header, ...rows];
   const widths = header.map((_, c) => Math.max(...all.map((row) => row[c]!.length)));
@@ -116,20 +128,20 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [screen.dim(first!), ...lines].join('\n');
 }
 
-/** Names of the columns that count rows or groups; the others are metrics. */
+/** Matches metric columns that count rows or groups. */
 const COUNTS = /(^|_)(rows|positives|[a-zA-Z]*[gG]roups)$/;
 
-/** A metric's value. */
+/** Formats a metric; a dash for null. */
 export function decimals(value: number | null): string {
   return value?.toFixed(4) ?? '-';
 }
 
-/** A difference of two values. */
+/** Formats a difference with its sign; a dash for null. */
 export function signed(value: number | null): string {
   return value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
 }
 
-function cell(name: string, value: unknown): string {
+function formatValue(name: string, value: unknown): string {
   if (typeof value !== 'number') return '-';
   return COUNTS.test(name) ? count(value) : value.toFixed(4);
 }

@@ -8,7 +8,6 @@ import { createOutput } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl importance`. */
 export interface ImportanceArguments extends Pick<
   ImportanceOptions,
   'path' | 'data' | 'rows' | 'repeats' | 'seed' | 'byGroup' | 'rank' | 'dropWorst' | 'verifyData' | 'device' | 'threads'
@@ -18,32 +17,37 @@ export interface ImportanceArguments extends Pick<
   readonly json: boolean;
 }
 
-/** `mtl importance`: measures, prints a table, writes what is asked for, and gives the exit code. */
+/** Runs `mtl importance`: prints a table and writes the requested files. Returns the exit code. */
 export async function runImportance({ out, config, json, ...options }: ImportanceArguments): Promise<number> {
   if (config !== undefined && options.dropWorst === undefined)
     throw userError('usage', {
       where: '--config',
-      message: 'is for --drop-worst alone',
-      fix: 'say how many fields are left out, as in --drop-worst 3',
+      message: 'requires --drop-worst',
+      fix: 'add the number of fields to drop, as in --drop-worst 3',
     });
   const write =
     out === undefined
       ? undefined
-      : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
-  const { screen, notice, result } = createOutput(json);
+      : openFindings(
+          out,
+          `Permutation importance of the ${options.byGroup ? 'feature groups' : 'fields'} of ${options.path}`,
+        );
+  const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
-    (signal) => screen.print(`${signal}: stopping; nothing is written`),
+    (signal) => screen.print(`${signal}: stopping without writing anything`),
     async (stop) => {
       const found = await importance({
         ...options,
-        onWarning: notice,
+        onWarning: warn,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal: stop.signal,
       });
       screen.print(
-        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.totalRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
+        `checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ` +
+          `${count(found.rows)} of ${count(found.totalRows)} rows, ${found.repeats} ` +
+          `${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`,
       );
-      screen.print(fallTable(found, options.byGroup, screen));
+      screen.print(dropTable(found, options.byGroup, screen));
       await write?.(found);
       if (out !== undefined) screen.print(`written to ${out}`);
       const { proposal } = found;
@@ -60,18 +64,18 @@ export async function runImportance({ out, config, json, ...options }: Importanc
   );
 }
 
-/** How much worse each measure is without each field, the values as they are above. */
-function fallTable({ baseline: plain, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
-  const names = Object.keys(plain);
-  const values = ['as it is', ...names.map((name) => plain[name]?.toFixed(4) ?? '-')];
-  const rows = importances.map(({ name, drops: falls }) => [
+/** Builds a table of the drop of each metric per field, below a row with the baseline values. */
+function dropTable({ baseline, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
+  const names = Object.keys(baseline);
+  const values = ['baseline', ...names.map((name) => baseline[name]?.toFixed(4) ?? '-')];
+  const rows = importances.map(({ name, drops }) => [
     name,
-    ...names.map((measure) => fallText(falls[measure] ?? null)),
+    ...names.map((measure) => formatDrop(drops[measure] ?? null)),
   ]);
-  return table([byGroup ? 'group, worse by' : 'field, worse by', ...names], [values, ...rows], screen);
+  return table([byGroup ? 'group, drop of' : 'field, drop of', ...names], [values, ...rows], screen);
 }
 
-function fallText(fall: Interval | null): string {
+function formatDrop(fall: Interval | null): string {
   if (fall === null) return '-';
   return fall.high === null ? fall.mean.toFixed(4) : `${fall.mean.toFixed(4)} ± ${(fall.high - fall.mean).toFixed(4)}`;
 }

@@ -10,7 +10,7 @@ import {
   optionalInt,
 } from './options.js';
 
-/** What `mtl importance` takes. */
+/** Declares the options of `mtl importance`. */
 export function importanceOptions(y: Argv) {
   return y
     .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })

@@ -7,16 +7,16 @@ import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
 import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
 
-/** Options that may be given many times, or with many values. */
+/** Options that accept several values. */
 const LISTS = ['set', 'keep', 'data', 'valid', 'test', 'label', 'paths', 'filters', 'runs', 'by'];
 
 /**
  * Runs the command line.
- * @param args what follows the command's name
+ * @param args arguments after the command's name
  * @returns the exit code
  */
 export async function main(args: readonly string[]): Promise<number> {
-  // A reader that went away, or a full disk under what is printed, must not end a run of hours.
+  // A closed pipe or a full disk under the output must not end a run of hours.
   let outputError: NodeJS.ErrnoException | undefined;
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -24,7 +24,7 @@ export async function main(args: readonly string[]): Promise<number> {
     });
   }
   let exitCode: number = EXIT_CODES.done;
-  /** What is asked for and is not there, and where help is. */
+  /** Unknown options or words, and the fix to print. */
   let unknown: { readonly names: readonly string[]; readonly fix: string } | undefined;
   const onUnknown: OnUnknown = (names, fix) => void (unknown = { names, fix });
   const finish: Finish = async (run) => {
@@ -33,16 +33,16 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     const renamed = renamedCommand(args);
     if (renamed !== undefined) throw renamed;
-    // With a callback, yargs hands over the text of --help and --version, with the commands that were given.
+    // With a callback, yargs passes the text of --help and --version with the parsed commands.
     let [words, text]: [readonly unknown[], string] = [[], ''];
-    await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(
+    await commandLine(withoutCachedHelp(yargs()), finish, onUnknown).parseAsync(
       args,
       {},
       (_error, argv, output) => void ([words, text] = [argv._, output]),
     );
-    // Without its --help, the complaint about an unknown command.
-    if (isOfUnknown(words, text))
-      await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(
+    // An unknown command: parse again without --help, which throws its error.
+    if (isHelpOfParent(words, text))
+      await commandLine(withoutCachedHelp(yargs()), finish, onUnknown).parseAsync(
         args.filter((arg) => arg !== '--help' && arg !== '-h'),
       );
     else if (text !== '') process.stdout.write(`${text}\n`);
@@ -60,20 +60,20 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Whether a help text is that of the command above, since there is none of the name that was given. */
-function isOfUnknown(words: readonly unknown[], text: string): boolean {
-  const [, above] = /^mtl((?: \w+)*) <command>\n/.exec(text) ?? [];
-  return above !== undefined && words.length > above.split(' ').length - 1;
+/** Whether a help text is that of the parent command, because the given subcommand is unknown. */
+function isHelpOfParent(words: readonly unknown[], text: string): boolean {
+  const [, parent] = /^mtl((?: \w+)*) <command>\n/.exec(text) ?? [];
+  return parent !== undefined && words.length > parent.split(' ').length - 1;
 }
 
-/** Told of options and words that no command knows. */
+/** Receives options and words that no command declares. */
 type OnUnknown = (names: readonly string[], fix: string) => void;
 
 /**
- * yargs puts together the help of every command that runs, though nothing here asks for it later: a tenth of a start.
+ * Stops yargs from building the help of every command that runs, which takes a tenth of the start and is never used.
  */
-function withoutKeptHelp(cli: Argv): Argv {
-  // What its types leave out.
+function withoutCachedHelp(cli: Argv): Argv {
+  // Missing from yargs's types.
   const { getInternalMethods } = cli as Argv & {
     getInternalMethods?(): { getUsageInstance(): { cacheHelpMessage(): void } };
   };
@@ -92,27 +92,27 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     .reduce((all, command) => command.register(all, finish), described)
     .demandCommand(1, 'expected a command')
     .middleware(({ kernels }) => {
-      // Threads and processes that are started find it there too.
+      // Child threads and processes inherit it.
       if (typeof kernels === 'string') process.env[KERNELS] = kernels;
     })
     .strict()
     .check((args) => {
-      // yargs makes a list of what is given twice.
+      // yargs collects repeated options in a list.
       const repeated = Object.keys(args).find(
         (name) => name !== '_' && !LISTS.includes(name) && Array.isArray(args[name]),
       );
       if (repeated !== undefined)
-        throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
-      // The commands' own names are all that may be left over.
+        throw userError('usage', { where: `--${repeated}`, message: 'given more than once', fix: 'pass it once' });
+      // Only the command's own names may be left over.
       const [word, next] = args._.map(String);
-      const isOfTwo =
+      const isSubcommand =
         next !== undefined && commands.some((command) => command.name === word && command.commands.includes(next));
-      const extra = args._.slice(isOfTwo ? 2 : 1);
+      const extra = args._.slice(isSubcommand ? 2 : 1);
       if (extra.length > 0)
         throw userError('usage', {
           where: String(extra[0]),
-          message: 'is one argument too many',
-          ...('data' in args && { fix: 'a glob stands in quotes, as in --data "logs/*.csv"' }),
+          message: 'unexpected argument',
+          ...('data' in args && { fix: 'quote globs, as in --data "logs/*.csv"' }),
         });
       return true;
     }, true)
@@ -124,15 +124,18 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     .updateStrings({
       'Invalid values:': 'invalid value:',
       'Argument: %s, Given: %s, Choices: %s': '%s is %s; use one of %s',
-      'Arguments %s and %s are mutually exclusive': '--%s and --%s are mutually exclusive: leave one of them out',
+      'Arguments %s and %s are mutually exclusive': '--%s and --%s are mutually exclusive; remove one of them',
       'Not enough arguments following: %s': '--%s: expected a value',
-      // yargs takes a count's two forms, whatever its types say.
-      'Missing required argument: %s': { one: '--%s is missing', other: '--%s are missing' } as unknown as string,
+      // yargs accepts singular and plural forms, which its types omit.
+      'Missing required argument: %s': {
+        one: 'missing required option --%s',
+        other: 'missing required options --%s',
+      } as unknown as string,
     })
     .fail((message, error: Error | undefined, help) => {
-      // yargs gives either its own complaint or an error that a handler threw.
+      // yargs passes either its own message or an error that a handler threw.
       if (error) throw error;
-      // What it hands over prints help, whatever its types say: the first line is how the command is written.
+      // `help` prints help, whatever its types say; the first line is the usage of the command.
       const [usage = ''] = (help as unknown as { help(): string }).help().split('\n');
       const [words] = /^\w+(?: \w+)*/.exec(usage) ?? ['mtl'];
       const fix = `see ${words} --help`;

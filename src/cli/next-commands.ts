@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { splitFilesOf, type DataOptions } from '../data/options.js';
 
-/** Lists the commands that use a run which has ended, ready to paste into a shell. */
+/** Formats the commands that use a completed run, ready to paste into a shell. */
 export function nextCommands(run: string, data: DataOptions): string {
   const { valid, test } = splitFilesOf(data);
   const [path] = [test ?? valid ?? []].flat();
@@ -14,7 +14,7 @@ export function nextCommands(run: string, data: DataOptions): string {
   ].join('\n');
 }
 
-/** A word of a shell's command. */
+/** Quotes a word for a POSIX shell if necessary. */
 function quoted(text: string): string {
   return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -4,16 +4,16 @@ import { quoted, userError } from '../core/errors.js';
 import type { PerField } from '../prepare/fields.js';
 import { LOG_LEVELS, type LogLevel } from './output.js';
 
-// The options that commands share, and the kinds of numbers that they take.
+// Options that several commands share, and parsers for their numbers.
 
-/** A `--set` that may be given many times; yargs gives one text or a list of them. */
+/** Declares `--set`, which is repeatable: yargs passes one string or a list. */
 export const setOption = {
   type: 'string',
   requiresArg: true,
   describe: 'Override a config key, as in training.epochs=5 (repeatable)',
   coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
 } as const;
-/** Files of rows: one path, or several where it is given several times. */
+/** Declares a repeatable option for data files. */
 export function filesOption(describe: string) {
   return {
     type: 'string',
@@ -22,14 +22,13 @@ export function filesOption(describe: string) {
     coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
   } as const;
 }
-/** Where to compute. */
 export const deviceOption = {
   group: 'Compute:',
   choices: DEVICES,
   default: 'auto',
   describe: 'Device to compute on',
 } as const;
-/** How many workers; undefined for one a core. */
+/** Declares `--threads`; undefined means one per core. */
 export const threadsOption = {
   group: 'Compute:',
   type: 'string',
@@ -47,21 +46,19 @@ export const threadsOption = {
     return number;
   },
 } as const;
-/** Which kernels, on a CPU; main.ts tells the engines. */
+/** Declares `--kernels`; main.ts passes it to the engines through the environment. */
 export const kernelsOption = {
   group: 'Compute:',
   choices: KERNEL_CHOICES,
   describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical; default: auto',
 } as const;
-/** Whether data is trusted to be what it was where nothing says that it was touched. */
 export const verifyDataOption = {
   type: 'boolean',
   default: false,
   describe: 'Verify cached rows against the file contents, even if size, times and inode match',
 } as const;
-/** Whether predictions are wanted as the model makes them. */
 export const rawOption = { type: 'boolean', default: false, describe: 'Use uncalibrated predictions' } as const;
-/** How much a command tells people; of --quiet and --log-level one may be given. */
+/** Declares `--quiet`, which excludes `--log-level`. */
 export const quietOption = {
   group: 'Output:',
   type: 'boolean',
@@ -74,7 +71,7 @@ export const logLevelOption = {
   requiresArg: true,
   describe: 'Verbosity: error, warn or info (progress)',
 } as const;
-/** What the two come to. */
+/** Resolves `--quiet` and `--log-level` to a log level. */
 export function getLogLevel({
   quiet,
   logLevel,
@@ -84,7 +81,7 @@ export function getLogLevel({
 }): LogLevel {
   return logLevel ?? (quiet === true ? 'warn' : 'info');
 }
-/** For programs that read what a command found. */
+/** Declares `--json`. */
 export const jsonOption = {
   group: 'Output:',
   type: 'boolean',
@@ -92,7 +89,7 @@ export const jsonOption = {
   describe: 'Print one JSON object on stdout and everything else on stderr',
 } as const;
 
-/** What `mtl data` looks at. */
+/** Declares the path argument of the `mtl data` commands. */
 export const dataPath = {
   type: 'string',
   demandOption: true,
@@ -100,16 +97,16 @@ export const dataPath = {
 } as const;
 
 /** Defines an integer option; undefined if absent. */
-export function optionalInt(name: string, describe: string, largest = 4_294_967_295, smallest = 1) {
+export function optionalInt(name: string, describe: string, max = 4_294_967_295, min = 1) {
   return {
     requiresArg: true,
     describe: `${describe} [int]`,
     coerce: (text: string): number => {
       const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-      if (!(number >= smallest && number <= largest)) {
+      if (!(number >= min && number <= max)) {
         throw userError('usage', {
           where: name,
-          message: `expected an integer from ${smallest} to ${largest} (${describe}), found ${quoted(text)}`,
+          message: `expected an integer from ${min} to ${max} (${describe}), found ${quoted(text)}`,
         });
       }
       return number;
@@ -118,9 +115,9 @@ export function optionalInt(name: string, describe: string, largest = 4_294_967_
 }
 
 /** Defines an integer option with a default. */
-export function intOption(name: string, value: number, describe: string, largest?: number, smallest?: number) {
+export function intOption(name: string, value: number, describe: string, max?: number, min?: number) {
   return {
-    ...optionalInt(name, describe, largest, smallest),
+    ...optionalInt(name, describe, max, min),
     default: String(value),
     defaultDescription: String(value),
   } as const;
@@ -134,18 +131,18 @@ export function perField(name: string, value: number, describe: string) {
     describe: `${describe} (${value}); a number, with exceptions per field as in ${value},205=20`,
     coerce: (text: string): PerField => {
       const byField: Record<string, number> = {};
-      let rest = value;
+      let fallback = value;
       for (const part of text.split(',')) {
         const [, field, number] = /^(?:([\d_]+)=)?(\d{1,9})$/.exec(part) ?? [];
         if (number === undefined || Number(number) < 1)
           throw userError('usage', {
             where: name,
-            message: `expected a number from 1 on, or numbers like 10,205=20 (${describe}), found ${quoted(text)}`,
+            message: `expected a positive integer, or a list as in 10,205=20 (${describe}), found ${quoted(text)}`,
           });
-        if (field === undefined) rest = Number(number);
+        if (field === undefined) fallback = Number(number);
         else byField[field] = Number(number);
       }
-      return { rest, byField };
+      return { rest: fallback, byField };
     },
   } as const;
 }

@@ -6,7 +6,6 @@ import { count, duration, shareLine } from './format.js';
 import { createOutput, type LogLevel } from './output.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl predict`. */
 export interface PredictArguments extends Pick<
   PredictOptions,
   'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'raw' | 'device' | 'threads'
@@ -19,37 +18,38 @@ export interface PredictArguments extends Pick<
   readonly json: boolean;
 }
 
-/** `mtl predict`: predicts, says what it wrote, and gives the exit code. */
+/** Runs `mtl predict` and prints a summary. Returns the exit code. */
 export async function runPredict({ out, top, by, rank, level, json, ...options }: PredictArguments): Promise<number> {
   const isStdout = out === '-';
   if (isStdout && json)
     throw userError('usage', {
       where: '--json',
-      message: 'wants standard output, which --out - takes for the rows',
-      fix: 'write the rows to a file, or leave --json out',
+      message: 'conflicts with --out -, which writes the rows to standard output',
+      fix: 'write the rows to a file, or remove --json',
     });
-  const { screen, notice, result } = createOutput(json || isStdout, level);
+  const { screen, warn, result } = createOutput(json || isStdout, level);
   const startMs = monotonicMs();
   return runUntilSignal(
-    (signal) => notice(`${signal}: stopping; nothing is written`),
+    (signal) => warn(`${signal}: stopping without writing anything`),
     async (stop) => {
       const done = await predict({
         ...options,
         out: isStdout ? process.stdout : out,
-        top: rankOf(top, by, rank),
+        top: parseRanking(top, by, rank),
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
-        onWarning: notice,
+        onWarning: warn,
         signal: stop.signal,
       }).catch((error: unknown) => {
-        // Whoever read the rows has seen enough.
+        // The reader of the pipe closed it.
         if (isStdout && error instanceof Error && 'code' in error && error.code === 'EPIPE') return undefined;
         throw error;
       });
       if (done === undefined) return EXIT_CODES.done;
-      if (done.rejectedRows > 0) notice(`${count(done.rejectedRows)} bad rows have no prediction`);
+      if (done.rejectedRows > 0) warn(`${count(done.rejectedRows)} invalid rows have no prediction`);
       const elapsedMs = monotonicMs() - startMs;
       screen.print(
-        `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
+        `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} ` +
+          `rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
       );
       if (!isStdout) result({ run: options.path, out, ...done });
       return EXIT_CODES.done;
@@ -57,20 +57,24 @@ export async function runPredict({ out, top, by, rank, level, json, ...options }
   );
 }
 
-function rankOf(top: number | undefined, by: string | undefined, rank: string | undefined): RankOptions | undefined {
+function parseRanking(
+  top: number | undefined,
+  by: string | undefined,
+  rank: string | undefined,
+): RankOptions | undefined {
   if (top !== undefined && by !== undefined) return { count: top, by, rank };
   if (top !== undefined)
     throw userError('usage', {
       where: '--top',
-      message: 'needs the column whose cells are the groups',
-      fix: 'name it, as in --group-by user',
+      message: 'requires a group column',
+      fix: 'add it, as in --group-by user',
     });
-  const alone = by !== undefined ? '--group-by' : rank !== undefined ? '--rank-by' : undefined;
-  if (alone !== undefined)
+  const option = by !== undefined ? '--group-by' : rank !== undefined ? '--rank-by' : undefined;
+  if (option !== undefined)
     throw userError('usage', {
-      where: alone,
-      message: 'is for --top alone',
-      fix: 'say how many rows of a group are wanted, as in --top 10 --group-by user',
+      where: option,
+      message: 'requires --top',
+      fix: 'add the number of rows per group, as in --top 10 --group-by user',
     });
   return undefined;
 }

@@ -9,7 +9,6 @@ import { createOutput, type LogLevel } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl prepare`. */
 export interface PrepareArguments {
   readonly raw: string;
   readonly out: string;
@@ -24,12 +23,12 @@ export interface PrepareArguments {
   readonly json: boolean;
 }
 
-/** `mtl prepare`: prepares, prints what came of it, and gives the exit code. */
+/** Runs `mtl prepare` and prints a summary. Returns the exit code. */
 export async function runPrepare({ level, json, threads, ...args }: PrepareArguments): Promise<number> {
   const peers = openPeers();
-  const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
+  const { screen, warn, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
   return runUntilSignal(
-    (signal) => notice(`${signal}: stopping; the same command goes on from here`),
+    (signal) => warn(`${signal}: stopping; run the same command to resume`),
     async (stop) => {
       const summary = await peers.runCollectively(() => {
         checkFields('--min-count', args.minCounts, FIELDS);
@@ -40,8 +39,8 @@ export async function runPrepare({ level, json, threads, ...args }: PrepareArgum
         );
       });
       peers.end();
-      screen.print(summaryTables(summary, screen));
-      screen.print(`ready: mtl train ${args.out}/config.yaml`);
+      screen.print(formatSummary(summary, screen));
+      screen.print(`next: mtl train ${args.out}/config.yaml`);
       result({ out: args.out, ...summary });
       return EXIT_CODES.done;
     },
@@ -51,11 +50,11 @@ export async function runPrepare({ level, json, threads, ...args }: PrepareArgum
 function checkFields(option: string, counts: PerField | undefined, fields: readonly string[]): void {
   const unknown = Object.keys(counts?.byField ?? {}).find((field) => !fields.includes(field));
   if (unknown !== undefined)
-    throw userError('usage', { where: option, message: `'${unknown}' is not one of the fields ${fields.join(', ')}` });
+    throw userError('usage', { where: option, message: `unknown field '${unknown}'; use one of ${fields.join(', ')}` });
 }
 
-/** The summary for people: splits, fields, and what was dropped. */
-function summaryTables({ splits, fields, dropped }: Summary, screen: Terminal): string {
+/** Formats the summary as tables: splits, fields and dropped rows. */
+function formatSummary({ splits, fields, dropped }: Summary, screen: Terminal): string {
   const share = (value: number | null | undefined): string =>
     value === null || value === undefined ? '-' : percent(value);
   const splitNames = Object.keys(splits);
@@ -87,9 +86,11 @@ function summaryTables({ splits, fields, dropped }: Summary, screen: Terminal): 
       ]),
       screen,
     ),
-    screen.dim("  raw ids are those of train; 'cut' counts values beyond a row's cap: the lightest were left out"),
+    screen.dim(
+      "  raw ids are counted in train; 'cut' counts values above the maximum per row: the lightest are dropped",
+    ),
     table(
-      ['dropped', 'purchase, no click', 'bad rows', 'common rows of no row', 'repeated common rows'],
+      ['dropped', 'purchase, no click', 'invalid rows', 'unused common rows', 'repeated common rows'],
       Object.entries(dropped).map(([split, d]) => [
         split,
         count(d.purchasesWithoutClick),

@@ -5,46 +5,48 @@ import { count, decimals, shareLine, signed } from './format.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl promote`. */
 export interface PromoteArguments extends Omit<PromoteOptions, 'onWarning' | 'onProgress' | 'signal'> {
   readonly json: boolean;
 }
 
-/** `mtl promote`: promotes a run, prints what came of it, and gives the exit code. */
+/** Runs `mtl promote` and prints the formatOutcome. Returns the exit code. */
 export async function runPromote({ json, ...options }: PromoteArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
-    (signal) => notice(`${signal}: stopping`),
+    (signal) => warn(`${signal}: stopping`),
     async ({ signal }) => {
       const found = await promote({
         ...options,
-        onWarning: notice,
+        onWarning: warn,
         onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
         signal,
       });
-      screen.print(linesOf(found).join('\n'));
+      screen.print(formatResult(found).join('\n'));
       result(found);
       return found.isPromoted ? EXIT_CODES.done : EXIT_CODES.notPromoted;
     },
   );
 }
 
-function linesOf(found: PromoteResult): readonly string[] {
+function formatResult(found: PromoteResult): readonly string[] {
   const title = `${found.channel}  `;
   return [
-    `${title}${outcome(found)}`,
-    ...(found.gate === null ? [] : [`${' '.repeat(title.length)}${gateLine(found.gate)}`]),
+    `${title}${formatOutcome(found)}`,
+    ...(found.gate === null ? [] : [`${' '.repeat(title.length)}${formatGate(found.gate)}`]),
   ];
 }
 
-function outcome({ reason, run, over }: PromoteResult): string {
-  if (reason === 'first') return `${run}, its first run`;
-  if (reason === 'present') return `has ${run} already`;
+function formatOutcome({ reason, run, over }: PromoteResult): string {
+  if (reason === 'first') return `points to ${run}, its first run`;
+  if (reason === 'present') return `already points to ${run}`;
   if (reason === 'notBetter') return `keeps ${over}: ${run} is not better`;
-  return `${run} in place of ${over}${reason === 'ungated' ? ', without a comparison' : reason === 'previous' ? ', as before' : ''}`;
+  return (
+    `points to ${run} in place of ` +
+    `${over}${reason === 'ungated' ? ', without a comparison' : reason === 'previous' ? ', as before' : ''}`
+  );
 }
 
-function gateLine({
+function formatGate({
   metric,
   goal,
   present,
@@ -58,7 +60,10 @@ function gateLine({
   split,
   rows,
 }: Gate): string {
-  const rule = goal === 'higher' ? `start above ${margin}` : `end below ${margin === 0 ? 0 : -margin}`;
+  const rule = goal === 'higher' ? `be above ${margin}` : `be below ${margin === 0 ? 0 : -margin}`;
   const interval = `${Number((100 * confidence).toPrecision(6))}% interval ${signed(low)} … ${signed(high)}; must ${rule}`;
-  return `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ${count(rows)} paired rows of ${data?.join(', ') ?? split}`;
+  return (
+    `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ` +
+    `${count(rows)} paired rows of ${data?.join(', ') ?? split}`
+  );
 }

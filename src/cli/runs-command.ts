@@ -14,9 +14,8 @@ import { bytes, count, duration, table } from './format.js';
 import { createOutput, type Output } from './output.js';
 import type { Terminal } from './terminal.js';
 
-/** The arguments of `mtl runs`. */
 export interface RunsArguments {
-  /** Parts of paths, and `key=value` of configs. */
+  /** Parts of paths, and `key=value` pairs of configs. */
   readonly filters: readonly string[];
   readonly state: string | undefined;
   readonly sort: string | undefined;
@@ -25,37 +24,37 @@ export interface RunsArguments {
   readonly csv: boolean;
 }
 
-/** A run, and the channels that point to it; JSON. */
+/** A run with the channels that point to it, as in the JSON output. */
 interface ShownRun extends ListedRun {
   readonly channels: readonly string[];
 }
 
-/** `mtl runs`: lists runs, and gives the exit code. */
+/** Runs `mtl runs`: lists runs. Returns the exit code. */
 export function runRuns({ filters, state, sort, last, json, csv }: RunsArguments): Promise<number> {
   const { screen, result } = createOutput(json || csv);
   const root = runsRoot();
   const channels = channelsByRun(root);
-  const all = matching(findRuns(root), filters)
+  const all = filterRuns(findRuns(root), filters)
     .map((folder): ShownRun => ({
       ...describeRun(folder, wallClockMs()),
       channels: channels.get(realpathSync(folder)) ?? [],
     }))
     .filter((run) => state === undefined || run.state === state);
   const sorted = all.sort((a, b) => ((a.startedAt ?? '') < (b.startedAt ?? '') ? -1 : 1));
-  const runs = sort === undefined ? sorted : sortedBy(sorted, sort);
+  const runs = sort === undefined ? sorted : sortRuns(sorted, sort);
   const shown = last === undefined ? runs : sort === undefined ? runs.slice(-last) : runs.slice(0, last);
-  if (csv) process.stdout.write(csvOf(shown));
+  if (csv) process.stdout.write(formatCsv(shown));
   else if (!json)
     screen.print(
       shown.length === 0
-        ? `no runs in ${shownPath(root)}${filters.length > 0 || state !== undefined ? ' that are asked for' : ''}`
-        : tableOf(shown, sort, screen),
+        ? `no runs in ${shownPath(root)}${filters.length > 0 || state !== undefined ? ' match the filters' : ''}`
+        : formatTable(shown, sort, screen),
     );
   if (json) result({ root, runs: shown });
   return Promise.resolve(EXIT_CODES.done);
 }
 
-/** `mtl runs rm`: removes runs. */
+/** Runs `mtl runs rm`. Returns the exit code. */
 export async function runRunsRemove({
   runs,
   json,
@@ -64,12 +63,12 @@ export async function runRunsRemove({
   readonly json: boolean;
 }): Promise<number> {
   const output = createOutput(json);
-  // By a link, as runs/latest, its run is meant.
+  // A link such as runs/latest stands for its run.
   const folders = runs.map(existingRun);
-  return tellRemoved(output, await removeRuns([...new Set(folders)], runsRoot(), wallClockMs()), false);
+  return printRemoved(output, await removeRuns([...new Set(folders)], runsRoot(), wallClockMs()), false);
 }
 
-/** `mtl runs prune`: removes the checkpoints of old runs that neither best nor last points at. */
+/** Runs `mtl runs prune`: removes the checkpoints of old runs except the best and the last. Returns the exit code. */
 export async function runRunsThin({
   filters,
   keep,
@@ -82,12 +81,12 @@ export async function runRunsThin({
   readonly json: boolean;
 }): Promise<number> {
   const output = createOutput(json);
-  const byAge = matching(findRuns(runsRoot()), filters)
+  const byAge = filterRuns(findRuns(runsRoot()), filters)
     .map((folder) => ({ folder, run: describeRun(folder, wallClockMs()) }))
     .filter(({ run }) => run.state !== 'running')
     .sort((a, b) => ((a.run.startedAt ?? '') < (b.run.startedAt ?? '') ? -1 : 1));
   const old = byAge.slice(0, Math.max(0, byAge.length - keep));
-  return tellRemoved(
+  return printRemoved(
     output,
     await thinCheckpoints(
       old.map(({ folder }) => folder),
@@ -97,19 +96,20 @@ export async function runRunsThin({
   );
 }
 
-function tellRemoved({ screen, result }: Output, { paths, bytes: freed }: Removed, isDry: boolean): number {
+function printRemoved({ screen, result }: Output, { paths, bytes: freed }: Removed, isDry: boolean): number {
   for (const path of paths) screen.print(`  ${path}`);
   screen.print(
     paths.length === 0
-      ? 'there is nothing to remove'
-      : `${isDry ? 'would remove' : 'removed'} ${count(paths.length)}, ${bytes(freed)} ${isDry ? 'would be freed' : 'are freed'}`,
+      ? 'nothing to remove'
+      : `${isDry ? 'would remove' : 'removed'} ${count(paths.length)} ` +
+          `${paths.length === 1 ? 'directory' : 'directories'}, ${bytes(freed)}`,
   );
   result({ removed: paths, bytes: freed, isDry });
   return EXIT_CODES.done;
 }
 
-/** Runs whose path has each of the words in it, and whose config has each of the values. */
-function matching(folders: readonly string[], filters: readonly string[]): readonly string[] {
+/** Selects runs whose path contains every word and whose config has every value. */
+function filterRuns(folders: readonly string[], filters: readonly string[]): readonly string[] {
   const words = filters.filter((filter) => !filter.includes('='));
   const values = filters
     .filter((filter) => filter.includes('='))
@@ -139,7 +139,7 @@ function hasValues(folder: string, values: readonly (readonly [string, string])[
   });
 }
 
-/** Fields by which runs may be sorted, beside their metrics; true where the largest is first. */
+/** Fields to sort runs by, besides metrics; true sorts in descending order. */
 const FIELDS: Readonly<Record<string, boolean>> = {
   startedAt: true,
   elapsedMs: false,
@@ -149,7 +149,7 @@ const FIELDS: Readonly<Record<string, boolean>> = {
   seed: false,
 };
 
-/** Metrics of which less is better, by the name that they have where nothing else is said. */
+/** Metrics for which lower is better, by their default names. */
 const LOWER_IS_BETTER: ReadonlySet<string> = new Set(
   metricParts.names.flatMap((name) => {
     const plain = metricOption.safeParse(name);
@@ -159,44 +159,44 @@ const LOWER_IS_BETTER: ReadonlySet<string> = new Set(
   }),
 );
 
-/** The best first; what has no value last. */
-function sortedBy(runs: readonly ShownRun[], by: string): readonly ShownRun[] {
-  const known = [...new Set(runs.flatMap((run) => Object.keys(flat(run))))];
+/** Sorts runs, best first; runs without a value come last. */
+function sortRuns(runs: readonly ShownRun[], by: string): readonly ShownRun[] {
+  const known = [...new Set(runs.flatMap((run) => Object.keys(flattenMetrics(run))))];
   const isField = Object.hasOwn(FIELDS, by);
-  if (!isField && runs.length > 0 && runs.every((run) => valueOf(run, by) === undefined)) {
+  if (!isField && runs.length > 0 && runs.every((run) => getMetric(run, by) === undefined)) {
     const names = [...new Set(known.map((name) => name.slice(name.indexOf('.') + 1)))].filter(
       (name) => !/\.(rows|positives)$/.test(name),
     );
-    // Who writes `auc` means that of a space.
-    const meant = names.filter((name) => name.endsWith(`.${by}`));
+    // A bare metric such as `auc` needs the name of an output.
+    const candidates = names.filter((name) => name.endsWith(`.${by}`));
     const fix =
-      meant.length > 0
-        ? `write ${meant.map((name) => `--sort ${name}`).join(' or ')}`
+      candidates.length > 0
+        ? `use ${candidates.map((name) => `--sort ${name}`).join(' or ')}`
         : didYouMean(by, [...Object.keys(FIELDS), ...names]);
     throw userError('usage', {
       where: `--sort ${by}`,
-      message: `no run has it; they have ${[...Object.keys(FIELDS), ...names].slice(0, 40).join(', ')}`,
+      message: `no run has this value; available are ${[...Object.keys(FIELDS), ...names].slice(0, 40).join(', ')}`,
       ...(fix !== undefined && { fix }),
     });
   }
   const isDescending = isField ? FIELDS[by]! : !LOWER_IS_BETTER.has(by.split('.').at(-1)!);
-  const keyOf = (run: ListedRun): number | string | null | undefined =>
-    isField ? (run as unknown as Record<string, number | string | null>)[by] : valueOf(run, by);
+  const getSortKey = (run: ListedRun): number | string | null | undefined =>
+    isField ? (run as unknown as Record<string, number | string | null>)[by] : getMetric(run, by);
   return [...runs].sort((a, b) => {
-    const [x, y] = [keyOf(a) ?? undefined, keyOf(b) ?? undefined];
+    const [x, y] = [getSortKey(a) ?? undefined, getSortKey(b) ?? undefined];
     if (x === undefined || y === undefined) return x === y ? 0 : x === undefined ? 1 : -1;
     return (x < y ? -1 : x > y ? 1 : 0) * (isDescending ? -1 : 1);
   });
 }
 
-/** A metric of a run: as `test.ctcvr.auc`, or without the split, of test where there is one. */
-function valueOf(run: ListedRun, name: string): number | undefined {
-  const values = flat(run);
+/** Looks up a metric of a run, such as `test.ctcvr.auc`; without a split, in test or else in valid. */
+function getMetric(run: ListedRun, name: string): number | undefined {
+  const values = flattenMetrics(run);
   return values[name] ?? values[`test.${name}`] ?? values[`valid.${name}`];
 }
 
-/** Metrics as `split.space.metric`. */
-function flat({ metrics }: Pick<ListedRun, 'metrics'>): Readonly<Record<string, number>> {
+/** Flattens metrics to `split.output.metric`. */
+function flattenMetrics({ metrics }: Pick<ListedRun, 'metrics'>): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(metrics).flatMap(([split, report]) =>
       Object.entries(report).flatMap(([space, values]) =>
@@ -208,12 +208,12 @@ function flat({ metrics }: Pick<ListedRun, 'metrics'>): Readonly<Record<string, 
   );
 }
 
-function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Terminal): string {
+function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen: Terminal): string {
   const monitors = [
     ...new Set(runs.flatMap(({ monitor }) => (monitor === null || monitor === 'loss' ? [] : [monitor]))),
   ];
-  const asked = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
-  const metrics = (asked.length > 0 ? asked : firstMetrics(runs)).slice(0, 4);
+  const requested = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
+  const metrics = (requested.length > 0 ? requested : firstMetrics(runs)).slice(0, 4);
   const hasBottoms = runs.some(({ bottom }) => bottom !== null);
   const hasChannels = runs.some(({ channels }) => channels.length > 0);
   const rows = runs.map((run) => [
@@ -224,7 +224,7 @@ function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Te
     `${run.epoch}${run.epochs === null ? '' : `/${run.epochs}`}`,
     run.state === 'running' ? (run.leftMs === null ? '?' : `${duration(run.leftMs)} left`) : duration(run.elapsedMs),
     run.bestEpoch === null ? '-' : String(run.bestEpoch),
-    ...metrics.map((metric) => valueOf(run, metric)?.toFixed(4) ?? '-'),
+    ...metrics.map((metric) => getMetric(run, metric)?.toFixed(4) ?? '-'),
     ...(hasChannels ? [run.channels.join(', ') || '-'] : []),
   ]);
   return table(
@@ -244,22 +244,22 @@ function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Te
   );
 }
 
-/** Where nothing says what counts: of each space what its reports tell first. */
+/** Selects the first reported metric of each output, for runs without a monitor. */
 function firstMetrics(runs: readonly ListedRun[]): readonly string[] {
   const bySpace = new Map<string, string>();
-  for (const name of runs.flatMap((run) => Object.keys(flat(run)))) {
+  for (const name of runs.flatMap((run) => Object.keys(flattenMetrics(run)))) {
     const [, space = '', metric = ''] = /^[^.]*\.(.*)\.([^.]*)$/.exec(name) ?? [];
     if (metric !== 'rows' && metric !== 'positives' && !bySpace.has(space)) bySpace.set(space, `${space}.${metric}`);
   }
   return [...bySpace.values()];
 }
 
-function csvOf(runs: readonly ShownRun[]): string {
+function formatCsv(runs: readonly ShownRun[]): string {
   const rows = runs.map(({ metrics, changes, channels, ...run }) => ({
     ...run,
     changes: changes.join(' '),
     channels: channels.join(' '),
-    ...flat({ metrics }),
+    ...flattenMetrics({ metrics }),
   })) as readonly Record<string, string | number | null>[];
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);

@@ -6,14 +6,13 @@ import { serve } from '../serve.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl serve`. */
 export interface ServeArguments {
   readonly paths: readonly string[];
-  /** Names with commas between them. */
+  /** Comma-separated names. */
   readonly name: string | undefined;
   readonly host: string;
   readonly port: number;
-  /** undefined leaves one core to HTTP. */
+  /** Undefined means all cores but one, which HTTP uses. */
   readonly workers: number | undefined;
   readonly reload: boolean;
   readonly reloadEvery: number;
@@ -24,10 +23,10 @@ export interface ServeArguments {
   readonly json: boolean;
 }
 
-/** Holds the token that requests have to bring. */
+/** Environment variable with the token that requests must send. */
 const TOKEN = 'MTL_TOKEN';
 
-/** `mtl serve`: serves until it is told to end, and gives the exit code. */
+/** Runs `mtl serve` until a signal ends it. Returns the exit code. */
 export async function runServe({
   paths,
   name,
@@ -44,10 +43,10 @@ export async function runServe({
 }: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
   if (token?.trim() === '')
-    throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
-  const { screen, notice, result } = createOutput(json);
+    throw userError('usage', { where: TOKEN, message: 'is set but empty', fix: 'unset it, or set it to a token' });
+  const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
-    (signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`),
+    (signal) => screen.print(`${signal}: finishing pending requests; send it again to quit immediately`),
     async (stop) => {
       const server = await serve({
         paths,
@@ -60,15 +59,15 @@ export async function runServe({
         reloadMs: reload ? 1000 * reloadEvery : undefined,
         limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
         timeoutMs: 1000 * timeout,
-        // The same may be worth telling again, hours later.
+        // Not deduplicated: a repeated warning may matter hours later.
         onWarning: (text) => screen.print(printable(text)),
         onBug: (text) => void process.stderr.write(`This is a bug in mtl, please report it:\n${printable(text)}\n`),
       });
       for (const { name: model, version, checkpoint } of server.models)
         screen.print(`${model}, version ${version}: ${checkpoint}`);
-      screen.print(`listening at ${server.url}${token === undefined ? '' : `, for those who have ${TOKEN}`}`);
+      screen.print(`listening at ${server.url}${token === undefined ? '' : `; requests need the token in ${TOKEN}`}`);
       if (token === undefined && !isLoopback(host))
-        notice(`whoever reaches ${host} may ask: set ${TOKEN} to ask for a token`);
+        warn(`anyone who can reach ${host} can send requests; set ${TOKEN} to require a token`);
       result({
         url: server.url,
         models: server.models.map(({ name: model, version, checkpoint }) => ({ name: model, version, checkpoint })),

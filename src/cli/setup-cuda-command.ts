@@ -3,7 +3,7 @@ import { probeGpu } from '../engines/tfjs/probe.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
 import { createOutput } from './output.js';
 
-/** `mtl setup-cuda`: makes the binding, says what was done and what came of it, and gives the exit code. */
+/** Runs `mtl setup-cuda`: builds the binding and reports the GPU. Returns the exit code. */
 export function runSetupCuda({
   source,
   json,
@@ -11,23 +11,23 @@ export function runSetupCuda({
   readonly source: LibrarySource;
   readonly json: boolean;
 }): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+  const { screen, warn, result } = createOutput(json);
   const folder = bindingFolder();
   if (folder === undefined)
     throw userError('usage', {
       where: 'mtl setup-cuda',
-      message: 'there is no folder to keep it in: this user has no home',
-      fix: 'name one with XDG_CACHE_HOME',
+      message: 'no cache directory, because this user has no home directory',
+      fix: 'set XDG_CACHE_HOME to a directory',
     });
-  const isNew = makeBinding(folder, source, notice);
+  const isNew = makeBinding(folder, source, warn);
   const { state, version, missing } = probeGpu(folder);
-  screen.print(`${isNew ? 'made' : 'already made'} in ${folder}`);
+  screen.print(`${isNew ? 'built' : 'already built'} in ${folder}`);
   const hasGpu = state === 'ready';
-  const libraries = missing.length === 0 ? '' : ` (it looked for ${missing.join(', ')})`;
+  const libraries = missing.length === 0 ? '' : ` (missing libraries: ${missing.join(', ')})`;
   screen.print(
     hasGpu
-      ? `TensorFlow ${version} sees a CUDA GPU: mtl train --device cuda`
-      : `TensorFlow ${version} loads and sees no CUDA GPU${libraries}: nvidia-smi shows whether the driver sees one`,
+      ? `TensorFlow ${version} finds a CUDA GPU; use mtl train --device cuda`
+      : `TensorFlow ${version} loads but finds no CUDA GPU${libraries}; check the driver with nvidia-smi`,
   );
   result({ folder, isNew, source, tensorflow: version, hasGpu, missing });
   return Promise.resolve(EXIT_CODES.done);

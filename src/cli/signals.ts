@@ -3,16 +3,16 @@ import { EXIT_CODES } from '../core/errors.js';
 /** The signals that ask a command to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
-/** A command's way to hear that it should end. */
+/** A pending or received request to stop. */
 export interface StopRequest {
   readonly signal: AbortSignal;
-  /** The signal that came, if one did. */
+  /** The received signal; undefined if none. */
   readonly received: StopSignal | undefined;
   /** Stops listening. */
   release(): void;
 }
 
-/** Listens for SIGINT and SIGTERM: the first asks the work to end, the second ends the process at once. */
+/** Listens for SIGINT and SIGTERM: the first signal aborts the work, the second exits the process immediately. */
 function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
   const controller = new AbortController();
   let received: StopSignal | undefined;
@@ -33,9 +33,9 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
 }
 
 /**
- * Does some work that SIGINT or SIGTERM ends: work that throws the signal's reason then, or finds its own way to end.
- * @param onFirst told when the first one comes
- * @returns the exit code: the work's own, or that of the signal that it ended at
+ * Runs `work` until it finishes or a signal aborts it. The work may throw the signal's reason, or return by itself.
+ * @param onFirst called on the first signal
+ * @returns the exit code of the work, or that of the signal that aborted it
  */
 export async function runUntilSignal(
   onFirst: (name: StopSignal) => void,

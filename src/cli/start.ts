@@ -9,66 +9,61 @@ import { crc32 } from 'node:zlib';
 import { allowRelaxedSimd } from '../system/relaxed-simd.js';
 import { userCache } from '../system/user-cache.js';
 
-// Starts the command line from its bundle, with what V8 compiled of it the last time: compiling takes a fifth of a
-// short run. Node's own
-// cache of modules comes with 22 alone.
+// Starts the command line from its bundle with V8's cached bytecode: compilation takes a fifth of a short run. Node's
+// own compile cache requires Node 22.
 
-/** The bundle, as far from the sources as from what is built of them. */
+/** Directory of the bundle; the relative path is the same from src and dist. */
 const BUNDLE = fileURLToPath(new URL('../../dist/command', import.meta.url));
-/** Brings modules of packages to the files, since `import` does not know its way from there. */
+/** Imports packages for the bundle, whose `import` cannot resolve them. */
 const importModule = (id: string): Promise<unknown> => import(id);
-/** V8 copies what does not begin at such an address. */
-const ALIGNED = 8;
-/** What nobody has started for so long is taken away: of builds that are gone, nobody will. */
-const KEPT_MS = 30 * 24 * 3600 * 1000;
-/**
- * Bytes of bytecode that a function runs before V8 looks whether it is hot, eight times as many as V8 takes; three such
- * looks optimize it.
- */
-const HOT_BYTES = 540_000;
-/** What a command answers that was called in a wrong way: that may have been any word, for which nothing is kept. */
-const CALLED_WRONGLY = 2;
+/** V8 copies buffers without this alignment. */
+const ALIGN_BYTES = 8;
+/** Age at which unused cache files are removed. */
+const MAX_AGE_MS = 30 * 24 * 3600 * 1000;
+/** Interrupt budget in bytes of bytecode, eight times V8's default: V8 optimizes a function after three interrupts. */
+const INTERRUPT_BUDGET_BYTES = 540_000;
+/** Exit code of usage errors. The command may be any misspelt word, so nothing is cached for it. */
+const USAGE_EXIT_CODE = 2;
 
-/** What the bundle's first file exports. */
+/** Exports of the bundle's main file. */
 interface CommandLine {
   main(args: readonly string[]): Promise<number>;
 }
 
-/** Code of the bundle's files that V8 compiled, by their names. */
-type Compiled = ReadonlyMap<string, Buffer>;
+/** V8's cached bytecode by file of the bundle. */
+type CodeCache = ReadonlyMap<string, Buffer>;
 
 /**
- * Runs the command line, and keeps what V8 compiled of it in the user's cache, where that is not done.
- * @param args what follows the command's name
- * @param bundle its folder; another one for tests
+ * Runs the command line and stores V8's bytecode in the user cache.
+ * @param args arguments after the command's name
+ * @param bundle directory of the bundle; tests pass another one
  * @returns the exit code
  */
 export async function start(args: readonly string[], bundle = BUNDLE): Promise<number> {
-  // What was compiled is good for the very same flags.
+  // Cached bytecode is valid for the same V8 flags only.
   allowRelaxedSimd();
-  optimizeLater();
-  const kept = keptFile(bundle, args[0]);
-  const compiled = kept === undefined ? new Map<string, Buffer>() : readCompiled(kept);
+  delayOptimization();
+  const file = findCacheFile(bundle, args[0]);
+  const cache = file === undefined ? new Map<string, Buffer>() : readCache(file);
   const scripts = new Map<string, vm.Script>();
-  const { main } = createLoader(bundle, compiled, scripts)('main.cjs') as CommandLine; // what it is built of
+  const { main } = createLoader(bundle, cache, scripts)('main.cjs') as CommandLine; // as built by bin/bundle.js
   const exitCode = await main(args);
-  const isKept = [...scripts].every(([name, script]) => script.cachedDataRejected === false && compiled.has(name));
-  if (kept !== undefined && !isKept && exitCode !== CALLED_WRONGLY) keep(kept, compiled, scripts);
+  const isCached = [...scripts].every(([name, script]) => script.cachedDataRejected === false && cache.has(name));
+  if (file !== undefined && !isCached && exitCode !== USAGE_EXIT_CODE) writeCache(file, cache, scripts);
   return exitCode;
 }
 
 /**
- * Leaves functions that run for some milliseconds in all as they are: optimizing each takes 5 to 50, a third of a short
- * run's processor time, and
- * many are optimized twice. A long run loses some milliseconds. Node from 22 on counts calls beside bytes, and
- * optimizes less.
+ * Keeps V8 from optimizing functions that run for only a few milliseconds: each optimization takes 5 to 50 ms, a third
+ * of the CPU time of a short run. A long run loses a few milliseconds. Node 22 and later optimize less by themselves.
  */
-function optimizeLater(): void {
-  if (Number.parseInt(process.versions.node, 10) < 22) v8.setFlagsFromString(`--interrupt-budget=${HOT_BYTES}`);
+function delayOptimization(): void {
+  if (Number.parseInt(process.versions.node, 10) < 22)
+    v8.setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET_BYTES}`);
 }
 
-/** Gives what a file of the bundle exports; each runs once. */
-function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, vm.Script>): (name: string) => unknown {
+/** Creates a `require` for files of the bundle; each file runs once. */
+function createLoader(bundle: string, compiled: CodeCache, scripts: Map<string, vm.Script>): (name: string) => unknown {
   const modules = new Map<string, { exports: unknown }>();
   const others = createRequire(join(bundle, 'main.cjs'));
   const load = (name: string): unknown => {
@@ -78,66 +73,65 @@ function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, v
     modules.set(name, module);
     const path = join(bundle, name);
     const cachedData = compiled.get(name);
-    // They are ASCII, as bin/bundle.js writes them.
+    // bin/bundle.js writes ASCII.
     const script = new vm.Script(readFileSync(path, 'latin1'), {
       filename: path,
       ...(cachedData !== undefined && { cachedData }),
     });
     scripts.set(name, script);
     const require = (id: string): unknown => (id.startsWith('./') ? load(basename(id)) : others(id));
-    const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // what a file is
+    const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // a CommonJS wrapper
     run(module.exports, require, module, path, bundle, importModule);
     return module.exports;
   };
   return load;
 }
 
-/**
- * Where the compiled code of a command is kept: one file a bundle, a Node and a command, however often they are built
- * anew.
- */
-function keptFile(bundle: string, command = ''): { readonly path: string; readonly id: string } | undefined {
+/** Finds the cache file: one per bundle, Node version and command, however often they are rebuilt. */
+function findCacheFile(bundle: string, command = ''): { readonly path: string; readonly id: string } | undefined {
   const cache = userCache();
-  // Coverage counts what V8 compiles itself; the other is Node's word for its own cache.
+  // Coverage needs code that V8 compiles itself; the other variable disables Node's own cache.
   if (
     cache === undefined ||
     process.env['NODE_V8_COVERAGE'] !== undefined ||
     process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined
   )
     return undefined;
-  const place = createHash('sha256')
+  const hash = createHash('sha256')
     .update(JSON.stringify([bundle, process.version, process.arch]))
     .digest('hex')
     .slice(0, 16);
   const name = /^[a-z][a-z-]*$/.test(command) ? command : 'mtl';
-  return { path: join(cache, 'mtl', 'code', `${name}-${place}`), id: readFileSync(join(bundle, 'id'), 'utf8') };
+  return { path: join(cache, 'mtl', 'code', `${name}-${hash}`), id: readFileSync(join(bundle, 'id'), 'utf8') };
 }
 
-/** What is kept; nothing where there is nothing, or that of another build, or where it is damaged. */
-function readCompiled({ path, id }: { readonly path: string; readonly id: string }): Compiled {
+/** Reads cached bytecode; empty if there is none, it is damaged, or it belongs to another build. */
+function readCache({ path, id }: { readonly path: string; readonly id: string }): CodeCache {
   try {
     const bytes = readFileSync(path);
     const end = bytes.indexOf('\n');
-    const [of, digest, places] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [
+    const [cachedId, digest, entries] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [
       string,
       number,
       readonly (readonly [string, number, number])[],
-    ]; // what `keep` writes
-    const first = Math.ceil((end + 1) / ALIGNED) * ALIGNED;
-    if (of !== id || digest !== digestOf(bytes.subarray(first))) return new Map();
-    return new Map(places.map(([name, at, length]) => [name, bytes.subarray(first + at, first + at + length)]));
+    ]; // as `writeCache` writes it
+    const first = Math.ceil((end + 1) / ALIGN_BYTES) * ALIGN_BYTES;
+    if (cachedId !== id || digest !== computeDigest(bytes.subarray(first))) return new Map();
+    return new Map(
+      entries.map(([name, offset, length]) => [name, bytes.subarray(first + offset, first + offset + length)]),
+    );
   } catch {
     return new Map();
   }
 }
 
 /**
- * Keeps what is compiled, also what an earlier start needed and this one did not; where that cannot be written, the
- * next start compiles it again.
+ * Stores bytecode, including what an earlier start used and this one did not. If it cannot be written, the next start
+ * compiles again.
  */
-function keep(
+function writeCache(
   { path, id }: { readonly path: string; readonly id: string },
-  before: Compiled,
+  previous: CodeCache,
   scripts: ReadonlyMap<string, vm.Script>,
 ): void {
   const temporary = `${path}.${process.pid}`;
@@ -146,42 +140,42 @@ function keep(
     const parts: Buffer[] = [];
     let bytes = 0;
     const add = (part: Buffer): void => {
-      const padding = Buffer.alloc((ALIGNED - (part.length % ALIGNED)) % ALIGNED);
+      const padding = Buffer.alloc((ALIGN_BYTES - (part.length % ALIGN_BYTES)) % ALIGN_BYTES);
       parts.push(part, padding);
       bytes += part.length + padding.length;
     };
-    const places = [...new Set([...before.keys(), ...scripts.keys()])].map((name) => {
-      const compiled = scripts.get(name)?.createCachedData() ?? before.get(name)!;
-      const place = [name, bytes, compiled.length] as const;
+    const entries = [...new Set([...previous.keys(), ...scripts.keys()])].map((name) => {
+      const compiled = scripts.get(name)?.createCachedData() ?? previous.get(name)!;
+      const entry = [name, bytes, compiled.length] as const;
       add(compiled);
-      return place;
+      return entry;
     });
     const body = Buffer.concat(parts);
-    const header = Buffer.from(`${JSON.stringify([id, digestOf(body), places])}\n`);
+    const header = Buffer.from(`${JSON.stringify([id, computeDigest(body), entries])}\n`);
     try {
       writeFileSync(
         temporary,
-        Buffer.concat([header, Buffer.alloc((ALIGNED - (header.length % ALIGNED)) % ALIGNED), body]),
+        Buffer.concat([header, Buffer.alloc((ALIGN_BYTES - (header.length % ALIGN_BYTES)) % ALIGN_BYTES), body]),
       );
       renameSync(temporary, path);
-      removeForgotten(path);
+      removeExpired(path);
     } finally {
       rmSync(temporary, { force: true });
     }
   } catch {
-    // It is as good without.
+    // The cache is optional.
   }
 }
 
-/** Removes what was neither read nor written for a month before this file was, whose time is that of the same disk. */
-function removeForgotten(written: string): void {
+/** Removes files neither read nor written within a month before `written`, whose time comes from the same disk. */
+function removeExpired(written: string): void {
   const now = statSync(written).mtimeMs;
   for (const name of readdirSync(dirname(written))) {
     const path = join(dirname(written), name);
     const { atimeMs, mtimeMs } = statSync(path);
-    if (Math.max(atimeMs, mtimeMs) < now - KEPT_MS) rmSync(path, { force: true });
+    if (Math.max(atimeMs, mtimeMs) < now - MAX_AGE_MS) rmSync(path, { force: true });
   }
 }
 
-/** Tells damage, at a fifth of what SHA-256 takes. */
-const digestOf = (bytes: Buffer): number => crc32(bytes);
+/** Detects damage at a fifth of the cost of SHA-256. */
+const computeDigest = (bytes: Buffer): number => crc32(bytes);

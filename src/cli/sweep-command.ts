@@ -10,10 +10,9 @@ import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 import { boardTable, stateLine, trialLine } from './sweep-format.js';
 
-/** Rows of the table at the end. */
+/** Number of trials in the final table. */
 const SHOWN = 10;
 
-/** The arguments of `mtl sweep`. */
 export interface SweepArguments {
   readonly file: string | undefined;
   readonly set: readonly string[];
@@ -22,59 +21,63 @@ export interface SweepArguments {
   readonly json: boolean;
 }
 
-/** `mtl sweep`: runs a study, prints it, and gives the exit code. */
+/** Runs `mtl sweep` and prints progress and the best trials. Returns the exit code. */
 export async function runSweep({ file, set, device, threads, json }: SweepArguments): Promise<number> {
   if (file === undefined)
     throw userError('usage', {
       where: 'mtl sweep',
-      message: 'expected the YAML file of a study',
-      fix: 'write mtl sweep sweeps/esmm.yaml',
+      message: 'missing study file',
+      fix: 'pass a YAML file, as in mtl sweep sweeps/esmm.yaml',
     });
   const { screen, result } = createOutput(json);
   return runUntilSignal(
-    (signal) => screen.print(`${signal}: the workers save their trials and end; once more to quit at once`),
+    (signal) => screen.print(`${signal}: workers save their trials and exit; send it again to quit immediately`),
     async (stop) => {
       const { study, end, board } = await sweep(
         file,
         { overrides: set.map(parseOverride), device, threads, signal: stop.signal },
         {
-          onStart(begun, { isNew, numChecked, numOver, where }) {
+          onStart(started, { isNew, numChecked, numOver, where }) {
             screen.print(
-              `study   ${shownPath(begun.folder)}, ${isNew ? 'new' : `goes on: ${count(numOver)} trials are over`}`,
+              `study   ${shownPath(started.folder)}, ` +
+                `${isNew ? 'new' : `resumed with ${count(numOver)} finished trials`}`,
             );
             screen.print(
-              `space   ${begun.space.length} parameters${Number.isFinite(begun.numTrials) ? `, ${count(begun.numTrials)} trials` : ''}${begun.seeds.length > 1 ? ` of ${begun.seeds.length} runs` : ''}; ${count(numChecked)} configs checked`,
+              `space   ${started.space.length} ` +
+                `parameters${Number.isFinite(started.numTrials) ? `, ${count(started.numTrials)} trials` : ''}${started.seeds.length > 1 ? ` of ${started.seeds.length} runs` : ''}; ` +
+                `${count(numChecked)} configs checked`,
             );
             screen.print(`workers ${where}`);
           },
-          onTrial: (begun, trial, all) => screen.print(trialLine(begun, trial, all[0]?.number === trial.number)),
-          onLook: (begun, all) => screen.live(() => stateLine(begun, all)),
+          onTrial: (started, trial, all) => screen.print(trialLine(started, trial, all[0]?.number === trial.number)),
+          onLook: (started, all) => screen.live(() => stateLine(started, all)),
         },
       );
       if (board.length > 0) screen.print(boardTable(study, board.slice(0, SHOWN), screen));
-      if (board.some(({ value }) => value !== null)) await draw(study, board, (text) => screen.print(text));
+      if (board.some(({ value }) => value !== null)) await writePage(study, board, (text) => screen.print(text));
       if (stop.received !== undefined && end === 'interrupted')
-        screen.print(`stopped by ${stop.received}; the same command goes on`);
+        screen.print(`stopped by ${stop.received}; run the same command to resume`);
       result({ study: shownPath(study.folder), end, metric: study.options.metric, goal: study.goal, trials: board });
       return stop.received !== undefined && end === 'interrupted' ? EXIT_CODES[stop.received] : EXIT_CODES.done;
     },
   );
 }
 
-/** Draws a study; it has what it has, whatever becomes of its picture. */
-async function draw(study: Study, board: readonly ListedTrial[], print: (text: string) => void): Promise<void> {
+/** Writes the study page. A failure only prints a warning: the study itself is complete. */
+async function writePage(study: Study, board: readonly ListedTrial[], print: (text: string) => void): Promise<void> {
   try {
-    // Loaded only then.
+    // Loaded on demand.
     const { writeStudyPage } = await import('../study/page.js');
     print(`page    ${shownPath(await writeStudyPage(study, board))}`);
   } catch (error) {
     print(
-      `the study could not be drawn: ${error instanceof Error ? error.message : String(error)}; mtl sweep show ${shownPath(study.folder)} --html tries again`,
+      `cannot write the study page: ${error instanceof Error ? error.message : String(error)}; retry with mtl ` +
+        `sweep show ${shownPath(study.folder)} --html`,
     );
   }
 }
 
-/** `mtl sweep worker`: takes trials, and gives the exit code. */
+/** Runs `mtl sweep worker` until no trial is left. Returns the exit code. */
 export async function runSweepWorker({
   study,
   device,
@@ -86,12 +89,12 @@ export async function runSweepWorker({
 }): Promise<number> {
   const { screen } = createOutput(false);
   return runUntilSignal(
-    (signal) => screen.print(`${signal}: saving the trial, to give it back`),
+    (signal) => screen.print(`${signal}: saving the trial and releasing it`),
     async (stop) => {
-      // Of whoever started it and waits for it: without that one, nobody would end it.
+      // A worker exits with the sweep that started it; nothing else would end it.
       const orphaned = new AbortController();
-      process.once('disconnect', () => orphaned.abort(new Error('whoever started this worker is gone')));
-      // To listen for it must not keep the process alive.
+      process.once('disconnect', () => orphaned.abort(new Error('the sweep that started this worker has exited')));
+      // The channel must not keep the process alive.
       process.channel?.unref();
       await work(runPath(study), {
         device,

@@ -6,7 +6,7 @@ import { scoreText, shortNames, valueLabel } from '../study/trial-text.js';
 import { table } from './format.js';
 import type { Terminal } from './terminal.js';
 
-/** A trial that is over. */
+/** Formats a finished trial. */
 export function trialLine(
   { options, space }: Study,
   { number, state, value, deviation, point, message }: ListedTrial,
@@ -15,25 +15,29 @@ export function trialLine(
   const found =
     value === null
       ? `failed: ${message ?? ''}`
-      : `${options.metric} ${scoreText(value, deviation)}${state === 'stopped' ? '  stopped, others do better' : isBest ? '  best so far' : ''}`;
+      : `${options.metric} ` +
+        `${scoreText(value, deviation)}${state === 'stopped' ? '  stopped early: other trials are better' : isBest ? '  best so far' : ''}`;
   return `trial ${number}  ${found}  ${space
     .filter(({ name }) => Object.hasOwn(point, name))
     .map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`)
     .join(' ')}`;
 }
 
-/** How far a study is. */
+/** Formats the progress of a study. */
 export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
-  const countOf = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
+  const countState = (wanted: ListedTrial['state']): number => board.filter(({ state }) => state === wanted).length;
   const others = (['running', 'waiting', 'stopped', 'failed'] as const)
-    .filter((state) => countOf(state) > 0)
-    .map((state) => `, ${count(countOf(state))} ${state}`);
+    .filter((state) => countState(state) > 0)
+    .map((state) => `, ${count(countState(state))} ${state}`);
   const [best] = board;
   const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
-  return `${count(board.length - countOf('running') - countOf('waiting'))}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} trials are over${others.join('')}${found}`;
+  return (
+    `${count(board.length - countState('running') - countState('waiting'))}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} ` +
+    `trials finished${others.join('')}${found}`
+  );
 }
 
-/** Trials as a table, a column a parameter. */
+/** Formats trials as a table with one column per parameter. */
 export function boardTable({ options, space }: Study, board: readonly ListedTrial[], screen: Terminal): string {
   const names = space.map(({ name }) => name);
   const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
@@ -48,7 +52,7 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
   return table(['', 'state', options.metric, 'time', ...shortNames(names)], rows, screen);
 }
 
-/** The trials that no other one beats in both metrics. */
+/** Formats the Pareto front as a table. */
 export function frontTable(metrics: MetricPair, front: readonly ParetoTrial[], screen: Terminal): string {
   return `Pareto front of ${metrics.join(' and ')}\n${table(
     ['', ...metrics],

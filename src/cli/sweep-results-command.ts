@@ -13,7 +13,7 @@ import { scoreText } from '../study/trial-text.js';
 import { createOutput } from './output.js';
 import { boardTable, frontTable, stateLine } from './sweep-format.js';
 
-/** `mtl sweep show`: prints how a study stands, and gives the exit code. */
+/** Runs `mtl sweep show` and prints the state of a study. Returns the exit code. */
 export async function runSweepShow({
   study: named,
   top,
@@ -28,14 +28,14 @@ export async function runSweepShow({
   readonly json: boolean;
 }): Promise<number> {
   const { screen, result } = createOutput(json);
-  const { study, board } = await lookAt(named);
-  const metrics = pareto === undefined ? selectMetricPair(study) : pairIn(pareto, study);
+  const { study, board } = await openStudy(named);
+  const metrics = pareto === undefined ? selectMetricPair(study) : parsePair(pareto, study);
   const front = metrics && paretoFront(board, metrics, study.goals).front;
   screen.print(`study ${shownPath(study.folder)}: ${stateLine(study, board)}`);
   if (board.length > 0) screen.print(boardTable(study, board.slice(0, top), screen));
   if (metrics !== undefined && front !== undefined && front.length > 0)
     screen.print(frontTable(metrics, front, screen));
-  // Loaded only where it is wanted.
+  // Loaded on demand.
   const page = html ? await (await import('../study/page.js')).writeStudyPage(study, board, metrics) : undefined;
   if (page !== undefined) screen.print(`page ${shownPath(page)}`);
   result({
@@ -49,10 +49,10 @@ export async function runSweepShow({
   return EXIT_CODES.done;
 }
 
-/** `mtl sweep best`: prints the config of a trial, or writes it, and gives the exit code. */
+/** Runs `mtl sweep best`: prints or writes the config of a trial. Returns the exit code. */
 export async function runSweepBest({
   study: named,
-  trial: wanted,
+  trial: requested,
   out,
   json,
 }: {
@@ -62,14 +62,16 @@ export async function runSweepBest({
   readonly json: boolean;
 }): Promise<number> {
   const { screen, result } = createOutput(json || out === undefined);
-  const { study, board } = await lookAt(named);
+  const { study, board } = await openStudy(named);
   const trial =
-    wanted === undefined ? board.find(({ value }) => value !== null) : board.find(({ number }) => number === wanted);
+    requested === undefined
+      ? board.find(({ value }) => value !== null)
+      : board.find(({ number }) => number === requested);
   if (trial === undefined)
     throw userError('usage', {
       where: shownPath(study.folder),
-      message: wanted === undefined ? 'no trial has come to an end yet' : `there is no trial ${wanted}`,
-      fix: 'mtl sweep show lists its trials',
+      message: requested === undefined ? 'no trial has finished yet' : `no trial ${requested}`,
+      fix: 'list the trials with mtl sweep show',
     });
   const found =
     trial.value === null ? trial.state : `${study.options.metric} ${scoreText(trial.value, trial.deviation)} on valid`;
@@ -92,7 +94,7 @@ export async function runSweepBest({
   return EXIT_CODES.done;
 }
 
-/** `mtl sweep export`: prints all trials as CSV, or as JSON, and gives the exit code. */
+/** Runs `mtl sweep export`: prints all trials as CSV or JSON. Returns the exit code. */
 export async function runSweepExport({
   study: named,
   json,
@@ -100,29 +102,33 @@ export async function runSweepExport({
   readonly study: string;
   readonly json: boolean;
 }): Promise<number> {
-  const { study, board } = await lookAt(named);
+  const { study, board } = await openStudy(named);
   if (json) process.stdout.write(`${JSON.stringify(board)}\n`);
   else process.stdout.write(trialsCsv(study, board));
   return EXIT_CODES.done;
 }
 
-async function lookAt(named: string): Promise<{ readonly study: Study; readonly board: readonly ListedTrial[] }> {
+async function openStudy(named: string): Promise<{ readonly study: Study; readonly board: readonly ListedTrial[] }> {
   const study = readStudy(runPath(named));
   const { trials } = await openJournal(study.folder);
   return { study, board: leaderboard(trials, study.goal) };
 }
 
-/** Two metrics, written with a comma between. */
-function pairIn(text: string, study: Study): MetricPair {
+/** Parses two comma-separated metrics. */
+function parsePair(text: string, study: Study): MetricPair {
   const where = `--pareto ${text}`;
   const [a, b, ...others] = text.split(',').map((name) => name.trim());
   if (a === undefined || b === undefined || others.length > 0 || a === b)
-    throw userError('usage', { where, message: 'expected two metrics', fix: 'write --pareto ctr.auc,ctcvr.auc' });
+    throw userError('usage', {
+      where,
+      message: 'expected two different metrics',
+      fix: 'use --pareto ctr.auc,ctcvr.auc',
+    });
   for (const metric of [a, b]) checkMetric(study, metric, where);
   return [a, b];
 }
 
-/** A line a trial, by number: values of parameters, then of metrics. */
+/** Formats trials as CSV, by number: parameter values, then metrics. */
 function trialsCsv(study: Study, board: readonly ListedTrial[]): string {
   const names = study.space.map(({ name }) => name);
   const rows = [...board]
@@ -134,7 +140,7 @@ function trialsCsv(study: Study, board: readonly ListedTrial[]): string {
       deviation: deviation ?? '',
       elapsedMs,
       runs: runs.join(' '),
-      ...Object.fromEntries(names.map((name) => [name, textOf(point[name])])),
+      ...Object.fromEntries(names.map((name) => [name, toCsvValue(point[name])])),
       ...metrics,
     }));
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
@@ -144,7 +150,7 @@ function trialsCsv(study: Study, board: readonly ListedTrial[]): string {
   ]);
 }
 
-function textOf(value: unknown): string | number {
+function toCsvValue(value: unknown): string | number {
   return value === undefined
     ? ''
     : typeof value === 'number' || typeof value === 'string'

@@ -5,7 +5,6 @@ import { PRESETS, type PresetName, type SynthFormat } from '../synth/presets.js'
 import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
 
-/** The arguments of `mtl synth`. */
 export interface SynthArguments {
   readonly folder: string;
   readonly seed: number;
@@ -26,7 +25,7 @@ export interface SynthArguments {
 
 const DEFAULT_VALID_ROWS = 5000;
 
-/** `mtl synth`: generates, prints what the truth scores, and gives the exit code. */
+/** Runs `mtl synth` and prints the metrics of the true probabilities. Returns the exit code. */
 export async function runSynth({
   folder,
   seed,
@@ -43,14 +42,14 @@ export async function runSynth({
   if (format === 'raw' && args.valid !== undefined) {
     throw userError('usage', {
       where: '--valid',
-      message: 'raw files have none',
-      fix: 'mtl prepare takes it out of train',
+      message: 'unavailable with --format raw, which has no validation set',
+      fix: 'split it off with mtl prepare --valid-share',
     });
   }
   if (format === 'csv' && badEvery > 0)
-    throw userError('usage', { where: '--bad-every', message: 'is for --format raw alone' });
+    throw userError('usage', { where: '--bad-every', message: 'requires --format raw' });
   if (format === 'raw' && counterfactual)
-    throw userError('usage', { where: '--counterfactual', message: 'is for --format csv alone' });
+    throw userError('usage', { where: '--counterfactual', message: 'requires --format csv' });
   const rows = {
     train: args.train,
     ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}),
@@ -72,7 +71,7 @@ export async function runSynth({
     onProgress: (split, done) =>
       screen.live(() => `${split}: ${count(done)} of ${count(rows[split as keyof typeof rows] ?? done)} rows`),
   });
-  screen.print(`the true probabilities on ${folder}, as in its oracle.json`);
+  screen.print(`metrics of the true probabilities in ${folder}, as in its oracle.json`);
   for (const [split, report] of Object.entries(oracle)) screen.print(reportTable(split, report, screen));
   return EXIT_CODES.done;
 }

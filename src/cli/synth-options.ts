@@ -3,7 +3,7 @@ import { quoted, userError } from '../core/errors.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
 import { optionalFraction, intOption, optionalInt } from './options.js';
 
-/** What `mtl synth` takes. */
+/** Declares the options of `mtl synth`. */
 export function synthOptions(y: Argv) {
   return y
     .positional('folder', {
@@ -57,14 +57,15 @@ export function synthOptions(y: Argv) {
       type: 'boolean',
       default: false,
       describe:
-        'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), with their true rates',
+        'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), ' +
+        'with their true rates',
     })
     .example('$0 synth data/large --train 500000', '')
     .example('$0 synth data/biased --selection-bias 1 --confounder 1 --counterfactual', '')
     .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', '');
 }
 
-/** How strong something is, from 0. */
+/** Defines an option for a strength in [0, 10]. */
 function strength(name: string, describe: string) {
   return {
     requiresArg: true,

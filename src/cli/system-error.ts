@@ -1,17 +1,16 @@
 import { limitProblem, systemCode, UserError, userError } from '../core/errors.js';
 
-/** What the system says, for people, and what to do about it. */
-const REFUSALS: Readonly<Record<string, { readonly message: string; readonly fix: string }>> = {
-  EACCES: { message: 'no permission', fix: 'choose another path, or change its permissions' },
-  ELOOP: { message: 'is a link that leads back to itself', fix: 'choose another path' },
-  ENAMETOOLONG: { message: 'is a name longer than the file system takes', fix: 'choose a shorter one' },
+/** Messages and fixes, by system error code. */
+const SYSTEM_ERRORS: Readonly<Record<string, { readonly message: string; readonly fix: string }>> = {
+  EACCES: { message: 'permission denied', fix: 'use another path, or change its permissions' },
+  ELOOP: { message: 'too many symbolic links', fix: 'use another path' },
+  ENAMETOOLONG: { message: 'file name too long for the file system', fix: 'use a shorter one' },
 };
 
 /**
- * What the machine refused, where that is what was thrown: no bug of ours, whatever it was asked for. A limit on open
- * files counts also where it is
- * the cause of another error.
- * @returns undefined for anything else
+ * Converts an error of the operating system to a UserError, which is no bug of mtl. A limit on open files also counts
+ * if it is the cause of another error.
+ * @returns undefined for any other error
  */
 export function systemError(error: unknown): UserError | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -25,19 +24,19 @@ export function systemError(error: unknown): UserError | undefined {
   if (limit !== undefined) return userError('disk', { ...(where !== undefined && { where }), ...limit }, error);
   const code = systemCode(error);
   if (code !== undefined) {
-    const { message, fix } = REFUSALS[code] ?? {
-      message: 'the system refuses it',
-      fix: 'choose another path, or ask who keeps this machine',
+    const { message, fix } = SYSTEM_ERRORS[code] ?? {
+      message: 'system error',
+      fix: 'use another path, or ask the administrator of this machine',
     };
     return userError('disk', { ...(where !== undefined && { where }), message: `${message} (${code})`, fix }, error);
   }
-  // V8's words where an allocation fails; other RangeErrors are bugs.
+  // V8's messages for failed allocations; other RangeErrors are bugs.
   if (error instanceof RangeError && /out of memory|could not allocate memory|allocation failed/i.test(error.message)) {
     return userError(
       'disk',
       {
-        message: `there is too little memory or address space (${error.message})`,
-        fix: 'allow more (ulimit -v unlimited), end other programs, or take smaller tables',
+        message: `out of memory or address space (${error.message})`,
+        fix: 'raise the limit (ulimit -v unlimited), end other programs, or use smaller tables',
       },
       error,
     );
@@ -46,8 +45,8 @@ export function systemError(error: unknown): UserError | undefined {
     return userError(
       'disk',
       {
-        message: `no further thread can be started (${error.message})`,
-        fix: 'allow more (ulimit -u), or take fewer: --threads 1',
+        message: `cannot start another thread (${error.message})`,
+        fix: 'raise the limit (ulimit -u), or use --threads 1',
       },
       error,
     );

@@ -1,11 +1,11 @@
 import { styleText } from 'node:util';
 
-/** Where people read: lines, and on a terminal one live line below them. */
+/** A stream of lines with one live line below them on a terminal. */
 export interface Terminal {
   print(text: string): void;
   /**
-   * Shows a text on the live line, or as a line of its own now and then where there is no terminal.
-   * @param text given the characters that there is room for
+   * Shows text on the live line. Without a terminal, prints it as a line every 10 seconds.
+   * @param text receives the number of available columns
    */
   live(text: (columns: number) => string): void;
   bold(text: string): string;
@@ -15,26 +15,26 @@ export interface Terminal {
 const LIVE_EVERY_MS = 100;
 const PLAIN_EVERY_MS = 10_000;
 const CLEAR_LINE = '\r\u001b[K';
-/** Of a terminal that does not say how wide it is. */
-const USUAL_COLUMNS = 80;
+/** Fallback for terminals of unknown width. */
+const DEFAULT_COLUMNS = 80;
 
-/** The terminal whose live line is shown. */
+/** Stream with a visible live line. */
 let liveOn: NodeJS.WriteStream | undefined;
 
-/** Takes the live line away, before what is told beside a screen. */
+/** Clears the live line before other output. */
 export function endLiveLine(): void {
   liveOn?.write(CLEAR_LINE);
   liveOn = undefined;
 }
 
 /**
- * A screen on a stream.
- * @param nowMs a clock for the pace of the live line
+ * Creates a terminal on a stream.
+ * @param nowMs clock that limits the rate of the live line
  */
 export function createTerminal(stream: NodeJS.WriteStream, nowMs: () => number): Terminal {
   const isTerminal = stream.isTTY && process.env['TERM'] !== 'dumb';
   let shownMs = nowMs();
-  // See https://no-color.org: an empty one asks for nothing.
+  // See https://no-color.org: an empty value has no effect.
   const hasColor = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
   const styled = (style: 'bold' | 'dim', text: string): string =>
     hasColor ? styleText(style, text, { validateStream: false }) : text;
@@ -46,9 +46,9 @@ export function createTerminal(stream: NodeJS.WriteStream, nowMs: () => number):
     live(text) {
       if (nowMs() - shownMs < (isTerminal ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return;
       shownMs = nowMs();
-      // The last column stays free: some terminals begin a new line behind it.
-      const columns = (stream.columns || USUAL_COLUMNS) - 1;
-      if (isTerminal) stream.write(`${CLEAR_LINE}${shortened(text(columns), columns)}`);
+      // The last column stays free: some terminals wrap after it.
+      const columns = (stream.columns || DEFAULT_COLUMNS) - 1;
+      if (isTerminal) stream.write(`${CLEAR_LINE}${truncate(text(columns), columns)}`);
       else stream.write(`${text(Infinity)}\n`);
       if (isTerminal) liveOn = stream;
     },
@@ -57,18 +57,18 @@ export function createTerminal(stream: NodeJS.WriteStream, nowMs: () => number):
   };
 }
 
-function shortened(text: string, columns: number): string {
+function truncate(text: string, columns: number): string {
   return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
 }
 
-/** As many of some parts as there is room for, from the first on: each is there in whole or not at all. */
-export function fitting(parts: readonly string[], columns: number): string {
+/** Joins as many leading parts as fit into `columns`; no part is truncated. */
+export function joinFitting(parts: readonly string[], columns: number): string {
   let text = parts[0] ?? '';
   for (const part of parts.slice(1)) {
-    if (text.length + SPACE.length + part.length > columns) return text;
-    text += SPACE + part;
+    if (text.length + SEPARATOR.length + part.length > columns) return text;
+    text += SEPARATOR + part;
   }
   return text;
 }
 
-const SPACE = '  ';
+const SEPARATOR = '  ';

@@ -17,9 +17,8 @@ import { nextCommands } from './next-commands.js';
 import { createOutput, type LogLevel } from './output.js';
 import { runUntilSignal } from './signals.js';
 
-/** The arguments of `mtl train`. */
 export interface TrainArguments {
-  /** undefined takes that of the run that goes on. */
+  /** Undefined with `resume`: the config of that run. */
   readonly config: string | undefined;
   readonly set: readonly string[];
   readonly device: Device;
@@ -28,13 +27,13 @@ export interface TrainArguments {
   readonly runDir: string | undefined;
   readonly resume: string | undefined;
   readonly verifyData: boolean;
-  /** Whether the run is drawn when it ends. */
+  /** Whether to write report.html at the end. */
   readonly report: boolean;
   readonly level: LogLevel;
   readonly json: boolean;
 }
 
-/** `mtl train`: runs it, prints it, and gives the exit code. */
+/** Runs `mtl train` and prints progress and metrics. Returns the exit code. */
 export async function runTrain({
   config,
   set,
@@ -48,13 +47,13 @@ export async function runTrain({
   level,
   json,
 }: TrainArguments): Promise<number> {
-  refuseTwoRuns(resume, { name, 'run-dir': runDir });
+  rejectTwoRuns(resume, { name, 'run-dir': runDir });
   const peers = openPeers();
-  // The first speaks for all; what ends another one is told in any case.
-  const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
+  // Rank 0 prints for all; a fatal error is printed by any rank.
+  const { screen, warn, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
   let start: TrainStart | undefined;
   return runUntilSignal(
-    (signal) => notice(`${signal}: ending after this step; once more to quit at once`),
+    (signal) => warn(`${signal}: stopping after this step; send it again to quit immediately`),
     async (stop) => {
       let loaded: LoadedConfig | undefined;
       const load = async (): Promise<LoadedConfig> =>
@@ -75,10 +74,10 @@ export async function runTrain({
           },
           {
             onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
-            onWarning: notice,
-            onStart: (begun) => {
-              start = begun;
-              screen.print(startLines(begun));
+            onWarning: warn,
+            onStart: (started) => {
+              start = started;
+              screen.print(startLines(started));
             },
             onStep: (progress) => screen.live((columns) => stepLine(progress, start!, columns)),
             onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
@@ -89,27 +88,26 @@ export async function runTrain({
       peers.end();
       const { run, end, bestEpoch, bestStep, metrics, rejectedRows, numSkippedBatches } = trained;
       if (numSkippedBatches > 0)
-        notice(
-          `${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`,
+        warn(
+          `${count(numSkippedBatches)} batches were skipped because their loss was not finite; log.jsonl lists them`,
         );
       if (rejectedRows > 0)
-        notice(`${count(rejectedRows)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
+        warn(`${count(rejectedRows)} invalid rows were skipped; they are listed in ${join(run, 'rejects.csv')}`);
       if (stop.received !== undefined && end === 'interrupted') {
         const last = join(run, 'checkpoints', 'last');
-        notice(
-          `stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`,
-        );
+        warn(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'nothing to save yet'}`);
         result(trained);
         return EXIT_CODES[stop.received];
       }
-      if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
+      if (end === 'stopped early') screen.print('stopped early: validation no longer improves');
       if (metrics['test'] !== undefined) {
         screen.print(
-          `${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
+          `${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ` +
+            `${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`,
         );
       }
-      screen.print(`run folder ${run}`);
-      if (report && peers.rank === 0) await draw(run, loaded!.experiment, screen.print, notice);
+      screen.print(`run directory ${run}`);
+      if (report && peers.rank === 0) await writeReport(run, loaded!.experiment, screen.print, warn);
       if (!json) screen.print(nextCommands(run, loaded!.experiment.data));
       result(trained);
       return EXIT_CODES.done;
@@ -117,58 +115,57 @@ export async function runTrain({
   );
 }
 
-/** A run that goes on is named once. */
-function refuseTwoRuns(resume: string | undefined, others: Readonly<Record<string, string | undefined>>): void {
+/** Rejects a second name for a resumed run. */
+function rejectTwoRuns(resume: string | undefined, others: Readonly<Record<string, string | undefined>>): void {
   const [option] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (resume !== undefined && resume !== AUTO && option !== undefined)
     throw userError('usage', {
       where: `--${option}`,
-      message: `--resume ${resume} says which run goes on, in its own folder`,
-      fix: `leave --${option} out, or start another run from its weights by --init-from ${resume}`,
+      message: `conflicts with --resume ${resume}, which continues in that run's directory`,
+      fix: `remove --${option}, or start a new run from its weights with --init-from ${resume}`,
     });
 }
 
-/** Draws a run that has ended; it has what it has, whatever becomes of its picture. */
-async function draw(
+/** Writes the report of a completed run. A failure only prints a warning: the run itself is complete. */
+async function writeReport(
   run: string,
   experiment: LoadedConfig['experiment'],
   print: (text: string) => void,
-  notice: (text: string) => void,
+  warn: (text: string) => void,
 ): Promise<void> {
   try {
-    // Loaded only then.
+    // Loaded on demand.
     const { report } = await import('../report.js');
     const path = await report({ runs: [run], known: new Map([[run, experiment]]) });
     print(`report ${path}`);
-    await addTrackedFile(run, { path: basename(path), file: path }, notice);
+    await addTrackedFile(run, { path: basename(path), file: path }, warn);
   } catch (error) {
-    notice(
-      `the run could not be drawn: ${error instanceof Error ? error.message : String(error)}; mtl report ${run} tries again`,
+    warn(
+      `cannot write the report: ${error instanceof Error ? error.message : String(error)}; retry with mtl ` +
+        `report ${run}`,
     );
   }
 }
 
 /**
- * The config of the run that goes on.
- * @throws UserError (usage) where there is none
+ * Finds the config of the run to resume.
+ * @throws UserError (usage) if there is none
  */
 export function configOf(resume: string | undefined): string {
   if (resume !== undefined && resume !== AUTO) {
     const run = runPath(resume);
     const config = join(run, RESOLVED);
     if (existsSync(config)) return config;
-    const problem = existsSync(run)
-      ? { message: `is not the folder of a run: it holds no ${RESOLVED}` }
-      : missingRun(run);
+    const problem = existsSync(run) ? { message: `is not a run directory: it has no ${RESOLVED}` } : missingRun(run);
     throw userError('usage', {
       where: `--resume ${resume}`,
-      fix: 'name a run, as in runs/latest or runs/esmm/001',
+      fix: 'pass a run, as in runs/latest or runs/esmm/001',
       ...problem,
     });
   }
   throw userError('usage', {
     where: 'mtl train',
-    message: 'expected a config',
-    fix: 'write mtl train configs/esmm.yaml, or --resume RUN',
+    message: 'missing config',
+    fix: 'use mtl train configs/esmm.yaml, or --resume RUN',
   });
 }

@@ -1,33 +1,31 @@
 import type { EncodedColumns } from './encoded-columns.js';
 
-/** What a label of some rows is like: a class, whose log odds add up, or a number that adds up itself. */
+/** The kind of a label: a class with additive log odds, or an additive number. */
 export type LabelKind = 'class' | 'number';
 
-/** A model in which every field has its say for itself, and none together with another. */
+/** An additive model: every field has an effect of its own, without interactions. */
 export interface Additive {
-  /** By row: the first derivative of the log-likelihood in the score, and the second with its sign turned. */
+  /** By row: the first derivative of the log-likelihood with respect to the score, and the negated second one. */
   readonly gradients: Float64Array;
   readonly curvatures: Float64Array;
-  /** Adds a field to it. */
   add(field: EncodedColumns): void;
-  /** Goes on to fit all of its fields, one after the other, so many times. */
+  /** Fits all fields in turn, `sweeps` more times. */
   fit(sweeps: number): void;
-  /** The mean negative log-likelihood of a row; of numbers, without what does not depend on the model. */
+  /** Returns the mean negative log-likelihood per row; for numbers, without the constant term. */
   loss(): number;
 }
 
-/** A field's effects are not held to be smaller than this, squared, so that one that says nothing takes no part. */
+/** Minimum variance of a field's effects, so that an uninformative field is shrunk to 0. */
 const MIN_VARIANCE = 1e-4;
 
 /**
- * Fits such a model by Newton's steps, a field at a time (backfitting; Hastie & Tibshirani 1990, section 4.4). How much
- * a value's effect is
- * drawn to 0 follows from how much effects of its field differ, found from the first step by the method of moments.
+ * Creates an additive model, fitted field by field with Newton steps (backfitting; Hastie & Tibshirani 1990, section
+ * 4.4). Effects are shrunk by their variance within a field, estimated in the first step by the method of moments.
  */
 export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Additive {
   const { length } = labels;
   const mean = Array.from(labels).reduce((sum, y) => sum + y, 0) / length;
-  const spread =
+  const variance =
     kind === 'class'
       ? 1
       : Math.max(Array.from(labels).reduce((sum, y) => sum + (y - mean) ** 2, 0) / length, Number.MIN_VALUE);
@@ -43,8 +41,8 @@ export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Addi
       gradients[row] = labels[row]! - p;
       curvatures[row] = p * (1 - p);
     } else {
-      gradients[row] = (labels[row]! - scores[row]!) / spread;
-      curvatures[row] = 1 / spread;
+      gradients[row] = (labels[row]! - scores[row]!) / variance;
+      curvatures[row] = 1 / variance;
     }
   };
   for (let row = 0; row < length; row++) update(row);
@@ -85,32 +83,32 @@ export function createAdditive(labels: ArrayLike<number>, kind: LabelKind): Addi
         sum +=
           kind === 'class'
             ? Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - labels[row]! * score
-            : (labels[row]! - score) ** 2 / (2 * spread);
+            : (labels[row]! - score) ** 2 / (2 * variance);
       }
       return sum / length;
     },
   };
 }
 
-/** Sums of gradients and of curvatures, side by side: `step` numbers for each effect. */
+/** Interleaved sums of gradients and curvatures: `step` elements per effect. */
 export interface EffectSums {
   readonly sums: Float64Array;
   readonly end: number;
   readonly step: number;
-  /** Places of the two among the numbers of an effect. */
+  /** Offsets of the two within an effect. */
   readonly gradient: number;
   readonly curvature: number;
 }
 
 /**
- * How much effects differ, squared: a sum of gradients g and one of curvatures h have E[g²] = h + h² τ² (by moments, as
+ * Estimates the variance τ² of effects by moments: sums of gradients g and curvatures h have E[g²] = h + h² τ² (as in
  * DerSimonian & Laird 1986).
  */
 export function computeVariance({ sums, end, step, gradient, curvature }: EffectSums): number {
   let [excess, squares] = [0, 0];
-  for (let at = 0; at < end; at += step) {
-    const h = sums[at + curvature]!;
-    excess += sums[at + gradient]! ** 2 - h;
+  for (let offset = 0; offset < end; offset += step) {
+    const h = sums[offset + curvature]!;
+    excess += sums[offset + gradient]! ** 2 - h;
     squares += h ** 2;
   }
   return squares === 0 ? 0 : excess / squares;

@@ -2,28 +2,28 @@ import type { RowBlock } from '../data/rows/row-block.js';
 import type { EncodedField } from '../features/feature-types.js';
 import { createQuantiles } from '../features/quantiles.js';
 
-/** A field of some rows, as whole numbers from 0 on: alike where it says the same. */
+/** A field as integer codes from 0: equal values have equal codes. */
 export interface EncodedColumns {
   readonly name: string;
   readonly codes: Uint32Array;
-  /** Every code is below. */
+  /** Number of codes. */
   readonly size: number;
-  /** The column that a cross would be made of, where it has one whose texts say what the codes do. */
+  /** The column to build a cross from; undefined if its strings do not correspond to the codes. */
   readonly column?: string;
 }
 
-/** Ranges of a number that has too many values to tell them apart. */
+/** Number of bins for numbers with too many distinct values. */
 const NUMBER_BINS = 32;
-/** A number with more values has a text for hardly any two rows. */
+/** Maximum number of distinct values of a number without binning. */
 const MAX_NUMBER_VALUES = 64;
-/** Ids below are counted in a list, others in a map. */
-const LISTED_IDS = 1 << 22;
+/** Maximum number of ids to encode through an array in place of a map. */
+const MAX_ARRAY_IDS = 1 << 22;
 
 /**
- * The fields of some rows that have one value a row: ids, and numbers in ranges. Bags and vectors are left out.
- * @param rows which of the block's rows are wanted, in their order
+ * Encodes fields with one value per row: ids, and numbers, which may be binned. Bags and vectors are skipped.
+ * @param rows the rows of the block to encode, in order
  */
-export function codedFields(
+export function encodeFields(
   block: RowBlock,
   rows: Uint32Array,
   fields: readonly EncodedField[],
@@ -34,7 +34,7 @@ export function codedFields(
       return [
         {
           name,
-          ...coded(block.ids.get(name)!, rows, size),
+          ...encodeValues(block.ids.get(name)!, rows, size),
           ...(columns.length === 1 && column === name && { column }),
         },
       ];
@@ -43,35 +43,35 @@ export function codedFields(
     const different = new Set<number>();
     for (let i = 0; i < rows.length && different.size <= MAX_NUMBER_VALUES; i++) different.add(values[rows[i]!]!);
     if (different.size <= MAX_NUMBER_VALUES)
-      return [{ name, ...coded(values, rows, Infinity), ...(column === name && { column }) }];
-    return [{ name, ...binned(values, rows) }];
+      return [{ name, ...encodeValues(values, rows, Infinity), ...(column === name && { column }) }];
+    return [{ name, ...binValues(values, rows) }];
   });
 }
 
-/** Numbers the values in the order in which they come. */
-function coded(
+/** Assigns codes in order of first occurrence. */
+function encodeValues(
   values: Uint32Array | Float32Array,
   rows: Uint32Array,
-  below: number,
+  numIds: number,
 ): Pick<EncodedColumns, 'codes' | 'size'> {
   const codes = new Uint32Array(rows.length);
   let size = 0;
-  if (below <= LISTED_IDS) {
-    const codeOf = new Uint32Array(below);
-    for (let i = 0; i < rows.length; i++) codes[i] = (codeOf[values[rows[i]!]!] ||= ++size) - 1;
+  if (numIds <= MAX_ARRAY_IDS) {
+    const codeByValue = new Uint32Array(numIds);
+    for (let i = 0; i < rows.length; i++) codes[i] = (codeByValue[values[rows[i]!]!] ||= ++size) - 1;
     return { codes, size };
   }
-  const codeOf = new Map<number, number>();
+  const codeByValue = new Map<number, number>();
   for (let i = 0; i < rows.length; i++) {
     const value = values[rows[i]!]!;
-    let code = codeOf.get(value);
-    if (code === undefined) codeOf.set(value, (code = size++));
+    let code = codeByValue.get(value);
+    if (code === undefined) codeByValue.set(value, (code = size++));
     codes[i] = code;
   }
   return { codes, size };
 }
 
-function binned(values: Float32Array, rows: Uint32Array): Pick<EncodedColumns, 'codes' | 'size'> {
+function binValues(values: Float32Array, rows: Uint32Array): Pick<EncodedColumns, 'codes' | 'size'> {
   const quantiles = createQuantiles();
   for (let i = 0; i < rows.length; i++) quantiles.observe(values[rows[i]!]!);
   const boundaries = quantiles.boundaries(NUMBER_BINS);
@@ -83,15 +83,15 @@ function binned(values: Float32Array, rows: Uint32Array): Pick<EncodedColumns, '
   return { codes, size: boundaries.length + 1 };
 }
 
-/** Two fields as one: a code for each combination that is there. */
-export function combined(a: EncodedColumns, b: EncodedColumns): EncodedColumns {
+/** Combines two fields: one code per occurring pair. */
+export function combineFields(a: EncodedColumns, b: EncodedColumns): EncodedColumns {
   const codes = new Uint32Array(a.codes.length);
-  const codeOf = new Map<number, number>();
+  const codeByValue = new Map<number, number>();
   for (let i = 0; i < codes.length; i++) {
     const both = a.codes[i]! * b.size + b.codes[i]!;
-    let code = codeOf.get(both);
-    if (code === undefined) codeOf.set(both, (code = codeOf.size));
+    let code = codeByValue.get(both);
+    if (code === undefined) codeByValue.set(both, (code = codeByValue.size));
     codes[i] = code;
   }
-  return { name: `${a.name} × ${b.name}`, codes, size: codeOf.size };
+  return { name: `${a.name} × ${b.name}`, codes, size: codeByValue.size };
 }

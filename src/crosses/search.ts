@@ -1,52 +1,48 @@
 import { setImmediate } from 'node:timers/promises';
 import { createAdditive, type LabelKind } from './additive.js';
-import { combined, type EncodedColumns } from './encoded-columns.js';
+import { combineFields, type EncodedColumns } from './encoded-columns.js';
 import { createGainMeter, type Gain, type GainMeter } from './gain.js';
 
-/** Two columns that say more together than both for themselves. */
+/** A column pair whose combination improves the prediction. */
 export interface FoundCross {
   readonly columns: readonly [string, string];
-  /**
-   * By how much the mean log loss of a row falls, beyond what all fields give alone and the crosses before it, on rows
-   * that nothing was learned from.
-   */
+  /** Reduction of the mean held-out log loss per row, beyond all fields and the crosses before it. */
   readonly logLossGain: number;
-  /** How many deviations of chance that is above none. */
+  /** Its z-score: the excess in standard deviations of chance. */
   readonly zScore: number;
-  /** Combinations of the two that there are. */
+  /** Number of occurring combinations. */
   readonly combinations: number;
 }
 
-/** What was found in some rows. */
+/** Result of `searchCrosses`. */
 export interface Search {
-  /** The best first. */
   readonly crosses: readonly FoundCross[];
-  /** The mean log loss of the model in which no fields have a say together. */
+  /** Mean log loss of the additive model. */
   readonly loss: number;
-  /** Pairs that were looked at. */
+  /** Number of pairs tested. */
   readonly pairs: number;
 }
 
-/** How it is searched. */
+/** Options of `searchCrosses`. */
 export interface SearchOptions {
   readonly top: number;
-  /** Whether two columns are together in a cross already. */
+  /** Whether the config already crosses two columns. */
   isCrossed(a: string, b: string): boolean;
   onShare(share: number): void;
   readonly signal: AbortSignal;
 }
 
-/** Times that the fields are fitted one after the other: at first, and with a cross more. */
+/** Number of fitting sweeps: initially, and after each cross. */
 const [FIRST_SWEEPS, MORE_SWEEPS] = [6, 2];
-/** Deviations from which on no chance among thousands of pairs is likely. */
+/** Minimum z-score: chance is unlikely to reach it among thousands of pairs. */
 const MIN_Z = 4.5;
 /**
- * Pairs times rows that take about half a minute. Where there are more, all pairs are looked at in some of the rows,
- * and the best of them in all.
+ * Maximum number of pairs times rows, about half a minute. Beyond it, all pairs are tested on a subset of the rows, and
+ * only the best on all rows.
  */
 const MAX_WORK = 1.5e9;
-/** Pairs that are looked at in all rows then; and again for each cross that was found. */
-const [KEPT, KEPT_A_CROSS] = [200, 8];
+/** Number of pairs to test on all rows after the subset, and again per cross. */
+const [MAX_CANDIDATES, MAX_CANDIDATES_PER_CROSS] = [200, 8];
 
 interface Pair {
   readonly a: EncodedColumns;
@@ -55,11 +51,9 @@ interface Pair {
 interface Measured extends Pair, FoundCross {}
 
 /**
- * Looks for pairs of fields that say more of a label together than each for itself: first all fields are fitted without
- * having a say
- * together, then every pair is tried on what that leaves unexplained. The best is taken into the fit, and the others
- * are
- * tried again, so that what merely goes with a cross that was found is not found too.
+ * Searches for pairs of fields that interact. First fits the additive model, then tests every pair on its residuals.
+ * Adds the best pair to the model and tests the others again, so that a pair that only correlates with a found cross is
+ * not reported.
  */
 export async function searchCrosses(
   labels: ArrayLike<number>,
@@ -82,52 +76,62 @@ export async function searchCrosses(
       ),
   );
   const every = Math.min(32, Math.ceil((pairs.length * labels.length) / MAX_WORK));
-  let begun = 0;
+  let doneShare = 0;
   const measure = async (some: readonly Pair[], meter: GainMeter, end: number): Promise<readonly Measured[]> => {
-    const alone = new Map<EncodedColumns, Gain>();
-    const aloneOf = (field: EncodedColumns): Gain => {
-      const gain = alone.get(field) ?? meter(field);
-      alone.set(field, gain);
+    const single = new Map<EncodedColumns, Gain>();
+    const measureSingle = (field: EncodedColumns): Gain => {
+      const gain = single.get(field) ?? meter(field);
+      single.set(field, gain);
       return gain;
     };
     const found: Measured[] = [];
     for (const [i, { a, b }] of some.entries()) {
-      found.push({ a, b, columns: [a.column!, b.column!], ...beyond(meter(a, b), [aloneOf(a), aloneOf(b)]) });
-      onShare(begun + ((end - begun) * (i + 1)) / some.length);
+      found.push({
+        a,
+        b,
+        columns: [a.column!, b.column!],
+        ...computeNetGain(meter(a, b), [measureSingle(a), measureSingle(b)]),
+      });
+      onShare(doneShare + ((end - doneShare) * (i + 1)) / some.length);
       await setImmediate();
       signal.throwIfAborted();
     }
-    begun = end;
-    return found.filter(({ logLossGain: gain }) => gain > 0).sort((x, y) => y.logLossGain - x.logLossGain);
+    doneShare = end;
+    return found.filter(({ logLossGain }) => logLossGain > 0).sort((x, y) => y.logLossGain - x.logLossGain);
   };
 
-  let left = await measure(pairs, createGainMeter(additive, every), 0.5);
+  let remaining = await measure(pairs, createGainMeter(additive, every), 0.5);
   const meter = createGainMeter(additive);
-  if (every > 1) left = await measure([...left].sort((x, y) => y.zScore - x.zScore).slice(0, KEPT), meter, 0.6);
+  if (every > 1)
+    remaining = await measure([...remaining].sort((x, y) => y.zScore - x.zScore).slice(0, MAX_CANDIDATES), meter, 0.6);
   const crosses: FoundCross[] = [];
   for (;;) {
-    const best = left.find(({ zScore: z }) => z >= MIN_Z);
+    const best = remaining.find(({ zScore }) => zScore >= MIN_Z);
     if (best === undefined || crosses.length === top) break;
     const { columns, logLossGain: gain, zScore: z, combinations } = best;
     crosses.push({ columns, logLossGain: gain, zScore: z, combinations });
     if (crosses.length === top) break;
-    additive.add(combined(best.a, best.b));
+    additive.add(combineFields(best.a, best.b));
     additive.fit(MORE_SWEEPS);
-    left = await measure(
-      left.filter((pair) => pair !== best).slice(0, KEPT_A_CROSS * top),
+    remaining = await measure(
+      remaining.filter((pair) => pair !== best).slice(0, MAX_CANDIDATES_PER_CROSS * top),
       meter,
-      begun + (1 - begun) / (top - crosses.length + 1),
+      doneShare + (1 - doneShare) / (top - crosses.length + 1),
     );
   }
   return { crosses, loss, pairs: pairs.length };
 }
 
 /**
- * What a pair gains beyond what the fit left of its fields alone: effects of rare values are drawn to 0, and pairs
- * would make up for it.
+ * Subtracts the remaining gain of the fields alone: shrunken effects of rare values leave some, which pairs would
+ * absorb.
  */
-function beyond({ gain, excess, variance, combinations }: Gain, alone: readonly Gain[]): Omit<FoundCross, 'columns'> {
-  const sum = (of: (each: Gain) => number): number => alone.reduce((total, each) => total + Math.max(0, of(each)), 0);
+function computeNetGain(
+  { gain, excess, variance, combinations }: Gain,
+  single: readonly Gain[],
+): Omit<FoundCross, 'columns'> {
+  const sum = (get: (each: Gain) => number): number =>
+    single.reduce((total, each) => total + Math.max(0, get(each)), 0);
   const deviation = Math.sqrt(variance + sum((each) => each.variance));
   return {
     logLossGain: gain - sum((each) => each.gain),

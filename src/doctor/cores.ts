@@ -3,7 +3,7 @@ import type { HealthCheck } from './health.js';
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** What the machine has, and how much of it this process may use. */
+/** Reports cores and memory, and how much of them this process may use. */
 export const cores: HealthCheck = {
   name: 'machine',
   look() {
@@ -11,7 +11,10 @@ export const cores: HealthCheck = {
     const isLimited = limit > 0 && limit < os.totalmem();
     return {
       state: 'ok',
-      message: `${os.availableParallelism()} of ${os.cpus().length} cores (${os.cpus()[0]?.model.trim() ?? 'unknown'}), ${gibibytes(os.totalmem())} of memory, ${gibibytes(os.freemem())} free${isLimited ? `, ${gibibytes(limit)} allowed` : ''}`,
+      message:
+        `${os.availableParallelism()} of ${os.cpus().length} cores ` +
+        `(${os.cpus()[0]?.model.trim() ?? 'unknown'}), ${gibibytes(os.totalmem())} of memory, ` +
+        `${gibibytes(os.freemem())} free${isLimited ? `, ${gibibytes(limit)} allowed` : ''}`,
     };
   },
 };

@@ -2,29 +2,28 @@ import { nativeHome } from '../engines/tfjs/binding.js';
 import { probeGpu, type GpuProbe } from '../engines/tfjs/probe.js';
 import type { Health, HealthCheck } from './health.js';
 
-/** Whether TensorFlow finds a CUDA GPU, and which library it misses. */
+/** Checks whether TensorFlow finds a CUDA GPU, and which libraries are missing. */
 export const cuda: HealthCheck = {
   name: 'CUDA',
   look: () => describeHealth(probeGpu(nativeHome())),
 };
 
-/** The same for what a probe found. */
+/** Describes the result of a probe. */
 export function describeHealth({ state, reason, missing }: GpuProbe): Health {
-  const cpu = 'everything works on the CPU without it';
-  const libraries =
-    missing.length === 0 ? '' : `: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`;
-  const setUp = 'npx mtl setup-cuda fetches TensorFlow with the CUDA that it needs';
+  const cpu = 'optional: everything runs on the CPU';
+  const libraries = missing.length === 0 ? '' : `: missing ${missing.join(', ')}`;
+  const setUp = 'run npx mtl setup-cuda, which downloads TensorFlow with CUDA';
   switch (state) {
     case 'ready':
       return { state: 'ok', message: 'TensorFlow on a CUDA GPU (--device cuda)' };
     case 'without a GPU':
       return {
         state: 'without',
-        message: `TensorFlow loads and sees no CUDA GPU${libraries}; ${cpu}`,
+        message: `TensorFlow loads but finds no CUDA GPU${libraries}; ${cpu}`,
         fix:
           missing.length > 0
-            ? `${setUp}; the driver is the system's own`
-            : 'nvidia-smi shows whether the driver sees the GPU',
+            ? `${setUp}; install the driver with the system's package manager`
+            : 'check the driver with nvidia-smi',
       };
     case 'broken':
       return {

@@ -1,13 +1,12 @@
-/** What was found of one thing that mtl can use. */
+/** Result of one check. */
 export interface Health {
-  /** It works, it is not there but not needed, or it must be put right. */
+  /** ok: works; without: optional and absent; wrong: must be fixed. */
   readonly state: 'ok' | 'without' | 'wrong';
   readonly message: string;
-  /** What to do. */
   readonly fix?: string;
 }
 
-/** One thing that is looked at. */
+/** A check of the machine. */
 export interface HealthCheck {
   readonly name: string;
   look(): Promise<Health> | Health;

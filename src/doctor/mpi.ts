@@ -1,27 +1,27 @@
 import { buildMpiAddon } from '../cluster/addon.js';
 import type { HealthCheck } from './health.js';
 
-/** Whether one model can be trained by several processes: whether what they exchange through can be built. */
+/** Checks whether the MPI addon for distributed training can be built. */
 export const mpi: HealthCheck = {
   name: 'MPI',
   look() {
     const builds = (compiler: string): boolean => 'path' in buildMpiAddon([compiler]);
-    const named = NAMED.filter(builds);
-    const built = named.length > 0 ? named : [PLAIN].filter(builds);
+    const found = NAMED.filter(builds);
+    const built = found.length > 0 ? found : [PLAIN].filter(builds);
     if (built.length > 0)
       return {
         state: 'ok',
-        message: `an addon by ${built.join(' and ')}, for one model that several processes train (mpirun -n N mtl train)`,
+        message: `addon built with ${built.join(' and ')}, for distributed training (mpirun -n N mtl train)`,
       };
     const all = buildMpiAddon([...NAMED, PLAIN]);
     return {
       state: 'without',
-      message: `no addon for MPI (${'reason' in all ? all.reason : ''}); one process trains without it`,
+      message: `no MPI addon (${'reason' in all ? all.reason : ''}); training in one process needs none`,
       fix: 'install Open MPI or MPICH with its compiler (Debian: libopenmpi-dev openmpi-bin, or libmpich-dev mpich)',
     };
   },
 };
 
-/** Debian's names, and everybody's. */
+/** Compiler names of Debian, and the usual one. */
 const NAMED = ['mpicc.openmpi', 'mpicc.mpich'];
 const PLAIN = 'mpicc';

@@ -6,24 +6,27 @@ import { systemCode } from '../core/errors.js';
 import { runsRoot, shownPath } from '../runs/runs-root.js';
 import type { HealthCheck } from './health.js';
 
-/** Less free space is told. */
-const MIN_BYTES = 1e9;
+/** Minimum free disk space. */
+const MIN_FREE_BYTES = 1e9;
 
-/** Where runs are written, and what room there is. */
+/** Checks that runs can be written, and the free disk space. */
 export const runs: HealthCheck = {
   name: 'runs',
   async look() {
     const root = runsRoot();
-    let there = root;
-    while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
-    const fix = 'name another folder with MTL_RUNS, or with runs in the config';
+    let existing = root;
+    while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+    const fix = 'set MTL_RUNS, or runs in the config, to another directory';
     try {
-      await access(there, constants.W_OK);
+      await access(existing, constants.W_OK);
     } catch (error) {
-      return { state: 'wrong', message: `${there} cannot be written (${systemCode(error) ?? String(error)})`, fix };
+      return { state: 'wrong', message: `cannot write to ${existing} (${systemCode(error) ?? String(error)})`, fix };
     }
-    const free = await freeBytes(there);
-    const message = `${shownPath(root)}, ${Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown'}`;
-    return free < MIN_BYTES ? { state: 'wrong', message, fix: `make room, or ${fix}` } : { state: 'ok', message };
+    const free = await freeBytes(existing);
+    const message =
+      `${shownPath(root)}, ` + `${Number.isFinite(free) ? `${(free / 1e9).toFixed(1)} GB free` : 'free space unknown'}`;
+    return free < MIN_FREE_BYTES
+      ? { state: 'wrong', message, fix: `free disk space, or ${fix}` }
+      : { state: 'ok', message };
   },
 };

@@ -1,18 +1,17 @@
 import { buildAxes, renderPath, pixels } from '../charts/axes.js';
 import { html } from '../charts/html.js';
 import { barMark, renderSvg } from '../charts/marks.js';
-import { BAR_GAP, BAR_STEP, colorOf } from '../charts/plot.js';
+import { BAR_GAP, BAR_STEP, getColor } from '../charts/plot.js';
 import { onPaper } from '../charts/style.js';
 import type { Importance } from './ranking.js';
 
-/** Width of a panel, and height of what stands above all of them and above each, in pixels. */
+/** Width of a panel, and heights of the title and of each panel header, in pixels. */
 const [PANEL_WIDTH, TITLE, HEADER] = [232, 30, 20];
 
 /**
- * A bar chart as SVG: a line a field or group, a panel a measure, each bar with its interval. What one measure falls by
- * says nothing of another, so
- * that each has a scale of its own.
- * @param measures in the order of the panels
+ * Renders a bar chart as SVG: one row per field or group, one panel per measure, each bar with its interval. Measures
+ * are not comparable, so each panel has its own scale.
+ * @param measures in panel order
  */
 export function importanceChart(
   importances: readonly Importance[],
@@ -23,34 +22,41 @@ export function importanceChart(
   let width = 0;
   let height = 0;
   const panels = measures.map((measure, m) => {
-    const falls = importances.flatMap(({ drops: all }, row) =>
+    const drops = importances.flatMap(({ drops: all }, row) =>
       all[measure] == null ? [] : [{ row, ...all[measure] }],
     );
     const x = {
-      title: 'worse by',
-      values: [0, ...falls.flatMap(({ mean, low, high }) => [mean, low ?? mean, high ?? mean])],
+      title: 'drop',
+      values: [0, ...drops.flatMap(({ mean, low, high }) => [mean, low ?? mean, high ?? mean])],
     };
-    // The first has the names of all.
+    // Only the first panel shows the names.
     const y = { names: m === 0 ? names : names.map(() => ''), step: BAR_STEP };
-    const room = buildAxes({ width: PANEL_WIDTH, x, y }).left;
-    const axes = buildAxes({ width: PANEL_WIDTH + (m === 0 ? room : 0), x, y, grid: 'x' });
-    const bars = falls.map(({ row, mean }) =>
+    const nameWidth = buildAxes({ width: PANEL_WIDTH, x, y }).left;
+    const axes = buildAxes({ width: PANEL_WIDTH + (m === 0 ? nameWidth : 0), x, y, grid: 'x' });
+    const bars = drops.map(({ row, mean }) =>
       barMark(axes, {
         name: names[row]!,
         value: mean,
         top: axes.y(row) - (BAR_STEP - BAR_GAP) / 2,
         height: BAR_STEP - BAR_GAP,
-        color: colorOf(0),
+        color: getColor(0),
       }),
     );
-    const intervals = falls.flatMap(({ row, low, high }) =>
+    const intervals = drops.flatMap(({ row, low, high }) =>
       low == null || high == null ? [] : [`M${pixels(axes.x(low))},${pixels(axes.y(row))}H${pixels(axes.x(high))}`],
     );
-    const panel = html`<g transform="translate(${width},${TITLE + HEADER})"><text x="${(axes.left + axes.right) / 2}" y="-4" font-size="12" fill="var(--ink)" text-anchor="middle">${measure}</text>${axes.markup}${bars}${renderPath(intervals, html`stroke="var(--ink)"`)}</g>`;
+    const center = (axes.left + axes.right) / 2;
+    const look = html`font-size="12" fill="var(--ink)" text-anchor="middle"`;
+    const header = html`<text x="${center}" y="-4" ${look}>${measure}</text>`;
+    const intervalPath = renderPath(intervals, html`stroke="var(--ink)"`);
+    const offset = html`transform="translate(${width},${TITLE + HEADER})"`;
+    const panel = html`<g ${offset}>${header}${axes.markup}${bars}${intervalPath}</g>`;
     width += axes.width;
     height = TITLE + HEADER + axes.height;
     return panel;
   });
-  const above = html`<rect width="100%" height="100%" fill="var(--paper)"/><text x="${width / 2}" y="20" font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle">${title}</text>`;
-  return onPaper(renderSvg({ width, height, markup: above }, panels).markup);
+  const look = html`font-size="13" font-weight="600" fill="var(--ink)" text-anchor="middle"`;
+  const titleText = html`<text x="${width / 2}" y="20" ${look}>${title}</text>`;
+  const background = html`<rect width="100%" height="100%" fill="var(--paper)"/>${titleText}`;
+  return onPaper(renderSvg({ width, height, markup: background }, panels).markup);
 }

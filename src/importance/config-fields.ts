@@ -2,26 +2,24 @@ import { listFieldKeys, type EncodingSpec } from '../features/encodings/encoding
 import { featureTypes, type FeatureSpec } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
 
-/**
- * What a config can leave out: an entry of a group's list of fields, which may be several columns of the model's input.
- */
+/** A field that a config can drop: an entry of a group's `fields`, which may become several input columns. */
 export interface ConfigField {
-  /** What its first field is called. */
+  /** Name of its first input column. */
   readonly name: string;
-  /** Of the config, and the place in its list. */
+  /** Its group and the index in the group's list. */
   readonly group: string;
   readonly index: number;
-  /** All that are made of it: a number, and whether it is missing. */
+  /** Input columns made of it, such as a number and its missing indicator. */
   readonly fields: readonly string[];
-  /** The field whose table it looks into: itself, or another. */
+  /** The field that owns its embedding table: itself or another. */
   readonly owner: string;
 }
 
-/** The fields of a config, in its order. */
+/** Lists the fields of a config in order. */
 export function configFields(groups: Readonly<Record<string, FeatureSpec>>): readonly ConfigField[] {
   return Object.entries(groups).flatMap(([group, spec]) =>
     (spec.fields as readonly unknown[]).map((entry, index): ConfigField => {
-      // A group of one field is a group of the same type.
+      // A group with a single field has the same type.
       const [first, ...others] = featureTypes.build({ ...spec, fields: [entry] } as FeatureSpec);
       return {
         name: first!.name,
@@ -34,8 +32,8 @@ export function configFields(groups: Readonly<Record<string, FeatureSpec>>): rea
   );
 }
 
-/** Where options of a group name a field: paths below the group. */
-export function namedIn(spec: FeatureSpec, field: string): readonly (readonly string[])[] {
+/** Lists the option paths of a group that name a field. */
+export function findReferences(spec: FeatureSpec, field: string): readonly (readonly string[])[] {
   const options = spec as { readonly encoding?: EncodingSpec; readonly table?: unknown };
   const paths =
     options.encoding === undefined
@@ -49,13 +47,13 @@ export function namedIn(spec: FeatureSpec, field: string): readonly (readonly st
     : paths;
 }
 
-/** Parts of a model, by their paths in the config, that would read no feature any more without some fields. */
-export function leftWithout(
+/** Lists parts of a model, by config path, that would have no input left without some fields. */
+export function findPartsWithoutInput(
   model: unknown,
   all: readonly ConfigField[],
-  left: readonly ConfigField[],
+  removed: readonly ConfigField[],
 ): readonly string[] {
-  const isThere = (group: string): boolean => all.some((field) => field.group === group && !left.includes(field));
+  const isThere = (group: string): boolean => all.some((field) => field.group === group && !removed.includes(field));
   return [...inputsOf(model, ['model'])]
     .filter(({ groups }) => !groups.some(isThere))
     .map(({ path }) => path.join('.'));

@@ -1,20 +1,16 @@
-/** A mean with its interval; both ends are null where there is but one number. */
+/** A mean with its interval; the ends are null for a single value. */
 export interface Interval {
   readonly mean: number;
   readonly low: number | null;
   readonly high: number | null;
 }
 
-/** The 97.5% quantile of Student's t by degrees of freedom, from 1 on (Student 1908; any table of it). */
-const QUANTILES = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622] as const;
-/** Of the normal distribution. */
-const NORMAL = 1.959964;
+/** 97.5% quantiles of Student's t by degrees of freedom, from 1 on (Student 1908). */
+const T_QUANTILES = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622] as const;
+/** 97.5% quantile of the normal distribution. */
+const Z_QUANTILE = 1.959964;
 
-/**
- * The mean of some numbers that were drawn alike, and the interval that holds what they are drawn around 95 times of
- * 100, if they are
- * spread about normally: Student's.
- */
+/** Computes the mean and its 95% confidence interval by Student's t, assuming normally distributed values. */
 export function computeInterval(values: readonly number[]): Interval {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
@@ -24,11 +20,14 @@ export function computeInterval(values: readonly number[]): Interval {
   return { mean, low: mean - half, high: mean + half };
 }
 
-/** From 10 degrees on by the first terms of its series around the normal (Abramowitz & Stegun 1964, 26.7.5). */
+/**
+ * Returns the 97.5% quantile of Student's t; from 10 degrees of freedom on by a series (Abramowitz & Stegun 1964,
+ * 26.7.5).
+ */
 function studentQuantile(degrees: number): number {
-  const z = NORMAL;
+  const z = Z_QUANTILE;
   return (
-    QUANTILES[degrees - 1] ??
+    T_QUANTILES[degrees - 1] ??
     z +
       (z ** 3 + z) / (4 * degrees) +
       (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2) +

@@ -5,27 +5,27 @@ import { userError } from '../core/errors.js';
 import { importanceChart } from './chart.js';
 import type { Importance } from './ranking.js';
 
-/** What is written of an importance. */
+/** The contents of an importance file. */
 export interface Findings {
-  /** By measure: its value on the rows as they are. */
+  /** Baseline value by measure. */
   readonly baseline: Readonly<Record<string, number | null>>;
   readonly importances: readonly Importance[];
 }
 
 type Format = (findings: Findings, title: string) => string;
 
-/** By the endings of their files. */
+/** Formats by file extension. */
 const FORMATS: Readonly<Record<string, Format>> = {
-  '.svg': ({ baseline: plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
+  '.svg': ({ baseline, importances }, title) => importanceChart(importances, Object.keys(baseline), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
   '.csv': ({ importances }) => {
-    const rows = importances.flatMap(({ name, drops: falls }) =>
-      Object.entries(falls).map(([measure, fall]) => [
+    const rows = importances.flatMap(({ name, drops }) =>
+      Object.entries(drops).map(([measure, drop]) => [
         name,
         measure,
-        fall?.mean ?? '',
-        fall?.low ?? '',
-        fall?.high ?? '',
+        drop?.mean ?? '',
+        drop?.low ?? '',
+        drop?.high ?? '',
       ]),
     );
     return csvText([['name', 'measure', 'worse_by', 'low', 'high'], ...rows]);
@@ -33,17 +33,17 @@ const FORMATS: Readonly<Record<string, Format>> = {
 };
 
 /**
- * Finds out how an importance is written, before there is one.
- * @returns a function that writes it, whole or not at all
- * @throws UserError (usage) for a name whose ending says nothing
+ * Selects the output format by file extension, before anything is measured.
+ * @returns a function that writes the file atomically
+ * @throws UserError (usage) if the extension is unknown
  */
 export function openFindings(path: string, title: string): (findings: Findings) => Promise<void> {
   const format = FORMATS[extname(path).toLowerCase()];
   if (format === undefined)
     throw userError('usage', {
       where: '--out',
-      message: `expected a name that ends in .svg, .json or .csv, found '${path}'`,
-      fix: 'write importance.svg',
+      message: `expected a file name ending in .svg, .json or .csv, found '${path}'`,
+      fix: 'use --out importance.svg',
     });
   return async (findings) => writeFileAtomic(path, format(findings, title));
 }

@@ -5,17 +5,17 @@ import { createCollector } from '../evaluation/evaluation.js';
 import type { Output } from '../evaluation/outputs.js';
 import { randomStream, shuffledOrder } from '../core/random.js';
 import { computeInterval, type Interval } from './interval.js';
-import { computeDrop, valuesOf, type Measure } from './measures.js';
+import { computeDrop, computeMeasures, type Measure } from './measures.js';
 import type { Permuter } from './permuted.js';
 
-/** Fields that are permuted together. */
+/** Fields to permute together. */
 export interface Unit {
   readonly name: string;
-  /** Columns of the model's input. */
+  /** Input columns of the model. */
   readonly fields: readonly string[];
 }
 
-/** What is measured, of what. */
+/** Options of `measureDrops`. */
 export interface DropsOptions {
   readonly program: Program;
   readonly spaces: readonly Output[];
@@ -25,26 +25,23 @@ export interface DropsOptions {
   readonly units: readonly Unit[];
   readonly repeats: number;
   readonly seed: number;
-  /** Told the share that is done. */
+  /** Receives the progress in [0, 1]. */
   onShare(share: number): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Aborts the measurement; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** What was found, in the order of the measures: null where one has no value. */
+/** Result of `measureDrops`, in the order of the measures; null if undefined. */
 export interface Drops {
-  readonly plain: readonly (number | null)[];
-  /** By unit: how much worse each measure is without what the unit says. */
+  readonly baseline: readonly (number | null)[];
+  /** Drop of each measure by unit. */
   readonly byUnit: ReadonlyMap<string, readonly (Interval | null)[]>;
 }
 
 /**
- * Measures how much worse a model is where units hold what they hold in other rows, and so tell nothing of theirs
- * (Breiman 2001,
- * section 10; Fisher, Rudin & Dominici 2019). All units are permuted alike, by one permutation of all rows a repeat,
- * which depends on the
- * seed and on the number of rows: so what is found of a unit does not depend on the others, and they are compared on
- * the same luck.
+ * Measures how much worse a model gets if the fields of a unit hold the values of other rows (Breiman 2001, section 10;
+ * Fisher, Rudin & Dominici 2019). In each repeat, all units use the same permutation, which depends only on the seed
+ * and the number of rows. So the result of a unit does not depend on the others, and all see the same noise.
  */
 export async function measureDrops({
   program,
@@ -61,13 +58,13 @@ export async function measureDrops({
   const measure = async (batches: Iterable<Batch>): Promise<readonly (number | null)[]> => {
     const collector = createCollector(spaces);
     for (const batch of batches) collector.add(batch, await program.predict(batch));
-    // Signals are heard only when the event loop gets a turn.
+    // Abort signals arrive only when the event loop runs.
     await setImmediate();
     signal.throwIfAborted();
-    return valuesOf(measures, collector.blocks);
+    return computeMeasures(measures, collector.blocks);
   };
 
-  const plain = await measure(rows.plain());
+  const baseline = await measure(rows.baseline());
   const worse = new Map(units.map(({ name }) => [name, [] as (readonly (number | null)[])[]]));
   const order = new Uint32Array(numRows);
   for (let repeat = 0; repeat < repeats; repeat++) {
@@ -78,7 +75,7 @@ export async function measureDrops({
         .get(name)!
         .push(
           measures.map((each, m) =>
-            plain[m] === null || values[m] === null ? null : computeDrop(each, plain[m]!, values[m]!),
+            baseline[m] === null || values[m] === null ? null : computeDrop(each, baseline[m]!, values[m]!),
           ),
         );
       onShare((repeat * units.length + u + 1) / (repeats * units.length));
@@ -86,8 +83,8 @@ export async function measureDrops({
   }
   const intervals = (repeated: readonly (readonly (number | null)[])[]): readonly (Interval | null)[] =>
     measures.map((_, m) => {
-      const falls = repeated.flatMap((values) => values[m] ?? []);
-      return falls.length === 0 ? null : computeInterval(falls);
+      const drops = repeated.flatMap((values) => values[m] ?? []);
+      return drops.length === 0 ? null : computeInterval(drops);
     });
-  return { plain, byUnit: new Map([...worse].map(([name, repeated]) => [name, intervals(repeated)])) };
+  return { baseline, byUnit: new Map([...worse].map(([name, repeated]) => [name, intervals(repeated)])) };
 }

@@ -2,31 +2,32 @@ import { column, sliceRows, type BagColumn, type Batch } from '../core/batch.js'
 import { createBagBuffer, gatherBags } from '../data/rows/bag-buffer.js';
 import type { RowBlock } from '../data/rows/row-block.js';
 
-/** Rows in memory, as batches in which some fields hold what they hold in other rows. */
+/** Rows in memory as batches, with permuted fields. */
 export interface Permuter {
-  /** The rows as they are. */
-  plain(): Iterable<Batch>;
+  /** Returns the unpermuted rows. */
+  baseline(): Iterable<Batch>;
   /**
-   * The rows, but that row r has these fields of row `order[r]`, all of them of the same one, and bags as a whole. A
-   * batch is valid
-   * until the next one.
+   * Returns the rows with the given fields of row r replaced by those of row `order[r]`; bags move as a whole. A batch
+   * is valid until the next one.
    */
   permuted(fields: readonly string[], order: Uint32Array): Iterable<Batch>;
 }
 
 type Data = Uint32Array | Float32Array;
 
-/** Gives out `rows`, so many at a time; only what is permuted is copied. */
+/** Creates a permuter over `rows`; copies only permuted columns. */
 export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
   const begins = Array.from({ length: Math.ceil(rows.rows / batchRows) }, (_, i) => i * batchRows);
   const batches = begins.map((begin) => sliceRows(rows, begin, Math.min(rows.rows, begin + batchRows)));
 
-  /** Replaces the columns of some fields in all batches, one after another. */
-  function* replaced(fields: readonly string[], order: Uint32Array): Generator<Batch> {
+  /** Replaces the columns of some fields, batch by batch. */
+  function* permuteBatches(fields: readonly string[], order: Uint32Array): Generator<Batch> {
     const cells = {
-      ids: gatherers(rows.ids, fields, (length) => new Uint32Array(length)),
-      numbers: gatherers(rows.numbers, fields, (length) => new Float32Array(length)),
-      bags: fields.filter((name) => rows.bags.has(name)).map((name) => bagGatherer(name, column(rows.bags, name))),
+      ids: createGatherers(rows.ids, fields, (length) => new Uint32Array(length)),
+      numbers: createGatherers(rows.numbers, fields, (length) => new Float32Array(length)),
+      bags: fields
+        .filter((name) => rows.bags.has(name))
+        .map((name) => createBagGatherer(name, column(rows.bags, name))),
     };
     for (const [i, batch] of batches.entries()) {
       const begin = begins[i]!;
@@ -42,7 +43,7 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
 
   type Gather<Column> = (order: Uint32Array, begin: number, end: number) => [string, Column];
 
-  function gatherers<Kind extends Data>(
+  function createGatherers<Kind extends Data>(
     columns: ReadonlyMap<string, Kind>,
     fields: readonly string[],
     create: (length: number) => Kind,
@@ -50,22 +51,22 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
     return fields
       .filter((name) => columns.has(name))
       .map((name) => {
-        const from = column(columns, name);
-        const into = create(batchRows);
+        const source = column(columns, name);
+        const target = create(batchRows);
         return (order, begin, end) => {
-          for (let r = begin; r < end; r++) into[r - begin] = from[order[r]!]!;
-          return [name, into];
+          for (let r = begin; r < end; r++) target[r - begin] = source[order[r]!]!;
+          return [name, target];
         };
       });
   }
 
-  function bagGatherer(name: string, from: BagColumn): Gather<BagColumn> {
-    const into = createBagBuffer(batchRows);
+  function createBagGatherer(name: string, source: BagColumn): Gather<BagColumn> {
+    const target = createBagBuffer(batchRows);
     return (order, begin, end) => {
-      gatherBags(from, order, begin, end, into);
-      return [name, into];
+      gatherBags(source, order, begin, end, target);
+      return [name, target];
     };
   }
 
-  return { plain: () => batches, permuted: replaced };
+  return { baseline: () => batches, permuted: permuteBatches };
 }

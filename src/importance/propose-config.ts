@@ -7,35 +7,35 @@ import { parseConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import { SPLITS } from '../data/options.js';
 import { UserError, userError } from '../core/errors.js';
-import { configFields, leftWithout, type ConfigField } from './config-fields.js';
+import { configFields, findPartsWithoutInput, type ConfigField } from './config-fields.js';
 import type { Importance } from './ranking.js';
-import { configWithout, type ConfigChange } from './smaller-config.js';
+import { removeFields, type ConfigChange } from './smaller-config.js';
 import { OVERRIDES, SOURCE } from '../runs/run-log.js';
 
-/** What a config is proposed from. */
+/** Options of `proposeConfig`. */
 export interface ProposalOptions {
-  /** The folder of the checkpoint, and the config that it was trained with. */
+  /** Checkpoint directory and training config. */
   readonly checkpoint: string;
   readonly experiment: Experiment;
-  /** Fields or groups, what counts most first. */
+  /** Fields or groups, most important first. */
   readonly importances: readonly Importance[];
-  /** How many are left out. */
+  /** Number of fields or groups to drop. */
   readonly count: number;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
 }
 
-/** A config without what counts least. */
+/** A config without the least important fields. */
 export interface Proposal {
-  /** What is left out, what counts least first. */
+  /** Dropped fields or groups, least important first. */
   readonly leftOut: readonly string[];
-  /** YAML that trains from anywhere: its paths are absolute. */
+  /** YAML with absolute paths, which trains from any directory. */
   readonly config: string;
 }
 
 /**
- * The config of a model without its least important fields or groups; with the comments of the config as it stood,
- * where its run kept it.
+ * Builds the config of a model without its least important fields or groups. Keeps the comments of the source config if
+ * the run has it.
  */
 export async function proposeConfig({
   checkpoint,
@@ -45,58 +45,66 @@ export async function proposeConfig({
   onWarning,
 }: ProposalOptions): Promise<Proposal> {
   const all = configFields(experiment.features);
-  const membersOf = ({ fields }: Importance): readonly ConfigField[] =>
+  const findMembers = ({ fields }: Importance): readonly ConfigField[] =>
     all.filter((field) => fields.includes(field.name));
   const worst: Importance[] = [];
   for (const each of importances.toReversed()) {
     if (worst.length === count) break;
-    const members = membersOf(each);
-    const gone = [...worst, each].flatMap(membersOf);
-    // Fields that are kept may look into its table.
+    const members = findMembers(each);
+    const dropped = [...worst, each].flatMap(findMembers);
+    // Remaining fields may share its table.
     const sharers = all.filter(
       ({ name, owner }) =>
         members.some((field) => field.name === owner && field.name !== name) &&
-        !gone.some((field) => field.name === name),
+        !dropped.some((field) => field.name === name),
     );
     if (sharers.length > 0)
       onWarning(
-        `${each.name} stays: ${sharers.map(({ name }) => name).join(', ')} ${sharers.length === 1 ? 'shares' : 'share'} its table`,
+        `${each.name} is kept because ${sharers.map(({ name }) => name).join(', ')} ` +
+          `${sharers.length === 1 ? 'shares' : 'share'} its embedding table`,
       );
-    else if (leftWithout(experiment.model, all, gone).length > 0)
-      onWarning(`${each.name} stays: ${leftWithout(experiment.model, all, gone).join(', ')} would read nothing`);
+    else if (findPartsWithoutInput(experiment.model, all, dropped).length > 0)
+      onWarning(
+        `${each.name} is kept because ${findPartsWithoutInput(experiment.model, all, dropped).join(', ')} ` +
+          'would have no input',
+      );
     else worst.push(each);
   }
-  for (const { name, drops: falls } of worst) {
-    const missed = Object.entries(falls).filter(([, fall]) => fall !== null && fall.low !== null && fall.low > 0);
-    if (missed.length > 0)
+  for (const { name, drops: byMeasure } of worst) {
+    const drops = Object.entries(byMeasure).filter(([, drop]) => drop !== null && drop.low !== null && drop.low > 0);
+    if (drops.length > 0)
       onWarning(
-        `${name} is left out, though the model uses it: ${missed.map(([measure, fall]) => `${measure} worse by ${fall!.mean.toFixed(4)}`).join(', ')}`,
+        `${name} is dropped although the model uses it: ` +
+          `${drops.map(([measure, drop]) => `${measure} drops by ${drop!.mean.toFixed(4)}`).join(', ')}`,
       );
   }
 
-  const left = worst.flatMap(membersOf);
-  const whole = configWithout(dumpConfig(experiment), experiment.features, left, []);
-  const asItStood = await sourceWithout(checkpoint, experiment, left);
+  const dropped = worst.flatMap(findMembers);
+  const resolvedConfig = removeFields(dumpConfig(experiment), experiment.features, dropped, []);
+  const sourceConfig = await sourceWithout(checkpoint, experiment, dropped);
   return {
     leftOut: worst.map(({ name }) => name),
-    config: asItStood !== undefined && isSame(asItStood, whole) ? asItStood : whole,
+    config: sourceConfig !== undefined && isSame(sourceConfig, resolvedConfig) ? sourceConfig : resolvedConfig,
   };
 }
 
-/** @throws UserError (usage) where nothing would be left of so many fields or groups */
-export function refuseTooMany(count: number, units: number): void {
+/**
+ * Checks that at least one field or group remains.
+ * @throws UserError (usage) if `count` is too large
+ */
+export function assertEnoughUnits(count: number, units: number): void {
   if (count >= units)
     throw userError('usage', {
       where: '--drop-worst',
-      message: `expected fewer than the ${units} that there are, found ${count}`,
+      message: `expected fewer than the ${units} existing ones, found ${count}`,
     });
 }
 
-/** The same of the file that the run was started with, and with what was set for it. */
+/** Builds the same config from the run's source file and overrides; undefined if the run has no source file. */
 async function sourceWithout(
   checkpoint: string,
   { data, features }: Experiment,
-  left: readonly ConfigField[],
+  dropped: readonly ConfigField[],
 ): Promise<string | undefined> {
   const run = join(checkpoint, '..', '..');
   const [source, overrides] = [join(run, SOURCE), join(run, OVERRIDES)];
@@ -108,15 +116,15 @@ async function sourceWithout(
   const paths = [...SPLITS, 'source' as const, 'cache' as const]
     .filter((key) => data[key] !== undefined)
     .map((key): ConfigChange => ({ path: ['data', key], value: data[key] }));
-  return configWithout(await readFile(source, 'utf8'), features, left, [...changes, ...paths]);
+  return removeFields(await readFile(source, 'utf8'), features, dropped, [...changes, ...paths]);
 }
 
-/** Whether two configs say the same, whatever their runs are called. */
+/** Whether two configs are equal except for their names. */
 function isSame(a: string, b: string): boolean {
-  const meaningOf = (text: string): string => JSON.stringify({ ...parseConfig(text, 'config.yaml'), name: '' });
-  const expected = meaningOf(b);
+  const normalize = (text: string): string => JSON.stringify({ ...parseConfig(text, 'config.yaml'), name: '' });
+  const expected = normalize(b);
   try {
-    return meaningOf(a) === expected;
+    return normalize(a) === expected;
   } catch (error) {
     if (error instanceof UserError) return false;
     throw error;

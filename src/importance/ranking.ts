@@ -3,22 +3,21 @@ import type { Drops, Unit } from './permutation-importance.js';
 import type { Interval } from './interval.js';
 import type { Measure } from './measures.js';
 
-/** What a model owes to a field or a group. */
+/** Importance of a field or group. */
 export interface Importance {
   readonly name: string;
-  /** Columns of the model's input that were permuted together. */
+  /** Input columns permuted together. */
   readonly fields: readonly string[];
-  /** By measure: how much worse it is without. */
+  /** Drop by measure; null if undefined. */
   readonly drops: Readonly<Record<string, Interval | null>>;
 }
 
 /**
- * The measure that decides which field counts more.
- * @param rank a space; where it is left out, that of the monitor decides, else the last: a product down the funnel
- * stands behind its parts
- * @throws UserError (usage) for a space that is none
+ * Selects the measure that ranks fields.
+ * @param rank output name; default: the output of the monitor, or else the last one, which is the end of a funnel
+ * @throws UserError (usage) if the output is unknown
  */
-export function decidingMeasure(measures: readonly Measure[], rank: string | undefined, monitor: string): Measure {
+export function selectMeasure(measures: readonly Measure[], rank: string | undefined, monitor: string): Measure {
   const names = [...new Set(measures.map(({ space }) => space.name))];
   if (rank !== undefined && !names.includes(rank)) {
     throw userError('usage', {
@@ -31,18 +30,18 @@ export function decidingMeasure(measures: readonly Measure[], rank: string | und
   return measures.find(({ space }) => space.name === name)!;
 }
 
-/** The units, the one that counts most first; of equal ones, the first in the config. */
-export function rankedUnits(
+/** Ranks units by a measure, most important first; ties keep the order of the config. */
+export function rankUnits(
   units: readonly Unit[],
   { byUnit }: Drops,
   measures: readonly Measure[],
   deciding: Measure,
 ): readonly Importance[] {
-  const at = measures.indexOf(deciding);
-  const meanOf = ({ name }: Unit): number => byUnit.get(name)![at]?.mean ?? -Infinity;
-  // Sorting keeps the order of equal ones.
+  const index = measures.indexOf(deciding);
+  const getMean = ({ name }: Unit): number => byUnit.get(name)![index]?.mean ?? -Infinity;
+  // Sorting is stable.
   return [...units]
-    .sort((a, b) => (meanOf(a) === meanOf(b) ? 0 : meanOf(b) - meanOf(a)))
+    .sort((a, b) => (getMean(a) === getMean(b) ? 0 : getMean(b) - getMean(a)))
     .map(({ name, fields }) => ({
       name,
       fields,

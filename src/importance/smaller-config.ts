@@ -1,24 +1,23 @@
 import { isMap, isScalar, isSeq, parseDocument, visit, type Document, type Node, type Pair, type YAMLMap } from 'yaml';
 import type { FeatureSpec } from '../features/feature-types.js';
-import { namedIn, type ConfigField } from './config-fields.js';
+import { findReferences, type ConfigField } from './config-fields.js';
 
-/** A value of a config, under a path of keys; undefined takes the key out. */
+/** A config value by key path; undefined removes the key. */
 export interface ConfigChange {
   readonly path: readonly string[];
   readonly value: unknown;
 }
 
 /**
- * A config without some fields, as the text that it was, comments included; parts of the model read no group that is
- * gone.
+ * Removes fields from a config text and keeps its comments. Model parts no longer read removed groups.
  * @param text YAML that parses
- * @param groups what its features are parsed as
- * @param changes made first, in their order
+ * @param groups parsed feature groups of the config
+ * @param changes applied first, in order
  */
-export function configWithout(
+export function removeFields(
   text: string,
   groups: Readonly<Record<string, FeatureSpec>>,
-  left: readonly ConfigField[],
+  removed: readonly ConfigField[],
   changes: readonly ConfigChange[],
 ): string {
   const document = parseDocument(text);
@@ -27,21 +26,21 @@ export function configWithout(
   const change = ({ path, value }: ConfigChange): void => {
     let map: YAMLMap = root;
     for (const step of path.slice(0, -1)) {
-      let below = pairOf(map, step)?.value;
-      if (!isMap(below)) {
+      let child = findPair(map, step)?.value;
+      if (!isMap(child)) {
         if (value === undefined) return;
-        put(map, step, (below = document.createNode({})), document);
+        setValue(map, step, (child = document.createNode({})), document);
       }
-      map = below as YAMLMap;
+      map = child as YAMLMap;
     }
     const key = path.at(-1)!;
     if (value === undefined) map.items = map.items.filter((pair) => !isKey(pair, key));
-    else put(map, key, value, document);
+    else setValue(map, key, value, document);
   };
   changes.forEach(change);
   for (const [group, spec] of Object.entries(groups)) {
-    const gone = left.filter((field) => field.group === group);
-    if (gone.length === spec.fields.length) {
+    const groupFields = removed.filter((field) => field.group === group);
+    if (groupFields.length === spec.fields.length) {
       change({ path: ['features', group], value: undefined });
       visit(document.get('model') as Node, {
         Pair(_, { key, value }) {
@@ -51,25 +50,25 @@ export function configWithout(
       });
       continue;
     }
-    for (const path of gone.flatMap(({ name }) => namedIn(spec, name)))
+    for (const path of groupFields.flatMap(({ name }) => findReferences(spec, name)))
       change({ path: ['features', group, ...path], value: undefined });
     const list = document.getIn(['features', group, 'fields']);
-    if (isSeq(list)) list.items = list.items.filter((_, i) => !gone.some(({ index }) => index === i));
+    if (isSeq(list)) list.items = list.items.filter((_, i) => !groupFields.some(({ index }) => index === i));
   }
   const written = document.toString({ lineWidth: 0, flowCollectionPadding: text.includes('{ ') });
-  // The library pads lists as it pads maps; where the text had no padded list, all of that is the library's.
+  // The library pads lists like maps; if the text had no padded list, all padding comes from the library.
   return /\[ | \]/.test(text) ? written : written.replaceAll('[ ', '[').replaceAll(' ]', ']');
 }
 
-/** Keys like 101 are numbers there. */
+/** Keys such as 101 are parsed as numbers. */
 const isKey = ({ key }: Pair, name: string): boolean => (isScalar(key) ? String(key.value) : key) === name;
-const pairOf = (map: YAMLMap, name: string): Pair | undefined => map.items.find((pair) => isKey(pair, name));
+const findPair = (map: YAMLMap, name: string): Pair | undefined => map.items.find((pair) => isKey(pair, name));
 
-function put(map: YAMLMap, key: string, value: unknown, document: Document): void {
-  const pair = pairOf(map, key);
+function setValue(map: YAMLMap, key: string, value: unknown, document: Document): void {
+  const pair = findPair(map, key);
   const node = document.createNode(value);
   if (pair === undefined) map.set(key, node);
-  // A comment beside a value is the value's.
+  // A comment after a value belongs to that value.
   else if (isScalar(pair.value) && isScalar(node)) pair.value.value = node.value;
   else pair.value = node;
 }

@@ -1,22 +1,22 @@
 import { userError } from '../core/errors.js';
-import type { LookedAt } from './column-kind.js';
+import type { InspectedColumn } from './column-kind.js';
 
-/** Something to predict, as it is proposed. */
+/** A proposed task. */
 export interface ProposedTask {
   readonly name: string;
   readonly column: string;
-  /** The cell that is a yes; undefined where it is 1. */
+  /** The positive value; undefined if it is 1. */
   readonly yes: string | undefined;
-  /** The task that it is given. */
+  /** The parent task in the funnel. */
   readonly given: string | undefined;
-  /** Of the rows in which it is yes, the share in which what it is given is not. */
+  /** Share of its positives in which the parent is negative. */
   readonly violations: number;
   readonly hasBlanks: boolean;
-  /** Of its rows. */
+  /** Share of positives. */
   readonly rate: number;
 }
 
-/** What labels are called, the first step of a funnel first. */
+/** Patterns of label names, in funnel order. */
 const NAMES: readonly (readonly [task: string, name: RegExp])[] = [
   ['ctr', /(^|[_\W])(is_?)?(click|clicked|clk|clicks)([_\W]|$)/i],
   [
@@ -29,23 +29,25 @@ const NAMES: readonly (readonly [task: string, name: RegExp])[] = [
   ],
   ['', /(^|[_\W])(label|target|y|outcome)\d*([_\W]|$)/i],
 ];
-/** A label of which more rows than this contradict another is given nothing by it. */
+/** Maximum share of contradictions between a label and its parent. */
 const MAX_VIOLATIONS = 0.02;
 
 /**
- * The labels among columns: those that are asked for, else those that are yes or no and called like something that
- * people do.
- * @throws UserError (usage) where none is found, or what is asked for is none
+ * Chooses the labels: the requested columns, else the binary columns with a name typical of user actions.
+ * @throws UserError (usage) if there is none, or a requested column is not binary
  */
-export function chooseTasks(columns: readonly LookedAt[], asked: readonly string[]): readonly ProposedTask[] {
+export function chooseTasks(
+  columns: readonly InspectedColumn[],
+  requested: readonly string[],
+): readonly ProposedTask[] {
   const truths = columns.filter(({ kind }) => kind.is === 'truth');
-  for (const name of asked) {
+  for (const name of requested) {
     const found = columns.find(({ column }) => column.name === name);
     if (found === undefined)
       throw userError('usage', {
         where: `--label ${name}`,
-        message: 'there is no such column',
-        fix: `the columns are ${columns
+        message: 'unknown column',
+        fix: `use one of ${columns
           .map(({ column }) => column.name)
           .slice(0, 40)
           .join(', ')}`,
@@ -53,42 +55,45 @@ export function chooseTasks(columns: readonly LookedAt[], asked: readonly string
     if (found.kind.is !== 'truth')
       throw userError('usage', {
         where: `--label ${name}`,
-        message: 'is not yes or no in every row',
-        fix: 'name another, or write the task by hand: label may be a condition, as in { column: rating, atLeast: 4 }, or type: regression',
+        message: 'not a binary column',
+        fix:
+          'use another column, or write the task yourself: label may be a condition, as in { column: rating, ' +
+          'atLeast: 4 }, or type: regression',
       });
   }
-  const isNamed = ({ column }: LookedAt): boolean => NAMES.some(([, name]) => name.test(column.name));
-  const labels = asked.length > 0 ? truths.filter(({ column }) => asked.includes(column.name)) : truths.filter(isNamed);
+  const isNamed = ({ column }: InspectedColumn): boolean => NAMES.some(([, name]) => name.test(column.name));
+  const labels =
+    requested.length > 0 ? truths.filter(({ column }) => requested.includes(column.name)) : truths.filter(isNamed);
   if (labels.length === 0) {
     const fix =
       truths.length === 0
-        ? 'expected columns of 0 and 1, or of words like yes and no'
-        : `say which column is one, as in ${truths
+        ? 'use data with columns of 0 and 1, or of words such as yes and no'
+        : `choose a label column, as in ${truths
             .slice(0, 3)
             .map(({ column }) => `--label ${column.name}`)
             .join(' ')}`;
     throw userError('usage', {
       where: 'mtl init',
-      message: 'found no column that looks like something to predict',
+      message: 'no column looks like a label',
       fix,
     });
   }
   const positives = labels
-    .map((label) => ({ label, isYes: yesRows(label) }))
-    .sort((a, b) => count(b.isYes) - count(a.isYes));
-  const names = new Map(positives.map(({ label }) => [label, nameOf(label.column.name)]));
-  // Two labels of one meaning keep the names of their columns.
-  const nameFor = (label: LookedAt): string =>
+    .map((label) => ({ label, isYes: markPositives(label) }))
+    .sort((a, b) => countPositives(b.isYes) - countPositives(a.isYes));
+  const names = new Map(positives.map(({ label }) => [label, proposeName(label.column.name)]));
+  // Two labels with the same meaning keep their column names.
+  const nameFor = (label: InspectedColumn): string =>
     [...names.values()].filter((name) => name === names.get(label)).length > 1
-      ? plain(label.column.name)
+      ? toTaskName(label.column.name)
       : names.get(label)!;
   return positives.map(({ label, isYes }, i): ProposedTask => {
-    const own = count(isYes);
-    const above = positives
+    const own = countPositives(isYes);
+    const ancestors = positives
       .slice(0, i)
-      .filter(({ isYes: other }) => count(other) > own)
-      .map((other) => ({ ...other, violations: share(isYes, other.isYes) }));
-    const given = above.findLast(({ violations }) => own > 0 && violations <= MAX_VIOLATIONS);
+      .filter(({ isYes: other }) => countPositives(other) > own)
+      .map((other) => ({ ...other, violations: computeViolations(isYes, other.isYes) }));
+    const given = ancestors.findLast(({ violations }) => own > 0 && violations <= MAX_VIOLATIONS);
     const { yes } = label.kind as { readonly yes: string };
     return {
       name: nameFor(label),
@@ -102,30 +107,30 @@ export function chooseTasks(columns: readonly LookedAt[], asked: readonly string
   });
 }
 
-/** By row: whether the label is yes. */
-export function yesRows({ column, kind }: LookedAt): Uint8Array {
+/** Returns 1 for each row with a positive label. */
+export function markPositives({ column, kind }: InspectedColumn): Uint8Array {
   const yes = kind.is === 'truth' ? column.values.findIndex((value) => value.trim() === kind.yes) : -1;
   return Uint8Array.from(column.codes, (code) => Number(code === yes));
 }
 
-function count(isYes: Uint8Array): number {
+function countPositives(isYes: Uint8Array): number {
   return isYes.reduce((sum, each) => sum + each, 0);
 }
 
-/** Of the rows of the one, the share that is none of the other. */
-function share(isYes: Uint8Array, other: Uint8Array): number {
+/** Returns the share of positives of one label that are negative in the other. */
+function computeViolations(isYes: Uint8Array, other: Uint8Array): number {
   let without = 0;
   for (let r = 0; r < isYes.length; r++) if (isYes[r] === 1 && other[r] === 0) without++;
-  return without / Math.max(1, count(isYes));
+  return without / Math.max(1, countPositives(isYes));
 }
 
-function nameOf(column: string): string {
+function proposeName(column: string): string {
   const [task] = NAMES.find(([, name]) => name.test(column)) ?? [''];
-  return task === '' ? plain(column) : task;
+  return task === '' ? toTaskName(column) : task;
 }
 
-/** A column's name as that of a task. */
-function plain(column: string): string {
+/** Converts a column name to a task name. */
+function toTaskName(column: string): string {
   const name = column.replace(/[^A-Za-z0-9_-]+/g, '_').slice(0, 60);
   return /^[A-Za-z]/.test(name) ? name : `task_${name}`;
 }

@@ -1,9 +1,9 @@
 import { readDate } from '../text/dates.js';
 import type { Column } from './read-columns.js';
 
-/** Cells that people write where nothing is known, in small letters. */
+/** Common markers of missing values, in lower case. */
 const BLANKS = ['na', 'n/a', '#n/a', 'nan', 'null', 'none', '\\n', '?', '-', 'unknown'];
-/** Pairs of cells that are no and yes. */
+/** Pairs of negative and positive values. */
 const TRUTHS: readonly (readonly [string, string])[] = [
   ['0', '1'],
   ['0.0', '1.0'],
@@ -13,7 +13,7 @@ const TRUTHS: readonly (readonly [string, string])[] = [
   ['f', 't'],
 ];
 
-/** What the cells of a column are. */
+/** The kind of values of a column. */
 export type ColumnKind =
   | { readonly is: 'truth'; readonly yes: string }
   | { readonly is: 'constant' }
@@ -31,46 +31,46 @@ export type ColumnKind =
   | { readonly is: 'number'; readonly hasComma: boolean; readonly isSkewed: boolean }
   | { readonly is: 'id'; readonly isRare: boolean };
 
-/** A column and what it is. */
-export interface LookedAt {
+/** A column and its kind. */
+export interface InspectedColumn {
   readonly column: Column;
   readonly kind: ColumnKind;
-  /** Shares of its rows. */
+  /** Share of rows without a value. */
   readonly blanks: number;
-  /** Cells in it that stand for nothing. */
+  /** Markers of missing values that it contains. */
   readonly blankWords: readonly string[];
-  /** Different cells that hold something. */
+  /** Number of distinct values. */
   readonly different: number;
 }
 
-/** A cell that holds something, and how many rows have it. */
+/** A value and the number of rows that have it. */
 interface Value {
   readonly text: string;
   readonly rows: number;
 }
 
-/** What a column is, as far as its cells and its name tell. */
-export function lookAt(column: Column): LookedAt {
+/** Determines the kind of a column from its values and its name. */
+export function inspectColumn(column: Column): InspectedColumn {
   const all = column.values.map((text, i): Value => ({ text: text.trim(), rows: column.counts[i]! }));
   const blankWords = [...new Set(all.map(({ text }) => text))].filter((text) => BLANKS.includes(text.toLowerCase()));
-  const held = all.filter(({ text }) => text !== '' && !blankWords.includes(text));
+  const present = all.filter(({ text }) => text !== '' && !blankWords.includes(text));
   const rows = column.codes.length;
-  const heldRows = rowsOf(held);
+  const presentRows = sumRows(present);
   return {
     column,
-    kind: kindOf(column.name, held, heldRows),
-    blanks: rows === 0 ? 0 : 1 - heldRows / rows,
+    kind: detectKind(column.name, present, presentRows),
+    blanks: rows === 0 ? 0 : 1 - presentRows / rows,
     blankWords,
-    different: held.length,
+    different: present.length,
   };
 }
 
-function kindOf(name: string, held: readonly Value[], rows: number): ColumnKind {
-  const yes = yesOf(held);
+function detectKind(name: string, present: readonly Value[], rows: number): ColumnKind {
+  const yes = findPositive(present);
   if (yes !== undefined) return { is: 'truth', yes };
-  if (held.length <= 1) return { is: 'constant' };
-  const share = (has: (text: string) => boolean): number => rowsOf(held.filter(({ text }) => has(text))) / rows;
-  const isMostly = (has: (text: string) => boolean): boolean => share(has) > ALMOST_ALL;
+  if (present.length <= 1) return { is: 'constant' };
+  const share = (has: (text: string) => boolean): number => sumRows(present.filter(({ text }) => has(text))) / rows;
+  const isMostly = (has: (text: string) => boolean): boolean => share(has) > MIN_MATCH_SHARE;
   if (isMostly((text) => readDate(text) !== undefined))
     return { is: 'time', format: 'iso', hasHours: isMostly((text) => text.length > 10) };
   if (/time|date|stamp|^ts$|_ts$|_at$/i.test(name)) {
@@ -84,36 +84,36 @@ function kindOf(name: string, held: readonly Value[], rows: number): ColumnKind 
     return { is: 'day' };
   const hasComma = share((text) => /^[-+]?\d+,\d+$/.test(text)) > 0.2;
   const isNumber = (text: string): boolean => NUMBER.test(hasComma ? text.replace(',', '.') : text);
-  const list = isMostly(isNumber) ? undefined : listOf(held, rows);
+  const list = isMostly(isNumber) ? undefined : detectList(present, rows);
   if (list !== undefined) return list;
-  const isKey = held.length === rows && rows > 20;
-  if (isMostly(isNumber) && !isId(name, held, isMostly))
-    return { is: 'number', hasComma, isSkewed: isSkewed(held, rows) };
+  const isKey = present.length === rows && rows > 20;
+  if (isMostly(isNumber) && !isId(name, present, isMostly))
+    return { is: 'number', hasComma, isSkewed: isSkewed(present, rows) };
   if (isKey) return { is: 'key' };
-  const letters = held.reduce((sum, { text, rows: own }) => sum + text.length * own, 0) / rows;
-  if (letters > LONG_TEXT && held.length > 0.5 * rows) return { is: 'text' };
-  return { is: 'id', isRare: held.length > 0.02 * rows && held.length > 100 };
+  const letters = present.reduce((sum, { text, rows: own }) => sum + text.length * own, 0) / rows;
+  if (letters > MIN_TEXT_LENGTH && present.length > 0.5 * rows) return { is: 'text' };
+  return { is: 'id', isRare: present.length > 0.02 * rows && present.length > 100 };
 }
 
-/** Cells that may be of another kind without a word: they are bad rows then. */
-const ALMOST_ALL = 0.995;
-/** Letters of a cell on the mean, beyond which it is a text and no name. */
-const LONG_TEXT = 40;
+/** Share of values that must match a kind; the others become invalid rows. */
+const MIN_MATCH_SHARE = 0.995;
+/** Mean number of characters beyond which values are free text. */
+const MIN_TEXT_LENGTH = 40;
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
 
-function rowsOf(values: readonly Value[]): number {
+function sumRows(values: readonly Value[]): number {
   return values.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-/** The cell that is yes, where cells are yes and no, or only one of both is there. */
-function yesOf(held: readonly Value[]): string | undefined {
-  if (held.length === 0 || held.length > 2) return undefined;
+/** Returns the positive value of a binary column, even if only one of both values occurs. */
+function findPositive(present: readonly Value[]): string | undefined {
+  if (present.length === 0 || present.length > 2) return undefined;
   for (const pair of TRUTHS) {
-    if (!held.every(({ text }) => pair.includes(text.toLowerCase()))) continue;
-    const found = held.find(({ text }) => text.toLowerCase() === pair[1])?.text;
+    if (!present.every(({ text }) => pair.includes(text.toLowerCase()))) continue;
+    const found = present.find(({ text }) => text.toLowerCase() === pair[1])?.text;
     if (found !== undefined) return found;
-    // As the no beside it is written.
-    const [no] = held as [Value];
+    // In the case of the negative value.
+    const [no] = present as [Value];
     return no.text === no.text.toUpperCase() ? pair[1].toUpperCase() : pair[1];
   }
   return undefined;
@@ -124,69 +124,69 @@ const NAMES_NUMBERS =
 const NAMES_IDS =
   /(^|[_\W])(id|uid|user|item|shop|code|type|cat|category|brand|city|region|country|gender|sex|tag|level|group|bucket|class|segment|pid|cid|sku|ad|campaign|advertiser|publisher|site|app|device|os|slot|position|pos)([_\W]|$)|id$/i;
 
-/** Whether numbers are names of things: no decimals, none below 0, and a name or gaps as ids have them. */
-function isId(name: string, held: readonly Value[], isMostly: (has: (text: string) => boolean) => boolean): boolean {
+/** Whether integers are ids: no decimals, none negative, and a typical name or gaps. */
+function isId(name: string, present: readonly Value[], isMostly: (has: (text: string) => boolean) => boolean): boolean {
   if (!isMostly((text) => /^\d+$/.test(text)) || NAMES_NUMBERS.test(name)) return false;
   if (NAMES_IDS.test(name) || /^\d+(_\d+)*$/.test(name)) return true;
-  const largest = held.reduce((most, { text }) => Math.max(most, Number(text)), 0);
-  if (held.length <= 50) return true;
-  // Small counts are frequent and large ones are not, which ids in whatever order know nothing of.
-  const low = rowsOf(held.filter(({ text }) => Number(text) < largest / 4));
-  return largest <= 10 * held.length && low < 0.6 * rowsOf(held);
+  const largest = present.reduce((most, { text }) => Math.max(most, Number(text)), 0);
+  if (present.length <= 50) return true;
+  // Counts are mostly small; ids are spread evenly.
+  const low = sumRows(present.filter(({ text }) => Number(text) < largest / 4));
+  return largest <= 10 * present.length && low < 0.6 * sumRows(present);
 }
 
-/** Whether a few numbers are much larger than the others, and none is below 0: their logarithm says more. */
-function isSkewed(held: readonly Value[], rows: number): boolean {
-  const numbers = held
+/** Whether a few values are much larger than the others and none is negative: take their logarithm. */
+function isSkewed(present: readonly Value[], rows: number): boolean {
+  const numbers = present
     .map(({ text, rows: own }) => ({ value: Number(text.replace(',', '.')), rows: own }))
     .sort((a, b) => a.value - b.value);
   if (numbers[0]!.value < 0) return false;
-  let before = 0;
-  const median = numbers.find(({ rows: own }) => (before += own) >= rows / 2)!.value;
+  let numBefore = 0;
+  const median = numbers.find(({ rows: own }) => (numBefore += own) >= rows / 2)!.value;
   const mean = numbers.reduce((sum, { value, rows: own }) => sum + value * own, 0) / rows;
   return mean > 3 * Math.max(median, 1e-9) && numbers.at(-1)!.value > 10;
 }
 
-/** What stands between the items of cells that are lists. */
-const BETWEEN = ['|', ';', ',', ' ', '#', '^', '\u0001', '\u0002'];
+/** Separators of list items. */
+const SEPARATORS = ['|', ';', ',', ' ', '#', '^', '\u0001', '\u0002'];
 
-function listOf(held: readonly Value[], rows: number): ColumnKind | undefined {
-  const json = held.filter(({ text }) => /^\[.*\]$/s.test(text));
-  if (rowsOf(json) > ALMOST_ALL * rows) {
+function detectList(present: readonly Value[], rows: number): ColumnKind | undefined {
+  const json = present.filter(({ text }) => /^\[.*\]$/s.test(text));
+  if (sumRows(json) > MIN_MATCH_SHARE * rows) {
     const inner = json.map(({ text }) =>
       text
         .slice(1, -1)
         .split(/[\s,]+/)
         .filter(Boolean),
     );
-    return ofNumbers(inner)
+    return areVectors(inner)
       ? { is: 'numbers', separator: undefined }
-      : { is: 'list', items: undefined, weight: undefined, length: longest(inner) };
+      : { is: 'list', items: undefined, weight: undefined, length: maxLength(inner) };
   }
-  for (const separator of BETWEEN) {
-    const several = held.filter(({ text }) => text.includes(separator));
-    if (rowsOf(several) < 0.2 * rows) continue;
+  for (const separator of SEPARATORS) {
+    const several = present.filter(({ text }) => text.includes(separator));
+    if (sumRows(several) < 0.2 * rows) continue;
     const cells = several.map(({ text }) => text.split(separator));
     const items = cells.flat();
-    // What is a list has the same things in it again and again. A sentence has spaces and commas, too.
+    // Items of a list recur. A sentence has spaces and commas, too.
     const isRepeated = new Set(items).size < 0.7 * items.length;
     const areNames =
       items.filter((item) => (separator === ' ' ? /\d/.test(item) : !item.trim().includes(' '))).length >
       0.8 * items.length;
-    if (!areNames || items.some((item) => item === '' || item.length > LONG_TEXT)) continue;
-    if (ofNumbers(cells)) return { is: 'numbers', separator };
+    if (!areNames || items.some((item) => item === '' || item.length > MIN_TEXT_LENGTH)) continue;
+    if (areVectors(cells)) return { is: 'numbers', separator };
     if (!isRepeated) continue;
     const isWeighted = items.every((item) => /^.+:[-+]?[\d.]+$/.test(item));
     const other = [':', '=', '~', '@', '#'].find(
       (character) => character !== separator && !items.some((item) => item.includes(character)),
     );
-    return { is: 'list', items: separator, weight: isWeighted ? ':' : other, length: longest(cells) };
+    return { is: 'list', items: separator, weight: isWeighted ? ':' : other, length: maxLength(cells) };
   }
   return undefined;
 }
 
-/** Whether lists are vectors: of one length, and of numbers with decimals. */
-function ofNumbers(cells: readonly (readonly string[])[]): boolean {
+/** Whether lists are vectors: equally long, and numbers with decimals. */
+function areVectors(cells: readonly (readonly string[])[]): boolean {
   const length = cells[0]?.length ?? 0;
   return (
     length > 1 &&
@@ -195,6 +195,6 @@ function ofNumbers(cells: readonly (readonly string[])[]): boolean {
   );
 }
 
-function longest(cells: readonly (readonly string[])[]): number {
+function maxLength(cells: readonly (readonly string[])[]): number {
   return cells.reduce((most, { length }) => Math.max(most, length), 0);
 }

@@ -1,11 +1,11 @@
 import { aucOfRates, LEAK_AUC } from '../data/info/leak.js';
 import { createTally } from '../data/info/tally.js';
-import type { LookedAt } from './column-kind.js';
+import type { InspectedColumn } from './column-kind.js';
 
-/** Numbers that differ more are looked at in so many bins of equally many values. */
+/** Number of equal-frequency bins for numbers with more distinct values. */
 const BINS = 100;
 
-/** A column that gives a label away. */
+/** A column that reveals a label. */
 export interface Leak {
   readonly column: string;
   readonly label: string;
@@ -13,23 +13,26 @@ export interface Leak {
 }
 
 /**
- * Columns whose values alone predict a label on rows that they were not counted on: every other row stands for train.
- * @param labels by row, whether each label is yes
+ * Finds columns that alone predict a label. Rates are estimated on even rows and tested on odd rows.
+ * @param labels by column: 1 for each positive row
  */
-export function findLeaks(columns: readonly LookedAt[], labels: ReadonlyMap<string, Uint8Array>): readonly Leak[] {
+export function findLeaks(
+  columns: readonly InspectedColumn[],
+  labels: ReadonlyMap<string, Uint8Array>,
+): readonly Leak[] {
   return columns.flatMap(({ column, kind }) => {
-    const keyOf = kind.is === 'number' ? binsOf(column.values) : (code: number): number => code;
+    const toKey = kind.is === 'number' ? createBinning(column.values) : (code: number): number => code;
     return [...labels].flatMap(([label, isYes]): Leak[] => {
-      const [seen, held] = [createTally(2), createTally(2)];
+      const [trainTally, testTally] = [createTally(2), createTally(2)];
       for (let r = 0; r < column.codes.length; r++)
-        (r % 2 === 0 ? seen : held).add(keyOf(column.codes[r]!), [1, isYes[r]!]);
-      const auc = aucOfRates(seen, held, { rows: 0, positives: 1 });
+        (r % 2 === 0 ? trainTally : testTally).add(toKey(column.codes[r]!), [1, isYes[r]!]);
+      const auc = aucOfRates(trainTally, testTally, { rows: 0, positives: 1 });
       return auc !== undefined && auc >= LEAK_AUC ? [{ column: column.name, label, auc }] : [];
     });
   });
 }
 
-function binsOf(values: readonly string[]): (code: number) => number {
+function createBinning(values: readonly string[]): (code: number) => number {
   if (values.length <= BINS) return (code) => code;
   const order = values
     .map((text, code) => ({ value: Number(text.replace(',', '.')), code }))

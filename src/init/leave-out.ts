@@ -1,12 +1,12 @@
-import type { LookedAt } from './column-kind.js';
+import type { InspectedColumn } from './column-kind.js';
 import { findLeaks } from './find-leaks.js';
 
 /**
- * Columns that a model can learn nothing from, or that know what is to be predicted, each with the reason.
- * @param labels by column, whether each row is yes
+ * Selects columns to exclude, with the reason: no information, or information from after the label.
+ * @param labels by column: 1 for each positive row
  */
-export function leaveOut(
-  columns: readonly LookedAt[],
+export function excludeColumns(
+  columns: readonly InspectedColumn[],
   labels: ReadonlyMap<string, Uint8Array>,
 ): ReadonlyMap<string, string> {
   const features = columns.filter(({ column }) => !labels.has(column.name));
@@ -14,15 +14,18 @@ export function leaveOut(
   return new Map(
     features.flatMap(({ column: { name, codes }, kind }): (readonly [string, string])[] => {
       const leak = leaks.find(({ column }) => column === name);
-      if (kind.is === 'constant') return [[name, 'the same in all rows, so that nothing can be learned from it']];
-      if (kind.is === 'key')
-        return [[name, `another in each of ${codes.length} rows, so that nothing can be learned from it`]];
-      if (kind.is === 'text')
-        return [[name, 'texts that hardly repeat; make a vector or a list of words of them to use them']];
-      if (kind.is === 'day') return [[name, 'days do not come back; it divides the rows, if anything']];
+      if (kind.is === 'constant') return [[name, 'constant']];
+      if (kind.is === 'key') return [[name, `a different value in each of ${codes.length} rows`]];
+      if (kind.is === 'text') return [[name, 'free text; convert it to a vector or a list of words to use it']];
+      if (kind.is === 'day') return [[name, 'days do not recur; use it to split rows']];
       return leak === undefined
         ? []
-        : [[name, `alone predicts ${leak.label} with an AUC of ${leak.auc.toFixed(4)}: likely written after the fact`]];
+        : [
+            [
+              name,
+              `alone predicts ${leak.label} with an AUC of ${leak.auc.toFixed(4)}; probably recorded after the label`,
+            ],
+          ];
     }),
   );
 }

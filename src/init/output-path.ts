@@ -4,23 +4,23 @@ import { fileURLToPath } from 'node:url';
 import { makeFolder, writeFileAtomic } from '../io/disk.js';
 import { userError } from '../core/errors.js';
 
-/** The package's own folder. */
+/** Directory of the package. */
 export const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Where an editor finds the schema, from a config. */
-export function schemaFor(config: string): string {
-  return pathFrom(config, join(PACKAGE, 'dist', 'config.schema.json'));
+/** Returns the path of the JSON Schema relative to a config. */
+export function getSchemaPath(config: string): string {
+  return getRelativePath(config, join(PACKAGE, 'dist', 'config.schema.json'));
 }
 
-/** A path as it stands in a config: from its folder. */
-export function pathFrom(config: string, path: string): string {
+/** Returns a path relative to the directory of a config. */
+export function getRelativePath(config: string, path: string): string {
   return relative(dirname(resolve(config)), resolve(path));
 }
 
 /**
  * Writes a config.
- * @param force whether what is there is replaced
- * @throws UserError (usage) where something is there and is not to be replaced; (disk)
+ * @param force whether to overwrite an existing file
+ * @throws UserError (usage) if the file exists and `force` is false; (disk)
  */
 export async function writeConfig(path: string, text: string, force: boolean): Promise<void> {
   assertAbsent(path, force);
@@ -28,12 +28,15 @@ export async function writeConfig(path: string, text: string, force: boolean): P
   await writeFileAtomic(path, text);
 }
 
-/** @throws UserError (usage) where something is there and is not to be replaced */
+/**
+ * Checks that a file may be written.
+ * @throws UserError (usage) if it exists and `force` is false
+ */
 export function assertAbsent(path: string, force: boolean): void {
   if (existsSync(path) && !force)
     throw userError('usage', {
       where: path,
-      message: 'is there already',
-      fix: 'name another file with --out, or replace it with --force',
+      message: 'file already exists',
+      fix: 'use another file with --out, or overwrite it with --force',
     });
 }

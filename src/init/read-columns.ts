@@ -5,14 +5,14 @@ import { createRowSampler } from '../data/sources/row-sample.js';
 import { absolute } from '../data/sources/find-files.js';
 import type { Paths } from '../data/options.js';
 
-/** A column of some rows: its different cells, and which of them each row has. */
+/** A dictionary-encoded column. */
 export interface Column {
   readonly name: string;
-  /** Different cells, in the order in which they were first seen. */
+  /** Distinct values, in order of first occurrence. */
   readonly values: readonly string[];
-  /** Rows that have each. */
+  /** Number of rows per value. */
   readonly counts: readonly number[];
-  /** By row: the place of its cell in `values`. */
+  /** By row: the index of its value. */
   readonly codes: Uint32Array;
 }
 
@@ -24,12 +24,12 @@ export interface Rows {
   readonly isCut: boolean;
 }
 
-/** Rows that are read at the most. */
+/** Maximum number of rows to read. */
 const MAX_ROWS = 100_000;
 
 /**
- * Reads a sample of data of which nothing is known but what its files say themselves.
- * @throws UserError (data) for what cannot be read
+ * Reads a sample of files without a config.
+ * @throws UserError (data) if a file cannot be read
  */
 export async function readColumns(paths: Paths): Promise<Rows> {
   const full = absolute(paths);
@@ -38,26 +38,26 @@ export async function readColumns(paths: Paths): Promise<Rows> {
   const source = await sampler.open(full, names, {});
   const columns = names.map((name) => ({
     name,
-    places: new Map<string, number>(),
+    codeByValue: new Map<string, number>(),
     values: [] as string[],
     counts: [] as number[],
     codes: [] as number[],
   }));
-  // Rows that are no rows are told by whoever trains.
+  // Training reports invalid rows.
   const policy = skipBadRows(undefined, Infinity);
   await source.stream(
     encodedFormat(rowFormatOf({ tasks: [], groups: [] }), {}),
     names,
     { policy },
     ({ kept, skipped }) => {
-      const bad = new Set(skipped.map((before, i) => before + i));
+      const invalid = new Set(skipped.map((numBefore, i) => numBefore + i));
       for (const [c, column] of columns.entries()) {
         for (const [r, cell] of kept[c]!.entries()) {
-          if (bad.has(r)) continue;
-          const at = column.places.get(cell) ?? column.values.push(cell) - 1;
-          column.places.set(cell, at);
-          column.counts[at] = (column.counts[at] ?? 0) + 1;
-          column.codes.push(at);
+          if (invalid.has(r)) continue;
+          const code = column.codeByValue.get(cell) ?? column.values.push(cell) - 1;
+          column.codeByValue.set(cell, code);
+          column.counts[code] = (column.counts[code] ?? 0) + 1;
+          column.codes.push(code);
         }
       }
       return Promise.resolve();

@@ -2,15 +2,15 @@ import { cp, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder, onDisk } from '../io/disk.js';
 import { userError } from '../core/errors.js';
-import { PACKAGE, assertAbsent, schemaFor, writeConfig } from './output-path.js';
+import { PACKAGE, assertAbsent, getSchemaPath, writeConfig } from './output-path.js';
 
 const SAMPLE = 'data/sample';
 const FILES = ['train.csv', 'valid.csv', 'test.csv'];
 
 /**
- * Writes the package's sample into a folder `sample` beside a config, and the config of a model for it.
- * @returns what was written
- * @throws UserError (usage) where something is in the way, or the model has no config for the sample; (disk)
+ * Copies the sample into a directory `sample` next to a config, and writes the config of a model for it.
+ * @returns the written files
+ * @throws UserError (usage) if a file exists, or the model has no config for the sample; (disk)
  */
 export async function writeSample(model: string, path: string, force: boolean): Promise<readonly string[]> {
   const source = await readFile(join(PACKAGE, 'configs', `${model}.yaml`), 'utf8').catch((error: unknown) => {
@@ -18,8 +18,8 @@ export async function writeSample(model: string, path: string, force: boolean): 
       'usage',
       {
         where: `--model ${model}`,
-        message: 'there is no config of this model for the sample',
-        fix: 'name another, or data of your own with --data',
+        message: 'no config of this model for the sample',
+        fix: 'use another model, or your own data with --data',
       },
       error,
     );
@@ -32,6 +32,6 @@ export async function writeSample(model: string, path: string, force: boolean): 
     await makeFolder(folder);
     for (const file of FILES) await cp(join(PACKAGE, SAMPLE, file), join(folder, file));
   });
-  await writeConfig(path, `# yaml-language-server: $schema=${schemaFor(path)}\n${text}`, force);
+  await writeConfig(path, `# yaml-language-server: $schema=${getSchemaPath(path)}\n${text}`, force);
   return [path, ...files];
 }

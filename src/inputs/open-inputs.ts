@@ -10,10 +10,9 @@ import type { InputLayout } from '../tables/layout.js';
 import type { LabelFacts, Task } from '../core/tasks.js';
 import { startOf, type Start } from '../warm-start/warm-start.js';
 
-// The steps that `train` takes before its first step and `check` repeats, so that both find the same problems in the
-// same order.
+// The steps before training that `train` and `check` share, so that both report the same problems in the same order.
 
-/** The rows that a config describes: how they are read and what is measured of them. */
+/** The row format of a config and its measured outputs. */
 export interface RowsPlan {
   readonly tasks: readonly Task[];
   readonly measured: MeasuredOutputs;

@@ -1,29 +1,29 @@
 import type { ScoreBins } from '../evaluation/score-bins.js';
 import { html, type Html } from '../charts/html.js';
 import { linePlot, type LinePlot, type Series } from '../charts/plot.js';
-import { namesIn, shownScores, type ReportedRun } from './reported-run.js';
+import { collectKeys, shownScores, type ReportedRun } from './reported-run.js';
 
-/** A chart that every space has. */
+/** A chart to draw for every output. */
 export interface OutputChart extends Omit<LinePlot, 'series' | 'marked' | 'guide'> {
-  /** What is drawn of the predictions of a space. */
-  pointsOf(bins: ScoreBins): Series['points'];
-  /** The dashed line for what is drawn. */
-  guideOf?(series: readonly Series[]): LinePlot['guide'];
+  /** Computes the points from the binned predictions of an output. */
+  computePoints(bins: ScoreBins): Series['points'];
+  /** Computes the dashed reference line. */
+  computeGuide?(series: readonly Series[]): LinePlot['guide'];
 }
 
-/** The charts of each space that predictions are known of: a line a split of one run, or a line a run. */
+/** Draws each chart for every output with predictions: one line per split of a single run, or one line per run. */
 export function chartsByOutput(runs: readonly ReportedRun[], charts: readonly OutputChart[]): Html | undefined {
   const shown = shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of namesIn(shown.map(({ outputs: spaces }) => spaces))) {
-    for (const { pointsOf, guideOf, title, ...look } of charts) {
-      // Who has no such space keeps the color, and draws nothing.
-      const series = shown.map(({ name, outputs: spaces }) => ({
+  for (const space of collectKeys(shown.map(({ outputs }) => outputs))) {
+    for (const { computePoints, computeGuide, title, ...look } of charts) {
+      // A run without this output keeps its color and draws nothing.
+      const series = shown.map(({ name, outputs }) => ({
         name,
-        points: spaces[space] === undefined ? [] : pointsOf(spaces[space]),
+        points: outputs[space] === undefined ? [] : computePoints(outputs[space]),
       }));
       if (series.some(({ points }) => points.length > 1))
-        drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: guideOf?.(series) }));
+        drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: computeGuide?.(series) }));
     }
   }
   return drawn.length === 0 ? undefined : html`<div class="charts">${drawn}</div>`;

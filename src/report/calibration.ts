@@ -4,29 +4,30 @@ import { chartsByOutput } from './by-output.js';
 import { histogramPoints, reliabilityPoints } from './curve-points.js';
 import { html, type Html } from '../charts/html.js';
 import { linePlot, type LinePlot, type Series } from '../charts/plot.js';
-import { namesIn, shownScores, type ReportedRun } from './reported-run.js';
+import { collectKeys, shownScores, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
-/** Groups of rows of a reliability diagram. */
+/** Number of row groups in a reliability diagram. */
 const GROUPS = 12;
 const asPercent = format('.2~p');
-/** What a logit is as a probability. */
-const AS_PROBABILITY = (logit: number): string => asPercent(1 / (1 + Math.exp(-logit)));
+/** Formats a logit as a probability. */
+const formatLogit = (logit: number): string => asPercent(1 / (1 + Math.exp(-logit)));
 
-/** Whether predictions are as high as what comes true. */
+/** Reliability diagrams, and histograms of predictions by class. */
 export const calibration: Section = {
   title: 'Calibration',
   about:
-    'Points on the dashed line are predictions that come true as often as they say, with the interval that chance allows so many rows (95%); below it they are too high. The histograms show how predictions lie, of positives and of negatives.',
+    'On the dashed line, predictions match the observed rate; below it, they are too high. Bars are 95% ' +
+    'intervals. The histograms show the predictions of positives and negatives.',
   draw(runs) {
     const reliability = chartsByOutput(runs, [
       {
         title: 'reliability',
-        pointsOf: (bins) => reliabilityPoints(bins, GROUPS),
+        computePoints: (bins) => reliabilityPoints(bins, GROUPS),
         points: true,
         x: { title: 'mean prediction', format: '.2~p' },
-        y: { title: 'rate of positives', format: '.2~p' },
-        guideOf: diagonal,
+        y: { title: 'observed rate', format: '.2~p' },
+        computeGuide: diagonal,
       },
     ]);
     if (reliability === undefined) return undefined;
@@ -34,7 +35,7 @@ export const calibration: Section = {
   },
 };
 
-/** Where predictions come true, as far as there are any. */
+/** Returns the diagonal, up to the largest prediction. */
 function diagonal(series: readonly Series[]): LinePlot['guide'] {
   const end = Math.max(...series.flatMap(({ points }) => points.map(({ x, high }) => Math.max(x, high ?? 0))));
   return [
@@ -43,13 +44,13 @@ function diagonal(series: readonly Series[]): LinePlot['guide'] {
   ];
 }
 
-/** Of the first split of each run, so that two colors are enough. */
+/** Draws the predictions of positives and negatives, for the first split of each run: two colors are enough. */
 function histograms(runs: readonly ReportedRun[]): readonly Html[] {
   const shown = runs.length === 1 ? shownScores(runs).slice(0, 1) : shownScores(runs);
   const drawn: Html[] = [];
-  for (const space of namesIn(shown.map(({ outputs: spaces }) => spaces))) {
-    for (const { name, outputs: spaces } of shown) {
-      const bins: ScoreBins | undefined = spaces[space];
+  for (const space of collectKeys(shown.map(({ outputs }) => outputs))) {
+    for (const { name, outputs } of shown) {
+      const bins: ScoreBins | undefined = outputs[space];
       if (bins === undefined) continue;
       const series = (['negatives', 'truths'] as const).map((kind) => ({
         name: kind === 'truths' ? 'positives' : 'negatives',
@@ -58,7 +59,7 @@ function histograms(runs: readonly ReportedRun[]): readonly Html[] {
       drawn.push(
         linePlot({
           title: `${space}: predictions, ${name}`,
-          x: { title: 'prediction', label: AS_PROBABILITY },
+          x: { title: 'prediction', label: formatLogit },
           y: { title: 'share of the class', format: '~%', zero: true },
           interpolate: 'step-after',
           series,

@@ -1,18 +1,18 @@
-import { html, tableOf, type Html } from '../charts/html.js';
+import { html, renderTable, type Html } from '../charts/html.js';
 import type { ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
-/** What the config says: of one run beside the defaults, of several where they differ. */
+/** Config values: of one run those that differ from the defaults, of several those that differ between runs. */
 export const configSection: Section = {
-  title: 'What was asked',
-  about: 'Of one run all that its config says beside the defaults; of several the values in which they differ.',
+  title: 'Config',
+  about: 'For one run, the values that differ from the defaults; for several, the values that differ between runs.',
   draw: (runs) => (runs.length === 1 ? changes(runs[0]!) : differences(runs)),
 };
 
 function changes({ changes: all }: ReportedRun): Html | undefined {
   if (all.length === 0) return undefined;
-  return tableOf(
-    ['key', 'value', 'by default'],
+  return renderTable(
+    ['key', 'value', 'default'],
     all.map(({ key, value, byDefault }) => [
       html`<code>${key}</code>`,
       html`<code>${value}</code>`,
@@ -26,8 +26,8 @@ function differences(runs: readonly ReportedRun[]): Html {
   const keys = [...new Set(runs.flatMap(({ config }) => [...config.keys()]))].filter(
     (key) => new Set(runs.map(({ config }) => config.get(key))).size > 1,
   );
-  if (keys.length === 0) return html`<p>Their configs are the same.</p>`;
-  return tableOf(
+  if (keys.length === 0) return html`<p>The configs are identical.</p>`;
+  return renderTable(
     ['key', ...runs.map(({ name }) => name)],
     keys.map((key) => [
       html`<code>${key}</code>`,

@@ -1,17 +1,17 @@
 import { html, type Html } from '../charts/html.js';
 import { linePlot, type Series } from '../charts/plot.js';
-import { namesIn, type ReportedRun } from './reported-run.js';
-import { isCount, wholeSpaces } from './scores.js';
+import { collectKeys, type ReportedRun } from './reported-run.js';
+import { isCount, withoutSegments } from './scores.js';
 import type { Section } from './section.js';
 
 const STEP = { title: 'steps', format: '~s' } as const;
-/** Charts of metrics at the most, those of the first metrics first. */
+/** Maximum number of metric charts; the first metrics win. */
 const MAX_CURVES = 24;
 
-/** How training went: losses, rates and metrics, by step and by epoch. */
+/** Losses, metrics, learning rates, loss weights and gradient norms by step. */
 export const curves: Section = {
   title: 'Training',
-  about: 'Losses by step, and what was measured on valid. A ring is the epoch whose weights were kept.',
+  about: 'Losses and validation metrics by step. A ring marks the best epoch.',
   draw(runs) {
     const groups = [[...losses(runs), ...rates(runs)], metrics(runs)].filter((charts) => charts.length > 0);
     return groups.length === 0 ? undefined : html`${groups.map((charts) => html`<div class="charts">${charts}</div>`)}`;
@@ -22,9 +22,9 @@ function losses(runs: readonly ReportedRun[]): readonly Html[] {
   const [only, ...others] = runs;
   const series: readonly Series[] =
     only !== undefined && others.length === 0
-      ? lossesOf(only)
+      ? collectLosses(only)
       : runs.flatMap((run) =>
-          lossesOf(run)
+          collectLosses(run)
             .filter(({ name }) => name === 'train')
             .map((line) => ({ ...line, name: run.name })),
         );
@@ -34,8 +34,8 @@ function losses(runs: readonly ReportedRun[]): readonly Html[] {
     : [linePlot({ title: 'loss', x: STEP, y: { title: 'loss' }, series: filled, points: isShort(filled) })];
 }
 
-/** The loss of train within epochs where steps were logged, else by epoch, and that of valid. */
-function lossesOf({ lines: { steps, milestones } }: ReportedRun): readonly Series[] {
+/** Collects training losses by logged step, or else by epoch, and validation losses. */
+function collectLosses({ lines: { steps, milestones } }: ReportedRun): readonly Series[] {
   const train = steps.length > milestones.length ? steps : milestones;
   return [
     { name: 'train', points: train.map(({ step, train: { loss } }) => ({ x: step, y: loss })) },
@@ -49,13 +49,13 @@ function lossesOf({ lines: { steps, milestones } }: ReportedRun): readonly Serie
 function metrics(runs: readonly ReportedRun[]): readonly Html[] {
   const reports = runs.map(({ lines: { milestones } }) =>
     milestones.flatMap(({ epoch, step, isBest, valid }) =>
-      valid === undefined ? [] : [{ epoch, step, isBest, spaces: Object.fromEntries(wholeSpaces(valid.metrics)) }],
+      valid === undefined ? [] : [{ epoch, step, isBest, spaces: Object.fromEntries(withoutSegments(valid.metrics)) }],
     ),
   );
   const all = reports.flat().map(({ spaces }) => spaces);
-  const numbers = namesIn(all.flatMap((spaces) => Object.values(spaces))).filter((metric) => !isCount(metric));
-  const wanted = numbers.flatMap((metric) => namesIn(all).map((space) => ({ space, metric })));
-  const charts = wanted.map(({ space, metric }) => {
+  const numbers = collectKeys(all.flatMap((spaces) => Object.values(spaces))).filter((metric) => !isCount(metric));
+  const candidates = numbers.flatMap((metric) => collectKeys(all).map((space) => ({ space, metric })));
+  const charts = candidates.map(({ space, metric }) => {
     const series = reports.map((milestones, r) => ({
       name: runs[r]!.name,
       points: milestones.flatMap(({ step, spaces }) => {
@@ -78,23 +78,28 @@ function metrics(runs: readonly ReportedRun[]): readonly Html[] {
   );
 }
 
-/** Learning rates as shares of what the config says, and weights of terms, where they move. */
+/** Draws learning rates relative to the config, loss weights and gradient norms, if they change. */
 function rates(runs: readonly ReportedRun[]): readonly Html[] {
   const only = runs.length === 1 ? runs[0]! : undefined;
   if (only === undefined) return [];
   const { steps } = only.lines;
-  const seriesOf = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] =>
-    namesIn(values).map((name) => ({ name, points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })) }));
-  const wanted = [
-    { title: "learning rate, as a share of the config's", series: seriesOf(steps.map(({ lrFactors: all }) => all)) },
-    { title: 'weights of terms', series: seriesOf(steps.map(({ lossWeights: weights }) => weights)) },
-    { title: 'norms of gradients', series: seriesOf(steps.map(({ gradNorms: norms = {} }) => norms)) },
+  const buildSeries = (values: readonly Readonly<Record<string, number>>[]): readonly Series[] =>
+    collectKeys(values).map((name) => ({
+      name,
+      points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })),
+    }));
+  const candidates = [
+    { title: 'learning rate, relative to the config', series: buildSeries(steps.map(({ lrFactors }) => lrFactors)) },
+    { title: 'loss weights', series: buildSeries(steps.map(({ lossWeights }) => lossWeights)) },
+    { title: 'gradient norms', series: buildSeries(steps.map(({ gradNorms = {} }) => gradNorms)) },
   ];
-  const moving = wanted.filter(({ series }) => series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1));
+  const moving = candidates.filter(({ series }) =>
+    series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1),
+  );
   return moving.map(({ title, series }) => linePlot({ title, x: STEP, y: { title: '' }, series }));
 }
 
-/** Few points are shown as such. */
+/** Whether the lines are short enough to show their points. */
 function isShort(series: readonly Series[]): boolean {
   return series.every(({ points }) => points.length <= 30);
 }

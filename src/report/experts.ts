@@ -1,32 +1,33 @@
 import { html, type Html } from '../charts/html.js';
 import { linePlot, type Series } from '../charts/plot.js';
-import { namesIn, type ReportedRun } from './reported-run.js';
+import { collectKeys, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
 const STEP = { title: 'steps', format: '~s' } as const;
 
-/** What the steps that were looked into tell of experts and of conflicts between tasks. */
+/** Gate shares and gradient conflicts from the diagnosed steps. */
 export const experts: Section = {
   title: 'Experts and conflicts',
   about:
-    'From training.diagnostics. A gate gives each expert a share; one that no gate gives anything is dead. A cosine below 0 says that what one task learns undoes what the other does.',
+    'From training.diagnostics. A gate weights each expert; an expert without weight in any gate is dead. A ' +
+    'negative cosine means that the gradients of two tasks conflict.',
   draw(runs) {
-    const charts = runs.flatMap((run) => chartsOf(run, runs.length > 1));
+    const charts = runs.flatMap((run) => drawCharts(run, runs.length > 1));
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
   },
 };
 
-function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean): readonly Html[] {
+function drawCharts({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean): readonly Html[] {
   if (diagnoses.length === 0) return [];
-  const titled = (title: string): string => (isNamed ? `${name}: ${title}` : title);
+  const prefixTitle = (title: string): string => (isNamed ? `${name}: ${title}` : title);
   const lines = (values: readonly Readonly<Record<string, number | null | undefined>>[]): readonly Series[] =>
-    namesIn(values).map((key) => ({
+    collectKeys(values).map((key) => ({
       name: key,
       points: diagnoses.flatMap(({ step }, i) =>
         typeof values[i]![key] === 'number' ? [{ x: step, y: values[i]![key] }] : [],
       ),
     }));
-  const gates = namesIn(diagnoses.map(({ diagnosis: { gates: all } }) => all));
+  const gates = collectKeys(diagnoses.map(({ diagnosis: { gates: all } }) => all));
   const pairs = diagnoses.map(({ diagnosis: { cosines } }) =>
     Object.fromEntries(
       Object.entries(cosines).flatMap(([a, others]) =>
@@ -34,9 +35,9 @@ function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean)
       ),
     ),
   );
-  const wanted = [
+  const candidates = [
     {
-      title: 'cosine between gradients',
+      title: 'gradient cosine',
       series: lines(pairs),
       y: { title: '', domain: [-1, 1] },
       guide: [
@@ -45,7 +46,7 @@ function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean)
       ],
     },
     {
-      title: 'norms of gradients on what is shared',
+      title: 'gradient norms on shared parameters',
       series: lines(diagnoses.map(({ diagnosis: { sharedNorms } }) => sharedNorms)),
       y: { title: '' },
     },
@@ -55,8 +56,8 @@ function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean)
       y: { title: 'share', format: '~%', zero: true },
     })),
   ] as const;
-  const filled = wanted.filter(({ series }) => series.some(({ points }) => points.length > 0));
+  const filled = candidates.filter(({ series }) => series.some(({ points }) => points.length > 0));
   return filled.map(({ title, ...look }) =>
-    linePlot({ ...look, title: titled(title), x: STEP, points: diagnoses.length <= 30 }),
+    linePlot({ ...look, title: prefixTitle(title), x: STEP, points: diagnoses.length <= 30 }),
   );
 }

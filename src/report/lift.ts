@@ -3,32 +3,33 @@ import { gainPoints, liftPoints } from './curve-points.js';
 import type { Section } from './section.js';
 
 const SHARE = { format: '~%', domain: [0, 1] } as const;
-/** The share of rows that a lift begins at. */
+/** Smallest share of rows shown. */
 const MIN_SHARE = 0.001;
 
-/** What the best rows are worth. */
+/** Lift and gain of the top rows. */
 export const lift: Section = {
   title: 'Lift',
   about:
-    'Rows are taken from the highest prediction down: how many times as many positives they hold as so many rows at random, and which share of all positives.',
+    'For the rows with the highest predictions: their rate of positives relative to all rows, and their share ' +
+    'of all positives.',
   draw: (runs) =>
     chartsByOutput(runs, [
       {
         title: 'lift of the top rows',
-        pointsOf: (bins) => liftPoints(bins, MIN_SHARE),
+        computePoints: (bins) => liftPoints(bins, MIN_SHARE),
         x: { title: 'top share of rows', format: '~%', type: 'log' },
-        y: { title: 'times the rate of all', zero: true },
-        guideOf: () => [
+        y: { title: 'relative rate of positives', zero: true },
+        computeGuide: () => [
           [MIN_SHARE, 1],
           [1, 1],
         ],
       },
       {
         title: 'positives found',
-        pointsOf: gainPoints,
+        computePoints: gainPoints,
         x: { title: 'top share of rows', ...SHARE },
         y: { title: 'share of positives', ...SHARE },
-        guideOf: () => [
+        computeGuide: () => [
           [0, 0],
           [1, 1],
         ],

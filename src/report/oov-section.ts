@@ -1,33 +1,34 @@
 import { html, type Html } from '../charts/html.js';
 import { barPlot } from '../charts/plot.js';
-import { namesIn, type ReportedRun } from './reported-run.js';
+import { collectKeys, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
-/** Fields that are drawn, those with the largest shares. */
+/** Maximum number of fields per chart; the largest shares win. */
 const MAX_FEATURES = 30;
 
-/** Which fields hold what train did not teach. */
+/** Share of out-of-vocabulary ids by field. */
 export const oovSection: Section = {
-  title: 'Unknown ids',
+  title: 'Out-of-vocabulary ids',
   about:
-    'The share of cells, by field, that train did not teach or that are too rare to have a row of their own. A share that is larger on test than on train says that the data moved.',
+    'Share of values by field that map to the out-of-vocabulary id: unseen or too rare in train. A larger ' +
+    'share on test than on train indicates drift.',
   draw(runs) {
-    const charts = runs.flatMap((run) => chartOf(run, runs.length > 1) ?? []);
+    const charts = runs.flatMap((run) => drawChart(run, runs.length > 1) ?? []);
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
   },
 };
 
-function chartOf({ name, unknown: bySplit }: ReportedRun, isNamed: boolean): Html | undefined {
+function drawChart({ name, unknown: bySplit }: ReportedRun, isNamed: boolean): Html | undefined {
   const splits = Object.keys(bySplit);
-  const largest = (field: string): number => Math.max(...splits.map((split) => bySplit[split]![field] ?? 0));
-  const fields = namesIn(Object.values(bySplit))
-    .filter((field) => largest(field) > 0)
-    .sort((a, b) => largest(b) - largest(a));
+  const maxShare = (field: string): number => Math.max(...splits.map((split) => bySplit[split]![field] ?? 0));
+  const fields = collectKeys(Object.values(bySplit))
+    .filter((field) => maxShare(field) > 0)
+    .sort((a, b) => maxShare(b) - maxShare(a));
   if (fields.length === 0) return undefined;
   const shown = fields.slice(0, MAX_FEATURES);
   const bars = shown.flatMap((field) =>
     splits.map((split, series) => ({ name: field, value: bySplit[split]![field] ?? 0, series })),
   );
-  const title = `${isNamed ? `${name}: ` : ''}${fields.length > MAX_FEATURES ? `the ${MAX_FEATURES} most unknown of ${fields.length} fields` : 'fields with unknown ids'}`;
-  return barPlot({ title, axis: { title: 'share of cells', format: '~%', zero: true }, bars, series: splits });
+  const title = `${isNamed ? `${name}: ` : ''}${fields.length > MAX_FEATURES ? `top ${MAX_FEATURES} of ${fields.length} fields` : 'fields with out-of-vocabulary ids'}`;
+  return barPlot({ title, axis: { title: 'share of values', format: '~%', zero: true }, bars, series: splits });
 }

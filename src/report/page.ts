@@ -4,7 +4,7 @@ import { count, duration } from '../text/number-text.js';
 import { sections } from './all.js';
 import type { ReportedRun } from './reported-run.js';
 
-/** The report of one run or of several: a page that is whole in itself. */
+/** Renders the report of one run or several as a self-contained page. */
 export function reportPage(runs: readonly ReportedRun[]): string {
   const drawn: DrawnSection[] = [];
   for (const { title, about, draw } of sections) {
@@ -12,12 +12,12 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     if (body !== undefined) drawn.push({ title, about, body });
   }
   return runs.length === 1
-    ? renderPage(runs[0]!.about.run, facts(runs[0]!), drawn)
+    ? renderPage(runs[0]!.about.run, renderRunFacts(runs[0]!), drawn)
     : renderPage(`${runs.length} runs`, undefined, drawn);
 }
 
-/** What of a run is told first. */
-function facts({ about, events }: ReportedRun): Html {
+/** Renders the key facts of a run. */
+function renderRunFacts({ about, events }: ReportedRun): Html {
   const { state, model, seed, startedAt, epoch, epochs, step, bestEpoch, monitor, monitored, elapsedMs } = about;
   const engine = events.findLast(({ event }) => event === 'start')?.engine;
   return renderFacts([
@@ -29,7 +29,7 @@ function facts({ about, events }: ReportedRun): Html {
     ],
     ['epochs', epochs === null ? epoch : `${epoch} of ${epochs}`],
     ['steps', count(step)],
-    ['time in training', duration(elapsedMs)],
+    ['training time', duration(elapsedMs)],
     ['seed', seed ?? '-'],
     ['started', startedAt?.replace('T', ' ').replace(/\.\d+Z$/, ' UTC') ?? '-'],
     ['engine', engine ?? '-'],

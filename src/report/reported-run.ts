@@ -5,35 +5,35 @@ import { readMetricLines, type MetricLines } from '../runs/metric-lines.js';
 import { describeRun, readEvents, type ListedRun, type LogEvent } from '../runs/run-list.js';
 import { readScores, type ScoreFile } from '../runs/score-file.js';
 
-/** A value of the config, as it is shown. */
-export interface Asked {
+/** A formatted config value. */
+export interface ConfigValue {
   readonly key: string;
   readonly value: string;
-  /** What it is by default, where it is by default. */
+  /** The default value, if there is one. */
   readonly byDefault: string | undefined;
 }
 
-/** All that a report tells of a run. */
+/** Everything a report shows of a run. */
 export interface ReportedRun {
-  /** What it is called beside others. */
+  /** Its name among the runs of the report. */
   readonly name: string;
   readonly about: ListedRun;
   readonly events: readonly LogEvent[];
   readonly lines: MetricLines;
   readonly scores: ScoreFile;
-  /** Cells that train did not teach: their share by field, by split. */
+  /** Share of out-of-vocabulary values by split and field. */
   readonly unknown: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** What its config says beside the defaults. */
-  readonly changes: readonly Asked[];
-  /** Every value of its config. */
+  /** Values that differ from the defaults. */
+  readonly changes: readonly ConfigValue[];
+  /** All config values, by key path. */
   readonly config: ReadonlyMap<string, string>;
 }
 
-/** Reads what the folder of a run tells; what is missing or damaged is left out. */
+/** Reads a run directory; missing or damaged files are skipped. */
 export function readReportedRun(
   folder: string,
   name: string,
-  asked: Pick<ReportedRun, 'changes' | 'config'>,
+  config: Pick<ReportedRun, 'changes' | 'config'>,
   nowMs: number,
 ): ReportedRun {
   return {
@@ -42,12 +42,12 @@ export function readReportedRun(
     events: readEvents(folder),
     lines: readMetricLines(folder),
     scores: readScores(folder),
-    unknown: unknownIn(folder),
-    ...asked,
+    unknown: readOovShares(folder),
+    ...config,
   };
 }
 
-function unknownIn(folder: string): ReportedRun['unknown'] {
+function readOovShares(folder: string): ReportedRun['unknown'] {
   const path = join(folder, 'data.json');
   try {
     return existsSync(path)
@@ -58,33 +58,33 @@ function unknownIn(folder: string): ReportedRun['unknown'] {
   }
 }
 
-/** Predictions with a name of their own in a picture. */
+/** Binned predictions with their name in a chart. */
 export interface ShownScores extends Predicted {
   readonly name: string;
 }
 
-/** Of one run test and valid, of several what each was measured on last: test, else valid. */
+/** Selects the predictions to draw: test and valid of a single run; test, or else valid, of several. */
 export function shownScores(runs: readonly ReportedRun[]): readonly ShownScores[] {
   const [only, ...others] = runs;
   if (only !== undefined && others.length === 0)
-    return bySplit(only.scores).map(([split, scores]) => ({ name: split, ...scores }));
-  return runs.map(({ name, scores }) => ({ name, ...(bySplit(scores)[0]?.[1] ?? { outputs: {}, segments: {} }) }));
+    return sortSplits(only.scores).map(([split, scores]) => ({ name: split, ...scores }));
+  return runs.map(({ name, scores }) => ({ name, ...(sortSplits(scores)[0]?.[1] ?? { outputs: {}, segments: {} }) }));
 }
 
-/** The report of test, else of valid, of the best weights. */
+/** Returns the test report of the best weights, or else the validation report. */
 export function lastReport({
   about: { metrics },
 }: ReportedRun): { readonly split: string; readonly report: Report } | undefined {
-  const [first] = bySplit(metrics);
+  const [first] = sortSplits(metrics);
   return first && { split: first[0], report: first[1] };
 }
 
-/** Test first: nothing was chosen by it. */
-function bySplit<Value>(splits: Readonly<Record<string, Value>>): readonly [string, Value][] {
+/** Sorts splits: test first, since no choice was made on it. */
+function sortSplits<Value>(splits: Readonly<Record<string, Value>>): readonly [string, Value][] {
   return Object.entries(splits).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Names that any of them has, in the order in which they come. */
-export function namesIn(records: readonly Readonly<Record<string, unknown>>[]): readonly string[] {
+/** Collects the keys of all records, in order of first appearance. */
+export function collectKeys(records: readonly Readonly<Record<string, unknown>>[]): readonly string[] {
   return [...new Set(records.flatMap((record) => Object.keys(record)))];
 }

@@ -2,20 +2,20 @@ import { html } from '../charts/html.js';
 import type { ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
-/** What looks wrong in the results, though it is no error. */
+/** Warnings of the last training process. */
 export const warnings: Section = {
   title: 'Warnings',
-  about: 'Results that are unlikely to hold elsewhere, as the command printed them.',
+  about: 'Warnings printed during training: results that may not hold in production.',
   draw(runs) {
     const lines = runs.flatMap((run) =>
-      warningsOf(run).map((text) => (runs.length > 1 ? `${run.name}: ${text}` : text)),
+      collectWarnings(run).map((text) => (runs.length > 1 ? `${run.name}: ${text}` : text)),
     );
     return lines.length === 0 ? undefined : html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
   },
 };
 
-/** Of the last time that the run was trained. */
-function warningsOf({ events }: ReportedRun): readonly string[] {
+/** Collects the warnings since the last start. */
+function collectWarnings({ events }: ReportedRun): readonly string[] {
   const start = events.findLastIndex(({ event }) => event === 'start');
   return [
     ...new Set(

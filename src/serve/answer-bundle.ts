@@ -1,13 +1,13 @@
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { BadRow } from '../data/rows/object-rows.js';
 import type { GivenModel, Predictions } from '../trained-model/load-model.js';
-import { joinedRows, type GivenRequest } from './given-request.js';
+import { joinRows, type GivenRequest } from './given-request.js';
 import type { Answered, AnsweredBundle, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { asRefusal, refusalBody, refusedAnswer } from './refusal.js';
 import { readRowsRequest } from './rows-request.js';
 import { readTensorsRequest } from './tensors-request.js';
 
-/** What reads a body, by its form. */
+/** Body readers by request form. */
 const READERS: Readonly<
   Record<Form, (body: Uint8Array, kind: BodyKind, facts: ModelFacts, limits: BodyLimits) => GivenRequest>
 > = {
@@ -15,7 +15,10 @@ const READERS: Readonly<
   tensors: readTensorsRequest,
 };
 
-/** Answers the requests of a bundle: their rows are predicted together, and each answer is what it would be alone. */
+/**
+ * Answers the requests of a bundle. Their rows are predicted together; each response is the same as for a single
+ * request.
+ */
 export function answerBundle(
   model: GivenModel,
   facts: ModelFacts,
@@ -31,13 +34,13 @@ export function answerBundle(
       read.push({ index, request, begin: count });
       count += request.rows.count;
     } catch (error) {
-      answers[index] = refused(error);
+      answers[index] = toAnswer(error);
     }
   }
   let counts: CountsByColumn = {};
   if (read.length === 0) return { answers, counts };
   const bad: BadRow[] = [];
-  const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), {
+  const predictions = model.predictGiven(joinRows(read.map(({ request }) => request.rows)), {
     onBadRow: (row) => void bad.push(row),
     onCounts: (found) => void (counts = found),
   });
@@ -45,27 +48,27 @@ export function answerBundle(
     const end = begin + request.rows.count;
     const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
     try {
-      answers[index] = request.answer(slice(predictions, begin, end), own);
+      answers[index] = request.answer(sliceRows(predictions, begin, end), own);
     } catch (error) {
-      answers[index] = refused(error);
+      answers[index] = toAnswer(error);
     }
   }
   return { answers, counts };
 }
 
-function slice(predictions: Predictions, begin: number, end: number): Predictions {
+function sliceRows(predictions: Predictions, begin: number, end: number): Predictions {
   return Object.fromEntries(Object.entries(predictions).map(([space, values]) => [space, values.subarray(begin, end)]));
 }
 
-function refused(error: unknown): Answered {
+function toAnswer(error: unknown): Answered {
   const refusal = asRefusal(error);
   if (refusal !== undefined) return refusedAnswer(refusal);
   return { ...BUG, bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
-/** The answer where a bug of ours is in the way; what it is stays here. */
+/** Response to an unexpected error; the error itself is not sent. */
 export const BUG: Answered = {
   status: 500,
-  body: refusalBody({ message: 'this is a bug in mtl; the server has told more of it', problems: [] }),
+  body: refusalBody({ message: 'this is a bug in mtl; see the log of the server', problems: [] }),
   rows: 0,
 };

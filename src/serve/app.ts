@@ -9,26 +9,26 @@ import { indexEntry, modelConfig, modelMetadata, modelStatistics, serverMetadata
 import type { ServeMetrics } from './metrics.js';
 import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
 import type { ServedModels } from './served-models.js';
-import { holdsToken } from './token.js';
+import { createTokenCheck } from './token.js';
 
-/** What the routes need. */
+/** Dependencies of the routes. */
 export interface AppOptions {
   readonly models: ServedModels;
   readonly metrics: ServeMetrics;
   readonly limits: BodyLimits;
   readonly timeoutMs: number;
-  /** What requests have to bring; undefined lets everyone ask. */
+  /** Token that requests must send; undefined accepts all requests. */
   readonly token: string | undefined;
-  /** Whether the server is about to end. */
+  /** Whether the server is shutting down. */
   isDraining(): boolean;
-  /** Told of bugs of ours. */
+  /** Receives the stack of unexpected errors. */
   onBug(text: string): void;
 }
 
 const OCTETS = 'application/octet-stream';
-/** The header of the binary extension. */
+/** Header of the binary tensor extension. */
 const JSON_BYTES = 'inference-header-content-length';
-/** Options of a request in its URL, and their values; the first is the default. */
+/** Query parameters and their values; the first is the default. */
 const ANY_QUERY = { onBadRow: ['error', 'skip'], onMissing: ['error', 'oov'] };
 const QUERY: Readonly<Record<Form, Partial<typeof ANY_QUERY>>> = {
   rows: ANY_QUERY,
@@ -38,7 +38,7 @@ const QUERY: Readonly<Record<Form, Partial<typeof ANY_QUERY>>> = {
 /** Creates the server: predictions by JSON and by the Open Inference Protocol, probes and metrics. */
 export function createApp(options: AppOptions): Server {
   const { limits, timeoutMs, token, isDraining, onBug } = options;
-  const isAllowed = token === undefined ? () => true : holdsToken(token);
+  const isAllowed = token === undefined ? () => true : createTokenCheck(token);
   return createHttpServer({
     routes: [...probeRoutes(options), ...tritonRoutes(options), ...factRoutes(options), ...predictRoutes(options)],
     maxBytes: limits.bytes,
@@ -48,26 +48,26 @@ export function createApp(options: AppOptions): Server {
       if (route?.isOpen === true || isAllowed(authorization)) return;
       throw refusal(401, {
         where: 'authorization',
-        message: 'expected the token that the server was started with',
-        fix: 'send the header: Authorization: Bearer TOKEN',
+        message: 'missing or wrong token',
+        fix: 'send the header Authorization: Bearer TOKEN',
       });
     },
     onError(error) {
       const refused = asRefusal(error);
       if (refused === undefined) onBug(error instanceof Error ? (error.stack ?? error.message) : String(error));
-      return replyOf(refused === undefined ? BUG : refusedAnswer(refused));
+      return toReply(refused === undefined ? BUG : refusedAnswer(refused));
     },
   });
 }
 
-/** Routes that probes ask; they return nothing else. */
+/** Routes for liveness and readiness probes. */
 function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
   const isReady = (): boolean => models.isReady && !isDraining();
   const probe = (path: string, name: string, is: () => boolean): Route => ({
     method: 'GET',
     path,
     isOpen: true,
-    handle: () => probed(is(), name),
+    handle: () => probeReply(is(), name),
   });
   return [
     ...['/healthz', '/v2/health/live'].map((path) => probe(path, 'live', () => models.isLive)),
@@ -95,7 +95,7 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
       handle({ params }) {
         const { facts, isReady } = models.pool(params['model'], params['version']);
         const ready = isReady && !isDraining();
-        return probed(ready, 'ready', { name: facts.name });
+        return probeReply(ready, 'ready', { name: facts.name });
       },
     })),
   ];
@@ -103,15 +103,15 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
 
 /** Routes of Triton's extensions of the protocol. */
 function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Route[] {
-  const statisticsOf = (facts: ModelFacts): object => modelStatistics(facts, metrics.statisticsOf(facts.name));
+  const getStatistics = (facts: ModelFacts): object => modelStatistics(facts, metrics.getStatistics(facts.name));
   const pools = () => models.names.map((name) => models.pool(name));
   return [
     {
       method: 'GET',
       path: '/v2/models/stats',
-      handle: () => jsonReply({ model_stats: pools().map(({ facts }) => statisticsOf(facts)) }),
+      handle: () => jsonReply({ model_stats: pools().map(({ facts }) => getStatistics(facts)) }),
     },
-    ...modelRoutes('/v2/models/:model/stats', models, (facts) => ({ model_stats: [statisticsOf(facts)] })),
+    ...modelRoutes('/v2/models/:model/stats', models, (facts) => ({ model_stats: [getStatistics(facts)] })),
     ...modelRoutes('/v2/models/:model/config', models, modelConfig),
     {
       method: 'POST',
@@ -121,7 +121,7 @@ function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Rou
   ];
 }
 
-/** A route that describes a model, and the same with a version in its path. */
+/** Builds a route that describes a model, with and without a version in the path. */
 function modelRoutes(path: string, models: ServedModels, handle: (facts: ModelFacts) => object): readonly Route[] {
   return [path, path.replace(':model', ':model/versions/:version')].map((each) => ({
     method: 'GET',
@@ -139,7 +139,7 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
       const startMs = monotonicMs();
       const pool = models.pool(request.params['model'], request.params['version']);
       const ask = async (): Promise<Answered> => {
-        const kind = kindOf(form, request);
+        const kind = parseBodyKind(form, request);
         return pool.ask(await unpack(await request.body(), request.headers['content-encoding']), kind);
       };
       const answered = await ask().catch((error: unknown) => {
@@ -148,7 +148,7 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
       });
       if (answered.bug !== undefined) onBug(answered.bug);
       metrics.countRequest(pool.facts.name, answered.status, (monotonicMs() - startMs) / 1000);
-      return replyOf(answered);
+      return toReply(answered);
     },
   });
   return [
@@ -159,8 +159,8 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
   ];
 }
 
-/** What a request says of its body. */
-function kindOf(form: Form, { headers, query }: RoutedRequest): BodyKind {
+/** Parses the query and headers that describe a body. */
+function parseBodyKind(form: Form, { headers, query }: RoutedRequest): BodyKind {
   const jsonBytes = headers[JSON_BYTES];
   const options = QUERY[form];
   for (const key of query.keys()) if (!Object.hasOwn(options, key)) throw unknownOption(key, options);
@@ -198,7 +198,7 @@ function unknownOption(key: string, options: object): Refusal {
   });
 }
 
-function replyOf({ status, body, jsonBytes }: Answered): HttpReply {
+function toReply({ status, body, jsonBytes }: Answered): HttpReply {
   return {
     status,
     headers: {
@@ -216,5 +216,5 @@ const jsonReply = (content: object, status = 200): HttpReply => ({
   headers: { 'content-type': JSON_TYPE },
   body: JSON.stringify(content),
 });
-const probed = (is: boolean, key: string, rest: object = {}): HttpReply =>
+const probeReply = (is: boolean, key: string, rest: object = {}): HttpReply =>
   jsonReply({ ...rest, [key]: is }, is ? 200 : 503);

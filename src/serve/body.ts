@@ -9,10 +9,10 @@ const UNPACK = new Map([
   ['x-gzip', promisify<Uint8Array, ZlibOptions, Buffer>(gunzip)],
   ['deflate', promisify<Uint8Array, ZlibOptions, Buffer>(inflate)],
 ]);
-/** Bodies that are unpacked at a time: Node has as many threads for it. */
+/** Maximum number of bodies decompressed in parallel, as many as Node's threads. */
 const MAX_UNPACKING = 4;
-/** Compressed bodies that wait for one of these threads; more are rejected. */
-const MAX_PACKED = 1000;
+/** Maximum number of compressed bodies waiting for a thread. */
+const MAX_WAITING_BODIES = 1000;
 
 /** Decompresses request bodies. */
 export interface Unpacker {
@@ -24,8 +24,8 @@ export interface Unpacker {
 }
 
 /**
- * Creates an unpacker whose memory is bounded by the size of what it unpacks, not of what it is given.
- * @param maxBytes maximum size of an unpacked body
+ * Creates an unpacker with memory bounded by the decompressed size.
+ * @param maxBytes maximum size of a decompressed body
  */
 export function createUnpacker(maxBytes: number): Unpacker {
   const waiting: (() => void)[] = [];
@@ -40,18 +40,20 @@ export function createUnpacker(maxBytes: number): Unpacker {
           where: 'content-encoding',
           message: `expected gzip or deflate, found ${quoted(encoding)}`,
         });
-      if (waiting.length >= MAX_PACKED)
-        throw refusal(503, { message: 'too many compressed requests are waiting', fix: 'ask again later' });
+      if (waiting.length >= MAX_WAITING_BODIES)
+        throw refusal(503, { message: 'too many compressed requests are waiting', fix: 'retry later' });
       if (numUnpacking >= MAX_UNPACKING) await new Promise<void>((resolve) => waiting.push(resolve));
       else numUnpacking++;
       try {
         return await unpack(body, { maxOutputLength: maxBytes });
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
-          throw tooLarge(maxBytes);
+          throw refuseSize(maxBytes);
         throw refusal(400, {
           where: 'body',
-          message: `is not ${name}, as content-encoding says (${error instanceof Error ? error.message : String(error)})`,
+          message:
+            `is not valid ${name}, as declared by content-encoding ` +
+            `(${error instanceof Error ? error.message : String(error)})`,
         });
       } finally {
         const next = waiting.shift();
@@ -62,52 +64,51 @@ export function createUnpacker(maxBytes: number): Unpacker {
   };
 }
 
-/** The refusal of a body of too many bytes. */
-export function tooLarge(maxBytes: number): Refusal {
+/** Builds the refusal of a body that is too large. */
+export function refuseSize(maxBytes: number): Refusal {
   return refusal(413, {
     where: 'body',
     message: `expected at most ${maxBytes} bytes`,
-    fix: 'send the rows in several requests, or start mtl serve with more --max-body',
+    fix: 'split the rows into several requests, or raise --max-body of mtl serve',
   });
 }
 
-/** The refusal of too many rows. */
-export function tooManyRows(rows: number, maxRows: number): Refusal {
+/** Builds the refusal of too many rows. */
+export function refuseRowCount(rows: number, maxRows: number): Refusal {
   return refusal(413, {
     where: 'rows',
     message: `expected at most ${maxRows} rows, found ${rows}`,
-    fix: 'send them in several requests, or start mtl serve with more --max-rows',
+    fix: 'split them into several requests, or raise --max-rows of mtl serve',
   });
 }
 
-/** Levels of nesting in JSON; a request has at most eight. */
+/** Maximum nesting of JSON; valid requests have at most eight levels. */
 const MAX_DEPTH = 64;
 
 /**
- * The value that JSON stands for.
- * @throws Refusal for what is no JSON, or no text at all, and for JSON nested deeper than `MAX_DEPTH`
+ * Parses JSON in UTF-8.
+ * @throws Refusal for invalid JSON or UTF-8, and for nesting deeper than `MAX_DEPTH`
  */
 export function parseJsonBody(bytes: Uint8Array): unknown {
-  if (bytes.length === 0) throw refusal(400, { where: 'body', message: 'expected JSON, found nothing' });
-  if (!isUtf8(bytes))
-    throw refusal(400, { where: 'body', message: 'expected JSON in UTF-8, found bytes that are no text' });
-  if (isDeeper(bytes, MAX_DEPTH))
+  if (bytes.length === 0) throw refusal(400, { where: 'body', message: 'expected JSON, found an empty body' });
+  if (!isUtf8(bytes)) throw refusal(400, { where: 'body', message: 'expected JSON in UTF-8, found invalid bytes' });
+  if (exceedsDepth(bytes, MAX_DEPTH))
     throw refusal(400, {
       where: 'body',
-      message: `is nested too deeply: expected at most ${MAX_DEPTH} levels of lists and objects`,
+      message: `expected at most ${MAX_DEPTH} levels of lists and objects, found more`,
     });
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as unknown;
   } catch (error) {
     throw refusal(400, {
       where: 'body',
-      message: `is no JSON (${error instanceof Error ? error.message : String(error)})`,
+      message: `is not valid JSON (${error instanceof Error ? error.message : String(error)})`,
     });
   }
 }
 
 /** Whether lists and objects in JSON are nested deeper than `limit`. */
-function isDeeper(json: Uint8Array, limit: number): boolean {
+function exceedsDepth(json: Uint8Array, limit: number): boolean {
   const [quote, backslash, list, endOfList, object, endOfObject] = Buffer.from('"\\[]{}');
   let depth = 0;
   let isText = false;
@@ -138,7 +139,7 @@ export function asObject(value: unknown, where: string): Readonly<Record<string,
  * Checks that all keys of an object are known.
  * @throws Refusal
  */
-export function withKeys<Of extends object>(
+export function assertKeys<Of extends object>(
   value: Of,
   where: string,
   keys: readonly string[],

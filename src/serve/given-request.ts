@@ -2,58 +2,58 @@ import { badRowsError, type BadRow, type GivenRows } from '../data/rows/object-r
 import type { Predictions } from '../trained-model/load-model.js';
 import type { Answered } from './messages.js';
 
-/** A request that was read. */
+/** A parsed request. */
 export interface GivenRequest {
   readonly rows: GivenRows;
   /**
-   * Writes the answer.
-   * @param predictions of its rows
-   * @param bad those that could not be used, by their number in the request
-   * @throws Refusal, or UserError (data) where they are an error
+   * Builds the response.
+   * @param predictions predictions of its rows
+   * @param bad invalid rows, by index in the request
+   * @throws Refusal, or UserError (data) if invalid rows are an error
    */
   answer(predictions: Predictions, bad: readonly BadRow[]): Answered;
 }
 
 /**
- * Rejects a request for rows whose cells cannot be used; a prediction that is not finite is no error of the request.
+ * Throws for rows with invalid input. A prediction that is not finite is not an error of the request.
  * @throws UserError (data)
  */
-export function refuseBadInput(bad: readonly BadRow[]): void {
-  const ofInput = bad.filter(({ source }) => source === 'input');
-  if (ofInput.length > 0) throw badRowsError(ofInput);
+export function rejectInvalidInput(bad: readonly BadRow[]): void {
+  const inputProblems = bad.filter(({ source }) => source === 'input');
+  if (inputProblems.length > 0) throw badRowsError(inputProblems);
 }
 
-/** The rows of several requests, one behind the other, each called what it is called in its own. */
-export function joinedRows(requests: readonly GivenRows[]): GivenRows {
+/** Concatenates the rows of several requests; problems keep the row numbers of their request. */
+export function joinRows(requests: readonly GivenRows[]): GivenRows {
   if (requests.length === 1) return requests[0]!;
   const count = requests.reduce((sum, { count: rows }) => sum + rows, 0);
-  const requestOf = new Uint32Array(count);
+  const requestIndex = new Uint32Array(count);
   const begins = new Uint32Array(requests.length);
   let end = 0;
   for (const [r, request] of requests.entries()) {
     begins[r] = end;
     end += request.count;
-    requestOf.fill(r, begins[r], end);
+    requestIndex.fill(r, begins[r], end);
   }
-  /** Its request, and its number there. */
-  const placeIn = (row: number): readonly [GivenRows, number] => [
-    requests[requestOf[row]!]!,
-    row - begins[requestOf[row]!]!,
+  /** Maps a row to its request and the index there. */
+  const locateRow = (row: number): readonly [GivenRows, number] => [
+    requests[requestIndex[row]!]!,
+    row - begins[requestIndex[row]!]!,
   ];
   return {
     count,
     cellsOf: (column) => {
       const cells = requests.map((request) => request.cellsOf(column));
-      return (row) => cells[requestOf[row]!]!(row - begins[requestOf[row]!]!);
+      return (row) => cells[requestIndex[row]!]!(row - begins[requestIndex[row]!]!);
     },
     namesOf: (row) => {
-      const [request, own] = placeIn(row);
+      const [request, own] = locateRow(row);
       return request.namesOf?.(own) ?? [];
     },
     isAbsent: (row, column) => {
-      const [request, own] = placeIn(row);
+      const [request, own] = locateRow(row);
       return request.isAbsent?.(own, column) === true;
     },
-    placeOf: (row) => `rows[${placeIn(row)[1]}]`,
+    placeOf: (row) => `rows[${locateRow(row)[1]}]`,
   };
 }

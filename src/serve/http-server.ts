@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tooLarge } from './body.js';
+import { refuseSize } from './body.js';
 import { refusal, refusalBody } from './refusal.js';
 
 /** A request that matched a route. */
@@ -48,13 +48,13 @@ export interface HttpOptions {
   readonly timeoutMs: number;
   /** Rejects a request before its body is read, by throwing a Refusal. */
   authorize(route: Route | undefined, headers: IncomingHttpHeaders): void;
-  /** Whether the server is about to end; connections close after their response. */
+  /** Whether the server is shutting down; connections close after their response. */
   isDraining(): boolean;
   /** Converts anything a handler throws into a response. */
   onError(error: unknown): HttpReply;
 }
 
-/** Without a charset, which JSON does not have: KServe's SDK reads the reason of an error only from this very type. */
+/** Without a charset, which JSON does not define: KServe's SDK parses error messages only with this exact type. */
 export const JSON_TYPE = 'application/json';
 /** Longer than the 60 s after which common load balancers close an idle connection. */
 const KEEP_ALIVE_MS = 72_000;
@@ -100,7 +100,7 @@ async function answer(options: HttpOptions, request: IncomingMessage, response: 
     if (request.destroyed && !request.complete) return;
     reply = options.onError(error);
   }
-  // The rest of a body that nobody read would be taken for the next request.
+  // Unread bytes of a body would be parsed as the next request.
   if (options.isDraining() || reply.status === 413) response.setHeader('connection', 'close');
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
   response.writeHead(reply.status, { ...reply.headers, 'content-length': body.length }).end(body);
@@ -110,14 +110,14 @@ async function handle({ routes, maxBytes, authorize }: HttpOptions, request: Inc
   const { method = '', url = '', headers } = request;
   const end = url.indexOf('?');
   const path = end < 0 ? url : url.slice(0, end);
-  const segments = segmentsOf(path);
+  const segments = splitPath(path);
   const found = routes.flatMap((route) => {
-    const params = match(route, segments);
+    const params = matchRoute(route, segments);
     return params === undefined ? [] : [{ route, params }];
   });
   const matched = found.find(({ route }) => route.method === (method === 'HEAD' ? 'GET' : method));
   authorize(matched?.route, headers);
-  if (matched === undefined) throw found.length > 0 ? wrongMethod(path, method, found[0]!.route) : nothingHere(path);
+  if (matched === undefined) throw found.length > 0 ? refuseMethod(path, method, found[0]!.route) : refusePath(path);
   return matched.route.handle({
     headers,
     params: matched.params,
@@ -126,8 +126,8 @@ async function handle({ routes, maxBytes, authorize }: HttpOptions, request: Inc
   });
 }
 
-/** The decoded segments of a path; a slash at its end is ignored. */
-function segmentsOf(path: string): readonly string[] {
+/** Splits a path into decoded segments; ignores a trailing slash. */
+function splitPath(path: string): readonly string[] {
   try {
     return path
       .replace(/(?<=.)\/$/, '')
@@ -141,8 +141,8 @@ function segmentsOf(path: string): readonly string[] {
   }
 }
 
-/** The values of a route's `:name` segments, or undefined if the path is another. */
-function match({ path }: Route, segments: readonly string[]): Readonly<Record<string, string>> | undefined {
+/** Matches a route and returns its `:name` values, or undefined if the path differs. */
+function matchRoute({ path }: Route, segments: readonly string[]): Readonly<Record<string, string>> | undefined {
   const parts = path.split('/');
   if (parts.length !== segments.length) return undefined;
   const params: Record<string, string> = {};
@@ -153,50 +153,48 @@ function match({ path }: Route, segments: readonly string[]): Readonly<Record<st
   return params;
 }
 
-const wrongMethod = (where: string, found: string, { method }: Route) =>
+const refuseMethod = (where: string, found: string, { method }: Route) =>
   refusal(405, { where, message: `expected ${method}, found ${found}` });
-const nothingHere = (where: string) =>
-  refusal(404, { where, message: 'there is nothing here', fix: 'POST /predict with {"rows": […]}, or ask GET /v2' });
+const refusePath = (where: string) =>
+  refusal(404, { where, message: 'unknown path', fix: 'use POST /predict with {"rows": […]}, or GET /v2' });
 
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    if (Number(request.headers['content-length']) > maxBytes) return reject(tooLarge(maxBytes));
+    if (Number(request.headers['content-length']) > maxBytes) return reject(refuseSize(maxBytes));
     const chunks: Buffer[] = [];
     let bytes = 0;
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= maxBytes) return void chunks.push(chunk);
       chunks.length = 0;
-      reject(tooLarge(maxBytes));
+      reject(refuseSize(maxBytes));
     });
     request.on('end', () => resolve(Buffer.concat(chunks)));
     request.on('error', reject);
-    request.on('close', () => reject(new Error('the connection was closed before the body had arrived')));
+    request.on('close', () => reject(new Error('the connection closed before the body arrived')));
   });
 }
 
-/** Answers bytes that are not HTTP, and requests that did not arrive in time. */
+/** Answers malformed HTTP, and requests that did not arrive in time. */
 function answerBroken(
   error: NodeJS.ErrnoException,
   socket: NodeJS.WritableStream & { readonly writable: boolean; destroy(): void },
 ): void {
-  const [status, message] = BROKEN.get(error.code ?? '') ?? ['400 Bad Request', 'expected HTTP/1.1'];
+  const [status, message] = CLIENT_ERRORS.get(error.code ?? '') ?? ['400 Bad Request', 'expected HTTP/1.1'];
   const body = refusalBody({ message, problems: [{ message }] });
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy();
   socket.write(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ` +
+      `${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   socket.destroy();
 }
 
-/** Status line and text by Node's error code. */
-const BROKEN: ReadonlyMap<string, readonly [status: string, message: string]> = new Map([
+/** Status line and message by Node's error code. */
+const CLIENT_ERRORS: ReadonlyMap<string, readonly [status: string, message: string]> = new Map([
   [
     'ERR_HTTP_REQUEST_TIMEOUT',
-    [
-      '408 Request Timeout',
-      'the request did not come in time; send it faster, or start mtl serve with a longer --timeout',
-    ],
+    ['408 Request Timeout', 'the request did not arrive in time; send it faster, or raise --timeout of mtl serve'],
   ],
-  ['HPE_HEADER_OVERFLOW', ['431 Request Header Fields Too Large', 'the headers are too long']],
+  ['HPE_HEADER_OVERFLOW', ['431 Request Header Fields Too Large', 'request headers too large']],
 ]);

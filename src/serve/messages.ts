@@ -1,79 +1,78 @@
-// What the thread that speaks HTTP and those that predict tell each other. Bodies are read where rows are predicted:
-// the former has
-// enough to do.
+// Messages between the HTTP thread and the prediction threads. Bodies are parsed on the prediction threads, to keep the
+// HTTP thread free.
 
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { OnMissing } from '../data/rows/object-rows.js';
 
-/** How rows are written: as JSON objects, or as tensors of the Open Inference Protocol. */
+/** The request form: JSON objects, or tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';
 
-/** What a request says of its body. */
+/** Description of a request body. */
 export interface BodyKind {
   readonly form: Form;
-  /** Whether a bad row is an error, or is answered without a prediction. */
+  /** Policy for invalid rows: reject the request, or return null for them. */
   readonly onBadRow: 'error' | 'skip';
-  /** Treatment of columns that a request does not have. */
+  /** Policy for columns missing in a request. */
   readonly onMissing: OnMissing;
-  /** Bytes of JSON at its beginning, where tensors follow in binary. */
+  /** Length of the leading JSON, if binary tensors follow. */
   readonly jsonBytes?: number | undefined;
 }
 
-/** The body of one request among those of a bundle. */
+/** Byte range of a request body in a bundle. */
 export interface BundledBody extends BodyKind {
   readonly begin: number;
   readonly end: number;
 }
 
-/** Requests that go to a thread together, so that their rows are predicted at once. */
+/** Requests sent to a thread together, to predict their rows in one batch. */
 export interface Bundle {
   readonly bytes: Uint8Array;
   readonly bodies: readonly BundledBody[];
 }
 
-/** What a request is answered with. */
+/** The response to a request. */
 export interface Answered {
-  /** Of HTTP. */
+  /** HTTP status. */
   readonly status: number;
   readonly body: string | Uint8Array;
-  /** Bytes of JSON at the beginning of the body, where tensors follow in binary. */
+  /** Length of the leading JSON, if binary tensors follow. */
   readonly jsonBytes?: number | undefined;
-  /** Rows that were predicted. */
+  /** Number of predicted rows. */
   readonly rows: number;
-  /** What nobody foresaw, for whoever keeps the server. */
+  /** Stack of an unexpected error, for the server's log. */
   readonly bug?: string | undefined;
 }
 
-/** The answers to a bundle, in the order of its bodies. */
+/** Responses to a bundle, in the order of its bodies. */
 export interface AnsweredBundle {
   readonly answers: readonly Answered[];
   readonly counts: CountsByColumn;
 }
 
-/** What a thread must know that predicts. */
+/** Settings of a prediction thread. */
 export interface PredictorSpec {
-  /** Of the checkpoint. */
+  /** Checkpoint directory. */
   readonly folder: string;
-  /** What the model is called; what its config says where it is left out. */
+  /** Model name; default: the config name. */
   readonly name: string | undefined;
   readonly limits: BodyLimits;
-  /** Whether the model's own predictions are answered, not as they are calibrated. */
+  /** Whether to return uncalibrated predictions. */
   readonly raw?: boolean | undefined;
 }
 
-/** What a request may ask for at the most. */
+/** Limits of a request. */
 export interface BodyLimits {
-  /** Of a body, also once it is unpacked. */
+  /** Maximum size of a body, before and after decompression. */
   readonly bytes: number;
   readonly rows: number;
 }
 
-/** What a thread says of its model once it is loaded. */
+/** Description of a loaded model. */
 export interface ModelFacts {
   readonly name: string;
-  /** The optimizer steps behind its weights, as text. */
+  /** Number of optimizer steps of the checkpoint, as a string. */
   readonly version: string;
-  /** The folder of its checkpoint. */
+  /** Checkpoint directory. */
   readonly checkpoint: string;
   readonly inputs: readonly { readonly name: string; readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector' }[];
   readonly outputs: readonly string[];
@@ -89,7 +88,7 @@ export interface ModelStatistics {
   readonly fail: { readonly count: number; readonly seconds: number };
 }
 
-/** Puts bodies one behind the other, into memory that can move to another thread. */
+/** Concatenates bodies into memory that can be transferred to another thread. */
 export function packRequests(requests: readonly { readonly body: Uint8Array; readonly kind: BodyKind }[]): Bundle {
   const bytes = new Uint8Array(requests.reduce((sum, { body }) => sum + body.length, 0));
   let end = 0;

@@ -1,8 +1,8 @@
 import { packageVersion } from '../runs/package-version.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
 
-/** What a tensor of a column holds, by what its cells are. */
-const DATATYPE_OF: Readonly<Record<ModelFacts['inputs'][number]['holds'], string>> = {
+/** Tensor datatype by the kind of values. */
+const DATATYPES: Readonly<Record<ModelFacts['inputs'][number]['holds'], string>> = {
   id: 'INT64',
   text: 'BYTES',
   number: 'FP32',
@@ -10,7 +10,7 @@ const DATATYPE_OF: Readonly<Record<ModelFacts['inputs'][number]['holds'], string
   vector: 'FP32',
 };
 
-/** The server, as the Open Inference Protocol tells of it. */
+/** Describes the server for the Open Inference Protocol. */
 export function serverMetadata() {
   return {
     name: 'mtl',
@@ -19,7 +19,7 @@ export function serverMetadata() {
   };
 }
 
-/** A model, as the Open Inference Protocol tells of it: a tensor a column, and one a space. */
+/** Describes a model for the Open Inference Protocol: one input tensor per column, one output tensor per output. */
 export function modelMetadata({ name, version, inputs, outputs }: ModelFacts) {
   return {
     name,
@@ -27,14 +27,14 @@ export function modelMetadata({ name, version, inputs, outputs }: ModelFacts) {
     platform: 'mtl',
     inputs: inputs.map((input) => ({
       name: input.name,
-      datatype: DATATYPE_OF[input.holds],
+      datatype: DATATYPES[input.holds],
       shape: input.holds === 'vector' ? [-1, -1] : [-1],
     })),
     outputs: outputs.map((space) => ({ name: space, datatype: 'FP32', shape: [-1] })),
   };
 }
 
-/** A model's configuration in Triton's words; the first dimension is rows. */
+/** Describes a model as Triton's model configuration; the first dimension is rows. */
 export function modelConfig(facts: ModelFacts) {
   const { name, platform, inputs, outputs } = modelMetadata(facts);
   const tensor = (each: { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }) => ({
@@ -52,7 +52,7 @@ export function modelConfig(facts: ModelFacts) {
   };
 }
 
-/** Statistics of a model since the server started; parts of a request that are not measured have a count of 0. */
+/** Formats statistics for Triton's clients; durations that are not measured have a count of 0. */
 export function modelStatistics(
   { name, version }: ModelFacts,
   { rows, bundles, lastMs, success, fail }: ModelStatistics,
@@ -77,7 +77,12 @@ export function modelStatistics(
   };
 }
 
-/** An entry of Triton's index of models. */
+/** Builds an entry of Triton's repository index. */
 export function indexEntry({ name, version }: ModelFacts, isReady: boolean) {
-  return { name, version, state: isReady ? 'READY' : 'UNAVAILABLE', reason: isReady ? '' : 'no thread can answer' };
+  return {
+    name,
+    version,
+    state: isReady ? 'READY' : 'UNAVAILABLE',
+    reason: isReady ? '' : 'no prediction thread available',
+  };
 }

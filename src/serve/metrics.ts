@@ -3,61 +3,61 @@ import { wallClockMs } from '../system/clock.js';
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { ModelFacts, ModelStatistics } from './messages.js';
 
-/** What a server counts. */
+/** Metrics of a server. */
 export interface ServeMetrics {
-  /** Counts a request of a model that was answered, with its status of HTTP and the seconds that it took. */
+  /** Counts an answered request with its HTTP status and duration in seconds. */
   countRequest(model: string, status: number, seconds: number): void;
-  /** Counts requests that went to a thread together, their rows, and their null and out-of-vocabulary values. */
+  /** Counts the requests of a bundle, their rows, and their null and out-of-vocabulary values. */
   countBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
-  /** The same numbers for Triton's clients. */
-  statisticsOf(model: string): ModelStatistics;
+  /** Returns the statistics for Triton's clients. */
+  getStatistics(model: string): ModelStatistics;
   readonly contentType: string;
-  /** All of it in Prometheus' words. */
+  /** Formats all metrics as Prometheus text. */
   text(): Promise<string>;
 }
 
 type Writable<Of> = { -readonly [Key in keyof Of]: Of[Key] extends object ? Writable<Of[Key]> : Of[Key] };
 
-/** From half a millisecond to ten seconds. */
+/** Histogram buckets from 0.5 ms to 10 s. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const POWERS_OF_TWO = Array.from({ length: 14 }, (_, i) => 2 ** i);
 
 /**
- * Counters that begin at 0.
- * @param facts gives what is known of the models that are served now
+ * Creates metrics starting at 0.
+ * @param facts returns the currently served models
  */
 export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics {
   const register = new Registry();
   const registers = [register];
   const requests = new Counter({
     name: 'mtl_requests_total',
-    help: 'requests for predictions that were answered, by status',
+    help: 'answered prediction requests by HTTP status',
     labelNames: ['model', 'status'],
     registers,
   });
   const rows = new Counter({
     name: 'mtl_rows_total',
-    help: 'rows that were predicted',
+    help: 'predicted rows',
     labelNames: ['model'],
     registers,
   });
   const seconds = new Histogram({
     name: 'mtl_request_seconds',
-    help: 'seconds from the head of a request to the end of its answer',
+    help: 'seconds from the headers of a request to its response',
     labelNames: ['model'],
     buckets: SECONDS,
     registers,
   });
   const bundleRequests = new Histogram({
     name: 'mtl_bundle_requests',
-    help: 'requests that were predicted together',
+    help: 'requests per bundle',
     labelNames: ['model'],
     buckets: POWERS_OF_TWO.slice(0, 9),
     registers,
   });
   const bundleRows = new Histogram({
     name: 'mtl_bundle_rows',
-    help: 'rows that were predicted together',
+    help: 'rows per bundle',
     labelNames: ['model'],
     buckets: POWERS_OF_TWO,
     registers,
@@ -75,17 +75,17 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
     labelNames: columnLabels,
     registers,
   });
-  /** Models whose columns have a series. */
-  const begun = new Set<string>();
-  /** Lets series begin at 0: a rate needs the value before the first increment. */
-  const beginColumns = ({ name: model, inputs }: ModelFacts): void => {
-    if (begun.has(model)) return;
-    begun.add(model);
+  /** Models whose column series exist. */
+  const initialized = new Set<string>();
+  /** Starts series at 0: a rate requires the value before the first increment. */
+  const initializeColumns = ({ name: model, inputs }: ModelFacts): void => {
+    if (initialized.has(model)) return;
+    initialized.add(model);
     for (const { name: column } of inputs) for (const counter of [nulls, oov]) counter.inc({ model, column }, 0);
   };
   new Gauge({
     name: 'mtl_model_info',
-    help: '1 for the checkpoint that each model is of',
+    help: '1 for the checkpoint of each model',
     labelNames: ['model', 'version', 'checkpoint'],
     registers,
     collect() {
@@ -95,7 +95,7 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
   });
   collectDefaultMetrics({ register });
   const statistics = new Map<string, Writable<ModelStatistics>>();
-  const statisticsOf = (model: string): Writable<ModelStatistics> => {
+  const getStatistics = (model: string): Writable<ModelStatistics> => {
     const found = statistics.get(model) ?? {
       rows: 0,
       bundles: 0,
@@ -110,7 +110,7 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
     countRequest(model, status, elapsed) {
       requests.inc({ model, status });
       seconds.observe({ model }, elapsed);
-      const own = statisticsOf(model);
+      const own = getStatistics(model);
       const outcome = status < 400 ? own.success : own.fail;
       outcome.count++;
       outcome.seconds += elapsed;
@@ -120,7 +120,7 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
       rows.inc({ model }, numRows);
       bundleRequests.observe({ model }, numRequests);
       bundleRows.observe({ model }, numRows);
-      const own = statisticsOf(model);
+      const own = getStatistics(model);
       own.rows += numRows;
       if (numRows > 0) own.bundles++;
       for (const [column, count] of Object.entries(counts)) {
@@ -128,10 +128,10 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
         if (count.oov > 0) oov.inc({ model, column }, count.oov);
       }
     },
-    statisticsOf,
+    getStatistics,
     contentType: register.contentType,
     text() {
-      facts().forEach(beginColumns);
+      facts().forEach(initializeColumns);
       return register.metrics();
     },
   };

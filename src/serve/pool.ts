@@ -11,34 +11,31 @@ import {
 import { openPredictThreads, type PredictThread } from './predict-threads.js';
 import { refusal, refusedAnswer } from './refusal.js';
 
-/** Threads that predict with one checkpoint. */
+/** Prediction threads of one checkpoint. */
 export interface Pool {
   readonly facts: ModelFacts;
-  /** Whether a thread is there that can answer. */
+  /** Whether a thread can answer. */
   readonly isReady: boolean;
-  /**
-   * Whether it can answer, or will without anyone's help as far as is known: false once no thread is left and a start
-   * has failed.
-   */
+  /** Whether it can answer or may recover by itself; false if no thread is left and a restart failed. */
   readonly isLive: boolean;
-  /** What is answered to a body; never rejects. */
+  /** Answers a request; never rejects. */
   ask(body: Uint8Array, kind: BodyKind): Promise<Answered>;
-  /** Ends the threads, once all that was asked is answered. */
+  /** Closes the threads after all pending requests are answered. */
   close(): Promise<void>;
 }
 
-/** How a pool works, and who is told. */
+/** Options of a pool. */
 export interface PoolOptions {
   readonly workers: number;
-  /** A request that waits longer is given up. */
+  /** Maximum time until a request is answered. */
   readonly timeoutMs: number;
-  /** Told of every bundle that was answered. */
+  /** Called after each answered bundle. */
   onBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
 }
 
-/** A request that has no answer yet. */
+/** A pending request. */
 interface Waiting {
   readonly body: Uint8Array;
   readonly kind: BodyKind;
@@ -46,29 +43,25 @@ interface Waiting {
   isSettled: boolean;
 }
 
-/**
- * Bundles that a thread has at a time: one that it answers, and one that it goes on with while this thread hears of the
- * other.
- */
+/** Maximum number of bundles per thread: one in progress, one queued to avoid idle time. */
 const BUNDLES_PER_WORKER = 2;
-/** Requests of a bundle, and bytes behind which no further is added. */
+/** Maximum number of requests per bundle; a bundle beyond the byte limit takes no further request. */
 const [MAX_BUNDLE_REQUESTS, MAX_BUNDLE_BYTES] = [256, 1 << 20];
-/** Requests that wait, and their bytes: more are sent away. */
+/** Maximum number and bytes of waiting requests; further ones are rejected. */
 const [MAX_WAITING, MAX_WAITING_BYTES] = [10_000, 1 << 28];
 
-const BUSY = answerOf(503, 'too many requests are waiting', 'ask again later, or start mtl serve with more --workers');
-const GONE = answerOf(503, 'the thread that predicts ended', 'ask again later; mtl serve starts another one');
-const LATE = answerOf(
+const BUSY = buildAnswer(503, 'too many requests are waiting', 'retry later, or raise --workers of mtl serve');
+const GONE = buildAnswer(503, 'the prediction thread exited', 'retry later; mtl serve starts another thread');
+const LATE = buildAnswer(
   504,
-  'there was no answer in time',
-  'ask for fewer rows at once, or start mtl serve with more --workers or a longer --timeout',
+  'the request timed out',
+  'send fewer rows per request, or raise --workers or --timeout of mtl serve',
 );
 
 /**
- * Starts threads that load a checkpoint, and waits until all of them can answer. What is asked while they are busy goes
- * to them
- * together.
- * @throws UserError (checkpoint) where it cannot be loaded; nothing is left then
+ * Starts threads that load a checkpoint, and waits until all of them can answer. Requests that arrive while all threads
+ * are busy are bundled.
+ * @throws UserError (checkpoint) if it cannot be loaded; no thread is left then
  */
 export async function openPool(
   spec: PredictorSpec,
@@ -82,7 +75,7 @@ export async function openPool(
   const { facts, ready } = threads;
 
   const send = async (worker: PredictThread, requests: readonly Waiting[]): Promise<void> => {
-    worker.numAsked++;
+    worker.numPending++;
     try {
       const bundle = packRequests(requests);
       const { answers, counts } = (await worker.thread.ask(bundle, [
@@ -100,24 +93,24 @@ export async function openPool(
       for (const request of requests) request.settle(isBug ? { ...BUG, bug: error.stack } : GONE);
       if (!isBug) threads.replace(worker, error as Error);
     }
-    worker.numAsked--;
+    worker.numPending--;
     dispatch();
   };
 
-  /** The requests that go together next. */
+  /** Takes the requests of the next bundle. */
   const takeBundle = (share: number): readonly Waiting[] => {
-    const taken: Waiting[] = [];
+    const bundle: Waiting[] = [];
     let bytes = 0;
     let end = 0;
-    while (end < queue.length && taken.length < share && bytes < MAX_BUNDLE_BYTES) {
+    while (end < queue.length && bundle.length < share && bytes < MAX_BUNDLE_BYTES) {
       const request = queue[end++]!;
       waitingBytes -= request.body.length;
       if (request.isSettled) continue;
-      taken.push(request);
+      bundle.push(request);
       bytes += request.body.length;
     }
     queue.splice(0, end);
-    return taken;
+    return bundle;
   };
 
   const dispatch = (): void => {
@@ -128,14 +121,14 @@ export async function openPool(
     }
     for (;;) {
       const free = ready
-        .filter(({ numAsked }) => numAsked < BUNDLES_PER_WORKER)
-        .sort((a, b) => a.numAsked - b.numAsked);
-      const idle = free.filter(({ numAsked }) => numAsked === 0).length;
+        .filter(({ numPending }) => numPending < BUNDLES_PER_WORKER)
+        .sort((a, b) => a.numPending - b.numPending);
+      const idle = free.filter(({ numPending }) => numPending === 0).length;
       if (free.length === 0 || queue.length === 0) break;
       const requests = takeBundle(Math.min(MAX_BUNDLE_REQUESTS, Math.ceil(queue.length / Math.max(1, idle))));
       if (requests.length > 0) void send(free[0]!, requests);
     }
-    if (queue.length === 0 && ready.every(({ numAsked }) => numAsked === 0)) onIdle?.();
+    if (queue.length === 0 && ready.every(({ numPending }) => numPending === 0)) onIdle?.();
   };
 
   return {
@@ -163,7 +156,7 @@ export async function openPool(
         const timer = setTimeout(() => request.settle(LATE), timeoutMs);
         queue.push(request);
         waitingBytes += body.length;
-        // All that came in with this one goes with it.
+        // Dispatch after all requests of this event loop turn have arrived.
         if (!isPlanned) setImmediate(dispatch);
         isPlanned = true;
       });
@@ -178,6 +171,6 @@ export async function openPool(
   };
 }
 
-function answerOf(status: number, message: string, fix: string): Answered {
+function buildAnswer(status: number, message: string, fix: string): Answered {
   return refusedAnswer(refusal(status, { message, fix }));
 }

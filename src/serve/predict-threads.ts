@@ -1,18 +1,18 @@
 import { startThread, type Thread } from '../system/thread.js';
 import type { ModelFacts, PredictorSpec } from './messages.js';
 
-/** A thread that predicts, and the number of bundles that it has to answer. */
+/** A prediction thread and its number of pending bundles. */
 export interface PredictThread {
   readonly thread: Thread;
-  numAsked: number;
+  numPending: number;
 }
 
-/** Threads that predict with one checkpoint; a lost one is replaced. */
+/** Prediction threads of one checkpoint; a lost thread is replaced. */
 export interface PredictThreads {
   readonly facts: ModelFacts;
   /** Threads that can answer. */
   readonly ready: readonly PredictThread[];
-  /** Whether a thread is about to be there: a start is in progress, not only planned. */
+  /** Whether a start is in progress, not only scheduled. */
   readonly isStarting: boolean;
   /** Whether a thread can answer, or the first try to replace the last one is in progress. */
   readonly isLive: boolean;
@@ -23,7 +23,7 @@ export interface PredictThreads {
 
 /** Callbacks of `openPredictThreads`. */
 export interface PredictThreadsOptions {
-  /** Called with messages for people. */
+  /** Receives warnings. */
   onWarning(text: string): void;
   /** Called when a start has succeeded or failed. */
   onChange(): void;
@@ -44,10 +44,10 @@ export async function openPredictThreads(
   const ready: PredictThread[] = [];
   let isClosing = false;
   let numStarting = 0;
-  /** Starts that failed since the last one that succeeded. */
+  /** Failed starts since the last successful one. */
   let numFailed = 0;
   let lastReason: string | undefined;
-  /** Ends a pause at once. */
+  /** Callbacks that end a pause immediately. */
   const wakes = new Set<() => void>();
   const replacing = new Set<Promise<void>>();
 
@@ -55,8 +55,8 @@ export async function openPredictThreads(
     const thread = startThread('serve/predict-worker', spec);
     try {
       const facts = (await thread.ask(undefined)) as ModelFacts;
-      if (isClosing) throw new Error('the server ends');
-      ready.push({ thread, numAsked: 0 });
+      if (isClosing) throw new Error('the server is shutting down');
+      ready.push({ thread, numPending: 0 });
       return facts;
     } catch (error) {
       await thread.close();
@@ -77,13 +77,13 @@ export async function openPredictThreads(
     try {
       await start();
       [numFailed, lastReason] = [0, undefined];
-      onWarning(`${facts.name}: another thread is there`);
+      onWarning(`${facts.name}: started another prediction thread`);
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       numFailed++;
       if (reason !== lastReason && !isClosing)
-        onWarning(`${facts.name}: no other thread can be started yet: ${reason}`);
+        onWarning(`${facts.name}: cannot start another prediction thread, retrying: ${reason}`);
       lastReason = reason;
       return false;
     } finally {

@@ -4,9 +4,9 @@ import { answerWith } from '../system/thread.js';
 import { answerBundle } from './answer-bundle.js';
 import type { Bundle, ModelFacts, PredictorSpec } from './messages.js';
 
-// A thread that holds a model and answers bundles of requests.
+// Prediction thread: loads a model and answers bundles of requests.
 
-// Given by `openPool`.
+// Passed by `openPredictThreads`.
 const { folder, name, limits, raw } = workerData as PredictorSpec;
 const loading = loadGivenModel(folder, { raw }).then((model) => {
   const facts: ModelFacts = {
@@ -18,7 +18,7 @@ const loading = loadGivenModel(folder, { raw }).then((model) => {
   };
   return { model, facts };
 });
-// What fails is told to who asks first.
+// Avoids an unhandled rejection; the first request receives the error.
 loading.catch(() => undefined);
 
 answerWith(async (request) => {

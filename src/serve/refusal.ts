@@ -1,11 +1,13 @@
 import { UserError, problemLine, type Problem } from '../core/errors.js';
 import type { Answered } from './messages.js';
 
-/** A request that is answered with an error of HTTP, and why. */
+/** An HTTP error response and its reason. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
 
-  /** @param status of HTTP, from 400 on */
+  /**
+   * @param status HTTP status, at least 400
+   */
   constructor(
     readonly status: number,
     readonly problems: readonly Problem[],
@@ -14,27 +16,26 @@ export class Refusal extends Error {
   }
 }
 
-/** Shorthand for a refusal with a single problem. */
+/** Creates a refusal with a single problem. */
 export function refusal(status: number, problem: Problem): Refusal {
   return new Refusal(status, [problem]);
 }
 
 /**
- * What a client is told: all of it as one text, where the Open Inference Protocol has it, and each problem by its
- * parts.
+ * Builds the body of an error: the message as the Open Inference Protocol defines it, and each problem by its parts.
  */
 export function refusalBody({ message, problems }: Pick<Refusal, 'message' | 'problems'>): string {
   return JSON.stringify({ error: message, problems });
 }
 
-/** The response to a request that is refused. */
+/** Builds the response to a refused request. */
 export function refusedAnswer(refused: Refusal): Answered {
   return { status: refused.status, body: refusalBody(refused), rows: 0 };
 }
 
 /**
- * What was thrown as a refusal: bad rows are the client's.
- * @returns undefined for a bug of ours
+ * Converts an error of the client to a Refusal, including invalid rows.
+ * @returns undefined for an unexpected error
  */
 export function asRefusal(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;

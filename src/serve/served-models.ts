@@ -5,48 +5,45 @@ import type { BodyLimits, PredictorSpec } from './messages.js';
 import { openPool, type Pool, type PoolOptions } from './pool.js';
 import { refusal } from './refusal.js';
 
-/** A model that is served: of a run or a checkpoint, under a name. */
+/** A served model of a run or checkpoint. */
 interface ServedModel {
   readonly path: string;
   readonly name: string | undefined;
   pool: Pool;
-  /** What was wrong when a newer checkpoint was looked for last. */
-  told: string | undefined;
+  /** Message of the last failed reload, to warn only once. */
+  lastFailure: string | undefined;
 }
 
-/** Models by name, each with its threads. */
+/** Served models by name. */
 export interface ServedModels {
   readonly names: readonly string[];
-  /** Whether each can answer. */
+  /** Whether every model can answer. */
   readonly isReady: boolean;
-  /** Whether no model has lost all of its threads for good, as far as is known. */
+  /** Whether every model can answer or may recover by itself. */
   readonly isLive: boolean;
   /**
-   * The threads of a model.
-   * @param name undefined for the only one
-   * @param version undefined for whichever there is
-   * @throws Refusal for one that is not there
+   * Returns the threads of a model.
+   * @param name undefined for the only model
+   * @param version undefined for the current version
+   * @throws Refusal if it is unknown
    */
   pool(name: string | undefined, version?: string): Pool;
-  /**
-   * Loads the checkpoints that runs point at now, where these are others, beside those that answer, and lets them take
-   * over.
-   */
+  /** Loads new checkpoints of all runs next to the current ones, then switches over. */
   reload(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** How models are served. */
+/** Options of served models. */
 export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw'> {}
 
-/** What a name in a URL may be. */
+/** Valid model names in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /**
  * Loads models.
- * @param paths of runs or checkpoints
- * @param names of the models in the same order; those of their configs where they are left out
- * @throws UserError (usage) for names that are none or the same, (checkpoint) for what cannot be loaded
+ * @param paths run directories or checkpoints
+ * @param names model names in the same order; default: config names
+ * @throws UserError (usage) for invalid or duplicate names; (checkpoint) if a model cannot be loaded
  */
 export async function loadServedModels(
   paths: readonly string[],
@@ -55,9 +52,9 @@ export async function loadServedModels(
   options: ServedOptions,
 ): Promise<ServedModels> {
   checkNames(paths, names);
-  const folderOf = (path: string): string => realpathSync(findCheckpoint(path));
+  const resolveCheckpoint = (path: string): string => realpathSync(findCheckpoint(path));
   const open = (path: string, name: string | undefined): Promise<Pool> =>
-    openPool({ folder: folderOf(path), name, limits, raw: options.raw }, options);
+    openPool({ folder: resolveCheckpoint(path), name, limits, raw: options.raw }, options);
   const models: ServedModel[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(models.map(({ pool }) => pool.close()));
@@ -66,14 +63,14 @@ export async function loadServedModels(
   try {
     for (const [i, path] of paths.entries()) {
       const name = names?.[i];
-      const model = { path, name, pool: await open(path, name), told: undefined };
+      const model = { path, name, pool: await open(path, name), lastFailure: undefined };
       const other = find(model.pool.facts.name);
       models.push(model);
       if (other !== undefined)
         throw userError('usage', {
           where: path,
-          message: `is called ${quoted(model.pool.facts.name)}, as is ${other.path}`,
-          fix: 'name them: --name FIRST,SECOND',
+          message: `has the same name ${quoted(model.pool.facts.name)} as ${other.path}`,
+          fix: 'set different names with --name FIRST,SECOND',
         });
     }
   } catch (error) {
@@ -84,23 +81,23 @@ export async function loadServedModels(
   const reload = async (model: ServedModel): Promise<void> => {
     try {
       const { checkpoint, name } = model.pool.facts;
-      if (folderOf(model.path) !== checkpoint) {
-        // It keeps its name, whatever the other's config says.
-        const [before, after] = [model.pool, await open(model.path, name)];
-        model.pool = after;
-        options.onWarning(`${name}: took ${after.facts.checkpoint} in place of ${checkpoint}`);
-        await before.close();
+      if (resolveCheckpoint(model.path) !== checkpoint) {
+        // The name stays, whatever the new config says.
+        const [previous, next] = [model.pool, await open(model.path, name)];
+        model.pool = next;
+        options.onWarning(`${name}: loaded ${next.facts.checkpoint} in place of ${checkpoint}`);
+        await previous.close();
       }
-      model.told = undefined;
+      model.lastFailure = undefined;
     } catch (error) {
       if (!(error instanceof UserError) && systemCode(error) === undefined) throw error;
-      // A run that has begun may have none yet; that is no news the second time.
+      // A new run may have no checkpoint yet; warn only once.
       const { message } = error as Error;
-      if (model.told !== message)
+      if (model.lastFailure !== message)
         options.onWarning(
-          `${model.pool.facts.name} stays as it is, since no newer checkpoint can be taken: ${message}`,
+          `${model.pool.facts.name}: cannot load a newer checkpoint, still serving the current one: ${message}`,
         );
-      model.told = message;
+      model.lastFailure = message;
     }
   };
 
@@ -118,17 +115,17 @@ export async function loadServedModels(
       const known = models.map(({ pool }) => pool.facts.name);
       const model = name === undefined ? (models.length === 1 ? models[0] : undefined) : find(name);
       if (model === undefined) {
-        const which = `${known.length === 1 ? 'the only one is' : 'there are'} ${known.join(', ')}`;
+        const available = `available: ${known.join(', ')}`;
         if (name === undefined)
           throw refusal(404, {
             where: '/predict',
-            message: `several models are served: ${which}`,
-            fix: 'ask one of them: POST /models/NAME/predict',
+            message: `several models are served; ${available}`,
+            fix: 'use POST /models/NAME/predict',
           });
         const fix = didYouMean(name, known);
         throw refusal(404, {
           where: 'model',
-          message: `there is no model ${quoted(name)}: ${which}`,
+          message: `unknown model ${quoted(name)}; ${available}`,
           ...(fix !== undefined && { fix }),
         });
       }
@@ -136,13 +133,13 @@ export async function loadServedModels(
       if (version !== undefined && version !== facts.version)
         throw refusal(404, {
           where: 'version',
-          message: `there is no version ${quoted(version)} of ${facts.name}: it is ${facts.version}`,
-          fix: 'leave the version out',
+          message: `unknown version ${quoted(version)} of ${facts.name}; the current version is ${facts.version}`,
+          fix: 'remove the version from the path',
         });
       return model.pool;
     },
     async reload() {
-      // One after the other: each takes twice its memory while it does.
+      // Sequentially: each model needs twice its memory during its reload.
       for (const model of models) await reload(model);
     },
     close,
@@ -154,12 +151,12 @@ function checkNames(paths: readonly string[], names: readonly string[] | undefin
   if (names.length !== paths.length)
     throw userError('usage', {
       where: '--name',
-      message: `expected ${paths.length} names, one a model, with commas, found ${names.length}`,
+      message: `expected ${paths.length} comma-separated names, one per model, found ${names.length}`,
     });
   for (const name of names)
     if (!NAME.test(name))
       throw userError('usage', {
         where: '--name',
-        message: `expected letters, digits, dots, - and _ (64 characters at most), found ${quoted(name)}`,
+        message: `expected at most 64 letters, digits, dots, - and _, found ${quoted(name)}`,
       });
 }

@@ -3,31 +3,31 @@ import { shortestDecimal } from '../data/files/parquet/number-text.js';
 import { rowsOfColumns } from '../data/rows/object-rows.js';
 import { didYouMean, problemLine, quoted, type Problem } from '../core/errors.js';
 import type { Predictions } from '../trained-model/load-model.js';
-import { asObject, parseJsonBody, tooManyRows, withKeys } from './body.js';
-import { refuseBadInput, type GivenRequest } from './given-request.js';
+import { asObject, parseJsonBody, refuseRowCount, assertKeys } from './body.js';
+import { rejectInvalidInput, type GivenRequest } from './given-request.js';
 import type { Answered, BodyKind, BodyLimits, ModelFacts } from './messages.js';
 import { refusal } from './refusal.js';
-import { binaryCells, DATATYPES, jsonCells, textCells } from './tensor-data.js';
+import { decodeBinary, DATATYPES, readJsonElements, toStringCells } from './tensor-data.js';
 
-// The inference request of the Open Inference Protocol v2
-// (https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol),
-// with its extension for tensors in binary.
+// Inference requests of the Open Inference Protocol v2
+// (https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol) with its binary tensor
+// extension.
 
-// KServe's SDK repeats the model's name, which is in the path.
+// KServe's SDK repeats the model name of the path.
 const REQUEST_KEYS = ['id', 'model_name', 'model_version', 'parameters', 'inputs', 'outputs'];
 const INPUT_KEYS = ['name', 'shape', 'datatype', 'parameters', 'data'];
-/** The parameter that asks for all outputs in binary. */
+/** Parameter that requests all outputs in binary. */
 const BINARY_OUTPUT = 'binary_data_output';
 const OUTPUT_KEYS = ['name', 'parameters'];
 
-/** An output that is asked for. */
-interface AskedOutput {
+/** A requested output. */
+interface RequestedOutput {
   readonly name: string;
   readonly isBinary: boolean;
 }
 
 /**
- * Reads columns as tensors: `{"inputs": [{"name": "101", "shape": [2], "datatype": "INT64", "data": [413, 414]}, …]}`.
+ * Parses columns as tensors: `{"inputs": [{"name": "101", "shape": [2], "datatype": "INT64", "data": [413, 414]}, …]}`.
  * @throws Refusal, or UserError (data)
  */
 export function readTensorsRequest(
@@ -39,20 +39,20 @@ export function readTensorsRequest(
   if (jsonBytes > body.length)
     throw refusal(400, {
       where: 'inference-header-content-length',
-      message: `says ${jsonBytes} bytes of JSON, and the body has ${body.length}`,
+      message: `declares ${jsonBytes} bytes of JSON, but the body has ${body.length}`,
     });
-  const request = known(parseJsonBody(body.subarray(0, jsonBytes)), 'body', REQUEST_KEYS);
+  const request = checkKeys(parseJsonBody(body.subarray(0, jsonBytes)), 'body', REQUEST_KEYS);
   const { id } = request;
   if (id !== undefined && typeof id !== 'string')
-    throw refusal(400, { where: 'id', message: `expected a text, found ${quoted(id)}` });
-  const parameters = requestParameters(request['parameters'] ?? {});
-  const outputs = askedOutputs(request['outputs'], flag(parameters, BINARY_OUTPUT, 'parameters'), facts.outputs);
+    throw refusal(400, { where: 'id', message: `expected a string, found ${quoted(id)}` });
+  const parameters = parseParameters(request['parameters'] ?? {});
+  const outputs = parseOutputs(request['outputs'], parseFlag(parameters, BINARY_OUTPUT, 'parameters'), facts.outputs);
   const columns = readInputs(request['inputs'], body.subarray(jsonBytes), facts, limits);
   return {
     rows: rowsOfColumns(columns, onMissing === 'error' ? facts.inputs.map(({ name }) => name) : undefined, 'inputs'),
     answer(predictions, bad) {
-      refuseBadInput(bad);
-      return answerOf(
+      rejectInvalidInput(bad);
+      return buildAnswer(
         facts,
         id,
         outputs,
@@ -64,10 +64,10 @@ export function readTensorsRequest(
 }
 
 /**
- * Parameters of a request. Clients add their own (`priority`, `timeout`, `sequence_id`, custom ones), which are ignored
- * unless they are near a known one.
+ * Parses request parameters. Clients add their own (`priority`, `timeout`, `sequence_id`, custom ones), which are
+ * ignored unless they resemble a known one.
  */
-function requestParameters(value: unknown): Readonly<Record<string, unknown>> {
+function parseParameters(value: unknown): Readonly<Record<string, unknown>> {
   const parameters = asObject(value, 'parameters');
   for (const key of Object.keys(parameters)) {
     const fix = key === BINARY_OUTPUT ? undefined : didYouMean(key, [BINARY_OUTPUT]);
@@ -76,7 +76,7 @@ function requestParameters(value: unknown): Readonly<Record<string, unknown>> {
   return parameters;
 }
 
-/** The columns that the inputs are, and the rows of binary ones one behind the other. */
+/** Reads inputs as columns; binary tensors follow the JSON in order. */
 function readInputs(
   inputs: unknown,
   binary: Uint8Array,
@@ -87,62 +87,67 @@ function readInputs(
   if (!Array.isArray(inputs) || inputs.length === 0)
     throw refusal(400, {
       where: 'inputs',
-      message: `expected a list of tensors, one a column, found ${quoted(inputs)}`,
+      message: `expected a list of tensors, one per column, found ${quoted(inputs)}`,
     });
   const read = new Map<string, readonly Cell[]>();
-  let taken = 0;
+  let offset = 0;
   for (const [i, input] of (inputs as unknown[]).entries()) {
-    const { name, shape, datatype, parameters, data } = known(input, `inputs[${i}]`, INPUT_KEYS);
+    const { name, shape, datatype, parameters, data } = checkKeys(input, `inputs[${i}]`, INPUT_KEYS);
     const column = columns.find((each) => each.name === name);
-    if (typeof name !== 'string' || column === undefined) throw unknownName(`inputs[${i}].name`, name, names);
+    if (typeof name !== 'string' || column === undefined) throw refuseName(`inputs[${i}].name`, name, names);
     const where = `inputs[${i}] (${quoted(name)})`;
-    if (read.has(name)) throw refusal(400, { where, message: 'is there twice' });
+    if (read.has(name)) throw refusal(400, { where, message: 'duplicate input' });
     if (typeof datatype !== 'string' || !DATATYPES.includes(datatype))
-      throw unknownName(`${where}.datatype`, datatype, DATATYPES);
-    const [rows, width] = shapeOf(`${where}.shape`, shape, isList(column.holds), limits);
-    const options = known(parameters ?? {}, `${where}.parameters`, ['binary_data_size', 'content_type']);
+      throw refuseName(`${where}.datatype`, datatype, DATATYPES);
+    const [rows, width] = parseShape(`${where}.shape`, shape, hasItems(column.holds), limits);
+    const options = checkKeys(parameters ?? {}, `${where}.parameters`, ['binary_data_size', 'content_type']);
     const size = options['binary_data_size'];
     let cells: readonly Cell[];
-    if (size === undefined) cells = jsonCells(`${where}.data`, datatype, data, rows * (width ?? 1));
+    if (size === undefined) cells = readJsonElements(`${where}.data`, datatype, data, rows * (width ?? 1));
     else {
       if (data !== undefined)
-        throw refusal(400, { where, message: 'has data in JSON and in binary', fix: 'leave one of them out' });
-      if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || taken + size > binary.length) {
+        throw refusal(400, { where, message: 'has data in both JSON and binary', fix: 'remove one of them' });
+      if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || offset + size > binary.length) {
         throw refusal(400, {
           where: `${where}.parameters.binary_data_size`,
-          message: `expected a number of bytes behind the JSON, of which ${binary.length - taken} are left, found ${quoted(size)}`,
-          fix: 'say where the JSON ends: the header Inference-Header-Content-Length',
+          message:
+            `expected a number of bytes after the JSON, of which ${binary.length - offset} are left, found ` +
+            `${quoted(size)}`,
+          fix: 'set the length of the JSON in the header Inference-Header-Content-Length',
         });
       }
-      cells = binaryCells(where, datatype, binary.subarray(taken, taken + size), rows * (width ?? 1));
-      taken += size;
+      cells = decodeBinary(where, datatype, binary.subarray(offset, offset + size), rows * (width ?? 1));
+      offset += size;
     }
-    if (column.holds === 'text' || column.holds === 'bag') cells = textCells(datatype, cells);
-    if (column.holds === 'vector') read.set(name, vectorCells(cells, rows, width));
-    else read.set(name, column.holds === 'bag' ? bagCells(where, cells, rows, width, options['content_type']) : cells);
+    if (column.holds === 'text' || column.holds === 'bag') cells = toStringCells(datatype, cells);
+    if (column.holds === 'vector') read.set(name, toVectors(cells, rows, width));
+    else read.set(name, column.holds === 'bag' ? toBags(where, cells, rows, width, options['content_type']) : cells);
   }
-  if (taken < binary.length)
+  if (offset < binary.length)
     throw refusal(400, {
       where: 'body',
-      message: `${binary.length - taken} bytes behind the JSON belong to no tensor`,
-      fix: 'give each its parameters.binary_data_size',
+      message: `${binary.length - offset} bytes after the JSON belong to no tensor`,
+      fix: 'set parameters.binary_data_size of each binary tensor',
     });
   return Object.fromEntries(read);
 }
 
-/** Whether cells have several items. */
-const isList = (holds: string): boolean => holds === 'bag' || holds === 'vector';
+/** Whether values have several items. */
+const hasItems = (holds: string): boolean => holds === 'bag' || holds === 'vector';
 
-/** A vector a row: its numbers side by side; else a text, as a file has it. */
-function vectorCells(cells: readonly Cell[], rows: number, width: number | undefined): readonly Cell[] {
+/** Splits elements into one vector per row; without a width, each element is a string as in a file. */
+function toVectors(cells: readonly Cell[], rows: number, width: number | undefined): readonly Cell[] {
   if (width === undefined) return cells;
   const isItem = (cell: Cell): cell is string | number | bigint =>
     typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint';
   return Array.from({ length: rows }, (_, row) => cells.slice(row * width, (row + 1) * width).filter(isItem));
 }
 
-/** A bag a row: items side by side, filled up with '' or numbers below 0; else a text, as a file has it, or as JSON. */
-function bagCells(
+/**
+ * Splits elements into one bag per row, without padding ('' or negative numbers); without a width, each element is a
+ * string as in a file, or JSON.
+ */
+function toBags(
   where: string,
   cells: readonly Cell[],
   rows: number,
@@ -168,7 +173,7 @@ function bagCells(
           Array.isArray(item) ? { id: item[0] as string, weight: item[1] as number } : (item as Item),
         );
     } catch {
-      // Told below.
+      // Reported below.
     }
     throw refusal(400, {
       where: `${where}.data[${row}]`,
@@ -177,8 +182,8 @@ function bagCells(
   });
 }
 
-/** Rows, and what lies beside each other in one where that is said. */
-function shapeOf(
+/** Parses a shape: rows, and items per row if given. */
+function parseShape(
   where: string,
   shape: unknown,
   isBag: boolean,
@@ -198,21 +203,21 @@ function shapeOf(
       message: `expected ${isBag ? '[rows], or [rows, items]' : '[rows] or [rows, 1]'}, found ${quoted(shape)}`,
     });
   }
-  if (rows > limits.rows) throw tooManyRows(rows, limits.rows);
+  if (rows > limits.rows) throw refuseRowCount(rows, limits.rows);
   return [rows, width];
 }
 
-function askedOutputs(outputs: unknown, isBinary: boolean, spaces: readonly string[]): readonly AskedOutput[] {
+function parseOutputs(outputs: unknown, isBinary: boolean, spaces: readonly string[]): readonly RequestedOutput[] {
   if (outputs === undefined) return spaces.map((name) => ({ name, isBinary }));
   if (!Array.isArray(outputs))
     throw refusal(400, { where: 'outputs', message: `expected a list, found ${quoted(outputs)}` });
   return (outputs as unknown[]).map((output, i) => {
-    const { name, parameters = {} } = known(output, `outputs[${i}]`, OUTPUT_KEYS);
-    if (typeof name !== 'string' || !spaces.includes(name)) throw unknownName(`outputs[${i}].name`, name, spaces);
+    const { name, parameters = {} } = checkKeys(output, `outputs[${i}]`, OUTPUT_KEYS);
+    if (typeof name !== 'string' || !spaces.includes(name)) throw refuseName(`outputs[${i}].name`, name, spaces);
     return {
       name,
-      isBinary: flag(
-        known(parameters, `outputs[${i}].parameters`, ['binary_data']),
+      isBinary: parseFlag(
+        checkKeys(parameters, `outputs[${i}].parameters`, ['binary_data']),
         'binary_data',
         `outputs[${i}].parameters`,
         isBinary,
@@ -222,13 +227,13 @@ function askedOutputs(outputs: unknown, isBinary: boolean, spaces: readonly stri
 }
 
 /**
- * The answer: outputs as JSON, or behind it. A row without a finite prediction is null in JSON and NaN in binary; a
- * parameter says why.
+ * Builds the response: outputs as JSON, or in binary after it. A row without a finite prediction is null in JSON and
+ * NaN in binary; a parameter has the reason.
  */
-function answerOf(
+function buildAnswer(
   { name, version }: ModelFacts,
   id: string | undefined,
-  outputs: readonly AskedOutput[],
+  outputs: readonly RequestedOutput[],
   predictions: Predictions,
   problems: readonly Problem[],
 ): Answered {
@@ -238,9 +243,9 @@ function answerOf(
     if (output.isBinary) return `{${about},"parameters":{"binary_data_size":${4 * rows}}}`;
     return `{${about},"data":[${Array.from(predictions[output.name]!, (value) => (Number.isNaN(value) ? 'null' : shortestDecimal(value))).join()}]}`;
   });
-  const why =
+  const problemsJson =
     problems.length === 0 ? '' : `,"parameters":{"problems":${JSON.stringify(problems.map(problemLine).join('\n'))}}`;
-  const json = `{"model_name":${JSON.stringify(name)},"model_version":"${version}"${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}${why},"outputs":[${tensors.join()}]}`;
+  const json = `{"model_name":${JSON.stringify(name)},"model_version":"${version}"${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}${problemsJson},"outputs":[${tensors.join()}]}`;
   const binary = outputs.filter(({ isBinary }) => isBinary);
   if (binary.length === 0) return { status: 200, body: json, rows };
   const jsonBytes = Buffer.byteLength(json);
@@ -254,22 +259,30 @@ function answerOf(
   return { status: 200, body, jsonBytes, rows };
 }
 
-function known(value: unknown, where: string, keys: readonly string[]): Readonly<Record<string, unknown>> {
-  return withKeys(asObject(value, where), where, keys, (key) => didYouMean(key, keys));
+function checkKeys(value: unknown, where: string, keys: readonly string[]): Readonly<Record<string, unknown>> {
+  return assertKeys(asObject(value, where), where, keys, (key) => didYouMean(key, keys));
 }
 
-function flag(parameters: Readonly<Record<string, unknown>>, key: string, where: string, otherwise = false): boolean {
-  const value = parameters[key] ?? otherwise;
+function parseFlag(
+  parameters: Readonly<Record<string, unknown>>,
+  key: string,
+  where: string,
+  fallback = false,
+): boolean {
+  const value = parameters[key] ?? fallback;
   if (typeof value !== 'boolean')
     throw refusal(400, { where, key, message: `expected true or false, found ${quoted(value)}` });
   return value;
 }
 
-function unknownName(where: string, name: unknown, names: readonly string[]): Error {
+function refuseName(where: string, name: unknown, names: readonly string[]): Error {
   const fix = typeof name === 'string' ? didYouMean(name, names) : undefined;
   return refusal(400, {
     where,
-    message: `expected ${names.length > 40 ? `one of ${names.length} names that the metadata of the model has` : names.join(', ')}, found ${quoted(name)}`,
+    message:
+      'expected ' +
+      `${names.length > 40 ? `one of the ${names.length} names in the model metadata` : names.join(', ')}, ` +
+      `found ${quoted(name)}`,
     ...(fix !== undefined && { fix }),
   });
 }

@@ -1,5 +1,5 @@
 import { html, type Html } from '../charts/html.js';
-import { CLASSES, parallelPlot, type ParallelAxis } from '../charts/parallel.js';
+import { NUM_CLASSES, parallelPlot, type ParallelAxis } from '../charts/parallel.js';
 import { barPlot } from '../charts/plot.js';
 import { scatterPlot, type PointGroup } from '../charts/scatter.js';
 import type { Importance } from './importance.js';
@@ -64,7 +64,7 @@ export function frontChart({ goals }: Study, trials: readonly Valued[], metrics:
   const place = ({ values: [x, y] }: (typeof front)[number]): { x: number; y: number } => ({ x, y });
   const [x, y] = metrics.map((metric) => ({ title: `${metric}, ${goals[metric]} is better`, ...SCORE }));
   const groups = [
-    { name: 'dominated', isAside: true, points: others.map(place) },
+    { name: 'dominated', isMuted: true, points: others.map(place) },
     { name: 'Pareto front', points: front.map(place) },
   ];
   const points = front.map(place).sort((a, b) => a.x - b.x);
@@ -114,7 +114,7 @@ export function parallelChart(
     lines,
     classes: legend,
     others: 'stopped',
-    nowhere: 'not set',
+    missingLabel: 'not set',
   });
 }
 
@@ -183,7 +183,7 @@ function groupByState(
   const select = (isStopped: boolean): PointGroup['points'] =>
     trials.filter(({ state }) => (state === 'stopped') === isStopped).map(place);
   return [
-    { name: 'stopped early', isAside: true, points: select(true) },
+    { name: 'stopped early', isMuted: true, points: select(true) },
     { name: 'finished', points: select(false) },
   ];
 }

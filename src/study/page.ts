@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { writeFileAtomic } from '../io/disk.js';
-import { html, tableOf, type Html } from '../charts/html.js';
+import { html, renderTable, type Html } from '../charts/html.js';
 import { renderFacts, renderPage, type DrawnSection } from '../charts/page.js';
 import { count, duration } from '../text/number-text.js';
 import { computeImportances } from './importance.js';
@@ -140,7 +140,7 @@ function renderBoard({ space, options }: Study, board: readonly ListedTrial[]): 
   const reasons = board
     .filter(({ message }) => message !== undefined)
     .map(({ number, message }) => html`<p class="note">trial ${number}: ${message}</p>`);
-  return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${reasons}`;
+  return html`${renderTable(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${reasons}`;
 }
 
 /** Renders the study's options, without empty conditions and linked keys. */

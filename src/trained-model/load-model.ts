@@ -20,82 +20,77 @@ import { compileTrained, readTrainedModel } from './trained-model.js';
 export type { ModelInput };
 
 /**
- * Predictions by space, one number a row. Every task is a space; so is a conversion together with what it is given
- * (`ctcvr`).
+ * Predictions by output name, one element per row. Outputs are the tasks and their joint probabilities along the
+ * funnel, such as `ctcvr`.
  */
 export type Predictions = Readonly<Record<string, Float32Array>>;
 
-/** How rows are predicted. */
+/** Options of `Model.predict`. */
 export interface PredictRowsOptions {
   /**
-   * Called for each row that cannot be used or has no finite prediction; its predictions are NaN. Without it, such rows
-   * are an error.
+   * Receives each row that is invalid or has no finite prediction; its predictions are NaN. Default: such rows throw.
    */
   onBadRow?(bad: BadRow): void;
-  /**
-   * Treatment of columns that a row does not have: `error` (default) makes the row a bad row, `oov` takes null in their
-   * place.
-   */
+  /** Policy for missing columns: `error` (default) makes the row invalid, `oov` treats them as null. */
   readonly onMissing?: OnMissing | undefined;
 }
 
-/** How a model is loaded. */
+/** Options of `loadModel`. */
 export interface LoadOptions {
-  /** Predicts what the model does itself, not as it is calibrated. */
+  /** Whether to return uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
 }
 
-/** A trained model that predicts rows of this process. */
+/** A trained model in this process. */
 export interface Model {
-  /** The folder of its checkpoint. */
+  /** Checkpoint directory. */
   readonly checkpoint: string;
-  /** Optimizer steps behind its weights. */
+  /** Number of optimizer steps of the checkpoint. */
   readonly step: number;
-  /** The columns that it reads. */
+  /** Input columns. */
   readonly inputs: readonly ModelInput[];
-  /** The spaces that it predicts. */
+  /** Output names, the keys of `Predictions`. */
   readonly outputs: readonly string[];
   /**
-   * Predicts rows, at once and on this thread.
+   * Predicts rows synchronously on the calling thread.
    * @example
-   * const { ctr } = model.predict([{ 101: 413, 205: 42 }, { 101: 413, 205: 43 }], { onBadRow: ({ row, problems }) =>
-   * console.warn(row, problems) });
-   * @throws UserError (data) with the bad rows, their columns and the cure
+   * const { ctr } = model.predict([{ 101: 413, 205: 42 }, { 101: 413, 205: 43 }], {
+   *   onBadRow: ({ row, problems }) => console.warn(row, problems),
+   * });
+   * @throws UserError (data) with the invalid rows, their columns and the fixes
    */
   predict(rows: readonly Row[], options?: PredictRowsOptions): Predictions;
   /**
-   * The same for rows that lie as columns, all of one length.
-   * @throws UserError (data)
+   * Predicts columns of equal length, synchronously on the calling thread.
+   * @throws UserError (data) with the invalid rows, their columns and the fixes
    */
   predictColumns(columns: Columns, options?: PredictRowsOptions): Predictions;
-  /** Gives back its memory; it predicts no more. */
+  /** Frees its memory. Further predictions throw. */
   dispose(): void;
 }
 
-/**
- * A model that takes rows however they lie, and knows what its config is called: what a server needs beside the rest.
- */
+/** A model for servers: accepts rows in any layout, and has the config's name. */
 export interface GivenModel extends Model {
   readonly name: string;
   predictGiven(given: GivenRows, options?: PredictRowsOptions & CountsOption): Predictions;
 }
 
 /**
- * Loads the model of a run (its best checkpoint) or of a checkpoint. It predicts on the thread that calls it, starts
- * none of its
- * own and keeps no file open.
+ * Loads the model of a run (its best checkpoint) or a checkpoint. It predicts on the calling thread, starts no other
+ * thread and keeps no file open.
+ * @param path run directory or checkpoint
  * @example
  * const model = await loadModel('runs/latest');
  * console.log(model.inputs, model.outputs);
  * model.dispose();
- * @throws UserError (checkpoint) where there is none, or it is not whole
+ * @throws UserError (checkpoint) if there is none, or it is incomplete
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const { checkpoint, step, inputs, outputs, predict, predictColumns, dispose } = await loadGivenModel(path, options);
   return { checkpoint, step, inputs, outputs, predict, predictColumns, dispose };
 }
 
-/** The same, for a server. */
+/** Loads a model like `loadModel`, for a server. */
 export async function loadGivenModel(path: string, { raw }: LoadOptions): Promise<GivenModel> {
   const trained = await readTrainedModel(path, { raw });
   const {
@@ -115,7 +110,7 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
 
   const predictGiven: GivenModel['predictGiven'] = (given, { onBadRow, onCounts } = {}) => {
     if (program?.predictSync === undefined)
-      throw userError('usage', { where: folder, message: 'the model was disposed of', fix: 'load it again' });
+      throw userError('usage', { where: folder, message: 'the model is disposed', fix: 'load it again' });
     const results = spaces.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
     const { batches, problems, counts } = readGiven(given);
     for (const { batch, begin } of batches) {

@@ -22,30 +22,29 @@ import { readSection } from '../runs/run-state.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { Task } from '../core/tasks.js';
 
-/** A model as a checkpoint holds it, with all that using it needs. */
+/** A model of a checkpoint with everything needed to use it. */
 export interface TrainedModel {
-  /** Of the checkpoint. */
+  /** Checkpoint directory. */
   readonly folder: string;
   readonly checkpoint: Checkpoint;
-  /** The config that it was trained with. */
+  /** Training config. */
   readonly experiment: Experiment;
   readonly tasks: readonly Task[];
-  /** What it is measured on, and what it predicts. */
+  /** Outputs to measure and predict. */
   readonly spaces: readonly Output[];
-  /** What its config measures of them. */
+  /** Metrics of the config. */
   readonly measuring: Measuring;
-  /** Of rows with labels. */
+  /** Row format including labels. */
   readonly format: EncodedFormat;
   readonly layout: InputLayout;
   readonly graph: Graph;
 }
 
 /**
- * Reads the model of a run (its best checkpoint) or of a checkpoint.
- * @param options whether the optimizer's state is needed too, and whether predictions are wanted as the model makes
- * them, not calibrated
- * @throws UserError (checkpoint) where there is none, or it is not whole; or where it is to be calibrated, and what it
- * has is for other weights
+ * Reads the model of a run (its best checkpoint) or a checkpoint.
+ * @param options.withOptimizer whether to read the optimizer state
+ * @param options.raw whether predictions stay uncalibrated
+ * @throws UserError (checkpoint) if there is none, it is incomplete, or its calibration belongs to other weights
  */
 export async function readTrainedModel(
   path: string,
@@ -60,13 +59,13 @@ export async function readTrainedModel(
     checkpoint.fitted,
   );
   const layout = computeLayout(format.fields, { groups: experiment.features, ...listLookups(experiment.model, tasks) });
-  const learned = tasks.some(({ scaling }) => scaling !== undefined)
+  const scales = tasks.some(({ scaling }) => scaling !== undefined)
     ? readSection(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales
     : undefined;
   const graph = buildModel(experiment.model, layout, tasks, {
     ...experiment.training,
     negativeRate: experiment.data.negativeSampling?.rate,
-    scales: labelScales(tasks, learned ?? {}),
+    scales: labelScales(tasks, scales ?? {}),
   });
   refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));
   const spaces = raw ? listOutputs(tasks) : calibrateOutputs(listOutputs(tasks), checkpoint, folder);
@@ -83,23 +82,23 @@ export async function readTrainedModel(
   };
 }
 
-/** What keeps nothing beside the weights: a model in use is trained no further. */
-const keepingNothing = () => ({
+/** Optimizers without state: a model in use is not trained. */
+const statelessOptimizers = () => ({
   dense: denseOptimizers.schema.parse({ name: sgd.name }),
   embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }),
 });
 
 /**
- * The model as a program with the weights of its checkpoint, to predict and to evaluate.
- * @param tell told what people should know
- * @throws UserError where it does not fit the machine
+ * Compiles a model with the weights of its checkpoint, for prediction and evaluation.
+ * @param warn receives warnings
+ * @throws UserError if the model does not fit the machine
  */
 export function compileTrained(
   { checkpoint, experiment, format, layout, graph }: TrainedModel,
   engine: Engine,
-  warn: (notice: string) => void,
+  warn: (text: string) => void,
 ): Program {
-  const plan = { graph, layout, optimizers: keepingNothing(), seed: experiment.seed, isRestored: true };
+  const plan = { graph, layout, optimizers: statelessOptimizers(), seed: experiment.seed, isRestored: true };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, warn);
   try {

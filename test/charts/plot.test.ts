@@ -12,7 +12,7 @@ const [X, Y] = [{ title: 'steps' }, { title: 'loss' }];
 const pointsOf = (values: readonly number[]) => values.map((y, x) => ({ x, y }));
 
 describe('a chart', () => {
-  it('has every point of a long line', () => {
+  it('draws every point of a long line', () => {
     const { markup } = linePlot({
       title: 'long',
       x: X,
@@ -23,7 +23,7 @@ describe('a chart', () => {
     expect(path!.match(/[ML]/g)).toHaveLength(5000);
   });
 
-  it('has a gap where a number is none, and no place for it', () => {
+  it('interrupts a line at non-finite values and excludes them from the axis', () => {
     const { markup } = linePlot({
       title: 'gap',
       x: X,
@@ -37,7 +37,7 @@ describe('a chart', () => {
     expect(markup).not.toMatch(/NaN|Infinity/);
   });
 
-  it('has the lines that d3-shape draws, on the scales of d3-scale', () => {
+  it('draws the lines of d3-shape on the scales of d3-scale', () => {
     const curves = { linear: curveLinear, 'step-after': curveStepAfter, 'step-before': curveStepBefore } as const;
     const number = fc.oneof(
       fc.double({ min: -1000, max: 1000, noNaN: true }),
@@ -72,7 +72,7 @@ describe('a chart', () => {
     );
   });
 
-  it('is drawn of nothing, of one point and of equal ones', () => {
+  it('draws no points, one point and equal points', () => {
     for (const values of [[], [0], [7, 7, 7], [NaN]]) {
       for (const type of ['linear', 'log'] as const) {
         const { markup } = linePlot({
@@ -86,7 +86,7 @@ describe('a chart', () => {
     }
   });
 
-  it('has names as text, and bars as long as their values', () => {
+  it('escapes names and draws bars of proportional length', () => {
     const { markup } = barPlot({
       title: HOSTILE,
       axis: { title: HOSTILE },
@@ -111,7 +111,7 @@ describe('axes', () => {
       text: text!,
     }));
 
-  it('place the ends of a domain at their ends', () => {
+  it('map the ends of a domain to their ends', () => {
     const axes = buildAxes({
       width: 340,
       height: 235,
@@ -122,7 +122,7 @@ describe('axes', () => {
     expect(axes.x(3)).toBeCloseTo((axes.left + axes.right) / 2, 9);
   });
 
-  it('leave numbers away that would touch', () => {
+  it('omit labels that would overlap', () => {
     for (const domain of [
       [0, 1e9],
       [1e9, 1e9 + 1],
@@ -143,7 +143,7 @@ describe('axes', () => {
     }
   });
 
-  it('have room for long names, and cut the longest', () => {
+  it('reserve space for long names and truncate the longest', () => {
     const axes = buildAxes({
       width: 340,
       x: { title: '', values: [0, 1] },

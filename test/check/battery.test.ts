@@ -9,7 +9,7 @@ import { brokenConfigs } from '../support/broken-configs.js';
 import { brokenFiles } from '../support/broken-files.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
-// Every input that training refuses: `check` and `train` report the same first problem and exit code.
+// Every input that training rejects: `check` and `train` report the same first problem and exit code.
 
 const CONFIG = `seed: 11
 runs: runs
@@ -32,7 +32,7 @@ beforeAll(async () => {
   lines = readFileSync(join(world, 'train.csv'), 'utf8').trimEnd().split('\n');
 });
 
-/** The exit code of what is thrown, and its first problem. */
+/** Returns the exit code and the first problem of a thrown error. */
 async function firstProblem(
   work: () => Promise<unknown>,
 ): Promise<{ readonly exitCode: number; readonly line: string }> {
@@ -40,7 +40,7 @@ async function firstProblem(
     await work();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    // A check lists no rows in a file.
+    // A check writes no rejects.csv.
     return {
       exitCode: error.exitCode,
       line: problemLine(error.problems[0]!).replace(/; all are in .*rejects\.csv$/, ''),
@@ -62,7 +62,7 @@ async function expectSame(config: string, problem: string): Promise<void> {
 }
 
 describe('check and train report the same first problem', () => {
-  it.each(brokenConfigs)('of a config with $title', async ({ edits, problem }) => {
+  it.each(brokenConfigs)('for a config with $title', async ({ edits, problem }) => {
     const config = edits.reduce((text, [from, to]) => {
       expect(text).toContain(from);
       return text.replace(from, to);
@@ -70,13 +70,13 @@ describe('check and train report the same first problem', () => {
     await expectSame(config, problem);
   });
 
-  it.each(brokenFiles)('of a file with $title', async ({ name, content, data, group, problem }) => {
+  it.each(brokenFiles)('for a file with $title', async ({ name, content, data, group, problem }) => {
     writeFileSync(join(world, name), content(lines));
     const config = CONFIG.replace('train: train.csv', `train: ${name}${data === undefined ? '' : `, ${data}`}`);
     await expectSame(group === undefined ? config : config.replace('tasks:', `  ${group}\ntasks:`), problem);
   });
 
-  it('of a split that an empty validation file leaves without rows', async () => {
+  it('for an empty validation file', async () => {
     writeFileSync(join(world, 'header.csv'), `${lines[0]!}\n`);
     await expectSame(CONFIG.replace('valid: valid.csv', 'valid: header.csv'), 'expected rows below the header');
   });

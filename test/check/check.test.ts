@@ -14,7 +14,7 @@ const checked = (set: readonly string[] = [], sampleRows = 10_000): Promise<Chec
   check({ path: join(world, 'esmm.yaml'), set, sampleRows, device: 'cpu', threads: 1, onWarning: () => undefined });
 
 describe('mtl check', () => {
-  it('tells of the data, the model and a step, and writes nothing', async () => {
+  it('reports the data, the model and a step, and writes nothing', async () => {
     const before = readdirSync(world, { recursive: true }).sort();
     const { data, isCut, step, room } = await checked();
     expect(readdirSync(world, { recursive: true }).sort()).toEqual(before);
@@ -31,7 +31,7 @@ describe('mtl check', () => {
     expect(room.freeBytes).toBeGreaterThan(room.checkpointBytes);
   });
 
-  it('finds all at once: in the config, in headers and in rows', async () => {
+  it('reports all problems at once: in the config, headers and rows', async () => {
     const lines = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
     const [click, purchase] = ['0', '1'];
     writeFileSync(
@@ -50,7 +50,7 @@ describe('mtl check', () => {
       /training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column "101": expected an id[^]*bad\.csv:51/,
     );
     await expect(checked(['data.test=none.csv', 'features.user.fields=[1010]'])).rejects.toThrow(/1010[^]*none\.csv/);
-    // Bad rows that are skipped are no problem.
+    // Skipped invalid rows are no problem.
     expect(
       (await checked([`data.train=${world}/bad.csv`, 'data.onBadRow=skip'])).data.warnings.filter((warning) =>
         warning.includes('bad row'),
@@ -58,7 +58,7 @@ describe('mtl check', () => {
     ).toHaveLength(2);
   });
 
-  it('looks at the first rows of a large file alone, and says so', async () => {
+  it('reads a sample of a large file and reports it', async () => {
     const [header, ...rows] = readFileSync(join(world, 'train.csv'), 'utf8').trimEnd().split('\n');
     writeFileSync(join(world, 'large.csv'), `${[header, ...Array<string[]>(12).fill(rows).flat()].join('\n')}\n`);
     const { isCut, data } = await checked([`data.train=${world}/large.csv`], 500);

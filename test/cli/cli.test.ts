@@ -24,7 +24,7 @@ import { scratchFolder } from '../support/scratch.js';
 const root = join(import.meta.dirname, '..', '..');
 const config = join(root, 'configs', 'esmm.yaml');
 
-/** A world of its own for all of this file: small, so that a run takes a second. */
+/** Small generated data for all tests of this file: a run takes a second. */
 let world: string;
 const small = (): string[] => ['train', 'valid', 'test'].map((split) => `--set=data.${split}=${world}/${split}.csv`);
 
@@ -48,12 +48,12 @@ beforeAll(async () => {
 });
 
 describe('mtl train', () => {
-  it('trains, prints each epoch and test, and leaves a run folder that explains itself', async () => {
+  it('trains, prints each epoch and the test metrics, and writes a self-contained run directory', async () => {
     const cwd = scratchFolder();
     const { code, stdout, stderr } = await mtl(cwd, ['train', config, ...small(), '--set', 'training.epochs=2']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
-      /run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\nreport runs\/esmm\/001\/report\.html\nnext:\n {2}npx mtl predict runs\/esmm\/001 --data \S+ --out predictions\.csv\n {2}npx mtl serve runs\/esmm\/001\n {2}npx mtl runs\n$/,
+      /run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run directory runs\/esmm\/001\nreport runs\/esmm\/001\/report\.html\nnext:\n {2}npx mtl predict runs\/esmm\/001 --data \S+ --out predictions\.csv\n {2}npx mtl serve runs\/esmm\/001\n {2}npx mtl runs\n$/,
     );
 
     const run = join(cwd, 'runs', 'latest');
@@ -107,7 +107,7 @@ describe('mtl train', () => {
     });
   });
 
-  it('with --json prints one object on stdout, and eval finds the same numbers to the last digit', async () => {
+  it('with --json prints one object on stdout, and eval computes identical metrics', async () => {
     const cwd = scratchFolder();
     const trained = await mtl(cwd, [
       'train',
@@ -139,7 +139,7 @@ describe('mtl train', () => {
     );
     const other = await mtl(cwd, ['eval', 'mine', '--data', join(world, 'valid.csv'), '--json']);
     expect((JSON.parse(other.stdout) as typeof result).metrics).toEqual({ test: result.metrics['valid'] });
-    // Where encoded rows cannot be kept beside the data, eval says so too.
+    // If encoded rows cannot be cached next to the data, eval also warns.
     copyFileSync(join(world, 'valid.csv'), join(cwd, 'other.csv'));
     writeFileSync(join(cwd, '.mtl'), '');
     vi.stubEnv('XDG_CACHE_HOME', scratchFolder());
@@ -149,7 +149,7 @@ describe('mtl train', () => {
     vi.unstubAllEnvs();
   });
 
-  it('gives the same numbers for the same seed, and others for another', async () => {
+  it('gives identical results for the same seed and different ones for another', async () => {
     const cwd = scratchFolder();
     const metrics = async (...args: string[]): Promise<string> =>
       JSON.stringify(
@@ -169,7 +169,7 @@ describe('mtl train', () => {
     expect(other).not.toBe(first);
   });
 
-  it('on raw tokens and scaled numbers keeps what it learned for eval', async () => {
+  it('stores vocabularies and scales for eval', async () => {
     const cwd = scratchFolder();
     const spec = [
       '--set=features.item.encoding={name: tokens, minCount: 3}',
@@ -195,7 +195,7 @@ describe('mtl train', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('saves and ends at %s with exit code %i', async (signal, expected) => {
+  ] as const)('saves a checkpoint and exits at %s with code %i', async (signal, expected) => {
     const cwd = scratchFolder();
     let isSent = false;
     const { code, stdout } = await mtl(
@@ -222,10 +222,10 @@ describe('mtl train', () => {
   });
 });
 
-describe('a signal while test is measured', () => {
-  it('ends the run at once, with the best weights as they were saved', async () => {
+describe('a signal during the test evaluation', () => {
+  it('ends the run immediately and keeps the best checkpoint', async () => {
     const cwd = scratchFolder();
-    // Test is train many times over, so that measuring it takes a while.
+    // The test set repeats train many times, so that its evaluation takes a while.
     const [header, ...rows] = readFileSync(join(world, 'train.csv'), 'utf8').trimEnd().split('\n');
     writeFileSync(join(cwd, 'test.csv'), `${[header, ...Array<string[]>(100).fill(rows).flat()].join('\n')}\n`);
     let isSent = false;
@@ -245,116 +245,101 @@ describe('a signal while test is measured', () => {
   });
 });
 
-describe('what the user did wrong', () => {
+describe('a usage error', () => {
   it.each([
     ['no command', [], 2, /expected a command/],
     ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?\n$/],
     ['an unknown command with --help', ['trian', '--help'], 2, /unknown command; did you mean 'train'\?\n$/],
+    ['an unknown subcommand with -h', ['data', 'infos', '-h'], 2, /unknown command; did you mean 'info'\?\n$/],
     [
-      'an unknown command of a command with -h',
-      ['data', 'infos', '-h'],
-      2,
-      /unknown command; did you mean 'info'\?\n$/,
-    ],
-    [
-      'an unknown option that is a key',
+      'an option named like a config key',
       ['train', config, '--epochs', '3'],
       2,
-      /^error: --epochs: is no option; it is a key of the config: write --set training\.epochs=3\n$/,
+      /^error: --epochs: unknown option; for the config key, use --set training\.epochs=3\n$/,
     ],
     [
-      'an unknown option by another name of a key',
+      'an option named like an alias of a config key',
       ['train', config, '--lr=0.1'],
       2,
-      /^error: --lr: is no option; it is a key of the config: write --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1 or --set training\.optimizer\.wide\.learningRate=0\.1\n$/,
+      /^error: --lr: unknown option; for the config key, use --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1 or --set training\.optimizer\.wide\.learningRate=0\.1\n$/,
     ],
-    [
-      'an unknown option that is nothing',
-      ['train', config, '--zzz', '3'],
-      2,
-      /^error: --zzz: is no option; see mtl train --help\n$/,
-    ],
+    ['an unknown option', ['train', config, '--zzz', '3'], 2, /^error: --zzz: unknown option; see mtl train --help\n$/],
     [
       'the earlier option --by of eval',
       ['eval', 'run', '--by', 'hour'],
       2,
-      /^error: --by: is now --segment-by; write --segment-by hour\n$/,
+      /^error: --by: is now --segment-by; use --segment-by hour\n$/,
     ],
     [
       'the earlier option --by of predict',
       ['predict', 'run', '--data', 'a.csv', '--out', 'b.csv', '--by', 'user'],
       2,
-      /^error: --by: is now --group-by; write --group-by user\n$/,
+      /^error: --by: is now --group-by; use --group-by user\n$/,
     ],
     [
       'the earlier option --rank of predict',
       ['predict', 'run', '--data', 'a.csv', '--out', 'b.csv', '--rank=ctr'],
       2,
-      /^error: --rank: is now --rank-by; write --rank-by ctr\n$/,
+      /^error: --rank: is now --rank-by; use --rank-by ctr\n$/,
     ],
     [
       'the earlier option --rank of importance',
       ['importance', 'run', '--rank', 'ctr'],
       2,
-      /^error: --rank: is now --rank-by; write --rank-by ctr\n$/,
+      /^error: --rank: is now --rank-by; use --rank-by ctr\n$/,
     ],
     [
       'the earlier option --recorded of diff',
       ['diff', 'a', 'b', '--recorded'],
       2,
-      /^error: --recorded: is now --use-recorded; write --use-recorded\n$/,
+      /^error: --recorded: is now --use-recorded; use --use-recorded\n$/,
     ],
     [
       'the earlier option --as of prepare',
       ['prepare', 'ali-ccp', 'raw', 'out', '--as', 'aitm'],
       2,
-      /^error: --as: is now --recipe; write --recipe aitm\n$/,
+      /^error: --as: is now --recipe; use --recipe aitm\n$/,
     ],
     [
       'the earlier option --cap of prepare',
       ['prepare', 'ali-ccp', 'raw', 'out', '--cap', '3'],
       2,
-      /^error: --cap: is now --max-values; write --max-values 3\n$/,
+      /^error: --cap: is now --max-values; use --max-values 3\n$/,
     ],
     [
       'the earlier command runs gc',
       ['runs', 'gc', '--keep', '5'],
       2,
-      /^error: runs gc: is now 'runs prune'; write mtl runs prune\n$/,
+      /^error: runs gc: is now 'runs prune'; use mtl runs prune\n$/,
     ],
     [
-      'a word that is no command, and an option',
+      'an unknown word with an option',
       ['zzzzz', '--force'],
       2,
-      /^error: zzzzz: is no command or argument here; see mtl --help\n$/,
+      /^error: zzzzz: unknown command or argument; see mtl --help\n$/,
     ],
+    ['an unknown word', ['zzzzz', '--help'], 2, /^error: zzzzz: unknown command or argument; see mtl --help\n$/],
     [
-      'a word that is no command',
-      ['zzzzz', '--help'],
-      2,
-      /^error: zzzzz: is no command or argument here; see mtl --help\n$/,
-    ],
-    [
-      'a key without what is above it',
+      'a key without its parent',
       ['train', config, '--set', 'epochs=5'],
       2,
       /^error: --set epochs=5: epochs: unknown key; write --set training\.epochs=5\n$/,
     ],
     [
-      'an argument too few',
+      'a missing argument',
       ['prepare', 'ali-ccp', 'raw'],
       2,
-      /^error: an argument is missing: expected mtl prepare <data> <raw> <out>; see mtl prepare --help\n$/,
+      /^error: missing argument; expected mtl prepare <data> <raw> <out>; see mtl prepare --help\n$/,
     ],
     [
-      'a command of a command too few',
+      'a missing subcommand',
       ['data'],
       2,
-      /^error: an argument is missing: expected mtl data <command>; see mtl data --help\n$/,
+      /^error: missing argument; expected mtl data <command>; see mtl data --help\n$/,
     ],
     ['an option without a value', ['train', config, '--threads'], 2, /^error: --threads: expected a value/],
-    ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
-    ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
+    ['no config', ['train'], 2, /missing config; use mtl train configs\/esmm.yaml, or --resume RUN/],
+    ['a missing config file', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     [
       'an unknown key',
       ['train', config, '--set', 'modle.name=x'],
@@ -362,34 +347,34 @@ describe('what the user did wrong', () => {
       /--set modle\.name=x: modle: unknown key; did you mean 'model'\?/,
     ],
     [
-      'a device that is none',
+      'an unknown device',
       ['train', config, '--device', 'tpu'],
       2,
       /^error: invalid value: device is "tpu"; use one of "auto", "cpu", "gpu", "webgpu", "cuda"; see mtl train --help\n$/,
     ],
     [
-      'data that is not there',
+      'a missing data file',
       ['train', config, '--set', 'data.test=/none.csv'],
       3,
       /data\.test: there is no such file; paths are taken from the folder of the config/,
     ],
     [
-      'data that is a folder of nothing',
+      'a directory without data',
       ['train', config, '--set', `data.test=${import.meta.dirname}`],
       3,
       /data\.test: is a folder.*or a CSV file\n$/,
     ],
     [
-      'a run to resume that is not there',
+      'a missing run to resume',
       ['train', '--resume', 'none'],
       2,
       /^error: --resume none: no such directory; name a run/,
     ],
     [
-      'a folder to resume that is no run',
+      'a directory to resume that is no run',
       ['train', '--resume', '.'],
       2,
-      /^error: --resume \.: is not the folder of a run: it holds no config\.resolved\.yaml; name a run/,
+      /^error: --resume \.: is not a run directory: it has no config\.resolved\.yaml; pass a run/,
     ],
     ['no checkpoint', ['eval', '.'], 4, /no checkpoint found/],
     ['a file to evaluate', ['eval', config], 4, /esmm\.yaml: not a directory; name a run or a checkpoint/],
@@ -400,48 +385,48 @@ describe('what the user did wrong', () => {
       /x: cannot be read \(ENAMETOOLONG\); name a run or a checkpoint/,
     ],
     [
-      'a condition that no task has for its label',
+      'an unknown parent task',
       ['train', config, '--set', 'tasks.cvr.given=clik'],
       2,
       /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), down to one that is given nothing, found "clik"; did you mean 'click'\?/,
     ],
-    ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
+    ['an invalid run name', ['train', config, '--name', '../x'], 2, /expected a folder name/],
     [
-      'a name and a folder',
+      'a name and a directory',
       ['train', config, '--name', 'a', '--run-dir', 'b'],
       2,
       /--name and --run-dir are mutually exclusive|--run-dir and --name are mutually exclusive/,
     ],
-    ['an argument too many', ['train', config, '--', '--x'], 2, /--x: is one argument too many/],
+    ['an extra argument', ['train', config, '--', '--x'], 2, /--x: unexpected argument/],
     [
-      'an option twice',
+      'a repeated option',
       ['train', config, '--device', 'cpu', '--device', 'auto'],
       2,
-      /--device: is given more than once/,
+      /--device: given more than once/,
     ],
-    ['a path twice', ['predict', '.', '--data', 'a', '--out', 'b', '--out', 'c'], 2, /--out: is given more than once/],
+    ['a repeated path', ['predict', '.', '--data', 'a', '--out', 'b', '--out', 'c'], 2, /--out: given more than once/],
     [
-      'tables beyond any memory',
+      'tables that exceed the memory',
       ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'],
       3,
       /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/,
     ],
+    ['a config named latest', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
     [
-      'a config called like the link to the newest run',
-      ['train', config, '--set', 'name=latest'],
+      'a number of rows that is no number',
+      ['synth', 'x', '--train', 'many'],
       2,
-      /'latest' is the link to the newest run/,
+      /--train: expected an integer from 1 to/,
     ],
-    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /--train: expected an integer from 1 to/],
     ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /--click-rate: expected a number between 0 and 1/],
-  ] as const)('%s: exit code and message say so', async (_, args, code, message) => {
+  ] as const)('reports %s with its exit code', async (_, args, code, message) => {
     const finished = await mtl(scratchFolder(), args);
     expect(finished.stderr).toMatch(message);
     expect(finished.stderr).not.toMatch(/bug|\n {4}at /);
     expect([finished.code, finished.stdout]).toEqual([code, '']);
   });
 
-  it('with --json is one object on stdout, too', async () => {
+  it('with --json is also one object on stdout', async () => {
     const { code, stdout } = await mtl(scratchFolder(), ['train', config, '--set', 'modle.name=x', '--json']);
     expect([code, JSON.parse(stdout)]).toEqual([
       2,
@@ -457,7 +442,7 @@ describe('what the user did wrong', () => {
     ]);
   });
 
-  it('a broken CSV: file, line, column and value, before a checkpoint is written', async () => {
+  it('reports file, line, column and value of a broken CSV before a checkpoint is written', async () => {
     const cwd = scratchFolder();
     const rows = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
     const cells = rows[700]!.split(',');
@@ -474,11 +459,11 @@ describe('what the user did wrong', () => {
 
     const skipped = await mtl(cwd, ['train', config, ...broken, '--set=data.onBadRow=skip']);
     expect(skipped.code).toBe(0);
-    expect(skipped.stdout).toContain('1 bad rows were skipped; they are in runs/esmm/001/rejects.csv');
+    expect(skipped.stdout).toContain('1 invalid rows were skipped; they are listed in runs/esmm/001/rejects.csv');
     expect(readFileSync(join(cwd, 'runs', 'latest', 'rejects.csv'), 'utf8')).toMatch(/train\.csv,701,101,oops,/);
   });
 
-  it('a folder of data that cannot be written: says once where encoded rows are kept instead', async () => {
+  it('warns once where encoded rows are cached if the data directory is read-only', async () => {
     const cwd = scratchFolder();
     for (const split of ['train', 'valid', 'test'])
       copyFileSync(join(world, `${split}.csv`), join(cwd, `${split}.csv`));
@@ -495,7 +480,7 @@ describe('what the user did wrong', () => {
     expect(stdout.match(/encoded rows are kept in .*elsewhere/g)).toHaveLength(1);
   });
 
-  it('a learning rate that diverges: exit code 6 and the term', async () => {
+  it('exits with code 6 and names the loss if training diverges', async () => {
     const { code, stderr } = await mtl(scratchFolder(), [
       'train',
       config,
@@ -507,9 +492,9 @@ describe('what the user did wrong', () => {
     expect(code).toBe(6);
   });
 
-  it.skipIf(!existsSync('/dev/full'))('a full disk: exit code 5, and no stack', async () => {
+  it.skipIf(!existsSync('/dev/full'))('exits with code 5 and no stack on a full disk', async () => {
     const cwd = scratchFolder();
-    // A run folder cannot be made below a file; /dev/full takes no byte.
+    // A run directory cannot be created below a file; /dev/full accepts no byte.
     expect((await mtl(cwd, ['train', config, ...small(), '--run-dir', '/dev/full/run'])).code).toBe(5);
     const { status, stderr } = spawnSync(
       'sh',
@@ -519,7 +504,7 @@ describe('what the user did wrong', () => {
     expect([status, stderr]).toEqual([5, 'error: standard output: cannot be written (ENOSPC)\n']);
   });
 
-  it('a link that leads to itself, and a folder that may not be read: told as what they are', async () => {
+  it('reports a link to itself and an unreadable directory as such', async () => {
     const cwd = scratchFolder();
     symlinkSync('loop', join(cwd, 'loop'));
     const { code, stderr } = await mtl(cwd, ['eval', 'loop']);
@@ -527,13 +512,13 @@ describe('what the user did wrong', () => {
       4,
       expect.stringMatching(/^error: loop: cannot be read \(ELOOP\); name a run/) as string,
     ]);
-    // The superuser may read any folder.
+    // The superuser may read any directory.
     if (process.getuid?.() === 0) return;
     mkdirSync(join(cwd, 'locked'), { mode: 0o000 });
     expect((await mtl(cwd, ['eval', 'locked/run'])).stderr).toMatch(/^error: locked\/run: cannot be read \(EACCES\)/);
   });
 
-  it('a folder that exists: refused, and left alone', async () => {
+  it('rejects an existing directory and leaves it unchanged', async () => {
     const cwd = scratchFolder();
     writeFileSync(join(cwd, 'run'), 'mine');
     const { code } = await mtl(cwd, ['train', config, ...small(), '--run-dir', 'run']);
@@ -543,7 +528,7 @@ describe('what the user did wrong', () => {
 });
 
 describe('mtl config', () => {
-  it('shows a config that it reads again', async () => {
+  it('shows a config that can be loaded again', async () => {
     const cwd = scratchFolder();
     const shown = await mtl(cwd, ['config', 'show', config, '--set', 'training.epochs=9']);
     expect([shown.code, shown.stderr]).toEqual([0, '']);
@@ -551,7 +536,7 @@ describe('mtl config', () => {
     expect((await mtl(cwd, ['config', 'show', 'again.yaml'])).stdout).toBe(shown.stdout);
   });
 
-  it('prints a JSON Schema that knows every model', async () => {
+  it('prints a JSON Schema with every model', async () => {
     const { stdout } = await mtl(scratchFolder(), ['config', 'schema']);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown>; required: string[] };
     expect(Object.keys(schema.properties)).toEqual(Object.keys(experimentSchema.shape));

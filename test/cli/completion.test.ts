@@ -8,22 +8,21 @@ import { scratchFolder } from '../support/scratch.js';
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
-/** A script of a shell that offers what there is for a line, one word a line. */
+/** Script that prints the completions of a line, one per line. */
 const OFFER: Readonly<Record<Shell, (script: string, words: readonly string[]) => string>> = {
   bash: (script, words) =>
     `source ${script}; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _mtl; printf '%s\\n' "\${COMPREPLY[@]}"`,
-  // Its completion runs in a line editor alone: what it would show, and whether files are offered, is told by
-  // stand-ins.
+  // zsh completes only in its line editor: stubs print the candidates, and whether files are offered.
   zsh: (script, words) =>
     `compdef() { }; source ${script}; _describe() { print -l -- "\${(@P)2%%:*}" }; _files() { print files }; words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; PREFIX='${words.at(-1)!}'; _mtl`,
   fish: (script, words) => `source ${script}; complete -C '${words.join(' ')}'`,
 };
 
-/** What a shell offers behind `mtl` and some words. */
+/** Returns the completions of a shell after `mtl` and some words. */
 function offered(context: TestContext, shell: Shell, ...words: readonly string[]): readonly string[] {
   if (spawnSync(shell, ['--version']).error !== undefined) context.skip(`there is no ${shell} here`);
   const folder = scratchFolder();
-  // The script calls mtl by its name; another SHELL than the one that asks must not matter.
+  // The script calls mtl by name; SHELL must not matter if it is another shell.
   mkdirSync(join(folder, 'bin'));
   writeFileSync(join(folder, 'bin', 'mtl'), `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`);
   chmodSync(join(folder, 'bin', 'mtl'), 0o755);
@@ -49,13 +48,13 @@ function offered(context: TestContext, shell: Shell, ...words: readonly string[]
 }
 
 describe.each(['bash', 'zsh', 'fish'] as const)('mtl completion %s', (shell) => {
-  it('offers commands, and those of a command', (context) => {
+  it('completes commands and subcommands', (context) => {
     expect(offered(context, shell, 'tr')).toContain('train');
     expect(offered(context, shell, 'tr').filter((word) => word.startsWith('-'))).toEqual([]);
     expect(offered(context, shell, 'data', '')).toEqual(expect.arrayContaining(['info', 'clean']));
   });
 
-  it('offers options behind a dash, and the values of those that have a list', (context) => {
+  it('completes options after a dash, and their choices', (context) => {
     expect(offered(context, shell, 'train', '--th')).toContain('--threads');
     expect(offered(context, shell, 'train', '--device', '')).toEqual(
       expect.arrayContaining(['auto', 'cpu', 'cuda', 'gpu', 'webgpu']),

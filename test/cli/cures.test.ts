@@ -19,8 +19,8 @@ beforeAll(async () => {
     });
 }, 60_000);
 
-describe('what is told of a mistake', () => {
-  it('is told once where the parts of one source have it in common', async () => {
+describe('an error message', () => {
+  it('is printed once if several splits of one source share it', async () => {
     const config = readFileSync(join(world, 'esmm.yaml'), 'utf8');
     writeFileSync(
       join(world, 'split.yaml'),
@@ -35,18 +35,18 @@ describe('what is told of a mistake', () => {
     ]);
   });
 
-  it('names the metrics that a word may mean', async () => {
+  it('names the metrics that a name may refer to', async () => {
     const { code, stderr } = await mtl(world, ['runs', '--sort', 'auc']);
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(
-        /; write --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/,
+        /; use --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/,
       ) as string,
     ]);
     expect((await mtl(world, ['runs', '--sort', 'ctcvr.acu'])).stderr).toMatch(/; did you mean 'ctcvr\.auc'\?\n$/);
   });
 
-  it('names every key that may not change, and what may once', async () => {
+  it('names every key that must not change on resume, and what may change', async () => {
     const { code, stderr } = await mtl(world, [
       'train',
       'esmm.yaml',
@@ -65,7 +65,7 @@ describe('what is told of a mistake', () => {
     ]);
   });
 
-  it('refuses another name for a run that goes on', async () => {
+  it('rejects another name for a resumed run', async () => {
     for (const [option, value] of [
       ['--name', 'x'],
       ['--run-dir', 'runs/x'],
@@ -73,25 +73,25 @@ describe('what is told of a mistake', () => {
       const { code, stderr } = await mtl(world, ['train', 'esmm.yaml', '--resume', 'runs/1', option, value]);
       expect([code, stderr]).toEqual([
         2,
-        `error: ${option}: --resume runs/1 says which run goes on, in its own folder; leave ${option} out, or start another run from its weights by --init-from runs/1\n`,
+        `error: ${option}: conflicts with --resume runs/1, which continues in that run's directory; remove ${option}, or start a new run from its weights with --init-from runs/1\n`,
       ]);
     }
   });
 
-  it('says which option is missing', async () => {
+  it('names a missing option', async () => {
     expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe(
-      'error: --out is missing; see mtl predict --help\n',
+      'error: missing required option --out; see mtl predict --help\n',
     );
   });
 });
 
 describe('mtl runs', () => {
-  it('takes a word for a filter that is near the name of a command', async () => {
+  it('accepts a filter that resembles a command', async () => {
     const { code, stdout } = await mtl(world, ['runs', 'r', '--json']);
     expect([code, (JSON.parse(stdout) as { runs: readonly unknown[] }).runs.length]).toEqual([0, 2]);
   });
 
-  it('tells how good runs are where nothing says what counts', async () => {
+  it('shows metrics of runs without a monitor', async () => {
     await trainSmall(join(world, 'esmm.yaml'), {
       runDir: join(world, 'other', 'runs', '1'),
       set: ['training.epochs=1', 'training.monitor=loss'],
@@ -124,18 +124,18 @@ describe('mtl runs', () => {
     expect(runs.map(({ bottom }) => bottom)).toEqual([null, 'mmoe', null]);
   });
 
-  it('rm removes the run that a link points to', async () => {
+  it('rm removes the target of a link', async () => {
     const folder = join(world, 'linked');
     for (const run of ['1', '2'])
       await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1'] });
     symlinkSync('2', join(folder, 'runs', 'latest'));
     const { code, stdout } = await mtl(folder, ['runs', 'rm', 'runs/latest']);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^ {2}runs\/2\nremoved 1, /)]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^ {2}runs\/2\nremoved 1 directory, /)]);
     expect(readdirSync(join(folder, 'runs'))).toEqual(['1', 'latest']);
     expect(readlinkSync(join(folder, 'runs', 'latest'))).toBe('1');
   });
 
-  it('tells what a run that was stopped has measured so far', async () => {
+  it('shows the metrics of a stopped run so far', async () => {
     const { signal, on } = abortAtStep(20);
     await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'stopped', '1'), signal, on });
     const [line] = readFileSync(join(world, 'stopped', '1', 'metrics.jsonl'), 'utf8')

@@ -12,7 +12,7 @@ import { entriesIn } from '../support/cached-csv.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** What `mtl data cache --json` prints. */
+/** JSON output of `mtl data cache`. */
 interface Shown {
   readonly caches: readonly {
     readonly path: string;
@@ -21,7 +21,7 @@ interface Shown {
   readonly removed: readonly string[];
 }
 
-/** A folder with two files that were read, each with a folder of what was learned and one of rows. */
+/** A directory with two data files, each with cached vocabularies and rows. */
 async function readTwo(): Promise<string> {
   const folder = scratchFolder();
   const format = rowFormatOf({
@@ -43,7 +43,7 @@ const kept = (folder: string): string[] =>
     .map((name) => name.replace(/-[0-9a-f]{12}-[0-9a-f]{8}/, ''))
     .sort();
 
-/** What the command printed on stdout, which is not let through: it would stand among the lines of the tests. */
+/** Captures stdout of the command. */
 const printed: string[] = [];
 beforeEach(() => {
   printed.length = 0;
@@ -56,7 +56,7 @@ beforeEach(() => {
 });
 
 describe('mtl data', () => {
-  it('clean removes what is kept of a file, of a config or of all files of a folder, and info shows it without a change', async () => {
+  it('clean removes the cache entries of a file, a config or a directory; info only lists them', async () => {
     const folder = await readTwo();
     const all = ['test.csv.fitted', 'test.csv.rows', 'train.csv.fitted', 'train.csv.rows'];
     expect(await runDataInfo({ path: folder, json: true })).toBe(0);
@@ -69,14 +69,14 @@ describe('mtl data', () => {
     expect(existsSync(join(folder, 'train.csv'))).toBe(true);
   });
 
-  it('clean --stale leaves what still fits its data', async () => {
+  it('clean --stale keeps current entries', async () => {
     const folder = await readTwo();
     appendFileSync(join(folder, 'test.csv'), '\n');
     await runDataClean({ path: join(folder, '.mtl'), json: true, stale: true });
     expect(kept(folder)).toEqual(['train.csv.fitted', 'train.csv.rows']);
   });
 
-  it('clean takes what a killed run left, not what a run writes now, and nothing that is not its own', async () => {
+  it('clean removes what a killed run left, but no entry being written and no other file', async () => {
     const folder = await readTwo();
     const temporary = (key: string, pid: number): string =>
       temporaryPath(`train.csv.rows-${key.repeat(12)}-${key.repeat(8)}`).replace(`-${process.pid}-`, `-${pid}-`);
@@ -90,9 +90,9 @@ describe('mtl data', () => {
     ).toEqual(names.slice(1).sort());
   });
 
-  it('cache shows what is kept below a folder, and prunes what no run needs', async () => {
+  it('cache lists entries below a directory and prunes unused ones', async () => {
     const folder = await readTwo();
-    // In a process of its own: this one uses all of them.
+    // In a separate process: this one uses all entries.
     const cache = async (...args: readonly string[]): Promise<Shown> =>
       JSON.parse((await mtl(folder, ['data', 'cache', ...args, '--json'])).stdout) as Shown;
     const shown = await cache();
@@ -116,7 +116,7 @@ describe('mtl data', () => {
     expect(kept(folder)).toEqual([]);
     expect(await mtl(folder, ['data', 'cache', '--max-size', '1GB'])).toMatchObject({
       code: 2,
-      stderr: 'error: --max-size: says how to prune; add --prune\n',
+      stderr: 'error: --max-size: requires --prune; add --prune\n',
     });
     expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', 'all'])).toMatchObject({
       code: 2,
@@ -124,7 +124,7 @@ describe('mtl data', () => {
     });
   });
 
-  it('info on a folder of shards tells its columns', async () => {
+  it('info lists the columns of a directory of shards', async () => {
     const folder = await readTwo();
     const rows = readdirSync(join(folder, '.mtl')).find((name) => name.includes('.rows-'))!;
     expect(await runDataInfo({ path: join(folder, '.mtl', rows), json: true })).toBe(0);
@@ -132,7 +132,7 @@ describe('mtl data', () => {
       printed.map((line) => (JSON.parse(line) as { columns: { name: string }[] }).columns.map(({ name }) => name)),
     ).toEqual([['click', 'id']]);
     await expect(runDataInfo({ path: join(folder, 'nowhere'), json: true })).rejects.toThrow(
-      /nowhere: there is no such file or folder/,
+      /nowhere: no such file or directory/,
     );
   });
 });

@@ -32,7 +32,7 @@ describe('mtl importance', () => {
     expect([code, stderr]).toEqual([
       0,
       expect.stringMatching(
-        /after \d+ steps; valid: 300 of 300 rows, 2 permutations each, seed 2026\n {2}field, worse by +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc\n {2}as it is( +0\.\d{4}){4}\n( {2}\d+( +-?0\.\d{4} ± 0\.\d{4}){4}\n){5}written to found\.svg\nwithout \d+, \d+: smaller\.yaml; mtl train smaller\.yaml\n$/,
+        /after \d+ steps; valid: 300 of 300 rows, 2 permutations each, seed 2026\n {2}field, drop of +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc\n {2}baseline( +0\.\d{4}){4}\n( {2}\d+( +-?0\.\d{4} ± 0\.\d{4}){4}\n){5}written to found\.svg\nwithout \d+, \d+: smaller\.yaml; mtl train smaller\.yaml\n$/,
       ),
     ]);
     const found = JSON.parse(stdout) as {
@@ -54,23 +54,23 @@ describe('mtl importance', () => {
         .reverse(),
     );
     expect(readFileSync(join(world, 'smaller.yaml'), 'utf8')).toBe(found.proposal.config);
-    expect(readFileSync(join(world, 'found.svg'), 'utf8')).toContain('What run owes to its fields');
+    expect(readFileSync(join(world, 'found.svg'), 'utf8')).toContain('Permutation importance of the fields of run');
     expect(
       (await mtl(world, ['train', 'smaller.yaml', '--set', 'training.epochs=1', '--run-dir', 'smaller'])).code,
     ).toBe(0);
   });
 
-  it('prints a config that no file is named for, and groups with one permutation', async () => {
+  it('prints the proposed config without --config, and permutes groups', async () => {
     const { code, stdout } = await mtl(world, ['importance', 'run', '--repeats', '1', '--groups', '--drop-worst', '1']);
     expect([code, stdout]).toEqual([
       0,
       expect.stringMatching(
-        /1 permutation each, seed 2026\n {2}group, worse by [^]*\n {2}(user|item)( +-?0\.\d{4}){4}\n[^]*without (user|item):\n(.*\n)*tasks:\n/,
+        /1 permutation each, seed 2026\n {2}group, drop of [^]*\n {2}(user|item)( +-?0\.\d{4}){4}\n[^]*without (user|item):\n(.*\n)*tasks:\n/,
       ),
     ]);
   });
 
-  it('refuses what it cannot write before it measures', async () => {
+  it('rejects an unsupported output file before it measures', async () => {
     expect(await mtl(world, ['importance', 'run', '--out', 'found.png'])).toMatchObject({
       code: 2,
       stdout: '',
@@ -78,11 +78,11 @@ describe('mtl importance', () => {
     });
     expect(await mtl(world, ['importance', 'run', '--config', 'other.yaml'])).toMatchObject({
       code: 2,
-      stderr: 'error: --config: is for --drop-worst alone; say how many fields are left out, as in --drop-worst 3\n',
+      stderr: 'error: --config: requires --drop-worst; add the number of fields to drop, as in --drop-worst 3\n',
     });
     expect(await mtl(world, ['importance', 'run', '--drop-worst', '5', '--config', 'other.yaml'])).toMatchObject({
       code: 2,
-      stderr: 'error: --drop-worst: expected fewer than the 5 that there are, found 5\n',
+      stderr: 'error: --drop-worst: expected fewer than the 5 existing ones, found 5\n',
     });
     expect(existsSync(join(world, 'other.yaml'))).toBe(false);
   });

@@ -12,7 +12,7 @@ beforeAll(async () => {
   await smallWorld(world);
 });
 
-/** A training after which nothing is learned, which is worth a notice. */
+/** A training run that learns nothing, which causes a warning. */
 const train = (...args: string[]) =>
   mtl(world, [
     'train',
@@ -24,10 +24,10 @@ const train = (...args: string[]) =>
   ]);
 
 describe('--quiet and --log-level', () => {
-  it('tell what should be known alone, or nothing but what ends the run', async () => {
+  it('print warnings only, or fatal errors only', async () => {
     const [usual, quiet, silent] = [await train(), await train('--quiet'), await train('--log-level', 'error')];
     expect(usual.stdout).toMatch(
-      /^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}run {5}runs\/esmm\/001\n(.|\n)*no better than chance(.|\n)*run folder/,
+      /^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}run {5}runs\/esmm\/001\n(.|\n)*no better than chance(.|\n)*run directory/,
     );
     expect(quiet.stdout).toMatch(
       /^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}(test \w+: an AUC of .*\n)+$/,
@@ -38,14 +38,14 @@ describe('--quiet and --log-level', () => {
     expect([JSON.parse(json.stdout), json.stderr]).toEqual([expect.objectContaining({ run: 'runs/esmm/004' }), '']);
   });
 
-  it('do not hide an error, and are one too many together', async () => {
+  it('do not hide errors, and exclude each other', async () => {
     expect(await train('--log-level=error', '--set=model.nme=x')).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^error: .*unknown key/) as string,
     });
     expect(await train('--log-level=warn', '--quiet')).toMatchObject({
       code: 2,
-      stderr: 'error: --quiet and --log-level are mutually exclusive: leave one of them out; see mtl train --help\n',
+      stderr: 'error: --quiet and --log-level are mutually exclusive; remove one of them; see mtl train --help\n',
     });
     expect((await train('--log-level=debug')).stderr).toMatch(
       /log-level is "debug"; use one of "error", "warn", "info"/,

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { nextCommands } from '../../src/cli/next-commands.js';
 import { dataOptions } from '../../src/data/options.js';
 
-describe('the commands after a run', () => {
+describe('the suggested commands after a run', () => {
   const predictOf = (data: object, run = 'runs/esmm/001'): string =>
     nextCommands(run, dataOptions.parse(data)).split('\n')[1]!;
 
-  it('predict rows that were not trained on: those of test, else of valid, else of a file to name', () => {
+  it('predict the test set, else the validation set, else a placeholder', () => {
     expect(predictOf({ train: 'a.csv', valid: 'b.csv', test: 'c.csv' })).toBe(
       '  npx mtl predict runs/esmm/001 --data c.csv --out predictions.csv',
     );
@@ -14,7 +14,7 @@ describe('the commands after a run', () => {
     expect(predictOf({ train: 'a.csv' })).toContain('--data FILE ');
   });
 
-  it('can be pasted into a shell, whatever the paths hold', () => {
+  it('are quoted for a shell', () => {
     expect(predictOf({ train: 'a.csv', test: "it's/*.csv" }, 'runs/my run')).toBe(
       "  npx mtl predict 'runs/my run' --data 'it'\\''s/*.csv' --out predictions.csv",
     );

@@ -10,12 +10,12 @@ import { BIN } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld } from '../support/small-run.js';
 
-// What is named in the place of a file and is none: nobody writes into these pipes, so that to open one waits for ever.
+// Paths that are no regular files: nobody writes to these pipes, so opening one would block forever.
 
-/** How long a command may take before it is taken for one that waits for ever. */
+/** Time after which a command counts as blocked. */
 const LIMIT_MS = 50_000;
 
-/** Runs the command; a command that waits for ever is ended. */
+/** Runs the command and kills it if it blocks. */
 function run(folder: string, args: readonly string[]): { readonly status: number | null; readonly stderr: string } {
   const { status, stderr } = spawnSync(process.execPath, [BIN, ...args], {
     cwd: folder,
@@ -27,7 +27,7 @@ function run(folder: string, args: readonly string[]): { readonly status: number
   return { status, stderr };
 }
 
-/** A folder with a small world, a run of it, and pipes that nobody writes into. */
+/** A directory with small data, a run and pipes without a writer. */
 async function world(): Promise<string> {
   const folder = scratchFolder();
   await smallWorld(folder);
@@ -42,7 +42,7 @@ async function world(): Promise<string> {
 }
 
 describe('a pipe', () => {
-  it('that is named as data is refused before it is opened, by every command', async () => {
+  it('is rejected as data before it is opened, by every command', async () => {
     const folder = await world();
     expect(
       run(folder, ['train', 'esmm.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu']),
@@ -72,7 +72,7 @@ describe('a pipe', () => {
     }
   }, 400_000);
 
-  it('that is named as a config is refused before it is opened', async () => {
+  it('is rejected as a config before it is opened', async () => {
     const folder = await world();
     for (const args of [
       ['train', 'pipe.yaml'],
@@ -90,7 +90,7 @@ describe('a pipe', () => {
     }
   }, 400_000);
 
-  it('that a shell has open already is taken as a config', async () => {
+  it('of a shell process substitution is accepted as a config', async () => {
     const folder = scratchFolder();
     await synth({
       folder,
@@ -110,10 +110,10 @@ describe('a pipe', () => {
   }, 100_000);
 });
 
-describe('what is asked for as a file', () => {
+describe('a path expected to be a file', () => {
   const asked = { kind: 'data', fix: 'write it to a file' } as const;
 
-  it('is no socket and no device', async () => {
+  it('must not be a socket or device', async () => {
     const path = join(scratchFolder(), 'socket');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -127,7 +127,7 @@ describe('what is asked for as a file', () => {
     );
   });
 
-  it('may be a file, a folder or nothing, of which whoever opens it tells', () => {
+  it('may be a file, a directory or absent, which opening it reports', () => {
     const folder = scratchFolder();
     for (const path of [folder, join(folder, 'x'), import.meta.filename])
       expect(() => checkRegularFile(path, asked)).not.toThrow();

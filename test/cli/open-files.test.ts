@@ -7,11 +7,11 @@ import { BIN } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld } from '../support/small-run.js';
 
-/** Files that Node opens before it runs anything, and some more: below, it ends by itself. */
+/** Files that Node opens at start, with some margin; below, Node itself fails. */
 const MIN_FILES = 20;
 const MAX_FILES = 40;
 
-/** Runs the command with so many files at most; its cache of compiled code is of no use here. */
+/** Runs the command with a limit on open files and without the bytecode cache. */
 function limited(
   folder: string,
   files: number,
@@ -31,16 +31,16 @@ function limited(
   return { status, stderr };
 }
 
-describe('a process that may open few files', () => {
+describe('a process with a low limit on open files', () => {
   it.each<[string, readonly string[]]>([
     ['train', ['train', 'esmm.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu']],
     [
-      'train, of several threads',
+      'train with several threads',
       ['train', 'mmoe.yaml', '--run-dir', 'run', '--set', 'training.epochs=1', '--device', 'cpu', '--threads', '3'],
     ],
     ['check', ['check', 'esmm.yaml', '--device', 'cpu']],
   ])(
-    'ends with code 5 and the limit, or as ever: %s',
+    'exits with code 5 and names the limit, or succeeds: %s',
     async (_, args) => {
       const folder = scratchFolder();
       await smallWorld(folder);

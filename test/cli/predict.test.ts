@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 describe('mtl predict', () => {
-  it('writes to a file, tells what, and with --json as one object', async () => {
+  it('writes to a file and prints a summary, with --json as one object', async () => {
     const { code, stdout, stderr } = await mtl(world, [
       'predict',
       'run',
@@ -45,13 +45,13 @@ describe('mtl predict', () => {
     );
   });
 
-  it('with --out - writes CSV to standard output, and all else beside it', async () => {
+  it('with --out - writes CSV to standard output and everything else to standard error', async () => {
     const { code, stdout, stderr } = await mtl(world, ['predict', 'run', '--data', 'test.csv', '--out', '-']);
     expect([code, stderr]).toEqual([0, expect.stringMatching(/^300 rows/)]);
     expect(stdout).toMatch(/^ctr,cvr,ctcvr\n(0\.\d+,0\.\d+,0\.\d+\n){300}$/);
   });
 
-  it('ends in peace where whoever reads the rows has seen enough', () => {
+  it('exits cleanly if the reader closes the pipe', () => {
     const { status, stdout, stderr } = spawnSync(
       'bash',
       [
@@ -67,17 +67,17 @@ describe('mtl predict', () => {
   });
 
   it.each([
-    [['--top', '3'], '--top: needs the column whose cells are the groups; name it, as in --group-by user'],
+    [['--top', '3'], '--top: requires a group column; add it, as in --group-by user'],
     [
       ['--group-by', '101'],
-      '--group-by: is for --top alone; say how many rows of a group are wanted, as in --top 10 --group-by user',
+      '--group-by: requires --top; add the number of rows per group, as in --top 10 --group-by user',
     ],
     [
       ['--out', '-', '--json'],
-      '--json: wants standard output, which --out - takes for the rows; write the rows to a file, or leave --json out',
+      '--json: conflicts with --out -, which writes the rows to standard output; write the rows to a file, or remove --json',
     ],
     [['--keep', 'usr'], 'column "usr": is to be kept, and is not there'],
-  ])('with %j says what is missing', async (args, message) => {
+  ])('with %j names the missing option', async (args, message) => {
     const { code, stderr } = await mtl(world, [
       'predict',
       'run',

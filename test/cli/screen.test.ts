@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { milestoneLines, shareLine, stepLine } from '../../src/cli/format.js';
-import { createTerminal, endLiveLine, fitting } from '../../src/cli/terminal.js';
+import { createTerminal, endLiveLine, joinFitting } from '../../src/cli/terminal.js';
 import type { ValidationEvent, StepProgress } from '../../src/training/loop.js';
 
-/** A stream that keeps what is written to it, and a clock that is turned by hand. */
+/** A stream that records its output, and a manual clock. */
 function fakeTerminal(columns: number | undefined, isTTY = true) {
   const written: string[] = [];
   const clock = { ms: 0 };
@@ -25,20 +25,20 @@ const start = { epochs: 8, learningRate: 0.002, monitor: 'ctcvr.auc' };
 const stepIn = (columns: number): string => stepLine(progress, start, columns);
 
 describe('the live line', () => {
-  it('tells rows, their rate, the time left, the loss and the learning rate', () => {
+  it('shows rows, throughput, time left, loss and learning rate', () => {
     expect(stepIn(200)).toBe(
       'epoch 3/8  61%  63 ms left  loss 0.6123  122,880 rows/s  12,288 of 20,000 rows  learning rate 0.0002',
     );
   });
 
-  it('leaves out whole parts where there is no room, the least needed first', () => {
+  it('omits whole parts on narrow terminals, least important first', () => {
     expect(stepIn(39)).toBe('epoch 3/8  61%  63 ms left  loss 0.6123');
     expect(stepIn(38)).toBe('epoch 3/8  61%  63 ms left');
     for (let columns = 15; columns < 120; columns++) expect(stepIn(columns).length).toBeLessThanOrEqual(columns);
-    expect(fitting(['never cut'], 3)).toBe('never cut');
+    expect(joinFitting(['never cut'], 3)).toBe('never cut');
   });
 
-  it('is cut to the width of the terminal, and drawn over itself', () => {
+  it('is truncated to the width of the terminal and overwritten in place', () => {
     const { written, clock, screen } = fakeTerminal(40);
     clock.ms = 100;
     screen.live(stepIn);
@@ -54,7 +54,7 @@ describe('the live line', () => {
     ]);
   });
 
-  it('is taken away before what is told beside it, once', () => {
+  it('is cleared once before other output', () => {
     const { written, clock, screen } = fakeTerminal(40);
     clock.ms = 100;
     screen.live(() => 'how it goes');
@@ -64,7 +64,7 @@ describe('the live line', () => {
     expect(written).toEqual(['\r\u001b[Khow it goes', '\r\u001b[K', 'a line\n']);
   });
 
-  it('is a line of its own now and then where there is no terminal', () => {
+  it('is printed as a line every 10 seconds without a terminal', () => {
     for (const terminal of [fakeTerminal(undefined, false), (vi.stubEnv('TERM', 'dumb'), fakeTerminal(40))]) {
       terminal.clock.ms = 9_000;
       terminal.screen.live(() => 'too soon');
@@ -103,12 +103,14 @@ describe('an epoch', () => {
   });
   const lastLine = (of: ValidationEvent): string => milestoneLines(of, start, screen).split('\n').at(-1)!;
 
-  it('says which value chose the best', () => {
+  it('shows the value that selected the best epoch', () => {
     expect(lastLine(milestone(0.7956, false, { epoch: 2, value: 0.7958 }))).toBe(
       '  ctcvr.auc 0.7956, best 0.7958 of epoch 2',
     );
-    expect(lastLine(milestone(0.7998, true, { epoch: 4, value: 0.7998 }))).toBe('  ctcvr.auc 0.7998, the best so far');
-    expect(lastLine(milestone(null, false, { epoch: 1, value: null }))).toBe('  ctcvr.auc has no value, nor had any');
+    expect(lastLine(milestone(0.7998, true, { epoch: 4, value: 0.7998 }))).toBe('  ctcvr.auc 0.7998, best so far');
+    expect(lastLine(milestone(null, false, { epoch: 1, value: null }))).toBe(
+      '  ctcvr.auc undefined, no best value so far',
+    );
     expect(
       milestoneLines({ ...milestone(null, true, { epoch: 4, value: null }), valid: undefined }, start, screen),
     ).toBe('epoch 4/8  20,000 rows in 50 ms (400,000 rows/s)  loss 0.6155');

@@ -19,12 +19,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 interface Serving {
   readonly child: ChildProcessWithoutNullStreams;
   readonly url: string;
-  /** What it printed so far. */
+  /** Output so far. */
   readonly stderr: () => string;
   readonly ended: Promise<number | null>;
 }
 
-/** The command, once it listens. */
+/** Starts the command and waits until it listens. */
 function serving(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Serving> {
   const child = spawn(process.execPath, [BIN, 'serve', ...args, '--port', '0', '--json'], {
     cwd: folder,
@@ -47,25 +47,22 @@ const predict = (url: string, headers: Record<string, string> = {}): Promise<Res
   fetch(`${url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows.slice(0, 1) }), headers });
 
 describe('mtl serve', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)(
-    'says where it listens, answers there, and ends with 0 at a %s',
-    async (signal) => {
-      const { child, url, stderr, ended } = await serving(['run', '--name', 'mine', '--workers', '2']);
-      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-      expect(await (await predict(url)).json()).toMatchObject({
-        model: 'mine',
-        version: '10',
-        predictions: [{ ctr: expect.any(Number) as number }],
-      });
-      child.kill(signal);
-      expect(await ended).toBe(0);
-      expect(stderr()).toBe(
-        `mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n${signal}: answering what was asked; once more to quit at once\n`,
-      );
-    },
-  );
+  it.each(['SIGTERM', 'SIGINT'] as const)('prints its URL, answers there, and exits with 0 at %s', async (signal) => {
+    const { child, url, stderr, ended } = await serving(['run', '--name', 'mine', '--workers', '2']);
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(await (await predict(url)).json()).toMatchObject({
+      model: 'mine',
+      version: '10',
+      predictions: [{ ctr: expect.any(Number) as number }],
+    });
+    child.kill(signal);
+    expect(await ended).toBe(0);
+    expect(stderr()).toBe(
+      `mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n${signal}: finishing pending requests; send it again to quit immediately\n`,
+    );
+  });
 
-  it('takes its token from the environment', async () => {
+  it('reads its token from the environment', async () => {
     const { child, url, stderr, ended } = await serving(['run'], { MTL_TOKEN: 'sesame' });
     expect([(await predict(url)).status, (await predict(url, { authorization: 'Bearer sesame' })).status]).toEqual([
       401, 200,
@@ -75,29 +72,29 @@ describe('mtl serve', () => {
     expect(await ended).toBe(0);
   });
 
-  it('listens to this machine alone unless told otherwise, and then says so', async () => {
+  it('listens on the loopback interface by default and warns otherwise', async () => {
     const { child, stderr, ended } = await serving(['run', '--host', '0.0.0.0']);
-    expect(stderr()).toContain('whoever reaches 0.0.0.0 may ask: set MTL_TOKEN to ask for a token\n');
+    expect(stderr()).toContain('anyone who can reach 0.0.0.0 can send requests; set MTL_TOKEN to require a token\n');
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
   });
 
   it.each([
-    [[], 2, 'an argument is missing: expected mtl serve <paths..>'],
+    [[], 2, 'missing argument; expected mtl serve <paths..>'],
     [['run', '--port', '70000'], 2, '--port: expected an integer from 0 to 65535'],
-    [['run', '--name', 'a,b'], 2, '--name: expected 1 names, one a model, with commas, found 2'],
+    [['run', '--name', 'a,b'], 2, '--name: expected 1 comma-separated names, one per model, found 2'],
     [['nowhere'], 4, 'nowhere: no such directory'],
-  ])('with %j ends with the code and the reason', async (args, exitCode, message) => {
+  ])('with %j exits with a code and a reason', async (args, exitCode, message) => {
     const { code, stderr } = await mtl(folder, ['serve', ...args]);
     expect([code, stderr]).toEqual([exitCode, expect.stringContaining(message)]);
   });
 
-  it('says that a port is taken, and leaves no thread that keeps it from ending', async () => {
+  it('reports a port in use and leaves no thread running', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { port: number };
     const { code, stderr } = await mtl(folder, ['serve', 'run', '--port', String(port)]);
-    expect([code, stderr]).toEqual([2, expect.stringContaining(`--port ${port}: is taken by another program`)]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`--port ${port}: port already in use`)]);
     other.close();
   });
 });

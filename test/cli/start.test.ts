@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { start } from '../../src/cli/start.js';
 import { scratchFolder } from '../support/scratch.js';
 
-/** A file of a bundle, as bin/bundle.js makes them. */
+/** A file of a bundle, as bin/bundle.js builds it. */
 function writeScript(bundle: string, name: string, text: string): void {
   writeFileSync(
     join(bundle, name),
@@ -13,7 +13,7 @@ function writeScript(bundle: string, name: string, text: string): void {
   );
 }
 
-/** A bundle of two files, whose command says what it was given and gives an exit code. */
+/** A bundle of two files whose command prints its arguments and returns an exit code. */
 function bundleOf(said: string, id: string, folder = scratchFolder()): string {
   writeScript(
     folder,
@@ -42,11 +42,11 @@ beforeEach(() => {
 const keptFiles = (): readonly string[] =>
   existsSync(join(cache, 'mtl', 'code')) ? readdirSync(join(cache, 'mtl', 'code')) : [];
 const keptPath = (): string => join(cache, 'mtl', 'code', keptFiles()[0]!);
-/** What tells a file from another one in its place. */
+/** Identifies a file, to detect replacement. */
 const inode = (): number => statSync(keptPath()).ino;
 
-describe('the start of the command', () => {
-  it('runs what is bundled, and keeps what was compiled of it for the next one', async () => {
+describe('starting the command', () => {
+  it('runs the bundle and caches its bytecode for the next start', async () => {
     const bundle = bundleOf('one', 'a');
     expect(await start(['train', 'x'], bundle)).toBe(7);
     expect(said).toEqual(['one/train/x', 'main.cjs', true]);
@@ -67,7 +67,7 @@ describe('the start of the command', () => {
     ).toEqual(['mtl', 'predict', 'train']);
   });
 
-  it('keeps what one start needs and another does not, nothing of a word that is no command, and nothing that was not used for a month', async () => {
+  it('merges the bytecode of all starts, caches nothing for unknown commands, and removes files unused for a month', async () => {
     const bundle = scratchFolder();
     writeScript(
       bundle,
@@ -95,7 +95,7 @@ describe('the start of the command', () => {
     expect([old, used].map((path) => existsSync(path))).toEqual([false, true]);
   });
 
-  it('takes nothing from another build, though its files are as long', async () => {
+  it('ignores the cache of another build, even with files of equal length', async () => {
     const bundle = bundleOf('one', 'a');
     await start(['train'], bundle);
     const before = inode();
@@ -105,14 +105,14 @@ describe('the start of the command', () => {
   });
 
   it.each([
-    ['cut short', (bytes: Buffer) => bytes.subarray(0, bytes.length - 100)],
+    ['truncated', (bytes: Buffer) => bytes.subarray(0, bytes.length - 100)],
     [
       'changed by a bit',
       (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === bytes.length - 50 ? byte ^ 1 : byte))),
     ],
     ['empty', () => Buffer.alloc(0)],
-    ['another thing', () => Buffer.from('{"a": 1}\n')],
-  ])('compiles anew where what was kept is %s, and keeps that', async (_, damaged) => {
+    ['another format', () => Buffer.from('{"a": 1}\n')],
+  ])('compiles again and updates the cache if it is %s', async (_, damaged) => {
     const bundle = bundleOf('one', 'a');
     await start(['train'], bundle);
     const whole = readFileSync(keptPath());
@@ -121,7 +121,7 @@ describe('the start of the command', () => {
     expect([said[3], readFileSync(keptPath()).length]).toEqual(['one/train', whole.length]);
   });
 
-  it('starts as well where nothing can be kept, or is to be', async () => {
+  it('starts without a writable or enabled cache', async () => {
     const bundle = bundleOf('one', 'a');
     mkdirSync(join(cache, 'mtl'));
     writeFileSync(join(cache, 'mtl', 'code'), 'in the way');
@@ -134,7 +134,7 @@ describe('the start of the command', () => {
     }
   });
 
-  it('says nothing of its own', () => {
+  it('prints nothing of its own', () => {
     const bundle = bundleOf('one', 'a');
     const script = `globalThis.said = []; const { start } = await import(${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'cli', 'start.js'))}); process.exitCode = await start(['train'], ${JSON.stringify(bundle)});`;
     for (let i = 0; i < 2; i++) {
@@ -145,7 +145,7 @@ describe('the start of the command', () => {
     }
   });
 
-  it('passes on what is thrown, and keeps nothing of it', async () => {
+  it('rethrows errors and caches nothing', async () => {
     const bundle = scratchFolder();
     writeScript(bundle, 'main.cjs', `exports.main = async () => {\n  throw new Error('no'); };`);
     writeFileSync(join(bundle, 'id'), 'a');

@@ -39,7 +39,7 @@ describe('the page on clusters', () => {
   it('has a command that trains', { timeout: 120_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
     const { stdout } = await shell(cwd, launched(blockOf('sh')));
-    expect(stdout).toContain('run folder runs/');
+    expect(stdout).toContain('run directory runs/');
   });
 
   it('has a command that makes raw files ready', { timeout: 120_000 }, async (context) => {
@@ -57,7 +57,7 @@ describe('the page on clusters', () => {
       cwd,
       launched(codeBlocks(PAGE).find(({ text }) => text.includes('mtl prepare'))!.text),
     );
-    expect(stdout).toContain('ready: mtl train data/ali-ccp/config.yaml');
+    expect(stdout).toContain('next: mtl train data/ali-ccp/config.yaml');
   });
 
   it('has a script that trains on a real Slurm', { timeout: 300_000 }, async (context) => {
@@ -77,7 +77,7 @@ describe('the page on clusters', () => {
       chmodSync(script, 0o755);
       Object.assign(process.env, network);
       slurm.run('sbatch', '--wait', `--chdir=${cwd}`, '--output=train.log', script);
-      expect(readFileSync(join(cwd, 'train.log'), 'utf8')).toContain('run folder runs/large');
+      expect(readFileSync(join(cwd, 'train.log'), 'utf8')).toContain('run directory runs/large');
       expect(existsSync(join(cwd, 'runs/large/results.csv'))).toBe(true);
     } finally {
       for (const name of Object.keys(network)) Reflect.deleteProperty(process.env, name);

@@ -7,10 +7,9 @@ import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 
 /**
- * Rows whose clicks hang on each column for itself, and on color and shape together. `twin` is nearly the color, and so
- * goes with
- * it; `user` is so rare that any pair with it fits chance; `price` is a number, and `size` together with `day` has a
- * say in the amount.
+ * Rows with clicks that depend on each column alone, and on color and shape together. `twin` is nearly equal to the
+ * color and correlates with it; `user` is so rare that any pair with it fits noise; `price` is numeric, and `size`
+ * together with `day` affects the amount.
  */
 function csv(rows: number, isPlanted: boolean): string {
   const random = randomStream(5, 'crosses');
@@ -78,8 +77,8 @@ async function found(
   });
 }
 
-describe('a search for crosses', () => {
-  it('finds the pair that has a say together first, not what goes with it, nor pairs too rare to learn from; and says it as a feature', async () => {
+describe('findCrosses', () => {
+  it('finds the interacting pair first, but no correlated or rare pairs, and prints it as a feature', async () => {
     const result = await found(30_000, true);
     expect(result).toMatchObject({ task: 'ctr', rows: 30_000, totalRows: 30_000, pairs: 15 });
     expect(result.crosses.map(({ columns }) => columns)).toEqual([['color', '101']]);
@@ -88,7 +87,7 @@ describe('a search for crosses', () => {
     expect(result.yaml).toBe(
       'features:\n  crosses:\n    type: cross\n    fields: [[color, 101]]\n    encoding: { name: tokens, minCount: 5 }\n    width: 8\n',
     );
-    // What it prints is a config's, and a cross that is there is not found again.
+    // The printed group is valid, and an existing cross is not found again.
     const again = await found(30_000, true, {
       config: CONFIG.replace('  numbers:', `${result.yaml.replace('features:\n', '')}  numbers:`),
     });
@@ -96,20 +95,20 @@ describe('a search for crosses', () => {
     expect(result.loss - again.loss).toBeGreaterThan(0.5 * result.crosses[0]!.logLossGain);
   });
 
-  it('finds none where every column has its say for itself', async () => {
+  it('finds no cross between independent columns', async () => {
     expect((await found(30_000, false)).crosses).toEqual([]);
     expect((await found(30_000, false)).yaml).toBe('');
   });
 
-  it('looks at a number too, and at columns of few numbers', async () => {
+  it('also tests numbers, binned or not', async () => {
     const { crosses } = await found(10_000, true, { task: 'spend' });
     expect(crosses.map(({ columns }) => [...columns].sort())).toEqual([['day', 'size']]);
   });
 
-  it('refuses a task that there is not, and a label that says nothing', async () => {
+  it('rejects an unknown task and a constant label', async () => {
     await expect(found(20, true, { task: 'crt' })).rejects.toThrow(/ctr, spend, found 'crt'; did you mean 'ctr'/);
     await expect(
       found(20, true, { config: CONFIG.replace('{ label: click }', '{ label: { column: click, above: 5 } }') }),
-    ).rejects.toThrow(/its label is 0 in all 20 rows/);
+    ).rejects.toThrow(/the label is 0 in all 20 sampled rows/);
   });
 });

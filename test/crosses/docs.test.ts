@@ -10,7 +10,7 @@ const page = readFileSync('docs/how-to/find-feature-crosses.md', 'utf8');
 const commands = [...page.matchAll(/^npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
 
 describe('docs/how-to/find-feature-crosses.md', () => {
-  it('has commands that run, and tells of all that the JSON object has', async () => {
+  it('has commands that run, and describes every JSON key', async () => {
     const world = scratchFolder();
     await smallWorld(world);
     renameSync(join(world, 'esmm.yaml'), join(world, 'my.yaml'));

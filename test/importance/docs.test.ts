@@ -17,7 +17,7 @@ beforeAll(() => {
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 describe('docs/how-to/measure-feature-importance.md', () => {
-  it('has commands that run, and that write what it says', async () => {
+  it('has commands that run and write the described files', async () => {
     expect(commands.length).toBeGreaterThan(5);
     for (const command of commands) {
       const { code, stdout, stderr } = await mtl(world, command);

@@ -45,7 +45,7 @@ const readRows = (path: string): Rows => parse(readFileSync(path), { columns: tr
 const writeRows = (path: string, rows: Rows): void =>
   writeFileSync(path, csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]));
 
-/** The rows with some columns as the first repeat of a seed permutes them. */
+/** Returns the rows with some columns permuted as in the first repeat of a seed. */
 function permuted(rows: Rows, columns: readonly string[], seed: number): Rows {
   const order = new Uint32Array(rows.length);
   shuffledOrder(order, rows.length, randomStream(seed, 'importance', 0));
@@ -67,8 +67,8 @@ async function metricsOf(path: string, data: string): Promise<Record<string, Rec
   return metrics['test'] as never;
 }
 
-describe('the importance of a field', () => {
-  it('is what mtl eval loses on a file with that column in another order, to the last bit', async () => {
+describe('permutation importance', () => {
+  it('equals, bitwise, the drop of mtl eval on a file with that column permuted', async () => {
     const test = join(world, 'test.csv');
     const permutedTest = join(scratchFolder(), 'test.csv');
     const found = await importanceOf(run, { data: test, repeats: 1 });
@@ -90,7 +90,7 @@ describe('the importance of a field', () => {
     }
   });
 
-  it('of a group permutes its fields together, and of a bag whole bags with their weights', async () => {
+  it('permutes the fields of a group together, and bags as a whole with their weights', async () => {
     const folder = scratchFolder();
     await synth({
       folder,
@@ -122,11 +122,11 @@ describe('the importance of a field', () => {
       expect(meansOf(found, 'ctr.auc')[name]).toBe(found.baseline['ctr.auc']! - without['ctr']!['auc']!);
     }
     expect(readRows(valid).some((row) => /:\d.*\|.*:\d/.test(row['110_14']!))).toBe(true);
-    // Else it would be tested of bags that a model does not look at.
+    // Otherwise the test would use bags that the model does not read.
     expect(meansOf(await importanceOf(path, { repeats: 1 }), 'ctr.auc')['110_14']).not.toBe(0);
   });
 
-  it('is the same for any number of threads, and another for another seed', async () => {
+  it('does not depend on the number of threads, but on the seed', async () => {
     const one = await importanceOf(run);
     expect(await importanceOf(run, { threads: 3 })).toEqual(one);
     expect(await importanceOf(run)).toEqual(one);
@@ -135,7 +135,7 @@ describe('the importance of a field', () => {
     expect(meansOf(other, 'ctr.auc')).not.toEqual(meansOf(one, 'ctr.auc'));
   });
 
-  it('stands in the order of the space that is asked for, of the monitor, or of the last', async () => {
+  it('ranks by the requested output, that of the monitor, or the last one', async () => {
     for (const [rank, set, deciding] of [
       ['ctr', 'ctcvr.auc', 'ctr.auc'],
       [undefined, 'cvr.auc', 'cvr.auc'],
@@ -157,14 +157,14 @@ describe('the importance of a field', () => {
     );
   });
 
-  it('is measured on rows that are drawn from all where there are more than asked for', async () => {
+  it('samples rows from the whole data set', async () => {
     const some = await importanceOf(run, { rows: 100 });
     expect(some).toMatchObject({ rows: 100, totalRows: 300 });
     expect(some.baseline).not.toEqual((await importanceOf(run, { rows: 100, seed: 8 })).baseline);
     expect((await importanceOf(run, { rows: 300 })).baseline).toEqual((await importanceOf(run)).baseline);
   });
 
-  it('has an interval that holds what many more repeats find, 19 times of 20', async () => {
+  it('has an interval that covers the result of many repeats 95% of the time', async () => {
     const { importances } = await importanceOf(run, { repeats: 100, seed: 1000 });
     const expected = new Map(importances.map(({ name, drops: falls }) => [name, falls['ctr.auc']!.mean]));
     let [held, count] = [0, 0];
@@ -180,7 +180,7 @@ describe('the importance of a field', () => {
     expect(held / count).toBeLessThan(0.99);
   });
 
-  it('is null, with what to do, where a space has one class', async () => {
+  it('is null with a warning if an output has a single class', async () => {
     const folder = scratchFolder();
     writeRows(
       join(folder, 'cold.csv'),
@@ -196,11 +196,11 @@ describe('the importance of a field', () => {
       ['101', '121', '122', '205', '206'].map((name) => [name, null]),
     );
     expect(notices).toEqual([
-      'ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another output with --rank-by',
+      'ctcvr.auc is undefined on these rows and cannot rank fields; raise --rows, or choose another output with --rank-by',
     ]);
   });
 
-  it('is measured on the valid part of one source, and a smaller config divides it alike', async () => {
+  it('uses the validation part of a single source, which the smaller config splits identically', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'run');
     const set = [
@@ -221,7 +221,7 @@ describe('the importance of a field', () => {
     });
   });
 
-  it('wants data to be measured on, and ends where it is told to', async () => {
+  it('requires data to measure, and can be aborted', async () => {
     const path = join(scratchFolder(), 'run');
     await trainSmall(join(world, 'esmm.yaml'), {
       runDir: path,
@@ -245,8 +245,8 @@ describe('the importance of a field', () => {
   });
 });
 
-describe('what was planted', () => {
-  /** Rows whose label hangs on one column alone, and a number on another. */
+describe('a planted signal', () => {
+  /** Rows whose label depends on one column only, and whose amount depends on another. */
   const planted = (count: number, seed: number): Rows => {
     const random = randomStream(seed, 'planted');
     return Array.from({ length: count }, () => {
@@ -263,7 +263,7 @@ describe('what was planted', () => {
     });
   };
 
-  it('is found: the only field that says something has all of it, and a useless one nothing', async () => {
+  it('is attributed to the informative field, and nothing to a useless one', async () => {
     const folder = scratchFolder();
     for (const [s, split] of ['train', 'valid'].entries()) writeRows(join(folder, `${split}.csv`), planted(4000, s));
     writeFileSync(
@@ -287,8 +287,8 @@ training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 
     expect(found.importances[0]!.name).toBe('only');
     expect(clicks['only']).toBeCloseTo(found.baseline['ctr.auc']! - 0.5, 1);
     for (const name of ['useless', 'size', 'noise']) expect(Math.abs(clicks[name]!)).toBeLessThan(0.02);
-    // Without what explains it, a number is guessed from nothing: R² of one permutation is 1 less twice what is
-    // explained.
+    // Without the explaining column, the prediction is random: R² of one permutation is 1 minus twice the explained
+    // share.
     const explained = meansOf(found, 'dwell.r2');
     const missed = meansOf(found, 'dwell.rmse');
     expect(explained['size']).toBeGreaterThan(1.5);

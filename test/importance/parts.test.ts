@@ -58,8 +58,8 @@ const bagOf = (
   row: number,
 ) => [[...ids.subarray(offsets[row], offsets[row + 1])], [...weights.subarray(offsets[row], offsets[row + 1])]];
 
-describe('rows that are held', () => {
-  it('are all there are, or as many as are wanted, whole and in their order', async () => {
+describe('sampled rows', () => {
+  it('are all rows, or the requested number, complete and in order', async () => {
     for (const [limit, expected] of [
       [20_000, 9000],
       [9000, 9000],
@@ -79,20 +79,20 @@ describe('rows that are held', () => {
     }
   });
 
-  it('are drawn alike from everywhere', async () => {
+  it('are drawn uniformly', async () => {
     const counts = new Array<number>(10).fill(0);
     for (let seed = 0; seed < 40; seed++) {
       const held = await holdRows(datasetOf(10_000), COLUMNS, 50, seed, () => undefined);
       for (const id of held.ids.get('id')!.subarray(0, 50)) counts[Math.floor(id / 1000)]!++;
     }
-    // 2,000 rows over ten parts: the chance of a chi-squared of 9 degrees beyond 27.9 is one in a thousand.
+    // 2,000 rows in ten parts: chi-squared with 9 degrees of freedom exceeds 27.9 with a probability of 0.1%.
     const chiSquared = counts.reduce((sum, count) => sum + (count - 200) ** 2 / 200, 0);
     expect(chiSquared).toBeLessThan(27.9);
   });
 });
 
-describe('rows that are permuted', () => {
-  it('have some columns of other rows, the same row for all of them, and the others as they are', () => {
+describe('permuted rows', () => {
+  it('take the permuted columns from one other row and keep the others', () => {
     const rows = rowsOf(10);
     const order = Uint32Array.from([3, 8, 1, 9, 0, 2, 7, 4, 6, 5]);
     for (const fields of [['id'], ['number'], ['bag'], ['id', 'number', 'bag']]) {
@@ -115,7 +115,7 @@ describe('rows that are permuted', () => {
 });
 
 describe('an interval', () => {
-  it("is Student's: numbers of SciPy, scipy.stats.t.ppf(0.975, n - 1)", () => {
+  it("matches Student's t of SciPy, scipy.stats.t.ppf(0.975, n - 1)", () => {
     const half = (count: number): number => {
       const { mean, low, high } = computeInterval(Array.from({ length: count }, (_, i) => i));
       expect(high! - mean).toBeCloseTo(mean - low!, 12);
@@ -135,7 +135,7 @@ describe('an interval', () => {
     expect(computeInterval([0.25])).toEqual({ mean: 0.25, low: null, high: null });
   });
 
-  it('holds the mean of what is drawn 95 times of 100', () => {
+  it('covers the true mean in 95% of samples', () => {
     const random = randomStream(1, 'intervals');
     for (const count of [2, 5, 30]) {
       let held = 0;
@@ -148,7 +148,7 @@ describe('an interval', () => {
   });
 });
 
-describe('what is written', () => {
+describe('an importance file', () => {
   const findings: Findings = {
     baseline: { 'ctr.auc': 0.75, 'dwell.r2': null },
     importances: [
@@ -165,7 +165,7 @@ describe('what is written', () => {
     ],
   };
 
-  it('is a table for programs', async () => {
+  it('can be JSON or CSV', async () => {
     const folder = scratchFolder();
     await openFindings(join(folder, 'found.csv'), 'title')(findings);
     expect(readFileSync(join(folder, 'found.csv'), 'utf8')).toBe(
@@ -175,26 +175,26 @@ describe('what is written', () => {
     expect(JSON.parse(readFileSync(join(folder, 'found.JSON'), 'utf8'))).toEqual(findings);
   });
 
-  it('is a chart with a bar for each name, as long as what is missed', async () => {
+  it('can be a chart with a bar per name, proportional to the drop', async () => {
     const path = join(scratchFolder(), 'found.svg');
     await openFindings(path, 'What it owes')(findings);
     const svg = readFileSync(path, 'utf8');
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^]*<\/svg>$/);
-    for (const text of ['What it owes', '=user&lt;&amp;', 'item', 'ctr.auc', 'worse by'])
+    for (const text of ['What it owes', '=user&lt;&amp;', 'item', 'ctr.auc', 'drop'])
       expect(svg).toContain(`>${text}</text>`);
-    // Every bar tells in words what it is.
+    // Every bar has a tooltip.
     const bars = [...svg.matchAll(/width="([\d.]+)" height="[\d.]+" fill="#\w+"><title>([^<]*)<\/title>/g)].map(
       ([, width, label]) => [label, Number(width)] as const,
     );
     expect(bars.map(([label]) => label)).toEqual(['=user&lt;&amp;: 0.125', 'item: -0.01']);
-    // A tenth of a pixel is the finest that is written.
+    // Coordinates have at most one decimal.
     expect(Math.abs(bars[0]![1] - 12.5 * bars[1]![1])).toBeLessThan(0.7);
     expect(svg).not.toContain('var(');
   });
 
-  it('has a name that says how', () => {
+  it('requires a known extension', () => {
     expect(() => openFindings('found.png', 'title')).toThrow(
-      "--out: expected a name that ends in .svg, .json or .csv, found 'found.png'; write importance.svg",
+      "--out: expected a file name ending in .svg, .json or .csv, found 'found.png'; use --out importance.svg",
     );
   });
 });

@@ -6,13 +6,13 @@ import type { Experiment } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { models } from '../../src/models/models.js';
-import { proposeConfig, refuseTooMany } from '../../src/importance/propose-config.js';
+import { proposeConfig, assertEnoughUnits } from '../../src/importance/propose-config.js';
 import { readTrainedModel } from '../../src/trained-model/trained-model.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
 let world: string;
 let run: string;
-/** What overrides leave alone, and what they change; comments of every kind, and options that name fields. */
+/** Keys with and without overrides, comments of every kind, and options that name fields. */
 const CONFIG = `# What this is about.
 data: { train: train.csv, valid: valid.csv } # where it lies
 features:
@@ -45,7 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
-/** A config without the last of some fields. */
+/** Removes the least important fields from the config. */
 async function without(
   leftOut: readonly string[],
   options: { readonly count?: number; readonly missed?: string; readonly model?: Experiment['model'] } = {},
@@ -71,8 +71,8 @@ async function without(
   return { ...proposal, notices, experiment: parseConfig(proposal.config, join(world, 'elsewhere', 'smaller.yaml')) };
 }
 
-describe('a config without what counts least', () => {
-  it('keeps comments, what was set for the run, and paths that hold anywhere', async () => {
+describe('a config without the least important fields', () => {
+  it('keeps comments and overrides of the run, with absolute paths', async () => {
     const { config, leftOut } = await without(['122', '205', 'D509']);
     expect(leftOut).toEqual(['122', '205', 'D509']);
     expect(config).toBe(`# What this is about.
@@ -110,12 +110,12 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
     ]);
   });
 
-  it('has no group that nothing is left of', async () => {
+  it('has no empty group', async () => {
     const { experiment } = await without(['101', '121', '122', 'D508', 'D509']);
     expect(Object.keys(experiment.features)).toEqual(['item']);
   });
 
-  it('has parts of the model read the groups that are left, and keeps what one of them reads alone', async () => {
+  it('updates the inputs of model parts, and keeps the last input of a part', async () => {
     const model = models.schema.parse({ name: 'mmoe', input: ['user', 'item'], gate: { input: ['numbers'] } });
     expect((await without(['101', '121', '122'], { model })).experiment.model).toMatchObject({
       input: ['item'],
@@ -124,26 +124,26 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
     const kept = await without(['D508', 'D509'], { model });
     expect([kept.leftOut, kept.notices]).toEqual([
       ['D508', '207'],
-      ['D509 stays: model.gate.input would read nothing'],
+      ['D509 is kept because model.gate.input would have no input'],
     ]);
   });
 
-  it('keeps a field whose table another looks into, and says so, unless that one goes too', async () => {
+  it('keeps a field with a shared table and warns, unless the other field is dropped too', async () => {
     const kept = await without(['206', '122'], { count: 1 });
-    expect([kept.leftOut, kept.notices]).toEqual([['122'], ['206 stays: 207 shares its table']]);
+    expect([kept.leftOut, kept.notices]).toEqual([['122'], ['206 is kept because 207 shares its embedding table']]);
     expect((await without(['207', '206'])).experiment.features['item']!.fields).toEqual(['205']);
   });
 
-  it('says what is missed of what is left out', async () => {
+  it('warns if a dropped field matters', async () => {
     expect((await without(['122', '205'], { missed: '205' })).notices).toEqual([
-      '205 is left out, though the model uses it: ctr.auc worse by 0.2500',
+      '205 is dropped although the model uses it: ctr.auc drops by 0.2500',
     ]);
   });
 
-  it('is made of the resolved config where the run did not keep how it was started', async () => {
+  it('uses the resolved config if the run has no source config', async () => {
     const before = readFileSync(join(run, 'config.source.yaml'), 'utf8');
     try {
-      // As of a run that went on with another config file: what it says now is not what was trained.
+      // As for a run resumed with another config file: its contents are not what was trained.
       writeFileSync(join(run, 'config.source.yaml'), before.replace('epochs: 1', 'epochs: 9'));
       const { config, experiment } = await without(['122']);
       expect([
@@ -158,8 +158,8 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
     }
   });
 
-  it('has something left', () => {
-    expect(() => refuseTooMany(5, 5)).toThrow('--drop-worst: expected fewer than the 5 that there are, found 5');
-    expect(() => refuseTooMany(4, 5)).not.toThrow();
+  it('must keep at least one field', () => {
+    expect(() => assertEnoughUnits(5, 5)).toThrow('--drop-worst: expected fewer than the 5 existing ones, found 5');
+    expect(() => assertEnoughUnits(4, 5)).not.toThrow();
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { lookAt } from '../../src/init/column-kind.js';
+import { inspectColumn } from '../../src/init/column-kind.js';
 
-/** A column whose cells are each in one row. */
+/** A column with one row per value. */
 const columnOf = (name: string, values: readonly string[]) => ({
   name,
   values,
@@ -9,10 +9,12 @@ const columnOf = (name: string, values: readonly string[]) => ({
   codes: Uint32Array.from(values, (_, i) => i),
 });
 
-describe('a column that mtl init looks at', () => {
-  it('is of numbers, however blanks among them are written', () => {
+describe('a column that mtl init inspects', () => {
+  it('is numeric, whatever its markers of missing values', () => {
     const prices = Array.from({ length: 90 }, (_, i) => `${i},${(i * 37) % 100}`);
-    const { kind, blankWords, blanks } = lookAt(columnOf('Price EUR', [...prices, 'n/a', 'N/A', 'Null', '', '#N/A']));
+    const { kind, blankWords, blanks } = inspectColumn(
+      columnOf('Price EUR', [...prices, 'n/a', 'N/A', 'Null', '', '#N/A']),
+    );
     expect(kind).toMatchObject({ is: 'number', hasComma: true });
     expect(blankWords).toEqual(['n/a', 'N/A', 'Null', '#N/A']);
     expect(blanks).toBeCloseTo(5 / 95, 12);

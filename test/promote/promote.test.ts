@@ -270,7 +270,7 @@ describe('mtl promote, the command', () => {
     const refused = await mtl(world, ['promote', 'runs/esmm/weak', ...args]);
     expect(refused).toMatchObject({ code: 7, stderr: '' });
     expect(refused.stdout).toMatch(
-      /^prod {2}keeps runs\/esmm\/good: runs\/esmm\/weak is not better\n {6}ctr\.auc 0\.\d{4} in place of 0\.\d{4}, −0\.\d{4} \(95% interval −0\.\d{4} … −0\.\d{4}; must start above 0\), on 900 paired rows of train\.csv\n$/,
+      /^prod {2}keeps runs\/esmm\/good: runs\/esmm\/weak is not better\n {6}ctr\.auc 0\.\d{4} in place of 0\.\d{4}, −0\.\d{4} \(95% interval −0\.\d{4} … −0\.\d{4}; must be above 0\), on 900 paired rows of train\.csv\n$/,
     );
     const { code, stdout } = await mtl(world, ['promote', 'runs/esmm/weak', ...args, '--json']);
     expect([code, JSON.parse(stdout)]).toEqual([

@@ -23,7 +23,7 @@ collector.add(batchOf({ labels, predictions }), new Map([['y', Float32Array.from
 const report = collector.report()['y']!;
 const bins = collector.predicted().outputs['y']!;
 
-/** The height of a line at a place between two of its points. */
+/** Interpolates a line at x. */
 function heightAt(points: readonly { x: number; y: number }[], x: number): number {
   const after = points.findIndex((point) => point.x >= x);
   const [a, b] = [points[after - 1]!, points[after]!];
@@ -31,7 +31,7 @@ function heightAt(points: readonly { x: number; y: number }[], x: number): numbe
 }
 
 describe('curves of binned predictions', () => {
-  it('have the area that the AUC is', () => {
+  it('have an area equal to the AUC', () => {
     const points = rocPoints(bins);
     const area = points.slice(1).reduce((sum, { x, y }, i) => sum + ((x - points[i]!.x) * (y + points[i]!.y)) / 2, 0);
     expect(area).toBeCloseTo(report['auc'] as number, 3);
@@ -41,7 +41,7 @@ describe('curves of binned predictions', () => {
     ]);
   });
 
-  it('have the lift and the precision that the metrics measure', () => {
+  it('match the lift and precision metrics', () => {
     expect(heightAt(liftPoints(bins, 0.001), 0.05)).toBeCloseTo(report['lift@5%'] as number, 1);
     const share = bins.positives / bins.rows;
     const found = heightAt(gainPoints(bins), 0.1);
@@ -49,7 +49,7 @@ describe('curves of binned predictions', () => {
     expect(heightAt(precisionPoints(bins), found)).toBeCloseTo(report['precision@10%'] as number, 2);
   });
 
-  it('have no more points than a chart has pixels', () => {
+  it('have at most as many points as a chart has pixels', () => {
     const lift = liftPoints(bins, 0.001);
     expect(bins.at.length).toBeGreaterThan(1000);
     for (const points of [rocPoints(bins), precisionPoints(bins), lift, gainPoints(bins)])
@@ -66,12 +66,12 @@ describe('curves of binned predictions', () => {
     for (const { y, low, high } of points) expect(low! <= y && y <= high!).toBe(true);
   });
 
-  it('divide each class into shares that make 1', () => {
+  it('split each class into shares that sum to 1', () => {
     for (const kind of ['negatives', 'truths'] as const)
       expect(histogramPoints(bins, kind).reduce((sum, { y }) => sum + y, 0)).toBeCloseTo(1, 9);
   });
 
-  it('are left out where there is one class alone', () => {
+  it('are omitted for a single class', () => {
     const one: ScoreBins = { rows: 5, positives: 0, predicted: 1, at: [-90], negatives: [5], truths: [0] };
     expect([
       rocPoints(one),

@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('docs/how-to/read-reports.md and track-experiments.md', () => {
-  it('has commands that run, and that leave what it says', async () => {
+  it('has commands that run and write the described files', async () => {
     expect(commands.length).toBeGreaterThan(3);
     for (const command of commands) {
       const { code, stderr } = await mtl(folder, command);
@@ -39,7 +39,7 @@ describe('docs/how-to/read-reports.md and track-experiments.md', () => {
     expect(readFileSync(join(folder, 'compared.html'), 'utf8')).toContain('<h1>2 runs</h1>');
   }, 120_000);
 
-  it('has parts of configs that a config may have', () => {
+  it('has valid config snippets', () => {
     const blocks = [page, loggers].flatMap((each) => codeBlocks(each).filter(({ language }) => language === 'yaml'));
     expect(blocks.length).toBeGreaterThan(2);
     const base = parse(readFileSync('configs/mmoe.yaml', 'utf8')) as Record<string, object>;
@@ -55,7 +55,7 @@ describe('docs/how-to/read-reports.md and track-experiments.md', () => {
     }
   });
 
-  it('tells of every section', () => {
+  it('describes every section', () => {
     for (const { title } of sections) expect(page).toContain(`| ${title} |`);
   });
 });

@@ -61,23 +61,23 @@ afterAll(() => {
 const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map(([, title]) => title!);
 
 describe('the report of a run', () => {
-  it('is drawn when the run ends, with every section that it has something for', () => {
+  it('is written at the end of the run, with every section that has content', () => {
     const one = readFileSync(join('b', 'report.html'), 'utf8');
-    // Nothing is wrong with its results.
+    // The run has no warnings.
     expect(['Warnings', ...titles(one)]).toEqual(sections.map(({ title }) => title));
-    // ESMM has no experts, and its tasks share embeddings alone: conflicts are measured all the same.
+    // ESMM has no experts, and its tasks share embeddings only; conflicts are still measured.
     expect(readFileSync(join('a', 'report.html'), 'utf8')).not.toContain('gate of');
     expect(one).toContain('gate of ctr');
   });
 
-  it('is the same when it is drawn again, from the folder alone', async () => {
+  it('is identical when rendered again from the directory alone', async () => {
     for (const run of ['a', 'b']) {
       expect(await report({ runs: [run], out: 'again.html' })).toBe('again.html');
       expect(readFileSync('again.html', 'utf8')).toBe(readFileSync(join(run, 'report.html'), 'utf8'));
     }
   });
 
-  it('tells what was measured, and what the config says beside the defaults', () => {
+  it('shows the metrics and the config values that differ from the defaults', () => {
     const page = readFileSync(join('a', 'report.html'), 'utf8');
     const { metrics } = JSON.parse(readFileSync(join('a', 'summary.json'), 'utf8')) as {
       metrics: { test: Record<string, { auc: number }> };
@@ -87,7 +87,7 @@ describe('the report of a run', () => {
     expect(page).not.toContain('training.optimizer.dense.name');
   });
 
-  it('needs nothing from elsewhere, and has each id once', () => {
+  it('is self-contained and has unique ids', () => {
     const page = readFileSync(join('b', 'report.html'), 'utf8');
     expect(page).not.toMatch(/<(script|link|img|iframe|object)\b/i);
     const addresses = [...page.matchAll(/\b(?:href|src|xlink:href)="([^"]*)"/g)].map(([, address]) => address!);
@@ -96,7 +96,7 @@ describe('the report of a run', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it('is left out where it is not wanted', async () => {
+  it('is skipped with --no-report', async () => {
     const { code, stdout } = await mtl(world, [
       'train',
       'esmm.yaml',
@@ -109,8 +109,8 @@ describe('the report of a run', () => {
     expect([code, existsSync(join('plain', 'report.html')), stdout.includes('report')]).toEqual([0, false, false]);
   });
 
-  it('that cannot be drawn is a notice, and the run has ended well', async () => {
-    // A folder of this name is in the way of the page.
+  it('only causes a warning if it cannot be written', async () => {
+    // A directory with this name blocks the page.
     expect(
       (await mtl(world, ['train', 'esmm.yaml', '--run-dir', 'blocked', '--no-report', '--set', 'training.epochs=1']))
         .code,
@@ -118,30 +118,30 @@ describe('the report of a run', () => {
     mkdirSync(join('blocked', 'report.html'));
     const { code, stdout } = await mtl(world, ['train', '--resume', 'blocked', '--set', 'training.epochs=2']);
     expect([code, existsSync(join('blocked', 'results.csv'))]).toEqual([0, true]);
-    expect(stdout).toMatch(/the run could not be drawn: .*report\.html: cannot be written: it is a directory/);
+    expect(stdout).toMatch(/cannot write the report: .*report\.html: cannot be written: it is a directory/);
   });
 });
 
 describe('the report of several runs', () => {
-  it('lays their curves over each other, and tells where their configs differ', () => {
+  it('overlays their curves and shows where their configs differ', () => {
     const page = readFileSync('both.html', 'utf8');
     expect(titles(page)).toEqual(sections.map(({ title }) => title));
     expect(page).toMatch(/<code>model\.name<\/code><\/th><td><code>esmm<\/code><\/td><td><code>mmoe<\/code>/);
     expect(page).not.toContain('<code>training.epochs</code>');
   });
 
-  it('names each once, and is written where it is asked for', async () => {
+  it('names each run once and is written to --out', async () => {
     const { code, stdout } = await mtl(world, ['report', 'a', 'b', 'a', '--out', 'twice.html', '--json']);
     expect([code, JSON.parse(stdout)]).toEqual([0, { runs: ['a', 'b', 'a'], report: 'twice.html' }]);
     expect(readFileSync('twice.html', 'utf8')).toContain('<h1>2 runs</h1>');
   });
 
-  it('is refused for what is no run', async () => {
+  it('rejects a path that is no run', async () => {
     await expect(report({ runs: ['a', 'nowhere'] })).rejects.toThrow(/nowhere: no such directory/);
-    await expect(report({ runs: ['.'] })).rejects.toThrow(/not a run: it has no config\.source\.yaml/);
+    await expect(report({ runs: ['.'] })).rejects.toThrow(/is not a run directory/);
   });
 
-  it('is drawn also of a run that has hardly begun, or whose files are damaged', async () => {
+  it('accepts a run without an epoch and damaged files', async () => {
     const { code } = await mtl(world, [
       'train',
       'esmm.yaml',
@@ -177,7 +177,7 @@ describe('in a browser', () => {
     [1400, 'light'],
     [1400, 'dark'],
   ] as const)(
-    '%i pixels wide and %s, the page has its charts, no complaint, and hostile names as text',
+    'at %i pixels width and %s, the page has its charts, no console error, and hostile names as text',
     async ([width, scheme], context) => {
       const browser = needsChromium(context);
       for (const file of [join('b', 'report.html'), 'both.html']) {

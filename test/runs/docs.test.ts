@@ -54,7 +54,7 @@ describe('the pages on runs', () => {
     expect(of('diff runs/esmm/first runs/esmm/small')).toMatch(
       /model\.ctrTower\.hidden +\[32\] +\[16\](.|\n)*test {2}5,000 rows, predicted by both and paired/,
     );
-    expect(of('--rows 2000')).toMatch(/2,000 of 5,000 rows, drawn, predicted by both and paired/);
+    expect(of('--rows 2000')).toMatch(/2,000 sampled of 5,000 rows, predicted by both and paired/);
     expect(JSON.parse(of('--use-recorded'))).toMatchObject({ split: 'test', rows: null });
     expect(existsSync(join(cwd, 'compared.html'))).toBe(true);
     expect(of('--resume runs/esmm/interrupted')).toContain('epoch 3/3');

@@ -15,7 +15,7 @@ import { runPath, runsRoot } from '../../src/runs/runs-root.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { scratchFolder } from '../support/scratch.js';
 
-describe('run folders', () => {
+describe('run directories', () => {
   const home = process.cwd();
   beforeEach(() => process.chdir(scratchFolder()));
   afterEach(() => process.chdir(home));

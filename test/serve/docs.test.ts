@@ -11,11 +11,11 @@ import { mtl } from '../support/mtl.js';
 import { needsPython, pythonAside } from '../support/python.js';
 
 const root = join(import.meta.dirname, '..', '..');
-const pageOf = (...path: readonly string[]): string => readFileSync(join(root, 'docs', ...path), 'utf8');
-const guide = pageOf('how-to', 'serve-predictions.md');
-const api = pageOf('reference', 'http-api.md');
+const readPage = (...path: readonly string[]): string => readFileSync(join(root, 'docs', ...path), 'utf8');
+const guide = readPage('how-to', 'serve-predictions.md');
+const api = readPage('reference', 'http-api.md');
 const blocks = [...codeBlocks(guide), ...codeBlocks(api)];
-/** The examples of a section in a language. */
+/** Returns the code examples of a section in a language. */
 const examples = (heading: string, language: string): string[] =>
   blocks.filter((block) => block.heading === heading && block.language === language).map(({ text }) => text);
 const example = (heading: string, language: string): string => {
@@ -24,7 +24,7 @@ const example = (heading: string, language: string): string => {
   return text!;
 };
 
-/** A folder of someone who has the package, and has trained the config that it comes with. */
+/** A directory with the installed package and a trained run of its config. */
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-serving-'));
@@ -41,7 +41,7 @@ function ended(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => child.on('exit', resolve));
 }
 
-/** Runs an example that starts a server, at a free port; it is ended when the test is over. */
+/** Starts an example server on a free port and stops it after the test. */
 function serving(script: string): Promise<string> {
   const child = spawn('bash', ['-c', `${script.trim().replace(/ --port \d+/, '')} --port 0 --json`], {
     cwd: folder,
@@ -50,7 +50,7 @@ function serving(script: string): Promise<string> {
   });
   onTestFinished(async () => {
     const over = ended(child);
-    // npx and what it started are a group of their own.
+    // npx and its children form a process group.
     process.kill(-child.pid!, 'SIGTERM');
     await over;
   });
@@ -74,7 +74,7 @@ const runNode = (text: string): string => {
 };
 
 describe('docs/how-to/serve-predictions.md and docs/reference/http-api.md', () => {
-  it('has examples in Node and with curl that run, and predict the same', async () => {
+  it('has examples for Node and curl that run and predict the same', async () => {
     const printed = runNode(example('In a Node program', 'js'));
     expect(printed).toMatch(/^42 0\.\d+ 0\.\d+\n43 0\.\d+ 0\.\d+\n$/);
     const [, ctr, ctcvr] = printed.split(/\s/).map(Number);

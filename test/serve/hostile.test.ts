@@ -20,7 +20,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A good request in each form. */
+/** A valid request in each form. */
 const goodRows = (): object => ({ rows: world.rows.slice(0, 2) });
 const goodTensors = (): object => ({
   inputs: ['101', '121', '205', '206', 'D508', '109_14'].map((name) => ({
@@ -39,7 +39,7 @@ const PATHS = [
 ];
 const good = (path: string): object => (path.endsWith('infer') ? goodTensors() : goodRows());
 
-/** Values with the words of the protocols among them. */
+/** Values, including keywords of the protocols. */
 const word = fc.constantFrom(
   'rows',
   'inputs',
@@ -76,9 +76,7 @@ const anyJson = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 })).value;
 
-/**
- * What can be done to a good body: a value of it is another, a piece of its bytes is gone or another, or all of it is.
- */
+/** Mutations of a valid body: replace a value, remove or change bytes, or replace all of it. */
 const change = fc.oneof(
   fc.record({ kind: fc.constant('value' as const), at: fc.nat(), value: anyJson }),
   fc.record({ kind: fc.constant('cut' as const), at: fc.nat(), length: fc.nat(50) }),
@@ -93,11 +91,11 @@ const change = fc.oneof(
 );
 type Change = typeof change extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** Mostly nothing. */
+/** Usually empty. */
 const seldom = (value: fc.Arbitrary<string>): fc.Arbitrary<string | null> =>
   fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: value });
 
-/** The body with one of its values replaced. */
+/** Returns the body with one value replaced. */
 function withValue(body: unknown, at: number, value: unknown): unknown {
   const places: [Record<string, unknown>, string][] = [];
   const walk = (node: unknown): void => {
@@ -123,8 +121,8 @@ function changed(body: object, how: Change): Buffer {
     : Buffer.concat([bytes.subarray(0, at), how.bytes, bytes.subarray(at)]);
 }
 
-describe('a server that is asked nonsense', () => {
-  it('answers every body with predictions or with what is wrong with it, and never with an error of its own', async () => {
+describe('a server with malformed requests', () => {
+  it('answers every body with predictions or its problems, never with an internal error', async () => {
     const statuses = new Map<number, number>();
     await fc.assert(
       fc.asyncProperty(
@@ -152,14 +150,14 @@ describe('a server that is asked nonsense', () => {
       { numRuns: 1000 },
     );
     expect(server.bugs).toEqual([]);
-    // Nonsense of both kinds was among it.
+    // Both kinds of mutations occurred.
     expect(statuses.get(200)).toBeGreaterThan(20);
     expect(statuses.get(400)).toBeGreaterThan(300);
     for (const url of PATHS)
       expect((await server.app.inject({ method: 'POST', url, payload: good(url) })).statusCode).toBe(200);
   });
 
-  it('answers what is no HTTP', async () => {
+  it('answers malformed HTTP', async () => {
     expect(await spoken(server.url, 'what?\r\n\r\n')).toMatch(
       /^HTTP\/1\.1 400 Bad Request\r\n[^]*"error":"expected HTTP\/1\.1"/,
     );
@@ -168,14 +166,14 @@ describe('a server that is asked nonsense', () => {
     );
   });
 
-  it('gives up a request whose body does not come', async () => {
+  it('times out a request without a body', async () => {
     const { url } = await serverOfTest({ paths: [world.run], timeoutMs: 300 });
     expect(await spoken(url, 'POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"rows":')).toMatch(
       /^HTTP\/1\.1 408 Request Timeout\r\n[^]*start mtl serve with a longer --timeout/,
     );
   });
 
-  it('answers what takes too long with 504, and goes on', async () => {
+  it('answers slow requests with 504 and keeps serving', async () => {
     const { app } = await serverOfTest({ paths: [world.run], timeoutMs: 1, limits: { bytes: 1 << 25, rows: 100_000 } });
     const response = await app.inject({
       method: 'POST',
@@ -184,13 +182,13 @@ describe('a server that is asked nonsense', () => {
     });
     expect([response.statusCode, response.json<{ error: string }>().error]).toEqual([
       504,
-      expect.stringContaining('there was no answer in time; ask for fewer rows at once'),
+      expect.stringContaining('the request timed out; send fewer rows per request'),
     ]);
     expect((await app.inject('/readyz')).statusCode).toBe(200);
   });
 });
 
-/** What a server says to what it is told. */
+/** Sends raw bytes to a server and returns its response. */
 function spoken(url: string, text: string): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {

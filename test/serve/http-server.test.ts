@@ -29,11 +29,11 @@ interface Told {
   readonly status: number | undefined;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** The port of the connection at this end. */
+  /** Local port of the connection. */
   readonly port: number | undefined;
 }
 
-/** Starts a server; gives what sends requests to it through one connection at a time. */
+/** Starts a server; returns a function that sends requests through one connection. */
 async function started(
   options: Partial<HttpOptions> = {},
 ): Promise<(path: string, about?: RequestOptions, ...chunks: readonly string[]) => Promise<Told>> {
@@ -71,10 +71,10 @@ describe('the HTTP server', () => {
   });
 
   it.each([
-    ['/things', {}, 404, '/things: there is nothing here'],
-    ['/things/', {}, 404, '/things/: there is nothing here'],
-    ['/things/a/b', {}, 404, '/things/a/b: there is nothing here'],
-    ['/__proto__', {}, 404, '/__proto__: there is nothing here'],
+    ['/things', {}, 404, '/things: unknown path'],
+    ['/things/', {}, 404, '/things/: unknown path'],
+    ['/things/a/b', {}, 404, '/things/a/b: unknown path'],
+    ['/__proto__', {}, 404, '/__proto__: unknown path'],
     ['/echo', {}, 405, '/echo: expected POST, found GET'],
     ['/open', POST, 405, '/open: expected GET, found POST'],
     ['/things/%ff', {}, 400, 'url: expected percent-encoded UTF-8'],
@@ -130,7 +130,7 @@ describe('the HTTP server', () => {
     expect(await ask('/')).toMatchObject({ status: 500, body: 'thrown', headers: { connection: 'close' } });
   });
 
-  it('survives a client that leaves before its body has arrived', async () => {
+  it('survives a client that disconnects before its body has arrived', async () => {
     const errors: unknown[] = [];
     const server = createHttpServer({ ...OPTIONS, onError: (error) => (errors.push(error), text('', 500)) });
     const url = await listen(server, '127.0.0.1', 0);

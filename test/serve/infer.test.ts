@@ -59,7 +59,7 @@ const numbers = (name: string, datatype: string): Tensor => ({
   datatype,
   data: cells(name).map(Number),
 });
-/** The five rows, a tensor a column. */
+/** The five rows, with one tensor per column. */
 const inputs = (): Tensor[] => [
   numbers('101', 'INT64'),
   numbers('121', 'INT32'),
@@ -85,7 +85,7 @@ const errorOf = (response: InjectedResponse): unknown => [
 ];
 const says = (text: string): unknown => expect.stringContaining(text);
 
-/** A request whose tensors lie behind its JSON. */
+/** A request with binary tensors after its JSON. */
 function binaryRequest(
   tensors: readonly { readonly name: string; readonly datatype: string; readonly bytes: Buffer }[],
   rest: object = {},
@@ -140,7 +140,7 @@ describe('a tensor of vectors', () => {
     return Array.from({ length: count }, (_, row) => cellsOf('look')(row));
   };
 
-  it('has a row of numbers side by side, or a text a row', () => {
+  it('has one row of numbers, or one string, per row', () => {
     expect(read({ shape: [2, 3], datatype: 'FP32', data: [0.5, 1, -1, 2, 3, 4] })).toEqual([
       [0.5, 1, -1],
       [2, 3, 4],
@@ -154,13 +154,13 @@ describe('a tensor of vectors', () => {
     expect(read({ shape: [2], datatype: 'BYTES', data: ['1|2', ''] })).toEqual(['1|2', '']);
   });
 
-  it('is told of as one', () => {
+  it('is described as one in the metadata', () => {
     expect(modelMetadata(facts)).toMatchObject({ inputs: [{ name: 'look', datatype: 'FP32', shape: [-1, -1] }] });
   });
 });
 
 describe('the Open Inference Protocol', () => {
-  it('tells of the server and of a model what clients look for', async () => {
+  it('describes the server and a model as clients expect', async () => {
     expect((await server.app.inject('/v2')).json()).toMatchObject({
       name: 'mtl',
       extensions: ['binary_tensor_data', 'model_configuration', 'statistics'],
@@ -192,7 +192,7 @@ describe('the Open Inference Protocol', () => {
       expect((await server.app.inject(url)).json()).toEqual({ name: 'small', ready: true });
   });
 
-  it("takes what clients send beside the tensors, and answers Triton's extensions", async () => {
+  it("accepts additional keys of clients and Triton's extensions", async () => {
     const sent = {
       id: '1',
       model_name: 'small',
@@ -249,7 +249,7 @@ describe('the Open Inference Protocol', () => {
     }
   });
 
-  it('predicts tensors as rows are predicted, to the last bit', async () => {
+  it('predicts tensors bitwise identically to rows', async () => {
     const response = await infer({ id: 'seven', inputs: inputs() });
     expect(response.statusCode).toBe(200);
     const answer = response.json<Answer>();
@@ -263,7 +263,7 @@ describe('the Open Inference Protocol', () => {
     ).toEqual(expected());
   });
 
-  it('takes columns of one beside each other, and lists in lists', async () => {
+  it('accepts shapes [rows, 1] and nested lists', async () => {
     const column = inputs().map((tensor) => ({
       ...tensor,
       ...(tensor.name !== '109_14' && { shape: [5, 1], data: tensor.data!.map((each) => [each]) }),
@@ -273,7 +273,7 @@ describe('the Open Inference Protocol', () => {
     expect(spaces((await infer({ inputs: none })).json<Answer>())).toEqual({ ctr: [], cvr: [], ctcvr: [] });
   });
 
-  it('gives the outputs that are asked for, in their order, as JSON or in binary', async () => {
+  it('returns the requested outputs in order, as JSON or binary', async () => {
     const answer = (
       await infer({
         inputs: inputs(),
@@ -294,7 +294,7 @@ describe('the Open Inference Protocol', () => {
     );
   });
 
-  it('takes tensors in binary, and gives all outputs so on wish', async () => {
+  it('accepts binary tensors and returns binary outputs on request', async () => {
     const response = await infer(...binaryRequest(inBinary(), { parameters: { binary_data_output: true } }));
     expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'application/octet-stream']);
     const found = new Float32Array(
@@ -303,7 +303,7 @@ describe('the Open Inference Protocol', () => {
     expect([...found]).toEqual(['ctr', 'cvr', 'ctcvr'].flatMap((name) => expected()[name]!));
   });
 
-  it('takes inputs that are not there as null with ?onMissing=oov', async () => {
+  it('treats absent inputs as null with ?onMissing=oov', async () => {
     const without = inputs().filter(({ name }) => name !== '205');
     expect(
       spaces((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>()),
@@ -314,7 +314,7 @@ describe('the Open Inference Protocol', () => {
     ]);
   });
 
-  it('answers a prediction that is not finite with null in JSON and NaN in binary, and says why', async () => {
+  it('returns a prediction that is not finite as null in JSON and NaN in binary, with the reason', async () => {
     const large = changed('D508', { data: [...cells('D508').slice(0, 4).map(Number), 3e38] });
     const answer = (await infer({ inputs: large })).json<Answer & { readonly parameters: object }>();
     expect(answer.outputs.map(({ data }) => data.map((value: number | null) => value === null))).toEqual(
@@ -335,7 +335,7 @@ describe('the Open Inference Protocol', () => {
     ]);
   });
 
-  it('takes a bag as the text of a file, as items beside each other, and as JSON', async () => {
+  it('accepts a bag as a string, as a row of items and as JSON', async () => {
     const bags = [['3', '4'], ['5'], [], ['3', '3', '7'], ['1']];
     const of = expected(rows.map((row, i) => ({ ...row, '109_14': bags[i]! })));
     const padded = (none: unknown, asCell: (id: string) => unknown): unknown[] =>
@@ -360,38 +360,38 @@ describe('the Open Inference Protocol', () => {
   });
 
   it.each([
-    ['no inputs', () => ({}), 'inputs: expected a list of tensors, one a column, found nothing'],
-    ['an input that is none', () => ({ inputs: [7] }), 'inputs[0]: expected an object, found 7'],
+    ['no inputs', () => ({}), 'inputs: expected a list of tensors, one per column, found nothing'],
+    ['an input that is no object', () => ({ inputs: [7] }), 'inputs[0]: expected an object, found 7'],
     [
-      'a name that no column has',
+      'an unknown column',
       () => ({ inputs: changed('D508', { name: 'D509' }) }),
       `inputs[4].name: expected 101, 121, 205, 206, D508, 109_14, found "D509"; did you mean 'D508'?`,
     ],
-    ['a column twice', () => ({ inputs: [...inputs(), texts('205')] }), 'inputs[6] ("205"): is there twice'],
+    ['a duplicate column', () => ({ inputs: [...inputs(), texts('205')] }), 'inputs[6] ("205"): duplicate input'],
     [
-      'a type that is none',
+      'an unknown datatype',
       () => ({ inputs: changed('101', { datatype: 'INT46' }) }),
       `INT64, FP16, FP32, FP64, found "INT46"; did you mean 'INT16'?`,
     ],
     [
-      'a shape of three',
+      'a shape with three dimensions',
       () => ({ inputs: changed('101', { shape: [5, 1, 1] }) }),
       'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [5,1,1]',
     ],
     [
-      'a shape below 0',
+      'a negative shape',
       () => ({ inputs: changed('101', { shape: [-1] }) }),
       'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [-1]',
     ],
     [
-      'two beside each other where there is one',
+      'two elements per row of a single value',
       () => ({ inputs: changed('101', { shape: [5, 2] }) }),
       'inputs[0] ("101").shape: expected [rows] or [rows, 1], found [5,2]',
     ],
     [
-      'fewer elements than the shape says',
+      'fewer elements than the shape requires',
       () => ({ inputs: changed('101', { data: [1, 2] }) }),
-      'inputs[0] ("101").data: expected 5 elements as the shape says, found 2',
+      'inputs[0] ("101").data: expected 5 elements for the shape, found 2',
     ],
     [
       'columns of several lengths',
@@ -399,48 +399,48 @@ describe('the Open Inference Protocol', () => {
       'column "205": has 1 cells, and column "101" has 5',
     ],
     [
-      'texts where numbers are said',
+      'strings for a numeric datatype',
       () => ({ inputs: changed('101', { data: ['1', 2, 3, 4, 5] }) }),
-      'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, or say "datatype": "BYTES"',
+      'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, or set "datatype": "BYTES"',
     ],
     [
-      'a bad cell',
+      'an invalid value',
       () => ({ inputs: changed('101', { data: [1, 2, -3, 4, 5] }) }),
       'rows[2]: column "101": expected an id: a whole number in digits, found -3',
     ],
     [
-      'columns that are not there',
+      'missing columns',
       () => ({ inputs: inputs().slice(0, -2) }),
       'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\ninputs: column "109_14": is missing',
     ],
     [
-      'an output that is none',
+      'an unknown output',
       () => ({ inputs: inputs(), outputs: [{ name: 'cvt' }] }),
       `outputs[0].name: expected ctr, cvr, ctcvr, found "cvt"; did you mean 'cvr'?`,
     ],
     [
-      'a parameter that nothing takes',
+      'an unknown parameter',
       () => ({ inputs: inputs(), outputs: [{ name: 'cvr', parameters: { classification: 2 } }] }),
       'outputs[0].parameters: classification: unknown key; expected binary_data',
     ],
     [
-      'a parameter that is misspelt',
+      'a misspelt parameter',
       () => ({ inputs: inputs(), parameters: { binary_data_outputs: true } }),
       "parameters: binary_data_outputs: unknown key; did you mean 'binary_data_output'?",
     ],
     [
-      'a key that is misspelt',
+      'a misspelt key',
       () => ({ inputs: inputs(), output: [] }),
       "body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; did you mean 'outputs'?",
     ],
     [
-      'a flag that is a text',
+      'a flag that is a string',
       () => ({ inputs: inputs(), parameters: { binary_data_output: 'true' } }),
       'parameters: binary_data_output: expected true or false, found "true"',
     ],
-    ['an id that is a number', () => ({ id: 7, inputs: inputs() }), 'id: expected a text, found 7'],
+    ['an id that is a number', () => ({ id: 7, inputs: inputs() }), 'id: expected a string, found 7'],
     [
-      'a bag that is no JSON',
+      'a bag with invalid JSON',
       () => ({
         inputs: changed('109_14', { parameters: { content_type: 'json' }, data: ['[', '[]', '[]', '[]', '[]'] }),
       }),
@@ -449,9 +449,9 @@ describe('the Open Inference Protocol', () => {
     [
       'a size without bytes',
       () => ({ inputs: changed('101', { data: undefined, parameters: { binary_data_size: 40 } }) }),
-      'inputs[0] ("101").parameters.binary_data_size: expected a number of bytes behind the JSON, of which 0 are left, found 40; say where the JSON ends: the header Inference-Header-Content-Length',
+      'inputs[0] ("101").parameters.binary_data_size: expected a number of bytes after the JSON, of which 0 are left, found 40; set the length of the JSON in the header Inference-Header-Content-Length',
     ],
-  ])('refuses %s, and says why', async (_, body, message) => {
+  ])('rejects %s with the reason', async (_, body, message) => {
     expect(errorOf(await infer(body()))).toEqual([400, says(message)]);
   });
 
@@ -462,36 +462,36 @@ describe('the Open Inference Protocol', () => {
       'inputs[0] ("101"): expected 40 bytes for 5 elements of INT64, found 39',
     ],
     [
-      'a text that leads beyond its tensor',
+      'a string beyond its tensor',
       (tensors: ReturnType<typeof inBinary>) =>
         tensors.with(2, { ...tensors[2]!, bytes: Buffer.from([255, 0, 0, 0, 65]) }),
-      'inputs[2] ("205"): expected every text behind its length in 4 bytes; that of element 0 leads beyond the tensor',
+      'inputs[2] ("205"): expected strings prefixed with their length in 4 bytes; element 0 exceeds the tensor',
     ],
     [
-      'too many texts',
+      'too many strings',
       (tensors: ReturnType<typeof inBinary>) =>
         tensors.with(2, { ...tensors[2]!, bytes: textBytes(['1', '2', '3', '4', '5', '6']) }),
-      'inputs[2] ("205"): expected 5 texts as the shape says, found 5 and more',
+      'inputs[2] ("205"): expected 5 strings for the shape, found 5 or more',
     ],
     [
-      'a text that is none',
+      'invalid UTF-8',
       (tensors: ReturnType<typeof inBinary>) =>
         tensors.with(2, { ...tensors[2]!, bytes: Buffer.from([1, 0, 0, 0, 255]) }),
-      'inputs[2] ("205"): expected UTF-8, found bytes that are no text in element 0',
+      'inputs[2] ("205"): expected UTF-8, found invalid bytes in element 0',
     ],
-  ])('refuses %s in binary', async (_, change, message) => {
+  ])('rejects %s in binary', async (_, change, message) => {
     expect(errorOf(await infer(...binaryRequest(change(inBinary()))))).toEqual([400, says(message)]);
   });
 
-  it('refuses bytes that belong to no tensor, and JSON that ends beyond the body', async () => {
+  it('rejects extra bytes and JSON longer than the body', async () => {
     const [body, headers] = binaryRequest(inBinary());
     expect(errorOf(await infer(Buffer.concat([body, Buffer.from('more')]), headers))).toEqual([
       400,
-      says('body: 4 bytes behind the JSON belong to no tensor'),
+      says('body: 4 bytes after the JSON belong to no tensor'),
     ]);
     expect(errorOf(await infer(body, { 'inference-header-content-length': '99999' }))).toEqual([
       400,
-      says('inference-header-content-length: says 99999 bytes of JSON, and the body has'),
+      says('inference-header-content-length: declares 99999 bytes of JSON, but the body has'),
     ]);
     expect(errorOf(await infer(body, { 'inference-header-content-length': 'x' }))).toEqual([
       400,
@@ -499,18 +499,18 @@ describe('the Open Inference Protocol', () => {
     ]);
   });
 
-  it('knows no other model, and no other version', async () => {
+  it('rejects unknown models and versions', async () => {
     expect(errorOf(await infer({ inputs: inputs() }, {}, '/v2/models/smal/infer'))).toEqual([
       404,
-      `model: there is no model "smal": the only one is small; did you mean 'small'?`,
+      `model: unknown model "smal"; available: small; did you mean 'small'?`,
     ]);
     expect(errorOf(await server.app.inject('/v2/models/small/versions/11'))).toEqual([
       404,
-      'version: there is no version "11" of small: it is 10; leave the version out',
+      'version: unknown version "11" of small; the current version is 10; remove the version from the path',
     ]);
   });
 
-  it("is what Triton's client speaks", async (test) => {
+  it("works with Triton's client", async (test) => {
     needsPython(test, 'numpy', 'tritonclient.http');
     const script = `
 import json, sys, numpy as np, tritonclient.http as triton
@@ -553,7 +553,7 @@ print(json.dumps(answers))
     expect(answers).toEqual([...Array.from({ length: 8 }, () => expected()), says('inputs: column "101": is missing')]);
   });
 
-  it("is what KServe's SDK speaks", async (test) => {
+  it("works with KServe's SDK", async (test) => {
     needsKserve(test);
     const script = `
 import asyncio, json, sys, numpy as np

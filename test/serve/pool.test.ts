@@ -7,7 +7,7 @@ import { createMetrics } from '../../src/serve/metrics.js';
 import { openPool, type Pool } from '../../src/serve/pool.js';
 import type { Thread } from '../../src/system/thread.js';
 
-/** What the next threads do at their start, and whether a thread that is asked to predict ends. */
+/** Behavior of the next threads at their start, and whether predicting ends a thread. */
 const world = vi.hoisted(() => ({ failures: [] as string[], isMortal: false, started: 0, closed: 0 }));
 vi.mock('../../src/system/thread.js', () => ({ startThread: fakeThread }));
 
@@ -65,14 +65,14 @@ const lose = async (...failures: string[]): Promise<void> => {
 };
 
 describe('a pool that loses its thread', () => {
-  it('starts another one, and stays live', async () => {
+  it('starts another one and stays live', async () => {
     await lose();
     expect([pool.isReady, pool.isLive]).toEqual([true, true]);
     expect(await statusOf()).toBe(200);
-    expect(notices).toEqual(['m: a thread ended', 'm: another thread is there']);
+    expect(notices).toEqual(['m: a thread ended', 'm: started another prediction thread']);
   });
 
-  it('tries again after growing pauses until its checkpoint is there, and is not live meanwhile', async () => {
+  it('retries after growing pauses until its checkpoint exists, and is not live meanwhile', async () => {
     await lose('gone', 'gone', 'gone', 'gone');
     expect([pool.isReady, pool.isLive, world.started]).toEqual([false, false, 2]);
     expect(await statusOf()).toBe(503);
@@ -93,8 +93,8 @@ describe('a pool that loses its thread', () => {
     expect(await statusOf()).toBe(200);
     expect(notices).toEqual([
       'm: a thread ended',
-      'm: no other thread can be started yet: gone',
-      'm: another thread is there',
+      'm: cannot start another prediction thread, retrying: gone',
+      'm: started another prediction thread',
     ]);
   });
 
@@ -106,14 +106,14 @@ describe('a pool that loses its thread', () => {
     expect(world.started).toBe(started + 1);
   });
 
-  it('closes at once during a pause, and starts nothing more', async () => {
+  it('closes immediately during a pause and starts no thread', async () => {
     await lose('gone', 'gone');
     await pool.close();
     await vi.advanceTimersByTimeAsync(600_000);
     expect([world.started, world.closed]).toEqual([2, 1]);
   });
 
-  it('answers 503 to any number of bodies without counting them as waiting', async () => {
+  it('answers 503 to any number of requests without queueing them', async () => {
     await lose('gone', 'gone');
     const large = new Uint8Array(1 << 28);
     expect([await statusOf(large), await statusOf(large)]).toEqual([503, 503]);
@@ -148,7 +148,7 @@ describe('probes', () => {
     return (await Promise.all(asked)).map(({ statusCode }) => statusCode);
   };
 
-  it('find a server ready while each model has a thread, and live until none can be started', async () => {
+  it('report ready while each model has a thread, and live until none can be started', async () => {
     vi.useRealTimers();
     expect(await statuses(true, true)).toEqual([200, 200, 200, 200]);
     expect(await statuses(false, true)).toEqual([503, 503, 200, 200]);

@@ -19,7 +19,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A link that a run's name is, and how it is pointed at another. */
+/** A run path that is a link, and a function that points it to another run. */
 function latest(name: string): { readonly path: string; point(run: string): void } {
   const path = join(folder, name);
   const point = (run: string): void => {
@@ -30,7 +30,7 @@ function latest(name: string): { readonly path: string; point(run: string): void
   return { path, point };
 }
 
-/** Asks again and again, in so many lines, until it is told to stop; gives all answers. */
+/** Sends requests in parallel loops until stopped; returns all responses. */
 function load(
   url: string,
   lines: number,
@@ -59,7 +59,7 @@ const until = async (isSo: () => boolean): Promise<void> => {
 };
 
 describe('mtl serve --reload', () => {
-  it('takes a newer checkpoint under load without losing a request', async () => {
+  it('loads a newer checkpoint under load without losing a request', async () => {
     const link = latest('under-load');
     const server = await serverOfTest({ paths: [link.path], reloadMs: 50 });
     const asking = load(server.url, 8);
@@ -81,14 +81,14 @@ describe('mtl serve --reload', () => {
     expect(server.bugs).toEqual([]);
   });
 
-  it('keeps what it has where a run has nothing yet, says so once, and takes what comes then', async () => {
+  it('keeps its checkpoint and warns once while a run has none, then loads the first one', async () => {
     const link = latest('begun');
     const server = await serverOfTest({ paths: [link.path] });
     link.point(join(folder, 'not-there-yet'));
     await server.reload();
     await server.reload();
     expect(server.notices).toEqual([
-      expect.stringMatching(/^small stays as it is, since no newer checkpoint can be taken: .*which is gone/),
+      expect.stringMatching(/^small: cannot load a newer checkpoint, still serving the current one: .*which is gone/),
     ]);
     expect(
       (await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json(),
@@ -98,7 +98,7 @@ describe('mtl serve --reload', () => {
     expect(server.models[0]).toMatchObject({ version: '19' });
   });
 
-  it('takes the run that is promoted to the channel that it serves', async () => {
+  it('loads a run that is promoted to the served channel', async () => {
     vi.stubEnv('MTL_RUNS', join(folder, 'runs'));
     onTestFinished(() => void vi.unstubAllEnvs());
     const to = (run: string) =>
@@ -127,7 +127,7 @@ describe('mtl serve --reload', () => {
     ).toMatchObject({ version: '19' });
   });
 
-  it('leaves no thread of the old checkpoint behind', async () => {
+  it('closes the threads of the old checkpoint', async () => {
     const link = latest('threads');
     const server = await serverOfTest({ paths: [link.path], workers: 2 });
     const threads = (): number => readdirSync('/proc/self/task').length;
@@ -141,14 +141,14 @@ describe('mtl serve --reload', () => {
   });
 });
 
-describe('a server that is drained', () => {
-  it('answers what was asked, and takes no more connections', async () => {
+describe('a draining server', () => {
+  it('answers pending requests and accepts no more connections', async () => {
     const server = await startServer({ paths: [world.run] });
     const asked = Array.from({ length: 20 }, () =>
       fetch(`${server.url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows }) }),
     );
     await wait(30);
-    // A connection that is open and has asked nothing yet.
+    // An open connection without a request.
     const drained = server.drain();
     const statuses = await Promise.all(
       asked.map((each) =>
@@ -164,7 +164,7 @@ describe('a server that is drained', () => {
     await expect(fetch(`${server.url}/healthz`)).rejects.toThrow('fetch failed');
   });
 
-  it('lets a request end whose body is still coming, and then closes its connection', async () => {
+  it('finishes a request whose body is still arriving, then closes its connection', async () => {
     const server = await startServer({ paths: [world.run] });
     const body = JSON.stringify({ rows: world.rows });
     const answer = new Promise<{ status: number | undefined; connection: string | undefined }>((resolve, reject) => {

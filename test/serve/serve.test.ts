@@ -32,7 +32,7 @@ const predictionsOf = (rows: readonly Row[]): object[] => {
   const predicted = Object.entries(model.predict(rows));
   return rows.map((_, row) => Object.fromEntries(predicted.map(([space, values]) => [space, values[row]!])));
 };
-/** Predictions as they are written: short decimals of the floats that the model gives. */
+/** Formats predictions as the shortest decimals of their floats. */
 const asFloats = (predictions: readonly object[]): object[] =>
   predictions.map((each) =>
     Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])),
@@ -44,7 +44,7 @@ const errorOf = (response: InjectedResponse): unknown => [
 const says = (text: string): unknown => expect.stringContaining(text);
 
 describe('POST /predict', () => {
-  it('predicts rows as the library does, to the last bit', async () => {
+  it('predicts rows bitwise identically to the library', async () => {
     const response = await post('/predict', { rows: world.rows });
     expect(response.statusCode).toBe(200);
     const { predictions, ...rest } = response.json<{ predictions: object[] }>();
@@ -52,7 +52,7 @@ describe('POST /predict', () => {
     expect(asFloats(predictions)).toEqual(predictionsOf(world.rows));
   });
 
-  it('takes numbers and lists as JSON has them, and no rows at all', async () => {
+  it('accepts JSON numbers and lists, and an empty list of rows', async () => {
     const row = { ...world.rows[0]!, 101: Number(world.rows[0]!['101']), '109_14': [{ id: 3, weight: 0.5 }, '4'] };
     expect(asFloats((await post('/predict', { rows: [row] })).json<{ predictions: object[] }>().predictions)).toEqual(
       predictionsOf([row]),
@@ -60,7 +60,7 @@ describe('POST /predict', () => {
     expect((await post('/predict', { rows: [] })).json()).toMatchObject({ predictions: [] });
   });
 
-  it('answers requests that were predicted together as if they were alone', async () => {
+  it('answers bundled requests like single ones', async () => {
     const asked = Array.from({ length: 50 }, (_, i) =>
       i % 7 === 3 ? [{ ...world.rows[i]!, 101: 'x' }] : world.rows.slice(i, i + 1 + (i % 3)),
     );
@@ -82,7 +82,7 @@ describe('POST /predict', () => {
     expect(requests - bundles).toBeGreaterThan(20);
   });
 
-  it('with ?onBadRow=skip predicts the others, and says what is wrong with the bad ones', async () => {
+  it('with ?onBadRow=skip predicts the valid rows and reports the invalid ones', async () => {
     const rows = [world.rows[0]!, { ...world.rows[1]!, 101: 'x' }, world.rows[2]!];
     const { predictions, problems } = (await post('/predict?onBadRow=skip', { rows })).json<{
       predictions: (object | null)[];
@@ -95,7 +95,7 @@ describe('POST /predict', () => {
     ]);
   });
 
-  it('rejects rows without a column or with a misspelt one, and takes null for it with ?onMissing=oov', async () => {
+  it('rejects missing and misspelt columns, and treats them as null with ?onMissing=oov', async () => {
     const { 205: item, ...without } = world.rows[1]!;
     const asked = { rows: [world.rows[0]!, { ...without, '205_id': item! }] };
     expect(errorOf(await post('/predict', asked))).toEqual([
@@ -117,7 +117,7 @@ describe('POST /predict', () => {
       null,
       [{ where: 'rows[1]', key: 'column "205"', message: 'is missing', fix: says("did you mean '205'?") }],
     ]);
-    // Each of the requests that are predicted together has its own option.
+    // Each bundled request has its own options.
     const together = await Promise.all(
       ['/predict', '/predict?onMissing=oov', '/predict'].map((url) => post(url, { rows: asked.rows.slice(1) })),
     );
@@ -159,7 +159,7 @@ describe('POST /predict', () => {
     });
   });
 
-  it('answers null, and why, for a row whose prediction is not finite', async () => {
+  it('returns null with the reason for a prediction that is not finite', async () => {
     const large = { ...world.rows[1]!, D508: 3e38 };
     for (const url of ['/predict', '/predict?onBadRow=skip']) {
       const response = await post(url, { rows: [world.rows[0]!, large] });
@@ -176,7 +176,7 @@ describe('POST /predict', () => {
         },
       ]);
     }
-    // A row that cannot be read is an error still.
+    // An invalid row is still an error.
     expect(errorOf(await post('/predict', { rows: [{ ...world.rows[0]!, 101: 'x' }, large] }))).toEqual([
       400,
       says('rows[0]: column "101"'),
@@ -184,34 +184,44 @@ describe('POST /predict', () => {
   });
 
   it.each([
-    ['no JSON', '{"rows": [', 400, 'body: is no JSON ('],
-    ['nothing', '', 400, 'body: expected JSON, found nothing'],
-    ['bytes that are no text', Buffer.from([0x22, 0xff, 0x22]), 400, 'body: expected JSON in UTF-8'],
-    ['a list', '[{}]', 400, 'body: expected an object, found a list; write {"rows": […]} around it'],
+    ['invalid JSON', '{"rows": [', 400, 'body: is not valid JSON ('],
+    ['an empty body', '', 400, 'body: expected JSON, found an empty body'],
+    ['invalid UTF-8', Buffer.from([0x22, 0xff, 0x22]), 400, 'body: expected JSON in UTF-8'],
+    ['a list', '[{}]', 400, 'body: expected an object, found a list; send {"rows": […]}'],
     ['another key', '{"row": [{}]}', 400, "body: row: unknown key; expected rows; did you mean 'rows'?"],
-    ['rows that are no list', '{"rows": {}}', 400, 'rows: expected a list of objects with a cell a column, found {}'],
-    ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with a cell a column, found 5'],
+    [
+      'rows that are not a list',
+      '{"rows": {}}',
+      400,
+      'rows: expected a list of objects with one value per column, found {}',
+    ],
+    [
+      'a row that is not an object',
+      '{"rows": [{}, 5]}',
+      400,
+      'rows[1]: expected an object with a cell a column, found 5',
+    ],
     ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: column "101": is missing; add it'],
     [
-      'a blank id',
+      'a missing id',
       JSON.stringify({ rows: [{ 101: null, 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }),
       400,
       'rows[0]: column "101": expected an id',
     ],
     [
-      'lists in lists',
+      'nested lists',
       `{"rows": ${'['.repeat(64)}${']'.repeat(64)}}`,
       400,
-      'body: is nested too deeply: expected at most 64 levels of lists and objects',
+      'body: expected at most 64 levels of lists and objects, found more',
     ],
     [
-      'lists in lists without end',
+      'endlessly nested lists',
       `{"rows": [{"101": ${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`,
       400,
-      'body: is nested too deeply: expected at most 64 levels of lists and objects',
+      'body: expected at most 64 levels of lists and objects, found more',
     ],
     [
-      'brackets in a text',
+      'brackets in a string',
       JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }),
       400,
       'rows[0]: column "101": expected an id',
@@ -220,7 +230,7 @@ describe('POST /predict', () => {
       'too many rows',
       JSON.stringify({ rows: Array(1001).fill({}) }),
       413,
-      'rows: expected at most 1000 rows, found 1001; send them in several requests, or start mtl serve with more --max-rows',
+      'rows: expected at most 1000 rows, found 1001; split them into several requests, or raise --max-rows of mtl serve',
     ],
     [
       'too many bytes',
@@ -228,18 +238,18 @@ describe('POST /predict', () => {
       413,
       'body: expected at most 1048576 bytes; send the rows in several requests',
     ],
-  ])('refuses %s, and says why', async (_, body, status, message) => {
+  ])('rejects %s with the reason', async (_, body, status, message) => {
     expect(errorOf(await post('/predict', body))).toEqual([status, says(message)]);
   });
 
-  it('unpacks a body, and no more of it than a body may have', async () => {
+  it('decompresses bodies up to the size limit', async () => {
     const gzip = (text: string): Promise<InjectedResponse> =>
       post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
     expect((await gzip(JSON.stringify({ rows: world.rows.slice(0, 2) }))).statusCode).toBe(200);
     expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1048576 bytes')]);
     expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'GZIP' }))).toEqual([
       400,
-      says('body: is not gzip, as content-encoding says ('),
+      says('body: is not valid gzip, as declared by content-encoding ('),
     ]);
     expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'br' }))).toEqual([
       415,
@@ -247,7 +257,7 @@ describe('POST /predict', () => {
     ]);
   });
 
-  it('predicts compressed bodies together only as far as they are small once unpacked', async () => {
+  it('bundles compressed bodies by their decompressed size', async () => {
     const { app } = await serverOfTest({ paths: [world.run], limits: { bytes: 1 << 22, rows: 1000 } });
     const payload = gzipSync(JSON.stringify({ rows: world.rows.slice(0, 1) }).padEnd(1 << 20));
     expect(payload.length).toBeLessThan(5000);
@@ -259,7 +269,7 @@ describe('POST /predict', () => {
     expect(metrics).toContain('mtl_bundle_requests_bucket{le="1",model="small"} 20\n');
   });
 
-  it('counts requests whose body cannot be used', async () => {
+  it('counts requests with an invalid body', async () => {
     const countOf = async (): Promise<number> =>
       Number(
         /^mtl_requests_total\{model="small",status="415"\} (\d+)$/m.exec(
@@ -271,7 +281,7 @@ describe('POST /predict', () => {
     expect(await countOf()).toBe(before + 1);
   });
 
-  it('refuses what it would else ignore', async () => {
+  it('rejects unknown options', async () => {
     expect(errorOf(await post('/predict?onBadRows=skip', {}))).toEqual([
       400,
       "?onBadRows: unknown; expected ?onBadRow or ?onMissing; did you mean 'onBadRow'?",
@@ -288,22 +298,22 @@ describe('POST /predict', () => {
 });
 
 describe('mtl serve', () => {
-  it('tells probes that it is alive and ready', async () => {
+  it('answers liveness and readiness probes', async () => {
     for (const url of ['/healthz', '/v2/health/live'])
       expect((await server.app.inject(url)).json()).toEqual({ live: true });
     for (const url of ['/readyz', '/v2/health/ready'])
       expect((await server.app.inject(url)).json()).toEqual({ ready: true });
   });
 
-  it('says what is wrong with a path and a method', async () => {
-    expect(errorOf(await server.app.inject('/predikt'))).toEqual([404, says('/predikt: there is nothing here')]);
+  it('reports unknown paths and methods', async () => {
+    expect(errorOf(await server.app.inject('/predikt'))).toEqual([404, says('/predikt: unknown path')]);
     expect(errorOf(await server.app.inject('/predict'))).toEqual([405, '/predict: expected POST, found GET']);
     expect(errorOf(await post('/readyz', {}))).toEqual([405, '/readyz: expected GET, found POST']);
     expect(errorOf(await server.app.inject('/v2/models/small/infer'))).toEqual([405, says('expected POST')]);
     expect((await server.app.inject('/%E0%A4%A')).statusCode).toBe(400);
   });
 
-  it('counts what was asked, for Prometheus', async () => {
+  it('exports metrics for Prometheus', async () => {
     const countOf = async (name: string): Promise<number> =>
       Number(
         new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(
@@ -326,7 +336,7 @@ describe('mtl serve', () => {
     );
   });
 
-  it('asks for a token where it was started with one, but for probes', async () => {
+  it('requires its token except for probes', async () => {
     const { app } = await serverOfTest({ paths: [world.run], token: 'sesame' });
     for (const url of ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready'])
       expect((await app.inject(url)).statusCode).toBe(200);
@@ -341,7 +351,7 @@ describe('mtl serve', () => {
       const response = await ask(wrong);
       expect(errorOf(response)).toEqual([
         401,
-        'authorization: expected the token that the server was started with; send the header: Authorization: Bearer TOKEN',
+        'authorization: missing or wrong token; send the header Authorization: Bearer TOKEN',
       ]);
       expect(response.headers['www-authenticate']).toBe('Bearer');
     }
@@ -349,7 +359,7 @@ describe('mtl serve', () => {
     expect((await ask('Bearer sesame')).statusCode).toBe(200);
   });
 
-  it('serves several models, by the names that they are given', async () => {
+  it('serves several models by name', async () => {
     const { app } = await serverOfTest({
       paths: [world.run, join(world.run, 'checkpoints', 'last')],
       names: ['best', 'last'],
@@ -360,31 +370,28 @@ describe('mtl serve', () => {
     expect((await ask('/models/last/predict')).json()).toMatchObject({ model: 'last' });
     expect(errorOf(await ask('/predict'))).toEqual([
       404,
-      '/predict: several models are served: there are best, last; ask one of them: POST /models/NAME/predict',
+      '/predict: several models are served; available: best, last; use POST /models/NAME/predict',
     ]);
     expect(errorOf(await ask('/models/bast/predict'))).toEqual([
       404,
-      `model: there is no model "bast": there are best, last; did you mean 'best'?`,
+      `model: unknown model "bast"; available: best, last; did you mean 'best'?`,
     ]);
   });
 
   it.each([
     [{ paths: ['run', 'run'] }, 'is called "small", as is '],
-    [{ paths: ['run'], names: ['a', 'b'] }, '--name: expected 1 names, one a model, with commas, found 2'],
-    [
-      { paths: ['run'], names: ['a/b'] },
-      '--name: expected letters, digits, dots, - and _ (64 characters at most), found "a/b"',
-    ],
+    [{ paths: ['run'], names: ['a', 'b'] }, '--name: expected 1 comma-separated names, one per model, found 2'],
+    [{ paths: ['run'], names: ['a/b'] }, '--name: expected at most 64 letters, digits, dots, - and _, found "a/b"'],
     [{ paths: ['nowhere'] }, 'no such directory; name a run or a checkpoint'],
-    [{ paths: ['run'], host: '203.0.113.1' }, '--host 203.0.113.1: is no address of this machine'],
+    [{ paths: ['run'], host: '203.0.113.1' }, '--host 203.0.113.1: not an address of this machine'],
   ])('does not start with %j', async ({ paths, ...options }, message) => {
     await expect(startServer({ paths: paths.map((path) => join(folder, path)), ...options })).rejects.toThrow(message);
   });
 
-  it('does not start at a port that is taken', async () => {
+  it('does not start on a port in use', async () => {
     const port = Number(new URL(server.url).port);
     await expect(startServer({ paths: [world.run], port })).rejects.toThrow(
-      `--port ${port}: is taken by another program; take another, or --port 0 for any that is free`,
+      `--port ${port}: port already in use; use another port, or --port 0 for a free one`,
     );
   });
 });

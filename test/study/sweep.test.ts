@@ -100,7 +100,7 @@ describe('mtl sweep', () => {
       expect([undrawn.code, undrawn.stdout]).toEqual([
         0,
         expect.stringMatching(
-          /the study could not be drawn: .*study\.html: cannot be written: it is a directory.*; mtl sweep show \S+ --html tries again/,
+          /cannot write the study page: .*study\.html: cannot be written: it is a directory.*; retry with mtl sweep show \S+ --html/,
         ),
       ]);
 
@@ -149,7 +149,7 @@ describe('mtl sweep', () => {
       if (text.includes('workers') && !text.includes('SIGTERM')) setTimeout(() => kill('SIGTERM'), 1500);
     });
     if (stopped.code !== 0)
-      expect([stopped.code, stopped.stdout]).toEqual([143, expect.stringContaining('the same command goes on')]);
+      expect([stopped.code, stopped.stdout]).toEqual([143, expect.stringContaining('run the same command to resume')]);
     const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);
     expect(code).toBe(0);
     expect(swept(stdout).trials.map(({ state }) => state)).toEqual(['finished', 'finished']);

@@ -129,7 +129,7 @@ describe('the biases of a planted log', () => {
     const refused = await mtl(folder, ['synth', 'raw', '--format', 'raw', '--counterfactual', '--confounder', '1']);
     expect([refused.code, refused.stderr]).toEqual([
       2,
-      expect.stringContaining('--counterfactual: is for --format csv alone'),
+      expect.stringContaining('--counterfactual: requires --format csv'),
     ]);
     expect((await mtl(folder, ['synth', 'x', '--confounder', '-1'])).stderr).toContain(
       '--confounder: expected a number from 0 to 10',

@@ -168,6 +168,6 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
       ...made,
       isNew: false,
     });
-    expect(mtl(cache, 'doctor').stdout).toContain('TensorFlow loads and sees no CUDA GPU');
+    expect(mtl(cache, 'doctor').stdout).toContain('TensorFlow loads but finds no CUDA GPU');
   });
 });

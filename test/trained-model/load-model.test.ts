@@ -18,7 +18,7 @@ const run = join(folder, 'run');
 let model: Model;
 let rows: Record<string, string>[];
 
-/** A field of every kind. */
+/** Features of every type. */
 const CONFIG = `
 data: { train: train.csv, valid: valid.csv, test: test.csv }
 features:
@@ -60,7 +60,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** What the file's own way gives. */
+/** Predictions by `predict` from the file. */
 async function predictionsOfFile(path: string): Promise<Record<string, number[]>> {
   const trained = await readTrainedModel(run);
   const program = compileTrained(trained, createSimdEngine(1), () => undefined);
@@ -87,7 +87,7 @@ const problemOf = (ask: () => unknown): string => {
   }
   throw new Error('nothing was thrown');
 };
-/** The bag of a cell as a list. */
+/** Parses the bag of a value as a list. */
 const itemsOf = (cell: string): { id: string; weight: number }[] =>
   cell
     .split('|')
@@ -95,11 +95,11 @@ const itemsOf = (cell: string): { id: string; weight: number }[] =>
     .map((item) => ({ id: item.split(':')[0]!, weight: Number(item.split(':')[1] ?? 1) }));
 
 describe('a loaded model', () => {
-  it('predicts rows of texts as their file is predicted, to the last bit', async () => {
+  it('predicts string rows bitwise identically to their file', async () => {
     expect(plain(model.predict(rows))).toEqual(await predictionsOfFile(join(folder, 'test.csv')));
   });
 
-  it('takes numbers and lists for what their texts would be', () => {
+  it('accepts numbers and lists in place of strings', () => {
     const typed = rows.map((row): Row =>
       Object.fromEntries(
         Object.entries(row).map(([name, text]) => [name, name === '109_14' ? itemsOf(text) : Number(text)]),
@@ -108,7 +108,7 @@ describe('a loaded model', () => {
     expect(plain(model.predict(typed))).toEqual(plain(model.predict(rows)));
   });
 
-  it('takes rows as columns, of lists or of typed arrays', () => {
+  it('accepts columns as arrays or typed arrays', () => {
     const columns: Record<string, ArrayLike<Cell>> = Object.fromEntries(
       model.inputs.map(({ name }) => [name, rows.map((row) => row[name]!)]),
     );
@@ -116,7 +116,7 @@ describe('a loaded model', () => {
     expect(plain(model.predictColumns(columns))).toEqual(plain(model.predict(rows)));
   });
 
-  it('predicts a row alike whatever stands beside it, and however many rows there are', () => {
+  it('predicts a row independently of the other rows', () => {
     const all = model.predict(rows);
     const many = Array.from({ length: 25 }, () => rows).flat();
     expect([...model.predict(many)['ctcvr']!.subarray(4800)]).toEqual([...all['ctcvr']!]);
@@ -124,7 +124,7 @@ describe('a loaded model', () => {
     expect(plain(model.predict([]))).toEqual({ ctr: [], cvr: [], ctcvr: [] });
   });
 
-  it('says which columns it reads and which spaces it predicts', () => {
+  it('lists its input columns and outputs', () => {
     expect(model.outputs).toEqual(['ctr', 'cvr', 'ctcvr']);
     expect(Object.fromEntries(model.inputs.map(({ name, holds }) => [name, holds]))).toEqual({
       '101': 'id',
@@ -140,7 +140,7 @@ describe('a loaded model', () => {
     expect(model.step).toBe(10);
   });
 
-  it('takes null and undefined for a blank cell, and a column that is not there only with onMissing', () => {
+  it('treats null and undefined as missing, and accepts absent columns only with onMissing', () => {
     const { 205: item, ...without } = rows[0]!;
     expect(item).not.toBe('');
     const blank = plain(model.predict([{ ...rows[0]!, 205: '' }]));
@@ -161,7 +161,7 @@ describe('a loaded model', () => {
     expect(told).toMatchObject([{ row: 0, source: 'input', problems: [{ key: 'column "205"' }] }]);
   });
 
-  it('names every column that columns do not have', () => {
+  it('names every missing column', () => {
     const columns = Object.fromEntries(model.inputs.map(({ name }) => [name, rows.map((row) => row[name]!)]));
     const { 101: user, 207: shop, ...rest } = columns;
     expect(problemOf(() => model.predictColumns({ ...rest, '101_': user! }))).toBe(
@@ -179,16 +179,16 @@ describe('a loaded model', () => {
       'rows[1]: column "101": expected an id: a whole number in digits, found "seven"; correct the row, or where ids are texts, give the field encoding: { name: tokens }',
     ],
     [
-      'a fraction for an id',
+      'a fractional id',
       { 101: 1.5 },
       'rows[1]: column "101": expected an id: a whole number in digits, found 1.5; correct the row, or leave it out by onBadRow',
     ],
     [
-      'a blank id',
+      'a missing id',
       { 101: null },
       'rows[1]: column "101": expected an id: a whole number in digits, found null; give the row this column',
     ],
-    ['a number that is none', { D508: NaN }, 'rows[1]: column "D508": expected a decimal number, found NaN'],
+    ['a NaN', { D508: NaN }, 'rows[1]: column "D508": expected a decimal number, found NaN'],
     ['an infinite number', { D508: Infinity }, 'rows[1]: column "D508": expected a decimal number, found Infinity'],
     ['a list for one value', { 205: [1, 2] }, 'rows[1]: column "205": expected one value, not a list, found [1,2]'],
     [
@@ -199,16 +199,16 @@ describe('a loaded model', () => {
     ['a function', { 205: () => 3 }, 'rows[1]: column "205": expected a text or a number, found'],
     ['an item without an id', { '109_14': [{ weight: 3 }] }, 'rows[1]: column "109_14": expected'],
     [
-      'an item whose weight is a text',
+      'an item with a string weight',
       { '109_14': [{ id: 3, weight: '1' }] },
       'rows[1]: column "109_14": expected every item to have a weight',
     ],
-    ['a cell of a cross', { 206: [3] }, 'rows[1]: column "121", "206": expected a text or a number'],
-  ])('names %s by row and column, with the cure', (_, change, message) => {
+    ['a value of a cross', { 206: [3] }, 'rows[1]: column "121", "206": expected a text or a number'],
+  ])('names %s by row and column, with the fix', (_, change, message) => {
     expect(problemOf(() => model.predict([rows[0]!, { ...rows[1]!, ...(change as Row) }]))).toContain(message);
   });
 
-  it('asks whether another column was meant, which is near or longer, and which the model does not read', () => {
+  it('suggests similar columns that the model does not read', () => {
     const read = Object.fromEntries(model.inputs.map(({ name }) => [name, rows[0]![name]!]));
     const { D508, ...rest } = read;
     const fixes = {
@@ -223,14 +223,14 @@ describe('a loaded model', () => {
     expect(problemOf(() => model.predict([{ ...rest, d508: D508! }], { onMissing: 'oov' }))).toBe(
       `rows[0]: column "D508": expected a decimal number, found nothing; found "d508"; did you mean 'D508'?`,
     );
-    // 121 is near 101, but the model reads it itself; 102 is another column.
+    // 121 is similar to 101, but the model reads it itself; 102 is another column.
     const { 101: user, ...withoutUser } = read;
     expect(problemOf(() => model.predict([{ ...withoutUser, 102: user! }]))).toBe(
       'rows[0]: column "101": is missing; add it, as null if its value is missing, or set onMissing to oov',
     );
   });
 
-  it('refuses what is no list of rows, and columns of several lengths', () => {
+  it('rejects rows that are not a list and columns of different lengths', () => {
     expect(problemOf(() => model.predict(rows[0] as unknown as Row[]))).toContain('give a single row as [row]');
     expect(problemOf(() => model.predict([rows[0]!, 5 as unknown as Row]))).toContain(
       'rows[1]: expected an object with a cell a column, found 5',
@@ -240,7 +240,7 @@ describe('a loaded model', () => {
     );
   });
 
-  it('tells of bad rows by onBadRow, and predicts the others as if they were alone', () => {
+  it('passes invalid rows to onBadRow and predicts the others', () => {
     const bad: number[] = [];
     const found = model.predict([rows[0]!, { ...rows[1]!, 101: 'x', D508: 'y' }, rows[2]!], {
       onBadRow: ({ row, problems }) => bad.push(row, problems.length),
@@ -253,7 +253,7 @@ describe('a loaded model', () => {
     ]);
   });
 
-  it('hands out no prediction that is not finite without a word', () => {
+  it('reports predictions that are not finite', () => {
     const large = [rows[0]!, { ...rows[1]!, D508: 3e38 }, rows[2]!];
     const problem =
       'rows[1]: output "ctr", "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large';
@@ -281,13 +281,13 @@ describe('a loaded model', () => {
     ]);
   });
 
-  it('tells the first of many bad rows, and how many there are', () => {
+  it('names the first invalid rows and their number', () => {
     expect(problemOf(() => model.predict(rows.map((row) => ({ ...row, 101: 'x' }))))).toMatch(
       /^rows\[0\].*\nrows\[1\][^]*\nand 190 more bad rows$/,
     );
   });
 
-  it('predicts any row at all or says what is wrong with it', () => {
+  it('predicts any row or reports its problem', () => {
     const anyCell = fc.oneof(
       fc.string(),
       fc.double(),
@@ -314,7 +314,7 @@ describe('a loaded model', () => {
     );
   });
 
-  it('takes rows as JSON Lines has them, objects in objects and pairs too, and no number that has lost digits', async () => {
+  it('accepts nested objects and pairs as in JSON Lines, and rejects numbers that lost digits', async () => {
     const objects = Array.from({ length: 80 }, (_, i) => ({
       click: i % 2,
       user: { id: `1000000000000000000${i % 7}`, at: { city: ['a', 'b'][i % 2]! } },
@@ -370,18 +370,18 @@ describe('a loaded model', () => {
     ofLines.dispose();
   });
 
-  it('stands beside others in a process, and is gone once it is disposed of', async () => {
+  it('can be loaded several times in a process, and fails once disposed', async () => {
     const models = await Promise.all(Array.from({ length: 4 }, () => loadModel(run)));
     const expected = plain(model.predict(rows));
     for (const each of models) expect(plain(each.predict(rows))).toEqual(expected);
     models[0]!.dispose();
     models[0]!.dispose();
-    expect(problemOf(() => models[0]!.predict(rows))).toContain('the model was disposed of; load it again');
+    expect(problemOf(() => models[0]!.predict(rows))).toContain('the model is disposed; load it again');
     expect(plain(models[1]!.predict(rows))).toEqual(expected);
     for (const each of models) each.dispose();
   });
 
-  it('leaves no thread and no open file behind', () => {
+  it('leaves no thread and no open file', () => {
     const script = `
       import { readdirSync } from 'node:fs';
       import { loadModel } from ${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'index.js'))};
@@ -393,7 +393,7 @@ describe('a loaded model', () => {
       for (let i = 0; i < 3; i++) (await loadModel(${JSON.stringify(run)})).predict([row]);
       console.log(JSON.stringify({ before, after: [threads(), files()] }));
     `;
-    // It also ends by itself, though nothing was disposed of.
+    // The process also exits by itself without disposing the model.
     const found = JSON.parse(
       execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }),
     ) as { before: number[]; after: number[] };

@@ -21,7 +21,7 @@ import { sweep } from './sweep.js';
 import { synth } from './synth.js';
 import { train } from './train.js';
 
-/** Every command, in the order in which help shows them: that in which people need them. */
+/** All commands, in the order of help: most needed first. */
 export const commands: readonly Command[] = [
   init,
   check,

@@ -2,7 +2,7 @@ import { EXIT_CODES } from '../../core/errors.js';
 import { COMPLETION_SCRIPTS } from '../completion-scripts.js';
 import { defineCommand } from './command.js';
 
-/** The shells that there is a script for. */
+/** Supported shells. */
 const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly (keyof typeof COMPLETION_SCRIPTS)[];
 
 export const completion = defineCommand({
@@ -10,7 +10,7 @@ export const completion = defineCommand({
   summary: 'Print a shell completion script',
   options: (y) =>
     y
-      .positional('shell', { choices: SHELLS, demandOption: true, describe: 'Shell' })
+      .positional('shell', { choices: SHELLS, demandOption: true, describe: 'Shell to complete for' })
       .example('$0 completion bash >> ~/.bashrc', '')
       .example('$0 completion zsh >> ~/.zshrc', '')
       .example('$0 completion fish > ~/.config/fish/completions/mtl.fish', ''),

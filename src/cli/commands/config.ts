@@ -7,7 +7,8 @@ const show = defineCommand({
   options: (y) =>
     y
       .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
-      .option('set', setOption),
+      .option('set', setOption)
+      .example('$0 config show configs/esmm.yaml --set training.epochs=5', ''),
   async run({ config, set = [] }) {
     const { runConfigShow } = await import('../config-command.js');
     return runConfigShow(config, set);
@@ -17,7 +18,7 @@ const show = defineCommand({
 const schema = defineCommand({
   usage: 'schema',
   summary: 'Print the JSON Schema of configs',
-  options: (y) => y,
+  options: (y) => y.example('$0 config schema > config.schema.json', ''),
   async run() {
     const { runConfigSchema } = await import('../config-command.js');
     return runConfigSchema();

@@ -5,7 +5,8 @@ const info = defineCommand({
   usage: 'info <path>',
   summary:
     'Describe the data of a config (label rates, missing values, out-of-vocabulary ids, drift, leaks), or a cache',
-  options: (y) => y.positional('path', dataPath).option('json', jsonOption),
+  options: (y) =>
+    y.positional('path', dataPath).option('json', jsonOption).example('$0 data info configs/esmm.yaml', ''),
   async run({ path, json }) {
     const { runDataInfo } = await import('../data-command.js');
     return runDataInfo({ path, json });
@@ -19,7 +20,8 @@ const clean = defineCommand({
     y
       .positional('path', dataPath)
       .option('stale', { type: 'boolean', default: false, describe: 'Remove only entries whose data changed' })
-      .option('json', jsonOption),
+      .option('json', jsonOption)
+      .example('$0 data clean data/ --stale', ''),
   async run({ path, stale, json }) {
     const { runDataClean } = await import('../data-command.js');
     return runDataClean({ path, stale, json });
@@ -48,6 +50,7 @@ const cache = defineCommand({
         describe: 'With --prune: print what would be removed, without removing it',
       })
       .option('json', jsonOption)
+      .example('$0 data cache', '')
       .example('$0 data cache --prune --max-size 1GiB', ''),
   async run({ path, prune, maxSize, dryRun, json }) {
     const { runDataCache } = await import('../cache-command.js');

@@ -11,7 +11,7 @@ import { defineCommand } from './command.js';
 
 export const evaluate = defineCommand({
   usage: 'eval <path>',
-  summary: 'Measure a run or checkpoint',
+  summary: 'Compute the metrics of a run or checkpoint',
   options: (y) =>
     y
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
@@ -28,7 +28,8 @@ export const evaluate = defineCommand({
       .option('kernels', kernelsOption)
       .option('verify-data', verifyDataOption)
       .option('json', jsonOption)
-      .example('$0 eval runs/latest', ''),
+      .example('$0 eval runs/latest', '')
+      .example('$0 eval runs/latest --data tomorrow.csv --segment-by country', ''),
   async run({ path, data, segmentBy, raw, device, threads, verifyData, json }) {
     const { runEval } = await import('../eval-command.js');
     return runEval({ path, data, by: segmentBy, raw, device, threads, verifyData, json });

@@ -48,6 +48,15 @@ export const exportModel = defineCommand({
       .example('$0 export runs/latest --format embeddings --out embeddings/', ''),
   async run({ path, format, out, bags, withEncoders, files, quantize, raw, device, threads, json }) {
     const { runExport } = await import('../export-command.js');
-    return runExport({ path, format, out, asked: { bags, withEncoders, files, quantize }, raw, device, threads, json });
+    return runExport({
+      path,
+      format,
+      out,
+      options: { bags, withEncoders, files, quantize },
+      raw,
+      device,
+      threads,
+      json,
+    });
   },
 });

@@ -38,7 +38,7 @@ export const promote = defineCommand({
       .option('threads', threadsOption)
       .option('json', jsonOption)
       .epilogue(
-        'Exit codes: 0 if the channel has the run now, 7 if the run is not better and the channel keeps the one that it had.',
+        'Exit codes: 0 if the channel points to the run, 7 if the run is not better and the channel is unchanged.',
       )
       .example('$0 promote runs/daily/2026-11-02 --to prod', '')
       .example('$0 promote runs/latest --to prod --if-better ctcvr.auc --data tomorrow.csv', '')
@@ -47,20 +47,20 @@ export const promote = defineCommand({
     if (previous === true && (run !== undefined || ifBetter !== undefined))
       throw userError('usage', {
         where: '--previous',
-        message: 'promotes the run before at once',
-        fix: 'leave out the run and --if-better',
+        message: 'takes no run and no --if-better',
+        fix: 'remove them',
       });
     if (previous !== true && run === undefined)
       throw userError('usage', {
         where: 'mtl promote',
-        message: 'a run is missing',
-        fix: 'name a run, as in runs/latest or runs/esmm/001, or write --previous',
+        message: 'missing run',
+        fix: 'pass a run, as in runs/latest or runs/esmm/001, or use --previous',
       });
-    const alone = Object.entries({ data, confidence, margin }).find(([, value]) => value !== undefined)?.[0];
-    if (ifBetter === undefined && alone !== undefined)
+    const unused = Object.entries({ data, confidence, margin }).find(([, value]) => value !== undefined)?.[0];
+    if (ifBetter === undefined && unused !== undefined)
       throw userError('usage', {
-        where: `--${alone}`,
-        message: 'is for a comparison',
+        where: `--${unused}`,
+        message: 'requires --if-better',
         fix: 'add --if-better METRIC, as in --if-better ctcvr.auc',
       });
     const gate =

@@ -15,7 +15,8 @@ const remove = defineCommand({
   options: (y) =>
     y
       .positional('runs', { type: 'string', array: true, demandOption: true, describe: 'Run directories' })
-      .option('json', jsonOption),
+      .option('json', jsonOption)
+      .example('$0 runs rm runs/esmm/001 runs/esmm/002', ''),
   async run({ runs: named, json }) {
     const { runRunsRemove } = await import('../runs-command.js');
     return runRunsRemove({ runs: named, json });
@@ -34,17 +35,18 @@ const thin = defineCommand({
         default: false,
         describe: 'Print what would be removed, without removing it',
       })
-      .option('json', jsonOption),
-  async run({ filters: asked, keep, dryRun, json }) {
+      .option('json', jsonOption)
+      .example('$0 runs prune --keep 5', ''),
+  async run({ filters: given, keep, dryRun, json }) {
     const { runRunsThin } = await import('../runs-command.js');
-    return runRunsThin({ filters: asked, keep, dryRun, json });
+    return runRunsThin({ filters: given, keep, dryRun, json });
   },
 });
 
 export const runs = defineCommand(
   {
     usage: 'runs [filters..]',
-    summary: 'List runs with state and metrics, or remove some',
+    summary: 'List runs with state and metrics, or remove runs and checkpoints',
     options: (y) =>
       y
         .positional('filters', filters)
@@ -56,7 +58,8 @@ export const runs = defineCommand(
           type: 'string',
           requiresArg: true,
           describe:
-            'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, rowsPerSecond',
+            'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, ' +
+            'rowsPerSecond',
         })
         .option('last', optionalInt('--last', 'Maximum number of runs: the newest, or with --sort the best'))
         .option('csv', { type: 'boolean', default: false, describe: 'Print all metrics as CSV on stdout' })
@@ -65,15 +68,15 @@ export const runs = defineCommand(
         .example('$0 runs esmm training.epochs=8', '')
         .example('$0 runs rm runs/esmm/001 runs/esmm/002', '')
         .example('$0 runs prune --keep 5', ''),
-    async run({ filters: asked, state, sort, last, csv, json }) {
+    async run({ filters: given, state, sort, last, csv, json }) {
       if (csv && json)
         throw userError('usage', {
           where: '--csv',
-          message: 'is not for --json: both say what stdout has',
-          fix: 'leave one of them out',
+          message: 'conflicts with --json, since both write to standard output',
+          fix: 'remove one of them',
         });
       const { runRuns } = await import('../runs-command.js');
-      return runRuns({ filters: asked, state, sort, last, csv, json });
+      return runRuns({ filters: given, state, sort, last, csv, json });
     },
   },
   [remove, thin],

@@ -38,7 +38,8 @@ export const serve = defineCommand({
       .option('raw', rawOption)
       .option('json', jsonOption)
       .epilogue(
-        'If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or SIGINT finishes pending requests, then exits.',
+        'If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or ' +
+          'SIGINT finishes pending requests, then exits.',
       )
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),

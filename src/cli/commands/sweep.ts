@@ -17,7 +17,7 @@ const threads = {
 
 const worker = defineCommand({
   usage: 'worker <study>',
-  summary: 'Run trials of a study until none is left; start any number wherever its directory is shared',
+  summary: 'Run trials of a study until none is left; start any number on machines that share its directory',
   options: (y) =>
     y
       .positional('study', studyFolder)
@@ -46,7 +46,7 @@ const show = defineCommand({
       .option('html', {
         type: 'boolean',
         default: false,
-        describe: 'Write study.html to the study directory, as at the end of a sweep',
+        describe: 'Write study.html to the study directory, as mtl sweep does at its end',
       })
       .option('json', jsonOption)
       .example('$0 sweep show runs/studies/esmm --pareto ctr.auc,ctcvr.auc', ''),
@@ -63,7 +63,7 @@ const best = defineCommand({
     y
       .positional('study', studyFolder)
       .option('trial', optionalInt('--trial', 'Trial number, in place of the best'))
-      .option('out', { type: 'string', requiresArg: true, describe: 'Output file' })
+      .option('out', { type: 'string', requiresArg: true, describe: 'Output file; default: standard output' })
       .option('json', jsonOption)
       .example('$0 sweep best runs/studies/esmm --out best.yaml', ''),
   async run({ study, trial, out, json }) {

@@ -11,7 +11,7 @@ import {
 } from '../options.js';
 import { defineCommand } from './command.js';
 
-/** Rows of each split that a dry run looks at. */
+/** Number of rows to sample per split in a dry run. */
 const DRY_RUN_ROWS = 100_000;
 
 export const train = defineCommand({
@@ -31,7 +31,8 @@ export const train = defineCommand({
         type: 'string',
         requiresArg: true,
         describe:
-          'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete run, else a new one',
+          'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete ' +
+          'run, else a new one',
       })
       .option('init-from', {
         type: 'string',

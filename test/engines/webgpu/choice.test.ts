@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { healthOf } from '../../../src/doctor/webgpu.js';
+import { describeHealth } from '../../../src/doctor/webgpu.js';
 import type { Device } from '../../../src/engines/device.js';
 import { engineLine } from '../../../src/engines/engine.js';
 import { createEngine } from '../../../src/engines/engines.js';
@@ -100,14 +100,17 @@ describe('the doctor', () => {
     hasHalf: true,
   };
   it('tells which GPU there is for WebGPU, and what is missing', () => {
-    expect(healthOf({ about })).toEqual({ state: 'ok', message: 'H100, 550, buffers of 2048 MiB (--device webgpu)' });
-    expect(healthOf({ about: { ...about, isSoftware: true } })).toMatchObject({
+    expect(describeHealth({ about })).toEqual({
+      state: 'ok',
+      message: 'H100, 550, buffers of 2048 MiB (--device webgpu)',
+    });
+    expect(describeHealth({ about: { ...about, isSoftware: true } })).toMatchObject({
       state: 'without',
       message: expect.stringContaining('computes on the CPU') as string,
     });
-    expect(healthOf({ reason: 'no adapter', fix: 'install one' })).toEqual({
+    expect(describeHealth({ reason: 'no adapter', fix: 'install one' })).toEqual({
       state: 'without',
-      message: 'no adapter; everything works on the CPU without it',
+      message: 'no adapter; optional: everything runs on the CPU',
       fix: 'install one',
     });
   });
