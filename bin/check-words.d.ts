@@ -10,4 +10,4 @@ export function findBannedWords(path: string, content: string, lines?: ReadonlyS
 export function findingLine(finding: Finding): string;
 export function addedLines(diff: string): ReadonlyMap<string, ReadonlySet<number>>;
 export function wordsTable(): string;
-export function glossaryPage(page: string): string;
+export function renewWordsTable(page: string): string;

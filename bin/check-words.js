@@ -3,7 +3,7 @@
 // and messages. Options:
 //   --base REV   revision to compare with; default: the merge base with the default branch, else the parent commit
 //   --all        checks every line
-//   --write      updates the table in docs/reference/glossary.md instead
+//   --write      updates the table in CONTRIBUTING.md instead
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,12 +12,12 @@ import ts from 'typescript';
 import { BANNED_OPENINGS, BANNED_WORDS } from './banned-words.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const GLOSSARY = join(root, 'docs', 'reference', 'glossary.md');
+const WORDS_PAGE = join(root, 'CONTRIBUTING.md');
 const MARKS = ['<!-- words -->\n', '<!-- /words -->'];
 
-/** Files whose texts people read. The glossary lists the phrases; a changelog quotes old names. */
+/** Files whose texts people read. CONTRIBUTING.md lists the phrases; a changelog quotes old names. */
 const CHECKED = /^(?:[\w-]+\.md|(?:docs|data)\/.*\.md|(?:configs|sweeps)\/.*\.yaml|src\/.*\.ts)$/;
-const EXCLUDED = /^(?:CHANGELOG\.md|docs\/reference\/glossary\.md|src\/kernels\/.*)$/;
+const EXCLUDED = /^(?:CHANGELOG\.md|src\/kernels\/.*)$/;
 
 /** Whether a file, by its path from the root, is checked. */
 export const isChecked = (path) => CHECKED.test(path) && !EXCLUDED.test(path);
@@ -60,12 +60,18 @@ function textsIn(path, content) {
   });
 }
 
-/** The lines of a page outside code blocks, with inline code, link targets and comments replaced by spaces. */
+/**
+ * The lines of a page outside code blocks and the table of banned phrases, with inline code, link targets and comments
+ * replaced by spaces.
+ */
 function proseOf(content) {
   const blank = (part) => ' '.repeat(part.length);
   let isCode = false;
   let isAfterBlank = true;
+  let isTable = false;
   return content.split('\n').flatMap((line, i) => {
+    if (MARKS.some((mark) => line === mark.trimEnd())) isTable = line === MARKS[0].trimEnd();
+    if (isTable) return [];
     if (/^\s*```/.test(line)) isCode = !isCode;
     const isIndentedCode = isAfterBlank && /^ {4}/.test(line);
     isAfterBlank = line === '' || isIndentedCode;
@@ -153,14 +159,14 @@ function checkDirectory(directory, base, isAll) {
   return { findings, from };
 }
 
-/** The table of the glossary page. */
+/** The table of banned phrases. */
 export function wordsTable() {
   const rows = [...BANNED_WORDS, BANNED_OPENINGS].map(({ not, use }) => `| ${not} | ${use} |\n`);
   return `| instead of | write |\n|---|---|\n${rows.join('')}`;
 }
 
 /** The page with its table renewed. */
-export function glossaryPage(page) {
+export function renewWordsTable(page) {
   const [before, rest] = page.split(MARKS[0]);
   const [, after] = rest.split(MARKS[1]);
   return `${before}${MARKS[0]}${wordsTable()}${MARKS[1]}${after}`;
@@ -168,7 +174,7 @@ export function glossaryPage(page) {
 
 function main(args) {
   if (args.includes('--write')) {
-    writeFileSync(GLOSSARY, glossaryPage(readFileSync(GLOSSARY, 'utf8')));
+    writeFileSync(WORDS_PAGE, renewWordsTable(readFileSync(WORDS_PAGE, 'utf8')));
     return 0;
   }
   const base = args.includes('--base') ? args[args.indexOf('--base') + 1] : undefined;

@@ -27,7 +27,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'no C compiler, or it fails': 'remembers for a day that a compiler failed, unless it is asked again',
   'several processes build kernels at once, or one dies':
     'at once in several processes leaves each of them a whole one',
-  "the compiler's kernels give other bits": 'are not used where they come to other bits',
+  'native kernels differ bitwise from WebAssembly': 'are not used where they come to other bits',
   'the kernel cache is not writable': "is built in a folder of the temporary one that is this user alone's, once",
   'a distributed process is killed': 'ends, and goes on to the same bytes',
   'a distributed process stops responding': 'name the one that gives no answer, and end with all others',
@@ -62,7 +62,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'moved training or validation data, same bytes': 'data that only moved is gone on with to the same bytes',
   'a safetensors file of arbitrary bytes': 'with %s are a checkpoint error',
   'a manifest that names other files, or any text': 'whose manifest names %s are refused',
-  'a pipe or directory in place of a checkpoint file':
+  'a pipe or directory instead of a checkpoint file':
     'with a pipe or a folder in place of a file are refused, not waited for',
   'a link that leads out of the run': 'are not looked for where a link leads out of the run',
   'two processes train one run': 'are kept apart by the lock',
@@ -78,7 +78,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'a promotion dies': 'has one run or the other wherever a promotion %s an operation, and goes on',
   'a non-finite loss': 'stops a run that was not told to skip, saved before the batch',
   'the same with `training.onDivergence: skip`': 'is skipped with its batch where the config says so',
-  'a value that breaks running statistics, not the loss':
+  'a value that makes running statistics non-finite, not the loss':
     'is not taken: weights, moments, running statistics and dropout go on',
   'non-finite weights or optimizer state': 'are not written where the %s hold a number that is not finite',
   'weights that cannot recover': 'ends a run all the same where it comes from the weights',
@@ -89,7 +89,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'a hostile config: alias bombs, nesting, `__proto__`, tags, size': 'with %s is a clear error, soon',
   'a row-wise optimizer for dense weights': 'that gives dense weights an optimizer by rows is told which one to take',
   'a config of arbitrary text': 'is read or refused',
-  'a pipe without a writer in place of a config': 'that is named as a config is refused before it is opened',
+  'a pipe without a writer instead of a config': 'that is named as a config is refused before it is opened',
   'negative sampling that predictions could not be corrected for':
     'is refused where its predictions could not be corrected: %s',
   'data that changed, whatever its size and times': 'does not stand for a file that %s',
@@ -104,18 +104,18 @@ const TITLES: Readonly<Record<string, string>> = {
     'with rows of misplaced quotes among others gives the others, as csv-parse reads them, wherever the file is cut',
   'an unclosed quote, or a row above a megabyte': 'with %s is an error with its line',
   'bytes that are not UTF-8': 'with %s loses that row alone, and says which',
-  'a pipe, socket or device in place of data': 'that is named as data is refused before it is opened, by every command',
+  'a pipe, socket or device instead of data': 'that is named as data is refused before it is opened, by every command',
   'names with terminal control or right-to-left characters': 'with a name that drives a terminal shows it as text',
   'values that a spreadsheet would run as formulas':
     'has an apostrophe before what a spreadsheet would take for a formula',
-  'a missing label without a rule for it': 'is an error where nothing is said, with the cure',
-  'a label of 1 where the label it is given is 0': 'is 1 only where that is: else an error, with the cure',
+  'a missing label without `onMissing`': 'is an error where nothing is said, with the cure',
+  'a label 1 whose parent label is 0': 'is 1 only where that is: else an error, with the cure',
   'a value that a condition cannot compare': 'that a condition cannot be asked of is a bad row, with its column',
   'any type, codec, encoding, page version and null pattern': '%s has the cells that DuckDB exports',
   'list items with a pipe, colon or `__proto__`; duplicate map keys':
     'that is a list is items and no text, whatever stands in them and whatever separates those of text',
   'a null or empty item, or an invalid weight': 'that is a list without an id or a weight in an item is a bad row',
-  'a struct, a list of lists, pairs with other names':
+  'a struct, a list of lists, or pairs with unexpected field names':
     'that has no reading is refused by column and type, with what to do: %s',
   'a row group larger than memory': 'takes memory by pages and not by row groups',
   'pages of many MB, as DuckDB writes them': 'gives all of its values, a part at a time, also behind nulls (%s)',
@@ -126,7 +126,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'a level above the maximum of its column': 'that are %i where 1 is the highest are an error',
   'a footer with damaged bytes': 'is read, or refused with code 3, whatever its bytes: %s',
   'an encrypted column': 'that has an encrypted column gives the others, and says of that one that it is encrypted',
-  'no Parquet, empty, encrypted, a Git LFS pointer, a duplicate column': 'refuses %s',
+  'a file that is not Parquet, or is empty, encrypted or a Git LFS pointer; a duplicate column': 'refuses %s',
 };
 
 const rows = readFileSync(join(import.meta.dirname, '..', 'docs', 'explanation', 'failure-modes.md'), 'utf8')

@@ -35,15 +35,15 @@ export function stepRows(steps: readonly Measured[]): Rows {
       workload,
       processes: String(processes),
       threads: String(threads),
-      between,
+      link: between,
       step: ms(stepMs),
       compute: ms(computeMs),
       exchange: ms(exchangeMs),
       wait: ms(waitMs),
       exchanges: exchanges.toFixed(0),
-      'kB sent': kB(bytes),
+      'kB sent per rank': kB(bytes),
       model: model === undefined ? '' : ms(model.stepMs),
-      'off by': model === undefined ? '' : `${(100 * (model.stepMs / stepMs - 1)).toFixed(0)}%`,
+      'model error': model === undefined ? '' : `${(100 * (model.stepMs / stepMs - 1)).toFixed(0)}%`,
     };
   });
 }
@@ -66,7 +66,7 @@ export function linkRows(links: readonly MeasuredLink[]): Rows {
   return links.map(({ between, processes, msOf }) => {
     const [[shorter, shorterMs], [longest, longestMs]] = [...msOf].slice(-2) as [[number, number], [number, number]];
     return {
-      between,
+      link: between,
       processes: String(processes),
       ...Object.fromEntries([...msOf].map(([bytes, value]) => [`${count(bytes)} bytes`, count(1000 * value)])),
       'Gbit/s at the end': (((longest - shorter) * (processes - 1) * 8) / (longestMs - shorterMs) / 1e6).toFixed(2),
@@ -80,8 +80,8 @@ export function payingRows(points: readonly Paying[]): Rows {
     workload,
     machines: String(machines),
     'one machine, ms': ms(aloneMs),
-    'work of each, ms': ms(workMs),
-    'kB sent each': kB(sentBytes),
+    'compute per machine, ms': ms(workMs),
+    'kB sent per machine': kB(sentBytes),
     ...Object.fromEntries(
       NETWORKS.map(({ name }, n) => [name, `${speedups[n]!.toFixed(speedups[n]! < 0.095 ? 2 : 1)} ×`]),
     ),

@@ -23,7 +23,7 @@ const QUESTIONS: readonly (readonly [question: string, page: string, answer: str
     'explanation/determinism.md',
     '| number of threads | bitwise identical |',
   ],
-  ['How does mtl compare with torch-rechub?', 'comparison.md', '| multi-task models |'],
+  ['How does mtl compare with torch-rechub?', 'comparison.md', '| models for several tasks |'],
 ];
 
 describe('docs/README.md', () => {
