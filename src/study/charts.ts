@@ -98,7 +98,7 @@ export function parallelChart(
     })),
   };
   const sorted = [...finished].sort((a, b) => toCost(a.value, goal) - toCost(b.value, goal));
-  const classes = new Map(sorted.map((trial, index) => [trial, Math.floor((CLASSES * index) / sorted.length)]));
+  const classes = new Map(sorted.map((trial, index) => [trial, Math.floor((NUM_CLASSES * index) / sorted.length)]));
   const formatRange = (index: number): string => {
     const values = sorted.filter((trial) => classes.get(trial) === index).map(({ value }) => value.toFixed(4));
     return values.length === 0 ? '' : values[0] === values.at(-1) ? values[0]! : `${values[0]} to ${values.at(-1)}`;
@@ -107,7 +107,7 @@ export function parallelChart(
     at: [...axes.map((parameter) => computeHeight(parameter, trial)), scoreHeight(trial.value)],
     class: classes.get(trial),
   }));
-  const legend = Array.from({ length: CLASSES }, (_, k) => formatRange(k));
+  const legend = Array.from({ length: NUM_CLASSES }, (_, k) => formatRange(k));
   return parallelPlot({
     title: `${trials.length} trials by their ${options.metric}`,
     axes: [...axes.map((parameter, i) => buildAxis(parameter, names[i]!)), scores],
