@@ -64,7 +64,7 @@ export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: r
     ...(columns.some(isClicked)
       ? [
           row([
-            'true P(purchase \\| click) as a predictor',
+            'true P(purchase after a click) as a predictor',
             ...columns.map((column) => (isClicked(column) ? score([seen], column.space, truthOf(column)) : '')),
             '',
             '',
