@@ -58,8 +58,8 @@ describe('the pages on runs', () => {
     expect(JSON.parse(of('--use-recorded'))).toMatchObject({ split: 'test', rows: null });
     expect(existsSync(join(cwd, 'compared.html'))).toBe(true);
     expect(of('--resume runs/esmm/interrupted')).toContain('epoch 3/3');
-    expect(of('--dry-run')).toMatch(/nothing to remove|would be freed/);
-    expect(of('runs rm')).toMatch(/ (kB|MB) are freed/);
+    expect(of('--dry-run')).toMatch(/nothing to remove|would remove \d+ director/);
+    expect(of('runs rm')).toMatch(/removed \d+ director(y|ies), [\d,.]+ (kB|MB)/);
     expect(existsSync(join(cwd, 'runs', 'esmm', 'quiet'))).toBe(false);
 
     // The table names every file that a run leaves, and no other.
