@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -7,7 +7,7 @@ import type { BottomContext, BottomOutput, Experts } from './bottom.js';
 import { gated, joinedExperts } from './bottom.js';
 import { expertOptions, gateOptions, type GateOptions } from './expert-options.js';
 
-/** Options of what has experts of each task's own beside shared ones. */
+/** Creates the options of task-specific and shared experts. */
 export function extractionOptions() {
   return {
     experts: expertOptions
@@ -27,12 +27,10 @@ interface ExtractionOptions {
 }
 
 /**
- * Levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections 4.1 and
- * 4.2): a
- * task's gate sees its own experts and the shared ones; below the last level, one more gate sees all experts and makes
- * what
- * the shared experts of the next level see. Gates look at what their own experts look at, or all of them at features of
- * their own.
+ * Builds levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections
+ * 4.1 and 4.2). A task's gate mixes its own experts and the shared ones. Below the last level, a shared gate mixes all
+ * experts into the input of the next level's shared experts. Gates read the input of their experts, or the features of
+ * their option `input`.
  */
 export function extraction(
   levels: number,
@@ -40,7 +38,7 @@ export function extraction(
   { g, tasks, ...features }: BottomContext,
 ): BottomOutput {
   const { input } = features;
-  const seen = gate.input && ofGroups(g, features, gate.input).input;
+  const seen = gate.input && selectGroups(g, features, gate.input).input;
   const gates = new Map<string, Gate>();
   let inputs = new Map<string, Value>(tasks.map((task) => [task, input]));
   let sharedInput = input;

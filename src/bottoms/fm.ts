@@ -6,17 +6,13 @@ import { defineBottom, forAllTasks } from './bottom.js';
 import { deepPartOptions, withDeepPart } from './deep-part.js';
 
 /**
- * The second-order term of a factorisation machine (Rendle 2010, https://doi.org/10.1109/ICDM.2010.127): what any two
- * fields say together is
- * the product of their embeddings. It is kept as a vector, Σ over pairs of v_i ⊙ v_j (the bi-interaction of He & Chua
- * 2017,
- * https://arxiv.org/abs/1708.05027), not added up to Rendle's number: so it stands below any tower, and one without
- * layers that weighs its columns alike
- * is his. With deep layers stacked on it, it is their NFM; parallel to it, and `wide: true`, DeepFM (Guo et al. 2017,
- * https://arxiv.org/abs/1703.04247).
+ * The second-order term of a factorization machine (Rendle 2010, https://doi.org/10.1109/ICDM.2010.127): products of
+ * the embeddings of every two fields. The result is the vector Σ over pairs of v_i ⊙ v_j (bi-interaction of He & Chua
+ * 2017, https://arxiv.org/abs/1708.05027), not Rendle's scalar, so that any tower can read it; a tower without layers
+ * and with equal weights is Rendle's. With stacked deep layers it is their NFM; with parallel ones and `wide: true`,
+ * DeepFM (Guo et al. 2017, https://arxiv.org/abs/1703.04247).
  *
- * A number x has an embedding too, x · v with a learned v, as in Rendle's; of a vector, the sum of those of its
- * numbers.
+ * A number x has the embedding x · v with a trained v, as in Rendle's; a vector, the sum over its elements.
  */
 export const fm = defineBottom({
   name: 'fm',
@@ -29,7 +25,7 @@ export const fm = defineBottom({
       const field = features.fields[f]!;
       return hasEmbedding(field) ? value : g.linear(value, width, `factors.${field.field}`, { bias: false });
     });
-    // Each field with the sum of those before it: half as many products as pairs have, and no difference of large
+    // Multiplying each field with the sum of the previous ones halves the products and avoids differences of large
     // numbers.
     let before = embeddings[0]!;
     const products = embeddings.slice(1).map((embedding): Value => {
@@ -52,8 +48,8 @@ export const fm = defineBottom({
 });
 
 /**
- * The width of all embeddings.
- * @throws Misfit where they differ, or there is nothing to multiply
+ * Returns the common width of all embeddings.
+ * @throws IncompatibleFeaturesError if widths differ or fewer than two fields can be multiplied
  */
 function commonWidth(fields: readonly InputField[]): number {
   const [first, ...others] = fields.filter(hasEmbedding);

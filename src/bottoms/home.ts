@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -9,24 +9,20 @@ import { defineBottom, gated, joinedExperts, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 const count = (described: string) => z.int().min(1).max(1024).default(1).describe(described);
-/** The category of tasks that none names. */
+/** Category of tasks without a category. */
 const REST = 'others';
 
 /**
- * Hierarchy of Multi-gate Experts (HoME; Wang et al. 2024, https://arxiv.org/abs/2408.05430): tasks stand in
- * categories. Meta experts, of each category and
- * shared ones, make what is meant by a category; task experts, of each task, its category and all, read that. An expert
- * is
- * linear, batch norm and swish, so that none falls silent or speaks louder than others; a feature gate, 2 · sigmoid of
- * a product of low rank, gives
- * each its own view of the input; a self-gate adds to what a gate lets through what its own experts say, so that they
- * learn also where the gate prefers
- * shared ones. The self-gate is a softmax over its experts, of a single one a sigmoid.
+ * Hierarchy of Multi-gate Experts (HoME; Wang et al. 2024, https://arxiv.org/abs/2408.05430) for tasks in categories.
+ * Meta experts (per category, and shared) produce the representation of a category; task experts (per task, per
+ * category, and shared) read it. An expert is linear, batch norm and swish, which keeps experts active and on the same
+ * scale. A feature gate, 2 · sigmoid of a low-rank product, gives each expert its own view of the input. A self-gate
+ * adds a unit's own experts to its gate's mixture, so that they train even if the gate prefers shared ones. The
+ * self-gate is a softmax over the experts, or a sigmoid for a single one.
  *
- * Gates of tasks look at what their category and all mean, side by side, self-gates at what their own experts read;
- * that is how this project
- * understands the paper, whose code is not public. Its feature gates are sums of several smaller ones; here each expert
- * has one of `featureGate.rank`.
+ * Gates of tasks read the concatenated representations of their category and of all tasks; self-gates read the input of
+ * their experts. This is an interpretation of the paper, whose code is not public. Its feature gates are sums of
+ * several smaller ones; here each expert has one of `featureGate.rank`.
  */
 export const home = defineBottom({
   name: 'home',
@@ -77,7 +73,7 @@ export const home = defineBottom({
   build({ categories, experts, featureGate: { rank }, selfGate, gate }, { g, tasks, ...features }) {
     const { shared, perCategory, perTask, ...expert } = experts;
     const { input } = features;
-    const seen = gate.input && ofGroups(g, features, gate.input).input;
+    const seen = gate.input && selectGroups(g, features, gate.input).input;
     const unitExperts = (name: string, numExperts: number, x: Value): Experts =>
       expertsOf(
         g,
@@ -87,7 +83,7 @@ export const home = defineBottom({
         Array.from({ length: numExperts }, (_, e) => `${name}.${e}`),
       );
     const gates = new Map<string, Gate>();
-    /** What a unit makes of the experts that it may see, its own among them. */
+    /** Mixes the experts that a unit can access, including its own. */
     const fused = (
       name: string,
       looksAt: Value,
@@ -131,7 +127,7 @@ export const home = defineBottom({
   },
 });
 
-/** Tasks by category, each in the order of the config. */
+/** Groups tasks by category, each in config order. */
 function categoriesOf(
   categories: Readonly<Record<string, readonly string[]>>,
   tasks: readonly string[],
@@ -141,7 +137,7 @@ function categoriesOf(
   return new Map([...Object.entries(categories), ...(rest.length > 0 ? [[REST, rest] as const] : [])]);
 }
 
-/** Experts with the feature gate of each. */
+/** Builds experts, each with its feature gate. */
 function expertsOf(g: GraphBuilder, x: Value, options: MlpOptions, rank: number, names: readonly string[]): Experts {
   const view = (name: string): Value => {
     if (rank === 0) return x;
@@ -152,7 +148,7 @@ function expertsOf(g: GraphBuilder, x: Value, options: MlpOptions, rank: number,
   return { names, values: names.map((name) => mlp(g, view(name), options, name)) };
 }
 
-/** What a unit's own experts say by a gate of their own. */
+/** Mixes a unit's own experts with a separate gate. */
 function selfGated(g: GraphBuilder, x: Value, { values }: Experts, name: string): Value {
   const scores = g.linear(x, values.length, name);
   return g.mixture(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -8,7 +8,7 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
  * Multi-gate Mixture-of-Experts (Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007): experts shared by all
- * tasks, and for every task a gate that weighs them.
+ * tasks, and one gate per task.
  */
 export const mmoe = defineBottom({
   name: 'mmoe',
@@ -27,7 +27,7 @@ export const mmoe = defineBottom({
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
     const experts = { names, values: names.map((name) => mlp(g, input, expert, name)) };
-    const seen = ofGroups(g, features, options.gate.input).input;
+    const seen = selectGroups(g, features, options.gate.input).input;
     const outputs = new Map<string, Value>();
     const gates = new Map<string, Gate>();
     for (const task of tasks) {

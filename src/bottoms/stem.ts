@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { embeddingPart, ofGroups, type Features } from '../graph/features.js';
+import { embeddingPart, selectGroups, type Features } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -7,19 +7,16 @@ import { defineBottom, gated, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
- * Shared and Task-specific EMbeddings (STEM-Net; Su et al. 2024, https://arxiv.org/abs/2308.13537): every field has an
- * embedding for
- * each task and a shared one, each as wide as the config says, and so have the experts that read them. All forward,
- * task-specific
- * backward: a task's gate weighs the experts of all tasks and the shared ones, but no gradient of the task goes into
- * those of others.
+ * Shared and Task-specific EMbeddings (STEM-Net; Su et al. 2024, https://arxiv.org/abs/2308.13537): every field has one
+ * embedding per task and a shared one, each of the configured width, with experts for each. All forward, task-specific
+ * backward: a task's gate mixes the experts of all tasks and the shared ones, but its gradient does not reach the
+ * experts of other tasks.
  *
- * Gates look at the sum of the task's and the shared embeddings, as in the authors' code
- * (https://github.com/LiangcaiSu/STEM), where a gate may
- * also have hidden layers; here it is one layer. With several levels, one more gate, of all experts and without a stop,
- * makes what the shared experts
- * of the next level read; the code makes it for the last level too, where nothing reads it. Numbers have no embeddings:
- * all experts read them.
+ * Gates read the sum of the task's and the shared embeddings, as in the authors' code
+ * (https://github.com/LiangcaiSu/STEM), where a gate may also have hidden layers; here it is one layer. With several
+ * levels, a shared gate over all experts, without a gradient stop, produces the input of the next level's shared
+ * experts. The code builds it for the last level too, where its result is unused. Numbers have no embeddings: all
+ * experts read them.
  */
 export const stem = defineBottom({
   name: 'stem',
@@ -42,7 +39,7 @@ export const stem = defineBottom({
   build({ levels, experts: { shared, perTask, ...expert }, gate, stopGradient }, { g, tasks, ...features }) {
     const parts = (given: Features): readonly Value[] =>
       [...tasks, undefined].map((_, i) => embeddingPart(g, given, i, tasks.length + 1).input);
-    const seen = gate.input && parts(ofGroups(g, features, gate.input));
+    const seen = gate.input && parts(selectGroups(g, features, gate.input));
     const gates = new Map<string, Gate>();
     let inputs = parts(features);
     for (let level = 0; level < levels; level++) {

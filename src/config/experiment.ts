@@ -8,7 +8,7 @@ import { calibrationSection, checkCalibration } from '../evaluation/calibration/
 import { listOutputs } from '../evaluation/outputs.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes, computeLayout } from '../features/feature-types.js';
-import { inputsOf } from '../graph/features.js';
+import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
 import { buildModel, listLookups, models, type ModelSpec } from '../models/models.js';
 import { IncompatibleFeaturesError, type ValidationIssue } from '../core/component.js';
@@ -159,7 +159,7 @@ export function* crossChecks({
 
 /** Parts of a model read groups that there are, each once. */
 function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<ValidationIssue> {
-  for (const { path, groups } of inputsOf(model)) {
+  for (const { path, groups } of findInputs(model)) {
     for (const [i, group] of groups.entries()) {
       const at = ['model', ...path, i];
       if (!known.includes(group))
@@ -279,7 +279,7 @@ function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
       path: ['data', 'sampling'],
       message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
     };
-  else if (findLoss(roots[0]!).says === 'score')
+  else if (findLoss(roots[0]!).outputKind === 'score')
     yield {
       path: ['data', 'sampling'],
       message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${resolveLoss(roots[0]!).name}, and could not be corrected; ${fix}`,

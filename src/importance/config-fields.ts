@@ -1,6 +1,6 @@
 import { listFieldKeys, type EncodingSpec } from '../features/encodings/encodings.js';
 import { featureTypes, type FeatureSpec } from '../features/feature-types.js';
-import { inputsOf } from '../graph/features.js';
+import { findInputs } from '../graph/features.js';
 
 /**
  * What a config can leave out: an entry of a group's list of fields, which may be several columns of the model's input.
@@ -56,7 +56,7 @@ export function leftWithout(
   left: readonly ConfigField[],
 ): readonly string[] {
   const isThere = (group: string): boolean => all.some((field) => field.group === group && !left.includes(field));
-  return [...inputsOf(model, ['model'])]
+  return [...findInputs(model, ['model'])]
     .filter(({ groups }) => !groups.some(isThere))
     .map(({ path }) => path.join('.'));
 }

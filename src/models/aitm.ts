@@ -9,17 +9,13 @@ import { defineModel } from './model.js';
 import { checkTaskTowers, taskTower, taskTowerOptions, getTower } from './task-towers.js';
 
 /**
- * Adaptive Information Transfer Multi-task (Xi et al. 2021, https://arxiv.org/abs/2105.08489): tasks stand in the order
- * of the
- * funnel, and each takes from the one before it by attention over the two. Every task is learned over all rows, so its
- * tower
- * says how probable it is together with all before it; what it is given a click is that over the click's probability.
+ * Adaptive Information Transfer Multi-task (Xi et al. 2021, https://arxiv.org/abs/2105.08489): tasks in funnel order,
+ * each combined with its predecessor by attention. Every task trains on all rows, so its tower predicts the joint
+ * probability with all tasks before it. The conditional probability is the quotient with the predecessor's.
  *
- * The calibrator charges a later step for being more probable than the one before. The paper sums it over rows beside a
- * mean of
- * log losses, and so does the authors' code (https://github.com/xidongbo/AITM) over those of a batch, so that it weighs
- * more in
- * larger batches; here it is a mean. torch-rechub leaves it out.
+ * The calibrator penalizes a task that is more probable than its predecessor. The paper and the authors' code
+ * (https://github.com/xidongbo/AITM) sum it over rows although log losses are means, so that it weighs more in larger
+ * batches; here it is a mean. torch-rechub omits it.
  */
 export const aitm = defineModel({
   name: 'aitm',

@@ -3,10 +3,10 @@ import type { GraphBuilder, LossOptions } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 
-/** A propensity is not believed to be nearer to 0 than this. */
+/** Minimum propensity. */
 const MIN_PROPENSITY = 1e-6;
 
-/** Options of a model that repairs the selection of conversions by how probable a click is. */
+/** Options of models that correct the selection bias of conversions by click propensity. */
 export const counterfactualOptions = {
   maxWeight: z.number().positive().default(15).describe('Maximum inverse-propensity weight of a row'),
   globalWeight: z
@@ -17,10 +17,9 @@ export const counterfactualOptions = {
 };
 
 /**
- * happened / probability, at most `maxWeight`: how often a row stands for those that were not seen (Rosenbaum & Rubin
- * 1983). As a
- * weight of a loss it is never differentiated.
- * @param counted factors that rows have in any case
+ * Computes event / probability, at most `maxWeight`: the inverse propensity weight (Rosenbaum & Rubin 1983). Use it as
+ * a weight of a loss, which is never differentiated.
+ * @param counted other weights of the rows
  */
 export function inversePropensity(
   g: GraphBuilder,
@@ -33,15 +32,14 @@ export function inversePropensity(
   return counted === undefined ? weights : g.multiply(weights, counted);
 }
 
-/** The terms of the product over all rows, with the weight that the model gives to them. */
+/** Returns the loss terms of the joint probabilities over all rows, scaled by the model's option. */
 export function globalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
   return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
 }
 
 /**
- * Scales weights to add up to the rows that a loss counts, so that its mean is divided by their own sum
- * (self-normalized
- * inverse propensity scores, Swaminathan & Joachims 2015); if all are 0, they stay so.
+ * Scales weights to sum to the number of rows that count, so that the mean is divided by their own sum (self-normalized
+ * inverse propensity scores, Swaminathan & Joachims 2015). Weights that are all 0 stay 0.
  */
 export function selfNormalised(
   g: GraphBuilder,

@@ -9,21 +9,17 @@ import { tasksGiven, type Task } from '../core/tasks.js';
 import { defineModel, buildHead, buildOutputLayer } from './model.js';
 import { checkTaskTowers, taskTowerOptions, getTower } from './task-towers.js';
 
-/** By task: what it depends on. */
+/** Parents per task. */
 type Parents = Readonly<Record<string, readonly string[]>>;
 
 /**
  * Deep Bayesian Multi-Target Learning (Wang et al. 2019, https://arxiv.org/abs/1902.09154): targets form a Bayesian
- * network. On
- * shared layers each task has layers of its own; what they say goes, beside what the tasks say that it depends on,
- * through one more
- * stack, the arrows of the network, and the number of the task is read off that. A target passes on this hidden state,
- * not its
- * label, so nothing is asked for in use that is not known then.
+ * network. Each task has its own layers on the shared layers. Their output is concatenated with the representations of
+ * its parents and passes through one more stack (the edges of the network), followed by the output layer. A target
+ * passes on this representation, not its label, so that inference requires no labels.
  *
- * The network is chosen by whoever knows the targets, as in the paper. A task depends on the one whose label it is
- * given;
- * `parents` says otherwise. In the words of EasyRec, which has a model of this name too, `relation` is `relation_dnn`.
+ * As in the paper, you choose the network. Default: a task's parent is the task whose label is its `given`; `parents`
+ * overrides it. In EasyRec's model of the same name, `relation` is `relation_dnn`.
  */
 export const dbmtl = defineModel({
   name: 'dbmtl',
@@ -85,7 +81,7 @@ export const dbmtl = defineModel({
   },
 });
 
-/** The tasks that one depends on. */
+/** Returns the parents of a task. */
 function parentsOf(task: Task, tasks: readonly Task[], parents: Parents): readonly string[] {
   return Object.hasOwn(parents, task.name)
     ? parents[task.name]!
@@ -94,7 +90,7 @@ function parentsOf(task: Task, tasks: readonly Task[], parents: Parents): readon
         .map(({ name }) => name);
 }
 
-/** What is wrong with the network of tasks. */
+/** Validates the network of tasks: known names, no duplicates, no cycles, at least one edge. */
 function* checkParents(tasks: readonly Task[], parents: Parents): Iterable<ValidationIssue> {
   const known = tasks.map(({ name }) => name);
   const path = ['model', 'parents'];

@@ -8,20 +8,15 @@ import { computeLossBias } from './bias-init.js';
 import { defineModel } from './model.js';
 
 /**
- * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125): a tower of its own
- * imputes the loss δ̂ of a conversion on every row, and clicked rows correct it by their inverse propensity w, as
- * constants:
- * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)². An imputed loss is a log loss, so never
- * below 0: the tower says
- * log(1 + e^x).
+ * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125): a separate tower imputes
+ * the loss δ̂ of a conversion on every row, and clicked rows correct it with their inverse propensity w, as constants.
+ * The conversion minimizes δ̂ + w (δ - δ̂), the imputation w (δ - δ̂)². A log loss is never negative, so the tower
+ * predicts log(1 + e^x).
  *
- * In PaddleRec's code that square moves the conversion too, towards the loss that is imputed, which pushes up what it
- * predicts where that is
- * little and so spoils its order and its mean: on the planted log it came out worse than no repair at all. Here the
- * square
- * takes δ as it is, as where imputation and prediction learn in turn (Wang et al. 2019,
- * https://proceedings.mlr.press/v97/wang19n.html);
- * `jointly: true` has it as in that code.
+ * In PaddleRec's code the square also trains the conversion, toward the imputed loss. That increases low predictions
+ * and spoils ranking and calibration: on synthetic data it was worse than no correction. Here δ is a constant in the
+ * square, as if imputation and prediction were trained alternately (Wang et al. 2019,
+ * https://proceedings.mlr.press/v97/wang19n.html); `jointly: true` gives PaddleRec's behavior.
  */
 export const escm2Dr = defineModel({
   name: 'escm2-dr',

@@ -5,12 +5,10 @@ import { defineModel, buildLossTerm } from './model.js';
 
 /**
  * ESCM² with inverse propensity scores (Wang et al. 2022, https://arxiv.org/abs/2204.05125): the loss of a conversion
- * is that of clicked rows, each divided by how probable the model holds its click, over all rows; ESMM's loss over all
- * rows stands
- * beside it. The propensity is a constant there, as in the paper. PaddleRec's code divides by the propensity
- * times the clicks of the batch and multiplies by its rows; here the inverse is of the propensity alone. It is bounded
- * at 15 by default,
- * as it is in PaddleRec's doubly robust loss; the factor of the loss over all rows is a choice of this project.
+ * over clicked rows, each divided by its predicted click probability, plus ESMM's loss over all rows. The propensity is
+ * a constant, as in the paper. PaddleRec's code divides by the propensity times the clicks of the batch and multiplies
+ * by its rows; here the weight is the inverse propensity. It is limited to 15 by default, as in PaddleRec's doubly
+ * robust loss. The default weight of the loss over all rows is this project's choice.
  */
 export const escm2Ips = defineModel({
   name: 'escm2-ips',

@@ -11,7 +11,7 @@ import { checkTaskTowers, taskTower, taskTowerOptions, getTower } from './task-t
 
 const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
 
-/** Options of a model of a click and what follows it: shared layers and towers. */
+/** Options of models of a click and later events: shared layers and towers. */
 export const funnelOptions = {
   bottom: bottomSchema.prefault({}).describe('Shared layers below the towers'),
   ctrTower: towerOptions.describe('Tower of root tasks, such as the click'),
@@ -20,7 +20,7 @@ export const funnelOptions = {
 };
 export type FunnelOptions = OptionsOf<typeof funnelOptions>;
 
-/** What is wrong with the tasks of a model of funnels, which is called `model`. */
+/** Validates the tasks of the funnel model `model`. */
 export function* checkFunnel(model: string, tasks: readonly Task[], options: FunnelOptions): Iterable<ValidationIssue> {
   yield* checkTaskTowers(tasks, options);
   yield* checkBottom(options.bottom, tasks);
@@ -56,39 +56,39 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
   }
 }
 
-/** The parts of embeddings that the shared layers of a funnel want. */
+/** Returns the embedding parts that the shared layers of a funnel require. */
 export function funnelEmbeddingParts({ bottom }: FunnelOptions, tasks: readonly string[]): readonly string[] {
   return bottomEmbeddingParts(bottom, tasks);
 }
 
-/** A conversion: a task that is given another one's label. */
+/** A conversion: a task with a parent in the funnel. */
 export interface Conversion {
   readonly task: ModelTask;
-  /** 1 where the task is defined and its label is known. */
+  /** 1 if the task is defined and its label is known. */
   readonly seen: Value;
-  /** 1 where what it is given happened. */
+  /** 1 if the parent event happened. */
   readonly given: Value;
   readonly logit: Value;
-  /** How probable it is that what it is given happens: the product of all before it. */
+  /** Builds the probability of the parent event: the product of all probabilities before this task. */
   propensity(): Value;
-  /** What the towers of the task stand on, for whoever puts another one there. */
+  /** Input of the task's tower, for additional towers. */
   readonly input: Value;
 }
 
-/** A tower for every task, and the products down the funnel. */
+/** A tower per task, and the products along the funnel. */
 export interface Funnel {
   readonly gates: ReadonlyMap<string, Gate>;
   readonly predictions: ReadonlyMap<string, Value>;
-  /** The log loss of every click. */
+  /** Log loss of every root task. */
   readonly clicks: readonly Term[];
-  /** The log loss over all rows of every conversion together with all before it. */
+  /** Log loss, over all rows, of every conversion's joint probability with all tasks before it. */
   readonly products: readonly Term[];
   readonly conversions: readonly Conversion[];
 }
 
 /**
- * Puts the towers of a funnel on shared layers.
- * @param between what a model has between these and the towers: makes what the towers stand on, by task
+ * Builds the shared layers and towers of a funnel.
+ * @param between layers between the shared layers and the towers, if the model has some
  */
 export function buildFunnel(
   { g, input, fields, tasks }: ModelContext,

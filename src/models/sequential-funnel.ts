@@ -6,10 +6,7 @@ import { normalizeGiven, tasksGiven, type Task } from '../core/tasks.js';
 import { checkProbability } from './check-probability.js';
 import { buildLossTerm, type ModelContext, type ModelOutput } from './model.js';
 
-/**
- * What is wrong with the tasks of a model, called `model`, in which each takes from the one before it in the order of
- * the funnel.
- */
+/** Validates the tasks of `model`, in which each task depends on its predecessor in the funnel. */
 export function* checkSequentialFunnel(model: string, tasks: readonly Task[]): Iterable<ValidationIssue> {
   if (tasks.length < 2)
     yield { path: ['tasks'], message: `${model} needs two tasks or more, in the order of the funnel` };
@@ -27,15 +24,14 @@ export function* checkSequentialFunnel(model: string, tasks: readonly Task[]): I
   }
 }
 
-/** What comes of the logits of tasks in the order of the funnel, with the probabilities that they say. */
+/** Output of a sequential funnel, with the probability of each task. */
 export interface SequentialFunnel extends ModelOutput {
   readonly probabilities: readonly Value[];
 }
 
 /**
- * Every task is learned over all rows, so its logit says how probable it is together with all before it; what it is
- * given
- * the one before is that over that one's probability.
+ * Builds predictions and loss terms. Every task trains on all rows, so its logit is that of the joint probability with
+ * all tasks before it. The conditional prediction is the quotient with the predecessor's.
  */
 export function buildSequentialFunnel(
   { g, tasks }: Pick<ModelContext, 'g' | 'tasks'>,

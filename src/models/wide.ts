@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
-import { inputOption, ofGroups, withoutEmbeddings, type Features } from '../graph/features.js';
+import { inputOption, selectGroups, withoutEmbeddings, type Features } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
 import { resolveLoss, losses } from '../losses/losses.js';
 import type { Task } from '../core/tasks.js';
 
 /**
- * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): what the heads of any model add
- * to what towers say, linear
- * in the features. Each id has a number for each task, each number of a row a weight.
+ * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): linear in the features, added to
+ * the heads of any model. Each id has one weight per task output, and so has each number.
  */
 export const wideOption = z
   .union([z.boolean(), z.strictObject({ input: inputOption('the linear part reads; default: all') })])
@@ -16,7 +15,7 @@ export const wideOption = z
   .describe('Whether each head adds a linear part: one weight per id and per number');
 export type WideOption = z.output<typeof wideOption>;
 
-/** What a model with such a part looks up beside its features; undefined where it has none. */
+/** Returns what the wide part looks up besides the features; undefined without a wide part. */
 export function buildWidePart(
   option: WideOption,
   tasks: readonly Task[],
@@ -33,9 +32,8 @@ function outputsOf(task: Task): number {
 }
 
 /**
- * What the wide part adds to the numbers of each task's head, by name.
- * @param looked `[B, fields * width]`: what was looked up of each field, one after the other; undefined where no field
- * has ids
+ * Computes the contribution of the wide part to each task's head, by task name.
+ * @param looked `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has ids
  * @param features those of the whole config
  */
 export function wideSums(
@@ -47,7 +45,7 @@ export function wideSums(
 ): ReadonlyMap<string, Value> {
   const part = buildWidePart(option, tasks);
   if (part === undefined) return new Map();
-  const numbers = withoutEmbeddings(g, ofGroups(g, features, part.groups));
+  const numbers = withoutEmbeddings(g, selectGroups(g, features, part.groups));
   const ids = looked && sumOfFields(g, looked, part.width);
   let begin = 0;
   return new Map(
@@ -64,7 +62,7 @@ export function wideSums(
   );
 }
 
-/** The sum of fields that lie side by side, `width` columns each: halves are added, so that it takes few operations. */
+/** Sums the fields of `width` columns each. Halves are added, which takes few operations. */
 function sumOfFields(g: GraphBuilder, fields: Value, width: number): Value {
   const count = fields.width / width;
   if (count === 1) return fields;

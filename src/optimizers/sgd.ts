@@ -1,10 +1,7 @@
 import { z } from 'zod';
 import { commonOptions, defineOptimizer } from './optimizer.js';
 
-/**
- * Stochastic gradient descent as PyTorch has it; momentum is a running sum of gradients, Nesterov's looks a step ahead
- * (Sutskever et al. 2013).
- */
+/** Stochastic gradient descent, as PyTorch's, with optional heavy-ball or Nesterov momentum (Sutskever et al. 2013). */
 export const sgd = defineOptimizer({
   name: 'sgd',
   kernel: 'sgd',

@@ -3,7 +3,7 @@ import type { ValidationIssue } from '../core/component.js';
 import { factor, lengthOfTraining } from './options.js';
 import { byLength, defineSchedule } from './schedule.js';
 
-/** A stretch of the cycle: the step it ends at, and the factor there. */
+/** A phase of the cycle: its last step and the factor there. */
 interface Phase {
   readonly end: number;
   readonly factor: number;
@@ -15,8 +15,8 @@ const BETWEEN = {
 };
 
 /**
- * One rise and one fall to almost nothing (Smith & Topin 2018, https://arxiv.org/abs/1708.07120) in the shape of
- * PyTorch's OneCycleLR, its defaults and its ends of phases; momentum is left alone.
+ * One rise and one decay to almost zero (Smith & Topin 2018, https://arxiv.org/abs/1708.07120), with the curve,
+ * defaults and phase ends of PyTorch's OneCycleLR. Momentum is not changed.
  */
 export const oneCycle = defineSchedule({
   name: 'one-cycle',
@@ -55,7 +55,7 @@ export const oneCycle = defineSchedule({
     return byLength(options.steps, (step, steps) => {
       let from: Phase = { end: 0, factor: options.firstFactor };
       for (const phase of phasesOf(options, steps)) {
-        // A training of few steps has no room for every phase.
+        // Phases may be empty if training has few steps.
         if (step <= phase.end && phase.end > from.end)
           return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
         from = phase;

@@ -4,17 +4,16 @@ import { defineSchedule, type Schedule } from './schedule.js';
 
 const state = z.strictObject({
   factor,
-  /** The value that progress is measured from: the last one that counted as progress. */
+  /** Baseline of progress: the last value that counted as an improvement. */
   mark: z.number().nullable(),
   measurementsWithoutProgress: z.int().min(0),
-  /** Measurements that are still not counted. */
+  /** Remaining measurements of the cooldown. */
   resting: z.int().min(0),
 });
 
 /**
- * Falls each time that what training monitors makes no progress, as PyTorch's ReduceLROnPlateau does. Patience and
- * progress
- * are those of early stopping: N measurements without progress, where PyTorch waits for one more.
+ * Decays whenever the monitored value stops improving, as PyTorch's ReduceLROnPlateau. Patience and improvement are
+ * those of early stopping: N measurements without improvement; PyTorch waits for one more.
  */
 export const plateau = defineSchedule({
   name: 'plateau',

@@ -3,7 +3,7 @@ import type { Batch } from '../../src/core/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
-import { embeddingPart, fieldValues, inputsOf, ofGroups, type Features } from '../../src/graph/features.js';
+import { embeddingPart, fieldValues, findInputs, selectGroups, type Features } from '../../src/graph/features.js';
 import type { Graph } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
@@ -71,7 +71,7 @@ async function valuesOf(
 
 describe('features given to parts of a model', () => {
   it('are those of its groups, in the order of the config, and all where none is named', async () => {
-    const of = (groups?: readonly string[]) => valuesOf(plain, (g, features) => ofGroups(g, features, groups).input);
+    const of = (groups?: readonly string[]) => valuesOf(plain, (g, features) => selectGroups(g, features, groups).input);
     expect(await of(['time', 'user'])).toEqual([10, 11, 90]);
     expect(await of(['item'])).toEqual([50, 100, 101]);
     expect(await of()).toEqual([10, 11, 50, 100, 101, 90]);
@@ -80,13 +80,13 @@ describe('features given to parts of a model', () => {
   it('are not even copied where all are wanted', () => {
     const g = new GraphBuilder();
     const features: Features = { input: g.input({ kind: 'features' }, 6), fields: plain.columns };
-    expect(ofGroups(g, features, undefined)).toBe(features);
-    expect(ofGroups(g, features, ['time', 'item', 'user']).input).toBe(features.input);
+    expect(selectGroups(g, features, undefined)).toBe(features);
+    expect(selectGroups(g, features, ['time', 'item', 'user']).input).toBe(features.input);
   });
 
   it('are there field by field, also of some groups', async () => {
     const second = (groups?: readonly string[]) =>
-      valuesOf(plain, (g, features) => fieldValues(g, ofGroups(g, features, groups))[1]!);
+      valuesOf(plain, (g, features) => fieldValues(g, selectGroups(g, features, groups))[1]!);
     expect(await second()).toEqual([50]);
     expect(await second(['item'])).toEqual([100, 101]);
   });
@@ -95,7 +95,7 @@ describe('features given to parts of a model', () => {
     const wide = withEmbeddingParts(plain, 3);
     expect([wide.width, wide.tables.map(({ width }) => width)]).toEqual([14, [6, 6]]);
     const part = (i: number, groups?: readonly string[]) =>
-      valuesOf(wide, (g, features) => embeddingPart(g, ofGroups(g, features, groups), i, 3).input);
+      valuesOf(wide, (g, features) => embeddingPart(g, selectGroups(g, features, groups), i, 3).input);
     expect(await part(0)).toEqual([10, 11, 50, 100, 101, 90]);
     expect(await part(2)).toEqual([14, 15, 50, 104, 105, 90]);
     expect(await part(1, ['item', 'time'])).toEqual([50, 102, 103, 90]);
@@ -103,7 +103,7 @@ describe('features given to parts of a model', () => {
 
   it('have a name wherever a part of a model takes them', () => {
     expect([
-      ...inputsOf({
+      ...findInputs({
         name: 'x',
         input: ['a'],
         bottom: { hidden: [1], gate: { input: ['b', 'c'] } },

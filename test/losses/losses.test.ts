@@ -5,7 +5,7 @@ import type { Batch } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
-import { meanOf, withGroups, type TaskLoss } from '../../src/losses/loss.js';
+import { buildMean, withGroups, type TaskLoss } from '../../src/losses/loss.js';
 import { resolveLoss, losses } from '../../src/losses/losses.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -52,7 +52,7 @@ async function rowsOf(
     return {
       predictions: { p: built.predict(g, says, 'p') },
       terms: [
-        { name: 'p', weight: 1, loss: meanOf(g, grouped(g), says, y, {}) },
+        { name: 'p', weight: 1, loss: buildMean(g, grouped(g), says, y, {}) },
         { name: 'rows', weight: 0, loss: g.mean(grouped(g).rows(g, says, y)) },
       ],
     };
@@ -100,7 +100,7 @@ describe('every loss', () => {
   )(
     '%s of a regression knows what a tower of one number says where the mean label is to be predicted',
     async (name) => {
-      const { outputs, ofMean } = losses.build(resolveLoss({ type: 'regression', loss: name }));
+      const { outputs, outputForMean: ofMean } = losses.build(resolveLoss({ type: 'regression', loss: name }));
       if (outputs > 1) return expect(ofMean).toBe(undefined);
       const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), {
         type: 'regression',
