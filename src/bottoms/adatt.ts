@@ -4,7 +4,7 @@ import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineBottom, gated, joinedExperts, type Experts } from './bottom.js';
+import { defineBottom, buildGate, concatExperts, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
@@ -35,9 +35,9 @@ export const adatt = defineBottom({
   check: checkExperts,
 
   build({ levels, experts: { perTask, shared, ...expert }, gate, native }, { g, tasks, ...features }) {
-    const seen = gate.input && selectGroups(g, features, gate.input).input;
-    const own = tasks.map((task) => ({ task, unit: `tasks.${task}`, count: perTask }));
-    const units = shared === 0 ? own : [...own, { task: undefined, unit: 'shared', count: shared }];
+    const gateInput = gate.input && selectGroups(g, features, gate.input).input;
+    const taskUnits = tasks.map((task) => ({ task, unit: `tasks.${task}`, count: perTask }));
+    const units = shared === 0 ? taskUnits : [...taskUnits, { task: undefined, unit: 'shared', count: shared }];
     const gates = new Map<string, Gate>();
     let inputs = new Map<string, Value>(units.map(({ unit }) => [unit, features.input]));
     for (let level = 0; level < levels; level++) {
@@ -48,21 +48,21 @@ export const adatt = defineBottom({
           return [unit, { names, values: names.map((name) => mlp(g, inputs.get(unit)!, expert, name)) }];
         }),
       );
-      const all = joinedExperts([...experts.values()]);
+      const all = concatExperts([...experts.values()]);
       const fused = new Map<string, Value>();
-      for (const { task, unit } of level === levels - 1 ? own : units) {
-        const found = gated(g, seen ?? inputs.get(unit)!, all, gate, `${prefix}.gates.${task ?? 'shared'}`);
-        gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, found.gate);
+      for (const { task, unit } of level === levels - 1 ? taskUnits : units) {
+        const output = buildGate(g, gateInput ?? inputs.get(unit)!, all, gate, `${prefix}.gates.${task ?? 'shared'}`);
+        gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, output.gate);
         fused.set(
           unit,
           native
-            ? g.add(found.mixture, nativeSum(g, experts.get(unit)!, found.gate.shares, `${prefix}.native.${unit}`))
-            : found.mixture,
+            ? g.add(output.mixture, nativeSum(g, experts.get(unit)!, output.gate.shares, `${prefix}.native.${unit}`))
+            : output.mixture,
         );
       }
       inputs = fused;
     }
-    return { outputs: new Map(own.map(({ task, unit }) => [task, inputs.get(unit)!])), gates };
+    return { outputs: new Map(taskUnits.map(({ task, unit }) => [task, inputs.get(unit)!])), gates };
   },
 });
 

@@ -58,7 +58,7 @@ export interface Experts {
 }
 
 /** Concatenates the experts of several units. */
-export function joinedExperts(experts: readonly Experts[]): Experts {
+export function concatExperts(experts: readonly Experts[]): Experts {
   return { names: experts.flatMap(({ names }) => names), values: experts.flatMap(({ values }) => values) };
 }
 
@@ -66,7 +66,7 @@ export function joinedExperts(experts: readonly Experts[]): Experts {
  * Builds a gate and its mixture of experts: linear, optional batch norm, softmax, weighted sum.
  * @param name of the gate's parameters
  */
-export function gated(
+export function buildGate(
   g: GraphBuilder,
   x: Value,
   { names, values }: Experts,

@@ -20,17 +20,17 @@ export const fm = defineBottom({
   options: () => deepPartOptions('parallel'),
 
   build(options, { g, tasks, ...features }) {
-    const width = commonWidth(features.fields);
+    const width = findCommonWidth(features.fields);
     const embeddings = fieldValues(g, features).map((value, f): Value => {
       const field = features.fields[f]!;
       return hasEmbedding(field) ? value : g.linear(value, width, `factors.${field.field}`, { bias: false });
     });
     // Multiplying each field with the sum of the previous ones halves the products and avoids differences of large
     // numbers.
-    let before = embeddings[0]!;
+    let sum = embeddings[0]!;
     const products = embeddings.slice(1).map((embedding): Value => {
-      const product = g.multiply(before, embedding);
-      before = g.add(before, embedding);
+      const product = g.multiply(sum, embedding);
+      sum = g.add(sum, embedding);
       return product;
     });
     return {
@@ -51,25 +51,25 @@ export const fm = defineBottom({
  * Returns the common width of all embeddings.
  * @throws IncompatibleFeaturesError if widths differ or fewer than two fields can be multiplied
  */
-function commonWidth(fields: readonly InputField[]): number {
+function findCommonWidth(fields: readonly InputField[]): number {
   const [first, ...others] = fields.filter(hasEmbedding);
   if (first === undefined)
     throw new IncompatibleFeaturesError({
       path: ['model'],
       message:
-        'fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups',
+        'fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
     });
   if (fields.length < 2)
     throw new IncompatibleFeaturesError({
       path: ['model'],
-      message: `fm multiplies fields with each other, and reads ${quoted(first.field)} alone; let it read more`,
+      message: `fm multiplies pairs of fields, but its input has only ${quoted(first.field)}; add fields or groups to input`,
     });
   const other = others.find(({ width }) => width !== first.width);
   if (other === undefined) return first.width;
   const groups =
-    other.group === first.group ? '' : `, or let it read groups of one width, as in input: [${first.group}]`;
+    other.group === first.group ? '' : `, or select groups of equal width, such as input: [${first.group}]`;
   throw new IncompatibleFeaturesError({
     path: ['features', ...(other.group === undefined ? [] : [other.group])],
-    message: `fm multiplies embeddings with each other, and that of ${quoted(other.field)} has width ${other.width}, that of ${quoted(first.field)} ${first.width}; give them one width${groups}`,
+    message: `fm requires embeddings of equal width, but ${quoted(other.field)} has width ${other.width} and ${quoted(first.field)} ${first.width}; set the same width${groups}`,
   });
 }

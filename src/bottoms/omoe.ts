@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { selectGroups } from '../graph/features.js';
 import { mlp } from '../graph/mlp.js';
-import { defineBottom, forAllTasks, gated } from './bottom.js';
+import { defineBottom, forAllTasks, buildGate } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
@@ -24,10 +24,10 @@ export const omoe = defineBottom({
     const { input } = features;
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
-    const seen = selectGroups(g, features, options.gate.input).input;
-    const { gate, mixture } = gated(
+    const gateInput = selectGroups(g, features, options.gate.input).input;
+    const { gate, mixture } = buildGate(
       g,
-      seen,
+      gateInput,
       { names, values: names.map((name) => mlp(g, input, expert, name)) },
       options.gate,
       'gate',

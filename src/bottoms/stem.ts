@@ -3,7 +3,7 @@ import { embeddingPart, selectGroups, type Features } from '../graph/features.js
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineBottom, gated, type Experts } from './bottom.js';
+import { defineBottom, buildGate, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
@@ -37,43 +37,49 @@ export const stem = defineBottom({
   embeddingParts: (_, tasks) => [...tasks, 'shared'],
 
   build({ levels, experts: { shared, perTask, ...expert }, gate, stopGradient }, { g, tasks, ...features }) {
-    const parts = (given: Features): readonly Value[] =>
-      [...tasks, undefined].map((_, i) => embeddingPart(g, given, i, tasks.length + 1).input);
-    const seen = gate.input && parts(selectGroups(g, features, gate.input));
+    const parts = (selected: Features): readonly Value[] =>
+      [...tasks, undefined].map((_, i) => embeddingPart(g, selected, i, tasks.length + 1).input);
+    const gateInput = gate.input && parts(selectGroups(g, features, gate.input));
     const gates = new Map<string, Gate>();
     let inputs = parts(features);
     for (let level = 0; level < levels; level++) {
       const prefix = `levels.${level}`;
-      const expertsOf = (name: string, count: number, x: Value): Experts => {
+      const buildExperts = (name: string, count: number, x: Value): Experts => {
         const names = Array.from({ length: count }, (_, e) => `${prefix}.${name}.${e}`);
         return { names, values: names.map((each) => mlp(g, x, expert, each)) };
       };
       const all = [
-        ...tasks.map((task, t) => expertsOf(`tasks.${task}`, perTask, inputs[t]!)),
-        expertsOf('shared', shared, inputs.at(-1)!),
+        ...tasks.map((task, t) => buildExperts(`tasks.${task}`, perTask, inputs[t]!)),
+        buildExperts('shared', shared, inputs.at(-1)!),
       ];
       const names = all.flatMap((each) => each.names);
-      const looked = seen ?? inputs;
+      const gateParts = gateInput ?? inputs;
       const isLast = level === levels - 1;
       const outputs = tasks.map((task, t) => {
         const isForeign = (unit: number): boolean => stopGradient && unit !== t && unit < tasks.length;
         const values = all.flatMap((each, unit) =>
           isForeign(unit) ? each.values.map((value): Value => g.stopGradient(value)) : each.values,
         );
-        const found = gated(g, g.add(looked[t]!, looked.at(-1)!), { names, values }, gate, `${prefix}.gates.${task}`);
-        gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, found.gate);
-        return found.mixture;
+        const output = buildGate(
+          g,
+          g.add(gateParts[t]!, gateParts.at(-1)!),
+          { names, values },
+          gate,
+          `${prefix}.gates.${task}`,
+        );
+        gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, output.gate);
+        return output.mixture;
       });
       if (!isLast) {
-        const found = gated(
+        const output = buildGate(
           g,
-          looked.at(-1)!,
+          gateParts.at(-1)!,
           { names, values: all.flatMap((each) => each.values) },
           gate,
           `${prefix}.sharedGate`,
         );
-        gates.set(`shared, level ${level + 1}`, found.gate);
-        outputs.push(found.mixture);
+        gates.set(`shared, level ${level + 1}`, output.gate);
+        outputs.push(output.mixture);
       }
       inputs = outputs;
     }

@@ -32,7 +32,10 @@ export const jrc = defineLoss({
       const y = g.stopGradient(label);
       const logLoss = g.crossEntropy(subtract(g, positiveLogit, negativeLogit), label);
       const negLogShare = (logit: typeof positiveLogit) => subtract(g, g.groupLogSumExp(logit, groups!), logit);
-      const rank = g.add(g.multiply(y, negLogShare(positiveLogit)), g.multiply(g.affine(y, -1, 1), negLogShare(negativeLogit)));
+      const rank = g.add(
+        g.multiply(y, negLogShare(positiveLogit)),
+        g.multiply(g.affine(y, -1, 1), negLogShare(negativeLogit)),
+      );
       return g.add(g.affine(logLoss, alpha, 0), g.affine(rank, 1 - alpha, 0));
     },
   }),

@@ -66,7 +66,13 @@ export function buildMean(g: GraphBuilder, loss: TaskLoss, out: Value, label: Va
  * Computes the mean of a loss for labels that are probabilities: the expected loss of a binary label. The label is
  * never differentiated.
  */
-export function buildSoftMean(g: GraphBuilder, loss: TaskLoss, out: Value, label: Value, options: LossOptions): LossValue {
+export function buildSoftMean(
+  g: GraphBuilder,
+  loss: TaskLoss,
+  out: Value,
+  label: Value,
+  options: LossOptions,
+): LossValue {
   // The log loss accepts such labels directly.
   if (loss.mean !== undefined) return loss.mean(g, out, label, options);
   const soft = g.stopGradient(label);

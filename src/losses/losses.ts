@@ -12,7 +12,7 @@ const nameAlone = z.enum(losses.names).superRefine((name, context) => {
   const { error } = losses.schema.safeParse({ name });
   if (error === undefined) return;
   const needed = error.issues.map(({ path }) => path.join('.')).join(', ');
-  context.addIssue({ code: 'custom', message: `${name} needs ${needed}; write it as { name: ${name}, ${needed}: … }` });
+  context.addIssue({ code: 'custom', message: `${name} requires ${needed}; write { name: ${name}, ${needed}: … }` });
 });
 
 /** Schema of a task's loss: its name, or a map with options. */

@@ -54,29 +54,29 @@ export const aitm = defineModel({
       tasks: tasks.map(({ name }) => name),
     });
     const logits: Value[] = [];
-    let passed: Value | undefined;
+    let previousState: Value | undefined;
     for (const task of tasks) {
-      const own = outputs.get(task.name)!;
+      const bottomOutput = outputs.get(task.name)!;
       const state: Value =
-        passed === undefined
-          ? own
+        previousState === undefined
+          ? bottomOutput
           : g.attend(
               [
-                own,
+                bottomOutput,
                 mlp(
                   g,
-                  passed,
-                  { hidden: [own.width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm },
+                  previousState,
+                  { hidden: [bottomOutput.width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm },
                   `gates.${task.name}`,
                 ),
               ],
               `attention.${task.name}`,
             );
       logits.push(taskTower(g, task, state, getTower(options, task.name), task.firstBiasInChain));
-      passed = state;
+      previousState = state;
     }
-    const { probabilities, ...rest } = buildSequentialFunnel({ g, tasks }, logits);
-    const output = { ...rest, gates };
+    const { probabilities, ...funnel } = buildSequentialFunnel({ g, tasks }, logits);
+    const output = { ...funnel, gates };
     const excess = probabilities
       .slice(1)
       .map((later, t): Value => g.clip(g.add(later, g.affine(probabilities[t]!, -1, 0)), 0, 1));

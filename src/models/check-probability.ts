@@ -16,7 +16,7 @@ export function* checkProbability(
   if (type !== 'classification') {
     yield {
       path: ['tasks', name, 'type'],
-      message: `${model} ${does} probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe`,
+      message: `${model} ${does} probabilities, but ${quoted(name)} is a ${type}; use another model, such as mmoe`,
     };
     return;
   }
@@ -25,6 +25,6 @@ export function* checkProbability(
   if (says !== 'logit')
     yield {
       path: ['tasks', name, 'loss'],
-      message: `${model} ${does} probabilities, and ${loss} does not say the logit of one; take ${others.join(' or ')}, or another model, as mmoe`,
+      message: `${model} ${does} probabilities, but loss ${loss} has no logit; use ${others.join(' or ')}, or another model, such as mmoe`,
     };
 }

@@ -19,21 +19,21 @@ export const counterfactualOptions = {
 /**
  * Computes event / probability, at most `maxWeight`: the inverse propensity weight (Rosenbaum & Rubin 1983). Use it as
  * a weight of a loss, which is never differentiated.
- * @param counted other weights of the rows
+ * @param rowWeights other weights of the rows
  */
 export function inversePropensity(
   g: GraphBuilder,
-  happened: Value,
+  event: Value,
   probability: Value,
   maxWeight: number,
-  counted: Value | undefined,
+  rowWeights: Value | undefined,
 ): Value {
-  const weights = g.clip(g.multiply(happened, g.reciprocal(g.clip(probability, MIN_PROPENSITY, 1))), 0, maxWeight);
-  return counted === undefined ? weights : g.multiply(weights, counted);
+  const weights = g.clip(g.multiply(event, g.reciprocal(g.clip(probability, MIN_PROPENSITY, 1))), 0, maxWeight);
+  return rowWeights === undefined ? weights : g.multiply(weights, rowWeights);
 }
 
 /** Returns the loss terms of the joint probabilities over all rows, scaled by the model's option. */
-export function globalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
+export function scaleGlobalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
   return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
 }
 
@@ -41,12 +41,12 @@ export function globalTerms(products: readonly Term[], globalWeight: number): re
  * Scales weights to sum to the number of rows that count, so that the mean is divided by their own sum (self-normalized
  * inverse propensity scores, Swaminathan & Joachims 2015). Weights that are all 0 stay 0.
  */
-export function selfNormalised(
+export function selfNormalize(
   g: GraphBuilder,
   { mask, weights }: LossOptions & { readonly weights: Value },
 ): LossOptions {
-  const counted = mask === undefined ? weights : g.multiply(weights, mask);
+  const rowWeights = mask === undefined ? weights : g.multiply(weights, mask);
   const rows = g.batchSum(mask ?? g.affine(weights, 0, 1));
-  const inverseSum = g.reciprocal(g.clip(g.batchSum(counted), 1e-6, 1e30));
-  return { mask, weights: g.multiply(counted, g.multiply(rows, inverseSum)) };
+  const inverseSum = g.reciprocal(g.clip(g.batchSum(rowWeights), 1e-6, 1e30));
+  return { mask, weights: g.multiply(rowWeights, g.multiply(rows, inverseSum)) };
 }

@@ -4,7 +4,7 @@ import type { Term } from '../graph/graph.js';
 import { tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { buildMean } from '../losses/loss.js';
-import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
+import { counterfactualOptions, scaleGlobalTerms, inversePropensity, selfNormalize } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel, buildLossTerm } from './model.js';
 import { getTower } from './task-towers.js';
@@ -33,7 +33,7 @@ export const dcmt = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const causal = conversions.flatMap(({ task, seen, given, logit, propensity, input }): Term[] => {
+    const causal = conversions.flatMap(({ task, isCounted: seen, given, logit, propensity, input }): Term[] => {
       const { name, weight, labelValue, firstBias } = task;
       const twin = tower(
         g,
@@ -44,12 +44,12 @@ export const dcmt = defineModel({
       );
       const clicked = propensity();
       const { mask } = task.countedInChain;
-      const counted = (happened: Value, probability: Value): LossOptions => {
-        const weights = inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights);
-        return selfNormalised(g, { mask, weights });
+      const weighRows = (event: Value, probability: Value): LossOptions => {
+        const weights = inversePropensity(g, event, probability, options.maxWeight, task.counted.weights);
+        return selfNormalize(g, { mask, weights });
       };
-      const factual = counted(seen, clicked);
-      const counterfactual = counted(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
+      const factual = weighRows(seen, clicked);
+      const counterfactual = weighRows(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
       const excess = g.affine(
         g.add(
           g.activation(logit, 'sigmoid', `${name}.factual`),
@@ -72,6 +72,6 @@ export const dcmt = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...causal, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...causal, ...scaleGlobalTerms(products, options.globalWeight)] };
   },
 });

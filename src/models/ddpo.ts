@@ -5,7 +5,7 @@ import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { buildMean, buildSoftMean } from '../losses/loss.js';
 import { tasksGiven } from '../core/tasks.js';
-import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
+import { counterfactualOptions, scaleGlobalTerms, inversePropensity, selfNormalize } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel, type ModelTask } from './model.js';
 
@@ -46,52 +46,61 @@ export const ddpo = defineModel({
     const propensities = new Map<string, Value>();
     const dense = (x: Value, name: string): Value => g.activation(g.linear(x, width, name), 'relu', `${name}.relu`);
     /** Computes the input of the towers; a conversion combines its own state with those of its click and of r̂. */
-    const transferred = (below: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> => {
+    const buildTowerInputs = (bottomOutputs: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> => {
       const states = new Map(
-        tasks.map(({ name }) => [name, mlp(g, below.get(name)!, options.layers, `states.${name}`)] as const),
+        tasks.map(({ name }) => [name, mlp(g, bottomOutputs.get(name)!, options.layers, `states.${name}`)] as const),
       );
       const towerInput = (task: ModelTask): Value => {
-        const own = states.get(task.name)!;
-        const [above] = tasksGiven(task, tasks);
-        if (above === undefined) return own;
-        const propensity = mlp(g, below.get(task.name)!, options.layers, `states.${task.name}.propensity`);
+        const ownState = states.get(task.name)!;
+        const [parent] = tasksGiven(task, tasks);
+        if (parent === undefined) return ownState;
+        const propensity = mlp(g, bottomOutputs.get(task.name)!, options.layers, `states.${task.name}.propensity`);
         propensities.set(task.name, propensity);
-        const from = (state: Value, what: string): Value =>
-          g.attend([dense(state, `transfers.${task.name}.${what}`), own], `transfers.${task.name}.${what}.attention`);
+        const transfer = (state: Value, what: string): Value =>
+          g.attend(
+            [dense(state, `transfers.${task.name}.${what}`), ownState],
+            `transfers.${task.name}.${what}.attention`,
+          );
         return dense(
-          g.concat([from(states.get(above.name)!, 'click'), from(propensity, 'propensity')]),
+          g.concat([transfer(states.get(parent.name)!, 'click'), transfer(propensity, 'propensity')]),
           `transfers.${task.name}`,
         );
       };
       return new Map(tasks.map((task) => [task.name, towerInput(task)]));
     };
-    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options, transferred);
+    const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options, buildTowerInputs);
 
-    const dual = conversions.flatMap(({ task, seen, given, logit, propensity }): Term[] => {
+    const dual = conversions.flatMap(({ task, isCounted: seen, given, logit, propensity }): Term[] => {
       const { name, weight, labelValue } = task;
-      const guess = tower(g, propensities.get(name)!, options.cvrTower, `propensities.${name}`, task.firstBias);
-      const guessed = g.stopGradient(g.activation(guess, 'sigmoid', `${name}.propensity`));
+      const imputation = tower(g, propensities.get(name)!, options.cvrTower, `propensities.${name}`, task.firstBias);
+      const imputed = g.stopGradient(g.activation(imputation, 'sigmoid', `${name}.propensity`));
       const clicked = propensity();
       const { mask } = task.countedInChain;
-      const counted = (happened: Value, probability: Value): LossOptions => {
-        const weights = inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights);
-        return selfNormalised(g, { mask, weights });
+      const weighRows = (event: Value, probability: Value): LossOptions => {
+        const weights = inversePropensity(g, event, probability, options.maxWeight, task.counted.weights);
+        return selfNormalize(g, { mask, weights });
       };
-      const soft = options.softLabels ? g.clip(g.add(labelValue, guessed), 0, 1) : labelValue;
+      const soft = options.softLabels ? g.clip(g.add(labelValue, imputed), 0, 1) : labelValue;
       return [
-        { name, weight, loss: buildSoftMean(g, task.taskLoss, logit, soft, counted(seen, clicked)) },
+        { name, weight, loss: buildSoftMean(g, task.taskLoss, logit, soft, weighRows(seen, clicked)) },
         {
           name: `${name}.unclicked`,
           weight,
-          loss: buildSoftMean(g, task.taskLoss, logit, guessed, counted(g.affine(given, -1, 1), g.affine(clicked, -1, 1))),
+          loss: buildSoftMean(
+            g,
+            task.taskLoss,
+            logit,
+            imputed,
+            weighRows(g.affine(given, -1, 1), g.affine(clicked, -1, 1)),
+          ),
         },
         {
           name: `${name}.propensity`,
           weight: weight * options.propensityWeight,
-          loss: buildMean(g, task.taskLoss, guess, labelValue, task.counted),
+          loss: buildMean(g, task.taskLoss, imputation, labelValue, task.counted),
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...dual, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...dual, ...scaleGlobalTerms(products, options.globalWeight)] };
   },
 });

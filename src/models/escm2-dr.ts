@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Term } from '../graph/graph.js';
 import { mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
+import { counterfactualOptions, scaleGlobalTerms, inversePropensity } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { computeLossBias } from './bias-init.js';
 import { defineModel } from './model.js';
@@ -37,7 +37,7 @@ export const escm2Dr = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const robust = conversions.flatMap(({ task, seen, logit, propensity, input }): Term[] => {
+    const robust = conversions.flatMap(({ task, isCounted: seen, logit, propensity, input }): Term[] => {
       const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
@@ -46,22 +46,22 @@ export const escm2Dr = defineModel({
         never,
       );
       const loss = task.taskLoss.rows(g, logit, task.labelValue);
-      const from = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
-      const missed = from(options.jointly ? loss : g.stopGradient(loss));
+      const subtractImputed = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
+      const error = subtractImputed(options.jointly ? loss : g.stopGradient(loss));
       const { mask } = task.countedInChain;
       return [
         {
           name: task.name,
           weight: task.weight,
-          loss: g.mean(g.add(imputed, g.multiply(weights, from(loss))), { mask }),
+          loss: g.mean(g.add(imputed, g.multiply(weights, subtractImputed(loss))), { mask }),
         },
         {
           name: `${task.name}.imputation`,
           weight: task.weight * options.imputationWeight,
-          loss: g.mean(g.multiply(weights, g.multiply(missed, missed)), { mask }),
+          loss: g.mean(g.multiply(weights, g.multiply(error, error)), { mask }),
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...robust, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...robust, ...scaleGlobalTerms(products, options.globalWeight)] };
   },
 });

@@ -1,5 +1,5 @@
 import type { Term } from '../graph/graph.js';
-import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
+import { counterfactualOptions, scaleGlobalTerms, inversePropensity } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel, buildLossTerm } from './model.js';
 
@@ -20,12 +20,12 @@ export const escm2Ips = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const weighted = conversions.map(({ task, seen, logit, propensity }): Term =>
+    const weighted = conversions.map(({ task, isCounted: seen, logit, propensity }): Term =>
       buildLossTerm(g, task, logit, {
         mask: task.countedInChain.mask,
         weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights),
       }),
     );
-    return { gates, predictions, terms: [...clicks, ...weighted, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...weighted, ...scaleGlobalTerms(products, options.globalWeight)] };
   },
 });

@@ -69,13 +69,13 @@ export function buildModel(
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
-  const looked = g.input({ kind: 'features' }, inputLayout.width);
-  const input = featureWidth === looked.width ? looked : g.slice(looked, 0, featureWidth);
+  const lookups = g.input({ kind: 'features' }, inputLayout.width);
+  const input = featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth);
   const wide = wideSums(
     g,
     spec.wide,
     tasks,
-    featureWidth === looked.width ? undefined : g.slice(looked, featureWidth, looked.width - featureWidth),
+    featureWidth === lookups.width ? undefined : g.slice(lookups, featureWidth, lookups.width - featureWidth),
     { input, fields },
   );
   const labels = new Map<string, Value>();
@@ -96,17 +96,20 @@ export function buildModel(
         ? loss
         : withGroups(
             loss,
-            once(() => groupsWhere(g, label(groupColumn(by)), optional(columns.mask))),
+            once(() => maskGroups(g, label(groupColumn(by)), optional(columns.mask))),
           );
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
       once((): LossOptions => {
-        const ofPositives = computePositiveWeight(task, sum);
-        const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
-        const ofRow = optional(columns.sampleWeight);
+        const positiveWeight = computePositiveWeight(task, sum);
+        const classWeight = positiveWeight === 1 ? undefined : g.affine(labelValue, positiveWeight - 1, 1);
+        const rowWeight = optional(columns.sampleWeight);
         return {
           mask: optional(maskColumn),
-          weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow),
+          weights:
+            classWeight !== undefined && rowWeight !== undefined
+              ? g.multiply(classWeight, rowWeight)
+              : (classWeight ?? rowWeight),
         };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
@@ -135,12 +138,12 @@ export function buildModel(
   const inUnits = new Map(
     [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
-  const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
+  const predictions = negatives === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negatives);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
 
 /** Sets the group of rows where the task is undefined to -1, which means no group. */
-function groupsWhere(g: GraphBuilder, groups: Value, mask: Value | undefined): Value {
+function maskGroups(g: GraphBuilder, groups: Value, mask: Value | undefined): Value {
   return mask === undefined ? groups : g.affine(g.multiply(g.affine(groups, 1, 1), mask), 1, -1);
 }
 
@@ -155,7 +158,7 @@ function once<Made extends object>(make: () => Made): () => Made {
  * to the logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). Other tasks require no correction:
  * rows where their parent is 1 are all kept. Losses stay those of the sample.
  */
-function correctedPredictions(
+function correctPredictions(
   g: GraphBuilder,
   predictions: Graph['predictions'],
   roots: readonly Task[],

@@ -39,12 +39,12 @@ export const resflow = defineModel({
       fields,
       tasks: tasks.map(({ name }) => name),
     });
-    let above: readonly Value[] | undefined;
+    let previousStates: readonly Value[] | undefined;
     const logits = tasks.map((task, t) => {
       const { name, firstBiasInChain } = task;
       const states: Value[] = [];
-      const flow = (own: Value): Value => {
-        states.push(above === undefined ? own : g.add(above[states.length]!, own));
+      const flow = (current: Value): Value => {
+        states.push(previousStates === undefined ? current : g.add(previousStates[states.length]!, current));
         return states.at(-1)!;
       };
       const top = tower.hidden.reduce(
@@ -55,7 +55,7 @@ export const resflow = defineModel({
       const firstBias =
         firstBiasInChain === undefined ? undefined : firstBiasInChain - (tasks[t - 1]?.firstBiasInChain ?? 0);
       const logit = flow(buildOutputLayer(g, task, top, `towers.${name}`, firstBias));
-      above = states;
+      previousStates = states;
       return logit;
     });
     const { predictions, terms } = buildSequentialFunnel({ g, tasks }, logits);

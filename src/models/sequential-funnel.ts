@@ -9,16 +9,16 @@ import { buildLossTerm, type ModelContext, type ModelOutput } from './model.js';
 /** Validates the tasks of `model`, in which each task depends on its predecessor in the funnel. */
 export function* checkSequentialFunnel(model: string, tasks: readonly Task[]): Iterable<ValidationIssue> {
   if (tasks.length < 2)
-    yield { path: ['tasks'], message: `${model} needs two tasks or more, in the order of the funnel` };
+    yield { path: ['tasks'], message: `${model} requires at least two tasks; list them in funnel order` };
   for (const [t, task] of tasks.entries()) {
     const { name } = task;
     yield* checkProbability(model, 'compares', task);
-    const before = tasks[t - 1];
+    const previous = tasks[t - 1];
     const given = normalizeGiven(task)?.named;
-    if (given !== undefined && (before === undefined || !tasksGiven(task, tasks).includes(before))) {
+    if (given !== undefined && (previous === undefined || !tasksGiven(task, tasks).includes(previous))) {
       yield {
         path: ['tasks', name, 'given'],
-        message: `expected ${before === undefined ? 'nothing, since it comes first' : typeof before.label === 'string' ? `${quoted(before.label)}, the label of the task before it` : `${quoted(before.name)}, the task before it`}, found ${quoted(given)}; ${model} takes tasks in their order`,
+        message: `expected ${previous === undefined ? 'no given, since the task is first' : typeof previous.label === 'string' ? `${quoted(previous.label)}, the label of the previous task` : `${quoted(previous.name)}, the previous task`}, found ${quoted(given)}; ${model} requires tasks in funnel order`,
       };
     }
   }

@@ -31,7 +31,7 @@ export function* checkTaskTowers(
     if (!known.includes(name))
       yield {
         path: ['model', 'towers', name],
-        message: joined(`no task is called '${name}'`, didYouMean(name, known)),
+        message: joined(`unknown task '${name}'`, didYouMean(name, known)),
       };
   }
 }
@@ -56,15 +56,15 @@ export function taskTower(
 
 /**
  * Builds a tower per task, with its prediction and loss term.
- * @param inputOf returns the input of a task's tower
+ * @param getInput returns the input of a task's tower
  */
 export function taskTowers(
   { g, tasks }: ModelContext,
   options: TaskTowers,
-  inputOf: (task: ModelTask) => Value,
+  getInput: (task: ModelTask) => Value,
 ): ModelOutput {
   const heads = tasks.map((task) =>
-    buildHead(g, task, taskTower(g, task, inputOf(task), getTower(options, task.name), task.firstBias)),
+    buildHead(g, task, taskTower(g, task, getInput(task), getTower(options, task.name), task.firstBias)),
   );
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),

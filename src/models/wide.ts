@@ -23,40 +23,40 @@ export function buildWidePart(
   | { readonly groups: readonly string[] | undefined; readonly width: number; readonly parts: readonly string[] }
   | undefined {
   if (option === false) return undefined;
-  const parts = tasks.flatMap((task) => Array.from({ length: outputsOf(task) }, () => task.name));
+  const parts = tasks.flatMap((task) => Array.from({ length: countOutputs(task) }, () => task.name));
   return { groups: option === true ? undefined : option.input, width: parts.length, parts };
 }
 
-function outputsOf(task: Task): number {
+function countOutputs(task: Task): number {
   return losses.build(resolveLoss(task)).outputs;
 }
 
 /**
  * Computes the contribution of the wide part to each task's head, by task name.
- * @param looked `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has ids
+ * @param lookups `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has ids
  * @param features those of the whole config
  */
 export function wideSums(
   g: GraphBuilder,
   option: WideOption,
   tasks: readonly Task[],
-  looked: Value | undefined,
+  lookups: Value | undefined,
   features: Features,
 ): ReadonlyMap<string, Value> {
   const part = buildWidePart(option, tasks);
   if (part === undefined) return new Map();
   const numbers = withoutEmbeddings(g, selectGroups(g, features, part.groups));
-  const ids = looked && sumOfFields(g, looked, part.width);
+  const ids = lookups && sumOfFields(g, lookups, part.width);
   let begin = 0;
   return new Map(
     tasks.map((task): [string, Value] => {
-      const outputs = outputsOf(task);
-      const ofIds = ids && g.slice(ids, begin, outputs);
-      const ofNumbers = numbers && g.linear(numbers, outputs, `wide.${task.name}`, { bias: false });
+      const outputs = countOutputs(task);
+      const idSum = ids && g.slice(ids, begin, outputs);
+      const numberSum = numbers && g.linear(numbers, outputs, `wide.${task.name}`, { bias: false });
       begin += outputs;
       return [
         task.name,
-        ofIds !== undefined && ofNumbers !== undefined ? g.add(ofIds, ofNumbers) : (ofIds ?? ofNumbers)!,
+        idSum !== undefined && numberSum !== undefined ? g.add(idSum, numberSum) : (idSum ?? numberSum)!,
       ];
     }),
   );

@@ -15,29 +15,30 @@ export function modelFromBottom<const Name extends string, Shape extends z.ZodRa
   bottom: BottomPart<Name, Shape>,
 ): ModelPart<Name, Shape & typeof towersOptions> {
   // The options extend those of the shared layers, which TypeScript cannot infer from the generic shape.
-  const ownOf = (options: unknown): OptionsOf<Shape> => options as OptionsOf<Shape>;
-  const towersOf = (options: unknown): OptionsOf<typeof towersOptions> => options as OptionsOf<typeof towersOptions>;
+  const toBottomOptions = (options: unknown): OptionsOf<Shape> => options as OptionsOf<Shape>;
+  const toTowerOptions = (options: unknown): OptionsOf<typeof towersOptions> =>
+    options as OptionsOf<typeof towersOptions>;
   return defineModel({
     name: bottom.name,
     summary: `${bottom.summary}, and a tower per task`,
     options: () => ({ ...bottom.options(), ...towersOptions }),
-    check: (options) => bottom.check?.(ownOf(options)) ?? [],
+    check: (options) => bottom.check?.(toBottomOptions(options)) ?? [],
     *checkTasks(tasks, options) {
-      yield* checkTaskTowers(tasks, towersOf(options));
+      yield* checkTaskTowers(tasks, toTowerOptions(options));
       for (const { path, message } of bottom.checkTasks?.(
-        ownOf(options),
+        toBottomOptions(options),
         tasks.map(({ name }) => name),
       ) ?? [])
         yield { path: ['model', ...path], message };
     },
-    embeddingParts: (options, tasks) => bottom.embeddingParts?.(ownOf(options), tasks) ?? [],
+    embeddingParts: (options, tasks) => bottom.embeddingParts?.(toBottomOptions(options), tasks) ?? [],
     build(options, context) {
-      const { outputs, gates } = bottom.build(ownOf(options), {
+      const { outputs, gates } = bottom.build(toBottomOptions(options), {
         ...context,
-        ...selectGroups(context.g, context, towersOf(options).input),
+        ...selectGroups(context.g, context, toTowerOptions(options).input),
         tasks: context.tasks.map(({ name }) => name),
       });
-      const output = taskTowers(context, towersOf(options), ({ name }) => outputs.get(name)!);
+      const output = taskTowers(context, toTowerOptions(options), ({ name }) => outputs.get(name)!);
       return gates === undefined ? output : { ...output, gates };
     },
   });

@@ -31,7 +31,7 @@ export const ftrl = defineOptimizer({
       yield {
         path: ['beta'],
         message:
-          'expected more than 0 where initialAccumulator is 0: a first step would divide by 0; set one of them, as in beta: 1',
+          'expected a value above 0 if initialAccumulator is 0, since the first step would divide by 0; set beta: 1',
       };
   },
 

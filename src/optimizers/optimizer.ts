@@ -70,6 +70,6 @@ export const commonOptions = {
 };
 
 /** Returns the number of state elements for a row of `width` weights. */
-export function slotWords({ slots }: Optimizer, width: number): number {
+export function countSlotElements({ slots }: Optimizer, width: number): number {
   return slots.reduce((sum, { per }) => sum + (per === 'row' ? 1 : width), 0);
 }

@@ -9,15 +9,15 @@ type All = typeof all;
 type DenseAll = { readonly [Key in keyof All as All[Key]['unit'] extends 'row' ? never : Key]: All[Key] };
 
 /** Row-wise rules are listed but rejected for dense weights, so that the error can suggest an alternative. */
-const forDense = Object.entries(all).map(([key, part]) => {
+const denseEntries = Object.entries(all).map(([key, part]) => {
   if (part.unit !== 'row') return [key, part];
-  const message = `'${part.name}' works by the rows of tables, which dense weights have none of; take '${part.denseInstead}'`;
+  const message = `'${part.name}' requires rows of tables, which dense weights do not have; use '${part.denseInstead}'`;
   return [key, { ...part, check: () => [{ path: ['name'], message }] }];
 });
 
 /** Optimizers for dense weights. */
 // Row-wise rules fail their check, so no parsed spec names one.
-export const denseOptimizers = registry(Object.fromEntries(forDense) as DenseAll, 'name', all.adam.name);
+export const denseOptimizers = registry(Object.fromEntries(denseEntries) as DenseAll, 'name', all.adam.name);
 export type DenseOptimizerSpec = Parameters<typeof denseOptimizers.build>[0];
 
 /** Options of the embedding optimizer, including those outside the rule. */

@@ -16,7 +16,7 @@ export const sgd = defineOptimizer({
 
   *check({ momentum, nesterov }) {
     if (nesterov && momentum === 0)
-      yield { path: ['nesterov'], message: 'needs a momentum, and that is 0; set momentum, as in 0.9' };
+      yield { path: ['nesterov'], message: 'requires momentum above 0; set momentum: 0.9' };
   },
 
   build({ learningRate, weightDecay, l1, momentum, nesterov }) {

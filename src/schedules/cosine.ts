@@ -19,19 +19,20 @@ export const cosine = defineSchedule({
   }),
   build: ({ steps: ownSteps, minFactor, restarts }) =>
     byLength(ownSteps, (step, steps) => {
-      const way = restarts === undefined ? Math.min(1, step / steps) : wayDown(step, steps, restarts.stretch);
+      const progress =
+        restarts === undefined ? Math.min(1, step / steps) : cycleProgress(step, steps, restarts.stretch);
       // Equals (1 + cos πx) / 2, without cancellation near the end.
-      return minFactor + (1 - minFactor) * Math.cos((Math.PI / 2) * way) ** 2;
+      return minFactor + (1 - minFactor) * Math.cos((Math.PI / 2) * progress) ** 2;
     }),
 });
 
 /** Returns the progress within the current cycle, from 0 to 1. */
-function wayDown(step: number, steps: number, stretch: number): number {
+function cycleProgress(step: number, steps: number, stretch: number): number {
   if (stretch === 1) return (step % steps) / steps;
-  let [at, cycle] = [step, steps];
-  while (at >= cycle) {
-    at -= cycle;
+  let [position, cycle] = [step, steps];
+  while (position >= cycle) {
+    position -= cycle;
     cycle *= stretch;
   }
-  return at / cycle;
+  return position / cycle;
 }

@@ -9,9 +9,10 @@ interface Phase {
   readonly factor: number;
 }
 
-const BETWEEN = {
-  cos: (from: number, to: number, way: number): number => to + (from - to) * Math.cos((Math.PI / 2) * way) ** 2,
-  linear: (from: number, to: number, way: number): number => to + (from - to) * (1 - way),
+const INTERPOLATIONS = {
+  cos: (start: number, end: number, progress: number): number =>
+    end + (start - end) * Math.cos((Math.PI / 2) * progress) ** 2,
+  linear: (start: number, end: number, progress: number): number => end + (start - end) * (1 - progress),
 };
 
 /**
@@ -36,29 +37,29 @@ export const oneCycle = defineSchedule({
   *check(options): Generator<ValidationIssue> {
     const { steps, rise } = options;
     if (steps === undefined) return;
-    const [top, ...others] = phasesOf(options, steps);
+    const [top, ...others] = listPhases(options, steps);
     if (top!.end <= 0) {
       yield {
         path: ['rise'],
-        message: `expected 2 steps of rise or more, found ${rise} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / rise)}`,
+        message: `expected at least 2 rising steps, found ${rise} × ${steps} steps; use a larger value, or at least ${Math.ceil(2 / rise)} steps`,
       };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
       yield {
         path: ['rise'],
-        message: `expected room for an end after the rise and as long a fall, found ${rise} × ${steps} steps for each; take a share below a half`,
+        message: `expected a rise, an equally long fall and a final phase, found ${rise} × ${steps} steps for each of the first two; use a value below 0.5`,
       };
     }
   },
 
   build(options) {
-    const between = BETWEEN[options.shape];
+    const interpolate = INTERPOLATIONS[options.shape];
     return byLength(options.steps, (step, steps) => {
-      let from: Phase = { end: 0, factor: options.firstFactor };
-      for (const phase of phasesOf(options, steps)) {
+      let start: Phase = { end: 0, factor: options.firstFactor };
+      for (const phase of listPhases(options, steps)) {
         // Phases may be empty if training has few steps.
-        if (step <= phase.end && phase.end > from.end)
-          return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
-        from = phase;
+        if (step <= phase.end && phase.end > start.end)
+          return interpolate(start.factor, phase.factor, (step - start.end) / (phase.end - start.end));
+        start = phase;
       }
       return options.lastFactor;
     });
@@ -72,7 +73,7 @@ interface Cycle {
   readonly threePhases: boolean;
 }
 
-function phasesOf({ rise, firstFactor, lastFactor, threePhases }: Cycle, steps: number): readonly Phase[] {
+function listPhases({ rise, firstFactor, lastFactor, threePhases }: Cycle, steps: number): readonly Phase[] {
   const top = { end: rise * steps - 1, factor: 1 };
   const back = { end: 2 * rise * steps - 2, factor: firstFactor };
   return [top, ...(threePhases ? [back] : []), { end: steps - 1, factor: lastFactor }];

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 // Options that several schedules share.
 
-const LENGTH_HINT = 'steps of the optimizer are counted, and an epoch has (rows of train / training.batchSize) of them';
+const LENGTH_HINT = 'count optimizer steps; an epoch has (training rows / training.batchSize) steps';
 
 /** Schema of a length in steps. */
 export const length = z
@@ -13,13 +13,14 @@ export const length = z
     context.addIssue({
       code: 'custom',
       continue: false,
-      message: `expected a whole number of at least 1, found ${steps}; ${LENGTH_HINT}`,
+      message: `expected an integer of at least 1, found ${steps}; ${LENGTH_HINT}`,
     });
   })
   .meta({ type: 'integer', minimum: 1 });
 
 /** Creates a length in steps that defaults to the length of training. */
-export const lengthOfTraining = (what: string) => length.optional().describe(`${what}; default: the steps of training`);
+export const lengthOfTraining = (description: string) =>
+  length.optional().describe(`${description}; default: the steps of training`);
 
 /** Schema of a factor; above 1 it would exceed the configured learning rate. */
 export const factor = z.number().min(0).max(1);

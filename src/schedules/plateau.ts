@@ -35,22 +35,22 @@ export const plateau = defineSchedule({
     patience: { measurements: patience, minDelta },
     first: () => ({ factor: 1, mark: null, measurementsWithoutProgress: 0, resting: 0 }),
     factor: (_step, { factor }) => factor,
-    observe(before, monitored, goal) {
+    observe(previous, monitored, goal) {
       const sign = goal === 'higher' ? 1 : -1;
       const isProgress =
-        monitored !== null && (before.mark === null || sign * monitored > sign * before.mark + minDelta);
-      const mark = isProgress ? monitored : before.mark;
-      const isResting = before.resting > 0;
-      const without = isProgress || isResting ? 0 : before.measurementsWithoutProgress + 1;
-      if (without < patience)
+        monitored !== null && (previous.mark === null || sign * monitored > sign * previous.mark + minDelta);
+      const mark = isProgress ? monitored : previous.mark;
+      const isResting = previous.resting > 0;
+      const stalled = isProgress || isResting ? 0 : previous.measurementsWithoutProgress + 1;
+      if (stalled < patience)
         return {
-          factor: before.factor,
+          factor: previous.factor,
           mark,
-          measurementsWithoutProgress: without,
-          resting: isResting ? before.resting - 1 : 0,
+          measurementsWithoutProgress: stalled,
+          resting: isResting ? previous.resting - 1 : 0,
         };
       return {
-        factor: Math.max(minFactor, before.factor * factor),
+        factor: Math.max(minFactor, previous.factor * factor),
         mark,
         measurementsWithoutProgress: 0,
         resting: cooldown,

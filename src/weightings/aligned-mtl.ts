@@ -30,7 +30,9 @@ export const alignedMtl = defineWeighting({
       const eigen = symmetricEigen(computeGramian(observation), preference.length);
       const [largest] = eigen;
       const nonzero = eigen.filter(({ value }) => value > largest!.value * ROUNDING * preference.length);
-      return nonzero.length === 0 ? preference : aligned(nonzero, computeScale(nonzero.map(({ value }) => value)), preference);
+      return nonzero.length === 0
+        ? preference
+        : aligned(nonzero, computeScale(nonzero.map(({ value }) => value)), preference);
     });
   },
 });

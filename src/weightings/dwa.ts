@@ -49,7 +49,12 @@ export const dwa = defineWeighting({
       }),
       observe(state, { losses, epoch }) {
         const current = everySteps === undefined && state.steps > 0 && epoch !== state.epoch ? afterSpan(state) : state;
-        const next = { ...current, sums: current.sums.map((sum, i) => sum + losses[i]!), steps: current.steps + 1, epoch };
+        const next = {
+          ...current,
+          sums: current.sums.map((sum, i) => sum + losses[i]!),
+          steps: current.steps + 1,
+          epoch,
+        };
         return next.steps === everySteps ? afterSpan(next) : next;
       },
       weights({ configWeights, means: [newer, older] }) {

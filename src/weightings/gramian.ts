@@ -7,7 +7,7 @@ import type { Observation } from './weighting.js';
  * @throws Error if the observation has none
  */
 export function computeGramian(observation: Observation): Float64Array {
-  if (observation.gramian === undefined) throw new Error('a weighting that needs the Gramian was observed without one');
+  if (observation.gramian === undefined) throw new Error('the observation has no Gramian');
   return observation.gramian;
 }
 

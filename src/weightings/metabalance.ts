@@ -34,14 +34,14 @@ export const metabalance = defineWeighting({
       yield {
         path: ['target'],
         message: joined(
-          `expected a term of the loss, ${names.join(' or ')}, found ${quoted(target)}`,
+          `expected a loss term (${names.join(', ')}), found ${quoted(target)}`,
           didYouMean(target, names),
         ),
       };
     },
     first(weights, _seed, names) {
       const targetIndex = target === undefined ? 0 : names.indexOf(target);
-      if (targetIndex < 0) throw new Error('metabalance: the terms were not checked');
+      if (targetIndex < 0) throw new Error('metabalance: the terms were not validated');
       return { configWeights: [...weights], weights: [...weights], target: targetIndex, norms: everyTerm(weights, 0) };
     },
     observe(state, observation) {

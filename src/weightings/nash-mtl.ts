@@ -31,7 +31,9 @@ export const nashMtl = defineWeighting({
         selection.map((i) => 1 / norms[i]!),
       );
       const bargain = configWeights.map(() => 0);
-      solveBargain(cosines, selection.length).forEach((part, index) => (bargain[selection[index]!] = part / norms[selection[index]!]!));
+      solveBargain(cosines, selection.length).forEach(
+        (part, index) => (bargain[selection[index]!] = part / norms[selection[index]!]!),
+      );
 
       const length = normOfSum(gramian, bargain);
       const cut = maxNorm > 0 && length > maxNorm ? maxNorm / length : 1;

@@ -355,7 +355,7 @@ describe('what the user did wrong', () => {
       'a condition that no task has for its label',
       ['train', config, '--set', 'tasks.cvr.given=clik'],
       2,
-      /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), down to one that is given nothing, found "clik"; did you mean 'click'\?/,
+      /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), in a chain that ends at a task without given, found "clik"; did you mean 'click'\?/,
     ],
     ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
     [

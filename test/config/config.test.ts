@@ -55,7 +55,7 @@ describe('a config', () => {
   it('that gives dense weights an optimizer by rows is told which one to take', () => {
     const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
     expect(problems(text)).toEqual([
-      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of tables, which dense weights have none of; take 'adagrad'",
+      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, which dense weights do not have; use 'adagrad'",
     ]);
   });
 
@@ -230,7 +230,7 @@ training:
     [
       'tasks that do not fit the model',
       MINIMAL.replace(', given: click', ''),
-      "bad.yaml:6:3: tasks: esmm needs a task that is given another one's label",
+      "bad.yaml:6:3: tasks: esmm requires a task with given; set it",
     ],
     [
       'a monitor that is not measured',
@@ -255,7 +255,7 @@ training:
     [
       'a tower of no task',
       MINIMAL.replace('{ name: esmm }', '{ name: mmoe, towers: { cvt: { hidden: [4] } } }'),
-      "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?",
+      "model.towers.cvt: unknown task 'cvt'; did you mean 'cvr'?",
     ],
     [
       'an alias that holds itself',

@@ -171,7 +171,7 @@ describe('tasks', () => {
     (model) => {
       const lines = ['ctr: { label: click, loss: hinge }', 'cvr: { label: buy, given: click, loss: focal }'];
       expect(() => parseConfig(configOf(lines, 'training: { monitor: loss }', model), 'bad.yaml')).toThrow(
-        /tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, and hinge does not say the logit of one; take cross-entropy or focal, or another model, as mmoe/,
+        /tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, but loss hinge has no logit; use cross-entropy or focal, or another model, such as mmoe/,
       );
     },
   );

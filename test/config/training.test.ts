@@ -68,7 +68,7 @@ describe('how steps and measuring are asked for', () => {
     ],
     [
       'weighting: { name: metabalance, target: cvr }',
-      /^bad\.yaml:10:\d+: training\.weighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/,
+      /^bad\.yaml:10:\d+: training\.weighting\.target: expected a loss term \(ctr, ctcvr\), found "cvr"/,
     ],
   ])('is refused with its place and a cure: %s', (line, expected) => {
     expect(problems(line)).toEqual([expect.stringMatching(expected) as string]);
@@ -87,7 +87,7 @@ describe('how steps and measuring are asked for', () => {
   it('names a term as the model does', () => {
     expect(problems('weighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
     expect(problems('weighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
-      expect.stringContaining('expected a term of the loss, ctr or cvr') as string,
+      expect.stringContaining('expected a loss term (ctr, cvr)') as string,
     ]);
   });
 

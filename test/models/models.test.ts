@@ -189,17 +189,17 @@ describe('esmm', () => {
       ].map(({ path, message }) => `${path.join('.')}: ${message}`);
     expect(found(funnel)).toEqual([]);
     expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual([
-      'tasks.cvr.given: expected the label of another classification task (click), down to one that is given nothing, found "clicks"; did you mean \'click\'?',
+      'tasks.cvr.given: expected the label of another classification task (click), in a chain that ends at a task without given, found "clicks"; did you mean \'click\'?',
     ]);
     const circle = [funnel[0]!, task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })];
     expect(found(circle)).toEqual(
       [
-        'a.given: expected a chain of tasks down to one that is given nothing; from "y"',
-        'b.given: expected a chain of tasks down to one that is given nothing; from "x"',
+        'a.given: expected a chain of tasks that ends at a task without given; "y" leads back',
+        'b.given: expected a chain of tasks that ends at a task without given; "x" leads back',
       ].map((each) => expect.stringContaining(each) as string),
     );
     expect(found([...funnel, task('spend', { label: 'spend', type: 'regression' })])).toEqual([
-      'tasks.spend.type: esmm multiplies probabilities, and "spend" is a regression; leave it to another model, as mmoe',
+      'tasks.spend.type: esmm multiplies probabilities, but "spend" is a regression; use another model, such as mmoe',
     ]);
   });
 });

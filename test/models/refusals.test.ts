@@ -51,10 +51,10 @@ describe('a model that the features do not fit', () => {
   it('says so of embeddings that fm cannot multiply, with what to change, wherever it stands', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
     expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
-      'x.yaml:4:9: fm multiplies embeddings with each other, and that of "i" has width 4, that of "u" 8; give them one width, or let it read groups of one width, as in input: [user]',
+      'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, or select groups of equal width, such as input: [user]',
     ]);
     expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual([
-      'x.yaml:4:9: fm multiplies embeddings with each other, and that of "j" has width 4, that of "i" 8; give them one width',
+      'x.yaml:4:9: fm requires embeddings of equal width, but "j" has width 4 and "i" 8; set the same width',
     ]);
     expect(found(user + item(8), '{ name: single-task, bottom: { name: fm } }')).toEqual([]);
     expect(found(user + item(4), '{ name: dcn }')).toEqual([]);
@@ -62,10 +62,10 @@ describe('a model that the features do not fit', () => {
 
   it('says so where fm has nothing to multiply', () => {
     expect(found(user + item(8), '{ name: fm, input: [user] }')).toEqual([
-      'x.yaml:6:8: fm multiplies fields with each other, and reads "u" alone; let it read more',
+      'x.yaml:6:8: fm multiplies pairs of fields, but its input has only "u"; add fields or groups to input',
     ]);
     expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual([
-      'x.yaml:5:8: fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups',
+      'x.yaml:5:8: fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
     ]);
   });
 });
@@ -94,15 +94,15 @@ describe('a wide part', () => {
 describe('a model that tasks do not fit', () => {
   it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual([
-      'model.parents.cvr.0: no task is called "ctrr"; did you mean \'ctr\'?',
-      'model.parents.spend: no task is called "spend"',
+      'model.parents.cvr.0: unknown task "ctrr"; did you mean \'ctr\'?',
+      'model.parents.spend: unknown task "spend"',
     ]);
     expect(problems('{ name: dbmtl, parents: { ctr: [cvr] } }')).toEqual([
-      'model.parents.ctr: "ctr" depends, through others, on itself; leave out one of the arrows',
-      'tasks.cvr.given: "cvr" depends, through others, on itself; leave out one of the arrows',
+      'model.parents.ctr: "ctr" depends on itself through other tasks; remove one of the dependencies',
+      'tasks.cvr.given: "cvr" depends on itself through other tasks; remove one of the dependencies',
     ]);
     expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual([
-      'model.parents: dbmtl needs a task that depends on another, as in parents: { share: [like] }; without one, take shared-bottom',
+      'model.parents: dbmtl requires a task that depends on another; set parents: { share: [like] }, or use shared-bottom',
     ]);
     expect(
       problems(
@@ -114,23 +114,23 @@ describe('a model that tasks do not fit', () => {
 
   it('says so of the categories of home', () => {
     expect(problems('{ name: home, categories: { a: [ctr, cv], b: [ctr] } }')).toEqual([
-      'model.categories.a.0: "ctr" stands in two places; leave it in one',
-      'model.categories.a.1: no task is called "cv"; did you mean \'cvr\'?',
-      'model.categories.b.0: "ctr" stands in two places; leave it in one',
+      'model.categories.a.0: "ctr" is in two categories; remove it from one',
+      'model.categories.a.1: unknown task "cv"; did you mean \'cvr\'?',
+      'model.categories.b.0: "ctr" is in two categories; remove it from one',
     ]);
     expect(problems('{ name: esmm, bottom: { name: home, categories: { a: [x] } } }')).toEqual([
-      'model.bottom.categories.a.0: no task is called "x"',
+      'model.bottom.categories.a.0: unknown task "x"',
     ]);
   });
 
   it('says so of tasks that are not in the order of the funnel, or no probabilities', () => {
     expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual([
-      'tasks.cvr.given: expected nothing, since it comes first, found "click"; resflow takes tasks in their order',
+      'tasks.cvr.given: expected no given, since the task is first, found "click"; resflow requires tasks in funnel order',
     ]);
     expect(
       problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }'),
     ).toEqual([
-      'tasks.spend.type: resflow compares probabilities, and "spend" is a regression; leave it to another model, as mmoe',
+      'tasks.spend.type: resflow compares probabilities, but "spend" is a regression; use another model, such as mmoe',
     ]);
   });
 });

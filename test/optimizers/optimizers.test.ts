@@ -89,7 +89,7 @@ describe('an optimizer by rows', () => {
       expect(denseOptimizers.schema.safeParse({ name }).error!.issues).toMatchObject([
         {
           path: ['name'],
-          message: `'${name}' works by the rows of tables, which dense weights have none of; take '${denseInstead}'`,
+          message: `'${name}' requires rows of tables, which dense weights do not have; use '${denseInstead}'`,
         },
       ]);
       expect(embeddingOptimizerSchema.parse({ name })).toMatchObject({ name, lazy: true });
@@ -99,8 +99,8 @@ describe('an optimizer by rows', () => {
 
 describe('options that do not go together', () => {
   it.each([
-    [{ name: 'sgd', nesterov: true }, 'nesterov', 'needs a momentum'],
-    [{ name: 'ftrl', beta: 0 }, 'beta', 'expected more than 0 where initialAccumulator is 0'],
+    [{ name: 'sgd', nesterov: true }, 'nesterov', 'requires momentum above 0'],
+    [{ name: 'ftrl', beta: 0 }, 'beta', 'expected a value above 0 if initialAccumulator is 0'],
     [{ name: 'adam', epsilon: 1e-50 }, 'epsilon', 'Too small'],
   ])('are refused: %j', (options, key, message) => {
     expect(optimizers.schema.safeParse(options).error!.issues).toMatchObject([

@@ -141,7 +141,7 @@ describe('every schedule', () => {
         for (const value of [0, -5, 0.5, 1e300]) {
           expect(problemsOf({ ...least, [key]: value })).toEqual([
             expect.stringMatching(
-              /^\w+: expected a whole number of at least 1, found \S+; .*an epoch has \(rows of train \/ training\.batchSize\)/,
+              /^\w+: expected an integer of at least 1, found \S+; .*an epoch has \(training rows \/ training\.batchSize\) steps/,
             ) as string,
           ]);
         }
@@ -187,7 +187,7 @@ describe('every schedule', () => {
 
   it('refuses a warm-up of no steps, with the same hint', () => {
     expect(problemsOf({ warmup: { steps: 0 } })).toEqual([
-      expect.stringContaining('warmup.steps: expected a whole number of at least 1, found 0; ') as string,
+      expect.stringContaining('warmup.steps: expected an integer of at least 1, found 0; ') as string,
     ]);
   });
 });
@@ -202,14 +202,14 @@ describe('cosine', () => {
 describe('one-cycle', () => {
   it('refuses a rise without a step between, with the length that it needs', () => {
     expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual([
-      'rise: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7',
+      'rise: expected at least 2 rising steps, found 0.3 × 3 steps; use a larger value, or at least 7 steps',
     ]);
     expect(problemsOf({ name: 'one-cycle', steps: 7 })).toEqual([]);
   });
 
   it('refuses three phases that do not fit', () => {
     expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.6, threePhases: true })).toEqual([
-      expect.stringMatching(/^rise: expected room for an end .* take a share below a half$/) as string,
+      expect.stringMatching(/^rise: expected a rise, an equally long fall and a final phase, .* use a value below 0\.5$/) as string,
     ]);
     expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.49, threePhases: true })).toEqual([]);
   });

@@ -96,7 +96,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('weighting: dwaa')),
   one(
     'an optimizer by rows for dense weights',
-    "training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of",
+    "training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables,",
     training('optimizer: { dense: { name: row-wise-adagrad } }'),
   ),
   one('a width of nothing', 'features.user.width: expected at least 1, found 0', ['width: 4', 'width: 0']),
@@ -156,7 +156,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'given: click',
     'given: cvr',
   ]),
-  one('a funnel without its given', "tasks: esmm needs a task that is given another one's label, as in ctr:", [
+  one('a funnel without its given', "tasks: esmm requires a task with given; set it, as in ctr:", [
     ', given: click',
     '',
   ]),
@@ -179,7 +179,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'ctr:',
     'cvr_all:',
   ]),
-  one('a tower of no task', "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?", [
+  one('a tower of no task', "model.towers.cvt: unknown task 'cvt'; did you mean 'cvr'?", [
     'ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] }',
     'towers: { cvt: { hidden: [4] } }',
   ]),
@@ -193,7 +193,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ]),
   one(
     'sampling without a root',
-    "tasks: esmm needs a task that is given another one's label, as in ctr:",
+    "tasks: esmm requires a task with given; set it, as in ctr:",
     data('sampling: { negatives: 0.5 }'),
     [', given: click', ''],
   ),

@@ -136,7 +136,7 @@ describe('a loss within groups', () => {
     await expect(trained({ name: 'pairwise', by: 'usr' })).rejects.toThrow(/usr/);
     await expect(trained({ name: 'pairwise' })).rejects.toThrow(/tasks\.ctr\.loss/);
     await expect(trained('pairwise' as unknown as object)).rejects.toThrow(
-      /tasks\.ctr\.loss: pairwise needs by; write it as { name: pairwise, by: … }/,
+      /tasks\.ctr\.loss: pairwise requires by; write { name: pairwise, by: … }/,
     );
   });
 });

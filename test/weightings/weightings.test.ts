@@ -298,7 +298,7 @@ describe('metabalance', () => {
       {
         path: ['target'],
         message: expect.stringMatching(
-          /^expected a term of the loss, ctr or ctcvr, found "cvr"; did you mean 'ct/,
+          /^expected a loss term \(ctr, ctcvr\), found "cvr"; did you mean 'ct/,
         ) as string,
       },
     ]);
