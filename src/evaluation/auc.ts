@@ -5,8 +5,7 @@ import { oneClass, walkUp, type Ranked } from './ranked.js';
 import { shareOption } from './share.js';
 
 /**
- * Area under the ROC curve: the share of pairs of a positive and a negative that the prediction ranks rightly, ties
- * half
+ * Area under the ROC curve: the share of positive-negative pairs that the prediction ranks correctly; ties count half
  * (Hanley & McNeil 1982). Exact: both classes are sorted and merged.
  */
 export const auc = defineMetric({
@@ -45,13 +44,12 @@ function areaOf(ranked: Ranked): number {
 }
 
 /**
- * Twice the number of pairs that are ranked rightly, so that ties stay whole; below 2^53 up to 67 million of each
- * class.
+ * Counts correctly ranked pairs times two, so that ties stay integers; below 2^53 for up to 67 million rows per class.
  */
 export function rightPairs({ negatives, positives }: Ranked): number {
   const [numNegatives, numPositives] = [negatives.length, positives.length];
   let twice = 0;
-  // Of the negatives: those below a positive, and those that are not above it.
+  // Counts of negatives below the positive, and of negatives not above it.
   let [below, reached] = [0, 0];
   for (let p = 0; p < numPositives; p++) {
     const key = positives[p]!;
@@ -63,7 +61,7 @@ export function rightPairs({ negatives, positives }: Ranked): number {
   return twice;
 }
 
-/** The interval around an AUC, within 0 and 1. */
+/** Computes the confidence interval of an AUC, clamped to 0…1. */
 function bounds(ranked: Ranked, value: number, interval: number): readonly [number | NoValue, number | NoValue] {
   const none = tooFew(ranked);
   if (none !== undefined) return [none, none];
@@ -72,7 +70,7 @@ function bounds(ranked: Ranked, value: number, interval: number): readonly [numb
   return [Math.max(0, value - half), Math.min(1, value + half)];
 }
 
-/** Why an AUC has no variance; undefined where it has. */
+/** Returns the reason if an AUC has no variance. */
 function tooFew({ positives, negatives }: Ranked): NoValue | undefined {
   if (Math.min(positives.length, negatives.length) >= 2) return undefined;
   return {
@@ -81,15 +79,15 @@ function tooFew({ positives, negatives }: Ranked): NoValue | undefined {
 }
 
 /**
- * The variance of an AUC from that of its placements (DeLong, DeLong & Clarke-Pearson 1988), which sorted rows give in
- * one pass (Sun & Xu 2014).
+ * Computes the variance of an AUC from that of its placements (DeLong, DeLong & Clarke-Pearson 1988), in one pass over
+ * sorted rows (Sun & Xu 2014).
  */
 function varianceOf(ranked: Ranked, value: number): number {
   const [numPositives, numNegatives] = [ranked.positives.length, ranked.negatives.length];
   let [below, positivesBelow] = [0, 0];
   let [ofPositives, ofNegatives] = [0, 0];
   walkUp(ranked, (negatives, positives) => {
-    // Of a positive, the share of negatives below it; of a negative, that of positives above it.
+    // For a positive, the share of negatives below it; for a negative, the share of positives above it.
     ofPositives += positives * ((below + negatives / 2) / numNegatives - value) ** 2;
     ofNegatives += negatives * ((numPositives - positivesBelow - positives / 2) / numPositives - value) ** 2;
     below += negatives;

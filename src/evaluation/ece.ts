@@ -8,11 +8,9 @@ import type { Scores } from './scores.js';
 const ALIKE = ['rows', 'width'] as const;
 
 /**
- * Expected calibration error: the distance between the mean prediction and the rate of positives in bins of
- * predictions, averaged over
- * rows (Naeini et al. 2015; Guo et al. 2017). Where clicks are rare, bins of one width hold nearly all rows in the
- * first; so bins have as many
- * rows each by default, rows of one prediction staying together (Nixon et al. 2019).
+ * Expected calibration error: |mean prediction - positive rate| per bin of predictions, averaged over rows (Naeini et
+ * al. 2015; Guo et al. 2017). For rare clicks, the first of equal-width bins contains nearly all rows, so the default
+ * is bins with equal row counts; rows with the same prediction share a bin (Nixon et al. 2019).
  */
 export const ece = defineMetric({
   name: 'ece',
@@ -34,7 +32,7 @@ export const ece = defineMetric({
   }),
 });
 
-/** The bins with a row, the lowest first: their rows, their mean prediction and their rate of positives. */
+/** Computes the nonempty bins in increasing order: rows, mean prediction and positive rate. */
 function binsOf(scores: Scores, count: number, alike: (typeof ALIKE)[number]): readonly TableRow[] {
   const ranked = scores.ranked();
   const floatOf = floatReader();
@@ -59,7 +57,7 @@ function binsOf(scores: Scores, count: number, alike: (typeof ALIKE)[number]): r
     }));
 }
 
-/** The predictions that divide the rows into as many parts of one size: between two rows, in proportion. */
+/** Computes the predictions that split the rows into parts of equal size, interpolated between rows. */
 function quantiles(ranked: Ranked, count: number): readonly number[] {
   const rows = ranked.negatives.length + ranked.positives.length;
   const floatOf = floatReader();

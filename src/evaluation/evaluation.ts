@@ -13,48 +13,50 @@ import type { Output } from './outputs.js';
 
 export type { OutputReport as SpaceReport };
 
-/** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
+/** Metrics per output; those of a segment are named as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, OutputReport>>;
 
-/** How predictions lie in spaces that are classifications, for pictures; JSON. */
+/** Distribution of the predictions of classification outputs, for charts; JSON. */
 export interface Predicted {
   readonly spaces: Readonly<Record<string, ScoreBins>>;
-  /** By column that is measured apart, by value in it, by space. */
+  /** By segment column, segment value and output. */
   readonly segments: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, ScoreSums>>>>>>;
 }
 
 /**
- * Labels and predictions of a data set, in memory: four bytes a row for each prediction and each key, one for each
- * label of a class.
+ * Collects labels and predictions of a data set in memory: four bytes per row for each prediction and each key, one for
+ * each classification label.
  */
 export interface Collector {
-  /** @throws UserError (diverged) for a prediction that is not finite */
+  /**
+   * Adds a batch.
+   * @throws UserError (diverged) for a non-finite prediction
+   */
   add(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
-  /** The rows so far: plain typed arrays, which may come from another thread. */
+  /** Rows so far, as plain typed arrays that can be transferred between threads. */
   readonly blocks: readonly Block[];
-  /** By column that rows are grouped by: what the numbers in blocks stand for. */
+  /** Per key column: the keys that indices in blocks refer to. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
   /**
-   * Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the
-   * last bit.
+   * Adds the rows of a collector of the same outputs; the report is bitwise identical to that of a single collector.
    */
   merge(other: StoredRows): void;
-  /** The rows of a space so far, with its predictions. */
+  /** Returns the rows of an output so far, with its predictions. */
   scores(space: Output): Scores;
   /**
-   * Metrics of all rows that were added.
-   * @param texts by column, for the names of segments
+   * Computes the metrics of all rows.
+   * @param texts per column, for the names of segments
    */
   report(texts?: ReadonlyMap<string, KeyTexts>): Report;
-  /** How the predictions of all rows lie that were added; `texts` as above. */
+  /** Computes the distribution of all predictions. */
   predicted(texts?: ReadonlyMap<string, KeyTexts>): Predicted;
-  /** Both: the rows of each space are looked for once. */
+  /** Computes both in one pass over the rows of each output. */
   measured(texts?: ReadonlyMap<string, KeyTexts>): { readonly report: Report; readonly predicted: Predicted };
 }
 
 /**
- * Collects what the metrics of `spaces` need.
- * @param measuring what is measured; the metrics that are measured where nothing is said, where it is left out
+ * Creates a collector for the metrics of some outputs.
+ * @param measuring metrics and segments; default: the default metrics
  */
 export function createCollector(spaces: readonly Output[], measuring: Measuring = resolveMeasuring()): Collector {
   const classLabels = new Set(
@@ -71,9 +73,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
   );
   const { blocks, keys } = store;
   const scores = (space: Output): Scores => buildScores(space, { blocks, keys });
-  /**
-   * Goes through the spaces, one by one: what is asked for of each is found on the same rows, which are then forgotten.
-   */
+  /** Processes outputs one at a time, so that the rows of only one are selected in memory. */
   const look = (
     texts: ReadonlyMap<string, KeyTexts>,
     { isMeasured = false, isBinned = false },
@@ -85,7 +85,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
       if (isMeasured) report[space.name] = { ...measure(space, measuring, own), ...measureCalibration(space, scores) };
       if (isBinned && space.type === 'classification') bins[space.name] = binScores(own);
     }
-    // Columns and cells are called what others like.
+    // Columns and values have arbitrary names, so plain objects are not safe.
     const segments = new Map<string, Predicted['segments'][string]>();
     for (const by of measuring.by) {
       const ofColumn = new Map<string, Record<string, ScoreSums>>();
@@ -127,7 +127,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
 
 function areFinite(values: Float32Array, count: number): boolean {
   let zero = 0;
-  // 0 times what is not finite is NaN.
+  // 0 · x is NaN if x is not finite.
   for (let row = 0; row < count; row++) zero += 0 * values[row]!;
   return zero === 0;
 }

@@ -4,9 +4,8 @@ import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';
 
 /**
- * AUC within groups, such as the rows of a user: its mean over the groups, weighted by their rows (Zhou et al. 2018)
- * and plain. A group of
- * one class has no pairs: it is counted aside and in neither mean.
+ * AUC within groups, such as the rows of a user: its mean over groups, weighted by rows (Zhou et al. 2018) and
+ * unweighted. A group with one class has no pairs; it is excluded from both means and counted separately.
  */
 export const gauc = defineMetric({
   name: 'gauc',

@@ -3,9 +3,8 @@ import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
 /**
- * The share of groups with a positive among their k best rows. Where the last of these are of one prediction with
- * others, it counts how often
- * a random choice would have one.
+ * The share of groups with a positive in the top k rows. If predictions tie at position k, it is the probability for a
+ * random order.
  */
 export const hit = defineMetric({
   name: 'hit',
@@ -18,7 +17,7 @@ export const hit = defineMetric({
         if (numNegatives + numPositives <= left) {
           if (numPositives > 0) missed = 0;
         } else {
-          // Drawing `left` rows without putting them back, all of them negatives.
+          // Probability that `left` rows, drawn without replacement, are all negatives.
           for (let drawn = 0; drawn < left && missed > 0; drawn++)
             missed *= Math.max(0, numNegatives - drawn) / (numNegatives + numPositives - drawn);
         }

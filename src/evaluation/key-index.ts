@@ -1,26 +1,26 @@
 import { BLANK_WORD, KEY_WORDS, placeOfKey } from '../core/row-key.js';
 
-/** Numbers of keys: as many as there are different ones, from 0 on in the order in which they come. */
+/** Maps keys to consecutive indices from 0, in order of first appearance. */
 export interface KeyIndex {
   readonly count: number;
-  /** Two words for each number. */
+  /** Two words per index. */
   readonly keys: Uint32Array;
-  /** The number of the key of cells that hold nothing; undefined where none came. */
+  /** Index of the null key; undefined if none appeared. */
   readonly blank: number | undefined;
   numberOf(low: number, high: number): number;
 }
 
-/** The least room: a power of two. */
+/** Initial number of slots; a power of two. */
 const FIRST_PLACES = 1 << 10;
 
-/** An empty table of keys: open addressing, half full at the most; some 20 bytes a key. */
+/** Creates an empty hash table with open addressing and at most half load: about 20 bytes per key. */
 export function createKeyIndex(): KeyIndex {
   let places = new Uint32Array(FIRST_PLACES);
   let keys = new Uint32Array(KEY_WORDS * (FIRST_PLACES / 2));
   let count = 0;
   let blank: number | undefined;
 
-  /** The place of a key, or the empty one where it belongs; places hold one more than a number. */
+  /** Returns the slot of a key, or the empty slot where it belongs; slots store index + 1. */
   const find = (low: number, high: number): number => {
     const mask = places.length - 1;
     let place = placeOfKey(low, high) & mask;

@@ -1,13 +1,10 @@
 import type { Measuring } from './options.js';
 import type { Output } from './outputs.js';
 
-/**
- * Which way numbers of a report are better, by names as `ctcvr.auc`; those that no epoch can be chosen by are not
- * there.
- */
+/** Direction of improvement per value of a report, by names as `ctcvr.auc`; values without a direction are absent. */
 export type MetricDirections = ReadonlyMap<string, 'higher' | 'lower'>;
 
-/** The goals of all that is measured of some spaces. */
+/** Collects the directions of all metrics of some outputs. */
 export function collectDirections(spaces: readonly Output[], { metrics }: Measuring): MetricDirections {
   const ofSpace = ({ name, type }: Output): (readonly [string, 'higher' | 'lower'])[] =>
     metrics
@@ -18,7 +15,7 @@ export function collectDirections(spaces: readonly Output[], { metrics }: Measur
   return new Map(spaces.flatMap(ofSpace));
 }
 
-/** The space that a segment is of: `ctr` of `ctr[hour=13]`. */
+/** Returns the output of a segment: `ctr` for `ctr[hour=13]`. */
 export function getBaseOutput(space: string): string {
   const bracket = space.indexOf('[');
   return bracket < 0 ? space : space.slice(0, bracket);

@@ -3,9 +3,8 @@ import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
 /**
- * Normalised discounted cumulative gain: Σ y / log2(1 + place) over the k best rows of a group, over what the best
- * order has
- * (Järvelin & Kekäläinen 2002), averaged over groups. Rows of one prediction share the mean of their places' discounts
+ * Normalized discounted cumulative gain: Σ y / log2(1 + rank) over the top k rows of a group, divided by that of the
+ * ideal order (Järvelin & Kekäläinen 2002), averaged over groups. Tied rows share the mean discount of their ranks
  * (McSherry & Najork 2008).
  */
 export const ndcg = defineMetric({
@@ -13,7 +12,7 @@ export const ndcg = defineMetric({
   summary: 'mean normalized discounted cumulative gain of the top k rows per group, as ndcg@10; also ndcg@10_groups',
   options: () => topKPerGroupOptions,
   build({ by, k }) {
-    /** Sums of the discounts of the first places, as far as groups have rows. */
+    /** Cumulative discounts, extended on demand. */
     const sums = [0];
     const discounts = (places: number): number => {
       const end = Math.min(places, k);

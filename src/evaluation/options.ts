@@ -21,24 +21,24 @@ export const evaluationSection = z
   .describe('Metrics of the validation and test sets');
 export type EvaluationSection = z.output<typeof evaluationSection>;
 
-/** What is measured. */
+/** Metrics and segments. */
 export interface Measuring {
   readonly metrics: readonly Metric[];
-  /** Columns of the data whose values are measured apart. */
+  /** Columns whose values define segments. */
   readonly by: readonly string[];
 }
 
-/** What the section asks for. */
+/** Resolves the section, with defaults. */
 export function resolveMeasuring({ metrics, by = [] }: EvaluationSection = {}): Measuring {
   return { metrics: metrics?.map(builtMetric) ?? defaultMetrics, by };
 }
 
-/** The columns of the data that have to be kept beside the features for it. */
+/** Returns the data columns to read besides the features. */
 export function listKeyColumns({ metrics, by }: Measuring): readonly string[] {
   return [...new Set([...metrics.flatMap((metric) => metric.by ?? []), ...by])];
 }
 
-/** What the keys of the section say together that cannot be. */
+/** Validates the section: unique names and columns. */
 export function* checkEvaluation(section: EvaluationSection): Generator<ValidationIssue> {
   const seen = new Set<string>();
   for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
@@ -55,5 +55,5 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Validati
     if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
 }
 
-/** What a report of a space holds beside metrics. */
+/** Keys of a report besides metrics. */
 const OWN: readonly string[] = ['rows', 'positives', 'reasons', 'bins', 'calibration'];

@@ -7,37 +7,36 @@ import type { Chunk } from './chunk.js';
 import type { Scores } from './scores.js';
 import { combinePredictions, type Output } from './outputs.js';
 
-/** Stored rows that a space is measured on. */
+/** Stored rows on which an output is measured. */
 export interface MeasuredRows {
   readonly blocks: readonly Block[];
-  /** By column: what numbers stand for. */
+  /** Keys by column, for group indices. */
   readonly keys?: ReadonlyMap<string, Pick<KeyIndex, 'count' | 'blank'>>;
-  /** Only these rows, by block and row in it (`placeOf`); all where it is left out. */
+  /** Selected rows by position (`placeOf`); default: all. */
   readonly places?: Uint32Array;
 }
 
 /**
- * Rows of a chunk at the most. What goes through one is called anew for the next, and then runs as V8 has optimized it
- * meanwhile: in the first
- * measurements of a short run, that is most of their time.
+ * Maximum rows per chunk. A chunk's loop is called again for each chunk, so that V8 can switch to optimized code, which
+ * dominates the first measurements of a short run.
  */
 const CHUNK_ROWS = 1024;
 
-/** The place of a row among blocks. */
+/** Returns the position of a row among blocks. */
 export function placeOf(block: number, row: number): number {
   return block * BLOCK_ROWS + row;
 }
 
-/** The rows of a space among stored ones, with its predictions. */
+/** Selects the rows of an output and computes its predictions. */
 export function buildScores(space: Output, { blocks, keys = new Map(), places }: MeasuredRows): Scores {
-  // As many as there can be: room for a whole block costs a small set more time than its rows do.
+  // Allocating a whole block would cost a small set more time than its rows.
   const blockRows = blocks.reduce((most, block) => Math.max(most, block.rows), 1);
   const chunkRows = places === undefined ? blockRows : Math.min(blockRows, Math.max(1, places.length));
   const labels = new Float32Array(chunkRows);
   const predictions = new Float32Array(chunkRows);
   const numbers = new Uint32Array(chunkRows);
 
-  /** Puts rows of a block that are in the space to the front; their number. */
+  /** Copies the selected rows of a block to the buffers and returns their count. */
   const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
     const truth = column(block.labels, space.label);
     const condition = space.where === undefined ? undefined : column(block.labels, space.where);
@@ -64,7 +63,7 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
   const scratchOf = (rows: number): Float32Array<ArrayBuffer> =>
     scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch;
 
-  /** Of the only block, whose selected rows stay where they are: most metrics go through them more than once. */
+  /** With a single block, the selected rows stay in the buffers: most metrics iterate more than once. */
   let selected: number | undefined;
   function* chunks(by?: string): Generator<GroupedChunk> {
     const isOne = blocks.length === 1;
@@ -104,7 +103,7 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
   };
 }
 
-/** Blocks with those of their rows that are asked for: the places of one block stand together. */
+/** Yields blocks with their selected rows; positions of the same block are adjacent. */
 function* parts(
   blocks: readonly Block[],
   places: Uint32Array | undefined,

@@ -3,7 +3,7 @@ import { findChain, taskColumns, type Task } from '../core/tasks.js';
 import { applyCurve, type Calibrator } from './calibration/curve.js';
 import type { Block } from './row-store.js';
 
-/** A prediction with the rows and the label that it is measured on. */
+/** A prediction with the rows and the label on which it is measured. */
 export interface Output {
   readonly name: string;
   readonly type: Task['type'];
@@ -12,14 +12,13 @@ export interface Output {
   readonly where: string | undefined;
   /** Tasks whose predictions are multiplied. */
   readonly factors: readonly string[];
-  /** What is told in the place of their product, where it is calibrated. */
+  /** Calibrator of the product, if any. */
   readonly calibrator?: Calibrator | undefined;
 }
 
 /**
- * What is measured for a list of tasks: each over its own rows and, for a task that is given another one's label, also
- * over
- * all rows (`cvr_all`) and as the probability of all that leads to it (`ctcvr`), since papers mix these up.
+ * Lists the outputs of tasks: each task on its own rows. A task with `given` is also measured on all rows (`cvr_all`)
+ * and as a joint probability (`ctcvr`), which papers often confuse.
  */
 export function listOutputs(tasks: readonly Task[]): readonly Output[] {
   return tasks.flatMap((task): Output[] => {
@@ -34,24 +33,21 @@ export function listOutputs(tasks: readonly Task[]): readonly Output[] {
   });
 }
 
-/**
- * Of the spaces with the same predictions, which only count other rows, the first: what is told where nothing is
- * measured.
- */
+/** Returns the outputs with distinct predictions; of outputs that differ only in rows, the first. */
 export function listPredictedOutputs(spaces: readonly Output[]): readonly Output[] {
   return spaces.filter((space) => findPredictedOutput(space, spaces) === space);
 }
 
-/** The first of the spaces that have the predictions of one. */
+/** Returns the first output with the same predictions. */
 export function findPredictedOutput(space: Output, spaces: readonly Output[]): Output {
   const keyOf = ({ factors }: Output): string => JSON.stringify(factors);
   return spaces.find((other) => keyOf(other) === keyOf(space))!;
 }
 
 /**
- * The predictions of a space for some rows: the product of its tasks', as its calibrator tells it.
- * @param predictions by task, of at least `rows` rows
- * @param into where they go
+ * Computes the predictions of an output: the product of its tasks' predictions, calibrated.
+ * @param predictions by task, at least `rows` rows
+ * @param into destination
  */
 export function combinePredictions(
   { factors, calibrator }: Output,

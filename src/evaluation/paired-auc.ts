@@ -3,11 +3,9 @@ import type { Scores } from './scores.js';
 import { createSpread, sideBySide } from './standard-error.js';
 
 /**
- * Variance of the difference between the AUCs of two predictions of the same rows (DeLong, DeLong & Clarke-Pearson
- * 1988): that of the differences
- * of placements, a class at a time. Placements are looked up in the sorted rows, so that memory stays at four bytes a
- * row for each of the two.
- * Two rows of each class at least.
+ * Computes the variance of the difference between the AUCs of two predictions of the same rows (DeLong, DeLong &
+ * Clarke-Pearson 1988), from the differences of placements per class. Placements are looked up in sorted rows, with
+ * four bytes per row and prediction. Requires two rows per class.
  */
 export function pairedVariance(scores: Scores, other: Scores): number {
   const [placement, otherPlacement] = [placementsIn(scores.ranked()), placementsIn(other.ranked())];
@@ -24,12 +22,15 @@ export function pairedVariance(scores: Scores, other: Scores): number {
   return ofPositives.variance() / positives.length + ofNegatives.variance() / negatives.length;
 }
 
-/** Of a positive, the share of negatives below it; of a negative, that of positives above it; ties half. */
+/**
+ * Returns a function for placements: for a positive, the share of negatives below it; for a negative, of positives
+ * above it; ties count half.
+ */
 function placementsIn({ positives, negatives }: Ranked): (isPositive: boolean, prediction: number) => number {
   const key = new Uint32Array(1);
   const float = new Float32Array(key.buffer);
   return (isPositive, prediction) => {
-    // Adding 0 makes 0 of -0, as where they were sorted.
+    // Adding 0 converts -0 to 0, as during sorting.
     float[0] = prediction + 0;
     orderBits(key);
     const others = isPositive ? negatives : positives;
@@ -39,7 +40,7 @@ function placementsIn({ positives, negatives }: Ranked): (isPositive: boolean, p
   };
 }
 
-/** How many of some sorted numbers are less than another. */
+/** Counts elements of a sorted array below a limit. */
 function countBelow(sorted: Uint32Array, limit: number): number {
   let [from, to] = [0, sorted.length];
   while (from < to) {

@@ -2,7 +2,7 @@ import { defineMetric, singleMetric, type NoValue } from './metric.js';
 import { sumColumn, type Scores } from './scores.js';
 import { influenceError, type Influence } from './standard-error.js';
 
-/** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
+/** Predicted clicks over observed clicks: mean prediction divided by mean label; 1 is calibrated. */
 export const pcoc = defineMetric({
   name: 'pcoc',
   summary: 'predicted over observed positives; 1 is calibrated',
@@ -22,7 +22,7 @@ function overPositives(scores: Scores): number | NoValue {
     : sumColumn(scores, 'predictions') / positives;
 }
 
-/** Of a ratio of two means, here of predictions and labels; there are positives. */
+/** Computes the influence function of the ratio of mean prediction to mean label, which must not be 0. */
 function influenceOf(scores: Scores): Influence {
   const rate = sumColumn(scores, 'labels') / scores.rows;
   const value = sumColumn(scores, 'predictions') / scores.rows / rate;

@@ -2,7 +2,7 @@ import { defineMetric, singleMetric } from './metric.js';
 import { shareName } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
-/** The rate of positives among the rows with the highest predictions. */
+/** Positive rate within the top fraction of rows. */
 export const precision = defineMetric({
   name: 'precision',
   summary: 'positive rate within the top fraction of rows, as precision@5%',

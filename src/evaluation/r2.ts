@@ -2,7 +2,7 @@ import { defineMetric, singleMetric } from './metric.js';
 import { squaredErrors } from './rmse.js';
 import { sumColumn } from './scores.js';
 
-/** Coefficient of determination: the share of the labels' variance that the predictions explain. */
+/** Coefficient of determination: share of the label variance that the predictions explain. */
 export const r2 = defineMetric({
   name: 'r2',
   summary: 'coefficient of determination: share of the label variance that the predictions explain',

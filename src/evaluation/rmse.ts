@@ -3,7 +3,7 @@ import { defineMetric, singleMetric } from './metric.js';
 import type { Scores } from './scores.js';
 import { influenceError, type Influence } from './standard-error.js';
 
-/** Root of the mean squared error. */
+/** Root mean squared error. */
 export const rmse = defineMetric({
   name: 'rmse',
   summary: 'root mean squared error',
@@ -19,13 +19,13 @@ function rootOfMean(scores: Scores): number {
   return Math.sqrt(squaredErrors(scores) / scores.rows);
 }
 
-/** The derivative of a root is 1 over twice the root; without errors there is nothing to move. */
+/** Computes the influence function: the derivative of the square root; 0 if there are no errors. */
 function influenceOf(scores: Scores): Influence {
   const root = rootOfMean(scores);
   return root === 0 ? () => 0 : (label, prediction) => (label - prediction) ** 2 / (2 * root);
 }
 
-/** Sum of the labels' squared distances to the predictions, or to `guess` where one is given for all. */
+/** Computes the sum of squared errors of the predictions, or of the constant `guess`. */
 export function squaredErrors(scores: Scores, guess?: number): number {
   const sum = createExactSum();
   for (const { labels, predictions } of scores) {

@@ -2,40 +2,40 @@ import { column, type Batch } from '../core/batch.js';
 import { KEY_WORDS, keyColumn } from '../core/row-key.js';
 import { createKeyIndex, type KeyIndex } from './key-index.js';
 
-/** Rows of a block at the most: memory grows by a block at a time, and nothing is copied as it grows. */
+/** Maximum rows per block: memory grows by blocks, without copies. */
 export const BLOCK_ROWS = 65_536;
 
-/** Labels, predictions and the numbers of keys of up to `BLOCK_ROWS` rows; `rows` of each column are filled. */
+/** Labels, predictions and key indices of up to `BLOCK_ROWS` rows; the first `rows` of each column are valid. */
 export interface Block {
   readonly rows: number;
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly labels: ReadonlyMap<string, Float32Array | Uint8Array>;
-  /** By column of the data: what is numbered in `keys` of the store. */
+  /** Key indices by data column. */
   readonly numbers?: ReadonlyMap<string, Uint32Array>;
 }
 
-/** What another store gives: plain typed arrays, which may come from another thread. */
+/** Rows of another store, as plain typed arrays that can be transferred between threads. */
 export interface StoredRows {
   readonly blocks: readonly Block[];
-  /** By column: two words for each number. */
+  /** By column: two words per index. */
   readonly keys?: ReadonlyMap<string, { readonly keys: Uint32Array }>;
 }
 
-/** Rows without a known end. */
+/** A store for an unknown number of rows. */
 export interface RowStore {
   readonly tasks: ReadonlySet<string>;
   readonly blocks: readonly Block[];
-  /** By column of the data. */
+  /** By data column. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
   append(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
-  /** Takes the rows of another store, which goes on by itself. */
+  /** Adds the rows of another store. */
   take(rows: StoredRows): void;
 }
 
 /**
- * An empty store.
- * @param labels the label columns; of classes, 0 or 1, a byte is kept
- * @param keyColumns columns of the data whose keys are kept
+ * Creates an empty store.
+ * @param labels label columns; classification labels use one byte per row
+ * @param keyColumns data columns whose keys are stored
  */
 export function createRowStore(
   tasks: Iterable<string>,
@@ -45,7 +45,7 @@ export function createRowStore(
   const names = new Set(tasks);
   const blocks: Block[] = [];
   const keys = new Map(keyColumns.map((name) => [name, createKeyIndex()]));
-  /** The last block, where it is this store's own to fill. */
+  /** The last block, if this store allocated it. */
   let open: (Block & { rows: number; readonly numbers: ReadonlyMap<string, Uint32Array> }) | undefined;
   const createBlock = () => ({
     rows: 0,
@@ -94,7 +94,7 @@ export function createRowStore(
   };
 }
 
-/** A way from another store's numbers to this one's. */
+/** Creates a mapping from another store's indices to this store's. */
 function renumbering(
   keys: Uint32Array,
   numberOf: KeyIndex['numberOf'],

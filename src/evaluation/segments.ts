@@ -4,20 +4,20 @@ import type { KeyIndex } from './key-index.js';
 import type { Block } from './row-store.js';
 import { placeOf } from './output-scores.js';
 
-/** The rows in whose cells of a column one value stands. */
+/** Rows with the same value in a column. */
 export interface Segment {
   /** As in `hour=13`. */
   readonly name: string;
   readonly places: Uint32Array;
 }
 
-/** Segments of a column at the most; what is left beside the largest is one together. */
+/** Maximum number of segments per column; rows of smaller segments are merged into one. */
 const MAX_SEGMENTS = 100;
 const OTHERS = '(others)';
 
 /**
- * Divides rows by the cells of a column; numbers first, then texts, each in their order, then what is left.
- * @param texts of keys that are hashes
+ * Splits rows by the values of a column: numbers in numeric order, then strings in order, then the merged rest.
+ * @param texts strings of hashed keys
  */
 export function splitSegments(
   by: string,
@@ -44,7 +44,7 @@ export function splitSegments(
       ? values
       : values.sort((a, b) => sizes[b.number]! - sizes[a.number]! || byText(a.text, b.text)).slice(0, MAX_SEGMENTS - 1);
   const named = [...largest].sort((a, b) => byText(a.text, b.text));
-  /** By number: its segment. */
+  /** Segment of each key index. */
   const segmentOf = new Uint32Array(count).fill(named.length);
   for (const [s, { number }] of named.entries()) segmentOf[number] = s;
   const lengths = new Uint32Array(named.length + 1);

@@ -1,11 +1,10 @@
 const DIGITS = 4;
 const RADIX = 256;
-/** Fewer keys are sorted as fast by what needs no compiling first. */
+/** Shorter arrays are sorted as fast by the built-in sort. */
 const FEW = 8192;
 
 /**
- * Sorts whole numbers in place, many by their bytes from the last to the first (radix sort), whose time does not depend
- * on the values.
+ * Sorts integers in place; long arrays by LSD radix sort, whose time does not depend on the values.
  * @param scratch at least as long as `keys`; overwritten
  */
 export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
@@ -22,9 +21,9 @@ export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
 }
 
 /**
- * The same with a number beside each key that moves with it; equal keys keep their order.
+ * Sorts keys in place together with their payload; stable.
  * @param keysScratch as long as `keys`; overwritten
- * @param payloadScratch the same
+ * @param payloadScratch as long as `keys`; overwritten
  */
 export function sortPairs(
   keys: Uint32Array,
@@ -44,7 +43,7 @@ export function sortPairs(
   payload.set(fromBeside);
 }
 
-/** Where the keys of each byte begin, byte by byte; those that all keys share are left out. */
+/** Returns the bucket offsets of each byte; bytes that all keys share are skipped. */
 function digitsOf(keys: Uint32Array): readonly { readonly places: Uint32Array; readonly shift: number }[] {
   const counts = new Uint32Array(DIGITS * RADIX);
   for (let i = 0; i < keys.length; i++) {

@@ -6,8 +6,8 @@ import type { Scores } from './scores.js';
 import { sortPairs } from './sort-keys.js';
 
 /**
- * Spearman's rank correlation: Pearson's between the ranks of labels and predictions, ties sharing the mean of their
- * ranks.
+ * Spearman's rank correlation: Pearson's correlation of the ranks of labels and predictions; ties share their mean
+ * rank.
  */
 export const spearman = defineMetric({
   name: 'spearman',
@@ -21,14 +21,14 @@ export const spearman = defineMetric({
       const payload = new Uint32Array(rows);
       for (let row = 0; row < rows; row++) payload[row] = row;
       sortPairs(keys, payload, scratch.keys, scratch.payload);
-      // Twice the rank of each row's prediction, from 1 on: ties keep it whole.
+      // Twice the rank of each row's prediction, from 1, so that ties stay integers.
       const ranks = scratch.payload;
       const predicted = createExactSum();
       eachTie(keys, (begin, end) => {
         for (let i = begin; i < end; i++) ranks[payload[i]!] = begin + end + 1;
         predicted.add((end - begin) * (begin + end - rows) ** 2);
       });
-      // Rows in the order of their labels, with those ranks.
+      // Those ranks, sorted by label.
       keysOf(scores, 'labels', keys);
       sortPairs(keys, ranks, scratch.keys, payload);
       const [labelled, both] = [createExactSum(), createExactSum()];
@@ -43,20 +43,20 @@ export const spearman = defineMetric({
     }),
 });
 
-/** A column as whole numbers in the order of its floats. */
+/** Encodes a column as integers with the order of its floats. */
 function keysOf(scores: Scores, column: 'labels' | 'predictions', keys: Uint32Array): Uint32Array {
   const floats = new Float32Array(keys.buffer);
   let at = 0;
   for (const chunk of scores as Iterable<Chunk>) {
     const values = chunk[column];
-    // Adding 0 makes 0 of -0.
+    // Adding 0 converts -0 to 0.
     for (let row = 0; row < values.length; row++) floats[at++] = values[row]! + 0;
   }
   orderBits(keys);
   return keys;
 }
 
-/** Goes through runs of equal keys. */
+/** Visits runs of equal keys. */
 function eachTie(keys: Uint32Array, take: (begin: number, end: number) => void): void {
   for (let begin = 0, end = 0; begin < keys.length; begin = end) {
     while (end < keys.length && keys[end] === keys[begin]) end++;

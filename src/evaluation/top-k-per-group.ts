@@ -4,16 +4,16 @@ import { createExactSum } from './exact-sum.js';
 import type { Metric } from './metric.js';
 import type { Ranked } from './ranked.js';
 
-/** The options of what looks at the best rows of each group. */
+/** Options of metrics of the top rows of each group. */
 export const topKPerGroupOptions = {
   by: columnName.describe('Group column, such as a user or query id'),
   k: z.int().min(1).max(1e6).describe('Number of top-ranked rows per group'),
 };
 
 /**
- * The mean of a number over the groups that have a positive; the others, of which no order is better, are counted
- * aside.
- * @param of a group; it must not depend on the order of rows of one prediction
+ * Creates a metric that is the mean of a function over groups with a positive; other groups are counted separately,
+ * since every order of them is equal.
+ * @param of value of a group; must not depend on the order of tied rows
  */
 export function meanOfGroups(name: string, by: string, of: (group: Ranked) => number): Metric {
   return {

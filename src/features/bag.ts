@@ -7,12 +7,12 @@ import { defineFieldGroup } from './field-group.js';
 import { takeTopK } from './top-k-by-weight.js';
 import { parseNumber } from './parse.js';
 
-/** A character that can stand in no number, and that a CSV does not give a meaning. */
+/** A character that cannot occur in a number and has no meaning in CSV. */
 const separator = z
   .string()
   .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
 
-/** Fields with any number of ids a row, each with a weight: what was seen, searched or bought before. */
+/** Fields with any number of weighted ids per row, such as items viewed, searched or bought before. */
 export const bag = defineFieldGroup({
   name: 'bag',
   summary: 'weighted ids per row, embedded and pooled',
@@ -65,10 +65,9 @@ interface BagOptions {
 const NO_JSON = new BadValue('a list in JSON, as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
 
 /**
- * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids
- * may hold
- * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a
- * mean.
+ * Creates the parser of a bag's values. In separated text, the last weight separator of an item ends its id, so that
+ * ids may contain that character if all items have weights. An item of weight 0 contributes nothing; negative weights
+ * are invalid for a mean.
  */
 function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions): BagReading {
   const maxItems = limit ?? Infinity;

@@ -12,10 +12,8 @@ const increasing = z
 const fittedSchema = z.strictObject({ boundaries: increasing });
 
 /**
- * Numbers as the ids of their buckets: 1 for those below the first boundary, 2 from there up to the next, and so on; an
- * empty
- * cell is 0, the unknown. A field is called after its column, as in D508_bucketized, so that the number can be a
- * feature too.
+ * Numbers as bucket ids: 1 below the first boundary, 2 up to the next, and so on; a missing value is 0, the
+ * out-of-vocabulary id. The field has its own name, such as D508_bucketized, so that the number can be a feature too.
  */
 export const bucketized = defineFieldGroup({
   name: 'bucketized',

@@ -4,7 +4,7 @@ import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 
-/** A field with its place in the config. */
+/** A field with its position in the config. */
 interface Placed {
   readonly field: Field;
   readonly group: string;
@@ -12,9 +12,8 @@ interface Placed {
 }
 
 /**
- * What no group can know alone: every field is there once, none gives a label away, and those that share a table fit
- * it.
- * @param groups the section `features` of a config
+ * Validates features across groups: unique fields, no labels among them, and compatible fields of shared tables.
+ * @param groups the config section `features`
  */
 export function* checkFeatures(
   groups: Readonly<Record<string, FeatureSpec>>,
@@ -37,8 +36,8 @@ export function* checkFeatures(
 }
 
 /**
- * The fields of a group with the entry of its list that each is made from: those of one entry stand together, and read
- * the same columns.
+ * Assigns each field of a group to its entry in the list: fields of the same entry are adjacent and read the same
+ * columns.
  */
 function placedFields(group: string, fields: readonly Field[]): readonly Placed[] {
   let index = -1;
@@ -55,7 +54,7 @@ function nameOf({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }
 
-/** A field that looks into the table of another has its width and its encoding. */
+/** Requires that a field has the width and the encoding of the field whose table it shares. */
 function* checkShared(
   { field, group, index }: Placed,
   byName: ReadonlyMap<string, Placed>,

@@ -40,10 +40,8 @@ const options = () => ({
 type CrossOptions = OptionsOf<ReturnType<typeof options>>;
 
 /**
- * Fields that are combinations of columns: the texts of a row's cells together are one text, which is hashed into
- * buckets or has
- * an encoding. A row in which one of them is empty is 0, the unknown. A field is called after its columns, as in
- * 205_X_101.
+ * Combinations of columns: the values of a row are joined to one string, which is hashed or encoded. If one of them is
+ * missing, the result is 0, the out-of-vocabulary id. The field is named after its columns, such as 205_X_101.
  */
 export const cross = defineColumnGroup(
   {
@@ -94,7 +92,9 @@ export const cross = defineColumnGroup(
 
 const AMBIGUOUS = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');
 
-/** An encoding of so many cells together; one that is empty makes them the unknown, from which nothing is learned. */
+/**
+ * Adapts an encoding to several columns; a missing value makes the combination out of vocabulary, and it is not fitted.
+ */
 function ofWholeCells(
   { startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>,
   count: number,

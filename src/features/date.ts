@@ -10,7 +10,7 @@ const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Satur
 const numbers = (from: number, count: number): readonly string[] =>
   Array.from({ length: count }, (_, i) => String(from + i));
 
-/** What may be taken of a point in time: what its values are called, and which of them, from 0 on, a clock shows. */
+/** Parts of a point in time: the names of their values, and the index of a value, from 0. */
 const PARTS = {
   hour: { values: numbers(0, 24), of: ({ hour }: WallClock) => hour },
   weekday: { values: WEEKDAYS, of: ({ weekday }: WallClock) => weekday - 1 },
@@ -40,8 +40,8 @@ const options = () => ({
 });
 
 /**
- * Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the
- * unknown.
+ * Points in time, split into periodic parts: each part is a field with its own table. A missing value is 0, the
+ * out-of-vocabulary id.
  */
 export const date = defineFieldGroup({
   name: 'date',

@@ -8,7 +8,7 @@ import type { Encoding, Field } from './feature.js';
 /** Width of the embeddings of a group. */
 export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('Embedding dimension');
 
-/** What the fields of every type may say that has an encoding and a table. */
+/** Options of all feature types with an encoding and a table. */
 export const embeddedOptions = {
   width: embeddingWidth,
   encoding: encodingOption
@@ -26,7 +26,7 @@ interface EmbeddedOptions {
   readonly table?: string | Readonly<Record<string, string>> | undefined;
 }
 
-/** Every field that an option names is in the group, and has a say. */
+/** Requires that every field that an option names is in the group and owns its table. */
 export function* checkEmbedded(
   { encoding, table }: EmbeddedOptions,
   fields: readonly string[],
@@ -43,7 +43,7 @@ export function* checkEmbedded(
     if (!fields.includes(field)) yield { path: ['table', field], message: foreign(field) };
 }
 
-/** All of a field but what its type adds. */
+/** Returns the part of a field that does not depend on its type. */
 export function embeddedField(
   name: string,
   { width, encoding, table }: EmbeddedOptions,

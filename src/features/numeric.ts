@@ -15,7 +15,7 @@ import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
 
-/** What stands for cells that are empty, in the YAML. */
+/** Schema of the fill value. */
 const missingOption = z
   .union([z.enum(['error', 'mean', 'median', 'zero']), z.number()])
   .optional()
@@ -30,10 +30,10 @@ const options = () => ({
 });
 type NumericOptions = OptionsOf<ReturnType<typeof options>>;
 
-/** What is learned where a number stands for empty cells that train decides. */
+/** Schema of a fit with a fitted fill value. */
 const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() });
 
-/** Fields that enter the model as one number each. */
+/** Fields with one number per row. */
 export const numeric = defineFieldGroup({
   name: 'numeric',
   summary: 'number per row, raw or scaled',
@@ -100,7 +100,7 @@ function indicatorField(column: string): Field {
   };
 }
 
-/** A number that train decides for empty cells, on its way. */
+/** Accumulates a fill value on the training set. */
 interface Filling {
   observe(value: number): void;
   finish(): number;
@@ -177,7 +177,7 @@ function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encod
   };
 }
 
-/** A number that must be there. */
+/** Parses a number; a missing value is invalid. */
 function readNumber(text: string): number {
   if (text === '') throw NO_NUMBER;
   return parseNumber(text);

@@ -33,14 +33,14 @@ const options = () => ({
 });
 type VectorOptions = OptionsOf<ReturnType<typeof options>>;
 
-/** What is learned, of each place where it is a list. */
+/** Fitted parameters, lists having one entry per element. */
 const fittedSchema = z.strictObject({
   length: z.int().min(1),
   scaling: z.array(z.unknown()).optional(),
   missing: z.array(z.number()).optional(),
 });
 
-/** Fields that enter the model as they are: as many numbers in every row, as the embedding of an image or a text. */
+/** Fields with a fixed number of elements per row, such as the embedding of an image or a text. */
 export const vector = defineFieldGroup({
   name: 'vector',
   summary: 'vector of numbers per row, raw or scaled',
@@ -101,8 +101,7 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
       if (text === '') return NONE;
       const isList = text.startsWith('[') && text.endsWith(']');
       const inner = isList ? text.slice(1, -1).trim() : text;
-      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2]; where both stand, as in [0,5 0,25], commas were meant for
-      // decimals.
+      // NumPy writes [0.1 0.2], JSON [0.1, 0.2]; if both separators occur, as in [0,5 0,25], commas are decimal commas.
       const texts = inner === '' ? [] : inner.split(!isList ? separator : inner.includes(',') ? /\s*,\s*/ : /\s+/);
       return take(texts, 0, texts.length);
     },
@@ -121,7 +120,7 @@ function numberOf(text: string): number {
   }
 }
 
-/** Looks at the numbers of a cell, and at how many they are. */
+/** Creates a check of a value's elements and their count. */
 function checker(
   missing: VectorOptions['missing'],
   lengthOf: (found: number) => number,
@@ -217,7 +216,7 @@ function encoderOf({ length: given, scaling, missing, indicator }: VectorOptions
   };
 }
 
-/** The steps of all places, which are of the same kinds. */
+/** Merges the scaling steps of all elements, which have the same kinds. */
 function stepsOfPlaces(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
   return places[0]!.map(({ kind }, at): VectorStep => {
     if (kind === 'log1p') return { kind };

@@ -1,33 +1,31 @@
 import { floatReader, walkUp, type Ranked } from '../ranked.js';
 import { logit, type LogisticCurve } from './curve.js';
 
-/** What a slope and an intercept are fitted to. */
+/** Options of a logistic fit. */
 export interface LogisticFit {
-  /** What the label of each class is taken for: 1 and 0, or a little less sure. */
+  /** Target per class: 1 and 0, or smoothed. */
   readonly targets: { readonly positive: number; readonly negative: number };
   readonly hasIntercept: boolean;
-  /** A slope beyond these is none that is looked for. */
+  /** Bounds of the slope. */
   readonly slopes: { readonly least: number; readonly most: number };
 }
 
-/** Rows of one logit. */
+/** Receives rows with the same logit. */
 type TakePoint = (logit: number, numNegatives: number, numPositives: number) => void;
 type Points = (take: TakePoint) => void;
 
-/** Parts that rows are put together to for a first guess. */
+/** Number of bins for the initial guess. */
 const PARTS = 4096;
-/** Steps at the most; a few are usual. */
+/** Maximum number of Newton steps; a few are usual. */
 const MAX_STEPS = 100;
 const MAX_HALVINGS = 40;
-/** A step that is so small moves no float of a prediction. */
+/** A relative step below this changes no float prediction. */
 const SMALL_STEP = 1e-11;
 
 /**
- * The slope and the intercept of a logit with the least log loss, by Newton's method with steps that are halved until
- * they help (Lin, Lin & Weng
- * 2007, https://doi.org/10.1007/s10994-007-5018-6). It begins where the mean logits of some thousand parts of the rows
- * lead, so that all rows
- * are gone through a few times only; nothing is kept of them.
+ * Fits slope and intercept of the logit that minimize log loss, by Newton's method with step halving (Lin, Lin & Weng
+ * 2007, https://doi.org/10.1007/s10994-007-5018-6). It starts from a fit to about 4,000 bins, so that it passes over
+ * all rows only a few times. Nothing is copied.
  */
 export function fitLogistic(ranked: Ranked, fit: LogisticFit): LogisticCurve {
   const first = { slope: 1, intercept: 0 };
@@ -41,7 +39,7 @@ function pointsOf(ranked: Ranked): Points {
     walkUp(ranked, (numNegatives, numPositives, key) => take(logit(floatOf(key)), numNegatives, numPositives));
 }
 
-/** The same in parts of about as many rows each, with their mean logits. */
+/** Returns the points binned into parts of about equal row counts, with their mean logits. */
 function inParts(ranked: Ranked): Points {
   const rowsOfPart = (ranked.negatives.length + ranked.positives.length) / PARTS;
   const parts: Parameters<TakePoint>[] = [];
@@ -67,7 +65,7 @@ interface Line {
   readonly intercept: number;
 }
 
-/** A loss with its first and second derivatives; the latter by slope twice, by both, and by intercept twice. */
+/** A loss with its gradient and Hessian (slope-slope, slope-intercept, intercept-intercept). */
 interface Derivatives {
   readonly loss: number;
   readonly gradient: readonly [slope: number, intercept: number];
@@ -90,7 +88,7 @@ function newton(points: Points, { targets, hasIntercept, slopes }: LogisticFit, 
         Math.abs(next.slope - line.slope) / (1 + Math.abs(line.slope)),
         Math.abs(next.intercept - line.intercept) / (1 + Math.abs(line.intercept)),
       );
-      // Rounding of the loss is larger than what such a step changes of it.
+      // The rounding error of the loss exceeds the effect of such a step.
       if (moved < SMALL_STEP) return next;
       const there = derivativesAt(points, targets, next);
       isTaken = there.loss <= here.loss;
@@ -101,13 +99,13 @@ function newton(points: Points, { targets, hasIntercept, slopes }: LogisticFit, 
   return line;
 }
 
-/** Where the loss would be least if it were what its derivatives say. */
+/** Computes the Newton step. */
 function stepOf(
   { gradient: [g, h], curvature: [a, b, c] }: Derivatives,
   hasIntercept: boolean,
 ): readonly [number, number] {
   if (!hasIntercept) return [a > 0 ? -g / a : 0, 0];
-  // Where all logits are one, nothing tells a slope.
+  // If all logits are equal, the slope is undetermined.
   const determinant = a * c - b * b;
   return determinant > 1e-12 * a * c
     ? [-(c * g - b * h) / determinant, -(a * h - b * g) / determinant]
@@ -124,7 +122,7 @@ function derivativesAt(
     const z = slope * x + intercept;
     const rows = numNegatives + numPositives;
     const target = numPositives * positive + numNegatives * negative;
-    // With the exponential of what is below 0, nothing is too large.
+    // A nonpositive exponent cannot overflow.
     const small = Math.exp(-Math.abs(z));
     const p = z >= 0 ? 1 / (1 + small) : small / (1 + small);
     loss += rows * (Math.max(z, 0) + Math.log1p(small)) - target * z;

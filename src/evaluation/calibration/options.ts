@@ -6,13 +6,13 @@ import type { Task } from '../../core/tasks.js';
 import * as all from './all.js';
 import type { Fit } from './method.js';
 
-/** Every method by its name in the YAML. */
+/** Every method by its name in the config. */
 export const methods = registry(all, 'method');
 
-/** What leaves a space as it is predicted. */
+/** Disables calibration of an output. */
 const NONE = 'none';
 
-/** A method in the YAML: a name with options, or a name alone. */
+/** Schema of a method: a name, or a map with options. */
 const ofSpace = z.union([formatChoices(methods.schema, methods.names, 'method'), z.literal(NONE)]);
 
 /** The `calibration` section of a config. */
@@ -27,15 +27,14 @@ export const calibrationSection = methods
   .describe('Calibration of predictions, fitted after training');
 export type CalibrationSection = z.output<typeof calibrationSection>;
 
-/** How the predictions of a space are calibrated. */
+/** Calibration of an output. */
 export interface SpaceMethod {
   readonly space: Output;
-  /** The name of the method. */
   readonly method: string;
   readonly fit: Fit;
 }
 
-/** What the section does, space by space; those that only count other rows of a prediction go with it. */
+/** Returns the method of each calibrated output; outputs that share a prediction share its method. */
 export function resolveMethods(section: CalibrationSection, spaces: readonly Output[]): readonly SpaceMethod[] {
   const own = section.spaces ?? {};
   return calibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
@@ -44,7 +43,7 @@ export function resolveMethods(section: CalibrationSection, spaces: readonly Out
   });
 }
 
-/** What the keys of the section say together that cannot be. */
+/** Validates the section against the tasks. */
 export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<ValidationIssue> {
   const spaces = listOutputs(tasks);
   const known = calibratable(spaces).map(({ name }) => name);
@@ -70,7 +69,7 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
 }
 
-/** Spaces of probabilities, each prediction once. */
+/** Returns the outputs that are probabilities, once per prediction. */
 function calibratable(spaces: readonly Output[]): readonly Output[] {
   return listPredictedOutputs(spaces).filter(({ type }) => type === 'classification');
 }

@@ -2,9 +2,9 @@ import { fitLogistic } from './fit-logistic.js';
 import { defineMethod } from './method.js';
 
 /**
- * A slope and an intercept of the logit (Platt 1999, "Probabilistic outputs for support vector machines"). The labels
- * of N₊ and N₋ rows are taken for
- * (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2), as there, so that few rows do not make it too sure.
+ * Platt scaling: a slope and an intercept of the logit (Platt 1999, "Probabilistic outputs for support vector
+ * machines"). The targets of N₊ positives and N₋ negatives are (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2), as in the paper,
+ * against overconfidence on few rows.
  */
 export const platt = defineMethod({
   name: 'platt',
