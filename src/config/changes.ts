@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { experimentSchema, type Experiment } from './experiment.js';
 
-/** A value of a config that is not what it would be if nothing were said. */
+/** A value of a config that differs from its default. */
 export interface Change {
-  /** As in `training.epochs`. */
+  /** Path, such as `training.epochs`. */
   readonly key: string;
   readonly value: unknown;
-  /** What it is by default; undefined where it has none. */
+  /** Default; undefined if there is none. */
   readonly byDefault: unknown;
 }
 
-/** What a config says beside the defaults, in the order of its keys; lists are one value. */
+/** Lists the values of a config that differ from their defaults, in key order; a list is one value. */
 export function listChanges(experiment: Experiment): readonly Change[] {
   return [...changesIn(experimentSchema, experiment, [], undefined)];
 }
@@ -31,18 +31,18 @@ function* changesIn(
   const below = Object.entries(value).flatMap(([key, child]) => [
     ...changesIn(found?.childOf(key), child, [...path, key], propertyOf(found?.byDefault, key)),
   ]);
-  // A section that would not be there is a change, though all in it may be as it is by default.
+  // An optional section is a change, even if all of its values are defaults.
   if (below.length === 0 && found?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
   yield* below;
 }
 
-/** What is known of the keys below a value, and what it is by default. */
+/** Schemas of the keys below a value, and its default. */
 interface Members {
   childOf(key: string): z.core.$ZodType | undefined;
   readonly byDefault: unknown;
 }
 
-/** Goes through what only adds a default, to the keys that the value has. */
+/** Unwraps defaults and unions down to the member that applies to the value. */
 function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
   if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault)
     return membersOf(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
@@ -63,8 +63,8 @@ function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown):
 }
 
 /**
- * Whether a value is of an option of a union, by its name alone where it has one: parsing it once more takes as long as
- * the config did.
+ * Returns whether a value matches an option of a union. The name decides if there is one: parsing again would take as
+ * long as the config.
  */
 function fits(option: z.core.$ZodType, value: unknown): boolean {
   return option instanceof z.core.$ZodDiscriminatedUnion
@@ -72,9 +72,9 @@ function fits(option: z.core.$ZodType, value: unknown): boolean {
     : z.safeParse(option, value, { jitless: true }).success;
 }
 
-/** The member of a union that a parsed value names. */
+/** Returns the member of a union that a parsed value names. */
 function namedMember({ _zod: { def } }: z.core.$ZodDiscriminatedUnion, value: unknown): z.core.$ZodType | undefined {
-  const name = propertyOf(value, def.discriminator) as z.core.util.Primitive; // what members are told apart by
+  const name = propertyOf(value, def.discriminator) as z.core.util.Primitive; // discriminator of the union
   return def.options.find((option) => option._zod.propValues?.[def.discriminator]?.has(name));
 }
 

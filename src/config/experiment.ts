@@ -26,7 +26,7 @@ const name = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter, then letters, digits, - or _, 64 characters at most');
 
-/** The whole of a config. Every section belongs to the folder that reads it; this only puts them together. */
+/** Schema of a config. Every section is defined by the directory that reads it. */
 export const experimentSchema = z.strictObject({
   name: z
     .string()
@@ -61,10 +61,10 @@ export const experimentSchema = z.strictObject({
   track: trackOptions.prefault({}),
 });
 
-/** A config that was parsed and checked: all defaults filled in. */
+/** A parsed and validated config with all defaults. */
 export type Experiment = z.output<typeof experimentSchema>;
 
-/** The tasks of a config as a list. */
+/** Lists the tasks of a config. */
 export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
   return Object.entries(experiment.tasks).map(([name, options]) => {
     const { range, taskTypes } = findLoss(options);
@@ -80,7 +80,7 @@ export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[
   });
 }
 
-/** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
+/** Validates across sections. Sections that did not parse are omitted, so that the others are still checked. */
 export function* crossChecks({
   data,
   features,
@@ -157,7 +157,7 @@ export function* crossChecks({
   }
 }
 
-/** Parts of a model read groups that there are, each once. */
+/** Requires that the option `input` of model components names known groups, each once. */
 function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<ValidationIssue> {
   for (const { path, groups } of findInputs(model)) {
     for (const [i, group] of groups.entries()) {
@@ -175,13 +175,13 @@ function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Val
   }
 }
 
-/** Builds the model, which may not fit the features; gives the names of the terms of its loss where it does. */
+/** Builds the model to detect incompatible features; returns the names of its loss terms if it succeeds. */
 function* builtTerms(
   model: ModelSpec,
   groups: Experiment['features'],
   tasks: readonly Task[],
 ): Generator<ValidationIssue, readonly string[] | undefined> {
-  // How wide a vector is may be known of train alone.
+  // The length of a vector may be unknown before fitting.
   const fields = Object.values(groups)
     .flatMap((group) => featureTypes.build(group))
     .map((field) => ({ ...field, width: Math.max(field.width, 1) }));
@@ -204,7 +204,7 @@ function* builtTerms(
   }
 }
 
-/** The tasks fit together, and fit the model. */
+/** Validates tasks against each other and against the model. */
 function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<ValidationIssue> {
   const spaces = listOutputs(tasks);
   for (const task of tasks) {
@@ -268,9 +268,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
   if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
 }
 
-/**
- * A share of the negatives is a share of those of one label; what is predicted of others could not be corrected for it.
- */
+/** Requires a single root task: downsampling depends on its label, and predictions of others could not be corrected. */
 function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   const roots = rootTasks(tasks);
   const fix = 'leave sampling out, or sample before and give the rows a sampleWeight';

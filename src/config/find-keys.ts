@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { experimentSchema } from './experiment.js';
 
-/** What other tools call keys, without the marks between words. */
+/** Names of keys in other tools, without separators. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   lr: 'learningrate',
   learnrate: 'learningrate',
@@ -25,13 +25,13 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 /** Maximum number of places that a problem names. */
 const MAX_PLACES = 3;
-/** Shorter names are too near to each other to guess from. */
+/** Shorter names are too similar to guess. */
 const MIN_GUESS_LENGTH = 3;
 
-/** A key below a schema. */
+/** Location of a key in a schema. */
 interface Place {
   readonly path: readonly string[];
-  /** The choice that has the key, if it is neither the one of the data nor the default: `name: cosine`. */
+  /** The choice that has the key, if it is neither the data's nor the default: `name: cosine`. */
   readonly choice: Choice | undefined;
 }
 
@@ -42,27 +42,26 @@ interface Choice {
 }
 
 /**
- * Finds the keys of a config that a name means, in full: `training.epochs` for `epochs`, the learning rates for `lr`.
- * Returns only keys whose path
- * does not depend on the names of groups and tasks.
+ * Finds the full paths of keys that a name may mean: `training.epochs` for `epochs`, the learning rates for `lr`.
+ * Returns only keys whose path does not depend on the names of groups and tasks.
  */
 export function findKeys(name: string): readonly string[] {
   return nearestPlaces(placesNamed(name, experimentSchema, undefined), []).map(({ path }) => path.join('.'));
 }
 
-/** What a key that a schema does not know is meant to be. */
+/** A replacement for an unknown key. */
 export interface KeyProposal {
-  /** Full paths of keys to write instead. */
+  /** Full paths of the suggested keys. */
   readonly places?: readonly string[];
   readonly fix: string;
 }
 
 /**
- * Proposes a key for one that is unknown: a misspelt key of the same map, an option of another choice, or the same key
- * elsewhere in the schema.
+ * Proposes a replacement for an unknown key: a misspelled key of the same map, an option of another choice, or the same
+ * key elsewhere in the schema.
  * @param at path of the map that has the key
  * @param known keys of that map
- * @param data what was parsed
+ * @param data parsed data
  */
 export function proposeKey(
   key: string,
@@ -100,8 +99,9 @@ export function proposeKey(
 }
 
 /**
- * @param places to write the key at
- * @param all places of the key, which tell by which choices each of these is there
+ * Formats a proposal.
+ * @param places suggested locations
+ * @param all locations of the key, which show the choices that have it
  */
 function placed(places: readonly Place[], all: readonly Place[]): KeyProposal {
   const paths = places.map(({ path }) => path.join('.'));
@@ -113,7 +113,7 @@ function placed(places: readonly Place[], all: readonly Place[]): KeyProposal {
   return { places: paths, fix: `did you mean ${told.join(' or ')}?` };
 }
 
-/** Names of the choices that have a key, as alternatives. */
+/** Formats the names of the choices that have a key as alternatives. */
 function namesOf(places: readonly Place[]): string {
   const names = [...new Set(places.flatMap(({ choice }) => choice?.name ?? []))];
   return names.length === 1 ? names[0]! : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
@@ -123,7 +123,7 @@ const plain = (name: string): string => name.replace(/[-_.]/g, '').toLowerCase()
 const meaning = (name: string): string => OTHER_NAMES[plain(name)] ?? plain(name);
 const isNamed = (name: string, key: string): boolean => plain(name) === meaning(key);
 
-/** The nearest of some names, if it is near enough to be meant. */
+/** Returns the nearest name, if it is near enough. */
 function nearest(key: string, names: readonly string[]): { readonly name: string; readonly edits: number } | undefined {
   if (key.length < MIN_GUESS_LENGTH || key.length > 100) return undefined;
   const byEdits = names
@@ -136,7 +136,7 @@ function nearest(key: string, names: readonly string[]): { readonly name: string
     : undefined;
 }
 
-/** The edit distance, in which two letters that changed places are one edit. */
+/** Computes the edit distance; a transposition counts as one edit. */
 function editsBetween(a: string, b: string): number {
   let at = 0;
   while (at < a.length && a[at] === b[at]) at++;
@@ -144,22 +144,19 @@ function editsBetween(a: string, b: string): number {
   return swapped === b && a !== b ? 1 : distance(a, b);
 }
 
-/** Every place of a key of this name. */
+/** Finds every location of keys with a name. */
 function placesNamed(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
   return [...placesOf(schema, [], data, undefined)].filter(({ path }) => isNamed(path.at(-1)!, name));
 }
 
-/** Places of the key that is nearest to a misspelt one. */
+/** Finds the locations of the key nearest to a misspelled one. */
 function placesNear(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
   const all = [...placesOf(schema, [], data, undefined)].filter(({ choice }) => choice === undefined);
   const best = nearest(name, [...new Set(all.map(({ path }) => path.at(-1)!))]);
   return best === undefined ? [] : all.filter(({ path }) => path.at(-1) === best.name);
 }
 
-/**
- * The places nearest to a path; of these, those that need no other choice come first, then those that stand highest.
- * Without repetition.
- */
+/** Returns the distinct locations nearest to a path: those without another choice first, then the highest ones. */
 function nearestPlaces(places: readonly Place[], at: readonly string[]): readonly Place[] {
   const shared = ({ path }: Place): number => {
     const apart = path.findIndex((step, i) => step !== at[i]);
@@ -178,9 +175,8 @@ function nearestPlaces(places: readonly Place[], at: readonly string[]): readonl
 }
 
 /**
- * Every key below a schema with a known path; below a map with free names, only those of the names in the data. A key
- * that needs two other choices is
- * left out.
+ * Yields every key of a schema with a known path; below a map with free names, only the names in the data. Keys that
+ * require two other choices are omitted.
  */
 function* placesOf(
   schema: z.core.$ZodType,

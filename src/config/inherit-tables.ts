@@ -1,12 +1,12 @@
 import { sharedEncoding } from '../features/encodings/encodings.js';
 import { featureTypes } from '../features/feature-types.js';
 
-/** What a field has of the field whose table it looks into, if it does not say it. */
+/** Options that a field inherits from the owner of its table, unless it sets them. */
 const INHERITED = ['width', 'encoding', 'missing'] as const;
 
 type RawMap = Readonly<Record<string, unknown>>;
 
-/** A field as the YAML says it: its name, its own options, and those of its group. */
+/** A field in the raw config: its name, its own options, and those of its group. */
 interface RawField {
   readonly name: string;
   readonly own: RawMap;
@@ -14,10 +14,8 @@ interface RawField {
 }
 
 /**
- * Fills in the width, the encoding and `missing` of fields that look into the table of another field and do not say
- * them, so that the parsed config
- * says all of it.
- * @param raw config before it is parsed; what has another form is left to the schema
+ * Fills in the inherited options of fields with a shared table, so that the parsed config contains them.
+ * @param raw config before parsing; values of the wrong form are left to the schema
  */
 export function inheritTables(raw: object): object {
   const { features } = raw as RawMap;
@@ -67,7 +65,7 @@ function inheritedBy(
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
-/** The fields of a group, one for each entry of its list. */
+/** Returns the fields of a group, one per entry of its list. */
 function fieldsOf(group: unknown): readonly RawField[] {
   const list = isMap(group) ? group['fields'] : undefined;
   if (!isMap(group) || !Array.isArray(list)) return [];

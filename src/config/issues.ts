@@ -4,10 +4,10 @@ import { proposeKey } from './find-keys.js';
 import { findRenamedKey, findRenamedValue } from './renames.js';
 import { schemaKeys } from './schema-keys.js';
 
-/** A problem of a parsed config before it is known where its text stands. */
+/** A problem of a config before it has a location in the file. */
 export interface Issue {
   readonly path: readonly PropertyKey[];
-  /** Whether the key itself is at fault, not its value. */
+  /** Whether the key or its value is wrong. */
   readonly what: 'key' | 'value';
   readonly message: string;
   readonly fix?: string | undefined;
@@ -17,19 +17,19 @@ export interface Issue {
 
 type ZodIssue = z.core.$ZodIssue;
 
-/** What zod says where a schema says nothing. */
+/** zod's message if a schema has none. */
 const UNSAID = 'Invalid input';
 
-/** What was parsed, and by what. */
+/** The schema and the data that it parsed. */
 interface Parsing {
   readonly schema: z.core.$ZodType;
   readonly data: unknown;
 }
 
 /**
- * zod's issues in our words.
+ * Converts zod's issues to messages of this project.
  * @param schema that found them
- * @param data what was parsed
+ * @param data parsed data
  */
 export function toIssues(issues: readonly ZodIssue[], schema: z.core.$ZodType, data: unknown): readonly Issue[] {
   return issues.flatMap((issue) => convertIssue(issue, { schema, data }));
@@ -51,7 +51,7 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
       });
     case 'invalid_type': {
       if (issue.input === undefined) return at(`is missing; expected ${typeName(issue.expected)}`);
-      // A part is called by its name, and its options stand beside that.
+      // A component is given by its name, next to its options.
       const keys = issue.expected === 'object' ? keysAt(issue.path) : [];
       const key = keys.find((each) => each === 'name' || keys.length === 1);
       const hint =
@@ -85,8 +85,8 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
 }
 
 /**
- * The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what
- * was found, but for something in it.
+ * Selects the issues of the nearest member of a union: the named one for a discriminated union; otherwise the one that
+ * accepts the type of the value.
  */
 function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing: Parsing): Issue[] {
   if (issue.discriminator !== undefined) {
@@ -132,7 +132,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
   ];
 }
 
-/** What the members of a union expect, and those of a union among them. */
+/** Lists what the members of a union expect, including nested unions. */
 function expectedBy(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
   return issue.errors.flatMap(([first]) => {
     if (first?.code === 'invalid_union' && first.message === UNSAID) return expectedBy(first);
@@ -140,7 +140,7 @@ function expectedBy(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
   });
 }
 
-/** Whether an issue is that something else was expected altogether: a text where a map was found. */
+/** Returns whether an issue is a wrong type of the whole value, such as a string instead of a map. */
 function isOfOtherKind(issue: ZodIssue): boolean {
   if (issue.path.length > 0) return false;
   return (
@@ -175,7 +175,7 @@ function bound(origin: string, comparison: string, limit: number | bigint): stri
   return `${comparison} ${limit}${units[origin] ?? ''}`;
 }
 
-/** Returns an issue as a problem with its location; for an override, the fix names the full key that it may mean. */
+/** Converts an issue to a problem with its location; for an override, the fix names the full key that it may mean. */
 export function toProblem(
   { path, what, message, fix, places = [] }: Issue,
   locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string,

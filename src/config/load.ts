@@ -12,16 +12,16 @@ import { applyOverrides, type Override } from './overrides.js';
 import { migrateConfig } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
-/** A config as it was read: what it says, and what stood in the file. */
+/** A config and the content of its file. */
 export interface LoadedConfig {
   readonly experiment: Experiment;
   readonly source: string;
 }
 
-/** A config as far as it is right. */
+/** A config with its valid sections and its problems. */
 export interface ConfigReading {
   readonly source: string;
-  /** Sections without a problem; paths are absolute. */
+  /** Sections without a problem, with absolute paths. */
   readonly sections: Partial<Experiment>;
   /** All sections, if there is no problem. */
   readonly experiment: Experiment | undefined;
@@ -29,8 +29,8 @@ export interface ConfigReading {
 }
 
 /**
- * Reads a config file, applies the overrides and checks it.
- * @throws UserError (config) with all problems at once, each with its place
+ * Reads a config file, applies overrides and validates it.
+ * @throws UserError (config) with all problems at once, each with its location
  */
 export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
   const source = await readSource(path);
@@ -38,8 +38,8 @@ export async function loadConfig(path: string, overrides: readonly Override[] = 
 }
 
 /**
- * Reads a config file like `loadConfig`, but returns its problems with the sections that have none.
- * @throws UserError (config) if the file cannot be read or is no YAML
+ * Reads a config file as `loadConfig` does, but returns its problems with the valid sections.
+ * @throws UserError (config) if the file cannot be read or is not YAML
  */
 export async function readConfig(path: string, overrides: readonly Override[]): Promise<ConfigReading> {
   const source = await readSource(path);
@@ -66,7 +66,10 @@ async function readSource(path: string): Promise<string> {
   }
 }
 
-/** The same for a text; `path` names it in problems, and its folder is where relative paths start. */
+/**
+ * Parses a config.
+ * @param path names it in problems; relative paths start at its directory
+ */
 export function parseConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
   return validConfig(checkConfig(text, path, overrides));
 }
@@ -91,15 +94,15 @@ function checkConfig(
   const changed = applyOverrides(yaml.value, overrides);
   migrate(changed);
   const raw = inheritTables({ name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) });
-  // It is for editors alone.
+  // Only editors use it.
   Reflect.deleteProperty(raw, '$schema');
-  // Making a function of every schema pays where it is called more often than once.
+  // Compiling schemas pays off only if they are used more than once.
   const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
   const issues: Issue[] = parsed.success ? [] : [...toIssues(parsed.error.issues, experimentSchema, raw)];
   const sections = parsed.success ? parsed.data : sectionsOf(raw);
   for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
-    // The override that set what is wrong, or that made the map in which it is.
+    // The override that set the invalid value, or that created the map around it.
     const isMade = !yaml.has(at);
     const override = overrides.findLast(({ path: set }) =>
       set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)),
@@ -114,7 +117,7 @@ function checkConfig(
   return withFiles(sound, problems, dirname(path));
 }
 
-/** Resolves the paths of a config and reads the file that names its columns, if any. */
+/** Resolves the paths of a config and reads its file of column names, if any. */
 function withFiles(
   sound: Partial<Experiment>,
   found: readonly Problem[],
@@ -136,26 +139,26 @@ function withFiles(
       return { sections: others, experiment: undefined, problems };
     }
   }
-  // Without a problem, every section that is required is there.
+  // Without problems, every required section is present.
   return { sections, experiment: problems.length === 0 ? (sections as Experiment) : undefined, problems };
 }
 
-/** The name of a config that says none: that of its file, and of the model where an override makes it another. */
+/** Returns the default name of a config: that of its file, adapted if an override changes the model. */
 function defaultName(path: string, written: string | undefined, now: string | undefined): string {
   const name = basename(path, extname(path));
   if (now === undefined || now === written || !/^[\w.-]{1,40}$/.test(now)) return name;
-  // A file that is called after its model.
+  // The file is named after its model.
   return written !== undefined && name.includes(written) ? name.replace(written, now) : `${name}-${now}`;
 }
 
-/** The model that a config names, as far as it does. */
+/** Returns the name of the model, if the config has one. */
 function modelOf(config: unknown): string | undefined {
   const model: unknown = typeof config === 'object' && config !== null && 'model' in config ? config.model : undefined;
   const name: unknown = typeof model === 'object' && model !== null && 'name' in model ? model.name : undefined;
   return typeof name === 'string' ? name : undefined;
 }
 
-/** The sections that parse, where the whole does not. */
+/** Returns the sections that parse on their own. */
 function sectionsOf(raw: object): Partial<Experiment> {
   const sections = Object.entries(experimentSchema.shape).flatMap(([key, schema]) => {
     const parsed = schema.safeParse((raw as Record<string, unknown>)[key], { jitless: true });
@@ -164,7 +167,7 @@ function sectionsOf(raw: object): Partial<Experiment> {
   return Object.fromEntries(sections) as Partial<Experiment>;
 }
 
-/** Absolute paths, each taken as one is. */
+/** Resolves all paths of the section `data`. */
 function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
   const resolved = { ...data };
   for (const key of [...SPLITS, 'source'] as const) {
@@ -178,13 +181,13 @@ function resolvedPaths(data: Experiment['data'], folder: string): Experiment['da
   return resolved;
 }
 
-/** An absolute path: from the config's folder or, where nothing is there, from the working directory. */
+/** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
 function resolvedPath(path: string, folder: string): string {
   const besideConfig = resolve(folder, path);
   return isThere(besideConfig) || !isThere(resolve(path)) ? besideConfig : resolve(path);
 }
 
-/** The names of columns from the file that has them, so that a checkpoint needs no file beside it. */
+/** Reads column names from their file, so that a checkpoint does not depend on it. */
 function withNames(data: Experiment['data']): Experiment['data'] {
   const { columns: path } = data;
   if (typeof path !== 'string') return data;

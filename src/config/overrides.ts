@@ -2,17 +2,17 @@ import { parseDocument } from 'yaml';
 import { quoted, UserError, userError } from '../core/errors.js';
 import { FORBIDDEN_KEYS, structureProblems } from './yaml-source.js';
 
-/** One `--set a.b=value`; the value null takes the key out. */
+/** An override `--set a.b=value`; the value null removes the key. */
 export interface Override {
   readonly path: readonly string[];
   readonly value: unknown;
-  /** As it was given. */
+  /** Text of the argument. */
   readonly text: string;
 }
 
 /**
- * Reads `a.b=value`; the value is YAML.
- * @throws UserError (usage) for a text of another form or a key that is not allowed
+ * Parses `a.b=value`; the value is YAML.
+ * @throws UserError (usage) for invalid syntax or a forbidden key
  */
 export function parseOverride(text: string): Override {
   const where = `--set ${text}`;
@@ -44,9 +44,8 @@ export function parseOverride(text: string): Override {
 }
 
 /**
- * A copy of `config` with the overrides applied in order. Keys that the schema does not know are found when it is
- * parsed.
- * @throws UserError (usage) where a path leads through something that is neither a map nor a list
+ * Returns a copy of `config` with the overrides applied in order. Unknown keys are detected when it is parsed.
+ * @throws UserError (usage) if a path leads through a value that is neither a map nor a list
  */
 export function applyOverrides(config: unknown, overrides: readonly Override[]): unknown {
   const copy: unknown = structuredClone(config);

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
 /**
- * The keys that a strict schema knows at a path: of a choice by name whose name is not there yet, that one; none where
- * keys are free.
- * @param data what is being parsed: a choice by name is followed as the data has it
+ * Returns the keys that a strict schema accepts at a path: the discriminator if a choice has no name yet, none if keys
+ * are free.
+ * @param data parsed data, which selects the members of choices
  */
 export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[], data: unknown): readonly string[] {
   const here = unwrapped(schema, data);
@@ -23,7 +23,7 @@ function childOf(schema: z.core.$ZodType, step: PropertyKey): z.core.$ZodType | 
   return undefined;
 }
 
-/** The schema without what only adds a default, and the member of a choice that the data names. */
+/** Unwraps defaults, and choices down to the member that the data names. */
 function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
   if (
     schema instanceof z.core.$ZodDefault ||

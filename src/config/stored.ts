@@ -7,9 +7,9 @@ import type { Experiment } from './experiment.js';
 import { parseStoredConfig } from './load.js';
 
 /**
- * The config that a checkpoint holds.
- * @param path of its file, named in problems
- * @throws UserError (checkpoint): its mistakes are the checkpoint's
+ * Parses the config of a checkpoint.
+ * @param path of its file, for problems
+ * @throws UserError (checkpoint) for any problem
  */
 export function storedExperiment(text: string, path: string): Experiment {
   try {
@@ -19,16 +19,13 @@ export function storedExperiment(text: string, path: string): Experiment {
   }
 }
 
-/** A function that compares the config of a checkpoint with the one that is asked for now, as `checkChanges` does. */
+/** Creates a function that compares the config of a checkpoint with the current one, as `checkChanges` does. */
 export function comparisonWith(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
   return (stored, path, state) =>
     checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
 }
 
-/**
- * Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a
- * number.
- */
+/** Keys that may change when a run resumes, because they do not affect results. */
 const MAY_CHANGE = [
   'name',
   'runs',
@@ -45,10 +42,10 @@ const MAY_CHANGE = [
 ];
 
 /**
- * Compares the config of a run that goes on with the one that it was trained with.
- * @param byContent splits that are compared by what they hold, so that their files may lie elsewhere
- * @returns what changed, for people, as in `training.epochs: 8, now 10`
- * @throws UserError (config) that names every key that may not change, with both values
+ * Compares the config of a resumed run with the one that it was trained with.
+ * @param byContent splits that are compared by content, so that their files may move
+ * @returns the changes for display, such as `training.epochs: 8, now 10`
+ * @throws UserError (config) with every key that must not change, and both values
  */
 export function checkChanges(stored: Experiment, now: Experiment, byContent: readonly Split[] = []): readonly string[] {
   const differing = changedKeys(stored, now);
@@ -73,7 +70,7 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   }
   if (problems.length === 0) return changes;
   const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
-  // Another model is another value in twenty keys: what helps is the same for all of them.
+  // Another model differs in many keys; a single fix applies to all of them.
   throw new UserError(
     'config',
     problems.map((problem, i) => (i < problems.length - 1 ? problem : { ...problem, fix })),
@@ -84,10 +81,10 @@ function mayChange(key: string): boolean {
   return MAY_CHANGE.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
 }
 
-/** Characters of a value that a message shows, and how many of them stand before what differs. */
+/** Maximum length of a value in a message, and of its part before the difference. */
 const [SHOWN, SHOWN_BEFORE] = [60, 20];
 
-/** Two texts that differ, each cut to where it does. */
+/** Cuts two different strings to where they differ. */
 function excerpts(a: string, b: string): readonly [string, string] {
   let same = 0;
   while (same < a.length && a[same] === b[same]) same++;

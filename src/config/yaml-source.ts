@@ -13,13 +13,14 @@ import {
 } from 'yaml';
 import { printable, quoted, UserError, type Problem } from '../core/errors.js';
 
-/** A YAML text as plain data, with the way back to its lines. */
+/** Parsed YAML with source locations. */
 export interface YamlSource {
   readonly value: unknown;
-  /** Whether something stands at a path. */
+  /** Returns whether a path exists. */
   has(path: readonly PropertyKey[]): boolean;
   /**
-   * `file:line:column` of the value at a path, of the key of the last step, or of the nearest thing above that exists.
+   * Returns `file:line:column` of the value at a path, of the key of the last step, or of the nearest existing
+   * ancestor.
    */
   locate(path: readonly PropertyKey[], what?: 'key' | 'value'): string;
 }
@@ -28,13 +29,13 @@ const MAX_BYTES = 1_000_000;
 const MAX_DEPTH = 50;
 const TOO_DEEP = `expected at most ${MAX_DEPTH} levels of nesting`;
 const MAX_ALIASES = 100;
-/** Keys that would reach into JavaScript's own objects. */
+/** Keys that would access JavaScript's own properties. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
- * Parses a YAML text (version 1.2, core schema) that holds one map.
- * @param file named in problems
- * @throws UserError (config) with every problem of the text: syntax, repeated keys, depth, size, aliases
+ * Parses YAML 1.2 (core schema) that contains one map.
+ * @param file name for problems
+ * @throws UserError (config) with every problem: syntax, duplicate keys, depth, size, aliases
  */
 export function parseYaml(text: string, file: string): YamlSource {
   const fail = (problem: Problem): never => {
@@ -53,7 +54,7 @@ export function parseYaml(text: string, file: string): YamlSource {
     if (error instanceof RangeError) return fail({ where: file, message: TOO_DEEP });
     throw error;
   }
-  // The parser turns an overflow of its own stack into an error like any other.
+  // The parser converts a stack overflow to an ordinary error.
   if (document.errors.some((error) => error.message.includes('call stack')))
     return fail({ where: file, message: TOO_DEEP });
   const place = (offset: number): string => {
@@ -62,7 +63,7 @@ export function parseYaml(text: string, file: string): YamlSource {
   };
 
   const tabbed = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? tabbedLines(text) : [];
-  // One tab is told as many errors, in the parser's words.
+  // The parser reports several errors for one tab.
   if (tabbed.length > 0)
     fail({
       where: `${file}:${tabbed[0]!}:1`,
@@ -89,7 +90,7 @@ export function parseYaml(text: string, file: string): YamlSource {
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    // The library's word for too many aliases.
+    // The library's error for too many aliases.
     if (error instanceof ReferenceError)
       return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
     throw error;
@@ -101,17 +102,17 @@ export function parseYaml(text: string, file: string): YamlSource {
   };
 }
 
-/** The numbers of lines that have a tab before their first word. */
+/** Returns the numbers of lines with a tab before their first word. */
 function tabbedLines(text: string): readonly number[] {
   return text.split(/\r?\n/).flatMap((line, i) => (/^ *\t\s*[^\s#]/.test(line) ? [i + 1] : []));
 }
 
-/** Some numbers for people, the first of many. */
+/** Formats the first few line numbers. */
 function listed(numbers: readonly number[]): string {
   return numbers.length <= 5 ? numbers.join(', ') : `${numbers.slice(0, 5).join(', ')} and ${numbers.length - 5} more`;
 }
 
-/** The parser's message, in our words where its own speak of its API. */
+/** Replaces parser messages that mention its API. */
 function syntaxMessage({ code, message, pos }: YAMLError, text: string): string {
   if (code === 'DUPLICATE_KEY') return `the key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])} stands here twice`;
   if (code === 'MULTIPLE_DOCS') return 'expected one document, found a second';
@@ -119,8 +120,8 @@ function syntaxMessage({ code, message, pos }: YAMLError, text: string): string 
 }
 
 /**
- * What no config may hold: keys that are no plain text or are forbidden, aliases of nothing or of themselves, deep
- * nesting.
+ * Finds what no config may contain: keys that are not plain strings or are forbidden, undefined or recursive aliases,
+ * deep nesting.
  */
 export function structureProblems(document: Document.Parsed, place: (offset: number) => string): Problem[] {
   const problems: Problem[] = [];

@@ -5,8 +5,8 @@ import { weightings } from '../weightings/weightings.js';
 import type { TrainingOptions } from './options.js';
 
 /**
- * What no part of a training can know alone; paths start at its section.
- * @param terms names of the loss's terms, where they are known
+ * Validates the section `training` across components; paths are relative to it.
+ * @param terms names of the loss terms, if known
  */
 export function* checkTraining(
   { schedule, weighting, earlyStopping, termWeights }: TrainingOptions,
@@ -24,7 +24,7 @@ export function* checkTraining(
   yield* checkPatience(buildSchedule(schedule).patience, earlyStopping);
 }
 
-/** A schedule that waits for progress has its turn before training stops for want of it. */
+/** Requires that a schedule with patience decays before early stopping ends the training. */
 function* checkPatience(
   patience: ReturnType<typeof buildSchedule>['patience'],
   earlyStopping: TrainingOptions['earlyStopping'],

@@ -2,20 +2,20 @@ import { z } from 'zod';
 import type { Diagnosis, GateUse, LayerNorms } from '../engines/diagnosis.js';
 import type { Graph } from '../graph/graph.js';
 
-/** The `training.diagnostics` section: steps that are looked into. */
+/** Schema of the section `training.diagnostics`. */
 export const diagnosticsOptions = z
   .strictObject({
     everySteps: z.int().min(1).default(100).describe('Steps between diagnoses; one costs as much as two to six steps'),
   })
   .describe('Gradient cosines, layer norms and expert use in metrics.jsonl; default: none');
 
-/** A diagnosis by names, as it is logged; JSON. */
+/** A diagnosis by names, as logged; JSON. */
 export interface DiagnosisReport {
   readonly epoch: number;
   readonly step: number;
-  /** Between the gradients of each two terms on what they share; null where one of them is 0. */
+  /** Cosine between the gradients of every two terms over their shared parameters; null if one of them is 0. */
   readonly cosines: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
-  /** Of each term's gradient on what terms share, without the term's weight. */
+  /** Norm of each term's gradient over shared parameters, without the term's weight. */
   readonly sharedNorms: Readonly<Record<string, number>>;
   readonly layers: Readonly<Record<string, LayerNorms>>;
   readonly gates: Readonly<
@@ -23,16 +23,18 @@ export interface DiagnosisReport {
   >;
 }
 
-/** An expert that no gate gives more than this is dead; with many experts, more than a tenth of an even share. */
+/**
+ * An expert is dead if no gate gives it more than this share; with many experts, more than a tenth of an even share.
+ */
 const DEAD = 0.01;
 const DEAD_OF_EVEN = 0.1;
-/** An expert to which a gate gives more than this has it for itself. */
+/** An expert dominates a gate above this share. */
 const DOMINANT_GATE_SHARE = 0.95;
 
 /**
- * Takes the diagnoses of a run.
- * @param log takes each as a report
- * @param tell takes what should be known of experts, each once
+ * Creates an observer of the diagnoses of a run.
+ * @param log receives each diagnosis as a report
+ * @param warn receives each warning about experts once
  */
 export function createDiagnosisObserver(
   { terms, gates = new Map() }: Graph,
@@ -74,7 +76,7 @@ export function createDiagnosisObserver(
   };
 }
 
-/** What should be known of the use of experts, and what each is about. */
+/** Yields warnings about the use of experts, each with a key. */
 function* noticesOf(
   uses: Diagnosis['gates'],
   expertsOf: ReadonlyMap<string, readonly string[]>,

@@ -3,10 +3,10 @@ import type { LoopState } from './loop-state.js';
 import { goalOfMonitor, readMonitored, type Measurement } from './monitor.js';
 
 /**
- * Follows metrics beside the monitored one.
- * @param bests the best value of each so far, which is moved on
- * @param goals which way each is better
- * @returns those whose best value this is
+ * Updates the best values of additional monitors.
+ * @param bests best value of each monitor so far; updated
+ * @param goals direction of improvement of each metric
+ * @returns the monitors that improved
  */
 export function observeBests(
   measurement: Measurement,

@@ -9,7 +9,7 @@ import { weightings } from '../weightings/weightings.js';
 import { diagnosticsOptions } from './diagnostics.js';
 import { evaluationOptions } from './intervals.js';
 
-/** The `training` section of a config. */
+/** Schema of the section `training`. */
 export const trainingOptions = z
   .strictObject({
     epochs: z.int().min(1).default(1).describe('Maximum number of training epochs'),

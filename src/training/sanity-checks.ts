@@ -8,43 +8,44 @@ import type { Task } from '../core/tasks.js';
 import type { ValidationEvent } from './loop.js';
 import type { TrainingOptions } from './options.js';
 
-/** Standard errors that an AUC has to be away from a half to be more than chance. */
+/** Minimum distance of an AUC from 0.5, in standard errors. */
 const CHANCE_ERRORS = 2;
-/** Predictions that are so many times too high, or too low, are told. */
+/** Predictions that are too high or too low by this factor cause a warning. */
 const FAR_FROM_CALIBRATED = 1.5;
-/** Positives that it takes to say so. */
+/** Minimum number of positives for that warning. */
 const MIN_POSITIVES = 50;
-/** A log loss that is so many times that of predicting the rate of positives is one of weights that ran away. */
+/** A log loss this many times that of the base rate indicates diverged weights. */
 const FAR_WORSE_THAN_RATE = 1.3;
-/** A loss that is so many times its first is rising for good. */
+/** A loss this many times the previous minimum indicates a rising loss. */
 const RISING = 1.3;
 
-/** AUC from which on a field is likely to know the label. */
+/** Minimum AUC that suggests label leakage. */
 const IMPLAUSIBLE_AUC = 0.98;
-/** Positives and negatives that it takes to say so. */
+/** Minimum number of positives and of negatives for that warning. */
 const MIN_CLASS_ROWS = 20;
-/** Fields that are named. */
+/** Maximum number of fields that a warning names. */
 const MAX_LEAKS = 3;
 
-/** A field that alone predicts the label of a task. */
+/** A field that predicts the label of a task on its own. */
 export interface Leak {
   readonly field: string;
   readonly task: string;
   readonly auc: number;
 }
 
-/** Looks at what is measured for what makes no sense, though it is no error. */
+/** Warns about implausible results. */
 export interface SanityChecks {
-  /** Of an epoch, or part of one. */
+  /** Checks the loss of an epoch. */
   milestone(milestone: Pick<ValidationEvent, 'epoch' | 'isEpochEnd' | 'loss'>): void;
   /**
-   * Of the best weights, by split.
-   * @param findLeaks asked for the fields that alone predict a label, the largest AUC first, if an AUC is implausible
+   * Checks the metrics of the best weights, by split.
+   * @param findLeaks called if an AUC is implausible; returns the fields that predict a label on their own, by
+   * decreasing AUC
    */
   results(metrics: Readonly<Record<string, Report>>, findLeaks: () => Promise<readonly Leak[]>): Promise<void>;
 }
 
-/** Reports each learning rate that is beyond what its optimizer's own file holds plausible, before a step is taken. */
+/** Warns about learning rates outside their optimizer's usual range. */
 export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, warn: (notice: string) => void): void {
   for (const [key, spec] of Object.entries(optimizer)) {
     if (spec === undefined) continue;
@@ -63,8 +64,8 @@ export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, w
 }
 
 /**
- * A watch over a run.
- * @param tell told what looks wrong, and what to do about it, each once
+ * Creates the checks of a run.
+ * @param warn receives each warning once, with advice
  */
 export function createSanityChecks(
   tasks: readonly Task[],
@@ -72,7 +73,7 @@ export function createSanityChecks(
   warn: (notice: string) => void,
 ): SanityChecks {
   warnOfRates(training, warn);
-  // What is predicted where a task is given another's label is of no use elsewhere.
+  // Conditional predictions are not meaningful for rows outside their condition.
   const spaces = listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name);
   let least: number | undefined;
   let isTold = false;
@@ -122,7 +123,7 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
   if (positives === undefined) return;
   const negatives = rows - positives;
   if (typeof auc === 'number' && positives > 0 && negatives > 0) {
-    // Of the AUC of a prediction that knows nothing (Mann & Whitney 1947).
+    // Standard error of the AUC of a random prediction (Mann & Whitney 1947).
     const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
     if (auc < 0.5 - CHANCE_ERRORS * error)
       yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
@@ -138,7 +139,7 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
   }
 }
 
-/** Whether a log loss is one of weights that ran away. */
+/** Returns whether a log loss indicates diverged weights. */
 function isFarOff(loss: unknown, rate: number): boolean {
   return (
     typeof loss === 'number' && loss > FAR_WORSE_THAN_RATE * -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate))

@@ -9,43 +9,43 @@ import type { LoopPosition } from './loop-state.js';
 import type { WeightedTerm } from './loss-sums.js';
 import type { TrainingOptions } from './options.js';
 
-/** Takes steps with the learning rate and the weights of losses that are due. */
+/** Runs steps with the current learning rates and loss weights. */
 export interface TrainStep {
-  /** @param isAhead whether further steps are begun before the result is looked at, `stepsAhead` at the most */
+  /** @param isAhead whether more steps, up to `stepsAhead`, start before the result is awaited */
   take(batch: Batch, at: Omit<LoopPosition, 'rowsSinceEvaluation'>, isAhead?: boolean): Promise<StepResult>;
-  /** Steps that may be under way at once: none of them looks at what another found. */
+  /** Maximum number of steps in flight, which do not depend on each other's results. */
   readonly stepsAhead: number;
-  /** Tells what was measured on valid: null where it is not defined. */
+  /** Reports the monitored value of a validation; null if undefined. */
   observe(monitored: number | null, goal: 'higher' | 'lower'): void;
-  /** What the learning rates of the config are multiplied by in a step, counted from 0. */
+  /** Returns the factors of the learning rates in a step, from 0. */
   rates(step: number): { readonly dense: number; readonly embeddings: number };
-  /** Of the terms, as they stand. */
+  /** Returns the current weights of the terms. */
   weights(): readonly number[];
 }
 
-/** What a stepper works with. */
+/** Dependencies of the steps. */
 export interface TrainStepOptions {
   readonly program: Program;
   readonly terms: readonly WeightedTerm[];
   readonly training: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
   readonly seed: number;
-  /** Steps of the whole training, where none is skipped. */
+  /** Steps of the whole training, if none is skipped. */
   readonly trainingSteps: number;
-  /** Keeps what a part remembers with the run. */
+  /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
 
-/** Whether a weighting has to see the gradients of terms apart. */
+/** Returns whether a weighting requires the gradients of each term. */
 export function combinesTerms(weighting: WeightingSpec): boolean {
   return weightings.build(weighting).needs === 'gramian';
 }
 
-/** Whether a schedule looks at what is measured on valid. */
+/** Returns whether a schedule depends on validation results. */
 export function readsValidation(schedule: ScheduleSpec): boolean {
   return buildSchedule(schedule).observe !== undefined;
 }
 
-/** Makes the steps of a run. */
+/** Creates the training step of a run. */
 export function createTrainStep({
   program,
   terms,
@@ -80,7 +80,7 @@ export function createTrainStep({
     training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
   const isTaken = ({ losses }: StepResult): boolean => [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
-  /** Steps of each kind of weighting; what a step that is not taken has seen is forgotten. */
+  /** Implementations per kind of weighting; a skipped step does not change the weighting's state. */
   const STEPS: Readonly<
     Record<
       Weighting['needs'],
