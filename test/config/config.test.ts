@@ -37,7 +37,7 @@ function problems(text: string, ...overrides: string[]): string[] {
 }
 
 describe('a config', () => {
-  it('is filled with defaults and named after its file', () => {
+  it('has defaults and is named after its file', () => {
     const experiment = parseConfig(MINIMAL, 'configs/small.yaml');
     expect(experiment.name).toBe('small');
     expect(experiment.features['user']!.fields).toEqual(['101', '109_14']);
@@ -52,7 +52,7 @@ describe('a config', () => {
     });
   });
 
-  it('that gives dense weights an optimizer by rows is told which one to take', () => {
+  it('with a row-wise optimizer for dense weights suggests an alternative', () => {
     const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
     expect(problems(text)).toEqual([
       "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, which dense weights do not have; use 'adagrad'",
@@ -68,7 +68,7 @@ describe('a config', () => {
     });
   }
 
-  it('takes the name of a part for the part with its defaults', () => {
+  it('accepts a component name in place of its options', () => {
     const named = (training: string, bottom: string) =>
       parseConfig(
         `data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
@@ -79,7 +79,7 @@ describe('a config', () => {
     );
   });
 
-  it('with every type of feature loads back from its resolved form equal to itself', () => {
+  it('with every feature type loads back from its resolved form equal to itself', () => {
     const text = withGroup(
       'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: { items: " " } }',
       'hashed: { type: categorical, fields: [shop], encoding: { name: hash, buckets: 10 } }',
@@ -97,7 +97,7 @@ describe('a config', () => {
     expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);
   });
 
-  it('has its problems told all at once, each with its place, what was expected and what was found', () => {
+  it('reports all problems at once, each with its location, and the expected and found value', () => {
     const text = `seed: -1
 data:
   trian: x.csv
@@ -230,7 +230,7 @@ training:
     [
       'tasks that do not fit the model',
       MINIMAL.replace(', given: click', ''),
-      "bad.yaml:6:3: tasks: esmm requires a task with given; set it",
+      'bad.yaml:6:3: tasks: esmm requires a task with given; set it',
     ],
     [
       'a monitor that is not measured',
@@ -279,7 +279,7 @@ training:
       `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`,
     ],
     ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
-  ])('with %s is refused', (_, text, expected) => {
+  ])('with %s is rejected', (_, text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);
   });
 });
@@ -308,7 +308,7 @@ describe('hostile YAML', () => {
     ['nothing', '', /is empty; expected a config/],
     ['a scalar', '42', /expected a map of sections/],
     ['a terminal escape', 'seed: "\\u001b[2Jx"\n', /found "\\u001b\[2Jx"/],
-  ])('with %s is a clear error, soon', { timeout: 5000 }, (_, text, message) => {
+  ])('with %s is rejected quickly with a clear error', { timeout: 5000 }, (_, text, message) => {
     expect(problems(text).join('\n')).toMatch(message);
     expect(Object.keys(Object.prototype)).toEqual([]);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
@@ -316,7 +316,7 @@ describe('hostile YAML', () => {
 });
 
 describe('--set', () => {
-  it('changes what the file says, and adds what it leaves out', () => {
+  it('overrides and adds values', () => {
     const experiment = parseConfig(
       MINIMAL,
       'a.yaml',
@@ -337,7 +337,7 @@ describe('--set', () => {
     expect(experiment.features['user']!.fields).toEqual(['102', '109_14']);
   });
 
-  it('takes a key out where the value is null', () => {
+  it('removes a key if the value is null', () => {
     const text = `${MINIMAL}training: { epochs: 4, earlyStopping: { patience: 3 } }\n`;
     const { training } = parseConfig(
       text,
@@ -366,7 +366,7 @@ describe('--set', () => {
     ['training.optimizer.dense=sgd', 'training.optimizer.dense: expected a map, found "sgd"; write { name: sgd }'],
     ['data.train=[br].csv', `--set 'data.train="…"'`],
     ['seed=*a', "no anchor '&a' stands before this alias"],
-  ])('%s is refused', (text, expected) => {
+  ])('%s is rejected', (text, expected) => {
     const found = (() => {
       try {
         return problems(MINIMAL, text).join('\n');
@@ -379,8 +379,8 @@ describe('--set', () => {
   });
 });
 
-describe('paths of data', () => {
-  it('start at the folder of the config, else at the working directory', async () => {
+describe('data paths', () => {
+  it("are relative to the config's directory, otherwise to the working directory", async () => {
     const source = readFileSync('configs/esmm.yaml', 'utf8');
     const { experiment } = await loadConfig('configs/esmm.yaml');
     expect(experiment.data.train).toBe(join(process.cwd(), 'data/sample/train.csv'));

@@ -14,7 +14,7 @@ describe('a config with the key names of an earlier version', () => {
     expect(() => parseConfig(CONFIG, 'c.yaml')).toThrow("'average' is now 'ema'");
   });
 
-  it('loads if a run or a study stored it', () => {
+  it('loads if it is stored with a run or a study', () => {
     expect(parseStoredConfig(CONFIG, 'c.yaml').training.ema).toEqual({ decay: 0.5 });
   });
 });

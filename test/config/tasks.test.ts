@@ -140,7 +140,7 @@ describe('tasks', () => {
       ['ctr: { label: click, sampleWeight: 0.5 }'],
       'tasks.ctr.sampleWeight: expected',
     ],
-  ])('with %s are told where and why', (_, taskLines, message) => {
+  ])('with %s are rejected with location and reason', (_, taskLines, message) => {
     expect(() => parseConfig(configOf(taskLines), 'bad.yaml')).toThrow(message);
   });
 
@@ -155,28 +155,25 @@ describe('tasks', () => {
       'training: { termWeights: { cvr: -1 } }',
       'training.termWeights.cvr: expected at least 0, found -1',
     ],
-  ])('have terms to be weighed; %s is told', (_, more, message) => {
+  ])('have terms that can be weighted; rejects %s', (_, more, message) => {
     expect(() =>
       parseConfig(configOf(['ctr: { label: click }', 'cvr: { label: buy, given: click }'], more), 'bad.yaml'),
     ).toThrow(message);
   });
 
-  it.each(['0', '1.5', '-0.1', 'few'])('are not learned from a share of %s of the negatives', (share) => {
+  it.each(['0', '1.5', '-0.1', 'few'])('are rejected with downsampled negatives and %s', (share) => {
     const said = configOf(['ctr: { label: click }']).replace('a.csv', `a.csv, sampling: { negatives: ${share} }`);
     expect(() => parseConfig(said, 'bad.yaml')).toThrow('data.sampling.negatives: expected');
   });
 
-  it.each(['esmm', 'aitm', 'escm2-dr'])(
-    'are refused by %s with a loss that says no logit of a probability',
-    (model) => {
-      const lines = ['ctr: { label: click, loss: hinge }', 'cvr: { label: buy, given: click, loss: focal }'];
-      expect(() => parseConfig(configOf(lines, 'training: { monitor: loss }', model), 'bad.yaml')).toThrow(
-        /tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, but loss hinge has no logit; use cross-entropy or focal, or another model, such as mmoe/,
-      );
-    },
-  );
+  it.each(['esmm', 'aitm', 'escm2-dr'])('are rejected by %s with a loss without a logit', (model) => {
+    const lines = ['ctr: { label: click, loss: hinge }', 'cvr: { label: buy, given: click, loss: focal }'];
+    expect(() => parseConfig(configOf(lines, 'training: { monitor: loss }', model), 'bad.yaml')).toThrow(
+      /tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, but loss hinge has no logit; use cross-entropy or focal, or another model, such as mmoe/,
+    );
+  });
 
-  it('are not learned from a sample with a loss whose predictions could not be corrected', () => {
+  it('are rejected with downsampling and a loss whose predictions cannot be corrected', () => {
     const said = configOf(['ctr: { label: click, loss: hinge }']).replace(
       'a.csv',
       'a.csv, sampling: { negatives: 0.1 }',
@@ -186,7 +183,7 @@ describe('tasks', () => {
     );
   });
 
-  it('may be given each other by name, in esmm too', () => {
+  it('may refer to each other by name in given, also in esmm', () => {
     const lines = [
       'ctr: { label: { column: ms, above: 7 } }',
       'cart: { label: cart, given: ctr }',

@@ -25,7 +25,7 @@ training:
   return [];
 }
 
-describe('how steps and measuring are asked for', () => {
+describe('options of steps and validation', () => {
   it.each([
     [
       'evaluation: {}',
@@ -70,12 +70,12 @@ describe('how steps and measuring are asked for', () => {
       'weighting: { name: metabalance, target: cvr }',
       /^bad\.yaml:10:\d+: training\.weighting\.target: expected a loss term \(ctr, ctcvr\), found "cvr"/,
     ],
-  ])('is refused with its place and a cure: %s', (line, expected) => {
+  ])('are rejected with location and fix: %s', (line, expected) => {
     expect(problems(line)).toEqual([expect.stringMatching(expected) as string]);
   });
 
   it.each(['evaluation: { everySteps: 5 }', 'schedule: { name: plateau }', 'earlyStopping: {}', 'monitor: ctr.auc'])(
-    'needs rows to measure: %s',
+    'require a validation set: %s',
     (line) => {
       expect(problems(line, '{ train: a.csv }')).toEqual([
         expect.stringMatching(/^bad\.yaml:10:\d+: training\.\w+: .*needs data\.valid to look at/) as string,
@@ -84,14 +84,14 @@ describe('how steps and measuring are asked for', () => {
     },
   );
 
-  it('names a term as the model does', () => {
+  it('name terms as the model does', () => {
     expect(problems('weighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
     expect(problems('weighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
       expect.stringContaining('expected a loss term (ctr, cvr)') as string,
     ]);
   });
 
-  it('lets a plateau have its turn before training stops', () => {
+  it('let a plateau schedule decay before early stopping', () => {
     const both = (patience: number, minDelta = 0): readonly string[] =>
       problems(
         `schedule: { name: plateau, patience: ${patience}, minDelta: ${minDelta} }\n  earlyStopping: { patience: 3 }`,

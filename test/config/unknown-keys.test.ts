@@ -80,7 +80,7 @@ describe('the proposal for an unknown key', () => {
     ],
     ['a section in another', 'training: { ', 'training: { keepLast: 2, ', "did you mean 'checkpoints.keepLast'?"],
     ['nothing that is known', 'training: { ', 'training: { zzzzzz: 2, ', 'the keys here are epochs, batchSize, '],
-  ])('of %s', (_, from, to, fix) => {
+  ])('for %s', (_, from, to, fix) => {
     expect(fixOf(from, to)?.slice(0, fix.length)).toBe(fix);
   });
 });

@@ -34,11 +34,11 @@ describe('a bag', () => {
         [3, 0.001],
       ],
     ],
-  ] as const)('takes %j apart', (cell, items) => {
+  ] as const)('parses %j', (cell, items) => {
     expect(itemsOf(sized, cell)).toEqual(items);
   });
 
-  it('takes other separators, and ids that hold the one before a weight', () => {
+  it('supports other separators, and ids that contain the weight separator', () => {
     expect(itemsOf({ ...sized, separators: { items: '\u0001', weight: '=' } }, '5=2\u00017')).toEqual([
       [5, 2],
       [7, 1],
@@ -61,7 +61,7 @@ describe('a bag', () => {
     ['1:-1', /at least 0, of which a mean/],
     ['x', /an id: a whole number/],
     ['100', /below 100/],
-  ])('of %j is refused', (cell, message) => {
+  ])('of %j is rejected', (cell, message) => {
     expect(() => itemsOf(sized, cell)).toThrow(BadValue);
     expect(() => itemsOf(sized, cell)).toThrow(message);
   });
@@ -98,7 +98,7 @@ describe('a bag', () => {
       ],
     ],
     ['[]', []],
-  ] as const)('may be a list in JSON: %j', (cell, items) => {
+  ] as const)('may be a JSON list: %j', (cell, items) => {
     expect(itemsOf(sized, cell)).toEqual(items);
     expect(itemsOf({ ...sized, format: 'json' }, cell)).toEqual(items);
     expect(itemsOf({ ...sized, format: 'json' }, '')).toEqual([]);
@@ -116,12 +116,12 @@ describe('a bag', () => {
     ['[1.5]', /texts, or whole numbers/],
     ['[5, 7', /an id: a whole number/],
     ["['a', 'b']", /a list in JSON, as \["a", "b"\]/],
-  ])('as the list %j is refused', (cell, message) => {
+  ])('as the list %j is rejected', (cell, message) => {
     expect(() => itemsOf(sized, cell)).toThrow(BadValue);
     expect(() => itemsOf(sized, cell)).toThrow(message);
   });
 
-  it('whose texts only look like a list is what its separators say', () => {
+  it('whose values only look like lists is parsed by its separators', () => {
     const tokens = { encoding: { name: 'tokens' } };
     expect(itemsOf(tokens, '[Intro]|[Outro]', ['[Intro]|[Outro]'])).toEqual([
       [1, 1],
@@ -132,11 +132,11 @@ describe('a bag', () => {
     expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a list in JSON, as \[20, 34\]/);
   });
 
-  it('may have negative weights where no mean is taken', () => {
+  it('may have negative weights unless the pooling is mean', () => {
     for (const pooling of ['sum', 'sqrtn']) expect(itemsOf({ ...sized, pooling }, '1:-2')).toEqual([[1, -2]]);
   });
 
-  it('keeps the heaviest items where there are too many, the first among equals, in their order', () => {
+  it('selects the items with the largest weights, the first among equals, in their order', () => {
     expect(itemsOf({ ...sized, maxItems: 3 }, '1:1|2:5|3:1|4:3|5:1')).toEqual([
       [1, 1],
       [2, 5],

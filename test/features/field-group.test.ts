@@ -14,8 +14,8 @@ const problemsOf = (features: string): string => {
   }
 };
 
-describe('a field with options of its own', () => {
-  it('has these, and for the rest what its group says', () => {
+describe('a field with its own options', () => {
+  it('has these, and otherwise those of its group', () => {
     const group = parsed({
       type: 'bag',
       width: 8,
@@ -36,7 +36,7 @@ describe('a field with options of its own', () => {
     ]);
   });
 
-  it('may take one option in the place of another of its group', () => {
+  it('may replace a mutually exclusive option of its group', () => {
     const buckets = parsed({ type: 'bucketized', quantiles: 9, fields: ['a', { name: 'b', boundaries: [1, 2] }] });
     expect(fieldsOf([buckets]).map(({ encodedAs }) => encodedAs)).toEqual([
       'one of 9 quantiles',
@@ -53,7 +53,7 @@ describe('a field with options of its own', () => {
     ]);
   });
 
-  it('need leave no option to its group', () => {
+  it('may set every option itself', () => {
     expect(
       fieldsOf([
         parsed({
@@ -67,14 +67,14 @@ describe('a field with options of its own', () => {
     ).toHaveLength(2);
   });
 
-  it('is encoded as before where its width changes, and otherwise where anything else does', () => {
+  it('keeps its encoding if its width changes, and not if another option does', () => {
     const optionsOf = (own: object): string =>
       JSON.stringify(encodingOptions(parsed({ type: 'categorical', fields: ['a', { name: 'b', ...own }] })));
     expect(optionsOf({ width: 4 })).toBe(optionsOf({ width: 5 }));
     expect(optionsOf({ encoding: 'tokens' })).not.toBe(optionsOf({}));
   });
 
-  it('is written as it was said, and reads back as itself', () => {
+  it('is dumped as configured, and loads back equal', () => {
     const spec = { type: 'categorical', fields: ['a', { name: 'b', width: 4 }] };
     expect(parsed(spec)).toMatchObject(spec);
     expect(parsed(parsed(spec))).toEqual(parsed(spec));
@@ -147,11 +147,11 @@ describe('a field with options of its own', () => {
       '{ type: numeric, fields: [a], indicator: true }',
       'features.g.indicator: tells where a cell is empty, which is an error here',
     ],
-  ])('with %s is refused at its place', (_, features, expected) => {
+  ])('with %s is rejected at its location', (_, features, expected) => {
     expect(problemsOf(features)).toContain(expected);
   });
 
-  it('is checked where its group is wrong, and told once', () => {
+  it('reports an issue of its group once', () => {
     const found = problemsOf('{ type: numeric, fields: [a, { name: b, missing: 3 }], scaling: [standard, min-max] }');
     expect(found.split('undoes')).toHaveLength(2);
     // What a config of before said is as right as it was.

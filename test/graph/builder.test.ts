@@ -90,17 +90,17 @@ describe('the graph builder', () => {
       },
       /concat requires a value/,
     ],
-  ])('refuses widths that do not fit: %s', (_, build, message) => {
+  ])('rejects incompatible widths: %s', (_, build, message) => {
     expect(build).toThrow(message);
   });
 
-  it('adds nothing for a dropout of 0 and a linear activation', () => {
+  it('adds no operation for dropout 0 or a linear activation', () => {
     const { g, x } = start();
     expect(g.dropout(g.activation(x, 'linear', 'a'), 0, 'd')).toBe(x);
     expect(g.values).toHaveLength(1);
   });
 
-  it('knows what a value needs, operands first', () => {
+  it('lists the values that a result requires, operands first', () => {
     const { g, x } = start();
     const a = g.linear(x, 2, 'a');
     g.linear(x, 2, 'unused');
@@ -109,7 +109,7 @@ describe('the graph builder', () => {
     expect(listRequired(graph, [sum]).map(({ op }) => op)).toEqual(['input', 'linear', 'slice', 'add']);
   });
 
-  it('knows the biases that a batch norm takes away, and those that something else reads', () => {
+  it('finds the biases that a batch norm cancels, and not those that another operation reads', () => {
     const { g, x } = start();
     const [a, b, c] = ['a', 'b', 'c'].map((name) => g.linear(x, 2, name));
     const sum = g.add(g.batchNorm(a!, 'na'), g.add(b!, g.batchNorm(b!, 'nb')));

@@ -17,8 +17,8 @@ function problems(
   }
 }
 
-describe('groups of features given to a part of a model', () => {
-  it('are refused where there are none of that name, wherever they stand, and twice', () => {
+describe('feature groups of a model component', () => {
+  it('are rejected if unknown or listed twice, at any depth', () => {
     expect(problems('{ name: mmoe, input: [user, itm], gate: { input: [shop] } }')).toEqual([
       "model.gate.input.0: expected a group of features (user, item), found 'shop'",
       "model.input.1: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
@@ -31,7 +31,7 @@ describe('groups of features given to a part of a model', () => {
   });
 });
 
-describe('a model that the features do not fit', () => {
+describe('a model with incompatible features', () => {
   const found = (features: string, model: string): readonly string[] => {
     try {
       parseConfig(
@@ -48,7 +48,7 @@ describe('a model that the features do not fit', () => {
   const item = (width: number): string =>
     `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
 
-  it('says so of embeddings that fm cannot multiply, with what to change, wherever it stands', () => {
+  it('reports embeddings that fm cannot multiply, with a fix, at any depth', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
     expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
       'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, or select groups of equal width, such as input: [user]',
@@ -60,7 +60,7 @@ describe('a model that the features do not fit', () => {
     expect(found(user + item(4), '{ name: dcn }')).toEqual([]);
   });
 
-  it('says so where fm has nothing to multiply', () => {
+  it('reports that fm has nothing to multiply', () => {
     expect(found(user + item(8), '{ name: fm, input: [user] }')).toEqual([
       'x.yaml:6:8: fm multiplies pairs of fields, but its input has only "u"; add fields or groups to input',
     ]);
@@ -71,7 +71,7 @@ describe('a model that the features do not fit', () => {
 });
 
 describe('a wide part', () => {
-  it('adds up groups that there are, and is not called like a field', () => {
+  it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
       "model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
     ]);
@@ -91,8 +91,8 @@ describe('a wide part', () => {
   });
 });
 
-describe('a model that tasks do not fit', () => {
-  it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
+describe('a model with incompatible tasks', () => {
+  it('reports unknown tasks, cycles and missing dependencies of dbmtl', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual([
       'model.parents.cvr.0: unknown task "ctrr"; did you mean \'ctr\'?',
       'model.parents.spend: unknown task "spend"',
@@ -112,7 +112,7 @@ describe('a model that tasks do not fit', () => {
     ).toEqual([]);
   });
 
-  it('says so of the categories of home', () => {
+  it('reports invalid categories of home', () => {
     expect(problems('{ name: home, categories: { a: [ctr, cv], b: [ctr] } }')).toEqual([
       'model.categories.a.0: "ctr" is in two categories; remove it from one',
       'model.categories.a.1: unknown task "cv"; did you mean \'cvr\'?',
@@ -123,7 +123,7 @@ describe('a model that tasks do not fit', () => {
     ]);
   });
 
-  it('says so of tasks that are not in the order of the funnel, or no probabilities', () => {
+  it('reports tasks that are not in funnel order or are not probabilities', () => {
     expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual([
       'tasks.cvr.given: expected no given, since the task is first, found "click"; resflow requires tasks in funnel order',
     ]);

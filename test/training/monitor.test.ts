@@ -25,7 +25,7 @@ describe('a monitor', () => {
     'ctr[hour=7.5]': { rows: 1, auc: 1 },
   };
 
-  it('is a number of a report, or a weighted sum of some', () => {
+  it('is a metric or a weighted sum', () => {
     const valueOf = (monitor: string): number | null => readMonitored({ report, loss: 2 }, monitor);
     expect(valueOf('0.5*ctr.auc + 0.5 * ctcvr.auc')).toBe(0.625);
     expect(valueOf('ctr.auc - 0.1*ctcvr.logLoss')).toBeCloseTo(0.725, 12);
@@ -35,7 +35,7 @@ describe('a monitor', () => {
     expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, space: 'ctr-x', metric: 'auc' }]);
   });
 
-  it('is better the way in which all of it is', () => {
+  it('has the common direction of its terms', () => {
     for (const [monitor, goal] of [
       ['loss', 'lower'],
       ['ctr.auc', 'higher'],
@@ -66,7 +66,7 @@ describe('a monitor', () => {
     ['ctr.pcoc', /^expected one of loss/],
     ['ctr[day=1].auc', /^expected one of loss/],
     ['', /^expected one of loss/],
-  ])('that is none is refused with the cure: %s', (monitor, message) => {
+  ])('that is invalid is rejected with a fix: %s', (monitor, message) => {
     expect(wrong(monitor)).toMatch(message);
   });
 });
@@ -87,7 +87,7 @@ ${lines}`.replace('single-task', 'shared-bottom');
     }
   };
 
-  it('names metrics with options or without, whose numbers can be monitored', () => {
+  it('accepts metrics with and without options, which can be monitored', () => {
     const experiment = parseConfig(
       config(
         'evaluation: { metrics: [auc, { name: gauc, by: user }, { name: lift, top: 5% }], by: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { alsoBest: [ctr.lift@5%] }',
@@ -119,7 +119,7 @@ ${lines}`.replace('single-task', 'shared-bottom');
       'checkpoints: { alsoBest: ["ctr.auc - loss"] }',
       /checkpoints\.alsoBest\.0: names a link of the run's checkpoints/,
     ],
-  ])('says what is wrong: %s', (lines, message) => {
+  ])('rejects invalid values: %s', (lines, message) => {
     expect(problem(lines)).toMatch(message);
   });
 });

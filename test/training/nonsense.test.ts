@@ -32,8 +32,8 @@ async function toldOf(
   return told;
 }
 
-describe('what makes no sense', () => {
-  it('is an AUC of chance, and what it may come from', async () => {
+describe('sanity checks', () => {
+  it('warn of an AUC near chance, with possible causes', async () => {
     expect(await toldOf({ auc: 0.51, logLoss: 0.33, pcoc: 1 })).toEqual([
       expect.stringMatching(
         /^test ctr: an AUC of 0\.5100 is no better than chance on 100 positives: the fields may say nothing of it/,
@@ -49,14 +49,14 @@ describe('what makes no sense', () => {
     ]);
   });
 
-  it('is a prediction far from what happens, and is nothing else', async () => {
+  it('warn of miscalibrated predictions only', async () => {
     expect(await toldOf({ auc: 0.7, logLoss: 0.5, pcoc: 3 })).toEqual([
       expect.stringMatching(/3\.0 times as high as what happens/),
     ]);
     expect(await toldOf({ auc: 0.7, logLoss: 0.3, pcoc: 1.2 })).toEqual([]);
   });
 
-  it('is an AUC above 0.98 on rows enough to mean it, with the fields that give the label away', async () => {
+  it('warn of an AUC above 0.98 on enough rows, with the fields that leak the label', async () => {
     const plain = { logLoss: 0.1, pcoc: 1 };
     expect(await toldOf({ auc: 0.991, ...plain }, [{ field: 'paid', task: 'ctr', auc: 0.99 }])).toEqual([
       "test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; leave out of features what is written after the fact or holds the label",
@@ -84,7 +84,7 @@ describe('a learning rate', () => {
   };
 
   it.each(optimizers.parts.map((part) => [part.name, part] as const))(
-    'of %s is warned of beyond the bounds that its own file has, and nowhere within',
+    "of %s causes a warning outside the optimizer's usual range only",
     (name, { plausibleRates: [least, most], options }) => {
       const usual = options().learningRate.parse(undefined);
       expect(warningsOf({ embeddings: { name } })).toEqual([]);
@@ -100,7 +100,7 @@ describe('a learning rate', () => {
     },
   );
 
-  it('of 5 is warned of by check and by train, in the same words', async () => {
+  it('of 5 causes the same warning in check and train', async () => {
     const home = process.cwd();
     process.chdir(scratchFolder());
     try {
