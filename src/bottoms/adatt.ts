@@ -30,11 +30,14 @@ export const adatt = defineBottom({
       .prefault({})
       .describe('Experts of each level'),
     gate: gateOptions(false),
-    native: z.boolean().default(true).describe("Whether a task's own experts are added to the gated sum as a residual"),
+    residualExperts: z
+      .boolean()
+      .default(true)
+      .describe("Whether a task's own experts are added to the gated sum as a residual"),
   }),
   check: checkExperts,
 
-  build({ levels, experts: { perTask, shared, ...expert }, gate, native }, { g, tasks, ...features }) {
+  build({ levels, experts: { perTask, shared, ...expert }, gate, residualExperts }, { g, tasks, ...features }) {
     const gateInput = gate.input && selectGroups(g, features, gate.input).input;
     const taskUnits = tasks.map((task) => ({ task, unit: `tasks.${task}`, count: perTask }));
     const units = shared === 0 ? taskUnits : [...taskUnits, { task: undefined, unit: 'shared', count: shared }];
@@ -55,7 +58,7 @@ export const adatt = defineBottom({
         gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, output.gate);
         fused.set(
           unit,
-          native
+          residualExperts
             ? g.add(output.mixture, nativeSum(g, experts.get(unit)!, output.gate.shares, `${prefix}.native.${unit}`))
             : output.mixture,
         );

@@ -30,7 +30,7 @@ const MAY_CHANGE = [
   'name',
   'runs',
   'checkpoints',
-  'track',
+  'loggers',
   'data.test',
   'data.cache',
   'data.maxRejects',
@@ -38,7 +38,7 @@ const MAY_CHANGE = [
   'training.earlyStopping',
   'training.onDivergence',
   'training.logEverySteps',
-  'training.dealtRows',
+  'training.shardTablesFrom',
 ];
 
 /**

@@ -11,7 +11,7 @@ export const ndcg = defineMetric({
   name: 'ndcg',
   summary: 'mean normalized discounted cumulative gain of the top k rows per group, as ndcg@10; also ndcg@10_groups',
   options: () => topKPerGroupOptions,
-  build({ by, k }) {
+  build({ groupBy: by, k }) {
     /** Cumulative discounts, extended on demand. */
     const sums = [0];
     const discounts = (places: number): number => {

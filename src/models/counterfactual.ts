@@ -9,7 +9,7 @@ const MIN_PROPENSITY = 1e-6;
 /** Options of models that correct the selection bias of conversions by click propensity. */
 export const counterfactualOptions = {
   maxWeight: z.number().positive().default(15).describe('Maximum inverse-propensity weight of a row'),
-  globalWeight: z
+  entireSpaceWeight: z
     .number()
     .min(0)
     .default(0.5)
@@ -33,8 +33,8 @@ export function inversePropensity(
 }
 
 /** Returns the loss terms of the joint probabilities over all rows, scaled by the model's option. */
-export function scaleGlobalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
-  return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
+export function scaleGlobalTerms(products: readonly Term[], entireSpaceWeight: number): readonly Term[] {
+  return entireSpaceWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * entireSpaceWeight }));
 }
 
 /**

@@ -72,6 +72,10 @@ export const dcmt = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...causal, ...scaleGlobalTerms(products, options.globalWeight)] };
+    return {
+      gates,
+      predictions,
+      terms: [...clicks, ...causal, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+    };
   },
 });

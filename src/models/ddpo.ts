@@ -101,6 +101,10 @@ export const ddpo = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...dual, ...scaleGlobalTerms(products, options.globalWeight)] };
+    return {
+      gates,
+      predictions,
+      terms: [...clicks, ...dual, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+    };
   },
 });

@@ -16,7 +16,7 @@ import { defineModel } from './model.js';
  * In PaddleRec's code the square also trains the conversion, toward the imputed loss. That increases low predictions
  * and spoils ranking and calibration: on synthetic data it was worse than no correction. Here δ is a constant in the
  * square, as if imputation and prediction were trained alternately (Wang et al. 2019,
- * https://proceedings.mlr.press/v97/wang19n.html); `jointly: true` gives PaddleRec's behavior.
+ * https://proceedings.mlr.press/v97/wang19n.html); `jointTraining: true` gives PaddleRec's behavior.
  */
 export const escm2Dr = defineModel({
   name: 'escm2-dr',
@@ -29,7 +29,7 @@ export const escm2Dr = defineModel({
       .prefault({})
       .describe('Tower that imputes the conversion loss'),
     imputationWeight: z.number().positive().default(1).describe('Weight of the imputation loss'),
-    jointly: z.boolean().default(false).describe('Whether the imputation loss also trains the conversion tower'),
+    jointTraining: z.boolean().default(false).describe('Whether the imputation loss also trains the conversion tower'),
   }),
   checkTasks: (tasks, options) => checkFunnel('escm2-dr', tasks, options),
   embeddingParts: funnelEmbeddingParts,
@@ -47,7 +47,7 @@ export const escm2Dr = defineModel({
       );
       const loss = task.taskLoss.rows(g, logit, task.labelValue);
       const subtractImputed = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
-      const error = subtractImputed(options.jointly ? loss : g.stopGradient(loss));
+      const error = subtractImputed(options.jointTraining ? loss : g.stopGradient(loss));
       const { mask } = task.countedInChain;
       return [
         {
@@ -62,6 +62,10 @@ export const escm2Dr = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...robust, ...scaleGlobalTerms(products, options.globalWeight)] };
+    return {
+      gates,
+      predictions,
+      terms: [...clicks, ...robust, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+    };
   },
 });

@@ -26,6 +26,10 @@ export const escm2Ips = defineModel({
         weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights),
       }),
     );
-    return { gates, predictions, terms: [...clicks, ...weighted, ...scaleGlobalTerms(products, options.globalWeight)] };
+    return {
+      gates,
+      predictions,
+      terms: [...clicks, ...weighted, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+    };
   },
 });

@@ -26,11 +26,11 @@ export type ModelSpec = z.output<typeof models.schema>;
  */
 export interface GraphOptions extends Partial<LabelFacts> {
   /** Factors of loss terms by name, on top of the tasks' weights. */
-  readonly termWeights?: Readonly<Record<string, number>> | undefined;
+  readonly lossWeights?: Readonly<Record<string, number>> | undefined;
   /** Sampling rate of negatives, if the training set is downsampled. */
-  readonly negatives?: number | undefined;
+  readonly negativeRate?: number | undefined;
   /** Initialization of the biases of heads; default: random. */
-  readonly firstBias?: BiasInit | undefined;
+  readonly biasInit?: BiasInit | undefined;
 }
 
 /** Columns of the concatenated features. */
@@ -64,7 +64,7 @@ export function buildModel(
   spec: ModelSpec,
   inputLayout: ModelInput,
   tasks: readonly Task[],
-  { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {},
+  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions = {},
 ): Graph {
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
@@ -113,7 +113,7 @@ export function buildModel(
         };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
-      sum === undefined || firstBias === 'drawn' ? undefined : computeBiasInit(task, taskLoss, sum);
+      sum === undefined || biasInit === 'random' ? undefined : computeBiasInit(task, taskLoss, sum);
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // Lazy: no model requires all of them, and unused values must not be in the graph.
     return {
@@ -133,12 +133,12 @@ export function buildModel(
   });
   const output = models.build(spec, { g, input, fields, tasks: modelTasks });
   const terms = output.terms.map((term) =>
-    Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term,
+    Object.hasOwn(lossWeights, term.name) ? { ...term, weight: term.weight * lossWeights[term.name]! } : term,
   );
   const inUnits = new Map(
     [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
-  const predictions = negatives === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negatives);
+  const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negativeRate);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
 

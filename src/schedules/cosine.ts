@@ -13,26 +13,25 @@ export const cosine = defineSchedule({
     steps: lengthOfTraining('Steps of the decay, or of the first cycle with restarts'),
     minFactor: minFactor.describe('Final factor'),
     restarts: z
-      .strictObject({ stretch: z.int().min(1).max(1000).default(1).describe('Length ratio of successive cycles') })
+      .strictObject({ tMult: z.int().min(1).max(1000).default(1).describe('Length ratio of successive cycles') })
       .optional()
       .describe('Warm restarts after each cycle; default: constant at minFactor'),
   }),
   build: ({ steps: ownSteps, minFactor, restarts }) =>
     byLength(ownSteps, (step, steps) => {
-      const progress =
-        restarts === undefined ? Math.min(1, step / steps) : cycleProgress(step, steps, restarts.stretch);
+      const progress = restarts === undefined ? Math.min(1, step / steps) : cycleProgress(step, steps, restarts.tMult);
       // Equals (1 + cos πx) / 2, without cancellation near the end.
       return minFactor + (1 - minFactor) * Math.cos((Math.PI / 2) * progress) ** 2;
     }),
 });
 
 /** Returns the progress within the current cycle, from 0 to 1. */
-function cycleProgress(step: number, steps: number, stretch: number): number {
-  if (stretch === 1) return (step % steps) / steps;
+function cycleProgress(step: number, steps: number, tMult: number): number {
+  if (tMult === 1) return (step % steps) / steps;
   let [position, cycle] = [step, steps];
   while (position >= cycle) {
     position -= cycle;
-    cycle *= stretch;
+    cycle *= tMult;
   }
   return position / cycle;
 }

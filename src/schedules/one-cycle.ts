@@ -24,57 +24,57 @@ export const oneCycle = defineSchedule({
   summary: 'One cycle: linear or cosine rise, then a decay to almost zero',
   options: () => ({
     steps: lengthOfTraining('Steps of the cycle; constant afterwards'),
-    rise: z.number().gt(0).lt(1).default(0.3).describe('Fraction of the steps with a rising learning rate'),
-    firstFactor: factor.default(1 / 25).describe('Initial factor'),
-    lastFactor: factor.default(1 / 25e4).describe('Final factor'),
-    shape: z.enum(['cos', 'linear']).default('cos').describe('Annealing curve of both phases'),
-    threePhases: z
+    warmupShare: z.number().gt(0).lt(1).default(0.3).describe('Fraction of the steps with a rising learning rate'),
+    startFactor: factor.default(1 / 25).describe('Initial factor'),
+    finalFactor: factor.default(1 / 25e4).describe('Final factor'),
+    annealStrategy: z.enum(['cos', 'linear']).default('cos').describe('Annealing curve of both phases'),
+    threePhase: z
       .boolean()
       .default(false)
       .describe('Whether to add a final phase below the initial factor, as in the paper'),
   }),
 
   *check(options): Generator<ValidationIssue> {
-    const { steps, rise } = options;
+    const { steps, warmupShare } = options;
     if (steps === undefined) return;
     const [top, ...others] = listPhases(options, steps);
     if (top!.end <= 0) {
       yield {
-        path: ['rise'],
-        message: `expected at least 2 rising steps, found ${rise} × ${steps} steps; use a larger value, or at least ${Math.ceil(2 / rise)} steps`,
+        path: ['warmupShare'],
+        message: `expected at least 2 rising steps, found ${warmupShare} × ${steps} steps; use a larger value, or at least ${Math.ceil(2 / warmupShare)} steps`,
       };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
       yield {
-        path: ['rise'],
-        message: `expected a rise, an equally long fall and a final phase, found ${rise} × ${steps} steps for each of the first two; use a value below 0.5`,
+        path: ['warmupShare'],
+        message: `expected a rise, an equally long fall and a final phase, found ${warmupShare} × ${steps} steps for each of the first two; use a value below 0.5`,
       };
     }
   },
 
   build(options) {
-    const interpolate = INTERPOLATIONS[options.shape];
+    const interpolate = INTERPOLATIONS[options.annealStrategy];
     return byLength(options.steps, (step, steps) => {
-      let start: Phase = { end: 0, factor: options.firstFactor };
+      let start: Phase = { end: 0, factor: options.startFactor };
       for (const phase of listPhases(options, steps)) {
         // Phases may be empty if training has few steps.
         if (step <= phase.end && phase.end > start.end)
           return interpolate(start.factor, phase.factor, (step - start.end) / (phase.end - start.end));
         start = phase;
       }
-      return options.lastFactor;
+      return options.finalFactor;
     });
   },
 });
 
 interface Cycle {
-  readonly rise: number;
-  readonly firstFactor: number;
-  readonly lastFactor: number;
-  readonly threePhases: boolean;
+  readonly warmupShare: number;
+  readonly startFactor: number;
+  readonly finalFactor: number;
+  readonly threePhase: boolean;
 }
 
-function listPhases({ rise, firstFactor, lastFactor, threePhases }: Cycle, steps: number): readonly Phase[] {
-  const top = { end: rise * steps - 1, factor: 1 };
-  const back = { end: 2 * rise * steps - 2, factor: firstFactor };
-  return [top, ...(threePhases ? [back] : []), { end: steps - 1, factor: lastFactor }];
+function listPhases({ warmupShare, startFactor, finalFactor, threePhase }: Cycle, steps: number): readonly Phase[] {
+  const top = { end: warmupShare * steps - 1, factor: 1 };
+  const back = { end: 2 * warmupShare * steps - 2, factor: startFactor };
+  return [top, ...(threePhase ? [back] : []), { end: steps - 1, factor: finalFactor }];
 }

@@ -10,7 +10,7 @@ export const schedules = registry(all, 'name', all.constant.name);
 /** Schema of a schedule, with the options of all schedules. */
 export const scheduleSchema = schedules.schemaWith({
   warmup: warmupOptions.optional().describe('Linear warmup before the schedule'),
-  embeddingsFactor: z
+  embeddingScale: z
     .number()
     .min(0)
     .default(1)

@@ -5,18 +5,18 @@ import type { Schedule } from './schedule.js';
 /** Linear warmup before a schedule (Goyal et al. 2017, https://arxiv.org/abs/1706.02677). */
 export const warmupOptions = z.strictObject({
   steps: length.describe('Warmup steps before the schedule starts'),
-  firstFactor: factor.default(0.01).describe('Initial factor'),
+  startFactor: factor.default(0.01).describe('Initial factor'),
 });
 export type WarmupOptions = z.output<typeof warmupOptions>;
 
 /** Prepends a linear rise to the schedule's initial factor; the schedule's steps start after it. */
-export function withWarmup(schedule: Schedule, { steps, firstFactor }: WarmupOptions): Schedule {
+export function withWarmup(schedule: Schedule, { steps, startFactor }: WarmupOptions): Schedule {
   return {
     ...schedule,
     first: (trainingSteps) => schedule.first(Math.max(1, trainingSteps - steps)),
     factor(step, state) {
       if (step >= steps) return schedule.factor(step - steps, state);
-      return (firstFactor + (1 - firstFactor) * (step / steps)) * schedule.factor(0, state);
+      return (startFactor + (1 - startFactor) * (step / steps)) * schedule.factor(0, state);
     },
   };
 }

@@ -85,11 +85,11 @@ describe('a source', () => {
   it('refuses ids that leave no row for the token of empty cells, before it encodes any', async () => {
     const folder = written({ 'a.csv': 'click,user\n1,2147483647\n0,\n' });
     const user = { type: 'categorical', fields: ['user'] };
-    await expect(read(join(folder, 'a.csv'), [{ ...user, missing: 'token' }])).rejects.toThrow(
+    await expect(read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'token' }])).rejects.toThrow(
       /a\.csv: field 'user': its ids and the token of empty cells need 2147483649 rows of a table, 2147483648 at the most; give the field encoding: \{ name: tokens \}/,
     );
     expect(readdirSync(join(folder, '.mtl')).filter((name) => name.includes('.rows-'))).toEqual([]);
-    expect((await read(join(folder, 'a.csv'), [{ ...user, missing: 'unknown' }])).rows).toEqual([
+    expect((await read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'unknown' }])).rows).toEqual([
       { click: 1, user: 2147483647 },
       { click: 0, user: 0 },
     ]);

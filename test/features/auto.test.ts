@@ -47,7 +47,7 @@ describe('the automatic encoding', () => {
   });
 
   it('can give missing values their own token', () => {
-    const { encode, rows } = auto(['1', '2', ''], { missing: 'token' });
+    const { encode, rows } = auto(['1', '2', ''], { fillMissing: 'token' });
     expect([rows, new Set(['1', '2', ''].map(encode)).size]).toEqual([4, 3]);
   });
 

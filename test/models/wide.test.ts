@@ -262,8 +262,8 @@ describe.each(engines)('in $name, a separate optimizer', ({ create }) => {
 
   it.each([
     ['as it is', {}],
-    ['where gradients are limited', { clip: { norm: 0.01, apart: false } }],
-    ['where they are limited apart', { clip: { norm: 0.01, apart: true } }],
+    ['where gradients are limited', { clip: { norm: 0.01, separate: false } }],
+    ['where they are limited apart', { clip: { norm: 0.01, separate: true } }],
     ['where an average is kept', { average: { decay: 0.9 } }],
   ] as const)('equal to that of the embeddings is bitwise identical, %s', async (_, step) => {
     const runs = [];

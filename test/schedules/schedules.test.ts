@@ -13,10 +13,17 @@ const OPTIONS: {
   step: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
   exponential: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
   polynomial: { needed: { steps: 20 }, odd: { steps: 17, power: 2.5, minFactor: 0.05 } },
-  cosine: { needed: { steps: 20 }, odd: { steps: 17, minFactor: 0.05, restarts: { stretch: 2 } } },
+  cosine: { needed: { steps: 20 }, odd: { steps: 17, minFactor: 0.05, restarts: { tMult: 2 } } },
   'one-cycle': {
     needed: { steps: 20 },
-    odd: { steps: 17, rise: 0.4, firstFactor: 0.2, lastFactor: 0.01, shape: 'linear', threePhases: true },
+    odd: {
+      steps: 17,
+      warmupShare: 0.4,
+      startFactor: 0.2,
+      finalFactor: 0.01,
+      annealStrategy: 'linear',
+      threePhase: true,
+    },
   },
   plateau: { needed: {}, odd: { factor: 0.3, patience: 3, minDelta: 0.1, cooldown: 2, minFactor: 0.05 } },
 };
@@ -125,7 +132,7 @@ describe('every schedule', () => {
     it(`${name} rises linearly during warmup and is unchanged after it`, () => {
       // Always better, so that no plateau falls.
       const better = Array.from({ length: 60 }, (_, step) => 1 - step / 100);
-      const { factors } = run({ ...least, warmup: { steps: 10, firstFactor: 0.25 } }, better);
+      const { factors } = run({ ...least, warmup: { steps: 10, startFactor: 0.25 } }, better);
       const own = run(least, better).factors;
       factors.slice(0, 10).forEach((factor, step) => expect(factor).toBeCloseTo(own[0]! * (0.25 + 0.075 * step), 12));
       expect(factors.slice(10)).toEqual(own.slice(0, 50));
@@ -182,7 +189,7 @@ describe('every schedule', () => {
 
   it('defaults to constant', () => {
     expect(new Set(run({}).factors)).toEqual(new Set([1]));
-    expect(scheduleSchema.parse({})).toEqual({ name: 'constant', embeddingsFactor: 1 });
+    expect(scheduleSchema.parse({})).toEqual({ name: 'constant', embeddingScale: 1 });
   });
 
   it('rejects a warmup of 0 steps with the same hint', () => {
@@ -194,7 +201,7 @@ describe('every schedule', () => {
 
 describe('cosine', () => {
   it('returns to its start at each restart, with cycle lengths in the configured ratio', () => {
-    const { factors } = run({ name: 'cosine', steps: 4, restarts: { stretch: 3 } });
+    const { factors } = run({ name: 'cosine', steps: 4, restarts: { tMult: 3 } });
     expect(factors.flatMap((factor, step) => (factor === 1 ? [step] : []))).toEqual([0, 4, 16, 52]);
   });
 });
@@ -202,18 +209,18 @@ describe('cosine', () => {
 describe('one-cycle', () => {
   it('rejects a rise without an intermediate step, with the required length', () => {
     expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual([
-      'rise: expected at least 2 rising steps, found 0.3 × 3 steps; use a larger value, or at least 7 steps',
+      'warmupShare: expected at least 2 rising steps, found 0.3 × 3 steps; use a larger value, or at least 7 steps',
     ]);
     expect(problemsOf({ name: 'one-cycle', steps: 7 })).toEqual([]);
   });
 
   it('rejects three phases that do not fit', () => {
-    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.6, threePhases: true })).toEqual([
+    expect(problemsOf({ name: 'one-cycle', steps: 100, warmupShare: 0.6, threePhase: true })).toEqual([
       expect.stringMatching(
-        /^rise: expected a rise, an equally long fall and a final phase, .* use a value below 0\.5$/,
+        /^warmupShare: expected a rise, an equally long fall and a final phase, .* use a value below 0\.5$/,
       ) as string,
     ]);
-    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.49, threePhases: true })).toEqual([]);
+    expect(problemsOf({ name: 'one-cycle', steps: 100, warmupShare: 0.49, threePhase: true })).toEqual([]);
   });
 });
 

@@ -26,7 +26,7 @@ export interface LabelColumn {
 
 /** The cure of a blank label; a number has no 0 that stands for it. */
 export function blankCure(isClass: boolean): string {
-  return `correct the row, or say what a blank label is: missing: mask (no row of this task)${isClass ? ', drop (no row) or negative (0)' : ' or drop (no row)'} below the task`;
+  return `correct the row, or say what a blank label is: onMissing: mask (no row of this task)${isClass ? ', drop (no row) or negative (0)' : ' or drop (no row)'} below the task`;
 }
 
 /**
@@ -49,7 +49,7 @@ export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
     // A task that is given something has blanks where that is not.
     const mayBeBlank = tasks
       .filter((other) => labelColumn(other) === name)
-      .every(({ given, missing }) => given !== undefined || missing !== 'error');
+      .every(({ given, onMissing: missing }) => given !== undefined || missing !== 'error');
     add(
       typeof task.label === 'string'
         ? plainColumn(name, classes.has(name), mayBeBlank)

@@ -275,7 +275,8 @@ export async function openCellSource(
  * @throws UserError (data) with all such tables
  */
 export function checkTables({ fields }: EncodedFormat, where: string): void {
-  const fix = 'give the field encoding: { name: tokens }, or { name: hash, buckets: … }, or leave missing: token out';
+  const fix =
+    'give the field encoding: { name: tokens }, or { name: hash, buckets: … }, or leave fillMissing: token out';
   const tooLarge = fields.filter(({ rows }) => rows > LARGEST_ID + 1);
   if (tooLarge.length > 0)
     throw new UserError(

@@ -239,7 +239,7 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
   if (format.spec.sampling !== undefined)
     throw userError('data', {
       where,
-      key: 'data.sampling',
+      key: 'data.negativeSampling',
       message: 'leaves rows out as they are read from cells, and these are shards, which are read as they are',
       fix: 'read the CSV or Parquet that they were made from',
     });
@@ -247,7 +247,7 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
     format.masks.length > 0 ||
     format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) ||
     format.spec.tasks.some(
-      (task) => task.missing !== 'error' || (normalizeGiven(task)?.violations ?? 'error') !== 'error',
+      (task) => task.onMissing !== 'error' || (normalizeGiven(task)?.violations ?? 'error') !== 'error',
     );
   if (made)
     throw userError('data', {
