@@ -24,7 +24,7 @@ import { readsValidation } from '../training/train-step.js';
 
 const name = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter, then letters, digits, - or _, 64 characters at most');
+  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name of at most 64 characters: a letter, then letters, digits, - or _');
 
 /** Schema of a config. Every section is defined by the directory that reads it. */
 export const experimentSchema = z.strictObject({
@@ -32,7 +32,7 @@ export const experimentSchema = z.strictObject({
     .string()
     .regex(
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-      'a name for the folder of its runs: letters, digits, dots, - and _ (without the key, it is the name of the config file)',
+      'a directory name of letters, digits, dots, - and _ (default: the name of the config file)',
     )
     .describe('Name of the run directory; default: name of the config file'),
   $schema: z.string().optional().describe('JSON Schema for editors; ignored by mtl'),
@@ -107,7 +107,7 @@ export function* crossChecks({
   if (training?.optimizer.wide !== undefined && model?.wide === false)
     yield {
       path: ['training', 'optimizer', 'wide'],
-      message: 'the model has no wide part; give it one, as in model.wide: true, or leave this out',
+      message: 'the model has no wide part; set model.wide: true, or remove this optimizer',
     };
   if (training !== undefined)
     for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
@@ -121,14 +121,14 @@ export function* crossChecks({
       if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
         yield {
           path,
-          message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and valid is none`,
+          message: `'loss' is not corrected for negative sampling; use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
         };
       const wrong = wrongMonitor(monitor, goals, evaluation?.segmentBy ?? []);
       if (wrong !== undefined) yield { path, message: wrong };
       else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
         yield {
           path,
-          message: `names a link of the run's checkpoints and so is one metric of all rows, as in ${[...goals.keys()][0]}, found '${monitor}'`,
+          message: `expected a single metric of all rows, since it names a checkpoint link, found '${monitor}'; use a metric, such as ${[...goals.keys()][0]}`,
         };
     }
   }
@@ -143,17 +143,21 @@ export function* crossChecks({
     for (const { path, message } of [...checkDialect(data), ...checkData(data)])
       yield { path: ['data', ...path], message };
   if (data !== undefined && splitFilesOf(data).valid === undefined) {
-    if (calibration !== undefined) yield { path: ['calibration'], message: 'needs data.valid to be fitted on' };
+    if (calibration !== undefined)
+      yield { path: ['calibration'], message: 'requires a validation set; set data.valid' };
     if (training?.earlyStopping !== undefined)
-      yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+      yield { path: ['training', 'earlyStopping'], message: 'requires a validation set; set data.valid' };
     if (training?.evaluation !== undefined)
-      yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
+      yield { path: ['training', 'evaluation'], message: 'requires a validation set; set data.valid' };
     if (training !== undefined && readsValidation(training.schedule))
-      yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };
+      yield {
+        path: ['training', 'schedule'],
+        message: `${training.schedule.name} requires a validation set; set data.valid`,
+      };
     if (checkpoints !== undefined && checkpoints.bestBy.length > 0)
-      yield { path: ['checkpoints', 'bestBy'], message: 'needs data.valid to look at' };
+      yield { path: ['checkpoints', 'bestBy'], message: 'requires a validation set; set data.valid' };
     if (training !== undefined && training.monitor !== 'loss')
-      yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
+      yield { path: ['training', 'monitor'], message: 'requires a validation set; set data.valid' };
   }
 }
 
@@ -165,12 +169,9 @@ function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Val
       if (!known.includes(group))
         yield {
           path: at,
-          message: joined(
-            `expected a group of features (${known.join(', ')}), found '${group}'`,
-            didYouMean(group, known),
-          ),
+          message: joined(`expected a feature group (${known.join(', ')}), found '${group}'`, didYouMean(group, known)),
         };
-      else if (groups.indexOf(group) < i) yield { path: at, message: `'${group}' stands there twice` };
+      else if (groups.indexOf(group) < i) yield { path: at, message: `'${group}' is listed twice; remove one` };
     }
   }
 }
@@ -191,7 +192,7 @@ function* builtTerms(
   if (twice !== undefined) {
     yield {
       path: ['model', 'wide'],
-      message: `makes a table called '${twice}' beside that of the field '${twice}'; give that field another name`,
+      message: `adds a table '${twice}', which is also the name of a field; rename the field`,
     };
     return undefined;
   }
@@ -215,7 +216,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
     ) {
       yield {
         path: ['tasks', task.name, 'given', ...(typeof task.given === 'object' ? ['label'] : [])],
-        message: 'expected another column than the label',
+        message: 'expected a column other than the label',
       };
     }
     if (!findLoss(task).taskTypes.includes(task.type)) {
@@ -224,20 +225,20 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         .map((part) => part.name);
       yield {
         path: ['tasks', task.name, 'loss'],
-        message: `${findLoss(task).name} is not for a ${task.type}; take ${others.join(', ')}`,
+        message: `${findLoss(task).name} does not support ${task.type}; use one of ${others.join(', ')}`,
       };
     }
     if (task.scaling !== undefined) {
       if (task.type === 'classification')
         yield {
           path: ['tasks', task.name, 'scaling'],
-          message: 'a class is 1 or 0, and nothing to scale; leave it out, or take type: regression',
+          message: 'classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
         };
       const { name: loss, takesScaling } = findLoss(task);
       if (task.type === 'regression' && !takesScaling)
         yield {
           path: ['tasks', task.name, 'scaling'],
-          message: `${loss} means the label as it is; leave scaling out, or take another loss`,
+          message: `loss ${loss} requires unscaled labels; remove scaling, or use another loss`,
         };
       for (const { path, message } of checkLabelScaling(task.scaling))
         yield { path: ['tasks', task.name, 'scaling', ...path], message };
@@ -247,20 +248,20 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         yield {
           path: ['tasks', task.name, 'label'],
           message:
-            'a condition is 1 or 0, and the task is a regression; take type: classification, or the column itself as label',
+            'a condition gives labels 0 and 1, but the task is a regression; set type: classification, or use the column itself as label',
         };
       if (task.onMissing === 'negative')
-        yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; take mask or drop' };
+        yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; use mask or drop' };
       if (task.positiveWeight !== undefined)
         yield {
           path: ['tasks', task.name, 'positiveWeight'],
-          message: 'a regression has no positives; take sampleWeight',
+          message: 'a regression has no positives; use sampleWeight',
         };
     }
     if (spaces.filter((space) => space.name === task.name).length > 1) {
       yield {
         path: ['tasks', task.name],
-        message: `'${task.name}' is also what another task is reported as; rename one`,
+        message: `'${task.name}' is also an output of another task; rename one of them`,
       };
     }
   }
@@ -275,12 +276,12 @@ function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   if (roots.length !== 1)
     yield {
       path: ['data', 'negativeSampling'],
-      message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
+      message: `expected a single task without given, by which predictions are corrected, found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
     };
   else if (findLoss(roots[0]!).outputKind === 'score')
     yield {
       path: ['data', 'negativeSampling'],
-      message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${resolveLoss(roots[0]!).name}, and could not be corrected; ${fix}`,
+      message: `predictions of '${roots[0]!.name}' are not probabilities with loss ${resolveLoss(roots[0]!).name}, so they cannot be corrected; ${fix}`,
     };
   else if (roots[0]!.type !== 'classification')
     yield {

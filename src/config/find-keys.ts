@@ -87,7 +87,7 @@ export function proposeKey(
   if (otherChoices.length > 0) {
     const fix = `${otherChoices[0]!.choice!.discriminator}: ${namesOf(otherChoices)} has it`;
     return {
-      fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; the keys here are ${known.join(', ')}`,
+      fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; valid keys are ${known.join(', ')}`,
     };
   }
   const elsewhere = nearestPlaces(named, at);
@@ -95,7 +95,7 @@ export function proposeKey(
   if (near !== undefined) return here(near.name);
   const misspelt = nearestPlaces(placesNear(key, schema, data), at);
   if (misspelt.length > 0) return placed(misspelt, misspelt);
-  return known.length > 0 ? { fix: `the keys here are ${known.join(', ')}` } : undefined;
+  return known.length > 0 ? { fix: `valid keys are ${known.join(', ')}` } : undefined;
 }
 
 /**

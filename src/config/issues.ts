@@ -184,9 +184,9 @@ function typeName(expected: string): string {
     record: 'a map',
     array: 'a list',
     tuple: 'a list',
-    string: 'a text',
+    string: 'a string',
     number: 'a number',
-    int: 'a whole number',
+    int: 'an integer',
     boolean: 'true or false',
   };
   return names[expected] ?? expected;

@@ -55,7 +55,7 @@ async function readSource(path: string): Promise<string> {
         : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError(
       'config',
-      { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' },
+      { where: path, message: reason, fix: 'pass the path of a config, such as configs/esmm.yaml' },
       error,
     );
   });
@@ -205,7 +205,7 @@ function withNames(data: Experiment['data']): Experiment['data'] {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw broken(
-      `cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`,
+      `cannot be read (${systemCode(error) ?? String(error)}); expected a file with one name per line`,
       'name such a file, or list the names in brackets',
       error,
     );
@@ -216,14 +216,11 @@ function withNames(data: Experiment['data']): Experiment['data'] {
     .split(/\r?\n/);
   const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);
   if (twice >= 0)
-    throw broken(
-      `'${columns[twice]}' stands there twice, the second time in line ${twice + 1}`,
-      'give each column a name of its own',
-    );
+    throw broken(`'${columns[twice]}' is listed twice, again in line ${twice + 1}`, 'give each column a unique name');
   if (columns.includes(''))
     throw broken(
-      `line ${columns.indexOf('') + 1} is empty; expected a name a line`,
-      'write the names of the columns in their order',
+      `line ${columns.indexOf('') + 1} is empty; expected one name per line`,
+      'write the column names in order',
     );
   return { ...data, columns };
 }

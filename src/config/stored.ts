@@ -52,7 +52,7 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   const changed = differing.filter(({ key }) => !key.startsWith('initFrom.'));
   const problems: Problem[] = [];
   const changes: string[] =
-    changed.length < differing.length ? ['initFrom, which a run that goes on does not read again'] : [];
+    changed.length < differing.length ? ['initFrom, which a resumed run does not read again'] : [];
   for (const { key, before, after } of changed) {
     const [was, is] = excerpts(before ?? 'nothing', after ?? 'nothing');
     const isMoved =
@@ -60,16 +60,16 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
       after !== undefined &&
       byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
     if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
-    else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
+    else problems.push({ key, message: `the run was trained with ${was}, but it is now ${is}` });
   }
   // The order of features is that of the model's input.
   for (const section of ['features', 'tasks'] as const) {
     const isElsewhere = problems.some(({ key }) => key!.startsWith(`${section}.`));
     if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section]))
-      problems.push({ key: section, message: 'stand in another order than the run was trained with' });
+      problems.push({ key: section, message: 'are in another order than in the trained run' });
   }
   if (problems.length === 0) return changes;
-  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
+  const fix = `a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source may move; otherwise start a new run`;
   // Another model differs in many keys; a single fix applies to all of them.
   throw new UserError(
     'config',

@@ -67,8 +67,8 @@ export function parseYaml(text: string, file: string): YamlSource {
   if (tabbed.length > 0)
     fail({
       where: `${file}:${tabbed[0]!}:1`,
-      message: `is indented with a tab, which YAML does not take${tabbed.length > 1 ? `; so are lines ${listed(tabbed.slice(1))}` : ''}`,
-      fix: 'write spaces in their place, two for each tab',
+      message: `is indented with a tab, which YAML does not allow${tabbed.length > 1 ? `, as are lines ${listed(tabbed.slice(1))}` : ''}`,
+      fix: 'replace each tab with two spaces',
     });
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: place(error.pos[0]),
@@ -114,7 +114,7 @@ function listed(numbers: readonly number[]): string {
 
 /** Replaces parser messages that mention its API. */
 function syntaxMessage({ code, message, pos }: YAMLError, text: string): string {
-  if (code === 'DUPLICATE_KEY') return `the key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])} stands here twice`;
+  if (code === 'DUPLICATE_KEY') return `duplicate key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])}`;
   if (code === 'MULTIPLE_DOCS') return 'expected one document, found a second';
   return printable(message.replace(/\s+/g, ' '), 200);
 }
@@ -137,8 +137,7 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
       if (problems.length === 0) problems.push({ where, message: TOO_DEEP });
     } else if (isAlias(node)) {
       const target = node.resolve(document);
-      if (target === undefined)
-        problems.push({ where, message: `no anchor '&${node.source}' stands before this alias` });
+      if (target === undefined) problems.push({ where, message: `alias '*${node.source}' has no anchor before it` });
       else if (above.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
     } else if (isSeq(node)) {
       for (const item of node.items) visit(item);
@@ -146,12 +145,12 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
       for (const { key, value } of node.items) {
         const keyPlace = place((key as Node).range?.[0] ?? 0);
         if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
-          problems.push({ where: keyPlace, message: 'expected a plain text as a key' });
+          problems.push({ where: keyPlace, message: 'expected a string as key' });
         } else if (key.value === '<<') {
           problems.push({
             where: keyPlace,
-            message: "'<<' would merge another map into this one, which YAML 1.2 does not do",
-            fix: 'write its keys here, or take it as it is: name: *anchor',
+            message: "'<<' merges maps, which YAML 1.2 does not support",
+            fix: 'copy the keys here, or reference the whole map: name: *anchor',
           });
         } else if (FORBIDDEN_KEYS.has(String(key.value))) {
           problems.push({ where: keyPlace, message: `the key ${quoted(key.value)} is not allowed` });

@@ -74,7 +74,7 @@ function bounds(ranked: Ranked, value: number, interval: number): readonly [numb
 function tooFew({ positives, negatives }: Ranked): NoValue | undefined {
   if (Math.min(positives.length, negatives.length) >= 2) return undefined;
   return {
-    reason: `the variance needs two rows of each class, found ${positives.length} positives and ${negatives.length} negatives`,
+    reason: `the variance requires two rows per class, found ${positives.length} positives and ${negatives.length} negatives`,
   };
 }
 

@@ -111,7 +111,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
         if (!areFinite(column(predictions, task), batch.rows)) {
           throw userError('diverged', {
             key: task,
-            message: 'the model predicts numbers that are not finite',
+            message: 'predictions are not finite',
             fix: 'lower the learning rate',
           });
         }

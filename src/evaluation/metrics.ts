@@ -12,7 +12,7 @@ const namedSchema = metricParts.schemaWith({
     .string()
     .regex(
       /^[A-Za-z][A-Za-z0-9_@%-]{0,63}$/,
-      'a name: a letter, then letters, digits, _, @, % or -, 64 characters at most',
+      'a name of at most 64 characters: a letter, then letters, digits, _, @, % or -',
     )
     .optional()
     .describe("Name in reports, if the metric's own name is taken"),

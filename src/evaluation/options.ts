@@ -48,13 +48,13 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Validati
     if (twice !== undefined)
       yield {
         path: ['metrics', i],
-        message: `another number of a report is called '${twice.name}'; give this one another name with as, as in as: ${twice.name}_2`,
+        message: `'${twice.name}' is already in the report; set another name, as: ${twice.name}_2`,
       };
     for (const { name } of metric.values) seen.add(name);
   }
   const { segmentBy: by = [] } = section;
   for (const [i, column] of by.entries())
-    if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
+    if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' is listed twice; remove one` };
 }
 
 /** Keys of a report besides metrics. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 const PERCENT = /^(\d+(?:\.\d+)?)\s*%$/;
-const message = 'expected a share above 0 and up to 1, as in 5% or 0.05';
+const message = 'expected a fraction above 0 and at most 1, such as 5% or 0.05';
 
 /** Schema of a fraction of rows: `5%`, or a number up to 1. */
 export const shareOption = z

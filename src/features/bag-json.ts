@@ -1,17 +1,12 @@
 import { BadValue, type BagItems } from './feature.js';
 
-const NO_ITEM = new BadValue(
-  'every item of the list to be an id, a pair of an id and a weight, or { "id": …, "weight": … }',
-);
-const UNSAFE = new BadValue(
-  'ids in a list of JSON to be texts, or whole numbers up to 2^53 in digits',
-  'write such ids in quotes',
-);
-const TWICE = new BadValue('every key of an item in a list of JSON once');
+const NO_ITEM = new BadValue('list items of the form id, [id, weight] or { "id": …, "weight": … }');
+const UNSAFE = new BadValue('JSON ids as strings, or as integers up to 2^53 in plain digits', 'quote such ids');
+const TWICE = new BadValue('unique keys in each JSON item');
 
 const OF_PYTHON = new BadValue(
-  'a list in JSON, as ["a", "b"]',
-  'Python writes it so by json.dumps; or take format: separated, where such cells are no lists',
+  'a JSON list, such as ["a", "b"]',
+  'write it with json.dumps, or set format: separated if it is not a list',
 );
 
 /** Returns whether a string may be a JSON list. */

@@ -10,7 +10,7 @@ import { parseNumber } from './parse.js';
 /** A character that cannot occur in a number and has no meaning in CSV. */
 const separator = z
   .string()
-  .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
+  .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break');
 
 /** Fields with any number of weighted ids per row, such as items viewed, searched or bought before. */
 export const bag = defineFieldGroup({
@@ -46,7 +46,7 @@ export const bag = defineFieldGroup({
     if (items === weight)
       yield {
         path: ['separators', 'weight'],
-        message: `expected another character than the one between items, found '${weight}' for both`,
+        message: `expected a character other than the item separator, found '${weight}' for both`,
       };
   },
 
@@ -62,7 +62,7 @@ interface BagOptions {
   readonly maxItems?: number | undefined;
 }
 
-const NO_JSON = new BadValue('a list in JSON, as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
+const NO_JSON = new BadValue('a JSON list, such as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
 
 /**
  * Creates the parser of a bag's values. In separated text, the last weight separator of an item ends its id, so that
@@ -73,11 +73,11 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
   const maxItems = limit ?? Infinity;
   const noId = new BadValue('an id in every item');
   const noIdInText = new BadValue(`an id in every item, with '${separators.items}' between items`);
-  const noWeight = new BadValue('every item to have a weight: a decimal number within the range of a 32-bit float');
+  const noWeight = new BadValue('a weight in the range of a 32-bit float for every item');
   const noWeightInText = new BadValue(
-    `an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`,
+    `items of the form id or id${separators.weight}weight, with a decimal weight in the range of a 32-bit float`,
   );
-  const negative = new BadValue('weights of at least 0, of which a mean can be taken');
+  const negative = new BadValue('nonnegative weights, which pooling: mean requires');
   const ids: string[] = [];
   const weights: number[] = [];
 

@@ -38,14 +38,14 @@ export const bucketized = defineFieldGroup({
 
   *check({ boundaries, quantiles }) {
     if (boundaries === undefined && quantiles === undefined)
-      yield { path: [], message: 'expected boundaries, or quantiles: a number of buckets' };
+      yield { path: [], message: 'has neither boundaries nor quantiles; set one of them' };
     if (boundaries !== undefined && quantiles !== undefined)
-      yield { path: ['quantiles'], message: 'boundaries are given already; leave one of the two out' };
+      yield { path: ['quantiles'], message: 'boundaries and quantiles are mutually exclusive; remove one' };
     for (const [i, value] of (boundaries ?? []).entries()) {
       if (i > 0 && value <= boundaries![i - 1]!)
         yield {
           path: ['boundaries', i],
-          message: `expected more than the boundary before, ${boundaries![i - 1]}, found ${value}`,
+          message: `expected more than the previous boundary, ${boundaries![i - 1]}, found ${value}`,
         };
     }
   },

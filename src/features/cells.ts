@@ -6,7 +6,7 @@ const word = z
     if (typeof given === 'boolean' || given === null)
       context.addIssue({
         code: 'custom',
-        message: `${given} is a value of YAML and no word; write it in quotes, as '${given}'`,
+        message: `${given} is not a string in YAML; quote it, as '${given}'`,
       });
   })
   .transform((given) => (typeof given === 'number' ? given : String(given)));

@@ -19,7 +19,7 @@ export function* checkFeatures(
   groups: Readonly<Record<string, FeatureSpec>>,
   labels: readonly string[],
 ): Generator<ValidationIssue> {
-  if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
+  if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one feature group' };
   const placed = Object.entries(groups).flatMap(([group, spec]) => placedFields(group, featureTypes.build(spec)));
   const byName = new Map<string, Placed>();
   for (const { field, group, index } of placed) {
@@ -27,9 +27,9 @@ export function* checkFeatures(
     const label = field.columns.find((column) => labels.includes(column));
     const other = byName.get(field.name);
     if (label !== undefined)
-      yield { path, message: `column '${label}' is a label; as a feature it would give the answer away` };
+      yield { path, message: `column '${label}' is a label and would leak the answer; remove it from features` };
     else if (other !== undefined)
-      yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'` };
+      yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'; remove one` };
     byName.set(field.name, { field, group, index });
   }
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
@@ -83,18 +83,18 @@ function* checkShared(
   } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
   } else if (owner.owner !== owner.name) {
-    yield { path: tablePath, message: `'${owner.name}' looks into the table of '${owner.owner}'; name that one` };
+    yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
   } else {
     const ownersEncoding = kind === 'bag' ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
     if (width !== owner.width)
       yield {
         path: at('width'),
-        message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}; give both the same`,
+        message: `'${name}' has width ${width}, but shares the table of '${owner.name}' with width ${owner.width}; set the same width`,
       };
     if (encodedAs !== ownersEncoding)
       yield {
         path: at('encoding'),
-        message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${ownersEncoding}; give both the same`,
+        message: `'${name}' is encoded as ${encodedAs}, but shares the table of '${owner.name}', encoded as ${ownersEncoding}; set the same encoding`,
       };
   }
 }

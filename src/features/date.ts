@@ -33,7 +33,7 @@ const options = () => ({
     .describe('Value format: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
   timeZone: z
     .string()
-    .refine(isTimeZone, 'a time zone, as UTC, Europe/Berlin or +02:00')
+    .refine(isTimeZone, 'a time zone, such as UTC, Europe/Berlin or +02:00')
     .default('UTC')
     .describe('Time zone for hours and days, and for times without a zone'),
   fillMissing: missingOption,
@@ -50,7 +50,7 @@ export const date = defineFieldGroup({
 
   *check({ parts }) {
     for (const [i, part] of parts.entries())
-      if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
+      if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is listed twice; remove one` };
   },
 
   build(column, { width, parts, format, timeZone, fillMissing: missing }: OptionsOf<ReturnType<typeof options>>) {
@@ -69,7 +69,7 @@ export const date = defineFieldGroup({
   },
 });
 
-const NO_HOUR = new BadValue('a date with a time of the day', 'correct the row, or leave hour out of parts');
+const NO_HOUR = new BadValue('a date with a time of day', 'correct the row, or remove hour from parts');
 
 function encodingOf(
   part: PartName,

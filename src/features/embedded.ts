@@ -36,7 +36,7 @@ export function* checkEmbedded(
     const path = ['encoding', option, field];
     if (!fields.includes(field)) yield { path, message: foreign(field) };
     else if (ownerOf(table, field) !== field)
-      yield { path, message: `'${field}' looks into the table of '${ownerOf(table, field)}'; say it there` };
+      yield { path, message: `'${field}' shares the table of '${ownerOf(table, field)}'; set it there` };
   }
   if (typeof table !== 'object') return;
   for (const field of Object.keys(table))

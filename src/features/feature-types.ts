@@ -59,8 +59,8 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
       const problem = {
         where: 'features.json',
         key: name,
-        message: 'not what this field of the config learns on train',
-        fix: 'take another checkpoint',
+        message: 'does not match this field of the config',
+        fix: 'use another checkpoint',
       };
       throw new UserError('checkpoint', [problem], { cause: error });
     }

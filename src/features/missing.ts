@@ -13,11 +13,8 @@ export const missingOption = z
 /** Vocabulary string of missing values, which may not occur as a value. */
 const EMPTY_TOKEN = CELL_SEPARATOR;
 
-const EMPTY = new BadValue(
-  'something in the cell',
-  'correct the row, or take fillMissing: unknown or fillMissing: token',
-);
-const NO_CELL = new BadValue('a cell that is not the control character U+001F, which stands for an empty one here');
+const EMPTY = new BadValue('a value', 'correct the row, or set fillMissing: unknown or fillMissing: token');
+const NO_CELL = new BadValue('a value other than the control character U+001F, which represents a missing value');
 
 /**
  * Adds the configured treatment of missing values to an encoding, which is fitted on the others. A separate token is a

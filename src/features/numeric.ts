@@ -46,8 +46,7 @@ export const numeric = defineFieldGroup({
     if (indicator === true && isRefused(missing))
       yield {
         path: ['indicator'],
-        message:
-          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in fillMissing: mean',
+        message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
       };
   },
 
@@ -148,8 +147,8 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumericOption
       if (count === 0)
         throw userError('data', {
           key: `field '${name}'`,
-          message: 'no row of train has a number here, so that nothing can be learned from it',
-          fix: 'leave the field out',
+          message: 'has no number in the training set',
+          fix: 'remove the field',
         });
       return filling === undefined
         ? scalingFit!.finish()
@@ -185,5 +184,5 @@ function readNumber(text: string): number {
 
 const NO_NUMBER = new BadValue(
   'a decimal number',
-  "correct the row, or say what an empty cell stands for, as in fillMissing: mean; data.onBadRow 'skip' leaves such rows out",
+  'correct the row, or set fillMissing: mean; data.onBadRow: skip drops such rows',
 );

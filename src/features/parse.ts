@@ -4,26 +4,22 @@ import { BadValue } from './feature.js';
 export const LARGEST_ID = 2 ** 31 - 1;
 
 /** Ids with letters are probably strings. */
-const TAKE_TOKENS = 'correct the row, or where ids are texts, give the field encoding: { name: tokens }';
+const TAKE_TOKENS = 'correct the row, or set encoding: tokens if ids are strings';
 
-const TAKE_WHOLE = "write ids without decimals, as in 7; pandas does after astype('Int64')";
-const TAKE_ROWS =
-  'correct the row, or where ids are that large, give the field encoding: { name: tokens }, or { name: hash, buckets: … }';
+const TAKE_WHOLE = "write ids without decimals, such as 7; in pandas, use astype('Int64')";
+const TAKE_ROWS = 'correct the row, or set encoding: tokens or encoding: { name: hash, buckets: … } for such large ids';
 
 /** Parses an integer from 0 to 2^31 - 1 in digits. */
 export function parseId(text: string): number {
   let id = 0;
   for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) throw new BadValue('an id: a whole number in digits', idCure(text));
+    if (digit < 0 || digit > 9) throw new BadValue('an integer id in digits', idCure(text));
     id = id * 10 + digit;
     if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`, TAKE_ROWS);
   }
   if (text.length === 0)
-    throw new BadValue(
-      'an id: a whole number in digits',
-      'correct the row, or say what an empty cell is: fillMissing: unknown or fillMissing: token',
-    );
+    throw new BadValue('an integer id in digits', 'correct the row, or set fillMissing: unknown or fillMissing: token');
   return id;
 }
 
@@ -43,11 +39,11 @@ export function holdsNotText(text: string): boolean {
   return text.includes(NOT_TEXT) && NO_CHARACTER.test(text);
 }
 
-const NAME_ENCODING = 'correct the row, or name the encoding of the file, as in data.encoding: windows-1252';
+const NAME_ENCODING = 'correct the row, or set the encoding of the file, such as data.encoding: windows-1252';
 
 /** Parses a string. Different invalid bytes decode to the same mark and would merge into one token. */
 export function parseText(text: string): string {
-  if (holdsNotText(text)) throw new BadValue('UTF-8 text', NAME_ENCODING);
+  if (holdsNotText(text)) throw new BadValue('valid UTF-8', NAME_ENCODING);
   return text;
 }
 
@@ -66,9 +62,9 @@ export function parseNumber(text: string): number {
 /** Suggests a fix for numbers in other notations. */
 function numberCure(text: string): string | undefined {
   if (/^[+-]?\d+,\d+$/.test(text))
-    return 'correct the row, or set data.decimal: "," where the comma stands before decimals (of a CSV; other files write a dot); thousands are written without a separator';
+    return 'correct the row, or set data.decimal: "," for decimal commas in CSV; write thousands without a separator';
   if (/^\p{L}/u.test(text))
-    return "correct the row, or name words that mean nothing, as in nullValues: ['NA']; a column of texts is categorical";
+    return "correct the row, or list null values, such as nullValues: ['NA']; for strings, use type: categorical";
   return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text)
     ? 'write thousands without a separator'
     : undefined;
@@ -111,6 +107,6 @@ export function parseClass(text: string, column: string): number {
 /** Suggests a fix for a label that is a string or another number. */
 function classCure(column: string, number: number): string {
   if (Number.isNaN(number))
-    return `correct the row, or say which text is a 1, as in label: { column: ${column}, equals: 'yes' }`;
-  return `correct the row, or say which numbers are a 1, as in label: { column: ${column}, above: 3 }; or type: regression where the number is to be predicted`;
+    return `correct the row, or define the positive value, such as label: { column: ${column}, equals: 'yes' }`;
+  return `correct the row, or define positives, such as label: { column: ${column}, above: 3 }; set type: regression to predict the number`;
 }

@@ -54,7 +54,7 @@ export const piecewiseLinear = defineFieldGroup({
 
 const EMPTY = new BadValue(
   'a decimal number',
-  "correct the row, or take fillMissing: token; data.onBadRow 'skip' leaves such rows out",
+  'correct the row, or set fillMissing: token; data.onBadRow: skip drops such rows',
 );
 
 function startFit(column: string, bins: number, isRefused: boolean): ReturnType<Encoding['startFit']> {
@@ -78,8 +78,8 @@ function startFit(column: string, bins: number, isRefused: boolean): ReturnType<
       if (largest < least)
         throw userError('data', {
           key: `field '${column}'`,
-          message: 'no row of train has a number here, so that nothing can be learned from it',
-          fix: 'leave the field out',
+          message: 'has no number in the training set',
+          fix: 'remove the field',
         });
       return { knots: [...new Set([least, ...quantiles.boundaries(bins), largest])] };
     },

@@ -19,7 +19,7 @@ const options = () => ({
   length: z.int().min(1).max(65_536).optional().describe('Vector length; default: detected on the training set'),
   separator: z
     .string()
-    .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line')
+    .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break')
     .default('|')
     .describe('Separator of numbers; unused for bracketed lists such as [0.1, 0.2]'),
   scaling: scalingOption
@@ -51,8 +51,7 @@ export const vector = defineFieldGroup({
     if (indicator === true && isRefused(missing))
       yield {
         path: ['indicator'],
-        message:
-          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in fillMissing: mean',
+        message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
       };
   },
 
@@ -81,10 +80,10 @@ export const vector = defineFieldGroup({
 
 const isRefused = (missing: VectorOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
-const NO_NUMBER = new BadValue('a decimal number in every place of the list');
+const NO_NUMBER = new BadValue('a decimal number in every element');
 const NO_NUMBERS = new BadValue(
   'a list of numbers',
-  "correct the row, or say what an empty cell stands for, as in fillMissing: mean; data.onBadRow 'skip' leaves such rows out",
+  'correct the row, or set fillMissing: mean; data.onBadRow: skip drops such rows',
 );
 const WEIGHTED = new BadValue('a list of numbers, not of pairs');
 const NONE: ArrayLike<number> = [];
@@ -173,8 +172,8 @@ function startFit(
       if (count === 0)
         throw userError('data', {
           key: `field '${name}'`,
-          message: 'no row of train has a list of numbers here, so that nothing can be learned from it',
-          fix: 'leave the field out',
+          message: 'has no list of numbers in the training set',
+          fix: 'remove the field',
         });
       return {
         length,
@@ -215,7 +214,7 @@ function encoderOf(
     vector,
     vectorRule,
     encode: noText,
-    ...(given === undefined && { decision: `${length} numbers a row` }),
+    ...(given === undefined && { decision: `${length} numbers per row` }),
   };
 }
 

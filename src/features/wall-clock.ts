@@ -29,22 +29,25 @@ const LATEST = LATEST_SECONDS * 1000;
 const ISO =
   /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
 
-const NO_DATE = new BadValue('a date as 2026-11-30, or a date and a time as 2026-11-30T18:05:00');
-const BAD_DATE = new BadValue('a day and a time that there are');
+const NO_DATE = new BadValue('a date such as 2026-11-30, or a date and time such as 2026-11-30T18:05:00');
+const BAD_DATE = new BadValue('an existing date and time');
 const NO_NUMBER_OF: Readonly<Record<Exclude<TimeFormat, 'iso'>, BadValue>> = {
   seconds: new BadValue(
-    'seconds since 1970, a number',
-    'correct the row, or leave format out where cells are dates as 2026-11-30',
+    'a number of seconds since 1970',
+    'correct the row, or remove format for dates such as 2026-11-30',
   ),
   milliseconds: new BadValue(
-    'milliseconds since 1970, a number',
-    'correct the row, or leave format out where cells are dates as 2026-11-30',
+    'a number of milliseconds since 1970',
+    'correct the row, or remove format for dates such as 2026-11-30',
   ),
 };
-const IS_SECONDS = new BadValue('milliseconds since 1970', 'these look like seconds: take format: seconds');
-const IS_MILLISECONDS = new BadValue('seconds since 1970', 'these look like milliseconds: take format: milliseconds');
+const IS_SECONDS = new BadValue('milliseconds since 1970', 'the value looks like seconds; set format: seconds');
+const IS_MILLISECONDS = new BadValue(
+  'seconds since 1970',
+  'the value looks like milliseconds; set format: milliseconds',
+);
 const IS_A_NUMBER = (unit: TimeFormat): BadValue =>
-  new BadValue(NO_DATE.expected, `these look like ${unit} since 1970: take format: ${unit}`);
+  new BadValue(NO_DATE.expected, `the value looks like ${unit} since 1970; set format: ${unit}`);
 
 /**
  * Creates a function from a value to the local time in `timeZone`. A time with a zone, or since 1970, is converted; a

@@ -18,7 +18,7 @@ export function* checkTraining(
     if (!terms!.includes(name))
       yield {
         path: ['lossWeights', name],
-        message: joined(`the loss has no term '${name}'; its terms are ${terms!.join(', ')}`, didYouMean(name, terms!)),
+        message: joined(`unknown loss term '${name}'; expected one of ${terms!.join(', ')}`, didYouMean(name, terms!)),
       };
   }
   yield* checkPatience(buildSchedule(schedule).patience, earlyStopping);
@@ -31,6 +31,6 @@ function* checkPatience(
 ): Generator<ValidationIssue> {
   if (patience === undefined || earlyStopping === undefined) return;
   if (patience.measurements < earlyStopping.patience || patience.minDelta > earlyStopping.minDelta) return;
-  const message = `expected less than the ${earlyStopping.patience} of training.earlyStopping.patience, found ${patience.measurements}: training would stop before the rate falls; let earlyStopping wait longer`;
+  const message = `expected less than training.earlyStopping.patience (${earlyStopping.patience}), found ${patience.measurements}: training would stop before the decay; increase earlyStopping.patience`;
   yield { path: ['schedule', 'patience'], message };
 }

@@ -91,7 +91,7 @@ function* noticesOf(
       if (means.length > 1 && share > DOMINANT_GATE_SHARE) {
         yield [
           `${gate} ${expert}`,
-          `the gate of '${gate}' gives ${percent(share)} to ${expert}, and the other experts learn next to nothing for it; fewer experts would do, or a lower learning rate may let more of them live`,
+          `gate '${gate}' gives ${percent(share)} to ${expert}, so its other experts hardly train; use fewer experts or a lower learning rate`,
         ];
       }
     }
@@ -100,7 +100,7 @@ function* noticesOf(
     if (isDead)
       yield [
         expert,
-        `${expert} is dead: no gate gives it more than ${percent(share)}; fewer experts would do, or a lower learning rate may let more of them live`,
+        `${expert} is dead: no gate gives it more than ${percent(share)}; use fewer experts or a lower learning rate`,
       ];
   }
 }

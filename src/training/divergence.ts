@@ -54,9 +54,9 @@ export function createDivergenceGuard(program: Program, onDivergence: OnDivergen
       skippedInRow++;
       // Non-finite weights make every later loss non-finite.
       if (skippedInRow === 1 && !isFiniteState(await readState(program)))
-        throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
+        throw divergedError(skipped, ', and weights are not finite either, so skipping batches cannot help');
       if (skippedInRow > MAX_SKIPPED_IN_ROW)
-        throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} batches in a row that were skipped for the like`);
+        throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} skipped batches in a row`);
       return skipped;
     },
   };
@@ -67,7 +67,7 @@ function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: 
     where: `epoch ${epoch}, batch ${batch}, step ${step}`,
     key: `loss '${term}'`,
     message: `is ${value}${more}`,
-    fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or look for extreme numbers in the data',
+    fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or check the data for extreme values',
   });
 }
 
@@ -90,8 +90,8 @@ export function refuseNotFinite(tensor: string, data: Float32Array, before = 0, 
   if (at < 0) return;
   throw userError('diverged', {
     key: `tensor '${tensor}'`,
-    message: `holds ${data[at]} (number ${before + at + 1} of ${count}), so it is not saved; older checkpoints are as they were`,
-    fix: 'lower the learning rate or the weights of the tasks, or look for extreme numbers in the data',
+    message: `contains ${data[at]} (element ${before + at + 1} of ${count}), so it is not saved; older checkpoints are unchanged`,
+    fix: 'lower the learning rate or the task weights, or check the data for extreme values',
   });
 }
 

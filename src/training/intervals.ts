@@ -9,7 +9,7 @@ export const evaluationOptions = z
   })
   .refine(
     ({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined),
-    'expected one of everySteps and everyRows, as in { everySteps: 1000 }',
+    'expected either everySteps or everyRows, as in { everySteps: 1000 }',
   )
   .describe('Validation interval, which early stopping and best checkpoints follow; default: each epoch');
 export type EvaluationInterval = z.output<typeof evaluationOptions>;

@@ -48,7 +48,7 @@ export function wrongMonitor(text: string, goals: MetricDirections, by: readonly
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {
     const isSum = /[*+()/]|\s-/.test(text);
     if (isSum)
-      return `expected a weighted sum and nothing else, as in 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found '${text}'; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
+      return `expected a weighted sum, such as 0.5*${names.at(-1)} + 0.5*${names[1] ?? 'ctr.auc'}, found '${text}'; each term is a number, * and one of ${names.join(', ')}, with spaces around + and -`;
     return joined(
       `expected one of ${names.join(', ')}, or a weighted sum of these, found '${text}'`,
       didYouMean(text, names),
@@ -59,13 +59,13 @@ export function wrongMonitor(text: string, goals: MetricDirections, by: readonly
     const name = unknown.space === undefined ? unknown.metric : `${unknown.space}.${unknown.metric}`;
     return joined(`'${name}' is not measured; expected one of ${names.join(', ')}`, didYouMean(name, names));
   }
-  if (terms.some(({ factor }) => factor === 0)) return `expected factors other than 0, found '${text}'`;
+  if (terms.some(({ factor }) => factor === 0)) return `expected nonzero factors, found '${text}'`;
   const directions = new Set(terms.map((term) => Math.sign(getDirection(term, goals))));
   if (directions.size > 1)
-    return `adds what is better higher to what is better lower, in '${text}'; write a minus before those that are to fall, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
+    return `mixes metrics to maximize and to minimize, in '${text}'; subtract those to minimize, as in ${names[1] ?? 'ctr.auc'} - 0.1*loss`;
   // The direction of a single metric follows from its name; a negation would be ambiguous.
   if (terms.length === 1 && terms[0]!.factor < 0)
-    return `expected no minus before a single number, found '${text}'; which way is better is known`;
+    return `expected no minus before a single metric, found '${text}'; its direction is known`;
   return undefined;
 }
 

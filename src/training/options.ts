@@ -59,7 +59,7 @@ export const trainingOptions = z
       })
       .refine(
         ({ norm, value }) => norm !== undefined || value !== undefined,
-        'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out',
+        'expected norm or value, found neither; write clip: { norm: 1 }, or remove clip',
       )
       .optional()
       .describe('Gradient clipping; default: none'),

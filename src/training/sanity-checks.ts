@@ -58,7 +58,7 @@ export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, w
     if (learningRate >= least && learningRate <= most) continue;
     const usual = options().learningRate.parse(undefined);
     warn(
-      `training.optimizer.${key}.learningRate is ${learningRate}, and ${name} rarely learns anything ${learningRate > most ? `above ${most}` : `below ${least}`}; write learningRate: ${usual}, its default, and go on from there`,
+      `training.optimizer.${key}.learningRate is ${learningRate}, but ${name} rarely learns ${learningRate > most ? `above ${most}` : `below ${least}`}; start from its default, learningRate: ${usual}`,
     );
   }
 }
@@ -85,7 +85,7 @@ export function createSanityChecks(
       if (before === undefined || isTold || total <= RISING * before || before <= 0) return;
       isTold = true;
       warn(
-        `the loss of train rises: ${before.toFixed(4)} before, ${total.toFixed(4)} in epoch ${epoch}; the learning rate is likely too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
+        `training loss rises from ${before.toFixed(4)} to ${total.toFixed(4)} in epoch ${epoch}; the learning rate is probably too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
       );
     },
     async results(metrics, findLeaks) {
@@ -110,12 +110,12 @@ function isImplausible({ rows, positives = 0, ...values }: SpaceReport): boolean
 
 function leakNotice(found: string, leaks: readonly Leak[]): string {
   if (leaks.length === 0)
-    return `${found} is implausibly high, though no field alone predicts a label: a combination of fields may be written after the fact; mtl importance RUN ranks them`;
+    return `${found} is implausibly high, although no single field predicts a label: a combination of fields may be recorded after the event; rank them with mtl importance RUN`;
   const named = leaks
     .slice(0, MAX_LEAKS)
     .map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
   const others = leaks.length > MAX_LEAKS ? `, as do ${leaks.length - MAX_LEAKS} others` : '';
-  return `${found} is implausibly high: ${named.join(', ')}${others}; leave out of features what is written after the fact or holds the label`;
+  return `${found} is implausibly high: ${named.join(', ')}${others}; remove features that are recorded after the event or contain the label`;
 }
 
 function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport): Generator<string> {
@@ -126,16 +126,16 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
     // Standard error of the AUC of a random prediction (Mann & Whitney 1947).
     const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
     if (auc < 0.5 - CHANCE_ERRORS * error)
-      yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
+      yield `${where}: AUC ${auc.toFixed(4)} is worse than chance; check whether the label is inverted, or differs from the training set`;
     else if (auc < 0.5 + CHANCE_ERRORS * error)
-      yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: ${isFarOff(values[logLossMetric.name], positives / rows) ? 'its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high: try a tenth of it' : 'the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together'}`;
+      yield `${where}: AUC ${auc.toFixed(4)} is no better than chance on ${positives} positives; ${isFarOff(values[logLossMetric.name], positives / rows) ? 'log loss is far above that of the base rate, so the learning rate is probably too high: try a tenth of it' : 'the fields may not predict it, the learning rate or the number of epochs may be too low, or labels may not match their rows'}`;
   }
   if (
     typeof pcoc === 'number' &&
     positives >= MIN_POSITIVES &&
     (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)
   ) {
-    yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times as high as` : `${(100 * pcoc).toFixed(0)}% of`} what happens (PCOC ${pcoc.toFixed(2)}): its rate may be another than on train, or train may be sampled or weighted; what ranks is not touched by it`;
+    yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times` : `${(100 * pcoc).toFixed(0)}% of`} the observed rate (PCOC ${pcoc.toFixed(2)}); the rate may differ from the training set, or the training set may be sampled or weighted; ranking is not affected`;
   }
 }
 

@@ -419,7 +419,7 @@ describe('what the user did wrong', () => {
     const broken = [...small(), '--set=data.train=train.csv', '--set=training.epochs=1'];
     const { code, stderr } = await mtl(cwd, ['train', config, ...broken]);
     expect(stderr).toMatch(
-      /error: .*train\.csv:701: column "101": expected an id: a whole number in digits, found "oops"; correct the row, or where ids are texts, give the field encoding: { name: tokens }/,
+      /error: .*train\.csv:701: column "101": expected an integer id in digits, found "oops"; correct the row, or set encoding: tokens if ids are strings/,
     );
     expect(code).toBe(3);
     expect(existsSync(join(cwd, 'runs'))).toBe(false);

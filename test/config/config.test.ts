@@ -130,12 +130,12 @@ training:
     [
       'a label among the features',
       MINIMAL.replace('109_14', 'click'),
-      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label; as a feature it would give the answer away",
+      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label and would leak the answer; remove it from features",
     ],
     [
       'a column twice',
       MINIMAL.replace('109_14', '101'),
-      "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'",
+      "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'; remove one",
     ],
     [
       'a size for a field that is not there',
@@ -145,7 +145,7 @@ training:
     [
       'a size for a field that shares a table',
       MINIMAL.replace('109_14]', '109_14], table: { 109_14: 101 }, encoding: { sizes: { 109_14: 5 } }'),
-      "features.user.encoding.sizes.109_14: '109_14' looks into the table of '101'; say it there",
+      "features.user.encoding.sizes.109_14: '109_14' shares the table of '101'; set it there",
     ],
     [
       'a table of a field that is not there',
@@ -165,17 +165,17 @@ training:
     [
       'the table of a field that shares one',
       withGroup('a: { type: bag, fields: [a], table: 101 }', 'b: { type: bag, fields: [b], table: { b: a } }'),
-      "features.b.table.b: 'a' looks into the table of '101'; name that one",
+      "features.b.table.b: 'a' shares the table of '101'; use '101'",
     ],
     [
       'another width than that of the table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'),
-      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, and '101', whose table it shares, 16",
+      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, but shares the table of '101' with width 16; set the same width",
     ],
     [
       'another encoding than that of the table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'),
-      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, and '101', whose table it shares, as ids",
+      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, but shares the table of '101', encoded as ids; set the same encoding",
     ],
     [
       'a cross of a label',
@@ -190,12 +190,12 @@ training:
     [
       'a cross with itself',
       withGroup('x: { type: cross, fields: [[101, 101]], buckets: 10 }'),
-      "bad.yaml:5:36: features.x.fields.0.1: column '101' is in this cross already",
+      "bad.yaml:5:36: features.x.fields.0.1: column '101' is listed twice; remove one",
     ],
     [
       'a cross of single columns',
       withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'),
-      'features.x.fields.0: expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns, found 101',
+      'features.x.fields.0: expected a list of columns to combine, as in fields: [[user, item]], or a map with columns, found 101',
     ],
     [
       'a cross of one',
@@ -205,27 +205,27 @@ training:
     [
       'one separator for two things',
       withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"),
-      "features.b.separators.weight: expected another character than the one between items, found ':' for both",
+      "features.b.separators.weight: expected a character other than the item separator, found ':' for both",
     ],
     [
       'a digit as a separator',
       withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"),
-      'features.b.separators.items: expected one character that is no digit, letter, dot, sign, quote or end of a line, found "1"',
+      'features.b.separators.items: expected a single character other than a letter, digit, dot, sign, quote or line break, found "1"',
     ],
     [
       'boundaries out of order',
       withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'),
-      'bad.yaml:5:58: features.b.boundaries.2: expected more than the boundary before, 2, found 2',
+      'bad.yaml:5:58: features.b.boundaries.2: expected more than the previous boundary, 2, found 2',
     ],
     [
       'neither boundaries nor quantiles',
       withGroup('b: { type: bucketized, fields: [b] }'),
-      'features.b: expected boundaries, or quantiles: a number of buckets',
+      'features.b: has neither boundaries nor quantiles; set one of them',
     ],
     [
       'both boundaries and quantiles',
       withGroup('b: { type: bucketized, fields: [b], quantiles: 4, boundaries: [1] }'),
-      'features.b.quantiles: boundaries are given already; leave one of the two out',
+      'features.b.quantiles: boundaries and quantiles are mutually exclusive; remove one',
     ],
     [
       'tasks that do not fit the model',
@@ -245,7 +245,7 @@ training:
     [
       'a task called like a space of another',
       MINIMAL.replace('ctr:', 'cvr_all:'),
-      "'cvr_all' is also what another task is reported as",
+      "'cvr_all' is also an output of another task",
     ],
     [
       'experts without a layer',
@@ -262,11 +262,11 @@ training:
       MINIMAL.replace('name: esmm', 'name: &a [*a]'),
       "bad.yaml:8:20: '*a' contains itself",
     ],
-    ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "no anchor '&a' stands before this alias"],
+    ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "alias '*a' has no anchor before it"],
     [
       'a merge key',
       MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'),
-      "bad.yaml:8:10: '<<' would merge another map into this one, which YAML 1.2 does not do; write its keys here",
+      "bad.yaml:8:10: '<<' merges maps, which YAML 1.2 does not support; write its keys here",
     ],
     [
       'a monitor without valid',
@@ -297,7 +297,7 @@ describe('hostile YAML', () => {
     ['deep compact lists', `${'- '.repeat(3_000)}x`, /levels of nesting/],
     ['deep indentation', Array.from({ length: 900 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'), /levels of nesting/],
     ['more than a megabyte', `# ${'x'.repeat(1_100_000)}`, /at most 1 MB, found 1\.1 MB/],
-    ['a repeated key', 'seed: 1\nseed: 2\n', /bad\.yaml:2:1: the key "seed" stands here twice/],
+    ['a repeated key', 'seed: 1\nseed: 2\n', /bad\.yaml:2:1: duplicate key "seed"/],
     ['a syntax error', 'data: {train: x\nmodel: y', /bad\.yaml:2:/],
     ['a tab as indentation', 'data:\n\ttrain: x\n', /bad\.yaml:2:/],
     ['an unknown tag', 'seed: !!js/function x\n', /bad\.yaml:1:7/],
@@ -352,9 +352,9 @@ describe('--set', () => {
     ['training.epochs=many', '--set training.epochs=many: training.epochs: expected a number, found "many"'],
     ['training.epochs=', '--set training.epochs=: expected a value after ='],
     ['seed.deep=1', '--set seed.deep=1: seed: expected a number, found {"deep":1}'],
-    ['features.user.fields.9=x', 'the list has 2 items, counted from 0'],
-    ['features.user.fields.x=x', 'expected the number of an item, found "x"'],
-    ['features.user.type.x=1', 'features.user.type.x: what is above it is "categorical", not a map or a list'],
+    ['features.user.fields.9=x', 'the list has only 2 items; indices start at 0'],
+    ['features.user.fields.x=x', 'expected a list index, found "x"'],
+    ['features.user.type.x=1', 'features.user.type.x: its parent is "categorical", not a map or a list'],
     ['__proto__.polluted=1', 'the key "__proto__" is not allowed'],
     ['a.constructor.prototype.x=1', 'the key "constructor" is not allowed'],
     ['tasks={ctr: {label: click}, __proto__: {x: 1}}', 'the key "__proto__" is not allowed'],
@@ -365,7 +365,7 @@ describe('--set', () => {
     ['model=mmoe', 'model: expected a map, found "mmoe"; write { name: mmoe }'],
     ['training.optimizer.dense=sgd', 'training.optimizer.dense: expected a map, found "sgd"; write { name: sgd }'],
     ['data.train=[br].csv', `--set 'data.train="…"'`],
-    ['seed=*a', "no anchor '&a' stands before this alias"],
+    ['seed=*a', "alias '*a' has no anchor before it"],
   ])('%s is rejected', (text, expected) => {
     const found = (() => {
       try {

@@ -58,10 +58,10 @@ describe('a field with a shared table', () => {
 
   it('is rejected if it contradicts the owner', () => {
     expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, width: 16 }'))).toThrow(
-      /'seen' has width 16, and 'item', whose table it shares, 8/,
+      /'seen' has width 16, but shares the table of 'item' with width 8/,
     );
     expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, encoding: ids }'))).toThrow(
-      /'seen' is encoded as ids, and 'item', whose table it shares, as tokens minCount 2/,
+      /'seen' is encoded as ids, but shares the table of 'item', encoded as tokens minCount 2/,
     );
   });
 

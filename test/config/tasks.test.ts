@@ -11,7 +11,7 @@ ${more}`;
 describe('tasks', () => {
   it.each([
     ['a label that is neither', ['ctr: { label: [click] }'], 'bad.yaml:5:17: tasks.ctr.label: expected'],
-    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a text or a number or a map'],
+    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a string or a number or a map'],
     [
       'a label in a column that no object can hold',
       ['ctr: { label: __proto__ }'],
@@ -40,23 +40,23 @@ describe('tasks', () => {
     [
       'a condition of a regression',
       ['ctr: { label: { column: ms, above: 7 }, type: regression }'],
-      'tasks.ctr.label: a condition is 1 or 0, and the task is a regression',
+      'tasks.ctr.label: a condition gives labels 0 and 1, but the task is a regression; set type: classification, or use the column itself as label',
     ],
     [
       'a column of a condition among the features',
       ['ctr: { label: { any: [{ column: ms, above: 7 }, { not: { column: id, equals: 3 } }] } }'],
-      "features.f.fields.0: column 'id' is a label; as a feature it would give the answer away",
+      "features.f.fields.0: column 'id' is a label and would leak the answer; remove it from features",
     ],
     ['what a task is given, among the features', ['ctr: { label: click, given: id }'], "column 'id' is a label"],
     [
       'a task that is given itself',
       ['ctr: { label: { column: ms, above: 7 }, given: ctr }'],
-      'tasks.ctr.given: expected another column than the label',
+      'tasks.ctr.given: expected a column other than the label',
     ],
     [
       'a task that is given its own label',
       ['ctr: { label: click, given: { label: click } }'],
-      'tasks.ctr.given.label: expected another column than the label',
+      'tasks.ctr.given.label: expected a column other than the label',
     ],
     [
       'violations that nobody knows',
@@ -70,23 +70,23 @@ describe('tasks', () => {
     ],
     [
       'missing that nobody knows',
-      ['ctr: { label: click, fillMissing: zero }'],
+      ['ctr: { label: click, onMissing: zero }'],
       'tasks.ctr.onMissing: expected error, mask, drop, negative, found "zero"',
     ],
     [
       'negatives of a regression',
       ['ctr: { label: ms, type: regression, onMissing: negative }'],
-      'tasks.ctr.onMissing: a regression has no negatives; take mask or drop',
+      'tasks.ctr.onMissing: a regression has no negatives; use mask or drop',
     ],
     [
       'positives of a regression',
       ['ctr: { label: ms, type: regression, positiveWeight: 2 }'],
-      'tasks.ctr.positiveWeight: a regression has no positives; take sampleWeight',
+      'tasks.ctr.positiveWeight: a regression has no positives; use sampleWeight',
     ],
     [
       'a scaling of a class',
       ['ctr: { label: click, scaling: standard }'],
-      'tasks.ctr.scaling: a class is 1 or 0, and nothing to scale; leave it out, or take type: regression',
+      'tasks.ctr.scaling: classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
     ],
     [
       'a scaling that nobody knows',
@@ -127,7 +127,7 @@ describe('tasks', () => {
     [
       'a scaling of counts',
       ['n: { label: n, type: regression, loss: poisson, scaling: standard }'],
-      'tasks.n.scaling: poisson means the label as it is; leave scaling out, or take another loss',
+      'tasks.n.scaling: loss poisson requires unscaled labels; remove scaling, or use another loss',
     ],
     ['a weight of positives of 0', ['ctr: { label: click, positiveWeight: 0 }'], 'tasks.ctr.positiveWeight: expected'],
     [
@@ -148,7 +148,7 @@ describe('tasks', () => {
     [
       'a term that is none',
       'training: { lossWeights: { ctcvr: 2 } }',
-      "training.lossWeights.ctcvr: the loss has no term 'ctcvr'; its terms are ctr, cvr; did you mean 'ctr'?",
+      "training.lossWeights.ctcvr: unknown loss term 'ctcvr'; expected one of ctr, cvr; did you mean 'ctr'?",
     ],
     [
       'a weight below 0',
@@ -179,7 +179,7 @@ describe('tasks', () => {
       'a.csv, negativeSampling: { rate: 0.1 }',
     );
     expect(() => parseConfig(said, 'bad.yaml')).toThrow(
-      "data.negativeSampling: predictions of 'ctr' are no probabilities with the loss hinge",
+      "data.negativeSampling: predictions of 'ctr' are not probabilities with loss hinge, so they cannot be corrected",
     );
   });
 

@@ -29,11 +29,11 @@ describe('options of steps and validation', () => {
   it.each([
     [
       'evaluation: {}',
-      /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows, as in \{ everySteps: 1000 \}$/,
+      /^bad\.yaml:10:\d+: training\.evaluation: expected either everySteps or everyRows, as in \{ everySteps: 1000 \}$/,
     ],
     [
       'evaluation: { everySteps: 5, everyRows: 5 }',
-      /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows/,
+      /^bad\.yaml:10:\d+: training\.evaluation: expected either everySteps or everyRows/,
     ],
     [
       'evaluation: { everySteps: 5, everyRow: 5 }',
@@ -41,7 +41,7 @@ describe('options of steps and validation', () => {
     ],
     [
       'clip: {}',
-      /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or leave clip out$/,
+      /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or remove clip$/,
     ],
     ['clip: { separate: true }', /^bad\.yaml:10:\d+: training\.clip: expected norm or value/],
     ['clip: { norm: 0 }', /^bad\.yaml:10:\d+: training\.clip\.norm: expected more than 0, found 0/],
@@ -60,7 +60,7 @@ describe('options of steps and validation', () => {
     ],
     [
       'lossWeighting: { name: nashmtl }',
-      /^bad\.yaml:10:\d+: training\.weighting.*found "nashmtl"; did you mean 'nash-mtl'\?/,
+      /^bad\.yaml:10:\d+: training\.lossWeighting.*found "nashmtl"; did you mean 'nash-mtl'\?/,
     ],
     [
       'optimizer: { dense: { name: adamax } }',
@@ -78,7 +78,9 @@ describe('options of steps and validation', () => {
     'require a validation set: %s',
     (line) => {
       expect(problems(line, '{ train: a.csv }')).toEqual([
-        expect.stringMatching(/^bad\.yaml:10:\d+: training\.\w+: .*needs data\.valid to look at/) as string,
+        expect.stringMatching(
+          /^bad\.yaml:10:\d+: training\.\w+: .*requires a validation set; set data\.valid/,
+        ) as string,
       ]);
       expect(problems(line)).toEqual([]);
     },
@@ -98,7 +100,7 @@ describe('options of steps and validation', () => {
       );
     expect(both(3)).toEqual([
       expect.stringMatching(
-        /^bad\.yaml:10:\d+: training\.schedule\.patience: expected less than the 3 of training\.earlyStopping\.patience, found 3: .*let earlyStopping wait longer$/,
+        /^bad\.yaml:10:\d+: training\.schedule\.patience: expected less than training\.earlyStopping\.patience \(3\), found 3: .*increase earlyStopping\.patience$/,
       ) as string,
     ]);
     expect(both(2)).toEqual([]);

@@ -129,7 +129,7 @@ describe("DeLong's test of two AUCs", () => {
   it('requires two rows per class', () => {
     const scores = scoresFrom('classification', Float32Array.of(1, 0, 0), Float32Array.of(0.5, 0.2, 0.1));
     expect(auc.build({ confidence: undefined }).standardError!(scores, scores)).toEqual({
-      reason: 'the variance needs two rows of each class, found 1 positives and 2 negatives',
+      reason: 'the variance requires two rows per class, found 1 positives and 2 negatives',
     });
   });
 });

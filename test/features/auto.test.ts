@@ -25,7 +25,7 @@ describe('the automatic encoding', () => {
   ])('uses tokens for %s', (_, cells) => {
     const texts = cells.filter((cell) => cell !== '');
     const { rows, encode, decision } = auto(cells);
-    expect([rows, decision]).toEqual([1 + texts.length, `${texts.length} texts (tokens)`]);
+    expect([rows, decision]).toEqual([1 + texts.length, `${texts.length} strings (tokens)`]);
     expect(texts.map(encode).sort()).toEqual(texts.map((_text, i) => i + 1));
     expect([encode(''), encode('unseen')]).toEqual([0, 0]);
   });
@@ -43,7 +43,7 @@ describe('the automatic encoding', () => {
       [...cells, 'x'],
       ['x', ...cells],
     ])
-      expect(auto(each).decision).toBe('4 texts (tokens)');
+      expect(auto(each).decision).toBe('4 strings (tokens)');
   });
 
   it('can give missing values their own token', () => {
@@ -62,7 +62,7 @@ describe('the automatic encoding', () => {
     const grown = field.encoder(field.grow!(learn(['a', 'b']), learn(['c', 'b']), false).fitted);
     expect(['a', 'b', 'c'].map(grown.encode)).toEqual([1, 2, 3]);
     expect(() => field.grow!(learn(['1', '2']), learn(['1', 'x']), false)).toThrow(
-      /field 'f': its cells counted from 1 on when it was learned, and do so no more.*encoding: tokens/s,
+      /field 'f': values were ids when it was fitted, and are not ids now.*encoding: tokens/s,
     );
   });
 });

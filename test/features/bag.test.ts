@@ -59,7 +59,7 @@ describe('a bag', () => {
     ['1:1e39', /range of a 32-bit float/],
     ['1:NaN', /a weight/],
     ['1:-1', /at least 0, of which a mean/],
-    ['x', /an id: a whole number/],
+    ['x', /an integer id/],
     ['100', /below 100/],
   ])('of %j is rejected', (cell, message) => {
     expect(() => itemsOf(sized, cell)).toThrow(BadValue);
@@ -105,17 +105,17 @@ describe('a bag', () => {
   });
 
   it.each([
-    ['[5, null]', /every item of the list to be an id/],
-    ['[[5]]', /every item of the list to be an id/],
-    ['[{"item": 5}]', /every item of the list to be an id/],
-    ['[{"id": 5, "wieght": 2}]', /every item of the list to be an id/],
+    ['[5, null]', /list items of the form id, \[id, weight\]/],
+    ['[[5]]', /list items of the form id, \[id, weight\]/],
+    ['[{"item": 5}]', /list items of the form id, \[id, weight\]/],
+    ['[{"id": 5, "wieght": 2}]', /list items of the form id, \[id, weight\]/],
     ['[[5, "heavy"]]', /every item to have a weight/],
     ['[[5, -1]]', /at least 0, of which a mean/],
     ['[""]', /an id in every item/],
     ['[12345678901234567890]', /texts, or whole numbers up to 2\^53/],
     ['[1.5]', /texts, or whole numbers/],
-    ['[5, 7', /an id: a whole number/],
-    ["['a', 'b']", /a list in JSON, as \["a", "b"\]/],
+    ['[5, 7', /an integer id/],
+    ["['a', 'b']", /a JSON list, such as \["a", "b"\]/],
   ])('as the list %j is rejected', (cell, message) => {
     expect(() => itemsOf(sized, cell)).toThrow(BadValue);
     expect(() => itemsOf(sized, cell)).toThrow(message);

@@ -46,7 +46,7 @@ describe('a date', () => {
       expect(partsOf(cell, { parts: ['weekday', 'day'] })).toEqual([7, 1]);
       expect(() => partsOf(cell)).toThrow(
         expect.objectContaining({
-          expected: 'a date with a time of the day',
+          expected: 'a date with a time of day',
           cure: expect.stringContaining('leave hour out') as unknown,
         }),
       );
@@ -115,19 +115,19 @@ describe('a date', () => {
   });
 
   it.each([
-    ['2026-02-29', {}, 'a day and a time that there are', undefined],
-    ['2026-13-01', {}, 'a day and a time that there are', undefined],
-    ['2026-11-01T24:00', {}, 'a day and a time that there are', undefined],
-    ['2026-11-01T10:60', {}, 'a day and a time that there are', undefined],
+    ['2026-02-29', {}, 'an existing date and time', undefined],
+    ['2026-13-01', {}, 'an existing date and time', undefined],
+    ['2026-11-01T24:00', {}, 'an existing date and time', undefined],
+    ['2026-11-01T10:60', {}, 'an existing date and time', undefined],
     ['01.11.2026', {}, /^a date as 2026-11-30, or/, undefined],
     ['2026-11-1', {}, /^a date as 2026-11-30, or/, undefined],
     ['infinity', {}, /^a date as 2026-11-30, or/, undefined],
     ['1793529000', {}, /^a date as 2026-11-30, or/, /take format: seconds/],
     ['1793529000000', {}, /^a date as 2026-11-30, or/, /take format: milliseconds/],
-    ['2026-11-01', { format: 'seconds' }, 'seconds since 1970, a number', /leave format out/],
+    ['2026-11-01', { format: 'seconds' }, 'a number of seconds since 1970', /leave format out/],
     ['1793529000000', { format: 'seconds' }, 'seconds since 1970', /take format: milliseconds/],
     ['1793529000', { format: 'milliseconds' }, 'milliseconds since 1970', /take format: seconds/],
-    ['1e30', { format: 'milliseconds' }, 'a day and a time that there are', undefined],
+    ['1e30', { format: 'milliseconds' }, 'an existing date and time', undefined],
   ])('as %j is rejected with a fix: %j', (cell, spec, expected, cure) => {
     let found: unknown;
     try {
@@ -146,15 +146,15 @@ describe('a date', () => {
     const part = (missing: string) =>
       fieldOf({ type: 'date', parts: ['month'], fillMissing: missing }).encoder(undefined);
     expect([part('token').encode(''), part('token').rows, part('unknown').encode('')]).toEqual([13, 14, 0]);
-    expect(() => part('error').encode('')).toThrow(/something in the cell/);
+    expect(() => part('error').encode('')).toThrow(/a value/);
   });
 
   it('with an unknown zone or a repeated part is rejected in the config', () => {
     expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], timeZone: 'Mars/Olympus' })).toThrow(
-      /a time zone, as UTC, Europe\/Berlin/,
+      /a time zone, such as UTC, Europe\/Berlin/,
     );
     expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'hour'] })).toThrow(
-      /hour is there already/,
+      /hour is listed twice; remove one/,
     );
   });
 

@@ -134,7 +134,7 @@ describe('a model with every feature type', () => {
     const { code, stderr } = await mtl(cwd, ['train', 'every.yaml']);
     expect(code).toBe(3);
     expect(stderr).toMatch(
-      /train\.csv:12: column "seen": expected an item to be an id, or an id, ':' and a weight: .*, found "i2:heavy"/,
+      /train\.csv:12: column "seen": expected items of the form id or id:weight, with a decimal weight .*, found "i2:heavy"/,
     );
   });
 });

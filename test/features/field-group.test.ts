@@ -110,17 +110,17 @@ describe('a field with its own options', () => {
     [
       'boundaries out of order',
       '{ type: bucketized, quantiles: 3, fields: [a, { name: b, boundaries: [2, 1] }] }',
-      'features.g.fields.1.boundaries.1: expected more than the boundary before, 2, found 1',
+      'features.g.fields.1.boundaries.1: expected more than the previous boundary, 2, found 1',
     ],
     [
       'neither boundaries nor quantiles',
       '{ type: bucketized, fields: [{ name: b, width: 3 }] }',
-      'features.g.fields.0: expected boundaries, or quantiles',
+      'features.g.fields.0: has neither boundaries nor quantiles; set one of them',
     ],
     [
       'a table of another width',
       '{ type: bag, width: 16, encoding: tokens, fields: [{ name: seen, table: item, width: 4 }] }',
-      "features.g.fields.0.width: 'seen' has width 4, and 'item', whose table it shares, 16",
+      "features.g.fields.0.width: 'seen' has width 4, but shares the table of 'item' with width 16; set the same width",
     ],
     [
       'a cross whose encoding takes no text',
@@ -130,7 +130,7 @@ describe('a field with its own options', () => {
     [
       'a cross without buckets and encoding',
       '{ type: cross, fields: [[a, b]] }',
-      'features.g: expected buckets, a number of them, or an encoding',
+      'features.g: has neither buckets nor encoding; set one',
     ],
     [
       'a cross with both',
@@ -145,7 +145,7 @@ describe('a field with its own options', () => {
     [
       'an indicator of cells that are an error',
       '{ type: numeric, fields: [a], indicator: true }',
-      'features.g.indicator: tells where a cell is empty, which is an error here',
+      'features.g.indicator: requires a fill for missing values, which are an error here',
     ],
   ])('with %s is rejected at its location', (_, features, expected) => {
     expect(problemsOf(features)).toContain(expected);

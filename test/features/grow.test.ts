@@ -160,7 +160,7 @@ describe('a fitted vocabulary', () => {
   it('is rejected if it exceeds the maximum size, with figures and a fix', () => {
     const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_BYTES } as Uint8Array };
     expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(
-      /field 'item': would have 2 different texts with 4294967296 bytes in all.*start anew/,
+      /field 'item': would have 2 distinct strings with 4294967296 bytes.*train from scratch/,
     );
   });
 

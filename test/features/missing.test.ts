@@ -36,9 +36,9 @@ describe.each(types)('a missing value of %s', (_, spec, cells) => {
 
   it('can be an error', () => {
     const field = fieldOf({ ...spec, fillMissing: 'error' });
-    expect(() => fittedField({ ...spec, fillMissing: 'error' }, cells).encode('')).toThrow(/something in the cell/);
+    expect(() => fittedField({ ...spec, fillMissing: 'error' }, cells).encode('')).toThrow(/a value/);
     const fit = field.startFit();
-    if (fit !== undefined) expect(() => fit.check('')).toThrow(/something in the cell/);
+    if (fit !== undefined) expect(() => fit.check('')).toThrow(/a value/);
   });
 
   it('is part of the meaning of a table, so that another table is not reused', () => {
@@ -151,7 +151,7 @@ describe('a missing number', () => {
       { fillMissing: 'zero', scaling: 'standard' },
     ]) {
       expect(() => fittedField({ type: 'numeric', ...spec }, ['', ''])).toThrow(
-        /field 'f': no row of train has a number here/,
+        /field 'f': has no number in the training set/,
       );
     }
   });

@@ -40,7 +40,7 @@ describe('a piecewise-linear number', () => {
     expect(() => fittedField(refused, ['1']).encode('')).toThrow(/a decimal number/);
     expect(() => fittedField(refused, ['1', ''])).toThrow(/a decimal number/);
     expect(() => fittedField(spec, ['1']).encode('many')).toThrow(/a decimal number/);
-    expect(() => fittedField(spec, ['', ''])).toThrow(/no row of train has a number/);
+    expect(() => fittedField(spec, ['', ''])).toThrow(/has no number in the training set/);
   });
 
   it('is a field in addition to the number, whose rows are named after their knots', () => {

@@ -66,10 +66,10 @@ describe('a vector', () => {
   it.each([
     [{}, '1|2', ['3|4', '1|2|3'], /2 numbers, as in other rows, found 3/],
     [{ length: 3 }, '', ['1|2'], /3 numbers, as in other rows, found 2/],
-    [{}, '1|2', ['1|x'], /a decimal number in every place of the list/],
-    [{}, '1|2', ['1|'], /a decimal number in every place/],
-    [{}, '1|2', ['1|nan'], /a decimal number in every place/],
-    [{}, '1|2', ['1|1e39'], /a decimal number in every place/],
+    [{}, '1|2', ['1|x'], /a decimal number in every element/],
+    [{}, '1|2', ['1|'], /a decimal number in every element/],
+    [{}, '1|2', ['1|nan'], /a decimal number in every element/],
+    [{}, '1|2', ['1|1e39'], /a decimal number in every element/],
     [{}, '1|2', [''], /a list of numbers/],
     [{}, '1|2', ['[]'], /a list of numbers/],
     [{ scaling: 'log1p' }, '1|2', ['1|-1'], /above -1/],
@@ -102,13 +102,13 @@ describe('a vector', () => {
 
   it('without values in the training set is an error that names the field', () => {
     expect(() => fitted({ fillMissing: 'mean' }, ['', ''])).toThrow(
-      /field 'f': no row of train has a list of numbers here/,
+      /field 'f': has no list of numbers in the training set/,
     );
   });
 
   it('rejects incompatible options', () => {
     expect(() => featureTypes.schema.parse({ type: 'vector', fields: ['f'], indicator: true })).toThrow(
-      /tells where a cell is empty, which is an error here/,
+      /requires a fill for missing values, which are an error here/,
     );
     expect(() =>
       featureTypes.schema.parse({ type: 'vector', fields: ['f'], scaling: ['standard', 'min-max'] }),

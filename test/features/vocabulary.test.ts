@@ -114,9 +114,7 @@ describe('a string counter', () => {
   it('rejects more bytes than its limit, with a fix', () => {
     const counter = createTextCounter('item', 10);
     for (const text of ['abcd', 'efgh', 'abcd', 'ij']) counter.count(text);
-    expect(() => counter.count('k')).toThrow(
-      /field 'item': has more than 3 different texts with 10 bytes in all.*hash/,
-    );
+    expect(() => counter.count('k')).toThrow(/field 'item': has more than 3 distinct strings with 10 bytes.*hash/);
     expect(listStrings(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);
   });
 });

@@ -20,11 +20,11 @@ function problems(
 describe('feature groups of a model component', () => {
   it('are rejected if unknown or listed twice, at any depth', () => {
     expect(problems('{ name: mmoe, input: [user, itm], gate: { input: [shop] } }')).toEqual([
-      "model.gate.input.0: expected a group of features (user, item), found 'shop'",
-      "model.input.1: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
+      "model.gate.input.0: expected a feature group (user, item), found 'shop'",
+      "model.input.1: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
     ]);
     expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual([
-      "model.bottom.epnet.input.1: 'user' stands there twice",
+      "model.bottom.epnet.input.1: 'user' is listed twice; remove one",
     ]);
     expect(problems('{ name: mmoe, input: [] }')).toEqual(['model.input: expected at least 1 items, found []']);
     expect(problems('{ name: ple, input: [item], gate: { input: [user] } }')).toEqual([]);
@@ -73,11 +73,11 @@ describe('a model with incompatible features', () => {
 describe('a wide part', () => {
   it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
-      "model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
+      "model.wide.input.0: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
     ]);
     expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
     expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([
-      'training.optimizer.wide: the model has no wide part; give it one, as in model.wide: true, or leave this out',
+      'training.optimizer.wide: the model has no wide part; set model.wide: true, or remove this optimizer',
     ]);
     expect(problems('{ name: esmm, wide: true }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([]);
     expect(() =>
@@ -85,9 +85,7 @@ describe('a wide part', () => {
         'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
         'x.yaml',
       ),
-    ).toThrow(
-      "x.yaml:4:28: model.wide: makes a table called 'wide.u' beside that of the field 'wide.u'; give that field another name",
-    );
+    ).toThrow("x.yaml:4:28: model.wide: adds a table 'wide.u', which is also the name of a field; rename the field");
   });
 });
 

@@ -139,7 +139,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   it.each([
     [
       '  like: { label: like }\n  share: { label: share }\n',
-      'expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found 2: like, share',
+      'expected a single task without given, by which predictions are corrected, found 2: like, share',
     ],
     ['  spend: { label: spend, type: regression }\n', "'spend' is a regression, which has no negatives"],
   ])('is rejected if its predictions cannot be corrected: %s', (taskLines, message) => {
@@ -149,7 +149,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   it('does not select an epoch by the loss of its sample', () => {
     const said = config('  ctr: { label: click }\n').replace('train: a.csv,', 'train: a.csv, valid: b.csv,');
     expect(() => parseConfig(said, 'x.yaml')).toThrow(
-      "x.yaml:6:1: training.monitor: expected a metric, as in ctr.logLoss: 'loss' is that of the sample, and valid is none".slice(
+      "x.yaml:6:1: training.monitor: 'loss' is not corrected for negative sampling; use a metric, such as ctr.logLoss".slice(
         12,
       ),
     );

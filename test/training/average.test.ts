@@ -82,7 +82,7 @@ describe('a run with EMA weights', () => {
     const { signal, on } = abortAtStep(3);
     await trainSmall(config, { runDir: 'run', set: AVERAGE, signal, on });
     await expect(trainSmall(config, { resume: 'run', set: AVERAGE.slice(1) })).rejects.toThrow(
-      'training.ema.decay: the run was trained with 0.9, now it is nothing',
+      'training.ema.decay: the run was trained with 0.9, but it is now nothing',
     );
   });
 });

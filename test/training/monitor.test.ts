@@ -54,15 +54,12 @@ describe('a monitor', () => {
       /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/,
     ],
     ['0.5*ctr.auc + 0.5*ctcvr.acu', /^'ctcvr\.acu' is not measured; .*did you mean 'ctcvr\.auc'\?$/],
-    [
-      '0.5*(ctr.auc + cvr.auc)',
-      /^expected a weighted sum and nothing else, as in 0\.5\*.*with spaces around \+ and -$/,
-    ],
-    ['ctr.auc*ctcvr.auc', /^expected a weighted sum and nothing else/],
-    ['ctr.auc+ctcvr.auc', /^expected a weighted sum and nothing else/],
-    ['ctr.auc + loss', /^adds what is better higher to what is better lower, in 'ctr\.auc \+ loss'; write a minus/],
-    ['0*ctr.auc + loss', /^expected factors other than 0/],
-    ['-ctr.auc', /^expected no minus before a single number/],
+    ['0.5*(ctr.auc + cvr.auc)', /^expected a weighted sum, such as 0\.5\*.*with spaces around \+ and -$/],
+    ['ctr.auc*ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
+    ['ctr.auc+ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
+    ['ctr.auc + loss', /^mixes metrics to maximize and to minimize, in 'ctr\.auc \+ loss'; subtract/],
+    ['0*ctr.auc + loss', /^expected nonzero factors/],
+    ['-ctr.auc', /^expected no minus before a single metric/],
     ['ctr.pcoc', /^expected one of loss/],
     ['ctr[day=1].auc', /^expected one of loss/],
     ['', /^expected one of loss/],
@@ -104,18 +101,21 @@ ${lines}`.replace('single-task', 'shared-bottom');
     ['evaluation: { metrics: [gauc] }', /evaluation\.metrics.0.groupBy: is missing/],
     [
       'evaluation: { metrics: [{ name: lift, top: 120% }] }',
-      /evaluation\.metrics\.0\.top: expected a share above 0 and up to 1, as in 5% or 0\.05/,
+      /evaluation\.metrics\.0\.top: expected a fraction above 0 and at most 1, such as 5% or 0\.05/,
     ],
     [
       'evaluation: { metrics: [{ name: gauc, groupBy: a }, { name: gauc, groupBy: b }] }',
-      /evaluation\.metrics\.1: another number of a report is called 'gauc'; give this one another name with as/,
+      /evaluation\.metrics\.1: 'gauc' is already in the report; set another name, as: gauc_2/,
     ],
-    ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' stands there twice/],
+    ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' is listed twice; remove one/],
     [
       'evaluation: { metrics: [auc] }\ntraining: { monitor: ctr.logLoss }',
       /training\.monitor: expected one of loss, ctr\.auc, or a weighted sum/,
     ],
-    ['checkpoints: { bestBy: ["ctr.auc - loss"] }', /checkpoints\.bestBy\.0: names a link of the run's checkpoints/],
+    [
+      'checkpoints: { bestBy: ["ctr.auc - loss"] }',
+      /checkpoints\.bestBy\.0: expected a single metric of all rows, since it names a checkpoint link/,
+    ],
   ])('rejects invalid values: %s', (lines, message) => {
     expect(problem(lines)).toMatch(message);
   });

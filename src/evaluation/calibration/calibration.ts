@@ -64,7 +64,7 @@ export function createCalibration(
         const ranked = found.scores(space).ranked();
         const none = oneClass(ranked);
         if (none === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
-        else if (!told.has(space.name)) warn(`${space.name} is not calibrated: valid has ${none.reason} of it`);
+        else if (!told.has(space.name)) warn(`${space.name} is not calibrated: the validation set has ${none.reason}`);
         if (none !== undefined) told.add(space.name);
       }
       Object.assign(state, { step, calibrators });

@@ -9,7 +9,7 @@ const logisticSchema = z.strictObject({ kind: z.literal('logistic'), slope: z.nu
 /** Linear between increasing points, constant before the first and after the last. */
 const brokenLineSchema = z
   .strictObject({ kind: z.literal('broken-line'), from: z.array(z.number()).min(1), to: z.array(z.number()) })
-  .refine(({ from, to }) => from.length === to.length, 'from and to are of one length');
+  .refine(({ from, to }) => from.length === to.length, 'from and to must have equal lengths');
 
 /** Schema of a function from predicted to calibrated probabilities. */
 export const curveSchema = z.discriminatedUnion('kind', [logisticSchema, brokenLineSchema]);

@@ -48,7 +48,7 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
   const spaces = listOutputs(tasks);
   const known = calibratable(spaces).map(({ name }) => name);
   if (known.length === 0) {
-    yield { path: [], message: 'is of probabilities, and no task is a classification; leave it out' };
+    yield { path: [], message: 'requires a classification task; remove calibration' };
     return;
   }
   for (const name of Object.keys(section.spaces ?? {})) {
@@ -58,7 +58,7 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     if (space === undefined)
       yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
     else if (space.type === 'regression')
-      yield { path, message: `'${name}' is a regression and predicts no probability; leave it out` };
+      yield { path, message: `'${name}' is a regression, which predicts no probability; remove it` };
     else
       yield {
         path,
@@ -66,7 +66,7 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
       };
   }
   if (resolveMethods(section, spaces).length === 0)
-    yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
+    yield { path: ['spaces'], message: 'disables every output; remove calibration instead' };
 }
 
 /** Returns the outputs that are probabilities, once per prediction. */

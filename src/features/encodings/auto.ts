@@ -53,7 +53,7 @@ export const auto = defineEncoding({
       encoder: (fitted) => {
         if (!isIds(fitted)) {
           const encoder = asTokens.encoder(fitted);
-          return { ...encoder, decision: `${encoder.rows - 1} texts (tokens)` };
+          return { ...encoder, decision: `${encoder.rows - 1} strings (tokens)` };
         }
         const { rows, direct } = asIds.encoder(fitted);
         return {
@@ -71,9 +71,9 @@ export const auto = defineEncoding({
         throw userError('data', {
           key: `field '${field}'`,
           message: wereIds
-            ? 'its cells counted from 1 on when it was learned, and do so no more'
-            : 'its cells were texts when it was learned, and count from 1 on now',
-          fix: 'give the field encoding: tokens, and train it anew',
+            ? 'values were ids when it was fitted, and are not ids now'
+            : 'values were strings when it was fitted, and are ids now',
+          fix: 'set encoding: tokens, and train from scratch',
         });
       },
     };

@@ -60,7 +60,7 @@ export const ids = defineEncoding({
 
       encoder: (fitted) => {
         if (size !== undefined) {
-          const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);
+          const tooLarge = new BadValue(`an id below ${size}, the configured size of field '${field}'`);
           return {
             rows: size,
             rule: { kind: 'id', size, beyond: 'refused', empty: 'refused', cells: 1 },

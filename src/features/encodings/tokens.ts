@@ -18,7 +18,7 @@ const fittedSchema = z
   })
   .refine(
     ({ rare, rareCounts }) => numTextsOf(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
-    { path: ['rareCounts'], error: 'expected a count for each text of rare' },
+    { path: ['rareCounts'], error: 'expected a count for each string of rare' },
   );
 
 /**

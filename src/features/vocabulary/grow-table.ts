@@ -36,8 +36,12 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const numBytes =
     before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
-    const message = `would have ${numTexts} different texts with ${numBytes} bytes in all, those from before with those of now, which is more than a vocabulary can hold`;
-    throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
+    const message = `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, which exceeds the maximum vocabulary size`;
+    throw userError('data', {
+      key: `field '${field}'`,
+      message,
+      fix: 'train from scratch to use only the new strings',
+    });
   }
 
   const texts = createStringPool(numTexts, numBytes);

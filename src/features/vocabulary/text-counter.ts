@@ -66,17 +66,17 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
   const utf8 = createUtf8Writer();
 
   const tooMany = (cause?: unknown): Error => {
-    const found = `${size} different texts with ${table.offsets[size]!} bytes in all`;
+    const found = `${size} distinct strings with ${table.offsets[size]!} bytes`;
     const message =
       cause === undefined
-        ? `has more than ${found}, which is more than a vocabulary can hold`
-        : `has ${found}, and there is no memory for more`;
+        ? `has more than ${found}, which exceeds the maximum vocabulary size`
+        : `has ${found}, and memory is exhausted`;
     return userError(
       'data',
       {
         key: `field '${field}'`,
         message,
-        fix: 'give it the encoding { name: hash, buckets: … }, which keeps no texts, or the encoding ids if it holds numbers',
+        fix: 'set encoding: { name: hash, buckets: … }, which has no vocabulary, or encoding: ids if values are integers',
       },
       cause,
     );

@@ -175,8 +175,12 @@ describe('calibration', () => {
       on: { onWarning: (text) => told.push(text) },
     });
     expect(told.filter((text) => text.includes('not calibrated'))).toEqual([
-      expect.stringMatching(/^cvr is not calibrated: valid has only one class: 0 positives among \d+ rows of it$/),
-      expect.stringMatching(/^ctcvr is not calibrated: valid has only one class: 0 positives among 300 rows of it$/),
+      expect.stringMatching(
+        /^cvr is not calibrated: the validation set has only one class: 0 positives among \d+ rows$/,
+      ),
+      expect.stringMatching(
+        /^ctcvr is not calibrated: the validation set has only one class: 0 positives among 300 rows$/,
+      ),
     ]);
     expect(Object.entries(metrics['test']!).map(([space, { calibration }]) => [space, calibration?.method])).toEqual([
       ['ctr', 'platt'],
@@ -220,7 +224,7 @@ describe('calibration', () => {
       "calibration.spaces.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
     ]);
     expect(await refused(['calibration={method: platt, spaces: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
-      'calibration.spaces: leaves nothing to calibrate; leave calibration out',
+      'calibration.spaces: disables every output; remove calibration instead',
     ]);
     expect(
       await refused([
@@ -230,7 +234,7 @@ describe('calibration', () => {
         'training.monitor=spend.rmse',
         'checkpoints={}',
       ]),
-    ).toContainEqual('calibration: is of probabilities, and no task is a classification; leave it out');
+    ).toContainEqual('calibration: requires a classification task; remove calibration');
     const noValid = { train: 'train.csv' };
     expect(
       await refused([
@@ -239,6 +243,6 @@ describe('calibration', () => {
         'training={epochs: 1}',
         'checkpoints={}',
       ]),
-    ).toEqual(['calibration: needs data.valid to be fitted on']);
+    ).toEqual(['calibration: requires a validation set; set data.valid']);
   });
 });
