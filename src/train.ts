@@ -1,6 +1,6 @@
 import { dumpConfig } from './config/dump.js';
 import type { LoadedConfig } from './config/load.js';
-import { comparisonWith } from './config/stored.js';
+import { createComparison } from './config/stored.js';
 import { findLabelLeaks } from './data/info/label-leaks.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -69,7 +69,7 @@ async function trainOn(
       config,
       values: experiment,
       engine,
-      compareConfig: comparisonWith(experiment),
+      compareConfig: createComparison(experiment),
       originOf: start.originOf,
     },
     peers,

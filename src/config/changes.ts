@@ -22,44 +22,44 @@ function* changesIn(
   byDefault: unknown,
 ): Generator<Change> {
   if (value === undefined || isSame(value, byDefault)) return;
-  const found = schema && membersOf(schema, value, byDefault);
+  const members = schema && findMembers(schema, value, byDefault);
   const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isMap || Object.keys(value).length === 0) {
-    if (!isSame(value, found?.byDefault)) yield { key: path.join('.'), value, byDefault: found?.byDefault };
+    if (!isSame(value, members?.byDefault)) yield { key: path.join('.'), value, byDefault: members?.byDefault };
     return;
   }
   const below = Object.entries(value).flatMap(([key, child]) => [
-    ...changesIn(found?.childOf(key), child, [...path, key], propertyOf(found?.byDefault, key)),
+    ...changesIn(members?.getChild(key), child, [...path, key], getProperty(members?.byDefault, key)),
   ]);
   // An optional section is a change, even if all of its values are defaults.
-  if (below.length === 0 && found?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
+  if (below.length === 0 && members?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
   yield* below;
 }
 
 /** Schemas of the keys below a value, and its default. */
 interface Members {
-  childOf(key: string): z.core.$ZodType | undefined;
+  getChild(key: string): z.core.$ZodType | undefined;
   readonly byDefault: unknown;
 }
 
 /** Unwraps defaults and unions down to the member that applies to the value. */
-function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
+function findMembers(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
   if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault)
-    return membersOf(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
+    return findMembers(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
   if (schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable)
-    return membersOf(schema._zod.def.innerType, value, byDefault);
-  if (schema instanceof z.core.$ZodLazy) return membersOf(schema._zod.def.getter(), value, byDefault);
-  if (schema instanceof z.core.$ZodPipe) return membersOf(schema._zod.def.in, value, byDefault);
+    return findMembers(schema._zod.def.innerType, value, byDefault);
+  if (schema instanceof z.core.$ZodLazy) return findMembers(schema._zod.def.getter(), value, byDefault);
+  if (schema instanceof z.core.$ZodPipe) return findMembers(schema._zod.def.in, value, byDefault);
   if (schema instanceof z.core.$ZodUnion) {
     const fitting =
       schema instanceof z.core.$ZodDiscriminatedUnion
         ? namedMember(schema, value)
         : schema._zod.def.options.find((option) => fits(option, value));
-    return fitting === undefined ? { childOf: () => undefined, byDefault } : membersOf(fitting, value, byDefault);
+    return fitting === undefined ? { getChild: () => undefined, byDefault } : findMembers(fitting, value, byDefault);
   }
-  if (schema instanceof z.core.$ZodObject) return { childOf: (key) => schema._zod.def.shape[key], byDefault };
-  if (schema instanceof z.core.$ZodRecord) return { childOf: () => schema._zod.def.valueType, byDefault };
-  return { childOf: () => undefined, byDefault };
+  if (schema instanceof z.core.$ZodObject) return { getChild: (key) => schema._zod.def.shape[key], byDefault };
+  if (schema instanceof z.core.$ZodRecord) return { getChild: () => schema._zod.def.valueType, byDefault };
+  return { getChild: () => undefined, byDefault };
 }
 
 /**
@@ -74,11 +74,11 @@ function fits(option: z.core.$ZodType, value: unknown): boolean {
 
 /** Returns the member of a union that a parsed value names. */
 function namedMember({ _zod: { def } }: z.core.$ZodDiscriminatedUnion, value: unknown): z.core.$ZodType | undefined {
-  const name = propertyOf(value, def.discriminator) as z.core.util.Primitive; // discriminator of the union
+  const name = getProperty(value, def.discriminator) as z.core.util.Primitive; // discriminator of the union
   return def.options.find((option) => option._zod.propValues?.[def.discriminator]?.has(name));
 }
 
-function propertyOf(value: unknown, key: string): unknown {
+function getProperty(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 }
 

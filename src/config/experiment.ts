@@ -19,7 +19,7 @@ import { normalizeGiven, labelColumns, rootTasks, taskOptions, tasksGiven, type 
 import { checkTraining } from '../training/check-training.js';
 import { checkTrack, trackOptions } from '../track/trackers.js';
 import { trainingOptions } from '../training/options.js';
-import { wrongMonitor } from '../training/monitor-sum.js';
+import { explainInvalidMonitor } from '../training/monitor-sum.js';
 import { readsValidation } from '../training/train-step.js';
 
 const name = z
@@ -93,15 +93,15 @@ export function* crossChecks({
   loggers: track,
 }: Partial<Experiment>): Generator<ValidationIssue> {
   const tasks = taskOptions && listTasks({ tasks: taskOptions });
-  const wrong = [
+  const issues = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
     ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
   ];
-  yield* wrong;
+  yield* issues;
   const terms =
-    features !== undefined && tasks !== undefined && model !== undefined && wrong.length === 0
-      ? yield* builtTerms(model, features, tasks)
+    features !== undefined && tasks !== undefined && model !== undefined && issues.length === 0
+      ? yield* buildTerms(model, features, tasks)
       : undefined;
   if (data?.negativeSampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
   if (training?.optimizer.wide !== undefined && model?.wide === false)
@@ -113,18 +113,18 @@ export function* crossChecks({
     for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
     const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
-    const asked = [
+    const monitors = [
       ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
       ...(checkpoints?.bestBy ?? []).map((monitor, i) => ({ path: ['checkpoints', 'bestBy', i], monitor })),
     ];
-    for (const { path, monitor } of asked) {
+    for (const { path, monitor } of monitors) {
       if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
         yield {
           path,
           message: `'loss' is not corrected for negative sampling; use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
         };
-      const wrong = wrongMonitor(monitor, goals, evaluation?.segmentBy ?? []);
-      if (wrong !== undefined) yield { path, message: wrong };
+      const issues = explainInvalidMonitor(monitor, goals, evaluation?.segmentBy ?? []);
+      if (issues !== undefined) yield { path, message: issues };
       else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
         yield {
           path,
@@ -165,19 +165,19 @@ export function* crossChecks({
 function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<ValidationIssue> {
   for (const { path, groups } of findInputs(model)) {
     for (const [i, group] of groups.entries()) {
-      const at = ['model', ...path, i];
+      const issuePath = ['model', ...path, i];
       if (!known.includes(group))
         yield {
-          path: at,
+          path: issuePath,
           message: joined(`expected a feature group (${known.join(', ')}), found '${group}'`, didYouMean(group, known)),
         };
-      else if (groups.indexOf(group) < i) yield { path: at, message: `'${group}' is listed twice; remove one` };
+      else if (groups.indexOf(group) < i) yield { path: issuePath, message: `'${group}' is listed twice; remove one` };
     }
   }
 }
 
 /** Builds the model to detect incompatible features; returns the names of its loss terms if it succeeds. */
-function* builtTerms(
+function* buildTerms(
   model: ModelSpec,
   groups: Experiment['features'],
   tasks: readonly Task[],
@@ -188,11 +188,11 @@ function* builtTerms(
     .map((field) => ({ ...field, width: Math.max(field.width, 1) }));
   const layout = computeLayout(fields, { groups, ...listLookups(model, tasks) });
   const names = layout.tables.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) {
+  const duplicate = names.find((name, i) => names.indexOf(name) < i);
+  if (duplicate !== undefined) {
     yield {
       path: ['model', 'wide'],
-      message: `adds a table '${twice}', which is also the name of a field; rename the field`,
+      message: `adds a table '${duplicate}', which is also the name of a field; rename the field`,
     };
     return undefined;
   }

@@ -29,7 +29,7 @@ const MAX_PLACES = 3;
 const MIN_GUESS_LENGTH = 3;
 
 /** Location of a key in a schema. */
-interface Place {
+interface KeyLocation {
   readonly path: readonly string[];
   /** The choice that has the key, if it is neither the data's nor the default: `name: cosine`. */
   readonly choice: Choice | undefined;
@@ -46,7 +46,7 @@ interface Choice {
  * Returns only keys whose path does not depend on the names of groups and tasks.
  */
 export function findKeys(name: string): readonly string[] {
-  return nearestPlaces(placesNamed(name, experimentSchema, undefined), []).map(({ path }) => path.join('.'));
+  return selectNearest(findKeysNamed(name, experimentSchema, undefined), []).map(({ path }) => path.join('.'));
 }
 
 /** A replacement for an unknown key. */
@@ -76,25 +76,25 @@ export function proposeKey(
   const exact =
     known.find((name) => isNamed(name, key)) ?? (near !== undefined && near.edits <= 1 ? near.name : undefined);
   if (exact !== undefined) return here(exact);
-  const named = placesNamed(key, schema, data);
-  const inMap = (length: (steps: number) => boolean): readonly Place[] =>
+  const named = findKeysNamed(key, schema, data);
+  const inMap = (length: (steps: number) => boolean): readonly KeyLocation[] =>
     named.filter(({ path }) => at.every((step, i) => path[i] === step) && length(path.length - at.length));
-  const below = nearestPlaces(
+  const below = selectNearest(
     inMap((steps) => steps > 1),
     at,
   );
   const otherChoices = inMap((steps) => steps === 1);
   if (otherChoices.length > 0) {
-    const fix = `${otherChoices[0]!.choice!.discriminator}: ${namesOf(otherChoices)} has it`;
+    const fix = `${otherChoices[0]!.choice!.discriminator}: ${formatChoiceNames(otherChoices)} has it`;
     return {
-      fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; valid keys are ${known.join(', ')}`,
+      fix: below.length > 0 ? `${toProposal(below, named).fix} ${fix}` : `${fix}; valid keys are ${known.join(', ')}`,
     };
   }
-  const elsewhere = nearestPlaces(named, at);
-  if (elsewhere.length > 0) return placed(elsewhere, named);
+  const elsewhere = selectNearest(named, at);
+  if (elsewhere.length > 0) return toProposal(elsewhere, named);
   if (near !== undefined) return here(near.name);
-  const misspelt = nearestPlaces(placesNear(key, schema, data), at);
-  if (misspelt.length > 0) return placed(misspelt, misspelt);
+  const misspelled = selectNearest(findKeysNear(key, schema, data), at);
+  if (misspelled.length > 0) return toProposal(misspelled, misspelled);
   return known.length > 0 ? { fix: `valid keys are ${known.join(', ')}` } : undefined;
 }
 
@@ -103,18 +103,18 @@ export function proposeKey(
  * @param places suggested locations
  * @param all locations of the key, which show the choices that have it
  */
-function placed(places: readonly Place[], all: readonly Place[]): KeyProposal {
+function toProposal(places: readonly KeyLocation[], all: readonly KeyLocation[]): KeyProposal {
   const paths = places.map(({ path }) => path.join('.'));
-  const told = places.map(({ path, choice }, i) => {
+  const suggestions = places.map(({ path, choice }, i) => {
     if (choice === undefined) return `'${paths[i]!}'`;
     const same = all.filter((place) => place.path.join('.') === path.join('.'));
-    return `'${paths[i]!}' (an option of ${[...choice.path, choice.discriminator].join('.')}: ${namesOf(same)})`;
+    return `'${paths[i]!}' (an option of ${[...choice.path, choice.discriminator].join('.')}: ${formatChoiceNames(same)})`;
   });
-  return { places: paths, fix: `did you mean ${told.join(' or ')}?` };
+  return { places: paths, fix: `did you mean ${suggestions.join(' or ')}?` };
 }
 
 /** Formats the names of the choices that have a key as alternatives. */
-function namesOf(places: readonly Place[]): string {
+function formatChoiceNames(places: readonly KeyLocation[]): string {
   const names = [...new Set(places.flatMap(({ choice }) => choice?.name ?? []))];
   return names.length === 1 ? names[0]! : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }
@@ -145,87 +145,87 @@ function editsBetween(a: string, b: string): number {
 }
 
 /** Finds every location of keys with a name. */
-function placesNamed(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
-  return [...placesOf(schema, [], data, undefined)].filter(({ path }) => isNamed(path.at(-1)!, name));
+function findKeysNamed(name: string, schema: z.core.$ZodType, data: unknown): readonly KeyLocation[] {
+  return [...listKeys(schema, [], data, undefined)].filter(({ path }) => isNamed(path.at(-1)!, name));
 }
 
 /** Finds the locations of the key nearest to a misspelled one. */
-function placesNear(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
-  const all = [...placesOf(schema, [], data, undefined)].filter(({ choice }) => choice === undefined);
+function findKeysNear(name: string, schema: z.core.$ZodType, data: unknown): readonly KeyLocation[] {
+  const all = [...listKeys(schema, [], data, undefined)].filter(({ choice }) => choice === undefined);
   const best = nearest(name, [...new Set(all.map(({ path }) => path.at(-1)!))]);
   return best === undefined ? [] : all.filter(({ path }) => path.at(-1) === best.name);
 }
 
 /** Returns the distinct locations nearest to a path: those without another choice first, then the highest ones. */
-function nearestPlaces(places: readonly Place[], at: readonly string[]): readonly Place[] {
-  const shared = ({ path }: Place): number => {
-    const apart = path.findIndex((step, i) => step !== at[i]);
-    return apart < 0 ? path.length : apart;
+function selectNearest(places: readonly KeyLocation[], at: readonly string[]): readonly KeyLocation[] {
+  const shared = ({ path }: KeyLocation): number => {
+    const difference = path.findIndex((step, i) => step !== at[i]);
+    return difference < 0 ? path.length : difference;
   };
-  const least = (some: readonly Place[], cost: (place: Place) => number): readonly Place[] => {
+  const selectCheapest = (some: readonly KeyLocation[], cost: (place: KeyLocation) => number): readonly KeyLocation[] => {
     const lowest = Math.min(...some.map(cost));
     return some.filter((place) => cost(place) === lowest);
   };
-  const near = least(places, (place) => -shared(place));
-  const found = least(
-    least(near, ({ choice }) => (choice === undefined ? 0 : 1)),
+  const near = selectCheapest(places, (place) => -shared(place));
+  const candidates = selectCheapest(
+    selectCheapest(near, ({ choice }) => (choice === undefined ? 0 : 1)),
     ({ path }) => path.length,
   );
-  return [...new Map(found.map((place) => [place.path.join('.'), place])).values()].slice(0, MAX_PLACES);
+  return [...new Map(candidates.map((place) => [place.path.join('.'), place])).values()].slice(0, MAX_PLACES);
 }
 
 /**
  * Yields every key of a schema with a known path; below a map with free names, only the names in the data. Keys that
  * require two other choices are omitted.
  */
-function* placesOf(
+function* listKeys(
   schema: z.core.$ZodType,
   above: readonly string[],
   data: unknown,
   choice: Choice | undefined,
-): Generator<Place> {
+): Generator<KeyLocation> {
   if (
     schema instanceof z.core.$ZodDefault ||
     schema instanceof z.core.$ZodPrefault ||
     schema instanceof z.core.$ZodOptional ||
     schema instanceof z.core.$ZodNullable
   ) {
-    yield* placesOf(schema._zod.def.innerType, above, data, choice);
+    yield* listKeys(schema._zod.def.innerType, above, data, choice);
   } else if (schema instanceof z.core.$ZodDiscriminatedUnion) {
-    yield* placesOfChoice(schema, above, data, choice);
+    yield* listChoiceKeys(schema, above, data, choice);
   } else if (schema instanceof z.core.$ZodUnion) {
-    for (const option of schema._zod.def.options) yield* placesOf(option, above, data, choice);
+    for (const option of schema._zod.def.options) yield* listKeys(option, above, data, choice);
   } else if (schema instanceof z.core.$ZodRecord) {
-    for (const [name, child] of entriesOf(data))
-      yield* placesOf(schema._zod.def.valueType, [...above, name], child, choice);
+    for (const [name, child] of toEntries(data))
+      yield* listKeys(schema._zod.def.valueType, [...above, name], child, choice);
   } else if (schema instanceof z.core.$ZodObject) {
-    const values = new Map(entriesOf(data));
+    const values = new Map(toEntries(data));
     for (const [key, child] of Object.entries(schema._zod.def.shape)) {
       yield { path: [...above, key], choice };
-      yield* placesOf(child, [...above, key], values.get(key), choice);
+      yield* listKeys(child, [...above, key], values.get(key), choice);
     }
   }
 }
 
-function* placesOfChoice(
+function* listChoiceKeys(
   { _zod: { def } }: z.core.$ZodDiscriminatedUnion,
   above: readonly string[],
   data: unknown,
   choice: Choice | undefined,
-): Generator<Place> {
+): Generator<KeyLocation> {
   const { options, discriminator } = def;
-  const choicesOf = (option: z.core.$ZodType): readonly unknown[] => [
+  const listChoices = (option: z.core.$ZodType): readonly unknown[] => [
     ...(option._zod.propValues?.[discriminator] ?? []),
   ];
-  const said = typeof data === 'string' ? data : new Map(entriesOf(data)).get(discriminator);
+  const chosen = typeof data === 'string' ? data : new Map(toEntries(data)).get(discriminator);
   for (const option of options) {
-    const names = choicesOf(option);
-    if (names.includes(said)) yield* placesOf(option, above, data, choice);
+    const names = listChoices(option);
+    if (names.includes(chosen)) yield* listKeys(option, above, data, choice);
     else if (choice === undefined)
-      yield* placesOf(option, above, data, { path: above, discriminator, name: String(names[0]) });
+      yield* listKeys(option, above, data, { path: above, discriminator, name: String(names[0]) });
   }
 }
 
-function entriesOf(data: unknown): readonly (readonly [string, unknown])[] {
+function toEntries(data: unknown): readonly (readonly [string, unknown])[] {
   return typeof data === 'object' && data !== null && !Array.isArray(data) ? Object.entries(data) : [];
 }

@@ -22,21 +22,21 @@ export function inheritTables(raw: object): object {
   if (!isMap(features)) return raw;
   const fields = new Map(
     Object.values(features)
-      .flatMap(fieldsOf)
+      .flatMap(listFields)
       .map((field) => [field.name, field]),
   );
   const filled = Object.entries(features).map(([name, group]) => [
     name,
-    isMap(group) ? filledGroup(group, fields) : group,
+    isMap(group) ? fillGroup(group, fields) : group,
   ]);
   return { ...raw, features: Object.fromEntries(filled) as unknown };
 }
 
-function filledGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
-  const own = fieldsOf(group);
+function fillGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
+  const own = listFields(group);
   const options = featureTypes.parts.find(({ name }) => name === group['type'])?.options() ?? {};
   if (!('table' in options)) return group;
-  const inherited = own.map((field) => inheritedBy(field, all, Object.keys(options)));
+  const inherited = own.map((field) => listInherited(field, all, Object.keys(options)));
   const [first, ...others] = inherited;
   if (inherited.every((each) => Object.keys(each).length === 0)) return group;
   if (others.every((each) => JSON.stringify(each) === JSON.stringify(first))) return { ...group, ...first };
@@ -46,7 +46,7 @@ function filledGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap 
   return { ...group, fields };
 }
 
-function inheritedBy(
+function listInherited(
   { name, own, group }: RawField,
   all: ReadonlyMap<string, RawField>,
   options: readonly string[],
@@ -66,7 +66,7 @@ function inheritedBy(
 }
 
 /** Returns the fields of a group, one per entry of its list. */
-function fieldsOf(group: unknown): readonly RawField[] {
+function listFields(group: unknown): readonly RawField[] {
   const list = isMap(group) ? group['fields'] : undefined;
   if (!isMap(group) || !Array.isArray(list)) return [];
   return list.map((entry: unknown) => {

@@ -20,7 +20,7 @@ export interface Issue {
 type ZodIssue = z.core.$ZodIssue;
 
 /** zod's message if a schema has none. */
-const UNSAID = 'Invalid input';
+const ZOD_DEFAULT_MESSAGE = 'Invalid input';
 const MISSING = 'is missing';
 
 /** The schema and the data that it parsed. */
@@ -134,14 +134,14 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
       : joined(`expected ${expected}, found ${quoted(given)}`, hint);
     return [{ path: issue.path, what: 'value', message }];
   }
-  const ofKind = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
+  const matching = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
   const [nearest, ...others] =
-    ofKind.length > 1
-      ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0))
-      : ofKind;
+    matching.length > 1
+      ? matching.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0))
+      : matching;
   if (nearest !== undefined && others.length === 0)
     return nearest.flatMap((error) => convertIssue({ ...error, path: [...issue.path, ...error.path] }, parsing));
-  if (issue.message !== UNSAID)
+  if (issue.message !== ZOD_DEFAULT_MESSAGE)
     return [
       {
         path: issue.path,
@@ -149,7 +149,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
         message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}`,
       },
     ];
-  const expected = expectedBy(issue);
+  const expected = listExpected(issue);
   return [
     {
       path: issue.path,
@@ -160,9 +160,9 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
 }
 
 /** Lists what the members of a union expect, including nested unions. */
-function expectedBy(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
+function listExpected(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
   return issue.errors.flatMap(([first]) => {
-    if (first?.code === 'invalid_union' && first.message === UNSAID) return expectedBy(first);
+    if (first?.code === 'invalid_union' && first.message === ZOD_DEFAULT_MESSAGE) return listExpected(first);
     return [first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')];
   });
 }

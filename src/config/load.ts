@@ -93,7 +93,7 @@ function checkConfig(
   const yaml = parseYaml(text, path);
   const changed = applyOverrides(yaml.value, overrides);
   migrate(changed);
-  const raw = inheritTables({ name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) });
+  const raw = inheritTables({ name: defaultName(path, getModelName(yaml.value), getModelName(changed)), ...(changed as object) });
   // Only editors use it.
   Reflect.deleteProperty(raw, '$schema');
   // Compiling schemas pays off only if they are used more than once.
@@ -101,7 +101,7 @@ function checkConfig(
   const issues: Issue[] = parsed.success
     ? []
     : [...toIssues(parsed.error.issues, experimentSchema, raw, CONFIG_RENAMES)];
-  const sections = parsed.success ? parsed.data : sectionsOf(raw);
+  const sections = parsed.success ? parsed.data : parseSections(raw);
   for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
     // The override that set the invalid value, or that created the map around it.
@@ -113,28 +113,28 @@ function checkConfig(
   };
   const problems = issues.map((issue) => toProblem(issue, locate));
   const faulty = new Set(issues.map(({ path: [section] }) => section));
-  const sound: Partial<Experiment> = Object.fromEntries(
+  const validSections: Partial<Experiment> = Object.fromEntries(
     Object.entries(sections).filter(([section]) => !faulty.has(section)),
   );
-  return withFiles(sound, problems, dirname(path));
+  return withFiles(validSections, problems, dirname(path));
 }
 
 /** Resolves the paths of a config and reads its file of column names, if any. */
 function withFiles(
-  sound: Partial<Experiment>,
+  validSections: Partial<Experiment>,
   found: readonly Problem[],
-  folder: string,
+  directory: string,
 ): Omit<ConfigReading, 'source'> {
-  const { data, initFrom, runs, ...others } = sound;
+  const { data, initFrom, runs, ...others } = validSections;
   const sections = {
-    ...sound,
-    ...(runs !== undefined && { runs: resolve(folder, runs) }),
-    ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }),
+    ...validSections,
+    ...(runs !== undefined && { runs: resolve(directory, runs) }),
+    ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) } }),
   };
   const problems = [...found];
   if (data !== undefined) {
     try {
-      sections.data = withNames(resolvedPaths(data, folder));
+      sections.data = readColumnNames(resolvePaths(data, directory));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       problems.push(...error.problems);
@@ -154,14 +154,14 @@ function defaultName(path: string, written: string | undefined, now: string | un
 }
 
 /** Returns the name of the model, if the config has one. */
-function modelOf(config: unknown): string | undefined {
+function getModelName(config: unknown): string | undefined {
   const model: unknown = typeof config === 'object' && config !== null && 'model' in config ? config.model : undefined;
   const name: unknown = typeof model === 'object' && model !== null && 'name' in model ? model.name : undefined;
   return typeof name === 'string' ? name : undefined;
 }
 
 /** Returns the sections that parse on their own. */
-function sectionsOf(raw: object): Partial<Experiment> {
+function parseSections(raw: object): Partial<Experiment> {
   const sections = Object.entries(experimentSchema.shape).flatMap(([key, schema]) => {
     const parsed = schema.safeParse((raw as Record<string, unknown>)[key], { jitless: true });
     return parsed.success ? [[key, parsed.data]] : [];
@@ -170,30 +170,30 @@ function sectionsOf(raw: object): Partial<Experiment> {
 }
 
 /** Resolves all paths of the section `data`. */
-function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
+function resolvePaths(data: Experiment['data'], directory: string): Experiment['data'] {
   const resolved = { ...data };
   for (const key of [...SPLITS, 'source'] as const) {
     const paths = data[key];
     if (paths !== undefined)
       resolved[key] =
-        typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
+        typeof paths === 'string' ? resolvePath(paths, directory) : paths.map((path) => resolvePath(path, directory));
   }
-  if (typeof data.columns === 'string') resolved.columns = resolvedPath(data.columns, folder);
-  if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
+  if (typeof data.columns === 'string') resolved.columns = resolvePath(data.columns, directory);
+  if (data.cache !== undefined) resolved.cache = resolve(directory, data.cache);
   return resolved;
 }
 
 /** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
-function resolvedPath(path: string, folder: string): string {
-  const besideConfig = resolve(folder, path);
-  return isThere(besideConfig) || !isThere(resolve(path)) ? besideConfig : resolve(path);
+function resolvePath(path: string, directory: string): string {
+  const fromConfig = resolve(directory, path);
+  return isThere(fromConfig) || !isThere(resolve(path)) ? fromConfig : resolve(path);
 }
 
 /** Reads column names from their file, so that a checkpoint does not depend on it. */
-function withNames(data: Experiment['data']): Experiment['data'] {
+function readColumnNames(data: Experiment['data']): Experiment['data'] {
   const { columns: path } = data;
   if (typeof path !== 'string') return data;
-  const broken = (message: string, fix: string, cause?: unknown): UserError =>
+  const toError = (message: string, fix: string, cause?: unknown): UserError =>
     userError('config', { where: path, key: 'data.columns', message, fix }, cause);
   checkRegularFile(path, {
     kind: 'config',
@@ -204,7 +204,7 @@ function withNames(data: Experiment['data']): Experiment['data'] {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw broken(
+    throw toError(
       `cannot be read (${systemCode(error) ?? String(error)}); expected a file with one name per line`,
       'name such a file, or list the names in brackets',
       error,
@@ -214,11 +214,11 @@ function withNames(data: Experiment['data']): Experiment['data'] {
     .replace(/^\ufeff/, '')
     .trimEnd()
     .split(/\r?\n/);
-  const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);
-  if (twice >= 0)
-    throw broken(`'${columns[twice]}' is listed twice, again in line ${twice + 1}`, 'give each column a unique name');
+  const duplicate = columns.findIndex((name, i) => columns.indexOf(name) < i);
+  if (duplicate >= 0)
+    throw toError(`'${columns[duplicate]}' is listed twice, again in line ${duplicate + 1}`, 'give each column a unique name');
   if (columns.includes(''))
-    throw broken(
+    throw toError(
       `line ${columns.indexOf('') + 1} is empty; expected one name per line`,
       'write the column names in order',
     );

@@ -20,7 +20,7 @@ export function storedExperiment(text: string, path: string): Experiment {
 }
 
 /** Creates a function that compares the config of a checkpoint with the current one, as `checkChanges` does. */
-export function comparisonWith(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
+export function createComparison(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
   return (stored, path, state) =>
     checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
 }
@@ -54,13 +54,13 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   const changes: string[] =
     changed.length < differing.length ? ['initFrom, which a resumed run does not read again'] : [];
   for (const { key, before, after } of changed) {
-    const [was, is] = excerpts(before ?? 'nothing', after ?? 'nothing');
+    const [previousValue, currentValue] = createExcerpts(before ?? 'nothing', after ?? 'nothing');
     const isMoved =
       before !== undefined &&
       after !== undefined &&
       byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
-    if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
-    else problems.push({ key, message: `the run was trained with ${was}, but it is now ${is}` });
+    if (isMoved || mayChange(key)) changes.push(`${key}: ${previousValue}, now ${currentValue}`);
+    else problems.push({ key, message: `the run was trained with ${previousValue}, but it is now ${currentValue}` });
   }
   // The order of features is that of the model's input.
   for (const section of ['features', 'tasks'] as const) {
@@ -85,7 +85,7 @@ function mayChange(key: string): boolean {
 const [SHOWN, SHOWN_BEFORE] = [60, 20];
 
 /** Cuts two different strings to where they differ. */
-function excerpts(a: string, b: string): readonly [string, string] {
+function createExcerpts(a: string, b: string): readonly [string, string] {
   let same = 0;
   while (same < a.length && a[same] === b[same]) same++;
   const begin = Math.max(a.length, b.length) <= SHOWN ? 0 : Math.max(0, same - SHOWN_BEFORE);

@@ -57,24 +57,24 @@ export function parseYaml(text: string, file: string): YamlSource {
   // The parser converts a stack overflow to an ordinary error.
   if (document.errors.some((error) => error.message.includes('call stack')))
     return fail({ where: file, message: TOO_DEEP });
-  const place = (offset: number): string => {
+  const formatLocation = (offset: number): string => {
     const { line, col } = counter.linePos(offset);
     return `${file}:${line}:${col}`;
   };
 
-  const tabbed = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? tabbedLines(text) : [];
+  const tabLines = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? findTabLines(text) : [];
   // The parser reports several errors for one tab.
-  if (tabbed.length > 0)
+  if (tabLines.length > 0)
     fail({
-      where: `${file}:${tabbed[0]!}:1`,
-      message: `is indented with a tab, which YAML does not allow${tabbed.length > 1 ? `, as are lines ${listed(tabbed.slice(1))}` : ''}`,
+      where: `${file}:${tabLines[0]!}:1`,
+      message: `is indented with a tab, which YAML does not allow${tabLines.length > 1 ? `, as are lines ${formatLines(tabLines.slice(1))}` : ''}`,
       fix: 'replace each tab with two spaces',
     });
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
-    where: place(error.pos[0]),
+    where: formatLocation(error.pos[0]),
     message: syntaxMessage(error, text),
   }));
-  if (problems.length === 0) problems.push(...structureProblems(document, place));
+  if (problems.length === 0) problems.push(...structureProblems(document, formatLocation));
   if (problems.length > 0) throw new UserError('config', problems);
   if (!isMap(document.contents)) {
     return fail({
@@ -98,17 +98,17 @@ export function parseYaml(text: string, file: string): YamlSource {
   return {
     value,
     has: (path) => document.hasIn(path),
-    locate: (path, what = 'value') => place(offsetOf(document, path, what)),
+    locate: (path, what = 'value') => formatLocation(findOffset(document, path, what)),
   };
 }
 
 /** Returns the numbers of lines with a tab before their first word. */
-function tabbedLines(text: string): readonly number[] {
+function findTabLines(text: string): readonly number[] {
   return text.split(/\r?\n/).flatMap((line, i) => (/^ *\t\s*[^\s#]/.test(line) ? [i + 1] : []));
 }
 
 /** Formats the first few line numbers. */
-function listed(numbers: readonly number[]): string {
+function formatLines(numbers: readonly number[]): string {
   return numbers.length <= 5 ? numbers.join(', ') : `${numbers.slice(0, 5).join(', ')} and ${numbers.length - 5} more`;
 }
 
@@ -123,27 +123,27 @@ function syntaxMessage({ code, message, pos }: YAMLError, text: string): string 
  * Finds what no config may contain: keys that are not plain strings or are forbidden, undefined or recursive aliases,
  * deep nesting.
  */
-export function structureProblems(document: Document.Parsed, place: (offset: number) => string): Problem[] {
+export function structureProblems(document: Document.Parsed, formatLocation: (offset: number) => string): Problem[] {
   const problems: Problem[] = [];
-  const above: unknown[] = [];
+  const ancestors: unknown[] = [];
   const visit = (node: unknown): void => {
-    above.push(node);
+    ancestors.push(node);
     visitNode(node);
-    above.pop();
+    ancestors.pop();
   };
   const visitNode = (node: unknown): void => {
-    const where = place((node as Node | null)?.range?.[0] ?? 0);
-    if (above.length > MAX_DEPTH) {
+    const where = formatLocation((node as Node | null)?.range?.[0] ?? 0);
+    if (ancestors.length > MAX_DEPTH) {
       if (problems.length === 0) problems.push({ where, message: TOO_DEEP });
     } else if (isAlias(node)) {
       const target = node.resolve(document);
       if (target === undefined) problems.push({ where, message: `alias '*${node.source}' has no anchor before it` });
-      else if (above.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
+      else if (ancestors.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
     } else if (isSeq(node)) {
       for (const item of node.items) visit(item);
     } else if (isMap(node)) {
       for (const { key, value } of node.items) {
-        const keyPlace = place((key as Node).range?.[0] ?? 0);
+        const keyPlace = formatLocation((key as Node).range?.[0] ?? 0);
         if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
           problems.push({ where: keyPlace, message: 'expected a string as key' });
         } else if (key.value === '<<') {
@@ -163,12 +163,12 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
   return problems;
 }
 
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], what: 'key' | 'value'): number {
+function findOffset(document: Document.Parsed, path: readonly PropertyKey[], what: 'key' | 'value'): number {
   let node: unknown = document.contents;
   let offset = document.contents?.range[0] ?? 0;
   for (const [i, step] of path.entries()) {
     const target: unknown = isAlias(node) ? node.resolve(document) : node;
-    const pair = isMap(target) ? pairOf(target, step) : undefined;
+    const pair = isMap(target) ? findPair(target, step) : undefined;
     const next: unknown = pair ? pair.value : isSeq(target) ? target.items[Number(step)] : undefined;
     if (pair === undefined && next === undefined) return offset;
     const keyOffset = (pair?.key as Node | undefined)?.range?.[0];
@@ -180,6 +180,6 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], what:
   return offset;
 }
 
-function pairOf(map: YAMLMap, step: PropertyKey): { key: unknown; value: unknown } | undefined {
+function findPair(map: YAMLMap, step: PropertyKey): { key: unknown; value: unknown } | undefined {
   return map.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
 }

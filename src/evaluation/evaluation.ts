@@ -74,31 +74,31 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
   const { blocks, keys } = store;
   const scores = (space: Output): Scores => buildScores(space, { blocks, keys });
   /** Processes outputs one at a time, so that the rows of only one are selected in memory. */
-  const look = (
+  const process = (
     texts: ReadonlyMap<string, KeyTexts>,
     { isMeasured = false, isBinned = false },
   ): { readonly report: Report; readonly predicted: Predicted } => {
     const report: Record<string, OutputReport> = {};
     const bins: Record<string, ScoreBins> = {};
     for (const space of spaces) {
-      const own = scores(space);
-      if (isMeasured) report[space.name] = { ...measure(space, measuring, own), ...measureCalibration(space, scores) };
-      if (isBinned && space.type === 'classification') bins[space.name] = binScores(own);
+      const outputRows = scores(space);
+      if (isMeasured) report[space.name] = { ...measure(space, measuring, outputRows), ...measureCalibration(space, scores) };
+      if (isBinned && space.type === 'classification') bins[space.name] = binScores(outputRows);
     }
     // Columns and values have arbitrary names, so plain objects are not safe.
     const segments = new Map<string, Predicted['segments'][string]>();
     for (const by of measuring.by) {
-      const ofColumn = new Map<string, Record<string, ScoreSums>>();
-      for (const { name, places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
+      const sumsByValue = new Map<string, Record<string, ScoreSums>>();
+      for (const { name, positions: places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
         const sums: Record<string, ScoreSums> = {};
-        ofColumn.set(name.slice(by.length + 1), sums);
+        sumsByValue.set(name.slice(by.length + 1), sums);
         for (const space of spaces) {
-          const own = buildScores(space, { blocks, keys, places });
-          if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, own);
-          if (isBinned && space.type === 'classification') sums[space.name] = sumScores(own);
+          const outputRows = buildScores(space, { blocks, keys, positions: places });
+          if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, outputRows);
+          if (isBinned && space.type === 'classification') sums[space.name] = sumScores(outputRows);
         }
       }
-      segments.set(by, Object.fromEntries(ofColumn));
+      segments.set(by, Object.fromEntries(sumsByValue));
     }
     return { report, predicted: { spaces: bins, segments: Object.fromEntries(segments) } };
   };
@@ -119,9 +119,9 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
       store.append(batch, predictions);
     },
     merge: (rows) => store.take(rows),
-    report: (texts = new Map()) => look(texts, { isMeasured: true }).report,
-    predicted: (texts = new Map()) => look(texts, { isBinned: true }).predicted,
-    measured: (texts = new Map()) => look(texts, { isMeasured: true, isBinned: true }),
+    report: (texts = new Map()) => process(texts, { isMeasured: true }).report,
+    predicted: (texts = new Map()) => process(texts, { isBinned: true }).predicted,
+    measured: (texts = new Map()) => process(texts, { isMeasured: true, isBinned: true }),
   };
 }
 

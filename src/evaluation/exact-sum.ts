@@ -19,15 +19,15 @@ const SPLITTER = 2 ** 27 + 1;
  */
 export function createExactSum(): ExactSum {
   const one = new Float64Array(1);
-  const oneWords = wordsOf(one);
+  const oneWords = toWords(one);
   const upper = new Float64Array(BINS);
   const lower = new Float64Array(BINS);
   return {
     add(term) {
       one[0] = term;
-      put(one, oneWords, 1, upper, lower);
+      accumulate(one, oneWords, 1, upper, lower);
     },
-    addAll: (terms, count) => put(terms, wordsOf(terms), count, upper, lower),
+    addAll: (terms, count) => accumulate(terms, toWords(terms), count, upper, lower),
     value() {
       let sum = 0;
       for (let bin = 0; bin < BINS; bin++) sum += lower[bin]! + upper[bin]!;
@@ -37,16 +37,16 @@ export function createExactSum(): ExactSum {
 }
 
 /** Reinterprets doubles as pairs of 32-bit words. */
-function wordsOf(doubles: Float64Array): Int32Array {
+function toWords(doubles: Float64Array): Int32Array {
   return new Int32Array(doubles.buffer, doubles.byteOffset, 2 * doubles.length);
 }
 
-function put(terms: Float64Array, words: Int32Array, count: number, upper: Float64Array, lower: Float64Array): void {
+function accumulate(terms: Float64Array, words: Int32Array, count: number, upper: Float64Array, lower: Float64Array): void {
   for (let i = 0; i < count; i++) {
     const term = terms[i]!;
     const bin = (words[2 * i + 1]! >>> 20) & (BINS - 1);
-    const moved = SPLITTER * term;
-    const half = moved - (moved - term);
+    const scaled = SPLITTER * term;
+    const half = scaled - (scaled - term);
     upper[bin]! += half;
     lower[bin]! += term - half;
   }

@@ -1,5 +1,5 @@
 import { columnName } from '../core/conditions.js';
-import { rightPairs } from './auc.js';
+import { countRightPairs } from './auc.js';
 import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';
 
@@ -34,7 +34,7 @@ export const gauc = defineMetric({
           oneClassGroups++;
           return;
         }
-        const value = rightPairs(group) / (2 * numPositives * numNegatives);
+        const value = countRightPairs(group) / (2 * numPositives * numNegatives);
         groups++;
         rows += numNegatives + numPositives;
         plain.add(value);

@@ -81,8 +81,8 @@ function sortRun(keys: Uint32Array, begin: number, end: number): void {
   }
   for (let i = begin + 1; i < end; i++) {
     const key = keys[i]!;
-    let at = i;
-    for (; at > begin && keys[at - 1]! > key; at--) keys[at] = keys[at - 1]!;
-    keys[at] = key;
+    let position = i;
+    for (; position > begin && keys[position - 1]! > key; position--) keys[position] = keys[position - 1]!;
+    keys[position] = key;
   }
 }

@@ -1,4 +1,4 @@
-import { topKPerGroupOptions, meanOfGroups } from './top-k-per-group.js';
+import { topKPerGroupOptions, defineGroupMetric } from './top-k-per-group.js';
 import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
@@ -11,15 +11,15 @@ export const hit = defineMetric({
   summary: 'share of groups with a positive among their top k rows, as hit@10; also hit@10_groups',
   options: () => topKPerGroupOptions,
   build: ({ groupBy: by, k }) =>
-    meanOfGroups(`hit@${k}`, by, (group) => {
+    defineGroupMetric(`hit@${k}`, by, (group) => {
       let [left, missed] = [k, 1];
       walkDown(group, (numNegatives, numPositives) => {
         if (numNegatives + numPositives <= left) {
           if (numPositives > 0) missed = 0;
         } else {
           // Probability that `left` rows, drawn without replacement, are all negatives.
-          for (let drawn = 0; drawn < left && missed > 0; drawn++)
-            missed *= Math.max(0, numNegatives - drawn) / (numNegatives + numPositives - drawn);
+          for (let draw = 0; draw < left && missed > 0; draw++)
+            missed *= Math.max(0, numNegatives - draw) / (numNegatives + numPositives - draw);
         }
         left -= numNegatives + numPositives;
         return left > 0 && missed > 0;

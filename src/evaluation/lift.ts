@@ -1,5 +1,5 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { shareName } from './share.js';
+import { formatShare } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
 /** Positive rate within the top fraction of rows, divided by the overall rate. */
@@ -9,7 +9,7 @@ export const lift = defineMetric({
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(
-      `lift@${shareName(top)}`,
+      `lift@${formatShare(top)}`,
       'classification',
       'higher',
       defineTopMetric(top, ({ rows, positives }, ranked) => {

@@ -6,13 +6,13 @@ export type MetricDirections = ReadonlyMap<string, 'higher' | 'lower'>;
 
 /** Collects the directions of all metrics of some outputs. */
 export function collectDirections(spaces: readonly Output[], { metrics }: Measuring): MetricDirections {
-  const ofSpace = ({ name, type }: Output): (readonly [string, 'higher' | 'lower'])[] =>
+  const listDirections = ({ name, type }: Output): (readonly [string, 'higher' | 'lower'])[] =>
     metrics
       .filter(({ taskType }) => taskType === type)
       .flatMap(({ values }) =>
         values.flatMap((value) => (value.goal === 'none' ? [] : [[`${name}.${value.name}`, value.goal] as const])),
       );
-  return new Map(spaces.flatMap(ofSpace));
+  return new Map(spaces.flatMap(listDirections));
 }
 
 /** Returns the output of a segment: `ctr` for `ctr[hour=13]`. */

@@ -76,7 +76,7 @@ export function singleMetric(
 
 /** Computes the main value of a metric; null if it is undefined. */
 export function mainValue({ compute }: Metric, scores: Scores): number | null {
-  const found = scores.rows === 0 ? undefined : compute(scores);
-  const [value] = found === undefined || !Array.isArray(found) ? [] : (found as readonly (number | NoValue)[]);
+  const result = scores.rows === 0 ? undefined : compute(scores);
+  const [value] = result === undefined || !Array.isArray(result) ? [] : (result as readonly (number | NoValue)[]);
   return typeof value === 'number' ? value : null;
 }

@@ -1,4 +1,4 @@
-import { topKPerGroupOptions, meanOfGroups } from './top-k-per-group.js';
+import { topKPerGroupOptions, defineGroupMetric } from './top-k-per-group.js';
 import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
@@ -14,18 +14,18 @@ export const ndcg = defineMetric({
   build({ groupBy: by, k }) {
     /** Cumulative discounts, extended on demand. */
     const sums = [0];
-    const discounts = (places: number): number => {
-      const end = Math.min(places, k);
+    const discounts = (ranks: number): number => {
+      const end = Math.min(ranks, k);
       while (sums.length <= end) sums.push(sums.at(-1)! + 1 / Math.log2(sums.length + 1));
       return sums[end]!;
     };
-    return meanOfGroups(`ndcg@${k}`, by, (group) => {
-      let [place, gain] = [0, 0];
+    return defineGroupMetric(`ndcg@${k}`, by, (group) => {
+      let [rank, gain] = [0, 0];
       walkDown(group, (numNegatives, numPositives) => {
         const size = numNegatives + numPositives;
-        gain += (numPositives / size) * (discounts(place + size) - discounts(place));
-        place += size;
-        return place < k;
+        gain += (numPositives / size) * (discounts(rank + size) - discounts(rank));
+        rank += size;
+        return rank < k;
       });
       return gain / discounts(group.positives.length);
     });

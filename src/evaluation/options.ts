@@ -42,15 +42,15 @@ export function listKeyColumns({ metrics, by }: Measuring): readonly string[] {
 
 /** Validates the section: unique names and columns. */
 export function* checkEvaluation(section: EvaluationSection): Generator<ValidationIssue> {
-  const seen = new Set<string>();
+  const usedNames = new Set<string>();
   for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
-    const twice = metric.values.find(({ name }) => seen.has(name) || OWN.includes(name));
-    if (twice !== undefined)
+    const duplicate = metric.values.find(({ name }) => usedNames.has(name) || RESERVED_KEYS.includes(name));
+    if (duplicate !== undefined)
       yield {
         path: ['metrics', i],
-        message: `'${twice.name}' is already in the report; set another name, as: ${twice.name}_2`,
+        message: `'${duplicate.name}' is already in the report; set another name, as: ${duplicate.name}_2`,
       };
-    for (const { name } of metric.values) seen.add(name);
+    for (const { name } of metric.values) usedNames.add(name);
   }
   const { segmentBy: by = [] } = section;
   for (const [i, column] of by.entries())
@@ -58,4 +58,4 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Validati
 }
 
 /** Keys of a report besides metrics. */
-const OWN: readonly string[] = ['rows', 'positives', 'reasons', 'bins', 'calibration'];
+const RESERVED_KEYS: readonly string[] = ['rows', 'positives', 'reasons', 'bins', 'calibration'];

@@ -58,9 +58,9 @@ export function measure(
   const bins: Record<string, readonly TableRow[]> = {};
   for (const { taskType, values, compute, tabulate } of metrics) {
     if (taskType !== type) continue;
-    const found = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
+    const result = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
     for (const [v, { name }] of values.entries()) {
-      const value = 'reason' in found ? found : found[v]!;
+      const value = 'reason' in result ? result : result[v]!;
       numbers[name] = typeof value === 'number' ? value : null;
       if (typeof value !== 'number') reasons[name] = value.reason;
     }

@@ -11,9 +11,9 @@ import { combinePredictions, type Output } from './outputs.js';
 export interface MeasuredRows {
   readonly blocks: readonly Block[];
   /** Keys by column, for group indices. */
-  readonly keys?: ReadonlyMap<string, Pick<KeyIndex, 'count' | 'blank'>>;
-  /** Selected rows by position (`placeOf`); default: all. */
-  readonly places?: Uint32Array;
+  readonly keys?: ReadonlyMap<string, Pick<KeyIndex, 'count' | 'nullIndex'>>;
+  /** Selected rows by position (`toPosition`); default: all. */
+  readonly positions?: Uint32Array;
 }
 
 /**
@@ -23,15 +23,15 @@ export interface MeasuredRows {
 const CHUNK_ROWS = 1024;
 
 /** Returns the position of a row among blocks. */
-export function placeOf(block: number, row: number): number {
+export function toPosition(block: number, row: number): number {
   return block * BLOCK_ROWS + row;
 }
 
 /** Selects the rows of an output and computes its predictions. */
-export function buildScores(space: Output, { blocks, keys = new Map(), places }: MeasuredRows): Scores {
+export function buildScores(space: Output, { blocks, keys = new Map(), positions: positions }: MeasuredRows): Scores {
   // Allocating a whole block would cost a small set more time than its rows.
-  const blockRows = blocks.reduce((most, block) => Math.max(most, block.rows), 1);
-  const chunkRows = places === undefined ? blockRows : Math.min(blockRows, Math.max(1, places.length));
+  const blockRows = blocks.reduce((max, block) => Math.max(max, block.rows), 1);
+  const chunkRows = positions === undefined ? blockRows : Math.min(blockRows, Math.max(1, positions.length));
   const labels = new Float32Array(chunkRows);
   const predictions = new Float32Array(chunkRows);
   const numbers = new Uint32Array(chunkRows);
@@ -40,34 +40,34 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
   const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
     const truth = column(block.labels, space.label);
     const condition = space.where === undefined ? undefined : column(block.labels, space.where);
-    const own = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
+    const groupIndices = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
     if (condition === undefined && rows === undefined) {
       combinePredictions(space, block.predictions, block.rows, predictions);
       labels.set(truth.subarray(0, block.rows));
-      if (own !== undefined) numbers.set(own.subarray(0, block.rows));
+      if (groupIndices !== undefined) numbers.set(groupIndices.subarray(0, block.rows));
       return block.rows;
     }
-    const values = combinePredictions(space, block.predictions, block.rows, scratchOf(block.rows));
+    const values = combinePredictions(space, block.predictions, block.rows, getScratch(block.rows));
     const length = rows === undefined ? block.rows : rows.length;
     let count = 0;
     for (let i = 0; i < length; i++) {
       const row = rows === undefined ? i : rows[i]! % BLOCK_ROWS;
       if (condition !== undefined && condition[row] !== 1) continue;
       labels[count] = truth[row]!;
-      if (own !== undefined) numbers[count] = own[row]!;
+      if (groupIndices !== undefined) numbers[count] = groupIndices[row]!;
       predictions[count++] = values[row]!;
     }
     return count;
   };
   let scratch = new Float32Array(0);
-  const scratchOf = (rows: number): Float32Array<ArrayBuffer> =>
+  const getScratch = (rows: number): Float32Array<ArrayBuffer> =>
     scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch;
 
   /** With a single block, the selected rows stay in the buffers: most metrics iterate more than once. */
   let selected: number | undefined;
   function* chunks(by?: string): Generator<GroupedChunk> {
     const isOne = blocks.length === 1;
-    for (const { block, rows } of parts(blocks, places)) {
+    for (const { block, rows } of parts(blocks, positions)) {
       const count = isOne && by === undefined && selected !== undefined ? selected : select(block, by, rows);
       if (isOne) selected = count;
       for (let begin = 0; begin < count; begin += CHUNK_ROWS) {
@@ -86,7 +86,7 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
     return count;
   };
   const rows =
-    space.where !== undefined ? countRows() : (places?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
+    space.where !== undefined ? countRows() : (positions?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
 
   let ranked: Ranked | undefined;
   const grouped = new Map<string, Grouped>();
@@ -94,10 +94,10 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
     rows,
     ranked: () => (ranked ??= rankClasses(rows, chunks())),
     grouped(by) {
-      const { count, blank } = column(keys, by);
-      const found = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
-      grouped.set(by, found);
-      return found;
+      const { count, nullIndex: blank } = column(keys, by);
+      const cached = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
+      grouped.set(by, cached);
+      return cached;
     },
     [Symbol.iterator]: (): Iterator<Chunk> => chunks(),
   };
@@ -106,15 +106,15 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
 /** Yields blocks with their selected rows; positions of the same block are adjacent. */
 function* parts(
   blocks: readonly Block[],
-  places: Uint32Array | undefined,
+  positions: Uint32Array | undefined,
 ): Generator<{ readonly block: Block; readonly rows: Uint32Array | undefined }> {
-  if (places === undefined) {
+  if (positions === undefined) {
     for (const block of blocks) yield { block, rows: undefined };
     return;
   }
-  for (let begin = 0, end = 0; begin < places.length; begin = end) {
-    const block = Math.floor(places[begin]! / BLOCK_ROWS);
-    while (end < places.length && Math.floor(places[end]! / BLOCK_ROWS) === block) end++;
-    yield { block: blocks[block]!, rows: places.subarray(begin, end) };
+  for (let begin = 0, end = 0; begin < positions.length; begin = end) {
+    const block = Math.floor(positions[begin]! / BLOCK_ROWS);
+    while (end < positions.length && Math.floor(positions[end]! / BLOCK_ROWS) === block) end++;
+    yield { block: blocks[block]!, rows: positions.subarray(begin, end) };
   }
 }

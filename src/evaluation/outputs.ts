@@ -24,12 +24,12 @@ export function listOutputs(tasks: readonly Task[]): readonly Output[] {
   return tasks.flatMap((task): Output[] => {
     const { name, type } = task;
     const { label, mask, known, chainKnown } = taskColumns(task, tasks);
-    const own: Output = { name, type, label, where: mask, factors: [name] };
-    if (task.given === undefined || type === 'regression') return [own];
-    const everywhere: Output = { ...own, name: `${name}_all`, where: known };
+    const ownOutput: Output = { name, type, label, where: mask, factors: [name] };
+    if (task.given === undefined || type === 'regression') return [ownOutput];
+    const everywhere: Output = { ...ownOutput, name: `${name}_all`, where: known };
     const chain = findChain(task, tasks);
-    if (chain === undefined) return [own, everywhere];
-    return [own, everywhere, { ...own, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) }];
+    if (chain === undefined) return [ownOutput, everywhere];
+    return [ownOutput, everywhere, { ...ownOutput, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) }];
   });
 }
 
@@ -40,24 +40,24 @@ export function listPredictedOutputs(spaces: readonly Output[]): readonly Output
 
 /** Returns the first output with the same predictions. */
 export function findPredictedOutput(space: Output, spaces: readonly Output[]): Output {
-  const keyOf = ({ factors }: Output): string => JSON.stringify(factors);
-  return spaces.find((other) => keyOf(other) === keyOf(space))!;
+  const toKey = ({ factors }: Output): string => JSON.stringify(factors);
+  return spaces.find((other) => toKey(other) === toKey(space))!;
 }
 
 /**
  * Computes the predictions of an output: the product of its tasks' predictions, calibrated.
  * @param predictions by task, at least `rows` rows
- * @param into destination
+ * @param target destination
  */
 export function combinePredictions(
   { factors, calibrator }: Output,
   predictions: Block['predictions'],
   rows: number,
-  into = new Float32Array(rows),
+  target = new Float32Array(rows),
 ): Float32Array {
   const [first, ...others] = factors.map((task) => column(predictions, task));
-  into.set(first!.subarray(0, rows));
-  for (const other of others) for (let row = 0; row < rows; row++) into[row]! *= other[row]!;
-  if (calibrator !== undefined) applyCurve(calibrator.curve, into, rows);
-  return into;
+  target.set(first!.subarray(0, rows));
+  for (const other of others) for (let row = 0; row < rows; row++) target[row]! *= other[row]!;
+  if (calibrator !== undefined) applyCurve(calibrator.curve, target, rows);
+  return target;
 }

@@ -9,13 +9,13 @@ export const pcoc = defineMetric({
   isDefault: true,
   options: () => ({}),
   build: () =>
-    singleMetric('pcoc', 'classification', 'none', overPositives, (scores, other) => {
-      const value = overPositives(scores);
-      return typeof value === 'number' ? influenceError(influenceOf, scores, other) : value;
+    singleMetric('pcoc', 'classification', 'none', computePcoc, (scores, other) => {
+      const value = computePcoc(scores);
+      return typeof value === 'number' ? influenceError(computeInfluence, scores, other) : value;
     }),
 });
 
-function overPositives(scores: Scores): number | NoValue {
+function computePcoc(scores: Scores): number | NoValue {
   const positives = sumColumn(scores, 'labels');
   return positives === 0
     ? { reason: `no positives among ${scores.rows} rows` }
@@ -23,7 +23,7 @@ function overPositives(scores: Scores): number | NoValue {
 }
 
 /** Computes the influence function of the ratio of mean prediction to mean label, which must not be 0. */
-function influenceOf(scores: Scores): Influence {
+function computeInfluence(scores: Scores): Influence {
   const rate = sumColumn(scores, 'labels') / scores.rows;
   const value = sumColumn(scores, 'predictions') / scores.rows / rate;
   return (label, prediction) => (prediction - value * label) / rate;

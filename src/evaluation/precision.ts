@@ -1,5 +1,5 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { shareName } from './share.js';
+import { formatShare } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
 /** Positive rate within the top fraction of rows. */
@@ -9,7 +9,7 @@ export const precision = defineMetric({
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(
-      `precision@${shareName(top)}`,
+      `precision@${formatShare(top)}`,
       'classification',
       'higher',
       defineTopMetric(top, ({ rows, positives }) => positives / rows),

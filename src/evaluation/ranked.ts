@@ -16,7 +16,7 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   let positivesBegin = rows;
   for (const { labels, predictions } of chunks) {
     const before = numNegatives;
-    numNegatives = putClasses(labels, predictions, floats, before, positivesBegin);
+    numNegatives = writeClasses(labels, predictions, floats, before, positivesBegin);
     positivesBegin -= labels.length - (numNegatives - before);
   }
   orderBits(keys);
@@ -32,7 +32,7 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
  * Writes predictions of negatives from `front` up and of positives from `back` down; returns the next offset for
  * negatives.
  */
-function putClasses(
+function writeClasses(
   labels: Float32Array,
   predictions: Float32Array,
   floats: Float32Array,
@@ -55,7 +55,7 @@ export function orderBits(keys: Uint32Array): void {
 }
 
 /** Creates a function that converts such an integer back to its float. */
-export function floatReader(): (key: number) => number {
+export function createFloatReader(): (key: number) => number {
   const bits = new Uint32Array(1);
   const float = new Float32Array(bits.buffer);
   return (key) => {
@@ -93,7 +93,7 @@ export function walkDown({ negatives, positives }: Ranked, take: (...tie: Parame
 }
 
 /** Returns the reason if all rows have the same class, which cannot be ranked. */
-export function oneClass({ negatives, positives }: Ranked): { readonly reason: string } | undefined {
+export function findOneClass({ negatives, positives }: Ranked): { readonly reason: string } | undefined {
   return explainOneClass(positives.length, negatives.length + positives.length);
 }
 

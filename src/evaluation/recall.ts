@@ -1,5 +1,5 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { shareName } from './share.js';
+import { formatShare } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
 /** Share of all positives within the top fraction of rows. */
@@ -9,7 +9,7 @@ export const recall = defineMetric({
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(
-      `recall@${shareName(top)}`,
+      `recall@${formatShare(top)}`,
       'classification',
       'higher',
       defineTopMetric(top, ({ positives }, ranked) => {

@@ -10,23 +10,23 @@ export const rmse = defineMetric({
   isDefault: true,
   options: () => ({}),
   build: () =>
-    singleMetric('rmse', 'regression', 'lower', rootOfMean, (scores, other) =>
-      influenceError(influenceOf, scores, other),
+    singleMetric('rmse', 'regression', 'lower', computeRmse, (scores, other) =>
+      influenceError(computeInfluence, scores, other),
     ),
 });
 
-function rootOfMean(scores: Scores): number {
-  return Math.sqrt(squaredErrors(scores) / scores.rows);
+function computeRmse(scores: Scores): number {
+  return Math.sqrt(sumSquaredErrors(scores) / scores.rows);
 }
 
 /** Computes the influence function: the derivative of the square root; 0 if there are no errors. */
-function influenceOf(scores: Scores): Influence {
-  const root = rootOfMean(scores);
-  return root === 0 ? () => 0 : (label, prediction) => (label - prediction) ** 2 / (2 * root);
+function computeInfluence(scores: Scores): Influence {
+  const rmseValue = computeRmse(scores);
+  return rmseValue === 0 ? () => 0 : (label, prediction) => (label - prediction) ** 2 / (2 * rmseValue);
 }
 
 /** Computes the sum of squared errors of the predictions, or of the constant `guess`. */
-export function squaredErrors(scores: Scores, guess?: number): number {
+export function sumSquaredErrors(scores: Scores, guess?: number): number {
   const sum = createExactSum();
   for (const { labels, predictions } of scores) {
     for (let row = 0; row < labels.length; row++) sum.add((labels[row]! - (guess ?? predictions[row]!)) ** 2);

@@ -63,29 +63,29 @@ export function createRowStore(
       for (let begin = 0; begin < batch.rows;) {
         if (open === undefined || open.rows === BLOCK_ROWS) blocks.push((open = createBlock()));
         const end = Math.min(batch.rows, begin + BLOCK_ROWS - open.rows);
-        for (const [name, kept] of open.predictions)
-          kept.set(column(predictions, name).subarray(begin, end), open.rows);
-        for (const [name, kept] of open.labels) kept.set(column(batch.labels, name).subarray(begin, end), open.rows);
-        for (const [name, kept] of open.numbers) {
+        for (const [name, stored] of open.predictions)
+          stored.set(column(predictions, name).subarray(begin, end), open.rows);
+        for (const [name, stored] of open.labels) stored.set(column(batch.labels, name).subarray(begin, end), open.rows);
+        for (const [name, stored] of open.numbers) {
           const words = column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name));
-          const { numberOf } = keys.get(name)!;
+          const { getIndex: numberOf } = keys.get(name)!;
           for (let row = begin; row < end; row++)
-            kept[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
+            stored[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
         }
         open.rows += end - begin;
         begin = end;
       }
     },
     take(rows) {
-      const renumbered = new Map(
-        Array.from(keys, ([name, { numberOf }]) => [
+      const renumberings = new Map(
+        Array.from(keys, ([name, { getIndex: numberOf }]) => [
           name,
-          renumbering(column(rows.keys ?? new Map<string, KeyIndex>(), name).keys, numberOf),
+          createRenumbering(column(rows.keys ?? new Map<string, KeyIndex>(), name).keys, numberOf),
         ]),
       );
       for (const block of rows.blocks) {
         const numbers = new Map(
-          Array.from(renumbered, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]),
+          Array.from(renumberings, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]),
         );
         blocks.push({ ...block, numbers });
       }
@@ -95,16 +95,16 @@ export function createRowStore(
 }
 
 /** Creates a mapping from another store's indices to this store's. */
-function renumbering(
+function createRenumbering(
   keys: Uint32Array,
-  numberOf: KeyIndex['numberOf'],
+  numberOf: KeyIndex['getIndex'],
 ): (numbers: Uint32Array, rows: number) => Uint32Array {
-  const own = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) =>
+  const indices = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) =>
     numberOf(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!),
   );
   return (numbers, rows) => {
-    const to = new Uint32Array(numbers.length);
-    for (let row = 0; row < rows; row++) to[row] = own[numbers[row]!]!;
-    return to;
+    const mapped = new Uint32Array(numbers.length);
+    for (let row = 0; row < rows; row++) mapped[row] = indices[numbers[row]!]!;
+    return mapped;
   };
 }

@@ -1,4 +1,4 @@
-import { floatReader, orderBits } from './ranked.js';
+import { createFloatReader, orderBits } from './ranked.js';
 import { sumColumn, type Scores } from './scores.js';
 
 /**
@@ -35,12 +35,12 @@ export function binScores(scores: Scores): ScoreBins {
   let n = 0;
   let p = 0;
   while (n < negatives.length || p < positives.length) {
-    const least =
+    const smallest =
       p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
-    const bin = binOf(floatOf(least));
-    const end = endOf(bin);
-    const nextNegative = reaching(end, negatives, n);
-    const nextPositive = reaching(end, positives, p);
+    const bin = toBin(readFloat(smallest));
+    const end = getBinEnd(bin);
+    const nextNegative = findEnd(end, negatives, n);
+    const nextPositive = findEnd(end, positives, p);
     bins.at.push(bin);
     bins.negatives.push(nextNegative - n);
     bins.truths.push(nextPositive - p);
@@ -51,9 +51,9 @@ export function binScores(scores: Scores): ScoreBins {
 }
 
 /** Returns the first index from which sorted keys are at least `end`. */
-function reaching(end: number, keys: Uint32Array, from: number): number {
+function findEnd(end: number, keys: Uint32Array, begin: number): number {
   const { length } = keys;
-  let at = from;
+  let at = begin;
   while (at < length && keys[at]! < end) at++;
   return at;
 }
@@ -62,23 +62,23 @@ function reaching(end: number, keys: Uint32Array, from: number): number {
 const ends = new Float64Array(COUNT);
 
 /** Returns the smallest key beyond a bin. Floats are spaced widely enough that logarithms preserve their order. */
-function endOf(bin: number): number {
-  const place = bin - FIRST;
-  if (place === COUNT - 1) return Infinity;
-  return (ends[place] ||= foundEnd(bin));
+function getBinEnd(bin: number): number {
+  const index = bin - FIRST;
+  if (index === COUNT - 1) return Infinity;
+  return (ends[index] ||= computeBinEnd(bin));
 }
 
-const floatOf = floatReader();
+const readFloat = createFloatReader();
 const near = new Uint32Array(1);
 const nearFloat = new Float32Array(near.buffer);
 
-function foundEnd(bin: number): number {
+function computeBinEnd(bin: number): number {
   nearFloat[0] = 1 / (1 + Math.exp(-(bin + 1) / BINS_PER_UNIT));
   orderBits(near);
   // Rounding is off by at most a few keys.
   let end = near[0]!;
-  while (binOf(floatOf(end - 1)) > bin) end--;
-  while (binOf(floatOf(end)) <= bin) end++;
+  while (toBin(readFloat(end - 1)) > bin) end--;
+  while (toBin(readFloat(end)) <= bin) end++;
   return end;
 }
 
@@ -88,7 +88,7 @@ export function sumScores(scores: Scores): ScoreSums {
 }
 
 /** Returns the bin of a prediction. */
-function binOf(prediction: number): number {
+function toBin(prediction: number): number {
   // A model that divides probabilities may predict more than 1.
   const bounded = prediction < 0 ? 0 : prediction > 1 ? 1 : prediction;
   const bin = Math.floor(BINS_PER_UNIT * (Math.log(bounded) - Math.log1p(-bounded)));

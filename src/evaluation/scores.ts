@@ -16,10 +16,10 @@ const sums = new WeakMap<Scores, Map<keyof Chunk, number>>();
 
 /** Computes the exact sum of a column, bitwise independent of order and chunks; cached. */
 export function sumColumn(scores: Scores, column: keyof Chunk): number {
-  const known = sums.get(scores) ?? new Map<keyof Chunk, number>();
-  sums.set(scores, known);
-  const sum = known.get(column) ?? addedUp(scores, column);
-  known.set(column, sum);
+  const cached = sums.get(scores) ?? new Map<keyof Chunk, number>();
+  sums.set(scores, cached);
+  const sum = cached.get(column) ?? sumExactly(scores, column);
+  cached.set(column, sum);
   return sum;
 }
 
@@ -27,7 +27,7 @@ export function sumColumn(scores: Scores, column: keyof Chunk): number {
 const BINS = 256;
 
 /** Sums as `createExactSum`; the 24 bits of a float require no split. */
-function addedUp(scores: Scores, column: keyof Chunk): number {
+function sumExactly(scores: Scores, column: keyof Chunk): number {
   const bins = new Float64Array(BINS);
   for (const chunk of scores) {
     const values = chunk[column];

@@ -18,12 +18,12 @@ export const shareOption = z
   .refine((share) => share > 0 && share <= 1, message);
 
 /** Formats a fraction for the names of metrics. */
-export function shareName(share: number): string {
+export function formatShare(share: number): string {
   return `${Number((100 * share).toFixed(6))}%`;
 }
 
 /** Returns the number of rows of a fraction, rounded up, at least 1. */
-export function rowsOfShare(share: number, rows: number): number {
+export function countShare(share: number, rows: number): number {
   // A product such as 0.07 · 100 slightly exceeds 7.
   return Math.max(1, Math.ceil(share * rows - 1e-9 * rows));
 }

@@ -7,22 +7,22 @@ export type Influence = (label: number, prediction: number) => number;
 /**
  * Computes the standard error of a smooth function of means over rows from the influence of each row (delta method;
  * Hampel 1974).
- * @param influenceOf returns the influence function on some scores
+ * @param computeInfluence returns the influence function on some scores
  * @param other the same rows with other predictions: the result is then the standard error of the difference, which is
  * smaller if both find the same rows difficult
  */
 export function influenceError(
-  influenceOf: (scores: Scores) => Influence,
+  computeInfluence: (scores: Scores) => Influence,
   scores: Scores,
   other: Scores | undefined,
 ): number {
-  const [influence, otherInfluence] = [influenceOf(scores), other === undefined ? undefined : influenceOf(other)];
+  const [influence, otherInfluence] = [computeInfluence(scores), other === undefined ? undefined : computeInfluence(other)];
   const spread = createSpread();
-  for (const [{ labels, predictions }, others] of sideBySide(scores, other)) {
+  for (const [{ labels, predictions }, others] of pairChunks(scores, other)) {
     for (let row = 0; row < labels.length; row++) {
-      const moved = influence(labels[row]!, predictions[row]!);
+      const change = influence(labels[row]!, predictions[row]!);
       spread.add(
-        otherInfluence === undefined ? moved : moved - otherInfluence(labels[row]!, others!.predictions[row]!),
+        otherInfluence === undefined ? change : change - otherInfluence(labels[row]!, others!.predictions[row]!),
       );
     }
   }
@@ -30,7 +30,7 @@ export function influenceError(
 }
 
 /** Iterates the chunks of some rows, paired with those of other predictions of the same rows. */
-export function* sideBySide(scores: Scores, other: Scores | undefined): Generator<readonly [Chunk, Chunk | undefined]> {
+export function* pairChunks(scores: Scores, other: Scores | undefined): Generator<readonly [Chunk, Chunk | undefined]> {
   const others = other?.[Symbol.iterator]();
   for (const chunk of scores) {
     const next = others?.next();
@@ -52,9 +52,9 @@ export function createSpread(): Spread {
   let [count, mean, squares] = [0, 0, 0];
   return {
     add(value) {
-      const from = value - mean;
-      mean += from / ++count;
-      squares += from * (value - mean);
+      const delta = value - mean;
+      mean += delta / ++count;
+      squares += delta * (value - mean);
     },
     variance: () => (count < 2 ? 0 : squares / (count - 1)),
   };

@@ -13,9 +13,9 @@ export const topKPerGroupOptions = {
 /**
  * Creates a metric that is the mean of a function over groups with a positive; other groups are counted separately,
  * since every order of them is equal.
- * @param of value of a group; must not depend on the order of tied rows
+ * @param computeGroup value of a group; must not depend on the order of tied rows
  */
-export function meanOfGroups(name: string, by: string, of: (group: Ranked) => number): Metric {
+export function defineGroupMetric(name: string, by: string, computeGroup: (group: Ranked) => number): Metric {
   return {
     taskType: 'classification',
     by,
@@ -26,19 +26,19 @@ export function meanOfGroups(name: string, by: string, of: (group: Ranked) => nu
     ],
     compute(scores) {
       const sum = createExactSum();
-      let [groups, without] = [0, 0];
+      let [groups, groupsWithout] = [0, 0];
       scores.grouped(by).each((group) => {
         if (group.positives.length === 0) {
-          without++;
+          groupsWithout++;
           return;
         }
         groups++;
-        sum.add(of(group));
+        sum.add(computeGroup(group));
       });
       return [
-        groups === 0 ? { reason: `no group of '${by}' has a positive: ${without} have none` } : sum.value() / groups,
+        groups === 0 ? { reason: `no group of '${by}' has a positive: ${groupsWithout} have none` } : sum.value() / groups,
         groups,
-        without,
+        groupsWithout,
       ];
     },
   };

@@ -1,7 +1,7 @@
 import type { NoValue } from './metric.js';
 import { walkDown, type Ranked } from './ranked.js';
 import type { Scores } from './scores.js';
-import { rowsOfShare, shareOption } from './share.js';
+import { countShare, shareOption } from './share.js';
 
 // Top rows by prediction and their positives, shared by precision, recall and lift.
 
@@ -29,10 +29,10 @@ export function countTop(ranked: Ranked, rows: number): TopShare {
 /** Creates a metric that applies `of` to the top rows of an output. */
 export function defineTopMetric(
   top: number,
-  of: (found: TopShare, ranked: Ranked) => number | NoValue,
+  computeValue: (top: TopShare, ranked: Ranked) => number | NoValue,
 ): (scores: Scores) => number | NoValue {
   return (scores) => {
     const ranked = scores.ranked();
-    return of(countTop(ranked, rowsOfShare(top, scores.rows)), ranked);
+    return computeValue(countTop(ranked, countShare(top, scores.rows)), ranked);
   };
 }

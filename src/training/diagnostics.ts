@@ -26,8 +26,8 @@ export interface DiagnosisReport {
 /**
  * An expert is dead if no gate gives it more than this share; with many experts, more than a tenth of an even share.
  */
-const DEAD = 0.01;
-const DEAD_OF_EVEN = 0.1;
+const DEAD_EXPERT_SHARE = 0.01;
+const DEAD_EXPERT_EVEN_FACTOR = 0.1;
 /** An expert dominates a gate above this share. */
 const DOMINANT_GATE_SHARE = 0.95;
 
@@ -39,14 +39,14 @@ const DOMINANT_GATE_SHARE = 0.95;
 export function createDiagnosisObserver(
   { terms, gates = new Map() }: Graph,
   log: (report: DiagnosisReport) => void,
-  warn: (notice: string) => void,
-): (diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }) => void {
+  warn: (warning: string) => void,
+): (diagnosis: Diagnosis, position: { readonly epoch: number; readonly step: number }) => void {
   const names = terms.map(({ name }) => name);
-  const expertsOf = new Map([...gates].map(([name, { experts }]) => [name, experts]));
-  const told = new Set<string>();
-  const tellOnce = (what: string, notice: string): void => {
-    if (!told.has(what)) warn(notice);
-    told.add(what);
+  const expertsByGate = new Map([...gates].map(([name, { experts }]) => [name, experts]));
+  const warnedKeys = new Set<string>();
+  const warnOnce = (key: string, warning: string): void => {
+    if (!warnedKeys.has(key)) warn(warning);
+    warnedKeys.add(key);
   };
   return ({ gramian, layers, gates: uses }, { epoch, step }) => {
     const product = (i: number, j: number): number => gramian[i * names.length + j]!;
@@ -62,7 +62,7 @@ export function createDiagnosisObserver(
       ]);
     const byExpert = ([name, { means, entropy }]: readonly [string, GateUse]) => [
       name,
-      { entropy, experts: Object.fromEntries(expertsOf.get(name)!.map((expert, e) => [expert, means[e]!])) },
+      { entropy, experts: Object.fromEntries(expertsByGate.get(name)!.map((expert, e) => [expert, means[e]!])) },
     ];
     log({
       epoch,
@@ -72,22 +72,22 @@ export function createDiagnosisObserver(
       layers: Object.fromEntries(layers),
       gates: Object.fromEntries([...uses].map(byExpert)) as DiagnosisReport['gates'],
     });
-    for (const [what, notice] of noticesOf(uses, expertsOf)) tellOnce(what, `step ${step}: ${notice}`);
+    for (const [key, warning] of listWarnings(uses, expertsByGate)) warnOnce(key, `step ${step}: ${warning}`);
   };
 }
 
 /** Yields warnings about the use of experts, each with a key. */
-function* noticesOf(
+function* listWarnings(
   uses: Diagnosis['gates'],
-  expertsOf: ReadonlyMap<string, readonly string[]>,
+  expertsByGate: ReadonlyMap<string, readonly string[]>,
 ): Generator<readonly [what: string, notice: string]> {
   const largest = new Map<string, { share: number; isDead: boolean }>();
   for (const [gate, { means }] of uses) {
-    const dead = Math.min(DEAD, DEAD_OF_EVEN / means.length);
-    for (const [e, expert] of expertsOf.get(gate)!.entries()) {
+    const dead = Math.min(DEAD_EXPERT_SHARE, DEAD_EXPERT_EVEN_FACTOR / means.length);
+    for (const [e, expert] of expertsByGate.get(gate)!.entries()) {
       const share = means[e]!;
-      const before = largest.get(expert) ?? { share: 0, isDead: true };
-      largest.set(expert, { share: Math.max(before.share, share), isDead: before.isDead && share < dead });
+      const previous = largest.get(expert) ?? { share: 0, isDead: true };
+      largest.set(expert, { share: Math.max(previous.share, share), isDead: previous.isDead && share < dead });
       if (means.length > 1 && share > DOMINANT_GATE_SHARE) {
         yield [
           `${gate} ${expert}`,

@@ -37,12 +37,12 @@ export function createDivergenceGuard(program: Program, onDivergence: OnDivergen
   let skippedInRow = 0;
   return {
     async check(losses, state) {
-      const found = [...losses].find(([, { mean }]) => !Number.isFinite(mean));
-      if (found === undefined) {
+      const nonFinite = [...losses].find(([, { mean }]) => !Number.isFinite(mean));
+      if (nonFinite === undefined) {
         skippedInRow = 0;
         return undefined;
       }
-      const [term, { mean }] = found;
+      const [term, { mean }] = nonFinite;
       const skipped = {
         epoch: state.epoch + 1,
         batch: state.batch + 1,
@@ -62,11 +62,11 @@ export function createDivergenceGuard(program: Program, onDivergence: OnDivergen
   };
 }
 
-function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: string): Error {
+function divergedError({ epoch, batch, step, term, value }: SkippedBatch, addition: string): Error {
   return userError('diverged', {
     where: `epoch ${epoch}, batch ${batch}, step ${step}`,
     key: `loss '${term}'`,
-    message: `is ${value}${more}`,
+    message: `is ${value}${addition}`,
     fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or check the data for extreme values',
   });
 }
@@ -74,29 +74,29 @@ function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: 
 /** Returns whether every element of a state is finite; non-finite ones never recover. */
 export function isFiniteState({ weights, optimizer }: ProgramState): boolean {
   for (const tensor of [...weights.values(), ...optimizer.values()]) {
-    for (const part of listParts(tensor)) if (firstNotFinite(part) >= 0) return false;
+    for (const part of listParts(tensor)) if (findNonFinite(part) >= 0) return false;
   }
   return true;
 }
 
 /**
  * Rejects a tensor, or a part of one, with a non-finite element, since training cannot resume from it.
- * @param before elements of the tensor before the part
+ * @param offset elements of the tensor before the part
  * @param count elements of the whole tensor
  * @throws UserError (diverged) with the tensor and the first such element
  */
-export function refuseNotFinite(tensor: string, data: Float32Array, before = 0, count = data.length): void {
-  const at = firstNotFinite(data);
-  if (at < 0) return;
+export function assertFinite(tensor: string, data: Float32Array, offset = 0, count = data.length): void {
+  const index = findNonFinite(data);
+  if (index < 0) return;
   throw userError('diverged', {
     key: `tensor '${tensor}'`,
-    message: `contains ${data[at]} (element ${before + at + 1} of ${count}), so it is not saved; older checkpoints are unchanged`,
+    message: `contains ${data[index]} (element ${offset + index + 1} of ${count}), so it is not saved; older checkpoints are unchanged`,
     fix: 'lower the learning rate or the task weights, or check the data for extreme values',
   });
 }
 
 /** Returns the index of the first non-finite element, or -1; a plain loop is five times as fast as `findIndex`. */
-function firstNotFinite(data: Float32Array): number {
+function findNonFinite(data: Float32Array): number {
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
   return -1;
 }

@@ -1,6 +1,6 @@
 import type { MetricDirections } from '../evaluation/metric-direction.js';
 import type { LoopState } from './loop-state.js';
-import { goalOfMonitor, readMonitored, type Measurement } from './monitor.js';
+import { getGoal, readMonitored, type Measurement } from './monitor.js';
 
 /**
  * Updates the best values of additional monitors.
@@ -18,7 +18,7 @@ export function observeBests(
     const value = readMonitored(measurement, monitor);
     const best = bests[monitor] ?? null;
     const isBest =
-      value !== null && (best === null || (goalOfMonitor(monitor, goals) === 'higher' ? value > best : value < best));
+      value !== null && (best === null || (getGoal(monitor, goals) === 'higher' ? value > best : value < best));
     if (isBest) bests[monitor] = value;
     return isBest;
   });

@@ -81,7 +81,7 @@ export interface LoopOptions {
   onStep(progress: StepProgress): void;
   onSteps(report: StepReport): void;
   /** Called after a step with a diagnosis. */
-  onDiagnosis(diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }): void;
+  onDiagnosis(diagnosis: Diagnosis, position: { readonly epoch: number; readonly step: number }): void;
   onSkip(skipped: SkippedBatch): void;
   /** Called when a checkpoint can be saved. */
   onMilestone(milestone: ValidationEvent): Promise<void>;
@@ -111,14 +111,14 @@ export async function trainLoop(options: LoopOptions): Promise<StopReason> {
       evaluation === undefined ||
       isDue(evaluation, state) ||
       (state.epoch + 1 === epochs && state.rowsSinceEvaluation > 0);
-    await reach(options, { isEpochEnd: true, isMeasured });
+    await validateAndReport(options, { isEpochEnd: true, isMeasured });
     options.signal.throwIfAborted();
   }
   return 'finished';
 }
 
 /** Validates if requested, updates the state, and calls `onMilestone`. */
-async function reach(
+async function validateAndReport(
   { state, stepper, stopping, terms, validate, onMilestone }: LoopOptions,
   { isEpochEnd, isMeasured }: { readonly isEpochEnd: boolean; readonly isMeasured: boolean },
 ): Promise<void> {
@@ -152,7 +152,7 @@ async function reach(
 }
 
 /** A step in flight. */
-interface BegunStep {
+interface StepInFlight {
   readonly rows: number;
   readonly totalRows: number;
   readonly rates: StepReport['rates'];
@@ -164,14 +164,14 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
   const { program, stepper, state, signal, evaluation, stopping } = options;
   const epoch = state.epoch + 1;
   // A skipped batch passes its step number to the next one, so steps must not overlap.
-  const most = options.onDivergence === 'stop' ? stepper.stepsAhead : 1;
-  const begun: BegunStep[] = [];
+  const maxInFlight = options.onDivergence === 'stop' ? stepper.stepsAhead : 1;
+  const inFlight: StepInFlight[] = [];
   let countedMs = monotonicMs();
   let yieldedMs = countedMs;
   let isSkipping = state.batch > 0;
 
   const finishOldest = async (): Promise<void> => {
-    const { rows, totalRows, rates, result } = begun.shift()!;
+    const { rows, totalRows, rates, result } = inFlight.shift()!;
     const { losses, norms, diagnosis } = await result;
     const skipped = await guard.check(losses, state);
     if (skipped === undefined) {
@@ -186,7 +186,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
           step: state.step,
           loss: meanLoss(state.logSums, options.terms),
           rates,
-          weights: weightsOf(options),
+          weights: listWeights(options),
           norms: finite(norms),
         });
         state.logSums = {};
@@ -216,14 +216,14 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     });
   };
   const finishAll = async (): Promise<void> => {
-    if (begun.length > 0) await program.catchUp?.();
-    while (begun.length > 0) await finishOldest();
+    if (inFlight.length > 0) await program.catchUp?.();
+    while (inFlight.length > 0) await finishOldest();
   };
   /** Returns the position after all steps in flight. */
-  const ahead = (): LoopPosition => ({
-    step: state.step + begun.length,
+  const getNextPosition = (): LoopPosition => ({
+    step: state.step + inFlight.length,
     epoch: state.epoch,
-    rowsSinceEvaluation: begun.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),
+    rowsSinceEvaluation: inFlight.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),
   });
 
   try {
@@ -232,24 +232,24 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       if (isSkipping) countedMs = monotonicMs();
       isSkipping = false;
       // Before the step and not after the previous one, so that a run interrupted in between validates when it resumes.
-      if (evaluation !== undefined && isDue(evaluation, ahead())) {
+      if (evaluation !== undefined && isDue(evaluation, getNextPosition())) {
         await finishAll();
-        await reach(options, { isEpochEnd: false, isMeasured: true });
+        await validateAndReport(options, { isEpochEnd: false, isMeasured: true });
         if (stopping.shouldStop()) return false;
         countedMs = monotonicMs();
       }
-      const { step } = ahead();
+      const { step } = getNextPosition();
       const save = options.beforeStep(step);
       if (save !== undefined) {
         await finishAll();
         await save();
         countedMs = monotonicMs();
       }
-      const result = stepper.take(batch, { step, epoch: state.epoch }, most > 1);
+      const result = stepper.take(batch, { step, epoch: state.epoch }, maxInFlight > 1);
       // Avoids an unhandled rejection; the awaiting caller receives the error.
       result.catch(() => undefined);
-      begun.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
-      while (begun.length >= most) await finishOldest();
+      inFlight.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
+      while (inFlight.length >= maxInFlight) await finishOldest();
       if (monotonicMs() - yieldedMs > YIELD_EVERY_MS) {
         await setImmediate();
         yieldedMs = monotonicMs();
@@ -265,7 +265,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
   return true;
 }
 
-function weightsOf({ stepper, terms }: LoopOptions): Readonly<Record<string, number>> {
+function listWeights({ stepper, terms }: LoopOptions): Readonly<Record<string, number>> {
   const weights = stepper.weights();
   return Object.fromEntries(terms.map(({ name }, t) => [name, weights[t]!]));
 }

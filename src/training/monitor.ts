@@ -26,13 +26,13 @@ export function buildStopping(
   goals: MetricDirections,
 ): Stopping {
   return createStopping(
-    { goal: goalOfMonitor(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 },
+    { goal: getGoal(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 },
     stopping,
   );
 }
 
 /** Returns the direction of improvement of a monitor; all terms of a valid sum agree. */
-export function goalOfMonitor(monitor: string, goals: MetricDirections): 'higher' | 'lower' {
+export function getGoal(monitor: string, goals: MetricDirections): 'higher' | 'lower' {
   const [first] = parseMonitor(monitor) ?? [];
   return first !== undefined && getDirection(first, goals) > 0 ? 'higher' : 'lower';
 }

@@ -46,19 +46,19 @@ export interface SanityChecks {
 }
 
 /** Warns about learning rates outside their optimizer's usual range. */
-export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, warn: (notice: string) => void): void {
+export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, warn: (warning: string) => void): void {
   for (const [key, spec] of Object.entries(optimizer)) {
     if (spec === undefined) continue;
     const {
       name,
-      plausibleRates: [least, most],
+      plausibleRates: [min, max],
       options,
     } = optimizers.partOf(spec);
     const { learningRate } = spec;
-    if (learningRate >= least && learningRate <= most) continue;
+    if (learningRate >= min && learningRate <= max) continue;
     const usual = options().learningRate.parse(undefined);
     warn(
-      `training.optimizer.${key}.learningRate is ${learningRate}, but ${name} rarely learns ${learningRate > most ? `above ${most}` : `below ${least}`}; start from its default, learningRate: ${usual}`,
+      `training.optimizer.${key}.learningRate is ${learningRate}, but ${name} rarely learns ${learningRate > max ? `above ${max}` : `below ${min}`}; start from its default, learningRate: ${usual}`,
     );
   }
 }
@@ -70,35 +70,35 @@ export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, w
 export function createSanityChecks(
   tasks: readonly Task[],
   training: Pick<TrainingOptions, 'optimizer'>,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): SanityChecks {
   warnOfRates(training, warn);
   // Conditional predictions are not meaningful for rows outside their condition.
   const spaces = listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name);
-  let least: number | undefined;
-  let isTold = false;
+  let min: number | undefined;
+  let hasWarned = false;
   return {
     milestone({ epoch, isEpochEnd, loss: { total } }) {
       if (!isEpochEnd) return;
-      const before = least;
-      least = Math.min(total, least ?? Infinity);
-      if (before === undefined || isTold || total <= RISING * before || before <= 0) return;
-      isTold = true;
+      const previous = min;
+      min = Math.min(total, min ?? Infinity);
+      if (previous === undefined || hasWarned || total <= RISING * previous || previous <= 0) return;
+      hasWarned = true;
       warn(
-        `training loss rises from ${before.toFixed(4)} to ${total.toFixed(4)} in epoch ${epoch}; the learning rate is probably too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
+        `training loss rises from ${previous.toFixed(4)} to ${total.toFixed(4)} in epoch ${epoch}; the learning rate is probably too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
       );
     },
     async results(metrics, findLeaks) {
       const [split, report] = Object.entries(metrics).findLast(([, each]) => Object.keys(each).length > 0) ?? [];
       for (const space of spaces)
-        for (const notice of report?.[space] === undefined ? [] : noticesOf(`${split} ${space}`, report[space]))
-          warn(notice);
+        for (const warning of report?.[space] === undefined ? [] : listWarnings(`${split} ${space}`, report[space]))
+          warn(warning);
       const implausible = spaces.flatMap((space) =>
         report?.[space] !== undefined && isImplausible(report[space])
           ? [`${space} ${Number(report[space][aucMetric.name]).toFixed(4)}`]
           : [],
       );
-      if (implausible.length > 0) warn(leakNotice(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));
+      if (implausible.length > 0) warn(formatLeaks(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));
     },
   };
 }
@@ -108,17 +108,17 @@ function isImplausible({ rows, positives = 0, ...values }: SpaceReport): boolean
   return typeof auc === 'number' && auc >= IMPLAUSIBLE_AUC && Math.min(positives, rows - positives) >= MIN_CLASS_ROWS;
 }
 
-function leakNotice(found: string, leaks: readonly Leak[]): string {
+function formatLeaks(finding: string, leaks: readonly Leak[]): string {
   if (leaks.length === 0)
-    return `${found} is implausibly high, although no single field predicts a label: a combination of fields may be recorded after the event; rank them with mtl importance RUN`;
-  const named = leaks
+    return `${finding} is implausibly high, although no single field predicts a label: a combination of fields may be recorded after the event; rank them with mtl importance RUN`;
+  const fields = leaks
     .slice(0, MAX_LEAKS)
     .map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
   const others = leaks.length > MAX_LEAKS ? `, as do ${leaks.length - MAX_LEAKS} others` : '';
-  return `${found} is implausibly high: ${named.join(', ')}${others}; remove features that are recorded after the event or contain the label`;
+  return `${finding} is implausibly high: ${fields.join(', ')}${others}; remove features that are recorded after the event or contain the label`;
 }
 
-function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport): Generator<string> {
+function* listWarnings(where: string, { rows, positives, ...values }: SpaceReport): Generator<string> {
   const [auc, pcoc] = [values[aucMetric.name], values[pcocMetric.name]];
   if (positives === undefined) return;
   const negatives = rows - positives;
@@ -128,7 +128,7 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
     if (auc < 0.5 - CHANCE_ERRORS * error)
       yield `${where}: AUC ${auc.toFixed(4)} is worse than chance; check whether the label is inverted, or differs from the training set`;
     else if (auc < 0.5 + CHANCE_ERRORS * error)
-      yield `${where}: AUC ${auc.toFixed(4)} is no better than chance on ${positives} positives; ${isFarOff(values[logLossMetric.name], positives / rows) ? 'log loss is far above that of the base rate, so the learning rate is probably too high: try a tenth of it' : 'the fields may not predict it, the learning rate or the number of epochs may be too low, or labels may not match their rows'}`;
+      yield `${where}: AUC ${auc.toFixed(4)} is no better than chance on ${positives} positives; ${isDiverged(values[logLossMetric.name], positives / rows) ? 'log loss is far above that of the base rate, so the learning rate is probably too high: try a tenth of it' : 'the fields may not predict it, the learning rate or the number of epochs may be too low, or labels may not match their rows'}`;
   }
   if (
     typeof pcoc === 'number' &&
@@ -140,7 +140,7 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
 }
 
 /** Returns whether a log loss indicates diverged weights. */
-function isFarOff(loss: unknown, rate: number): boolean {
+function isDiverged(loss: unknown, rate: number): boolean {
   return (
     typeof loss === 'number' && loss > FAR_WORSE_THAN_RATE * -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate))
   );

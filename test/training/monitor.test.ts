@@ -4,8 +4,8 @@ import { collectDirections } from '../../src/evaluation/metric-direction.js';
 import { evaluationSection, resolveMeasuring } from '../../src/evaluation/options.js';
 import { listOutputs } from '../../src/evaluation/outputs.js';
 import { taskOptions } from '../../src/core/tasks.js';
-import { goalOfMonitor, readMonitored } from '../../src/training/monitor.js';
-import { parseMonitor, wrongMonitor } from '../../src/training/monitor-sum.js';
+import { getGoal, readMonitored } from '../../src/training/monitor.js';
+import { parseMonitor, explainInvalidMonitor } from '../../src/training/monitor-sum.js';
 
 const tasks = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
@@ -16,7 +16,7 @@ const section = evaluationSection.parse({
   segmentBy: ['hour'],
 });
 const goals = collectDirections(listOutputs(tasks), resolveMeasuring(section));
-const wrong = (monitor: string): string | undefined => wrongMonitor(monitor, goals, ['hour']);
+const wrong = (monitor: string): string | undefined => explainInvalidMonitor(monitor, goals, ['hour']);
 
 describe('a monitor', () => {
   const report = {
@@ -44,7 +44,7 @@ describe('a monitor', () => {
       ['ctr[hour=1].gauc_mean', 'higher'],
       ['- ctr.auc + loss', 'lower'],
     ] as const) {
-      expect([monitor, wrong(monitor), goalOfMonitor(monitor, goals)]).toEqual([monitor, undefined, goal]);
+      expect([monitor, wrong(monitor), getGoal(monitor, goals)]).toEqual([monitor, undefined, goal]);
     }
   });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { oneClass } from '../ranked.js';
+import { findOneClass } from '../ranked.js';
 import type { Scores } from '../scores.js';
 import { findPredictedOutput, type Output } from '../outputs.js';
 import type { StateSection } from '../../core/state-section.js';
@@ -27,7 +27,7 @@ export interface Calibration {
    * Fits calibrators to the predictions on the validation set and returns its argument.
    * @param step number of optimizer steps of the weights
    */
-  fitted<Found extends WithScores>(found: Found, step: number): Found;
+  fitted<Found extends WithScores>(result: Found, step: number): Found;
   /** Returns the outputs with the calibrators of the last fit. */
   calibrated(): readonly Output[];
 }
@@ -52,23 +52,23 @@ export interface CalibrationOptions {
  */
 export function createCalibration(
   { section, spaces, stateOf }: CalibrationOptions,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Calibration {
-  if (section === undefined) return { fitted: (found) => found, calibrated: () => spaces };
+  if (section === undefined) return { fitted: (result) => result, calibrated: () => spaces };
   const state = stateOf(calibrationState, () => ({ step: 0, calibrators: {} }));
-  const told = new Set<string>();
+  const warnedOutputs = new Set<string>();
   return {
-    fitted(found, step) {
+    fitted(result, step) {
       const calibrators: Record<string, Calibrator> = {};
       for (const { space, method, fit } of resolveMethods(section, spaces)) {
-        const ranked = found.scores(space).ranked();
-        const none = oneClass(ranked);
-        if (none === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
-        else if (!told.has(space.name)) warn(`${space.name} is not calibrated: the validation set has ${none.reason}`);
-        if (none !== undefined) told.add(space.name);
+        const ranked = result.scores(space).ranked();
+        const noValue = findOneClass(ranked);
+        if (noValue === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
+        else if (!warnedOutputs.has(space.name)) warn(`${space.name} is not calibrated: the validation set has ${noValue.reason}`);
+        if (noValue !== undefined) warnedOutputs.add(space.name);
       }
       Object.assign(state, { step, calibrators });
-      return found;
+      return result;
     },
     calibrated: () => withCalibrators(spaces, state.calibrators),
   };

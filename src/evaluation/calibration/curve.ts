@@ -56,6 +56,6 @@ const FUNCTIONS: {
 /** Applies a curve in place to the first `rows` predictions. */
 export function applyCurve(curve: Curve, predictions: Float32Array, rows: number): void {
   // The entry of this kind accepts this curve, which TypeScript cannot infer.
-  const of = FUNCTIONS[curve.kind](curve as never);
-  for (let row = 0; row < rows; row++) predictions[row] = of(predictions[row]!);
+  const curveFunction = FUNCTIONS[curve.kind](curve as never);
+  for (let row = 0; row < rows; row++) predictions[row] = curveFunction(predictions[row]!);
 }

@@ -1,4 +1,4 @@
-import { floatReader, walkUp, type Ranked } from '../ranked.js';
+import { createFloatReader, walkUp, type Ranked } from '../ranked.js';
 import { logit, type LogisticCurve } from './curve.js';
 
 /** Options of a logistic fit. */
@@ -7,7 +7,7 @@ export interface LogisticFit {
   readonly targets: { readonly positive: number; readonly negative: number };
   readonly hasIntercept: boolean;
   /** Bounds of the slope. */
-  readonly slopes: { readonly least: number; readonly most: number };
+  readonly slopes: { readonly min: number; readonly max: number };
 }
 
 /** Receives rows with the same logit. */
@@ -29,18 +29,18 @@ const SMALL_STEP = 1e-11;
  */
 export function fitLogistic(ranked: Ranked, fit: LogisticFit): LogisticCurve {
   const first = { slope: 1, intercept: 0 };
-  const guess = newton(inParts(ranked), fit, first);
-  return { kind: 'logistic', ...newton(pointsOf(ranked), fit, guess) };
+  const guess = newton(createBinnedPoints(ranked), fit, first);
+  return { kind: 'logistic', ...newton(createPoints(ranked), fit, guess) };
 }
 
-function pointsOf(ranked: Ranked): Points {
-  const floatOf = floatReader();
+function createPoints(ranked: Ranked): Points {
+  const readFloat = createFloatReader();
   return (take) =>
-    walkUp(ranked, (numNegatives, numPositives, key) => take(logit(floatOf(key)), numNegatives, numPositives));
+    walkUp(ranked, (numNegatives, numPositives, key) => take(logit(readFloat(key)), numNegatives, numPositives));
 }
 
 /** Returns the points binned into parts of about equal row counts, with their mean logits. */
-function inParts(ranked: Ranked): Points {
+function createBinnedPoints(ranked: Ranked): Points {
   const rowsOfPart = (ranked.negatives.length + ranked.positives.length) / PARTS;
   const parts: Parameters<TakePoint>[] = [];
   let [sum, negatives, positives] = [0, 0, 0];
@@ -48,7 +48,7 @@ function inParts(ranked: Ranked): Points {
     if (negatives + positives > 0) parts.push([sum / (negatives + positives), negatives, positives]);
     [sum, negatives, positives] = [0, 0, 0];
   };
-  pointsOf(ranked)((x, numNegatives, numPositives) => {
+  createPoints(ranked)((x, numNegatives, numPositives) => {
     sum += x * (numNegatives + numPositives);
     negatives += numNegatives;
     positives += numPositives;
@@ -74,33 +74,33 @@ interface Derivatives {
 
 function newton(points: Points, { targets, hasIntercept, slopes }: LogisticFit, start: Line): Line {
   let line = start;
-  let here = derivativesAt(points, targets, line);
+  let current = computeDerivatives(points, targets, line);
   for (let step = 0; step < MAX_STEPS; step++) {
-    const [bySlope, byIntercept] = stepOf(here, hasIntercept);
-    let isTaken = false;
+    const [bySlope, byIntercept] = computeNewtonStep(current, hasIntercept);
+    let isAccepted = false;
     let size = 1;
-    for (let halvings = 0; !isTaken && halvings < MAX_HALVINGS; halvings++, size /= 2) {
+    for (let halvings = 0; !isAccepted && halvings < MAX_HALVINGS; halvings++, size /= 2) {
       const next = {
-        slope: Math.min(Math.max(line.slope + size * bySlope, slopes.least), slopes.most),
+        slope: Math.min(Math.max(line.slope + size * bySlope, slopes.min), slopes.max),
         intercept: line.intercept + size * byIntercept,
       };
-      const moved = Math.max(
+      const relativeStep = Math.max(
         Math.abs(next.slope - line.slope) / (1 + Math.abs(line.slope)),
         Math.abs(next.intercept - line.intercept) / (1 + Math.abs(line.intercept)),
       );
       // The rounding error of the loss exceeds the effect of such a step.
-      if (moved < SMALL_STEP) return next;
-      const there = derivativesAt(points, targets, next);
-      isTaken = there.loss <= here.loss;
-      if (isTaken) [line, here] = [next, there];
+      if (relativeStep < SMALL_STEP) return next;
+      const candidate = computeDerivatives(points, targets, next);
+      isAccepted = candidate.loss <= current.loss;
+      if (isAccepted) [line, current] = [next, candidate];
     }
-    if (!isTaken) return line;
+    if (!isAccepted) return line;
   }
   return line;
 }
 
 /** Computes the Newton step. */
-function stepOf(
+function computeNewtonStep(
   { gradient: [g, h], curvature: [a, b, c] }: Derivatives,
   hasIntercept: boolean,
 ): readonly [number, number] {
@@ -112,7 +112,7 @@ function stepOf(
     : [0, c > 0 ? -h / c : 0];
 }
 
-function derivativesAt(
+function computeDerivatives(
   points: Points,
   { positive, negative }: LogisticFit['targets'],
   { slope, intercept }: Line,

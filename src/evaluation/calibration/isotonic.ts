@@ -1,4 +1,4 @@
-import { floatReader, walkUp } from '../ranked.js';
+import { createFloatReader, walkUp } from '../ranked.js';
 import { defineMethod } from './method.js';
 
 /** Rows of adjacent predictions with the same calibrated probability, their positive rate. */
@@ -19,11 +19,11 @@ export const isotonic = defineMethod({
   summary: 'isotonic regression: increasing levels with linear interpolation between them',
   options: () => ({}),
   build: () => (ranked) => {
-    const floatOf = floatReader();
+    const readFloat = createFloatReader();
     // Rates increase, so n rows have at most about n^(2/3) levels.
     const levels: Level[] = [];
     walkUp(ranked, (numNegatives, numPositives, key) => {
-      const prediction = floatOf(key);
+      const prediction = readFloat(key);
       let level: Level = {
         first: prediction,
         last: prediction,
@@ -31,15 +31,15 @@ export const isotonic = defineMethod({
         rows: numNegatives + numPositives,
       };
       for (
-        let below = levels.at(-1);
-        below !== undefined && below.positives * level.rows >= level.positives * below.rows;
-        below = levels.at(-1)
+        let previous = levels.at(-1);
+        previous !== undefined && previous.positives * level.rows >= level.positives * previous.rows;
+        previous = levels.at(-1)
       ) {
         level = {
-          first: below.first,
+          first: previous.first,
           last: prediction,
-          positives: below.positives + level.positives,
-          rows: below.rows + level.rows,
+          positives: previous.positives + level.positives,
+          rows: previous.rows + level.rows,
         };
         levels.pop();
       }

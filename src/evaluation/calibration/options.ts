@@ -13,14 +13,14 @@ export const methods = registry(all, 'method');
 const NONE = 'none';
 
 /** Schema of a method: a name, or a map with options. */
-const ofSpace = z.union([formatChoices(methods.schema, methods.names, 'method'), z.literal(NONE)]);
+const outputMethod = z.union([formatChoices(methods.schema, methods.names, 'method'), z.literal(NONE)]);
 
 /** The `calibration` section of a config. */
 export const calibrationSection = methods
   .schemaWith({
     on: z.literal('valid').default('valid').describe('Split to fit on; must not be the training set'),
     spaces: z
-      .record(z.string(), ofSpace)
+      .record(z.string(), outputMethod)
       .optional()
       .describe('Method by output, or none, as in { ctcvr: isotonic, cvr: none }'),
   })
@@ -36,9 +36,9 @@ export interface SpaceMethod {
 
 /** Returns the method of each calibrated output; outputs that share a prediction share its method. */
 export function resolveMethods(section: CalibrationSection, spaces: readonly Output[]): readonly SpaceMethod[] {
-  const own = section.spaces ?? {};
-  return calibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
-    const spec = Object.hasOwn(own, space.name) ? own[space.name]! : section;
+  const methodsByOutput = section.spaces ?? {};
+  return listCalibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
+    const spec = Object.hasOwn(methodsByOutput, space.name) ? methodsByOutput[space.name]! : section;
     return spec === NONE ? [] : [{ space, method: spec.method, fit: methods.build(spec) }];
   });
 }
@@ -46,7 +46,7 @@ export function resolveMethods(section: CalibrationSection, spaces: readonly Out
 /** Validates the section against the tasks. */
 export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<ValidationIssue> {
   const spaces = listOutputs(tasks);
-  const known = calibratable(spaces).map(({ name }) => name);
+  const known = listCalibratable(spaces).map(({ name }) => name);
   if (known.length === 0) {
     yield { path: [], message: 'requires a classification task; remove calibration' };
     return;
@@ -70,6 +70,6 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
 }
 
 /** Returns the outputs that are probabilities, once per prediction. */
-function calibratable(spaces: readonly Output[]): readonly Output[] {
+function listCalibratable(spaces: readonly Output[]): readonly Output[] {
   return listPredictedOutputs(spaces).filter(({ type }) => type === 'classification');
 }

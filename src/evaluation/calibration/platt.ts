@@ -13,6 +13,6 @@ export const platt = defineMethod({
   build: () => (ranked) => {
     const [numNegatives, numPositives] = [ranked.negatives.length, ranked.positives.length];
     const targets = { positive: (numPositives + 1) / (numPositives + 2), negative: 1 / (numNegatives + 2) };
-    return fitLogistic(ranked, { targets, hasIntercept: true, slopes: { least: -Infinity, most: Infinity } });
+    return fitLogistic(ranked, { targets, hasIntercept: true, slopes: { min: -Infinity, max: Infinity } });
   },
 });

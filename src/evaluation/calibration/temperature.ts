@@ -16,6 +16,6 @@ export const temperature = defineMethod({
     fitLogistic(ranked, {
       targets: { positive: 1, negative: 0 },
       hasIntercept: false,
-      slopes: { least: 1 / MAX_TEMPERATURE, most: MAX_TEMPERATURE },
+      slopes: { min: 1 / MAX_TEMPERATURE, max: MAX_TEMPERATURE },
     }),
 });
