@@ -240,7 +240,7 @@ training:
     [
       'early stopping without valid',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`,
-      'training.earlyStopping: needs data.valid',
+      'training.earlyStopping: requires a validation set; set data.valid',
     ],
     [
       'a task called like a space of another',
@@ -266,12 +266,12 @@ training:
     [
       'a merge key',
       MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'),
-      "bad.yaml:8:10: '<<' merges maps, which YAML 1.2 does not support; write its keys here",
+      "bad.yaml:8:10: '<<' merges maps, which YAML 1.2 does not support; copy the keys here",
     ],
     [
       'a monitor without valid',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`,
-      'training.monitor: needs data.valid',
+      'training.monitor: requires a validation set; set data.valid',
     ],
     [
       'an encoding that is none',
@@ -303,7 +303,7 @@ describe('hostile YAML', () => {
     ['an unknown tag', 'seed: !!js/function x\n', /bad\.yaml:1:7/],
     ['__proto__', 'features: { __proto__: { polluted: 1 } }\n', /bad\.yaml:1:13: the key "__proto__" is not allowed/],
     ['constructor', 'constructor: { prototype: { polluted: 1 } }\n', /the key "constructor" is not allowed/],
-    ['a map as a key', '? {a: b}\n: c\n', /plain text as a key/],
+    ['a map as a key', '? {a: b}\n: c\n', /expected a string as key/],
     ['two documents', 'seed: 1\n---\nseed: 2\n', /bad\.yaml:2:1: expected one document, found a second/],
     ['nothing', '', /is empty; expected a config/],
     ['a scalar', '42', /expected a map of sections/],
@@ -361,7 +361,7 @@ describe('--set', () => {
     ['tasks={constructor: {label: click}}', 'the key "constructor" is not allowed'],
     ['epochs', 'expected a path of keys, =, and a value'],
     ['=5', 'expected a path of keys'],
-    ['seed=[', 'the value is not YAML'],
+    ['seed=[', 'the value is not valid YAML'],
     ['model=mmoe', 'model: expected a map, found "mmoe"; write { name: mmoe }'],
     ['training.optimizer.dense=sgd', 'training.optimizer.dense: expected a map, found "sgd"; write { name: sgd }'],
     ['data.train=[br].csv', `--set 'data.train="…"'`],

@@ -117,12 +117,12 @@ describe('tasks', () => {
     [
       'a loss of the other type of task',
       ['ctr: { label: click, loss: huber }'],
-      'tasks.ctr.loss: huber is not for a classification; take cross-entropy, focal, hinge',
+      'tasks.ctr.loss: huber does not support classification; use one of cross-entropy, focal, hinge',
     ],
     [
       'a class for a loss of numbers',
       ['ms: { label: ms, type: regression, loss: focal }'],
-      'tasks.ms.loss: focal is not for a regression; take cross-entropy, squared, absolute, huber, poisson, ziln',
+      'tasks.ms.loss: focal does not support regression; use one of cross-entropy, squared, absolute, huber, poisson, ziln',
     ],
     [
       'a scaling of counts',

@@ -165,7 +165,7 @@ describe('a data set', () => {
     ['a label that is neither 0 nor 1', '2,0,1,0,', /train\.csv:3: column "click": expected 0 or 1, found "2"/],
     ['an empty label', ',0,1,0,', /column "click": expected 0 or 1, found ""/],
     ['an id in hexadecimal', '0,0,0x1F,0,', /column "id": expected an integer id in digits, found "0x1F"/],
-    ['a negative id', '0,0,-1,0,', /column "id": expected an id/],
+    ['a negative id', '0,0,-1,0,', /column "id": expected an integer id in digits/],
     [
       'an id above 2^31',
       '0,0,2147483648,0,',

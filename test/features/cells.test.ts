@@ -106,7 +106,7 @@ describe('null values', () => {
     const config = (blank: string): string =>
       `data: { train: t.csv, nullValues: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
     expect(() => parseConfig(config('[NA, null]'), 'c.yaml')).toThrow(
-      /c\.yaml:1:\d+: data\.blank\.1: null is not a string in YAML; quote it, as 'null'/,
+      /c\.yaml:1:\d+: data\.nullValues\.1: null is not a string in YAML; quote it, as 'null'/,
     );
     expect(parseConfig(config("['?', NA, -1]"), 'c.yaml').data.nullValues).toEqual(['?', 'NA', -1]);
   });

@@ -228,7 +228,7 @@ describe('numbers', () => {
 describe('fitted state', () => {
   it('of another field type is a checkpoint error that names the field', () => {
     expect(() => encodedFields([fieldOf({ type: 'categorical' })], { f: { size: 'many' } })).toThrow(
-      /features\.json: f: not what this field/,
+      /features\.json: f: does not match this field of the config/,
     );
     expect(() => encodedFields([fieldOf({ type: 'categorical' })], {})).toThrow(/features\.json: f/);
   });

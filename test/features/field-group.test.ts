@@ -125,7 +125,7 @@ describe('a field with its own options', () => {
     [
       'a cross whose encoding takes no text',
       '{ type: cross, fields: [[a, b]], encoding: ids }',
-      "features.g.encoding: expected auto, hash or tokens, found 'ids', which takes no text",
+      "features.g.encoding: expected auto, hash or tokens, found 'ids', which does not encode strings",
     ],
     [
       'a cross without buckets and encoding',
@@ -135,7 +135,7 @@ describe('a field with its own options', () => {
     [
       'a cross with both',
       '{ type: cross, fields: [[a, b]], buckets: 5, encoding: tokens }',
-      'features.g.encoding: buckets are given already',
+      'features.g.encoding: buckets and encoding are mutually exclusive; remove one',
     ],
     [
       'two scalings of which one undoes the other',

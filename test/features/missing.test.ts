@@ -106,7 +106,7 @@ describe('a missing number', () => {
     ['zero', ['1', ''], 0],
     [-7.5, ['1', ''], -7.5],
   ] as const)('can be the %j of the training set: of %j', (missing, cells, expected) => {
-    const { encode } = fittedField({ type: 'numeric', missing }, cells);
+    const { encode } = fittedField({ type: 'numeric', fillMissing: missing }, cells);
     expect([encode(''), encode('2')]).toEqual([expected, 2]);
   });
 

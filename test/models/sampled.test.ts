@@ -162,6 +162,6 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
         config('  ctr: { label: click }\n  spend: { label: spend, type: regression, given: ctr }\n'),
         'x.yaml',
       ).data.negativeSampling,
-    ).toEqual({ negativeRate: 0.1, seed: 0 });
+    ).toEqual({ rate: 0.1, seed: 0 });
   });
 });

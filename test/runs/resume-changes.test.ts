@@ -185,7 +185,7 @@ describe('what may change', () => {
     [lines[at], lines[at + 1]] = [lines[at + 1]!, lines[at]!];
     writeFileSync(join(world, 'other.yaml'), lines.join('\n'));
     await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(
-      /features: stand in another order/,
+      /features: are in another order than in the trained run/,
     );
   });
 

@@ -73,7 +73,7 @@ describe('diagnoses', () => {
     const { told } = observed(3, dead, dead, alone, alone);
     expect(told).toEqual([
       expect.stringMatching(/^step 10: experts\.0 is dead: no gate gives it more than 0\.9%.*fewer experts/),
-      expect.stringMatching(/^step 30: the gate of 'cvr' gives 96\.0% to experts\.2/),
+      expect.stringMatching(/^step 30: gate 'cvr' gives 96\.0% to experts\.2/),
     ]);
   });
 

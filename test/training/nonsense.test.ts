@@ -45,7 +45,7 @@ describe('sanity checks', () => {
       ),
     ]);
     expect(await toldOf({ auc: 0.3, logLoss: 0.33, pcoc: 1 })).toEqual([
-      expect.stringMatching(/ranks worse than chance/),
+      expect.stringMatching(/AUC 0\.3000 is worse than chance; check whether the label is inverted/),
     ]);
   });
 
