@@ -109,11 +109,11 @@ describe('a bag', () => {
     ['[[5]]', /list items of the form id, \[id, weight\]/],
     ['[{"item": 5}]', /list items of the form id, \[id, weight\]/],
     ['[{"id": 5, "wieght": 2}]', /list items of the form id, \[id, weight\]/],
-    ['[[5, "heavy"]]', /every item to have a weight/],
+    ['[[5, "heavy"]]', /a weight in the range of a 32-bit float for every item/],
     ['[[5, -1]]', /nonnegative weights, which pooling: mean requires/],
     ['[""]', /an id in every item/],
-    ['[12345678901234567890]', /texts, or whole numbers up to 2\^53/],
-    ['[1.5]', /texts, or whole numbers/],
+    ['[12345678901234567890]', /JSON ids as strings, or as integers up to 2\^53/],
+    ['[1.5]', /JSON ids as strings, or as integers/],
     ['[5, 7', /an integer id/],
     ["['a', 'b']", /a JSON list, such as \["a", "b"\]/],
   ])('as the list %j is rejected', (cell, message) => {
@@ -129,7 +129,7 @@ describe('a bag', () => {
     ]);
     expect(itemsOf({ ...tokens, format: 'separated' }, '[1]', ['[1]'])).toEqual([[1, 1]]);
     expect(itemsOf({ ...tokens, format: 'separated' }, '1', ['[1]'])).toEqual([[0, 1]]);
-    expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a list in JSON, as \[20, 34\]/);
+    expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a JSON list, such as \[20, 34\]/);
   });
 
   it('may have negative weights unless the pooling is mean', () => {
