@@ -32,7 +32,8 @@ function* changesIn(
     ...changesIn(members?.getChild(key), child, [...path, key], getProperty(members?.byDefault, key)),
   ]);
   // An optional section is a change, even if all of its values are defaults.
-  if (below.length === 0 && members?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
+  if (below.length === 0 && members?.byDefault === undefined)
+    yield { key: path.join('.'), value, byDefault: undefined };
   yield* below;
 }
 

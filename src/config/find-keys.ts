@@ -162,7 +162,10 @@ function selectNearest(places: readonly KeyLocation[], at: readonly string[]): r
     const difference = path.findIndex((step, i) => step !== at[i]);
     return difference < 0 ? path.length : difference;
   };
-  const selectCheapest = (some: readonly KeyLocation[], cost: (place: KeyLocation) => number): readonly KeyLocation[] => {
+  const selectCheapest = (
+    some: readonly KeyLocation[],
+    cost: (place: KeyLocation) => number,
+  ): readonly KeyLocation[] => {
     const lowest = Math.min(...some.map(cost));
     return some.filter((place) => cost(place) === lowest);
   };

@@ -93,7 +93,10 @@ function checkConfig(
   const yaml = parseYaml(text, path);
   const changed = applyOverrides(yaml.value, overrides);
   migrate(changed);
-  const raw = inheritTables({ name: defaultName(path, getModelName(yaml.value), getModelName(changed)), ...(changed as object) });
+  const raw = inheritTables({
+    name: defaultName(path, getModelName(yaml.value), getModelName(changed)),
+    ...(changed as object),
+  });
   // Only editors use it.
   Reflect.deleteProperty(raw, '$schema');
   // Compiling schemas pays off only if they are used more than once.
@@ -129,7 +132,9 @@ function withFiles(
   const sections = {
     ...validSections,
     ...(runs !== undefined && { runs: resolve(directory, runs) }),
-    ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) } }),
+    ...(initFrom !== undefined && {
+      initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) },
+    }),
   };
   const problems = [...found];
   if (data !== undefined) {
@@ -216,7 +221,10 @@ function readColumnNames(data: Experiment['data']): Experiment['data'] {
     .split(/\r?\n/);
   const duplicate = columns.findIndex((name, i) => columns.indexOf(name) < i);
   if (duplicate >= 0)
-    throw toError(`'${columns[duplicate]}' is listed twice, again in line ${duplicate + 1}`, 'give each column a unique name');
+    throw toError(
+      `'${columns[duplicate]}' is listed twice, again in line ${duplicate + 1}`,
+      'give each column a unique name',
+    );
   if (columns.includes(''))
     throw toError(
       `line ${columns.indexOf('') + 1} is empty; expected one name per line`,

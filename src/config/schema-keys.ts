@@ -8,8 +8,10 @@ import { z } from 'zod';
 export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[], data: unknown): readonly string[] {
   const unwrappedSchema = unwrap(schema, data);
   const [step, ...remaining] = path;
-  if (step === undefined && unwrappedSchema instanceof z.core.$ZodDiscriminatedUnion) return [unwrappedSchema._zod.def.discriminator];
-  if (step === undefined) return unwrappedSchema instanceof z.core.$ZodObject ? Object.keys(unwrappedSchema._zod.def.shape) : [];
+  if (step === undefined && unwrappedSchema instanceof z.core.$ZodDiscriminatedUnion)
+    return [unwrappedSchema._zod.def.discriminator];
+  if (step === undefined)
+    return unwrappedSchema instanceof z.core.$ZodObject ? Object.keys(unwrappedSchema._zod.def.shape) : [];
   const childData: unknown =
     typeof data === 'object' && data !== null ? (data as Record<PropertyKey, unknown>)[step] : undefined;
   const next = getChild(unwrappedSchema, step);

@@ -20,7 +20,9 @@ export function storedExperiment(text: string, path: string): Experiment {
 }
 
 /** Creates a function that compares the config of a checkpoint with the current one, as `checkChanges` does. */
-export function createComparison(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
+export function createComparison(
+  now: Experiment,
+): (stored: string, path: string, state: RunState) => readonly string[] {
   return (stored, path, state) =>
     checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
 }

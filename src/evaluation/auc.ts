@@ -34,7 +34,9 @@ export const auc = defineMetric({
       const ranked = scores.ranked();
       const noValue = explainTooFew(ranked);
       if (noValue !== undefined) return noValue;
-      return Math.sqrt(other === undefined ? computeVariance(ranked, computeArea(ranked)) : pairedVariance(scores, other));
+      return Math.sqrt(
+        other === undefined ? computeVariance(ranked, computeArea(ranked)) : pairedVariance(scores, other),
+      );
     },
   }),
 });

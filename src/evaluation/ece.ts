@@ -70,7 +70,11 @@ function quantiles(ranked: Ranked, count: number): readonly number[] {
   walkUp(ranked, (numNegatives, numPositives, key) => {
     const value = readFloat(key);
     const end = rowsBefore + numNegatives + numPositives;
-    for (let position = positions[edges.length]; position !== undefined && position <= end - 1; position = positions[edges.length]) {
+    for (
+      let position = positions[edges.length];
+      position !== undefined && position <= end - 1;
+      position = positions[edges.length]
+    ) {
       edges.push(position < rowsBefore ? previous + (value - previous) * (position - Math.floor(position)) : value);
     }
     [rowsBefore, previous] = [end, value];

@@ -82,7 +82,8 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
     const bins: Record<string, ScoreBins> = {};
     for (const space of spaces) {
       const outputRows = scores(space);
-      if (isMeasured) report[space.name] = { ...measure(space, measuring, outputRows), ...measureCalibration(space, scores) };
+      if (isMeasured)
+        report[space.name] = { ...measure(space, measuring, outputRows), ...measureCalibration(space, scores) };
       if (isBinned && space.type === 'classification') bins[space.name] = binScores(outputRows);
     }
     // Columns and values have arbitrary names, so plain objects are not safe.

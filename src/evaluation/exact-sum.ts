@@ -41,7 +41,13 @@ function toWords(doubles: Float64Array): Int32Array {
   return new Int32Array(doubles.buffer, doubles.byteOffset, 2 * doubles.length);
 }
 
-function accumulate(terms: Float64Array, words: Int32Array, count: number, upper: Float64Array, lower: Float64Array): void {
+function accumulate(
+  terms: Float64Array,
+  words: Int32Array,
+  count: number,
+  upper: Float64Array,
+  lower: Float64Array,
+): void {
   for (let i = 0; i < count; i++) {
     const term = terms[i]!;
     const bin = (words[2 * i + 1]! >>> 20) & (BINS - 1);

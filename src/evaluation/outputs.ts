@@ -29,7 +29,11 @@ export function listOutputs(tasks: readonly Task[]): readonly Output[] {
     const everywhere: Output = { ...ownOutput, name: `${name}_all`, where: known };
     const chain = findChain(task, tasks);
     if (chain === undefined) return [ownOutput, everywhere];
-    return [ownOutput, everywhere, { ...ownOutput, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) }];
+    return [
+      ownOutput,
+      everywhere,
+      { ...ownOutput, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) },
+    ];
   });
 }
 

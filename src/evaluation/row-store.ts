@@ -65,7 +65,8 @@ export function createRowStore(
         const end = Math.min(batch.rows, begin + BLOCK_ROWS - open.rows);
         for (const [name, stored] of open.predictions)
           stored.set(column(predictions, name).subarray(begin, end), open.rows);
-        for (const [name, stored] of open.labels) stored.set(column(batch.labels, name).subarray(begin, end), open.rows);
+        for (const [name, stored] of open.labels)
+          stored.set(column(batch.labels, name).subarray(begin, end), open.rows);
         for (const [name, stored] of open.numbers) {
           const words = column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name));
           const { getIndex: numberOf } = keys.get(name)!;

@@ -42,7 +42,9 @@ export function splitSegments(
   const largest =
     count <= MAX_SEGMENTS
       ? values
-      : values.sort((a, b) => sizes[b.number]! - sizes[a.number]! || compareValues(a.text, b.text)).slice(0, MAX_SEGMENTS - 1);
+      : values
+          .sort((a, b) => sizes[b.number]! - sizes[a.number]! || compareValues(a.text, b.text))
+          .slice(0, MAX_SEGMENTS - 1);
   const namedValues = [...largest].sort((a, b) => compareValues(a.text, b.text));
   /** Segment of each key index. */
   const segmentByKey = new Uint32Array(count).fill(namedValues.length);

@@ -16,7 +16,10 @@ export function influenceError(
   scores: Scores,
   other: Scores | undefined,
 ): number {
-  const [influence, otherInfluence] = [computeInfluence(scores), other === undefined ? undefined : computeInfluence(other)];
+  const [influence, otherInfluence] = [
+    computeInfluence(scores),
+    other === undefined ? undefined : computeInfluence(other),
+  ];
   const spread = createSpread();
   for (const [{ labels, predictions }, others] of pairChunks(scores, other)) {
     for (let row = 0; row < labels.length; row++) {

@@ -36,7 +36,9 @@ export function defineGroupMetric(name: string, by: string, computeGroup: (group
         sum.add(computeGroup(group));
       });
       return [
-        groups === 0 ? { reason: `no group of '${by}' has a positive: ${groupsWithout} have none` } : sum.value() / groups,
+        groups === 0
+          ? { reason: `no group of '${by}' has a positive: ${groupsWithout} have none` }
+          : sum.value() / groups,
         groups,
         groupsWithout,
       ];

@@ -42,7 +42,11 @@ export function getDirection({ factor, space, metric }: MonitorTerm, goals: Metr
  * Returns the error message of an invalid monitor, otherwise undefined.
  * @param by segment columns
  */
-export function explainInvalidMonitor(text: string, goals: MetricDirections, by: readonly string[]): string | undefined {
+export function explainInvalidMonitor(
+  text: string,
+  goals: MetricDirections,
+  by: readonly string[],
+): string | undefined {
   const names = ['loss', ...goals.keys()];
   const terms = parseMonitor(text);
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {

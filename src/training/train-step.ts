@@ -78,7 +78,8 @@ export function createTrainStep({
   };
   const isDiagnosed = (step: number): boolean =>
     training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
-  const isApplied = ({ losses }: StepResult): boolean => [...losses.values()].every(({ mean }) => Number.isFinite(mean));
+  const isApplied = ({ losses }: StepResult): boolean =>
+    [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
   /** Implementations per kind of weighting; a skipped step does not change the weighting's state. */
   const STEPS: Readonly<
@@ -115,7 +116,10 @@ export function createTrainStep({
       const next = weighting.observe(weightingState, observation);
       const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
       if (isApplied(result))
-        Object.assign(weightingState, weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) }));
+        Object.assign(
+          weightingState,
+          weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) }),
+        );
       return result;
     },
   };
@@ -129,7 +133,8 @@ export function createTrainStep({
         { step: step + 1, epoch: epoch + 1 },
       ),
     observe(monitored, goal) {
-      if (schedule.observe !== undefined) Object.assign(scheduleState, schedule.observe(scheduleState, monitored, goal));
+      if (schedule.observe !== undefined)
+        Object.assign(scheduleState, schedule.observe(scheduleState, monitored, goal));
     },
     rates,
     weights: () => weighting.weights(weightingState),

@@ -55,7 +55,10 @@ it('rows that are kept together are those that are kept one by one', async () =>
       async ({ onMissing: missing, violations }, missingPrice, runs) => {
         const tasks = [
           { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
-          { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'click', violations }, onMissing: missing }) },
+          {
+            name: 'cvr',
+            ...taskOptions.parse({ label: 'buy', given: { label: 'click', violations }, onMissing: missing }),
+          },
           { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression', onMissing: missingPrice }) },
         ];
         const format = rowFormatOf({ tasks, groups });

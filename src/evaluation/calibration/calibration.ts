@@ -64,7 +64,8 @@ export function createCalibration(
         const ranked = result.scores(space).ranked();
         const noValue = findOneClass(ranked);
         if (noValue === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
-        else if (!warnedOutputs.has(space.name)) warn(`${space.name} is not calibrated: the validation set has ${noValue.reason}`);
+        else if (!warnedOutputs.has(space.name))
+          warn(`${space.name} is not calibrated: the validation set has ${noValue.reason}`);
         if (noValue !== undefined) warnedOutputs.add(space.name);
       }
       Object.assign(state, { step, calibrators });
