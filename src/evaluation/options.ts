@@ -54,7 +54,7 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Validati
   }
   const { segmentBy: by = [] } = section;
   for (const [i, column] of by.entries())
-    if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' is listed twice; remove one` };
+    if (by.indexOf(column) < i) yield { path: ['segmentBy', i], message: `'${column}' is listed twice; remove one` };
 }
 
 /** Keys of a report besides metrics. */

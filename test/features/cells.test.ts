@@ -115,7 +115,7 @@ describe('null values', () => {
 describe('whitespace around values', () => {
   it('is stripped if configured, also of bag items', () => {
     expect(encoded({ type: 'categorical' }, { trim: true }, [' 3'], ['3 ', '\t1'])).toEqual([3, 1]);
-    expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an id/);
+    expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an integer id/);
     const [bag] = fieldsOf([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], {
       trim: true,
       nullValues: ['?'],

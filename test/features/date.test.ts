@@ -47,7 +47,7 @@ describe('a date', () => {
       expect(() => partsOf(cell)).toThrow(
         expect.objectContaining({
           expected: 'a date with a time of day',
-          cure: expect.stringContaining('leave hour out') as unknown,
+          cure: expect.stringContaining('remove hour from parts') as unknown,
         }),
       );
     }
