@@ -1,7 +1,7 @@
 import { dumpConfig } from './config/dump.js';
 import type { Experiment } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
-import { comparisonWith } from './config/stored.js';
+import { createComparison } from './config/stored.js';
 import { findLabelLeaks } from './data/info/label-leaks.js';
 import { rejectPolicy, type RejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -124,7 +124,7 @@ function openTrainingRun(
       config,
       values: experiment,
       engine,
-      compareConfig: comparisonWith(experiment),
+      compareConfig: createComparison(experiment),
       resolveOrigin: inputs.start.originOf,
     },
     peers,

@@ -1,26 +1,21 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineBottom, gated, joinedExperts, type Experts } from './bottom.js';
+import { defineBottom, buildGate, concatExperts, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
- * Adaptive Task-to-Task Fusion (Li et al. 2023, https://arxiv.org/abs/2304.04959): levels of units, one a task, and one
- * that is shared where
- * there are shared experts. A unit's experts read what the unit said a level below; its gate weighs the experts of all
- * units,
- * and a learned sum of its own (native) experts is added whole. Without shared experts this is AdaTT-sp; what is shared
- * stops below
- * the last level, whose units are tasks.
+ * Adaptive Task-to-Task Fusion (Li et al. 2023, https://arxiv.org/abs/2304.04959): levels with one unit per task, plus
+ * a shared one if there are shared experts. A unit's experts read its output of the level below. Its gate weighs the
+ * experts of all units, and a trained sum of its own (native) experts is added as a residual. Without shared experts
+ * this is AdaTT-sp. The last level has no shared unit.
  *
- * As in the authors' code (https://github.com/facebookresearch/AdaTT), a gate is one layer and a softmax, the factors
- * of native
- * experts begin within ±1/√n of n, and one alone that counts as it is. It takes them as 1 where every unit has one
- * expert;
- * here where this unit has. Under Adam they move √n times slower than there.
+ * As in the authors' code (https://github.com/facebookresearch/AdaTT), a gate is one layer and a softmax. Factors of n
+ * native experts are initialized within ±1/√n; a single expert has factor 1. Their code fixes factors to 1 if every
+ * unit has one expert; this does if the unit has one. Under Adam, factors move √n times slower than in their code.
  */
 export const adatt = defineBottom({
   name: 'adatt',
@@ -43,9 +38,9 @@ export const adatt = defineBottom({
   check: checkExperts,
 
   build({ levels, experts: { perTask, shared, ...expert }, gate, residualExperts }, { g, tasks, ...features }) {
-    const seen = gate.input && ofGroups(g, features, gate.input).input;
-    const own = tasks.map((task) => ({ task, unit: `tasks.${task}`, count: perTask }));
-    const units = shared === 0 ? own : [...own, { task: undefined, unit: 'shared', count: shared }];
+    const gateInput = gate.input && selectGroups(g, features, gate.input).input;
+    const taskUnits = tasks.map((task) => ({ task, unit: `tasks.${task}`, count: perTask }));
+    const units = shared === 0 ? taskUnits : [...taskUnits, { task: undefined, unit: 'shared', count: shared }];
     const gates = new Map<string, Gate>();
     let inputs = new Map<string, Value>(units.map(({ unit }) => [unit, features.input]));
     for (let level = 0; level < levels; level++) {
@@ -56,25 +51,25 @@ export const adatt = defineBottom({
           return [unit, { names, values: names.map((name) => mlp(g, inputs.get(unit)!, expert, name)) }];
         }),
       );
-      const all = joinedExperts([...experts.values()]);
+      const all = concatExperts([...experts.values()]);
       const fused = new Map<string, Value>();
-      for (const { task, unit } of level === levels - 1 ? own : units) {
-        const found = gated(g, seen ?? inputs.get(unit)!, all, gate, `${prefix}.gates.${task ?? 'shared'}`);
-        gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, found.gate);
+      for (const { task, unit } of level === levels - 1 ? taskUnits : units) {
+        const output = buildGate(g, gateInput ?? inputs.get(unit)!, all, gate, `${prefix}.gates.${task ?? 'shared'}`);
+        gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, output.gate);
         fused.set(
           unit,
           residualExperts
-            ? g.add(found.mixture, nativeSum(g, experts.get(unit)!, found.gate.shares, `${prefix}.native.${unit}`))
-            : found.mixture,
+            ? g.add(output.mixture, nativeSum(g, experts.get(unit)!, output.gate.shares, `${prefix}.native.${unit}`))
+            : output.mixture,
         );
       }
       inputs = fused;
     }
-    return { outputs: new Map(own.map(({ task, unit }) => [task, inputs.get(unit)!])), gates };
+    return { outputs: new Map(taskUnits.map(({ task, unit }) => [task, inputs.get(unit)!])), gates };
   },
 });
 
-/** Experts by learned factors, the same for all rows; one alone is itself. */
+/** Combines experts with trained factors that are equal for all rows; returns a single expert unchanged. */
 function nativeSum(g: GraphBuilder, { values }: Experts, some: Value, name: string): Value {
   if (values.length === 1) return values[0]!;
   const one = g.affine(g.slice(some, 0, 1), 0, 1);

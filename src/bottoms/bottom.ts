@@ -6,25 +6,23 @@ import type { Value } from '../graph/operations.js';
 import type { ValidationIssue, OptionsOf, Component } from '../core/component.js';
 
 /**
- * What shared layers are built from. `input` holds the embeddings and numbers of the features side by side in the order
- * of the
- * config, as far as the key `input` of the YAML gives them; `fields` says which columns are whose, and `fieldValues`
- * (`src/graph/features.ts`) gives them one by one. Layers some of whose parts read other groups take them with
- * `ofGroups`.
+ * Input of shared layers. `input` concatenates the embeddings and numbers of the features in config order, limited to
+ * the groups of the option `input`. `fields` gives the columns of each field, and `fieldValues`
+ * (`src/graph/features.ts`) separate values. Layers that read other groups select them with `selectGroups`.
  */
 export interface BottomContext extends Features {
   readonly g: GraphBuilder;
-  /** Names of the tasks, in the order of the config. */
+  /** Names of the tasks, in config order. */
   readonly tasks: readonly string[];
 }
 
-/** What towers stand on, and the gates that let it through where there are some. */
+/** Input of the towers, and gates if there are any. */
 export interface BottomOutput extends Pick<Graph, 'gates'> {
-  /** By task. */
+  /** Per task. */
   readonly outputs: ReadonlyMap<string, Value>;
 }
 
-/** Shared layers as a part: what lies between the features and the towers of tasks. */
+/** Registered shared layers: everything between the features and the towers. */
 export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
@@ -32,45 +30,43 @@ export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> ex
   BottomOutput
 > {
   /**
-   * What the parts of an embedding are for, by name, where it wants several of every field, each as wide as the config
-   * says.
-   * `embeddingPart` (`src/graph/features.ts`) gives one.
-   * @param tasks names, in the order of the config
+   * Names the parts of every field's embedding, if the layers require several, each of the configured width.
+   * `embeddingPart` (`src/graph/features.ts`) selects one.
+   * @param tasks names, in config order
    */
   embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
-  /** What is wrong with options that name tasks; paths start at the options. */
+  /** Validates options that name tasks; paths are relative to the options. */
   checkTasks?(options: OptionsOf<Shape>, tasks: readonly string[]): Iterable<ValidationIssue>;
 }
 
-/** Declares shared layers; the identity, for the sake of their types. */
+/** Declares shared layers; the identity function, for type inference. */
 export function defineBottom<const Name extends string, Shape extends z.ZodRawShape>(
   bottom: BottomPart<Name, Shape>,
 ): BottomPart<Name, Shape> {
   return bottom;
 }
 
-/** The same value for every task. */
+/** Maps every task to the same value. */
 export function forAllTasks(tasks: readonly string[], value: Value): BottomOutput['outputs'] {
   return new Map(tasks.map((task) => [task, value]));
 }
 
-/** Named experts and the gates that choose among them. */
+/** Experts and their names. */
 export interface Experts {
   readonly names: readonly string[];
   readonly values: readonly Value[];
 }
 
-/** Experts of several units, one after the other. */
-export function joinedExperts(experts: readonly Experts[]): Experts {
+/** Concatenates the experts of several units. */
+export function concatExperts(experts: readonly Experts[]): Experts {
   return { names: experts.flatMap(({ names }) => names), values: experts.flatMap(({ values }) => values) };
 }
 
 /**
- * A gate's mixture of experts: linear, batch norm where it is wished, softmax, and the sum of what experts say by these
- * shares.
+ * Builds a gate and its mixture of experts: linear, optional batch norm, softmax, weighted sum.
  * @param name of the gate's parameters
  */
-export function gated(
+export function buildGate(
   g: GraphBuilder,
   x: Value,
   { names, values }: Experts,

@@ -2,7 +2,7 @@ import { defineBottom } from './bottom.js';
 import { checkExperts } from './expert-options.js';
 import { extraction, extractionOptions } from './extraction.js';
 
-/** Customized Gate Control: one level of what PLE has several of (Tang et al. 2020, section 4.1). */
+/** Customized Gate Control: a single level of PLE (Tang et al. 2020, section 4.1). */
 export const cgc = defineBottom({
   name: 'cgc',
   summary: 'Customized Gate Control: task-specific experts next to shared ones',

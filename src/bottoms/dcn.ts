@@ -4,12 +4,10 @@ import { defineBottom, forAllTasks } from './bottom.js';
 import { deepPartOptions, withDeepPart } from './deep-part.js';
 
 /**
- * Deep & Cross Network, version 2 (Wang et al. 2021, https://arxiv.org/abs/2008.13535): x ← x₀ ⊙ (W x + b) + x, layer
- * on layer, so that l
- * layers make products of up to l + 1 features, whatever their widths. With `rank`, W is a product U V of that rank
- * (section 3.4, without its
- * mixture of experts). Its deep layers are stacked on the cross network, which the paper finds better on Criteo, or
- * parallel to it.
+ * Deep & Cross Network v2 (Wang et al. 2021, https://arxiv.org/abs/2008.13535): x ← x₀ ⊙ (W x + b) + x per layer, so
+ * that l layers produce products of up to l + 1 features, whatever their widths. With `rank`, W is a product U V of
+ * that rank (section 3.4, without its mixture of experts). The deep layers are stacked on the cross network, which the
+ * paper finds better on Criteo, or parallel to it.
  */
 export const dcn = defineBottom({
   name: 'dcn',

@@ -6,7 +6,7 @@ import type { Value } from '../graph/operations.js';
 const STRUCTURES = ['stacked', 'parallel'] as const;
 export type Structure = (typeof STRUCTURES)[number];
 
-/** The layers that stand with what multiplies features, and where: on it, or beside it on the features. */
+/** Creates the options of deep layers that are stacked on feature interactions or parallel to them. */
 export function deepPartOptions(structure: Structure) {
   return {
     structure: z
@@ -20,10 +20,7 @@ export function deepPartOptions(structure: Structure) {
   };
 }
 
-/**
- * What towers stand on: deep layers on the products of features, or the products and what deep layers make of the
- * features, side by side.
- */
+/** Stacks deep layers on the products of features, or concatenates the products with deep layers on the features. */
 export function withDeepPart(
   g: GraphBuilder,
   input: Value,

@@ -3,12 +3,12 @@ import { inputOption } from '../graph/features.js';
 import { mlpOptions, type MlpOptions } from '../graph/mlp.js';
 import type { ValidationIssue } from '../core/component.js';
 
-/** Blocks of an expert: at least one. */
+/** Options of an expert. */
 export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16]) });
 
 /**
- * How a gate is made, and what it looks at.
- * @param batchNorm whether it has a batch norm where the config does not say: torch-rechub's have, papers' mostly not
+ * Creates the options of a gate and its input.
+ * @param batchNorm default: true in torch-rechub, mostly false in papers
  */
 export function gateOptions(batchNorm: boolean) {
   return z
@@ -21,7 +21,7 @@ export function gateOptions(batchNorm: boolean) {
 }
 export type GateOptions = z.output<ReturnType<typeof gateOptions>>;
 
-/** Experts without a layer would be the input itself. */
+/** Requires at least one layer: without one, all experts would equal the input. */
 export function* checkExperts({ experts }: { readonly experts: MlpOptions }): Generator<ValidationIssue> {
   if (experts.hidden.length === 0) yield { path: ['experts', 'hidden'], message: 'expected at least one layer' };
 }

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import type { BottomContext, BottomOutput, Experts } from './bottom.js';
-import { gated, joinedExperts } from './bottom.js';
+import { buildGate, concatExperts } from './bottom.js';
 import { expertOptions, gateOptions, type GateOptions } from './expert-options.js';
 
-/** Options of what has experts of each task's own beside shared ones. */
+/** Creates the options of task-specific and shared experts. */
 export function extractionOptions() {
   return {
     experts: expertOptions
@@ -27,12 +27,10 @@ interface ExtractionOptions {
 }
 
 /**
- * Levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections 4.1 and
- * 4.2): a
- * task's gate sees its own experts and the shared ones; below the last level, one more gate sees all experts and makes
- * what
- * the shared experts of the next level see. Gates look at what their own experts look at, or all of them at features of
- * their own.
+ * Builds levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections
+ * 4.1 and 4.2). A task's gate mixes its own experts and the shared ones. Below the last level, a shared gate mixes all
+ * experts into the input of the next level's shared experts. Gates read the input of their experts, or the features of
+ * their option `input`.
  */
 export function extraction(
   levels: number,
@@ -40,40 +38,40 @@ export function extraction(
   { g, tasks, ...features }: BottomContext,
 ): BottomOutput {
   const { input } = features;
-  const seen = gate.input && ofGroups(g, features, gate.input).input;
+  const gateInput = gate.input && selectGroups(g, features, gate.input).input;
   const gates = new Map<string, Gate>();
   let inputs = new Map<string, Value>(tasks.map((task) => [task, input]));
   let sharedInput = input;
   for (let level = 0; level < levels; level++) {
     const prefix = `levels.${level}`;
-    const expertsOf = (name: string, count: number, x: Value): Experts => {
+    const buildExperts = (name: string, count: number, x: Value): Experts => {
       const names = Array.from({ length: count }, (_, e) => `${prefix}.${name}.${e}`);
       return { names, values: names.map((each) => mlp(g, x, expert, each)) };
     };
-    const own = new Map(tasks.map((task) => [task, expertsOf(`tasks.${task}`, perTask, inputs.get(task)!)]));
-    const common = expertsOf('shared', shared, sharedInput);
+    const taskExperts = new Map(tasks.map((task) => [task, buildExperts(`tasks.${task}`, perTask, inputs.get(task)!)]));
+    const sharedExperts = buildExperts('shared', shared, sharedInput);
     const outputs = new Map<string, Value>();
     for (const task of tasks) {
-      const found = gated(
+      const output = buildGate(
         g,
-        seen ?? inputs.get(task)!,
-        joinedExperts([own.get(task)!, common]),
+        gateInput ?? inputs.get(task)!,
+        concatExperts([taskExperts.get(task)!, sharedExperts]),
         gate,
         `${prefix}.gates.${task}`,
       );
-      outputs.set(task, found.mixture);
-      gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, found.gate);
+      outputs.set(task, output.mixture);
+      gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, output.gate);
     }
     if (level < levels - 1) {
-      const found = gated(
+      const output = buildGate(
         g,
-        seen ?? sharedInput,
-        joinedExperts([...own.values(), common]),
+        gateInput ?? sharedInput,
+        concatExperts([...taskExperts.values(), sharedExperts]),
         gate,
         `${prefix}.sharedGate`,
       );
-      gates.set(`shared, level ${level + 1}`, found.gate);
-      sharedInput = found.mixture;
+      gates.set(`shared, level ${level + 1}`, output.gate);
+      sharedInput = output.mixture;
     }
     inputs = outputs;
   }

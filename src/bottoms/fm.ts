@@ -6,17 +6,13 @@ import { defineBottom, forAllTasks } from './bottom.js';
 import { deepPartOptions, withDeepPart } from './deep-part.js';
 
 /**
- * The second-order term of a factorisation machine (Rendle 2010, https://doi.org/10.1109/ICDM.2010.127): what any two
- * fields say together is
- * the product of their embeddings. It is kept as a vector, Σ over pairs of v_i ⊙ v_j (the bi-interaction of He & Chua
- * 2017,
- * https://arxiv.org/abs/1708.05027), not added up to Rendle's number: so it stands below any tower, and one without
- * layers that weighs its columns alike
- * is his. With deep layers stacked on it, it is their NFM; parallel to it, and `wide: true`, DeepFM (Guo et al. 2017,
- * https://arxiv.org/abs/1703.04247).
+ * The second-order term of a factorization machine (Rendle 2010, https://doi.org/10.1109/ICDM.2010.127): products of
+ * the embeddings of every two fields. The result is the vector Σ over pairs of v_i ⊙ v_j (bi-interaction of He & Chua
+ * 2017, https://arxiv.org/abs/1708.05027), not Rendle's scalar, so that any tower can read it; a tower without layers
+ * and with equal weights is Rendle's. With stacked deep layers it is their NFM; with parallel ones and `wide: true`,
+ * DeepFM (Guo et al. 2017, https://arxiv.org/abs/1703.04247).
  *
- * A number x has an embedding too, x · v with a learned v, as in Rendle's; of a vector, the sum of those of its
- * numbers.
+ * A number x has the embedding x · v with a trained v, as in Rendle's; a vector, the sum over its elements.
  */
 export const fm = defineBottom({
   name: 'fm',
@@ -24,17 +20,17 @@ export const fm = defineBottom({
   options: () => deepPartOptions('parallel'),
 
   build(options, { g, tasks, ...features }) {
-    const width = commonWidth(features.fields);
+    const width = findCommonWidth(features.fields);
     const embeddings = fieldValues(g, features).map((value, f): Value => {
       const field = features.fields[f]!;
       return hasEmbedding(field) ? value : g.linear(value, width, `factors.${field.field}`, { bias: false });
     });
-    // Each field with the sum of those before it: half as many products as pairs have, and no difference of large
+    // Multiplying each field with the sum of the previous ones halves the products and avoids differences of large
     // numbers.
-    let before = embeddings[0]!;
+    let sum = embeddings[0]!;
     const products = embeddings.slice(1).map((embedding): Value => {
-      const product = g.multiply(before, embedding);
-      before = g.add(before, embedding);
+      const product = g.multiply(sum, embedding);
+      sum = g.add(sum, embedding);
       return product;
     });
     return {
@@ -52,28 +48,28 @@ export const fm = defineBottom({
 });
 
 /**
- * The width of all embeddings.
- * @throws Misfit where they differ, or there is nothing to multiply
+ * Returns the common width of all embeddings.
+ * @throws IncompatibleFeaturesError if widths differ or fewer than two fields can be multiplied
  */
-function commonWidth(fields: readonly InputField[]): number {
+function findCommonWidth(fields: readonly InputField[]): number {
   const [first, ...others] = fields.filter(hasEmbedding);
   if (first === undefined)
     throw new IncompatibleFeaturesError({
       path: ['model'],
       message:
-        'fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups',
+        'fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
     });
   if (fields.length < 2)
     throw new IncompatibleFeaturesError({
       path: ['model'],
-      message: `fm multiplies fields with each other, and reads ${quoted(first.field)} alone; let it read more`,
+      message: `fm multiplies pairs of fields, but its input has only ${quoted(first.field)}; add fields or groups to input`,
     });
   const other = others.find(({ width }) => width !== first.width);
   if (other === undefined) return first.width;
   const groups =
-    other.group === first.group ? '' : `, or let it read groups of one width, as in input: [${first.group}]`;
+    other.group === first.group ? '' : `, or select groups of equal width, such as input: [${first.group}]`;
   throw new IncompatibleFeaturesError({
     path: ['features', ...(other.group === undefined ? [] : [other.group])],
-    message: `fm multiplies embeddings with each other, and that of ${quoted(other.field)} has width ${other.width}, that of ${quoted(first.field)} ${first.width}; give them one width${groups}`,
+    message: `fm requires embeddings of equal width, but ${quoted(other.field)} has width ${other.width} and ${quoted(first.field)} ${first.width}; set the same width${groups}`,
   });
 }

@@ -1,32 +1,28 @@
 import { z } from 'zod';
 import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineBottom, gated, joinedExperts, type Experts } from './bottom.js';
+import { defineBottom, buildGate, concatExperts, type Experts } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 const count = (described: string) => z.int().min(1).max(1024).default(1).describe(described);
-/** The category of tasks that none names. */
-const REST = 'others';
+/** Category of tasks without a category. */
+const OTHER_TASKS = 'others';
 
 /**
- * Hierarchy of Multi-gate Experts (HoME; Wang et al. 2024, https://arxiv.org/abs/2408.05430): tasks stand in
- * categories. Meta experts, of each category and
- * shared ones, make what is meant by a category; task experts, of each task, its category and all, read that. An expert
- * is
- * linear, batch norm and swish, so that none falls silent or speaks louder than others; a feature gate, 2 · sigmoid of
- * a product of low rank, gives
- * each its own view of the input; a self-gate adds to what a gate lets through what its own experts say, so that they
- * learn also where the gate prefers
- * shared ones. The self-gate is a softmax over its experts, of a single one a sigmoid.
+ * Hierarchy of Multi-gate Experts (HoME; Wang et al. 2024, https://arxiv.org/abs/2408.05430) for tasks in categories.
+ * Meta experts (per category, and shared) produce the representation of a category; task experts (per task, per
+ * category, and shared) read it. An expert is linear, batch norm and swish, which keeps experts active and on the same
+ * scale. A feature gate, 2 · sigmoid of a low-rank product, gives each expert its own view of the input. A self-gate
+ * adds a unit's own experts to its gate's mixture, so that they train even if the gate prefers shared ones. The
+ * self-gate is a softmax over the experts, or a sigmoid for a single one.
  *
- * Gates of tasks look at what their category and all mean, side by side, self-gates at what their own experts read;
- * that is how this project
- * understands the paper, whose code is not public. Its feature gates are sums of several smaller ones; here each expert
- * has one of `featureGate.rank`.
+ * Gates of tasks read the concatenated representations of their category and of all tasks; self-gates read the input of
+ * their experts. This is an interpretation of the paper, whose code is not public. Its feature gates are sums of
+ * several smaller ones; here each expert has one of `featureGate.rank`.
  */
 export const home = defineBottom({
   name: 'home',
@@ -67,9 +63,9 @@ export const home = defineBottom({
       for (const [i, task] of members.entries()) {
         const path = ['categories', category, i];
         if (!tasks.includes(task))
-          yield { path, message: joined(`no task is called ${quoted(task)}`, didYouMean(task, tasks)) };
+          yield { path, message: joined(`unknown task ${quoted(task)}`, didYouMean(task, tasks)) };
         else if (all.filter((each) => each === task).length > 1)
-          yield { path, message: `${quoted(task)} stands in two places; leave it in one` };
+          yield { path, message: `${quoted(task)} is in two categories; remove it from one` };
       }
     }
   },
@@ -77,9 +73,9 @@ export const home = defineBottom({
   build({ categories, experts, featureGate: { rank }, selfGate, gate }, { g, tasks, ...features }) {
     const { shared, perCategory, perTask, ...expert } = experts;
     const { input } = features;
-    const seen = gate.input && ofGroups(g, features, gate.input).input;
+    const gateInput = gate.input && selectGroups(g, features, gate.input).input;
     const unitExperts = (name: string, numExperts: number, x: Value): Experts =>
-      expertsOf(
+      buildExperts(
         g,
         x,
         expert,
@@ -87,43 +83,48 @@ export const home = defineBottom({
         Array.from({ length: numExperts }, (_, e) => `${name}.${e}`),
       );
     const gates = new Map<string, Gate>();
-    /** What a unit makes of the experts that it may see, its own among them. */
-    const fused = (
+    /** Mixes the experts that a unit can access, including its own. */
+    const fuse = (
       name: string,
-      looksAt: Value,
+      source: Value,
       all: Experts,
-      own: { readonly experts: Experts; readonly reads: Value },
+      ownExperts: { readonly experts: Experts; readonly input: Value },
     ): Value => {
-      const found = gated(g, seen ?? looksAt, all, gate, `gates.${name}`);
-      gates.set(name, found.gate);
-      return selfGate ? g.add(found.mixture, selfGated(g, own.reads, own.experts, `selfGates.${name}`)) : found.mixture;
+      const output = buildGate(g, gateInput ?? source, all, gate, `gates.${name}`);
+      gates.set(name, output.gate);
+      return selfGate
+        ? g.add(output.mixture, buildSelfGate(g, ownExperts.input, ownExperts.experts, `selfGates.${name}`))
+        : output.mixture;
     };
 
-    const groups = categoriesOf(categories, tasks);
+    const groups = groupByCategory(categories, tasks);
     const metaShared = unitExperts('meta.shared', shared, input);
     const meta = new Map(
       [...groups.keys()].map(
         (category) => [category, unitExperts(`meta.categories.${category}`, perCategory, input)] as const,
       ),
     );
-    const all = joinedExperts([...meta.values(), metaShared]);
-    const meantByAll = fused('meta.shared', input, all, { experts: metaShared, reads: input });
+    const all = concatExperts([...meta.values(), metaShared]);
+    const sharedMeaning = fuse('meta.shared', input, all, { experts: metaShared, input: input });
 
-    const ofAll = unitExperts('experts.shared', shared, meantByAll);
+    const sharedTaskExperts = unitExperts('experts.shared', shared, sharedMeaning);
     const outputs = new Map<string, Value>();
     for (const [category, members] of groups) {
-      const own = meta.get(category)!;
-      const meant = fused(`meta.categories.${category}`, input, joinedExperts([own, metaShared]), {
-        experts: own,
-        reads: input,
+      const ownExperts = meta.get(category)!;
+      const meaning = fuse(`meta.categories.${category}`, input, concatExperts([ownExperts, metaShared]), {
+        experts: ownExperts,
+        input: input,
       });
-      const ofCategory = unitExperts(`experts.categories.${category}`, perCategory, meant);
-      const looksAt = g.concat([meant, meantByAll]);
+      const categoryTaskExperts = unitExperts(`experts.categories.${category}`, perCategory, meaning);
+      const source = g.concat([meaning, sharedMeaning]);
       for (const task of members) {
-        const ofTask = unitExperts(`experts.tasks.${task}`, perTask, meant);
+        const taskExperts = unitExperts(`experts.tasks.${task}`, perTask, meaning);
         outputs.set(
           task,
-          fused(task, looksAt, joinedExperts([ofTask, ofCategory, ofAll]), { experts: ofTask, reads: meant }),
+          fuse(task, source, concatExperts([taskExperts, categoryTaskExperts, sharedTaskExperts]), {
+            experts: taskExperts,
+            input: meaning,
+          }),
         );
       }
     }
@@ -131,18 +132,21 @@ export const home = defineBottom({
   },
 });
 
-/** Tasks by category, each in the order of the config. */
-function categoriesOf(
+/** Groups tasks by category, each in config order. */
+function groupByCategory(
   categories: Readonly<Record<string, readonly string[]>>,
   tasks: readonly string[],
 ): ReadonlyMap<string, readonly string[]> {
-  const named = new Set(Object.values(categories).flat());
-  const rest = tasks.filter((task) => !named.has(task));
-  return new Map([...Object.entries(categories), ...(rest.length > 0 ? [[REST, rest] as const] : [])]);
+  const assigned = new Set(Object.values(categories).flat());
+  const unassigned = tasks.filter((task) => !assigned.has(task));
+  return new Map([
+    ...Object.entries(categories),
+    ...(unassigned.length > 0 ? [[OTHER_TASKS, unassigned] as const] : []),
+  ]);
 }
 
-/** Experts with the feature gate of each. */
-function expertsOf(g: GraphBuilder, x: Value, options: MlpOptions, rank: number, names: readonly string[]): Experts {
+/** Builds experts, each with its feature gate. */
+function buildExperts(g: GraphBuilder, x: Value, options: MlpOptions, rank: number, names: readonly string[]): Experts {
   const view = (name: string): Value => {
     if (rank === 0) return x;
     const low = g.linear(x, rank, `${name}.featureGate.down`, { bias: false });
@@ -152,8 +156,8 @@ function expertsOf(g: GraphBuilder, x: Value, options: MlpOptions, rank: number,
   return { names, values: names.map((name) => mlp(g, view(name), options, name)) };
 }
 
-/** What a unit's own experts say by a gate of their own. */
-function selfGated(g: GraphBuilder, x: Value, { values }: Experts, name: string): Value {
+/** Mixes a unit's own experts with a separate gate. */
+function buildSelfGate(g: GraphBuilder, x: Value, { values }: Experts, name: string): Value {
   const scores = g.linear(x, values.length, name);
   return g.mixture(
     values.length === 1 ? g.activation(scores, 'sigmoid', `${name}.sigmoid`) : g.softmax(scores),

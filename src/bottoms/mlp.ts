@@ -1,7 +1,7 @@
 import { mlp as blocks, mlpOptions } from '../graph/mlp.js';
 import { defineBottom, forAllTasks } from './bottom.js';
 
-/** Layers that all tasks share whole (Caruana 1997, https://doi.org/10.1023/A:1007379606734). */
+/** Layers shared by all tasks (Caruana 1997, https://doi.org/10.1023/A:1007379606734). */
 export const mlp = defineBottom({
   name: 'mlp',
   summary: 'layers shared by all tasks',

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { defineBottom, gated } from './bottom.js';
+import { defineBottom, buildGate } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
  * Multi-gate Mixture-of-Experts (Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007): experts shared by all
- * tasks, and for every task a gate that weighs them.
+ * tasks, and one gate per task.
  */
 export const mmoe = defineBottom({
   name: 'mmoe',
@@ -27,11 +27,11 @@ export const mmoe = defineBottom({
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
     const experts = { names, values: names.map((name) => mlp(g, input, expert, name)) };
-    const seen = ofGroups(g, features, options.gate.input).input;
+    const gateInput = selectGroups(g, features, options.gate.input).input;
     const outputs = new Map<string, Value>();
     const gates = new Map<string, Gate>();
     for (const task of tasks) {
-      const { gate, mixture } = gated(g, seen, experts, options.gate, `gates.${task}`);
+      const { gate, mixture } = buildGate(g, gateInput, experts, options.gate, `gates.${task}`);
       outputs.set(task, mixture);
       gates.set(task, gate);
     }

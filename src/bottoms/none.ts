@@ -1,6 +1,6 @@
 import { defineBottom, forAllTasks } from './bottom.js';
 
-/** No shared layer: towers stand on the features, of which they share the embeddings. */
+/** No shared layers: towers read the features and share only embeddings. */
 export const none = defineBottom({
   name: 'none',
   summary: 'no shared layers; only embeddings are shared',

@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { ofGroups } from '../graph/features.js';
+import { selectGroups } from '../graph/features.js';
 import { mlp } from '../graph/mlp.js';
-import { defineBottom, forAllTasks, gated } from './bottom.js';
+import { defineBottom, forAllTasks, buildGate } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 
 /**
- * One-gate Mixture-of-Experts, what MMOE is compared with (Ma et al. 2018, section 4.1,
- * https://dl.acm.org/doi/10.1145/3219819.3220007; after Jacobs et al. 1991): one gate weighs the experts for all tasks
- * alike.
+ * One-gate Mixture-of-Experts, the baseline of MMOE (Ma et al. 2018, section 4.1,
+ * https://dl.acm.org/doi/10.1145/3219819.3220007; after Jacobs et al. 1991): one gate for all tasks.
  */
 export const omoe = defineBottom({
   name: 'omoe',
@@ -25,10 +24,10 @@ export const omoe = defineBottom({
     const { input } = features;
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
-    const seen = ofGroups(g, features, options.gate.input).input;
-    const { gate, mixture } = gated(
+    const gateInput = selectGroups(g, features, options.gate.input).input;
+    const { gate, mixture } = buildGate(
       g,
-      seen,
+      gateInput,
       { names, values: names.map((name) => mlp(g, input, expert, name)) },
       options.gate,
       'gate',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
-import { inputOption, ofGroups } from '../graph/features.js';
+import { inputOption, selectGroups } from '../graph/features.js';
 import { block, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { defineBottom } from './bottom.js';
@@ -12,20 +12,15 @@ const gateUnit = (looksAt: string) =>
   });
 
 /**
- * PEPNet (Chang et al. 2023, https://arxiv.org/abs/2302.01115): factors between 0 and 2 that depend on a few features
- * of great weight.
- * EPNet multiplies all embeddings by factors that it makes of the domain's (`epnet.input`: the scene, its statistics),
- * PPNet the input
- * and every hidden layer of each task by factors of who and what it is about (`ppnet.input`: user, item, author). Both
- * see, beside these, all
- * features, into which their gates send no gradient. A gate unit is a layer with ReLU, then one with 2 · sigmoid; a
- * task has its own.
+ * PEPNet (Chang et al. 2023, https://arxiv.org/abs/2302.01115): gates between 0 and 2 that depend on a few important
+ * features. EPNet scales all embeddings by gates on the domain (`epnet.input`: the scene, its statistics). PPNet scales
+ * the input and every hidden layer of each task by gates on the entities (`ppnet.input`: user, item, author). Both also
+ * read all features with a stopped gradient. A gate unit is a ReLU layer, then a layer with 2 · sigmoid; each task has
+ * its own.
  *
- * Where no groups are named, a gate looks at all features, so that only its share of the gradient tells the two halves
- * apart. The paper reads a
- * task's number off the last gated layer: a tower without layers (`tower: { hidden: [] }`) does that. Its gates stand
- * on a layer after its activation,
- * and so do these: behind the whole block of linear, batch norm, activation and dropout.
+ * Without named groups a gate reads all features, so that the two halves of its input differ only in their gradient.
+ * The paper's output is linear in the last gated layer: set `tower: { hidden: [] }`. Gates follow the whole block of
+ * linear, batch norm, activation and dropout.
  */
 export const pepnet = defineBottom({
   name: 'pepnet',
@@ -43,9 +38,9 @@ export const pepnet = defineBottom({
 
   build({ epnet, ppnet, layers }, { g, tasks, ...features }) {
     const { input } = features;
-    const domain = g.concat([ofGroups(g, features, epnet.input).input, g.stopGradient(input)]);
+    const domain = g.concat([selectGroups(g, features, epnet.input).input, g.stopGradient(input)]);
     const personal = g.multiply(factors(g, domain, input.width, epnet.hidden, 'epnet'), input);
-    const prior = g.concat([ofGroups(g, features, ppnet.input).input, g.stopGradient(personal)]);
+    const prior = g.concat([selectGroups(g, features, ppnet.input).input, g.stopGradient(personal)]);
     const outputs = new Map(
       tasks.map((task): [string, Value] => {
         const gate = (x: Value, layer: number): Value =>
@@ -63,7 +58,7 @@ export const pepnet = defineBottom({
   },
 });
 
-/** A gate unit: factors from 0 to 2. */
+/** Builds a gate unit, with results from 0 to 2. */
 function factors(g: GraphBuilder, x: Value, width: number, hidden: number, name: string): Value {
   const h = g.activation(g.linear(x, hidden, `${name}.hidden`), 'relu', `${name}.relu`);
   return g.affine(g.activation(g.linear(h, width, `${name}.factors`), 'sigmoid', `${name}.sigmoid`), 2, 0);

@@ -4,9 +4,8 @@ import { checkExperts } from './expert-options.js';
 import { extraction, extractionOptions } from './extraction.js';
 
 /**
- * Progressive Layered Extraction (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): levels of experts
- * of each
- * task's own and of shared ones, with a gate for each.
+ * Progressive Layered Extraction (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): levels of
+ * task-specific and shared experts, each with gates.
  */
 export const ple = defineBottom({
   name: 'ple',

@@ -2,7 +2,7 @@ import { mlp, mlpOptions } from '../graph/mlp.js';
 import { defineBottom } from './bottom.js';
 
 /**
- * Layers of each task's own, on shared embeddings: what AITM has below its towers (Xi et al. 2021,
+ * Separate layers per task on shared embeddings, as below AITM's towers (Xi et al. 2021,
  * https://arxiv.org/abs/2105.08489).
  */
 export const taskMlp = defineBottom({

@@ -1,13 +1,13 @@
 import { flatten } from '../core/flatten.js';
 
-/** A key of two configs that differ in it: JSON in full, undefined where one has no such key. */
+/** A key with different values in two configs: JSON, or undefined if a config does not have it. */
 export interface ChangedKey {
   readonly key: string;
   readonly before: string | undefined;
   readonly after: string | undefined;
 }
 
-/** The keys in which two configs differ, by what they hold; the order of keys is none of it. */
+/** Compares two configs by value and returns the keys that differ; the order of keys is ignored. */
 export function changedKeys(before: object, after: object): readonly ChangedKey[] {
   const [was, is] = [flatten(before), flatten(after)];
   return [...new Set([...was.keys(), ...is.keys()])]

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { experimentSchema, type Experiment } from './experiment.js';
 
-/** A value of a config that is not what it would be if nothing were said. */
+/** A value of a config that differs from its default. */
 export interface Change {
-  /** As in `training.epochs`. */
+  /** Path, such as `training.epochs`. */
   readonly key: string;
   readonly value: unknown;
-  /** What it is by default; undefined where it has none. */
+  /** Default; undefined if there is none. */
   readonly byDefault: unknown;
 }
 
-/** What a config says beside the defaults, in the order of its keys; lists are one value. */
+/** Lists the values of a config that differ from their defaults, in key order; a list is one value. */
 export function listChanges(experiment: Experiment): readonly Change[] {
   return [...changesIn(experimentSchema, experiment, [], undefined)];
 }
@@ -22,49 +22,50 @@ function* changesIn(
   byDefault: unknown,
 ): Generator<Change> {
   if (value === undefined || isSame(value, byDefault)) return;
-  const found = schema && membersOf(schema, value, byDefault);
+  const members = schema && findMembers(schema, value, byDefault);
   const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isMap || Object.keys(value).length === 0) {
-    if (!isSame(value, found?.byDefault)) yield { key: path.join('.'), value, byDefault: found?.byDefault };
+    if (!isSame(value, members?.byDefault)) yield { key: path.join('.'), value, byDefault: members?.byDefault };
     return;
   }
   const below = Object.entries(value).flatMap(([key, child]) => [
-    ...changesIn(found?.childOf(key), child, [...path, key], propertyOf(found?.byDefault, key)),
+    ...changesIn(members?.getChild(key), child, [...path, key], getProperty(members?.byDefault, key)),
   ]);
-  // A section that would not be there is a change, though all in it may be as it is by default.
-  if (below.length === 0 && found?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
+  // An optional section is a change, even if all of its values are defaults.
+  if (below.length === 0 && members?.byDefault === undefined)
+    yield { key: path.join('.'), value, byDefault: undefined };
   yield* below;
 }
 
-/** What is known of the keys below a value, and what it is by default. */
+/** Schemas of the keys below a value, and its default. */
 interface Members {
-  childOf(key: string): z.core.$ZodType | undefined;
+  getChild(key: string): z.core.$ZodType | undefined;
   readonly byDefault: unknown;
 }
 
-/** Goes through what only adds a default, to the keys that the value has. */
-function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
+/** Unwraps defaults and unions down to the member that applies to the value. */
+function findMembers(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
   if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault)
-    return membersOf(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
+    return findMembers(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
   if (schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable)
-    return membersOf(schema._zod.def.innerType, value, byDefault);
-  if (schema instanceof z.core.$ZodLazy) return membersOf(schema._zod.def.getter(), value, byDefault);
-  if (schema instanceof z.core.$ZodPipe) return membersOf(schema._zod.def.in, value, byDefault);
+    return findMembers(schema._zod.def.innerType, value, byDefault);
+  if (schema instanceof z.core.$ZodLazy) return findMembers(schema._zod.def.getter(), value, byDefault);
+  if (schema instanceof z.core.$ZodPipe) return findMembers(schema._zod.def.in, value, byDefault);
   if (schema instanceof z.core.$ZodUnion) {
     const fitting =
       schema instanceof z.core.$ZodDiscriminatedUnion
         ? namedMember(schema, value)
         : schema._zod.def.options.find((option) => fits(option, value));
-    return fitting === undefined ? { childOf: () => undefined, byDefault } : membersOf(fitting, value, byDefault);
+    return fitting === undefined ? { getChild: () => undefined, byDefault } : findMembers(fitting, value, byDefault);
   }
-  if (schema instanceof z.core.$ZodObject) return { childOf: (key) => schema._zod.def.shape[key], byDefault };
-  if (schema instanceof z.core.$ZodRecord) return { childOf: () => schema._zod.def.valueType, byDefault };
-  return { childOf: () => undefined, byDefault };
+  if (schema instanceof z.core.$ZodObject) return { getChild: (key) => schema._zod.def.shape[key], byDefault };
+  if (schema instanceof z.core.$ZodRecord) return { getChild: () => schema._zod.def.valueType, byDefault };
+  return { getChild: () => undefined, byDefault };
 }
 
 /**
- * Whether a value is of an option of a union, by its name alone where it has one: parsing it once more takes as long as
- * the config did.
+ * Returns whether a value matches an option of a union. The name decides if there is one: parsing again would take as
+ * long as the config.
  */
 function fits(option: z.core.$ZodType, value: unknown): boolean {
   return option instanceof z.core.$ZodDiscriminatedUnion
@@ -72,13 +73,13 @@ function fits(option: z.core.$ZodType, value: unknown): boolean {
     : z.safeParse(option, value, { jitless: true }).success;
 }
 
-/** The member of a union that a parsed value names. */
+/** Returns the member of a union that a parsed value names. */
 function namedMember({ _zod: { def } }: z.core.$ZodDiscriminatedUnion, value: unknown): z.core.$ZodType | undefined {
-  const name = propertyOf(value, def.discriminator) as z.core.util.Primitive; // what members are told apart by
+  const name = getProperty(value, def.discriminator) as z.core.util.Primitive; // discriminator of the union
   return def.options.find((option) => option._zod.propValues?.[def.discriminator]?.has(name));
 }
 
-function propertyOf(value: unknown, key: string): unknown {
+function getProperty(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 }
 

@@ -1,7 +1,7 @@
 import { Document, isScalar, isSeq, visit } from 'yaml';
 import type { Experiment } from './experiment.js';
 
-/** The resolved config as YAML: it loads back equal to itself. Lists of plain values stand on one line. */
+/** Formats a resolved config as YAML that loads back to an equal config. Lists of scalars are on one line. */
 export function dumpConfig(experiment: Experiment): string {
   const document = new Document(experiment);
   visit(document, {

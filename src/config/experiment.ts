@@ -8,7 +8,7 @@ import { calibrationSection, checkCalibration } from '../evaluation/calibration/
 import { listOutputs } from '../evaluation/outputs.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes, computeLayout } from '../features/feature-types.js';
-import { inputsOf } from '../graph/features.js';
+import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
 import { buildModel, listLookups, models, type ModelSpec } from '../models/models.js';
 import { IncompatibleFeaturesError, type ValidationIssue } from '../core/component.js';
@@ -19,20 +19,20 @@ import { normalizeGiven, labelColumns, rootTasks, taskOptions, tasksGiven, type 
 import { checkTraining } from '../training/check-training.js';
 import { checkTrack, trackOptions } from '../track/trackers.js';
 import { trainingOptions } from '../training/options.js';
-import { wrongMonitor } from '../training/monitor-sum.js';
+import { explainInvalidMonitor } from '../training/monitor-sum.js';
 import { readsValidation } from '../training/train-step.js';
 
 const name = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter, then letters, digits, - or _, 64 characters at most');
+  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name of at most 64 characters: a letter, then letters, digits, - or _');
 
-/** The whole of a config. Every section belongs to the folder that reads it; this only puts them together. */
+/** Schema of a config. Every section is defined by the directory that reads it. */
 export const experimentSchema = z.strictObject({
   name: z
     .string()
     .regex(
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-      'a name for the folder of its runs: letters, digits, dots, - and _ (without the key, it is the name of the config file)',
+      'a directory name of letters, digits, dots, - and _ (default: the name of the config file)',
     )
     .describe('Name of the run directory; default: name of the config file'),
   $schema: z.string().optional().describe('JSON Schema for editors; ignored by mtl'),
@@ -61,10 +61,10 @@ export const experimentSchema = z.strictObject({
   loggers: trackOptions.prefault({}),
 });
 
-/** A config that was parsed and checked: all defaults filled in. */
+/** A parsed and validated config with all defaults. */
 export type Experiment = z.output<typeof experimentSchema>;
 
-/** The tasks of a config as a list. */
+/** Lists the tasks of a config. */
 export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
   return Object.entries(experiment.tasks).map(([name, options]) => {
     const { range, taskTypes } = findLoss(options);
@@ -80,7 +80,7 @@ export function listTasks(experiment: Pick<Experiment, 'tasks'>): readonly Task[
   });
 }
 
-/** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
+/** Validates across sections. Sections that did not parse are omitted, so that the others are still checked. */
 export function* crossChecks({
   data,
   features,
@@ -93,42 +93,42 @@ export function* crossChecks({
   loggers: track,
 }: Partial<Experiment>): Generator<ValidationIssue> {
   const tasks = taskOptions && listTasks({ tasks: taskOptions });
-  const wrong = [
+  const issues = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
     ...(tasks === undefined ? [] : checkTasks(tasks, model)),
     ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
   ];
-  yield* wrong;
+  yield* issues;
   const terms =
-    features !== undefined && tasks !== undefined && model !== undefined && wrong.length === 0
-      ? yield* builtTerms(model, features, tasks)
+    features !== undefined && tasks !== undefined && model !== undefined && issues.length === 0
+      ? yield* buildTerms(model, features, tasks)
       : undefined;
   if (data?.negativeSampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
   if (training?.optimizer.wide !== undefined && model?.wide === false)
     yield {
       path: ['training', 'optimizer', 'wide'],
-      message: 'the model has no wide part; give it one, as in model.wide: true, or leave this out',
+      message: 'the model has no wide part; set model.wide: true, or remove this optimizer',
     };
   if (training !== undefined)
     for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
     const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
-    const asked = [
+    const monitors = [
       ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
       ...(checkpoints?.bestBy ?? []).map((monitor, i) => ({ path: ['checkpoints', 'bestBy', i], monitor })),
     ];
-    for (const { path, monitor } of asked) {
+    for (const { path, monitor } of monitors) {
       if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
         yield {
           path,
-          message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and valid is none`,
+          message: `'loss' is not corrected for negative sampling; use a metric, such as ${tasks[0]?.name ?? 'ctr'}.logLoss`,
         };
-      const wrong = wrongMonitor(monitor, goals, evaluation?.segmentBy ?? []);
-      if (wrong !== undefined) yield { path, message: wrong };
+      const issues = explainInvalidMonitor(monitor, goals, evaluation?.segmentBy ?? []);
+      if (issues !== undefined) yield { path, message: issues };
       else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
         yield {
           path,
-          message: `names a link of the run's checkpoints and so is one metric of all rows, as in ${[...goals.keys()][0]}, found '${monitor}'`,
+          message: `expected a single metric of all rows, since it names a checkpoint link, found '${monitor}'; use a metric, such as ${[...goals.keys()][0]}`,
         };
     }
   }
@@ -143,55 +143,56 @@ export function* crossChecks({
     for (const { path, message } of [...checkDialect(data), ...checkData(data)])
       yield { path: ['data', ...path], message };
   if (data !== undefined && splitFilesOf(data).valid === undefined) {
-    if (calibration !== undefined) yield { path: ['calibration'], message: 'needs data.valid to be fitted on' };
+    if (calibration !== undefined)
+      yield { path: ['calibration'], message: 'requires a validation set; set data.valid' };
     if (training?.earlyStopping !== undefined)
-      yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+      yield { path: ['training', 'earlyStopping'], message: 'requires a validation set; set data.valid' };
     if (training?.evaluation !== undefined)
-      yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
+      yield { path: ['training', 'evaluation'], message: 'requires a validation set; set data.valid' };
     if (training !== undefined && readsValidation(training.schedule))
-      yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };
+      yield {
+        path: ['training', 'schedule'],
+        message: `${training.schedule.name} requires a validation set; set data.valid`,
+      };
     if (checkpoints !== undefined && checkpoints.bestBy.length > 0)
-      yield { path: ['checkpoints', 'bestBy'], message: 'needs data.valid to look at' };
+      yield { path: ['checkpoints', 'bestBy'], message: 'requires a validation set; set data.valid' };
     if (training !== undefined && training.monitor !== 'loss')
-      yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
+      yield { path: ['training', 'monitor'], message: 'requires a validation set; set data.valid' };
   }
 }
 
-/** Parts of a model read groups that there are, each once. */
+/** Requires that the option `input` of model components names known groups, each once. */
 function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<ValidationIssue> {
-  for (const { path, groups } of inputsOf(model)) {
+  for (const { path, groups } of findInputs(model)) {
     for (const [i, group] of groups.entries()) {
-      const at = ['model', ...path, i];
+      const issuePath = ['model', ...path, i];
       if (!known.includes(group))
         yield {
-          path: at,
-          message: joined(
-            `expected a group of features (${known.join(', ')}), found '${group}'`,
-            didYouMean(group, known),
-          ),
+          path: issuePath,
+          message: joined(`expected a feature group (${known.join(', ')}), found '${group}'`, didYouMean(group, known)),
         };
-      else if (groups.indexOf(group) < i) yield { path: at, message: `'${group}' stands there twice` };
+      else if (groups.indexOf(group) < i) yield { path: issuePath, message: `'${group}' is listed twice; remove one` };
     }
   }
 }
 
-/** Builds the model, which may not fit the features; gives the names of the terms of its loss where it does. */
-function* builtTerms(
+/** Builds the model to detect incompatible features; returns the names of its loss terms if it succeeds. */
+function* buildTerms(
   model: ModelSpec,
   groups: Experiment['features'],
   tasks: readonly Task[],
 ): Generator<ValidationIssue, readonly string[] | undefined> {
-  // How wide a vector is may be known of train alone.
+  // The length of a vector may be unknown before fitting.
   const fields = Object.values(groups)
     .flatMap((group) => featureTypes.build(group))
     .map((field) => ({ ...field, width: Math.max(field.width, 1) }));
   const layout = computeLayout(fields, { groups, ...listLookups(model, tasks) });
   const names = layout.tables.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) {
+  const duplicate = names.find((name, i) => names.indexOf(name) < i);
+  if (duplicate !== undefined) {
     yield {
       path: ['model', 'wide'],
-      message: `makes a table called '${twice}' beside that of the field '${twice}'; give that field another name`,
+      message: `adds a table '${duplicate}', which is also the name of a field; rename the field`,
     };
     return undefined;
   }
@@ -204,7 +205,7 @@ function* builtTerms(
   }
 }
 
-/** The tasks fit together, and fit the model. */
+/** Validates tasks against each other and against the model. */
 function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<ValidationIssue> {
   const spaces = listOutputs(tasks);
   for (const task of tasks) {
@@ -215,7 +216,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
     ) {
       yield {
         path: ['tasks', task.name, 'given', ...(typeof task.given === 'object' ? ['label'] : [])],
-        message: 'expected another column than the label',
+        message: 'expected a column other than the label',
       };
     }
     if (!findLoss(task).taskTypes.includes(task.type)) {
@@ -224,20 +225,20 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         .map((part) => part.name);
       yield {
         path: ['tasks', task.name, 'loss'],
-        message: `${findLoss(task).name} is not for a ${task.type}; take ${others.join(', ')}`,
+        message: `${findLoss(task).name} does not support ${task.type}; use one of ${others.join(', ')}`,
       };
     }
     if (task.scaling !== undefined) {
       if (task.type === 'classification')
         yield {
           path: ['tasks', task.name, 'scaling'],
-          message: 'a class is 1 or 0, and nothing to scale; leave it out, or take type: regression',
+          message: 'classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
         };
       const { name: loss, takesScaling } = findLoss(task);
       if (task.type === 'regression' && !takesScaling)
         yield {
           path: ['tasks', task.name, 'scaling'],
-          message: `${loss} means the label as it is; leave scaling out, or take another loss`,
+          message: `loss ${loss} requires unscaled labels; remove scaling, or use another loss`,
         };
       for (const { path, message } of checkLabelScaling(task.scaling))
         yield { path: ['tasks', task.name, 'scaling', ...path], message };
@@ -247,20 +248,20 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
         yield {
           path: ['tasks', task.name, 'label'],
           message:
-            'a condition is 1 or 0, and the task is a regression; take type: classification, or the column itself as label',
+            'a condition gives labels 0 and 1, but the task is a regression; set type: classification, or use the column itself as label',
         };
       if (task.onMissing === 'negative')
-        yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; take mask or drop' };
+        yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; use mask or drop' };
       if (task.positiveWeight !== undefined)
         yield {
           path: ['tasks', task.name, 'positiveWeight'],
-          message: 'a regression has no positives; take sampleWeight',
+          message: 'a regression has no positives; use sampleWeight',
         };
     }
     if (spaces.filter((space) => space.name === task.name).length > 1) {
       yield {
         path: ['tasks', task.name],
-        message: `'${task.name}' is also what another task is reported as; rename one`,
+        message: `'${task.name}' is also an output of another task; rename one of them`,
       };
     }
   }
@@ -268,21 +269,19 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
   if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
 }
 
-/**
- * A share of the negatives is a share of those of one label; what is predicted of others could not be corrected for it.
- */
+/** Requires a single root task: downsampling depends on its label, and predictions of others could not be corrected. */
 function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   const roots = rootTasks(tasks);
   const fix = 'leave negativeSampling out, or sample before and give the rows a sampleWeight';
   if (roots.length !== 1)
     yield {
       path: ['data', 'negativeSampling'],
-      message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
+      message: `expected a single task without given, by which predictions are corrected, found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
     };
-  else if (findLoss(roots[0]!).says === 'score')
+  else if (findLoss(roots[0]!).outputKind === 'score')
     yield {
       path: ['data', 'negativeSampling'],
-      message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${resolveLoss(roots[0]!).name}, and could not be corrected; ${fix}`,
+      message: `predictions of '${roots[0]!.name}' are not probabilities with loss ${resolveLoss(roots[0]!).name}, so they cannot be corrected; ${fix}`,
     };
   else if (roots[0]!.type !== 'classification')
     yield {

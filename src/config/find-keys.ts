@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { experimentSchema } from './experiment.js';
 
-/** What other tools call keys, without the marks between words. */
+/** Names of keys in other tools, without separators. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   lr: 'learningrate',
   learnrate: 'learningrate',
@@ -25,13 +25,13 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 /** Maximum number of places that a problem names. */
 const MAX_PLACES = 3;
-/** Shorter names are too near to each other to guess from. */
+/** Shorter names are too similar to guess. */
 const MIN_GUESS_LENGTH = 3;
 
-/** A key below a schema. */
-interface Place {
+/** Location of a key in a schema. */
+interface KeyLocation {
   readonly path: readonly string[];
-  /** The choice that has the key, if it is neither the one of the data nor the default: `name: cosine`. */
+  /** The choice that has the key, if it is neither the data's nor the default: `name: cosine`. */
   readonly choice: Choice | undefined;
 }
 
@@ -42,27 +42,26 @@ interface Choice {
 }
 
 /**
- * Finds the keys of a config that a name means, in full: `training.epochs` for `epochs`, the learning rates for `lr`.
- * Returns only keys whose path
- * does not depend on the names of groups and tasks.
+ * Finds the full paths of keys that a name may mean: `training.epochs` for `epochs`, the learning rates for `lr`.
+ * Returns only keys whose path does not depend on the names of groups and tasks.
  */
 export function findKeys(name: string): readonly string[] {
-  return nearestPlaces(placesNamed(name, experimentSchema, undefined), []).map(({ path }) => path.join('.'));
+  return selectNearest(findKeysNamed(name, experimentSchema, undefined), []).map(({ path }) => path.join('.'));
 }
 
-/** What a key that a schema does not know is meant to be. */
+/** A replacement for an unknown key. */
 export interface KeyProposal {
-  /** Full paths of keys to write instead. */
+  /** Full paths of the suggested keys. */
   readonly places?: readonly string[];
   readonly fix: string;
 }
 
 /**
- * Proposes a key for one that is unknown: a misspelt key of the same map, an option of another choice, or the same key
- * elsewhere in the schema.
+ * Proposes a replacement for an unknown key: a misspelled key of the same map, an option of another choice, or the same
+ * key elsewhere in the schema.
  * @param at path of the map that has the key
  * @param known keys of that map
- * @param data what was parsed
+ * @param data parsed data
  */
 export function proposeKey(
   key: string,
@@ -77,44 +76,45 @@ export function proposeKey(
   const exact =
     known.find((name) => isNamed(name, key)) ?? (near !== undefined && near.edits <= 1 ? near.name : undefined);
   if (exact !== undefined) return here(exact);
-  const named = placesNamed(key, schema, data);
-  const inMap = (length: (steps: number) => boolean): readonly Place[] =>
+  const named = findKeysNamed(key, schema, data);
+  const inMap = (length: (steps: number) => boolean): readonly KeyLocation[] =>
     named.filter(({ path }) => at.every((step, i) => path[i] === step) && length(path.length - at.length));
-  const below = nearestPlaces(
+  const below = selectNearest(
     inMap((steps) => steps > 1),
     at,
   );
   const otherChoices = inMap((steps) => steps === 1);
   if (otherChoices.length > 0) {
-    const fix = `${otherChoices[0]!.choice!.discriminator}: ${namesOf(otherChoices)} has it`;
+    const fix = `${otherChoices[0]!.choice!.discriminator}: ${formatChoiceNames(otherChoices)} has it`;
     return {
-      fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; the keys here are ${known.join(', ')}`,
+      fix: below.length > 0 ? `${toProposal(below, named).fix} ${fix}` : `${fix}; valid keys are ${known.join(', ')}`,
     };
   }
-  const elsewhere = nearestPlaces(named, at);
-  if (elsewhere.length > 0) return placed(elsewhere, named);
+  const elsewhere = selectNearest(named, at);
+  if (elsewhere.length > 0) return toProposal(elsewhere, named);
   if (near !== undefined) return here(near.name);
-  const misspelt = nearestPlaces(placesNear(key, schema, data), at);
-  if (misspelt.length > 0) return placed(misspelt, misspelt);
-  return known.length > 0 ? { fix: `the keys here are ${known.join(', ')}` } : undefined;
+  const misspelled = selectNearest(findKeysNear(key, schema, data), at);
+  if (misspelled.length > 0) return toProposal(misspelled, misspelled);
+  return known.length > 0 ? { fix: `valid keys are ${known.join(', ')}` } : undefined;
 }
 
 /**
- * @param places to write the key at
- * @param all places of the key, which tell by which choices each of these is there
+ * Formats a proposal.
+ * @param places suggested locations
+ * @param all locations of the key, which show the choices that have it
  */
-function placed(places: readonly Place[], all: readonly Place[]): KeyProposal {
+function toProposal(places: readonly KeyLocation[], all: readonly KeyLocation[]): KeyProposal {
   const paths = places.map(({ path }) => path.join('.'));
-  const told = places.map(({ path, choice }, i) => {
+  const suggestions = places.map(({ path, choice }, i) => {
     if (choice === undefined) return `'${paths[i]!}'`;
     const same = all.filter((place) => place.path.join('.') === path.join('.'));
-    return `'${paths[i]!}' (an option of ${[...choice.path, choice.discriminator].join('.')}: ${namesOf(same)})`;
+    return `'${paths[i]!}' (an option of ${[...choice.path, choice.discriminator].join('.')}: ${formatChoiceNames(same)})`;
   });
-  return { places: paths, fix: `did you mean ${told.join(' or ')}?` };
+  return { places: paths, fix: `did you mean ${suggestions.join(' or ')}?` };
 }
 
-/** Names of the choices that have a key, as alternatives. */
-function namesOf(places: readonly Place[]): string {
+/** Formats the names of the choices that have a key as alternatives. */
+function formatChoiceNames(places: readonly KeyLocation[]): string {
   const names = [...new Set(places.flatMap(({ choice }) => choice?.name ?? []))];
   return names.length === 1 ? names[0]! : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }
@@ -123,7 +123,7 @@ const plain = (name: string): string => name.replace(/[-_.]/g, '').toLowerCase()
 const meaning = (name: string): string => OTHER_NAMES[plain(name)] ?? plain(name);
 const isNamed = (name: string, key: string): boolean => plain(name) === meaning(key);
 
-/** The nearest of some names, if it is near enough to be meant. */
+/** Returns the nearest name, if it is near enough. */
 function nearest(key: string, names: readonly string[]): { readonly name: string; readonly edits: number } | undefined {
   if (key.length < MIN_GUESS_LENGTH || key.length > 100) return undefined;
   const byEdits = names
@@ -136,7 +136,7 @@ function nearest(key: string, names: readonly string[]): { readonly name: string
     : undefined;
 }
 
-/** The edit distance, in which two letters that changed places are one edit. */
+/** Computes the edit distance; a transposition counts as one edit. */
 function editsBetween(a: string, b: string): number {
   let at = 0;
   while (at < a.length && a[at] === b[at]) at++;
@@ -144,92 +144,91 @@ function editsBetween(a: string, b: string): number {
   return swapped === b && a !== b ? 1 : distance(a, b);
 }
 
-/** Every place of a key of this name. */
-function placesNamed(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
-  return [...placesOf(schema, [], data, undefined)].filter(({ path }) => isNamed(path.at(-1)!, name));
+/** Finds every location of keys with a name. */
+function findKeysNamed(name: string, schema: z.core.$ZodType, data: unknown): readonly KeyLocation[] {
+  return [...listKeys(schema, [], data, undefined)].filter(({ path }) => isNamed(path.at(-1)!, name));
 }
 
-/** Places of the key that is nearest to a misspelt one. */
-function placesNear(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
-  const all = [...placesOf(schema, [], data, undefined)].filter(({ choice }) => choice === undefined);
+/** Finds the locations of the key nearest to a misspelled one. */
+function findKeysNear(name: string, schema: z.core.$ZodType, data: unknown): readonly KeyLocation[] {
+  const all = [...listKeys(schema, [], data, undefined)].filter(({ choice }) => choice === undefined);
   const best = nearest(name, [...new Set(all.map(({ path }) => path.at(-1)!))]);
   return best === undefined ? [] : all.filter(({ path }) => path.at(-1) === best.name);
 }
 
-/**
- * The places nearest to a path; of these, those that need no other choice come first, then those that stand highest.
- * Without repetition.
- */
-function nearestPlaces(places: readonly Place[], at: readonly string[]): readonly Place[] {
-  const shared = ({ path }: Place): number => {
-    const apart = path.findIndex((step, i) => step !== at[i]);
-    return apart < 0 ? path.length : apart;
+/** Returns the distinct locations nearest to a path: those without another choice first, then the highest ones. */
+function selectNearest(places: readonly KeyLocation[], at: readonly string[]): readonly KeyLocation[] {
+  const shared = ({ path }: KeyLocation): number => {
+    const difference = path.findIndex((step, i) => step !== at[i]);
+    return difference < 0 ? path.length : difference;
   };
-  const least = (some: readonly Place[], cost: (place: Place) => number): readonly Place[] => {
+  const selectCheapest = (
+    some: readonly KeyLocation[],
+    cost: (place: KeyLocation) => number,
+  ): readonly KeyLocation[] => {
     const lowest = Math.min(...some.map(cost));
     return some.filter((place) => cost(place) === lowest);
   };
-  const near = least(places, (place) => -shared(place));
-  const found = least(
-    least(near, ({ choice }) => (choice === undefined ? 0 : 1)),
+  const near = selectCheapest(places, (place) => -shared(place));
+  const candidates = selectCheapest(
+    selectCheapest(near, ({ choice }) => (choice === undefined ? 0 : 1)),
     ({ path }) => path.length,
   );
-  return [...new Map(found.map((place) => [place.path.join('.'), place])).values()].slice(0, MAX_PLACES);
+  return [...new Map(candidates.map((place) => [place.path.join('.'), place])).values()].slice(0, MAX_PLACES);
 }
 
 /**
- * Every key below a schema with a known path; below a map with free names, only those of the names in the data. A key
- * that needs two other choices is
- * left out.
+ * Yields every key of a schema with a known path; below a map with free names, only the names in the data. Keys that
+ * require two other choices are omitted.
  */
-function* placesOf(
+function* listKeys(
   schema: z.core.$ZodType,
   above: readonly string[],
   data: unknown,
   choice: Choice | undefined,
-): Generator<Place> {
+): Generator<KeyLocation> {
   if (
     schema instanceof z.core.$ZodDefault ||
     schema instanceof z.core.$ZodPrefault ||
     schema instanceof z.core.$ZodOptional ||
     schema instanceof z.core.$ZodNullable
   ) {
-    yield* placesOf(schema._zod.def.innerType, above, data, choice);
+    yield* listKeys(schema._zod.def.innerType, above, data, choice);
   } else if (schema instanceof z.core.$ZodDiscriminatedUnion) {
-    yield* placesOfChoice(schema, above, data, choice);
+    yield* listChoiceKeys(schema, above, data, choice);
   } else if (schema instanceof z.core.$ZodUnion) {
-    for (const option of schema._zod.def.options) yield* placesOf(option, above, data, choice);
+    for (const option of schema._zod.def.options) yield* listKeys(option, above, data, choice);
   } else if (schema instanceof z.core.$ZodRecord) {
-    for (const [name, child] of entriesOf(data))
-      yield* placesOf(schema._zod.def.valueType, [...above, name], child, choice);
+    for (const [name, child] of toEntries(data))
+      yield* listKeys(schema._zod.def.valueType, [...above, name], child, choice);
   } else if (schema instanceof z.core.$ZodObject) {
-    const values = new Map(entriesOf(data));
+    const values = new Map(toEntries(data));
     for (const [key, child] of Object.entries(schema._zod.def.shape)) {
       yield { path: [...above, key], choice };
-      yield* placesOf(child, [...above, key], values.get(key), choice);
+      yield* listKeys(child, [...above, key], values.get(key), choice);
     }
   }
 }
 
-function* placesOfChoice(
+function* listChoiceKeys(
   { _zod: { def } }: z.core.$ZodDiscriminatedUnion,
   above: readonly string[],
   data: unknown,
   choice: Choice | undefined,
-): Generator<Place> {
+): Generator<KeyLocation> {
   const { options, discriminator } = def;
-  const choicesOf = (option: z.core.$ZodType): readonly unknown[] => [
+  const listChoices = (option: z.core.$ZodType): readonly unknown[] => [
     ...(option._zod.propValues?.[discriminator] ?? []),
   ];
-  const said = typeof data === 'string' ? data : new Map(entriesOf(data)).get(discriminator);
+  const chosen = typeof data === 'string' ? data : new Map(toEntries(data)).get(discriminator);
   for (const option of options) {
-    const names = choicesOf(option);
-    if (names.includes(said)) yield* placesOf(option, above, data, choice);
+    const names = listChoices(option);
+    if (names.includes(chosen)) yield* listKeys(option, above, data, choice);
     else if (choice === undefined)
-      yield* placesOf(option, above, data, { path: above, discriminator, name: String(names[0]) });
+      yield* listKeys(option, above, data, { path: above, discriminator, name: String(names[0]) });
   }
 }
 
-function entriesOf(data: unknown): readonly (readonly [string, unknown])[] {
+function toEntries(data: unknown): readonly (readonly [string, unknown])[] {
   return typeof data === 'object' && data !== null && !Array.isArray(data) ? Object.entries(data) : [];
 }

@@ -1,12 +1,12 @@
 import { sharedEncoding } from '../features/encodings/encodings.js';
 import { featureTypes } from '../features/feature-types.js';
 
-/** What a field has of the field whose table it looks into, if it does not say it. */
+/** Options that a field inherits from the owner of its table, unless it sets them. */
 const INHERITED = ['width', 'encoding', 'fillMissing'] as const;
 
 type RawMap = Readonly<Record<string, unknown>>;
 
-/** A field as the YAML says it: its name, its own options, and those of its group. */
+/** A field in the raw config: its name, its own options, and those of its group. */
 interface RawField {
   readonly name: string;
   readonly own: RawMap;
@@ -14,31 +14,29 @@ interface RawField {
 }
 
 /**
- * Fills in the width, the encoding and `fillMissing` of fields that look into the table of another field and do not say
- * them, so that the parsed config
- * says all of it.
- * @param raw config before it is parsed; what has another form is left to the schema
+ * Fills in the inherited options of fields with a shared table, so that the parsed config contains them.
+ * @param raw config before parsing; values of the wrong form are left to the schema
  */
 export function inheritTables(raw: object): object {
   const { features } = raw as RawMap;
   if (!isMap(features)) return raw;
   const fields = new Map(
     Object.values(features)
-      .flatMap(fieldsOf)
+      .flatMap(listFields)
       .map((field) => [field.name, field]),
   );
   const filled = Object.entries(features).map(([name, group]) => [
     name,
-    isMap(group) ? filledGroup(group, fields) : group,
+    isMap(group) ? fillGroup(group, fields) : group,
   ]);
   return { ...raw, features: Object.fromEntries(filled) as unknown };
 }
 
-function filledGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
-  const own = fieldsOf(group);
+function fillGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
+  const own = listFields(group);
   const options = featureTypes.parts.find(({ name }) => name === group['type'])?.options() ?? {};
   if (!('table' in options)) return group;
-  const inherited = own.map((field) => inheritedBy(field, all, Object.keys(options)));
+  const inherited = own.map((field) => listInherited(field, all, Object.keys(options)));
   const [first, ...others] = inherited;
   if (inherited.every((each) => Object.keys(each).length === 0)) return group;
   if (others.every((each) => JSON.stringify(each) === JSON.stringify(first))) return { ...group, ...first };
@@ -48,7 +46,7 @@ function filledGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap 
   return { ...group, fields };
 }
 
-function inheritedBy(
+function listInherited(
   { name, own, group }: RawField,
   all: ReadonlyMap<string, RawField>,
   options: readonly string[],
@@ -67,8 +65,8 @@ function inheritedBy(
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
-/** The fields of a group, one for each entry of its list. */
-function fieldsOf(group: unknown): readonly RawField[] {
+/** Returns the fields of a group, one per entry of its list. */
+function listFields(group: unknown): readonly RawField[] {
   const list = isMap(group) ? group['fields'] : undefined;
   if (!isMap(group) || !Array.isArray(list)) return [];
   return list.map((entry: unknown) => {

@@ -4,10 +4,10 @@ import { proposeKey } from './find-keys.js';
 import { findRenamedKey, findRenamedValue, type Rename } from './renames.js';
 import { schemaKeys } from './schema-keys.js';
 
-/** A problem of a parsed config before it is known where its text stands. */
+/** A problem of a config before it has a location in the file. */
 export interface Issue {
   readonly path: readonly PropertyKey[];
-  /** Whether the key itself is at fault, not its value. */
+  /** Whether the key or its value is wrong. */
   readonly what: 'key' | 'value';
   readonly message: string;
   readonly fix?: string | undefined;
@@ -19,11 +19,11 @@ export interface Issue {
 
 type ZodIssue = z.core.$ZodIssue;
 
-/** What zod says where a schema says nothing. */
-const UNSAID = 'Invalid input';
+/** zod's message if a schema has none. */
+const ZOD_DEFAULT_MESSAGE = 'Invalid input';
 const MISSING = 'is missing';
 
-/** What was parsed, and by what. */
+/** The schema and the data that it parsed. */
 interface Parsing {
   readonly schema: z.core.$ZodType;
   readonly data: unknown;
@@ -32,9 +32,9 @@ interface Parsing {
 }
 
 /**
- * zod's issues in our words.
+ * Converts zod's issues to messages of this project.
  * @param schema that found them
- * @param data what was parsed
+ * @param data parsed data
  * @param renames keys and values of earlier versions
  */
 export function toIssues(
@@ -70,7 +70,7 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
       });
     case 'invalid_type': {
       if (issue.input === undefined) return at(`${MISSING}; expected ${typeName(issue.expected)}`);
-      // A part is called by its name, and its options stand beside that.
+      // A component is given by its name, next to its options.
       const keys = issue.expected === 'object' ? keysAt(issue.path) : [];
       const key = keys.find((each) => each === 'name' || keys.length === 1);
       const hint =
@@ -112,8 +112,8 @@ function renamedProblem(from: string, { key, value }: { key: string; value: unkn
 }
 
 /**
- * The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what
- * was found, but for something in it.
+ * Selects the issues of the nearest member of a union: the named one for a discriminated union; otherwise the one that
+ * accepts the type of the value.
  */
 function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing: Parsing): Issue[] {
   if (issue.discriminator !== undefined) {
@@ -134,14 +134,14 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
       : joined(`expected ${expected}, found ${quoted(given)}`, hint);
     return [{ path: issue.path, what: 'value', message }];
   }
-  const ofKind = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
+  const matching = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
   const [nearest, ...others] =
-    ofKind.length > 1
-      ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0))
-      : ofKind;
+    matching.length > 1
+      ? matching.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0))
+      : matching;
   if (nearest !== undefined && others.length === 0)
     return nearest.flatMap((error) => convertIssue({ ...error, path: [...issue.path, ...error.path] }, parsing));
-  if (issue.message !== UNSAID)
+  if (issue.message !== ZOD_DEFAULT_MESSAGE)
     return [
       {
         path: issue.path,
@@ -149,7 +149,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
         message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}`,
       },
     ];
-  const expected = expectedBy(issue);
+  const expected = listExpected(issue);
   return [
     {
       path: issue.path,
@@ -159,15 +159,15 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
   ];
 }
 
-/** What the members of a union expect, and those of a union among them. */
-function expectedBy(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
+/** Lists what the members of a union expect, including nested unions. */
+function listExpected(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
   return issue.errors.flatMap(([first]) => {
-    if (first?.code === 'invalid_union' && first.message === UNSAID) return expectedBy(first);
+    if (first?.code === 'invalid_union' && first.message === ZOD_DEFAULT_MESSAGE) return listExpected(first);
     return [first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')];
   });
 }
 
-/** Whether an issue is that something else was expected altogether: a text where a map was found. */
+/** Returns whether an issue is a wrong type of the whole value, such as a string instead of a map. */
 function isOfOtherKind(issue: ZodIssue): boolean {
   if (issue.path.length > 0) return false;
   return (
@@ -184,9 +184,9 @@ function typeName(expected: string): string {
     record: 'a map',
     array: 'a list',
     tuple: 'a list',
-    string: 'a text',
+    string: 'a string',
     number: 'a number',
-    int: 'a whole number',
+    int: 'an integer',
     boolean: 'true or false',
   };
   return names[expected] ?? expected;
@@ -202,7 +202,7 @@ function bound(origin: string, comparison: string, limit: number | bigint): stri
   return `${comparison} ${limit}${units[origin] ?? ''}`;
 }
 
-/** Returns an issue as a problem with its location; for an override, the fix names the full key that it may mean. */
+/** Converts an issue to a problem with its location; for an override, the fix names the full key that it may mean. */
 export function toProblem(
   { path, what, message, fix, places = [] }: Issue,
   locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { experimentSchema } from './experiment.js';
 
-/** The JSON Schema of a config file, for editors. */
+/** Returns the JSON Schema of config files, for editors. */
 export function jsonSchema(): object {
-  // The file's own name stands in where the key is left out.
+  // The name defaults to that of the file.
   return z.toJSONSchema(experimentSchema.partial({ name: true }), { io: 'input' });
 }

@@ -12,16 +12,16 @@ import { applyOverrides, type Override } from './overrides.js';
 import { applyRenames, CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
-/** A config as it was read: what it says, and what stood in the file. */
+/** A config and the content of its file. */
 export interface LoadedConfig {
   readonly experiment: Experiment;
   readonly source: string;
 }
 
-/** A config as far as it is right. */
+/** A config with its valid sections and its problems. */
 export interface ConfigReading {
   readonly source: string;
-  /** Sections without a problem; paths are absolute. */
+  /** Sections without a problem, with absolute paths. */
   readonly sections: Partial<Experiment>;
   /** All sections, if there is no problem. */
   readonly experiment: Experiment | undefined;
@@ -29,8 +29,8 @@ export interface ConfigReading {
 }
 
 /**
- * Reads a config file, applies the overrides and checks it.
- * @throws UserError (config) with all problems at once, each with its place
+ * Reads a config file, applies overrides and validates it.
+ * @throws UserError (config) with all problems at once, each with its location
  */
 export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
   const source = await readSource(path);
@@ -38,8 +38,8 @@ export async function loadConfig(path: string, overrides: readonly Override[] = 
 }
 
 /**
- * Reads a config file like `loadConfig`, but returns its problems with the sections that have none.
- * @throws UserError (config) if the file cannot be read or is no YAML
+ * Reads a config file as `loadConfig` does, but returns its problems with the valid sections.
+ * @throws UserError (config) if the file cannot be read or is not YAML
  */
 export async function readConfig(path: string, overrides: readonly Override[]): Promise<ConfigReading> {
   const source = await readSource(path);
@@ -55,7 +55,7 @@ async function readSource(path: string): Promise<string> {
         : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError(
       'config',
-      { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' },
+      { where: path, message: reason, fix: 'pass the path of a config, such as configs/esmm.yaml' },
       error,
     );
   });
@@ -66,7 +66,10 @@ async function readSource(path: string): Promise<string> {
   }
 }
 
-/** The same for a text; `path` names it in problems, and its folder is where relative paths start. */
+/**
+ * Parses a config.
+ * @param path names it in problems; relative paths start at its directory
+ */
 export function parseConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
   return validConfig(checkConfig(text, path, overrides));
 }
@@ -90,18 +93,21 @@ function checkConfig(
   const yaml = parseYaml(text, path);
   const changed = applyOverrides(yaml.value, overrides);
   migrate(changed);
-  const raw = inheritTables({ name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) });
-  // It is for editors alone.
+  const raw = inheritTables({
+    name: defaultName(path, getModelName(yaml.value), getModelName(changed)),
+    ...(changed as object),
+  });
+  // Only editors use it.
   Reflect.deleteProperty(raw, '$schema');
-  // Making a function of every schema pays where it is called more often than once.
+  // Compiling schemas pays off only if they are used more than once.
   const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
   const issues: Issue[] = parsed.success
     ? []
     : [...toIssues(parsed.error.issues, experimentSchema, raw, CONFIG_RENAMES)];
-  const sections = parsed.success ? parsed.data : sectionsOf(raw);
+  const sections = parsed.success ? parsed.data : parseSections(raw);
   for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
-    // The override that set what is wrong, or that made the map in which it is.
+    // The override that set the invalid value, or that created the map around it.
     const isMade = !yaml.has(at);
     const override = overrides.findLast(({ path: set }) =>
       set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)),
@@ -110,55 +116,57 @@ function checkConfig(
   };
   const problems = issues.map((issue) => toProblem(issue, locate));
   const faulty = new Set(issues.map(({ path: [section] }) => section));
-  const sound: Partial<Experiment> = Object.fromEntries(
+  const validSections: Partial<Experiment> = Object.fromEntries(
     Object.entries(sections).filter(([section]) => !faulty.has(section)),
   );
-  return withFiles(sound, problems, dirname(path));
+  return withFiles(validSections, problems, dirname(path));
 }
 
-/** Resolves the paths of a config and reads the file that names its columns, if any. */
+/** Resolves the paths of a config and reads its file of column names, if any. */
 function withFiles(
-  sound: Partial<Experiment>,
+  validSections: Partial<Experiment>,
   found: readonly Problem[],
-  folder: string,
+  directory: string,
 ): Omit<ConfigReading, 'source'> {
-  const { data, initFrom, runs, ...others } = sound;
+  const { data, initFrom, runs, ...others } = validSections;
   const sections = {
-    ...sound,
-    ...(runs !== undefined && { runs: resolve(folder, runs) }),
-    ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }),
+    ...validSections,
+    ...(runs !== undefined && { runs: resolve(directory, runs) }),
+    ...(initFrom !== undefined && {
+      initFrom: { ...initFrom, checkpoint: resolvePath(initFrom.checkpoint, directory) },
+    }),
   };
   const problems = [...found];
   if (data !== undefined) {
     try {
-      sections.data = withNames(resolvedPaths(data, folder));
+      sections.data = readColumnNames(resolvePaths(data, directory));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       problems.push(...error.problems);
       return { sections: others, experiment: undefined, problems };
     }
   }
-  // Without a problem, every section that is required is there.
+  // Without problems, every required section is present.
   return { sections, experiment: problems.length === 0 ? (sections as Experiment) : undefined, problems };
 }
 
-/** The name of a config that says none: that of its file, and of the model where an override makes it another. */
+/** Returns the default name of a config: that of its file, adapted if an override changes the model. */
 function defaultName(path: string, written: string | undefined, now: string | undefined): string {
   const name = basename(path, extname(path));
   if (now === undefined || now === written || !/^[\w.-]{1,40}$/.test(now)) return name;
-  // A file that is called after its model.
+  // The file is named after its model.
   return written !== undefined && name.includes(written) ? name.replace(written, now) : `${name}-${now}`;
 }
 
-/** The model that a config names, as far as it does. */
-function modelOf(config: unknown): string | undefined {
+/** Returns the name of the model, if the config has one. */
+function getModelName(config: unknown): string | undefined {
   const model: unknown = typeof config === 'object' && config !== null && 'model' in config ? config.model : undefined;
   const name: unknown = typeof model === 'object' && model !== null && 'name' in model ? model.name : undefined;
   return typeof name === 'string' ? name : undefined;
 }
 
-/** The sections that parse, where the whole does not. */
-function sectionsOf(raw: object): Partial<Experiment> {
+/** Returns the sections that parse on their own. */
+function parseSections(raw: object): Partial<Experiment> {
   const sections = Object.entries(experimentSchema.shape).flatMap(([key, schema]) => {
     const parsed = schema.safeParse((raw as Record<string, unknown>)[key], { jitless: true });
     return parsed.success ? [[key, parsed.data]] : [];
@@ -166,31 +174,31 @@ function sectionsOf(raw: object): Partial<Experiment> {
   return Object.fromEntries(sections) as Partial<Experiment>;
 }
 
-/** Absolute paths, each taken as one is. */
-function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
+/** Resolves all paths of the section `data`. */
+function resolvePaths(data: Experiment['data'], directory: string): Experiment['data'] {
   const resolved = { ...data };
   for (const key of [...SPLITS, 'source'] as const) {
     const paths = data[key];
     if (paths !== undefined)
       resolved[key] =
-        typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
+        typeof paths === 'string' ? resolvePath(paths, directory) : paths.map((path) => resolvePath(path, directory));
   }
-  if (typeof data.columns === 'string') resolved.columns = resolvedPath(data.columns, folder);
-  if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
+  if (typeof data.columns === 'string') resolved.columns = resolvePath(data.columns, directory);
+  if (data.cache !== undefined) resolved.cache = resolve(directory, data.cache);
   return resolved;
 }
 
-/** An absolute path: from the config's folder or, where nothing is there, from the working directory. */
-function resolvedPath(path: string, folder: string): string {
-  const besideConfig = resolve(folder, path);
-  return isThere(besideConfig) || !isThere(resolve(path)) ? besideConfig : resolve(path);
+/** Resolves a path from the config's directory or, if nothing exists there, from the working directory. */
+function resolvePath(path: string, directory: string): string {
+  const fromConfig = resolve(directory, path);
+  return isThere(fromConfig) || !isThere(resolve(path)) ? fromConfig : resolve(path);
 }
 
-/** The names of columns from the file that has them, so that a checkpoint needs no file beside it. */
-function withNames(data: Experiment['data']): Experiment['data'] {
+/** Reads column names from their file, so that a checkpoint does not depend on it. */
+function readColumnNames(data: Experiment['data']): Experiment['data'] {
   const { columns: path } = data;
   if (typeof path !== 'string') return data;
-  const broken = (message: string, fix: string, cause?: unknown): UserError =>
+  const toError = (message: string, fix: string, cause?: unknown): UserError =>
     userError('config', { where: path, key: 'data.columns', message, fix }, cause);
   checkRegularFile(path, {
     kind: 'config',
@@ -201,8 +209,8 @@ function withNames(data: Experiment['data']): Experiment['data'] {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw broken(
-      `cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`,
+    throw toError(
+      `cannot be read (${systemCode(error) ?? String(error)}); expected a file with one name per line`,
       'name such a file, or list the names in brackets',
       error,
     );
@@ -211,16 +219,16 @@ function withNames(data: Experiment['data']): Experiment['data'] {
     .replace(/^\ufeff/, '')
     .trimEnd()
     .split(/\r?\n/);
-  const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);
-  if (twice >= 0)
-    throw broken(
-      `'${columns[twice]}' stands there twice, the second time in line ${twice + 1}`,
-      'give each column a name of its own',
+  const duplicate = columns.findIndex((name, i) => columns.indexOf(name) < i);
+  if (duplicate >= 0)
+    throw toError(
+      `'${columns[duplicate]}' is listed twice, again in line ${duplicate + 1}`,
+      'give each column a unique name',
     );
   if (columns.includes(''))
-    throw broken(
-      `line ${columns.indexOf('') + 1} is empty; expected a name a line`,
-      'write the names of the columns in their order',
+    throw toError(
+      `line ${columns.indexOf('') + 1} is empty; expected one name per line`,
+      'write the column names in order',
     );
   return { ...data, columns };
 }

@@ -2,17 +2,17 @@ import { parseDocument } from 'yaml';
 import { quoted, UserError, userError } from '../core/errors.js';
 import { FORBIDDEN_KEYS, structureProblems } from './yaml-source.js';
 
-/** One `--set a.b=value`; the value null takes the key out. */
+/** An override `--set a.b=value`; the value null removes the key. */
 export interface Override {
   readonly path: readonly string[];
   readonly value: unknown;
-  /** As it was given. */
+  /** Text of the argument. */
   readonly text: string;
 }
 
 /**
- * Reads `a.b=value`; the value is YAML.
- * @throws UserError (usage) for a text of another form or a key that is not allowed
+ * Parses `a.b=value`; the value is YAML.
+ * @throws UserError (usage) for invalid syntax or a forbidden key
  */
 export function parseOverride(text: string): Override {
   const where = `--set ${text}`;
@@ -22,7 +22,7 @@ export function parseOverride(text: string): Override {
   if (equals < 0 || path.some((step) => step === ''))
     throw userError('usage', { where, message: 'expected a path of keys, =, and a value', fix });
   if (equals === text.length - 1)
-    throw userError('usage', { where, message: 'expected a value after =', fix: 'null takes the key out' });
+    throw userError('usage', { where, message: 'expected a value after =', fix: 'use null to remove the key' });
   const forbidden = path.find((step) => FORBIDDEN_KEYS.has(step));
   if (forbidden !== undefined)
     throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
@@ -31,22 +31,21 @@ export function parseOverride(text: string): Override {
   if (error !== undefined)
     throw userError('usage', {
       where,
-      message: `the value is not YAML (${error.code})`,
-      fix: `a text stands in quotes, and these in quotes of the shell: --set '${path.join('.')}="…"'`,
+      message: `the value is not valid YAML (${error.code})`,
+      fix: `quote strings for YAML and for the shell: --set '${path.join('.')}="…"'`,
     });
   const problems = structureProblems(document, () => where);
   if (problems.length > 0) throw new UserError('usage', problems);
   try {
     return { path, value: document.toJS({ maxAliasCount: 0 }) as unknown, text };
   } catch (cause) {
-    throw userError('usage', { where, message: 'the value may not use aliases' }, cause);
+    throw userError('usage', { where, message: 'the value contains an alias; write the value out' }, cause);
   }
 }
 
 /**
- * A copy of `config` with the overrides applied in order. Keys that the schema does not know are found when it is
- * parsed.
- * @throws UserError (usage) where a path leads through something that is neither a map nor a list
+ * Returns a copy of `config` with the overrides applied in order. Unknown keys are detected when it is parsed.
+ * @throws UserError (usage) if a path leads through a value that is neither a map nor a list
  */
 export function applyOverrides(config: unknown, overrides: readonly Override[]): unknown {
   const copy: unknown = structuredClone(config);
@@ -58,8 +57,8 @@ export function applyOverrides(config: unknown, overrides: readonly Override[]):
       };
       const isLast = depth === path.length - 1;
       if (Array.isArray(node)) {
-        const index = /^\d+$/.test(step) ? Number(step) : fail(`expected the number of an item, found ${quoted(step)}`);
-        if (index >= node.length) fail(`the list has ${node.length} items, counted from 0`);
+        const index = /^\d+$/.test(step) ? Number(step) : fail(`expected a list index, found ${quoted(step)}`);
+        if (index >= node.length) fail(`the list has only ${node.length} items; indices start at 0`);
         if (isLast) node[index] = value;
         else node = node[index] as unknown;
       } else if (typeof node === 'object' && node !== null) {
@@ -68,7 +67,7 @@ export function applyOverrides(config: unknown, overrides: readonly Override[]):
         else if (isLast) map[step] = value;
         else node = map[step] = Object.hasOwn(map, step) ? map[step] : {};
       } else {
-        fail(`what is above it is ${quoted(node)}, not a map or a list`);
+        fail(`its parent is ${quoted(node)}, not a map or a list`);
       }
     });
   }

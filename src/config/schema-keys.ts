@@ -1,47 +1,49 @@
 import { z } from 'zod';
 
 /**
- * The keys that a strict schema knows at a path: of a choice by name whose name is not there yet, that one; none where
- * keys are free.
- * @param data what is being parsed: a choice by name is followed as the data has it
+ * Returns the keys that a strict schema accepts at a path: the discriminator if a choice has no name yet, none if keys
+ * are free.
+ * @param data parsed data, which selects the members of choices
  */
 export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[], data: unknown): readonly string[] {
-  const here = unwrapped(schema, data);
-  const [step, ...rest] = path;
-  if (step === undefined && here instanceof z.core.$ZodDiscriminatedUnion) return [here._zod.def.discriminator];
-  if (step === undefined) return here instanceof z.core.$ZodObject ? Object.keys(here._zod.def.shape) : [];
-  const below: unknown =
+  const unwrappedSchema = unwrap(schema, data);
+  const [step, ...remaining] = path;
+  if (step === undefined && unwrappedSchema instanceof z.core.$ZodDiscriminatedUnion)
+    return [unwrappedSchema._zod.def.discriminator];
+  if (step === undefined)
+    return unwrappedSchema instanceof z.core.$ZodObject ? Object.keys(unwrappedSchema._zod.def.shape) : [];
+  const childData: unknown =
     typeof data === 'object' && data !== null ? (data as Record<PropertyKey, unknown>)[step] : undefined;
-  const next = childOf(here, step);
-  return next === undefined ? [] : schemaKeys(next, rest, below);
+  const next = getChild(unwrappedSchema, step);
+  return next === undefined ? [] : schemaKeys(next, remaining, childData);
 }
 
-function childOf(schema: z.core.$ZodType, step: PropertyKey): z.core.$ZodType | undefined {
+function getChild(schema: z.core.$ZodType, step: PropertyKey): z.core.$ZodType | undefined {
   if (schema instanceof z.core.$ZodObject) return schema._zod.def.shape[String(step)];
   if (schema instanceof z.core.$ZodRecord) return schema._zod.def.valueType;
   if (schema instanceof z.core.$ZodArray) return schema._zod.def.element;
   return undefined;
 }
 
-/** The schema without what only adds a default, and the member of a choice that the data names. */
-function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
+/** Unwraps defaults, and choices down to the member that the data names. */
+function unwrap(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
   if (
     schema instanceof z.core.$ZodDefault ||
     schema instanceof z.core.$ZodPrefault ||
     schema instanceof z.core.$ZodOptional
   ) {
-    return unwrapped(schema._zod.def.innerType, data);
+    return unwrap(schema._zod.def.innerType, data);
   }
-  if (schema instanceof z.core.$ZodLazy) return unwrapped(schema._zod.def.getter(), data);
+  if (schema instanceof z.core.$ZodLazy) return unwrap(schema._zod.def.getter(), data);
   if (schema instanceof z.core.$ZodDiscriminatedUnion) {
     const { options, discriminator } = schema._zod.def;
     const name: unknown =
       typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[discriminator] : undefined;
     const member = options.find((option) => option._zod.propValues?.[discriminator]?.has(name as string));
-    return member === undefined ? schema : unwrapped(member, data);
+    return member === undefined ? schema : unwrap(member, data);
   }
   if (schema instanceof z.core.$ZodUnion) {
-    const members = schema._zod.def.options.map((option) => unwrapped(option, data));
+    const members = schema._zod.def.options.map((option) => unwrap(option, data));
     return members.find((member) => member instanceof z.core.$ZodObject) ?? schema;
   }
   return schema;

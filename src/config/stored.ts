@@ -7,9 +7,9 @@ import type { Experiment } from './experiment.js';
 import { parseStoredConfig } from './load.js';
 
 /**
- * The config that a checkpoint holds.
- * @param path of its file, named in problems
- * @throws UserError (checkpoint): its mistakes are the checkpoint's
+ * Parses the config of a checkpoint.
+ * @param path of its file, for problems
+ * @throws UserError (checkpoint) for any problem
  */
 export function storedExperiment(text: string, path: string): Experiment {
   try {
@@ -19,16 +19,15 @@ export function storedExperiment(text: string, path: string): Experiment {
   }
 }
 
-/** A function that compares the config of a checkpoint with the one that is asked for now, as `checkChanges` does. */
-export function comparisonWith(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
+/** Creates a function that compares the config of a checkpoint with the current one, as `checkChanges` does. */
+export function createComparison(
+  now: Experiment,
+): (stored: string, path: string, state: RunState) => readonly string[] {
   return (stored, path, state) =>
     checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
 }
 
-/**
- * Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a
- * number.
- */
+/** Keys that may change when a run resumes, because they do not affect results. */
 const MAY_CHANGE = [
   'name',
   'runs',
@@ -45,35 +44,35 @@ const MAY_CHANGE = [
 ];
 
 /**
- * Compares the config of a run that goes on with the one that it was trained with.
- * @param byContent splits that are compared by what they hold, so that their files may lie elsewhere
- * @returns what changed, for people, as in `training.epochs: 8, now 10`
- * @throws UserError (config) that names every key that may not change, with both values
+ * Compares the config of a resumed run with the one that it was trained with.
+ * @param byContent splits that are compared by content, so that their files may move
+ * @returns the changes for display, such as `training.epochs: 8, now 10`
+ * @throws UserError (config) with every key that must not change, and both values
  */
 export function checkChanges(stored: Experiment, now: Experiment, byContent: readonly Split[] = []): readonly string[] {
   const differing = changedKeys(stored, now);
   const changed = differing.filter(({ key }) => !key.startsWith('initFrom.'));
   const problems: Problem[] = [];
   const changes: string[] =
-    changed.length < differing.length ? ['initFrom, which a run that goes on does not read again'] : [];
+    changed.length < differing.length ? ['initFrom, which a resumed run does not read again'] : [];
   for (const { key, before, after } of changed) {
-    const [was, is] = excerpts(before ?? 'nothing', after ?? 'nothing');
+    const [previousValue, currentValue] = createExcerpts(before ?? 'nothing', after ?? 'nothing');
     const isMoved =
       before !== undefined &&
       after !== undefined &&
       byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
-    if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
-    else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
+    if (isMoved || mayChange(key)) changes.push(`${key}: ${previousValue}, now ${currentValue}`);
+    else problems.push({ key, message: `the run was trained with ${previousValue}, but it is now ${currentValue}` });
   }
   // The order of features is that of the model's input.
   for (const section of ['features', 'tasks'] as const) {
     const isElsewhere = problems.some(({ key }) => key!.startsWith(`${section}.`));
     if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section]))
-      problems.push({ key: section, message: 'stand in another order than the run was trained with' });
+      problems.push({ key: section, message: 'are in another order than in the trained run' });
   }
   if (problems.length === 0) return changes;
-  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
-  // Another model is another value in twenty keys: what helps is the same for all of them.
+  const fix = `a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source may move; otherwise start a new run`;
+  // Another model differs in many keys; a single fix applies to all of them.
   throw new UserError(
     'config',
     problems.map((problem, i) => (i < problems.length - 1 ? problem : { ...problem, fix })),
@@ -84,11 +83,11 @@ function mayChange(key: string): boolean {
   return MAY_CHANGE.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
 }
 
-/** Characters of a value that a message shows, and how many of them stand before what differs. */
+/** Maximum length of a value in a message, and of its part before the difference. */
 const [SHOWN, SHOWN_BEFORE] = [60, 20];
 
-/** Two texts that differ, each cut to where it does. */
-function excerpts(a: string, b: string): readonly [string, string] {
+/** Cuts two different strings to where they differ. */
+function createExcerpts(a: string, b: string): readonly [string, string] {
   let same = 0;
   while (same < a.length && a[same] === b[same]) same++;
   const begin = Math.max(a.length, b.length) <= SHOWN ? 0 : Math.max(0, same - SHOWN_BEFORE);

@@ -13,13 +13,14 @@ import {
 } from 'yaml';
 import { printable, quoted, UserError, type Problem } from '../core/errors.js';
 
-/** A YAML text as plain data, with the way back to its lines. */
+/** Parsed YAML with source locations. */
 export interface YamlSource {
   readonly value: unknown;
-  /** Whether something stands at a path. */
+  /** Returns whether a path exists. */
   has(path: readonly PropertyKey[]): boolean;
   /**
-   * `file:line:column` of the value at a path, of the key of the last step, or of the nearest thing above that exists.
+   * Returns `file:line:column` of the value at a path, of the key of the last step, or of the nearest existing
+   * ancestor.
    */
   locate(path: readonly PropertyKey[], what?: 'key' | 'value'): string;
 }
@@ -28,13 +29,13 @@ const MAX_BYTES = 1_000_000;
 const MAX_DEPTH = 50;
 const TOO_DEEP = `expected at most ${MAX_DEPTH} levels of nesting`;
 const MAX_ALIASES = 100;
-/** Keys that would reach into JavaScript's own objects. */
+/** Keys that would access JavaScript's own properties. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
- * Parses a YAML text (version 1.2, core schema) that holds one map.
- * @param file named in problems
- * @throws UserError (config) with every problem of the text: syntax, repeated keys, depth, size, aliases
+ * Parses YAML 1.2 (core schema) that contains one map.
+ * @param file name for problems
+ * @throws UserError (config) with every problem: syntax, duplicate keys, depth, size, aliases
  */
 export function parseYaml(text: string, file: string): YamlSource {
   const fail = (problem: Problem): never => {
@@ -53,27 +54,27 @@ export function parseYaml(text: string, file: string): YamlSource {
     if (error instanceof RangeError) return fail({ where: file, message: TOO_DEEP });
     throw error;
   }
-  // The parser turns an overflow of its own stack into an error like any other.
+  // The parser converts a stack overflow to an ordinary error.
   if (document.errors.some((error) => error.message.includes('call stack')))
     return fail({ where: file, message: TOO_DEEP });
-  const place = (offset: number): string => {
+  const formatLocation = (offset: number): string => {
     const { line, col } = counter.linePos(offset);
     return `${file}:${line}:${col}`;
   };
 
-  const tabbed = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? tabbedLines(text) : [];
-  // One tab is told as many errors, in the parser's words.
-  if (tabbed.length > 0)
+  const tabLines = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? findTabLines(text) : [];
+  // The parser reports several errors for one tab.
+  if (tabLines.length > 0)
     fail({
-      where: `${file}:${tabbed[0]!}:1`,
-      message: `is indented with a tab, which YAML does not take${tabbed.length > 1 ? `; so are lines ${listed(tabbed.slice(1))}` : ''}`,
-      fix: 'write spaces in their place, two for each tab',
+      where: `${file}:${tabLines[0]!}:1`,
+      message: `is indented with a tab, which YAML does not allow${tabLines.length > 1 ? `, as are lines ${formatLines(tabLines.slice(1))}` : ''}`,
+      fix: 'replace each tab with two spaces',
     });
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
-    where: place(error.pos[0]),
+    where: formatLocation(error.pos[0]),
     message: syntaxMessage(error, text),
   }));
-  if (problems.length === 0) problems.push(...structureProblems(document, place));
+  if (problems.length === 0) problems.push(...structureProblems(document, formatLocation));
   if (problems.length > 0) throw new UserError('config', problems);
   if (!isMap(document.contents)) {
     return fail({
@@ -89,7 +90,7 @@ export function parseYaml(text: string, file: string): YamlSource {
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    // The library's word for too many aliases.
+    // The library's error for too many aliases.
     if (error instanceof ReferenceError)
       return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
     throw error;
@@ -97,60 +98,59 @@ export function parseYaml(text: string, file: string): YamlSource {
   return {
     value,
     has: (path) => document.hasIn(path),
-    locate: (path, what = 'value') => place(offsetOf(document, path, what)),
+    locate: (path, what = 'value') => formatLocation(findOffset(document, path, what)),
   };
 }
 
-/** The numbers of lines that have a tab before their first word. */
-function tabbedLines(text: string): readonly number[] {
+/** Returns the numbers of lines with a tab before their first word. */
+function findTabLines(text: string): readonly number[] {
   return text.split(/\r?\n/).flatMap((line, i) => (/^ *\t\s*[^\s#]/.test(line) ? [i + 1] : []));
 }
 
-/** Some numbers for people, the first of many. */
-function listed(numbers: readonly number[]): string {
+/** Formats the first few line numbers. */
+function formatLines(numbers: readonly number[]): string {
   return numbers.length <= 5 ? numbers.join(', ') : `${numbers.slice(0, 5).join(', ')} and ${numbers.length - 5} more`;
 }
 
-/** The parser's message, in our words where its own speak of its API. */
+/** Replaces parser messages that mention its API. */
 function syntaxMessage({ code, message, pos }: YAMLError, text: string): string {
-  if (code === 'DUPLICATE_KEY') return `the key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])} stands here twice`;
+  if (code === 'DUPLICATE_KEY') return `duplicate key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])}`;
   if (code === 'MULTIPLE_DOCS') return 'expected one document, found a second';
   return printable(message.replace(/\s+/g, ' '), 200);
 }
 
 /**
- * What no config may hold: keys that are no plain text or are forbidden, aliases of nothing or of themselves, deep
- * nesting.
+ * Finds what no config may contain: keys that are not plain strings or are forbidden, undefined or recursive aliases,
+ * deep nesting.
  */
-export function structureProblems(document: Document.Parsed, place: (offset: number) => string): Problem[] {
+export function structureProblems(document: Document.Parsed, formatLocation: (offset: number) => string): Problem[] {
   const problems: Problem[] = [];
-  const above: unknown[] = [];
+  const ancestors: unknown[] = [];
   const visit = (node: unknown): void => {
-    above.push(node);
+    ancestors.push(node);
     visitNode(node);
-    above.pop();
+    ancestors.pop();
   };
   const visitNode = (node: unknown): void => {
-    const where = place((node as Node | null)?.range?.[0] ?? 0);
-    if (above.length > MAX_DEPTH) {
+    const where = formatLocation((node as Node | null)?.range?.[0] ?? 0);
+    if (ancestors.length > MAX_DEPTH) {
       if (problems.length === 0) problems.push({ where, message: TOO_DEEP });
     } else if (isAlias(node)) {
       const target = node.resolve(document);
-      if (target === undefined)
-        problems.push({ where, message: `no anchor '&${node.source}' stands before this alias` });
-      else if (above.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
+      if (target === undefined) problems.push({ where, message: `alias '*${node.source}' has no anchor before it` });
+      else if (ancestors.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
     } else if (isSeq(node)) {
       for (const item of node.items) visit(item);
     } else if (isMap(node)) {
       for (const { key, value } of node.items) {
-        const keyPlace = place((key as Node).range?.[0] ?? 0);
+        const keyPlace = formatLocation((key as Node).range?.[0] ?? 0);
         if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
-          problems.push({ where: keyPlace, message: 'expected a plain text as a key' });
+          problems.push({ where: keyPlace, message: 'expected a string as key' });
         } else if (key.value === '<<') {
           problems.push({
             where: keyPlace,
-            message: "'<<' would merge another map into this one, which YAML 1.2 does not do",
-            fix: 'write its keys here, or take it as it is: name: *anchor',
+            message: "'<<' merges maps, which YAML 1.2 does not support",
+            fix: 'copy the keys here, or reference the whole map: name: *anchor',
           });
         } else if (FORBIDDEN_KEYS.has(String(key.value))) {
           problems.push({ where: keyPlace, message: `the key ${quoted(key.value)} is not allowed` });
@@ -163,12 +163,12 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
   return problems;
 }
 
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], what: 'key' | 'value'): number {
+function findOffset(document: Document.Parsed, path: readonly PropertyKey[], what: 'key' | 'value'): number {
   let node: unknown = document.contents;
   let offset = document.contents?.range[0] ?? 0;
   for (const [i, step] of path.entries()) {
     const target: unknown = isAlias(node) ? node.resolve(document) : node;
-    const pair = isMap(target) ? pairOf(target, step) : undefined;
+    const pair = isMap(target) ? findPair(target, step) : undefined;
     const next: unknown = pair ? pair.value : isSeq(target) ? target.items[Number(step)] : undefined;
     if (pair === undefined && next === undefined) return offset;
     const keyOffset = (pair?.key as Node | undefined)?.range?.[0];
@@ -180,6 +180,6 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], what:
   return offset;
 }
 
-function pairOf(map: YAMLMap, step: PropertyKey): { key: unknown; value: unknown } | undefined {
+function findPair(map: YAMLMap, step: PropertyKey): { key: unknown; value: unknown } | undefined {
   return map.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
 }

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { userError } from '../core/errors.js';
-import { slotWords } from '../optimizers/optimizer.js';
+import { countSlotElements } from '../optimizers/optimizer.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
 import { countElements } from '../core/tensor.js';
@@ -55,7 +55,7 @@ export function planSize(
   const here = (table: TableSpec): number => rowsHere(table.rows, plan);
   const keptWordsOf = (table: TableSpec): number =>
     here(table) *
-    (slotWords(optimizers.build(tableOptimizer(specs, table)), table.width) +
+    (countSlotElements(optimizers.build(tableOptimizer(specs, table)), table.width) +
       (isAveraged ? averageWords(table.width) : 0));
   const size: PlanSize = {
     numWeights,
@@ -64,7 +64,7 @@ export function planSize(
     numTableWeights,
     weightBytes: bytesOf(numWeights + sum(tables.map((table) => here(table) * table.width))),
     optimizerBytes: bytesOf(
-      slotWords(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf)),
+      countSlotElements(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf)),
     ),
     activationBytes: engine.activationBytes(plan),
     vocabularyBytes,

@@ -1,4 +1,4 @@
-/** Labels and predictions of some rows, arrays of one length; they are filled anew for the next chunk. */
+/** Labels and predictions of some rows, in arrays of equal length that are reused for the next chunk. */
 export interface Chunk {
   readonly labels: Float32Array;
   readonly predictions: Float32Array;

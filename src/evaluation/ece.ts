@@ -1,18 +1,16 @@
 import { z } from 'zod';
 import { createExactSum } from './exact-sum.js';
 import { defineMetric, type TableRow } from './metric.js';
-import { floatReader, walkUp, type Ranked } from './ranked.js';
+import { createFloatReader, walkUp, type Ranked } from './ranked.js';
 import type { Scores } from './scores.js';
 
 /** Bins of equal row counts, or of equal width between 0 and 1. */
 const BINNINGS = ['quantile', 'uniform'] as const;
 
 /**
- * Expected calibration error: the distance between the mean prediction and the rate of positives in bins of
- * predictions, averaged over
- * rows (Naeini et al. 2015; Guo et al. 2017). Where clicks are rare, bins of one width hold nearly all rows in the
- * first; so bins have as many
- * rows each by default, rows of one prediction staying together (Nixon et al. 2019).
+ * Expected calibration error: |mean prediction - positive rate| per bin of predictions, averaged over rows (Naeini et
+ * al. 2015; Guo et al. 2017). For rare clicks, the first of equal-width bins contains nearly all rows, so the default
+ * is bins with equal row counts; rows with the same prediction share a bin (Nixon et al. 2019).
  */
 export const ece = defineMetric({
   name: 'ece',
@@ -28,27 +26,27 @@ export const ece = defineMetric({
     taskType: 'classification',
     values: [{ name: 'ece', goal: 'lower' }],
     compute: (scores) => [
-      binsOf(scores, bins, binning).reduce(
+      computeBins(scores, bins, binning).reduce(
         (sum, { rows, prediction, label }) => sum + (rows! / scores.rows) * Math.abs(prediction! - label!),
         0,
       ),
     ],
-    tabulate: (scores) => binsOf(scores, bins, binning),
+    tabulate: (scores) => computeBins(scores, bins, binning),
   }),
 });
 
-/** The bins with a row, the lowest first: their rows, their mean prediction and their rate of positives. */
-function binsOf(scores: Scores, count: number, binning: (typeof BINNINGS)[number]): readonly TableRow[] {
+/** Computes the nonempty bins in increasing order: rows, mean prediction and positive rate. */
+function computeBins(scores: Scores, count: number, binning: (typeof BINNINGS)[number]): readonly TableRow[] {
   const ranked = scores.ranked();
-  const floatOf = floatReader();
+  const readFloat = createFloatReader();
   const edges =
     binning === 'quantile' ? quantiles(ranked, count) : Array.from({ length: count - 1 }, (_, i) => (i + 1) / count);
   const bins = Array.from({ length: count }, () => ({ rows: 0, positives: 0, predictions: createExactSum() }));
-  let at = 0;
+  let index = 0;
   walkUp(ranked, (numNegatives, numPositives, key) => {
-    const value = floatOf(key);
-    while (at < edges.length && edges[at]! < value) at++;
-    const bin = bins[at]!;
+    const value = readFloat(key);
+    while (index < edges.length && edges[index]! < value) index++;
+    const bin = bins[index]!;
     bin.rows += numNegatives + numPositives;
     bin.positives += numPositives;
     bin.predictions.add((numNegatives + numPositives) * value);
@@ -62,20 +60,24 @@ function binsOf(scores: Scores, count: number, binning: (typeof BINNINGS)[number
     }));
 }
 
-/** The predictions that divide the rows into as many parts of one size: between two rows, in proportion. */
+/** Computes the predictions that split the rows into parts of equal size, interpolated between rows. */
 function quantiles(ranked: Ranked, count: number): readonly number[] {
   const rows = ranked.negatives.length + ranked.positives.length;
-  const floatOf = floatReader();
-  const places = Array.from({ length: count - 1 }, (_, i) => ((rows - 1) * (i + 1)) / count);
+  const readFloat = createFloatReader();
+  const positions = Array.from({ length: count - 1 }, (_, i) => ((rows - 1) * (i + 1)) / count);
   const edges: number[] = [];
-  let [before, below] = [0, NaN];
+  let [rowsBefore, previous] = [0, NaN];
   walkUp(ranked, (numNegatives, numPositives, key) => {
-    const value = floatOf(key);
-    const end = before + numNegatives + numPositives;
-    for (let place = places[edges.length]; place !== undefined && place <= end - 1; place = places[edges.length]) {
-      edges.push(place < before ? below + (value - below) * (place - Math.floor(place)) : value);
+    const value = readFloat(key);
+    const end = rowsBefore + numNegatives + numPositives;
+    for (
+      let position = positions[edges.length];
+      position !== undefined && position <= end - 1;
+      position = positions[edges.length]
+    ) {
+      edges.push(position < rowsBefore ? previous + (value - previous) * (position - Math.floor(position)) : value);
     }
-    [before, below] = [end, value];
+    [rowsBefore, previous] = [end, value];
   });
   return edges;
 }

@@ -13,48 +13,50 @@ import type { Output } from './outputs.js';
 
 export type { OutputReport };
 
-/** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
+/** Metrics per output; those of a segment are named as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, OutputReport>>;
 
-/** How predictions lie in spaces that are classifications, for pictures; JSON. */
+/** Distribution of the predictions of classification outputs, for charts; JSON. */
 export interface Predicted {
   readonly outputs: Readonly<Record<string, ScoreBins>>;
-  /** By column that is measured apart, by value in it, by space. */
+  /** By segment column, segment value and output. */
   readonly segments: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, ScoreSums>>>>>>;
 }
 
 /**
- * Labels and predictions of a data set, in memory: four bytes a row for each prediction and each key, one for each
- * label of a class.
+ * Collects labels and predictions of a data set in memory: four bytes per row for each prediction and each key, one for
+ * each classification label.
  */
 export interface Collector {
-  /** @throws UserError (diverged) for a prediction that is not finite */
+  /**
+   * Adds a batch.
+   * @throws UserError (diverged) for a non-finite prediction
+   */
   add(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
-  /** The rows so far: plain typed arrays, which may come from another thread. */
+  /** Rows so far, as plain typed arrays that can be transferred between threads. */
   readonly blocks: readonly Block[];
-  /** By column that rows are grouped by: what the numbers in blocks stand for. */
+  /** Per key column: the keys that indices in blocks refer to. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
   /**
-   * Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the
-   * last bit.
+   * Adds the rows of a collector of the same outputs; the report is bitwise identical to that of a single collector.
    */
   merge(other: StoredRows): void;
-  /** The rows of a space so far, with its predictions. */
+  /** Returns the rows of an output so far, with its predictions. */
   scores(space: Output): Scores;
   /**
-   * Metrics of all rows that were added.
-   * @param texts by column, for the names of segments
+   * Computes the metrics of all rows.
+   * @param texts per column, for the names of segments
    */
   report(texts?: ReadonlyMap<string, KeyTexts>): Report;
-  /** How the predictions of all rows lie that were added; `texts` as above. */
+  /** Computes the distribution of all predictions. */
   predicted(texts?: ReadonlyMap<string, KeyTexts>): Predicted;
-  /** Both: the rows of each space are looked for once. */
+  /** Computes both in one pass over the rows of each output. */
   measured(texts?: ReadonlyMap<string, KeyTexts>): { readonly report: Report; readonly predicted: Predicted };
 }
 
 /**
- * Collects what the metrics of `spaces` need.
- * @param measuring what is measured; the metrics that are measured where nothing is said, where it is left out
+ * Creates a collector for the metrics of some outputs.
+ * @param measuring metrics and segments; default: the default metrics
  */
 export function createCollector(spaces: readonly Output[], measuring: Measuring = resolveMeasuring()): Collector {
   const classLabels = new Set(
@@ -71,34 +73,33 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
   );
   const { blocks, keys } = store;
   const scores = (space: Output): Scores => buildScores(space, { blocks, keys });
-  /**
-   * Goes through the spaces, one by one: what is asked for of each is found on the same rows, which are then forgotten.
-   */
-  const look = (
+  /** Processes outputs one at a time, so that the rows of only one are selected in memory. */
+  const process = (
     texts: ReadonlyMap<string, KeyTexts>,
     { isMeasured = false, isBinned = false },
   ): { readonly report: Report; readonly predicted: Predicted } => {
     const report: Record<string, OutputReport> = {};
     const bins: Record<string, ScoreBins> = {};
     for (const space of spaces) {
-      const own = scores(space);
-      if (isMeasured) report[space.name] = { ...measure(space, measuring, own), ...measureCalibration(space, scores) };
-      if (isBinned && space.type === 'classification') bins[space.name] = binScores(own);
+      const outputRows = scores(space);
+      if (isMeasured)
+        report[space.name] = { ...measure(space, measuring, outputRows), ...measureCalibration(space, scores) };
+      if (isBinned && space.type === 'classification') bins[space.name] = binScores(outputRows);
     }
-    // Columns and cells are called what others like.
+    // Columns and values have arbitrary names, so plain objects are not safe.
     const segments = new Map<string, Predicted['segments'][string]>();
     for (const by of measuring.by) {
-      const ofColumn = new Map<string, Record<string, ScoreSums>>();
-      for (const { name, places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
+      const sumsByValue = new Map<string, Record<string, ScoreSums>>();
+      for (const { name, positions: places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
         const sums: Record<string, ScoreSums> = {};
-        ofColumn.set(name.slice(by.length + 1), sums);
+        sumsByValue.set(name.slice(by.length + 1), sums);
         for (const space of spaces) {
-          const own = buildScores(space, { blocks, keys, places });
-          if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, own);
-          if (isBinned && space.type === 'classification') sums[space.name] = sumScores(own);
+          const outputRows = buildScores(space, { blocks, keys, positions: places });
+          if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, outputRows);
+          if (isBinned && space.type === 'classification') sums[space.name] = sumScores(outputRows);
         }
       }
-      segments.set(by, Object.fromEntries(ofColumn));
+      segments.set(by, Object.fromEntries(sumsByValue));
     }
     return { report, predicted: { outputs: bins, segments: Object.fromEntries(segments) } };
   };
@@ -111,7 +112,7 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
         if (!areFinite(column(predictions, task), batch.rows)) {
           throw userError('diverged', {
             key: task,
-            message: 'the model predicts numbers that are not finite',
+            message: 'predictions are not finite',
             fix: 'lower the learning rate',
           });
         }
@@ -119,15 +120,15 @@ export function createCollector(spaces: readonly Output[], measuring: Measuring 
       store.append(batch, predictions);
     },
     merge: (rows) => store.take(rows),
-    report: (texts = new Map()) => look(texts, { isMeasured: true }).report,
-    predicted: (texts = new Map()) => look(texts, { isBinned: true }).predicted,
-    measured: (texts = new Map()) => look(texts, { isMeasured: true, isBinned: true }),
+    report: (texts = new Map()) => process(texts, { isMeasured: true }).report,
+    predicted: (texts = new Map()) => process(texts, { isBinned: true }).predicted,
+    measured: (texts = new Map()) => process(texts, { isMeasured: true, isBinned: true }),
   };
 }
 
 function areFinite(values: Float32Array, count: number): boolean {
   let zero = 0;
-  // 0 times what is not finite is NaN.
+  // 0 · x is NaN if x is not finite.
   for (let row = 0; row < count; row++) zero += 0 * values[row]!;
   return zero === 0;
 }

@@ -1,12 +1,11 @@
 import { columnName } from '../core/conditions.js';
-import { rightPairs } from './auc.js';
+import { countRightPairs } from './auc.js';
 import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';
 
 /**
- * AUC within groups, such as the rows of a user: its mean over the groups, weighted by their rows (Zhou et al. 2018)
- * and plain. A group of
- * one class has no pairs: it is counted aside and in neither mean.
+ * AUC within groups, such as the rows of a user: its mean over groups, weighted by rows (Zhou et al. 2018) and
+ * unweighted. A group with one class has no pairs; it is excluded from both means and counted separately.
  */
 export const gauc = defineMetric({
   name: 'gauc',
@@ -35,7 +34,7 @@ export const gauc = defineMetric({
           oneClassGroups++;
           return;
         }
-        const value = rightPairs(group) / (2 * numPositives * numNegatives);
+        const value = countRightPairs(group) / (2 * numPositives * numNegatives);
         groups++;
         rows += numNegatives + numPositives;
         plain.add(value);

@@ -1,18 +1,18 @@
 import { orderBits, type Ranked } from './ranked.js';
 import type { Chunk } from './chunk.js';
 
-/** Chunks of rows with the numbers of their groups. */
+/** Chunks of rows with the group index of each row. */
 export interface GroupedChunk extends Chunk {
   readonly numbers: Uint32Array;
 }
 
 /** Rows in groups, both classes of each sorted as in `Ranked`. */
 export interface Grouped {
-  /** Groups with a row. */
+  /** Number of nonempty groups. */
   readonly count: number;
-  /** Rows of them; others have no key. */
+  /** Number of their rows; rows without a key are excluded. */
   readonly rows: number;
-  /** Goes through the groups, in no order that means anything. */
+  /** Visits the groups in unspecified order. */
   each(take: (group: Ranked) => void): void;
 }
 
@@ -20,17 +20,16 @@ export interface Grouped {
 const INSERTED = 32;
 
 /**
- * Puts rows into groups: four bytes a row, and eight a group.
- * @param numGroups numbers are below
- * @param without the number of rows that are in no group
+ * Groups rows; uses four bytes per row and eight per group.
+ * @param numGroups group indices are below it
+ * @param without index of rows without a group
  */
 export function groupRows(
   numGroups: number,
   without: number | undefined,
   chunks: () => Iterable<GroupedChunk>,
 ): Grouped {
-  // First how many rows of each class a group has, then where the next one goes: negatives from the front, positives
-  // from the back.
+  // First the row count per class and group, then the next offset: negatives from the front, positives from the back.
   const fronts = new Uint32Array(numGroups);
   const backs = new Uint32Array(numGroups);
   for (const { labels, numbers } of chunks()) {
@@ -82,8 +81,8 @@ function sortRun(keys: Uint32Array, begin: number, end: number): void {
   }
   for (let i = begin + 1; i < end; i++) {
     const key = keys[i]!;
-    let at = i;
-    for (; at > begin && keys[at - 1]! > key; at--) keys[at] = keys[at - 1]!;
-    keys[at] = key;
+    let position = i;
+    for (; position > begin && keys[position - 1]! > key; position--) keys[position] = keys[position - 1]!;
+    keys[position] = key;
   }
 }

@@ -1,42 +1,42 @@
 import { BLANK_WORD, KEY_WORDS, placeOfKey } from '../core/row-key.js';
 
-/** Numbers of keys: as many as there are different ones, from 0 on in the order in which they come. */
+/** Maps keys to consecutive indices from 0, in order of first appearance. */
 export interface KeyIndex {
   readonly count: number;
-  /** Two words for each number. */
+  /** Two words per index. */
   readonly keys: Uint32Array;
-  /** The number of the key of cells that hold nothing; undefined where none came. */
-  readonly blank: number | undefined;
-  numberOf(low: number, high: number): number;
+  /** Index of the null key; undefined if none appeared. */
+  readonly nullIndex: number | undefined;
+  getIndex(low: number, high: number): number;
 }
 
-/** The least room: a power of two. */
+/** Initial number of slots; a power of two. */
 const FIRST_PLACES = 1 << 10;
 
-/** An empty table of keys: open addressing, half full at the most; some 20 bytes a key. */
+/** Creates an empty hash table with open addressing and at most half load: about 20 bytes per key. */
 export function createKeyIndex(): KeyIndex {
-  let places = new Uint32Array(FIRST_PLACES);
+  let slots = new Uint32Array(FIRST_PLACES);
   let keys = new Uint32Array(KEY_WORDS * (FIRST_PLACES / 2));
   let count = 0;
-  let blank: number | undefined;
+  let nullIndex: number | undefined;
 
-  /** The place of a key, or the empty one where it belongs; places hold one more than a number. */
+  /** Returns the slot of a key, or the empty slot where it belongs; slots store index + 1. */
   const find = (low: number, high: number): number => {
-    const mask = places.length - 1;
-    let place = placeOfKey(low, high) & mask;
-    for (let number = places[place]!; number !== 0; number = places[place]!) {
-      if (keys[KEY_WORDS * (number - 1)] === low && keys[KEY_WORDS * number - 1] === high) return place;
-      place = (place + 1) & mask;
+    const mask = slots.length - 1;
+    let slot = placeOfKey(low, high) & mask;
+    for (let number = slots[slot]!; number !== 0; number = slots[slot]!) {
+      if (keys[KEY_WORDS * (number - 1)] === low && keys[KEY_WORDS * number - 1] === high) return slot;
+      slot = (slot + 1) & mask;
     }
-    return place;
+    return slot;
   };
   const grow = (): void => {
-    places = new Uint32Array(2 * places.length);
+    slots = new Uint32Array(2 * slots.length);
     const more = new Uint32Array(2 * keys.length);
     more.set(keys);
     keys = more;
     for (let number = 0; number < count; number++)
-      places[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
+      slots[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
   };
   return {
     get count() {
@@ -45,18 +45,18 @@ export function createKeyIndex(): KeyIndex {
     get keys() {
       return keys.subarray(0, KEY_WORDS * count);
     },
-    get blank() {
-      return blank;
+    get nullIndex() {
+      return nullIndex;
     },
-    numberOf(low, high) {
-      const place = find(low, high);
-      const found = places[place]!;
-      if (found !== 0) return found - 1;
+    getIndex(low, high) {
+      const slot = find(low, high);
+      const stored = slots[slot]!;
+      if (stored !== 0) return stored - 1;
       keys[KEY_WORDS * count] = low;
       keys[KEY_WORDS * count + 1] = high;
-      if (high === BLANK_WORD) blank = count;
-      places[place] = ++count;
-      if (2 * count === places.length) grow();
+      if (high === BLANK_WORD) nullIndex = count;
+      slots[slot] = ++count;
+      if (2 * count === slots.length) grow();
       return count - 1;
     },
   };

@@ -1,15 +1,15 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { shareName } from './share.js';
+import { formatShare } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
-/** How many times as many positives the rows with the highest predictions have as that many rows have at random. */
+/** Positive rate within the top fraction of rows, divided by the overall rate. */
 export const lift = defineMetric({
   name: 'lift',
   summary: 'positive rate within the top fraction of rows, divided by the overall rate, as lift@5%',
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(
-      `lift@${shareName(top)}`,
+      `lift@${formatShare(top)}`,
       'classification',
       'higher',
       defineTopMetric(top, ({ rows, positives }, ranked) => {

@@ -3,7 +3,7 @@ import { defineMetric, singleMetric } from './metric.js';
 import type { Scores } from './scores.js';
 import { influenceError } from './standard-error.js';
 
-/** Probabilities are kept this far from 0 and 1: a float's own distance to 1 is 6e-8. */
+/** Probabilities are clamped this far from 0 and 1; the float spacing below 1 is 6e-8. */
 export const CLIP = 1e-7;
 const MAX_PROBABILITY = 1 - CLIP;
 
@@ -19,13 +19,13 @@ export const logLoss = defineMetric({
     ),
 });
 
-/** −log p where the label is 1 and −log(1 − p) where it is 0. */
+/** Computes −log p for the label 1 and −log(1 − p) for the label 0. */
 function rowLoss(label: number, prediction: number): number {
   const p = Math.min(Math.max(prediction, CLIP), MAX_PROBABILITY);
   return label === 1 ? -Math.log(p) : -Math.log1p(-p);
 }
 
-/** The mean of −log p where the label is 1 and −log(1 − p) where it is 0. */
+/** Computes the mean log loss. */
 export function meanLogLoss(scores: Scores): number {
   const sum = createExactSum();
   let losses = new Float64Array(0);
@@ -37,7 +37,7 @@ export function meanLogLoss(scores: Scores): number {
   return sum.value() / scores.rows;
 }
 
-/** As `rowLoss`, without its calls: a short run measures before V8 compiles them. */
+/** Repeats `rowLoss` inline: a short run measures before V8 optimizes calls. */
 function putLosses(labels: Float32Array, predictions: Float32Array, losses: Float64Array): void {
   const { length } = labels;
   for (let row = 0; row < length; row++) {

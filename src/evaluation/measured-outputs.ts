@@ -3,16 +3,16 @@ import { collectDirections, type MetricDirections } from './metric-direction.js'
 import { listKeyColumns, resolveMeasuring, type EvaluationSection, type Measuring } from './options.js';
 import { listOutputs, type Output } from './outputs.js';
 
-/** What is measured, of what. */
+/** Outputs and their metrics. */
 export interface MeasuredOutputs {
   readonly spaces: readonly Output[];
   readonly measuring: Measuring;
-  /** Columns of the data that have to be kept beside the features. */
+  /** Data columns to read besides the features. */
   readonly keys: readonly string[];
   readonly goals: MetricDirections;
 }
 
-/** What a config measures of its tasks. */
+/** Resolves what a config measures. */
 export function measureOutputs(tasks: readonly Task[], section: EvaluationSection | undefined): MeasuredOutputs {
   const [spaces, measuring] = [listOutputs(tasks), resolveMeasuring(section)];
   return { spaces, measuring, keys: listKeyColumns(measuring), goals: collectDirections(spaces, measuring) };

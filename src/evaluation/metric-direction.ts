@@ -1,24 +1,21 @@
 import type { Measuring } from './options.js';
 import type { Output } from './outputs.js';
 
-/**
- * Which way numbers of a report are better, by names as `ctcvr.auc`; those that no epoch can be chosen by are not
- * there.
- */
+/** Direction of improvement per value of a report, by names as `ctcvr.auc`; values without a direction are absent. */
 export type MetricDirections = ReadonlyMap<string, 'higher' | 'lower'>;
 
-/** The goals of all that is measured of some spaces. */
+/** Collects the directions of all metrics of some outputs. */
 export function collectDirections(spaces: readonly Output[], { metrics }: Measuring): MetricDirections {
-  const ofSpace = ({ name, type }: Output): (readonly [string, 'higher' | 'lower'])[] =>
+  const listDirections = ({ name, type }: Output): (readonly [string, 'higher' | 'lower'])[] =>
     metrics
       .filter(({ taskType }) => taskType === type)
       .flatMap(({ values }) =>
         values.flatMap((value) => (value.goal === 'none' ? [] : [[`${name}.${value.name}`, value.goal] as const])),
       );
-  return new Map(spaces.flatMap(ofSpace));
+  return new Map(spaces.flatMap(listDirections));
 }
 
-/** The space that a segment is of: `ctr` of `ctr[hour=13]`. */
+/** Returns the output of a segment: `ctr` for `ctr[hour=13]`. */
 export function getBaseOutput(space: string): string {
   const bracket = space.indexOf('[');
   return bracket < 0 ? space : space.slice(0, bracket);

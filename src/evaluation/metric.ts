@@ -2,63 +2,62 @@ import type { z } from 'zod';
 import type { Component } from '../core/component.js';
 import type { Scores } from './scores.js';
 
-/** Why a metric has no value on some rows. */
+/** The reason why a metric is undefined on some rows. */
 export interface NoValue {
   readonly reason: string;
 }
 
-/** One of the numbers that a metric gives. */
+/** A value of a metric. */
 export interface MetricValue {
-  /** What a report calls it, as in `gauc_groups`. */
+  /** Name in reports, as `gauc_groups`. */
   readonly name: string;
-  /** Which way is better; `none` for a number that no epoch can be chosen by. */
+  /** Direction of improvement; `none` if no epoch can be selected by it. */
   readonly goal: 'higher' | 'lower' | 'none';
 }
 
-/** A row of a table in a report: numbers by what they are, as a bin's rows, mean prediction and rate of positives. */
+/** A row of a table in a report, such as a bin's rows, mean prediction and positive rate. */
 export type TableRow = Readonly<Record<string, number>>;
 
-/** Numbers over the labels and predictions of one space's own rows. */
+/** A function of the labels and predictions of one output. */
 export interface Metric {
   readonly taskType: 'classification' | 'regression';
-  /** What it gives, in the order of a report; the first is what the metric is known by. */
+  /** In report order; the first is the metric's main value. */
   readonly values: readonly [MetricValue, ...MetricValue[]];
-  /** The column of the data whose cells group the rows, where it needs one. */
+  /** Group column, if it requires one. */
   readonly by?: string;
   /**
-   * At least one row; neither their order nor their chunks change the numbers.
-   * @returns a number a value, in their order; one reason stands for all
+   * Computes the values from at least one row; the result does not depend on row order or chunks.
+   * @returns a number per value, in order; a single reason applies to all values
    */
   compute(scores: Scores): readonly (number | NoValue)[] | NoValue;
   /**
-   * Standard error of the number that the metric is known by, as an estimate of that of all rows that there could be,
-   * drawn one by one.
-   * @param other of the same rows with other predictions: the error is then that of the difference of the two numbers
+   * Computes the standard error of the main value, for rows sampled independently.
+   * @param other the same rows with other predictions: the result is then the standard error of the difference
    */
   standardError?(scores: Scores, other?: Scores): number | NoValue;
-  /** What stands in reports beside the numbers: bins. */
+  /** Computes a table for reports: bins. */
   tabulate?(scores: Scores): readonly TableRow[];
 }
 
-/** A metric of the registry. */
+/** A registered metric. */
 export interface MetricPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [],
   Metric
 > {
-  /** Whether it is measured where a config names no metrics. */
+  /** Whether it is measured by default. */
   readonly isDefault?: true;
 }
 
-/** Declares a metric; the identity, for the sake of its types. */
+/** Declares a metric; the identity function, for type inference. */
 export function defineMetric<const Name extends string, Shape extends z.ZodRawShape>(
   metric: MetricPart<Name, Shape>,
 ): MetricPart<Name, Shape> {
   return metric;
 }
 
-/** A metric of one number that is better one way. */
+/** Creates a metric with a single value. */
 export function singleMetric(
   name: string,
   taskType: Metric['taskType'],
@@ -75,9 +74,9 @@ export function singleMetric(
   };
 }
 
-/** The number that a metric is known by, on some rows; null where it has none. */
+/** Computes the main value of a metric; null if it is undefined. */
 export function mainValue({ compute }: Metric, scores: Scores): number | null {
-  const found = scores.rows === 0 ? undefined : compute(scores);
-  const [value] = found === undefined || !Array.isArray(found) ? [] : (found as readonly (number | NoValue)[]);
+  const result = scores.rows === 0 ? undefined : compute(scores);
+  const [value] = result === undefined || !Array.isArray(result) ? [] : (result as readonly (number | NoValue)[]);
   return typeof value === 'number' ? value : null;
 }

@@ -3,7 +3,7 @@ import { formatChoices, registry } from '../core/component.js';
 import * as all from './all.js';
 import type { Metric } from './metric.js';
 
-/** Every metric by its name in the YAML, in the order in which tables show them. */
+/** Every metric by its name in the config, in table order. */
 export const metricParts = registry(all);
 export type MetricSpec = Parameters<typeof metricParts.build>[0];
 
@@ -12,26 +12,26 @@ const namedSchema = metricParts.schemaWith({
     .string()
     .regex(
       /^[A-Za-z][A-Za-z0-9_@%-]{0,63}$/,
-      'a name: a letter, then letters, digits, _, @, % or -, 64 characters at most',
+      'a name of at most 64 characters: a letter, then letters, digits, _, @, % or -',
     )
     .optional()
     .describe("Name in reports, if the metric's own name is taken"),
 });
 
-/** A metric in the YAML: a name with options, or a name alone. */
+/** Schema of a metric: a name, or a map with options. */
 export const metricOption = formatChoices(namedSchema, metricParts.names);
 
-/** What is measured where nothing is said. */
+/** Metrics that are measured by default. */
 export const defaultMetrics: readonly Metric[] = metricParts.parts
   .filter(({ isDefault }) => isDefault === true)
   .map(({ name }) => plainMetric(name));
 
-/** A metric as it is where nothing but its name is said. */
+/** Builds a metric from its name, with default options. */
 export function plainMetric(name: MetricSpec['name']): Metric {
   return builtMetric(namedSchema.parse({ name }));
 }
 
-/** A metric by what the YAML says of it. */
+/** Builds a metric from the config. */
 export function builtMetric({ as, ...spec }: z.output<typeof metricOption>): Metric {
   const metric = metricParts.build(spec);
   if (as === undefined) return metric;

@@ -1,11 +1,10 @@
-import { topKPerGroupOptions, meanOfGroups } from './top-k-per-group.js';
+import { topKPerGroupOptions, defineGroupMetric } from './top-k-per-group.js';
 import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
 /**
- * Normalised discounted cumulative gain: Σ y / log2(1 + place) over the k best rows of a group, over what the best
- * order has
- * (Järvelin & Kekäläinen 2002), averaged over groups. Rows of one prediction share the mean of their places' discounts
+ * Normalized discounted cumulative gain: Σ y / log2(1 + rank) over the top k rows of a group, divided by that of the
+ * ideal order (Järvelin & Kekäläinen 2002), averaged over groups. Tied rows share the mean discount of their ranks
  * (McSherry & Najork 2008).
  */
 export const ndcg = defineMetric({
@@ -13,20 +12,20 @@ export const ndcg = defineMetric({
   summary: 'mean normalized discounted cumulative gain of the top k rows per group, as ndcg@10; also ndcg@10_groups',
   options: () => topKPerGroupOptions,
   build({ groupBy: by, k }) {
-    /** Sums of the discounts of the first places, as far as groups have rows. */
+    /** Cumulative discounts, extended on demand. */
     const sums = [0];
-    const discounts = (places: number): number => {
-      const end = Math.min(places, k);
+    const discounts = (ranks: number): number => {
+      const end = Math.min(ranks, k);
       while (sums.length <= end) sums.push(sums.at(-1)! + 1 / Math.log2(sums.length + 1));
       return sums[end]!;
     };
-    return meanOfGroups(`ndcg@${k}`, by, (group) => {
-      let [place, gain] = [0, 0];
+    return defineGroupMetric(`ndcg@${k}`, by, (group) => {
+      let [rank, gain] = [0, 0];
       walkDown(group, (numNegatives, numPositives) => {
         const size = numNegatives + numPositives;
-        gain += (numPositives / size) * (discounts(place + size) - discounts(place));
-        place += size;
-        return place < k;
+        gain += (numPositives / size) * (discounts(rank + size) - discounts(rank));
+        rank += size;
+        return rank < k;
       });
       return gain / discounts(group.positives.length);
     });

@@ -1,8 +1,6 @@
 /**
- * The quantile of the standard normal distribution, to a double's last digits but two or three: the root of its
- * distribution function, by
- * Newton's method from below. Its function is the series 1/2 + φ(x) Σ x^(2k+1) / (1·3·…·(2k+1)) (Abramowitz & Stegun
- * 1964, 26.2.11).
+ * Computes the quantile of the standard normal distribution to within a few ulps, by Newton's method from below. The
+ * distribution function is the series 1/2 + φ(x) Σ x^(2k+1) / (1·3·…·(2k+1)) (Abramowitz & Stegun 1964, 26.2.11).
  * @param p from 0.5 to 1 - 1e-15; 1 gives Infinity
  */
 export function normalQuantile(p: number): number {

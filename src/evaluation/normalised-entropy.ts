@@ -3,10 +3,7 @@ import { defineMetric, singleMetric } from './metric.js';
 import { explainOneClass } from './ranked.js';
 import { sumColumn } from './scores.js';
 
-/**
- * Log loss over the entropy of the labels' rate, which is what the rate itself would lose as a prediction (He et al.
- * 2014).
- */
+/** Log loss divided by the entropy of the base rate, the log loss of predicting the base rate (He et al. 2014). */
 export const normalisedEntropy = defineMetric({
   name: 'normalisedEntropy',
   summary: 'normalized entropy: log loss divided by that of the base rate (He et al. 2014)',

@@ -23,39 +23,39 @@ export const evaluationSection = z
   .describe('Metrics of the validation and test sets');
 export type EvaluationSection = z.output<typeof evaluationSection>;
 
-/** What is measured. */
+/** Metrics and segments. */
 export interface Measuring {
   readonly metrics: readonly Metric[];
-  /** Columns of the data whose values are measured apart. */
+  /** Columns whose values define segments. */
   readonly by: readonly string[];
 }
 
-/** What the section asks for. */
+/** Resolves the section, with defaults. */
 export function resolveMeasuring({ metrics, segmentBy: by = [] }: EvaluationSection = {}): Measuring {
   return { metrics: metrics?.map(builtMetric) ?? defaultMetrics, by };
 }
 
-/** The columns of the data that have to be kept beside the features for it. */
+/** Returns the data columns to read besides the features. */
 export function listKeyColumns({ metrics, by }: Measuring): readonly string[] {
   return [...new Set([...metrics.flatMap((metric) => metric.by ?? []), ...by])];
 }
 
-/** What the keys of the section say together that cannot be. */
+/** Validates the section: unique names and columns. */
 export function* checkEvaluation(section: EvaluationSection): Generator<ValidationIssue> {
-  const seen = new Set<string>();
+  const usedNames = new Set<string>();
   for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
-    const twice = metric.values.find(({ name }) => seen.has(name) || OWN.includes(name));
-    if (twice !== undefined)
+    const duplicate = metric.values.find(({ name }) => usedNames.has(name) || RESERVED_KEYS.includes(name));
+    if (duplicate !== undefined)
       yield {
         path: ['metrics', i],
-        message: `another number of a report is called '${twice.name}'; give this one another name with as, as in as: ${twice.name}_2`,
+        message: `'${duplicate.name}' is already in the report; set another name, as: ${duplicate.name}_2`,
       };
-    for (const { name } of metric.values) seen.add(name);
+    for (const { name } of metric.values) usedNames.add(name);
   }
   const { segmentBy: by = [] } = section;
   for (const [i, column] of by.entries())
-    if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
+    if (by.indexOf(column) < i) yield { path: ['segmentBy', i], message: `'${column}' is listed twice; remove one` };
 }
 
-/** What a report of a space holds beside metrics. */
-const OWN: readonly string[] = ['rows', 'positives', 'reasons', 'bins', 'calibration'];
+/** Keys of a report besides metrics. */
+const RESERVED_KEYS: readonly string[] = ['rows', 'positives', 'reasons', 'bins', 'calibration'];

@@ -6,15 +6,15 @@ import { pcoc } from './pcoc.js';
 import { sumColumn, type Scores } from './scores.js';
 import type { Output } from './outputs.js';
 
-/** The metrics of one space: a number, or null with its reason under `reasons`. */
+/** Metrics of an output: numbers, or null with the reason under `reasons`. */
 export interface OutputReport {
   readonly rows: number;
   /** Rows with label 1; absent for a regression. */
   readonly positives?: number;
   readonly reasons?: Readonly<Record<string, string>>;
-  /** By metric that has some: bins of predictions. */
+  /** Bins of predictions, by metric. */
   readonly bins?: Readonly<Record<string, readonly TableRow[]>>;
-  /** Of predictions that are calibrated: what that did. */
+  /** Effect of calibration, if the output is calibrated. */
   readonly calibration?: CalibrationReport;
   readonly [metric: string]:
     | number
@@ -25,20 +25,17 @@ export interface OutputReport {
     | CalibrationReport;
 }
 
-/**
- * What a calibration did to the predictions of a space: metrics of them as the model predicts them, and as they are
- * told.
- */
+/** Metrics of an output before and after calibration. */
 export interface CalibrationReport {
   readonly method: string;
   readonly before: OutputReport;
   readonly after: OutputReport;
 }
 
-/** What tells whether probabilities are right; the bins of the last are those of a reliability diagram. */
+/** Metrics of calibration; the bins of ECE are a reliability diagram. */
 const CALIBRATION_METRICS = [logLoss.name, pcoc.name, ece.name];
 
-/** What its calibrator does to a space; nothing where it has none. */
+/** Measures the effect of the calibrator of an output; empty if it has none. */
 export function measureCalibration(
   space: Output,
   scores: (space: Output) => Scores,
@@ -50,7 +47,7 @@ export function measureCalibration(
   return { calibration: { method: calibrator.method, before: measured(raw), after: measured(space) } };
 }
 
-/** The metrics of a space's rows that are for its type. */
+/** Computes the metrics of an output that apply to its type. */
 export function measure(
   { type }: Output,
   { metrics }: { readonly metrics: readonly Metric[] },
@@ -61,9 +58,9 @@ export function measure(
   const bins: Record<string, readonly TableRow[]> = {};
   for (const { taskType, values, compute, tabulate } of metrics) {
     if (taskType !== type) continue;
-    const found = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
+    const result = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
     for (const [v, { name }] of values.entries()) {
-      const value = 'reason' in found ? found : found[v]!;
+      const value = 'reason' in result ? result : result[v]!;
       numbers[name] = typeof value === 'number' ? value : null;
       if (typeof value !== 'number') reasons[name] = value.reason;
     }

@@ -7,68 +7,67 @@ import type { Chunk } from './chunk.js';
 import type { Scores } from './scores.js';
 import { combinePredictions, type Output } from './outputs.js';
 
-/** Stored rows that a space is measured on. */
+/** Stored rows on which an output is measured. */
 export interface MeasuredRows {
   readonly blocks: readonly Block[];
-  /** By column: what numbers stand for. */
-  readonly keys?: ReadonlyMap<string, Pick<KeyIndex, 'count' | 'blank'>>;
-  /** Only these rows, by block and row in it (`placeOf`); all where it is left out. */
-  readonly places?: Uint32Array;
+  /** Keys by column, for group indices. */
+  readonly keys?: ReadonlyMap<string, Pick<KeyIndex, 'count' | 'nullIndex'>>;
+  /** Selected rows by position (`toPosition`); default: all. */
+  readonly positions?: Uint32Array;
 }
 
 /**
- * Rows of a chunk at the most. What goes through one is called anew for the next, and then runs as V8 has optimized it
- * meanwhile: in the first
- * measurements of a short run, that is most of their time.
+ * Maximum rows per chunk. A chunk's loop is called again for each chunk, so that V8 can switch to optimized code, which
+ * dominates the first measurements of a short run.
  */
 const CHUNK_ROWS = 1024;
 
-/** The place of a row among blocks. */
-export function placeOf(block: number, row: number): number {
+/** Returns the position of a row among blocks. */
+export function toPosition(block: number, row: number): number {
   return block * BLOCK_ROWS + row;
 }
 
-/** The rows of a space among stored ones, with its predictions. */
-export function buildScores(space: Output, { blocks, keys = new Map(), places }: MeasuredRows): Scores {
-  // As many as there can be: room for a whole block costs a small set more time than its rows do.
-  const blockRows = blocks.reduce((most, block) => Math.max(most, block.rows), 1);
-  const chunkRows = places === undefined ? blockRows : Math.min(blockRows, Math.max(1, places.length));
+/** Selects the rows of an output and computes its predictions. */
+export function buildScores(space: Output, { blocks, keys = new Map(), positions: positions }: MeasuredRows): Scores {
+  // Allocating a whole block would cost a small set more time than its rows.
+  const blockRows = blocks.reduce((max, block) => Math.max(max, block.rows), 1);
+  const chunkRows = positions === undefined ? blockRows : Math.min(blockRows, Math.max(1, positions.length));
   const labels = new Float32Array(chunkRows);
   const predictions = new Float32Array(chunkRows);
   const numbers = new Uint32Array(chunkRows);
 
-  /** Puts rows of a block that are in the space to the front; their number. */
+  /** Copies the selected rows of a block to the buffers and returns their count. */
   const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
     const truth = column(block.labels, space.label);
     const condition = space.where === undefined ? undefined : column(block.labels, space.where);
-    const own = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
+    const groupIndices = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
     if (condition === undefined && rows === undefined) {
       combinePredictions(space, block.predictions, block.rows, predictions);
       labels.set(truth.subarray(0, block.rows));
-      if (own !== undefined) numbers.set(own.subarray(0, block.rows));
+      if (groupIndices !== undefined) numbers.set(groupIndices.subarray(0, block.rows));
       return block.rows;
     }
-    const values = combinePredictions(space, block.predictions, block.rows, scratchOf(block.rows));
+    const values = combinePredictions(space, block.predictions, block.rows, getScratch(block.rows));
     const length = rows === undefined ? block.rows : rows.length;
     let count = 0;
     for (let i = 0; i < length; i++) {
       const row = rows === undefined ? i : rows[i]! % BLOCK_ROWS;
       if (condition !== undefined && condition[row] !== 1) continue;
       labels[count] = truth[row]!;
-      if (own !== undefined) numbers[count] = own[row]!;
+      if (groupIndices !== undefined) numbers[count] = groupIndices[row]!;
       predictions[count++] = values[row]!;
     }
     return count;
   };
   let scratch = new Float32Array(0);
-  const scratchOf = (rows: number): Float32Array<ArrayBuffer> =>
+  const getScratch = (rows: number): Float32Array<ArrayBuffer> =>
     scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch;
 
-  /** Of the only block, whose selected rows stay where they are: most metrics go through them more than once. */
+  /** With a single block, the selected rows stay in the buffers: most metrics iterate more than once. */
   let selected: number | undefined;
   function* chunks(by?: string): Generator<GroupedChunk> {
     const isOne = blocks.length === 1;
-    for (const { block, rows } of parts(blocks, places)) {
+    for (const { block, rows } of parts(blocks, positions)) {
       const count = isOne && by === undefined && selected !== undefined ? selected : select(block, by, rows);
       if (isOne) selected = count;
       for (let begin = 0; begin < count; begin += CHUNK_ROWS) {
@@ -87,7 +86,7 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
     return count;
   };
   const rows =
-    space.where !== undefined ? countRows() : (places?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
+    space.where !== undefined ? countRows() : (positions?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
 
   let ranked: Ranked | undefined;
   const grouped = new Map<string, Grouped>();
@@ -95,27 +94,27 @@ export function buildScores(space: Output, { blocks, keys = new Map(), places }:
     rows,
     ranked: () => (ranked ??= rankClasses(rows, chunks())),
     grouped(by) {
-      const { count, blank } = column(keys, by);
-      const found = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
-      grouped.set(by, found);
-      return found;
+      const { count, nullIndex: blank } = column(keys, by);
+      const cached = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
+      grouped.set(by, cached);
+      return cached;
     },
     [Symbol.iterator]: (): Iterator<Chunk> => chunks(),
   };
 }
 
-/** Blocks with those of their rows that are asked for: the places of one block stand together. */
+/** Yields blocks with their selected rows; positions of the same block are adjacent. */
 function* parts(
   blocks: readonly Block[],
-  places: Uint32Array | undefined,
+  positions: Uint32Array | undefined,
 ): Generator<{ readonly block: Block; readonly rows: Uint32Array | undefined }> {
-  if (places === undefined) {
+  if (positions === undefined) {
     for (const block of blocks) yield { block, rows: undefined };
     return;
   }
-  for (let begin = 0, end = 0; begin < places.length; begin = end) {
-    const block = Math.floor(places[begin]! / BLOCK_ROWS);
-    while (end < places.length && Math.floor(places[end]! / BLOCK_ROWS) === block) end++;
-    yield { block: blocks[block]!, rows: places.subarray(begin, end) };
+  for (let begin = 0, end = 0; begin < positions.length; begin = end) {
+    const block = Math.floor(positions[begin]! / BLOCK_ROWS);
+    while (end < positions.length && Math.floor(positions[end]! / BLOCK_ROWS) === block) end++;
+    yield { block: blocks[block]!, rows: positions.subarray(begin, end) };
   }
 }

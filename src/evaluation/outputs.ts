@@ -3,7 +3,7 @@ import { findChain, taskColumns, type Task } from '../core/tasks.js';
 import { applyCurve, type Calibrator } from './calibration/curve.js';
 import type { Block } from './row-store.js';
 
-/** A prediction with the rows and the label that it is measured on. */
+/** A prediction with the rows and the label on which it is measured. */
 export interface Output {
   readonly name: string;
   readonly type: Task['type'];
@@ -12,56 +12,56 @@ export interface Output {
   readonly where: string | undefined;
   /** Tasks whose predictions are multiplied. */
   readonly factors: readonly string[];
-  /** What is told in the place of their product, where it is calibrated. */
+  /** Calibrator of the product, if any. */
   readonly calibrator?: Calibrator | undefined;
 }
 
 /**
- * What is measured for a list of tasks: each over its own rows and, for a task that is given another one's label, also
- * over
- * all rows (`cvr_all`) and as the probability of all that leads to it (`ctcvr`), since papers mix these up.
+ * Lists the outputs of tasks: each task on its own rows. A task with `given` is also measured on all rows (`cvr_all`)
+ * and as a joint probability (`ctcvr`), which papers often confuse.
  */
 export function listOutputs(tasks: readonly Task[]): readonly Output[] {
   return tasks.flatMap((task): Output[] => {
     const { name, type } = task;
     const { label, mask, known, chainKnown } = taskColumns(task, tasks);
-    const own: Output = { name, type, label, where: mask, factors: [name] };
-    if (task.given === undefined || type === 'regression') return [own];
-    const everywhere: Output = { ...own, name: `${name}_all`, where: known };
+    const ownOutput: Output = { name, type, label, where: mask, factors: [name] };
+    if (task.given === undefined || type === 'regression') return [ownOutput];
+    const everywhere: Output = { ...ownOutput, name: `${name}_all`, where: known };
     const chain = findChain(task, tasks);
-    if (chain === undefined) return [own, everywhere];
-    return [own, everywhere, { ...own, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) }];
+    if (chain === undefined) return [ownOutput, everywhere];
+    return [
+      ownOutput,
+      everywhere,
+      { ...ownOutput, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) },
+    ];
   });
 }
 
-/**
- * Of the spaces with the same predictions, which only count other rows, the first: what is told where nothing is
- * measured.
- */
+/** Returns the outputs with distinct predictions; of outputs that differ only in rows, the first. */
 export function listPredictedOutputs(spaces: readonly Output[]): readonly Output[] {
   return spaces.filter((space) => findPredictedOutput(space, spaces) === space);
 }
 
-/** The first of the spaces that have the predictions of one. */
+/** Returns the first output with the same predictions. */
 export function findPredictedOutput(space: Output, spaces: readonly Output[]): Output {
-  const keyOf = ({ factors }: Output): string => JSON.stringify(factors);
-  return spaces.find((other) => keyOf(other) === keyOf(space))!;
+  const toKey = ({ factors }: Output): string => JSON.stringify(factors);
+  return spaces.find((other) => toKey(other) === toKey(space))!;
 }
 
 /**
- * The predictions of a space for some rows: the product of its tasks', as its calibrator tells it.
- * @param predictions by task, of at least `rows` rows
- * @param into where they go
+ * Computes the predictions of an output: the product of its tasks' predictions, calibrated.
+ * @param predictions by task, at least `rows` rows
+ * @param target destination
  */
 export function combinePredictions(
   { factors, calibrator }: Output,
   predictions: Block['predictions'],
   rows: number,
-  into = new Float32Array(rows),
+  target = new Float32Array(rows),
 ): Float32Array {
   const [first, ...others] = factors.map((task) => column(predictions, task));
-  into.set(first!.subarray(0, rows));
-  for (const other of others) for (let row = 0; row < rows; row++) into[row]! *= other[row]!;
-  if (calibrator !== undefined) applyCurve(calibrator.curve, into, rows);
-  return into;
+  target.set(first!.subarray(0, rows));
+  for (const other of others) for (let row = 0; row < rows; row++) target[row]! *= other[row]!;
+  if (calibrator !== undefined) applyCurve(calibrator.curve, target, rows);
+  return target;
 }

@@ -2,28 +2,28 @@ import { defineMetric, singleMetric, type NoValue } from './metric.js';
 import { sumColumn, type Scores } from './scores.js';
 import { influenceError, type Influence } from './standard-error.js';
 
-/** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
+/** Predicted clicks over observed clicks: mean prediction divided by mean label; 1 is calibrated. */
 export const pcoc = defineMetric({
   name: 'pcoc',
   summary: 'predicted over observed positives; 1 is calibrated',
   isDefault: true,
   options: () => ({}),
   build: () =>
-    singleMetric('pcoc', 'classification', 'none', overPositives, (scores, other) => {
-      const value = overPositives(scores);
-      return typeof value === 'number' ? influenceError(influenceOf, scores, other) : value;
+    singleMetric('pcoc', 'classification', 'none', computePcoc, (scores, other) => {
+      const value = computePcoc(scores);
+      return typeof value === 'number' ? influenceError(computeInfluence, scores, other) : value;
     }),
 });
 
-function overPositives(scores: Scores): number | NoValue {
+function computePcoc(scores: Scores): number | NoValue {
   const positives = sumColumn(scores, 'labels');
   return positives === 0
     ? { reason: `no positives among ${scores.rows} rows` }
     : sumColumn(scores, 'predictions') / positives;
 }
 
-/** Of a ratio of two means, here of predictions and labels; there are positives. */
-function influenceOf(scores: Scores): Influence {
+/** Computes the influence function of the ratio of mean prediction to mean label, which must not be 0. */
+function computeInfluence(scores: Scores): Influence {
   const rate = sumColumn(scores, 'labels') / scores.rows;
   const value = sumColumn(scores, 'predictions') / scores.rows / rate;
   return (label, prediction) => (prediction - value * label) / rate;

@@ -1,15 +1,15 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { shareName } from './share.js';
+import { formatShare } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
-/** The rate of positives among the rows with the highest predictions. */
+/** Positive rate within the top fraction of rows. */
 export const precision = defineMetric({
   name: 'precision',
   summary: 'positive rate within the top fraction of rows, as precision@5%',
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(
-      `precision@${shareName(top)}`,
+      `precision@${formatShare(top)}`,
       'classification',
       'higher',
       defineTopMetric(top, ({ rows, positives }) => positives / rows),

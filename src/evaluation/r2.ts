@@ -1,8 +1,8 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { squaredErrors } from './rmse.js';
+import { sumSquaredErrors } from './rmse.js';
 import { sumColumn } from './scores.js';
 
-/** Coefficient of determination: the share of the labels' variance that the predictions explain. */
+/** Coefficient of determination: share of the label variance that the predictions explain. */
 export const r2 = defineMetric({
   name: 'r2',
   summary: 'coefficient of determination: share of the label variance that the predictions explain',
@@ -11,7 +11,7 @@ export const r2 = defineMetric({
   build: () =>
     singleMetric('r2', 'regression', 'higher', (scores) => {
       const mean = sumColumn(scores, 'labels') / scores.rows;
-      const spread = squaredErrors(scores, mean);
-      return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - squaredErrors(scores) / spread;
+      const spread = sumSquaredErrors(scores, mean);
+      return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - sumSquaredErrors(scores) / spread;
     }),
 });

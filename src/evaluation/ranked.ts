@@ -1,16 +1,13 @@
 import type { Chunk } from './chunk.js';
 import { sortKeys } from './sort-keys.js';
 
-/**
- * The rows of both classes in the order of their predictions, the lowest first: the bits of each as a whole number that
- * rises with it.
- */
+/** Rows of both classes in increasing order of prediction, encoded as integers with the same order. */
 export interface Ranked {
   readonly negatives: Uint32Array;
   readonly positives: Uint32Array;
 }
 
-/** Sorts both classes apart; takes eight bytes a row while it lasts, and four of them on. */
+/** Sorts both classes separately; uses eight bytes per row during the sort, four afterwards. */
 export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   // Negatives from the front, positives from the back.
   const keys = new Uint32Array(rows);
@@ -19,7 +16,7 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   let positivesBegin = rows;
   for (const { labels, predictions } of chunks) {
     const before = numNegatives;
-    numNegatives = putClasses(labels, predictions, floats, before, positivesBegin);
+    numNegatives = writeClasses(labels, predictions, floats, before, positivesBegin);
     positivesBegin -= labels.length - (numNegatives - before);
   }
   orderBits(keys);
@@ -32,10 +29,10 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
 }
 
 /**
- * Puts the predictions of negatives behind `front` and those of positives before `back`; gives where the next negative
- * goes.
+ * Writes predictions of negatives from `front` up and of positives from `back` down; returns the next offset for
+ * negatives.
  */
-function putClasses(
+function writeClasses(
   labels: Float32Array,
   predictions: Float32Array,
   floats: Float32Array,
@@ -43,22 +40,22 @@ function putClasses(
   back: number,
 ): number {
   const { length } = labels;
-  // Adding 0 makes 0 of -0.
+  // Adding 0 converts -0 to 0.
   for (let row = 0; row < length; row++) floats[labels[row] === 1 ? --back : front++] = predictions[row]! + 0;
   return front;
 }
 
 /**
- * Makes of the bits of floats whole numbers in the order of the floats: below 0 all bits are turned, else the sign
- * alone.
+ * Converts the bits of floats in place to integers with the same order: flips all bits of negative floats, otherwise
+ * the sign bit.
  */
 export function orderBits(keys: Uint32Array): void {
   const { length } = keys;
   for (let i = 0; i < length; i++) keys[i]! ^= (keys[i]! >> 31) | 0x80000000;
 }
 
-/** The float whose bits were turned to a key. */
-export function floatReader(): (key: number) => number {
+/** Creates a function that converts such an integer back to its float. */
+export function createFloatReader(): (key: number) => number {
   const bits = new Uint32Array(1);
   const float = new Float32Array(bits.buffer);
   return (key) => {
@@ -67,10 +64,10 @@ export function floatReader(): (key: number) => number {
   };
 }
 
-/** Takes the rows of one prediction: how many of each class have it. */
+/** Receives a distinct prediction with its row count per class. */
 export type TakeTie = (numNegatives: number, numPositives: number, key: number) => void;
 
-/** Goes through the different predictions of sorted rows, from the lowest up. */
+/** Visits the distinct predictions in increasing order. */
 export function walkUp({ negatives, positives }: Ranked, take: TakeTie): void {
   let [n, p] = [0, 0];
   while (n < negatives.length || p < positives.length) {
@@ -83,7 +80,7 @@ export function walkUp({ negatives, positives }: Ranked, take: TakeTie): void {
   }
 }
 
-/** The same from the highest down, until `take` gives false. */
+/** Visits the distinct predictions in decreasing order until `take` returns false. */
 export function walkDown({ negatives, positives }: Ranked, take: (...tie: Parameters<TakeTie>) => boolean): void {
   let [n, p] = [negatives.length, positives.length];
   while (n > 0 || p > 0) {
@@ -95,12 +92,12 @@ export function walkDown({ negatives, positives }: Ranked, take: (...tie: Parame
   }
 }
 
-/** Why nothing can be ranked where all rows are of one class; undefined where they are of two. */
-export function oneClass({ negatives, positives }: Ranked): { readonly reason: string } | undefined {
+/** Returns the reason if all rows have the same class, which cannot be ranked. */
+export function findOneClass({ negatives, positives }: Ranked): { readonly reason: string } | undefined {
   return explainOneClass(positives.length, negatives.length + positives.length);
 }
 
-/** The same by counts. */
+/** Returns the reason if the counts show only one class. */
 export function explainOneClass(positives: number, rows: number): { readonly reason: string } | undefined {
   return positives === 0 || positives === rows
     ? { reason: `only one class: ${positives} positives among ${rows} rows` }

@@ -1,15 +1,15 @@
 import { defineMetric, singleMetric } from './metric.js';
-import { shareName } from './share.js';
+import { formatShare } from './share.js';
 import { defineTopMetric, topOption } from './top-share.js';
 
-/** The share of all positives that are among the rows with the highest predictions. */
+/** Share of all positives within the top fraction of rows. */
 export const recall = defineMetric({
   name: 'recall',
   summary: 'share of all positives within the top fraction of rows, as recall@5%',
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(
-      `recall@${shareName(top)}`,
+      `recall@${formatShare(top)}`,
       'classification',
       'higher',
       defineTopMetric(top, ({ positives }, ranked) => {

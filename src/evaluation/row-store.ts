@@ -2,40 +2,40 @@ import { column, type Batch } from '../core/batch.js';
 import { KEY_WORDS, keyColumn } from '../core/row-key.js';
 import { createKeyIndex, type KeyIndex } from './key-index.js';
 
-/** Rows of a block at the most: memory grows by a block at a time, and nothing is copied as it grows. */
+/** Maximum rows per block: memory grows by blocks, without copies. */
 export const BLOCK_ROWS = 65_536;
 
-/** Labels, predictions and the numbers of keys of up to `BLOCK_ROWS` rows; `rows` of each column are filled. */
+/** Labels, predictions and key indices of up to `BLOCK_ROWS` rows; the first `rows` of each column are valid. */
 export interface Block {
   readonly rows: number;
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly labels: ReadonlyMap<string, Float32Array | Uint8Array>;
-  /** By column of the data: what is numbered in `keys` of the store. */
+  /** Key indices by data column. */
   readonly numbers?: ReadonlyMap<string, Uint32Array>;
 }
 
-/** What another store gives: plain typed arrays, which may come from another thread. */
+/** Rows of another store, as plain typed arrays that can be transferred between threads. */
 export interface StoredRows {
   readonly blocks: readonly Block[];
-  /** By column: two words for each number. */
+  /** By column: two words per index. */
   readonly keys?: ReadonlyMap<string, { readonly keys: Uint32Array }>;
 }
 
-/** Rows without a known end. */
+/** A store for an unknown number of rows. */
 export interface RowStore {
   readonly tasks: ReadonlySet<string>;
   readonly blocks: readonly Block[];
-  /** By column of the data. */
+  /** By data column. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
   append(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
-  /** Takes the rows of another store, which goes on by itself. */
+  /** Adds the rows of another store. */
   take(rows: StoredRows): void;
 }
 
 /**
- * An empty store.
- * @param labels the label columns; of classes, 0 or 1, a byte is kept
- * @param keyColumns columns of the data whose keys are kept
+ * Creates an empty store.
+ * @param labels label columns; classification labels use one byte per row
+ * @param keyColumns data columns whose keys are stored
  */
 export function createRowStore(
   tasks: Iterable<string>,
@@ -45,7 +45,7 @@ export function createRowStore(
   const names = new Set(tasks);
   const blocks: Block[] = [];
   const keys = new Map(keyColumns.map((name) => [name, createKeyIndex()]));
-  /** The last block, where it is this store's own to fill. */
+  /** The last block, if this store allocated it. */
   let open: (Block & { rows: number; readonly numbers: ReadonlyMap<string, Uint32Array> }) | undefined;
   const createBlock = () => ({
     rows: 0,
@@ -63,29 +63,30 @@ export function createRowStore(
       for (let begin = 0; begin < batch.rows;) {
         if (open === undefined || open.rows === BLOCK_ROWS) blocks.push((open = createBlock()));
         const end = Math.min(batch.rows, begin + BLOCK_ROWS - open.rows);
-        for (const [name, kept] of open.predictions)
-          kept.set(column(predictions, name).subarray(begin, end), open.rows);
-        for (const [name, kept] of open.labels) kept.set(column(batch.labels, name).subarray(begin, end), open.rows);
-        for (const [name, kept] of open.numbers) {
+        for (const [name, stored] of open.predictions)
+          stored.set(column(predictions, name).subarray(begin, end), open.rows);
+        for (const [name, stored] of open.labels)
+          stored.set(column(batch.labels, name).subarray(begin, end), open.rows);
+        for (const [name, stored] of open.numbers) {
           const words = column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name));
-          const { numberOf } = keys.get(name)!;
+          const { getIndex: numberOf } = keys.get(name)!;
           for (let row = begin; row < end; row++)
-            kept[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
+            stored[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
         }
         open.rows += end - begin;
         begin = end;
       }
     },
     take(rows) {
-      const renumbered = new Map(
-        Array.from(keys, ([name, { numberOf }]) => [
+      const renumberings = new Map(
+        Array.from(keys, ([name, { getIndex: numberOf }]) => [
           name,
-          renumbering(column(rows.keys ?? new Map<string, KeyIndex>(), name).keys, numberOf),
+          createRenumbering(column(rows.keys ?? new Map<string, KeyIndex>(), name).keys, numberOf),
         ]),
       );
       for (const block of rows.blocks) {
         const numbers = new Map(
-          Array.from(renumbered, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]),
+          Array.from(renumberings, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]),
         );
         blocks.push({ ...block, numbers });
       }
@@ -94,17 +95,17 @@ export function createRowStore(
   };
 }
 
-/** A way from another store's numbers to this one's. */
-function renumbering(
+/** Creates a mapping from another store's indices to this store's. */
+function createRenumbering(
   keys: Uint32Array,
-  numberOf: KeyIndex['numberOf'],
+  numberOf: KeyIndex['getIndex'],
 ): (numbers: Uint32Array, rows: number) => Uint32Array {
-  const own = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) =>
+  const indices = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) =>
     numberOf(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!),
   );
   return (numbers, rows) => {
-    const to = new Uint32Array(numbers.length);
-    for (let row = 0; row < rows; row++) to[row] = own[numbers[row]!]!;
-    return to;
+    const mapped = new Uint32Array(numbers.length);
+    for (let row = 0; row < rows; row++) mapped[row] = indices[numbers[row]!]!;
+    return mapped;
   };
 }

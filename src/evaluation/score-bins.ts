@@ -1,46 +1,46 @@
-import { floatReader, orderBits } from './ranked.js';
+import { createFloatReader, orderBits } from './ranked.js';
 import { sumColumn, type Scores } from './scores.js';
 
 /**
- * Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by
- * 1.6% at most within one.
+ * Bins of equal width in the logit, so that rare events have the same resolution: p differs by at most 1.6% within a
+ * bin.
  */
 export const BINS_PER_UNIT = 64;
-/** Logits beyond it, where p is below 1.2e-7 or as near to 1, are in the outermost bins. */
+/** Outermost bins: larger logits, where p is within 1.2e-7 of 0 or 1, are clamped. */
 const LARGEST_LOGIT = 16;
 const FIRST = -LARGEST_LOGIT * BINS_PER_UNIT;
 const COUNT = -2 * FIRST;
 
-/** How many positives there were among some rows, and how many were predicted. JSON. */
+/** Observed and predicted positives of some rows; JSON. */
 export interface ScoreSums {
   readonly rows: number;
   readonly positives: number;
-  /** The sum of all predictions. */
+  /** Sum of the predictions. */
   readonly predicted: number;
 }
 
-/** How often each prediction was made in a space, and how often it came true: what curves are drawn from. JSON. */
+/** Histogram of the predictions of an output by class, for charts; JSON. */
 export interface ScoreBins extends ScoreSums {
-  /** Bins with a row, the lowest first: the logits of bin `at` begin at `at / BINS_PER_UNIT`. */
+  /** Nonempty bins in increasing order: the logits of bin `at` start at `at / BINS_PER_UNIT`. */
   readonly at: readonly number[];
-  /** Rows of each of them, by class. */
+  /** Rows per bin and class. */
   readonly negatives: readonly number[];
   readonly truths: readonly number[];
 }
 
-/** Counts the rows of a classification in bins of predictions: the same in whatever order they come. */
+/** Computes the histogram of a classification; independent of row order. */
 export function binScores(scores: Scores): ScoreBins {
   const { negatives, positives } = scores.ranked();
   const bins: { readonly [Each in 'at' | 'negatives' | 'truths']: number[] } = { at: [], negatives: [], truths: [] };
   let n = 0;
   let p = 0;
   while (n < negatives.length || p < positives.length) {
-    const least =
+    const smallest =
       p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
-    const bin = binOf(floatOf(least));
-    const end = endOf(bin);
-    const nextNegative = reaching(end, negatives, n);
-    const nextPositive = reaching(end, positives, p);
+    const bin = toBin(readFloat(smallest));
+    const end = getBinEnd(bin);
+    const nextNegative = findEnd(end, negatives, n);
+    const nextPositive = findEnd(end, positives, p);
     bins.at.push(bin);
     bins.negatives.push(nextNegative - n);
     bins.truths.push(nextPositive - p);
@@ -50,55 +50,52 @@ export function binScores(scores: Scores): ScoreBins {
   return { rows: scores.rows, positives: positives.length, predicted: sumColumn(scores, 'predictions'), ...bins };
 }
 
-/** Where sorted keys, from a place on, reach `end`. */
-function reaching(end: number, keys: Uint32Array, from: number): number {
+/** Returns the first index from which sorted keys are at least `end`. */
+function findEnd(end: number, keys: Uint32Array, begin: number): number {
   const { length } = keys;
-  let at = from;
+  let at = begin;
   while (at < length && keys[at]! < end) at++;
   return at;
 }
 
-/** By bin, from the first on: where it ends, where that was asked for. */
+/** Upper key of each bin, computed on demand. */
 const ends = new Float64Array(COUNT);
 
-/**
- * The least key of a prediction that is beyond a bin. Predictions are floats, far enough apart for logarithms to leave
- * them in their order.
- */
-function endOf(bin: number): number {
-  const place = bin - FIRST;
-  if (place === COUNT - 1) return Infinity;
-  return (ends[place] ||= foundEnd(bin));
+/** Returns the smallest key beyond a bin. Floats are spaced widely enough that logarithms preserve their order. */
+function getBinEnd(bin: number): number {
+  const index = bin - FIRST;
+  if (index === COUNT - 1) return Infinity;
+  return (ends[index] ||= computeBinEnd(bin));
 }
 
-const floatOf = floatReader();
+const readFloat = createFloatReader();
 const near = new Uint32Array(1);
 const nearFloat = new Float32Array(near.buffer);
 
-function foundEnd(bin: number): number {
+function computeBinEnd(bin: number): number {
   nearFloat[0] = 1 / (1 + Math.exp(-(bin + 1) / BINS_PER_UNIT));
   orderBits(near);
-  // One or two keys away, as that was rounded.
+  // Rounding is off by at most a few keys.
   let end = near[0]!;
-  while (binOf(floatOf(end - 1)) > bin) end--;
-  while (binOf(floatOf(end)) <= bin) end++;
+  while (toBin(readFloat(end - 1)) > bin) end--;
+  while (toBin(readFloat(end)) <= bin) end++;
   return end;
 }
 
-/** Adds up the rows of a classification; the same in whatever order they come. */
+/** Sums the rows of a classification; independent of row order. */
 export function sumScores(scores: Scores): ScoreSums {
   return { rows: scores.rows, positives: sumColumn(scores, 'labels'), predicted: sumColumn(scores, 'predictions') };
 }
 
-/** The number of the bin of a prediction. */
-function binOf(prediction: number): number {
-  // A model that divides one probability by another may predict more than 1.
+/** Returns the bin of a prediction. */
+function toBin(prediction: number): number {
+  // A model that divides probabilities may predict more than 1.
   const bounded = prediction < 0 ? 0 : prediction > 1 ? 1 : prediction;
   const bin = Math.floor(BINS_PER_UNIT * (Math.log(bounded) - Math.log1p(-bounded)));
   return bin < FIRST ? FIRST : bin < FIRST + COUNT ? bin : FIRST + COUNT - 1;
 }
 
-/** The prediction in the middle of a bin. */
+/** Returns the prediction at the center of a bin. */
 export function computeBinCenter(bin: number): number {
   return 1 / (1 + Math.exp(-(bin + 0.5) / BINS_PER_UNIT));
 }

@@ -2,35 +2,32 @@ import type { Chunk } from './chunk.js';
 import type { Grouped } from './grouped.js';
 import type { Ranked } from './ranked.js';
 
-/** The rows that a metric is computed from, chunk by chunk, as often as it asks. */
+/** Rows of a metric, iterable in chunks any number of times. */
 export interface Scores extends Iterable<Chunk> {
   readonly rows: number;
-  /** Both classes sorted by prediction: once, for all metrics that ask. */
+  /** Sorts both classes by prediction; cached. */
   ranked(): Ranked;
-  /** The rows of each group of equal cells in a column of the data, sorted: once, for all metrics that ask. */
+  /** Groups rows by the values of a column, sorted; cached. */
   grouped(by: string): Grouped;
 }
 
-/** Several metrics ask for the same ones. */
+/** Shared by all metrics of the same rows. */
 const sums = new WeakMap<Scores, Map<keyof Chunk, number>>();
 
-/**
- * The exact sum of a column over all rows: the same to the last bit in whatever order and chunks they come. Added up
- * once, for all metrics that ask.
- */
+/** Computes the exact sum of a column, bitwise independent of order and chunks; cached. */
 export function sumColumn(scores: Scores, column: keyof Chunk): number {
-  const known = sums.get(scores) ?? new Map<keyof Chunk, number>();
-  sums.set(scores, known);
-  const sum = known.get(column) ?? addedUp(scores, column);
-  known.set(column, sum);
+  const cached = sums.get(scores) ?? new Map<keyof Chunk, number>();
+  sums.set(scores, cached);
+  const sum = cached.get(column) ?? sumExactly(scores, column);
+  cached.set(column, sum);
   return sum;
 }
 
-/** Powers of two that a float can have. */
+/** Number of exponents of a float. */
 const BINS = 256;
 
-/** As `createExactSum` adds up, which a float's 24 bits leave without a lower half. */
-function addedUp(scores: Scores, column: keyof Chunk): number {
+/** Sums as `createExactSum`; the 24 bits of a float require no split. */
+function sumExactly(scores: Scores, column: keyof Chunk): number {
   const bins = new Float64Array(BINS);
   for (const chunk of scores) {
     const values = chunk[column];

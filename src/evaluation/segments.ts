@@ -2,22 +2,22 @@ import { column } from '../core/batch.js';
 import { KEY_WORDS, textOfKey, type KeyTexts } from '../core/row-key.js';
 import type { KeyIndex } from './key-index.js';
 import type { Block } from './row-store.js';
-import { placeOf } from './output-scores.js';
+import { toPosition } from './output-scores.js';
 
-/** The rows in whose cells of a column one value stands. */
+/** Rows with the same value in a column. */
 export interface Segment {
   /** As in `hour=13`. */
   readonly name: string;
-  readonly places: Uint32Array;
+  readonly positions: Uint32Array;
 }
 
-/** Segments of a column at the most; what is left beside the largest is one together. */
+/** Maximum number of segments per column; rows of smaller segments are merged into one. */
 const MAX_SEGMENTS = 100;
 const OTHERS = '(others)';
 
 /**
- * Divides rows by the cells of a column; numbers first, then texts, each in their order, then what is left.
- * @param texts of keys that are hashes
+ * Splits rows by the values of a column: numbers in numeric order, then strings in order, then the merged rest.
+ * @param texts strings of hashed keys
  */
 export function splitSegments(
   by: string,
@@ -26,13 +26,13 @@ export function splitSegments(
   texts: KeyTexts = null,
 ): readonly Segment[] {
   const sizes = new Uint32Array(count);
-  const eachRow = (take: (number: number, block: number, row: number) => void): void => {
+  const visitRows = (take: (number: number, block: number, row: number) => void): void => {
     for (const [b, block] of blocks.entries()) {
       const numbers = column(block.numbers ?? new Map<string, Uint32Array>(), by);
       for (let row = 0; row < block.rows; row++) take(numbers[row]!, b, row);
     }
   };
-  eachRow((number) => {
+  visitRows((number) => {
     sizes[number]!++;
   });
   const values = Array.from({ length: count }, (_, number) => ({
@@ -42,25 +42,27 @@ export function splitSegments(
   const largest =
     count <= MAX_SEGMENTS
       ? values
-      : values.sort((a, b) => sizes[b.number]! - sizes[a.number]! || byText(a.text, b.text)).slice(0, MAX_SEGMENTS - 1);
-  const named = [...largest].sort((a, b) => byText(a.text, b.text));
-  /** By number: its segment. */
-  const segmentOf = new Uint32Array(count).fill(named.length);
-  for (const [s, { number }] of named.entries()) segmentOf[number] = s;
-  const lengths = new Uint32Array(named.length + 1);
-  for (let number = 0; number < count; number++) lengths[segmentOf[number]!]! += sizes[number]!;
-  const places = Array.from(lengths, (length) => new Uint32Array(length));
+      : values
+          .sort((a, b) => sizes[b.number]! - sizes[a.number]! || compareValues(a.text, b.text))
+          .slice(0, MAX_SEGMENTS - 1);
+  const namedValues = [...largest].sort((a, b) => compareValues(a.text, b.text));
+  /** Segment of each key index. */
+  const segmentByKey = new Uint32Array(count).fill(namedValues.length);
+  for (const [s, { number }] of namedValues.entries()) segmentByKey[number] = s;
+  const lengths = new Uint32Array(namedValues.length + 1);
+  for (let number = 0; number < count; number++) lengths[segmentByKey[number]!]! += sizes[number]!;
+  const positions = Array.from(lengths, (length) => new Uint32Array(length));
   const filled = new Uint32Array(lengths.length);
-  eachRow((number, block, row) => {
-    const s = segmentOf[number]!;
-    places[s]![filled[s]!++] = placeOf(block, row);
+  visitRows((number, block, row) => {
+    const s = segmentByKey[number]!;
+    positions[s]![filled[s]!++] = toPosition(block, row);
   });
-  return [...named.map(({ text }) => text), OTHERS]
-    .map((text, s) => ({ name: `${by}=${text}`, places: places[s]! }))
-    .filter(({ places: { length } }) => length > 0);
+  return [...namedValues.map(({ text }) => text), OTHERS]
+    .map((text, s) => ({ name: `${by}=${text}`, positions: positions[s]! }))
+    .filter(({ positions: { length } }) => length > 0);
 }
 
-function byText(a: string, b: string): number {
+function compareValues(a: string, b: string): number {
   const [x, y] = [Number(a), Number(b)];
   if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
   return x - y || (a < b ? -1 : Number(a > b));

@@ -1,30 +1,29 @@
 const DIGITS = 4;
 const RADIX = 256;
-/** Fewer keys are sorted as fast by what needs no compiling first. */
-const FEW = 8192;
+/** Shorter arrays are sorted as fast by the built-in sort. */
+const RADIX_SORT_MIN_KEYS = 8192;
 
 /**
- * Sorts whole numbers in place, many by their bytes from the last to the first (radix sort), whose time does not depend
- * on the values.
+ * Sorts integers in place; long arrays by LSD radix sort, whose time does not depend on the values.
  * @param scratch at least as long as `keys`; overwritten
  */
 export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
-  if (keys.length < FEW) {
+  if (keys.length < RADIX_SORT_MIN_KEYS) {
     keys.sort();
     return;
   }
-  let [from, to] = [keys, scratch];
-  for (const { places, shift } of digitsOf(keys)) {
-    scatter(from, to, keys.length, places, shift);
-    [from, to] = [to, from];
+  let [source, target] = [keys, scratch];
+  for (const { offsets: offsets, shift } of countDigits(keys)) {
+    scatter(source, target, keys.length, offsets, shift);
+    [source, target] = [target, source];
   }
-  if (from !== keys) keys.set(from.subarray(0, keys.length));
+  if (source !== keys) keys.set(source.subarray(0, keys.length));
 }
 
 /**
- * The same with a number beside each key that moves with it; equal keys keep their order.
+ * Sorts keys in place together with their payload; stable.
  * @param keysScratch as long as `keys`; overwritten
- * @param payloadScratch the same
+ * @param payloadScratch as long as `keys`; overwritten
  */
 export function sortPairs(
   keys: Uint32Array,
@@ -32,20 +31,20 @@ export function sortPairs(
   keysScratch: Uint32Array,
   payloadScratch: Uint32Array,
 ): void {
-  let [from, to] = [keys, keysScratch];
-  let [fromBeside, toBeside] = [payload, payloadScratch];
-  for (const { places, shift } of digitsOf(keys)) {
-    scatterPairs(from, to, fromBeside, toBeside, places, shift);
-    [from, to] = [to, from];
-    [fromBeside, toBeside] = [toBeside, fromBeside];
+  let [source, target] = [keys, keysScratch];
+  let [sourcePayload, targetPayload] = [payload, payloadScratch];
+  for (const { offsets: offsets, shift } of countDigits(keys)) {
+    scatterPairs(source, target, sourcePayload, targetPayload, offsets, shift);
+    [source, target] = [target, source];
+    [sourcePayload, targetPayload] = [targetPayload, sourcePayload];
   }
-  if (from === keys) return;
-  keys.set(from);
-  payload.set(fromBeside);
+  if (source === keys) return;
+  keys.set(source);
+  payload.set(sourcePayload);
 }
 
-/** Where the keys of each byte begin, byte by byte; those that all keys share are left out. */
-function digitsOf(keys: Uint32Array): readonly { readonly places: Uint32Array; readonly shift: number }[] {
+/** Returns the bucket offsets of each byte; bytes that all keys share are skipped. */
+function countDigits(keys: Uint32Array): readonly { readonly offsets: Uint32Array; readonly shift: number }[] {
   const counts = new Uint32Array(DIGITS * RADIX);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
@@ -55,39 +54,39 @@ function digitsOf(keys: Uint32Array): readonly { readonly places: Uint32Array; r
     counts[768 + (key >>> 24)]!++;
   }
   return Array.from({ length: DIGITS }, (_, digit) => ({
-    places: counts.subarray(digit * RADIX, (digit + 1) * RADIX),
+    offsets: counts.subarray(digit * RADIX, (digit + 1) * RADIX),
     shift: 8 * digit,
   }))
-    .filter(({ places }) => !places.includes(keys.length))
-    .map(({ places, shift }) => {
+    .filter(({ offsets: offsets }) => !offsets.includes(keys.length))
+    .map(({ offsets: offsets, shift }) => {
       for (let value = 0, begin = 0; value < RADIX; value++) {
-        const count = places[value]!;
-        places[value] = begin;
+        const count = offsets[value]!;
+        offsets[value] = begin;
         begin += count;
       }
-      return { places, shift };
+      return { offsets: offsets, shift };
     });
 }
 
-function scatter(from: Uint32Array, to: Uint32Array, length: number, places: Uint32Array, shift: number): void {
+function scatter(source: Uint32Array, target: Uint32Array, length: number, offsets: Uint32Array, shift: number): void {
   for (let i = 0; i < length; i++) {
-    const key = from[i]!;
-    to[places[(key >>> shift) & 255]!++] = key;
+    const key = source[i]!;
+    target[offsets[(key >>> shift) & 255]!++] = key;
   }
 }
 
 function scatterPairs(
-  from: Uint32Array,
-  to: Uint32Array,
-  fromBeside: Uint32Array,
-  toBeside: Uint32Array,
-  places: Uint32Array,
+  source: Uint32Array,
+  target: Uint32Array,
+  sourcePayload: Uint32Array,
+  targetPayload: Uint32Array,
+  offsets: Uint32Array,
   shift: number,
 ): void {
-  for (let i = 0; i < from.length; i++) {
-    const key = from[i]!;
-    const place = places[(key >>> shift) & 255]!++;
-    to[place] = key;
-    toBeside[place] = fromBeside[i]!;
+  for (let i = 0; i < source.length; i++) {
+    const key = source[i]!;
+    const offset = offsets[(key >>> shift) & 255]!++;
+    target[offset] = key;
+    targetPayload[offset] = sourcePayload[i]!;
   }
 }

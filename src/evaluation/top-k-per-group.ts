@@ -4,18 +4,18 @@ import { createExactSum } from './exact-sum.js';
 import type { Metric } from './metric.js';
 import type { Ranked } from './ranked.js';
 
-/** The options of what looks at the best rows of each group. */
+/** Options of metrics of the top rows of each group. */
 export const topKPerGroupOptions = {
   groupBy: columnName.describe('Group column, such as a user or query id'),
   k: z.int().min(1).max(1e6).describe('Number of top-ranked rows per group'),
 };
 
 /**
- * The mean of a number over the groups that have a positive; the others, of which no order is better, are counted
- * aside.
- * @param of a group; it must not depend on the order of rows of one prediction
+ * Creates a metric that is the mean of a function over groups with a positive; other groups are counted separately,
+ * since every order of them is equal.
+ * @param computeGroup value of a group; must not depend on the order of tied rows
  */
-export function meanOfGroups(name: string, by: string, of: (group: Ranked) => number): Metric {
+export function defineGroupMetric(name: string, by: string, computeGroup: (group: Ranked) => number): Metric {
   return {
     taskType: 'classification',
     by,
@@ -26,19 +26,21 @@ export function meanOfGroups(name: string, by: string, of: (group: Ranked) => nu
     ],
     compute(scores) {
       const sum = createExactSum();
-      let [groups, without] = [0, 0];
+      let [groups, groupsWithout] = [0, 0];
       scores.grouped(by).each((group) => {
         if (group.positives.length === 0) {
-          without++;
+          groupsWithout++;
           return;
         }
         groups++;
-        sum.add(of(group));
+        sum.add(computeGroup(group));
       });
       return [
-        groups === 0 ? { reason: `no group of '${by}' has a positive: ${without} have none` } : sum.value() / groups,
+        groups === 0
+          ? { reason: `no group of '${by}' has a positive: ${groupsWithout} have none` }
+          : sum.value() / groups,
         groups,
-        without,
+        groupsWithout,
       ];
     },
   };

@@ -1,25 +1,20 @@
 import type { NoValue } from './metric.js';
 import { walkDown, type Ranked } from './ranked.js';
 import type { Scores } from './scores.js';
-import { rowsOfShare, shareOption } from './share.js';
+import { countShare, shareOption } from './share.js';
 
-// The rows with the highest predictions, and how many of them are positives: what precision, recall and lift are made
-// of.
+// Top rows by prediction and their positives, shared by precision, recall and lift.
 
-/** The option of all of them. */
+/** Option of these metrics. */
 export const topOption = { top: shareOption.describe('Top fraction of rows by prediction, as in 5%') };
 
-/** The best rows. */
 interface TopShare {
   readonly rows: number;
-  /**
-   * Where the last ones are of one prediction with others, the share that falls to them: what a random choice gives on
-   * average.
-   */
+  /** If predictions tie at the cut, the expected number for a random order. */
   readonly positives: number;
 }
 
-/** The positives among the `rows` highest of some sorted rows. */
+/** Counts the positives among the top `rows` of sorted rows. */
 export function countTop(ranked: Ranked, rows: number): TopShare {
   let [left, positives] = [rows, 0];
   walkDown(ranked, (numNegatives, numPositives) => {
@@ -31,13 +26,13 @@ export function countTop(ranked: Ranked, rows: number): TopShare {
   return { rows, positives };
 }
 
-/** What `of` makes of the best rows of a space. */
+/** Creates a metric that applies `of` to the top rows of an output. */
 export function defineTopMetric(
   top: number,
-  of: (found: TopShare, ranked: Ranked) => number | NoValue,
+  computeValue: (top: TopShare, ranked: Ranked) => number | NoValue,
 ): (scores: Scores) => number | NoValue {
   return (scores) => {
     const ranked = scores.ranked();
-    return of(countTop(ranked, rowsOfShare(top, scores.rows)), ranked);
+    return computeValue(countTop(ranked, countShare(top, scores.rows)), ranked);
   };
 }

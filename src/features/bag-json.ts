@@ -1,29 +1,24 @@
 import { BadValue, type BagItems } from './feature.js';
 
-const NO_ITEM = new BadValue(
-  'every item of the list to be an id, a pair of an id and a weight, or { "id": …, "weight": … }',
-);
-const UNSAFE = new BadValue(
-  'ids in a list of JSON to be texts, or whole numbers up to 2^53 in digits',
-  'write such ids in quotes',
-);
-const TWICE = new BadValue('every key of an item in a list of JSON once');
+const NO_ITEM = new BadValue('list items of the form id, [id, weight] or { "id": …, "weight": … }');
+const UNSAFE = new BadValue('JSON ids as strings, or as integers up to 2^53 in plain digits', 'quote such ids');
+const TWICE = new BadValue('unique keys in each JSON item');
 
 const OF_PYTHON = new BadValue(
-  'a list in JSON, as ["a", "b"]',
-  'Python writes it so by json.dumps; or take format: separated, where such cells are no lists',
+  'a JSON list, such as ["a", "b"]',
+  'write it with json.dumps, or set format: separated if it is not a list',
 );
 
-/** Whether a text may be a list in JSON. */
+/** Returns whether a string may be a JSON list. */
 export function looksLikeJson(text: string): boolean {
   return text.startsWith('[') && text.endsWith(']');
 }
 
 /**
- * The items of a list in JSON: each an id, of weight 1, or `[id, weight]`, or `{ "id": …, "weight": … }`.
- * @returns undefined for a text that is not JSON
- * @throws BadValue for a list whose items are none, for a key that an item has twice, and for an id that is a number
- * with another text
+ * Parses the items of a JSON list: ids of weight 1, `[id, weight]` pairs, or `{ "id": …, "weight": … }` objects.
+ * @returns undefined if the string is not JSON
+ * @throws InvalidValueError for an invalid item, a duplicate key, or a numeric id whose digits JSON.parse does not
+ * preserve
  */
 export function bagOfJson(text: string): BagItems | undefined {
   let list: unknown;
@@ -45,7 +40,7 @@ export function bagOfJson(text: string): BagItems | undefined {
   return { ids, weights, begin: 0, end: ids.length };
 }
 
-/** An item's id, and its weight. */
+/** Returns the id and the weight of an item. */
 function pairOf(item: unknown): readonly [id: unknown, weight: unknown] {
   if (Array.isArray(item)) {
     if (item.length !== 2) throw NO_ITEM;
@@ -63,19 +58,19 @@ function idOf(id: unknown): string {
   return String(id);
 }
 
-/** What a list has in which JSON.parse loses something: a number that is not digits alone, or an object. */
+/** Matches lists from which JSON.parse loses information: numbers that are not plain digits, and objects. */
 const LIES = /[.eE{]|-0/;
-/** Texts, punctuation, and what is neither: numbers and words. */
+/** Strings, punctuation, and everything else: numbers and words. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s[\]{}:,"]+/g;
 const DIGITS = /^(-?[1-9]\d*|0)$/;
 
 /**
- * Checks what JSON.parse does not give: the text of numbers that are ids, and keys that an item has twice.
- * @param text a list in JSON
+ * Checks what JSON.parse does not report: the digits of numeric ids, and duplicate keys.
+ * @param text a JSON list
  */
 function checkItems(text: string): void {
   let depth = 0;
-  /** How the item begins, how many commas are before the place in it, and the keys that it has so far. */
+  /** First character of the current item, commas so far within it, and its keys so far. */
   let item = '';
   let commas = 0;
   const keys = new Set<unknown>();

@@ -7,12 +7,12 @@ import { defineFieldGroup } from './field-group.js';
 import { takeTopK } from './top-k-by-weight.js';
 import { parseNumber } from './parse.js';
 
-/** A character that can stand in no number, and that a CSV does not give a meaning. */
+/** A character that cannot occur in a number and has no meaning in CSV. */
 const separator = z
   .string()
-  .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
+  .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break');
 
-/** Fields with any number of ids a row, each with a weight: what was seen, searched or bought before. */
+/** Fields with any number of weighted ids per row, such as items viewed, searched or bought before. */
 export const bag = defineFieldGroup({
   name: 'bag',
   summary: 'weighted ids per row, embedded and pooled',
@@ -46,7 +46,7 @@ export const bag = defineFieldGroup({
     if (items === weight)
       yield {
         path: ['separators', 'weight'],
-        message: `expected another character than the one between items, found '${weight}' for both`,
+        message: `expected a character other than the item separator, found '${weight}' for both`,
       };
   },
 
@@ -62,23 +62,22 @@ interface BagOptions {
   readonly maxItems?: number | undefined;
 }
 
-const NO_JSON = new BadValue('a list in JSON, as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
+const NO_JSON = new BadValue('a JSON list, such as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
 
 /**
- * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids
- * may hold
- * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a
- * mean.
+ * Creates the parser of a bag's values. In separated text, the last weight separator of an item ends its id, so that
+ * ids may contain that character if all items have weights. An item of weight 0 contributes nothing; negative weights
+ * are invalid for a mean.
  */
 function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions): BagReading {
   const maxItems = limit ?? Infinity;
   const noId = new BadValue('an id in every item');
   const noIdInText = new BadValue(`an id in every item, with '${separators.items}' between items`);
-  const noWeight = new BadValue('every item to have a weight: a decimal number within the range of a 32-bit float');
+  const noWeight = new BadValue('a weight in the range of a 32-bit float for every item');
   const noWeightInText = new BadValue(
-    `an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`,
+    `items of the form id or id${separators.weight}weight, with a decimal weight in the range of a 32-bit float`,
   );
-  const negative = new BadValue('weights of at least 0, of which a mean can be taken');
+  const negative = new BadValue('nonnegative weights, which pooling: mean requires');
   const ids: string[] = [];
   const weights: number[] = [];
 

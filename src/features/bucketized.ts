@@ -12,10 +12,8 @@ const increasing = z
 const fittedSchema = z.strictObject({ boundaries: increasing });
 
 /**
- * Numbers as the ids of their buckets: 1 for those below the first boundary, 2 from there up to the next, and so on; an
- * empty
- * cell is 0, the unknown. A field is called after its column, as in D508_bucketized, so that the number can be a
- * feature too.
+ * Numbers as bucket ids: 1 below the first boundary, 2 up to the next, and so on; a missing value is 0, the
+ * out-of-vocabulary id. The field has its own name, such as D508_bucketized, so that the number can be a feature too.
  */
 export const bucketized = defineFieldGroup({
   name: 'bucketized',
@@ -40,14 +38,14 @@ export const bucketized = defineFieldGroup({
 
   *check({ boundaries, quantiles }) {
     if (boundaries === undefined && quantiles === undefined)
-      yield { path: [], message: 'expected boundaries, or quantiles: a number of buckets' };
+      yield { path: [], message: 'has neither boundaries nor quantiles; set one of them' };
     if (boundaries !== undefined && quantiles !== undefined)
-      yield { path: ['quantiles'], message: 'boundaries are given already; leave one of the two out' };
+      yield { path: ['quantiles'], message: 'boundaries and quantiles are mutually exclusive; remove one' };
     for (const [i, value] of (boundaries ?? []).entries()) {
       if (i > 0 && value <= boundaries![i - 1]!)
         yield {
           path: ['boundaries', i],
-          message: `expected more than the boundary before, ${boundaries![i - 1]}, found ${value}`,
+          message: `expected more than the previous boundary, ${boundaries![i - 1]}, found ${value}`,
         };
     }
   },

@@ -2,7 +2,7 @@ import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { defineFieldGroup } from './field-group.js';
 import { missingOption, withMissing } from './missing.js';
 
-/** Fields with one id a row, each with an embedding table of its own, or another field's. */
+/** Fields with one id per row, each with its own embedding table or a shared one. */
 export const categorical = defineFieldGroup({
   name: 'categorical',
   summary: 'id per row, embedded',

@@ -3,45 +3,42 @@ import type { ScaleStep } from '../core/scaling.js';
 import type { StringPool } from './vocabulary/string-pool.js';
 
 /**
- * How cells become numbers, as data: for whoever does the same elsewhere, and for the names of a table's rows. Always
- * what
- * `encode` of the encoder does.
+ * How values become numbers, as data: for implementations elsewhere, and for the names of table rows. Always equal to
+ * the encoder's `encode`.
  */
 export type CellRule = CellMeaning & {
-  /**
-   * What an empty cell is, before all else; of several cells that are one together, what they are where one is empty.
-   */
+  /** Result for a missing value, before all other rules; for a field of several columns, if one of them is missing. */
   readonly empty: number | 'refused';
-  /** How many cells are one together, with CELL_SEPARATOR between them. */
+  /** Number of columns; values are separated by CELL_SEPARATOR. */
   readonly cells: number;
-  /** What each cell, or each item of a bag, is made before all else: trimmed, and empty where it is a word for that. */
+  /** Cleaning of each value, or bag item, before all other rules: trimming and null values. */
   readonly clean?: CellOptions;
 };
 
-/** What a cell that is not empty is. */
+/** Rule for values that are not missing. */
 export type CellMeaning =
   /**
-   * An id in digits. One that is `size` or more is row 0 or refused; one beyond 2^31 - 1, and what is no id, are
-   * refused but where they are said to be row 0.
+   * An id in digits. An id ≥ `size` is row 0 or rejected. Ids above 2^31 - 1 and non-ids are rejected, unless `others`
+   * maps them to row 0.
    */
   | { readonly kind: 'id'; readonly size: number; readonly beyond: 'unknown' | 'refused'; readonly others?: 'unknown' }
   /**
-   * Row 1 for the first text, and so on; 0 for others. The reserved text is one that no cell may be: its row is for
-   * empty cells.
+   * Row 1 for the first string, and so on; 0 for unknown strings. The reserved string may not occur as a value: its row
+   * is for missing values.
    */
   | { readonly kind: 'text'; readonly texts: StringPool; readonly reserved?: string | undefined }
-  /** 1 + MurmurHash3_x86_32 of its UTF-8 bytes modulo the number of buckets. */
+  /** 1 + MurmurHash3_x86_32 of the UTF-8 bytes modulo the number of buckets. */
   | { readonly kind: 'hashed'; readonly buckets: number; readonly seed: number }
-  /** A decimal number's row: 1 + how many boundaries are at most as large. */
+  /** Row of a decimal number: 1 + the number of boundaries ≤ it. */
   | { readonly kind: 'range'; readonly boundaries: readonly number[] }
   /**
-   * A decimal number's place between the rows of knots, the first of which is row 1: 3.25 is a quarter of the way from
-   * the third to the fourth. Beyond the ends, the end.
+   * Position of a decimal number between the rows of knots, from row 1: 3.25 is a quarter of the way from the third to
+   * the fourth. Clamped to the first and last knot.
    */
   | { readonly kind: 'between'; readonly knots: readonly number[] }
   /** A decimal number, scaled step by step. */
   | { readonly kind: 'number'; readonly scaling: readonly ScaleStep[] }
-  /** A point in time's row: 1 for the first of the values that it may have. */
+  /** Row of a date part: 1 for the first of its possible values. */
   | {
       readonly kind: 'time';
       readonly part: string;
@@ -49,28 +46,25 @@ export type CellMeaning =
       readonly timeZone: string;
       readonly values: readonly string[];
     }
-  /** The same number for every decimal number. */
+  /** The same result for every decimal number. */
   | { readonly kind: 'constant'; readonly value: number };
 
-/** How the numbers of a vector become columns, as data. */
+/** How the elements of a vector become columns, as data. */
 export interface VectorRule {
-  /** Numbers of a cell. */
+  /** Number of elements. */
   readonly length: number;
-  /**
-   * Scalings one after the other, each of all places: of one that is affine, what is subtracted and divided by in every
-   * place.
-   */
+  /** Scaling steps in order, each for all elements. */
   readonly steps: readonly VectorStep[];
-  /** What an empty cell is in every place. */
+  /** Result for a missing value, per element. */
   readonly empty: readonly number[] | 'refused';
-  /** Whether a column more says where a cell is empty. */
+  /** Whether another column is 1 for missing values. */
   readonly hasIndicator: boolean;
 }
 export type VectorStep =
   | { readonly kind: 'log1p' }
   | { readonly kind: 'affine'; readonly subtract: readonly number[]; readonly divide: readonly number[] };
 
-/** A rule in JSON: of its texts, how many there are. */
+/** Converts a rule to JSON; strings are replaced by their count. */
 export function ruleInJson(rule: CellRule): object {
   return rule.kind === 'text' ? { ...rule, texts: rule.texts.offsets.length - 1 } : rule;
 }

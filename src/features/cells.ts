@@ -6,12 +6,12 @@ const word = z
     if (typeof given === 'boolean' || given === null)
       context.addIssue({
         code: 'custom',
-        message: `${given} is a value of YAML and no word; write it in quotes, as '${given}'`,
+        message: `${given} is not a string in YAML; quote it, as '${given}'`,
       });
   })
   .transform((given) => (typeof given === 'number' ? given : String(given)));
 
-/** What may be said of cells before anything is made of them, for all columns or for a field. */
+/** Options for cleaning values, for all columns or for one field. */
 export const cellShape = {
   nullValues: z
     .array(word)
@@ -20,20 +20,20 @@ export const cellShape = {
   trim: z.boolean().optional().describe('Whether to strip whitespace at both ends of a value'),
 };
 
-/** What is said of cells. Plain data. */
+/** Cleaning options, as plain data. */
 export type CellOptions = z.output<z.ZodObject<typeof cellShape>>;
 
-/** Makes the text of a cell what it stands for: nothing, where it is a word for that. */
+/** Cleans a value; returns an empty string if it is missing. */
 export type Clean = (text: string) => string;
 
-/** What is said of a field, with what is said of all columns: a field's words come to theirs. */
+/** Merges the options of all columns with those of a field; null values are combined. */
 export function joinCells(all: CellOptions, own: CellOptions): CellOptions {
   const blank = [...(all.nullValues ?? []), ...(own.nullValues ?? [])];
   const trim = own.trim ?? all.trim;
   return { ...(blank.length > 0 && { nullValues: blank }), ...(trim !== undefined && { trim }) };
 }
 
-/** What makes cells what they stand for; undefined where all stand for themselves. */
+/** Creates the cleaning function; undefined if nothing needs cleaning. */
 export function createCleaner({ nullValues: blank = [], trim = false }: CellOptions): Clean | undefined {
   const texts = new Set(blank.filter((each) => typeof each === 'string' && each !== ''));
   const numbers = new Set(blank.filter((each) => typeof each === 'number'));
@@ -44,7 +44,7 @@ export function createCleaner({ nullValues: blank = [], trim = false }: CellOpti
   };
 }
 
-/** Whether no cell that is a number can be a word for nothing, so that numbers need not be looked at. */
+/** Returns whether no number can be a null value, so that numbers require no cleaning. */
 export function takesNumbers({ nullValues: blank = [] }: CellOptions, cell: 'id' | 'number'): boolean {
   return !blank.some((each) => (cell === 'id' ? /^\d+$/.test(String(each)) : isNumber(String(each))));
 }

@@ -4,7 +4,7 @@ import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 
-/** A field with its place in the config. */
+/** A field with its position in the config. */
 interface Placed {
   readonly field: Field;
   readonly group: string;
@@ -12,15 +12,14 @@ interface Placed {
 }
 
 /**
- * What no group can know alone: every field is there once, none gives a label away, and those that share a table fit
- * it.
- * @param groups the section `features` of a config
+ * Validates features across groups: unique fields, no labels among them, and compatible fields of shared tables.
+ * @param groups the config section `features`
  */
 export function* checkFeatures(
   groups: Readonly<Record<string, FeatureSpec>>,
   labels: readonly string[],
 ): Generator<ValidationIssue> {
-  if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
+  if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one feature group' };
   const placed = Object.entries(groups).flatMap(([group, spec]) => placedFields(group, featureTypes.build(spec)));
   const byName = new Map<string, Placed>();
   for (const { field, group, index } of placed) {
@@ -28,17 +27,17 @@ export function* checkFeatures(
     const label = field.columns.find((column) => labels.includes(column));
     const other = byName.get(field.name);
     if (label !== undefined)
-      yield { path, message: `column '${label}' is a label; as a feature it would give the answer away` };
+      yield { path, message: `column '${label}' is a label and would leak the answer; remove it from features` };
     else if (other !== undefined)
-      yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'` };
+      yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'; remove one` };
     byName.set(field.name, { field, group, index });
   }
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
 }
 
 /**
- * The fields of a group with the entry of its list that each is made from: those of one entry stand together, and read
- * the same columns.
+ * Assigns each field of a group to its entry in the list: fields of the same entry are adjacent and read the same
+ * columns.
  */
 function placedFields(group: string, fields: readonly Field[]): readonly Placed[] {
   let index = -1;
@@ -55,7 +54,7 @@ function nameOf({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }
 
-/** A field that looks into the table of another has its width and its encoding. */
+/** Requires that a field has the width and the encoding of the field whose table it shares. */
 function* checkShared(
   { field, group, index }: Placed,
   byName: ReadonlyMap<string, Placed>,
@@ -84,18 +83,18 @@ function* checkShared(
   } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
   } else if (owner.owner !== owner.name) {
-    yield { path: tablePath, message: `'${owner.name}' looks into the table of '${owner.owner}'; name that one` };
+    yield { path: tablePath, message: `'${owner.name}' shares the table of '${owner.owner}'; use '${owner.owner}'` };
   } else {
     const ownersEncoding = kind === 'bag' ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
     if (width !== owner.width)
       yield {
         path: at('width'),
-        message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}; give both the same`,
+        message: `'${name}' has width ${width}, but shares the table of '${owner.name}' with width ${owner.width}; set the same width`,
       };
     if (encodedAs !== ownersEncoding)
       yield {
         path: at('encoding'),
-        message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${ownersEncoding}; give both the same`,
+        message: `'${name}' is encoded as ${encodedAs}, but shares the table of '${owner.name}', encoded as ${ownersEncoding}; set the same encoding`,
       };
   }
 }

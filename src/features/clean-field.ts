@@ -1,10 +1,7 @@
 import { createCleaner, takesNumbers, type CellOptions, type Clean } from './cells.js';
 import { CELL_SEPARATOR, type Encoder, type Field, type Fit } from './feature.js';
 
-/**
- * A field whose cells are what they stand for before it reads them. Its fit and its encoder are made so by `cleanFit`
- * and `cleanEncoder`.
- */
+/** Adds cleaning to a field. `cleanFit` and `cleanEncoder` add it to its fit and its encoder. */
 export function withCells(field: Field, cells: CellOptions): Field {
   const clean = createCleaner(cells);
   if (clean === undefined) return field;
@@ -19,16 +16,13 @@ export function withCells(field: Field, cells: CellOptions): Field {
     keep: (items, add) =>
       field.keep(items, (text, weight) => {
         const cell = clean(text);
-        // An item that stands for nothing is none.
+        // A null item is dropped.
         if (cell !== '') add(cell, weight);
       }),
   };
 }
 
-/**
- * A fit that learns from the cells of a field what they stand for. Items of bags and numbers of vectors are that
- * already.
- */
+/** Adds cleaning to a fit. Items of bags and elements of vectors are already clean. */
 export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
   const clean = createCleaner(cells);
   if (clean === undefined || kind === 'bag' || kind === 'vector') return fit;
@@ -40,7 +34,7 @@ export function cleanFit(fit: Fit, { kind, cells = {} }: Field): Fit {
   };
 }
 
-/** An encoder that encodes what the cells of a field stand for. */
+/** Adds cleaning to an encoder. */
 export function cleanEncoder(encoder: Encoder, { kind, cells = {} }: Field): Encoder {
   const clean = createCleaner(cells);
   if (clean === undefined) return encoder;
@@ -54,7 +48,7 @@ export function cleanEncoder(encoder: Encoder, { kind, cells = {} }: Field): Enc
   };
 }
 
-/** The short way of cells, where no word for nothing can take it: texts of a vocabulary are none of these. */
+/** Keeps the fast path if no null value can take it; vocabulary strings are never numbers. */
 function directFor<Direct extends Fit['direct'] | Encoder['direct']>(
   direct: Direct,
   cells: CellOptions,
@@ -63,7 +57,7 @@ function directFor<Direct extends Fit['direct'] | Encoder['direct']>(
   return { direct: undefined, ...(direct.cell === 'number' && { readsNumbers: true }) };
 }
 
-/** What the cells of one or of several columns stand for, each for itself. */
+/** Cleans the value of each column separately. */
 export function cleanCells(text: string, clean: Clean): string {
   return text.includes(CELL_SEPARATOR) ? text.split(CELL_SEPARATOR).map(clean).join(CELL_SEPARATOR) : clean(text);
 }

@@ -15,7 +15,7 @@ const crossed = z
   .superRefine((columns, context) => {
     for (const [j, column] of columns.entries()) {
       if (columns.indexOf(column) < j)
-        context.addIssue({ code: 'custom', path: [j], message: `column '${column}' is in this cross already` });
+        context.addIssue({ code: 'custom', path: [j], message: `column '${column}' is listed twice; remove one` });
     }
   });
 
@@ -40,10 +40,8 @@ const options = () => ({
 type CrossOptions = OptionsOf<ReturnType<typeof options>>;
 
 /**
- * Fields that are combinations of columns: the texts of a row's cells together are one text, which is hashed into
- * buckets or has
- * an encoding. A row in which one of them is empty is 0, the unknown. A field is called after its columns, as in
- * 205_X_101.
+ * Combinations of columns: the values of a row are joined to one string, which is hashed or encoded. If one of them is
+ * missing, the result is 0, the out-of-vocabulary id. The field is named after its columns, such as 205_X_101.
  */
 export const cross = defineColumnGroup(
   {
@@ -54,13 +52,13 @@ export const cross = defineColumnGroup(
 
     *check({ buckets, encoding }: CrossOptions) {
       if (buckets === undefined && encoding === undefined)
-        yield { path: [], message: 'expected buckets, a number of them, or an encoding, as in encoding: tokens' };
+        yield { path: [], message: 'has neither buckets nor encoding; set one, such as encoding: tokens' };
       if (buckets !== undefined && encoding !== undefined)
-        yield { path: ['encoding'], message: 'buckets are given already; leave one of the two out' };
+        yield { path: ['encoding'], message: 'buckets and encoding are mutually exclusive; remove one' };
       if (encoding !== undefined && !textEncodings.includes(encoding.name))
         yield {
           path: ['encoding'],
-          message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found '${encoding.name}', which takes no text; a combination is one`,
+          message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found '${encoding.name}', which does not encode strings`,
         };
     },
 
@@ -88,13 +86,15 @@ export const cross = defineColumnGroup(
   {
     key: 'columns',
     schema: crossed.describe('Columns combined into one field'),
-    expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns',
+    expected: 'expected a list of columns to combine, as in fields: [[user, item]], or a map with columns',
   },
 );
 
-const AMBIGUOUS = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');
+const AMBIGUOUS = new BadValue('values without the control character U+001F, which separates the values of a cross');
 
-/** An encoding of so many cells together; one that is empty makes them the unknown, from which nothing is learned. */
+/**
+ * Adapts an encoding to several columns; a missing value makes the combination out of vocabulary, and it is not fitted.
+ */
 function ofWholeCells(
   { startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>,
   count: number,

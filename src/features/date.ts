@@ -10,7 +10,7 @@ const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Satur
 const numbers = (from: number, count: number): readonly string[] =>
   Array.from({ length: count }, (_, i) => String(from + i));
 
-/** What may be taken of a point in time: what its values are called, and which of them, from 0 on, a clock shows. */
+/** Parts of a point in time: the names of their values, and the index of a value, from 0. */
 const PARTS = {
   hour: { values: numbers(0, 24), of: ({ hour }: WallClock) => hour },
   weekday: { values: WEEKDAYS, of: ({ weekday }: WallClock) => weekday - 1 },
@@ -33,15 +33,15 @@ const options = () => ({
     .describe('Value format: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
   timeZone: z
     .string()
-    .refine(isTimeZone, 'a time zone, as UTC, Europe/Berlin or +02:00')
+    .refine(isTimeZone, 'a time zone, such as UTC, Europe/Berlin or +02:00')
     .default('UTC')
     .describe('Time zone for hours and days, and for times without a zone'),
   fillMissing: missingOption,
 });
 
 /**
- * Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the
- * unknown.
+ * Points in time, split into periodic parts: each part is a field with its own table. A missing value is 0, the
+ * out-of-vocabulary id.
  */
 export const date = defineFieldGroup({
   name: 'date',
@@ -50,7 +50,7 @@ export const date = defineFieldGroup({
 
   *check({ parts }) {
     for (const [i, part] of parts.entries())
-      if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
+      if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is listed twice; remove one` };
   },
 
   build(column, { width, parts, format, timeZone, fillMissing: missing }: OptionsOf<ReturnType<typeof options>>) {
@@ -69,7 +69,7 @@ export const date = defineFieldGroup({
   },
 });
 
-const NO_HOUR = new BadValue('a date with a time of the day', 'correct the row, or leave hour out of parts');
+const NO_HOUR = new BadValue('a date with a time of day', 'correct the row, or remove hour from parts');
 
 function encodingOf(
   part: PartName,

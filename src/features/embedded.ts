@@ -8,7 +8,7 @@ import type { Encoding, Field } from './feature.js';
 /** Width of the embeddings of a group. */
 export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('Embedding dimension');
 
-/** What the fields of every type may say that has an encoding and a table. */
+/** Options of all feature types with an encoding and a table. */
 export const embeddedOptions = {
   width: embeddingWidth,
   encoding: encodingOption
@@ -26,7 +26,7 @@ interface EmbeddedOptions {
   readonly table?: string | Readonly<Record<string, string>> | undefined;
 }
 
-/** Every field that an option names is in the group, and has a say. */
+/** Requires that every field that an option names is in the group and owns its table. */
 export function* checkEmbedded(
   { encoding, table }: EmbeddedOptions,
   fields: readonly string[],
@@ -36,14 +36,14 @@ export function* checkEmbedded(
     const path = ['encoding', option, field];
     if (!fields.includes(field)) yield { path, message: foreign(field) };
     else if (ownerOf(table, field) !== field)
-      yield { path, message: `'${field}' looks into the table of '${ownerOf(table, field)}'; say it there` };
+      yield { path, message: `'${field}' shares the table of '${ownerOf(table, field)}'; set it there` };
   }
   if (typeof table !== 'object') return;
   for (const field of Object.keys(table))
     if (!fields.includes(field)) yield { path: ['table', field], message: foreign(field) };
 }
 
-/** All of a field but what its type adds. */
+/** Returns the part of a field that does not depend on its type. */
 export function embeddedField(
   name: string,
   { width, encoding, table }: EmbeddedOptions,

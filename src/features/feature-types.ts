@@ -13,20 +13,20 @@ import { cleanEncoder, withCells } from './clean-field.js';
 import { hasTable, type Encoder, type Field } from './feature.js';
 import { entriesWithout } from './field-group.js';
 
-/** Every feature type by its name in the YAML, under the key `type`. */
+/** Every feature type by its name in the config, under the key `type`. */
 export const featureTypes = registry(all, 'type');
 export type FeatureSpec = Parameters<typeof featureTypes.build>[0];
 
-/** What was learned on train, by field; JSON, but for tables of texts. Fields that learn nothing are absent. */
+/** Fitted parameters by field; JSON, except string tables. Fields that fit nothing are absent. */
 export type Fitted = Readonly<Record<string, unknown>>;
 
-/** A field that is ready to encode. */
+/** A field with its encoder. */
 export type EncodedField = Field & Encoder;
 
 /**
- * All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its
- * encoding.
- * @param cells what is said of all cells
+ * Builds all fields of a config's groups, in config order, which is the order of the model's input. Fields that share a
+ * table have the same encoding.
+ * @param cells cleaning options of all columns
  */
 export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}): readonly Field[] {
   const fields = groups.flatMap((group) => featureTypes.build(group));
@@ -37,7 +37,7 @@ export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}
   });
 }
 
-/** The options of a group, and of its fields, that may decide what cells become: all but the width of embeddings. */
+/** Returns the options of a group and of its fields that may affect encoded values: all except the embedding width. */
 export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
   const options = Object.entries(group).filter(([key]) => key !== 'width');
   return Object.fromEntries(
@@ -46,8 +46,8 @@ export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unk
 }
 
 /**
- * Fields with what was learned for them.
- * @throws UserError (checkpoint) where `fitted` is not what these fields learn
+ * Builds the encoders of fields from what was fitted.
+ * @throws UserError (checkpoint) if `fitted` does not match these fields
  */
 export function encodedFields(fields: readonly Field[], fitted: Fitted): readonly EncodedField[] {
   const encoders = new Map<string, Encoder>();
@@ -59,8 +59,8 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
       const problem = {
         where: 'features.json',
         key: name,
-        message: 'not what this field of the config learns on train',
-        fix: 'take another checkpoint',
+        message: 'does not match this field of the config',
+        fix: 'use another checkpoint',
       };
       throw new UserError('checkpoint', [problem], { cause: error });
     }
@@ -68,17 +68,17 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
   return fields.map((field) => ({ ...field, ...cleanEncoder(encoders.get(field.owner)!, field) }));
 }
 
-/** What a layout is made for, beside its fields. */
+/** Options of a layout. */
 interface LayoutOptions {
-  /** The section `features` of the config, whose groups a model may read one by one. */
+  /** The config section `features`, whose groups a model may select. */
   readonly groups?: Readonly<Record<string, FeatureSpec>>;
-  /** What the parts of embeddings are for that the model wants. */
+  /** Names of the embedding parts that the model requires. */
   readonly embeddingParts?: readonly string[];
-  /** What its heads add up, if anything. */
+  /** The wide part, if any. */
   readonly wide?: WidePart | undefined;
 }
 
-/** How the fields lie side by side in the model's input. Before they are encoded, their tables have no rows. */
+/** Computes the columns of the fields in the model's input. Before encoding, tables have 0 rows. */
 export function computeLayout(
   fields: readonly (Field & { readonly rows?: number })[],
   { groups = {}, embeddingParts, wide }: LayoutOptions = {},
@@ -112,7 +112,7 @@ export function computeLayout(
   return wide === undefined ? features : withWidePart(features, wide);
 }
 
-/** Bytes of memory that the vocabularies of fields take. */
+/** Returns the memory of the fields' vocabularies in bytes. */
 export function vocabularyBytes(fields: readonly EncodedField[]): number {
   return fields.reduce((sum, { name, owner, vocabularyBytes: bytes = 0 }) => sum + (owner === name ? bytes : 0), 0);
 }

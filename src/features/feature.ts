@@ -5,7 +5,7 @@ import type { CellRule, VectorRule } from './cell-rule.js';
 
 export { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
-/** Turns a cell, or an item of a bag, into the number that a batch holds. */
+/** Encodes a value, or a bag item, as the number stored in a batch. */
 export interface Encoder {
   /** Rows of the field's embedding table; 0 for a number. */
   readonly rows: number;
@@ -14,54 +14,45 @@ export interface Encoder {
   /** What `encode` does, as data. */
   readonly rule?: CellRule | undefined;
   /**
-   * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves,
-   * decimal numbers
-   * are what a function makes of them (`affine` says the same, where that is all it does), or the bytes of a text are
-   * looked up. Always what `encode` gives for their text.
+   * Fast paths that skip string conversion: ids in digits below a bound encode as themselves, decimal numbers by a
+   * function (`affine` describes it if possible), and strings by a lookup of their bytes. Always equal to `encode`.
    */
   readonly direct?:
     | { readonly cell: 'id'; readonly below: number }
     | { readonly cell: 'number'; readonly encode: (value: number) => number; readonly affine?: AffineStep | undefined }
     | { readonly cell: 'token'; readonly idOf: TokenLookup }
     | undefined;
-  /** Of memory, where texts were learned. */
+  /** Memory of the vocabulary, if there is one. */
   readonly vocabularyBytes?: number;
-  /** Whether cells are decimal numbers though all must be seen as text, since some may be words for nothing. */
+  /** Whether values are decimal numbers that must be read as strings, since some may be null values. */
   readonly readsNumbers?: boolean;
-  /** Columns of the model's input, where train decides how many. */
+  /** Columns of the model's input, if fitted on the training set. */
   readonly width?: number;
-  /** How the numbers of a vector are encoded, in place of `encode`. */
+  /** Replaces `encode` for vectors. */
   readonly vector?: VectorEncoder;
   /** What `vector` does, as data. */
   readonly vectorRule?: VectorRule;
-  /** What train decided about the column, in a few words for people; missing where the config says it all. */
+  /** Summary of what was decided on the training set; undefined if the config decides everything. */
   readonly decision?: string;
 }
 
-/**
- * The number of the text whose UTF-8 bytes lie from `begin` to `end`, from 1 on; 0 for one that is not known, which may
- * be no text.
- */
+/** Returns the id of the string whose UTF-8 bytes are in `begin`…`end`, from 1; 0 if unknown or not UTF-8. */
 export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
 
 /**
- * Writes what the numbers of a cell become, all of the encoder's `width`, from `at` on; no numbers are an empty cell.
- * @throws BadValue
+ * Writes the encoded elements of a value, `width` numbers, to `into` from `at`; no elements mean a missing value.
+ * @throws InvalidValueError
  */
 export type VectorEncoder = (values: ArrayLike<number>, into: Float32Array, at: number) => void;
 
-/** Learns from the training data what an encoder needs. */
+/** Fits an encoder on the training set. */
 export interface Fit {
-  /** @throws BadValue; what it refuses is not observed */
+  /** @throws InvalidValueError for values that must not be observed */
   readonly check: (text: string) => void;
   readonly observe: (text: string) => void;
   /**
-   * How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check`
-   * lets pass;
-   * or texts that were observed before, by their number. A number that is no text may have to be looked at as well;
-   * what `check` throws
-   * is a BadValue. `observeAll` does the same with the numbers from `begin` to `end`, where that is quicker than one by
-   * one.
+   * Fast paths that skip string conversion: ids in digits, decimal numbers that pass `check`, or previously observed
+   * strings by id. `check` throws InvalidValueError. `observeAll` observes `begin`…`end` at once.
    */
   readonly direct?:
     | ({
@@ -73,76 +64,71 @@ export interface Fit {
         | { readonly cell: 'token'; readonly idOf: TokenLookup }
       ))
     | undefined;
-  /** As that of an encoder. */
+  /** As in `Encoder`. */
   readonly readsNumbers?: boolean;
-  /** How the numbers of a vector are observed, in place of texts; no numbers are an empty cell. */
+  /** Replaces `check` and `observe` for vectors; no elements mean a missing value. */
   readonly vector?: {
     readonly check: (values: ArrayLike<number>) => void;
     readonly observe: (values: ArrayLike<number>) => void;
   };
-  /** What was learned: JSON, but for tables of texts. Ends the fit. */
+  /** Returns what was fitted: JSON, except string tables. Ends the fit. */
   readonly finish: () => unknown;
 }
 
-/** What is learned on train for a field, and the encoder that follows from it. */
+/** Fitting and encoding of a field. */
 export interface Encoding {
-  /** In words, without what is its owner's alone: fields that share a table must agree on them. */
+  /** Description without the owner's options: fields that share a table must agree on it. */
   readonly encodedAs: string;
-  /** The same of items of bags, which are never empty; `encodedAs` where it is not given. */
+  /** Description for bag items, which are never missing; default: `encodedAs`. */
   readonly itemsEncodedAs?: string;
   /**
-   * In words, all that decides which row or number a text becomes, beside what was learned: what a table or a weight
-   * has learned
-   * from fields with another meaning is of no use to it.
+   * Description of everything that maps values to rows or numbers, besides what was fitted. Tables and weights of
+   * fields with another meaning cannot be reused.
    */
   readonly meaning: string;
-  /** Whether it learns texts, and knows no others. */
+  /** Whether it fits a vocabulary and maps all other strings to 0. */
   readonly learnsTexts?: boolean;
-  /** A new fit, or undefined where there is nothing to learn. */
+  /** Starts a fit; returns undefined if nothing is fitted. */
   readonly startFit: () => Fit | undefined;
   /**
-   * @param fitted what the fit learned, or undefined where there was nothing to learn
-   * @throws ZodError if it is not what a fit of this field gives
+   * @param fitted result of the fit, or undefined if nothing is fitted
+   * @throws ZodError if it is not a result of this field's fit
    */
   readonly encoder: (fitted: unknown) => Encoder;
   /**
-   * Adds what was learned now to what was learned before, whose ids stay what they are: new ones come behind them.
-   * Missing where
-   * nothing can be added, as to a scale.
-   * @param drops whether what would not have been given an id now has none any more; new ones may then have it
+   * Merges a new fit into a previous one, whose ids stay the same; new ids are appended. Undefined if it cannot grow,
+   * such as a scale.
+   * @param drops whether to release the ids that the new fit alone would not assign, so that new strings may reuse them
    */
   readonly grow?: ((before: unknown, now: unknown, drops: boolean) => Grown) | undefined;
 }
 
-/** What was learned before, with what was learned now. */
+/** Result of merging two fits. */
 export interface Grown {
   readonly fitted: unknown;
-  /** How many ids are new. */
+  /** Number of new ids. */
   readonly fresh: number;
-  /** Ids from before that would not have been given now, in increasing order. */
+  /** Previous ids that the new fit alone would not assign, in increasing order. */
   readonly forgotten: Uint32Array;
-  /** Ids from before that mean nothing or something else now, in increasing order; none where nothing is dropped. */
+  /** Previous ids that were released or reused, in increasing order; empty unless ids are dropped. */
   readonly cleared: Uint32Array;
 }
 
-/** Stands between the cells of a field that is made of several columns, which may not hold it. */
+/** Separates the values of a field of several columns, which may not contain it. */
 export const CELL_SEPARATOR = '\u001f';
 
-/** The items of a bag: those from `begin` to `end`, each a text and a weight. */
+/** Items `begin` to `end` of a bag, each with an id and a weight. */
 export interface BagItems {
   readonly ids: readonly string[];
-  /** NaN where there is no number. */
+  /** NaN if it is not a number. */
   readonly weights: readonly number[];
   readonly begin: number;
   readonly end: number;
 }
 
-/**
- * What stands between items and before their weights, how many are kept (the heaviest), and whether weights may be
- * negative.
- */
+/** Format of a bag: separators, maximum number of items (largest weights), and whether weights may be negative. */
 export interface BagForm {
-  /** Whether cells may be lists in JSON, or must be; `auto`: those in square brackets are. */
+  /** Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. */
   readonly format: 'auto' | 'separated' | 'json';
   readonly items: string;
   readonly weight: string;
@@ -150,63 +136,59 @@ export interface BagForm {
   readonly negative: 'taken' | 'refused';
 }
 
-/** How the cells of a bag become the items that are kept of it. */
+/** Parsing of a bag's values. */
 export interface BagReading {
-  /** How text is taken apart, and what is kept, as data. */
+  /** The format, as data. */
   readonly form: BagForm;
   /**
-   * Takes the text of a cell apart; what comes of it is valid until the next text.
-   * @param clean makes an item of it what it stands for; nothing is no item
-   * @throws BadValue
+   * Parses a value; the result is valid until the next call.
+   * @param clean cleans an item; empty items are dropped
+   * @throws InvalidValueError
    */
   readonly split: (text: string, clean?: (item: string) => string) => BagItems;
   /**
-   * Tells `add` the text and the weight of each item that is kept. The text is what the field's encoding is fitted on
-   * and
-   * encodes; the row of the table that comes of it and the weight go into the batch.
-   * @throws BadValue for an item without an id, or with a weight that cannot be
+   * Calls `add` with the id and the weight of each selected item. Ids are fitted and encoded; batches store table rows
+   * and weights.
+   * @throws InvalidValueError for an item without an id, or with an invalid weight
    */
   readonly keep: (items: BagItems, add: (text: string, weight: number) => void) => void;
 }
 
-/** How the cells of a vector become its numbers. */
+/** Parsing of a vector's values. */
 export interface VectorReading {
   /**
-   * The numbers of a text, none of an empty one; valid until the next text.
-   * @throws BadValue
+   * Parses a string, empty for a missing value; the result is valid until the next call.
+   * @throws InvalidValueError
    */
   readonly split: (text: string) => ArrayLike<number>;
   /**
-   * The numbers of a list; valid until the next.
-   * @throws BadValue
+   * Converts a list; the result is valid until the next call.
+   * @throws InvalidValueError
    */
   readonly ofItems: (items: BagItems) => ArrayLike<number>;
 }
 
-/** A feature: one column of the CSV, or several that are one together. */
+/** A feature: one data column, or several that are combined. */
 export type Field = Encoding & {
-  /** What it is called in batches and checkpoints: mostly its column. */
+  /** Name in batches and checkpoints, usually that of its column. */
   readonly name: string;
-  /** The columns of the CSV that it is made of; several cells are one text with CELL_SEPARATOR between them. */
+  /** Data columns; values of several columns are joined by CELL_SEPARATOR. */
   readonly columns: readonly string[];
-  /** Columns of the model's input: the embedding's width, 1 for a number; of a vector, 0 where train decides. */
+  /** Columns of the model's input: the embedding width, or 1 for a number; 0 for a vector whose length is fitted. */
   readonly width: number;
-  /** What is said of its cells, before they are read. */
+  /** Cleaning of its values. */
   readonly cells?: CellOptions;
-  /** The field whose table it looks into and whose encoding it has: itself, or one that it shares with. */
+  /** Field whose table and encoding it uses: itself, or the one that it shares with. */
   readonly owner: string;
 } & (
     | { readonly kind: 'id' }
-    /**
-     * What its cells become may lie between two rows of its table, which it then has: 3.25 a quarter of the way from
-     * row 3 to row 4.
-     */
+    /** Whether values are positions between the rows of a table: 3.25 is a quarter of the way from row 3 to row 4. */
     | { readonly kind: 'number'; readonly isBetweenRows?: true }
     | ({ readonly kind: 'vector' } & VectorReading)
     | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)
   );
 
-/** Whether a field has a table of embeddings, its own or another's. */
+/** Returns whether a field has an embedding table, its own or a shared one. */
 export function hasTable(field: Pick<Field, 'kind'> & { readonly isBetweenRows?: true }): boolean {
   return field.kind === 'id' || field.kind === 'bag' || field.isBetweenRows === true;
 }

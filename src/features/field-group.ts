@@ -4,52 +4,50 @@ import { columnName } from '../core/tasks.js';
 import { cellShape, joinCells, type CellOptions } from './cells.js';
 import type { Field } from './feature.js';
 
-/** A field with options of its own, beside the column that it is made of. */
+/** A field with its own options. */
 type FieldEntry = Readonly<Record<string, unknown>>;
 
-/** The key under which a field with options of its own names its column, and what stands there. */
+/** Key and schema of the column in a field with its own options. */
 interface EntryColumn<Column> {
   readonly key: string;
   readonly schema: z.ZodType<Column>;
-  /** What is said where neither stands there. */
+  /** Error message if a field matches neither form. */
   readonly expected?: string;
 }
 
 const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName.describe('Column of the data') };
 
-/**
- * A feature type whose groups list fields. What may be said of a field is said for its group, or for the field alone.
- */
+/** A feature type whose groups list fields. Options may be set per group, or per field. */
 export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Column> {
   readonly name: Name;
   readonly summary: string;
-  /** Of a field. */
+  /** Options of a field. */
   options(): Shape;
-  /** Options that take each other's place: where a field has one of them, its group's others do not count. */
+  /** Mutually exclusive options: if a field sets one, the others of its group do not apply. */
   readonly either?: readonly (keyof Shape & string)[];
-  /** What the types of the options cannot say; `names` are those of all fields of the group. */
+  /** Validates what the schema cannot; `names` lists all fields of the group. */
   check?(options: OptionsOf<Shape>, names: readonly string[]): Iterable<ValidationIssue>;
-  /** What a column becomes. */
+  /** Builds the fields of a column. */
   build(column: Column, options: OptionsOf<Shape>): readonly Field[];
 }
 
-/** A group as it was parsed, as far as it is known here. */
+/** The options of a parsed group that are known here. */
 interface GroupOptions<Column> extends CellOptions {
   readonly fields: readonly (Column | FieldEntry)[];
 }
 
-/** What a config says about a group: options, and fields that may have their own. */
+/** Schema of a group: options, and fields with optional overrides. */
 type GroupShape<Shape extends z.ZodRawShape, Column> = Shape &
   typeof cellShape & { readonly fields: z.ZodType<readonly (Column | FieldEntry)[]> };
 
-/** A feature type whose fields are made of one column each. */
+/** Creates a feature type whose fields have one column each. */
 export function defineFieldGroup<const Name extends string, Shape extends z.ZodRawShape>(
   group: FieldGroup<Name, Shape, string>,
 ): Component<Name, GroupShape<Shape, string>, [], readonly Field[]> {
   return defineColumnGroup(group, oneColumn);
 }
 
-/** A feature type whose fields are made of what `column` says. */
+/** Creates a feature type whose fields are described by `column`. */
 export function defineColumnGroup<const Name extends string, Shape extends z.ZodRawShape, Column>(
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
@@ -57,10 +55,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   const isReplaced = (key: string, said: FieldEntry): boolean =>
     group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
 
-  /**
-   * The columns of a group in their order, each with what counts for it. The schema has seen to it that the types are
-   * right.
-   */
+  /** Returns the columns of a group in order, each with its effective options. The schema guarantees their types. */
   const columnsOf = (
     options: GroupOptions<Column>,
   ): readonly { readonly of: Column; readonly said: FieldEntry | undefined; readonly options: OptionsOf<Shape> }[] =>
@@ -94,7 +89,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
       for (const [i, { said, options: all }] of columns.entries()) {
         if (said === undefined) continue;
         for (const { path, message } of group.check?.(all, names) ?? []) {
-          // What the group said may be told already.
+          // Options of the group are validated once, without repeating issues per field.
           const isOwn = path.length === 0 || said[String(path[0])] !== undefined;
           if (isOwn || shared === undefined) yield { path: isOwn ? ['fields', i, ...path] : path, message };
         }
@@ -107,25 +102,25 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
         return group.build(of, all).map((field): Field => ({ ...field, cells }));
       }),
   };
-  // Types cannot say that a shape with an option more is that shape.
+  // TypeScript cannot express a shape with an additional key.
   return part as unknown as Component<Name, GroupShape<Shape, Column>, [], readonly Field[]>;
 }
 
-/** Options of single fields, without what has no say in how they are encoded. */
+/** Removes an option from every field that sets it. */
 export function entriesWithout(fields: readonly unknown[], key: string): readonly unknown[] {
   return fields.map((each) =>
     isEntry(each) ? Object.fromEntries(Object.entries(each).filter(([option]) => option !== key)) : each,
   );
 }
 
-/** Whether something in a list of fields has options of its own. */
+/** Returns whether an entry of a list of fields has its own options. */
 export function isEntry(field: unknown): field is FieldEntry {
   return typeof field === 'object' && field !== null && !Array.isArray(field);
 }
 
-/** The schema without its default, with what is said of it. */
+/** Removes the default of a schema and keeps its description. */
 function optional(schema: z.ZodType): z.ZodType {
-  // What a default is taken from is a schema of zod's outer kind, as everything is that a part says.
+  // zod's default wraps a schema of the same kind as any option.
   const bare =
     schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
       ? (schema.unwrap() as z.ZodType).optional()

@@ -4,23 +4,22 @@ import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
 import { listStrings, textsFrom, textsOfTensors, textTensors } from './vocabulary/string-pool.js';
 
-// What was learned, on its way to disk and back. Short vocabularies are lists in JSON, for people to read; of others
-// the JSON
-// says how many texts they have, and these are tensors. Long lists, as they were written before, are read as well.
+// Storage of what was fitted. Short vocabularies are readable JSON lists. Long ones are tensors, with the number of
+// strings in JSON. Long JSON lists of older versions can be read too.
 
-/** More bytes of text are no list in JSON. */
+/** Longer vocabularies are stored as tensors. */
 const READABLE_BYTES = 1 << 16;
-/** One update of a hash. */
+/** Bytes per hash update. */
 const PIECE_BYTES = 1 << 22;
 
-/** What was learned, as it is stored. */
+/** Stored form of what was fitted. */
 export interface StoredFitted {
   readonly json: Readonly<Record<string, unknown>>;
-  /** Empty where the JSON is all. */
+  /** Empty if JSON contains everything. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
-/** What is to be stored. */
+/** Converts what was fitted to its stored form. */
 export function storedFitted(fitted: Fitted): StoredFitted {
   const tensors = new Map<string, StoredTensor>();
   const json = mapTexts(fitted, (name, value) => {
@@ -33,9 +32,9 @@ export function storedFitted(fitted: Fitted): StoredFitted {
 }
 
 /**
- * What was stored.
- * @param tensors in memory that threads share
- * @throws Error for tensors that are no vocabulary
+ * Converts the stored form back.
+ * @param tensors in shared memory
+ * @throws Error if tensors are not a vocabulary
  */
 export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
   return mapTexts(json, (name, value) => {
@@ -44,7 +43,7 @@ export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
   });
 }
 
-/** JSON that is the same exactly for what is the same. */
+/** Returns JSON that is equal if and only if two fits are equal. */
 export function keyOfFitted(fitted: Fitted): unknown {
   const { json, tensors } = storedFitted(fitted);
   if (tensors.size === 0) return json;
@@ -66,7 +65,7 @@ function isLongList(value: unknown): value is readonly string[] {
   return numBytes > READABLE_BYTES;
 }
 
-/** What was learned, with another value for each that has a name: that of its field, and its own. */
+/** Maps every named value: its name is the field and its key. */
 function mapTexts(
   fitted: Fitted,
   change: (name: string, value: unknown) => unknown,

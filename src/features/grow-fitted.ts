@@ -1,21 +1,21 @@
 import type { Field, Grown } from './feature.js';
 import type { Fitted } from './feature-types.js';
 
-/** What was learned for all fields, from before and now. */
+/** Result of merging the fits of all fields. */
 export interface GrownFitted {
   readonly fitted: Fitted;
-  /** How each field grew that did. */
+  /** Changes of the fields that grew. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
-  /** Fields that stay as they were, since they cannot grow. */
+  /** Fields that kept their previous fit because they cannot grow. */
   readonly kept: readonly string[];
 }
 
 /**
- * Goes on from what was learned before: what can grow does, so that ids stay what they are, and what cannot is as it
- * was.
- * @param fields with the same meaning as those that `before` was learned for
- * @param keeps whether a field goes on from before; if not, what was learned now is all
- * @param drops whether ids are taken from what would not have been given one now
+ * Merges previous fits with new ones: fields that can grow keep their ids and add new ones; others keep their previous
+ * fit.
+ * @param fields with the same meaning as those of `before`
+ * @param keeps whether a field uses its previous fit; otherwise only the new one counts
+ * @param drops whether to release ids that the new fit alone would not assign
  */
 export function growFitted(
   fields: readonly Field[],

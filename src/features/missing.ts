@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { CellRule } from './cell-rule.js';
 import { BadValue, CELL_SEPARATOR, type Encoder, type Encoding, type Fit } from './feature.js';
 
-/** What an empty cell becomes where cells become ids, in the YAML. */
+/** Schema of the treatment of missing values for encodings. */
 export const missingOption = z
   .enum(['unknown', 'token', 'error'])
   .optional()
@@ -10,20 +10,16 @@ export const missingOption = z
     'Treatment of missing values: out-of-vocabulary id, a token of their own, or error; default: set by the encoding',
   );
 
-/** What an encoding has for empty cells of their own, where it numbers texts: one that no cell may be. */
+/** Vocabulary string of missing values, which may not occur as a value. */
 const EMPTY_TOKEN = CELL_SEPARATOR;
 
-const EMPTY = new BadValue(
-  'something in the cell',
-  'correct the row, or take fillMissing: unknown or fillMissing: token',
-);
-const NO_CELL = new BadValue('a cell that is not the control character U+001F, which stands for an empty one here');
+const EMPTY = new BadValue('a value', 'correct the row, or set fillMissing: unknown or fillMissing: token');
+const NO_CELL = new BadValue('a value other than the control character U+001F, which represents a missing value');
 
 /**
- * An encoding that treats empty cells as a config says; what it learns is learned from the others. A token of their own
- * is one
- * of the encoding's where it learns texts, so that it stays where it is when these grow; else the row behind all
- * others.
+ * Adds the configured treatment of missing values to an encoding, which is fitted on the others. A separate token is a
+ * vocabulary string if the encoding has a vocabulary, so that its row stays the same when it grows; otherwise the last
+ * row.
  */
 export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output<typeof missingOption>): Of {
   if (missing === undefined) return encoding;
@@ -43,7 +39,7 @@ export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output
   };
 }
 
-/** A token of its own as the last row of the table. What has one cannot grow: the row would move. */
+/** Uses the last row for missing values. The encoding then cannot grow, since the row would move. */
 function withLastRow({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit' | 'encoder' | 'grow'> {
   return {
     startFit: () => fitWith(startFit(), () => 0),
@@ -55,7 +51,7 @@ function withLastRow({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
   };
 }
 
-/** A token of its own among those that are learned; a cell that is its text is refused, so that it is no other's. */
+/** Uses a vocabulary string for missing values, and rejects values equal to it. */
 function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit' | 'encoder'> {
   const tokenOf = (text: string): string => {
     if (text === EMPTY_TOKEN) throw NO_CELL;

@@ -3,11 +3,14 @@ import type { EncodedField } from './feature-types.js';
 /** A column that a model reads. */
 export interface ModelInput {
   readonly name: string;
-  /** What its cells are: ids in digits, any text, numbers, lists of ids, or lists of numbers. */
+  /** Type of its values: ids in digits, any string, numbers, lists of ids, or lists of numbers. */
   readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector';
 }
 
-/** The columns of some fields, each once: a field of its own says what a column holds, a cross takes any text. */
+/**
+ * Lists the distinct columns of some fields. A field with only this column determines its type; combined columns accept
+ * any string.
+ */
 export function listInputs(fields: readonly EncodedField[]): readonly ModelInput[] {
   const held = new Map<string, ModelInput['holds']>();
   const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);

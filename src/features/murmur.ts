@@ -1,12 +1,12 @@
 import { parseText } from './parse.js';
 import { createUtf8Writer } from './vocabulary/utf8.js';
 
-/** A table has a row more, for the unknown, and is indexed with signed integers. */
+/** A table has another row for out-of-vocabulary values, and its indices are signed. */
 export const MAX_BUCKETS = 2 ** 31 - 2;
 
 /**
- * A function from a text to a bucket, 0 to `buckets` - 1: MurmurHash3 of its UTF-8 bytes, modulo the number of buckets.
- * The function throws a BadValue for what is no text.
+ * Creates a function from a string to a bucket, 0 to `buckets` - 1: MurmurHash3 of the UTF-8 bytes modulo the number of
+ * buckets. The function throws InvalidValueError if the value is not UTF-8.
  */
 export function seededHash(buckets: number, seed: number): (text: string) => number {
   const utf8 = createUtf8Writer();
@@ -17,7 +17,8 @@ export function seededHash(buckets: number, seed: number): (text: string) => num
 }
 
 /**
- * MurmurHash3_x86_32 of the bytes from `begin` to `end` (Appleby, https://github.com/aappleby/smhasher, public domain).
+ * Computes MurmurHash3_x86_32 of the bytes in `begin`…`end` (Appleby, https://github.com/aappleby/smhasher, public
+ * domain).
  */
 export function murmur3(bytes: Uint8Array, begin: number, end: number, seed: number): number {
   let hash = seed | 0;

@@ -15,7 +15,7 @@ import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
 
-/** What stands for cells that are empty, in the YAML. */
+/** Schema of the fill value. */
 const missingOption = z
   .union([z.enum(['error', 'mean', 'median', 'zero']), z.number()])
   .optional()
@@ -30,10 +30,10 @@ const options = () => ({
 });
 type NumericOptions = OptionsOf<ReturnType<typeof options>>;
 
-/** What is learned where a number stands for empty cells that train decides. */
+/** Schema of a fit with a fitted fill value. */
 const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() });
 
-/** Fields that enter the model as one number each. */
+/** Fields with one number per row. */
 export const numeric = defineFieldGroup({
   name: 'numeric',
   summary: 'number per row, raw or scaled',
@@ -46,8 +46,7 @@ export const numeric = defineFieldGroup({
     if (indicator === true && isRefused(missing))
       yield {
         path: ['indicator'],
-        message:
-          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in fillMissing: mean',
+        message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
       };
   },
 
@@ -100,7 +99,7 @@ function indicatorField(column: string): Field {
   };
 }
 
-/** A number that train decides for empty cells, on its way. */
+/** Accumulates a fill value on the training set. */
 interface Filling {
   observe(value: number): void;
   finish(): number;
@@ -148,8 +147,8 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumericOption
       if (count === 0)
         throw userError('data', {
           key: `field '${name}'`,
-          message: 'no row of train has a number here, so that nothing can be learned from it',
-          fix: 'leave the field out',
+          message: 'has no number in the training set',
+          fix: 'remove the field',
         });
       return filling === undefined
         ? scalingFit!.finish()
@@ -177,7 +176,7 @@ function encoderOf({ scaling, fillMissing: missing }: NumericOptions, fitted: un
   };
 }
 
-/** A number that must be there. */
+/** Parses a number; a missing value is invalid. */
 function readNumber(text: string): number {
   if (text === '') throw NO_NUMBER;
   return parseNumber(text);
@@ -185,5 +184,5 @@ function readNumber(text: string): number {
 
 const NO_NUMBER = new BadValue(
   'a decimal number',
-  "correct the row, or say what an empty cell stands for, as in fillMissing: mean; data.onBadRow 'skip' leaves such rows out",
+  'correct the row, or set fillMissing: mean; data.onBadRow: skip drops such rows',
 );

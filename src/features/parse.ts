@@ -1,59 +1,55 @@
 import { BadValue } from './feature.js';
 
-/** Ids are kept as unsigned integers of 32 bits, and a table is indexed with signed ones. */
+/** Ids are stored as unsigned 32-bit integers, but table indices are signed. */
 export const LARGEST_ID = 2 ** 31 - 1;
 
-/** Ids with letters in them are likely to be texts. */
-const TAKE_TOKENS = 'correct the row, or where ids are texts, give the field encoding: { name: tokens }';
+/** Ids with letters are probably strings. */
+const TAKE_TOKENS = 'correct the row, or set encoding: tokens if ids are strings';
 
-const TAKE_WHOLE = "write ids without decimals, as in 7; pandas does after astype('Int64')";
-const TAKE_ROWS =
-  'correct the row, or where ids are that large, give the field encoding: { name: tokens }, or { name: hash, buckets: … }';
+const TAKE_WHOLE = "write ids without decimals, such as 7; in pandas, use astype('Int64')";
+const TAKE_ROWS = 'correct the row, or set encoding: tokens or encoding: { name: hash, buckets: … } for such large ids';
 
-/** A whole number from 0 to 2^31 - 1, in digits alone. */
+/** Parses an integer from 0 to 2^31 - 1 in digits. */
 export function parseId(text: string): number {
   let id = 0;
   for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) throw new BadValue('an id: a whole number in digits', idCure(text));
+    if (digit < 0 || digit > 9) throw new BadValue('an integer id in digits', idCure(text));
     id = id * 10 + digit;
     if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`, TAKE_ROWS);
   }
   if (text.length === 0)
-    throw new BadValue(
-      'an id: a whole number in digits',
-      'correct the row, or say what an empty cell is: fillMissing: unknown or fillMissing: token',
-    );
+    throw new BadValue('an integer id in digits', 'correct the row, or set fillMissing: unknown or fillMissing: token');
   return id;
 }
 
-/** What to do about ids that are written as numbers with decimals, or are none. */
+/** Suggests a fix for ids written with decimals, or for other values. */
 function idCure(text: string): string | undefined {
   if (/^\d+\.0*$/.test(text)) return TAKE_WHOLE;
   return NUMBER.test(text) ? undefined : TAKE_TOKENS;
 }
 
-/** Stands in a text for bytes that were none: half of a surrogate pair, which no UTF-8 gives. */
+/** Marks invalid bytes in a decoded string: half of a surrogate pair, which no valid UTF-8 contains. */
 export const NOT_TEXT = '\udfff';
-/** By characters: it is also the second half of some, such as the darkest skin tone of emoji. */
+/** Matches by code point: the mark is also the second half of some characters, such as the darkest emoji skin tone. */
 const NO_CHARACTER = /\udfff/u;
 
-/** Whether a text holds bytes that were none. */
+/** Returns whether a decoded string contains invalid bytes. */
 export function holdsNotText(text: string): boolean {
   return text.includes(NOT_TEXT) && NO_CHARACTER.test(text);
 }
 
-const NAME_ENCODING = 'correct the row, or name the encoding of the file, as in data.encoding: windows-1252';
+const NAME_ENCODING = 'correct the row, or set the encoding of the file, such as data.encoding: windows-1252';
 
-/** Any text. Bytes that are no text all look alike once they are read: they would make one token of many. */
+/** Parses a string. Different invalid bytes decode to the same mark and would merge into one token. */
 export function parseText(text: string): string {
-  if (holdsNotText(text)) throw new BadValue('UTF-8 text', NAME_ENCODING);
+  if (holdsNotText(text)) throw new BadValue('valid UTF-8', NAME_ENCODING);
   return text;
 }
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-/** A finite decimal number that a float of 32 bits can hold. */
+/** Parses a finite decimal number in the range of a 32-bit float. */
 export function parseNumber(text: string): number {
   const plain = plainDecimal(text);
   if (!Number.isNaN(plain)) return plain;
@@ -63,26 +59,24 @@ export function parseNumber(text: string): number {
   return number;
 }
 
-/** What to do about numbers as people write them. */
+/** Suggests a fix for numbers in other notations. */
 function numberCure(text: string): string | undefined {
   if (/^[+-]?\d+,\d+$/.test(text))
-    return 'correct the row, or set data.decimal: "," where the comma stands before decimals (of a CSV; other files write a dot); thousands are written without a separator';
+    return 'correct the row, or set data.decimal: "," for decimal commas in CSV; write thousands without a separator';
   if (/^\p{L}/u.test(text))
-    return "correct the row, or name words that mean nothing, as in nullValues: ['NA']; a column of texts is categorical";
+    return "correct the row, or list null values, such as nullValues: ['NA']; for strings, use type: categorical";
   return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text)
     ? 'write thousands without a separator'
     : undefined;
 }
 
-/** Digits, exactly as doubles, and powers of ten. */
+/** Digits that a double represents exactly, and their powers of ten. */
 const MAX_PLAIN_DIGITS = 15;
 const POWERS_OF_TEN = Array.from({ length: MAX_PLAIN_DIGITS + 1 }, (_, i) => 10 ** i);
 
 /**
- * The number that up to 15 digits with at most one dot are, as `Number` gives it: a quotient of two numbers that a
- * double holds
- * exactly is rounded once (Clinger 1990). NaN for any other text, in about half the time of a regular expression and
- * `Number`.
+ * Parses up to 15 digits with at most one dot, exactly as `Number`: the quotient of two exact doubles is rounded once
+ * (Clinger 1990). Returns NaN for other strings. About twice as fast as a regular expression and `Number`.
  */
 function plainDecimal(text: string): number {
   const { length } = text;
@@ -100,8 +94,8 @@ function plainDecimal(text: string): number {
 }
 
 /**
- * A label of a classification: 0 or 1.
- * @param column where it stands
+ * Parses a classification label: 0 or 1.
+ * @param column its column, for the error
  */
 export function parseClass(text: string, column: string): number {
   if (text === '0' || text === '1') return text === '1' ? 1 : 0;
@@ -110,9 +104,9 @@ export function parseClass(text: string, column: string): number {
   return number;
 }
 
-/** What to do about a label that is told in words, or by a number. */
+/** Suggests a fix for a label that is a string or another number. */
 function classCure(column: string, number: number): string {
   if (Number.isNaN(number))
-    return `correct the row, or say which text is a 1, as in label: { column: ${column}, equals: 'yes' }`;
-  return `correct the row, or say which numbers are a 1, as in label: { column: ${column}, above: 3 }; or type: regression where the number is to be predicted`;
+    return `correct the row, or define the positive value, such as label: { column: ${column}, equals: 'yes' }`;
+  return `correct the row, or define positives, such as label: { column: ${column}, above: 3 }; set type: regression to predict the number`;
 }

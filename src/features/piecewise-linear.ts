@@ -14,17 +14,13 @@ const fittedSchema = z.strictObject({
 });
 
 /**
- * Numbers as embeddings that change linearly from knot to knot, which lie at quantiles of train: the piecewise linear
- * encoding of
- * Gorishniy et al. 2022 (https://arxiv.org/abs/2203.05556, section 3.2) with a linear layer on it, "Q-L" there. That
- * layer's weights add up
- * from bin to bin; here a row of a table is what they add up to at a knot, so that a number touches two rows and no
- * others. Beyond the
- * ends of train a number is what the end is, where the paper goes on in a straight line.
+ * Numbers as embeddings that are linear between knots at training-set quantiles: the piecewise linear encoding of
+ * Gorishniy et al. 2022 (https://arxiv.org/abs/2203.05556, section 3.2) with a linear layer, "Q-L" there. That layer
+ * sums weights over bins; here a table row stores the sum at a knot, so that a number touches only two rows. Beyond the
+ * first and last knot the embedding is constant; the paper extrapolates linearly.
  *
- * A cell becomes its place among the rows: 3.25 is a quarter of the way from knot 3 to knot 4; row 0 is that of empty
- * cells. A
- * field is called after its column, as in D508_piecewise, so that the number can be a feature too.
+ * A value becomes its position among the rows: 3.25 is a quarter of the way from knot 3 to knot 4; row 0 is for missing
+ * values. The field has its own name, such as D508_piecewise, so that the number can be a feature too.
  */
 export const piecewiseLinear = defineFieldGroup({
   name: 'piecewise-linear',
@@ -58,7 +54,7 @@ export const piecewiseLinear = defineFieldGroup({
 
 const EMPTY = new BadValue(
   'a decimal number',
-  "correct the row, or take fillMissing: token; data.onBadRow 'skip' leaves such rows out",
+  'correct the row, or set fillMissing: token; data.onBadRow: skip drops such rows',
 );
 
 function startFit(column: string, bins: number, isRefused: boolean): ReturnType<Encoding['startFit']> {
@@ -82,8 +78,8 @@ function startFit(column: string, bins: number, isRefused: boolean): ReturnType<
       if (largest < least)
         throw userError('data', {
           key: `field '${column}'`,
-          message: 'no row of train has a number here, so that nothing can be learned from it',
-          fix: 'leave the field out',
+          message: 'has no number in the training set',
+          fix: 'remove the field',
         });
       return { knots: [...new Set([least, ...quantiles.boundaries(bins), largest])] };
     },
@@ -95,7 +91,7 @@ function encoderOf(knots: readonly number[], isRefused: boolean): ReturnType<Enc
   const placeOf = (value: number): number => {
     if (value <= knots[0]!) return 1;
     if (value >= knots[last]!) return last + 1;
-    // The last knot that is at most as large.
+    // Binary search for the last knot not above the value.
     let [low, high] = [0, last];
     while (high - low > 1) {
       const middle = (low + high) >> 1;

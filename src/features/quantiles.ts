@@ -1,31 +1,27 @@
 import { randomStream } from '../core/random.js';
 
-/** Quantiles of numbers that come one at a time, in bounded memory. */
+/** Quantiles of a stream of numbers, in bounded memory. */
 export interface Quantiles {
   observe(value: number): void;
   /**
-   * Where `count` buckets begin, but the first, so that their sizes are as near to equal as can be: in increasing
-   * order, fewer
-   * where numbers repeat so often that buckets would be empty.
+   * Returns the lower boundaries of `count` buckets except the first, with sizes as equal as possible: increasing, and
+   * fewer if repeated numbers would leave buckets empty.
    */
   boundaries(count: number): number[];
-  /** The number in the middle, or halfway between the two that are; NaN where there was none. */
+  /** Returns the median, the mean of the middle two for an even count; NaN without numbers. */
   median(): number;
 }
 
-/** Different numbers up to which the quantiles are exact. */
+/** Maximum number of distinct numbers with exact quantiles. */
 const MAX_EXACT = 65_536;
-/** Numbers of a level of the sketch. */
+/** Numbers per level of the sketch. */
 const LEVEL_SIZE = 8192;
 
 /**
- * Counts each number while there are not too many different ones; beyond that, a sketch stands for them: where a level
- * is full,
- * every second of its numbers in order moves up, where it stands for two (Manku, Rajagopalan, Lindsay 1999; which of
- * the two
- * is drawn from a fixed seed, as in KLL, Karnin, Lang, Liberty 2016). Of n numbers, a rank is then off by about n /
- * 10,000
- * (standard deviation n / (√2 · 8192) at most), and a column costs 64 KB for each doubling of n beyond 8192.
+ * Counts distinct numbers exactly up to a limit, then uses a sketch: a full level moves every second of its sorted
+ * numbers up one level, where each has twice the weight (Manku, Rajagopalan, Lindsay 1999; which of the two is random
+ * with a fixed seed, as in KLL, Karnin, Lang, Liberty 2016). For n numbers, the error of a rank is about n / 10,000
+ * (standard deviation at most n / (√2 · 8192)), and a column uses 64 KB per doubling of n beyond 8192.
  */
 export function createQuantiles(): Quantiles {
   const counts = new Map<number, number>();
@@ -43,7 +39,7 @@ export function createQuantiles(): Quantiles {
     for (let i = random.uint32() & 1; i < LEVEL_SIZE; i += 2) push(level + 1, values[i]!);
   };
 
-  /** A number that was seen so often, as the powers of 2 that its count is made of. */
+  /** Pushes a number with a count, split into powers of 2. */
   const pushAll = (count: number, value: number): void => {
     for (let level = 0, rest = count; rest > 0; level++, rest = Math.floor(rest / 2))
       if (rest % 2 === 1) push(level, value);
@@ -79,7 +75,7 @@ export function createQuantiles(): Quantiles {
     },
 
     boundaries(count) {
-      // Between two numbers that follow each other there may be a boundary: the upper one, with what lies below it.
+      // A boundary is possible between two successive distinct numbers: the upper one, with the weight below it.
       const candidates: { readonly value: number; readonly below: number }[] = [];
       let total = 0;
       let last: number | undefined;

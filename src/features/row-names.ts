@@ -3,19 +3,18 @@ import { CELL_SEPARATOR } from './feature.js';
 import type { EncodedField } from './feature-types.js';
 import { textReader } from './vocabulary/string-pool.js';
 
-/** What a row of a table is called. */
+/** Name of a table row. */
 export interface RowName {
   readonly name: string;
-  /** What has this row: what no other row stands for, an empty cell, or a cell as the name says. */
+  /** Kind of row: out of vocabulary, missing value, or a value of the given kind. */
   readonly means: 'unknown' | 'missing' | CellName;
 }
 
 type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range' | 'knot' | 'time';
 
 /**
- * The names of the rows of a field's table: ids, texts, the cells of a cross as a list in JSON, numbers of buckets,
- * ranges as
- * [from, to), knots as their numbers. Row 0 of ids is id 0 and the unknown in one.
+ * Returns the names of the rows of a field's table: ids, strings, JSON lists for crosses, bucket numbers, ranges as
+ * [from, to), or knots. Row 0 of ids is both id 0 and out of vocabulary.
  */
 export function rowNames({ name, rule }: Pick<EncodedField, 'name' | 'rule'>): (row: number) => RowName {
   if (rule === undefined) throw new Error(`the rows of '${name}' have no names`);

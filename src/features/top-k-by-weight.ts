@@ -1,9 +1,9 @@
 /**
- * Takes the items of a row with the largest weights, in their order; among equals the first.
- * @param begin of the row's items in `weights`
- * @param end behind its last item
- * @param most items that are taken
- * @param take told of the place of each
+ * Selects the items of a row with the largest weights, in their order; the first among equals.
+ * @param begin first item of the row in `weights`
+ * @param end end of its items, exclusive
+ * @param most maximum number of items
+ * @param take receives the index of each
  */
 export function takeTopK(
   weights: readonly number[] | Float32Array,

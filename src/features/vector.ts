@@ -19,7 +19,7 @@ const options = () => ({
   length: z.int().min(1).max(65_536).optional().describe('Vector length; default: detected on the training set'),
   separator: z
     .string()
-    .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line')
+    .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break')
     .default('|')
     .describe('Separator of numbers; unused for bracketed lists such as [0.1, 0.2]'),
   scaling: scalingOption
@@ -33,14 +33,14 @@ const options = () => ({
 });
 type VectorOptions = OptionsOf<ReturnType<typeof options>>;
 
-/** What is learned, of each place where it is a list. */
+/** Fitted parameters, lists having one entry per element. */
 const fittedSchema = z.strictObject({
   length: z.int().min(1),
   scaling: z.array(z.unknown()).optional(),
   missing: z.array(z.number()).optional(),
 });
 
-/** Fields that enter the model as they are: as many numbers in every row, as the embedding of an image or a text. */
+/** Fields with a fixed number of elements per row, such as the embedding of an image or a text. */
 export const vector = defineFieldGroup({
   name: 'vector',
   summary: 'vector of numbers per row, raw or scaled',
@@ -51,8 +51,7 @@ export const vector = defineFieldGroup({
     if (indicator === true && isRefused(missing))
       yield {
         path: ['indicator'],
-        message:
-          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in fillMissing: mean',
+        message: 'requires a fill for missing values, which are an error here; set fillMissing: mean',
       };
   },
 
@@ -81,10 +80,10 @@ export const vector = defineFieldGroup({
 
 const isRefused = (missing: VectorOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
-const NO_NUMBER = new BadValue('a decimal number in every place of the list');
+const NO_NUMBER = new BadValue('a decimal number in every element');
 const NO_NUMBERS = new BadValue(
   'a list of numbers',
-  "correct the row, or say what an empty cell stands for, as in fillMissing: mean; data.onBadRow 'skip' leaves such rows out",
+  'correct the row, or set fillMissing: mean; data.onBadRow: skip drops such rows',
 );
 const WEIGHTED = new BadValue('a list of numbers, not of pairs');
 const NONE: ArrayLike<number> = [];
@@ -101,8 +100,7 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
       if (text === '') return NONE;
       const isList = text.startsWith('[') && text.endsWith(']');
       const inner = isList ? text.slice(1, -1).trim() : text;
-      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2]; where both stand, as in [0,5 0,25], commas were meant for
-      // decimals.
+      // NumPy writes [0.1 0.2], JSON [0.1, 0.2]; if both separators occur, as in [0,5 0,25], commas are decimal commas.
       const texts = inner === '' ? [] : inner.split(!isList ? separator : inner.includes(',') ? /\s*,\s*/ : /\s+/);
       return take(texts, 0, texts.length);
     },
@@ -121,7 +119,7 @@ function numberOf(text: string): number {
   }
 }
 
-/** Looks at the numbers of a cell, and at how many they are. */
+/** Creates a check of a value's elements and their count. */
 function checker(
   missing: VectorOptions['fillMissing'],
   lengthOf: (found: number) => number,
@@ -174,8 +172,8 @@ function startFit(
       if (count === 0)
         throw userError('data', {
           key: `field '${name}'`,
-          message: 'no row of train has a list of numbers here, so that nothing can be learned from it',
-          fix: 'leave the field out',
+          message: 'has no list of numbers in the training set',
+          fix: 'remove the field',
         });
       return {
         length,
@@ -216,11 +214,11 @@ function encoderOf(
     vector,
     vectorRule,
     encode: noText,
-    ...(given === undefined && { decision: `${length} numbers a row` }),
+    ...(given === undefined && { decision: `${length} numbers per row` }),
   };
 }
 
-/** The steps of all places, which are of the same kinds. */
+/** Merges the scaling steps of all elements, which have the same kinds. */
 function stepsOfPlaces(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
   return places[0]!.map(({ kind }, at): VectorStep => {
     if (kind === 'log1p') return { kind };

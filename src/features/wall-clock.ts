@@ -1,63 +1,64 @@
 import { BadValue } from './feature.js';
 import { parseNumber } from './parse.js';
 
-/** How the cells of a point in time are written. */
+/** Formats of a point in time. */
 export const TIME_FORMATS = ['iso', 'seconds', 'milliseconds'] as const;
 export type TimeFormat = (typeof TIME_FORMATS)[number];
 
-/** What a calendar and a clock on the wall show. */
+/** Calendar and clock fields of a local time. */
 export interface WallClock {
-  /** From 1 on. */
+  /** From 1. */
   readonly month: number;
   readonly day: number;
-  /** From 1, Monday, to 7. */
+  /** From 1 (Monday) to 7. */
   readonly weekday: number;
-  /** Undefined where a cell is a date alone. */
+  /** Undefined for a date without a time. */
   readonly hour: number | undefined;
 }
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /**
- * Seconds of today have ten digits, milliseconds thirteen; either is no year of anybody's log in the place of the
- * other.
+ * Current timestamps have ten digits in seconds and thirteen in milliseconds; the wrong unit gives implausible years.
  */
 const LATEST_SECONDS = 1e11;
 const [FIRST_LIKE_SECONDS, LAST_LIKE_SECONDS] = [1e9, 1e10];
 const LATEST = LATEST_SECONDS * 1000;
 
-// ISO 8601, its extended form and the basic one of a date; the time behind T or a space, with or without a zone.
+// ISO 8601: extended format, or basic for a date; the time after T or a space, with or without a zone.
 const ISO =
   /^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)? ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?$/;
 
-const NO_DATE = new BadValue('a date as 2026-11-30, or a date and a time as 2026-11-30T18:05:00');
-const BAD_DATE = new BadValue('a day and a time that there are');
+const NO_DATE = new BadValue('a date such as 2026-11-30, or a date and time such as 2026-11-30T18:05:00');
+const BAD_DATE = new BadValue('an existing date and time');
 const NO_NUMBER_OF: Readonly<Record<Exclude<TimeFormat, 'iso'>, BadValue>> = {
   seconds: new BadValue(
-    'seconds since 1970, a number',
-    'correct the row, or leave format out where cells are dates as 2026-11-30',
+    'a number of seconds since 1970',
+    'correct the row, or remove format for dates such as 2026-11-30',
   ),
   milliseconds: new BadValue(
-    'milliseconds since 1970, a number',
-    'correct the row, or leave format out where cells are dates as 2026-11-30',
+    'a number of milliseconds since 1970',
+    'correct the row, or remove format for dates such as 2026-11-30',
   ),
 };
-const IS_SECONDS = new BadValue('milliseconds since 1970', 'these look like seconds: take format: seconds');
-const IS_MILLISECONDS = new BadValue('seconds since 1970', 'these look like milliseconds: take format: milliseconds');
+const IS_SECONDS = new BadValue('milliseconds since 1970', 'the value looks like seconds; set format: seconds');
+const IS_MILLISECONDS = new BadValue(
+  'seconds since 1970',
+  'the value looks like milliseconds; set format: milliseconds',
+);
 const IS_A_NUMBER = (unit: TimeFormat): BadValue =>
-  new BadValue(NO_DATE.expected, `these look like ${unit} since 1970: take format: ${unit}`);
+  new BadValue(NO_DATE.expected, `the value looks like ${unit} since 1970; set format: ${unit}`);
 
 /**
- * The way from a cell to what a clock in a time zone shows. A time with a zone of its own (or one that counts from
- * 1970) is shown as it was
- * in `timeZone`; a time without one was written down there.
- * @returns a function that throws BadValue
+ * Creates a function from a value to the local time in `timeZone`. A time with a zone, or since 1970, is converted; a
+ * time without one is taken as local.
+ * @returns a function that throws InvalidValueError
  */
 export function wallClockReader(format: TimeFormat, timeZone: string): (text: string) => WallClock {
   const offsetAt = zoneOffsets(timeZone);
   const read =
     format === 'iso' ? (text: string) => readIso(text, offsetAt) : (text: string) => readCount(text, format, offsetAt);
-  // The parts of one cell are asked for one after the other.
+  // The parts of one value are requested one after the other.
   let last: { readonly text: string; readonly shown: WallClock } | undefined;
   return (text) => {
     if (last?.text !== text) last = { text, shown: read(text) };
@@ -65,7 +66,7 @@ export function wallClockReader(format: TimeFormat, timeZone: string): (text: st
   };
 }
 
-/** Whether a name is one of a time zone: of IANA's database, or an offset as +02:00. */
+/** Returns whether a name is an IANA time zone, or an offset such as +02:00. */
 export function isTimeZone(name: string): boolean {
   if (OFFSET.test(name)) return true;
   try {
@@ -88,7 +89,7 @@ function readIso(text: string, offsetAt: (instant: number) => number): WallClock
   const [, year, month = found[4], day = found[5], , , hour, minute = '0', second = '0', zone] = found;
   const midnight = utc(Number(year), Number(month), Number(day));
   if (hour === undefined) return shown(midnight, false);
-  // A minute may have a second more, which no clock of a computer shows.
+  // Accepts a leap second, which computer clocks do not show.
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) throw BAD_DATE;
   const written = midnight + Number(hour) * HOUR + Number(minute) * MINUTE + Math.min(59, Number(second)) * 1000;
   if (zone === undefined) return shown(written, true);
@@ -110,7 +111,10 @@ function readCount(text: string, unit: Exclude<TimeFormat, 'iso'>, offsetAt: (in
   return shown(instant + offsetAt(instant), true);
 }
 
-/** The midnight with which a day begins. @throws BadValue for a day that there is not */
+/**
+ * Returns the UTC timestamp of midnight.
+ * @throws InvalidValueError for an invalid date
+ */
 function utc(year: number, month: number, day: number): number {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
@@ -118,7 +122,7 @@ function utc(year: number, month: number, day: number): number {
   return date.getTime();
 }
 
-/** What is shown at a time that is counted as if there were no zones. */
+/** Returns the fields of a timestamp in local time. */
 function shown(local: number, hasTime: boolean): WallClock {
   const date = new Date(local);
   return {
@@ -129,7 +133,7 @@ function shown(local: number, hasTime: boolean): WallClock {
   };
 }
 
-/** The milliseconds of an offset as +02:00; 0 for a zone that is written otherwise, as Z. */
+/** Returns an offset such as +02:00 in milliseconds; 0 for other zones, such as Z. */
 function offsetOf(zone: string): number {
   const [, sign, hours = '0', minutes = '0', seconds = '0'] =
     /^([+-])(\d\d?)(?::?(\d\d))?(?::?(\d\d))?$/.exec(zone) ?? [];
@@ -137,7 +141,7 @@ function offsetOf(zone: string): number {
 }
 
 /**
- * By how many milliseconds a zone's clocks are ahead of UTC's, at an instant. Zones change that at whole quarters of an
+ * Returns the UTC offset of a zone in milliseconds at an instant. Zones change their offset at full quarters of an
  * hour.
  */
 function zoneOffsets(timeZone: string): (instant: number) => number {
@@ -145,7 +149,7 @@ function zoneOffsets(timeZone: string): (instant: number) => number {
   if (OFFSET.test(timeZone)) return () => offsetOf(timeZone);
   const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' });
   const known = new Map<number, number>();
-  /** Of GMT, GMT+05:30 or GMT-04:56:02, what stands behind GMT. */
+  /** Parses the offset after GMT in GMT, GMT+05:30 or GMT-04:56:02. */
   const find = (instant: number): number =>
     offsetOf(
       format

@@ -16,18 +16,18 @@ import type {
 const BATCH_NORM = { epsilon: 1e-5, momentum: 0.1 } as const;
 /** PyTorch's default for `LayerNorm`. */
 const LAYER_NORM_EPSILON = 1e-5;
-/** TensorFlow's defaults for the normalisation inside `dice`, as in the authors' code. */
+/** TensorFlow's defaults for the normalization inside `dice`, as in the authors' code. */
 const DICE = { epsilon: 1e-9, momentum: 0.01 } as const;
 
-/** Rows that a loss counts, and the factor of each. */
+/** Rows that count in a loss, and their weights. */
 export interface LossOptions {
   readonly mask?: Value | undefined;
   readonly weights?: Value | undefined;
 }
 
 /**
- * Writes a model down as a list of operations. Widths are checked here, while the model is built, so that an engine can
- * trust them; a mismatch is a mistake in the model's file and throws a plain Error.
+ * Records a model as a list of operations. Widths are checked while the model is built, so that engines can trust them.
+ * A mismatch is a bug in the model's file and throws a plain Error.
  */
 export class GraphBuilder {
   readonly values: Value[];
@@ -35,7 +35,7 @@ export class GraphBuilder {
   readonly #dropouts: Set<string>;
   readonly #prefix: string;
 
-  /** A new graph; or, within one, a part whose names begin with `prefix`: what is made there is the graph's. */
+  /** Creates a graph or, with `within`, a view of that graph that prefixes every name with `prefix`. */
   constructor(within?: GraphBuilder, prefix = '') {
     this.values = within?.values ?? [];
     this.#parameters = within === undefined ? new Map<string, Parameter>() : within.#parameters;
@@ -43,24 +43,24 @@ export class GraphBuilder {
     this.#prefix = within === undefined ? prefix : `${within.#prefix}${prefix}.`;
   }
 
-  /** The same graph, in which what a name is given to is called `part.name`: for what a model has several times. */
+  /** Returns a view of this graph that names everything `part.name`: for components that a model has several times. */
   within(part: string): GraphBuilder {
     return new GraphBuilder(this, part);
   }
 
-  /** All parameters, in the order in which the model made them. */
+  /** All parameters, in order of creation. */
   get parameters(): readonly Parameter[] {
     return [...this.#parameters.values()];
   }
 
-  /** Columns from outside: the features of a row, or one of its labels. */
+  /** Adds an input: the features of a row, or one of its labels. */
   input(source: Source, width: number): ValueOf<'input'> {
     return this.#push('input', width, { source });
   }
 
   /**
-   * x W + b, both drawn from U(-1/√in, 1/√in): Kaiming-uniform with a = √5, as PyTorch's `Linear`.
-   * @param options whether there is a bias, and its first value where it is not drawn
+   * Adds y = x W + b. Both are initialized from U(-1/√in, 1/√in): Kaiming uniform with a = √5, as PyTorch's `Linear`.
+   * @param options `bias: false` omits the bias; `firstBias` is its constant initial value
    */
   linear(
     x: Value,
@@ -82,21 +82,21 @@ export class GraphBuilder {
     return this.#push('linear', width, { x, weight, bias });
   }
 
-  /** Batch normalisation with a learned gain and shift. */
+  /** Adds batch normalization with a trained gain and shift. */
   batchNorm(x: Value, name: string): ValueOf<'batchNorm'> {
     const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
     const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
     return this.#push('batchNorm', x.width, { x, gain, shift, running: this.#running(name, x.width, BATCH_NORM) });
   }
 
-  /** Normalisation of each row, with a learned gain and shift. */
+  /** Adds layer normalization with a trained gain and shift. */
   layerNorm(x: Value, name: string): ValueOf<'layerNorm'> {
     const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
     const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
     return this.#push('layerNorm', x.width, { x, gain, shift, epsilon: LAYER_NORM_EPSILON });
   }
 
-  /** An elementwise non-linearity; `name` is where `prelu` and `dice` keep what they learn. */
+  /** Adds an elementwise activation; `name` is the prefix of the parameters of `prelu` and `dice`. */
   activation(x: Value, kind: Activation, name: string): Value {
     if (kind === 'linear') return x;
     const slope =
@@ -109,23 +109,26 @@ export class GraphBuilder {
     return this.#push('activation', x.width, { x, kind, slope, running });
   }
 
-  /** Inverted dropout: each number is 0 with probability `rate` in training, and scaled by 1 / (1 - rate) otherwise. */
+  /**
+   * Adds inverted dropout: in training, sets an element to 0 with probability `rate` and scales others by 1 / (1 -
+   * rate).
+   */
   dropout(x: Value, rate: number, layer: string): Value {
     const name = `${this.#prefix}${layer}`;
     check(rate >= 0 && rate < 1, `dropout '${name}' has rate ${rate}`);
-    check(!this.#dropouts.has(name), `two dropouts are called '${name}'`);
+    check(!this.#dropouts.has(name), `duplicate dropout name '${name}'`);
     this.#dropouts.add(name);
     return rate === 0 ? x : this.#push('dropout', x.width, { x, rate, name });
   }
 
-  /** Softmax over the columns of each row. */
+  /** Adds a softmax over the columns of each row. */
   softmax(x: Value): ValueOf<'softmax'> {
     return this.#push('softmax', x.width, { x });
   }
 
-  /** Columns side by side. */
+  /** Concatenates columns. */
   concat(xs: readonly Value[]): ValueOf<'concat'> {
-    check(xs.length > 0, 'concat needs a value');
+    check(xs.length > 0, 'concat requires a value');
     return this.#push(
       'concat',
       xs.reduce((sum, x) => sum + x.width, 0),
@@ -133,83 +136,80 @@ export class GraphBuilder {
     );
   }
 
-  /** Columns `begin` to `begin + width`. */
+  /** Selects columns `begin` to `begin + width`. */
   slice(x: Value, begin: number, width: number): ValueOf<'slice'> {
     check(begin >= 0 && width > 0 && begin + width <= x.width, `slice ${begin}+${width} of width ${x.width}`);
     return this.#push('slice', width, { x, begin });
   }
 
-  /** Elementwise product of two values of one width. */
+  /** Multiplies two values of the same width elementwise. */
   multiply(a: Value, b: Value): ValueOf<'multiply'> {
     checkWidths('multiply', a.width, b.width);
     return this.#push('multiply', a.width, { a, b });
   }
 
-  /** Elementwise sum of two values of one width. */
+  /** Adds two values of the same width elementwise. */
   add(a: Value, b: Value): ValueOf<'add'> {
     checkWidths('add', a.width, b.width);
     return this.#push('add', a.width, { a, b });
   }
 
-  /** factor · x + offset, elementwise. */
+  /** Computes factor · x + offset elementwise. */
   affine(x: Value, factor: number, offset: number): ValueOf<'affine'> {
     return this.#push('affine', x.width, { x, factor, offset });
   }
 
-  /** A function of each number: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), or -1, 0 and 1 below, at and above 0. */
+  /** Applies a function elementwise: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x) or sign(x). */
   map(x: Value, of: FunctionName): ValueOf<'map'> {
     return this.#push('map', x.width, { x, of });
   }
 
-  /** The logit of the product of two probabilities that are given by their logits, elementwise. */
+  /** Computes the logit of the product of two probabilities from their logits, elementwise. */
   productLogit(a: Value, b: Value): ValueOf<'productLogit'> {
     checkWidths('productLogit', a.width, b.width);
     return this.#push('productLogit', a.width, { a, b });
   }
 
-  /** The log loss of each row, as a value that other losses are made of. */
+  /** Computes the log loss per row, as an operand of other losses. */
   crossEntropy(logit: Value, label: Value): ValueOf<'crossEntropy'> {
     checkWidths('crossEntropy', label.width, logit.width);
     return this.#push('crossEntropy', logit.width, { logit, label });
   }
 
-  /** 1 / x, elementwise. */
+  /** Computes 1 / x elementwise. */
   reciprocal(x: Value): ValueOf<'reciprocal'> {
     return this.#push('reciprocal', x.width, { x });
   }
 
-  /** Numbers kept from `low` to `high`; beyond, they have no gradient. */
+  /** Clamps elements to `low`…`high`; clamped elements have gradient 0. */
   clip(x: Value, low: number, high: number): ValueOf<'clip'> {
     check(low <= high, `clip from ${low} to ${high}`);
     return this.#push('clip', x.width, { x, low, high });
   }
 
-  /** The sum over the batch, in every row: what a loss divides by or compares, never a prediction. */
+  /** Sums over the batch and broadcasts the result to every row. For losses only, never for predictions. */
   batchSum(x: Value): ValueOf<'batchSum'> {
     return this.#push('batchSum', x.width, { x });
   }
 
-  /**
-   * log Σ e^x over the rows of each row's group, of one number a row: what a loss compares within groups, never a
-   * prediction.
-   */
+  /** Computes log Σ e^x over the rows of each row's group (width 1). For losses only, never for predictions. */
   groupLogSumExp(x: Value, groups: Value): ValueOf<'groupLogSumExp'> {
     for (const { width } of [x, groups]) checkWidths('groupLogSumExp', width, 1);
     return this.#push('groupLogSumExp', 1, { x, groups });
   }
 
-  /** The loss of each row of label 1 against those of another label in its group, of one number a row. */
+  /** Computes the pairwise loss of each row of label 1 against the rows of its group with another label (width 1). */
   groupPairs(x: Value, label: Value, groups: Value): ValueOf<'groupPairs'> {
     for (const { width } of [x, label, groups]) checkWidths('groupPairs', width, 1);
     return this.#push('groupPairs', 1, { x, label, groups });
   }
 
-  /** The same numbers, from which nothing goes back. */
+  /** Returns the same elements and blocks the gradient. */
   stopGradient(x: Value): ValueOf<'stopGradient'> {
     return this.#push('stopGradient', x.width, { x });
   }
 
-  /** The gate's weighted sum of experts: one column of the gate an expert. */
+  /** Computes the gate's weighted sum of experts; column e of the gate is the weight of expert e. */
   mixture(gate: Value, experts: readonly Value[]): ValueOf<'mixture'> {
     checkWidths('mixture gate', gate.width, experts.length);
     const width = experts[0]?.width ?? 0;
@@ -217,7 +217,7 @@ export class GraphBuilder {
     return this.#push('mixture', width, { gate, experts });
   }
 
-  /** AITM's attention over two tokens of one width, with its own query, key and value matrices. */
+  /** Adds AITM's attention over two tokens of the same width, with its own query, key and value matrices. */
   attend(tokens: readonly [Value, Value], name: string): ValueOf<'attend'> {
     const width = tokens[0].width;
     checkWidths('attend', tokens[1].width, width);
@@ -226,17 +226,17 @@ export class GraphBuilder {
     return this.#push('attend', width, { tokens, query: matrix('query'), key: matrix('key'), value: matrix('value') });
   }
 
-  /** Log loss of a probability that is given by its logit. */
+  /** Adds the log loss of a probability that is given by its logit. */
   binaryCrossEntropy(logit: Value, label: Value, options: LossOptions = {}): LossValue {
     return this.#push('binaryCrossEntropy', 1, { logit, label, ...countedRows([logit, label], options) });
   }
 
-  /** Mean squared error. */
+  /** Adds the mean squared error. */
   squaredError(prediction: Value, label: Value, options: LossOptions = {}): LossValue {
     return this.#push('squaredError', 1, { prediction, label, ...countedRows([prediction, label], options) });
   }
 
-  /** The mean of a loss that was computed row by row. */
+  /** Adds the mean of a loss that was computed per row. */
   mean(x: Value, options: LossOptions = {}): LossValue {
     return this.#push('mean', 1, { x, ...countedRows([x], options) });
   }
@@ -244,7 +244,7 @@ export class GraphBuilder {
   #push<Name extends OperationName>(op: Name, width: number, attributes: Operations[Name]): ValueOf<Name> {
     check(Number.isInteger(width) && width > 0, `${op} of width ${width}`);
     const value: ValueOf<Name> = { ...attributes, op, width, id: this.values.length };
-    // One member of the union, as `op` says; TypeScript cannot see it through the type parameter.
+    // TypeScript cannot narrow the union by the type parameter.
     this.values.push(value as unknown as Value);
     return value;
   }
@@ -255,9 +255,9 @@ export class GraphBuilder {
     return { mean, variance, ...settings };
   }
 
-  #parameter(of: string, shape: readonly number[], init: Initializer, isTrainable = true): Parameter {
-    const name = `${this.#prefix}${of}`;
-    check(!this.#parameters.has(name), `two parameters are called '${name}'`);
+  #parameter(localName: string, shape: readonly number[], init: Initializer, isTrainable = true): Parameter {
+    const name = `${this.#prefix}${localName}`;
+    check(!this.#parameters.has(name), `duplicate parameter name '${name}'`);
     const parameter = { name, shape, init, isTrainable };
     this.#parameters.set(name, parameter);
     return parameter;
@@ -272,8 +272,8 @@ function countedRows(
   return { mask, weights };
 }
 
-function checkWidths(what: string, found: number, expected: number): void {
-  check(found === expected, `${what}: width ${found} where ${expected} is needed`);
+function checkWidths(name: string, found: number, expected: number): void {
+  check(found === expected, `${name}: width is ${found}, expected ${expected}`);
 }
 
 function check(condition: boolean, message: string): asserts condition {

@@ -2,7 +2,7 @@ import { listOperands, type Graph } from './graph.js';
 import type { OperationName, Value } from './operations.js';
 import { parametersIn } from './parameters-in.js';
 
-/** Operations that make each column of the same column of what they take. */
+/** Operations whose result column depends only on the same column of their operands. */
 const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
   'multiply',
   'add',
@@ -17,32 +17,28 @@ const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
 ]);
 
 /**
- * Names of the parameters that have learned what the columns of the looked-up features are: those of the layers that
- * read them, and
- * of whatever stands before these, as a layer that makes a factor for each of these columns. With other columns they
- * mean nothing.
- * Columns are those of features on every way from the input, through slices and whatever else a model picks fields
- * with, to the
- * first layer.
+ * Returns the names of the parameters whose meaning depends on the order of the looked-up feature columns: those of the
+ * first layers after the input, and of whatever produces a factor for these columns. They are invalid for other
+ * columns. Slices and elementwise operations before the first layer still have feature columns.
  */
 export function featureReaders(graph: Graph): ReadonlySet<string> {
   const readers = new Set<string>();
-  /** Values whose columns are those of features still. */
+  /** Values whose columns are still feature columns. */
   const isOfFeatures = new Set<Value>();
   const readFor = (value: Value): void => {
     for (const { name } of parametersIn(value)) readers.add(name);
-    // Behind a layer, columns are its own.
+    // After a layer, columns are the layer's own.
     if (value.op !== 'linear') isOfFeatures.add(value);
   };
   const { featureWidth = Infinity } = graph;
   for (const value of graph.values) {
     const isInput = value.op === 'input' && value.source.kind === 'features';
-    // What is looked up for the wide part is of tasks, whichever features it is added up over.
+    // Columns of the wide part belong to tasks, not to features.
     if (value.op === 'slice' && value.x.op === 'input' && value.begin >= featureWidth) continue;
     if (isInput || listOperands(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
   }
-  // What is laid on columns of features has their columns too, and so has what that is made of, back to the layer that
-  // made it.
+  // An operand that is combined elementwise with feature columns has feature columns too; follow it back to the layer
+  // that produced it.
   for (const value of graph.values.toReversed()) {
     if (!isOfFeatures.has(value) || !BY_COLUMNS.has(value.op)) continue;
     for (const operand of listOperands(value)) {

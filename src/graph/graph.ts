@@ -1,34 +1,31 @@
 import type { LossValue, Operations, OperationName, Parameter, Value } from './operations.js';
 
-/** One summand of what is minimised. */
+/** A weighted term of the training objective. */
 export interface Term {
-  /** What is told of its loss: often a measured space that it trains, but it may train none. */
+  /** Name in logs; often an output that the term trains. */
   readonly name: string;
   readonly loss: LossValue;
   readonly weight: number;
 }
 
-/** Shares that add up to 1 in each row: how much a gate lets through of each expert. */
+/** A gate: weights of experts that sum to 1 per row. */
 export interface Gate {
   readonly shares: Value;
-  /** Names of the experts, one a column; gates that share an expert have the same name for it. */
+  /** Names of the experts, one per column; gates that share an expert use the same name. */
   readonly experts: readonly string[];
 }
 
-/** A finished model: what engines compile. */
+/** A finished model, the input of engines. */
 export interface Graph {
-  /** Operands before results. */
+  /** In topological order: operands come before results. */
   readonly values: readonly Value[];
   readonly parameters: readonly Parameter[];
-  /** By task: a probability, or the predicted number of a regression; width 1. */
+  /** Prediction per task, of width 1: a probability or a number. */
   readonly predictions: ReadonlyMap<string, Value>;
   readonly terms: readonly Term[];
-  /**
-   * Columns of the looked-up input that are features; what lies behind is looked up for a wide part. All are where it
-   * is not given.
-   */
+  /** Number of feature columns in the looked-up input; later columns belong to a wide part. Default: all columns. */
   readonly featureWidth?: number;
-  /** By name, mostly that of a task: what a diagnosis looks at beside gradients. */
+  /** Gates by name, usually a task's, for diagnostics. */
   readonly gates?: ReadonlyMap<string, Gate>;
 }
 
@@ -63,15 +60,15 @@ const OPERANDS: Operands = {
   squaredError: ({ prediction, label, mask, weights }) => [prediction, label, mask, weights],
 };
 
-/** The values that an operation reads. */
+/** Returns the values that an operation reads. */
 export function listOperands(value: Value): readonly Value[] {
-  // The table's entry for `value.op` takes that operation's attributes.
+  // The entry for `value.op` accepts that operation's attributes.
   const operands = OPERANDS[value.op] as (value: Value) => readonly (Value | undefined)[];
   return operands(value).filter((operand) => operand !== undefined);
 }
 
-/** The values that are needed to compute `targets`, operands first. */
-export function neededFor(graph: Graph, targets: readonly Value[]): readonly Value[] {
+/** Returns the values that are required to compute `targets`, in topological order. */
+export function listRequired(graph: Graph, targets: readonly Value[]): readonly Value[] {
   const needed = new Set<Value>();
   const visit = (value: Value): void => {
     if (needed.has(value)) return;
@@ -83,18 +80,16 @@ export function neededFor(graph: Graph, targets: readonly Value[]): readonly Val
 }
 
 /**
- * Biases that a batch norm takes away again with the mean: all that reads their layer is normalised. Their gradient is
- * 0; what
- * a sum over the batch leaves in floats is noise, which an optimizer that divides by the gradient's own size would
- * follow.
+ * Finds biases that batch norm cancels because all readers of their layer normalize it. Their exact gradient is 0; the
+ * rounding noise of the batch sum remains, and an optimizer that normalizes gradients would follow it.
  */
-export function cancelledBiases(graph: Graph): ReadonlySet<Parameter> {
-  const isKept = new Set<Value>([...graph.predictions.values()]);
+export function findCancelledBiases(graph: Graph): ReadonlySet<Parameter> {
+  const hasOtherReader = new Set<Value>([...graph.predictions.values()]);
   for (const value of graph.values)
-    if (value.op !== 'batchNorm') for (const operand of listOperands(value)) isKept.add(operand);
+    if (value.op !== 'batchNorm') for (const operand of listOperands(value)) hasOtherReader.add(operand);
   return new Set(
     graph.values.flatMap((value) =>
-      value.op === 'linear' && value.bias !== undefined && !isKept.has(value) ? [value.bias] : [],
+      value.op === 'linear' && value.bias !== undefined && !hasOtherReader.has(value) ? [value.bias] : [],
     ),
   );
 }

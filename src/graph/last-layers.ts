@@ -2,16 +2,16 @@ import { listOperands } from './graph.js';
 import { parametersIn } from './parameters-in.js';
 import type { Value } from './operations.js';
 
-/** Names of the parameters of the last layers before a value: those that have learned in which units it is. */
+/** Returns the names of the parameters of the last layers before a value, which determine its units. */
 export function lastLayers(value: Value): ReadonlySet<string> {
   const names = new Set<string>();
-  const seen = new Set<Value>();
+  const visited = new Set<Value>();
   const visit = (each: Value): void => {
-    if (seen.has(each)) return;
-    seen.add(each);
-    const own = parametersIn(each);
-    for (const { name } of own) names.add(name);
-    if (own.length === 0) listOperands(each).forEach(visit);
+    if (visited.has(each)) return;
+    visited.add(each);
+    const parameters = parametersIn(each);
+    for (const { name } of parameters) names.add(name);
+    if (parameters.length === 0) listOperands(each).forEach(visit);
   };
   visit(value);
   return names;

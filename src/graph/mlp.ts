@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GraphBuilder } from './builder.js';
 import { ACTIVATIONS, type Value } from './operations.js';
 
-/** Options of a stack of blocks of linear, batch norm, activation and dropout. */
+/** Options of a stack of blocks: linear, batch norm, activation, dropout. */
 export const mlpOptions = z.strictObject({
   hidden: z.array(z.int().min(1).max(65_536)).max(64).describe('Layer widths, input side first'),
   activation: z.enum(ACTIVATIONS).default('relu').describe('Activation after each layer'),
@@ -11,12 +11,12 @@ export const mlpOptions = z.strictObject({
 });
 export type MlpOptions = z.output<typeof mlpOptions>;
 
-/** The blocks of `options.hidden`, one on the other: linear, batch norm, activation, dropout. */
+/** Builds the blocks of `options.hidden`: linear, batch norm, activation, dropout. */
 export function mlp(g: GraphBuilder, x: Value, options: MlpOptions, name: string): Value {
   return options.hidden.reduce((h, width, layer) => block(g, h, width, options, `${name}.${layer}`), x);
 }
 
-/** One block: linear, batch norm, activation, dropout. */
+/** Builds one block: linear, batch norm, activation, dropout. */
 export function block(
   g: GraphBuilder,
   x: Value,
@@ -30,8 +30,8 @@ export function block(
 }
 
 /**
- * A tower that is no task's: the blocks, then one number a row.
- * @param firstBias of that number; drawn where it is undefined
+ * Builds an MLP with one output unit that is not a task's head.
+ * @param firstBias initial bias of the output unit; default: randomly initialized
  */
 export function tower(g: GraphBuilder, x: Value, options: MlpOptions, name: string, firstBias?: number): Value {
   return g.linear(mlp(g, x, options, name), 1, `${name}.out`, { firstBias });

@@ -1,23 +1,23 @@
 /**
- * The operations of a model: what each takes and what it holds. Engines give each a meaning; nothing here computes.
+ * Operations of a model with their operands and attributes. Engines implement them; nothing is computed here.
  *
- * A value is a matrix of `width` columns with a row for every row of the batch (the one free dimension).
+ * A value is a matrix with `width` columns and one row per row of the batch.
  */
 
-/** How the first values of a parameter are drawn. */
+/** Initial values of a parameter. */
 export type Initializer =
   { readonly kind: 'constant'; readonly value: number } | { readonly kind: 'uniform'; readonly bound: number };
 
-/** A tensor that belongs to the model: trained by the optimizer, or (running statistics) updated by its operation. */
+/** A tensor of the model: trained by the optimizer, or updated by its operation (running statistics). */
 export interface Parameter {
   readonly name: string;
-  /** `[in, out]` for a linear weight, `[width]` for everything else. */
+  /** `[in, out]` for a linear weight, otherwise `[width]`. */
   readonly shape: readonly number[];
   readonly init: Initializer;
   readonly isTrainable: boolean;
 }
 
-/** Where an input's columns come from. */
+/** Source of an input's columns. */
 export type Source = { readonly kind: 'features' } | { readonly kind: 'label'; readonly column: string };
 
 export const ACTIVATIONS = [
@@ -33,39 +33,39 @@ export const ACTIVATIONS = [
 ] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
-/** Functions of one number. */
+/** Elementwise functions. */
 export const FUNCTIONS = ['exp', 'expm1', 'log', 'log1p', 'softplus', 'sign'] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
-/** Running mean and variance that a normalisation keeps for evaluation. */
+/** Running mean and variance of a normalization, used in evaluation. */
 export interface RunningStatistics {
   readonly mean: Parameter;
   readonly variance: Parameter;
-  /** Added to the variance before its root is taken. */
+  /** Added to the variance before the square root. */
   readonly epsilon: number;
   /** Share of the new batch in the running statistics (PyTorch's meaning). */
   readonly momentum: number;
 }
 
-/** What a loss counts by may be computed, and is never differentiated. */
+/** Mask and weights of a loss. They may be computed; they are never differentiated. */
 interface CountedRows {
-  /** Rows that count, 0 or 1; all of them where there is none. */
+  /** 1 for rows that count, otherwise 0; default: all rows count. */
   readonly mask: Value | undefined;
-  /** Factor of a row's loss; 1 where there is none. */
+  /** Weight per row; default: 1. */
   readonly weights: Value | undefined;
 }
 
-/** What a loss compares with may be computed too, and is never differentiated. */
+/** Label of a loss. It may be computed; it is never differentiated. */
 interface Compared extends CountedRows {
   readonly label: Value;
 }
 
-/** Every operation with its attributes; an engine's table has one entry for each. */
+/** Every operation with its attributes. */
 export interface Operations {
   input: { readonly source: Source };
   /** y = x W + b */
   linear: { readonly x: Value; readonly weight: Parameter; readonly bias: Parameter | undefined };
-  /** Ioffe & Szegedy 2015; in training by the batch's biased variance, the running variance is the unbiased one. */
+  /** Ioffe & Szegedy 2015. Training uses the biased variance of the batch; the running variance is unbiased. */
   batchNorm: {
     readonly x: Value;
     readonly gain: Parameter;
@@ -75,14 +75,14 @@ export interface Operations {
   activation: {
     readonly x: Value;
     readonly kind: Activation;
-    /** The slope below zero of `prelu` (one number) and `dice` (one a column). */
+    /** Slope below zero of `prelu` (one element) and `dice` (one per column). */
     readonly slope: Parameter | undefined;
-    /** Statistics of `dice` (Zhou et al. 2018, eq. 3). */
+    /** Running statistics of `dice` (Zhou et al. 2018, eq. 3). */
     readonly running: RunningStatistics | undefined;
   };
-  /** Ba, Kiros & Hinton 2016: by each row's own mean and biased variance. */
+  /** Ba, Kiros & Hinton 2016, with the mean and biased variance of each row. */
   layerNorm: { readonly x: Value; readonly gain: Parameter; readonly shift: Parameter; readonly epsilon: number };
-  /** Inverted dropout in training, the identity in evaluation; its stream of random numbers is named by the layer. */
+  /** Inverted dropout in training, the identity in evaluation. `name` selects its random stream. */
   dropout: { readonly x: Value; readonly rate: number; readonly name: string };
   softmax: { readonly x: Value };
   concat: { readonly xs: readonly Value[] };
@@ -91,40 +91,35 @@ export interface Operations {
   add: { readonly a: Value; readonly b: Value };
   /** factor · x + offset */
   affine: { readonly x: Value; readonly factor: number; readonly offset: number };
-  /** A function of each number; of `sign` nothing goes back. Where the result is not finite, the step is refused. */
+  /** An elementwise function. `sign` has gradient 0. A step with a non-finite result is skipped. */
   map: { readonly x: Value; readonly of: FunctionName };
-  /**
-   * The logit of σ(a) σ(b), that of two events of which one is given the other (ESMM's CTCVR, Ma et al. 2018), from
-   * their logits.
-   */
+  /** The logit of σ(a) σ(b) from the logits, such as ESMM's CTCVR (Ma et al. 2018). */
   productLogit: { readonly a: Value; readonly b: Value };
-  /**
-   * -[y log σ(z) + (1 - y) log(1 - σ(z))] of each row, for losses that are made of others; the label is never
-   * differentiated.
-   */
+  /** -[y log σ(z) + (1 - y) log(1 - σ(z))] per row, an operand of other losses; the label is never differentiated. */
   crossEntropy: { readonly logit: Value; readonly label: Value };
-  /** 1 / x; where x is 0, the step is refused. */
+  /** 1 / x; a step with x = 0 is skipped. */
   reciprocal: { readonly x: Value };
-  /** x kept within bounds; nothing goes back from what lies beyond. */
+  /** x clamped to bounds; clamped elements have gradient 0. */
   clip: { readonly x: Value; readonly low: number; readonly high: number };
-  /** The sum over all rows of the batch, in every row: for weights and terms of a loss, not for predictions. */
+  /** The sum over all rows of the batch, in every row. For losses only, not for predictions. */
   batchSum: { readonly x: Value };
   /**
-   * log Σ e^x over the rows of the batch that are of a row's group; a row whose group is below 0 is a group of its own.
-   * Groups are never differentiated.
+   * log Σ e^x over the batch's rows of the same group; a row with a negative group is a group of its own. Groups are
+   * never differentiated.
    */
   groupLogSumExp: { readonly x: Value; readonly groups: Value };
   /**
-   * Of a row of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of its group of another label; 0 where there
-   * is none, and of other rows.
+   * For a row of label 1: the mean of log(1 + e^(x_j - x)) over rows j of its group with another label. 0 if there are
+   * none, and for other rows.
    */
   groupPairs: { readonly x: Value; readonly label: Value; readonly groups: Value };
-  /** x, from which nothing goes back. */
+  /** x with the gradient blocked. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
   mixture: { readonly gate: Value; readonly experts: readonly Value[] };
   /**
-   * AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t.
+   * AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d as weights of
+   * v_t.
    */
   attend: {
     readonly tokens: readonly [Value, Value];
@@ -132,11 +127,11 @@ export interface Operations {
     readonly key: Parameter;
     readonly value: Parameter;
   };
-  /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; width 1, one number for the batch. */
+  /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; a scalar per batch. */
   binaryCrossEntropy: Compared & { readonly logit: Value };
   /** Mean over the masked rows of weight · (prediction - label)². */
   squaredError: Compared & { readonly prediction: Value };
-  /** Mean over the masked rows of weight · x: of a loss that the graph computes. */
+  /** Mean over the masked rows of weight · x, for a loss that the graph computes. */
   mean: CountedRows & { readonly x: Value };
 }
 
@@ -146,9 +141,8 @@ export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';
 /** A value in the graph: the result of one operation. */
 export type ValueOf<Name extends OperationName> = Operations[Name] & {
   readonly op: Name;
-  /** Position in the graph's list, in which operands come before results. */
+  /** Position in the graph's topological order. */
   readonly id: number;
-  /** Number of columns. */
   readonly width: number;
 };
 
@@ -157,7 +151,7 @@ export type LossValue = { [Name in LossName]: ValueOf<Name> }[LossName];
 
 const LOSSES: ReadonlySet<string> = new Set<LossName>(['binaryCrossEntropy', 'squaredError', 'mean']);
 
-/** Whether a value is a loss: one number for the whole batch, not a column. */
+/** Returns whether a value is a loss: a scalar per batch, not a column. */
 export function isLoss(value: Value): value is LossValue {
   return LOSSES.has(value.op);
 }

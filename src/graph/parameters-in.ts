@@ -1,11 +1,10 @@
 import type { Parameter } from './operations.js';
 
 /**
- * The parameters of an operation, also those that nothing trains; what it reads are values, which have none of their
- * own here.
+ * Returns the parameters of an operation, including running statistics. Parameters of its operands are not included.
  */
-export function parametersIn(held: object): readonly Parameter[] {
-  return Object.values(held).flatMap((each: unknown): readonly Parameter[] => {
+export function parametersIn(operation: object): readonly Parameter[] {
+  return Object.values(operation).flatMap((each: unknown): readonly Parameter[] => {
     if (typeof each !== 'object' || each === null || 'op' in each || Array.isArray(each)) return [];
     return 'isTrainable' in each ? [each as Parameter] : parametersIn(each);
   });

@@ -1,6 +1,6 @@
 import { listFieldKeys, type EncodingSpec } from '../features/encodings/encodings.js';
 import { featureTypes, type FeatureSpec } from '../features/feature-types.js';
-import { inputsOf } from '../graph/features.js';
+import { findInputs } from '../graph/features.js';
 
 /** A field that a config can drop: an entry of a group's `fields`, which may become several input columns. */
 export interface ConfigField {
@@ -54,7 +54,7 @@ export function findPartsWithoutInput(
   removed: readonly ConfigField[],
 ): readonly string[] {
   const isThere = (group: string): boolean => all.some((field) => field.group === group && !removed.includes(field));
-  return [...inputsOf(model, ['model'])]
+  return [...findInputs(model, ['model'])]
     .filter(({ groups }) => !groups.some(isThere))
     .map(({ path }) => path.join('.'));
 }

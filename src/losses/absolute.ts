@@ -1,17 +1,17 @@
 import { defineLoss, distance } from './loss.js';
 
-/** |prediction - label|. What is predicted is the median. */
+/** |prediction - label|, which is minimized by the median. */
 export const absolute = defineLoss({
   name: 'absolute',
   summary: 'absolute error: predicts the median; robust to outliers',
   options: () => ({}),
   taskTypes: ['regression'],
-  says: 'number',
+  outputKind: 'number',
   takesScaling: true,
   build: () => ({
     outputs: 1,
     predict: (_, out) => out,
-    ofMean: (mean) => mean,
+    outputForMean: (mean) => mean,
     rows(g, out, label) {
       const d = distance(g, out, label);
       return g.multiply(d, g.map(d, 'sign'));

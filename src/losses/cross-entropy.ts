@@ -4,10 +4,9 @@ import type { Value } from '../graph/operations.js';
 import { defineLoss, computeLogit, probability } from './loss.js';
 
 /**
- * The log loss of a probability. Smoothing moves labels towards one half, y (1 - s) + s / 2 (Szegedy et al. 2016,
- * https://arxiv.org/abs/1512.00567, section 7), as Keras' `label_smoothing` does. A regression may take it whose label
- * is itself a
- * probability: a share, or what a teacher predicts.
+ * The log loss of a probability. Smoothing maps a label y to y (1 - s) + s / 2 (Szegedy et al. 2016,
+ * https://arxiv.org/abs/1512.00567, section 7), as Keras' `label_smoothing`. A regression may use it if its label is a
+ * probability: a share, or a teacher's prediction.
  */
 export const crossEntropy = defineLoss({
   name: 'cross-entropy',
@@ -16,7 +15,7 @@ export const crossEntropy = defineLoss({
     smoothing: z.number().min(0).lt(1).default(0).describe('Label smoothing; 0.1 maps labels 0 and 1 to 0.05 and 0.95'),
   }),
   taskTypes: ['classification', 'regression'],
-  says: 'logit',
+  outputKind: 'logit',
   range: { atLeast: 0, atMost: 1 },
   takesScaling: false,
 
@@ -26,9 +25,9 @@ export const crossEntropy = defineLoss({
     return {
       outputs: 1,
       predict: probability,
-      ofMean: computeLogit,
+      outputForMean: computeLogit,
       rows: (g, logit, label) => g.crossEntropy(logit, smoothed(g, label)),
-      mean: (g, logit, label, counted) => g.binaryCrossEntropy(logit, smoothed(g, label), counted),
+      mean: (g, logit, label, options) => g.binaryCrossEntropy(logit, smoothed(g, label), options),
     };
   },
 });

@@ -3,10 +3,8 @@ import { defineLoss, margin, probability } from './loss.js';
 
 /**
  * Focal loss (Lin et al. 2017, https://arxiv.org/abs/1708.02002, eq. 4 and 5): (1 - p)^γ times the log loss, with p the
- * probability of
- * what the label is, so that rows that are right already count little. Of a margin m (the logit, with the other sign
- * where the label is
- * 0) it is e^(-γ log(1 + e^m)) log(1 + e^-m), which is right at any logit.
+ * probability of the label, so that rows with correct predictions count less. For a margin m (the logit, negated if the
+ * label is 0) it is e^(-γ log(1 + e^m)) log(1 + e^-m), which is stable at any logit.
  */
 export const focal = defineLoss({
   name: 'focal',
@@ -21,7 +19,7 @@ export const focal = defineLoss({
       .describe('Weight of positives, 1 − alpha for negatives; default: unweighted'),
   }),
   taskTypes: ['classification'],
-  says: 'logit',
+  outputKind: 'logit',
   takesScaling: false,
 
   build: ({ gamma, alpha }) => ({

@@ -3,8 +3,7 @@ import { defineLoss, distance } from './loss.js';
 
 /**
  * Huber's loss (1964, https://doi.org/10.1214/aoms/1177703732), as PyTorch's `HuberLoss`: d² / 2 up to δ, and δ (|d| -
- * δ / 2) beyond. With c
- * the distance kept within ±δ, both are c (d - c / 2).
+ * δ / 2) beyond. With c = clip(d, -δ, δ), both are c (d - c / 2).
  */
 export const huber = defineLoss({
   name: 'huber',
@@ -17,12 +16,12 @@ export const huber = defineLoss({
       .describe('Error at which the loss turns from squared to absolute, in scaled label units'),
   }),
   taskTypes: ['regression'],
-  says: 'number',
+  outputKind: 'number',
   takesScaling: true,
   build: ({ delta }) => ({
     outputs: 1,
     predict: (_, out) => out,
-    ofMean: (mean) => mean,
+    outputForMean: (mean) => mean,
     rows(g, out, label) {
       const d = distance(g, out, label);
       const c = g.clip(d, -delta, delta);

@@ -9,17 +9,13 @@ import { defineModel } from './model.js';
 import { checkTaskTowers, taskTower, taskTowerOptions, getTower } from './task-towers.js';
 
 /**
- * Adaptive Information Transfer Multi-task (Xi et al. 2021, https://arxiv.org/abs/2105.08489): tasks stand in the order
- * of the
- * funnel, and each takes from the one before it by attention over the two. Every task is learned over all rows, so its
- * tower
- * says how probable it is together with all before it; what it is given a click is that over the click's probability.
+ * Adaptive Information Transfer Multi-task (Xi et al. 2021, https://arxiv.org/abs/2105.08489): tasks in funnel order,
+ * each combined with its predecessor by attention. Every task trains on all rows, so its tower predicts the joint
+ * probability with all tasks before it. The conditional probability is the quotient with the predecessor's.
  *
- * The calibrator charges a later step for being more probable than the one before. The paper sums it over rows beside a
- * mean of
- * log losses, and so does the authors' code (https://github.com/xidongbo/AITM) over those of a batch, so that it weighs
- * more in
- * larger batches; here it is a mean. torch-rechub leaves it out.
+ * The calibrator penalizes a task that is more probable than its predecessor. The paper and the authors' code
+ * (https://github.com/xidongbo/AITM) sum it over rows although log losses are means, so that it weighs more in larger
+ * batches; here it is a mean. torch-rechub omits it.
  */
 export const aitm = defineModel({
   name: 'aitm',
@@ -58,29 +54,29 @@ export const aitm = defineModel({
       tasks: tasks.map(({ name }) => name),
     });
     const logits: Value[] = [];
-    let passed: Value | undefined;
+    let previousState: Value | undefined;
     for (const task of tasks) {
-      const own = outputs.get(task.name)!;
+      const bottomOutput = outputs.get(task.name)!;
       const state: Value =
-        passed === undefined
-          ? own
+        previousState === undefined
+          ? bottomOutput
           : g.attend(
               [
-                own,
+                bottomOutput,
                 mlp(
                   g,
-                  passed,
-                  { hidden: [own.width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm },
+                  previousState,
+                  { hidden: [bottomOutput.width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm },
                   `gates.${task.name}`,
                 ),
               ],
               `attention.${task.name}`,
             );
       logits.push(taskTower(g, task, state, getTower(options, task.name), task.firstBiasInChain));
-      passed = state;
+      previousState = state;
     }
-    const { probabilities, ...rest } = buildSequentialFunnel({ g, tasks }, logits);
-    const output = { ...rest, gates };
+    const { probabilities, ...funnel } = buildSequentialFunnel({ g, tasks }, logits);
+    const output = { ...funnel, gates };
     const excess = probabilities
       .slice(1)
       .map((later, t): Value => g.clip(g.add(later, g.affine(probabilities[t]!, -1, 0)), 0, 1));

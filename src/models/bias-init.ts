@@ -1,15 +1,17 @@
 import type { TaskLoss } from '../losses/loss.js';
 import type { LabelSum, Task } from '../core/tasks.js';
 
-/** Where the biases of heads start: at what train's labels are on average, or drawn like all others. */
-export type BiasInit = 'prior' | 'random';
+/**
+ * Initialization of the biases of heads: from the mean label of the training set, or random as all other parameters.
+ */
+export type BiasInit = 'prior' | 'random' | 'prior' | 'random';
 
-/** A class is not held to be rarer than this before it was learned. */
+/** Rates are clamped to this distance from 0 and 1, so that initial biases stay finite. */
 const MIN_RATE = 1e-6;
 
 /**
- * What a row weighs in a task's loss whose label is 1: balanced, so much that its 1s and its 0s weigh alike; 1 where
- * one of the two is not there.
+ * Computes the loss weight of rows of label 1. `balanced` gives 1s and 0s the same total weight; 1 if one of them is
+ * absent.
  */
 export function computePositiveWeight(
   { positiveWeight = 1 }: Pick<Task, 'positiveWeight'>,
@@ -21,28 +23,26 @@ export function computePositiveWeight(
 }
 
 /**
- * What a head should say before it knows any feature: the mean of a number, or the logit of how probable a 1 is (Lin et
- * al. 2017,
- * section 3.3, https://arxiv.org/abs/1708.02002, where a rare class begins at its prior), which counts as often as the
- * loss weighs it. Undefined where a
- * loss takes more than such a number.
+ * Computes the initial bias of a head: the mean of a number, or the logit of the loss-weighted rate of 1s (Lin et al.
+ * 2017, section 3.3, https://arxiv.org/abs/1708.02002, where it is the prior of a rare class). Returns undefined if the
+ * loss has several outputs.
  */
 export function computeBiasInit(
   task: Pick<Task, 'type' | 'positiveWeight'>,
-  loss: Pick<TaskLoss, 'outputs' | 'ofMean'>,
+  loss: Pick<TaskLoss, 'outputs' | 'outputForMean'>,
   sums: LabelSum,
 ): number | undefined {
   const { weight, sum } = sums;
   if (loss.outputs > 1) return undefined;
   if (weight === 0) return 0;
-  if (task.type === 'regression') return loss.ofMean?.(sum / weight);
+  if (task.type === 'regression') return loss.outputForMean?.(sum / weight);
   const rate = Math.min(Math.max(sum / weight, MIN_RATE), 1 - MIN_RATE);
   return Math.log((computePositiveWeight(task, sums) * rate) / (1 - rate));
 }
 
 /**
- * The first bias b of a tower that tells the log loss of such a head as log(1 + e^b): of a head that knows no feature,
- * that is the entropy of its class.
+ * Computes the initial bias b of a tower that predicts the log loss of such a head as log(1 + e^b): the entropy of the
+ * label.
  */
 export function computeLossBias(firstBias: number | undefined): number | undefined {
   if (firstBias === undefined) return undefined;

@@ -4,8 +4,8 @@ import type { ValidationIssue } from '../core/component.js';
 import type { Task } from '../core/tasks.js';
 
 /**
- * What is wrong with a task of a model that does something with probabilities, of which it needs the logits.
- * @param does what: multiplies them, or compares them
+ * Validates a task of a model that requires logits of probabilities.
+ * @param does what the model does with probabilities
  */
 export function* checkProbability(
   model: string,
@@ -16,15 +16,15 @@ export function* checkProbability(
   if (type !== 'classification') {
     yield {
       path: ['tasks', name, 'type'],
-      message: `${model} ${does} probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe`,
+      message: `${model} ${does} probabilities, but ${quoted(name)} is a ${type}; use another model, such as mmoe`,
     };
     return;
   }
-  const { name: loss, says } = findLoss(task);
-  const others = losses.parts.filter((part) => part.says === 'logit').map((part) => part.name);
+  const { name: loss, outputKind: says } = findLoss(task);
+  const others = losses.parts.filter((part) => part.outputKind === 'logit').map((part) => part.name);
   if (says !== 'logit')
     yield {
       path: ['tasks', name, 'loss'],
-      message: `${model} ${does} probabilities, and ${loss} does not say the logit of one; take ${others.join(' or ')}, or another model, as mmoe`,
+      message: `${model} ${does} probabilities, but loss ${loss} has no logit; use ${others.join(' or ')}, or another model, such as mmoe`,
     };
 }

@@ -9,21 +9,17 @@ import { tasksGiven, type Task } from '../core/tasks.js';
 import { defineModel, buildHead, buildOutputLayer } from './model.js';
 import { checkTaskTowers, taskTowerOptions, getTower } from './task-towers.js';
 
-/** By task: what it depends on. */
+/** Parents per task. */
 type Parents = Readonly<Record<string, readonly string[]>>;
 
 /**
  * Deep Bayesian Multi-Target Learning (Wang et al. 2019, https://arxiv.org/abs/1902.09154): targets form a Bayesian
- * network. On
- * shared layers each task has layers of its own; what they say goes, beside what the tasks say that it depends on,
- * through one more
- * stack, the arrows of the network, and the number of the task is read off that. A target passes on this hidden state,
- * not its
- * label, so nothing is asked for in use that is not known then.
+ * network. Each task has its own layers on the shared layers. Their output is concatenated with the representations of
+ * its parents and passes through one more stack (the edges of the network), followed by the output layer. A target
+ * passes on this representation, not its label, so that inference requires no labels.
  *
- * The network is chosen by whoever knows the targets, as in the paper. A task depends on the one whose label it is
- * given;
- * `parents` says otherwise. In the words of EasyRec, which has a model of this name too, `relation` is `relation_dnn`.
+ * As in the paper, you choose the network. Default: a task's parent is the task whose label is its `given`; `parents`
+ * overrides it. In EasyRec's model of the same name, `relation` is `relation_dnn`.
  */
 export const dbmtl = defineModel({
   name: 'dbmtl',
@@ -55,19 +51,19 @@ export const dbmtl = defineModel({
       fields,
       tasks: tasks.map(({ name }) => name),
     });
-    const own = new Map(
+    const towerOutputs = new Map(
       tasks.map(({ name }) => [name, mlp(g, outputs.get(name)!, getTower(towers, name), `towers.${name}`)]),
     );
     const states = new Map<string, Value>();
-    const stateOf = (task: Task): Value => {
+    const getState = (task: Task): Value => {
       const known = states.get(task.name);
       if (known !== undefined) return known;
-      const above = parentsOf(task, tasks, parents).map((parent) =>
-        stateOf(tasks.find(({ name }) => name === parent)!),
+      const above = listParents(task, tasks, parents).map((parent) =>
+        getState(tasks.find(({ name }) => name === parent)!),
       );
       const state = mlp(
         g,
-        above.length === 0 ? own.get(task.name)! : g.concat([own.get(task.name)!, ...above]),
+        above.length === 0 ? towerOutputs.get(task.name)! : g.concat([towerOutputs.get(task.name)!, ...above]),
         relation,
         `relations.${task.name}`,
       );
@@ -75,7 +71,7 @@ export const dbmtl = defineModel({
       return state;
     };
     const heads = tasks.map((task) =>
-      buildHead(g, task, buildOutputLayer(g, task, stateOf(task), `relations.${task.name}`, task.firstBias)),
+      buildHead(g, task, buildOutputLayer(g, task, getState(task), `relations.${task.name}`, task.firstBias)),
     );
     return {
       gates,
@@ -85,8 +81,8 @@ export const dbmtl = defineModel({
   },
 });
 
-/** The tasks that one depends on. */
-function parentsOf(task: Task, tasks: readonly Task[], parents: Parents): readonly string[] {
+/** Returns the parents of a task. */
+function listParents(task: Task, tasks: readonly Task[], parents: Parents): readonly string[] {
   return Object.hasOwn(parents, task.name)
     ? parents[task.name]!
     : tasksGiven(task, tasks)
@@ -94,35 +90,37 @@ function parentsOf(task: Task, tasks: readonly Task[], parents: Parents): readon
         .map(({ name }) => name);
 }
 
-/** What is wrong with the network of tasks. */
+/** Validates the network of tasks: known names, no duplicates, no cycles, at least one edge. */
 function* checkParents(tasks: readonly Task[], parents: Parents): Iterable<ValidationIssue> {
   const known = tasks.map(({ name }) => name);
   const path = ['model', 'parents'];
   for (const [task, above] of Object.entries(parents)) {
-    for (const [name, place] of [
+    for (const [name, issuePath] of [
       [task, [...path, task]] as const,
       ...above.map((each, i) => [each, [...path, task, i]] as const),
     ]) {
       if (!known.includes(name))
-        yield { path: place, message: joined(`no task is called ${quoted(name)}`, didYouMean(name, known)) };
+        yield { path: issuePath, message: joined(`unknown task ${quoted(name)}`, didYouMean(name, known)) };
     }
     for (const [i, name] of above.entries())
-      if (above.indexOf(name) < i) yield { path: [...path, task, i], message: `${quoted(name)} stands there twice` };
+      if (above.indexOf(name) < i)
+        yield { path: [...path, task, i], message: `${quoted(name)} is listed twice; remove one` };
   }
-  const isAbove = (task: string, name: string, seen: readonly string[] = []): boolean => {
+  const isAncestor = (task: string, name: string, visited: readonly string[] = []): boolean => {
     const one = tasks.find((each) => each.name === task);
-    if (one === undefined || seen.includes(task)) return false;
-    return parentsOf(one, tasks, parents).some((parent) => parent === name || isAbove(parent, name, [...seen, task]));
+    if (one === undefined || visited.includes(task)) return false;
+    return listParents(one, tasks, parents).some(
+      (parent) => parent === name || isAncestor(parent, name, [...visited, task]),
+    );
   };
   for (const name of known)
-    if (isAbove(name, name))
+    if (isAncestor(name, name))
       yield {
         path: Object.hasOwn(parents, name) ? [...path, name] : ['tasks', name, 'given'],
-        message: `${quoted(name)} depends, through others, on itself; leave out one of the arrows`,
+        message: `${quoted(name)} depends on itself through other tasks; remove one of the dependencies`,
       };
-  if (tasks.every((task) => parentsOf(task, tasks, parents).length === 0)) {
-    const example =
-      known.length > 1 ? `as in parents: { ${known[1]}: [${known[0]}] }` : 'so it needs two tasks or more';
-    yield { path, message: `dbmtl needs a task that depends on another, ${example}; without one, take shared-bottom` };
+  if (tasks.every((task) => listParents(task, tasks, parents).length === 0)) {
+    const example = known.length > 1 ? `set parents: { ${known[1]}: [${known[0]}] }` : 'add a second task';
+    yield { path, message: `dbmtl requires a task that depends on another; ${example}, or use shared-bottom` };
   }
 }

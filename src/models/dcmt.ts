@@ -3,20 +3,17 @@ import type { LossOptions } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import { tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { meanOf } from '../losses/loss.js';
-import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
+import { buildMean } from '../losses/loss.js';
+import { counterfactualOptions, scaleGlobalTerms, inversePropensity, selfNormalize } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { defineModel, buildLossTerm } from './model.js';
 import { getTower } from './task-towers.js';
 
 /**
- * Direct entire-space Causal Multi-Task framework (Zhu et al. 2023, https://arxiv.org/abs/2302.06141): twin towers say
- * how probable
- * a conversion is and how probable it is that there is none, r* = 1 - r. The first learns from clicked rows, the second
- * from those
- * that were not clicked, with the label 1 - y, each weighted by the inverse of how probable it is to have been seen so
- * and by these
- * weights' own sum (self-normalised inverse propensity scores); |1 - (r + r*)| over all rows binds them together.
+ * Direct entire-space Causal Multi-Task framework (Zhu et al. 2023, https://arxiv.org/abs/2302.06141): twin towers
+ * predict the probability r of a conversion and r* = 1 - r of none. The first trains on clicked rows, the second on
+ * unclicked rows with the label 1 - y. Both use self-normalized inverse propensity weights. |1 - (r + r*)| over all
+ * rows is a penalty.
  */
 export const dcmt = defineModel({
   name: 'dcmt',
@@ -36,7 +33,7 @@ export const dcmt = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const causal = conversions.flatMap(({ task, seen, given, logit, propensity, input }): Term[] => {
+    const causal = conversions.flatMap(({ task, isCounted: seen, given, logit, propensity, input }): Term[] => {
       const { name, weight, labelValue, firstBias } = task;
       const twin = tower(
         g,
@@ -47,12 +44,12 @@ export const dcmt = defineModel({
       );
       const clicked = propensity();
       const { mask } = task.countedInChain;
-      const counted = (happened: Value, probability: Value): LossOptions => {
-        const weights = inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights);
-        return selfNormalised(g, { mask, weights });
+      const weighRows = (event: Value, probability: Value): LossOptions => {
+        const weights = inversePropensity(g, event, probability, options.maxWeight, task.counted.weights);
+        return selfNormalize(g, { mask, weights });
       };
-      const factual = counted(seen, clicked);
-      const counterfactual = counted(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
+      const factual = weighRows(seen, clicked);
+      const counterfactual = weighRows(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
       const excess = g.affine(
         g.add(
           g.activation(logit, 'sigmoid', `${name}.factual`),
@@ -66,7 +63,7 @@ export const dcmt = defineModel({
         {
           name: `${name}.counterfactual`,
           weight,
-          loss: meanOf(g, task.taskLoss, twin, g.affine(labelValue, -1, 1), counterfactual),
+          loss: buildMean(g, task.taskLoss, twin, g.affine(labelValue, -1, 1), counterfactual),
         },
         {
           name: `${name}.agreement`,
@@ -75,6 +72,10 @@ export const dcmt = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...causal, ...globalTerms(products, options.entireSpaceWeight)] };
+    return {
+      gates,
+      predictions,
+      terms: [...clicks, ...causal, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+    };
   },
 });

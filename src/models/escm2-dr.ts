@@ -2,26 +2,21 @@ import { z } from 'zod';
 import type { Term } from '../graph/graph.js';
 import { mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
+import { counterfactualOptions, scaleGlobalTerms, inversePropensity } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, buildFunnel, funnelOptions } from './funnel.js';
 import { computeLossBias } from './bias-init.js';
 import { defineModel } from './model.js';
 
 /**
- * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125): a tower of its own
- * imputes the loss δ̂ of a conversion on every row, and clicked rows correct it by their inverse propensity w, as
- * constants:
- * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)². An imputed loss is a log loss, so never
- * below 0: the tower says
- * log(1 + e^x).
+ * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125): a separate tower imputes
+ * the loss δ̂ of a conversion on every row, and clicked rows correct it with their inverse propensity w, as constants.
+ * The conversion minimizes δ̂ + w (δ - δ̂), the imputation w (δ - δ̂)². A log loss is never negative, so the tower
+ * predicts log(1 + e^x).
  *
- * In PaddleRec's code that square moves the conversion too, towards the loss that is imputed, which pushes up what it
- * predicts where that is
- * little and so spoils its order and its mean: on the planted log it came out worse than no repair at all. Here the
- * square
- * takes δ as it is, as where imputation and prediction learn in turn (Wang et al. 2019,
- * https://proceedings.mlr.press/v97/wang19n.html);
- * `jointTraining: true` has it as in that code.
+ * In PaddleRec's code the square also trains the conversion, toward the imputed loss. That increases low predictions
+ * and spoils ranking and calibration: on synthetic data it was worse than no correction. Here δ is a constant in the
+ * square, as if imputation and prediction were trained alternately (Wang et al. 2019,
+ * https://proceedings.mlr.press/v97/wang19n.html); `jointTraining: true` gives PaddleRec's behavior.
  */
 export const escm2Dr = defineModel({
   name: 'escm2-dr',
@@ -42,7 +37,7 @@ export const escm2Dr = defineModel({
   build(options, context) {
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = buildFunnel(context, options);
-    const robust = conversions.flatMap(({ task, seen, logit, propensity, input }): Term[] => {
+    const robust = conversions.flatMap(({ task, isCounted: seen, logit, propensity, input }): Term[] => {
       const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
@@ -51,22 +46,26 @@ export const escm2Dr = defineModel({
         never,
       );
       const loss = task.taskLoss.rows(g, logit, task.labelValue);
-      const from = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
-      const missed = from(options.jointTraining ? loss : g.stopGradient(loss));
+      const subtractImputed = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
+      const error = subtractImputed(options.jointTraining ? loss : g.stopGradient(loss));
       const { mask } = task.countedInChain;
       return [
         {
           name: task.name,
           weight: task.weight,
-          loss: g.mean(g.add(imputed, g.multiply(weights, from(loss))), { mask }),
+          loss: g.mean(g.add(imputed, g.multiply(weights, subtractImputed(loss))), { mask }),
         },
         {
           name: `${task.name}.imputation`,
           weight: task.weight * options.imputationWeight,
-          loss: g.mean(g.multiply(weights, g.multiply(missed, missed)), { mask }),
+          loss: g.mean(g.multiply(weights, g.multiply(error, error)), { mask }),
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...robust, ...globalTerms(products, options.entireSpaceWeight)] };
+    return {
+      gates,
+      predictions,
+      terms: [...clicks, ...robust, ...scaleGlobalTerms(products, options.entireSpaceWeight)],
+    };
   },
 });

@@ -3,10 +3,8 @@ import { defineModel } from './model.js';
 
 /**
  * Entire Space Multi-Task Model (Ma et al. 2018, https://arxiv.org/abs/1804.07931): a tower for the click and one for
- * every
- * conversion of it; a conversion is learned through the product of all probabilities that lead to it, over all rows.
- * The paper has
- * one conversion; chains of any length and several conversions of one click follow from the same product.
+ * every conversion. A conversion trains over all rows through the product of all probabilities that lead to it. The
+ * paper has one conversion; the product extends to chains of any length and to several conversions per click.
  */
 export const esmm = defineModel({
   name: 'esmm',

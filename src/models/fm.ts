@@ -1,7 +1,5 @@
 import { fm as bottom } from '../bottoms/fm.js';
 import { modelFromBottom } from './with-towers.js';
 
-/**
- * Factorisation Machine (Rendle 2010) beside deep layers, with a tower for every task: DeepFM or NFM for several tasks.
- */
+/** Factorization Machine (Rendle 2010) with deep layers and a tower per task: multi-task DeepFM or NFM. */
 export const fm = modelFromBottom(bottom);

@@ -11,7 +11,7 @@ import { checkTaskTowers, taskTower, taskTowerOptions, getTower } from './task-t
 
 const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
 
-/** Options of a model of a click and what follows it: shared layers and towers. */
+/** Options of models of a click and later events: shared layers and towers. */
 export const funnelOptions = {
   bottom: bottomSchema.prefault({}).describe('Shared layers below the towers'),
   ctrTower: towerOptions.describe('Tower of root tasks, such as the click'),
@@ -20,13 +20,13 @@ export const funnelOptions = {
 };
 export type FunnelOptions = OptionsOf<typeof funnelOptions>;
 
-/** What is wrong with the tasks of a model of funnels, which is called `model`. */
+/** Validates the tasks of the funnel model `model`. */
 export function* checkFunnel(model: string, tasks: readonly Task[], options: FunnelOptions): Iterable<ValidationIssue> {
   yield* checkTaskTowers(tasks, options);
   yield* checkBottom(options.bottom, tasks);
   const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
   if (tasks.every(({ given }) => given === undefined))
-    yield { path: ['tasks'], message: `${model} needs a task that is given another one's label, as in ${example}` };
+    yield { path: ['tasks'], message: `${model} requires a task with given; set it, as in ${example}` };
   for (const task of tasks) {
     const { name } = task;
     yield* checkProbability(model, 'multiplies', task);
@@ -39,7 +39,7 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
     ) {
       yield {
         path: ['tasks', name, 'given'],
-        message: `expected a chain of tasks down to one that is given nothing; from ${quoted(named)} it comes back to itself, or to a column that no task predicts`,
+        message: `expected a chain of tasks that ends at a task without given; ${quoted(named)} leads back to itself, or to a column that no task predicts`,
       };
       continue;
     }
@@ -49,93 +49,95 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
     yield {
       path: ['tasks', name, 'given'],
       message: joined(
-        `expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`,
+        `expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, in a chain that ends at a task without given, found ${quoted(named)}`,
         didYouMean(named, known),
       ),
     };
   }
 }
 
-/** The parts of embeddings that the shared layers of a funnel want. */
+/** Returns the embedding parts that the shared layers of a funnel require. */
 export function funnelEmbeddingParts({ bottom }: FunnelOptions, tasks: readonly string[]): readonly string[] {
   return bottomEmbeddingParts(bottom, tasks);
 }
 
-/** A conversion: a task that is given another one's label. */
+/** A conversion: a task with a parent in the funnel. */
 export interface Conversion {
   readonly task: ModelTask;
-  /** 1 where the task is defined and its label is known. */
-  readonly seen: Value;
-  /** 1 where what it is given happened. */
+  /** 1 if the task is defined and its label is known. */
+  readonly isCounted: Value;
+  /** 1 if the parent event happened. */
   readonly given: Value;
   readonly logit: Value;
-  /** How probable it is that what it is given happens: the product of all before it. */
+  /** Builds the probability of the parent event: the product of all probabilities before this task. */
   propensity(): Value;
-  /** What the towers of the task stand on, for whoever puts another one there. */
+  /** Input of the task's tower, for additional towers. */
   readonly input: Value;
 }
 
-/** A tower for every task, and the products down the funnel. */
+/** A tower per task, and the products along the funnel. */
 export interface Funnel {
   readonly gates: ReadonlyMap<string, Gate>;
   readonly predictions: ReadonlyMap<string, Value>;
-  /** The log loss of every click. */
+  /** Log loss of every root task. */
   readonly clicks: readonly Term[];
-  /** The log loss over all rows of every conversion together with all before it. */
+  /** Log loss, over all rows, of every conversion's joint probability with all tasks before it. */
   readonly products: readonly Term[];
   readonly conversions: readonly Conversion[];
 }
 
 /**
- * Puts the towers of a funnel on shared layers.
- * @param between what a model has between these and the towers: makes what the towers stand on, by task
+ * Builds the shared layers and towers of a funnel.
+ * @param between layers between the shared layers and the towers, if the model has some
  */
 export function buildFunnel(
   { g, input, fields, tasks }: ModelContext,
   options: FunnelOptions,
   between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs,
 ): Funnel {
-  const { outputs: below, gates = new Map() } = buildBottom(options.bottom, {
+  const { outputs: bottomOutputs, gates = new Map() } = buildBottom(options.bottom, {
     g,
     input,
     fields,
     tasks: tasks.map(({ name }) => name),
   });
-  const outputs = between(below);
-  const optionsOf = ({ name, given }: ModelTask): MlpOptions =>
+  const outputs = between(bottomOutputs);
+  const getOptions = ({ name, given }: ModelTask): MlpOptions =>
     getTower({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
   const logits = new Map(
-    tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, optionsOf(task), task.firstBias)]),
+    tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, getOptions(task), task.firstBias)]),
   );
   const probabilities = new Map(
     tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]),
   );
   const chains = tasks.map((task) => {
     const chain = findChain(task, tasks);
-    if (chain === undefined) throw new Error('the tasks of the funnel were not checked');
+    if (chain === undefined) throw new Error('funnel tasks were not validated');
     return chain;
   });
   const term = (chain: readonly ModelTask[]): Term => {
     const task = chain.at(-1)!;
-    const logit = chain.map((each): Value => logits.get(each)!).reduce((above, own) => g.productLogit(above, own));
+    const logit = chain
+      .map((each): Value => logits.get(each)!)
+      .reduce((product, factor) => g.productLogit(product, factor));
     return buildLossTerm(g, task, logit, task.countedInChain, chain.length === 1 ? task.name : `ct${task.name}`);
   };
-  const down = chains.filter((chain) => chain.length > 1);
+  const longChains = chains.filter((chain) => chain.length > 1);
   return {
     gates,
     predictions: new Map([...probabilities].map(([{ name }, probability]) => [name, probability])),
     clicks: chains.filter((chain) => chain.length === 1).map(term),
-    products: down.map(term),
-    conversions: down.map((chain): Conversion => {
+    products: longChains.map(term),
+    conversions: longChains.map((chain): Conversion => {
       const task = chain.at(-1)!;
       const propensity = (): Value =>
         chain
           .slice(0, -1)
           .map((each): Value => probabilities.get(each)!)
-          .reduce((above, own) => g.multiply(above, own));
+          .reduce((product, factor) => g.multiply(product, factor));
       return {
         task,
-        seen: task.counted.mask!,
+        isCounted: task.counted.mask!,
         given: chain.at(-2)!.labelValue,
         logit: logits.get(task)!,
         propensity,

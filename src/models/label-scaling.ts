@@ -2,7 +2,7 @@ import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
 import type { ScaleStep } from '../core/scaling.js';
 
-/** A label, `[B, 1]`, as a loss is to see it: scaled step by step. */
+/** Scales a label, `[B, 1]`, for its loss. */
 export function scaleLabels(g: GraphBuilder, label: Value, steps: readonly ScaleStep[] = []): Value {
   return steps.reduce<Value>(
     (value, step) =>
@@ -11,7 +11,7 @@ export function scaleLabels(g: GraphBuilder, label: Value, steps: readonly Scale
   );
 }
 
-/** What is predicted of such a label, in the label's own units: the steps back, the last first. */
+/** Converts a prediction of a scaled label to the label's units: inverts the steps in reverse order. */
 export function unscalePredictions(g: GraphBuilder, prediction: Value, steps: readonly ScaleStep[] = []): Value {
   return steps
     .toReversed()

@@ -4,58 +4,51 @@ import type { Features } from '../graph/features.js';
 import type { Graph, Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { ValidationIssue, OptionsOf, Component } from '../core/component.js';
-import { meanOf, type TaskLoss } from '../losses/loss.js';
+import { buildMean, type TaskLoss } from '../losses/loss.js';
 import type { Task } from '../core/tasks.js';
 
-/** A task as a model meets it: with its label, and how its rows count. */
+/** A task with its label and the rows that count in its loss. */
 export interface ModelTask extends Task {
-  /** What `loss` names, built. */
   readonly taskLoss: TaskLoss;
   readonly labelValue: Value;
-  /** What its loss counts: the rows where it is defined, each with its weight. */
+  /** Rows where the task is defined, with their weights. */
   readonly counted: LossOptions;
-  /**
-   * What a loss counts that is over all rows, of the chain of what the task is given: those where the chain's end is
-   * known.
-   */
+  /** Rows for a loss over all rows of the task's chain: those where the label of the chain's end is known. */
   readonly countedInChain: LossOptions;
   /**
-   * The first bias of a head that tells the label where the task is defined: with it the mean prediction is that of
-   * train. Drawn where it is undefined.
+   * Initial bias of a head over the rows where the task is defined: the mean prediction then equals the mean label of
+   * the training set. Undefined: randomly initialized.
    */
   readonly firstBias: number | undefined;
-  /** The same for a head that tells it over all rows, of the chain. */
+  /** Initial bias of a head over all rows of the chain. */
   readonly firstBiasInChain: number | undefined;
-  /** What the wide part adds to the numbers that its head says; nothing where there is none. */
+  /** Contribution of the wide part to the head's outputs; undefined without a wide part. */
   readonly wide: Value | undefined;
 }
 
-/**
- * What a model is built from: the features are those of the whole config, of which its parts take what they are given
- * with `ofGroups`.
- */
+/** Input of a model: the features of the whole config. Components select theirs with `selectGroups`. */
 export interface ModelContext extends Features {
   readonly g: GraphBuilder;
   readonly tasks: readonly ModelTask[];
 }
 
-/** What a model gives back: predictions by task, the terms of its loss, and its gates where it has some. */
+/** Result of a model: predictions per task, loss terms, and gates if there are any. */
 export type ModelOutput = Pick<Graph, 'predictions' | 'terms' | 'gates'>;
 
-/** A model as a part: with what it asks of the tasks. */
+/** A registered model with its requirements on the tasks. */
 export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
   [ModelContext],
   ModelOutput
 > {
-  /** What is wrong with these tasks, or with options that name them; paths start at the config's root. */
+  /** Validates the tasks, and options that name tasks; paths start at the config's root. */
   checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): Iterable<ValidationIssue>;
-  /** As of shared layers: what the parts of an embedding are for, by name, where it wants several of every field. */
+  /** Names the parts of every field's embedding, if the model requires several. */
   embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
 }
 
-/** Declares a model; the identity, for the sake of its types. */
+/** Declares a model; the identity function, for type inference. */
 export function defineModel<const Name extends string, Shape extends z.ZodRawShape>(
   model: ModelPart<Name, Shape>,
 ): ModelPart<Name, Shape> {
@@ -63,11 +56,10 @@ export function defineModel<const Name extends string, Shape extends z.ZodRawSha
 }
 
 /**
- * The last layer of a task's tower: as many numbers as its loss takes, to which the wide part adds its own. Every model
- * reads
- * what it predicts of a task off this.
+ * Builds the last layer of a task's tower, with as many outputs as its loss requires, and adds the wide part. Every
+ * model predicts through it.
  * @param name of the tower
- * @param firstBias of these numbers; drawn where it is undefined
+ * @param firstBias initial bias; undefined: randomly initialized
  */
 export function buildOutputLayer(
   g: GraphBuilder,
@@ -80,7 +72,7 @@ export function buildOutputLayer(
   return task.wide === undefined ? out : g.add(out, task.wide);
 }
 
-/** The term of a task's loss of the numbers that a tower says, over the rows that count. */
+/** Builds the loss term of a task from the outputs of its tower, over the rows that count. */
 export function buildLossTerm(
   g: GraphBuilder,
   task: ModelTask,
@@ -88,10 +80,10 @@ export function buildLossTerm(
   counted: LossOptions = task.counted,
   name = task.name,
 ): Term {
-  return { name, weight: task.weight, loss: meanOf(g, task.taskLoss, out, task.labelValue, counted) };
+  return { name, weight: task.weight, loss: buildMean(g, task.taskLoss, out, task.labelValue, counted) };
 }
 
-/** The prediction and the term that a task's loss makes of the numbers that a tower says. */
+/** Builds the prediction and the loss term of a task from the outputs of its tower. */
 export function buildHead(
   g: GraphBuilder,
   task: ModelTask,

@@ -16,42 +16,37 @@ import * as all from './all.js';
 
 const { names, parts, partOf, build, schemaWith } = registry(all);
 
-/** Every model by its name in the YAML, with what all of them take. */
+/** Every model by its name in the config, with the options of all models. */
 export const models = { names, parts, partOf, build, schema: schemaWith({ wide: wideOption }) };
 export type ModelSpec = z.output<typeof models.schema>;
 
 /**
- * What a graph is built for, beside its model and its tasks. Where the sums of a label are not given, balanced ones
- * weigh 1 and
- * biases are drawn: what is predicted does not depend on it. Where scales are not given, labels are taken as they are:
- * for whoever asks for names alone.
+ * Options of a graph besides model and tasks. Without label sums, balanced weights are 1 and biases are randomly
+ * initialized; predictions do not depend on it. Without scales, labels are not scaled: sufficient for parameter names.
  */
 export interface GraphOptions extends Partial<LabelFacts> {
-  /** Factors of the losses of terms, by their names, beside those of tasks. */
+  /** Factors of loss terms by name, on top of the tasks' weights. */
   readonly lossWeights?: Readonly<Record<string, number>> | undefined;
-  /** Where the rows that it learns from are a sample: the share of the negatives that is among them. */
+  /** Sampling rate of negatives, if the training set is downsampled. */
   readonly negativeRate?: number | undefined;
-  /** Where the biases of heads start; drawn where it is not given. */
+  /** Initialization of the biases of heads; default: random. */
   readonly biasInit?: BiasInit | undefined;
 }
 
-/** How the features lie side by side. */
+/** Columns of the concatenated features. */
 export interface ModelInput {
   readonly width: number;
   readonly columns: readonly (InputField & { readonly isWide?: true })[];
 }
 
-/** What a model looks up, beside one embedding of every field as wide as the config says. */
+/** Returns what a model looks up besides one embedding of the configured width per field. */
 export function listLookups(spec: ModelSpec, tasks: readonly Task[]) {
   return { embeddingParts: embeddingParts(spec, tasks), wide: buildWidePart(spec.wide, tasks) };
 }
 
-/**
- * What the parts of every field's embedding are for, by name, where a model wants several; each is as wide as the
- * config says.
- */
+/** Returns the names of the parts of every field's embedding, if a model requires several of the configured width. */
 export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonly string[] {
-  // The options are those of this spec's own part.
+  // The options belong to this spec's component.
   const parts =
     models.partOf(spec).embeddingParts?.(
       spec as never,
@@ -62,8 +57,8 @@ export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonl
 
 /**
  * Builds the graph of a model.
- * @param inputLayout of the features, with all that the model looks up (`lookupsOf`)
- * @throws Misfit where the model does not fit these features
+ * @param inputLayout of the features, including all lookups (`listLookups`)
+ * @throws IncompatibleFeaturesError if the model does not support these features
  */
 export function buildModel(
   spec: ModelSpec,
@@ -74,13 +69,13 @@ export function buildModel(
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
   const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
-  const looked = g.input({ kind: 'features' }, inputLayout.width);
-  const input = featureWidth === looked.width ? looked : g.slice(looked, 0, featureWidth);
+  const lookups = g.input({ kind: 'features' }, inputLayout.width);
+  const input = featureWidth === lookups.width ? lookups : g.slice(lookups, 0, featureWidth);
   const wide = wideSums(
     g,
     spec.wide,
     tasks,
-    featureWidth === looked.width ? undefined : g.slice(looked, featureWidth, looked.width - featureWidth),
+    featureWidth === lookups.width ? undefined : g.slice(lookups, featureWidth, lookups.width - featureWidth),
     { input, fields },
   );
   const labels = new Map<string, Value>();
@@ -101,23 +96,26 @@ export function buildModel(
         ? loss
         : withGroups(
             loss,
-            once(() => groupsWhere(g, label(groupColumn(by)), optional(columns.mask))),
+            once(() => maskGroups(g, label(groupColumn(by)), optional(columns.mask))),
           );
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) =>
       once((): LossOptions => {
-        const ofPositives = computePositiveWeight(task, sum);
-        const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
-        const ofRow = optional(columns.sampleWeight);
+        const positiveWeight = computePositiveWeight(task, sum);
+        const classWeight = positiveWeight === 1 ? undefined : g.affine(labelValue, positiveWeight - 1, 1);
+        const rowWeight = optional(columns.sampleWeight);
         return {
           mask: optional(maskColumn),
-          weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow),
+          weights:
+            classWeight !== undefined && rowWeight !== undefined
+              ? g.multiply(classWeight, rowWeight)
+              : (classWeight ?? rowWeight),
         };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
       sum === undefined || biasInit === 'random' ? undefined : computeBiasInit(task, taskLoss, sum);
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
-    // No model asks for all of it, and what nobody asks for is not in the graph.
+    // Lazy: no model requires all of them, and unused values must not be in the graph.
     return {
       ...task,
       labelValue,
@@ -140,29 +138,27 @@ export function buildModel(
   const inUnits = new Map(
     [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
-  const predictions = negativeRate === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negativeRate);
+  const predictions = negativeRate === 1 ? inUnits : correctPredictions(g, inUnits, rootTasks(tasks), negativeRate);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
 
-/** Groups of the rows where a task is defined; others are in none. */
-function groupsWhere(g: GraphBuilder, groups: Value, mask: Value | undefined): Value {
+/** Sets the group of rows where the task is undefined to -1, which means no group. */
+function maskGroups(g: GraphBuilder, groups: Value, mask: Value | undefined): Value {
   return mask === undefined ? groups : g.affine(g.multiply(g.affine(groups, 1, 1), mask), 1, -1);
 }
 
-/** Makes something when it is first asked for. */
+/** Memoizes `make`. */
 function once<Made extends object>(make: () => Made): () => Made {
   let made: Made | undefined;
   return () => (made ??= make());
 }
 
 /**
- * Predictions as they are where no negative is left out: of a task that is given nothing p / (p + (1 - p) / share),
- * which takes
- * log(1 / share) from its logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). What is given it
- * needs nothing: rows where it is 1
- * are all there. Losses stay those of the sample.
+ * Corrects predictions for negative downsampling. For a root task it is p / (p + (1 - p) / rate), which adds log(rate)
+ * to the logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). Other tasks require no correction:
+ * rows where their parent is 1 are all kept. Losses stay those of the sample.
  */
-function correctedPredictions(
+function correctPredictions(
   g: GraphBuilder,
   predictions: Graph['predictions'],
   roots: readonly Task[],

@@ -5,18 +5,15 @@ import { checkSequentialFunnel, buildSequentialFunnel } from './sequential-funne
 import { defineModel, buildOutputLayer } from './model.js';
 
 /**
- * ResFlow, the Residual Multi-Task Learner (Fu et al. 2024, https://arxiv.org/abs/2411.09705): tasks stand in the order
- * of the funnel, and
- * what a layer of a tower says is added to what the same layer of the next task's says, also the logit: a task learns
- * what it
- * differs by from the one before it. Sums go on, so that the third task has those of the first two. Every task is
- * learned over all rows, so its tower says how probable it is together with all before it; what it is given a click is
- * that over the click's probability.
+ * ResFlow, the Residual Multi-Task Learner (Fu et al. 2024, https://arxiv.org/abs/2411.09705): tasks in funnel order.
+ * The output of every tower layer, including the logit, is added to that of the same layer of the next task's tower, so
+ * that a task learns the difference from its predecessor. Sums accumulate along the funnel. Every task trains on all
+ * rows, so its tower predicts the joint probability with all tasks before it. The conditional probability is the
+ * quotient with the predecessor's.
  *
- * The authors' code (https://github.com/BrunoTruthAlliance/ResFlow) has layers as linear, PReLU, batch norm, a batch
- * norm over the embeddings,
- * and counts positives of Ali-CCP 100 and 500 times; here layers are those of all models, and `positiveWeight` of a
- * task counts positives.
+ * The authors' code (https://github.com/BrunoTruthAlliance/ResFlow) orders layers as linear, PReLU, batch norm, applies
+ * batch norm to the embeddings, and weights positives of Ali-CCP by 100 and 500. Here layers are those of all models,
+ * and `positiveWeight` of a task weights positives.
  */
 export const resflow = defineModel({
   name: 'resflow',
@@ -42,23 +39,23 @@ export const resflow = defineModel({
       fields,
       tasks: tasks.map(({ name }) => name),
     });
-    let above: readonly Value[] | undefined;
+    let previousStates: readonly Value[] | undefined;
     const logits = tasks.map((task, t) => {
       const { name, firstBiasInChain } = task;
       const states: Value[] = [];
-      const flow = (own: Value): Value => {
-        states.push(above === undefined ? own : g.add(above[states.length]!, own));
+      const flow = (current: Value): Value => {
+        states.push(previousStates === undefined ? current : g.add(previousStates[states.length]!, current));
         return states.at(-1)!;
       };
       const top = tower.hidden.reduce(
         (x, width, layer) => flow(block(g, x, width, tower, `towers.${name}.${layer}`)),
         outputs.get(name)!,
       );
-      // What comes from above is there already.
+      // The predecessor's bias is already in the sum.
       const firstBias =
         firstBiasInChain === undefined ? undefined : firstBiasInChain - (tasks[t - 1]?.firstBiasInChain ?? 0);
       const logit = flow(buildOutputLayer(g, task, top, `towers.${name}`, firstBias));
-      above = states;
+      previousStates = states;
       return logit;
     });
     const { predictions, terms } = buildSequentialFunnel({ g, tasks }, logits);

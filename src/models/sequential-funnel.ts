@@ -6,36 +6,32 @@ import { normalizeGiven, tasksGiven, type Task } from '../core/tasks.js';
 import { checkProbability } from './check-probability.js';
 import { buildLossTerm, type ModelContext, type ModelOutput } from './model.js';
 
-/**
- * What is wrong with the tasks of a model, called `model`, in which each takes from the one before it in the order of
- * the funnel.
- */
+/** Validates the tasks of `model`, in which each task depends on its predecessor in the funnel. */
 export function* checkSequentialFunnel(model: string, tasks: readonly Task[]): Iterable<ValidationIssue> {
   if (tasks.length < 2)
-    yield { path: ['tasks'], message: `${model} needs two tasks or more, in the order of the funnel` };
+    yield { path: ['tasks'], message: `${model} requires at least two tasks; list them in funnel order` };
   for (const [t, task] of tasks.entries()) {
     const { name } = task;
     yield* checkProbability(model, 'compares', task);
-    const before = tasks[t - 1];
+    const previous = tasks[t - 1];
     const given = normalizeGiven(task)?.named;
-    if (given !== undefined && (before === undefined || !tasksGiven(task, tasks).includes(before))) {
+    if (given !== undefined && (previous === undefined || !tasksGiven(task, tasks).includes(previous))) {
       yield {
         path: ['tasks', name, 'given'],
-        message: `expected ${before === undefined ? 'nothing, since it comes first' : typeof before.label === 'string' ? `${quoted(before.label)}, the label of the task before it` : `${quoted(before.name)}, the task before it`}, found ${quoted(given)}; ${model} takes tasks in their order`,
+        message: `expected ${previous === undefined ? 'no given, since the task is first' : typeof previous.label === 'string' ? `${quoted(previous.label)}, the label of the previous task` : `${quoted(previous.name)}, the previous task`}, found ${quoted(given)}; ${model} requires tasks in funnel order`,
       };
     }
   }
 }
 
-/** What comes of the logits of tasks in the order of the funnel, with the probabilities that they say. */
+/** Output of a sequential funnel, with the probability of each task. */
 export interface SequentialFunnel extends ModelOutput {
   readonly probabilities: readonly Value[];
 }
 
 /**
- * Every task is learned over all rows, so its logit says how probable it is together with all before it; what it is
- * given
- * the one before is that over that one's probability.
+ * Builds predictions and loss terms. Every task trains on all rows, so its logit is that of the joint probability with
+ * all tasks before it. The conditional prediction is the quotient with the predecessor's.
  */
 export function buildSequentialFunnel(
   { g, tasks }: Pick<ModelContext, 'g' | 'tasks'>,

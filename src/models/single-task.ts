@@ -8,14 +8,11 @@ import { defineModel } from './model.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
 
 /**
- * Single-Task, what multi-task models are compared with (in Ma et al. 2018,
- * https://dl.acm.org/doi/10.1145/3219819.3220007, as
- * in Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): a model for each task, and nothing between
- * them. Each has embeddings,
- * layers and a tower of its own; they have in common when steps are taken, what `training.clip` measures, and the epoch
- * that is kept, since they train in one run. `embeddings: shared` lets them share embeddings alone. Like any model
- * here,
- * that of a task which is given another's label sees all rows, and its loss counts those where the task is defined.
+ * Single-Task, the baseline of multi-task models (in Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007,
+ * and Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): one independent model per task, with its own
+ * embeddings, layers and tower. Since they train in one run, they share step times, the norm of `training.clip` and the
+ * selected epoch. `embeddings: shared` shares the embeddings. As in any model, a task with `given` reads all rows, and
+ * its loss counts those where it is defined.
  */
 export const singleTask = defineModel({
   name: 'single-task',

@@ -7,7 +7,7 @@ import type { ValidationIssue } from '../core/component.js';
 import type { Task } from '../core/tasks.js';
 import { buildHead, buildOutputLayer, type ModelContext, type ModelOutput, type ModelTask } from './model.js';
 
-/** Options of a model with a tower for every task. */
+/** Options of a model with a tower per task. */
 export const taskTowerOptions = {
   tower: mlpOptions
     .extend({ hidden: mlpOptions.shape.hidden.default([8]) })
@@ -21,7 +21,7 @@ interface TaskTowers {
   readonly towers: Readonly<Record<string, MlpOptions>>;
 }
 
-/** What is wrong with towers by task: those of no task. */
+/** Rejects towers of unknown tasks. */
 export function* checkTaskTowers(
   tasks: readonly Task[],
   { towers }: Pick<TaskTowers, 'towers'>,
@@ -31,18 +31,18 @@ export function* checkTaskTowers(
     if (!known.includes(name))
       yield {
         path: ['model', 'towers', name],
-        message: joined(`no task is called '${name}'`, didYouMean(name, known)),
+        message: joined(`unknown task '${name}'`, didYouMean(name, known)),
       };
   }
 }
 
-/** The options of a task's tower: its own, or those of all that have none. */
+/** Returns the options of a task's tower: its own, or the common ones. */
 export function getTower({ tower, towers }: TaskTowers, task: string): MlpOptions {
-  // Tasks may be called anything, so nothing inherited counts.
+  // Task names are arbitrary, so inherited properties must not match.
   return Object.hasOwn(towers, task) ? towers[task]! : tower;
 }
 
-/** The tower of a task: blocks, then its last layer, whose first bias it is told. */
+/** Builds the tower of a task: blocks and output layer. */
 export function taskTower(
   g: GraphBuilder,
   task: ModelTask,
@@ -55,16 +55,16 @@ export function taskTower(
 }
 
 /**
- * A tower for every task, with the prediction and the loss term that its type asks for.
- * @param inputOf what the tower of a task stands on
+ * Builds a tower per task, with its prediction and loss term.
+ * @param getInput returns the input of a task's tower
  */
 export function taskTowers(
   { g, tasks }: ModelContext,
   options: TaskTowers,
-  inputOf: (task: ModelTask) => Value,
+  getInput: (task: ModelTask) => Value,
 ): ModelOutput {
   const heads = tasks.map((task) =>
-    buildHead(g, task, taskTower(g, task, inputOf(task), getTower(options, task.name), task.firstBias)),
+    buildHead(g, task, taskTower(g, task, getInput(task), getTower(options, task.name), task.firstBias)),
   );
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),

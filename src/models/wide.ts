@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
-import { inputOption, ofGroups, withoutEmbeddings, type Features } from '../graph/features.js';
+import { inputOption, selectGroups, withoutEmbeddings, type Features } from '../graph/features.js';
 import type { Value } from '../graph/operations.js';
 import { resolveLoss, losses } from '../losses/losses.js';
 import type { Task } from '../core/tasks.js';
 
 /**
- * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): what the heads of any model add
- * to what towers say, linear
- * in the features. Each id has a number for each task, each number of a row a weight.
+ * The wide part of Wide & Deep (Cheng et al. 2016, https://arxiv.org/abs/1606.07792): linear in the features, added to
+ * the heads of any model. Each id has one weight per task output, and so has each number.
  */
 export const wideOption = z
   .union([z.boolean(), z.strictObject({ input: inputOption('the linear part reads; default: all') })])
@@ -16,7 +15,7 @@ export const wideOption = z
   .describe('Whether each head adds a linear part: one weight per id and per number');
 export type WideOption = z.output<typeof wideOption>;
 
-/** What a model with such a part looks up beside its features; undefined where it has none. */
+/** Returns what the wide part looks up besides the features; undefined without a wide part. */
 export function buildWidePart(
   option: WideOption,
   tasks: readonly Task[],
@@ -24,47 +23,46 @@ export function buildWidePart(
   | { readonly groups: readonly string[] | undefined; readonly width: number; readonly parts: readonly string[] }
   | undefined {
   if (option === false) return undefined;
-  const parts = tasks.flatMap((task) => Array.from({ length: outputsOf(task) }, () => task.name));
+  const parts = tasks.flatMap((task) => Array.from({ length: countOutputs(task) }, () => task.name));
   return { groups: option === true ? undefined : option.input, width: parts.length, parts };
 }
 
-function outputsOf(task: Task): number {
+function countOutputs(task: Task): number {
   return losses.build(resolveLoss(task)).outputs;
 }
 
 /**
- * What the wide part adds to the numbers of each task's head, by name.
- * @param looked `[B, fields * width]`: what was looked up of each field, one after the other; undefined where no field
- * has ids
+ * Computes the contribution of the wide part to each task's head, by task name.
+ * @param lookups `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has ids
  * @param features those of the whole config
  */
 export function wideSums(
   g: GraphBuilder,
   option: WideOption,
   tasks: readonly Task[],
-  looked: Value | undefined,
+  lookups: Value | undefined,
   features: Features,
 ): ReadonlyMap<string, Value> {
   const part = buildWidePart(option, tasks);
   if (part === undefined) return new Map();
-  const numbers = withoutEmbeddings(g, ofGroups(g, features, part.groups));
-  const ids = looked && sumOfFields(g, looked, part.width);
+  const numbers = withoutEmbeddings(g, selectGroups(g, features, part.groups));
+  const ids = lookups && sumOfFields(g, lookups, part.width);
   let begin = 0;
   return new Map(
     tasks.map((task): [string, Value] => {
-      const outputs = outputsOf(task);
-      const ofIds = ids && g.slice(ids, begin, outputs);
-      const ofNumbers = numbers && g.linear(numbers, outputs, `wide.${task.name}`, { bias: false });
+      const outputs = countOutputs(task);
+      const idSum = ids && g.slice(ids, begin, outputs);
+      const numberSum = numbers && g.linear(numbers, outputs, `wide.${task.name}`, { bias: false });
       begin += outputs;
       return [
         task.name,
-        ofIds !== undefined && ofNumbers !== undefined ? g.add(ofIds, ofNumbers) : (ofIds ?? ofNumbers)!,
+        idSum !== undefined && numberSum !== undefined ? g.add(idSum, numberSum) : (idSum ?? numberSum)!,
       ];
     }),
   );
 }
 
-/** The sum of fields that lie side by side, `width` columns each: halves are added, so that it takes few operations. */
+/** Sums the fields of `width` columns each. Halves are added, which takes few operations. */
 function sumOfFields(g: GraphBuilder, fields: Value, width: number): Value {
   const count = fields.width / width;
   if (count === 1) return fields;

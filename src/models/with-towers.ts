@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { BottomPart } from '../bottoms/bottom.js';
-import { inputOption, ofGroups } from '../graph/features.js';
+import { inputOption, selectGroups } from '../graph/features.js';
 import type { OptionsOf } from '../core/component.js';
 import { defineModel, type ModelPart } from './model.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
@@ -8,37 +8,37 @@ import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js'
 const towersOptions = { input: inputOption('the layers below the towers read; default: all'), ...taskTowerOptions };
 
 /**
- * The model that has nothing but a tower for every task on some shared layers: it is called like these and takes their
- * options
- * beside those of towers and `input`.
+ * Creates a model of some shared layers and a tower per task. It has their name and their options, plus `input` and
+ * those of towers.
  */
 export function modelFromBottom<const Name extends string, Shape extends z.ZodRawShape>(
   bottom: BottomPart<Name, Shape>,
 ): ModelPart<Name, Shape & typeof towersOptions> {
-  // Options of the model are those of its bottom and more; TypeScript cannot see it through the type of the shape.
-  const ownOf = (options: unknown): OptionsOf<Shape> => options as OptionsOf<Shape>;
-  const towersOf = (options: unknown): OptionsOf<typeof towersOptions> => options as OptionsOf<typeof towersOptions>;
+  // The options extend those of the shared layers, which TypeScript cannot infer from the generic shape.
+  const toBottomOptions = (options: unknown): OptionsOf<Shape> => options as OptionsOf<Shape>;
+  const toTowerOptions = (options: unknown): OptionsOf<typeof towersOptions> =>
+    options as OptionsOf<typeof towersOptions>;
   return defineModel({
     name: bottom.name,
     summary: `${bottom.summary}, and a tower per task`,
     options: () => ({ ...bottom.options(), ...towersOptions }),
-    check: (options) => bottom.check?.(ownOf(options)) ?? [],
+    check: (options) => bottom.check?.(toBottomOptions(options)) ?? [],
     *checkTasks(tasks, options) {
-      yield* checkTaskTowers(tasks, towersOf(options));
+      yield* checkTaskTowers(tasks, toTowerOptions(options));
       for (const { path, message } of bottom.checkTasks?.(
-        ownOf(options),
+        toBottomOptions(options),
         tasks.map(({ name }) => name),
       ) ?? [])
         yield { path: ['model', ...path], message };
     },
-    embeddingParts: (options, tasks) => bottom.embeddingParts?.(ownOf(options), tasks) ?? [],
+    embeddingParts: (options, tasks) => bottom.embeddingParts?.(toBottomOptions(options), tasks) ?? [],
     build(options, context) {
-      const { outputs, gates } = bottom.build(ownOf(options), {
+      const { outputs, gates } = bottom.build(toBottomOptions(options), {
         ...context,
-        ...ofGroups(context.g, context, towersOf(options).input),
+        ...selectGroups(context.g, context, toTowerOptions(options).input),
         tasks: context.tasks.map(({ name }) => name),
       });
-      const output = taskTowers(context, towersOf(options), ({ name }) => outputs.get(name)!);
+      const output = taskTowers(context, toTowerOptions(options), ({ name }) => outputs.get(name)!);
       return gates === undefined ? output : { ...output, gates };
     },
   });

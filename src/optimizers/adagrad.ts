@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
 
-/**
- * Adagrad (Duchi et al. 2011) as PyTorch has it: a weight's steps shrink with the sum of the squares of its gradients.
- */
+/** Adagrad (Duchi et al. 2011), as PyTorch's: step sizes shrink with the accumulated squared gradients. */
 export const adagrad = defineOptimizer({
   name: 'adagrad',
   kernel: 'adagrad',

@@ -4,9 +4,8 @@ import { commonOptions, defineOptimizer, epsilonOption } from './optimizer.js';
 const beta = z.number().min(0).lt(1);
 
 /**
- * Adam (Kingma & Ba 2015, algorithm 1) as PyTorch has it: weight decay is added to the gradient (L2), epsilon to the
- * root
- * of the corrected second moment.
+ * Adam (Kingma & Ba 2015, algorithm 1), as PyTorch's: weight decay is added to the gradient (L2), epsilon to the square
+ * root of the corrected second moment.
  */
 export const adam = defineOptimizer({
   name: 'adam',

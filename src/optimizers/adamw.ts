@@ -3,8 +3,7 @@ import { adam } from './adam.js';
 import { commonOptions, defineOptimizer } from './optimizer.js';
 
 /**
- * Adam whose weights decay apart from the gradient (Loshchilov & Hutter 2019), by learning rate × `weightDecay` a step,
- * as PyTorch has it.
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019) of learning rate × `weightDecay` per step, as PyTorch's.
  */
 export const adamw = defineOptimizer({
   name: 'adamw',

@@ -1,14 +1,12 @@
 import { z } from 'zod';
 import { defineOptimizer, learningRateOption } from './optimizer.js';
 
-/** A sum of squares that is less than this is 0 in single precision, or near it. */
+/** A smaller sum of squares underflows in single precision. */
 const MIN_DENOMINATOR = 1e-30;
 
 /**
- * FTRL-proximal (McMahan et al. 2013, algorithm 1), alpha being the learning rate. A weight follows from what is kept
- * for it: it is
- * 0 where |z| is at most `l1`, and learning rate × (sign(z) l1 - z) / (beta + root of the squares + learning rate × l2)
- * elsewhere.
+ * FTRL-Proximal (McMahan et al. 2013, algorithm 1); alpha is the learning rate. A weight is a function of its state: 0
+ * if |z| ≤ `l1`, otherwise learning rate × (sign(z) l1 - z) / (beta + square root of the squares + learning rate × l2).
  */
 export const ftrl = defineOptimizer({
   name: 'ftrl',
@@ -33,7 +31,7 @@ export const ftrl = defineOptimizer({
       yield {
         path: ['beta'],
         message:
-          'expected more than 0 where initialAccumulator is 0: a first step would divide by 0; set one of them, as in beta: 1',
+          'expected a value above 0 if initialAccumulator is 0, since the first step would divide by 0; set beta: 1',
       };
   },
 
@@ -44,7 +42,7 @@ export const ftrl = defineOptimizer({
         { name: 'squares', per: 'weight', first: initialAccumulator },
       ],
       learningRate,
-      // Those of the rule are its own: they act on the sum of gradients, not on each.
+      // The rule's own penalties act on the sum of gradients, not on each gradient.
       penalties: { l1: 0, l2: 0 },
       constants: (_, rate) => [rate, beta, l1, l2],
     };

@@ -3,9 +3,8 @@ import { adam } from './adam.js';
 import { commonOptions, defineOptimizer, epsilonOption } from './optimizer.js';
 
 /**
- * LAMB (You et al. 2020, algorithm 2): Adam's step with decay, brought to the norm of the tensor that it moves; as it
- * is where one
- * of the two norms is 0. The tensor of a table is its row.
+ * LAMB (You et al. 2020, algorithm 2): scales Adam's step with decay to the norm of its tensor, unless one of the two
+ * norms is 0. The tensor of a table is its row.
  */
 export const lamb = defineOptimizer({
   name: 'lamb',

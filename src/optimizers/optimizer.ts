@@ -1,37 +1,36 @@
 import { z } from 'zod';
 import type { Component } from '../core/component.js';
 
-/** A number that a rule keeps: for every weight, or for every row of a table. */
+/** Optimizer state per weight, or per row of a table. */
 export interface Slot {
   readonly name: string;
   readonly per: 'weight' | 'row';
-  /** Its value before the first step. */
+  /** Initial value. */
   readonly first: number;
 }
 
 /**
- * A rule that serves dense weights and the touched rows of a table alike; all its memory is in the slots. Kernels apply
+ * An update rule for dense weights and for the touched rows of a table. All of its state is in the slots. Kernels apply
  * it.
  */
 export interface Optimizer {
-  /** In the order in which they lie behind the weights: those per weight, then those per row. */
+  /** In storage order after the weights: slots per weight, then slots per row. */
   readonly slots: readonly Slot[];
-  /** Of the first step; a schedule changes it. */
+  /** Base learning rate; a schedule scales it. */
   readonly learningRate: number;
-  /** Added to the gradient before the rule sees it: λ₁ sign(w) + λ₂ w. */
+  /** Added to the gradient before the rule is applied: λ₁ sign(w) + λ₂ w. */
   readonly penalties: { readonly l1: number; readonly l2: number };
-  /** The constants of step `step`, counted from 1, in the order in which the rule's kernels read them. */
+  /** Returns the constants of step `step`, which starts at 1, in the order in which the rule's kernels read them. */
   constants(step: number, learningRate: number): readonly number[];
 }
 
 /**
- * What a rule looks at to move a weight: that one alone; the whole tensor it is in, which in a table is its row; or its
- * row, which
- * dense weights have none of.
+ * Scope of an update: a single weight; a whole tensor (a row, for a table); or a table row, which dense weights do not
+ * have.
  */
 export type Unit = 'weight' | 'tensor' | 'row';
 
-/** An optimizer as a part: with the name that its kernels begin with. */
+/** A registered optimizer with the name prefix of its kernels. */
 export interface OptimizerPart<
   Name extends string,
   Kernel extends string,
@@ -40,13 +39,13 @@ export interface OptimizerPart<
 > extends Component<Name, Shape, [], Optimizer> {
   readonly kernel: Kernel;
   readonly unit: Of;
-  /** Learning rates from the least to the largest that models like these train with; beyond them a run says so. */
+  /** Minimum and maximum usual learning rate for models like these; outside it, a run prints a warning. */
   readonly plausibleRates: readonly [number, number];
-  /** Of a rule by rows: what dense weights may have in its place. */
+  /** For a row-wise rule: the optimizer to suggest for dense weights. */
   readonly denseInstead?: string;
 }
 
-/** Declares an optimizer; the identity, for the sake of its types. */
+/** Declares an optimizer; the identity function, for type inference. */
 export function defineOptimizer<
   const Name extends string,
   const Kernel extends string,
@@ -56,22 +55,21 @@ export function defineOptimizer<
   return optimizer;
 }
 
-/** The learning rate of a rule that another one suits by default than most. */
+/** Creates the option `learningRate` with the default of a rule. */
 export const learningRateOption = (value: number) =>
   z.number().positive().default(value).describe("Learning rate before the schedule's factor");
 
-/** What keeps a division finite. Much less than its least is 0 in single precision. */
+/** Creates the option `epsilon`. A much smaller value underflows in single precision. */
 export const epsilonOption = (value: number) =>
   z.number().min(1e-30).default(value).describe('Term added to the denominator for numerical stability');
 
-/** Options that most rules share. */
 export const commonOptions = {
   learningRate: learningRateOption(0.001),
   weightDecay: z.number().min(0).default(0).describe('L2 penalty, added to the gradient'),
   l1: z.number().min(0).default(0).describe('L1 penalty, added to the gradient as l1 × sign(weight)'),
 };
 
-/** Numbers that a rule keeps for a row of so many weights. */
-export function slotWords({ slots }: Optimizer, width: number): number {
+/** Returns the number of state elements for a row of `width` weights. */
+export function countSlotElements({ slots }: Optimizer, width: number): number {
   return slots.reduce((sum, { per }) => sum + (per === 'row' ? 1 : width), 0);
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
 
-/** RMSprop (Tieleman & Hinton 2012) as PyTorch has it: epsilon beside the root, momentum over what was scaled. */
+/**
+ * RMSprop (Tieleman & Hinton 2012), as PyTorch's: epsilon is added outside the square root, momentum applies to the
+ * scaled gradient.
+ */
 export const rmsprop = defineOptimizer({
   name: 'rmsprop',
   kernel: 'rmsprop',

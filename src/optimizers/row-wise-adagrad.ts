@@ -3,7 +3,7 @@ import { adagrad } from './adagrad.js';
 import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
 
 /**
- * Adagrad that keeps one number a row: the sum of the mean squares of the row's gradients. As in FBGEMM's
+ * Adagrad with one accumulator per row: the sum of the mean squares of the row's gradients. As FBGEMM's
  * EXACT_ROWWISE_ADAGRAD (https://github.com/pytorch/FBGEMM) and DLRM (Naumov et al. 2019).
  */
 export const rowWiseAdagrad = defineOptimizer({

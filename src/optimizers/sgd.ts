@@ -1,10 +1,7 @@
 import { z } from 'zod';
 import { commonOptions, defineOptimizer } from './optimizer.js';
 
-/**
- * Stochastic gradient descent as PyTorch has it; momentum is a running sum of gradients, Nesterov's looks a step ahead
- * (Sutskever et al. 2013).
- */
+/** Stochastic gradient descent, as PyTorch's, with optional heavy-ball or Nesterov momentum (Sutskever et al. 2013). */
 export const sgd = defineOptimizer({
   name: 'sgd',
   kernel: 'sgd',
@@ -19,7 +16,7 @@ export const sgd = defineOptimizer({
 
   *check({ momentum, nesterov }) {
     if (nesterov && momentum === 0)
-      yield { path: ['nesterov'], message: 'needs a momentum, and that is 0; set momentum, as in 0.9' };
+      yield { path: ['nesterov'], message: 'requires momentum above 0; set momentum: 0.9' };
   },
 
   build({ learningRate, weightDecay, l1, momentum, nesterov }) {

@@ -19,7 +19,7 @@ import { loadedFitted, storedFitted } from '../features/fitted.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
-import { refuseNotFinite } from '../training/divergence.js';
+import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { selectLocalShards, mergeShards } from './sharded-tensors.js';
@@ -228,13 +228,13 @@ function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<
     dtype: 'F32',
     get data() {
       const { data } = tensor;
-      refuseNotFinite(name, data);
+      assertFinite(name, data);
       return data;
     },
     *parts() {
       let offset = 0;
       for (const part of listParts(tensor)) {
-        refuseNotFinite(name, part, offset, countElements(tensor.shape));
+        assertFinite(name, part, offset, countElements(tensor.shape));
         yield part;
         offset += part.length;
       }

@@ -1,6 +1,6 @@
 import { byStep, defineSchedule } from './schedule.js';
 
-/** The config's learning rate in every step. */
+/** Constant learning rate. */
 export const constant = defineSchedule({
   name: 'constant',
   summary: 'Constant learning rate',

@@ -3,7 +3,7 @@ import { lengthOfTraining, minFactor } from './options.js';
 import { byLength, defineSchedule } from './schedule.js';
 
 /**
- * Half a cosine from 1 down to its end, once or again and again: SGDR (Loshchilov & Hutter 2017, equation 5,
+ * Cosine decay, once or with warm restarts: SGDR (Loshchilov & Hutter 2017, equation 5,
  * https://arxiv.org/abs/1608.03983), PyTorch's CosineAnnealingLR and CosineAnnealingWarmRestarts.
  */
 export const cosine = defineSchedule({
@@ -19,19 +19,19 @@ export const cosine = defineSchedule({
   }),
   build: ({ steps: ownSteps, minFactor, restarts }) =>
     byLength(ownSteps, (step, steps) => {
-      const way = restarts === undefined ? Math.min(1, step / steps) : wayDown(step, steps, restarts.tMult);
-      // (1 + cos πx) / 2, without the loss of digits near the end.
-      return minFactor + (1 - minFactor) * Math.cos((Math.PI / 2) * way) ** 2;
+      const progress = restarts === undefined ? Math.min(1, step / steps) : cycleProgress(step, steps, restarts.tMult);
+      // Equals (1 + cos πx) / 2, without cancellation near the end.
+      return minFactor + (1 - minFactor) * Math.cos((Math.PI / 2) * progress) ** 2;
     }),
 });
 
-/** How far down its cycle a step is, from 0 to 1. */
-function wayDown(step: number, steps: number, tMult: number): number {
+/** Returns the progress within the current cycle, from 0 to 1. */
+function cycleProgress(step: number, steps: number, tMult: number): number {
   if (tMult === 1) return (step % steps) / steps;
-  let [at, cycle] = [step, steps];
-  while (at >= cycle) {
-    at -= cycle;
+  let [position, cycle] = [step, steps];
+  while (position >= cycle) {
+    position -= cycle;
     cycle *= tMult;
   }
-  return at / cycle;
+  return position / cycle;
 }

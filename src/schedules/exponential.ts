@@ -1,7 +1,7 @@
 import { factor, length, minFactor } from './options.js';
 import { byStep, defineSchedule } from './schedule.js';
 
-/** Falls by the same ratio in every step: with `everySteps` 1 it is PyTorch's ExponentialLR. */
+/** Decays by the same ratio in every step; with `everySteps` 1 it is PyTorch's ExponentialLR. */
 export const exponential = defineSchedule({
   name: 'exponential',
   summary: 'Exponential decay: continuous, by a factor every N steps',

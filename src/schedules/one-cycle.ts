@@ -3,20 +3,21 @@ import type { ValidationIssue } from '../core/component.js';
 import { factor, lengthOfTraining } from './options.js';
 import { byLength, defineSchedule } from './schedule.js';
 
-/** A stretch of the cycle: the step it ends at, and the factor there. */
+/** A phase of the cycle: its last step and the factor there. */
 interface Phase {
   readonly end: number;
   readonly factor: number;
 }
 
-const BETWEEN = {
-  cos: (from: number, to: number, way: number): number => to + (from - to) * Math.cos((Math.PI / 2) * way) ** 2,
-  linear: (from: number, to: number, way: number): number => to + (from - to) * (1 - way),
+const INTERPOLATIONS = {
+  cos: (start: number, end: number, progress: number): number =>
+    end + (start - end) * Math.cos((Math.PI / 2) * progress) ** 2,
+  linear: (start: number, end: number, progress: number): number => end + (start - end) * (1 - progress),
 };
 
 /**
- * One rise and one fall to almost nothing (Smith & Topin 2018, https://arxiv.org/abs/1708.07120) in the shape of
- * PyTorch's OneCycleLR, its defaults and its ends of phases; momentum is left alone.
+ * One rise and one decay to almost zero (Smith & Topin 2018, https://arxiv.org/abs/1708.07120), with the curve,
+ * defaults and phase ends of PyTorch's OneCycleLR. Momentum is not changed.
  */
 export const oneCycle = defineSchedule({
   name: 'one-cycle',
@@ -36,29 +37,29 @@ export const oneCycle = defineSchedule({
   *check(options): Generator<ValidationIssue> {
     const { steps, warmupShare } = options;
     if (steps === undefined) return;
-    const [top, ...others] = phasesOf(options, steps);
+    const [top, ...others] = listPhases(options, steps);
     if (top!.end <= 0) {
       yield {
         path: ['warmupShare'],
-        message: `expected 2 steps of rise or more, found ${warmupShare} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / warmupShare)}`,
+        message: `expected at least 2 rising steps, found ${warmupShare} × ${steps} steps; use a larger value, or at least ${Math.ceil(2 / warmupShare)} steps`,
       };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
       yield {
         path: ['warmupShare'],
-        message: `expected room for an end after the rise and as long a fall, found ${warmupShare} × ${steps} steps for each; take a share below a half`,
+        message: `expected a rise, an equally long fall and a final phase, found ${warmupShare} × ${steps} steps for each of the first two; use a value below 0.5`,
       };
     }
   },
 
   build(options) {
-    const between = BETWEEN[options.annealStrategy];
+    const interpolate = INTERPOLATIONS[options.annealStrategy];
     return byLength(options.steps, (step, steps) => {
-      let from: Phase = { end: 0, factor: options.startFactor };
-      for (const phase of phasesOf(options, steps)) {
-        // A training of few steps has no room for every phase.
-        if (step <= phase.end && phase.end > from.end)
-          return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
-        from = phase;
+      let start: Phase = { end: 0, factor: options.startFactor };
+      for (const phase of listPhases(options, steps)) {
+        // Phases may be empty if training has few steps.
+        if (step <= phase.end && phase.end > start.end)
+          return interpolate(start.factor, phase.factor, (step - start.end) / (phase.end - start.end));
+        start = phase;
       }
       return options.finalFactor;
     });
@@ -72,7 +73,7 @@ interface Cycle {
   readonly threePhase: boolean;
 }
 
-function phasesOf({ warmupShare, startFactor, finalFactor, threePhase }: Cycle, steps: number): readonly Phase[] {
+function listPhases({ warmupShare, startFactor, finalFactor, threePhase }: Cycle, steps: number): readonly Phase[] {
   const top = { end: warmupShare * steps - 1, factor: 1 };
   const back = { end: 2 * warmupShare * steps - 2, factor: startFactor };
   return [top, ...(threePhase ? [back] : []), { end: steps - 1, factor: finalFactor }];

@@ -1,28 +1,29 @@
 import { z } from 'zod';
 
-// Options that several schedules have.
+// Options that several schedules share.
 
-const LENGTH_HINT = 'steps of the optimizer are counted, and an epoch has (rows of train / training.batchSize) of them';
+const LENGTH_HINT = 'count optimizer steps; an epoch has (training rows / training.batchSize) steps';
 
-/** A length in steps. */
+/** Schema of a length in steps. */
 export const length = z
   .number()
   .superRefine((steps, context) => {
     if (Number.isSafeInteger(steps) && steps >= 1) return;
-    // No check of a whole schedule looks at what is no length.
+    // Later checks of the schedule require a valid length.
     context.addIssue({
       code: 'custom',
       continue: false,
-      message: `expected a whole number of at least 1, found ${steps}; ${LENGTH_HINT}`,
+      message: `expected an integer of at least 1, found ${steps}; ${LENGTH_HINT}`,
     });
   })
   .meta({ type: 'integer', minimum: 1 });
 
-/** A length in steps that is the length of training by default. */
-export const lengthOfTraining = (what: string) => length.optional().describe(`${what}; default: the steps of training`);
+/** Creates a length in steps that defaults to the length of training. */
+export const lengthOfTraining = (description: string) =>
+  length.optional().describe(`${description}; default: the steps of training`);
 
-/** A factor from 0 on; beyond 1 it would raise the learning rate over the config's. */
+/** Schema of a factor; above 1 it would exceed the configured learning rate. */
 export const factor = z.number().min(0).max(1);
 
-/** What a schedule that falls does not fall below. */
+/** Schema of the lower bound of a decay. */
 export const minFactor = factor.default(0).describe('Minimum factor');

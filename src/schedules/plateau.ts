@@ -4,17 +4,16 @@ import { defineSchedule, type Schedule } from './schedule.js';
 
 const state = z.strictObject({
   factor,
-  /** The value that progress is measured from: the last one that counted as progress. */
+  /** Baseline of progress: the last value that counted as an improvement. */
   mark: z.number().nullable(),
   measurementsWithoutProgress: z.int().min(0),
-  /** Measurements that are still not counted. */
+  /** Remaining measurements of the cooldown. */
   resting: z.int().min(0),
 });
 
 /**
- * Falls each time that what training monitors makes no progress, as PyTorch's ReduceLROnPlateau does. Patience and
- * progress
- * are those of early stopping: N measurements without progress, where PyTorch waits for one more.
+ * Decays whenever the monitored value stops improving, as PyTorch's ReduceLROnPlateau. Patience and improvement are
+ * those of early stopping: N measurements without improvement; PyTorch waits for one more.
  */
 export const plateau = defineSchedule({
   name: 'plateau',
@@ -36,22 +35,22 @@ export const plateau = defineSchedule({
     patience: { measurements: patience, minDelta },
     first: () => ({ factor: 1, mark: null, measurementsWithoutProgress: 0, resting: 0 }),
     factor: (_step, { factor }) => factor,
-    observe(before, monitored, goal) {
+    observe(previous, monitored, goal) {
       const sign = goal === 'higher' ? 1 : -1;
       const isProgress =
-        monitored !== null && (before.mark === null || sign * monitored > sign * before.mark + minDelta);
-      const mark = isProgress ? monitored : before.mark;
-      const isResting = before.resting > 0;
-      const without = isProgress || isResting ? 0 : before.measurementsWithoutProgress + 1;
-      if (without < patience)
+        monitored !== null && (previous.mark === null || sign * monitored > sign * previous.mark + minDelta);
+      const mark = isProgress ? monitored : previous.mark;
+      const isResting = previous.resting > 0;
+      const stalled = isProgress || isResting ? 0 : previous.measurementsWithoutProgress + 1;
+      if (stalled < patience)
         return {
-          factor: before.factor,
+          factor: previous.factor,
           mark,
-          measurementsWithoutProgress: without,
-          resting: isResting ? before.resting - 1 : 0,
+          measurementsWithoutProgress: stalled,
+          resting: isResting ? previous.resting - 1 : 0,
         };
       return {
-        factor: Math.max(minFactor, before.factor * factor),
+        factor: Math.max(minFactor, previous.factor * factor),
         mark,
         measurementsWithoutProgress: 0,
         resting: cooldown,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { lengthOfTraining, minFactor } from './options.js';
 import { byLength, defineSchedule } from './schedule.js';
 
-/** Falls to its end as a power of what is left of its length (PyTorch's PolynomialLR); linear with power 1. */
+/** Polynomial decay in the remaining share of its length (PyTorch's PolynomialLR); linear with power 1. */
 export const polynomial = defineSchedule({
   name: 'polynomial',
   summary: 'Polynomial decay; linear with power 1',

@@ -1,29 +1,29 @@
 import { z } from 'zod';
 import type { Component } from '../core/component.js';
 
-/** What a schedule remembers between steps; JSON. Most remember nothing. */
+/** State of a schedule between steps, as JSON; usually empty. */
 export type ScheduleState = Readonly<Record<string, number | null>>;
 
-/** What the learning rate of a config is multiplied by, step for step. It is pure: whoever asks keeps its state. */
+/** A factor of the configured learning rate per step. Pure: the caller stores the state. */
 export interface Schedule<State extends ScheduleState = ScheduleState> {
   readonly stateSchema: z.ZodType<State>;
   /**
-   * @param trainingSteps the length of training when the run begins; one that goes on for more epochs keeps what it
-   * remembers
+   * Returns the initial state.
+   * @param trainingSteps length of training when the run begins; a run resumed for more epochs keeps its state
    */
   first(trainingSteps: number): State;
-  /** The factor of step `step`, counted from 0. */
+  /** Returns the factor of step `step`, which starts at 0. */
   factor(step: number, state: State): number;
-  /** Of one that looks at valid: measurements without progress until it changes the rate, and what is no progress. */
+  /** If it reads validation results: measurements without improvement before a change, and the minimum improvement. */
   readonly patience?: { readonly measurements: number; readonly minDelta: number };
   /**
-   * What is remembered once valid was measured; missing where a schedule does not look at it.
-   * @param monitored the value that chooses the best weights, null where it is not defined
+   * Returns the state after a validation; undefined if the schedule does not read validation results.
+   * @param monitored the value that selects the best weights, null if undefined
    */
   observe?(state: State, monitored: number | null, goal: 'higher' | 'lower'): State;
 }
 
-/** Declares a schedule; the identity, for the sake of its types. */
+/** Declares a schedule; the identity function, for type inference. */
 export function defineSchedule<const Name extends string, Shape extends z.ZodRawShape, State extends ScheduleState>(
   schedule: Component<Name, Shape, [], Schedule<State>>,
 ): Component<Name, Shape, [], Schedule<State>> {
@@ -35,9 +35,9 @@ const nothing = z.strictObject({});
 const lengthState = z.strictObject({ steps: z.int().min(1) });
 
 /**
- * Creates a schedule that follows from the number of the step and a length in steps.
- * @param steps the length; undefined takes that of the training when the run begins, and remembers it: more epochs bend
- * nothing
+ * Creates a schedule that depends on the step and a length in steps.
+ * @param steps the length; undefined uses the length of training when the run begins and stores it, so that resuming
+ * for more epochs does not change the curve
  */
 export function byLength(steps: number | undefined, factor: (step: number, steps: number) => number): Schedule {
   if (steps !== undefined) return byStep((step) => factor(step, steps));
@@ -49,7 +49,7 @@ export function byLength(steps: number | undefined, factor: (step: number, steps
   return schedule;
 }
 
-/** A schedule that follows from the number of the step alone. */
+/** Creates a schedule that depends on the step only. */
 export function byStep(factor: (step: number) => number): Schedule<z.output<typeof nothing>> {
   return { stateSchema: nothing, first: () => ({}), factor };
 }

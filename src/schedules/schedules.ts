@@ -4,10 +4,10 @@ import * as all from './all.js';
 import type { Schedule } from './schedule.js';
 import { warmupOptions, withWarmup } from './warmup.js';
 
-/** Every schedule by its name in the YAML. */
+/** Every schedule by its name in the config. */
 export const schedules = registry(all, 'name', all.constant.name);
 
-/** A schedule as the config has it, with what all of them may say beyond their own options. */
+/** Schema of a schedule, with the options of all schedules. */
 export const scheduleSchema = schedules.schemaWith({
   warmup: warmupOptions.optional().describe('Linear warmup before the schedule'),
   embeddingScale: z
@@ -18,7 +18,7 @@ export const scheduleSchema = schedules.schemaWith({
 });
 export type ScheduleSpec = z.output<typeof scheduleSchema>;
 
-/** The schedule that a config asks for, with the warm-up before it. */
+/** Builds a schedule with its optional warmup. */
 export function buildSchedule(spec: ScheduleSpec): Schedule {
   const schedule: Schedule = schedules.build(spec);
   return spec.warmup === undefined ? schedule : withWarmup(schedule, spec.warmup);

@@ -1,7 +1,7 @@
 import { factor, length, minFactor } from './options.js';
 import { byStep, defineSchedule } from './schedule.js';
 
-/** Falls by a factor every so many steps, and is level between them (PyTorch's StepLR). */
+/** Decays by a factor every `everySteps` steps, constant in between (PyTorch's StepLR). */
 export const step = defineSchedule({
   name: 'step',
   summary: 'Step decay: by a factor every N steps',

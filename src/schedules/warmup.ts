@@ -2,17 +2,14 @@ import { z } from 'zod';
 import { factor, length } from './options.js';
 import type { Schedule } from './schedule.js';
 
-/**
- * What a schedule may have before it: a linear rise to where it starts (Goyal et al. 2017,
- * https://arxiv.org/abs/1706.02677).
- */
+/** Linear warmup before a schedule (Goyal et al. 2017, https://arxiv.org/abs/1706.02677). */
 export const warmupOptions = z.strictObject({
   steps: length.describe('Warmup steps before the schedule starts'),
   startFactor: factor.default(0.01).describe('Initial factor'),
 });
 export type WarmupOptions = z.output<typeof warmupOptions>;
 
-/** The schedule with a rise to its first factor before it; its own steps are counted from the end of the rise. */
+/** Prepends a linear rise to the schedule's initial factor; the schedule's steps start after it. */
 export function withWarmup(schedule: Schedule, { steps, startFactor }: WarmupOptions): Schedule {
   return {
     ...schedule,

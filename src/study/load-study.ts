@@ -11,7 +11,7 @@ import { collectDirections } from '../evaluation/metric-direction.js';
 import { resolveMeasuring } from '../evaluation/options.js';
 import { listOutputs } from '../evaluation/outputs.js';
 import { checkRegularFile } from '../io/regular-file.js';
-import { goalOfMonitor } from '../training/monitor.js';
+import { getGoal } from '../training/monitor.js';
 import { checkStudy, studyOptions, type StudyOptions } from './options.js';
 import { searches } from './searches/searches.js';
 import { buildSpace, cornerPoints, gridPoints, type Point } from './space.js';
@@ -92,7 +92,7 @@ export async function loadStudy(path: string, cliOverrides: readonly Override[])
     config,
     options,
     seeds: typeof seeds === 'number' ? Array.from({ length: seeds }, (_, i) => experiment.seed + i) : seeds,
-    goal: goalOfMonitor(options.metric, goals),
+    goal: getGoal(options.metric, goals),
     goals: Object.fromEntries(goals),
   };
   return { facts, source, configText, runs: experiment.runs, numChecked };

@@ -5,8 +5,8 @@ import { weightings } from '../weightings/weightings.js';
 import type { TrainingOptions } from './options.js';
 
 /**
- * What no part of a training can know alone; paths start at its section.
- * @param terms names of the loss's terms, where they are known
+ * Validates the section `training` across components; paths are relative to it.
+ * @param terms names of the loss terms, if known
  */
 export function* checkTraining(
   { schedule, lossWeighting, earlyStopping, lossWeights }: TrainingOptions,
@@ -18,19 +18,19 @@ export function* checkTraining(
     if (!terms!.includes(name))
       yield {
         path: ['lossWeights', name],
-        message: joined(`the loss has no term '${name}'; its terms are ${terms!.join(', ')}`, didYouMean(name, terms!)),
+        message: joined(`unknown loss term '${name}'; expected one of ${terms!.join(', ')}`, didYouMean(name, terms!)),
       };
   }
   yield* checkPatience(buildSchedule(schedule).patience, earlyStopping);
 }
 
-/** A schedule that waits for progress has its turn before training stops for want of it. */
+/** Requires that a schedule with patience decays before early stopping ends the training. */
 function* checkPatience(
   patience: ReturnType<typeof buildSchedule>['patience'],
   earlyStopping: TrainingOptions['earlyStopping'],
 ): Generator<ValidationIssue> {
   if (patience === undefined || earlyStopping === undefined) return;
   if (patience.measurements < earlyStopping.patience || patience.minDelta > earlyStopping.minDelta) return;
-  const message = `expected less than the ${earlyStopping.patience} of training.earlyStopping.patience, found ${patience.measurements}: training would stop before the rate falls; let earlyStopping wait longer`;
+  const message = `expected less than training.earlyStopping.patience (${earlyStopping.patience}), found ${patience.measurements}: training would stop before the decay; increase earlyStopping.patience`;
   yield { path: ['schedule', 'patience'], message };
 }

@@ -2,20 +2,20 @@ import { z } from 'zod';
 import type { Diagnosis, GateUse, LayerNorms } from '../engines/diagnosis.js';
 import type { Graph } from '../graph/graph.js';
 
-/** The `training.diagnostics` section: steps that are looked into. */
+/** Schema of the section `training.diagnostics`. */
 export const diagnosticsOptions = z
   .strictObject({
     everySteps: z.int().min(1).default(100).describe('Steps between diagnoses; one costs as much as two to six steps'),
   })
   .describe('Gradient cosines, layer norms and expert use in metrics.jsonl; default: none');
 
-/** A diagnosis by names, as it is logged; JSON. */
+/** A diagnosis by names, as logged; JSON. */
 export interface DiagnosisReport {
   readonly epoch: number;
   readonly step: number;
-  /** Between the gradients of each two terms on what they share; null where one of them is 0. */
+  /** Cosine between the gradients of every two terms over their shared parameters; null if one of them is 0. */
   readonly cosines: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
-  /** Of each term's gradient on what terms share, without the term's weight. */
+  /** Norm of each term's gradient over shared parameters, without the term's weight. */
   readonly sharedNorms: Readonly<Record<string, number>>;
   readonly layers: Readonly<Record<string, LayerNorms>>;
   readonly gates: Readonly<
@@ -23,28 +23,30 @@ export interface DiagnosisReport {
   >;
 }
 
-/** An expert that no gate gives more than this is dead; with many experts, more than a tenth of an even share. */
-const DEAD = 0.01;
-const DEAD_OF_EVEN = 0.1;
-/** An expert to which a gate gives more than this has it for itself. */
+/**
+ * An expert is dead if no gate gives it more than this share; with many experts, more than a tenth of an even share.
+ */
+const DEAD_EXPERT_SHARE = 0.01;
+const DEAD_EXPERT_EVEN_FACTOR = 0.1;
+/** An expert dominates a gate above this share. */
 const DOMINANT_GATE_SHARE = 0.95;
 
 /**
- * Takes the diagnoses of a run.
- * @param log takes each as a report
- * @param tell takes what should be known of experts, each once
+ * Creates an observer of the diagnoses of a run.
+ * @param log receives each diagnosis as a report
+ * @param warn receives each warning about experts once
  */
 export function createDiagnosisObserver(
   { terms, gates = new Map() }: Graph,
   log: (report: DiagnosisReport) => void,
-  warn: (notice: string) => void,
-): (diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }) => void {
+  warn: (warning: string) => void,
+): (diagnosis: Diagnosis, position: { readonly epoch: number; readonly step: number }) => void {
   const names = terms.map(({ name }) => name);
-  const expertsOf = new Map([...gates].map(([name, { experts }]) => [name, experts]));
-  const told = new Set<string>();
-  const tellOnce = (what: string, notice: string): void => {
-    if (!told.has(what)) warn(notice);
-    told.add(what);
+  const expertsByGate = new Map([...gates].map(([name, { experts }]) => [name, experts]));
+  const warnedKeys = new Set<string>();
+  const warnOnce = (key: string, warning: string): void => {
+    if (!warnedKeys.has(key)) warn(warning);
+    warnedKeys.add(key);
   };
   return ({ gramian, layers, gates: uses }, { epoch, step }) => {
     const product = (i: number, j: number): number => gramian[i * names.length + j]!;
@@ -60,7 +62,7 @@ export function createDiagnosisObserver(
       ]);
     const byExpert = ([name, { means, entropy }]: readonly [string, GateUse]) => [
       name,
-      { entropy, experts: Object.fromEntries(expertsOf.get(name)!.map((expert, e) => [expert, means[e]!])) },
+      { entropy, experts: Object.fromEntries(expertsByGate.get(name)!.map((expert, e) => [expert, means[e]!])) },
     ];
     log({
       epoch,
@@ -70,26 +72,26 @@ export function createDiagnosisObserver(
       layers: Object.fromEntries(layers),
       gates: Object.fromEntries([...uses].map(byExpert)) as DiagnosisReport['gates'],
     });
-    for (const [what, notice] of noticesOf(uses, expertsOf)) tellOnce(what, `step ${step}: ${notice}`);
+    for (const [key, warning] of listWarnings(uses, expertsByGate)) warnOnce(key, `step ${step}: ${warning}`);
   };
 }
 
-/** What should be known of the use of experts, and what each is about. */
-function* noticesOf(
+/** Yields warnings about the use of experts, each with a key. */
+function* listWarnings(
   uses: Diagnosis['gates'],
-  expertsOf: ReadonlyMap<string, readonly string[]>,
+  expertsByGate: ReadonlyMap<string, readonly string[]>,
 ): Generator<readonly [what: string, notice: string]> {
   const largest = new Map<string, { share: number; isDead: boolean }>();
   for (const [gate, { means }] of uses) {
-    const dead = Math.min(DEAD, DEAD_OF_EVEN / means.length);
-    for (const [e, expert] of expertsOf.get(gate)!.entries()) {
+    const dead = Math.min(DEAD_EXPERT_SHARE, DEAD_EXPERT_EVEN_FACTOR / means.length);
+    for (const [e, expert] of expertsByGate.get(gate)!.entries()) {
       const share = means[e]!;
-      const before = largest.get(expert) ?? { share: 0, isDead: true };
-      largest.set(expert, { share: Math.max(before.share, share), isDead: before.isDead && share < dead });
+      const previous = largest.get(expert) ?? { share: 0, isDead: true };
+      largest.set(expert, { share: Math.max(previous.share, share), isDead: previous.isDead && share < dead });
       if (means.length > 1 && share > DOMINANT_GATE_SHARE) {
         yield [
           `${gate} ${expert}`,
-          `the gate of '${gate}' gives ${percent(share)} to ${expert}, and the other experts learn next to nothing for it; fewer experts would do, or a lower learning rate may let more of them live`,
+          `gate '${gate}' gives ${percent(share)} to ${expert}, so its other experts hardly train; use fewer experts or a lower learning rate`,
         ];
       }
     }
@@ -98,7 +100,7 @@ function* noticesOf(
     if (isDead)
       yield [
         expert,
-        `${expert} is dead: no gate gives it more than ${percent(share)}; fewer experts would do, or a lower learning rate may let more of them live`,
+        `${expert} is dead: no gate gives it more than ${percent(share)}; use fewer experts or a lower learning rate`,
       ];
   }
 }

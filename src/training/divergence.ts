@@ -3,46 +3,46 @@ import { UserError, userError } from '../core/errors.js';
 import { listParts } from '../core/tensor.js';
 import type { LoopState } from './loop-state.js';
 
-/** What happens at a loss that is not finite: training stops, or goes on without the batch. */
+/** Reactions to a non-finite loss: stop training, or skip the batch. */
 export const ON_DIVERGENCE = ['stop', 'skip'] as const;
 export type OnDivergence = (typeof ON_DIVERGENCE)[number];
 
 /** A batch whose update was not applied. */
 export interface SkippedBatch {
   readonly epoch: number;
-  /** Counted from 1 in its epoch. */
+  /** Starts at 1 in each epoch. */
   readonly batch: number;
-  /** The step that it would have been. */
+  /** Number of the step that was skipped. */
   readonly step: number;
-  /** The term of the loss that was not finite, and what it was. */
+  /** Non-finite loss term, and its value. */
   readonly term: string;
   readonly value: string;
 }
 
-/** Looks at the losses of each step. */
+/** Checks the losses of each step. */
 export interface DivergenceGuard {
   /**
-   * @param losses of the batch behind `state`
+   * @param losses of the batch after `state`
    * @returns the batch if it was skipped
-   * @throws UserError (diverged) that names the term, the step and the batch
+   * @throws UserError (diverged) with the term, the step and the batch
    */
   check(losses: ReadonlyMap<string, TermLoss>, state: LoopState): Promise<SkippedBatch | undefined>;
 }
 
-/** More batches than this in a row are no accident of the data. */
+/** More skipped batches in a row are not caused by data. */
 const MAX_SKIPPED_IN_ROW = 20;
 
-/** A guard for a program, which applies no update where a loss is not finite. */
+/** Creates a guard for a program that applies no update if a loss is not finite. */
 export function createDivergenceGuard(program: Program, onDivergence: OnDivergence): DivergenceGuard {
   let skippedInRow = 0;
   return {
     async check(losses, state) {
-      const found = [...losses].find(([, { mean }]) => !Number.isFinite(mean));
-      if (found === undefined) {
+      const nonFinite = [...losses].find(([, { mean }]) => !Number.isFinite(mean));
+      if (nonFinite === undefined) {
         skippedInRow = 0;
         return undefined;
       }
-      const [term, { mean }] = found;
+      const [term, { mean }] = nonFinite;
       const skipped = {
         epoch: state.epoch + 1,
         batch: state.batch + 1,
@@ -52,56 +52,56 @@ export function createDivergenceGuard(program: Program, onDivergence: OnDivergen
       };
       if (onDivergence === 'stop') throw divergedError(skipped, '');
       skippedInRow++;
-      // Weights that are not finite make every loss so.
+      // Non-finite weights make every later loss non-finite.
       if (skippedInRow === 1 && !isFiniteState(await readState(program)))
-        throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
+        throw divergedError(skipped, ', and weights are not finite either, so skipping batches cannot help');
       if (skippedInRow > MAX_SKIPPED_IN_ROW)
-        throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} batches in a row that were skipped for the like`);
+        throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} skipped batches in a row`);
       return skipped;
     },
   };
 }
 
-function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: string): Error {
+function divergedError({ epoch, batch, step, term, value }: SkippedBatch, addition: string): Error {
   return userError('diverged', {
     where: `epoch ${epoch}, batch ${batch}, step ${step}`,
     key: `loss '${term}'`,
-    message: `is ${value}${more}`,
-    fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or look for extreme numbers in the data',
+    message: `is ${value}${addition}`,
+    fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or check the data for extreme values',
   });
 }
 
-/** Whether every number of a state is finite: one that is not never comes right again. */
+/** Returns whether every element of a state is finite; non-finite ones never recover. */
 export function isFiniteState({ weights, optimizer }: ProgramState): boolean {
   for (const tensor of [...weights.values(), ...optimizer.values()]) {
-    for (const part of listParts(tensor)) if (firstNotFinite(part) >= 0) return false;
+    for (const part of listParts(tensor)) if (findNonFinite(part) >= 0) return false;
   }
   return true;
 }
 
 /**
- * Refuses a tensor, or a part of one, that holds a number that is not finite: nobody can go on from it.
- * @param before numbers of the tensor before the part
- * @param count all numbers of the tensor
- * @throws UserError (diverged) that names the tensor and the first such number
+ * Rejects a tensor, or a part of one, with a non-finite element, since training cannot resume from it.
+ * @param offset elements of the tensor before the part
+ * @param count elements of the whole tensor
+ * @throws UserError (diverged) with the tensor and the first such element
  */
-export function refuseNotFinite(tensor: string, data: Float32Array, before = 0, count = data.length): void {
-  const at = firstNotFinite(data);
-  if (at < 0) return;
+export function assertFinite(tensor: string, data: Float32Array, offset = 0, count = data.length): void {
+  const index = findNonFinite(data);
+  if (index < 0) return;
   throw userError('diverged', {
     key: `tensor '${tensor}'`,
-    message: `holds ${data[at]} (number ${before + at + 1} of ${count}), so it is not saved; older checkpoints are as they were`,
-    fix: 'lower the learning rate or the weights of the tasks, or look for extreme numbers in the data',
+    message: `contains ${data[index]} (element ${offset + index + 1} of ${count}), so it is not saved; older checkpoints are unchanged`,
+    fix: 'lower the learning rate or the task weights, or check the data for extreme values',
   });
 }
 
-/** The place of the first number that is not finite, or -1; a plain loop is five times as fast as `findIndex`. */
-function firstNotFinite(data: Float32Array): number {
+/** Returns the index of the first non-finite element, or -1; a plain loop is five times as fast as `findIndex`. */
+function findNonFinite(data: Float32Array): number {
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
   return -1;
 }
 
-/** Whether an error says that training diverged. */
+/** Returns whether an error reports divergence. */
 export function isDivergence(error: unknown): boolean {
   return error instanceof UserError && error.kind === 'diverged';
 }

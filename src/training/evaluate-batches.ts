@@ -12,29 +12,29 @@ import { YIELD_EVERY_MS } from './loop.js';
 import { addLosses, meanLoss, type WeightedTerm } from './loss-sums.js';
 import type { Evaluation } from './monitor.js';
 
-/** Rows of a batch in evaluation, whatever training uses: a row's prediction does not depend on the others. */
+/** Rows per evaluation batch, independent of training: predictions of rows do not depend on each other. */
 export const EVALUATION_BATCH_ROWS = 4096;
 
-/** What is evaluated. */
+/** Options of an evaluation. */
 export interface Evaluated {
   readonly spaces: readonly Output[];
-  /** What is measured of them; what is measured where nothing is said, where it is left out. */
+  /** Metrics and segments; default: the default metrics. */
   readonly measuring?: Measuring;
-  /** Texts of keys, by column. */
+  /** Strings of keys, by column. */
   readonly keyTexts?: ReadonlyMap<string, KeyTexts>;
-  /** Of the loss, which the program computes. */
+  /** Terms of the loss, which the program computes. */
   readonly terms: readonly WeightedTerm[];
 }
 
-/** What was found, with the rows themselves: whoever keeps it keeps all rows. */
+/** An evaluation that keeps all rows in memory. */
 export interface EvaluatedRows extends Evaluation {
-  /** Those of a space, with its predictions. */
+  /** Returns the rows of an output, with its predictions. */
   scores(space: Output): Scores;
 }
 
 /**
- * Evaluates all batches, with the average of the weights where one is kept, and measures them together.
- * @param signal aborted to give up; its reason is thrown
+ * Evaluates all batches, with the EMA weights if there are any, and computes the metrics.
+ * @param signal aborts the evaluation; its reason is thrown
  */
 export async function evaluateBatches(
   program: Program,

@@ -1,12 +1,12 @@
 import type { MetricDirections } from '../evaluation/metric-direction.js';
 import type { LoopState } from './loop-state.js';
-import { goalOfMonitor, readMonitored, type Measurement } from './monitor.js';
+import { getGoal, readMonitored, type Measurement } from './monitor.js';
 
 /**
- * Follows metrics beside the monitored one.
- * @param bests the best value of each so far, which is moved on
- * @param goals which way each is better
- * @returns those whose best value this is
+ * Updates the best values of additional monitors.
+ * @param bests best value of each monitor so far; updated
+ * @param goals direction of improvement of each metric
+ * @returns the monitors that improved
  */
 export function observeBests(
   measurement: Measurement,
@@ -18,7 +18,7 @@ export function observeBests(
     const value = readMonitored(measurement, monitor);
     const best = bests[monitor] ?? null;
     const isBest =
-      value !== null && (best === null || (goalOfMonitor(monitor, goals) === 'higher' ? value > best : value < best));
+      value !== null && (best === null || (getGoal(monitor, goals) === 'higher' ? value > best : value < best));
     if (isBest) bests[monitor] = value;
     return isBest;
   });

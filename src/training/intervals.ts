@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { LoopPosition } from './loop-state.js';
 
-/** The `training.evaluation` section: how often valid is measured within an epoch. */
+/** Schema of the section `training.evaluation`. */
 export const evaluationOptions = z
   .strictObject({
     everySteps: z.int().min(1).optional().describe('Steps between validations'),
@@ -9,12 +9,12 @@ export const evaluationOptions = z
   })
   .refine(
     ({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined),
-    'expected one of everySteps and everyRows, as in { everySteps: 1000 }',
+    'expected either everySteps or everyRows, as in { everySteps: 1000 }',
   )
   .describe('Validation interval, which early stopping and best checkpoints follow; default: each epoch');
 export type EvaluationInterval = z.output<typeof evaluationOptions>;
 
-/** Whether it is time to measure valid before the next step. */
+/** Returns whether to validate before the next step. */
 export function isDue(
   { everySteps, everyRows }: EvaluationInterval,
   { step, rowsSinceEvaluation }: LoopPosition,

@@ -8,52 +8,52 @@ const valueSchema = z.number().nullable();
 
 const sumsSchema = z.record(z.string(), z.strictObject({ loss: z.number(), rows: z.number().min(0) }));
 
-/** Everything that a loop has to know to go on where another one stopped, but for the program's own state; JSON. */
+/** Schema of the state that a loop requires to resume, except the program's own; JSON. */
 const loopStateSchema = z.strictObject({
   /** Optimizer steps taken. */
   step: count,
-  /** Whole epochs that are behind. */
+  /** Finished epochs. */
   epoch: count,
-  /** Of the epoch that is under way: batches that are behind, their rows, and the time that they took. */
+  /** Batches, rows and elapsed time of the current epoch. */
   batch: count,
   rows: count,
   elapsedMs: z.number().min(0),
-  /** Of these, batches whose update was skipped since their loss was not finite. */
+  /** Skipped batches of the current epoch. */
   skippedBatches: count,
-  /** Since valid was last measured, or the epoch began. */
+  /** Since the last validation, or the beginning of the epoch. */
   sums: sumsSchema,
   /** Since losses were last logged. */
   logSums: sumsSchema.default({}),
   rowsSinceEvaluation: count.default(0),
   /** Skipped batches of all epochs. */
   allSkippedBatches: count,
-  /** Epoch and step of the best weights, 0 before there are some, and what was measured on valid then. */
+  /** Epoch and step of the best weights, 0 if there are none yet, and their validation report. */
   bestEpoch: count,
   bestStep: count.default(0),
-  // What a report holds is only shown again.
+  // The report is only displayed again, so its metrics are not validated.
   bestReport: z
     .record(z.string(), z.looseObject({ rows: count }))
     .nullable()
     .transform((report) => report as Report | null),
-  /** The best value of each metric that is followed beside the monitored one. */
+  /** Best values of the additional monitors. */
   bests: z.record(z.string(), valueSchema),
   stopping: stoppingStateSchema,
 });
 
-/** Where a training loop stands. The loop moves it on; it is whole between any two of its steps. */
+/** State of a training loop, updated by the loop and consistent between any two steps. */
 export type LoopState = z.output<typeof loopStateSchema>;
 
-/** How far a loop has come, or will have when the steps that it has begun are done. */
+/** Position of a loop now, or after the steps in flight. */
 export interface LoopPosition {
   readonly step: number;
   readonly epoch: number;
   readonly rowsSinceEvaluation: number;
 }
 
-/** The loop's section of a checkpoint. */
+/** Section of a checkpoint. */
 export const loopSection: StateSection<LoopState> = { name: 'loop', version: 1, schema: loopStateSchema };
 
-/** Where a loop starts. */
+/** Returns the initial state. */
 export function firstLoopState(): LoopState {
   return {
     step: 0,
@@ -71,12 +71,12 @@ export function firstLoopState(): LoopState {
   };
 }
 
-/** What is known of an epoch before its first batch. */
+/** Returns the initial state of an epoch. */
 export function noEpoch(): Pick<LoopState, 'batch' | 'rows' | 'elapsedMs' | 'skippedBatches'> {
   return { batch: 0, rows: 0, elapsedMs: 0, skippedBatches: 0 };
 }
 
-/** What is known since valid was last measured, when it was just measured. */
+/** Returns the initial state of a validation interval. */
 export function noInterval(): Pick<LoopState, 'sums'> {
   return { sums: {} };
 }

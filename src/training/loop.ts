@@ -11,98 +11,94 @@ import type { Measurement } from './monitor.js';
 import type { TrainStep } from './train-step.js';
 import type { Stopping } from './stopping.js';
 
-/**
- * Where training stands and how it went since the last time: at the end of an epoch, or where valid was measured within
- * one.
- */
+/** State and progress of training at the end of an epoch, or at a validation within one. */
 export interface ValidationEvent {
-  /** Counted from 1: the epoch that is behind, or under way. */
+  /** The finished or current epoch, from 1. */
   readonly epoch: number;
   readonly isEpochEnd: boolean;
   readonly step: number;
-  /** Of the epoch, so far. */
+  /** Rows of the epoch so far. */
   readonly rows: number;
-  /** Training alone, without the evaluation. */
+  /** Training time without evaluation. */
   readonly elapsedMs: number;
   readonly loss: EpochLoss;
   readonly skippedBatches: number;
-  /** Undefined where nothing was measured. */
+  /** Undefined if nothing was measured. */
   readonly valid: Measurement | undefined;
   readonly isBest: boolean;
-  /** The epoch that is the best so far, this one included, with the monitored value: null where it has none. */
+  /** Best epoch so far, including this one, with its monitored value; null if it has none. */
   readonly best: { readonly epoch: number; readonly value: number | null };
 }
 
-/** A step, as progress shows it. */
+/** Progress of a step. */
 export interface StepProgress {
   readonly epoch: number;
   readonly rows: number;
   readonly totalRows: number;
   readonly elapsedMs: number;
-  /** The mean since the epoch began or valid was last measured. */
+  /** Mean since the last validation, or the beginning of the epoch. */
   readonly loss: number;
-  /** What the learning rates were multiplied by. */
+  /** Factors of the learning rates. */
   readonly lrFactors: { readonly dense: number; readonly embeddings: number };
 }
 
-/** Some steps, as they are logged. */
+/** Log entry for some steps. */
 export interface StepReport {
   readonly epoch: number;
   readonly step: number;
   /** Means since the last report. */
   readonly loss: EpochLoss;
-  /** What the learning rates were multiplied by in the last step. */
+  /** Factors of the learning rates in the last step. */
   readonly lrFactors: { readonly dense: number; readonly embeddings: number };
-  /** Of the terms, after it. */
+  /** Weights of the terms after the last step. */
   readonly lossWeights: Readonly<Record<string, number>>;
-  /** Of the last step's gradient before it was clipped, where it is measured. */
+  /** Gradient norms of the last step before clipping, if measured. */
   readonly gradNorms: { readonly dense?: number; readonly embeddings?: number };
 }
 
-/** What the loop works with. */
+/** Dependencies of the loop. */
 export interface LoopOptions {
   readonly program: Program;
   readonly stepper: TrainStep;
-  /** Where training stands: where the loop starts, and where it is whenever it waits for others. */
+  /** Initial state; updated by the loop and current whenever the loop awaits a callback. */
   readonly state: LoopState;
   readonly epochs: number;
   readonly terms: readonly WeightedTerm[];
   readonly stopping: Stopping;
   readonly onDivergence: OnDivergence;
-  /** When valid is measured; at the end of each epoch where it is not given, and in any case at the end of the last. */
+  /** Validation interval; default: each epoch. The end of training is always validated. */
   readonly evaluation?: EvaluationInterval | undefined;
   readonly logEverySteps: number;
-  /** The batches of an epoch, counted from 1, from the one on before which `first` others lie. */
+  /** Reads the batches of an epoch, from 1, after skipping the first `first`. */
   batches(epoch: number, first: number): AsyncIterable<BatchRead>;
-  /** Measures valid, where there is one. */
+  /** Validates the model, if there is a validation set. */
   readonly validate: (() => Promise<Measurement>) | undefined;
   /**
-   * Called before each step, with the steps that will have been taken then: gives what is to be done first, with the
-   * state as it is then, if anything is.
+   * Called before each step with the number of steps taken by then. Returns a function to run first with that state, if
+   * any.
    */
   beforeStep(step: number): (() => Promise<void>) | undefined;
   onStep(progress: StepProgress): void;
   onSteps(report: StepReport): void;
-  /** Called behind a step that was diagnosed. */
-  onDiagnosis(diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }): void;
+  /** Called after a step with a diagnosis. */
+  onDiagnosis(diagnosis: Diagnosis, position: { readonly epoch: number; readonly step: number }): void;
   onSkip(skipped: SkippedBatch): void;
-  /** The time to save. */
+  /** Called when a checkpoint can be saved. */
   onMilestone(milestone: ValidationEvent): Promise<void>;
-  /** Aborted to end the run after the steps that run, and save. */
+  /** Ends the run after the steps in flight, so that it can be saved. */
   readonly signal: AbortSignal;
 }
 
-/** How training ended. */
+/** Reason why training ended. */
 export type StopReason = 'finished' | 'stopped early';
 
-/** Signals and timers run only when the event loop gets a turn. */
+/** Signals and timers run only when the loop yields to the event loop. */
 export const YIELD_EVERY_MS = 50;
 
 /**
- * Trains epoch by epoch until the last, or until nothing improves.
- * @throws the signal's reason after the steps that run when it is aborted; UserError (diverged) for a loss that is not
- * finite,
- *   naming the term, the step and the batch. The state is then where training stands.
+ * Trains epoch by epoch until the last one, or until early stopping. On an error, the state is current.
+ * @throws the signal's reason, after the steps in flight; UserError (diverged) for a non-finite loss, with the term,
+ * the step and the batch
  */
 export async function trainLoop(options: LoopOptions): Promise<StopReason> {
   const { state, epochs, stopping, evaluation } = options;
@@ -115,20 +111,20 @@ export async function trainLoop(options: LoopOptions): Promise<StopReason> {
       evaluation === undefined ||
       isDue(evaluation, state) ||
       (state.epoch + 1 === epochs && state.rowsSinceEvaluation > 0);
-    await reach(options, { isEpochEnd: true, isMeasured });
+    await validateAndReport(options, { isEpochEnd: true, isMeasured });
     options.signal.throwIfAborted();
   }
   return 'finished';
 }
 
-/** Measures valid if it is time to, moves the state on, and tells. */
-async function reach(
+/** Validates if requested, updates the state, and calls `onMilestone`. */
+async function validateAndReport(
   { state, stepper, stopping, terms, validate, onMilestone }: LoopOptions,
   { isEpochEnd, isMeasured }: { readonly isEpochEnd: boolean; readonly isMeasured: boolean },
 ): Promise<void> {
   const valid = isMeasured ? await validate?.() : undefined;
   if (valid !== undefined) stepper.observe(valid.monitored, stopping.goal);
-  // Without valid, the newest weights are the best that is known; the first are, until others can be compared.
+  // Without validation, the newest weights are the best. With it, the first ones are until others can be compared.
   const isBest =
     validate === undefined
       ? isEpochEnd
@@ -155,32 +151,32 @@ async function reach(
   await onMilestone(milestone);
 }
 
-/** A step that was begun, and what of it the loop goes on with. */
-interface BegunStep {
+/** A step in flight. */
+interface StepInFlight {
   readonly rows: number;
   readonly totalRows: number;
   readonly rates: StepReport['lrFactors'];
   readonly result: Promise<StepResult>;
 }
 
-/** Trains what is left of the epoch that is under way; false where nothing improves any more within it. */
+/** Trains the rest of the current epoch; returns false if early stopping ends it. */
 async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise<boolean> {
   const { program, stepper, state, signal, evaluation, stopping } = options;
   const epoch = state.epoch + 1;
-  // A batch that is skipped gives its step to the next one.
-  const most = options.onDivergence === 'stop' ? stepper.stepsAhead : 1;
-  const begun: BegunStep[] = [];
+  // A skipped batch passes its step number to the next one, so steps must not overlap.
+  const maxInFlight = options.onDivergence === 'stop' ? stepper.stepsAhead : 1;
+  const inFlight: StepInFlight[] = [];
   let countedMs = monotonicMs();
   let yieldedMs = countedMs;
   let isSkipping = state.batch > 0;
 
   const finishOldest = async (): Promise<void> => {
-    const { rows, totalRows, rates, result } = begun.shift()!;
+    const { rows, totalRows, rates, result } = inFlight.shift()!;
     const { losses, norms, diagnosis } = await result;
     const skipped = await guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;
-      // Rows that were skipped change nothing that could be measured.
+      // Skipped rows do not change the model.
       state.rowsSinceEvaluation += rows;
       addLosses(state.sums, losses);
       addLosses(state.logSums, losses);
@@ -190,7 +186,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
           step: state.step,
           loss: meanLoss(state.logSums, options.terms),
           lrFactors: rates,
-          lossWeights: weightsOf(options),
+          lossWeights: listWeights(options),
           gradNorms: finite(norms),
         });
         state.logSums = {};
@@ -213,47 +209,47 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       totalRows,
       elapsedMs: state.elapsedMs,
       lrFactors: rates,
-      // Most steps are never looked at.
+      // Lazy, since most steps are not displayed.
       get loss() {
         return meanLoss(sums, options.terms).total;
       },
     });
   };
   const finishAll = async (): Promise<void> => {
-    if (begun.length > 0) await program.catchUp?.();
-    while (begun.length > 0) await finishOldest();
+    if (inFlight.length > 0) await program.catchUp?.();
+    while (inFlight.length > 0) await finishOldest();
   };
-  /** Where training will stand when all that was begun is done. */
-  const ahead = (): LoopPosition => ({
-    step: state.step + begun.length,
+  /** Returns the position after all steps in flight. */
+  const getNextPosition = (): LoopPosition => ({
+    step: state.step + inFlight.length,
     epoch: state.epoch,
-    rowsSinceEvaluation: begun.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),
+    rowsSinceEvaluation: inFlight.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),
   });
 
   try {
     for await (const { batch, totalRows } of options.batches(epoch, state.batch)) {
-      // Finding the way back into an epoch is no training, nor is saving.
+      // Time for seeking within the epoch, or for saving, is not training time.
       if (isSkipping) countedMs = monotonicMs();
       isSkipping = false;
-      // Here and not behind a step, so that a run that was stopped between the two does it when it goes on.
-      if (evaluation !== undefined && isDue(evaluation, ahead())) {
+      // Before the step and not after the previous one, so that a run interrupted in between validates when it resumes.
+      if (evaluation !== undefined && isDue(evaluation, getNextPosition())) {
         await finishAll();
-        await reach(options, { isEpochEnd: false, isMeasured: true });
+        await validateAndReport(options, { isEpochEnd: false, isMeasured: true });
         if (stopping.shouldStop()) return false;
         countedMs = monotonicMs();
       }
-      const { step } = ahead();
+      const { step } = getNextPosition();
       const save = options.beforeStep(step);
       if (save !== undefined) {
         await finishAll();
         await save();
         countedMs = monotonicMs();
       }
-      const result = stepper.take(batch, { step, epoch: state.epoch }, most > 1);
-      // Whoever waits for it hears of an error, if nobody heard of another one before.
+      const result = stepper.take(batch, { step, epoch: state.epoch }, maxInFlight > 1);
+      // Avoids an unhandled rejection; the awaiting caller receives the error.
       result.catch(() => undefined);
-      begun.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
-      while (begun.length >= most) await finishOldest();
+      inFlight.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
+      while (inFlight.length >= maxInFlight) await finishOldest();
       if (monotonicMs() - yieldedMs > YIELD_EVERY_MS) {
         await setImmediate();
         yieldedMs = monotonicMs();
@@ -261,7 +257,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       signal.throwIfAborted();
     }
   } catch (error) {
-    // What stands is saved then.
+    // The state is saved afterwards.
     if (signal.aborted && error === signal.reason) await finishAll();
     throw error;
   }
@@ -269,7 +265,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
   return true;
 }
 
-function weightsOf({ stepper, terms }: LoopOptions): Readonly<Record<string, number>> {
+function listWeights({ stepper, terms }: LoopOptions): Readonly<Record<string, number>> {
   const weights = stepper.weights();
   return Object.fromEntries(terms.map(({ name }, t) => [name, weights[t]!]));
 }

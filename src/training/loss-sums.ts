@@ -1,13 +1,13 @@
 import type { TermLoss } from '../engines/engine.js';
 import type { LoopState } from './loop-state.js';
 
-/** A term of the loss as the loop sums it up. */
+/** Name and weight of a loss term. */
 export interface WeightedTerm {
   readonly name: string;
   readonly weight: number;
 }
 
-/** The mean loss of an epoch: each term over the rows that it counts, and their weighted sum. */
+/** Mean loss of an epoch: each term over the rows that it counts, and their weighted sum. */
 export interface EpochLoss {
   readonly total: number;
   readonly losses: Readonly<Record<string, number>>;
@@ -22,7 +22,7 @@ export function addLosses(sums: LoopState['sums'], losses: ReadonlyMap<string, T
   }
 }
 
-/** The mean loss that sums come to; a term without rows has 0. */
+/** Computes the mean losses; a term without rows has mean 0. */
 export function meanLoss(sums: LoopState['sums'], terms: readonly WeightedTerm[]): EpochLoss {
   const means = terms.map(({ name }) => {
     const { loss, rows } = sums[name] ?? { loss: 0, rows: 0 };

@@ -5,47 +5,44 @@ import { getDirection, parseMonitor } from './monitor-sum.js';
 import type { TrainingOptions } from './options.js';
 import { createStopping, type Stopping } from './stopping.js';
 
-/** What was measured of a split. */
+/** Result of an evaluation. */
 export interface Evaluation {
   readonly report: Report;
-  /** What training minimises: the mean of each term, times its weight in the config. */
+  /** Training objective: the mean of each term, weighted by the config. */
   readonly loss: number;
   readonly predicted: Predicted;
 }
 
-/** What was measured on valid. */
+/** Result of a validation. */
 export interface Measurement extends Evaluation {
-  /** The value that chooses the best epoch, or null where it is not defined. */
+  /** Value that selects the best epoch; null if undefined. */
   readonly monitored: number | null;
 }
 
-/** The stopping that the config asks for, by the goal of what it monitors, from where the loop stands. */
+/** Creates the early stopping of a config, from the state of the loop. */
 export function buildStopping(
   { monitor, earlyStopping }: TrainingOptions,
   { stopping }: LoopState,
   goals: MetricDirections,
 ): Stopping {
   return createStopping(
-    { goal: goalOfMonitor(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 },
+    { goal: getGoal(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 },
     stopping,
   );
 }
 
-/** Where the value of a monitor is better; all terms of a sum agree, or the config was refused. */
-export function goalOfMonitor(monitor: string, goals: MetricDirections): 'higher' | 'lower' {
+/** Returns the direction of improvement of a monitor; all terms of a valid sum agree. */
+export function getGoal(monitor: string, goals: MetricDirections): 'higher' | 'lower' {
   const [first] = parseMonitor(monitor) ?? [];
   return first !== undefined && getDirection(first, goals) > 0 ? 'higher' : 'lower';
 }
 
-/** What was measured, with the value that `monitor` names. */
+/** Adds the value of `monitor` to an evaluation. */
 export function computeMeasurement({ report, loss, predicted }: Evaluation, monitor: string): Measurement {
   return { report, loss, predicted, monitored: readMonitored({ report, loss }, monitor) };
 }
 
-/**
- * The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where
- * a part of it is not defined.
- */
+/** Computes the value of `monitor` (`loss`, `task.metric` or a weighted sum); null if a part of it is undefined. */
 export function readMonitored({ report, loss }: Pick<Evaluation, 'report' | 'loss'>, monitor: string): number | null {
   let sum = 0;
   for (const { factor, space, metric } of parseMonitor(monitor) ?? []) {

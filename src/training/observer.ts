@@ -2,61 +2,61 @@ import type { Report } from '../evaluation/evaluation.js';
 import type { PlanSize } from '../engines/plan-size.js';
 import type { StopReason, ValidationEvent, StepProgress } from './loop.js';
 
-/** What a run is made of, told before it starts. */
+/** Description of a run before it starts. */
 export interface TrainStart extends PlanSize {
   readonly run: string;
   readonly model: string;
   readonly engine: string;
   readonly epochs: number;
-  /** Steps of an epoch, where none is skipped. */
+  /** Steps per epoch, if none is skipped. */
   readonly epochSteps: number;
-  /** What chooses the best epoch. */
+  /** Metric that selects the best epoch. */
   readonly monitor: string;
-  /** Of dense weights, before the schedule. */
+  /** Learning rate of dense weights, before the schedule. */
   readonly learningRate: number;
 }
 
-/** Who is told what happens in a run. */
+/** Callbacks for the events of a run. */
 export interface TrainObserver {
-  /** @param progress of reading data before the first step: what is being done, and the share that is done */
+  /** @param progress of reading data before the first step: the current task, and the share that is done */
   onRead(progress: { readonly what: string; readonly share: number }): void;
-  /** Something that should be known, though it is no error: what a run goes on from, a checkpoint that is damaged. */
+  /** Reports something that is not an error: the source of a resumed run, a damaged checkpoint. */
   onWarning(text: string): void;
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
-  /** What it gives is waited for before the next step. */
+  /** The result is awaited before the next step. */
   onMilestone(milestone: ValidationEvent): unknown;
 }
 
-/** How a run ended, and what came of it: what is printed with `--json`, and what summary.json holds. */
+/** Result of a run, printed with `--json` and stored in summary.json. */
 export interface TrainResult {
   readonly run: string;
   readonly end: StopReason | 'interrupted';
-  /** Of the config. */
+  /** From the config. */
   readonly name: string;
   readonly model: string;
   readonly seed: number;
-  /** What was set for the run beside its config, `--set` texts. */
+  /** The run's `--set` overrides. */
   readonly changes: readonly string[];
-  /** Whole epochs that are behind, and steps. */
+  /** Finished epochs and steps. */
   readonly epochs: number;
   readonly steps: number;
-  /** The epoch and the step whose weights were evaluated and kept; 0 where none was measured. */
+  /** Epoch and step of the selected weights; 0 if nothing was measured. */
   readonly bestEpoch: number;
   readonly bestStep: number;
-  /** What chose the best epoch, and its value there; null where valid was not measured. */
+  /** Metric that selected the best epoch, and its value there; null without validation. */
   readonly monitor: string;
   readonly monitored: number | null;
-  /** By split, of the best weights. */
+  /** Metrics of the best weights, by split. */
   readonly metrics: Readonly<Record<string, Report>>;
-  /** Bad rows that were skipped. */
+  /** Skipped invalid rows. */
   readonly rejectedRows: number;
-  /** Batches whose update was skipped since their loss was not finite. */
+  /** Batches that were skipped because their loss was not finite. */
   readonly numSkippedBatches: number;
-  /** Of training alone, without evaluation, from the first epoch on. */
+  /** Training time without evaluation, from the first epoch. */
   readonly elapsedMs: number;
   readonly rowsPerSecond: number;
-  /** Of this process, from the beginning of the run or since it went on. */
+  /** Of this process, since the run began or resumed. */
   readonly totalMs: number;
   readonly peakMemoryBytes: number;
 }

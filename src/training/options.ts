@@ -8,7 +8,7 @@ import { weightings } from '../weightings/weightings.js';
 import { diagnosticsOptions } from './diagnostics.js';
 import { evaluationOptions } from './intervals.js';
 
-/** The `training` section of a config. */
+/** Schema of the section `training`. */
 export const trainingOptions = z
   .strictObject({
     epochs: z.int().min(1).default(1).describe('Maximum number of training epochs'),
@@ -59,7 +59,7 @@ export const trainingOptions = z
       })
       .refine(
         ({ norm, value }) => norm !== undefined || value !== undefined,
-        'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out',
+        'expected norm or value, found neither; write clip: { norm: 1 }, or remove clip',
       )
       .optional()
       .describe('Gradient clipping; default: none'),

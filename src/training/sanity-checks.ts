@@ -8,96 +8,97 @@ import type { Task } from '../core/tasks.js';
 import type { ValidationEvent } from './loop.js';
 import type { TrainingOptions } from './options.js';
 
-/** Standard errors that an AUC has to be away from a half to be more than chance. */
+/** Minimum distance of an AUC from 0.5, in standard errors. */
 const CHANCE_ERRORS = 2;
-/** Predictions that are so many times too high, or too low, are told. */
+/** Predictions that are too high or too low by this factor cause a warning. */
 const FAR_FROM_CALIBRATED = 1.5;
-/** Positives that it takes to say so. */
+/** Minimum number of positives for that warning. */
 const MIN_POSITIVES = 50;
-/** A log loss that is so many times that of predicting the rate of positives is one of weights that ran away. */
+/** A log loss this many times that of the base rate indicates diverged weights. */
 const FAR_WORSE_THAN_RATE = 1.3;
-/** A loss that is so many times its first is rising for good. */
+/** A loss this many times the previous minimum indicates a rising loss. */
 const RISING = 1.3;
 
-/** AUC from which on a field is likely to know the label. */
+/** Minimum AUC that suggests label leakage. */
 const IMPLAUSIBLE_AUC = 0.98;
-/** Positives and negatives that it takes to say so. */
+/** Minimum number of positives and of negatives for that warning. */
 const MIN_CLASS_ROWS = 20;
-/** Fields that are named. */
+/** Maximum number of fields that a warning names. */
 const MAX_LEAKS = 3;
 
-/** A field that alone predicts the label of a task. */
+/** A field that predicts the label of a task on its own. */
 export interface Leak {
   readonly field: string;
   readonly task: string;
   readonly auc: number;
 }
 
-/** Looks at what is measured for what makes no sense, though it is no error. */
+/** Warns about implausible results. */
 export interface SanityChecks {
-  /** Of an epoch, or part of one. */
+  /** Checks the loss of an epoch. */
   milestone(milestone: Pick<ValidationEvent, 'epoch' | 'isEpochEnd' | 'loss'>): void;
   /**
-   * Of the best weights, by split.
-   * @param findLeaks asked for the fields that alone predict a label, the largest AUC first, if an AUC is implausible
+   * Checks the metrics of the best weights, by split.
+   * @param findLeaks called if an AUC is implausible; returns the fields that predict a label on their own, by
+   * decreasing AUC
    */
   results(metrics: Readonly<Record<string, Report>>, findLeaks: () => Promise<readonly Leak[]>): Promise<void>;
 }
 
-/** Reports each learning rate that is beyond what its optimizer's own file holds plausible, before a step is taken. */
-export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, warn: (notice: string) => void): void {
+/** Warns about learning rates outside their optimizer's usual range. */
+export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, warn: (warning: string) => void): void {
   for (const [key, spec] of Object.entries(optimizer)) {
     if (spec === undefined) continue;
     const {
       name,
-      plausibleRates: [least, most],
+      plausibleRates: [min, max],
       options,
     } = optimizers.partOf(spec);
     const { learningRate } = spec;
-    if (learningRate >= least && learningRate <= most) continue;
+    if (learningRate >= min && learningRate <= max) continue;
     const usual = options().learningRate.parse(undefined);
     warn(
-      `training.optimizer.${key}.learningRate is ${learningRate}, and ${name} rarely learns anything ${learningRate > most ? `above ${most}` : `below ${least}`}; write learningRate: ${usual}, its default, and go on from there`,
+      `training.optimizer.${key}.learningRate is ${learningRate}, but ${name} rarely learns ${learningRate > max ? `above ${max}` : `below ${min}`}; start from its default, learningRate: ${usual}`,
     );
   }
 }
 
 /**
- * A watch over a run.
- * @param tell told what looks wrong, and what to do about it, each once
+ * Creates the checks of a run.
+ * @param warn receives each warning once, with advice
  */
 export function createSanityChecks(
   tasks: readonly Task[],
   training: Pick<TrainingOptions, 'optimizer'>,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): SanityChecks {
   warnOfRates(training, warn);
-  // What is predicted where a task is given another's label is of no use elsewhere.
+  // Conditional predictions are not meaningful for rows outside their condition.
   const spaces = listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name);
-  let least: number | undefined;
-  let isTold = false;
+  let min: number | undefined;
+  let hasWarned = false;
   return {
     milestone({ epoch, isEpochEnd, loss: { total } }) {
       if (!isEpochEnd) return;
-      const before = least;
-      least = Math.min(total, least ?? Infinity);
-      if (before === undefined || isTold || total <= RISING * before || before <= 0) return;
-      isTold = true;
+      const previous = min;
+      min = Math.min(total, min ?? Infinity);
+      if (previous === undefined || hasWarned || total <= RISING * previous || previous <= 0) return;
+      hasWarned = true;
       warn(
-        `the loss of train rises: ${before.toFixed(4)} before, ${total.toFixed(4)} in epoch ${epoch}; the learning rate is likely too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
+        `training loss rises from ${previous.toFixed(4)} to ${total.toFixed(4)} in epoch ${epoch}; the learning rate is probably too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`,
       );
     },
     async results(metrics, findLeaks) {
       const [split, report] = Object.entries(metrics).findLast(([, each]) => Object.keys(each).length > 0) ?? [];
       for (const space of spaces)
-        for (const notice of report?.[space] === undefined ? [] : noticesOf(`${split} ${space}`, report[space]))
-          warn(notice);
+        for (const warning of report?.[space] === undefined ? [] : listWarnings(`${split} ${space}`, report[space]))
+          warn(warning);
       const implausible = spaces.flatMap((space) =>
         report?.[space] !== undefined && isImplausible(report[space])
           ? [`${space} ${Number(report[space][aucMetric.name]).toFixed(4)}`]
           : [],
       );
-      if (implausible.length > 0) warn(leakNotice(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));
+      if (implausible.length > 0) warn(formatLeaks(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));
     },
   };
 }
@@ -107,39 +108,39 @@ function isImplausible({ rows, positives = 0, ...values }: OutputReport): boolea
   return typeof auc === 'number' && auc >= IMPLAUSIBLE_AUC && Math.min(positives, rows - positives) >= MIN_CLASS_ROWS;
 }
 
-function leakNotice(found: string, leaks: readonly Leak[]): string {
+function formatLeaks(finding: string, leaks: readonly Leak[]): string {
   if (leaks.length === 0)
-    return `${found} is implausibly high, though no field alone predicts a label: a combination of fields may be written after the fact; mtl importance RUN ranks them`;
-  const named = leaks
+    return `${finding} is implausibly high, although no single field predicts a label: a combination of fields may be recorded after the event; rank them with mtl importance RUN`;
+  const fields = leaks
     .slice(0, MAX_LEAKS)
     .map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
   const others = leaks.length > MAX_LEAKS ? `, as do ${leaks.length - MAX_LEAKS} others` : '';
-  return `${found} is implausibly high: ${named.join(', ')}${others}; leave out of features what is written after the fact or holds the label`;
+  return `${finding} is implausibly high: ${fields.join(', ')}${others}; remove features that are recorded after the event or contain the label`;
 }
 
-function* noticesOf(where: string, { rows, positives, ...values }: OutputReport): Generator<string> {
+function* listWarnings(where: string, { rows, positives, ...values }: OutputReport): Generator<string> {
   const [auc, pcoc] = [values[aucMetric.name], values[pcocMetric.name]];
   if (positives === undefined) return;
   const negatives = rows - positives;
   if (typeof auc === 'number' && positives > 0 && negatives > 0) {
-    // Of the AUC of a prediction that knows nothing (Mann & Whitney 1947).
+    // Standard error of the AUC of a random prediction (Mann & Whitney 1947).
     const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
     if (auc < 0.5 - CHANCE_ERRORS * error)
-      yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
+      yield `${where}: AUC ${auc.toFixed(4)} is worse than chance; check whether the label is inverted, or differs from the training set`;
     else if (auc < 0.5 + CHANCE_ERRORS * error)
-      yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: ${isFarOff(values[logLossMetric.name], positives / rows) ? 'its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high: try a tenth of it' : 'the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together'}`;
+      yield `${where}: AUC ${auc.toFixed(4)} is no better than chance on ${positives} positives; ${isDiverged(values[logLossMetric.name], positives / rows) ? 'log loss is far above that of the base rate, so the learning rate is probably too high: try a tenth of it' : 'the fields may not predict it, the learning rate or the number of epochs may be too low, or labels may not match their rows'}`;
   }
   if (
     typeof pcoc === 'number' &&
     positives >= MIN_POSITIVES &&
     (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)
   ) {
-    yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times as high as` : `${(100 * pcoc).toFixed(0)}% of`} what happens (PCOC ${pcoc.toFixed(2)}): its rate may be another than on train, or train may be sampled or weighted; what ranks is not touched by it`;
+    yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times` : `${(100 * pcoc).toFixed(0)}% of`} the observed rate (PCOC ${pcoc.toFixed(2)}); the rate may differ from the training set, or the training set may be sampled or weighted; ranking is not affected`;
   }
 }
 
-/** Whether a log loss is one of weights that ran away. */
-function isFarOff(loss: unknown, rate: number): boolean {
+/** Returns whether a log loss indicates diverged weights. */
+function isDiverged(loss: unknown, rate: number): boolean {
   return (
     typeof loss === 'number' && loss > FAR_WORSE_THAN_RATE * -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate))
   );

@@ -2,12 +2,12 @@ import type { Plan, StepPlan } from '../engines/engine.js';
 import type { TrainingOptions } from './options.js';
 import { combinesTerms } from './train-step.js';
 
-/** Rows that a step takes. */
+/** Returns the number of rows per step. */
 export function stepRows({ batchSize, accumulateBatches }: TrainingOptions): number {
   return batchSize * accumulateBatches;
 }
 
-/** What an engine has to know of the steps that a config asks for. */
+/** Converts training options to the engine's plan. */
 export function buildStepPlan(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
   const { optimizer, batchSize, clip, diagnostics, ema, precision } = training;
   const step: StepPlan = {

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 
-/** What chooses the best epoch, and when to stop. */
+/** Options of model selection and early stopping. */
 export interface StoppingOptions {
   readonly goal: 'higher' | 'lower';
-  /** Epochs without progress before training stops; undefined never stops it. */
+  /** Epochs without improvement before training stops; undefined: never. */
   readonly patience: number | undefined;
-  /** Progress smaller than this does not count. */
+  /** Minimum improvement. */
   readonly minDelta: number;
 }
 
-/** What has to be remembered from epoch to epoch; values are null where nothing could be measured yet. */
+/** Schema of the state between epochs; values are null before the first measurement. */
 export const stoppingStateSchema = z.strictObject({
-  /** The best value so far. */
+  /** Best value so far. */
   best: z.number().nullable(),
-  /** The value that progress is measured from: the last one that counted as progress. */
+  /** Baseline of improvement: the last value that counted as an improvement. */
   mark: z.number().nullable(),
   epochsWithoutProgress: z.int().min(0),
 });
@@ -23,8 +23,8 @@ export type StoppingState = z.output<typeof stoppingStateSchema>;
 export interface Stopping {
   readonly goal: StoppingOptions['goal'];
   /**
-   * @param value null where the epoch has none: it is no progress
-   * @returns whether it is the best so far, by however little
+   * @param value null if the epoch has none, which is no improvement
+   * @returns whether it is the best so far, by any margin
    */
   observe(value: number | null): boolean;
   shouldStop(): boolean;
@@ -32,8 +32,8 @@ export interface Stopping {
 }
 
 /**
- * Early stopping as Prechelt (1998) describes it: stop after some epochs in a row without progress on valid.
- * @param state where an earlier one stood
+ * Creates early stopping (Prechelt 1998): stops after some epochs in a row without improvement on the validation set.
+ * @param state of a previous one
  */
 export function createStopping({ goal, patience, minDelta }: StoppingOptions, state: StoppingState): Stopping {
   const sign = goal === 'higher' ? 1 : -1;

@@ -9,43 +9,43 @@ import type { LoopPosition } from './loop-state.js';
 import type { WeightedTerm } from './loss-sums.js';
 import type { TrainingOptions } from './options.js';
 
-/** Takes steps with the learning rate and the weights of losses that are due. */
+/** Runs steps with the current learning rates and loss weights. */
 export interface TrainStep {
-  /** @param isAhead whether further steps are begun before the result is looked at, `stepsAhead` at the most */
-  take(batch: Batch, at: Omit<LoopPosition, 'rowsSinceEvaluation'>, isAhead?: boolean): Promise<StepResult>;
-  /** Steps that may be under way at once: none of them looks at what another found. */
+  /** @param isAhead whether more steps, up to `stepsAhead`, start before the result is awaited */
+  take(batch: Batch, position: Omit<LoopPosition, 'rowsSinceEvaluation'>, isAhead?: boolean): Promise<StepResult>;
+  /** Maximum number of steps in flight, which do not depend on each other's results. */
   readonly stepsAhead: number;
-  /** Tells what was measured on valid: null where it is not defined. */
+  /** Reports the monitored value of a validation; null if undefined. */
   observe(monitored: number | null, goal: 'higher' | 'lower'): void;
-  /** What the learning rates of the config are multiplied by in a step, counted from 0. */
+  /** Returns the factors of the learning rates in a step, from 0. */
   rates(step: number): { readonly dense: number; readonly embeddings: number };
-  /** Of the terms, as they stand. */
+  /** Returns the current weights of the terms. */
   weights(): readonly number[];
 }
 
-/** What a stepper works with. */
+/** Dependencies of the steps. */
 export interface TrainStepOptions {
   readonly program: Program;
   readonly terms: readonly WeightedTerm[];
   readonly training: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
   readonly seed: number;
-  /** Steps of the whole training, where none is skipped. */
+  /** Steps of the whole training, if none is skipped. */
   readonly trainingSteps: number;
-  /** Keeps what a part remembers with the run. */
+  /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
 
-/** Whether a weighting has to see the gradients of terms apart. */
+/** Returns whether a weighting requires the gradients of each term. */
 export function combinesTerms(weighting: WeightingSpec): boolean {
   return weightings.build(weighting).needs === 'gramian';
 }
 
-/** Whether a schedule looks at what is measured on valid. */
+/** Returns whether a schedule depends on validation results. */
 export function readsValidation(schedule: ScheduleSpec): boolean {
   return buildSchedule(schedule).observe !== undefined;
 }
 
-/** Makes the steps of a run. */
+/** Creates the training step of a run. */
 export function createTrainStep({
   program,
   terms,
@@ -56,7 +56,7 @@ export function createTrainStep({
 }: TrainStepOptions): TrainStep {
   const schedule = buildSchedule(training.schedule);
   const weighting: Weighting = weightings.build(training.lossWeighting);
-  const scheduled: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () =>
+  const scheduleState: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () =>
     schedule.first(trainingSteps),
   );
   const names = terms.map(({ name }) => name);
@@ -66,56 +66,60 @@ export function createTrainStep({
       seed,
       names,
     );
-  const weighed: object = stateOf(
+  const weightingState: object = stateOf(
     { name: 'weighting', version: weighting.stateVersion, schema: weighting.stateSchema },
     firstWeights,
   );
-  const inOrder = (losses: ReadonlyMap<string, TermLoss>): readonly number[] =>
+  const listLosses = (losses: ReadonlyMap<string, TermLoss>): readonly number[] =>
     names.map((name) => losses.get(name)!.mean);
   const rates: TrainStep['rates'] = (step) => {
-    const factor = schedule.factor(step, scheduled);
+    const factor = schedule.factor(step, scheduleState);
     return { dense: factor, embeddings: factor * training.schedule.embeddingScale };
   };
   const isDiagnosed = (step: number): boolean =>
     training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
-  const isTaken = ({ losses }: StepResult): boolean => [...losses.values()].every(({ mean }) => Number.isFinite(mean));
+  const isApplied = ({ losses }: StepResult): boolean =>
+    [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
-  /** Steps of each kind of weighting; what a step that is not taken has seen is forgotten. */
+  /** Implementations per kind of weighting; a skipped step does not change the weighting's state. */
   const STEPS: Readonly<
     Record<
       Weighting['needs'],
       (
         batch: Batch,
         settings: StepSettings,
-        at: { readonly step: number; readonly epoch: number },
+        position: { readonly step: number; readonly epoch: number },
       ) => Promise<StepResult>
     >
   > = {
-    async losses(batch, settings, at) {
-      const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(weighed) });
-      if (isTaken(result))
+    async losses(batch, settings, position) {
+      const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(weightingState) });
+      if (isApplied(result))
         Object.assign(
-          weighed,
-          weighting.observe(weighed, { losses: inOrder(result.losses), gramian: undefined, ...at }),
+          weightingState,
+          weighting.observe(weightingState, { losses: listLosses(result.losses), gramian: undefined, ...position }),
         );
       return result;
     },
-    async gramian(batch, settings, at) {
-      let next = weighed;
+    async gramian(batch, settings, position) {
+      let next = weightingState;
       const combine: StepSettings['combine'] = (losses, gramian) => {
-        next = weighting.observe(weighed, { losses, gramian, ...at });
+        next = weighting.observe(weightingState, { losses, gramian, ...position });
         return weighting.weights(next);
       };
       const result = await program.trainStep(batch, { ...settings, combine });
-      if (isTaken(result)) Object.assign(weighed, next);
+      if (isApplied(result)) Object.assign(weightingState, next);
       return result;
     },
-    async change(batch, settings, at) {
-      const seen = { losses: inOrder(await program.losses(batch)), gramian: undefined, ...at };
-      const next = weighting.observe(weighed, seen);
+    async change(batch, settings, position) {
+      const observation = { losses: listLosses(await program.losses(batch)), gramian: undefined, ...position };
+      const next = weighting.observe(weightingState, observation);
       const result = await program.trainStep(batch, { ...settings, weights: weighting.weights(next) });
-      if (isTaken(result))
-        Object.assign(weighed, weighting.observe(next, { ...seen, lossesAfter: inOrder(await program.losses(batch)) }));
+      if (isApplied(result))
+        Object.assign(
+          weightingState,
+          weighting.observe(next, { ...observation, lossesAfter: listLosses(await program.losses(batch)) }),
+        );
       return result;
     },
   };
@@ -129,9 +133,10 @@ export function createTrainStep({
         { step: step + 1, epoch: epoch + 1 },
       ),
     observe(monitored, goal) {
-      if (schedule.observe !== undefined) Object.assign(scheduled, schedule.observe(scheduled, monitored, goal));
+      if (schedule.observe !== undefined)
+        Object.assign(scheduleState, schedule.observe(scheduleState, monitored, goal));
     },
     rates,
-    weights: () => weighting.weights(weighed),
+    weights: () => weighting.weights(weightingState),
   };
 }

@@ -4,15 +4,13 @@ import { computeGramian } from './gramian.js';
 import { symmetricEigen, type Eigen } from './symmetric-eigen.js';
 import { defineWeighting } from './weighting.js';
 
-/** An eigenvalue below this part of the largest, for each term, is rounding: gradients come in single floats. */
+/** An eigenvalue below this fraction of the largest, per term, is rounding noise: gradients are single precision. */
 const ROUNDING = 1e-12;
 
 /**
- * Aligned-MTL (Senushkin et al., CVPR 2023, algorithm 1): the gradients are replaced by the nearest ones that are
- * orthogonal
- * and of one length, and these are summed with the config's weights over T. With GᵀG = V Λ Vᵀ, α = √λ · V Λ^(-1/2) Vᵀ
- * w, where
- * λ is the least eigenvalue; the authors' code offers the median and the mean as well, which make longer steps.
+ * Aligned-MTL (Senushkin et al., CVPR 2023, algorithm 1): replaces the gradients by the nearest orthogonal ones of
+ * equal norm, and sums these with the config's weights over T. With GᵀG = V Λ Vᵀ, α = √λ · V Λ^(-1/2) Vᵀ w, where λ is
+ * the smallest eigenvalue. As in the authors' code, the median and the mean are options; they give longer steps.
  */
 export const alignedMtl = defineWeighting({
   name: 'aligned-mtl',
@@ -22,17 +20,19 @@ export const alignedMtl = defineWeighting({
   }),
 
   build({ scaleMode }) {
-    const scaleOf = (values: readonly number[]): number => {
+    const computeScale = (values: readonly number[]): number => {
       if (scaleMode === 'mean') return values.reduce((sum, value) => sum + value, 0) / values.length;
       return scaleMode === 'min' ? values.at(-1)! : values[Math.floor(values.length / 2)]!;
     };
 
-    return byGramian((configWeights, seen) => {
+    return byGramian((configWeights, observation) => {
       const preference = configWeights.map((weight, _, { length }) => weight / length);
-      const eigen = symmetricEigen(computeGramian(seen), preference.length);
+      const eigen = symmetricEigen(computeGramian(observation), preference.length);
       const [largest] = eigen;
-      const kept = eigen.filter(({ value }) => value > largest!.value * ROUNDING * preference.length);
-      return kept.length === 0 ? preference : aligned(kept, scaleOf(kept.map(({ value }) => value)), preference);
+      const nonzero = eigen.filter(({ value }) => value > largest!.value * ROUNDING * preference.length);
+      return nonzero.length === 0
+        ? preference
+        : aligned(nonzero, computeScale(nonzero.map(({ value }) => value)), preference);
     });
   },
 });

@@ -1,20 +1,20 @@
 import type { z } from 'zod';
 import { gramianState } from './state.js';
-import type { Seen, Weighting } from './weighting.js';
+import type { Observation, Weighting } from './weighting.js';
 
 /**
- * A weighting that follows from what a step shows alone.
- * @param weightsOf the weights, from those that the config gives the terms, and the losses and Gramian of the step
+ * Creates a weighting that depends on the current step only.
+ * @param computeWeights computes the weights from the config's weights and the losses and Gramian of the step
  */
 export function byGramian(
-  weightsOf: (configWeights: readonly number[], seen: Seen) => number[],
+  computeWeights: (configWeights: readonly number[], observation: Observation) => number[],
 ): Weighting<z.output<typeof gramianState>> {
   return {
     needs: 'gramian',
     stateVersion: 1,
     stateSchema: gramianState,
     first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
-    observe: (state, seen) => ({ ...state, weights: weightsOf(state.configWeights, seen) }),
+    observe: (state, observation) => ({ ...state, weights: computeWeights(state.configWeights, observation) }),
     weights: ({ weights }) => weights,
   };
 }

@@ -4,16 +4,14 @@ import { computeGramian, meanSquare, normOfSum, productsWith, scaledGramian } fr
 import { simplexMinimum } from './simplex-minimum.js';
 import { defineWeighting } from './weighting.js';
 
-/** Below this part of the gradients' own length, the mean that the step would lean to has no direction. */
+/** If the mean gradient is below this fraction of the gradients' norm, it has no direction. */
 const NO_DIRECTION = 1e-6;
 
 /**
  * CAGrad (Liu et al., NeurIPS 2021, algorithm 1): within a ball of radius c · |mean gradient| around the mean gradient,
- * the
- * step that betters the worst-off term most, found by its dual: the w of the simplex where
- * g_w · g_0 + c |g_0| |g_w| is least gives g_0 + c |g_0| g_w / |g_w|. The gradients are those of the terms with the
- * config's
- * weights. The authors' code divides the result by 1 + c²; this does not.
+ * finds the step that improves the worst term most. The dual is solved: the w of the simplex that minimizes g_w · g_0 +
+ * c |g_0| |g_w| gives g_0 + c |g_0| g_w / |g_w|. Gradients include the config's weights. The authors' code divides the
+ * result by 1 + c²; this does not.
  */
 export const cagrad = defineWeighting({
   name: 'cagrad',
@@ -28,13 +26,13 @@ export const cagrad = defineWeighting({
   }),
 
   build: ({ c }) =>
-    byGramian((configWeights, seen) => {
-      const gramian = scaledGramian(computeGramian(seen), configWeights);
+    byGramian((configWeights, observation) => {
+      const gramian = scaledGramian(computeGramian(observation), configWeights);
       return conflictAverse(gramian, configWeights.length, c).map((part, i) => part * configWeights[i]!);
     }),
 });
 
-/** The parts of the gradients in the step. */
+/** Returns the coefficients of the gradients in the step. */
 function conflictAverse(products: Float64Array, size: number, c: number): number[] {
   const unit = meanSquare(products, size) || 1;
   const gramian = products.map((product) => product / unit);
@@ -43,9 +41,8 @@ function conflictAverse(products: Float64Array, size: number, c: number): number
   const radius = c * normOfSum(gramian, mean);
   if (radius < NO_DIRECTION ** 2) return mean;
 
-  // |g_w| is the least of |g_w|² / 2t + t / 2 over t, reached at t = |g_w|. For a given t, w is a quadratic minimum; as
-  // t
-  // grows, |g_w| / t falls.
+  // |g_w| is the minimum of |g_w|² / 2t + t / 2 over t, at t = |g_w|. For a given t, w is the solution of a quadratic
+  // program; as t grows, |g_w| / t falls.
   const pointAt = (t: number): Point => {
     const w = simplexMinimum(
       gramian,
@@ -68,14 +65,11 @@ interface Point {
   readonly norm: number;
 }
 
-/**
- * The t between two where |g_w| = t, if w goes straight from one to the other; it does so while the same entries are 0.
- */
+/** Finds the t between two points at which |g_w| = t, if w is linear in between: true while the same entries are 0. */
 function crossing(gramian: Float64Array, low: Point, high: Point): number {
   const product = productsWith(gramian, low.w).reduce((sum, value, i) => sum + value * high.w[i]!, 0) - low.t * high.t;
   const [atLow, atHigh] = [low.norm ** 2 - low.t ** 2, high.norm ** 2 - high.t ** 2];
-  // |g_w|² - t² = atLow (1 - s)² + 2 product s (1 - s) + atHigh s², which is at least 0 at s = 0 and at most 0 at s =
-  // 1.
+  // |g_w|² - t² = atLow (1 - s)² + 2 product s (1 - s) + atHigh s², which is ≥ 0 at s = 0 and ≤ 0 at s = 1.
   const root = Math.sqrt(Math.max(0, product ** 2 - atLow * atHigh));
   const share = atLow / (atLow - product + root);
   return share > 0 && share < 1 ? low.t + share * (high.t - low.t) : (low.t + high.t) / 2;

@@ -1,15 +1,14 @@
 /**
- * Factors a symmetric positive definite matrix, given row by row, and returns what solves matrix · x = right. Right
- * without
- * pivots, and for rows of any scale.
+ * Factors a symmetric positive definite matrix in row-major order. Returns a solver of matrix · x = right. Accurate
+ * without pivoting, for rows of any scale.
  */
 export function choleskySolver(matrix: Float64Array, size: number): (right: readonly number[]) => number[] {
   const lower = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {
     for (let j = 0; j <= i; j++) {
-      let rest = matrix[i * size + j]!;
-      for (let k = 0; k < j; k++) rest -= lower[i * size + k]! * lower[j * size + k]!;
-      lower[i * size + j] = i === j ? Math.sqrt(rest) : rest / lower[j * size + j]!;
+      let remainder = matrix[i * size + j]!;
+      for (let k = 0; k < j; k++) remainder -= lower[i * size + k]! * lower[j * size + k]!;
+      lower[i * size + j] = i === j ? Math.sqrt(remainder) : remainder / lower[j * size + j]!;
     }
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { everyTerm, perTerm } from './state.js';
 
-/** Numbers that are learned beside the model, a few a term, with the moments of their optimizer. */
+/** Weighting parameters (a few per term) that are trained with the model, and their Adam moments. */
 export const descentSchema = z.strictObject({
   values: perTerm,
   firstMoments: perTerm,
@@ -10,12 +10,12 @@ export const descentSchema = z.strictObject({
 });
 export type Descent = z.output<typeof descentSchema>;
 
-/** Before the first step. */
+/** Returns the state before the first step. */
 export function startDescent(values: readonly number[]): Descent {
   return { values: [...values], firstMoments: everyTerm(values, 0), secondMoments: everyTerm(values, 0), steps: 0 };
 }
 
-/** One step of Adam (Kingma & Ba 2015, algorithm 1; betas 0.9 and 0.999, epsilon 1e-8), as PyTorch takes it. */
+/** Takes one Adam step (Kingma & Ba 2015, algorithm 1; betas 0.9 and 0.999, epsilon 1e-8), as PyTorch's. */
 export function descend(descent: Descent, slopes: readonly number[], learningRate: number): Descent {
   const steps = descent.steps + 1;
   const firstMoments = descent.firstMoments.map((moment, i) => 0.9 * moment + 0.1 * slopes[i]!);

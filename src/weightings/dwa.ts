@@ -5,21 +5,20 @@ import { defineWeighting } from './weighting.js';
 
 const stateSchema = z.strictObject({
   ...commonState,
-  /** Sums of the losses of the span that runs, over so many steps. */
+  /** Sums of the losses over the `steps` of the current span. */
   sums: perTerm,
   steps: z.int().min(0),
   epoch: z.number(),
-  /** Mean losses of the spans that are over, the last two, the newer first. */
+  /** Mean losses of the last two finished spans, newest first. */
   means: z.array(perTerm).max(2),
 });
 type State = z.output<typeof stateSchema>;
 
 /**
  * Dynamic weight average (Liu, Johns & Davison, CVPR 2019, equation 7): T times the softmax of loss(t - 1) / loss(t -
- * 2) over
- * a temperature, the losses being means over epochs; 1 each before two of them are over. A term that comes down more
- * slowly
- * weighs more. That an epoch is over shows with the first loss of the next, whose first step thus has the old weights.
+ * 2) over a temperature, where losses are means over epochs. Weights are 1 until two epochs are finished. A term that
+ * decreases more slowly gets more weight. The first loss of an epoch ends the previous epoch, so its first step still
+ * uses the old weights.
  */
 export const dwa = defineWeighting({
   name: 'dwa',
@@ -49,13 +48,18 @@ export const dwa = defineWeighting({
         means: [],
       }),
       observe(state, { losses, epoch }) {
-        const before = everySteps === undefined && state.steps > 0 && epoch !== state.epoch ? afterSpan(state) : state;
-        const next = { ...before, sums: before.sums.map((sum, i) => sum + losses[i]!), steps: before.steps + 1, epoch };
+        const current = everySteps === undefined && state.steps > 0 && epoch !== state.epoch ? afterSpan(state) : state;
+        const next = {
+          ...current,
+          sums: current.sums.map((sum, i) => sum + losses[i]!),
+          steps: current.steps + 1,
+          epoch,
+        };
         return next.steps === everySteps ? afterSpan(next) : next;
       },
       weights({ configWeights, means: [newer, older] }) {
         if (newer === undefined || older === undefined) return configWeights;
-        // A term without loss says nothing of its pace.
+        // A term with loss 0 has no rate of decrease.
         const paces = newer.map((mean, i) => (older[i]! > 0 ? mean / older[i]! : 1));
         const shares = softmax(paces.map((pace) => pace / temperature));
         return configWeights.map((weight, i) => weight * configWeights.length * shares[i]!);

@@ -10,15 +10,13 @@ const EPSILON = 1e-8;
 const stateSchema = z.strictObject({ ...commonState, logits: descentSchema, losses: perTerm });
 
 /**
- * FAMO (Liu et al., NeurIPS 2023, algorithm 2): all losses should come down by the same factor. With z the softmax of
- * learned
- * logits, the weights are z / loss over their sum. After the step, the logits follow
- * what it did to the logarithms of the losses: a term that came down less weighs more. Their step is Adam with
- * weight decay, as in algorithm 2 and in the authors' code, which has 0.01 for gamma where the paper has 0.001.
+ * FAMO (Liu et al., NeurIPS 2023, algorithm 2): all losses should decrease by the same factor. With z the softmax of
+ * trained logits, the weights are z / loss over their sum. After the step, the logits follow the change of the log
+ * losses: a term that decreased less gets more weight. The logits are trained by Adam with weight decay, as in
+ * algorithm 2 and in the authors' code, which uses gamma 0.01; the paper uses 0.001.
  *
- * A term without loss, as in a batch with none of its rows, has no logarithm and no gradient: it is left out. The
- * config's
- * weights come on top.
+ * A term with loss 0, as in a batch without its rows, has no logarithm and no gradient, and is excluded. The result is
+ * multiplied by the config's weights.
  */
 export const famo = defineWeighting({
   name: 'famo',

@@ -4,7 +4,7 @@ import { defineWeighting } from './weighting.js';
 
 const stateSchema = z.strictObject(commonState);
 
-/** The weights of the config, throughout. */
+/** Constant weights from the config. */
 export const fixed = defineWeighting({
   name: 'fixed',
   summary: 'fixed task weights',

@@ -7,25 +7,20 @@ import { defineWeighting } from './weighting.js';
 
 const stateSchema = gramianState.extend({
   logits: descentSchema,
-  /** Mean losses of the first steps, over so many of them. */
+  /** Mean losses of the first `firstSteps` steps. */
   firstLosses: perTerm,
   firstSteps: z.int().min(0),
 });
 
 /**
- * GradNorm (Chen et al., ICML 2018, algorithm 1). The weights are learned so that the norm of each weighted gradient
- * comes
- * to G · r^α (equation 1): G is their mean, r how far the term's loss has come down from its first value, compared with
- * the
- * others. The sum of the distances to these targets (equation 2) is what a step of Adam brings down; the targets are
- * held.
+ * GradNorm (Chen et al., ICML 2018, algorithm 1). Weights are trained so that the norm of each weighted gradient
+ * approaches G · r^α (equation 1): G is their mean, r the term's loss relative to its initial value, over the mean of
+ * that ratio. Adam minimizes the sum of the distances to these targets (equation 2); the targets are constants.
  *
- * The paper learns the weights themselves and divides them by their sum after each step; here, as in LibMTL, they are T
- * times
- * a softmax, which has the same sum and no weight below 0. The paper's norms are those of the last shared layer, here
- * of all
- * that is shared. A first loss is a mean over `firstSteps`: the paper takes one, which in a batch with three purchases
- * is chance.
+ * The paper trains the weights directly and divides them by their sum after each step. Here, as in LibMTL, they are T
+ * times a softmax, with the same sum and no negative weight. The paper uses the norms of the last shared layer; here,
+ * of all shared parameters. The initial loss is a mean over `firstSteps`: the paper uses one step, which is noise in a
+ * batch with three purchases.
  */
 export const gradnorm = defineWeighting({
   name: 'gradnorm',
@@ -55,20 +50,20 @@ export const gradnorm = defineWeighting({
       firstLosses: everyTerm(weights, 0),
       firstSteps: 0,
     }),
-    observe(state, seen) {
+    observe(state, observation) {
       const { configWeights, logits } = state;
-      const starts = state.firstSteps < firstSteps;
+      const isBaseline = state.firstSteps < firstSteps;
       const first = {
-        firstSteps: state.firstSteps + (starts ? 1 : 0),
-        firstLosses: starts
-          ? state.firstLosses.map((mean, i) => mean + (seen.losses[i]! - mean) / (state.firstSteps + 1))
+        firstSteps: state.firstSteps + (isBaseline ? 1 : 0),
+        firstLosses: isBaseline
+          ? state.firstLosses.map((mean, i) => mean + (observation.losses[i]! - mean) / (state.firstSteps + 1))
           : state.firstLosses,
       };
       const size = configWeights.length;
       const shares = softmax(logits.values);
-      const norms = computeNorms(computeGramian(seen), size);
+      const norms = computeNorms(computeGramian(observation), size);
       const weightedNorms = norms.map((norm, i) => norm * size * shares[i]!);
-      const progress = seen.losses.map((loss, i) =>
+      const progress = observation.losses.map((loss, i) =>
         first.firstLosses[i]! > 0 ? Math.max(loss, 0) / first.firstLosses[i]! : 1,
       );
       const meanNorm = mean(weightedNorms);
@@ -78,7 +73,7 @@ export const gradnorm = defineWeighting({
       return {
         ...state,
         ...first,
-        // The step takes the weights that it was measured with, as in algorithm 1.
+        // The step uses the weights with which it was measured, as in algorithm 1.
         weights: configWeights.map((weight, i) => weight * size * shares[i]!),
         logits: descend(logits, softmaxSlope(shares, slopes), learningRate),
       };

@@ -1,43 +1,46 @@
-import type { Seen } from './weighting.js';
+import type { Observation } from './weighting.js';
 
-// A Gramian is T × T, row by row: the products of T gradients.
+// A Gramian is a row-major T × T matrix of the dot products of T gradients.
 
-/** The Gramian that a weighting of these needs has been given. */
-export function computeGramian(seen: Seen): Float64Array {
-  if (seen.gramian === undefined) throw new Error('a weighting that needs the Gramian was observed without one');
-  return seen.gramian;
+/**
+ * Returns the observed Gramian.
+ * @throws Error if the observation has none
+ */
+export function computeGramian(observation: Observation): Float64Array {
+  if (observation.gramian === undefined) throw new Error('the observation has no Gramian');
+  return observation.gramian;
 }
 
-/** The norms of the gradients. */
+/** Computes the norms of the gradients. */
 export function computeNorms(gramian: Float64Array, size: number): number[] {
   return Array.from({ length: size }, (_, i) => Math.sqrt(Math.max(gramian[i * size + i]!, 0)));
 }
 
-/** The Gramian of the gradients times a factor each. */
+/** Computes the Gramian of the gradients, each scaled by its factor. */
 export function scaledGramian(gramian: Float64Array, factors: readonly number[]): Float64Array {
   return gramian.map(
-    (product, at) => product * factors[Math.floor(at / factors.length)]! * factors[at % factors.length]!,
+    (product, index) => product * factors[Math.floor(index / factors.length)]! * factors[index % factors.length]!,
   );
 }
 
-/** The product of each gradient with the sum of all, each times its weight. */
+/** Computes the dot product of each gradient with the weighted sum of all. */
 export function productsWith(gramian: Float64Array, weights: readonly number[]): number[] {
   const size = weights.length;
   return weights.map((_, i) => weights.reduce((sum, weight, j) => sum + gramian[i * size + j]! * weight, 0));
 }
 
-/** The norm of the sum of the gradients, each times its weight. */
+/** Computes the norm of the weighted sum of the gradients. */
 export function normOfSum(gramian: Float64Array, weights: readonly number[]): number {
   const square = productsWith(gramian, weights).reduce((sum, product, i) => sum + product * weights[i]!, 0);
   return Math.sqrt(Math.max(square, 0));
 }
 
-/** The mean square norm of the gradients; 0 where all are 0. */
+/** Computes the mean squared norm of the gradients. */
 export function meanSquare(gramian: Float64Array, size: number): number {
   return computeNorms(gramian, size).reduce((sum, norm) => sum + norm ** 2 / size, 0);
 }
 
-/** The Gramian of some of the gradients. */
-export function gramianAmong(gramian: Float64Array, size: number, chosen: readonly number[]): Float64Array {
-  return Float64Array.from(chosen.flatMap((i) => chosen.map((j) => gramian[i * size + j]!)));
+/** Selects the Gramian of some of the gradients. */
+export function selectGramian(gramian: Float64Array, size: number, selection: readonly number[]): Float64Array {
+  return Float64Array.from(selection.flatMap((i) => selection.map((j) => gramian[i * size + j]!)));
 }

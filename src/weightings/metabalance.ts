@@ -7,10 +7,9 @@ import { defineWeighting } from './weighting.js';
 const stateSchema = gramianState.extend({ target: z.int().min(0), norms: perTerm });
 
 /**
- * MetaBalance (He et al., WWW 2022, with relax factor and moving averages): each other term's gradient is brought to
- * the length of the target's, by moving averages of the norms, as far as the relax factor says. Authors' code and paper
- * do so
- * for each layer by itself; here it is done once, for all that is shared. The config's weights come on top.
+ * MetaBalance (He et al., WWW 2022, with relax factor and moving averages): scales the gradient of every other term
+ * toward the norm of the target's, using moving averages of the norms and the relax factor. The paper and its code do
+ * so per layer; here it is done once, for all shared parameters. The result is multiplied by the config's weights.
  */
 export const metabalance = defineWeighting({
   name: 'metabalance',
@@ -35,23 +34,23 @@ export const metabalance = defineWeighting({
       yield {
         path: ['target'],
         message: joined(
-          `expected a term of the loss, ${names.join(' or ')}, found ${quoted(target)}`,
+          `expected a loss term (${names.join(', ')}), found ${quoted(target)}`,
           didYouMean(target, names),
         ),
       };
     },
     first(weights, _seed, names) {
-      const at = target === undefined ? 0 : names.indexOf(target);
-      if (at < 0) throw new Error('metabalance: the terms were not checked');
-      return { configWeights: [...weights], weights: [...weights], target: at, norms: everyTerm(weights, 0) };
+      const targetIndex = target === undefined ? 0 : names.indexOf(target);
+      if (targetIndex < 0) throw new Error('metabalance: the terms were not validated');
+      return { configWeights: [...weights], weights: [...weights], target: targetIndex, norms: everyTerm(weights, 0) };
     },
-    observe(state, seen) {
-      const { configWeights, target: at } = state;
-      const seenNorms = computeNorms(computeGramian(seen), configWeights.length);
-      const norms = state.norms.map((norm, i) => beta * norm + (1 - beta) * seenNorms[i]!);
+    observe(state, observation) {
+      const { configWeights, target: targetIndex } = state;
+      const currentNorms = computeNorms(computeGramian(observation), configWeights.length);
+      const norms = state.norms.map((norm, i) => beta * norm + (1 - beta) * currentNorms[i]!);
       const weights = configWeights.map((weight, i) => {
-        // A term that never had a gradient has none to be lengthened.
-        const ratio = norms[i]! > 0 ? norms[at]! / norms[i]! : 1;
+        // A term that never had a gradient cannot be scaled.
+        const ratio = norms[i]! > 0 ? norms[targetIndex]! / norms[i]! : 1;
         return weight * (relaxFactor * ratio + 1 - relaxFactor);
       });
       return { ...state, norms, weights };

@@ -1,21 +1,17 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
-import { gramianAmong, computeGramian, computeNorms, scaledGramian } from './gramian.js';
+import { selectGramian, computeGramian, computeNorms, scaledGramian } from './gramian.js';
 import { simplexMinimum } from './simplex-minimum.js';
 import { defineWeighting } from './weighting.js';
 
 /**
- * MGDA (Désidéri 2012; Sener & Koltun, NeurIPS 2018, equation 3): the shortest vector among the means of the gradients.
- * No
- * term grows along it, and where it is 0 no step can better all of them. The paper finds it by Frank-Wolfe (algorithm
- * 2),
- * which comes near; here it is solved exactly.
+ * MGDA (Désidéri 2012; Sener & Koltun, NeurIPS 2018, equation 3): the minimum-norm convex combination of the gradients.
+ * No term increases along it; if it is 0, no step improves all terms. The paper approximates it by Frank-Wolfe
+ * (algorithm 2); here it is solved exactly.
  *
- * Gradients may be divided before by their norm, by the loss or by both, as in the authors' code; the weights then are
- * those
- * of the divided gradients, as in LibMTL (the authors' code puts them on the undivided ones). A term that would be
- * divided
- * by 0 has no say. The config's weights come on top.
+ * Gradients may first be divided by their norm, by the loss or by both, as in the authors' code. The weights are then
+ * those of the divided gradients, as in LibMTL; the authors' code applies them to the undivided ones. A term with
+ * divisor 0 is excluded. The result is multiplied by the config's weights.
  */
 export const mgda = defineWeighting({
   name: 'mgda',
@@ -34,21 +30,21 @@ export const mgda = defineWeighting({
       return normalization === 'loss' ? losses : losses.map((loss, i) => loss * norms[i]!);
     };
 
-    return byGramian((configWeights, seen) => {
+    return byGramian((configWeights, observation) => {
       const size = configWeights.length;
-      const gramian = computeGramian(seen);
-      const divisor = divisors(seen.losses, computeNorms(gramian, size));
-      const chosen = divisor.flatMap((value, i) => (value > 0 ? [i] : []));
-      const among = scaledGramian(
-        gramianAmong(gramian, size, chosen),
-        chosen.map((i) => 1 / divisor[i]!),
+      const gramian = computeGramian(observation);
+      const divisor = divisors(observation.losses, computeNorms(gramian, size));
+      const selection = divisor.flatMap((value, i) => (value > 0 ? [i] : []));
+      const selectedGramian = scaledGramian(
+        selectGramian(gramian, size, selection),
+        selection.map((i) => 1 / divisor[i]!),
       );
       const point = simplexMinimum(
-        among,
-        chosen.map(() => 0),
+        selectedGramian,
+        selection.map(() => 0),
       );
       const weights = configWeights.map(() => 0);
-      chosen.forEach((i, at) => (weights[i] = (configWeights[i]! * point[at]!) / divisor[i]!));
+      selection.forEach((i, index) => (weights[i] = (configWeights[i]! * point[index]!) / divisor[i]!));
       return weights;
     });
   },

@@ -1,21 +1,17 @@
 import { z } from 'zod';
 import { byGramian } from './by-gramian.js';
 import { choleskySolver } from './cholesky.js';
-import { gramianAmong, computeGramian, normOfSum, computeNorms, productsWith, scaledGramian } from './gramian.js';
+import { selectGramian, computeGramian, normOfSum, computeNorms, productsWith, scaledGramian } from './gramian.js';
 import { defineWeighting } from './weighting.js';
 
 /**
- * Nash-MTL (Navon et al., ICML 2022): the bargain that the terms strike when each wants the step for itself, GᵀG α = 1
- * / α
- * (claim 3.1). A term's part of the step does not depend on the scale of its loss. The paper comes near α by a sequence
- * of
- * convex programs (section 3.2); here it is the least point of ½ αᵀ GᵀG α - Σ log α, whose slope is that equation, by
- * Newton's method. The step has the length √T, however long the gradients are; as in the authors' code it is cut to
- * `maxNorm`.
+ * Nash-MTL (Navon et al., ICML 2022): the Nash bargaining solution of the terms, GᵀG α = 1 / α (claim 3.1). A term's
+ * contribution does not depend on the scale of its loss. The paper approximates α by a sequence of convex programs
+ * (section 3.2); here Newton's method minimizes ½ αᵀ GᵀG α - Σ log α, whose gradient is that equation. The step has
+ * norm √T, whatever the norms of the gradients; as in the authors' code it is limited to `maxNorm`.
  *
- * A term without a gradient takes no part. Where terms pull exactly against each other there is no bargain; a ridge of
- * 1e-8
- * keeps the weights finite. The config's weights come on top.
+ * A term without a gradient is excluded. If terms conflict exactly there is no solution; a ridge of 1e-8 keeps the
+ * weights finite. The result is multiplied by the config's weights.
  */
 export const nashMtl = defineWeighting({
   name: 'nash-mtl',
@@ -25,17 +21,19 @@ export const nashMtl = defineWeighting({
   }),
 
   build: ({ maxNorm }) =>
-    byGramian((configWeights, seen) => {
+    byGramian((configWeights, observation) => {
       const size = configWeights.length;
-      const gramian = computeGramian(seen);
+      const gramian = computeGramian(observation);
       const norms = computeNorms(gramian, size);
-      const chosen = norms.flatMap((norm, i) => (norm > 0 ? [i] : []));
+      const selection = norms.flatMap((norm, i) => (norm > 0 ? [i] : []));
       const cosines = scaledGramian(
-        gramianAmong(gramian, size, chosen),
-        chosen.map((i) => 1 / norms[i]!),
+        selectGramian(gramian, size, selection),
+        selection.map((i) => 1 / norms[i]!),
       );
       const bargain = configWeights.map(() => 0);
-      bargainOf(cosines, chosen.length).forEach((part, at) => (bargain[chosen[at]!] = part / norms[chosen[at]!]!));
+      solveBargain(cosines, selection.length).forEach(
+        (part, index) => (bargain[selection[index]!] = part / norms[selection[index]!]!),
+      );
 
       const length = normOfSum(gramian, bargain);
       const cut = maxNorm > 0 && length > maxNorm ? maxNorm / length : 1;
@@ -44,12 +42,11 @@ export const nashMtl = defineWeighting({
 });
 
 /**
- * Solves cosines · x = 1 / x for x > 0. With gradients of length 1, for which the start x = 1 is right but for their
- * angles.
- * Newton's steps are damped by 1 / (1 + decrement), which keeps x > 0 and always converges, since the function is
- * self-concordant (Nesterov & Nemirovskii 1994).
+ * Solves cosines · x = 1 / x for x > 0, where gradients have norm 1, so that x = 1 is a good start. Newton steps are
+ * damped by 1 / (1 + decrement), which keeps x > 0 and always converges, because the function is self-concordant
+ * (Nesterov & Nemirovskii 1994).
  */
-function bargainOf(cosines: Float64Array, size: number): number[] {
+function solveBargain(cosines: Float64Array, size: number): number[] {
   const ridged = cosines.slice();
   for (let i = 0; i < size; i++) ridged[i * size + i]! += 1e-8;
   let x = new Array<number>(size).fill(1);

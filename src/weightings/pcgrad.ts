@@ -7,11 +7,9 @@ import { defineWeighting } from './weighting.js';
 const stateSchema = gramianState.extend({ seed: z.number() });
 
 /**
- * PCGrad, or gradient surgery (Yu et al., NeurIPS 2020, algorithm 1). Each gradient loses, one after the other in
- * random
- * order, what points against each of the others; the sum of what is left is the step. The gradients are those of the
- * terms
- * with the config's weights. The order is drawn from the seed and the step.
+ * PCGrad, or gradient surgery (Yu et al., NeurIPS 2020, algorithm 1). From each gradient, removes its conflicting
+ * component against each of the others in random order; the step is the sum of the results. Gradients include the
+ * config's weights. The order depends on the seed and the step.
  */
 export const pcgrad = defineWeighting({
   name: 'pcgrad',
@@ -23,16 +21,16 @@ export const pcgrad = defineWeighting({
     stateVersion: 1,
     stateSchema,
     first: (weights, seed) => ({ configWeights: [...weights], weights: [...weights], seed }),
-    observe(state, seen) {
+    observe(state, observation) {
       const { configWeights } = state;
       const size = configWeights.length;
-      const gramian = scaledGramian(computeGramian(seen), configWeights);
-      const random = randomStream(state.seed, 'gradient surgery', seen.step);
+      const gramian = scaledGramian(computeGramian(observation), configWeights);
+      const random = randomStream(state.seed, 'gradient surgery', observation.step);
       const order = new Uint32Array(size);
       const weights = new Array<number>(size).fill(0);
       for (let i = 0; i < size; i++) {
         shuffledOrder(order, size, random);
-        projected(gramian, i, order).forEach((part, j) => (weights[j]! += part * configWeights[j]!));
+        projectGradient(gramian, i, order).forEach((part, j) => (weights[j]! += part * configWeights[j]!));
       }
       return { ...state, weights };
     },
@@ -40,8 +38,8 @@ export const pcgrad = defineWeighting({
   }),
 });
 
-/** Gradient i, as a sum of all of them, after its projections onto the planes that are normal to the others. */
-function projected(gramian: Float64Array, i: number, order: Uint32Array): number[] {
+/** Returns gradient i after its projections onto the normal planes of the others, as coefficients of all gradients. */
+function projectGradient(gramian: Float64Array, i: number, order: Uint32Array): number[] {
   const size = order.length;
   const parts = new Array<number>(size).fill(0);
   parts[i] = 1;

@@ -1,28 +1,27 @@
 import { choleskySolver } from './cholesky.js';
-import { gramianAmong, meanSquare, productsWith } from './gramian.js';
+import { selectGramian, meanSquare, productsWith } from './gramian.js';
 
 /**
- * The point w ≥ 0, Σ w = 1 where ½ wᵀ·gramian·w + linear·w is least: without `linear`, the shortest vector among the
- * means
- * of the gradients. Primal active set (Nocedal & Wright 2006, algorithm 16.3), exact after few rounds.
+ * Finds the point w ≥ 0, Σ w = 1 that minimizes ½ wᵀ·gramian·w + linear·w: without `linear`, the minimum-norm convex
+ * combination of the gradients. Primal active set (Nocedal & Wright 2006, algorithm 16.3), exact after a few
+ * iterations.
  */
 export function simplexMinimum(gramian: Float64Array, linear: readonly number[]): number[] {
   const size = linear.length;
-  // A ridge far below the rounding of single floats makes the minimum one point, where equal gradients share alike. It
-  // goes
-  // with each gradient's own length, so that it never outgrows a short one.
+  // A ridge far below single-precision rounding makes the minimum unique; equal gradients get equal shares. It is
+  // proportional to each gradient's own norm, so that it never dominates a short one.
   const matrix = gramian.slice();
-  const least = 1e-20 * meanSquare(gramian, size) || 1;
-  for (let i = 0; i < size; i++) matrix[i * size + i] = matrix[i * size + i]! * (1 + 1e-9) + least;
+  const ridge = 1e-20 * meanSquare(gramian, size) || 1;
+  for (let i = 0; i < size; i++) matrix[i * size + i] = matrix[i * size + i]! * (1 + 1e-9) + ridge;
 
   let free = linear.map((_, i) => i);
   let point = linear.map(() => 1 / size);
   for (let round = 0; round < 50 * size; round++) {
-    const target = planeMinimum(matrix, linear, free);
-    const bound = firstBound(point, target, free);
+    const target = minimizeOnPlane(matrix, linear, free);
+    const bound = findFirstBound(point, target, free);
     if (bound !== undefined) {
-      point = point.map((value, i) => (i === bound.at ? 0 : value + bound.step * (target[i]! - value)));
-      free = free.filter((i) => i !== bound.at);
+      point = point.map((value, i) => (i === bound.index ? 0 : value + bound.step * (target[i]! - value)));
+      free = free.filter((i) => i !== bound.index);
       continue;
     }
     point = target;
@@ -36,29 +35,32 @@ export function simplexMinimum(gramian: Float64Array, linear: readonly number[])
   return point;
 }
 
-/** The least point of the plane Σ w = 1 where all that is not free is 0. */
-function planeMinimum(matrix: Float64Array, linear: readonly number[], free: readonly number[]): number[] {
-  const solve = choleskySolver(gramianAmong(matrix, linear.length, free), free.length);
+/** Finds the minimum on the plane Σ w = 1 where all entries outside `free` are 0. */
+function minimizeOnPlane(matrix: Float64Array, linear: readonly number[], free: readonly number[]): number[] {
+  const solve = choleskySolver(selectGramian(matrix, linear.length, free), free.length);
   const inner = solve(free.map((i) => -linear[i]!));
   const along = solve(free.map(() => 1));
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
   const height = (1 - sum(inner)) / sum(along);
   const target = linear.map(() => 0);
-  free.forEach((i, at) => (target[i] = inner[at]! + height * along[at]!));
+  free.forEach((i, k) => (target[i] = inner[k]! + height * along[k]!));
   return target;
 }
 
-/** Where the way from the point to the target first leaves w ≥ 0, if it does. */
-function firstBound(
+/**
+ * Returns the first entry that becomes negative on the segment from point to target, and the step length at which it
+ * does.
+ */
+function findFirstBound(
   point: readonly number[],
   target: readonly number[],
   free: readonly number[],
-): { at: number; step: number } | undefined {
+): { index: number; step: number } | undefined {
   return free
     .filter((i) => target[i]! < 0)
-    .map((at) => ({ at, step: point[at]! / (point[at]! - target[at]!) }))
-    .reduce<{ at: number; step: number } | undefined>(
-      (least, bound) => (least === undefined || bound.step < least.step ? bound : least),
+    .map((index) => ({ index, step: point[index]! / (point[index]! - target[index]!) }))
+    .reduce<{ index: number; step: number } | undefined>(
+      (first, bound) => (first === undefined || bound.step < first.step ? bound : first),
       undefined,
     );
 }

@@ -1,4 +1,4 @@
-/** exp(x) over its sum, for x of any size. */
+/** Computes the softmax without overflow. */
 export function softmax(values: readonly number[]): number[] {
   const largest = Math.max(...values);
   const powers = values.map((value) => Math.exp(value - largest));
@@ -6,7 +6,7 @@ export function softmax(values: readonly number[]): number[] {
   return powers.map((power) => power / sum);
 }
 
-/** The gradient with respect to the arguments of a softmax, from its results and the gradient with respect to these. */
+/** Computes the gradient with respect to the arguments of a softmax, from its results and their gradient. */
 export function softmaxSlope(shares: readonly number[], slopes: readonly number[]): number[] {
   const mean = shares.reduce((total, share, i) => total + share * slopes[i]!, 0);
   return shares.map((share, i) => share * (slopes[i]! - mean));

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 
-/** One number a term. */
+/** One number per term. */
 export const perTerm = z.array(z.number());
 
-/** What every state holds: the weights that the config gives the terms. */
+/** Part of every state: the config's weights of the terms. */
 export const commonState = { configWeights: perTerm };
 
-/** The state of a weighting that gives what it last made of a Gramian. */
+/** State of a weighting that returns the result of its last Gramian. */
 export const gramianState = z.strictObject({ ...commonState, weights: perTerm });
 
-/** A number a term, all the same. */
+/** Returns an array with the same value for every term. */
 export function everyTerm(terms: readonly unknown[], value: number): number[] {
   return terms.map(() => value);
 }

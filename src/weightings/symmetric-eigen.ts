@@ -1,17 +1,16 @@
-/** The eigenvalues of a symmetric matrix, and for each its vector of length 1. */
+/** An eigenvalue of a symmetric matrix and its eigenvector of norm 1. */
 export interface Eigen {
   readonly value: number;
   readonly vector: readonly number[];
 }
 
 const ROUNDING = 1e-17;
-/** Below it, doubles lose digits. */
+/** Below this, doubles are subnormal and lose digits. */
 const SMALLEST = Number.MIN_VALUE / Number.EPSILON;
 
 /**
- * Eigenvalues and vectors of a symmetric matrix, given row by row, the largest value first: Jacobi's rotations in
- * cycles
- * (Golub & Van Loan 2013, algorithm 8.5.3).
+ * Computes the eigenvalues and eigenvectors of a symmetric row-major matrix, largest eigenvalue first: cyclic Jacobi
+ * rotations (Golub & Van Loan 2013, algorithm 8.5.3).
  */
 export function symmetricEigen(matrix: Float64Array, size: number): Eigen[] {
   const a = matrix.slice();
@@ -23,7 +22,7 @@ export function symmetricEigen(matrix: Float64Array, size: number): Eigen[] {
     for (let p = 0; p < size; p++) {
       for (let q = p + 1; q < size; q++) {
         const [pp, qq, pq] = [a[p * size + p]!, a[q * size + q]!, a[p * size + q]!];
-        // Small beside both values of the diagonal, so that a small eigenvalue is as exact as a large one.
+        // Relative to both diagonal elements, so that small eigenvalues are as accurate as large ones.
         if (Math.abs(pq) <= ROUNDING * Math.sqrt(Math.abs(pp)) * Math.sqrt(Math.abs(qq)) || Math.abs(pq) < SMALLEST)
           continue;
         rotated = true;

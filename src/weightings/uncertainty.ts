@@ -6,11 +6,9 @@ import { defineWeighting } from './weighting.js';
 const stateSchema = z.strictObject({ ...commonState, logVariances: descentSchema });
 
 /**
- * Homoscedastic uncertainty (Kendall, Gal & Cipolla, CVPR 2018). Every term has a variance σ² of its own that is
- * learned with
- * the model: Σ loss / σ² + log σ (equation 10), over s = log σ² (section 3.2). Equation 7, for regression, has half the
- * first
- * part, which is the same with s shifted by log 2; both end at the weight 1 / (2 loss).
+ * Homoscedastic uncertainty (Kendall, Gal & Cipolla, CVPR 2018). Every term has a variance σ² that is trained with the
+ * model: Σ loss / σ² + log σ (equation 10), with s = log σ² (section 3.2). Equation 7, for regression, halves the first
+ * part, which shifts s by log 2; both converge to the weight 1 / (2 loss).
  */
 export const uncertainty = defineWeighting({
   name: 'uncertainty',

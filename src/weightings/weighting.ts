@@ -1,60 +1,56 @@
 import type { z } from 'zod';
 import type { ValidationIssue, Component } from '../core/component.js';
 
-/** What a weighting may look at. Losses and gradients are the terms' own, without the config's weights. */
-export interface Seen {
+/** Measurements of a step. Losses and gradients exclude the config's weights. */
+export interface Observation {
   readonly losses: readonly number[];
   /**
-   * T × T, row by row, where `needs` is 'gramian': the products of the terms' gradients on what they share, tables
-   * included. Sum them in doubles: methods ask which of them are dependent.
+   * Row-major T × T dot products of the terms' gradients over the shared parameters, including tables, if `needs` is
+   * 'gramian'. Summed in double precision, because methods test for linear dependence.
    */
   readonly gramian: Float64Array | undefined;
-  /** Losses of the same batch by the weights after the step, where `needs` is 'change'. */
+  /** Losses of the same batch after the step, if `needs` is 'change'. */
   readonly lossesAfter?: readonly number[];
-  /** Counted from 1. */
+  /** Starts at 1. */
   readonly step: number;
   readonly epoch: number;
 }
 
 /**
- * A rule that gives each step the weights of the terms of the loss. It has no memory but its state, which is plain
- * JSON, so
- * that a run that goes on from a checkpoint has the same weights to the bit.
+ * A rule that computes the weights of the loss terms for each step. Its state is plain JSON, so that a resumed run has
+ * bitwise identical weights.
  */
 export interface Weighting<State extends object = object> {
   /**
    * When it is observed, and with what:
    * - 'losses': after a step that was taken; its weights are known before the step.
-   * - 'gramian': within a step, with losses and Gramian, before `weights` are asked for.
-   * - 'change': within a step with the losses, before `weights` are asked for, and once more with `lossesAfter` as well
+   * - 'gramian': within a step, with losses and Gramian, before `weights` is called.
+   * - 'change': within a step with the losses, before `weights` is called, and again with `lossesAfter`
    *   after a step that was taken.
    *
-   * Where a step is refused, the state from before it goes on.
+   * If a step is skipped, the state from before it is restored.
    */
   readonly needs: 'losses' | 'gramian' | 'change';
-  /**
-   * Whether its weights stay as they are first, whatever is observed: then nobody has to wait for what a step found.
-   */
+  /** Whether the weights never change; the loop then does not wait for the losses of a step. */
   readonly isConstant?: true;
-  /** What is wrong with its options where the terms are called so; paths start at the options. */
+  /** Validates options against the names of the terms; paths are relative to the options. */
   checkTerms?(names: readonly string[]): Iterable<ValidationIssue>;
   /**
-   * The state before the first step.
-   * @param weights what the config gives the terms
+   * Returns the state before the first step.
+   * @param weights the config's weights of the terms
    * @param names of the terms, in the same order
    */
   first(weights: readonly number[], seed: number, names: readonly string[]): State;
-  observe(state: State, seen: Seen): State;
+  observe(state: State, observation: Observation): State;
   weights(state: State): readonly number[];
-  /** Of the state as a section of a checkpoint; the version goes up where the schema changes. */
+  /** Version of the state in checkpoints; increment it when the schema changes. */
   readonly stateVersion: number;
   readonly stateSchema: z.ZodType<State>;
 }
 
 /**
- * Declares a weighting. What is not finite never enters its state: neither what it sees nor what it makes of that, for
- * a
- * state is JSON, and one such number would spoil every step after it.
+ * Declares a weighting. Guards its state against non-finite numbers: an observation or a result with one is ignored,
+ * since it would spoil every later step and JSON cannot store it.
  */
 export function defineWeighting<const Name extends string, Shape extends z.ZodRawShape, State extends object>(
   weighting: Component<Name, Shape, [], Weighting<State>>,
@@ -65,11 +61,11 @@ export function defineWeighting<const Name extends string, Shape extends z.ZodRa
 function guarded<State extends object>(weighting: Weighting<State>): Weighting<State> {
   return {
     ...weighting,
-    observe(state, seen) {
-      const numbers = [...seen.losses, ...(seen.gramian ?? []), ...(seen.lossesAfter ?? [])];
+    observe(state, observation) {
+      const numbers = [...observation.losses, ...(observation.gramian ?? []), ...(observation.lossesAfter ?? [])];
       if (!numbers.every(Number.isFinite)) return state;
-      const next = weighting.observe(state, seen);
-      // zod's numbers are finite.
+      const next = weighting.observe(state, observation);
+      // zod rejects non-finite numbers.
       return weighting.stateSchema.safeParse(next).success && weighting.weights(next).every(Number.isFinite)
         ? next
         : state;

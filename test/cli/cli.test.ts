@@ -388,7 +388,7 @@ describe('a usage error', () => {
       'an unknown parent task',
       ['train', config, '--set', 'tasks.cvr.given=clik'],
       2,
-      /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), down to one that is given nothing, found "clik"; did you mean 'click'\?/,
+      /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), in a chain that ends at a task without given, found "clik"; did you mean 'click'\?/,
     ],
     ['an invalid run name', ['train', config, '--name', '../x'], 2, /expected a folder name/],
     [
@@ -452,7 +452,7 @@ describe('a usage error', () => {
     const broken = [...small(), '--set=data.train=train.csv', '--set=training.epochs=1'];
     const { code, stderr } = await mtl(cwd, ['train', config, ...broken]);
     expect(stderr).toMatch(
-      /error: .*train\.csv:701: column "101": expected an id: a whole number in digits, found "oops"; correct the row, or where ids are texts, give the field encoding: { name: tokens }/,
+      /error: .*train\.csv:701: column "101": expected an integer id in digits, found "oops"; correct the row, or set encoding: tokens if ids are strings/,
     );
     expect(code).toBe(3);
     expect(existsSync(join(cwd, 'runs'))).toBe(false);

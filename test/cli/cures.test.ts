@@ -60,7 +60,7 @@ describe('an error message', () => {
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(
-        /^error: seed: the run was trained with 1, now it is 9\nerror: training\.batchSize: the run was trained with 64, now it is 32; a run that goes on may change [^\n]*\n$/,
+        /^error: seed: the run was trained with 1, but it is now 9\nerror: training\.batchSize: the run was trained with 64, but it is now 32; a resumed run may change [^\n]*\n$/,
       ) as string,
     ]);
   });

@@ -10,7 +10,7 @@ model: { name: esmm, ctrTower: { hidden: [16, 8] } }
 `;
 const always = ['name', 'data.train', 'features.f.type', 'features.f.fields', 'tasks.ctr.label', 'model.name'];
 
-describe('what a config says beside the defaults', () => {
+describe('changes of a config from its defaults', () => {
   it.each([
     ['nothing more', '', []],
     ['a default, which is none', 'seed: 2026\ntraining: { epochs: 1 }', []],
@@ -29,14 +29,14 @@ describe('what a config says beside the defaults', () => {
       'training: { diagnostics: {} }',
       ['training.diagnostics'],
     ],
-  ])('is %s', (_, more, expected) => {
+  ])('are %s', (_, more, expected) => {
     const single = MINIMAL.replace('esmm, ctrTower: { hidden: [16, 8] }', 'shared-bottom');
     const keys = listChanges(parseConfig(single + more, 'c.yaml')).map(({ key }) => key);
     expect(keys.filter((key) => !always.includes(key))).toEqual(expected);
     expect(always.filter((key) => !keys.includes(key))).toEqual([]);
   });
 
-  it('has what is by default beside it', () => {
+  it('include the default', () => {
     const changes = listChanges(
       parseConfig(
         `${MINIMAL.replace('{ ctr: { label: click } }', '{ ctr: { label: click }, cvr: { label: buy, given: click } }')}training: { epochs: 7 }`,

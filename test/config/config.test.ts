@@ -37,7 +37,7 @@ function problems(text: string, ...overrides: string[]): string[] {
 }
 
 describe('a config', () => {
-  it('is filled with defaults and named after its file', () => {
+  it('has defaults and is named after its file', () => {
     const experiment = parseConfig(MINIMAL, 'configs/small.yaml');
     expect(experiment.name).toBe('small');
     expect(experiment.features['user']!.fields).toEqual(['101', '109_14']);
@@ -52,10 +52,10 @@ describe('a config', () => {
     });
   });
 
-  it('that gives dense weights an optimizer by rows is told which one to take', () => {
+  it('with a row-wise optimizer for dense weights suggests an alternative', () => {
     const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
     expect(problems(text)).toEqual([
-      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of tables, which dense weights have none of; take 'adagrad'",
+      "bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables, which dense weights do not have; use 'adagrad'",
     ]);
   });
 
@@ -68,7 +68,7 @@ describe('a config', () => {
     });
   }
 
-  it('takes the name of a part for the part with its defaults', () => {
+  it('accepts a component name in place of its options', () => {
     const named = (training: string, bottom: string) =>
       parseConfig(
         `data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
@@ -79,7 +79,7 @@ describe('a config', () => {
     );
   });
 
-  it('with every type of feature loads back from its resolved form equal to itself', () => {
+  it('with every feature type loads back from its resolved form equal to itself', () => {
     const text = withGroup(
       'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: { items: " " } }',
       'hashed: { type: categorical, fields: [shop], encoding: { name: hash, buckets: 10 } }',
@@ -97,7 +97,7 @@ describe('a config', () => {
     expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);
   });
 
-  it('has its problems told all at once, each with its place, what was expected and what was found', () => {
+  it('reports all problems at once, each with its location, and the expected and found value', () => {
     const text = `seed: -1
 data:
   trian: x.csv
@@ -130,12 +130,12 @@ training:
     [
       'a label among the features',
       MINIMAL.replace('109_14', 'click'),
-      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label; as a feature it would give the answer away",
+      "bad.yaml:4:44: features.user.fields.1: column 'click' is a label and would leak the answer; remove it from features",
     ],
     [
       'a column twice',
       MINIMAL.replace('109_14', '101'),
-      "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'",
+      "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'; remove one",
     ],
     [
       'a size for a field that is not there',
@@ -145,7 +145,7 @@ training:
     [
       'a size for a field that shares a table',
       MINIMAL.replace('109_14]', '109_14], table: { 109_14: 101 }, encoding: { sizes: { 109_14: 5 } }'),
-      "features.user.encoding.sizes.109_14: '109_14' looks into the table of '101'; say it there",
+      "features.user.encoding.sizes.109_14: '109_14' shares the table of '101'; set it there",
     ],
     [
       'a table of a field that is not there',
@@ -165,17 +165,17 @@ training:
     [
       'the table of a field that shares one',
       withGroup('a: { type: bag, fields: [a], table: 101 }', 'b: { type: bag, fields: [b], table: { b: a } }'),
-      "features.b.table.b: 'a' looks into the table of '101'; name that one",
+      "features.b.table.b: 'a' shares the table of '101'; use '101'",
     ],
     [
       'another width than that of the table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'),
-      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, and '101', whose table it shares, 16",
+      "bad.yaml:5:56: features.bag.width: 'seen' has width 8, but shares the table of '101' with width 16; set the same width",
     ],
     [
       'another encoding than that of the table',
       withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'),
-      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, and '101', whose table it shares, as ids",
+      "features.bag.encoding: 'seen' is encoded as tokens minCount 2, but shares the table of '101', encoded as ids; set the same encoding",
     ],
     [
       'a cross of a label',
@@ -190,12 +190,12 @@ training:
     [
       'a cross with itself',
       withGroup('x: { type: cross, fields: [[101, 101]], buckets: 10 }'),
-      "bad.yaml:5:36: features.x.fields.0.1: column '101' is in this cross already",
+      "bad.yaml:5:36: features.x.fields.0.1: column '101' is listed twice; remove one",
     ],
     [
       'a cross of single columns',
       withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'),
-      'features.x.fields.0: expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns, found 101',
+      'features.x.fields.0: expected a list of columns to combine, as in fields: [[user, item]], or a map with columns, found 101',
     ],
     [
       'a cross of one',
@@ -205,32 +205,32 @@ training:
     [
       'one separator for two things',
       withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"),
-      "features.b.separators.weight: expected another character than the one between items, found ':' for both",
+      "features.b.separators.weight: expected a character other than the item separator, found ':' for both",
     ],
     [
       'a digit as a separator',
       withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"),
-      'features.b.separators.items: expected one character that is no digit, letter, dot, sign, quote or end of a line, found "1"',
+      'features.b.separators.items: expected a single character other than a letter, digit, dot, sign, quote or line break, found "1"',
     ],
     [
       'boundaries out of order',
       withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'),
-      'bad.yaml:5:58: features.b.boundaries.2: expected more than the boundary before, 2, found 2',
+      'bad.yaml:5:58: features.b.boundaries.2: expected more than the previous boundary, 2, found 2',
     ],
     [
       'neither boundaries nor quantiles',
       withGroup('b: { type: bucketized, fields: [b] }'),
-      'features.b: expected boundaries, or quantiles: a number of buckets',
+      'features.b: has neither boundaries nor quantiles; set one of them',
     ],
     [
       'both boundaries and quantiles',
       withGroup('b: { type: bucketized, fields: [b], quantiles: 4, boundaries: [1] }'),
-      'features.b.quantiles: boundaries are given already; leave one of the two out',
+      'features.b.quantiles: boundaries and quantiles are mutually exclusive; remove one',
     ],
     [
       'tasks that do not fit the model',
       MINIMAL.replace(', given: click', ''),
-      "bad.yaml:6:3: tasks: esmm needs a task that is given another one's label",
+      'bad.yaml:6:3: tasks: esmm requires a task with given; set it',
     ],
     [
       'a monitor that is not measured',
@@ -240,12 +240,12 @@ training:
     [
       'early stopping without valid',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`,
-      'training.earlyStopping: needs data.valid',
+      'training.earlyStopping: requires a validation set; set data.valid',
     ],
     [
       'a task called like a space of another',
       MINIMAL.replace('ctr:', 'cvr_all:'),
-      "'cvr_all' is also what another task is reported as",
+      "'cvr_all' is also an output of another task",
     ],
     [
       'experts without a layer',
@@ -255,23 +255,23 @@ training:
     [
       'a tower of no task',
       MINIMAL.replace('{ name: esmm }', '{ name: mmoe, towers: { cvt: { hidden: [4] } } }'),
-      "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?",
+      "model.towers.cvt: unknown task 'cvt'; did you mean 'cvr'?",
     ],
     [
       'an alias that holds itself',
       MINIMAL.replace('name: esmm', 'name: &a [*a]'),
       "bad.yaml:8:20: '*a' contains itself",
     ],
-    ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "no anchor '&a' stands before this alias"],
+    ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "alias '*a' has no anchor before it"],
     [
       'a merge key',
       MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'),
-      "bad.yaml:8:10: '<<' would merge another map into this one, which YAML 1.2 does not do; write its keys here",
+      "bad.yaml:8:10: '<<' merges maps, which YAML 1.2 does not support; copy the keys here",
     ],
     [
       'a monitor without valid',
       `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`,
-      'training.monitor: needs data.valid',
+      'training.monitor: requires a validation set; set data.valid',
     ],
     [
       'an encoding that is none',
@@ -279,7 +279,7 @@ training:
       `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`,
     ],
     ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
-  ])('with %s is refused', (_, text, expected) => {
+  ])('with %s is rejected', (_, text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);
   });
 });
@@ -297,18 +297,18 @@ describe('hostile YAML', () => {
     ['deep compact lists', `${'- '.repeat(3_000)}x`, /levels of nesting/],
     ['deep indentation', Array.from({ length: 900 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'), /levels of nesting/],
     ['more than a megabyte', `# ${'x'.repeat(1_100_000)}`, /at most 1 MB, found 1\.1 MB/],
-    ['a repeated key', 'seed: 1\nseed: 2\n', /bad\.yaml:2:1: the key "seed" stands here twice/],
+    ['a repeated key', 'seed: 1\nseed: 2\n', /bad\.yaml:2:1: duplicate key "seed"/],
     ['a syntax error', 'data: {train: x\nmodel: y', /bad\.yaml:2:/],
     ['a tab as indentation', 'data:\n\ttrain: x\n', /bad\.yaml:2:/],
     ['an unknown tag', 'seed: !!js/function x\n', /bad\.yaml:1:7/],
     ['__proto__', 'features: { __proto__: { polluted: 1 } }\n', /bad\.yaml:1:13: the key "__proto__" is not allowed/],
     ['constructor', 'constructor: { prototype: { polluted: 1 } }\n', /the key "constructor" is not allowed/],
-    ['a map as a key', '? {a: b}\n: c\n', /plain text as a key/],
+    ['a map as a key', '? {a: b}\n: c\n', /expected a string as key/],
     ['two documents', 'seed: 1\n---\nseed: 2\n', /bad\.yaml:2:1: expected one document, found a second/],
     ['nothing', '', /is empty; expected a config/],
     ['a scalar', '42', /expected a map of sections/],
     ['a terminal escape', 'seed: "\\u001b[2Jx"\n', /found "\\u001b\[2Jx"/],
-  ])('with %s is a clear error, soon', { timeout: 5000 }, (_, text, message) => {
+  ])('with %s is rejected quickly with a clear error', { timeout: 5000 }, (_, text, message) => {
     expect(problems(text).join('\n')).toMatch(message);
     expect(Object.keys(Object.prototype)).toEqual([]);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
@@ -316,7 +316,7 @@ describe('hostile YAML', () => {
 });
 
 describe('--set', () => {
-  it('changes what the file says, and adds what it leaves out', () => {
+  it('overrides and adds values', () => {
     const experiment = parseConfig(
       MINIMAL,
       'a.yaml',
@@ -337,7 +337,7 @@ describe('--set', () => {
     expect(experiment.features['user']!.fields).toEqual(['102', '109_14']);
   });
 
-  it('takes a key out where the value is null', () => {
+  it('removes a key if the value is null', () => {
     const text = `${MINIMAL}training: { epochs: 4, earlyStopping: { patience: 3 } }\n`;
     const { training } = parseConfig(
       text,
@@ -352,21 +352,21 @@ describe('--set', () => {
     ['training.epochs=many', '--set training.epochs=many: training.epochs: expected a number, found "many"'],
     ['training.epochs=', '--set training.epochs=: expected a value after ='],
     ['seed.deep=1', '--set seed.deep=1: seed: expected a number, found {"deep":1}'],
-    ['features.user.fields.9=x', 'the list has 2 items, counted from 0'],
-    ['features.user.fields.x=x', 'expected the number of an item, found "x"'],
-    ['features.user.type.x=1', 'features.user.type.x: what is above it is "categorical", not a map or a list'],
+    ['features.user.fields.9=x', 'the list has only 2 items; indices start at 0'],
+    ['features.user.fields.x=x', 'expected a list index, found "x"'],
+    ['features.user.type.x=1', 'features.user.type.x: its parent is "categorical", not a map or a list'],
     ['__proto__.polluted=1', 'the key "__proto__" is not allowed'],
     ['a.constructor.prototype.x=1', 'the key "constructor" is not allowed'],
     ['tasks={ctr: {label: click}, __proto__: {x: 1}}', 'the key "__proto__" is not allowed'],
     ['tasks={constructor: {label: click}}', 'the key "constructor" is not allowed'],
     ['epochs', 'expected a path of keys, =, and a value'],
     ['=5', 'expected a path of keys'],
-    ['seed=[', 'the value is not YAML'],
+    ['seed=[', 'the value is not valid YAML'],
     ['model=mmoe', 'model: expected a map, found "mmoe"; write { name: mmoe }'],
     ['training.optimizer.dense=sgd', 'training.optimizer.dense: expected a map, found "sgd"; write { name: sgd }'],
     ['data.train=[br].csv', `--set 'data.train="…"'`],
-    ['seed=*a', "no anchor '&a' stands before this alias"],
-  ])('%s is refused', (text, expected) => {
+    ['seed=*a', "alias '*a' has no anchor before it"],
+  ])('%s is rejected', (text, expected) => {
     const found = (() => {
       try {
         return problems(MINIMAL, text).join('\n');
@@ -379,8 +379,8 @@ describe('--set', () => {
   });
 });
 
-describe('paths of data', () => {
-  it('start at the folder of the config, else at the working directory', async () => {
+describe('data paths', () => {
+  it("are relative to the config's directory, otherwise to the working directory", async () => {
     const source = readFileSync('configs/esmm.yaml', 'utf8');
     const { experiment } = await loadConfig('configs/esmm.yaml');
     expect(experiment.data.train).toBe(join(process.cwd(), 'data/sample/train.csv'));

@@ -16,7 +16,7 @@ const features = (text: string, ...set: readonly string[]) =>
 const OWNERS =
   'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }';
 
-describe('a field that looks into the table of another', () => {
+describe('a field with a shared table', () => {
   it.each([
     [
       'one table for a group',
@@ -38,11 +38,11 @@ describe('a field that looks into the table of another', () => {
       'last: { type: categorical, fields: [last], table: item }',
       'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }',
     ],
-  ])('inherits what it does not say, with %s', (_, inherited, repeated) => {
+  ])('inherits the options that it does not set, with %s', (_, inherited, repeated) => {
     expect(features(config(OWNERS, inherited))).toEqual(features(config(OWNERS, repeated)));
   });
 
-  it("inherits no size, which is its owner's", () => {
+  it('does not inherit sizes, which belong to the owner', () => {
     const sized = 'item: { type: categorical, fields: [item], width: 8, encoding: { name: ids, sizes: { item: 50 } } }';
     expect(features(config(sized, 'seen: { type: bag, fields: [seen], table: item }'))['seen']).toMatchObject({
       width: 8,
@@ -56,16 +56,16 @@ describe('a field that looks into the table of another', () => {
     ).toMatchObject({ width: 8, encoding: { name: 'tokens', minCount: 2 } });
   });
 
-  it('is refused where it says something else', () => {
+  it('is rejected if it contradicts the owner', () => {
     expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, width: 16 }'))).toThrow(
-      /'seen' has width 16, and 'item', whose table it shares, 8/,
+      /'seen' has width 16, but shares the table of 'item' with width 8/,
     );
     expect(() => features(config(OWNERS, 'seen: { type: bag, fields: [seen], table: item, encoding: ids }'))).toThrow(
-      /'seen' is encoded as ids, and 'item', whose table it shares, as tokens minCount 2/,
+      /'seen' is encoded as ids, but shares the table of 'item', encoded as tokens minCount 2/,
     );
   });
 
-  it('trains to the same weights as one that repeats all of it', async () => {
+  it('trains to the same weights as with repeated options', async () => {
     const world = mkdtempSync(join(tmpdir(), 'mtl-inherit-'));
     await smallWorld(world);
     const text = readFileSync(join(world, 'esmm.yaml'), 'utf8').replace('epochs: 4', 'epochs: 1');

@@ -21,14 +21,14 @@ function* undescribed(node: unknown, path: readonly string[] = []): Generator<st
 }
 
 describe('the JSON Schema of a config', () => {
-  it('says of every key what it is, so that editors do', () => {
+  it('describes every key for editors', () => {
     expect([...new Set(undescribed(jsonSchema()))]).toEqual([]);
     expect([...undescribed({ properties: { a: { description: 'x', anyOf: [{ properties: { b: {} } }] } } })]).toEqual([
       'a.b',
     ]);
   });
 
-  it('may be named in the file itself', () => {
+  it('may be referenced in the file itself', () => {
     const config =
       '$schema: ./config.schema.json\ndata: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [x] } }\ntasks: { ctr: { label: y } }\nmodel: { name: single-task }\n';
     expect(parseConfig(config, 'c.yaml').tasks).toHaveProperty('ctr');

@@ -11,7 +11,7 @@ ${more}`;
 describe('tasks', () => {
   it.each([
     ['a label that is neither', ['ctr: { label: [click] }'], 'bad.yaml:5:17: tasks.ctr.label: expected'],
-    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a text or a number or a map'],
+    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a string or a number or a map'],
     [
       'a label in a column that no object can hold',
       ['ctr: { label: __proto__ }'],
@@ -40,23 +40,23 @@ describe('tasks', () => {
     [
       'a condition of a regression',
       ['ctr: { label: { column: ms, above: 7 }, type: regression }'],
-      'tasks.ctr.label: a condition is 1 or 0, and the task is a regression',
+      'tasks.ctr.label: a condition gives labels 0 and 1, but the task is a regression; set type: classification, or use the column itself as label',
     ],
     [
       'a column of a condition among the features',
       ['ctr: { label: { any: [{ column: ms, above: 7 }, { not: { column: id, equals: 3 } }] } }'],
-      "features.f.fields.0: column 'id' is a label; as a feature it would give the answer away",
+      "features.f.fields.0: column 'id' is a label and would leak the answer; remove it from features",
     ],
     ['what a task is given, among the features', ['ctr: { label: click, given: id }'], "column 'id' is a label"],
     [
       'a task that is given itself',
       ['ctr: { label: { column: ms, above: 7 }, given: ctr }'],
-      'tasks.ctr.given: expected another column than the label',
+      'tasks.ctr.given: expected a column other than the label',
     ],
     [
       'a task that is given its own label',
       ['ctr: { label: click, given: { label: click } }'],
-      'tasks.ctr.given.label: expected another column than the label',
+      'tasks.ctr.given.label: expected a column other than the label',
     ],
     [
       'violations that nobody knows',
@@ -76,17 +76,17 @@ describe('tasks', () => {
     [
       'negatives of a regression',
       ['ctr: { label: ms, type: regression, onMissing: negative }'],
-      'tasks.ctr.onMissing: a regression has no negatives; take mask or drop',
+      'tasks.ctr.onMissing: a regression has no negatives; use mask or drop',
     ],
     [
       'positives of a regression',
       ['ctr: { label: ms, type: regression, positiveWeight: 2 }'],
-      'tasks.ctr.positiveWeight: a regression has no positives; take sampleWeight',
+      'tasks.ctr.positiveWeight: a regression has no positives; use sampleWeight',
     ],
     [
       'a scaling of a class',
       ['ctr: { label: click, scaling: standard }'],
-      'tasks.ctr.scaling: a class is 1 or 0, and nothing to scale; leave it out, or take type: regression',
+      'tasks.ctr.scaling: classification labels are 0 or 1 and cannot be scaled; remove scaling, or set type: regression',
     ],
     [
       'a scaling that nobody knows',
@@ -117,17 +117,17 @@ describe('tasks', () => {
     [
       'a loss of the other type of task',
       ['ctr: { label: click, loss: huber }'],
-      'tasks.ctr.loss: huber is not for a classification; take cross-entropy, focal, hinge',
+      'tasks.ctr.loss: huber does not support classification; use one of cross-entropy, focal, hinge',
     ],
     [
       'a class for a loss of numbers',
       ['ms: { label: ms, type: regression, loss: focal }'],
-      'tasks.ms.loss: focal is not for a regression; take cross-entropy, squared, absolute, huber, poisson, ziln',
+      'tasks.ms.loss: focal does not support regression; use one of cross-entropy, squared, absolute, huber, poisson, ziln',
     ],
     [
       'a scaling of counts',
       ['n: { label: n, type: regression, loss: poisson, scaling: standard }'],
-      'tasks.n.scaling: poisson means the label as it is; leave scaling out, or take another loss',
+      'tasks.n.scaling: loss poisson requires unscaled labels; remove scaling, or use another loss',
     ],
     ['a weight of positives of 0', ['ctr: { label: click, positiveWeight: 0 }'], 'tasks.ctr.positiveWeight: expected'],
     [
@@ -140,7 +140,7 @@ describe('tasks', () => {
       ['ctr: { label: click, sampleWeight: 0.5 }'],
       'tasks.ctr.sampleWeight: expected',
     ],
-  ])('with %s are told where and why', (_, taskLines, message) => {
+  ])('with %s are rejected with location and reason', (_, taskLines, message) => {
     expect(() => parseConfig(configOf(taskLines), 'bad.yaml')).toThrow(message);
   });
 
@@ -148,45 +148,42 @@ describe('tasks', () => {
     [
       'a term that is none',
       'training: { lossWeights: { ctcvr: 2 } }',
-      "training.lossWeights.ctcvr: the loss has no term 'ctcvr'; its terms are ctr, cvr; did you mean 'ctr'?",
+      "training.lossWeights.ctcvr: unknown loss term 'ctcvr'; expected one of ctr, cvr; did you mean 'ctr'?",
     ],
     [
       'a weight below 0',
       'training: { lossWeights: { cvr: -1 } }',
       'training.lossWeights.cvr: expected at least 0, found -1',
     ],
-  ])('have terms to be weighed; %s is told', (_, more, message) => {
+  ])('have terms that can be weighted; rejects %s', (_, more, message) => {
     expect(() =>
       parseConfig(configOf(['ctr: { label: click }', 'cvr: { label: buy, given: click }'], more), 'bad.yaml'),
     ).toThrow(message);
   });
 
-  it.each(['0', '1.5', '-0.1', 'few'])('are not learned from a share of %s of the negatives', (share) => {
+  it.each(['0', '1.5', '-0.1', 'few'])('are rejected with downsampled negatives and %s', (share) => {
     const said = configOf(['ctr: { label: click }']).replace('a.csv', `a.csv, negativeSampling: { rate: ${share} }`);
     expect(() => parseConfig(said, 'bad.yaml')).toThrow('data.negativeSampling.rate: expected');
   });
 
-  it.each(['esmm', 'aitm', 'escm2-dr'])(
-    'are refused by %s with a loss that says no logit of a probability',
-    (model) => {
-      const lines = ['ctr: { label: click, loss: hinge }', 'cvr: { label: buy, given: click, loss: focal }'];
-      expect(() => parseConfig(configOf(lines, 'training: { monitor: loss }', model), 'bad.yaml')).toThrow(
-        /tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, and hinge does not say the logit of one; take cross-entropy or focal, or another model, as mmoe/,
-      );
-    },
-  );
+  it.each(['esmm', 'aitm', 'escm2-dr'])('are rejected by %s with a loss without a logit', (model) => {
+    const lines = ['ctr: { label: click, loss: hinge }', 'cvr: { label: buy, given: click, loss: focal }'];
+    expect(() => parseConfig(configOf(lines, 'training: { monitor: loss }', model), 'bad.yaml')).toThrow(
+      /tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, but loss hinge has no logit; use cross-entropy or focal, or another model, such as mmoe/,
+    );
+  });
 
-  it('are not learned from a sample with a loss whose predictions could not be corrected', () => {
+  it('are rejected with downsampling and a loss whose predictions cannot be corrected', () => {
     const said = configOf(['ctr: { label: click, loss: hinge }']).replace(
       'a.csv',
       'a.csv, negativeSampling: { rate: 0.1 }',
     );
     expect(() => parseConfig(said, 'bad.yaml')).toThrow(
-      "data.negativeSampling: predictions of 'ctr' are no probabilities with the loss hinge",
+      "data.negativeSampling: predictions of 'ctr' are not probabilities with loss hinge, so they cannot be corrected",
     );
   });
 
-  it('may be given each other by name, in esmm too', () => {
+  it('may refer to each other by name in given, also in esmm', () => {
     const lines = [
       'ctr: { label: { column: ms, above: 7 } }',
       'cart: { label: cart, given: ctr }',

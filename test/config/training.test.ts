@@ -25,15 +25,15 @@ training:
   return [];
 }
 
-describe('how steps and measuring are asked for', () => {
+describe('options of steps and validation', () => {
   it.each([
     [
       'evaluation: {}',
-      /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows, as in \{ everySteps: 1000 \}$/,
+      /^bad\.yaml:10:\d+: training\.evaluation: expected either everySteps or everyRows, as in \{ everySteps: 1000 \}$/,
     ],
     [
       'evaluation: { everySteps: 5, everyRows: 5 }',
-      /^bad\.yaml:10:\d+: training\.evaluation: expected one of everySteps and everyRows/,
+      /^bad\.yaml:10:\d+: training\.evaluation: expected either everySteps or everyRows/,
     ],
     [
       'evaluation: { everySteps: 5, everyRow: 5 }',
@@ -41,7 +41,7 @@ describe('how steps and measuring are asked for', () => {
     ],
     [
       'clip: {}',
-      /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or leave clip out$/,
+      /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or remove clip$/,
     ],
     ['clip: { separate: true }', /^bad\.yaml:10:\d+: training\.clip: expected norm or value/],
     ['clip: { norm: 0 }', /^bad\.yaml:10:\d+: training\.clip\.norm: expected more than 0, found 0/],
@@ -68,37 +68,39 @@ describe('how steps and measuring are asked for', () => {
     ],
     [
       'lossWeighting: { name: metabalance, target: cvr }',
-      /^bad\.yaml:10:\d+: training\.lossWeighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/,
+      /^bad\.yaml:10:\d+: training\.lossWeighting\.target: expected a loss term \(ctr, ctcvr\), found "cvr"/,
     ],
-  ])('is refused with its place and a cure: %s', (line, expected) => {
+  ])('are rejected with location and fix: %s', (line, expected) => {
     expect(problems(line)).toEqual([expect.stringMatching(expected) as string]);
   });
 
   it.each(['evaluation: { everySteps: 5 }', 'schedule: { name: plateau }', 'earlyStopping: {}', 'monitor: ctr.auc'])(
-    'needs rows to measure: %s',
+    'require a validation set: %s',
     (line) => {
       expect(problems(line, '{ train: a.csv }')).toEqual([
-        expect.stringMatching(/^bad\.yaml:10:\d+: training\.\w+: .*needs data\.valid to look at/) as string,
+        expect.stringMatching(
+          /^bad\.yaml:10:\d+: training\.\w+: .*requires a validation set; set data\.valid/,
+        ) as string,
       ]);
       expect(problems(line)).toEqual([]);
     },
   );
 
-  it('names a term as the model does', () => {
+  it('name terms as the model does', () => {
     expect(problems('lossWeighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
     expect(problems('lossWeighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
-      expect.stringContaining('expected a term of the loss, ctr or cvr') as string,
+      expect.stringContaining('expected a loss term (ctr, cvr)') as string,
     ]);
   });
 
-  it('lets a plateau have its turn before training stops', () => {
+  it('let a plateau schedule decay before early stopping', () => {
     const both = (patience: number, minDelta = 0): readonly string[] =>
       problems(
         `schedule: { name: plateau, patience: ${patience}, minDelta: ${minDelta} }\n  earlyStopping: { patience: 3 }`,
       );
     expect(both(3)).toEqual([
       expect.stringMatching(
-        /^bad\.yaml:10:\d+: training\.schedule\.patience: expected less than the 3 of training\.earlyStopping\.patience, found 3: .*let earlyStopping wait longer$/,
+        /^bad\.yaml:10:\d+: training\.schedule\.patience: expected less than training\.earlyStopping\.patience \(3\), found 3: .*increase earlyStopping\.patience$/,
       ) as string,
     ]);
     expect(both(2)).toEqual([]);

@@ -46,14 +46,9 @@ describe('the proposal for an unknown key', () => {
       'an option of another schedule',
       'name: plateau',
       'name: plateau, restarts: 2',
-      'name: cosine has it; the keys here are ',
+      'name: cosine has it; valid keys are ',
     ],
-    [
-      'an option of another type',
-      'fields: [508]',
-      'fields: [508], pooling: sum',
-      'type: bag has it; the keys here are ',
-    ],
+    ['an option of another type', 'fields: [508]', 'fields: [508], pooling: sum', 'type: bag has it; valid keys are '],
     [
       'an option of an encoding, beside it',
       'fields: [101]',
@@ -79,8 +74,8 @@ describe('the proposal for an unknown key', () => {
       "did you mean 'training.batchSize'?",
     ],
     ['a section in another', 'training: { ', 'training: { keepLast: 2, ', "did you mean 'checkpoints.keepLast'?"],
-    ['nothing that is known', 'training: { ', 'training: { zzzzzz: 2, ', 'the keys here are epochs, batchSize, '],
-  ])('of %s', (_, from, to, fix) => {
+    ['nothing that is known', 'training: { ', 'training: { zzzzzz: 2, ', 'valid keys are epochs, batchSize, '],
+  ])('for %s', (_, from, to, fix) => {
     expect(fixOf(from, to)?.slice(0, fix.length)).toBe(fix);
   });
 });

@@ -105,13 +105,13 @@ describe('a data set with bags', () => {
         [[4, 1]],
       ]);
     const lines = readFileSync(rejects, 'utf8').trimEnd().split('\n');
-    expect(lines[1]).toContain(',3,liked,7|x,expected an id: a whole number in digits,');
+    expect(lines[1]).toContain(',3,liked,7|x,expected an integer id in digits,');
     expect(lines[2]).toContain(',4,hour,no,expected a decimal number,');
   });
 
   it('names all columns of a cross that cannot be made', async () => {
     await expect(open(['0,a,a\u001fb,1,1'])).rejects.toThrow(
-      /train\.csv:2: column "item, hour": expected cells without the control character U\+001F/,
+      /train\.csv:2: column "item, hour": expected values without the control character U\+001F/,
     );
   });
 });

@@ -164,17 +164,17 @@ describe('a data set', () => {
   it.each([
     ['a label that is neither 0 nor 1', '2,0,1,0,', /train\.csv:3: column "click": expected 0 or 1, found "2"/],
     ['an empty label', ',0,1,0,', /column "click": expected 0 or 1, found ""/],
-    ['an id in hexadecimal', '0,0,0x1F,0,', /column "id": expected an id: a whole number in digits, found "0x1F"/],
-    ['a negative id', '0,0,-1,0,', /column "id": expected an id/],
+    ['an id in hexadecimal', '0,0,0x1F,0,', /column "id": expected an integer id in digits, found "0x1F"/],
+    ['a negative id', '0,0,-1,0,', /column "id": expected an integer id in digits/],
     [
       'an id above 2^31',
       '0,0,2147483648,0,',
-      /column "id": expected an id of at most 2147483647, found "2147483648"; correct the row, or where ids are that large, give the field encoding: { name: tokens }/,
+      /column "id": expected an id of at most 2147483647, found "2147483648"; correct the row, or set encoding: tokens or encoding: \{ name: hash, buckets: … \}/,
     ],
     [
       'an id with decimals',
       '0,0,7.0,0,',
-      /column "id": expected an id: a whole number in digits, found "7\.0"; write ids without decimals/,
+      /column "id": expected an integer id in digits, found "7\.0"; write ids without decimals/,
     ],
     ['an infinite number', '0,0,1,1e400,', /column "price": expected a number within the range/],
     ['a number with a blank', '0,0,1, 1,', /column "price": expected a decimal number, found " 1"/],
@@ -196,7 +196,7 @@ describe('a data set', () => {
     expect(policy.count).toBe(2);
     const [header, first, second, ...others] = readFileSync(path, 'utf8').trimEnd().split('\n');
     expect(header).toBe('file,line,column,value,reason,row');
-    expect(first).toMatch(/train\.csv,3,id,x,expected an id: a whole number in digits,"0,0,x,0,""a,b"""$/);
+    expect(first).toMatch(/train\.csv,3,id,x,expected an integer id in digits,"0,0,x,0,""a,b"""$/);
     expect(second).toMatch(/train\.csv,4,,,expected click to be 1 where purchase is 1,"0,1,900,0,"$/);
     expect(others).toEqual([]);
   });

@@ -472,7 +472,7 @@ describe('what a config says of text files', () => {
     ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' stands there twice/],
     [
       'header: false, columns: nowhere.txt',
-      /nowhere\.txt: data\.columns: cannot be read \(ENOENT\); expected a file with a name a line/,
+      /nowhere\.txt: data\.columns: cannot be read \(ENOENT\); expected a file with one name per line/,
     ],
     ['encoding: cp1252', /data\.encoding: expected .*windows-1252/],
     ['thousands: "."', /data\.thousands: unknown key/],
@@ -482,7 +482,7 @@ describe('what a config says of text files', () => {
   });
 
   it.each([
-    ['click', 'click', /names\.txt: data\.columns: 'click' stands there twice, the second time in line 2/],
+    ['click', 'click', /names\.txt: data\.columns: 'click' is listed twice, again in line 2/],
     ['click', '', /names\.txt: data\.columns: line 2 is empty/],
   ])('is refused where a file of names holds %j and %j', (first, second, message) => {
     const names = scratchFile('names.txt', `${first}\n${second}\nitem\n`);

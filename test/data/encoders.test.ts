@@ -188,7 +188,7 @@ describe('several threads', () => {
         leftOut: await encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }),
       }),
     );
-    await expect(writing).rejects.toThrow(/not what this field of the config learns/);
+    await expect(writing).rejects.toThrow(/does not match this field of the config/);
     const thread = startThread('data/no-such-module.js');
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);

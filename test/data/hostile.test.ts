@@ -199,27 +199,27 @@ describe('a hostile CSV', () => {
     [
       'texts for ids',
       '1,abc,a,0.5\n',
-      /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; correct the row, or where ids are texts, give the field encoding: { name: tokens }$/,
+      /train\.csv:2: column "id": expected an integer id in digits, found "abc"; correct the row, or set encoding: tokens if ids are strings$/,
     ],
     [
       'yes and no for labels',
       'yes,7,a,0.5\n',
-      /train\.csv:2: column "click": expected 0 or 1, found "yes"; correct the row, or say which text is a 1, as in label: \{ column: click, equals: 'yes' \}$/,
+      /train\.csv:2: column "click": expected 0 or 1, found "yes"; correct the row, or define the positive value, such as label: \{ column: click, equals: 'yes' \}$/,
     ],
     [
       'a word for a number',
       '1,7,a,none\n',
-      /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or name words that mean nothing, as in nullValues: \['NA'\]; a column of texts is categorical$/,
+      /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or list null values, such as nullValues: \['NA'\]; for strings, use type: categorical$/,
     ],
     [
       'a negative id',
       '1,-7,a,0.5\n',
-      /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/,
+      /train\.csv:2: column "id": expected an integer id in digits, found "-7"; correct the row, or set data\.onBadRow to 'skip'$/,
     ],
     [
       'a label that is a count',
       '2,7,a,0.5\n',
-      /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or say which numbers are a 1, as in label: \{ column: click, above: 3 \}; or type: regression/,
+      /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or define positives, such as label: \{ column: click, above: 3 \}; set type: regression/,
     ],
   ])('with %s is told the cure that is likely', async (_, content, message) => {
     const path = scratchFile('train.csv', HEADER + content);
@@ -232,7 +232,7 @@ describe('a hostile CSV', () => {
     const format = rowFormatOf({ tasks, groups });
     const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
     await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(
-      /found "abc"; correct the row, or where ids are texts, .*; this is bad row number 1 and data\.maxRejects is 0$/,
+      /found "abc"; correct the row, or set encoding: tokens if ids are strings; this is bad row number 1 and data\.maxRejects is 0$/,
     );
   });
 

@@ -172,7 +172,7 @@ describe('JSON Lines', () => {
     '{"weight": 1.5, "id": 1E2}',
   ])('have no number for an id in a list that is not written as its digits: %s', async (item) => {
     await expect(read(`{"a":["1.0", ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(
-      /data\.jsonl:1: column "a": expected ids in a list of JSON to be texts, or whole numbers up to 2\^53 in digits, found .*; write such ids in quotes/,
+      /data\.jsonl:1: column "a": expected JSON ids as strings, or as integers up to 2\^53 in plain digits, found .*; quote such ids/,
     );
   });
 
@@ -180,7 +180,7 @@ describe('JSON Lines', () => {
     'have no key twice in an item of a list: %s',
     async (item) => {
       await expect(read(`{"a":[7, ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(
-        /data\.jsonl:1: column "a": expected every key of an item in a list of JSON once, found /,
+        /data\.jsonl:1: column "a": expected unique keys in each JSON item, found /,
       );
     },
   );
@@ -248,7 +248,7 @@ describe('JSON Lines', () => {
       /data\.jsonl:2: expected the end of the line behind the object, in column 8/,
     ],
     ['something else on a line', '{"a":1}\n[1]\n', ['a'], /data\.jsonl:2: expected an object in braces, in column 1/],
-    ['half a pair of surrogates', '{"a":"\\ud83d"}\n', ['a'], /data\.jsonl:1: column "a": expected UTF-8 text/],
+    ['half a pair of surrogates', '{"a":"\\ud83d"}\n', ['a'], /data\.jsonl:1: column "a": expected valid UTF-8/],
     [
       'deep nesting',
       `{"a":1}\n{"b":${'['.repeat(5000)}\n`,

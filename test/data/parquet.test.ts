@@ -154,7 +154,7 @@ describe('Parquet', () => {
     for (let at = bytes.indexOf('r\ufffd'); at >= 0; at = bytes.indexOf('r\ufffd', at))
       bytes.fill(0xff, at + 1, at + 4);
     await expect(read(written('train.parquet', bytes))).rejects.toThrow(
-      /train\.parquet:8: column "word": expected UTF-8 text/,
+      /train\.parquet:8: column "word": expected valid UTF-8/,
     );
   });
 
@@ -164,7 +164,7 @@ describe('Parquet', () => {
     writeFileSync(join(folder, 'a.parquet'), parquetOf(bad.slice(0, 50)));
     writeFileSync(join(folder, 'b.parquet'), parquetOf(bad.slice(50)));
     await expect(read(folder)).rejects.toThrow(
-      /b\.parquet:21: column "user": expected an id: a whole number in digits, found "-1"/,
+      /b\.parquet:21: column "user": expected an integer id in digits, found "-1"/,
     );
     const out = join(scratchFolder(), 'rejects.csv');
     const policy = skipBadRows(out, 10);
@@ -332,7 +332,7 @@ describe('a value of Parquet', () => {
       '2 words: expected an id in every item, found []',
       '3 words: expected an id in every item, found []',
       '4 words: expected an id in every item, found [b, ]',
-      '5 pairs: expected every item to have a weight: a decimal number within the range of a 32-bit float, found [3: NaN]',
+      '5 pairs: expected a weight in the range of a 32-bit float for every item, found [3: NaN]',
     ]);
     expect(batch.rows).toBe(1);
   });

@@ -391,7 +391,7 @@ describe('the byte scanner', () => {
       1000,
       10,
     );
-    expect(rejects).toMatchObject([{ line: 2, column: 'word', expected: 'UTF-8 text' }]);
+    expect(rejects).toMatchObject([{ line: 2, column: 'word', expected: 'valid UTF-8' }]);
     expect(block.rows).toBe(1);
   });
 });

@@ -276,7 +276,7 @@ describe('a log in files of any way', () => {
       'a file in another encoding',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': Buffer.from('click,a,b,ds\n1,x,\xfc,z\n', 'latin1') },
       {},
-      /b\.csv:2: column "b": expected UTF-8 text, found .*; .*data\.encoding/,
+      /b\.csv:2: column "b": expected valid UTF-8, found .*; .*data\.encoding/,
     ],
     [
       'a row too short where nothing names columns',

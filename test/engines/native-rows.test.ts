@@ -5,7 +5,7 @@ import { SIGNATURES } from '../../src/engines/simd/kernel-signatures.js';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
 import { openAddon } from '../../src/engines/simd/native/addon.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
-import { slotWords } from '../../src/optimizers/optimizer.js';
+import { countSlotElements } from '../../src/optimizers/optimizer.js';
 import { randomStream } from '../../src/core/random.js';
 import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';
@@ -50,7 +50,7 @@ function compute(
   { rows, tableRows, width, gap, spare, items, areas, threads, isLazy, penalty, limit, kernel, seed }: Shape,
 ): void {
   const optimizer = ruleOf(kernel);
-  const stride = width + slotWords(optimizer, width) + spare;
+  const stride = width + countSlotElements(optimizer, width) + spare;
   const random = randomStream(seed, 'rows');
   let end = BEGIN;
   const place = (words: number): number => (end += words * 4) - words * 4;

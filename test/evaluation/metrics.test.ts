@@ -42,7 +42,7 @@ describe('every metric', () => {
     const metric = metricParts.build(metricParts.schema.parse(spec));
     const main = metric.values[0];
 
-    it(`${name} is better for a perfect prediction than for its opposite, if it has a goal`, () => {
+    it(`${name} is better for a perfect prediction than for its opposite, if it has a direction`, () => {
       const labels = floats(0, 1, 1, 0, 1, 0);
       const [perfect, opposite] = [labels, labels.map((label) => 1 - label)].map(
         (predictions) => measured(spec, labels, predictions)[main.name] as number,
@@ -52,7 +52,7 @@ describe('every metric', () => {
       expect(main.name.startsWith(name)).toBe(true);
     });
 
-    it(`${name} depends on neither the order nor the batches of rows, and leaves its input alone`, () => {
+    it(`${name} does not depend on the order or the batches of rows, and does not modify its input`, () => {
       const row = fc.tuple(
         fc.boolean(),
         fc.oneof(fc.float({ min: Math.fround(0.01), max: Math.fround(0.99), noNaN: true }), fc.constantFrom(0.25, 0.5)),
@@ -96,7 +96,7 @@ describe('auc', () => {
     fc.float({ noNaN: true, noDefaultInfinity: true }),
   );
 
-  it('is the share of pairs that are ranked rightly, ties half', () => {
+  it('is the share of correctly ranked pairs; ties count half', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), score.map(Math.fround)), { minLength: 2, maxLength: 60 }), (rows) => {
         const positives = rows.filter(([label]) => label).map(([, p]) => p);
@@ -116,7 +116,7 @@ describe('auc', () => {
     );
   });
 
-  it('has no value, and a reason, with one class', () => {
+  it('is undefined with a reason for a single class', () => {
     expect(valueOf({ name: 'auc' }, floats(0, 0), floats(0.1, 0.2))).toEqual({
       reason: 'only one class: 0 positives among 2 rows',
     });
@@ -140,7 +140,7 @@ describe('the other metrics', () => {
     expect(valueOf({ name: 'pcoc' }, floats(0), floats(0.5))).toEqual({ reason: 'no positives among 1 rows' });
   });
 
-  it('gauc counts groups of one class aside, and rows whose cell is blank not at all', () => {
+  it('gauc counts groups of one class separately, and ignores rows without a key', () => {
     const report = measured(
       { name: 'gauc', groupBy: 'user' },
       [1, 0, 1, 0, 0, 1],
@@ -160,7 +160,7 @@ describe('the other metrics', () => {
     });
   });
 
-  it('precision, recall and lift share out the rows of one prediction at the edge', () => {
+  it('precision, recall and lift split ties at the cut proportionally', () => {
     const [labels, predictions] = [
       [1, 1, 0, 0, 0, 1, 0, 0, 0, 0],
       [0.9, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1],
@@ -177,7 +177,7 @@ describe('the other metrics', () => {
     });
   });
 
-  it('hit counts how often a random choice among equal predictions has a positive', () => {
+  it('hit is the probability of a positive for a random order of ties', () => {
     expect(measured({ name: 'hit', groupBy: 'user', k: 2 }, [1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1])['hit@2']).toBeCloseTo(
       1 - (2 / 3) * (1 / 2),
       12,
@@ -199,10 +199,10 @@ describe('the other metrics', () => {
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
-describe('spaces', () => {
+describe('outputs', () => {
   const tasks = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
 
-  it('measures a conversion after the click, over all rows, and together with the click', () => {
+  it('include a conversion after the click, over all rows, and jointly with the click', () => {
     expect(listOutputs(tasks).map(({ name, where, factors }) => [name, where, factors])).toEqual([
       ['ctr', undefined, ['ctr']],
       ['cvr', 'click', ['cvr']],
@@ -211,7 +211,7 @@ describe('spaces', () => {
     ]);
   });
 
-  it('follows a funnel of any length down to what is given nothing', () => {
+  it('follow a funnel of any length to its root task', () => {
     const chain = [...tasks, task('return', { label: 'returned', given: 'purchase' })];
     expect(
       listOutputs(chain)
@@ -229,7 +229,7 @@ describe('spaces', () => {
     ).toEqual(['a', 'a_all', 'b', 'b_all']);
   });
 
-  it('tells predictions that several spaces share once', () => {
+  it('list a prediction that several outputs share once', () => {
     expect(listPredictedOutputs(listOutputs(tasks)).map(({ name }) => name)).toEqual(
       listOutputs(tasks)
         .map(({ name }) => name)
@@ -237,11 +237,11 @@ describe('spaces', () => {
     );
   });
 
-  it('has no joint space where no task predicts the condition', () => {
+  it('have no joint output if no task predicts the condition', () => {
     expect(listOutputs([tasks[1]!]).map(({ name }) => name)).toEqual(['cvr', 'cvr_all']);
   });
 
-  it('are reported each over its own rows, batch by batch as at once', () => {
+  it('are each reported over their own rows, for any batching', () => {
     const click = floats(1, 1, 0, 1, 0);
     const purchase = floats(1, 0, 0, 0, 0);
     const ctr = floats(0.9, 0.5, 0.25, 0.5, 0.125);
@@ -278,7 +278,7 @@ describe('spaces', () => {
     expect(whole['ctcvr']).toMatchObject({ rows: 5, positives: 1, auc: 1 });
   });
 
-  it('gives null with a reason where a metric is not defined', () => {
+  it('report null with a reason if a metric is undefined', () => {
     const collector = createCollector(listOutputs(tasks));
     collector.add(
       {
@@ -301,7 +301,7 @@ describe('spaces', () => {
     expect(collector.report()['cvr']).toEqual({ rows: 0, positives: 0, ...allOf(null), reasons: allOf('no rows') });
   });
 
-  it('refuses predictions that are not finite', () => {
+  it('reject non-finite predictions', () => {
     const collector = createCollector(listOutputs([tasks[0]!]));
     const batch = {
       rows: 1,

@@ -36,7 +36,7 @@ function expectClose(found: OutputReport, expected: Case['expected']): void {
 }
 
 describe('metrics', () => {
-  it.each(['classes', 'classes-with-ties'])('of classes are those of scikit-learn and torchmetrics: %s', (name) => {
+  it.each(['classes', 'classes-with-ties'])('of classification match scikit-learn and torchmetrics: %s', (name) => {
     const { labels, predictions, groups, expected, bins } = read(name);
     const { y } = reportOf({ metrics: CLASSES }, { labels, predictions, columns: { user: groups! } });
     expectClose(y!, expected);
@@ -56,7 +56,7 @@ describe('metrics', () => {
       ]);
   });
 
-  it.each(['numbers', 'numbers-with-ties'])('of numbers are those of scikit-learn and SciPy: %s', (name) => {
+  it.each(['numbers', 'numbers-with-ties'])('of regression match scikit-learn and SciPy: %s', (name) => {
     const { labels, predictions, expected } = read(name);
     expectClose(
       reportOf({ metrics: ['mae', 'rmse', 'r2', 'spearman'] }, { labels, predictions }, 'regression')['y']!,

@@ -40,7 +40,7 @@ const predictions = Array.from({ length: 20_000 }, () => Math.fround(uniform.uni
 const labels = predictions.map((p) => Number(uniform.uniform() < p));
 
 describe('bins of predictions', () => {
-  it('give the AUC, but for pairs that share a bin', () => {
+  it('give the AUC, except for pairs within a bin', () => {
     const { bins, auc } = binsOf(labels, predictions);
     const { auc: binned, within } = aucOfBins(bins);
     expect(Math.abs(binned - auc!)).toBeLessThanOrEqual(within);
@@ -48,12 +48,12 @@ describe('bins of predictions', () => {
     expect(within).toBeGreaterThan(0);
   });
 
-  it('are the same in whatever order and pieces rows come', () => {
+  it('do not depend on the order or the chunks of rows', () => {
     const { bins } = binsOf(labels, predictions);
     expect(binsOf([...labels].reverse(), [...predictions].reverse(), 777).bins).toEqual(bins);
   });
 
-  it('hold every row once, and the sum of the predictions', () => {
+  it('contain every row once, and the sum of the predictions', () => {
     const { bins } = binsOf(labels, predictions);
     const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
     expect(bins.rows).toBe(predictions.length);
@@ -64,7 +64,7 @@ describe('bins of predictions', () => {
     expect(bins.at).toEqual([...bins.at].sort((a, b) => a - b));
   });
 
-  it('are those of the logits of their predictions, whatever these are', () => {
+  it('match the logits of any predictions', () => {
     const definition = (p: number): number =>
       Math.max(
         -16 * BINS_PER_UNIT,
@@ -99,7 +99,7 @@ describe('bins of predictions', () => {
     );
   });
 
-  it('hold the exact sum of the predictions', () => {
+  it('contain the exact sum of the predictions', () => {
     const float = fc
       .oneof(
         fc.constantFrom(0, 1, 2 ** -149, 1 - 2 ** -24),
@@ -121,7 +121,7 @@ describe('bins of predictions', () => {
     );
   });
 
-  it('have a prediction within one width of their middle', () => {
+  it('have predictions within one width of their center', () => {
     fc.assert(
       fc.property(fc.double({ min: 1e-6, max: 1 - 1e-6, noNaN: true }), (value) => {
         const p = Math.fround(value);
@@ -133,13 +133,13 @@ describe('bins of predictions', () => {
     );
   });
 
-  it('take 0, 1 and what is no probability into the outermost', () => {
+  it('clamp 0, 1 and values outside to the outermost bins', () => {
     const { bins } = binsOf([0, 1, 1, 0], [0, 1, 1.5, -0.25]);
     expect(bins).toMatchObject({ rows: 4, negatives: [2, 0], truths: [0, 2] });
     expect(bins.at[0]).toBe(-bins.at[1]! - 1);
   });
 
-  it('are no matter of regressions', () => {
+  it('do not apply to regressions', () => {
     const collector = createCollector(spacesOfType('regression'));
     collector.add(batchOf({ labels: [3.5], predictions: [2] }), new Map([['y', Float32Array.of(2)]]));
     expect(collector.predicted()).toEqual({ outputs: {}, segments: {} });

@@ -36,7 +36,7 @@ describe('segments', () => {
     }
   });
 
-  it('beyond a hundred are one together, that of the fewest rows', () => {
+  it('beyond a hundred are merged, smallest first', () => {
     const report = reportOf(
       { segmentBy: ['hour'] },
       rowsOf(600, (row) => (row < 300 ? row % 3 : 10 + (row % 150))),

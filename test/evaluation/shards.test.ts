@@ -52,7 +52,7 @@ describe('a sharded evaluation', () => {
   for (let begin = 0; begin < count; begin += 4096) addRows(single, columns, begin, Math.min(begin + 4096, count));
   const whole = single.report();
 
-  it('reports what a single pass reports, to the last bit, however the rows are cut and in whatever order they meet', () => {
+  it('is bitwise identical to a single pass, for any sharding and merge order', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: count - 1 }), { maxLength: 6 }),
@@ -75,7 +75,7 @@ describe('a sharded evaluation', () => {
     expect(whole['ctr']!['auc']).not.toBeNull();
   });
 
-  it('may take shards as another thread posts them, and both may go on', () => {
+  it('accepts shards from other threads, and both can continue', () => {
     const [first, second] = [createCollector(SPACES), createCollector(SPACES)];
     addRows(first, columns, 0, 1000);
     addRows(second, columns, 1000, 3000);
@@ -88,7 +88,7 @@ describe('a sharded evaluation', () => {
     expect(first.report()).toEqual(whole);
   });
 
-  it('has the errors of a regression, whose labels stay the numbers they are', () => {
+  it('has the errors of a regression with unrounded labels', () => {
     const { click, paid, price } = columns;
     let squares = 0;
     let clicks = 0;
@@ -121,12 +121,12 @@ describe('an exact sum', () => {
     );
   });
 
-  it('loses nothing where plain addition does', () => {
+  it('keeps what plain addition loses', () => {
     expect([1e16, 1, -1e16].reduce((a, b) => a + b)).toBe(0);
     expect(sumOf([1e16, 1, -1e16])).toBe(1);
   });
 
-  it('is the sum of whole numbers of any size, to a few units of the last place', () => {
+  it('is accurate to a few ulps for integers of any magnitude', () => {
     const term = fc.tuple(fc.maxSafeNat(), fc.integer({ min: 0, max: 40 }));
     fc.assert(
       fc.property(fc.array(term, { minLength: 1, maxLength: 50 }), (terms) => {
@@ -140,7 +140,7 @@ describe('an exact sum', () => {
 });
 
 describe('sorting keys', () => {
-  it('puts them in order in place, also where they share bytes', () => {
+  it('sorts in place, also keys with common bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 0xffffffff })), fc.nat({ max: 0xffffffff }), (values, mask) => {
         const keys = Uint32Array.from(values, (value) => value & mask);

@@ -66,7 +66,7 @@ describe.each(METRICS)('the standard error of %s', (_, type, metric) => {
   const deviation = (values: readonly number[]): number =>
     Math.sqrt(mean(values.map((value) => (value - mean(values)) ** 2)));
 
-  it('is how far values, and differences of pairs, lie apart from sample to sample', () => {
+  it('is the spread of values, and of paired differences, over samples', () => {
     // The deviation of 400 draws is itself known to about 3.5%.
     const draws = draw(400, 500);
     expect(mean(draws.map(({ error }) => error)) / deviation(draws.map(({ value }) => value))).toBeCloseTo(1, 0.6);
@@ -76,7 +76,7 @@ describe.each(METRICS)('the standard error of %s', (_, type, metric) => {
     );
   });
 
-  it('of a difference is that of two values where nothing is shared, and 0 of a prediction and itself', () => {
+  it('of a difference is that of two values for independent predictions, and 0 for equal ones', () => {
     const { labels, a } = drawRows(type, 500, randomStream(7, 'itself'));
     expect(metric.standardError!(scoresFrom(type, labels, a), scoresFrom(type, labels, a))).toBeCloseTo(0, 12);
     const [draws] = draw(1, 500);
@@ -84,7 +84,7 @@ describe.each(METRICS)('the standard error of %s', (_, type, metric) => {
     expect(draws!.paired).toBeLessThan(draws!.error);
   });
 
-  it('does not come from chance: a bootstrap over rows finds the same', () => {
+  it('agrees with a bootstrap over rows', () => {
     const { labels, a, b } = drawRows(type, 1500, randomStream(3, 'rows'));
     const random = randomStream(3, 'bootstrap');
     const differences = Array.from({ length: 300 }, () => {
@@ -101,7 +101,7 @@ describe.each(METRICS)('the standard error of %s', (_, type, metric) => {
 });
 
 describe("DeLong's test of two AUCs", () => {
-  it('has the variance of placements, class by class, as they are counted one by one', () => {
+  it('has the variance of placements per class, as counted directly', () => {
     const { labels, a, b } = drawRows('classification', 120, randomStream(1, 'delong'));
     const placementsOf = (predictions: Float32Array, isPositive: boolean): readonly number[] => {
       const own = [...predictions].filter((__, row) => (labels[row] === 1) === isPositive);
@@ -126,10 +126,10 @@ describe("DeLong's test of two AUCs", () => {
     expect(found ** 2).toBeCloseTo(varianceOf(true) + varianceOf(false), 15);
   });
 
-  it('needs two rows of each class', () => {
+  it('requires two rows per class', () => {
     const scores = scoresFrom('classification', Float32Array.of(1, 0, 0), Float32Array.of(0.5, 0.2, 0.1));
     expect(auc.build({ confidence: undefined }).standardError!(scores, scores)).toEqual({
-      reason: 'the variance needs two rows of each class, found 1 positives and 2 negatives',
+      reason: 'the variance requires two rows per class, found 1 positives and 2 negatives',
     });
   });
 });

@@ -297,7 +297,7 @@ describe('raw cells in ONNX', () => {
       ).values,
     ).toEqual([2, 1, 0, 0, 0]);
     await expect(run([['x', `y${CELL_SEPARATOR}`, 'z']])).rejects.toThrow(
-      'expected of a_X_b_X_c: cells without the control character',
+      'expected of a_X_b_X_c: values without the control character',
     );
   });
 

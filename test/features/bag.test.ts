@@ -34,11 +34,11 @@ describe('a bag', () => {
         [3, 0.001],
       ],
     ],
-  ] as const)('takes %j apart', (cell, items) => {
+  ] as const)('parses %j', (cell, items) => {
     expect(itemsOf(sized, cell)).toEqual(items);
   });
 
-  it('takes other separators, and ids that hold the one before a weight', () => {
+  it('supports other separators, and ids that contain the weight separator', () => {
     expect(itemsOf({ ...sized, separators: { items: '\u0001', weight: '=' } }, '5=2\u00017')).toEqual([
       [5, 2],
       [7, 1],
@@ -54,14 +54,14 @@ describe('a bag', () => {
     ['1|', /an id in every item/],
     ['1||2', /an id in every item/],
     [':2', /an id in every item/],
-    ['1:', /an id, ':' and a weight/],
-    ['1:x', /a weight: a decimal number/],
+    ['1:', /items of the form id or id:weight/],
+    ['1:x', /a decimal weight in the range of a 32-bit float/],
     ['1:1e39', /range of a 32-bit float/],
-    ['1:NaN', /a weight/],
-    ['1:-1', /at least 0, of which a mean/],
-    ['x', /an id: a whole number/],
+    ['1:NaN', /a decimal weight/],
+    ['1:-1', /nonnegative weights, which pooling: mean requires/],
+    ['x', /an integer id/],
     ['100', /below 100/],
-  ])('of %j is refused', (cell, message) => {
+  ])('of %j is rejected', (cell, message) => {
     expect(() => itemsOf(sized, cell)).toThrow(BadValue);
     expect(() => itemsOf(sized, cell)).toThrow(message);
   });
@@ -98,30 +98,30 @@ describe('a bag', () => {
       ],
     ],
     ['[]', []],
-  ] as const)('may be a list in JSON: %j', (cell, items) => {
+  ] as const)('may be a JSON list: %j', (cell, items) => {
     expect(itemsOf(sized, cell)).toEqual(items);
     expect(itemsOf({ ...sized, format: 'json' }, cell)).toEqual(items);
     expect(itemsOf({ ...sized, format: 'json' }, '')).toEqual([]);
   });
 
   it.each([
-    ['[5, null]', /every item of the list to be an id/],
-    ['[[5]]', /every item of the list to be an id/],
-    ['[{"item": 5}]', /every item of the list to be an id/],
-    ['[{"id": 5, "wieght": 2}]', /every item of the list to be an id/],
-    ['[[5, "heavy"]]', /every item to have a weight/],
-    ['[[5, -1]]', /at least 0, of which a mean/],
+    ['[5, null]', /list items of the form id, \[id, weight\]/],
+    ['[[5]]', /list items of the form id, \[id, weight\]/],
+    ['[{"item": 5}]', /list items of the form id, \[id, weight\]/],
+    ['[{"id": 5, "wieght": 2}]', /list items of the form id, \[id, weight\]/],
+    ['[[5, "heavy"]]', /a weight in the range of a 32-bit float for every item/],
+    ['[[5, -1]]', /nonnegative weights, which pooling: mean requires/],
     ['[""]', /an id in every item/],
-    ['[12345678901234567890]', /texts, or whole numbers up to 2\^53/],
-    ['[1.5]', /texts, or whole numbers/],
-    ['[5, 7', /an id: a whole number/],
-    ["['a', 'b']", /a list in JSON, as \["a", "b"\]/],
-  ])('as the list %j is refused', (cell, message) => {
+    ['[12345678901234567890]', /JSON ids as strings, or as integers up to 2\^53/],
+    ['[1.5]', /JSON ids as strings, or as integers/],
+    ['[5, 7', /an integer id/],
+    ["['a', 'b']", /a JSON list, such as \["a", "b"\]/],
+  ])('as the list %j is rejected', (cell, message) => {
     expect(() => itemsOf(sized, cell)).toThrow(BadValue);
     expect(() => itemsOf(sized, cell)).toThrow(message);
   });
 
-  it('whose texts only look like a list is what its separators say', () => {
+  it('whose values only look like lists is parsed by its separators', () => {
     const tokens = { encoding: { name: 'tokens' } };
     expect(itemsOf(tokens, '[Intro]|[Outro]', ['[Intro]|[Outro]'])).toEqual([
       [1, 1],
@@ -129,14 +129,14 @@ describe('a bag', () => {
     ]);
     expect(itemsOf({ ...tokens, format: 'separated' }, '[1]', ['[1]'])).toEqual([[1, 1]]);
     expect(itemsOf({ ...tokens, format: 'separated' }, '1', ['[1]'])).toEqual([[0, 1]]);
-    expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a list in JSON, as \[20, 34\]/);
+    expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a JSON list, such as \[20, 34\]/);
   });
 
-  it('may have negative weights where no mean is taken', () => {
+  it('may have negative weights unless the pooling is mean', () => {
     for (const pooling of ['sum', 'sqrtn']) expect(itemsOf({ ...sized, pooling }, '1:-2')).toEqual([[1, -2]]);
   });
 
-  it('keeps the heaviest items where there are too many, the first among equals, in their order', () => {
+  it('selects the items with the largest weights, the first among equals, in their order', () => {
     expect(itemsOf({ ...sized, maxItems: 3 }, '1:1|2:5|3:1|4:3|5:1')).toEqual([
       [1, 1],
       [2, 5],

@@ -33,8 +33,8 @@ function encoded(spec: object, cells: CellOptions, train: readonly string[], tex
   return texts.map(encode);
 }
 
-describe('words that mean blank', () => {
-  it('are the unknown of ids and tokens, and nothing is learned from them', () => {
+describe('null values', () => {
+  it('are out of vocabulary for ids and tokens, and are not fitted', () => {
     expect(
       encoded(
         { type: 'categorical', fillMissing: 'unknown' },
@@ -56,7 +56,7 @@ describe('words that mean blank', () => {
     ).toEqual([2, 1, 0, 0, 0]);
   });
 
-  it('are what numbers that are not there stand for', () => {
+  it('are filled like missing numbers', () => {
     expect(
       encoded(
         { type: 'numeric', fillMissing: 'mean' },
@@ -70,7 +70,7 @@ describe('words that mean blank', () => {
     ]);
   });
 
-  it('as texts are compared letter by letter, and as numbers with numbers alone', () => {
+  it('match strings exactly, and numbers numerically', () => {
     const of = (blank: (string | number)[]) =>
       encoded(
         { type: 'categorical', encoding: { name: 'hash', buckets: 1000 } },
@@ -83,7 +83,7 @@ describe('words that mean blank', () => {
     expect(of(['X'])).toEqual([false, false, false]);
   });
 
-  it('make a cross the unknown in which one of them stands', () => {
+  it('make a cross out of vocabulary', () => {
     const cross = { type: 'cross', fields: [['a', 'b']], buckets: 50 };
     const [field] = fieldsOf([parsed(cross)], { nullValues: ['?'], trim: true });
     const [{ encode }] = encodedFields([field!], {}) as [ReturnType<typeof encodedFields>[number]];
@@ -92,7 +92,7 @@ describe('words that mean blank', () => {
     expect(encode(`x${CELL_SEPARATOR}y`)).toBeGreaterThan(0);
   });
 
-  it('are said for all columns, for a group and for a field, which come together', () => {
+  it('of all columns, a group and a field are combined', () => {
     const group = { type: 'numeric', fillMissing: 0, nullValues: ['-'], fields: ['a', { name: 'b', nullValues: [9] }] };
     const [a, b] = encodedFields(fieldsOf([parsed(group)], { nullValues: ['?'] }), {});
     expect(['?', '-'].map((text) => [a!.encode(text), b!.encode(text)])).toEqual([
@@ -102,20 +102,20 @@ describe('words that mean blank', () => {
     expect([a!.encode('9'), b!.encode('9')]).toEqual([9, 0]);
   });
 
-  it('that YAML takes for something else are told with the cure', () => {
+  it('that YAML does not read as strings are rejected with a fix', () => {
     const config = (blank: string): string =>
       `data: { train: t.csv, nullValues: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
     expect(() => parseConfig(config('[NA, null]'), 'c.yaml')).toThrow(
-      /c\.yaml:1:\d+: data\.nullValues\.1: null is a value of YAML and no word; write it in quotes, as 'null'/,
+      /c\.yaml:1:\d+: data\.nullValues\.1: null is not a string in YAML; quote it, as 'null'/,
     );
     expect(parseConfig(config("['?', NA, -1]"), 'c.yaml').data.nullValues).toEqual(['?', 'NA', -1]);
   });
 });
 
-describe('spaces around cells', () => {
-  it('are left out on wish, of items of bags too', () => {
+describe('whitespace around values', () => {
+  it('is stripped if configured, also of bag items', () => {
     expect(encoded({ type: 'categorical' }, { trim: true }, [' 3'], ['3 ', '\t1'])).toEqual([3, 1]);
-    expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an id/);
+    expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an integer id/);
     const [bag] = fieldsOf([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], {
       trim: true,
       nullValues: ['?'],
@@ -131,7 +131,7 @@ describe('spaces around cells', () => {
   });
 });
 
-describe('a file whose blanks are words', () => {
+describe('a file with null values', () => {
   const rows = [
     { click: '1', user: '7', city: ' NY', price: '-1', seen: '3|?' },
     { click: '0', user: '?', city: 'LA', price: '5', seen: '?' },
@@ -187,13 +187,13 @@ describe('a file whose blanks are words', () => {
   it.each([
     ['bare', (cell: string) => cell],
     ['quoted', (cell: string) => `"${cell}"`],
-  ])('reads %s cells as if they were empty', async (_, quote) => {
+  ])('reads %s values like missing ones', async (_, quote) => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(path, csv(quote));
     expect((await read(path, format)).found).toEqual(expected);
   });
 
-  it('reads the same of numbers with a comma before their decimals', async () => {
+  it('reads the same numbers with a decimal comma', async () => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(
       path,
@@ -206,7 +206,7 @@ describe('a file whose blanks are words', () => {
     expect((await read(path, format, { delimiter: ';', decimal: ',' })).found).toEqual(expected);
   });
 
-  it('reads the same of Parquet, and of the numbers in it', async () => {
+  it('reads the same from Parquet, including its numbers', async () => {
     const path = join(scratchFolder(), 'rows.parquet');
     const text = (name: 'user' | 'city' | 'seen') => ({
       name,
@@ -230,7 +230,7 @@ describe('a file whose blanks are words', () => {
     expect((await read(path, format)).found).toEqual(expected);
   });
 
-  it('reads the same of the values of a program', async () => {
+  it('reads the same values from a program', async () => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(
       path,
@@ -256,13 +256,13 @@ describe('a file whose blanks are words', () => {
     expect([...batch.bags.get('seen')!.offsets.subarray(0, 5)]).toEqual([0, 1, 1, 2, 2]);
   });
 
-  it('has another recipe, and the one of before where nothing is said', () => {
+  it('has another cache key, and the previous one without null values', () => {
     const plain = rowFormatOf({ tasks, groups });
     expect(recipeOf(format)).not.toEqual(recipeOf(plain));
     expect(recipeOf(rowFormatOf({ tasks, groups, cells: { trim: false } }))).toEqual(recipeOf(plain));
   });
 
-  it('is refused where a label is a word for nothing', async () => {
+  it('is rejected if a label is a null value', async () => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(path, csv((cell) => cell).replace('\n1,7', '\n-1,7'));
     await expect(read(path, format)).rejects.toThrow(/rows\.csv:2: column "click": expected 0 or 1/);

@@ -13,7 +13,7 @@ function partsOf(cell: string, spec: object = {}): number[] {
 }
 
 describe('a date', () => {
-  it('is a field for each of its parts, called after both, by default the hour and the weekday', () => {
+  it('is one field per part, named after both; default: hour and weekday', () => {
     const fields = fieldsOf([
       featureTypes.schema.parse({ type: 'date', fields: ['at', { name: 'born', parts: ['month'], width: 3 }] }),
     ]);
@@ -37,23 +37,23 @@ describe('a date', () => {
     ['2026-12-31T23:30:00-01:00', [1, 5, 1, 1]],
     ['2026-01-01T00:30:00+0530', [20, 3, 31, 12]],
     ['', [0, 0, 0, 0]],
-  ])('as %j is taken apart in UTC', (cell, parts) => {
+  ])('as %j is parsed in UTC', (cell, parts) => {
     expect(partsOf(cell)).toEqual(parts);
   });
 
-  it('may be a day alone, as 2026-11-01 or 20261101, where no hour is asked for', () => {
+  it('may have no time, as 2026-11-01 or 20261101, without the hour part', () => {
     for (const cell of ['2026-11-01', '20261101']) {
       expect(partsOf(cell, { parts: ['weekday', 'day'] })).toEqual([7, 1]);
       expect(() => partsOf(cell)).toThrow(
         expect.objectContaining({
-          expected: 'a date with a time of the day',
-          cure: expect.stringContaining('leave hour out') as unknown,
+          expected: 'a date with a time of day',
+          cure: expect.stringContaining('remove hour from parts') as unknown,
         }),
       );
     }
   });
 
-  it('is what the clocks of its time zone show, also where these are put forward and back', () => {
+  it('is converted to its time zone, also across clock changes', () => {
     const berlin = { timeZone: 'Europe/Berlin', parts: ['hour', 'day'] };
     expect(
       [
@@ -76,7 +76,7 @@ describe('a date', () => {
   });
 
   it.each(['America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Pacific/Apia', 'UTC'])(
-    'in %s is what the calendar there says, of any instant from 1950 to 2050',
+    'in %s matches the calendar at any instant from 1950 to 2050',
     (timeZone) => {
       const random = randomStream(3, timeZone);
       const format = new Intl.DateTimeFormat('en-GB', {
@@ -102,7 +102,7 @@ describe('a date', () => {
     },
   );
 
-  it('may count from 1970', () => {
+  it('may be a timestamp since 1970', () => {
     for (const [cell, format] of [
       ['1793529000', 'seconds'],
       ['1793529000.75', 'seconds'],
@@ -115,20 +115,20 @@ describe('a date', () => {
   });
 
   it.each([
-    ['2026-02-29', {}, 'a day and a time that there are', undefined],
-    ['2026-13-01', {}, 'a day and a time that there are', undefined],
-    ['2026-11-01T24:00', {}, 'a day and a time that there are', undefined],
-    ['2026-11-01T10:60', {}, 'a day and a time that there are', undefined],
-    ['01.11.2026', {}, /^a date as 2026-11-30, or/, undefined],
-    ['2026-11-1', {}, /^a date as 2026-11-30, or/, undefined],
-    ['infinity', {}, /^a date as 2026-11-30, or/, undefined],
-    ['1793529000', {}, /^a date as 2026-11-30, or/, /take format: seconds/],
-    ['1793529000000', {}, /^a date as 2026-11-30, or/, /take format: milliseconds/],
-    ['2026-11-01', { format: 'seconds' }, 'seconds since 1970, a number', /leave format out/],
-    ['1793529000000', { format: 'seconds' }, 'seconds since 1970', /take format: milliseconds/],
-    ['1793529000', { format: 'milliseconds' }, 'milliseconds since 1970', /take format: seconds/],
-    ['1e30', { format: 'milliseconds' }, 'a day and a time that there are', undefined],
-  ])('as %j is refused, with the cure: %j', (cell, spec, expected, cure) => {
+    ['2026-02-29', {}, 'an existing date and time', undefined],
+    ['2026-13-01', {}, 'an existing date and time', undefined],
+    ['2026-11-01T24:00', {}, 'an existing date and time', undefined],
+    ['2026-11-01T10:60', {}, 'an existing date and time', undefined],
+    ['01.11.2026', {}, /^a date such as 2026-11-30, or/, undefined],
+    ['2026-11-1', {}, /^a date such as 2026-11-30, or/, undefined],
+    ['infinity', {}, /^a date such as 2026-11-30, or/, undefined],
+    ['1793529000', {}, /^a date such as 2026-11-30, or/, /set format: seconds/],
+    ['1793529000000', {}, /^a date such as 2026-11-30, or/, /set format: milliseconds/],
+    ['2026-11-01', { format: 'seconds' }, 'a number of seconds since 1970', /remove format/],
+    ['1793529000000', { format: 'seconds' }, 'seconds since 1970', /set format: milliseconds/],
+    ['1793529000', { format: 'milliseconds' }, 'milliseconds since 1970', /set format: seconds/],
+    ['1e30', { format: 'milliseconds' }, 'an existing date and time', undefined],
+  ])('as %j is rejected with a fix: %j', (cell, spec, expected, cure) => {
     let found: unknown;
     try {
       partsOf(cell, spec);
@@ -142,23 +142,23 @@ describe('a date', () => {
     else expect(bad.cure).toMatch(cure);
   });
 
-  it('that is empty may be a row of its own, or an error', () => {
+  it('that is missing may have its own row, or be an error', () => {
     const part = (missing: string) =>
       fieldOf({ type: 'date', parts: ['month'], fillMissing: missing }).encoder(undefined);
     expect([part('token').encode(''), part('token').rows, part('unknown').encode('')]).toEqual([13, 14, 0]);
-    expect(() => part('error').encode('')).toThrow(/something in the cell/);
+    expect(() => part('error').encode('')).toThrow(/a value/);
   });
 
-  it('in a zone that is none, or with a part twice, is told where the config says so', () => {
+  it('with an unknown zone or a repeated part is rejected in the config', () => {
     expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], timeZone: 'Mars/Olympus' })).toThrow(
-      /a time zone, as UTC, Europe\/Berlin/,
+      /a time zone, such as UTC, Europe\/Berlin/,
     );
     expect(() => featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'hour'] })).toThrow(
-      /hour is there already/,
+      /hour is listed twice; remove one/,
     );
   });
 
-  it('means something else in another zone', () => {
+  it('has another meaning in another zone', () => {
     const [utc, berlin] = ['UTC', 'Europe/Berlin'].map((timeZone) => fieldOf({ type: 'date', timeZone }));
     expect(utc!.meaning).not.toBe(berlin!.meaning);
   });

@@ -64,8 +64,8 @@ function csv(rows: number, seed: number): string {
   return ['click,purchase,item,seen,tags,shop,day,price,hour,at,emb,user', ...lines, ''].join('\n');
 }
 
-describe('a model of every type of feature', () => {
-  it('learns what each of them tells, keeps what was fitted, and eval finds the same numbers', async () => {
+describe('a model with every feature type', () => {
+  it('learns from each of them, saves what was fitted, and eval reproduces its metrics', async () => {
     const cwd = scratchFolder();
     writeFileSync(join(cwd, 'every.yaml'), CONFIG);
     ['train', 'valid', 'test'].forEach((split, seed) =>
@@ -126,7 +126,7 @@ describe('a model of every type of feature', () => {
     model.dispose();
   });
 
-  it('tells a bad item with its file, line and column', async () => {
+  it('reports an invalid item with its file, line and column', async () => {
     const cwd = scratchFolder();
     writeFileSync(join(cwd, 'every.yaml'), CONFIG);
     writeFileSync(join(cwd, 'train.csv'), csv(10, 1).replace(/\n$/, '\n1,0,i1,i2:heavy,,s1,d1,1,1,,,1\n'));
@@ -134,7 +134,7 @@ describe('a model of every type of feature', () => {
     const { code, stderr } = await mtl(cwd, ['train', 'every.yaml']);
     expect(code).toBe(3);
     expect(stderr).toMatch(
-      /train\.csv:12: column "seen": expected an item to be an id, or an id, ':' and a weight: .*, found "i2:heavy"/,
+      /train\.csv:12: column "seen": expected items of the form id or id:weight, with a decimal weight .*, found "i2:heavy"/,
     );
   });
 });

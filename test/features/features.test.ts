@@ -22,7 +22,7 @@ const MINIMAL: Readonly<Record<string, object>> = {
 
 describe('every feature type', () => {
   for (const type of featureTypes.names) {
-    it(`${type} builds a field for each entry of its list, called after its columns, from its defaults`, () => {
+    it(`${type} builds a field per entry of its list, named after its columns, with default options`, () => {
       const fields = fieldsOf([featureTypes.schema.parse({ type, fields: ['a', 101], ...MINIMAL[type] })]);
       expect(fields.map(({ columns }) => columns[0])).toEqual(['a', '101']);
       for (const { name, columns, width, owner } of fields) {
@@ -35,13 +35,13 @@ describe('every feature type', () => {
 });
 
 describe('ids', () => {
-  it('are counted on train where no size is given; what lies beyond is the unknown', () => {
+  it('have the size of the training set by default; larger ids are out of vocabulary', () => {
     const encoder = fitted({ type: 'categorical' }, ['3', '0', '7']);
     expect(encoder.rows).toBe(8);
     expect(['0', '3', '7', '8', '2147483647'].map((cell) => encoder.encode(cell))).toEqual([0, 3, 7, 0, 0]);
   });
 
-  it('keep to a size that is given, and need no fit', () => {
+  it('have a configured size, and require no fit', () => {
     const spec = { type: 'categorical', encoding: { name: 'ids', sizes: { f: 5 } } };
     expect(fieldOf(spec).startFit()).toBeUndefined();
     const encoder = fitted(spec, []);
@@ -51,7 +51,7 @@ describe('ids', () => {
 });
 
 describe('tokens', () => {
-  it('are numbered by frequency, then by their characters; rare, unseen and empty ones are the unknown', () => {
+  it('are ordered by frequency, then by string; rare, unknown and missing ones are out of vocabulary', () => {
     const encoder = fitted({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } }, [
       'b',
       'a',
@@ -69,7 +69,7 @@ describe('tokens', () => {
     expect(['c', 'a', 'b', 'rare', 'unseen', ''].map((cell) => encoder.encode(cell))).toEqual([1, 2, 3, 0, 0, 0]);
   });
 
-  it('may be called like things of JavaScript', () => {
+  it('may have names of JavaScript properties', () => {
     const encoder = fitted({ type: 'categorical', encoding: { name: 'tokens' } }, ['__proto__', 'constructor']);
     expect(encoder.rows).toBe(3);
     expect(encoder.encode('toString')).toBe(0);
@@ -90,14 +90,14 @@ describe('a hash', () => {
     ['ππππππππ', 0x9747b28c, 0xd58063c1],
     ['The quick brown fox jumps over the lazy dog', 0x9747b28c, 0x2fa826cd],
     ['a'.repeat(256), 0x9747b28c, 0x37405bdc],
-  ])('of %j with seed %i is that of MurmurHash3', (text, seed, expected) => {
+  ])('of %j with seed %i matches MurmurHash3', (text, seed, expected) => {
     const bytes = new TextEncoder().encode(text);
     expect(murmur3(bytes, 0, bytes.length, seed)).toBe(expected);
     // The bytes of the text, however they are come by.
     expect(seededHash(2 ** 31 - 2, seed)(text)).toBe(expected % (2 ** 31 - 2));
   });
 
-  it('puts texts into buckets from 1 on, and nothing into 0', () => {
+  it('maps strings to buckets from 1, and never to 0', () => {
     const spec = { type: 'categorical', encoding: { name: 'hash', buckets: 7, seed: 3 } };
     expect(fieldOf(spec).startFit()).toBeUndefined();
     const { rows, encode } = fitted(spec, []);
@@ -118,18 +118,18 @@ describe('a cross', () => {
   const { rows, encode } = fitted(spec, []);
   const of = (...cells: string[]): number => encode(cells.join(CELL_SEPARATOR));
 
-  it('hashes the texts of its cells together, and tells where one ends', () => {
+  it('hashes its values together, with their boundaries', () => {
     expect(rows).toBe(1001);
     expect(of('1', '23')).toBe(of('1', '23'));
     expect(of('1', '23')).not.toBe(of('12', '3'));
     expect(() => of('1', `2${CELL_SEPARATOR}3`)).toThrow(/U\+001F/);
   });
 
-  it('is the unknown where a cell is empty', () => {
+  it('is out of vocabulary if a value is missing', () => {
     expect([of('', '1'), of('1', ''), of('', '')]).toEqual([0, 0, 0]);
   });
 
-  it('is exact as tokens: a row of the table for each combination of train that is frequent enough', () => {
+  it('as tokens has a row per frequent combination of the training set', () => {
     const cells = ['1|23', '12|3', '1|23', '12|3', 'rare|1', '|5', '|5'].map((cell) =>
       cell.replace('|', CELL_SEPARATOR),
     );
@@ -139,7 +139,7 @@ describe('a cross', () => {
     expect(() => exact.encode('1')).toThrow(/U\+001F/);
   });
 
-  it('has buckets as its encoding by hash has them', () => {
+  it('has the same buckets as a hash encoding', () => {
     const hashed = fitted({ type: 'cross', fields: [['a', 'b']], encoding: { name: 'hash', buckets: 1000 } }, []);
     for (let i = 0; i < 100; i++) expect(hashed.encode(`${i}${CELL_SEPARATOR}x`)).toBe(of(String(i), 'x'));
   });
@@ -157,7 +157,7 @@ describe('a shared table', () => {
     featureTypes.schema.parse({ type: 'categorical', fields: ['item'], encoding: { name: 'tokens' }, width: 4 }),
   ]);
 
-  it('has the encoding of its owner, learned once, and one place in the layout', () => {
+  it("has its owner's encoding, fitted once, and one table in the layout", () => {
     const encoded = encodedFields(fields, { item: { vocabulary: ['x', 'y'] }, bought: { vocabulary: [] } });
     expect(encoded.map(({ name, rows, encode }) => [name, rows, encode('y')])).toEqual([
       ['seen', 3, 2],
@@ -199,11 +199,14 @@ describe('numbers', () => {
     for (const [cell, number] of Object.entries(expected)) expect(encoder.encode(cell), cell).toBeCloseTo(number, 12);
   });
 
-  it.each(['', ' ', '1 ', '0x1F', 'Infinity', 'nan', '1e400', '1,5', '--1', '1e', '.'])('are refused as %j', (cell) => {
-    expect(() => fitted({ type: 'numeric' }, []).encode(cell)).toThrow(BadValue);
-  });
+  it.each(['', ' ', '1 ', '0x1F', 'Infinity', 'nan', '1e400', '1,5', '--1', '1e', '.'])(
+    'are rejected as %j',
+    (cell) => {
+      expect(() => fitted({ type: 'numeric' }, []).encode(cell)).toThrow(BadValue);
+    },
+  );
 
-  it('are what JavaScript makes of them, to the last bit, however they are written', () => {
+  it('are parsed exactly as JavaScript does, in any notation', () => {
     const { encode } = fitted({ type: 'numeric' }, []);
     const random = randomStream(1, 'decimals');
     for (let i = 0; i < 20_000; i++) {
@@ -214,7 +217,7 @@ describe('numbers', () => {
     }
   });
 
-  it('are refused by log1p from -1 down, and not learned from', () => {
+  it('of at most -1 are rejected by log1p, and not fitted', () => {
     expect(() => fitted({ type: 'numeric', scaling: 'log1p' }, []).encode('-1')).toThrow(/above -1/);
     const fit = fieldOf({ type: 'numeric', scaling: ['log1p', 'standard'] }).startFit()!;
     expect(() => fit.check('-1')).toThrow(/above -1/);
@@ -223,16 +226,16 @@ describe('numbers', () => {
 });
 
 describe('fitted state', () => {
-  it('that is not what a field learns is a checkpoint error that names the field', () => {
+  it('of another field type is a checkpoint error that names the field', () => {
     expect(() => encodedFields([fieldOf({ type: 'categorical' })], { f: { size: 'many' } })).toThrow(
-      /features\.json: f: not what this field/,
+      /features\.json: f: does not match this field of the config/,
     );
     expect(() => encodedFields([fieldOf({ type: 'categorical' })], {})).toThrow(/features\.json: f/);
   });
 });
 
 describe('the layout', () => {
-  it('lays fields side by side in the order of the config', () => {
+  it('places fields in config order', () => {
     const fields = fieldsOf([
       featureTypes.schema.parse({ type: 'numeric', fields: ['x'] }),
       featureTypes.schema.parse({

@@ -14,8 +14,8 @@ const problemsOf = (features: string): string => {
   }
 };
 
-describe('a field with options of its own', () => {
-  it('has these, and for the rest what its group says', () => {
+describe('a field with its own options', () => {
+  it('has these, and otherwise those of its group', () => {
     const group = parsed({
       type: 'bag',
       width: 8,
@@ -36,7 +36,7 @@ describe('a field with options of its own', () => {
     ]);
   });
 
-  it('may take one option in the place of another of its group', () => {
+  it('may replace a mutually exclusive option of its group', () => {
     const buckets = parsed({ type: 'bucketized', quantiles: 9, fields: ['a', { name: 'b', boundaries: [1, 2] }] });
     expect(fieldsOf([buckets]).map(({ encodedAs }) => encodedAs)).toEqual([
       'one of 9 quantiles',
@@ -53,7 +53,7 @@ describe('a field with options of its own', () => {
     ]);
   });
 
-  it('need leave no option to its group', () => {
+  it('may set every option itself', () => {
     expect(
       fieldsOf([
         parsed({
@@ -67,14 +67,14 @@ describe('a field with options of its own', () => {
     ).toHaveLength(2);
   });
 
-  it('is encoded as before where its width changes, and otherwise where anything else does', () => {
+  it('keeps its encoding if its width changes, and not if another option does', () => {
     const optionsOf = (own: object): string =>
       JSON.stringify(encodingOptions(parsed({ type: 'categorical', fields: ['a', { name: 'b', ...own }] })));
     expect(optionsOf({ width: 4 })).toBe(optionsOf({ width: 5 }));
     expect(optionsOf({ encoding: 'tokens' })).not.toBe(optionsOf({}));
   });
 
-  it('is written as it was said, and reads back as itself', () => {
+  it('is dumped as configured, and loads back equal', () => {
     const spec = { type: 'categorical', fields: ['a', { name: 'b', width: 4 }] };
     expect(parsed(spec)).toMatchObject(spec);
     expect(parsed(parsed(spec))).toEqual(parsed(spec));
@@ -110,32 +110,32 @@ describe('a field with options of its own', () => {
     [
       'boundaries out of order',
       '{ type: bucketized, quantiles: 3, fields: [a, { name: b, boundaries: [2, 1] }] }',
-      'features.g.fields.1.boundaries.1: expected more than the boundary before, 2, found 1',
+      'features.g.fields.1.boundaries.1: expected more than the previous boundary, 2, found 1',
     ],
     [
       'neither boundaries nor quantiles',
       '{ type: bucketized, fields: [{ name: b, width: 3 }] }',
-      'features.g.fields.0: expected boundaries, or quantiles',
+      'features.g.fields.0: has neither boundaries nor quantiles; set one of them',
     ],
     [
       'a table of another width',
       '{ type: bag, width: 16, encoding: tokens, fields: [{ name: seen, table: item, width: 4 }] }',
-      "features.g.fields.0.width: 'seen' has width 4, and 'item', whose table it shares, 16",
+      "features.g.fields.0.width: 'seen' has width 4, but shares the table of 'item' with width 16; set the same width",
     ],
     [
       'a cross whose encoding takes no text',
       '{ type: cross, fields: [[a, b]], encoding: ids }',
-      "features.g.encoding: expected auto, hash or tokens, found 'ids', which takes no text",
+      "features.g.encoding: expected auto, hash or tokens, found 'ids', which does not encode strings",
     ],
     [
       'a cross without buckets and encoding',
       '{ type: cross, fields: [[a, b]] }',
-      'features.g: expected buckets, a number of them, or an encoding',
+      'features.g: has neither buckets nor encoding; set one',
     ],
     [
       'a cross with both',
       '{ type: cross, fields: [[a, b]], buckets: 5, encoding: tokens }',
-      'features.g.encoding: buckets are given already',
+      'features.g.encoding: buckets and encoding are mutually exclusive; remove one',
     ],
     [
       'two scalings of which one undoes the other',
@@ -145,13 +145,13 @@ describe('a field with options of its own', () => {
     [
       'an indicator of cells that are an error',
       '{ type: numeric, fields: [a], indicator: true }',
-      'features.g.indicator: tells where a cell is empty, which is an error here',
+      'features.g.indicator: requires a fill for missing values, which are an error here',
     ],
-  ])('with %s is refused at its place', (_, features, expected) => {
+  ])('with %s is rejected at its location', (_, features, expected) => {
     expect(problemsOf(features)).toContain(expected);
   });
 
-  it('is checked where its group is wrong, and told once', () => {
+  it('reports an issue of its group once', () => {
     const found = problemsOf(
       '{ type: numeric, fields: [a, { name: b, fillMissing: 3 }], scaling: [standard, min-max] }',
     );

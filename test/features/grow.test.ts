@@ -29,8 +29,8 @@ const grown = (field: Field, ...days: readonly (readonly string[])[]): ReturnTyp
       { fitted: learned(field, days[0]!), changes: new Map(), kept: [] },
     );
 
-describe('what was learned of texts', () => {
-  it('grows day by day: a text keeps its id for ever, and a new one comes behind all that were there', () => {
+describe('a fitted vocabulary', () => {
+  it('grows daily: a string keeps its id, and new ones are appended', () => {
     const text = fc.constantFrom('a', 'b', 'c', 'd', 'e', '', 'é', '東京', '😀');
     fc.assert(
       fc.property(fc.array(fc.array(text, { maxLength: 12 }), { minLength: 2, maxLength: 6 }), (days) => {
@@ -48,7 +48,7 @@ describe('what was learned of texts', () => {
     );
   });
 
-  it('tells the ids of texts that fell below the minimum count', () => {
+  it('reports the ids of strings below the minimum count', () => {
     const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } });
     const { fitted, changes } = grown(field, ['a', 'a', 'a', 'b', 'b', 'c'], ['b', 'b', 'a', 'c', 'c', 'd']);
     const { encode } = field.encoder(fitted['f']);
@@ -56,7 +56,7 @@ describe('what was learned of texts', () => {
     expect(changes.get('f')).toEqual({ fresh: 1, forgotten: Uint32Array.of(1), cleared: new Uint32Array(0) });
   });
 
-  it('admits a text in the run in which its count over all runs reaches minCount, as one count over all their rows does', () => {
+  it('adds a string in the run in which its total count reaches minCount', () => {
     const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 3 } });
     const idsAfter = (...days: readonly (readonly string[])[]): readonly number[] =>
       ['a', 'rare', 'new'].map(field.encoder(grown(field, ...days).fitted['f']).encode);
@@ -88,7 +88,7 @@ describe('what was learned of texts', () => {
     );
   });
 
-  it('counts the texts of a run alone where it drops those that the run has not, and where a checkpoint has no counts', () => {
+  it('counts only the current run if it drops stale strings, or without stored counts', () => {
     const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } });
     const [before, now] = [learned(field, ['a', 'a', 'once']), learned(field, ['a', 'b', 'b', 'once'])];
     const encodeAfter = (was: Fitted, drops: boolean): readonly number[] =>
@@ -98,7 +98,7 @@ describe('what was learned of texts', () => {
     expect(encodeAfter({ f: { vocabulary: ['a'] } }, false)).toEqual([1, 2, 0]);
   });
 
-  it('keeps the counts of so many rare texts, the most frequent first', () => {
+  it('keeps the counts of a limited number of rare strings, most frequent first', () => {
     const counter = createTextCounter('f');
     for (const text of ['x', 'b', 'a', 'b', 'c', 'c', 'd', 'd', 'd', '']) counter.count(text);
     const { texts, counts } = counter.rare(3);
@@ -126,11 +126,11 @@ describe('what was learned of texts', () => {
     ['fewer counts than texts', { vocabulary: [], rare: ['a', 'b'], rareCounts: [[1, 1]] }],
     ['counts without texts', { vocabulary: [], rareCounts: [[1, 1]] }],
     ['a count of nothing', { vocabulary: [], rare: ['a'], rareCounts: [[0, 1]] }],
-  ])('refuses %s', (_, fitted) => {
+  ])('rejects %s', (_, fitted) => {
     expect(() => fieldOf(TOKENS).encoder(fitted)).toThrow(/rareCounts/);
   });
 
-  it('where it drops what a day has not, has the texts of that day alone, each with the id that it had; new ones come to vacant ids first', () => {
+  it('that drops stale strings contains only those of the day, with their ids; new ones reuse vacant ids first', () => {
     const days = fc.array(
       fc.uniqueArray(fc.constantFrom<string>('', 'a', 'b', 'c', 'd', 'e', 'é', '東京'), { maxLength: 7 }),
       { minLength: 2, maxLength: 8 },
@@ -157,14 +157,14 @@ describe('what was learned of texts', () => {
     );
   });
 
-  it('is refused where it is more than a vocabulary can hold, with the figures and the cure', () => {
+  it('is rejected if it exceeds the maximum size, with figures and a fix', () => {
     const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_BYTES } as Uint8Array };
     expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(
-      /field 'item': would have 2 different texts with 4294967296 bytes in all.*start anew/,
+      /field 'item': would have 2 distinct strings with 4294967296 bytes.*train from scratch/,
     );
   });
 
-  it('leaves a table as it is where nothing is new', () => {
+  it('is unchanged without new strings', () => {
     const before = createTextTable(textsFrom(['x', 'y']));
     const { table, forgotten } = growTable(before, createTextTable(textsFrom(['y'])), 'item');
     expect([table, [...forgotten]]).toEqual([before, [1]]);
@@ -172,8 +172,8 @@ describe('what was learned of texts', () => {
   });
 });
 
-describe('what was learned of ids', () => {
-  it('grows with the largest, and never shrinks', () => {
+describe('a fitted number of ids', () => {
+  it('grows with the largest id, and never shrinks', () => {
     const field = fieldOf({ type: 'categorical' });
     expect(
       [grown(field, ['3'], ['7']), grown(field, ['7'], ['3'])].map(({ fitted }) => field.encoder(fitted['f']).rows),
@@ -181,12 +181,12 @@ describe('what was learned of ids', () => {
   });
 });
 
-describe('what was learned of numbers', () => {
+describe('fitted statistics', () => {
   it.each([
     { type: 'bucketized', quantiles: 2 },
     { type: 'numeric', scaling: 'standard' },
     { type: 'numeric', scaling: 'min-max' },
-  ])('%j stays what it was, or is learned anew as the config says', (spec) => {
+  ])('%j are kept or fitted again, as configured', (spec) => {
     const field = fieldOf(spec);
     const [before, now] = [learned(field, ['1', '2', '3', '4']), learned(field, ['10', '20', '40', '90'])];
     expect(growFitted([field], before, now, always)).toEqual({
@@ -226,7 +226,7 @@ describe('the meaning of a field', () => {
       { type: 'cross', fields: [['a', 'b']], buckets: 5 },
       { type: 'cross', fields: [['a', 'c']], buckets: 5 },
     ],
-  ])('is another with %s', (_, one, other) => {
+  ])('changes with %s', (_, one, other) => {
     expect(meaning(one)).not.toBe(meaning(other));
   });
 
@@ -235,14 +235,14 @@ describe('the meaning of a field', () => {
     ['the width', TOKENS, { ...TOKENS, width: 3 }],
     ['sizes that are given', { type: 'categorical', encoding: { sizes: { f: 3 } } }, { type: 'categorical' }],
     ['one value a row or several', TOKENS, { ...TOKENS, type: 'bag' }],
-  ])('is the same with another %s', (_, one, other) => {
+  ])('does not change with another %s', (_, one, other) => {
     expect(meaning(one)).toBe(meaning(other));
   });
 });
 
 describe('every feature type', () => {
   it.each(featureTypes.names.filter((type) => type !== 'cross'))(
-    '%s goes on encoding what it has encoded, after a day with other cells',
+    '%s encodes previous values the same after a day with other values',
     (type) => {
       const field = fieldOf({ type, ...(type === 'bucketized' && { quantiles: 3 }) });
       const [cells, later] = [

@@ -15,7 +15,7 @@ training: { epochs: 1, batchSize: 4096 }
 `;
 
 describe('a run with a vocabulary that is too long for JSON', () => {
-  it('prints the memory that it takes, keeps it as tensors, and eval finds the same numbers', async () => {
+  it('prints its memory, stores it as tensors, and eval reproduces its metrics', async () => {
     const cwd = scratchFolder();
     writeFileSync(join(cwd, 'long.yaml'), CONFIG);
     writeFileSync(

@@ -13,10 +13,10 @@ const types = [
   ['quantiles', { type: 'bucketized', quantiles: 2 }, ['1', '3', '1']],
 ] as const;
 
-describe.each(types)('an empty cell of %s', (_, spec, cells) => {
+describe.each(types)('a missing value of %s', (_, spec, cells) => {
   const [first, other] = cells;
 
-  it('is the unknown on wish, and changes nothing of what is learned', () => {
+  it('can be out of vocabulary, without affecting the fit', () => {
     const { encode, rows } = fittedField({ ...spec, fillMissing: 'unknown' }, ['', ...cells, '']);
     const without = fittedField(spec, cells);
     expect([encode(''), encode(first), encode(other), rows]).toEqual([
@@ -27,21 +27,21 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
     ]);
   });
 
-  it('is a token of its own on wish, which no other cell has', () => {
+  it('can have its own token, which no value has', () => {
     const { encode, rows } = fittedField({ ...spec, fillMissing: 'token' }, ['', ...cells, '']);
     const found = [encode(''), encode(first), encode(other)];
     expect(new Set(found).size).toBe(3);
     for (const id of found) expect(id > 0 && id < rows).toBe(true);
   });
 
-  it('is an error on wish', () => {
+  it('can be an error', () => {
     const field = fieldOf({ ...spec, fillMissing: 'error' });
-    expect(() => fittedField({ ...spec, fillMissing: 'error' }, cells).encode('')).toThrow(/something in the cell/);
+    expect(() => fittedField({ ...spec, fillMissing: 'error' }, cells).encode('')).toThrow(/a value/);
     const fit = field.startFit();
-    if (fit !== undefined) expect(() => fit.check('')).toThrow(/something in the cell/);
+    if (fit !== undefined) expect(() => fit.check('')).toThrow(/a value/);
   });
 
-  it('decides what a table means, so that another table is not taken for it', () => {
+  it('is part of the meaning of a table, so that another table is not reused', () => {
     const meanings = [spec, { ...spec, fillMissing: 'unknown' }, { ...spec, fillMissing: 'token' }].map(
       (each) => fieldOf(each).meaning,
     );
@@ -49,8 +49,8 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
   });
 });
 
-describe('a token for empty cells', () => {
-  it('stays where it is when a vocabulary grows', () => {
+describe('a token for missing values', () => {
+  it('keeps its id when a vocabulary grows', () => {
     const field = fieldOf({ type: 'categorical', encoding: 'tokens', fillMissing: 'token' });
     const learn = (cells: readonly string[]): unknown => {
       const fit = field.startFit()!;
@@ -65,7 +65,7 @@ describe('a token for empty cells', () => {
     expect(['a', '', 'b'].map((cell) => now.encode(cell))).toEqual([then.encode('a'), then.encode(''), 3]);
   });
 
-  it('is not what a cell can hold', () => {
+  it('cannot occur as a value', () => {
     const field = fieldOf({ type: 'categorical', encoding: 'tokens', fillMissing: 'token' });
     const fit = field.startFit()!;
     for (const cell of ['', 'a', '']) fit.observe(cell);
@@ -76,13 +76,13 @@ describe('a token for empty cells', () => {
   });
 });
 
-describe('a token of its own for empty cells', () => {
+describe('a separate token for missing values', () => {
   it.each([
     { encoding: 'ids' },
     { encoding: 'tokens' },
     { encoding: { name: 'hash', buckets: 9 } },
     { encoding: 'auto' },
-  ])('leaves bags the table of %j: their items are never empty', (encoding) => {
+  ])('lets bags share the table of %j: their items are never missing', (encoding) => {
     const groups = [
       { type: 'categorical', fields: ['f'], fillMissing: 'token', ...encoding },
       { type: 'bag', fields: ['seen'], table: 'f', ...encoding },
@@ -98,19 +98,19 @@ describe('a token of its own for empty cells', () => {
   });
 });
 
-describe('an empty number', () => {
+describe('a missing number', () => {
   it.each([
     ['mean', ['1', '', '2', '6'], 3],
     ['median', ['1', '', '2', '6'], 2],
     ['median', ['1', '2', '6', '7', ''], 4],
     ['zero', ['1', ''], 0],
     [-7.5, ['1', ''], -7.5],
-  ] as const)('is %j of train on wish: of %j', (missing, cells, expected) => {
+  ] as const)('can be the %j of the training set: of %j', (missing, cells, expected) => {
     const { encode } = fittedField({ type: 'numeric', fillMissing: missing }, cells);
     expect([encode(''), encode('2')]).toEqual([expected, 2]);
   });
 
-  it('is an error where nothing is said, with the cure', () => {
+  it('is an error by default, with a fix', () => {
     for (const spec of [{}, { fillMissing: 'error' }, { scaling: 'standard' }]) {
       expect(() => fittedField({ type: 'numeric', ...spec }, ['1', '2']).encode('')).toThrow(
         expect.objectContaining({
@@ -122,7 +122,7 @@ describe('an empty number', () => {
     expect(() => fieldOf({ type: 'numeric', scaling: 'standard' }).startFit()!.check('')).toThrow(/a decimal number/);
   });
 
-  it('is scaled like a number, and scales are learned from the numbers that are there', () => {
+  it('is filled before scaling, and scales are fitted on present numbers', () => {
     const { encode } = fittedField({ type: 'numeric', fillMissing: 'mean', scaling: 'standard' }, ['1', '', '3', '']);
     expect(['', '1', '3'].map(encode)).toEqual([0, -1, 1]);
     const zero = fittedField({ type: 'numeric', fillMissing: 'zero', scaling: ['log1p', 'min-max'] }, ['1', '', '3']);
@@ -130,7 +130,7 @@ describe('an empty number', () => {
     expect(zero.encode('')).toBeCloseTo(-1, 12);
   });
 
-  it('is told in a column of its own on wish', () => {
+  it('can have an indicator column', () => {
     const fields = fieldsOf([
       featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'mean', indicator: true }),
     ]);
@@ -144,14 +144,14 @@ describe('an empty number', () => {
     expect(() => encode('none')).toThrow(/a decimal number/);
   });
 
-  it('in a column that has no number on train is an error that names the field', () => {
+  it('in a column without numbers in the training set is an error that names the field', () => {
     for (const spec of [
       { fillMissing: 'mean' },
       { fillMissing: 'median' },
       { fillMissing: 'zero', scaling: 'standard' },
     ]) {
       expect(() => fittedField({ type: 'numeric', ...spec }, ['', ''])).toThrow(
-        /field 'f': no row of train has a number here/,
+        /field 'f': has no number in the training set/,
       );
     }
   });

@@ -12,14 +12,14 @@ describe('a bucketized number', () => {
     return ids;
   };
 
-  it('is in the bucket above a boundary that it meets; nothing is the unknown', () => {
+  it('belongs to the bucket above a boundary that it equals; missing values are out of vocabulary', () => {
     expect(idsOf({ boundaries: [-1, 0.5, 10] }, [], ['', -2, -1, 0, 0.5, 9.99, 10, 1e30])).toEqual([
       0, 1, 2, 2, 3, 3, 4, 4,
     ]);
     expect(() => idsOf({ boundaries: [0] }, [], ['x'])).toThrow(BadValue);
   });
 
-  it('has buckets of equally many numbers of train where quantiles are asked for', () => {
+  it('has buckets of equal counts of the training set if quantiles are set', () => {
     const train = Array.from({ length: 1000 }, (_, i) => (i * 7919) % 1000);
     const counts = new Map<number, number>();
     for (const id of idsOf({ quantiles: 8 }, train, train)) counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -33,13 +33,13 @@ describe('a bucketized number', () => {
     ['two numbers', [5, 5, 9], 10, [1, 1, 2]],
     ['one number', [3, 3, 3, ''], 4, [1, 1, 1, 0]],
     ['no number', ['', ''], 4, [0, 0]],
-  ] as const)('merges buckets that hold the same number: %s', (_, train, quantiles, ids) => {
+  ] as const)('merges buckets of the same number: %s', (_, train, quantiles, ids) => {
     expect(idsOf({ quantiles }, train, train)).toEqual(ids);
   });
 });
 
 describe('quantiles', () => {
-  it('of more different numbers than are counted are near the exact ones, whatever their order, and the same each time', () => {
+  it('beyond the exact limit approximate the exact ones in any order, deterministically', () => {
     const count = 600_000;
     const random = randomStream(5, 'numbers');
     const shuffled = Float64Array.from({ length: count }, () => random.normal() ** 3);
@@ -62,7 +62,7 @@ describe('quantiles', () => {
     }
   });
 
-  it('have the median of what was counted, and nearly that of what was not', () => {
+  it('have an exact median up to the limit, and an approximate one beyond', () => {
     const medianOf = (numbers: readonly number[]): number => {
       const quantiles = createQuantiles();
       for (const number of numbers) quantiles.observe(number);
@@ -81,7 +81,7 @@ describe('quantiles', () => {
     );
   });
 
-  it('keep what was counted before there were too many', () => {
+  it('keep the counts from before the limit', () => {
     const quantiles = createQuantiles();
     for (let i = 0; i < 300_000; i++) quantiles.observe(0);
     for (let i = 1; i <= 100_000; i++) quantiles.observe(i);

@@ -76,18 +76,18 @@ describe('the rows of a table', () => {
       [],
       ['unknown (unknown)', '(-inf, -1) (range)', '[-1, 2.5) (range)', '[2.5, inf) (range)'],
     ],
-  ])('are named where they stand for %s', (_, spec, cells, names) => {
+  ])('are named after %s', (_, spec, cells, names) => {
     expect(namesOf(fittedField(spec, cells))).toEqual(names);
   });
 
-  it('are named by the cells of a cross, whatever these hold', () => {
+  it('are named after the values of a cross, whatever they contain', () => {
     const field = fieldOf({ type: 'cross', fields: [['a', 'b']], encoding: 'tokens' });
     const fit = field.startFit()!;
     fit.observe('x\u001f"y" z');
     expect(namesOf(field.encoder(fit.finish()))).toEqual(['unknown (unknown)', '["x","\\"y\\" z"] (cells)']);
   });
 
-  it('are told for any row by the rule of the field as its encoder has them', () => {
+  it("follow the encoder's rule for every row", () => {
     const spec = { type: 'categorical', encoding: 'tokens', fillMissing: 'token' };
     const encoder = fittedField(spec, ['a', '', 'b', 'b']);
     const nameOf = rowNames({ name: 'f', rule: encoder.rule });

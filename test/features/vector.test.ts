@@ -53,11 +53,11 @@ describe('a vector', () => {
     },
   );
 
-  it('is none where commas and spaces are mixed in brackets: commas were meant for decimals', () => {
+  it('rejects mixed commas and spaces in brackets, which indicate decimal commas', () => {
     expect(() => fitted({}, ['[0,5 0,25]'])).toThrow(BadValue);
   });
 
-  it('has the length of train, or one that is given and needs no fit', () => {
+  it('has the length of the training set, or a configured one without a fit', () => {
     expect(fitted({}, ['1|2', '3|4']).width).toBe(2);
     expect(fieldOf({ type: 'vector', length: 3 }).startFit()).toBeUndefined();
     expect(fitted({ length: 3, separator: ';' }, []).encode('1;2;3')).toEqual([1, 2, 3]);
@@ -66,21 +66,21 @@ describe('a vector', () => {
   it.each([
     [{}, '1|2', ['3|4', '1|2|3'], /2 numbers, as in other rows, found 3/],
     [{ length: 3 }, '', ['1|2'], /3 numbers, as in other rows, found 2/],
-    [{}, '1|2', ['1|x'], /a decimal number in every place of the list/],
-    [{}, '1|2', ['1|'], /a decimal number in every place/],
-    [{}, '1|2', ['1|nan'], /a decimal number in every place/],
-    [{}, '1|2', ['1|1e39'], /a decimal number in every place/],
+    [{}, '1|2', ['1|x'], /a decimal number in every element/],
+    [{}, '1|2', ['1|'], /a decimal number in every element/],
+    [{}, '1|2', ['1|nan'], /a decimal number in every element/],
+    [{}, '1|2', ['1|1e39'], /a decimal number in every element/],
     [{}, '1|2', [''], /a list of numbers/],
     [{}, '1|2', ['[]'], /a list of numbers/],
     [{ scaling: 'log1p' }, '1|2', ['1|-1'], /above -1/],
-  ])('%j after %j refuses one of %j', (spec, first, cells, message) => {
+  ])('%j after %j rejects %j', (spec, first, cells, message) => {
     const train = first === '' ? [] : [first];
     expect(() => fitted(spec, [...train, ...cells]).encode(cells.at(-1)!)).toThrow(message);
     const { encode } = fitted(spec, train);
     expect(() => encode(cells.at(-1)!)).toThrow(BadValue);
   });
 
-  it('is scaled in each place for itself', () => {
+  it('is scaled per element', () => {
     const { encode } = fitted({ scaling: 'standard' }, ['1|10', '3|30']);
     expect([encode('1|10'), encode('3|20')]).toEqual([
       [-1, -1],
@@ -89,7 +89,7 @@ describe('a vector', () => {
     expect(fitted({ scaling: ['log1p', 'min-max'] }, ['0|1', '1|3']).encode('1|1')).toEqual([1, 0]);
   });
 
-  it('that is empty is what is said, before it is scaled, and told in a place more on wish', () => {
+  it('that is missing is filled before scaling, with an optional indicator element', () => {
     expect(fitted({ fillMissing: 'mean' }, ['1|10', '', '3|20']).encode('')).toEqual([2, 15]);
     expect(fitted({ fillMissing: 'zero', length: 2 }, []).encode('')).toEqual([0, 0]);
     const { encode, width } = fitted({ fillMissing: 'mean', scaling: 'standard', indicator: true }, [
@@ -100,15 +100,15 @@ describe('a vector', () => {
     expect([width, encode(''), encode('3|30')]).toEqual([3, [0, 0, 1], [1, 1, 0]]);
   });
 
-  it('of which train has none is an error that names the field', () => {
+  it('without values in the training set is an error that names the field', () => {
     expect(() => fitted({ fillMissing: 'mean' }, ['', ''])).toThrow(
-      /field 'f': no row of train has a list of numbers here/,
+      /field 'f': has no list of numbers in the training set/,
     );
   });
 
-  it('is refused where options do not fit together', () => {
+  it('rejects incompatible options', () => {
     expect(() => featureTypes.schema.parse({ type: 'vector', fields: ['f'], indicator: true })).toThrow(
-      /tells where a cell is empty, which is an error here/,
+      /requires a fill for missing values, which are an error here/,
     );
     expect(() =>
       featureTypes.schema.parse({ type: 'vector', fields: ['f'], scaling: ['standard', 'min-max'] }),
@@ -160,7 +160,7 @@ describe('vectors in files', () => {
     return path;
   };
 
-  it('are the same numbers from a CSV, from Parquet and from the values of a program', async () => {
+  it('are equal from CSV, Parquet and a program', async () => {
     const { ready, vectors, click: labels } = await read(csvFile((values) => values.join('|')));
     expect([vectors.width, vectors.data.length, labels]).toEqual([4, 200, click]);
     expect([...vectors.data.subarray(28, 32)].map((value) => Number.isFinite(value))).toEqual([true, true, true, true]);
@@ -231,7 +231,7 @@ describe('vectors in files', () => {
     }
   });
 
-  it('are the same numbers when rows are shuffled and when another thread encodes them', async () => {
+  it('are equal if rows are shuffled and if another thread encodes them', async () => {
     const source = await openSource(
       csvFile((values) => values.join('|')),
       columnsOf(format),
@@ -258,7 +258,7 @@ describe('vectors in files', () => {
     expect(Float32Array.from(streamed)).toEqual(vectors.data);
   });
 
-  it('come from shards of their own as from a file', async () => {
+  it('are equal from shards and from a file', async () => {
     const { createRowBlock } = await import('../../src/data/rows/row-block.js');
     const { writeShards } = await import('../../src/data/shards/writer.js');
     const columns = [
@@ -290,7 +290,7 @@ describe('vectors in files', () => {
     expect(fromShards.ready.fitted).toEqual(fromCsv.ready.fitted);
   });
 
-  it('of another length are refused with their line', async () => {
+  it('of another length are rejected with their line', async () => {
     const path = join(scratchFolder(), 'rows.csv');
     writeFileSync(path, 'click,emb\n1,1|2\n0,1|2|3\n');
     await expect(read(path)).rejects.toThrow(
@@ -300,7 +300,7 @@ describe('vectors in files', () => {
 });
 
 describe.each(engines)('vectors in a model of engine $name', ({ create }) => {
-  it('enter it as their numbers would side by side', async () => {
+  it('equals separate numeric fields', async () => {
     const g = new GraphBuilder();
     const x = g.input({ kind: 'features' }, 4);
     const y = g.input({ kind: 'label', column: 'y' }, 1);

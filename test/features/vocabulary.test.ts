@@ -65,8 +65,8 @@ function counted(texts: readonly string[]): ReturnType<typeof createTextCounter>
   return counter;
 }
 
-describe('a counter of texts', () => {
-  it('counts as a Map of JavaScript does, and gives the frequent ones in the order of their counts and characters', () => {
+describe('a string counter', () => {
+  it('counts as a JavaScript Map, and returns frequent strings by count and string', () => {
     fc.assert(
       fc.property(
         fc.array(whole, { maxLength: 300, size: 'max' }),
@@ -85,7 +85,7 @@ describe('a counter of texts', () => {
     );
   });
 
-  it('tells halves of surrogate pairs from each other and from what they look like', () => {
+  it('distinguishes lone surrogates from each other and from similar strings', () => {
     fc.assert(
       fc.property(fc.array(any, { maxLength: 60 }), (texts) => {
         const counter = counted(texts);
@@ -97,7 +97,7 @@ describe('a counter of texts', () => {
     );
   });
 
-  it('holds a few hundred thousand texts, some of which have the same hash', () => {
+  it('supports a few hundred thousand strings, some with equal hashes', () => {
     const texts = Array.from({ length: 300_000 }, (_, i) => `user_${(i * 7919) % 300_000}`);
     const hashes = new Set(texts.map((text) => hashText(bytesOf(text), 0, utf8.write(text))));
     // By the birthday paradox about ten are expected.
@@ -111,12 +111,10 @@ describe('a counter of texts', () => {
     expect(idIn(table, 'user_300000')).toBe(0);
   });
 
-  it('refuses more bytes than it may hold, with the cure', () => {
+  it('rejects more bytes than its limit, with a fix', () => {
     const counter = createTextCounter('item', 10);
     for (const text of ['abcd', 'efgh', 'abcd', 'ij']) counter.count(text);
-    expect(() => counter.count('k')).toThrow(
-      /field 'item': has more than 3 different texts with 10 bytes in all.*hash/,
-    );
+    expect(() => counter.count('k')).toThrow(/field 'item': has more than 3 distinct strings with 10 bytes.*hash/);
     expect(listStrings(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);
   });
 });
@@ -124,8 +122,8 @@ describe('a counter of texts', () => {
 /** Stands in a vacant place: no text has its id. */
 const VACANT_TEXT = '\uffff';
 
-describe('a table of texts', () => {
-  it('leads from texts to their places plus one, as a Map does', () => {
+describe('a string table', () => {
+  it('maps strings to their index plus one, as a Map does', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(
@@ -143,12 +141,12 @@ describe('a table of texts', () => {
     );
   });
 
-  it('holds no text twice, and nothing that is none', () => {
+  it('rejects duplicates and invalid strings', () => {
     expect(() => createTextTable(textsFrom(['a', 'b', 'a']))).toThrow(/1 of 3 texts came before/);
     expect(() => textsFrom(['a', '\ud800b'])).toThrow(/half a surrogate pair/);
   });
 
-  it('comes back from disk, as a list while that is short and as tensors when it is long', () => {
+  it('loads from disk, short ones from lists and long ones from tensors', () => {
     const short = createTextTable(textsFrom(['b', '', 'ü😀']));
     const long = createTextTable(textsFrom(Array.from({ length: 20_000 }, (_, i) => `${i}`)));
     const fitted = { a: { vocabulary: short }, 'b.c': { vocabulary: long, size: 3 }, d: { boundaries: [1, 2] } };
@@ -162,7 +160,7 @@ describe('a table of texts', () => {
     expect(loadedFitted({ json, tensors })).toEqual({ ...json, 'b.c': fitted['b.c'] });
   });
 
-  it('does not come from tensors that are none', () => {
+  it('rejects invalid tensors', () => {
     const good = textTensors(textsFrom(['a', 'b']), 'x');
     const { bytes, offsets } = { bytes: good.get('x.bytes')!, offsets: good.get('x.offsets')! };
     const of = (...values: number[]) => ({ shape: [values.length], data: Uint32Array.from(values) });
@@ -197,7 +195,7 @@ describe('a table of texts', () => {
 });
 
 describe('sorting', () => {
-  it('puts texts in the order of JavaScript, whatever they share', () => {
+  it('sorts strings as JavaScript does, with any common prefix', () => {
     const alike = fc
       .tuple(
         fc.constantFrom('', 'abc', 'abcabc', '東京', '\0\0\0'),
@@ -216,14 +214,14 @@ describe('sorting', () => {
     );
   });
 
-  it('goes as deep as texts are long without running out of stack', () => {
+  it('sorts long common prefixes without a stack overflow', () => {
     const list = Array.from({ length: 40 }, (_, i) => 'x'.repeat(300_000) + String(i).padStart(2, '0')).reverse();
     const order = Uint32Array.from(list, (_, i) => i);
     sortTexts(textsFrom(list), order);
     expect([...order]).toEqual(Array.from(list, (_, i) => list.length - 1 - i));
   });
 
-  it('by counts is stable, the largest first', () => {
+  it('by counts is stable, largest first', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })), {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
-import { cancelledBiases, neededFor } from '../../src/graph/graph.js';
+import { findCancelledBiases, listRequired } from '../../src/graph/graph.js';
 
 describe('the graph builder', () => {
   const start = () => {
@@ -40,7 +40,7 @@ describe('the graph builder', () => {
         const { g, x } = start();
         g.mixture(x, [x, x]);
       },
-      /mixture gate: width 4 where 2 is needed/,
+      /mixture gate: width is 4, expected 2/,
     ],
     [
       'mixture of unlike experts',
@@ -48,7 +48,7 @@ describe('the graph builder', () => {
         const { g, x } = start();
         g.mixture(g.slice(x, 0, 2), [x, g.slice(x, 0, 2)]);
       },
-      /mixture expert: width 2 where 4 is needed/,
+      /mixture expert: width is 2, expected 4/,
     ],
     [
       'attend',
@@ -56,7 +56,7 @@ describe('the graph builder', () => {
         const { g, x } = start();
         g.attend([x, g.slice(x, 0, 2)], 'a');
       },
-      /attend: width 2 where 4 is needed/,
+      /attend: width is 2, expected 4/,
     ],
     [
       'a loss of many columns',
@@ -64,7 +64,7 @@ describe('the graph builder', () => {
         const { g, x } = start();
         g.squaredError(x, g.slice(x, 0, 1));
       },
-      /loss: width 4 where 1 is needed/,
+      /loss: width is 4, expected 1/,
     ],
     [
       'two parameters of one name',
@@ -73,7 +73,7 @@ describe('the graph builder', () => {
         g.linear(x, 2, 'l');
         g.linear(x, 2, 'l');
       },
-      /two parameters are called 'l\.weight'/,
+      /duplicate parameter name 'l\.weight'/,
     ],
     [
       'a dropout of everything',
@@ -88,28 +88,28 @@ describe('the graph builder', () => {
       () => {
         start().g.concat([]);
       },
-      /concat needs a value/,
+      /concat requires a value/,
     ],
-  ])('refuses widths that do not fit: %s', (_, build, message) => {
+  ])('rejects incompatible widths: %s', (_, build, message) => {
     expect(build).toThrow(message);
   });
 
-  it('adds nothing for a dropout of 0 and a linear activation', () => {
+  it('adds no operation for dropout 0 or a linear activation', () => {
     const { g, x } = start();
     expect(g.dropout(g.activation(x, 'linear', 'a'), 0, 'd')).toBe(x);
     expect(g.values).toHaveLength(1);
   });
 
-  it('knows what a value needs, operands first', () => {
+  it('lists the values that a result requires, operands first', () => {
     const { g, x } = start();
     const a = g.linear(x, 2, 'a');
     g.linear(x, 2, 'unused');
     const sum = g.add(a, g.slice(x, 0, 2));
     const graph = { values: g.values, parameters: g.parameters, predictions: new Map(), terms: [] };
-    expect(neededFor(graph, [sum]).map(({ op }) => op)).toEqual(['input', 'linear', 'slice', 'add']);
+    expect(listRequired(graph, [sum]).map(({ op }) => op)).toEqual(['input', 'linear', 'slice', 'add']);
   });
 
-  it('knows the biases that a batch norm takes away, and those that something else reads', () => {
+  it('finds the biases that a batch norm cancels, and not those that another operation reads', () => {
     const { g, x } = start();
     const [a, b, c] = ['a', 'b', 'c'].map((name) => g.linear(x, 2, name));
     const sum = g.add(g.batchNorm(a!, 'na'), g.add(b!, g.batchNorm(b!, 'nb')));
@@ -122,6 +122,6 @@ describe('the graph builder', () => {
       ]),
       terms: [],
     };
-    expect([...cancelledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
+    expect([...findCancelledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
   });
 });

@@ -3,7 +3,7 @@ import type { Batch } from '../../src/core/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
-import { embeddingPart, fieldValues, inputsOf, ofGroups, type Features } from '../../src/graph/features.js';
+import { embeddingPart, fieldValues, findInputs, selectGroups, type Features } from '../../src/graph/features.js';
 import type { Graph } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
 import { buildModel, embeddingParts, models } from '../../src/models/models.js';
@@ -69,41 +69,42 @@ async function valuesOf(
   return [...predictions.keys()].map((name) => predicted.get(name)![0]!);
 }
 
-describe('features given to parts of a model', () => {
-  it('are those of its groups, in the order of the config, and all where none is named', async () => {
-    const of = (groups?: readonly string[]) => valuesOf(plain, (g, features) => ofGroups(g, features, groups).input);
+describe('features of a model component', () => {
+  it('are those of its groups in config order, or all if no group is named', async () => {
+    const of = (groups?: readonly string[]) =>
+      valuesOf(plain, (g, features) => selectGroups(g, features, groups).input);
     expect(await of(['time', 'user'])).toEqual([10, 11, 90]);
     expect(await of(['item'])).toEqual([50, 100, 101]);
     expect(await of()).toEqual([10, 11, 50, 100, 101, 90]);
   });
 
-  it('are not even copied where all are wanted', () => {
+  it('are not copied if all are selected', () => {
     const g = new GraphBuilder();
     const features: Features = { input: g.input({ kind: 'features' }, 6), fields: plain.columns };
-    expect(ofGroups(g, features, undefined)).toBe(features);
-    expect(ofGroups(g, features, ['time', 'item', 'user']).input).toBe(features.input);
+    expect(selectGroups(g, features, undefined)).toBe(features);
+    expect(selectGroups(g, features, ['time', 'item', 'user']).input).toBe(features.input);
   });
 
-  it('are there field by field, also of some groups', async () => {
+  it('are available per field, also for some groups', async () => {
     const second = (groups?: readonly string[]) =>
-      valuesOf(plain, (g, features) => fieldValues(g, ofGroups(g, features, groups))[1]!);
+      valuesOf(plain, (g, features) => fieldValues(g, selectGroups(g, features, groups))[1]!);
     expect(await second()).toEqual([50]);
     expect(await second(['item'])).toEqual([100, 101]);
   });
 
-  it('have several parts of every embedding where a model asks for them, beside whole numbers', async () => {
+  it('have several parts per embedding if a model requests them, and undivided numbers', async () => {
     const wide = withEmbeddingParts(plain, 3);
     expect([wide.width, wide.tables.map(({ width }) => width)]).toEqual([14, [6, 6]]);
     const part = (i: number, groups?: readonly string[]) =>
-      valuesOf(wide, (g, features) => embeddingPart(g, ofGroups(g, features, groups), i, 3).input);
+      valuesOf(wide, (g, features) => embeddingPart(g, selectGroups(g, features, groups), i, 3).input);
     expect(await part(0)).toEqual([10, 11, 50, 100, 101, 90]);
     expect(await part(2)).toEqual([14, 15, 50, 104, 105, 90]);
     expect(await part(1, ['item', 'time'])).toEqual([50, 102, 103, 90]);
   });
 
-  it('have a name wherever a part of a model takes them', () => {
+  it('are found in the options of every component', () => {
     expect([
-      ...inputsOf({
+      ...findInputs({
         name: 'x',
         input: ['a'],
         bottom: { hidden: [1], gate: { input: ['b', 'c'] } },
@@ -123,7 +124,7 @@ describe('layers that read features', () => {
     return { values: g.values, parameters: g.parameters, predictions: new Map([['a', out]]), terms: [] };
   };
 
-  it('are those before which their columns still are those of features, also picked ones', () => {
+  it('include every layer whose input columns are feature columns, also after selection', () => {
     const graph = graphOf((g, x) =>
       g.linear(g.linear(g.batchNorm(g.concat([g.slice(x, 2, 2), g.slice(x, 0, 1)]), 'norm'), 3, 'first'), 1, 'second'),
     );
@@ -137,7 +138,7 @@ describe('layers that read features', () => {
     ]);
   });
 
-  it('and those that make something for each of their columns', () => {
+  it('include layers that produce a factor per feature column', () => {
     const graph = graphOf((g, x) => {
       const factors = g.affine(
         g.activation(g.linear(g.linear(x, 3, 'looks'), 4, 'factors'), 'sigmoid', 'between'),
@@ -157,14 +158,14 @@ describe('layers that read features', () => {
   });
 });
 
-describe('a part of a model', () => {
+describe('a model component', () => {
   const shapes = (spec: object) => {
     const parsed = models.schema.parse(spec);
     const layout = withEmbeddingParts(plain, embeddingParts(parsed, tasks).length);
     return new Map(buildModel(parsed, layout, tasks).parameters.map(({ name, shape }) => [name, shape] as const));
   };
 
-  it('reads the groups that it is given: shared layers, and gates apart from them', () => {
+  it('reads its groups: shared layers, and gates separately', () => {
     const found = shapes({
       name: 'ple',
       input: ['item', 'user'],

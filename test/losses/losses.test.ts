@@ -5,7 +5,7 @@ import type { Batch } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
-import { meanOf, withGroups, type TaskLoss } from '../../src/losses/loss.js';
+import { buildMean, withGroups, type TaskLoss } from '../../src/losses/loss.js';
 import { resolveLoss, losses } from '../../src/losses/losses.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -52,7 +52,7 @@ async function rowsOf(
     return {
       predictions: { p: built.predict(g, says, 'p') },
       terms: [
-        { name: 'p', weight: 1, loss: meanOf(g, grouped(g), says, y, {}) },
+        { name: 'p', weight: 1, loss: buildMean(g, grouped(g), says, y, {}) },
         { name: 'rows', weight: 0, loss: g.mean(grouped(g).rows(g, says, y)) },
       ],
     };
@@ -83,7 +83,7 @@ async function rowsOf(
 }
 
 describe.each(engines)('losses of the $name engine', ({ create }) => {
-  it.each(cases)('are those of PyTorch, and so are gradients and predictions: %s', async (_, each) => {
+  it.each(cases)('match PyTorch in values, gradients and predictions: %s', async (_, each) => {
     const { program, batch } = await rowsOf(create, each);
     const { losses: found, gradients } = await program.inspect(batch);
     near(found.get('p')!.mean, each.mean);
@@ -97,34 +97,31 @@ describe.each(engines)('losses of the $name engine', ({ create }) => {
 describe('every loss', () => {
   it.each(
     losses.parts.filter(({ taskTypes }) => taskTypes.some((type) => type === 'regression')).map(({ name }) => [name]),
-  )(
-    '%s of a regression knows what a tower of one number says where the mean label is to be predicted',
-    async (name) => {
-      const { outputs, ofMean } = losses.build(resolveLoss({ type: 'regression', loss: name }));
-      if (outputs > 1) return expect(ofMean).toBe(undefined);
-      const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), {
-        type: 'regression',
-        loss: { name },
-        out: [[ofMean!(0.3)]],
-        labels: [0],
-        groups: [0],
-        mean: 0,
-        rowsMean: 0,
-        gradient: [],
-        predictions: [],
-      });
-      near((await program.predict(batch)).get('p')![0]!, 0.3);
-      program.dispose();
-    },
-  );
+  )('%s for regression computes the tower output that predicts the mean label', async (name) => {
+    const { outputs, outputForMean: ofMean } = losses.build(resolveLoss({ type: 'regression', loss: name }));
+    if (outputs > 1) return expect(ofMean).toBe(undefined);
+    const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), {
+      type: 'regression',
+      loss: { name },
+      out: [[ofMean!(0.3)]],
+      labels: [0],
+      groups: [0],
+      mean: 0,
+      rowsMean: 0,
+      gradient: [],
+      predictions: [],
+    });
+    near((await program.predict(batch)).get('p')![0]!, 0.3);
+    program.dispose();
+  });
 
-  it('is held to numbers of PyTorch, for each type of task that may take it', () => {
+  it('is tested against PyTorch for each task type that it supports', () => {
     const held = new Set(cases.map(([, { type, loss }]) => `${type} ${loss.name}`));
     for (const { name, taskTypes } of losses.parts)
       for (const type of taskTypes) expect(held).toContain(`${type} ${name}`);
   });
 
-  it.each(models.names)('is followed by %s in all of its terms that compare with a label, or is refused', (name) => {
+  it.each(models.names)('%s applies it in all terms that compare with a label, or rejects it', (name) => {
     const spec = models.schema.parse({ name });
     const tasksWith = (loss?: object): readonly Task[] => [
       { name: 'ctr', ...taskOptions.parse({ label: 'click', loss }) },
@@ -155,7 +152,7 @@ describe('every loss', () => {
 });
 
 describe('zero-inflated log-normal', () => {
-  it('predicts the mean of amounts that are mostly 0 and else spread far', async () => {
+  it('predicts the mean of amounts that are mostly 0 and otherwise widely spread', async () => {
     const random = randomStream(3, 'amounts');
     const rows = 1000;
     const kind = Float32Array.from({ length: rows }, () => random.below(2));

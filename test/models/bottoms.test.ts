@@ -47,7 +47,7 @@ function built(model: string, bottom: unknown): string {
 
 describe.each(hosts)('%s', (model) => {
   it.each(Object.values(bottoms).map((part) => [part.name, part] as const))(
-    'stands on %s, by its name and with each of its options',
+    'uses %s, by name and with each of its options',
     (name, part) => {
       const byName = built(model, name);
       expect(built(model, { name })).toBe(byName);
@@ -61,13 +61,13 @@ describe.each(hosts)('%s', (model) => {
     },
   );
 
-  it('reads the groups that its layers are given', () => {
+  it('reads the groups of its layers', () => {
     expect(built(model, { name: bottoms.mlp.name, input: ['user'] })).not.toBe(built(model, bottoms.mlp.name));
   });
 });
 
 describe('aitm', () => {
-  it('has layers of each task below its towers if none are named', () => {
+  it('has layers per task below its towers by default', () => {
     expect(built('aitm', { hidden: [6] })).toBe(built('aitm', { name: bottoms.taskMlp.name, hidden: [6] }));
     expect(built('aitm', { hidden: [6] })).toContain('bottoms.cvr.0.weight');
   });

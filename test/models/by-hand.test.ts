@@ -111,7 +111,7 @@ async function expectTerms(
 describe('single-task', () => {
   const spec = { name: 'single-task', bottom: { name: 'mlp', ...layers(5) }, tower: layers(3) };
 
-  it('is a model for each task on embeddings of its own', async () => {
+  it('is an independent model per task on its own embeddings', async () => {
     const model = byHand(spec);
     await expectFormula(model, (row) =>
       Object.fromEntries(
@@ -123,7 +123,7 @@ describe('single-task', () => {
     );
   });
 
-  it('shares nothing: the loss of a task moves no number that another reads, tables included', async () => {
+  it('shares nothing: the loss of a task changes no parameter of another, including tables', async () => {
     const { program, batch } = byHand(spec, [funnel[0]!, { ...funnel[1]!, weight: 0 }]);
     const { gradients } = await program.inspect(batch);
     const users = [...gradients.get('embeddings.user')!.data];
@@ -138,7 +138,7 @@ describe('single-task', () => {
     program.dispose();
   });
 
-  it('has any shared layers for each task, and embeddings for all where they are shared', () => {
+  it('accepts any shared layers per task, and shared embeddings', () => {
     const { graph, layout } = smallPlan({
       name: 'single-task',
       embeddings: 'shared',
@@ -154,7 +154,7 @@ describe('single-task', () => {
 });
 
 describe('dbmtl', () => {
-  it('reads a task off its own state and those of the tasks that it depends on', async () => {
+  it('predicts a task from its own state and those of its parents', async () => {
     const tasks = [...funnel, task('spend', { label: 'spend', type: 'regression' })];
     const model = byHand(
       {
@@ -184,7 +184,7 @@ describe('dbmtl', () => {
 });
 
 describe('resflow', () => {
-  it('adds layers and logits of a task to those of the next, on and on', async () => {
+  it('accumulates layers and logits of tasks along the funnel', async () => {
     const tasks = [
       task('ctr', { label: 'click' }),
       task('cart', { label: 'cart', given: 'click' }),
@@ -261,7 +261,7 @@ describe('adatt', () => {
   it.each([
     [0, ['tasks.ctr', 'tasks.cvr']],
     [1, ['tasks.ctr', 'tasks.cvr', 'shared']],
-  ] as const)('weighs all experts and adds native ones whole, with %s shared', async (shared, units) => {
+  ] as const)('mixes all experts and adds native ones as a residual, with %s shared', async (shared, units) => {
     const model = byHand({ name: 'adatt', experts: { perTask: 2, shared, ...layers(4) }, tower: layers() });
     const counts = [2, 2, shared];
     await expectFormula(model, (row) => {
@@ -278,7 +278,7 @@ describe('adatt', () => {
 });
 
 describe('stem', () => {
-  it('weighs experts over embeddings of each task and shared ones, level by level', async () => {
+  it('mixes experts over task-specific and shared embeddings, level by level', async () => {
     const model = byHand({
       name: 'stem',
       levels: 2,
@@ -310,7 +310,7 @@ describe('stem', () => {
     [true, false],
     [false, true],
   ])(
-    'lets a task train the experts and embeddings of another where stopGradient is %s: %s',
+    'lets a task train experts and embeddings of another if stopGradient is %s: %s',
     async (stopGradient, isTrained) => {
       const { program, batch } = byHand({ name: 'stem', stopGradient, experts: layers(4) }, [
         funnel[0]!,
@@ -331,7 +331,7 @@ describe('stem', () => {
 });
 
 describe('pepnet', () => {
-  it('multiplies embeddings and layers by factors, whose gates send no gradient into what they see beside their own groups', async () => {
+  it('scales embeddings and layers by gates, whose gradient does not reach features outside their groups', async () => {
     const model = byHand({
       name: 'pepnet',
       epnet: { input: ['item'], hidden: 3 },
@@ -359,7 +359,7 @@ describe('pepnet', () => {
 });
 
 describe('home', () => {
-  it('has meta experts of categories and shared ones below those of tasks, each with its view of its input', async () => {
+  it('has category and shared meta experts below task experts, each with a feature gate', async () => {
     const tasks = [...funnel, task('again', { label: 'click' })];
     const model = byHand(
       {
@@ -422,7 +422,7 @@ describe('fm', () => {
   };
 
   it.each(['parallel', 'stacked'])(
-    'adds up the products of any two fields, of a number by factors that it learns, with deep layers %s',
+    'sums the products of every two fields, numbers through trained factors, with deep layers %s',
     async (structure) => {
       const model = byHand({ name: 'fm', structure, deep: layers(4), tower: layers() }, funnel, 2);
       await expectFormula(model, (row) => {
@@ -436,7 +436,7 @@ describe('fm', () => {
     },
   );
 
-  it('tells half of what the square of the sum is more than the sum of the squares', () => {
+  it('equals half the difference between the square of the sum and the sum of the squares', () => {
     const model = byHand({ name: 'fm', structure: 'stacked', deep: layers(), tower: layers() }, funnel, 2);
     const all = model.features(0);
     const fields = [all.slice(0, 2), all.slice(2, 4), model.linear(all.slice(4), 'factors.price')];
@@ -454,7 +454,7 @@ describe('dcn', () => {
     ['parallel', undefined],
     ['stacked', 2],
   ])(
-    'multiplies the features, layer on layer, by what it makes of them, with deep layers %s and rank %s',
+    'multiplies the features by a function of them in each layer, with deep layers %s and rank %s',
     async (structure, rank) => {
       const model = byHand({
         name: 'dcn',
@@ -513,7 +513,7 @@ describe('ddpo', () => {
     };
   };
 
-  it('stands a conversion on what its click and its propensity know', async () => {
+  it('combines a conversion with the states of its click and its propensity', async () => {
     const made = model();
     await expectFormula(made, (row) => {
       const { ctr, cvr } = probabilities(made, row);
@@ -525,7 +525,7 @@ describe('ddpo', () => {
     ['all labels known', funnel],
     ['missing labels masked', maskedFunnel],
   ] as const)(
-    'learns a conversion on all rows that count, by labels that a second network makes of those without a click, with %s',
+    'trains a conversion on all rows that count, with soft labels for unclicked rows, with %s',
     async (_, tasks) => {
       const whole = model(tasks);
       const made = tasks === funnel ? whole : { ...whole, batch: withMissingLabels(whole) };
@@ -575,7 +575,7 @@ describe('dcmt', () => {
   it.each([
     ['all labels known', funnel],
     ['missing labels masked', maskedFunnel],
-  ] as const)('weighs rows by shares of the rows that count, with %s', async (_, tasks) => {
+  ] as const)('weighs rows by self-normalized inverse propensity, with %s', async (_, tasks) => {
     const whole = byHand(
       { name: 'dcmt', bottom: { name: 'none' }, ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 },
       tasks,
@@ -627,7 +627,7 @@ describe('dcmt', () => {
 });
 
 describe('ddpo with another loss', () => {
-  it('learns soft labels by what that loss is on average where the label is 1 so often', async () => {
+  it('uses the expected loss for soft labels', async () => {
     const focal = { name: 'focal', gamma: 2 };
     const tasks = [
       task('ctr', { label: 'click' }),
@@ -648,7 +648,7 @@ describe('ddpo with another loss', () => {
 });
 
 describe('shared layers below a funnel', () => {
-  it.each(['adatt', 'dcn', 'fm', 'stem', 'pepnet', 'home'])('may be %s', async (name) => {
+  it.each(['adatt', 'dcn', 'fm', 'stem', 'pepnet', 'home'])('support %s', async (name) => {
     const program = createSimdEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
     const { losses } = await program.trainStep(smallBatch());
     expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);

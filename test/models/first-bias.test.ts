@@ -57,16 +57,16 @@ async function silentPredictions(name: string, tasks: readonly Task[], options: 
   return (of: string) => predictions.get(of)![0]!;
 }
 
-describe.each(models.names)('%s, before it knows any feature', (name) => {
-  it('predicts the rates of train: of clicks, and of purchases among clicks', async () => {
+describe.each(models.names)('%s, before training', (name) => {
+  it('predicts the rates of the training set: clicks, and purchases among clicks', async () => {
     const predicted = await silentPredictions(name, funnel, { sums, biasInit: 'prior' });
     expect(predicted('ctr')).toBeCloseTo(0.04, 5);
     expect(predicted('cvr')).toBeCloseTo(0.05, 5);
   });
 });
 
-describe('the first bias of a head', () => {
-  it('is drawn where it is wished, and where nothing is known of train', async () => {
+describe('the initial bias of a head', () => {
+  it('is random if configured, or without label statistics', async () => {
     const drawn = await silentPredictions('mmoe', funnel, { sums, biasInit: 'random' });
     const unknown = await silentPredictions('mmoe', funnel, { biasInit: 'prior' });
     for (const predicted of [drawn, unknown])
@@ -74,7 +74,7 @@ describe('the first bias of a head', () => {
     expect(unknown('ctr')).toBe(drawn('ctr'));
   });
 
-  it('counts a 1 as often as the loss weighs it', async () => {
+  it('counts positives as often as the loss weighs them', async () => {
     const weighted = [
       { ...funnel[0]!, positiveWeight: 3 },
       { ...funnel[1]!, positiveWeight: 'balanced' as const },
@@ -84,7 +84,7 @@ describe('the first bias of a head', () => {
     expect(predicted('cvr')).toBeCloseTo(0.5, 5);
   });
 
-  it('is the mean of a number; and a class that train has not got, or a task without a row, has one too', async () => {
+  it('is the mean of a number, and finite for an absent class or a task without rows', async () => {
     const tasks = [
       task('spend', { label: 'spend', type: 'regression' }),
       task('never', { label: 'never' }),
@@ -104,7 +104,7 @@ describe('the first bias of a head', () => {
     expect(predicted('nowhere')).toBeCloseTo(0.5, 5);
   });
 
-  it('of a tower that tells the log loss of another is the entropy of its class', () => {
+  it('of a tower that predicts the log loss of another is the entropy of its label', () => {
     const bias = computeLossBias(Math.log(0.05 / 0.95))!;
     expect(Math.log1p(Math.exp(bias))).toBeCloseTo(-0.05 * Math.log(0.05) - 0.95 * Math.log(0.95), 10);
   });

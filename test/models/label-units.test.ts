@@ -22,7 +22,7 @@ const adam = denseOptimizers.schema.parse({ learningRate: 0.05 });
 
 describe.each(engines)('$name', ({ create }) => {
   it.each<[ScalingSpec]>([['standard'], ['min-max'], ['log1p'], [['log1p', 'standard']]])(
-    'has the loss of the label scaled by %s, and predicts in its own units',
+    'has the loss of the label scaled by %s, and predicts in original units',
     async (scaling) => {
       const fit = startScalingFit(scaling);
       for (const value of spend) fit?.observe(value);

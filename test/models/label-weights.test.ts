@@ -116,7 +116,7 @@ describe.each(engines)('$name', ({ create }) => {
     },
   );
 
-  it('takes the same step of a batch that passes in parts, whatever its masks and weights', async () => {
+  it('takes the same step for an accumulated batch, with any masks and weights', async () => {
     const batch = batchOf();
     const steps = await Promise.all(
       [ROWS, ROWS / 4].map(async (batchRows) => {
@@ -146,17 +146,14 @@ describe.each(engines)('$name', ({ create }) => {
 });
 
 describe('every model', () => {
-  it.each(models.names)(
-    '%s counts the weights of rows and of classes in each term that compares with a label',
-    (name) => {
-      const { graph } = planOf({ name });
-      const compared = graph.terms.filter(({ loss }) => 'label' in loss && loss.label.op === 'input');
-      expect(compared.length).toBeGreaterThan(0);
-      for (const { loss } of compared) expect([loss.mask, loss.weights]).not.toContain(undefined);
-    },
-  );
+  it.each(models.names)('%s applies row and class weights in each term that compares with a label', (name) => {
+    const { graph } = planOf({ name });
+    const compared = graph.terms.filter(({ loss }) => 'label' in loss && loss.label.op === 'input');
+    expect(compared.length).toBeGreaterThan(0);
+    for (const { loss } of compared) expect([loss.mask, loss.weights]).not.toContain(undefined);
+  });
 
-  it.each(models.names)('%s reads no other labels where no weights are said and none is blank', (name) => {
+  it.each(models.names)('%s reads no additional labels without weights or missing labels', (name) => {
     const plain = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
     const read = planOf({ name }, plain).graph.values.flatMap((value) =>
       value.op === 'input' && value.source.kind === 'label' ? [value.source.column] : [],
@@ -164,7 +161,7 @@ describe('every model', () => {
     expect(read.sort()).toEqual(['click', 'purchase']);
   });
 
-  it('weighs single terms beside their tasks', () => {
+  it('weighs single terms on top of their tasks', () => {
     const { graph } = planOf(
       { name: 'esmm' },
       [

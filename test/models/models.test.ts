@@ -75,7 +75,7 @@ describe('every model', () => {
   for (const part of models.parts) {
     const { name, summary } = part;
 
-    it(`${name} follows each of its options`, () => {
+    it(`${name} depends on each of its options`, () => {
       const defaults = models.schema.parse({ name });
       const paths = new Map([[textOf(planOf(defaults).graph), 'the defaults']]);
       for (const { path, options } of otherOptions(part, defaults, funnel[1]!.name)) {
@@ -88,12 +88,12 @@ describe('every model', () => {
       }
     });
 
-    it(`${name} is built from its defaults, with a line about itself`, () => {
+    it(`${name} has defaults and a summary`, () => {
       expect(summary).not.toBe('');
       expect(models.schema.parse({ name })).toMatchObject({ name });
     });
 
-    it(`${name} predicts a probability for every task, and each of its terms has a name and a finite loss of its own`, async () => {
+    it(`${name} predicts a probability per task, and each of its terms has a distinct name and a finite loss`, async () => {
       const plan = planOf({ name });
       const program = compile(plan);
       const predictions = await program.predict(batchOf(7));
@@ -118,7 +118,7 @@ describe('every model', () => {
       expect(last).toBeLessThan(0.6 * first);
     });
 
-    it(`${name} refuses options that it does not know`, () => {
+    it(`${name} rejects unknown options`, () => {
       expect(models.schema.safeParse({ name, nonsense: 1 }).success).toBe(false);
     });
   }
@@ -150,7 +150,7 @@ describe('esmm', () => {
     ]);
   });
 
-  it('learns a task at the end of a chain through the product of all before it, also of two that are given one click', async () => {
+  it('trains a task through the product of its chain, also two tasks with the same parent', async () => {
     const tasks = [
       task('ctr', { label: 'click' }),
       task('cart', { label: 'cart', given: 'click' }),
@@ -179,7 +179,7 @@ describe('esmm', () => {
     }
   });
 
-  it('says which task has no way down to one that is given nothing', () => {
+  it('names the task whose chain does not end at a root task', () => {
     const found = (tasks: readonly Task[]) =>
       [
         ...models.partOf(models.schema.parse({ name: 'esmm' })).checkTasks!(
@@ -189,22 +189,22 @@ describe('esmm', () => {
       ].map(({ path, message }) => `${path.join('.')}: ${message}`);
     expect(found(funnel)).toEqual([]);
     expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual([
-      'tasks.cvr.given: expected the label of another classification task (click), down to one that is given nothing, found "clicks"; did you mean \'click\'?',
+      'tasks.cvr.given: expected the label of another classification task (click), in a chain that ends at a task without given, found "clicks"; did you mean \'click\'?',
     ]);
     const circle = [funnel[0]!, task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })];
     expect(found(circle)).toEqual(
       [
-        'a.given: expected a chain of tasks down to one that is given nothing; from "y"',
-        'b.given: expected a chain of tasks down to one that is given nothing; from "x"',
+        'a.given: expected a chain of tasks that ends at a task without given; "y" leads back',
+        'b.given: expected a chain of tasks that ends at a task without given; "x" leads back',
       ].map((each) => expect.stringContaining(each) as string),
     );
     expect(found([...funnel, task('spend', { label: 'spend', type: 'regression' })])).toEqual([
-      'tasks.spend.type: esmm multiplies probabilities, and "spend" is a regression; leave it to another model, as mmoe',
+      'tasks.spend.type: esmm multiplies probabilities, but "spend" is a regression; use another model, such as mmoe',
     ]);
   });
 });
 
-describe('what repairs the selection of conversions', () => {
+describe('models that correct selection bias', () => {
   /** A program whose extra towers say 0 everywhere, and what it makes of a batch. */
   async function inspected(spec: { readonly name: string }, silent: string) {
     const batch = batchOf(64);
@@ -241,7 +241,7 @@ describe('what repairs the selection of conversions', () => {
     };
   }
 
-  it('escm2-ips weighs clicked rows by the inverse of how probable their click is, up to a bound', async () => {
+  it('escm2-ips weighs clicked rows by inverse click propensity, up to a maximum', async () => {
     const { losses, mean } = await inspected({ name: 'escm2-ips', maxWeight: 1.9 } as never, 'none');
     expect(losses.get('cvr')!.mean).toBeCloseTo(
       mean(({ o, p, error }) => Math.min(o / p, 1.9) * error),
@@ -253,7 +253,7 @@ describe('what repairs the selection of conversions', () => {
     );
   });
 
-  it('escm2-dr corrects an imputed loss by clicked rows', async () => {
+  it('escm2-dr corrects an imputed loss on clicked rows', async () => {
     const { losses, mean } = await inspected({ name: 'escm2-dr' }, 'imputations.cvr');
     const imputed = Math.log(2);
     expect(losses.get('cvr')!.mean).toBeCloseTo(
@@ -266,7 +266,7 @@ describe('what repairs the selection of conversions', () => {
     );
   });
 
-  it('escm2-dr leaves the conversion alone where it learns to impute, unless it is to learn jointly', async () => {
+  it('escm2-dr does not train the conversion by the imputation loss, unless configured', async () => {
     const gradients = (jointly: boolean) =>
       Promise.all(
         [0.1, 10].map(async (imputationWeight) => {
@@ -282,7 +282,7 @@ describe('what repairs the selection of conversions', () => {
     expect(littleJointly).not.toEqual(muchJointly);
   });
 
-  it('dcmt learns a twin from rows that were not clicked, with weights that add up', async () => {
+  it('dcmt trains a twin tower on unclicked rows, with normalized weights', async () => {
     const { losses, rows, mean } = await inspected({ name: 'dcmt' }, 'twins.cvr');
     const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) =>
       mean((row) => weight(row) * loss(row)) / mean(weight);
@@ -306,7 +306,7 @@ describe('what repairs the selection of conversions', () => {
     );
   });
 
-  it('holds the propensity constant: without the loss of clicks nothing but the products moves the click tower', async () => {
+  it('treat the propensity as a constant: without click loss, only the products train the click tower', async () => {
     const { gradients } = await compile(
       planOf({ name: 'escm2-ips', entireSpaceWeight: 0 }, [{ ...funnel[0]!, weight: 0 }, funnel[1]!]),
     ).inspect(batchOf(32));
@@ -316,7 +316,7 @@ describe('what repairs the selection of conversions', () => {
 });
 
 describe('mmoe', () => {
-  it('trains cvr where there was a click alone', async () => {
+  it('trains cvr on clicked rows only', async () => {
     const batch = batchOf(32);
     const { losses } = await compile(planOf({ name: 'mmoe' })).inspect(batch);
     const clicks = batch.labels.get('click')!.reduce((sum, y) => sum + y, 0);
@@ -324,7 +324,7 @@ describe('mmoe', () => {
     expect(losses.get('ctr')!.rows).toBe(32);
   });
 
-  it('takes any number of tasks, classification and regression mixed, each with a tower of its own if wanted', async () => {
+  it('supports any number of classification and regression tasks, with optional towers per task', async () => {
     const tasks = [...funnel, task('spend', { label: 'spend', type: 'regression' }), task('again', { label: 'click' })];
     const plan = planOf(
       {
@@ -355,7 +355,7 @@ describe('mmoe', () => {
 });
 
 describe('the graph of a model', () => {
-  it('draws weights from U(-1/√in, 1/√in), with gains 1 and shifts 0', () => {
+  it('initializes weights from U(-1/√in, 1/√in), gains with 1 and shifts with 0', () => {
     const { weights } = compile(planOf({ name: 'esmm', ctrTower: { hidden: [400] } })).state();
     const weight = weights.get('towers.ctr.0.weight')!.data;
     const bound = 1 / Math.sqrt(9);

@@ -17,21 +17,21 @@ function problems(
   }
 }
 
-describe('groups of features given to a part of a model', () => {
-  it('are refused where there are none of that name, wherever they stand, and twice', () => {
+describe('feature groups of a model component', () => {
+  it('are rejected if unknown or listed twice, at any depth', () => {
     expect(problems('{ name: mmoe, input: [user, itm], gate: { input: [shop] } }')).toEqual([
-      "model.gate.input.0: expected a group of features (user, item), found 'shop'",
-      "model.input.1: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
+      "model.gate.input.0: expected a feature group (user, item), found 'shop'",
+      "model.input.1: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
     ]);
     expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual([
-      "model.bottom.epnet.input.1: 'user' stands there twice",
+      "model.bottom.epnet.input.1: 'user' is listed twice; remove one",
     ]);
     expect(problems('{ name: mmoe, input: [] }')).toEqual(['model.input: expected at least 1 items, found []']);
     expect(problems('{ name: ple, input: [item], gate: { input: [user] } }')).toEqual([]);
   });
 });
 
-describe('a model that the features do not fit', () => {
+describe('a model with incompatible features', () => {
   const found = (features: string, model: string): readonly string[] => {
     try {
       parseConfig(
@@ -48,36 +48,36 @@ describe('a model that the features do not fit', () => {
   const item = (width: number): string =>
     `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
 
-  it('says so of embeddings that fm cannot multiply, with what to change, wherever it stands', () => {
+  it('reports embeddings that fm cannot multiply, with a fix, at any depth', () => {
     const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
     expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual([
-      'x.yaml:4:9: fm multiplies embeddings with each other, and that of "i" has width 4, that of "u" 8; give them one width, or let it read groups of one width, as in input: [user]',
+      'x.yaml:4:9: fm requires embeddings of equal width, but "i" has width 4 and "u" 8; set the same width, or select groups of equal width, such as input: [user]',
     ]);
     expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual([
-      'x.yaml:4:9: fm multiplies embeddings with each other, and that of "j" has width 4, that of "i" 8; give them one width',
+      'x.yaml:4:9: fm requires embeddings of equal width, but "j" has width 4 and "i" 8; set the same width',
     ]);
     expect(found(user + item(8), '{ name: single-task, bottom: { name: fm } }')).toEqual([]);
     expect(found(user + item(4), '{ name: dcn }')).toEqual([]);
   });
 
-  it('says so where fm has nothing to multiply', () => {
+  it('reports that fm has nothing to multiply', () => {
     expect(found(user + item(8), '{ name: fm, input: [user] }')).toEqual([
-      'x.yaml:6:8: fm multiplies fields with each other, and reads "u" alone; let it read more',
+      'x.yaml:6:8: fm multiplies pairs of fields, but its input has only "u"; add fields or groups to input',
     ]);
     expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual([
-      'x.yaml:5:8: fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups',
+      'x.yaml:5:8: fm requires embeddings, but its input has only numbers; use type bucketized or piecewise-linear, or add groups to input',
     ]);
   });
 });
 
 describe('a wide part', () => {
-  it('adds up groups that there are, and is not called like a field', () => {
+  it('requires known groups and a unique table name', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual([
-      "model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
+      "model.wide.input.0: expected a feature group (user, item), found 'itm'; did you mean 'item'?",
     ]);
     expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
     expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([
-      'training.optimizer.wide: the model has no wide part; give it one, as in model.wide: true, or leave this out',
+      'training.optimizer.wide: the model has no wide part; set model.wide: true, or remove this optimizer',
     ]);
     expect(problems('{ name: esmm, wide: true }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([]);
     expect(() =>
@@ -85,24 +85,22 @@ describe('a wide part', () => {
         'data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n',
         'x.yaml',
       ),
-    ).toThrow(
-      "x.yaml:4:28: model.wide: makes a table called 'wide.u' beside that of the field 'wide.u'; give that field another name",
-    );
+    ).toThrow("x.yaml:4:28: model.wide: adds a table 'wide.u', which is also the name of a field; rename the field");
   });
 });
 
-describe('a model that tasks do not fit', () => {
-  it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
+describe('a model with incompatible tasks', () => {
+  it('reports unknown tasks, cycles and missing dependencies of dbmtl', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual([
-      'model.parents.cvr.0: no task is called "ctrr"; did you mean \'ctr\'?',
-      'model.parents.spend: no task is called "spend"',
+      'model.parents.cvr.0: unknown task "ctrr"; did you mean \'ctr\'?',
+      'model.parents.spend: unknown task "spend"',
     ]);
     expect(problems('{ name: dbmtl, parents: { ctr: [cvr] } }')).toEqual([
-      'model.parents.ctr: "ctr" depends, through others, on itself; leave out one of the arrows',
-      'tasks.cvr.given: "cvr" depends, through others, on itself; leave out one of the arrows',
+      'model.parents.ctr: "ctr" depends on itself through other tasks; remove one of the dependencies',
+      'tasks.cvr.given: "cvr" depends on itself through other tasks; remove one of the dependencies',
     ]);
     expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual([
-      'model.parents: dbmtl needs a task that depends on another, as in parents: { share: [like] }; without one, take shared-bottom',
+      'model.parents: dbmtl requires a task that depends on another; set parents: { share: [like] }, or use shared-bottom',
     ]);
     expect(
       problems(
@@ -112,25 +110,25 @@ describe('a model that tasks do not fit', () => {
     ).toEqual([]);
   });
 
-  it('says so of the categories of home', () => {
+  it('reports invalid categories of home', () => {
     expect(problems('{ name: home, categories: { a: [ctr, cv], b: [ctr] } }')).toEqual([
-      'model.categories.a.0: "ctr" stands in two places; leave it in one',
-      'model.categories.a.1: no task is called "cv"; did you mean \'cvr\'?',
-      'model.categories.b.0: "ctr" stands in two places; leave it in one',
+      'model.categories.a.0: "ctr" is in two categories; remove it from one',
+      'model.categories.a.1: unknown task "cv"; did you mean \'cvr\'?',
+      'model.categories.b.0: "ctr" is in two categories; remove it from one',
     ]);
     expect(problems('{ name: esmm, bottom: { name: home, categories: { a: [x] } } }')).toEqual([
-      'model.bottom.categories.a.0: no task is called "x"',
+      'model.bottom.categories.a.0: unknown task "x"',
     ]);
   });
 
-  it('says so of tasks that are not in the order of the funnel, or no probabilities', () => {
+  it('reports tasks that are not in funnel order or are not probabilities', () => {
     expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual([
-      'tasks.cvr.given: expected nothing, since it comes first, found "click"; resflow takes tasks in their order',
+      'tasks.cvr.given: expected no given, since the task is first, found "click"; resflow requires tasks in funnel order',
     ]);
     expect(
       problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }'),
     ).toEqual([
-      'tasks.spend.type: resflow compares probabilities, and "spend" is a regression; leave it to another model, as mmoe',
+      'tasks.spend.type: resflow compares probabilities, but "spend" is a regression; use another model, such as mmoe',
     ]);
   });
 });

@@ -59,7 +59,7 @@ function batchOf(): Batch {
 
 describe.each(engines)('in $name', ({ create }) => {
   it.each(models.names)(
-    '%s predicts of all rows what it learned of a sample: p / (p + (1 - p) / share) of the first, and what is given it as it is',
+    '%s corrects predictions for downsampling: p / (p + (1 - p) / share) for the root task, others unchanged',
     async (name) => {
       const batch = batchOf();
       const [plain, corrected] = await Promise.all(
@@ -82,22 +82,24 @@ describe.each(engines)('in $name', ({ create }) => {
   );
 });
 
-describe('a model of a sample', () => {
-  it.each(['esmm', 'mmoe'])('%s is calibrated on all rows of valid, also of the product, and in use', async (name) => {
-    const folder = scratchFolder();
-    const random = randomStream(9, 'world');
-    const text = (rows: number): string =>
-      `item,click,buy\n${Array.from({ length: rows }, () => {
-        const item = random.below(4);
-        const click = random.uniform() < [0.02, 0.05, 0.1, 0.2][item]! ? 1 : 0;
-        return [item, click, click === 1 && random.uniform() < [0.5, 0.2, 0.4, 0.3][item]! ? 1 : 0].join(',');
-      }).join('\n')}\n`;
-    writeFileSync(join(folder, 'train.csv'), text(40_000));
-    writeFileSync(join(folder, 'valid.csv'), text(20_000));
-    const config = join(folder, 'sampled.yaml');
-    writeFileSync(
-      config,
-      `data: { train: train.csv, valid: valid.csv, negativeSampling: { rate: 0.1 } }
+describe('a model trained on a sample', () => {
+  it.each(['esmm', 'mmoe'])(
+    '%s is calibrated on the full validation set, also its product, and when serving',
+    async (name) => {
+      const folder = scratchFolder();
+      const random = randomStream(9, 'world');
+      const text = (rows: number): string =>
+        `item,click,buy\n${Array.from({ length: rows }, () => {
+          const item = random.below(4);
+          const click = random.uniform() < [0.02, 0.05, 0.1, 0.2][item]! ? 1 : 0;
+          return [item, click, click === 1 && random.uniform() < [0.5, 0.2, 0.4, 0.3][item]! ? 1 : 0].join(',');
+        }).join('\n')}\n`;
+      writeFileSync(join(folder, 'train.csv'), text(40_000));
+      writeFileSync(join(folder, 'valid.csv'), text(20_000));
+      const config = join(folder, 'sampled.yaml');
+      writeFileSync(
+        config,
+        `data: { train: train.csv, valid: valid.csv, negativeSampling: { rate: 0.1 } }
 features:
   item: { type: categorical, fields: [item], width: 4 }
 tasks:
@@ -106,59 +108,60 @@ tasks:
 model: { name: ${name} }
 training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
 `,
-    );
-    const run = join(folder, 'run');
-    const notices: string[] = [];
-    const valid = (await trainSmall(config, { runDir: run, on: { onWarning: (notice) => notices.push(notice) } }))
-      .metrics['valid']!;
-    expect(notices.find((notice) => notice.startsWith('data.train'))).toContain('negatives beyond the sample');
-    expect(notices.some((notice) => notice.startsWith('data.valid'))).toBe(false);
-    for (const space of ['ctr', 'cvr', 'ctcvr']) {
-      expect(valid[space]!['pcoc']).toBeGreaterThan(0.8);
-      expect(valid[space]!['pcoc']).toBeLessThan(1.25);
-    }
-    expect(valid['ctr']!.rows).toBe(20_000);
-    expect(
-      (
-        await evaluate({
-          path: run,
-          device: 'cpu',
-          threads: 1,
-          onWarning: () => undefined,
-          signal: new AbortController().signal,
-        })
-      ).metrics['valid'],
-    ).toEqual(valid);
-  });
+      );
+      const run = join(folder, 'run');
+      const notices: string[] = [];
+      const valid = (await trainSmall(config, { runDir: run, on: { onWarning: (notice) => notices.push(notice) } }))
+        .metrics['valid']!;
+      expect(notices.find((notice) => notice.startsWith('data.train'))).toContain('negatives beyond the sample');
+      expect(notices.some((notice) => notice.startsWith('data.valid'))).toBe(false);
+      for (const space of ['ctr', 'cvr', 'ctcvr']) {
+        expect(valid[space]!['pcoc']).toBeGreaterThan(0.8);
+        expect(valid[space]!['pcoc']).toBeLessThan(1.25);
+      }
+      expect(valid['ctr']!.rows).toBe(20_000);
+      expect(
+        (
+          await evaluate({
+            path: run,
+            device: 'cpu',
+            threads: 1,
+            onWarning: () => undefined,
+            signal: new AbortController().signal,
+          })
+        ).metrics['valid'],
+      ).toEqual(valid);
+    },
+  );
 
   const config = (taskLines: string): string =>
     `data: { train: a.csv, negativeSampling: { rate: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
   it.each([
     [
       '  like: { label: like }\n  share: { label: share }\n',
-      'expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found 2: like, share',
+      'expected a single task without given, by which predictions are corrected, found 2: like, share',
     ],
     ['  spend: { label: spend, type: regression }\n', "'spend' is a regression, which has no negatives"],
-  ])('is refused where its predictions could not be corrected: %s', (taskLines, message) => {
+  ])('is rejected if its predictions cannot be corrected: %s', (taskLines, message) => {
     expect(() => parseConfig(config(taskLines), 'x.yaml')).toThrow(message);
   });
 
-  it('does not choose an epoch by the loss of its sample', () => {
+  it('does not select an epoch by the loss of its sample', () => {
     const said = config('  ctr: { label: click }\n').replace('train: a.csv,', 'train: a.csv, valid: b.csv,');
     expect(() => parseConfig(said, 'x.yaml')).toThrow(
-      "x.yaml:6:1: training.monitor: expected a metric, as in ctr.logLoss: 'loss' is that of the sample, and valid is none".slice(
+      "x.yaml:6:1: training.monitor: 'loss' is not corrected for negative sampling; use a metric, such as ctr.logLoss".slice(
         12,
       ),
     );
     expect(parseConfig(`${said}training: { monitor: ctr.logLoss }\n`, 'x.yaml').training.monitor).toBe('ctr.logLoss');
   });
 
-  it('takes what is given one task, a regression too', () => {
+  it('supports conditional tasks, including a regression', () => {
     expect(
       parseConfig(
         config('  ctr: { label: click }\n  spend: { label: spend, type: regression, given: ctr }\n'),
         'x.yaml',
       ).data.negativeSampling,
-    ).toEqual({ negativeRate: 0.1, seed: 0 });
+    ).toEqual({ rate: 0.1, seed: 0 });
   });
 });

@@ -32,7 +32,7 @@ function withWeightsOf(program: Program, other: Program, rest: (name: string, i:
 }
 
 describe.each(models.names)('a wide part of %s', (name) => {
-  it('adds to what its heads say, and to nothing else, a number for each id and a weight times each number', async () => {
+  it('adds a weight per id and a weight times each number to its heads, and to nothing else', async () => {
     const plain = compile(smallPlan({ name }, funnel, 2));
     const wide = compile(smallPlan({ name, wide: true }, funnel, 2));
     const batch = smallBatch();
@@ -58,7 +58,7 @@ describe.each(models.names)('a wide part of %s', (name) => {
     for (const program of [plain, wide]) program.dispose();
   });
 
-  it('learns, by gradients as in doubles', async () => {
+  it('trains with gradients that match double precision', async () => {
     const { program, plan, batch } = byHand({ name, wide: true }, funnel, 2);
     await expectLikeFloat64(program, plan, batch, 1e-3);
     const { gradients } = await program.inspect(batch);
@@ -73,7 +73,7 @@ describe.each(models.names)('a wide part of %s', (name) => {
 });
 
 describe('a wide part', () => {
-  it('reads the groups that it is given', () => {
+  it('reads its groups', () => {
     const tablesOf = (wide: unknown): readonly string[] =>
       smallPlan({ name: 'esmm', wide }).layout.tables.map(({ name }) => name);
     expect(tablesOf({ input: ['item'] })).toEqual(['user', 'item', 'wide.item']);
@@ -86,7 +86,7 @@ describe('a wide part', () => {
     ).toBe(false);
   });
 
-  it('has as many numbers for an id as the losses of the tasks take', async () => {
+  it('has as many weights per id as the losses have outputs', async () => {
     const tasks = [
       task('ctr', { label: 'click' }),
       task('spend', { label: 'spend', type: 'regression', loss: { name: 'ziln' } }),
@@ -106,13 +106,13 @@ describe('a wide part', () => {
     program.dispose();
   });
 
-  it('is of tasks, not of features: what stands on it is no reader of columns, but what weighs numbers is', () => {
+  it('belongs to tasks, not to features: its weights of numbers read columns, its sums do not', () => {
     const readers = featureReaders(smallPlan({ name: 'esmm', wide: true }).graph);
     expect([...readers].filter((name) => name.includes('.out.'))).toEqual([]);
     expect(readers).toContain('wide.cvr.weight');
   });
 
-  it('may be all that there is: a logistic regression', async () => {
+  it('may be the whole model: a logistic regression', async () => {
     const model = byHand(
       { name: 'shared-bottom', wide: true, hidden: [1], batchNorm: false, tower: { hidden: [], batchNorm: false } },
       [funnel[0]!],
@@ -215,7 +215,7 @@ function batchOf(rows: number): Batch {
 }
 
 describe.each(engines)('in $name, a wide part of every kind of field', ({ create }) => {
-  it('is what it is in doubles, after steps too', async () => {
+  it('matches double precision, also after training steps', async () => {
     const plan = planOf();
     const program = (await create()).compile(plan);
     for (let step = 0; step < 5; step++) await program.trainStep(batchOf(200 + step));
@@ -234,8 +234,8 @@ function ruled(wide: object | undefined, step?: Plan['step']): Plan {
   };
 }
 
-describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
-  it('updates what heads add up, and leaves embeddings to theirs', async () => {
+describe.each(engines)('in $name, a separate optimizer', ({ create }) => {
+  it('updates the wide tables and not the embeddings', async () => {
     // So much L1 leaves nothing but zeros.
     const plan = ruled({ name: 'ftrl', l1: 1000 });
     const program = (await create()).compile(plan);
@@ -265,7 +265,7 @@ describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
     ['where gradients are limited', { clip: { norm: 0.01, separate: false } }],
     ['where they are limited apart', { clip: { norm: 0.01, separate: true } }],
     ['where an average is kept', { average: { decay: 0.9 } }],
-  ] as const)('that is the one of embeddings comes to the same bits, %s', async (_, step) => {
+  ] as const)('equal to that of the embeddings is bitwise identical, %s', async (_, step) => {
     const runs = [];
     for (const wide of [undefined, { learningRate: 0.01 }]) {
       const program = (await create()).compile(ruled(wide, step));
@@ -278,7 +278,7 @@ describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
 });
 
 describe('in the simd engine, a wide part', () => {
-  it('has the same weights to the last bit for 1, 2 and 3 threads', async () => {
+  it('is bitwise identical for 1, 2 and 3 threads', async () => {
     const runs = [];
     for (const threads of [1, 2, 3]) {
       const program = createSimdEngine(threads, true, { isPatient: true }).compile(planOf());

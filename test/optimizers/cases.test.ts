@@ -8,7 +8,7 @@ const before = (one: OptimizerCase, step: number): readonly number[] =>
 const rowsOf = (values: readonly number[], { width }: OptimizerCase): number[][] =>
   Array.from({ length: values.length / width }, (_, row) => values.slice(row * width, (row + 1) * width));
 
-describe('the cases that optimizers are held to', () => {
+describe('the reference cases of optimizers', () => {
   it.each(titled(cases))('%s: has arrays of its shape in each step', (_, one) => {
     const size = one.rows * one.width;
     expect(one.initial).toHaveLength(size);
@@ -20,7 +20,7 @@ describe('the cases that optimizers are held to', () => {
   });
 
   it.each(titled(cases.filter(({ kind }) => kind === 'table')))(
-    '%s: has a gradient in touched rows alone; the others stay if it is lazy, and else do not',
+    '%s: has gradients only in touched rows; other rows change only if it is not lazy',
     (_, one) => {
       const moves = one.steps.flatMap(({ touched, gradient, weights }, step) =>
         rowsOf(gradient, one).flatMap((row, r) => {
@@ -34,7 +34,7 @@ describe('the cases that optimizers are held to', () => {
     },
   );
 
-  it('tell in single precision what they tell in double', () => {
+  it('match double precision in single precision', () => {
     const twins = cases.filter(({ precision }) => precision === 'float32');
     expect(twins.length).toBeGreaterThan(10);
     for (const twin of twins) {
@@ -45,14 +45,14 @@ describe('the cases that optimizers are held to', () => {
     }
   });
 
-  it('have weights that are truly 0 where FTRL has an l1', () => {
+  it('have weights that are exactly 0 if FTRL has an l1', () => {
     const zeros = casesOf('ftrl')
       .filter(({ options }) => Number(options['l1']) > 0)
       .map(({ steps }) => steps.at(-1)!.weights.filter((weight) => weight === 0).length);
     expect(Math.min(...zeros)).toBeGreaterThan(0);
   });
 
-  it('agree with what plain SGD is', () => {
+  it('agree with plain SGD', () => {
     const plain = casesOf('sgd').find(
       ({ options, precision }) => precision === 'float64' && options['momentum'] === 0 && options['weightDecay'] === 0,
     )!;

@@ -97,7 +97,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 for (const part of optimizers.parts) {
   describe(part.name, () => {
     it.each(engines.flatMap(([engine, create]) => [true, false].map((lazy) => [engine, lazy, create] as const)))(
-      'moves dense weights, ids and bags on %s by the gradients that are found, as the kernels alone do (lazy: %j)',
+      'updates dense weights, ids and bags on %s as the kernels do for the same gradients (lazy: %j)',
       async (engine, lazy, create) => {
         const plan = planWith(part, lazy);
         const program = (await create()).compile(plan);
@@ -124,7 +124,7 @@ for (const part of optimizers.parts) {
       },
     );
 
-    it('has the same bits for 1, 2 and 4 threads that share every step', async () => {
+    it('is bitwise identical for 1, 2 and 4 threads', async () => {
       const ends = [];
       for (const threads of [1, 2, 4]) {
         const { program, sharedSteps } = await compileShared(planWith(part), threads);
@@ -137,7 +137,7 @@ for (const part of optimizers.parts) {
       for (const other of others) expect(other).toEqual(one);
     });
 
-    it('goes on from a saved state as if it had not stopped', async () => {
+    it('resumes from a saved state with identical results', async () => {
       const engine = createSimdEngine();
       const plan = planWith(part);
       const [through, first, second] = [engine.compile(plan), engine.compile(plan), engine.compile(plan)];
@@ -149,7 +149,7 @@ for (const part of optimizers.parts) {
       for (const program of [through, first, second]) program.dispose();
     });
 
-    it('has the size that is told before it trains', () => {
+    it('has the memory size that is estimated before training', () => {
       const engine = createSimdEngine();
       const plan = planWith(part);
       const program = engine.compile(plan);

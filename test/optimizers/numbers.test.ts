@@ -78,14 +78,14 @@ const asOneRow = (one: OptimizerCase): OptimizerCase => ({
 
 for (const part of optimizers.parts) {
   const cases = casesOf(part.name).filter(({ precision }) => precision === 'float64');
-  describe(`${part.name}, step for step`, () => {
-    it('has cases of its own', () => expect(cases.length).toBeGreaterThan(2));
+  describe(`${part.name}, step by step`, () => {
+    it('has reference cases', () => expect(cases.length).toBeGreaterThan(2));
 
     for (const [build, kernels] of builds) {
       const trains = (what: string, one: OptimizerCase, create: (options: TrainedOptions) => Trained): void => {
         for (const { title, columns } of FORMS[part.unit](one.width)) {
           const laid = laidOut(one, columns);
-          it(`has the ${what} of ${one.title}, ${title}, ${build} kernels`, () =>
+          it(`matches the ${what} of ${one.title}, ${title}, ${build} kernels`, () =>
             follow(create({ initial: laid(one.initial), width: columns.length, kernels }), one, laid));
         }
       };
@@ -103,7 +103,7 @@ for (const part of optimizers.parts) {
 describe('row-wise adagrad', () => {
   const cases = casesOf(adagrad.name).filter(({ kind, precision }) => kind === 'table' && precision === 'float64');
   it.each(cases.flatMap((one) => [1, 3, 4, 17].map((width) => [one.title, width, one] as const)))(
-    'is what %s is, where the weights of a row are all alike (%i of them)',
+    'equals %s if all weights of a row are equal (%i of them)',
     (_, width, one) => {
       for (let column = 0; column < one.width; column++) {
         const laid = laidOut(
@@ -128,7 +128,7 @@ describe('ftrl', () => {
     casesOf(ftrl.name)
       .filter(({ kind }) => kind === 'dense')
       .map((one) => [one.title, one] as const),
-  )('has weights that are truly 0 where its paper has them: %s', (_, one) => {
+  )('has weights that are exactly 0 if its paper has them: %s', (_, one) => {
     const trained = trainedVector({ name: ftrl.name, ...one.options }, one);
     for (const [s, { gradient, learningRate, weights }] of one.steps.entries()) {
       trained.step(gradient, [], s + 1, learningRate / one.options.learningRate);

@@ -48,17 +48,17 @@ for (const [way, parts, create] of WAYS) {
       Object.entries(odd)
         .filter(([key]) => key !== 'name')
         .flatMap(([key, value]) => changesOf(value).map((other) => [key, other] as const)),
-    )('follows its option %s: %j', (key, other) => {
+    )('depends on its option %s: %j', (key, other) => {
       expect(steps(create({ ...odd, [key]: other }), 0, 4).weights()).not.toEqual(steps(create(odd), 0, 4).weights());
     });
 
-    it('starts every slot at its first value', () => {
+    it('initializes every slot', () => {
       const { slots } = optimizers.build(optimizers.schema.parse(odd));
       const firsts = Object.entries(create(odd).slots()).map(([slot, values]) => [slot, [...new Set(values)]]);
       expect(firsts).toEqual(slots.map(({ name: slot, first }) => [slot, [Math.fround(first)]]));
     });
 
-    it.each([NaN, Infinity, 1e30])('changes nothing in a step that has a gradient of %d', (bad) => {
+    it.each([NaN, Infinity, 1e30])('changes nothing in a step with a gradient of %d', (bad) => {
       const trained = steps(create(odd), 0, 2);
       const before = held(trained);
       expect(trained.step(gradients[2]!.with(WIDTH + 1, bad), touchedIn(2), 3)).toBe(false);
@@ -66,13 +66,13 @@ for (const [way, parts, create] of WAYS) {
       expect(held(steps(trained, 2, 4))).toEqual(held(steps(create(odd), 0, 4)));
     });
 
-    it('goes on from what was saved', () => {
+    it('resumes from a saved state', () => {
       const [through, saved, resumed] = [steps(create(odd), 0, 6), steps(create(odd), 0, 3), create(odd)];
       resumed.host.store.restore(saved.host.store.state(3));
       expect(held(steps(resumed, 3, 6))).toEqual(held(through));
     });
 
-    it('leaves every weight at a learning rate of 0', () => {
+    it('keeps every weight at a learning rate of 0', () => {
       const trained = steps(create(odd), 0, 2);
       const before = trained.weights();
       trained.step(gradients[2]!, touchedIn(2), 3, 0);
@@ -81,15 +81,15 @@ for (const [way, parts, create] of WAYS) {
   });
 }
 
-describe('an optimizer by rows', () => {
+describe('a row-wise optimizer', () => {
   it.each(optimizers.parts.filter(({ unit }) => unit === 'row').map((part) => [part.name, part] as const))(
-    'is refused for dense weights, with one that works there: %s',
+    'is rejected for dense weights with an alternative: %s',
     (name, { denseInstead }) => {
       expect(forDense.map((part) => part.name as string)).toContain(denseInstead);
       expect(denseOptimizers.schema.safeParse({ name }).error!.issues).toMatchObject([
         {
           path: ['name'],
-          message: `'${name}' works by the rows of tables, which dense weights have none of; take '${denseInstead}'`,
+          message: `'${name}' requires rows of tables, which dense weights do not have; use '${denseInstead}'`,
         },
       ]);
       expect(embeddingOptimizerSchema.parse({ name })).toMatchObject({ name, lazy: true });
@@ -97,12 +97,12 @@ describe('an optimizer by rows', () => {
   );
 });
 
-describe('options that do not go together', () => {
+describe('incompatible options', () => {
   it.each([
-    [{ name: 'sgd', nesterov: true }, 'nesterov', 'needs a momentum'],
-    [{ name: 'ftrl', beta: 0 }, 'beta', 'expected more than 0 where initialAccumulator is 0'],
+    [{ name: 'sgd', nesterov: true }, 'nesterov', 'requires momentum above 0'],
+    [{ name: 'ftrl', beta: 0 }, 'beta', 'expected a value above 0 if initialAccumulator is 0'],
     [{ name: 'adam', epsilon: 1e-50 }, 'epsilon', 'Too small'],
-  ])('are refused: %j', (options, key, message) => {
+  ])('are rejected: %j', (options, key, message) => {
     expect(optimizers.schema.safeParse(options).error!.issues).toMatchObject([
       { path: [key], message: expect.stringContaining(message) as string },
     ]);

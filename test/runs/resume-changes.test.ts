@@ -25,20 +25,20 @@ afterEach(() => process.chdir(home));
 
 describe('what may change', () => {
   it.each([
-    ['training.batchSize=32', 'training.batchSize: the run was trained with 64, now it is 32'],
-    ['model.ctrTower.dropout=0.5', 'model.ctrTower.dropout: the run was trained with 0.3, now it is 0.5'],
+    ['training.batchSize=32', 'training.batchSize: the run was trained with 64, but it is now 32'],
+    ['model.ctrTower.dropout=0.5', 'model.ctrTower.dropout: the run was trained with 0.3, but it is now 0.5'],
     [
       'training.optimizer.dense.learningRate=0.5',
-      'training.optimizer.dense.learningRate: the run was trained with 0.001, now it is 0.5',
+      'training.optimizer.dense.learningRate: the run was trained with 0.001, but it is now 0.5',
     ],
     [
       'features.user.fields=[121, 101, 122]',
-      'features.user.fields: the run was trained with ["101","121","122"], now it is ["121","101","122"]',
+      'features.user.fields: the run was trained with ["101","121","122"], but it is now ["121","101","122"]',
     ],
-    ['training.monitor=loss', 'training.monitor: the run was trained with "ctcvr.auc", now it is "loss"'],
+    ['training.monitor=loss', 'training.monitor: the run was trained with "ctcvr.auc", but it is now "loss"'],
     [
       'features.more={type: numeric, fields: [D508]}',
-      'features.more.type: the run was trained with nothing, now it is "numeric"',
+      'features.more.type: the run was trained with nothing, but it is now "numeric"',
     ],
   ])('%s is refused with both values, and the run left alone', async (set, message) => {
     const { signal, on } = abortAtStep(2);
@@ -64,7 +64,7 @@ describe('what may change', () => {
       set: [`features.user.fields=[${fields}, 207]`, 'features.item.fields=[205]'],
     });
     await expect(attempt).rejects.toThrow(
-      /features\.user\.fields: the run was trained with …[^ ]*"509","206"\], now it is …[^ ]*"509","207"\]/,
+      /features\.user\.fields: the run was trained with …[^ ]*"509","206"\], but it is now …[^ ]*"509","207"\]/,
     );
   });
 
@@ -143,7 +143,7 @@ describe('what may change', () => {
     const experiment = parseConfig(readFileSync(configOf('esmm'), 'utf8'), configOf('esmm'));
     const moved = { ...experiment, data: { ...experiment.data, train: '/elsewhere/train.csv' } };
     expect(() => checkChanges(experiment, moved)).toThrow(
-      /data\.train: the run was trained with .*, now it is "\/elsewhere\/train\.csv"/,
+      /data\.train: the run was trained with .*, but it is now "\/elsewhere\/train\.csv"/,
     );
     expect(checkChanges(experiment, moved, ['train'])).toHaveLength(1);
   });
@@ -185,7 +185,7 @@ describe('what may change', () => {
     [lines[at], lines[at + 1]] = [lines[at + 1]!, lines[at]!];
     writeFileSync(join(world, 'other.yaml'), lines.join('\n'));
     await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(
-      /features: stand in another order/,
+      /features: are in another order than in the trained run/,
     );
   });
 

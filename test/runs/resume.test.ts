@@ -88,7 +88,7 @@ describe('a run that was interrupted', () => {
     await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
     appendFileSync('run/checkpoints/step-00000018/optimizer.safetensors', 'x');
     await expect(trainSmall(configOf('mmoe'), { resume: 'run', set: ['seed=5'] })).rejects.toThrow(
-      /seed: the run was trained with 11, now it is 5/,
+      /seed: the run was trained with 11, but it is now 5/,
     );
     const notices: string[] = [];
     await trainSmall(configOf('mmoe'), { resume: 'run', on: { onWarning: (notice) => notices.push(notice) } });
@@ -249,7 +249,7 @@ describe('--resume auto', () => {
     const { run, notices } = await auto({ set: ['training.epochs=1'] });
     expect([run, notices[0]]).toEqual([
       'runs/esmm/001',
-      'cannot resume runs/esmm/002: seed: the run was trained with 5, now it is 11',
+      'cannot resume runs/esmm/002: seed: the run was trained with 5, but it is now 11',
     ]);
   });
 

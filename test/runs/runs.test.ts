@@ -261,7 +261,7 @@ describe('checkpoints', () => {
     const attempt = saveCheckpoint(run, spoiled, ['best', 'last'], KEEP);
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
     await expect(attempt).rejects.toThrow(
-      `tensor '${name}': holds ${value} (number 2 of 2), so it is not saved; older checkpoints are as they were`,
+      `tensor '${name}': contains ${value} (element 2 of 2), so it is not saved; older checkpoints are unchanged`,
     );
     expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001']);
     expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(1));

@@ -88,7 +88,7 @@ describe('every schedule', () => {
       { ...least, ...odd, warmup: { steps: 5 } },
     ];
 
-    it(`${name} gives the rates of PyTorch`, () => {
+    it(`${name} matches the rates of PyTorch`, () => {
       for (const { schedule, baseRate, goal, monitored, rates } of casesOf(name)) {
         const { factors } = run(schedule, monitored ?? rates.map(() => null), goal);
         factors.forEach((factor, step) => {
@@ -101,12 +101,12 @@ describe('every schedule', () => {
       }
     });
 
-    it(`${name} heeds each of its options`, () => {
+    it(`${name} depends on each of its options`, () => {
       expect(Object.keys(odd)).toEqual(keys);
       for (const key of keys) expect(run({ ...least, [key]: odd[key] }).factors, key).not.toEqual(run(least).factors);
     });
 
-    it(`${name} is finite and never below 0, however long training goes on`, () => {
+    it(`${name} is finite and nonnegative for any length of training`, () => {
       for (const spec of variants) {
         const schedule = buildSchedule(scheduleSchema.parse(spec));
         const { factors, states } = run(spec);
@@ -117,7 +117,7 @@ describe('every schedule', () => {
       }
     });
 
-    it(`${name} goes on from any step with what it remembered, written as JSON`, () => {
+    it(`${name} resumes from any step with its JSON state`, () => {
       for (const spec of variants) {
         const { stateSchema } = buildSchedule(scheduleSchema.parse(spec));
         const whole = run(spec);
@@ -129,7 +129,7 @@ describe('every schedule', () => {
       }
     });
 
-    it(`${name} rises evenly to its own start where it has a warm-up, and is itself after it`, () => {
+    it(`${name} rises linearly during warmup and is unchanged after it`, () => {
       // Always better, so that no plateau falls.
       const better = Array.from({ length: 60 }, (_, step) => 1 - step / 100);
       const { factors } = run({ ...least, warmup: { steps: 10, startFactor: 0.25 } }, better);
@@ -138,17 +138,17 @@ describe('every schedule', () => {
       expect(factors.slice(10)).toEqual(own.slice(0, 50));
     });
 
-    it(`${name} refuses options that it does not know`, () => {
+    it(`${name} rejects unknown options`, () => {
       expect(problemsOf({ ...least, nonsense: 1 })).toHaveLength(1);
     });
 
     for (const key of keys.filter((key) => /steps$/i.test(key))) {
-      it(`${name} takes lengths alone as ${key}, and tells how to count them`, () => {
+      it(`${name} accepts only lengths as ${key}, and explains how to count them`, () => {
         expect(problemsOf({ name })).toHaveLength(key === 'steps' ? 0 : 1);
         for (const value of [0, -5, 0.5, 1e300]) {
           expect(problemsOf({ ...least, [key]: value })).toEqual([
             expect.stringMatching(
-              /^\w+: expected a whole number of at least 1, found \S+; .*an epoch has \(rows of train \/ training\.batchSize\)/,
+              /^\w+: expected an integer of at least 1, found \S+; .*an epoch has \(training rows \/ training\.batchSize\) steps/,
             ) as string,
           ]);
         }
@@ -156,13 +156,13 @@ describe('every schedule', () => {
     }
 
     if (keys.includes('steps')) {
-      it(`${name} stays where it ended after its steps`, () => {
+      it(`${name} is constant after its steps`, () => {
         const schedule = buildSchedule(scheduleSchema.parse(least));
         const end = schedule.factor(20, schedule.first(1));
         for (const step of [21, 40, 61, 1e9]) expect(schedule.factor(step, schedule.first(1))).toBe(end);
       });
 
-      it(`${name} is as long as the training that it begins with if it has no steps, behind a warm-up too`, () => {
+      it(`${name} without steps uses the initial length of training, also after a warmup`, () => {
         for (const [shape, trainingSteps] of [
           [{}, 20],
           [{ warmup: { steps: 5 } }, 25],
@@ -174,7 +174,7 @@ describe('every schedule', () => {
         }
       });
 
-      it(`${name} has finite rates in a training of any few steps`, () => {
+      it(`${name} has finite rates for very short training`, () => {
         for (let steps = 1; steps < 12; steps++) {
           const schedule = buildSchedule(scheduleSchema.parse({ name, warmup: { steps: 3 } }));
           const factors = Array.from({ length: steps + 2 }, (_, step) => schedule.factor(step, schedule.first(steps)));
@@ -187,36 +187,38 @@ describe('every schedule', () => {
     }
   }
 
-  it('is the constant one where the config names none', () => {
+  it('defaults to constant', () => {
     expect(new Set(run({}).factors)).toEqual(new Set([1]));
     expect(scheduleSchema.parse({})).toEqual({ name: 'constant', embeddingScale: 1 });
   });
 
-  it('refuses a warm-up of no steps, with the same hint', () => {
+  it('rejects a warmup of 0 steps with the same hint', () => {
     expect(problemsOf({ warmup: { steps: 0 } })).toEqual([
-      expect.stringContaining('warmup.steps: expected a whole number of at least 1, found 0; ') as string,
+      expect.stringContaining('warmup.steps: expected an integer of at least 1, found 0; ') as string,
     ]);
   });
 });
 
 describe('cosine', () => {
-  it('is back at its start at each restart, each cycle as many times as long as told', () => {
+  it('returns to its start at each restart, with cycle lengths in the configured ratio', () => {
     const { factors } = run({ name: 'cosine', steps: 4, restarts: { tMult: 3 } });
     expect(factors.flatMap((factor, step) => (factor === 1 ? [step] : []))).toEqual([0, 4, 16, 52]);
   });
 });
 
 describe('one-cycle', () => {
-  it('refuses a rise without a step between, with the length that it needs', () => {
+  it('rejects a rise without an intermediate step, with the required length', () => {
     expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual([
-      'warmupShare: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7',
+      'warmupShare: expected at least 2 rising steps, found 0.3 × 3 steps; use a larger value, or at least 7 steps',
     ]);
     expect(problemsOf({ name: 'one-cycle', steps: 7 })).toEqual([]);
   });
 
-  it('refuses three phases that do not fit', () => {
+  it('rejects three phases that do not fit', () => {
     expect(problemsOf({ name: 'one-cycle', steps: 100, warmupShare: 0.6, threePhase: true })).toEqual([
-      expect.stringMatching(/^warmupShare: expected room for an end .* take a share below a half$/) as string,
+      expect.stringMatching(
+        /^warmupShare: expected a rise, an equally long fall and a final phase, .* use a value below 0\.5$/,
+      ) as string,
     ]);
     expect(problemsOf({ name: 'one-cycle', steps: 100, warmupShare: 0.49, threePhase: true })).toEqual([]);
   });
@@ -225,15 +227,15 @@ describe('one-cycle', () => {
 describe('plateau', () => {
   const spec = { name: 'plateau', factor: 0.5, patience: 2 };
 
-  it('takes a measurement that is not defined for no progress', () => {
+  it('counts an undefined measurement as no improvement', () => {
     expect(run(spec, [1, null, null, 0.5, null, null, null]).factors).toEqual([1, 1, 1, 0.5, 0.5, 0.5, 0.25]);
   });
 
-  it('waits for a first measurement as long as for any other', () => {
+  it('applies its patience to the first measurement too', () => {
     expect(run(spec, [null, null, null]).factors).toEqual([1, 1, 0.5]);
   });
 
-  it('knows which way is better', () => {
+  it('respects the direction of improvement', () => {
     const rising = [0.1, 0.2, 0.3, 0.4, 0.5];
     expect(run(spec, rising, 'higher').factors).toEqual([1, 1, 1, 1, 1]);
     expect(run(spec, rising, 'lower').factors).toEqual([1, 1, 1, 0.5, 0.5]);

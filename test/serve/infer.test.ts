@@ -406,7 +406,7 @@ describe('the Open Inference Protocol', () => {
     [
       'an invalid value',
       () => ({ inputs: changed('101', { data: [1, 2, -3, 4, 5] }) }),
-      'rows[2]: column "101": expected an id: a whole number in digits, found -3',
+      'rows[2]: column "101": expected an integer id in digits, found -3',
     ],
     [
       'missing columns',

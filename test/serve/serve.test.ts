@@ -69,7 +69,7 @@ describe('POST /predict', () => {
       if (i % 7 === 3)
         expect(errorOf(answers[i]!)).toEqual([
           400,
-          'rows[0]: column "101": expected an id: a whole number in digits, found "x"; correct the row, or where ids are texts, give the field encoding: { name: tokens }',
+          'rows[0]: column "101": expected an integer id in digits, found "x"; correct the row, or set encoding: tokens if ids are strings',
         ]);
       else expect(asFloats(answers[i]!.json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf(rows));
     }

@@ -66,12 +66,12 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'batchSize',
     'BatchSize',
   ]),
-  one('a key twice', 'the key "seed" stands here twice', ['seed: 11', 'seed: 11\nseed: 12']),
+  one('a key twice', 'duplicate key "seed"', ['seed: 11', 'seed: 11\nseed: 12']),
   one('bad YAML', 'Flow map in block collection must be sufficiently indented and end with', ['model: {', 'model: {{']),
-  one('a tab', 'is indented with a tab, which YAML does not take; write spaces in their', ['  ctr:', '\tctr:']),
+  one('a tab', 'is indented with a tab, which YAML does not allow; replace each', ['  ctr:', '\tctr:']),
   one('a text for a number', 'training.epochs: expected a number, found "many"', ['epochs: 1', 'epochs: many']),
   one('no epochs', 'training.epochs: expected at least 1, found 0', ['epochs: 1', 'epochs: 0']),
-  one('half a row', 'training.batchSize: expected a whole number, found 1.5', ['batchSize: 64', 'batchSize: 1.5']),
+  one('half a row', 'training.batchSize: expected an integer, found 1.5', ['batchSize: 64', 'batchSize: 1.5']),
   one('a negative seed', 'seed: expected at least 0, found -1', ['seed: 11', 'seed: -1']),
   one('a model that is none', 'found "esm"; did you mean \'esmm\'?', ['name: esmm', 'name: esm']),
   one('a type that is none', 'found "categoricl"; did you mean \'categorical\'?', [
@@ -92,7 +92,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('lossWeighting: dwaa')),
   one(
     'an optimizer by rows for dense weights',
-    "training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of",
+    "training.optimizer.dense.name: 'row-wise-adagrad' requires rows of tables,",
     training('optimizer: { dense: { name: row-wise-adagrad } }'),
   ),
   one('a width of nothing', 'features.user.width: expected at least 1, found 0', ['width: 4', 'width: 0']),
@@ -128,7 +128,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'another width than that of the table',
-    "features.b.width: '109_14' has width 8, and '205', whose table it",
+    "features.b.width: '109_14' has width 8, but shares the table of",
     group('b: { type: bag, fields: ["109_14"], table: 205, width: 8 }'),
   ),
   one(
@@ -136,7 +136,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     "features.b.encoding: '109_14' is encoded as hash buckets 9, seed 0, and",
     group('b: { type: bag, fields: ["109_14"], table: 205, width: 4, encoding: { name: hash, buckets: 9 } }'),
   ),
-  one('a column twice', "features.user.fields.2: column '101' is already a feature, in group 'user'", [
+  one('a column twice', "features.user.fields.2: column '101' is already a feature, in group 'user'; remove one", [
     '[101, 121, 122]',
     '[101, 121, 101]',
   ]),
@@ -148,11 +148,11 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'given: click',
     'given: clik',
   ]),
-  one('a task that is given itself', 'tasks.cvr.given: expected another column than the label', [
+  one('a task that is given itself', 'tasks.cvr.given: expected a column other than the label', [
     'given: click',
     'given: cvr',
   ]),
-  one('a funnel without its given', "tasks: esmm needs a task that is given another one's label, as in ctr:", [
+  one('a funnel without its given', 'tasks: esmm requires a task with given; set it, as in ctr:', [
     ', given: click',
     '',
   ]),
@@ -163,19 +163,19 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'a cross of a label',
-    "features.x.fields.0: column 'click' is a label; as a feature it would",
+    "features.x.fields.0: column 'click' is a label and would leak the",
     group('x: { type: cross, fields: [[101, click]], buckets: 9 }'),
   ),
   one(
     'buckets out of order',
-    'features.n.boundaries.1: expected more than the boundary before, 1,',
+    'features.n.boundaries.1: expected more than the previous boundary, 1,',
     group('n: { type: bucketized, fields: [D508], boundaries: [1, 1] }'),
   ),
-  one('a task named like a space of another', "tasks.cvr_all: 'cvr_all' is also what another task is reported as;", [
+  one('a task named like a space of another', "tasks.cvr_all: 'cvr_all' is also an output of another task;", [
     'ctr:',
     'cvr_all:',
   ]),
-  one('a tower of no task', "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?", [
+  one('a tower of no task', "model.towers.cvt: unknown task 'cvt'; did you mean 'cvr'?", [
     'ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] }',
     'towers: { cvt: { hidden: [4] } }',
   ]),
@@ -183,26 +183,27 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'label: click',
     'label: { column: click }',
   ]),
-  one('a regression with a condition', 'tasks.ctr.label: a condition is 1 or 0, and the task is a regression;', [
-    'label: click',
-    'type: regression, label: { column: click, above: 0 }',
-  ]),
+  one(
+    'a regression with a condition',
+    'tasks.ctr.label: a condition gives labels 0 and 1, but the task is a regression;',
+    ['label: click', 'type: regression, label: { column: click, above: 0 }'],
+  ),
   one(
     'sampling without a root',
-    "tasks: esmm needs a task that is given another one's label, as in ctr:",
+    'tasks: esmm requires a task with given; set it, as in ctr:',
     data('negativeSampling: { rate: 0.5 }'),
     [', given: click', ''],
   ),
   one(
     'early stopping without a validation set',
-    'training.earlyStopping: needs data.valid to look at',
+    'training.earlyStopping: requires a validation set; set data.valid',
     [', valid: valid.csv', ''],
     training('earlyStopping: {}'),
   ),
   one('calibration of no task', 'calibration.method: is missing; expected ', section('calibration: { cvt: {} }')),
   one(
     'a wide optimizer without a wide part',
-    'training.optimizer.wide: the model has no wide part; give it one, as in',
+    'training.optimizer.wide: the model has no wide part; set model.wide: true',
     training('optimizer: { wide: { name: sgd } }'),
   ),
   one(
@@ -265,30 +266,30 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'expected a date as in 2026-11-01 or 2026-11-01T18:30, which below:',
     source('{ by: date, column: 101, valid: { from: 2026-11-02 } }'),
   ),
-  one('a label that is no class', "features.user.fields.0: column '101' is a label; as a feature it would", [
+  one('a label that is no class', "features.user.fields.0: column '101' is a label and would leak the", [
     'label: click',
     'label: 101',
   ]),
   one(
     'a label that is no class, of a regression',
-    "features.user.fields.0: column '101' is a label; as a feature it would",
+    "features.user.fields.0: column '101' is a label and would leak the",
     ['label: click', 'label: 101, type: regression'],
     [', given: click', ''],
     toMmoe,
     ['label: purchase', 'label: "102"'],
   ),
-  one('ids beyond a size', 'column "121": expected an id below 2, the size that the config gives', [
+  one('ids beyond a size', 'column "121": expected an id below 2, the configured size of field', [
     'width: 4 }\n  item',
     'width: 4, encoding: { sizes: { 121: 2 } } }\n  item',
   ]),
   one(
     'ids that are numbers with decimals',
-    'column "D508": expected an id: a whole number in digits, found',
+    'column "D508": expected an integer id in digits, found',
     group('i: { type: categorical, fields: [D508] }'),
   ),
   one(
     'a bag as a date',
-    'column "101": expected a date as 2026-11-30, or a date and a time as',
+    'column "101": expected a date such as 2026-11-30, or a date and time',
     group('d: { type: date, fields: [101] }'),
   ),
   one(
@@ -349,7 +350,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'nothing to start from, and bad rows',
-    "features.user.fields.0: column '101' is a label; as a feature it would",
+    "features.user.fields.0: column '101' is a label and would leak the",
     section('initFrom: { checkpoint: nowhere }'),
     ['label: click', 'label: 101'],
     [', given: click', ''],
@@ -362,7 +363,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'a file of names that is not there',
-    'data.columns: cannot be read (ENOENT); expected a file with a name a',
+    'data.columns: cannot be read (ENOENT); expected a file with one name',
     data('header: false, columns: names.txt'),
   ),
   one(

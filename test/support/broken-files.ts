@@ -140,7 +140,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'windows-1252',
-    'column "D853": expected UTF-8 text, found "M\\udfffnchen"; correct the',
+    'column "D853": expected valid UTF-8, found "M\\udfffnchen"; correct the',
     (lines) => Buffer.from(text(rows(lines, (row) => row.replace(/,[^,]*$/, ',M\u00fcnchen'))), 'latin1'),
     { group: 'city: { type: categorical, fields: [D853], encoding: tokens }' },
   ),
@@ -179,13 +179,13 @@ export const brokenFiles: readonly BrokenFile[] = [
   file('a blank label', 'column "click": expected 0 or 1, found ""; correct the row, or say what', (lines) =>
     text(withLast(lines, (row) => row.replace(/^\d/, ''))),
   ),
-  file('blank ids', 'column "101": expected an id: a whole number in digits, found "";', (lines) =>
+  file('blank ids', 'column "101": expected an integer id in digits, found "";', (lines) =>
     text(rows(lines, (row) => row.replace(/^(\d,\d),\d+/, '$1,'))),
   ),
-  file('ids of pandas', 'column "101": expected an id: a whole number in digits, found "10.0";', (lines) =>
+  file('ids of pandas', 'column "101": expected an integer id in digits, found "10.0";', (lines) =>
     text(rows(lines, (row) => row.replace(/^(\d,\d,\d+)/, '$1.0'))),
   ),
-  file('ids in words', 'column "101": expected an id: a whole number in digits, found "u10";', (lines) =>
+  file('ids in words', 'column "101": expected an integer id in digits, found "u10";', (lines) =>
     text(rows(lines, (row) => row.replace(/^(\d,\d),/, '$1,u'))),
   ),
   file('an id beyond 31 bits', 'column "101": expected an id of at most 2147483647, found', (lines) =>

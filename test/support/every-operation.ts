@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../src/graph/builder.js';
-import { meanOf, withGroups } from '../../src/losses/loss.js';
+import { buildMean, withGroups } from '../../src/losses/loss.js';
 import { losses } from '../../src/losses/losses.js';
 import {
   ACTIVATIONS,
@@ -122,7 +122,7 @@ const TASK_LOSSES = [
   `of the task's loss ${JSON.stringify(spec)}`,
   (g, input, label, to) => {
     const loss = withGroups(losses.build(losses.schema.parse(spec)), () => groupsOf(g));
-    return meanOf(g, loss, g.linear(input, loss.outputs, `${to}.a`), label, {
+    return buildMean(g, loss, g.linear(input, loss.outputs, `${to}.a`), label, {
       mask: given(g, 'mask'),
       weights: given(g, 'weight'),
     });

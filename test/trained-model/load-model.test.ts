@@ -176,17 +176,17 @@ describe('a loaded model', () => {
     [
       'an id with letters',
       { 101: 'seven' },
-      'rows[1]: column "101": expected an id: a whole number in digits, found "seven"; correct the row, or where ids are texts, give the field encoding: { name: tokens }',
+      'rows[1]: column "101": expected an integer id in digits, found "seven"; correct the row, or set encoding: tokens if ids are strings',
     ],
     [
       'a fractional id',
       { 101: 1.5 },
-      'rows[1]: column "101": expected an id: a whole number in digits, found 1.5; correct the row, or leave it out by onBadRow',
+      'rows[1]: column "101": expected an integer id in digits, found 1.5; correct the row, or leave it out by onBadRow',
     ],
     [
       'a missing id',
       { 101: null },
-      'rows[1]: column "101": expected an id: a whole number in digits, found null; give the row this column',
+      'rows[1]: column "101": expected an integer id in digits, found null; give the row this column',
     ],
     ['a NaN', { D508: NaN }, 'rows[1]: column "D508": expected a decimal number, found NaN'],
     ['an infinite number', { D508: Infinity }, 'rows[1]: column "D508": expected a decimal number, found Infinity'],

@@ -29,8 +29,8 @@ const tensorsOf = async (checkpoint: string, file: string): Promise<ReadonlyMap<
     ]),
   );
 
-describe('a run that averages its weights', () => {
-  it('trains as without, and measures and keeps the average', async () => {
+describe('a run with EMA weights', () => {
+  it('trains as without, and evaluates and saves the average', async () => {
     await trainSmall(config, { runDir: 'plain', set: ['training.epochs=2', 'training.earlyStopping=null'] });
     await trainSmall(config, { runDir: 'averaged', set: [...AVERAGE, 'training.earlyStopping=null'] });
     const [plain, weights, optimizer] = await Promise.all([
@@ -48,7 +48,7 @@ describe('a run that averages its weights', () => {
     expect(readFileSync('averaged/results.csv', 'utf8')).not.toEqual(readFileSync('plain/results.csv', 'utf8'));
   });
 
-  it('has its numbers from mtl eval too, which knows of no average', async () => {
+  it('has the same metrics in mtl eval', async () => {
     const trained = await mtl(process.cwd(), [
       'train',
       config,
@@ -64,7 +64,7 @@ describe('a run that averages its weights', () => {
     );
   });
 
-  it('goes on to the same bytes after stops within an epoch and at its end', async () => {
+  it('resumes byte for byte after stops within an epoch and at its end', async () => {
     await trainSmall(config, { runDir: 'whole', set: AVERAGE });
     // An epoch has 15 batches.
     for (const [i, count] of [7, 8, 4].entries()) {
@@ -78,11 +78,11 @@ describe('a run that averages its weights', () => {
     expect(traceOf('run')).toEqual(traceOf('whole'));
   });
 
-  it('cannot go on without, nor begin with it on the way', async () => {
+  it('cannot drop or add the average when it resumes', async () => {
     const { signal, on } = abortAtStep(3);
     await trainSmall(config, { runDir: 'run', set: AVERAGE, signal, on });
     await expect(trainSmall(config, { resume: 'run', set: AVERAGE.slice(1) })).rejects.toThrow(
-      'training.ema.decay: the run was trained with 0.9, now it is nothing',
+      'training.ema.decay: the run was trained with 0.9, but it is now nothing',
     );
   });
 });

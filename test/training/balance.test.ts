@@ -121,7 +121,7 @@ const HARM: Readonly<Record<(typeof weightings.names)[number], keyof typeof LEFT
   'aligned-mtl': 'none',
 };
 
-describe.each(SEEDS)('a click beside a price whose loss is 100 times as large (seed %i)', async (seed) => {
+describe.each(SEEDS)('a click task with a price task whose loss is 100 times as large (seed %i)', async (seed) => {
   const [alone, drowned, priceAlone] = await Promise.all([
     lossesOf('fixed', ['click'], seed),
     lossesOf('fixed', ['click', 'price'], seed),
@@ -129,12 +129,12 @@ describe.each(SEEDS)('a click beside a price whose loss is 100 times as large (s
   ]);
   const unlearned = mean([...column(rowsOf(TEST_ROWS, testSeed(seed)).labels, 'price')].map((price) => price ** 2));
 
-  it('is learned clearly worse than alone under fixed weights', () => {
+  it('performs clearly worse than alone under fixed weights', () => {
     expect(drowned['price']! / drowned['click']!).toBeGreaterThan(100);
     expect(drowned['click']! - alone['click']!).toBeGreaterThan(0.06);
   });
 
-  it.each(Object.entries(HARM))('under %s suffers of that harm: %s; and the price is learned', async (name, harm) => {
+  it.each(Object.entries(HARM))('under %s is affected: %s; and the price is learned', async (name, harm) => {
     const { click, price } = await lossesOf(name, ['click', 'price'], seed);
     const left = (click! - alone['click']!) / (drowned['click']! - alone['click']!);
     const [least, most] = LEFT[harm];

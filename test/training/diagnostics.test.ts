@@ -50,7 +50,7 @@ function observed(
 }
 
 describe('diagnoses', () => {
-  it('are told by names: cosines, norms, and experts of gates', () => {
+  it('are reported by name: cosines, norms, and experts of gates', () => {
     const { reports } = observed(2, { ctr: [0.25, 0.75], cvr: [0.5, 0.5] }, { ctr: [0.25, 0.75], cvr: [0.5, 0.5] });
     expect(reports[0]).toEqual({
       epoch: 1,
@@ -67,17 +67,17 @@ describe('diagnoses', () => {
     expect(reports[1]!.cosines).toEqual({ ctr: { cvr: null } });
   });
 
-  it('warn of an expert that no gate uses, and of one that a gate uses alone, once each', () => {
+  it('warn once of a dead expert and of a dominated gate', () => {
     const dead = { ctr: [0.005, 0.5, 0.495], cvr: [0.009, 0.191, 0.8] };
     const alone = { ctr: [0.3, 0.3, 0.4], cvr: [0.01, 0.03, 0.96] };
     const { told } = observed(3, dead, dead, alone, alone);
     expect(told).toEqual([
       expect.stringMatching(/^step 10: experts\.0 is dead: no gate gives it more than 0\.9%.*fewer experts/),
-      expect.stringMatching(/^step 30: the gate of 'cvr' gives 96\.0% to experts\.2/),
+      expect.stringMatching(/^step 30: gate 'cvr' gives 96\.0% to experts\.2/),
     ]);
   });
 
-  it('do not warn of an expert that one gate uses, nor of the only expert, nor of an even share among many', () => {
+  it('do not warn of an expert that one gate uses, of a single expert, or of an even share among many', () => {
     expect(observed(2, { ctr: [0.001, 0.999 * 0.9], cvr: [0.5, 0.5] }).told).toEqual([]);
     expect(observed(1, { ctr: [1], cvr: [1] }).told).toEqual([]);
     const even = Array.from({ length: 200 }, () => 1 / 200);
@@ -86,7 +86,7 @@ describe('diagnoses', () => {
 });
 
 describe('a run with diagnostics', () => {
-  it('has a line of each in metrics.jsonl, and is otherwise the run that it is without, also where it is resumed', async () => {
+  it('logs each diagnosis in metrics.jsonl, and otherwise trains as without, also when resumed', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const config = join(folder, 'mmoe.yaml');
@@ -120,7 +120,7 @@ describe('a run with diagnostics', () => {
     expect(weights(first)).toBe(weights(plain));
   });
 
-  it('tells by field and split what share of ids the model does not know', async () => {
+  it('reports the out-of-vocabulary share by field and split', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const run = join(folder, 'run');

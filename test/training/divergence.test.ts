@@ -32,8 +32,8 @@ const events = (run: string, name: string): Record<string, unknown>[] =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
     .filter(({ event }) => event === name);
 
-describe('a loss that is not finite', () => {
-  it('is skipped with its batch where the config says so, and counted in every place', async () => {
+describe('a non-finite loss', () => {
+  it('skips its batch if configured, and is counted everywhere', async () => {
     const { end, numSkippedBatches, metrics } = await trainSmall(config(), {
       runDir: 'run',
       set: [...NUMBERS, 'training.onDivergence=skip'],
@@ -61,7 +61,7 @@ describe('a loss that is not finite', () => {
     );
   });
 
-  it('stops a run that was not told to skip, saved before the batch, from where it may skip it', async () => {
+  it('stops a run by default, saved before the batch, from where it may skip it', async () => {
     await trainSmall(config(), { runDir: 'whole', set: [...NUMBERS, 'training.onDivergence=skip'] });
     const attempt = trainSmall(config(), { runDir: 'run', set: NUMBERS });
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
@@ -75,7 +75,7 @@ describe('a loss that is not finite', () => {
     expect(traceOf('run')).toEqual(traceOf('whole'));
   });
 
-  it('is what ends the run also where the disk is full then, and both are in the log', async () => {
+  it('is reported with a full disk, and both are logged', async () => {
     // A file where the folder of checkpoints would be.
     const attempt = trainSmall(config(), {
       runDir: 'run',
@@ -90,7 +90,7 @@ describe('a loss that is not finite', () => {
     ]);
   });
 
-  it('ends a run all the same where it comes from the weights', async () => {
+  it('ends a run even with skip if weights are not finite', async () => {
     const set = [
       'training.batchSize=8',
       'training.optimizer.dense.learningRate=1e30',
@@ -99,6 +99,8 @@ describe('a loss that is not finite', () => {
     ];
     const attempt = trainSmall(config(), { runDir: 'run', set });
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
-    await expect(attempt).rejects.toThrow(/and so are weights: skipping batches cannot help|after 20 batches in a row/);
+    await expect(attempt).rejects.toThrow(
+      /and weights are not finite either, so skipping batches cannot help|after 20 skipped batches in a row/,
+    );
   });
 });

@@ -34,8 +34,8 @@ function mean(
   return sum / rows;
 }
 
-describe('the loss on measured rows', () => {
-  it.each(engines)('is what the engine computes, also of a term that trains no space (%s)', async (_, engineOf) => {
+describe('the loss of an evaluation', () => {
+  it.each(engines)('matches the engine, also for a term without an output (%s)', async (_, engineOf) => {
     const whole = twoTermPlan([2, 0.5]);
     // The second term is what a calibrator or an imputation has: nothing that is measured has its name.
     const terms = whole.graph.terms.map((term, t) => (t === 1 ? { ...term, name: 'calibrator' } : term));

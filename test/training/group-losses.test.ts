@@ -66,9 +66,9 @@ async function trained(
   return { result: await trainSmall(config, { runDir: run, ...options }), run };
 }
 
-describe('a loss within groups', () => {
+describe('a ranking loss within groups', () => {
   it.each(['pairwise', 'listwise', 'jrc'])(
-    '%s learns to rank within them, and is the same for any number of threads',
+    '%s ranks within groups, bitwise identical for any number of threads',
     async (name) => {
       const loss = { name, by: 'user' };
       const one = await trained(loss);
@@ -94,14 +94,14 @@ describe('a loss within groups', () => {
     },
   );
 
-  it('says scores, which calibration makes probabilities of', async () => {
+  it('predicts scores, which calibration turns into probabilities', async () => {
     const { result } = await trained({ name: 'pairwise', by: 'user' }, CALIBRATED);
     const { before, after } = result.metrics['valid']!['ctr']!.calibration!;
     expect(after['logLoss'] as number).toBeLessThan(before['logLoss'] as number);
     expect(after['pcoc']).toBeCloseTo(1, 2);
   });
 
-  it('of a user shows nothing of the rows that are of none', async () => {
+  it('of a user ignores rows without a user', async () => {
     const [header, ...lines] = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
     const blank = lines.filter((line) => line.startsWith(','));
     expect(blank.length).toBeGreaterThan(20);
@@ -118,7 +118,7 @@ describe('a loss within groups', () => {
     expect((JSON.parse(line!) as { train: { loss: number } }).train.loss).toBe(0);
   });
 
-  it('goes on where it was stopped', async () => {
+  it('resumes with identical results', async () => {
     const loss = { name: 'listwise', by: 'user' };
     const whole = await trained(loss, { checkpoints: { bestBy: ['loss'] } });
     const controller = new AbortController();
@@ -132,11 +132,11 @@ describe('a loss within groups', () => {
     expect(traceOf(stopped.run).weights).toBe(traceOf(whole.run).weights);
   });
 
-  it('needs its column, and says so', async () => {
+  it('requires its column', async () => {
     await expect(trained({ name: 'pairwise', by: 'usr' })).rejects.toThrow(/usr/);
     await expect(trained({ name: 'pairwise' })).rejects.toThrow(/tasks\.ctr\.loss/);
     await expect(trained('pairwise' as unknown as object)).rejects.toThrow(
-      /tasks\.ctr\.loss: pairwise needs by; write it as { name: pairwise, by: … }/,
+      /tasks\.ctr\.loss: pairwise requires by; write { name: pairwise, by: … }/,
     );
   });
 });

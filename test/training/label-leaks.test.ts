@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
-describe('a run whose fields give a label away', () => {
+describe('a run with label leakage', () => {
   const train = async (run: string, fields: string): Promise<readonly string[]> => {
     const notices: string[] = [];
     await trainSmall(join(world, 'esmm.yaml'), {
@@ -39,7 +39,7 @@ describe('a run whose fields give a label away', () => {
     return notices.filter((notice) => notice.includes('implausibly'));
   };
 
-  it('ends with a warning that names the field, in log.jsonl and in the report, too', async () => {
+  it('ends with a warning that names the field, also in log.jsonl and in the report', async () => {
     const [warning, ...others] = await train('leaky', 'seconds_on_page');
     expect([warning, others]).toEqual([
       expect.stringMatching(
@@ -58,7 +58,7 @@ describe('a run whose fields give a label away', () => {
     expect(page).toContain('implausibly high: field');
   });
 
-  it('ends without one, if they do not', async () => {
+  it('ends without a warning if there is none', async () => {
     expect(await train('sound', 'D853')).toEqual([]);
   });
 });

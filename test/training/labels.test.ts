@@ -75,9 +75,9 @@ training: { epochs: 6, batchSize: 32, accumulateBatches: 2, optimizer: { dense: 
   return { folder, config, counts };
 }
 
-describe('a log with blanks, violations, conditions and weights', () => {
+describe('a log with missing labels, violations, conditions and weights', () => {
   it.each(['mmoe', 'shared-bottom', 'esmm'])(
-    'trains %s on click, cart and pay, and is measured over the rows that count',
+    'trains %s on click, cart and pay, and is evaluated over the rows that count',
     async (model) => {
       const { folder, config, counts } = shop(model);
       const notices: string[] = [];
@@ -115,7 +115,7 @@ describe('a log with blanks, violations, conditions and weights', () => {
     },
   );
 
-  it('goes on where it was stopped to the same weights', async () => {
+  it('resumes to the same weights', async () => {
     const { folder, config } = shop('mmoe');
     const weightsOf = (run: string): string =>
       readFileSync(join(run, 'checkpoints/last/weights.safetensors'), 'latin1');

@@ -13,7 +13,7 @@ function factorsOf(run: string): readonly number[] {
   return lines.flatMap(({ rates }) => (rates === undefined ? [] : [rates.dense]));
 }
 
-it('a schedule without steps is as long as the training, and a run that goes on for more epochs bends nothing', async () => {
+it('a schedule without steps is as long as the training, and resuming for more epochs does not change it', async () => {
   const home = process.cwd();
   onTestFinished(() => process.chdir(home));
   process.chdir(scratchFolder());

@@ -4,8 +4,8 @@ import { collectDirections } from '../../src/evaluation/metric-direction.js';
 import { evaluationSection, resolveMeasuring } from '../../src/evaluation/options.js';
 import { listOutputs } from '../../src/evaluation/outputs.js';
 import { taskOptions } from '../../src/core/tasks.js';
-import { goalOfMonitor, readMonitored } from '../../src/training/monitor.js';
-import { parseMonitor, wrongMonitor } from '../../src/training/monitor-sum.js';
+import { getGoal, readMonitored } from '../../src/training/monitor.js';
+import { parseMonitor, explainInvalidMonitor } from '../../src/training/monitor-sum.js';
 
 const tasks = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
@@ -16,7 +16,7 @@ const section = evaluationSection.parse({
   segmentBy: ['hour'],
 });
 const goals = collectDirections(listOutputs(tasks), resolveMeasuring(section));
-const wrong = (monitor: string): string | undefined => wrongMonitor(monitor, goals, ['hour']);
+const wrong = (monitor: string): string | undefined => explainInvalidMonitor(monitor, goals, ['hour']);
 
 describe('a monitor', () => {
   const report = {
@@ -25,7 +25,7 @@ describe('a monitor', () => {
     'ctr[hour=7.5]': { rows: 1, auc: 1 },
   };
 
-  it('is a number of a report, or a weighted sum of some', () => {
+  it('is a metric or a weighted sum', () => {
     const valueOf = (monitor: string): number | null => readMonitored({ report, loss: 2 }, monitor);
     expect(valueOf('0.5*ctr.auc + 0.5 * ctcvr.auc')).toBe(0.625);
     expect(valueOf('ctr.auc - 0.1*ctcvr.logLoss')).toBeCloseTo(0.725, 12);
@@ -35,7 +35,7 @@ describe('a monitor', () => {
     expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, space: 'ctr-x', metric: 'auc' }]);
   });
 
-  it('is better the way in which all of it is', () => {
+  it('has the common direction of its terms', () => {
     for (const [monitor, goal] of [
       ['loss', 'lower'],
       ['ctr.auc', 'higher'],
@@ -44,7 +44,7 @@ describe('a monitor', () => {
       ['ctr[hour=1].gauc_mean', 'higher'],
       ['- ctr.auc + loss', 'lower'],
     ] as const) {
-      expect([monitor, wrong(monitor), goalOfMonitor(monitor, goals)]).toEqual([monitor, undefined, goal]);
+      expect([monitor, wrong(monitor), getGoal(monitor, goals)]).toEqual([monitor, undefined, goal]);
     }
   });
 
@@ -54,19 +54,16 @@ describe('a monitor', () => {
       /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/,
     ],
     ['0.5*ctr.auc + 0.5*ctcvr.acu', /^'ctcvr\.acu' is not measured; .*did you mean 'ctcvr\.auc'\?$/],
-    [
-      '0.5*(ctr.auc + cvr.auc)',
-      /^expected a weighted sum and nothing else, as in 0\.5\*.*with spaces around \+ and -$/,
-    ],
-    ['ctr.auc*ctcvr.auc', /^expected a weighted sum and nothing else/],
-    ['ctr.auc+ctcvr.auc', /^expected a weighted sum and nothing else/],
-    ['ctr.auc + loss', /^adds what is better higher to what is better lower, in 'ctr\.auc \+ loss'; write a minus/],
-    ['0*ctr.auc + loss', /^expected factors other than 0/],
-    ['-ctr.auc', /^expected no minus before a single number/],
+    ['0.5*(ctr.auc + cvr.auc)', /^expected a weighted sum, such as 0\.5\*.*with spaces around \+ and -$/],
+    ['ctr.auc*ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
+    ['ctr.auc+ctcvr.auc', /^expected a weighted sum, such as 0\.5\*/],
+    ['ctr.auc + loss', /^mixes metrics to maximize and to minimize, in 'ctr\.auc \+ loss'; subtract/],
+    ['0*ctr.auc + loss', /^expected nonzero factors/],
+    ['-ctr.auc', /^expected no minus before a single metric/],
     ['ctr.pcoc', /^expected one of loss/],
     ['ctr[day=1].auc', /^expected one of loss/],
     ['', /^expected one of loss/],
-  ])('that is none is refused with the cure: %s', (monitor, message) => {
+  ])('that is invalid is rejected with a fix: %s', (monitor, message) => {
     expect(wrong(monitor)).toMatch(message);
   });
 });
@@ -87,7 +84,7 @@ ${lines}`.replace('single-task', 'shared-bottom');
     }
   };
 
-  it('names metrics with options or without, whose numbers can be monitored', () => {
+  it('accepts metrics with and without options, which can be monitored', () => {
     const experiment = parseConfig(
       config(
         'evaluation: { metrics: [auc, { name: gauc, groupBy: user }, { name: lift, top: 5% }], segmentBy: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { bestBy: [ctr.lift@5%] }',
@@ -104,19 +101,22 @@ ${lines}`.replace('single-task', 'shared-bottom');
     ['evaluation: { metrics: [gauc] }', /evaluation\.metrics.0.groupBy: is missing/],
     [
       'evaluation: { metrics: [{ name: lift, top: 120% }] }',
-      /evaluation\.metrics\.0\.top: expected a share above 0 and up to 1, as in 5% or 0\.05/,
+      /evaluation\.metrics\.0\.top: expected a fraction above 0 and at most 1, such as 5% or 0\.05/,
     ],
     [
       'evaluation: { metrics: [{ name: gauc, groupBy: a }, { name: gauc, groupBy: b }] }',
-      /evaluation\.metrics\.1: another number of a report is called 'gauc'; give this one another name with as/,
+      /evaluation\.metrics\.1: 'gauc' is already in the report; set another name, as: gauc_2/,
     ],
-    ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' stands there twice/],
+    ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' is listed twice; remove one/],
     [
       'evaluation: { metrics: [auc] }\ntraining: { monitor: ctr.logLoss }',
       /training\.monitor: expected one of loss, ctr\.auc, or a weighted sum/,
     ],
-    ['checkpoints: { bestBy: ["ctr.auc - loss"] }', /checkpoints\.bestBy\.0: names a link of the run's checkpoints/],
-  ])('says what is wrong: %s', (lines, message) => {
+    [
+      'checkpoints: { bestBy: ["ctr.auc - loss"] }',
+      /checkpoints\.bestBy\.0: expected a single metric of all rows, since it names a checkpoint link/,
+    ],
+  ])('rejects invalid values: %s', (lines, message) => {
     expect(problem(lines)).toMatch(message);
   });
 });

@@ -32,38 +32,38 @@ async function toldOf(
   return told;
 }
 
-describe('what makes no sense', () => {
-  it('is an AUC of chance, and what it may come from', async () => {
+describe('sanity checks', () => {
+  it('warn of an AUC near chance, with possible causes', async () => {
     expect(await toldOf({ auc: 0.51, logLoss: 0.33, pcoc: 1 })).toEqual([
       expect.stringMatching(
-        /^test ctr: an AUC of 0\.5100 is no better than chance on 100 positives: the fields may say nothing of it/,
+        /^test ctr: AUC 0\.5100 is no better than chance on 100 positives; the fields may not predict it/,
       ),
     ]);
     expect(await toldOf({ auc: 0.51, logLoss: 2.3, pcoc: 1.1 })).toEqual([
       expect.stringMatching(
-        /no better than chance on 100 positives: its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high/,
+        /no better than chance on 100 positives; log loss is far above that of the base rate, so the learning rate is probably too high/,
       ),
     ]);
     expect(await toldOf({ auc: 0.3, logLoss: 0.33, pcoc: 1 })).toEqual([
-      expect.stringMatching(/ranks worse than chance/),
+      expect.stringMatching(/AUC 0\.3000 is worse than chance; check whether the label is inverted/),
     ]);
   });
 
-  it('is a prediction far from what happens, and is nothing else', async () => {
+  it('warn of miscalibrated predictions only', async () => {
     expect(await toldOf({ auc: 0.7, logLoss: 0.5, pcoc: 3 })).toEqual([
-      expect.stringMatching(/3\.0 times as high as what happens/),
+      expect.stringMatching(/3\.0 times the observed rate/),
     ]);
     expect(await toldOf({ auc: 0.7, logLoss: 0.3, pcoc: 1.2 })).toEqual([]);
   });
 
-  it('is an AUC above 0.98 on rows enough to mean it, with the fields that give the label away', async () => {
+  it('warn of an AUC above 0.98 on enough rows, with the fields that leak the label', async () => {
     const plain = { logLoss: 0.1, pcoc: 1 };
     expect(await toldOf({ auc: 0.991, ...plain }, [{ field: 'paid', task: 'ctr', auc: 0.99 }])).toEqual([
-      "test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; leave out of features what is written after the fact or holds the label",
+      "test AUC of ctr 0.9910 is implausibly high: field 'paid' alone predicts ctr with an AUC of 0.9900; remove features that are recorded after the event or contain the label",
     ]);
     expect(await toldOf({ auc: 1, ...plain })).toEqual([
       expect.stringMatching(
-        /^test AUC of ctr 1\.0000 is implausibly high, though no field alone predicts a label.*mtl importance RUN/,
+        /^test AUC of ctr 1\.0000 is implausibly high, although no single field predicts a label.*mtl importance RUN/,
       ),
     ]);
     const five = ['a', 'b', 'c', 'd', 'e'].map((field) => ({ field, task: 'ctr', auc: 1 }));
@@ -84,23 +84,23 @@ describe('a learning rate', () => {
   };
 
   it.each(optimizers.parts.map((part) => [part.name, part] as const))(
-    'of %s is warned of beyond the bounds that its own file has, and nowhere within',
+    "of %s causes a warning outside the optimizer's usual range only",
     (name, { plausibleRates: [least, most], options }) => {
       const usual = options().learningRate.parse(undefined);
       expect(warningsOf({ embeddings: { name } })).toEqual([]);
       for (const learningRate of [least, usual, most])
         expect(warningsOf({ embeddings: { name, learningRate } })).toEqual([]);
-      const ending = `; write learningRate: ${usual}, its default, and go on from there`;
+      const ending = `; start from its default, learningRate: ${usual}`;
       expect(warningsOf({ embeddings: { name, learningRate: 2 * most } })).toEqual([
-        `training.optimizer.embeddings.learningRate is ${2 * most}, and ${name} rarely learns anything above ${most}${ending}`,
+        `training.optimizer.embeddings.learningRate is ${2 * most}, but ${name} rarely learns above ${most}${ending}`,
       ]);
       expect(warningsOf({ embeddings: { name, learningRate: least / 2 } })).toEqual([
-        `training.optimizer.embeddings.learningRate is ${least / 2}, and ${name} rarely learns anything below ${least}${ending}`,
+        `training.optimizer.embeddings.learningRate is ${least / 2}, but ${name} rarely learns below ${least}${ending}`,
       ]);
     },
   );
 
-  it('of 5 is warned of by check and by train, in the same words', async () => {
+  it('of 5 causes the same warning in check and train', async () => {
     const home = process.cwd();
     process.chdir(scratchFolder());
     try {
@@ -117,7 +117,7 @@ describe('a learning rate', () => {
       });
       await trainSmall('esmm.yaml', { set, on: { onWarning: (notice) => trained.push(notice) } });
       const warning =
-        'training.optimizer.dense.learningRate is 5, and adam rarely learns anything above 0.1; write learningRate: 0.001, its default, and go on from there';
+        'training.optimizer.dense.learningRate is 5, but adam rarely learns above 0.1; start from its default, learningRate: 0.001';
       for (const notices of [checked, trained])
         expect(notices.filter((notice) => notice.includes('learningRate is'))).toEqual([warning]);
     } finally {

@@ -113,7 +113,7 @@ async function trainTwice(model: string, parts: readonly string[]): Promise<read
 
 const different = (values: readonly unknown[]): number => new Set(values.map((value) => JSON.stringify(value))).size;
 
-describe('a run that is stopped in the middle of it goes on to the same bytes', () => {
+describe('an interrupted run resumes byte for byte', () => {
   it.each(schedules.names.flatMap((name) => casesOf(name, SCHEDULES[name])))(
     'under the schedule %s (%s, %j)',
     async (name, model, options, extras) => {

@@ -86,14 +86,14 @@ const cells = (path: string, column: number): number[] =>
     .map((line) => Number(line.split(',')[column]));
 const WIDE = "task 'weeks': its labels spread far";
 
-describe('a regression whose label is scaled', () => {
-  it('leaves the other task what it learns, and is measured in the units of the label', () => {
+describe('a regression with a scaled label', () => {
+  it('does not affect the other task, and is evaluated in label units', () => {
     expect(valid['standard']!['weeks']!['r2']).toBeGreaterThan(0.85);
     expect(valid['standard']!['weeks']!['rmse']).toBeLessThan(7);
     expect(valid['standard']!['ctr']!['logLoss']).toBeLessThan((valid['raw']!['ctr']!['logLoss'] as number) - 0.03);
   });
 
-  it('is asked for once, at the start of a run, where labels spread far and nothing is said', async () => {
+  it('is suggested once at the start of a run with widely spread unscaled labels', async () => {
     expect(notices['raw']!.filter((text) => text.startsWith(WIDE))).toEqual([
       expect.stringMatching(/deviation 1\d\.\d in the first 600 rows of train\), .*scaling: standard below the task/),
     ]);
@@ -113,7 +113,7 @@ describe('a regression whose label is scaled', () => {
     expect(again.join()).not.toContain('spread far');
   });
 
-  it('has a class beside it whose condition no cell meets: that is told once, at the start of a run', async () => {
+  it('is reported once at the start of a run if a condition is never met', async () => {
     const told: string[] = [];
     const on = { onWarning: (text: string) => void told.push(text) };
     await trainSmall('config.yaml', {
@@ -127,7 +127,7 @@ describe('a regression whose label is scaled', () => {
     expect(notices['raw']!.join()).not.toContain('of the rows of train, so that nothing');
   });
 
-  it('learns its scale from the rows that count, and keeps it in the checkpoint', async () => {
+  it('fits its scale to the rows that count, and stores it in the checkpoint', async () => {
     await trainSmall('config.yaml', {
       runDir: 'given',
       set: ['tasks.weeks.label=after', 'tasks.weeks.given=click', 'tasks.weeks.scaling=standard', 'training.epochs=1'],
@@ -145,7 +145,7 @@ describe('a regression whose label is scaled', () => {
     expect(await savedScales('raw')).toBeUndefined();
   });
 
-  it.each(['standard', 'log'])('predicts in the units of the label wherever it is used, scaled by %s', async (run) => {
+  it.each(['standard', 'log'])('predicts in label units everywhere, scaled by %s', async (run) => {
     expect((await evaluate({ path: run, ...quiet })).metrics['valid']).toEqual(valid[run]);
     const elsewhere = (await evaluate({ path: run, data: 'other.csv', ...quiet })).metrics['test']!['weeks']!;
     expect(elsewhere['rmse']).toBeLessThan(7);
@@ -177,7 +177,7 @@ describe('a regression whose label is scaled', () => {
     expect(Math.max(...own)).toBeGreaterThan(20);
   });
 
-  it('goes on to the same bytes after a stop, also from a cache that another run has filled', async () => {
+  it('resumes byte for byte, also from a cache that another run filled', async () => {
     const set = [LOG_SCALE, 'data.cache=elsewhere'];
     const { signal, on } = abortAtStep(17);
     await trainSmall('config.yaml', { runDir: 'stopped', set, signal, on });
@@ -186,7 +186,7 @@ describe('a regression whose label is scaled', () => {
     expect({ ...traceOf('stopped'), results: '' }).toEqual({ ...traceOf('whole'), results: '' });
   });
 
-  it('goes on with the scale of the run that it starts from, where the layer that learned it is taken', async () => {
+  it('keeps the scale of its warm-start run if the last layer is loaded', async () => {
     writeFileSync('later.csv', log(600, 4, 10));
     const set = [
       'tasks.weeks.scaling=standard',
@@ -211,7 +211,7 @@ describe('a regression whose label is scaled', () => {
     );
   });
 
-  it('refuses what its scaling does not take, as a bad row', async () => {
+  it('rejects rows with labels that its scaling does not support', async () => {
     writeFileSync('below.csv', log(50, 1).replace(/\n(\d),(\d),(\d),\d+,/, '\n$1,$2,$3,-1,'));
     await expect(
       trainSmall('config.yaml', { runDir: 'below', set: [LOG_SCALE, 'data.valid=below.csv'] }),

@@ -50,9 +50,9 @@ function steppingOn(
 const ROWS = 60;
 const STEPS = 5;
 
-describe.each(weightings.names)('steps under the weighting %s', (name) => {
+describe.each(weightings.names)('steps with the weighting %s', (name) => {
   // Single floats summed in another order: a part in 10^5 of weights and embeddings of a size around 1.
-  it('are the same on both engines', async () => {
+  it('are identical on both engines', async () => {
     const ends = [];
     for (const [, engineOf] of engines) {
       const program = withLargeEmbeddings((await engineOf()).compile(planOf(name)));
@@ -79,7 +79,7 @@ describe.each(weightings.names)('steps under the weighting %s', (name) => {
     }
   });
 
-  it.each(engines)('leave everything as it was where they are refused (%s)', async (_, engineOf) => {
+  it.each(engines)('change nothing if they are skipped (%s)', async (_, engineOf) => {
     const engine = await engineOf();
     const [bad, spared] = [engine.compile(planOf(name)), engine.compile(planOf(name))].map(withLargeEmbeddings) as [
       Program,
@@ -108,8 +108,8 @@ describe.each(weightings.names)('steps under the weighting %s', (name) => {
 const needing = (needs: string): string =>
   weightings.names.findLast((name) => weightings.build(specOf(name)).needs === needs)!;
 
-describe('a weighting that looks at what a step changed', () => {
-  it.each(engines)('sees the losses of the batch before the step and after it (%s)', async (_, engineOf) => {
+describe('a weighting that observes the change of a step', () => {
+  it.each(engines)('observes the losses of the batch before and after the step (%s)', async (_, engineOf) => {
     const name = needing('change');
     const program = withLargeEmbeddings((await engineOf()).compile(planOf(name)));
     const { remembered, take } = steppingOn(program, name);
@@ -129,9 +129,9 @@ describe('a weighting that looks at what a step changed', () => {
   });
 });
 
-describe('steps that several threads share', () => {
+describe('steps of several threads', () => {
   it.each(['losses', 'gramian', 'change'].map((needs) => [needs, needing(needs)] as const))(
-    'have the same bits under a weighting that needs %s: %s',
+    'are bitwise identical with a weighting that needs %s: %s',
     async (_, name) => {
       const ends = [];
       for (const threads of [1, 2, 4]) {

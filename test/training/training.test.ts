@@ -6,7 +6,7 @@ import { readMonitored } from '../../src/training/monitor.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createStopping } from '../../src/training/stopping.js';
 
-describe('stopping', () => {
+describe('early stopping', () => {
   const follow = (values: (number | null)[], options: Partial<Parameters<typeof createStopping>[0]> = {}) => {
     let stopping = createStopping({ goal: 'higher', patience: 2, minDelta: 0, ...options }, firstLoopState().stopping);
     return values.map((value) => {
@@ -17,25 +17,25 @@ describe('stopping', () => {
     });
   };
 
-  it('comes after `patience` epochs in a row without progress', () => {
+  it('stops after `patience` epochs in a row without improvement', () => {
     expect(follow([0.5, 0.6, 0.6, 0.55, 0.7])).toEqual(['best', 'best', '-', '- stop', 'best']);
     expect(follow([0.5, 0.4, 0.6, 0.5, 0.5])).toEqual(['best', '-', 'best', '-', '- stop']);
   });
 
-  it('follows a loss downwards', () => {
+  it('follows a decreasing loss', () => {
     expect(follow([0.5, 0.6, 0.4], { goal: 'lower' })).toEqual(['best', '-', 'best']);
   });
 
-  it('keeps the best by however little, but counts no progress below the minimum delta', () => {
+  it('keeps the best by any margin, but requires the minimum delta for an improvement', () => {
     expect(follow([0.5, 0.505, 0.509], { minDelta: 0.01 })).toEqual(['best', 'best', 'best stop']);
     expect(follow([0.5, 0.505, 0.511], { minDelta: 0.01 })).toEqual(['best', 'best', 'best']);
   });
 
-  it('takes an epoch without a value for one without progress', () => {
+  it('counts an epoch without a value as no improvement', () => {
     expect(follow([null, 0.5, null, null])).toEqual(['-', 'best', '-', '- stop']);
   });
 
-  it('never comes without patience', () => {
+  it('never stops without patience', () => {
     expect(follow([0.5, 0.4, 0.3, 0.2], { patience: undefined }).join()).not.toContain('stop');
   });
 });
@@ -43,7 +43,7 @@ describe('stopping', () => {
 describe('the monitored value', () => {
   const report = { ctr: { rows: 4, auc: 0.75, logLoss: 0.5 }, cvr: { rows: 0, auc: null, logLoss: null } };
 
-  it('is the loss, or the metric that is named', () => {
+  it('is the loss, or the named metric', () => {
     expect(readMonitored({ report, loss: 3 }, 'loss')).toBe(3);
     expect(readMonitored({ report, loss: 3 }, 'ctr.auc')).toBe(0.75);
     expect(readMonitored({ report, loss: 3 }, 'cvr.auc')).toBeNull();
@@ -115,14 +115,14 @@ async function run({
 }
 
 describe('the training loop', () => {
-  it('tells the mean loss over the rows of an epoch, each term and their weighted sum', async () => {
+  it('reports the mean loss over the rows of an epoch, per term and weighted', async () => {
     const { epochs } = await run({ epochs: 1, lossOf: (step) => step });
     expect(epochs).toMatchObject([
       { epoch: 1, step: 2, rows: 40, isBest: true, loss: { total: 3.5, losses: { ctr: 1.75 } } },
     ]);
   });
 
-  it('trains every epoch and takes the newest for the best where there is no valid', async () => {
+  it('trains every epoch and selects the newest without a validation set', async () => {
     const { end, epochs } = await run({});
     expect(end).toBe('finished');
     expect(epochs.map(({ epoch, isBest }) => [epoch, isBest])).toEqual([
@@ -132,7 +132,7 @@ describe('the training loop', () => {
     ]);
   });
 
-  it('stops early and knows the best epoch', async () => {
+  it('stops early and reports the best epoch', async () => {
     const losses = [0.5, 0.6, 0.1];
     const { end, epochs } = await run({
       validate: () =>
@@ -142,14 +142,14 @@ describe('the training loop', () => {
     expect(epochs.map(({ isBest }) => isBest)).toEqual([true, false]);
   });
 
-  it('stops at the first loss that is not finite, naming the term, the step and the batch', async () => {
+  it('stops at the first non-finite loss, with the term, the step and the batch', async () => {
     await expect(run({ lossOf: (step) => (step === 4 ? NaN : 1) })).rejects.toThrow(
       /epoch 2, batch 2, step 4: loss 'ctr': is NaN/,
     );
     await expect(run({ lossOf: () => Infinity })).rejects.toMatchObject({ exitCode: 6 });
   });
 
-  it('measures valid within an epoch once where a batch behind it is skipped', async () => {
+  it('validates once within an epoch if a later batch is skipped', async () => {
     const { epochs } = await run({
       epochs: 1,
       onDivergence: 'skip',
@@ -165,7 +165,7 @@ describe('the training loop', () => {
     ]);
   });
 
-  it('ends after the step that runs when it is interrupted', async () => {
+  it('ends after the current step when interrupted', async () => {
     const controller = new AbortController();
     let steps = 0;
     let epochs = 0;
@@ -212,14 +212,14 @@ function aheadProgram(lossOf: (step: number) => number): Program & { readonly un
   };
 }
 
-describe('a loop that takes steps ahead', () => {
+describe('a loop with steps in flight', () => {
   const many = (): AsyncGenerator<BatchRead> => batches(...Array.from({ length: 21 }, (_, i) => 10 + i));
   const lossOf = (step: number): number => 1 / step;
   const measured = { report: {}, predicted: { outputs: {}, segments: {} }, loss: 0, monitored: 0 };
   const patient = (): LoopOptions['stopping'] =>
     createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping);
 
-  it('tells the same as one that waits for each of them', async () => {
+  it('reports the same as one that awaits each step', async () => {
     const told = [];
     for (const program of [fakeProgram(lossOf), aheadProgram(lossOf)]) {
       const [steps, saves] = [[] as object[], [] as object[]];
@@ -246,7 +246,7 @@ describe('a loop that takes steps ahead', () => {
     ]);
   });
 
-  it('has nothing under way where it measures, saves, ends an epoch, or is interrupted', async () => {
+  it('has no step in flight during a validation, a save, at the end of an epoch, or after an interruption', async () => {
     const program = aheadProgram(lossOf);
     const underWay: number[] = [];
     let most = 0;
@@ -283,7 +283,7 @@ describe('a loop that takes steps ahead', () => {
     expect(state.step).toBe(21 + state.batch);
   });
 
-  it('stops at the first loss that is not finite, with the state before it', async () => {
+  it('stops at the first non-finite loss, with the state before it', async () => {
     const state = firstLoopState();
     const bad = (step: number): number => (step === 11 || step === 13 ? NaN : 1);
     await expect(run({ program: aheadProgram(bad), stepsAhead: 8, state, batches: many })).rejects.toThrow(

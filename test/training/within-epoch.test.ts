@@ -43,7 +43,7 @@ const stepOf = (run: string, link: string): number =>
 const stepNumbers = (lines: readonly Line[]): number[] => lines.map(({ step }) => step);
 
 // An epoch has 15 batches: 14 of 64 rows and one of 4.
-describe('valid', () => {
+describe('the validation set', () => {
   it.each([
     ['at the end of each epoch', [], [15, 30]],
     [
@@ -66,14 +66,14 @@ describe('valid', () => {
       ['training.evaluation={everySteps: 2}', 'training.accumulateBatches=4'],
       [2, 4, 6, 8],
     ],
-  ])('is measured %s', async (_, set, expected) => {
+  ])('is evaluated %s', async (_, set, expected) => {
     await train(set);
     expect(stepNumbers(measuredIn('run'))).toEqual(expected);
     const ends = linesOf('run').filter(({ isBest, isEpochEnd }) => isBest !== undefined && isEpochEnd !== false);
     expect(ends).toHaveLength(2);
   });
 
-  it('chooses the best weights and stops training within an epoch', async () => {
+  it('selects the best weights and stops training within an epoch', async () => {
     const set = [
       'training.evaluation={everySteps: 3}',
       'training.monitor=ctr.auc',
@@ -94,7 +94,7 @@ describe('valid', () => {
     expect(stepNumbers(measuredIn('run'))).toEqual([3, 6, 9]);
   });
 
-  it('lowers the rates under a plateau where it makes no progress, and not where it does', async () => {
+  it('lowers the rates under a plateau schedule only without improvement', async () => {
     const set = ['training.logEverySteps=1', 'training.evaluation={everySteps: 4}', 'training.epochs=1'];
     await train([
       ...set,
@@ -112,7 +112,7 @@ describe('valid', () => {
   });
 });
 
-describe('a run that is stopped where valid is due', () => {
+describe('a run that is interrupted at a validation', () => {
   const set = [
     'training.evaluation={everySteps: 5}',
     'training.logEverySteps=2',
@@ -120,7 +120,7 @@ describe('a run that is stopped where valid is due', () => {
     'training.earlyStopping={patience: 4}',
   ];
 
-  it.each([[[5]], [[15]], [[5, 5, 5, 15]], [[4, 1, 1]]])('goes on to the same bytes behind %j steps', async (stops) => {
+  it.each([[[5]], [[15]], [[5, 5, 5, 15]], [[4, 1, 1]]])('resumes byte for byte after %j steps', async (stops) => {
     await train(set, { runDir: 'whole' });
     for (const [i, count] of stops.entries()) {
       const { signal, on } = abortAtStep(count);
@@ -132,7 +132,7 @@ describe('a run that is stopped where valid is due', () => {
 });
 
 describe('losses in metrics.jsonl', () => {
-  it('are a curve also of one epoch: a line every so many steps, each the mean since the one before', async () => {
+  it('are logged every few steps within an epoch, each the mean since the last', async () => {
     await train(['training.epochs=1', 'training.logEverySteps=1'], { runDir: 'each' });
     await train(['training.epochs=1', 'training.logEverySteps=3']);
     const each = stepsIn('each').map(({ train: { loss } }) => loss);
@@ -148,7 +148,7 @@ describe('losses in metrics.jsonl', () => {
     expect(new Set(each).size).toBe(15);
   });
 
-  it('are neither lost nor told twice by a run that goes on from before what a killed one told', async () => {
+  it('are neither lost nor repeated if a run resumes from before the entries of a killed one', async () => {
     const set = ['training.logEverySteps=3', 'training.evaluation={everySteps: 7}'];
     await train(set, { runDir: 'whole' });
     const { signal, on } = abortAtStep(10);

@@ -213,7 +213,7 @@ describe('a run that starts from another', () => {
     await goOn(['data.train=day-1.csv', 'training.epochs=2']);
     await goOn([...FROM_OLD, 'initFrom.checkpoint=nowhere', 'initFrom.include=embeddings', 'training.epochs=3']);
     expect(notices.filter((notice) => notice.includes('initFrom'))).toEqual(
-      new Array(2).fill('changed initFrom, which a run that goes on does not read again'),
+      new Array(2).fill('changed initFrom, which a resumed run does not read again'),
     );
     expect((await readCheckpoint('new/checkpoints/last', false)).sections).toHaveProperty('initFrom');
     // Nor does one whose weights were drawn.

@@ -45,14 +45,14 @@ function distance(found: readonly number[], expected: readonly number[]): number
 }
 
 describe('every weighting', () => {
-  it('has numbers to be compared with, but the one that does nothing', () => {
+  it('has reference values, except fixed', () => {
     expect(weightings.names.filter((name) => casesOf(name).length === 0)).toEqual(['fixed']);
   });
 
   for (const name of weightings.names) {
     casesOf(name).forEach((each, i) => {
       const { source, options, steps, weights, outcomes, tolerance = 1e-5 } = each;
-      it(`${name} gives the numbers of ${source}, ${steps[0]!.losses.length} terms, ${JSON.stringify(options)} (${i})`, () => {
+      it(`${name} matches ${source}, ${steps[0]!.losses.length} terms, ${JSON.stringify(options)} (${i})`, () => {
         if (outcomes === undefined) {
           trajectory(name, each).forEach((found, step) =>
             expect(distance(found, weights[step]!)).toBeLessThan(tolerance),

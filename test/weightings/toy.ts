@@ -1,5 +1,5 @@
 import { randomStream } from '../../src/core/random.js';
-import type { Seen, Weighting } from '../../src/weightings/weighting.js';
+import type { Observation, Weighting } from '../../src/weightings/weighting.js';
 import { stepOf } from './drive.js';
 
 /** Terms over one shared vector, each scale · (½ |x - point|² + 0.1), and a step's weights. */
@@ -12,7 +12,7 @@ export interface Toy {
 
 /** What a weighting saw and gave in one step. */
 export interface ToyStep {
-  readonly seen: Seen;
+  readonly seen: Observation;
   readonly state: object;
   readonly weights: readonly number[];
 }

@@ -38,17 +38,17 @@ for (const { name, options } of weightings.parts) {
   const { odd, lifts, anyOrder } = CLAIMS[name];
 
   describe(`the weighting ${name}`, () => {
-    it('has an odd value tried for each of its options', () => {
+    it('has a non-default test value for each of its options', () => {
       expect(Object.keys(odd).sort()).toEqual(Object.keys(options()).sort());
     });
 
-    it.each(Object.entries(odd))('obeys its option %s', (option, value) => {
+    it.each(Object.entries(odd))('depends on its option %s', (option, value) => {
       expect(weightsOf(runToy(built(name, { [option]: value }), TOY, 30))).not.toEqual(
         weightsOf(runToy(built(name), TOY, 30)),
       );
     });
 
-    it("starts from the config's weights, however many terms there are", () => {
+    it("starts from the config's weights for any number of terms", () => {
       const weighting = built(name);
       for (const terms of [1, 2, 7]) {
         const config = Array.from({ length: terms }, (_, i) => 1 + i / 4);
@@ -56,7 +56,7 @@ for (const { name, options } of weightings.parts) {
       }
     });
 
-    it("follows the config's weights", () => {
+    it("scales with the config's weights", () => {
       const heavier = runToy(built(name), { ...TOY, weights: [1, 1, 4] }, 1)[0]!.weights;
       const alike = runToy(built(name), TOY, 1)[0]!.weights;
       expect(heavier[2]! / heavier[0]!).toBeGreaterThan(1.5 * (alike[2]! / alike[0]!));
@@ -66,14 +66,14 @@ for (const { name, options } of weightings.parts) {
       );
     });
 
-    it.each([1, 2, 5, 9, 17])('goes on from its state in JSON after step %i as if nothing had been', (stop) => {
+    it.each([1, 2, 5, 9, 17])('resumes from its JSON state after step %i with identical results', (stop) => {
       const weighting = built(name, odd);
       const through = (state: object, step: number): object =>
         step === stop ? weighting.stateSchema.parse(JSON.parse(JSON.stringify(state))) : state;
       expect(weightsOf(runToy(weighting, TOY, 24, through))).toEqual(weightsOf(runToy(weighting, TOY, 24)));
     });
 
-    it('leaves a state alone that it was given', () => {
+    it('does not modify its input state', () => {
       const weighting = built(name);
       const [{ seen, state }] = runToy(weighting, TOY, 5).slice(-1) as [ToyStep];
       const before = structuredClone(state);
@@ -82,7 +82,7 @@ for (const { name, options } of weightings.parts) {
       expect(state).toEqual(before);
     });
 
-    it('refuses a state of another form', () => {
+    it('rejects a state of another form', () => {
       const weighting = built(name);
       const state = weighting.first([1, 1], 1, ['a', 'b']);
       expect(weighting.stateSchema.safeParse(state).success).toBe(true);
@@ -91,7 +91,7 @@ for (const { name, options } of weightings.parts) {
       }
     });
 
-    it.each([NaN, Infinity, -Infinity])('takes no %s into its state', (bad) => {
+    it.each([NaN, Infinity, -Infinity])('ignores %s', (bad) => {
       const weighting = built(name);
       const [{ seen, state }] = runToy(weighting, TOY, 6).slice(-1) as [ToyStep];
       const spoilt = [
@@ -102,7 +102,7 @@ for (const { name, options } of weightings.parts) {
       for (const each of spoilt) expect(weighting.observe(state, each)).toEqual(state);
     });
 
-    it('keeps its state and its weights finite, whatever the size of losses and gradients', () => {
+    it('keeps its state and weights finite for losses and gradients of any magnitude', () => {
       const weighting = built(name);
       const sizes = [0, 1e-308, 1e-160, 1e-30, 1, 1e30, 1e150, 1e308];
       let state = runToy(weighting, TOY, 6).at(-1)!.state;
@@ -124,7 +124,7 @@ for (const { name, options } of weightings.parts) {
     });
 
     if (anyOrder) {
-      it('does not care for the order of the terms', () => {
+      it('does not depend on the order of the terms', () => {
         const order = [2, 0, 1];
         const moved = { scales: order.map((i) => TOY.scales[i]!), points: order.map((i) => TOY.points[i]!) };
         // The target is the first term unless it is named.
@@ -161,7 +161,7 @@ for (const { name, options } of weightings.parts) {
   });
 }
 
-describe('every weighting that needs the Gramian', () => {
+describe('every weighting that requires the Gramian', () => {
   const gramians: [string, number, Float64Array][] = [2, 3, 5, 20].flatMap((terms) => {
     const random = randomStream(terms, 'degenerate');
     const drawn = (width: number) =>
@@ -194,7 +194,7 @@ describe('every weighting that needs the Gramian', () => {
       // The odd target is a term of the toy.
       .map((variant) => ({ ...variant, ...('target' in options() ? { target: 'a0' } : {}) }));
 
-    it.each(gramians)(`${name} has finite weights for gradients that are %s, %i of them`, (_what, terms, gramian) => {
+    it.each(gramians)(`${name} has finite weights for %i gradients that are %s`, (_what, terms, gramian) => {
       for (const variant of variants) {
         const weighting = built(name, variant);
         const losses = Array.from({ length: terms }, () => 0.7);
@@ -211,7 +211,7 @@ describe('every weighting that needs the Gramian', () => {
     });
   }
 
-  it.each(['mgda', 'cagrad', 'nash-mtl', 'aligned-mtl', 'pcgrad'])('%s treats equal gradients alike', (name) => {
+  it.each(['mgda', 'cagrad', 'nash-mtl', 'aligned-mtl', 'pcgrad'])('%s gives equal gradients equal weights', (name) => {
     const weighting = built(name);
     const seen = { losses: [1, 1, 1], gramian: Float64Array.of(4, 4, 0, 4, 4, 0, 0, 0, 9), step: 1, epoch: 1 };
     const [one, other] = weighting.weights(weighting.observe(weighting.first([1, 1, 1], 1, ['a', 'b', 'c']), seen));
@@ -220,24 +220,24 @@ describe('every weighting that needs the Gramian', () => {
   });
 });
 
-describe('a step without a gradient of one term, as in a batch with none of its rows', () => {
+describe('a step without a gradient of one term, as in a batch without its rows', () => {
   const seen = { losses: [0.5, 0], gramian: Float64Array.of(4, 0, 0, 0), step: 1, epoch: 1 };
   // MGDA's shortest mean is 0 then, by its definition.
   const moving = weightings.names.filter((name) => name !== 'mgda');
 
-  it.each(moving)('still goes down the other term with %s', (name) => {
+  it.each(moving)('still decreases the other term with %s', (name) => {
     const weighting = built(name);
     expect(stepOf(weighting, weighting.first([1, 1], 1, ['a', 'b']), seen).weights[0]).toBeGreaterThan(0.1);
   });
 
-  it('does so with mgda where gradients are normalized', () => {
+  it('also does with mgda and normalized gradients', () => {
     const weighting = built('mgda', { normalization: 'l2' });
     expect(stepOf(weighting, weighting.first([1, 1], 1, ['a', 'b']), seen).weights).toEqual([0.5, 0]);
   });
 });
 
-describe('the bargain and the shortest mean', () => {
-  it.each([2, 4, 9, 20])('are what they are defined as, for %i terms', (terms) => {
+describe('Nash bargaining and the minimum-norm combination', () => {
+  it.each([2, 4, 9, 20])('satisfy their definitions for %i terms', (terms) => {
     const random = randomStream(terms, 'definitions');
     const gramian = gramianOf(
       Array.from({ length: terms }, () => Array.from({ length: 30 }, () => random.normal() + 0.2)),
@@ -264,7 +264,7 @@ describe('the bargain and the shortest mean', () => {
 });
 
 describe('aligned-mtl', () => {
-  it('takes no direction from gradients that differ by the rounding of single floats', () => {
+  it('ignores directions of gradients that differ only by single-precision rounding', () => {
     const weighting = built('aligned-mtl');
     const random = randomStream(1, 'rounding');
     const one = Array.from({ length: 50 }, () => random.normal());
@@ -282,7 +282,7 @@ describe('aligned-mtl', () => {
 describe('cagrad', () => {
   // Along one line, the best within the ball for the worst-off of 1 and -2 is the end of the ball on the side of the
   // first.
-  it('leans to the worst-off of gradients that have 0 between them', () => {
+  it('favors the worst term if the mean gradient is 0', () => {
     const weighting = built('cagrad', { c: 0.5 });
     const seen = { losses: [1, 1], gramian: gramianOf([[1], [-2]]), step: 1, epoch: 1 };
     const weights = weighting.weights(weighting.observe(weighting.first([1, 1], 1, ['a', 'b']), seen));
@@ -292,14 +292,12 @@ describe('cagrad', () => {
 });
 
 describe('metabalance', () => {
-  it('names the terms that there are where its target is none of them', () => {
+  it('lists the terms if its target is unknown', () => {
     const checked = (target: string) => [...built('metabalance', { target }).checkTerms!(['ctr', 'ctcvr'])];
     expect(checked('cvr')).toEqual([
       {
         path: ['target'],
-        message: expect.stringMatching(
-          /^expected a term of the loss, ctr or ctcvr, found "cvr"; did you mean 'ct/,
-        ) as string,
+        message: expect.stringMatching(/^expected a loss term \(ctr, ctcvr\), found "cvr"; did you mean 'ct/) as string,
       },
     ]);
     expect(checked('ctcvr')).toEqual([]);

@@ -1,5 +1,5 @@
 import type { Graph } from '../../graph/graph.js';
-import { slotWords } from '../../optimizers/optimizer.js';
+import { countSlotElements } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../core/process-group.js';
 import { countElements } from '../../core/tensor.js';
@@ -76,7 +76,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   const part = peers.size === 1 ? 0 : arena.take('part of the rows', 4);
   const ownRows = (rows: number): number => Math.ceil(rows / peers.size);
   const places = createPlaces(arena, graph, ownRows(maxRows));
-  const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
+  const numSlotWords = countSlotElements(optimizers.build(specs.dense), places.weightsCount);
   const areaBytes = places.weightsCount * WORD;
   const tableConstants = arena.take('table constants', CONSTANT_WORDS);
   const constants = {

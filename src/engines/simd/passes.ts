@@ -1,4 +1,4 @@
-import { cancelledBiases, neededFor, type Graph, type Term } from '../../graph/graph.js';
+import { findCancelledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
 import type { InputLayout } from '../../tables/layout.js';
@@ -95,7 +95,7 @@ export function lowerPass(
     precision,
   } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
-  const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
+  const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const phases = inPhases(computed, (value) => operation(value).isByColumns?.(value, mode) ?? false);
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
@@ -139,7 +139,7 @@ export function lowerPass(
     products: PRODUCTS[mode === 'predict' ? 'f32' : precision],
     early: mode === 'train' ? plan.early?.at : undefined,
     inTurns: (turns) => void started.push(turns),
-    cancelled: cancelledBiases(graph),
+    cancelled: findCancelledBiases(graph),
     computed: new Set<Value>(computed),
     gradientAt: (address) =>
       address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt,

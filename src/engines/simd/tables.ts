@@ -1,4 +1,4 @@
-import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
+import { countSlotElements, type Optimizer } from '../../optimizers/optimizer.js';
 import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
 import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
@@ -112,7 +112,7 @@ export function placeTables(
   const claims = arena.take('claims', layout.tables.length);
   const sized = layout.tables.map((table) => {
     const update = updateOf(table);
-    const average = table.width + slotWords(update.optimizer, table.width);
+    const average = table.width + countSlotElements(update.optimizer, table.width);
     const stride = average + (isAveraged ? averageWords(table.width) : 0);
     const rows = rowsHere(table.rows, dealing);
     return { table, update, average, stride, rows, bytes: rows * stride * WORD };

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../core/batch.js';
-import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
+import { findCancelledBiases, listRequired, type Graph } from '../../graph/graph.js';
 import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../core/random.js';
 import { countElements } from '../../core/tensor.js';
@@ -68,13 +68,13 @@ export interface Runner {
 
 /** A runner over weights that live in plain memory. */
 export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
-  const cancelled = cancelledBiases(graph);
+  const cancelled = findCancelledBiases(graph);
   const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !cancelled.has(parameter);
   const outputs = [...graph.predictions];
   const shares = [...(graph.gates ?? [])].map(([name, gate]) => [name, gate.shares] as const);
   const lookedAt = { predictions: outputs, gates: shares, nothing: [] };
   const needed = (looksAt: keyof typeof lookedAt, hasLosses: boolean): readonly Value[] =>
-    neededFor(graph, [
+    listRequired(graph, [
       ...lookedAt[looksAt].map(([, value]) => value),
       ...(hasLosses ? graph.terms.map(({ loss }) => loss) : []),
     ]);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { oneClass } from '../ranked.js';
+import { findOneClass } from '../ranked.js';
 import type { Scores } from '../scores.js';
 import { findPredictedOutput, type Output } from '../outputs.js';
 import type { StateSection } from '../../core/state-section.js';
@@ -7,74 +7,75 @@ import { calibratorSchema, type Calibrator } from './curve.js';
 import { resolveMethods, type CalibrationSection } from './options.js';
 
 const stateSchema = z.strictObject({
-  /** Optimizer steps behind the weights that it was fitted to; those of any other step it does not fit. */
+  /** Number of optimizer steps of the weights to which it was fitted; it is invalid for others. */
   step: z.int().min(0),
-  /** By space. */
+  /** Per output. */
   calibrators: z.record(z.string(), calibratorSchema),
 });
 type CalibrationState = z.output<typeof stateSchema>;
 
-/** Calibration's section of a checkpoint. */
+/** Section of a checkpoint. */
 export const calibrationState: StateSection<CalibrationState> = {
   name: 'calibration',
   version: 1,
   schema: stateSchema,
 };
 
-/** Calibrates a model each time that valid is measured, so that a checkpoint of that time has what fits its weights. */
+/** Calibrates a model after each validation, so that every checkpoint contains the calibrators of its weights. */
 export interface Calibration {
   /**
-   * Fits to what was predicted on valid, which it gives back.
-   * @param step optimizer steps behind the weights
+   * Fits calibrators to the predictions on the validation set and returns its argument.
+   * @param step number of optimizer steps of the weights
    */
-  fitted<Found extends WithScores>(found: Found, step: number): Found;
-  /** The spaces as they are calibrated for the weights that it was last fitted to. */
+  fitted<Found extends WithScores>(result: Found, step: number): Found;
+  /** Returns the outputs with the calibrators of the last fit. */
   calibrated(): readonly Output[];
 }
 
-/** What was found of some rows, with those of each space. */
+/** An evaluation result that can provide the scores of an output. */
 interface WithScores {
   scores(space: Output): Scores;
 }
 
-/** What a calibration works with. */
+/** Dependencies of a calibration. */
 export interface CalibrationOptions {
-  /** Of the config; without it nothing is done. */
+  /** From the config; without it, calibration does nothing. */
   readonly section: CalibrationSection | undefined;
   readonly spaces: readonly Output[];
-  /** Keeps what a part remembers with the run. */
+  /** Stores a component's state with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
 
 /**
- * The calibration of a run.
- * @param tell told of spaces that cannot be calibrated, each once
+ * Creates the calibration of a run.
+ * @param warn receives a warning per output that cannot be calibrated, once each
  */
 export function createCalibration(
   { section, spaces, stateOf }: CalibrationOptions,
-  warn: (notice: string) => void,
+  warn: (warning: string) => void,
 ): Calibration {
-  if (section === undefined) return { fitted: (found) => found, calibrated: () => spaces };
+  if (section === undefined) return { fitted: (result) => result, calibrated: () => spaces };
   const state = stateOf(calibrationState, () => ({ step: 0, calibrators: {} }));
-  const told = new Set<string>();
+  const warnedOutputs = new Set<string>();
   return {
-    fitted(found, step) {
+    fitted(result, step) {
       const calibrators: Record<string, Calibrator> = {};
       for (const { space, method, fit } of resolveMethods(section, spaces)) {
-        const ranked = found.scores(space).ranked();
-        const none = oneClass(ranked);
-        if (none === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
-        else if (!told.has(space.name)) warn(`${space.name} is not calibrated: valid has ${none.reason} of it`);
-        if (none !== undefined) told.add(space.name);
+        const ranked = result.scores(space).ranked();
+        const noValue = findOneClass(ranked);
+        if (noValue === undefined) calibrators[space.name] = { method, curve: fit(ranked) };
+        else if (!warnedOutputs.has(space.name))
+          warn(`${space.name} is not calibrated: the validation set has ${noValue.reason}`);
+        if (noValue !== undefined) warnedOutputs.add(space.name);
       }
       Object.assign(state, { step, calibrators });
-      return found;
+      return result;
     },
     calibrated: () => withCalibrators(spaces, state.calibrators),
   };
 }
 
-/** Spaces whose predictions are told as their calibrators say; a space goes with the one that predicts the same. */
+/** Attaches calibrators to outputs; an output uses the calibrator of the output with the same prediction. */
 export function withCalibrators(
   spaces: readonly Output[],
   calibrators: Readonly<Record<string, Calibrator>>,

@@ -1,37 +1,36 @@
 import { z } from 'zod';
 
-// What is predicted, and what is told in its place. Every method of calibration fits one of these curves, so that
-// whatever applies them
-// (metrics, predict, serve, ONNX) needs to know no method.
+// Functions from predicted to calibrated probabilities. Every calibration method fits one of these curves, so that code
+// that applies them (metrics, predict, serve, ONNX) does not depend on methods.
 
 /** σ(slope · logit(p) + intercept). */
 const logisticSchema = z.strictObject({ kind: z.literal('logistic'), slope: z.number(), intercept: z.number() });
 
-/** Straight between points that rise from one to the next, and level before the first and behind the last. */
+/** Linear between increasing points, constant before the first and after the last. */
 const brokenLineSchema = z
   .strictObject({ kind: z.literal('broken-line'), from: z.array(z.number()).min(1), to: z.array(z.number()) })
-  .refine(({ from, to }) => from.length === to.length, 'from and to are of one length');
+  .refine(({ from, to }) => from.length === to.length, 'from and to must have equal lengths');
 
-/** A function from the probability that a model predicts to the one that is told. */
+/** Schema of a function from predicted to calibrated probabilities. */
 export const curveSchema = z.discriminatedUnion('kind', [logisticSchema, brokenLineSchema]);
 export type Curve = z.output<typeof curveSchema>;
 export type LogisticCurve = z.output<typeof logisticSchema>;
 export type BrokenLine = z.output<typeof brokenLineSchema>;
 
-/** How the predictions of a space are told: the method that found it, and the curve. */
+/** Calibrator of an output: its method and its curve. */
 export const calibratorSchema = z.strictObject({ method: z.string(), curve: curveSchema });
 export type Calibrator = z.output<typeof calibratorSchema>;
 
-/** The ends of where a probability has a logit: about the least normal float, and the float before 1. */
+/** Bounds of probabilities with a finite logit: about the smallest normal float, and the largest float below 1. */
 export const [MIN_PROBABILITY, MAX_PROBABILITY] = [2 ** -126, 1 - 2 ** -24];
 
-/** The logit of a probability, which is kept from 0 and 1. */
+/** Computes the logit of a probability, clamped away from 0 and 1. */
 export function logit(probability: number): number {
   const p = Math.min(Math.max(probability, MIN_PROBABILITY), MAX_PROBABILITY);
   return Math.log(p / (1 - p));
 }
 
-/** By kind of curve: the function of one probability that it is. */
+/** Implementations per kind of curve. */
 const FUNCTIONS: {
   readonly [Kind in Curve['kind']]: (curve: Extract<Curve, { readonly kind: Kind }>) => (p: number) => number;
 } = {
@@ -42,7 +41,7 @@ const FUNCTIONS: {
   'broken-line':
     ({ from, to }) =>
     (p) => {
-      // The last point that is not behind p.
+      // Binary search for the last point not above p.
       let [low, high] = [0, from.length];
       while (high - low > 1) {
         const middle = (low + high) >>> 1;
@@ -54,9 +53,9 @@ const FUNCTIONS: {
     },
 };
 
-/** Puts what a curve tells in the place of the first `rows` predictions. */
+/** Applies a curve in place to the first `rows` predictions. */
 export function applyCurve(curve: Curve, predictions: Float32Array, rows: number): void {
-  // The entry for this kind takes this curve, which the types cannot follow.
-  const of = FUNCTIONS[curve.kind](curve as never);
-  for (let row = 0; row < rows; row++) predictions[row] = of(predictions[row]!);
+  // The entry of this kind accepts this curve, which TypeScript cannot infer.
+  const curveFunction = FUNCTIONS[curve.kind](curve as never);
+  for (let row = 0; row < rows; row++) predictions[row] = curveFunction(predictions[row]!);
 }

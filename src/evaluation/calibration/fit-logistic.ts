@@ -1,48 +1,46 @@
-import { floatReader, walkUp, type Ranked } from '../ranked.js';
+import { createFloatReader, walkUp, type Ranked } from '../ranked.js';
 import { logit, type LogisticCurve } from './curve.js';
 
-/** What a slope and an intercept are fitted to. */
+/** Options of a logistic fit. */
 export interface LogisticFit {
-  /** What the label of each class is taken for: 1 and 0, or a little less sure. */
+  /** Target per class: 1 and 0, or smoothed. */
   readonly targets: { readonly positive: number; readonly negative: number };
   readonly hasIntercept: boolean;
-  /** A slope beyond these is none that is looked for. */
-  readonly slopes: { readonly least: number; readonly most: number };
+  /** Bounds of the slope. */
+  readonly slopes: { readonly min: number; readonly max: number };
 }
 
-/** Rows of one logit. */
+/** Receives rows with the same logit. */
 type TakePoint = (logit: number, numNegatives: number, numPositives: number) => void;
 type Points = (take: TakePoint) => void;
 
-/** Parts that rows are put together to for a first guess. */
+/** Number of bins for the initial guess. */
 const PARTS = 4096;
-/** Steps at the most; a few are usual. */
+/** Maximum number of Newton steps; a few are usual. */
 const MAX_STEPS = 100;
 const MAX_HALVINGS = 40;
-/** A step that is so small moves no float of a prediction. */
+/** A relative step below this changes no float prediction. */
 const SMALL_STEP = 1e-11;
 
 /**
- * The slope and the intercept of a logit with the least log loss, by Newton's method with steps that are halved until
- * they help (Lin, Lin & Weng
- * 2007, https://doi.org/10.1007/s10994-007-5018-6). It begins where the mean logits of some thousand parts of the rows
- * lead, so that all rows
- * are gone through a few times only; nothing is kept of them.
+ * Fits slope and intercept of the logit that minimize log loss, by Newton's method with step halving (Lin, Lin & Weng
+ * 2007, https://doi.org/10.1007/s10994-007-5018-6). It starts from a fit to about 4,000 bins, so that it passes over
+ * all rows only a few times. Nothing is copied.
  */
 export function fitLogistic(ranked: Ranked, fit: LogisticFit): LogisticCurve {
   const first = { slope: 1, intercept: 0 };
-  const guess = newton(inParts(ranked), fit, first);
-  return { kind: 'logistic', ...newton(pointsOf(ranked), fit, guess) };
+  const guess = newton(createBinnedPoints(ranked), fit, first);
+  return { kind: 'logistic', ...newton(createPoints(ranked), fit, guess) };
 }
 
-function pointsOf(ranked: Ranked): Points {
-  const floatOf = floatReader();
+function createPoints(ranked: Ranked): Points {
+  const readFloat = createFloatReader();
   return (take) =>
-    walkUp(ranked, (numNegatives, numPositives, key) => take(logit(floatOf(key)), numNegatives, numPositives));
+    walkUp(ranked, (numNegatives, numPositives, key) => take(logit(readFloat(key)), numNegatives, numPositives));
 }
 
-/** The same in parts of about as many rows each, with their mean logits. */
-function inParts(ranked: Ranked): Points {
+/** Returns the points binned into parts of about equal row counts, with their mean logits. */
+function createBinnedPoints(ranked: Ranked): Points {
   const rowsOfPart = (ranked.negatives.length + ranked.positives.length) / PARTS;
   const parts: Parameters<TakePoint>[] = [];
   let [sum, negatives, positives] = [0, 0, 0];
@@ -50,7 +48,7 @@ function inParts(ranked: Ranked): Points {
     if (negatives + positives > 0) parts.push([sum / (negatives + positives), negatives, positives]);
     [sum, negatives, positives] = [0, 0, 0];
   };
-  pointsOf(ranked)((x, numNegatives, numPositives) => {
+  createPoints(ranked)((x, numNegatives, numPositives) => {
     sum += x * (numNegatives + numPositives);
     negatives += numNegatives;
     positives += numPositives;
@@ -67,7 +65,7 @@ interface Line {
   readonly intercept: number;
 }
 
-/** A loss with its first and second derivatives; the latter by slope twice, by both, and by intercept twice. */
+/** A loss with its gradient and Hessian (slope-slope, slope-intercept, intercept-intercept). */
 interface Derivatives {
   readonly loss: number;
   readonly gradient: readonly [slope: number, intercept: number];
@@ -76,45 +74,45 @@ interface Derivatives {
 
 function newton(points: Points, { targets, hasIntercept, slopes }: LogisticFit, start: Line): Line {
   let line = start;
-  let here = derivativesAt(points, targets, line);
+  let current = computeDerivatives(points, targets, line);
   for (let step = 0; step < MAX_STEPS; step++) {
-    const [bySlope, byIntercept] = stepOf(here, hasIntercept);
-    let isTaken = false;
+    const [bySlope, byIntercept] = computeNewtonStep(current, hasIntercept);
+    let isAccepted = false;
     let size = 1;
-    for (let halvings = 0; !isTaken && halvings < MAX_HALVINGS; halvings++, size /= 2) {
+    for (let halvings = 0; !isAccepted && halvings < MAX_HALVINGS; halvings++, size /= 2) {
       const next = {
-        slope: Math.min(Math.max(line.slope + size * bySlope, slopes.least), slopes.most),
+        slope: Math.min(Math.max(line.slope + size * bySlope, slopes.min), slopes.max),
         intercept: line.intercept + size * byIntercept,
       };
-      const moved = Math.max(
+      const relativeStep = Math.max(
         Math.abs(next.slope - line.slope) / (1 + Math.abs(line.slope)),
         Math.abs(next.intercept - line.intercept) / (1 + Math.abs(line.intercept)),
       );
-      // Rounding of the loss is larger than what such a step changes of it.
-      if (moved < SMALL_STEP) return next;
-      const there = derivativesAt(points, targets, next);
-      isTaken = there.loss <= here.loss;
-      if (isTaken) [line, here] = [next, there];
+      // The rounding error of the loss exceeds the effect of such a step.
+      if (relativeStep < SMALL_STEP) return next;
+      const candidate = computeDerivatives(points, targets, next);
+      isAccepted = candidate.loss <= current.loss;
+      if (isAccepted) [line, current] = [next, candidate];
     }
-    if (!isTaken) return line;
+    if (!isAccepted) return line;
   }
   return line;
 }
 
-/** Where the loss would be least if it were what its derivatives say. */
-function stepOf(
+/** Computes the Newton step. */
+function computeNewtonStep(
   { gradient: [g, h], curvature: [a, b, c] }: Derivatives,
   hasIntercept: boolean,
 ): readonly [number, number] {
   if (!hasIntercept) return [a > 0 ? -g / a : 0, 0];
-  // Where all logits are one, nothing tells a slope.
+  // If all logits are equal, the slope is undetermined.
   const determinant = a * c - b * b;
   return determinant > 1e-12 * a * c
     ? [-(c * g - b * h) / determinant, -(a * h - b * g) / determinant]
     : [0, c > 0 ? -h / c : 0];
 }
 
-function derivativesAt(
+function computeDerivatives(
   points: Points,
   { positive, negative }: LogisticFit['targets'],
   { slope, intercept }: Line,
@@ -124,7 +122,7 @@ function derivativesAt(
     const z = slope * x + intercept;
     const rows = numNegatives + numPositives;
     const target = numPositives * positive + numNegatives * negative;
-    // With the exponential of what is below 0, nothing is too large.
+    // A nonpositive exponent cannot overflow.
     const small = Math.exp(-Math.abs(z));
     const p = z >= 0 ? 1 / (1 + small) : small / (1 + small);
     loss += rows * (Math.max(z, 0) + Math.log1p(small)) - target * z;

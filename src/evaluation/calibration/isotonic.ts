@@ -1,7 +1,7 @@
-import { floatReader, walkUp } from '../ranked.js';
+import { createFloatReader, walkUp } from '../ranked.js';
 import { defineMethod } from './method.js';
 
-/** Rows next to each other by prediction that are told one probability, the rate of their positives. */
+/** Rows of adjacent predictions with the same calibrated probability, their positive rate. */
 interface Level {
   readonly first: number;
   readonly last: number;
@@ -10,23 +10,20 @@ interface Level {
 }
 
 /**
- * The rising function that is nearest to the labels, by squares as by log loss (Zadrozny & Elkan 2002,
- * https://doi.org/10.1145/775047.775151), found by
- * pooling neighbours that fall (Ayer et al. 1955). Between two levels it goes straight from the last prediction of one
- * to the first of the
- * other, as scikit-learn does.
+ * Isotonic regression: the increasing function closest to the labels in squared error and in log loss (Zadrozny & Elkan
+ * 2002, https://doi.org/10.1145/775047.775151), by pooling adjacent violators (Ayer et al. 1955). Between two levels it
+ * is linear from the last prediction of one to the first of the next, as in scikit-learn.
  */
 export const isotonic = defineMethod({
   name: 'isotonic',
   summary: 'isotonic regression: increasing levels with linear interpolation between them',
   options: () => ({}),
   build: () => (ranked) => {
-    const floatOf = floatReader();
-    // Their rates rise, so there are few of them whatever the rows are: of n rows at the most about n^(2/3) have
-    // different rates.
+    const readFloat = createFloatReader();
+    // Rates increase, so n rows have at most about n^(2/3) levels.
     const levels: Level[] = [];
     walkUp(ranked, (numNegatives, numPositives, key) => {
-      const prediction = floatOf(key);
+      const prediction = readFloat(key);
       let level: Level = {
         first: prediction,
         last: prediction,
@@ -34,15 +31,15 @@ export const isotonic = defineMethod({
         rows: numNegatives + numPositives,
       };
       for (
-        let below = levels.at(-1);
-        below !== undefined && below.positives * level.rows >= level.positives * below.rows;
-        below = levels.at(-1)
+        let previous = levels.at(-1);
+        previous !== undefined && previous.positives * level.rows >= level.positives * previous.rows;
+        previous = levels.at(-1)
       ) {
         level = {
-          first: below.first,
+          first: previous.first,
           last: prediction,
-          positives: below.positives + level.positives,
-          rows: below.rows + level.rows,
+          positives: previous.positives + level.positives,
+          rows: previous.rows + level.rows,
         };
         levels.pop();
       }

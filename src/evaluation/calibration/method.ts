@@ -4,15 +4,14 @@ import type { Ranked } from '../ranked.js';
 import type { Curve } from './curve.js';
 
 /**
- * Finds the curve of a space: rows of both classes, sorted by what is predicted. The curve depends on these alone, not
- * on their order.
+ * Fits the curve of an output to rows of both classes, sorted by prediction. The result does not depend on row order.
  */
 export type Fit = (ranked: Ranked) => Curve;
 
-/** A method of calibration as a part. */
+/** A registered calibration method. */
 export type MethodPart<Name extends string, Shape extends z.ZodRawShape> = Component<Name, Shape, [], Fit>;
 
-/** Declares a method; the identity, for the sake of its types. */
+/** Declares a method; the identity function, for type inference. */
 export function defineMethod<const Name extends string, Shape extends z.ZodRawShape>(
   method: MethodPart<Name, Shape>,
 ): MethodPart<Name, Shape> {

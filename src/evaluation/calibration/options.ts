@@ -6,50 +6,49 @@ import type { Task } from '../../core/tasks.js';
 import * as all from './all.js';
 import type { Fit } from './method.js';
 
-/** Every method by its name in the YAML. */
+/** Every method by its name in the config. */
 export const methods = registry(all, 'method');
 
-/** What leaves a space as it is predicted. */
+/** Disables calibration of an output. */
 const NONE = 'none';
 
-/** A method in the YAML: a name with options, or a name alone. */
-const ofSpace = z.union([formatChoices(methods.schema, methods.names, 'method'), z.literal(NONE)]);
+/** Schema of a method: a name, or a map with options. */
+const outputMethod = z.union([formatChoices(methods.schema, methods.names, 'method'), z.literal(NONE)]);
 
 /** The `calibration` section of a config. */
 export const calibrationSection = methods
   .schemaWith({
     on: z.literal('valid').default('valid').describe('Split to fit on; must not be the training set'),
     outputs: z
-      .record(z.string(), ofSpace)
+      .record(z.string(), outputMethod)
       .optional()
       .describe('Method by output, or none, as in { ctcvr: isotonic, cvr: none }'),
   })
   .describe('Calibration of predictions, fitted after training');
 export type CalibrationSection = z.output<typeof calibrationSection>;
 
-/** How the predictions of a space are calibrated. */
+/** Calibration of an output. */
 export interface SpaceMethod {
   readonly space: Output;
-  /** The name of the method. */
   readonly method: string;
   readonly fit: Fit;
 }
 
-/** What the section does, space by space; those that only count other rows of a prediction go with it. */
+/** Returns the method of each calibrated output; outputs that share a prediction share its method. */
 export function resolveMethods(section: CalibrationSection, spaces: readonly Output[]): readonly SpaceMethod[] {
-  const own = section.outputs ?? {};
-  return calibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
-    const spec = Object.hasOwn(own, space.name) ? own[space.name]! : section;
+  const methodsByOutput = section.outputs ?? {};
+  return listCalibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
+    const spec = Object.hasOwn(methodsByOutput, space.name) ? methodsByOutput[space.name]! : section;
     return spec === NONE ? [] : [{ space, method: spec.method, fit: methods.build(spec) }];
   });
 }
 
-/** What the keys of the section say together that cannot be. */
+/** Validates the section against the tasks. */
 export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<ValidationIssue> {
   const spaces = listOutputs(tasks);
-  const known = calibratable(spaces).map(({ name }) => name);
+  const known = listCalibratable(spaces).map(({ name }) => name);
   if (known.length === 0) {
-    yield { path: [], message: 'is of probabilities, and no task is a classification; leave it out' };
+    yield { path: [], message: 'requires a classification task; remove calibration' };
     return;
   }
   for (const name of Object.keys(section.outputs ?? {})) {
@@ -59,7 +58,7 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
     if (space === undefined)
       yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
     else if (space.type === 'regression')
-      yield { path, message: `'${name}' is a regression and predicts no probability; leave it out` };
+      yield { path, message: `'${name}' is a regression, which predicts no probability; remove it` };
     else
       yield {
         path,
@@ -67,10 +66,10 @@ export function* checkCalibration(section: CalibrationSection, tasks: readonly T
       };
   }
   if (resolveMethods(section, spaces).length === 0)
-    yield { path: ['outputs'], message: 'leaves nothing to calibrate; leave calibration out' };
+    yield { path: ['outputs'], message: 'disables every output; remove calibration instead' };
 }
 
-/** Spaces of probabilities, each prediction once. */
-function calibratable(spaces: readonly Output[]): readonly Output[] {
+/** Returns the outputs that are probabilities, once per prediction. */
+function listCalibratable(spaces: readonly Output[]): readonly Output[] {
   return listPredictedOutputs(spaces).filter(({ type }) => type === 'classification');
 }

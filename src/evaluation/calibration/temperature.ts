@@ -1,13 +1,12 @@
 import { fitLogistic } from './fit-logistic.js';
 import { defineMethod } from './method.js';
 
-/** Temperatures are looked for from one over it to it: beyond them, predictions are all sure or all one half. */
+/** Bounds the temperature, and its inverse: beyond, predictions are all certain or all 0.5. */
 const MAX_TEMPERATURE = 1000;
 
 /**
- * The logit over a temperature, which makes predictions more or less sure and leaves one half where it is (Guo et al.
- * 2017,
- * https://arxiv.org/abs/1706.04599). It cannot mend a rate that is wrong.
+ * Temperature scaling: divides the logit, which changes confidence and keeps 0.5 fixed (Guo et al. 2017,
+ * https://arxiv.org/abs/1706.04599). It cannot correct a biased rate.
  */
 export const temperature = defineMethod({
   name: 'temperature',
@@ -17,6 +16,6 @@ export const temperature = defineMethod({
     fitLogistic(ranked, {
       targets: { positive: 1, negative: 0 },
       hasIntercept: false,
-      slopes: { least: 1 / MAX_TEMPERATURE, most: MAX_TEMPERATURE },
+      slopes: { min: 1 / MAX_TEMPERATURE, max: MAX_TEMPERATURE },
     }),
 });

@@ -1,5 +1,5 @@
 import { listPredictedOutputs, type Output } from '../../evaluation/outputs.js';
-import { neededFor, listOperands } from '../../graph/graph.js';
+import { listRequired, listOperands } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
 import { modelMetadata, getWeights, type ExportedModel } from '../model.js';
 import { BATCH, type BagForm } from './bags.js';
@@ -73,7 +73,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
 
 /** Writes values down where they are first asked for, so that nothing is written that no prediction needs. */
 function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
-  const needed = neededFor(model.graph, [...model.graph.predictions.values()]);
+  const needed = listRequired(model.graph, [...model.graph.predictions.values()]);
   const numReaders = new Map<Value, number>();
   for (const value of needed)
     for (const operand of listOperands(value)) numReaders.set(operand, (numReaders.get(operand) ?? 0) + 1);

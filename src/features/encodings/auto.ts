@@ -8,16 +8,14 @@ import { tokens } from './tokens.js';
 const idsSchema = z.strictObject({ size: z.int().min(1) });
 const vocabularySchema = z.strictObject({ vocabulary: z.custom<{ readonly offsets: Uint32Array }>() });
 
-/** An id as somebody who counts from 1 writes it: 0 is the unknown here, and 007 a text. */
+/** An id written by a counter that starts at 1: 0 is out of vocabulary here, and 007 a string. */
 const COUNTED = /^[1-9]\d{0,9}$/;
-/** Of the rows of a table of ids, so many are used at least. */
+/** Minimum share of ids in use for a table of ids. */
 const MIN_USED = 0.5;
 
 /**
- * Looks at the column on train: where all cells are whole numbers from 1 on, and at least half of the numbers up to the
- * largest are there,
- * they are the rows of the table as they are; else they are tokens. What was never seen, or is empty, is 0, the
- * unknown.
+ * Decides on the training set: if all values are integers from 1, and at least half of the integers up to the largest
+ * occur, values are row indices; otherwise tokens. Unknown and missing values are 0, the out-of-vocabulary id.
  */
 export const auto = defineEncoding({
   name: 'auto',
@@ -36,7 +34,7 @@ export const auto = defineEncoding({
         let largest = 0;
         return {
           ...fit,
-          // Each different text comes this way once at least.
+          // Called at least once for each distinct value.
           observe: (text) => {
             if (areIds && text !== '') {
               areIds = COUNTED.test(text) && Number(text) <= LARGEST_ID;
@@ -55,7 +53,7 @@ export const auto = defineEncoding({
       encoder: (fitted) => {
         if (!isIds(fitted)) {
           const encoder = asTokens.encoder(fitted);
-          return { ...encoder, decision: `${encoder.rows - 1} texts (tokens)` };
+          return { ...encoder, decision: `${encoder.rows - 1} strings (tokens)` };
         }
         const { rows, direct } = asIds.encoder(fitted);
         return {
@@ -73,16 +71,16 @@ export const auto = defineEncoding({
         throw userError('data', {
           key: `field '${field}'`,
           message: wereIds
-            ? 'its cells counted from 1 on when it was learned, and do so no more'
-            : 'its cells were texts when it was learned, and count from 1 on now',
-          fix: 'give the field encoding: tokens, and train it anew',
+            ? 'values were ids when it was fitted, and are not ids now'
+            : 'values were strings when it was fitted, and are ids now',
+          fix: 'set encoding: tokens, and train from scratch',
         });
       },
     };
   },
 });
 
-/** The row of an id, 0 for anything that is none below `rows`. */
+/** Returns the row of an id, 0 for anything else. */
 function known(text: string, rows: number): number {
   try {
     const id = parseId(text);

@@ -2,26 +2,26 @@ import { formatChoices, registry } from '../../core/component.js';
 import type { Encoding } from '../feature.js';
 import * as all from './all.js';
 
-/** Every encoding by its name in the YAML. */
+/** Every encoding by its name in the config. */
 export const encodings = registry(all, 'name', all.ids.name);
 export type EncodingSpec = Parameters<typeof encodings.build>[0];
 
-/** An encoding in the YAML: a name with options, or a name alone. */
+/** Schema of an encoding: a name, or a map with options. */
 export const encodingOption = formatChoices(encodings.schema, encodings.names);
 
-/** The encodings that take any text. */
+/** Names of the encodings that accept any string. */
 export const textEncodings: readonly string[] = encodings.parts
   .filter(({ takesText }) => takesText)
   .map(({ name }) => name);
 
-/** The options of a spec that speak of single fields: the path of each field's name below the encoding. */
+/** Lists the options that map fields to values, with each field. */
 export function listFieldKeys(spec: EncodingSpec): readonly (readonly [option: string, field: string])[] {
   return byFieldOf(spec).flatMap((option) =>
     Object.keys(spec[option as keyof EncodingSpec]).map((field) => [option, field] as const),
   );
 }
 
-/** An encoding for one field. */
+/** Builds the encoding of a field. */
 export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
   const inWords = (leftOut: readonly string[]): string => {
     const options = Object.entries(spec).filter(
@@ -38,9 +38,8 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
 }
 
 /**
- * What of an encoding a field has that looks into the table of another: all but the options by field, which are its
- * owner's.
- * @param raw as in the YAML, before it is parsed
+ * Removes the options by field, which are its owner's, from the encoding of a field that shares a table.
+ * @param raw as in the config, before it is parsed
  */
 export function sharedEncoding(raw: unknown): unknown {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;

@@ -3,9 +3,8 @@ import { MAX_BUCKETS, seededHash } from '../murmur.js';
 import { defineEncoding } from './encoding.js';
 
 /**
- * Cells of any text, put into buckets 1 to `buckets` by a hash of their bytes; an empty one is 0, the unknown. Nothing
- * is
- * fitted, so that texts that train never held have a place too, and share it with others.
+ * Strings hashed into buckets 1 to `buckets`; a missing value is 0, the out-of-vocabulary id. Nothing is fitted, so
+ * values that are not in the training set have a bucket too, which they share with others.
  */
 export const hash = defineEncoding({
   name: 'hash',

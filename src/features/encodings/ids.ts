@@ -6,9 +6,8 @@ import { defineEncoding } from './encoding.js';
 const fittedSchema = z.strictObject({ size: z.int().min(1) });
 
 /**
- * Cells that are ids already. A field whose size is given refuses ids beyond it; else the size is counted on train
- * (largest
- * id plus one), and an id beyond it becomes 0, the unknown.
+ * Values that are already ids. With a configured size, larger ids are rejected. Otherwise the size is the largest id of
+ * the training set plus one, and larger ids become 0, the out-of-vocabulary id.
  */
 export const ids = defineEncoding({
   name: 'ids',
@@ -61,7 +60,7 @@ export const ids = defineEncoding({
 
       encoder: (fitted) => {
         if (size !== undefined) {
-          const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);
+          const tooLarge = new BadValue(`an id below ${size}, the configured size of field '${field}'`);
           return {
             rows: size,
             rule: { kind: 'id', size, beyond: 'refused', empty: 'refused', cells: 1 },

@@ -9,7 +9,7 @@ import { createUtf8Writer } from '../vocabulary/utf8.js';
 import { defineEncoding } from './encoding.js';
 
 const textsSchema = z.union([z.array(z.string()), z.custom<TextTable>(isTextTable)]);
-/** `rare` has texts that are below `minCount` so far, whose counts the next run adds to its own. */
+/** `rare` contains strings below `minCount`; the next run adds their counts to its own. */
 const fittedSchema = z
   .strictObject({
     vocabulary: textsSchema,
@@ -18,13 +18,12 @@ const fittedSchema = z
   })
   .refine(
     ({ rare, rareCounts }) => numTextsOf(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
-    { path: ['rareCounts'], error: 'expected a count for each text of rare' },
+    { path: ['rareCounts'], error: 'expected a count for each string of rare' },
   );
 
 /**
- * Cells of any text, numbered from 1 by a vocabulary that is fitted on train: the most frequent first, then in the
- * order of
- * their characters. What is rarer than the minimum count, never seen, or empty is 0, the unknown.
+ * Strings mapped to ids from 1 by a vocabulary that is fitted on the training set: most frequent first, then in string
+ * order. Values below the minimum count, unknown and missing values are 0, the out-of-vocabulary id.
  */
 export const tokens = defineEncoding({
   name: 'tokens',
@@ -76,7 +75,7 @@ export const tokens = defineEncoding({
 
     grow(before, now, drops) {
       const [was, is] = [fromFitted(before), fromFitted(now)];
-      // What this run has too rarely is dropped, however often the runs before had it.
+      // A string that is too rare in this run is dropped, whatever its count in previous runs.
       const { vocabulary, rare } = drops ? is : addCounts(was, is, minCount, field);
       const { table, ...changes } = growTable(was.vocabulary, vocabulary, field, drops);
       return { fitted: toFitted({ vocabulary: table, rare }), ...changes };
@@ -93,7 +92,7 @@ function toFitted({ vocabulary, rare }: CountedTexts): z.output<typeof fittedSch
   };
 }
 
-/** What was learned; without rare texts if it is of a version that did not keep them. */
+/** Parses what was fitted; old versions have no rare strings. */
 function fromFitted(fitted: unknown): CountedTexts {
   const { vocabulary, rare, rareCounts } = fittedSchema.parse(fitted);
   return {

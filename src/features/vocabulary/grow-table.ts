@@ -2,26 +2,23 @@ import { userError } from '../../core/errors.js';
 import { createTextTable, idOf, isVacant, slotsFor, VACANT, type TextTable } from './text-table.js';
 import { createStringPool, MAX_BYTES } from './string-pool.js';
 
-/** A table with more texts than it had. */
+/** Result of merging two tables. */
 export interface GrownTable {
-  /**
-   * The texts from before, which keep their ids, and the new ones in their order: in places that are vacant, then
-   * behind all others.
-   */
+  /** Previous strings with their ids, and new ones in order: first in vacant slots, then appended. */
   readonly table: TextTable;
-  /** How many are new. */
+  /** Number of new strings. */
   readonly fresh: number;
-  /** Ids of texts from before that are not among those of now. */
+  /** Ids of previous strings that are not in the new table. */
   readonly forgotten: Uint32Array;
-  /** Ids from before that now are vacant or another text's, in increasing order. */
+  /** Previous ids that are now vacant or reused, in increasing order. */
   readonly cleared: Uint32Array;
 }
 
 /**
- * The texts of two tables in one.
- * @param field whose texts they are, for people
- * @param drops whether texts that are not among those of now leave their places
- * @throws UserError (data) where there is no room for all of them
+ * Merges two tables.
+ * @param field name for errors
+ * @param drops whether strings that are not in `now` release their ids
+ * @throws UserError (data) if the result exceeds the maximum size
  */
 export function growTable(before: TextTable, now: TextTable, field: string, drops = false): GrownTable {
   const fresh = idsNotIn(before, now);
@@ -39,8 +36,12 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const numBytes =
     before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
-    const message = `would have ${numTexts} different texts with ${numBytes} bytes in all, those from before with those of now, which is more than a vocabulary can hold`;
-    throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
+    const message = `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, which exceeds the maximum vocabulary size`;
+    throw userError('data', {
+      key: `field '${field}'`,
+      message,
+      fix: 'train from scratch to use only the new strings',
+    });
   }
 
   const texts = createStringPool(numTexts, numBytes);
@@ -51,7 +52,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
     const isFresh = isFree || id > numBefore;
     const [from, at] = isFresh ? [now, fresh[nextFresh] ?? 0] : [before, id];
     if (isFresh) nextFresh++;
-    // Place 0 has no text: what is not filled stays vacant.
+    // Index 0 means no string: the slot stays vacant.
     if (at > 0) {
       texts.bytes.set(from.bytes.subarray(from.offsets[at - 1], from.offsets[at]), end);
       end += from.offsets[at]! - from.offsets[at - 1]!;
@@ -69,7 +70,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   };
 }
 
-/** Ids of a table's texts that another has not, in increasing order. */
+/** Returns the ids of a table's strings that `other` does not contain, in increasing order. */
 function idsNotIn(other: TextTable, { bytes, offsets }: TextTable): Uint32Array {
   const ids = new Uint32Array(offsets.length - 1);
   let count = 0;
@@ -80,7 +81,7 @@ function idsNotIn(other: TextTable, { bytes, offsets }: TextTable): Uint32Array 
   return ids.slice(0, count);
 }
 
-/** Ids that no text has, or none any more, in increasing order. */
+/** Returns vacant and released ids, in increasing order. */
 function vacantIds(table: TextTable, left: Uint32Array): Uint32Array {
   const ids: number[] = [];
   let next = 0;

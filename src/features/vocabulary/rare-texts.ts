@@ -2,19 +2,19 @@ import { createTextCounter, type RareTexts } from './text-counter.js';
 import { createTextTable, idOf, type TextTable } from './text-table.js';
 import { createStringPool, textReader, type StringPool } from './string-pool.js';
 
-/** What was learned of texts in one run, or in several. */
+/** A vocabulary with the counts of rare strings. */
 export interface CountedTexts {
   readonly vocabulary: TextTable;
   readonly rare: RareTexts | undefined;
 }
 
 /**
- * Adds the counts of rare texts of the runs before to those of now.
- * @param minCount from which on a text is in the vocabulary
- * @param field whose texts they are, for people
- * @returns the vocabulary of now, followed by the texts that reach `minCount` only with the runs before; and those that
- * are still rarer
- * @throws UserError (data) if there is no memory for all of them
+ * Adds the counts of rare strings of previous runs to those of this run.
+ * @param minCount minimum count of a vocabulary string
+ * @param field name for errors
+ * @returns the new vocabulary, followed by the strings that reach `minCount` only with previous runs; and the strings
+ * that are still rarer
+ * @throws UserError (data) if memory does not suffice
  */
 export function addCounts(before: CountedTexts, now: CountedTexts, minCount: number, field: string): CountedTexts {
   const counter = createTextCounter(field);

@@ -1,27 +1,20 @@
 import type { StringPool } from './string-pool.js';
 
-// Multikey quicksort (Bentley and Sedgewick, 'Fast algorithms for sorting and searching strings', 1997): places are
-// parted by a
-// key of three bytes of their texts, and those that share it by the next three. Keys lie beside the places, so that
-// texts, which
-// are anywhere in memory, are looked at once for three bytes.
+// Multikey quicksort (Bentley and Sedgewick, 'Fast algorithms for sorting and searching strings', 1997): indices are
+// partitioned by a key of three bytes, and equal keys by the next three. Keys are stored next to the indices, so that
+// strings, which are scattered in memory, are read once per three bytes.
 
-/**
- * Bytes of a key; the rest of it is how many of them the text has, so that a text stands before those that it begins.
- */
+/** Bytes per key; its lowest bits count the bytes present, so that a prefix sorts before longer strings. */
 const KEY_BYTES = 3;
-/** So few are sorted by insertion. */
+/** Shorter ranges are sorted by insertion. */
 const FEW = 12;
 
-/**
- * By byte: its rank where texts are in the order of JavaScript, by UTF-16 units; characters of two units come before
- * U+E000.
- */
+/** Rank of each byte in JavaScript's order by UTF-16 units: surrogate pairs sort before U+E000. */
 const RANKS = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0xf0 ? byte - 2 : byte >= 0xee ? byte + 16 : byte,
 );
 
-/** Sorts places of different texts as JavaScript orders these. */
+/** Sorts indices of distinct strings in JavaScript's order. */
 export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): void {
   const keys = new Uint32Array(order.length);
   const readKeys = (begin: number, end: number, depth: number): void => {
@@ -41,7 +34,7 @@ export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): v
     keys[j] = key;
     order[j] = place;
   };
-  /** Whether one text comes before another that agrees with it before `depth`. */
+  /** Compares two strings that are equal before `depth`. */
   const isBefore = (a: number, b: number, depth: number): boolean => {
     const [endA, endB] = [offsets[a + 1]!, offsets[b + 1]!];
     let [atA, atB] = [offsets[a]! + depth, offsets[b]! + depth];
@@ -65,8 +58,8 @@ export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): v
   };
 
   /**
-   * Sorts places whose texts agree before `depth` and whose keys are read; the largest part in a loop, the others by
-   * itself.
+   * Sorts a range whose strings are equal before `depth` and whose keys are loaded; loops over the largest part and
+   * recurses into the others.
    */
   const sort = (begin: number, end: number, depth: number): void => {
     while (end - begin > FEW) {

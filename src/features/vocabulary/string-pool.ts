@@ -1,21 +1,21 @@
 import type { StoredTensor } from '../../io/safetensors.js';
 import { createUtf8Writer } from './utf8.js';
 
-/** Names of the tensors that texts are stored as. */
+/** Suffixes of the tensor names of a pool. */
 const TENSORS = ['bytes', 'offsets'];
 
-/** Of the texts in one piece of memory: places in them are kept in 32 bits. */
+/** Maximum total bytes: offsets have 32 bits. */
 export const MAX_BYTES = 2 ** 32 - 1;
 
-/** Texts in one piece of memory, which threads share. */
+/** Strings in contiguous shared memory. */
 export interface StringPool {
-  /** Their UTF-8 bytes, one text after the other. */
+  /** Concatenated UTF-8 bytes. */
   readonly bytes: Uint8Array;
-  /** Where each begins, and behind the last where it ends. */
+  /** Start of each string, followed by the end of the last. */
   readonly offsets: Uint32Array;
 }
 
-/** Room for texts that threads share. */
+/** Allocates a pool in shared memory. */
 export function createStringPool(numTexts: number, numBytes: number): StringPool {
   return {
     bytes: new Uint8Array(new SharedArrayBuffer(numBytes)),
@@ -24,8 +24,8 @@ export function createStringPool(numTexts: number, numBytes: number): StringPool
 }
 
 /**
- * A list as texts.
- * @throws Error for half a surrogate pair, which is no text
+ * Converts a list to a pool.
+ * @throws Error for a lone surrogate
  */
 export function textsFrom(list: readonly string[]): StringPool {
   const texts = createStringPool(
@@ -42,26 +42,26 @@ export function textsFrom(list: readonly string[]): StringPool {
   return texts;
 }
 
-/** Each text by its place. */
+/** Returns a function that decodes a string by index. */
 export function textReader({ bytes, offsets }: StringPool): (place: number) => string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   return (place) => buffer.toString('utf8', offsets[place], offsets[place + 1]);
 }
 
-/** All texts as a list. */
+/** Decodes all strings. */
 export function listStrings(texts: StringPool): readonly string[] {
   const textAt = textReader(texts);
   return Array.from({ length: texts.offsets.length - 1 }, (_, place) => textAt(place));
 }
 
-/** Texts as tensors, whose names begin with `name`. */
+/** Converts a pool to tensors named after `name`. */
 export function textTensors({ bytes, offsets }: StringPool, name: string): ReadonlyMap<string, StoredTensor> {
   return new Map([bytes, offsets].map((data, i) => [`${name}.${TENSORS[i]!}`, { shape: [data.length], data }]));
 }
 
 /**
- * Texts that were tensors; undefined where none has such a name.
- * @throws Error where they are no texts
+ * Converts tensors to a pool; returns undefined if there are none of this name.
+ * @throws Error if they are invalid
  */
 export function textsOfTensors(tensors: ReadonlyMap<string, StoredTensor>, name: string): StringPool | undefined {
   const [bytes, offsets] = TENSORS.map((tensor) => tensors.get(`${name}.${tensor}`)?.data);
@@ -71,7 +71,7 @@ export function textsOfTensors(tensors: ReadonlyMap<string, StoredTensor>, name:
   return { bytes, offsets };
 }
 
-/** Whether one text begins where the other ends, from the first byte to the last. */
+/** Checks that offsets are nondecreasing and cover all bytes. */
 function areInTurn(offsets: Uint32Array, numBytes: number): boolean {
   for (let i = 1; i < offsets.length; i++) if (offsets[i]! < offsets[i - 1]!) return false;
   return offsets[0] === 0 && offsets.at(-1) === numBytes;

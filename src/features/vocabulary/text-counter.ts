@@ -5,58 +5,55 @@ import { hashText, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
 import { createStringPool, MAX_BYTES, type StringPool } from './string-pool.js';
 import { createUtf8Writer } from './utf8.js';
 
-/**
- * Texts that are rarer than the minimum count so far: the most frequent first, then in the order in which they were
- * seen.
- */
+/** Strings below the minimum count, by decreasing count, then in order of appearance. */
 export interface RareTexts {
   readonly texts: StringPool;
-  /** Pairs of a count and the number of texts, in their order, that have it. */
+  /** Run-length encoded counts: pairs of a count and the number of strings that have it. */
   readonly counts: readonly (readonly [count: number, texts: number])[];
 }
 
-/** Counts texts: 8 bytes beside its own for each different one, and 12 to 24 for the way to it. */
+/** Counts strings; uses 8 bytes per distinct string besides its own, and 12 to 24 for the hash table. */
 export interface TextCounter {
-  /** The number of a text that was counted before, from 1 on; 0 for another. */
+  /** Returns the id of a counted string, from 1; 0 if there is none. */
   numberOf(text: Uint8Array, begin: number, end: number): number;
-  /** Counts the text of a number once more. */
+  /** Increments the count of an id. */
   countAgain(number: number): void;
   /**
-   * @param times how often it is counted; default: once
-   * @throws UserError (data) where there is no room for another text
+   * Counts a string.
+   * @param times default: 1
+   * @throws UserError (data) if the vocabulary is full
    */
   count(text: string, times?: number): void;
   /**
-   * The number of a text, a new one where it has none; counts nothing.
-   * @throws UserError (data) where there is no room for another text
+   * Returns the id of a string, adding it without counting if it is new.
+   * @throws UserError (data) if the vocabulary is full
    */
   add(text: string): number;
-  /** Every text that has a number, at the place of its number; nothing at place 0. */
+  /** Returns all strings by id; index 0 is empty. */
   numbered(): StringPool;
   /**
-   * The texts that were counted less than `minCount` times, but for the empty one, with their counts.
-   * @param maxTexts so many of the most frequent are kept; default: 1,048,576
-   * @param maxBytes of these; default: 64 MiB
+   * Returns the nonempty strings that were counted less than `minCount` times, with their counts.
+   * @param maxTexts maximum number, most frequent first; default: 1,048,576
+   * @param maxBytes maximum total size; default: 64 MiB
    */
   rare(minCount: number, maxTexts?: number, maxBytes?: number): RareTexts;
   /**
-   * The texts that were counted `minCount` times at least, but for the empty one: the most frequent first, then in the
-   * order
-   * that JavaScript gives them. Ends the counter, for its memory is needed.
+   * Returns the nonempty strings that were counted at least `minCount` times: most frequent first, then in JavaScript's
+   * order. Ends the counter to release its memory.
    */
   frequent(minCount: number): StringPool;
 }
 
-/** Where a count stays: no text that is more frequent than another by then needs to be told from it. */
+/** Counts saturate here: the order of more frequent strings does not matter. */
 const MAX_COUNT = 2 ** 32 - 1;
 
-/** Bounds of what is kept of rare texts, which is part of every checkpoint. */
+/** Limits of rare strings, which are part of every checkpoint. */
 const [MAX_RARE_TEXTS, MAX_RARE_BYTES] = [1 << 20, 1 << 26];
 
 /**
- * An empty counter.
- * @param field whose texts are counted, for people
- * @param maxBytes of all different texts
+ * Creates an empty counter.
+ * @param field name for errors
+ * @param maxBytes maximum total bytes of distinct strings
  */
 export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCounter {
   let table = {
@@ -69,17 +66,17 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
   const utf8 = createUtf8Writer();
 
   const tooMany = (cause?: unknown): Error => {
-    const found = `${size} different texts with ${table.offsets[size]!} bytes in all`;
+    const found = `${size} distinct strings with ${table.offsets[size]!} bytes`;
     const message =
       cause === undefined
-        ? `has more than ${found}, which is more than a vocabulary can hold`
-        : `has ${found}, and there is no memory for more`;
+        ? `has more than ${found}, which exceeds the maximum vocabulary size`
+        : `has ${found}, and memory is exhausted`;
     return userError(
       'data',
       {
         key: `field '${field}'`,
         message,
-        fix: 'give it the encoding { name: hash, buckets: … }, which keeps no texts, or the encoding ids if it holds numbers',
+        fix: 'set encoding: { name: hash, buckets: … }, which has no vocabulary, or encoding: ids if values are integers',
       },
       cause,
     );
@@ -102,7 +99,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
       throw error instanceof RangeError ? tooMany(error) : error;
     }
   };
-  /** Appends a text that is not there. */
+  /** Appends a new string. */
   const append = (hash: number, length: number): void => {
     grow(length);
     const { bytes, offsets, slots } = table;
@@ -116,7 +113,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
   const countAgain = (number: number): void => {
     if (counts[number - 1]! < MAX_COUNT) counts[number - 1]!++;
   };
-  /** Texts at some places of the table, in the order of these. */
+  /** Copies the strings of some indices, in their order. */
   const textsAt = (order: Uint32Array): StringPool => {
     const { bytes, offsets } = table;
     let end = 0;
@@ -130,7 +127,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
     }
     return texts;
   };
-  /** Places of texts, but for the empty one, that were counted so often. */
+  /** Returns the indices of nonempty strings whose count satisfies a predicate. */
   const placesOf = (isMeant: (count: number) => boolean): Uint32Array => {
     const { offsets } = table;
     const isTaken = (place: number): boolean => isMeant(counts[place]!) && offsets[place + 1]! > offsets[place]!;
@@ -190,7 +187,7 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
 }
 
 function enlarged<Data extends Uint8Array | Uint32Array>(data: Data, length: number): Data {
-  // The constructor of a typed array of this kind: the checker knows only that of all kinds.
+  // TypeScript does not infer the constructor of this array type.
   const larger = new (data.constructor as new (length: number) => Data)(length);
   larger.set(data);
   return larger;

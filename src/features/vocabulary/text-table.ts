@@ -1,38 +1,37 @@
 import { murmur3 } from '../murmur.js';
 import type { StringPool } from './string-pool.js';
 
-/** Texts, and the way from each to its id: its place plus one. Plain data whose memory threads share. */
+/** Strings with a hash index from each to its id, its index plus one. Plain data in shared memory. */
 export interface TextTable extends StringPool {
   /**
-   * Of an open-addressing table at most two thirds full, two words a slot: the hash of a text, and its id. Fresh memory
-   * is an
+   * Open-addressing hash table, at most two thirds full, with two words per slot: hash and id. Zeroed memory is an
    * empty table.
    */
   readonly slots: Int32Array;
 }
 
 const SEED = 0x5eed;
-/** So many slots can be told apart by 31 bits of a hash. */
+/** Maximum number of slots that 31 hash bits address. */
 const MAX_SLOTS = 2 ** 30;
 
-/** Slots for so many texts, a power of two; undefined where there are too many for any. */
+/** Returns the number of slots for `numTexts` strings, a power of two; undefined if there are too many. */
 export function slotsFor(numTexts: number): number | undefined {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(16, 1.5 * numTexts)));
   return slots <= MAX_SLOTS ? slots : undefined;
 }
 
-/** What stands in a vacant place, in UTF-8: U+FFFF, which Unicode keeps for use within programs. */
+/** Content of a vacant slot in UTF-8: U+FFFF, a Unicode noncharacter. */
 export const VACANT = Uint8Array.of(0xef, 0xbf, 0xbf);
 
-/** Whether a place among texts is vacant: a text had it and has it no more. */
+/** Returns whether an id is vacant: it was assigned and released. */
 export function isVacant({ bytes, offsets }: StringPool, id: number): boolean {
   const begin = offsets[id - 1]!;
   return offsets[id]! - begin === VACANT.length && VACANT.every((byte, i) => bytes[begin + i] === byte);
 }
 
 /**
- * The table of different texts; no text has the id of a place that is vacant.
- * @throws Error where one is there twice, or there are too many
+ * Builds the table of distinct strings; vacant ids are not indexed.
+ * @throws Error for duplicates or too many strings
  */
 export function createTextTable(texts: StringPool): TextTable {
   const { table, repeated } = indexTexts(texts);
@@ -41,9 +40,9 @@ export function createTextTable(texts: StringPool): TextTable {
 }
 
 /**
- * The table of texts, in which those that are equal have the id of the first.
- * @returns also how many came before
- * @throws Error where there are too many
+ * Builds the table of strings; duplicates share the id of the first.
+ * @returns also the number of duplicates
+ * @throws Error for too many strings
  */
 export function indexTexts({ bytes, offsets }: StringPool): { readonly table: TextTable; readonly repeated: number } {
   const numTexts = offsets.length - 1;
@@ -65,22 +64,22 @@ export function indexTexts({ bytes, offsets }: StringPool): { readonly table: Te
   return { table, repeated };
 }
 
-/** Whether something is a table, as it comes from another thread. */
+/** Returns whether a value is a table, even from another thread. */
 export function isTextTable(value: unknown): value is TextTable {
   return typeof value === 'object' && value !== null && 'slots' in value && value.slots instanceof Int32Array;
 }
 
-/** The hash that a table has for the bytes from `begin` to `end`. */
+/** Hashes the bytes in `begin`…`end`. */
 export function hashText(text: Uint8Array, begin: number, end: number): number {
   return murmur3(text, begin, end, SEED) | 0;
 }
 
-/** The id of the text whose bytes lie from `begin` to `end`; 0 where the table has it not. */
+/** Returns the id of the string whose bytes are in `begin`…`end`; 0 if there is none. */
 export function idOf(table: TextTable, text: Uint8Array, begin: number, end: number): number {
   return table.slots[slotOf(table, hashText(text, begin, end), text, begin, end) + 1]!;
 }
 
-/** Where the slot of a text begins, or the free one where it belongs. */
+/** Returns the offset of the slot of a string, or of the free slot where it belongs. */
 export function slotOf(
   { bytes, offsets, slots }: TextTable,
   hash: number,
@@ -102,7 +101,7 @@ export function slotOf(
   }
 }
 
-/** Puts what is in one table's slots into those of a larger one, which are empty. */
+/** Rehashes slots into a larger, empty array. */
 export function moveSlots(from: Int32Array, to: Int32Array): void {
   const mask = to.length / 2 - 1;
   for (let i = 0; i < from.length; i += 2) {

@@ -1,18 +1,15 @@
-/** Texts on their way to bytes, one at a time. */
+/** Encodes strings as UTF-8, one at a time. */
 export interface Utf8Writer {
-  /** Where the last text lies, from 0 on. */
+  /** The last string, from offset 0. */
   readonly bytes: Uint8Array;
   /**
-   * Writes the UTF-8 bytes of a text; half a surrogate pair, which is no text, becomes three bytes that no text has.
-   * @returns how many
+   * Encodes a string; a lone surrogate becomes three bytes that valid UTF-8 never contains.
+   * @returns the number of bytes
    */
   write(text: string): number;
 }
 
-/**
- * A writer with memory of its own. Texts are mostly short: a loop over them is faster than a call of the system's
- * encoder.
- */
+/** Creates a writer with its own buffer. For short strings, a loop is faster than a call of the system's encoder. */
 export function createUtf8Writer(): Utf8Writer {
   let bytes = new Uint8Array(256);
   return {

@@ -40,7 +40,7 @@ const ROWS: Rows = (() => {
 })();
 
 describe.each(methods.names)('calibration by %s', (method) => {
-  it.each(['too-sure', 'too-high'])('gives the numbers of scikit-learn: %s', (name) => {
+  it.each(['too-sure', 'too-high'])('matches scikit-learn: %s', (name) => {
     const { at, expected, scikit, ...rows } = read(name);
     const found = told(fit(method, rows), at);
     // What is told is a float, which may be the next one: 6e-8 from it, of numbers from one half on.
@@ -48,7 +48,7 @@ describe.each(methods.names)('calibration by %s', (method) => {
     expect(found).toEqual(scikit[method]!.map((value) => expect.closeTo(value, 6) as number));
   });
 
-  it('depends on neither the order nor the batches of rows', () => {
+  it('does not depend on the order or the batches of rows', () => {
     const curve = fit(method, ROWS);
     const orders = [
       Array.from(ROWS.labels.keys()).reverse(),
@@ -69,7 +69,7 @@ describe.each(methods.names)('calibration by %s', (method) => {
     }
   });
 
-  it('tells probabilities, which rise with what is predicted, and is the same when it was written down', () => {
+  it('gives increasing probabilities, and is unchanged after serialization', () => {
     const curve = fit(method, ROWS);
     const at = [0, 1e-40, 1e-30, ...Array.from({ length: 500 }, (_, i) => (i + 1) / 502), 1 - 2 ** -24, 1];
     const values = told(curve, at);
@@ -80,7 +80,7 @@ describe.each(methods.names)('calibration by %s', (method) => {
     expect(told(curveSchema.parse(JSON.parse(JSON.stringify(curve))), at)).toEqual(values);
   });
 
-  it('makes no worse of the log loss of the rows that it is fitted on', () => {
+  it('does not increase the log loss of its fitting rows', () => {
     const loss = (predictions: readonly number[]): number =>
       predictions.reduce((sum, p, i) => sum - Math.log(ROWS.labels[i] === 1 ? p : 1 - p), 0);
     const { predictions } = ROWS;
@@ -90,7 +90,7 @@ describe.each(methods.names)('calibration by %s', (method) => {
     );
   });
 
-  it('ends, with numbers, where classes are apart, all predictions are one, or they stand at 0 and 1', () => {
+  it('converges for separable classes, constant predictions, and predictions of 0 and 1', () => {
     const labels = Array.from({ length: 40 }, (_, i) => Number(i >= 30));
     for (const predictions of [
       labels.map((y) => 0.2 + 0.6 * y),
@@ -105,8 +105,8 @@ describe.each(methods.names)('calibration by %s', (method) => {
   });
 });
 
-describe('a curve', () => {
-  it('of platt tells the rate of what all rows predict alike', () => {
+describe('a calibration curve', () => {
+  it('of platt gives the base rate for constant predictions', () => {
     const labels = Array.from({ length: 1000 }, (_, i) => Number(i < 100));
     // With Platt's targets, 100 positives of 1000 are a little more.
     expect(told(fit('platt', { labels, predictions: labels.map(() => 0.3) }), [0.3])).toEqual([
@@ -114,7 +114,7 @@ describe('a curve', () => {
     ]);
   });
 
-  it('of isotonic is level before its first point and behind its last, and straight between levels', () => {
+  it('of isotonic is constant outside its points, and linear between levels', () => {
     const curve = fit('isotonic', { predictions: [0.1, 0.2, 0.3, 0.4, 0.5], labels: [0, 1, 0, 1, 1] });
     expect(curve).toEqual({
       kind: 'broken-line',

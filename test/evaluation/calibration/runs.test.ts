@@ -47,7 +47,7 @@ async function predicted(options: object): Promise<Record<string, number[]>> {
 }
 
 describe('calibration', () => {
-  it('is fitted to each prediction by its own method, and kept with the weights', () => {
+  it('is fitted per output with its own method, and saved with the weights', () => {
     expect(
       Object.entries(calibratorsOf(join(run, 'checkpoints', 'best'))).map(([space, { method, curve }]) => [
         space,
@@ -61,7 +61,7 @@ describe('calibration', () => {
     ]);
   });
 
-  it('is on in the results of a run, which tell what it did to log loss, PCOC and ECE', () => {
+  it('applies to the results of a run, which report its effect on log loss, PCOC and ECE', () => {
     for (const split of ['valid', 'test']) {
       for (const [space, report] of Object.entries(trained.metrics[split]!)) {
         const { method, before, after } = report.calibration!;
@@ -88,7 +88,7 @@ describe('calibration', () => {
     );
   });
 
-  it('leaves what chooses the best epoch as the model predicts it', async () => {
+  it('does not affect the selection of the best epoch', async () => {
     const plain = await trainSmall(join(folder, 'esmm.yaml'), { runDir: join(scratchFolder(), 'plain') });
     expect([trained.bestStep, trained.monitored]).toEqual([plain.bestStep, plain.monitored]);
     for (const split of ['valid', 'test'])
@@ -96,7 +96,7 @@ describe('calibration', () => {
         expect(report.calibration!.before['logLoss']).toBe(plain.metrics[split]![space]!['logLoss']);
   });
 
-  it('is on in eval, and off with raw', async () => {
+  it('applies in eval, and not with raw', async () => {
     const { metrics } = await evaluate(run, on);
     expect(metrics).toEqual(trained.metrics);
     const raw = await evaluate(run, { ...on, raw: true });
@@ -107,7 +107,7 @@ describe('calibration', () => {
     }
   });
 
-  it('is on in predict and in loadModel, and off with raw', async () => {
+  it('applies in predict and in loadModel, and not with raw', async () => {
     const [own, raw] = [await predicted({}), await predicted({ raw: true })];
     const calibrators = calibratorsOf(join(run, 'checkpoints', 'best'));
     for (const [space, values] of Object.entries(raw)) {
@@ -132,7 +132,7 @@ describe('calibration', () => {
     }
   });
 
-  it('is the same when a run was stopped and goes on, and for any number of threads', async () => {
+  it('is identical for a resumed run, and for any number of threads', async () => {
     const { signal, on: observer } = abortAtStep(20);
     const runDir = join(scratchFolder(), 'stopped');
     await trainSmall(join(folder, 'esmm.yaml'), { runDir, set: [CALIBRATION], signal, on: observer });
@@ -141,7 +141,7 @@ describe('calibration', () => {
     expect({ results, state, best }).toEqual((({ results, state, best }) => ({ results, state, best }))(traceOf(run)));
   });
 
-  it('is refused for weights that it was not fitted to, with the cure', async () => {
+  it('is rejected for weights to which it was not fitted, with a fix', async () => {
     const { signal, on: observer } = abortAtStep(20);
     const runDir = join(scratchFolder(), 'stopped');
     await trainSmall(join(folder, 'esmm.yaml'), { runDir, set: [CALIBRATION], signal, on: observer });
@@ -153,7 +153,7 @@ describe('calibration', () => {
     await expect(evaluate(join(runDir, 'checkpoints', 'best'), on)).resolves.toMatchObject({ step: 15 });
   });
 
-  it('leaves a space alone that valid has one class of, and says so once', async () => {
+  it('skips an output whose validation rows have one class, with one warning', async () => {
     const [header, ...lines] = readFileSync(join(folder, 'valid.csv'), 'utf8').trimEnd().split('\n');
     const at = header!.split(',').indexOf('purchase');
     writeFileSync(
@@ -175,8 +175,12 @@ describe('calibration', () => {
       on: { onWarning: (text) => told.push(text) },
     });
     expect(told.filter((text) => text.includes('not calibrated'))).toEqual([
-      expect.stringMatching(/^cvr is not calibrated: valid has only one class: 0 positives among \d+ rows of it$/),
-      expect.stringMatching(/^ctcvr is not calibrated: valid has only one class: 0 positives among 300 rows of it$/),
+      expect.stringMatching(
+        /^cvr is not calibrated: the validation set has only one class: 0 positives among \d+ rows$/,
+      ),
+      expect.stringMatching(
+        /^ctcvr is not calibrated: the validation set has only one class: 0 positives among 300 rows$/,
+      ),
     ]);
     expect(Object.entries(metrics['test']!).map(([space, { calibration }]) => [space, calibration?.method])).toEqual([
       ['ctr', 'platt'],
@@ -186,7 +190,7 @@ describe('calibration', () => {
     ]);
   });
 
-  it('maps what is corrected for the negatives that were left out of train', async () => {
+  it('maps predictions that are corrected for negative downsampling', async () => {
     const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), {
       runDir: join(scratchFolder(), 'run'),
       set: ['calibration={method: platt}', 'data.negativeSampling={rate: 0.2}', 'checkpoints={}'],
@@ -201,7 +205,7 @@ describe('calibration', () => {
     expect(calibration!.before['pcoc'] as number).toBeLessThan(1.5);
   });
 
-  it('refuses what cannot be calibrated, with the cure', async () => {
+  it('rejects outputs that cannot be calibrated, with a fix', async () => {
     const refused = async (set: readonly string[]): Promise<readonly string[]> => {
       const error: unknown = await trainSmall(join(folder, 'esmm.yaml'), {
         runDir: join(scratchFolder(), 'run'),
@@ -220,7 +224,7 @@ describe('calibration', () => {
       "calibration.outputs.cvr_all: 'cvr_all' is what is predicted as 'cvr', of other rows; name that one",
     ]);
     expect(await refused(['calibration={method: platt, outputs: {ctr: none, cvr: none, ctcvr: none}}'])).toEqual([
-      'calibration.outputs: leaves nothing to calibrate; leave calibration out',
+      'calibration.outputs: disables every output; remove calibration instead',
     ]);
     expect(
       await refused([
@@ -230,7 +234,7 @@ describe('calibration', () => {
         'training.monitor=spend.rmse',
         'checkpoints={}',
       ]),
-    ).toContainEqual('calibration: is of probabilities, and no task is a classification; leave it out');
+    ).toContainEqual('calibration: requires a classification task; remove calibration');
     const noValid = { train: 'train.csv' };
     expect(
       await refused([
@@ -239,6 +243,6 @@ describe('calibration', () => {
         'training={epochs: 1}',
         'checkpoints={}',
       ]),
-    ).toEqual(['calibration: needs data.valid to be fitted on']);
+    ).toEqual(['calibration: requires a validation set; set data.valid']);
   });
 });
