@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncate
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { crc32c, encodeRecord, wholeRecords } from '../../src/track/records.js';
+import { crc32c, encodeRecord, countCompleteBytes } from '../../src/track/records.js';
 import { needsPython, python } from '../support/python.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -53,7 +53,7 @@ describe('records', () => {
   it('are counted as far as they are whole', () => {
     const two = Buffer.concat([encodeRecord(Buffer.from('one')), encodeRecord(Buffer.from('second'))]);
     for (let cut = 0; cut <= two.length; cut++)
-      expect(wholeRecords(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
+      expect(countCompleteBytes(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
   });
 });
 
