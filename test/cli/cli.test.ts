@@ -430,7 +430,7 @@ describe('what the user did wrong', () => {
       'a config called like the link to the newest run',
       ['train', config, '--set', 'name=latest'],
       2,
-      /'latest' is the link to the newest run/,
+      /'latest' is reserved for the link to the newest run/,
     ],
     ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /--train: expected an integer from 1 to/],
     ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /--click-rate: expected a number between 0 and 1/],

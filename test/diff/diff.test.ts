@@ -142,7 +142,7 @@ describe('mtl diff', () => {
     const json = await mtl(world, ['diff', 'a', 'mmoe', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject({
       split: 'test',
-      metrics: expect.arrayContaining([expect.objectContaining({ space: 'ctcvr', metric: 'auc' })]) as unknown,
+      metrics: expect.arrayContaining([expect.objectContaining({ output: 'ctcvr', metric: 'auc' })]) as unknown,
     });
     expect(await mtl(world, ['diff', 'a', 'none'])).toMatchObject({
       code: 4,

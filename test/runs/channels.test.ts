@@ -115,7 +115,7 @@ describe('a channel', () => {
   it('cannot share its name with a config or a run directory', async () => {
     await expect(createRunFolder({ configName: 'channels' })).rejects.toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining("'channels' is the directory of channels") as string,
+      message: expect.stringContaining("'channels' is reserved for the directory of channels") as string,
     });
     for (const runDir of ['runs/channels', 'runs/channels/prod'])
       await expect(createRunFolder({ configName: 'esmm', runDir })).rejects.toMatchObject({ exitCode: 2 });

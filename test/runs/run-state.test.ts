@@ -36,8 +36,8 @@ describe('the state of a run', () => {
 
   it.each([
     ['another version', { version: 3, turns: 5 }, /section 'wheel': expected version 2, found 3/],
-    ['a value of another type', { version: 2, turns: 'x' }, /section 'wheel': is not what it should be, at turns: /],
-    ['a key too many', { version: 2, turns: 5, more: 1 }, /section 'wheel': is not what it should be: /],
+    ['a value of another type', { version: 2, turns: 'x' }, /section 'wheel': invalid content at turns: /],
+    ['a key too many', { version: 2, turns: 5, more: 1 }, /section 'wheel': invalid content: /],
   ])('rejects a section with %s by its name', (_, saved, message) => {
     const state = createRunState({ wheel: saved }, 'state.json');
     expect(() => state.of(wheel, first)).toThrow(message);

@@ -40,7 +40,7 @@ describe('kubectl', () => {
     fake('kubectl', `printf '%s' '${printed}'`);
     expect(await messageOf(launch(KUBERNETES))).toMatch(
       new RegExp(
-        `^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, as in job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
+        `^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, such as job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
       ),
     );
   });

@@ -65,7 +65,7 @@ describe('the directory of a study', () => {
 
   it('differs from the run directories of a config', async () => {
     await expect(createRunFolder({ configName: 'studies' })).rejects.toThrow(
-      "'studies' is the directory of studies; rename the config",
+      "'studies' is reserved for the directory of studies; rename the config",
     );
   });
 });

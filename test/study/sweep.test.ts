@@ -268,7 +268,7 @@ describe('an invalid study', () => {
     [
       'a condition on what is not there',
       'space: { training.batchSize: { type: choices, values: [64], when: { model.nam: esmm } } }\ntrials: 1\n',
-      'expected a parameter that stands above; there is none',
+      'expected a parameter listed above, but there is none',
     ],
     [
       'what is set and lost in a section that is varied',

@@ -29,7 +29,7 @@ afterAll(() => {
 async function trained(url: string, { set = [], ...options }: SmallRun): Promise<readonly string[]> {
   const notices: string[] = [];
   await trainSmall('esmm.yaml', {
-    set: [...SET, `track.mlflow=${url}`, ...set],
+    set: [...SET, `loggers.mlflow=${url}`, ...set],
     ...options,
     on: { ...options.on, onWarning: (text) => notices.push(text) },
   });
@@ -174,7 +174,7 @@ const lossesAt = ({ metrics }: Fake): readonly number[][] =>
 describe('a run tracked in MLflow', () => {
   it('sends its config, every metric value once, and its end', async () => {
     const fake = await fakeServer();
-    expect(await trained(`${fake.url}/`, { runDir: 'told', set: ['track.experiment=mine'] })).toEqual([]);
+    expect(await trained(`${fake.url}/`, { runDir: 'told', set: ['loggers.experiment=mine'] })).toEqual([]);
     expect(lossesAt(fake)).toEqual(lossesIn('told'));
     expect(new Set(fake.metrics.map(({ key, step }) => `${key} ${step}`)).size).toBe(fake.metrics.length);
     expect(fake.params.find(({ key }) => key === 'model.name')).toEqual({ key: 'model.name', value: 'esmm' });
@@ -308,8 +308,8 @@ describe('a run tracked in MLflow', () => {
     await expect(trained('127.0.0.1:5000', { runDir: 'no' })).rejects.toThrow(
       /track\.mlflow: expected the address of an MLflow server/,
     );
-    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['track.experiment=mine'] })).rejects.toThrow(
-      /track\.experiment: requires an MLflow server/,
+    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['loggers.experiment=mine'] })).rejects.toThrow(
+      /loggers\.experiment: requires an MLflow server/,
     );
   });
 });
@@ -364,7 +364,7 @@ describe('a real MLflow server', () => {
   for (const artifacts of ['--artifacts-destination', '--default-artifact-root'] as const)
     it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
       const url = await realServer(context, artifacts);
-      const all = { set: ['track.experiment=real'] };
+      const all = { set: ['loggers.experiment=real'] };
       await trained(url, { ...all, runDir: `real${artifacts}`, ...abortAtStep(14) });
       await trained(url, { ...all, resume: `real${artifacts}` });
       const get = async (path: string): Promise<Record<string, unknown>> =>

@@ -63,7 +63,7 @@ describe('the event file of a run', () => {
     expect(recordsOf(join(run, EVENTS)).length).toBeGreaterThan(3);
     const { run: without } = await trainSmall('esmm.yaml', {
       runDir: 'without',
-      set: ['training.epochs=1', 'track.tensorboard=false'],
+      set: ['training.epochs=1', 'loggers.tensorboard=false'],
     });
     expect(existsSync(join(without, EVENTS))).toBe(false);
   });
@@ -98,11 +98,15 @@ describe('the event file of a run', () => {
   });
 
   it('may be disabled or enabled on resume', async () => {
-    await trainSmall('esmm.yaml', { runDir: 'changing', set: [...SET, 'track.tensorboard=false'], ...abortAtStep(13) });
+    await trainSmall('esmm.yaml', {
+      runDir: 'changing',
+      set: [...SET, 'loggers.tensorboard=false'],
+      ...abortAtStep(13),
+    });
     await trainSmall('esmm.yaml', { resume: 'changing', set: SET, ...abortAtStep(5) });
     const records = recordsOf(join('changing', EVENTS)).length;
     expect(records).toBeGreaterThan(2);
-    await trainSmall('esmm.yaml', { resume: 'changing', set: [...SET, 'track.tensorboard=false'] });
+    await trainSmall('esmm.yaml', { resume: 'changing', set: [...SET, 'loggers.tensorboard=false'] });
     expect(recordsOf(join('changing', EVENTS)).length).toBe(records);
   });
 

@@ -365,7 +365,7 @@ describe('the loaded tensors', () => {
 
 describe('tokens that left the training set', () => {
   it('map to the OOV id if evicted, and their rows are reinitialized for new tokens', async () => {
-    const set = ['initFrom.staleTokens=drop', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
+    const set = ['initFrom.staleTokens=evict', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
     const { checkpoint, notices } = await warm(set);
     const before = await old();
     const [was, is] = [vocabularyOf('old'), vocabularyOf('new')];
