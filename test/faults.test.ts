@@ -32,7 +32,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'a distributed process is killed': 'ends, and goes on to the same bytes',
   'a distributed process stops responding': 'name the one that gives no answer, and end with all others',
   'disk full': 'ends with exit code 5, reports required and free bytes, and leaves saved files complete',
-  'too little space for a checkpoint': 'without room is told before a byte is written',
+  'too little space for a checkpoint': 'reports required and free bytes before it writes anything',
   'the log is busy (EAGAIN)': 'ends the run with code 5, the file and the operation when it stays so (%s)',
   'too many open files or threads, or no address space': '%s is told as such, not as a bug',
   'a low limit of open files (`ulimit -n`)': 'ends with code 5 and the limit, or as ever: %s',
@@ -54,7 +54,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'the newest checkpoint is damaged': 'skips a damaged checkpoint with a warning and uses the one before',
   'no checkpoint is complete': 'without an intact checkpoint is an error that names each',
   "an unknown section of the run's state": 'does not resume if its checkpoint has an unknown section',
-  'a checkpoint of an older format': 'is gone on from where it was saved',
+  'a checkpoint of an older format': 'resumes with all its state',
   "a config other than the run's": '%s is rejected with both values, and the run is unchanged',
   'changed bytes in training or validation data': 'a label of %s that is another is refused',
   'moved training or validation data, same bytes':

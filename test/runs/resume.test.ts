@@ -46,7 +46,7 @@ describe('an interrupted run', () => {
           [model, [1, 29, 30]],
         ] as const,
     ),
-  )('%s goes on to the same bytes after stops behind %j steps', async (model, stops) => {
+  )('%s is bitwise identical after stops at steps %j', async (model, stops) => {
     const notices: string[] = [];
     for (const [i, count] of stops.entries()) {
       const { signal, on } = abortAtStep(count);

@@ -115,7 +115,7 @@ describe('the Ray dashboard', () => {
   it('that ends its answer early is reported with its address', async () => {
     const address = await serve('{"submission_id"', true);
     expect(await messageOf(launch({ name: 'ray', address }))).toMatch(
-      new RegExp(`^${address}/api/jobs/: broke off its answer \\(.*\\); see whether Ray still runs`),
+      new RegExp(`^${address}/api/jobs/: the answer is incomplete \\(.*\\); check that Ray is running`),
     );
   });
 });
