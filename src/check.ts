@@ -82,7 +82,7 @@ async function checkInputs(
   sampler: RowSampler,
   findings: Findings,
 ): Promise<CheckedRows | undefined> {
-  const { originOf, grow } = inputs.start;
+  const { resolveOrigin: originOf, grow } = inputs.start;
   const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
   await findings.of(() => checkRunFolder({ configName: name, runs }));
   return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);

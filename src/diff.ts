@@ -13,7 +13,7 @@ import {
 } from './diff/compared-run.js';
 import { compareReports, compareSides, type Difference } from './diff/compare.js';
 import { predictModel, type PredictedData, type PredictedModel } from './diff/predicted-model.js';
-import { whyUnpaired } from './diff/why-unpaired.js';
+import { explainUnpaired } from './diff/why-unpaired.js';
 import { userError } from './core/errors.js';
 import { collectDirections, type MetricDirections } from './evaluation/metric-direction.js';
 import { readSection } from './runs/run-state.js';
@@ -89,7 +89,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
     };
   }
   const { split, rows } = a.predicted;
-  const unpaired = whyUnpaired(a.predicted, b.predicted) ?? null;
+  const unpaired = explainUnpaired(a.predicted, b.predicted) ?? null;
   const isSameTest = split === 'test' ? isSameContent(a.predicted.fingerprint, b.predicted.fingerprint) : null;
   return {
     ...about,

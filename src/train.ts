@@ -125,7 +125,7 @@ function openTrainingRun(
       values: experiment,
       engine,
       compareConfig: createComparison(experiment),
-      resolveOrigin: inputs.start.originOf,
+      resolveOrigin: inputs.start.resolveOrigin,
     },
     peers,
     warn,

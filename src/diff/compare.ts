@@ -83,7 +83,7 @@ export function compareReports(a: Report, b: Report, goals: MetricDirections): r
   return Object.entries(a).flatMap(([space, values]) =>
     Object.entries(values).flatMap(([metric, before]): Difference[] => {
       const after = b[space]?.[metric];
-      if (typeof before !== 'number' || typeof after !== 'number' || OWN.includes(metric)) return [];
+      if (typeof before !== 'number' || typeof after !== 'number' || ROW_COUNTS.includes(metric)) return [];
       return [
         {
           output: space,
@@ -101,7 +101,7 @@ export function compareReports(a: Report, b: Report, goals: MetricDirections): r
 }
 
 /** Report values that count rows. */
-const OWN = ['rows', 'positives'];
+const ROW_COUNTS = ['rows', 'positives'];
 
 type Both<Each> = readonly [Each, Each];
 
@@ -111,12 +111,12 @@ function compareMetric(
   both: Both<Scores>,
   { isPaired, quantile }: { readonly isPaired: boolean; readonly quantile: number },
 ): readonly Difference[] {
-  const [before, after] = [valuesOf(metric, both[0]), valuesOf(match, both[1])];
+  const [before, after] = [computeValues(metric, both[0]), computeValues(match, both[1])];
   return metric.values.flatMap(({ name, goal }, v): Difference[] => {
     if (!after.has(name)) return [];
     const [a, b] = [before.get(name) ?? null, after.get(name) ?? null];
     const difference = a === null || b === null ? null : b - a;
-    const error = v > 0 || difference === null ? undefined : errorOf([metric, match], both, isPaired);
+    const error = v > 0 || difference === null ? undefined : computeError([metric, match], both, isPaired);
     const [low, high] =
       difference === null || error === undefined
         ? [null, null]
@@ -126,18 +126,22 @@ function compareMetric(
 }
 
 /** Computes the standard error of a difference; undefined if the metric has none. */
-function errorOf([metric, match]: Both<Metric>, [scores, other]: Both<Scores>, isPaired: boolean): number | undefined {
-  if (isPaired) return numberOf(metric.standardError?.(scores, other));
-  const [a, b] = [numberOf(metric.standardError?.(scores)), numberOf(match.standardError?.(other))];
+function computeError(
+  [metric, match]: Both<Metric>,
+  [scores, other]: Both<Scores>,
+  isPaired: boolean,
+): number | undefined {
+  if (isPaired) return toNumber(metric.standardError?.(scores, other));
+  const [a, b] = [toNumber(metric.standardError?.(scores)), toNumber(match.standardError?.(other))];
   return a === undefined || b === undefined ? undefined : Math.hypot(a, b);
 }
 
-function numberOf(found: number | NoValue | undefined): number | undefined {
+function toNumber(found: number | NoValue | undefined): number | undefined {
   return typeof found === 'number' ? found : undefined;
 }
 
 /** Computes the values of a metric by name; null for one without a value. */
-function valuesOf({ values, compute }: Metric, scores: Scores): ReadonlyMap<string, number | null> {
+function computeValues({ values, compute }: Metric, scores: Scores): ReadonlyMap<string, number | null> {
   const found = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
-  return new Map(values.map(({ name }, v) => [name, 'reason' in found ? null : (numberOf(found[v]) ?? null)]));
+  return new Map(values.map(({ name }, v) => [name, 'reason' in found ? null : (toNumber(found[v]) ?? null)]));
 }

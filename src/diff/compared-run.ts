@@ -38,7 +38,7 @@ export function findCompared(path: string): ComparedRun {
   const folder = findCheckpoint(path);
   const run = dirname(dirname(folder));
   if (!existsSync(join(run, SOURCE))) return { folder, run: undefined, environment: {} };
-  return { folder, run: describeRun(run, wallClockMs()), environment: environmentOf(run) };
+  return { folder, run: describeRun(run, wallClockMs()), environment: readEnvironment(run) };
 }
 
 /** Compares the environments of two runs, except for the time and place of their start. */
@@ -48,8 +48,8 @@ export function differingSurroundings(a: ComparedRun, b: ComparedRun): readonly 
 
 /** Lists the keys in which two objects differ. */
 export function differingKeys(a: object, b: object): readonly DifferingKey[] {
-  const valueOf = (text: string | undefined): unknown => (text === undefined ? null : (JSON.parse(text) as unknown));
-  return changedKeys(a, b).map(({ key, before, after }) => ({ key, a: valueOf(before), b: valueOf(after) }));
+  const parseValue = (text: string | undefined): unknown => (text === undefined ? null : (JSON.parse(text) as unknown));
+  return changedKeys(a, b).map(({ key, before, after }) => ({ key, a: parseValue(before), b: parseValue(after) }));
 }
 
 /** Reports whether two runs have the same training and validation sets. */
@@ -65,16 +65,16 @@ function isSame(a: Fingerprint | undefined, b: Fingerprint | undefined): IsSame 
 }
 
 /** Keys that do not affect results. */
-const OF_THE_MOMENT = ['startedAt', 'command', 'workingDirectory'];
+const VOLATILE_KEYS = ['startedAt', 'command', 'workingDirectory'];
 
-function environmentOf(run: string): object {
+function readEnvironment(run: string): object {
   try {
     const { machine, ...environment } = JSON.parse(readFileSync(join(run, ENVIRONMENT), 'utf8')) as Record<
       string,
       unknown
     >;
     return {
-      ...Object.fromEntries(Object.entries(environment).filter(([key]) => !OF_THE_MOMENT.includes(key))),
+      ...Object.fromEntries(Object.entries(environment).filter(([key]) => !VOLATILE_KEYS.includes(key))),
       machine,
     };
   } catch {

@@ -31,7 +31,7 @@ export interface PredictedModel extends Side {
   readonly split: Exclude<Split, 'train'>;
   readonly fingerprint: Fingerprint;
   /** Options that select rows of the files. */
-  readonly part: unknown;
+  readonly rowSelection: unknown;
   /** Locations of invalid rows. */
   readonly badRows: ReadonlySet<string>;
   /** Number of rows of the split; at most `limit` of them were predicted. */
@@ -53,12 +53,12 @@ export async function predictModel(
   const { experiment, spaces, measuring } = trained;
   const format = withKeys(trained.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...trained, format }, data, 'mtl diff');
-  const taken = split ?? (sources.test === undefined ? 'valid' : 'test');
-  const source = sources[taken];
+  const selectedSplit = split ?? (sources.test === undefined ? 'valid' : 'test');
+  const source = sources[selectedSplit];
   if (source === undefined)
     throw userError('usage', {
       where: name,
-      message: `the config has no data.${taken}, which the other run was predicted on`,
+      message: `the config has no data.${selectedSplit}, which the other run was predicted on`,
       fix: 'name data for both with --data',
     });
 
@@ -76,7 +76,7 @@ export async function predictModel(
     };
     const dataset = await source.dataset(format, reading);
     const onShare = async (share: number): Promise<void> => {
-      onProgress?.({ what: `predicting ${taken} with ${name}`, share });
+      onProgress?.({ what: `predicting ${selectedSplit} with ${name}`, share });
       // Signals are delivered only in the event loop.
       await setImmediate();
       signal.throwIfAborted();
@@ -90,15 +90,15 @@ export async function predictModel(
       batchRows: EVALUATION_BATCH_ROWS,
       onShare,
     });
-    const { where, split: division } = experiment.data;
+    const { where, split: splitOptions } = experiment.data;
     return {
       spaces,
       measuring,
       blocks,
       keys,
-      split: taken,
+      split: selectedSplit,
       fingerprint: await source.fingerprint(reading),
-      part: data === undefined ? { where, division } : { where },
+      rowSelection: data === undefined ? { where, division: splitOptions } : { where },
       badRows,
       rows: dataset.rows,
     };

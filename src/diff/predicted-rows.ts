@@ -33,31 +33,31 @@ export async function predictRows({
   onShare,
 }: PredictOptions): Promise<Pick<Collector, 'blocks' | 'keys'>> {
   const collector = createCollector(spaces, measuring);
-  const isDrawn = drawing(limit, dataset.rows, randomStream(0, 'diff rows'));
-  let seen = 0;
+  const isSampled = drawing(limit, dataset.rows, randomStream(0, 'diff rows'));
+  let numSeen = 0;
   await program.averaged(async () => {
     for await (const { batch } of dataset.batches(batchRows)) {
-      const drawn = Array.from({ length: batch.rows }, (_, row) => row).filter(isDrawn);
-      if (drawn.length > 0) {
+      const sampled = Array.from({ length: batch.rows }, (_, row) => row).filter(isSampled);
+      if (sampled.length > 0) {
         const predictions = await program.predict(batch);
-        if (drawn.length === batch.rows) collector.add(batch, predictions);
+        if (sampled.length === batch.rows) collector.add(batch, predictions);
         else
           collector.add(
-            labelsAt(batch, drawn),
+            selectLabels(batch, sampled),
             new Map(
-              Array.from(predictions, ([task, values]) => [task, Float32Array.from(drawn, (row) => values[row]!)]),
+              Array.from(predictions, ([task, values]) => [task, Float32Array.from(sampled, (row) => values[row]!)]),
             ),
           );
       }
-      seen += batch.rows;
-      await onShare(seen / dataset.rows);
+      numSeen += batch.rows;
+      await onShare(numSeen / dataset.rows);
     }
   });
   return collector;
 }
 
 /** Selects labels and keys of some rows of a batch. */
-function labelsAt({ labels, keys = new Map<string, Uint32Array>() }: Batch, rows: readonly number[]): Batch {
+function selectLabels({ labels, keys = new Map<string, Uint32Array>() }: Batch, rows: readonly number[]): Batch {
   const words = rows.flatMap((row) => Array.from({ length: KEY_WORDS }, (_, word) => KEY_WORDS * row + word));
   return {
     rows: rows.length,

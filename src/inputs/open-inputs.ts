@@ -8,7 +8,7 @@ import { buildModel, listLookups } from '../models/models.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { LabelFacts, Task } from '../core/tasks.js';
-import { startOf, type Start } from '../warm-start/warm-start.js';
+import { createStart, type Start } from '../warm-start/warm-start.js';
 
 // The steps before training that `train` and `check` share, so that both report the same problems in the same order.
 
@@ -50,7 +50,7 @@ export async function openInputs(
 ): Promise<RunInputs> {
   const rows = planRows(experiment);
   const sources = await openData(experiment.data, rows.format, options.open);
-  return { ...rows, sources, start: startOf(experiment, rows.format.fields, options.peers ?? SINGLE_PROCESS) };
+  return { ...rows, sources, start: createStart(experiment, rows.format.fields, options.peers ?? SINGLE_PROCESS) };
 }
 
 /**

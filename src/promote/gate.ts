@@ -32,17 +32,17 @@ export function decideGate(
       message: `cannot pair rows: ${unpaired}`,
       fix: 'name data for both with --data',
     });
-  const found = metrics.find((each) => nameOf(each) === metric);
-  if (found === undefined)
+  const compared = metrics.find((each) => formatName(each) === metric);
+  if (compared === undefined)
     throw userError('usage', {
       where,
       message: 'at least one of the runs has no such metric',
-      fix: meant(metric, metrics.map(nameOf)),
+      fix: suggestNames(metric, metrics.map(formatName)),
     });
-  const { goal, a: present, b: candidate, difference, low, high } = found;
+  const { goal, a: present, b: candidate, difference, low, high } = compared;
   const fix = `name one of ${metrics
     .filter((each) => each.goal !== 'none' && each.low !== null)
-    .map(nameOf)
+    .map(formatName)
     .join(', ')}`;
   if (goal === 'none') throw userError('usage', { where, message: 'the metric has no better direction', fix });
   if (present === null || candidate === null || difference === null)
@@ -70,14 +70,14 @@ export function decideGate(
   return { gate, isBetter: (goal === 'higher' ? low : -high) > margin };
 }
 
-function nameOf({ output: space, metric }: Difference): string {
+function formatName({ output: space, metric }: Difference): string {
   return `${space}.${metric}`;
 }
 
 /** Suggests metric names; `auc` alone matches those of all outputs. */
-function meant(metric: string, names: readonly string[]): string {
-  const ofSpaces = names.filter((name) => name.endsWith(`.${metric}`));
-  return ofSpaces.length > 0
-    ? `use ${ofSpaces.map((name) => `--if-better ${name}`).join(' or ')}`
+function suggestNames(metric: string, names: readonly string[]): string {
+  const matches = names.filter((name) => name.endsWith(`.${metric}`));
+  return matches.length > 0
+    ? `use ${matches.map((name) => `--if-better ${name}`).join(' or ')}`
     : (didYouMean(metric, names) ?? `name one of ${names.join(', ')}`);
 }

@@ -135,7 +135,7 @@ export async function openRun(request: RunRequest, warn: (warning: string) => vo
         folder,
         name: request.configName,
         hparams,
-        stateOf: state.of,
+        getState: state.of,
         artifacts: () => runArtifacts(folder),
         warn,
       }),

@@ -52,25 +52,31 @@ export function histogramsEvent(
   return bytesField(event(seconds, step), 5, summary).finish();
 }
 
-function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Message {
+function histogram({ rows, predicted, at: bins, negatives, truths }: ScoreBins): Message {
   // A bucket extends from the previous limit to its own, so empty buckets are included.
-  const [first, last] = [Math.floor(at[0]! / COARSE), Math.floor(at.at(-1)! / COARSE)];
+  const [first, last] = [Math.floor(bins[0]! / COARSE), Math.floor(bins.at(-1)! / COARSE)];
   const limits = new Float64Array(last - first + 1);
   for (let i = 0; i < limits.length; i++) limits[i] = 1 / (1 + Math.exp((-(first + i + 1) * COARSE) / BINS_PER_UNIT));
   const counts = new Float64Array(limits.length);
   let squares = 0;
-  for (let i = 0; i < at.length; i++) {
+  for (let i = 0; i < bins.length; i++) {
     const count = negatives[i]! + truths[i]!;
-    counts[Math.floor(at[i]! / COARSE) - first]! += count;
-    squares += count * computeBinCenter(at[i]!) ** 2;
+    counts[Math.floor(bins[i]! / COARSE) - first]! += count;
+    squares += count * computeBinCenter(bins[i]!) ** 2;
   }
-  const written = message();
-  for (const [i, value] of [computeBinCenter(at[0]!), computeBinCenter(at.at(-1)!), rows, predicted, squares].entries())
-    doubleField(written, i + 1, value);
+  const encoded = message();
+  for (const [i, value] of [
+    computeBinCenter(bins[0]!),
+    computeBinCenter(bins.at(-1)!),
+    rows,
+    predicted,
+    squares,
+  ].entries())
+    doubleField(encoded, i + 1, value);
   const packed = (field: number, values: Float64Array): Message => {
-    const all = message();
-    for (let i = 0; i < values.length; i++) all.double(values[i]!);
-    return bytesField(written, field, all);
+    const packedValues = message();
+    for (let i = 0; i < values.length; i++) packedValues.double(values[i]!);
+    return bytesField(encoded, field, packedValues);
   };
   packed(6, limits);
   return packed(7, counts);
@@ -82,7 +88,8 @@ export function sessionStartEvent(
   hparams: ReadonlyMap<string, string | number | boolean>,
 ): Uint8Array {
   const start = message();
-  for (const [key, value] of hparams) bytesField(start, 1, bytesField(textField(message(), 1, key), 2, valueOf(value)));
+  for (const [key, value] of hparams)
+    bytesField(start, 1, bytesField(textField(message(), 1, key), 2, encodeValue(value)));
   return hparamsEvent(seconds, '_hparams_/session_start_info', 3, doubleField(start, 5, seconds));
 }
 
@@ -97,7 +104,7 @@ export function sessionEndEvent(seconds: number, status: 1 | 2): Uint8Array {
 }
 
 /** Encodes a `google.protobuf.Value`. */
-function valueOf(value: string | number | boolean): Message {
+function encodeValue(value: string | number | boolean): Message {
   if (typeof value === 'number') return doubleField(message(), 2, value);
   return typeof value === 'string'
     ? textField(message(), 3, value)

@@ -23,12 +23,12 @@ export interface MlflowInput {
 }
 
 /** Maximum number of metrics per request. */
-export const METRICS_A_BATCH = 1000;
-const PARAMS_A_BATCH = 100;
+export const METRICS_PER_REQUEST = 1000;
+const PARAMS_PER_REQUEST = 100;
 /** Maximum length of a parameter that all server versions accept. */
-const LONGEST_PARAM = 500;
+const MAX_PARAM_LENGTH = 500;
 /** Request timeout. */
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /** Client of a tracking server. All methods reject with an Error that describes the problem. */
 export interface MlflowClient {
@@ -83,7 +83,7 @@ export function createMlflowClient(
         : undefined;
   const headers = { 'content-type': 'application/json', ...(authorization !== undefined && { authorization }) };
 
-  const ask = async <Schema extends z.ZodType>(
+  const request = async <Schema extends z.ZodType>(
     method: 'GET' | 'POST',
     path: string,
     content: Readonly<Record<string, unknown>>,
@@ -93,25 +93,25 @@ export function createMlflowClient(
     const response = await fetch(`${url}/api/2.0/mlflow/${path}${query}`, {
       method,
       headers,
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
       ...(method === 'POST' && { body: JSON.stringify(content) }),
     }).catch((error: unknown) => {
-      throw new Error(reasonOf(error), { cause: error });
+      throw new Error(describeFailure(error), { cause: error });
     });
     const text = await response.text();
-    if (!response.ok) throw refusal(response.status, text, path);
+    if (!response.ok) throw toError(response.status, text, path);
     try {
       return schema.parse(JSON.parse(text));
     } catch (error) {
       throw new Error(`${path} returned an invalid answer`, { cause: error });
     }
   };
-  const anything = z.looseObject({});
+  const anySchema = z.looseObject({});
   return {
     url,
     async experimentId(name) {
       const find = (): Promise<string> =>
-        ask(
+        request(
           'GET',
           'experiments/get-by-name',
           { experiment_name: name },
@@ -123,10 +123,13 @@ export function createMlflowClient(
         if (!(error instanceof MissingError)) throw error;
       }
       // Another run may create it concurrently.
-      return ask('POST', 'experiments/create', { name }, experimentSchema).then(({ experiment_id: id }) => id, find);
+      return request('POST', 'experiments/create', { name }, experimentSchema).then(
+        ({ experiment_id: id }) => id,
+        find,
+      );
     },
     async createRun(experimentId, { name, startMs, tags }) {
-      const { run } = await ask(
+      const { run } = await request(
         'POST',
         'runs/create',
         {
@@ -140,21 +143,21 @@ export function createMlflowClient(
       return run.info.run_id;
     },
     async logParams(runId, params) {
-      const all = Array.from(params, ([key, value]) => ({ key, value: shortened(String(value)) }));
-      for (let begin = 0; begin < all.length; begin += PARAMS_A_BATCH)
-        await ask(
+      const entries = Array.from(params, ([key, value]) => ({ key, value: truncate(String(value)) }));
+      for (let begin = 0; begin < entries.length; begin += PARAMS_PER_REQUEST)
+        await request(
           'POST',
           'runs/log-batch',
-          { run_id: runId, params: all.slice(begin, begin + PARAMS_A_BATCH) },
-          anything,
+          { run_id: runId, params: entries.slice(begin, begin + PARAMS_PER_REQUEST) },
+          anySchema,
         );
     },
     async logMetrics(runId, metrics) {
-      if (metrics.length > 0) await ask('POST', 'runs/log-batch', { run_id: runId, metrics }, anything);
+      if (metrics.length > 0) await request('POST', 'runs/log-batch', { run_id: runId, metrics }, anySchema);
     },
     async reopen(runId) {
-      await ask('POST', 'runs/update', { run_id: runId, status: 'RUNNING' }, anything);
-      const { run } = await ask('GET', 'runs/get', { run_id: runId }, runSchema);
+      await request('POST', 'runs/update', { run_id: runId, status: 'RUNNING' }, anySchema);
+      const { run } = await request('GET', 'runs/get', { run_id: runId }, runSchema);
       return new Map((run.data?.metrics ?? []).map(({ key, step }) => [key, step]));
     },
     async logInputs(runId, inputs) {
@@ -162,14 +165,14 @@ export function createMlflowClient(
         tags: [{ key: 'mlflow.data.context', value: context }],
         dataset: { name, digest, source_type: 'local', source: JSON.stringify({ uri }) },
       }));
-      if (datasets.length > 0) await ask('POST', 'runs/log-inputs', { run_id: runId, datasets }, anything);
+      if (datasets.length > 0) await request('POST', 'runs/log-inputs', { run_id: runId, datasets }, anySchema);
     },
     async logArtifacts(runId, files) {
-      const { run } = await ask('GET', 'runs/get', { run_id: runId }, runSchema);
+      const { run } = await request('GET', 'runs/get', { run_id: runId }, runSchema);
       await artifactStore(url, run.info.artifact_uri, authorization === undefined ? {} : { authorization })(files);
     },
     async endRun(runId, status, endMs) {
-      await ask('POST', 'runs/update', { run_id: runId, status, end_time: endMs }, anything);
+      await request('POST', 'runs/update', { run_id: runId, status, end_time: endMs }, anySchema);
     },
   };
 }
@@ -177,7 +180,7 @@ export function createMlflowClient(
 /** The server reports that the requested object does not exist. */
 class MissingError extends Error {}
 
-function refusal(status: number, text: string, path: string): Error {
+function toError(status: number, text: string, path: string): Error {
   let code = `HTTP ${status}`;
   let message = '';
   try {
@@ -185,12 +188,12 @@ function refusal(status: number, text: string, path: string): Error {
   } catch {
     // A proxy may answer with an HTML page, which gives no reason.
   }
-  const told = `${path} was rejected: ${code}${message === '' ? '' : `, ${message}`}`;
-  return code === 'RESOURCE_DOES_NOT_EXIST' ? new MissingError(told) : new Error(told);
+  const problem = `${path} was rejected: ${code}${message === '' ? '' : `, ${message}`}`;
+  return code === 'RESOURCE_DOES_NOT_EXIST' ? new MissingError(problem) : new Error(problem);
 }
 
-function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${PATIENCE_MS / 1000} s`;
+function describeFailure(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`;
   const cause: unknown = error instanceof Error ? error.cause : undefined;
   const code =
     typeof cause === 'object' && cause !== null && 'code' in cause
@@ -201,6 +204,6 @@ function reasonOf(error: unknown): string {
   return `cannot connect (${code})`;
 }
 
-function shortened(value: string): string {
-  return value.length > LONGEST_PARAM ? `${value.slice(0, LONGEST_PARAM - 1)}…` : value;
+function truncate(value: string): string {
+  return value.length > MAX_PARAM_LENGTH ? `${value.slice(0, MAX_PARAM_LENGTH - 1)}…` : value;
 }

@@ -8,7 +8,7 @@ import { joined } from '../core/errors.js';
 import type { StateSection } from '../core/state-section.js';
 import {
   createMlflowClient,
-  METRICS_A_BATCH,
+  METRICS_PER_REQUEST,
   type MlflowClient,
   type MlflowInput,
   type MlflowMetric,
@@ -21,7 +21,7 @@ type MlflowState = z.output<typeof stateSchema>;
 const section: StateSection<MlflowState> = { name: 'mlflow', version: 1, schema: stateSchema };
 
 /** Maximum number of metrics queued while the server is unreachable; later ones are dropped and counted. */
-const MAX_WAITING = 100_000;
+const MAX_QUEUED = 100_000;
 
 /** MLflow status by end of a run. */
 const STATUS: Readonly<Record<RunEnd, string>> = {
@@ -49,10 +49,10 @@ export const mlflow = defineTracker({
       };
   },
   open({ mlflow: url, experiment }, run) {
-    const state = run.stateOf(section, () => ({ runId: null }));
+    const state = run.getState(section, () => ({ runId: null }));
     return url === undefined
       ? undefined
-      : mlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
+      : createMlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
   },
   async addFile(folder, file, warn) {
     const path = join(folder, RECORD);
@@ -60,7 +60,7 @@ export const mlflow = defineTracker({
     const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     await createMlflowClient(url, process.env)
       .logArtifacts(runId, [file])
-      .catch((error: unknown) => warn(missingFiles(url, error, [file])));
+      .catch((error: unknown) => warn(describeMissingFiles(url, error, [file])));
   },
 });
 
@@ -68,7 +68,7 @@ export const mlflow = defineTracker({
 const RECORD = 'mlflow.json';
 const recordSchema = z.strictObject({ url: z.string(), runId: z.string() });
 
-function missingFiles(url: string, error: unknown, files: readonly RunFile[]): string {
+function describeMissingFiles(url: string, error: unknown, files: readonly RunFile[]): string {
   const shown = files.slice(0, 3).map(({ path }) => path);
   const more = files.length > shown.length ? ` and ${files.length - shown.length} more files` : '';
   const reason = error instanceof Error ? error.message : String(error);
@@ -76,20 +76,20 @@ function missingFiles(url: string, error: unknown, files: readonly RunFile[]): s
 }
 
 /** Lists the data sets of a config. */
-function inputsOf(hparams: TrackedRun['hparams']): readonly MlflowInput[] {
+function listInputs(hparams: TrackedRun['hparams']): readonly MlflowInput[] {
   return ['train', 'valid', 'test', 'source'].flatMap((context) => {
     const uri = hparams.get(`data.${context}`);
     return typeof uri === 'string' && uri !== 'null'
-      ? [{ context, name: `${context}: ${uri}`.slice(0, 250), digest: digestOf(uri), uri }]
+      ? [{ context, name: `${context}: ${uri}`.slice(0, 250), digest: computeDigest(uri), uri }]
       : [];
   });
 }
 
 /** Digest of a path and of the size and time of its file. */
-function digestOf(uri: string): string {
-  const found = statSync(uri, { throwIfNoEntry: false });
+function computeDigest(uri: string): string {
+  const stats = statSync(uri, { throwIfNoEntry: false });
   return createHash('sha256')
-    .update(JSON.stringify([uri, found?.size, found?.mtimeMs]))
+    .update(JSON.stringify([uri, stats?.size, stats?.mtimeMs]))
     .digest('hex')
     .slice(0, 16);
 }
@@ -98,25 +98,25 @@ function digestOf(uri: string): string {
  * Creates a tracker that sends metrics in the background and queues them while the server is unreachable. The run waits
  * for the server only at its start and end.
  */
-function mlflowTracker(
+function createMlflowTracker(
   client: MlflowClient,
   experiment: string,
   state: MlflowState,
   { name, folder, hparams, artifacts, warn }: TrackedRun,
 ): Tracker {
-  let waiting: MlflowMetric[] = [];
+  let queue: MlflowMetric[] = [];
   let numDropped = 0;
   /** Last step of each metric on the server when the run was reopened; steps up to it are not sent again. */
-  let known: ReadonlyMap<string, number> = new Map();
+  let lastSentSteps: ReadonlyMap<string, number> = new Map();
   let isFound = false;
   /** True for a resumed run; MLflow rejects other values for a parameter. */
   let hasParams = state.runId !== null;
-  let hasComplained = false;
+  let hasWarned = false;
   /** Requests are sent one after the other. */
   let sending = Promise.resolve();
 
   /** Creates or reopens the run once the server answers. */
-  const find = async (): Promise<void> => {
+  const openRun = async (): Promise<void> => {
     if (isFound) return;
     if (state.runId === null)
       state.runId = await client.createRun(await client.experimentId(experiment), {
@@ -124,69 +124,71 @@ function mlflowTracker(
         startMs: wallClockMs(),
         tags: { 'mtl.run': folder },
       });
-    else known = await client.reopen(state.runId);
+    else lastSentSteps = await client.reopen(state.runId);
     if (!hasParams) {
       await client.logParams(state.runId, hparams);
-      await client.logInputs(state.runId, inputsOf(hparams));
+      await client.logInputs(state.runId, listInputs(hparams));
     }
     [hasParams, isFound] = [true, true];
   };
   const send = async (): Promise<void> => {
-    await find();
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, METRICS_A_BATCH);
+    await openRun();
+    while (queue.length > 0) {
+      const batch = queue.slice(0, METRICS_PER_REQUEST);
       await client.logMetrics(
         state.runId!,
-        batch.filter(({ key, step }) => step > (known.get(key) ?? -1)),
+        batch.filter(({ key, step }) => step > (lastSentSteps.get(key) ?? -1)),
       );
-      waiting = waiting.slice(batch.length);
+      queue = queue.slice(batch.length);
     }
   };
-  const complain = (error: unknown): void => {
-    if (!hasComplained)
+  const warnOnce = (error: unknown): void => {
+    if (!hasWarned)
       warn(
         `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; ` +
           'the run continues and sends its metrics when the server answers',
       );
-    hasComplained = true;
+    hasWarned = true;
     // The server may have received a request that timed out.
     isFound = false;
   };
-  const sendAside = (): Promise<void> => (sending = sending.then(send).catch(complain));
+  const sendInBackground = (): Promise<void> => (sending = sending.then(send).catch(warnOnce));
   return {
-    begin: () => sendAside(),
+    begin: () => sendInBackground(),
     scalars(step, values) {
       const timestamp = wallClockMs();
       for (const [key, value] of Object.entries(values)) {
-        if (waiting.length < MAX_WAITING) waiting.push({ key: keyOf(key), value, timestamp, step });
+        if (queue.length < MAX_QUEUED) queue.push({ key: toKey(key), value, timestamp, step });
         else numDropped++;
       }
-      if (waiting.length >= METRICS_A_BATCH && isFound && !hasComplained) void sendAside();
+      if (queue.length >= METRICS_PER_REQUEST && isFound && !hasWarned) void sendInBackground();
     },
     // MLflow charts show only metrics by step.
     predictions: () => undefined,
     flush() {
-      void sendAside();
+      void sendInBackground();
       return Promise.resolve();
     },
-    async end(how) {
-      await sendAside();
-      const numLost = waiting.length + numDropped;
+    async end(runEnd) {
+      await sendInBackground();
+      const numLost = queue.length + numDropped;
       if (numLost > 0)
         warn(joined(`MLflow at ${client.url}: ${numLost} metric values were not sent`, `they are in ${folder}`));
       if (!isFound) return;
       const runId = state.runId!;
-      if (STATUS[how] === 'FINISHED') {
+      if (STATUS[runEnd] === 'FINISHED') {
         await writeFileAtomic(join(folder, RECORD), `${JSON.stringify({ url: client.url, runId })}\n`);
         const files = artifacts();
-        await client.logArtifacts(runId, files).catch((error: unknown) => warn(missingFiles(client.url, error, files)));
+        await client
+          .logArtifacts(runId, files)
+          .catch((error: unknown) => warn(describeMissingFiles(client.url, error, files)));
       }
-      await client.endRun(runId, STATUS[how], wallClockMs()).catch(complain);
+      await client.endRun(runId, STATUS[runEnd], wallClockMs()).catch(warnOnce);
     },
   };
 }
 
 /** Replaces characters that MLflow rejects: it accepts letters, digits, _ - . / and spaces. */
-function keyOf(name: string): string {
+function toKey(name: string): string {
   return name.replace(/[^\w./ -]/g, '_').slice(0, 250);
 }

@@ -13,29 +13,29 @@ export function crc32c(bytes: Uint8Array): number {
 }
 
 /** Rotates and offsets a CRC, so that a CRC over data and its CRC is not constant (TFRecord's `masked_crc32c`). */
-function masked(crc: number): number {
+function maskCrc(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
 /** Bytes before the data of a record (length and its CRC) and after it (CRC of the data). */
-const [BEFORE, BEHIND] = [12, 4];
+const [HEADER_BYTES, FOOTER_BYTES] = [12, 4];
 
 /** Encodes a TFRecord record, the format of event files. */
 export function encodeRecord(data: Uint8Array): Buffer {
-  const record = Buffer.alloc(BEFORE + data.length + BEHIND);
+  const record = Buffer.alloc(HEADER_BYTES + data.length + FOOTER_BYTES);
   record.writeBigUInt64LE(BigInt(data.length), 0);
-  record.writeUInt32LE(masked(crc32c(record.subarray(0, 8))), 8);
-  record.set(data, BEFORE);
-  record.writeUInt32LE(masked(crc32c(data)), BEFORE + data.length);
+  record.writeUInt32LE(maskCrc(crc32c(record.subarray(0, 8))), 8);
+  record.set(data, HEADER_BYTES);
+  record.writeUInt32LE(maskCrc(crc32c(data)), HEADER_BYTES + data.length);
   return record;
 }
 
 /** Returns the length of the complete records at the start of a file. */
-export function wholeRecords(bytes: Buffer): number {
+export function countCompleteBytes(bytes: Buffer): number {
   let end = 0;
   for (;;) {
-    if (end + BEFORE > bytes.length) return end;
-    const next = end + BEFORE + Number(bytes.readBigUInt64LE(end)) + BEHIND;
+    if (end + HEADER_BYTES > bytes.length) return end;
+    const next = end + HEADER_BYTES + Number(bytes.readBigUInt64LE(end)) + FOOTER_BYTES;
     if (next > bytes.length) return end;
     end = next;
   }

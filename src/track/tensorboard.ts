@@ -7,7 +7,7 @@ import { cutFile, onDisk, onDiskSync } from '../io/disk.js';
 import type { StateSection } from '../core/state-section.js';
 import { syncFile } from '../io/sync-file.js';
 import { histogramsEvent, scalarsEvent, sessionEndEvent, sessionStartEvent, versionEvent } from './event-messages.js';
-import { encodeRecord, wholeRecords } from './records.js';
+import { encodeRecord, countCompleteBytes } from './records.js';
 import { defineTracker } from './tracker.js';
 
 /** TensorBoard reads all files with this in their name; a run has one. */
@@ -28,13 +28,13 @@ export const tensorboard = defineTracker({
       .default(true)
       .describe('Whether to write TensorBoard event files (events.out.tfevents.*) to the run directory'),
   },
-  open({ tensorboard: isWanted }, { folder, hparams, stateOf }) {
+  open({ tensorboard: isEnabled }, { folder, hparams, getState: stateOf }) {
     /** Length of the file up to the checkpoint. */
     const state = stateOf(section, () => ({ bytes: 0 }));
-    if (!isWanted) return undefined;
+    if (!isEnabled) return undefined;
     const path = join(folder, EVENTS);
-    const append = (eventOf: (seconds: number) => Uint8Array): void => {
-      const record = encodeRecord(eventOf(wallClockMs() / 1000));
+    const append = (encode: (seconds: number) => Uint8Array): void => {
+      const record = encodeRecord(encode(wallClockMs() / 1000));
       onDiskSync(path, () => appendFileSync(path, record));
       state.bytes += record.length;
     };
@@ -42,7 +42,7 @@ export const tensorboard = defineTracker({
       async begin() {
         // The file may end within a record if it was not synced before a power failure.
         state.bytes = await cutFile(path, state.bytes);
-        if (existsSync(path)) state.bytes = await cutFile(path, wholeRecords(await readFile(path)));
+        if (existsSync(path)) state.bytes = await cutFile(path, countCompleteBytes(await readFile(path)));
         if (state.bytes > 0) return;
         append(versionEvent);
         append((seconds) => sessionStartEvent(seconds, hparams));
@@ -69,9 +69,9 @@ export const tensorboard = defineTracker({
             await file.close();
           }
         }),
-      end(how) {
+      end(runEnd) {
         // An interrupted run may be resumed.
-        if (how !== 'interrupted') append((seconds) => sessionEndEvent(seconds, how === 'failed' ? 2 : 1));
+        if (runEnd !== 'interrupted') append((seconds) => sessionEndEvent(seconds, runEnd === 'failed' ? 2 : 1));
         return Promise.resolve();
       },
     };

@@ -20,7 +20,7 @@ export interface Tracker {
   predictions(step: number, split: string, predicted: Predicted): void;
   /** Called before the run is saved. */
   flush(): Promise<void>;
-  end(how: RunEnd): Promise<void>;
+  end(runEnd: RunEnd): Promise<void>;
 }
 
 /** The run, for its trackers. */
@@ -34,10 +34,10 @@ export interface TrackedRun {
    * Returns a tracker's state. Trackers request their section even when disabled, because a checkpoint with an
    * unrequested section cannot be saved again.
    */
-  stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
+  getState<State extends object>(section: StateSection<State>, first: () => State): State;
   /** Lists files of the run to upload, as they are now. */
   artifacts(): readonly RunFile[];
-  warn(notice: string): void;
+  warn(warning: string): void;
 }
 
 /** A registered tracker: its config keys and constructor. */
@@ -49,7 +49,7 @@ export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
   /** @returns undefined if the config does not enable it */
   open(options: z.output<z.ZodObject<Shape>>, run: TrackedRun): Tracker | undefined;
   /** Adds a file to a completed run; failures are warnings. */
-  addFile?(folder: string, file: RunFile, warn: (notice: string) => void): Promise<void>;
+  addFile?(folder: string, file: RunFile, warn: (warning: string) => void): Promise<void>;
 }
 
 /** Declares a tracker with its types inferred. */

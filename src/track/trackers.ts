@@ -26,14 +26,14 @@ export function openTrackers(options: TrackOptions, run: TrackedRun): Tracker {
   };
   return {
     begin: () => each((tracker) => tracker.begin()),
-    scalars: (...told) => trackers.forEach((tracker) => tracker.scalars(...told)),
-    predictions: (...told) => trackers.forEach((tracker) => tracker.predictions(...told)),
+    scalars: (...values) => trackers.forEach((tracker) => tracker.scalars(...values)),
+    predictions: (...values) => trackers.forEach((tracker) => tracker.predictions(...values)),
     flush: () => each((tracker) => tracker.flush()),
-    end: (how) => each((tracker) => tracker.end(how)),
+    end: (runEnd) => each((tracker) => tracker.end(runEnd)),
   };
 }
 
 /** Adds a file, such as a report, to a completed run in all its trackers. */
-export async function addTrackedFile(folder: string, file: RunFile, warn: (notice: string) => void): Promise<void> {
+export async function addTrackedFile(folder: string, file: RunFile, warn: (warning: string) => void): Promise<void> {
   for (const part of parts) await part.addFile?.(folder, file, warn);
 }

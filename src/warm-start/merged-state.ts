@@ -8,43 +8,43 @@ export type ClearedRows = ReadonlyMap<string, Uint32Array>;
 /**
  * Merges a checkpoint into a new model: loaded tensors from `saved`, all others from `drawn`. Additional rows keep
  * their random initialization and have no optimizer state yet.
- * @param drawn state of a program before its first step; tensors may be views
+ * @param initialState state of a program before its first step; tensors may be views
  * @param saved has all loaded tensors, with equal widths and no more rows; an empty optimizer resets it
- * @param taken names of loaded weights
+ * @param loadedNames names of loaded weights
  * @param cleared by tensor name of the table
  * @param peers ranks that shard tensors; the drawn state has this rank's rows
  */
-export function mergedState(
-  drawn: ProgramState,
+export function mergeState(
+  initialState: ProgramState,
   saved: ProgramState,
-  taken: ReadonlySet<string>,
+  loadedNames: ReadonlySet<string>,
   cleared: ClearedRows,
   peers: ProcessGroup = SINGLE_PROCESS,
 ): ProgramState {
   const hasOptimizer = saved.optimizer.size > 0;
-  const whole = (name: string, tensor: HostTensor): HostTensor => {
-    const rows = drawn.dealt?.get(name);
-    return rows === undefined ? tensor : spread(tensor, rows, peers);
+  const unshard = (name: string, tensor: HostTensor): HostTensor => {
+    const rows = initialState.dealt?.get(name);
+    return rows === undefined ? tensor : expandShard(tensor, rows, peers);
   };
-  const merged = (
+  const mergeTensor = (
     name: string,
     weight: string,
     tensor: HostTensor,
     from: ReadonlyMap<string, HostTensor>,
   ): [string, HostTensor] => [
     name,
-    taken.has(weight)
-      ? overlaid(whole(name, tensor), from.get(name)!, cleared.get(weight))
-      : whole(name, { shape: tensor.shape, data: tensor.data.slice() }),
+    loadedNames.has(weight)
+      ? overlayRows(unshard(name, tensor), from.get(name)!, cleared.get(weight))
+      : unshard(name, { shape: tensor.shape, data: tensor.data.slice() }),
   ];
   return {
     step: hasOptimizer ? saved.step : 0,
-    weights: new Map([...drawn.weights].map(([name, tensor]) => merged(name, name, tensor, saved.weights))),
+    weights: new Map([...initialState.weights].map(([name, tensor]) => mergeTensor(name, name, tensor, saved.weights))),
     // A slot is named `WEIGHT.SLOT`.
     optimizer: new Map(
       hasOptimizer
-        ? [...drawn.optimizer].map(([name, tensor]) =>
-            merged(name, name.slice(0, name.lastIndexOf('.')), tensor, saved.optimizer),
+        ? [...initialState.optimizer].map(([name, tensor]) =>
+            mergeTensor(name, name.slice(0, name.lastIndexOf('.')), tensor, saved.optimizer),
           )
         : [],
     ),
@@ -55,39 +55,40 @@ export function mergedState(
  * Returns the saved rows, with drawn rows where none was saved. Copies the drawn rows at once, because their memory is
  * overwritten.
  */
-function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = new Uint32Array(0)): HostTensor {
-  const { shape } = drawn;
+function overlayRows(initial: HostTensor, saved: HostTensor, cleared: Uint32Array = new Uint32Array(0)): HostTensor {
+  const { shape } = initial;
   if (cleared.length === 0 && shape[0] === saved.shape[0]) return saved;
   const width = shape[1] ?? 1;
   const [numRows, numSaved] = [shape[0]!, saved.shape[0]!];
-  const all = drawn.data;
-  const cells = new Float32Array(cleared.length * width);
-  for (const [i, row] of cleared.entries()) cells.set(all.subarray(row * width, (row + 1) * width), i * width);
-  const behind = all.slice(numSaved * width);
+  const initialRows = initial.data;
+  const clearedRows = new Float32Array(cleared.length * width);
+  for (const [i, row] of cleared.entries())
+    clearedRows.set(initialRows.subarray(row * width, (row + 1) * width), i * width);
+  const newRows = initialRows.slice(numSaved * width);
   return {
     shape,
     // Built on access, so that only one large table is in memory at a time.
     get data() {
       const data = new Float32Array(numRows * width);
       data.set(saved.data);
-      data.set(behind, numSaved * width);
-      for (const [i, row] of cleared.entries()) data.set(cells.subarray(i * width, (i + 1) * width), row * width);
+      data.set(newRows, numSaved * width);
+      for (const [i, row] of cleared.entries()) data.set(clearedRows.subarray(i * width, (i + 1) * width), row * width);
       return data;
     },
   };
 }
 
 /** Expands this rank's shard to a tensor of all rows; rows of other ranks are 0. */
-function spread(own: HostTensor, rows: number, peers: ProcessGroup): HostTensor {
+function expandShard(shard: HostTensor, rows: number, peers: ProcessGroup): HostTensor {
   const { rank, size } = peers;
-  const shape = own.shape.with(0, rows);
+  const shape = shard.shape.with(0, rows);
   const width = shape[1] ?? 1;
-  const readRows = (begin: number, into: Float32Array): Float32Array => {
-    const { data } = own;
-    into.fill(0);
-    for (let row = countLocalRows(begin, peers); row * size + rank < begin + into.length / width; row++)
-      into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
-    return into;
+  const readRows = (begin: number, target: Float32Array): Float32Array => {
+    const { data } = shard;
+    target.fill(0);
+    for (let row = countLocalRows(begin, peers); row * size + rank < begin + target.length / width; row++)
+      target.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
+    return target;
   };
   return {
     shape,
@@ -95,9 +96,9 @@ function spread(own: HostTensor, rows: number, peers: ProcessGroup): HostTensor 
       return readRows(0, new Float32Array(rows * width));
     },
     *parts() {
-      const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
-      for (let begin = 0; begin < rows; begin += most)
-        yield readRows(begin, new Float32Array(Math.min(most, rows - begin) * width));
+      const maxRows = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
+      for (let begin = 0; begin < rows; begin += maxRows)
+        yield readRows(begin, new Float32Array(Math.min(maxRows, rows - begin) * width));
     },
   };
 }

@@ -15,11 +15,13 @@ export function compilePattern(pattern: string): RegExp {
 }
 
 /** Formats a list of names for messages. */
-export function listed(names: readonly string[], most = 8): string {
-  return names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+export function formatNames(names: readonly string[], maxNames = 8): string {
+  return names.length <= maxNames
+    ? names.join(', ')
+    : `${names.slice(0, maxNames).join(', ')} and ${names.length - maxNames} more`;
 }
 
 /** Formats the `initFrom` setting that loads all but some tensors. */
-export function allBut(...patterns: readonly string[]): string {
+export function formatExclusion(...patterns: readonly string[]): string {
   return `include: ['*', ${patterns.map((pattern) => `'!${pattern}'`).join(', ')}]`;
 }

@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { tableTensor } from '../engines/engine.js';
 import type { Grown } from '../features/feature.js';
 import type { InitFromOptions, WarmStartSource } from '../runs/init-from.js';
-import { listed } from './names.js';
+import { formatNames } from './names.js';
 import type { TensorSelection } from './tensor-selection.js';
 
 /** What a run loaded from its checkpoint, for the log and for messages. */
@@ -20,7 +20,7 @@ export interface StartFacts {
   readonly steps: number;
   readonly taken: TensorSelection;
   /** Fields and labels whose scales or boundaries were loaded. */
-  readonly kept: readonly string[];
+  readonly keptNames: readonly string[];
   /** By field. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
   /** Rows by tensor, in the checkpoint and in the new model. */
@@ -29,18 +29,18 @@ export interface StartFacts {
 }
 
 /** Formats a path relative to the working directory if it is below. */
-function shown(path: string): string {
-  const below = relative(process.cwd(), path);
-  return below.startsWith('..') || below === '' ? path : below;
+function formatLocation(path: string): string {
+  const relativePath = relative(process.cwd(), path);
+  return relativePath.startsWith('..') || relativePath === '' ? path : relativePath;
 }
 
 /** Describes which tensors were loaded, initialized and ignored. */
-export function startReport({
+export function describeStart({
   from,
   initFrom,
   steps,
   taken,
-  kept,
+  keptNames: keptNames,
   changes,
   rowsBefore,
   rowsNow,
@@ -55,23 +55,23 @@ export function startReport({
     forgotten: forgotten.length,
   }));
   const lines = [
-    `starting from ${shown(from.checkpoint)}: ${names.size} tensors after ${steps} steps, ` +
+    `starting from ${formatLocation(from.checkpoint)}: ${names.size} tensors after ${steps} steps, ` +
       (isKept ? 'with the optimizer state' : 'with a new optimizer'),
     ...tables
       .filter(({ fresh, forgotten }) => fresh > 0 || forgotten > 0)
       .map(({ field, rows, fresh, forgotten }) => {
-        const gone =
+        const stale =
           forgotten === 0
             ? ''
             : `; ${forgotten} missing or too rare in the training set, ${initFrom.staleTokens === 'keep' ? 'kept' : 'evicted'}`;
-        return `field '${field}': ${rows} rows, ${fresh} new${gone}`;
+        return `field '${field}': ${rows} rows, ${fresh} new${stale}`;
       }),
-    ...(kept.length > 0 ? [`scales and boundaries from the checkpoint: ${listed(kept)}`] : []),
-    ...(drawn.length > 0 ? [`randomly initialized: ${listed(drawn)}`] : []),
-    ...(left.length > 0 ? [`not loaded from the checkpoint: ${listed(left)}`] : []),
+    ...(keptNames.length > 0 ? [`scales and boundaries from the checkpoint: ${formatNames(keptNames)}`] : []),
+    ...(drawn.length > 0 ? [`randomly initialized: ${formatNames(drawn)}`] : []),
+    ...(left.length > 0 ? [`not loaded from the checkpoint: ${formatNames(left)}`] : []),
   ];
   return {
     lines,
-    details: { ...from, steps, optimizer: initFrom.optimizer, taken: [...names], drawn, left, kept, tables },
+    details: { ...from, steps, optimizer: initFrom.optimizer, taken: [...names], drawn, left, kept: keptNames, tables },
   };
 }

@@ -19,7 +19,7 @@ import {
   type Shapes,
   type Table,
 } from './checks.js';
-import { isTable, listed, compilePattern } from './names.js';
+import { isTable, formatNames, compilePattern } from './names.js';
 
 /** A model that saved weights, or that loads them. */
 export interface Side {
@@ -52,43 +52,48 @@ export interface TensorSelection {
  * Selects the tensors to load, before any data is read.
  * @throws UserError (config) with all mismatches and their fixes
  */
-export function selectTensors(options: InitFromOptions, before: Side, now: Side): TensorSelection {
-  const [had, has] = [tensorsOf(before), tensorsOf(now)];
-  const wanted = wantedBy(options.include);
-  const names = new Set([...has.keys()].filter((name) => had.has(name) && wanted(name)));
-  const readers = featureReaders(now.graph);
-  const tables = tablesOf(now).filter(({ tensor }) => names.has(tensor));
-  const readersTaken = [...names].filter((name) => readers.has(name));
-  const problems: Problem[] = [...checkPatterns(options.include, had, has)];
-  const hadTables = tablesOf(before);
+export function selectTensors(options: InitFromOptions, saved: Side, current: Side): TensorSelection {
+  const [savedShapes, currentShapes] = [listShapes(saved), listShapes(current)];
+  const isSelected = createSelector(options.include);
+  const names = new Set([...currentShapes.keys()].filter((name) => savedShapes.has(name) && isSelected(name)));
+  const readers = featureReaders(current.graph);
+  const tables = listTables(current).filter(({ tensor }) => names.has(tensor));
+  const loadedReaders = [...names].filter((name) => readers.has(name));
+  const problems: Problem[] = [...checkPatterns(options.include, savedShapes, currentShapes)];
+  const savedTables = listTables(saved);
   for (const table of tables)
     problems.push(
       ...checkTable(
-        hadTables.find(({ tensor }) => tensor === table.tensor)!,
+        savedTables.find(({ tensor }) => tensor === table.tensor)!,
         table,
       ),
     );
-  const ofInput = readersTaken.length > 0 ? [...checkInput(before.fields, now.fields, readersTaken)] : [];
+  const inputProblems = loadedReaders.length > 0 ? [...checkInput(saved.fields, current.fields, loadedReaders)] : [];
   // If the input differs, the shapes of its readers differ as a consequence and are not reported.
-  const dense = [...names].filter((name) => !isTable(name) && !(ofInput.length > 0 && readers.has(name)));
-  problems.push(...ofInput, ...checkShapes(dense, had, has));
-  const sayersTaken = ({ name }: Task): readonly string[] => {
-    const [was, is] = [before.graph, now.graph].map(({ predictions }) => predictions.get(name));
-    if (was === undefined || is === undefined) return [];
-    const added = tables.filter(({ isWide }) => isWide).map(({ tensor }) => tensor);
-    return [...[...lastLayers(is)].filter((each) => names.has(each) && lastLayers(was).has(each)), ...added];
+  const dense = [...names].filter((name) => !isTable(name) && !(inputProblems.length > 0 && readers.has(name)));
+  problems.push(...inputProblems, ...checkShapes(dense, savedShapes, currentShapes));
+  const findLoadedOutputLayers = ({ name }: Task): readonly string[] => {
+    const [savedPrediction, currentPrediction] = [saved.graph, current.graph].map(({ predictions }) =>
+      predictions.get(name),
+    );
+    if (savedPrediction === undefined || currentPrediction === undefined) return [];
+    const wideTables = tables.filter(({ isWide }) => isWide).map(({ tensor }) => tensor);
+    return [
+      ...[...lastLayers(currentPrediction)].filter((each) => names.has(each) && lastLayers(savedPrediction).has(each)),
+      ...wideTables,
+    ];
   };
-  for (const task of now.tasks)
+  for (const task of current.tasks)
     problems.push(
       ...checkScale(
-        before.tasks.find(({ name }) => name === task.name),
+        saved.tasks.find(({ name }) => name === task.name),
         task,
-        sayersTaken(task),
+        findLoadedOutputLayers(task),
       ),
     );
   if (options.optimizer === 'keep')
     problems.push(
-      ...checkOptimizers(before.training, now.training, {
+      ...checkOptimizers(saved.training, current.training, {
         embeddings: tables.some(({ isWide }) => !isWide),
         wide: tables.some(({ isWide }) => isWide),
         dense: names.size > tables.length,
@@ -98,7 +103,7 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
     problems.push({
       key: 'initFrom.include',
       message: 'the checkpoint and the model have no selected tensor in common',
-      fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}`,
+      fix: `the checkpoint has ${formatNames([...savedShapes.keys()])}; the model ${formatNames([...currentShapes.keys()])}`,
     });
   if (problems.length > 0)
     throw new UserError(
@@ -107,17 +112,17 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
     );
   return {
     names,
-    drawn: [...has.keys()].filter((name) => !names.has(name)),
-    left: [...had.keys()].filter((name) => !names.has(name)),
-    keepsScale: (task) => sayersTaken(task).length > 0,
+    drawn: [...currentShapes.keys()].filter((name) => !names.has(name)),
+    left: [...savedShapes.keys()].filter((name) => !names.has(name)),
+    keepsScale: (task) => findLoadedOutputLayers(task).length > 0,
     tablesOf: (field) => tables.filter(({ ids }) => ids.name === field).map(({ tensor }) => tensor),
     keepsFitted: (field) =>
-      hasTable(field) ? tables.some(({ ids }) => ids.name === field.name) : readersTaken.length > 0,
+      hasTable(field) ? tables.some(({ ids }) => ids.name === field.name) : loadedReaders.length > 0,
   };
 }
 
 /** Lists all tables: embeddings, and those that heads sum (wide). */
-function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): readonly Table[] {
+function listTables({ fields, layout, lookups: { embeddingParts, wide } }: Side): readonly Table[] {
   return layout.tables.map(({ name, idsOf = name, isWide = false }): Table => {
     const ids = fields.find((field) => field.name === idsOf)!;
     return {
@@ -130,19 +135,19 @@ function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): 
 }
 
 /** Formats shapes by tensor name; for a table, whose rows are not known yet, its width. */
-function tensorsOf(side: Side): Shapes {
+function listShapes(side: Side): Shapes {
   const { graph } = side;
   return new Map([
-    ...tablesOf(side).map(({ tensor, width, parts }) => [tensor, String(width * parts.length)] as const),
+    ...listTables(side).map(({ tensor, width, parts }) => [tensor, String(width * parts.length)] as const),
     ...graph.parameters.map(({ name, shape }) => [name, `[${shape.join(', ')}]`] as const),
   ]);
 }
 
-function wantedBy(include: InitFromOptions['include']): (name: string) => boolean {
+function createSelector(include: InitFromOptions['include']): (name: string) => boolean {
   if (include === 'all') return () => true;
   if (include === 'embeddings') return isTable;
   const matchers = (isNot: boolean): RegExp[] =>
     include.filter((pattern) => pattern.startsWith('!') === isNot).map(compilePattern);
-  const [taken, leftOut] = [matchers(false), matchers(true)];
-  return (name) => taken.some((pattern) => pattern.test(name)) && !leftOut.some((pattern) => pattern.test(name));
+  const [included, excluded] = [matchers(false), matchers(true)];
+  return (name) => included.some((pattern) => pattern.test(name)) && !excluded.some((pattern) => pattern.test(name));
 }

@@ -15,9 +15,9 @@ import { readWarmStartSource, type InitFromOptions, type WarmStartSource } from 
 import type { RunLog } from '../runs/run-log.js';
 import { readSection } from '../runs/run-state.js';
 import { readTrainedModel, type TrainedModel } from '../trained-model/trained-model.js';
-import { allBut } from './names.js';
-import { mergedState } from './merged-state.js';
-import { startReport } from './report.js';
+import { formatExclusion } from './names.js';
+import { mergeState } from './merged-state.js';
+import { describeStart } from './report.js';
 import { selectTensors, type TensorSelection } from './tensor-selection.js';
 
 /** Initialization of a new run: random, or from the weights of another run. */
@@ -26,24 +26,24 @@ export interface Start {
    * Reads the checkpoint to start from and checks that it fits; undefined for random initialization.
    * @throws UserError (checkpoint); (config) if the checkpoint does not fit the model
    */
-  readonly originOf: (() => Promise<WarmStartSource>) | undefined;
+  readonly resolveOrigin: (() => Promise<WarmStartSource>) | undefined;
   /**
    * Merges newly fitted state into that of the checkpoint, so that ids keep their meaning.
    * @throws UserError (config) if a table would have fewer rows
    */
-  grow(learned: Fitted): Fitted;
+  grow(fitted: Fitted): Fitted;
   /** Keeps the label scales of the checkpoint if the layers that predict the labels are loaded. */
   keepScales(data: DataState): DataState;
   /**
    * Loads the initial weights into a program and reports what was loaded. Works once: the weights are then released,
    * because they may take half of the memory.
    */
-  begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, warn: (notice: string) => void): void;
+  begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, warn: (warning: string) => void): void;
 }
 
-const DRAWN: Start = {
-  originOf: undefined,
-  grow: (learned) => learned,
+const RANDOM_START: Start = {
+  resolveOrigin: undefined,
+  grow: (fitted) => fitted,
   keepScales: (data) => data,
   begin: () => undefined,
 };
@@ -52,30 +52,28 @@ const DRAWN: Start = {
  * Creates the initialization of a config's run. Reads nothing until a new run is certain.
  * @param peers ranks that start together; each reads the checkpoint and keeps its own rows
  */
-export function startOf(experiment: Experiment, fields: readonly Field[], peers: ProcessGroup = SINGLE_PROCESS): Start {
+export function createStart(
+  experiment: Experiment,
+  fields: readonly Field[],
+  peers: ProcessGroup = SINGLE_PROCESS,
+): Start {
   const { initFrom } = experiment;
-  if (initFrom === undefined) return DRAWN;
-  let origin: Opened | undefined;
+  if (initFrom === undefined) return RANDOM_START;
+  let origin: OpenedSource | undefined;
   let grown: GrownFitted | undefined;
-  const opened = (): Opened => {
+  const getOpened = (): OpenedSource => {
     if (origin === undefined) throw new Error('what a run starts from is opened before its folder is made');
     return origin;
   };
   return {
-    async originOf() {
-      origin = await open(initFrom, experiment, fields);
+    async resolveOrigin() {
+      origin = await openSource(initFrom, experiment, fields);
       return origin.origin;
     },
-    grow(learned) {
-      const { before, taken } = opened();
-      grown = growFitted(
-        fields,
-        before.checkpoint.fitted,
-        learned,
-        taken.keepsFitted,
-        initFrom.staleTokens === 'evict',
-      );
-      refuseFewerRows(before, taken, fields, grown.fitted);
+    grow(fitted) {
+      const { before, taken } = getOpened();
+      grown = growFitted(fields, before.checkpoint.fitted, fitted, taken.keepsFitted, initFrom.staleTokens === 'evict');
+      assertRowsFit(before, taken, fields, grown.fitted);
       return grown.fitted;
     },
     keepScales(data) {
@@ -85,15 +83,19 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
         before: { checkpoint, folder, tasks },
         taken,
       } = origin;
-      const { labelScales: then = {} } = readSection(checkpoint.sections, dataSection, join(folder, FILES.state));
+      const { labelScales: savedScales = {} } = readSection(
+        checkpoint.sections,
+        dataSection,
+        join(folder, FILES.state),
+      );
       const kept = tasks
-        .filter((task) => Object.hasOwn(then, task.name) && taken.keepsScale(task))
-        .map(({ name }) => [name, then[name]] as const);
+        .filter((task) => Object.hasOwn(savedScales, task.name) && taken.keepsScale(task))
+        .map(({ name }) => [name, savedScales[name]] as const);
       if (kept.length > 0) data.labelScales = Object.fromEntries(kept);
       return data;
     },
     begin(program, log, warn) {
-      const { before, taken, notices, origin: from } = opened();
+      const { before, taken, warnings: warnings, origin: from } = getOpened();
       const { changes, kept } = grown!;
       const saved = before.checkpoint.program;
       const cleared = new Map(
@@ -102,36 +104,40 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
         ),
       );
       const drawn = program.state();
-      program.restore(mergedState(drawn, saved, taken.names, cleared, peers));
+      program.restore(mergeState(drawn, saved, taken.names, cleared, peers));
       origin = undefined;
       const scaled = before.tasks
         .filter((task) => task.scaling !== undefined && taken.keepsScale(task))
         .map(({ name }) => `the label of ${name}`);
-      const report = startReport({
+      const report = describeStart({
         from,
         initFrom,
         steps: saved.step,
         taken,
-        kept: [...kept, ...scaled],
+        keptNames: [...kept, ...scaled],
         changes,
         rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])),
         rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])),
       });
       log.event('initFrom', report.details);
-      for (const line of [...notices, ...report.lines]) warn(line);
+      for (const line of [...warnings, ...report.lines]) warn(line);
     },
   };
 }
 
-interface Opened {
+interface OpenedSource {
   readonly origin: WarmStartSource;
-  readonly notices: readonly string[];
+  readonly warnings: readonly string[];
   readonly before: TrainedModel;
   readonly taken: TensorSelection;
 }
 
-async function open(initFrom: InitFromOptions, experiment: Experiment, fields: readonly Field[]): Promise<Opened> {
-  const { found, notices } = find(initFrom.checkpoint);
+async function openSource(
+  initFrom: InitFromOptions,
+  experiment: Experiment,
+  fields: readonly Field[],
+): Promise<OpenedSource> {
+  const { found, warnings: warnings } = findSource(initFrom.checkpoint);
   const folder = realpathSync(found);
   const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep', raw: true });
   const tasks = listTasks(experiment);
@@ -152,7 +158,7 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
     },
     { training: experiment.training, fields, tasks, graph, layout, lookups },
   );
-  return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, notices, before, taken };
+  return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, warnings: warnings, before, taken };
 }
 
 /**
@@ -160,21 +166,21 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
  * from, so that a failed night does not break a daily chain.
  * @throws UserError (checkpoint)
  */
-function find(path: string): { readonly found: string; readonly notices: readonly string[] } {
+function findSource(path: string): { readonly found: string; readonly warnings: readonly string[] } {
   try {
-    return { found: findCheckpoint(path), notices: [] };
+    return { found: findCheckpoint(path), warnings: [] };
   } catch (error) {
     const origin = error instanceof UserError ? readWarmStartSource(path) : undefined;
     if (origin === undefined) throw error;
     return {
       found: findCheckpoint(origin.checkpoint),
-      notices: [`${path} has no checkpoint: using the one that it started from, ${origin.checkpoint}`],
+      warnings: [`${path} has no checkpoint: using the one that it started from, ${origin.checkpoint}`],
     };
   }
 }
 
 /** Checks that loaded tables have as many rows as before, or more if new rows are appended after them. */
-function refuseFewerRows(
+function assertRowsFit(
   { checkpoint }: TrainedModel,
   taken: TensorSelection,
   fields: readonly Field[],
@@ -183,13 +189,13 @@ function refuseFewerRows(
   const problems = encodedFields(fields, fitted).flatMap((field): Problem[] => {
     const { name, owner, rows, grow } = field;
     const tables = owner === name ? taken.tablesOf(name) : [];
-    const had = tables.length > 0 ? checkpoint.program.weights.get(tables[0]!)!.shape[0]! : rows;
-    if (rows === had || (rows > had && grow !== undefined)) return [];
+    const savedRows = tables.length > 0 ? checkpoint.program.weights.get(tables[0]!)!.shape[0]! : rows;
+    if (rows === savedRows || (rows > savedRows && grow !== undefined)) return [];
     const fix =
-      rows > had
-        ? `restore its ${had} rows or exclude it: ${allBut(...tables)}`
-        : `set ${had} ids in encoding.sizes, or omit its size to have it counted`;
-    return [{ key: `field '${name}'`, message: `has ${rows} rows, but ${had} in the checkpoint`, fix }];
+      rows > savedRows
+        ? `restore its ${savedRows} rows or exclude it: ${formatExclusion(...tables)}`
+        : `set ${savedRows} ids in encoding.sizes, or omit its size to have it counted`;
+    return [{ key: `field '${name}'`, message: `has ${rows} rows, but ${savedRows} in the checkpoint`, fix }];
   });
   if (problems.length > 0) throw new UserError('config', problems);
 }

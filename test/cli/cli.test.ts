@@ -411,7 +411,7 @@ describe('a usage error', () => {
       3,
       /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/,
     ],
-    ['a config named latest', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
+    ['a config named latest', ['train', config, '--set', 'name=latest'], 2, /'latest' is reserved for the link to the newest run/],
     [
       'a number of rows that is no number',
       ['synth', 'x', '--train', 'many'],

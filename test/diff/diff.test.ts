@@ -33,7 +33,7 @@ beforeAll(async () => {
 }, 60_000);
 
 describe('mtl diff', () => {
-  it('tells what was asked, that data and code are the same, and how the metrics of the same rows differ', async () => {
+  it('compares configs, data and code, and the metrics of the same rows', async () => {
     const found = await compare('a', 'b');
     expect(found.config).toEqual([
       { key: 'seed', a: 11, b: 12 },
@@ -63,7 +63,7 @@ describe('mtl diff', () => {
     );
   });
 
-  it('of two models pairs their rows too, which makes intervals narrower', async () => {
+  it('pairs the rows of two models, which makes intervals narrower', async () => {
     const [paired, alone] = [await compare('a', 'mmoe'), await compare('a', 'mmoe', { data: at('test.csv') })];
     expect(paired.config).toContainEqual({ key: 'model.name', a: 'esmm', b: 'mmoe' });
     expect(alone.metrics).toEqual(paired.metrics);
@@ -80,21 +80,21 @@ describe('mtl diff', () => {
     expect(width(paired)).toBeLessThan(0.8 * width(unpaired));
   });
 
-  it('of a run and itself is nothing', async () => {
+  it('of a run with itself is zero', async () => {
     const found = await compare('a', 'a/checkpoints/best');
     expect([found.config, found.code]).toEqual([[], []]);
     for (const { difference, low, high } of found.metrics)
       expect([difference, low, high].map((value) => value! + 0)).toEqual([0, 0, 0]);
   });
 
-  it('draws rows where there are many, the same ones for both', async () => {
+  it('samples the same rows for both if there are many', async () => {
     const found = await compare('a', 'b', { limit: 100 });
     expect(found).toMatchObject({ rows: 300, predictedRows: 100, unpaired: null });
     expect(named(found, 'ctr.auc').a).not.toBe(named(await compare('a', 'b'), 'ctr.auc').a);
     expect(await compare('a', 'b', { limit: 100 })).toEqual(found);
   });
 
-  it('does not pair rows where one could not use some of them', async () => {
+  it('does not pair rows if the runs have different invalid rows', async () => {
     const [header, ...lines] = readFileSync(at('test.csv'), 'utf8').trimEnd().split('\n');
     const column = header!.split(',').indexOf('121');
     // A bad id for the run that reads 121, and none for the one that does not.
@@ -119,7 +119,7 @@ describe('mtl diff', () => {
     expect(await compare('all', 'all', { data: at('bad.csv') })).toMatchObject({ unpaired: null, rows: 299 });
   });
 
-  it('takes what was measured where asked, also when the data is gone', async () => {
+  it('uses recorded metrics on request, even if the data is gone', async () => {
     copyFileSync(at('test.csv'), at('gone.csv'));
     await trainSmall(at('esmm.yaml'), { runDir: at('lost'), set: ['training.epochs=1', 'data.test=gone.csv'] });
     writeFileSync(at('gone.csv'), '');
@@ -133,7 +133,7 @@ describe('mtl diff', () => {
     });
   });
 
-  it('prints tables, or one object', async () => {
+  it('prints tables or one object', async () => {
     const { code, stdout, stderr } = await mtl(world, ['diff', 'a', 'mmoe']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
@@ -142,7 +142,7 @@ describe('mtl diff', () => {
     const json = await mtl(world, ['diff', 'a', 'mmoe', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject({
       split: 'test',
-      metrics: expect.arrayContaining([expect.objectContaining({ space: 'ctcvr', metric: 'auc' })]) as unknown,
+      metrics: expect.arrayContaining([expect.objectContaining({ output: 'ctcvr', metric: 'auc' })]) as unknown,
     });
     expect(await mtl(world, ['diff', 'a', 'none'])).toMatchObject({
       code: 4,

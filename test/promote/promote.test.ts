@@ -75,7 +75,7 @@ afterEach(() => {
 });
 
 describe('mtl promote', () => {
-  it('promotes the first run of a channel at once, gate or none', async () => {
+  it('promotes the first run of a channel at once, with or without a gate', async () => {
     expect(await ask('runs/esmm/weak', gate('ctr.auc'))).toEqual({
       channel: 'prod',
       path: LINK,
@@ -119,7 +119,7 @@ describe('mtl promote', () => {
     });
   });
 
-  it('keeps the present run where the other is not better, whichever direction the metric has', async () => {
+  it('keeps the present run if the other is not better, for either direction of the metric', async () => {
     await ask('runs/esmm/good');
     for (const metric of ['ctr.auc', 'ctr.logLoss']) {
       expect(await ask('runs/esmm/weak', gate(metric))).toMatchObject({
@@ -134,7 +134,7 @@ describe('mtl promote', () => {
     expect(history()).toHaveLength(1);
   });
 
-  it('takes a margin: a loss that is permitted where it is negative, a gain that is required where it is positive', async () => {
+  it('requires a positive margin and permits a loss with a negative one', async () => {
     await ask('runs/esmm/good');
     expect(await ask('runs/esmm/weak', gate('ctr.logLoss', -0.001))).toMatchObject({ isPromoted: false });
     expect(await ask('runs/esmm/twin', gate('ctr.logLoss', -1))).toMatchObject({ isPromoted: true, reason: 'better' });
@@ -154,7 +154,7 @@ describe('mtl promote', () => {
     expect((await widthAt(0.99)) / (await widthAt(0.95))).toBeCloseTo(2.5758 / 1.96, 3);
   });
 
-  it('does nothing where the run is in the channel already', async () => {
+  it('does nothing if the channel already has the run', async () => {
     await ask('runs/esmm/good');
     expect(await ask('runs/esmm/good', gate('ctr.auc'))).toMatchObject({
       isPromoted: true,
@@ -164,7 +164,7 @@ describe('mtl promote', () => {
     expect(history()).toHaveLength(1);
   });
 
-  it('goes back to the run before, and forth again', async () => {
+  it('returns to the previous run and back', async () => {
     await ask('runs/esmm/weak');
     await expect(ask(undefined)).rejects.toThrow(
       'runs/channels/prod: the channel has no run before runs/esmm/weak; name a run: mtl promote RUN --to prod',
@@ -176,7 +176,7 @@ describe('mtl promote', () => {
     expect(history().map(({ reason }) => reason)).toEqual(['first', 'ungated', 'previous', 'previous']);
   });
 
-  it('compares again with a run that was promoted meanwhile', async () => {
+  it('compares again if another run was promoted in the meantime', async () => {
     await ask('runs/esmm/weak');
     const notices: string[] = [];
     let isFirst = true;
@@ -207,14 +207,14 @@ describe('mtl promote', () => {
     ],
     ['ctr.acu', 2, "did you mean 'ctr.auc'?"],
     ['ctr.pcoc', 2, '--if-better ctr.pcoc: the metric has no better direction; name one of ctr.auc, ctr.logLoss'],
-  ])('refuses to compare by %s', async (metric, exitCode, message) => {
+  ])('rejects the metric %s', async (metric, exitCode, message) => {
     await ask('runs/esmm/weak');
     const asking = ask('runs/esmm/good', gate(metric));
     await expect(asking).rejects.toMatchObject({ exitCode, message: expect.stringContaining(message) as string });
     expect(readlinkSync(LINK)).toBe('../esmm/weak');
   });
 
-  it('refuses rows that are not the same ones for both', async () => {
+  it('rejects rows that differ between the runs', async () => {
     await trainSmall('esmm.yaml', { name: 'elsewhere', set: ['training.epochs=1', 'data.test=valid.csv'] });
     await ask('runs/esmm/weak');
     const asking = ask('runs/esmm/elsewhere', { gate: { metric: 'ctr.auc', confidence: 0.95, margin: 0 } });
@@ -225,7 +225,7 @@ describe('mtl promote', () => {
     });
   });
 
-  it('does not take a channel whose run is gone for an empty one, unless nothing is compared', async () => {
+  it('does not treat a channel with a missing run as empty, unless nothing is compared', async () => {
     await trainSmall('esmm.yaml', { name: 'gone', set: ['training.epochs=1'] });
     await ask('runs/esmm/gone');
     rmSync('runs/esmm/gone', { recursive: true });
@@ -242,14 +242,14 @@ describe('mtl promote', () => {
     });
   });
 
-  it.each(['', '.', 'a/b', '../x', 'run.lock', 'x'.repeat(65)])('refuses %j as the name of a channel', async (to) => {
+  it.each(['', '.', 'a/b', '../x', 'run.lock', 'x'.repeat(65)])('rejects %j as a channel name', async (to) => {
     await expect(ask('runs/esmm/good', { to })).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringMatching(/^--to .*expected/) as string,
     });
   });
 
-  it('refuses what is no run', async () => {
+  it('rejects a path that is not a run', async () => {
     await expect(ask('runs/esmm')).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('the directory contains runs but is not a run') as string,
@@ -260,7 +260,7 @@ describe('mtl promote', () => {
 });
 
 describe('mtl promote, the command', () => {
-  it('ends with 0 for a promotion and 7 for a refusal, in words or as one object', async () => {
+  it('exits with 0 for a promotion and 7 for a rejection, as text or one object', async () => {
     expect(await mtl(world, ['promote', 'runs/esmm/good', '--to', 'prod'])).toEqual({
       code: 0,
       stderr: '',
@@ -306,14 +306,14 @@ describe('mtl promote, the command', () => {
       /--confidence: expected a number between 0 and 1/,
     ],
     [['runs/esmm/good', '--to', 'prod', '--if-better', 'ctr.auc', '--margin', 'much'], /--margin: expected a number/],
-  ])('refuses %j', async (args, message) => {
+  ])('rejects %j', async (args, message) => {
     expect(await mtl(world, ['promote', ...args])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(message) as string,
     });
   });
 
-  it('makes a channel that commands take for a run, and that keeps its run', async () => {
+  it('creates a channel that commands accept as a run, and that protects its run', async () => {
     await ask('runs/esmm/good');
     const listed = await mtl(world, ['runs', 'good', '--json']);
     expect(JSON.parse(listed.stdout)).toMatchObject({ runs: [{ run: 'runs/esmm/good', channels: ['prod'] }] });

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { allSettledOrThrow } from '../../src/runs/await-all.js';
 
-it('gives results in order, whichever comes first', async () => {
+it('returns results in order, whichever settles first', async () => {
   expect(await allSettledOrThrow([setTimeout(5, 'a'), Promise.resolve(2), Promise.resolve(undefined)])).toEqual([
     'a',
     2,
@@ -11,7 +11,7 @@ it('gives results in order, whichever comes first', async () => {
   expect(await allSettledOrThrow([])).toEqual([]);
 });
 
-it('throws what the first of them threw, and not before all are over', async () => {
+it('throws the first rejection after all have settled', async () => {
   const over: string[] = [];
   const slow = async (name: string, error?: Error): Promise<void> => {
     await setTimeout(5);

@@ -35,8 +35,8 @@ afterEach(() => {
   syncBuiltinESMExports();
 });
 
-describe('a log whose file takes no bytes for now (EAGAIN)', () => {
-  it('is written when it takes them again, each line once', async () => {
+describe('a log whose file is temporarily busy (EAGAIN)', () => {
+  it('is written once the file accepts bytes, each line once', async () => {
     const run = scratchFolder();
     const log = await openRunLog(run, REQUEST, { metricsBytes: 0 }, true);
     log.event('first', { at: 1 });

@@ -43,7 +43,7 @@ const records = (): readonly { readonly run: string; readonly over: string | nul
     .map((line) => JSON.parse(line) as Promotion);
 
 describe('a channel', () => {
-  it('changes only if it has the run that is expected', async () => {
+  it('changes only if it still has the expected run', async () => {
     for (const run of ['1', '2', '3']) fakeRun(run);
     expect(await point('1', null)).toBe(true);
     expect(await point('2', null)).toBe(false);
@@ -56,7 +56,7 @@ describe('a channel', () => {
     ]);
   });
 
-  it('takes one of many promotions that start at once, and records no other', async () => {
+  it('accepts one of many concurrent promotions and records no other', async () => {
     for (const run of ['0', '1', '2', '3', '4']) fakeRun(run);
     await point('0', null);
     const done = await Promise.all(['1', '2', '3', '4'].map((run) => point(run, '0')));
@@ -104,7 +104,7 @@ describe('a channel', () => {
     },
   );
 
-  it('reads a record that was cut short as none', async () => {
+  it('ignores an incomplete record', async () => {
     for (const run of ['1', '2', '3']) fakeRun(run);
     await point('1', null);
     writeFileSync('runs/channels/prod.jsonl', '{"time":"2026-11', { flag: 'a' });
@@ -112,10 +112,10 @@ describe('a channel', () => {
     expect(records().map(({ run }) => run)).toEqual(['daily/1', 'daily/2']);
   });
 
-  it('is no name of a config, and no directory of a run', async () => {
+  it('cannot share its name with a config or a run directory', async () => {
     await expect(createRunFolder({ configName: 'channels' })).rejects.toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining("'channels' is the directory of channels") as string,
+      message: expect.stringContaining("'channels' is reserved for the directory of channels") as string,
     });
     for (const runDir of ['runs/channels', 'runs/channels/prod'])
       await expect(createRunFolder({ configName: 'esmm', runDir })).rejects.toMatchObject({ exitCode: 2 });
@@ -123,7 +123,7 @@ describe('a channel', () => {
 });
 
 describe('findCheckpoint', () => {
-  it('follows the link of a channel once, so that a promotion cannot change the run while files are read', async () => {
+  it('resolves the link of a channel once, so that a promotion cannot change the run during reads', async () => {
     const folder = fakeRun('1');
     writeFileSync(join(folder, 'checkpoints', 'step-00000001', 'weights.safetensors'), '');
     symlinkSync('step-00000001', join(folder, 'checkpoints', 'best'));

@@ -56,7 +56,7 @@ async function expectOldOrNew(run: string): Promise<number> {
   return newest!.program.step;
 }
 
-describe('a save that is cut short', () => {
+describe('an interrupted save', () => {
   it.each([
     // To die before an operation is to die after the one before it.
     ['dies within', false],
@@ -87,7 +87,7 @@ describe('a save that is cut short', () => {
     },
   );
 
-  it('of the first checkpoint leaves none or that one', async () => {
+  it('of the first checkpoint leaves no checkpoint or a complete one', async () => {
     await saveCheckpoint(scratchFolder(), checkpoint(2), ['last', 'best'], KEEP);
     const { length } = disk.operations;
     for (let at = 1; at <= length; at++) {
@@ -101,7 +101,7 @@ describe('a save that is cut short', () => {
   });
 });
 
-describe('a start that is cut short', () => {
+describe('an interrupted start', () => {
   const start = (runDir: string): Promise<OpenRun> =>
     openRun(
       {
@@ -142,7 +142,7 @@ describe('a start that is cut short', () => {
   );
 });
 
-describe('a disk that fails', () => {
+describe('a failing disk', () => {
   it.each([
     ['ENOSPC', 'write', /the disk is full/],
     ['EDQUOT', 'write', /the disk quota is used up/],
@@ -168,7 +168,7 @@ describe('a disk that fails', () => {
     },
   );
 
-  it('without room is told before a byte is written, with the needed and the free bytes', async () => {
+  it('reports required and free bytes before it writes anything', async () => {
     const run = await savedOnce();
     disk.freeBytes = 1000;
     await expect(saveCheckpoint(run, checkpoint(2), ['last'], KEEP)).rejects.toThrow(
@@ -178,7 +178,7 @@ describe('a disk that fails', () => {
     expect(await expectOldOrNew(run)).toBe(1);
   });
 
-  it('is written to in whole pieces, also where a write takes only part of one', async () => {
+  it('receives complete records even if a write is partial', async () => {
     const run = scratchFolder();
     const large = { ...checkpoint(1), fitted: { f: 'x'.repeat(9_000_000) } };
     await saveCheckpoint(run, large, ['last'], KEEP);
@@ -191,8 +191,8 @@ describe('a disk that fails', () => {
 });
 
 // What the tests above stand on.
-describe('the failing disk', () => {
-  it('loses what was not synced', async () => {
+describe('the simulated failing disk', () => {
+  it('loses unsynced data', async () => {
     const other = createFailingDisk();
     const fs = other.over(await vi.importActual('node:fs/promises'));
     const folder = scratchFolder();

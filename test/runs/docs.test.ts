@@ -27,7 +27,7 @@ const named = (heading: string): readonly string[] =>
   );
 
 describe('the pages on runs', () => {
-  it('have commands that do, one after the other, what is said of them', () => {
+  it('have commands that run one after the other as described', () => {
     const cwd = scratchFolder();
     installHere(cwd);
     copyShipped(cwd, ['configs/esmm.yaml', 'data/sample']);

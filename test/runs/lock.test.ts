@@ -20,7 +20,7 @@ const quiet = (): undefined => undefined;
 const deadPid = (): number => spawnSync(process.execPath, ['-e', '']).pid;
 
 describe('the lock of a run', () => {
-  it('says who has it, and goes when it is given back', async () => {
+  it('names its owner and is removed on release', async () => {
     const run = scratchFolder();
     const lock = await lockRun(run, quiet);
     expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({
@@ -36,7 +36,7 @@ describe('the lock of a run', () => {
     await (await lockRun(run, quiet)).release();
   });
 
-  it('is had by one of many that ask at once', async () => {
+  it('goes to one of many concurrent processes', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), owner({ pid: deadPid() }));
     const asked = await Promise.allSettled(Array.from({ length: 8 }, () => lockRun(run, quiet)));
@@ -58,7 +58,7 @@ describe('the lock of a run', () => {
     await lock.release();
   });
 
-  it('of a process that lives is respected', async () => {
+  it('of a live process is respected', async () => {
     const run = scratchFolder();
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     try {
@@ -69,7 +69,7 @@ describe('the lock of a run', () => {
     }
   });
 
-  it('of another machine is an error that says how to remove it', async () => {
+  it('of another machine is an error that explains how to remove it', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), owner({ host: 'elsewhere', pid: 12 }));
     await expect(lockRun(run, quiet)).rejects.toThrow(
@@ -79,7 +79,7 @@ describe('the lock of a run', () => {
     expect(existsSync(join(run, 'run.lock'))).toBe(true);
   });
 
-  it('is there whole or not at all, also for whoever looks while it is made', async () => {
+  it('is complete or absent for concurrent readers', async () => {
     const run = scratchFolder();
     const path = join(run, 'run.lock');
     const seen: string[] = [];
@@ -97,7 +97,7 @@ describe('the lock of a run', () => {
     expect(readdirSync(run)).toEqual([]);
   });
 
-  it('that another process took over is checked before something is written', async () => {
+  it('that another process took over is detected before a write', async () => {
     const run = scratchFolder();
     const path = join(run, 'run.lock');
     const lock = await lockRun(run, quiet);
@@ -113,7 +113,7 @@ describe('the lock of a run', () => {
     await lock.release();
     expect(readFileSync(path, 'utf8')).toBe(text);
     rmSync(path);
-    await expect(lock.check()).rejects.toThrow(`its lock ${path} is gone`);
+    await expect(lock.check()).rejects.toThrow(`its lock ${path} was removed`);
   });
 });
 
@@ -121,7 +121,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
   // The id is that of a living process here, and of another one there.
   const elsewhere = owner({ pidNamespace: 'pid:[1] another boot' });
 
-  it('is respected, if its heartbeat moves its time', async () => {
+  it('is respected while its heartbeat updates', async () => {
     const run = scratchFolder();
     const path = join(run, 'run.lock');
     writeFileSync(path, elsewhere);
@@ -134,7 +134,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
       ).rejects.toMatchObject({
         exitCode: 2,
         message: expect.stringContaining(
-          `is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z, in another container`,
+          `is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z in another container`,
         ) as string,
       });
     } finally {
@@ -144,7 +144,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     expect(readFileSync(path, 'utf8')).toBe(elsewhere);
   });
 
-  it('is taken over, if its time does not move for long', async () => {
+  it('is taken over if its heartbeat is stale', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), elsewhere);
     const lock = await lockRun(run, quiet, { staleMs: 0, pollIntervalMs: 1 });
@@ -155,7 +155,7 @@ describe.skipIf(pidNamespace() === null)('the lock of a process in another conta
     await lock.release();
   });
 
-  it('is not waited for by who gives up', async () => {
+  it('is not awaited after an abort', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), elsewhere);
     const controller = new AbortController();

@@ -57,8 +57,8 @@ const withTensor = (header: Header, name: string, entry: Partial<Header[string]>
   [name]: { ...header[name]!, ...entry },
 });
 
-describe('a checkpoint whose manifest is right and whose tensors are not the model’s', () => {
-  it('is found whole as long as nothing is changed', async () => {
+describe('a checkpoint with a valid manifest and tensors of another model', () => {
+  it('is valid without changes', async () => {
     expect((await readTrainedModel(checkpoint)).checkpoint.program.weights.has(TENSOR)).toBe(true);
     expect(
       (
@@ -126,7 +126,7 @@ describe('a checkpoint whose manifest is right and whose tensors are not the mod
       (folder) =>
         trainSmall(join(world, 'esmm.yaml'), { resume: join(folder, '..', '..'), set: ['training.epochs=2'] }),
     ],
-  ])('is refused by %s', async (_, use) => {
+  ])('is rejected by %s', async (_, use) => {
     await expect(use(join(runWith(renamed), 'checkpoints', 'last'))).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringContaining(`${TENSOR}: the model has this tensor, the checkpoint has not`) as string,
@@ -134,7 +134,7 @@ describe('a checkpoint whose manifest is right and whose tensors are not the mod
   });
 });
 
-describe('a checkpoint whose optimizer.safetensors is damaged', () => {
+describe('a checkpoint with a damaged optimizer.safetensors', () => {
   const damagedRun = (): string => {
     const run = join(scratchFolder(), 'run');
     cpSync(join(world, 'run'), run, { recursive: true, verbatimSymlinks: true });
@@ -143,7 +143,7 @@ describe('a checkpoint whose optimizer.safetensors is damaged', () => {
     return run;
   };
 
-  it('is read by whoever uses the model alone', async () => {
+  it('is readable without the optimizer state', async () => {
     const run = damagedRun();
     expect((await readTrainedModel(run)).checkpoint.program.optimizer.size).toBe(0);
     (await loadModel(run)).dispose();
@@ -163,7 +163,7 @@ describe('a checkpoint whose optimizer.safetensors is damaged', () => {
         }),
     ],
     ['a resumed run', (run) => trainSmall(join(world, 'esmm.yaml'), { resume: run, set: ['training.epochs=2'] })],
-  ])('is refused by %s', async (_, use) => {
+  ])('is rejected by %s', async (_, use) => {
     await expect(use(damagedRun())).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringContaining('optimizer.safetensors: has 100 bytes') as string,

@@ -48,7 +48,7 @@ const evaluates = async (cwd: string): Promise<number | null> =>
   (await mtl(cwd, ['eval', 'run/checkpoints/last'])).code;
 
 describe('a second signal', () => {
-  it('ends the process at once, and the checkpoints are whole', async () => {
+  it('ends the process at once and leaves complete checkpoints', async () => {
     const cwd = scratchFolder();
     let isSent = false;
     const { code } = await mtl(
@@ -70,7 +70,7 @@ describe('a second signal', () => {
   });
 });
 
-describe('a reader that goes away', () => {
+describe('a reader that closes the pipe', () => {
   it('does not stop training', () => {
     const cwd = scratchFolder();
     const { code, stdout, stderr } = shell(
@@ -88,8 +88,8 @@ describe('a reader that goes away', () => {
   });
 });
 
-describe('two processes in one folder', () => {
-  it('are kept apart by the lock', async () => {
+describe('two processes in one run directory', () => {
+  it('are excluded by the lock', async () => {
     const cwd = scratchFolder();
     const first = spawn(process.execPath, [BIN, 'train', config, ...LONG, '--run-dir', 'run'], {
       cwd,
@@ -114,7 +114,7 @@ describe('two processes in one folder', () => {
 });
 
 describe('two containers with one host name', () => {
-  it('do not train one run, though neither sees the processes of the other', async ({ skip }) => {
+  it('do not train the same run, although neither sees the processes of the other', async ({ skip }) => {
     const unshared = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] as const;
     if (spawnSync(unshared[0], [...unshared.slice(1), 'true']).status !== 0)
       skip('a PID namespace of its own takes unshare (Linux) and the permission for it');
@@ -146,7 +146,7 @@ describe('two containers with one host name', () => {
   });
 });
 
-describe('a limit for the size of files', () => {
+describe('a file size limit', () => {
   it.skipIf(process.platform === 'win32')(
     'ends with exit code 5, the needed and the free bytes, and the old checkpoint as it was',
     async () => {
@@ -162,8 +162,8 @@ describe('a limit for the size of files', () => {
   );
 });
 
-describe('a disk that is full or read-only', () => {
-  it('ends with exit code 5, the needed and the free bytes, and what was saved is whole', async (context) => {
+describe('a full or read-only disk', () => {
+  it('ends with exit code 5, reports required and free bytes, and leaves saved files complete', async (context) => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, 'disk'));
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', join(cwd, 'disk')], {
@@ -194,7 +194,7 @@ describe('a disk that is full or read-only', () => {
   });
 });
 
-describe('a kill by the system, at the call itself', () => {
+describe('a kill during a system call', () => {
   const CALLS = [
     ['rename', 4],
     ['fsync', 9],

@@ -23,7 +23,7 @@ const home = process.cwd();
 beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
-describe('what may change', () => {
+describe('changes on resume', () => {
   it.each([
     ['training.batchSize=32', 'training.batchSize: the run was trained with 64, but it is now 32'],
     ['model.ctrTower.dropout=0.5', 'model.ctrTower.dropout: the run was trained with 0.3, but it is now 0.5'],
@@ -40,7 +40,7 @@ describe('what may change', () => {
       'features.more={type: numeric, fields: [D508]}',
       'features.more.type: the run was trained with nothing, but it is now "numeric"',
     ],
-  ])('%s is refused with both values, and the run left alone', async (set, message) => {
+  ])('%s is rejected with both values, and the run is unchanged', async (set, message) => {
     const { signal, on } = abortAtStep(2);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
     const before = readdirSync('run', { recursive: true }).sort();
@@ -50,7 +50,7 @@ describe('what may change', () => {
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
   });
 
-  it('a value that differs behind its first 60 characters is refused, and shown where it differs', async () => {
+  it('a value that differs after its first 60 characters is rejected and shown where it differs', async () => {
     const fields = '101, 121, 122, 124, 125, 126, 127, 128, 129, 301, 509';
     const { signal, on } = abortAtStep(2);
     await trainSmall(configOf('esmm'), {
@@ -82,7 +82,7 @@ describe('what may change', () => {
   const rewrite = (path: string, change: (lines: string[]) => string[]): void =>
     writeFileSync(path, `${change(readFileSync(path, 'utf8').trimEnd().split('\n')).join('\n')}\n`);
 
-  it.each(['train', 'valid'])('rows of %s that went are refused, with the bytes that there were', async (split) => {
+  it.each(['train', 'valid'])('removed rows of %s are rejected with the expected bytes', async (split) => {
     const folder = ownWorld();
     await stopEarly(folder);
     rewrite(join(folder, `${split}.csv`), (lines) => lines.slice(0, -1));
@@ -130,7 +130,7 @@ describe('what may change', () => {
     },
   );
 
-  it('data that only moved is gone on with to the same bytes', async () => {
+  it('moved data with the same content resumes to bitwise identical results', async () => {
     await stopEarly(world);
     const folder = ownWorld();
     const notices: string[] = [];
@@ -139,7 +139,7 @@ describe('what may change', () => {
     expect({ ...traceOf('run'), state: '' }).toEqual({ ...whole, state: '' });
   });
 
-  it('data that moved is refused where the checkpoint does not say what it held', () => {
+  it('moved data is rejected if the checkpoint has no fingerprint', () => {
     const experiment = parseConfig(readFileSync(configOf('esmm'), 'utf8'), configOf('esmm'));
     const moved = { ...experiment, data: { ...experiment.data, train: '/elsewhere/train.csv' } };
     expect(() => checkChanges(experiment, moved)).toThrow(
@@ -176,7 +176,7 @@ describe('what may change', () => {
     },
   );
 
-  it('groups of features in another order are refused', async () => {
+  it('feature groups in another order are rejected', async () => {
     const { signal, on } = abortAtStep(2);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
     const source = readFileSync(configOf('esmm'), 'utf8');
@@ -189,7 +189,7 @@ describe('what may change', () => {
     );
   });
 
-  it('threads, patience, intervals, the test data and the name of the config may', async () => {
+  it('threads, patience, intervals, test data and the config name may change', async () => {
     const { signal, on } = abortAtStep(20);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
     const set = [

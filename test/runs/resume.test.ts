@@ -35,7 +35,7 @@ let cwd: string;
 beforeEach(() => process.chdir((cwd = scratchFolder())));
 afterEach(() => process.chdir(home));
 
-describe('a run that was interrupted', () => {
+describe('an interrupted run', () => {
   // An epoch has 15 batches: within the first, at its end, within another, at the very end.
   it.each(
     ['esmm', 'mmoe'].flatMap(
@@ -46,7 +46,7 @@ describe('a run that was interrupted', () => {
           [model, [1, 29, 30]],
         ] as const,
     ),
-  )('%s goes on to the same bytes after stops behind %j steps', async (model, stops) => {
+  )('%s is bitwise identical after stops at steps %j', async (model, stops) => {
     const notices: string[] = [];
     for (const [i, count] of stops.entries()) {
       const { signal, on } = abortAtStep(count);
@@ -65,7 +65,7 @@ describe('a run that was interrupted', () => {
     expect(notices.join()).toContain(`after ${steps} steps: ${Math.floor((steps - 1) / 15)} completed epochs`);
   });
 
-  it('goes on from whatever was saved last, with what came after it undone', async () => {
+  it('resumes from the last save and discards everything after it', async () => {
     const { signal, on } = abortAtStep(36);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
     // As a kill would leave it: saved at step 36, further epochs told in the log, a write cut short, a lock of nobody.
@@ -83,7 +83,7 @@ describe('a run that was interrupted', () => {
     expect(readdirSync('run').filter((name) => name.includes('run.lock'))).toEqual([]);
   });
 
-  it('takes the checkpoint before one that is damaged, and says so', async () => {
+  it('skips a damaged checkpoint with a warning and uses the one before', async () => {
     const { signal, on } = abortAtStep(18);
     await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
     appendFileSync('run/checkpoints/step-00000018/optimizer.safetensors', 'x');
@@ -100,7 +100,7 @@ describe('a run that was interrupted', () => {
     expect(readdirSync('run/checkpoints')).not.toContain('step-00000018');
   });
 
-  it('is not gone on with where a section of its checkpoint belongs to no part of the run', async () => {
+  it('does not resume if its checkpoint has an unknown section', async () => {
     const { signal, on } = abortAtStep(3);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
     const path = 'run/checkpoints/step-00000003';
@@ -119,7 +119,7 @@ describe('a run that was interrupted', () => {
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
   });
 
-  it('without a whole checkpoint is an error that names each', async () => {
+  it('without an intact checkpoint is an error that names each', async () => {
     const { signal, on } = abortAtStep(18);
     await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
     const names = readdirSync('run/checkpoints').filter((name) => name.startsWith('step-'));
@@ -136,8 +136,8 @@ describe('a run that was interrupted', () => {
   });
 });
 
-describe('bad rows', () => {
-  it('are told once, in a run that goes on too, and no formula among them', async () => {
+describe('invalid rows', () => {
+  it('are reported once, also on resume, with formulas escaped', async () => {
     const folder = scratchFolder();
     for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml'])
       copyFileSync(join(world, file), join(folder, file));
@@ -172,8 +172,8 @@ describe('bad rows', () => {
   });
 });
 
-describe('a run that has ended', () => {
-  it('trains on for more epochs, as if it had been told so at first', async () => {
+describe('a completed run', () => {
+  it('trains more epochs as if they had been requested at first', async () => {
     await trainSmall(configOf('esmm'), { runDir: 'long', set: ['training.epochs=6'] });
     await trainSmall(configOf('esmm'), { runDir: 'run' });
     const notices: string[] = [];
@@ -186,14 +186,14 @@ describe('a run that has ended', () => {
     expect(traceOf('run')).toEqual(traceOf('long'));
   });
 
-  it('is measured again, to the same numbers, where nothing is left to train', async () => {
+  it('is measured again, with equal metrics, if no epoch is left', async () => {
     const { metrics } = await trainSmall(configOf('esmm'), { runDir: 'run' });
     const again = await trainSmall(configOf('esmm'), { resume: 'auto', runDir: 'run' });
     expect(again).toMatchObject({ end: 'finished', metrics: { test: metrics['test'] } });
     expect(traceOf('run')).toEqual(whole.get('esmm'));
   });
 
-  it('early does not train on, unless it may be more patient', async () => {
+  it('that stopped early trains no further unless its patience grows', async () => {
     const set = ['training.earlyStopping.patience=1', 'training.earlyStopping.minDelta=0.9'];
     const { end } = await trainSmall(configOf('esmm'), { runDir: 'run', set });
     expect(end).toBe('stopped early');
@@ -215,7 +215,7 @@ describe('--resume auto', () => {
     return { run, notices };
   };
 
-  it('starts anew where there is no run, says so, and goes on where there is one', async () => {
+  it('starts a new run with a warning if there is none, and resumes an existing one', async () => {
     const stop = abortAtStep(5);
     const { notices } = await auto({ signal: stop.signal, on: stop.on });
     expect(notices).toEqual([]);
@@ -231,7 +231,7 @@ describe('--resume auto', () => {
     expect(readlinkSync('runs/latest')).toBe('esmm/002');
   });
 
-  it('starts anew in the folder that is named, where that has no checkpoint yet', async () => {
+  it('starts from the beginning in a named directory without a checkpoint', async () => {
     // As a kill leaves it while data is read.
     mkdirSync('run');
     writeFileSync('run/config.source.yaml', '');
@@ -241,7 +241,7 @@ describe('--resume auto', () => {
     expect(traceOf('run')).toEqual(whole.get('esmm'));
   });
 
-  it('leaves a run of another config alone, says why, and takes the newest that is of this one', async () => {
+  it('skips a run of another config with the reason, and takes the newest of this one', async () => {
     for (const set of [[], ['seed=5']]) {
       const stop = abortAtStep(5);
       await trainSmall(configOf('esmm'), { set, signal: stop.signal, on: stop.on });
@@ -253,7 +253,7 @@ describe('--resume auto', () => {
     ]);
   });
 
-  it('never takes a folder that is no run', async () => {
+  it('never takes a directory that is not a run', async () => {
     mkdirSync('other');
     writeFileSync('other/file', 'mine');
     await expect(auto({ runDir: 'other' })).rejects.toMatchObject({

@@ -21,7 +21,7 @@ vi.mock('../../src/runs/checkpoint.js', async (original) => {
   return { ...real, readNewestCheckpoint };
 });
 
-it('a run that goes on keeps nothing of its checkpoint in memory once it trains', async () => {
+it('a resumed run releases its checkpoint from memory once it trains', async () => {
   v8.setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   const folder = scratchFolder();

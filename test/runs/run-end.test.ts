@@ -19,8 +19,8 @@ const home = process.cwd();
 beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
-describe('a run that fails or ends before its first step', () => {
-  it('leaves no folder, and runs/latest where it was', async () => {
+describe('a run that fails or stops before its first step', () => {
+  it('leaves no directory and does not move runs/latest', async () => {
     await expect(trainSmall(config(), { set: ['features.user.fields=[101, purchase]'] })).rejects.toThrow();
     writeFileSync('bad.csv', readFileSync(join(world, 'train.csv'), 'utf8').replace(/\n\d,\d,/, '\n0,0,x'));
     await expect(trainSmall(config(), { set: [`data.train=${process.cwd()}/bad.csv`] })).rejects.toMatchObject({
@@ -46,7 +46,7 @@ describe('a run that fails or ends before its first step', () => {
     ]);
   });
 
-  it('keeps its folder for the list of bad rows that its error names', async () => {
+  it('keeps its directory for the list of invalid rows that the error names', async () => {
     const lines = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
     writeFileSync(
       'bad.csv',
@@ -62,7 +62,7 @@ describe('a run that fails or ends before its first step', () => {
 });
 
 describe('summary.json and results.csv', () => {
-  it('hold what was asked and what came of it, a row an evaluation', async () => {
+  it('contain the request and the results, one row per evaluation', async () => {
     const set = ['training.epochs=2', 'training.evaluation={everySteps: 8}'];
     const result = await trainSmall(config(), { set });
     expect(readSummary('runs/latest')).toEqual(result);
@@ -95,7 +95,7 @@ describe('summary.json and results.csv', () => {
     ).toBe(String(result.monitored));
   });
 
-  it('of an interrupted run tell how far it came, and are replaced when it goes on', async () => {
+  it('of an interrupted run contain its progress, and are replaced on resume', async () => {
     const { signal, on } = abortAtStep(20);
     await trainSmall(config(), { runDir: 'run', signal, on });
     expect(readSummary('run')).toMatchObject({ end: 'interrupted', epochs: 1, steps: 20 });
@@ -107,11 +107,11 @@ describe('summary.json and results.csv', () => {
   });
 });
 
-describe('the name of a config that says none', () => {
+describe('the default name of a config', () => {
   const named = (file: string, ...set: string[]): string =>
     parseConfig(readFileSync(config(), 'utf8'), join(world, file), set.map(parseOverride)).name;
 
-  it('is that of its file, and follows a model that is set', () => {
+  it('is that of its file, even if the model is overridden', () => {
     expect(named('esmm.yaml')).toBe('esmm');
     expect(named('esmm.yaml', 'model.name=esmm')).toBe('esmm');
     expect(named('esmm-small.yaml', 'model={name: mmoe}')).toBe('mmoe-small');

@@ -10,7 +10,7 @@ const wheel: StateSection<Turns> = { name: 'wheel', version: 2, schema: z.strict
 const first = (): Turns => ({ turns: 0 });
 
 describe('the state of a run', () => {
-  it('is the union of its sections, each as its part left it', () => {
+  it('combines its sections, each as its component left it', () => {
     const state = createRunState({ wheel: { version: 2, turns: 5 } }, 'state.json');
     const turned = state.of(wheel, first);
     const other = state.of({ ...wheel, name: 'other', version: 1 }, first);
@@ -20,13 +20,13 @@ describe('the state of a run', () => {
     expect(state.of(wheel, first)).toBe(turned);
   });
 
-  it('is of one part a section', () => {
+  it('gives each section to one component', () => {
     const state = createRunState({}, 'state.json');
     state.of(wheel, first);
     expect(() => state.of({ ...wheel }, first)).toThrow("two parts keep a section 'wheel'");
   });
 
-  it('with a section that no part of the run asked for is refused by its name, not saved without it', () => {
+  it('rejects a section that no component requests, by its name', () => {
     const state = createRunState({ wheel: { version: 2, turns: 5 }, gear: { version: 1 } }, 'step-1/state.json');
     state.of(wheel, first);
     expect(() => state.sections()).toThrow(
@@ -36,9 +36,9 @@ describe('the state of a run', () => {
 
   it.each([
     ['another version', { version: 3, turns: 5 }, /section 'wheel': expected version 2, found 3/],
-    ['a value of another type', { version: 2, turns: 'x' }, /section 'wheel': is not what it should be, at turns: /],
-    ['a key too many', { version: 2, turns: 5, more: 1 }, /section 'wheel': is not what it should be: /],
-  ])('with a section of %s is refused by its name', (_, saved, message) => {
+    ['a value of another type', { version: 2, turns: 'x' }, /section 'wheel': invalid content at turns: /],
+    ['a key too many', { version: 2, turns: 5, more: 1 }, /section 'wheel': invalid content: /],
+  ])('rejects a section with %s by its name', (_, saved, message) => {
     const state = createRunState({ wheel: saved }, 'state.json');
     expect(() => state.of(wheel, first)).toThrow(message);
     expect(() => state.of(wheel, first)).toThrow(expect.objectContaining({ exitCode: 4 }));

@@ -28,12 +28,12 @@ describe('run directories', () => {
     expect(await createRunFolder({ configName: 'mmoe', name: 'wide' })).toBe('runs/mmoe/wide');
   });
 
-  it('are each their own, however many start at once', async () => {
+  it('are distinct for concurrent runs', async () => {
     const folders = await Promise.all(Array.from({ length: 12 }, () => createRunFolder({ configName: 'esmm' })));
     expect(new Set(folders).size).toBe(12);
   });
 
-  it('that exist are refused', async () => {
+  it('that exist are rejected', async () => {
     await createRunFolder({ configName: 'esmm', name: 'mine' });
     await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrow(
       /--name mine: runs\/esmm\/mine already exists/,
@@ -42,7 +42,7 @@ describe('run directories', () => {
     await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
   });
 
-  it('may lie anywhere, and are the latest of runs only where they lie below', async () => {
+  it('may be anywhere, and runs/latest points only to those below runs', async () => {
     expect(await createRunFolder({ configName: 'esmm', runDir: 'a/b/c' })).toBe('a/b/c');
     await pointLatest('a/b/c', runsRoot());
     expect(readdirSync('.')).toEqual(['a']);
@@ -51,7 +51,7 @@ describe('run directories', () => {
     expect(readlinkSync('runs/latest')).toBe('mine/x');
   });
 
-  it('lie where MTL_RUNS says, else where the config says, else in the project, from whatever folder of it', async () => {
+  it('are below MTL_RUNS, else where the config says, else in the project, from any directory in it', async () => {
     const here = process.cwd();
     const elsewhere = scratchFolder();
     mkdirSync('project/deep/down', { recursive: true });
@@ -75,7 +75,7 @@ describe('run directories', () => {
     expect(runsRoot()).toBe(join(here, 'old/runs'));
   });
 
-  it('that a link leads to and that are gone are told as that', async () => {
+  it('with a dangling link are errors that name its target', async () => {
     await pointLatest(await createRunFolder({ configName: 'esmm' }), runsRoot());
     await removeRunFolder('runs/esmm/001', runsRoot());
     expect(readdirSync('runs')).toEqual(['latest']);
@@ -87,27 +87,27 @@ describe('run directories', () => {
     );
   });
 
-  it.each(['runs', 'runs/latest', '.', ''])('are not made at %j', async (runDir) => {
+  it.each(['runs', 'runs/latest', '.', ''])('are not created at %j', async (runDir) => {
     await expect(createRunFolder({ configName: 'esmm', runDir })).rejects.toMatchObject({ exitCode: 2 });
     expect(readdirSync('.')).toEqual([]);
   });
 
-  it('are never called like the link to the newest', async () => {
+  it('cannot have the name of the link to the newest', async () => {
     await expect(createRunFolder({ configName: 'latest' })).rejects.toMatchObject({ exitCode: 2 });
   });
 
-  it.each(['../up', '.hidden', 'a/b', '', 'x'.repeat(200)])('are not called %j', async (name) => {
+  it.each(['../up', '.hidden', 'a/b', '', 'x'.repeat(200)])('cannot have the name %j', async (name) => {
     await expect(createRunFolder({ configName: 'esmm', name })).rejects.toMatchObject({ exitCode: 2 });
   });
 
-  it('that cannot be made are a disk error', async () => {
+  it('that cannot be created are a disk error', async () => {
     writeFileSync('file', '');
     await expect(createRunFolder({ configName: 'esmm', runDir: 'file/below' })).rejects.toMatchObject({ exitCode: 5 });
   });
 });
 
 describe('writes', () => {
-  it('leave the old file where they fail, and nothing temporary', async () => {
+  it('leave the old file on failure, and nothing temporary', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'a.txt');
     await writeFileAtomic(path, 'old');
@@ -118,7 +118,7 @@ describe('writes', () => {
     expect(readdirSync(folder).sort()).toEqual(['a.txt', 'blocked']);
   });
 
-  it('of a folder show nothing until it is whole', async () => {
+  it('of a directory are invisible until complete', async () => {
     const folder = scratchFolder();
     await expect(
       writeFolder(join(folder, 'x'), async (inside) => {
@@ -129,13 +129,13 @@ describe('writes', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('keep bugs apart from what the disk says', async () => {
+  it('distinguish bugs from disk errors', async () => {
     await expect(
       onDisk('x', () => Promise.reject(Object.assign(new TypeError('a bug'), { code: 'ERR_INVALID_ARG_TYPE' }))),
     ).rejects.toBeInstanceOf(TypeError);
   });
 
-  it('of a link replace it in one step', async () => {
+  it('of a link are atomic', async () => {
     const link = join(scratchFolder(), 'link');
     for (const target of ['a', 'b', 'b']) await pointLink(link, target);
     expect(readlinkSync(link)).toBe('b');
@@ -171,7 +171,7 @@ describe('checkpoints', () => {
   /** Only what links point at, and the newest. */
   const KEEP = { keepLast: 1, damaged: [] };
 
-  it('come back as they were saved', async () => {
+  it('load as saved', async () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(7), ['best', 'last'], KEEP);
     expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(7));
@@ -197,7 +197,7 @@ describe('checkpoints', () => {
     });
   });
 
-  it('with a vocabulary that is none are an error, though its digest is right', async () => {
+  it('with an invalid vocabulary are an error, even if its digest matches', async () => {
     const run = scratchFolder();
     const offsets = Uint32Array.from(WORDS.offsets);
     offsets[7] = 5;
@@ -213,7 +213,7 @@ describe('checkpoints', () => {
     });
   });
 
-  it('of before, with a long vocabulary as a list, are read, and their fields encode as they did', async () => {
+  it('of an earlier version, with a long vocabulary as a list, load and encode alike', async () => {
     const run = scratchFolder();
     const list = listStrings(WORDS);
     await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: list } } }, ['last'], KEEP);
@@ -231,7 +231,7 @@ describe('checkpoints', () => {
     ]);
   });
 
-  it('are kept while best or last points at them', async () => {
+  it('are kept while best or last points to them', async () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best', 'last'], KEEP);
     await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
@@ -267,7 +267,7 @@ describe('checkpoints', () => {
     expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(1));
   });
 
-  it('are found by the run, or by themselves', async () => {
+  it('are found by their run or their own path', async () => {
     const run = scratchFolder();
     expect(() => findCheckpoint(run)).toThrow(/holds no checkpoint/);
     expect(() => findCheckpoint(join(run, 'none'))).toThrow(/no such directory/);
@@ -276,7 +276,7 @@ describe('checkpoints', () => {
     expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
   });
 
-  it('that are best but gone are not replaced by the last', async () => {
+  it('that are best but missing are not replaced by the last', async () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
@@ -296,7 +296,7 @@ describe('checkpoints', () => {
     'manifest.json',
   ];
 
-  it('are not looked for where a link leads out of the run', async () => {
+  it('are not followed through links out of the run', async () => {
     const run = scratchFolder();
     const elsewhere = scratchFolder();
     await saveCheckpoint(elsewhere, checkpoint(1), ['best'], KEEP);
@@ -313,7 +313,7 @@ describe('checkpoints', () => {
     await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4 });
   });
 
-  it.each(FILES)('with one bit of %s turned are refused, whatever it means', async (file) => {
+  it.each(FILES)('with one flipped bit in %s are rejected', async (file) => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const folder = findCheckpoint(run);
@@ -345,7 +345,7 @@ describe('checkpoints', () => {
     ['another version', (text: string) => text.replace('"formatVersion": 2', '"formatVersion": 3')],
     ['a key too many', (text: string) => text.replace('{', '{"code": "x",')],
     ['a size below 0', (text: string) => text.replace(/"bytes": \d+/, '"bytes": -1')],
-  ])('whose manifest names %s are refused', async (_, change) => {
+  ])('whose manifest names %s are rejected', async (_, change) => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const manifest = join(findCheckpoint(run), 'manifest.json');
@@ -358,7 +358,7 @@ describe('checkpoints', () => {
     });
   });
 
-  it('with a pipe or a folder in place of a file are refused, not waited for', async () => {
+  it('with a pipe or a directory in place of a file are rejected without waiting', async () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const weights = join(findCheckpoint(run), 'weights.safetensors');

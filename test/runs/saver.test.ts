@@ -53,9 +53,9 @@ async function savedSteps(
   return (await listCheckpoints(folder)).toReversed();
 }
 
-describe('a saver by minutes', () => {
+describe('a checkpointer with an interval in minutes', () => {
   const everyMinutes = AT_ONCE_MINUTES;
-  it('reads what is agreed at the sums of steps, and exchanges nothing before a step', async () => {
+  it('agrees through the all-reduce of steps, without communication before a step', async () => {
     expect(await savedSteps({ everyMinutes }, (own, step) => own() && step % 2 === 1)).toEqual([
       'step-00000001',
       'step-00000003',
@@ -64,7 +64,7 @@ describe('a saver by minutes', () => {
     expect(await savedSteps({}, () => true)).toEqual([]);
   });
 
-  it('saves a place once, also where steps are due there too', async () => {
+  it('saves a position once, even if a step interval ends there too', async () => {
     expect(await savedSteps({ everyMinutes, everySteps: 1 }, () => true, 3)).toEqual([
       'step-00000000',
       'step-00000001',

@@ -29,7 +29,7 @@ const WIDE = [
 const WORDS =
   /^error: a thread ended before its work was done, (with exit code 0|since its memory was full); what was saved is whole: go on from there/;
 
-describe('a worker of the engine that dies', () => {
+describe('an engine worker that dies', () => {
   const cases = (['exit', 'heap'] as const).flatMap((death) =>
     (['within a step', 'between two steps'] as const).map((moment): [Death['moment'], Death['death']] => [
       moment,
@@ -73,7 +73,7 @@ describe('a worker of the engine that dies', () => {
   );
 });
 
-describe('a thread that encodes rows and dies', () => {
+describe('an encoding thread that dies', () => {
   it.each(['exit', 'heap'] as const)(
     'ends the reading in words, and leaves nothing half (%s)',
     { timeout: 60_000 },

@@ -10,8 +10,8 @@ beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
 // make.sh beside the files says how they were made.
-describe('a checkpoint from before its state had sections', () => {
-  it('is refused where train has other rows than it counted', async () => {
+describe('a checkpoint from before state sections', () => {
+  it('is rejected if the training set has other rows', async () => {
     cpSync(join(import.meta.dirname, 'without-sections'), '.', { recursive: true });
     writeFileSync('train.csv', readFileSync('train.csv', 'utf8').replace(/\n.*\n$/, '\n'));
     const attempt = trainSmall('small.yaml', { resume: 'run' });
@@ -19,7 +19,7 @@ describe('a checkpoint from before its state had sections', () => {
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('is gone on from where it was saved, with all that it held', async () => {
+  it('resumes with all its state', async () => {
     cpSync(join(import.meta.dirname, 'without-sections'), '.', { recursive: true });
     const saved = await readSafetensors('run/checkpoints/step-00000005/weights.safetensors');
     const notices: string[] = [];

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { shouldPromote, findRung } from '../../src/study/asha.js';
 
 describe('asha', () => {
-  it('has rungs at the first epoch times powers of the factor', () => {
+  it('has rungs at minEpochs times powers of the reduction factor', () => {
     const options = { minEpochs: 2, reductionFactor: 3 };
     expect([1, 2, 3, 6, 12, 18, 54].map((epoch) => findRung(options, epoch))).toEqual([
       undefined,
@@ -15,7 +15,7 @@ describe('asha', () => {
     ]);
   });
 
-  it('lets the best third go on, and while there are fewer than three the best', () => {
+  it('continues the best third, or the best of fewer than three', () => {
     expect(shouldPromote(5, [5], 3)).toBe(true);
     expect(shouldPromote(5, [5, 4], 3)).toBe(false);
     expect(shouldPromote(4, [5, 4], 3)).toBe(true);

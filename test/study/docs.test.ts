@@ -31,7 +31,7 @@ const shell = (cwd: string, text: string): Promise<{ stdout: string }> =>
   promisify(execFile)('sh', ['-euc', text], { cwd, encoding: 'utf8', env: { ...process.env, MTL_RUNS: '' } });
 
 describe('docs/how-to/tune-hyperparameters.md', () => {
-  it('has studies that are right, every one', async () => {
+  it('has only valid studies', async () => {
     const cwd = workplace();
     const yamls = blocks.filter(({ language }) => language === 'yaml');
     expect(yamls.length).toBeGreaterThan(4);
@@ -69,14 +69,14 @@ describe('docs/how-to/tune-hyperparameters.md', () => {
     expect(runs[0]!.monitored).toBe(trials[0]!.value);
   });
 
-  it('tells of every search, launcher and kind of values', () => {
+  it('describes every search, launcher and domain', () => {
     for (const { names } of [searches, launchers, domains])
       for (const name of names) expect(page).toContain(`\`${name}\``);
   });
 });
 
-describe('every study that is shipped', () => {
-  it.each(studies)('%s is right, and makes its claims in its header', async (file) => {
+describe('every shipped study', () => {
+  it.each(studies)('%s is valid and states its claims in its header', async (file) => {
     await loadStudy(join(root, 'sweeps', file), []);
     const header = readFileSync(join(root, 'sweeps', file), 'utf8').split('\n\n')[0]!;
     for (const claim of ['search', 'data', 'score', 'cost', 'command'])
@@ -84,7 +84,7 @@ describe('every study that is shipped', () => {
     expect(header).toContain(`npx mtl sweep sweeps/${file}`);
   });
 
-  it.each(studies)('%s runs a trial, whose config can be had', { timeout: 120_000 }, async (file) => {
+  it.each(studies)('%s runs a trial whose config can be exported', { timeout: 120_000 }, async (file) => {
     const cwd = workplace();
     const { code, stdout } = await mtl(cwd, [
       'sweep',
@@ -106,7 +106,7 @@ describe('every study that is shipped', () => {
 });
 
 describe('sweeps/sweep.sh', () => {
-  it('trains every combination and tells the best first', { timeout: 240_000 }, async () => {
+  it('trains every combination and prints the best first', { timeout: 240_000 }, async () => {
     const cwd = workplace();
     const config = parse(readFileSync(join(cwd, 'configs', 'esmm.yaml'), 'utf8')) as { training: { epochs: number } };
     writeFileSync(

@@ -32,7 +32,7 @@ const drawnPoints = (study: ReturnType<typeof studyOf>, count: number): readonly
   });
 
 describe('the importance of a parameter', () => {
-  it('is what follows by hand on a grid of choices', () => {
+  it('matches a manual calculation on a grid of choices', () => {
     const study = studyOf({ a: [0, 1], b: [0, 1], c: [0, 1, 2] });
     const points = [...gridPoints(study.space)];
     // Where a and b are 1, a quarter of the grid, a trial is good. Given a, that is 0 or 1/2: variance 1/16, of 3/16 in
@@ -46,7 +46,7 @@ describe('the importance of a parameter', () => {
     expect(shares['c']).toBeCloseTo(0, 12);
   });
 
-  it('is 1 where one alone decides, whichever way is better', () => {
+  it('is 1 if one parameter alone decides, in either direction', () => {
     for (const goal of ['higher', 'lower'] as const) {
       const study = studyOf({ a: [0, 1, 2, 3], b: [0, 1, 2] }, goal);
       const shares = sharesOf(
@@ -57,7 +57,7 @@ describe('the importance of a parameter', () => {
     }
   });
 
-  it('comes to the known shares of an additive function on lines, logarithmic ones too', () => {
+  it('approaches the known shares of an additive function on lines, also logarithmic ones', () => {
     const study = studyOf({
       x: { type: 'uniform', low: -1, high: 3 },
       y: { type: 'log-uniform', low: 0.001, high: 10 },
@@ -77,7 +77,7 @@ describe('the importance of a parameter', () => {
     expect(shares['z']).toBeLessThan(0.005);
   });
 
-  it('of one that has no effect is below what chance gives in about 19 of 20 studies, and of one that has is above', () => {
+  it('of an irrelevant parameter is below chance in about 19 of 20 studies, and of a relevant one above', () => {
     const study = studyOf({
       x: { type: 'uniform', low: 0, high: 1 },
       z: { type: 'uniform', low: 0, high: 1 },
@@ -102,7 +102,7 @@ describe('the importance of a parameter', () => {
     expect(numAbove).toBeLessThan(12);
   });
 
-  it('looks at a parameter under conditions where it is set, and says nothing of too few trials or of values that are all alike', () => {
+  it('measures a conditional parameter where it is set, and skips too few trials and constant values', () => {
     const study = studyOf({ a: ['on', 'off'], x: { type: 'uniform', low: 0, high: 1, when: { a: 'on' } } });
     const points = drawnPoints(study, 200);
     const found = computeImportances(

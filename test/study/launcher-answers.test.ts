@@ -36,11 +36,11 @@ describe('kubectl', () => {
   it.each([
     ['', 'nothing'],
     ['Job created', '"Job created"'],
-  ])('that prints %j in place of the name of a Job is told with what was run', async (printed, found) => {
+  ])('that prints %j instead of a Job name is reported with its command', async (printed, found) => {
     fake('kubectl', `printf '%s' '${printed}'`);
     expect(await messageOf(launch(KUBERNETES))).toMatch(
       new RegExp(
-        `^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, as in job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
+        `^kubectl create --namespace default --filename \\S+job\\.yaml --output name: expected the name of a Job, such as job\\.batch/mtl-esmm-x7k2p, found ${found}; ${FIX}$`,
       ),
     );
   });
@@ -49,7 +49,7 @@ describe('kubectl', () => {
     ['', 'nothing'],
     ['{"kind": "Job"', '"{\\\\"kind\\\\": \\\\"Job\\\\""'],
     ['{"kind": "List"}', '"{\\\\"kind\\\\": \\\\"List\\\\"}"'],
-  ])('that prints %j in place of the Job is told with what was run', async (printed, found) => {
+  ])('that prints %j instead of the Job is reported with its command', async (printed, found) => {
     fake('kubectl', `case "$1" in create) echo job.batch/mtl-x-1 ;; *) printf '%s' '${printed}' ;; esac`);
     const workers = await launch(KUBERNETES);
     expect(await messageOf(workers.areAlive())).toBe(
@@ -60,12 +60,12 @@ describe('kubectl', () => {
   it.each([
     ['{"kind": "Job"}', true],
     ['{"kind": "Job", "status": {"conditions": [{"type": "Complete", "status": "True"}]}}', false],
-  ])('that prints %s says whether workers are alive', async (printed, areAlive) => {
+  ])('that prints %s reports whether workers are alive', async (printed, areAlive) => {
     fake('kubectl', `case "$1" in create) echo job.batch/mtl-x-1 ;; *) printf '%s' '${printed}' ;; esac`);
     expect(await (await launch(KUBERNETES)).areAlive()).toBe(areAlive);
   });
 
-  it('that fails without a word is told with its exit code', async () => {
+  it('that fails silently is reported with its exit code', async () => {
     fake('kubectl', 'exit 7');
     expect(await messageOf(launch(KUBERNETES))).toMatch(/^kubectl create .*: failed \(7\) without an error message$/);
   });
@@ -75,20 +75,20 @@ describe('sbatch', () => {
   it.each([
     ['', 'nothing'],
     ['Submitted batch job', '"Submitted batch job"'],
-  ])('that prints %j in place of a number is told with what was run', async (printed, found) => {
+  ])('that prints %j instead of a number is reported with its command', async (printed, found) => {
     fake('sbatch', `printf '%s' '${printed}'`);
     expect(await messageOf(launch({ name: 'slurm' }))).toMatch(
       new RegExp(`^sbatch --parsable \\S+slurm\\.sh: expected a job ID, found ${found}; ${FIX}$`),
     );
   });
 
-  it('names the cluster behind the number of a job', async () => {
+  it('reports the cluster after the job ID', async () => {
     fake('sbatch', 'echo "12;east"');
     expect((await launch({ name: 'slurm' })).where).toMatch(/^1 in Slurm job array 12; logs in /);
   });
 });
 
-describe('the dashboard of Ray', () => {
+describe('the Ray dashboard', () => {
   /** A server that ends each answer so; gives its address. */
   async function serve(body: string, isCut = false): Promise<string> {
     const server = createServer((_, response) => {
@@ -105,17 +105,17 @@ describe('the dashboard of Ray', () => {
   it.each([
     ['<html>', '"<html>"'],
     ['{}', '"{}"'],
-  ])('that answers %s is told with its address', async (body, found) => {
+  ])('that answers %s is reported with its address', async (body, found) => {
     const address = await serve(body);
     expect(await messageOf(launch({ name: 'ray', address }))).toBe(
       `${address}/api/jobs/: expected the JSON of Ray's job API, found ${found}; ${FIX}`,
     );
   });
 
-  it('that breaks off its answer is told with its address', async () => {
+  it('that ends its answer early is reported with its address', async () => {
     const address = await serve('{"submission_id"', true);
     expect(await messageOf(launch({ name: 'ray', address }))).toMatch(
-      new RegExp(`^${address}/api/jobs/: broke off its answer \\(.*\\); see whether Ray still runs`),
+      new RegExp(`^${address}/api/jobs/: the answer is incomplete \\(.*\\); check that Ray is running`),
     );
   });
 });

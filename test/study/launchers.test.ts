@@ -48,7 +48,7 @@ function expectAllOnce(cwd: string, stdout: string): void {
 }
 
 describe('the launcher', () => {
-  it('command starts a command of the shell for each worker', { timeout: 120_000 }, async () => {
+  it('command starts a shell command for each worker', { timeout: 120_000 }, async () => {
     const { cwd, file } = studyWith("{ name: command, run: 'echo I am {worker} of {study} > said-{worker}; {mtl}' }");
     const { code, stdout } = await mtl(cwd, ['sweep', file, '--json']);
     expect(code).toBe(0);
@@ -77,7 +77,7 @@ describe('the launcher', () => {
     },
   );
 
-  it('command says what a command said that fails', { timeout: 60_000 }, async () => {
+  it('command reports the output of a failing command', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith("{ name: command, run: 'echo no such host: {study} >&2; exit 3' }");
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
     expect([code, stderr]).toEqual([
@@ -131,7 +131,7 @@ describe('the launcher', () => {
     },
   );
 
-  it('slurm writes a script that the shell takes, whatever the folder is called', () => {
+  it('slurm writes a valid script for any directory name', () => {
     const study = "/a folder/it's";
     const script = jobScript({ study, count: 3, mtl: ['echo'], args: ['sweep', 'worker', study] }, ['--time=1:00:00']);
     expect(script).toContain('#SBATCH --array=1-3\n');
@@ -139,7 +139,7 @@ describe('the launcher', () => {
     expect(execFileSync('sh', ['-c', script], { encoding: 'utf8' })).toBe(`sweep worker ${study}\n`);
   });
 
-  it('kubernetes makes an Indexed Job that its official schema takes', (context) => {
+  it('kubernetes builds an Indexed Job that matches the official schema', (context) => {
     needsPython(context, 'kubernetes_validate');
     const spec = launchers.schema.parse({
       name: 'kubernetes',
@@ -175,7 +175,7 @@ describe('the launcher', () => {
     expect(() => python(scratchFolder(), check, [path])).toThrow();
   });
 
-  it('ray takes jobs on a real Ray, by its REST API', { timeout: 300_000 }, async (context) => {
+  it('ray submits jobs to a real Ray through its REST API', { timeout: 300_000 }, async (context) => {
     const ray = process.env['MTL_RAY'] ?? 'ray';
     if (spawnSync(ray, ['--version'], { stdio: 'ignore' }).status !== 0)
       context.skip(`there is no ${ray}: pip install "ray[default]", or name it with MTL_RAY`);
@@ -207,7 +207,7 @@ describe('the launcher', () => {
     }
   });
 
-  it('ray that is not there is told with the cure', { timeout: 60_000 }, async () => {
+  it('ray reports a fix if the dashboard is not running', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith("{ name: ray, address: 'http://127.0.0.1:9' }");
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
     expect([code, stderr]).toEqual([
@@ -216,7 +216,7 @@ describe('the launcher', () => {
     ]);
   });
 
-  it('slurm that is not there is told with the cure', { timeout: 60_000 }, async () => {
+  it('slurm reports a fix if it is not installed', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith('{ name: slurm }');
     const path = process.env['PATH'];
     process.env['PATH'] = scratchFolder();

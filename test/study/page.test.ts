@@ -93,7 +93,7 @@ const mixed = (number: number, value: number): TrialResult | undefined =>
 const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map(([, title]) => title!);
 
 describe('the page of a study', () => {
-  it('has a label of its own for each choice, in tables and at axes', async () => {
+  it('has a distinct label for each choice, in tables and on axes', async () => {
     const experts = (count: number): object => ({
       name: 'mmoe',
       tower: { hidden: [16], dropout: 0.1 },
@@ -108,7 +108,7 @@ describe('the page of a study', () => {
     expect(page).not.toContain('{&quot;name&quot;:&quot;mmoe&quot;,&quot;towe');
   });
 
-  it('has every part of a study with conditions, failures and trials that were stopped', async () => {
+  it('has all sections of a study with conditions, failures and stopped trials', async () => {
     const { page } = await drawn(SPACE, 40, mixed);
     expect(titles(page)).toEqual([
       'Leaderboard',
@@ -160,7 +160,7 @@ describe('the page of a study', () => {
     expect(titles(page)).toContain('Study file');
   });
 
-  it('is drawn again by mtl sweep show --html, which fails where it cannot be written', async () => {
+  it('is written again by mtl sweep show --html, which fails if it cannot write', async () => {
     const { path, page } = await drawn({ 'training.batchSize': [128, 256] }, 12, finished);
     const folder = join(path, '..');
     writeFileSync(path, '');

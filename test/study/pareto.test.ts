@@ -14,7 +14,7 @@ const trial = (number: number, a: number, b: number): ListedTrial => ({
 });
 
 describe('the Pareto front', () => {
-  it('has the trials that none beats in both metrics, each by its own direction', () => {
+  it('contains the trials that none dominates, each metric in its own direction', () => {
     const trials = [
       trial(1, 0.8, 0.5),
       trial(2, 0.7, 0.3),
@@ -31,7 +31,7 @@ describe('the Pareto front', () => {
     expect(others.map((one) => one.trial.number)).toEqual([3, 5]);
   });
 
-  it('keeps both of two that are alike', () => {
+  it('contains both of two equal trials', () => {
     const { front } = paretoFront([trial(1, 0.8, 0.5), trial(2, 0.8, 0.5)], ['ctr.auc', 'ctr.logLoss'], {
       'ctr.auc': 'higher',
       'ctr.logLoss': 'lower',
@@ -39,7 +39,7 @@ describe('the Pareto front', () => {
     expect(front).toHaveLength(2);
   });
 
-  it('weighs what is searched for on the first two spaces that have it', () => {
+  it('compares the optimized metric on the first two outputs that have it by default', () => {
     const goals = { 'ctr.auc': 'higher', 'ctr.logLoss': 'lower', 'cvr.auc': 'higher', 'ctcvr.auc': 'higher' } as const;
     expect(
       selectMetricPair({ options: { metric: 'ctcvr.auc' }, goals } as unknown as Parameters<

@@ -38,7 +38,7 @@ describe('the directory of a study', () => {
     expect(runs.map(({ run }) => run).sort()).toEqual(['runs/esmm/001', 'runs/studies/esmm/001/seed-11']);
   });
 
-  it('of an earlier version is not started again elsewhere', async () => {
+  it('of an earlier version is not created again elsewhere', async () => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });
     writeFileSync(join(cwd, 'runs', 'esmm', 'study.json'), '{}');
@@ -50,7 +50,7 @@ describe('the directory of a study', () => {
     ]);
   });
 
-  it('is named by the error for a directory that is no study', () => {
+  it('is suggested by the error for a directory that is not a study', () => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });
     expect(() => readStudy(join(cwd, 'runs', 'esmm'))).toThrow(
@@ -63,9 +63,9 @@ describe('the directory of a study', () => {
     );
   });
 
-  it('is not that of the runs of a config', async () => {
+  it('differs from the run directories of a config', async () => {
     await expect(createRunFolder({ configName: 'studies' })).rejects.toThrow(
-      "'studies' is the directory of studies; rename the config",
+      "'studies' is reserved for the directory of studies; rename the config",
     );
   });
 });

@@ -116,7 +116,7 @@ describe('mtl sweep', () => {
     },
   );
 
-  it('takes every trial once and to its end, whichever workers are killed', { timeout: 240_000 }, async () => {
+  it('completes every trial once, whichever workers are killed', { timeout: 240_000 }, async () => {
     const cwd = scratchFolder();
     const study = writeStudy(`${GRID}parallel: 3\nmaxAttempts: 999\n`);
     const undisturbed = swept((await mtl(scratchFolder(), ['sweep', study, '--json'])).stdout).trials;
@@ -142,7 +142,7 @@ describe('mtl sweep', () => {
     expect(journalOf(cwd).filter((name) => name.includes('.claim-')).length).toBeGreaterThan(6);
   });
 
-  it('gives its trials back when it is told to end, and goes on with them', { timeout: 120_000 }, async () => {
+  it('releases its trials when stopped, and resumes them', { timeout: 120_000 }, async () => {
     const cwd = scratchFolder();
     const study = writeStudy('space: { training.batchSize: [16, 32] }\nsearch: grid\nparallel: 2\n');
     const stopped = await mtl(cwd, ['sweep', study], (text, kill) => {
@@ -155,7 +155,7 @@ describe('mtl sweep', () => {
     expect(swept(stdout).trials.map(({ state }) => state)).toEqual(['finished', 'finished']);
   });
 
-  it('draws the same points whoever draws them, and goes on with more of them', { timeout: 120_000 }, async () => {
+  it('suggests the same points in any worker, and resumes with more of them', { timeout: 120_000 }, async () => {
     const space =
       'space:\n  training.optimizer.dense.learningRate: { type: log-uniform, low: 0.0001, high: 0.1, linkedKeys: [training.optimizer.embeddings.learningRate] }\n  model.ctrTower.hidden: [[4], [8]]\n  model.cvrTower.dropout: { type: uniform, low: 0.1, high: 0.3, when: { model.ctrTower.hidden: [[8]] } }\n';
     const study = writeStudy(`${space}trials: 2\n`);
@@ -201,7 +201,7 @@ describe('mtl sweep', () => {
     },
   );
 
-  it('notes a trial that diverges as failed, and goes on', { timeout: 60_000 }, async () => {
+  it('records a diverged trial as failed and continues', { timeout: 60_000 }, async () => {
     const study = writeStudy('space: { training.optimizer.dense.learningRate: [1.0e+300, 0.01] }\nsearch: grid\n');
     const { code, stdout } = await mtl(scratchFolder(), ['sweep', study, '--json']);
     expect(code).toBe(0);
@@ -211,7 +211,7 @@ describe('mtl sweep', () => {
     ]);
   });
 
-  it('ends where the data refuse, and says what the worker said', { timeout: 60_000 }, async () => {
+  it("stops on a data error and reports the worker's message", { timeout: 60_000 }, async () => {
     const study = writeStudy('space: { training.batchSize: [64] }\nsearch: grid\n');
     writeFileSync(
       study,
@@ -225,7 +225,7 @@ describe('mtl sweep', () => {
   });
 });
 
-describe('a study that is wrong', () => {
+describe('an invalid study', () => {
   const problemsOf = async (text: string, more: readonly string[] = []): Promise<string> => {
     const { code, stderr } = await mtl(scratchFolder(), ['sweep', writeStudy(text), ...more]);
     expect(code).toBe(2);
@@ -268,7 +268,7 @@ describe('a study that is wrong', () => {
     [
       'a condition on what is not there',
       'space: { training.batchSize: { type: choices, values: [64], when: { model.nam: esmm } } }\ntrials: 1\n',
-      'expected a parameter that stands above; there is none',
+      'expected a parameter listed above, but there is none',
     ],
     [
       'what is set and lost in a section that is varied',
@@ -282,7 +282,7 @@ describe('a study that is wrong', () => {
       'small.yaml:6:20: asha.minEpochs: the first comparison after 2 epochs never happens',
     ],
     ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'the study sets this key itself; use seeds: [1, 2, 3]'],
-  ])('for %s is told where', async (_, text, expected) => {
+  ])('with %s is reported with its place', async (_, text, expected) => {
     expect(await problemsOf(text)).toContain(expected);
   });
 
@@ -293,11 +293,11 @@ describe('a study that is wrong', () => {
         'move it above that key',
     ],
     ['set.training.epochs=0', '--set set.training.epochs=0: training.epochs: expected at least 1, found 0'],
-  ])('for --set %s is told so', async (change, expected) => {
+  ])('with --set %s is reported', async (change, expected) => {
     expect(await problemsOf('space: { training.batchSize: [64] }\ntrials: 1\n', ['--set', change])).toContain(expected);
   });
 
-  it('takes a path of the config for one key where --set changes it', async () => {
+  it('treats a config path as one key in --set', async () => {
     const overrides = [
       'set.training.epochs=1',
       'space.training.batchSize=[32]',

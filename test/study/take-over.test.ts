@@ -65,8 +65,8 @@ function hasSaved(study: string): boolean {
   return readdirSync(study, { recursive: true, encoding: 'utf8' }).some((name) => name.endsWith('/last'));
 }
 
-describe('a trial that a worker of another machine has', () => {
-  it('is left to it as long as it lives', { timeout: 180_000 }, async (context) => {
+describe('a trial of a worker on another machine', () => {
+  it('stays with it while it is alive', { timeout: 180_000 }, async (context) => {
     needsHostNames(context);
     const { cwd, file, study } = studyElsewhere(100_000);
     let kill: ((signal: NodeJS.Signals) => void) | undefined;
@@ -83,7 +83,7 @@ describe('a trial that a worker of another machine has', () => {
     expect([(await worker).code, (await sweep).code]).toEqual([143, 143]);
   });
 
-  it('is taken over where it was saved, once that worker says nothing', { timeout: 180_000 }, async (context) => {
+  it('is resumed by another worker once its heartbeat is stale', { timeout: 180_000 }, async (context) => {
     needsHostNames(context);
     const { cwd, file, study } = studyElsewhere(8);
     const sweep = mtl(cwd, ['sweep', file]);

@@ -91,7 +91,7 @@ function rankZ(a: readonly number[], b: readonly number[]): number {
 }
 
 describe('tpe', () => {
-  it(`finds less than a random search does, on ${Object.keys(FUNCTIONS).join(', ')}`, { timeout: 60_000 }, () => {
+  it(`finds lower costs than random search on ${Object.keys(FUNCTIONS).join(', ')}`, { timeout: 60_000 }, () => {
     const [found, drawn] = [bests('tpe'), bests('random')];
     for (const name of Object.keys(FUNCTIONS)) expect(rankZ(drawn[name]!, found[name]!), name).toBeGreaterThan(3);
   });
@@ -118,7 +118,7 @@ describe('tpe', () => {
     },
   );
 
-  it('draws other points where trials are running than where they are not', () => {
+  it('suggests other points while trials are running', () => {
     const { space, cost } = FUNCTIONS['branin']!;
     const search = searches.build(searches.schema.parse({ name: 'tpe' }), space);
     const seen = Array.from({ length: 20 }, (_, i): Observation => {
@@ -199,7 +199,7 @@ describe('tpe', () => {
       },
     );
 
-    it('counts trials that run or have failed as tries', () => {
+    it('counts running and failed trials as tries', () => {
       const space = spaceOf({ model: ['a', 'b', 'c', 'd'] });
       const search = searches.build(searches.schema.parse({ name: 'tpe' }), space);
       for (const cost of [undefined, null]) {
@@ -216,7 +216,7 @@ describe('tpe', () => {
     });
   });
 
-  it('keeps to the conditions of a space', () => {
+  it('respects the conditions of a space', () => {
     const space = spaceOf({ kind: ['a', 'b'], size: { type: 'int', low: 1, high: 9, when: { kind: 'b' } } });
     const search = searches.build(searches.schema.parse({ name: 'tpe', startupTrials: 4 }), space);
     const seen: Observation[] = [];
@@ -230,7 +230,7 @@ describe('tpe', () => {
 });
 
 describe('the density of trials', () => {
-  it('integrates to one, on a line, at steps and over choices', () => {
+  it('integrates to one on lines, steps and choices', () => {
     const space = spaceOf({
       x: { type: 'uniform', low: -1, high: 2 },
       n: { type: 'int', low: 1, high: 5 },
@@ -264,7 +264,7 @@ describe('the density of trials', () => {
     expect(sum).toBeCloseTo(1, 4);
   });
 
-  it('has the mass of the normal that tables have', () => {
+  it('matches tables of the normal distribution', () => {
     expect(normalMass(-1, 1)).toBeCloseTo(0.682689492, 6);
     expect(normalMass(5, 6) / 2.85665e-7).toBeCloseTo(1, 4);
     expect(normalMass(-6, -5)).toBe(normalMass(5, 6));

@@ -14,7 +14,7 @@ const mmoe = (count: number, hidden: readonly number[]) => ({
 });
 
 describe('labels of choices', () => {
-  it('are their values where these differ as they are printed', () => {
+  it('are their values if these differ as printed', () => {
     expect(labelsOf([128, 0.00012345678, 'adam', [64, 32], { name: 'esmm' }])).toEqual([
       '128',
       '0.0001235',
@@ -55,7 +55,7 @@ describe('labels of choices', () => {
       [`${'x'.repeat(30)}1`, `${'x'.repeat(30)}2`],
       [`${'x'.repeat(19)}… #1`, `${'x'.repeat(19)}… #2`],
     ],
-  ])('tell %s apart', (_, values, expected) => {
+  ])('distinguish %s', (_, values, expected) => {
     const labels = labelsOf(values);
     expect(labels.map((label) => label.replace(/^"x/, 'x'))).toEqual(expected);
     for (const label of labels) expect(label.length).toBeLessThanOrEqual(24);

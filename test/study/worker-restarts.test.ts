@@ -20,8 +20,8 @@ function endOf(workers: Awaited<ReturnType<typeof launchProcesses>>): Promise<un
   );
 }
 
-describe('a worker that is killed each time', () => {
-  it('is started again after growing pauses, and given up with its signal in the end', async () => {
+describe('a worker that is killed repeatedly', () => {
+  it('restarts after growing pauses, and is finally reported with its signal', async () => {
     const study = scratchFolder();
     const pauses: number[] = [];
     const workers = await launchProcesses(study, [KILLED], true, 'here', (ms) => Promise.resolve(pauses.push(ms)));
@@ -47,7 +47,7 @@ describe('a worker that is killed each time', () => {
     ).toHaveLength(9);
   });
 
-  it('counts as alive while it waits, and is not started again once the study stops', async () => {
+  it('counts as alive while it waits, and does not restart once the study stops', async () => {
     const study = scratchFolder();
     const signals: AbortSignal[] = [];
     const workers = await launchProcesses(
@@ -68,7 +68,7 @@ describe('a worker that is killed each time', () => {
     expect(logOf(study).match(/begins/g)).toHaveLength(1);
   });
 
-  it('ends the study at once if it ends by itself, with an error', async () => {
+  it('ends the study at once if it exits with an error', async () => {
     const workers = await launchProcesses(scratchFolder(), [['sh', '-c', 'echo no data; exit 3']], true, 'here', () =>
       Promise.reject(new Error('paused')),
     );

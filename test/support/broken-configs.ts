@@ -326,7 +326,10 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     toMmoe,
     ['given: click', 'given: ctrr'],
   ),
-  one('the name of a link', "name: 'latest' is the link to the newest run", ['seed: 11', 'seed: 11\nname: latest']),
+  one('the name of a link', "name: 'latest' is reserved for the link to the newest run", [
+    'seed: 11',
+    'seed: 11\nname: latest',
+  ]),
   one('a file in the place of runs', 'cannot be written: a part of the path is a file, not a folder', [
     'runs: runs',
     'runs: train.csv',

@@ -29,7 +29,7 @@ afterAll(() => {
 async function trained(url: string, { set = [], ...options }: SmallRun): Promise<readonly string[]> {
   const notices: string[] = [];
   await trainSmall('esmm.yaml', {
-    set: [...SET, `track.mlflow=${url}`, ...set],
+    set: [...SET, `loggers.mlflow=${url}`, ...set],
     ...options,
     on: { ...options.on, onWarning: (text) => notices.push(text) },
   });
@@ -171,10 +171,10 @@ const lossesIn = (run: string): readonly number[][] =>
 const lossesAt = ({ metrics }: Fake): readonly number[][] =>
   metrics.filter(({ key }) => key === 'train/loss').map(({ step, value }) => [step, value]);
 
-describe('a run that is told to MLflow', () => {
-  it('sends its config, every number once, and how it ended', async () => {
+describe('a run tracked in MLflow', () => {
+  it('sends its config, every metric value once, and its end', async () => {
     const fake = await fakeServer();
-    expect(await trained(`${fake.url}/`, { runDir: 'told', set: ['track.experiment=mine'] })).toEqual([]);
+    expect(await trained(`${fake.url}/`, { runDir: 'told', set: ['loggers.experiment=mine'] })).toEqual([]);
     expect(lossesAt(fake)).toEqual(lossesIn('told'));
     expect(new Set(fake.metrics.map(({ key, step }) => `${key} ${step}`)).size).toBe(fake.metrics.length);
     expect(fake.params.find(({ key }) => key === 'model.name')).toEqual({ key: 'model.name', value: 'esmm' });
@@ -191,7 +191,7 @@ describe('a run that is told to MLflow', () => {
     'summary.json',
   ];
 
-  it('stores its configs, results and best checkpoint through the server, its report after them, and names its data sets', async () => {
+  it('uploads configs, results, best checkpoint and report, and names its data sets', async () => {
     const fake = await fakeServer();
     expect(await trained(fake.url, { runDir: 'stored' })).toEqual([]);
     expect([...fake.files.keys()]).toEqual(expect.arrayContaining(KEPT.map((path) => `7/run/artifacts/${path}`)));
@@ -213,7 +213,7 @@ describe('a run that is told to MLflow', () => {
     expect([fake.files.get('7/run/artifacts/report.html')?.toString(), notices]).toEqual(['<html>', []]);
   });
 
-  it('copies them where the server keeps its artifacts on this machine', async () => {
+  it('copies artifacts if the server stores them on this machine', async () => {
     const fake = await fakeServer();
     for (const artifactUri of [join(world, 'kept'), pathToFileURL(join(world, 'kept as url')).href]) {
       fake.artifactUri = artifactUri;
@@ -240,7 +240,7 @@ describe('a run that is told to MLflow', () => {
     },
   );
 
-  it('goes on in the same one, and sends nothing twice', async () => {
+  it('resumes the same MLflow run and sends nothing twice', async () => {
     const fake = await fakeServer();
     await trained(fake.url, { runDir: 'resumed', ...abortAtStep(14) });
     expect(fake.statuses).toEqual(['run-1 KILLED']);
@@ -263,12 +263,12 @@ describe('a run that is told to MLflow', () => {
     },
   );
 
-  it('ends well where nobody listens', async () => {
+  it('completes without a server', async () => {
     const notices = await trained('http://127.0.0.1:9', { runDir: 'nobody' });
     expect(notices[0]).toMatch(/^MLflow at http:\/\/127\.0\.0\.1:9: cannot connect \(/);
   });
 
-  it('sends what a server has missed when it answers again', async () => {
+  it('sends missed metrics when the server answers again', async () => {
     const fake = await fakeServer();
     fake.fault = 'hangs up';
     let epochs = 0;
@@ -280,7 +280,7 @@ describe('a run that is told to MLflow', () => {
     expect(lossesAt(fake)).toEqual(lossesIn('late'));
   });
 
-  it('sends nothing twice that a server took without an answer', async () => {
+  it('does not repeat requests that the server took without an answer', async () => {
     const fake = await fakeServer();
     let epochs = 0;
     const onMilestone = (): void => {
@@ -292,7 +292,7 @@ describe('a run that is told to MLflow', () => {
     expect(fake.runs).toEqual(['run-1']);
   });
 
-  it('tells who it is as its own clients do', async () => {
+  it("authenticates like MLflow's own clients", async () => {
     const fake = await fakeServer();
     process.env['MLFLOW_TRACKING_USERNAME'] = 'ann';
     process.env['MLFLOW_TRACKING_PASSWORD'] = 'secret';
@@ -304,12 +304,12 @@ describe('a run that is told to MLflow', () => {
     expect([...fake.authorizations]).toEqual([`Basic ${Buffer.from('ann:secret').toString('base64')}`]);
   });
 
-  it('is refused for what is no address, and for an experiment of no server', async () => {
+  it('rejects an invalid address, and an experiment without a server', async () => {
     await expect(trained('127.0.0.1:5000', { runDir: 'no' })).rejects.toThrow(
       /track\.mlflow: expected the address of an MLflow server/,
     );
-    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['track.experiment=mine'] })).rejects.toThrow(
-      /track\.experiment: requires an MLflow server/,
+    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['loggers.experiment=mine'] })).rejects.toThrow(
+      /loggers\.experiment: requires an MLflow server/,
     );
   });
 });
@@ -364,7 +364,7 @@ describe('a real MLflow server', () => {
   for (const artifacts of ['--artifacts-destination', '--default-artifact-root'] as const)
     it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
       const url = await realServer(context, artifacts);
-      const all = { set: ['track.experiment=real'] };
+      const all = { set: ['loggers.experiment=real'] };
       await trained(url, { ...all, runDir: `real${artifacts}`, ...abortAtStep(14) });
       await trained(url, { ...all, resume: `real${artifacts}` });
       const get = async (path: string): Promise<Record<string, unknown>> =>

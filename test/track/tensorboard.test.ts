@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncate
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { crc32c, encodeRecord, wholeRecords } from '../../src/track/records.js';
+import { crc32c, encodeRecord, countCompleteBytes } from '../../src/track/records.js';
 import { needsPython, python } from '../support/python.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -44,31 +44,31 @@ const timeless = (path: string): readonly string[] =>
     .filter((text) => !text.includes('rows_per_second') && !text.includes('session_'));
 
 describe('records', () => {
-  it('have the CRC-32C of RFC 3720, appendix B.4', () => {
+  it('match the CRC-32C of RFC 3720, appendix B.4', () => {
     expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
     expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43);
     expect(crc32c(Uint8Array.from({ length: 32 }, (_, i) => i))).toBe(0x46dd794e);
   });
 
-  it('are counted as far as they are whole', () => {
+  it('are counted up to the last complete one', () => {
     const two = Buffer.concat([encodeRecord(Buffer.from('one')), encodeRecord(Buffer.from('second'))]);
     for (let cut = 0; cut <= two.length; cut++)
-      expect(wholeRecords(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
+      expect(countCompleteBytes(two.subarray(0, cut))).toBe(cut === two.length ? cut : cut >= 19 ? 19 : 0);
   });
 });
 
 describe('the event file of a run', () => {
-  it('is written where nothing is said, and not where it is not wanted', async () => {
+  it('is written by default, and not if disabled', async () => {
     const { run } = await trainSmall('esmm.yaml', { runDir: 'default', set: ['training.epochs=1'] });
     expect(recordsOf(join(run, EVENTS)).length).toBeGreaterThan(3);
     const { run: without } = await trainSmall('esmm.yaml', {
       runDir: 'without',
-      set: ['training.epochs=1', 'track.tensorboard=false'],
+      set: ['training.epochs=1', 'loggers.tensorboard=false'],
     });
     expect(existsSync(join(without, EVENTS))).toBe(false);
   });
 
-  it('repeats no step and loses none where a run is stopped, its end torn, and it goes on', async () => {
+  it('repeats and loses no step after a stop with a torn end and a resume', async () => {
     await trainSmall('esmm.yaml', { runDir: 'straight', set: SET });
     await trainSmall('esmm.yaml', { runDir: 'torn', set: SET, ...abortAtStep(13) });
     const path = join('torn', EVENTS);
@@ -85,7 +85,7 @@ describe('the event file of a run', () => {
     expect(timeless(path)).toEqual(timeless(join('straight', EVENTS)));
   });
 
-  it('begins anew where a run goes on without it, or with less of it than there was', async () => {
+  it('begins again if a resumed run has no file or a shorter one', async () => {
     await trainSmall('esmm.yaml', { runDir: 'cut', set: SET, ...abortAtStep(13) });
     const path = join('cut', EVENTS);
     const whole = recordsOf(path).length;
@@ -97,12 +97,16 @@ describe('the event file of a run', () => {
     expect(withoutTime(recordsOf(path)[0]!)).toContain('brain.Event:2');
   });
 
-  it('may be left out or asked for when a run goes on', async () => {
-    await trainSmall('esmm.yaml', { runDir: 'changing', set: [...SET, 'track.tensorboard=false'], ...abortAtStep(13) });
+  it('may be disabled or enabled on resume', async () => {
+    await trainSmall('esmm.yaml', {
+      runDir: 'changing',
+      set: [...SET, 'loggers.tensorboard=false'],
+      ...abortAtStep(13),
+    });
     await trainSmall('esmm.yaml', { resume: 'changing', set: SET, ...abortAtStep(5) });
     const records = recordsOf(join('changing', EVENTS)).length;
     expect(records).toBeGreaterThan(2);
-    await trainSmall('esmm.yaml', { resume: 'changing', set: [...SET, 'track.tensorboard=false'] });
+    await trainSmall('esmm.yaml', { resume: 'changing', set: [...SET, 'loggers.tensorboard=false'] });
     expect(recordsOf(join('changing', EVENTS)).length).toBe(records);
   });
 

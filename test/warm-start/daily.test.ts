@@ -10,7 +10,7 @@ const home = process.cwd();
 beforeEach(() => process.chdir(scratchFolder()));
 afterEach(() => process.chdir(home));
 
-describe('seven days of a shop whose items come and go', () => {
+describe('seven days of a shop with changing items', () => {
   it.each([1, 2, 3])(
     'are predicted better by a model that goes on than by one that starts anew each day, whatever its epochs, and no id changes its meaning (seed %i)',
     async (seed) => {

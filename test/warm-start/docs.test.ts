@@ -47,7 +47,7 @@ const shell = (
   spawnSync('sh', ['-c', text], { cwd, encoding: 'utf8' });
 
 describe('pages about warm starts', () => {
-  it('has examples of whatever it tells of', () => {
+  it('have an example of each feature', () => {
     const count = (text: string): readonly number[] => ['sh', 'yaml'].map((each) => blocks(text, each).length);
     expect([page, daily].map(count)).toEqual([
       [1, 1],
@@ -55,14 +55,14 @@ describe('pages about warm starts', () => {
     ]);
   });
 
-  it('shows the keys with their defaults', () => {
+  it('show the keys with their defaults', () => {
     const initFrom = (parse(keys) as { initFrom: { checkpoint: string } }).initFrom;
     const parsed = parseConfig(`${config}\ninitFrom: { checkpoint: ${initFrom.checkpoint} }`, 'config.yaml').initFrom!;
     expect({ ...parsed, checkpoint: initFrom.checkpoint }).toEqual(initFrom);
     for (const key of Object.keys(initFrom).slice(1)) expect(page).toContain(`| \`${key}\` |`);
   });
 
-  it('has a command that goes on from the latest run', async () => {
+  it('have a command that starts from the latest run', async () => {
     const cwd = shop();
     expect((await mtl(cwd, ['train', 'config.yaml'])).code).toBe(0);
     expect(shell(cwd, asBuilt(command))).toMatchObject({
@@ -72,7 +72,7 @@ describe('pages about warm starts', () => {
     });
   });
 
-  it('has a nightly job that does its work, and is done again without harm where it failed or is run twice', () => {
+  it('have a nightly job that works, and can be repeated after a failure or a second start', () => {
     const cwd = shop();
     const night = (day: string): ReturnType<typeof shell> => shell(cwd, `./nightly.sh ${day}`);
     writeFileSync(join(cwd, 'nightly.sh'), asBuilt(script));

@@ -59,8 +59,8 @@ const weight = ({ program }: Checkpoint, name: string): HostTensor => program.we
 const shortDay = (): void =>
   writeFileSync('short.csv', `user,item,price,click,purchase\n${'3,item-20,10,1,1\n3,item-21,11,0,0\n'.repeat(4)}`);
 
-describe('a run that starts from another', () => {
-  it('has each row that its data does not touch as it was, with its moments, and goes on counting the steps of the optimizer', async () => {
+describe('a warm-started run', () => {
+  it("keeps untouched rows with their moments, and continues the optimizer's step count", async () => {
     shortDay();
     const { checkpoint } = await warm(['data.train=short.csv', 'training.epochs=1']);
     const before = await old();
@@ -85,7 +85,7 @@ describe('a run that starts from another', () => {
     expect(weight(checkpoint, mean).data).not.toEqual(weight(before, mean).data);
   });
 
-  it('knows the items of before by their ids and rows, has drawn rows for the new ones, and tells of both', async () => {
+  it('keeps ids and rows of known items, initializes new rows, and reports both', async () => {
     const { checkpoint, notices } = await warm([
       'training.epochs=1',
       'training.optimizer.embeddings.learningRate=1e-30',
@@ -113,7 +113,7 @@ describe('a run that starts from another', () => {
     );
   });
 
-  it('admits an item that is seen once in each of three runs in the third, where minCount is 3', async () => {
+  it('admits an item in the third run if it is seen once in each and minCount is 3', async () => {
     const day = (rows: readonly string[]): string =>
       `user,item,price,click,purchase\n${rows.map((row, i) => `${i % 7},${row},10,${i % 2},0`).join('\n')}\n`;
     const often = ['often', 'often', 'often'];
@@ -141,7 +141,7 @@ describe('a run that starts from another', () => {
     expect([shape, data.length]).toEqual([[3, 8], 24]);
   });
 
-  it('reads numbers by the scale that its layers have learned from', async () => {
+  it('scales numbers as its loaded layers expect', async () => {
     await warm(['training.epochs=1']);
     const priceOf = (run: string): unknown =>
       (JSON.parse(readFileSync(join(run, 'checkpoints/last/features.json'), 'utf8')) as { price: unknown }).price;
@@ -155,7 +155,7 @@ describe('a run that starts from another', () => {
     expect(priceOf('tables')).not.toEqual(priceOf('old'));
   });
 
-  it('says where it comes from, with a digest, in its folder and in each of its checkpoints', async () => {
+  it('records its source with a digest in its directory and in each checkpoint', async () => {
     const { checkpoint } = await warm(['training.epochs=1']);
     const origin = {
       checkpoint: expect.stringMatching(/\/old\/checkpoints\/step-\d+$/) as string,
@@ -171,7 +171,7 @@ describe('a run that starts from another', () => {
     expect(logged).toMatchObject({ ...origin, steps: 10, optimizer: 'keep', drawn: [], left: [] });
   });
 
-  it('needs nothing of it any more: it is evaluated, predicts and goes on without', async () => {
+  it('is independent of its source: it is evaluated, predicts and resumes without it', async () => {
     const { checkpoint } = await warm(['training.epochs=1']);
     rmSync('old', { recursive: true });
     const { metrics } = await evaluate({
@@ -191,7 +191,7 @@ describe('a run that starts from another', () => {
     expect((await readCheckpoint('new/checkpoints/last', false)).program.step).toBe(20);
   });
 
-  it.each([[1], [5], [3, 4]])('goes on to the same bytes after stops behind %j steps', async (...stops) => {
+  it.each([[1], [5], [3, 4]])('is bitwise identical after stops at steps %j', async (...stops) => {
     const set = [...FROM_OLD, 'checkpoints.bestBy=[loss]', 'data.valid=day-2.csv', 'training.monitor=loss'];
     await trainSmall('config.yaml', { runDir: 'whole', set });
     for (const [i, count] of stops.entries()) {
@@ -205,7 +205,7 @@ describe('a run that starts from another', () => {
     expect(traceOf('new')).toEqual(traceOf('whole'));
   });
 
-  it('does not read it again where it goes on, and says so where something else is said of it', async () => {
+  it('does not read its source again on resume, and warns if initFrom changed', async () => {
     await warm(['training.epochs=1']);
     const notices: string[] = [];
     const goOn = (set: readonly string[]): Promise<unknown> =>
@@ -221,7 +221,7 @@ describe('a run that starts from another', () => {
     expect((await readCheckpoint('old/checkpoints/last', false)).sections).not.toHaveProperty('initFrom');
   });
 
-  it('starts from the run before one that failed at its start, and from what one that was killed was to start from', async () => {
+  it('starts from the run before one that failed at its start, and from the source of one that was killed', async () => {
     await trainSmall('config.yaml', { name: 'first', set: ['training.epochs=1'] });
     writeFileSync('bad.csv', `${readFileSync('day-1.csv', 'utf8')}3,item-1,oops,1,1\n`);
     const failing = trainSmall('config.yaml', {
@@ -242,8 +242,8 @@ describe('a run that starts from another', () => {
   });
 });
 
-describe('what is taken', () => {
-  it('are the tables alone, or what patterns say', async () => {
+describe('the loaded tensors', () => {
+  it('are only tables, or match patterns', async () => {
     const before = await old();
     const still = [
       'training.epochs=1',
@@ -268,7 +268,7 @@ describe('what is taken', () => {
       expect([name, taken]).toEqual([name, name !== 'embeddings.user' && !name.startsWith('towers.cvr')]);
   });
 
-  it('leaves layers that only one of two models has where they are, and tells of them', async () => {
+  it('exclude layers that only one of two models has, with a report', async () => {
     const model = ['training.epochs=1', 'model={ name: shared-bottom, hidden: [16], tower: { hidden: [] } }'];
     await trainSmall('config.yaml', { runDir: 'first', set: model });
     const { notices } = await warm([
@@ -285,7 +285,7 @@ describe('what is taken', () => {
     );
   });
 
-  it('has a new optimizer where it is asked for, also another one', async () => {
+  it('have a new optimizer on request, also of another kind', async () => {
     shortDay();
     const { checkpoint, notices } = await warm([
       'data.train=short.csv',
@@ -301,7 +301,7 @@ describe('what is taken', () => {
     expect(rowOf(sums, 1 + vocabularyOf('old').indexOf('item-30'))).toEqual(new Array(8).fill(0));
   });
 
-  it('keeps of a wide part what it knows of each id, as of embeddings, and draws what is new', async () => {
+  it('include the wide part of each known id, and new ids are initialized', async () => {
     const wide = ['model.wide=true', 'training.epochs=1'];
     await trainSmall('config.yaml', { runDir: 'first', set: wide });
     shortDay();
@@ -326,7 +326,7 @@ describe('what is taken', () => {
     );
   });
 
-  it('takes the average of the weights along', async () => {
+  it('include the EMA of the weights', async () => {
     const average = ['training.ema={ decay: 0.9 }'];
     await trainSmall('config.yaml', { runDir: 'averaged', set: average });
     shortDay();
@@ -363,8 +363,8 @@ describe('what is taken', () => {
   });
 });
 
-describe('tokens that train no longer has', () => {
-  it('become the unknown where they are dropped, and give their rows to new ones, whose rows are drawn; all others keep theirs', async () => {
+describe('tokens that left the training set', () => {
+  it('map to the OOV id if evicted, and their rows are reinitialized for new tokens', async () => {
     const set = ['initFrom.staleTokens=evict', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
     const { checkpoint, notices } = await warm(set);
     const before = await old();
@@ -407,7 +407,7 @@ describe('tokens that train no longer has', () => {
   });
 });
 
-describe('a pair that does not fit', () => {
+describe('an incompatible checkpoint', () => {
   const item = (more: string): string => `features.item={ type: categorical, fields: [item], width: 8, ${more} }`;
   it.each([
     [
@@ -466,7 +466,7 @@ describe('a pair that does not fit', () => {
       /nowhere: no such directory; name a run or a checkpoint/,
     ],
     ['a folder that is no run', ['initFrom.checkpoint=.'], /no checkpoint found/],
-  ])('is refused before a folder is made: %s', async (_, set, message) => {
+  ])('is rejected before a directory is created: %s', async (_, set, message) => {
     writeFileSync(
       'day-1.csv',
       readFileSync('day-1.csv', 'utf8')
@@ -478,7 +478,7 @@ describe('a pair that does not fit', () => {
     expect(existsSync('new')).toBe(false);
   });
 
-  it('is refused where a table would lose rows', async () => {
+  it('is rejected if a table would have fewer rows', async () => {
     await trainSmall('config.yaml', {
       runDir: 'sized',
       set: ['training.epochs=1', 'features.user.encoding={ sizes: { user: 90 } }'],
@@ -490,7 +490,7 @@ describe('a pair that does not fit', () => {
 });
 
 describe('mtl train --init-from', () => {
-  it('is the whole of a daily job', async () => {
+  it('suffices for a daily job', async () => {
     const cwd = process.cwd();
     const first = await mtl(cwd, ['train', 'config.yaml', '--threads=1']);
     expect(first.code).toBe(0);
