@@ -120,7 +120,7 @@ describe('mtl data', () => {
     });
     expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', 'all'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--max-size: expected a size as in 10GiB, found "all"') as string,
+      stderr: expect.stringContaining('--max-size: expected a size such as 10GiB, found "all"') as string,
     });
   });
 
@@ -132,7 +132,7 @@ describe('mtl data', () => {
       printed.map((line) => (JSON.parse(line) as { columns: { name: string }[] }).columns.map(({ name }) => name)),
     ).toEqual([['click', 'id']]);
     await expect(runDataInfo({ path: join(folder, 'nowhere'), json: true })).rejects.toThrow(
-      /nowhere: there is no such file or folder/,
+      /nowhere: does not exist or folder/,
     );
   });
 });

@@ -111,19 +111,21 @@ describe('a pipe', () => {
 });
 
 describe('what is asked for as a file', () => {
-  const asked = { kind: 'data', fix: 'write it to a file' } as const;
+  const asked = { kind: 'data', fix: 'save it to a file, and pass that file' } as const;
 
   it('is no socket and no device', async () => {
     const path = join(scratchFolder(), 'socket');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(path, resolve));
     try {
-      expect(() => checkRegularFile(path, asked)).toThrow(`${path}: is a socket, and no file; write it to a file`);
+      expect(() => checkRegularFile(path, asked)).toThrow(
+        `${path}: is a socket, and no file; save it to a file, and pass that file`,
+      );
     } finally {
       server.close();
     }
     expect(() => checkRegularFile('/dev/null', asked)).toThrow(
-      '/dev/null: is a device, and no file; write it to a file',
+      '/dev/null: is a device, and no file; save it to a file, and pass that file',
     );
   });
 

@@ -74,7 +74,7 @@ describe('a condition', () => {
       { column: 'paid', oneOf: [true, false] },
     ]) {
       expect(() => judged(condition, ['yes'])).toThrow(
-        /expected true or false, or 1 or 0, which (true|false) compares with/,
+        /expected true or false, or 1 or 0 to compare with (true|false)/,
       );
       expect(judged(condition, [''])).toEqual([undefined]);
     }
@@ -154,16 +154,16 @@ describe('a condition', () => {
     expect(compileCondition(condition).holds(['0.5', 'x'])).toBe(true);
     expect(compileCondition(condition).holds(['0.5', 'y'])).toBe(false);
     expect(() => compileCondition(condition).holds(['fast', 'y'])).toThrow(
-      "expected a number in column 'a', which above: 1 compares with",
+      "expected a number in column 'a' to compare with above: 1",
     );
   });
 
   it.each([
-    [{ column: 'ms', above: 7000 }, 'fast', 'a number, which above: 7000 compares with'],
+    [{ column: 'ms', above: 7000 }, 'fast', 'a number to compare with above: 7000'],
     [
       { column: 'at', atLeast: '2026-11-01' },
       '20261101',
-      'a date as in 2026-11-01 or 2026-11-01T18:30, which atLeast: 2026-11-01 compares with',
+      'a date such as 2026-11-01 or 2026-11-01T18:30 to compare with atLeast: 2026-11-01',
     ],
     [{ column: 'at', atLeast: '2026-11-01' }, '2026-02-30', 'a date'],
   ])('refuses a cell that cannot be compared: %j of %s', (condition, cell, expected) => {

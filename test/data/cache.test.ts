@@ -181,7 +181,7 @@ describe('the cache', () => {
     expect(rejects[1]!.text).toBe(rejects[0]!.text);
     expect(rejects[0]!.text.split('\n')).toHaveLength(4);
     await expect(run(path, { policy: skipBadRows(undefined, 1) })).rejects.toThrow(
-      /train\.csv:52: column "id".*bad row number 2 and data\.maxRejects is 1/,
+      /train\.csv:52: column "id".*invalid row 2 exceeds data\.maxRejects: 1/,
     );
     await expect(run(path)).rejects.toThrow(/train\.csv:7: column "id": expected an id/);
   });

@@ -146,28 +146,33 @@ describe('what is said of a CSV', () => {
       'a row behind comments that is too wide',
       '#\na,b\n#\n#\n1,2,3\n',
       { comments: '#' },
-      /data\.csv:5: expected 2 cells as in the header, found 3/,
+      /data\.csv:5: expected 2 values as in the header, found 3/,
     ],
     ['a broken row behind comments', 'a,b\n#\n1,"2"x\n', { comments: '#' }, /data\.csv:3: expected a comma/],
-    ['comments that nobody announced', '#a\nb,c\n1,2\n', {}, /data\.csv:2: expected 1 cells as in the header, found 2/],
-    ['a quote of the other kind', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 cells as in the header, found 3/],
+    [
+      'comments that nobody announced',
+      '#a\nb,c\n1,2\n',
+      {},
+      /data\.csv:2: expected 1 values as in the header, found 2/,
+    ],
+    ['a quote of the other kind', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 values as in the header, found 3/],
     [
       'more cells than names',
       '1,2,3\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:1: expected 2 cells, as many as data\.columns names, found 3; name every column/,
+      /data\.csv:1: expected 2 values as in data\.columns, found 3; name every column/,
     ],
     [
       'a later row with more cells than names',
       '1,2\n1,2,3\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:2: expected 2 cells as in data\.columns, found 3/,
+      /data\.csv:2: expected 2 values as in data\.columns, found 3/,
     ],
     [
       'a header that is said not to be there',
       'a,b\n1,2\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:1: holds the names of the columns, and data\.header says that it is a row; leave data\.header and data\.columns out/,
+      /data\.csv:1: contains the column names, but data\.header is false; remove data\.header and data\.columns/,
     ],
   ])('is told where the file has %s', async (_, content, options, message) => {
     await expect(read(content, options)).rejects.toThrow(message);
@@ -175,18 +180,22 @@ describe('what is said of a CSV', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['#a,b\n1,2\n', 'c', /it begins with #; where such lines are comments, set data\.comments: "#"/],
+    ['#a,b\n1,2\n', 'c', /it begins with #: if such lines are comments, set data\.comments: "#"/],
     [
       '# made by night\na;b\n1;2\n',
       'a',
-      /data\.csv:1: expected a header .*it begins with #; where such lines are comments, set data\.comments: "#"$/,
+      /data\.csv:1: expected a header .*it begins with #: if such lines are comments, set data\.comments: "#"$/,
     ],
     [
       'sep=;\na;b\n1;2\n',
       'a',
       /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/,
     ],
-    ['click,b\n1,2\n', 'click > 0', /column "click > 0".*; a condition is a map, as in \{ column: click, above: 3 \}/],
+    [
+      'click,b\n1,2\n',
+      'click > 0',
+      /column "click > 0".*; write a condition as a map, for example \{ column: click, above: 3 \}/,
+    ],
     ['a\0,b\0\n1,2\n', 'a', /where the file is UTF-16, set data\.encoding: utf-16le/],
     [
       Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'),
@@ -207,7 +216,7 @@ describe('what is said of a CSV', () => {
   it('has names for columns that are asked for', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,2\n'), { header: false, columns: ['click', 'item'] });
     expect(() => columnIndices(csv, ['itm'])).toThrow(
-      /^[^\n]*data\.csv: column "itm": the config asks for it, data\.columns does not have it; did you mean 'item'\?$/,
+      /^[^\n]*data\.csv: column "itm": is used by the config, but is not in data\.columns; did you mean 'item'\?$/,
     );
   });
 
@@ -220,7 +229,7 @@ describe('what is said of a CSV', () => {
       ['', 0.5],
     ]);
     await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(
-      /data\.csv:2: column "n": expected a number with a comma before its decimals, as data\.decimal says, and no dot, found "1\.500"/,
+      /data\.csv:2: column "n": expected a number with a decimal comma and no dot, as set in data\.decimal, found "1\.500"/,
     );
   });
 
@@ -469,7 +478,7 @@ describe('what a config says of text files', () => {
     ['comments: ";;", delimiter: ";"', /data\.comments: expected what no row begins with/],
     ['header: false', /data\.header: expected data\.columns with the names/],
     ['columns: [a, b]', /data\.columns: names columns that a file does not name itself: add header: false/],
-    ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' stands there twice/],
+    ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' is listed twice; remove one/],
     [
       'header: false, columns: nowhere.txt',
       /nowhere\.txt: data\.columns: cannot be read \(ENOENT\); expected a file with a name a line/,

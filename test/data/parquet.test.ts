@@ -212,7 +212,7 @@ describe('Parquet', () => {
     [
       'a CSV that is called Parquet',
       () => written('x.parquet', csvOf(rows)),
-      /x\.parquet: is no Parquet file, as its name says: it does not begin with PAR1; was it copied whole\?/,
+      /x\.parquet: is named like a Parquet file, but does not begin with PAR1; was it copied whole\?/,
     ],
     ['an empty file that is called Parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
     [
@@ -228,7 +228,7 @@ describe('Parquet', () => {
     [
       'a column that stands there twice',
       () => join(CASES, 'twice.parquet'),
-      /twice\.parquet: column "twice": stands in the schema twice; rename or remove one/,
+      /twice\.parquet: column "twice": is in the schema twice; rename or remove one/,
     ],
   ])('refuses %s', async (_, make, message) => {
     const path = make();
@@ -363,31 +363,31 @@ describe('a value of Parquet', () => {
   });
 
   it.each([
-    ['nested', 'list<list<int64>>', 'a bag is one list a row: flatten it'],
-    ['struct', 'struct<a: int64, b: string>', 'write each field of it as a column of its own'],
+    ['nested', 'list<list<int64>>', 'flatten it: a bag is one list per row'],
+    ['struct', 'struct<a: int64, b: string>', 'write each of its fields as a separate column'],
     [
       'pairs_of_others',
       'list<struct<item: int64, score: double>>',
-      'write a list of ids, or of pairs with the fields id and weight',
+      'write a list of ids, or of structs with the fields id and weight',
     ],
     [
       'triples',
       'list<struct<id: int64, weight: double, time: int64>>',
-      'write a list of ids, or of pairs with the fields id and weight',
+      'write a list of ids, or of structs with the fields id and weight',
     ],
-    ['text_weights', 'map<string, string>', 'its weights must be numbers: cast them, or write a list of the ids alone'],
-    ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of pairs with the fields id and weight'],
+    ['text_weights', 'map<string, string>', 'cast its weights to numbers, or write a list of ids without weights'],
+    ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of structs with the fields id and weight'],
   ])('that has no reading is refused by column and type, with what to do: %s', async (name, type, fix) => {
     const found = readCase('refused.parquet', 'good', [{ type: 'bag', fields: [name] }]);
     await expect(found).rejects.toThrow(
-      `refused.parquet: column "${name}": is ${type}, which cannot be read as a cell or a bag; ${fix}`,
+      `refused.parquet: column "${name}": is ${type}, which cannot be read as a value or a bag; ${fix}`,
     );
     await expect(found).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('that is a list where the config reads one value a row is refused', async () => {
+  it('that is a list where the config reads one value per row is refused', async () => {
     await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
-      /column "ids": is list<int64>, and the config reads it as one value a row; make it a feature of type 'bag'/,
+      /column "ids": is list<int64>, but the config expects one value per row; make it a feature of type 'bag'/,
     );
   });
 });

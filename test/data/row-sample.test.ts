@@ -152,7 +152,7 @@ describe('a sample of rows', () => {
       /is not whole/,
     );
     await expect(sample(write(folder, 'a.csv', `${csv(all)}1,60000,"open`))).rejects.toThrow(
-      /a\.csv:60002: a quote is opened and never closed/,
+      /a\.csv:60002: a quoted value is never closed/,
     );
   });
 });

@@ -263,23 +263,23 @@ describe('shards', () => {
     [
       'a shard without a hash',
       edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined })) })),
-      /manifest\.json: shards\.0: not a manifest of shards: a shard without a hash/,
+      /manifest\.json: shards\.0: is not a shard manifest: a shard without a hash/,
     ],
     [
       'a shard outside the folder',
       edit(() => ({ shards: [{ file: '../x', rows: 100, bytes: 1, sha256: '0'.repeat(64) }] })),
       /shards\.0\.file: .*a file in this folder/,
     ],
-    ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, and the shards have 100/],
+    ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, but the shards have 100/],
     [
       'a column twice',
       edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })),
-      /'101' is there twice/,
+      /'101' is listed twice/,
     ],
     [
       'a shard that is cut short',
       (folder) => truncateSync(join(folder, shard), 100),
-      /shard-00001\.safetensors: expected \d+ bytes as in the manifest, the file has 100 bytes/,
+      /shard-00001\.safetensors: expected \d+ bytes as in the manifest; the file has 100 bytes/,
     ],
     [
       'a byte that was overwritten',

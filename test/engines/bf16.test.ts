@@ -281,7 +281,7 @@ describe('a training in bfloat16', () => {
     };
     expect(notices('bf16', 'wasm')).toEqual([
       expect.stringMatching(
-        /^products in bf16 are slow here, .*: there are no native kernels: WebAssembly's are asked for$/,
+        /^products in bf16 are slow here, .*: native kernels are not available: WebAssembly kernels were requested$/,
       ),
     ]);
     expect(notices('bf16', 'auto')).toHaveLength(MISSING === undefined ? 0 : 1);

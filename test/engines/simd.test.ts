@@ -161,7 +161,7 @@ describe('the simd engine', () => {
     const plan = planOf(workload('esmm'), SCALE);
     expect(planSize(plan, createSimdEngine(), 2 ** 33, 2 ** 34).vocabularyBytes).toBe(2 ** 33);
     expect(() => planSize(plan, createSimdEngine(), 2 ** 34, 2 ** 34)).toThrow(
-      /vocabularies need 16\.\d GiB, and this machine has 16\.0 GiB/,
+      /vocabularies require 16\.\d GiB, but this machine has 16\.0 GiB/,
     );
   });
 

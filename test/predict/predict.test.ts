@@ -253,7 +253,7 @@ describe('a bad row', () => {
       set: ['training.epochs=1', 'data.onBadRow=skip', 'data.maxRejects=1'],
     });
     await expect(predictInto(join(scratchFolder(), 'out.csv'), { path: other, data: withBadRow() })).rejects.toThrow(
-      /bad row number 2 and data\.maxRejects is 1/,
+      /invalid row 2 exceeds data\.maxRejects: 1/,
     );
   });
 });

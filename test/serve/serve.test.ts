@@ -190,7 +190,7 @@ describe('POST /predict', () => {
     ['a list', '[{}]', 400, 'body: expected an object, found a list; write {"rows": […]} around it'],
     ['another key', '{"row": [{}]}', 400, "body: row: unknown key; expected rows; did you mean 'rows'?"],
     ['rows that are no list', '{"rows": {}}', 400, 'rows: expected a list of objects with a cell a column, found {}'],
-    ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with a cell a column, found 5'],
+    ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with one value per column, found 5'],
     ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: column "101": is missing; add it'],
     [
       'a blank id',

@@ -71,7 +71,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     const { createSimdEngine } = await import('../../src/engines/simd/engine.js');
     const { kernels } = await import('../../src/doctor/kernels.js');
     const reason =
-      /\(no native kernels: no folder to keep them in can be written: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
+      /\(without native kernels: no folder to keep them in can be written: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
     expect(createSimdEngine(2).description).toMatch(new RegExp(`${reason.source}, 2 threads$`));
     expect(createSimdEngine(2, true, {}, 'wasm').description).not.toContain('native');
     expect(await kernels.look()).toEqual({
@@ -80,7 +80,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
       fix: NOT_WRITABLE,
     });
     expect(() => createSimdEngine(2, true, {}, 'native')).toThrow(
-      new RegExp(`${NOT_WRITABLE}, or leave --kernels and MTL_KERNELS out`),
+      new RegExp(`${NOT_WRITABLE}, or remove --kernels and MTL_KERNELS`),
     );
   });
 });

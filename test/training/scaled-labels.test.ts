@@ -95,7 +95,9 @@ describe('a regression whose label is scaled', () => {
 
   it('is asked for once, at the start of a run, where labels spread far and nothing is said', async () => {
     expect(notices['raw']!.filter((text) => text.startsWith(WIDE))).toEqual([
-      expect.stringMatching(/deviation 1\d\.\d in the first 600 rows of train\), .*scaling: standard below the task/),
+      expect.stringMatching(
+        /a standard deviation of 1\d\.\d in the first 600 rows of the training set, .*set scaling: standard for the task/,
+      ),
     ]);
     expect(notices['standard']!.join()).not.toContain(WIDE);
     const again: string[] = [];
