@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { readDate } from '../text/dates.js';
 
 /**
- * The name of a column; names like 101 may stand without quotes. What is kept by column is kept in objects, which take
- * this name for something else.
+ * Column name; numeric names such as 101 need no quotes. `__proto__` is rejected, since columns are keys of objects.
  */
 export const columnName = z
   .union([
@@ -15,10 +14,10 @@ export const columnName = z
   ])
   .transform(String);
 
-/** What a cell is compared with. */
+/** Value that a condition compares with. */
 export type ConditionValue = string | number | boolean;
 
-/** What must hold of a row: comparisons of the cells of one column, or of all of several. Plain data. */
+/** A condition on a row: comparisons of one column, or a combination of conditions. Plain data. */
 export interface Condition {
   readonly column?: string | undefined;
   readonly equals?: ConditionValue | undefined;
@@ -33,15 +32,14 @@ export interface Condition {
   readonly not?: Condition | undefined;
 }
 
-/** A number, or a date as ISO 8601 writes it. */
+/** A number, or an ISO 8601 date. */
 export type Limit = number | string;
 
-/** How cells are compared, each with the word of the YAML. */
 export const LIMITS = ['above', 'atLeast', 'below', 'atMost'] as const;
 const COMPARISONS = ['equals', 'oneOf', ...LIMITS, 'isBlank'] as const;
 const FORMS = ['column', 'all', 'any', 'not'] as const;
 
-/** A double holds no whole number beyond this one with all its neighbours. */
+/** Rejects integers that a double cannot represent exactly. */
 const exact = z
   .number()
   .refine(
@@ -49,7 +47,6 @@ const exact = z
     'has more digits than a number can hold; write it in quotes, as a text',
   );
 const value = z.union([z.string(), exact, z.boolean()], 'expected a text, a number, true or false');
-/** A limit of the YAML. */
 export const limitSchema = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
   if (typeof given === 'string' && readDate(given) === undefined) {
     const hint = given.trim() !== '' && Number.isFinite(Number(given)) ? '; write a number without quotes' : '';
@@ -62,7 +59,6 @@ export const limitSchema = z.union([exact, z.string()], 'expected a number or a 
 
 const nested: z.ZodType<Condition> = z.lazy(() => conditionSchema);
 
-/** A condition of the YAML. */
 export const conditionSchema: z.ZodType<Condition> = z
   .strictObject({
     column: columnName.optional().describe('Column to compare; all comparisons given must hold'),
@@ -102,13 +98,13 @@ export const conditionSchema: z.ZodType<Condition> = z
   })
   .describe('Comparisons on the columns of a row');
 
-/** The columns that a condition looks at, each once, in the order in which it names them. */
+/** Returns the distinct columns of a condition in order of appearance. */
 export function conditionColumns({ column, all = [], any: some = [], not }: Condition): readonly string[] {
   const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(conditionColumns);
   return [...new Set([...(column === undefined ? [] : [column]), ...below])];
 }
 
-/** The columns that it compares with numbers. */
+/** Returns the distinct columns that a condition compares with numbers. */
 export function numberColumns({
   column,
   equals,

@@ -1,9 +1,6 @@
 const DIGITS = 1 << 16;
 
-/**
- * Sorts places by their counts, the largest first; those of the same count stay in their order (radix sort, 16 bits at
- * a time).
- */
+/** Sorts indices by their counts in descending order. Stable (radix sort, 16 bits per pass). */
 export function sortByCount(order: Uint32Array, counts: Uint32Array): void {
   let [from, to]: [Uint32Array, Uint32Array] = [order, new Uint32Array(order.length)];
   for (const shift of [0, 16]) {

@@ -4,15 +4,14 @@ import { didYouMean, joined, quoted, UserError, userError } from '../core/errors
 import { registry } from '../core/component.js';
 import * as all from './all.js';
 
-/** Every format by its name on the command line. */
+/** All formats by their command line name. */
 export const formats = registry(all);
 export type FormatSpec = Parameters<typeof formats.build>[0];
 
 /**
- * A format with what is asked of it.
- * @param asked options by their names; undefined where one is not given
- * @throws UserError (usage) for a format that is not known, for an option of another one, and for what an option cannot
- * be
+ * Parses a format and its options.
+ * @param asked options by name; undefined for an absent one
+ * @throws UserError (usage) for an unknown format, an option of another format, or an invalid value
  */
 export function formatSpec(name: string, asked: Readonly<Record<string, unknown>>): FormatSpec {
   const part = formats.parts.find((one) => one.name === name);
@@ -50,7 +49,7 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
 }
 
 /**
- * Sees that a path is one that a format is written to.
+ * Checks that a path is a valid target of a format.
  * @throws UserError (usage)
  */
 export function checkTarget(spec: FormatSpec, out: string): void {

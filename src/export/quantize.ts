@@ -3,24 +3,24 @@ import { tableTensor } from '../engines/engine.js';
 import type { HostTensor } from '../core/tensor.js';
 import { getWeights, type ExportedModel } from './model.js';
 
-/** The option of formats that can store tables in fewer bits. */
+/** Option of formats that support quantized tables. */
 export const quantizeOption = z
   .enum(['int8'])
   .optional()
   .describe('Quantization of tables to 8-bit integers with a scale per row');
 
-/** A table in whole numbers of 8 bits: row r of it is values[r] · scales[r]. */
+/** An int8 table: row r is values[r] · scales[r]. */
 export interface QuantizedTable {
   readonly shape: readonly number[];
   readonly scales: Float32Array;
-  /** Computed when they are asked for: of a large table, they are needed only while they are written. */
+  /** Computed on demand, since a large table is needed only while it is written. */
   values(): Int8Array;
 }
 
 /** Symmetric, so that 0 stays 0. */
 const LARGEST = 127;
 
-/** A table whose rows each have a scale of their own: the largest number of a row becomes 127 or -127. */
+/** Quantizes a table with one scale per row: its largest absolute value becomes ±127. */
 export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
   const [rows, width] = [shape[0]!, shape[1]!];
   const scales = new Float32Array(rows);
@@ -44,13 +44,13 @@ export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
   };
 }
 
-/** The numbers that a quantized table stands for. */
+/** Returns the values of a quantized table. */
 function dequantize({ shape, scales, values }: QuantizedTable): HostTensor {
   const width = shape[1]!;
   return { shape, data: Float32Array.from(values(), (value, i) => value * scales[Math.floor(i / width)]!) };
 }
 
-/** The weights of a model whose tables are quantized, as whoever reads them has them. */
+/** Returns the weights of a model after quantization. */
 export function approximateTables(model: ExportedModel): ReadonlyMap<string, HostTensor> {
   const tables = model.layout.tables.map(({ name }) => tableTensor(name));
   return new Map([

@@ -1,33 +1,32 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { systemCode, userError, type ErrorKind } from '../core/errors.js';
 
-/** Where the numbers of a tensor lie in a file, and what they are. */
+/** Location, shape and type of a tensor in a file. */
 export interface FilePlace<Data> {
   readonly path: string;
   readonly shape: readonly number[];
-  /** From the start of the file. */
+  /** Byte offset in the file. */
   readonly position: number;
   readonly bytes: number;
-  /** The array that they are read into. */
+  /** Array type to read into. */
   readonly Array: {
     readonly BYTES_PER_ELEMENT: number;
     new (memory: ArrayBuffer, offset?: number, length?: number): Data;
   };
-  /** What it is an error of, where the file is not what it was. */
+  /** Error kind if the file has changed. */
   readonly kind: ErrorKind;
 }
 
-/** One read. */
+/** Bytes per read. */
 const CHUNK_BYTES = 1 << 22;
 
-/** Closes files that nobody can read from any more. */
+/** Closes files that are no longer reachable. */
 const opened = new FinalizationRegistry<number>(closeSync);
 
 /**
- * Numbers that are read when they are asked for, all of them or some whole rows at a time; each part is valid until the
- * next one is asked for.
- * Their file is open from now on, so that nothing is lost where somebody removes it before they are.
- * @throws UserError (of the place's kind)
+ * Creates a tensor that is read on access, in full or in blocks of rows; a block is valid until the next one. Opens the
+ * file immediately, so that removing it loses nothing.
+ * @throws UserError of the location's kind
  */
 export function lazyTensor<Data extends { readonly length: number; set(from: Data, at: number): void }>({
   path,

@@ -1,11 +1,11 @@
 import { didYouMean, quoted, UserError, userError } from '../core/errors.js';
 import type { ScoredColumns } from './scored-rows.js';
 
-/** What is asked for of columns. */
+/** Options for output columns. */
 export interface ColumnOptions {
-  /** Columns that pass as they are; `all` for all of them. */
+  /** Columns to pass through; `all` for every column. */
   readonly keep: readonly string[];
-  /** Put before the names of predictions. */
+  /** Prefix of prediction columns. */
   readonly prefix: string;
 }
 
@@ -13,11 +13,11 @@ export interface ColumnOptions {
 export const KEEP_ALL = 'all';
 
 /**
- * The columns that are written.
+ * Returns the output columns.
  * @param path of the data
- * @param has the columns of the data
- * @param spaces the names of what is predicted
- * @throws UserError (usage) for columns that are not there, and for names that would stand there twice
+ * @param has columns of the data
+ * @param spaces names of the outputs
+ * @throws UserError (usage) for absent columns and for duplicate names
  */
 export function scoredColumns(
   { keep, prefix }: ColumnOptions,

@@ -2,10 +2,10 @@ import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet';
 import type { RowWriter, ScoredColumns, ScoredRows, WriteBytes } from './scored-rows.js';
 
-/** Rows of a row group, and cells of it at the most that are texts: they lie in memory until it is full. */
+/** Maximum rows of a row group, and maximum strings in it; a row group is buffered in memory. */
 const [GROUP_ROWS, GROUP_CELLS] = [1 << 17, 1 << 20];
 
-/** Writes Parquet in row groups: cells as texts, predictions as floats, null where a row has none. */
+/** Writes Parquet row groups: values as strings, predictions as float32, null for missing predictions. */
 export function parquetWriter(
   { kept: keptNames, predictions: names }: ScoredColumns,
   writeBytes: WriteBytes,
@@ -29,7 +29,7 @@ export function parquetWriter(
 
   const takeBytes = async (): Promise<void> => {
     const written = bytes.getBytes().slice();
-    // What has gone out counts for the places of what comes.
+    // Written bytes count for later offsets.
     bytes.index = 0;
     await writeBytes(written);
   };

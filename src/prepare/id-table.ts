@@ -1,26 +1,23 @@
 import { sortByCount } from '../core/sort-by-count.js';
 
-// Raw ids are whole numbers below 2^53 - 1. Tables are open-addressing ones of two words a slot, at most two thirds
-// full: the id
-// plus one, so that fresh memory is an empty table, and what belongs to it. Ids that no word holds, of which the real
-// files have
-// none, lie in a Map beside.
+// Raw ids are integers below 2^53 - 1. Tables use open addressing with two words per slot, at most two thirds full: the
+// id plus one, so that zeroed memory is an empty table, and its value. Ids beyond 32 bits, of which the real files have
+// none, are in a Map.
 
-/** Ids below are in slots. */
+/** Ids below are stored in slots. */
 const NARROW = 0xffffffff;
 const FIRST_SLOTS = 1 << 12;
-/** Spreads neighbours over all slots (the golden ratio; Knuth, The Art of Computer Programming 3, 6.4). */
+/** Distributes consecutive ids over all slots (golden ratio; Knuth, The Art of Computer Programming 3, 6.4). */
 const SPREAD = 0x9e3779b1;
 
-/** Counts ids: 8 bytes a slot, so about 16 for every distinct id. */
+/** Counts ids with 8 bytes per slot, about 16 per distinct id. */
 export interface IdCounter {
   add(id: number, times: number): void;
-  /** Ids with at least `minCount` occurrences, the most frequent first, the smaller first among equals. */
+  /** Returns ids with at least `minCount` occurrences by descending count, then ascending id. */
   frequent(minCount: number): Float64Array;
   readonly distinct: number;
 }
 
-/** An empty counter. */
 export function createIdCounter(): IdCounter {
   let words = new Int32Array(2 * FIRST_SLOTS);
   let used = 0;
@@ -74,16 +71,13 @@ export function createIdCounter(): IdCounter {
   };
 }
 
-/** From raw ids to places in a vocabulary; all threads share the slots. */
+/** Maps raw ids to vocabulary indices; threads share the slots. */
 export interface IdTable {
   readonly words: Int32Array;
   readonly wide: ReadonlyMap<number, number>;
 }
 
-/**
- * The table of a vocabulary whose entry i is the raw id that becomes i; entry 0 is the unknown and stands for no raw
- * id.
- */
+/** Creates the table of a vocabulary, whose entry i is the raw id of index i; entry 0 is the OOV id. */
 export function createIdTable(vocabulary: Float64Array): IdTable {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(2, 1.5 * vocabulary.length)));
   const words = new Int32Array(new SharedArrayBuffer(8 * slots));
@@ -101,14 +95,14 @@ export function createIdTable(vocabulary: Float64Array): IdTable {
   return { words, wide };
 }
 
-/** The place of a raw id; 0 where the vocabulary has it not. */
+/** Returns the index of a raw id; 0 if it is not in the vocabulary. */
 export function lookUp({ words, wide }: IdTable, id: number): number {
   return id >= NARROW ? (wide.get(id) ?? 0) : words[slotOf(words, (id + 1) | 0) + 1]!;
 }
 
-/** Where the slot of a key begins, or the free one where it belongs. */
+/** Returns the offset of a key's slot, or of the free slot for it. */
 function slotOf(words: Int32Array, key: number): number {
-  // Of the product the highest bits are those that all of the key's had a part in.
+  // The highest bits of the product depend on all bits of the key.
   let slot = 2 * (Math.imul(key, SPREAD) >>> (Math.clz32(words.length) + 2));
   while (words[slot] !== key && words[slot] !== 0) slot = (slot + 2) & (words.length - 1);
   return slot;

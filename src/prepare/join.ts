@@ -6,24 +6,24 @@ import { lookUp, type IdTable } from './id-table.js';
 import { NO_ID } from './jobs/encode-sessions.js';
 import type { LoadedSessions } from './session-reader.js';
 
-/** By field: values that the vocabulary has, values that it has not, and rows without a value. */
+/** By field: values in the vocabulary, values outside it, and rows without a value. */
 export interface Coverage {
   readonly known: readonly number[];
   readonly unknown: readonly number[];
   readonly missing: readonly number[];
 }
 
-/** Rows of a skeleton on their way into a block, joined with their sessions and encoded, a field at a time. */
+/** Joins skeleton rows with their sessions and encodes them into a block, field by field. */
 export interface Join {
   /**
-   * Appends rows of a chunk. A field that a row names itself is not taken from its session.
-   * @param sessions those of the rows, in their order
+   * Appends rows of a chunk. A row's own value of a field takes precedence over its session's.
+   * @param sessions the session of each row
    */
   add(chunk: Columns, rows: Uint32Array, sessions: LoadedSessions): void;
   coverage(): Coverage;
 }
 
-/** A join into a block that has room for all rows that are added. */
+/** Creates a join into a block with capacity for all added rows. */
 export function createJoin(
   block: RowBlock,
   fields: readonly FieldPlan[],
@@ -34,7 +34,7 @@ export function createJoin(
   const unknown = fields.map(() => 0);
   const missing = fields.map(() => 0);
 
-  /** By field of the common ones, and by place of a session: where the field's words begin. */
+  /** Offsets of each common field's words, per session. */
   const fieldStarts = ({ words, starts }: LoadedSessions): Uint32Array[] => {
     const ats = commonFields.map(() => new Uint32Array(starts.length));
     const kinds = commonFields.map((f) => fields[f]!);
@@ -139,26 +139,23 @@ export function createJoin(
   };
 }
 
-/** NO_ID among words with a sign. */
+/** NO_ID as a signed word. */
 const MISSING = NO_ID | 0;
 
-/**
- * An array's words as what the machine moves fastest: one kind of array, no number between floats, and none beyond a
- * register.
- */
+/** Views an array as signed words, which V8 moves fastest: one array type, no float conversion, no heap numbers. */
 function bitsOf({ buffer, byteOffset, length }: ColumnData): Int32Array {
   return new Int32Array(buffer, byteOffset, length);
 }
 
-/** Copies for each row the word of its session that lies so far behind where a field begins. */
+/** Copies, per row, the word of its session at an offset from the field's start. */
 function gather(words: Int32Array, at: Uint32Array, behind: number, places: Uint32Array, into: Int32Array): void {
-  // Of each session once: all of these lie close together.
+  // Per session first, for memory locality.
   const ofSessions = new Int32Array(at.length);
   for (let s = 0; s < at.length; s++) ofSessions[s] = words[at[s]! + behind]!;
   for (let r = 0; r < into.length; r++) into[r] = ofSessions[places[r]!]!;
 }
 
-/** Copies the bags of sessions whose size is that of the row's; others are the row's own, and are written over them. */
+/** Copies the bags of sessions whose size matches the row's; rows with their own bag are overwritten later. */
 function copyBags(
   words: Int32Array,
   at: Uint32Array,

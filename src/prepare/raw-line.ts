@@ -1,20 +1,19 @@
 import { printable } from '../core/errors.js';
 import type { FeatureColumns } from './feature-columns.js';
 
-// The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by
-// \x02
-// and \x03. Lines are read as bytes, numbers without a string in between; a line feed must follow the last line, and
-// stops
-// every loop. What is right is said here; kernels read lists of features that are plainly so, with the same values.
+// The raw format: commas separate the values of a line, \x01 separates the features in the last value, and \x02 and
+// \x03 the parts of a feature. Lines are parsed as bytes, without intermediate strings; a line feed after the last line
+// ends every loop. This parser defines validity; kernels read only feature lists that are plainly valid, with the same
+// results.
 
 const [FEATURE_END, ID_START, VALUE_START, LINE_END, RETURN, COMMA, POINT, ZERO, UNDERSCORE] = [
   1, 2, 3, 10, 13, 44, 46, 48, 95,
 ] as const;
-/** So many digits fit into 32 bits whatever they are. */
+/** Any number of this many digits fits into 32 bits. */
 const INT_DIGITS = 9;
 const POWERS = Float64Array.from({ length: INT_DIGITS + 1 }, (_, i) => 10 ** i);
 
-/** Why a line cannot be used. */
+/** Why a line is invalid. */
 export class BadLine extends Error {
   override readonly name = 'BadLine';
 
@@ -26,22 +25,22 @@ export class BadLine extends Error {
   }
 }
 
-/** Reads the cells of raw lines. */
+/** Reads the values of raw lines. */
 export interface LineReader {
-  /** Where the next cell begins. */
+  /** Start of the next value. */
   at: number;
-  /** Skips a cell. @returns where it ends */
+  /** Skips a value. @returns its end */
   skipCell(bytes: Uint8Array, what: string): number;
-  /** Reads a 0 or a 1. @throws BadLine */
+  /** Reads 0 or 1. @throws BadLine */
   bit(bytes: Uint8Array, what: string): number;
   /**
-   * Begins a row, and reads the number of its features and the list of them, to the end of the line.
-   * @throws BadLine for what is no feature of these fields, and for another number of them than the line tells
+   * Starts a row, and reads its feature count and feature list up to the line end.
+   * @throws BadLine for an invalid feature, or a different number of features than declared
    */
   features(bytes: Uint8Array, columns: FeatureColumns): void;
 }
 
-/** A reader for lines with these fields. */
+/** Creates a reader for lines with these fields. */
 export function createLineReader(fields: readonly string[]): LineReader {
   const { slots, codes, lengths } = fieldCodes(fields);
   const mask = slots.length - 1;
@@ -128,7 +127,7 @@ export function createLineReader(fields: readonly string[]): LineReader {
         }
         let weight: number;
         let end = bytes[at]!;
-        // Below 2^53 over a power of ten is rounded once: the very number that the decimal is nearest to.
+        // An integer below 2^53 divided by a power of ten is rounded once, so it is the nearest double of the decimal.
         if (numDigits > 0 && (end === FEATURE_END || end === LINE_END || end === RETURN))
           weight = mantissa / POWERS[fraction]!;
         else {
@@ -150,7 +149,7 @@ export function createLineReader(fields: readonly string[]): LineReader {
   return reader;
 }
 
-/** Names as numbers to base 12, exact up to eight characters, in a small hash table. */
+/** Encodes names as base-12 numbers, exact up to eight characters, in a small hash table. */
 function fieldCodes(fields: readonly string[]): { slots: Int16Array; codes: Int32Array; lengths: Uint8Array } {
   const slots = new Int16Array(256).fill(-1);
   const codes = Int32Array.from(fields, (name) => {
@@ -175,7 +174,7 @@ function endOfDigits(bytes: Uint8Array, from: number): number {
 
 function longId(bytes: Uint8Array, begin: number, end: number): number {
   const id = Number(textOf(bytes, begin, end));
-  // One more than the id is a key of the tables.
+  // The tables store the id plus one.
   if (id >= Number.MAX_SAFE_INTEGER) throw bad(bytes, begin, 'an id below 2^53 - 1');
   return id;
 }
@@ -191,7 +190,7 @@ function badField(bytes: Uint8Array, begin: number, fields: readonly string[]): 
   return bad(bytes, begin, `one of the fields ${fields.join(', ')}`);
 }
 
-/** What stands at a place, up to a separator. */
+/** Creates the error for the text at an offset, up to a separator. */
 function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
   let end = begin;
   while (bytes[end]! > VALUE_START && bytes[end] !== LINE_END && bytes[end] !== COMMA && end - begin < 60) end++;
@@ -205,7 +204,7 @@ function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
   );
 }
 
-/** Bytes as text, a character each. */
+/** Decodes bytes as text, one character per byte. */
 export function textOf(bytes: Uint8Array, begin: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('latin1');
 }

@@ -8,13 +8,13 @@ import type { Summary } from './summary.js';
 import type { Vocabulary } from './vocabulary.js';
 import { SUMMARY } from './work.js';
 
-/** Rows of a step, where there are enough of them. */
+/** Batch size, if there are enough rows. */
 const BATCH_ROWS = 4096;
 const SMALL_BATCH_ROWS = 256;
 
 /**
- * Writes what stands beside the shards: `vocabulary.safetensors` (a tensor a field, place i holds the raw id of id i),
- * `config.yaml`, `rejects.csv` where rows were bad, and last `summary.json`.
+ * Writes the files next to the shards: `vocabulary.safetensors` (the raw id of each id, one tensor per field),
+ * `config.yaml`, `rejects.csv` if there are invalid rows, and last `summary.json`.
  * @throws UserError (disk)
  */
 export async function writeResults(
@@ -44,7 +44,7 @@ export async function writeResults(
   await writeFileAtomic(join(out, SUMMARY), `${JSON.stringify(summary, null, 1)}\n`);
 }
 
-/** A config that trains ESMM on everything that was prepared. */
+/** Returns a config that trains ESMM on all prepared fields. */
 function configOf(fields: readonly FieldPlan[], { splits }: Summary): string {
   const list = (names: readonly string[]): string => `[${names.join(', ')}]`;
   const names = (isBag: boolean): string =>

@@ -1,53 +1,49 @@
 import { closeSync } from 'node:fs';
 import { createColumnReader, openToRead, findPosition, readBytes } from './column-file.js';
 
-/** Where the words of sessions lie: files of `encodeSessions`, in the order of the sessions. */
+/** Files of `encodeSessions`, in session order. */
 export interface SessionFiles {
   readonly files: readonly string[];
-  /** By file the number of its first session; one place more. */
+  /** First session of each file, plus the total. */
   readonly firsts: readonly number[];
 }
 
 /** The words of some sessions. */
 export interface LoadedSessions {
   readonly words: Uint32Array;
-  /** Where the words of each session begin. */
+  /** Offset of each session's words. */
   readonly starts: Uint32Array;
-  /** By row that was asked for: the place of its session in `starts`. */
+  /** Index into `starts` per requested row. */
   readonly places: Uint32Array;
 }
 
 /**
- * Reads the sessions that a chunk's rows name, each once, from their files: memory depends on the chunk, not on how
- * many
- * sessions there are, but for 8 bytes for each of them.
+ * Reads the distinct sessions of a chunk's rows from their files. Memory depends on the chunk, besides 8 bytes per
+ * session.
  */
 export interface SessionReader {
   /**
    * Valid until the next call.
-   * @throws UserError (data) for files that are broken
+   * @throws UserError (data) for broken files
    */
   load(sessions: Uint32Array): LoadedSessions;
-  /** Lets go of what is open; what was learned of the files stays. */
+  /** Closes open files; keeps their metadata. */
   close(): void;
 }
 
-/**
- * Sessions that lie no farther apart, in words, are read with what is between them: that costs less than another read.
- */
+/** Gaps up to this many words are read, since that is cheaper than another read. */
 const GAP_WORDS = 1024;
 
-/** A file that was looked at, and opened where something is read of it. */
+/** A file whose metadata was read, opened on demand. */
 interface Source {
   readonly position: number;
   readonly offsets: Uint32Array;
   handle: number | undefined;
 }
 
-/** A reader of sessions. */
 export function createSessionReader({ files, firsts }: SessionFiles): SessionReader {
   const sources = new Map<number, Source>();
-  /** By session one more than its place; 0 where it has none. */
+  /** Index plus 1 per session; 0 if it was not requested. */
   const placeOf = new Uint32Array(firsts.at(-1)!);
   let words = new Uint32Array(0);
   let places = new Uint32Array(0);
@@ -56,7 +52,7 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
     let source = sources.get(file);
     if (source === undefined) {
       const path = files[file]!;
-      // A reader of its own: all of them are kept. Written as U32 by `encodeSessions`.
+      // A separate reader, since all results stay in use.
       source = {
         position: findPosition(path, 'words'),
         offsets: createColumnReader().read(path, ['offsets']).get('offsets') as Uint32Array,
@@ -77,12 +73,10 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
     );
   };
 
-  /**
-   * Reads these sessions, of rising numbers; leaves their places in `placeOf`. @returns where the words of each begin
-   */
+  /** Reads distinct ascending sessions, and sets `placeOf`. @returns the offset of each session's words */
   const loadDistinct = (distinct: Uint32Array): Uint32Array => {
     const starts = new Uint32Array(distinct.length);
-    /** Words of one file that are read at once, and where they go. */
+    /** Reads of contiguous words with their targets. */
     const runs: { readonly file: number; readonly begin: number; end: number; readonly at: number }[] = [];
     let file = 0;
     let total = 0;

@@ -1,18 +1,17 @@
 import { floatText } from '../../data/files/parquet/number-text.js';
 import type { NamedTable } from './rows.js';
 
-/** Rows of a piece of text. */
+/** Rows per block of text. */
 const PIECE_ROWS = 4096;
 
-/** The vectors of a table as TensorBoard's projector reads them: a row a line, numbers with tabs between them. */
+/** Yields vectors for TensorBoard's projector: one row per line, tab-separated. */
 export function vectorPieces({ rows, vectorOf }: NamedTable): Generator<Uint8Array> {
   return linePieces(rows, (row) => Array.from(vectorOf(row), floatText).join('\t'));
 }
 
 /**
- * What its rows are called, below a header. The projector takes no quotes: tabs and ends of lines are escaped, with a
- * backslash
- * for itself. The number comes first, since the projector strips lines of the blanks that a name may begin or end with.
+ * Yields row names with a header. The projector does not support quotes, so tabs, line ends and backslashes are
+ * escaped. The row number comes first, since the projector strips leading and trailing spaces of lines.
  */
 export function* metadataPieces({ rows, nameOf }: NamedTable): Generator<Uint8Array> {
   yield Buffer.from('row\tname\tmeans\n');
@@ -22,7 +21,7 @@ export function* metadataPieces({ rows, nameOf }: NamedTable): Generator<Uint8Ar
   });
 }
 
-/** The file that tells the projector which files belong together: a message of protobuf as text. */
+/** Returns the projector's configuration, a text-format protobuf message. */
 export function projectorConfig(
   tables: readonly { readonly name: string; readonly vectors: string; readonly metadata: string }[],
 ): string {
@@ -51,13 +50,13 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\u2029': '\\u2029',
 };
 
-/** All that some reader may take for the end of a cell or a line is escaped. */
+/** Escapes all characters that any reader treats as the end of a value or line. */
 function escaped(name: string): string {
   return name.replace(/[\\\t\n\r\u2028\u2029]/g, (character) => ESCAPES[character]!);
 }
 
 function protobufText(text: string): string {
-  // Control characters by their number in octal.
+  // Octal escapes for control characters.
   const safe = text
     .replace(/["\\]/g, '\\$&')
     .replace(/[\u0000-\u001f]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);

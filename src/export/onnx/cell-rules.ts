@@ -6,7 +6,7 @@ import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 import { emitTime, fixedOffset } from './times.js';
 
-/** Why a rule cannot be written down, and what to do about it. */
+/** Why a rule cannot be exported, and the fix. */
 export interface Unwritable {
   readonly message: string;
   readonly fix: string;
@@ -14,21 +14,21 @@ export interface Unwritable {
 
 type Kind = CellRule['kind'];
 type RuleOf<K extends Kind> = Extract<CellRule, { readonly kind: K }>;
-/** Rows as whole numbers of 64 bits, or numbers of 64 bits, of cells that are not empty; of others, anything. */
+/** Emits int64 rows or float64 numbers of values; arbitrary for missing values. */
 type Written<K extends Kind> = { readonly [Each in K]: (rule: RuleOf<Each>, cells: Cells) => string };
 
-/** The domain of the operators of ONNX-ML. */
+/** Domain of the ONNX-ML operators. */
 const ML = 'ai.onnx.ml';
-/** An id, as `parseId` takes it. */
+/** An id, as accepted by `parseId`. */
 const [ID, LARGEST_ID] = ['0*[0-9]{1,10}', 2 ** 31 - 1];
 
 /**
- * Cells that become rows of a table, or numbers, as their rule says; running the graph fails where a cell cannot.
- * @returns whole numbers of 64 bits, or numbers of 64 bits
+ * Emits table rows or numbers of values, according to their rule; running the graph fails for invalid values.
+ * @returns an int64 or float64 value
  */
 export function emitRule(rule: CellRule, cells: Cells): string {
   const { onnx, field, isEmpty } = cells;
-  // The table's entry for a kind takes the rules of that kind.
+  // The entry for a kind accepts rules of that kind.
   const write = WRITTEN[rule.kind] as (rule: CellRule, cells: Cells) => string;
   const value = write(rule, cells);
   if (rule.empty === 'refused')
@@ -46,7 +46,7 @@ export function emitRule(rule: CellRule, cells: Cells): string {
   ]);
 }
 
-/** What stands in the way of writing a rule down; undefined where nothing does. */
+/** Returns why a rule cannot be exported; undefined if it can. */
 export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   if (rule?.kind === 'hashed')
     return {
@@ -66,7 +66,7 @@ export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
     : undefined;
 }
 
-/** Whether cells are decimal numbers, whatever becomes of them. */
+/** Returns whether values are decimal numbers. */
 export function isOfNumbers(rule: CellRule): boolean {
   return rule.kind === 'range' || isNumber(rule);
 }
@@ -95,7 +95,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   text({ texts: vocabulary, reserved }, { onnx, field, texts }) {
     const textAt = textReader(vocabulary);
     const places = Array.from({ length: vocabulary.offsets.length - 1 }, (_, place) => place);
-    // One key at least: a list without any is none.
+    // At least one key, since an empty list is not valid.
     const keys = ['', ...places.map(textAt)].map((text) => Buffer.from(text));
     const [row] = onnx.nodeOf(ML, 'LabelEncoder', [texts], {
       keys_strings: { texts: keys },
@@ -126,7 +126,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     const row = countAtMost(onnx, knots, within);
     const of = (numbers: readonly number[]): string =>
       onnx.node('Gather', [onnx.doubles(numbers), onnx.node('Sub', [row, onnx.number(1, 'int64')])]);
-    // Nothing lies beyond the last knot.
+    // There is nothing after the last knot.
     const gaps = knots.map((knot, i) => (i === knots.length - 1 ? 1 : knots[i + 1]! - knot));
     return onnx.node('Add', [
       onnx.node('Cast', [row], { to: ELEMENT_TYPES.double }),
@@ -147,7 +147,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   },
 };
 
-/** How many of some rising numbers are at most as large as each of others: a binary search, step by step. */
+/** Emits, per value, how many of the ascending numbers are at most as large, by binary search. */
 function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string): string {
   const numSteps = Math.ceil(Math.log2(rising.length + 1));
   const padded = onnx.doubles(Array.from({ length: 2 ** numSteps }, (_, i) => rising[i] ?? Infinity));
@@ -163,7 +163,7 @@ function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string
   return count;
 }
 
-/** What a step of a scaling makes of numbers of 64 bits; of vectors, of each place for itself. */
+/** Emits a scaling step on float64 numbers; for vectors, element by element. */
 export function scaled(
   step: ScaleStep | VectorStep,
   x: string,
@@ -181,7 +181,7 @@ export function scaled(
     onnx.node('Greater', [x, onnx.number(-1, 'double')]),
     `${field}: a number above -1, for log(1 + x)`,
   );
-  // log(u) x / (u - 1) with u the rounded 1 + x, which takes away what the rounding costs (Kahan).
+  // log(u) x / (u - 1), where u is the rounded 1 + x, cancels the rounding error (Kahan).
   const u = onnx.node('Add', [one, number]);
   const log = onnx.node('Div', [onnx.node('Mul', [onnx.node('Log', [u]), number]), onnx.node('Sub', [u, one])]);
   return onnx.node('Where', [onnx.node('Equal', [u, one]), number, log]);

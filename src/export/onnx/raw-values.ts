@@ -12,9 +12,9 @@ import type { OnnxGraph } from './onnx-graph.js';
 import { emitVectors } from './vectors.js';
 
 /**
- * Cells as they stand in data: an input of texts for each column.
- * @param decimal what they have before the decimals of a number
- * @throws UserError (usage) with all fields that ONNX has no operators for
+ * Creates inputs for raw values, one string input per column.
+ * @param decimal decimal separator of the strings
+ * @throws UserError (usage) with all fields that ONNX operators cannot encode
  */
 export function rawValues(
   onnx: OnnxGraph,
@@ -72,7 +72,7 @@ function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
   return { onnx, field, texts, isEmpty: isEmptyText(onnx, texts) };
 }
 
-/** The cells of several columns as one; empty where one of them is. */
+/** Emits the joined values of several columns; empty if any is empty. */
 function joinedCells(cells: readonly Cells[]): Cells {
   const { onnx, field } = cells[0]!;
   const isWhole = cells
@@ -92,7 +92,7 @@ function joinedCells(cells: readonly Cells[]): Cells {
   };
 }
 
-/** The items of bags, as many places a row as the fullest has and one more. */
+/** Emits the items of bags, padded to the longest bag plus one. */
 function emitBag(
   { onnx, field, texts, isEmpty }: Cells,
   { form, rule }: EncodedField & { readonly kind: 'bag' },
@@ -101,7 +101,7 @@ function emitBag(
   const split = (text: string, delimiter: string): readonly string[] =>
     onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
   const suffixed = (text: string, suffix: string): string => onnx.node('StringConcat', [text, onnx.text(suffix)]);
-  // An item more that counts nothing: a dimension of length 0 is what few operators take.
+  // One padding item, since few operators accept a dimension of length 0.
   const [written, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
   const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [written!]), one, onnx.ints(2)])]);
   const places = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
@@ -113,12 +113,12 @@ function emitBag(
   const cleaned = (cells: string): Cells =>
     cleanedCells({ onnx, field, texts: cells, isEmpty: isEmptyText(onnx, cells) }, rule!.clean);
   const { texts: items, isEmpty: isNothing } = cleaned(written!);
-  // An item that stands for nothing is none; one without a character is an error.
+  // An item for a missing value is dropped; an empty item is an error.
   const isDropped = onnx.node('And', [isNothing, onnx.node('Not', [isEmptyText(onnx, written!)])]);
   const isThere = rule!.clean === undefined ? isWritten : onnx.node('And', [isWritten, onnx.node('Not', [isDropped])]);
   const isAbsent = onnx.node('Not', [isThere]);
 
-  // With a weight behind each, the first of one or two is the item's.
+  // With an appended weight, the first of one or two is the item's.
   const [parts, numParts] = split(suffixed(items, `${form.weight}1`), form.weight);
   const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
   const ids = part(0);
@@ -159,7 +159,7 @@ function emitBag(
           `${field}: weights of at least 0, of which a mean can be taken`,
         );
   const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
-  // A key that stands for nothing takes its place among those that are kept, and counts nothing there.
+  // A missing key keeps its place among the selected ones, but has weight 0.
   return heaviest(
     onnx,
     {
@@ -171,7 +171,7 @@ function emitBag(
   );
 }
 
-/** The items that are kept, with their weights. */
+/** Emits the selected items with their weights. */
 function heaviest(
   onnx: OnnxGraph,
   { rows, weights, ranks }: { readonly rows: string; readonly weights: string; readonly ranks: string },
@@ -180,7 +180,7 @@ function heaviest(
   const toFloat = (x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.float });
   if (maxItems === undefined) return { ids: rows, inputs: paddedBag(onnx, toFloat(weights)) };
   const length = onnx.node('Slice', [onnx.node('Shape', [weights]), onnx.ints(1), onnx.ints(2)]);
-  // Among equals, the first.
+  // Ties: first item.
   const [, places] = onnx.nodeOf(
     undefined,
     'TopK',

@@ -6,8 +6,8 @@ import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
 /**
- * Vectors as an input of numbers, `[batch, length]`, and what becomes of them, as float: `[batch, width]`. A row of NaN
- * alone is an empty cell.
+ * Creates an input for vectors, `[batch, length]`, and emits their encoding as float32, `[batch, width]`. A row of only
+ * NaN is a missing value.
  */
 export function emitVectors(
   onnx: OnnxGraph,
