@@ -93,7 +93,7 @@ async function compare(
     return { exact: exact.metrics, exported: exported.metrics };
   } catch (error) {
     if (!(error instanceof UserError) || (error.kind !== 'data' && error.kind !== 'usage')) throw error;
-    options.onWarning(`what this costs in AUC was not measured: ${error.message}`);
+    options.onWarning(`cannot measure the AUC of the exported model: ${error.message}`);
     return undefined;
   }
 }

@@ -85,7 +85,7 @@ export async function predict({
     ...(textFormat !== undefined && { format: textFormat }),
   });
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
-    throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
+    throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
   const output = openOutput(out);
   const spaces = listPredictedOutputs(model.spaces);
   const columns = scoredColumns(

@@ -9,7 +9,7 @@ export const columnName = z
     z
       .string()
       .min(1)
-      .refine((name) => name !== '__proto__', 'a column that is called __proto__ cannot be read: rename it'),
+      .refine((name) => name !== '__proto__', 'the column name __proto__ is not supported; rename the column'),
     z.int().min(0),
   ])
   .transform(String);
@@ -44,15 +44,17 @@ const exact = z
   .number()
   .refine(
     (value) => !Number.isInteger(value) || Number.isSafeInteger(value),
-    'has more digits than a number can hold; write it in quotes, as a text',
+    'has more digits than a number can represent; write it as a quoted string',
   );
-const value = z.union([z.string(), exact, z.boolean()], 'expected a text, a number, true or false');
+const value = z.union([z.string(), exact, z.boolean()], 'expected a string, a number, true or false');
 export const limitSchema = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
   if (typeof given === 'string' && readDate(given) === undefined) {
     const hint = given.trim() !== '' && Number.isFinite(Number(given)) ? '; write a number without quotes' : '';
     context.addIssue({
       code: 'custom',
-      message: `expected a number, or a date as in 2026-11-01 or 2026-11-01T18:30, found ${JSON.stringify(given)}${hint}`,
+      message:
+        'expected a number, or a date such as 2026-11-01 or 2026-11-01T18:30, found ' +
+        `${JSON.stringify(given)}${hint}`,
     });
   }
 });
@@ -87,14 +89,15 @@ export const conditionSchema: z.ZodType<Condition> = z
     const fail = (message: string): void => context.addIssue({ code: 'custom', message });
     if (forms.length !== 1)
       fail(
-        `expected one of column, all, any or not, found ${forms.length === 0 ? 'none' : forms.join(' and ')}, as in { column: play_ms, above: 7000 }`,
+        `expected one of column, all, any or not, found ${forms.length === 0 ? 'none' : forms.join(' and ')}; ` +
+          'use for example { column: play_ms, above: 7000 }',
       );
     else if (forms[0] !== 'column' && comparisons.length > 0)
-      fail(`expected ${comparisons.join(', ')} beside a column, found beside ${forms[0]}`);
+      fail(`${comparisons.join(', ')} cannot be combined with ${forms[0]}; use it with column`);
     else if (forms[0] === 'column' && comparisons.length === 0)
-      fail(`expected a comparison beside the column, one of ${COMPARISONS.join(', ')}`);
+      fail(`the column has no comparison; add one of ${COMPARISONS.join(', ')}`);
     else if (condition.isBlank !== undefined && comparisons.length > 1)
-      fail('expected isBlank alone: a blank cell compares with nothing');
+      fail('isBlank cannot be combined with other comparisons; a missing value matches none');
   })
   .describe('Comparisons on the columns of a row');
 

@@ -67,7 +67,7 @@ const LIMITS: Readonly<Record<string, Problem>> = {
   EMFILE: { message: 'too many files are open (EMFILE)', fix: 'raise the limit of this process: ulimit -n 4096' },
   ENFILE: {
     message: 'too many files are open on this machine (ENFILE)',
-    fix: 'end other programs, or raise the limit of the machine: sysctl fs.file-max',
+    fix: 'stop other programs, or raise the limit of the machine with: sysctl fs.file-max',
   },
 };
 
@@ -117,7 +117,7 @@ export function quoted(value: unknown): string {
   try {
     return printable(JSON.stringify(value), 60);
   } catch (error) {
-    return error instanceof RangeError ? 'something nested too deeply' : 'something that contains itself';
+    return error instanceof RangeError ? 'a value that is nested too deeply' : 'a circular value';
   }
 }
 

@@ -108,7 +108,7 @@ const isFitted = (name: ScalingName): boolean => 'startFit' in SCALINGS[name];
 export function* checkScaling(spec: ScalingSpec): Generator<ValidationIssue> {
   const fitted = stepsOf(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
   for (const { name, i } of fitted.slice(1))
-    yield { path: [i], message: `${name} undoes what ${fitted[0]!.name} does before it; leave one of the two out` };
+    yield { path: [i], message: `${name} undoes the preceding ${fitted[0]!.name}; remove one of them` };
 }
 
 /**
@@ -123,7 +123,9 @@ export function* checkLabelScaling(spec: ScalingSpec): Generator<ValidationIssue
     if (at >= 0 && i > at && !isFitted(name) && name !== 'none')
       yield {
         path: [i],
-        message: `${name} would refuse labels that ${steps[at]} has not seen on train; put it before, as in [${name}, ${steps[at]}]`,
+        message:
+          `${name} after ${steps[at]} rejects labels outside the training range; reorder to [${name}, ` +
+          `${steps[at]}]`,
       };
 }
 

@@ -166,10 +166,11 @@ export function labelCheck({
 }: Pick<Task, 'name' | 'scaling' | 'labelRange'>): ((value: number) => void) | undefined {
   if (labelRange === undefined) return scaling === undefined ? undefined : scaleBeforeFit(scaling);
   const { atLeast, atMost = Infinity } = labelRange;
-  const expected = `a number ${atMost === Infinity ? `of ${atLeast} or more` : `from ${atLeast} to ${atMost}`}, for the loss of ${name}`;
+  const range = atMost === Infinity ? `of ${atLeast} or more` : `from ${atLeast} to ${atMost}`;
+  const expected = `a number ${range} for the loss of ${name}`;
   return (value) => {
     if (value < atLeast || value > atMost)
-      throw new InvalidValueError(expected, `correct the row, or take another loss below the task`);
+      throw new InvalidValueError(expected, `correct the row, or set another loss for the task`);
   };
 }
 

@@ -93,8 +93,8 @@ function checkFolder(path: string): void {
   if (foreign !== undefined)
     throw userError('usage', {
       where: path,
-      message: `holds ${quoted(foreign)}, which is of no export of embeddings`,
-      fix: 'name a new folder',
+      message: `contains ${quoted(foreign)}, which is not from an export of embeddings`,
+      fix: 'use a new directory',
     });
 }
 

@@ -30,7 +30,7 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
     throw userError('usage', {
       where: `--${kebab(option)}`,
       message: `is an option of ${takers.join(' and ')}, not of ${name}`,
-      fix: 'leave it out, or name the other format',
+      fix: 'remove it, or use the other format',
     });
   }
   const parsed = formats.schema.safeParse({ name, ...given });
@@ -61,18 +61,16 @@ export function checkTarget(spec: FormatSpec, out: string): void {
   if (target.kind === 'folder') {
     const [ending] = /\.(gz|jsonl?|onnx|parquet|pbtxt|safetensors|tsv)$/i.exec(out) ?? [];
     if (ending !== undefined)
-      fail(`expected a folder to write, ${spec.name} has several files`, `write ${out.slice(0, -ending.length)}`);
-    if (isFolder === false)
-      fail('expected a folder to write, and not the name of a file that is there', 'name a new folder');
+      fail(`expected a directory, since ${spec.name} has several files`, `use ${out.slice(0, -ending.length)}`);
+    if (isFolder === false) fail('expected a directory, not an existing file', 'use a new directory');
     return;
   }
   const { ending } = target;
-  if (isFolder === true)
-    fail('expected the name of a file to write, and not a folder', `write ${out.replace(/\/+$/, '')}/model${ending}`);
+  if (isFolder === true) fail('expected a file, not a directory', `use ${out.replace(/\/+$/, '')}/model${ending}`);
   if (!out.toLowerCase().endsWith(ending))
     fail(
-      `expected a name that ends in ${ending}`,
-      `write ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`,
+      `expected a file name that ends in ${ending}`,
+      `use ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`,
     );
 }
 

@@ -33,8 +33,7 @@ export const onnx = defineFormat({
     if (withEncoders === true && bags !== undefined)
       yield {
         path: ['bags'],
-        message:
-          'says how encoded items are handed over, and --with-encoders takes their text; leave one of the two out',
+        message: 'applies to encoded items, but --with-encoders takes raw values; remove one of them',
       };
   },
 
@@ -57,14 +56,17 @@ export function onnxExporter(model: ExportedModel, path: string, options: OnnxOp
     return { bytes: whole.bytes, write: async () => (await write(path, whole.pieces()), [path]), ...weights };
   }
   // Named after its content, so that a model never loads tables of another one.
-  const file = `${basename(path)}.${model.about.checkpoint.slice(0, 12)}${options.quantize === undefined ? '' : `-${options.quantize}`}.data`;
+  const suffix = options.quantize === undefined ? '' : `-${options.quantize}`;
+  const file = `${basename(path)}.${model.about.checkpoint.slice(0, 12)}${suffix}.data`;
   const external = layOutExternal(file, initializers);
   const head = encodeModel(message, initializers, external);
   if (head.bytes > options.maxFileBytes) {
     throw userError('usage', {
       where: path,
-      message: `the graph takes ${head.bytes} bytes beside its tables, and a file of ONNX may have ${options.maxFileBytes}`,
-      fix: 'leave out --with-encoders',
+      message:
+        `the graph requires ${head.bytes} bytes besides its tables, but an ONNX file can have at most ` +
+        `${options.maxFileBytes}`,
+      fix: 'remove --with-encoders',
     });
   }
   const dataPath = join(dirname(path), file);

@@ -13,18 +13,18 @@ import { isTemporary, removeStaleTemporary, temporaryPath } from './temporary.js
 /** Reasons of failed writes, by system error code. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
+  EDQUOT: 'the disk quota is exceeded',
   EROFS: 'the file system is read-only',
-  EACCES: 'no permission to write here',
-  EPERM: 'no permission to write here',
-  EFBIG: 'the file would be larger than allowed',
-  EIO: 'the disk reports an error',
-  EEXIST: 'a file of this name is in the way',
-  EISDIR: 'a folder of this name is in the way',
-  ENOTDIR: 'a part of the path is a file, not a folder',
-  ENOENT: 'there is no such folder, and none can be made',
-  ELOOP: 'its links lead in a circle',
-  EPIPE: 'its reader has ended',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EFBIG: 'the file would exceed the size limit',
+  EIO: 'the disk reported an error',
+  EEXIST: 'a file with this name exists',
+  EISDIR: 'a directory with this name exists',
+  ENOTDIR: 'part of the path is a file, not a directory',
+  ENOENT: 'the directory does not exist and cannot be created',
+  ELOOP: 'its symbolic links form a loop',
+  EPIPE: 'its reader has exited',
 };
 
 /** Runs a write, and converts system errors to a `UserError` (disk) that names the path. */
@@ -45,7 +45,7 @@ export function onDiskSync<Result>(path: string, write: () => Result): Result {
   }
 }
 
-function diskError(path: string, error: unknown, fix = 'make room, or choose another folder'): unknown {
+function diskError(path: string, error: unknown, fix = 'free disk space, or use another directory'): unknown {
   const code = systemCode(error);
   if (error instanceof UserError || code === undefined) return error;
   return userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix }, error);
@@ -270,8 +270,8 @@ export async function checkRoom(folder: string, neededBytes: number, what: strin
   if (neededBytes <= free) return;
   throw userError('disk', {
     where: folder,
-    message: `${what} needs ${neededBytes} bytes, ${free} are free on this disk`,
-    fix: 'make room, or choose another folder',
+    message: `${what} requires ${neededBytes} bytes, but only ${free} are free on this disk`,
+    fix: 'free disk space, or use another directory',
   });
 }
 

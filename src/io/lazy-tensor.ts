@@ -56,7 +56,7 @@ export function lazyTensor<Data extends { readonly length: number; set(from: Dat
         const part = Buffer.from(memory, 0, Math.min(most, bytes - at));
         for (let read = 0, count: number; read < part.length; read += count) {
           count = readSync(source.file, part, read, part.length - read, position + at + read);
-          if (count === 0) throw userError(kind, { where: path, message: 'was cut short since it was looked at' });
+          if (count === 0) throw userError(kind, { where: path, message: 'was truncated after it was opened' });
         }
         yield new TypedArray(memory, 0, part.length / TypedArray.BYTES_PER_ELEMENT);
       }

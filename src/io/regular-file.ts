@@ -31,7 +31,7 @@ export function checkRegularFile(path: string, { kind, fix, takesOpenPipes = fal
   const message = stats.isFIFO()
     ? 'is a pipe, which can be read only once'
     : stats.isSocket()
-      ? 'is a socket, and no file'
-      : 'is a device, and no file';
+      ? 'is a socket, not a file'
+      : 'is a device, not a file';
   throw userError(kind, { where: path, message, fix });
 }

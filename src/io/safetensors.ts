@@ -106,7 +106,7 @@ export interface Blame {
   readonly fix: string;
 }
 
-const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'take another checkpoint' };
+const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'use another checkpoint' };
 type Fail = (message: string, key?: string) => never;
 
 /** Read options; the defaults are those for checkpoints. */
@@ -150,7 +150,7 @@ export async function readSafetensors(
       const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];
       tensors.set(name, { shape, data: new TypedArray(memory) });
     }
-    if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 is not that of its manifest');
+    if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 differs from the manifest');
     return tensors;
   });
 }
@@ -203,7 +203,7 @@ export async function openSafetensors(path: string, blame: Blame): Promise<Tenso
   };
 }
 
-const SHRANK = 'it shrank while it was read';
+const SHRANK = 'it was truncated while it was being read';
 
 /** Opens a file for the duration of `use`, and converts its errors to a `UserError` with the path. */
 async function withFile<Result>(
@@ -219,7 +219,7 @@ async function withFile<Result>(
   }
   try {
     return await use(file, (message, key) => {
-      const problem = { where: path, message: `not a whole safetensors file: ${message}`, fix };
+      const problem = { where: path, message: `is not a complete safetensors file: ${message}`, fix };
       throw userError(kind, key === undefined ? problem : { ...problem, key });
     });
   } catch (error) {
@@ -239,7 +239,7 @@ async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile
   const length = await read(0, Buffer.alloc(8));
   const headerBytes = Number(length.readBigUInt64LE());
   if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8))
-    fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
+    fail(`its header declares ${headerBytes} bytes, but the file has ${size}`);
   const header = await read(8, Buffer.alloc(headerBytes));
   const entries = parseHeader(header.toString('utf8'), fail);
 
@@ -249,10 +249,10 @@ async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile
     const [begin, stop] = data_offsets;
     if (!isElementType(dtype))
       return fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
-    if (begin !== end) fail(`its data starts at ${begin}, but what comes before ends at ${end}`, name);
+    if (begin !== end) fail(`its data starts at ${begin}, but the previous tensor ends at ${end}`, name);
     const bytes = countElements(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
     if (stop - begin !== bytes)
-      fail(`shape [${shape.join(', ')}] needs ${bytes} bytes, the header gives ${stop - begin}`, name);
+      fail(`shape [${shape.join(', ')}] requires ${bytes} bytes, but the header declares ${stop - begin}`, name);
     if (8 + headerBytes + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
     end = stop;
     places.set(name, { dtype, shape, position: 8 + headerBytes + begin, bytes });
@@ -281,7 +281,7 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
     (sum, value) => sum + 1 + (typeof value === 'object' && value !== null ? Object.keys(value as object).length : 0),
     0,
   );
-  if (colons > keys) fail('a name stands in its header twice');
+  if (colons > keys) fail('its header has a duplicate name');
   const entries: [string, z.output<typeof entrySchema>][] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;

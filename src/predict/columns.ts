@@ -30,13 +30,13 @@ export function scoredColumns(
   const missing = kept.filter((name) => !has.includes(name));
   if (missing.length > 0) {
     const fix = (name: string): string =>
-      didYouMean(name, has) ?? `it has ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
+      didYouMean(name, has) ?? `use one of its ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
     throw new UserError(
       'usage',
       missing.map((name) => ({
         where: path,
         key: `column ${quoted(name)}`,
-        message: 'is to be kept, and is not there',
+        message: 'is to be kept, but does not exist',
         fix: fix(name),
       })),
     );
@@ -47,8 +47,10 @@ export function scoredColumns(
     throw userError('usage', {
       where: '--keep',
       key: `column ${quoted(twice[0])}`,
-      message: 'is also what a prediction is called',
-      fix: `give predictions other names, as in --prefix predicted_, or ${keepsAll ? 'name the columns to keep without it' : 'leave it out'}`,
+      message: 'is also the name of a prediction',
+      fix:
+        'rename predictions, for example with --prefix predicted_, or ' +
+        `${keepsAll ? 'list the columns to keep without it' : 'remove it'}`,
     });
   }
   return { kept, predictions };

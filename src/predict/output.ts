@@ -32,8 +32,8 @@ export function openOutput(target: string | Writable): Output {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
     throw userError('disk', {
       where: target,
-      message: 'is a folder; expected the name of a file to write',
-      fix: 'name a file in it',
+      message: 'is a directory; expected a file',
+      fix: 'use a file in it',
     });
   }
   return async (columns, work) => {
@@ -49,8 +49,10 @@ function formatOf(path: string): { readonly createWriter: CreateWriter; readonly
   if (createWriter === undefined || (gzip !== undefined && ending.toLowerCase() === '.parquet')) {
     throw userError('usage', {
       where: '--out',
-      message: `expected a name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on standard output, found '${path}'`,
-      fix: `write ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv`,
+      message:
+        'expected a file name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on ' +
+        `standard output, found '${path}'`,
+      fix: `use ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv`,
     });
   }
   return { createWriter, isGzip: gzip !== undefined };

@@ -78,8 +78,8 @@ function readBytes(path: string, memory: Buffer, position: number, count: number
 function tooLong(path: string): Error {
   return userError('data', {
     where: path,
-    message: `has a line of more than ${MAX_LINE_BYTES} bytes`,
-    fix: 'expected the raw files of Ali-CCP, unpacked',
+    message: `has a line that exceeds ${MAX_LINE_BYTES} bytes`,
+    fix: 'use the unpacked raw files of Ali-CCP',
   });
 }
 

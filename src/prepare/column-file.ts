@@ -177,5 +177,9 @@ function withFile<Result>(path: string, use: (file: number) => Result): Result {
 }
 
 function broken(path: string): Error {
-  return userError('data', { where: path, message: 'is cut short', fix: 'remove this file, and start again' });
+  return userError('data', {
+    where: path,
+    message: 'is truncated',
+    fix: 'remove this file, and run the command again',
+  });
 }

@@ -99,7 +99,7 @@ export async function parseSplit(
     throw userError('data', {
       where: skeletonPath,
       message: 'has no usable row',
-      fix: 'expected the rows of a skeleton of Ali-CCP',
+      fix: 'use a skeleton file of Ali-CCP',
     });
   return { common: parsedCommon, skeleton: parsedSkeleton, sessions, repeated };
 }
@@ -120,7 +120,7 @@ function tooManyBadRows(chunk: Chunk, { line, expected, found }: BadRow, max: nu
   const where = `${chunk.path}:${firstLine(chunk) + line}`;
   const fix =
     max === 0
-      ? 'correct the row, or pass --max-bad-rows to drop and list so many'
-      : `there are more than ${max} bad rows, as --max-bad-rows allows`;
+      ? 'correct the row, or raise --max-bad-rows to drop and list invalid rows'
+      : `more invalid rows than --max-bad-rows ${max}`;
   return userError('data', { where, message: `expected ${expected}, found ${quoted(found)}`, fix });
 }

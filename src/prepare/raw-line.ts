@@ -105,7 +105,7 @@ export function createLineReader(fields: readonly string[]): LineReader {
           at = endOfDigits(bytes, at);
           id = longId(bytes, idAt, at);
         }
-        if (at === idAt || bytes[at] !== VALUE_START) throw bad(bytes, idAt, 'an id: a whole number in digits');
+        if (at === idAt || bytes[at] !== VALUE_START) throw bad(bytes, idAt, 'an id: an integer in digits');
 
         const valueAt = ++at;
         let mantissa = 0;
@@ -142,7 +142,7 @@ export function createLineReader(fields: readonly string[]): LineReader {
       }
       if (bytes[at] === RETURN) at++;
       if (bytes[at] !== LINE_END) throw bad(bytes, at, 'the end of the line');
-      if (count !== told) throw new BadLine(`${told} features as the line tells`, String(count));
+      if (count !== told) throw new BadLine(`${told} features as the line declares`, String(count));
       reader.at = at + 1;
     },
   };

@@ -51,8 +51,9 @@ function configOf(fields: readonly FieldPlan[], { splits }: Summary): string {
     list(fields.filter((field) => field.isBag === isBag).map(({ name }) => name));
   const rows = (split: string): number => splits[split]?.rows ?? 0;
   const used = ['train', 'valid', 'test'].filter((split) => rows(split) > 0);
-  return `# ESMM on Ali-CCP, as it was prepared into this folder: ${used.map((split) => `${rows(split)} rows of ${split}`).join(', ')}.
-# What became of each field is in summary.json; place i of a field in vocabulary.safetensors holds the raw id of id i.
+  const sizes = used.map((split) => `${rows(split)} rows of ${split}`).join(', ');
+  return `# ESMM on Ali-CCP, as prepared in this directory: ${sizes}.
+# summary.json describes each field; entry i of a field in vocabulary.safetensors is the raw id of id i.
 
 name: esmm-ali-ccp
 

@@ -56,7 +56,7 @@ export async function openWork(
   const inputs: object[] = [];
   const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
     const path = join(raw, name);
-    checkRegularFile(path, { kind: 'data', fix: 'write what it gives to a file' });
+    checkRegularFile(path, { kind: 'data', fix: 'save its output to a file' });
     try {
       const { size, mtimeMs } = await stat(path);
       inputs.push({ name, size, mtimeMs });
@@ -64,13 +64,11 @@ export async function openWork(
     } catch (error) {
       rethrowLimit(path, error);
       const message =
-        systemCode(error) === 'ENOENT'
-          ? 'there is no such file'
-          : `cannot be read (${systemCode(error) ?? String(error)})`;
+        systemCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read (${systemCode(error) ?? String(error)})`;
       problems.push({
         where: path,
         message,
-        fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one folder, and name that",
+        fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one directory, and pass it",
       });
       return { path, bytes: 0 };
     }
@@ -122,8 +120,8 @@ async function isOfPlan(out: string, folder: string, plan: string): Promise<bool
   const entries = await readdir(out).catch((): string[] => []);
   if (found === undefined && entries.length === 0) return false;
   const message =
-    found === undefined ? 'is not empty' : 'holds data that was prepared from other files or with other options';
-  throw userError('usage', { where: out, message, fix: 'name another folder, or remove this one' });
+    found === undefined ? 'is not empty' : 'contains data that was prepared from other files or with other options';
+  throw userError('usage', { where: out, message, fix: 'use another directory, or remove this one' });
 }
 
 /** Returns the plan of a summary; undefined if the file is not from mtl. */

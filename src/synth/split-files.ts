@@ -49,8 +49,8 @@ export async function beginFiles(folder: string, names: readonly string[]): Prom
   if (taken !== undefined)
     throw userError('usage', {
       where: folder,
-      message: `holds ${taken} without the ${ORACLE} of generated data, so that it may be yours`,
-      fix: 'name a new folder, or remove that file',
+      message: `contains ${taken} without the ${ORACLE} of generated data, so it may not be from mtl synth`,
+      fix: 'use a new directory, or remove that file',
     });
   await writeFileAtomic(join(folder, UNFINISHED), '');
 }

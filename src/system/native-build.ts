@@ -33,7 +33,7 @@ const BUILD_MS = 120_000;
 /** Output name of the linker. */
 const BUILT = 'built.node';
 const INSTALL = 'install a C compiler, gcc or clang';
-const REPAIR = 'install a C compiler that builds them, gcc or clang, or name it with CC';
+const REPAIR = 'install a working C compiler, gcc or clang, or set CC';
 
 /** Why there is no addon, and the fix, if any. */
 export interface NotBuilt {
@@ -74,7 +74,7 @@ export interface Compiler {
  */
 export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => void): Built {
   const linking = LINKING[process.platform];
-  if (linking === undefined) return { reason: `there are none for ${process.platform} on ${process.arch}` };
+  if (linking === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
   const { name, sources, compiler, flags = [], recipe, folder } = addon;
   const all = [...FLAGS, ...flags];
   const compileIn = (scratch: string): void => {
@@ -96,8 +96,8 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
       if (!('refused' in built)) return built;
       refused.push(built.refused);
     }
-    const reason = `no folder to keep them in can be written: ${refused.join(', ')}`;
-    return { reason, fix: 'name one that can be written with XDG_CACHE_HOME' };
+    const reason = `no writable directory to build them in: ${refused.join(', ')}`;
+    return { reason, fix: 'set XDG_CACHE_HOME to a writable directory' };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
@@ -142,7 +142,7 @@ function builtIn(
     return { path, isNew: true };
   } catch (error) {
     const { isMissing, reason } = programProblem(error, compiler);
-    if (isMissing) return { reason: `there is no C compiler ('${compiler}')`, fix: INSTALL };
+    if (isMissing) return { reason: `no C compiler was found ('${compiler}')`, fix: INSTALL };
     writeFileSync(failed, reason);
     return { reason, fix: REPAIR };
   } finally {
@@ -162,7 +162,7 @@ function makePrivate(folder: string): void {
   }
   const found = lstatSync(folder);
   const isPrivate = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
-  if (!isPrivate) throw new Error(`other users may write ${folder}`);
+  if (!isPrivate) throw new Error(`other users can write to ${folder}`);
 }
 
 /** Hashes all inputs of a build. */
@@ -205,15 +205,15 @@ interface FailedProcess extends NodeJS.ErrnoException {
 function programProblem(error: unknown, program: string): ProgramProblem {
   const { code, syscall, stderr, status } = error as FailedProcess;
   if (syscall?.startsWith('spawn') === true) {
-    const why = code === 'ETIMEDOUT' ? `did not end within ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
+    const why = code === 'ETIMEDOUT' ? `timed out after ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
     const isMissing = code === 'ENOENT';
-    return { isMissing, reason: isMissing ? `there is no ${program}` : `'${program}' ${why}` };
+    return { isMissing, reason: isMissing ? `${program} was not found` : `'${program}' ${why}` };
   }
   const lines = (stderr ?? '')
     .toString()
     .split('\n')
     .filter((line) => line.trim() !== '');
   const message = error instanceof Error ? error.message : String(error);
-  const fallback = typeof status === 'number' ? `'${program}' ended with exit code ${status}` : message;
+  const fallback = typeof status === 'number' ? `'${program}' failed with exit code ${status}` : message;
   return { isMissing: false, reason: lines.find((line) => line.includes('error')) ?? lines[0] ?? fallback };
 }

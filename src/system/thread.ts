@@ -10,7 +10,7 @@ type Reply =
 
 /** Fix if a thread has failed. */
 export const RESUME_HINT =
-  'what was saved is whole: go on from there (--resume), with fewer --threads if it comes again, and report it';
+  'resume from the last checkpoint with --resume; if it fails again, use fewer --threads and report the problem';
 
 /** Returns the problem of a thread that exited on its own, from its error or exit code. */
 export function threadProblem(end: Error | number): Problem {
@@ -19,13 +19,8 @@ export function threadProblem(end: Error | number): Problem {
   // A thread without a file descriptor for its event loop may exit without an error.
   if (end === 0 && isShortOfFiles()) return TOO_MANY_FILES;
   const isFull = typeof end !== 'number' && 'code' in end && end.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  const reason =
-    typeof end === 'number'
-      ? `with exit code ${end}`
-      : isFull
-        ? 'since its memory was full'
-        : `by an error: ${end.message}`;
-  return { message: `a thread ended before its work was done, ${reason}`, fix: RESUME_HINT };
+  const reason = typeof end === 'number' ? `exit code ${end}` : isFull ? 'out of memory' : `error: ${end.message}`;
+  return { message: `a thread exited before its work was done: ${reason}`, fix: RESUME_HINT };
 }
 
 /** File descriptors required to start a thread. */
@@ -52,7 +47,10 @@ export function threadError(problem: Problem, cause?: unknown): UserError {
  */
 export function fewerThreads(error: unknown, threads: number): string {
   if (!(error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED')) throw error;
-  return `no further thread can be started (${error.message}): goes on with ${threads}, and the same results; ${limitProblem(error)?.fix ?? 'allow more (ulimit -u)'}, or take fewer: --threads ${threads}`;
+  return (
+    `cannot start another thread (${error.message}), so ${threads} are used, with the same results; ` +
+    `${limitProblem(error)?.fix ?? 'raise the limit (ulimit -u)'}, or use --threads ${threads}`
+  );
 }
 
 /** A thread that processes requests in order. */

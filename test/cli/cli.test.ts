@@ -304,7 +304,7 @@ describe('what the user did wrong', () => {
     ],
     ['an option without a value', ['train', config, '--threads'], 2, /^error: --threads: expected a value/],
     ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
-    ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: does not exist/],
+    ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     [
       'an unknown key',
       ['train', config, '--set', 'modle.name=x'],

@@ -132,7 +132,7 @@ describe('mtl data', () => {
       printed.map((line) => (JSON.parse(line) as { columns: { name: string }[] }).columns.map(({ name }) => name)),
     ).toEqual([['click', 'id']]);
     await expect(runDataInfo({ path: join(folder, 'nowhere'), json: true })).rejects.toThrow(
-      /nowhere: does not exist or folder/,
+      /nowhere: there is no such file or folder/,
     );
   });
 });

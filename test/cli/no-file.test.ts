@@ -66,7 +66,7 @@ describe('a pipe', () => {
         args.join(' '),
         3,
         expect.stringMatching(
-          /(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; write what it gives to a file/,
+          /(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; save its output to a file/,
         ),
       ]);
     }
@@ -119,13 +119,13 @@ describe('what is asked for as a file', () => {
     await new Promise<void>((resolve) => server.listen(path, resolve));
     try {
       expect(() => checkRegularFile(path, asked)).toThrow(
-        `${path}: is a socket, and no file; save it to a file, and pass that file`,
+        `${path}: is a socket, not a file; save it to a file, and pass that file`,
       );
     } finally {
       server.close();
     }
     expect(() => checkRegularFile('/dev/null', asked)).toThrow(
-      '/dev/null: is a device, and no file; save it to a file, and pass that file',
+      '/dev/null: is a device, not a file; save it to a file, and pass that file',
     );
   });
 

@@ -73,7 +73,7 @@ describe('mtl predict', () => {
       ['--out', '-', '--json'],
       '--json: wants standard output, which --out - takes for the rows; write the rows to a file, or leave --json out',
     ],
-    [['--keep', 'usr'], 'column "usr": is to be kept, and is not there'],
+    [['--keep', 'usr'], 'column "usr": is to be kept, but does not exist'],
   ])('with %j says what is missing', async (args, message) => {
     const { code, stderr } = await mtl(world, [
       'predict',

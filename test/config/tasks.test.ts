@@ -15,7 +15,7 @@ describe('tasks', () => {
     [
       'a label in a column that no object can hold',
       ['ctr: { label: __proto__ }'],
-      'tasks.ctr.label: a column that is called __proto__ cannot be read: rename it',
+      'tasks.ctr.label: the column name __proto__ is not supported; rename the column',
     ],
     [
       'a condition without a comparison',
@@ -101,7 +101,7 @@ describe('tasks', () => {
     [
       'a logarithm of what is fitted',
       ['ms: { label: ms, type: regression, scaling: [standard, log1p] }'],
-      'tasks.ms.scaling.1: log1p would refuse labels that standard has not seen on train; put it before, as in [log1p, standard]',
+      'tasks.ms.scaling.1: log1p after standard rejects labels outside the training range; reorder to [log1p, standard]',
     ],
     [
       'a loss that nobody knows',

@@ -111,7 +111,7 @@ describe('a data set with bags', () => {
 
   it('names all columns of a cross that cannot be made', async () => {
     await expect(open(['0,a,a\u001fb,1,1'])).rejects.toThrow(
-      /train\.csv:2: column "item, hour": expected values without the control character U\+001F/,
+      /train\.csv:2: column "item, hour": expected cells without the control character U\+001F/,
     );
   });
 });

@@ -50,7 +50,7 @@ describe('the place of the cache', () => {
     const refused = run(path, { cache: { folder: '/proc/x' } });
     await expect(refused).rejects.toMatchObject({ exitCode: 5 });
     await expect(refused).rejects.toThrow(
-      /\/proc\/x: cannot be written: there is no such folder, and none can be made; .*name a folder that can be written with data\.cache/,
+      /\/proc\/x: cannot be written: the directory does not exist and cannot be created; .*name a folder that can be written with data\.cache/,
     );
     writeFileSync(join(path, '..', '.mtl'), '');
     vi.stubEnv('XDG_CACHE_HOME', '/proc/x');

@@ -190,7 +190,7 @@ describe('a CSV', () => {
   it.skipIf(!existsSync('/dev/null'))(
     'that is a pipe or a device is refused, since it is read more than once',
     async () => {
-      await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, and no file/);
+      await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, not a file/);
     },
   );
 

@@ -194,7 +194,7 @@ describe('what is written', () => {
 
   it('has a name that says how', () => {
     expect(() => openFindings('found.png', 'title')).toThrow(
-      "--out: expected a name that ends in .svg, .json or .csv, found 'found.png'; write importance.svg",
+      "--out: expected a file name that ends in .svg, .json or .csv, found 'found.png'; write importance.svg",
     );
   });
 });

@@ -74,7 +74,7 @@ describe.each(Object.entries(writers))('%s', (_, write) => {
     symlinkSync('a', join(folder, 'b'));
     await expect(write(join(folder, 'a'))).rejects.toMatchObject({
       exitCode: 5,
-      message: expect.stringContaining('its links lead in a circle') as string,
+      message: expect.stringContaining('its symbolic links form a loop') as string,
     });
     expect(readdirSync(folder).sort()).toEqual(['a', 'b']);
   });

@@ -119,7 +119,7 @@ describe('safetensors', () => {
     [
       'a shape that does not match',
       () => fileWith(JSON.stringify({ a: entry('F32', [3], 0, 8) }), 8),
-      /shape \[3\] needs 12 bytes, the header gives 8/,
+      /shape \[3\] requires 12 bytes, but the header declares 8/,
     ],
     [
       'a shape beyond any memory',
@@ -135,7 +135,7 @@ describe('safetensors', () => {
     [
       'overlapping tensors',
       () => fileWith(JSON.stringify({ a: entry('F32', [2], 0, 8), b: entry('F32', [2], 4, 12) }), 12),
-      /starts at 4, but what comes before ends at 8/,
+      /starts at 4, but the previous tensor ends at 8/,
     ],
     [
       'a hole',
@@ -148,7 +148,7 @@ describe('safetensors', () => {
       'a name twice',
       () =>
         fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"a":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8),
-      /a name stands in its header twice/,
+      /its header has a duplicate name/,
     ],
     [
       'a name twice, spelt in two ways',
@@ -157,7 +157,7 @@ describe('safetensors', () => {
           `{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"\\u0061":${JSON.stringify(entry('F32', [2], 0, 8))}}`,
           8,
         ),
-      /a name stands in its header twice/,
+      /its header has a duplicate name/,
     ],
     ['no file', () => join(scratchFolder(), 'none'), /cannot be opened \(ENOENT\)/],
   ])('with %s are a checkpoint error', async (_, make, message) => {

@@ -263,9 +263,9 @@ describe('what cannot be written', () => {
     [
       'a column that is not there',
       { keep: ['clik'] },
-      /column "clik": is to be kept, and is not there; did you mean 'click'\?/,
+      /column "clik": is to be kept, but does not exist; did you mean 'click'\?/,
     ],
-    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, and is not there/],
+    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, but does not exist/],
     [
       'a prediction that is none',
       { top: { count: 1, by: '101', rank: 'ctvr' } },
@@ -280,7 +280,7 @@ describe('what cannot be written', () => {
     const data = join(folder, 'in.csv');
     await predictInto(data, { keep: ['all'] });
     await expect(predictInto(join(folder, 'out.csv'), { data, keep: ['all'] })).rejects.toThrow(
-      /column "ctr": is also what a prediction is called; .*--prefix predicted_/,
+      /column "ctr": is also the name of a prediction; .*--prefix predicted_/,
     );
     await predictInto(join(folder, 'out.csv'), { data, keep: ['all'], prefix: 'new_' });
     expect(readCsv(join(folder, 'out.csv')).every((row) => row['ctr'] === row['new_ctr'])).toBe(true);
@@ -289,14 +289,14 @@ describe('what cannot be written', () => {
   it('is told before anything is read: an ending, a folder, the data itself', async () => {
     const folder = scratchFolder();
     await expect(predictInto(join(folder, 'out.txt'))).rejects.toThrow(
-      /expected a name that ends in \.csv, .*; write .*out\.csv/,
+      /expected a file name that ends in \.csv, .*; use .*out\.csv/,
     );
     await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a name that ends in/);
     mkdirSync(join(folder, 'folder.csv'));
     await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(
       /folder\.csv: is a folder; expected the name of a file/,
     );
-    await expect(predictInto(test)).rejects.toThrow(/--out: is the data itself/);
+    await expect(predictInto(test)).rejects.toThrow(/--out: is also the input data/);
     expect(existsSync(join(folder, 'out.txt'))).toBe(false);
   });
 

@@ -183,7 +183,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] }',
     'towers: { cvt: { hidden: [4] } }',
   ]),
-  one('a condition without a comparison', 'tasks.ctr.label: expected a comparison beside the column, one of', [
+  one('a condition without a comparison', 'tasks.ctr.label: the column has no comparison; add one of', [
     'label: click',
     'label: { column: click }',
   ]),
@@ -330,13 +330,13 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     ['given: click', 'given: ctrr'],
   ),
   one('the name of a link', "name: 'latest' is the link to the newest run", ['seed: 11', 'seed: 11\nname: latest']),
-  one('a file in the place of runs', 'cannot be written: a part of the path is a file, not a folder', [
+  one('a file in the place of runs', 'cannot be written: part of the path is a file, not a directory', [
     'runs: runs',
     'runs: train.csv',
   ]),
   one(
     'a file in the place of runs, and bad rows',
-    'cannot be written: a part of the path is a file, not a folder',
+    'cannot be written: part of the path is a file, not a directory',
     ['runs: runs', 'runs: train.csv'],
     ['[205, 206]', '[D508]'],
     ['name: tokens, minCount: 2', 'name: ids'],

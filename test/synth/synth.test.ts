@@ -37,7 +37,7 @@ describe('mtl synth', () => {
     writeFileSync(join(folder, 'valid.csv'), 'mine');
     await expect(make(3)).rejects.toMatchObject({
       exitCode: 2,
-      message: `${folder}: holds valid.csv without the oracle.json of generated data, so that it may be yours; name a new folder, or remove that file`,
+      message: `${folder}: contains valid.csv without the oracle.json of generated data, so it may not be from mtl synth; use a new directory, or remove that file`,
     });
     expect(readdirSync(folder)).toEqual(['valid.csv']);
     expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');

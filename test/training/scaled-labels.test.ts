@@ -216,7 +216,7 @@ describe('a regression whose label is scaled', () => {
     writeFileSync('below.csv', log(50, 1).replace(/\n(\d),(\d),(\d),\d+,/, '\n$1,$2,$3,-1,'));
     await expect(
       trainSmall('config.yaml', { runDir: 'below', set: [LOG_SCALE, 'data.valid=below.csv'] }),
-    ).rejects.toThrow(/below\.csv:2.*a number above -1, for log\(1 \+ x\)/);
+    ).rejects.toThrow(/below\.csv:2.*a number above -1 for log\(1 \+ x\)/);
     // Whoever does not take the logarithm has read the file before.
     await trainSmall('config.yaml', {
       runDir: 'fine',

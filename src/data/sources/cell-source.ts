@@ -283,7 +283,7 @@ export function checkTables({ fields }: EncodedFormat, where: string): void {
       tooLarge.map(({ name, rows }) => ({
         where,
         key: `field '${name}'`,
-        message: `its ids and missing-value token require ${rows} table rows, more than the maximum of ${LARGEST_ID + 1}`,
+        message: `its ids and missing-value token require ${rows} table rows, but the maximum is ${LARGEST_ID + 1}`,
         fix,
       })),
     );

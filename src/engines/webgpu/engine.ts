@@ -36,7 +36,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
       if (widest !== undefined)
         throw userError('data', {
           key: 'features',
-          message: `a row of table '${widest.name}' requires ${size(widest.stride)} with its optimizer state, but ${has}`,
+          message: `a row of table '${widest.name}' with its optimizer state requires ${size(widest.stride)}, but ${has}`,
           fix: 'reduce the width, or use --device cpu',
         });
       throw userError('data', {

@@ -28,7 +28,8 @@ export function projectorConfig(
   return tables
     .map(
       ({ name, vectors, metadata }) =>
-        `embeddings {\n  tensor_name: ${protobufText(name)}\n  tensor_path: ${protobufText(vectors)}\n  metadata_path: ${protobufText(metadata)}\n}\n`,
+        `embeddings {\n  tensor_name: ${protobufText(name)}\n  tensor_path: ${protobufText(vectors)}\n` +
+        `  metadata_path: ${protobufText(metadata)}\n}\n`,
     )
     .join('');
 }

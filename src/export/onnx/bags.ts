@@ -48,7 +48,7 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
         name: `${field}.offsets`,
         type: 'int64',
         shape: [`${BATCH} + 1`],
-        about: 'where the items of each row begin, and behind the last where they end',
+        about: "offset of each row's first item, and the total number of items",
       });
       const [one, zero] = [onnx.ints(1), onnx.ints(0)];
       const numRows = onnx.node('Sub', [onnx.node('Shape', [offsets]), one]);
@@ -105,7 +105,7 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
           name: `${field}.weights`,
           type: 'float',
           shape: [BATCH, `longest of ${field}`],
-          about: '0 where a row has no item',
+          about: '0 for padding',
         }),
       ),
   },

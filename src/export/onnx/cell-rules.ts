@@ -37,7 +37,7 @@ export function emitRule(rule: CellRule, cells: Cells): string {
       value,
       isNumber(rule) ? 'double' : 'int64',
       onnx.node('Not', [isEmpty]),
-      `${field}: something in the cell`,
+      `${field}: a value that is not missing`,
     );
   return onnx.node('Where', [
     isEmpty,
@@ -50,18 +50,18 @@ export function emitRule(rule: CellRule, cells: Cells): string {
 export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   if (rule?.kind === 'hashed')
     return {
-      message: 'is hashed by MurmurHash3, for which ONNX has no operator',
-      fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding',
+      message: 'is hashed with MurmurHash3, for which ONNX has no operator',
+      fix: 'remove --with-encoders and pass its ids, or train it with another encoding',
     };
   if (rule?.kind === 'time' && fixedOffset(rule.timeZone) === undefined)
     return {
-      message: `is counted in the time zone ${rule.timeZone}, whose clocks change, and ONNX has no operator that knows when`,
-      fix: 'leave out --with-encoders and hand over its ids, or train it with a timeZone as +01:00',
+      message: `uses the time zone ${rule.timeZone} with daylight saving time, for which ONNX has no operator`,
+      fix: 'remove --with-encoders and pass its ids, or train it with a fixed timeZone such as +01:00',
     };
   return rule === undefined
     ? {
-        message: 'is read in a way for which ONNX has no operators',
-        fix: 'leave out --with-encoders and hand over what it becomes',
+        message: 'has an encoding for which ONNX has no operators',
+        fix: 'remove --with-encoders and pass its encoded values',
       }
     : undefined;
 }
@@ -108,7 +108,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
       row!,
       'int64',
       onnx.node('Not', [onnx.node('Equal', [texts, onnx.text(reserved)])]),
-      `${field}: a cell that is not the control character U+001F`,
+      `${field}: a value other than the control character U+001F`,
     );
   },
 
@@ -179,7 +179,7 @@ export function scaled(
     x,
     'double',
     onnx.node('Greater', [x, onnx.number(-1, 'double')]),
-    `${field}: a number above -1, for log(1 + x)`,
+    `${field}: a number above -1 for log(1 + x)`,
   );
   // log(u) x / (u - 1), where u is the rounded 1 + x, cancels the rounding error (Kahan).
   const u = onnx.node('Add', [one, number]);

@@ -91,7 +91,7 @@ export function withDots(cells: Cells): Cells {
       onnx,
       read,
       onnx.node('Not', [isNumberWith('(?s).*[.].*')]),
-      `${field}: a number with a comma before its decimals, and no dot`,
+      `${field}: a number with a decimal comma and no dot`,
     ),
   };
 }

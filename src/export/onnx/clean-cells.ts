@@ -48,7 +48,7 @@ function trimmedTexts({ onnx, field, texts }: Cells): string {
     onnx,
     onnx.node('Where', [isTrimmed, texts, word]),
     onnx.node('Or', [isTrimmed, matches(ONE_WORD)]),
-    `${field}: no more than one word where there are blanks around`,
+    `${field}: at most one word in a value with surrounding spaces`,
   );
 }
 
@@ -70,6 +70,6 @@ function isBlankWord(
   const isUsual = onnx.node('Not', [onnx.node('RegexFullMatch', [texts], { pattern: ODD_NUMBER })]);
   return {
     holds: either([...isWord, onnx.node('And', [isNumber, isOne])]),
-    texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, where numbers stand for nothing`),
+    texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, since numbers denote missing values`),
   };
 }

@@ -93,7 +93,7 @@ function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (va
   const emit = (value: Value): string => {
     // The entry for `value.op` accepts its values; losses have none, since no prediction depends on them.
     const entry = (EMITTED as Partial<Record<Value['op'], (value: Value, emission: Emission) => string>>)[value.op];
-    if (entry === undefined) throw new Error(`a prediction hangs on a loss, ${value.op}`);
+    if (entry === undefined) throw new Error(`a prediction depends on a loss, ${value.op}`);
     return entry(value, emission);
   };
   return emission.of;

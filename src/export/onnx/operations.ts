@@ -38,7 +38,7 @@ const sumOver = (onnx: OnnxGraph, x: string): string => onnx.node('ReduceSum', [
 /** All operations except losses, as ONNX nodes. */
 export const EMITTED: EmitTable = {
   input({ source }, { features }) {
-    if (source.kind === 'label') throw new Error(`a prediction hangs on the label '${source.column}'`);
+    if (source.kind === 'label') throw new Error(`a prediction depends on the label '${source.column}'`);
     return features;
   },
 

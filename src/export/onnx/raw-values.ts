@@ -58,8 +58,8 @@ export function rawValues(
 }
 
 const IN_JSON = {
-  message: 'is written as lists in JSON, which ONNX has no operators to take apart',
-  fix: 'leave out --with-encoders and hand over ids and weights',
+  message: 'contains JSON lists, for which ONNX has no parser',
+  fix: 'remove --with-encoders and pass ids and weights',
 };
 
 function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
@@ -67,7 +67,7 @@ function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
     name: column,
     type: 'string',
     shape: [BATCH],
-    about: 'cells as they stand in the data; a text without characters for an empty one',
+    about: 'raw values of the data; an empty string for a missing value',
   });
   return { onnx, field, texts, isEmpty: isEmptyText(onnx, texts) };
 }
@@ -87,7 +87,7 @@ function joinedCells(cells: readonly Cells[]): Cells {
   return {
     onnx,
     field,
-    texts: checkedTexts(onnx, joined, isWhole, `${field}: cells without the control character U+001F`),
+    texts: checkedTexts(onnx, joined, isWhole, `${field}: values without the control character U+001F`),
     isEmpty,
   };
 }
@@ -156,7 +156,7 @@ function emitBag(
           numbers,
           'double',
           onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]),
-          `${field}: weights of at least 0, of which a mean can be taken`,
+          `${field}: weights of at least 0 for mean pooling`,
         );
   const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
   // A missing key keeps its place among the selected ones, but has weight 0.

@@ -10,7 +10,8 @@ const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
 const [DAYS_TO_1970, DAYS_OF_ERA] = [719_468, 146_097];
 /** ISO 8601 dates and times in extended format, in UTC or without a zone. */
 const ISO =
-  '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?)?Z?)?';
+  '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])' +
+  '(?:[T ](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?)?Z?)?';
 const ANY_ISO = '1970-01-01T00:00:00Z';
 /** As in wall-clock.ts: values beyond are likely to be in the other unit. */
 const [LATEST, FIRST_LIKE_SECONDS, LAST_LIKE_SECONDS] = [1e14, 1e9, 1e10];
@@ -111,7 +112,8 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
     local,
     'int64',
     onnx.node('Or', [isEmpty, isGood]),
-    `${field}: ${needsTime ? 'a date and a time' : 'a date'} as 2026-11-30${needsTime ? 'T18:05:00' : ''}, without a zone or in UTC`,
+    `${field}: ${needsTime ? 'a date and a time' : 'a date'} such as ` +
+      `2026-11-30${needsTime ? 'T18:05:00' : ''}, without a zone or in UTC`,
   );
 }
 

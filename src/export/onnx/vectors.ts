@@ -19,7 +19,7 @@ export function emitVectors(
     name: column,
     type: 'float',
     shape: [BATCH, length],
-    about: 'numbers as they stand in the data; NaN in every place for an empty cell',
+    about: 'raw numbers of the data; NaN in every element for a missing value',
   });
   const one = onnx.ints(1);
   const numbers = onnx.node('Cast', [input], { to: ELEMENT_TYPES.double });
@@ -32,7 +32,7 @@ export function emitVectors(
   const isNumber = onnx.node('Not', [onnx.node('Or', [isNaN, onnx.node('IsInf', [numbers])])]);
   const holds = empty === 'refused' ? isNumber : onnx.node('Or', [isNumber, isEmpty]);
   const zeroed = onnx.node('Where', [isNaN, onnx.number(0, 'double'), numbers]);
-  const read = checked(onnx, zeroed, 'double', holds, `${field}: a number in every place`);
+  const read = checked(onnx, zeroed, 'double', holds, `${field}: a number in every element`);
   const places = steps.reduce((x, step) => scaled(step, x, { onnx, field }), read);
   const filled = empty === 'refused' ? places : onnx.node('Where', [isEmpty, onnx.doubles(empty), places]);
   const all = hasIndicator

@@ -34,8 +34,7 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
     const end = reader.skipCell(bytes, 'the index of common features');
     readFeatures();
     const session = findSession(task.sessions, bytes, begin, end);
-    if (session < 0)
-      throw new BadLine(`an index of common features that ${task.commonPath} has`, textOf(bytes, begin, end));
+    if (session < 0) throw new BadLine(`an index of common features in ${task.commonPath}`, textOf(bytes, begin, end));
     if (purchase > click) {
       purchasesWithoutClick++;
       return;
