@@ -1,5 +1,5 @@
-// Steps that 1, 2 and 4 processes take together through MPI, also over links of 1 and 10 Gbit/s: where their time goes,
-// what they send, and a model of both (5 minutes; Open MPI, and root for links).
+// Distributed training steps of 1, 2 and 4 MPI ranks, also over 1 and 10 Gbit/s links: time by phase, bytes sent, and a
+// model of both (5 minutes; requires Open MPI, and root for links).
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'vitest';
@@ -33,7 +33,7 @@ import { benchOptions, MACHINE, median, printTable, saveResults } from './result
 
 const PROCESSES = [2, 4];
 const GIGABITS = [1, 10];
-/** Bytes to each of the others by which a link is known, and how often they are sent. */
+/** Message sizes in bytes for measuring a link. */
 const LENGTHS = [8, 4096, 16_384, 65_536, 131_072, 262_144, 1_048_576];
 const TIMES = 40;
 const threadsOf = (processes: number): number => Math.max(1, Math.floor(MACHINE.cores / processes));
@@ -43,7 +43,7 @@ async function measureLink(place: Place, between: string, processes: number, fol
   const msOf = new Map(
     LENGTHS.map((length, l) => {
       const times = Array.from({ length: TIMES }, (_, t) => {
-        // As in a step: from when the last process is there.
+        // As in a training step, time counts from the arrival of the last rank.
         const latest = Math.max(...all.map((each) => each[l]![t]!.beginMs));
         return all.reduce((sum, each) => sum + Math.max(0, each[l]![t]!.endMs - latest), 0) / processes;
       });
@@ -53,12 +53,12 @@ async function measureLink(place: Place, between: string, processes: number, fol
   return { between, processes, msOf };
 }
 
-/** What is found of a workload before processes take its steps together. */
+/** Measurements of a workload on single ranks. */
 interface Prepared {
   readonly work: NamedWork;
   readonly path: string;
   readonly shapes: ReadonlyMap<number, StepShape>;
-  /** Of one of so many processes, all of which work at once and exchange nothing. */
+  /** By number of ranks that work at the same time and exchange nothing. */
   readonly works: ReadonlyMap<number, Work>;
 }
 
@@ -120,7 +120,7 @@ it('cluster', async ({ skip }) => {
       for (const each of prepared) together.push(await measureTogether(each, place, link));
     };
     for (const processes of PROCESSES) await measure(HERE, HERE.name, processes);
-    // Two machines, each with half of the cores.
+    // Two machines with half of the cores each.
     for (const gigabits of reason === undefined ? GIGABITS : [])
       await withLink(folder, gigabits, (place) => measure(place, `${gigabits} Gbit/s`, 2));
     for (const work of payingWorks()) paying.push(...(await payingOf(work, folder, MACHINE.cores)));

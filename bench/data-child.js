@@ -1,5 +1,4 @@
-// One measurement of bench/data.bench.ts in a process of its own, so that its peak of memory is its own; prints a line
-// of JSON.
+// One measurement of bench/data.bench.ts in a process of its own, for its own peak memory; prints a line of JSON.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,13 +36,13 @@ async function timed(work) {
 }
 
 const measures = {
-  /** Takes a source apart, encodes it and writes shards. */
+  /** Reads a source, encodes it and writes shards. */
   async encode() {
     const { source, encoded } = await open();
     return timed(async () => (await source.dataset(encoded, reading)).rows);
   },
 
-  /** Opens, learns from and encodes the splits of a source, or finds all of that in the cache. */
+  /** Opens, fits and encodes the splits of a source, or finds them in the cache. */
   async files() {
     const { data } = experiment;
     const sources = await openData(data, format);
@@ -56,7 +55,7 @@ const measures = {
     });
   },
 
-  /** The same with as many threads as there are cores. */
+  /** The same with one thread per core. */
   async encodeThreaded() {
     const { source, encoded } = await open();
     return timed(async () => (await source.dataset(encoded, { ...reading, threads: availableParallelism() })).rows);
@@ -77,7 +76,7 @@ const measures = {
     return last;
   },
 
-  /** The engine alone, on batches of the data that are in memory. */
+  /** The engine alone, on batches in memory. */
   async engine() {
     const { source, encoded } = await open();
     const layout = computeLayout(encoded.fields, {
@@ -94,7 +93,7 @@ const measures = {
     });
     const batches = [];
     for await (const { batch } of (await source.dataset(encoded, reading)).batches(batchSize, shuffle(1))) {
-      // Batches share the memory of their window: copies of their own rows.
+      // Batches are views of a shared window, so copy their rows.
       const copy = (columns) => new Map([...columns].map(([name, data]) => [name, data.slice()]));
       if (
         batches.push({
@@ -119,7 +118,7 @@ const measures = {
     return result;
   },
 
-  /** mtl train: the last of its epochs. */
+  /** mtl train: the last epoch counts. */
   async train() {
     const runDir = join(mkdtempSync(join(tmpdir(), 'mtl-bench-')), 'run');
     let last;

@@ -1,5 +1,5 @@
-// Rows and MB read a second: CSV, gzip, Parquet and shards, in turns with pandas' read_csv; mtl train beside its engine
-// alone; and a start over many cached files (5 minutes).
+// Read throughput of CSV, gzip, Parquet and shards (rows/s and MB/s), interleaved with pandas.read_csv; mtl train
+// compared with its engine alone; startup with many cached files (5 minutes).
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -24,9 +24,9 @@ import { count, median, printTable, saveResults } from './results.js';
 const root = join(import.meta.dirname, '..');
 const ROWS = 1_000_000;
 const threads = availableParallelism();
-/** Of CSV and pandas, in turns: figures of a virtual machine move from minute to minute. */
+/** CSV and pandas are interleaved, since the speed of a virtual machine drifts. */
 const ROUNDS = 5;
-/** How often the long CSV holds the rows of the short one. */
+/** Size of the long CSV as a multiple of the short one. */
 const TIMES = 5;
 const PARQUET_ROWS = 200_000;
 const LISTS = ['a', 'b', 'c', 'd'];
@@ -39,7 +39,7 @@ interface Measured {
   readonly rows: number;
   readonly ms: number;
   readonly peakMB: number;
-  /** Processor time of the process. */
+  /** CPU time of the process. */
   readonly cpuMs: number;
 }
 
@@ -54,7 +54,7 @@ function measure(what: string, sets: readonly string[], config = CONFIG): Measur
   return JSON.parse(stdout) as Measured;
 }
 
-/** pandas' read_csv of the same file, or why there is none. */
+/** Measures pandas.read_csv on the same file; returns the reason if it cannot run. */
 function pandas(path: string): Measured | string {
   const python = process.env['MTL_PYTHON'] ?? 'python3';
   const script = [
@@ -69,7 +69,7 @@ function pandas(path: string): Measured | string {
   return JSON.parse(stdout) as Measured;
 }
 
-/** A CSV with the rows of another one several times. */
+/** Writes a CSV that repeats the rows of another. */
 function writeLong(csv: string, path: string): void {
   const bytes = readFileSync(csv);
   const rows = bytes.subarray(bytes.indexOf('\n') + 1);
@@ -79,13 +79,13 @@ function writeLong(csv: string, path: string): void {
 
 const speedOf = ({ rows, ms }: Measured): number => (1000 * rows) / ms;
 
-/** The round of the median speed. */
+/** Returns the round of median speed. */
 function middle(rounds: readonly Measured[]): Measured {
   const speed = median(rounds.map(speedOf));
   return rounds.find((round) => speedOf(round) === speed)!;
 }
 
-/** The first rows of the CSV as Parquet, snappy as Spark writes it. */
+/** Writes the first rows of the CSV as Parquet with snappy compression, as Spark does. */
 function writeParquet(csv: string, path: string): void {
   const [header, ...lines] = readFileSync(csv, 'utf8')
     .split('\n', PARQUET_ROWS + 1)
@@ -99,7 +99,7 @@ function writeParquet(csv: string, path: string): void {
   parquetWriteFile({ filename: path, columnData });
 }
 
-/** Rows whose lists are one row group, as pyarrow writes a million of them. */
+/** Writes rows with lists as one row group, as pyarrow writes a million rows. */
 function writeLists(path: string): void {
   const list = Array.from({ length: LIST_ITEMS }, (_, i) => 1000 * i);
   const schema = [
@@ -204,7 +204,6 @@ it('data', async () => {
       ['Parquet to shards', parquet],
     ] as const)
       add(name, statSync(path).size, measure('encode', setsFor(path, `cache-${name}`)));
-    // A vocabulary of pairs is no longer reading alone.
     add(
       'CSV to shards, with the cross of the config',
       statSync(csv).size,
@@ -249,7 +248,7 @@ it('data', async () => {
 const FILES = [200, 1000, 3000];
 const FILE_ROWS = 20;
 
-/** Writes files of a few rows each, or the same rows in one, and a config that divides them. */
+/** Writes files of a few rows each (or one file with the same rows) and a config that splits them. */
 function writeFiles(folder: string, numFiles: number, isOne: boolean): string {
   const random = randomStream(1, 'files');
   mkdirSync(join(folder, 'logs'), { recursive: true });
@@ -267,7 +266,7 @@ function writeFiles(folder: string, numFiles: number, isOne: boolean): string {
   const config = join(folder, 'config.yaml');
   writeFileSync(
     config,
-    `data: { source: logs, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }
+    `data: { source: logs, split: { by: random, shares: { valid: 0.1, test: 0.1 } } }
 features:
   ids: { type: categorical, fields: [user, item], width: 4, encoding: { name: tokens } }
   price: { type: numeric, fields: [price], scaling: standard }

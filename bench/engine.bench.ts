@@ -1,5 +1,5 @@
-// Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes
-// to a roofline (90 seconds).
+// Training and prediction throughput (rows/s) with data in memory, on ids of the full Ali-CCP vocabulary, and the share
+// of a roofline (90 seconds).
 import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
@@ -13,7 +13,7 @@ const THREADS = [...new Set([1, MACHINE.cores])];
 const PREDICTED_BATCHES = 40;
 
 interface Speed {
-  /** Of a step: the median of the second half. */
+  /** Milliseconds per step: median of the second half. */
   readonly trainMs: number;
   readonly predictedRowsPerSecond: number;
 }
@@ -123,7 +123,7 @@ it('engine', async () => {
     })),
   );
 
-  // The same step on vocabularies of other sizes: what a lookup far apart costs.
+  // The same step with other vocabulary sizes shows the cost of cache misses.
   const esmm = WORKLOADS[1]!;
   const byVocabulary = [];
   for (const millions of works.includes(esmm) ? [0.1, 1.555, 15] : []) {

@@ -1,5 +1,4 @@
-// One measurement of bench/metrics.bench.ts in a process of its own, so that its peak of memory is its own; prints a
-// line of JSON.
+// One measurement of bench/metrics.bench.ts in a process of its own, for its own peak memory; prints a line of JSON.
 import { createCollector } from '../dist/evaluation/evaluation.js';
 import { evaluationSection, resolveMeasuring } from '../dist/evaluation/options.js';
 import { listOutputs } from '../dist/evaluation/outputs.js';
@@ -10,7 +9,7 @@ import { taskOptions } from '../dist/core/tasks.js';
 const BATCH_ROWS = 4096;
 const [rows, type, section, space] = process.argv.slice(2);
 const ROWS = Number(rows);
-/** As many users as a log of such a length may have. */
+/** A realistic number of users for a log of this length. */
 const USERS = Math.ceil(ROWS / 20);
 
 const isClass = type === 'classification';
@@ -20,7 +19,6 @@ const tasks = isClass
       { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) },
     ]
   : [{ name: 'paid', ...taskOptions.parse({ label: 'paid', type }) }];
-// One space, or all.
 const spaces = listOutputs(tasks).filter(({ name }) => space === undefined || name === space);
 const measuring = resolveMeasuring(evaluationSection.parse(JSON.parse(section)));
 const collector = createCollector(spaces, measuring);
@@ -32,8 +30,7 @@ let addMs = 0;
 for (let begin = 0; begin < ROWS; begin += BATCH_ROWS) {
   const count = Math.min(BATCH_ROWS, ROWS - begin);
   for (let row = 0; row < count; row++) {
-    // 4% click, a twentieth of them buys; predictions are these rates, spread over orders of magnitude. Some users come
-    // often.
+    // 4% clicks, 5% of which convert; predictions spread these rates over orders of magnitude. Some users are frequent.
     if (isClass) {
       ctr[row] = 0.04 * Math.exp(2 * random.uniform() - 1);
       cvr[row] = 0.05 * Math.exp(2 * random.uniform() - 1);

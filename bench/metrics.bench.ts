@@ -1,5 +1,5 @@
-// Metrics of an evaluation the size of Ali-CCP's test set: 43 million rows, each metric alone and all of every space,
-// with time and peak memory (6 minutes; MTL_BENCH_ROWS for fewer rows).
+// Evaluation at the size of Ali-CCP's test set, 43 million rows: each metric alone and all metrics of every output,
+// with time and peak memory (6 minutes; MTL_BENCH_ROWS sets fewer rows).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { it } from 'vitest';
@@ -28,23 +28,23 @@ function measure(type: 'classification' | 'regression', section: object, space?:
 
 const OF_CLASSES: readonly object[] = [
   { name: 'auc' },
-  { name: 'auc', interval: '95%' },
+  { name: 'auc', confidence: '95%' },
   { name: 'logLoss' },
   { name: 'normalisedEntropy' },
   { name: 'pcoc' },
   { name: 'ece' },
   { name: 'lift', top: '5%' },
-  { name: 'gauc', by: 'user' },
-  { name: 'ndcg', by: 'user', k: 10 },
-  { name: 'hit', by: 'user', k: 10 },
+  { name: 'gauc', groupBy: 'user' },
+  { name: 'ndcg', groupBy: 'user', k: 10 },
+  { name: 'hit', groupBy: 'user', k: 10 },
 ];
 const OF_NUMBERS = [{ name: 'rmse' }, { name: 'mae' }, { name: 'r2' }, { name: 'spearman' }];
 
 it('metrics', () => {
   const rows = [
-    // What is measured where nothing is said, of every space: what an evaluation takes.
+    // The default metrics of every output.
     { what: 'all by default, of four spaces', found: measure('classification', {}) },
-    { what: 'all by default, by hour', found: measure('classification', { by: ['hour'] }) },
+    { what: 'all by default, by hour', found: measure('classification', { segmentBy: ['hour'] }) },
     ...OF_CLASSES.map((metric) => ({
       what: JSON.stringify(metric),
       found: measure('classification', { metrics: [metric] }, 'ctr'),

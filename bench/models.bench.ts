@@ -1,5 +1,5 @@
-// Every config of configs/ on the planted world beside its truth, as docs/models.md has it: AUC, rows/s, parameters;
-// hours, and it goes on where it was ended.
+// Every config of configs/ on a synthetic log with known probabilities: AUC, rows/s and parameters for the
+// documentation; takes hours and resumes after an interruption.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'vitest';
@@ -12,7 +12,7 @@ import { benchOptions, count, describeMachine } from './results.js';
 const ROOT = join(import.meta.dirname, '..');
 const KEPT = join(ROOT, 'runs', 'bench-models');
 const FIRST_SEED = 1;
-/** What is learned of speed from more says nothing new. */
+/** More rows do not change the measured speed. */
 const SPEED_ROWS = 200_000;
 const A_DAY = 86_400_000;
 
@@ -51,7 +51,7 @@ function seedsOf(): readonly number[] {
   return Array.from({ length: seeds }, (_, i) => FIRST_SEED + i);
 }
 
-/** Every config with one seed first, so that there is soon something to see of each. */
+/** One seed of every config first, so that early results cover all configs. */
 async function trainAll(name: LogName, planted: PlantedLog, changes = set): Promise<void> {
   for (const seed of seedsOf()) {
     for (const config of configs) {
@@ -65,7 +65,7 @@ async function trainAll(name: LogName, planted: PlantedLog, changes = set): Prom
   }
 }
 
-/** Every config with products in f32 and in another precision, on one log. */
+/** Compares matrix products in f32 with another precision for every config on one log. */
 async function comparePrecisions(other: string): Promise<void> {
   const planted = await plantedLog(KEPT, log ?? 'plain', rows);
   const changed = [...set, `training.precision=${other}`];

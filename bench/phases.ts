@@ -2,11 +2,11 @@ import { createSimdEngine } from '../src/engines/simd/engine.js';
 import type { Call } from '../src/engines/simd/call-list.js';
 import { batchesOf, planOf, stepperOf, type Workload } from './workloads.js';
 
-// Where the time of a step goes, on its first thread. Looking at the clock takes a microsecond a call.
+// Time of a training step by phase, on the first thread. Reading the clock takes a microsecond per call.
 
 type Kernel = Call['kernel'];
 
-/** Phases by the kernels that make them up; what no other phase names is in the last. */
+/** Kernels of each phase; all others count as the last phase. */
 const PHASES = {
   lookup: ['lookup', 'lookupBags', 'poolingFactors', 'copyColumns'],
   products: ['gemm', 'gemmGradient', 'gemmBf16', 'gemmGradientBf16', 'transposePanels', 'columnSums'],
@@ -25,12 +25,12 @@ const PHASES = {
   waiting: ['barrier'],
 } as const satisfies Record<string, readonly Kernel[]>;
 const OTHER = 'elementwise';
-/** The rules of optimizers, by how their kernels' names end. */
+/** Kernels of optimizer updates, by the end of their names. */
 const UPDATES = { Table: 'rows of tables', Dense: 'dense weights' } as const;
 const updateOf = (kernel: Kernel): string | undefined =>
   Object.entries(UPDATES).find(([ending]) => kernel.endsWith(ending))?.[1];
 
-/** Milliseconds of a training step by phase: means of the second half of the steps. */
+/** Returns milliseconds per training step by phase: means over the second half of the steps. */
 export async function phasesOf(work: Workload, threads: number, steps: number): Promise<ReadonlyMap<string, number>> {
   const phaseOf = new Map<string, string>(
     Object.entries(PHASES).flatMap(([phase, kernels]) => kernels.map((kernel) => [kernel, phase] as const)),

@@ -1,4 +1,4 @@
-// Rows predicted a second by esmm, from shards and from CSV, beside PyTorch's and torch-rechub's loops; and mtl
+// Prediction throughput of ESMM from shards and from CSV, compared with loops in PyTorch and torch-rechub; and mtl
 // importance (5 minutes).
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,9 +8,9 @@ import { it } from 'vitest';
 import { count, printTable, saveResults } from './results.js';
 
 const root = join(import.meta.dirname, '..');
-/** Rows that are predicted; rows that are trained on decide nothing but the vocabulary. */
+/** Rows to predict; rows to train on only set the vocabulary. */
 const [ROWS, TRAIN_ROWS] = [1_000_000, 200_000];
-/** What we want, in rows a second on two cores. */
+/** Target throughput in rows/s on two cores. */
 const TARGETS: Readonly<Record<string, number>> = { 'shards to CSV': 800_000, 'CSV to CSV': 400_000 };
 const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
 
@@ -20,7 +20,7 @@ interface Measured {
   readonly peakMB: number;
 }
 
-/** Runs a command to its end; gives what it printed. */
+/** Runs a command to completion; returns its stdout. */
 function run(command: string, args: readonly string[], cwd = root): string {
   const { stdout, stderr, status, error } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 });
   if (error !== undefined || status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr}`);
@@ -32,7 +32,7 @@ const mtl = (cwd: string, ...args: string[]): string =>
 const measure = (...args: string[]): Measured =>
   JSON.parse(run(process.execPath, [join(import.meta.dirname, 'predict-child.js'), ...args])) as Measured;
 
-/** What a side of PyTorch predicts, or why there is none. */
+/** Measures a PyTorch variant; returns the reason if it cannot run. */
 function peer(side: string): Measured | string {
   const { stdout, stderr, status, error } = spawnSync(
     PYTHON,

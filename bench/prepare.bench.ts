@@ -1,4 +1,4 @@
-// Synthetic rows written a second, and raw data of Ali-CCP prepared a second, files included, beside a Python script (2
+// Throughput of mtl synth and of mtl prepare on raw Ali-CCP files, including file I/O, compared with a Python script (2
 // minutes).
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -12,7 +12,7 @@ const TEST_ROWS = 200_000;
 const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
 const MAIN = join(import.meta.dirname, '..', 'dist', 'cli', 'main.js');
 
-/** Lets the disk write what is on its way, which would slow down who comes next. */
+/** Flushes pending writes, which would slow down the next measurement. */
 function settle(): void {
   spawnSync('sync');
 }
@@ -71,7 +71,7 @@ it('prepare', () => {
     );
     const peers: { what: string; seconds: number; peakMB: number }[] = [];
     if (python.status === 0) {
-      // What the script prints.
+      // Output of the script.
       const { parseSeconds, prepareSeconds } = JSON.parse(python.stdout) as {
         parseSeconds: number;
         prepareSeconds: number;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 
 const RUNS = join(import.meta.dirname, '..', 'runs');
 
-/** What the command line of `npm run bench` says beside the names of benches; run.js has checked it. */
+/** Options of `npm run bench` besides the names of benchmarks; run.js has validated them. */
 export interface BenchOptions {
   readonly only: readonly string[];
-  /** Of engine: ids in all tables together. */
+  /** Engine: total number of ids in all tables. */
   readonly vocabulary: number | undefined;
   readonly rows: number | undefined;
   readonly seeds: number | undefined;
@@ -15,15 +15,15 @@ export interface BenchOptions {
   readonly log: 'plain' | 'biased' | undefined;
   readonly write: string | undefined;
   readonly set: readonly string[];
-  /** Of models: measure rows/s alone. */
+  /** Models: measure only rows/s. */
   readonly speed: boolean;
-  /** Of models: train nothing, and make the tables of what earlier calls kept. */
+  /** Models: train nothing and print tables of earlier results. */
   readonly kept: boolean;
-  /** Of models: what is set beside f32. */
+  /** Models: precision to compare with f32. */
   readonly precision: string | undefined;
 }
 
-/** Reads what run.js hands over. */
+/** Parses the options that run.js passes on. */
 export function benchOptions(): BenchOptions {
   const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<
     Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'write' | 'precision', string | undefined>
@@ -62,7 +62,7 @@ export function benchOptions(): BenchOptions {
   };
 }
 
-/** What numbers of speed depend on. */
+/** Hardware and software that speed depends on. */
 export const MACHINE = {
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cores: availableParallelism(),
@@ -70,17 +70,17 @@ export const MACHINE = {
   node: process.version,
 } as const;
 
-/** The machine in words. */
+/** Describes the machine in one line. */
 export function describeMachine(): string {
   return `${MACHINE.cpu}, ${MACHINE.cores} cores, ${MACHINE.memoryGB} GB, Node ${MACHINE.node}`;
 }
 
-/** The file of a bench's results. */
+/** Returns the path of a benchmark's results. */
 export function resultsFile(bench: string): string {
   return join(RUNS, `bench-${bench}.json`);
 }
 
-/** Writes what a bench found, with the machine and the time, to its file, and says so. */
+/** Writes the results of a benchmark with the machine and the time, and prints the path. */
 export function saveResults(bench: string, results: object): void {
   mkdirSync(RUNS, { recursive: true });
   writeFileSync(
@@ -90,7 +90,7 @@ export function saveResults(bench: string, results: object): void {
   console.log(`${describeMachine()}; written to runs/bench-${bench}.json\n`);
 }
 
-/** A table on stdout: one line a row, columns in the order of the first row's keys. */
+/** Prints a table: one line per row, columns in the order of the first row's keys. */
 export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
   const names = Object.keys(rows[0] ?? {});
   const widths = names.map((name) => Math.max(name.length, ...rows.map((row) => (row[name] ?? '').length)));
@@ -101,12 +101,11 @@ export function printTable(title: string, rows: readonly Readonly<Record<string,
   );
 }
 
-/** The middle of some numbers. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-/** A whole number with its thousands apart. */
+/** Formats an integer with thousands separators. */
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }

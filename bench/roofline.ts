@@ -17,17 +17,17 @@ import { randomStream } from '../src/core/random.js';
 import { median } from './results.js';
 import { batchesOf, planOf, type Workload } from './workloads.js';
 
-// What this machine can do at the best: the engine's own kernels, alone, as the compiler calls them.
+// Peak performance of this machine: the engine's own kernels in isolation, called as compiled steps call them.
 
-/** The best of many short runs: what else the machine does must not be seen. */
+/** The best of many short runs excludes interference by other programs. */
 const MEASURED_MS = 2000;
 
 /** A product that fits in the cache: 256 rows, 128 inputs, 64 outputs. */
 const PRODUCT = { rows: 256, inputs: 128, outputs: 64, repeats: 50 };
-/** Distinct rows far beyond the caches, out of a vocabulary as large as Ali-CCP's, in two tables. */
+/** Tables far larger than the caches, with distinct rows at random. */
 const TABLES = { rows: 750_000, count: 2, batch: 200_000 };
 
-/** Multiplications and additions a second of the matrix kernel. */
+/** Measures the peak of the matrix kernel in FLOP/s. */
 export async function peakFlops(threads: number, precision: Precision = 'f32'): Promise<number> {
   const { rows, inputs, outputs, repeats } = PRODUCT;
   const columns = Array.from({ length: inputs }, (_, i) => ({
@@ -57,7 +57,7 @@ export async function peakFlops(threads: number, precision: Precision = 'f32'): 
   return (2 * rows * inputs * outputs * repeats) / seconds;
 }
 
-/** Random rows of a table that Adam updates in a second. */
+/** Measures the table rows per second that Adam updates in random order. */
 async function peakRowUpdates(threads: number, width: number): Promise<number> {
   const names = Array.from({ length: TABLES.count }, (_, t) => `t${t}`);
   const layout = {
@@ -82,7 +82,7 @@ async function peakRowUpdates(threads: number, width: number): Promise<number> {
   return distinct / seconds;
 }
 
-/** The best time, in seconds, of some calls of the training step of a linear layer over `layout`. */
+/** Returns the fastest time, in seconds, of training steps of one linear layer. */
 async function bestOf(
   choose: (step: readonly Call[]) => readonly Call[],
   rows: number,
@@ -122,9 +122,9 @@ async function bestOf(
     threads,
     rowWork: Infinity,
   });
-  await setTimeout(500); // Until the workers are there.
+  await setTimeout(500); // Waits for the workers to start.
   prepare(compiled, graph, new Float32Array(memory.buffer));
-  // What is timed works on what a step has left.
+  // Timed calls work on the state that a step has left.
   team.run('train', rows);
   let bestMs = Infinity;
   for (const end = performance.now() + MEASURED_MS; performance.now() < end;) {
@@ -136,16 +136,16 @@ async function bestOf(
   return bestMs / 1000;
 }
 
-/** What a machine can do at the best with so many threads. */
+/** Peak performance with a number of threads. */
 export interface Peaks {
   readonly threads: number;
-  /** Multiplications and additions a second. */
+  /** FLOP/s of the matrix kernel. */
   readonly flops: number;
-  /** Random rows that Adam updates in a second, by their width. */
+  /** Random rows per second that Adam updates, by width. */
   readonly rowUpdates: ReadonlyMap<number, number>;
 }
 
-/** Measures the peaks that some workloads are held to. */
+/** Measures the peaks that workloads are compared with. */
 export async function peaksOf(works: readonly Workload[], threads: number): Promise<Peaks> {
   const rowUpdates = new Map<number, number>();
   for (const width of new Set(works.map((work) => work.width)))
@@ -153,10 +153,7 @@ export async function peaksOf(works: readonly Workload[], threads: number): Prom
   return { threads, flops: await peakFlops(threads), rowUpdates };
 }
 
-/**
- * The work of a step: its multiplications and additions, and the rows of tables that it touches; and the milliseconds
- * that both would take at the peaks.
- */
+/** Computes the work of a step (FLOPs and table rows) and the milliseconds that it takes at the peaks. */
 export function rooflineOf(
   work: Workload,
   { flops, rowUpdates }: Peaks,
@@ -166,15 +163,11 @@ export function rooflineOf(
   return { flops: ofStep, rows, ms: 1000 * (ofStep / flops + rows / rowUpdates.get(work.width)!) };
 }
 
-/**
- * Multiplications and additions of the linear layers for one row: forwards, and for the gradients of inputs and of
- * weights.
- */
+/** Counts the FLOPs of the linear layers for one row: forward pass and gradients of inputs and weights. */
 export function trainingFlops({ values }: Graph): number {
   return values.reduce((sum, value) => sum + (value.op === 'linear' ? 3 * 2 * value.x.width * value.width : 0), 0);
 }
 
-/** Rows of tables that a batch touches. */
 function distinctRows({ ids, bags }: Batch): number {
   const columns = [...ids.values(), ...[...bags.values()].map((bag) => bag.ids)];
   return columns.reduce((sum, column) => sum + new Set(column).size, 0);

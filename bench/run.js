@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// npm run bench: starts vitest on the benches that the command line names. vitest is what runs TypeScript here.
+// npm run bench: runs the benchmarks named on the command line in vitest, which executes TypeScript.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,48 +10,58 @@ const ENDING = '.bench.ts';
 const names = readdirSync(folder)
   .filter((file) => file.endsWith(ENDING))
   .map((file) => file.slice(0, -ENDING.length));
-/** Hours long: only where they are named. */
+/** Takes hours; runs only if named. */
 const LONG = ['models'];
-/** Those that want a device. */
+/** Requires a GPU; runs only if named. */
 const DEVICE = ['webgpu'];
-/** A bench says in its first line what it measures. */
+/** The comment at the top of a benchmark describes it. */
 const about = (file) =>
-  readFileSync(join(folder, file), 'utf8')
-    .split('\n', 1)[0]
-    .replace(/^\/\/ /, '');
+  /^(?:\/\/ .*\n)+/
+    .exec(readFileSync(join(folder, file), 'utf8'))[0]
+    .replace(/^\/\/ /gm, '')
+    .trim()
+    .replaceAll('\n', ' ');
+/** Wraps a text at 120 columns, indented by `width` after its first line. */
+const wrap = (text, width) =>
+  text
+    .split(' ')
+    .reduce(
+      ({ lines, length }, word) =>
+        length + word.length + 1 > 118 - width
+          ? { lines: `${lines}\n${' '.repeat(width + 2)}${word}`, length: word.length }
+          : { lines: lines === '' ? word : `${lines} ${word}`, length: length + word.length + 1 },
+      { lines: '', length: 0 },
+    ).lines;
 
 function help() {
   const width = Math.max(...names.map((name) => name.length), '--set KEY=VALUE'.length) + 2;
-  const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${text}`).join('\n');
+  const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${wrap(text, width)}`).join('\n');
   return `npm run bench -- [BENCH …] [OPTIONS]
 
-Measures mtl on this machine; without a name, every bench but models, webgpu and the peers. Close what else is running.
+Run benchmarks on this machine: those named, or all except models, webgpu and --peers. Close other programs first.
 
 ${lines(names.map((name) => [name, about(name + ENDING)]))}
 
 ${lines([
   ['--peers', about('peers/peers.bench.ts')],
-  ['', 'MTL_PYTHON names the Python that has torch and torch-rechub (python3 otherwise)'],
-  [
-    '--only NAMES',
-    'workloads of engine and --peers, with commas: esmm-1024,mmoe-wide-1024; of models, configs: esmm,mmoe',
-  ],
+  ['', 'MTL_PYTHON: a Python with torch and torch-rechub (default: python3)'],
+  ['--only NAMES', 'engine, --peers: workloads, as in esmm-1024,mmoe-wide-1024; models: configs, as in esmm,mmoe'],
   [
     '--vocabulary N',
-    'of engine: steps with so many ids in all tables together, as in 400M (12 GiB), beside fewer; nothing else',
+    'engine: measure only steps with N ids in all tables, as in 400M (12 GiB), compared with smaller tables',
   ],
-  ['--device webgpu', 'of engine: the bench webgpu in its place'],
-  ['--kernels CHOICE', 'auto, native or wasm, as for mtl train; MTL_KERNELS otherwise'],
-  ['--rows N', 'of models: rows to train on (2,000,000)'],
-  ['--seeds N', 'of models: trainings of each config (3)'],
-  ['--log NAME', 'of models: plain or biased; both where it is left out'],
-  ['--threads N', 'of models: workers of a training; one a core where it is left out'],
-  ['--set KEY=VALUE', 'of models: changes to each config, as for mtl train; repeatable'],
-  ['--speed', 'of models: measures rows/s alone, in minutes; close what else is running'],
-  ['--precision bf16', 'of models: the AUC with products in bf16 beside that in f32, on the plain log; nothing else'],
-  ['--kept', 'of models: trains nothing, and makes the tables of what earlier calls measured'],
-  ['--write FILE', 'of models and cluster: puts the tables between the marks of this page, as in docs/models.md'],
-  ['--help', 'this'],
+  ['--device webgpu', 'engine: run the webgpu benchmark instead'],
+  ['--kernels CHOICE', 'auto, native or wasm, as for mtl train (default: MTL_KERNELS)'],
+  ['--rows N', 'models: training rows (default: 2,000,000)'],
+  ['--seeds N', 'models: random seeds per config (default: 3)'],
+  ['--log NAME', 'models: plain or biased (default: both)'],
+  ['--threads N', 'models: threads (default: one per core)'],
+  ['--set KEY=VALUE', 'models: override a key of each config, as for mtl train; repeatable'],
+  ['--speed', 'models: measure only rows/s (minutes)'],
+  ['--precision bf16', 'models: compare only the AUC of bf16 and f32 matrix products on the plain log'],
+  ['--kept', 'models: train nothing; print tables of earlier results'],
+  ['--write FILE', 'models, cluster: write the tables between the marks of a page, as in docs/benchmarks/quality.md'],
+  ['--help', 'show this help'],
 ])}
 `;
 }
@@ -93,20 +103,20 @@ if (values.help) {
   process.exit(0);
 }
 const unknown = positionals.filter((name) => !names.includes(name));
-if (unknown.length > 0) fail(`no bench '${unknown.join("', '")}'; there are ${names.join(', ')}, and --peers`);
+if (unknown.length > 0) fail(`unknown benchmark '${unknown.join("', '")}'; use ${names.join(', ')} or --peers`);
 for (const name of ['rows', 'seeds', 'threads'])
   if (values[name] !== undefined && !/^[1-9]\d{0,8}$/.test(values[name]))
-    fail(`--${name} '${values[name]}' is no whole number from 1`);
+    fail(`invalid value '${values[name]}' for --${name}; use a positive integer`);
 if (values.vocabulary !== undefined && !/^[1-9]\d{0,5}M$/.test(values.vocabulary))
-  fail(`--vocabulary '${values.vocabulary}' is no number of millions, as in 400M`);
+  fail(`invalid value '${values.vocabulary}' for --vocabulary; use a number of millions, as in 400M`);
 if (values.log !== undefined && !['plain', 'biased'].includes(values.log))
-  fail(`no log '${values.log}'; there are plain, biased`);
+  fail(`invalid value '${values.log}' for --log; use plain or biased`);
 if (values.precision !== undefined && values.precision !== 'bf16')
-  fail(`--precision '${values.precision}' is not bf16`);
+  fail(`invalid value '${values.precision}' for --precision; use bf16`);
 if (values.kernels !== undefined && !['auto', 'native', 'wasm'].includes(values.kernels))
-  fail(`--kernels '${values.kernels}' is none of auto, native, wasm`);
+  fail(`invalid value '${values.kernels}' for --kernels; use auto, native or wasm`);
 if (values.device !== undefined && !['cpu', 'webgpu'].includes(values.device))
-  fail(`--device '${values.device}' is none of cpu, webgpu`);
+  fail(`invalid value '${values.device}' for --device; use cpu or webgpu`);
 if (values.device === 'webgpu') positionals.splice(0, positionals.length, 'webgpu');
 const chosen =
   positionals.length > 0 || values.peers

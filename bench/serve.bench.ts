@@ -1,5 +1,5 @@
-// A model in use: a row and 500 candidates of a user by the library (p50, p99); requests a second over HTTP, errors and
-// memory (2 minutes).
+// Serving: latency (p50, p99) of one row and of 500 candidates of a user through the library; HTTP throughput, errors
+// and memory (2 minutes).
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,17 +15,17 @@ const root = join(import.meta.dirname, '..');
 const CANDIDATES = 500;
 const CALLS = 20_000;
 const ITEM_FIELDS = ['205', '206', '207', '210', '216', '129', '508', '509', '702', '853'];
-/** Of load over HTTP: connections, rows of a request, seconds. */
+/** HTTP load: connections, rows per request, seconds. */
 const LOADS = [
   { connections: 64, rows: 1, seconds: 60 },
   { connections: 1, rows: 1, seconds: 5 },
   { connections: 8, rows: CANDIDATES, seconds: 10 },
 ] as const;
 
-/** Ids of the synthetic rows count from 1 on. */
+/** Ids of synthetic rows start at 1. */
 const SIZES = Object.fromEntries(Object.entries(VOCABULARY).map(([field, size]) => [field, size + 100]));
 
-/** A run of esmm with Ali-CCP's numbers of ids. */
+/** Trains an ESMM run with Ali-CCP's vocabulary sizes. */
 async function makeRun(folder: string): Promise<{ readonly run: string; readonly rows: readonly Row[] }> {
   const run = join(folder, 'run');
   await synth({
@@ -63,7 +63,7 @@ async function makeRun(folder: string): Promise<{ readonly run: string; readonly
   return { run, rows: lines.map((cells) => Object.fromEntries(fields.map(([name, i]) => [name, Number(cells[i])]))) };
 }
 
-/** Milliseconds of a call, at the middle and at the 99th of a hundred. */
+/** Returns the p50 and p99 latency of a call in milliseconds. */
 function timed(call: (i: number) => void, calls: number): { readonly p50: number; readonly p99: number } {
   const times: number[] = [];
   for (let i = 0; i < calls + 200; i++) {
@@ -98,7 +98,7 @@ async function startServer(run: string): Promise<{ readonly child: ChildProcess;
 const memoryMB = async (url: string): Promise<number> =>
   Number(/^process_resident_memory_bytes (\S+)/m.exec(await (await fetch(`${url}/metrics`)).text())![1]) / 1e6;
 
-/** What autocannon finds in a process of its own; it takes a core while it does. */
+/** Runs autocannon in a process of its own, which occupies one core. */
 function load(url: string, body: string, connections: number, seconds: number) {
   const { stdout, stderr, status } = spawnSync(
     process.execPath,

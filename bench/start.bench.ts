@@ -1,5 +1,5 @@
-// How long the whole of `mtl train configs/esmm.yaml` on the sample takes, in turns with Node's own start and with
-// importing PyTorch (1 minute).
+// Total time of `mtl train configs/esmm.yaml` on the sample, interleaved with starting Node and with importing PyTorch
+// (1 minute).
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,14 +9,14 @@ import { median, printTable, saveResults } from './results.js';
 
 const root = join(import.meta.dirname, '..');
 const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
-/** Of each, one by one in turns; what differs between two of the same is the machine. */
+/** Interleaved measurements of each command; differences between equal commands show the machine's noise. */
 const TIMES = 21;
-/** What we want of a whole run. */
+/** Target for a complete run. */
 const TARGET_MS = 600;
 
 /**
- * Runs a command to its end; gives how long it took, in ms.
- * @throws Error where it does not run
+ * Runs a command; returns its duration in ms.
+ * @throws Error if the command fails
  */
 function timed(command: string, args: readonly string[]): number {
   const beginMs = performance.now();
@@ -48,7 +48,7 @@ it('start', () => {
     const found: Record<string, number[]> = {};
     for (const [what, [command, args]] of Object.entries(commands)) {
       try {
-        // The first finds nothing kept and nothing in memory.
+        // The first run has a cold cache.
         timed(command, args);
         found[what] = [];
       } catch (error) {

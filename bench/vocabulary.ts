@@ -9,10 +9,9 @@ import { PART_NUMBERS, countElements } from '../src/core/tensor.js';
 import { MACHINE, median, printTable } from './results.js';
 import { batchesOf, planOf, VOCABULARY, type Workload } from './workloads.js';
 
-// A model on vocabularies of other sizes: what a step costs where rows lie far apart, and what it takes to save and
-// restore.
+// One model on vocabularies of several sizes: cost of a step with cache misses, and time to save and restore.
 
-/** Rows of 32 bytes with what the optimizer keeps: 400 million of them are 12 GiB. */
+/** Rows of 32 bytes with optimizer state: 400 million rows take 12 GiB. */
 const NARROW: Workload = {
   name: 'esmm-narrow',
   batchRows: 1024,
@@ -24,23 +23,20 @@ const NARROW: Workload = {
 const STEPS = 300;
 const IDS = Object.values(VOCABULARY).reduce((sum, ids) => sum + ids, 0);
 
-/** What was measured with so many ids. */
+/** Measurements for one vocabulary size. */
 export interface VocabularySpeed {
   readonly ids: number;
   readonly tableBytes: number;
   readonly stepMs: number;
-  /** Processor time of a step, of all threads. */
+  /** CPU time of a step, over all threads. */
   readonly stepCpuMs: number;
   readonly saveSeconds: number;
   readonly restoreSeconds: number;
-  /** The most memory that this process had so far. */
+  /** Peak memory of the process. */
   readonly peakBytes: number;
 }
 
-/**
- * Weights as they are drawn, but the same ones again and again: drawing billions takes minutes, and every row has to be
- * written once.
- */
+/** Repeats a block of initial weights: generating billions takes minutes, and every row must be written once. */
 function firstState({ weights, optimizer }: ProgramState): ProgramState {
   const random = randomStream(0, 'vocabulary');
   const drawn = Float32Array.from({ length: PART_NUMBERS }, () => 1e-4 * random.normal());
@@ -65,7 +61,7 @@ function* partsOfSize(count: number, width: number, numbers: Float32Array): Gene
   for (let begin = 0; begin < count; begin += most) yield numbers.subarray(0, Math.min(most, count - begin));
 }
 
-/** Trains with so many ids in all tables together, saves what was trained and takes it back. */
+/** Trains with `ids` ids in all tables, saves the state and restores it. */
 async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
   const scale = ids / IDS;
   const plan = planOf(NARROW, scale);
@@ -96,7 +92,7 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
     });
     const restoreSeconds = await seconds(async () => {
       const read = async (name: string): Promise<ProgramState['weights']> =>
-        (await readSafetensors(path(name))) as ProgramState['weights']; // as they were written
+        (await readSafetensors(path(name))) as ProgramState['weights']; // in file order
       program.restore({ step: state.step, weights: await read('weights'), optimizer: await read('optimizer') });
     });
     return {
@@ -114,7 +110,7 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
   }
 }
 
-/** Measures small vocabularies and then one of so many ids. */
+/** Measures small vocabularies, then one of `most` ids. */
 export async function compareVocabularies(most: number): Promise<readonly VocabularySpeed[]> {
   const speeds: VocabularySpeed[] = [];
   for (const ids of [IDS, 10 * IDS, most]) {

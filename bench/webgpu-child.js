@@ -1,6 +1,5 @@
-// Steps of one workload of bench/webgpu.bench.ts in a process of its own, so that it has the device's memory to itself;
-// takes structured clones on
-// stdin, and prints a line of JSON.
+// Runs one workload of bench/webgpu.bench.ts in a process of its own, which has the device's memory to itself; reads
+// structured clones from stdin and prints a line of JSON.
 import { existsSync, readFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { createGpu } from '../dist/engines/webgpu/adapter.js';
@@ -11,7 +10,7 @@ import { UserError } from '../dist/core/errors.js';
 import { firstLoopState } from '../dist/training/loop-state.js';
 import { createTrainStep } from '../dist/training/train-step.js';
 
-/** Processor time until now: of this thread, where the system tells that apart (Linux), and of all. */
+/** Returns CPU time so far: of this thread (Linux only) and of the process. */
 function usedMs() {
   const { user, system } = process.cpuUsage();
   const allMs = (user + system) / 1000;
@@ -19,24 +18,21 @@ function usedMs() {
   return { allMs, threadMs: existsSync(own) ? Number(readFileSync(own, 'utf8').split(' ')[0]) / 1e6 : allMs };
 }
 
-/** Steps whose dispatches are timed. */
+/** Steps with timed dispatches. */
 const TIMED = 20;
 
-/** What others make of a step's lists in a millisecond, this thread need not. */
+/** Time for other threads to prepare a step's index lists. */
 const PAUSE_MS = 1;
-/** Of so many of these steps there is a mean, and of all means the median. */
+/** Steps per mean; results are medians of these means. */
 const PART = 10;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-/** Of numbers, the one below which are so many of them. */
+/** Returns the quantile of some numbers. */
 function quantile(numbers, share) {
   return numbers.sort((a, b) => a - b)[Math.floor(numbers.length * share)];
 }
 
-/**
- * Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. Then more, with a
- * pause before each.
- */
+/** Runs warm-up steps for pipelines, memory and threads, then measured steps, then steps with a pause before each. */
 async function measure(gpu, { plan, training, batches, steps }) {
   let reports = [];
   let listedMs = 0;
@@ -59,7 +55,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
     return stepper.take(batches[step % batches.length], place, isAhead);
   };
   const begun = [];
-  /** Times of steps, by how many there were since results were read: one in `POSTS` has that to do. */
+  /** Step times by the number of steps since results were read; one step in `POSTS` reads results. */
   const unlisted = Array.from({ length: POSTS }, () => []);
   const counted = steps - (steps >> 1);
   let [first, firstMs] = [usedMs(), performance.now()];
@@ -94,7 +90,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
   }
   await program.catchUp();
   const pacedMs = quantile(parts, 0.5);
-  // By the device's own clock, each in a pass of its own: steps of their own, one by one.
+  // Device time, with one pass per dispatch, in separate steps.
   const dispatchMs = new Map();
   if (gpu.device.features.has(TIMES)) {
     watch.onDispatches = (list, times) => {

@@ -1,5 +1,5 @@
-// Steps of the engine on WebGPU, and what the host has to do for them; MTL_WEBGPU_DAWN=backend=null leaves the device
-// out (some minutes).
+// Training steps on WebGPU and the host's share of the time; MTL_WEBGPU_DAWN=backend=null measures without the device
+// (minutes).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import v8 from 'node:v8';
@@ -9,40 +9,38 @@ import { count, printTable, saveResults } from './results.js';
 import { trainingFlops } from './roofline.js';
 import { batchesOf, chosenWorkloads, planOf, trainingOf, workloadName, type Workload } from './workloads.js';
 
-/**
- * Where a device computes nothing, steps are all JavaScript, which is as quick as it gets only after thousands of them.
- */
+/** Without a device, a step is JavaScript only, which reaches full speed after thousands of steps. */
 const STEPS = (process.env['MTL_WEBGPU_DAWN'] ?? '').includes('backend=null') ? 3840 : 960;
 const BATCHES = 20;
 
-/** Means of steps, in milliseconds where they are times. */
+/** Means over steps; times in milliseconds. */
 interface Measured {
   readonly ms: number;
   readonly hostMs: number;
-  /** By the clock, but for what this thread had to do with lists: the median, and the fastest tenth. */
+  /** Wall-clock time without the work on index lists: the median and the fastest tenth. */
   readonly unlistedMs: number;
   readonly leastUnlistedMs: number;
-  /** Processor time of steps that begin after a pause, when other threads have made their lists. */
+  /** CPU time of steps that start after a pause, in which other threads have prepared their index lists. */
   readonly pacedMs: number;
   readonly processorMs: number;
   readonly handOverMs: number;
   readonly dispatches: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
-  /** By the device's clock: of dispatches, by their kernels, in the order of a step. Empty where it has none. */
+  /** Device time per dispatch, in step order; empty if the device has no timestamps. */
   readonly dispatchMs: readonly { readonly kernels: string; readonly ms: number }[];
 }
 
-/** What a process found: what it measured, or why it could not. */
+/** Measurements of a process, or the reason for their absence. */
 type Found =
   | { readonly missing: string }
   | { readonly about: AboutGpu; readonly leftOut: string }
   | { readonly about: AboutGpu; readonly measured: Measured };
 
 /**
- * Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until
- * losses were, and then on the way back.
- * Columns are copied on both ways, too: what looks up is what a step begins with.
+ * Phases of a step by the kernels of a dispatch; the first match counts. Dispatches that match none belong to the
+ * forward pass up to the losses and to the backward pass after them. Column copies occur in both, so lookups come
+ * first.
  */
 const PARTS: readonly (readonly [part: string, kernels: RegExp])[] = [
   ['lookup', /\b(lookup|lookupBags|copyColumns)\b/],
@@ -50,7 +48,7 @@ const PARTS: readonly (readonly [part: string, kernels: RegExp])[] = [
   ['update', /(Table|Dense|Tensor)$|markRows|releaseTables/],
 ];
 
-/** Milliseconds of a step on the device by part. */
+/** Returns milliseconds of a step on the device by phase. */
 function partsOf(dispatchMs: Measured['dispatchMs']): Readonly<Record<string, number>> {
   const parts: Record<string, number> = { lookup: 0, forward: 0, losses: 0, back: 0, update: 0 };
   let way = 'forward';
@@ -65,7 +63,7 @@ function partsOf(dispatchMs: Measured['dispatchMs']): Readonly<Record<string, nu
   return parts;
 }
 
-/** Takes the steps of a workload in a process of their own. */
+/** Measures a workload in a process of its own. */
 function measure(work: Workload): Found {
   const input = v8.serialize({
     plan: planOf(work),

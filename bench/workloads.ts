@@ -11,7 +11,7 @@ import { trainingOptions, type TrainingOptions } from '../src/training/options.j
 import { combinesTerms, createTrainStep } from '../src/training/train-step.js';
 import { benchOptions } from './results.js';
 
-/** Ids of each field of the full Ali-CCP. */
+/** Vocabulary sizes of the full Ali-CCP by field. */
 export const VOCABULARY: Readonly<Record<string, number>> = {
   '101': 238635,
   '121': 98,
@@ -40,20 +40,20 @@ export const VOCABULARY: Readonly<Record<string, number>> = {
 const FIELDS = Object.keys(VOCABULARY);
 const NUMBERS = Array.from({ length: 8 }, (_, i) => `D${i}`);
 
-/** What is trained, and with how many rows a step. */
+/** A model and its batch size. */
 export interface Workload {
   readonly name: string;
   readonly batchRows: number;
   readonly width: number;
   readonly numbers: readonly string[];
-  /** Fields that are bags, with the items that one holds on average; the others hold an id. */
+  /** Bag fields with their mean number of items; all others hold one id. */
   readonly bags?: Readonly<Record<string, number>>;
   readonly model: object;
-  /** The optimizer of the tables, if not the default. */
+  /** Optimizer of the tables, if not the default. */
   readonly embeddings?: object;
-  /** The weighting of the terms, if not the default. */
+  /** Loss weighting, if not the default. */
   readonly weighting?: string;
-  /** Of the products of its steps, if not f32. */
+  /** Precision of matrix products, if not f32. */
   readonly precision?: Precision;
 }
 
@@ -66,7 +66,7 @@ const MMOE_WIDE = {
   model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } },
 };
 
-/** The sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP. */
+/** Sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP config. */
 export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm', batchRows: 20, ...ESMM },
   { name: 'esmm', batchRows: 1024, ...ESMM },
@@ -88,18 +88,18 @@ export const WORKLOADS: readonly Workload[] = [
     bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 },
   },
   { name: 'esmm-row-wise', batchRows: 1024, ...ESMM, embeddings: { name: 'row-wise-adagrad' } },
-  // A pass back for each term, and their products.
+  // One backward pass per loss term, and the inner products of their gradients.
   { name: 'esmm-pcgrad', batchRows: 1024, ...ESMM, weighting: 'pcgrad' },
   { name: 'esmm-paper', batchRows: 1024, ...ESMM_PAPER },
   { name: 'esmm-paper', batchRows: 8192, ...ESMM_PAPER },
 ];
 
-/** What a workload is called: its model and its batch. */
+/** Returns the name of a workload: model and batch size. */
 export function workloadName({ name, batchRows }: Workload): string {
   return `${name}-${batchRows}`;
 }
 
-/** The workloads that `npm run bench -- --only` names; all of them without it. */
+/** Returns the workloads that `npm run bench -- --only` selects; all by default. */
 export function chosenWorkloads(): readonly Workload[] {
   const { only } = benchOptions();
   const names = WORKLOADS.map(workloadName);
@@ -110,18 +110,18 @@ export function chosenWorkloads(): readonly Workload[] {
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
-/** Click and purchase, over all rows; where the model refuses them so, the purchase is given the click. */
+/** Click and purchase over all rows; if the model rejects that, the purchase is given the click. */
 function tasksOf(spec: ModelSpec): readonly Task[] {
   const tasksWith = (options: object): readonly Task[] => [
     task('ctr', { label: 'click' }),
     task('cvr', { label: 'purchase', ...options }),
   ];
   const check = models.partOf(spec).checkTasks as
-    ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined; // of this spec's own part
+    ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined; // check accepts the spec of its own model
   return [...(check?.(tasksWith({}), spec) ?? [])].length === 0 ? tasksWith({}) : tasksWith({ given: 'click' });
 }
 
-/** The plan of a workload; `scale` multiplies the vocabulary. */
+/** Builds the plan of a workload; `scale` multiplies the vocabulary. */
 export function planOf(
   { batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting, precision = 'f32' }: Workload,
   scale = 1,
@@ -154,17 +154,17 @@ export function planOf(
     batchRows,
     step: {
       precision,
-      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }),
+      ...(weighting !== undefined && combinesTerms(trainingOf(weighting).lossWeighting) && { combinesTerms: true }),
     },
   };
 }
 
-/** The options of a training with a weighting, or with the default. */
+/** Returns training options with a loss weighting, or with the default. */
 export function trainingOf(weighting: string | undefined): TrainingOptions {
-  return trainingOptions.parse(weighting === undefined ? {} : { weighting: { name: weighting } });
+  return trainingOptions.parse(weighting === undefined ? {} : { lossWeighting: { name: weighting } });
 }
 
-/** Takes the steps of a workload, counted from 0. */
+/** Returns a function that runs training steps of a workload, numbered from 0. */
 export function stepperOf(
   { weighting }: Workload,
   program: Program,
@@ -183,8 +183,8 @@ export function stepperOf(
 }
 
 /**
- * Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0
- * to twice the average.
+ * Generates rows with the distributions of the peers' script: ids uniform below 200 and log-uniform above; 4% clicks,
+ * 5% of which convert; bags of 0 to twice the mean.
  */
 export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: number, scale = 1): Batch[] {
   const random = randomStream(0, 'bench');

@@ -1,8 +1,6 @@
 #!/usr/bin/env node
-// Builds the package: TypeScript by tsc, joined by Rolldown; kernels by AssemblyScript: the engine's once plain and
-// once with relaxed SIMD, those of
-// CSV, and those of raw lines.
-// The folder to build into may be named; it is dist otherwise.
+// Builds the package: TypeScript with tsc, bundles with Rolldown, kernels with AssemblyScript. Usage: node bin/build.js
+// [DIRECTORY], default: dist
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -13,12 +11,12 @@ import { writeKernelSignatures } from './kernel-signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = process.argv[2] ?? 'dist';
-/** Shows what the build is at; stdout may be read by another program. */
+/** Progress goes to stderr, since another program may read stdout. */
 const begin = (step) => process.stderr.write(`mtl: building ${step} …\n`);
 const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
 writeKernelSignatures();
-// What is in C is built where it runs.
+// C sources are compiled on the machine that runs them.
 cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { recursive: true });
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 begin('TypeScript');
@@ -34,19 +32,19 @@ for (const name of Object.keys(KERNEL_MODULES)) {
   const last = resolve(root, 'dist', `${name}.wasm`);
   const built = resolve(root, out, `${name}.wasm`);
   if (existsSync(last) && modifiedMs(last) > kernelsMs) {
-    // Compiling them takes as long as all the rest: the last build's serve where no kernel is newer.
+    // Compiling the kernels takes as long as everything else, so an up-to-date result of the last build is copied.
     if (built !== last) cpSync(last, built, { preserveTimestamps: true });
   } else {
     begin(`WebAssembly: ${name}`);
     run(...compileArguments(name, built));
   }
 }
-// What editors complete configs by. Outside this folder, what the config's own code stands on would not be found.
+// JSON schema for editors. A build outside the clone cannot import the packages that the schema requires.
 if (resolve(root, out).startsWith(resolve(root))) {
   const { jsonSchema } = await import(pathToFileURL(resolve(root, out, 'config', 'json-schema.js')).href);
   writeFileSync(resolve(root, out, 'config.schema.json'), `${JSON.stringify(jsonSchema())}\n`);
 }
 begin('bundles');
 await bundle(resolve(root, out));
-// By its time, setup.js sees whether a source is newer.
+// setup.js compares source files with the time of this file.
 writeFileSync(resolve(root, out, '.built'), '');

@@ -1,11 +1,11 @@
-// Joins what a command or a thread begins with, and all that it imports, into few files: opening hundreds takes longer
-// than running what is in them.
+// Bundles the entry points of commands and threads into few files: opening hundreds of files takes longer than running
+// them.
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';
 
-/** Modules that threads begin with, below the folder of the build. */
+/** Entry points of threads, relative to the build directory. */
 const THREADS = [
   'engines/simd/guard',
   'engines/simd/worker',
@@ -15,7 +15,7 @@ const THREADS = [
   'prepare/worker',
   'serve/predict-worker',
 ];
-/** Packages that most commands need; none of them looks for a file beside itself. */
+/** Packages that most commands import and that load no file by path. */
 const JOINED = [
   'csv-parse',
   'csv-stringify',
@@ -39,10 +39,8 @@ const slashed = (path) => path.split(sep).join('/');
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
 
 /**
- * Bundles a build that tsc has made: the library, in its folder `bundle`, whose index then stands for what it became;
- * the threads, in its folder
- * `threads`, as what src/system/thread.ts starts; and the command line, in its folder `command`, as what src/cli/start.ts
- * loads. All others stay beside them.
+ * Bundles a tsc build: the library into `bundle`, threads into `threads` (loaded by src/system/thread.ts) and the
+ * command line into `command` (loaded by src/cli/start.ts). All other files stay in place.
  */
 export async function bundle(out) {
   await joinModules(
@@ -53,17 +51,17 @@ export async function bundle(out) {
   );
   writeFileSync(join(out, 'index.js'), "export * from './bundle/index.js';\n");
   const commonJs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' };
-  // Files of CommonJS are read at once, and not by the threads that also write a new run's files.
+  // CommonJS files are read synchronously, without the thread pool that also writes a new run's files.
   await joinModules(
     out,
     'threads',
     Object.fromEntries(THREADS.map((module) => [module.replaceAll('/', '-'), module])),
     commonJs,
   );
-  // What loads the others is one file by itself.
+  // The loader of the other chunks is a file of its own.
   await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
   const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
-  // By it, what V8 compiled of these files is known for theirs.
+  // Identifies the compiled-code cache of these files.
   const id = createHash('sha256');
   for (const { fileName, code } of chunks) {
     const text = asFunction(code, fileName);
@@ -74,12 +72,12 @@ export async function bundle(out) {
 }
 
 /**
- * Joins modules below `out`, by name, and all that they import, in a folder of it; gives the files.
- * @param change what is made of each file's code in the end
+ * Bundles modules of `out` and everything that they import into a directory below it; returns the files.
+ * @param change transforms the code of each file
  */
 async function joinModules(out, name, modules, options, change = (code) => code) {
   const folder = join(out, name);
-  /** Modules find files beside themselves, also from where they are now. */
+  /** Modules resolve files relative to their original location. */
   const places = {
     name: 'places',
     resolveId: (source, importer) =>
@@ -106,7 +104,7 @@ async function joinModules(out, name, modules, options, change = (code) => code)
   const input = Object.fromEntries(
     Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]),
   );
-  // What yargs asks of configs that extend others, which nothing here does.
+  // yargs uses it for configs that extend others, which mtl has none of.
   const transform = { define: { 'import.meta.resolve': 'undefined' } };
   const joined = await rolldown({
     cwd: out,
@@ -121,8 +119,8 @@ async function joinModules(out, name, modules, options, change = (code) => code)
 }
 
 /**
- * What is still imported by the files that come out, as Node's own modules and those that are found at run time, is
- * left to `importModule`, which src/cli/start.ts passes.
+ * Replaces the remaining dynamic imports (Node's own modules and modules found at run time) with `importModule`, which
+ * src/cli/start.ts passes.
  */
 function withImportModule(code, parse) {
   if (!code.includes('import(')) return code;
@@ -139,9 +137,8 @@ function withImportModule(code, parse) {
 }
 
 /**
- * A file as src/cli/start.ts runs it: a function of what CommonJS finds around it, on the same lines, and in ASCII. V8
- * takes such a text as it lies
- * in memory; one of a megabyte with a single dash in it would be decoded, and would be two.
+ * Wraps a file as a function of CommonJS's variables, on the same lines, in ASCII. V8 uses ASCII text in place; one
+ * other character in a megabyte would make it decode and double the text.
  */
 function asFunction(code, name) {
   if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f`]/.test(code))
@@ -152,7 +149,7 @@ function asFunction(code, name) {
   return `(function (exports, require, module, __filename, __dirname, importModule) {${ascii}\n})`;
 }
 
-/** fdir looks for a matcher beside itself for a way of asking that tinyglobby, which has its own, does not use. */
+/** fdir tries to load a matcher for a feature that tinyglobby, which has its own matcher, does not use. */
 function withoutMatcher(code, id) {
   const [looked, found] = [/__require\.resolve\(["']picomatch["']\);/, /__require\(["']picomatch["']\)/];
   if (!looked.test(code) || !found.test(code)) throw new Error(`${id}: expected it to look for picomatch`);
@@ -160,12 +157,12 @@ function withoutMatcher(code, id) {
 }
 
 const LATE = '?late';
-/** What Node says of an assertion that does not hold takes 3 ms to come, and is not needed where it does. */
+/** Loading Node's assert module takes 3 ms and these checks do not need its messages. */
 const ASSERTIONS = { ok: '!a', strictEqual: '!Object.is(a, b)', notStrictEqual: 'Object.is(a, b)' };
 const lateAssertions = {
   name: 'late assertions',
   resolveId(source, importer) {
-    // Each has its own, so that none loads what another is in.
+    // One file per importer, so that no importer loads another's checks.
     const [by] = (source === 'assert' && /yargs|sonic-boom|thread-stream/.exec(importer)) || [];
     return by === undefined ? null : { id: `assert${LATE}-in-${by}` };
   },
@@ -178,8 +175,8 @@ const lateAssertions = {
   },
 };
 /**
- * Widths of texts that are not plain are asked for by help alone, and what finds them takes 30 ms to come: a segmenter,
- * and classes of characters.
+ * Only help measures the width of non-ASCII text; the packages that measure it (a segmenter and character classes) take
+ * 30 ms to load.
  */
 const lateWidths = {
   name: 'late widths',

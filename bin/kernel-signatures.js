@@ -1,4 +1,4 @@
-// Writes down what arguments the kernels take, in TypeScript, from their AssemblyScript: calls are checked against it.
+// Generates a TypeScript file with the parameters of the AssemblyScript kernels, against which calls are type-checked.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'src', 'kernels');
 const target = join(root, 'src', 'engines', 'simd', 'kernel-signatures.ts');
 
-/** The text of the file: the names of the arguments of every function that index.ts exports, in their order. */
+/** Returns the text of the file: the parameter names of every function that index.ts exports, in order. */
 export function kernelSignatures() {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
   const text = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
@@ -32,10 +32,10 @@ export function kernelSignatures() {
         .map((each) => `'${each}'`)
         .join(', ')}],`,
   );
-  return `// Written by the build from src/kernels.\n\n/** The names of every kernel's arguments, in their order. */\nexport const SIGNATURES = {\n${lines.join('\n')}\n} as const;\n`;
+  return `// Written by the build from src/kernels.\n\n/** Parameter names of every kernel, in order. */\nexport const SIGNATURES = {\n${lines.join('\n')}\n} as const;\n`;
 }
 
-/** Writes the file where it is not what the kernels say. */
+/** Writes the file if the kernels have changed. */
 export function writeKernelSignatures() {
   const text = kernelSignatures();
   if (!existsSync(target) || readFileSync(target, 'utf8') !== text) writeFileSync(target, text);

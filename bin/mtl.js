@@ -2,16 +2,16 @@
 import { existsSync } from 'node:fs';
 import module from 'node:module';
 
-// Where Node keeps what it compiled (from 22.1 on), the next start is faster.
+// Caches compiled code (Node 22.1 and later), which makes the next start faster.
 module.enableCompileCache?.();
 const require = module.createRequire(import.meta.url);
-// In a clone, the first run and every run after an edit install and build what is stale; an installed package is ready.
+// A clone installs and builds if something is stale; an installed package is ready to run.
 if (existsSync(new URL('../src', import.meta.url))) await import('./setup.js');
 try {
   const { start } = require('../dist/command/start.cjs');
   process.exitCode = await start(process.argv.slice(2));
 } catch (error) {
-  // Before anything is loaded that could say it.
+  // The error printer is not loaded yet.
   if (error.code !== 'EMFILE' && error.code !== 'ENFILE') throw error;
   process.stderr.write(
     `error: too many files are open (${error.code}); raise the limit of this process: ulimit -n 4096\n`,

@@ -1,13 +1,12 @@
 #!/usr/bin/env node
-// Makes a clone ready to run: installs when the lock file is newer than what is installed, builds when sources are
-// newer
-// than what is built. Uses nothing but Node, since nothing else may be there yet.
+// Prepares a clone: installs packages if the lock file is newer than the last install, and builds if a source is newer
+// than the last build. Imports only Node's own modules, since no package may be installed yet.
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { INSTALLED, isBuildStale, isInstallStale } from './staleness.js';
 
-/** Loaded where something is stale alone. */
+/** Loaded only if something is stale. */
 const execFileSync = (...args) => process.getBuiltinModule('node:child_process').execFileSync(...args);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -15,21 +14,17 @@ const at = (...path) => join(root, ...path);
 
 function run(command, args, why) {
   process.stderr.write(`mtl: ${why} …\n`);
-  // Output goes to stderr, so that what reads stdout sees the command's own.
+  // Output goes to stderr, so that a program that reads stdout sees only the command's own output.
   try {
     execFileSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   } catch {
-    throw new Error(`'${[command, ...args].join(' ')}' failed, see above`);
+    throw new Error(`'${[command, ...args].join(' ')}' failed; see its output above`);
   }
 }
 
-/**
- * TensorFlow.js's way to CUDA; its install script fetches hundreds of megabytes that only a card of NVIDIA's has a use
- * for.
- */
+/** TensorFlow.js for CUDA. Its install script downloads hundreds of megabytes that only NVIDIA GPUs can use. */
 const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
-/** Whether NVIDIA's driver is here: the kernel tells, or the tool that comes with it. */
 function hasNvidiaDriver() {
   if (existsSync('/proc/driver/nvidia/version')) return true;
   try {
@@ -40,48 +35,53 @@ function hasNvidiaDriver() {
   }
 }
 
-/** Runs that script where there is a driver; where it fails, nothing is missing but that way. */
+/** Runs the install script if an NVIDIA driver is installed; a failure leaves only the CUDA engine unavailable. */
 function fetchCuda() {
   if (!existsSync(at('node_modules', CUDA_PACKAGE)) || !hasNvidiaDriver()) return;
   try {
     run(
       'npm',
       ['rebuild', CUDA_PACKAGE, '--foreground-scripts'],
-      "there is NVIDIA's driver: fetching TensorFlow for CUDA 11",
+      'NVIDIA driver found: downloading TensorFlow for CUDA 11',
     );
   } catch (error) {
     process.stderr.write(
-      `mtl: no TensorFlow for CUDA 11 (${error.message}); npx mtl setup-cuda fetches the one for the CUDA of today\n`,
+      `mtl: TensorFlow for CUDA 11 is not available (${error.message}); run npx mtl setup-cuda for current CUDA versions\n`,
     );
   }
 }
 
-/** Builds the kernels in C, which are as good as WebAssembly's and faster; without a compiler, nothing is missing. */
+/**
+ * Builds the native C kernels, which give the same results as WebAssembly, faster; without a compiler, WebAssembly
+ * runs.
+ */
 async function buildNative() {
   const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'simd', 'native', 'build.js')).href);
   process.stderr.write('mtl: building native kernels …\n');
   const begin = performance.now();
   const built = buildAddon({ isInsistent: true });
   if ('reason' in built)
-    process.stderr.write(`mtl: no native kernels (${built.reason}): WebAssembly's do it all, with the same results\n`);
+    process.stderr.write(
+      `mtl: native kernels are not available (${built.reason}); WebAssembly kernels give the same results\n`,
+    );
   else if (built.isNew)
     process.stderr.write(`mtl: built native kernels in ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
 }
 
 async function main() {
-  // An installed package has neither sources nor a lock file, and needs nothing.
+  // An installed package has neither sources nor a lock file.
   if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
     if (isInstallStale(root)) {
-      // No package needs its script, and that of one is run below where it is of use.
-      run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
+      // No package requires its install script, except the CUDA one, which runs below if it is useful.
+      run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'installing packages');
       fetchCuda();
       writeFileSync(at(INSTALLED), '');
     }
     if (isBuildStale(root)) {
-      // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
+      // Builds into a new directory and renames it, so that a command that starts meanwhile finds a complete build.
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {
-        run('npm', ['run', '--silent', 'build', '--', fresh], 'building, which takes about a minute');
+        run('npm', ['run', '--silent', 'build', '--', fresh], 'building (about a minute)');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));
         await buildNative();

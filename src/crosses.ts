@@ -68,7 +68,7 @@ export async function findCrosses({
   const { data, features } = experiment;
   const tasks = listTasks(experiment);
   const task = chosenTask(tasks, name);
-  const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.sampling });
+  const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling });
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
   const reading: Reading = {

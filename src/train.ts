@@ -64,7 +64,7 @@ async function trainOn(
       ...options,
       configName: experiment.name,
       runs: experiment.runs,
-      track: experiment.track,
+      track: experiment.loggers,
       source,
       config,
       values: experiment,

@@ -52,10 +52,10 @@ describe('every config that is shipped', () => {
       expect(header).toContain(`npx mtl train configs/${file}`);
     });
 
-    it(`${file} says in its header how near to the truth the table of docs/models.md has it`, () => {
+    it(`${file} says in its header how near to the truth the table of docs/benchmarks/quality.md has it`, () => {
       const name = file.replace('.yaml', '');
       const [, table] = /<!-- plain log -->([\s\S]*?)<!-- \/plain log -->/.exec(
-        readFileSync(join(root, 'docs', 'models.md'), 'utf8'),
+        readFileSync(join(root, 'docs', 'benchmarks', 'quality.md'), 'utf8'),
       )!;
       const cells =
         table!
@@ -79,7 +79,9 @@ describe('every config that is shipped', () => {
   }
 
   it('and the one that is explained line by line is read', () => {
-    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'docs', 'config-by-example.md'), 'utf8'))!;
+    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(
+      readFileSync(join(root, 'docs', 'how-to', 'write-a-config.md'), 'utf8'),
+    )!;
     const experiment = parseConfig(yaml!, join(folder, 'explained.yaml'));
     expect(Object.keys(experiment.features)).toEqual([
       'user',

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,7 +19,8 @@ import { writeDays } from './support/drifting-days.js';
 import { writeShopLog } from './support/shop-log.js';
 
 const root = join(import.meta.dirname, '..');
-const steps = pagesInOrder().flatMap((page) => stepsOf(page, readFileSync(join(root, page), 'utf8')));
+const journeys = pagesInOrder().map((page) => ({ page, steps: stepsOf(page, readFileSync(join(root, page), 'utf8')) }));
+const isRun = (step: Step): boolean => noted(step, 'needs').length === 0;
 
 /** Splits the test set of the sample into partitions by day. */
 function writePartitions(folder: string): void {
@@ -33,14 +34,21 @@ function writePartitions(folder: string): void {
   }
 }
 
-/** Writes the logs of two days and a config for them, and trains on the first. */
-async function trainYesterday({ folder, run: shell }: Clone): Promise<void> {
+/** Writes the logs of two days, in place of other logs; no channel points to a run of other data. */
+function writeTwoDays({ folder }: Clone): void {
+  rmSync(join(folder, 'runs/channels'), { recursive: true, force: true });
   rmSync(join(folder, 'logs'), { recursive: true, force: true });
   mkdirSync(join(folder, 'logs'));
   writeDays(folder, 2, 4, 400);
   for (const day of [0, 1])
     copyFileSync(join(folder, `day-${day}.csv`), join(folder, 'logs', `2026-11-0${day + 1}.csv`));
-  const config = codeBlocks(readFileSync(join(folder, 'docs/warm-start.md'), 'utf8')).findLast(
+}
+
+/** Writes the logs of two days and a config for them, and trains on the first. */
+async function trainYesterday(clone: Clone): Promise<void> {
+  const { folder, run: shell } = clone;
+  writeTwoDays(clone);
+  const config = codeBlocks(readFileSync(join(folder, 'docs/how-to/train-daily.md'), 'utf8')).find(
     ({ language }) => language === 'yaml',
   )!;
   for (const name of ['config', 'daily']) writeFileSync(join(folder, `${name}.yaml`), config.text);
@@ -61,7 +69,11 @@ const ownConfig =
 
 /** What a reader has before a command, by the name that a page's note gives it. */
 const GIVEN: Readonly<Record<string, (clone: Clone) => void | Promise<void>>> = {
-  logs: ({ folder }) => writeShopLog(folder),
+  logs({ folder }) {
+    rmSync(join(folder, 'logs'), { recursive: true, force: true });
+    writeShopLog(folder);
+  },
+  'the logs of two days': writeTwoDays,
   days: ({ folder }) => writePartitions(folder),
   'today.csv': copyOf('data/sample/test.csv', 'today.csv'),
   'test.csv': copyOf('data/sample/test.csv', 'test.csv'),
@@ -88,6 +100,16 @@ async function run(commands: string, code: number): Promise<void> {
   expect(done.code, `${commands}\n${done.printed}`).toBe(code);
 }
 
+/** Replaces all runs by one of MMOE and a newer one of ESMM, as README leaves them: a page depends on no other. */
+async function startPage(): Promise<void> {
+  const [runs, copy] = [join(clone.folder, 'runs'), join(clone.folder, '.journey', 'runs')];
+  rmSync(runs, { recursive: true, force: true });
+  if (!existsSync(copy)) {
+    await run('npx mtl train configs/mmoe.yaml --quiet && npx mtl train configs/esmm.yaml --quiet', 0);
+    cpSync(runs, copy, { recursive: true, verbatimSymlinks: true });
+  } else cpSync(copy, runs, { recursive: true, verbatimSymlinks: true });
+}
+
 async function take(step: Step): Promise<void> {
   for (const name of noted(step, 'given')) {
     expect(GIVEN, name).toHaveProperty([name]);
@@ -107,15 +129,22 @@ async function take(step: Step): Promise<void> {
 }
 
 describe('a reader who types every command in one directory', () => {
-  it('finds commands on the way', () => expect(steps.filter(({ isCommand }) => isCommand).length).toBeGreaterThan(40));
+  it('finds commands on the pages', () => {
+    const commands = journeys.flatMap(({ steps }) => steps.filter(({ isCommand }) => isCommand));
+    expect(commands.length).toBeGreaterThan(40);
+  });
 
-  for (const step of steps) {
-    const [need] = noted(step, 'needs');
-    const title = `${step.page}:${step.line}: ${step.text.split('\n')[0]!}`;
-    it(need === undefined ? title : `${title} (needs ${need})`, { timeout: 400_000 }, async (context) => {
-      if (need !== undefined) context.skip(`needs ${need}`);
-      await take(step);
-    });
+  for (const { page, steps } of journeys) {
+    if (page !== 'README.md' && steps.some(isRun))
+      it(`${page}: starts with a run of MMOE and one of ESMM`, { timeout: 400_000 }, startPage);
+    for (const step of steps) {
+      const [need] = noted(step, 'needs');
+      const title = `${step.page}:${step.line}: ${step.text.split('\n')[0]!}`;
+      it(need === undefined ? title : `${title} (needs ${need})`, { timeout: 400_000 }, async (context) => {
+        if (need !== undefined) context.skip(`needs ${need}`);
+        await take(step);
+      });
+    }
   }
 });
 

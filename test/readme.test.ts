@@ -1,9 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { codeBlocks, installHere } from './support/code-blocks.js';
-import { scratchFolder } from './support/scratch.js';
-import { shell } from './support/shell.js';
 
 const root = join(import.meta.dirname, '..');
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -12,13 +9,13 @@ const pages = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'data/README.md',
-  ...readdirSync(join(root, 'docs'))
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
 
 describe('README', () => {
-  it('names scripts that there are', () => {
+  it('names scripts that exist', () => {
     const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
     for (const page of pages) {
       for (const [, name] of textOf(page).matchAll(/npm run ([\w:-]+)/g)) expect(scripts, page).toHaveProperty([name!]);
@@ -26,49 +23,11 @@ describe('README', () => {
   });
 });
 
-describe('docs/config-by-example.md', () => {
-  it('shows errors as they are', async () => {
-    const folder = scratchFolder();
-    installHere(folder);
-    const [errors] = codeBlocks(textOf('docs/config-by-example.md')).filter(({ language }) => language === 'text');
-    const [trian, categoricl] = errors!.text.trim().split('\n');
-    const message = (line: string | undefined): string => line!.replace(/^error: my.yaml:\d+:\d+: /, '');
-    const { stderr } = await shell(
-      folder,
-      "printf 'data: { trian: x }\\nfeatures: { other: { type: categoricl } }\\n' > my.yaml; npx mtl check my.yaml",
-      2,
-    );
-    expect(stderr).toContain(message(trian));
-    expect(stderr).toContain("did you mean 'categorical'?");
-    expect(categoricl).toContain("did you mean 'categorical'?");
-  });
-});
-
 describe('CONTRIBUTING.md', () => {
-  it('shows every room of the house', () => {
-    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true })
+  it('lists every module of src', () => {
+    const modules = readdirSync(join(root, 'src'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
-    for (const room of rooms) expect(textOf('CONTRIBUTING.md'), room).toMatch(new RegExp(`(^|\\s)${room}/`));
-  });
-});
-
-describe('every page', () => {
-  it.each(pages)('%s leads to pages, and to places in them, that are there', (page) => {
-    const places = (path: string): string[] =>
-      [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$|<a id="([^"]+)">/gm)].map(
-        ([, heading, id]) =>
-          id ??
-          heading!
-            .toLowerCase()
-            .replace(/[^\w\- ]/g, '')
-            .replaceAll(' ', '-'),
-      );
-    for (const [, target] of textOf(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
-      const [path, place] = target!.split('#');
-      const file = path === '' ? join(root, page) : join(root, dirname(page), path!);
-      expect(existsSync(file), `${page} leads to ${relative(root, file)}`).toBe(true);
-      if (place !== undefined) expect(places(file), `${page} leads to ${target}`).toContain(place);
-    }
+    for (const name of modules) expect(textOf('CONTRIBUTING.md'), name).toMatch(new RegExp(`(^|\\s)${name}/`));
   });
 });

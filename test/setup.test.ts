@@ -72,8 +72,8 @@ describe.runIf(process.platform === 'linux')('what a clone installs', () => {
 
   it('reports what it does and how long that takes, on stderr alone', () => {
     expect(setUp({ hasDriver: false }).said.split('\n')).toEqual([
-      'mtl: installing what it needs …',
-      'mtl: building, which takes about a minute …',
+      'mtl: installing packages …',
+      'mtl: building (about a minute) …',
       'mtl: building native kernels …',
       '',
     ]);
@@ -83,7 +83,7 @@ describe.runIf(process.platform === 'linux')('what a clone installs', () => {
     expect(setUp({ hasDriver: true })).toEqual({
       calls: [CI, `rebuild ${CUDA_PACKAGE} --foreground-scripts`, BUILD],
       status: 0,
-      said: expect.stringContaining("there is NVIDIA's driver: fetching TensorFlow for CUDA 11") as string,
+      said: expect.stringContaining('NVIDIA driver found: downloading TensorFlow for CUDA 11') as string,
     });
   });
 
@@ -92,7 +92,7 @@ describe.runIf(process.platform === 'linux')('what a clone installs', () => {
     expect([status, said]).toEqual([
       0,
       expect.stringMatching(
-        /no TensorFlow for CUDA 11 \('npm rebuild .*' failed, see above\); npx mtl setup-cuda/,
+        /TensorFlow for CUDA 11 is not available \('npm rebuild .*' failed; see its output above\); run npx mtl setup-cuda/,
       ) as string,
     ]);
   });

@@ -9,7 +9,7 @@ import type { StepTimes } from './split.js';
 
 const PROCESS = join(import.meta.dirname, 'process.js');
 
-/** What is trained. */
+/** A distributed training workload. */
 export interface ClusterWork {
   readonly plan: Plan;
   readonly batches: readonly Batch[];
@@ -17,19 +17,19 @@ export interface ClusterWork {
   readonly steps: number;
 }
 
-/** How processes are started: on this machine, or one in each of two others. */
+/** How ranks are started: on this machine, or one on each of two others. */
 export interface Place {
   readonly name: string;
-  /** The command line up to the program. */
+  /** Command line before the program. */
   command(processes: number): readonly string[];
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Open MPI starts as root where it is told twice. Processes that share a machine exchange through its memory. */
+/** Open MPI requires two variables to run as root. Ranks on one machine exchange through shared memory. */
 const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
 export const LAUNCHER = 'mpirun.openmpi';
 
-/** This machine; who is alone is started without MPI. */
+/** This machine; a single rank starts without MPI. */
 export const HERE: Place = {
   name: 'this machine',
   command: (processes) =>
@@ -37,10 +37,7 @@ export const HERE: Place = {
   environment: { ...AS_ROOT, OMPI_MCA_btl: 'self,sm' },
 };
 
-/**
- * Between one process and another of some machine, or of several: one of two namespaces, whose link is all that they
- * have in common.
- */
+/** Ranks on several hosts: network namespaces that share only their link. */
 export function between(hosts: readonly string[], enter: readonly string[], agent: string, network: string): Place {
   return {
     name: hosts.join(' and '),
@@ -64,7 +61,7 @@ export function between(hosts: readonly string[], enter: readonly string[], agen
   };
 }
 
-/** A folder for what processes are told and leave, as long as some work lasts. */
+/** Runs work with a temporary directory for the ranks' input and output. */
 export async function inFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'mtl-cluster-bench-'));
   try {
@@ -74,7 +71,7 @@ export async function inFolder<Result>(work: (folder: string) => Promise<Result>
   }
 }
 
-/** Starts a command, and waits for its end. */
+/** Runs a command to completion. */
 function run(command: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   const child = spawn(command[0]!, command.slice(1), {
     env: { ...process.env, ...environment },
@@ -88,7 +85,7 @@ function run(command: readonly string[], environment: NodeJS.ProcessEnv): Promis
   });
 }
 
-/** What each process leaves, in the order of ranks. */
+/** Reads the output of each rank, in rank order. */
 async function left<Each>(
   place: Place,
   processes: number,
@@ -102,14 +99,14 @@ async function left<Each>(
   );
 }
 
-/** Writes a piece of work down, for those who do it. */
+/** Writes a work item for the ranks. */
 export function writeWork(folder: string, name: string, work: ClusterWork): string {
   const path = join(folder, name);
   writeFileSync(path, v8.serialize(work));
   return path;
 }
 
-/** The steps of processes that train together. */
+/** Measures training steps of ranks that train together. */
 export function stepsTogether(
   place: Place,
   processes: number,
@@ -119,10 +116,7 @@ export function stepsTogether(
   return left(place, processes, path, ['steps', String(threads), '1']);
 }
 
-/**
- * The steps of so many processes that each believe to have as many mirror images as `images` says, all at the same
- * time.
- */
+/** Measures training steps of ranks that each simulate `images` peers, all at the same time. */
 export async function stepsMirrored(
   processes: number,
   path: string,
@@ -132,7 +126,7 @@ export async function stepsMirrored(
   return left(HERE, processes, path, ['steps', String(threads), String(images)]);
 }
 
-/** Exchanges of some lengths, each so often: by process, by length. */
+/** Measures exchanges of several message sizes: by rank, by size. */
 export function linkTimes(
   place: Place,
   processes: number,

@@ -1,7 +1,6 @@
 /**
- * ProcessGroup that are not there: each does as this process does, and sends it what it has sent to them. A step with them is
- * the work of one
- * of so many processes, copies of what is exchanged among it, and nothing of what waiting and a network take.
+ * Simulates a process group: every peer behaves like this process and sends it the data that it sent to them. A step
+ * has the compute and copies of one rank of many, without waiting and network time.
  */
 export function mirrorPeers(size) {
   let [bytes, messages] = [0, 0];
@@ -14,7 +13,7 @@ export function mirrorPeers(size) {
   const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
   const others = (each) => Array.from({ length: size - 1 }, () => each);
   const allReduceSumF32 = (numbers) => {
-    // A piece to its owner, and the sums of one's own piece to all, as in native/mpi.c.
+    // Reduce-scatter and all-gather, as in native/mpi.c.
     const pieces = Array.from(
       { length: size },
       (_, r) => 4 * (Math.floor((numbers.length * (r + 1)) / size) - Math.floor((numbers.length * r) / size)),

@@ -5,26 +5,23 @@ import type { Exchanged, Exchanges } from '../../src/engines/simd/kernels.js';
 import { partOf } from '../../src/engines/simd/part-of.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 
-// What a step costs that N processes take together, from what is known before it is taken:
-//   time = work of a process + for each exchange, latency + bytes / bandwidth
+// Predicts the time of a distributed training step: time = work of a rank + Σ over exchanges (latency + bytes /
+// bandwidth)
 
-/** What a step of several processes exchanges depends on. */
+/** Quantities that determine what a step exchanges. */
 export interface StepShape {
   readonly processes: number;
-  /** Numbers of all dense weights, and of those whose gradients pass while others are computed. */
+  /** Number of dense weights, and of those whose gradients are exchanged while others are computed. */
   readonly weights: number;
   readonly early: number;
   readonly terms: number;
-  /** Sums of batch norms in a step, by exchange: how many doubles. */
+  /** Batch-norm sums of a step, by exchange: number of doubles. */
   readonly sums: readonly number[];
-  /** Numbers of columns that losses compare rows in, which a process has in a step, by exchange. */
+  /** Columns in which losses compare rows, per rank and step, by exchange: number of floats. */
   readonly columns: readonly number[];
-  /**
-   * Tables that are dealt out, and of their distinct rows that a process looks up those that lie with others; and the
-   * numbers in these rows.
-   */
+  /** Sharded tables: distinct rows that a rank looks up on other ranks, and their floats. */
   readonly dealt: Counted;
-  /** Tables that each has, and all distinct rows of them that a process looks up. */
+  /** Replicated tables: distinct rows that a rank looks up. */
   readonly small: Counted;
 }
 
@@ -34,22 +31,21 @@ interface Counted {
   readonly numbers: number;
 }
 
-/** What a process does in a step, in ms. */
+/** Compute time of a rank per step, in ms. */
 export interface Work {
   readonly workMs: number;
-  /** Between the begin of a sum of gradients and the point where it is waited for. */
+  /** Compute time between the start of the gradient all-reduce and the wait for it. */
   readonly meanwhileMs: number;
 }
 
 /**
- * A link between processes: milliseconds of an exchange in which each sends so many bytes to each of so many others,
- * and receives as many.
+ * A link: milliseconds of an exchange in which each rank sends `bytes` to each of `others` ranks and receives as much.
  */
 export type Link = (bytes: number, others: number) => number;
 
 /**
- * The shape of a plan's steps on some batches: means over processes and batches.
- * @param ranks the processes that count, all of them if left out
+ * Computes the shape of a plan's steps on some batches: means over ranks and batches.
+ * @param ranks ranks that count; default: all
  */
 export function shapeOf(
   plan: Plan,
@@ -92,7 +88,7 @@ export function shapeOf(
     terms: plan.graph.terms.length,
     sums: [
       ...argumentsOf('together').map((args) => args.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0)),
-      // Where each normalises by its own rows, the mean of running statistics.
+      // With local batch norm, the mean of the running statistics.
       ...(allRows === undefined && running.length > 0 ? [running.length + 1] : []),
     ],
     columns: argumentsOf('gather').map(({ length }) => (length / 3) * ownRows),
@@ -101,7 +97,7 @@ export function shapeOf(
   };
 }
 
-/** What a process sends in a step, on average: the bytes of each exchange, by purpose. */
+/** Computes the bytes that a rank sends per step and exchange, by purpose. */
 export function sentOf({
   processes,
   weights,
@@ -115,14 +111,14 @@ export function sentOf({
   const others = processes - 1;
   const added = (counts: readonly number[]): number[] => counts.map((count) => 8 * (count + 1) * others);
   const [hasDealt, hasSmall] = [dealt.tables > 0, small.tables > 0];
-  // Pieces to those who add them up, and the sums back.
+  // Reduce-scatter and all-gather.
   const summed = (numbers: number): number[] => Array<number>(2).fill((4 * numbers * others) / processes);
   return new Map<Exchanged, readonly number[]>([
     ['row numbers', hasDealt ? [4 * dealt.tables * others, 4 * dealt.rows] : []],
     ['rows', hasDealt ? [4 * dealt.numbers] : []],
     ['sums', added(sums)],
     ['columns', columns.map((count) => 4 * count * others)],
-    // Losses and the rows that each counts, and whether a number is not finite; then that alone.
+    // Losses, their row counts and the non-finite flag; then the flag alone.
     ['losses', added([1 + 2 * terms, 1])],
     ['dense gradients', [...(early > 0 ? summed(early) : []), ...summed(weights - early)]],
     ['row gradients', hasDealt ? [4 * dealt.numbers] : []],
@@ -130,16 +126,16 @@ export function sentOf({
   ]);
 }
 
-/** Exchanges of a step, and bytes that a process sends in them. */
+/** Counts the exchanges of a step and the bytes that a rank sends in them. */
 export function totalOf(shape: StepShape): { readonly exchanges: number; readonly bytes: number } {
   const all = [...sentOf(shape).values()].flat();
   return { exchanges: all.length, bytes: all.reduce((sum, bytes) => sum + bytes, 0) };
 }
 
 /**
- * The time of a step.
- * @param work of a process, in ms: its part of the rows, and what it copies for the others; of that, what it computes
- * while gradients pass
+ * Predicts the time of a step.
+ * @param work compute time of a rank in ms, including copies for other ranks; and the part that overlaps the gradient
+ * exchange
  */
 export function stepMs({ workMs, meanwhileMs }: Work, shape: StepShape, link: Link): number {
   const others = shape.processes - 1;
@@ -150,15 +146,14 @@ export function stepMs({ workMs, meanwhileMs }: Work, shape: StepShape, link: Li
   return workMs + msOf([...sent.values()].flat()) - hidden;
 }
 
-/** A link of which latency and bandwidth are known. */
+/** A link with known latency and bandwidth. */
 export function linkOf(latencyMs: number, gigabits: number): Link {
   return (bytes, others) => latencyMs + (bytes * others) / (gigabits * 125_000);
 }
 
 /**
- * A link as exchanges have shown it between as many processes: a line through what was measured, and on as between the
- * last two.
- * @param msOf milliseconds of an exchange, by the bytes that go to each of the others
+ * A link interpolated from measured exchanges among the same number of ranks; extrapolated from the last two points.
+ * @param msOf milliseconds of an exchange, by bytes sent to each other rank
  */
 export function measuredLink(msOf: ReadonlyMap<number, number>): Link {
   const points = [...msOf].sort(([a], [b]) => a - b);

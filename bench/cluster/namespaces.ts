@@ -3,24 +3,23 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { between, type Place } from './jobs.js';
 
-// Two machines within one: network namespaces, each with a name of its own as a host, which a pair of virtual
-// interfaces joins.
+// Simulates two machines on one: network namespaces with their own host names, joined by a pair of virtual interfaces.
 
-/** Addresses of the block for benchmarks (RFC 2544). */
+/** Address block for benchmarks (RFC 2544). */
 const NETWORK = '198.18.213.0/24';
 const addressOf = (host: number): string => `198.18.213.${host}`;
 const HOSTS = ['mtl-bench-1', 'mtl-bench-2'];
 const DEVICES = ['mtlbench1', 'mtlbench2'];
 /**
- * What passes at once before a rate holds: what comes in a tenth of a millisecond, and not much less than the kernel
- * hands over in one piece.
+ * Burst size of the rate limiter: a tenth of a millisecond of data, and at least about one segment that the kernel
+ * hands over.
  */
 const burstBytes = (gigabits: number): number => Math.max(32_768, (gigabits * 1e9) / 8 / 1e4);
 
 const run = (program: string, ...args: string[]): string =>
   execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** Why there can be no namespaces here; undefined where there can. */
+/** Returns the reason why namespaces are unavailable, or undefined. */
 export function whyNoNamespaces(): string | undefined {
   const missing = ['ip', 'tc', 'unshare'].filter(
     (program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0,
@@ -43,7 +42,7 @@ function build(): void {
   for (const host of HOSTS) {
     run('ip', 'netns', 'add', host);
     run('ip', '-n', host, 'link', 'set', 'lo', 'up');
-    // Whatever this machine has chosen: one that every Linux has, and that measures no rate of its own.
+    // Reno exists on every Linux and does no pacing of its own.
     run('ip', 'netns', 'exec', host, 'sh', '-c', 'echo reno > /proc/sys/net/ipv4/tcp_congestion_control');
   }
   run(
@@ -67,7 +66,7 @@ function build(): void {
   }
 }
 
-/** Both directions send no more than so much. */
+/** Limits both directions. */
 function limit(gigabits: number): void {
   for (const [h, host] of HOSTS.entries()) {
     run(
@@ -94,12 +93,12 @@ function remove(): void {
   for (const host of HOSTS) spawnSync('ip', ['netns', 'del', host], { stdio: 'ignore' });
 }
 
-/** What a host runs begins with its name. */
+/** Sets the host name in the namespace before the command runs. */
 const ENTER = 'exec ip netns exec "$host" unshare --uts sh -c "echo $host > /proc/sys/kernel/hostname; $*"';
 
 /**
- * Has two machines as long as some work lasts, with so many gigabits a second between them.
- * @param folder for the script that starts a program on one of them, in the place of ssh
+ * Runs work with two simulated machines and a link of the given gigabits per second.
+ * @param folder for the script that starts programs on a machine, in place of ssh
  */
 export async function withLink<Result>(
   folder: string,

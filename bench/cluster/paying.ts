@@ -3,23 +3,20 @@ import { linkOf, shapeOf, stepMs, totalOf, type Link } from './model.js';
 import { splitOf, workOf } from './split.js';
 import type { NamedWork } from './works.js';
 
-/** How many times as fast machines are together as one of them, by the model. */
+/** Speedup of several machines over one, as the model predicts it. */
 export interface Paying {
   readonly workload: string;
   readonly machines: number;
   readonly aloneMs: number;
-  /** Of one of the machines, without its exchanges. */
+  /** Of one machine, without exchanges. */
   readonly workMs: number;
   readonly sentBytes: number;
   readonly exchanges: number;
-  /** Times as fast, by network. */
+  /** Speedup by network. */
   readonly speedups: readonly number[];
 }
 
-/**
- * Networks of machines: TCP or better, with nothing else on them. Nominal rates come out at some 94% behind the headers
- * of packets.
- */
+/** Dedicated networks (TCP or better). Headers leave about 94% of the nominal rate. */
 export const NETWORKS: readonly { readonly name: string; readonly link: Link }[] = [
   { name: '1 Gbit/s, 50 µs', link: linkOf(0.05, 0.94) },
   { name: '10 Gbit/s, 30 µs', link: linkOf(0.03, 9.4) },
@@ -27,7 +24,10 @@ export const NETWORKS: readonly { readonly name: string; readonly link: Link }[]
 ];
 const MACHINES = [2, 4, 8];
 
-/** From when machines pay for a workload: their work is measured here, one after the other, on all of the cores. */
+/**
+ * Finds the batch sizes at which more machines are faster; measures each machine's work here, one after the other, on
+ * all cores.
+ */
 export async function payingOf(work: NamedWork, folder: string, threads: number): Promise<readonly Paying[]> {
   const path = writeWork(folder, `paying-${work.name}`, work);
   const { stepMs: aloneMs } = splitOf(await stepsTogether(HERE, 1, path, threads));

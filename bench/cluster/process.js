@@ -1,7 +1,6 @@
-// One process of what bench/cluster.bench.ts measures: takes the steps of a plan, in a file of structured clones, with
-// others or with its
-// mirror images, or sends bytes to and fro; leaves beside the file what it took, on the clock that all processes of a
-// machine share.
+// One rank of bench/cluster.bench.ts: runs the steps of a plan (from a file of structured clones) with other ranks or
+// with simulated peers, or sends messages back and forth; writes its times next to the file, on the machine's shared
+// clock.
 import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { openPeers } from '../../dist/cluster/open-peers.js';
@@ -17,7 +16,7 @@ function now() {
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-/** Exchanges that are written down, under what the engine says that they are for. */
+/** Records exchanges by the purpose that the engine names. */
 function watched(own) {
   const seen = [];
   let what = 'other';
@@ -44,7 +43,7 @@ function watched(own) {
       timed(own[call], call === 'beginSum'),
     ]),
   );
-  // What is sent while the process computes belongs to the sum that is under way.
+  // Data sent during computation belongs to the pending all-reduce.
   all.pollAllReduce = () => {
     const before = own.sent();
     own.pollAllReduce();
@@ -57,7 +56,7 @@ function watched(own) {
 }
 
 const tasks = {
-  /** Steps with those that were started together, or with so many mirror images. */
+  /** Training steps with the ranks of this job, or with `images` simulated peers. */
   async steps(threads, images) {
     const { plan, batches, warmUp, steps } = v8.deserialize(readFileSync(path));
     const { peers: all, onExchange, take } = watched(Number(images) > 1 ? mirrorPeers(Number(images)) : peers);
@@ -74,7 +73,7 @@ const tasks = {
     program.dispose();
     return found;
   },
-  /** As many bytes to and from each of the others, of each of some lengths, several times. */
+  /** Exchanges of several message sizes with every other rank, several times each. */
   link(lengths, times) {
     const { rank, size } = peers;
     return lengths.split(',').map((length) => {

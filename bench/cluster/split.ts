@@ -1,13 +1,13 @@
 import type { Exchanged } from '../../src/engines/simd/kernels.js';
 import type { Work } from './model.js';
 
-/** Milliseconds on a clock that all processes share. */
+/** Milliseconds on a clock that all ranks share. */
 interface Span {
   readonly beginMs: number;
   readonly endMs: number;
 }
 
-/** A step of one process: all that it took, and its exchanges with others, in their order. */
+/** A step of one rank: its time span and its exchanges, in order. */
 export interface StepTimes extends Span {
   readonly exchanges: readonly (Span & {
     readonly what: Exchanged;
@@ -17,23 +17,20 @@ export interface StepTimes extends Span {
   })[];
 }
 
-/** What a process sends in a step for one purpose. */
+/** Data that a rank sends per step for one purpose. */
 export interface Sent {
   readonly exchanges: number;
   readonly bytes: number;
   readonly messages: number;
 }
 
-/**
- * Where the time of a step goes, and what a process sends in it: means over processes, and over the half of the steps
- * that is neither the quickest nor the slowest.
- */
+/** Time of a step by phase and data sent: means over ranks and over the middle half of the steps. */
 export interface Split {
   readonly stepMs: number;
   readonly computeMs: number;
-  /** From when the last process has come to an exchange. */
+  /** Time from the arrival of the last rank at an exchange. */
   readonly exchangeMs: number;
-  /** Until then. */
+  /** Time spent waiting for it. */
   readonly waitMs: number;
   readonly sent: ReadonlyMap<Exchanged, Sent>;
 }
@@ -41,13 +38,13 @@ export interface Split {
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
- * Parts the time of steps.
- * @param processes the same steps, by process
+ * Splits the time of steps into phases.
+ * @param processes the same steps, by rank
  */
 export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
   const steps = processes[0]!.map((first, s) => {
     const all = processes.map((each) => each[s]!);
-    // All are at the same exchange: nobody has what they wait for before the last has come.
+    // An exchange starts when the last rank arrives.
     const latest = first.exchanges.map((_, e) => Math.max(...all.map(({ exchanges }) => exchanges[e]!.beginMs)));
     const waitMs = mean(
       all.map(({ exchanges }) =>
@@ -79,14 +76,14 @@ export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
   return { stepMs: of('stepMs'), computeMs: of('computeMs'), exchangeMs: of('exchangeMs'), waitMs: of('waitMs'), sent };
 }
 
-/** Steps that are work alone: what they give mirror images is no exchange. */
+/** Steps of a single rank with simulated peers, whose copies are not exchanges. */
 export function workOf(processes: readonly (readonly StepTimes[])[]): Work {
   const msOf = (spansOf: (step: StepTimes) => Span): number =>
     splitOf(processes.map((steps) => steps.map((step) => ({ ...spansOf(step), exchanges: [] })))).stepMs;
   return {
     workMs: msOf((step) => step),
     meanwhileMs: msOf(({ beginMs, exchanges }) => {
-      // The next one that is for dense gradients is its end.
+      // The next exchange of dense gradients ends it.
       const begun = exchanges.findIndex(({ isBegun }) => isBegun === true);
       return begun === -1
         ? { beginMs, endMs: beginMs }
@@ -98,7 +95,7 @@ export function workOf(processes: readonly (readonly StepTimes[])[]): Work {
   };
 }
 
-/** What a process sends in a step in all. */
+/** Sums what a rank sends per step. */
 export function allSent({ sent }: Pick<Split, 'sent'>): Sent {
   const all = [...sent.values()];
   const sum = (of: keyof Sent): number => all.reduce((total, each) => total + each[of], 0);

@@ -3,30 +3,30 @@ import { count, MACHINE } from '../results.js';
 import { NETWORKS, type Paying } from './paying.js';
 import { allSent, type Split } from './split.js';
 
-/** Steps that were measured, and what the model makes of them. */
+/** Measured steps and the model's prediction. */
 export interface Measured extends Split {
   readonly workload: string;
   readonly between: string;
   readonly processes: number;
   readonly threads: number;
-  /** Of several processes. */
+  /** If there are several ranks. */
   readonly model?: { readonly stepMs: number; readonly bytes: number };
 }
 
-/** A link: milliseconds of an exchange, by the bytes that go to each of the others. */
+/** A link: milliseconds of an exchange, by bytes sent to each other rank. */
 export interface MeasuredLink {
   readonly between: string;
   readonly processes: number;
   readonly msOf: ReadonlyMap<number, number>;
 }
 
-/** Lines of a table, each with the same columns. */
+/** Lines of a table with the same columns. */
 export type Rows = readonly Readonly<Record<string, string>>[];
 
 const ms = (value: number): string => value.toFixed(2);
 const kB = (value: number): string => count(value / 1000);
 
-/** Where the time of steps goes, and how far the model is from it. */
+/** Step time by phase, and the model's error. */
 export function stepRows(steps: readonly Measured[]): Rows {
   return steps.map((step) => {
     const { bytes, exchanges } = allSent(step);
@@ -48,7 +48,7 @@ export function stepRows(steps: readonly Measured[]): Rows {
   });
 }
 
-/** What a process sends in a step, by purpose; the model's sum behind it. */
+/** Data sent per step by purpose, with the model's sum. */
 export function sentRows(steps: readonly Measured[]): Rows {
   return steps.map((step) => ({
     workload: step.workload,
@@ -61,7 +61,7 @@ export function sentRows(steps: readonly Measured[]): Rows {
   }));
 }
 
-/** What links are like. */
+/** Measured links. */
 export function linkRows(links: readonly MeasuredLink[]): Rows {
   return links.map(({ between, processes, msOf }) => {
     const [[shorter, shorterMs], [longest, longestMs]] = [...msOf].slice(-2) as [[number, number], [number, number]];
@@ -74,7 +74,7 @@ export function linkRows(links: readonly MeasuredLink[]): Rows {
   });
 }
 
-/** How many times as fast several machines are as one. */
+/** Speedup of several machines over one. */
 export function payingRows(points: readonly Paying[]): Rows {
   return points.map(({ workload, machines, aloneMs, workMs, sentBytes, speedups }) => ({
     workload,
@@ -88,7 +88,7 @@ export function payingRows(points: readonly Paying[]): Rows {
   }));
 }
 
-/** A table in Markdown, with what it was measured on below it. */
+/** Renders a Markdown table with the machine below it. */
 export function markdownOf(rows: Rows): string {
   const names = Object.keys(rows[0] ?? {});
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;

@@ -4,18 +4,18 @@ import { benchOptions } from '../results.js';
 import { batchesOf, planOf, VOCABULARY, workloadName, WORKLOADS } from '../workloads.js';
 import type { ClusterWork } from './jobs.js';
 
-/** A workload of steps that several processes take. */
+/** A distributed training workload with a name. */
 export interface NamedWork extends ClusterWork {
   readonly name: string;
   readonly batchRows: number;
 }
 
-/** Batches, which come again: so many steps, or several times as many, send what the model counts in these. */
+/** Distinct batches, repeated; the model counts what these send. */
 const BATCHES = 24;
-/** How much larger tables are than Ali-CCP's, where ids of all of them are as likely as each other. */
+/** Factor by which the uniform workload's tables exceed Ali-CCP's. */
 const LARGER = 2;
 
-/** Steps of each, after as many others: by then, Node has compiled what they run. */
+/** Measured steps, after as many warm-up steps. */
 const STEPS: Readonly<Record<string, number>> = {
   'esmm-1024': 240,
   'esmm-4096': 72,
@@ -23,14 +23,14 @@ const STEPS: Readonly<Record<string, number>> = {
   'esmm-paper-1024': 48,
 };
 
-/** Batches of other workloads at which it is asked how many machines pay. */
+/** Larger batch sizes for the speedup table. */
 const OTHER_BATCHES: Readonly<Record<string, number>> = {
   'esmm-4096': 16_384,
   'mmoe-wide-1024': 8192,
   'esmm-paper-1024': 8192,
 };
 
-/** Workloads of some of which batches are larger. */
+/** Workloads for the speedup table, some with larger batches. */
 export function payingWorks(): readonly NamedWork[] {
   return clusterWorks().flatMap((work) => {
     const batchRows = OTHER_BATCHES[work.name];
@@ -52,8 +52,8 @@ export function payingWorks(): readonly NamedWork[] {
 }
 
 /**
- * The workloads that are measured: those of the engine's bench, and one whose ids are drawn evenly from large tables,
- * so that hardly a row is asked for twice.
+ * Measured workloads: those of the engine benchmark, and one with uniform ids in large tables, where hardly any row
+ * repeats.
  */
 export function clusterWorks(): readonly NamedWork[] {
   const { only } = benchOptions();

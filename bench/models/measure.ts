@@ -10,35 +10,34 @@ import type { Report } from '../../src/evaluation/evaluation.js';
 import { train } from '../../src/train.js';
 import type { PlantedLog } from './planted.js';
 
-/** A training of a config on a planted log, and what it scored. */
+/** A config trained on a synthetic log, and its scores. */
 export interface Trained {
   readonly config: string;
   readonly seed: number;
-  /** Trained numbers, those of embedding tables among them. */
+  /** Trainable weights, including embedding tables. */
   readonly numWeights: number;
   readonly epochs: number;
   readonly bestEpoch: number;
   readonly test: Report;
-  /** On the rows of test, were all of them clicked. */
+  /** On the test rows, as if all were clicked. */
   readonly clicked: Report;
 }
 
-/** What decides a training beside its config. */
+/** Settings of a training besides its config. */
 export interface MeasureOptions {
   readonly seed: number;
   readonly threads: number | undefined;
-  /** Changes to the config, as for `--set`. */
+  /** Overrides of the config, as with `--set`. */
   readonly set?: readonly string[];
 }
 
-/** An AUC comes with its 95% interval. */
-const METRICS = 'evaluation.metrics=[{ name: auc, interval: 95% }, logLoss, pcoc]';
+/** AUC with its 95% interval. */
+const METRICS = 'evaluation.metrics=[{ name: auc, confidence: 95% }, logLoss, pcoc]';
 const SPEED_EPOCHS = 3;
 
 /**
- * Trains a config on a log and measures it, or takes what an earlier call measured of the same config, log and options,
- * so that a
- * long list of trainings that was ended goes on where it was.
+ * Trains and measures a config, or returns a stored result for the same config, log and options, so that an interrupted
+ * benchmark resumes.
  */
 export async function measureConfig(path: string, log: PlantedLog, options: MeasureOptions): Promise<Trained> {
   const kept = keptConfig(path, log, options);
@@ -77,15 +76,14 @@ export async function measureConfig(path: string, log: PlantedLog, options: Meas
   return measured;
 }
 
-/** What an earlier call of measureConfig measured, if there was one. */
+/** Returns the stored result of measureConfig, if any. */
 export function keptConfig(path: string, log: PlantedLog, options: MeasureOptions): Trained | undefined {
   return readKept(keptFile(path, log.folder, 'measured', options)) as Trained | undefined;
 }
 
 /**
- * Rows a second that a config trains on, the best of a few epochs: what else a machine does makes it slower, never
- * faster. Kept beside
- * the log, for a table whose scores come from a machine that was busy.
+ * Measures training rows/s: the best epoch, since other programs only slow training down. Results are stored separately
+ * from scores, which may come from a loaded machine.
  */
 export async function measureSpeed(path: string, log: PlantedLog, options: MeasureOptions): Promise<number> {
   const file = keptFile(path, dirname(log.folder), 'speed', options);
@@ -104,7 +102,7 @@ export async function measureSpeed(path: string, log: PlantedLog, options: Measu
   return rowsPerSecond;
 }
 
-/** What an earlier call of measureSpeed measured, if there was one. */
+/** Returns the stored result of measureSpeed, if any. */
 export function keptSpeed(path: string, log: PlantedLog, options: MeasureOptions): number | undefined {
   return readKept(keptFile(path, dirname(log.folder), 'speed', options)) as number | undefined;
 }
@@ -116,7 +114,6 @@ function dataOf(log: PlantedLog): readonly string[] {
   ];
 }
 
-/** The end of an epoch. */
 interface EpochEnd {
   readonly epoch: number;
   readonly numWeights: number;
@@ -149,7 +146,7 @@ async function trainConfig(
   );
 }
 
-/** Comments of a config change nothing that it trains, so they are not in the name. */
+/** Comments in a config do not affect training, so the name ignores them. */
 function keptFile(path: string, folder: string, kind: string, { seed, set = [] }: MeasureOptions): string {
   const key = createHash('sha256')
     .update(JSON.stringify([parse(readFileSync(path, 'utf8')), set]))

@@ -9,39 +9,36 @@ import { createWorld } from '../../src/synth/world.js';
 import { synth } from '../../src/synth.js';
 import { taskOptions } from '../../src/core/tasks.js';
 
-/** Logs of the planted world that models are trained on, by name. */
+/** Synthetic logs with known probabilities, by name. */
 export const LOGS = {
-  /** Positions at random, and clicks that hide nothing: what `mtl synth` writes. */
+  /** Random positions and no hidden clicks: the default of `mtl synth`. */
   plain: NO_BIASES,
-  /** Good positions go to what would be clicked anyway, who would buy clicks, and a need of the moment moves both. */
+  /** Good positions go to likely clicks, buyers click more, and a confounder drives both. */
   biased: { position: 0.5, selection: 1, confounder: 1 },
 } as const satisfies Record<string, Biases>;
 export type LogName = keyof typeof LOGS;
 
-/** The files of a log, and what is true of each. */
+/** Files of a log, and its true probabilities. */
 export interface PlantedLog {
   readonly folder: string;
   readonly files: Readonly<Record<'train' | 'valid' | 'test', string>>;
-  /** The rows of test, were all of them clicked. */
+  /** The test rows, as if all were clicked. */
   readonly clicked: string;
-  /** What the true probabilities score on `test` and on `test-clicked`. */
+  /** Scores of the true probabilities on `test` and `test-clicked`. */
   readonly oracle: Readonly<Record<string, Report>>;
-  /**
-   * What the true probability of a purchase after a click scores on `clicked`: all that can be learned of rows that
-   * were clicked.
-   */
+  /** Scores of the true conversion rate after a click on `clicked`: the best that can be learned from clicked rows. */
   readonly seen: Report;
 }
 
 const SEED = 2026;
-/** Rows of valid and of test, as a share of train's; more than so many say nothing new. */
+/** Validation and test rows as a share of the training rows. */
 const SHARE = 0.1;
 const MAX_ROWS = 200_000;
 const MIN_ROWS = 2000;
 
 /**
- * Writes a log into a folder of its own, or takes the one that is there.
- * @param rows of train; valid and test have a tenth of them each
+ * Writes a log into a directory, or reuses an existing one.
+ * @param rows training rows; validation and test have a tenth each
  */
 export async function plantedLog(root: string, name: LogName, rows: number): Promise<PlantedLog> {
   const folder = join(root, `${name}-${rows}`);

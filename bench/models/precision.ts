@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import type { Trained } from './measure.js';
 
-/** What was measured of a config with products in f32 and in another precision, by the same seeds in the same order. */
+/** Scores of a config with products in f32 and in another precision, with the same seeds in the same order. */
 export interface PrecisionLine {
-  /** Its file. */
+  /** File name. */
   readonly config: string;
   readonly f32: readonly Trained[];
   readonly other: readonly Trained[];
@@ -13,14 +13,13 @@ const SPACES = { ctr: 'ctr', cvr: 'cvr, where clicked', ctcvr: 'ctcvr' } as cons
 const TEN_THOUSAND = 10_000;
 
 /**
- * The AUC of configs on test with products in f32, the mean of seeds, and behind it, in ten-thousandths, how far the
- * AUC in another precision is from it,
- * the mean of seeds and, of several, the largest; in Markdown.
+ * Renders, in Markdown, the mean test AUC of each config in f32 and the change in another precision in units of 1e-4:
+ * the mean and the largest over seeds.
  */
 export function precisionTable(precision: string, lines: readonly PrecisionLine[]): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
-    row(['', ...Object.values(SPACES).map((title) => `${title}: f32 (${precision} beside it)`), 'seeds']),
+    row(['', ...Object.values(SPACES).map((title) => `${title}: f32 (change with ${precision})`), 'seeds']),
     row(['---', ...Object.keys(SPACES).map(() => '---'), '---:']),
     ...lines.map(({ config, f32, other }) =>
       row([

@@ -4,7 +4,7 @@ import { count } from '../results.js';
 import type { Trained } from './measure.js';
 import type { LogName, PlantedLog } from './planted.js';
 
-/** A column of scores: the AUC of a space on one of the files. */
+/** A column of scores: the AUC of an output on one file. */
 interface Column {
   readonly title: string;
   readonly space: string;
@@ -23,11 +23,11 @@ const COLUMNS: Readonly<Record<LogName, readonly Column[]>> = {
   ],
 };
 
-/** What was measured of a config. */
+/** Measurements of a config. */
 export interface Line {
-  /** Its file. */
+  /** File name. */
   readonly config: string;
-  /** None yet, or one a seed. */
+  /** One per seed; may be empty. */
   readonly runs: readonly Trained[];
   readonly rowsPerSecond: number | undefined;
 }
@@ -42,11 +42,9 @@ const numberOf = (report: Report | undefined, space: string, name: string): numb
 };
 
 /**
- * What models scored on a log beside the truth, in Markdown: a line a config in the given order, its trainings
- * averaged. An AUC stands
- * with half its 95% interval; behind it, in ten-thousandths, how far it is from that of the true probabilities on the
- * same rows and, of
- * several seeds, their standard deviation.
+ * Renders, in Markdown, the scores of models compared with the true probabilities: one line per config, averaged over
+ * seeds. Each AUC has half of its 95% interval, its distance from the true probabilities in units of 1e-4 and the
+ * standard deviation over seeds.
  */
 export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: readonly Line[]): string {
   const columns = COLUMNS[log];
@@ -109,8 +107,8 @@ function mean(values: readonly number[]): number {
 }
 
 /**
- * Puts a text between the marks of a page, `<!-- NAME -->` and `<!-- /NAME -->`, in place of what stood there.
- * @throws Error where the page has no such marks
+ * Replaces the text between the marks `<!-- NAME -->` and `<!-- /NAME -->` of a page.
+ * @throws Error if the page has no such marks
  */
 export function withSection(page: string, name: string, text: string): string {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];

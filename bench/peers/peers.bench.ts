@@ -1,5 +1,5 @@
-// mtl beside PyTorch tuned by hand (fp32, compiled, bf16, both) and torch-rechub, in turns on one machine: rows trained
-// a second, ratios with their spread, and the share of the roofline (half an hour; --only takes some).
+// mtl compared with hand-tuned PyTorch (fp32, compiled, bf16, both) and torch-rechub, interleaved on one machine:
+// rows/s, ratios with their spread, and share of the roofline (30 minutes; --only selects workloads).
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { it } from 'vitest';
@@ -9,18 +9,16 @@ import { peaksOf, rooflineOf, type Peaks } from '../roofline.js';
 import { findTorch, ownSide, TORCH_FORMS, torchSide, type Side, type Versions } from './sides.js';
 
 const ROUNDS = 5;
-/** Long enough that a clock's jitter and a stray interrupt do not matter. */
+/** Long enough to average out clock jitter and interrupts. */
 const ROUND_MS = 1500;
 const WARM_STEPS = 6;
-/** What is still on its way to sleep after a round gets there. */
+/** Time for a side's threads to go to sleep after a round. */
 const SETTLE_MS = 300;
-/** Distinct rows of a side, gone through again and again. */
+/** Distinct rows of a side, repeated. */
 const rowsOf = ({ batchRows }: Workload): number =>
   Math.floor(Math.min(200_000, batchRows * 4000) / batchRows) * batchRows;
 
-/**
- * What we want to be: in f32 against PyTorch by hand; and against its best form, in f32 or, of wide models, in bf16.
- */
+/** Targets: f32 compared with hand-tuned PyTorch; and with its best variant, in f32 or (wide models) bf16. */
 const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: string; readonly bf16?: string }>> = {
   'esmm-20': { hand: '≥ 12' },
   'esmm-1024': { hand: '≥ 5', best: '≥ 4' },
@@ -36,12 +34,12 @@ const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: 
 interface Measured {
   readonly name: string;
   readonly steps: number;
-  /** Milliseconds of a step, by round. */
+  /** Milliseconds per step, by round. */
   readonly ms: readonly number[];
   readonly rowsPerSecond: number;
 }
 
-/** Runs the sides in turns; also the largest share of a core that the others took while one ran. */
+/** Runs the sides interleaved; also returns the largest share of a core that other sides used during a round. */
 async function inTurns(
   sides: readonly Side[],
   batchRows: number,
@@ -50,7 +48,7 @@ async function inTurns(
   for (const side of sides) {
     await side.run(WARM_STEPS);
     const steps = Math.min(4000, Math.max(WARM_STEPS, Math.round(ROUND_MS / (await side.run(WARM_STEPS)))));
-    // A round that does not count: the first visit to a row takes fresh pages for what the optimizer keeps of it.
+    // A warm-up round: first access to optimizer state allocates pages.
     await side.run(steps);
     states.push({ side, steps, ms: [] as number[] });
   }
@@ -58,7 +56,7 @@ async function inTurns(
   for (let round = 0; round < ROUNDS; round++) {
     for (const { side, steps, ms } of states) {
       await setTimeout(SETTLE_MS);
-      // Our own sides are one process, which cannot tell its parts apart.
+      // mtl's variants share one process, whose CPU time cannot be separated.
       const others = sides.filter((other) => other !== side && !(other.isOwn && side.isOwn));
       const before = others.map((other) => other.cpuSeconds());
       const start = performance.now();
@@ -85,13 +83,13 @@ interface Ratio {
   readonly most: number;
 }
 
-/** How many times as fast the first is, round by round. */
+/** Speed ratio of two sides by round. */
 function ratioOf(ours: Measured, theirs: Measured): Ratio {
   const ratios = theirs.ms.map((ms, round) => ms / ours.ms[round]!);
   return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
 }
 
-/** Those that run, and of the others why they do not. */
+/** Returns the sides that can run, and prints why others cannot. */
 async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sides: Side[]; missing: string[] }> {
   const rows = rowsOf(work);
   const sides: Side[] = [
@@ -111,7 +109,7 @@ async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sid
   return { sides, missing };
 }
 
-/** What both sides take for a workload; undefined where PyTorch does not run it, the reason being told. */
+/** Measures all sides of a workload; returns undefined, after printing the reason, if PyTorch cannot run it. */
 async function compare(work: Workload, versions: Versions, peaks: Peaks) {
   const { sides, missing } = await sidesOf(work, versions);
   for (const reason of missing) console.log(`${workloadName(work)}: ${reason}`);
@@ -142,7 +140,7 @@ async function compare(work: Workload, versions: Versions, peaks: Peaks) {
   }
 }
 
-/** By side; one that did not run has none. */
+/** Rows/s by side; sides that did not run are absent. */
 function rowsPerSecondOf(sides: readonly Measured[]): Record<string, string> {
   const measured = new Map(sides.map(({ name, rowsPerSecond }) => [name, count(rowsPerSecond)]));
   const names = [
@@ -152,7 +150,7 @@ function rowsPerSecondOf(sides: readonly Measured[]): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, measured.get(name) ?? '–']));
 }
 
-/** Entries of earlier runs, so that a bench may be run workload by workload. */
+/** Results of earlier runs, so that workloads can be run separately. */
 function earlier(): Readonly<Record<string, object>> {
   return existsSync(resultsFile('peers'))
     ? (JSON.parse(readFileSync(resultsFile('peers'), 'utf8')) as { workloads: Record<string, object> }).workloads

@@ -6,19 +6,19 @@ import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { median } from '../results.js';
 import { batchesOf, planOf, type Workload } from '../workloads.js';
 
-/** One who trains a workload, warm, in rounds; between rounds it sleeps. */
+/** An implementation that trains a workload in rounds and sleeps between them. */
 export interface Side {
   readonly name: string;
-  /** Ours share a process. */
+  /** mtl's variants share a process. */
   readonly isOwn: boolean;
-  /** Trains so many steps; the milliseconds of one, the median of their second half. */
+  /** Runs training steps; returns the median milliseconds of the second half. */
   run(steps: number): Promise<number>;
-  /** Seconds of processor time that it has used so far; undefined where the system does not tell. */
+  /** CPU seconds so far; undefined if the system does not report them. */
   cpuSeconds(): number | undefined;
   close(): Promise<void>;
 }
 
-/** What the script tells of its PyTorch. */
+/** Versions that the script reports. */
 export interface Versions {
   readonly python: string;
   readonly torch: string;
@@ -30,10 +30,10 @@ export interface Versions {
 
 const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
 const SCRIPT = join(import.meta.dirname, 'torch_peer.py');
-/** Of the clock that /proc counts in, on every Linux that Node runs on. */
+/** Clock ticks of /proc on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** The versions of Python's side, or why there is none. */
+/** Returns the versions of Python's packages, or the reason why they are unavailable. */
 export function findTorch(): Versions | { readonly reason: string } {
   const { error, status, stdout, stderr } = spawnSync(PYTHON, [SCRIPT, '--versions'], { encoding: 'utf8' });
   if (error !== undefined) return { reason: `cannot start '${PYTHON}': ${error.message}` };
@@ -41,7 +41,7 @@ export function findTorch(): Versions | { readonly reason: string } {
   return JSON.parse(stdout) as Versions;
 }
 
-/** mtl with so many threads. */
+/** mtl with a number of threads. */
 export function ownSide(work: Workload, threads: number, rows: number): Side {
   const program = createSimdEngine(threads).compile(planOf(work));
   const batches = batchesOf(work, Math.floor(rows / work.batchRows));
@@ -69,10 +69,7 @@ export function ownSide(work: Workload, threads: number, rows: number): Side {
   };
 }
 
-/**
- * PyTorch by hand in its forms, the plain one first, and torch-rechub: what they are called, and what the script calls
- * them.
- */
+/** Variants of hand-tuned PyTorch, the plain one first, and torch-rechub, with the script's names for them. */
 export const TORCH_FORMS = {
   hand: { name: 'PyTorch by hand', options: ['--side', 'hand'] },
   compiled: { name: 'compiled', options: ['--side', 'hand', '--compiled'] },
@@ -82,8 +79,8 @@ export const TORCH_FORMS = {
 } as const;
 
 /**
- * PyTorch, a process of its own that stays warm; it is ready when it has compiled what it compiles.
- * @throws Error with its last words where it ends before
+ * Starts PyTorch in a process of its own; resolves after compilation.
+ * @throws Error with its last output if it exits early
  */
 export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, rows: number): Promise<Side> {
   const { name, options } = TORCH_FORMS[form];
@@ -92,7 +89,7 @@ export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, 
     [SCRIPT, ...options, '--model', work.name, '--batch', String(work.batchRows), '--rows', String(rows), '--rounds'],
     { stdio: ['pipe', 'pipe', 'pipe'] },
   );
-  // Its last words, for when it dies; a progress bar writes there too.
+  // Last output, for the error message; a progress bar writes there too.
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -118,10 +115,10 @@ export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, 
   };
 }
 
-/** User and system time of another process, from Linux's /proc. */
+/** User and system time of a process, from Linux's /proc. */
 function processSeconds({ pid }: ChildProcess): number | undefined {
   try {
-    // The name, in parentheses, may hold spaces; the times are the 12th and 13th field after it.
+    // The name, in parentheses, may contain spaces; the times are fields 12 and 13 after it.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');

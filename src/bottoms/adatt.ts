@@ -35,11 +35,14 @@ export const adatt = defineBottom({
       .prefault({})
       .describe('Experts of each level'),
     gate: gateOptions(false),
-    native: z.boolean().default(true).describe("Whether a task's own experts are added to the gated sum as a residual"),
+    residualExperts: z
+      .boolean()
+      .default(true)
+      .describe("Whether a task's own experts are added to the gated sum as a residual"),
   }),
   check: checkExperts,
 
-  build({ levels, experts: { perTask, shared, ...expert }, gate, native }, { g, tasks, ...features }) {
+  build({ levels, experts: { perTask, shared, ...expert }, gate, residualExperts }, { g, tasks, ...features }) {
     const seen = gate.input && ofGroups(g, features, gate.input).input;
     const own = tasks.map((task) => ({ task, unit: `tasks.${task}`, count: perTask }));
     const units = shared === 0 ? own : [...own, { task: undefined, unit: 'shared', count: shared }];
@@ -60,7 +63,7 @@ export const adatt = defineBottom({
         gates.set(levels === 1 ? (task ?? 'shared') : `${task ?? 'shared'}, level ${level + 1}`, found.gate);
         fused.set(
           unit,
-          native
+          residualExperts
             ? g.add(found.mixture, nativeSum(g, experts.get(unit)!, found.gate.shares, `${prefix}.native.${unit}`))
             : found.mixture,
         );

@@ -58,7 +58,7 @@ export const experimentSchema = z.strictObject({
   calibration: calibrationSection.optional(),
   checkpoints: checkpointOptions.prefault({}),
   initFrom: initFromOptions.optional(),
-  track: trackOptions.prefault({}),
+  loggers: trackOptions.prefault({}),
 });
 
 /** A config that was parsed and checked: all defaults filled in. */
@@ -90,7 +90,7 @@ export function* crossChecks({
   evaluation,
   calibration,
   checkpoints,
-  track,
+  loggers: track,
 }: Partial<Experiment>): Generator<ValidationIssue> {
   const tasks = taskOptions && listTasks({ tasks: taskOptions });
   const wrong = [
@@ -103,7 +103,7 @@ export function* crossChecks({
     features !== undefined && tasks !== undefined && model !== undefined && wrong.length === 0
       ? yield* builtTerms(model, features, tasks)
       : undefined;
-  if (data?.sampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
+  if (data?.negativeSampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
   if (training?.optimizer.wide !== undefined && model?.wide === false)
     yield {
       path: ['training', 'optimizer', 'wide'],
@@ -115,15 +115,15 @@ export function* crossChecks({
     const goals = collectDirections(listOutputs(tasks), resolveMeasuring(evaluation));
     const asked = [
       ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
-      ...(checkpoints?.alsoBest ?? []).map((monitor, i) => ({ path: ['checkpoints', 'alsoBest', i], monitor })),
+      ...(checkpoints?.bestBy ?? []).map((monitor, i) => ({ path: ['checkpoints', 'bestBy', i], monitor })),
     ];
     for (const { path, monitor } of asked) {
-      if (monitor === 'loss' && data?.sampling !== undefined && splitFilesOf(data).valid !== undefined)
+      if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
         yield {
           path,
           message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and valid is none`,
         };
-      const wrong = wrongMonitor(monitor, goals, evaluation?.by ?? []);
+      const wrong = wrongMonitor(monitor, goals, evaluation?.segmentBy ?? []);
       if (wrong !== undefined) yield { path, message: wrong };
       else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor))
         yield {
@@ -138,7 +138,7 @@ export function* crossChecks({
     for (const { path, message } of checkCalibration(calibration, tasks))
       yield { path: ['calibration', ...path], message };
   if (track !== undefined)
-    for (const { path, message } of checkTrack(track)) yield { path: ['track', ...path], message };
+    for (const { path, message } of checkTrack(track)) yield { path: ['loggers', ...path], message };
   if (data !== undefined)
     for (const { path, message } of [...checkDialect(data), ...checkData(data)])
       yield { path: ['data', ...path], message };
@@ -150,8 +150,8 @@ export function* crossChecks({
       yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
     if (training !== undefined && readsValidation(training.schedule))
       yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };
-    if (checkpoints !== undefined && checkpoints.alsoBest.length > 0)
-      yield { path: ['checkpoints', 'alsoBest'], message: 'needs data.valid to look at' };
+    if (checkpoints !== undefined && checkpoints.bestBy.length > 0)
+      yield { path: ['checkpoints', 'bestBy'], message: 'needs data.valid to look at' };
     if (training !== undefined && training.monitor !== 'loss')
       yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
   }
@@ -249,8 +249,8 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
           message:
             'a condition is 1 or 0, and the task is a regression; take type: classification, or the column itself as label',
         };
-      if (task.missing === 'negative')
-        yield { path: ['tasks', task.name, 'missing'], message: 'a regression has no negatives; take mask or drop' };
+      if (task.onMissing === 'negative')
+        yield { path: ['tasks', task.name, 'onMissing'], message: 'a regression has no negatives; take mask or drop' };
       if (task.positiveWeight !== undefined)
         yield {
           path: ['tasks', task.name, 'positiveWeight'],
@@ -273,20 +273,20 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
  */
 function* checkSampling(tasks: readonly Task[]): Generator<ValidationIssue> {
   const roots = rootTasks(tasks);
-  const fix = 'leave sampling out, or sample before and give the rows a sampleWeight';
+  const fix = 'leave negativeSampling out, or sample before and give the rows a sampleWeight';
   if (roots.length !== 1)
     yield {
-      path: ['data', 'sampling'],
+      path: ['data', 'negativeSampling'],
       message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}`,
     };
   else if (findLoss(roots[0]!).says === 'score')
     yield {
-      path: ['data', 'sampling'],
+      path: ['data', 'negativeSampling'],
       message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${resolveLoss(roots[0]!).name}, and could not be corrected; ${fix}`,
     };
   else if (roots[0]!.type !== 'classification')
     yield {
-      path: ['data', 'sampling'],
+      path: ['data', 'negativeSampling'],
       message: `'${roots[0]!.name}' is a regression, which has no negatives; ${fix}`,
     };
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { didYouMean, joined, quoted, type Problem } from '../core/errors.js';
 import { proposeKey } from './find-keys.js';
-import { findRenamedKey, findRenamedValue } from './renames.js';
+import { findRenamedKey, findRenamedValue, type Rename } from './renames.js';
 import { schemaKeys } from './schema-keys.js';
 
 /** A problem of a parsed config before it is known where its text stands. */
@@ -13,26 +13,40 @@ export interface Issue {
   readonly fix?: string | undefined;
   /** Full paths of the keys that an unknown one may mean. */
   readonly places?: readonly string[] | undefined;
+  /** Path of the key that replaces one of an earlier version. */
+  readonly replacedBy?: readonly PropertyKey[] | undefined;
 }
 
 type ZodIssue = z.core.$ZodIssue;
 
 /** What zod says where a schema says nothing. */
 const UNSAID = 'Invalid input';
+const MISSING = 'is missing';
 
 /** What was parsed, and by what. */
 interface Parsing {
   readonly schema: z.core.$ZodType;
   readonly data: unknown;
+  /** Keys and values of earlier versions. */
+  readonly renames: readonly Rename[];
 }
 
 /**
  * zod's issues in our words.
  * @param schema that found them
  * @param data what was parsed
+ * @param renames keys and values of earlier versions
  */
-export function toIssues(issues: readonly ZodIssue[], schema: z.core.$ZodType, data: unknown): readonly Issue[] {
-  return issues.flatMap((issue) => convertIssue(issue, { schema, data }));
+export function toIssues(
+  issues: readonly ZodIssue[],
+  schema: z.core.$ZodType,
+  data: unknown,
+  renames: readonly Rename[],
+): readonly Issue[] {
+  const all = issues.flatMap((issue) => convertIssue(issue, { schema, data, renames }));
+  // A required key is not missing if its earlier name is there.
+  const replaced = new Set(all.flatMap(({ replacedBy }) => replacedBy?.map(String).join('.') ?? []));
+  return all.filter(({ path, message }) => !(message.startsWith(MISSING) && replaced.has(path.map(String).join('.'))));
 }
 
 function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
@@ -43,14 +57,19 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
         const path = [...issue.path, key];
-        const renamed = findRenamedKey(issue.path, key);
+        const renamed = findRenamedKey(
+          parsing.renames,
+          issue.path,
+          key,
+          (issue.input as Record<string, unknown>)?.[key],
+        );
         if (renamed !== undefined)
-          return { path, what: 'key', message: `'${key}' is now '${renamed}'`, fix: `write ${renamed}` };
+          return { path, what: 'key', ...renamedProblem(key, renamed), replacedBy: [...issue.path, renamed.key] };
         const proposal = proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
         return { path, what: 'key', message: 'unknown key', ...proposal };
       });
     case 'invalid_type': {
-      if (issue.input === undefined) return at(`is missing; expected ${typeName(issue.expected)}`);
+      if (issue.input === undefined) return at(`${MISSING}; expected ${typeName(issue.expected)}`);
       // A part is called by its name, and its options stand beside that.
       const keys = issue.expected === 'object' ? keysAt(issue.path) : [];
       const key = keys.find((each) => each === 'name' || keys.length === 1);
@@ -59,7 +78,7 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
       return at(joined(`expected ${typeName(issue.expected)}, ${found}`, hint));
     }
     case 'invalid_value': {
-      const renamed = findRenamedValue(issue.path, issue.input);
+      const renamed = findRenamedValue(parsing.renames, issue.path, issue.input);
       if (renamed !== undefined) return at(`${quoted(issue.input)} is now ${quoted(renamed)}`);
       const options = issue.values.map(String);
       const hint = typeof issue.input === 'string' ? didYouMean(issue.input, options) : undefined;
@@ -84,6 +103,14 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
   }
 }
 
+/** What to say of a key of an earlier version. */
+function renamedProblem(from: string, { key, value }: { key: string; value: unknown }): Pick<Issue, 'message' | 'fix'> {
+  return {
+    message: `'${from}' is now '${key}'`,
+    fix: `write ${key}${value === undefined ? '' : `: ${String(value)}`}`,
+  };
+}
+
 /**
  * The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what
  * was found, but for something in it.
@@ -97,13 +124,13 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
       issue.input === undefined ||
       (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
     const given = isMissing ? undefined : (issue.input as Record<string, unknown>)[issue.discriminator];
-    const renamed = findRenamedValue([...issue.path, issue.discriminator], given);
+    const renamed = findRenamedValue(parsing.renames, issue.path, given);
     if (renamed !== undefined)
       return [{ path: issue.path, what: 'value', message: `${quoted(given)} is now ${quoted(renamed)}` }];
     const expected = names.length > 0 ? names.join(', ') : 'a name';
     const hint = typeof given === 'string' ? didYouMean(given, names) : undefined;
     const message = isMissing
-      ? `is missing; expected ${expected}`
+      ? `${MISSING}; expected ${expected}`
       : joined(`expected ${expected}, found ${quoted(given)}`, hint);
     return [{ path: issue.path, what: 'value', message }];
   }
@@ -127,7 +154,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
     {
       path: issue.path,
       what: 'value',
-      message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}`,
+      message: `${issue.input === undefined ? `${MISSING}; ` : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}`,
     },
   ];
 }

@@ -9,7 +9,7 @@ import { crossChecks, experimentSchema, type Experiment } from './experiment.js'
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
-import { migrateConfig } from './renames.js';
+import { applyRenames, CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
 /** A config as it was read: what it says, and what stood in the file. */
@@ -73,7 +73,7 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
 
 /** Parses the config of a stored run or study, which may have the key names of an earlier version. */
 export function parseStoredConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
-  return validConfig(checkConfig(text, path, overrides, migrateConfig));
+  return validConfig(checkConfig(text, path, overrides, (config) => applyRenames(CONFIG_RENAMES, config)));
 }
 
 function validConfig({ experiment, problems }: Omit<ConfigReading, 'source'>): Experiment {
@@ -95,7 +95,9 @@ function checkConfig(
   Reflect.deleteProperty(raw, '$schema');
   // Making a function of every schema pays where it is called more often than once.
   const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
-  const issues: Issue[] = parsed.success ? [] : [...toIssues(parsed.error.issues, experimentSchema, raw)];
+  const issues: Issue[] = parsed.success
+    ? []
+    : [...toIssues(parsed.error.issues, experimentSchema, raw, CONFIG_RENAMES)];
   const sections = parsed.success ? parsed.data : sectionsOf(raw);
   for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {

@@ -33,7 +33,7 @@ const MAY_CHANGE = [
   'name',
   'runs',
   'checkpoints',
-  'track',
+  'loggers',
   'data.test',
   'data.cache',
   'data.maxRejects',
@@ -41,7 +41,7 @@ const MAY_CHANGE = [
   'training.earlyStopping',
   'training.onDivergence',
   'training.logEverySteps',
-  'training.dealtRows',
+  'training.shardTablesFrom',
 ];
 
 /**

@@ -34,7 +34,7 @@ export const taskOptions = z.strictObject({
     ])
     .optional()
     .describe('Parent task or label column; this task is trained and measured on rows with parent label 1'),
-  missing: z
+  onMissing: z
     .enum(MISSING)
     .default('error')
     .describe('Policy for a missing label: error, exclude the row from this task (mask), drop it, or use 0 (negative)'),
@@ -128,11 +128,11 @@ export interface TaskColumns {
 
 /** Returns the label columns of a task. Derived columns have names that a data column is unlikely to have. */
 export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
-  const { name, missing, sampleWeight } = task;
+  const { name, onMissing: missing, sampleWeight } = task;
   const given = givenColumn(task, tasks);
   const known = missing === 'mask' ? `tasks.${name}.known` : undefined;
   const isChainUnknown =
-    given !== undefined && findChain(task, tasks)?.some((link) => link.missing === 'mask') === true;
+    given !== undefined && findChain(task, tasks)?.some((link) => link.onMissing === 'mask') === true;
   return {
     label: labelColumn(task),
     mask: known !== undefined && given !== undefined ? `tasks.${name}.mask` : (known ?? given),

@@ -55,7 +55,7 @@ export const splitOptions = z
       shares,
       seed,
     }),
-    z.strictObject({ by: z.literal('share'), shares, seed }),
+    z.strictObject({ by: z.literal('random'), shares, seed }),
   ])
   .describe('Rule that splits the source into training, validation and test sets');
 export type SplitOptions = z.output<typeof splitOptions>;
@@ -75,7 +75,7 @@ export const dataOptions = z
     where: conditionSchema.optional().describe('Condition on rows to include in every split; mtl predict ignores it'),
     ...dialectShape,
     ...cellShape,
-    sampling: samplingOptions.optional(),
+    negativeSampling: samplingOptions.optional(),
     cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
     onBadRow: z
       .enum(['error', 'skip'])

@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** What a config says of rows that are left out of train by chance. */
 export const samplingOptions = z
   .strictObject({
-    negatives: z.number().positive().max(1).describe('Sampling rate of negatives, rows with label 0 in every task'),
+    rate: z.number().positive().max(1).describe('Sampling rate of negatives, rows with label 0 in every task'),
     seed: z
       .int()
       .min(0)

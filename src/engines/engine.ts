@@ -41,8 +41,7 @@ export interface Plan {
 }
 
 /** Of whose rows batch norm takes mean and variance where several processes train. */
-export const BATCH_NORM_ROWS = ['global', 'local'] as const;
-export type BatchNormRows = (typeof BATCH_NORM_ROWS)[number];
+export type BatchNormRows = 'global' | 'local';
 
 /** How steps differ from one pass of one batch whose gradients are applied as they are. */
 export interface StepPlan {
@@ -75,7 +74,7 @@ export interface Average {
 export interface Clip {
   /** Of its norm, over everything or apart for dense weights and tables. */
   readonly norm?: number | undefined;
-  readonly apart: boolean;
+  readonly separate: boolean;
   /** Of the size of each number in it. */
   readonly value?: number | undefined;
 }

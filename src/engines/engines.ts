@@ -20,7 +20,7 @@ export interface EngineOptions {
 
 /**
  * Creates the engine for a device, and loads its libraries. `auto` is the CPU as long as no GPU was measured
- * (docs/engines.md).
+ * (docs/how-to/train-faster.md).
  * @param precision of the matrix products of steps
  * @param nameGpu names a GPU of this machine, which the engine's line mentions if `auto` leaves it unused
  * @throws UserError (usage) if the device is absent, (config) if it lacks the precision

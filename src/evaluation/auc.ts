@@ -11,16 +11,16 @@ import { shareOption } from './share.js';
  */
 export const auc = defineMetric({
   name: 'auc',
-  summary: 'area under the ROC curve; with interval: 95%, also auc_low and auc_high (DeLong 1988)',
+  summary: 'area under the ROC curve; with confidence: 95%, also auc_low and auc_high (DeLong 1988)',
   isDefault: true,
   options: () => ({
-    interval: shareOption.optional().describe('Confidence level of the AUC interval, as in 95%'),
+    confidence: shareOption.optional().describe('Confidence level of the AUC interval, as in 95%'),
   }),
-  build: ({ interval }) => ({
+  build: ({ confidence }) => ({
     taskType: 'classification',
     values: [
       { name: 'auc', goal: 'higher' },
-      ...(interval === undefined
+      ...(confidence === undefined
         ? []
         : (['auc_low', 'auc_high'] as const).map((name) => ({ name, goal: 'higher' as const }))),
     ],
@@ -29,7 +29,7 @@ export const auc = defineMetric({
       const none = oneClass(ranked);
       if (none !== undefined) return none;
       const value = areaOf(ranked);
-      return interval === undefined ? [value] : [value, ...bounds(ranked, value, interval)];
+      return confidence === undefined ? [value] : [value, ...bounds(ranked, value, confidence)];
     },
     standardError(scores, other) {
       const ranked = scores.ranked();

@@ -4,8 +4,8 @@ import { defineMetric, type TableRow } from './metric.js';
 import { floatReader, walkUp, type Ranked } from './ranked.js';
 import type { Scores } from './scores.js';
 
-/** What bins have alike: their rows, or their width between 0 and 1. */
-const ALIKE = ['rows', 'width'] as const;
+/** Bins of equal row counts, or of equal width between 0 and 1. */
+const BINNINGS = ['quantile', 'uniform'] as const;
 
 /**
  * Expected calibration error: the distance between the mean prediction and the rate of positives in bins of
@@ -19,27 +19,30 @@ export const ece = defineMetric({
   summary: 'expected calibration error over bins of predictions, which are listed too',
   options: () => ({
     bins: z.int().min(1).max(10_000).default(15).describe('Number of prediction bins'),
-    alike: z.enum(ALIKE).default('rows').describe('Bins of equal row counts (rows) or equal width (width)'),
+    binning: z
+      .enum(BINNINGS)
+      .default('quantile')
+      .describe('Bins of equal row counts (quantile) or equal width (uniform)'),
   }),
-  build: ({ bins, alike }) => ({
+  build: ({ bins, binning }) => ({
     taskType: 'classification',
     values: [{ name: 'ece', goal: 'lower' }],
     compute: (scores) => [
-      binsOf(scores, bins, alike).reduce(
+      binsOf(scores, bins, binning).reduce(
         (sum, { rows, prediction, label }) => sum + (rows! / scores.rows) * Math.abs(prediction! - label!),
         0,
       ),
     ],
-    tabulate: (scores) => binsOf(scores, bins, alike),
+    tabulate: (scores) => binsOf(scores, bins, binning),
   }),
 });
 
 /** The bins with a row, the lowest first: their rows, their mean prediction and their rate of positives. */
-function binsOf(scores: Scores, count: number, alike: (typeof ALIKE)[number]): readonly TableRow[] {
+function binsOf(scores: Scores, count: number, binning: (typeof BINNINGS)[number]): readonly TableRow[] {
   const ranked = scores.ranked();
   const floatOf = floatReader();
   const edges =
-    alike === 'rows' ? quantiles(ranked, count) : Array.from({ length: count - 1 }, (_, i) => (i + 1) / count);
+    binning === 'quantile' ? quantiles(ranked, count) : Array.from({ length: count - 1 }, (_, i) => (i + 1) / count);
   const bins = Array.from({ length: count }, () => ({ rows: 0, positives: 0, predictions: createExactSum() }));
   let at = 0;
   walkUp(ranked, (numNegatives, numPositives, key) => {

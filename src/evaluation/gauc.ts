@@ -13,9 +13,9 @@ export const gauc = defineMetric({
   summary:
     'mean AUC over the groups of a column, weighted by rows (Zhou et al. 2018); also gauc_mean, gauc_groups, gauc_rows and gauc_oneClassGroups',
   options: () => ({
-    by: columnName.describe('Group column, as in user_id; grouped by raw values'),
+    groupBy: columnName.describe('Group column, as in user_id; grouped by raw values'),
   }),
-  build: ({ by }) => ({
+  build: ({ groupBy: by }) => ({
     taskType: 'classification',
     by,
     values: [

@@ -11,7 +11,7 @@ export const hit = defineMetric({
   name: 'hit',
   summary: 'share of groups with a positive among their top k rows, as hit@10; also hit@10_groups',
   options: () => topKPerGroupOptions,
-  build: ({ by, k }) =>
+  build: ({ groupBy: by, k }) =>
     meanOfGroups(`hit@${k}`, by, (group) => {
       let [left, missed] = [k, 1];
       walkDown(group, (numNegatives, numPositives) => {

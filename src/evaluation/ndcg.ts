@@ -12,7 +12,7 @@ export const ndcg = defineMetric({
   name: 'ndcg',
   summary: 'mean normalized discounted cumulative gain of the top k rows per group, as ndcg@10; also ndcg@10_groups',
   options: () => topKPerGroupOptions,
-  build({ by, k }) {
+  build({ groupBy: by, k }) {
     /** Sums of the discounts of the first places, as far as groups have rows. */
     const sums = [0];
     const discounts = (places: number): number => {

@@ -11,8 +11,10 @@ export const evaluationSection = z
       .array(metricOption)
       .min(1)
       .optional()
-      .describe('Metrics per output, as in [auc, logLoss, { name: gauc, by: user_id }]; each applies to its task type'),
-    by: z
+      .describe(
+        'Metrics per output, as in [auc, logLoss, { name: gauc, groupBy: user_id }]; each applies to its task type',
+      ),
+    segmentBy: z
       .array(columnName)
       .min(1)
       .optional()
@@ -29,7 +31,7 @@ export interface Measuring {
 }
 
 /** What the section asks for. */
-export function resolveMeasuring({ metrics, by = [] }: EvaluationSection = {}): Measuring {
+export function resolveMeasuring({ metrics, segmentBy: by = [] }: EvaluationSection = {}): Measuring {
   return { metrics: metrics?.map(builtMetric) ?? defaultMetrics, by };
 }
 
@@ -50,7 +52,7 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Validati
       };
     for (const { name } of metric.values) seen.add(name);
   }
-  const { by = [] } = section;
+  const { segmentBy: by = [] } = section;
   for (const [i, column] of by.entries())
     if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
 }

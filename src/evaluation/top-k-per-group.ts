@@ -6,7 +6,7 @@ import type { Ranked } from './ranked.js';
 
 /** The options of what looks at the best rows of each group. */
 export const topKPerGroupOptions = {
-  by: columnName.describe('Group column, such as a user or query id'),
+  groupBy: columnName.describe('Group column, such as a user or query id'),
   k: z.int().min(1).max(1e6).describe('Number of top-ranked rows per group'),
 };
 

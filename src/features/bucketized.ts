@@ -33,7 +33,7 @@ export const bucketized = defineFieldGroup({
       .max(65_536)
       .optional()
       .describe('Number of quantile buckets fitted on the training set; fewer if values repeat'),
-    missing: missingOption,
+    fillMissing: missingOption,
   }),
 
   either: ['boundaries', 'quantiles'],
@@ -52,7 +52,7 @@ export const bucketized = defineFieldGroup({
     }
   },
 
-  build(column, { width, boundaries, quantiles, missing }) {
+  build(column, { width, boundaries, quantiles, fillMissing: missing }) {
     const encoding: Encoding =
       boundaries === undefined
         ? {

@@ -6,7 +6,7 @@ import { missingOption, withMissing } from './missing.js';
 export const categorical = defineFieldGroup({
   name: 'categorical',
   summary: 'id per row, embedded',
-  options: () => ({ ...embeddedOptions, missing: missingOption }),
+  options: () => ({ ...embeddedOptions, fillMissing: missingOption }),
   check: checkEmbedded,
-  build: (name, options) => [{ ...withMissing(embeddedField(name, options), options.missing), kind: 'id' }],
+  build: (name, options) => [{ ...withMissing(embeddedField(name, options), options.fillMissing), kind: 'id' }],
 });

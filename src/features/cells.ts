@@ -13,7 +13,7 @@ const word = z
 
 /** What may be said of cells before anything is made of them, for all columns or for a field. */
 export const cellShape = {
-  blank: z
+  nullValues: z
     .array(word)
     .optional()
     .describe("Extra values treated as missing, as in ['?', NA, -1]; strings match exactly, numbers numerically"),
@@ -28,13 +28,13 @@ export type Clean = (text: string) => string;
 
 /** What is said of a field, with what is said of all columns: a field's words come to theirs. */
 export function joinCells(all: CellOptions, own: CellOptions): CellOptions {
-  const blank = [...(all.blank ?? []), ...(own.blank ?? [])];
+  const blank = [...(all.nullValues ?? []), ...(own.nullValues ?? [])];
   const trim = own.trim ?? all.trim;
-  return { ...(blank.length > 0 && { blank }), ...(trim !== undefined && { trim }) };
+  return { ...(blank.length > 0 && { nullValues: blank }), ...(trim !== undefined && { trim }) };
 }
 
 /** What makes cells what they stand for; undefined where all stand for themselves. */
-export function createCleaner({ blank = [], trim = false }: CellOptions): Clean | undefined {
+export function createCleaner({ nullValues: blank = [], trim = false }: CellOptions): Clean | undefined {
   const texts = new Set(blank.filter((each) => typeof each === 'string' && each !== ''));
   const numbers = new Set(blank.filter((each) => typeof each === 'number'));
   if (texts.size + numbers.size === 0 && !trim) return undefined;
@@ -45,7 +45,7 @@ export function createCleaner({ blank = [], trim = false }: CellOptions): Clean 
 }
 
 /** Whether no cell that is a number can be a word for nothing, so that numbers need not be looked at. */
-export function takesNumbers({ blank = [] }: CellOptions, cell: 'id' | 'number'): boolean {
+export function takesNumbers({ nullValues: blank = [] }: CellOptions, cell: 'id' | 'number'): boolean {
   return !blank.some((each) => (cell === 'id' ? /^\d+$/.test(String(each)) : isNumber(String(each))));
 }
 

@@ -36,7 +36,7 @@ const options = () => ({
     .refine(isTimeZone, 'a time zone, as UTC, Europe/Berlin or +02:00')
     .default('UTC')
     .describe('Time zone for hours and days, and for times without a zone'),
-  missing: missingOption,
+  fillMissing: missingOption,
 });
 
 /**
@@ -53,7 +53,7 @@ export const date = defineFieldGroup({
       if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
   },
 
-  build(column, { width, parts, format, timeZone, missing }: OptionsOf<ReturnType<typeof options>>) {
+  build(column, { width, parts, format, timeZone, fillMissing: missing }: OptionsOf<ReturnType<typeof options>>) {
     const read = wallClockReader(format, timeZone);
     return parts.map((part) => {
       const name = `${column}_${part}`;

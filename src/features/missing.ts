@@ -13,7 +13,10 @@ export const missingOption = z
 /** What an encoding has for empty cells of their own, where it numbers texts: one that no cell may be. */
 const EMPTY_TOKEN = CELL_SEPARATOR;
 
-const EMPTY = new BadValue('something in the cell', 'correct the row, or take missing: unknown or missing: token');
+const EMPTY = new BadValue(
+  'something in the cell',
+  'correct the row, or take fillMissing: unknown or fillMissing: token',
+);
 const NO_CELL = new BadValue('a cell that is not the control character U+001F, which stands for an empty one here');
 
 /**

@@ -25,7 +25,7 @@ const options = () => ({
   scaling: scalingOption
     .default('none')
     .describe('Scaling, one or a list, as in [log1p, standard]; min-max and standard are fitted on the training set'),
-  missing: missingOption,
+  fillMissing: missingOption,
   indicator: z.boolean().optional().describe('Whether to add a field <name>_missing, 1 if the value is missing'),
 });
 type NumericOptions = OptionsOf<ReturnType<typeof options>>;
@@ -39,7 +39,7 @@ export const numeric = defineFieldGroup({
   summary: 'number per row, raw or scaled',
   options,
 
-  *check({ scaling, missing, indicator }) {
+  *check({ scaling, fillMissing: missing, indicator }) {
     for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
     if (typeof missing === 'number' && !Number.isFinite(Math.fround(missing)))
       yield { path: ['missing'], message: 'expected a number within the range of a 32-bit float' };
@@ -47,14 +47,14 @@ export const numeric = defineFieldGroup({
       yield {
         path: ['indicator'],
         message:
-          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean',
+          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in fillMissing: mean',
       };
   },
 
   build: (column, said) => [numberField(column, said), ...(said.indicator === true ? [indicatorField(column)] : [])],
 });
 
-const isRefused = (missing: NumericOptions['missing']): boolean => missing === undefined || missing === 'error';
+const isRefused = (missing: NumericOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
 function numberField(name: string, said: NumericOptions): Field {
   return {
@@ -70,7 +70,7 @@ function numberField(name: string, said: NumericOptions): Field {
   };
 }
 
-function meaningOf({ scaling, missing }: NumericOptions): string {
+function meaningOf({ scaling, fillMissing: missing }: NumericOptions): string {
   const named = typeof scaling === 'string' ? scaling : scaling.join(', ');
   return `a number, scaling ${named}${isRefused(missing) ? '' : `, missing ${missing}`}`;
 }
@@ -118,7 +118,7 @@ const FILLINGS: Readonly<Record<string, () => Filling>> = {
   },
 };
 
-function startFit(name: string, { scaling, missing }: NumericOptions): Fit | undefined {
+function startFit(name: string, { scaling, fillMissing: missing }: NumericOptions): Fit | undefined {
   const scalingFit = startScalingFit(scaling);
   const filling = FILLINGS[String(missing)]?.();
   if (scalingFit === undefined && filling === undefined) return undefined;
@@ -158,7 +158,7 @@ function startFit(name: string, { scaling, missing }: NumericOptions): Fit | und
   };
 }
 
-function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encoder {
+function encoderOf({ scaling, fillMissing: missing }: NumericOptions, fitted: unknown): Encoder {
   const isLearned = FILLINGS[String(missing)] !== undefined;
   const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
   const fittedScaling = learned === undefined ? fitted : learned.scaling;
@@ -185,5 +185,5 @@ function readNumber(text: string): number {
 
 const NO_NUMBER = new BadValue(
   'a decimal number',
-  "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out",
+  "correct the row, or say what an empty cell stands for, as in fillMissing: mean; data.onBadRow 'skip' leaves such rows out",
 );

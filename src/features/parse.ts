@@ -22,7 +22,7 @@ export function parseId(text: string): number {
   if (text.length === 0)
     throw new BadValue(
       'an id: a whole number in digits',
-      'correct the row, or say what an empty cell is: missing: unknown or missing: token',
+      'correct the row, or say what an empty cell is: fillMissing: unknown or fillMissing: token',
     );
   return id;
 }
@@ -68,7 +68,7 @@ function numberCure(text: string): string | undefined {
   if (/^[+-]?\d+,\d+$/.test(text))
     return 'correct the row, or set data.decimal: "," where the comma stands before decimals (of a CSV; other files write a dot); thousands are written without a separator';
   if (/^\p{L}/u.test(text))
-    return "correct the row, or name words that mean nothing, as in blank: ['NA']; a column of texts is categorical";
+    return "correct the row, or name words that mean nothing, as in nullValues: ['NA']; a column of texts is categorical";
   return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text)
     ? 'write thousands without a separator'
     : undefined;

@@ -37,13 +37,13 @@ export const piecewiseLinear = defineFieldGroup({
       .max(1024)
       .default(32)
       .describe('Number of quantile bins with linearly interpolated embeddings; fewer if values repeat'),
-    missing: z
+    fillMissing: z
       .enum(['token', 'error'])
       .default('token')
       .describe('Treatment of missing values: an embedding of their own, or error'),
   }),
 
-  build(column, { width, bins, missing }) {
+  build(column, { width, bins, fillMissing: missing }) {
     const isRefused = missing === 'error';
     const encoding: Encoding = {
       encodedAs: `a place between ${bins + 1} quantiles`,
@@ -58,7 +58,7 @@ export const piecewiseLinear = defineFieldGroup({
 
 const EMPTY = new BadValue(
   'a decimal number',
-  "correct the row, or take missing: token; data.onBadRow 'skip' leaves such rows out",
+  "correct the row, or take fillMissing: token; data.onBadRow 'skip' leaves such rows out",
 );
 
 function startFit(column: string, bins: number, isRefused: boolean): ReturnType<Encoding['startFit']> {

@@ -25,7 +25,7 @@ const options = () => ({
   scaling: scalingOption
     .default('none')
     .describe('Scaling per element, one or a list; min-max and standard are fitted on the training set'),
-  missing: z
+  fillMissing: z
     .enum(['error', 'mean', 'zero'])
     .optional()
     .describe('Fill for missing vectors before scaling: training-set mean or zeros; default: error'),
@@ -46,18 +46,18 @@ export const vector = defineFieldGroup({
   summary: 'vector of numbers per row, raw or scaled',
   options,
 
-  *check({ scaling, missing, indicator }) {
+  *check({ scaling, fillMissing: missing, indicator }) {
     for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
     if (indicator === true && isRefused(missing))
       yield {
         path: ['indicator'],
         message:
-          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean',
+          'tells where a cell is empty, which is an error here; say what such a cell stands for, as in fillMissing: mean',
       };
   },
 
   build(name, said): readonly Field[] {
-    const { length, scaling, missing } = said;
+    const { length, scaling, fillMissing: missing } = said;
     const steps = typeof scaling === 'string' ? scaling : scaling.join(', ');
     const meaning = `a vector, scaling ${steps}${isRefused(missing) ? '' : `, missing ${missing}`}${said.indicator === true ? ', with an indicator' : ''}`;
     const width = length === undefined ? 0 : length + Number(said.indicator === true);
@@ -79,12 +79,12 @@ export const vector = defineFieldGroup({
   },
 });
 
-const isRefused = (missing: VectorOptions['missing']): boolean => missing === undefined || missing === 'error';
+const isRefused = (missing: VectorOptions['fillMissing']): boolean => missing === undefined || missing === 'error';
 
 const NO_NUMBER = new BadValue('a decimal number in every place of the list');
 const NO_NUMBERS = new BadValue(
   'a list of numbers',
-  "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out",
+  "correct the row, or say what an empty cell stands for, as in fillMissing: mean; data.onBadRow 'skip' leaves such rows out",
 );
 const WEIGHTED = new BadValue('a list of numbers, not of pairs');
 const NONE: ArrayLike<number> = [];
@@ -123,7 +123,7 @@ function numberOf(text: string): number {
 
 /** Looks at the numbers of a cell, and at how many they are. */
 function checker(
-  missing: VectorOptions['missing'],
+  missing: VectorOptions['fillMissing'],
   lengthOf: (found: number) => number,
 ): (values: ArrayLike<number>) => void {
   return (values) => {
@@ -139,7 +139,7 @@ function checker(
 
 function startFit(
   name: string,
-  { length: given, scaling, missing }: VectorOptions,
+  { length: given, scaling, fillMissing: missing }: VectorOptions,
   { split }: VectorReading,
 ): Fit | undefined {
   const isScaled = startScalingFit(scaling) !== undefined;
@@ -186,7 +186,10 @@ function startFit(
   };
 }
 
-function encoderOf({ length: given, scaling, missing, indicator }: VectorOptions, fitted: unknown): Encoder {
+function encoderOf(
+  { length: given, scaling, fillMissing: missing, indicator }: VectorOptions,
+  fitted: unknown,
+): Encoder {
   const learned = fittedSchema.parse(fitted === undefined && given !== undefined ? { length: given } : fitted);
   const { length, scaling: scalings, missing: means } = learned;
   const scales = Array.from({ length }, (_, i) => buildScale(scaling, scalings?.[i]));

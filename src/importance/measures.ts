@@ -16,7 +16,7 @@ export interface Measure {
 
 /** By type of task; the first decides which field counts more. */
 const METRICS: Readonly<Record<Output['type'], readonly Metric[]>> = {
-  classification: [auc.build({ interval: undefined })],
+  classification: [auc.build({ confidence: undefined })],
   regression: [r2.build({}), rmse.build({})],
 };
 

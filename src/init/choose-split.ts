@@ -10,7 +10,7 @@ export type ProposedSplit =
       readonly beforeTest: string;
       readonly test: string;
     }
-  | { readonly by: 'share' };
+  | { readonly by: 'random' };
 
 /** Shares of rows before valid, and before test. */
 const [BEFORE_VALID, BEFORE_TEST] = [0.8, 0.9];
@@ -43,7 +43,7 @@ export function chooseSplit(columns: readonly LookedAt[]): ProposedSplit {
     const test = nearest(BEFORE_TEST, valid + 1, days.length);
     return { by: 'date', column: column.name, valid: days[valid]!, beforeTest: days[test - 1]!, test: days[test]! };
   }
-  return { by: 'share' };
+  return { by: 'random' };
 }
 
 function dayOf(text: string): string | undefined {

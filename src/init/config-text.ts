@@ -81,9 +81,9 @@ function dataLines({ train, valid, test, split, columns }: ConfigFacts): readonl
     if (test !== undefined) lines.push(`  test: ${yaml(test)}    # measured once, with the weights of the best epoch`);
   } else {
     lines.push(`  source: ${yaml(train)}    # all rows; split says which are for what`);
-    if (split.by === 'share')
+    if (split.by === 'random')
       lines.push(
-        '  split: { by: share, shares: { valid: 0.1, test: 0.1 } }    # by chance; { by: key, column: … } keeps the rows of a user together',
+        '  split: { by: random, shares: { valid: 0.1, test: 0.1 } }    # by chance; { by: key, column: … } keeps the rows of a user together',
       );
     else
       lines.push(
@@ -91,7 +91,7 @@ function dataLines({ train, valid, test, split, columns }: ConfigFacts): readonl
       );
   }
   const blank = [...new Set(columns.flatMap(({ blankWords }) => blankWords))];
-  if (blank.length > 0) lines.push(`  blank: ${yaml(blank)}    # cells that hold nothing, beside empty ones`);
+  if (blank.length > 0) lines.push(`  nullValues: ${yaml(blank)}    # cells that hold nothing, beside empty ones`);
   if (columns.some(({ column }) => column.values.some((text) => text !== text.trim())))
     lines.push('  trim: true                        # spaces around cells are left out');
   if (columns.some(({ kind }) => kind.is === 'number' && kind.hasComma))
@@ -138,27 +138,27 @@ const GROUPS: readonly Group[] = [
     has: (kind) => kind.is === 'time',
     options: ({ kind }) =>
       kind.is === 'time'
-        ? `type: ${date.name}, width: 4${kind.hasHours ? '' : ', parts: [weekday]'}${kind.format === 'iso' ? '' : `, format: ${kind.format}`}, missing: unknown`
+        ? `type: ${date.name}, width: 4${kind.hasHours ? '' : ', parts: [weekday]'}${kind.format === 'iso' ? '' : `, format: ${kind.format}`}, fillMissing: unknown`
         : '',
   },
   {
     name: 'numbers',
     comment: 'numbers with mean 0 and deviation 1; an empty cell is the mean',
     has: (kind) => kind.is === 'number' && !kind.isSkewed,
-    options: () => `type: ${numeric.name}, scaling: standard, missing: mean`,
+    options: () => `type: ${numeric.name}, scaling: standard, fillMissing: mean`,
   },
   {
     name: 'skewed',
     comment: 'numbers of which a few are much larger: their logarithm, scaled',
     has: (kind) => kind.is === 'number' && kind.isSkewed,
-    options: () => `type: ${numeric.name}, scaling: [log1p, standard], missing: mean`,
+    options: () => `type: ${numeric.name}, scaling: [log1p, standard], fillMissing: mean`,
   },
   {
     name: 'vectors',
     comment: 'lists of numbers, as the embedding of an image',
     has: (kind) => kind.is === 'numbers',
     options: ({ kind }) =>
-      `type: ${vector.name}, scaling: standard, missing: mean${kind.is === 'numbers' && kind.separator !== undefined ? `, separator: ${yaml(kind.separator)}` : ''}`,
+      `type: ${vector.name}, scaling: standard, fillMissing: mean${kind.is === 'numbers' && kind.separator !== undefined ? `, separator: ${yaml(kind.separator)}` : ''}`,
   },
 ];
 
@@ -206,7 +206,7 @@ function taskLine(
     above === undefined
       ? ''
       : `, only where ${above.name} is; ${violations > 0 ? `${(100 * violations).toFixed(1)}% of them contradict that and are skipped` : 'trained and measured there'}`;
-  return `  ${name}: { label: ${label}${chain}${hasBlanks ? ', missing: mask' : ''} }    # yes in ${(100 * rate).toFixed(2)}% of all rows${why}${hasBlanks ? '; blank: not known yet' : ''}`;
+  return `  ${name}: { label: ${label}${chain}${hasBlanks ? ', onMissing: mask' : ''} }    # yes in ${(100 * rate).toFixed(2)}% of all rows${why}${hasBlanks ? '; blank: not known yet' : ''}`;
 }
 
 /** A value of YAML on one line, in quotes where it would be read as something else. */

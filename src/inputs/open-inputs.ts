@@ -33,7 +33,7 @@ export function planRows({ data, features = {}, tasks: taskOptions = {}, evaluat
   const format = rowFormatOf({
     tasks,
     groups: Object.values(features),
-    ...(data !== undefined && { cells: data, sampling: data.sampling }),
+    ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),
     keys: measured.keys,
   });
   return { tasks, measured, format };
@@ -65,5 +65,8 @@ export function buildGraph(
   facts: LabelFacts,
 ): { readonly layout: InputLayout; readonly graph: Graph } {
   const layout = computeLayout(fields, { groups: features, ...listLookups(model, tasks) });
-  return { layout, graph: buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts }) };
+  return {
+    layout,
+    graph: buildModel(model, layout, tasks, { ...training, negativeRate: data.negativeSampling?.rate, ...facts }),
+  };
 }

@@ -2,7 +2,7 @@ import type { TaskLoss } from '../losses/loss.js';
 import type { LabelSum, Task } from '../core/tasks.js';
 
 /** Where the biases of heads start: at what train's labels are on average, or drawn like all others. */
-export type BiasInit = 'labels' | 'drawn';
+export type BiasInit = 'prior' | 'random';
 
 /** A class is not held to be rarer than this before it was learned. */
 const MIN_RATE = 1e-6;

@@ -9,7 +9,7 @@ const MIN_PROPENSITY = 1e-6;
 /** Options of a model that repairs the selection of conversions by how probable a click is. */
 export const counterfactualOptions = {
   maxWeight: z.number().positive().default(15).describe('Maximum inverse-propensity weight of a row'),
-  globalWeight: z
+  entireSpaceWeight: z
     .number()
     .min(0)
     .default(0.5)
@@ -34,8 +34,8 @@ export function inversePropensity(
 }
 
 /** The terms of the product over all rows, with the weight that the model gives to them. */
-export function globalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
-  return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
+export function globalTerms(products: readonly Term[], entireSpaceWeight: number): readonly Term[] {
+  return entireSpaceWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * entireSpaceWeight }));
 }
 
 /**

@@ -75,6 +75,6 @@ export const dcmt = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...causal, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...causal, ...globalTerms(products, options.entireSpaceWeight)] };
   },
 });

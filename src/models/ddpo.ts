@@ -98,6 +98,6 @@ export const ddpo = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...dual, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...dual, ...globalTerms(products, options.entireSpaceWeight)] };
   },
 });

@@ -21,7 +21,7 @@ import { defineModel } from './model.js';
  * square
  * takes δ as it is, as where imputation and prediction learn in turn (Wang et al. 2019,
  * https://proceedings.mlr.press/v97/wang19n.html);
- * `jointly: true` has it as in that code.
+ * `jointTraining: true` has it as in that code.
  */
 export const escm2Dr = defineModel({
   name: 'escm2-dr',
@@ -34,7 +34,7 @@ export const escm2Dr = defineModel({
       .prefault({})
       .describe('Tower that imputes the conversion loss'),
     imputationWeight: z.number().positive().default(1).describe('Weight of the imputation loss'),
-    jointly: z.boolean().default(false).describe('Whether the imputation loss also trains the conversion tower'),
+    jointTraining: z.boolean().default(false).describe('Whether the imputation loss also trains the conversion tower'),
   }),
   checkTasks: (tasks, options) => checkFunnel('escm2-dr', tasks, options),
   embeddingParts: funnelEmbeddingParts,
@@ -52,7 +52,7 @@ export const escm2Dr = defineModel({
       );
       const loss = task.taskLoss.rows(g, logit, task.labelValue);
       const from = (value: Value): Value => g.add(value, g.affine(imputed, -1, 0));
-      const missed = from(options.jointly ? loss : g.stopGradient(loss));
+      const missed = from(options.jointTraining ? loss : g.stopGradient(loss));
       const { mask } = task.countedInChain;
       return [
         {
@@ -67,6 +67,6 @@ export const escm2Dr = defineModel({
         },
       ];
     });
-    return { gates, predictions, terms: [...clicks, ...robust, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...robust, ...globalTerms(products, options.entireSpaceWeight)] };
   },
 });

@@ -28,6 +28,6 @@ export const escm2Ips = defineModel({
         weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights),
       }),
     );
-    return { gates, predictions, terms: [...clicks, ...weighted, ...globalTerms(products, options.globalWeight)] };
+    return { gates, predictions, terms: [...clicks, ...weighted, ...globalTerms(products, options.entireSpaceWeight)] };
   },
 });

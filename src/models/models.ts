@@ -28,11 +28,11 @@ export type ModelSpec = z.output<typeof models.schema>;
  */
 export interface GraphOptions extends Partial<LabelFacts> {
   /** Factors of the losses of terms, by their names, beside those of tasks. */
-  readonly termWeights?: Readonly<Record<string, number>> | undefined;
+  readonly lossWeights?: Readonly<Record<string, number>> | undefined;
   /** Where the rows that it learns from are a sample: the share of the negatives that is among them. */
-  readonly negatives?: number | undefined;
+  readonly negativeRate?: number | undefined;
   /** Where the biases of heads start; drawn where it is not given. */
-  readonly firstBias?: BiasInit | undefined;
+  readonly biasInit?: BiasInit | undefined;
 }
 
 /** How the features lie side by side. */
@@ -69,7 +69,7 @@ export function buildModel(
   spec: ModelSpec,
   inputLayout: ModelInput,
   tasks: readonly Task[],
-  { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {},
+  { lossWeights = {}, negativeRate = 1, sums, scales = new Map(), biasInit = 'random' }: GraphOptions = {},
 ): Graph {
   const g = new GraphBuilder();
   const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
@@ -115,7 +115,7 @@ export function buildModel(
         };
       });
     const first = (sum: LabelSum | undefined): number | undefined =>
-      sum === undefined || firstBias === 'drawn' ? undefined : computeBiasInit(task, taskLoss, sum);
+      sum === undefined || biasInit === 'random' ? undefined : computeBiasInit(task, taskLoss, sum);
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // No model asks for all of it, and what nobody asks for is not in the graph.
     return {
@@ -135,12 +135,12 @@ export function buildModel(
   });
   const output = models.build(spec, { g, input, fields, tasks: modelTasks });
   const terms = output.terms.map((term) =>
-    Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term,
+    Object.hasOwn(lossWeights, term.name) ? { ...term, weight: term.weight * lossWeights[term.name]! } : term,
   );
   const inUnits = new Map(
     [...output.predictions].map(([name, prediction]) => [name, unscalePredictions(g, prediction, scales.get(name))]),
   );
-  const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
+  const predictions = negativeRate === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negativeRate);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
 

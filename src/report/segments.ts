@@ -10,7 +10,7 @@ const MAX_SEGMENTS = 20;
 export const segments: Section = {
   title: 'Calibration by segment',
   about:
-    'Predicted positives over observed ones, by the columns of evaluation.by: 1, the dashed line, is right, more is too high. Few positives say little.',
+    'Predicted positives over observed ones, by the columns of evaluation.segmentBy: 1, the dashed line, is right, more is too high. Few positives say little.',
   draw(runs: readonly ReportedRun[]) {
     const shown = shownScores(runs);
     const charts: Html[] = [];

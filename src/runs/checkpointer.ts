@@ -44,7 +44,7 @@ export async function openCheckpointer(
   options: CheckpointerOptions,
   warn: (notice: string) => void,
 ): Promise<Checkpointer> {
-  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest, goals, peers } = options;
+  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, bestBy, goals, peers } = options;
   const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let savedMs = monotonicMs();
@@ -57,7 +57,7 @@ export async function openCheckpointer(
 
   const bytes = checkpointBytes(await snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
-  const most = maxCheckpoints({ keepLast, alsoBest }) * bytes;
+  const most = maxCheckpoints({ keepLast, bestBy }) * bytes;
   const free = await freeBytes(folder);
   if (free < most) warn(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
 
@@ -73,7 +73,7 @@ export async function openCheckpointer(
       return (isTime() && saved?.position !== position()) || isStep ? () => save(['last']) : undefined;
     },
     async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
-      const best = valid === undefined ? [] : observeBests(valid, alsoBest, loop.bests, goals);
+      const best = valid === undefined ? [] : observeBests(valid, bestBy, loop.bests, goals);
       const links = [...(isBest ? ['best' as const] : []), ...best.map((monitor) => `best-${monitor}` as const)];
       if (links.length > 0 || (isEpochEnd && epoch % everyEpochs === 0)) await save([...links, 'last']);
     },

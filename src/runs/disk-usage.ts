@@ -16,8 +16,8 @@ export interface DiskUsage {
  * Checkpoints that lie beside each other: the newest, the best ones, and the one that is written before an old one
  * goes.
  */
-export function maxCheckpoints({ keepLast, alsoBest }: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>): number {
-  return keepLast + alsoBest.length + 2;
+export function maxCheckpoints({ keepLast, bestBy }: Pick<CheckpointOptions, 'keepLast' | 'bestBy'>): number {
+  return keepLast + bestBy.length + 2;
 }
 
 /**
@@ -27,7 +27,7 @@ export function maxCheckpoints({ keepLast, alsoBest }: Pick<CheckpointOptions, '
 export async function estimateDiskUsage(
   folder: string,
   checkpointBytes: number,
-  options: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>,
+  options: Pick<CheckpointOptions, 'keepLast' | 'bestBy'>,
 ): Promise<DiskUsage> {
   let there = folder;
   while (!existsSync(there) && dirname(there) !== there) there = dirname(there);

@@ -8,7 +8,7 @@ import { parseJson } from './manifest.js';
 export const initFromOptions = z
   .strictObject({
     checkpoint: z.string().min(1).describe('Run (its best checkpoint) or checkpoint, relative to the config'),
-    take: z
+    include: z
       .union([z.enum(['all', 'embeddings']), z.array(z.string().min(1)).min(1)])
       .default('all')
       .describe("Tensors to load: all that match, tables only, or name patterns, as in ['*', '!embeddings.205']"),
@@ -16,10 +16,10 @@ export const initFromOptions = z
       .enum(['keep', 'reset'])
       .default('keep')
       .describe('Whether to also load the optimizer state and step count'),
-    dropped: z
-      .enum(['keep', 'drop'])
+    staleTokens: z
+      .enum(['keep', 'evict'])
       .default('keep')
-      .describe('Policy for tokens that left the vocabulary: keep their rows, or drop and reuse them'),
+      .describe('Policy for tokens that left the vocabulary: keep their rows, or evict them and reuse the rows'),
   })
   .describe('Warm start from the weights of another run; ignored on resume');
 export type InitFromOptions = z.output<typeof initFromOptions>;

@@ -11,7 +11,7 @@ export const checkpointOptions = z
     everySteps: z.int().min(1).optional().describe('Steps between checkpoints within an epoch'),
     everyMinutes: z.number().positive().optional().describe('Minutes between checkpoints within an epoch'),
     keepLast: z.int().min(1).default(2).describe('Number of newest checkpoints to keep, besides the best'),
-    alsoBest: z
+    bestBy: z
       .array(z.string())
       .default([])
       .describe('Extra metrics with a best checkpoint each, as in [ctr.auc] for checkpoints/best-ctr.auc'),

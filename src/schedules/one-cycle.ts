@@ -23,57 +23,57 @@ export const oneCycle = defineSchedule({
   summary: 'One cycle: linear or cosine rise, then a decay to almost zero',
   options: () => ({
     steps: lengthOfTraining('Steps of the cycle; constant afterwards'),
-    rise: z.number().gt(0).lt(1).default(0.3).describe('Fraction of the steps with a rising learning rate'),
-    firstFactor: factor.default(1 / 25).describe('Initial factor'),
-    lastFactor: factor.default(1 / 25e4).describe('Final factor'),
-    shape: z.enum(['cos', 'linear']).default('cos').describe('Annealing curve of both phases'),
-    threePhases: z
+    warmupShare: z.number().gt(0).lt(1).default(0.3).describe('Fraction of the steps with a rising learning rate'),
+    startFactor: factor.default(1 / 25).describe('Initial factor'),
+    finalFactor: factor.default(1 / 25e4).describe('Final factor'),
+    annealStrategy: z.enum(['cos', 'linear']).default('cos').describe('Annealing curve of both phases'),
+    threePhase: z
       .boolean()
       .default(false)
       .describe('Whether to add a final phase below the initial factor, as in the paper'),
   }),
 
   *check(options): Generator<ValidationIssue> {
-    const { steps, rise } = options;
+    const { steps, warmupShare } = options;
     if (steps === undefined) return;
     const [top, ...others] = phasesOf(options, steps);
     if (top!.end <= 0) {
       yield {
-        path: ['rise'],
-        message: `expected 2 steps of rise or more, found ${rise} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / rise)}`,
+        path: ['warmupShare'],
+        message: `expected 2 steps of rise or more, found ${warmupShare} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / warmupShare)}`,
       };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
       yield {
-        path: ['rise'],
-        message: `expected room for an end after the rise and as long a fall, found ${rise} × ${steps} steps for each; take a share below a half`,
+        path: ['warmupShare'],
+        message: `expected room for an end after the rise and as long a fall, found ${warmupShare} × ${steps} steps for each; take a share below a half`,
       };
     }
   },
 
   build(options) {
-    const between = BETWEEN[options.shape];
+    const between = BETWEEN[options.annealStrategy];
     return byLength(options.steps, (step, steps) => {
-      let from: Phase = { end: 0, factor: options.firstFactor };
+      let from: Phase = { end: 0, factor: options.startFactor };
       for (const phase of phasesOf(options, steps)) {
         // A training of few steps has no room for every phase.
         if (step <= phase.end && phase.end > from.end)
           return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
         from = phase;
       }
-      return options.lastFactor;
+      return options.finalFactor;
     });
   },
 });
 
 interface Cycle {
-  readonly rise: number;
-  readonly firstFactor: number;
-  readonly lastFactor: number;
-  readonly threePhases: boolean;
+  readonly warmupShare: number;
+  readonly startFactor: number;
+  readonly finalFactor: number;
+  readonly threePhase: boolean;
 }
 
-function phasesOf({ rise, firstFactor, lastFactor, threePhases }: Cycle, steps: number): readonly Phase[] {
-  const top = { end: rise * steps - 1, factor: 1 };
-  const back = { end: 2 * rise * steps - 2, factor: firstFactor };
-  return [top, ...(threePhases ? [back] : []), { end: steps - 1, factor: lastFactor }];
+function phasesOf({ warmupShare, startFactor, finalFactor, threePhase }: Cycle, steps: number): readonly Phase[] {
+  const top = { end: warmupShare * steps - 1, factor: 1 };
+  const back = { end: 2 * warmupShare * steps - 2, factor: startFactor };
+  return [top, ...(threePhase ? [back] : []), { end: steps - 1, factor: finalFactor }];
 }

@@ -10,7 +10,7 @@ export const schedules = registry(all, 'name', all.constant.name);
 /** A schedule as the config has it, with what all of them may say beyond their own options. */
 export const scheduleSchema = schedules.schemaWith({
   warmup: warmupOptions.optional().describe('Linear warmup before the schedule'),
-  embeddingsFactor: z
+  embeddingScale: z
     .number()
     .min(0)
     .default(1)

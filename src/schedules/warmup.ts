@@ -8,18 +8,18 @@ import type { Schedule } from './schedule.js';
  */
 export const warmupOptions = z.strictObject({
   steps: length.describe('Warmup steps before the schedule starts'),
-  firstFactor: factor.default(0.01).describe('Initial factor'),
+  startFactor: factor.default(0.01).describe('Initial factor'),
 });
 export type WarmupOptions = z.output<typeof warmupOptions>;
 
 /** The schedule with a rise to its first factor before it; its own steps are counted from the end of the rise. */
-export function withWarmup(schedule: Schedule, { steps, firstFactor }: WarmupOptions): Schedule {
+export function withWarmup(schedule: Schedule, { steps, startFactor }: WarmupOptions): Schedule {
   return {
     ...schedule,
     first: (trainingSteps) => schedule.first(Math.max(1, trainingSteps - steps)),
     factor(step, state) {
       if (step >= steps) return schedule.factor(step - steps, state);
-      return (firstFactor + (1 - firstFactor) * (step / steps)) * schedule.factor(0, state);
+      return (startFactor + (1 - startFactor) * (step / steps)) * schedule.factor(0, state);
     },
   };
 }

@@ -3,8 +3,8 @@ import { z } from 'zod';
 /** The `asha` section of a study. */
 export const ashaOptions = z
   .strictObject({
-    firstRung: z.int().min(1).default(1).describe('Epochs before the first comparison'),
-    factor: z
+    minEpochs: z.int().min(1).default(1).describe('Epochs before the first comparison'),
+    reductionFactor: z
       .int()
       .min(2)
       .default(3)
@@ -14,8 +14,8 @@ export const ashaOptions = z
 export type AshaOptions = z.output<typeof ashaOptions>;
 
 /** The rung that an epoch's end is, counted from 0; undefined where it is none. */
-export function findRung({ firstRung, factor }: AshaOptions, epoch: number): number | undefined {
-  for (let rung = 0, at = firstRung; at <= epoch; rung++, at *= factor) if (at === epoch) return rung;
+export function findRung({ minEpochs, reductionFactor: factor }: AshaOptions, epoch: number): number | undefined {
+  for (let rung = 0, at = minEpochs; at <= epoch; rung++, at *= factor) if (at === epoch) return rung;
   return undefined;
 }
 

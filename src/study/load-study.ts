@@ -3,6 +3,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { toIssues, toProblem, type Issue } from '../config/issues.js';
 import { parseConfig } from '../config/load.js';
+import { STUDY_RENAMES } from '../config/renames.js';
 import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
 import { parseYaml, type YamlSource } from '../config/yaml-source.js';
 import { systemCode, UserError, userError, type Problem } from '../core/errors.js';
@@ -50,7 +51,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
   const parsed = studyOptions.safeParse(raw, { reportInput: true });
   const issues: readonly Issue[] = parsed.success
     ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
-    : toIssues(parsed.error.issues, studyOptions, raw);
+    : toIssues(parsed.error.issues, studyOptions, raw, STUDY_RENAMES);
   if (issues.length > 0)
     throw new UserError(
       'config',
@@ -67,13 +68,13 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
       listSettings({ options, space: buildSpace(options.space) }, point).map(parseOverride),
     ),
   );
-  if (options.asha !== undefined && options.asha.firstRung >= mostEpochs) {
+  if (options.asha !== undefined && options.asha.minEpochs >= mostEpochs) {
     throw new UserError('config', [
       toProblem(
         {
-          path: ['asha', 'firstRung'],
+          path: ['asha', 'minEpochs'],
           what: 'value',
-          message: `no trial would ever be compared: after ${options.asha.firstRung} epochs all are over, none has more than ${mostEpochs}; compare earlier, or give trials more training.epochs`,
+          message: `no trial would ever be compared: after ${options.asha.minEpochs} epochs all are over, none has more than ${mostEpochs}; compare earlier, or give trials more training.epochs`,
         },
         locate,
       ),

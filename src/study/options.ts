@@ -48,7 +48,7 @@ export const studyOptions = z.strictObject({
   hours: z.number().positive().optional().describe('Maximum hours after the first trial in which new trials start'),
   parallel: z.int().min(1).max(10_000).default(1).describe('Number of workers'),
   launcher: formatChoices(launchers.schema, launchers.names).prefault({}).describe('Launcher that starts workers'),
-  attempts: z
+  maxAttempts: z
     .int()
     .min(1)
     .max(999)

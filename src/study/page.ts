@@ -140,7 +140,7 @@ function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html
 
 /** The study as its file has it, without conditions and keys that are empty. */
 function askedOf({ options: { space, ...options } }: Study): Html {
-  const varied = Object.entries(space).map(([name, { when, also, ...spec }]) => [
+  const varied = Object.entries(space).map(([name, { when, linkedKeys: also, ...spec }]) => [
     name,
     { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(also.length > 0 && { also }) },
   ]);

@@ -25,7 +25,7 @@ export type Point = Readonly<Record<string, unknown>>;
 export function buildSpace(specs: Readonly<Record<string, ParameterSpec>>): Space {
   return Object.entries(specs).map(([name, spec]) => ({
     name,
-    paths: [name, ...spec.also],
+    paths: [name, ...spec.linkedKeys],
     domain: domains.build(spec),
     when: Object.entries(spec.when).map(([parent, values]) => ({
       name: parent,

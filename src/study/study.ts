@@ -1,7 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { applyRenames, CONFIG_RENAMES, STUDY_RENAMES } from '../config/renames.js';
+import { parseYaml } from '../config/yaml-source.js';
 import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../io/disk.js';
 import { didYouMean, joined, systemCode, UserError, userError } from '../core/errors.js';
 import { randomStream, type Random } from '../core/random.js';
@@ -51,7 +54,7 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
   'hours',
   'parallel',
   'launcher',
-  'attempts',
+  'maxAttempts',
   'staleMinutes',
   '$schema',
 ]);
@@ -111,7 +114,7 @@ export async function openStudy(
     (key) => !MAY_CHANGE.has(key) && JSON.stringify(before.options[key]) !== JSON.stringify(facts.options[key]),
   );
   const others = [
-    ...(before.configText === configText ? [] : [facts.config]),
+    ...(isSameConfig(before.configText, configText) ? [] : [facts.config]),
     ...(JSON.stringify(before.seeds) === JSON.stringify(facts.seeds) ? [] : ['seeds']),
   ];
   if (changed.length + others.length > 0) {
@@ -129,6 +132,17 @@ export async function openStudy(
   return { study: readStudy(folder), isNew: false };
 }
 
+/** Whether two configs are the same text, or differ in the key names of an earlier version and comments alone. */
+function isSameConfig(stored: string, now: string): boolean {
+  if (stored === now) return true;
+  const values = [stored, now].map((text) => {
+    const { value } = parseYaml(text, CONFIG);
+    applyRenames(CONFIG_RENAMES, value);
+    return value;
+  });
+  return isDeepStrictEqual(values[0], values[1]);
+}
+
 /**
  * Reads a study from its folder.
  * @throws UserError (usage) for a folder that is none; (disk) where it cannot be read
@@ -136,7 +150,9 @@ export async function openStudy(
 export function readStudy(folder: string): Study {
   const path = join(folder, STUDY);
   try {
-    const facts = storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    const stored = JSON.parse(readFileSync(path, 'utf8')) as { options?: unknown } | null;
+    applyRenames(STUDY_RENAMES, stored?.options);
+    const facts = storedSchema.parse(stored);
     const { options } = facts;
     const space = buildSpace(options.space);
     const search = searches.build(options.search, space);

@@ -42,7 +42,7 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
     if (claim === undefined) continue;
     const mine: Trial = { ...trial, claims: [...trial.claims, claim] };
     const died = trial.claims.filter(({ isReleased }) => !isReleased).length;
-    if (died >= study.options.attempts) {
+    if (died >= study.options.maxAttempts) {
       await journal.end(trial.number, {
         end: 'failed',
         value: null,
@@ -117,7 +117,7 @@ async function isOutdone(
   return !shouldPromote(
     toCost(value, goal),
     journal.trials.flatMap(({ rungs }) => (rungs[rung] === undefined ? [] : [toCost(rungs[rung], goal)])),
-    asha!.factor,
+    asha!.reductionFactor,
   );
 }
 

@@ -65,7 +65,7 @@ export async function readTrainedModel(
     : undefined;
   const graph = buildModel(experiment.model, layout, tasks, {
     ...experiment.training,
-    ...experiment.data.sampling,
+    negativeRate: experiment.data.negativeSampling?.rate,
     scales: labelScales(tasks, learned ?? {}),
   });
   refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));

@@ -9,15 +9,15 @@ import type { TrainingOptions } from './options.js';
  * @param terms names of the loss's terms, where they are known
  */
 export function* checkTraining(
-  { schedule, weighting, earlyStopping, termWeights }: TrainingOptions,
+  { schedule, lossWeighting, earlyStopping, lossWeights }: TrainingOptions,
   terms: readonly string[] | undefined,
 ): Generator<ValidationIssue> {
-  const wrongTerms = terms === undefined ? [] : (weightings.build(weighting).checkTerms?.(terms) ?? []);
-  for (const { path, message } of wrongTerms) yield { path: ['weighting', ...path], message };
-  for (const name of terms === undefined ? [] : Object.keys(termWeights)) {
+  const wrongTerms = terms === undefined ? [] : (weightings.build(lossWeighting).checkTerms?.(terms) ?? []);
+  for (const { path, message } of wrongTerms) yield { path: ['lossWeighting', ...path], message };
+  for (const name of terms === undefined ? [] : Object.keys(lossWeights)) {
     if (!terms!.includes(name))
       yield {
-        path: ['termWeights', name],
+        path: ['lossWeights', name],
         message: joined(`the loss has no term '${name}'; its terms are ${terms!.join(', ')}`, didYouMean(name, terms!)),
       };
   }

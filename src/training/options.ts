@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { BATCH_NORM_ROWS } from '../engines/engine.js';
 import { formatChoices } from '../core/component.js';
 import { PRECISIONS } from '../engines/precision.js';
 import { ON_DIVERGENCE } from './divergence.js';
@@ -19,9 +18,9 @@ export const trainingOptions = z
       .max(1 << 20)
       .default(1024)
       .describe('Rows per batch'),
-    firstBias: z
-      .enum(['labels', 'drawn'])
-      .default('labels')
+    biasInit: z
+      .enum(['prior', 'random'])
+      .default('prior')
       .describe("Initial bias of each tower's output: prior of the label on the training set, or random"),
     shuffle: z.boolean().default(true).describe('Whether to shuffle each epoch, by the seed'),
     shuffleWindow: z
@@ -41,16 +40,18 @@ export const trainingOptions = z
       .prefault({})
       .describe('Optimizers'),
     schedule: formatChoices(scheduleSchema, schedules.names).prefault({}).describe('Learning-rate schedule'),
-    weighting: formatChoices(weightings.schema, weightings.names).prefault({}).describe('Weighting of the task losses'),
-    termWeights: z
+    lossWeighting: formatChoices(weightings.schema, weightings.names)
+      .prefault({})
+      .describe('Weighting of the task losses'),
+    lossWeights: z
       .record(z.string(), z.number().min(0))
       .default({})
       .describe('Weights of loss terms, as in { ctcvr: 2 }, multiplied by the task weights'),
-    accumulate: z.int().min(1).max(4096).default(1).describe('Batches per step, with accumulated gradients'),
+    accumulateBatches: z.int().min(1).max(4096).default(1).describe('Batches per step, with accumulated gradients'),
     clip: z
       .strictObject({
         norm: z.number().positive().optional().describe('Maximum gradient norm'),
-        apart: z
+        separate: z
           .boolean()
           .default(false)
           .describe('Whether dense weights and embeddings are clipped by separate norms'),
@@ -77,15 +78,17 @@ export const trainingOptions = z
       })
       .optional()
       .describe('Exponential moving average (EMA) of the weights, used for validation, best checkpoint and prediction'),
-    dealtRows: z
+    shardTablesFrom: z
       .int()
       .min(1)
       .optional()
       .describe('Minimum rows of a table to shard across ranks; smaller tables are replicated; default: 4096'),
-    batchNorm: z
-      .enum(BATCH_NORM_ROWS)
-      .default('global')
-      .describe('Batch-norm statistics over all ranks (global) or per rank (local), averaged for prediction'),
+    syncBatchNorm: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Whether batch-norm statistics span all ranks; if false, each rank has its own, averaged for prediction',
+      ),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('Steps per mean loss in metrics.jsonl'),
     diagnostics: diagnosticsOptions.optional(),

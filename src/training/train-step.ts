@@ -27,7 +27,7 @@ export interface TrainStep {
 export interface TrainStepOptions {
   readonly program: Program;
   readonly terms: readonly WeightedTerm[];
-  readonly training: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
+  readonly training: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
   readonly seed: number;
   /** Steps of the whole training, where none is skipped. */
   readonly trainingSteps: number;
@@ -55,7 +55,7 @@ export function createTrainStep({
   stateOf,
 }: TrainStepOptions): TrainStep {
   const schedule = buildSchedule(training.schedule);
-  const weighting: Weighting = weightings.build(training.weighting);
+  const weighting: Weighting = weightings.build(training.lossWeighting);
   const scheduled: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () =>
     schedule.first(trainingSteps),
   );
@@ -74,7 +74,7 @@ export function createTrainStep({
     names.map((name) => losses.get(name)!.mean);
   const rates: TrainStep['rates'] = (step) => {
     const factor = schedule.factor(step, scheduled);
-    return { dense: factor, embeddings: factor * training.schedule.embeddingsFactor };
+    return { dense: factor, embeddings: factor * training.schedule.embeddingScale };
   };
   const isDiagnosed = (step: number): boolean =>
     training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;

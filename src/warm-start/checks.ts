@@ -13,7 +13,7 @@ export type Shapes = ReadonlyMap<string, string>;
 type Training = Experiment['training'];
 
 /** Every pattern is of some tensor that both have. */
-export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: Shapes): Generator<Problem> {
+export function* checkPatterns(take: InitFromOptions['include'], had: Shapes, has: Shapes): Generator<Problem> {
   if (typeof take === 'string') return;
   const known = [...has.keys()].filter((name) => had.has(name));
   for (const [i, pattern] of take.entries()) {
@@ -26,13 +26,13 @@ export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: 
         ? 'the checkpoint has no such tensor, the model has'
         : 'neither the checkpoint nor the model has such a tensor';
     yield {
-      key: `initFrom.take.${i}`,
+      key: `initFrom.include.${i}`,
       message: joined(`'${pattern}': ${message}`, didYouMean(pattern.replace(/^!/, ''), known)),
       fix: `both have ${listed(known)}`,
     };
   }
   if (take.every((pattern) => pattern.startsWith('!')))
-    yield { key: 'initFrom.take', message: 'says only what is left out', fix: "write '*' first for all the rest" };
+    yield { key: 'initFrom.include', message: 'says only what is left out', fix: "write '*' first for all the rest" };
 }
 
 /** A layer that is taken has the shape that it had. */
@@ -100,7 +100,7 @@ export function* checkInput(
   is: readonly Field[],
   readers: readonly string[],
 ): Generator<Problem> {
-  const fix = `take the tables alone, take: embeddings, or all but the layers that read them: ${allBut(...ofLayers(readers))}`;
+  const fix = `take the tables alone, include: embeddings, or all but the layers that read them: ${allBut(...ofLayers(readers))}`;
   const placed = (fields: readonly Field[]): string[] =>
     fields.map((field) =>
       JSON.stringify([field.name, field.kind, field.width, field.owner, 'pooling' in field ? field.pooling : null]),

@@ -21,5 +21,5 @@ export function listed(names: readonly string[], most = 8): string {
 
 /** What `initFrom` says to take all but some tensors, for people. */
 export function allBut(...patterns: readonly string[]): string {
-  return `take: ['*', ${patterns.map((pattern) => `'!${pattern}'`).join(', ')}]`;
+  return `include: ['*', ${patterns.map((pattern) => `'!${pattern}'`).join(', ')}]`;
 }

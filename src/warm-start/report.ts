@@ -63,7 +63,7 @@ export function startReport({
         const gone =
           forgotten === 0
             ? ''
-            : `; ${forgotten} that train has no longer, or too rarely, ${initFrom.dropped === 'keep' ? 'are kept' : 'are dropped'}`;
+            : `; ${forgotten} that train has no longer, or too rarely, ${initFrom.staleTokens === 'keep' ? 'are kept' : 'are dropped'}`;
         return `field '${field}': ${rows} rows, ${fresh} of them new${gone}`;
       }),
     ...(kept.length > 0 ? [`as they were learned then: the scales and boundaries of ${listed(kept)}`] : []),

@@ -54,12 +54,12 @@ export interface TensorSelection {
  */
 export function selectTensors(options: InitFromOptions, before: Side, now: Side): TensorSelection {
   const [had, has] = [tensorsOf(before), tensorsOf(now)];
-  const wanted = wantedBy(options.take);
+  const wanted = wantedBy(options.include);
   const names = new Set([...has.keys()].filter((name) => had.has(name) && wanted(name)));
   const readers = featureReaders(now.graph);
   const tables = tablesOf(now).filter(({ tensor }) => names.has(tensor));
   const readersTaken = [...names].filter((name) => readers.has(name));
-  const problems: Problem[] = [...checkPatterns(options.take, had, has)];
+  const problems: Problem[] = [...checkPatterns(options.include, had, has)];
   const hadTables = tablesOf(before);
   for (const table of tables)
     problems.push(
@@ -96,7 +96,7 @@ export function selectTensors(options: InitFromOptions, before: Side, now: Side)
     );
   if (problems.length === 0 && names.size === 0)
     problems.push({
-      key: 'initFrom.take',
+      key: 'initFrom.include',
       message: 'nothing that is to be taken is in both the checkpoint and this model',
       fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}`,
     });
@@ -138,7 +138,7 @@ function tensorsOf(side: Side): Shapes {
   ]);
 }
 
-function wantedBy(take: InitFromOptions['take']): (name: string) => boolean {
+function wantedBy(take: InitFromOptions['include']): (name: string) => boolean {
   if (take === 'all') return () => true;
   if (take === 'embeddings') return isTable;
   const matchers = (isNot: boolean): RegExp[] =>

@@ -72,7 +72,13 @@ export function startOf(experiment: Experiment, fields: readonly Field[], peers:
     },
     grow(learned) {
       const { before, taken } = opened();
-      grown = growFitted(fields, before.checkpoint.fitted, learned, taken.keepsFitted, initFrom.dropped === 'drop');
+      grown = growFitted(
+        fields,
+        before.checkpoint.fitted,
+        learned,
+        taken.keepsFitted,
+        initFrom.staleTokens === 'evict',
+      );
       refuseFewerRows(before, taken, fields, grown.fitted);
       return grown.fitted;
     },

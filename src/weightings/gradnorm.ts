@@ -41,10 +41,10 @@ export const gradnorm = defineWeighting({
       .positive()
       .default(0.025)
       .describe('Learning rate of the weights, trained by their own Adam'),
-    firstSteps: z.int().min(1).default(100).describe('Steps whose mean loss is the baseline for progress'),
+    baselineSteps: z.int().min(1).default(100).describe('Steps whose mean loss is the baseline for progress'),
   }),
 
-  build: ({ alpha, learningRate, firstSteps }) => ({
+  build: ({ alpha, learningRate, baselineSteps: firstSteps }) => ({
     needs: 'gramian',
     stateVersion: 1,
     stateSchema,

@@ -21,7 +21,7 @@ export const uncertainty = defineWeighting({
       .positive()
       .default(0.01)
       .describe('Learning rate of the log variances, trained by their own Adam'),
-    firstLogVariance: z
+    initLogVariance: z
       .number()
       .min(-20)
       .max(20)
@@ -29,13 +29,13 @@ export const uncertainty = defineWeighting({
       .describe('Initial log variance; 0 starts from the task weights'),
   }),
 
-  build: ({ learningRate, firstLogVariance }) => ({
+  build: ({ learningRate, initLogVariance }) => ({
     needs: 'losses',
     stateVersion: 1,
     stateSchema,
     first: (weights) => ({
       configWeights: [...weights],
-      logVariances: startDescent(everyTerm(weights, firstLogVariance)),
+      logVariances: startDescent(everyTerm(weights, initLogVariance)),
     }),
     observe(state, { losses }) {
       const slopes = losses.map((loss, i) => 0.5 - loss * Math.exp(-state.logVariances.values[i]!));

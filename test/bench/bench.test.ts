@@ -21,7 +21,7 @@ describe('npm run bench', () => {
   it('refuses a bench and an option that it does not have, and names those that it has', () => {
     expect(run('engin')).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/no bench 'engin'; there are .*engine/) as string,
+      stderr: expect.stringMatching(/unknown benchmark 'engin'; use .*engine/) as string,
     });
     expect(run('--peer')).toMatchObject({ status: 2, stderr: expect.stringContaining("'--peer'") as string });
   });

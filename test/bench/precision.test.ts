@@ -26,7 +26,7 @@ it('training in bfloat16 scores within 0.0005 of AUC of what training in f32 doe
     expect(bf16.test).not.toEqual(f32.test);
   }
   const [head, , esmm] = precisionTable('bf16', lines).split('\n');
-  expect(head).toContain('f32 (bf16 beside it)');
+  expect(head).toContain('f32 (change with bf16)');
   const [single, rounded] = [lines[0]!.f32[0]!, lines[0]!.other[0]!].map(({ test }) => test['ctr']!['auc'] as number);
   const difference = 10_000 * (rounded! - single!);
   expect(esmm).toContain(

@@ -25,7 +25,7 @@ describe('what is told of a mistake', () => {
     writeFileSync(
       join(world, 'split.yaml'),
       config
-        .replace(/^data:.*$/m, 'data: { source: train.csv, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }')
+        .replace(/^data:.*$/m, 'data: { source: train.csv, split: { by: random, shares: { valid: 0.1, test: 0.1 } } }')
         .replace('[205, 206]', '[205, 206, 207x]'),
     );
     const { code, stderr } = await mtl(world, ['train', 'split.yaml']);

@@ -31,7 +31,7 @@ function keepRows(path: string, rows: number): void {
 /** Steps of Adam are those of gradients and not of their rounding. */
 const SETS = [
   'training.epochs=2',
-  'training.dealtRows=8',
+  'training.shardTablesFrom=8',
   'training.optimizer.dense.epsilon=0.001',
   'training.optimizer.embeddings.epsilon=0.001',
 ];

@@ -10,7 +10,10 @@ import { shell } from '../support/shell.js';
 import { needsSlurm, startSlurm } from '../support/slurm.js';
 import { smallWorld } from '../support/small-run.js';
 
-const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'cluster.md'), 'utf8');
+const PAGE = readFileSync(
+  join(import.meta.dirname, '..', '..', 'docs', 'how-to', 'train-on-several-machines.md'),
+  'utf8',
+);
 const blockOf = (language: string): string => codeBlocks(PAGE).find((block) => block.language === language)!.text;
 
 let cwd: string;

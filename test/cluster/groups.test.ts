@@ -113,7 +113,7 @@ describe('losses within groups whose rows several processes have', { timeout: 30
       needsMpi(context, OPEN_MPI);
       const combined = {
         ...trainingWith({ name, by: BY }, 12, { combinesTerms: true, isDiagnosed: true }, 3),
-        options: optionsOf({ weighting: { name: 'pcgrad' }, diagnostics: { everySteps: 5 } }),
+        options: optionsOf({ lossWeighting: { name: 'pcgrad' }, diagnostics: { everySteps: 5 } }),
       };
       expect(distance(await trainedAlone(combined), together(await trainedBy(OPEN_MPI, 4, combined)))).toBeLessThan(
         1e-5,
@@ -158,7 +158,7 @@ describe('a config whose loss compares rows within groups', { timeout: 240_000 }
             dealtRows: 8,
             optimizer: { dense: steady, embeddings: steady },
           },
-          checkpoints: { alsoBest: ['loss'] },
+          checkpoints: { bestBy: ['loss'] },
         }),
       );
       for (const [seed, file] of ['a', 'b', 'c'].entries()) writeFileSync(join(cwd, `${file}.csv`), log(600, seed));

@@ -7,7 +7,10 @@ import { mpiJob } from '../support/mpijob.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'cluster.md'), 'utf8');
+const PAGE = readFileSync(
+  join(import.meta.dirname, '..', '..', 'docs', 'how-to', 'train-on-several-machines.md'),
+  'utf8',
+);
 const text = codeBlocks(PAGE).find(({ language }) => language === 'yaml')!.text;
 const job = mpiJob.parse(parse(text));
 const { Launcher, Worker } = job.spec.mpiReplicaSpecs;

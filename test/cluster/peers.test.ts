@@ -124,8 +124,8 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     const pids = readdirSync(PIDS).map((file) => Number(readFileSync(join(PIDS, file), 'utf8')));
     expect(pids).toHaveLength(3);
     await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 20_000);
-    // MPICH's launcher (4.2) ends with 0, and says nothing, in one of ten such jobs: docs/cluster.md tells what to look
-    // at instead.
+    // MPICH's launcher (4.2) ends with 0, without a message, in one of ten such jobs;
+    // docs/how-to/train-on-several-machines.md has another check for scripts.
     if (mpi !== MPICH) expect(code).not.toBe(0);
   });
 

@@ -15,11 +15,11 @@ import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 import { needsSpark, spark } from '../support/spark.js';
 
-const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'cluster.md'), 'utf8');
+const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'how-to', 'join-logs-with-spark.md'), 'utf8');
 /** The code of the page under a name, as in `sql duckdb writes`. */
 function codeOf(name: string): string {
   const [, code] = new RegExp(`\`\`\`${name}\\n([^]*?)\`\`\``).exec(PAGE) ?? [];
-  if (code === undefined) throw new Error(`docs/cluster.md has no ${name}`);
+  if (code === undefined) throw new Error(`docs/how-to/join-logs-with-spark.md has no ${name}`);
   return code;
 }
 

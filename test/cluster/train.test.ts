@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 /** Tables of eight rows or more are dealt out; steps of Adam are those of gradients and not of their rounding. */
 const SETS = [
-  'training.dealtRows=8',
+  'training.shardTablesFrom=8',
   'training.epochs=3',
   'training.optimizer.dense.epsilon=0.001',
   'training.optimizer.embeddings.epsilon=0.001',

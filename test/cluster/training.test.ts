@@ -59,8 +59,8 @@ describe('several processes', { timeout: 300_000 }, () => {
   it.each([
     ['bags', BAGS, {}],
     ['a wide layer', WIDE, {}],
-    ['a limit of the norm', WORK, { clip: { norm: 0.01, apart: false } }],
-    ['limits apart', WORK, { clip: { norm: 0.01, apart: true } }],
+    ['a limit of the norm', WORK, { clip: { norm: 0.01, separate: false } }],
+    ['limits apart', WORK, { clip: { norm: 0.01, separate: true } }],
     ['an average', WORK, { average: { decay: 0.9 } }],
     ['passes that accumulate', { ...WORK, batchRows: 64 }, { rows: 250 }],
   ] as const)('come to the numbers of one with %s', async (_, work, step) => {

@@ -10,7 +10,7 @@ import { BIN, mtl } from '../support/mtl.js';
 
 // Steps of Adam are those of gradients and not of their rounding; both tables are dealt out.
 const SETS = [
-  'training.dealtRows=8',
+  'training.shardTablesFrom=8',
   'training.optimizer.dense.epsilon=0.001',
   'training.optimizer.embeddings.epsilon=0.001',
 ];
@@ -45,12 +45,12 @@ describe('a run of several processes that starts from another', { timeout: 240_0
   // Of one there are more rows than before, and some that are cleared; of the other all are drawn.
   it.for([
     ['all of it', []],
-    ['all but a table', ['initFrom.take=["*", "!embeddings.user"]', 'initFrom.optimizer=reset']],
+    ['all but a table', ['initFrom.include=["*", "!embeddings.user"]', 'initFrom.optimizer=reset']],
   ] as const)('takes %s as one process does, and comes to the same bytes each time', async ([what, take], context) => {
     needsMpi(context, OPEN_MPI);
     const sets = [
       'initFrom.checkpoint=old',
-      'initFrom.dropped=drop',
+      'initFrom.staleTokens=drop',
       'data.train=day-1.csv',
       'training.epochs=5',
       ...take,

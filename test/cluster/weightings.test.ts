@@ -27,7 +27,7 @@ const WORK: Workload = {
 const combining = weightings.names.filter((name) => combinesTerms(weightings.schema.parse({ name })));
 
 function trainingWith(name: string, steps: number): Training {
-  return { ...trainingOf(WORK, { combinesTerms: true }, steps), options: optionsOf({ weighting: { name } }) };
+  return { ...trainingOf(WORK, { combinesTerms: true }, steps), options: optionsOf({ lossWeighting: { name } }) };
 }
 
 describe('weightings that combine gradients', { timeout: 240_000 }, () => {

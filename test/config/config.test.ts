@@ -74,8 +74,8 @@ describe('a config', () => {
         `data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`,
         'named.yaml',
       );
-    expect(named('{ schedule: plateau, weighting: dwa }', 'ple')).toEqual(
-      named('{ schedule: { name: plateau }, weighting: { name: dwa } }', '{ name: ple }'),
+    expect(named('{ schedule: plateau, lossWeighting: dwa }', 'ple')).toEqual(
+      named('{ schedule: { name: plateau }, lossWeighting: { name: dwa } }', '{ name: ple }'),
     );
   });
 

@@ -14,7 +14,7 @@ model: { name: mmoe }
 const features = (text: string, ...set: readonly string[]) =>
   parseConfig(text, 'c.yaml', set.map(parseOverride)).features;
 const OWNERS =
-  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, missing: token }';
+  'item: { type: categorical, fields: [item, { name: shop, width: 4, encoding: { name: hash, buckets: 9 } }], width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }';
 
 describe('a field that looks into the table of another', () => {
   it.each([
@@ -36,7 +36,7 @@ describe('a field that looks into the table of another', () => {
     [
       'empty cells',
       'last: { type: categorical, fields: [last], table: item }',
-      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, missing: token }',
+      'last: { type: categorical, fields: [last], table: item, width: 8, encoding: { name: tokens, minCount: 2 }, fillMissing: token }',
     ],
   ])('inherits what it does not say, with %s', (_, inherited, repeated) => {
     expect(features(config(OWNERS, inherited))).toEqual(features(config(OWNERS, repeated)));

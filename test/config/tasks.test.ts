@@ -70,13 +70,13 @@ describe('tasks', () => {
     ],
     [
       'missing that nobody knows',
-      ['ctr: { label: click, missing: zero }'],
-      'tasks.ctr.missing: expected error, mask, drop, negative, found "zero"',
+      ['ctr: { label: click, fillMissing: zero }'],
+      'tasks.ctr.onMissing: expected error, mask, drop, negative, found "zero"',
     ],
     [
       'negatives of a regression',
-      ['ctr: { label: ms, type: regression, missing: negative }'],
-      'tasks.ctr.missing: a regression has no negatives; take mask or drop',
+      ['ctr: { label: ms, type: regression, onMissing: negative }'],
+      'tasks.ctr.onMissing: a regression has no negatives; take mask or drop',
     ],
     [
       'positives of a regression',
@@ -147,13 +147,13 @@ describe('tasks', () => {
   it.each([
     [
       'a term that is none',
-      'training: { termWeights: { ctcvr: 2 } }',
-      "training.termWeights.ctcvr: the loss has no term 'ctcvr'; its terms are ctr, cvr; did you mean 'ctr'?",
+      'training: { lossWeights: { ctcvr: 2 } }',
+      "training.lossWeights.ctcvr: the loss has no term 'ctcvr'; its terms are ctr, cvr; did you mean 'ctr'?",
     ],
     [
       'a weight below 0',
-      'training: { termWeights: { cvr: -1 } }',
-      'training.termWeights.cvr: expected at least 0, found -1',
+      'training: { lossWeights: { cvr: -1 } }',
+      'training.lossWeights.cvr: expected at least 0, found -1',
     ],
   ])('have terms to be weighed; %s is told', (_, more, message) => {
     expect(() =>
@@ -162,8 +162,8 @@ describe('tasks', () => {
   });
 
   it.each(['0', '1.5', '-0.1', 'few'])('are not learned from a share of %s of the negatives', (share) => {
-    const said = configOf(['ctr: { label: click }']).replace('a.csv', `a.csv, sampling: { negatives: ${share} }`);
-    expect(() => parseConfig(said, 'bad.yaml')).toThrow('data.sampling.negatives: expected');
+    const said = configOf(['ctr: { label: click }']).replace('a.csv', `a.csv, negativeSampling: { rate: ${share} }`);
+    expect(() => parseConfig(said, 'bad.yaml')).toThrow('data.negativeSampling.rate: expected');
   });
 
   it.each(['esmm', 'aitm', 'escm2-dr'])(
@@ -179,10 +179,10 @@ describe('tasks', () => {
   it('are not learned from a sample with a loss whose predictions could not be corrected', () => {
     const said = configOf(['ctr: { label: click, loss: hinge }']).replace(
       'a.csv',
-      'a.csv, sampling: { negatives: 0.1 }',
+      'a.csv, negativeSampling: { rate: 0.1 }',
     );
     expect(() => parseConfig(said, 'bad.yaml')).toThrow(
-      "data.sampling: predictions of 'ctr' are no probabilities with the loss hinge",
+      "data.negativeSampling: predictions of 'ctr' are no probabilities with the loss hinge",
     );
   });
 

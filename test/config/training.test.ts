@@ -43,9 +43,9 @@ describe('how steps and measuring are asked for', () => {
       'clip: {}',
       /^bad\.yaml:10:\d+: training\.clip: expected norm or value, found neither; write clip: \{ norm: 1 \}, or leave clip out$/,
     ],
-    ['clip: { apart: true }', /^bad\.yaml:10:\d+: training\.clip: expected norm or value/],
+    ['clip: { separate: true }', /^bad\.yaml:10:\d+: training\.clip: expected norm or value/],
     ['clip: { norm: 0 }', /^bad\.yaml:10:\d+: training\.clip\.norm: expected more than 0, found 0/],
-    ['accumulate: 0', /^bad\.yaml:10:\d+: training\.accumulate: expected at least 1, found 0/],
+    ['accumulateBatches: 0', /^bad\.yaml:10:\d+: training.accumulateBatches: expected at least 1, found 0/],
     [
       'schedule: { name: cosin, steps: 5 }',
       /^bad\.yaml:10:\d+: training\.schedule.*found "cosin"; did you mean 'cosine'\?/,
@@ -59,7 +59,7 @@ describe('how steps and measuring are asked for', () => {
       /^bad\.yaml:10:\d+: training\.schedule\.everySteps: is missing; expected a number$/,
     ],
     [
-      'weighting: { name: nashmtl }',
+      'lossWeighting: { name: nashmtl }',
       /^bad\.yaml:10:\d+: training\.weighting.*found "nashmtl"; did you mean 'nash-mtl'\?/,
     ],
     [
@@ -67,7 +67,7 @@ describe('how steps and measuring are asked for', () => {
       /^bad\.yaml:10:\d+: training\.optimizer\.dense.*found "adamax"; did you mean 'adam\w?'\?/,
     ],
     [
-      'weighting: { name: metabalance, target: cvr }',
+      'lossWeighting: { name: metabalance, target: cvr }',
       /^bad\.yaml:10:\d+: training\.weighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/,
     ],
   ])('is refused with its place and a cure: %s', (line, expected) => {
@@ -85,8 +85,8 @@ describe('how steps and measuring are asked for', () => {
   );
 
   it('names a term as the model does', () => {
-    expect(problems('weighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
-    expect(problems('weighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
+    expect(problems('lossWeighting: { name: metabalance, target: cvr }', undefined, 'mmoe')).toEqual([]);
+    expect(problems('lossWeighting: { name: metabalance, target: ctcvr }', undefined, 'mmoe')).toEqual([
       expect.stringContaining('expected a term of the loss, ctr or cvr') as string,
     ]);
   });

@@ -6,10 +6,10 @@ import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld } from '../support/small-run.js';
 
-const page = readFileSync('docs/crosses.md', 'utf8');
-const commands = [...page.matchAll(/^ {4}npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
+const page = readFileSync('docs/how-to/find-feature-crosses.md', 'utf8');
+const commands = [...page.matchAll(/^npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
 
-describe('docs/crosses.md', () => {
+describe('docs/how-to/find-feature-crosses.md', () => {
   it('has commands that run, and tells of all that the JSON object has', async () => {
     const world = scratchFolder();
     await smallWorld(world);

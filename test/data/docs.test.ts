@@ -11,8 +11,10 @@ import { predict } from '../../src/predict.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
-const page = readFileSync('docs/data.md', 'utf8');
-const examples = [...page.matchAll(/^ {4}data:\n(?: {6}.*\n)+/gm)].map(([yaml]) => yaml);
+const page = readFileSync('docs/reference/data.md', 'utf8');
+const examples = [page, readFileSync('docs/how-to/use-my-data.md', 'utf8')].flatMap((text) =>
+  [...text.matchAll(/^```yaml\n(data:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!),
+);
 const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03', '2026-11-04'];
 
 /** The files that the page tells of: logs by day, and the same rows as partitions. */
@@ -36,7 +38,7 @@ function configOf(folder: string, data: string): string {
   const path = join(folder, 'config.yaml');
   writeFileSync(
     path,
-    `${data.replace(/^ {4}/gm, '')}
+    `${data}
 features: { ids: { type: categorical, fields: [user, country], width: 4, encoding: { name: tokens } }, play: { type: numeric, fields: [play_ms], scaling: standard } }
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom, tower: { hidden: [4] } }
@@ -46,7 +48,7 @@ training: { epochs: 1, batchSize: 32 }
   return path;
 }
 
-describe('docs/data.md', () => {
+describe('pages about data', () => {
   it.each(examples)('has an example that is read as it says:\n%s', async (yaml) => {
     const folder = world();
     const { experiment } = await loadConfig(configOf(folder, yaml));
@@ -102,11 +104,11 @@ describe('docs/data.md', () => {
   it('refuses to go on with the same files in another order', { timeout: 60_000 }, async () => {
     const folder = world();
     const run = join(folder, 'run');
-    await trainSmall(configOf(folder, '    data: { train: [logs/2026-11-01.csv, logs/2026-11-02.csv] }\n'), {
+    await trainSmall(configOf(folder, 'data: { train: [logs/2026-11-01.csv, logs/2026-11-02.csv] }\n'), {
       runDir: run,
       set: ['training.monitor=loss'],
     });
-    const turned = configOf(folder, '    data: { train: [logs/2026-11-02.csv, logs/2026-11-01.csv] }\n');
+    const turned = configOf(folder, 'data: { train: [logs/2026-11-02.csv, logs/2026-11-01.csv] }\n');
     await expect(
       trainSmall(turned, { runDir: run, resume: run, set: ['training.monitor=loss', 'training.epochs=2'] }),
     ).rejects.toThrow(/data\.train: its files are in a different order than at training/);

@@ -11,7 +11,7 @@ import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { parseNumber } from '../../src/features/parse.js';
 import { scratchFile } from '../support/scratch.js';
 
-const page = readFileSync('docs/files.md', 'utf8');
+const page = readFileSync('docs/reference/text-formats.md', 'utf8');
 const examples = [...page.matchAll(/```yaml\n(.*?)```\n```text\n(.*?)```\n\n(\|.*?\n)\n/gs)].map(
   ([, yaml, file, table]) => ({
     yaml: yaml!,
@@ -28,7 +28,7 @@ const examples = [...page.matchAll(/```yaml\n(.*?)```\n```text\n(.*?)```\n\n(\|.
   }),
 );
 
-describe('docs/files.md', () => {
+describe('docs/reference/text-formats.md', () => {
   it.each(examples)('has an example whose rows are read: $yaml', async ({ yaml, file, rows: [header, , ...rows] }) => {
     const dialect = dialectOf(z.strictObject(dialectShape).parse((parse(yaml) as { data: unknown }).data));
     const source = await openRows(scratchFile('data', file), header!, dialect);

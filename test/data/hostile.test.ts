@@ -209,7 +209,7 @@ describe('a hostile CSV', () => {
     [
       'a word for a number',
       '1,7,a,none\n',
-      /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or name words that mean nothing, as in blank: \['NA'\]; a column of texts is categorical$/,
+      /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or name words that mean nothing, as in nullValues: \['NA'\]; a column of texts is categorical$/,
     ],
     [
       'a negative id',

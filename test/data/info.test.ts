@@ -150,10 +150,10 @@ describe('blanks in the description of data', () => {
   it('are what a field takes for empty: words for nothing and blanks, as training does', async () => {
     const spec = {
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
-      cells: { blank: ['?'], trim: true },
+      cells: { nullValues: ['?'], trim: true },
       groups: [
-        { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token' }], encoding: { name: 'tokens' } },
-        { type: 'numeric', fields: ['price'], missing: 'mean', blank: [-1] },
+        { type: 'categorical', fields: ['city', { name: 'plan', fillMissing: 'token' }], encoding: { name: 'tokens' } },
+        { type: 'numeric', fields: ['price'], fillMissing: 'mean', nullValues: [-1] },
         { type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } },
       ].map((group) => featureTypes.schema.parse(group)),
     };
@@ -209,7 +209,7 @@ describe('the description of vectors', () => {
       scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, (_, i) => line(turn, i % 2)).join('')}`);
     const of = rowFormatOf({
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
-      groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], missing: 'mean', indicator: true })],
+      groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], fillMissing: 'mean', indicator: true })],
     });
     const { fields, warnings } = await describeData(
       dataOptions.parse({ train: file(0), valid: file(0), test: file(1.5) }),

@@ -32,7 +32,7 @@ async function read(text: string, format: RowFormat): Promise<unknown> {
 }
 
 const classification = fc.record({
-  missing: fc.constantFrom('error', 'negative', 'drop', 'mask'),
+  onMissing: fc.constantFrom('error', 'negative', 'drop', 'mask'),
   violations: fc.constantFrom('error', 'skip', 'keep'),
 });
 
@@ -52,11 +52,14 @@ it('rows that are kept together are those that are kept one by one', async () =>
       classification,
       fc.constantFrom('error', 'drop', 'mask'),
       rows,
-      async ({ missing, violations }, missingPrice, runs) => {
+      async ({ onMissing: missing, violations }, missingPrice, runs) => {
         const tasks = [
           { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
-          { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'click', violations }, missing }) },
-          { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression', missing: missingPrice }) },
+          {
+            name: 'cvr',
+            ...taskOptions.parse({ label: 'buy', given: { label: 'click', violations }, onMissing: missing }),
+          },
+          { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression', onMissing: missingPrice }) },
         ];
         const format = rowFormatOf({ tasks, groups });
         const lines = [

@@ -59,7 +59,7 @@ describe('what the labels of train add up to', () => {
   it('is read once where nobody counted, where 1s may lie outside of what the task is given, where blanks are masked, and where rows weigh', async () => {
     const counted = { click: 3, purchase: 3, 'tasks.pay.known': 4, 'tasks.pay.mask': 2, 'tasks.pay.chainKnown': 5 };
     const kept = task('kept', { label: 'purchase', given: { label: 'click', violations: 'keep' } });
-    const pay = task('pay', { label: 'purchase', given: 'click', missing: 'mask' });
+    const pay = task('pay', { label: 'purchase', given: 'click', onMissing: 'mask' });
     const weighted = task('weighted', { label: 'click', sampleWeight: 'w' });
     for (const [counts, tasks, expected] of [
       [{}, [ctr], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }]]],

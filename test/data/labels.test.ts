@@ -136,7 +136,7 @@ describe('the label of a regression', () => {
 });
 
 describe('a blank label', () => {
-  const cure = 'missing for the task: mask (excluded from its loss), drop (row excluded) or negative (0)';
+  const cure = 'onMissing for the task: mask (excluded from its loss), drop (row excluded) or negative (0)';
 
   it('is an error where nothing is said, with the cure', async () => {
     const { labels, refused } = await read(
@@ -150,9 +150,9 @@ describe('a blank label', () => {
     );
     expect(labels).toEqual({ click: [1], 'tasks.long.label': [1], spend: [3] });
     expect(refused).toEqual([
-      expect.stringMatching(/^3: click: 0 or 1: .*missing: mask/),
-      expect.stringMatching(/^4: ms: a value to compare: .*missing: mask/),
-      expect.stringMatching(/^5: spend: a decimal number: .*missing: mask/),
+      expect.stringMatching(/^3: click: 0 or 1: .*onMissing for the task: mask/),
+      expect.stringMatching(/^4: ms: a value to compare: .*onMissing for the task: mask/),
+      expect.stringMatching(/^5: spend: a decimal number: .*onMissing for the task: mask/),
     ]);
     expect(refused[0]).toContain(cure);
   });
@@ -176,7 +176,7 @@ describe('a blank label', () => {
 
   it('that is masked costs no other task its row', async () => {
     const { labels, leftOut } = await read(
-      { like: { label: 'like', missing: 'mask' }, share: { label: 'share' } },
+      { like: { label: 'like', onMissing: 'mask' }, share: { label: 'share' } },
       'like,share',
       ['1,0', ',1', '0,1'],
     );
@@ -186,8 +186,8 @@ describe('a blank label', () => {
 
   it('masks the tasks that are given it, and what is known of the chain', async () => {
     const tasks = {
-      click: { label: 'click', missing: 'mask' },
-      cart: { label: 'cart', given: 'click', missing: 'mask' },
+      click: { label: 'click', onMissing: 'mask' },
+      cart: { label: 'cart', given: 'click', onMissing: 'mask' },
       pay: { label: 'pay', given: 'cart' },
     };
     const { labels } = await read(tasks, 'click,cart,pay', ['1,1,1', '1,,', '0,,', ',,', '1,0,', '1,1,0', ',0,']);
@@ -207,8 +207,8 @@ describe('a blank label', () => {
   it('drops its row, counted with its reason, or is 0', async () => {
     const { labels, leftOut } = await read(
       {
-        like: { label: 'like', missing: 'drop' },
-        share: { label: { column: 'shares', above: 0 }, missing: 'negative' },
+        like: { label: 'like', onMissing: 'drop' },
+        share: { label: { column: 'shares', above: 0 }, onMissing: 'negative' },
       },
       'like,shares',
       ['1,2', ',1', '0,', ','],

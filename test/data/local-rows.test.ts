@@ -47,23 +47,23 @@ const GROUPS = [
   { type: 'categorical', fields: ['user'] },
   {
     type: 'categorical',
-    fields: ['city', { name: 'plan', missing: 'token', blank: ['?'], trim: true }],
+    fields: ['city', { name: 'plan', fillMissing: 'token', nullValues: ['?'], trim: true }],
     encoding: { name: 'tokens', minCount: 2 },
   },
   { type: 'categorical', fields: ['item'], encoding: 'auto' },
   { type: 'bag', fields: ['seen'], encoding: 'auto', table: 'item', maxItems: 2 },
   { type: 'bag', fields: ['words'], encoding: 'tokens', pooling: 'sum' },
-  { type: 'numeric', fields: ['price'], scaling: 'standard', missing: 'median', indicator: true },
-  { type: 'numeric', fields: ['stay'], scaling: ['log1p', 'min-max'], missing: 'mean', blank: [-1] },
+  { type: 'numeric', fields: ['price'], scaling: 'standard', fillMissing: 'median', indicator: true },
+  { type: 'numeric', fields: ['stay'], scaling: ['log1p', 'min-max'], fillMissing: 'mean', nullValues: [-1] },
   { type: 'bucketized', fields: ['price'], quantiles: 3 },
-  { type: 'vector', fields: ['look'], scaling: 'standard', missing: 'mean', indicator: true },
+  { type: 'vector', fields: ['look'], scaling: 'standard', fillMissing: 'mean', indicator: true },
   { type: 'cross', fields: [['city', 'plan']], encoding: 'tokens' },
   { type: 'cross', fields: [['city', 'item']], buckets: 50 },
-  { type: 'date', fields: ['at'], parts: ['weekday'], missing: 'unknown' },
+  { type: 'date', fields: ['at'], parts: ['weekday'], fillMissing: 'unknown' },
 ].map((group) => featureTypes.schema.parse(group));
 const TASKS = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
-  { name: 'cvr', ...taskOptions.parse({ label: { column: 'pay', above: 3 }, given: 'click', missing: 'mask' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: { column: 'pay', above: 3 }, given: 'click', onMissing: 'mask' }) },
 ];
 const COLUMNS = ['click', 'pay', 'user', 'city', 'plan', 'item', 'seen', 'words', 'price', 'stay', 'look', 'at'];
 
@@ -74,7 +74,7 @@ function formatOf(
   return rowFormatOf({
     tasks: TASKS,
     groups,
-    ...(negatives !== undefined && { sampling: samplingOptions.parse({ negatives, seed }) }),
+    ...(negatives !== undefined && { sampling: samplingOptions.parse({ rate: negatives, seed }) }),
   });
 }
 

@@ -155,7 +155,7 @@ describe('split', () => {
 
   it('by share draws rows by their place in the file, in about the shares that are asked for', async () => {
     const rows = Array.from({ length: 4000 }, (_, row) => ({ ...log[row % 200]!, row }));
-    const split = { by: 'share', shares: { train: 0.5, valid: 0.25 }, seed: 3 };
+    const split = { by: 'random', shares: { train: 0.5, valid: 0.25 }, seed: 3 };
     const found = await parts({ source: logFile(rows), split });
     expect(Math.abs(found.train!.length - 2000)).toBeLessThan(150);
     expect(Math.abs(found.valid!.length - 1000)).toBeLessThan(120);
@@ -295,12 +295,12 @@ describe('the data section', () => {
       /data\.split: requires source; set source to the files to split/,
     ],
     [
-      { source: 'log', valid: 'other', split: { by: 'share', shares: { test: 0.1 } } },
+      { source: 'log', valid: 'other', split: { by: 'random', shares: { test: 0.1 } } },
       /data\.valid: is given by source and split/,
     ],
-    [{ source: 'log', split: { by: 'share', shares: { train: 0.5 } } }, /expected a share of valid or test/],
+    [{ source: 'log', split: { by: 'random', shares: { train: 0.5 } } }, /expected a share of valid or test/],
     [
-      { source: 'log', split: { by: 'share', shares: { valid: 0.5, test: 0.5 } } },
+      { source: 'log', split: { by: 'random', shares: { valid: 0.5, test: 0.5 } } },
       /expected shares that are 1 together at the most/,
     ],
     [dates({}), /expected valid or test/],
@@ -326,7 +326,7 @@ describe('a rule of a filter', () => {
   it('is plain data, so that threads can make it again', () => {
     const filter = {
       where: { column: 'a', equals: 1 },
-      split: { by: 'share', shares: { valid: 0.5 }, seed: 1 },
+      split: { by: 'random', shares: { valid: 0.5 }, seed: 1 },
       part: 'train',
     } as const;
     expect(JSON.parse(JSON.stringify(filter))).toEqual(filter);

@@ -113,7 +113,7 @@ describe('cells kept as keys', () => {
 
   it('are blank where a word stands for that', async () => {
     const path = scratchFile('train.csv', csv);
-    expect(await textsOf(path, 'shop', { keys: ['shop'], cells: { blank: ['b'] } })).toEqual([
+    expect(await textsOf(path, 'shop', { keys: ['shop'], cells: { nullValues: ['b'] } })).toEqual([
       'a',
       '(blank)',
       'a',

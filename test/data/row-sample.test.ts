@@ -34,7 +34,7 @@ const parquet = (rows: typeof all): Buffer =>
     }),
   );
 
-const tasks = listTasks({ tasks: { ctr: { label: 'click', type: 'classification', missing: 'error', weight: 1 } } });
+const tasks = listTasks({ tasks: { ctr: { label: 'click', type: 'classification', onMissing: 'error', weight: 1 } } });
 const format = encodedFormat(rowFormatOf({ tasks, groups: [] }), {});
 
 interface Sampled {

@@ -22,7 +22,7 @@ import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const tasks: readonly Task[] = [
-  { name: 'ctr', ...taskOptions.parse({ label: { column: 'ms', above: 7000 }, missing: 'mask' }) },
+  { name: 'ctr', ...taskOptions.parse({ label: { column: 'ms', above: 7000 }, onMissing: 'mask' }) },
   { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'ctr', violations: 'skip' } }) },
 ];
 const groups = [
@@ -99,9 +99,7 @@ describe('sampled negatives', () => {
   it('are a share of the rows on which every label is known to be 0; all others stay', async () => {
     const path = write();
     const [all, sampled, other] = await Promise.all(
-      [formatOf(), formatOf({ negatives: 0.2 }), formatOf({ negatives: 0.2, seed: 1 })].map((format) =>
-        kept(path, format),
-      ),
+      [formatOf(), formatOf({ rate: 0.2 }), formatOf({ rate: 0.2, seed: 1 })].map((format) => kept(path, format)),
     );
     const isNegative = ([click, buy, known]: readonly number[]): boolean => click === 0 && buy === 0 && known === 1;
     const numNegatives = (rows: ReadonlyMap<number, readonly number[]>): number =>
@@ -117,7 +115,7 @@ describe('sampled negatives', () => {
 
   it('are told, with what becomes of the rates of labels', async () => {
     const path = write();
-    const [all, sampled] = [await kept(path, formatOf()), await kept(path, formatOf({ negatives: 0.2 }))];
+    const [all, sampled] = [await kept(path, formatOf()), await kept(path, formatOf({ rate: 0.2 }))];
     const rate = (rows: ReadonlyMap<number, readonly number[]>, label: number): string =>
       `${((100 * [...rows.values()].filter((labels) => labels[label] === 1).length) / rows.size).toPrecision(3)}%`;
     const numSkipped = Number(/buy is 1 and ctr is not \((\d+)\)/.exec(all.notices[0]!)![1]);
@@ -134,7 +132,7 @@ describe('sampled negatives', () => {
 
   it('are the same for any number of threads, wherever the file is cut', async () => {
     const path = write();
-    const format = formatOf({ negatives: 0.3 });
+    const format = formatOf({ rate: 0.3 });
     const one = await filesOf(path, format, 1);
     expect(await filesOf(path, format, 2, 1 << 12)).toEqual(one);
     expect(await filesOf(path, format, 3)).toEqual(one);
@@ -142,7 +140,7 @@ describe('sampled negatives', () => {
 
   it('are the rows that scales are learned from', async () => {
     const path = write();
-    const format = formatOf({ negatives: 0.2 });
+    const format = formatOf({ rate: 0.2 });
     const { rows } = await kept(path, format);
     const csv = await openCsv(path);
     const fitted = await fitFeatures(
@@ -156,15 +154,15 @@ describe('sampled negatives', () => {
   });
 
   it('are another recipe, and none where nothing is left out by chance', () => {
-    const recipes = [undefined, { negatives: 0.2 }, { negatives: 0.3 }, { negatives: 0.2, seed: 1 }].map((sampling) =>
+    const recipes = [undefined, { rate: 0.2 }, { rate: 0.3 }, { rate: 0.2, seed: 1 }].map((sampling) =>
       JSON.stringify(recipeOf(formatOf(sampling))),
     );
     expect(new Set(recipes).size).toBe(4);
-    expect(JSON.stringify(recipeOf(unsampled(formatOf({ negatives: 0.2 }))))).toBe(recipes[0]);
+    expect(JSON.stringify(recipeOf(unsampled(formatOf({ rate: 0.2 }))))).toBe(recipes[0]);
   });
 
   it('leaves an empty file of rows alone', async () => {
-    const format = formatOf({ negatives: 0.001 });
+    const format = formatOf({ rate: 0.001 });
     const few = scratchFile('few.csv', 'ms,buy,id,row,seen\n1,0,1,1,\n');
     const source = await openSource(few, columnsOf(format));
     await expect(source.dataset(format, { policy: refuseBadRows })).rejects.toThrow('negatives beyond the sample (1)');

@@ -85,11 +85,11 @@ describe('a source', () => {
   it('refuses ids that leave no row for the token of empty cells, before it encodes any', async () => {
     const folder = written({ 'a.csv': 'click,user\n1,2147483647\n0,\n' });
     const user = { type: 'categorical', fields: ['user'] };
-    await expect(read(join(folder, 'a.csv'), [{ ...user, missing: 'token' }])).rejects.toThrow(
-      /a\.csv: field 'user': its ids and missing-value token require 2147483649 table rows, more than the maximum of 2147483648; give the field encoding: \{ name: tokens \}/,
+    await expect(read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'token' }])).rejects.toThrow(
+      /a\.csv: field 'user': its ids and missing-value token require 2147483649 table rows, but the maximum is 2147483648; set encoding: \{ name: tokens \}/,
     );
     expect(readdirSync(join(folder, '.mtl')).filter((name) => name.includes('.rows-'))).toEqual([]);
-    expect((await read(join(folder, 'a.csv'), [{ ...user, missing: 'unknown' }])).rows).toEqual([
+    expect((await read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'unknown' }])).rows).toEqual([
       { click: 1, user: 2147483647 },
       { click: 0, user: 0 },
     ]);

@@ -136,7 +136,7 @@ function expectNorms(found: ReadonlyMap<string, number>, expected: ReadonlyMap<s
 describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
   it('has the products between the gradients of terms, and the norms by layer of what is applied and of what moves', async () => {
     const engine = await engineOf();
-    for (const step of [DIAGNOSED, { ...DIAGNOSED, clip: { norm: 0.01, apart: false } }]) {
+    for (const step of [DIAGNOSED, { ...DIAGNOSED, clip: { norm: 0.01, separate: false } }]) {
       const plan = gatedPlan(step);
       const alone = [await inspected(engine, plan, [1, 0], 60), await inspected(engine, plan, [0, 1], 60)] as const;
       const { diagnosis, moved } = await diagnosed(engine, plan, 60);

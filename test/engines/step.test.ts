@@ -174,11 +174,11 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const [total, dense, tables] = [norm(() => true), norm((name) => !isTable(name)), norm(isTable)];
 
     const most = total / 4;
-    const together = await moved(engine, [1, 1], 60, { clip: { norm: most, apart: false } });
+    const together = await moved(engine, [1, 1], 60, { clip: { norm: most, separate: false } });
     expect(together.result.norms.dense).toBeCloseTo(total, 6);
     expectClose(together.gradients, (name, i) => all.get(name)!.data[i]! / 4, 2e-5);
 
-    const apart = await moved(engine, [1, 1], 60, { clip: { norm: (dense + tables) / 2, apart: true } });
+    const apart = await moved(engine, [1, 1], 60, { clip: { norm: (dense + tables) / 2, separate: true } });
     expect(apart.result.norms).toEqual({
       dense: expect.closeTo(dense, 6) as number,
       embeddings: expect.closeTo(tables, 6) as number,
@@ -189,7 +189,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
       2e-5,
     );
 
-    const byValue = await moved(engine, [1, 1], 60, { clip: { value: 0.01, apart: false } });
+    const byValue = await moved(engine, [1, 1], 60, { clip: { value: 0.01, separate: false } });
     expectClose(byValue.gradients, (name, i) => Math.max(-0.01, Math.min(0.01, all.get(name)!.data[i]!)), 2e-5);
   });
 });
@@ -199,7 +199,7 @@ describe('a step in parts on several threads', () => {
     const runs: Map<string, Float32Array>[] = [];
     for (const threads of [1, 2, 4]) {
       const program = createSimdEngine(threads, true, { isPatient: true }).compile(
-        twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, apart: false } }, 10_000),
+        twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, separate: false } }, 10_000),
       );
       for (let step = 0; step < 5; step++)
         await program.trainStep(twoTermBatch(30_000, step), {

@@ -10,7 +10,7 @@ import { measuring } from '../support/measured.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
-const page = readFileSync('docs/metrics.md', 'utf8');
+const page = readFileSync('docs/reference/metrics.md', 'utf8');
 const examples = codeBlocks(page)
   .filter(({ language }) => language === 'yaml')
   .map(({ text }) => text);
@@ -33,7 +33,7 @@ function log(rows: number, seed: number): string {
   return `user,item,click,buy,spend,hour,new_user\n${lines.join('\n')}\n`;
 }
 
-describe('docs/metrics.md', () => {
+describe('docs/reference/metrics.md', () => {
   it.each(examples)('has an example that trains and is measured:\n%s', async (yaml) => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'train.csv'), log(200, 1));
@@ -63,7 +63,7 @@ describe('docs/metrics.md', () => {
       for (const { name } of values)
         expect([name, typeof (taskType === 'regression' ? spend : ctr)![name]]).toEqual([name, 'number']);
     }
-    for (const column of evaluation.by ?? [])
+    for (const column of evaluation.segmentBy ?? [])
       expect(Object.keys(metrics['valid']!).filter((name) => name.startsWith(`ctcvr[${column}=`))).toHaveLength(
         column === 'hour' ? 3 : 2,
       );

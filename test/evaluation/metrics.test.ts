@@ -12,18 +12,18 @@ const floats = (...values: number[]): Float32Array => Float32Array.from(values);
 
 /** Options of the metrics that cannot do without. */
 const OPTIONS: Partial<Record<(typeof metricParts)['names'][number], object>> = {
-  auc: { interval: '95%' },
-  gauc: { by: 'user' },
+  auc: { confidence: '95%' },
+  gauc: { groupBy: 'user' },
   precision: { top: 0.4 },
   recall: { top: 0.4 },
   lift: { top: 0.4 },
-  ndcg: { by: 'user', k: 3 },
-  hit: { by: 'user', k: 1 },
+  ndcg: { groupBy: 'user', k: 3 },
+  hit: { groupBy: 'user', k: 1 },
 };
 
 /** One metric of rows that all come at once. */
 function measured(
-  spec: object & { readonly name: string; readonly by?: string; readonly k?: number },
+  spec: object & { readonly name: string; readonly groupBy?: string; readonly k?: number },
   labels: ArrayLike<number>,
   predictions: ArrayLike<number>,
   users: ArrayLike<number> = new Float32Array(labels.length),
@@ -142,7 +142,7 @@ describe('the other metrics', () => {
 
   it('gauc counts groups of one class aside, and rows whose cell is blank not at all', () => {
     const report = measured(
-      { name: 'gauc', by: 'user' },
+      { name: 'gauc', groupBy: 'user' },
       [1, 0, 1, 0, 0, 1],
       [0.9, 0.1, 0.2, 0.8, 0.5, 0.5],
       [1, 1, 2, 2, 2, 3],
@@ -154,7 +154,7 @@ describe('the other metrics', () => {
       gauc_rows: 5,
       gauc_oneClassGroups: 1,
     });
-    expect(measured({ name: 'gauc', by: 'user' }, [1, 0], [0.9, 0.1], [1, 2]).reasons).toEqual({
+    expect(measured({ name: 'gauc', groupBy: 'user' }, [1, 0], [0.9, 0.1], [1, 2]).reasons).toEqual({
       gauc: "no group of 'user' has both classes: 2 have one",
       gauc_mean: "no group of 'user' has both classes: 2 have one",
     });
@@ -178,7 +178,7 @@ describe('the other metrics', () => {
   });
 
   it('hit counts how often a random choice among equal predictions has a positive', () => {
-    expect(measured({ name: 'hit', by: 'user', k: 2 }, [1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1])['hit@2']).toBeCloseTo(
+    expect(measured({ name: 'hit', groupBy: 'user', k: 2 }, [1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1])['hit@2']).toBeCloseTo(
       1 - (2 / 3) * (1 / 2),
       12,
     );

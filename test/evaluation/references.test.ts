@@ -16,16 +16,16 @@ interface Case {
 const read = (name: string): Case =>
   JSON.parse(readFileSync(new URL(`cases/${name}.json`, import.meta.url), 'utf8')) as Case;
 const CLASSES = [
-  { name: 'auc', interval: '95%' },
+  { name: 'auc', confidence: '95%' },
   'logLoss',
   'normalisedEntropy',
   'pcoc',
-  { name: 'gauc', by: 'user' },
+  { name: 'gauc', groupBy: 'user' },
   'ece',
-  { name: 'ece', bins: 10, alike: 'width', as: 'eceOfWidth' },
+  { name: 'ece', bins: 10, binning: 'uniform', as: 'eceOfWidth' },
   ...[0.05, '20%'].flatMap((top) => ['precision', 'recall', 'lift'].map((name) => ({ name, top }))),
-  { name: 'ndcg', by: 'user', k: 5 },
-  { name: 'hit', by: 'user', k: 2 },
+  { name: 'ndcg', groupBy: 'user', k: 5 },
+  { name: 'hit', groupBy: 'user', k: 2 },
 ];
 /** torchmetrics computes in floats of 32 bits. */
 const LOOSE = /^(ndcg|hit|eceOfWidth)/;

@@ -16,7 +16,7 @@ describe('segments', () => {
   it('are measured as their rows alone would be, across blocks', () => {
     const count = BLOCK_ROWS + 777;
     const rows = rowsOf(count, (row) => [3, 12, 7][row % 3]!);
-    const section = { metrics: ['auc', 'ece', { name: 'gauc', by: 'user' }], by: ['hour'] };
+    const section = { metrics: ['auc', 'ece', { name: 'gauc', groupBy: 'user' }], segmentBy: ['hour'] };
     const collector = createCollector(spacesOfType('classification'), measuring(section));
     for (let begin = 0; begin < count; begin += 5000) {
       const end = Math.min(count, begin + 5000);
@@ -32,13 +32,13 @@ describe('segments', () => {
         predictions: only(rows.predictions),
         columns: { hour: only(rows.columns.hour), user: only(rows.columns.user) },
       };
-      expect(report[`y[hour=${hour}]`]).toEqual(reportOf({ ...section, by: undefined }, own)['y']);
+      expect(report[`y[hour=${hour}]`]).toEqual(reportOf({ ...section, segmentBy: undefined }, own)['y']);
     }
   });
 
   it('beyond a hundred are one together, that of the fewest rows', () => {
     const report = reportOf(
-      { by: ['hour'] },
+      { segmentBy: ['hour'] },
       rowsOf(600, (row) => (row < 300 ? row % 3 : 10 + (row % 150))),
     );
     const names = Object.keys(report);

@@ -42,7 +42,7 @@ function drawRows(type: Type, count: number, random: Random) {
 }
 
 const METRICS: readonly (readonly [string, Type, Metric])[] = [
-  ['auc', 'classification', auc.build({ interval: undefined })],
+  ['auc', 'classification', auc.build({ confidence: undefined })],
   ['logLoss', 'classification', logLoss.build({})],
   ['pcoc', 'classification', pcoc.build({})],
   ['mae', 'regression', mae.build({})],
@@ -119,7 +119,7 @@ describe("DeLong's test of two AUCs", () => {
         differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (differences.length - 1) / differences.length
       );
     };
-    const found = auc.build({ interval: undefined }).standardError!(
+    const found = auc.build({ confidence: undefined }).standardError!(
       scoresFrom('classification', labels, a),
       scoresFrom('classification', labels, b),
     ) as number;
@@ -128,7 +128,7 @@ describe("DeLong's test of two AUCs", () => {
 
   it('needs two rows of each class', () => {
     const scores = scoresFrom('classification', Float32Array.of(1, 0, 0), Float32Array.of(0.5, 0.2, 0.1));
-    expect(auc.build({ interval: undefined }).standardError!(scores, scores)).toEqual({
+    expect(auc.build({ confidence: undefined }).standardError!(scores, scores)).toEqual({
       reason: 'the variance needs two rows of each class, found 1 positives and 2 negatives',
     });
   });

@@ -11,10 +11,12 @@ import { randomStream } from '../../src/core/random.js';
 import { mtl } from '../support/mtl.js';
 import { needsPython, python } from '../support/python.js';
 
-const page = readFileSync('docs/formats.md', 'utf8');
+const page = ['how-to/deploy-onnx.md', 'reference/export-formats.md']
+  .map((name) => readFileSync(join('docs', name), 'utf8'))
+  .join('\n');
 const blocks = (language: string): readonly string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!);
-const commands = [...page.matchAll(/^ {4}mtl (export .*)$/gm)].map(([, line]) => line!.split(' '));
+const commands = [...page.matchAll(/^npx mtl (export .*)$/gm)].map(([, line]) => line!.split(' '));
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-formats-'));
 let expected: Record<string, number[]>;
@@ -64,12 +66,19 @@ function expectPredictions(found: Readonly<Record<string, readonly number[]>>): 
     for (const [row, value] of values.entries()) expect(found[name]![row]).toBeCloseTo(value, 5);
 }
 
-describe('docs/formats.md', () => {
+describe('docs/how-to/deploy-onnx.md and docs/reference/export-formats.md', () => {
   it('has an example of every format, and none that is not run', () => {
     expect(new Set(commands.map((words) => words[words.indexOf('--format') + 1]))).toEqual(new Set(formats.names));
     expect(['yaml', 'js', 'python', 'java'].map((language) => blocks(language).length)).toEqual([1, 1, 4, 1]);
     expect(readdirSync(folder).sort()).toEqual(
-      expect.arrayContaining(['embeddings', 'encoded.onnx', 'model.onnx', 'model.safetensors']),
+      expect.arrayContaining([
+        'embeddings',
+        'encoded.onnx',
+        'model.onnx',
+        'model.safetensors',
+        'padded.onnx',
+        'small.onnx',
+      ]),
     );
   });
 

@@ -162,22 +162,22 @@ const COUNTS = [
 const FIELDS: readonly (readonly [string, object, readonly string[], readonly string[]])[] = [
   ['ids of train', { type: 'categorical' }, ['4'], IDS],
   ['ids of a given size', { type: 'categorical', encoding: { name: 'ids', sizes: { f: 5 } } }, [], IDS],
-  ['ids that may be missing', { type: 'categorical', missing: 'unknown' }, ['4'], IDS],
-  ['ids with a row for empty cells', { type: 'categorical', missing: 'token' }, ['4'], IDS],
+  ['ids that may be missing', { type: 'categorical', fillMissing: 'unknown' }, ['4'], IDS],
+  ['ids with a row for empty cells', { type: 'categorical', fillMissing: 'token' }, ['4'], IDS],
   ['tokens', { type: 'categorical', encoding: 'tokens' }, ['a', 'b', 'ü 漢', 'a'], TEXTS],
   ['no tokens at all', { type: 'categorical', encoding: { name: 'tokens', minCount: 9 } }, ['a'], TEXTS],
   [
     'tokens with one for empty cells',
-    { type: 'categorical', encoding: 'tokens', missing: 'token' },
+    { type: 'categorical', encoding: 'tokens', fillMissing: 'token' },
     ['a', '', '', 'b'],
     TEXTS,
   ],
-  ['tokens that may not be missing', { type: 'categorical', encoding: 'tokens', missing: 'error' }, ['a'], TEXTS],
+  ['tokens that may not be missing', { type: 'categorical', encoding: 'tokens', fillMissing: 'error' }, ['a'], TEXTS],
   ['buckets', { type: 'bucketized', boundaries: [-2.5, 0.1, 2, 2000, 1e9] }, [], NUMBERS],
   ['one boundary', { type: 'bucketized', boundaries: [1] }, [], NUMBERS],
   [
     'quantiles with a row for empty cells',
-    { type: 'bucketized', quantiles: 4, missing: 'token' },
+    { type: 'bucketized', quantiles: 4, fillMissing: 'token' },
     ['1', '2', '3', '4', '5', '6', '7', '8'],
     NUMBERS,
   ],
@@ -201,44 +201,44 @@ const FIELDS: readonly (readonly [string, object, readonly string[], readonly st
   ['logarithms', { type: 'numeric', scaling: 'log1p' }, [], NUMBERS],
   [
     'several scalings',
-    { type: 'numeric', scaling: ['log1p', 'min-max'], missing: 'median' },
+    { type: 'numeric', scaling: ['log1p', 'min-max'], fillMissing: 'median' },
     ['1', '2', '40', ''],
     NUMBERS,
   ],
-  ['numbers of which the mean stands for empty cells', { type: 'numeric', missing: 'mean' }, ['1', '2'], NUMBERS],
+  ['numbers of which the mean stands for empty cells', { type: 'numeric', fillMissing: 'mean' }, ['1', '2'], NUMBERS],
   ['ids that auto found', { type: 'categorical', encoding: 'auto' }, ['1', '2', '4'], IDS],
   [
     'words and numbers that mean nothing',
-    { type: 'categorical', encoding: 'tokens', missing: 'token', blank: ['?', 'NA', 0] },
+    { type: 'categorical', encoding: 'tokens', fillMissing: 'token', nullValues: ['?', 'NA', 0] },
     ['a', '?', '0.0', 'b'],
     [...TEXTS, '?', 'NA', ' NA', '0', '-0.0', '0e9', '00', '1', '.', '0x0', '0 ', '0b0', '-0x0'],
   ],
   [
     'numbers that mean nothing',
-    { type: 'numeric', missing: 'mean', blank: [-1, 7, 'x'], scaling: 'min-max' },
+    { type: 'numeric', fillMissing: 'mean', nullValues: [-1, 7, 'x'], scaling: 'min-max' },
     ['1', '101', '-1', '7.0'],
     [...NUMBERS, '-1.0', '7'],
   ],
   [
     'cells that are trimmed',
-    { type: 'categorical', encoding: 'tokens', trim: true, blank: ['?'] },
+    { type: 'categorical', encoding: 'tokens', trim: true, nullValues: ['?'] },
     [' a', 'b  c', '? '],
     [...TEXTS, 'b  c', ' b  c', '  a  ', '   ', '\ta', 'a\u00a0', ' ?', 'b c', '?', '\u3000'],
   ],
   [
     'numbers that are trimmed',
-    { type: 'numeric', trim: true, blank: [-1], missing: 'zero' },
+    { type: 'numeric', trim: true, nullValues: [-1], fillMissing: 'zero' },
     [],
     [...NUMBERS, '  7  ', ' -1 ', '1 2'],
   ],
-  ['trimmed ids', { type: 'categorical', trim: true, missing: 'unknown' }, ['4'], [...IDS, ' 4 ', '    ', '4 4']],
+  ['trimmed ids', { type: 'categorical', trim: true, fillMissing: 'unknown' }, ['4'], [...IDS, ' 4 ', '    ', '4 4']],
 ];
 
 /**
  * Cells that a field knows, and for which ONNX has no operators: not to be trimmed so, or numbers in another notation
  * where numbers mean nothing.
  */
-function isBeyondOnnx({ trim = false, blank = [] }: CellOptions, cell: string): boolean {
+function isBeyondOnnx({ trim = false, nullValues: blank = [] }: CellOptions, cell: string): boolean {
   const isOdd =
     blank.some((each) => typeof each === 'number') &&
     /^(0[xXbBoO].*|[-+.\d].*\s)$/.test(trim ? cell.trim() : cell) &&
@@ -266,7 +266,7 @@ describe('raw cells in ONNX', () => {
 
   it('are what a missing indicator makes of them', async () => {
     const field = encodedFields(
-      fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'zero', indicator: true })]),
+      fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'zero', indicator: true })]),
       {},
     )[1]!;
     const run = await openField(field);
@@ -306,7 +306,7 @@ describe('raw cells in ONNX', () => {
     ['of tokens, of which the heaviest are kept', { encoding: 'tokens', maxItems: 2, pooling: 'sum' }],
     [
       'with words for nothing',
-      { encoding: 'tokens', blank: ['x', 8], maxItems: 2, pooling: 'sum', format: 'separated' },
+      { encoding: 'tokens', nullValues: ['x', 8], maxItems: 2, pooling: 'sum', format: 'separated' },
     ],
     ['with other separators', { encoding: 'tokens', separators: { items: ';', weight: '=' } }],
   ])('that are bags %s', (_, spec) => {
@@ -370,10 +370,10 @@ describe('raw cells in ONNX', () => {
     ],
     [
       'scaled and filled in',
-      { scaling: ['log1p', 'standard'], missing: 'mean', indicator: true },
+      { scaling: ['log1p', 'standard'], fillMissing: 'mean', indicator: true },
       [[1, 2, 3], [4, 0.5, 0], []],
     ],
-    ['of which zeros stand for nothing', { scaling: 'min-max', missing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
+    ['of which zeros stand for nothing', { scaling: 'min-max', fillMissing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
   ])('are a vector %s', async (_, spec, rows) => {
     const [field] = fieldsOf([featureTypes.schema.parse({ type: 'vector', fields: ['f'], ...spec })]);
     const fit = field!.startFit();

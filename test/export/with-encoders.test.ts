@@ -21,7 +21,7 @@ features:
   met: { type: cross, fields: [[121, 206]], width: 4, encoding: tokens }
   much: { type: bucketized, fields: [D109_14], width: 4, quantiles: 5 }
   smooth: { type: piecewise-linear, fields: [D109_14, D508], width: 4, bins: 6 }
-  numbers: { type: numeric, fields: [D109_14, { name: D508, missing: mean, indicator: true }], scaling: [log1p, standard] }
+  numbers: { type: numeric, fields: [D109_14, { name: D508, fillMissing: mean, indicator: true }], scaling: [log1p, standard] }
   history: { type: bag, fields: [109_14], width: 4, pooling: sqrtn, maxItems: 3, encoding: tokens }
   seen: { type: bag, fields: [110_14], width: 4, pooling: mean }
   heaviest: { type: bag, fields: [127_14, 150_14], width: 4, pooling: sum }
@@ -158,14 +158,14 @@ describe('mtl export --format onnx --with-encoders', () => {
     writeFileSync(
       join(cwd, 'config.yaml'),
       `
-data: { train: rows.csv, valid: rows.csv, blank: ['?'] }
+data: { train: rows.csv, valid: rows.csv, nullValues: ['?'] }
 features:
   who: { type: categorical, fields: [user], encoding: auto, width: 4 }
-  place: { type: categorical, fields: [{ name: city, missing: token }, plan], encoding: tokens, trim: true, width: 4 }
-  prices: { type: numeric, fields: [price], blank: [-1, NA], trim: true, scaling: [log1p, standard], missing: mean, indicator: true }
-  items: { type: bag, fields: [seen], encoding: tokens, blank: [none], width: 4, maxItems: 2, format: separated, pooling: sum }
+  place: { type: categorical, fields: [{ name: city, fillMissing: token }, plan], encoding: tokens, trim: true, width: 4 }
+  prices: { type: numeric, fields: [price], nullValues: [-1, NA], trim: true, scaling: [log1p, standard], fillMissing: mean, indicator: true }
+  items: { type: bag, fields: [seen], encoding: tokens, nullValues: [none], width: 4, maxItems: 2, format: separated, pooling: sum }
   met: { type: cross, fields: [[city, plan]], encoding: tokens, trim: true, width: 4 }
-  looks: { type: vector, fields: [look], scaling: [standard], missing: mean, indicator: true }
+  looks: { type: vector, fields: [look], scaling: [standard], fillMissing: mean, indicator: true }
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom }
 training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0.1 } } }
@@ -229,11 +229,11 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
       writeFileSync(
         join(cwd, 'config.yaml'),
         `
-data: { train: rows.csv, valid: rows.csv, decimal: '${decimal}', trim: true, blank: [n.a., -1] }
+data: { train: rows.csv, valid: rows.csv, decimal: '${decimal}', trim: true, nullValues: [n.a., -1] }
 features:
-  price: { type: numeric, fields: [price], scaling: standard, missing: mean, indicator: true }
-  range: { type: bucketized, fields: [price], quantiles: 4, width: 4, missing: token }
-  smooth: { type: piecewise-linear, fields: [price], bins: 4, width: 4, missing: token }
+  price: { type: numeric, fields: [price], scaling: standard, fillMissing: mean, indicator: true }
+  range: { type: bucketized, fields: [price], quantiles: 4, width: 4, fillMissing: token }
+  smooth: { type: piecewise-linear, fields: [price], bins: 4, width: 4, fillMissing: token }
   kind: { type: categorical, fields: [kind], encoding: tokens, width: 4 }
 tasks: { ctr: { label: click } }
 model: { name: shared-bottom }

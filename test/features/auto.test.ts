@@ -47,7 +47,7 @@ describe('an encoding that looks at the column', () => {
   });
 
   it('gives empty cells a token of their own on wish', () => {
-    const { encode, rows } = auto(['1', '2', ''], { missing: 'token' });
+    const { encode, rows } = auto(['1', '2', ''], { fillMissing: 'token' });
     expect([rows, new Set(['1', '2', ''].map(encode)).size]).toEqual([4, 3]);
   });
 

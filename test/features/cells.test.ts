@@ -37,19 +37,19 @@ describe('words that mean blank', () => {
   it('are the unknown of ids and tokens, and nothing is learned from them', () => {
     expect(
       encoded(
-        { type: 'categorical', missing: 'unknown' },
-        { blank: ['?', 99] },
+        { type: 'categorical', fillMissing: 'unknown' },
+        { nullValues: ['?', 99] },
         ['1', '99', '2', '?'],
         ['1', '2', '99', '?'],
       ),
     ).toEqual([1, 2, 0, 0]);
-    expect(() => encoded({ type: 'categorical' }, { blank: ['?'] }, ['1'], ['?'])).toThrow(
-      expect.objectContaining({ cure: expect.stringContaining('missing: unknown') as unknown }),
+    expect(() => encoded({ type: 'categorical' }, { nullValues: ['?'] }, ['1'], ['?'])).toThrow(
+      expect.objectContaining({ cure: expect.stringContaining('fillMissing: unknown') as unknown }),
     );
     expect(
       encoded(
         { type: 'categorical', encoding: 'tokens' },
-        { blank: ['?', 'NA'] },
+        { nullValues: ['?', 'NA'] },
         ['?', '?', 'NA', 'a', 'NAN'],
         ['a', 'NAN', '?', 'NA', 'NAN '],
       ),
@@ -59,20 +59,22 @@ describe('words that mean blank', () => {
   it('are what numbers that are not there stand for', () => {
     expect(
       encoded(
-        { type: 'numeric', missing: 'mean' },
-        { blank: ['?', -1] },
+        { type: 'numeric', fillMissing: 'mean' },
+        { nullValues: ['?', -1] },
         ['2', '-1', '?', '4', '-1.0'],
         ['?', '-1', '-1.00', '1'],
       ),
     ).toEqual([3, 3, 3, 1]);
-    expect(encoded({ type: 'bucketized', boundaries: [0] }, { blank: [-1] }, [], ['-1', '-2', '5'])).toEqual([0, 1, 2]);
+    expect(encoded({ type: 'bucketized', boundaries: [0] }, { nullValues: [-1] }, [], ['-1', '-2', '5'])).toEqual([
+      0, 1, 2,
+    ]);
   });
 
   it('as texts are compared letter by letter, and as numbers with numbers alone', () => {
     const of = (blank: (string | number)[]) =>
       encoded(
         { type: 'categorical', encoding: { name: 'hash', buckets: 1000 } },
-        { blank },
+        { nullValues: blank },
         [],
         ['-1', '-1.0', 'x'],
       ).map((id) => id === 0);
@@ -83,7 +85,7 @@ describe('words that mean blank', () => {
 
   it('make a cross the unknown in which one of them stands', () => {
     const cross = { type: 'cross', fields: [['a', 'b']], buckets: 50 };
-    const [field] = fieldsOf([parsed(cross)], { blank: ['?'], trim: true });
+    const [field] = fieldsOf([parsed(cross)], { nullValues: ['?'], trim: true });
     const [{ encode }] = encodedFields([field!], {}) as [ReturnType<typeof encodedFields>[number]];
     expect(encode(`x${CELL_SEPARATOR}?`)).toBe(0);
     expect(encode(` x${CELL_SEPARATOR}y `)).toBe(encode(`x${CELL_SEPARATOR}y`));
@@ -91,8 +93,8 @@ describe('words that mean blank', () => {
   });
 
   it('are said for all columns, for a group and for a field, which come together', () => {
-    const group = { type: 'numeric', missing: 0, blank: ['-'], fields: ['a', { name: 'b', blank: [9] }] };
-    const [a, b] = encodedFields(fieldsOf([parsed(group)], { blank: ['?'] }), {});
+    const group = { type: 'numeric', fillMissing: 0, nullValues: ['-'], fields: ['a', { name: 'b', nullValues: [9] }] };
+    const [a, b] = encodedFields(fieldsOf([parsed(group)], { nullValues: ['?'] }), {});
     expect(['?', '-'].map((text) => [a!.encode(text), b!.encode(text)])).toEqual([
       [0, 0],
       [0, 0],
@@ -102,11 +104,11 @@ describe('words that mean blank', () => {
 
   it('that YAML takes for something else are told with the cure', () => {
     const config = (blank: string): string =>
-      `data: { train: t.csv, blank: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
+      `data: { train: t.csv, nullValues: ${blank} }\nfeatures: { f: { type: categorical, fields: [f] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`;
     expect(() => parseConfig(config('[NA, null]'), 'c.yaml')).toThrow(
       /c\.yaml:1:\d+: data\.blank\.1: null is a value of YAML and no word; write it in quotes, as 'null'/,
     );
-    expect(parseConfig(config("['?', NA, -1]"), 'c.yaml').data.blank).toEqual(['?', 'NA', -1]);
+    expect(parseConfig(config("['?', NA, -1]"), 'c.yaml').data.nullValues).toEqual(['?', 'NA', -1]);
   });
 });
 
@@ -116,7 +118,7 @@ describe('spaces around cells', () => {
     expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an id/);
     const [bag] = fieldsOf([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], {
       trim: true,
-      blank: ['?'],
+      nullValues: ['?'],
     });
     const items: [string, number][] = [];
     if (bag!.kind === 'bag')
@@ -137,13 +139,13 @@ describe('a file whose blanks are words', () => {
     { click: '1', user: '99', city: 'NY', price: ' 7.5', seen: '' },
   ];
   const groups = [
-    parsed({ type: 'categorical', fields: ['user'], missing: 'unknown', blank: [99] }),
+    parsed({ type: 'categorical', fields: ['user'], fillMissing: 'unknown', nullValues: [99] }),
     parsed({ type: 'categorical', fields: ['city'], encoding: 'tokens' }),
-    parsed({ type: 'numeric', fields: ['price'], missing: 'mean', indicator: true }),
+    parsed({ type: 'numeric', fields: ['price'], fillMissing: 'mean', indicator: true }),
     parsed({ type: 'bag', fields: ['seen'] }),
   ];
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
-  const cells: CellOptions = { blank: ['?', -1], trim: true };
+  const cells: CellOptions = { nullValues: ['?', -1], trim: true };
   const format = rowFormatOf({ tasks, groups, cells });
   const expected = {
     user: [7, 0, 2, 0],

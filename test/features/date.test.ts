@@ -143,7 +143,8 @@ describe('a date', () => {
   });
 
   it('that is empty may be a row of its own, or an error', () => {
-    const part = (missing: string) => fieldOf({ type: 'date', parts: ['month'], missing }).encoder(undefined);
+    const part = (missing: string) =>
+      fieldOf({ type: 'date', parts: ['month'], fillMissing: missing }).encoder(undefined);
     expect([part('token').encode(''), part('token').rows, part('unknown').encode('')]).toEqual([13, 14, 0]);
     expect(() => part('error').encode('')).toThrow(/something in the cell/);
   });

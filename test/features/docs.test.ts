@@ -10,17 +10,16 @@ import { encodings } from '../../src/features/encodings/encodings.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const page = readFileSync('docs/features.md', 'utf8');
-const unindented = (text: string): string => text.replace(/^ {4}/gm, '');
-const examples = [...page.matchAll(/^ {4}features:\n(?: {6,}.*\n)+/gm)].map(([yaml]) => unindented(yaml));
-const [rows] = /^ {4}click,user.*\n(?: {4}.*\n)+/m.exec(page)!;
+const page = readFileSync('docs/reference/features.md', 'utf8');
+const examples = [...page.matchAll(/^```yaml\n(features:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!);
+const [, rows] = /^```text\n(click,user[^]*?)^```$/m.exec(page)!;
 
-describe('docs/features.md', () => {
+describe('docs/reference/features.md', () => {
   it.each(examples)('has an example that is learned from the rows of the page and encodes them:\n%s', async (yaml) => {
     const folder = scratchFolder();
-    writeFileSync(join(folder, 'rows.csv'), unindented(rows));
+    writeFileSync(join(folder, 'rows.csv'), rows!);
     const experiment = parseConfig(
-      `data: { train: rows.csv, blank: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`,
+      `data: { train: rows.csv, nullValues: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`,
       'page.yaml',
     );
     const format = rowFormatOf({
@@ -35,8 +34,8 @@ describe('docs/features.md', () => {
   });
 
   it('gives groups to the parts of a model that read them', () => {
-    const model = /^ {4}model:\n(?: {6,}.*\n)+/m.exec(page)![0];
-    const said = `data: { train: rows.csv }\n${examples.at(-1)!}tasks: { ctr: { label: click } }\n${unindented(model)}`;
+    const [, model] = /^```yaml\n(model:\n[^]*?)^```$/m.exec(page)!;
+    const said = `data: { train: rows.csv }\n${examples.at(-1)!}tasks: { ctr: { label: click } }\n${model!}`;
     expect(parseConfig(said, 'page.yaml').model).toMatchObject({
       input: ['place', 'cost'],
       gate: { input: ['people'] },

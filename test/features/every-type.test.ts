@@ -8,7 +8,7 @@ import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const CONFIG = `
-data: { train: train.csv, valid: valid.csv, test: test.csv, blank: ['?'], trim: true }
+data: { train: train.csv, valid: valid.csv, test: test.csv, nullValues: ['?'], trim: true }
 features:
   item: { type: categorical, fields: [item], width: 8, encoding: { name: tokens } }
   seen: { type: bag, fields: [seen], width: 8, encoding: { name: tokens }, table: item, pooling: sqrtn, maxItems: 20 }
@@ -19,8 +19,8 @@ features:
   hour: { type: bucketized, fields: [hour], width: 4, boundaries: [6, 12, 18] }
   both: { type: cross, fields: [[shop, day]], width: 4, buckets: 1000 }
   number: { type: numeric, fields: [price], scaling: standard }
-  when: { type: date, fields: [at], parts: [hour, month], timeZone: Europe/Berlin, width: 2, missing: token }
-  look: { type: vector, fields: [emb], scaling: standard, missing: mean, indicator: true }
+  when: { type: date, fields: [at], parts: [hour, month], timeZone: Europe/Berlin, width: 2, fillMissing: token }
+  look: { type: vector, fields: [emb], scaling: standard, fillMissing: mean, indicator: true }
   found: { type: categorical, fields: [{ name: user, encoding: auto }], width: 2 }
 tasks:
   ctr: { label: click }

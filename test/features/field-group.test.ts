@@ -99,12 +99,12 @@ describe('a field with options of its own', () => {
     ],
     [
       'a label',
-      '{ type: numeric, fields: [a, { name: click, missing: mean, indicator: true }] }',
+      '{ type: numeric, fields: [a, { name: click, fillMissing: mean, indicator: true }] }',
       "features.g.fields.1: column 'click' is a label",
     ],
     [
       'a field that is there already',
-      '{ type: numeric, fields: [{ name: a, missing: 0, indicator: true }, a] }',
+      '{ type: numeric, fields: [{ name: a, fillMissing: 0, indicator: true }, a] }',
       "features.g.fields.1: column 'a' is already a feature",
     ],
     [
@@ -152,7 +152,9 @@ describe('a field with options of its own', () => {
   });
 
   it('is checked where its group is wrong, and told once', () => {
-    const found = problemsOf('{ type: numeric, fields: [a, { name: b, missing: 3 }], scaling: [standard, min-max] }');
+    const found = problemsOf(
+      '{ type: numeric, fields: [a, { name: b, fillMissing: 3 }], scaling: [standard, min-max] }',
+    );
     expect(found.split('undoes')).toHaveLength(2);
     // What a config of before said is as right as it was.
     expect([...crossChecks({ features: { g: parsed({ type: 'categorical', fields: ['a'] }) } })]).toEqual([]);

@@ -17,7 +17,7 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
   const [first, other] = cells;
 
   it('is the unknown on wish, and changes nothing of what is learned', () => {
-    const { encode, rows } = fittedField({ ...spec, missing: 'unknown' }, ['', ...cells, '']);
+    const { encode, rows } = fittedField({ ...spec, fillMissing: 'unknown' }, ['', ...cells, '']);
     const without = fittedField(spec, cells);
     expect([encode(''), encode(first), encode(other), rows]).toEqual([
       0,
@@ -28,21 +28,21 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
   });
 
   it('is a token of its own on wish, which no other cell has', () => {
-    const { encode, rows } = fittedField({ ...spec, missing: 'token' }, ['', ...cells, '']);
+    const { encode, rows } = fittedField({ ...spec, fillMissing: 'token' }, ['', ...cells, '']);
     const found = [encode(''), encode(first), encode(other)];
     expect(new Set(found).size).toBe(3);
     for (const id of found) expect(id > 0 && id < rows).toBe(true);
   });
 
   it('is an error on wish', () => {
-    const field = fieldOf({ ...spec, missing: 'error' });
-    expect(() => fittedField({ ...spec, missing: 'error' }, cells).encode('')).toThrow(/something in the cell/);
+    const field = fieldOf({ ...spec, fillMissing: 'error' });
+    expect(() => fittedField({ ...spec, fillMissing: 'error' }, cells).encode('')).toThrow(/something in the cell/);
     const fit = field.startFit();
     if (fit !== undefined) expect(() => fit.check('')).toThrow(/something in the cell/);
   });
 
   it('decides what a table means, so that another table is not taken for it', () => {
-    const meanings = [spec, { ...spec, missing: 'unknown' }, { ...spec, missing: 'token' }].map(
+    const meanings = [spec, { ...spec, fillMissing: 'unknown' }, { ...spec, fillMissing: 'token' }].map(
       (each) => fieldOf(each).meaning,
     );
     expect(new Set(meanings).size).toBe(3);
@@ -51,7 +51,7 @@ describe.each(types)('an empty cell of %s', (_, spec, cells) => {
 
 describe('a token for empty cells', () => {
   it('stays where it is when a vocabulary grows', () => {
-    const field = fieldOf({ type: 'categorical', encoding: 'tokens', missing: 'token' });
+    const field = fieldOf({ type: 'categorical', encoding: 'tokens', fillMissing: 'token' });
     const learn = (cells: readonly string[]): unknown => {
       const fit = field.startFit()!;
       for (const cell of cells) fit.observe(cell);
@@ -66,7 +66,7 @@ describe('a token for empty cells', () => {
   });
 
   it('is not what a cell can hold', () => {
-    const field = fieldOf({ type: 'categorical', encoding: 'tokens', missing: 'token' });
+    const field = fieldOf({ type: 'categorical', encoding: 'tokens', fillMissing: 'token' });
     const fit = field.startFit()!;
     for (const cell of ['', 'a', '']) fit.observe(cell);
     const { encode, direct } = field.encoder(fit.finish());
@@ -84,7 +84,7 @@ describe('a token of its own for empty cells', () => {
     { encoding: 'auto' },
   ])('leaves bags the table of %j: their items are never empty', (encoding) => {
     const groups = [
-      { type: 'categorical', fields: ['f'], missing: 'token', ...encoding },
+      { type: 'categorical', fields: ['f'], fillMissing: 'token', ...encoding },
       { type: 'bag', fields: ['seen'], table: 'f', ...encoding },
     ].map((group) => featureTypes.schema.parse(group));
     expect([...checkFeatures({ one: groups[0]!, many: groups[1]! }, [])]).toEqual([]);
@@ -111,11 +111,11 @@ describe('an empty number', () => {
   });
 
   it('is an error where nothing is said, with the cure', () => {
-    for (const spec of [{}, { missing: 'error' }, { scaling: 'standard' }]) {
+    for (const spec of [{}, { fillMissing: 'error' }, { scaling: 'standard' }]) {
       expect(() => fittedField({ type: 'numeric', ...spec }, ['1', '2']).encode('')).toThrow(
         expect.objectContaining({
           expected: 'a decimal number',
-          cure: expect.stringContaining('missing: mean') as unknown,
+          cure: expect.stringContaining('fillMissing: mean') as unknown,
         }),
       );
     }
@@ -123,16 +123,16 @@ describe('an empty number', () => {
   });
 
   it('is scaled like a number, and scales are learned from the numbers that are there', () => {
-    const { encode } = fittedField({ type: 'numeric', missing: 'mean', scaling: 'standard' }, ['1', '', '3', '']);
+    const { encode } = fittedField({ type: 'numeric', fillMissing: 'mean', scaling: 'standard' }, ['1', '', '3', '']);
     expect(['', '1', '3'].map(encode)).toEqual([0, -1, 1]);
-    const zero = fittedField({ type: 'numeric', missing: 'zero', scaling: ['log1p', 'min-max'] }, ['1', '', '3']);
+    const zero = fittedField({ type: 'numeric', fillMissing: 'zero', scaling: ['log1p', 'min-max'] }, ['1', '', '3']);
     expect([zero.encode('3'), zero.encode('1')]).toEqual([1, 0]);
     expect(zero.encode('')).toBeCloseTo(-1, 12);
   });
 
   it('is told in a column of its own on wish', () => {
     const fields = fieldsOf([
-      featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'mean', indicator: true }),
+      featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'mean', indicator: true }),
     ]);
     expect(fields.map(({ name, columns, kind, width }) => [name, columns, kind, width])).toEqual([
       ['f', ['f'], 'number', 1],
@@ -145,7 +145,11 @@ describe('an empty number', () => {
   });
 
   it('in a column that has no number on train is an error that names the field', () => {
-    for (const spec of [{ missing: 'mean' }, { missing: 'median' }, { missing: 'zero', scaling: 'standard' }]) {
+    for (const spec of [
+      { fillMissing: 'mean' },
+      { fillMissing: 'median' },
+      { fillMissing: 'zero', scaling: 'standard' },
+    ]) {
       expect(() => fittedField({ type: 'numeric', ...spec }, ['', ''])).toThrow(
         /field 'f': no row of train has a number here/,
       );

@@ -36,7 +36,7 @@ describe('a number that is embedded piecewise linearly', () => {
   it('has a row of its own where the cell is empty, or is an error on wish; empty cells move no knot', () => {
     expect(fittedField(spec, ['', '1', '', '2', '']).encode('')).toBe(0);
     expect(fittedField(spec, ['', '1', '', '2', '']).rows).toBe(fittedField(spec, ['1', '2']).rows);
-    const refused = { ...spec, missing: 'error' };
+    const refused = { ...spec, fillMissing: 'error' };
     expect(() => fittedField(refused, ['1']).encode('')).toThrow(/a decimal number/);
     expect(() => fittedField(refused, ['1', ''])).toThrow(/a decimal number/);
     expect(() => fittedField(spec, ['1']).encode('many')).toThrow(/a decimal number/);
@@ -53,6 +53,6 @@ describe('a number that is embedded piecewise linearly', () => {
       { name: '2.5', means: 'knot' },
     ]);
     expect(fieldOf({ ...spec, bins: 5 }).meaning).not.toBe(field.meaning);
-    expect(fieldOf({ ...spec, missing: 'error' }).meaning).not.toBe(field.meaning);
+    expect(fieldOf({ ...spec, fillMissing: 'error' }).meaning).not.toBe(field.meaning);
   });
 });

@@ -20,13 +20,13 @@ describe('the rows of a table', () => {
     ],
     [
       'ids of a given size, of which an empty cell is the unknown',
-      { type: 'categorical', encoding: { name: 'ids', sizes: { f: 2 } }, missing: 'unknown' },
+      { type: 'categorical', encoding: { name: 'ids', sizes: { f: 2 } }, fillMissing: 'unknown' },
       [],
       ['0 (unknown)', '1 (id)'],
     ],
     [
       'ids with a row for empty cells',
-      { type: 'categorical', missing: 'token' },
+      { type: 'categorical', fillMissing: 'token' },
       ['1'],
       ['0 (unknown)', '1 (id)', 'missing (missing)'],
     ],
@@ -38,7 +38,7 @@ describe('the rows of a table', () => {
     ],
     [
       'texts with one for empty cells',
-      { type: 'categorical', encoding: 'tokens', missing: 'token' },
+      { type: 'categorical', encoding: 'tokens', fillMissing: 'token' },
       ['', '', 'a'],
       ['unknown (unknown)', 'missing (missing)', 'a (token)'],
     ],
@@ -88,7 +88,7 @@ describe('the rows of a table', () => {
   });
 
   it('are told for any row by the rule of the field as its encoder has them', () => {
-    const spec = { type: 'categorical', encoding: 'tokens', missing: 'token' };
+    const spec = { type: 'categorical', encoding: 'tokens', fillMissing: 'token' };
     const encoder = fittedField(spec, ['a', '', 'b', 'b']);
     const nameOf = rowNames({ name: 'f', rule: encoder.rule });
     for (const text of ['a', 'b']) expect(nameOf(encoder.encode(text)).name).toBe(text);

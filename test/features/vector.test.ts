@@ -90,14 +90,18 @@ describe('a vector', () => {
   });
 
   it('that is empty is what is said, before it is scaled, and told in a place more on wish', () => {
-    expect(fitted({ missing: 'mean' }, ['1|10', '', '3|20']).encode('')).toEqual([2, 15]);
-    expect(fitted({ missing: 'zero', length: 2 }, []).encode('')).toEqual([0, 0]);
-    const { encode, width } = fitted({ missing: 'mean', scaling: 'standard', indicator: true }, ['1|10', '', '3|30']);
+    expect(fitted({ fillMissing: 'mean' }, ['1|10', '', '3|20']).encode('')).toEqual([2, 15]);
+    expect(fitted({ fillMissing: 'zero', length: 2 }, []).encode('')).toEqual([0, 0]);
+    const { encode, width } = fitted({ fillMissing: 'mean', scaling: 'standard', indicator: true }, [
+      '1|10',
+      '',
+      '3|30',
+    ]);
     expect([width, encode(''), encode('3|30')]).toEqual([3, [0, 0, 1], [1, 1, 0]]);
   });
 
   it('of which train has none is an error that names the field', () => {
-    expect(() => fitted({ missing: 'mean' }, ['', ''])).toThrow(
+    expect(() => fitted({ fillMissing: 'mean' }, ['', ''])).toThrow(
       /field 'f': no row of train has a list of numbers here/,
     );
   });
@@ -118,7 +122,7 @@ describe('vectors in files', () => {
       type: 'vector',
       fields: ['emb'],
       scaling: 'standard',
-      missing: 'zero',
+      fillMissing: 'zero',
       indicator: true,
     }),
   ];

@@ -3,21 +3,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { copyShipped } from '../support/copy-shipped.js';
 import { mtl } from '../support/mtl.js';
-import { smallWorld } from '../support/small-run.js';
 
-const page = readFileSync('docs/importance.md', 'utf8');
-const commands = [...page.matchAll(/^ {4,}npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
+const page = readFileSync('docs/how-to/measure-feature-importance.md', 'utf8');
+const commands = [...page.matchAll(/^npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
 
 let world: string;
-beforeAll(async () => {
+beforeAll(() => {
   world = mkdtempSync(join(tmpdir(), 'mtl-importance-'));
-  await smallWorld(world);
-  expect((await mtl(world, ['train', 'esmm.yaml', '--set', 'training.epochs=1', '--threads', '1'])).code).toBe(0);
+  copyShipped(world, ['configs/esmm.yaml', 'data/sample']);
 });
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
-describe('docs/importance.md', () => {
+describe('docs/how-to/measure-feature-importance.md', () => {
   it('has commands that run, and that write what it says', async () => {
     expect(commands.length).toBeGreaterThan(5);
     for (const command of commands) {
@@ -30,7 +29,7 @@ describe('docs/importance.md', () => {
         .flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, key]) => key!));
       const found = JSON.parse(stdout) as { importances: object[] };
       expect([...Object.keys(found).filter((key) => key !== 'run'), 'proposal'].sort()).toEqual([...told].sort());
-      expect(Object.keys(found.importances[0]!)).toEqual(['name', 'fields', 'falls']);
+      expect(Object.keys(found.importances[0]!)).toEqual(['name', 'fields', 'drops']);
     }
     for (const file of ['importance.svg', 'importance.csv', 'smaller.yaml'])
       expect(existsSync(join(world, file))).toBe(true);

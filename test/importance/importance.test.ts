@@ -231,7 +231,7 @@ describe('the importance of a field', () => {
         'data.test=null',
         'training.earlyStopping=null',
         'training.monitor=loss',
-        'checkpoints.alsoBest=null',
+        'checkpoints.bestBy=null',
       ],
     });
     await expect(importanceOf(path)).rejects.toThrow(

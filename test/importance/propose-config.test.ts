@@ -26,7 +26,7 @@ features:
     width: 4
     encoding: { name: ids, sizes: { 101: 60, 121: 200, 122: 200 } }
   item: { type: categorical, fields: [205, 206, 207], width: 4, table: { 207: 206 } }
-  numbers: { type: numeric, fields: [D508, { name: D509, missing: zero, indicator: true }] }
+  numbers: { type: numeric, fields: [D508, { name: D509, fillMissing: zero, indicator: true }] }
 tasks:
   ctr: { label: click }
   cvr: { label: purchase, given: click } # where it was clicked

@@ -96,7 +96,12 @@ describe('mtl init', () => {
       'numeric visits',
       'vector vec',
     ]);
-    expect(yaml.data).toMatchObject({ source: 'train.csv', split: { by: 'share' }, blank: ['NA'], onBadRow: 'skip' });
+    expect(yaml.data).toMatchObject({
+      source: 'train.csv',
+      split: { by: 'random' },
+      nullValues: ['NA'],
+      onBadRow: 'skip',
+    });
     expect(text).toMatch(/^# yaml-language-server: \$schema=.*config\.schema\.json\n/);
     for (const line of text.split('\n').filter((each) => /^ {6}- /.test(each)))
       expect(line).toMatch(/ # \d+ different/);
@@ -130,7 +135,7 @@ describe('mtl init', () => {
     ]);
     expect(yaml.tasks).toMatchObject({
       ctr: { label: { column: 'clicked', equals: 'yes' } },
-      cvr: { missing: 'mask' },
+      cvr: { onMissing: 'mask' },
     });
     expect((await trainSmall(config, { set: ['training.epochs=1'] })).metrics['test']!['ctr']!.rows).toBe(800);
   });

@@ -40,8 +40,8 @@ async function expectFormula(model: ByHand, formula: (row: number) => Readonly<R
 
 /** A click and a purchase after it, whose rows without a label are masked. */
 const maskedFunnel = [
-  task('ctr', { label: 'click', missing: 'mask' }),
-  task('cvr', { label: 'purchase', given: 'click', missing: 'mask' }),
+  task('ctr', { label: 'click', onMissing: 'mask' }),
+  task('cvr', { label: 'purchase', given: 'click', onMissing: 'mask' }),
 ];
 
 /** The batch of a model in which every third click and every fourth purchase is missing. */

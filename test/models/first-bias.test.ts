@@ -59,7 +59,7 @@ async function silentPredictions(name: string, tasks: readonly Task[], options: 
 
 describe.each(models.names)('%s, before it knows any feature', (name) => {
   it('predicts the rates of train: of clicks, and of purchases among clicks', async () => {
-    const predicted = await silentPredictions(name, funnel, { sums, firstBias: 'labels' });
+    const predicted = await silentPredictions(name, funnel, { sums, biasInit: 'prior' });
     expect(predicted('ctr')).toBeCloseTo(0.04, 5);
     expect(predicted('cvr')).toBeCloseTo(0.05, 5);
   });
@@ -67,8 +67,8 @@ describe.each(models.names)('%s, before it knows any feature', (name) => {
 
 describe('the first bias of a head', () => {
   it('is drawn where it is wished, and where nothing is known of train', async () => {
-    const drawn = await silentPredictions('mmoe', funnel, { sums, firstBias: 'drawn' });
-    const unknown = await silentPredictions('mmoe', funnel, { firstBias: 'labels' });
+    const drawn = await silentPredictions('mmoe', funnel, { sums, biasInit: 'random' });
+    const unknown = await silentPredictions('mmoe', funnel, { biasInit: 'prior' });
     for (const predicted of [drawn, unknown])
       expect(Math.abs(Math.log(predicted('ctr') / (1 - predicted('ctr'))))).toBeLessThan(1);
     expect(unknown('ctr')).toBe(drawn('ctr'));
@@ -79,7 +79,7 @@ describe('the first bias of a head', () => {
       { ...funnel[0]!, positiveWeight: 3 },
       { ...funnel[1]!, positiveWeight: 'balanced' as const },
     ];
-    const predicted = await silentPredictions('mmoe', weighted, { sums, firstBias: 'labels' });
+    const predicted = await silentPredictions('mmoe', weighted, { sums, biasInit: 'prior' });
     expect(predicted('ctr')).toBeCloseTo((3 * 40) / (3 * 40 + 960), 5);
     expect(predicted('cvr')).toBeCloseTo(0.5, 5);
   });
@@ -92,7 +92,7 @@ describe('the first bias of a head', () => {
     ];
     const of = (weight: number, sum: number): LabelSums => ({ own: { weight, sum }, chain: { weight, sum } });
     const predicted = await silentPredictions('mmoe', tasks, {
-      firstBias: 'labels',
+      biasInit: 'prior',
       sums: new Map([
         ['spend', of(8, 100)],
         ['never', of(8, 0)],

@@ -10,8 +10,8 @@ import { engines } from '../support/engines.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 const tasks = [
-  task('ctr', { label: 'click', missing: 'mask', sampleWeight: 'w', positiveWeight: 3 }),
-  task('cvr', { label: 'purchase', given: 'click', missing: 'mask', sampleWeight: 'w', positiveWeight: 'balanced' }),
+  task('ctr', { label: 'click', onMissing: 'mask', sampleWeight: 'w', positiveWeight: 3 }),
+  task('cvr', { label: 'purchase', given: 'click', onMissing: 'mask', sampleWeight: 'w', positiveWeight: 'balanced' }),
 ];
 // 2.5 times as many 0s as 1s where it is defined, 7 times in all.
 const sums = new Map([['cvr', { own: { weight: 3.5, sum: 1 }, chain: { weight: 8, sum: 1 } }]]);
@@ -171,7 +171,7 @@ describe('every model', () => {
         { ...tasks[0]!, weight: 2 },
         { ...tasks[1]!, weight: 3 },
       ],
-      { termWeights: { ctcvr: 0.5 } },
+      { lossWeights: { ctcvr: 0.5 } },
     );
     expect(graph.terms.map(({ name, weight }) => [name, weight])).toEqual([
       ['ctr', 2],

@@ -270,7 +270,7 @@ describe('what repairs the selection of conversions', () => {
     const gradients = (jointly: boolean) =>
       Promise.all(
         [0.1, 10].map(async (imputationWeight) => {
-          const options = { name: 'escm2-dr', jointly, imputationWeight };
+          const options = { name: 'escm2-dr', jointTraining: jointly, imputationWeight };
           const { gradients } = await compile(planOf(options)).inspect(batchOf(64));
           expect(gradients.get('imputations.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
           return [...gradients.get('towers.cvr.out.weight')!.data];
@@ -308,7 +308,7 @@ describe('what repairs the selection of conversions', () => {
 
   it('holds the propensity constant: without the loss of clicks nothing but the products moves the click tower', async () => {
     const { gradients } = await compile(
-      planOf({ name: 'escm2-ips', globalWeight: 0 }, [{ ...funnel[0]!, weight: 0 }, funnel[1]!]),
+      planOf({ name: 'escm2-ips', entireSpaceWeight: 0 }, [{ ...funnel[0]!, weight: 0 }, funnel[1]!]),
     ).inspect(batchOf(32));
     expect(gradients.get('towers.ctr.out.weight')!.data.every((g) => g === 0)).toBe(true);
     expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);

@@ -34,7 +34,7 @@ function planOf(name: string, negatives?: number): Plan {
     embeddingParts(spec, tasks).length,
   );
   return {
-    graph: buildModel(spec, layout, tasks, { negatives }),
+    graph: buildModel(spec, layout, tasks, { negativeRate: negatives }),
     layout,
     optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
     seed: 3,
@@ -97,7 +97,7 @@ describe('a model of a sample', () => {
     const config = join(folder, 'sampled.yaml');
     writeFileSync(
       config,
-      `data: { train: train.csv, valid: valid.csv, sampling: { negatives: 0.1 } }
+      `data: { train: train.csv, valid: valid.csv, negativeSampling: { rate: 0.1 } }
 features:
   item: { type: categorical, fields: [item], width: 4 }
 tasks:
@@ -132,7 +132,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
   });
 
   const config = (taskLines: string): string =>
-    `data: { train: a.csv, sampling: { negatives: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
+    `data: { train: a.csv, negativeSampling: { rate: 0.1 } }\nfeatures:\n  f: { type: categorical, fields: [id] }\ntasks:\n${taskLines}model: { name: mmoe }\n`;
   it.each([
     [
       '  like: { label: like }\n  share: { label: share }\n',
@@ -158,7 +158,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
       parseConfig(
         config('  ctr: { label: click }\n  spend: { label: spend, type: regression, given: ctr }\n'),
         'x.yaml',
-      ).data.sampling,
-    ).toEqual({ negatives: 0.1, seed: 0 });
+      ).data.negativeSampling,
+    ).toEqual({ negativeRate: 0.1, seed: 0 });
   });
 });

@@ -262,8 +262,8 @@ describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
 
   it.each([
     ['as it is', {}],
-    ['where gradients are limited', { clip: { norm: 0.01, apart: false } }],
-    ['where they are limited apart', { clip: { norm: 0.01, apart: true } }],
+    ['where gradients are limited', { clip: { norm: 0.01, separate: false } }],
+    ['where they are limited apart', { clip: { norm: 0.01, separate: true } }],
     ['where an average is kept', { average: { decay: 0.9 } }],
   ] as const)('that is the one of embeddings comes to the same bits, %s', async (_, step) => {
     const runs = [];

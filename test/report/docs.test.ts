@@ -10,18 +10,19 @@ import { codeBlocks } from '../support/code-blocks.js';
 import { copyShipped } from '../support/copy-shipped.js';
 import { mtl } from '../support/mtl.js';
 
-const page = readFileSync('docs/pictures.md', 'utf8');
-const commands = [...page.matchAll(/^ {4}npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
+const page = readFileSync('docs/how-to/read-reports.md', 'utf8');
+const loggers = readFileSync('docs/how-to/track-experiments.md', 'utf8');
+const commands = [...page.matchAll(/^npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mtl-pictures-'));
+  folder = mkdtempSync(join(tmpdir(), 'mtl-reports-'));
   mkdirSync(join(folder, 'runs'));
   copyShipped(folder, ['configs', 'data/sample']);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe('docs/pictures.md', () => {
+describe('docs/how-to/read-reports.md and track-experiments.md', () => {
   it('has commands that run, and that leave what it says', async () => {
     expect(commands.length).toBeGreaterThan(3);
     for (const command of commands) {
@@ -31,16 +32,16 @@ describe('docs/pictures.md', () => {
     for (const file of [
       'compared.html',
       'runs/latest/report.html',
-      'runs/esmm/001/events.out.tfevents.0.mtl',
-      'runs/esmm/001/scores.json',
+      'runs/esmm/reported/events.out.tfevents.0.mtl',
+      'runs/esmm/reported/scores.json',
     ])
       expect(existsSync(join(folder, file))).toBe(true);
     expect(readFileSync(join(folder, 'compared.html'), 'utf8')).toContain('<h1>2 runs</h1>');
   }, 120_000);
 
   it('has parts of configs that a config may have', () => {
-    const blocks = codeBlocks(page).filter(({ language }) => language === 'yaml');
-    expect(blocks.length).toBeGreaterThan(1);
+    const blocks = [page, loggers].flatMap((each) => codeBlocks(each).filter(({ language }) => language === 'yaml'));
+    expect(blocks.length).toBeGreaterThan(2);
     const base = parse(readFileSync('configs/mmoe.yaml', 'utf8')) as Record<string, object>;
     for (const { text } of blocks) {
       const part = parse(text) as Record<string, object>;

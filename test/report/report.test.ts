@@ -46,7 +46,7 @@ beforeAll(async () => {
       '--set',
       `features.more=${extra}`,
       '--set',
-      `evaluation.by=${JSON.stringify([HOSTILE])}`,
+      `evaluation.segmentBy=${JSON.stringify([HOSTILE])}`,
     ]);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(join(name!, 'report.html'));

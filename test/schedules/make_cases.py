@@ -42,7 +42,7 @@ def after_warmup(warmup, first_factor, scheduler_of):
 
 def case(base, scheduler_of, warmup=None, until=STEPS, **schedule):
     if warmup is not None:
-        schedule['warmup'] = {'steps': warmup[0], 'firstFactor': warmup[1]}
+        schedule['warmup'] = {'steps': warmup[0], 'startFactor': warmup[1]}
         scheduler_of = after_warmup(*warmup, scheduler_of)
     return {'schedule': schedule, 'baseRate': base, 'rates': rates(scheduler_of, base, until)}
 
@@ -100,16 +100,16 @@ def all_cases():
             case(0.1, cosine(30, 0.01), until=31, name='cosine', steps=30, minFactor=0.1),
             case(0.2, cosine(25, 0.001), warmup=(8, 0.05), until=34, name='cosine', steps=25, minFactor=0.005),
             case(0.1, restarts(9, 1, 0), name='cosine', steps=9, restarts={}),
-            case(0.05, restarts(5, 2, 0.01), until=80, name='cosine', steps=5, minFactor=0.2, restarts={'stretch': 2}),
-            case(0.05, restarts(4, 3, 0), warmup=(3, 0.5), until=60, name='cosine', steps=4, restarts={'stretch': 3}),
+            case(0.05, restarts(5, 2, 0.01), until=80, name='cosine', steps=5, minFactor=0.2, restarts={'tMult': 2}),
+            case(0.05, restarts(4, 3, 0), warmup=(3, 0.5), until=60, name='cosine', steps=4, restarts={'tMult': 3}),
         ],
         'one-cycle': [
             case(0.1, one_cycle(0.1, 40), name='one-cycle', steps=40),
             case(0.2, one_cycle(0.2, 37, pct_start=0.45, div_factor=10, final_div_factor=50, anneal_strategy='linear'), until=37,
-                 name='one-cycle', steps=37, rise=0.45, firstFactor=1 / 10, lastFactor=1 / 500, shape='linear'),
-            case(0.2, one_cycle(0.2, 33, pct_start=0.4, three_phase=True), until=33, name='one-cycle', steps=33, rise=0.4, threePhases=True),
+                 name='one-cycle', steps=37, warmupShare=0.45, startFactor=1 / 10, finalFactor=1 / 500, annealStrategy='linear'),
+            case(0.2, one_cycle(0.2, 33, pct_start=0.4, three_phase=True), until=33, name='one-cycle', steps=33, warmupShare=0.4, threePhase=True),
             case(0.2, one_cycle(0.2, 40, pct_start=0.2, three_phase=True, anneal_strategy='linear', div_factor=4, final_div_factor=100),
-                 name='one-cycle', steps=40, rise=0.2, threePhases=True, shape='linear', firstFactor=0.25, lastFactor=0.0025),
+                 name='one-cycle', steps=40, warmupShare=0.2, threePhase=True, annealStrategy='linear', startFactor=0.25, finalFactor=0.0025),
         ],
         'plateau': [
             plateau(0.1, 'min', LOSSES),

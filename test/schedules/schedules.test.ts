@@ -13,10 +13,17 @@ const OPTIONS: {
   step: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
   exponential: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
   polynomial: { needed: { steps: 20 }, odd: { steps: 17, power: 2.5, minFactor: 0.05 } },
-  cosine: { needed: { steps: 20 }, odd: { steps: 17, minFactor: 0.05, restarts: { stretch: 2 } } },
+  cosine: { needed: { steps: 20 }, odd: { steps: 17, minFactor: 0.05, restarts: { tMult: 2 } } },
   'one-cycle': {
     needed: { steps: 20 },
-    odd: { steps: 17, rise: 0.4, firstFactor: 0.2, lastFactor: 0.01, shape: 'linear', threePhases: true },
+    odd: {
+      steps: 17,
+      warmupShare: 0.4,
+      startFactor: 0.2,
+      finalFactor: 0.01,
+      annealStrategy: 'linear',
+      threePhase: true,
+    },
   },
   plateau: { needed: {}, odd: { factor: 0.3, patience: 3, minDelta: 0.1, cooldown: 2, minFactor: 0.05 } },
 };
@@ -125,7 +132,7 @@ describe('every schedule', () => {
     it(`${name} rises evenly to its own start where it has a warm-up, and is itself after it`, () => {
       // Always better, so that no plateau falls.
       const better = Array.from({ length: 60 }, (_, step) => 1 - step / 100);
-      const { factors } = run({ ...least, warmup: { steps: 10, firstFactor: 0.25 } }, better);
+      const { factors } = run({ ...least, warmup: { steps: 10, startFactor: 0.25 } }, better);
       const own = run(least, better).factors;
       factors.slice(0, 10).forEach((factor, step) => expect(factor).toBeCloseTo(own[0]! * (0.25 + 0.075 * step), 12));
       expect(factors.slice(10)).toEqual(own.slice(0, 50));
@@ -182,7 +189,7 @@ describe('every schedule', () => {
 
   it('is the constant one where the config names none', () => {
     expect(new Set(run({}).factors)).toEqual(new Set([1]));
-    expect(scheduleSchema.parse({})).toEqual({ name: 'constant', embeddingsFactor: 1 });
+    expect(scheduleSchema.parse({})).toEqual({ name: 'constant', embeddingScale: 1 });
   });
 
   it('refuses a warm-up of no steps, with the same hint', () => {
@@ -194,7 +201,7 @@ describe('every schedule', () => {
 
 describe('cosine', () => {
   it('is back at its start at each restart, each cycle as many times as long as told', () => {
-    const { factors } = run({ name: 'cosine', steps: 4, restarts: { stretch: 3 } });
+    const { factors } = run({ name: 'cosine', steps: 4, restarts: { tMult: 3 } });
     expect(factors.flatMap((factor, step) => (factor === 1 ? [step] : []))).toEqual([0, 4, 16, 52]);
   });
 });
@@ -202,16 +209,16 @@ describe('cosine', () => {
 describe('one-cycle', () => {
   it('refuses a rise without a step between, with the length that it needs', () => {
     expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual([
-      'rise: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7',
+      'warmupShare: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7',
     ]);
     expect(problemsOf({ name: 'one-cycle', steps: 7 })).toEqual([]);
   });
 
   it('refuses three phases that do not fit', () => {
-    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.6, threePhases: true })).toEqual([
-      expect.stringMatching(/^rise: expected room for an end .* take a share below a half$/) as string,
+    expect(problemsOf({ name: 'one-cycle', steps: 100, warmupShare: 0.6, threePhase: true })).toEqual([
+      expect.stringMatching(/^warmupShare: expected room for an end .* take a share below a half$/) as string,
     ]);
-    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.49, threePhases: true })).toEqual([]);
+    expect(problemsOf({ name: 'one-cycle', steps: 100, warmupShare: 0.49, threePhase: true })).toEqual([]);
   });
 });
 

@@ -11,8 +11,10 @@ import { mtl } from '../support/mtl.js';
 import { needsPython, pythonAside } from '../support/python.js';
 
 const root = join(import.meta.dirname, '..', '..');
-const page = readFileSync(join(root, 'docs', 'serving.md'), 'utf8');
-const blocks = codeBlocks(page);
+const pageOf = (...path: readonly string[]): string => readFileSync(join(root, 'docs', ...path), 'utf8');
+const guide = pageOf('how-to', 'serve-predictions.md');
+const api = pageOf('reference', 'http-api.md');
+const blocks = [...codeBlocks(guide), ...codeBlocks(api)];
 /** The examples of a section in a language. */
 const examples = (heading: string, language: string): string[] =>
   blocks.filter((block) => block.heading === heading && block.language === language).map(({ text }) => text);
@@ -71,13 +73,13 @@ const runNode = (text: string): string => {
   return stdout;
 };
 
-describe('docs/serving.md', () => {
+describe('docs/how-to/serve-predictions.md and docs/reference/http-api.md', () => {
   it('has examples in Node and with curl that run, and predict the same', async () => {
-    const printed = runNode(example('In Node', 'js'));
+    const printed = runNode(example('In a Node program', 'js'));
     expect(printed).toMatch(/^42 0\.\d+ 0\.\d+\n43 0\.\d+ 0\.\d+\n$/);
     const [, ctr, ctcvr] = printed.split(/\s/).map(Number);
 
-    const [start, ask] = examples('Over HTTP', 'sh');
+    const [, start, ask] = examples('Serve predictions', 'sh');
     const url = await serving(start!);
     const asked = spawn('bash', ['-c', ask!.replace('http://127.0.0.1:8080', url)], {
       cwd: folder,
@@ -91,10 +93,10 @@ describe('docs/serving.md', () => {
       [answer.predictions[0]!['ctr'], answer.predictions[0]!['ctcvr']].map((value) => Math.fround(value!)),
     ).toEqual([ctr, ctcvr]);
 
-    const shown = JSON.parse(example('Over HTTP', 'json')) as typeof answer;
+    const shown = JSON.parse(example('Serve predictions', 'json')) as typeof answer;
     expect(Object.keys(answer)).toEqual(Object.keys(shown));
     expect(Object.keys(answer.predictions[0]!)).toEqual(Object.keys(shown.predictions[0]!));
-    const paths = [...page.matchAll(/^\| `GET ([^|]*)\|/gm)].flatMap(([, list]) =>
+    const paths = [...api.matchAll(/^\| `GET ([^|]*)\|/gm)].flatMap(([, list]) =>
       [...list!.matchAll(/\/[\w/]*/g)].map(([path]) => path.replace('NAME', 'esmm')),
     );
     expect(paths.length).toBeGreaterThan(7);
@@ -102,7 +104,7 @@ describe('docs/serving.md', () => {
   });
 
   it('has an example with a token, several models and all options that starts', async () => {
-    const url = await serving(examples('Over HTTP', 'sh')[2]!);
+    const url = await serving(example('In production', 'sh'));
     const statuses = ['/readyz', '/v2/models/best', '/v2/models/last'].map(
       async (path) => (await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}${path}`)).status,
     );
@@ -114,7 +116,7 @@ describe('docs/serving.md', () => {
     const url = await serving('npx mtl serve runs/latest');
     const printed = await pythonAside(
       folder,
-      example('Clients of Triton', 'python').replace('127.0.0.1:8080', new URL(url).host),
+      example('Open Inference Protocol', 'python').replace('127.0.0.1:8080', new URL(url).host),
     );
     expect(printed).toMatch(/^\[0\.\d+ +0\.\d+ *\] \[0\.\d+ +0\.\d+ *\]\n$/);
   });

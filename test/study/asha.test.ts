@@ -3,7 +3,7 @@ import { shouldPromote, findRung } from '../../src/study/asha.js';
 
 describe('asha', () => {
   it('has rungs at the first epoch times powers of the factor', () => {
-    const options = { firstRung: 2, factor: 3 };
+    const options = { minEpochs: 2, reductionFactor: 3 };
     expect([1, 2, 3, 6, 12, 18, 54].map((epoch) => findRung(options, epoch))).toEqual([
       undefined,
       0,

@@ -16,7 +16,7 @@ import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const root = join(import.meta.dirname, '..', '..');
-const page = readFileSync(join(root, 'docs', 'sweeps.md'), 'utf8');
+const page = readFileSync(join(root, 'docs', 'how-to', 'tune-hyperparameters.md'), 'utf8');
 const blocks = codeBlocks(page);
 const studies = readdirSync(join(root, 'sweeps')).filter((file) => file.endsWith('.yaml'));
 
@@ -30,7 +30,7 @@ function workplace(): string {
 const shell = (cwd: string, text: string): Promise<{ stdout: string }> =>
   promisify(execFile)('sh', ['-euc', text], { cwd, encoding: 'utf8', env: { ...process.env, MTL_RUNS: '' } });
 
-describe('docs/sweeps.md', () => {
+describe('docs/how-to/tune-hyperparameters.md', () => {
   it('has studies that are right, every one', async () => {
     const cwd = workplace();
     const yamls = blocks.filter(({ language }) => language === 'yaml');

@@ -159,7 +159,7 @@ describe('mtl sweep', () => {
 
   it('draws the same points whoever draws them, and goes on with more of them', { timeout: 120_000 }, async () => {
     const space =
-      'space:\n  training.optimizer.dense.learningRate: { type: log-uniform, low: 0.0001, high: 0.1, also: [training.optimizer.embeddings.learningRate] }\n  model.ctrTower.hidden: [[4], [8]]\n  model.cvrTower.dropout: { type: uniform, low: 0.1, high: 0.3, when: { model.ctrTower.hidden: [[8]] } }\n';
+      'space:\n  training.optimizer.dense.learningRate: { type: log-uniform, low: 0.0001, high: 0.1, linkedKeys: [training.optimizer.embeddings.learningRate] }\n  model.ctrTower.hidden: [[4], [8]]\n  model.cvrTower.dropout: { type: uniform, low: 0.1, high: 0.3, when: { model.ctrTower.hidden: [[8]] } }\n';
     const study = writeStudy(`${space}trials: 2\n`);
     const cwd = scratchFolder();
     const two = swept((await mtl(cwd, ['sweep', study, '--json'])).stdout).trials;
@@ -182,7 +182,7 @@ describe('mtl sweep', () => {
     { timeout: 120_000 },
     async () => {
       const study = writeStudy(
-        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.firstBias: [drawn] }\nsearch: grid\nasha: { firstRung: 1, factor: 2 }\n',
+        'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: [drawn] }\nsearch: grid\nasha: { minEpochs: 1, factor: 2 }\n',
       );
       const cwd = scratchFolder();
       const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);
@@ -283,8 +283,8 @@ describe('a study that is wrong', () => {
     ],
     [
       'a rung that no trial comes to',
-      'space: { training.batchSize: [64] }\ntrials: 1\nasha: { firstRung: 2 }\n',
-      'small.yaml:6:20: asha.firstRung: no trial would ever be compared: after 2 epochs all are over',
+      'space: { training.batchSize: [64] }\ntrials: 1\nasha: { minEpochs: 2 }\n',
+      'small.yaml:6:20: asha.minEpochs: no trial would ever be compared: after 2 epochs all are over',
     ],
     ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'is set by the study; write seeds: [1, 2, 3] in place of it'],
   ])('for %s is told where', async (_, text, expected) => {

@@ -1,6 +1,4 @@
-/**
- * A config of `smallWorld` with something wrong in it, as replacements of its text, and what the first problem says.
- */
+/** An invalid config of `smallWorld`: replacements of its text, and the first problem that commands report. */
 export interface BrokenConfig {
   readonly title: string;
   readonly edits: readonly (readonly [from: string, to: string])[];
@@ -22,9 +20,8 @@ const one = (title: string, problem: string, ...edits: BrokenConfig['edits']): B
   problem,
 });
 
-/** Configs that no command takes, from typing errors to what only the data shows. */
+/** Invalid configs, from typing errors to errors that only the data shows. */
 export const brokenConfigs: readonly BrokenConfig[] = [
-  // Keys.
   one('an unknown section', "modle: unknown key; did you mean 'model'?", section('modle: { name: esmm }')),
   one('a misspelt key', "training.batchSzie: unknown key; did you mean 'batchSize'?", ['batchSize', 'batchSzie']),
   one(
@@ -72,7 +69,6 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a key twice', 'the key "seed" stands here twice', ['seed: 11', 'seed: 11\nseed: 12']),
   one('bad YAML', 'Flow map in block collection must be sufficiently indented and end with', ['model: {', 'model: {{']),
   one('a tab', 'is indented with a tab, which YAML does not take; write spaces in their', ['  ctr:', '\tctr:']),
-  // Values.
   one('a text for a number', 'training.epochs: expected a number, found "many"', ['epochs: 1', 'epochs: many']),
   one('no epochs', 'training.epochs: expected at least 1, found 0', ['epochs: 1', 'epochs: 0']),
   one('half a row', 'training.batchSize: expected a whole number, found 1.5', ['batchSize: 64', 'batchSize: 1.5']),
@@ -93,7 +89,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a loss that is none', 'found "hinge2"; did you mean \'hinge\'?', ['label: click', 'label: click, loss: hinge2']),
   one('a schedule that is none', 'found "cosin"; did you mean \'cosine\'?', training('schedule: cosin')),
   one('a monitor that is none', "found 'ctr.acu'; did you mean 'ctr.auc'?", training('monitor: ctr.acu')),
-  one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('weighting: dwaa')),
+  one('a weighting that is none', 'found "dwaa"; did you mean \'dwa\'?', training('lossWeighting: dwaa')),
   one(
     'an optimizer by rows for dense weights',
     "training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of",
@@ -112,7 +108,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'data.delimiter: expected one to four characters between two cells, none',
     data('delimiter: x'),
   ),
-  // Names that do not fit each other.
+  // Names that do not match each other.
   one(
     'a table of another case',
     "features.b.table: expected a field with a table, found 'item_id'; did",
@@ -194,7 +190,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'sampling without a root',
     "tasks: esmm needs a task that is given another one's label, as in ctr:",
-    data('sampling: { negatives: 0.5 }'),
+    data('negativeSampling: { rate: 0.5 }'),
     [', given: click', ''],
   ),
   one(
@@ -212,19 +208,19 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'split without source',
     'data.split: requires source; set source to the files to split',
-    data('split: { by: share, shares: { valid: 0.1 } }'),
+    data('split: { by: random, shares: { valid: 0.1 } }'),
   ),
   one(
     'shares above one',
     'data.split.shares: expected shares that are 1 together at the most and',
-    source('{ by: share, shares: { valid: 0.6, test: 0.6 } }'),
+    source('{ by: random, shares: { valid: 0.6, test: 0.6 } }'),
   ),
   one(
     'dates out of order',
     'data.split.valid: ends before it begins; swap from and to',
     source('{ by: date, column: day, valid: { from: 2026-11-02, to: 2026-11-01 } }'),
   ),
-  // What only the files show.
+  // Errors that only the files show.
   one('a feature that no file has', 'column "1222": is used by the config, but is not in the header; did', [
     '[101, 121, 122]',
     '[101, 121, 1222]',
@@ -244,7 +240,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one(
     'a group of metrics that no file has',
     'evaluation.gauc: unknown key',
-    section('evaluation: { gauc: { by: user_id } }'),
+    section('evaluation: { gauc: { groupBy: user_id } }'),
   ),
   one(
     'a condition on rows of no column',
@@ -343,7 +339,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one('a table of more rows than ids', "field '101': its ids and missing-value token require 2147483649 table rows", [
     '[101, 121, 122]',
-    '[101], encoding: { sizes: { 101: 2147483648 } }, missing: token',
+    '[101], encoding: { sizes: { 101: 2147483648 } }, fillMissing: token',
   ]),
   one(
     'nothing to start from',

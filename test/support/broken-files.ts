@@ -1,15 +1,15 @@
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 
-/** A training file of `smallWorld` with something wrong in it, and what the first problem says. */
+/** An invalid training file of `smallWorld`, and the first problem that commands report. */
 export interface BrokenFile {
   readonly title: string;
   readonly name: string;
-  /** @param lines of a right file, the header first */
+  /** @param lines of a valid file, the header first */
   readonly content: (lines: readonly string[]) => string | Uint8Array;
-  /** What the section `data` says besides the files. */
+  /** Additional keys of the `data` section. */
   readonly data?: string;
-  /** A group of features more. */
+  /** An additional feature group. */
   readonly group?: string;
   readonly problem: string;
 }
@@ -50,9 +50,9 @@ const file = (
   more: Partial<BrokenFile> = {},
 ): BrokenFile => ({ title, name: 'broken.csv', content, problem, ...more });
 
-/** Training files that no command takes. */
+/** Invalid training files. */
 export const brokenFiles: readonly BrokenFile[] = [
-  // Text of another form.
+  // Encoding and form of the text.
   file('nothing', 'data.train: is empty; expected a header and rows', () => ''),
   file('a header alone', 'expected at least one usable row after the header, found none', (lines) =>
     text(lines.slice(0, 1)),
@@ -140,7 +140,6 @@ export const brokenFiles: readonly BrokenFile[] = [
   file('JSON in a CSV', 'data.train: holds a JSON object, and the name of the file is that of a', (lines) =>
     text(objects(lines)),
   ),
-  // Rows.
   file('a ragged row', 'expected 33 values as in the header, found 34; correct the row, or set', (lines) =>
     text(withLast(lines, (row) => `${row},1`)),
   ),
@@ -222,7 +221,6 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => text(rows(lines, (row) => row.replace(/^\d/, '2'))),
     { data: 'onBadRow: skip' },
   ),
-  // Other files.
   file(
     'gzip that is cut off',
     'is truncated: the gzip data ends early',

@@ -7,7 +7,7 @@ import { randomStream } from '../../src/core/random.js';
 import { withEmbeddingParts, withWidePart } from '../../src/tables/layout.js';
 import { taskOptions, type Task } from '../../src/core/tasks.js';
 
-// What models are held to: their formulas over plain lists of numbers, a row at a time, from a program's weights.
+// Reference models: their formulas over plain lists of numbers, one row at a time, with a program's weights.
 
 export type Row = readonly number[];
 
@@ -19,7 +19,6 @@ export const plus = (...all: readonly Row[]): Row =>
 export const times = (a: Row, b: Row): Row => a.map((v, i) => v * b[i]!);
 export const dot = (a: Row, b: Row): number => a.reduce((sum, v, i) => sum + v * b[i]!, 0);
 
-/** Shares that add up to 1. */
 export function softmax(scores: Row): Row {
   const all = scores.map((score) => Math.exp(score));
   return all.map((each) => each / all.reduce((a, b) => a + b));
@@ -30,18 +29,17 @@ export function mixed(shares: Row, rows: readonly Row[]): Row {
   return rows[0]!.map((_, i) => rows.reduce((sum, row, e) => sum + shares[e]! * row[i]!, 0));
 }
 
-/** A click and a purchase after it. */
+/** A click and a conversion after it. */
 export const funnel: readonly Task[] = [
   task('ctr', { label: 'click' }),
   task('cvr', { label: 'purchase', given: 'click' }),
 ];
 
-/** A task of tests. */
 export function task(name: string, options: object): Task {
   return { name, ...taskOptions.parse(options) };
 }
 
-/** The plan of a model over a user with an embedding of 2, an item with one of 3 or another width, and a price. */
+/** Builds the plan of a model over a user with an embedding of width 2, an item of width `itemWidth`, and a price. */
 export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWidth = 3): Plan {
   const parsed = models.schema.parse(spec);
   const { embeddingParts, wide } = listLookups(parsed, tasks);
@@ -95,15 +93,15 @@ export function smallBatch(rows = 12): Batch {
   };
 }
 
-/** A model with weights of some size, and what its formulas are made of, for a row of its batch. */
+/** A model with random weights, and the building blocks of its formulas for a row of its batch. */
 export interface ByHand {
   readonly plan: Plan;
   readonly program: Program;
   readonly batch: Batch;
-  /** x W + b of a layer; without a bias where it has none. */
+  /** x W + b of a layer; without a bias if it has none. */
   linear(x: Row, name: string): Row;
   weight(name: string): Row;
-  /** The features of a row, or one of several parts of their embeddings. */
+  /** Features of a row, or one of `parts` slices of their embeddings. */
   features(row: number, part?: number, parts?: number): Row;
 }
 

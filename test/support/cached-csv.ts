@@ -15,7 +15,7 @@ const groupsOf = (options: object = {}) => [
   featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'standard' }),
 ];
 
-/** Reads a file as a run does: fits, encodes, and gives all ids and what was told. */
+/** Reads a file as a run does: fits and encodes it; returns all ids and the warnings. */
 export async function runCached(
   path: string,
   reading: Partial<Reading> = {},
@@ -33,19 +33,19 @@ export async function runCached(
   return { ids, fitted, told: [...new Set(told)] };
 }
 
-/** A CSV of so many rows, some of them bad. */
+/** A CSV with some invalid rows. */
 export function csvOf(rows: number, bad: readonly number[] = []): string {
   return `click,id,price\n${Array.from({ length: rows }, (_, i) => `${i % 2},${bad.includes(i) ? 'x' : i},${i / 4}\n`).join('')}`;
 }
 
-/** A CSV in a folder of its own. */
+/** Writes a CSV in a directory of its own. */
 export function csvFile(content: string | Uint8Array): string {
   const path = join(scratchFolder(), 'train.csv');
   writeFileSync(path, content);
   return path;
 }
 
-/** Names of the entries of a cache directory; leases of processes that use them are hidden files. */
+/** Names of the entries of a cache directory; hidden files are leases of processes. */
 export function entriesIn(cache: string): readonly string[] {
   return readdirSync(cache).filter((name) => !name.startsWith('.'));
 }

@@ -20,7 +20,7 @@ const FLAGS = [
   '--remote-debugging-pipe',
 ];
 
-/** The browser, by the first of its names that is there; else the test is skipped with the reason. */
+/** Returns the first installed browser; skips the test with the reason if there is none. */
 export function needsChromium({ skip }: Pick<TestContext, 'skip'>): string {
   const found = NAMES.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
   if (found === undefined) skip(`there is no ${NAMES.join(', ')}: install Chromium, or name it with MTL_CHROMIUM`);
@@ -29,9 +29,9 @@ export function needsChromium({ skip }: Pick<TestContext, 'skip'>): string {
 
 /** A page in a browser of its own. */
 export interface OpenedPage {
-  /** What a script within the page gives; JSON. */
+  /** Runs a script in the page; returns its JSON result. */
   evaluate(script: string): Promise<unknown>;
-  /** What the page complained of: errors of scripts, of what it could not load, and of what it may not do. */
+  /** Errors of the page: scripts, failed loads, and blocked actions. */
   readonly complaints: readonly string[];
   /** PNG of the whole page. */
   screenshot(): Promise<Buffer>;
@@ -46,7 +46,7 @@ interface Message {
   readonly error?: { readonly message: string };
 }
 
-/** Opens a page, as wide as is asked for and in light or dark, over the browser's debugging protocol. */
+/** Opens a page over the browser's debugging protocol, with a width and a light or dark color scheme. */
 export async function openPage(
   browser: string,
   url: string,
@@ -122,8 +122,7 @@ export async function openPage(
         'base64',
       ),
     async close() {
-      // All of its processes, which are a group: one that outlives the first writes its state into the profile while
-      // that is removed.
+      // Ends the whole process group: a process that survives would write into the profile while it is removed.
       process.kill(-child.pid!, 'SIGKILL');
       await exited;
       rmSync(profile, { recursive: true, force: true, maxRetries: 20 });

@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** An example on a page: its language, its text, and the heading that it stands under. */
+/** An example on a page: its language, its text, and its heading. */
 export interface CodeBlock {
   readonly language: string;
   readonly text: string;
   readonly heading: string;
 }
 
-/** The examples of a page in Markdown, in their order. */
+/** Returns the examples of a Markdown page in order. */
 export function codeBlocks(page: string): readonly CodeBlock[] {
   const blocks: CodeBlock[] = [];
   let heading = '';
@@ -19,7 +19,7 @@ export function codeBlocks(page: string): readonly CodeBlock[] {
   return blocks;
 }
 
-/** Makes a folder into one where the package is installed, as `npm install` would leave it. */
+/** Installs the package into a directory, as `npm install` would. */
 export function installHere(folder: string): void {
   const root = join(import.meta.dirname, '..', '..');
   const modules = join(folder, 'node_modules');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..', '..');
 
 /**
- * Copies files and folders that are shipped to the same places below a folder, without what is kept beside data:
- * whoever reads that data writes there meanwhile.
+ * Copies shipped files to the same paths below a directory, without the cache next to the data, which readers may write
+ * meanwhile.
  */
 export function copyShipped(folder: string, parts: readonly string[]): void {
   for (const part of parts)

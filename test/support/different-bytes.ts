@@ -1,9 +1,9 @@
-/** Numbers by what they are of. */
+/** Arrays by name. */
 export type Named = ReadonlyMap<string, Float32Array | Float64Array>;
 
 /**
- * Names whose numbers differ in a byte, a type or a length, or that one of two has alone: unlike as JSON, -0 is not 0,
- * and NaN is not Infinity.
+ * Names whose arrays differ in a byte, type or length, or that only one side has. Unlike JSON, -0 differs from 0, and
+ * NaN from Infinity.
  */
 export function differentBytes(a: Named, b: Named): readonly string[] {
   return [...new Set([...a.keys(), ...b.keys()])].filter((name) => {

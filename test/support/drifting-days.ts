@@ -2,21 +2,20 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../src/core/random.js';
 
-// A shop whose items come and go: what a user thinks of an item stays what it is, and each day some items are gone and
-// others new.
+// A shop with a changing catalog: users keep their preferences, and each day some items leave and new ones arrive.
 
 const NUM_USERS = 80;
 const NUM_ITEMS = 60;
-/** Items of a day that are not there the next. */
+/** Items replaced per day. */
 const NUM_CHANGED = 6;
 const NUM_TASTES = 3;
 
-/** Names of the items of a day, from 0 on. */
+/** Names of the items of a day, numbered from 0. */
 export function itemsOf(day: number): readonly string[] {
   return Array.from({ length: NUM_ITEMS }, (_, i) => `item-${day * NUM_CHANGED + i}`);
 }
 
-/** Writes `day-<n>.csv` for so many days, the columns user, item, price, click and purchase. */
+/** Writes `day-<n>.csv` per day with the columns user, item, price, click and purchase. */
 export function writeDays(folder: string, numDays: number, seed: number, rowsPerDay = 1500): void {
   const tastes = new Map<string, readonly number[]>();
   const tastesOf = (who: string): readonly number[] => {

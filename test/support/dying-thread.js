@@ -1,9 +1,9 @@
-// Loaded into a process before anything else (node --import): threads of the module MTL_VICTIM die as MTL_DEATH says.
-// It stands before every thread as well, whoever starts it, so as to reach the threads of threads.
+// Loaded into a process first (node --import): threads of the module MTL_VICTIM die as MTL_DEATH says. It is loaded
+// into every thread as well, to reach nested threads.
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 const { MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment } = process.env;
-/** Threads of that module that this one started: those beyond MTL_DEATH cannot, where that is the moment. */
+/** Threads of that module that this one started; those beyond MTL_DEATH fail to start. */
 let numStarted = 0;
 const threads = createRequire(import.meta.url)('node:worker_threads');
 const { isMainThread, parentPort, Worker } = threads;
@@ -23,7 +23,7 @@ const DEATHS = {
   },
 };
 
-/** A function that dies at its so-many-th call. */
+/** Returns a function that dies at its nth call. */
 function dyingAt(count, call) {
   let calls = 0;
   return (...args) => (++calls === count ? DEATHS[death]() : call(...args));
@@ -33,15 +33,14 @@ if (!isMainThread) {
   const url = process.argv[2];
   if (url.endsWith(victim)) {
     const moments = {
-      // Before it knows what it is to do.
+      // Before it receives its task.
       'before its task': () => DEATHS[death](),
-      // Of a team's worker: in a kernel of its share, with others at work, or where it waits for the next step.
+      // A pool worker: in a kernel of its share while others work, or while it waits for the next step.
       'within a step': () => {
         const { Instance } = WebAssembly;
         WebAssembly.Instance = function (...args) {
           const exports = Object.entries(new Instance(...args).exports);
-          // Any kernel: native ones stand in for some of these. Not what says who does which part: those calls are as
-          // many as kernels.
+          // Any kernel, some of which may be native; work-sharing calls are as frequent as kernels and do not count.
           const isKernel = (name) => !/^(share|slot)(Begin|End)$|^(has|take)$/.test(name);
           let numLeft = 500;
           const dying =
@@ -61,7 +60,7 @@ if (!isMainThread) {
       'between two steps': () => {
         Atomics.load = dyingAt(100_000, Atomics.load);
       },
-      // Of a thread that is asked.
+      // While it handles a request.
       'at a request': () => {
         const on = parentPort.on.bind(parentPort);
         parentPort.on = (event, listener) => on(event, dyingAt(3, listener));

@@ -1,5 +1,5 @@
-// Encodes the CSV of the first argument into the folder of the second, by as many threads as the third says (or two)
-// that wait for each other to start.
+// Encodes the CSV of the first argument into the directory of the second, with as many threads as the third says
+// (default: 2), which wait for each other to start.
 const built = (module) => import(`../../dist/${module}.js`);
 const [
   { openCsv },

@@ -3,7 +3,7 @@ import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { webGpuEngines } from './webgpu.js';
 
-/** Every engine on one thread; the kernels in both of their builds; WebGPU where there is a device. */
+/** Every engine on one thread: both builds of the kernels, and WebGPU if there is a device. */
 export const engines: readonly { readonly name: string; readonly create: () => Promise<Engine> }[] = [
   { name: 'tfjs', create: () => createTfjsEngine() },
   { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },

@@ -14,13 +14,13 @@ import {
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 
 const given = (g: GraphBuilder, column: string): Value => g.input({ kind: 'label', column }, 1);
-/** -1 or 1 of each row, and 0 or 1. */
+/** -1 or 1 per row, and 0 or 1. */
 const signOf = (g: GraphBuilder, x: Value, name: string): Value => g.map(g.linear(x, 1, name), 'sign');
 const classOf = (g: GraphBuilder, x: Value, name: string): Value => g.clip(signOf(g, x, name), 0, 1);
-/** Of a batch that has no keys: one group of the rows that count. */
+/** Group keys for a batch without key columns: the rows that count form one group. */
 const groupsOf = (g: GraphBuilder): Value => g.affine(given(g, 'mask'), 1, -1);
 
-/** A body for each operation that keeps something of the input: typed, so that none can be forgotten. */
+/** A body for each operation that passes part of the input on; typed, so that none can be missing. */
 const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 'map'>, Body> = {
   linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),
   batchNorm: (g, x, name) => g.batchNorm(x, `${name}.n`),
@@ -44,7 +44,7 @@ const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 
   clip: (g, x, name) => g.clip(g.linear(x, x.width + 3, `${name}.l`), -0.1, 0.2),
   batchSum: (g, x, name) =>
     g.multiply(g.linear(x, 5, `${name}.a`), g.affine(g.batchSum(g.linear(x, 5, `${name}.b`)), 0.2, 0)),
-  // Groups 0, 1 and 2, and rows that are in none.
+  // Groups 0, 1 and 2, and rows without a group.
   groupLogSumExp: (g, x, name) =>
     g.groupLogSumExp(g.linear(x, 1, `${name}.l`), g.add(signOf(g, x, `${name}.a`), classOf(g, x, `${name}.b`))),
   groupPairs: (g, x, name) =>
@@ -66,7 +66,7 @@ const bodies: readonly (readonly [string, Body])[] = [
     (g, x, name) => g.mixture(g.softmax(g.linear(x, 1, `${name}.gate`)), [g.linear(x, 4, `${name}.expert`)]),
   ],
   ...Object.entries(BODIES),
-  // Of numbers above 0, where all of them have an image.
+  // Positive numbers, for which every function is defined.
   ...FUNCTIONS.map((of): [string, Body] => [
     `map ${of}`,
     (g, x, name) =>
@@ -78,7 +78,7 @@ const bodies: readonly (readonly [string, Body])[] = [
   ]),
 ];
 
-/** What a loss is built of. */
+/** Inputs of a loss. */
 interface LossInputs {
   readonly x: Value;
   readonly label: Value;
@@ -92,15 +92,15 @@ const LOSSES: Record<LossName, (g: GraphBuilder, inputs: LossInputs) => LossValu
 };
 
 /**
- * A loss through an operation, or of a kind, over an input and the label columns 'y', 'mask' and 'weight'; all names
- * begin with `name`.
+ * A loss of an operation, or of a kind, over an input and the label columns 'y', 'mask' and 'weight'; all names start
+ * with `name`.
  */
 export type LossCase = (g: GraphBuilder, input: Value, y: Value, name: string) => LossValue;
 
 const throughBody =
   (body: Body): LossCase =>
   (g, input, y, name) =>
-    // A layer below, so that the gradient of the operation's input is looked at too.
+    // A layer below, so that the gradient of the operation's input is tested too.
     g.squaredError(
       g.linear(
         g.activation(body(g, g.linear(input, input.width, `${name}.below`), name), 'tanh', `${name}.t`),
@@ -113,7 +113,7 @@ const out = (g: GraphBuilder, input: Value, name: string): Value => g.linear(inp
 const computed = (g: GraphBuilder, input: Value, name: string): Value =>
   g.activation(g.linear(input, 1, name), 'sigmoid', name);
 
-/** Every loss of a task, with its options as they are and with others. */
+/** Every task loss, with default and other options. */
 const TASK_LOSSES = [
   ...losses.parts.map(({ name, options }) => ({ name, ...('by' in options() && { by: 'user' }) })),
   { name: 'cross-entropy', smoothing: 0.1 },
@@ -129,7 +129,7 @@ const TASK_LOSSES = [
   },
 ]);
 
-/** Every operation and every loss, with all that a loss may take, by what it is. */
+/** Every operation and every loss with all its optional inputs, by name. */
 export const LOSS_CASES: ReadonlyMap<string, LossCase> = new Map([
   ...bodies.map(([name, body]) => [`through ${name}`, throughBody(body)] as const),
   ...TASK_LOSSES,

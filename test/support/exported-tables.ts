@@ -4,10 +4,10 @@ import { encodedFields, featureTypes, fieldsOf, computeLayout } from '../../src/
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 
-/** Texts with whatever gives a format trouble. */
+/** Strings that are difficult for text formats. */
 export const TOKENS = ['a', ' b\t', 'c\nd', 'e\\t', '"f"', '', 'ü 漢', '\u2028'];
 
-/** A model of two tables, one of tokens that a bag shares and one of ids, whose embeddings tell their rows. */
+/** A model with two tables, one of tokens that a bag shares and one of ids; embeddings encode their row numbers. */
 export function exportedTables(tokens: readonly string[] = TOKENS, names = ['word', 'id/Ä']): ExportedModel {
   const [word, id] = names as [string, string];
   const groups = [

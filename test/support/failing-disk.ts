@@ -5,45 +5,45 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
-/** One thing that a program does to a disk. */
+/** A disk operation of a program. */
 export interface DiskOperation {
   readonly kind: 'open' | 'write' | 'sync' | 'close' | 'rename' | 'mkdir' | 'symlink' | 'rm' | 'statfs';
   readonly path: string;
 }
 
-/** What happens at an operation: it is done, it fails, or the process dies within or after it. */
+/** Outcome of an operation: success, an error, or the death of the process during or after it. */
 export type Fate = 'done' | 'dies within' | 'dies after' | { readonly code: string };
 
-/** A disk that fails when it is told to, in front of the real one. */
+/** A simulated disk in front of the real one, which fails on request. */
 export interface FailingDisk {
-  /** Decides each operation, numbered from 1. */
+  /** Decides the outcome of each operation, numbered from 1. */
   fate: (operation: DiskOperation, number: number) => Fate;
-  /** What happened so far. */
+  /** Operations so far. */
   readonly operations: DiskOperation[];
-  /** Free bytes that statfs tells in place of the real ones. */
+  /** Free bytes that statfs reports instead of the real ones. */
   freeBytes: number | undefined;
-  /** Forgets what happened, and does everything again. */
+  /** Clears the history; all operations succeed again. */
   reset(): void;
-  /** Takes away what was never synced: contents of files, and renames. */
+  /** Removes everything that was never synced: file contents and renames. */
   losePower(): void;
-  /** The functions of node:fs/promises, with this disk between. */
+  /** node:fs/promises on this disk. */
   over(real: typeof fsPromises): typeof fsPromises;
-  /** The functions of node:fs, which syncs what was opened through `over`, with this disk between. */
+  /** node:fs on this disk; syncs files opened through `over`. */
   overSync(real: typeof fs): typeof fs;
 }
 
-/** An error as the system gives it. */
+/** A system error with a code. */
 function systemError(code: string): Error {
   return Object.assign(new Error(code), { code, errno: -1 });
 }
 
-/** Makes a disk that works until it is told otherwise. */
+/** Creates a disk on which all operations succeed. */
 export function createFailingDisk(): FailingDisk {
   let isDead = false;
   let dirty = new Set<string>();
-  /** Renames whose folder is not synced yet, with what they replaced. */
+  /** Renames in a directory that is not synced yet, with the replaced targets. */
   let renames: { readonly from: string; readonly to: string; readonly replacedLink: string | undefined }[] = [];
-  /** Paths of the files that are open. */
+  /** Paths of open files. */
   const opened = new Map<number, string>();
   const linkAt = (path: string): string | undefined =>
     lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined;
@@ -155,7 +155,7 @@ export function createFailingDisk(): FailingDisk {
             path,
             () => real.rm(path, options),
             () => {
-              // A folder that is half gone.
+              // A partially removed directory.
               rmSync(`${path}/manifest.json`, { force: true });
               return Promise.resolve();
             },

@@ -2,10 +2,10 @@ import type { Encoder, Field } from '../../src/features/feature.js';
 import { featureTypes, fieldsOf } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
 
-/** The first field of a group that reads column f. */
+/** The first field of a feature group that reads column f. */
 export const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
 
-/** Fits a field on cells and gives its encoder, through what a checkpoint stores. */
+/** Fits a field on values and returns its encoder, after a round trip through a checkpoint's format. */
 export function fittedField(spec: object, cells: readonly string[]): Encoder {
   const field = fieldOf(spec);
   const fit = field.startFit();

@@ -14,14 +14,14 @@ import {
 import { dropoutMask, streamKey } from '../../src/core/random.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
-// What engines are held to: a step's way forward and back in doubles, from the formulas, with nothing of theirs but
-// dropout's masks.
+// Reference for engines: forward and backward pass of a step in float64, from the formulas; only dropout masks come
+// from the engine.
 
-/** What a training step computes. */
+/** Results of a training step. */
 export interface Float64Pass {
   readonly losses: ReadonlyMap<string, number>;
   readonly predictions: ReadonlyMap<string, Float64Array>;
-  /** By tensor name, tables too. */
+  /** By tensor name, including tables. */
   readonly gradients: ReadonlyMap<string, Float64Array>;
 }
 
@@ -33,7 +33,7 @@ interface Run {
   parameter(parameter: Parameter): Node;
   input(value: ValueOf<'input'>): Node;
   mask(name: string, rate: number, width: number): Float32Array;
-  /** By the place of a value in the graph: what stands for good from where nothing goes back. */
+  /** By node index: constant values of nodes without a gradient. */
   readonly stopped: Map<number, Float64Array>;
 }
 
@@ -42,8 +42,7 @@ const sigmoidSlope = (x: number): number => sigmoid(x) * sigmoid(-x);
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
 /**
- * The error function, by a series of positive terms: e^-x² 2/√π Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 1964,
- * 7.1.6).
+ * Error function by a series of positive terms: e^-x² 2/√π Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 1964, 7.1.6).
  */
 function erf(x: number): number {
   if (Math.abs(x) > 6) return Math.sign(x);
@@ -143,7 +142,7 @@ function normalised(
 
 /** e^x / Σ e^x of each row. */
 function softmax(x: Node, { tape }: Run): Node {
-  // Of what is taken off, the result does not depend.
+  // The result does not depend on the subtracted value.
   const shift = Math.max(...x.y);
   const powers = tape.map(
     x,
@@ -158,7 +157,7 @@ function softmax(x: Node, { tape }: Run): Node {
   );
 }
 
-/** For each row, those of its group: itself alone where it is in none. */
+/** Rows of each row's group; a row without a group forms one. */
 const membersOf = (groups: Float64Array): number[][] =>
   Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
 
@@ -308,7 +307,7 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
         () => 1 / Math.sqrt(width),
       ),
     );
-    // Of two numbers, the softmax is the sigmoid of how far they are apart.
+    // The softmax of two numbers is the sigmoid of their difference.
     const first = tape.zip(
       scores[0]!,
       scores[1]!,
@@ -324,7 +323,7 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
   },
 };
 
-/** Each row's loss. */
+/** Loss of each row. */
 const LOSS: { readonly [Name in LossName]: (value: ValueOf<Name>, run: Run) => Node } = {
   binaryCrossEntropy: ({ logit, label }, { tape, get }) =>
     tape.zip(
@@ -343,12 +342,12 @@ const LOSS: { readonly [Name in LossName]: (value: ValueOf<Name>, run: Run) => N
     ),
 };
 
-/** The same numbers, from which nothing goes back. */
+/** The same values without a gradient. */
 const fixed = ({ rows, width, y }: Node, tape: Tape): Node => tape.node(rows, width, y);
 
 /**
- * A step of a plan in doubles, from weights by their tensor names; or what it predicts.
- * @param stopped what a pass with other weights has left where nothing goes back: it is constant there
+ * Runs a training step of a plan in float64, from weights by tensor name; or predicts.
+ * @param stopped constants from a pass with other weights, for nodes without a gradient
  */
 export function float64Pass(
   { graph, layout, seed }: Plan,
@@ -413,7 +412,7 @@ export function float64Pass(
   };
 
   for (const value of graph.values) {
-    // The table's entry for `value.op` takes that operation's value.
+    // The table's entry for `value.op` accepts that operation's value.
     if (!isLoss(value)) nodes.set(value, (OPERATION[value.op] as (value: Value, run: Run) => Node)(value, run));
   }
   const losses = new Map(
@@ -446,7 +445,7 @@ export function float64Pass(
   };
 }
 
-/** The items of a bag and their factors: w, w / Σ w or w / √Σ w², and 0 where the divisor is. */
+/** Items of a bag and their factors: w, w / Σ w or w / √Σ w², or 0 if the divisor is 0. */
 function pooled(
   batch: Batch,
   {

@@ -7,7 +7,7 @@ import type { Batch } from '../../src/core/batch.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
 
-/** Numbers only: columns x0, x1, … of the input. */
+/** Numeric columns x0, x1, … only. */
 export function numericLayout(width: number): InputLayout {
   return {
     width,
@@ -21,7 +21,7 @@ export function numericLayout(width: number): InputLayout {
   };
 }
 
-/** A plan around a hand-written graph over so many numbers, or the columns of a layout, and the label 'y'. */
+/** Builds a plan around a hand-written graph over numeric columns (or the columns of a layout) and the label 'y'. */
 export function planOf(
   columns: number | InputLayout,
   build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> },
@@ -42,7 +42,7 @@ export function planOf(
   };
 }
 
-/** Random rows for `numericLayout`, labels 0 or 1 under 'y' and 'mask'. */
+/** Random rows for `numericLayout`, with 0/1 labels 'y' and 'mask'. */
 export function numericBatch(rows: number, width: number, seed = 1): Batch {
   const random = randomStream(seed, 'batch');
   const draw = (): Float32Array => Float32Array.from({ length: rows }, () => random.normal());

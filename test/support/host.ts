@@ -5,7 +5,7 @@ import type { Parameter } from '../../src/graph/operations.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 
-/** What a host trains, how, and by which build of the kernels. */
+/** Trained tensors of a host, its optimizer, and the build of its kernels. */
 export interface HostOptions {
   readonly dense?: object;
   readonly embeddings?: object;
@@ -13,7 +13,7 @@ export interface HostOptions {
   readonly kernels?: KernelModule | undefined;
 }
 
-/** Tables of a layout and trained vectors, without a model: what an optimizer's kernels work on. */
+/** Tables of a layout and trained vectors without a model, for testing optimizer kernels. */
 export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
   const parameters = Object.entries(options.vectors ?? {}).map(([name, length]): Parameter => ({
     name,
@@ -35,12 +35,12 @@ export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
   );
 }
 
-/** A host's weights by tensor name, copied. */
+/** Copies a host's weights by tensor name. */
 export function weightsOf({ store }: Host): Map<string, number[]> {
   return new Map([...store.state(0).weights].map(([name, { data }]) => [name, [...data]]));
 }
 
-/** Gives a host other weights, and leaves what optimizers keep. */
+/** Changes a host's weights; optimizer state stays. */
 export function setWeights({ store }: Host, change: (name: string, data: Float32Array) => Float32Array): void {
   const { step, weights } = store.state(0);
   store.restore({
@@ -52,7 +52,7 @@ export function setWeights({ store }: Host, change: (name: string, data: Float32
   });
 }
 
-/** Updates a host's vectors by gradients that are given, as step number `step`. */
+/** Updates a host's vectors with given gradients, as step `step`. */
 export function updateVectors(
   host: Host,
   gradients: ReadonlyMap<string, Float32Array>,
@@ -63,7 +63,7 @@ export function updateVectors(
   return host.update(step, rates);
 }
 
-/** A layout without tables, and a batch of no rows for it. */
+/** A layout without tables, and an empty batch for it. */
 export const NO_TABLES: InputLayout = {
   width: 1,
   tables: [],

@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Commands of pages, in the order in which a reader meets them. A comment before a block says what a reader would know:
+// Commands of pages, in the order in which a reader meets them. Each page starts as README leaves the clone: with
+// runs/mmoe/001 and runs/esmm/001, which is runs/latest. A comment before a block gives what a reader would know:
 //
 //   <!-- journey: needs MPI -->              the block is skipped, with this reason
 //   <!-- journey: write shop.yaml -->        the block is a file that the reader saves
@@ -14,7 +15,7 @@ import { join } from 'node:path';
 //   <!-- journey: run COMMAND -->            what the reader does with the file
 //   <!-- journey: exit 2 -->                 how the command of the block, or of printed by, ends
 
-/** A block of a page: commands, a file, or what is printed. */
+/** A code block of a page: commands, a file, or printed output. */
 export interface Step {
   readonly page: string;
   readonly line: number;
@@ -26,7 +27,7 @@ export interface Step {
 const NOTE = /^<!-- journey: (.*) -->$/;
 const COMMAND = /^(?:npx |mtl |npm |sh |mpirun |curl |\w+=\S+ mtl )/;
 
-/** Finds the blocks of a page that are commands or have a note, in their order. */
+/** Finds the blocks of a page that are commands or have a note, in order. */
 export function stepsOf(page: string, text: string): readonly Step[] {
   const lines = text.split('\n');
   const steps: Step[] = [];
@@ -38,7 +39,7 @@ export function stepsOf(page: string, text: string): readonly Step[] {
     const [, fence] = /^```([\w ]*)$/.exec(line) ?? [];
     const isIndented = line.startsWith('    ') && (lines[i - 1] === '' || notes.length > 0);
     if (fence === undefined && !isIndented) {
-      // A note is for the next block, whatever blank lines are between.
+      // A note belongs to the next block, across blank lines.
       if (note === undefined && line !== '') notes = [];
       continue;
     }
@@ -63,13 +64,13 @@ export function stepsOf(page: string, text: string): readonly Step[] {
   return steps;
 }
 
-/** Returns what follows a word in the notes of a step. */
+/** Returns the text after a word in the notes of a step. */
 export function noted(step: Step, word: string): readonly string[] {
   const begins = (note: string): boolean => note === word || note.startsWith(`${word} `);
   return step.notes.filter(begins).map((note) => note.slice(word.length + 1));
 }
 
-/** Returns the commands of a step as they are run: without lines that are skipped, and smaller. */
+/** Returns the commands to run: without skipped lines, and with smaller sizes. */
 export function commandsIn(step: Step): string {
   const skipped = noted(step, 'skip');
   let text = step.text
@@ -84,7 +85,7 @@ export function commandsIn(step: Step): string {
   return text;
 }
 
-/** Returns a printed line with numbers, units of time and size, and widths of columns made alike. */
+/** Normalizes numbers, units of time and size, and column widths of a printed line. */
 export function shapeOf(line: string): string {
   return line
     .replace(/[-−+±]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?/g, '#')
@@ -93,7 +94,7 @@ export function shapeOf(line: string): string {
     .trim();
 }
 
-/** Returns the first line that a page shows and that was not printed, in this order; '…' stands for any lines. */
+/** Returns the first line that a page shows and that was not printed, in order; '…' matches any lines. */
 export function missingLine(shown: string, printed: string): string | undefined {
   const left = printed.split('\n').map(shapeOf);
   for (const line of shown.split('\n').filter((each) => each.trim() !== '' && each.trim() !== '…')) {
@@ -104,7 +105,7 @@ export function missingLine(shown: string, printed: string): string | undefined 
   return undefined;
 }
 
-/** A clone of the working tree in a directory, with the packages and the build of this one. */
+/** A clone of the working tree that shares this checkout's packages and build. */
 export interface Clone {
   readonly folder: string;
   /** Runs commands as a reader would type them. */
@@ -115,9 +116,9 @@ const root = join(import.meta.dirname, '..', '..');
 const MAX_MS = 300_000;
 
 /**
- * Copies the files that git lists, committed or not, into a directory. Times stay, so that nothing is built or
- * installed
- * again. `npm` in the clone refuses to install, since its packages are those of this checkout.
+ * Copies the files that git lists, committed or not, into a directory. Modification times are preserved, so that
+ * nothing is built or installed again. `npm` in the clone refuses to install, since its packages are those of this
+ * checkout.
  */
 export function cloneInto(folder: string): Clone {
   const list = ['ls-files', '-co', '--exclude-standard', '-z'];
@@ -158,9 +159,20 @@ export function cloneInto(folder: string): Clone {
   };
 }
 
-/** Pages in the order of the table of README, behind README itself: those that it links, each once. */
+/** Directories of docs, in the order in which a reader meets them. */
+const DIRECTORIES = ['', 'tutorials', 'how-to', 'reference', 'explanation', 'benchmarks'];
+/** The examples of help, generated. */
+const GENERATED = 'docs/reference/cli.md';
+
+/** Returns README and all pages of docs, by directory and name. */
 export function pagesInOrder(): readonly string[] {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const linked = [...readme.matchAll(/\]\((docs\/[\w-]+\.md)/g)].map(([, path]) => path!);
-  return [...new Set(['README.md', ...linked])];
+  const pages = DIRECTORIES.map((name) => join('docs', name))
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder))
+        .filter((file) => file.endsWith('.md'))
+        .sort()
+        .map((file) => `${folder}/${file}`),
+    );
+  return ['README.md', ...pages.filter((page) => page !== GENERATED)];
 }

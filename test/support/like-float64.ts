@@ -8,11 +8,9 @@ const distance = (found: ArrayLike<number>, expected: Float64Array): number =>
   expected.reduce((most, value, i) => Math.max(most, Math.abs(found[i]! - value)), 0);
 
 /**
- * Holds what a program computes of a batch to the same in doubles: losses, predictions and gradients, each number
- * within `bound`
- * of the largest of its tensor. A gradient that cancels, as behind a batch norm that of a number that all rows share,
- * is nothing
- * but rounding in floats: it is held to the largest of all.
+ * Compares losses, predictions and gradients of a batch with float64: each element within `bound` of the largest of its
+ * tensor. A gradient that cancels (for example before batch norm) is only rounding error in float32 and is compared
+ * with the largest gradient of all.
  */
 export async function expectLikeFloat64(program: Program, plan: Plan, batch: Batch, bound: number): Promise<void> {
   const { step, weights } = program.state();

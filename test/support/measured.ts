@@ -5,17 +5,17 @@ import { listOutputs } from '../../src/evaluation/outputs.js';
 import { KEY_WORDS, keyColumn } from '../../src/core/row-key.js';
 import { taskOptions } from '../../src/core/tasks.js';
 
-/** Rows of one task, called `y`, and the cells of columns of whole numbers that they are grouped by. */
+/** Rows of one task `y`, and integer columns to group them by. */
 export interface MeasuredRows {
   readonly labels: ArrayLike<number>;
   readonly predictions: ArrayLike<number>;
   readonly columns?: Readonly<Record<string, ArrayLike<number>>>;
 }
 
-/** What an `evaluation` section asks for. */
+/** Parses an `evaluation` section. */
 export const measuring = (section: object): Measuring => resolveMeasuring(evaluationSection.parse(section));
 
-/** A batch of such rows, from one to another. */
+/** A batch of a range of these rows. */
 export function batchOf({ labels, columns = {} }: MeasuredRows, begin = 0, end = labels.length): Batch {
   const words = (cells: ArrayLike<number>): Uint32Array =>
     Uint32Array.from({ length: KEY_WORDS * (end - begin) }, (_, i) =>
@@ -31,11 +31,11 @@ export function batchOf({ labels, columns = {} }: MeasuredRows, begin = 0, end =
   };
 }
 
-/** The spaces of the task. */
+/** The outputs of the task. */
 export const spacesOfType = (type: 'classification' | 'regression') =>
   listOutputs([{ name: 'y', ...taskOptions.parse({ label: 'y', type }) }]);
 
-/** What is measured of the rows, by space. */
+/** Measures the rows, by output. */
 export function reportOf(
   section: object,
   rows: MeasuredRows,

@@ -2,17 +2,17 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { TestContext } from 'vitest';
 import type { Finished } from './mtl.js';
 
-/** An MPI with its launcher, as Debian names them. */
+/** An MPI implementation and its launcher, with Debian's names. */
 export interface Mpi {
   readonly name: string;
   readonly compiler: string;
   readonly launcher: string;
   readonly options: readonly string[];
-  /** Its package. */
+  /** Debian package. */
   readonly of: string;
 }
 
-/** More processes than cores are told apart from a cluster, and may share them. */
+/** Allows more ranks than cores and lets them share cores. */
 export const OPEN_MPI: Mpi = {
   name: 'Open MPI',
   compiler: 'mpicc.openmpi',
@@ -28,7 +28,7 @@ export const MPICH: Mpi = {
   of: 'mpich libmpich-dev',
 };
 
-/** Skips a test, with the reason, where an MPI is missing. */
+/** Skips a test, with the reason, if an MPI is missing. */
 export function needsMpi({ skip }: Pick<TestContext, 'skip'>, { name, compiler, launcher, of }: Mpi): void {
   const missing = [compiler, launcher].filter(
     (program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0,
@@ -36,14 +36,14 @@ export function needsMpi({ skip }: Pick<TestContext, 'skip'>, { name, compiler, 
   if (missing.length > 0) skip(`no ${name}: there is no ${missing.join(', ')}: apt-get install ${of}`);
 }
 
-/** Open MPI starts as root where it is told twice, and looks for no network where it needs none. */
+/** Open MPI requires two variables to run as root; loopback is enough on one machine. */
 export const MPI_ENVIRONMENT = {
   OMPI_ALLOW_RUN_AS_ROOT: '1',
   OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
   OMPI_MCA_btl: 'self,sm',
 };
 
-/** Runs node in a folder, so many processes of it. */
+/** Runs node in a directory with a number of ranks. */
 export function mpirun(
   { launcher, options }: Mpi,
   processes: number,

@@ -1,11 +1,8 @@
 import { z } from 'zod';
 
-// What Kubernetes takes as an MPIJob: the facts of the definition in kubeflow/mpi-operator,
-// manifests/base/kubeflow.org_mpijobs.yaml, and of
-// what its controller checks beside it (pkg/apis/kubeflow/validation), at commit caa3c47 of July 2026. Kubernetes drops
-// keys that the
-// definition does not have without a word, so they are refused here. What a pod may say is not its own: that is
-// Kubernetes' schema.
+// Schema of an MPIJob: facts of the definition in kubeflow/mpi-operator, manifests/base/kubeflow.org_mpijobs.yaml, and
+// of its controller's validation (pkg/apis/kubeflow/validation), at commit caa3c47 of July 2026. Kubernetes silently
+// drops unknown keys, so they are rejected here. Pod specs follow Kubernetes' own schema.
 
 const whole = z.int32();
 const counted = whole.nonnegative();
@@ -61,7 +58,7 @@ export const mpiJob = z
       sshAuthMountPath: z.string().min(1).optional(),
     }),
   })
-  // Its last worker's name is a label of DNS (RFC 1035).
+  // Its last worker's name is a DNS label (RFC 1035).
   .refine(
     ({
       metadata: { name },

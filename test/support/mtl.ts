@@ -3,17 +3,16 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
-/** The command. */
 export const BIN = join(import.meta.dirname, '..', '..', 'bin', 'mtl.js');
 
-/** What a finished command left. */
+/** Result of a command. */
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs the built command in a folder. */
+/** Runs the built command in a directory. */
 export function mtl(
   cwd: string,
   args: readonly string[],
@@ -22,15 +21,15 @@ export function mtl(
   return finished(spawn(process.execPath, [BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] }), onStdout);
 }
 
-/** How the threads of a module die, and when: what dying-thread.js knows. */
+/** How and when the threads of a module die (see dying-thread.js). */
 export interface Death {
   readonly victim: string;
-  /** How, or how many can start before the first that cannot. */
+  /** The kind of death, or how many threads start before the first failure. */
   readonly death: 'exit' | 'heap' | '0' | '1';
   readonly moment: 'within a step' | 'between two steps' | 'at a request' | 'at its start' | 'before its task';
 }
 
-/** Runs a script in a folder, with threads that die. */
+/** Runs a script in a directory, with threads that die. */
 export function dying(
   { victim, death, moment }: Death,
   cwd: string,

@@ -10,26 +10,25 @@ import { ADDON } from './native.js';
 
 const WASM = loadKernels(true, 'wasm');
 
-/** The first byte that kernels have; what lies before it is WebAssembly's own. */
+/** First byte of kernel memory; WebAssembly uses the bytes before it. */
 export const BEGIN = 65_536;
 
-/** Does some work with some kernels on a memory: what lies in it from `BEGIN` on is what counts. */
+/** Runs kernels on a memory; results are the bytes from `BEGIN` on. */
 export type Work<Shape> = (kernels: Kernels, memory: WebAssembly.Memory, shape: Shape) => void;
 
-/** A memory of some pages of 64 KiB, as workers share it. */
+/** A shared memory of some 64 KiB pages. */
 export const memoryOf = (pages: number): WebAssembly.Memory =>
   new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
 
-/** WebAssembly's kernels on a memory. */
+/** WebAssembly kernels on a memory. */
 export const wasmOn = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
 
-/** The kernels on a memory, those of a family of processors native. */
+/** Kernels on a memory, with the native ones of a processor family. */
 export const nativeOn = (memory: WebAssembly.Memory, family: string): Kernels =>
   attach(wasmOn(memory), openAddon(ADDON.path), family, memory);
 
 /**
- * Holds native kernels to WebAssembly's: on a memory of `pages` each, work of random shapes leaves the same bytes in
- * all of it.
+ * Compares native kernels with WebAssembly: work of random shapes leaves the same bytes in memories of `pages` pages.
  */
 export function expectSameBytes<Shape>(
   family: string,
@@ -51,8 +50,8 @@ export function expectSameBytes<Shape>(
 }
 
 /**
- * Expects both builds to refuse a step where a number of its gradient has a square that is not finite, and only then.
- * `work` leaves at `BEGIN` whether it is refused.
+ * Expects both builds to skip a step if, and only if, the square of a gradient element is not finite. `work` leaves the
+ * flag at `BEGIN`.
  */
 export function expectRefusals(family: string, pages: number, work: Work<number>): void {
   for (const [largest, isRefused] of [
@@ -77,7 +76,7 @@ export function expectRefusals(family: string, pages: number, work: Work<number>
   }
 }
 
-/** Whether a family's kernels still pass for WebAssembly's when some of them are replaced. */
+/** Checks whether a family's kernels still pass as WebAssembly's if some of them are replaced. */
 export function passesWith(
   family: string,
   change: (attached: ReturnType<Addon['attach']>) => Partial<ReturnType<Addon['attach']>>,

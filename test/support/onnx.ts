@@ -8,7 +8,7 @@ import type { BagForm } from '../../src/export/onnx/bags.js';
 import { emitModel, type EmitOptions } from '../../src/export/onnx/emit-model.js';
 import { encodeModel } from '../../src/export/onnx/messages.js';
 
-/** The model of a plan with a program's weights; each prediction is a space of its own. */
+/** Exports a plan with a program's weights; each prediction is an output. */
 export function exportedModel({ graph, layout }: Plan, program: Program): ExportedModel {
   const spaces = [...graph.predictions.keys()].map((name): Output => ({
     name,
@@ -27,7 +27,7 @@ export function exportedModel({ graph, layout }: Plan, program: Program): Export
   };
 }
 
-/** ONNX Runtime with an exported model. */
+/** Opens an exported model in ONNX Runtime. */
 export async function openOnnx(
   model: ExportedModel,
   options: EmitOptions = { bags: 'offsets' },
@@ -36,7 +36,7 @@ export async function openOnnx(
   return InferenceSession.create(Buffer.concat([...encodeModel(message, initializers).pieces()]));
 }
 
-/** What a session predicts, by name. */
+/** Predictions of a session, by name. */
 export async function runOnnx(
   session: InferenceSession,
   feeds: Readonly<Record<string, Tensor>>,
@@ -48,7 +48,7 @@ export async function runOnnx(
 const int64 = (data: Uint32Array, dims: readonly number[] = [data.length]): Tensor =>
   new Tensor('int64', BigInt64Array.from(data, BigInt), dims);
 
-/** A batch as the inputs of an exported model. */
+/** Converts a batch to inputs of an exported model. */
 export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'offsets'): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const [name, data] of ids) feeds[name] = int64(data);
@@ -72,7 +72,7 @@ export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'of
   return feeds;
 }
 
-/** Expects predictions to be near to others, in the same order. */
+/** Expects predictions close to others, in the same order. */
 export function expectNear(
   found: ReadonlyMap<string, Float32Array>,
   expected: ReadonlyMap<string, Float32Array>,

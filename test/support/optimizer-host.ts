@@ -9,17 +9,17 @@ const RATES = { dense: 1, embeddings: 1 };
 const VECTOR = 'v';
 const TABLE = 't';
 
-/** Numbers that one optimizer trains: a dense vector, or the rows of a table. */
+/** Weights under one optimizer: a dense vector, or the rows of a table. */
 export interface Trained {
-  /** One step; gradients are [rows, width]. False where it was refused. */
+  /** Runs one step; gradients have shape [rows, width]. Returns false if the step is skipped. */
   step(gradient: readonly number[], touched: readonly number[], step: number, factor?: number): boolean;
   weights(): readonly number[];
-  /** By name. */
+  /** Optimizer state by name. */
   slots(): Readonly<Record<string, readonly number[]>>;
   readonly host: Host;
 }
 
-/** What is trained, in which shape, and from where on. */
+/** Shape and initial values. */
 export interface TrainedOptions {
   readonly initial: readonly number[];
   readonly width: number;
@@ -38,7 +38,7 @@ export function trainedVector(optimizer: object, { initial, kernels }: TrainedOp
   };
 }
 
-/** The rows of a table under an optimizer. Each touched row stands twice in the batch, with half of its gradient. */
+/** The rows of a table under an optimizer. Each touched row occurs twice in the batch, with half of its gradient. */
 export function trainedTable(optimizer: object, { initial, width, kernels }: TrainedOptions): Trained {
   const layout: InputLayout = {
     width,

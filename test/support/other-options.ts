@@ -1,22 +1,22 @@
 import { z } from 'zod';
 
-/** Options as they look after parsing, with one of them changed, and where it stands. */
+/** Parsed options with one change, and its path. */
 export interface Changed {
   readonly path: string;
   readonly options: unknown;
 }
 
-/** What a part's options are made of: the keys of the YAML and their types. */
+/** Options of a component: the YAML keys and their types. */
 interface HasOptions {
   options(): z.ZodRawShape;
 }
 
-/** Names that people choose, by the option that takes them: a group of features, or a task. */
+/** User-chosen names by the option that refers to them: a feature group or a task. */
 const NAMES: Readonly<Record<string, string>> = { input: 'user', parents: 'ctr', categories: 'ctr' };
 
 const NUMBERS = [5, 0.3, 0.5, 2, 0];
 
-/** The first number that a type takes and that is not `value`. */
+/** The first number that a type accepts other than `value`. */
 function otherNumber(schema: z.ZodType, value: unknown): number {
   const near = typeof value === 'number' && value !== 0 ? [value + 1, value / 2] : [];
   const found = [...near, ...NUMBERS].find((number) => number !== value && schema.safeParse(number).success);
@@ -25,8 +25,8 @@ function otherNumber(schema: z.ZodType, value: unknown): number {
 }
 
 /**
- * Options from the smallest input that a type takes.
- * @param option the key that takes it
+ * Builds options from the smallest input that a type accepts.
+ * @param option key of the value
  */
 function least(schema: z.ZodType, option: string): unknown {
   if (schema.safeParse(undefined).success) return schema.parse(undefined);
@@ -43,7 +43,7 @@ function least(schema: z.ZodType, option: string): unknown {
   throw new Error(`no least value is known of a ${schema.type}`);
 }
 
-/** The names that the members of a registry's union go by. */
+/** Names of the members of a registry's union. */
 function namesIn(union: z.ZodDiscriminatedUnion): readonly unknown[] {
   return (union.options as z.ZodObject[]).flatMap((member) => {
     let type = member.shape[union.def.discriminator] as z.ZodType;
@@ -52,10 +52,7 @@ function namesIn(union: z.ZodDiscriminatedUnion): readonly unknown[] {
   });
 }
 
-/**
- * Every way to change one thing in `value`: each number and switch, each word to each other one, lists by an item,
- * records by an entry.
- */
+/** Lists every single change of `value`: numbers and switches, enum values, list items, record entries. */
 function changes(schema: z.ZodType, value: unknown, key: string, option = ''): readonly Changed[] {
   const below = (at: string, type: z.ZodType, inner: unknown): readonly Changed[] =>
     changes(type, inner, key, schema instanceof z.ZodObject ? at : option).map(({ path, options }) => ({
@@ -75,7 +72,7 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
     const entry = least(type, option);
     return [{ path: key, options: { [key]: entry } }, ...below(key, type, entry)];
   }
-  // A longer list of names would need another name.
+  // A longer list would require another name.
   if (schema instanceof z.ZodArray && schema.element instanceof z.ZodString) return [];
   if (schema instanceof z.ZodArray)
     return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType, option)] }];
@@ -85,13 +82,13 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
       options: (value as number[]).with(i, otherNumber(schema.def.items[i] as z.ZodType, number)),
     }));
   if (schema instanceof z.ZodDiscriminatedUnion) {
-    // Each other part of a registry, as its defaults make it: what its own options do is seen where it is the part.
+    // Each other component of a registry with default options; its own options are tested where it is the component.
     const own = (value as Record<string, unknown>)[schema.def.discriminator];
     return namesIn(schema)
       .filter((name) => name !== own)
       .map((name) => ({ path: String(name), options: schema.parse({ [schema.def.discriminator]: name }) }));
   }
-  // A part whose name alone stands for it: with options it is the same.
+  // A component whose name alone is shorthand for its defaults.
   if (schema instanceof z.ZodUnion) return changes(schema.options[0] as z.ZodType, value, key, option);
   if (schema instanceof z.ZodEnum)
     return schema.options.filter((word) => word !== value).map((word) => ({ path: '', options: word }));
@@ -101,9 +98,9 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
 }
 
 /**
- * The options of a part with one thing changed, for each thing that its schema lets one change.
- * @param options what the part has before: its defaults, say
- * @param key what an entry of a record is called, such as a task
+ * Lists a component's options with one change each, for every change that its schema allows.
+ * @param options the component's options before: its defaults, say
+ * @param key name of a new record entry, such as a task
  */
 export function otherOptions(part: HasOptions, options: object, key: string): readonly Changed[] {
   return changes(z.strictObject(part.options()), options, key).map((changed) => ({
@@ -112,7 +109,7 @@ export function otherOptions(part: HasOptions, options: object, key: string): re
   }));
 }
 
-/** Options with each one that is called like a key of `to` changed so, however deep it stands. */
+/** Sets each option whose key is in `to`, at any depth. */
 export function withOptions<Options>(
   options: Options,
   to: Readonly<Record<string, (value: unknown) => unknown>>,
@@ -122,5 +119,5 @@ export function withOptions<Options>(
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, change(inner, name)]));
   };
-  return change(options) as Options; // the same keys as before
+  return change(options) as Options; // same keys as before
 }

@@ -1,5 +1,4 @@
-// What test/cluster/peers.test.ts starts several of: does what it is named, and writes what came of it as one line of
-// JSON.
+// A rank of test/cluster/peers.test.ts: runs the named case and prints its result as one line of JSON.
 import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { openPeers } from '../../dist/cluster/open-peers.js';
@@ -17,7 +16,7 @@ const { rank, size } = peers;
 const warn = (found) => process.stdout.write(`${JSON.stringify({ rank, ...found })}\n`);
 const steps = {
   sums() {
-    // In single precision, or in another order, what is small would be lost.
+    // Small numbers would be lost in single precision or in another order.
     const floats = Float32Array.from({ length: 1001 }, (_, i) =>
       rank === 0 ? 2 ** 30 : rank === 1 ? 1 + i : -(2 ** 30),
     );
@@ -27,7 +26,7 @@ const steps = {
     warn({ floats: [floats[0], floats[500], floats[1000]], doubles: [...doubles] });
   },
   early() {
-    // Further messages than one to each; meanwhile others are exchanged.
+    // More messages than one to each rank, while others are exchanged.
     const numbers = Float32Array.from({ length: 100_003 }, (_, i) =>
       Math.fround(Math.sin(i * (rank + 1)) * 10 ** ((i + rank) % 7)),
     );
@@ -43,7 +42,7 @@ const steps = {
     for (let i = 0; i < 1000; i++) peers.pollAllReduce();
     peers.waitAllReduce();
     const after = peers.sent().bytes;
-    // A number, and whether anyone is to end, went to each of the others meanwhile.
+    // A number, and whether any rank stops, went to each of the others meanwhile.
     warn({
       isSame: Buffer.from(at.buffer).equals(Buffer.from(begun.buffer)),
       sum: doubles[0],
@@ -57,7 +56,7 @@ const steps = {
       peers.waitAllReduce();
     } catch (error) {
       warn({ error: error.message });
-      // The others' turn to say the same.
+      // Time for the others to report the same.
       await setTimeout(3000);
       process.exit(error.exitCode);
     }
@@ -66,14 +65,14 @@ const steps = {
     const before = peers.sent();
     const all = new Uint32Array(2 * size);
     peers.gather(Uint32Array.of(rank, 10 * rank), all);
-    // Each sends r bytes to process r, and one to itself.
+    // Each rank sends r bytes to rank r, and one to itself.
     const bytesOf = (to, from) => (to === from ? 1 : to);
     const outBytes = Float64Array.from({ length: size }, (_, r) => bytesOf(r, rank));
     const intoBytes = Float64Array.from({ length: size }, (_, r) => bytesOf(rank, r));
     const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
     const into = new Uint8Array(sum(intoBytes));
     peers.exchange(new Uint8Array(sum(outBytes)).fill(rank + 1), outBytes, into, intoBytes);
-    // Each shows all as many numbers as its rank.
+    // Each rank gathers as many numbers as its rank.
     const shown = new Uint32Array(3);
     peers.gather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
     const { bytes, messages } = peers.sent();
@@ -95,7 +94,7 @@ const steps = {
     warn({ texts, isAny, isBehind });
   },
   async together() {
-    // The second of those that fail has nothing to say: it waits until the first ends it.
+    // The second failing rank reports nothing: it waits until the first ends it.
     try {
       await peers.together(async () => {
         await setTimeout(rank === 1 ? 200 : 0);
@@ -147,7 +146,7 @@ const steps = {
       peers.allReduceSumF64(new Float64Array(1));
     } catch (error) {
       warn({ error: error.message });
-      // The others' turn to say the same.
+      // Time for the others to report the same.
       await setTimeout(3000);
       process.exit(error.exitCode);
     }

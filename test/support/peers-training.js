@@ -1,6 +1,5 @@
-// What test/cluster/training.test.ts starts several of: trains a plan on batches, in a file of structured clones, and
-// leaves beside it what
-// each process has in the end, and found on the way.
+// A rank of test/cluster/training.test.ts: trains a plan on batches (from a file of structured clones) and writes its
+// final state and results next to it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { openPeers } from '../../dist/cluster/open-peers.js';

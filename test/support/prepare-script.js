@@ -1,4 +1,4 @@
-// What test/cluster/prepare.test.ts starts several of: `mtl prepare` in chunks of the size that it says.
+// A rank of test/cluster/prepare.test.ts: `mtl prepare` with chunks of a given size.
 import { openPeers } from '../../dist/cluster/open-peers.js';
 import { prepare } from '../../dist/prepare.js';
 

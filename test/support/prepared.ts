@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Manifest } from '../../src/data/shards/manifest.js';
 import { readSafetensors } from '../../src/io/safetensors.js';
 
-/** A row of prepared data: by column its number, or the id and weight of each value of a bag. */
+/** A row of prepared data: a number per column, or the ids and weights of a bag. */
 export type PreparedRow = Readonly<Record<string, number | readonly (readonly [number, number])[]>>;
 
-/** All rows of a folder of shards, in their order. */
+/** Reads all rows of a directory of shards, in order. */
 export async function readShardRows(folder: string): Promise<PreparedRow[]> {
   if (!existsSync(folder)) return [];
   const { columns, shards } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;

@@ -5,16 +5,16 @@ import { parquetWriteFile } from 'hyparquet-writer';
 import { csvText } from '../../src/text/csv-text.js';
 import { randomStream, type Random } from '../../src/core/random.js';
 
-// Miniatures of public data sets: files of the names, the columns and the oddities of the real ones, and what joining
-// them must give.
+// Miniatures of public data sets: files with the names, columns and irregularities of the real ones, and the expected
+// join.
 
-/** A row as it is to come out of a join: the split it belongs to, and its cells as texts by column. */
+/** An expected row: its split, and its values as strings by column. */
 export interface JoinedRow {
   readonly split: 'train' | 'valid' | 'test';
   readonly cells: Readonly<Record<string, string>>;
 }
 
-/** Writes the files of a data set into a folder; gives the rows that joining them gives. */
+/** Writes the files of a data set into a directory; returns the expected join. */
 export type Miniature = (folder: string) => readonly JoinedRow[];
 
 type Cells = Record<string, string>;
@@ -35,7 +35,7 @@ function write(folder: string, name: string, content: string): void {
   writeFileSync(join(folder, name), content);
 }
 
-/** The cells of some columns; what has none is blank, as in a left join. */
+/** Values of some columns; missing ones are blank, as in a left join. */
 const cellsOf = (row: Cells | undefined, names: readonly string[]): Cells =>
   Object.fromEntries(names.map((name) => [name, row?.[name] ?? '']));
 
@@ -49,7 +49,7 @@ const aliCcp: Miniature = (folder) => {
   const feature = (field: string): string => `${field}\u0002${1 + random.below(30)}\u00031.0`;
   const joined: JoinedRow[] = [];
   for (const split of ['train', 'test'] as const) {
-    // As in the real files, a field may be missing, and some have many values.
+    // As in the real files, fields may be missing or have many values.
     const commons = range(60).map((i) => ({
       index: `${split}${i}`,
       list: [
@@ -61,7 +61,7 @@ const aliCcp: Miniature = (folder) => {
     const skeleton = range(split === 'train' ? ROWS : 200).map((i) => {
       const { index } = pick(random, commons);
       const click = coin(random, 0.3);
-      // Some buy without a click.
+      // Some users buy without a click.
       return {
         id: String(i),
         click,
@@ -99,8 +99,8 @@ const aliCcp: Miniature = (folder) => {
 };
 
 /**
- * AliExpress: searches and what they showed, without headers; the last column of the second says what came of it: 0, 1
- * a click, 2 a purchase.
+ * AliExpress: searches and their results, without headers; the last column of the second file is 0, 1 (click) or 2
+ * (purchase).
  */
 const aliExpress: Miniature = (folder) => {
   const random = randomStream(1, 'aliexpress');
@@ -137,7 +137,7 @@ const aliExpress: Miniature = (folder) => {
 };
 
 /**
- * KuaiRand-Pure: logs of two periods, users and videos; some videos are not described, some features of users are
+ * KuaiRand-Pure: logs of two periods, users and videos; some videos have no description and some user features are
  * blank.
  */
 const kuaiRand: Miniature = (folder) => {
@@ -221,7 +221,7 @@ const kuaiRand: Miniature = (folder) => {
   }));
 };
 
-/** KuaiSAR: what was recommended, users, and items whose captions are lists of words. */
+/** KuaiSAR: recommendations, users, and items whose captions are lists of words. */
 const kuaiSar: Miniature = (folder) => {
   const random = randomStream(1, 'kuaisar');
   const userNames = ['search_active_level', 'rec_active_level', 'onehot_feat1', 'onehot_feat2'];
@@ -288,7 +288,7 @@ const kuaiSar: Miniature = (folder) => {
   });
 };
 
-/** Tenrec: one file, with the ten items before in columns of their own. */
+/** Tenrec: one file, with the ten previous items in columns of their own. */
 const tenrec: Miniature = (folder) => {
   const random = randomStream(1, 'tenrec');
   const past = range(10).map((i) => `hist_${i + 1}`);
@@ -319,7 +319,7 @@ const tenrec: Miniature = (folder) => {
   });
 };
 
-/** MAC: Parquet, with sequences as lists and a share of each conversion by each way to attribute it. */
+/** MAC: Parquet with sequences as lists and an attribution share of each conversion. */
 const mac: Miniature = (folder) => {
   const random = randomStream(1, 'mac');
   const ids = [
@@ -394,7 +394,7 @@ const mac: Miniature = (folder) => {
   return joined;
 };
 
-/** By the name of the config. */
+/** By config name. */
 export const miniatures: Readonly<Record<string, Miniature>> = {
   'ali-ccp': aliCcp,
   aliexpress: aliExpress,

@@ -2,13 +2,13 @@ import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { TestContext } from 'vitest';
 
-/** What tests call that hold what is here against what people have in Python. */
+/** Python with the packages that tests compare results with. */
 export const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
 
-/** A Python with KServe's SDK, whose dependencies are at odds with those of the other packages. */
+/** A Python with KServe's SDK, whose dependencies conflict with the other packages. */
 export const KSERVE_PYTHON = process.env['MTL_KSERVE'] ?? PYTHON;
 
-/** Skips a test, with the reason, where Python or one of its modules is not there. */
+/** Skips a test, with the reason, if Python or a module is missing. */
 export function needsPython(test: Pick<TestContext, 'skip'>, ...modules: readonly string[]): void {
   needsModules(test, PYTHON, 'MTL_PYTHON', modules);
 }
@@ -33,12 +33,12 @@ function needsModules(
     );
 }
 
-/** What a script prints; its errors are told. */
+/** Returns a script's stdout; fails with its stderr. */
 export function python(cwd: string, script: string, args: readonly string[] = []): string {
   return execFileSync(PYTHON, ['-c', script, ...args], { cwd, encoding: 'utf8' });
 }
 
-/** The same, while this process goes on: a script may ask it something. */
+/** The same without blocking this process, which the script may call. */
 export async function pythonAside(
   cwd: string,
   script: string,

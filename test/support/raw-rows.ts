@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A row of raw data, read as plainly as can be. */
+/** A row of raw data. */
 export interface RawRow {
   readonly click: number;
   readonly purchase: number;
   readonly session: string;
-  /** By field its values, `[id, weight]`, in the order of the file. */
+  /** Values by field, `[id, weight]`, in file order. */
   readonly features: ReadonlyMap<string, readonly (readonly [number, number])[]>;
   readonly told: number;
 }
@@ -25,14 +25,14 @@ const lines = (path: string): string[][] =>
     .split('\n')
     .map((line) => line.split(','));
 
-/** The rows of common features by their index. */
+/** Reads common features by their index. */
 export function readCommonRows(folder: string, split: string): Map<string, RawRow['features']> {
   return new Map(
     lines(join(folder, `common_features_${split}.csv`)).map(([index, , list]) => [index!, features(list!)]),
   );
 }
 
-/** The rows of a skeleton. */
+/** Reads the rows of a skeleton. */
 export function readSkeletonRows(folder: string, split: string): RawRow[] {
   return lines(join(folder, `sample_skeleton_${split}.csv`)).map(([, click, purchase, session, told, list]) => ({
     click: Number(click),

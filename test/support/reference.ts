@@ -1,4 +1,3 @@
-/** Mean log loss, written as plainly as can be. */
 export function logLoss(labels: ArrayLike<number>, probabilities: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < labels.length; i++)

@@ -6,7 +6,7 @@ import { train } from '../../src/index.js';
 import { serve, type ServeOptions, type Server } from '../../src/serve.js';
 import { synth } from '../../src/synth.js';
 
-/** A field of every kind that a request writes in its own way. */
+/** A field of every kind with its own request format. */
 const CONFIG = `
 data: { train: train.csv, valid: valid.csv, test: test.csv }
 features:
@@ -22,7 +22,7 @@ model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
 training: { epochs: 1, batchSize: 64 }
 `;
 
-/** A small world with a run in it, and the rows of its test data as texts. */
+/** A small world with a trained run, and its test rows as strings. */
 export async function servedWorld(
   folder: string,
 ): Promise<{ readonly config: string; readonly run: string; readonly rows: Record<string, string>[] }> {
@@ -55,7 +55,7 @@ export interface TestServer extends Omit<Server, 'app'> {
   readonly app: { inject(request: string | InjectOptions): Promise<InjectedResponse> };
 }
 
-/** A server as `mtl serve` starts it, at a free port. Its notices and bugs are kept. */
+/** Starts a server as `mtl serve` does, on a free port, and records its warnings and bugs. */
 export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial<ServeOptions>): Promise<TestServer> {
   const [notices, bugs]: [string[], string[]] = [[], []];
   const server = await serve({
@@ -74,7 +74,7 @@ export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial
   return Object.defineProperties({ ...server, app, notices, bugs }, { models: { get: () => server.models } });
 }
 
-/** The same, drained when the test is over. */
+/** The same, drained after the test. */
 export async function serverOfTest(options: Parameters<typeof startServer>[0]): ReturnType<typeof startServer> {
   const server = await startServer(options);
   onTestFinished(() => server.drain());

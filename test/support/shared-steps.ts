@@ -4,17 +4,17 @@ import { BEGIN } from '../../src/engines/simd/lay-out.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { COMMAND } from '../../src/engines/simd/command.js';
 
-/** A program whose workers are all there, and how many of its steps they took part in. */
+/** A program whose workers have started, and the number of steps that they joined. */
 export interface SharedProgram {
   readonly program: Program;
   sharedSteps(): number;
 }
 
-/** Compiles a plan for so many threads, and waits for them. */
+/** Compiles a plan for several threads and waits for them. */
 export async function compileShared(plan: Plan, threads: number): Promise<SharedProgram> {
   const { Memory } = WebAssembly;
   const memories: WebAssembly.Memory[] = [];
-  // A program keeps its memory to itself; the words of its commands lie there.
+  // A program's memory is private; its command words are read through a proxy.
   WebAssembly.Memory = new Proxy(Memory, {
     construct(target, [descriptor]: ConstructorParameters<typeof Memory>) {
       const memory = new target(descriptor);

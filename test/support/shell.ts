@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { expect } from 'vitest';
 
 /**
- * Runs a command line as someone would type it in a folder, where `npx mtl` is the package that stands there.
- * @param code how it is expected to end
+ * Runs a command line in a directory as a user would type it; `npx mtl` is the local package.
+ * @param code expected exit code
  */
 export async function shell(folder: string, command: string, code = 0): Promise<{ stdout: string; stderr: string }> {
-  // npx takes a second to find what lies beside it.
+  // npx takes a second to find the local package.
   const child = spawn(
     'bash',
     ['-euo', 'pipefail', '-c', command.replaceAll(/\bnpx mtl\b/g, 'node node_modules/.bin/mtl')],

@@ -6,10 +6,8 @@ const DAYS = ['01', '02', '03', '04', '05', '06', '07'];
 const ROWS = 800;
 
 /**
- * A shop's log as people have it: a file a day, semicolons, decimal commas, ids as text, words for labels, lists of
- * items, and
- * blanks where a price or a payment is not known. Some users click more than others, and on some items; what is cheap
- * is bought.
+ * A realistic shop log: one file per day, semicolons, decimal commas, string ids, words as labels, lists of items, and
+ * blanks for unknown prices and payments. Click rates differ by user and item; cheap items sell better.
  */
 export function writeShopLog(folder: string): void {
   const random = randomStream(11, 'shop');

@@ -17,17 +17,17 @@ import type { TestContext } from 'vitest';
 
 const PROGRAMS = ['slurmctld', 'slurmd', 'sbatch', 'munged', 'mungekey'];
 const NODES = ['n1', 'n2'];
-/** Who has the only Slurm. */
+/** Lock file: one Slurm per machine. */
 const TURN = join(tmpdir(), 'mtl-slurm-test.pid');
-/** Looks for what is to come up, half a second apart, before it is given up. */
+/** Polls, half a second apart, before giving up. */
 const READY_LOOKS = 120;
 /** No test takes as long. */
 const LONGEST_TURN_MS = 900_000;
-/** After which a program of Slurm that does not answer is given up. */
+/** Timeout of a Slurm program. */
 const CALL_MS = 240_000;
 const [MUNGE_KEY, MUNGE_RUN] = ['/etc/munge/munge.key', '/run/munge'];
 
-/** Skips a test, with the reason, where no Slurm can be started. */
+/** Skips a test, with the reason, if Slurm cannot start. */
 export function needsSlurm({ skip }: Pick<TestContext, 'skip'>): void {
   const missing = PROGRAMS.filter(
     (program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status !== 0,
@@ -36,19 +36,18 @@ export function needsSlurm({ skip }: Pick<TestContext, 'skip'>): void {
   if (process.getuid?.() !== 0) skip('starting slurmd takes root');
 }
 
-/** A Slurm of two nodes with one core each, on this very machine. */
+/** A Slurm cluster of two nodes with one core each on this machine. */
 export interface Slurm {
-  /** Runs one of its programs. */
+  /** Runs a Slurm program. */
   run(program: string, ...args: readonly string[]): string;
-  /** What it says of its nodes, its jobs and itself, for a test that waits in vain. */
+  /** Describes nodes, jobs and the controller, for tests that time out. */
   warn(): string;
   stop(): void;
 }
 
 /**
- * Starts a controller and two nodes, without systemd or cgroups, and has this process's children talk to it. Skips the
- * test, with what Slurm says,
- * on a machine whose nodes do not come up or run nothing.
+ * Starts a controller and two nodes without systemd or cgroups, and points child processes to it. Skips the test, with
+ * Slurm's output, if nodes do not start or run nothing.
  */
 export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: string): Promise<Slurm> {
   const at = (...path: readonly string[]): string => join(folder, ...path);
@@ -60,7 +59,7 @@ export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: st
   mkdirSync(MUNGE_RUN, { recursive: true });
   chownSync(MUNGE_RUN, munge, munge);
   chmodSync(MUNGE_RUN, 0o755);
-  // A socket alone is no sign that one runs: it outlives its daemon where a machine was stopped or copied.
+  // A socket can outlive its daemon on a stopped or copied machine.
   if (spawnSync('munge', ['--no-input'], { stdio: 'ignore', timeout: CALL_MS }).status !== 0)
     execFileSync('su', ['-s', '/bin/sh', 'munge', '-c', 'munged'], { timeout: CALL_MS });
   const host = os.hostname().split('.')[0]!;
@@ -117,7 +116,7 @@ PartitionName=p Nodes=ALL Default=YES State=UP
         try {
           process.kill(Number(readFileSync(at(name), 'utf8')), 'SIGKILL');
         } catch {
-          // It has ended by itself.
+          // It has exited already.
         }
       }
       rmSync(TURN, { force: true });
@@ -125,7 +124,7 @@ PartitionName=p Nodes=ALL Default=YES State=UP
   };
   const comesUp = async (): Promise<boolean> => {
     run('slurmctld');
-    // It says that it started before it reads its config; and a node waits minutes for one that did not.
+    // Slurm reports its start before it has read the config; a node waits minutes for a controller that is not up.
     if (!(await becomes(() => says('scontrol', 'ping').includes('UP')))) return false;
     for (const node of NODES) run('slurmd', '-N', node);
     if (!(await becomes(() => says('sinfo', '--Node', '--noheader', '--format=%T') === 'idle\n'.repeat(NODES.length))))
@@ -142,7 +141,7 @@ PartitionName=p Nodes=ALL Default=YES State=UP
   return slurm;
 }
 
-/** Waits until something is so; false where it never is. */
+/** Polls a condition; returns false after the last poll. */
 async function becomes(isSo: () => boolean): Promise<boolean> {
   for (let look = 0; look < READY_LOOKS; look++) {
     if (isSo()) return true;
@@ -151,7 +150,7 @@ async function becomes(isSo: () => boolean): Promise<boolean> {
   return isSo();
 }
 
-/** The process that has the turn; 0 where none has, or it is not written down yet. */
+/** The process that holds the lock; 0 if none does, or it is not written yet. */
 function ownerOfTurn(): number {
   try {
     return Number(readFileSync(TURN, 'utf8'));
@@ -161,8 +160,8 @@ function ownerOfTurn(): number {
 }
 
 /**
- * Waits until no other test has a Slurm: two on one machine get into each other's way. The turn ends with `stop`, or
- * with its process.
+ * Waits until no other test runs Slurm: two on one machine interfere. `stop` or the end of the process releases the
+ * lock.
  */
 async function takeTurn(): Promise<void> {
   for (;;) {
@@ -170,7 +169,7 @@ async function takeTurn(): Promise<void> {
       return writeFileSync(TURN, String(process.pid), { flag: 'wx' });
     } catch {
       const owner = ownerOfTurn();
-      // One that is being written has no number yet; one of long ago may bear the number of another process.
+      // A lock being written has no number yet; an old one may have the number of another process.
       const isOld = (statSync(TURN, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < Date.now() - LONGEST_TURN_MS;
       if (isOld || (owner > 0 && !existsSync(`/proc/${owner}`))) rmSync(TURN, { force: true });
       await setTimeout(500);

@@ -6,9 +6,7 @@ import { synth } from '../../src/synth.js';
 import { train, type TrainOptions } from '../../src/train.js';
 import type { TrainObserver, TrainResult } from '../../src/training/observer.js';
 
-/**
- * A folder with a small world and a config for each model, with dropout, shuffling in windows, and a metric to stop by.
- */
+/** Writes a small world and a config per model, with dropout, windowed shuffling, and early stopping. */
 export async function smallWorld(folder: string): Promise<void> {
   await synth({
     folder,
@@ -35,13 +33,13 @@ tasks:
   cvr: { label: purchase, given: click }
 model: ${specs[model as 'esmm' | 'mmoe']}
 training: { epochs: 4, batchSize: 64, shuffleWindow: 200, monitor: ctcvr.auc, earlyStopping: { patience: 3 } }
-checkpoints: { everySteps: 4, alsoBest: [loss, cvr.auc] }
+checkpoints: { everySteps: 4, bestBy: [loss, cvr.auc] }
 `,
     );
   }
 }
 
-/** What a test wants to know of a training in this process. */
+/** Options and observers of a training in this process. */
 export interface SmallRun extends Partial<TrainOptions> {
   readonly set?: readonly string[];
   readonly on?: Partial<TrainObserver>;
@@ -58,7 +56,7 @@ export async function trainSmall(config: string, { set = [], on = {}, ...options
   );
 }
 
-/** A signal, and an observer that aborts at the so-many-th step that it hears of. */
+/** Returns a signal and an observer that aborts at step `count`. */
 export function abortAtStep(count: number): { readonly signal: AbortSignal; readonly on: Partial<TrainObserver> } {
   const controller = new AbortController();
   let steps = 0;
@@ -72,7 +70,7 @@ export function abortAtStep(count: number): { readonly signal: AbortSignal; read
   };
 }
 
-/** All that two trainings of one config must have in common, byte for byte, but for times. */
+/** Everything that two trainings of one config must have in common, byte for byte, without times. */
 export function traceOf(run: string): Record<string, string> {
   const read = (path: string): string => readFileSync(join(run, path), 'latin1');
   const withoutTimes = (text: string): string => text.replace(/"elapsedMs":[\d.e+-]+,?/g, '');

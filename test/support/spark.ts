@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import type { TestContext } from 'vitest';
 import { needsPython, PYTHON } from './python.js';
 
-/** Skips a test, with the reason, where there is no PySpark or no Java for it. */
+/** Skips a test, with the reason, if PySpark or Java is missing. */
 export function needsSpark(context: Pick<TestContext, 'skip'>): void {
   needsPython(context, 'pyspark');
   if (spawnSync('java', ['-version'], { stdio: 'ignore' }).status !== 0)
@@ -10,8 +10,8 @@ export function needsSpark(context: Pick<TestContext, 'skip'>): void {
 }
 
 /**
- * Runs a script in a folder, with a session of Spark on two threads as `spark`, and `statements(text)`, which runs SQL
- * with semicolons between.
+ * Runs a script with a Spark session on two threads as `spark`, and `statements(text)`, which runs SQL separated by
+ * semicolons.
  */
 export function spark(cwd: string, script: string, args: readonly string[] = []): string {
   const before = `

@@ -1,9 +1,6 @@
-// A way forward and back in doubles, as small as can be: matrices, a few primitives, and each one's own derivative.
+// Minimal reverse-mode differentiation in float64: matrices, a few primitives, and their derivatives.
 
-/**
- * A matrix of doubles, and the derivative of what is minimised in each of them. One row stands for all rows, one column
- * for all columns.
- */
+/** A matrix and the gradient of the minimized value. A single row or column broadcasts. */
 export interface Node {
   readonly rows: number;
   readonly width: number;
@@ -11,12 +8,12 @@ export interface Node {
   readonly d: Float64Array;
 }
 
-/** Primitives that remember how to go back. */
+/** Primitives that record their backward pass. */
 export interface Tape {
   node(rows: number, width: number, y: ArrayLike<number>, back?: (d: Float64Array) => void): Node;
-  /** f of each number, with its derivative. */
+  /** f of each element, with its derivative. */
   map(x: Node, f: (x: number) => number, slope: (x: number) => number): Node;
-  /** f of two numbers that lie in the same place, with its derivatives. */
+  /** f of two elements at the same position, with its derivatives. */
   zip(
     a: Node,
     b: Node,
@@ -26,14 +23,13 @@ export interface Tape {
   add(a: Node, b: Node): Node;
   multiply(a: Node, b: Node): Node;
   product(x: Node, weight: Node): Node;
-  /** The sum of each row, or of each column. */
+  /** Sums of rows or columns. */
   sum(x: Node, over: 'columns' | 'rows'): Node;
   columns(x: Node, begin: number, width: number): Node;
-  /** The way back from everything, the last first. */
+  /** Runs the backward pass. */
   back(): void;
 }
 
-/** An empty tape. */
 export function createTape(): Tape {
   const steps: (() => void)[] = [];
   const at = ({ rows, width }: Node, r: number, c: number): number =>

@@ -16,7 +16,7 @@ import { scratchFolder } from './scratch.js';
 const SCRIPT = join(import.meta.dirname, 'peers-training.js');
 const SCALE = 0.002;
 
-/** What a process has in the end, and found on the way. */
+/** Final state of a rank and its results during training. */
 export interface Left {
   readonly found: readonly {
     readonly losses: readonly TermLoss[];
@@ -31,29 +31,28 @@ export interface Left {
   readonly step: number;
 }
 
-/** What is trained, and on what. */
+/** Plan, batches and options of a training. */
 export interface Training {
   readonly plan: Plan;
   readonly batches: readonly Batch[];
   readonly steps: number;
   readonly evaluated: Batch;
-  /** What decides its steps. */
-  readonly options: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
+  /** Options of its steps. */
+  readonly options: Pick<TrainingOptions, 'schedule' | 'lossWeighting' | 'diagnostics'>;
 }
 
-/** What decides steps, from a config's section. */
+/** Parses the options of steps from a config section. */
 export function optionsOf(section: object): Training['options'] {
-  const { schedule, weighting, diagnostics } = trainingOptions.parse(section);
-  return { schedule, weighting, diagnostics };
+  const { schedule, lossWeighting: weighting, diagnostics } = trainingOptions.parse(section);
+  return { schedule, lossWeighting: weighting, diagnostics };
 }
 
-/** Tables from 100 rows on are dealt out; the last batch is smaller than the others. */
+/** Tables of 100 rows or more are sharded; the last batch is smaller. */
 export function trainingOf(work: Workload, step: StepPlan = {}, steps = 200, smallest = 117): Training {
   const batches = batchesOf({ ...work, batchRows: step.rows ?? work.batchRows }, 9, SCALE);
   const [small] = batchesOf({ ...work, batchRows: smallest }, 1, SCALE);
   const [evaluated] = batchesOf({ ...work, batchRows: 1500 }, 1, SCALE);
-  // A gradient that is nothing but rounding, as that of a table of one row before batch norm, would be a step of Adam's
-  // as any other.
+  // Adam would amplify a gradient that is only rounding error, as that of a one-row table before batch norm.
   const { optimizers, ...plan } = planOf(work, SCALE);
   const steady = {
     dense: { ...optimizers.dense, epsilon: 1e-3 },
@@ -68,7 +67,7 @@ export function trainingOf(work: Workload, step: StepPlan = {}, steps = 200, sma
   };
 }
 
-/** What each of several processes has in the end. */
+/** Trains on several ranks; returns their final states. */
 export async function trainedBy(
   mpi: Mpi,
   processes: number,
@@ -82,7 +81,7 @@ export async function trainedBy(
   return Array.from({ length: processes }, (_, rank) => v8.deserialize(readFileSync(`${path}.${rank}`)) as Left);
 }
 
-/** The same by this process alone. */
+/** Trains in this process alone. */
 export async function trainedAlone({ plan, batches, steps, evaluated, options }: Training): Promise<Left> {
   const program = createSimdEngine(1).compile(plan);
   const stepper = createTrainStep({
@@ -107,7 +106,7 @@ export async function trainedAlone({ plan, batches, steps, evaluated, options }:
   return { found, predictions, losses, before, tensors: new Map([...weights, ...optimizer]), step };
 }
 
-/** What all have together: rows that are dealt out put in order, and of the rest what is the same with everyone. */
+/** Merges the ranks' states: sharded rows in order, and everything that is equal on all ranks. */
 export function together(all: readonly Left[]): Left {
   const [first] = all;
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
@@ -137,7 +136,7 @@ export function together(all: readonly Left[]): Left {
   return { ...first!, tensors };
 }
 
-/** The largest difference between two runs' numbers. */
+/** The largest difference between two runs. */
 export function distance(one: Left, other: Left): number {
   let most = 0;
   expect([...other.tensors.keys()]).toEqual([...one.tensors.keys()]);

@@ -5,7 +5,7 @@ import { embeddingOptimizerSchema, denseOptimizers } from '../../src/optimizers/
 import { randomStream } from '../../src/core/random.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 
-// Two terms over a shared layer, one of them on some rows alone; two fields share a table, a bag has its own.
+// Two loss terms over a shared layer, one of them on a subset of rows; two fields share a table, a bag has its own.
 
 const WIDTH = 5;
 const layout: InputLayout = {
@@ -22,7 +22,7 @@ const layout: InputLayout = {
   ],
 };
 
-/** The updates of this Adam are all but linear in the gradient: its root is nothing beside its epsilon. */
+/** With a huge epsilon, Adam's update is nearly linear in the gradient. */
 const LINEAR = { name: 'adam', learningRate: 1e7, epsilon: 1e8, betas: [0, 0] as [number, number] };
 
 /** A plan whose weights move by a tenth of the gradient. */
@@ -59,7 +59,7 @@ export function twoTermPlan(weights: readonly [number, number], step?: StepPlan,
   };
 }
 
-/** Its first embeddings a size larger, so that gradients are too. */
+/** Scales the initial embeddings, and thereby gradients. */
 export function withLargeEmbeddings(program: Program): Program {
   const { step, weights } = program.state();
   program.restore({
@@ -75,7 +75,7 @@ export function withLargeEmbeddings(program: Program): Program {
   return program;
 }
 
-/** All weights of a program, copied. */
+/** Copies all weights of a program. */
 export function copyOfWeights(program: Program): Map<string, Float32Array> {
   return new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
 }

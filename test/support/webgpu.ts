@@ -4,13 +4,13 @@ import type { GpuWatch } from '../../src/engines/webgpu/executor.js';
 import { createWebGpuEngine } from '../../src/engines/webgpu/engine.js';
 
 const found = await openGpu();
-/** A device of WebGPU, where there is one: Debian's mesa-vulkan-drivers has one for every processor. */
+/** A WebGPU device, if any: Debian's mesa-vulkan-drivers provides one for every processor. */
 export const gpu: Gpu | undefined = 'device' in found ? found : undefined;
-/** Why there is none. */
+/** The reason if there is none. */
 export const noGpu: string | undefined = 'device' in found ? undefined : found.reason;
 if (noGpu !== undefined) console.log(`tests on WebGPU are skipped: ${noGpu}`);
 
-/** The engine on that device, whose programs' states can be read at once: tests do so after each step. */
+/** The engine on that device; tests read program states after each step. */
 export function createTestEngine(on = gpu!, watch: GpuWatch = {}): Engine {
   const engine = createWebGpuEngine(on, watch);
   return { ...engine, compile: (plan, onWarning) => readingBack(engine.compile(plan, onWarning)) };
@@ -29,6 +29,6 @@ function readingBack(program: Program): Program {
   };
 }
 
-/** That engine where there is one, for lists of engines that a battery runs on. */
+/** That engine, if available, for tests that run on several engines. */
 export const webGpuEngines: readonly (readonly ['webgpu', () => Promise<Engine>])[] =
   gpu === undefined ? [] : [['webgpu', () => Promise.resolve(createTestEngine())]];

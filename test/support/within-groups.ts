@@ -10,8 +10,7 @@ import { taskOptions, type Task } from '../../src/core/tasks.js';
 export const BY = 'user';
 
 /**
- * A plan whose tasks have another loss: clicks, and purchases where there was one, so that some rows of a group count
- * and others do not.
+ * A plan whose tasks have another loss: clicks, and purchases after a click, so that some rows of a group do not count.
  */
 export function planWith(
   plan: Plan,
@@ -25,8 +24,8 @@ export function planWith(
 }
 
 /**
- * The rows of a batch in groups of some seven, which lie anywhere, every tenth row in none; a third of them clicked,
- * and half of these bought.
+ * Groups a batch's rows at random, about seven per group, every tenth row in none; a third are clicked, half of these
+ * bought.
  */
 export function withGroups(batch: Batch, seed: number): Batch {
   const random = randomStream(seed, 'groups');

@@ -1,6 +1,6 @@
 import { createByteHash } from '../../src/io/byte-hash.js';
 
-/** A frame of zstd whose blocks are stored as they are, or as one byte and how often it stands there. */
+/** A zstd frame of raw or run-length blocks. */
 export async function storedFrame(
   blocks: readonly (Buffer | { readonly byte: number; readonly times: number })[],
   { window = 0, dictionary = 0 } = {},

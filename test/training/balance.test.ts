@@ -77,8 +77,8 @@ async function lossesOf(
   tasks: readonly string[],
   seed: number,
 ): Promise<Readonly<Record<string, number>>> {
-  const training = trainingOptions.parse({ weighting: { name: weighting } });
-  const program: Program = createSimdEngine().compile(planOf(tasks, seed, combinesTerms(training.weighting)));
+  const training = trainingOptions.parse({ lossWeighting: { name: weighting } });
+  const program: Program = createSimdEngine().compile(planOf(tasks, seed, combinesTerms(training.lossWeighting)));
   const stepper = createTrainStep({
     program,
     training,

@@ -59,7 +59,7 @@ async function trained(
       tasks: { ctr: { label: 'click', loss }, cvr: { label: 'buy', given: 'click', loss } },
       model: { name: 'shared-bottom', hidden: [8], batchNorm: false, tower: { hidden: [] } },
       training: { epochs: 4, batchSize: 120, shuffle: false, monitor: 'ctr.gauc' },
-      evaluation: { metrics: ['auc', 'logLoss', { name: 'gauc', by: 'about' }] },
+      evaluation: { metrics: ['auc', 'logLoss', { name: 'gauc', groupBy: 'about' }] },
       ...more,
     }),
   );
@@ -120,12 +120,12 @@ describe('a loss within groups', () => {
 
   it('goes on where it was stopped', async () => {
     const loss = { name: 'listwise', by: 'user' };
-    const whole = await trained(loss, { checkpoints: { alsoBest: ['loss'] } });
+    const whole = await trained(loss, { checkpoints: { bestBy: ['loss'] } });
     const controller = new AbortController();
     let steps = 0;
     const stopped = await trained(
       loss,
-      { checkpoints: { alsoBest: ['loss'] } },
+      { checkpoints: { bestBy: ['loss'] } },
       { signal: controller.signal, on: { onStep: () => ++steps === 30 && controller.abort(new Error('enough')) } },
     );
     await trainSmall(join(stopped.run, 'config.resolved.yaml'), { resume: stopped.run });

@@ -9,8 +9,16 @@ import { randomStream } from '../../src/core/random.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
 
-const page = readFileSync('docs/labels.md', 'utf8');
-const examples = [...page.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, yaml]) => yaml!);
+const pages = [
+  'reference/labels.md',
+  'how-to/handle-delayed-or-missing-labels.md',
+  'how-to/handle-biased-logs.md',
+  'how-to/choose-a-model.md',
+].map((path) => readFileSync(join('docs', path), 'utf8'));
+const page = pages.join('\n');
+const examples = pages.flatMap((text) =>
+  [...text.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, yaml]) => yaml!).filter((yaml) => /^tasks:/m.test(yaml)),
+);
 
 /** A log with the columns of all examples. */
 function log(rows: number, seed: number): string {
@@ -37,6 +45,7 @@ function log(rows: number, seed: number): string {
       items: random.below(4),
       at: `2026-11-0${1 + random.below(9)} 12:00:00`,
       w: 0.5 + random.uniform(),
+      paid: row % 3 === 0 ? '' : click * happens(0.4),
       maybe_like: row % 3 === 0 ? '' : happens(0.5),
       maybe_spend: row % 4 === 0 ? '' : random.uniform(),
     };
@@ -45,7 +54,7 @@ function log(rows: number, seed: number): string {
   return `${Object.keys(lines[0]!).join(',')}\n${lines.map((cells) => Object.values(cells).join(',')).join('\n')}\n`;
 }
 
-describe('docs/labels.md', () => {
+describe('pages about labels', () => {
   it.each(examples)('has an example that trains and is measured:\n%s', async (yaml) => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'train.csv'), log(400, 1));

@@ -66,10 +66,10 @@ features:
   ids: { type: categorical, fields: [user, item], width: 4 }
 tasks:
   ctr: { label: click, positiveWeight: balanced }
-  cart: { label: cart, given: { label: ctr, violations: skip }, missing: mask, sampleWeight: w }
-  pay: { label: pay, given: cart, missing: negative, positiveWeight: 2 }
+  cart: { label: cart, given: { label: ctr, violations: skip }, onMissing: mask, sampleWeight: w }
+  pay: { label: pay, given: cart, onMissing: negative, positiveWeight: 2 }
 ${long}model: { name: ${model} }
-training: { epochs: 6, batchSize: 32, accumulate: 2, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } }, monitor: ctpay.auc, termWeights: { ctr: 0.5 } }
+training: { epochs: 6, batchSize: 32, accumulateBatches: 2, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } }, monitor: ctpay.auc, lossWeights: { ctr: 0.5 } }
 `,
   );
   return { folder, config, counts };

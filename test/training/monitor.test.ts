@@ -12,8 +12,8 @@ const tasks = [
   { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: 'click' }) },
 ];
 const section = evaluationSection.parse({
-  metrics: ['auc', 'logLoss', 'pcoc', { name: 'lift', top: '0.5%' }, { name: 'gauc', by: 'user' }],
-  by: ['hour'],
+  metrics: ['auc', 'logLoss', 'pcoc', { name: 'lift', top: '0.5%' }, { name: 'gauc', groupBy: 'user' }],
+  segmentBy: ['hour'],
 });
 const goals = collectDirections(listOutputs(tasks), resolveMeasuring(section));
 const wrong = (monitor: string): string | undefined => wrongMonitor(monitor, goals, ['hour']);
@@ -90,7 +90,7 @@ ${lines}`.replace('single-task', 'shared-bottom');
   it('names metrics with options or without, whose numbers can be monitored', () => {
     const experiment = parseConfig(
       config(
-        'evaluation: { metrics: [auc, { name: gauc, by: user }, { name: lift, top: 5% }], by: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { alsoBest: [ctr.lift@5%] }',
+        'evaluation: { metrics: [auc, { name: gauc, groupBy: user }, { name: lift, top: 5% }], segmentBy: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { bestBy: [ctr.lift@5%] }',
       ),
       'x.yaml',
     );
@@ -101,24 +101,21 @@ ${lines}`.replace('single-task', 'shared-bottom');
 
   it.each([
     ['evaluation: { metrics: [acu] }', /evaluation\.metrics\.0: expected auc, .*did you mean 'auc'\?/],
-    ['evaluation: { metrics: [gauc] }', /evaluation\.metrics\.0\.by: is missing/],
+    ['evaluation: { metrics: [gauc] }', /evaluation\.metrics.0.groupBy: is missing/],
     [
       'evaluation: { metrics: [{ name: lift, top: 120% }] }',
       /evaluation\.metrics\.0\.top: expected a share above 0 and up to 1, as in 5% or 0\.05/,
     ],
     [
-      'evaluation: { metrics: [{ name: gauc, by: a }, { name: gauc, by: b }] }',
+      'evaluation: { metrics: [{ name: gauc, groupBy: a }, { name: gauc, groupBy: b }] }',
       /evaluation\.metrics\.1: another number of a report is called 'gauc'; give this one another name with as/,
     ],
-    ['evaluation: { by: [hour, hour] }', /evaluation\.by\.1: 'hour' stands there twice/],
+    ['evaluation: { segmentBy: [hour, hour] }', /evaluation.segmentBy.1: 'hour' stands there twice/],
     [
       'evaluation: { metrics: [auc] }\ntraining: { monitor: ctr.logLoss }',
       /training\.monitor: expected one of loss, ctr\.auc, or a weighted sum/,
     ],
-    [
-      'checkpoints: { alsoBest: ["ctr.auc - loss"] }',
-      /checkpoints\.alsoBest\.0: names a link of the run's checkpoints/,
-    ],
+    ['checkpoints: { bestBy: ["ctr.auc - loss"] }', /checkpoints\.bestBy\.0: names a link of the run's checkpoints/],
   ])('says what is wrong: %s', (lines, message) => {
     expect(problem(lines)).toMatch(message);
   });

@@ -19,14 +19,21 @@ interface Options {
 }
 
 const SCHEDULES: Readonly<Record<(typeof schedules.names)[number], Options>> = {
-  constant: { odd: { warmup: { steps: 7, firstFactor: 0.1 }, embeddingsFactor: 0.5 } },
+  constant: { odd: { warmup: { steps: 7, startFactor: 0.1 }, embeddingScale: 0.5 } },
   step: { least: { everySteps: 3 }, odd: { everySteps: 2, factor: 0.7, minFactor: 0.3, warmup: { steps: 2 } } },
-  exponential: { least: { everySteps: 3 }, odd: { everySteps: 20, factor: 0.5, minFactor: 0.3, embeddingsFactor: 2 } },
+  exponential: { least: { everySteps: 3 }, odd: { everySteps: 20, factor: 0.5, minFactor: 0.3, embeddingScale: 2 } },
   polynomial: { least: { steps: 8 }, odd: { steps: 12, power: 2, minFactor: 0.1 } },
-  cosine: { least: { steps: 8 }, odd: { steps: 3, minFactor: 0.1, restarts: { stretch: 2 }, warmup: { steps: 2 } } },
+  cosine: { least: { steps: 8 }, odd: { steps: 3, minFactor: 0.1, restarts: { tMult: 2 }, warmup: { steps: 2 } } },
   'one-cycle': {
     least: { steps: 9 },
-    odd: { steps: 20, rise: 0.4, firstFactor: 0.5, lastFactor: 0.1, shape: 'linear', threePhases: true },
+    odd: {
+      steps: 20,
+      warmupShare: 0.4,
+      startFactor: 0.5,
+      finalFactor: 0.1,
+      annealStrategy: 'linear',
+      threePhase: true,
+    },
   },
   // So much progress is none, so that it falls.
   plateau: { least: { minDelta: 0.9 }, odd: { factor: 0.5, patience: 2, minDelta: 0.9, cooldown: 1, minFactor: 0.1 } },
@@ -34,10 +41,10 @@ const SCHEDULES: Readonly<Record<(typeof schedules.names)[number], Options>> = {
 
 const WEIGHTINGS: Readonly<Record<(typeof weightings.names)[number], Options>> = {
   fixed: { odd: {} },
-  uncertainty: { odd: { learningRate: 0.1, firstLogVariance: 0.5 } },
+  uncertainty: { odd: { learningRate: 0.1, initLogVariance: 0.5 } },
   dwa: { odd: { temperature: 0.5, everySteps: 2 } },
   famo: { odd: { learningRate: 0.1, gamma: 0.01 } },
-  gradnorm: { odd: { alpha: 0.5, learningRate: 0.1, firstSteps: 4 } },
+  gradnorm: { odd: { alpha: 0.5, learningRate: 0.1, baselineSteps: 4 } },
   metabalance: { odd: { target: 'cvr', relaxFactor: 0.5, beta: 0.5 } },
   pcgrad: { odd: {} },
   cagrad: { odd: { c: 0.3 } },
@@ -50,7 +57,7 @@ const MODELS = ['esmm', 'mmoe'] as const;
 /** Odd options come with steps of several batches and clipped gradients. */
 const EXTRAS = [
   ['training.batchSize=128'],
-  ['training.batchSize=32', 'training.accumulate=3', 'training.clip={norm: 0.2, apart: true, value: 0.05}'],
+  ['training.batchSize=32', 'training.accumulateBatches=3', 'training.clip={norm: 0.2, separate: true, value: 0.05}'],
 ] as const;
 
 /** Both cases of a part. */
@@ -119,7 +126,7 @@ describe('a run that is stopped in the middle of it goes on to the same bytes', 
   it.each(weightings.names.flatMap((name) => casesOf(name, WEIGHTINGS[name])))(
     'under the weighting %s (%s, %j)',
     async (name, model, options, extras) => {
-      const steps = await trainTwice(model, [`training.weighting=${JSON.stringify(options)}`, ...extras]);
+      const steps = await trainTwice(model, [`training.lossWeighting=${JSON.stringify(options)}`, ...extras]);
       // The terms of esmm do not conflict here.
       const isStill = name === 'fixed' || (name === 'pcgrad' && model === 'esmm');
       if (!isStill) expect(different(steps.map(({ weights }) => weights))).toBeGreaterThan(1);

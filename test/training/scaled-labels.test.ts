@@ -42,7 +42,7 @@ tasks:
   weeks: { label: weeks, type: regression }
 model: { name: shared-bottom, hidden: [16], batchNorm: false, tower: { hidden: [] } }
 training: { epochs: 6, batchSize: 50, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } } }
-checkpoints: { everySteps: 7, alsoBest: [loss] }
+checkpoints: { everySteps: 7, bestBy: [loss] }
 `;
 
 const home = process.cwd();
@@ -203,12 +203,12 @@ describe('a regression whose label is scaled', () => {
     expect(
       (await evaluate({ path: 'warm', data: 'later.csv', ...quiet })).metrics['test']!['weeks']!['rmse'],
     ).toBeLessThan(9);
-    await trainSmall('config.yaml', { runDir: 'tables', set: [...set, 'initFrom.take=embeddings'] });
+    await trainSmall('config.yaml', { runDir: 'tables', set: [...set, 'initFrom.include=embeddings'] });
     expect(await savedScales('tables')).not.toEqual(await savedScales('standard'));
     await expect(
       trainSmall('config.yaml', { runDir: 'other', set: [...set, 'tasks.weeks.scaling=log1p'] }),
     ).rejects.toThrow(
-      "tasks.weeks.scaling: is log1p and was standard in the checkpoint, whose last layer learned to say that; scale the label as it was, or leave it out: take: ['*', '!towers.weeks.out.*']",
+      "tasks.weeks.scaling: is log1p and was standard in the checkpoint, whose last layer learned to say that; scale the label as it was, or leave it out: include: ['*', '!towers.weeks.out.*']",
     );
   });
 

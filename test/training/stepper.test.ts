@@ -16,8 +16,8 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 ];
 
 const trainingOf = (weighting: string) =>
-  trainingOptions.parse({ weighting: { name: weighting }, schedule: { name: 'plateau' } });
-const specOf = (weighting: string) => trainingOf(weighting).weighting;
+  trainingOptions.parse({ lossWeighting: { name: weighting }, schedule: { name: 'plateau' } });
+const specOf = (weighting: string) => trainingOf(weighting).lossWeighting;
 const TERM_WEIGHTS = [1, 2] as const;
 const planOf = (weighting: string, batchRows?: number) =>
   twoTermPlan(TERM_WEIGHTS, combinesTerms(specOf(weighting)) ? { combinesTerms: true } : undefined, batchRows);
@@ -58,17 +58,17 @@ describe.each(weightings.names)('steps under the weighting %s', (name) => {
       const program = withLargeEmbeddings((await engineOf()).compile(planOf(name)));
       const first = copyOfWeights(program);
       const { stepper, take } = steppingOn(program, name);
-      const termWeights = [];
+      const lossWeights = [];
       for (let step = 0; step < STEPS; step++) {
         await take(twoTermBatch(ROWS, step), step);
-        termWeights.push(stepper.weights());
+        lossWeights.push(stepper.weights());
       }
-      ends.push({ termWeights: termWeights.flat(), weights: copyOfWeights(program), first });
+      ends.push({ lossWeights: lossWeights.flat(), weights: copyOfWeights(program), first });
       program.dispose();
     }
     const [simd, tfjs] = ends as [(typeof ends)[number], (typeof ends)[number]];
-    simd.termWeights.forEach((weight, i) =>
-      expect(Math.abs(weight - tfjs.termWeights[i]!)).toBeLessThanOrEqual(1e-4 * Math.abs(weight)),
+    simd.lossWeights.forEach((weight, i) =>
+      expect(Math.abs(weight - tfjs.lossWeights[i]!)).toBeLessThanOrEqual(1e-4 * Math.abs(weight)),
     );
     for (const [tensor, data] of simd.weights) {
       const other = tfjs.weights.get(tensor)!;
@@ -140,7 +140,7 @@ describe('steps that several threads share', () => {
         for (let step = 0; step < 3; step++) await take(twoTermBatch(10_000, step), step);
         if (threads === 1) expect(sharedSteps()).toBe(0);
         else expect(sharedSteps()).toBeGreaterThanOrEqual(3);
-        ends.push({ weights: copyOfWeights(program), termWeights: stepper.weights() });
+        ends.push({ weights: copyOfWeights(program), lossWeights: stepper.weights() });
         program.dispose();
       }
       for (const end of ends.slice(1)) expect(end).toEqual(ends[0]);

@@ -63,7 +63,7 @@ describe('valid', () => {
     ],
     [
       'every so many steps of several batches',
-      ['training.evaluation={everySteps: 2}', 'training.accumulate=4'],
+      ['training.evaluation={everySteps: 2}', 'training.accumulateBatches=4'],
       [2, 4, 6, 8],
     ],
   ])('is measured %s', async (_, set, expected) => {
@@ -98,7 +98,7 @@ describe('valid', () => {
     const set = ['training.logEverySteps=1', 'training.evaluation={everySteps: 4}', 'training.epochs=1'];
     await train([
       ...set,
-      'training.schedule={name: plateau, factor: 0.5, minDelta: 0.9, embeddingsFactor: 2}',
+      'training.schedule={name: plateau, factor: 0.5, minDelta: 0.9, embeddingScale: 2}',
       'training.monitor=ctr.auc',
     ]);
     const rates = [1, 1, 0.5, 0.25].flatMap((rate) =>

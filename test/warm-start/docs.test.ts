@@ -14,15 +14,19 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../../src/config/load.js';
+import { codeBlocks } from '../support/code-blocks.js';
 import { writeDays } from '../support/drifting-days.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const page = readFileSync('docs/warm-start.md', 'utf8');
-const blocks = (language: string): readonly string[] =>
-  [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, text]) => text!);
-const [command, script] = blocks('sh') as [string, string];
-const [keys, config] = blocks('yaml') as [string, string];
+const page = readFileSync('docs/how-to/warm-start.md', 'utf8');
+const daily = readFileSync('docs/how-to/train-daily.md', 'utf8');
+const blocks = (text: string, language: string): readonly string[] =>
+  codeBlocks(text).flatMap((block) => (block.language === language ? [block.text] : []));
+const [command] = blocks(page, 'sh') as [string];
+const [keys] = blocks(page, 'yaml') as [string];
+const [script] = blocks(daily, 'sh') as [string];
+const [config] = blocks(daily, 'yaml') as [string];
 /** As they would be found where the package is installed. */
 const asBuilt = (text: string): string => text.replaceAll('npx mtl', `${process.execPath} ${BIN}`);
 const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03'];
@@ -42,9 +46,13 @@ const shell = (
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
   spawnSync('sh', ['-c', text], { cwd, encoding: 'utf8' });
 
-describe('docs/warm-start.md', () => {
+describe('pages about warm starts', () => {
   it('has examples of whatever it tells of', () => {
-    expect([blocks('sh').length, blocks('yaml').length]).toEqual([2, 2]);
+    const count = (text: string): readonly number[] => ['sh', 'yaml'].map((each) => blocks(text, each).length);
+    expect([page, daily].map(count)).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
   });
 
   it('shows the keys with their defaults', () => {

@@ -147,7 +147,7 @@ describe('a run that starts from another', () => {
     expect(priceOf('new')).toEqual(priceOf('old'));
     await trainSmall('config.yaml', {
       runDir: 'tables',
-      set: [...FROM_OLD, 'training.epochs=1', 'initFrom.take=embeddings'],
+      set: [...FROM_OLD, 'training.epochs=1', 'initFrom.include=embeddings'],
     });
     await trainSmall('config.yaml', { runDir: 'cold', set: ['data.train=day-1.csv', 'training.epochs=1'] });
     expect(priceOf('tables')).toEqual(priceOf('cold'));
@@ -191,7 +191,7 @@ describe('a run that starts from another', () => {
   });
 
   it.each([[1], [5], [3, 4]])('goes on to the same bytes after stops behind %j steps', async (...stops) => {
-    const set = [...FROM_OLD, 'checkpoints.alsoBest=[loss]', 'data.valid=day-2.csv', 'training.monitor=loss'];
+    const set = [...FROM_OLD, 'checkpoints.bestBy=[loss]', 'data.valid=day-2.csv', 'training.monitor=loss'];
     await trainSmall('config.yaml', { runDir: 'whole', set });
     for (const [i, count] of stops.entries()) {
       const { signal, on } = abortAtStep(count);
@@ -210,7 +210,7 @@ describe('a run that starts from another', () => {
     const goOn = (set: readonly string[]): Promise<unknown> =>
       trainSmall('config.yaml', { resume: 'new', set, on: { onWarning: (notice) => notices.push(notice) } });
     await goOn(['data.train=day-1.csv', 'training.epochs=2']);
-    await goOn([...FROM_OLD, 'initFrom.checkpoint=nowhere', 'initFrom.take=embeddings', 'training.epochs=3']);
+    await goOn([...FROM_OLD, 'initFrom.checkpoint=nowhere', 'initFrom.include=embeddings', 'training.epochs=3']);
     expect(notices.filter((notice) => notice.includes('initFrom'))).toEqual(
       new Array(2).fill('changed initFrom, which a run that goes on does not read again'),
     );
@@ -250,7 +250,7 @@ describe('what is taken', () => {
       'training.optimizer.dense.learningRate=1e-30',
     ];
     const isTaken = async (take: string, run: string): Promise<Record<string, boolean>> => {
-      await trainSmall('config.yaml', { runDir: run, set: [...FROM_OLD, ...still, `initFrom.take=${take}`] });
+      await trainSmall('config.yaml', { runDir: run, set: [...FROM_OLD, ...still, `initFrom.include=${take}`] });
       const { program } = await readCheckpoint(join(run, 'checkpoints/last'), true);
       return Object.fromEntries(
         [...before.program.weights]
@@ -321,7 +321,7 @@ describe('what is taken', () => {
     await expect(
       warm([...wide, 'initFrom.checkpoint=first', 'tasks.again={ label: click }'], { runDir: 'other' }),
     ).rejects.toThrow(
-      /field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr in the checkpoint, here for ctr, cvr, again; take the model and the tasks that it had, or leave it out: take: \['\*', '!embeddings\.wide\.user'\]/,
+      /field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr in the checkpoint, here for ctr, cvr, again; take the model and the tasks that it had, or leave it out: include: \['\*', '!embeddings\.wide\.user'\]/,
     );
   });
 
@@ -364,7 +364,7 @@ describe('what is taken', () => {
 
 describe('tokens that train no longer has', () => {
   it('become the unknown where they are dropped, and give their rows to new ones, whose rows are drawn; all others keep theirs', async () => {
-    const set = ['initFrom.dropped=drop', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
+    const set = ['initFrom.staleTokens=drop', 'training.epochs=1', 'training.optimizer.embeddings.learningRate=1e-30'];
     const { checkpoint, notices } = await warm(set);
     const before = await old();
     const [was, is] = [vocabularyOf('old'), vocabularyOf('new')];
@@ -412,7 +412,7 @@ describe('a pair that does not fit', () => {
     [
       'another width',
       ['features.user.width=4'],
-      /old: field 'user': its embeddings have width 8 in the checkpoint, here 4; give it width: 8, or leave it out: take: \['\*', '!embeddings\.user'\]\n.*old: features: in another order, width, table or pooling than in the checkpoint/,
+      /old: field 'user': its embeddings have width 8 in the checkpoint, here 4; give it width: 8, or leave it out: include: \['\*', '!embeddings\.user'\]\n.*old: features: in another order, width, table or pooling than in the checkpoint/,
     ],
     [
       'another encoding',
@@ -422,7 +422,7 @@ describe('a pair that does not fit', () => {
     [
       'a field more',
       ['features.hour={ type: numeric, fields: [click2] }'],
-      /old: features: with click2 more than in the checkpoint.*take: embeddings, or all but the layers that read them: take: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
+      /old: features: with click2 more than in the checkpoint.*include: embeddings, or all but the layers that read them: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.cvr\.0\.\*'\]/,
     ],
     ['a field less', ['features.price=null'], /old: features: without price than in the checkpoint/],
     [
@@ -433,7 +433,7 @@ describe('a pair that does not fit', () => {
     [
       'a tower of another width',
       ['model.ctrTower.hidden=[8]'],
-      /old: towers\.ctr\.0: its tensor weight has the shape \[17, 16\] in the checkpoint, here \[17, 8\]; give it the width that it had, or leave it out: take: \['\*', '!towers\.ctr\.0\.\*', '!towers\.ctr\.out\.\*'\]\n.*old: towers\.ctr\.out: [^\n]*$/,
+      /old: towers\.ctr\.0: its tensor weight has the shape \[17, 16\] in the checkpoint, here \[17, 8\]; give it the width that it had, or leave it out: include: \['\*', '!towers\.ctr\.0\.\*', '!towers\.ctr\.out\.\*'\]\n.*old: towers\.ctr\.out: [^\n]*$/,
     ],
     [
       'another optimizer',
@@ -447,13 +447,13 @@ describe('a pair that does not fit', () => {
     ],
     [
       'a pattern of nothing',
-      ["initFrom.take=['embedings.item']"],
-      /initFrom\.take\.0: 'embedings\.item': neither the checkpoint nor the model has such a tensor; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
+      ["initFrom.include=['embedings.item']"],
+      /initFrom.include\.0: 'embedings\.item': neither the checkpoint nor the model has such a tensor; did you mean 'embeddings\.item'\?; both have embeddings\.user/,
     ],
     [
       'patterns that only leave out',
-      ["initFrom.take=['!embeddings.item']"],
-      /initFrom\.take: says only what is left out; write '\*' first/,
+      ["initFrom.include=['!embeddings.item']"],
+      /initFrom.include: says only what is left out; write '\*' first/,
     ],
     [
       'a checkpoint that is not there',

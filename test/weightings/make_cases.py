@@ -95,7 +95,7 @@ def uncertainty():
         optimizer.step()
         world.step(weights[-1])
     # LibMTL halves the losses and starts at -0.5, which is the same with the logarithm shifted by log 2.
-    return [case('LibMTL UW, Adam of PyTorch', steps, weights, {'learningRate': 0.05, 'firstLogVariance': -0.5 + float(np.log(2))})]
+    return [case('LibMTL UW, Adam of PyTorch', steps, weights, {'learningRate': 0.05, 'initLogVariance': -0.5 + float(np.log(2))})]
 
 
 def dwa():
@@ -139,7 +139,7 @@ def gradnorm():
             weights.append(method.backward(world.losses(), alpha=alpha))
             optimizer.step()
             world.step(weights[-1])
-        cases.append(case('LibMTL GradNorm, Adam of PyTorch', steps, weights, {'alpha': alpha, 'firstSteps': 1}))
+        cases.append(case('LibMTL GradNorm, Adam of PyTorch', steps, weights, {'alpha': alpha, 'baselineSteps': 1}))
     return cases
 
 

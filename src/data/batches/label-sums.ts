@@ -28,7 +28,7 @@ function countedSums({ rows, labelCounts }: LabelledRows, task: Task, tasks: rea
   // Where nothing is masked and violations are not kept, every 1 lies within what the task is given.
   if (
     normalizeGiven(task)?.violations === 'keep' ||
-    (findChain(task, tasks) ?? [task]).some(({ missing }) => missing === 'mask')
+    (findChain(task, tasks) ?? [task]).some(({ onMissing: missing }) => missing === 'mask')
   )
     return undefined;
   const { label, mask } = taskColumns(task, tasks);

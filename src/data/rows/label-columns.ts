@@ -27,7 +27,7 @@ export interface LabelColumn {
 /** The cure of a blank label; a number has no 0 that stands for it. */
 export function blankCure(isClass: boolean): string {
   return (
-    'correct the row, or set missing for the task: mask (excluded from its ' +
+    'correct the row, or set onMissing for the task: mask (excluded from its ' +
     `loss)${isClass ? ', drop (row excluded) or negative (0)' : ' or drop (row excluded)'}`
   );
 }
@@ -52,7 +52,7 @@ export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
     // A task that is given something has blanks where that is not.
     const mayBeBlank = tasks
       .filter((other) => labelColumn(other) === name)
-      .every(({ given, missing }) => given !== undefined || missing !== 'error');
+      .every(({ given, onMissing: missing }) => given !== undefined || missing !== 'error');
     add(
       typeof task.label === 'string'
         ? plainColumn(name, classes.has(name), mayBeBlank)

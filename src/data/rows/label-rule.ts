@@ -94,14 +94,14 @@ interface StartedTask {
 /** The labels of a task, NaN where they are blank. */
 interface Link {
   readonly values: Float32Array;
-  readonly missing: Task['missing'];
+  readonly missing: Task['onMissing'];
 }
 
 /** What a label is in a row: undefined where nobody knows. */
 type Read = (row: number) => number | undefined;
 
 function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): StartedTask {
-  const { missing } = task;
+  const { onMissing: missing } = task;
   const { label, mask, known, chainKnown } = taskColumns(task, tasks);
   const own = labels.get(label)!;
   const given = normalizeGiven(task);
@@ -124,13 +124,13 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
 
   const givenValue: Read | undefined =
     givenLabel &&
-    ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.missing === 'mask' ? undefined : 0) : givenLabel[row]!));
+    ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.onMissing === 'mask' ? undefined : 0) : givenLabel[row]!));
   const chain =
     chainKnown === undefined || chainKnown === known
       ? []
       : findChain(task, tasks)!.map((link): Link => ({
           values: labels.get(labelColumn(link))!,
-          missing: link.missing,
+          missing: link.onMissing,
         }));
   const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) =>
     column === undefined ? undefined : labels.get(column),

@@ -122,7 +122,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
   // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are
   // as they ever were.
   const said = spec.tasks.flatMap((task) => {
-    const { name, label, given, missing, scaling, labelRange } = task;
+    const { name, label, given, onMissing: missing, scaling, labelRange } = task;
     const isChecked = labelCheck(task) !== undefined;
     const isPlain =
       typeof label === 'string' &&

@@ -15,7 +15,10 @@ type Labels = ReadonlyMap<string, Float32Array>;
  * pieces nor the
  * other rows' labels change what becomes of it.
  */
-function chooser({ negatives, seed }: Sampling, tasks: readonly Task[]): (labels: Labels, row: number) => boolean {
+function chooser(
+  { rate: negatives, seed }: Sampling,
+  tasks: readonly Task[],
+): (labels: Labels, row: number) => boolean {
   const names = tasks.filter(({ type }) => type === 'classification').map(labelColumn);
   // Where nobody knows whether there was a click, there is no negative of it.
   const knowns = rootTasks(tasks).flatMap((task) => taskColumns(task, tasks).known ?? []);

@@ -239,7 +239,7 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
   if (format.spec.sampling !== undefined)
     throw userError('data', {
       where,
-      key: 'data.sampling',
+      key: 'data.negativeSampling',
       message: 'excludes rows while reading raw values, but shards are already encoded',
       fix: 'use the source CSV or Parquet files',
     });
@@ -247,14 +247,14 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
     format.masks.length > 0 ||
     format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) ||
     format.spec.tasks.some(
-      (task) => task.missing !== 'error' || (normalizeGiven(task)?.violations ?? 'error') !== 'error',
+      (task) => task.onMissing !== 'error' || (normalizeGiven(task)?.violations ?? 'error') !== 'error',
     );
   if (made)
     throw userError('data', {
       where,
       key: 'tasks',
       message:
-        'label conditions, missing, violations and sampleWeight require raw values, but shards are already encoded',
+        'label conditions, onMissing, violations and sampleWeight require raw values, but shards are already encoded',
       fix: 'use the source CSV or Parquet files, or create shards with these labels',
     });
   for (const { name } of format.labels) {

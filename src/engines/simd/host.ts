@@ -192,7 +192,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
     norms: () =>
       clip === undefined
         ? { dense: NaN, embeddings: NaN }
-        : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.apart ? 1 : 0)]! },
+        : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.separate ? 1 : 0)]! },
     dispose: () => team.end(),
   };
 }

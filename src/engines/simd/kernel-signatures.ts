@@ -1,6 +1,6 @@
 // Written by the build from src/kernels.
 
-/** The names of every kernel's arguments, in their order. */
+/** Parameter names of every kernel, in order. */
 export const SIGNATURES = {
   accumulate: ['g', 'total', 'count', 'fresh'],
   activate: ['kind', 'x', 'ldx', 'y', 'ldy', 'rows', 'columns'],

@@ -258,7 +258,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
       const [dense, embeddings] =
         clip === undefined
           ? [NaN, NaN]
-          : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+          : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.separate ? 1 : 0)]!];
       return Promise.resolve({
         losses: isRefused() ? refusedLosses(losses) : losses,
         norms: { dense, embeddings },

@@ -131,7 +131,7 @@ export function lowerClip(laid: Laid, clip: Clip, list: CallList): void {
   const ofDense = { sums, count: dense.length, most, norm: norms };
   const ofTables = { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8 };
   const ofAll = { sums, count: dense.length + tables.length, most, norm: norms };
-  list.emit('clipNorm', { ...(clip.apart ? ofDense : ofAll), scale: constants.dense, otherScale: constants.dense });
-  list.emit('clipNorm', { ...(clip.apart ? ofTables : ofAll), scale: constants.tables, otherScale: constants.wide });
+  list.emit('clipNorm', { ...(clip.separate ? ofDense : ofAll), scale: constants.dense, otherScale: constants.dense });
+  list.emit('clipNorm', { ...(clip.separate ? ofTables : ofAll), scale: constants.tables, otherScale: constants.wide });
   list.separate();
 }

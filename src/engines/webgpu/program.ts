@@ -236,7 +236,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     const [dense, embeddings] =
       clip === undefined
         ? [NaN, NaN]
-        : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+        : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.separate ? 1 : 0)]!];
     return { dense, embeddings };
   };
   const ahead = createStepsAhead({

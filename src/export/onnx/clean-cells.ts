@@ -55,7 +55,7 @@ function trimmedTexts({ onnx, field, texts }: Cells): string {
 /** Emits which strings denote missing values, and the strings; undefined if there is no such word. */
 function isBlankWord(
   { onnx, field, texts }: Cells,
-  { blank = [] }: CellOptions,
+  { nullValues: blank = [] }: CellOptions,
 ): { readonly holds: string; readonly texts: string } | undefined {
   const words = blank.filter((each) => typeof each === 'string' && each !== '');
   const numbers = blank.filter((each) => typeof each === 'number');

@@ -15,10 +15,10 @@ export const command = defineLauncher({
         'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder',
       )
       .describe('Shell command per worker, with {worker}, {mtl} and {study} replaced: ssh node{worker} {mtl}'),
-    returns: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
+    detaches: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
   isHere: false,
-  build: ({ run, returns }) => ({
+  build: ({ run, detaches: returns }) => ({
     async launch({ study, count, mtl, args }) {
       const texts = { mtl: shellText([...mtl, ...args]), study: shellText([study]) };
       const commands = Array.from({ length: count }, (_, i) => [

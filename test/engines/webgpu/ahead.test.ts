@@ -20,7 +20,7 @@ const batches = batchesOf(work, 53, SCALE);
 const compiled = (): Program =>
   createWebGpuEngine(gpu!).compile({
     ...planOf(work, SCALE),
-    step: { clip: { norm: 0.5, apart: true }, average: { decay: 0.9 } },
+    step: { clip: { norm: 0.5, separate: true }, average: { decay: 0.9 } },
   });
 
 async function held(program: Program): Promise<object> {

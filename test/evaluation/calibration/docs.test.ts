@@ -1,20 +1,21 @@
 /** @module-tag long */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { methods } from '../../../src/evaluation/calibration/options.js';
 import { codeBlocks } from '../../support/code-blocks.js';
+import { copyShipped } from '../../support/copy-shipped.js';
 import { mtl } from '../../support/mtl.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { smallWorld } from '../../support/small-run.js';
 
-const page = readFileSync('docs/calibration.md', 'utf8');
+const page = readFileSync('docs/how-to/calibrate-predictions.md', 'utf8');
 const blocks = codeBlocks(page);
 const of = (language: string): readonly string[] =>
   blocks.filter((block) => block.language === language).map(({ text }) => text);
 
-describe('docs/calibration.md', () => {
+describe('docs/how-to/calibrate-predictions.md', () => {
   it('has examples that train, and commands that use what they trained', async () => {
     const folder = scratchFolder();
     await smallWorld(folder);
@@ -28,6 +29,8 @@ describe('docs/calibration.md', () => {
         /\n {2}calibrated +by +logLoss +pcoc +ece\n(?: {2}ctr .*\n)? {2}cvr +platt +0\.\d{4} > 0\.\d{4} +\d\.\d{4} > \d\.\d{4} +0\.\d{4} > 0\.\d{4}\n/,
       );
     }
+    copyShipped(folder, ['configs/esmm.yaml', 'data/sample']);
+    copyFileSync(join(folder, 'data/sample/test.csv'), join(folder, 'test.csv'));
     for (const command of of('sh').join('').trimEnd().split('\n')) {
       const [, ...args] = command.replace('npx ', '').split(' ');
       const { code, stdout, stderr } = await mtl(folder, args);

@@ -189,7 +189,7 @@ describe('calibration', () => {
   it('maps what is corrected for the negatives that were left out of train', async () => {
     const { metrics } = await trainSmall(join(folder, 'esmm.yaml'), {
       runDir: join(scratchFolder(), 'run'),
-      set: ['calibration={method: platt}', 'data.sampling={negatives: 0.2}', 'checkpoints={}'],
+      set: ['calibration={method: platt}', 'data.negativeSampling={rate: 0.2}', 'checkpoints={}'],
     });
     const { positives, rows, calibration } = metrics['valid']!['ctr']!;
     const negatives = rows - positives!;

@@ -1,0 +1,129 @@
+/** @module-tag long */
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { codeBlocks } from '../support/code-blocks.js';
+import { copyShipped } from '../support/copy-shipped.js';
+import { needsPython, PYTHON } from '../support/python.js';
+
+const root = join(import.meta.dirname, '..', '..');
+const page = readFileSync(join(root, 'docs', 'explanation', 'adding-a-component.md'), 'utf8');
+const blocks = codeBlocks(page);
+/** Files and directories of a working checkout. */
+const CHECKOUT = [
+  'bin',
+  'configs',
+  'data',
+  'docs',
+  'src',
+  'sweeps',
+  'test',
+  'dist',
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'vitest.config.ts',
+  'bench',
+];
+
+let checkout: string;
+beforeAll(() => {
+  checkout = mkdtempSync(join(tmpdir(), 'mtl-checkout-'));
+  copyShipped(checkout, CHECKOUT);
+  // Older than the install by any clock's rounding: otherwise npm installs again and empties the linked directory.
+  for (const name of ['package.json', 'package-lock.json']) utimesSync(join(checkout, name), 0, 0);
+  symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'));
+}, 120_000);
+afterAll(() => rmSync(checkout, { recursive: true, force: true }), 120_000);
+
+/** Writes the code blocks below a heading: a file named in the first line, or added lines of an existing file. */
+function write(heading: string): void {
+  for (const { language, text } of blocks.filter((block) => block.heading === heading)) {
+    const [first, ...rest] = text.split('\n');
+    const name = /^(?:\/\/|#|---) (\S+)$/.exec(first!)?.[1];
+    if (name === undefined) continue;
+    const file = join(checkout, name);
+    if (language !== 'diff') {
+      expect(existsSync(file), `${name} exists already`).toBe(false);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, rest.join('\n'));
+      continue;
+    }
+    const before = rest
+      .filter((line) => line.startsWith(' '))
+      .map((line) => `${line.slice(1)}\n`)
+      .join('');
+    const added = rest
+      .filter((line) => line.startsWith('+'))
+      .map((line) => `${line.slice(1)}\n`)
+      .join('');
+    const parts = readFileSync(file, 'utf8').split(before);
+    expect(parts.length, `${name} contains once: ${before}`).toBe(2);
+    writeFileSync(file, parts.join(before + added));
+  }
+}
+
+/** Runs the commands below a heading. */
+function run(heading: string): void {
+  const commands = blocks
+    .filter((block) => block.heading === heading && block.language === 'sh')
+    .flatMap(({ text }) => text.trimEnd().split('\n'));
+  expect(commands.length).toBeGreaterThan(0);
+  for (const command of commands) {
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace(/^python /, `${PYTHON} `)], {
+      cwd: checkout,
+      encoding: 'utf8',
+    });
+    expect(status, `${command}\n${stdout}\n${stderr}`).toBe(0);
+  }
+}
+
+/** Rebuilds: a test run on a stale build fails. */
+const build = (): void =>
+  expect(spawnSync(process.execPath, ['bin/setup.js'], { cwd: checkout, stdio: 'ignore' }).status).toBe(0);
+const failing = (...args: readonly string[]): number | null =>
+  spawnSync('npx', ['vitest', 'run', ...args], { cwd: checkout, stdio: 'ignore' }).status;
+
+describe('docs/explanation/adding-a-component.md', () => {
+  it('lists directories, contracts and examples that exist', () => {
+    const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
+    expect(rows.length).toBe(12);
+    for (const [, folder, contract, example] of rows) {
+      for (const file of ['all.ts', contract!, example!])
+        expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);
+    }
+  });
+
+  it('has a schedule that is tested against PyTorch', { timeout: 600_000 }, (context) => {
+    needsPython(context, 'torch');
+    write('A schedule');
+    build();
+    // Without its reference values the test fails, as the page says.
+    expect(failing('test/schedules')).not.toBe(0);
+    run('A schedule');
+    expect(failing('test/schedules')).toBe(0);
+  });
+
+  it('has a model that trains and passes the tests of the page', { timeout: 1_800_000 }, () => {
+    write('A model');
+    build();
+    expect(failing('test/golden/golden.test.ts', '-t', 'my-model.yaml')).not.toBe(0);
+    run('A model');
+    run('Before you commit');
+  });
+});

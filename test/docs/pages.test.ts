@@ -1,0 +1,99 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findBannedWords, findingLine, isChecked } from '../../bin/check-words.js';
+
+const root = join(import.meta.dirname, '..', '..');
+const MAX_LINES = 200;
+const MAX_COLUMNS = 160;
+/** Pages written by npm run docs. */
+const GENERATED = ['docs/reference/config.md', 'docs/reference/cli.md', 'docs/reference/library.md'];
+
+const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.md'))
+  .map((path) => `docs/${path.replaceAll('\\', '/')}`)
+  .sort();
+const pages = ['README.md', 'CONTRIBUTING.md', ...docs];
+const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+/** The links of a page, outside code, whose target is a file or an anchor. */
+function linksOf(path: string): readonly string[] {
+  const text = textOf(path).replace(/^```[^]*?^```$/gm, '');
+  const targets = [...text.matchAll(/\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"/g)].map(
+    ([, link, html]) => (link ?? html)!,
+  );
+  return targets.filter((target) => !/^[a-z]+:/.test(target));
+}
+
+/** The anchors of a page as GitHub makes them: headings, numbered if they repeat, and ids. */
+function anchorsOf(path: string): ReadonlySet<string> {
+  const text = textOf(path).replace(/^```[^]*?^```$/gm, '');
+  const anchors = new Set<string>();
+  for (const [, heading, id] of text.matchAll(/^#+ (.*)$|<a id="([^"]+)">/gm)) {
+    const slug =
+      id ??
+      heading!
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}_\- ]/gu, '')
+        .replaceAll(' ', '-');
+    let name = slug;
+    for (let i = 1; anchors.has(name); i++) name = `${slug}-${i}`;
+    anchors.add(name);
+  }
+  return anchors;
+}
+
+/** The file that a link of a page leads to, and the anchor in it. */
+function resolved(page: string, link: string): { readonly path: string; readonly anchor: string | undefined } {
+  const [file = '', anchor] = link.split('#');
+  return { path: file === '' ? page : relative(root, join(root, dirname(page), file)), anchor };
+}
+
+describe('every page', () => {
+  it.each([...pages, 'CHANGELOG.md', 'data/README.md'])('%s has links to files and anchors that exist', (page) => {
+    const broken = linksOf(page).filter((link) => {
+      const { path, anchor } = resolved(page, link);
+      if (!existsSync(join(root, path))) return true;
+      return anchor !== undefined && path.endsWith('.md') && !anchorsOf(path).has(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it.each(pages)(`%s has at most ${MAX_LINES} lines of at most ${MAX_COLUMNS} characters`, (page) => {
+    const lines = textOf(page).trimEnd().split('\n');
+    if (!GENERATED.includes(page)) expect(lines.length).toBeLessThanOrEqual(MAX_LINES);
+    const isLong = (line: string): boolean => line.length > MAX_COLUMNS;
+    expect(lines.flatMap((line, i) => (isLong(line) ? [`${page}:${i + 1}: ${line.length} characters`] : []))).toEqual(
+      [],
+    );
+  });
+
+  it.each(pages.filter((page) => isChecked(page) && !GENERATED.includes(page)))('%s has no banned words', (page) => {
+    expect(findBannedWords(page, textOf(page)).map(findingLine)).toEqual([]);
+  });
+});
+
+describe('docs/README.md', () => {
+  it('leads to every page, in two clicks at most', () => {
+    const clicks = (from: readonly string[]): readonly string[] =>
+      from
+        .flatMap((page) => linksOf(page).map((link) => resolved(page, link).path))
+        .filter((path) => docs.includes(path));
+    const first = clicks(['docs/README.md']);
+    const second = clicks([...new Set(first)]);
+    const reachable = new Set(['docs/README.md', ...first, ...second]);
+    expect(docs.filter((page) => !reachable.has(page))).toEqual([]);
+  });
+
+  it('links every how-to page and tutorial itself', () => {
+    const linked = linksOf('docs/README.md').map((link) => resolved('docs/README.md', link).path);
+    expect(docs.filter((page) => /^docs\/(?:how-to|tutorials)\//.test(page) && !linked.includes(page))).toEqual([]);
+  });
+});
+
+describe('a page in the root', () => {
+  it.each(['README.md', 'CONTRIBUTING.md'])('%s leads to the documentation', (page) =>
+    expect(linksOf(page).map((link) => resolved(page, link).path)).toContain('docs/README.md'),
+  );
+});
