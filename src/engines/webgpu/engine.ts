@@ -44,7 +44,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
         message:
           `weights, gradients and a batch of ${compiled.passRows} rows require ${size(words)} besides the ` +
           `tables, but ${has}`,
-        fix: 'use a smaller training.batchSize with training.accumulate, a smaller model, or --device cpu',
+        fix: 'use a smaller training.batchSize with training.accumulateBatches, a smaller model, or --device cpu',
       });
     },
   };
