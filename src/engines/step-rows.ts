@@ -24,7 +24,7 @@ export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): 
       return Math.max(1, mask === undefined ? batch.rows : sumOf(column(batch.labels, mask.source.column), batch.rows));
     if (isOnePass) return 0;
     throw userError('config', {
-      key: 'training.accumulate',
+      key: 'training.accumulateBatches',
       message: `loss '${name}' computes its row counts from the batch, so a step cannot accumulate several batches`,
       fix: 'use a larger training.batchSize instead',
     });

@@ -321,13 +321,13 @@ describe('what the user did wrong', () => {
       'data that is not there',
       ['train', config, '--set', 'data.test=/none.csv'],
       3,
-      /data\.test: does not exist; paths are taken from the folder of the config/,
+      /data\.test: does not exist; correct the path; paths are relative to the config's directory/,
     ],
     [
       'data that is a folder of nothing',
       ['train', config, '--set', `data.test=${import.meta.dirname}`],
       3,
-      /data\.test: is a folder.*or a CSV file\n$/,
+      /data\.test: is a directory.*or a CSV file\n$/,
     ],
     [
       'a run to resume that is not there',
@@ -374,7 +374,7 @@ describe('what the user did wrong', () => {
       'tables beyond any memory',
       ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'],
       3,
-      /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/,
+      /require \d+\.\d GiB.*, but (?:a WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/,
     ],
     [
       'a config called like the link to the newest run',
@@ -442,7 +442,7 @@ describe('what the user did wrong', () => {
     ]);
     vi.unstubAllEnvs();
     expect(code).toBe(0);
-    expect(stdout.match(/encoded rows are kept in .*elsewhere/g)).toHaveLength(1);
+    expect(stdout.match(/encoded rows are cached in .*elsewhere/g)).toHaveLength(1);
   });
 
   it('a learning rate that diverges: exit code 6 and the term', async () => {

@@ -171,11 +171,13 @@ describe('a job', () => {
       compilers: ['/opt/mpicc'],
     });
     expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(
-      /started 2 tasks without a shared MPI; say which MPI they speak/,
+      /started 2 tasks without a shared MPI; set the MPI type/,
     );
     expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
     // Of a launcher that says no number: each would train alone.
-    expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(/PMIX_RANK: is 1, .* nothing says how many; start them by/);
+    expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(
+      /PMIX_RANK: is 1, but the number of processes is unknown; start the processes with/,
+    );
     expect(jobOf({ PMIX_RANK: '0', SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
   });
 

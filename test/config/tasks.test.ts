@@ -20,7 +20,7 @@ describe('tasks', () => {
     [
       'a condition without a comparison',
       ['ctr: { label: { column: ms } }'],
-      'tasks.ctr.label: expected a comparison beside the column',
+      'tasks.ctr.label: the column has no comparison',
     ],
     [
       'a condition with a word nobody knows',
@@ -35,7 +35,7 @@ describe('tasks', () => {
     [
       'a limit that is no number and no date',
       ['ctr: { label: { column: ms, above: fast } }'],
-      'tasks.ctr.label.above: expected a number, or a date as in 2026-11-01',
+      'tasks.ctr.label.above: expected a number, or a date such as 2026-11-01',
     ],
     [
       'a condition of a regression',
@@ -96,7 +96,7 @@ describe('tasks', () => {
     [
       'two scalings that are fitted',
       ['ms: { label: ms, type: regression, scaling: [standard, min-max] }'],
-      'tasks.ms.scaling.1: min-max undoes what standard does before it',
+      'tasks.ms.scaling.1: min-max undoes the preceding standard; remove one of them',
     ],
     [
       'a logarithm of what is fitted',

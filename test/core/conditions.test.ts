@@ -173,16 +173,16 @@ describe('a condition', () => {
   it.each([
     [{}, 'expected one of column, all, any or not, found none'],
     [{ column: 'a', any: [{ column: 'b', equals: 1 }], equals: 1 }, 'found column and any'],
-    [{ column: 'a' }, 'expected a comparison beside the column'],
+    [{ column: 'a' }, 'the column has no comparison; add one of'],
     [{ all: [{ column: 'a', equals: 1 }], above: 3 }, 'above cannot be combined with all; use it with column'],
-    [{ column: 'a', isBlank: true, equals: 1 }, 'expected isBlank alone'],
-    [{ column: 'a', above: 'soon' }, 'expected a number, or a date as in 2026-11-01'],
+    [{ column: 'a', isBlank: true, equals: 1 }, 'isBlank cannot be combined with other comparisons'],
+    [{ column: 'a', above: 'soon' }, 'expected a number, or a date such as 2026-11-01'],
     [{ column: 'a', above: '7000' }, 'write a number without quotes'],
     [{ column: 'a', above: '2026-13-01' }, 'expected a number, or a date'],
     [{ column: 'a', equals: 9_007_199_254_740_993 }, 'write it in quotes'],
     [{ column: 'a', oneOf: [] }, '>=1 items'],
     [{ column: 'a', equals: null }, 'expected a string, a number, true or false'],
-    [{ any: [{ column: 'a' }] }, 'expected a comparison beside the column'],
+    [{ any: [{ column: 'a' }] }, 'the column has no comparison; add one of'],
     [{ not: { colum: 'a', equals: 1 } }, 'colum'],
   ])('is refused where it says nothing: %j', (condition, message) => {
     expect(conditionSchema.safeParse(condition).error?.message).toContain(message);

@@ -44,7 +44,7 @@ describe('a stream', () => {
     await expect(linesOf(csv)).rejects.toThrow(
       '-: is a stream that was already read; save it to a file, and pass that file',
     );
-    await expect(csv.fingerprint()).rejects.toThrow('can be read only once');
+    await expect(csv.fingerprint()).rejects.toThrow('is a stream that was already read');
   });
 
   it('that is no CSV, or not whole, is an error that names it, and is let go', async () => {

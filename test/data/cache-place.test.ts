@@ -42,7 +42,7 @@ describe('the place of the cache', () => {
     }
     const refused = run(path, { cache: { folder: join(path, 'x') } });
     await expect(refused).rejects.toMatchObject({ exitCode: 5 });
-    await expect(refused).rejects.toThrow(/name a folder that can be written with data\.cache/);
+    await expect(refused).rejects.toThrow(/set data\.cache to a writable directory/);
   });
 
   it.skipIf(!existsSync('/proc/self'))('that no system lets make is an error at once, or passed over', async () => {
@@ -50,7 +50,7 @@ describe('the place of the cache', () => {
     const refused = run(path, { cache: { folder: '/proc/x' } });
     await expect(refused).rejects.toMatchObject({ exitCode: 5 });
     await expect(refused).rejects.toThrow(
-      /\/proc\/x: cannot be written: the directory does not exist and cannot be created; .*name a folder that can be written with data\.cache/,
+      /\/proc\/x: cannot be written: the directory does not exist and cannot be created; .*set data\.cache to a writable directory/,
     );
     writeFileSync(join(path, '..', '.mtl'), '');
     vi.stubEnv('XDG_CACHE_HOME', '/proc/x');

@@ -78,9 +78,9 @@ describe('a CSV', () => {
     [
       'text after a quote',
       'a,b\n1,"2"x\n',
-      /data\.csv:2: expected a comma or the end of the line behind a closing quote/,
+      /data\.csv:2: expected a comma or the end of the line after a closing quote/,
     ],
-    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected quotes around the whole of a cell/],
+    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected a value that contains a quote to be fully quoted/],
     [
       'a row without an end',
       `a,b\n1,2\n"${'x'.repeat(2_000_000)}`,
@@ -96,11 +96,11 @@ describe('a CSV', () => {
       `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`,
       /data\.csv:3: a row exceeds the maximum of 1048576 characters/,
     ],
-    ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /what gzip compressed ends too early/],
+    ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /is truncated: the gzip data ends early/],
     [
       'gzip that is damaged',
       Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255),
-      /what gzip compressed is damaged/,
+      /is damaged: invalid gzip data/,
     ],
     [
       'UTF-32',
@@ -119,7 +119,7 @@ describe('a CSV', () => {
     [
       'no header',
       '1,0,7,7,0.5\n1,1,8,9,0.5\n',
-      /data\.csv:1: expected a header with column names, found "7" twice in "1,0,7,7,0\.5", which looks like a row; write a first line/,
+      /data\.csv:1: expected a header with column names, found "7" twice in "1,0,7,7,0\.5", which looks like a row; add a header line/,
     ],
     [
       'no header, and texts',
@@ -196,7 +196,7 @@ describe('a CSV', () => {
 
   it('that is not there, or is a folder, is an error that says so', async () => {
     await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: does not exist');
-    await expect(openCsv(scratchFolder())).rejects.toThrow(/is a folder/);
+    await expect(openCsv(scratchFolder())).rejects.toThrow(/is a directory/);
   });
 
   it('without a wanted column is an error that names all of them', async () => {

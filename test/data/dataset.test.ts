@@ -158,7 +158,7 @@ describe('a data set', () => {
   });
 
   it('without rows is an error', async () => {
-    await expect(open([])).rejects.toThrow(/expected rows below the header/);
+    await expect(open([])).rejects.toThrow(/expected at least one usable row after the header/);
   });
 
   it.each([

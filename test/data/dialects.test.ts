@@ -139,7 +139,7 @@ describe('what is said of a CSV', () => {
       'something behind a closing quote that looks like a comment',
       'a,b\n"1"#x,2\n',
       { comments: '#' },
-      /data\.csv:2: expected a comma or the end of the line behind a closing quote/,
+      /data\.csv:2: expected a comma or the end of the line after a closing quote/,
     ],
     ['an empty quoted cell before it', 'a,b\n""#x,2\n', { comments: '#' }, /data\.csv:2: expected a comma/],
     [
@@ -160,7 +160,7 @@ describe('what is said of a CSV', () => {
       'more cells than names',
       '1,2,3\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:1: expected 2 values as in data\.columns, found 3; name every column/,
+      /data\.csv:1: expected 2 values as in data\.columns, found 3; list every column/,
     ],
     [
       'a later row with more cells than names',
@@ -184,23 +184,23 @@ describe('what is said of a CSV', () => {
     [
       '# made by night\na;b\n1;2\n',
       'a',
-      /data\.csv:1: expected a header .*it begins with #: if such lines are comments, set data\.comments: "#"$/,
+      /data\.csv:1: the header has none .*it begins with #: if such lines are comments, set data\.comments: "#"$/,
     ],
     [
       'sep=;\na;b\n1;2\n',
       'a',
-      /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/,
+      /data\.csv:1: the header has none .*it begins with sep=, a line for Excel: remove that line/,
     ],
     [
       'click,b\n1,2\n',
       'click > 0',
       /column "click > 0".*; write a condition as a map, for example \{ column: click, above: 3 \}/,
     ],
-    ['a\0,b\0\n1,2\n', 'a', /where the file is UTF-16, set data\.encoding: utf-16le/],
+    ['a\0,b\0\n1,2\n', 'a', /if the file is UTF-16, set data\.encoding: utf-16le/],
     [
       Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'),
       'größe',
-      /name the encoding of the file, as in data\.encoding: windows-1252/,
+      /set the file's encoding, for example data\.encoding: windows-1252/,
     ],
   ])('is likely to be missing for the header %j', async (header, wanted, cure) => {
     const csv = await openCsv(scratchFile('data.csv', Buffer.from(header, 'latin1')));
@@ -209,7 +209,7 @@ describe('what is said of a CSV', () => {
 
   it('is told to be JSON Lines where a CSV holds an object, unless it is said to be a CSV', async () => {
     const path = scratchFile('data.csv', '{"a":1}\n{"a":2}\n');
-    await expect(openCsv(path)).rejects.toThrow(/data\.csv:1: holds a JSON object, .*; set data\.format: jsonl/);
+    await expect(openCsv(path)).rejects.toThrow(/data\.csv:1: contains a JSON object, .*; set data\.format: jsonl/);
     await expect(openCsv(path, { format: 'csv', quote: 'none' })).resolves.toMatchObject({ header: ['{"a":1}'] });
   });
 
@@ -315,7 +315,7 @@ describe('what is said of a CSV', () => {
       [0.25, 2, 1.5],
     ]);
     await expect(read('click;n\n1;1.500\n')).rejects.toThrow(
-      /column "n": expected a number with a comma before its decimals/,
+      /column "n": expected a number with a decimal comma and no dot/,
     );
   });
 
@@ -472,12 +472,15 @@ describe('what a config says of text files', () => {
   });
 
   it.each([
-    ['quote: "x"', /data\.quote: expected one character around cells/],
-    ['quote: ";", delimiter: ";"', /data\.quote: expected another character than the one between cells/],
-    ['comments: "\\""', /data\.comments: expected what lines begin with|data\.comments: what lines begin with/],
-    ['comments: ";;", delimiter: ";"', /data\.comments: expected what no row begins with/],
-    ['header: false', /data\.header: expected data\.columns with the names/],
-    ['columns: [a, b]', /data\.columns: names columns that a file does not name itself: add header: false/],
+    ['quote: "x"', /data\.quote: expected one character around values/],
+    ['quote: ";", delimiter: ";"', /data\.quote: ';' is also the delimiter; use another character/],
+    ['comments: "\\""', /data\.comments: (expected )?a prefix of one to four characters for comment lines/],
+    [
+      'comments: ";;", delimiter: ";"',
+      /data\.comments: ';;' also begins with the delimiter; use a prefix that no row starts with/,
+    ],
+    ['header: false', /data\.header: header: false requires column names; set data\.columns/],
+    ['columns: [a, b]', /data\.columns: applies only to a file without column names; add header: false/],
     ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' is listed twice; remove one/],
     [
       'header: false, columns: nowhere.txt',

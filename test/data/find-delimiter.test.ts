@@ -44,7 +44,7 @@ describe('the delimiter of a CSV', () => {
     ['words that are there again, and lists', 'u1,DE,a|b\nu2,DE,a|c\nu1,FR,b|c\n'],
   ])('is not asked for where a file without a header has rows of %s', async (_, text) => {
     await expect(found(text)).rejects.toThrow(
-      /data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; where this is one/,
+      /data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; if this is a header/,
     );
   });
 

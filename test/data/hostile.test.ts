@@ -182,7 +182,7 @@ describe('a hostile CSV', () => {
     [
       'a quote that takes in the next row',
       '1,7,"a,0.5\n1,7,"a",0.5\n',
-      /train\.csv:3: expected a comma or the end of the line behind a closing quote/,
+      /train\.csv:3: expected a comma or the end of the line after a closing quote/,
     ],
     [
       'a row of more than a megabyte',

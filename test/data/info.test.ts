@@ -80,7 +80,7 @@ describe('the description of data', () => {
         expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
         expect.stringMatching(/^field 'day' drifts from train: population stability index .* on valid, .* on test/),
         expect.stringMatching(/^field 'day': a share of 1\.00 on valid, 1\.00 on test is unknown/),
-        expect.stringMatching(/^field 'day' has one value on train/),
+        expect.stringMatching(/^field 'day' has a single value in the training set; remove it/),
       ]),
     );
   });
@@ -142,7 +142,7 @@ describe('the values of a number in the description of data', () => {
       ['share', 10_000, true],
       ['one', 1, undefined],
     ]);
-    expect(warnings).toEqual([expect.stringMatching(/^field 'one' has one value on train/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^field 'one' has a single value in the training set; remove it/)]);
   });
 });
 
@@ -191,7 +191,7 @@ describe('a label that is the same in all of train', () => {
     );
     expect(warnings).toEqual([
       expect.stringMatching(
-        /^task 'none': its label is a 1 in none of the rows of train, .*what a condition compares with$/,
+        /^task 'none': its label is 0 in every row of the training set, .*check the label column and its condition$/,
       ),
     ]);
   });

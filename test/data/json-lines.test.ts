@@ -201,7 +201,7 @@ describe('JSON Lines', () => {
       'an object where one value is read',
       '{"a":1}\n{"a":{"b":1}}\n',
       ['a'],
-      /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; name what is in it, as in user\.id/,
+      /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; use a path into the object, for example user\.id/,
     ],
     [
       'a key twice',
@@ -213,7 +213,7 @@ describe('JSON Lines', () => {
       'a key twice, by its path and by its name',
       '{"u":{"a":1},"u.a":2}\n',
       ['u.a'],
-      /data\.jsonl:1: expected a key once/,
+      /data\.jsonl:1: expected unique keys, found one twice/,
     ],
     [
       'no comma',
@@ -228,7 +228,7 @@ describe('JSON Lines', () => {
       ['a'],
       /data\.jsonl:2: expected a number without leading zeros (strings are quoted), in column 6/,
     ],
-    ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a text in quotes, .*, in column 6/],
+    ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a quoted string, .*, in column 6/],
     [
       'a text without an end',
       '{"a":1}\n{"a":"x}\n',
@@ -284,7 +284,7 @@ describe('JSON Lines', () => {
       'none like it',
       '{"user_id":1}\n',
       ['zzzzzz'],
-      /they have user_id; where later lines have it, name it with format: jsonl and columns/,
+      /found user_id; if later lines have it, set format: jsonl and list it in columns/,
     ],
   ])('with %s are told with the place', async (_, content, wanted, message) => {
     await expect(read(content, wanted)).rejects.toThrow(message);
@@ -324,7 +324,7 @@ describe('JSON Lines', () => {
     expect(await open('data.csv', '{a,b\n')).toBe('CSV');
     expect(await open('data', '{a,b\n', { format: 'csv' })).toBe('CSV');
     expect(await open('data', 'a,b\n')).toBe('CSV');
-    await expect(open('data.json', '[{"a":1}]')).rejects.toThrow('is a list of JSON');
+    await expect(open('data.json', '[{"a":1}]')).rejects.toThrow('is a JSON array');
     const stream = await openText(
       streamSource(Readable.from([Buffer.from(' '), Buffer.from('{"a":1}\n{"a":2}')])),
       {},

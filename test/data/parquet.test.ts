@@ -141,7 +141,7 @@ describe('Parquet', () => {
     writeFileSync(join(folder, 'part-00001.snappy.parquet'), parquetOf(rows.slice(60).reverse()));
     expect(await (await openSource(folder, [])).fingerprint({})).not.toEqual(before);
     mkdirSync(join(folder, 'date=2026-01-01'));
-    await expect(read(folder)).rejects.toThrow(/date=2026-01-01: stands among the parts/);
+    await expect(read(folder)).rejects.toThrow(/date=2026-01-01: is a partition in the directory/);
   });
 
   it('has U+FFFD as text, and tells bytes that are none', async () => {
@@ -202,23 +202,23 @@ describe('Parquet', () => {
     [
       'a column that is not there',
       () => written('x.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1] }] }))),
-      /column "user": the config asks for it/,
+      /column "user": is used by the config/,
     ],
     [
       'a folder of nothing',
       () => scratchFolder(),
-      /is a folder, with neither a manifest\.json of shards nor files of CSV, JSON Lines or Parquet/,
+      /is a directory without a shard manifest\.json or CSV, JSON Lines or Parquet files/,
     ],
     [
       'a CSV that is called Parquet',
       () => written('x.parquet', csvOf(rows)),
-      /x\.parquet: is named like a Parquet file, but does not begin with PAR1; was it copied whole\?/,
+      /x\.parquet: is named like a Parquet file, but does not begin with PAR1; copy the file again/,
     ],
     ['an empty file that is called Parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
     [
       'a pointer of Git LFS',
       () => written('x.parquet', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'),
-      /fetch that with git lfs pull/,
+      /it is a Git LFS pointer: run git lfs pull/,
     ],
     [
       'a file that is encrypted',
@@ -387,7 +387,7 @@ describe('a value of Parquet', () => {
 
   it('that is a list where the config reads one value per row is refused', async () => {
     await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
-      /column "ids": is list<int64>, but the config expects one value per row; make it a feature of type 'bag'/,
+      /column "ids": is list<int64>, but the config expects one value per row; set the feature's type to 'bag'/,
     );
   });
 });

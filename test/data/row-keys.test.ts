@@ -229,10 +229,10 @@ describe('shards that somebody else wrote', () => {
       /column 'id': groups rows, but 1 of its values have the out-of-vocabulary id 0 .*use the source CSV, JSON Lines or Parquet/,
     );
     await expect(textsOf(await write([1]), 'click', { keys: ['click'] })).rejects.toThrow(
-      /column 'click': .*not of kind label/,
+      /column 'click': .*only for columns of kind id, not label/,
     );
     await expect(textsOf(await write([1]), 'shop', { keys: ['shop'] })).rejects.toThrow(
-      /column 'shop': the config asks for it/,
+      /column 'shop': is used by the config/,
     );
   });
 

@@ -149,7 +149,7 @@ describe('a source of many files', () => {
       .join('')}`;
     expect((await read(written({ 'a.csv': csvOf(0, 4), 'b.csv': turned }))).rows).toEqual(expected);
     const folder = written({ 'a.csv': csvOf(0, 4), 'b.parquet': parquet(4) });
-    await expect(read(folder)).rejects.toThrow(/b\.parquet: is Parquet, while .*a\.csv is CSV; name files of one kind/);
+    await expect(read(folder)).rejects.toThrow(/b\.parquet: is Parquet, but .*a\.csv is CSV; use files of one format/);
     expect((await read([join(folder, 'b.parquet')])).rows).toHaveLength(5);
   });
 
@@ -182,7 +182,7 @@ describe('a source of many files', () => {
     const text = 'click,word,price,ds\n1,a,1,x\n0,b,2,x\n';
     expect((await read(written({ 'ds=x/p.csv': text }), [words, day])).rows).toHaveLength(2);
     await expect(read(written({ 'ds=x/p.csv': text.replace('2,x', '2,y') }), [words, day])).rejects.toThrow(
-      /p\.csv:3: column "ds": expected "x", as in the directory name, found "y"; .*rename the folder/,
+      /p\.csv:3: column "ds": expected "x", as in the directory name, found "y"; rename the directory/,
     );
     // What nobody reads is nobody's business.
     expect((await read(written({ 'ds=y/p.csv': text }), [words])).rows).toHaveLength(2);
@@ -214,7 +214,7 @@ describe('a source of many files', () => {
       (await read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 3), 'c.csv': csvOf(0, 0) }))).rows,
     ).toHaveLength(3);
     await expect(read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 0) }))).rejects.toThrow(
-      /a\.csv and 1 more: expected rows below the header/,
+      /a\.csv and 1 more: expected at least one usable row after the header/,
     );
   });
 
@@ -233,7 +233,7 @@ describe('a source of many files', () => {
       'a column that a file lacks',
       { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' },
       (folder) => folder,
-      /b\.csv:1: column "price": the config asks for it[^]*c\.csv:1: column "word"/,
+      /b\.csv:1: column "price": is used by the config[^]*c\.csv:1: column "word"/,
     ],
     [
       'a glob that matches nothing',
@@ -303,7 +303,7 @@ describe('a source of many files', () => {
       'a file that is listed twice',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/*.csv`],
-      /a\.csv: is listed twice; name it once/,
+      /a\.csv: is listed twice; list it once/,
     ],
     [
       'a file that is not there',

@@ -80,7 +80,7 @@ describe('a text in zstd', () => {
     [
       'something else behind it',
       Buffer.concat([ZSTD, Buffer.from('1,2\n')]),
-      /what stands behind a frame of zstd is none, before byte \d+$/,
+      /is damaged: invalid data follows a zstd frame, before byte \d+$/,
     ],
     [
       'a large window',
@@ -111,7 +111,7 @@ describe('a text that is packed otherwise', () => {
   it.each([
     [
       'PK\x03\x04abcdef',
-      /data\.csv: is a ZIP archive or an \.xlsx workbook; expected plain text, gzip or zstd; save a workbook as CSV, and unpack an archive: unzip -p data\.csv > /,
+      /data\.csv: is a ZIP archive or an \.xlsx workbook; expected plain text, gzip or zstd; save a workbook as CSV; unpack an archive with: unzip -p data\.csv > /,
     ],
     ['\xfd7zXZ\0abcdef', /is compressed with xz; .*; unpack it: xz -d data\.csv$/],
     ['BZh91AY&SY', /is compressed with bzip2/],

@@ -160,7 +160,7 @@ describe('a cache', () => {
     expect(await mtl(folder, ['train', 'config.yaml', '--json'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        'MTL_CACHE_SIZE: expected a size such as 10GiB, found "10 of them"; write a number and B, kB,',
+        'MTL_CACHE_SIZE: expected a size such as 10GiB, found "10 of them"; use a number and a unit: B, kB,',
       ) as string,
     });
   });

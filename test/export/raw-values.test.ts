@@ -425,7 +425,7 @@ describe('raw cells in ONNX', () => {
     )([['[a]']]);
     expect(values).toEqual([1, 0]);
     expect(() => rawValues(new OnnxGraph([]), [fieldOf({ type: 'bag', format: 'json' }, ['1'])])).toThrow(
-      "field 'f': is written as lists in JSON",
+      "field 'f': contains JSON lists",
     );
   });
 

@@ -294,7 +294,7 @@ describe('what cannot be written', () => {
     await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a name that ends in/);
     mkdirSync(join(folder, 'folder.csv'));
     await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(
-      /folder\.csv: is a folder; expected the name of a file/,
+      /folder\.csv: is a directory; expected a file/,
     );
     await expect(predictInto(test)).rejects.toThrow(/--out: is also the input data/);
     expect(existsSync(join(folder, 'out.txt'))).toBe(false);

@@ -31,7 +31,7 @@ describe('what is wrong with raw files', () => {
       'letters for an id',
       'sample_skeleton_train.csv',
       (line: string) => line.replace(/\x02\d+/, '\x02x1'),
-      /error: raw\/sample_skeleton_train\.csv:7: expected an id: an integer in digits, found "x1"; correct the row, or pass --max-bad-rows/,
+      /error: raw\/sample_skeleton_train\.csv:7: expected an id: an integer in digits, found "x1"; correct the row, or raise --max-bad-rows/,
     ],
     [
       'a click that is none',

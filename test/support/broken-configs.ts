@@ -105,7 +105,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a file encoding that is none', 'found "latin2"; did you mean \'latin1\'?', data('encoding: latin2')),
   one(
     'a delimiter of a letter',
-    'data.delimiter: expected one to four characters between two cells, none',
+    'data.delimiter: expected one to four characters that separate two values',
     data('delimiter: x'),
   ),
   // Names that do not match each other.
@@ -212,7 +212,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'shares above one',
-    'data.split.shares: expected shares that are 1 together at the most and',
+    'data.split.shares: expected fractions with a sum of at most 1 and a part',
     source('{ by: random, shares: { valid: 0.6, test: 0.6 } }'),
   ),
   one(
@@ -247,17 +247,17 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'column "cuontry": is used by the config, but is not in the header;',
     data('where: { column: cuontry, equals: DE }'),
   ),
-  one('no file for train', 'data.train: does not exist; paths are taken from the folder of', [
+  one('no file for train', 'data.train: does not exist; correct the path; paths are relative to', [
     'train: train.csv',
     'train: trian.csv',
   ]),
-  one('no file for test', 'data.test: does not exist; paths are taken from the folder of', [
+  one('no file for test', 'data.test: does not exist; correct the path; paths are relative to', [
     'test: test.csv',
     'test: tests.csv',
   ]),
   one(
     'a split by no column',
-    'column "user": is used by the config, but is not in the header; the',
+    'column "user": is used by the config, but is not in the header; use',
     source('{ by: key, column: user, shares: { valid: 0.1 } }'),
   ),
   one(
@@ -303,7 +303,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'a violated funnel',
-    'expected purchase to be 1 if click is 1; correct the row, or say',
+    'expected purchase to be 1 if click is 1; correct the row, or set',
     ['label: click', 'label: purchase'],
     ['label: purchase, given: click', 'label: click, given: purchase'],
   ),
@@ -356,7 +356,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'columns without a header key',
-    'data.columns: names columns that a file does not name itself: add',
+    'data.columns: applies only to a file without column names; add',
     data('columns: [click]'),
   ),
   one(
@@ -366,7 +366,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'a label of a scaled regression that nobody has',
-    'tasks.amount.scaling: no row of train counts for the task, so that',
+    'tasks.amount.scaling: the training set has no usable label for the task',
     ['label: purchase, given: click', 'label: { column: purchase, equals: 7 }'],
     [
       'ctr: { label: click }',

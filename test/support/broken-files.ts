@@ -96,7 +96,7 @@ export const brokenFiles: readonly BrokenFile[] = [
         ),
       ),
   ),
-  file('a header twice', 'column "click": expected 0 or 1, found "click"; correct the row, or say', (lines) =>
+  file('a header twice', 'column "click": expected 0 or 1, found "click"; correct the row, or set', (lines) =>
     text([lines[0]!, ...lines]),
   ),
   file('a column twice', 'data.train: expected a header with column names, found "click"', (lines) =>
@@ -137,7 +137,7 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => Buffer.from(text(rows(lines, (row) => row.replace(/,[^,]*$/, ',M\u00fcnchen'))), 'latin1'),
     { group: 'city: { type: categorical, fields: [D853], encoding: tokens }' },
   ),
-  file('JSON in a CSV', 'data.train: holds a JSON object, and the name of the file is that of a', (lines) =>
+  file('JSON in a CSV', 'data.train: contains a JSON object, but is named like a CSV file', (lines) =>
     text(objects(lines)),
   ),
   file('a ragged row', 'expected 33 values as in the header, found 34; correct the row, or set', (lines) =>
@@ -152,12 +152,12 @@ export const brokenFiles: readonly BrokenFile[] = [
   file('a quote that is not closed', 'a quoted value is never closed; close it, or set data.quote: none', (lines) =>
     text(withLast(lines, (row) => `"${row}`)),
   ),
-  file('a quote within a cell', 'expected quotes around the whole of a cell that holds a quote, and that', (lines) =>
+  file('a quote within a cell', 'expected a value that contains a quote to be fully quoted, with the inner', (lines) =>
     text(rows(lines, (row) => row.replace(/^(\d),/, '$1"a",'))),
   ),
   file(
     'a quote behind a quoted cell',
-    'expected a comma or the end of the line behind a closing quote; a quote',
+    'expected a comma or the end of the line after a closing quote (a quote',
     (lines) => text(rows(lines, (row) => row.replace(/^(\d),/, '"$1"a,'))),
   ),
   file('an invalid label', 'column "click": expected 0 or 1, found "7"; correct the row, or say', (lines) =>
@@ -169,7 +169,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   file('labels in words', 'column "click": expected 0 or 1, found "no"; correct the row, or say', (lines) =>
     text(rows(lines, (row) => row.replace(/^\d/, (label) => (label === '1' ? 'yes' : 'no')))),
   ),
-  file('a blank label', 'column "click": expected 0 or 1, found ""; correct the row, or say what', (lines) =>
+  file('a blank label', 'column "click": expected 0 or 1, found ""; correct the row, or set onMissing', (lines) =>
     text(withLast(lines, (row) => row.replace(/^\d/, ''))),
   ),
   file('blank ids', 'column "101": expected an id: a whole number in digits, found "";', (lines) =>
@@ -206,7 +206,7 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => text(withLast(lines, (row) => row.replace(/[^,]*$/, "1'234'567.5"))),
     { group: 'number: { type: numeric, fields: [D853] }' },
   ),
-  file('a purchase without a click', 'expected click to be 1 if purchase is 1; correct the row, or say', (lines) =>
+  file('a purchase without a click', 'expected click to be 1 if purchase is 1; correct the row, or set', (lines) =>
     text(withLast(lines, (row) => row.replace(/^\d,\d/, '0,1'))),
   ),
   file(
@@ -217,7 +217,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'invalid rows alone, which are skipped',
-    'expected at least one usable row after the header, found none; of most',
+    'expected at least one usable row after the header, found none; most',
     (lines) => text(rows(lines, (row) => row.replace(/^\d/, '2'))),
     { data: 'onBadRow: skip' },
   ),
@@ -296,16 +296,16 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => parquet(withLast(lines, (row) => row.replace(/^\d/, '7'))),
     { name: 'broken.parquet' },
   ),
-  file('a text called Parquet', 'data.train: is no Parquet file, as its name says: it does not begin', text, {
+  file('a text called Parquet', 'data.train: is named like a Parquet file, but does not begin', text, {
     name: 'broken.parquet',
   }),
   file(
     'a zip archive',
-    'data.train: is a ZIP archive or an .xlsx workbook; expected text,',
+    'data.train: is a ZIP archive or an .xlsx workbook; expected plain',
     () => Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(400, 7)]),
     { name: 'broken.csv' },
   ),
-  file('random bytes', 'data.delimiter: expected one character between cells, found several', () =>
+  file('random bytes', 'data.delimiter: expected one delimiter, found several', () =>
     Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919 + (i >> 3) * 31) % 256)),
   ),
 ];

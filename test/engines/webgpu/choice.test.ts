@@ -45,7 +45,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     expect([error.exitCode, error.message]).toEqual([
       2,
       expect.stringMatching(
-        /^--device webgpu: the only adapter .* computes on the CPU, slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/,
+        /^--device webgpu: the only WebGPU adapter, .*, runs on the CPU and is slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/,
       ),
     ]);
   });
@@ -66,7 +66,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
   it('is no GPU: where there is none by CUDA either, both are told', async () => {
     allow('');
     const { message } = await refusal('gpu');
-    expect(message).toMatch(/^--device gpu: the only adapter .*\n--device cuda: /);
+    expect(message).toMatch(/^--device gpu: the only WebGPU adapter, .*\n--device cuda: /);
   });
 
   it('is named in the records, with its driver and its limits', async () => {
