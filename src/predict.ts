@@ -95,7 +95,7 @@ export async function predict({
     spaces.map(({ name }) => name),
   );
   const ranked = top && rankedBy(top, columns, spaces);
-  if (ranked !== undefined) onWarning(ranked.notice);
+  if (ranked !== undefined) onWarning(ranked.warning);
 
   const program = compileTrained(model, await createEngine(engineOptions), onWarning);
   try {

@@ -66,7 +66,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const oracle: Record<string, Report> = {};
   const strays: Record<string, Strays> = {};
   await onDisk(folder, () => makeFolder(folder));
-  const files = filesOf(options, shown);
+  const files = listFiles(options, shown);
   await beginFiles(
     folder,
     files.flatMap(({ name }) => listPaths(format, name)),
@@ -80,7 +80,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
       const cvr = areClicked ? block.purchaseIfClickedProbability : block.purchaseProbability;
       if (written < MEASURED_ROWS)
         collector.add(
-          labelsOf(block),
+          listLabels(block),
           new Map([
             ['ctr', block.clickProbability],
             ['cvr', cvr],
@@ -96,13 +96,13 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
     oracle[name] = collector.report();
   }
 
-  const asked = {
+  const biasOptions = {
     ...(preset === 'sample' ? {} : { preset }),
     ...(bagMean === undefined ? {} : { bagMean }),
     ...(format === 'raw' ? { format, strays } : {}),
     ...(biases === NO_BIASES ? {} : { biases }),
   };
-  await endFiles(folder, { seed, users, items, rates, ...asked, ...oracle });
+  await endFiles(folder, { seed, users, items, rates, ...biasOptions, ...oracle });
   return oracle;
 }
 
@@ -116,7 +116,7 @@ interface File {
   readonly areClicked: boolean;
 }
 
-function filesOf(
+function listFiles(
   { rows, seed, counterfactualOf: split, biases = NO_BIASES }: SynthOptions,
   shown: Shown,
 ): readonly File[] {
@@ -144,7 +144,7 @@ function clickAll({ click, purchase, purchaseIfClicked }: Impressions): void {
   purchase.set(purchaseIfClicked);
 }
 
-function labelsOf({ rows, click, purchase }: Impressions) {
+function listLabels({ rows, click, purchase }: Impressions) {
   return {
     rows,
     ids: new Map(),

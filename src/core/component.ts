@@ -89,7 +89,7 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   };
 
   /** Creates a strict object with a lazy shape: a config uses about 10 of about 200 members. */
-  const memberOf = (part: P, extra: z.ZodRawShape, isDefault: boolean): z.ZodObject => {
+  const createMember = (part: P, extra: z.ZodRawShape, isDefault: boolean): z.ZodObject => {
     let shape: z.ZodRawShape | undefined;
     const member = new z.ZodObject({
       type: 'object',
@@ -109,7 +109,7 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   };
 
   const union = (extra: z.ZodRawShape, unnamed: string | undefined = defaultName): z.ZodType => {
-    const members = parts.map((part) => memberOf(part, extra, part.name === unnamed));
+    const members = parts.map((part) => createMember(part, extra, part.name === unnamed));
     const [first, ...rest] = members;
     if (first === undefined) throw new Error('a registry needs a part');
     return z.discriminatedUnion(discriminator, [first, ...rest]);

@@ -49,10 +49,10 @@ export function textOfKey(low: number, high: number, texts: KeyTexts = null): st
 /**
  * Numbers the groups of equal keys from 0, in order of their first rows.
  * @param keys two words per row
- * @param into receives the group per row, or -1 for a missing value; exact, since a batch has fewer than 2^24 rows
+ * @param groups receives the group per row, or -1 for a missing value; exact, since a batch has fewer than 2^24 rows
  * @returns the number of groups
  */
-export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array): number {
+export function numberGroups(keys: Uint32Array, rows: number, groups: Float32Array): number {
   let bits = 4;
   while (1 << bits < 2 * rows) bits++;
   const mask = (1 << bits) - 1;
@@ -62,18 +62,18 @@ export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array
   for (let row = 0; row < rows; row++) {
     const [low, high] = [keys[2 * row]!, keys[2 * row + 1]!];
     if (high === BLANK_WORD) {
-      into[row] = -1;
+      groups[row] = -1;
       continue;
     }
-    let place = placeOfKey(low, high) & mask;
-    let first = firsts[place]!;
+    let slot = placeOfKey(low, high) & mask;
+    let first = firsts[slot]!;
     while (first !== 0 && (keys[2 * (first - 1)] !== low || keys[2 * first - 1] !== high))
-      first = firsts[(place = (place + 1) & mask)]!;
+      first = firsts[(slot = (slot + 1) & mask)]!;
     if (first === 0) {
-      firsts[place] = row + 1;
-      into[row] = count++;
+      firsts[slot] = row + 1;
+      groups[row] = count++;
     } else {
-      into[row] = into[first - 1]!;
+      groups[row] = groups[first - 1]!;
     }
   }
   return count;

@@ -100,13 +100,13 @@ export const scalingOption = z.union([scalingName, z.array(scalingName).min(1)])
 /** A scaling, or several in sequence. */
 export type ScalingSpec = z.output<typeof scalingOption>;
 
-const stepsOf = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
+const listSteps = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
 const learnedSteps = (name: ScalingName, fitted: unknown): readonly ScaleStep[] => SCALINGS[name].steps(fitted);
 const isFitted = (name: ScalingName): boolean => 'startFit' in SCALINGS[name];
 
 /** Rejects two fitted scalings in sequence: the second undoes the first. */
 export function* checkScaling(spec: ScalingSpec): Generator<ValidationIssue> {
-  const fitted = stepsOf(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
+  const fitted = listSteps(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
   for (const { name, i } of fitted.slice(1))
     yield { path: [i], message: `${name} undoes the preceding ${fitted[0]!.name}; remove one of them` };
 }
@@ -117,15 +117,15 @@ export function* checkScaling(spec: ScalingSpec): Generator<ValidationIssue> {
  */
 export function* checkLabelScaling(spec: ScalingSpec): Generator<ValidationIssue> {
   yield* checkScaling(spec);
-  const steps = stepsOf(spec);
-  const at = steps.findIndex(isFitted);
+  const steps = listSteps(spec);
+  const fittedIndex = steps.findIndex(isFitted);
   for (const [i, name] of steps.entries())
-    if (at >= 0 && i > at && !isFitted(name) && name !== 'none')
+    if (fittedIndex >= 0 && i > fittedIndex && !isFitted(name) && name !== 'none')
       yield {
         path: [i],
         message:
-          `${name} after ${steps[at]} rejects labels outside the training range; reorder to [${name}, ` +
-          `${steps[at]}]`,
+          `${name} after ${steps[fittedIndex]} rejects labels outside the training range; reorder to [${name}, ` +
+          `${steps[fittedIndex]}]`,
       };
 }
 
@@ -134,23 +134,25 @@ export function* checkLabelScaling(spec: ScalingSpec): Generator<ValidationIssue
  * there is none.
  */
 export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
-  const steps = stepsOf(spec);
-  const at = steps.findIndex(isFitted);
-  const before = steps.slice(0, at < 0 ? steps.length : at).filter((name) => name !== 'none');
-  return before.length === 0
+  const steps = listSteps(spec);
+  const fittedIndex = steps.findIndex(isFitted);
+  const firstSteps = steps.slice(0, fittedIndex < 0 ? steps.length : fittedIndex).filter((name) => name !== 'none');
+  return firstSteps.length === 0
     ? undefined
-    : inTurn(before.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
+    : inTurn(firstSteps.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
 }
 
 /** Starts a fit on unscaled values; undefined if there is nothing to fit. */
 export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
-  const name = stepsOf(spec).find(isFitted);
+  const name = listSteps(spec).find(isFitted);
   const fit = name && (SCALINGS[name] as Scaling).startFit?.();
-  const before = scaleBeforeFit(spec);
-  return fit === undefined || before === undefined
+  const firstSteps = scaleBeforeFit(spec);
+  return fit === undefined || firstSteps === undefined
     ? fit
     : {
-        ...observing((values, begin, end) => fit.observeAll(values.subarray(begin, end).map(before), 0, end - begin)),
+        ...observing((values, begin, end) =>
+          fit.observeAll(values.subarray(begin, end).map(firstSteps), 0, end - begin),
+        ),
         finish: () => fit.finish(),
       };
 }
@@ -162,7 +164,7 @@ export function buildScale(spec: ScalingSpec, fitted: unknown): Scale {
 
 /** Returns the steps of the scaling function. */
 export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[] {
-  return stepsOf(spec).flatMap((name) => learnedSteps(name, fitted));
+  return listSteps(spec).flatMap((name) => learnedSteps(name, fitted));
 }
 
 /** Returns the steps as a single bitwise identical affine step, if possible. */

@@ -37,7 +37,7 @@ export const embeddings = defineFormat({
       bytes: (files === 'parquet' ? 0 : texts) + (files === 'projector' ? 0 : numbers),
       async write() {
         checkFolder(path);
-        const contents = contentsOf(model, tables, files);
+        const contents = buildContents(model, tables, files);
         await replaceFolder(path, async (folder) => {
           for (const [name, content] of contents)
             await writeSynced(join(folder, name), typeof content === 'string' ? content : content());
@@ -48,7 +48,7 @@ export const embeddings = defineFormat({
   },
 });
 
-function contentsOf(
+function buildContents(
   { about }: ExportedModel,
   tables: readonly NamedTable[],
   files: 'both' | 'parquet' | 'projector',

@@ -10,10 +10,10 @@ export type FormatSpec = Parameters<typeof formats.build>[0];
 
 /**
  * Parses a format and its options.
- * @param asked options by name; undefined for an absent one
+ * @param options options by name; undefined for an absent one
  * @throws UserError (usage) for an unknown format, an option of another format, or an invalid value
  */
-export function formatSpec(name: string, asked: Readonly<Record<string, unknown>>): FormatSpec {
+export function formatSpec(name: string, options: Readonly<Record<string, unknown>>): FormatSpec {
   const part = formats.parts.find((one) => one.name === name);
   if (part === undefined)
     throw userError('usage', {
@@ -23,8 +23,8 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
         didYouMean(name, formats.names),
       ),
     });
-  const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
-  for (const option of Object.keys(given)) {
+  const setOptions = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  for (const option of Object.keys(setOptions)) {
     if (Object.hasOwn(part.options(), option)) continue;
     const takers = formats.parts.filter((other) => Object.hasOwn(other.options(), option)).map((other) => other.name);
     throw userError('usage', {
@@ -33,7 +33,7 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
       fix: 'remove it, or use the other format',
     });
   }
-  const parsed = formats.schema.safeParse({ name, ...given });
+  const parsed = formats.schema.safeParse({ name, ...setOptions });
   if (parsed.success) return parsed.data;
   throw new UserError(
     'usage',
@@ -41,7 +41,7 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
       const option = String(issue.path[0]);
       const message =
         issue.code === 'invalid_value'
-          ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(given[option])}`
+          ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(setOptions[option])}`
           : issue.message;
       return { where: `--${kebab(option)}`, message };
     }),

@@ -41,14 +41,14 @@ export function getWeights({ weights }: Pick<ExportedModel, 'weights'>, name: st
 function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
   return fields.map((encoded, i) => {
     const { columns, encodedAs, rule } = encoded;
-    const { field, ...place } = layout.columns[i]!;
+    const { field, ...source } = layout.columns[i]!;
     const wide = layout.columns.find((each) => each.isWide === true && each.field === field);
-    const rows = 'table' in place ? { rows: layout.tables.find((table) => table.name === place.table)!.rows } : {};
+    const rows = 'table' in source ? { rows: layout.tables.find((table) => table.name === source.table)!.rows } : {};
     return {
       name: field,
       columns,
       encodedAs,
-      ...place,
+      ...source,
       ...rows,
       ...(wide !== undefined &&
         'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }),

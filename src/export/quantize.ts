@@ -24,9 +24,9 @@ const LARGEST = 127;
 export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
   const [rows, width] = [shape[0]!, shape[1]!];
   const scales = new Float32Array(rows);
-  for (let row = 0, at = 0; row < rows; row++) {
+  for (let row = 0, index = 0; row < rows; row++) {
     let largest = 0;
-    for (const end = at + width; at < end; at++) largest = Math.max(largest, Math.abs(data[at]!));
+    for (const end = index + width; index < end; index++) largest = Math.max(largest, Math.abs(data[index]!));
     scales[row] = largest / LARGEST;
   }
   return {
@@ -34,10 +34,10 @@ export function quantizeRows({ shape, data }: HostTensor): QuantizedTable {
     scales,
     values() {
       const values = new Int8Array(data.length);
-      for (let row = 0, at = 0; row < rows; row++) {
+      for (let row = 0, index = 0; row < rows; row++) {
         const scale = scales[row]!;
-        for (const end = at + width; at < end; at++)
-          values[at] = scale === 0 ? 0 : Math.max(-LARGEST, Math.min(LARGEST, Math.round(data[at]! / scale)));
+        for (const end = index + width; index < end; index++)
+          values[index] = scale === 0 ? 0 : Math.max(-LARGEST, Math.min(LARGEST, Math.round(data[index]! / scale)));
       }
       return values;
     },

@@ -16,7 +16,7 @@ export const safetensors = defineFormat({
   build({ quantize }, model, path): Exporter {
     const tensors = inOrder([
       ...weightTensors(model),
-      ...tablesOf(model, quantize !== undefined),
+      ...listTables(model, quantize !== undefined),
       ...vocabularies(model),
     ]);
     const bytes = [...tensors.values()].reduce(
@@ -42,7 +42,7 @@ function weightTensors(model: ExportedModel): readonly Named[] {
   return model.graph.parameters.map(({ name }) => [name, { ...getWeights(model, name), dtype: 'F32' }]);
 }
 
-function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] {
+function listTables(model: ExportedModel, isQuantized: boolean): readonly Named[] {
   return model.layout.tables.flatMap(({ name }): readonly Named[] => {
     const tensor = tableTensor(name);
     const table = getWeights(model, tensor);

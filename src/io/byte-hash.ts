@@ -52,7 +52,8 @@ let xxhashCode: ReturnType<typeof xxhash> | undefined;
 async function xxh64(): Promise<RawHash> {
   const hash = (await (xxhashCode ??= xxhash())).create64();
   const update = (bytes: Uint8Array): void => {
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
+    for (let offset = 0; offset < bytes.length; offset += PIECE_BYTES)
+      hash.update(bytes.subarray(offset, offset + PIECE_BYTES));
   };
   return { update, digest: () => hash.digest().toString(16).padStart(16, '0') };
 }

@@ -45,7 +45,8 @@ export async function openDirect(path: string): Promise<DirectFile> {
   let written = 0;
 
   const writeTo = async (file: FileHandle, from: number, to: number): Promise<void> => {
-    for (let at = from; at < to;) at += (await file.write(memory, at, to - at, written + at)).bytesWritten;
+    for (let offset = from; offset < to;)
+      offset += (await file.write(memory, offset, to - offset, written + offset)).bytesWritten;
   };
   const flush = async (): Promise<void> => {
     const whole = direct === undefined ? 0 : filled - (filled % BLOCK_BYTES);
@@ -66,12 +67,12 @@ export async function openDirect(path: string): Promise<DirectFile> {
   };
   return {
     async add(bytes) {
-      for (let at = 0; at < bytes.byteLength;) {
+      for (let offset = 0; offset < bytes.byteLength;) {
         if (filled === WRITE_BYTES) await flush();
-        const next = bytes.subarray(at, at + WRITE_BYTES - filled);
+        const next = bytes.subarray(offset, offset + WRITE_BYTES - filled);
         memory.set(next, filled);
         filled += next.byteLength;
-        at += next.byteLength;
+        offset += next.byteLength;
       }
     },
     async sync() {

@@ -87,13 +87,13 @@ export async function removeTemporary(folder: string): Promise<void> {
  */
 export async function replace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
   await onDisk(path, async () => {
-    const place = await findOutputPlace(path);
-    if (place.kind === 'stream') {
-      await make(place.path);
+    const destination = await findOutputPlace(path);
+    if (destination.kind === 'stream') {
+      await make(destination.path);
       return;
     }
-    await removeStaleTemporary(place.path);
-    await putInPlace(place.path, make);
+    await removeStaleTemporary(destination.path);
+    await putInPlace(destination.path, make);
   });
 }
 
@@ -155,21 +155,21 @@ export async function writeFolder(path: string, fill: (folder: string) => Promis
  * Replaces a directory. Between two renames neither exists; a kill then leaves both under hidden names. Follows a link.
  */
 export async function replaceFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  const place = existsSync(path) ? await onDisk(path, () => realpath(path)) : path;
-  const before = temporaryPath(place);
+  const destination = existsSync(path) ? await onDisk(path, () => realpath(path)) : path;
+  const oldFolder = temporaryPath(destination);
   try {
-    await writeFolder(place, async (folder) => {
+    await writeFolder(destination, async (folder) => {
       await fill(folder);
-      if (existsSync(place)) await rename(place, before);
+      if (existsSync(destination)) await rename(destination, oldFolder);
     });
   } catch (error) {
-    if (existsSync(before) && !existsSync(place)) await rename(before, place).catch(() => undefined);
+    if (existsSync(oldFolder) && !existsSync(destination)) await rename(oldFolder, destination).catch(() => undefined);
     throw error;
   }
-  await onDisk(place, async () => {
-    await rm(before, { recursive: true, force: true });
+  await onDisk(destination, async () => {
+    await rm(oldFolder, { recursive: true, force: true });
     // Last, since a kill may have left the only copy there.
-    await removeStaleTemporary(place);
+    await removeStaleTemporary(destination);
   });
 }
 

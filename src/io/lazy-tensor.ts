@@ -28,7 +28,7 @@ const opened = new FinalizationRegistry<number>(closeSync);
  * file immediately, so that removing it loses nothing.
  * @throws UserError of the location's kind
  */
-export function lazyTensor<Data extends { readonly length: number; set(from: Data, at: number): void }>({
+export function lazyTensor<Data extends { readonly length: number; set(from: Data, start: number): void }>({
   path,
   shape,
   position,
@@ -38,7 +38,7 @@ export function lazyTensor<Data extends { readonly length: number; set(from: Dat
 }: FilePlace<Data>): { readonly data: Data; parts(): Iterable<Data> } {
   const rowBytes = shape.slice(1).reduce((product, extent) => product * extent, TypedArray.BYTES_PER_ELEMENT);
   const most = Math.max(rowBytes, Math.floor(CHUNK_BYTES / rowBytes) * rowBytes);
-  const told = (error: unknown): unknown => {
+  const toUserError = (error: unknown): unknown => {
     const code = systemCode(error);
     return code === undefined ? error : userError(kind, { where: path, message: `cannot be read (${code})` }, error);
   };
@@ -46,31 +46,31 @@ export function lazyTensor<Data extends { readonly length: number; set(from: Dat
   try {
     source.file = openSync(path, 'r');
   } catch (error) {
-    throw told(error);
+    throw toUserError(error);
   }
   opened.register(source, source.file);
   function* parts(): Generator<Data> {
     const memory = new ArrayBuffer(Math.min(most, bytes));
     try {
-      for (let at = 0; at < bytes; at += most) {
-        const part = Buffer.from(memory, 0, Math.min(most, bytes - at));
+      for (let start = 0; start < bytes; start += most) {
+        const part = Buffer.from(memory, 0, Math.min(most, bytes - start));
         for (let read = 0, count: number; read < part.length; read += count) {
-          count = readSync(source.file, part, read, part.length - read, position + at + read);
+          count = readSync(source.file, part, read, part.length - read, position + start + read);
           if (count === 0) throw userError(kind, { where: path, message: 'was truncated after it was opened' });
         }
         yield new TypedArray(memory, 0, part.length / TypedArray.BYTES_PER_ELEMENT);
       }
     } catch (error) {
-      throw told(error);
+      throw toUserError(error);
     }
   }
   return {
     get data() {
       const all = new TypedArray(new ArrayBuffer(bytes));
-      let at = 0;
+      let start = 0;
       for (const part of parts()) {
-        all.set(part, at);
-        at += part.length;
+        all.set(part, start);
+        start += part.length;
       }
       return all;
     },

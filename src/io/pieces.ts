@@ -3,7 +3,8 @@ export const PIECE_BYTES = 1 << 20;
 
 /** Splits bytes into pieces of at most `PIECE_BYTES`. */
 export function* cut(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+  for (let offset = 0; offset < bytes.byteLength; offset += PIECE_BYTES)
+    yield bytes.subarray(offset, offset + PIECE_BYTES);
 }
 
 /**
@@ -14,9 +15,9 @@ export function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
   let memory: Uint8Array | undefined;
   let filled = 0;
   for (const part of parts) {
-    for (let at = 0; at < part.byteLength;) {
-      const next = part.subarray(at, at + PIECE_BYTES - filled);
-      at += next.byteLength;
+    for (let offset = 0; offset < part.byteLength;) {
+      const next = part.subarray(offset, offset + PIECE_BYTES - filled);
+      offset += next.byteLength;
       if (next.byteLength === PIECE_BYTES) {
         yield next;
         continue;

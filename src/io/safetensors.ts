@@ -300,8 +300,8 @@ function elementType(data: TensorData): ElementType {
 /** Hashes a tensor of a file; returns false if the file ends early. */
 async function hashOnly(file: FileHandle, { position, bytes }: TensorPlace, hash: Hash): Promise<boolean> {
   const chunk = Buffer.alloc(CHUNK_BYTES);
-  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-    if (!(await readInto(file, position + at, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at)), hash)))
+  for (let start = 0; start < bytes; start += CHUNK_BYTES) {
+    if (!(await readInto(file, position + start, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - start)), hash)))
       return false;
   }
   return true;
@@ -309,11 +309,11 @@ async function hashOnly(file: FileHandle, { position, bytes }: TensorPlace, hash
 
 /** Fills `bytes` from `position`; returns false if the file ends early. */
 async function readInto(file: FileHandle, position: number, bytes: Uint8Array, hash?: Hash): Promise<boolean> {
-  for (let at = 0; at < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, bytes.length - at), position + at);
+  for (let start = 0; start < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, start, Math.min(CHUNK_BYTES, bytes.length - start), position + start);
     if (bytesRead === 0) return false;
-    hash?.update(bytes.subarray(at, at + bytesRead));
-    at += bytesRead;
+    hash?.update(bytes.subarray(start, start + bytesRead));
+    start += bytesRead;
   }
   return true;
 }

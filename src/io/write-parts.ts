@@ -30,8 +30,8 @@ export async function writeParts(path: string, parts: Iterable<Uint8Array>): Pro
       let { bytesWritten } = await writing;
       for (const piece of group) {
         // Completes partial writes.
-        for (let at = Math.min(bytesWritten, piece.byteLength); at < piece.byteLength;)
-          at += (await file.write(piece, at)).bytesWritten;
+        for (let offset = Math.min(bytesWritten, piece.byteLength); offset < piece.byteLength;)
+          offset += (await file.write(piece, offset)).bytesWritten;
         bytesWritten = Math.max(0, bytesWritten - piece.byteLength);
       }
     }

@@ -29,7 +29,7 @@ export async function fileSink(path: string, isGzip: boolean): Promise<ByteSink>
 /** Creates a stream to an open file, which is synced and closed at its end. */
 function syncedStream(file: FileHandle): Writable {
   const writeWhole = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.byteLength;) at += (await file.write(bytes, at)).bytesWritten;
+    for (let offset = 0; offset < bytes.byteLength;) offset += (await file.write(bytes, offset)).bytesWritten;
   };
   const settle = (work: Promise<void>, done: (error?: Error | null) => void): void =>
     void work.then(() => done(), done);

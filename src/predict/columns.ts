@@ -26,8 +26,8 @@ export function scoredColumns(
   spaces: readonly string[],
 ): ScoredColumns {
   const keepsAll = keep.includes(KEEP_ALL) && !has.includes(KEEP_ALL);
-  const kept = keepsAll ? has : [...new Set(keep)];
-  const missing = kept.filter((name) => !has.includes(name));
+  const keptColumns = keepsAll ? has : [...new Set(keep)];
+  const missing = keptColumns.filter((name) => !has.includes(name));
   if (missing.length > 0) {
     const fix = (name: string): string =>
       didYouMean(name, has) ?? `use one of its ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
@@ -42,7 +42,7 @@ export function scoredColumns(
     );
   }
   const predictions = spaces.map((name) => prefix + name);
-  const twice = predictions.filter((name) => kept.includes(name));
+  const twice = predictions.filter((name) => keptColumns.includes(name));
   if (twice.length > 0) {
     throw userError('usage', {
       where: '--keep',
@@ -50,8 +50,8 @@ export function scoredColumns(
       message: 'is also the name of a prediction',
       fix:
         'rename predictions, for example with --prefix predicted_, or ' +
-        `${keepsAll ? 'list the columns to keep without it' : 'remove it'}`,
+        (keepsAll ? 'list the columns to keep without it' : 'remove it'),
     });
   }
-  return { kept, predictions };
+  return { kept: keptColumns, predictions };
 }

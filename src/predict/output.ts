@@ -27,7 +27,7 @@ const FORMATS: Readonly<Record<string, CreateWriter>> = {
  */
 export function openOutput(target: string | Writable): Output {
   if (typeof target !== 'string') return (columns, work) => writeTo(streamSink(target), csvWriter, columns, work);
-  const { createWriter, isGzip } = formatOf(target);
+  const { createWriter, isGzip } = selectFormat(target);
   const path = resolve(target);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
     throw userError('disk', {
@@ -42,7 +42,7 @@ export function openOutput(target: string | Writable): Output {
   };
 }
 
-function formatOf(path: string): { readonly createWriter: CreateWriter; readonly isGzip: boolean } {
+function selectFormat(path: string): { readonly createWriter: CreateWriter; readonly isGzip: boolean } {
   const [, ending = '', gzip] = /(\.\w+?)(\.gz)?$/i.exec(path) ?? [];
   const createWriter = Object.entries(FORMATS).find(([name]) => name === ending.toLowerCase())?.[1];
   // Parquet compresses its own columns.

@@ -23,7 +23,7 @@ export function parquetWriter(
   ];
   const file = new ParquetWriter({ writer: bytes, schema, createdBy: 'mtl' });
   const groupRows = Math.min(GROUP_ROWS, Math.ceil(GROUP_CELLS / Math.max(1, keptNames.length)));
-  const kept = keptNames.map((): string[] => []);
+  const keptColumns = keptNames.map((): string[] => []);
   const predictions = names.map((): (number | null)[] => []);
   let count = 0;
 
@@ -36,18 +36,18 @@ export function parquetWriter(
   const endGroup = async (): Promise<void> => {
     if (count === 0) return;
     const columnData = [
-      ...keptNames.map((name, c) => ({ name, data: kept[c]! })),
+      ...keptNames.map((name, c) => ({ name, data: keptColumns[c]! })),
       ...names.map((name, c) => ({ name, data: predictions[c]! })),
     ];
     await file.write({ columnData, rowGroupSize: count });
-    for (const column of [...kept, ...predictions]) column.length = 0;
+    for (const column of [...keptColumns, ...predictions]) column.length = 0;
     count = 0;
     await takeBytes();
   };
   return {
     async write(rows: ScoredRows) {
       for (let row = 0; row < rows.rows; row++) {
-        for (let c = 0; c < kept.length; c++) kept[c]!.push(rows.kept[c]![row]!);
+        for (let c = 0; c < keptColumns.length; c++) keptColumns[c]!.push(rows.kept[c]![row]!);
         for (let c = 0; c < predictions.length; c++) {
           const value = rows.predictions[c]![row]!;
           predictions[c]!.push(Number.isNaN(value) ? null : value);

@@ -37,7 +37,7 @@ export function createScorer({ program, spaces, fields, maxNonFiniteRows }: Scor
     for (let row = 0; row < batch.rows; row++) {
       const outputs = spaces.filter((_, s) => !Number.isFinite(predictions[s]![row]));
       if (outputs.length === 0) continue;
-      const number = count + row + skipped.filter((before) => before <= row).length + 1;
+      const number = count + row + skipped.filter((end) => end <= row).length + 1;
       if (++nonFiniteRows > maxNonFiniteRows)
         throw nonFiniteError(number, outputs, findLargestNumber(batch, row, fields));
       for (const values of predictions) values[row] = NaN;
@@ -86,9 +86,9 @@ function nonFiniteError(row: number, outputs: readonly Output[], columns: readon
 function withGaps(values: Float32Array, skipped: readonly number[]): Float32Array {
   const all = new Float32Array(values.length + skipped.length).fill(NaN);
   let from = 0;
-  for (const [s, before] of [...skipped, values.length].entries()) {
-    all.set(values.subarray(from, before), from + s);
-    from = before;
+  for (const [s, end] of [...skipped, values.length].entries()) {
+    all.set(values.subarray(from, end), from + s);
+    from = end;
   }
   return all;
 }

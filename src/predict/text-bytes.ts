@@ -35,10 +35,10 @@ export class TextBytes {
 
   /** Returns and removes all bytes so far. */
   take(): Uint8Array {
-    const taken = this.#bytes.subarray(0, this.#at);
+    const result = this.#bytes.subarray(0, this.#at);
     this.#bytes = Buffer.allocUnsafe(this.#bytes.length);
     this.#at = 0;
-    return taken;
+    return result;
   }
 
   byte(value: number): void {
@@ -108,11 +108,11 @@ export class TextBytes {
     length = Math.max(length, decimals + 1);
     const end = this.#at + length + (decimals > 0 ? 1 : 0);
     let rest = digits;
-    let at = end - 1;
+    let index = end - 1;
     for (let i = 0; i < length; i++) {
-      if (i === decimals && i > 0) this.#bytes[at--] = POINT;
+      if (i === decimals && i > 0) this.#bytes[index--] = POINT;
       const next = (rest / 10) | 0;
-      this.#bytes[at--] = ZERO + rest - next * 10;
+      this.#bytes[index--] = ZERO + rest - next * 10;
       rest = next;
     }
     this.#at = end;

@@ -29,7 +29,7 @@ export function rankedBy(
   { count, by, rank }: RankOptions,
   columns: ScoredColumns,
   spaces: readonly Output[],
-): TopOptions & { readonly notice: string } {
+): TopOptions & { readonly warning: string } {
   const names = spaces.map(({ name }) => name);
   // The joint probability of a funnel comes after its factors.
   const name = rank ?? names.at(-1)!;
@@ -42,7 +42,7 @@ export function rankedBy(
     count,
     by: columns.kept.indexOf(by),
     rank: names.indexOf(name),
-    notice: `the ${count} rows of each ${by} with the highest ${name}`,
+    warning: `the ${count} rows of each ${by} with the highest ${name}`,
   };
 }
 
@@ -62,19 +62,19 @@ const WRITE_ROWS = 4096;
 export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): RowWriter {
   const groups = new Map<string, Row[]>();
   return {
-    write({ rows, kept, predictions }) {
-      const groupOf = kept[by]!;
+    write({ rows, kept: keptColumns, predictions }) {
+      const groupValues = keptColumns[by]!;
       const scores = predictions[rank]!;
       for (let row = 0; row < rows; row++) {
         const score = scores[row]!;
         if (Number.isNaN(score)) continue;
-        let best = groups.get(groupOf[row]!);
-        if (best === undefined) groups.set(groupOf[row]!, (best = []));
+        let best = groups.get(groupValues[row]!);
+        if (best === undefined) groups.set(groupValues[row]!, (best = []));
         else if (best.length === count && score <= best.at(-1)!.predictions[rank]!) continue;
         if (best.length === count) best.pop();
         const worse = firstWorse(best, rank, score);
         best.splice(worse, 0, {
-          kept: kept.map((column) => column[row]!),
+          kept: keptColumns.map((column) => column[row]!),
           predictions: predictions.map((column) => column[row]!),
         });
       }

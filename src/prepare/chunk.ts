@@ -36,11 +36,11 @@ export interface Lines {
 
 /**
  * Reads the lines of a chunk.
- * @param memoryOf returns memory of at least this size
+ * @param allocate returns memory of at least this size
  * @throws UserError (data) for a file that cannot be read, or a line that is too long
  */
-export function readLines({ path, begin, end }: Chunk, memoryOf: (bytes: number) => Buffer): Lines {
-  const memory = memoryOf(end - begin + 1 + MAX_LINE_BYTES + 1);
+export function readLines({ path, begin, end }: Chunk, allocate: (bytes: number) => Buffer): Lines {
+  const memory = allocate(end - begin + 1 + MAX_LINE_BYTES + 1);
   // Starts one byte early: a line feed there means that a line begins with the chunk.
   const first = Math.max(0, begin - 1);
   let length: number;
@@ -91,7 +91,7 @@ export function firstLine({ path, begin }: Chunk): number {
   const memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (const { begin: from, end } of splitChunks(path, begin - 1)) {
     const bytes = memory.subarray(0, readBytes(path, memory, from, end - from));
-    for (let at = bytes.indexOf(LINE_END); at >= 0; at = bytes.indexOf(LINE_END, at + 1)) lines++;
+    for (let offset = bytes.indexOf(LINE_END); offset >= 0; offset = bytes.indexOf(LINE_END, offset + 1)) lines++;
   }
   return lines;
 }

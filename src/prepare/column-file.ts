@@ -70,16 +70,16 @@ export function createColumnReader(): ColumnReader {
       return withFile(path, (file) => {
         const { header, start } = readHeader(file, path);
         const wanted = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
-        const sizeOf = ({ type, length }: Place): number =>
+        const alignedSize = ({ type, length }: Place): number =>
           8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
-        const total = wanted.reduce((sum, place) => sum + sizeOf(place), 0);
+        const total = wanted.reduce((sum, place) => sum + alignedSize(place), 0);
         if (memory.byteLength < total) memory = new ArrayBuffer(Math.ceil(1.25 * total));
         const columns = new Map<string, ColumnData>();
-        let at = 0;
+        let address = 0;
         for (const place of wanted) {
-          readBytes(file, path, new Uint8Array(memory, at, sizeOf(place)), start + place.begin);
-          columns.set(place.name, new ARRAYS[place.type](memory, at, place.length));
-          at += sizeOf(place);
+          readBytes(file, path, new Uint8Array(memory, address, alignedSize(place)), start + place.begin);
+          columns.set(place.name, new ARRAYS[place.type](memory, address, place.length));
+          address += alignedSize(place);
         }
         return columns;
       });
@@ -133,9 +133,9 @@ function readHeader(file: number, path: string): { header: Header; start: number
 }
 
 /** Fills `into` from an open file. @throws UserError (data) if the file ends early */
-export function readBytes(file: number, path: string, into: Uint8Array, position: number): void {
-  for (let done = 0; done < into.length;) {
-    const count = readSync(file, into, done, into.length - done, position + done);
+export function readBytes(file: number, path: string, target: Uint8Array, position: number): void {
+  for (let done = 0; done < target.length;) {
+    const count = readSync(file, target, done, target.length - done, position + done);
     if (count === 0) throw broken(path);
     done += count;
   }

@@ -27,39 +27,39 @@ export function createDistributedPool(own: Pool, peers: ProcessGroup): Pool {
     ) {
       const results: Result<J>[] = [];
       const isDone = new Set<number>();
-      const take = (place: number, result: Result<J>): void => {
-        onDone?.(result, place);
-        results[place] = result;
-        isDone.add(place);
+      const take = (argument: number, result: Result<J>): void => {
+        onDone?.(result, argument);
+        results[argument] = result;
+        isDone.add(argument);
       };
-      const doThese = async (places: readonly number[]): Promise<void> => {
+      const doThese = async (indices: readonly number[]): Promise<void> => {
         await own.run(
           job,
-          places.map((place) => args[place]!),
-          (result, i) => take(places[i]!, result),
+          indices.map((argument) => args[argument]!),
+          (result, i) => take(indices[i]!, result),
         );
       };
-      const exchange = (places: readonly number[], hasFailed: boolean): boolean => {
+      const exchange = (indices: readonly number[], hasFailed: boolean): boolean => {
         const share: Share = {
-          done: places.filter((place) => isDone.has(place)).map((place) => [place, results[place]]),
+          done: indices.filter((argument) => isDone.has(argument)).map((argument) => [argument, results[argument]]),
           hasFailed,
         };
         // Each process sends its results of this job.
         const shares = peers.allGatherStrings(JSON.stringify(share)).map((text) => JSON.parse(text) as Share);
         for (const { done } of shares)
-          for (const [place, result] of done) if (!isDone.has(place)) take(place, result as Result<J>);
+          for (const [argument, result] of done) if (!isDone.has(argument)) take(argument, result as Result<J>);
         return shares.some((each) => each.hasFailed);
       };
       const roundLength = Math.max(Math.ceil(args.length / SYNC_POINTS), JOBS * size);
       for (let begin = 0; begin < args.length; begin += roundLength) {
         const round = Array.from({ length: Math.min(roundLength, args.length - begin) }, (_, i) => begin + i);
-        const places = round.filter((place) => place % size === rank);
-        const hasFailed = await doThese(places).then(
+        const indices = round.filter((argument) => argument % size === rank);
+        const hasFailed = await doThese(indices).then(
           () => false,
           () => true,
         );
-        if (!exchange(places, hasFailed)) continue;
-        const left = round.filter((place) => !isDone.has(place));
+        if (!exchange(indices, hasFailed)) continue;
+        const left = round.filter((argument) => !isDone.has(argument));
         if (rank === 0) await doThese(left);
         exchange(rank === 0 ? left : [], false);
       }

@@ -61,32 +61,32 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
   const { kernels } = memory;
   const table = memory.take(4 * (FIELDS + MAX_FIELDS * FIELD_WORDS));
   const words = new Uint32Array(memory.buffer, table, FIELDS + MAX_FIELDS * FIELD_WORDS);
-  const wordOf = (f: number, word: number): number => FIELDS + FIELD_WORDS * f + word;
+  const wordAddress = (f: number, word: number): number => FIELDS + FIELD_WORDS * f + word;
   let rowCapacity = 0;
   let linesAt = 0;
   let lineBytes = 0;
 
   /** Grows an array of 4- or 8-byte elements, and copies its content. */
   const enlarge = (word: number, bytes: number, newBytes: number): void => {
-    const place = memory.take(newBytes);
-    new Uint8Array(memory.buffer).copyWithin(place, words[word]!, words[word]! + bytes);
-    words[word] = place;
+    const index = memory.take(newBytes);
+    new Uint8Array(memory.buffer).copyWithin(index, words[word]!, words[word]! + bytes);
+    words[word] = index;
   };
   const growValues = (f: number, capacity: number): void => {
-    const before = words[wordOf(f, CAPACITY)]!;
-    enlarge(wordOf(f, IDS), 8 * before, 8 * capacity);
-    enlarge(wordOf(f, WEIGHTS), 4 * before, 4 * capacity);
-    words[wordOf(f, CAPACITY)] = capacity;
+    const oldBytes = words[wordAddress(f, CAPACITY)]!;
+    enlarge(wordAddress(f, IDS), 8 * oldBytes, 8 * capacity);
+    enlarge(wordAddress(f, WEIGHTS), 4 * oldBytes, 4 * capacity);
+    words[wordAddress(f, CAPACITY)] = capacity;
   };
   const growRows = (): void => {
-    const before = rowCapacity;
-    rowCapacity = Math.max(FIRST_ROWS, 2 * before);
+    const oldBytes = rowCapacity;
+    rowCapacity = Math.max(FIRST_ROWS, 2 * oldBytes);
     for (const [f, { isBag }] of fields.entries()) {
       if (!isBag) growValues(f, rowCapacity);
-      else enlarge(wordOf(f, OFFSETS), before === 0 ? 0 : 4 * (before + 1), 4 * (rowCapacity + 1));
+      else enlarge(wordAddress(f, OFFSETS), oldBytes === 0 ? 0 : 4 * (oldBytes + 1), 4 * (rowCapacity + 1));
     }
   };
-  const growFull = (): void => growValues(words[FULL]!, 2 * words[wordOf(words[FULL]!, CAPACITY)]!);
+  const growFull = (): void => growValues(words[FULL]!, 2 * words[wordAddress(words[FULL]!, CAPACITY)]!);
 
   words[NUM_FIELDS] = fields.length;
   const slots = new Uint8Array(memory.buffer, table + 4 * SLOTS, NUM_SLOTS).fill(255);
@@ -94,10 +94,10 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
     const bytes = Buffer.alloc(8);
     bytes.write(name, 'latin1');
     const key = bytes.readBigUInt64LE();
-    words.set([bytes.readUInt32LE(0), bytes.readUInt32LE(4)], wordOf(f, NAME));
-    words[wordOf(f, IS_BAG)] = Number(isBag);
-    words[wordOf(f, KEEPS_LAST)] = Number(keepsLast ?? false);
-    words[wordOf(f, CAP)] = cap;
+    words.set([bytes.readUInt32LE(0), bytes.readUInt32LE(4)], wordAddress(f, NAME));
+    words[wordAddress(f, IS_BAG)] = Number(isBag);
+    words[wordAddress(f, KEEPS_LAST)] = Number(keepsLast ?? false);
+    words[wordAddress(f, CAP)] = cap;
     let slot = Number(BigInt.asUintN(64, key * SPREAD) >> 56n);
     while (slots[slot] !== 255) slot = (slot + 1) % NUM_SLOTS;
     slots[slot] = f;
@@ -142,14 +142,14 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
     clear() {
       words[ROWS] = 0;
       for (let f = 0; f < fields.length; f++)
-        for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordOf(f, word)] = 0;
+        for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordAddress(f, word)] = 0;
     },
 
     columns() {
       const columns = new Map<string, ColumnData>();
       const rows = words[ROWS]!;
       for (const [f, { name, isBag, number }] of fields.entries()) {
-        const of = (word: number): number => words[wordOf(f, word)]!;
+        const of = (word: number): number => words[wordAddress(f, word)]!;
         if (of(OCCURS) === 0) continue;
         const length = isBag ? of(LENGTH) : rows;
         const isWide = of(IS_WIDE) === 1;
@@ -167,8 +167,8 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
 
     get cuts() {
       const cut = fields.flatMap(({ name }, f) => {
-        const values = words[wordOf(f, CUT_VALUES)]!;
-        return values === 0 ? [] : [[name, { rows: words[wordOf(f, CUT_ROWS)]!, values }] as const];
+        const values = words[wordAddress(f, CUT_VALUES)]!;
+        return values === 0 ? [] : [[name, { rows: words[wordAddress(f, CUT_ROWS)]!, values }] as const];
       });
       return Object.fromEntries(cut);
     },

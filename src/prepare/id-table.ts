@@ -24,13 +24,13 @@ export function createIdCounter(): IdCounter {
   const wide = new Map<number, number>();
 
   const grow = (): void => {
-    const before = words;
-    words = new Int32Array(2 * before.length);
-    for (let i = 0; i < before.length; i += 2) {
-      if (before[i] === 0) continue;
-      const slot = slotOf(words, before[i]!);
-      words[slot] = before[i]!;
-      words[slot + 1] = before[i + 1]!;
+    const oldWords = words;
+    words = new Int32Array(2 * oldWords.length);
+    for (let i = 0; i < oldWords.length; i += 2) {
+      if (oldWords[i] === 0) continue;
+      const slot = findSlot(words, oldWords[i]!);
+      words[slot] = oldWords[i]!;
+      words[slot + 1] = oldWords[i + 1]!;
     }
   };
 
@@ -38,7 +38,7 @@ export function createIdCounter(): IdCounter {
     add(id, times) {
       if (id >= NARROW) return void wide.set(id, (wide.get(id) ?? 0) + times);
       const key = (id + 1) | 0;
-      const slot = slotOf(words, key);
+      const slot = findSlot(words, key);
       words[slot + 1] = (words[slot + 1]! + times) | 0;
       if (words[slot] !== 0) return;
       words[slot] = key;
@@ -54,15 +54,15 @@ export function createIdCounter(): IdCounter {
       narrow.sort();
       const others = Float64Array.from([...wide.keys()].filter((id) => wide.get(id)! >= minCount)).sort();
       const length = numKept + others.length;
-      const [kept, counts, order] = [new Float64Array(length), new Uint32Array(length), new Uint32Array(length)];
+      const [ids, counts, order] = [new Float64Array(length), new Uint32Array(length), new Uint32Array(length)];
       for (let i = 0; i < length; i++) {
-        kept[i] = i < numKept ? narrow[i]! : others[i - numKept]!;
-        counts[i] = i < numKept ? words[slotOf(words, (narrow[i]! + 1) | 0) + 1]! : wide.get(kept[i]!)!;
+        ids[i] = i < numKept ? narrow[i]! : others[i - numKept]!;
+        counts[i] = i < numKept ? words[findSlot(words, (narrow[i]! + 1) | 0) + 1]! : wide.get(ids[i]!)!;
         order[i] = i;
       }
       sortByCount(order, counts);
       const sorted = new Float64Array(length);
-      for (let i = 0; i < length; i++) sorted[i] = kept[order[i]!]!;
+      for (let i = 0; i < length; i++) sorted[i] = ids[order[i]!]!;
       return sorted;
     },
     get distinct() {
@@ -88,7 +88,7 @@ export function createIdTable(vocabulary: Float64Array): IdTable {
       wide.set(id, i);
       continue;
     }
-    const slot = slotOf(words, (id + 1) | 0);
+    const slot = findSlot(words, (id + 1) | 0);
     words[slot] = (id + 1) | 0;
     words[slot + 1] = i;
   }
@@ -97,11 +97,11 @@ export function createIdTable(vocabulary: Float64Array): IdTable {
 
 /** Returns the index of a raw id; 0 if it is not in the vocabulary. */
 export function lookUp({ words, wide }: IdTable, id: number): number {
-  return id >= NARROW ? (wide.get(id) ?? 0) : words[slotOf(words, (id + 1) | 0) + 1]!;
+  return id >= NARROW ? (wide.get(id) ?? 0) : words[findSlot(words, (id + 1) | 0) + 1]!;
 }
 
 /** Returns the offset of a key's slot, or of the free slot for it. */
-function slotOf(words: Int32Array, key: number): number {
+function findSlot(words: Int32Array, key: number): number {
   // The highest bits of the product depend on all bits of the key.
   let slot = 2 * (Math.imul(key, SPREAD) >>> (Math.clz32(words.length) + 2));
   while (words[slot] !== key && words[slot] !== 0) slot = (slot + 2) & (words.length - 1);

@@ -38,11 +38,11 @@ export function createLineMemory(): LineMemory {
   return {
     kernels,
     take(bytes) {
-      const place = Math.ceil(free / 64) * 64;
-      free = place + bytes;
+      const address = Math.ceil(free / 64) * 64;
+      free = address + bytes;
       const missing = free - memory.buffer.byteLength;
       if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
-      return place;
+      return address;
     },
     get buffer() {
       return memory.buffer;

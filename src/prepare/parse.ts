@@ -61,9 +61,9 @@ export async function parseSplit(
     const room = job === 'parseCommon' ? 'common' : 'skeleton';
     const target = (chunk: Chunk): string => work.path(room, `${split}-${numbered(chunk.index)}`);
     const todo = unfinished(chunks, (chunk) => isWhole(target(chunk)), work);
-    const bytesOf = (list: readonly Chunk[]): number => list.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    const countBytes = (list: readonly Chunk[]): number => list.reduce((sum, { begin, end }) => sum + end - begin, 0);
     progress.phase = `parsing ${room === 'common' ? commonPath : skeletonPath}`;
-    progress.skip(bytesOf(chunks) - bytesOf(todo));
+    progress.skip(countBytes(chunks) - countBytes(todo));
     // `more` contains the additional inputs of a skeleton's tasks.
     const tasks = todo.map((chunk) => ({
       chunk,
@@ -73,7 +73,7 @@ export async function parseSplit(
       ...more,
     })) as Parameters<Jobs['parseSkeleton']>[0][];
     await pool.run(job, tasks, ({ bad }, i) => {
-      progress.add(bytesOf([todo[i]!]));
+      progress.add(countBytes([todo[i]!]));
       // Beyond the limit nothing was written.
       if (bad.length > limit.max) throw tooManyBadRows(todo[i]!, bad[limit.max]!, limit.max);
     });

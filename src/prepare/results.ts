@@ -30,7 +30,7 @@ export async function writeResults(
   await replace(join(out, 'vocabulary.safetensors'), async (path) => {
     await writeSafetensors(path, tensors);
   });
-  await writeFileAtomic(join(out, 'config.yaml'), configOf(fields, summary));
+  await writeFileAtomic(join(out, 'config.yaml'), formatConfig(fields, summary));
   if (rejects.length > 0) {
     const rows = rejects.map(({ path, line, expected, found, text }) => [
       path,
@@ -45,7 +45,7 @@ export async function writeResults(
 }
 
 /** Returns a config that trains ESMM on all prepared fields. */
-function configOf(fields: readonly FieldPlan[], { splits }: Summary): string {
+function formatConfig(fields: readonly FieldPlan[], { splits }: Summary): string {
   const list = (names: readonly string[]): string => `[${names.join(', ')}]`;
   const names = (isBag: boolean): string =>
     list(fields.filter((field) => field.isBag === isBag).map(({ name }) => name));

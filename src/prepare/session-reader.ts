@@ -44,11 +44,11 @@ interface Source {
 export function createSessionReader({ files, firsts }: SessionFiles): SessionReader {
   const sources = new Map<number, Source>();
   /** Index plus 1 per session; 0 if it was not requested. */
-  const placeOf = new Uint32Array(firsts.at(-1)!);
+  const indexBySession = new Uint32Array(firsts.at(-1)!);
   let words = new Uint32Array(0);
-  let places = new Uint32Array(0);
+  let indices = new Uint32Array(0);
 
-  const sourceOf = (file: number): Source => {
+  const openSource = (file: number): Source => {
     let source = sources.get(file);
     if (source === undefined) {
       const path = files[file]!;
@@ -62,29 +62,29 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
     }
     return source;
   };
-  const read = (file: number, begin: number, end: number, at: number): void => {
-    const source = sourceOf(file);
+  const read = (file: number, begin: number, end: number, offset: number): void => {
+    const source = openSource(file);
     source.handle ??= openToRead(files[file]!);
     readBytes(
       source.handle,
       files[file]!,
-      new Uint8Array(words.buffer, 4 * at, 4 * (end - begin)),
+      new Uint8Array(words.buffer, 4 * offset, 4 * (end - begin)),
       source.position + 4 * begin,
     );
   };
 
-  /** Reads distinct ascending sessions, and sets `placeOf`. @returns the offset of each session's words */
+  /** Reads distinct ascending sessions, and sets `indexBySession`. @returns the offset of each session's words */
   const loadDistinct = (distinct: Uint32Array): Uint32Array => {
     const starts = new Uint32Array(distinct.length);
     /** Reads of contiguous words with their targets. */
     const runs: { readonly file: number; readonly begin: number; end: number; readonly at: number }[] = [];
     let file = 0;
     let total = 0;
-    for (let place = 0; place < distinct.length; place++) {
-      const session = distinct[place]!;
-      placeOf[session] = place + 1;
+    for (let index = 0; index < distinct.length; index++) {
+      const session = distinct[index]!;
+      indexBySession[session] = index + 1;
       while (session >= firsts[file + 1]!) file++;
-      const { offsets } = sourceOf(file);
+      const { offsets } = openSource(file);
       const begin = offsets[session - firsts[file]!]!;
       const end = offsets[session - firsts[file]! + 1]!;
       let run = runs.at(-1);
@@ -92,7 +92,7 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
         runs.push((run = { file, begin, end: begin, at: total }));
       total += end - run.end;
       run.end = end;
-      starts[place] = run.at + begin - run.begin;
+      starts[index] = run.at + begin - run.begin;
     }
     if (words.length < total) words = new Uint32Array(Math.ceil(1.25 * total));
     for (const run of runs) read(run.file, run.begin, run.end, run.at);
@@ -101,19 +101,19 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
 
   return {
     load(sessions) {
-      const asked = [];
+      const requested = [];
       for (const session of sessions) {
-        if (placeOf[session] !== 0) continue;
-        placeOf[session] = 1;
-        asked.push(session);
+        if (indexBySession[session] !== 0) continue;
+        indexBySession[session] = 1;
+        requested.push(session);
       }
       try {
-        const starts = loadDistinct(Uint32Array.from(asked).sort());
-        if (places.length < sessions.length) places = new Uint32Array(sessions.length);
-        for (let row = 0; row < sessions.length; row++) places[row] = placeOf[sessions[row]!]! - 1;
-        return { words, starts, places };
+        const starts = loadDistinct(Uint32Array.from(requested).sort());
+        if (indices.length < sessions.length) indices = new Uint32Array(sessions.length);
+        for (let row = 0; row < sessions.length; row++) indices[row] = indexBySession[sessions[row]!]! - 1;
+        return { words, starts, places: indices };
       } finally {
-        for (const session of asked) placeOf[session] = 0;
+        for (const session of requested) indexBySession[session] = 0;
       }
     },
     close() {

@@ -19,11 +19,11 @@ export function createSessionTable(parts: readonly StringPool[]): { table: Sessi
     parts.reduce((sum, { bytes }) => sum + bytes.length, 0),
   );
   let session = 0;
-  let at = 0;
+  let offset = 0;
   for (const { offsets, bytes } of parts) {
-    texts.bytes.set(bytes, at);
-    for (let i = 1; i < offsets.length; i++) texts.offsets[++session] = at + offsets[i]!;
-    at += bytes.length;
+    texts.bytes.set(bytes, offset);
+    for (let i = 1; i < offsets.length; i++) texts.offsets[++session] = offset + offsets[i]!;
+    offset += bytes.length;
   }
   const { table, repeated } = indexTexts(texts);
   return { table: { ...table, count }, repeated };

@@ -88,17 +88,17 @@ export function summarize(
             cap,
             coverage: bySplit((list) => rate(known(list), known(list) + total(list, (s) => s.unknown[f]!))),
             missing: bySplit((list) => total(list, (s) => s.missing[f]!)),
-            cut: cutsOf(name, sources),
+            cut: countCuts(name, sources),
           },
         ];
       }),
     ),
-    dropped: { train: dropsOf(sources.train), test: dropsOf(sources.test) },
+    dropped: { train: countDrops(sources.train), test: countDrops(sources.test) },
     plan,
   };
 }
 
-function dropsOf({ parsed: { common, skeleton, repeated }, assignment: { rows } }: RawSource): DropSummary {
+function countDrops({ parsed: { common, skeleton, repeated }, assignment: { rows } }: RawSource): DropSummary {
   return {
     purchasesWithoutClick: skeleton.reduce((sum, { about }) => sum + about.purchasesWithoutClick, 0),
     badRows: [...common, ...skeleton].reduce((sum, { about }) => sum + about.bad.length, 0),
@@ -107,7 +107,7 @@ function dropsOf({ parsed: { common, skeleton, repeated }, assignment: { rows } 
   };
 }
 
-function cutsOf(field: string, sources: Readonly<Record<RawSplit, RawSource>>): FieldSummary['cut'] {
+function countCuts(field: string, sources: Readonly<Record<RawSplit, RawSource>>): FieldSummary['cut'] {
   const files = Object.entries(sources).flatMap(([split, { parsed }]) => [
     [`common_features_${split}`, parsed.common] as const,
     [`sample_skeleton_${split}`, parsed.skeleton] as const,

@@ -53,11 +53,11 @@ export async function fitVocabularies(
   progress: Progress,
   effort: number,
 ): Promise<Vocabulary[]> {
-  const pathOf = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
+  const vocabularyPath = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
   // Bags first, since they take longest.
   const todo = unfinished(
     [...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)],
-    (field) => isWhole(pathOf(field)),
+    (field) => isWhole(vocabularyPath(field)),
     work,
   );
   progress.phase = 'counting ids';
@@ -67,9 +67,9 @@ export async function fitVocabularies(
     'countIds',
     todo.map((field) => ({
       field,
-      target: pathOf(field),
-      commonFiles: filesOf(field, train.common),
-      skeletonFiles: filesOf(field, train.skeleton),
+      target: vocabularyPath(field),
+      commonFiles: listFiles(field, train.common),
+      skeletonFiles: listFiles(field, train.skeleton),
       ...counted,
     })),
     () => progress.add(effort / fields.length),
@@ -77,15 +77,15 @@ export async function fitVocabularies(
   const vocabularies = [];
   for (const field of fields) {
     // Written by the job.
-    const ids = createColumnReader().read(pathOf(field), ['rawIds']).get('rawIds') as Float64Array;
-    const { distinct } = readAbout(pathOf(field)) as { distinct: number };
+    const ids = createColumnReader().read(vocabularyPath(field), ['rawIds']).get('rawIds') as Float64Array;
+    const { distinct } = readAbout(vocabularyPath(field)) as { distinct: number };
     vocabularies.push({ ids, table: createIdTable(ids), distinct });
   }
   return vocabularies;
 }
 
 /** Returns the chunks in which a field occurs. */
-function filesOf({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
+function listFiles({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
   let first = 0;
   return chunks.flatMap(({ path, about }) => {
     const file = { path, first };

@@ -54,7 +54,7 @@ export async function openWork(
 ): Promise<Work> {
   const problems: Problem[] = [];
   const inputs: object[] = [];
-  const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
+  const findFile = async (name: string): Promise<{ path: string; bytes: number }> => {
     const path = join(raw, name);
     checkRegularFile(path, { kind: 'data', fix: 'save its output to a file' });
     try {
@@ -73,9 +73,9 @@ export async function openWork(
       return { path, bytes: 0 };
     }
   };
-  const filesOf = async (split: RawSplit): Promise<RawFiles> => {
-    const common = await fileOf(`common_features_${split}.csv`);
-    const skeleton = await fileOf(`sample_skeleton_${split}.csv`);
+  const listFiles = async (split: RawSplit): Promise<RawFiles> => {
+    const common = await findFile(`common_features_${split}.csv`);
+    const skeleton = await findFile(`sample_skeleton_${split}.csv`);
     return {
       commonPath: common.path,
       commonBytes: common.bytes,
@@ -85,7 +85,7 @@ export async function openWork(
       skeleton: splitChunks(skeleton.path, skeleton.bytes, chunkBytes),
     };
   };
-  const files = { train: await filesOf('train'), test: await filesOf('test') };
+  const files = { train: await listFiles('train'), test: await listFiles('test') };
   if (problems.length > 0) throw new UserError('data', problems);
 
   const folder = join(out, WORK);
@@ -114,8 +114,8 @@ export async function openWork(
 async function isOfPlan(out: string, folder: string, plan: string): Promise<boolean> {
   const readOr = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
   const summary = await readOr(join(out, SUMMARY));
-  const begun = await readOr(join(folder, PLAN));
-  const found = summary === undefined ? begun : planOf(summary);
+  const startedPlan = await readOr(join(folder, PLAN));
+  const found = summary === undefined ? startedPlan : parsePlan(summary);
   if (found === plan) return summary !== undefined;
   const entries = await readdir(out).catch((): string[] => []);
   if (found === undefined && entries.length === 0) return false;
@@ -125,7 +125,7 @@ async function isOfPlan(out: string, folder: string, plan: string): Promise<bool
 }
 
 /** Returns the plan of a summary; undefined if the file is not from mtl. */
-function planOf(summary: string): string | undefined {
+function parsePlan(summary: string): string | undefined {
   try {
     const { plan } = z.looseObject({ plan: z.unknown() }).parse(JSON.parse(summary));
     return plan === undefined ? undefined : `${JSON.stringify(plan, null, 1)}\n`;

@@ -11,8 +11,8 @@ answerWith(async (request) => {
   const { job, args } = request as Request;
   const result = Promise.resolve((jobs[job] as (args: unknown) => unknown)(args));
   // Answers are sent in request order.
-  const before = last;
+  const previous = last;
   last = result.catch(() => undefined);
-  await before;
+  await previous;
   return { result: await result };
 });

@@ -31,9 +31,9 @@ export function createBagSource(world: World, seed: number, mean: number): BagSo
   let stamp = 0;
 
   const add = (kind: number, id: number, weight: number): void => {
-    const seen = stamps[kind]!;
-    if (seen[id] === stamp || bag.count === MAX_BAG) return;
-    seen[id] = stamp;
+    const stampById = stamps[kind]!;
+    if (stampById[id] === stamp || bag.count === MAX_BAG) return;
+    stampById[id] = stamp;
     bag.ids[bag.count] = id;
     bag.weights[bag.count++] = weight;
   };

@@ -76,9 +76,9 @@ export class ByteFile {
 
   #digits(value: number, count: number): void {
     let rest = value;
-    for (let at = this.#at + count - 1; at >= this.#at; at--) {
+    for (let offset = this.#at + count - 1; offset >= this.#at; offset--) {
       const next = (rest / 10) | 0;
-      this.#bytes[at] = ZERO + rest - next * 10;
+      this.#bytes[offset] = ZERO + rest - next * 10;
       rest = next;
     }
   }

@@ -65,10 +65,10 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
     cell(items.kinds[kindAt + KIND_AT.brand]!);
     for (const kind of COMBINATION_KINDS) {
       const id = items.kinds[kindAt + kind]!;
-      const place = favouriteAt(users, user, kind, id);
-      if (bags === undefined || kind !== KIND_AT.brand) cell(place < 0 ? 0 : id);
-      else if (place < 0) file.byte(COMMA);
-      else bagCell(bags.around(id, strength(users.activity[user]!, place, kind), kind));
+      const rank = favouriteAt(users, user, kind, id);
+      if (bags === undefined || kind !== KIND_AT.brand) cell(rank < 0 ? 0 : id);
+      else if (rank < 0) file.byte(COMMA);
+      else bagCell(bags.around(id, strength(users.activity[user]!, rank, kind), kind));
     }
     cell(block.position[row]!);
     for (const kind of HISTORY_KINDS) {
@@ -77,8 +77,8 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
     }
     for (let k = 0; k < HISTORY_KINDS.length; k++) decimal(Math.round((users.activity[user]! / (k + 1)) * 10_000));
     for (const kind of COMBINATION_KINDS) {
-      const place = favouriteAt(users, user, kind, items.kinds[kindAt + kind]!);
-      decimal(place < 0 ? 0 : strength(users.activity[user]!, place, kind));
+      const rank = favouriteAt(users, user, kind, items.kinds[kindAt + kind]!);
+      decimal(rank < 0 ? 0 : strength(users.activity[user]!, rank, kind));
     }
     file.byte(LINE_END);
   };
@@ -95,6 +95,6 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
  * Returns how often a user interacted with an item's kind, in ten-thousandths; higher for the first favorite and for
  * active users.
  */
-export function strength(activity: number, place: number, kind: number): number {
-  return Math.round((activity / (1 + place + kind)) * 10_000);
+export function strength(activity: number, rank: number, kind: number): number {
+  return Math.round((activity / (1 + rank + kind)) * 10_000);
 }

@@ -136,17 +136,17 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
 
 function solve(
   scores: readonly Effects[],
-  scoreOf: (score: Effects) => number,
-  weightOf: (score: Effects) => number,
+  getScore: (score: Effects) => number,
+  getWeight: (score: Effects) => number,
   rate: number,
 ): number {
-  const weights = scores.map(weightOf);
+  const weights = scores.map(getWeight);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let low = -20;
   let high = 20;
   for (let i = 0; i < 50; i++) {
     const middle = (low + high) / 2;
-    const mean = scores.reduce((sum, score, s) => sum + weights[s]! * sigmoid(middle + scoreOf(score)), 0) / total;
+    const mean = scores.reduce((sum, score, s) => sum + weights[s]! * sigmoid(middle + getScore(score)), 0) / total;
     if (mean < rate) low = middle;
     else high = middle;
   }

@@ -135,10 +135,10 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
     for (const [f, field] of COMBINATION_FIELDS.entries()) {
       const kind = COMBINATION_KINDS[f]!;
       const id = items.kinds[kindAt + kind]!;
-      const place = favouriteAt(users, user, kind, id);
-      if (place < 0) continue;
-      if (field === '853') features.addBag(field, bags.around(id, strength(activity, place, kind), kind));
-      else features.add(field, id, strength(activity, place, kind));
+      const slot = favouriteAt(users, user, kind, id);
+      if (slot < 0) continue;
+      if (field === '853') features.addBag(field, bags.around(id, strength(activity, slot, kind), kind));
+      else features.add(field, id, strength(activity, slot, kind));
     }
     skeleton.reserve(HEAD_BYTES);
     skeleton.whole(++numRows);
@@ -200,7 +200,7 @@ interface FeatureList {
 
 function createFeatureList(ids: RawIds): FeatureList {
   const names = Object.keys(ids);
-  const places = new Map(names.map((name, i) => [name, i]));
+  const indices = new Map(names.map((name, i) => [name, i]));
   const encoders = Object.values(ids);
   let capacity = 1 << 10;
   let fields = new Uint8Array(capacity);
@@ -226,25 +226,25 @@ function createFeatureList(ids: RawIds): FeatureList {
       return count;
     },
     clear: () => void (count = 0),
-    add: (field, id, weight) => push(places.get(field)!, id, weight),
+    add: (field, id, weight) => push(indices.get(field)!, id, weight),
     addBag(field, bag) {
-      const place = places.get(field)!;
-      for (let i = 0; i < bag.count; i++) push(place, bag.ids[i]!, bag.weights[i]!);
+      const slot = indices.get(field)!;
+      for (let i = 0; i < bag.count; i++) push(slot, bag.ids[i]!, bag.weights[i]!);
     },
-    write(file, told, random) {
+    write(file, declared, random) {
       file.reserve(HEAD_BYTES);
-      file.whole(told);
+      file.whole(declared);
       // An offset and a stride coprime to the count: a cheap permutation per row.
       const turn = random.below(count);
-      const stride = strideOf(count, random);
-      for (let i = 0, at = turn; i < count; i++, at = (at + stride) % count) {
+      const stride = findStride(count, random);
+      for (let i = 0, position = turn; i < count; i++, position = (position + stride) % count) {
         file.reserve(FEATURE_BYTES);
         file.byte(i === 0 ? COMMA : FEATURE_END);
-        file.text(names[fields[at]!]!);
+        file.text(names[fields[position]!]!);
         file.byte(ID_START);
-        file.whole(values[at]!);
+        file.whole(values[position]!);
         file.byte(VALUE_START);
-        const weight = weights[at]!;
+        const weight = weights[position]!;
         file.tenThousandths(weight);
         if (weight % ONE === 0) file.text('.0');
       }
@@ -253,7 +253,7 @@ function createFeatureList(ids: RawIds): FeatureList {
   };
 }
 
-function strideOf(count: number, random: Random): number {
+function findStride(count: number, random: Random): number {
   for (;;) {
     const stride = 1 + random.below(count);
     let [a, b] = [count, stride];

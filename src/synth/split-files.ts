@@ -45,11 +45,11 @@ const UNFINISHED = '.synth-unfinished';
  */
 export async function beginFiles(folder: string, names: readonly string[]): Promise<void> {
   const isOurs = [ORACLE, UNFINISHED].some((name) => existsSync(join(folder, name)));
-  const taken = isOurs ? undefined : names.find((name) => existsSync(join(folder, name)));
-  if (taken !== undefined)
+  const existing = isOurs ? undefined : names.find((name) => existsSync(join(folder, name)));
+  if (existing !== undefined)
     throw userError('usage', {
       where: folder,
-      message: `contains ${taken} without the ${ORACLE} of generated data, so it may not be from mtl synth`,
+      message: `contains ${existing} without the ${ORACLE} of generated data, so it may not be from mtl synth`,
       fix: 'use a new directory, or remove that file',
     });
   await writeFileAtomic(join(folder, UNFINISHED), '');

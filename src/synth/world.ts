@@ -87,14 +87,17 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
   const favouriteSizes = sized(shape.favourites);
 
   const profileEffects = shape.profile.map((size, f) =>
-    effectsOf(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }),
+    sampleEffects(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }),
   );
-  const categoryEffects = effectsOf(stream('category'), kindSizes[KIND_AT.category]!, { click: 0.5, purchase: 0.4 });
-  const brandEffects = effectsOf(stream('brand'), kindSizes[KIND_AT.brand]!, { click: 0.2, purchase: 0.4 });
-  const tierEffects = effectsOf(stream('tier'), shape.tiers, { click: 0.2, purchase: 0.5 });
+  const categoryEffects = sampleEffects(stream('category'), kindSizes[KIND_AT.category]!, {
+    click: 0.5,
+    purchase: 0.4,
+  });
+  const brandEffects = sampleEffects(stream('brand'), kindSizes[KIND_AT.brand]!, { click: 0.2, purchase: 0.4 });
+  const tierEffects = sampleEffects(stream('tier'), shape.tiers, { click: 0.2, purchase: 0.5 });
   // Only the first profile field has a taste, so that a single cross of two fields carries it.
-  const profileTastes = vectorsOf(stream('profile taste'), shape.profile[0]!);
-  const categoryTastes = vectorsOf(stream('category taste'), kindSizes[KIND_AT.category]!);
+  const profileTastes = sampleVectors(stream('profile taste'), shape.profile[0]!);
+  const categoryTastes = sampleVectors(stream('category taste'), kindSizes[KIND_AT.category]!);
 
   const users = makeUsers(stream('users'), numUsers, shape.profile, favouriteSizes);
   const items = makeItems(stream('items'), numItems, shape.tiers, kindSizes);
@@ -182,7 +185,7 @@ export function popular(random: Random, n: number): number {
 }
 
 /** Samples pairs of effects on click and purchase. */
-function effectsOf(random: Random, count: number, deviation: Effects): Float64Array {
+function sampleEffects(random: Random, count: number, deviation: Effects): Float64Array {
   const effects = new Float64Array(2 * count);
   for (let i = 0; i < count; i++) {
     effects[2 * i] = deviation.click * random.normal();
@@ -191,6 +194,6 @@ function effectsOf(random: Random, count: number, deviation: Effects): Float64Ar
   return effects;
 }
 
-function vectorsOf(random: Random, count: number): Float64Array {
+function sampleVectors(random: Random, count: number): Float64Array {
   return new Float64Array(count * TASTE_DIMENSIONS).map(() => random.normal() / Math.sqrt(TASTE_DIMENSIONS));
 }

@@ -89,10 +89,10 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
     });
   };
   try {
-    const file = `${name}-${process.platform}-${process.arch}-${keyOf(sources, [recipe, linking, all])}.node`;
+    const file = `${name}-${process.platform}-${process.arch}-${hashInputs(sources, [recipe, linking, all])}.node`;
     const refused: string[] = [];
-    for (const place of folder === undefined ? places() : [{ folder, isShared: false }]) {
-      const built = builtIn(place, file, addon, compileIn);
+    for (const candidate of folder === undefined ? candidateFolders() : [{ folder, isShared: false }]) {
+      const built = builtIn(candidate, file, addon, compileIn);
       if (!('refused' in built)) return built;
       refused.push(built.refused);
     }
@@ -110,7 +110,7 @@ interface Place {
 }
 
 /** Returns the candidate directories in order of preference. */
-function places(): readonly Place[] {
+function candidateFolders(): readonly Place[] {
   const cache = userCache();
   const own = cache === undefined ? [] : [{ folder: join(cache, 'mtl', 'native'), isShared: false }];
   return [...own, { folder: join(tmpdir(), `mtl-${process.getuid?.() ?? 'user'}`, 'native'), isShared: true }];
@@ -166,7 +166,7 @@ function makePrivate(folder: string): void {
 }
 
 /** Hashes all inputs of a build. */
-function keyOf(sources: string, recipe: unknown): string {
+function hashInputs(sources: string, recipe: unknown): string {
   const hash = createHash('sha256').update(JSON.stringify(recipe));
   for (const name of readdirSync(sources).sort()) hash.update(`\0${name}\0`).update(readFileSync(join(sources, name)));
   return hash.digest('hex').slice(0, 16);

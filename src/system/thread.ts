@@ -88,17 +88,17 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
   // Only pending requests keep the process alive.
   worker.unref();
   /** Pending requests, oldest first. */
-  const asked: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
+  const pending: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
   let failure: Error | undefined;
   const fail = (error: Error): void => {
     failure ??= error;
-    for (const { reject } of asked.splice(0)) reject(failure);
+    for (const { reject } of pending.splice(0)) reject(failure);
   };
   // Aborts carry an error as their reason.
   const onAbort = (): void => fail(signal!.reason as Error);
   worker.on('message', (reply: Reply) => {
-    const request = asked.shift();
-    if (asked.length === 0) worker.unref();
+    const request = pending.shift();
+    if (pending.length === 0) worker.unref();
     if ('result' in reply) request?.resolve(reply.result);
     else request?.reject('problems' in reply ? new UserError(reply.kind, reply.problems) : new Error(reply.bug));
   });
@@ -112,7 +112,7 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
         if (failure !== undefined) return reject(failure);
         worker.ref();
         worker.postMessage(request, transfer);
-        asked.push({ resolve, reject });
+        pending.push({ resolve, reject });
       }),
     async close() {
       signal?.removeEventListener('abort', onAbort);

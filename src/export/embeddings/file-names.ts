@@ -6,7 +6,7 @@ const MAX_LENGTH = 150;
  * distinct even on case-insensitive file systems.
  */
 export function fileNames(tables: readonly string[]): ReadonlyMap<string, string> {
-  const taken = new Set<string>();
+  const usedNames = new Set<string>();
   return new Map(
     tables.map((table) => {
       const safe = [...Buffer.from(table)]
@@ -18,8 +18,8 @@ export function fileNames(tables: readonly string[]): ReadonlyMap<string, string
         .join('')
         .slice(0, MAX_LENGTH);
       let name = safe;
-      for (let i = 2; taken.has(name.toLowerCase()); i++) name = `${safe}~${i}`;
-      taken.add(name.toLowerCase());
+      for (let i = 2; usedNames.has(name.toLowerCase()); i++) name = `${safe}~${i}`;
+      usedNames.add(name.toLowerCase());
       return [table, name];
     }),
   );

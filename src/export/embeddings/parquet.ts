@@ -16,7 +16,7 @@ const SCHEMA: SchemaElement[] = [
 ];
 
 /** Yields a table as the bytes of a Parquet file: one row per table row, with the embedding as a list. */
-export function* parquetPieces({ rows, width, nameOf, vectorOf }: NamedTable): Generator<Uint8Array> {
+export function* parquetPieces({ rows, width, nameRow, getVector }: NamedTable): Generator<Uint8Array> {
   const bytes = new ByteWriter();
   const file = new ParquetWriter({ writer: bytes, schema: SCHEMA, createdBy: 'mtl' });
   const take = (): Uint8Array => {
@@ -27,16 +27,16 @@ export function* parquetPieces({ rows, width, nameOf, vectorOf }: NamedTable): G
   };
   const groupRows = Math.max(1, Math.floor(GROUP_NUMBERS / width));
   for (let begin = 0; begin < rows; begin += groupRows) {
-    const places = Array.from({ length: Math.min(groupRows, rows - begin) }, (_, i) => begin + i);
-    const names = places.map(nameOf);
+    const rowIndices = Array.from({ length: Math.min(groupRows, rows - begin) }, (_, i) => begin + i);
+    const names = rowIndices.map(nameRow);
     const columnData = [
-      { name: 'row', data: places },
+      { name: 'row', data: rowIndices },
       { name: 'name', data: names.map(({ name }) => name) },
       { name: 'means', data: names.map(({ means }) => means) },
-      { name: 'embedding', data: places.map((row) => Array.from(vectorOf(row))) },
+      { name: 'embedding', data: rowIndices.map((row) => Array.from(getVector(row))) },
     ];
     // Synchronous: the writer is in memory.
-    void file.write({ columnData, rowGroupSize: places.length });
+    void file.write({ columnData, rowGroupSize: rowIndices.length });
     yield take();
   }
   void file.finish();

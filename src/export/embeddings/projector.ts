@@ -5,18 +5,18 @@ import type { NamedTable } from './rows.js';
 const PIECE_ROWS = 4096;
 
 /** Yields vectors for TensorBoard's projector: one row per line, tab-separated. */
-export function vectorPieces({ rows, vectorOf }: NamedTable): Generator<Uint8Array> {
-  return linePieces(rows, (row) => Array.from(vectorOf(row), floatText).join('\t'));
+export function vectorPieces({ rows, getVector }: NamedTable): Generator<Uint8Array> {
+  return linePieces(rows, (row) => Array.from(getVector(row), floatText).join('\t'));
 }
 
 /**
  * Yields row names with a header. The projector does not support quotes, so tabs, line ends and backslashes are
  * escaped. The row number comes first, since the projector strips leading and trailing spaces of lines.
  */
-export function* metadataPieces({ rows, nameOf }: NamedTable): Generator<Uint8Array> {
+export function* metadataPieces({ rows, nameRow }: NamedTable): Generator<Uint8Array> {
   yield Buffer.from('row\tname\tmeans\n');
   yield* linePieces(rows, (row) => {
-    const { name, means } = nameOf(row);
+    const { name, means } = nameRow(row);
     return `${row}\t${escaped(name)}\t${means}`;
   });
 }
@@ -34,10 +34,10 @@ export function projectorConfig(
     .join('');
 }
 
-function* linePieces(rows: number, lineOf: (row: number) => string): Generator<Uint8Array> {
+function* linePieces(rows: number, formatLine: (row: number) => string): Generator<Uint8Array> {
   for (let begin = 0; begin < rows; begin += PIECE_ROWS) {
     let text = '';
-    for (let row = begin; row < Math.min(rows, begin + PIECE_ROWS); row++) text += `${lineOf(row)}\n`;
+    for (let row = begin; row < Math.min(rows, begin + PIECE_ROWS); row++) text += `${formatLine(row)}\n`;
     yield Buffer.from(text);
   }
 }

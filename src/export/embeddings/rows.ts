@@ -9,8 +9,8 @@ export interface NamedTable {
   readonly width: number;
   /** Fields that use it. */
   readonly fields: readonly string[];
-  nameOf(row: number): RowName;
-  vectorOf(row: number): Float32Array;
+  nameRow(row: number): RowName;
+  getVector(row: number): Float32Array;
 }
 
 /** Returns all tables of a model. */
@@ -23,8 +23,8 @@ export function namedTables(model: ExportedModel): readonly NamedTable[] {
       rows,
       width,
       fields: layout.columns.flatMap((column) => ('table' in column && column.table === name ? [column.field] : [])),
-      nameOf: rowNames(fields.find((field) => field.name === idsOf)!),
-      vectorOf: (row) => data.subarray(row * width, (row + 1) * width),
+      nameRow: rowNames(fields.find((field) => field.name === idsOf)!),
+      getVector: (row) => data.subarray(row * width, (row + 1) * width),
     };
   });
 }

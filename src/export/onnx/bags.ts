@@ -66,28 +66,31 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
         ],
         { axis: 0, reduction: 'add' },
       );
-      const rowOf = onnx.node('Slice', [onnx.node('CumSum', [marks, onnx.number(0, 'int64')]), zero, numItems]);
+      const itemRows = onnx.node('Slice', [onnx.node('CumSum', [marks, onnx.number(0, 'int64')]), zero, numItems]);
       return {
         weights,
         pool(embeddings, pooling) {
           // ScatterND would race if a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
           const sumRows = (x: string): string =>
-            onnx.node('ScatterElements', [zeros(numRows, 'double'), rowOf, x], { axis: 0, reduction: 'add' });
+            onnx.node('ScatterElements', [zeros(numRows, 'double'), itemRows, x], { axis: 0, reduction: 'add' });
           const doubles = toDouble(onnx, weights);
           const factors =
             pooling === 'sum'
               ? weights
               : toFloat(
                   onnx,
-                  onnx.node('Mul', [doubles, onnx.node('Gather', [rowScales(onnx, doubles, pooling, sumRows), rowOf])]),
+                  onnx.node('Mul', [
+                    doubles,
+                    onnx.node('Gather', [rowScales(onnx, doubles, pooling, sumRows), itemRows]),
+                  ]),
                 );
           const weighted = onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, one])]);
           const shape = onnx.node('Shape', [weighted]);
           const width = onnx.node('Slice', [shape, one, onnx.ints(2)]);
-          const places = onnx.node('Expand', [onnx.node('Unsqueeze', [rowOf, one]), shape]);
+          const indices = onnx.node('Expand', [onnx.node('Unsqueeze', [itemRows, one]), shape]);
           return onnx.node(
             'ScatterElements',
-            [zeros(onnx.node('Concat', [numRows, width], { axis: 0 }), 'float'), places, weighted],
+            [zeros(onnx.node('Concat', [numRows, width], { axis: 0 }), 'float'), indices, weighted],
             { axis: 0, reduction: 'add' },
           );
         },

@@ -94,12 +94,12 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
 
   text({ texts: vocabulary, reserved }, { onnx, field, texts }) {
     const textAt = textReader(vocabulary);
-    const places = Array.from({ length: vocabulary.offsets.length - 1 }, (_, place) => place);
+    const indices = Array.from({ length: vocabulary.offsets.length - 1 }, (_, index) => index);
     // At least one key, since an empty list is not valid.
-    const keys = ['', ...places.map(textAt)].map((text) => Buffer.from(text));
+    const keys = ['', ...indices.map(textAt)].map((text) => Buffer.from(text));
     const [row] = onnx.nodeOf(ML, 'LabelEncoder', [texts], {
       keys_strings: { texts: keys },
-      values_int64s: [0, ...places.map((place) => place + 1)],
+      values_int64s: [0, ...indices.map((index) => index + 1)],
       default_int64: 0,
     });
     if (reserved === undefined) return row!;

@@ -82,7 +82,7 @@ export function withDots(cells: Cells): Cells {
     { delimiter: ',' },
     2,
   );
-  const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: -1 });
+  const part = (index: number): string => onnx.node('Gather', [parts!, onnx.number(index, 'int64')], { axis: -1 });
   const dotted = onnx.node('StringConcat', [onnx.node('StringConcat', [part(0), onnx.text('.')]), part(1)]);
   const read = onnx.node('Where', [isNumberWith('[^,]*,[^,]*'), dotted, texts]);
   return {

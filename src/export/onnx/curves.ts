@@ -33,21 +33,23 @@ const EMITTED: {
       Float32Array.from({ length: size + 1 }, (_, i) => values[i] ?? rest);
     const points = onnx.tensor(`${name}.from`, { shape: [size + 1], data: padded(from, Infinity) });
     const values = onnx.tensor(`${name}.to`, { shape: [size + 1], data: padded(to, to.at(-1)!) });
-    let at = onnx.node('Cast', [onnx.node('Mul', [probability, onnx.number(0, 'float')])], { to: ELEMENT_TYPES.int64 });
+    let index = onnx.node('Cast', [onnx.node('Mul', [probability, onnx.number(0, 'float')])], {
+      to: ELEMENT_TYPES.int64,
+    });
     for (let step = size / 2; step >= 1; step /= 2) {
-      const next = onnx.node('Add', [at, onnx.number(step, 'int64')]);
-      at = onnx.node('Where', [
+      const next = onnx.node('Add', [index, onnx.number(step, 'int64')]);
+      index = onnx.node('Where', [
         onnx.node('GreaterOrEqual', [probability, onnx.node('Gather', [points, next])]),
         next,
-        at,
+        index,
       ]);
     }
-    const after = onnx.node('Add', [at, onnx.number(1, 'int64')]);
+    const upper = onnx.node('Add', [index, onnx.number(1, 'int64')]);
     const [low, high, below, above] = [
-      onnx.node('Gather', [points, at]),
-      onnx.node('Gather', [points, after]),
-      onnx.node('Gather', [values, at]),
-      onnx.node('Gather', [values, after]),
+      onnx.node('Gather', [points, index]),
+      onnx.node('Gather', [points, upper]),
+      onnx.node('Gather', [values, index]),
+      onnx.node('Gather', [values, upper]),
     ];
     // Before the first point the distance is 0; after the last, the segment is infinite.
     const way = onnx.node('Max', [onnx.node('Sub', [probability, low]), onnx.number(0, 'float')]);

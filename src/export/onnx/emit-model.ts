@@ -48,8 +48,8 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
     isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags),
   );
 
-  const valueOf = emitterOf(model, onnx, features);
-  const predictions = new Map([...graph.predictions].map(([task, value]) => [task, valueOf(value)]));
+  const emitValue = createEmitter(model, onnx, features);
+  const predictions = new Map([...graph.predictions].map(([task, value]) => [task, emitValue(value)]));
   for (const space of spaces) {
     const column = emitSpace(onnx, space, predictions);
     onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), {
@@ -71,7 +71,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
 }
 
 /** Emits values on demand, so that only what predictions need is exported. */
-function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
+function createEmitter(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
   const needed = neededFor(model.graph, [...model.graph.predictions.values()]);
   const numReaders = new Map<Value, number>();
   for (const value of needed)
@@ -107,6 +107,6 @@ function emitSpace(
 ): string {
   const product = factors
     .map((task) => predictions.get(task)!)
-    .reduce((before, factor) => onnx.node('Mul', [before, factor]));
+    .reduce((previous, factor) => onnx.node('Mul', [previous, factor]));
   return calibrator === undefined ? product : emitCurve(onnx, calibrator.curve, product, `${name}.calibration`);
 }

@@ -20,11 +20,11 @@ export function layOutExternal(file: string, initializers: readonly Initializer[
     offsets,
     bytes: end,
     *pieces() {
-      let at = 0;
+      let position = 0;
       for (const { name, bytes, data } of large) {
-        yield new Uint8Array(offsets.get(name)! - at);
+        yield new Uint8Array(offsets.get(name)! - position);
         yield data();
-        at = offsets.get(name)! + bytes;
+        position = offsets.get(name)! + bytes;
       }
     },
   };

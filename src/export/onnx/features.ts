@@ -46,13 +46,13 @@ export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: 
 }
 
 /** Emits the linear interpolation of the two rows around each number. */
-function emitBetweenRows(onnx: OnnxGraph, places: string, rowsOf: (ids: string) => string): string {
-  const below = onnx.node('Floor', [places]);
-  const share = onnx.node('Unsqueeze', [onnx.node('Sub', [places, below]), onnx.ints(1)]);
-  const row = (place: string): string => rowsOf(onnx.node('Cast', [place], { to: ELEMENT_TYPES.int64 }));
+function emitBetweenRows(onnx: OnnxGraph, positions: string, lookUpRows: (ids: string) => string): string {
+  const below = onnx.node('Floor', [positions]);
+  const share = onnx.node('Unsqueeze', [onnx.node('Sub', [positions, below]), onnx.ints(1)]);
+  const row = (position: string): string => lookUpRows(onnx.node('Cast', [position], { to: ELEMENT_TYPES.int64 }));
   return onnx.node('Add', [
     onnx.node('Mul', [row(below), onnx.node('Sub', [onnx.number(1, 'float'), share])]),
-    onnx.node('Mul', [row(onnx.node('Ceil', [places])), share]),
+    onnx.node('Mul', [row(onnx.node('Ceil', [positions])), share]),
   ]);
 }
 

@@ -96,7 +96,7 @@ export class OnnxGraph {
 
   /** Adds a tensor of the model. */
   tensor(name: string, { shape, data }: HostTensor): string {
-    return this.initializer(name, 'float', shape, data.byteLength, () => bytesOf(data));
+    return this.initializer(name, 'float', shape, data.byteLength, () => readBytes(data));
   }
 
   /** Adds a tensor of any type, whose bytes are produced on demand; reuses one with the same name. */
@@ -131,7 +131,7 @@ export class OnnxGraph {
     text: string,
   ): string {
     return this.#once(`constant ${text}`, () => [
-      this.#initialize('constant', type, shape, data.byteLength, () => bytesOf(data)),
+      this.#initialize('constant', type, shape, data.byteLength, () => readBytes(data)),
     ])[0]!;
   }
 
@@ -162,6 +162,6 @@ export class OnnxGraph {
   }
 }
 
-function bytesOf(data: ArrayBufferView): Uint8Array {
+function readBytes(data: ArrayBufferView): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

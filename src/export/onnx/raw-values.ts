@@ -33,9 +33,9 @@ export function rawValues(
   });
   if (problems.length > 0) throw new UserError('usage', problems);
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const ruleOf = (name: string) => byName.get(name)!.rule!;
-  const cellsOf = (name: string): Cells => {
-    const rule = ruleOf(name);
+  const findRule = (name: string) => byName.get(name)!.rule!;
+  const inputCells = (name: string): Cells => {
+    const rule = findRule(name);
     const cells = byName.get(name)!.columns.map((column) => {
       const written = cellsOfColumn(onnx, name, column);
       return cleanedCells(decimal === ',' && isOfNumbers(rule) ? withDots(written) : written, rule.clean);
@@ -43,8 +43,8 @@ export function rawValues(
     return cells.length === 1 ? cells[0]! : joinedCells(cells);
   };
   return {
-    ids: (name) => emitRule(ruleOf(name), cellsOf(name)),
-    numbers: (name) => onnx.node('Cast', [emitRule(ruleOf(name), cellsOf(name))], { to: ELEMENT_TYPES.float }),
+    ids: (name) => emitRule(findRule(name), inputCells(name)),
+    numbers: (name) => onnx.node('Cast', [emitRule(findRule(name), inputCells(name))], { to: ELEMENT_TYPES.float }),
     vectors(name) {
       const { columns, vectorRule } = byName.get(name)!;
       return emitVectors(onnx, name, columns[0]!, vectorRule!);
@@ -52,7 +52,7 @@ export function rawValues(
     bag(name) {
       const field = byName.get(name)!;
       if (field.kind !== 'bag') throw new Error(`'${name}' is no bag`);
-      return emitBag(cellsOf(name), field);
+      return emitBag(inputCells(name), field);
     },
   };
 }
@@ -104,9 +104,9 @@ function emitBag(
   // One padding item, since few operators accept a dimension of length 0.
   const [written, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
   const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [written!]), one, onnx.ints(2)])]);
-  const places = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
+  const indices = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
   const isBefore = onnx.node('Less', [
-    places,
+    indices,
     onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one]),
   ]);
   const isWritten = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
@@ -120,7 +120,7 @@ function emitBag(
 
   // With an appended weight, the first of one or two is the item's.
   const [parts, numParts] = split(suffixed(items, `${form.weight}1`), form.weight);
-  const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
+  const part = (index: number): string => onnx.node('Gather', [parts!, onnx.number(index, 'int64')], { axis: 2 });
   const ids = part(0);
   const { texts: keys, isEmpty: isNoKey } = cleaned(ids);
   const isNoList =
@@ -148,7 +148,7 @@ function emitBag(
 
   const numbers = emitNumbers({ onnx, field, texts: part(1), isEmpty: isAbsent });
   const zero = onnx.number(0, 'double');
-  const taken =
+  const itemWeights =
     form.negative === 'taken'
       ? numbers
       : checked(
@@ -158,13 +158,13 @@ function emitBag(
           onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]),
           `${field}: weights of at least 0 for mean pooling`,
         );
-  const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
+  const ranks = onnx.node('Where', [isThere, itemWeights, onnx.number(-Infinity, 'double')]);
   // A missing key keeps its place among the selected ones, but has weight 0.
   return heaviest(
     onnx,
     {
       rows: onnx.node('Where', [isOut, onnx.number(0, 'int64'), rows]),
-      weights: onnx.node('Where', [isOut, zero, taken]),
+      weights: onnx.node('Where', [isOut, zero, itemWeights]),
       ranks,
     },
     form,
@@ -181,13 +181,13 @@ function heaviest(
   if (maxItems === undefined) return { ids: rows, inputs: paddedBag(onnx, toFloat(weights)) };
   const length = onnx.node('Slice', [onnx.node('Shape', [weights]), onnx.ints(1), onnx.ints(2)]);
   // Ties: first item.
-  const [, places] = onnx.nodeOf(
+  const [, indices] = onnx.nodeOf(
     undefined,
     'TopK',
     [ranks, onnx.node('Min', [length, onnx.ints(maxItems)])],
     { axis: 1 },
     2,
   );
-  const kept = (x: string): string => onnx.node('GatherElements', [x, places!], { axis: 1 });
-  return { ids: kept(rows), inputs: paddedBag(onnx, toFloat(kept(weights))) };
+  const selectItems = (x: string): string => onnx.node('GatherElements', [x, indices!], { axis: 1 });
+  return { ids: selectItems(rows), inputs: paddedBag(onnx, toFloat(selectItems(weights))) };
 }

@@ -33,7 +33,7 @@ export function fixedOffset(timeZone: string): number | undefined {
 
 /** Emits table rows of timestamps, in local time of the rule's zone. */
 export function emitTime({ part, format, timeZone }: TimeRule, cells: Cells): string {
-  const math = arithmeticOf(cells.onnx);
+  const math = createArithmetic(cells.onnx);
   const local =
     format === 'iso'
       ? emitIso(cells, math, fixedOffset(timeZone)!, part === 'hour')
@@ -43,7 +43,7 @@ export function emitTime({ part, format, timeZone }: TimeRule, cells: Cells): st
   if (part === 'hour') return math.plus(math.over(ofDay, HOUR), 1);
   // January 1, 1970 was a Thursday.
   if (part === 'weekday') return math.plus(math.modulo(math.plus(days, 3), 7), 1);
-  const { month, day } = civilOf(cells.onnx, math, days);
+  const { month, day } = emitMonthAndDay(cells.onnx, math, days);
   return part === 'month' ? month : day;
 }
 
@@ -76,8 +76,8 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
       { delimiter },
       2,
     );
-    return Array.from({ length: count }, (_, at) =>
-      onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 1 }),
+    return Array.from({ length: count }, (_, position) =>
+      onnx.node('Gather', [parts!, onnx.number(position, 'int64')], { axis: 1 }),
     );
   };
   const whole = (text: string): string =>
@@ -92,8 +92,8 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
   const [beforeComma] = split(second!, ',', 2);
   const [wholeSecond] = split(beforeComma!, '.', 2);
 
-  const days = daysOf(onnx, math, whole(year!), whole(month!), whole(day!));
-  const found = civilOf(onnx, math, days);
+  const days = emitDays(onnx, math, whole(year!), whole(month!), whole(day!));
+  const found = emitMonthAndDay(onnx, math, days);
   const isDay = onnx.node('Equal', [found.day, whole(day!)]);
   const hasTime = onnx.node('Not', [onnx.node('Equal', [time!, onnx.text('')])]);
   const isGood = [matches, isDay, ...(needsTime ? [hasTime] : [])].reduce((all, each) => onnx.node('And', [all, each]));
@@ -121,7 +121,7 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
  * Emits days since 1970 (Hinnant, 'chrono-Compatible Low-Level Date Algorithms': years begin in March, so that leap
  * days end them).
  */
-function daysOf(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, day: string): string {
+function emitDays(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, day: string): string {
   const int = (value: number): string => onnx.number(value, 'int64');
   const isEarly = onnx.node('LessOrEqual', [month, int(2)]);
   const marchYear = onnx.node('Add', [year, onnx.node('Where', [isEarly, int(-1), int(0)])]);
@@ -133,8 +133,12 @@ function daysOf(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, 
   return math.plus(math.plus(math.times(math.over(marchYear, 400), DAYS_OF_ERA), ofEraDays), -DAYS_TO_1970);
 }
 
-/** Emits month (from 1) and day, the inverse of `daysOf`. */
-function civilOf(onnx: OnnxGraph, math: Arithmetic, days: string): { readonly month: string; readonly day: string } {
+/** Emits month (from 1) and day, the inverse of `emitDays`. */
+function emitMonthAndDay(
+  onnx: OnnxGraph,
+  math: Arithmetic,
+  days: string,
+): { readonly month: string; readonly day: string } {
   const int = (value: number): string => onnx.number(value, 'int64');
   const minus = (x: string, y: string): string => math.plus(x, math.times(y, -1));
   const ofEra = math.modulo(math.plus(days, DAYS_TO_1970), DAYS_OF_ERA);
@@ -153,7 +157,7 @@ function civilOf(onnx: OnnxGraph, math: Arithmetic, days: string): { readonly mo
   return { month, day };
 }
 
-function arithmeticOf(onnx: OnnxGraph): Arithmetic {
+function createArithmetic(onnx: OnnxGraph): Arithmetic {
   const value = (x: string | number): string => (typeof x === 'number' ? onnx.number(x, 'int64') : x);
   const modulo = (x: string, divisor: number): string => onnx.node('Mod', [x, value(divisor)]);
   return {

@@ -33,8 +33,8 @@ export function emitVectors(
   const holds = empty === 'refused' ? isNumber : onnx.node('Or', [isNumber, isEmpty]);
   const zeroed = onnx.node('Where', [isNaN, onnx.number(0, 'double'), numbers]);
   const read = checked(onnx, zeroed, 'double', holds, `${field}: a number in every element`);
-  const places = steps.reduce((x, step) => scaled(step, x, { onnx, field }), read);
-  const filled = empty === 'refused' ? places : onnx.node('Where', [isEmpty, onnx.doubles(empty), places]);
+  const indices = steps.reduce((x, step) => scaled(step, x, { onnx, field }), read);
+  const filled = empty === 'refused' ? indices : onnx.node('Where', [isEmpty, onnx.doubles(empty), indices]);
   const all = hasIndicator
     ? onnx.node('Concat', [filled, onnx.node('Cast', [isEmpty], { to: ELEMENT_TYPES.double })], { axis: 1 })
     : filled;

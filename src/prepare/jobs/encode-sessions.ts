@@ -47,30 +47,30 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
     0,
   );
   if (words.length < most) words = new Uint32Array(Math.ceil(1.25 * most));
-  const into = words;
-  let at = 0;
+  const destination = words;
+  let offset = 0;
   for (let row = 0; row < rows; row++) {
     for (const { table, ids, missing, bagOffsets, weights, isBag, keepsWeight } of plans) {
       if (isBag) {
         const begin = bagOffsets === undefined ? 0 : bagOffsets[row]!;
         const end = bagOffsets === undefined ? 0 : bagOffsets[row + 1]!;
-        into[at++] = end - begin;
-        for (let i = begin; i < end; i++) into[at++] = lookUp(table, ids![i]!);
-        for (let i = begin; i < end; i++) into[at++] = weights![i]!;
+        destination[offset++] = end - begin;
+        for (let i = begin; i < end; i++) destination[offset++] = lookUp(table, ids![i]!);
+        for (let i = begin; i < end; i++) destination[offset++] = weights![i]!;
       } else {
         const id = ids === undefined ? missing : ids[row]!;
-        into[at++] = id === missing ? NO_ID : lookUp(table, id);
-        if (keepsWeight) into[at++] = id === missing ? 0 : weights![row]!;
+        destination[offset++] = id === missing ? NO_ID : lookUp(table, id);
+        if (keepsWeight) destination[offset++] = id === missing ? 0 : weights![row]!;
       }
     }
-    offsets[row + 1] = at;
+    offsets[row + 1] = offset;
   }
   // Written synchronously, so that the next chunk can reuse the memory.
   await writeColumns(
     target,
     new Map([
       ['offsets', offsets],
-      ['words', into.subarray(0, at)],
+      ['words', destination.subarray(0, offset)],
     ]),
     {},
   );

@@ -3,7 +3,7 @@ import { readLines, type Chunk } from '../chunk.js';
 import type { Columns } from '../column-file.js';
 import { createFeatureColumns, type Cuts, type FeatureColumns } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
-import { BadLine, createLineReader, textOf, type LineReader } from '../raw-line.js';
+import { BadLine, createLineReader, decodeBytes, type LineReader } from '../raw-line.js';
 
 /** A problem of a line in a chunk. */
 export interface BadRow {
@@ -37,7 +37,7 @@ export interface ParseAbout {
 /** Maximum characters of an invalid line to report. */
 const TEXT_LENGTH = 200;
 
-let kept: { key: string; columns: FeatureColumns } | undefined;
+let cached: { key: string; columns: FeatureColumns } | undefined;
 
 /**
  * Parses the lines of a chunk into columns, whose memory is reused for the next chunk.
@@ -48,8 +48,8 @@ export function parseLines(
   readLine: (reader: LineReader, bytes: Uint8Array, readFeatures: () => void, columns: FeatureColumns) => void,
 ): { columns: Columns; about: ParseAbout } {
   const key = JSON.stringify(fields);
-  if (kept?.key !== key) kept = { key, columns: createFeatureColumns(fields) };
-  const { columns } = kept;
+  if (cached?.key !== key) cached = { key, columns: createFeatureColumns(fields) };
+  const { columns } = cached;
   columns.clear();
   const { bytes, begin: first, end: last } = readLines(chunk, (size) => columns.lines(size));
   const reader = createLineReader(fields.map(({ name }) => name));
@@ -71,7 +71,7 @@ export function parseLines(
         line: lines,
         expected: error.expected,
         found: error.found,
-        text: printable(textOf(bytes, begin, end), TEXT_LENGTH),
+        text: printable(decodeBytes(bytes, begin, end), TEXT_LENGTH),
       });
       reader.at = end + 1;
     }

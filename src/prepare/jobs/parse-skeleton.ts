@@ -1,5 +1,5 @@
 import { writeColumns } from '../column-file.js';
-import { BadLine, textOf } from '../raw-line.js';
+import { BadLine, decodeBytes } from '../raw-line.js';
 import { findSession, type SessionTable } from '../session-table.js';
 import { Growing, parseLines, type ParseAbout, type ParseTask } from './parse-lines.js';
 
@@ -34,7 +34,8 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
     const end = reader.skipCell(bytes, 'the index of common features');
     readFeatures();
     const session = findSession(task.sessions, bytes, begin, end);
-    if (session < 0) throw new BadLine(`an index of common features in ${task.commonPath}`, textOf(bytes, begin, end));
+    if (session < 0)
+      throw new BadLine(`an index of common features in ${task.commonPath}`, decodeBytes(bytes, begin, end));
     if (purchase > click) {
       purchasesWithoutClick++;
       return;

@@ -87,13 +87,13 @@ export async function writeShard({
       // Written as U32 by the job that parses.
       const rowSessions = chunk.get('session') as Uint32Array;
       if (chosen.length < rowSessions.length) chosen = new Uint32Array(rowSessions.length);
-      let place = 0;
+      let index = 0;
       let count = 0;
-      for (let row = 0; row < rowSessions.length && place < to; row++) {
-        if (isOfValid(valid, rowSessions[row]!, firstRow + row) === isValid && place++ >= from) chosen[count++] = row;
+      for (let row = 0; row < rowSessions.length && index < to; row++) {
+        if (isOfValid(valid, rowSessions[row]!, firstRow + row) === isValid && index++ >= from) chosen[count++] = row;
       }
-      const taken = chosen.subarray(0, count);
-      joined.add(chunk, taken, sessionReader.load(taken.map((row) => rowSessions[row]!)));
+      const shardRows = chosen.subarray(0, count);
+      joined.add(chunk, shardRows, sessionReader.load(shardRows.map((row) => rowSessions[row]!)));
     }
   } finally {
     sessionReader.close();
