@@ -230,7 +230,7 @@ function problemOf(error: unknown, rank: number): unknown {
   const [seconds, ...ranks] = message.split(' ');
   return lost(
     `process ${rank} timed out after ${seconds} s waiting for ${ranks.length === 1 ? 'process' : 'processes'} ` +
-      `${ranks.join(' ')}`,
+      ranks.join(' '),
     error,
   );
 }

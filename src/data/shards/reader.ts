@@ -269,7 +269,7 @@ function placeOf(
       path,
       name,
       `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ` +
-        `${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`,
+        (place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`),
     );
   }
   return place;

@@ -146,7 +146,7 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
       message: `is in the data directory ${folder}, but is not a data file`,
       fix:
         'expected CSV, JSON Lines or Parquet files, or partitions such as ds=2026-11-01; use a glob, for example ' +
-        `${quoted(`${folder}/*.csv`)}`,
+        quoted(`${folder}/*.csv`),
     });
   const [mixed] = files.length > 0 ? folders : [];
   if (mixed !== undefined)

@@ -31,7 +31,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   if (emulated !== undefined)
     watch.onWarning?.(
       `${compiled.precision} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
-        `${emulated}`,
+        emulated,
     );
   arena.seal();
   const memory = createMemory(arena.bytes);
