@@ -18,7 +18,7 @@ const entry = (dtype: string, shape: number[], begin: number, end: number): obje
 });
 
 describe('safetensors', () => {
-  it('come back as they were written, of every type and shape', async () => {
+  it('round-trip every type and shape', async () => {
     const tensors = new Map<string, StoredTensor>([
       ['weights', { shape: [2, 3], data: Float32Array.of(1, -2, 3.5, 0, NaN, Infinity) }],
       ['scalar', { shape: [], data: Float64Array.of(Math.PI) }],
@@ -32,7 +32,7 @@ describe('safetensors', () => {
     expect(await readSafetensors(path)).toEqual(tensors);
   });
 
-  it('stay in the file where they are large, until they or parts of them are asked for', async () => {
+  it('stay in the file if they are large, until they or parts of them are read', async () => {
     const path = join(scratchFolder(), 'x.safetensors');
     const [rows, width] = [400_000, 3];
     const data = Float32Array.from({ length: rows * width }, (_, i) => i / 7);
@@ -99,7 +99,7 @@ describe('safetensors', () => {
     }
   });
 
-  it('that another implementation wrote are read', async () => {
+  it('from another implementation are read', async () => {
     const tensors = await readSafetensors(join(import.meta.dirname, '..', 'parity', 'cases', 'esmm.safetensors'));
     expect(tensors.get('init.tower_cvr.mlp.0.weight')!.shape).toEqual([16, 40]);
   });
@@ -165,7 +165,7 @@ describe('safetensors', () => {
     await expect(readSafetensors(make())).rejects.toMatchObject({ exitCode: 4 });
   });
 
-  it('cut at any byte are refused', async () => {
+  it('truncated at any byte are rejected', async () => {
     const path = join(scratchFolder(), 'x.safetensors');
     await writeSafetensors(path, new Map([['a', { shape: [2], data: Float32Array.of(1, 2) }]]));
     const bytes = readFileSync(path);

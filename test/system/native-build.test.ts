@@ -86,7 +86,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
 });
 
 describe.skipIf(process.platform === 'win32')('a program that is looked up', () => {
-  it('says what it prints, or why it prints nothing', () => {
+  it('returns its output, or why there is none', () => {
     expect(askProgram(program('echo "$1"'), 'hello')).toEqual({ output: 'hello\n' });
     expect(askProgram('/nowhere/cc')).toEqual({ isMissing: true, reason: 'there is no /nowhere/cc' });
     const locked = program('exit 0', 0o644);
@@ -99,7 +99,7 @@ describe.skipIf(process.platform === 'win32')('a program that is looked up', () 
     expect(askProgram(silent)).toEqual({ isMissing: false, reason: `'${silent}' failed with exit code 3` });
   });
 
-  it("is told of MPI's compilers: all that are missing, or what is wrong with those that are there", () => {
+  it("reports MPI's compilers: all that are missing, or the problems of those that exist", () => {
     expect(buildMpiAddon(['/nowhere/a', '/nowhere/b'])).toEqual({ reason: 'there is no /nowhere/a or /nowhere/b' });
     const locked = program('exit 0', 0o644);
     expect(buildMpiAddon(['/nowhere/a', locked])).toEqual({ reason: `'${locked}' cannot be started (EACCES)` });
