@@ -179,7 +179,7 @@ describe('a condition', () => {
     [{ column: 'a', above: 'soon' }, 'expected a number, or a date such as 2026-11-01'],
     [{ column: 'a', above: '7000' }, 'write a number without quotes'],
     [{ column: 'a', above: '2026-13-01' }, 'expected a number, or a date'],
-    [{ column: 'a', equals: 9_007_199_254_740_993 }, 'write it in quotes'],
+    [{ column: 'a', equals: 9_007_199_254_740_993 }, 'write it as a quoted string'],
     [{ column: 'a', oneOf: [] }, '>=1 items'],
     [{ column: 'a', equals: null }, 'expected a string, a number, true or false'],
     [{ any: [{ column: 'a' }] }, 'the column has no comparison; add one of'],

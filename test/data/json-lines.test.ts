@@ -226,7 +226,7 @@ describe('JSON Lines', () => {
       'a number that is none',
       '{"a":1}\n{"a":01}\n',
       ['a'],
-      /data\.jsonl:2: expected a number without leading zeros (strings are quoted), in column 6/,
+      /data\.jsonl:2: expected a number without leading zeros \(strings are quoted\), in column 6/,
     ],
     ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a quoted string, .*, in column 6/],
     [

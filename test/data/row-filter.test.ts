@@ -306,7 +306,7 @@ describe('the data section', () => {
     [dates({}), /has no range of valid or test; add one/],
     [
       dates({ valid: { from: '2026-11-01' }, test: { from: '2026-11-08' } }),
-      /data\.split\.test: overlaps valid has ended/,
+      /data\.split\.test: overlaps valid; set an earlier to for valid/,
     ],
     [
       dates({ valid: { from: '2026-11-08', to: '2026-11-01' } }),
