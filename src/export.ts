@@ -11,35 +11,32 @@ import { packageVersion } from './runs/package-version.js';
 import type { HostTensor } from './core/tensor.js';
 import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
-/** What is exported, how and where to. */
+/** Options of `exportModel`. */
 export interface ExportOptions extends EngineOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Exports what the model predicts itself, not as it is calibrated. */
+  /** Exports uncalibrated predictions. */
   readonly raw?: boolean | undefined;
   readonly spec: FormatSpec;
-  /** A file, or a folder where the format has several. */
+  /** Target file, or directory for a format with several files. */
   readonly out: string;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Aborts the export; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** What an export wrote. */
+/** Result of an export. */
 export interface ExportResult {
-  /** The folder of the checkpoint. */
+  /** Directory of the checkpoint. */
   readonly checkpoint: string;
   readonly files: readonly string[];
   readonly bytes: number;
-  /**
-   * Where what was written only comes near the model: what is measured with the model's weights and with those that
-   * were written.
-   */
+  /** For a lossy format: metrics with the model's weights, and with the exported ones. */
   readonly measured?: { readonly exact: Measured['metrics']; readonly exported: Measured['metrics'] } | undefined;
 }
 
-/** Writes a model in a format that others read. */
+/** Exports a model in a format for other programs. */
 export async function exportModel({ path, raw, spec, out, ...options }: ExportOptions): Promise<ExportResult> {
   checkTarget(spec, out);
   const model = await readTrainedModel(path, { raw });
@@ -53,7 +50,7 @@ export async function exportModel({ path, raw, spec, out, ...options }: ExportOp
   return { checkpoint: model.folder, files, bytes: sizes.reduce((sum, size) => sum + size), measured };
 }
 
-/** What of a trained model leaves the house. */
+/** Collects everything of a trained model that is exported. */
 export async function exportedModel({
   folder,
   checkpoint,
@@ -80,7 +77,7 @@ export async function exportedModel({
   };
 }
 
-/** Measures a model with its own weights and with others, where its data can be read. */
+/** Evaluates a model with its own and with other weights, if its data is readable. */
 async function compare(
   model: TrainedModel,
   weights: ReadonlyMap<string, HostTensor>,
@@ -96,7 +93,7 @@ async function compare(
     return { exact: exact.metrics, exported: exported.metrics };
   } catch (error) {
     if (!(error instanceof UserError) || (error.kind !== 'data' && error.kind !== 'usage')) throw error;
-    options.onWarning(`what this costs in AUC was not measured: ${error.message}`);
+    options.onWarning(`cannot measure the AUC of the exported model: ${error.message}`);
     return undefined;
   }
 }

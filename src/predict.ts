@@ -16,48 +16,48 @@ import { createScorer } from './predict/scorer.js';
 import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
 import { compileTrained, readTrainedModel } from './trained-model/trained-model.js';
 
-/** What is predicted, with what, and where it goes. */
+/** Options of `predict`. */
 export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
   /**
-   * Files, folders or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for a text from
+   * Files, directories or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for text from
    * standard input.
    */
   readonly data: Paths;
-  /** Writes what the model predicts itself, not as it is calibrated. */
+  /** Writes uncalibrated predictions. */
   readonly raw?: boolean | undefined;
-  /** In place of what the config says of text files. */
+  /** Overrides the config's text format. */
   readonly format?: DialectOptions['format'];
-  /** A file, whose ending says what it is, or a stream that takes CSV. */
+  /** A file with a known extension, or a stream for CSV. */
   readonly out: string | Writable;
-  /** Writes only the best rows of each group. */
+  /** Writes only the top rows of each group. */
   readonly top?: RankOptions | undefined;
-  /** In place of what the config says of bad rows. */
+  /** Overrides the config's policy for invalid rows. */
   readonly onBadRow?: DataOptions['onBadRow'] | undefined;
-  /** Told how far reading is. */
+  /** Receives the read progress. */
   onProgress?(progress: ReadProgress): void;
-  /** Told what people should know. */
+  /** Receives warnings. */
   onWarning(text: string): void;
-  /** Aborted to give up; its reason is thrown. */
+  /** Aborts the prediction; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** What came of it. */
+/** Result of a prediction. */
 export interface PredictResult {
-  /** The folder of the checkpoint. */
+  /** Directory of the checkpoint. */
   readonly checkpoint: string;
-  /** Optimizer steps behind its weights. */
+  /** Number of optimizer steps of the checkpoint. */
   readonly step: number;
   /** Rows of the data. */
   readonly rows: number;
-  /** Of what is written, in their order. */
+  /** Output columns, in order. */
   readonly columns: readonly string[];
-  /** Rows without a prediction: those that cannot be read, and those whose prediction is not finite. */
+  /** Rows without a prediction: invalid ones, and those with a non-finite prediction. */
   readonly rejectedRows: number;
 }
 
-/** Predicts every row of some data and writes what was predicted, in the order of rows, in memory of one size. */
+/** Predicts all rows and writes the predictions in row order, in constant memory. */
 export async function predict({
   path,
   data,
@@ -75,7 +75,7 @@ export async function predict({
 }: PredictOptions): Promise<PredictResult> {
   const model = await readTrainedModel(path, { raw });
   const { folder, checkpoint, experiment } = model;
-  // What is to be predicted is not asked for.
+  // Labels are not required.
   const format = encodedFormat(
     rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }),
     checkpoint.fitted,
@@ -85,7 +85,7 @@ export async function predict({
     ...(textFormat !== undefined && { format: textFormat }),
   });
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path)))
-    throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
+    throw userError('usage', { where: '--out', message: 'is also the input data', fix: 'use another file' });
   const output = openOutput(out);
   const spaces = listPredictedOutputs(model.spaces);
   const columns = scoredColumns(
@@ -95,7 +95,7 @@ export async function predict({
     spaces.map(({ name }) => name),
   );
   const ranked = top && rankedBy(top, columns, spaces);
-  if (ranked !== undefined) onWarning(ranked.notice);
+  if (ranked !== undefined) onWarning(ranked.warning);
 
   const program = compileTrained(model, await createEngine(engineOptions), onWarning);
   try {
@@ -129,7 +129,7 @@ export async function predict({
   }
 }
 
-/** What a config could do about a bad row is past: the model is trained. */
+/** Replaces fixes that change the config, since the model is already trained. */
 const refuseWithCure: RejectPolicy = {
   count: 0,
   reject: (row) =>

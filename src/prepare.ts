@@ -15,55 +15,52 @@ import { NO_ROWS, singleRows, wholeSessions } from './prepare/valid-rows.js';
 import { assignRows, fitVocabularies } from './prepare/vocabulary.js';
 import { closeWork, openWork, readPlan, SUMMARY } from './prepare/work.js';
 
-/** What to prepare, and how. */
+/** Options of `prepareAliCcp`. */
 export interface PrepareOptions {
-  /** The folder of the four raw files. */
+  /** Directory of the four raw files. */
   readonly raw: string;
-  /** A folder that is not there, empty, or of an interrupted run with the same options. */
+  /** Directory that is absent, empty, or from an interrupted run with the same options. */
   readonly out: string;
-  /** Decides which sessions are of valid. */
+  /** Seed of the validation set. */
   readonly seed: number;
-  /** Share of train's sessions that become valid, from 0. */
+  /** Fraction of the training sessions for the validation set, from 0. */
   readonly validShare: number;
-  /** An id with fewer occurrences in train becomes 0, the unknown; the recipe's, or else 10, where it is left out. */
+  /**
+   * Minimum occurrences of an id in the training set; rarer ids become 0, the OOV id. Default: that of the recipe, else
+   * 10.
+   */
   readonly minCounts?: PerField | undefined;
-  /** Values of a row that a bag keeps: the heaviest; the recipe's, or else 10, where it is left out. */
+  /** Maximum number of values per bag, the heaviest first. Default: that of the recipe, else 10. */
   readonly caps?: PerField | undefined;
-  /** As a paper did it. */
+  /** Preprocessing of a paper. */
   readonly recipe?: RecipeName | undefined;
-  /** One bad row more is an error. */
+  /** Maximum number of invalid rows. */
   readonly maxBadRows: number;
-  /** Undefined for one a core, four at the most. */
+  /** Number of threads; default: one per core, at most 4. */
   readonly threads?: number | undefined;
   readonly signal: AbortSignal;
-  /** The processes that do this together, on the same folders. */
+  /** Processes that share the work and the directories. */
   readonly peers?: ProcessGroup;
-  /** Bytes of raw data that are parsed at a time; for tests. */
+  /** Bytes of raw data per chunk; for tests. */
   readonly chunkBytes?: number;
 }
 
-/** Work beside parsing, as a part of what parsing the same bytes takes. */
+/** Work of other phases relative to parsing the same bytes. */
 const EFFORT = { count: 0.15, write: 0.35 };
 const MAX_THREADS = 4;
-/** Occurrences of an id that gets a place of its own, and values of a bag, at the least and at the most. */
+/** Default minimum occurrences of an id and maximum values per bag. */
 const USUAL: PerField = { rest: 10, byField: {} };
 
 /**
- * Makes a data set that `mtl train` reads out of the raw files of Ali-CCP.
- *
- * Memory does not depend on the number of rows: files are parsed in chunks into columns on disk (`.work`), and a thread
- * has
- * one chunk in memory at a time, and two shards, one that is written and the next. What grows with the data is the
- * table of
- * sessions (43 bytes each, 32 MB for the 730,600 of train) and, while a field is counted, its different ids (12 to 24
- * bytes
- * each, at the most 200 MB if all 8 million were of one field). Sessions are read from disk as the rows ask for them.
- *
- * A piece of work is a file that is renamed to its place when it is whole; a run that finds it there goes on behind it.
- * What
- * comes out depends neither on interruptions nor on the number of threads and processes.
- * @throws UserError (data) for bad rows beyond the limit, and missing files; (usage) for a folder of something else;
- * (disk)
+ * Prepares a data set for `mtl train` from the raw files of Ali-CCP. Memory does not depend on the number of rows:
+ * files are parsed in chunks into columns on disk (`.work`), and a thread holds one chunk and two shards (one being
+ * written) at a time. Only two things grow with the data: the session table (43 bytes per session, 32 MB for the
+ * 730,600 of train) and the distinct ids of a field while it is counted (12 to 24 bytes each, at most 200 MB if all 8
+ * million were of one field). Sessions are read from disk on demand. Each intermediate file is renamed into place once
+ * complete, and a rerun continues from existing files. The result depends neither on interruptions nor on the number of
+ * threads and processes.
+ * @throws UserError (data) for missing files, or more invalid rows than the limit; (usage) for a directory with other
+ * content; (disk)
  */
 export async function prepare(
   options: PrepareOptions,
@@ -150,7 +147,7 @@ export async function prepare(
       shards,
     );
     const rejects = mergeRejects([train.common, train.skeleton, test.common, test.skeleton]);
-    // Nobody reads what is half done any more.
+    // No process reads intermediate files any more.
     peers.allGatherStrings('');
     if (peers.rank === 0) {
       await writeResults(out, fields, vocabularies, rejects, summary);

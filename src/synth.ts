@@ -10,44 +10,40 @@ import { beginFiles, endFiles, listPaths, writeCsvSplit, writeRawSplit } from '.
 import { createWorld, type WorldSize } from './synth/world.js';
 import { taskOptions, type Task } from './core/tasks.js';
 
-/** What to generate. */
+/** Options of `synth`. */
 export interface SynthOptions extends WorldSize {
-  /** A folder; what was generated there before is replaced. */
+  /** Target directory; earlier generated data is replaced. */
   readonly folder: string;
   readonly seed: number;
   /** Rows by split. */
   readonly rows: Readonly<Record<string, number>>;
   readonly rates: Rates;
   readonly format?: SynthFormat;
-  /** What the world is like inside. */
   readonly preset?: PresetName;
-  /** Values of a history field on average; a CSV has plain cells without it, raw files take the preset's. */
+  /** Mean number of values of a history field; default: single values in a CSV, the preset's for raw files. */
   readonly bagMean?: number | undefined;
-  /** Raw files only: one bad row behind so many rows. */
+  /** Raw files only: one invalid row after this many rows. */
   readonly badEvery?: number;
-  /** How the log misleads; it does not where they are left out. */
+  /** Biases of the log; default: none. */
   readonly biases?: Biases | undefined;
-  /**
-   * CSVs only: the split that is also written as what no log shows, `<split>-clicked.csv` and `<split>-shuffled.csv`.
-   */
+  /** CSV only: the split to also write as counterfactuals, `<split>-clicked.csv` and `<split>-shuffled.csv`. */
   readonly counterfactualOf?: string | undefined;
   onProgress?(split: string, rows: number): void;
 }
 
-/** The metrics of the true probabilities, by split: what no model can beat but by luck. */
+/** Metrics of the true probabilities by split: the upper bound for any model. */
 export type Oracle = Readonly<Record<string, Report>>;
 
 const TASKS: readonly Task[] = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
   { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) },
 ];
-/** Exact metrics need the rows in memory; the truth of longer files is measured on so many of their first rows. */
+/** Exact metrics need the rows in memory; longer files are measured on their first rows. */
 const MEASURED_ROWS = 10_000_000;
 
 /**
- * Generates data of the shape of Ali-CCP with a planted truth, and `oracle.json`, in memory that does not grow with the
- * rows.
- * @throws UserError (disk); (usage) where a file of somebody else's would be overwritten
+ * Generates data in the format of Ali-CCP with known true probabilities, and `oracle.json`, in constant memory.
+ * @throws UserError (disk); (usage) if it would overwrite files of other origin
  */
 export async function synth(options: SynthOptions): Promise<Oracle> {
   const {
@@ -70,7 +66,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const oracle: Record<string, Report> = {};
   const strays: Record<string, Strays> = {};
   await onDisk(folder, () => makeFolder(folder));
-  const files = filesOf(options, shown);
+  const files = listFiles(options, shown);
   await beginFiles(
     folder,
     files.flatMap(({ name }) => listPaths(format, name)),
@@ -84,7 +80,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
       const cvr = areClicked ? block.purchaseIfClickedProbability : block.purchaseProbability;
       if (written < MEASURED_ROWS)
         collector.add(
-          labelsOf(block),
+          listLabels(block),
           new Map([
             ['ctr', block.clickProbability],
             ['cvr', cvr],
@@ -100,27 +96,27 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
     oracle[name] = collector.report();
   }
 
-  const asked = {
+  const biasOptions = {
     ...(preset === 'sample' ? {} : { preset }),
     ...(bagMean === undefined ? {} : { bagMean }),
     ...(format === 'raw' ? { format, strays } : {}),
     ...(biases === NO_BIASES ? {} : { biases }),
   };
-  await endFiles(folder, { seed, users, items, rates, ...asked, ...oracle });
+  await endFiles(folder, { seed, users, items, rates, ...biasOptions, ...oracle });
   return oracle;
 }
 
-/** A file to write: a split, or what no log would show of one. */
+/** A file to write: a split, or its counterfactual. */
 interface File {
   readonly name: string;
-  /** Names the stream of random numbers. */
+  /** Purpose of the random stream. */
   readonly split: string;
   readonly rows: number;
   readonly shown: Shown;
   readonly areClicked: boolean;
 }
 
-function filesOf(
+function listFiles(
   { rows, seed, counterfactualOf: split, biases = NO_BIASES }: SynthOptions,
   shown: Shown,
 ): readonly File[] {
@@ -136,19 +132,19 @@ function filesOf(
   const [clicked, shuffled] = [`${whole.name}-clicked`, `${whole.name}-shuffled`];
   return [
     ...splits,
-    // The very rows of the split: the same dice, and nothing left unseen.
+    // The same rows and random numbers as the split, with all outcomes observed.
     { ...whole, name: clicked, areClicked: true },
     { ...whole, name: shuffled, split: shuffled, shown: showOtherwise(shown, seed, { ...biases, position: 0 }) },
   ];
 }
 
-/** Has every row clicked, and bought what would have been bought then. */
+/** Sets every row to clicked, with the purchase that would follow. */
 function clickAll({ click, purchase, purchaseIfClicked }: Impressions): void {
   click.fill(1);
   purchase.set(purchaseIfClicked);
 }
 
-function labelsOf({ rows, click, purchase }: Impressions) {
+function listLabels({ rows, click, purchase }: Impressions) {
   return {
     rows,
     ids: new Map(),

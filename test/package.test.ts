@@ -141,13 +141,15 @@ describe('the package', () => {
     expect([plain!.status, compiled!.status]).toEqual([0, 0]);
     const lines = plain!.stderr.split('\n').filter((line) => /compiler|native/.test(line));
     expect(lines).toEqual([
-      expect.stringMatching(/^engine  WebAssembly.*\(no native kernels: there is no C compiler \('\/nowhere\/cc'\)\)/),
+      expect.stringMatching(
+        /^engine  WebAssembly.*\(without native kernels: no C compiler was found \('\/nowhere\/cc'\)\)/,
+      ),
     ]);
     const engineOf = (name: string): string =>
       (JSON.parse(readFileSync(join(folder, name, 'environment.json'), 'utf8')) as { engine: { description: string } })
         .engine.description;
     expect(engineOf('compiled').includes(', native kernels for')).toBe(ADDON.families.length > 0);
-    expect(engineOf('plain')).toContain("(no native kernels: there is no C compiler ('/nowhere/cc'))");
+    expect(engineOf('plain')).toContain("(without native kernels: no C compiler was found ('/nowhere/cc'))");
     const weightsOf = (name: string): Buffer =>
       readFileSync(join(folder, name, 'checkpoints', 'best', 'weights.safetensors'));
     expect(weightsOf('plain').equals(weightsOf('compiled'))).toBe(true);

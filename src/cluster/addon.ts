@@ -44,7 +44,7 @@ export function buildMpiAddon(compilers: readonly string[], folder?: string): Bu
     }
     if (!answer.isMissing) problems.push(answer.reason);
   }
-  return { reason: problems.length > 0 ? problems.join('; ') : `there is no ${compilers.join(' or ')}` };
+  return { reason: problems.length > 0 ? problems.join('; ') : `${compilers.join(' or ')} was not found` };
 }
 
 /** The addon of a file that was built. */

@@ -43,16 +43,18 @@ export function jobOf(environment: Environment): Job | undefined {
     if (Number.isNaN(tasks))
       throw userError('usage', {
         where: 'PMIX_RANK',
-        message: `is ${environment['PMIX_RANK']}, so that several processes may have been started together, and nothing says how many`,
-        fix: "start them by Open MPI's or MPICH's mpirun or by srun; for a process alone, unset it",
+        message: `is ${environment['PMIX_RANK']}, but the number of processes is unknown`,
+        fix:
+          'start the processes with mpirun of Open MPI or MPICH or with srun, or unset PMIX_RANK for a single ' +
+          'process',
       });
     return job('PMIx', 'PMIX_RANK', tasks, OPEN_MPI);
   }
   if (tasks > 1) {
     throw userError('usage', {
       where: 'srun',
-      message: `started ${tasks} tasks that cannot find each other`,
-      fix: 'say which MPI they speak, as in srun --mpi=pmix or --mpi=pmi2 (srun --mpi=list shows what there is)',
+      message: `started ${tasks} tasks without a shared MPI`,
+      fix: 'set the MPI type, for example srun --mpi=pmix or --mpi=pmi2 (srun --mpi=list prints the available types)',
     });
   }
   return undefined;

@@ -52,7 +52,10 @@ function threadsOf({ onMachine }: Job): number | undefined {
 function waitOf(environment: NodeJS.ProcessEnv): number {
   const seconds = Number(environment[WAIT] ?? DEFAULT_WAIT_S);
   if (seconds > 0) return seconds;
-  throw userError('usage', { where: WAIT, message: `expected seconds, found '${environment[WAIT]}'` });
+  throw userError('usage', {
+    where: WAIT,
+    message: `expected a positive number of seconds, found '${environment[WAIT]}'`,
+  });
 }
 
 /**
@@ -73,12 +76,14 @@ interface Started {
 }
 
 function start({ launcher, size, compilers }: Job): Started {
-  const fix = `install the compiler of the MPI that starts these processes (Debian: libopenmpi-dev or libmpich-dev), or name it: ${COMPILER}=/path/to/mpicc`;
+  const fix =
+    'install the compiler wrapper of the launching MPI (Debian: libopenmpi-dev or libmpich-dev), or set ' +
+    `${COMPILER}=/path/to/mpicc`;
   const built = buildMpiAddon(compilers);
   if ('reason' in built)
     throw userError('usage', {
       where: `${size} processes of ${launcher}`,
-      message: `the addon for MPI cannot be built: ${built.reason}`,
+      message: `cannot build the MPI addon: ${built.reason}`,
       fix,
     });
   for (const [name, value] of Object.entries(UNHOOKED)) process.env[name] ??= value;
@@ -88,14 +93,16 @@ function start({ launcher, size, compilers }: Job): Started {
     if (found === size) return { addon, rank, size };
     throw userError('usage', {
       where: `${size} processes of ${launcher}`,
-      message: `${library.split(/[,\n]/)[0]!.replace(/\s+/g, ' ').trim()} sees ${found} of them: it is not the MPI that has started them`,
+      message:
+        `${library.split(/[,\n]/)[0]!.replace(/\s+/g, ' ').trim()} finds only ${found} of them, so it is not the ` +
+        'MPI that launched them',
       fix,
     });
   } catch (error) {
     if (!(error instanceof Error) || 'kind' in error) throw error;
     throw userError(
       'usage',
-      { where: `${size} processes of ${launcher}`, message: `MPI cannot be used: ${error.message}`, fix },
+      { where: `${size} processes of ${launcher}`, message: `cannot use MPI: ${error.message}`, fix },
       error,
     );
   }
@@ -145,7 +152,7 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     const [flags = 0] = sent;
     isAnyPolled = flags >= POLLED;
     if (flags % POLLED > 0)
-      all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
+      all.abort(own?.aborted === true ? own.reason : new Error('another process received a stop signal'));
   };
   const texts: ProcessGroup['allGatherStrings'] = (text) => {
     const bytes = Buffer.from(text);
@@ -222,7 +229,8 @@ function problemOf(error: unknown, rank: number): unknown {
   if (code !== 'MPI_TIMEOUT') return code === 'MPI' ? lost(`process ${rank}: ${message}`, error) : error;
   const [seconds, ...ranks] = message.split(' ');
   return lost(
-    `process ${rank} has waited ${seconds} s for ${ranks.length === 1 ? 'process' : 'processes'} ${ranks.join(' ')}`,
+    `process ${rank} timed out after ${seconds} s waiting for ${ranks.length === 1 ? 'process' : 'processes'} ` +
+      ranks.join(' '),
     error,
   );
 }
@@ -230,7 +238,7 @@ function problemOf(error: unknown, rank: number): unknown {
 function lost(message: string, cause: unknown): UserError {
   return userError(
     'thread',
-    { message, fix: 'see what became of it, and go on from the last checkpoint with --resume auto' },
+    { message, fix: 'check the log of that process, and resume from the last checkpoint with --resume auto' },
     cause,
   );
 }

@@ -1,54 +1,53 @@
 import { KEY_WORDS } from './row-key.js';
 
-/** Rows on their way into a model: a typed array a column, keyed by name. `rows` of each are filled. */
+/** Rows as input of a model: one typed array per column, keyed by name, of which the first `rows` rows are filled. */
 export interface Batch {
   readonly rows: number;
-  /** By field: the row of its embedding table. */
+  /** Row of the embedding table, per field. */
   readonly ids: ReadonlyMap<string, Uint32Array>;
-  /** By field: the scaled number. */
+  /** Scaled number, per field. */
   readonly numbers: ReadonlyMap<string, Float32Array>;
-  /** By field of several numbers a row; missing where there is none. */
+  /** Vectors, per field; absent if no field has any. */
   readonly vectors?: ReadonlyMap<string, VectorColumn>;
-  /** By field: the rows of its embedding table that are pooled. */
+  /** Embedding table rows to pool, per field. */
   readonly bags: ReadonlyMap<string, BagColumn>;
-  /** By label column. */
   readonly labels: ReadonlyMap<string, Float32Array>;
-  /** By key column (`keyColumn`): two words a row that stand for a raw cell; missing where there is none. */
+  /** Two words per row for a raw value, per key column (`keyColumn`); absent if there is none. */
   readonly keys?: ReadonlyMap<string, Uint32Array>;
 }
 
-/** The vectors of a batch's rows, one behind the other. */
+/** The vectors of a batch's rows, concatenated. */
 export interface VectorColumn {
-  /** Numbers a row. */
+  /** Elements per row. */
   readonly width: number;
   readonly data: Float32Array;
 }
 
 /** The bags of a batch's rows: row b holds items `offsets[b]` to `offsets[b + 1]`. */
 export interface BagColumn {
-  /** One more than there are rows, from 0 on. */
+  /** `rows + 1` offsets, starting at 0. */
   readonly offsets: Uint32Array;
-  /** Of each item: the row of the embedding table. */
+  /** Row of the embedding table, per item. */
   readonly ids: Uint32Array;
   readonly weights: Float32Array;
 }
 
-/** A batch, and how many rows there seem to be. */
+/** A batch with an estimate of the total number of rows. */
 export interface BatchRead {
-  /** Valid until the next one is asked for: its memory is used again. */
+  /** Valid until the next read, which reuses its memory. */
   readonly batch: Batch;
-  /** Rows of the whole file, estimated from the share of its bytes that was read; exact for the last. */
+  /** Rows of the whole file, estimated from the share of bytes read; exact for the last batch. */
   readonly totalRows: number;
 }
 
-/** The array of a column, which must be there: a batch is made from the same fields that the model was built from. */
+/** Returns the array of a column. @throws Error if it is absent, which is a bug: batch and model share their fields */
 export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): Data {
   const data = columns.get(name);
   if (data === undefined) throw new Error(`the batch has no column '${name}'`);
   return data;
 }
 
-/** Rows `begin` to `end` of a block as a batch that shares its memory. */
+/** Returns rows `begin` to `end` of a block as a batch that shares its memory. */
 export function sliceRows(
   { ids, numbers, labels, bags, vectors, keys }: Omit<Batch, 'rows'>,
   begin: number,

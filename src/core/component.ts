@@ -1,40 +1,37 @@
 import { z } from 'zod';
 
-/** The options of a part as they look after parsing. */
+/** The options of a component after parsing. */
 export type OptionsOf<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape, z.core.$strict>>;
 
-/** Something wrong with options that have the right types: where below them, and what. */
+/** A problem of options that have valid types, with its path below them. */
 export interface ValidationIssue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
 
-/**
- * Thrown while a part is built that does not fit what it is built on, though each of them is right alone; the path
- * starts at the config's root.
- */
+/** Thrown by `build` if a valid component does not fit its inputs; the path starts at the root of the config. */
 export class IncompatibleFeaturesError extends Error {
   constructor(readonly finding: ValidationIssue) {
     super(finding.message);
   }
 }
 
-/** One interchangeable piece of the house: a model, an optimizer, a feature type. It owns its options. */
+/** An interchangeable component, such as a model, an optimizer or a feature type, which owns its options. */
 export interface Component<Name extends string, Shape extends z.ZodRawShape, Args extends readonly unknown[], Built> {
   readonly name: Name;
   /** One line for `--help` and the JSON Schema. */
   readonly summary: string;
   /**
-   * The keys that the YAML may hold beside the name, each with its zod type. Making these takes longer than reading a
-   * config, so they are made where one names the part.
+   * Returns the zod type of each YAML key besides the name. Lazy, since building these takes longer than reading a
+   * config.
    */
   options(): Shape;
-  /** What the types of the options cannot say. */
+  /** Yields problems that types cannot express. */
   check?(options: OptionsOf<Shape>): Iterable<ValidationIssue>;
   build(options: OptionsOf<Shape>, ...args: Args): Built;
 }
 
-// The options of a part in a namespace are not known here, so `never` admits them all; only `registry` calls build.
+// The options of a namespace's components are unknown here, so `never` admits them all; only `registry` calls build.
 interface AnyPart {
   readonly name: string;
   readonly summary: string;
@@ -48,21 +45,21 @@ type Spec<P extends AnyPart, Key extends string> = P extends AnyPart
   : never;
 type ArgsOf<P extends AnyPart> = P extends { build(options: never, ...args: infer Args): unknown } ? Args : never;
 
-/** A folder of parts: their names, the schema of their YAML, and the way from YAML to a built part. */
+/** The components of one kind: names, YAML schema and construction. */
 export interface Registry<P extends AnyPart, Key extends string> {
   readonly names: readonly P['name'][];
   readonly parts: readonly P[];
-  /** Strict discriminated union over the key that names the part. */
+  /** Strict discriminated union over the key that names the component. */
   readonly schema: z.ZodType<Spec<P, Key>>;
   /**
-   * The same union where every part takes some options more.
-   * @param defaultName the part that is meant where the key is left out; that of the registry by default
+   * Returns the union with extra options for every component.
+   * @param defaultName the component if the key is absent; default: that of the registry
    */
   schemaWith<Extra extends z.ZodRawShape>(
     extra: Extra,
     defaultName?: P['name'],
   ): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
-  /** The part that a parsed spec names. Its options are this spec, which the types cannot say. */
+  /** Returns the component of a parsed spec, whose options are the spec itself. */
   partOf(spec: Spec<P, Key>): P;
   build(spec: Spec<P, Key>, ...args: ArgsOf<P>): ReturnType<P['build']>;
 }
@@ -70,10 +67,10 @@ export interface Registry<P extends AnyPart, Key extends string> {
 const nothing = z.never();
 
 /**
- * Turns the exports of a folder's `all.ts` into a registry.
- * @param namespace what `import * as all from './all.js'` gives
- * @param key the YAML key that names the part
- * @param defaultName the part that is meant where the key is left out
+ * Creates a registry from the exports of an `all.ts`.
+ * @param namespace the result of `import * as all from './all.js'`
+ * @param key the YAML key that names the component
+ * @param defaultName the component if the key is absent
  */
 export function registry<Namespace extends Record<string, AnyPart>, Key extends string = 'name'>(
   namespace: Namespace,
@@ -87,15 +84,12 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
 
   const nameSchema = (name: string, isDefault: boolean): z.ZodType => {
     const literal = z.literal(name);
-    // Optional on the inside, so that the union still finds the part by a key that is not there.
+    // Optional on the inside, so that the union finds the component if the key is absent.
     return isDefault ? literal.optional().default(name) : literal;
   };
 
-  /**
-   * A strict object whose keys are made where they are asked for: there are some two hundred members, of which a config
-   * needs ten.
-   */
-  const memberOf = (part: P, extra: z.ZodRawShape, isDefault: boolean): z.ZodObject => {
+  /** Creates a strict object with a lazy shape: a config uses about 10 of about 200 members. */
+  const createMember = (part: P, extra: z.ZodRawShape, isDefault: boolean): z.ZodObject => {
     let shape: z.ZodRawShape | undefined;
     const member = new z.ZodObject({
       type: 'object',
@@ -107,7 +101,7 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
         checks: [z.superRefine((options, context) => report(context, part.check!(options)))],
       }),
     });
-    // What zod would find in the shape: the union tells its members apart by it.
+    // The union discriminates its members by this; zod would compute it from the shape.
     Object.defineProperty(member._zod, 'propValues', {
       value: { [discriminator]: new Set(isDefault ? [part.name, undefined] : [part.name]) },
     });
@@ -115,7 +109,7 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   };
 
   const union = (extra: z.ZodRawShape, unnamed: string | undefined = defaultName): z.ZodType => {
-    const members = parts.map((part) => memberOf(part, extra, part.name === unnamed));
+    const members = parts.map((part) => createMember(part, extra, part.name === unnamed));
     const [first, ...rest] = members;
     if (first === undefined) throw new Error('a registry needs a part');
     return z.discriminatedUnion(discriminator, [first, ...rest]);
@@ -133,22 +127,21 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   return {
     names: parts.map((part) => part.name),
     parts,
-    // Made where it is asked for: registries whose parts take options more have no use for it. zod cannot follow a
-    // union that is put together at
-    // run time; the members above are what `Spec` says.
+    // Lazy, since registries with extra options do not use it. zod cannot type a union that is assembled at run time;
+    // `Spec` describes its members.
     get schema() {
       return (plain ??= union({})) as unknown as z.ZodType<Spec<P, Key>>;
     },
     schemaWith: (extra, unnamed) => union(extra, unnamed) as never,
     partOf,
-    // The spec was parsed by this part's member of the union.
+    // The spec was parsed by this component's member of the union.
     build: (spec, ...args) => partOf(spec).build(spec as never, ...(args as never)) as ReturnType<P['build']>,
   };
 }
 
 /**
- * What a registry's parts look like in the YAML where a name alone is enough: it stands for the part with its defaults.
- * @param schema that of the registry, with options more where they have some
+ * Accepts a name alone as the component with its defaults.
+ * @param schema the schema of the registry, with extra options if there are any
  */
 export function formatChoices<Schema extends z.ZodType>(
   schema: Schema,
@@ -164,7 +157,7 @@ export function formatChoices<Schema extends z.ZodType>(
   ]);
 }
 
-/** Tells zod what a check found. */
+/** Adds validation issues to a zod context. */
 export function report(context: z.RefinementCtx, findings: Iterable<ValidationIssue>): void {
   for (const { path, message } of findings) context.addIssue({ code: 'custom', path: [...path], message });
 }

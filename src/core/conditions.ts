@@ -2,23 +2,22 @@ import { z } from 'zod';
 import { readDate } from '../text/dates.js';
 
 /**
- * The name of a column; names like 101 may stand without quotes. What is kept by column is kept in objects, which take
- * this name for something else.
+ * Column name; numeric names such as 101 need no quotes. `__proto__` is rejected, since columns are keys of objects.
  */
 export const columnName = z
   .union([
     z
       .string()
       .min(1)
-      .refine((name) => name !== '__proto__', 'a column that is called __proto__ cannot be read: rename it'),
+      .refine((name) => name !== '__proto__', 'the column name __proto__ is not supported; rename the column'),
     z.int().min(0),
   ])
   .transform(String);
 
-/** What a cell is compared with. */
+/** Value that a condition compares with. */
 export type ConditionValue = string | number | boolean;
 
-/** What must hold of a row: comparisons of the cells of one column, or of all of several. Plain data. */
+/** A condition on a row: comparisons of one column, or a combination of conditions. Plain data. */
 export interface Condition {
   readonly column?: string | undefined;
   readonly equals?: ConditionValue | undefined;
@@ -33,36 +32,35 @@ export interface Condition {
   readonly not?: Condition | undefined;
 }
 
-/** A number, or a date as ISO 8601 writes it. */
+/** A number, or an ISO 8601 date. */
 export type Limit = number | string;
 
-/** How cells are compared, each with the word of the YAML. */
 export const LIMITS = ['above', 'atLeast', 'below', 'atMost'] as const;
 const COMPARISONS = ['equals', 'oneOf', ...LIMITS, 'isBlank'] as const;
 const FORMS = ['column', 'all', 'any', 'not'] as const;
 
-/** A double holds no whole number beyond this one with all its neighbours. */
+/** Rejects integers that a double cannot represent exactly. */
 const exact = z
   .number()
   .refine(
     (value) => !Number.isInteger(value) || Number.isSafeInteger(value),
-    'has more digits than a number can hold; write it in quotes, as a text',
+    'has more digits than a number can represent; write it as a quoted string',
   );
-const value = z.union([z.string(), exact, z.boolean()], 'expected a text, a number, true or false');
-/** A limit of the YAML. */
+const value = z.union([z.string(), exact, z.boolean()], 'expected a string, a number, true or false');
 export const limitSchema = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
   if (typeof given === 'string' && readDate(given) === undefined) {
     const hint = given.trim() !== '' && Number.isFinite(Number(given)) ? '; write a number without quotes' : '';
     context.addIssue({
       code: 'custom',
-      message: `expected a number, or a date as in 2026-11-01 or 2026-11-01T18:30, found ${JSON.stringify(given)}${hint}`,
+      message:
+        'expected a number, or a date such as 2026-11-01 or 2026-11-01T18:30, found ' +
+        `${JSON.stringify(given)}${hint}`,
     });
   }
 });
 
 const nested: z.ZodType<Condition> = z.lazy(() => conditionSchema);
 
-/** A condition of the YAML. */
 export const conditionSchema: z.ZodType<Condition> = z
   .strictObject({
     column: columnName.optional().describe('Column to compare; all comparisons given must hold'),
@@ -91,24 +89,25 @@ export const conditionSchema: z.ZodType<Condition> = z
     const fail = (message: string): void => context.addIssue({ code: 'custom', message });
     if (forms.length !== 1)
       fail(
-        `expected one of column, all, any or not, found ${forms.length === 0 ? 'none' : forms.join(' and ')}, as in { column: play_ms, above: 7000 }`,
+        `expected one of column, all, any or not, found ${forms.length === 0 ? 'none' : forms.join(' and ')}; ` +
+          'use for example { column: play_ms, above: 7000 }',
       );
     else if (forms[0] !== 'column' && comparisons.length > 0)
-      fail(`expected ${comparisons.join(', ')} beside a column, found beside ${forms[0]}`);
+      fail(`${comparisons.join(', ')} cannot be combined with ${forms[0]}; use it with column`);
     else if (forms[0] === 'column' && comparisons.length === 0)
-      fail(`expected a comparison beside the column, one of ${COMPARISONS.join(', ')}`);
+      fail(`the column has no comparison; add one of ${COMPARISONS.join(', ')}`);
     else if (condition.isBlank !== undefined && comparisons.length > 1)
-      fail('expected isBlank alone: a blank cell compares with nothing');
+      fail('isBlank cannot be combined with other comparisons; a missing value matches none');
   })
   .describe('Comparisons on the columns of a row');
 
-/** The columns that a condition looks at, each once, in the order in which it names them. */
+/** Returns the distinct columns of a condition in order of appearance. */
 export function conditionColumns({ column, all = [], any: some = [], not }: Condition): readonly string[] {
   const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(conditionColumns);
   return [...new Set([...(column === undefined ? [] : [column]), ...below])];
 }
 
-/** The columns that it compares with numbers. */
+/** Returns the distinct columns that a condition compares with numbers. */
 export function numberColumns({
   column,
   equals,

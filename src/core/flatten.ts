@@ -1,4 +1,4 @@
-/** Every value that is no map, by the path of its key, as JSON in full. */
+/** Returns every value that is not a map as JSON, by its dotted path. */
 export function flatten(value: object, path = ''): Map<string, string> {
   const leaves = new Map<string, string>();
   for (const [key, child] of Object.entries(value)) {

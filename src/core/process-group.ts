@@ -1,64 +1,59 @@
-/** Numbers of any kind, as they lie in memory. */
 export type Numbers = Uint8Array | Uint32Array | Float32Array | Float64Array;
 
 /**
- * The processes that take every step of a training together, as one of them sees them. All call the same in the same
- * order, with as
- * many numbers, and all get the same; who is alone has nobody to wait for.
- * @throws UserError (thread), from each of them, that names who gave no answer in time
+ * A group of processes that train one model, as seen by one of them. All processes must make the same calls in the same
+ * order with equal sizes, and get the same results.
+ * @throws UserError (thread) in every process, naming the processes that did not answer in time
  */
 export interface ProcessGroup {
-  /** This one's number, from 0. */
+  /** Rank of this process, from 0. */
   readonly rank: number;
   readonly size: number;
-  /** Everyone's numbers added up in place, in double precision and the order of ranks. */
+  /** Sums the elements of all processes in place, in double precision and rank order. */
   allReduceSumF32(numbers: Float32Array): void;
   allReduceSumF64(numbers: Float64Array): void;
   /**
-   * Begins to add floats up, as `sumFloats` does, while this process does other things, also with the others; nobody
-   * touches them before `endSum`, and one sum is under way at a time.
+   * Starts an `allReduceSumF32` in the background. `numbers` must not be accessed before `waitAllReduce`; only one such
+   * sum can be in flight.
    */
   startAllReduce(numbers: Float32Array): void;
-  /** Sees how far it is: it moves on when it is looked at. */
+  /** Advances the sum in flight. */
   pollAllReduce(): void;
-  /** Waits for its end; nothing where none has begun. */
+  /** Waits for the sum in flight, if any. */
   waitAllReduce(): void;
   /**
-   * Puts everyone's numbers one behind the other into `all`: so many bytes of each, as many of each as of this one
-   * where nothing is said.
+   * Gathers `own` of all processes into `all`, in rank order.
+   * @param bytes size per rank; default: that of `own`
    */
   allGather(own: Numbers, all: Numbers, bytes?: Float64Array): void;
   /**
-   * Sends each its part of `out`, and puts what each has sent into `into`: parts of so many bytes, in the order of
-   * ranks.
+   * Sends each rank its part of `out`, and receives the parts from all ranks in `into`, in rank order; sizes in bytes.
    */
   allToAll(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array): void;
-  /** Everyone's texts, in the order of ranks; waits for them as long as it takes. */
+  /** Gathers strings in rank order, without a timeout. */
   allGatherStrings(own: string): readonly string[];
   /**
-   * Does work of which steps are a part, or that comes before them. Where it fails before any step, it throws in the
-   * first of those
-   * where it does; the others wait until that ends them, so that what happens is told once.
+   * Runs work that contains or precedes steps. If it fails before any step, the first failing rank throws and the
+   * others wait to be stopped, so that the error is reported once.
    */
   runCollectively<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
-   * Lets some do their work before the others do theirs: what they leave in a cache is there for these.
-   * @param isFirst whether this is one of them; the process of rank 0 is where it is left out
+   * Runs work on some ranks first, so that the others find its results in the cache.
+   * @param isFirst whether this rank is one of them; default: rank 0
    */
   rankZeroFirst<Result>(work: () => Promise<Result>, isFirst?: boolean): Promise<Result>;
-  /** Whether anyone says so. */
+  /** Returns whether `own` is true in any process. */
   allReduceAny(own: boolean): boolean;
   /**
-   * Polls `own` at each `sumDoubles`, of which every step has one, so that it costs no exchange of its own.
-   * @returns reads, the same in all processes, whether `own` was true in any at the last sum; who is alone reads `own`
-   * itself
+   * Polls `own` with each `allReduceSumF64`, which every step has, at no extra exchange.
+   * @returns a function that returns whether `own` was true in any process at the last sum
    */
   allReduceAnyWithSum(own: () => boolean): () => boolean;
-  /** Aborted, in all of them between the same two steps, where one was asked to end by `signal`. */
+  /** Returns a signal that aborts in all processes between the same two steps, if `signal` aborts in any. */
   synchronizeSignal(signal: AbortSignal): AbortSignal;
 }
 
-/** Who trains without others. */
+/** The group of a single process. */
 export const SINGLE_PROCESS: ProcessGroup = {
   rank: 0,
   size: 1,
@@ -83,10 +78,10 @@ function copy(from: Numbers, to: Numbers): void {
   );
 }
 
-/** What takes hours is done in so many parts: after each, the processes hear from each other whether any has failed. */
+/** Number of parts of long work; after each, the processes exchange whether any has failed. */
 export const SYNC_POINTS = 8;
 
-/** How many of some rows a process has where they are dealt out: row r lies with process r modulo their number. */
+/** Returns the number of local rows of a sharded table: row r is on rank r modulo the group size. */
 export function countLocalRows(rows: number, { rank, size }: Pick<ProcessGroup, 'rank' | 'size'>): number {
   return Math.ceil((rows - rank) / size);
 }

@@ -1,21 +1,20 @@
 /**
- * Seeded randomness. Everything random is drawn from a stream that is named by the seed and by what it is for, so that
- * adding a layer or a field never changes what the others draw.
+ * Seeded randomness: each use draws from a stream that is derived from the seed and the purpose, so that adding a layer
+ * or a field does not change other draws.
  */
 
-/** A sequential stream of random numbers. */
 export interface Random {
-  /** Uniform on the integers of 32 bits. */
+  /** Uniform 32-bit integer. */
   uint32(): number;
-  /** Uniform on [0, 1), 53 bits. */
+  /** Uniform on [0, 1) with 53 bits. */
   uniform(): number;
   /** Standard normal. */
   normal(): number;
-  /** Uniform on 0 … n - 1. */
+  /** Uniform integer from 0 to n - 1. */
   below(n: number): number;
 }
 
-/** A 32-bit hash of a text (FNV-1a, finished by `mix`). */
+/** Hashes a string to 32 bits (FNV-1a, finished by `mix`). */
 function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
@@ -23,7 +22,8 @@ function hashText(text: string): number {
 }
 
 /**
- * A bijection on 32-bit integers that spreads every bit over all others (Wellons' `lowbias32`, hash-prospector, 2018).
+ * Permutes 32-bit integers so that every input bit affects all output bits (Wellons' `lowbias32`, hash-prospector,
+ * 2018).
  */
 export function mix(value: number): number {
   let x = value >>> 0;
@@ -32,14 +32,14 @@ export function mix(value: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** One key of 32 bits out of a seed and any number of words that say what the stream is for. */
+/** Derives a 32-bit key from a seed and the words of a purpose. */
 export function streamKey(seed: number, ...purpose: readonly (string | number)[]): number {
   let key = mix(seed);
   for (const word of purpose) key = mix(key ^ (typeof word === 'number' ? mix(word + 0x9e3779b9) : hashText(word)));
   return key;
 }
 
-/** The stream that a seed and a purpose name (sfc32 of PractRand, Doty-Humphrey 2010; warmed up by 12 draws). */
+/** Creates the random stream of a seed and a purpose (sfc32 of PractRand, Doty-Humphrey 2010; 12 warm-up draws). */
 export function randomStream(seed: number, ...purpose: readonly (string | number)[]): Random {
   const key = streamKey(seed, ...purpose);
   let a = key;
@@ -48,7 +48,7 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
   let counter = 1;
   let spare: number | undefined;
 
-  /** 32 bits, with a sign: V8 keeps what is larger in memory of its own. */
+  /** Signed 32 bits, since V8 allocates larger integers on the heap. */
   const bits = (): number => {
     const sum = (a + b + counter) | 0;
     counter = (counter + 1) | 0;
@@ -61,7 +61,7 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
 
   const uniform = (): number => ((bits() >>> 5) * 0x4000000 + (bits() >>> 6)) / 0x20000000000000;
 
-  // Marsaglia's polar method: no sine, whose last bit differs between versions of V8.
+  // Marsaglia's polar method: it uses no sine, whose last bit differs between V8 versions.
   const normal = (): number => {
     if (spare !== undefined) {
       const value = spare;
@@ -82,15 +82,14 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
   return { uint32: () => bits() >>> 0, uniform, normal, below: (n) => Math.floor(uniform() * n) };
 }
 
-/** The key by which element 0 of a mask is what element `first` is by `key`. */
+/** Returns the key whose mask element 0 equals element `first` of the mask of `key`. */
 export function maskKeyFrom(key: number, first: number): number {
   return (key + Math.imul(first, 0x9e3779b1)) >>> 0;
 }
 
 /**
- * Fills `mask` with the inverted-dropout factors of one layer at one step: 0 with probability `rate`, else 1 / (1 -
- * rate).
- * Counter-based: element i depends on `key` and i alone, so that any engine can draw any part of it, in any order.
+ * Fills `mask` with inverted-dropout factors: 0 with probability `rate`, else 1 / (1 - rate). Counter-based: element i
+ * depends only on `key` and i, so that any engine can draw any part in any order.
  */
 export function dropoutMask(mask: Float32Array, rate: number, key: number): void {
   const threshold = rate * 0x100000000;
@@ -99,9 +98,8 @@ export function dropoutMask(mask: Float32Array, rate: number, key: number): void
 }
 
 /**
- * Draws some of many things that come one by one, all choices equally likely (Knuth, The Art of Computer Programming 2,
- * algorithm 3.4.2 S).
- * @returns to be asked of each in turn, whether it is drawn; all are where no more are there than wanted
+ * Samples uniformly without replacement from a sequence (Knuth, The Art of Computer Programming 2, algorithm 3.4.2 S).
+ * @returns a function to call per item, which returns whether it is sampled; always true if `total` ≤ `wanted`
  */
 export function drawing(wanted: number, total: number, random: Random): () => boolean {
   let [left, open] = [Math.min(wanted, total), total];
@@ -113,7 +111,7 @@ export function drawing(wanted: number, total: number, random: Random): () => bo
   };
 }
 
-/** Puts the first `length` entries of `order` to 0 … length - 1 in random order (Fisher-Yates). */
+/** Fills the first `length` entries of `order` with a random permutation of 0 … length - 1 (Fisher-Yates). */
 export function shuffledOrder(order: Uint32Array, length: number, random: Random): void {
   for (let i = 0; i < length; i++) {
     const j = random.below(i + 1);

@@ -1,46 +1,44 @@
-// A key stands for the raw cell of a named column, so that rows can be compared by it: those of one user, of one hour.
-// It has 64 bits,
-// two words a row, the lower one first. Whole numbers below 2^53, written as numbers are, are themselves; any other
-// text is hashed to
-// 63 bits (`keyWriter` in data): of 10 million texts, two share a key with odds of 5 in a million, of 100 million with
-// 5 in 10,000.
+// A key identifies the raw value of a column, so that rows can be grouped by it: by user, by hour. A key has 64 bits as
+// two words per row, lower word first. Integers below 2^53 are their own key; other strings are hashed to 63 bits
+// (`keyWriter` in data). Two of 10 million strings share a key with a probability of 5 in a million; of 100 million, 5
+// in 10,000.
 
-/** Words of 32 bits that a key takes. */
+/** 32-bit words per key. */
 export const KEY_WORDS = 2;
-/** The upper word of the key of a cell that holds nothing. */
+/** Upper word of the key of a missing value. */
 export const BLANK_WORD = 0x40000000;
-/** Set in the upper word of a text's hash. */
+/** Flag in the upper word of a hashed string. */
 export const TEXT_BIT = 0x80000000;
 
-/** What the keys of a column of the data are called in a batch. The column may be a feature too. */
+/** Returns the name of a key column in a batch; the column may also be a feature. */
 export function keyColumn(column: string): string {
   return `key.${column}`;
 }
 
-/** What the label column of a batch is called that tells which of its rows have the same key. */
+/** Returns the name of the label column in a batch with the group number of each row. */
 export function groupColumn(column: string): string {
   return `group.${column}`;
 }
 
-/** The texts of keys that are hashes, by the digits of the key; null where a column has more than are kept. */
+/** Strings of hashed keys by the digits of the key; null if a column exceeds `MAX_KEY_TEXTS`. */
 export type KeyTexts = ReadonlyMap<string, string> | null;
 
-/** Texts of a column that are kept: enough for the segments of a report, and few beside the rows. */
+/** Maximum number of stored strings per column: enough for the segments of a report. */
 export const MAX_KEY_TEXTS = 1000;
 
-/** The digits of a key, under which its text is kept. */
+/** Formats a key as hexadecimal digits. */
 export function keyDigits(low: number, high: number): string {
   return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
 }
 
-/** Adds the texts of some rows of a column to those of others. */
+/** Merges the strings of two sets of rows; null if there are too many. */
 export function joinKeyTexts(texts: KeyTexts, more: KeyTexts): KeyTexts {
   if (texts === null || more === null) return null;
   const all = new Map([...texts, ...more]);
   return all.size > MAX_KEY_TEXTS ? null : all;
 }
 
-/** What stood in the cells of a key, for people; a hash whose text was not kept is shown as one. */
+/** Formats a key for display: its value, or `#` and its digits if its string is not stored. */
 export function textOfKey(low: number, high: number, texts: KeyTexts = null): string {
   if (high === BLANK_WORD) return '(blank)';
   if (high < TEXT_BIT) return String(high * 2 ** 32 + low);
@@ -49,40 +47,39 @@ export function textOfKey(low: number, high: number, texts: KeyTexts = null): st
 }
 
 /**
- * Numbers the groups of equal keys among some rows, from 0 on in the order of their first rows.
- * @param keys two words a row
- * @param into takes a number a row: exact, since a batch has no more rows than a float has whole numbers; -1 of a row
- * whose cell is blank, which is in no group
- * @returns how many groups there are
+ * Numbers the groups of equal keys from 0, in order of their first rows.
+ * @param keys two words per row
+ * @param groups receives the group per row, or -1 for a missing value; exact, since a batch has fewer than 2^24 rows
+ * @returns the number of groups
  */
-export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array): number {
+export function numberGroups(keys: Uint32Array, rows: number, groups: Float32Array): number {
   let bits = 4;
   while (1 << bits < 2 * rows) bits++;
   const mask = (1 << bits) - 1;
-  /** By place: one more than the first row of a group, or 0. */
+  /** Per slot: the first row of a group plus 1, or 0. */
   const firsts = new Uint32Array(1 << bits);
   let count = 0;
   for (let row = 0; row < rows; row++) {
     const [low, high] = [keys[2 * row]!, keys[2 * row + 1]!];
     if (high === BLANK_WORD) {
-      into[row] = -1;
+      groups[row] = -1;
       continue;
     }
-    let place = placeOfKey(low, high) & mask;
-    let first = firsts[place]!;
+    let slot = placeOfKey(low, high) & mask;
+    let first = firsts[slot]!;
     while (first !== 0 && (keys[2 * (first - 1)] !== low || keys[2 * first - 1] !== high))
-      first = firsts[(place = (place + 1) & mask)]!;
+      first = firsts[(slot = (slot + 1) & mask)]!;
     if (first === 0) {
-      firsts[place] = row + 1;
-      into[row] = count++;
+      firsts[slot] = row + 1;
+      groups[row] = count++;
     } else {
-      into[row] = into[first - 1]!;
+      groups[row] = groups[first - 1]!;
     }
   }
   return count;
 }
 
-/** Spreads keys over the places of a hash table: the mixer of MurmurHash3 (Appleby, public domain) over both words. */
+/** Hashes a key to a slot (the MurmurHash3 mixer over both words; Appleby, public domain). */
 export function placeOfKey(low: number, high: number): number {
   let hash = low ^ Math.imul(high, 0x9e3779b1);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

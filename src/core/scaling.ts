@@ -2,18 +2,17 @@ import { z } from 'zod';
 import { InvalidValueError } from '../text/invalid-value.js';
 import type { ValidationIssue } from './component.js';
 
-/** One step of a scaling: log(1 + x), which refuses -1 and below, or (x - subtract) / divide. */
+/** One scaling step: log(1 + x), which rejects values up to -1, or (x - subtract) / divide. */
 export type ScaleStep =
   { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
 
-/** One that subtracts and divides. */
 export type AffineStep = Extract<ScaleStep, { kind: 'affine' }>;
 
 type Scale = (value: number) => number;
 
 /**
- * What is learned of numbers, one by one or those from `begin` to `end`: in variables of its own, since a number that
- * outlives a call is an object each time that it changes.
+ * Accumulates statistics of values. State is local to a call, since V8 allocates a number that outlives it on every
+ * change.
  */
 export interface ScalingFit {
   observe(value: number): void;
@@ -21,7 +20,6 @@ export interface ScalingFit {
   finish(): unknown;
 }
 
-/** Observes one number as it does many. */
 function observing(observeAll: ScalingFit['observeAll']): Pick<ScalingFit, 'observe' | 'observeAll'> {
   const one = new Float64Array(1);
   return {
@@ -33,9 +31,9 @@ function observing(observeAll: ScalingFit['observeAll']): Pick<ScalingFit, 'obse
   };
 }
 
-/** A way to scale numbers: what it learns on train, and the steps that follow from it. */
+/** A scaling: its statistics of the training set, and its steps. */
 interface Scaling {
-  /** None where there is nothing to learn. */
+  /** Absent if there is nothing to fit. */
   startFit?(): ScalingFit;
   steps(fitted: unknown): readonly ScaleStep[];
 }
@@ -48,7 +46,7 @@ const SCALINGS = {
 
   log1p: { steps: () => [{ kind: 'log1p' }] },
 
-  /** To 0 … 1 on train; numbers beyond its range go beyond. A constant column becomes 0. */
+  /** Maps the training range to 0 … 1, without clipping; a constant column becomes 0. */
   'min-max': {
     startFit: () => {
       let min = Infinity;
@@ -71,7 +69,7 @@ const SCALINGS = {
     },
   },
 
-  /** To mean 0 and deviation 1 on train (Welford's update). A constant column becomes 0. */
+  /** Maps the training set to mean 0 and standard deviation 1 (Welford's update); a constant column becomes 0. */
   standard: {
     startFit: () => {
       let state = { count: 0, mean: 0, squares: 0 };
@@ -98,80 +96,84 @@ const SCALINGS = {
 type ScalingName = keyof typeof SCALINGS;
 const scalingName = z.enum(Object.keys(SCALINGS) as ScalingName[]);
 
-/** How numbers are scaled, in the YAML. */
 export const scalingOption = z.union([scalingName, z.array(scalingName).min(1)]);
-/** One way to scale numbers, or several in a row. */
+/** A scaling, or several in sequence. */
 export type ScalingSpec = z.output<typeof scalingOption>;
 
-const stepsOf = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
+const listSteps = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
 const learnedSteps = (name: ScalingName, fitted: unknown): readonly ScaleStep[] => SCALINGS[name].steps(fitted);
 const isFitted = (name: ScalingName): boolean => 'startFit' in SCALINGS[name];
 
-/** One scaling that is fitted undoes another: two in a row are a mistake. */
+/** Rejects two fitted scalings in sequence: the second undoes the first. */
 export function* checkScaling(spec: ScalingSpec): Generator<ValidationIssue> {
-  const fitted = stepsOf(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
+  const fitted = listSteps(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
   for (const { name, i } of fitted.slice(1))
-    yield { path: [i], message: `${name} undoes what ${fitted[0]!.name} does before it; leave one of the two out` };
+    yield { path: [i], message: `${name} undoes the preceding ${fitted[0]!.name}; remove one of them` };
 }
 
 /**
- * The same of a label, whose scaling must have a way back for all that train has not seen: what is fitted stands last.
+ * Checks the scaling of a label, which must be invertible for labels outside the training set: a fitted scaling must be
+ * last.
  */
 export function* checkLabelScaling(spec: ScalingSpec): Generator<ValidationIssue> {
   yield* checkScaling(spec);
-  const steps = stepsOf(spec);
-  const at = steps.findIndex(isFitted);
+  const steps = listSteps(spec);
+  const fittedIndex = steps.findIndex(isFitted);
   for (const [i, name] of steps.entries())
-    if (at >= 0 && i > at && !isFitted(name) && name !== 'none')
+    if (fittedIndex >= 0 && i > fittedIndex && !isFitted(name) && name !== 'none')
       yield {
         path: [i],
-        message: `${name} would refuse labels that ${steps[at]} has not seen on train; put it before, as in [${name}, ${steps[at]}]`,
+        message:
+          `${name} after ${steps[fittedIndex]} rejects labels outside the training range; reorder to [${name}, ` +
+          `${steps[fittedIndex]}]`,
       };
 }
 
 /**
- * What happens to a number before something is learned from it; what it refuses must not be learned from. None where it
- * stays as it is.
+ * Returns the steps before the fitted one as a function, which rejects values that must not be fitted; undefined if
+ * there is none.
  */
 export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
-  const steps = stepsOf(spec);
-  const at = steps.findIndex(isFitted);
-  const before = steps.slice(0, at < 0 ? steps.length : at).filter((name) => name !== 'none');
-  return before.length === 0
+  const steps = listSteps(spec);
+  const fittedIndex = steps.findIndex(isFitted);
+  const firstSteps = steps.slice(0, fittedIndex < 0 ? steps.length : fittedIndex).filter((name) => name !== 'none');
+  return firstSteps.length === 0
     ? undefined
-    : inTurn(before.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
+    : inTurn(firstSteps.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
 }
 
-/** A new fit for numbers as they are before they are scaled; none where nothing is learned. */
+/** Starts a fit on unscaled values; undefined if there is nothing to fit. */
 export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
-  const name = stepsOf(spec).find(isFitted);
+  const name = listSteps(spec).find(isFitted);
   const fit = name && (SCALINGS[name] as Scaling).startFit?.();
-  const before = scaleBeforeFit(spec);
-  return fit === undefined || before === undefined
+  const firstSteps = scaleBeforeFit(spec);
+  return fit === undefined || firstSteps === undefined
     ? fit
     : {
-        ...observing((values, begin, end) => fit.observeAll(values.subarray(begin, end).map(before), 0, end - begin)),
+        ...observing((values, begin, end) =>
+          fit.observeAll(values.subarray(begin, end).map(firstSteps), 0, end - begin),
+        ),
         finish: () => fit.finish(),
       };
 }
 
-/** The function that scales numbers, from what was learned. */
+/** Returns the scaling function for fitted statistics. */
 export function buildScale(spec: ScalingSpec, fitted: unknown): Scale {
   return inTurn(scaleSteps(spec, fitted).map(forwards));
 }
 
-/** The steps of that function. */
+/** Returns the steps of the scaling function. */
 export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[] {
-  return stepsOf(spec).flatMap((name) => learnedSteps(name, fitted));
+  return listSteps(spec).flatMap((name) => learnedSteps(name, fitted));
 }
 
-/** All of these steps as one that subtracts and divides, with the same bits, where they are no more than that. */
+/** Returns the steps as a single bitwise identical affine step, if possible. */
 export function toAffine([first, ...others]: readonly ScaleStep[]): AffineStep | undefined {
   if (first === undefined) return AS_IT_IS;
   return others.length === 0 && first.kind === 'affine' ? first : undefined;
 }
 
-/** A number as it is. */
+/** The identity. */
 export const AS_IT_IS: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
 
 function forwards(step: ScaleStep): Scale {

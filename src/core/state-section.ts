@@ -1,12 +1,9 @@
 import type { z } from 'zod';
 
-/**
- * What one part has to remember of a run to go on with it: a section of a checkpoint, JSON, that this part alone reads
- * and writes.
- */
+/** The resume state of one component: a JSON section of a checkpoint that only this component reads and writes. */
 export interface StateSection<State extends object> {
   readonly name: string;
-  /** Goes up where the schema changes. */
+  /** Increases with each change of the schema. */
   readonly version: number;
   readonly schema: z.ZodType<State>;
 }

@@ -5,15 +5,14 @@ import { scaleBeforeFit, scalingOption, type ScaleStep } from './scaling.js';
 
 export { columnName } from './conditions.js';
 
-/** What is done about rows in which a label is 1 and the one that it is given is not. */
+/** Policies for rows with label 1 but parent label 0. */
 export const VIOLATIONS = ['error', 'skip', 'keep'] as const;
 
-/** What is done about a blank label. */
+/** Policies for a missing label. */
 export const MISSING = ['error', 'mask', 'drop', 'negative'] as const;
 
 const givenLabel = columnName.describe('Label column, or the task that owns it');
 
-/** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({
   label: z
     .union([columnName, conditionSchema])
@@ -54,38 +53,38 @@ export const taskOptions = z.strictObject({
     .describe('Loss weight of rows with label 1; balanced: negatives divided by positives of the training set'),
 });
 
-/** Labels that a loss can be computed of. */
+/** Labels that a loss accepts. */
 export interface LabelRange {
   readonly atLeast: number;
   readonly atMost?: number;
 }
 
-/** One thing to predict. */
+/** A prediction task. */
 export interface Task extends z.output<typeof taskOptions> {
   readonly name: string;
-  /** Of a regression whose loss does not take every number. */
+  /** For a regression whose loss does not accept every number. */
   readonly labelRange?: LabelRange | undefined;
-  /** Of one whose loss compares rows within groups: the column of the data whose cells these are. */
+  /** Column that groups rows, for a loss that compares rows within groups. */
   readonly lossKey?: string | undefined;
 }
 
-/** What a task is given. */
+/** The parent of a task. */
 export interface Given {
-  /** As the YAML names it: a label column, a task, or any other column. */
+  /** Name in the YAML: a label column, a task or any other column. */
   readonly named: string;
-  /** What is done about rows whose label is 1 where the given one is not. */
+  /** Policy for rows with label 1 but parent label 0. */
   readonly violations: (typeof VIOLATIONS)[number];
 }
 
-/** What a task is given, if anything. */
+/** Returns the parent of a task, if any. */
 export function normalizeGiven({ given }: Pick<Task, 'given'>): Given | undefined {
   if (typeof given === 'object') return { named: given.label, violations: given.violations };
   return given === undefined ? undefined : { named: given, violations: 'error' };
 }
 
 /**
- * The tasks whose label is given another: those that have the column of that name as their label, else the one of that
- * name; none where it is a column alone.
+ * Returns the parent tasks: those with the given label column, else the one with that name; empty if only a column is
+ * given.
  */
 export function tasksGiven<T extends Task>(task: T, tasks: readonly T[]): readonly T[] {
   const { named } = normalizeGiven(task) ?? {};
@@ -94,19 +93,18 @@ export function tasksGiven<T extends Task>(task: T, tasks: readonly T[]): readon
   return byLabel.length > 0 ? byLabel : others.filter(({ name }) => name === named);
 }
 
-/** The tasks that are given no other task's label. */
+/** Returns the tasks without a parent task. */
 export function rootTasks(tasks: readonly Task[]): readonly Task[] {
   return tasks.filter((task) => tasksGiven(task, tasks).length === 0);
 }
 
 /**
- * The tasks down to one, each given the label of the one before it: their probabilities multiply to that of its label
- * over all rows.
- * @returns undefined where no classification predicts a label that is given
+ * Returns the chain from a root task to `task`, whose probabilities multiply to that of its label over all rows.
+ * @returns undefined if a parent label is not predicted by a classification
  */
 export function findChain<T extends Task>(task: T, tasks: readonly T[]): readonly T[] | undefined {
   if (task.given === undefined) return [task];
-  // Tasks that are given each other's labels have no beginning.
+  // Circular parents have no root.
   const others = tasks.filter((other) => other !== task);
   const chains = tasksGiven(task, others)
     .filter(({ type }) => type === 'classification')
@@ -115,23 +113,20 @@ export function findChain<T extends Task>(task: T, tasks: readonly T[]): readonl
   return above && [...above, task];
 }
 
-/** Where a batch has what a task is trained and measured with: names of its label columns. */
+/** Names of a task's label columns in a batch. */
 export interface TaskColumns {
-  /** The truth; 0 where it is blank. */
+  /** The label; 0 if missing. */
   readonly label: string;
-  /** 1 where the task is trained and measured; undefined where it is everywhere. */
+  /** 1 for rows that the task is trained and measured on; undefined for all rows. */
   readonly mask: string | undefined;
-  /** 1 where the label is not blank; undefined where it never is. */
+  /** 1 if the label is not missing; undefined if it never is. */
   readonly known: string | undefined;
-  /** 1 where it is known whether the label and all that it is given are 1; undefined where it always is. */
+  /** 1 if the labels of the whole chain are known; undefined if they always are. */
   readonly chainKnown: string | undefined;
   readonly sampleWeight: string | undefined;
 }
 
-/**
- * Where a batch has what a task is trained and measured with. What is made of cells is called as hardly a column will
- * be.
- */
+/** Returns the label columns of a task. Derived columns have names that a data column is unlikely to have. */
 export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
   const { name, onMissing: missing, sampleWeight } = task;
   const given = givenColumn(task, tasks);
@@ -147,26 +142,23 @@ export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
   };
 }
 
-/** What the label of a task is called in a batch: as its column, or by its task where it is a condition. */
+/** Returns the name of a task's label in a batch: its column, or a name derived from the task for a condition. */
 export function labelColumn({ name, label }: Pick<Task, 'name' | 'label'>): string {
   return typeof label === 'string' ? label : `tasks.${name}.label`;
 }
 
-/** What the label is called in a batch that a task is given. */
+/** Returns the name of the parent label in a batch. */
 export function givenColumn(task: Task, tasks: readonly Task[]): string | undefined {
   const [other] = tasksGiven(task, tasks);
   return other === undefined ? normalizeGiven(task)?.named : labelColumn(other);
 }
 
-/** What the factors are called in a batch that a column of the data holds, which may be a feature too. */
+/** Returns the name of a sample weight in a batch; the column may also be a feature. */
 export function weightColumn(column: string): string {
   return `sampleWeight.${column}`;
 }
 
-/**
- * What a label must be beside a number: a function that refuses what is not, with BadValue; none where any number will
- * do.
- */
+/** Returns a function that throws InvalidValueError for invalid labels; undefined if every number is valid. */
 export function labelCheck({
   name,
   scaling,
@@ -174,14 +166,15 @@ export function labelCheck({
 }: Pick<Task, 'name' | 'scaling' | 'labelRange'>): ((value: number) => void) | undefined {
   if (labelRange === undefined) return scaling === undefined ? undefined : scaleBeforeFit(scaling);
   const { atLeast, atMost = Infinity } = labelRange;
-  const expected = `a number ${atMost === Infinity ? `of ${atLeast} or more` : `from ${atLeast} to ${atMost}`}, for the loss of ${name}`;
+  const range = atMost === Infinity ? `of ${atLeast} or more` : `from ${atLeast} to ${atMost}`;
+  const expected = `a number ${range} for the loss of ${name}`;
   return (value) => {
     if (value < atLeast || value > atMost)
-      throw new InvalidValueError(expected, `correct the row, or take another loss below the task`);
+      throw new InvalidValueError(expected, `correct the row, or set another loss for the task`);
   };
 }
 
-/** The columns of the data that the labels of a list of tasks are read from, each once. */
+/** Returns the distinct data columns of the labels. */
 export function labelColumns(tasks: readonly Task[]): readonly string[] {
   const ofTask = (task: Task): readonly string[] => {
     const own = typeof task.label === 'string' ? [task.label] : conditionColumns(task.label);
@@ -191,24 +184,24 @@ export function labelColumns(tasks: readonly Task[]): readonly string[] {
   return [...new Set(tasks.flatMap(ofTask))];
 }
 
-/** What the rows of a label add up to; each counts as much as it weighs. */
+/** Weighted sums over rows. */
 export interface LabelSum {
-  /** Of the rows themselves. */
+  /** Sum of the weights. */
   readonly weight: number;
-  /** Of the label: of a class, what its 1s weigh. */
+  /** Weighted sum of the label; for a class, the weight of its positives. */
   readonly sum: number;
 }
 
-/** What a label of train adds up to: where its task is defined, and where the end of its chain is known. */
+/** Label sums of the training set, where the task is defined and where its chain is known. */
 export interface LabelSums {
   readonly own: LabelSum;
   readonly chain: LabelSum;
 }
 
-/** What train says of the labels of tasks, by task. */
+/** Label statistics of the training set, by task. */
 export interface LabelFacts {
-  /** What they add up to; those that are scaled, as they are then. */
+  /** Sums of labels, after scaling. */
   readonly sums: ReadonlyMap<string, LabelSums>;
-  /** Of those that are scaled: step by step, how. */
+  /** Fitted scaling steps. */
   readonly scales: ReadonlyMap<string, readonly ScaleStep[]>;
 }

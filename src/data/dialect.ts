@@ -40,7 +40,8 @@ export const dialectShape = {
     .string()
     .regex(
       /^[^\p{L}\p{N}"\\\r\n\0.+-]{1,4}$/u,
-      'one to four characters between two cells, none of them a letter, a digit, a quote, a dot, a sign, a backslash or an end of a line (a tab is "\\t" in double quotes)',
+      'one to four characters that separate two values, without letters, digits, quotes, dots, signs, ' +
+        'backslashes or line ends (a tab is "\\t" in double quotes)',
     )
     .optional()
     .describe('CSV delimiter; default: detected from the first rows'),
@@ -48,7 +49,8 @@ export const dialectShape = {
     .string()
     .regex(
       /^(none|[!#$%&'*/:;<=>?@^_`|~"])$/,
-      `one character around cells that hold a delimiter or an end of a line, as in "'", or ${NO_QUOTE} where a quote is a character as others are`,
+      `one character around values that hold a delimiter or a line end, such as "'", or ${NO_QUOTE} if quotes ` +
+        'have no special meaning',
     )
     .optional()
     .describe(`CSV quote character, doubled inside quoted values, or ${NO_QUOTE}; default: double quote`),
@@ -59,7 +61,7 @@ export const dialectShape = {
     .describe('Column names, or a file with one per line: of a CSV without header, or extra JSON keys'),
   comments: z
     .string()
-    .regex(/^[!#$%&*/:;<=>?@^_|~-]{1,4}$/, 'what lines begin with that are comments, as in "#": one to four signs')
+    .regex(/^[!#$%&*/:;<=>?@^_|~-]{1,4}$/, 'a prefix of one to four characters for comment lines, such as "#"')
     .optional()
     .describe('Prefix of CSV comment lines, which are ignored'),
   decimal: z.enum([',', '.']).optional().describe('Decimal separator of CSV numbers; default: dot'),
@@ -82,7 +84,7 @@ export const PLAIN_CSV: Dialect = { delimiter: ',' };
 /** What a section says about text files, without its other keys; a file of names was read before. */
 export function dialectOf(data: z.output<typeof dialectOptions>): DialectOptions {
   const { columns, ...dialect } = dialectOptions.parse(data);
-  if (typeof columns === 'string') throw new Error(`the names in ${columns} were not read`);
+  if (typeof columns === 'string') throw new Error(`the names in ${columns} are not loaded`);
   return columns === undefined ? dialect : { ...dialect, columns };
 }
 
@@ -103,7 +105,7 @@ export function* checkDialect({
   if (delimiter?.includes(quote) === true)
     yield {
       path: ['quote'],
-      message: `expected another character than the one between cells, found '${quote}' for both`,
+      message: `'${quote}' is also the delimiter; use another character`,
     };
   if (
     comments !== undefined &&
@@ -111,21 +113,23 @@ export function* checkDialect({
   )
     yield {
       path: ['comments'],
-      message: `expected what no row begins with, found '${comments}', which is also ${comments.startsWith(quote) ? 'a quote' : 'between cells'}`,
+      message:
+        `'${comments}' also begins with the ${comments.startsWith(quote) ? 'quote character' : 'delimiter'}; use ` +
+        'a prefix that no row starts with',
     };
   if (header === false && columns === undefined)
     yield {
       path: ['header'],
-      message:
-        'expected data.columns with the names of the columns where no line of the file holds them, as in columns: [click, user, item]',
+      message: 'header: false requires column names; set data.columns, for example columns: [click, user, item]',
     };
   if (header !== false && columns !== undefined && format !== 'jsonl')
     yield {
       path: ['columns'],
       message:
-        'names columns that a file does not name itself: add header: false for a CSV without a header, or format: jsonl for JSON Lines; else leave it out',
+        'applies only to a file without column names; add header: false for a CSV without a header or format: ' +
+        'jsonl for JSON Lines, or remove it',
     };
   const names = Array.isArray(columns) ? columns : [];
   for (const [i, name] of names.entries())
-    if (names.indexOf(name) < i) yield { path: ['columns', i], message: `'${name}' stands there twice` };
+    if (names.indexOf(name) < i) yield { path: ['columns', i], message: `'${name}' is listed twice; remove one` };
 }

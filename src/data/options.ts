@@ -102,17 +102,19 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
 export function* checkData({ train, valid, test, source, split }: DataOptions): Generator<ValidationIssue> {
   if (source === undefined) {
     if (train === undefined)
-      yield { path: ['train'], message: 'is missing; expected a text or a list, or source with split' };
-    if (split !== undefined) yield { path: ['split'], message: 'divides the rows of source, which is missing' };
+      yield { path: ['train'], message: 'is missing; set it to a path or a list of paths, or set source and split' };
+    if (split !== undefined) yield { path: ['split'], message: 'requires source; set source to the files to split' };
     return;
   }
   if (split === undefined)
     yield {
       path: ['split'],
-      message: 'is missing: source needs it, as in { by: key, column: user_id, shares: { valid: 0.1, test: 0.1 } }',
+      message:
+        'is required with source; add it, for example { by: key, column: user_id, shares: { valid: 0.1, test: 0.1 } }',
     };
   for (const [key, paths] of Object.entries({ train, valid, test })) {
-    if (paths !== undefined) yield { path: [key], message: 'is given by source and split; leave out either' };
+    if (paths !== undefined)
+      yield { path: [key], message: 'cannot be combined with source and split; remove one of them' };
   }
   if (split !== undefined) yield* split.by === 'date' ? checkRanges(split) : checkShares(split.shares);
 }
@@ -124,17 +126,23 @@ function* checkShares({
 }: (SplitOptions & { readonly by: 'key' })['shares']): Generator<ValidationIssue> {
   const sum = train + (valid ?? 0) + (test ?? 0);
   if (valid === undefined && test === undefined)
-    yield { path: ['split', 'shares'], message: 'expected a share of valid or test, as in { valid: 0.1, test: 0.1 }' };
+    yield {
+      path: ['split', 'shares'],
+      message: 'has no fraction of valid or test; add one, for example { valid: 0.1, test: 0.1 }',
+    };
   if (sum > 1 + 1e-9 || (train === 0 && sum > 1 - 1e-9))
     yield {
       path: ['split', 'shares'],
-      message: `expected shares that are 1 together at the most and leave something to train, found ${sum}`,
+      message: `expected fractions with a sum of at most 1 and a part for train, found ${sum}`,
     };
 }
 
 function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'date' }): Generator<ValidationIssue> {
   if (valid === undefined && test === undefined)
-    yield { path: ['split'], message: 'expected valid or test, as in valid: { from: 2026-11-01, to: 2026-11-07 }' };
+    yield {
+      path: ['split'],
+      message: 'has no range of valid or test; add one, for example valid: { from: 2026-11-01, to: 2026-11-07 }',
+    };
   const ranges = Object.entries({ train, valid, test }).flatMap(([name, range]) =>
     range === undefined ? [] : [{ name, ...range }],
   );
@@ -143,7 +151,7 @@ function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'dat
       [first, last].filter((each) => each !== undefined).map((each) => typeof each === 'string'),
     ),
   );
-  if (isDate.size > 1) yield { path: ['split'], message: 'expected either dates or numbers, found both' };
+  if (isDate.size > 1) yield { path: ['split'], message: 'mixes dates and numbers; use one of them' };
   const inOrder = ranges
     .map(({ name, from: first, to: last }) => ({
       name,
@@ -152,12 +160,12 @@ function* checkRanges({ train, valid, test }: SplitOptions & { readonly by: 'dat
     }))
     .sort((a, b) => a.begin - b.begin);
   for (const [i, { name, begin, end }] of inOrder.entries()) {
-    if (end <= begin) yield { path: ['split', name], message: 'ends before it begins' };
+    if (end <= begin) yield { path: ['split', name], message: 'ends before it begins; swap from and to' };
     const next = inOrder[i + 1];
     if (next !== undefined && end > next.begin)
       yield {
         path: ['split', next.name],
-        message: `begins before ${name} has ended; a row would be in both: give ${name} a to, or another one`,
+        message: `overlaps ${name}; set an earlier to for ${name}`,
       };
   }
 }

@@ -36,14 +36,16 @@ export async function createEngine(
   if (!engine.precisions.includes(precision))
     throw userError('config', {
       key: 'training.precision',
-      message: `products in ${precision} are not what ${engine.description} has${engine.lacks?.[precision] === undefined ? '' : ` (${engine.lacks[precision]})`}; it has ${engine.precisions.join(', ')}`,
-      fix: 'take one of these, or another --device',
+      message:
+        `${precision} is not supported by ` +
+        `${engine.description}${engine.lacks?.[precision] === undefined ? '' : ` (${engine.lacks[precision]})`}`,
+      fix: `use ${engine.precisions.join(' or ')}, or another --device`,
     });
   if (isShared && !engine.takesPeers)
     throw userError('usage', {
       where: `--device ${options.device}`,
-      message: `${peers.size} processes cannot train one model on ${engine.description}`,
-      fix: 'write --device cpu, or train with one process',
+      message: `training with ${peers.size} processes is not supported on ${engine.description}`,
+      fix: 'use --device cpu, or a single process',
     });
   return engine;
 }
@@ -81,7 +83,7 @@ async function findEngine(
     case 'auto': {
       const engine = await cpu(threads, isPortable);
       const gpu = nameGpu();
-      return gpu === undefined ? engine : { ...engine, hint: `GPU found: ${gpu}; --device gpu uses it` };
+      return gpu === undefined ? engine : { ...engine, hint: `GPU found: ${gpu}; use --device gpu` };
     }
     case 'cpu':
       return cpu(threads, isPortable);

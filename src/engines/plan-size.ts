@@ -79,19 +79,27 @@ export function planSize(
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
   const list = largest.map(
     (table) =>
-      `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(here(table) * table.width + keptWordsOf(table)))})`,
+      `'${table.name}' of ${table.rows} rows × ${table.width} ` +
+      `(${gibibytes(bytesOf(here(table) * table.width + keptWordsOf(table)))})`,
   );
   if (withinBytes > engine.maxBytes) {
     throw userError('data', {
       key: 'training',
-      message: `weights, optimizer, activations and gradients need ${gibibytes(withinBytes)} beside large tables, and one WebAssembly memory has ${gibibytes(engine.maxBytes)}; the largest tables, with their optimizer, are ${list.join(', ')}`,
-      fix: 'set a smaller training.batchSize; of fields that are bags, fewer ids or a smaller width',
+      message:
+        `weights, optimizer state, activations and gradients require ${gibibytes(withinBytes)} besides large ` +
+        `tables, but a WebAssembly memory has at most ${gibibytes(engine.maxBytes)} (largest tables with ` +
+        `optimizer state: ${list.join(', ')})`,
+      fix: 'reduce training.batchSize, or the ids or width of bag fields',
     });
   }
   throw userError('data', {
     key: 'features',
-    message: `tables, weights, optimizer, activations and vocabularies need ${gibibytes(needed)}, and this machine has ${gibibytes(availableBytes)}; the largest tables, with their optimizer, are ${list.join(', ')}`,
-    fix: 'use a smaller width, encoding { name: tokens, minCount: … } with a higher minimum count, or { name: hash, buckets: … } with fewer buckets',
+    message:
+      `tables, weights, optimizer state, activations and vocabularies require ${gibibytes(needed)}, but this ` +
+      `machine has ${gibibytes(availableBytes)} (largest tables with optimizer state: ${list.join(', ')})`,
+    fix:
+      'reduce the width, raise minCount in encoding { name: tokens, minCount: … }, or reduce buckets in { name: ' +
+      'hash, buckets: … }',
   });
 }
 

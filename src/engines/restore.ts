@@ -32,7 +32,7 @@ export function refuseOtherWeights(
 ): void {
   const dense = graph.parameters.map(({ name, shape }) => [name, { shape }] as const);
   const tables = layout.tables.map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width] }] as const);
-  const problems = differences(new Map([...dense, ...tables]), found, path, 'take another checkpoint');
+  const problems = differences(new Map([...dense, ...tables]), found, path, 'use another checkpoint');
   if (problems.length > 0) throw new UserError('checkpoint', problems);
 }
 
@@ -40,13 +40,12 @@ function differences(
   expected: Shapes,
   found: Shapes,
   where: string,
-  fix = 'use the config that the checkpoint was trained with',
+  fix = "use the config of the checkpoint's run",
 ): Problem[] {
   const problems: Problem[] = [];
   for (const [key, { shape }] of expected) {
     const other = found.get(key);
-    if (other === undefined)
-      problems.push({ where, key, message: 'the model has this tensor, the checkpoint has not', fix });
+    if (other === undefined) problems.push({ where, key, message: 'is in the model, but not in the checkpoint', fix });
     else if (other.shape.join() !== shape.join()) {
       problems.push({
         where,
@@ -57,8 +56,7 @@ function differences(
     }
   }
   for (const key of found.keys()) {
-    if (!expected.has(key))
-      problems.push({ where, key, message: 'the checkpoint has this tensor, the model has not', fix });
+    if (!expected.has(key)) problems.push({ where, key, message: 'is in the checkpoint, but not in the model', fix });
   }
   return problems;
 }

@@ -25,8 +25,8 @@ export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): 
     if (isOnePass) return 0;
     throw userError('config', {
       key: 'training.accumulateBatches',
-      message: `the rows that the loss '${name}' counts are computed from the batch, so nobody knows how many a step of several batches will have`,
-      fix: 'take a larger training.batchSize instead',
+      message: `loss '${name}' computes its row counts from the batch, so a step cannot accumulate several batches`,
+      fix: 'use a larger training.batchSize instead',
     });
   });
 }

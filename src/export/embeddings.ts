@@ -10,17 +10,17 @@ import { namedTables, type NamedTable } from './embeddings/rows.js';
 import { defineFormat, type Exporter } from './format.js';
 import type { ExportedModel } from './model.js';
 
-/** Lists the files of an export, and tells a folder of one from others. */
+/** Lists the files of an export, and marks its directory. */
 const LIST = 'tables.json';
 const listSchema = z.looseObject({ files: z.array(z.string()) });
 
-/** Bytes of a number as text, and of a row's name, for the room on a disk: a little more than most have. */
+/** Estimated bytes of a number as text and of a row's name, for the disk space check; slightly above average. */
 const [TEXT_BYTES, NAME_BYTES] = [13, 32];
 
-/** Files by their names in the folder. */
+/** Files by name in the directory. */
 type Contents = ReadonlyMap<string, string | (() => Iterable<Uint8Array>)>;
 
-/** Embedding tables with what their rows are called, for search of neighbours, plots and other models. */
+/** Embedding tables with row names, for nearest-neighbor search, visualization and other models. */
 export const embeddings = defineFormat({
   name: 'embeddings',
   summary: 'directory of all tables with row names: Parquet, and files for TensorBoard’s projector',
@@ -37,7 +37,7 @@ export const embeddings = defineFormat({
       bytes: (files === 'parquet' ? 0 : texts) + (files === 'projector' ? 0 : numbers),
       async write() {
         checkFolder(path);
-        const contents = contentsOf(model, tables, files);
+        const contents = buildContents(model, tables, files);
         await replaceFolder(path, async (folder) => {
           for (const [name, content] of contents)
             await writeSynced(join(folder, name), typeof content === 'string' ? content : content());
@@ -48,7 +48,7 @@ export const embeddings = defineFormat({
   },
 });
 
-function contentsOf(
+function buildContents(
   { about }: ExportedModel,
   tables: readonly NamedTable[],
   files: 'both' | 'parquet' | 'projector',
@@ -85,7 +85,7 @@ function contentsOf(
   return contents;
 }
 
-/** A folder is replaced only where all that it holds is of an earlier export. */
+/** Rejects a directory with files that are not from an earlier export. */
 function checkFolder(path: string): void {
   if (!existsSync(path)) return;
   const listed = listedIn(path);
@@ -93,12 +93,12 @@ function checkFolder(path: string): void {
   if (foreign !== undefined)
     throw userError('usage', {
       where: path,
-      message: `holds ${quoted(foreign)}, which is of no export of embeddings`,
-      fix: 'name a new folder',
+      message: `contains ${quoted(foreign)}, which is not from an export of embeddings`,
+      fix: 'use a new directory',
     });
 }
 
-/** The files of the export that a folder holds; none where there is none. */
+/** Returns the files of the export in a directory; empty if there is none. */
 function listedIn(path: string): readonly string[] {
   const list = join(path, LIST);
   if (!existsSync(list)) return [];

@@ -3,23 +3,23 @@ import type { Component } from '../core/component.js';
 import type { HostTensor } from '../core/tensor.js';
 import type { ExportedModel } from './model.js';
 
-/** A model on its way into files. */
+/** A prepared export of a model. */
 export interface Exporter {
-  /** That will be written, or about so many. */
+  /** Estimated size of the files. */
   readonly bytes: number;
   /**
-   * Writes aside and renames.
-   * @returns the files
+   * Writes the files atomically.
+   * @returns their paths
    */
   write(): Promise<readonly string[]>;
-  /** The weights as whoever reads the files has them, where they are not to the bit those of the model. */
+  /** Returns the exported weights, if they are not bitwise identical to the model's. */
   weights?(): ReadonlyMap<string, HostTensor>;
 }
 
-/** What stands at the path of an export. */
+/** The file type at the target path. */
 export type Target = { readonly kind: 'file'; readonly ending: string } | { readonly kind: 'folder' };
 
-/** A format as a part: what can be asked of it, and how a model becomes its files at a path. */
+/** A format as a component: its options, and the conversion of a model to files. */
 export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,
@@ -29,7 +29,7 @@ export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> ex
   readonly target: Target;
 }
 
-/** Declares a format; the identity, for the sake of its types. */
+/** Declares a format; the identity function, for type inference. */
 export function defineFormat<const Name extends string, Shape extends z.ZodRawShape>(
   format: FormatPart<Name, Shape>,
 ): FormatPart<Name, Shape> {

@@ -4,17 +4,16 @@ import { didYouMean, joined, quoted, UserError, userError } from '../core/errors
 import { registry } from '../core/component.js';
 import * as all from './all.js';
 
-/** Every format by its name on the command line. */
+/** All formats by their command line name. */
 export const formats = registry(all);
 export type FormatSpec = Parameters<typeof formats.build>[0];
 
 /**
- * A format with what is asked of it.
- * @param asked options by their names; undefined where one is not given
- * @throws UserError (usage) for a format that is not known, for an option of another one, and for what an option cannot
- * be
+ * Parses a format and its options.
+ * @param options options by name; undefined for an absent one
+ * @throws UserError (usage) for an unknown format, an option of another format, or an invalid value
  */
-export function formatSpec(name: string, asked: Readonly<Record<string, unknown>>): FormatSpec {
+export function formatSpec(name: string, options: Readonly<Record<string, unknown>>): FormatSpec {
   const part = formats.parts.find((one) => one.name === name);
   if (part === undefined)
     throw userError('usage', {
@@ -24,17 +23,17 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
         didYouMean(name, formats.names),
       ),
     });
-  const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
-  for (const option of Object.keys(given)) {
+  const setOptions = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  for (const option of Object.keys(setOptions)) {
     if (Object.hasOwn(part.options(), option)) continue;
     const takers = formats.parts.filter((other) => Object.hasOwn(other.options(), option)).map((other) => other.name);
     throw userError('usage', {
       where: `--${kebab(option)}`,
       message: `is an option of ${takers.join(' and ')}, not of ${name}`,
-      fix: 'leave it out, or name the other format',
+      fix: 'remove it, or use the other format',
     });
   }
-  const parsed = formats.schema.safeParse({ name, ...given });
+  const parsed = formats.schema.safeParse({ name, ...setOptions });
   if (parsed.success) return parsed.data;
   throw new UserError(
     'usage',
@@ -42,7 +41,7 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
       const option = String(issue.path[0]);
       const message =
         issue.code === 'invalid_value'
-          ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(given[option])}`
+          ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(setOptions[option])}`
           : issue.message;
       return { where: `--${kebab(option)}`, message };
     }),
@@ -50,7 +49,7 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
 }
 
 /**
- * Sees that a path is one that a format is written to.
+ * Checks that a path is a valid target of a format.
  * @throws UserError (usage)
  */
 export function checkTarget(spec: FormatSpec, out: string): void {
@@ -62,18 +61,16 @@ export function checkTarget(spec: FormatSpec, out: string): void {
   if (target.kind === 'folder') {
     const [ending] = /\.(gz|jsonl?|onnx|parquet|pbtxt|safetensors|tsv)$/i.exec(out) ?? [];
     if (ending !== undefined)
-      fail(`expected a folder to write, ${spec.name} has several files`, `write ${out.slice(0, -ending.length)}`);
-    if (isFolder === false)
-      fail('expected a folder to write, and not the name of a file that is there', 'name a new folder');
+      fail(`expected a directory, since ${spec.name} has several files`, `use ${out.slice(0, -ending.length)}`);
+    if (isFolder === false) fail('expected a directory, not an existing file', 'use a new directory');
     return;
   }
   const { ending } = target;
-  if (isFolder === true)
-    fail('expected the name of a file to write, and not a folder', `write ${out.replace(/\/+$/, '')}/model${ending}`);
+  if (isFolder === true) fail('expected a file, not a directory', `use ${out.replace(/\/+$/, '')}/model${ending}`);
   if (!out.toLowerCase().endsWith(ending))
     fail(
-      `expected a name that ends in ${ending}`,
-      `write ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`,
+      `expected a file name that ends in ${ending}`,
+      `use ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`,
     );
 }
 

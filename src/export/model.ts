@@ -5,50 +5,50 @@ import type { Graph } from '../graph/graph.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { HostTensor } from '../core/tensor.js';
 
-/** A trained model, with all that leaves the house with it. */
+/** A trained model with everything to export. */
 export interface ExportedModel {
   readonly about: About;
   readonly graph: Graph;
   readonly layout: InputLayout;
   readonly fields: readonly EncodedField[];
-  /** What texts have before the decimals of a number; a dot where it is not given. */
+  /** Decimal separator of strings; default: dot. */
   readonly decimal?: ',' | '.' | undefined;
   readonly spaces: readonly Output[];
-  /** Parameters of the graph by their names, and the tables by theirs (`tableTensor`). */
+  /** Graph parameters and tables (`tableTensor`) by name. */
   readonly weights: ReadonlyMap<string, HostTensor>;
 }
 
-/** Where a model comes from. */
+/** Provenance of a model. */
 export interface About {
-  /** Of this package. */
+  /** Version of this package. */
   readonly version: string;
-  /** The model's name in the config. */
+  /** Name of the model in the config. */
   readonly model: string;
-  /** Optimizer steps behind its weights. */
+  /** Number of optimizer steps. */
   readonly step: number;
-  /** SHA-256 of the checkpoint's manifest, which has those of all its files. */
+  /** SHA-256 of the checkpoint's manifest, which contains those of all its files. */
   readonly checkpoint: string;
 }
 
-/** A tensor of a model, which is there: a checkpoint without it was refused when it was read. */
+/** Returns a tensor of a model, which exists: an incomplete checkpoint is rejected when it is read. */
 export function getWeights({ weights }: Pick<ExportedModel, 'weights'>, name: string): HostTensor {
   const tensor = weights.get(name);
   if (tensor === undefined) throw new Error(`the model has no tensor '${name}'`);
   return tensor;
 }
 
-/** The fields of a model's input as plain data, in the order of the input: what whoever feeds it must know. */
+/** Describes the fields of a model's input as plain data, in input order, for callers that feed it. */
 function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
   return fields.map((encoded, i) => {
     const { columns, encodedAs, rule } = encoded;
-    const { field, ...place } = layout.columns[i]!;
+    const { field, ...source } = layout.columns[i]!;
     const wide = layout.columns.find((each) => each.isWide === true && each.field === field);
-    const rows = 'table' in place ? { rows: layout.tables.find((table) => table.name === place.table)!.rows } : {};
+    const rows = 'table' in source ? { rows: layout.tables.find((table) => table.name === source.table)!.rows } : {};
     return {
       name: field,
       columns,
       encodedAs,
-      ...place,
+      ...source,
       ...rows,
       ...(wide !== undefined &&
         'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }),
@@ -59,8 +59,8 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
 }
 
 /**
- * What stands beside the tensors of a model, as texts by their names.
- * @param outputOf what a prediction is called where the model is run
+ * Returns the metadata of exported tensors as strings by name.
+ * @param outputOf name of a prediction in the exported model
  */
 export function modelMetadata(
   model: ExportedModel,

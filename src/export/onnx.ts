@@ -10,13 +10,10 @@ import { layOutExternal } from './onnx/external-data.js';
 import { encodeModel } from './onnx/messages.js';
 import { approximateTables, quantizeOption } from './quantize.js';
 
-/** A message of protobuf has at most so many bytes: lengths are signed numbers of 32 bits in most readers. */
+/** Maximum size of a protobuf message: most readers use signed 32-bit lengths. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
-/**
- * ONNX, which every runtime of another language reads: one file, and one of tables beside it where they have more than
- * 2 GB.
- */
+/** ONNX, for runtimes in other languages: one file, plus one for tables beyond 2 GB. */
 export const onnx = defineFormat({
   name: 'onnx',
   summary: 'single ONNX file with tables and all predictions',
@@ -36,8 +33,7 @@ export const onnx = defineFormat({
     if (withEncoders === true && bags !== undefined)
       yield {
         path: ['bags'],
-        message:
-          'says how encoded items are handed over, and --with-encoders takes their text; leave one of the two out',
+        message: 'applies to encoded items, but --with-encoders takes raw values; remove one of them',
       };
   },
 
@@ -45,13 +41,13 @@ export const onnx = defineFormat({
     onnxExporter(model, path, { bags: withEncoders === true ? 'text' : bags, quantize, maxFileBytes: MAX_FILE_BYTES }),
 });
 
-/** What is asked of an export to ONNX. */
+/** Options of an ONNX export. */
 export interface OnnxOptions extends EmitOptions {
-  /** Where the file would have more, tensors lie in another one beside it. */
+  /** Beyond this file size, tensors are stored in a separate file. */
   readonly maxFileBytes: number;
 }
 
-/** A model on its way into a file of ONNX. */
+/** Prepares the export of a model as ONNX. */
 export function onnxExporter(model: ExportedModel, path: string, options: OnnxOptions) {
   const { message, initializers } = emitModel(model, options);
   const whole = encodeModel(message, initializers);
@@ -59,15 +55,18 @@ export function onnxExporter(model: ExportedModel, path: string, options: OnnxOp
   if (whole.bytes <= options.maxFileBytes) {
     return { bytes: whole.bytes, write: async () => (await write(path, whole.pieces()), [path]), ...weights };
   }
-  // Its name is that of what it holds: a model never finds tables of another one.
-  const file = `${basename(path)}.${model.about.checkpoint.slice(0, 12)}${options.quantize === undefined ? '' : `-${options.quantize}`}.data`;
+  // Named after its content, so that a model never loads tables of another one.
+  const suffix = options.quantize === undefined ? '' : `-${options.quantize}`;
+  const file = `${basename(path)}.${model.about.checkpoint.slice(0, 12)}${suffix}.data`;
   const external = layOutExternal(file, initializers);
   const head = encodeModel(message, initializers, external);
   if (head.bytes > options.maxFileBytes) {
     throw userError('usage', {
       where: path,
-      message: `the graph takes ${head.bytes} bytes beside its tables, and a file of ONNX may have ${options.maxFileBytes}`,
-      fix: 'leave out --with-encoders',
+      message:
+        `the graph requires ${head.bytes} bytes besides its tables, but an ONNX file can have at most ` +
+        `${options.maxFileBytes}`,
+      fix: 'remove --with-encoders',
     });
   }
   const dataPath = join(dirname(path), file);

@@ -6,10 +6,7 @@ import { defineFormat, type Exporter } from './format.js';
 import { modelMetadata, getWeights, type ExportedModel } from './model.js';
 import { approximateTables, quantizeOption, quantizeRows } from './quantize.js';
 
-/**
- * All tensors of a model by their names, and what its fields mean: for programs in any language that bring their own
- * layers.
- */
+/** All tensors of a model by name with field metadata, for programs that implement the layers themselves. */
 export const safetensors = defineFormat({
   name: 'safetensors',
   summary: 'single file of all weights, tables and vocabularies by name, with field metadata',
@@ -19,7 +16,7 @@ export const safetensors = defineFormat({
   build({ quantize }, model, path): Exporter {
     const tensors = inOrder([
       ...weightTensors(model),
-      ...tablesOf(model, quantize !== undefined),
+      ...listTables(model, quantize !== undefined),
       ...vocabularies(model),
     ]);
     const bytes = [...tensors.values()].reduce(
@@ -40,12 +37,12 @@ export const safetensors = defineFormat({
 const BYTES = { F32: 4, U32: 4, I8: 1, U8: 1 } as const;
 type Named = readonly [name: string, tensor: StoredTensor & { readonly dtype: keyof typeof BYTES }];
 
-/** What the graph has, as the run learned it. */
+/** Returns the trained parameters of the graph. */
 function weightTensors(model: ExportedModel): readonly Named[] {
   return model.graph.parameters.map(({ name }) => [name, { ...getWeights(model, name), dtype: 'F32' }]);
 }
 
-function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] {
+function listTables(model: ExportedModel, isQuantized: boolean): readonly Named[] {
   return model.layout.tables.flatMap(({ name }): readonly Named[] => {
     const tensor = tableTensor(name);
     const table = getWeights(model, tensor);
@@ -54,7 +51,7 @@ function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] 
     const quantized = {
       shape: table.shape,
       dtype: 'I8' as const,
-      // Made when it is written.
+      // Produced on demand.
       get data() {
         return values();
       },
@@ -66,7 +63,7 @@ function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] 
   });
 }
 
-/** The texts of all vocabularies, by the fields that own them. */
+/** Returns the strings of all vocabularies by owning field. */
 function vocabularies({ fields }: ExportedModel): readonly Named[] {
   return fields.flatMap(({ name, owner, rule }) => {
     if (name !== owner || rule?.kind !== 'text') return [];
@@ -77,7 +74,7 @@ function vocabularies({ fields }: ExportedModel): readonly Named[] {
   });
 }
 
-/** Numbers of 4 bytes before those of one, so that each begins where readers that map files want it. */
+/** Sorts 4-byte elements before 1-byte ones, so that each tensor is aligned for memory mapping. */
 function inOrder(tensors: readonly Named[]): ReadonlyMap<string, Named[1]> {
   return new Map([...tensors].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]));
 }

@@ -3,20 +3,20 @@ import { open } from 'node:fs/promises';
 import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
 
-/** How many bytes there are, and a hash of all of them: equal where the bytes are. */
+/** Size and hash of a file's bytes. */
 export const contentSchema = z.strictObject({
   bytes: z.int().min(0),
   hash: z.string().regex(/^(xxh64:[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
 });
 export type Content = z.output<typeof contentSchema>;
 
-/** XXH64 tells damage and change, at some 10 GB/s; SHA-256 forgery too, at 2. */
+/** XXH64 detects damage at about 10 GB/s; SHA-256 also detects forgery, at about 2 GB/s. */
 export type HashName = 'xxh64' | 'sha256';
 
-/** Hashes bytes as they pass. */
+/** Hashes bytes incrementally. */
 export interface ByteHash {
   update(bytes: Uint8Array): void;
-  /** What passed so far. */
+  /** Size and hash of the bytes so far. */
   content(): Content;
 }
 
@@ -25,10 +25,10 @@ interface RawHash {
   readonly digest: () => string;
 }
 
-/** Bytes that are hashed while as many are read. */
+/** Bytes per read, hashed while the next ones are read. */
 const CHUNK_BYTES = 1 << 18;
 
-/** A hash of no bytes yet: XXH64 with seed 0 (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md), or SHA-256. */
+/** Creates a hash: XXH64 with seed 0 (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md), or SHA-256. */
 export async function createByteHash(name: HashName = 'xxh64'): Promise<ByteHash> {
   const { update, digest } = name === 'sha256' ? sha256() : await xxh64();
   let bytes = 0;
@@ -42,18 +42,18 @@ export async function createByteHash(name: HashName = 'xxh64'): Promise<ByteHash
 }
 
 /**
- * What fits into the memory that its code begins with. Memory that grows would detach an array, and from then on V8
- * asks at
- * every access of any typed array whether that one was: batches from shards took 15% longer.
+ * Fits the initial memory of the hash module. If that memory grew, it would detach an array, after which V8 checks
+ * every typed array access: batches from shards took 15% longer.
  */
 const PIECE_BYTES = 1 << 15;
-/** Its code is made ready once. */
+/** Compiled once. */
 let xxhashCode: ReturnType<typeof xxhash> | undefined;
 
 async function xxh64(): Promise<RawHash> {
   const hash = (await (xxhashCode ??= xxhash())).create64();
   const update = (bytes: Uint8Array): void => {
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
+    for (let offset = 0; offset < bytes.length; offset += PIECE_BYTES)
+      hash.update(bytes.subarray(offset, offset + PIECE_BYTES));
   };
   return { update, digest: () => hash.digest().toString(16).padStart(16, '0') };
 }
@@ -64,8 +64,8 @@ function sha256(): RawHash {
 }
 
 /**
- * Reads a file and hashes it.
- * @param onBytes told of the bytes of every read; what it throws ends the reading
+ * Hashes a file.
+ * @param onBytes called with the size of each read; an error that it throws ends the read
  */
 export async function hashFile(path: string, onBytes?: (bytes: number) => void, name?: HashName): Promise<Content> {
   const hash = await createByteHash(name);
@@ -79,7 +79,7 @@ export async function hashFile(path: string, onBytes?: (bytes: number) => void, 
       const { bytesRead } = await next;
       if (bytesRead === 0) return hash.content();
       next = read(i + 1);
-      // What fails is thrown where it is awaited.
+      // Avoids an unhandled rejection; the awaiting caller receives the error.
       next.catch(() => undefined);
       hash.update(buffers[i % 2]!.subarray(0, bytesRead));
       onBytes?.(bytesRead);

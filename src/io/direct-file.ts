@@ -3,28 +3,25 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { systemCode } from '../core/errors.js';
 import { syncFile } from './sync-file.js';
 
-/** A file that is written from its first byte to its last, past the system's own memory where that can be. */
+/** A file that is written sequentially, bypassing the page cache if possible. */
 export interface DirectFile {
-  /** Appends bytes, which may be used again once the promise is kept. */
+  /** Appends bytes, which can be reused once the promise resolves. */
   add(bytes: Uint8Array): Promise<void>;
-  /** Has the disk take all of them for good. */
+  /** Flushes all bytes to the disk. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
-/**
- * What a write past the system's memory begins at and is a multiple of, on the disk and here: a page, and no block of a
- * disk is larger.
- */
+/** Alignment of direct writes in memory and on disk: a page, which no disk block exceeds. */
 const BLOCK_BYTES = 4096;
-/** One write: a usual shard, so that a thread has it written while it makes the next. */
+/** One write: a typical shard, so that it overlaps with encoding the next one. */
 const WRITE_BYTES = 1 << 25;
 const PAGE_BYTES = 1 << 16;
 
-/** Memory of this thread for one write each, to be used again: the first touch of a page is what costs. */
+/** Write buffers of this thread, reused because the first touch of a page is expensive. */
 const spare: Uint8Array[] = [];
 
-/** Memory that begins with a page, which that of an array does not. */
+/** Allocates page-aligned memory, which an array buffer is not. */
 function alignedMemory(): Uint8Array {
   return new Uint8Array(
     new WebAssembly.Memory({ initial: WRITE_BYTES / PAGE_BYTES, maximum: WRITE_BYTES / PAGE_BYTES, shared: false })
@@ -33,9 +30,8 @@ function alignedMemory(): Uint8Array {
 }
 
 /**
- * Opens a file to be written past the system's memory (open(2), O_DIRECT): nothing is copied there, and nothing that
- * others read has to make
- * room. Where the system or the disk knows no such writes, it is written like all others.
+ * Opens a file for direct writes (open(2), O_DIRECT), which save a copy and do not evict other data from the page
+ * cache. Falls back to regular writes if the system or disk does not support them.
  */
 export async function openDirect(path: string): Promise<DirectFile> {
   const direct = await openPast(path);
@@ -45,11 +41,12 @@ export async function openDirect(path: string): Promise<DirectFile> {
   });
   const memory = spare.pop() ?? alignedMemory();
   let filled = 0;
-  /** Bytes that were written before those in memory. */
+  /** Bytes written before those in memory. */
   let written = 0;
 
   const writeTo = async (file: FileHandle, from: number, to: number): Promise<void> => {
-    for (let at = from; at < to;) at += (await file.write(memory, at, to - at, written + at)).bytesWritten;
+    for (let offset = from; offset < to;)
+      offset += (await file.write(memory, offset, to - offset, written + offset)).bytesWritten;
   };
   const flush = async (): Promise<void> => {
     const whole = direct === undefined ? 0 : filled - (filled % BLOCK_BYTES);
@@ -58,7 +55,7 @@ export async function openDirect(path: string): Promise<DirectFile> {
     written += filled;
     filled = 0;
   };
-  /** What a disk leaves over is written like all others: there it is said why. */
+  /** Bytes that a direct write leaves over are written regularly, where the reason is reported. */
   const writePast = async (file: FileHandle, length: number): Promise<number> => {
     try {
       const { bytesWritten } = await file.write(memory, 0, length, written);
@@ -70,12 +67,12 @@ export async function openDirect(path: string): Promise<DirectFile> {
   };
   return {
     async add(bytes) {
-      for (let at = 0; at < bytes.byteLength;) {
+      for (let offset = 0; offset < bytes.byteLength;) {
         if (filled === WRITE_BYTES) await flush();
-        const next = bytes.subarray(at, at + WRITE_BYTES - filled);
+        const next = bytes.subarray(offset, offset + WRITE_BYTES - filled);
         memory.set(next, filled);
         filled += next.byteLength;
-        at += next.byteLength;
+        offset += next.byteLength;
       }
     },
     async sync() {
@@ -93,9 +90,9 @@ export async function openDirect(path: string): Promise<DirectFile> {
   };
 }
 
-/** Undefined where the system knows no such writes, or not there. */
+/** Opens for direct writes; undefined if the system or disk does not support them. */
 async function openPast(path: string): Promise<FileHandle | undefined> {
-  // Not there on every system.
+  // Absent on some systems.
   if (!('O_DIRECT' in constants)) return undefined;
   try {
     return await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_DIRECT);

@@ -10,27 +10,24 @@ import { cut, gathered } from './pieces.js';
 import { syncFile } from './sync-file.js';
 import { isTemporary, removeStaleTemporary, temporaryPath } from './temporary.js';
 
-/** What the system says when a write fails, for people. */
+/** Reasons of failed writes, by system error code. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
+  EDQUOT: 'the disk quota is exceeded',
   EROFS: 'the file system is read-only',
-  EACCES: 'no permission to write here',
-  EPERM: 'no permission to write here',
-  EFBIG: 'the file would be larger than allowed',
-  EIO: 'the disk reports an error',
-  EEXIST: 'a file of this name is in the way',
-  EISDIR: 'a folder of this name is in the way',
-  ENOTDIR: 'a part of the path is a file, not a folder',
-  ENOENT: 'there is no such folder, and none can be made',
-  ELOOP: 'its links lead in a circle',
-  EPIPE: 'its reader has ended',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EFBIG: 'the file would exceed the size limit',
+  EIO: 'the disk reported an error',
+  EEXIST: 'a file with this name exists',
+  EISDIR: 'a directory with this name exists',
+  ENOTDIR: 'part of the path is a file, not a directory',
+  ENOENT: 'the directory does not exist and cannot be created',
+  ELOOP: 'its symbolic links form a loop',
+  EPIPE: 'its reader has exited',
 };
 
-/**
- * Runs a write and turns the system's errors into a `UserError` (disk) that names the path.
- * @param fix what to do about it
- */
+/** Runs a write, and converts system errors to a `UserError` (disk) that names the path. */
 export async function onDisk<Result>(path: string, write: () => Promise<Result>, fix?: string): Promise<Result> {
   try {
     return await write();
@@ -39,7 +36,7 @@ export async function onDisk<Result>(path: string, write: () => Promise<Result>,
   }
 }
 
-/** The same for a write that is over when it returns. */
+/** Runs `onDisk` synchronously. */
 export function onDiskSync<Result>(path: string, write: () => Result): Result {
   try {
     return write();
@@ -48,16 +45,15 @@ export function onDiskSync<Result>(path: string, write: () => Result): Result {
   }
 }
 
-function diskError(path: string, error: unknown, fix = 'make room, or choose another folder'): unknown {
+function diskError(path: string, error: unknown, fix = 'free disk space, or use another directory'): unknown {
   const code = systemCode(error);
   if (error instanceof UserError || code === undefined) return error;
   return userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix }, error);
 }
 
 /**
- * Makes a folder and those above it. (`mkdir` with `recursive` tries for ever where the system answers that a folder
- * that is
- * there is not, as in /proc.)
+ * Creates a directory and its parents. (`mkdir` with `recursive` never returns if the system reports an existing
+ * directory as absent, as in /proc.)
  */
 export async function makeFolder(path: string): Promise<void> {
   const isFolder = (): Promise<boolean> =>
@@ -71,12 +67,12 @@ export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
-    // Others may have made it meanwhile.
+    // Another process may have created it.
     if (!(await isFolder())) throw error;
   }
 }
 
-/** Removes what writes into a folder that were cut short left behind; nothing where it is not there. */
+/** Removes the remains of interrupted writes from a directory, if it exists. */
 export async function removeTemporary(folder: string): Promise<void> {
   await onDisk(folder, async () => {
     const names = existsSync(folder) ? await readdir(folder) : [];
@@ -85,24 +81,23 @@ export async function removeTemporary(folder: string): Promise<void> {
 }
 
 /**
- * Makes a file under a temporary name next to `path` and renames it to its place; nothing is left if that fails. Links
- * are followed; a FIFO
- * or a character device is written to in place of being replaced.
+ * Creates a file under a temporary name next to `path` and renames it; a failure leaves nothing behind. Follows links;
+ * writes to a FIFO or character device instead of replacing it.
  * @throws UserError (disk)
  */
 export async function replace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
   await onDisk(path, async () => {
-    const place = await findOutputPlace(path);
-    if (place.kind === 'stream') {
-      await make(place.path);
+    const destination = await findOutputPlace(path);
+    if (destination.kind === 'stream') {
+      await make(destination.path);
       return;
     }
-    await removeStaleTemporary(place.path);
-    await putInPlace(place.path, make);
+    await removeStaleTemporary(destination.path);
+    await putInPlace(destination.path, make);
   });
 }
 
-/** Makes something under a temporary name next to `path` and renames it to its place; nothing is left if that fails. */
+/** Creates something under a temporary name next to `path` and renames it; a failure leaves nothing behind. */
 async function putInPlace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
   await onDisk(path, async () => {
     const temporary = temporaryPath(path);
@@ -117,16 +112,15 @@ async function putInPlace(path: string, make: (temporary: string) => Promise<unk
   });
 }
 
-/** Writes a file whole or not at all. */
+/** Writes a file atomically. */
 export async function writeFileAtomic(path: string, content: string): Promise<void> {
   await replace(path, (temporary) => writeSynced(temporary, content));
 }
 
 /**
- * Writes a file whole or not at all where there is none of that name; of many processes that do so at once, on one
- * machine or several that
- * share a file system, one does it.
- * @returns whether it was this one
+ * Creates a file atomically if it does not exist; of concurrent processes, even on a shared file system, only one
+ * succeeds.
+ * @returns whether this process created it
  */
 export async function createFileAtomic(path: string, content: string): Promise<boolean> {
   return onDisk(path, async () => {
@@ -136,7 +130,7 @@ export async function createFileAtomic(path: string, content: string): Promise<b
       try {
         await link(temporary, path);
       } catch (error) {
-        // Of a shared file system the answer may be lost, though the link was made (open(2), O_EXCL).
+        // A shared file system may lose the reply although it made the link (open(2), O_EXCL).
         if (systemCode(error) !== 'EEXIST') throw error;
         if ((await stat(temporary)).nlink !== 2) return false;
       }
@@ -148,7 +142,7 @@ export async function createFileAtomic(path: string, content: string): Promise<b
   });
 }
 
-/** Fills a folder, whole or not at all; nothing may be at `path`. */
+/** Creates a directory atomically; `path` must not exist. */
 export async function writeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   await putInPlace(path, async (temporary) => {
     await makeFolder(temporary);
@@ -158,35 +152,33 @@ export async function writeFolder(path: string, fill: (folder: string) => Promis
 }
 
 /**
- * Fills a folder in the place of one that may be there. Between two renames there is neither: what a kill leaves then
- * are both,
- * under hidden names. A link is followed and stays.
+ * Replaces a directory. Between two renames neither exists; a kill then leaves both under hidden names. Follows a link.
  */
 export async function replaceFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  const place = existsSync(path) ? await onDisk(path, () => realpath(path)) : path;
-  const before = temporaryPath(place);
+  const destination = existsSync(path) ? await onDisk(path, () => realpath(path)) : path;
+  const oldFolder = temporaryPath(destination);
   try {
-    await writeFolder(place, async (folder) => {
+    await writeFolder(destination, async (folder) => {
       await fill(folder);
-      if (existsSync(place)) await rename(place, before);
+      if (existsSync(destination)) await rename(destination, oldFolder);
     });
   } catch (error) {
-    if (existsSync(before) && !existsSync(place)) await rename(before, place).catch(() => undefined);
+    if (existsSync(oldFolder) && !existsSync(destination)) await rename(oldFolder, destination).catch(() => undefined);
     throw error;
   }
-  await onDisk(place, async () => {
-    await rm(before, { recursive: true, force: true });
-    // Last: what a kill left may be the only copy of what was here.
-    await removeStaleTemporary(place);
+  await onDisk(destination, async () => {
+    await rm(oldFolder, { recursive: true, force: true });
+    // Last, since a kill may have left the only copy there.
+    await removeStaleTemporary(destination);
   });
 }
 
-/** Points a symbolic link at `target`, relative to the link's folder, in one step. */
+/** Points a symbolic link at `target`, relative to its directory, atomically. */
 export async function pointLink(link: string, target: string): Promise<void> {
   await putInPlace(link, (temporary) => symlink(target, temporary));
 }
 
-/** Size and SHA-256 (hexadecimal) of a file: enough to see later whether it is whole. */
+/** Size and hexadecimal SHA-256 of a file, to detect damage. */
 export interface FileDigest {
   readonly bytes: number;
   readonly sha256: string;
@@ -194,8 +186,8 @@ export interface FileDigest {
 
 /**
  * Writes a file and syncs it.
- * @param content a text, or bytes part by part; a part need not outlast the next
- * @returns its digests: each piece is hashed while the system writes it, so that it costs little time of its own
+ * @param content a string, or byte blocks that are valid until the next one
+ * @returns its digests, computed while the system writes
  */
 export async function writeSynced(path: string, content: string | Iterable<Uint8Array>): Promise<FileDigest & Content> {
   const digests = await createDigests();
@@ -205,7 +197,7 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
       const writing = file.write(piece);
       digests.update(piece);
       const { bytesWritten } = await writing;
-      // What a write leaves over is hashed again with its own piece, so it is written to its end here.
+      // Completes partial writes here, so that no piece is hashed twice.
       for (let rest = bytesWritten; rest < piece.byteLength;) rest += (await file.write(piece, rest)).bytesWritten;
     }
     await syncFile(file);
@@ -216,9 +208,8 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
 }
 
 /**
- * The same for what no memory should keep, as more than there is of it: the bytes go to the disk past the system's
- * memory, which saves a copy
- * and pushes nothing out of there. Whoever reads them next does so from the disk.
+ * Writes and syncs large data past the page cache, which saves a copy and evicts nothing. The next reader reads from
+ * the disk.
  */
 export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Promise<FileDigest & Content> {
   const digests = await createDigests();
@@ -237,7 +228,7 @@ export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Pr
   return digests.all();
 }
 
-/** The digests of bytes as they pass. */
+/** Computes digests incrementally. */
 async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
   const sha256 = createHash('sha256');
   const hash = await createByteHash();
@@ -250,7 +241,7 @@ async function createDigests(): Promise<{ update(piece: Uint8Array): void; all()
   };
 }
 
-/** Cuts a file to a length, if it is longer; gives the length that it has then, 0 where it is not there. */
+/** Truncates a file to `bytes` if it is longer. Returns its resulting size, or 0 if it does not exist. */
 export async function cutFile(path: string, bytes: number): Promise<number> {
   if (!existsSync(path)) return 0;
   return onDisk(path, async () => {
@@ -260,28 +251,31 @@ export async function cutFile(path: string, bytes: number): Promise<number> {
   });
 }
 
-/** Bytes that are free for this user on the disk that a folder is on; Infinity where the file system does not tell. */
+/**
+ * Returns the bytes available to this user on the disk of a directory; Infinity if the file system does not report
+ * them.
+ */
 export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize, blocks } = await onDisk(folder, () => statfs(folder));
   return blocks === 0 ? Infinity : bavail * bsize;
 }
 
 /**
- * Asks for room before something large is written.
- * @param what is to be written, for people
- * @throws UserError (disk) with the needed and the free bytes
+ * Checks the free disk space before a large write.
+ * @param what the data, for the message
+ * @throws UserError (disk) with the required and free bytes
  */
 export async function checkRoom(folder: string, neededBytes: number, what: string): Promise<void> {
   const free = await freeBytes(folder);
   if (neededBytes <= free) return;
   throw userError('disk', {
     where: folder,
-    message: `${what} needs ${neededBytes} bytes, ${free} are free on this disk`,
-    fix: 'make room, or choose another folder',
+    message: `${what} requires ${neededBytes} bytes, but only ${free} are free on this disk`,
+    fix: 'free disk space, or use another directory',
   });
 }
 
-/** Makes the names in a folder last. */
+/** Syncs the entries of a directory to the disk. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {

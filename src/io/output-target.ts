@@ -3,16 +3,14 @@ import { readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { systemCode, userError } from '../core/errors.js';
 
-/** Where a file is written: at a path that it replaces, or into a pipe or a device, which stays. */
+/** Target of a write: a path to replace, or a pipe or device to write to. */
 export interface OutputPlace {
   readonly kind: 'file' | 'stream';
   readonly path: string;
 }
 
 /**
- * Finds where a file that is to be written at a path goes. Links are followed and stay; a file that is absent or
- * regular is replaced; a FIFO or
- * a character device is written to.
+ * Finds the target of a write. Follows links; replaces absent or regular files; writes to FIFOs and character devices.
  * @throws UserError (disk) for a directory, a socket or a block device
  */
 export async function findOutputPlace(path: string): Promise<OutputPlace> {
@@ -29,7 +27,7 @@ export async function findOutputPlace(path: string): Promise<OutputPlace> {
   return { kind, path: kind === 'file' ? await realpath(path) : path };
 }
 
-/** Decides how what exists at a path is written. @throws UserError (disk) if it cannot be */
+/** Returns how to write to an existing path. @throws UserError (disk) if it cannot be written */
 export function outputKind(
   stats: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isCharacterDevice'>,
   path: string,

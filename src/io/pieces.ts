@@ -1,25 +1,23 @@
-/**
- * One write: large enough to be fast, small enough that signals are heard between two of them, and that it is in a
- * processor's own memory still when it is written.
- */
+/** Bytes per write: large enough to be fast, small enough to react to signals and to stay in the CPU cache. */
 export const PIECE_BYTES = 1 << 20;
 
-/** Pieces of some bytes, none longer than that. */
+/** Splits bytes into pieces of at most `PIECE_BYTES`. */
 export function* cut(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+  for (let offset = 0; offset < bytes.byteLength; offset += PIECE_BYTES)
+    yield bytes.subarray(offset, offset + PIECE_BYTES);
 }
 
 /**
- * Parts put together, each piece valid until the next: a write waits for its turn, which many small ones would do for
- * longer than for the disk.
+ * Combines small parts into pieces, each valid until the next: a write waits in a queue, which many small writes would
+ * do longer than for the disk.
  */
 export function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
   let memory: Uint8Array | undefined;
   let filled = 0;
   for (const part of parts) {
-    for (let at = 0; at < part.byteLength;) {
-      const next = part.subarray(at, at + PIECE_BYTES - filled);
-      at += next.byteLength;
+    for (let offset = 0; offset < part.byteLength;) {
+      const next = part.subarray(offset, offset + PIECE_BYTES - filled);
+      offset += next.byteLength;
       if (next.byteLength === PIECE_BYTES) {
         yield next;
         continue;

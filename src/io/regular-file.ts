@@ -2,23 +2,21 @@ import { statSync, type Stats } from 'node:fs';
 import { resolve } from 'node:path';
 import { userError } from '../core/errors.js';
 
-/** A pipe that this process has open already: to open it again waits for nobody. */
+/** A pipe that this process has already opened: opening it again does not block. */
 const OPEN_PIPE = /^\/(dev\/(fd\/\d+|stdin)|proc\/)/;
 
-/** How a file is asked for. */
 interface Asked {
-  /** What its error is of. */
+  /** Kind of the error. */
   readonly kind: 'data' | 'config' | 'usage';
-  /** What to do about one that is none. */
+  /** Fix if the file is not regular. */
   readonly fix: string;
-  /** Whether a pipe is taken that is open already, as of `<(…)` in a shell; it is read once. */
+  /** Accepts a pipe that is already open, such as `<(…)` of a shell; it can be read once. */
   readonly takesOpenPipes?: boolean;
 }
 
 /**
- * Checks that a path is no pipe, socket or device, before it is opened: to open a pipe waits for one who writes, and no
- * signal ends that.
- * What is not there, or a directory, is left to whoever opens it.
+ * Rejects pipes, sockets and devices before they are opened: opening a pipe blocks until a writer appears, and ignores
+ * signals. Absent files and directories are left to the caller.
  * @throws UserError of the given kind
  */
 export function checkRegularFile(path: string, { kind, fix, takesOpenPipes = false }: Asked): void {
@@ -33,7 +31,7 @@ export function checkRegularFile(path: string, { kind, fix, takesOpenPipes = fal
   const message = stats.isFIFO()
     ? 'is a pipe, which can be read only once'
     : stats.isSocket()
-      ? 'is a socket, and no file'
-      : 'is a device, and no file';
+      ? 'is a socket, not a file'
+      : 'is a device, not a file';
   throw userError(kind, { where: path, message, fix });
 }

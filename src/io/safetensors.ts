@@ -8,8 +8,8 @@ import { lazyTensor } from './lazy-tensor.js';
 import { countElements } from '../core/tensor.js';
 
 /**
- * Tensors in a file: 8 bytes of header length, a JSON header, then the tensors without gaps, all little-endian
- * (https://github.com/huggingface/safetensors, "Format"). Data only: nothing in such a file can name code.
+ * Tensor files: 8 bytes of header length, a JSON header, then contiguous tensors, all little-endian
+ * (https://github.com/huggingface/safetensors, "Format"). Data only: such a file cannot refer to code.
  */
 
 const ARRAYS = {
@@ -21,26 +21,23 @@ const ARRAYS = {
   U8: Uint8Array,
 } as const;
 
-/** Element types that are read and written here. */
+/** Supported element types. */
 export type ElementType = keyof typeof ARRAYS;
 export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Int8Array | Uint8Array;
 
-/** A tensor as it lies in a file. */
+/** A tensor in a file. */
 export interface StoredTensor {
   readonly shape: readonly number[];
-  /** Spares asking for the data where that costs something: a view of an engine's memory is gathered each time. */
+  /** Avoids access to `data` where that is expensive: a view of engine memory is gathered on each access. */
   readonly dtype?: ElementType;
   readonly data: TensorData;
-  /**
-   * The same numbers, some whole rows at a time; each part is valid until the next one is asked for. Without it, there
-   * is one part.
-   */
+  /** Iterates over blocks of whole rows; a block is valid until the next one. Default: a single block. */
   readonly parts?: (() => Iterable<TensorData>) | undefined;
 }
 
-/** The longest header that the reference implementation admits. */
+/** Maximum header size of the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** One read: signals are heard between two of them. */
+/** Bytes per read, small enough to react to signals. */
 const CHUNK_BYTES = 1 << 22;
 
 const count = z.int().min(0);
@@ -51,9 +48,9 @@ const entrySchema = z.strictObject({
 });
 
 /**
- * Writes tensors to `path` and syncs the file; the caller renames it to its place.
- * @param metadata texts by their names, which stand in the header
- * @param write how the bytes get to the disk
+ * Writes tensors to `path` and syncs the file; the caller renames it.
+ * @param metadata strings for the header
+ * @param write writes the bytes to the disk
  */
 export async function writeSafetensors(
   path: string,
@@ -64,10 +61,7 @@ export async function writeSafetensors(
   return write(path, safetensorsParts(tensors, metadata));
 }
 
-/**
- * The bytes of a file of tensors: a head, then tensor after tensor; each part may be in memory only until the next is
- * asked for.
- */
+/** Yields the bytes of a tensor file: the header, then each tensor; a block is valid until the next one. */
 export function safetensorsParts(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata?: Readonly<Record<string, string>>,
@@ -82,7 +76,7 @@ export function safetensorsParts(
     offset = end;
   }
   const json = JSON.stringify(header);
-  // Padded, so that the data is aligned for any element type.
+  // Padded, so that data is aligned for any element type.
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
@@ -97,40 +91,39 @@ function* bytesInTurn(head: readonly Uint8Array[], tensors: Iterable<StoredTenso
   }
 }
 
-/** Where a tensor lies in its file. */
+/** Location of a tensor in its file. */
 export interface TensorPlace {
   readonly dtype: ElementType;
   readonly shape: readonly number[];
-  /** From the start of the file. */
+  /** Byte offset in the file. */
   readonly position: number;
   readonly bytes: number;
 }
 
-/** What a broken file is an error of, and what to do about it. */
+/** Error kind and fix for a broken file. */
 export interface Blame {
   readonly kind: ErrorKind;
   readonly fix: string;
 }
 
-const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'take another checkpoint' };
+const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'use another checkpoint' };
 type Fail = (message: string, key?: string) => never;
 
-/** How tensors are read, where it is not as those of a checkpoint are. */
+/** Read options; the defaults are those for checkpoints. */
 export interface TensorReading {
   readonly blame?: Blame;
-  /** Whether threads are to share their memory. */
+  /** Whether to read into shared memory. */
   readonly isShared?: boolean;
-  /** Tensors beyond so many bytes stay in the file, and are read from it when they or parts of them are asked for. */
+  /** Tensors beyond this total size are read on access instead. */
   readonly mostBytes?: number;
 }
 
 const MAX_BYTES = 2 ** 28;
 
 /**
- * Reads all tensors of a file, each into memory of its own; a large one is hashed with the others, and read when it is
- * asked for.
- * @param expected what the file must be, where that is known: it is hashed as it is read
- * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header or `expected` says
+ * Reads all tensors of a file into separate memory; a large one is hashed with the others, but read on access.
+ * @param expected verified while reading, if given
+ * @throws UserError (checkpoint) for a file that is missing, truncated, or different from its header or `expected`
  */
 export async function readSafetensors(
   path: string,
@@ -138,7 +131,7 @@ export async function readSafetensors(
   { blame = BLAME_CHECKPOINT, isShared = false, mostBytes = MAX_BYTES }: TensorReading = {},
 ): Promise<Map<string, StoredTensor>> {
   return withFile(path, blame, async (file, fail) => {
-    // Header and tensors are read in the order in which they lie, each byte once.
+    // Reads header and tensors in file order, each byte once.
     const hash = expected && createHash('sha256');
     const tensors = new Map<string, StoredTensor>();
     let left = mostBytes;
@@ -157,7 +150,7 @@ export async function readSafetensors(
       const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];
       tensors.set(name, { shape, data: new TypedArray(memory) });
     }
-    if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 is not that of its manifest');
+    if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 differs from the manifest');
     return tensors;
   });
 }
@@ -174,27 +167,27 @@ function lazily(path: string, { dtype, shape, position, bytes }: TensorPlace, { 
   };
 }
 
-/** A part of a tensor and where it is wanted. */
+/** Part of a tensor to read. */
 export interface TensorRead {
-  /** From the start of the file. */
+  /** Byte offset in the file. */
   readonly position: number;
-  /** Is filled. */
+  /** Target of the read. */
   readonly into: TensorData;
 }
 
-/** Tensors of a file that are read in parts. */
+/** A tensor file that is read in parts. */
 export interface TensorFile {
   /** The bytes before the first tensor. */
   readonly head: Uint8Array;
-  /** In the order of their data. */
+  /** In file order. */
   readonly places: ReadonlyMap<string, TensorPlace>;
-  /** Reads all parts, side by side; the memory must not be touched meanwhile. */
+  /** Reads all parts concurrently; their memory must not be accessed meanwhile. */
   read(parts: readonly TensorRead[]): Promise<void>;
 }
 
 /**
- * Reads where the tensors of a file lie; the file is open only while it is read from.
- * @throws UserError of the kind that `blame` names, like `readSafetensors`
+ * Reads the tensor locations of a file, which is open only during reads.
+ * @throws UserError of the kind in `blame`, like `readSafetensors`
  */
 export async function openSafetensors(path: string, blame: Blame): Promise<TensorFile> {
   return {
@@ -210,9 +203,9 @@ export async function openSafetensors(path: string, blame: Blame): Promise<Tenso
   };
 }
 
-const SHRANK = 'it shrank while it was read';
+const SHRANK = 'it was truncated while it was being read';
 
-/** Opens a file, does something with it, and closes it; what goes wrong is told with the path. */
+/** Opens a file for the duration of `use`, and converts its errors to a `UserError` with the path. */
 async function withFile<Result>(
   path: string,
   { kind, fix }: Blame,
@@ -226,7 +219,7 @@ async function withFile<Result>(
   }
   try {
     return await use(file, (message, key) => {
-      const problem = { where: path, message: `not a whole safetensors file: ${message}`, fix };
+      const problem = { where: path, message: `is not a complete safetensors file: ${message}`, fix };
       throw userError(kind, key === undefined ? problem : { ...problem, key });
     });
   } catch (error) {
@@ -237,7 +230,7 @@ async function withFile<Result>(
   }
 }
 
-/** Where the tensors lie, in the order of their data; all of the file is accounted for. */
+/** Reads the tensor locations in file order, and checks that they cover the whole file. */
 async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile, 'head' | 'places'>> {
   const { size } = await file.stat();
   if (size < 8) fail(`${size} bytes are too few for a header`);
@@ -246,7 +239,7 @@ async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile
   const length = await read(0, Buffer.alloc(8));
   const headerBytes = Number(length.readBigUInt64LE());
   if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8))
-    fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
+    fail(`its header declares ${headerBytes} bytes, but the file has ${size}`);
   const header = await read(8, Buffer.alloc(headerBytes));
   const entries = parseHeader(header.toString('utf8'), fail);
 
@@ -256,10 +249,10 @@ async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile
     const [begin, stop] = data_offsets;
     if (!isElementType(dtype))
       return fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
-    if (begin !== end) fail(`its data starts at ${begin}, but what comes before ends at ${end}`, name);
+    if (begin !== end) fail(`its data starts at ${begin}, but the previous tensor ends at ${end}`, name);
     const bytes = countElements(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
     if (stop - begin !== bytes)
-      fail(`shape [${shape.join(', ')}] needs ${bytes} bytes, the header gives ${stop - begin}`, name);
+      fail(`shape [${shape.join(', ')}] requires ${bytes} bytes, but the header declares ${stop - begin}`, name);
     if (8 + headerBytes + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
     end = stop;
     places.set(name, { dtype, shape, position: 8 + headerBytes + begin, bytes });
@@ -272,7 +265,7 @@ function isElementType(dtype: string): dtype is ElementType {
   return Object.hasOwn(ARRAYS, dtype);
 }
 
-/** The header's entries in the order of their data. */
+/** Parses the header into entries in file order. */
 function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySchema>][] {
   let header: unknown;
   try {
@@ -282,13 +275,13 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header))
     return fail('its header is not a JSON object');
-  // JSON.parse keeps the last of equal names: then there are more colons outside of texts than there are keys.
+  // JSON.parse keeps only the last of duplicate keys; then there are more colons outside of strings than keys.
   const colons = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1;
   const keys = Object.values(header).reduce<number>(
     (sum, value) => sum + 1 + (typeof value === 'object' && value !== null ? Object.keys(value as object).length : 0),
     0,
   );
-  if (colons > keys) fail('a name stands in its header twice');
+  if (colons > keys) fail('its header has a duplicate name');
   const entries: [string, z.output<typeof entrySchema>][] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
@@ -304,23 +297,23 @@ function elementType(data: TensorData): ElementType {
   throw new Error('no element type for this array');
 }
 
-/** Hashes a tensor of a file; false where the file ends before. */
+/** Hashes a tensor of a file; returns false if the file ends early. */
 async function hashOnly(file: FileHandle, { position, bytes }: TensorPlace, hash: Hash): Promise<boolean> {
   const chunk = Buffer.alloc(CHUNK_BYTES);
-  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-    if (!(await readInto(file, position + at, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at)), hash)))
+  for (let start = 0; start < bytes; start += CHUNK_BYTES) {
+    if (!(await readInto(file, position + start, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - start)), hash)))
       return false;
   }
   return true;
 }
 
-/** Fills `bytes` from `position` on; false where the file ends before. */
+/** Fills `bytes` from `position`; returns false if the file ends early. */
 async function readInto(file: FileHandle, position: number, bytes: Uint8Array, hash?: Hash): Promise<boolean> {
-  for (let at = 0; at < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, bytes.length - at), position + at);
+  for (let start = 0; start < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, start, Math.min(CHUNK_BYTES, bytes.length - start), position + start);
     if (bytesRead === 0) return false;
-    hash?.update(bytes.subarray(at, at + bytesRead));
-    at += bytesRead;
+    hash?.update(bytes.subarray(start, start + bytesRead));
+    start += bytesRead;
   }
   return true;
 }

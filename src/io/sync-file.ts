@@ -1,8 +1,7 @@
 import { fsync, fsyncSync } from 'node:fs';
 import { systemCode } from '../core/errors.js';
 
-// Yarn's Plug'n'Play replaces the handles of node:fs/promises by its own, whose `sync` throws: "Method not
-// implemented".
+// Yarn's Plug'n'Play replaces file handles of node:fs/promises with ones whose `sync` throws "Method not implemented".
 
 /** Flushes an open file or directory to the disk (fsync(2)). Pipes and devices have nothing to flush. */
 export function syncFile({ fd }: { readonly fd: number }): Promise<void> {
@@ -11,7 +10,7 @@ export function syncFile({ fd }: { readonly fd: number }): Promise<void> {
   });
 }
 
-/** `syncFile` as one call that blocks. */
+/** Flushes a file synchronously, like `syncFile`. */
 export function syncFileSync(fd: number): void {
   try {
     fsyncSync(fd);
@@ -20,7 +19,7 @@ export function syncFileSync(fd: number): void {
   }
 }
 
-/** Whether the system answers that a file of this kind cannot be synced (fsync(2), EINVAL). */
+/** Returns whether the system cannot sync this kind of file (fsync(2), EINVAL). */
 function isUnsyncable(error: unknown): boolean {
   return systemCode(error) === 'EINVAL';
 }

@@ -7,9 +7,8 @@ import { bootId, isAlive, pidNamespace } from '../system/process-identity.js';
 let numTemporaries = 0;
 
 /**
- * Names a temporary file next to a path that nothing else uses, in this process or another, of this machine, a
- * container or a machine that
- * shares the disk. It is hidden, and names its writer.
+ * Returns a unique hidden name next to `path`, which contains its writer. Unique across processes, containers and
+ * machines that share the disk.
  */
 export function temporaryPath(path: string): string {
   return join(
@@ -18,14 +17,14 @@ export function temporaryPath(path: string): string {
   );
 }
 
-/** Reports whether a file's name is that of a temporary file. */
+/** Returns whether a file name is that of a temporary file. */
 export function isTemporary(name: string): boolean {
   return /^\..*\.tmp$/.test(name);
 }
 
 let tag: string | undefined;
 
-/** Distinguishes writers with one host name and process id: by boot and PID namespace. */
+/** Distinguishes writers with the same host name and process id by boot and PID namespace. */
 function writerTag(): string {
   if (tag !== undefined) return tag;
   const namespace = pidNamespace();
@@ -36,15 +35,14 @@ function writerTag(): string {
 }
 
 /**
- * Temporary files of dead writers by directory. A directory is listed once: a command may write thousands of files into
- * one.
+ * Temporary files of dead writers by directory. Each directory is listed once, since a command may write thousands of
+ * files into one.
  */
 const stale = new Map<string, Promise<readonly string[]>>();
 
 /**
- * Removes the temporary files of a path whose writers were killed. A writer that runs keeps its own, and so does one of
- * another machine or
- * container, which cannot be looked for.
+ * Removes the temporary files of dead writers for a path. Keeps those of running writers, and of other machines or
+ * containers, whose state is unknown.
  */
 export async function removeStaleTemporary(path: string): Promise<void> {
   const folder = dirname(path);
@@ -54,22 +52,19 @@ export async function removeStaleTemporary(path: string): Promise<void> {
 }
 
 async function staleNames(folder: string): Promise<readonly string[]> {
-  // What is wrong with the directory is told by the write.
+  // The write reports problems of the directory.
   const names = await readdir(folder).catch(() => []);
   return names.filter((name) => isTemporary(name) && isWriterAlive(name) === false);
 }
 
-/**
- * Reports whether the process that writes a temporary file runs; undefined for one of another machine, boot or
- * container.
- */
+/** Returns whether the writer of a temporary file runs; undefined for another machine, boot or container. */
 export function isWriterAlive(name: string): boolean | undefined {
   const [ending, pid, writer] = /-(\d+)-([0-9a-f]{8})-\d+\.tmp$/.exec(name) ?? [];
   if (ending === undefined || writer !== writerTag() || !name.endsWith(`.${os.hostname()}${ending}`)) return undefined;
   return isAlive(Number(pid), null);
 }
 
-/** Removes a file or a directory; a kill meanwhile leaves it whole or under a temporary name. */
+/** Removes a file or directory; an interruption leaves it intact or under a temporary name. */
 export async function removeWhole(path: string): Promise<void> {
   const temporary = temporaryPath(path);
   await rename(path, temporary);

@@ -3,23 +3,22 @@ import { createByteHash, type Content } from './byte-hash.js';
 import { cut, PIECE_BYTES } from './pieces.js';
 import { syncFile } from './sync-file.js';
 
-/** Parts of fewer bytes are put together: each costs a call of the hash. */
+/** Smaller parts are combined, since each costs a call of the hash. */
 const LARGE_BYTES = 1 << 15;
-/** The system takes no more with one call (writev(2), IOV_MAX). */
+/** Limit of one call (writev(2), IOV_MAX). */
 const MAX_PARTS = 1024;
 
-/** A file whose bytes the system has. */
+/** A file that is written, but not synced. */
 export interface WrittenFile {
   readonly content: Content;
-  /** Has the disk take them for good, and closes the file; nothing else closes it. */
+  /** Syncs and closes the file; nothing else closes it. */
   sync(): Promise<void>;
 }
 
 /**
- * Writes a file of large parts as they lie, several with one call. The disk is given time: the parts are free when the
- * promise is kept, and the file is there to
- * stay once it is synced.
- * @param parts must stay as they are meanwhile
+ * Writes large parts without a copy, several per call. Parts are free once the promise resolves; the file is durable
+ * after `sync`.
+ * @param parts must not change meanwhile
  */
 export async function writeParts(path: string, parts: Iterable<Uint8Array>): Promise<WrittenFile> {
   const hash = await createByteHash();
@@ -30,9 +29,9 @@ export async function writeParts(path: string, parts: Iterable<Uint8Array>): Pro
       for (const piece of group) hash.update(piece);
       let { bytesWritten } = await writing;
       for (const piece of group) {
-        // What a write leaves over.
-        for (let at = Math.min(bytesWritten, piece.byteLength); at < piece.byteLength;)
-          at += (await file.write(piece, at)).bytesWritten;
+        // Completes partial writes.
+        for (let offset = Math.min(bytesWritten, piece.byteLength); offset < piece.byteLength;)
+          offset += (await file.write(piece, offset)).bytesWritten;
         bytesWritten = Math.max(0, bytesWritten - piece.byteLength);
       }
     }
@@ -52,7 +51,7 @@ export async function writeParts(path: string, parts: Iterable<Uint8Array>): Pro
   };
 }
 
-/** What one write takes: large parts as they are, of small ones a copy. */
+/** Groups parts into writes: large ones as they are, small ones copied. */
 function* grouped(parts: Iterable<Uint8Array>): Generator<Uint8Array[]> {
   let group: Uint8Array[] = [];
   let bytes = 0;

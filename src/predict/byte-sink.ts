@@ -6,19 +6,19 @@ import { createGzip } from 'node:zlib';
 import { syncFile } from '../io/sync-file.js';
 import type { WriteBytes } from './scored-rows.js';
 
-/** Bytes on their way out. */
+/** Target of bytes. */
 export interface ByteSink {
   readonly write: WriteBytes;
-  /** Keeps its promise when all bytes are where they should be. */
+  /** Resolves once all bytes are written. */
   end(): Promise<void>;
-  /** Gives up. */
+  /** Aborts the write. */
   destroy(): void;
 }
 
-/** Bytes that may wait: enough that whoever makes them goes on while a disk or gzip works. */
+/** Maximum bytes in flight: enough to keep the producer busy while a disk or gzip works. */
 const MAX_WAITING_BYTES = 1 << 22;
 
-/** A new file, synced at its end. */
+/** Creates a file that is synced at its end. */
 export async function fileSink(path: string, isGzip: boolean): Promise<ByteSink> {
   const file = syncedStream(await open(path, 'w'));
   if (!isGzip) return ownSink(file, finished(file));
@@ -26,10 +26,10 @@ export async function fileSink(path: string, isGzip: boolean): Promise<ByteSink>
   return ownSink(gzip, pipeline(gzip, file));
 }
 
-/** A stream into an open file, which is synced at its end and closed. */
+/** Creates a stream to an open file, which is synced and closed at its end. */
 function syncedStream(file: FileHandle): Writable {
   const writeWhole = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.byteLength;) at += (await file.write(bytes, at)).bytesWritten;
+    for (let offset = 0; offset < bytes.byteLength;) offset += (await file.write(bytes, offset)).bytesWritten;
   };
   const settle = (work: Promise<void>, done: (error?: Error | null) => void): void =>
     void work.then(() => done(), done);
@@ -41,7 +41,7 @@ function syncedStream(file: FileHandle): Writable {
   });
 }
 
-/** A stream of somebody else's, which is left open. */
+/** Wraps an external stream, which stays open. */
 export function streamSink(stream: Writable): ByteSink {
   const write = writeTo(stream, finished(stream));
   return {
@@ -63,9 +63,9 @@ function ownSink(first: Writable, done: Promise<void>): ByteSink {
   };
 }
 
-/** @param done fails with whatever goes wrong behind the stream */
+/** @param done rejects with any error downstream of `stream` */
 function writeTo(stream: Writable, done: Promise<void>): WriteBytes {
-  // What fails is thrown where it is awaited.
+  // Avoids an unhandled rejection; the awaiting caller receives the error.
   done.catch(() => undefined);
   return async (bytes) => {
     if (!stream.destroyed) stream.write(bytes);

@@ -1,11 +1,11 @@
 import { didYouMean, quoted, UserError, userError } from '../core/errors.js';
 import type { ScoredColumns } from './scored-rows.js';
 
-/** What is asked for of columns. */
+/** Options for output columns. */
 export interface ColumnOptions {
-  /** Columns that pass as they are; `all` for all of them. */
+  /** Columns to pass through; `all` for every column. */
   readonly keep: readonly string[];
-  /** Put before the names of predictions. */
+  /** Prefix of prediction columns. */
   readonly prefix: string;
 }
 
@@ -13,11 +13,11 @@ export interface ColumnOptions {
 export const KEEP_ALL = 'all';
 
 /**
- * The columns that are written.
+ * Returns the output columns.
  * @param path of the data
- * @param has the columns of the data
- * @param spaces the names of what is predicted
- * @throws UserError (usage) for columns that are not there, and for names that would stand there twice
+ * @param has columns of the data
+ * @param spaces names of the outputs
+ * @throws UserError (usage) for absent columns and for duplicate names
  */
 export function scoredColumns(
   { keep, prefix }: ColumnOptions,
@@ -26,30 +26,32 @@ export function scoredColumns(
   spaces: readonly string[],
 ): ScoredColumns {
   const keepsAll = keep.includes(KEEP_ALL) && !has.includes(KEEP_ALL);
-  const kept = keepsAll ? has : [...new Set(keep)];
-  const missing = kept.filter((name) => !has.includes(name));
+  const keptColumns = keepsAll ? has : [...new Set(keep)];
+  const missing = keptColumns.filter((name) => !has.includes(name));
   if (missing.length > 0) {
     const fix = (name: string): string =>
-      didYouMean(name, has) ?? `it has ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
+      didYouMean(name, has) ?? `use one of its ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
     throw new UserError(
       'usage',
       missing.map((name) => ({
         where: path,
         key: `column ${quoted(name)}`,
-        message: 'is to be kept, and is not there',
+        message: 'is to be kept, but does not exist',
         fix: fix(name),
       })),
     );
   }
   const predictions = spaces.map((name) => prefix + name);
-  const twice = predictions.filter((name) => kept.includes(name));
+  const twice = predictions.filter((name) => keptColumns.includes(name));
   if (twice.length > 0) {
     throw userError('usage', {
       where: '--keep',
       key: `column ${quoted(twice[0])}`,
-      message: 'is also what a prediction is called',
-      fix: `give predictions other names, as in --prefix predicted_, or ${keepsAll ? 'name the columns to keep without it' : 'leave it out'}`,
+      message: 'is also the name of a prediction',
+      fix:
+        'rename predictions, for example with --prefix predicted_, or ' +
+        (keepsAll ? 'list the columns to keep without it' : 'remove it'),
     });
   }
-  return { kept, predictions };
+  return { kept: keptColumns, predictions };
 }

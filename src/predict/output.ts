@@ -7,36 +7,33 @@ import { fileSink, streamSink, type ByteSink } from './byte-sink.js';
 import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
 import { csvWriter, jsonlWriter } from './text-writers.js';
 
-/**
- * Writes rows, all or none: where the work fails, nothing of it is left, and what was there before is as it was. The
- * work ends the writer.
- */
+/** Writes rows atomically: if `work` fails, an existing file stays unchanged. `work` ends the writer. */
 export type Output = (columns: ScoredColumns, work: (writer: RowWriter) => Promise<void>) => Promise<void>;
 
 type CreateWriter = (columns: ScoredColumns, writeBytes: WriteBytes) => RowWriter | Promise<RowWriter>;
 
-/** The formats by the endings of their files. */
+/** Formats by file extension. */
 const FORMATS: Readonly<Record<string, CreateWriter>> = {
   '.csv': csvWriter,
   '.jsonl': jsonlWriter,
-  // Loaded only then.
+  // Loaded on demand.
   '.parquet': async (columns, writeBytes) => (await import('./parquet-writer.js')).parquetWriter(columns, writeBytes),
 };
 
 /**
- * Finds out how rows are written, before any is there.
- * @param target a file, whose ending says what it is, or a stream that takes CSV
- * @throws UserError (usage) for a name whose ending says nothing; (disk) where a folder is in the way
+ * Selects the output format before any row exists.
+ * @param target a file with a known extension, or a stream for CSV
+ * @throws UserError (usage) for an unknown extension; (disk) for a directory
  */
 export function openOutput(target: string | Writable): Output {
   if (typeof target !== 'string') return (columns, work) => writeTo(streamSink(target), csvWriter, columns, work);
-  const { createWriter, isGzip } = formatOf(target);
+  const { createWriter, isGzip } = selectFormat(target);
   const path = resolve(target);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
     throw userError('disk', {
       where: target,
-      message: 'is a folder; expected the name of a file to write',
-      fix: 'name a file in it',
+      message: 'is a directory; expected a file',
+      fix: 'use a file in it',
     });
   }
   return async (columns, work) => {
@@ -45,15 +42,17 @@ export function openOutput(target: string | Writable): Output {
   };
 }
 
-function formatOf(path: string): { readonly createWriter: CreateWriter; readonly isGzip: boolean } {
+function selectFormat(path: string): { readonly createWriter: CreateWriter; readonly isGzip: boolean } {
   const [, ending = '', gzip] = /(\.\w+?)(\.gz)?$/i.exec(path) ?? [];
   const createWriter = Object.entries(FORMATS).find(([name]) => name === ending.toLowerCase())?.[1];
-  // Parquet compresses its columns itself.
+  // Parquet compresses its own columns.
   if (createWriter === undefined || (gzip !== undefined && ending.toLowerCase() === '.parquet')) {
     throw userError('usage', {
       where: '--out',
-      message: `expected a name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on standard output, found '${path}'`,
-      fix: `write ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv`,
+      message:
+        'expected a file name that ends in .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet, or - for CSV on ' +
+        `standard output, found '${path}'`,
+      fix: `use ${path === '' ? 'predictions' : path.replace(/\.\w*$/, '')}.csv`,
     });
   }
   return { createWriter, isGzip: gzip !== undefined };

@@ -2,10 +2,10 @@ import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet';
 import type { RowWriter, ScoredColumns, ScoredRows, WriteBytes } from './scored-rows.js';
 
-/** Rows of a row group, and cells of it at the most that are texts: they lie in memory until it is full. */
+/** Maximum rows of a row group, and maximum strings in it; a row group is buffered in memory. */
 const [GROUP_ROWS, GROUP_CELLS] = [1 << 17, 1 << 20];
 
-/** Writes Parquet in row groups: cells as texts, predictions as floats, null where a row has none. */
+/** Writes Parquet row groups: values as strings, predictions as float32, null for missing predictions. */
 export function parquetWriter(
   { kept: keptNames, predictions: names }: ScoredColumns,
   writeBytes: WriteBytes,
@@ -23,31 +23,31 @@ export function parquetWriter(
   ];
   const file = new ParquetWriter({ writer: bytes, schema, createdBy: 'mtl' });
   const groupRows = Math.min(GROUP_ROWS, Math.ceil(GROUP_CELLS / Math.max(1, keptNames.length)));
-  const kept = keptNames.map((): string[] => []);
+  const keptColumns = keptNames.map((): string[] => []);
   const predictions = names.map((): (number | null)[] => []);
   let count = 0;
 
   const takeBytes = async (): Promise<void> => {
     const written = bytes.getBytes().slice();
-    // What has gone out counts for the places of what comes.
+    // Written bytes count for later offsets.
     bytes.index = 0;
     await writeBytes(written);
   };
   const endGroup = async (): Promise<void> => {
     if (count === 0) return;
     const columnData = [
-      ...keptNames.map((name, c) => ({ name, data: kept[c]! })),
+      ...keptNames.map((name, c) => ({ name, data: keptColumns[c]! })),
       ...names.map((name, c) => ({ name, data: predictions[c]! })),
     ];
     await file.write({ columnData, rowGroupSize: count });
-    for (const column of [...kept, ...predictions]) column.length = 0;
+    for (const column of [...keptColumns, ...predictions]) column.length = 0;
     count = 0;
     await takeBytes();
   };
   return {
     async write(rows: ScoredRows) {
       for (let row = 0; row < rows.rows; row++) {
-        for (let c = 0; c < kept.length; c++) kept[c]!.push(rows.kept[c]![row]!);
+        for (let c = 0; c < keptColumns.length; c++) keptColumns[c]!.push(rows.kept[c]![row]!);
         for (let c = 0; c < predictions.length; c++) {
           const value = rows.predictions[c]![row]!;
           predictions[c]!.push(Number.isNaN(value) ? null : value);

@@ -1,25 +1,25 @@
-/** Names of what is written: columns of the data that are passed through, and predictions. */
+/** Names of the output columns: passed through, and predictions. */
 export interface ScoredColumns {
   readonly kept: readonly string[];
   readonly predictions: readonly string[];
 }
 
-/** Rows on their way out, a list a column. */
+/** Output rows as columns. */
 export interface ScoredRows {
   readonly rows: number;
-  /** Cells as they stood in the data. */
+  /** Raw values of the data. */
   readonly kept: readonly (readonly string[])[];
-  /** NaN for a row that has none. */
+  /** NaN for a row without a prediction. */
   readonly predictions: readonly Float32Array[];
 }
 
-/** Takes rows to where they are kept. */
+/** Writes rows. */
 export interface RowWriter {
-  /** @returns a promise that is kept when there is room for more */
+  /** @returns a promise that resolves when there is capacity for more rows */
   write(rows: ScoredRows): Promise<void>;
-  /** Writes what is left; the bytes' own end is another's. */
+  /** Flushes the rows; does not end the byte sink. */
   end(): Promise<void>;
 }
 
-/** Takes bytes; they must not be changed any more. */
+/** Writes bytes, which must not change afterwards. */
 export type WriteBytes = (bytes: Uint8Array) => Promise<void>;

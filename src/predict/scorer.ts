@@ -7,37 +7,37 @@ import { quoted, userError } from '../core/errors.js';
 import { combinePredictions, type Output } from '../evaluation/outputs.js';
 import type { ScoredRows } from './scored-rows.js';
 
-/** Predicts rows on their way through. */
+/** Predicts rows of a stream. */
 export interface Scorer {
-  /** @throws UserError (data) for a prediction that is not finite, unless such rows are skipped */
+  /** @throws UserError (data) for a non-finite prediction, unless such rows are skipped */
   score(rows: StreamedRows): Promise<ScoredRows>;
-  /** Rows so far, those without a prediction among them. */
+  /** Rows so far, including those without a prediction. */
   readonly rows: number;
-  /** Rows so far whose predictions are not finite. */
+  /** Rows so far with a non-finite prediction. */
   readonly nonFiniteRows: number;
 }
 
-/** How rows are predicted. */
+/** Options of a scorer. */
 export interface ScorerOptions {
   readonly program: Program;
-  /** Outputs, a column each. */
+  /** Outputs, one per column. */
   readonly spaces: readonly Output[];
   readonly fields: EncodedFormat['fields'];
-  /** Maximum number of rows whose predictions are not finite; they have empty predictions. */
+  /** Maximum number of rows with a non-finite prediction, which is left empty. */
   readonly maxNonFiniteRows: number;
 }
 
-/** Creates a scorer that gives a column to each output. */
+/** Creates a scorer with one column per output. */
 export function createScorer({ program, spaces, fields, maxNonFiniteRows }: ScorerOptions): Scorer {
   let count = 0;
   let nonFiniteRows = 0;
 
-  /** Empties the predictions of rows that have one that is not finite. */
+  /** Clears predictions of rows with a non-finite prediction. */
   const emptyNonFinite = (predictions: readonly Float32Array[], batch: Batch, skipped: readonly number[]): void => {
     for (let row = 0; row < batch.rows; row++) {
       const outputs = spaces.filter((_, s) => !Number.isFinite(predictions[s]![row]));
       if (outputs.length === 0) continue;
-      const number = count + row + skipped.filter((before) => before <= row).length + 1;
+      const number = count + row + skipped.filter((end) => end <= row).length + 1;
       if (++nonFiniteRows > maxNonFiniteRows)
         throw nonFiniteError(number, outputs, findLargestNumber(batch, row, fields));
       for (const values of predictions) values[row] = NaN;
@@ -82,13 +82,13 @@ function nonFiniteError(row: number, outputs: readonly Output[], columns: readon
   });
 }
 
-/** The values with NaN for each row that has none. */
+/** Returns the values, with NaN for each skipped row. */
 function withGaps(values: Float32Array, skipped: readonly number[]): Float32Array {
   const all = new Float32Array(values.length + skipped.length).fill(NaN);
   let from = 0;
-  for (const [s, before] of [...skipped, values.length].entries()) {
-    all.set(values.subarray(from, before), from + s);
-    from = before;
+  for (const [s, end] of [...skipped, values.length].entries()) {
+    all.set(values.subarray(from, end), from + s);
+    from = end;
   }
   return all;
 }

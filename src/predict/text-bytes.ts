@@ -8,23 +8,21 @@ const COMMA = 44;
 const LF = 10;
 const CR = 13;
 
-/** Numbers from here to there are written without an exponent, and found by arithmetic that doubles do exactly. */
+/** Range of numbers that are written without an exponent, by exact double arithmetic. */
 const [SMALLEST_PLAIN, END_OF_PLAIN] = [1e-6, 1e7];
-/** Of 2^-20, which is below the smallest, to 2^23. */
+/** From 2^-20, below the smallest, to 2^23. */
 const FIRST_EXPONENT = -20;
-/**
- * By exponent: digits behind the point whose steps are less than those of floats, so that one of them hits any float.
- */
+/** Per exponent: number of decimals with a smaller step than float32, so that one decimal hits every float. */
 const ENOUGH_DECIMALS = Uint8Array.from({ length: 24 - FIRST_EXPONENT }, (_, i) =>
   Math.max(0, Math.ceil((23 - (i + FIRST_EXPONENT)) * Math.log10(2))),
 );
 const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
-/** Bytes that a character takes at the most, of those that one unit of UTF-16 is. */
+/** Maximum UTF-8 bytes per UTF-16 unit. */
 const MAX_CHARACTER_BYTES = 3;
-/** As `-1.1754944e-38`, with some to spare. */
+/** For numbers such as `-1.1754944e-38`, with a margin. */
 const MAX_NUMBER_BYTES = 24;
 
-/** Text that is put together as bytes, since a string a cell costs more than all else that is done with it. */
+/** Builds text as bytes, since creating a string per value is the most expensive step. */
 export class TextBytes {
   #bytes: Buffer;
   #at = 0;
@@ -35,12 +33,12 @@ export class TextBytes {
     this.#bytes = Buffer.allocUnsafe(capacity);
   }
 
-  /** All that was put since the last call, in memory of its own. */
+  /** Returns and removes all bytes so far. */
   take(): Uint8Array {
-    const taken = this.#bytes.subarray(0, this.#at);
+    const result = this.#bytes.subarray(0, this.#at);
     this.#bytes = Buffer.allocUnsafe(this.#bytes.length);
     this.#at = 0;
-    return taken;
+    return result;
   }
 
   byte(value: number): void {
@@ -61,7 +59,7 @@ export class TextBytes {
     }
   }
 
-  /** A cell of CSV (RFC 4180): in quotes where it holds a comma, a quote or an end of a line. */
+  /** Appends a CSV value (RFC 4180), quoted if it contains a comma, a quote or a line end. */
   cell(value: string): void {
     for (let i = 0; i < value.length; i++) {
       const code = value.charCodeAt(i);
@@ -73,9 +71,7 @@ export class TextBytes {
     this.text(value);
   }
 
-  /**
-   * A finite 32-bit float as the shortest decimal that is read as the same float, whether by way of a double or not.
-   */
+  /** Appends the shortest decimal that parses to the same float32, directly or through a double. */
   float(value: number): void {
     this.#reserve(MAX_NUMBER_BYTES);
     const size = Math.abs(value);
@@ -87,7 +83,7 @@ export class TextBytes {
     this.#float[0] = size;
     const bits = this.#bits[0]!;
     const exponent = (bits >>> 23) - 127;
-    // What lies within half a step of the float is read as it; below a power of two, steps are half as large.
+    // Any decimal within half a step parses to the float; below a power of two, steps are half as large.
     const half = 2 ** (exponent - 24);
     const isPower = (bits & 0x7fffff) === 0;
     const low = size - (isPower ? half / 2 : half);
@@ -96,7 +92,7 @@ export class TextBytes {
     let digits = Math.round(size * POWERS[decimals]!);
     while (decimals > 0) {
       const fewer = Math.round(size * POWERS[decimals - 1]!);
-      // A quotient of whole numbers that a double holds is the double that the decimal is read as.
+      // The quotient of two exact integers is the double that the decimal parses to.
       const read = fewer / POWERS[decimals - 1]!;
       if (read <= low || read >= high) break;
       digits = fewer;
@@ -105,18 +101,18 @@ export class TextBytes {
     this.#decimal(digits, decimals);
   }
 
-  /** A whole number below 2^31 with a point before its last so many digits. */
+  /** Appends an integer below 2^31 with this many decimals. */
   #decimal(digits: number, decimals: number): void {
     let length = 1;
     for (let limit = 10; digits >= limit; limit *= 10) length++;
     length = Math.max(length, decimals + 1);
     const end = this.#at + length + (decimals > 0 ? 1 : 0);
     let rest = digits;
-    let at = end - 1;
+    let index = end - 1;
     for (let i = 0; i < length; i++) {
-      if (i === decimals && i > 0) this.#bytes[at--] = POINT;
+      if (i === decimals && i > 0) this.#bytes[index--] = POINT;
       const next = (rest / 10) | 0;
-      this.#bytes[at--] = ZERO + rest - next * 10;
+      this.#bytes[index--] = ZERO + rest - next * 10;
       rest = next;
     }
     this.#at = end;

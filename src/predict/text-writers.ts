@@ -4,7 +4,7 @@ import { TextBytes } from './text-bytes.js';
 const COMMA = 44;
 const LF = 10;
 
-/** Writes CSV with a header: cells as they were, empty where a row has no prediction. */
+/** Writes CSV with a header: raw values, and empty for missing predictions. */
 export function csvWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
   const text = new TextBytes();
   const isAlone = keptNames.length + names.length === 1;
@@ -24,7 +24,7 @@ export function csvWriter({ kept: keptNames, predictions: names }: ScoredColumns
           if (c > 0) text.byte(COMMA);
           const value = predictions[c]![row]!;
           if (!Number.isNaN(value)) text.float(value);
-          // A line of nothing is no row to most readers.
+          // Most readers skip an empty line.
           else if (isAlone) text.text('""');
         }
         text.byte(LF);
@@ -35,7 +35,7 @@ export function csvWriter({ kept: keptNames, predictions: names }: ScoredColumns
   };
 }
 
-/** Writes a JSON object a line: cells as texts, null where a row has no prediction. */
+/** Writes JSON Lines: values as strings, null for missing predictions. */
 export function jsonlWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
   const text = new TextBytes();
   const keys = [...keptNames, ...names].map((name, c) => `${c === 0 ? '{' : ','}${JSON.stringify(name)}:`);

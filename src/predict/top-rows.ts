@@ -2,36 +2,36 @@ import { didYouMean, joined, quoted, userError } from '../core/errors.js';
 import type { Output } from '../evaluation/outputs.js';
 import type { RowWriter, ScoredColumns } from './scored-rows.js';
 
-/** What is asked for of the best rows. */
+/** Options of a ranking. */
 export interface RankOptions {
-  /** Rows of a group. */
+  /** Rows per group. */
   readonly count: number;
-  /** The column whose cells are the groups. */
+  /** Column that groups rows. */
   readonly by: string;
-  /** The space that decides; the last where it is left out. */
+  /** Output to rank by; default: the last one. */
   readonly rank?: string | undefined;
 }
 
-/** Which rows are the best, and among which. */
+/** Resolved options of a ranking. */
 export interface TopOptions {
-  /** Rows of a group that are kept. */
+  /** Rows per group. */
   readonly count: number;
-  /** Kept column, and column of predictions, by their place. */
+  /** Indices of the group column and the prediction column. */
   readonly by: number;
   readonly rank: number;
 }
 
 /**
- * Finds what decides among the columns.
- * @throws UserError (usage) for a space that is none
+ * Resolves the columns of a ranking.
+ * @throws UserError (usage) for an unknown output
  */
 export function rankedBy(
   { count, by, rank }: RankOptions,
   columns: ScoredColumns,
   spaces: readonly Output[],
-): TopOptions & { readonly notice: string } {
+): TopOptions & { readonly warning: string } {
   const names = spaces.map(({ name }) => name);
-  // The product down a funnel stands behind its parts.
+  // The joint probability of a funnel comes after its factors.
   const name = rank ?? names.at(-1)!;
   if (!names.includes(name))
     throw userError('usage', {
@@ -42,40 +42,39 @@ export function rankedBy(
     count,
     by: columns.kept.indexOf(by),
     rank: names.indexOf(name),
-    notice: `the ${count} rows of each ${by} with the highest ${name}`,
+    warning: `the ${count} rows of each ${by} with the highest ${name}`,
   };
 }
 
-/** What a row holds that is kept. */
+/** A buffered row. */
 interface Row {
   readonly kept: readonly string[];
   readonly predictions: readonly number[];
 }
 
-/** Rows that are written at a time. */
+/** Rows per write. */
 const WRITE_ROWS = 4096;
 
 /**
- * Lets pass the best rows of each group: groups in the order of their first rows, the best row first, and of equal ones
- * the one
- * that comes first. Holds as many rows as it lets pass. A row without a prediction is none of the best.
+ * Passes through the top rows of each group: groups in order of their first row, rows by descending prediction, ties in
+ * input order. Buffers only the rows it passes. Ignores rows without a prediction.
  */
 export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): RowWriter {
   const groups = new Map<string, Row[]>();
   return {
-    write({ rows, kept, predictions }) {
-      const groupOf = kept[by]!;
+    write({ rows, kept: keptColumns, predictions }) {
+      const groupValues = keptColumns[by]!;
       const scores = predictions[rank]!;
       for (let row = 0; row < rows; row++) {
         const score = scores[row]!;
         if (Number.isNaN(score)) continue;
-        let best = groups.get(groupOf[row]!);
-        if (best === undefined) groups.set(groupOf[row]!, (best = []));
+        let best = groups.get(groupValues[row]!);
+        if (best === undefined) groups.set(groupValues[row]!, (best = []));
         else if (best.length === count && score <= best.at(-1)!.predictions[rank]!) continue;
         if (best.length === count) best.pop();
         const worse = firstWorse(best, rank, score);
         best.splice(worse, 0, {
-          kept: kept.map((column) => column[row]!),
+          kept: keptColumns.map((column) => column[row]!),
           predictions: predictions.map((column) => column[row]!),
         });
       }
@@ -105,7 +104,7 @@ export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): Row
   };
 }
 
-/** Where the first of the rows stands that is worse: the rows are in order, so that it is found by halves. */
+/** Returns the index of the first worse row, by binary search. */
 function firstWorse(rows: readonly Row[], rank: number, score: number): number {
   let [begin, end] = [0, rows.length];
   while (begin < end) {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { systemCode, userError } from '../core/errors.js';
 
-/** A part of a raw file: the lines whose first byte lies in it. */
+/** Part of a raw file: the lines whose first byte is in it. */
 export interface Chunk {
   readonly path: string;
   readonly index: number;
@@ -9,13 +9,13 @@ export interface Chunk {
   readonly end: number;
 }
 
-/** Bytes of a chunk. The memory that a thread needs follows from it; results do not depend on it. */
+/** Bytes per chunk, which determine the memory per thread but not the results. */
 export const CHUNK_BYTES = 1 << 24;
-/** A line is looked for so far beyond the end of a chunk: the longest of Ali-CCP have some 100 kB. */
+/** Maximum search distance for a line end past a chunk; the longest lines of Ali-CCP have about 100 kB. */
 const MAX_LINE_BYTES = 1 << 22;
 const LINE_END = 10;
 
-/** The chunks of a file of so many bytes. */
+/** Splits a file of `bytes` bytes into chunks. */
 export function splitChunks(path: string, bytes: number, chunkBytes = CHUNK_BYTES): Chunk[] {
   return Array.from({ length: Math.ceil(bytes / chunkBytes) }, (_, index) => ({
     path,
@@ -27,21 +27,21 @@ export function splitChunks(path: string, bytes: number, chunkBytes = CHUNK_BYTE
 
 /** Lines of a chunk. */
 export interface Lines {
-  /** What was read, a line feed behind the last line. */
+  /** The bytes read, with a line feed after the last line. */
   readonly bytes: Buffer;
-  /** Where the lines of the chunk begin and end. */
+  /** Byte range of the lines. */
   readonly begin: number;
   readonly end: number;
 }
 
 /**
  * Reads the lines of a chunk.
- * @param memoryOf memory for so many bytes, or more
- * @throws UserError (data) for a file that cannot be read, or a line without an end
+ * @param allocate returns memory of at least this size
+ * @throws UserError (data) for a file that cannot be read, or a line that is too long
  */
-export function readLines({ path, begin, end }: Chunk, memoryOf: (bytes: number) => Buffer): Lines {
-  const memory = memoryOf(end - begin + 1 + MAX_LINE_BYTES + 1);
-  // From the byte before: a line feed there says that a line begins with the chunk.
+export function readLines({ path, begin, end }: Chunk, allocate: (bytes: number) => Buffer): Lines {
+  const memory = allocate(end - begin + 1 + MAX_LINE_BYTES + 1);
+  // Starts one byte early: a line feed there means that a line begins with the chunk.
   const first = Math.max(0, begin - 1);
   let length: number;
   try {
@@ -78,20 +78,20 @@ function readBytes(path: string, memory: Buffer, position: number, count: number
 function tooLong(path: string): Error {
   return userError('data', {
     where: path,
-    message: `has a line of more than ${MAX_LINE_BYTES} bytes`,
-    fix: 'expected the raw files of Ali-CCP, unpacked',
+    message: `has a line that exceeds ${MAX_LINE_BYTES} bytes`,
+    fix: 'use the unpacked raw files of Ali-CCP',
   });
 }
 
-/** The number of a chunk's first line in its file, from 1. */
+/** Returns the line number of a chunk's first line, from 1. */
 export function firstLine({ path, begin }: Chunk): number {
   if (begin === 0) return 1;
-  // The line feed at the byte before the chunk or behind it ends the line before.
+  // The line feed before the chunk or in it ends the previous line.
   let lines = 2;
   const memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (const { begin: from, end } of splitChunks(path, begin - 1)) {
     const bytes = memory.subarray(0, readBytes(path, memory, from, end - from));
-    for (let at = bytes.indexOf(LINE_END); at >= 0; at = bytes.indexOf(LINE_END, at + 1)) lines++;
+    for (let offset = bytes.indexOf(LINE_END); offset >= 0; offset = bytes.indexOf(LINE_END, offset + 1)) lines++;
   }
   return lines;
 }

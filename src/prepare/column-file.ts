@@ -4,38 +4,33 @@ import { onDisk, onDiskSync } from '../io/disk.js';
 import { systemCode, UserError, userError } from '../core/errors.js';
 import { temporaryPath } from '../io/temporary.js';
 
-// Columns between two phases: 8 bytes of header length, a JSON header that tells where what lies, then the arrays, each
-// at a
-// multiple of 8 bytes, so that a file that was read whole is looked at in place. Not synced, for they are made again: a
-// file
-// that lost its end with the machine is known by its size.
+// Intermediate columns between two phases: 8 bytes of header length, a JSON header with the layout, then the arrays,
+// each 8-byte aligned for access in place. Not synced, since they can be recreated; truncation is detected by size.
 
 const ARRAYS = { F32: Float32Array, F64: Float64Array, U32: Uint32Array, U8: Uint8Array } as const;
 type ArrayName = keyof typeof ARRAYS;
 
-/** What a column is made of. */
 export type ColumnData = Float32Array | Float64Array | Uint32Array | Uint8Array;
-/** Columns by name. */
 export type Columns = ReadonlyMap<string, ColumnData>;
 
 interface Place {
   readonly name: string;
   readonly type: ArrayName;
   readonly length: number;
-  /** From the end of the header. */
+  /** Byte offset after the header. */
   readonly begin: number;
 }
 
 interface Header {
   readonly places: readonly Place[];
-  /** Of all arrays. */
+  /** Bytes of all arrays. */
   readonly bytes: number;
   readonly about: unknown;
 }
 
 /**
- * Writes columns, and what is known about them as JSON, whole or not at all; their memory is free again when this has
- * returned a promise. @throws UserError (disk)
+ * Writes columns and their JSON metadata atomically; their memory is free once this returns a promise. @throws
+ * UserError (disk)
  */
 export async function writeColumns(path: string, columns: Columns, about: object): Promise<void> {
   const places: Place[] = [];
@@ -53,21 +48,21 @@ export async function writeColumns(path: string, columns: Columns, about: object
   header.writeBigUInt64LE(BigInt(header.length - 8));
   json.copy(header, 8);
   const temporary = temporaryPath(path);
-  // Before the first await: the caller uses the memory again.
+  // Before the first await, since the caller reuses the memory.
   onDiskSync(path, () => writeParts(temporary, [header, ...parts]));
   await onDisk(path, () => rename(temporary, path));
 }
 
-/** Reads files of columns, each into the memory of the one before. */
+/** Reads column files, each into the same memory. */
 export interface ColumnReader {
   /**
-   * The columns of these names, or all; those that the file has not are left out.
+   * Reads the named columns, or all; skips absent ones.
    * @throws UserError (data) for a file that is missing or broken
    */
   read(path: string, names?: readonly string[]): Columns;
 }
 
-/** A reader of columns. What it gives is valid until it reads the next file. */
+/** Creates a column reader, whose results are valid until its next read. */
 export function createColumnReader(): ColumnReader {
   let memory = new ArrayBuffer(0);
   return {
@@ -75,16 +70,16 @@ export function createColumnReader(): ColumnReader {
       return withFile(path, (file) => {
         const { header, start } = readHeader(file, path);
         const wanted = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
-        const sizeOf = ({ type, length }: Place): number =>
+        const alignedSize = ({ type, length }: Place): number =>
           8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
-        const total = wanted.reduce((sum, place) => sum + sizeOf(place), 0);
+        const total = wanted.reduce((sum, place) => sum + alignedSize(place), 0);
         if (memory.byteLength < total) memory = new ArrayBuffer(Math.ceil(1.25 * total));
         const columns = new Map<string, ColumnData>();
-        let at = 0;
+        let address = 0;
         for (const place of wanted) {
-          readBytes(file, path, new Uint8Array(memory, at, sizeOf(place)), start + place.begin);
-          columns.set(place.name, new ARRAYS[place.type](memory, at, place.length));
-          at += sizeOf(place);
+          readBytes(file, path, new Uint8Array(memory, address, alignedSize(place)), start + place.begin);
+          columns.set(place.name, new ARRAYS[place.type](memory, address, place.length));
+          address += alignedSize(place);
         }
         return columns;
       });
@@ -92,25 +87,25 @@ export function createColumnReader(): ColumnReader {
   };
 }
 
-/** What `writeColumns` was told about the columns; its caller knows of which type. @throws UserError (data) */
+/** Reads the metadata from `writeColumns`, whose type the caller knows. @throws UserError (data) */
 export function readAbout(path: string): unknown {
   return withFile(path, (file) => readHeader(file, path).header.about);
 }
 
-/** Whether a file of columns is there with all its bytes. */
+/** Returns whether a column file exists and is complete. */
 export function isWhole(path: string): boolean {
   if (!existsSync(path)) return false;
   try {
     withFile(path, (file) => readHeader(file, path));
     return true;
   } catch (error) {
-    // As cut short; what cannot be read at all is told when it is read.
+    // Truncated; other problems are reported by the read.
     if (error instanceof UserError) return false;
     throw error;
   }
 }
 
-/** Where a column begins in its file. @throws UserError (data) */
+/** Returns the byte offset of a column in its file. @throws UserError (data) */
 export function findPosition(path: string, name: string): number {
   return withFile(path, (file) => {
     const { header, start } = readHeader(file, path);
@@ -137,16 +132,16 @@ function readHeader(file: number, path: string): { header: Header; start: number
   return { header, start: 8 + headerBytes };
 }
 
-/** Fills `into` from a file that is open. @throws UserError (data) where it ends before */
-export function readBytes(file: number, path: string, into: Uint8Array, position: number): void {
-  for (let done = 0; done < into.length;) {
-    const count = readSync(file, into, done, into.length - done, position + done);
+/** Fills `into` from an open file. @throws UserError (data) if the file ends early */
+export function readBytes(file: number, path: string, target: Uint8Array, position: number): void {
+  for (let done = 0; done < target.length;) {
+    const count = readSync(file, target, done, target.length - done, position + done);
     if (count === 0) throw broken(path);
     done += count;
   }
 }
 
-/** Writes a file at once; removes it if that fails. */
+/** Writes a file synchronously; removes it on failure. */
 function writeParts(path: string, parts: readonly Uint8Array[]): void {
   const file = openSync(path, 'w');
   try {
@@ -163,7 +158,7 @@ function writeParts(path: string, parts: readonly Uint8Array[]): void {
   }
 }
 
-/** Opens a file to read. @throws UserError (data) */
+/** Opens a file for reading. @throws UserError (data) */
 export function openToRead(path: string): number {
   try {
     return openSync(path, 'r');
@@ -182,5 +177,9 @@ function withFile<Result>(path: string, use: (file: number) => Result): Result {
 }
 
 function broken(path: string): Error {
-  return userError('data', { where: path, message: 'is cut short', fix: 'remove this file, and start again' });
+  return userError('data', {
+    where: path,
+    message: 'is truncated',
+    fix: 'remove this file, and run the command again',
+  });
 }

@@ -2,20 +2,18 @@ import { SYNC_POINTS, type ProcessGroup } from '../core/process-group.js';
 import type { Jobs } from './jobs/all.js';
 import type { Pool, Result } from './pool.js';
 
-/** Jobs of a process at a time, at the least: some for each of its threads. */
+/** Minimum number of jobs per process at a time, for all of its threads. */
 const JOBS = 8;
 
-/** What a process has done of a round: places among the arguments, and what came of these. As JSON. */
+/** One process's part of a round as JSON: argument indices and their results. */
 interface Share {
   readonly done: readonly (readonly [number, unknown])[];
   readonly hasFailed: boolean;
 }
 
 /**
- * A pool whose jobs are dealt out over several processes. All of them ask it for the same jobs, and get what has come
- * of all. What
- * fails with one is done again by the first, in the order of the arguments, so that it tells what one process alone
- * would.
+ * Creates a pool that shards jobs over processes. All processes request the same jobs and get all results. If any
+ * fails, rank 0 runs the failed jobs again in order, so that the error is that of a single process.
  * @param own the pool of this process
  */
 export function createDistributedPool(own: Pool, peers: ProcessGroup): Pool {
@@ -29,39 +27,39 @@ export function createDistributedPool(own: Pool, peers: ProcessGroup): Pool {
     ) {
       const results: Result<J>[] = [];
       const isDone = new Set<number>();
-      const take = (place: number, result: Result<J>): void => {
-        onDone?.(result, place);
-        results[place] = result;
-        isDone.add(place);
+      const take = (argument: number, result: Result<J>): void => {
+        onDone?.(result, argument);
+        results[argument] = result;
+        isDone.add(argument);
       };
-      const doThese = async (places: readonly number[]): Promise<void> => {
+      const doThese = async (indices: readonly number[]): Promise<void> => {
         await own.run(
           job,
-          places.map((place) => args[place]!),
-          (result, i) => take(places[i]!, result),
+          indices.map((argument) => args[argument]!),
+          (result, i) => take(indices[i]!, result),
         );
       };
-      const exchange = (places: readonly number[], hasFailed: boolean): boolean => {
+      const exchange = (indices: readonly number[], hasFailed: boolean): boolean => {
         const share: Share = {
-          done: places.filter((place) => isDone.has(place)).map((place) => [place, results[place]]),
+          done: indices.filter((argument) => isDone.has(argument)).map((argument) => [argument, results[argument]]),
           hasFailed,
         };
-        // Each sends a share, of results of the job of this name.
+        // Each process sends its results of this job.
         const shares = peers.allGatherStrings(JSON.stringify(share)).map((text) => JSON.parse(text) as Share);
         for (const { done } of shares)
-          for (const [place, result] of done) if (!isDone.has(place)) take(place, result as Result<J>);
+          for (const [argument, result] of done) if (!isDone.has(argument)) take(argument, result as Result<J>);
         return shares.some((each) => each.hasFailed);
       };
       const roundLength = Math.max(Math.ceil(args.length / SYNC_POINTS), JOBS * size);
       for (let begin = 0; begin < args.length; begin += roundLength) {
         const round = Array.from({ length: Math.min(roundLength, args.length - begin) }, (_, i) => begin + i);
-        const places = round.filter((place) => place % size === rank);
-        const hasFailed = await doThese(places).then(
+        const indices = round.filter((argument) => argument % size === rank);
+        const hasFailed = await doThese(indices).then(
           () => false,
           () => true,
         );
-        if (!exchange(places, hasFailed)) continue;
-        const left = round.filter((place) => !isDone.has(place));
+        if (!exchange(indices, hasFailed)) continue;
+        const left = round.filter((argument) => !isDone.has(argument));
         if (rank === 0) await doThese(left);
         exchange(rank === 0 ? left : [], false);
       }

@@ -2,93 +2,91 @@ import type { ColumnData, Columns } from './column-file.js';
 import type { FieldPlan } from './fields.js';
 import { createLineMemory } from './line-memory.js';
 
-/** In a column of single ids that are doubles: the row has none. */
+/** Missing value in a float64 column of single ids. */
 const MISSING = -1;
-/** In one whose ids are of 32 bits. */
+/** Missing value in a uint32 column of single ids. */
 const MISSING_32 = 0xffffffff;
 
-/** What stands in a column of single ids for a row that has none. */
+/** Returns the missing value of a column of single ids. */
 export function countMissing(ids: ColumnData): number {
   return ids instanceof Float64Array ? MISSING : MISSING_32;
 }
 
-/** Values that did not fit into a row's cap, by field. */
+/** Numbers of rows and values that exceed the cap, by field. */
 export type Cuts = Record<string, { rows: number; values: number }>;
 
-/** The features of many rows, a column a field, with raw ids; memory is used again for the next rows. */
+/** Raw ids of many rows, one column per field; memory is reused for the next rows. */
 export interface FeatureColumns {
   readonly rows: number;
-  /** Memory for so many bytes of lines, from which `readFeatures` reads; the same again where it is large enough. */
+  /** Returns memory for at least this many bytes of lines, from which `readFeatures` reads. */
   lines(bytes: number): Buffer;
   /**
-   * Begins a row, and reads the number of its features and the list of them from byte `begin` of the lines.
-   * @returns where the next line begins; 0 where a line is not plain: whether it is right is for a line reader to say
+   * Starts a row, and reads its feature count and feature list from byte `begin` of the lines.
+   * @returns the start of the next line; 0 for a line that only the line reader can validate
    */
   readFeatures(begin: number): number;
-  /** Begins a row; what was added to a row that was not ended is forgotten. */
+  /** Starts a row; discards an unfinished one. */
   beginRow(): void;
-  /** Adds a value to the field at this place among the fields. */
+  /** Adds a value to the field with this index. */
   add(field: number, id: number, weight: number): void;
   endRow(): void;
-  /** Forgets all rows. */
+  /** Removes all rows. */
   clear(): void;
   /**
-   * Fields that occur: `name` [rows] (and `name.weights` F32 where weights are kept) for one id a row, `missingOf` it
-   * where
-   * there is none; bags are `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32. Ids are U32, or F64 where
-   * any of
-   * them needs more. Valid until `clear`, before which no row may be added.
+   * Returns the columns of fields that occur: `name` [rows] with one id per row (and `name.weights` F32, if weights are
+   * used), with `missingOf` it for missing values; `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32 for
+   * bags. Ids are U32, or F64 if any id needs it. Valid until `clear`; no row may be added before.
    */
   columns(): Columns;
   readonly cuts: Cuts;
 }
 
-// As src/kernels/lines/table.ts has it, in words of 4 bytes.
+// As in src/kernels/lines/table.ts, in 4-byte words.
 const [ROWS, NUM_FIELDS, FULL, SLOTS, FIELDS, FIELD_WORDS] = [0, 1, 2, 4, 100, 16] as const;
 const MAX_FIELDS = 32;
 const NUM_SLOTS = 256;
 const SPREAD = 0x9e3779b97f4a7c15n;
 const [NAME, IS_BAG, KEEPS_LAST, CAP, IDS, WEIGHTS, OFFSETS, CAPACITY, LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE] =
   [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13] as const;
-/** What the kernels answer instead of a place. */
+/** Result of kernels instead of an offset: out of memory. */
 const NO_ROOM = 1;
-/** What they look at beside lines. */
+/** Memory that kernels access besides lines. */
 const MARGIN_BYTES = 64;
 const FIRST_ROWS = 1 << 12;
 
-/** Empty columns for these fields. */
+/** Creates empty columns for these fields. */
 export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColumns {
   if (fields.length > MAX_FIELDS) throw new Error(`${fields.length} fields are more than ${MAX_FIELDS}`);
   const memory = createLineMemory();
   const { kernels } = memory;
   const table = memory.take(4 * (FIELDS + MAX_FIELDS * FIELD_WORDS));
   const words = new Uint32Array(memory.buffer, table, FIELDS + MAX_FIELDS * FIELD_WORDS);
-  const wordOf = (f: number, word: number): number => FIELDS + FIELD_WORDS * f + word;
+  const wordAddress = (f: number, word: number): number => FIELDS + FIELD_WORDS * f + word;
   let rowCapacity = 0;
   let linesAt = 0;
   let lineBytes = 0;
 
-  /** Memory for more elements of 4 or 8 bytes, with those that there are. */
+  /** Grows an array of 4- or 8-byte elements, and copies its content. */
   const enlarge = (word: number, bytes: number, newBytes: number): void => {
-    const place = memory.take(newBytes);
-    new Uint8Array(memory.buffer).copyWithin(place, words[word]!, words[word]! + bytes);
-    words[word] = place;
+    const index = memory.take(newBytes);
+    new Uint8Array(memory.buffer).copyWithin(index, words[word]!, words[word]! + bytes);
+    words[word] = index;
   };
   const growValues = (f: number, capacity: number): void => {
-    const before = words[wordOf(f, CAPACITY)]!;
-    enlarge(wordOf(f, IDS), 8 * before, 8 * capacity);
-    enlarge(wordOf(f, WEIGHTS), 4 * before, 4 * capacity);
-    words[wordOf(f, CAPACITY)] = capacity;
+    const oldBytes = words[wordAddress(f, CAPACITY)]!;
+    enlarge(wordAddress(f, IDS), 8 * oldBytes, 8 * capacity);
+    enlarge(wordAddress(f, WEIGHTS), 4 * oldBytes, 4 * capacity);
+    words[wordAddress(f, CAPACITY)] = capacity;
   };
   const growRows = (): void => {
-    const before = rowCapacity;
-    rowCapacity = Math.max(FIRST_ROWS, 2 * before);
+    const oldBytes = rowCapacity;
+    rowCapacity = Math.max(FIRST_ROWS, 2 * oldBytes);
     for (const [f, { isBag }] of fields.entries()) {
       if (!isBag) growValues(f, rowCapacity);
-      else enlarge(wordOf(f, OFFSETS), before === 0 ? 0 : 4 * (before + 1), 4 * (rowCapacity + 1));
+      else enlarge(wordAddress(f, OFFSETS), oldBytes === 0 ? 0 : 4 * (oldBytes + 1), 4 * (rowCapacity + 1));
     }
   };
-  const growFull = (): void => growValues(words[FULL]!, 2 * words[wordOf(words[FULL]!, CAPACITY)]!);
+  const growFull = (): void => growValues(words[FULL]!, 2 * words[wordAddress(words[FULL]!, CAPACITY)]!);
 
   words[NUM_FIELDS] = fields.length;
   const slots = new Uint8Array(memory.buffer, table + 4 * SLOTS, NUM_SLOTS).fill(255);
@@ -96,10 +94,10 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
     const bytes = Buffer.alloc(8);
     bytes.write(name, 'latin1');
     const key = bytes.readBigUInt64LE();
-    words.set([bytes.readUInt32LE(0), bytes.readUInt32LE(4)], wordOf(f, NAME));
-    words[wordOf(f, IS_BAG)] = Number(isBag);
-    words[wordOf(f, KEEPS_LAST)] = Number(keepsLast ?? false);
-    words[wordOf(f, CAP)] = cap;
+    words.set([bytes.readUInt32LE(0), bytes.readUInt32LE(4)], wordAddress(f, NAME));
+    words[wordAddress(f, IS_BAG)] = Number(isBag);
+    words[wordAddress(f, KEEPS_LAST)] = Number(keepsLast ?? false);
+    words[wordAddress(f, CAP)] = cap;
     let slot = Number(BigInt.asUintN(64, key * SPREAD) >> 56n);
     while (slots[slot] !== 255) slot = (slot + 1) % NUM_SLOTS;
     slots[slot] = f;
@@ -144,14 +142,14 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
     clear() {
       words[ROWS] = 0;
       for (let f = 0; f < fields.length; f++)
-        for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordOf(f, word)] = 0;
+        for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordAddress(f, word)] = 0;
     },
 
     columns() {
       const columns = new Map<string, ColumnData>();
       const rows = words[ROWS]!;
       for (const [f, { name, isBag, number }] of fields.entries()) {
-        const of = (word: number): number => words[wordOf(f, word)]!;
+        const of = (word: number): number => words[wordAddress(f, word)]!;
         if (of(OCCURS) === 0) continue;
         const length = isBag ? of(LENGTH) : rows;
         const isWide = of(IS_WIDE) === 1;
@@ -169,8 +167,8 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
 
     get cuts() {
       const cut = fields.flatMap(({ name }, f) => {
-        const values = words[wordOf(f, CUT_VALUES)]!;
-        return values === 0 ? [] : [[name, { rows: words[wordOf(f, CUT_ROWS)]!, values }] as const];
+        const values = words[wordAddress(f, CUT_VALUES)]!;
+        return values === 0 ? [] : [[name, { rows: words[wordAddress(f, CUT_ROWS)]!, values }] as const];
       });
       return Object.fromEntries(cut);
     },

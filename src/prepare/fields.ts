@@ -1,29 +1,30 @@
 import type { BlockColumn } from '../data/rows/row-block.js';
 
-/** The fields of Ali-CCP, in the order of the prepared columns. */
+/** The fields of Ali-CCP, in column order. */
 export const FIELDS = [
   ...['101', '121', '122', '124', '125', '126', '127', '128', '109_14', '110_14', '127_14', '150_14'],
   ...['129', '205', '206', '207', '210', '216', '508', '509', '702', '853', '301'],
 ] as const;
 
-/** Fields with several weighted ids a row. */
+/** Fields with several weighted ids per row. */
 export const BAG_FIELDS: ReadonlySet<string> = new Set(['109_14', '110_14', '127_14', '150_14', '210', '853']);
 /**
- * Fields with one id a row whose weight says something: how much the user did with the item's category, shop or brand.
+ * Fields with one id per row whose weight is meaningful: how often the user interacted with the item's category, shop
+ * or brand.
  */
 const WEIGHTED_FIELDS: ReadonlySet<string> = new Set(['508', '509', '702']);
 
-/** What is kept of a field. */
+/** How to prepare a field. */
 export interface FieldPlan {
   readonly name: string;
   readonly isBag: boolean;
-  /** Values of a row that are kept, the heaviest: 1 unless it is a bag. */
+  /** Maximum number of values per row, the heaviest first: 1 unless it is a bag. */
   readonly cap: number;
-  /** The column of its weight, for a field with one id. */
+  /** Column of its weight, for a field with one id. */
   readonly number: string | undefined;
-  /** Ids with fewer occurrences in train become 0, the unknown. */
+  /** Minimum occurrences of an id in the training set; rarer ids become 0, the OOV id. */
   readonly minCount: number;
-  /** Of several values of a field with one id the last is kept, not the heaviest. */
+  /** Uses the last instead of the heaviest value of a field with one id. */
   readonly keepsLast?: true;
 }
 
@@ -33,15 +34,15 @@ export interface PerField {
   readonly byField: Readonly<Record<string, number>>;
 }
 
-/** Of which fields one id a row is kept, and which. */
+/** Fields that are reduced to one id per row. */
 export interface SingleIds {
-  /** Bags that are no bags then. */
+  /** Bags that are reduced. */
   readonly singles: readonly string[];
-  /** Of several values of a field with one id the last in the file is kept, whatever they weigh. */
+  /** Uses the last value in the file, regardless of weight. */
   readonly keepsLast: boolean;
 }
 
-/** All fields with their limits. */
+/** Returns all fields with their limits. */
 export function fieldPlans(
   caps: PerField,
   minCounts: PerField,
@@ -61,7 +62,7 @@ export function fieldPlans(
   });
 }
 
-/** The columns of prepared data: labels, fields, weights of fields with one id. */
+/** Returns the column names of prepared data: labels, fields and weights of fields with one id. */
 export function preparedColumns(fields: readonly FieldPlan[]): readonly BlockColumn[] {
   return [
     { name: 'click', kind: 'label' },

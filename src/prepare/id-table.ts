@@ -1,39 +1,36 @@
 import { sortByCount } from '../core/sort-by-count.js';
 
-// Raw ids are whole numbers below 2^53 - 1. Tables are open-addressing ones of two words a slot, at most two thirds
-// full: the id
-// plus one, so that fresh memory is an empty table, and what belongs to it. Ids that no word holds, of which the real
-// files have
-// none, lie in a Map beside.
+// Raw ids are integers below 2^53 - 1. Tables use open addressing with two words per slot, at most two thirds full: the
+// id plus one, so that zeroed memory is an empty table, and its value. Ids beyond 32 bits, of which the real files have
+// none, are in a Map.
 
-/** Ids below are in slots. */
+/** Ids below are stored in slots. */
 const NARROW = 0xffffffff;
 const FIRST_SLOTS = 1 << 12;
-/** Spreads neighbours over all slots (the golden ratio; Knuth, The Art of Computer Programming 3, 6.4). */
+/** Distributes consecutive ids over all slots (golden ratio; Knuth, The Art of Computer Programming 3, 6.4). */
 const SPREAD = 0x9e3779b1;
 
-/** Counts ids: 8 bytes a slot, so about 16 for every distinct id. */
+/** Counts ids with 8 bytes per slot, about 16 per distinct id. */
 export interface IdCounter {
   add(id: number, times: number): void;
-  /** Ids with at least `minCount` occurrences, the most frequent first, the smaller first among equals. */
+  /** Returns ids with at least `minCount` occurrences by descending count, then ascending id. */
   frequent(minCount: number): Float64Array;
   readonly distinct: number;
 }
 
-/** An empty counter. */
 export function createIdCounter(): IdCounter {
   let words = new Int32Array(2 * FIRST_SLOTS);
   let used = 0;
   const wide = new Map<number, number>();
 
   const grow = (): void => {
-    const before = words;
-    words = new Int32Array(2 * before.length);
-    for (let i = 0; i < before.length; i += 2) {
-      if (before[i] === 0) continue;
-      const slot = slotOf(words, before[i]!);
-      words[slot] = before[i]!;
-      words[slot + 1] = before[i + 1]!;
+    const oldWords = words;
+    words = new Int32Array(2 * oldWords.length);
+    for (let i = 0; i < oldWords.length; i += 2) {
+      if (oldWords[i] === 0) continue;
+      const slot = findSlot(words, oldWords[i]!);
+      words[slot] = oldWords[i]!;
+      words[slot + 1] = oldWords[i + 1]!;
     }
   };
 
@@ -41,7 +38,7 @@ export function createIdCounter(): IdCounter {
     add(id, times) {
       if (id >= NARROW) return void wide.set(id, (wide.get(id) ?? 0) + times);
       const key = (id + 1) | 0;
-      const slot = slotOf(words, key);
+      const slot = findSlot(words, key);
       words[slot + 1] = (words[slot + 1]! + times) | 0;
       if (words[slot] !== 0) return;
       words[slot] = key;
@@ -57,15 +54,15 @@ export function createIdCounter(): IdCounter {
       narrow.sort();
       const others = Float64Array.from([...wide.keys()].filter((id) => wide.get(id)! >= minCount)).sort();
       const length = numKept + others.length;
-      const [kept, counts, order] = [new Float64Array(length), new Uint32Array(length), new Uint32Array(length)];
+      const [ids, counts, order] = [new Float64Array(length), new Uint32Array(length), new Uint32Array(length)];
       for (let i = 0; i < length; i++) {
-        kept[i] = i < numKept ? narrow[i]! : others[i - numKept]!;
-        counts[i] = i < numKept ? words[slotOf(words, (narrow[i]! + 1) | 0) + 1]! : wide.get(kept[i]!)!;
+        ids[i] = i < numKept ? narrow[i]! : others[i - numKept]!;
+        counts[i] = i < numKept ? words[findSlot(words, (narrow[i]! + 1) | 0) + 1]! : wide.get(ids[i]!)!;
         order[i] = i;
       }
       sortByCount(order, counts);
       const sorted = new Float64Array(length);
-      for (let i = 0; i < length; i++) sorted[i] = kept[order[i]!]!;
+      for (let i = 0; i < length; i++) sorted[i] = ids[order[i]!]!;
       return sorted;
     },
     get distinct() {
@@ -74,16 +71,13 @@ export function createIdCounter(): IdCounter {
   };
 }
 
-/** From raw ids to places in a vocabulary; all threads share the slots. */
+/** Maps raw ids to vocabulary indices; threads share the slots. */
 export interface IdTable {
   readonly words: Int32Array;
   readonly wide: ReadonlyMap<number, number>;
 }
 
-/**
- * The table of a vocabulary whose entry i is the raw id that becomes i; entry 0 is the unknown and stands for no raw
- * id.
- */
+/** Creates the table of a vocabulary, whose entry i is the raw id of index i; entry 0 is the OOV id. */
 export function createIdTable(vocabulary: Float64Array): IdTable {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(2, 1.5 * vocabulary.length)));
   const words = new Int32Array(new SharedArrayBuffer(8 * slots));
@@ -94,21 +88,21 @@ export function createIdTable(vocabulary: Float64Array): IdTable {
       wide.set(id, i);
       continue;
     }
-    const slot = slotOf(words, (id + 1) | 0);
+    const slot = findSlot(words, (id + 1) | 0);
     words[slot] = (id + 1) | 0;
     words[slot + 1] = i;
   }
   return { words, wide };
 }
 
-/** The place of a raw id; 0 where the vocabulary has it not. */
+/** Returns the index of a raw id; 0 if it is not in the vocabulary. */
 export function lookUp({ words, wide }: IdTable, id: number): number {
-  return id >= NARROW ? (wide.get(id) ?? 0) : words[slotOf(words, (id + 1) | 0) + 1]!;
+  return id >= NARROW ? (wide.get(id) ?? 0) : words[findSlot(words, (id + 1) | 0) + 1]!;
 }
 
-/** Where the slot of a key begins, or the free one where it belongs. */
-function slotOf(words: Int32Array, key: number): number {
-  // Of the product the highest bits are those that all of the key's had a part in.
+/** Returns the offset of a key's slot, or of the free slot for it. */
+function findSlot(words: Int32Array, key: number): number {
+  // The highest bits of the product depend on all bits of the key.
   let slot = 2 * (Math.imul(key, SPREAD) >>> (Math.clz32(words.length) + 2));
   while (words[slot] !== key && words[slot] !== 0) slot = (slot + 2) & (words.length - 1);
   return slot;

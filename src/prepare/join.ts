@@ -6,24 +6,24 @@ import { lookUp, type IdTable } from './id-table.js';
 import { NO_ID } from './jobs/encode-sessions.js';
 import type { LoadedSessions } from './session-reader.js';
 
-/** By field: values that the vocabulary has, values that it has not, and rows without a value. */
+/** By field: values in the vocabulary, values outside it, and rows without a value. */
 export interface Coverage {
   readonly known: readonly number[];
   readonly unknown: readonly number[];
   readonly missing: readonly number[];
 }
 
-/** Rows of a skeleton on their way into a block, joined with their sessions and encoded, a field at a time. */
+/** Joins skeleton rows with their sessions and encodes them into a block, field by field. */
 export interface Join {
   /**
-   * Appends rows of a chunk. A field that a row names itself is not taken from its session.
-   * @param sessions those of the rows, in their order
+   * Appends rows of a chunk. A row's own value of a field takes precedence over its session's.
+   * @param sessions the session of each row
    */
   add(chunk: Columns, rows: Uint32Array, sessions: LoadedSessions): void;
   coverage(): Coverage;
 }
 
-/** A join into a block that has room for all rows that are added. */
+/** Creates a join into a block with capacity for all added rows. */
 export function createJoin(
   block: RowBlock,
   fields: readonly FieldPlan[],
@@ -34,16 +34,16 @@ export function createJoin(
   const unknown = fields.map(() => 0);
   const missing = fields.map(() => 0);
 
-  /** By field of the common ones, and by place of a session: where the field's words begin. */
+  /** Offsets of each common field's words, per session. */
   const fieldStarts = ({ words, starts }: LoadedSessions): Uint32Array[] => {
     const ats = commonFields.map(() => new Uint32Array(starts.length));
     const kinds = commonFields.map((f) => fields[f]!);
     for (let s = 0; s < starts.length; s++) {
-      let at = starts[s]!;
+      let offset = starts[s]!;
       for (let c = 0; c < kinds.length; c++) {
-        ats[c]![s] = at;
+        ats[c]![s] = offset;
         const { isBag, number } = kinds[c]!;
-        at += isBag ? 1 + 2 * words[at]! : number === undefined ? 1 : 2;
+        offset += isBag ? 1 + 2 * words[offset]! : number === undefined ? 1 : 2;
       }
     }
     return ats;
@@ -51,26 +51,26 @@ export function createJoin(
 
   return {
     add(chunk, rows, sessions) {
-      const { places } = sessions;
-      const words = bitsOf(sessions.words);
+      const { places: indices } = sessions;
+      const words = viewBits(sessions.words);
       const ats = fieldStarts(sessions);
       const first = block.rows;
       const end = first + rows.length;
 
-      const addSingle = (f: number, at: Uint32Array | undefined): void => {
+      const addSingle = (f: number, offset: Uint32Array | undefined): void => {
         const { name, number } = fields[f]!;
         const own = chunk.get(name);
-        const ids = bitsOf(block.ids.get(name)!).subarray(first, end);
-        const weights = number === undefined ? undefined : bitsOf(block.numbers.get(number)!).subarray(first, end);
-        if (at === undefined) {
+        const ids = viewBits(block.ids.get(name)!).subarray(first, end);
+        const weights = number === undefined ? undefined : viewBits(block.numbers.get(number)!).subarray(first, end);
+        if (offset === undefined) {
           ids.fill(MISSING);
           weights?.fill(0);
         } else {
-          gather(words, at, 0, places, ids);
-          if (weights !== undefined) gather(words, at, 1, places, weights);
+          gather(words, offset, 0, indices, ids);
+          if (weights !== undefined) gather(words, offset, 1, indices, weights);
         }
         if (own !== undefined) {
-          const ownWeights = weights === undefined ? undefined : bitsOf(chunk.get(`${name}.weights`)!);
+          const ownWeights = weights === undefined ? undefined : viewBits(chunk.get(`${name}.weights`)!);
           const missingId = countMissing(own);
           const table = tables[f]!;
           for (let r = 0; r < rows.length; r++) {
@@ -93,7 +93,7 @@ export function createJoin(
         known[f]! += rows.length - numUnknown - numMissing;
       };
 
-      const addBag = (f: number, at: Uint32Array | undefined): void => {
+      const addBag = (f: number, offset: Uint32Array | undefined): void => {
         const { name } = fields[f]!;
         const own = chunk.get(`${name}.ids`);
         const ownOffsets = chunk.get(`${name}.offsets`);
@@ -105,21 +105,21 @@ export function createJoin(
         let numMissing = 0;
         for (let r = 0; r < rows.length; r++) {
           const size = ownOffsets === undefined ? 0 : ownOffsets[rows[r]! + 1]! - ownOffsets[rows[r]!]!;
-          const joined = size === 0 && at !== undefined ? words[at[places[r]!]!]! : size;
+          const joined = size === 0 && offset !== undefined ? words[offset[indices[r]!]!]! : size;
           if (joined === 0) numMissing++;
           offsets[first + r + 1] = item += joined;
         }
         bag.reserve(item);
-        const ids = bitsOf(bag.ids);
-        const weights = bitsOf(bag.weights);
-        if (at !== undefined) copyBags(words, at, places, offsets.subarray(first, end + 1), ids, weights);
+        const ids = viewBits(bag.ids);
+        const weights = viewBits(bag.weights);
+        if (offset !== undefined) copyBags(words, offset, indices, offsets.subarray(first, end + 1), ids, weights);
         if (own !== undefined) {
-          const ownWeights = bitsOf(chunk.get(`${name}.weights`)!);
+          const ownWeights = viewBits(chunk.get(`${name}.weights`)!);
           for (let r = 0; r < rows.length; r++) {
             const to = ownOffsets![rows[r]! + 1]!;
-            for (let i = ownOffsets![rows[r]!]!, into = offsets[first + r]!; i < to; i++, into++) {
-              ids[into] = lookUp(table, own[i]!);
-              weights[into] = ownWeights[i]!;
+            for (let i = ownOffsets![rows[r]!]!, target = offsets[first + r]!; i < to; i++, target++) {
+              ids[target] = lookUp(table, own[i]!);
+              weights[target] = ownWeights[i]!;
             }
           }
         }
@@ -139,42 +139,45 @@ export function createJoin(
   };
 }
 
-/** NO_ID among words with a sign. */
+/** NO_ID as a signed word. */
 const MISSING = NO_ID | 0;
 
-/**
- * An array's words as what the machine moves fastest: one kind of array, no number between floats, and none beyond a
- * register.
- */
-function bitsOf({ buffer, byteOffset, length }: ColumnData): Int32Array {
+/** Views an array as signed words, which V8 moves fastest: one array type, no float conversion, no heap numbers. */
+function viewBits({ buffer, byteOffset, length }: ColumnData): Int32Array {
   return new Int32Array(buffer, byteOffset, length);
 }
 
-/** Copies for each row the word of its session that lies so far behind where a field begins. */
-function gather(words: Int32Array, at: Uint32Array, behind: number, places: Uint32Array, into: Int32Array): void {
-  // Of each session once: all of these lie close together.
-  const ofSessions = new Int32Array(at.length);
-  for (let s = 0; s < at.length; s++) ofSessions[s] = words[at[s]! + behind]!;
-  for (let r = 0; r < into.length; r++) into[r] = ofSessions[places[r]!]!;
+/** Copies, per row, the word of its session at an offset from the field's start. */
+function gather(
+  words: Int32Array,
+  offset: Uint32Array,
+  distance: number,
+  indices: Uint32Array,
+  target: Int32Array,
+): void {
+  // Per session first, for memory locality.
+  const ofSessions = new Int32Array(offset.length);
+  for (let s = 0; s < offset.length; s++) ofSessions[s] = words[offset[s]! + distance]!;
+  for (let r = 0; r < target.length; r++) target[r] = ofSessions[indices[r]!]!;
 }
 
-/** Copies the bags of sessions whose size is that of the row's; others are the row's own, and are written over them. */
+/** Copies the bags of sessions whose size matches the row's; rows with their own bag are overwritten later. */
 function copyBags(
   words: Int32Array,
-  at: Uint32Array,
-  places: Uint32Array,
+  offset: Uint32Array,
+  indices: Uint32Array,
   offsets: Uint32Array,
   ids: Int32Array,
   weights: Int32Array,
 ): void {
   for (let r = 0; r < offsets.length - 1; r++) {
-    const from = at[places[r]!]! + 1;
+    const from = offset[indices[r]!]! + 1;
     const size = words[from - 1]!;
-    const into = offsets[r]!;
-    if (offsets[r + 1]! - into !== size) continue;
+    const target = offsets[r]!;
+    if (offsets[r + 1]! - target !== size) continue;
     for (let i = 0; i < size; i++) {
-      ids[into + i] = words[from + i]!;
-      weights[into + i] = words[from + size + i]!;
+      ids[target + i] = words[from + i]!;
+      weights[target + i] = words[from + size + i]!;
     }
   }
 }

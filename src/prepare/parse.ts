@@ -10,30 +10,30 @@ import type { Progress } from './progress.js';
 import { createSessionTable, type SessionTable } from './session-table.js';
 import { numbered, unfinished, type RawSplit, type Work } from './work.js';
 
-/** A file of one chunk's columns, with what is known about it. */
+/** File of a chunk's columns, with its metadata. */
 export interface Parsed<About extends ParseAbout = ParseAbout> {
   readonly chunk: Chunk;
   readonly path: string;
   readonly about: About;
 }
 
-/** A split in columns of raw ids. */
+/** A split as columns of raw ids. */
 export interface ParsedSplit {
   readonly common: readonly Parsed[];
   readonly skeleton: readonly Parsed<SkeletonAbout>[];
   readonly sessions: SessionTable;
-  /** Rows of common features whose index came before. */
+  /** Rows of common features with a repeated index. */
   readonly repeated: number;
 }
 
-/** A bad row with its place. */
+/** An invalid row with its location. */
 export interface Reject extends Omit<BadRow, 'line'> {
   readonly path: string;
   /** From 1. */
   readonly line: number;
 }
 
-/** Counts bad rows over all files, until there are too many. */
+/** Counts invalid rows over all files, up to a limit. */
 export interface BadRowLimit {
   readonly max: number;
   count: number;
@@ -41,7 +41,8 @@ export interface BadRowLimit {
 
 /**
  * Parses the raw files of a split.
- * @throws UserError (data) for more bad rows than the limit, with the place of the one beyond it; (disk)
+ * @throws UserError (data) if there are more invalid rows than the limit, with the location of the first excess one;
+ * (disk)
  */
 export async function parseSplit(
   work: Work,
@@ -60,10 +61,10 @@ export async function parseSplit(
     const room = job === 'parseCommon' ? 'common' : 'skeleton';
     const target = (chunk: Chunk): string => work.path(room, `${split}-${numbered(chunk.index)}`);
     const todo = unfinished(chunks, (chunk) => isWhole(target(chunk)), work);
-    const bytesOf = (list: readonly Chunk[]): number => list.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    const countBytes = (list: readonly Chunk[]): number => list.reduce((sum, { begin, end }) => sum + end - begin, 0);
     progress.phase = `parsing ${room === 'common' ? commonPath : skeletonPath}`;
-    progress.skip(bytesOf(chunks) - bytesOf(todo));
-    // A skeleton's tasks have what is in `more` beside.
+    progress.skip(countBytes(chunks) - countBytes(todo));
+    // `more` contains the additional inputs of a skeleton's tasks.
     const tasks = todo.map((chunk) => ({
       chunk,
       target: target(chunk),
@@ -72,11 +73,10 @@ export async function parseSplit(
       ...more,
     })) as Parameters<Jobs['parseSkeleton']>[0][];
     await pool.run(job, tasks, ({ bad }, i) => {
-      progress.add(bytesOf([todo[i]!]));
-      // More than that, and nothing was written.
+      progress.add(countBytes([todo[i]!]));
+      // Beyond the limit nothing was written.
       if (bad.length > limit.max) throw tooManyBadRows(todo[i]!, bad[limit.max]!, limit.max);
     });
-    // Written by the job of this very room.
     const parsed = chunks.map((chunk) => ({ chunk, path: target(chunk), about: readAbout(target(chunk)) as About }));
     for (const { chunk, about } of parsed) {
       const over = limit.max - limit.count;
@@ -88,9 +88,8 @@ export async function parseSplit(
   const parsedCommon = await parse('parseCommon', common, {});
   const keys = [];
   for (const { path } of parsedCommon) {
-    // A reader of its own: all of them are kept.
+    // A separate reader, since all results stay in use.
     const columns = createColumnReader().read(path, ['keys.offsets', 'keys.bytes']);
-    // Of the types that the job gives them.
     keys.push({ offsets: columns.get('keys.offsets') as Uint32Array, bytes: columns.get('keys.bytes') as Uint8Array });
   }
   const { table: sessions, repeated } = createSessionTable(keys);
@@ -100,12 +99,12 @@ export async function parseSplit(
     throw userError('data', {
       where: skeletonPath,
       message: 'has no usable row',
-      fix: 'expected the rows of a skeleton of Ali-CCP',
+      fix: 'use a skeleton file of Ali-CCP',
     });
   return { common: parsedCommon, skeleton: parsedSkeleton, sessions, repeated };
 }
 
-/** All bad rows with their lines. */
+/** Merges all invalid rows with their lines. */
 export function mergeRejects(files: readonly (readonly Parsed[])[]): Reject[] {
   return files.flatMap((file) => {
     let lines = 1;
@@ -121,7 +120,7 @@ function tooManyBadRows(chunk: Chunk, { line, expected, found }: BadRow, max: nu
   const where = `${chunk.path}:${firstLine(chunk) + line}`;
   const fix =
     max === 0
-      ? 'correct the row, or pass --max-bad-rows to drop and list so many'
-      : `there are more than ${max} bad rows, as --max-bad-rows allows`;
+      ? 'correct the row, or raise --max-bad-rows to drop and list invalid rows'
+      : `more invalid rows than --max-bad-rows ${max}`;
   return userError('data', { where, message: `expected ${expected}, found ${quoted(found)}`, fix });
 }

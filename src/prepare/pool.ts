@@ -1,18 +1,18 @@
 import { startThread, type Thread } from '../system/thread.js';
 import type { Jobs } from './jobs/all.js';
 
-/** What a worker is asked. */
+/** Request to a worker. */
 export interface Request {
   readonly job: keyof Jobs;
   readonly args: unknown;
 }
 
-/** Threads that do the jobs of `jobs/all.ts`. */
+/** Threads that run the jobs of `jobs/all.ts`. */
 export interface Pool {
   /**
-   * Does a job for each of the arguments, several at a time; the order of the results is that of the arguments.
-   * @param onDone told of each result as it comes; what it throws ends the work
-   * @throws UserError of the job; the reason of the signal when it is aborted
+   * Runs a job for each argument concurrently; results are in argument order.
+   * @param onDone called with each result; an error that it throws ends the work
+   * @throws UserError of the job; the reason of the signal if it is aborted
    */
   run<J extends keyof Jobs>(
     job: J,
@@ -22,13 +22,11 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** Jobs that a thread has at a time: one that is at work, and one whose file the disk is about to have. */
+/** Concurrent jobs per thread: one that computes, and one that waits for the disk. */
 const JOBS_PER_THREAD = 2;
 
-/** What a job returns. */
 export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
 
-/** Starts the threads. */
 export function createPool(threads: number, signal: AbortSignal): Pool {
   const workers = Array.from({ length: threads }, () => startThread('prepare/worker', undefined, signal));
   return {
@@ -44,7 +42,7 @@ export function createPool(threads: number, signal: AbortSignal): Pool {
         while (next < args.length && !isFailed) {
           const index = next++;
           try {
-            // What comes back is what the job of this name returns.
+            // The job of this name determines the result type.
             const result = (await worker.ask({ job, args: args[index] } satisfies Request)) as Result<J>;
             results[index] = result;
             onDone?.(result, index);

@@ -1,25 +1,24 @@
 import { monotonicMs } from '../system/clock.js';
 
-/** How far preparing has come. */
+/** Progress of the preparation. */
 export interface PrepareProgress {
-  /** What is being done. */
   readonly phase: string;
-  /** Of all work, from 0 to 1. */
+  /** Fraction of all work, from 0 to 1. */
   readonly share: number;
   /** Estimated from the pace so far. */
   readonly leftMs: number;
 }
 
-/** Counts work: a unit is a byte of raw data parsed, and what else takes as long. */
+/** Counts work in units of the time to parse a byte of raw data. */
 export interface Progress {
   phase: string;
-  /** Work that was found done. */
+  /** Adds work of a previous run. */
   skip(work: number): void;
-  /** Work that was done now. */
+  /** Adds work of this run. */
   add(work: number): void;
 }
 
-/** Progress over so much work. */
+/** Creates the progress of this much work. */
 export function createProgress(total: number, warn: (progress: PrepareProgress) => void): Progress {
   const startMs = monotonicMs();
   let done = 0;

@@ -1,20 +1,19 @@
 import { printable } from '../core/errors.js';
 import type { FeatureColumns } from './feature-columns.js';
 
-// The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by
-// \x02
-// and \x03. Lines are read as bytes, numbers without a string in between; a line feed must follow the last line, and
-// stops
-// every loop. What is right is said here; kernels read lists of features that are plainly so, with the same values.
+// The raw format: commas separate the values of a line, \x01 separates the features in the last value, and \x02 and
+// \x03 the parts of a feature. Lines are parsed as bytes, without intermediate strings; a line feed after the last line
+// ends every loop. This parser defines validity; kernels read only feature lists that are plainly valid, with the same
+// results.
 
 const [FEATURE_END, ID_START, VALUE_START, LINE_END, RETURN, COMMA, POINT, ZERO, UNDERSCORE] = [
   1, 2, 3, 10, 13, 44, 46, 48, 95,
 ] as const;
-/** So many digits fit into 32 bits whatever they are. */
+/** Any number of this many digits fits into 32 bits. */
 const INT_DIGITS = 9;
 const POWERS = Float64Array.from({ length: INT_DIGITS + 1 }, (_, i) => 10 ** i);
 
-/** Why a line cannot be used. */
+/** Why a line is invalid. */
 export class BadLine extends Error {
   override readonly name = 'BadLine';
 
@@ -26,22 +25,22 @@ export class BadLine extends Error {
   }
 }
 
-/** Reads the cells of raw lines. */
+/** Reads the values of raw lines. */
 export interface LineReader {
-  /** Where the next cell begins. */
+  /** Start of the next value. */
   at: number;
-  /** Skips a cell. @returns where it ends */
+  /** Skips a value. @returns its end */
   skipCell(bytes: Uint8Array, what: string): number;
-  /** Reads a 0 or a 1. @throws BadLine */
+  /** Reads 0 or 1. @throws BadLine */
   bit(bytes: Uint8Array, what: string): number;
   /**
-   * Begins a row, and reads the number of its features and the list of them, to the end of the line.
-   * @throws BadLine for what is no feature of these fields, and for another number of them than the line tells
+   * Starts a row, and reads its feature count and feature list up to the line end.
+   * @throws BadLine for an invalid feature, or a different number of features than declared
    */
   features(bytes: Uint8Array, columns: FeatureColumns): void;
 }
 
-/** A reader for lines with these fields. */
+/** Creates a reader for lines with these fields. */
 export function createLineReader(fields: readonly string[]): LineReader {
   const { slots, codes, lengths } = fieldCodes(fields);
   const mask = slots.length - 1;
@@ -51,11 +50,11 @@ export function createLineReader(fields: readonly string[]): LineReader {
 
     skipCell(bytes, what) {
       const begin = reader.at;
-      let at = begin;
-      while (bytes[at] !== COMMA && bytes[at] !== LINE_END) at++;
-      if (bytes[at] === LINE_END || at === begin) throw bad(bytes, begin, `${what} and a comma`);
-      reader.at = at + 1;
-      return at;
+      let position = begin;
+      while (bytes[position] !== COMMA && bytes[position] !== LINE_END) position++;
+      if (bytes[position] === LINE_END || position === begin) throw bad(bytes, begin, `${what} and a comma`);
+      reader.at = position + 1;
+      return position;
     },
 
     bit(bytes, what) {
@@ -67,20 +66,22 @@ export function createLineReader(fields: readonly string[]): LineReader {
 
     features(bytes, columns) {
       columns.beginRow();
-      const toldAt = reader.at;
-      let at = toldAt;
-      let told = 0;
-      for (let digit = bytes[at]! - ZERO; digit >>> 0 < 10; digit = bytes[++at]! - ZERO) told = told * 10 + digit;
-      if (at === toldAt || bytes[at] !== COMMA) throw bad(bytes, toldAt, 'the number of features and a comma');
-      at++;
+      const countStart = reader.at;
+      let position = countStart;
+      let declared = 0;
+      for (let digit = bytes[position]! - ZERO; digit >>> 0 < 10; digit = bytes[++position]! - ZERO)
+        declared = declared * 10 + digit;
+      if (position === countStart || bytes[position] !== COMMA)
+        throw bad(bytes, countStart, 'the number of features and a comma');
+      position++;
       let count = 0;
       // A line without features ends here.
-      let isOver = bytes[at] === LINE_END || bytes[at] === RETURN;
+      let isOver = bytes[position] === LINE_END || bytes[position] === RETURN;
       while (!isOver) {
-        const begin = at;
+        const begin = position;
         let code = 0;
-        for (; bytes[at]! > VALUE_START && bytes[at] !== LINE_END; at++) {
-          const character = bytes[at]!;
+        for (; bytes[position]! > VALUE_START && bytes[position] !== LINE_END; position++) {
+          const character = bytes[position]!;
           const digit = character - ZERO;
           code =
             digit >>> 0 < 10
@@ -90,67 +91,68 @@ export function createLineReader(fields: readonly string[]): LineReader {
                 : -1;
           if (code === -1) throw badField(bytes, begin, fields);
         }
-        if (bytes[at] !== ID_START)
+        if (bytes[position] !== ID_START)
           throw bad(bytes, begin, 'features: field \\x02 id \\x03 value, with \\x01 between them');
         let slot = (Math.imul(code, 0x9e3779b1) >>> 24) & mask;
         while (slots[slot]! >= 0 && codes[slots[slot]!] !== code) slot = (slot + 1) & mask;
         const field = slots[slot]!;
-        if (field < 0 || lengths[field] !== at - begin) throw badField(bytes, begin, fields);
+        if (field < 0 || lengths[field] !== position - begin) throw badField(bytes, begin, fields);
 
-        const idAt = ++at;
+        const idAt = ++position;
         let id = 0;
-        let digit = bytes[at]! - ZERO;
-        for (; digit >>> 0 < 10 && at - idAt < INT_DIGITS; digit = bytes[++at]! - ZERO)
+        let digit = bytes[position]! - ZERO;
+        for (; digit >>> 0 < 10 && position - idAt < INT_DIGITS; digit = bytes[++position]! - ZERO)
           id = (Math.imul(id, 10) + digit) | 0;
         if (digit >>> 0 < 10) {
-          at = endOfDigits(bytes, at);
-          id = longId(bytes, idAt, at);
+          position = endOfDigits(bytes, position);
+          id = longId(bytes, idAt, position);
         }
-        if (at === idAt || bytes[at] !== VALUE_START) throw bad(bytes, idAt, 'an id: a whole number in digits');
+        if (position === idAt || bytes[position] !== VALUE_START) throw bad(bytes, idAt, 'an id: an integer in digits');
 
-        const valueAt = ++at;
+        const valueAt = ++position;
         let mantissa = 0;
         let numDigits = 0;
         let fraction = 0;
         for (
-          digit = bytes[at]! - ZERO;
+          digit = bytes[position]! - ZERO;
           digit >>> 0 < 10 && numDigits < INT_DIGITS;
-          digit = bytes[++at]! - ZERO, numDigits++
+          digit = bytes[++position]! - ZERO, numDigits++
         )
           mantissa = (Math.imul(mantissa, 10) + digit) | 0;
-        if (bytes[at] === POINT) {
+        if (bytes[position] === POINT) {
           for (
-            digit = bytes[++at]! - ZERO;
+            digit = bytes[++position]! - ZERO;
             digit >>> 0 < 10 && numDigits < INT_DIGITS;
-            digit = bytes[++at]! - ZERO, numDigits++, fraction++
+            digit = bytes[++position]! - ZERO, numDigits++, fraction++
           )
             mantissa = (Math.imul(mantissa, 10) + digit) | 0;
         }
         let weight: number;
-        let end = bytes[at]!;
-        // Below 2^53 over a power of ten is rounded once: the very number that the decimal is nearest to.
+        let end = bytes[position]!;
+        // An integer below 2^53 divided by a power of ten is rounded once, so it is the nearest double of the decimal.
         if (numDigits > 0 && (end === FEATURE_END || end === LINE_END || end === RETURN))
           weight = mantissa / POWERS[fraction]!;
         else {
-          while (bytes[at] !== FEATURE_END && bytes[at] !== LINE_END && bytes[at] !== RETURN) at++;
-          end = bytes[at]!;
-          weight = longWeight(bytes, valueAt, at);
+          while (bytes[position] !== FEATURE_END && bytes[position] !== LINE_END && bytes[position] !== RETURN)
+            position++;
+          end = bytes[position]!;
+          weight = longWeight(bytes, valueAt, position);
         }
         columns.add(field, id, weight);
         count++;
         isOver = end !== FEATURE_END;
-        if (!isOver) at++;
+        if (!isOver) position++;
       }
-      if (bytes[at] === RETURN) at++;
-      if (bytes[at] !== LINE_END) throw bad(bytes, at, 'the end of the line');
-      if (count !== told) throw new BadLine(`${told} features as the line tells`, String(count));
-      reader.at = at + 1;
+      if (bytes[position] === RETURN) position++;
+      if (bytes[position] !== LINE_END) throw bad(bytes, position, 'the end of the line');
+      if (count !== declared) throw new BadLine(`${declared} features as the line declares`, String(count));
+      reader.at = position + 1;
     },
   };
   return reader;
 }
 
-/** Names as numbers to base 12, exact up to eight characters, in a small hash table. */
+/** Encodes names as base-12 numbers, exact up to eight characters, in a small hash table. */
 function fieldCodes(fields: readonly string[]): { slots: Int16Array; codes: Int32Array; lengths: Uint8Array } {
   const slots = new Int16Array(256).fill(-1);
   const codes = Int32Array.from(fields, (name) => {
@@ -168,20 +170,20 @@ function fieldCodes(fields: readonly string[]): { slots: Int16Array; codes: Int3
 }
 
 function endOfDigits(bytes: Uint8Array, from: number): number {
-  let at = from;
-  while ((bytes[at]! - ZERO) >>> 0 < 10) at++;
-  return at;
+  let position = from;
+  while ((bytes[position]! - ZERO) >>> 0 < 10) position++;
+  return position;
 }
 
 function longId(bytes: Uint8Array, begin: number, end: number): number {
-  const id = Number(textOf(bytes, begin, end));
-  // One more than the id is a key of the tables.
+  const id = Number(decodeBytes(bytes, begin, end));
+  // The tables store the id plus one.
   if (id >= Number.MAX_SAFE_INTEGER) throw bad(bytes, begin, 'an id below 2^53 - 1');
   return id;
 }
 
 function longWeight(bytes: Uint8Array, begin: number, end: number): number {
-  const text = textOf(bytes, begin, end);
+  const text = decodeBytes(bytes, begin, end);
   const weight = /^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Math.fround(Number(text)) : NaN;
   if (!Number.isFinite(weight)) throw bad(bytes, begin, 'a weight: a decimal number of at least 0');
   return weight;
@@ -191,7 +193,7 @@ function badField(bytes: Uint8Array, begin: number, fields: readonly string[]): 
   return bad(bytes, begin, `one of the fields ${fields.join(', ')}`);
 }
 
-/** What stands at a place, up to a separator. */
+/** Creates the error for the text at an offset, up to a separator. */
 function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
   let end = begin;
   while (bytes[end]! > VALUE_START && bytes[end] !== LINE_END && bytes[end] !== COMMA && end - begin < 60) end++;
@@ -200,12 +202,12 @@ function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
     end === begin
       ? bytes[begin] === LINE_END
         ? 'the end of the line'
-        : printable(textOf(bytes, begin, begin + 1))
-      : printable(textOf(bytes, begin, end)),
+        : printable(decodeBytes(bytes, begin, begin + 1))
+      : printable(decodeBytes(bytes, begin, end)),
   );
 }
 
-/** Bytes as text, a character each. */
-export function textOf(bytes: Uint8Array, begin: number, end: number): string {
+/** Decodes bytes as text, one character per byte. */
+export function decodeBytes(bytes: Uint8Array, begin: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('latin1');
 }

@@ -1,25 +1,22 @@
 import type { PerField, SingleIds } from './fields.js';
 
-/** How a paper made what it trains on out of the raw files, where that is not how this project does. */
+/** Differences of a paper's preprocessing from the default. */
 export interface Recipe extends SingleIds {
   readonly minCounts: PerField;
   readonly caps: PerField;
-  /** Whether rows of valid are drawn one by one, and not by whole sessions. */
+  /** Whether validation rows are sampled individually instead of by session. */
   readonly drawsRows: boolean;
-  /** Whether ids are counted in the rows of valid too. */
+  /** Whether ids are also counted in validation rows. */
   readonly countsValid: boolean;
 }
 
-/** Papers' ways, by the name of their model. */
+/** Recipes by the name of the paper's model. */
 export const RECIPES = {
   /**
-   * AITM (Xi et al. 2021), as in the authors' process_public_dataset.py (https://github.com/xidongbo/AITM, read in the
-   * commit
-   * 71d4da7): ids of at least twelve rows (their count starts at 0 and has to be above 10) of train with valid; each
-   * row is of valid
-   * with probability 0.1; of the values of 853 the last one; purchases without a click are dropped, as they are here.
-   * Bags, of which
-   * it takes none, are cut to one value.
+   * AITM (Xi et al. 2021), as in the authors' process_public_dataset.py (https://github.com/xidongbo/AITM, commit
+   * 71d4da7): ids with at least 12 rows (their count starts at 0 and must exceed 10) in train and valid; each row is a
+   * validation row with probability 0.1; the last value of field 853; purchases without a click are dropped, as by
+   * default. Bags, which it does not use, are cut to one value.
    */
   aitm: {
     minCounts: { rest: 12, byField: {} },

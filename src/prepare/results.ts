@@ -8,13 +8,13 @@ import type { Summary } from './summary.js';
 import type { Vocabulary } from './vocabulary.js';
 import { SUMMARY } from './work.js';
 
-/** Rows of a step, where there are enough of them. */
+/** Batch size, if there are enough rows. */
 const BATCH_ROWS = 4096;
 const SMALL_BATCH_ROWS = 256;
 
 /**
- * Writes what stands beside the shards: `vocabulary.safetensors` (a tensor a field, place i holds the raw id of id i),
- * `config.yaml`, `rejects.csv` where rows were bad, and last `summary.json`.
+ * Writes the files next to the shards: `vocabulary.safetensors` (the raw id of each id, one tensor per field),
+ * `config.yaml`, `rejects.csv` if there are invalid rows, and last `summary.json`.
  * @throws UserError (disk)
  */
 export async function writeResults(
@@ -30,7 +30,7 @@ export async function writeResults(
   await replace(join(out, 'vocabulary.safetensors'), async (path) => {
     await writeSafetensors(path, tensors);
   });
-  await writeFileAtomic(join(out, 'config.yaml'), configOf(fields, summary));
+  await writeFileAtomic(join(out, 'config.yaml'), formatConfig(fields, summary));
   if (rejects.length > 0) {
     const rows = rejects.map(({ path, line, expected, found, text }) => [
       path,
@@ -44,15 +44,16 @@ export async function writeResults(
   await writeFileAtomic(join(out, SUMMARY), `${JSON.stringify(summary, null, 1)}\n`);
 }
 
-/** A config that trains ESMM on everything that was prepared. */
-function configOf(fields: readonly FieldPlan[], { splits }: Summary): string {
+/** Returns a config that trains ESMM on all prepared fields. */
+function formatConfig(fields: readonly FieldPlan[], { splits }: Summary): string {
   const list = (names: readonly string[]): string => `[${names.join(', ')}]`;
   const names = (isBag: boolean): string =>
     list(fields.filter((field) => field.isBag === isBag).map(({ name }) => name));
   const rows = (split: string): number => splits[split]?.rows ?? 0;
   const used = ['train', 'valid', 'test'].filter((split) => rows(split) > 0);
-  return `# ESMM on Ali-CCP, as it was prepared into this folder: ${used.map((split) => `${rows(split)} rows of ${split}`).join(', ')}.
-# What became of each field is in summary.json; place i of a field in vocabulary.safetensors holds the raw id of id i.
+  const sizes = used.map((split) => `${rows(split)} rows of ${split}`).join(', ');
+  return `# ESMM on Ali-CCP, as prepared in this directory: ${sizes}.
+# summary.json describes each field; entry i of a field in vocabulary.safetensors is the raw id of id i.
 
 name: esmm-ali-ccp
 

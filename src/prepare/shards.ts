@@ -16,7 +16,7 @@ import type { SessionFiles } from './session-reader.js';
 import type { Assignment, Vocabulary } from './vocabulary.js';
 import { numbered, unfinished, type RawSplit, type Work } from './work.js';
 
-/** What the shards of a split are made from. */
+/** Inputs of a split's shards. */
 export interface SplitSource {
   readonly parsed: ParsedSplit;
   readonly assignment: Assignment;
@@ -24,7 +24,7 @@ export interface SplitSource {
   readonly commonFields: readonly number[];
 }
 
-/** Encodes the sessions of a raw split with the vocabularies of train. */
+/** Encodes the sessions of a raw split with the training vocabularies. */
 export async function encodeSplit(
   work: Work,
   split: RawSplit,
@@ -55,9 +55,9 @@ export async function encodeSplit(
 }
 
 /**
- * Writes a split as a folder of shards.
- * @param effort how much all of it counts for progress
- * @returns what is known about each shard
+ * Writes a split as a directory of shards.
+ * @param effort its total amount of work, for progress
+ * @returns the metadata of each shard
  */
 export async function writeSplit(
   work: Work,
@@ -140,17 +140,17 @@ export async function writeSplit(
   return shards;
 }
 
-/** What a count of each shard comes to in all. */
+/** Sums a count over shards. */
 export function total(shards: readonly ShardAbout[], of: (shard: ShardAbout) => number): number {
   return shards.reduce((sum, shard) => sum + of(shard), 0);
 }
 
-/** By label: rows in which it is 1. */
+/** Number of positives per label. */
 function labelCounts(shards: readonly ShardAbout[]): Record<string, number> {
   return { click: total(shards, ({ clicks }) => clicks), purchase: total(shards, ({ purchases }) => purchases) };
 }
 
-/** By field: its ids, or the items of its bags, and those that are 0: unknown or missing. */
+/** Number of ids or bag items per field, and how many are 0: OOV or missing. */
 function idCounts(fields: readonly FieldPlan[], shards: readonly ShardAbout[]): IdCounts {
   return Object.fromEntries(
     fields.map(({ name, isBag }, f) => {

@@ -5,57 +5,57 @@ import type { Assignment, Vocabulary } from './vocabulary.js';
 import { total } from './shards.js';
 import type { RawSplit } from './work.js';
 
-/** What is in a prepared split. */
+/** Content of a prepared split. */
 export interface SplitSummary {
   readonly rows: number;
   readonly clicks: number;
   readonly purchases: number;
-  /** Clicks of rows, purchases of clicks; null where there are none of them. */
+  /** Clicks per row, and purchases per click; null if the divisor is 0. */
   readonly clickRate: number | null;
   readonly purchaseRate: number | null;
 }
 
-/** What became of a field. */
+/** Preparation result of a field. */
 export interface FieldSummary {
-  /** Ids with a place of their own: without the unknown. */
+  /** Vocabulary size without the OOV id. */
   readonly vocabulary: number;
-  /** Different raw ids in train. */
+  /** Number of distinct raw ids in the training set. */
   readonly distinct: number;
   readonly minCount: number;
   readonly cap: number;
-  /** By split: share of the values that the vocabulary has, null where there are none. */
+  /** Fraction of values in the vocabulary, by split; null if there are no values. */
   readonly coverage: Readonly<Record<string, number | null>>;
-  /** By split: rows without a value. */
+  /** Rows without a value, by split. */
   readonly missing: Readonly<Record<string, number>>;
-  /** By raw file: rows with more values than the cap, and values that were lighter than those that were kept. */
+  /** Rows with more values than the cap, and dropped values, by raw file. */
   readonly cut: Readonly<Record<string, { readonly rows: number; readonly values: number }>>;
 }
 
-/** What was not taken over, by raw split. */
+/** Dropped rows of a raw split. */
 export interface DropSummary {
   readonly purchasesWithoutClick: number;
   readonly badRows: number;
-  /** Rows of common features that no row of the skeleton names, and that repeat an index. */
+  /** Rows of common features that no skeleton row refers to, and rows with a repeated index. */
   readonly unusedCommonRows: number;
   readonly repeatedCommonRows: number;
 }
 
-/** All that `summary.json` tells. */
+/** Content of `summary.json`. */
 export interface Summary {
   readonly splits: Readonly<Record<string, SplitSummary>>;
   readonly fields: Readonly<Record<string, FieldSummary>>;
   readonly dropped: Readonly<Record<RawSplit, DropSummary>>;
-  /** Files and options that this was made from. */
+  /** Input files and options. */
   readonly plan: unknown;
 }
 
-/** A raw split with where its sessions went. */
+/** A raw split and the assignment of its sessions. */
 interface RawSource {
   readonly parsed: ParsedSplit;
   readonly assignment: Assignment;
 }
 
-/** Adds up what is known about the pieces. */
+/** Summarizes the metadata of all parts. */
 export function summarize(
   plan: unknown,
   fields: readonly FieldPlan[],
@@ -88,17 +88,17 @@ export function summarize(
             cap,
             coverage: bySplit((list) => rate(known(list), known(list) + total(list, (s) => s.unknown[f]!))),
             missing: bySplit((list) => total(list, (s) => s.missing[f]!)),
-            cut: cutsOf(name, sources),
+            cut: countCuts(name, sources),
           },
         ];
       }),
     ),
-    dropped: { train: dropsOf(sources.train), test: dropsOf(sources.test) },
+    dropped: { train: countDrops(sources.train), test: countDrops(sources.test) },
     plan,
   };
 }
 
-function dropsOf({ parsed: { common, skeleton, repeated }, assignment: { rows } }: RawSource): DropSummary {
+function countDrops({ parsed: { common, skeleton, repeated }, assignment: { rows } }: RawSource): DropSummary {
   return {
     purchasesWithoutClick: skeleton.reduce((sum, { about }) => sum + about.purchasesWithoutClick, 0),
     badRows: [...common, ...skeleton].reduce((sum, { about }) => sum + about.bad.length, 0),
@@ -107,7 +107,7 @@ function dropsOf({ parsed: { common, skeleton, repeated }, assignment: { rows } 
   };
 }
 
-function cutsOf(field: string, sources: Readonly<Record<RawSplit, RawSource>>): FieldSummary['cut'] {
+function countCuts(field: string, sources: Readonly<Record<RawSplit, RawSource>>): FieldSummary['cut'] {
   const files = Object.entries(sources).flatMap(([split, { parsed }]) => [
     [`common_features_${split}`, parsed.common] as const,
     [`sample_skeleton_${split}`, parsed.skeleton] as const,

@@ -1,19 +1,19 @@
 import { mix, streamKey } from '../core/random.js';
 import { sessionHash, type SessionTable } from './session-table.js';
 
-/** Which rows of the raw train are of valid: those of some sessions, or single ones. */
+/** The validation rows of the raw training set, by session or individually. */
 export interface ValidRows {
-  /** By session 1 where all of its rows are; shared between threads. */
+  /** 1 per session whose rows are validation rows; shared between threads. */
   readonly sessions?: Uint8Array;
-  /** Of all rows those whose hash under `key` is below `limit`. */
+  /** All rows whose hash with `key` is below `limit`. */
   readonly single?: { readonly key: number; readonly limit: number };
 }
 
-/** No row at all. */
 export const NO_ROWS: ValidRows = {};
 
 /**
- * Chooses whole sessions by a seeded hash of their index, so that no session is in both. @param share of them, from 0
+ * Samples sessions by a seeded hash of their index, so that no session is in both sets. @param share their fraction,
+ * from 0
  */
 export function wholeSessions(sessions: SessionTable, seed: number, share: number): ValidRows {
   const chosen = new Uint8Array(new SharedArrayBuffer(sessions.count));
@@ -22,15 +22,15 @@ export function wholeSessions(sessions: SessionTable, seed: number, share: numbe
   return { sessions: chosen };
 }
 
-/** Chooses rows one by one, by a seeded hash of their place. @param share of them, from 0 */
+/** Samples rows by a seeded hash of their index. @param share their fraction, from 0 */
 export function singleRows(seed: number, share: number): ValidRows {
   return { single: { key: streamKey(seed, 'valid rows'), limit: share * 0x100000000 } };
 }
 
 /**
- * Whether a row is of valid.
- * @param session the number of its session
- * @param row its place among the usable rows of the skeleton, from 0
+ * Returns whether a row is a validation row.
+ * @param session its session number
+ * @param row its index among the usable skeleton rows
  */
 export function isOfValid({ sessions, single }: ValidRows, session: number, row: number): boolean {
   return sessions === undefined

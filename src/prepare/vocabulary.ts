@@ -8,17 +8,17 @@ import type { Progress } from './progress.js';
 import { NO_ROWS, type ValidRows } from './valid-rows.js';
 import { unfinished, type Work } from './work.js';
 
-/** Which rows belong where, and how many there are; all arrays are shared. */
+/** Row counts of the splits; all arrays are shared. */
 export interface Assignment {
   readonly valid: ValidRows;
-  /** By session its rows, and those that are not of valid. */
+  /** Rows per session, in total and for training. */
   readonly rows: Uint32Array;
   readonly trainRows: Uint32Array;
-  /** By chunk of the skeleton its rows of each split. */
+  /** Rows per split, by chunk of the skeleton. */
   readonly byChunk: { readonly train: readonly number[]; readonly valid: readonly number[] };
 }
 
-/** Counts the rows of each session, and of each chunk those of valid and the others. */
+/** Counts the rows of each session, and the training and validation rows of each chunk. */
 export async function assignRows(
   { sessions, skeleton }: ParsedSplit,
   valid: ValidRows,
@@ -30,18 +30,18 @@ export async function assignRows(
   return { valid, rows, trainRows, byChunk: byChunk! };
 }
 
-/** A field's vocabulary: what the prepared ids mean. */
+/** Vocabulary of a field. */
 export interface Vocabulary {
-  /** Place i holds the raw id that became i; place 0, the unknown, -1. */
+  /** Raw id of each index; -1 at index 0, the OOV id. */
   readonly ids: Float64Array;
   readonly table: IdTable;
-  /** Different raw ids in train. */
+  /** Number of distinct raw ids in the training set. */
   readonly distinct: number;
 }
 
 /**
- * The vocabulary of every field, from the rows of train alone, or from those of valid too.
- * @param effort how much all of it counts for progress
+ * Builds the vocabulary of every field from training rows, optionally with validation rows.
+ * @param effort its total amount of work, for progress
  */
 export async function fitVocabularies(
   work: Work,
@@ -53,11 +53,11 @@ export async function fitVocabularies(
   progress: Progress,
   effort: number,
 ): Promise<Vocabulary[]> {
-  const pathOf = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
-  // Bags take longest, and so come first.
+  const vocabularyPath = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
+  // Bags first, since they take longest.
   const todo = unfinished(
     [...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)],
-    (field) => isWhole(pathOf(field)),
+    (field) => isWhole(vocabularyPath(field)),
     work,
   );
   progress.phase = 'counting ids';
@@ -67,9 +67,9 @@ export async function fitVocabularies(
     'countIds',
     todo.map((field) => ({
       field,
-      target: pathOf(field),
-      commonFiles: filesOf(field, train.common),
-      skeletonFiles: filesOf(field, train.skeleton),
+      target: vocabularyPath(field),
+      commonFiles: listFiles(field, train.common),
+      skeletonFiles: listFiles(field, train.skeleton),
       ...counted,
     })),
     () => progress.add(effort / fields.length),
@@ -77,15 +77,15 @@ export async function fitVocabularies(
   const vocabularies = [];
   for (const field of fields) {
     // Written by the job.
-    const ids = createColumnReader().read(pathOf(field), ['rawIds']).get('rawIds') as Float64Array;
-    const { distinct } = readAbout(pathOf(field)) as { distinct: number };
+    const ids = createColumnReader().read(vocabularyPath(field), ['rawIds']).get('rawIds') as Float64Array;
+    const { distinct } = readAbout(vocabularyPath(field)) as { distinct: number };
     vocabularies.push({ ids, table: createIdTable(ids), distinct });
   }
   return vocabularies;
 }
 
-/** The chunks in which a field occurs. */
-function filesOf({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
+/** Returns the chunks in which a field occurs. */
+function listFiles({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
   let first = 0;
   return chunks.flatMap(({ path, about }) => {
     const file = { path, first };

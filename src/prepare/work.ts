@@ -7,11 +7,11 @@ import type { ProcessGroup } from '../core/process-group.js';
 import { checkRegularFile } from '../io/regular-file.js';
 import { CHUNK_BYTES, splitChunks, type Chunk } from './chunk.js';
 
-/** The splits that the raw data has; valid is taken out of train. */
+/** Splits of the raw data; the validation set is sampled from train. */
 export const RAW_SPLITS = ['train', 'test'] as const;
 export type RawSplit = (typeof RAW_SPLITS)[number];
 
-/** The two raw files of a split, in chunks, and where the columns of each chunk go. */
+/** The two raw files of a split in chunks, and the paths of their columns. */
 export interface RawFiles {
   readonly commonPath: string;
   readonly skeletonPath: string;
@@ -21,17 +21,17 @@ export interface RawFiles {
   readonly skeleton: readonly Chunk[];
 }
 
-/** What is at work: the raw files, and the folder of what is half done. */
+/** Inputs and work directory. */
 export interface Work {
   readonly out: string;
-  /** Kept until all is done: finished pieces are found again after a kill. */
+  /** Kept until the end, so that an interrupted run can reuse finished files. */
   readonly folder: string;
   readonly files: Readonly<Record<RawSplit, RawFiles>>;
-  /** True where a former run finished the same work. */
+  /** Whether a previous run finished the same work. */
   readonly isDone: boolean;
-  /** Those who do the work; the first of them writes what is no job's. */
+  /** Processes that share the work; rank 0 writes the files that no job writes. */
   readonly peers: ProcessGroup;
-  /** A path in the work folder. */
+  /** Returns a path in the work directory. */
   path(...parts: readonly (string | number)[]): string;
 }
 
@@ -40,11 +40,10 @@ export const SUMMARY = 'summary.json';
 const PLAN = 'plan.json';
 
 /**
- * Finds the raw files and opens the folder for the output. What is in it must be of the same files and options: then it
- * is
- * gone on with.
- * @param options all that decides what comes out, as JSON
- * @throws UserError (data) for files that are missing; (usage) for a folder that holds something else; (disk)
+ * Finds the raw files and opens the output directory. Existing content must be from the same files and options, and is
+ * then resumed.
+ * @param options all options that affect the output, as JSON
+ * @throws UserError (data) for missing files; (usage) for a directory with other content; (disk)
  */
 export async function openWork(
   raw: string,
@@ -55,9 +54,9 @@ export async function openWork(
 ): Promise<Work> {
   const problems: Problem[] = [];
   const inputs: object[] = [];
-  const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
+  const findFile = async (name: string): Promise<{ path: string; bytes: number }> => {
     const path = join(raw, name);
-    checkRegularFile(path, { kind: 'data', fix: 'write what it gives to a file' });
+    checkRegularFile(path, { kind: 'data', fix: 'save its output to a file' });
     try {
       const { size, mtimeMs } = await stat(path);
       inputs.push({ name, size, mtimeMs });
@@ -65,20 +64,18 @@ export async function openWork(
     } catch (error) {
       rethrowLimit(path, error);
       const message =
-        systemCode(error) === 'ENOENT'
-          ? 'there is no such file'
-          : `cannot be read (${systemCode(error) ?? String(error)})`;
+        systemCode(error) === 'ENOENT' ? 'does not exist' : `cannot be read (${systemCode(error) ?? String(error)})`;
       problems.push({
         where: path,
         message,
-        fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one folder, and name that",
+        fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one directory, and pass it",
       });
       return { path, bytes: 0 };
     }
   };
-  const filesOf = async (split: RawSplit): Promise<RawFiles> => {
-    const common = await fileOf(`common_features_${split}.csv`);
-    const skeleton = await fileOf(`sample_skeleton_${split}.csv`);
+  const listFiles = async (split: RawSplit): Promise<RawFiles> => {
+    const common = await findFile(`common_features_${split}.csv`);
+    const skeleton = await findFile(`sample_skeleton_${split}.csv`);
     return {
       commonPath: common.path,
       commonBytes: common.bytes,
@@ -88,7 +85,7 @@ export async function openWork(
       skeleton: splitChunks(skeleton.path, skeleton.bytes, chunkBytes),
     };
   };
-  const files = { train: await filesOf('train'), test: await filesOf('test') };
+  const files = { train: await listFiles('train'), test: await listFiles('test') };
   if (problems.length > 0) throw new UserError('data', problems);
 
   const folder = join(out, WORK);
@@ -113,22 +110,22 @@ export async function openWork(
   return { out, folder, files, isDone, peers, path };
 }
 
-/** Whether the folder is finished; it is refused where it holds anything of another plan. */
+/** Returns whether the directory is complete; rejects content of another plan. */
 async function isOfPlan(out: string, folder: string, plan: string): Promise<boolean> {
   const readOr = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
   const summary = await readOr(join(out, SUMMARY));
-  const begun = await readOr(join(folder, PLAN));
-  const found = summary === undefined ? begun : planOf(summary);
+  const startedPlan = await readOr(join(folder, PLAN));
+  const found = summary === undefined ? startedPlan : parsePlan(summary);
   if (found === plan) return summary !== undefined;
   const entries = await readdir(out).catch((): string[] => []);
   if (found === undefined && entries.length === 0) return false;
   const message =
-    found === undefined ? 'is not empty' : 'holds data that was prepared from other files or with other options';
-  throw userError('usage', { where: out, message, fix: 'name another folder, or remove this one' });
+    found === undefined ? 'is not empty' : 'contains data that was prepared from other files or with other options';
+  throw userError('usage', { where: out, message, fix: 'use another directory, or remove this one' });
 }
 
-/** The text of the plan in a summary; undefined where the file is another's. */
-function planOf(summary: string): string | undefined {
+/** Returns the plan of a summary; undefined if the file is not from mtl. */
+function parsePlan(summary: string): string | undefined {
   try {
     const { plan } = z.looseObject({ plan: z.unknown() }).parse(JSON.parse(summary));
     return plan === undefined ? undefined : `${JSON.stringify(plan, null, 1)}\n`;
@@ -137,20 +134,19 @@ function planOf(summary: string): string | undefined {
   }
 }
 
-/** The plan as it goes into the summary: what a finished folder is known by. */
+/** Returns the plan for the summary, which identifies a complete directory. */
 export async function readPlan(work: Work): Promise<unknown> {
   return JSON.parse(await readFile(work.path(PLAN), 'utf8'));
 }
 
-/** Ends the work: nothing but the results is left. Nobody else may be at it. */
+/** Removes everything but the results. No other process may still work. */
 export async function closeWork(work: Work): Promise<void> {
   await onDisk(work.folder, () => rm(work.folder, { recursive: true, force: true }));
 }
 
 /**
- * Those of the pieces that are not there yet, or lost their end, as the first process finds: another machine that has
- * looked for a file
- * too early may not see it when it is there.
+ * Returns the items that are missing or truncated, as seen by rank 0: another machine that looked too early may not see
+ * a file.
  */
 export function unfinished<Piece>(
   pieces: readonly Piece[],
@@ -158,11 +154,11 @@ export function unfinished<Piece>(
   { peers }: Work,
 ): Piece[] {
   const places = peers.rank === 0 ? pieces.flatMap((piece, place) => (isFinished(piece) ? [] : [place])) : [];
-  // What the first one has written here.
+  // Written by rank 0 of this code.
   return (JSON.parse(peers.allGatherStrings(JSON.stringify(places))[0]!) as number[]).map((place) => pieces[place]!);
 }
 
-/** A number of five digits, for the names of files in their order. */
+/** Formats a file number with five digits. */
 export function numbered(index: number, ending = '.columns'): string {
   return `${String(index).padStart(5, '0')}${ending}`;
 }

@@ -2,17 +2,17 @@ import { answerWith } from '../system/thread.js';
 import { jobs } from './jobs/all.js';
 import type { Request } from './pool.js';
 
-// One thread of a pool: while one of its jobs waits for the disk, the next one is at work.
+// One thread of a pool: while a job waits for the disk, the next one runs.
 
 let last: Promise<unknown> = Promise.resolve();
 
 answerWith(async (request) => {
-  // The pool's types hold job and arguments together; a message cannot.
+  // The pool's types tie job and arguments together; a message cannot.
   const { job, args } = request as Request;
   const result = Promise.resolve((jobs[job] as (args: unknown) => unknown)(args));
-  // Answers come in the order of the requests.
-  const before = last;
+  // Answers are sent in request order.
+  const previous = last;
   last = result.catch(() => undefined);
-  await before;
+  await previous;
   return { result: await result };
 });

@@ -1,11 +1,11 @@
-/** The columns of torch-rechub's Ali-CCP files, in their order. */
+/** Columns of torch-rechub's Ali-CCP files, in order. */
 const USER_FIELDS = ['101', '121', '122', '124', '125', '126', '127', '128'] as const;
 const ITEM_FIELDS = ['129', '205', '206', '207', '210', '216'] as const;
-/** What a user did before with the item's category, shop, intention and brand. */
+/** The user's history with the item's category, shop, intention and brand. */
 const COMBINATION_FIELDS = ['508', '509', '702', '853'] as const;
-/** The position of the impression. */
+/** Position of the impression. */
 const CONTEXT_FIELDS = ['301'] as const;
-/** What a user did most in 14 days: categories, shops, brands, intentions. */
+/** The user's most frequent categories, shops, brands and intentions in 14 days. */
 const HISTORY_FIELDS = ['109_14', '110_14', '127_14', '150_14'] as const;
 
 const ID_FIELDS = [

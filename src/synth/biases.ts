@@ -2,50 +2,41 @@ import { randomStream, type Random } from '../core/random.js';
 import type { World } from './world.js';
 
 /**
- * What makes a log a crooked witness of the world, each from 0, where there is none of it.
- *
- * What a log of clicks shows is not what would be if each item were clicked: conversions are seen of clicked rows
- * alone, and who
- * clicks is not just anyone. Two of the biases are of this kind, and the difference matters: one can be repaired from
- * what the log
- * has, the other can not.
+ * Biases of a log, each from 0 for none. A click log differs from what would happen if every item were clicked:
+ * conversions are observed only for clicked rows, and clicks are not random. Two of the biases are of this kind:
+ * selection can be corrected from the log, a confounder cannot.
  */
 export interface Biases {
   /**
-   * How much the log's own ranker knows: for each unit of the log odds of a click, an item's log odds of a better place
-   * rise by so
-   * much. Good places then go to what would be clicked anyway (Joachims et al. 2005,
-   * https://doi.org/10.1145/1076034.1076063).
+   * How well the log's ranker knows the user: increase of an item's log odds of a better position per unit of its click
+   * log odds (Joachims et al. 2005, https://doi.org/10.1145/1076034.1076063).
    */
   readonly position: number;
-  /**
-   * The share of the log odds of a purchase that the log odds of a click have too: who would buy clicks. All of it is
-   * in the features.
-   */
+  /** Share of the purchase log odds in the click log odds: likely buyers click. Fully explained by features. */
   readonly selection: number;
-  /** Log odds of both a click and a purchase by a need of the moment, standard normal, that no column tells of. */
+  /** Scale of a standard normal need in the log odds of both click and purchase, which no column observes. */
   readonly confounder: number;
 }
 
-/** A log that tells the truth. */
+/** A log without biases. */
 export const NO_BIASES: Biases = { position: 0, selection: 0, confounder: 0 };
 
-/** Where an item stands, and what is likely there. */
+/** An impression: a position and its log odds. */
 export interface Encounter {
   /** From 1, the best. */
   position: number;
-  /** Log odds before the intercepts, without the need of the moment. */
+  /** Log odds without intercepts and need. */
   click: number;
   purchase: number;
-  /** What the need of the moment adds to both. */
+  /** Contribution of the need to both. */
   need: number;
 }
 
-/** Meetings whose mean is the middle of what the ranker knows. */
+/** Impressions whose mean centers the ranker's knowledge. */
 const SAMPLE = 10_000;
 
 /**
- * How users meet items in a world whose log has biases; without them one random number is drawn, for the position.
+ * Creates a sampler of impressions for a log with biases; without biases it draws one random number, for the position.
  * @returns a function that fills `encounter`
  */
 export function sampleEncounters(
@@ -70,7 +61,7 @@ export function sampleEncounters(
     if (ranking === 0) encounter.position = 1 + random.below(world.numPositions);
     else {
       score(user, item, 1);
-      // Uniform without knowledge; with it, a good item's share of the places below it grows.
+      // Uniform without knowledge; otherwise the share of worse positions grows for a good item.
       const share = random.uniform();
       const lower = 1 / (1 + Math.exp(ranking * (odds[0]! - middle) - Math.log(share / (1 - share))));
       encounter.position = 1 + Math.min(world.numPositions - 1, Math.floor(lower * world.numPositions));
@@ -82,26 +73,22 @@ export function sampleEncounters(
   };
 }
 
-/** What can be known of a row by all that its columns say. */
+/** Probabilities given all columns. */
 export interface Chances {
   click: number;
-  /** Of a purchase, given the click that was seen. */
+  /** Of a purchase, given the observed click. */
   purchase: number;
-  /** Of a purchase, were the item clicked whatever moved the user. */
+  /** Of a purchase under a forced click. */
   purchaseIfClicked: number;
 }
 
-/**
- * Places of the need of the moment, and the weight of each: a sum over them is the mean over a standard normal to 12
- * digits.
- */
+/** Quadrature nodes and weights for a standard normal, accurate to 12 digits. */
 const NODES = Array.from({ length: 25 }, (_, i) => (i - 12) / 2);
 const WEIGHTS = NODES.map((node) => (Math.exp((-node * node) / 2) / Math.sqrt(2 * Math.PI)) * 0.5);
 
 /**
- * The chances of a row, with the need of the moment averaged out; after a click it is likely to be a great one, and
- * that is why
- * the two chances of a purchase differ.
+ * Computes probabilities with the need integrated out. After a click the need is likely to be high, which is why the
+ * two purchase probabilities differ.
  * @param click log odds, with the intercept and without the need
  * @param purchase likewise
  */
@@ -124,7 +111,7 @@ export function computeChances(click: number, purchase: number, confounder: numb
   chances.purchaseIfClicked = wouldBuy;
 }
 
-/** The probability of some log odds. */
+/** Converts log odds to a probability. */
 export function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }

@@ -5,7 +5,7 @@ const BUFFER_BYTES = 1 << 20;
 const ZERO = 48;
 const POINT = 46;
 
-/** A file of text that is written as bytes: numbers become digits without a string in between. */
+/** A text file that is written as bytes, without intermediate strings. */
 export class ByteFile {
   readonly #file: number;
   readonly #bytes = Buffer.alloc(BUFFER_BYTES);
@@ -15,7 +15,7 @@ export class ByteFile {
     this.#file = openSync(path, 'w');
   }
 
-  /** Makes room for so many bytes, which may then be written without further checks. */
+  /** Reserves bytes, which can then be written without checks. */
   reserve(bytes: number): void {
     if (this.#at + bytes > BUFFER_BYTES) this.#flush();
   }
@@ -24,12 +24,12 @@ export class ByteFile {
     this.#bytes[this.#at++] = value;
   }
 
-  /** Text of one byte a character. */
+  /** Appends text of one byte per character. */
   text(value: string): void {
     for (let i = 0; i < value.length; i++) this.#bytes[this.#at++] = value.charCodeAt(i);
   }
 
-  /** A whole number below 2^53 in digits. */
+  /** Appends an integer below 2^53. */
   whole(value: number): void {
     if (value > 0x7fffffff) {
       this.text(String(value));
@@ -41,7 +41,7 @@ export class ByteFile {
     this.#at += digits;
   }
 
-  /** A number of ten-thousandths as the shortest decimal: 0, 0.5, 1.0625. */
+  /** Appends ten-thousandths as the shortest decimal: 0, 0.5, 1.0625. */
   tenThousandths(value: number): void {
     const whole = (value / 10_000) | 0;
     let fraction = value - whole * 10_000;
@@ -54,13 +54,13 @@ export class ByteFile {
     this.#at += digits;
   }
 
-  /** Sixteen lower-case hexadecimal digits: what an index of common features looks like. */
+  /** Appends 16 lowercase hexadecimal digits, like an index of common features. */
   hex(high: number, low: number): void {
     for (let shift = 28; shift >= 0; shift -= 4) this.#hexDigit((high >>> shift) & 15);
     for (let shift = 28; shift >= 0; shift -= 4) this.#hexDigit((low >>> shift) & 15);
   }
 
-  /** Writes what is left, and syncs the file. */
+  /** Flushes, syncs and closes the file. */
   close(): void {
     try {
       this.#flush();
@@ -76,9 +76,9 @@ export class ByteFile {
 
   #digits(value: number, count: number): void {
     let rest = value;
-    for (let at = this.#at + count - 1; at >= this.#at; at--) {
+    for (let offset = this.#at + count - 1; offset >= this.#at; offset--) {
       const next = (rest / 10) | 0;
-      this.#bytes[at] = ZERO + rest - next * 10;
+      this.#bytes[offset] = ZERO + rest - next * 10;
       rest = next;
     }
   }

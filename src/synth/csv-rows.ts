@@ -4,25 +4,25 @@ import { ByteFile } from './byte-file.js';
 import type { Impressions } from './impressions.js';
 import { FAVOURITES, favouriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
 
-/** Kinds in the order of the combination fields 508, 509, 702, 853. */
+/** Kinds of the combination fields 508, 509, 702, 853. */
 export const COMBINATION_KINDS = [KIND_AT.category, KIND_AT.shop, KIND_AT.intention, KIND_AT.brand] as const;
-/** Kinds in the order of the history fields 109_14, 110_14, 127_14, 150_14. */
+/** Kinds of the history fields 109_14, 110_14, 127_14, 150_14. */
 export const HISTORY_KINDS = [KIND_AT.category, KIND_AT.shop, KIND_AT.brand, KIND_AT.intention] as const;
 
-/** Bytes of a line without bags, and of a value of a bag, at the most. */
+/** Maximum bytes of a line without bags, and of a bag value. */
 const LINE_BYTES = 512;
 const VALUE_BYTES = 24;
 const [COMMA, LINE_END, COLON, BAR] = [44, 10, 58, 124] as const;
 
-/** Where impressions are written to. */
+/** Target of impressions. */
 export interface ImpressionFile {
   write(block: Impressions): void;
   close(): void;
 }
 
 /**
- * A CSV of torch-rechub's columns.
- * @param bags where given, cells of 210, 853 and the history fields are bags: `id:weight|id:weight`
+ * Creates a CSV with torch-rechub's columns.
+ * @param bags if given, fields 210, 853 and the history fields are bags: `id:weight|id:weight`
  */
 export function createCsvFile(path: string, { users, items }: World, bags: BagSource | undefined): ImpressionFile {
   const file = new ByteFile(path);
@@ -65,10 +65,10 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
     cell(items.kinds[kindAt + KIND_AT.brand]!);
     for (const kind of COMBINATION_KINDS) {
       const id = items.kinds[kindAt + kind]!;
-      const place = favouriteAt(users, user, kind, id);
-      if (bags === undefined || kind !== KIND_AT.brand) cell(place < 0 ? 0 : id);
-      else if (place < 0) file.byte(COMMA);
-      else bagCell(bags.around(id, strength(users.activity[user]!, place, kind), kind));
+      const rank = favouriteAt(users, user, kind, id);
+      if (bags === undefined || kind !== KIND_AT.brand) cell(rank < 0 ? 0 : id);
+      else if (rank < 0) file.byte(COMMA);
+      else bagCell(bags.around(id, strength(users.activity[user]!, rank, kind), kind));
     }
     cell(block.position[row]!);
     for (const kind of HISTORY_KINDS) {
@@ -77,8 +77,8 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
     }
     for (let k = 0; k < HISTORY_KINDS.length; k++) decimal(Math.round((users.activity[user]! / (k + 1)) * 10_000));
     for (const kind of COMBINATION_KINDS) {
-      const place = favouriteAt(users, user, kind, items.kinds[kindAt + kind]!);
-      decimal(place < 0 ? 0 : strength(users.activity[user]!, place, kind));
+      const rank = favouriteAt(users, user, kind, items.kinds[kindAt + kind]!);
+      decimal(rank < 0 ? 0 : strength(users.activity[user]!, rank, kind));
     }
     file.byte(LINE_END);
   };
@@ -92,8 +92,9 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
 }
 
 /**
- * How much a user did with an item's kind, in ten-thousandths: more for the first favourite, and for an active user.
+ * Returns how often a user interacted with an item's kind, in ten-thousandths; higher for the first favorite and for
+ * active users.
  */
-export function strength(activity: number, place: number, kind: number): number {
-  return Math.round((activity / (1 + place + kind)) * 10_000);
+export function strength(activity: number, rank: number, kind: number): number {
+  return Math.round((activity / (1 + rank + kind)) * 10_000);
 }

@@ -2,34 +2,29 @@ import { randomStream, type Random } from '../core/random.js';
 import { computeChances, sampleEncounters, sigmoid, type Biases, type Chances, type Encounter } from './biases.js';
 import { popular, type Effects, type World } from './world.js';
 
-/**
- * Items shown to users, with what is true of it and what came of it: a column a property, `rows` of each are filled.
- */
+/** Impressions with true probabilities and outcomes as columns, of which the first `rows` rows are filled. */
 export interface Impressions {
   rows: number;
-  /** Places in the world's columns, from 0. */
+  /** Index in the world's columns, from 0. */
   readonly user: Uint32Array;
   readonly item: Uint32Array;
   /** From 1, the best. */
   readonly position: Uint8Array;
   /** True probability of a click. */
   readonly clickProbability: Float32Array;
-  /** True probability of a purchase after the click that was seen. */
+  /** True probability of a purchase after the observed click. */
   readonly purchaseProbability: Float32Array;
-  /**
-   * True probability of a purchase, were the item clicked in any case: another one where what no column tells of moves
-   * both.
-   */
+  /** True probability of a purchase under a forced click; differs if there is a confounder. */
   readonly purchaseIfClickedProbability: Float32Array;
   /** 0 or 1. */
   readonly click: Float32Array;
   /** 1 only after a click. */
   readonly purchase: Float32Array;
-  /** Whether there would be a purchase, were the item clicked: what no log has. */
+  /** Whether a forced click would lead to a purchase, which no log observes. */
   readonly purchaseIfClicked: Float32Array;
 }
 
-/** A world whose items are shown to users by the ways of a log. */
+/** A world with the biases of a log. */
 export interface Shown {
   readonly world: World;
   readonly biases: Biases;
@@ -37,13 +32,13 @@ export interface Shown {
   readonly meet: ReturnType<typeof sampleEncounters>;
 }
 
-/** Shares that the data should have: clicks of impressions, purchases of clicks. */
+/** Target rates: clicks per impression, purchases per click. */
 export type Rates = Effects;
 
-/** Rows that are drawn at a time. */
+/** Rows per block. */
 const BLOCK_ROWS = 1 << 13;
 
-/** An empty block. */
+/** Creates an empty block. */
 export function createImpressions(capacity = BLOCK_ROWS): Impressions {
   return {
     rows: 0,
@@ -59,20 +54,20 @@ export function createImpressions(capacity = BLOCK_ROWS): Impressions {
   };
 }
 
-/** Shows a world's items by the ways of a log, with the rates that its rows should have. */
+/** Creates a log of a world with the given rates. */
 export function show(world: World, seed: number, rates: Rates, biases: Biases): Shown {
   const meet = sampleEncounters(world, seed, biases);
   return { world, biases, meet, intercepts: fitIntercepts(world, seed, rates, meet) };
 }
 
-/** The same world by the ways of another log: rates may differ, since who clicks and buys is as it was. */
+/** Creates another log of the same world; its rates may differ, since users behave as before. */
 export function showOtherwise({ world, intercepts }: Shown, seed: number, biases: Biases): Shown {
   return { world, biases, intercepts, meet: sampleEncounters(world, seed, biases) };
 }
 
 /**
- * Draws impressions of a world, in blocks; a block is valid until the next one is asked for.
- * @param split names the stream of random numbers: two splits never share one
+ * Generates impressions in blocks; a block is valid until the next one.
+ * @param split purpose of the random stream: splits never share one
  */
 export function* drawImpressions(shown: Shown, seed: number, split: string, rows: number): Generator<Impressions> {
   const random = randomStream(seed, 'impressions', split);
@@ -88,7 +83,7 @@ export function* drawImpressions(shown: Shown, seed: number, split: string, rows
 const encounter: Encounter = { position: 1, click: 0, purchase: 0, need: 0 };
 const chances: Chances = { click: 0, purchase: 0, purchaseIfClicked: 0 };
 
-/** Shows a user an item and sees what comes of it. */
+/** Generates one impression and its outcome. */
 export function drawImpression(
   { world, biases: { confounder }, intercepts, meet }: Shown,
   random: Random,
@@ -115,7 +110,7 @@ export function drawImpression(
   block.purchaseIfClicked[row] = wouldPurchase ? 1 : 0;
 }
 
-/** The intercepts that give the wanted rates, by bisection over a sample of meetings. */
+/** Finds intercepts for the target rates, by bisection over a sample of impressions. */
 function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['meet']): Effects {
   const random = randomStream(seed, 'intercepts');
   const scores = Array.from({ length: 10_000 }, () => {
@@ -129,7 +124,7 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
     () => 1,
     rates.click,
   );
-  // Purchases are counted among clicks, so each meeting weighs as much as it is clicked.
+  // Purchases are counted among clicks, so each impression is weighted by its click probability.
   const purchase = solve(
     scores,
     (score) => score.purchase,
@@ -141,17 +136,17 @@ function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['me
 
 function solve(
   scores: readonly Effects[],
-  scoreOf: (score: Effects) => number,
-  weightOf: (score: Effects) => number,
+  getScore: (score: Effects) => number,
+  getWeight: (score: Effects) => number,
   rate: number,
 ): number {
-  const weights = scores.map(weightOf);
+  const weights = scores.map(getWeight);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let low = -20;
   let high = 20;
   for (let i = 0; i < 50; i++) {
     const middle = (low + high) / 2;
-    const mean = scores.reduce((sum, score, s) => sum + weights[s]! * sigmoid(middle + scoreOf(score)), 0) / total;
+    const mean = scores.reduce((sum, score, s) => sum + weights[s]! * sigmoid(middle + getScore(score)), 0) / total;
     if (mean < rate) low = middle;
     else high = middle;
   }

@@ -1,11 +1,11 @@
 import type { Rates } from './impressions.js';
 import type { WorldShape, WorldSize } from './world.js';
 
-/** A world with all that is drawn from it. */
+/** A world and its sampling parameters. */
 export interface Preset extends WorldSize {
   readonly shape: WorldShape;
   readonly rates: Rates;
-  /** What raw files ask beside: values of a history field and rows of a session, on average. */
+  /** For raw files: mean values of a history field, and mean rows per session. */
   readonly bagMean: number;
   readonly sessionRows: number;
 }
@@ -15,17 +15,17 @@ const ITEMS = 467_298;
 
 /** Worlds by name. */
 export const PRESETS = {
-  /** Small, with more clicks and purchases than real logs have, so that a minute's training learns something. */
+  /** Small, with more clicks and purchases than real logs, so that one minute of training learns something. */
   sample: {
     users: 600,
     items: 200,
-    // Ali-CCP's own numbers, but for the 98 of field 121.
+    // Ali-CCP's own numbers, except for the 98 of field 121.
     shape: { profile: [20, 14, 3, 8, 4, 4, 3], tiers: 5, positions: 3, kinds: sampleKinds, favourites: sampleKinds },
     rates: { click: 0.25, purchase: 0.2 },
     bagMean: 4,
     sessionRows: 10,
   },
-  /** The numbers of ids, the rates, and the sessions of Ali-CCP (https://tianchi.aliyun.com/dataset/408). */
+  /** Number of ids, rates and sessions of Ali-CCP (https://tianchi.aliyun.com/dataset/408). */
   'ali-ccp': {
     users: 238_635,
     items: ITEMS,
@@ -38,7 +38,7 @@ export const PRESETS = {
       favourites: { category: 6000 / ITEMS, shop: 100_000 / ITEMS, intention: 32_000 / ITEMS, brand: 54_000 / ITEMS },
     },
     rates: { click: 0.039, purchase: 0.0054 },
-    // 518 features of a common row are 8 single ones and four bags; 42.3 million rows fall to 730,600 sessions.
+    // The 518 features of a common row are 8 single ones and four bags; 42.3 million rows belong to 730,600 sessions.
     bagMean: 127,
     sessionRows: 58,
   },
@@ -47,6 +47,6 @@ export const PRESETS = {
 export type PresetName = keyof typeof PRESETS;
 export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 
-/** What the files look like: CSVs of torch-rechub's columns, or the four files of Tianchi. */
+/** File formats: CSV with torch-rechub's columns, or the four files of Tianchi. */
 export const SYNTH_FORMATS = ['csv', 'raw'] as const;
 export type SynthFormat = (typeof SYNTH_FORMATS)[number];

@@ -5,30 +5,29 @@ import { COMBINATION_KINDS, HISTORY_KINDS, strength, type ImpressionFile } from 
 import type { Impressions } from './impressions.js';
 import { favouriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
 
-// Ali-CCP as Tianchi gives it: a skeleton row holds what belongs to an impression, and names the row of common features
-// that
-// holds what belongs to its session.
+// The raw format of Ali-CCP: a skeleton row contains an impression, and refers to the row of common features of its
+// session.
 
 const PROFILE_FIELDS = ['121', '122', '124', '125', '126', '127', '128'] as const;
 const HISTORY_FIELDS = ['109_14', '110_14', '127_14', '150_14'] as const;
 const COMBINATION_FIELDS = ['508', '509', '702', '853'] as const;
 
-/** Bytes of a feature, and of what stands before a row's features, at the most. */
+/** Maximum bytes of a feature, and of a row's prefix. */
 const FEATURE_BYTES = 40;
 const HEAD_BYTES = 96;
 const [FEATURE_END, ID_START, VALUE_START, COMMA, LINE_END] = [1, 2, 3, 44, 10] as const;
 const ONE = 10_000;
 
-/** One in so many profile values is missing; and one in so many sessions is of no row. */
+/** One in this many profile values is missing; one in this many sessions has no row. */
 const MISSING_EVERY = 50;
 const UNUSED_EVERY = 100;
-/** A purchase without a click stands behind one in so many rows: the data has such rows, and they mean nothing. */
+/** One in this many rows is followed by a purchase without a click, as in the real data. */
 const STRAY_EVERY = 500;
 
-/** A raw id: those of different fields do not overlap. */
+/** Raw ids, which are distinct across fields. */
 export type RawIds = Readonly<Record<string, (id: number) => number>>;
 
-/** How ids of the world become raw ids: each field's come behind those of the field before it. */
+/** Maps ids of the world to raw ids: each field's range follows the previous field's. */
 export function assignRawIds({ users, items, kindSizes }: World, profileSizes: readonly number[]): RawIds {
   const sizes: [string, number][] = [
     ['101', users.count],
@@ -53,22 +52,22 @@ export function assignRawIds({ users, items, kindSizes }: World, profileSizes: r
   );
 }
 
-/** What was written beside the rows themselves: what `mtl prepare` has to find and drop. */
+/** Additional rows that `mtl prepare` must find and drop. */
 export interface Strays {
   purchasesWithoutClick: number;
   unusedSessions: number;
   badRows: number;
 }
 
-/** The impressions of sessions. */
+/** A raw file of impressions with sessions. */
 export interface RawFile extends ImpressionFile {
-  /** Starts a session of a user. @returns its number, for `session` of the rows */
+  /** Starts a session of a user. @returns its number, for `sessions` */
   openSession(user: number): number;
-  /** Number of the session of each row of the block that is written next. */
+  /** Session number per row of the next block. */
   readonly sessions: Uint32Array;
 }
 
-/** What raw files are made of. */
+/** Options of raw files. */
 export interface RawOptions {
   readonly skeletonPath: string;
   readonly commonPath: string;
@@ -78,15 +77,15 @@ export interface RawOptions {
   readonly ids: RawIds;
   /** For the order of features. */
   readonly random: Random;
-  /** One bad row behind so many rows: a wrong number of features, or no row of common features; 0 for none. */
+  /** One invalid row after this many rows, with a wrong feature count or an unknown session; 0 for none. */
   readonly badEvery: number;
-  /** Rows of a block. */
+  /** Rows per block. */
   readonly capacity: number;
-  /** Where strays are counted. */
+  /** Counter of stray rows. */
   readonly strays: Strays;
 }
 
-/** A skeleton and its common features. */
+/** Creates a skeleton and its common features. */
 export function createRawFile({ users, items }: World, options: RawOptions): RawFile {
   const { seed, split, bags, ids, random, badEvery, strays } = options;
   const skeleton = new ByteFile(options.skeletonPath);
@@ -96,7 +95,7 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
   let numSessions = 0;
   let numRows = 0;
 
-  // Counted beside the number of the session, so that two sessions never share an index.
+  // The session number is part of the index, so that indices are unique.
   const index = (file: ByteFile, session: number): void => file.hex(mix(key + session), session ^ key);
 
   const writeSession = (user: number): number => {
@@ -136,10 +135,10 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
     for (const [f, field] of COMBINATION_FIELDS.entries()) {
       const kind = COMBINATION_KINDS[f]!;
       const id = items.kinds[kindAt + kind]!;
-      const place = favouriteAt(users, user, kind, id);
-      if (place < 0) continue;
-      if (field === '853') features.addBag(field, bags.around(id, strength(activity, place, kind), kind));
-      else features.add(field, id, strength(activity, place, kind));
+      const slot = favouriteAt(users, user, kind, id);
+      if (slot < 0) continue;
+      if (field === '853') features.addBag(field, bags.around(id, strength(activity, slot, kind), kind));
+      else features.add(field, id, strength(activity, slot, kind));
     }
     skeleton.reserve(HEAD_BYTES);
     skeleton.whole(++numRows);
@@ -148,7 +147,7 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
     skeleton.byte(COMMA);
     skeleton.whole(purchase);
     skeleton.byte(COMMA);
-    // Sessions of the other 32 bits are never opened.
+    // Sessions with the complemented 32 bits do not exist.
     if (fault === 1) skeleton.hex(mix(key + session), ~session ^ key);
     else index(skeleton, session);
     skeleton.byte(COMMA);
@@ -156,7 +155,7 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
   };
 
   const sessions = new Uint32Array(options.capacity);
-  /** Rows but for the strays and bad ones between them. */
+  /** Rows without stray and invalid ones. */
   let numImpressions = 0;
   return {
     sessions,
@@ -189,19 +188,19 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
   };
 }
 
-/** The features of a row, on their way into a file in random order. */
+/** Features of a row, written in random order. */
 interface FeatureList {
   readonly count: number;
   clear(): void;
   add(field: string, id: number, weight: number): void;
   addBag(field: string, bag: Bag): void;
-  /** Writes the rest of a line. @param count what the line says of the number of features */
+  /** Writes the rest of a line. @param count the feature count that the line declares */
   write(file: ByteFile, count: number, random: Random): void;
 }
 
 function createFeatureList(ids: RawIds): FeatureList {
   const names = Object.keys(ids);
-  const places = new Map(names.map((name, i) => [name, i]));
+  const indices = new Map(names.map((name, i) => [name, i]));
   const encoders = Object.values(ids);
   let capacity = 1 << 10;
   let fields = new Uint8Array(capacity);
@@ -227,25 +226,25 @@ function createFeatureList(ids: RawIds): FeatureList {
       return count;
     },
     clear: () => void (count = 0),
-    add: (field, id, weight) => push(places.get(field)!, id, weight),
+    add: (field, id, weight) => push(indices.get(field)!, id, weight),
     addBag(field, bag) {
-      const place = places.get(field)!;
-      for (let i = 0; i < bag.count; i++) push(place, bag.ids[i]!, bag.weights[i]!);
+      const slot = indices.get(field)!;
+      for (let i = 0; i < bag.count; i++) push(slot, bag.ids[i]!, bag.weights[i]!);
     },
-    write(file, told, random) {
+    write(file, declared, random) {
       file.reserve(HEAD_BYTES);
-      file.whole(told);
-      // A turn and a stride that shares no divisor with the count: another order in every row, and cheap.
+      file.whole(declared);
+      // An offset and a stride coprime to the count: a cheap permutation per row.
       const turn = random.below(count);
-      const stride = strideOf(count, random);
-      for (let i = 0, at = turn; i < count; i++, at = (at + stride) % count) {
+      const stride = findStride(count, random);
+      for (let i = 0, position = turn; i < count; i++, position = (position + stride) % count) {
         file.reserve(FEATURE_BYTES);
         file.byte(i === 0 ? COMMA : FEATURE_END);
-        file.text(names[fields[at]!]!);
+        file.text(names[fields[position]!]!);
         file.byte(ID_START);
-        file.whole(values[at]!);
+        file.whole(values[position]!);
         file.byte(VALUE_START);
-        const weight = weights[at]!;
+        const weight = weights[position]!;
         file.tenThousandths(weight);
         if (weight % ONE === 0) file.text('.0');
       }
@@ -254,7 +253,7 @@ function createFeatureList(ids: RawIds): FeatureList {
   };
 }
 
-function strideOf(count: number, random: Random): number {
+function findStride(count: number, random: Random): number {
   for (;;) {
     const stride = 1 + random.below(count);
     let [a, b] = [count, stride];

@@ -1,26 +1,26 @@
 import { randomStream } from '../core/random.js';
 import { createImpressions, drawImpression, type Impressions, type Shown } from './impressions.js';
 
-/** Sessions whose rows stand mixed: rows of one stand near each other, but not in one piece. */
+/** Concurrent sessions: the rows of a session are close together, but interleaved with others. */
 const OPEN_SESSIONS = 8;
-/** Rows that are drawn at a time. */
+/** Rows per block. */
 export const SESSION_BLOCK_ROWS = 1 << 13;
 
-/** What is drawn: rows of sessions of a user each. */
+/** Options for generating rows of sessions, each of one user. */
 export interface SessionDraw {
   readonly shown: Shown;
   readonly seed: number;
   readonly split: string;
   readonly rows: number;
-  /** Rows of a session on average, from 1. */
+  /** Mean rows per session, from 1. */
   readonly sessionRows: number;
-  /** Told of each new session; gives its number. */
+  /** Starts a session; returns its number. */
   open(user: number): number;
-  /** By row of the block: the number of its session. */
+  /** Session number per row of the block. */
   readonly sessions: Uint32Array;
 }
 
-/** Draws impressions that fall to sessions, in blocks; a block is valid until the next one is asked for. */
+/** Generates impressions of sessions in blocks; a block is valid until the next one. */
 export function* drawSessions({
   shown,
   seed,

@@ -11,66 +11,65 @@ import type { SynthFormat } from './presets.js';
 import { createRawFile, assignRawIds, type Strays } from './raw-rows.js';
 import { drawSessions, SESSION_BLOCK_ROWS } from './sessions.js';
 
-/** What a split is drawn from, and where to. */
+/** Source and target of a split. */
 export interface SplitDraw {
   readonly folder: string;
-  /** Of a CSV. */
+  /** File name, for a CSV. */
   readonly name: string;
-  /** Names the stream of random numbers, and raw files. */
+  /** Purpose of the random stream, and name of raw files. */
   readonly split: string;
   readonly rows: number;
   readonly shown: Shown;
   readonly seed: number;
-  /** Told of every block before it is written, and may change what came of it. */
+  /** Called with every block before it is written; may change its outcomes. */
   onBlock(block: Impressions): void;
 }
 
-/** What raw files need beside. */
+/** Additional options of raw files. */
 export interface RawDraw extends SplitDraw {
   readonly bags: BagSource;
-  /** Numbers of values of the profile fields. */
+  /** Number of values per profile field. */
   readonly profileSizes: readonly number[];
   readonly sessionRows: number;
   readonly badEvery: number;
 }
 
-/** The truth about what was generated, written last. */
+/** The true metrics of the data, written last. */
 const ORACLE = 'oracle.json';
-/** Lies beside files until all of them are there: what a kill or a full disk left is nobody else's. */
+/** Exists until all files are complete: marks remains of an interruption as generated. */
 const UNFINISHED = '.synth-unfinished';
 
 /**
- * Marks a folder as one that is being filled. Files that may be somebody else's are not written over: what was
- * generated has its truth beside it.
+ * Marks a directory as incomplete. Does not overwrite files of other origin: generated data has its truth next to it.
  * @throws UserError (usage), (disk)
  */
 export async function beginFiles(folder: string, names: readonly string[]): Promise<void> {
   const isOurs = [ORACLE, UNFINISHED].some((name) => existsSync(join(folder, name)));
-  const taken = isOurs ? undefined : names.find((name) => existsSync(join(folder, name)));
-  if (taken !== undefined)
+  const existing = isOurs ? undefined : names.find((name) => existsSync(join(folder, name)));
+  if (existing !== undefined)
     throw userError('usage', {
       where: folder,
-      message: `holds ${taken} without the ${ORACLE} of generated data, so that it may be yours`,
-      fix: 'name a new folder, or remove that file',
+      message: `contains ${existing} without the ${ORACLE} of generated data, so it may not be from mtl synth`,
+      fix: 'use a new directory, or remove that file',
     });
   await writeFileAtomic(join(folder, UNFINISHED), '');
 }
 
-/** Writes the truth beside the files, all of which are there. @throws UserError (disk) */
+/** Writes the truth next to the complete files. @throws UserError (disk) */
 export async function endFiles(folder: string, oracle: object): Promise<void> {
   await writeFileAtomic(join(folder, ORACLE), `${JSON.stringify(oracle, null, 2)}\n`);
   const mark = join(folder, UNFINISHED);
   await onDisk(mark, () => rm(mark));
 }
 
-/** The files of a split, in its folder. */
+/** Returns the file paths of a split in its directory. */
 export function listPaths(format: SynthFormat, name: string): readonly string[] {
   return format === 'raw' ? [`sample_skeleton_${name}.csv`, `common_features_${name}.csv`] : [`${name}.csv`];
 }
 
 /**
- * Writes a split as a CSV of torch-rechub's columns, whole or not at all.
- * @param bags where given, multi-valued fields are bags
+ * Writes a split atomically as a CSV with torch-rechub's columns.
+ * @param bags if given, multi-valued fields are bags
  * @throws UserError (disk)
  */
 export async function writeCsvSplit(
@@ -90,7 +89,7 @@ export async function writeCsvSplit(
 }
 
 /**
- * Writes a split as a skeleton and its common features, each whole or not at all.
+ * Writes a split as a skeleton and its common features, each atomically.
  * @throws UserError (disk)
  */
 export async function writeRawSplit(draw: RawDraw): Promise<Strays> {

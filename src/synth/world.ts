@@ -1,85 +1,83 @@
 import { randomStream, type Random } from '../core/random.js';
 
-/** How many of each there are; ids run from 1, and 0 is the unknown. */
+/** Number of users and items; ids start at 1, and 0 is the OOV id. */
 export interface WorldSize {
   readonly users: number;
   readonly items: number;
 }
 
-/** What items share and users have a history with, in the order of their places in the columns below. */
+/** Properties that items share and users have a history with, in column order. */
 export const KINDS = ['category', 'shop', 'intention', 'brand'] as const;
 export type Kind = (typeof KINDS)[number];
-/** Place of each kind in the columns. */
+/** Column index of each kind. */
 export const KIND_AT: Readonly<Record<Kind, number>> = { category: 0, shop: 1, intention: 2, brand: 3 };
 export const NUM_KINDS = KINDS.length;
 
 /** Profile fields 121, 122, 124 … 128. */
 export const NUM_PROFILE = 7;
-/** Things of one kind that a user has a history with. */
+/** Favorites per user and kind. */
 export const FAVOURITES = 3;
 const TASTE_DIMENSIONS = 4;
 
-/** How large a world is inside. */
+/** Parameters of a world. */
 export interface WorldShape {
-  /** Values of the profile fields 121, 122, 124 … 128. */
+  /** Number of values of the profile fields 121, 122, 124 … 128. */
   readonly profile: readonly number[];
-  /** Values of field 129. */
+  /** Number of values of field 129. */
   readonly tiers: number;
   readonly positions: number;
-  /** Categories, shops, intentions and brands for every item; of each there are four at the least. */
+  /** Categories, shops, intentions and brands per item; at least four of each. */
   readonly kinds: Readonly<Record<Kind, number>>;
-  /** Those of them that users have a history with, for every item. */
+  /** Those that users have a history with, per item. */
   readonly favourites: Readonly<Record<Kind, number>>;
 }
 
-/** Those who are shown items, a column a property; user u has id u + 1. */
+/** Users as columns; user u has id u + 1. */
 export interface Users {
   readonly count: number;
-  /** NUM_PROFILE values a user, from 1. */
+  /** NUM_PROFILE values per user, from 1. */
   readonly profile: Uint8Array;
-  /** By user and kind FAVOURITES ids, the most frequent first. */
+  /** FAVOURITES ids per user and kind, most frequent first. */
   readonly favourites: Uint32Array;
-  /** How much they do, from 0 to 1. */
+  /** Activity from 0 to 1. */
   readonly activity: Float64Array;
-  /** Log odds of a click, and of a purchase after it. */
+  /** Log odds of a click and of a purchase after it. */
   readonly bias: Float64Array;
 }
 
-/** What is shown, a column a property; item i has id i + 1. */
+/** Items as columns; item i has id i + 1. */
 export interface Items {
   readonly count: number;
   /** Value of field 129, from 1. */
   readonly tier: Uint8Array;
-  /** By item and kind one id. */
+  /** One id per item and kind. */
   readonly kinds: Uint32Array;
-  /** As that of users. */
+  /** As for users. */
   readonly bias: Float64Array;
 }
 
-/** A contribution to the log odds of a click, and of a purchase after a click. */
+/** Contribution to the log odds of a click, and of a purchase after a click. */
 export interface Effects {
   readonly click: number;
   readonly purchase: number;
 }
 
-/** The planted truth: who there is, and how likely each clicks and buys what. */
+/** The planted truth: users, items, and their click and purchase probabilities. */
 export interface World {
   readonly users: Users;
   readonly items: Items;
   readonly numPositions: number;
-  /** By kind: how many there are, and how many of them users have a history with. */
+  /** Number of values per kind, and of those that users have a history with. */
   readonly kindSizes: Uint32Array;
   readonly favouriteSizes: Uint32Array;
-  /** Puts the log odds of a click and of a purchase after it, before the intercepts, into `odds`. */
+  /** Writes the log odds of a click and of a purchase after it, without intercepts, to `odds`. */
   score(user: number, item: number, position: number, odds: Float64Array): void;
 }
 
 /**
- * Makes a world: effects of the user's profile, of the item's category, brand and price tier, of their meeting (history
- * with
- * the item's category or shop, taste of the profile for the category), of the position on the click alone, and a little
- * of
- * each user and item themselves.
+ * Creates a world. Effects: the user's profile; the item's category, brand and price tier; their match (history with
+ * the category or shop, the profile's taste for the category); the position, for the click only; and small individual
+ * effects of users and items.
  */
 export function createWorld(seed: number, { users: numUsers, items: numItems }: WorldSize, shape: WorldShape): World {
   const stream = (purpose: string): Random => randomStream(seed, 'world', purpose);
@@ -89,14 +87,17 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
   const favouriteSizes = sized(shape.favourites);
 
   const profileEffects = shape.profile.map((size, f) =>
-    effectsOf(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }),
+    sampleEffects(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }),
   );
-  const categoryEffects = effectsOf(stream('category'), kindSizes[KIND_AT.category]!, { click: 0.5, purchase: 0.4 });
-  const brandEffects = effectsOf(stream('brand'), kindSizes[KIND_AT.brand]!, { click: 0.2, purchase: 0.4 });
-  const tierEffects = effectsOf(stream('tier'), shape.tiers, { click: 0.2, purchase: 0.5 });
-  // Only the first profile field has a taste, so that one cross of two fields carries it.
-  const profileTastes = vectorsOf(stream('profile taste'), shape.profile[0]!);
-  const categoryTastes = vectorsOf(stream('category taste'), kindSizes[KIND_AT.category]!);
+  const categoryEffects = sampleEffects(stream('category'), kindSizes[KIND_AT.category]!, {
+    click: 0.5,
+    purchase: 0.4,
+  });
+  const brandEffects = sampleEffects(stream('brand'), kindSizes[KIND_AT.brand]!, { click: 0.2, purchase: 0.4 });
+  const tierEffects = sampleEffects(stream('tier'), shape.tiers, { click: 0.2, purchase: 0.5 });
+  // Only the first profile field has a taste, so that a single cross of two fields carries it.
+  const profileTastes = sampleVectors(stream('profile taste'), shape.profile[0]!);
+  const categoryTastes = sampleVectors(stream('category taste'), kindSizes[KIND_AT.category]!);
 
   const users = makeUsers(stream('users'), numUsers, shape.profile, favouriteSizes);
   const items = makeItems(stream('items'), numItems, shape.tiers, kindSizes);
@@ -134,7 +135,7 @@ export function createWorld(seed: number, { users: numUsers, items: numItems }: 
   };
 }
 
-/** Which favourite of a kind an id is for a user, from 0; -1 where it is none. */
+/** Returns the index of an id among a user's favorites of a kind; -1 if it is not one. */
 export function favouriteAt({ favourites }: Users, user: number, kind: number, id: number): number {
   const first = (user * NUM_KINDS + kind) * FAVOURITES;
   for (let j = 0; j < FAVOURITES; j++) if (favourites[first + j] === id) return j;
@@ -178,13 +179,13 @@ function makeItems(random: Random, count: number, tiers: number, sizes: Uint32Ar
   return items;
 }
 
-/** 0 … n - 1, the first ones more often. */
+/** Samples from 0 … n - 1, with smaller numbers more often. */
 export function popular(random: Random, n: number): number {
   return Math.floor(n * random.uniform() ** 2);
 }
 
-/** Pairs of effects, on the click and on the purchase, side by side. */
-function effectsOf(random: Random, count: number, deviation: Effects): Float64Array {
+/** Samples pairs of effects on click and purchase. */
+function sampleEffects(random: Random, count: number, deviation: Effects): Float64Array {
   const effects = new Float64Array(2 * count);
   for (let i = 0; i < count; i++) {
     effects[2 * i] = deviation.click * random.normal();
@@ -193,6 +194,6 @@ function effectsOf(random: Random, count: number, deviation: Effects): Float64Ar
   return effects;
 }
 
-function vectorsOf(random: Random, count: number): Float64Array {
+function sampleVectors(random: Random, count: number): Float64Array {
   return new Float64Array(count * TASTE_DIMENSIONS).map(() => random.normal() / Math.sqrt(TASTE_DIMENSIONS));
 }

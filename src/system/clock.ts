@@ -1,12 +1,9 @@
-/** Milliseconds since the epoch; the one place that reads the wall clock, so that nothing else can depend on it. */
+/** Returns milliseconds since the epoch. The only access to the wall clock. */
 export function wallClockMs(): number {
   return Date.now();
 }
 
-/**
- * Milliseconds on a clock that never goes back, for durations; not by `performance`, whose code takes Node some
- * milliseconds to load.
- */
+/** Returns milliseconds of a monotonic clock. Does not use `performance`, which takes Node milliseconds to load. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

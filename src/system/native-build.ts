@@ -18,69 +18,67 @@ import { wallClockMs } from './clock.js';
 import { systemCode } from '../core/errors.js';
 import { userCache } from './user-cache.js';
 
-// Builds addons in C with the machine's own compiler, once a machine: what was built is kept in the user's cache, or,
-// if that
-// cannot be written, in the system's temporary folder, by a name that tells what it was built of.
+// Builds C addons with the machine's compiler, once per machine. Addons are stored in the user's cache, or if that is
+// not writable, in the system's temporary directory, under a name derived from their inputs.
 
 const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   linux: ['-shared'],
   darwin: ['-shared', '-undefined', 'dynamic_lookup'],
 };
-/** Nothing is fused but what the source fuses, since sums have to have the bits of WebAssembly's. */
+/** No implicit fusing, since sums must be bitwise identical to WebAssembly's. */
 const FLAGS = ['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno'];
-/** What cannot be built is tried again after a day: whoever lacked a header may have it by then. */
+/** Failed builds are retried after a day, for example after a header was installed. */
 const FAILED_MS = 24 * 3600 * 1000;
 const BUILD_MS = 120_000;
-/** What the linker makes. */
+/** Output name of the linker. */
 const BUILT = 'built.node';
 const INSTALL = 'install a C compiler, gcc or clang';
-const REPAIR = 'install a C compiler that builds them, gcc or clang, or name it with CC';
+const REPAIR = 'install a working C compiler, gcc or clang, or set CC';
 
-/** Why there is no addon, and what to do where something can be done. */
+/** Why there is no addon, and the fix, if any. */
 export interface NotBuilt {
   readonly reason: string;
   readonly fix?: string;
 }
 
-/** Where an addon lies, and whether it was built just now; or why there is none. */
+/** Path of an addon and whether it was just built, or why there is none. */
 export type Built = { readonly path: string; readonly isNew: boolean } | NotBuilt;
 
-/** What an addon is made of. */
+/** Inputs of an addon. */
 export interface AddonRecipe {
   readonly name: string;
-  /** The folder of its sources. */
+  /** Directory of the sources. */
   readonly sources: string;
-  /** The program, and what else of it decides what comes out. */
+  /** Compiler command. */
   readonly compiler: string;
   readonly flags?: readonly string[];
-  /** All else that goes into it. */
+  /** All other inputs. */
   readonly recipe?: unknown;
-  /** The folder to keep it in; default: one in the user's cache, else a private one in the temporary folder. */
+  /** Target directory; default: one in the user's cache, else a private one in the temporary directory. */
   readonly folder?: string | undefined;
-  /** Whether it is tried again where it failed today. */
+  /** Retries a build that failed less than a day ago. */
   readonly isInsistent?: boolean;
 }
 
-/** Runs the compiler in a folder of its own; `link` takes what makes objects and sources an addon of Node's. */
+/** Runs the compiler in a scratch directory; `link` links objects and sources to a Node addon. */
 export interface Compiler {
   compile(...args: readonly string[]): void;
   link(...inputs: readonly string[]): void;
-  /** The path of a source. */
+  /** Returns the path of a source. */
   source(name: string): string;
 }
 
 /**
- * An addon of this machine; it is built where it is not there yet. Processes that build it at once each end with a
- * whole one.
- * @param build makes it
+ * Returns the addon for this machine, and builds it if necessary. Concurrent builds are safe.
+ * @param build compiles and links it
  */
 export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => void): Built {
   const linking = LINKING[process.platform];
-  if (linking === undefined) return { reason: `there are none for ${process.platform} on ${process.arch}` };
+  if (linking === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
   const { name, sources, compiler, flags = [], recipe, folder } = addon;
   const all = [...FLAGS, ...flags];
   const compileIn = (scratch: string): void => {
-    // Most starts find what was built before.
+    // Loaded lazily: most starts find an existing build.
     const { execFileSync } = process.getBuiltinModule('node:child_process');
     const options = { cwd: scratch, stdio: 'pipe', timeout: BUILD_MS } as const;
     const compile = (...args: readonly string[]): unknown => execFileSync(compiler, [...all, ...args], options);
@@ -91,15 +89,15 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
     });
   };
   try {
-    const file = `${name}-${process.platform}-${process.arch}-${keyOf(sources, [recipe, linking, all])}.node`;
+    const file = `${name}-${process.platform}-${process.arch}-${hashInputs(sources, [recipe, linking, all])}.node`;
     const refused: string[] = [];
-    for (const place of folder === undefined ? places() : [{ folder, isShared: false }]) {
-      const built = builtIn(place, file, addon, compileIn);
+    for (const candidate of folder === undefined ? candidateFolders() : [{ folder, isShared: false }]) {
+      const built = builtIn(candidate, file, addon, compileIn);
       if (!('refused' in built)) return built;
       refused.push(built.refused);
     }
-    const reason = `no folder to keep them in can be written: ${refused.join(', ')}`;
-    return { reason, fix: 'name one that can be written with XDG_CACHE_HOME' };
+    const reason = `no writable directory to build them in: ${refused.join(', ')}`;
+    return { reason, fix: 'set XDG_CACHE_HOME to a writable directory' };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
@@ -107,18 +105,18 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
 
 interface Place {
   readonly folder: string;
-  /** Whether the folder above is made in one that all users share. */
+  /** Whether the parent directory is created in one that all users share. */
   readonly isShared: boolean;
 }
 
-/** Where addons may be kept, the first choice first. */
-function places(): readonly Place[] {
+/** Returns the candidate directories in order of preference. */
+function candidateFolders(): readonly Place[] {
   const cache = userCache();
   const own = cache === undefined ? [] : [{ folder: join(cache, 'mtl', 'native'), isShared: false }];
   return [...own, { folder: join(tmpdir(), `mtl-${process.getuid?.() ?? 'user'}`, 'native'), isShared: true }];
 }
 
-/** The addon in a folder, where it is or is built; or the folder and why it cannot be used. */
+/** Finds or builds the addon in a directory; otherwise returns why it cannot be used. */
 function builtIn(
   { folder, isShared }: Place,
   file: string,
@@ -144,7 +142,7 @@ function builtIn(
     return { path, isNew: true };
   } catch (error) {
     const { isMissing, reason } = programProblem(error, compiler);
-    if (isMissing) return { reason: `there is no C compiler ('${compiler}')`, fix: INSTALL };
+    if (isMissing) return { reason: `no C compiler was found ('${compiler}')`, fix: INSTALL };
     writeFileSync(failed, reason);
     return { reason, fix: REPAIR };
   } finally {
@@ -153,8 +151,8 @@ function builtIn(
 }
 
 /**
- * Makes a folder that no other user may write, since what lies in it is loaded.
- * @throws Error where there is one of another kind
+ * Creates a directory that no other user can write to, since its content is loaded as code.
+ * @throws Error if an existing one is not private
  */
 function makePrivate(folder: string): void {
   try {
@@ -164,34 +162,34 @@ function makePrivate(folder: string): void {
   }
   const found = lstatSync(folder);
   const isPrivate = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
-  if (!isPrivate) throw new Error(`other users may write ${folder}`);
+  if (!isPrivate) throw new Error(`other users can write to ${folder}`);
 }
 
-/** Names what is built: by all that goes into it. */
-function keyOf(sources: string, recipe: unknown): string {
+/** Hashes all inputs of a build. */
+function hashInputs(sources: string, recipe: unknown): string {
   const hash = createHash('sha256').update(JSON.stringify(recipe));
   for (const name of readdirSync(sources).sort()) hash.update(`\0${name}\0`).update(readFileSync(join(sources, name)));
   return hash.digest('hex').slice(0, 16);
 }
 
-/** The folder of Node's headers. */
+/** Returns the directory of Node's headers. */
 function headers(): string {
   return join(dirname(createRequire(import.meta.url).resolve('node-api-headers')), 'include');
 }
 
-/** What a program prints, or why it prints nothing. */
+/** Output of a program, or why there is none. */
 export type Answer = { readonly output: string } | ProgramProblem;
 
-/** Why a program did not do its work. */
+/** Why a program failed. */
 export interface ProgramProblem {
   readonly isMissing: boolean;
   readonly reason: string;
 }
 
-/** Runs a program to its end. */
+/** Runs a program and returns its output. */
 export function askProgram(program: string, ...args: readonly string[]): Answer {
   try {
-    // A process that needs no addon never asks.
+    // Loaded lazily: a process without addons does not need it.
     const { execFileSync } = process.getBuiltinModule('node:child_process');
     return { output: execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }) };
   } catch (error) {
@@ -207,15 +205,15 @@ interface FailedProcess extends NodeJS.ErrnoException {
 function programProblem(error: unknown, program: string): ProgramProblem {
   const { code, syscall, stderr, status } = error as FailedProcess;
   if (syscall?.startsWith('spawn') === true) {
-    const why = code === 'ETIMEDOUT' ? `did not end within ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
+    const why = code === 'ETIMEDOUT' ? `timed out after ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
     const isMissing = code === 'ENOENT';
-    return { isMissing, reason: isMissing ? `there is no ${program}` : `'${program}' ${why}` };
+    return { isMissing, reason: isMissing ? `${program} was not found` : `'${program}' ${why}` };
   }
   const lines = (stderr ?? '')
     .toString()
     .split('\n')
     .filter((line) => line.trim() !== '');
   const message = error instanceof Error ? error.message : String(error);
-  const fallback = typeof status === 'number' ? `'${program}' ended with exit code ${status}` : message;
+  const fallback = typeof status === 'number' ? `'${program}' failed with exit code ${status}` : message;
   return { isMissing: false, reason: lines.find((line) => line.includes('error')) ?? lines[0] ?? fallback };
 }

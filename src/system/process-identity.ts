@@ -1,15 +1,12 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { systemCode } from '../core/errors.js';
 
-/**
- * The PID namespace of a machine itself, under which those of its containers are (linux/proc_ns.h, PROC_PID_INIT_INO).
- */
+/** PID namespace of the machine itself, the parent of those of containers (linux/proc_ns.h, PROC_PID_INIT_INO). */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 /**
- * Names the PID namespace of this process: process ids mean something within it alone. The name of a container's has
- * the boot of the machine,
- * since another machine may give the same number.
+ * Returns the PID namespace of this process, in which process ids are unique. The name of a container's namespace
+ * includes the machine's boot id, since other machines may use the same number.
  * @returns null if the system has no PID namespaces
  */
 export function pidNamespace(): string | null {
@@ -21,15 +18,12 @@ export function pidNamespace(): string | null {
   }
 }
 
-/**
- * Reports whether the process that has this id exists and, where its identity is known and the system tells, is the
- * same one.
- */
+/** Returns whether a process with this id exists and, if known, has this identity. */
 export function isAlive(pid: number, identity: string | null): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Not allowed to signal it: it exists, and is another user's.
+    // Permission denied: the process exists, but belongs to another user.
     if (systemCode(error) !== 'EPERM') return false;
   }
   const found = processIdentity(pid);
@@ -37,15 +31,13 @@ export function isAlive(pid: number, identity: string | null): boolean {
 }
 
 /**
- * Distinguishes processes that have the same id one after the other: the boot of the machine and the tick at which the
- * process started, where
- * the system has them in /proc (proc(5): field 22 of `stat`). A process that has ended and waits for its parent is
- * 'ended'.
+ * Returns an identity that distinguishes processes that reuse an id: boot id and start tick (proc(5): field 22 of
+ * `stat`). 'ended' for a zombie; undefined if the system has no /proc.
  */
 export function processIdentity(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name of the command, in parentheses, may hold anything.
+    // The command name in parentheses may contain anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? 'ended' : `${bootId()} ${fields[19]}`;
   } catch {
@@ -53,7 +45,7 @@ export function processIdentity(pid: number): string | undefined {
   }
 }
 
-/** Names the boot of the machine. @throws Error if the system has no /proc */
+/** Returns the boot id of the machine. @throws Error if the system has no /proc */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

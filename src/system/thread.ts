@@ -2,38 +2,31 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
 import { limitProblem, TOO_MANY_FILES, userError, UserError, type ErrorKind, type Problem } from '../core/errors.js';
 
-/**
- * What a thread answers: a result, or what went wrong. An error keeps nothing but its text on its way between threads.
- */
+/** Reply of a thread: a result or an error, of which only text is transferred between threads. */
 type Reply =
   | { readonly result: unknown }
   | { readonly kind: ErrorKind; readonly problems: readonly Problem[] }
   | { readonly bug: string };
 
-/** What to do where a thread is gone. */
+/** Fix if a thread has failed. */
 export const RESUME_HINT =
-  'what was saved is whole: go on from there (--resume), with fewer --threads if it comes again, and report it';
+  'resume from the last checkpoint with --resume; if it fails again, use fewer --threads and report the problem';
 
-/** What to say of a thread that ended by itself, with an error or an exit code. */
+/** Returns the problem of a thread that exited on its own, from its error or exit code. */
 export function threadProblem(end: Error | number): Problem {
   const limit = limitProblem(end);
   if (limit !== undefined) return limit;
-  // A thread that gets no file for its own events may end without an error.
+  // A thread without a file descriptor for its event loop may exit without an error.
   if (end === 0 && isShortOfFiles()) return TOO_MANY_FILES;
   const isFull = typeof end !== 'number' && 'code' in end && end.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  const reason =
-    typeof end === 'number'
-      ? `with exit code ${end}`
-      : isFull
-        ? 'since its memory was full'
-        : `by an error: ${end.message}`;
-  return { message: `a thread ended before its work was done, ${reason}`, fix: RESUME_HINT };
+  const reason = typeof end === 'number' ? `exit code ${end}` : isFull ? 'out of memory' : `error: ${end.message}`;
+  return { message: `a thread exited before its work was done: ${reason}`, fix: RESUME_HINT };
 }
 
-/** Files that a thread may open while it starts. */
+/** File descriptors required to start a thread. */
 const FILES_PER_THREAD = 16;
 
-/** Whether this process may open fewer files than a thread takes, where the system says so. */
+/** Returns whether this process is about to exceed its limit on open files, if the system reports it. */
 function isShortOfFiles(): boolean {
   try {
     const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
@@ -43,38 +36,41 @@ function isShortOfFiles(): boolean {
   }
 }
 
-/** The error for a thread that is gone: (disk) where that is for a limit on open files, else (thread). */
+/** Creates the error of a failed thread: (disk) for a limit on open files, else (thread). */
 export function threadError(problem: Problem, cause?: unknown): UserError {
   return userError(problem.message === TOO_MANY_FILES.message ? 'disk' : 'thread', problem, cause);
 }
 
 /**
- * What to tell where the system starts no further thread, and those that are there go on.
- * @throws what was thrown, where it is anything else
+ * Returns the warning that the system cannot start another thread and the existing ones continue.
+ * @throws any other error
  */
 export function fewerThreads(error: unknown, threads: number): string {
   if (!(error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED')) throw error;
-  return `no further thread can be started (${error.message}): goes on with ${threads}, and the same results; ${limitProblem(error)?.fix ?? 'allow more (ulimit -u)'}, or take fewer: --threads ${threads}`;
+  return (
+    `cannot start another thread (${error.message}), so ${threads} are used, with the same results; ` +
+    `${limitProblem(error)?.fix ?? 'raise the limit (ulimit -u)'}, or use --threads ${threads}`
+  );
 }
 
-/** A thread that answers what it is asked, one request after the other. */
+/** A thread that processes requests in order. */
 export interface Thread {
   /**
-   * @param transfer memory that moves to the thread with the request
-   * @throws what the thread throws; UserError (thread) where it is gone; the reason of the signal when that is aborted
+   * @param transfer memory to transfer to the thread
+   * @throws what the thread throws; UserError (thread) if it has exited; the reason of the signal if that is aborted
    */
   ask(request: unknown, transfer?: readonly Transferable[]): Promise<unknown>;
   close(): Promise<void>;
 }
 
 /**
- * Starts a thread that its own code talks with.
- * @param module that it runs, as bin/bundle.js names it
- * @param about what it finds as `workerData`
- * @throws Error where the system starts no further one
+ * Starts a thread with its own message protocol.
+ * @param module the thread's module, as named in bin/bundle.js
+ * @param about its `workerData`
+ * @throws Error if the system cannot start another thread
  */
 export function openThread(module: string, about?: unknown): Worker {
-  // Threads run what was built, also where this file runs from its source.
+  // Threads run the built module, even if this file runs from source.
   return new Worker(new URL(`../../dist/threads/${module.replaceAll('/', '-')}.cjs`, import.meta.url), {
     execArgv: [],
     workerData: about,
@@ -82,27 +78,27 @@ export function openThread(module: string, about?: unknown): Worker {
 }
 
 /**
- * Starts a thread that answers what it is asked.
- * @param module that it runs, as bin/bundle.js names it
- * @param about what it finds as `workerData`
- * @param signal aborted to give up what the thread was asked
+ * Starts a thread that processes requests.
+ * @param module the thread's module, as named in bin/bundle.js
+ * @param about its `workerData`
+ * @param signal aborts pending requests
  */
 export function startThread(module: string, about?: unknown, signal?: AbortSignal): Thread {
   const worker = openThread(module, about);
-  // Who waits for an answer keeps the process; a thread that is asked nothing does not.
+  // Only pending requests keep the process alive.
   worker.unref();
-  /** Requests without an answer, the oldest first. */
-  const asked: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
+  /** Pending requests, oldest first. */
+  const pending: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
   let failure: Error | undefined;
   const fail = (error: Error): void => {
     failure ??= error;
-    for (const { reject } of asked.splice(0)) reject(failure);
+    for (const { reject } of pending.splice(0)) reject(failure);
   };
-  // Who aborts says why with an error.
+  // Aborts carry an error as their reason.
   const onAbort = (): void => fail(signal!.reason as Error);
   worker.on('message', (reply: Reply) => {
-    const request = asked.shift();
-    if (asked.length === 0) worker.unref();
+    const request = pending.shift();
+    if (pending.length === 0) worker.unref();
     if ('result' in reply) request?.resolve(reply.result);
     else request?.reject('problems' in reply ? new UserError(reply.kind, reply.problems) : new Error(reply.bug));
   });
@@ -116,7 +112,7 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
         if (failure !== undefined) return reject(failure);
         worker.ref();
         worker.postMessage(request, transfer);
-        asked.push({ resolve, reject });
+        pending.push({ resolve, reject });
       }),
     async close() {
       signal?.removeEventListener('abort', onAbort);
@@ -125,13 +121,13 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
   };
 }
 
-/** What a thread makes of a request, and the memory that moves back with it. */
+/** Result of a request, and memory to transfer back. */
 export interface Answer {
   readonly result: unknown;
   readonly transfer?: readonly Transferable[];
 }
 
-/** Answers what this thread is asked. */
+/** Processes the requests of this thread. */
 export function answerWith(handle: (request: unknown) => Answer | Promise<Answer>): void {
   const port = parentPort!;
   const answer = async (request: unknown): Promise<void> => {

@@ -2,9 +2,8 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
 /**
- * The folder for what programs keep of a user's: paths that are empty or relative do not count (XDG Base Directory
- * Specification).
- * @returns undefined where there is none, as for a user without a home
+ * Returns the user's cache directory; ignores empty or relative paths (XDG Base Directory Specification).
+ * @returns undefined if there is none, for example for a user without a home
  */
 export function userCache(): string | undefined {
   const given = process.env['XDG_CACHE_HOME'] ?? '';
@@ -13,7 +12,7 @@ export function userCache(): string | undefined {
     const home = homedir();
     return isAbsolute(home) ? join(home, '.cache') : undefined;
   } catch {
-    // A user whom the system does not know, as in containers.
+    // The system does not know the user, for example in a container.
     return undefined;
   }
 }

@@ -1,14 +1,14 @@
 import { stringify } from 'csv-stringify/sync';
 
 /**
- * What a spreadsheet takes for a formula, the forms of full width included
+ * Values that a spreadsheet interprets as a formula, including full-width forms
  * (https://owasp.org/www-community/attacks/CSV_Injection).
  */
 const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
- * Rows as lines of CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay
+ * Formats rows as CSV. Prefixes strings that a spreadsheet would interpret as a formula with an apostrophe, but not
  * numbers.
  */
 export function csvText(rows: readonly (readonly (string | number)[])[]): string {

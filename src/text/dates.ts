@@ -1,7 +1,7 @@
-/** A stretch of time, in milliseconds since 1970: all of a day, or (with no length) a moment. */
+/** A time range in milliseconds since 1970: a whole day, or a moment of zero length. */
 export interface DateRange {
   readonly begin: number;
-  /** Where the next day begins; for a moment its own time. */
+  /** Start of the next day, or for a moment its own time. */
   readonly end: number;
 }
 
@@ -10,8 +10,8 @@ const DATE =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:Z|([+-])(\d{2})(?::?(\d{2}))?)?)?$/;
 
 /**
- * Reads a date, or a date with a time, as ISO 8601 writes it; a space may stand for the T. Without a zone, it is UTC.
- * @returns undefined for any other text, and for days and times that no calendar and no clock has
+ * Parses an ISO 8601 date with an optional time, after T or a space; default zone: UTC.
+ * @returns undefined for other strings and for nonexistent days and times
  */
 export function readDate(text: string): DateRange | undefined {
   const match = DATE.exec(text);
@@ -19,7 +19,7 @@ export function readDate(text: string): DateRange | undefined {
   const [, year, month, day, hour, minute, second = '0', fraction = '', sign, zoneHour = '0', zoneMinute = '0'] = match;
   const midnight = Date.UTC(Number(year), Number(month) - 1, Number(day));
   const date = new Date(midnight);
-  // Years below 100 would be of the last century, and days that are too many of the next month.
+  // Date.UTC maps years below 100 to 19xx, and excess days to the next month.
   if (
     date.getUTCFullYear() !== Number(year) ||
     date.getUTCMonth() !== Number(month) - 1 ||

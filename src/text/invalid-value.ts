@@ -1,12 +1,10 @@
-/**
- * A cell, or a number, that cannot be taken for what it should be; the reader adds the file, the line and the column.
- */
+/** Thrown for an invalid value; the reader adds file, line and column. */
 export class InvalidValueError extends Error {
   override readonly name = 'BadValue';
 
   /**
-   * @param expected what the cell should have held
-   * @param cure what to do where a whole column is likely to be like that
+   * @param expected what the value should have been
+   * @param cure the fix if the whole column is likely to be invalid
    */
   constructor(
     readonly expected: string,

@@ -120,7 +120,7 @@ describe('mtl data', () => {
     });
     expect(await mtl(folder, ['data', 'cache', '--prune', '--max-size', 'all'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--max-size: expected a size as in 10GiB, found "all"') as string,
+      stderr: expect.stringContaining('--max-size: expected a size such as 10GiB, found "all"') as string,
     });
   });
 

@@ -66,7 +66,7 @@ describe('a pipe', () => {
         args.join(' '),
         3,
         expect.stringMatching(
-          /(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; write what it gives to a file/,
+          /(pipe|common_features_train)[a-z.]*: (.*: )?is a pipe, which can be read only once; save its output to a file/,
         ),
       ]);
     }
@@ -111,19 +111,21 @@ describe('a pipe', () => {
 });
 
 describe('a path expected to be a file', () => {
-  const asked = { kind: 'data', fix: 'write it to a file' } as const;
+  const asked = { kind: 'data', fix: 'save it to a file, and pass that file' } as const;
 
   it('must not be a socket or device', async () => {
     const path = join(scratchFolder(), 'socket');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(path, resolve));
     try {
-      expect(() => checkRegularFile(path, asked)).toThrow(`${path}: is a socket, and no file; write it to a file`);
+      expect(() => checkRegularFile(path, asked)).toThrow(
+        `${path}: is a socket, not a file; save it to a file, and pass that file`,
+      );
     } finally {
       server.close();
     }
     expect(() => checkRegularFile('/dev/null', asked)).toThrow(
-      '/dev/null: is a device, and no file; write it to a file',
+      '/dev/null: is a device, not a file; save it to a file, and pass that file',
     );
   });
 

@@ -249,7 +249,7 @@ describe('what is wrong with the data of several processes', { timeout: 240_000 
     expect(code).not.toBe(0);
     expect(errors).toEqual([
       expect.stringMatching(
-        /process 2 does not see the same files here as process 0: their names or sizes differ; have the data under the same paths on every machine/,
+        /process 2 reads different files here than process 0: names or sizes differ; put the same data under the same paths on every machine/,
       ),
     ]);
   });

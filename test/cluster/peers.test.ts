@@ -99,7 +99,7 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines.map(({ error }) => error)).toEqual(
       [0, 2].map(
         (rank) =>
-          `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`,
+          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, and resume from the last checkpoint with --resume auto`,
       ),
     );
     expect(code).not.toBe(0);
@@ -111,7 +111,7 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines.map(({ error }) => error)).toEqual(
       [0, 2].map(
         (rank) =>
-          `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`,
+          `process ${rank} timed out after 1 s waiting for process 1; check the log of that process, and resume from the last checkpoint with --resume auto`,
       ),
     );
     expect(code).not.toBe(0);
@@ -147,7 +147,7 @@ describe('a job', () => {
     const { code, lines } = await found(OPEN_MPI, 2, 'sums', { MTL_MPICC: MPICH.compiler });
     expect(lines.map(({ error }) => error)).toContainEqual(
       expect.stringMatching(
-        /^2 processes of Open MPI's mpirun: MPICH Version.* sees 1 of them: it is not the MPI that has started them; /,
+        /^2 processes of Open MPI's mpirun: MPICH Version.* finds only 1 of them, so it is not the MPI that launched them; /,
       ),
     );
     expect(code).not.toBe(0);
@@ -171,17 +171,19 @@ describe('a job', () => {
       compilers: ['/opt/mpicc'],
     });
     expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(
-      /started 2 tasks that cannot find each other; say which MPI they speak/,
+      /started 2 tasks without a shared MPI; set the MPI type/,
     );
     expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
     // Of a launcher that says no number: each would train alone.
-    expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(/PMIX_RANK: is 1, .* nothing says how many; start them by/);
+    expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(
+      /PMIX_RANK: is 1, but the number of processes is unknown; start the processes with/,
+    );
     expect(jobOf({ PMIX_RANK: '0', SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
   });
 
   it('says what is missing where its addon cannot be built', () => {
     expect(() => openPeers({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/nowhere/mpicc' })).toThrow(
-      /the addon for MPI cannot be built: there is no \/nowhere\/mpicc; install/,
+      /cannot build the MPI addon: there is no \/nowhere\/mpicc; install/,
     );
   });
 

@@ -15,12 +15,12 @@ describe('tasks', () => {
     [
       'a label in a column that no object can hold',
       ['ctr: { label: __proto__ }'],
-      'tasks.ctr.label: a column that is called __proto__ cannot be read: rename it',
+      'tasks.ctr.label: the column name __proto__ is not supported; rename the column',
     ],
     [
       'a condition without a comparison',
       ['ctr: { label: { column: ms } }'],
-      'tasks.ctr.label: expected a comparison beside the column',
+      'tasks.ctr.label: the column has no comparison',
     ],
     [
       'a condition with a word nobody knows',
@@ -35,7 +35,7 @@ describe('tasks', () => {
     [
       'a limit that is no number and no date',
       ['ctr: { label: { column: ms, above: fast } }'],
-      'tasks.ctr.label.above: expected a number, or a date as in 2026-11-01',
+      'tasks.ctr.label.above: expected a number, or a date such as 2026-11-01',
     ],
     [
       'a condition of a regression',
@@ -96,12 +96,12 @@ describe('tasks', () => {
     [
       'two scalings that are fitted',
       ['ms: { label: ms, type: regression, scaling: [standard, min-max] }'],
-      'tasks.ms.scaling.1: min-max undoes what standard does before it',
+      'tasks.ms.scaling.1: min-max undoes the preceding standard; remove one of them',
     ],
     [
       'a logarithm of what is fitted',
       ['ms: { label: ms, type: regression, scaling: [standard, log1p] }'],
-      'tasks.ms.scaling.1: log1p would refuse labels that standard has not seen on train; put it before, as in [log1p, standard]',
+      'tasks.ms.scaling.1: log1p after standard rejects labels outside the training range; reorder to [log1p, standard]',
     ],
     [
       'a loss that nobody knows',

@@ -11,7 +11,7 @@ function judged(condition: Condition, rows: readonly (string | readonly string[]
 }
 
 describe('a condition', () => {
-  it('compares numbers as numbers, whichever way they are written', () => {
+  it('compares numbers by value, in any notation', () => {
     expect(
       judged({ column: 'ms', above: 7000 }, ['6999', '7000', '7000.5', '1e4', '-8000', '+7001', '007001']),
     ).toEqual([false, false, true, true, false, true, true]);
@@ -20,7 +20,7 @@ describe('a condition', () => {
     expect(judged({ column: 'ms', atMost: -1 }, ['-1', '-0.5', '-10'])).toEqual([true, false, true]);
   });
 
-  it('holds where all comparisons of its column do', () => {
+  it('holds if all comparisons of its column hold', () => {
     expect(judged({ column: 'age', atLeast: 18, below: 65 }, ['17', '18', '64.9', '65'])).toEqual([
       false,
       true,
@@ -30,7 +30,7 @@ describe('a condition', () => {
     expect(judged({ column: 'age', oneOf: [1, 2, 3], above: 1 }, ['1', '2', '4'])).toEqual([false, true, false]);
   });
 
-  it('compares a text letter by letter, and a number with whatever is the same number', () => {
+  it('compares strings exactly and numbers by value', () => {
     expect(judged({ column: 'income', equals: '>50K' }, ['>50K', '>50k', ' >50K', '<=50K'])).toEqual([
       true,
       false,
@@ -54,7 +54,7 @@ describe('a condition', () => {
     ]);
   });
 
-  it('takes what programs write for true and false', () => {
+  it('accepts common spellings of true and false', () => {
     expect(judged({ column: 'paid', equals: true }, ['true', 'True', '1', 'TRUE', 'false', '0'])).toEqual([
       true,
       true,
@@ -67,20 +67,20 @@ describe('a condition', () => {
     expect(judged({ column: 'paid', oneOf: [true, 'yes'] }, ['1', 'yes', 'no'])).toEqual([true, true, false]);
   });
 
-  it('refuses words that are neither true nor false where nothing else is compared', () => {
+  it('rejects values that are neither true nor false if nothing else is compared', () => {
     for (const condition of [
       { column: 'paid', equals: true },
       { column: 'paid', equals: false },
       { column: 'paid', oneOf: [true, false] },
     ]) {
       expect(() => judged(condition, ['yes'])).toThrow(
-        /expected true or false, or 1 or 0, which (true|false) compares with/,
+        /expected true or false, or 1 or 0 to compare with (true|false)/,
       );
       expect(judged(condition, [''])).toEqual([undefined]);
     }
   });
 
-  it('compares dates as dates, in UTC where no zone is told, and a day as all of it', () => {
+  it('compares dates by time, in UTC by default, and a day as a whole', () => {
     const cells = [
       '2026-10-31',
       '2026-11-01',
@@ -102,7 +102,7 @@ describe('a condition', () => {
     ).toEqual([false, true, false]);
   });
 
-  it('leaves open what a blank cell cannot decide', () => {
+  it('is undecided if a missing value could change the result', () => {
     expect(judged({ column: 'ms', above: 7000 }, ['', '8000'])).toEqual([undefined, true]);
     expect(judged({ column: 'ms', equals: '' }, [''])).toEqual([undefined]);
     expect(judged({ not: { column: 'ms', above: 7000 } }, ['', '8000', '1'])).toEqual([undefined, false, true]);
@@ -123,7 +123,7 @@ describe('a condition', () => {
     expect(judged({ column: 'a', isBlank: false }, ['', '0'])).toEqual([false, true]);
   });
 
-  it('is decided by what decides, in any order, beside a cell that cannot be compared', () => {
+  it('is decided by the decisive comparisons in any order, even next to an invalid value', () => {
     const [small, large] = [
       { column: 'a', below: 1 },
       { column: 'b', above: 1 },
@@ -141,12 +141,12 @@ describe('a condition', () => {
     }
   });
 
-  it('takes for blank what it is told to', () => {
+  it('treats the configured values as missing', () => {
     const { holds } = compileCondition({ column: 'ms', above: 1 }, (cell) => ['', '?', 'NA'].includes(cell));
     expect(['?', 'NA', '2'].map((cell) => holds([cell]))).toEqual([undefined, undefined, true]);
   });
 
-  it('looks at each of its columns once, however deep they are named', () => {
+  it('lists each of its columns once, at any depth', () => {
     const condition = conditionSchema.parse({
       any: [{ column: 'a', above: 1 }, { all: [{ column: 101, equals: 'x' }, { not: { column: 'a', below: 0 } }] }],
     });
@@ -154,16 +154,16 @@ describe('a condition', () => {
     expect(compileCondition(condition).holds(['0.5', 'x'])).toBe(true);
     expect(compileCondition(condition).holds(['0.5', 'y'])).toBe(false);
     expect(() => compileCondition(condition).holds(['fast', 'y'])).toThrow(
-      "expected a number in column 'a', which above: 1 compares with",
+      "expected a number in column 'a' to compare with above: 1",
     );
   });
 
   it.each([
-    [{ column: 'ms', above: 7000 }, 'fast', 'a number, which above: 7000 compares with'],
+    [{ column: 'ms', above: 7000 }, 'fast', 'a number to compare with above: 7000'],
     [
       { column: 'at', atLeast: '2026-11-01' },
       '20261101',
-      'a date as in 2026-11-01 or 2026-11-01T18:30, which atLeast: 2026-11-01 compares with',
+      'a date such as 2026-11-01 or 2026-11-01T18:30 to compare with atLeast: 2026-11-01',
     ],
     [{ column: 'at', atLeast: '2026-11-01' }, '2026-02-30', 'a date'],
   ])('refuses a cell that cannot be compared: %j of %s', (condition, cell, expected) => {
@@ -173,16 +173,16 @@ describe('a condition', () => {
   it.each([
     [{}, 'expected one of column, all, any or not, found none'],
     [{ column: 'a', any: [{ column: 'b', equals: 1 }], equals: 1 }, 'found column and any'],
-    [{ column: 'a' }, 'expected a comparison beside the column'],
-    [{ all: [{ column: 'a', equals: 1 }], above: 3 }, 'expected above beside a column, found beside all'],
-    [{ column: 'a', isBlank: true, equals: 1 }, 'expected isBlank alone'],
-    [{ column: 'a', above: 'soon' }, 'expected a number, or a date as in 2026-11-01'],
+    [{ column: 'a' }, 'the column has no comparison; add one of'],
+    [{ all: [{ column: 'a', equals: 1 }], above: 3 }, 'above cannot be combined with all; use it with column'],
+    [{ column: 'a', isBlank: true, equals: 1 }, 'isBlank cannot be combined with other comparisons'],
+    [{ column: 'a', above: 'soon' }, 'expected a number, or a date such as 2026-11-01'],
     [{ column: 'a', above: '7000' }, 'write a number without quotes'],
     [{ column: 'a', above: '2026-13-01' }, 'expected a number, or a date'],
-    [{ column: 'a', equals: 9_007_199_254_740_993 }, 'write it in quotes'],
+    [{ column: 'a', equals: 9_007_199_254_740_993 }, 'write it as a quoted string'],
     [{ column: 'a', oneOf: [] }, '>=1 items'],
-    [{ column: 'a', equals: null }, 'expected a text, a number, true or false'],
-    [{ any: [{ column: 'a' }] }, 'expected a comparison beside the column'],
+    [{ column: 'a', equals: null }, 'expected a string, a number, true or false'],
+    [{ any: [{ column: 'a' }] }, 'the column has no comparison; add one of'],
     [{ not: { colum: 'a', equals: 1 } }, 'colum'],
   ])('is refused where it says nothing: %j', (condition, message) => {
     expect(conditionSchema.safeParse(condition).error?.message).toContain(message);
@@ -194,7 +194,7 @@ describe('a condition', () => {
 });
 
 describe('a date', () => {
-  it('is a day, or a moment of one', () => {
+  it('is a day or a moment', () => {
     expect(readDate('1970-01-02')).toEqual({ begin: 86_400_000, end: 172_800_000 });
     expect(readDate('1970-01-01T00:00:01.5Z')).toEqual({ begin: 1500, end: 1500 });
     expect(readDate('1970-01-01 02:00:00+0200')?.begin).toBe(0);

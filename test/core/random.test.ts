@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { dropoutMask, randomStream, shuffledOrder } from '../../src/core/random.js';
 
 describe('random streams', () => {
-  it('are decided by the seed and the purpose', () => {
+  it('depend on the seed and the purpose', () => {
     const draw = (...purpose: (string | number)[]): number[] =>
       Array.from(
         { length: 4 },
@@ -16,7 +16,7 @@ describe('random streams', () => {
     expect(draw('a', 1)).not.toEqual(draw('b', 1));
   });
 
-  it('are uniform and normal, near enough', () => {
+  it('are approximately uniform and normal', () => {
     const stream = randomStream(1, 'test');
     const uniform = Array.from({ length: 50_000 }, () => stream.uniform());
     const normal = Array.from({ length: 50_000 }, () => stream.normal());
@@ -28,7 +28,7 @@ describe('random streams', () => {
     expect(uniform.every((u) => u >= 0 && u < 1)).toBe(true);
   });
 
-  it('shuffle every row to every place alike', () => {
+  it('shuffle every row to every position with equal probability', () => {
     const counts = Array.from({ length: 5 }, () => [0, 0, 0, 0, 0]);
     const random = randomStream(3, 'shuffle');
     const order = new Uint32Array(5);
@@ -42,7 +42,7 @@ describe('random streams', () => {
 });
 
 describe('dropout masks', () => {
-  it('drop their share, scale the rest, and depend on the key and the place alone', () => {
+  it('drop their share, scale the rest, and depend only on the key and the index', () => {
     const mask = new Float32Array(20_000);
     dropoutMask(mask, 0.3, 123);
     const dropped = mask.filter((factor) => factor === 0).length;

@@ -41,8 +41,10 @@ describe('a stream', () => {
   it('can be read once, and says so', async () => {
     const csv = await openCsv(streamSource(streamOf(Buffer.from(TEXT))));
     await linesOf(csv);
-    await expect(linesOf(csv)).rejects.toThrow('-: can be read only once, and was; write it to a file');
-    await expect(csv.fingerprint()).rejects.toThrow('can be read only once');
+    await expect(linesOf(csv)).rejects.toThrow(
+      '-: is a stream that was already read; save it to a file, and pass that file',
+    );
+    await expect(csv.fingerprint()).rejects.toThrow('is a stream that was already read');
   });
 
   it('that is no CSV, or not whole, is an error that names it, and is let go', async () => {
@@ -50,7 +52,7 @@ describe('a stream', () => {
     await expect(openCsv(streamSource(stream))).rejects.toThrow('-: is empty');
     expect(stream.destroyed).toBe(true);
     const csv = await openCsv(streamSource(streamOf(gzipSync(TEXT).subarray(0, 60_000))));
-    await expect(linesOf(csv)).rejects.toThrow('-: is not whole: what gzip compressed ends too early');
+    await expect(linesOf(csv)).rejects.toThrow('-: is truncated: the gzip data ends early');
   });
 
   it('of standard input is what - stands for, and what is left of it holds no program up', async () => {

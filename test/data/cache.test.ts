@@ -51,7 +51,7 @@ describe('the cache', () => {
       writeFileSync(tensors, broken);
       await expect(run(path, {}, tokens)).rejects.toMatchObject({
         exitCode: 3,
-        message: expect.stringMatching(/fitted\.safetensors: .*not a whole/) as string,
+        message: expect.stringMatching(/fitted\.safetensors: .*is not a complete safetensors file/) as string,
       });
     }
   });
@@ -181,7 +181,7 @@ describe('the cache', () => {
     expect(rejects[1]!.text).toBe(rejects[0]!.text);
     expect(rejects[0]!.text.split('\n')).toHaveLength(4);
     await expect(run(path, { policy: skipBadRows(undefined, 1) })).rejects.toThrow(
-      /train\.csv:52: column "id".*bad row number 2 and data\.maxRejects is 1/,
+      /train\.csv:52: column "id".*invalid row 2 exceeds data\.maxRejects: 1/,
     );
     await expect(run(path)).rejects.toThrow(/train\.csv:7: column "id": expected an id/);
   });
@@ -196,7 +196,7 @@ describe('the cache', () => {
   it('refuses a file that changes while it is read, and keeps nothing of it', async () => {
     const path = csvFile(csvOf(20_000));
     const onProgress = (): void => writeFileSync(path, csvOf(19_999));
-    await expect(run(path, { onProgress })).rejects.toThrow(/train\.csv: changed while it was read/);
+    await expect(run(path, { onProgress })).rejects.toThrow(/train\.csv: changed while it was being read/);
     expect(entriesIn(join(path, '..', '.mtl'))).toEqual([]);
   });
 
@@ -244,7 +244,7 @@ describe('the cache', () => {
     writeFileSync(shard, bytes);
     await expect(run(path)).rejects.toMatchObject({ exitCode: 3 });
     await expect(run(path)).rejects.toThrow(
-      /shard-00000\.safetensors: its bytes are not those that were written: .*; .*'mtl data clean'/,
+      /shard-00000\.safetensors: is damaged or was overwritten: .*; .*'mtl data clean'/,
     );
     await removeCached(await keptOf(path));
     expect((await run(path)).told).toEqual(['learning', 'encoding']);

@@ -88,12 +88,12 @@ describe('rows of shards', () => {
   it.each<[string, 'mean' | 'sum', (value: number) => boolean, RegExp]>([
     ['price', 'sum', Number.isFinite, /column 'price': expected a finite number, found/],
     ['image', 'sum', Number.isFinite, /column 'image': expected finite numbers, found/],
-    ['weights', 'sum', Number.isFinite, /column 'seen': expected weights that are finite, found/],
+    ['weights', 'sum', Number.isFinite, /column 'seen': expected finite weights, found/],
     [
       'weights',
       'mean',
       (value) => Number.isFinite(value) && value >= 0,
-      /column 'seen': expected weights that are finite and at least 0/,
+      /column 'seen': expected finite weights of at least 0/,
     ],
   ])(
     'are refused for each number that may not be, and for no other: %s of a %s',
@@ -133,7 +133,7 @@ describe('rows of shards', () => {
           if (id < size) check();
           else
             expect(check).toThrow(
-              `row ${row}: column '${column}': expected an id below ${size}, as the manifest has it, found ${id}`,
+              `row ${row}: column '${column}': expected an id below ${size} as in the manifest, found ${id}`,
             );
         },
       ),

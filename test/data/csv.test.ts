@@ -74,33 +74,33 @@ describe('a CSV', () => {
   });
 
   it.each([
-    ['a quote that is never closed', 'a,b\n1,2\n"3,4\n5,6\n', /data\.csv:3: a quote is opened and never closed/],
+    ['a quote that is never closed', 'a,b\n1,2\n"3,4\n5,6\n', /data\.csv:3: a quoted value is never closed/],
     [
       'text after a quote',
       'a,b\n1,"2"x\n',
-      /data\.csv:2: expected a comma or the end of the line behind a closing quote/,
+      /data\.csv:2: expected a comma or the end of the line after a closing quote/,
     ],
-    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected quotes around the whole of a cell/],
+    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected a value that contains a quote to be fully quoted/],
     [
       'a row without an end',
       `a,b\n1,2\n"${'x'.repeat(2_000_000)}`,
-      /data\.csv:3: a quote is opened and not closed within 1048576 characters/,
+      /data\.csv:3: a quoted value is not closed within 1048576 characters/,
     ],
     [
       'a row that is too long',
       `a,b\n1,2\n${'x'.repeat(2_000_000)}\n3,4\n`,
-      /data\.csv:3: a row has more than 1048576 characters, the most that is read/,
+      /data\.csv:3: a row exceeds the maximum of 1048576 characters/,
     ],
     [
       'a row that is too long, with quotes',
       `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`,
-      /data\.csv:3: a row has more than 1048576 characters, the most that is read/,
+      /data\.csv:3: a row exceeds the maximum of 1048576 characters/,
     ],
-    ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /what gzip compressed ends too early/],
+    ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /is truncated: the gzip data ends early/],
     [
       'gzip that is damaged',
       Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255),
-      /what gzip compressed is damaged/,
+      /is damaged: invalid gzip data/,
     ],
     [
       'UTF-32',
@@ -112,21 +112,21 @@ describe('a CSV', () => {
     [
       'UTF-16 that is cut',
       Uint8Array.of(0xff, 0xfe, 97, 0, 98),
-      /data\.csv:1: ends within a character of utf-16le; name the encoding/,
+      /data\.csv:1: ends in the middle of a utf-16le character; set data\.encoding/,
     ],
     ['UTF-32 in gzip', gzipSync(Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97)), /is UTF-32 text/],
     ['nothing in it', '', /data\.csv: is empty/],
     [
       'no header',
       '1,0,7,7,0.5\n1,1,8,9,0.5\n',
-      /data\.csv:1: expected a header with the names of columns, found "7" twice in "1,0,7,7,0\.5", which looks like a row; write a first line/,
+      /data\.csv:1: expected a header with column names, found "7" twice in "1,0,7,7,0\.5", which looks like a row; add a header line/,
     ],
     [
       'no header, and texts',
       '1,red,red,0.5,\n',
       /data\.csv:1: expected a header .* found "red" twice in .* looks like a row/,
     ],
-    ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": stands in the header twice/],
+    ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": is in the header twice/],
   ])('with %s is an error with its place', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
     await expect(read(content)).rejects.toMatchObject({ exitCode: 3 });
@@ -190,13 +190,13 @@ describe('a CSV', () => {
   it.skipIf(!existsSync('/dev/null'))(
     'that is a pipe or a device is refused, since it is read more than once',
     async () => {
-      await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, and no file/);
+      await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, not a file/);
     },
   );
 
   it('that is not there, or is a folder, is an error that says so', async () => {
-    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: there is no such file');
-    await expect(openCsv(scratchFolder())).rejects.toThrow(/is a folder/);
+    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: does not exist');
+    await expect(openCsv(scratchFolder())).rejects.toThrow(/is a directory/);
   });
 
   it('without a wanted column is an error that names all of them', async () => {
@@ -209,14 +209,14 @@ describe('a CSV', () => {
   it('without a header is told so, also where no value stands in the first row twice', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,0,7,0.5\n0,0,8,0.5\n'));
     expect(() => columnIndices(csv, ['click', '101'])).toThrow(
-      /^[^\n]*data\.csv:1: expected a header with the names of columns, found none of the columns that the config asks for in "1,0,7,0\.5", which looks like a row; [^\n]*$/,
+      /^[^\n]*data\.csv:1: expected a header with column names, found none of the columns that the config uses in "1,0,7,0\.5", which looks like a row; [^\n]*$/,
     );
   });
 
   it('with other delimiters than was said is told so, once', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click;purchase;101\n0;0;7\n'), { delimiter: '|' });
     expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(
-      /^[^\n]*data\.csv:1: expected "\|" between the columns of the header, found one column that holds ";"; set data\.delimiter: ";", or write the file otherwise$/,
+      /^[^\n]*data\.csv:1: expected "\|" as the delimiter in the header, found a single column that contains ";"; set data\.delimiter: ";", or convert the file$/,
     );
   });
 });

@@ -158,7 +158,7 @@ describe('a data set', () => {
   });
 
   it('without rows is an error', async () => {
-    await expect(open([])).rejects.toThrow(/expected rows below the header/);
+    await expect(open([])).rejects.toThrow(/expected at least one usable row after the header/);
   });
 
   it.each([
@@ -179,8 +179,8 @@ describe('a data set', () => {
     ['an infinite number', '0,0,1,1e400,', /column "price": expected a number within the range/],
     ['a number with a blank', '0,0,1, 1,', /column "price": expected a decimal number, found " 1"/],
     ['NaN', '0,0,1,NaN,', /column "price": expected a decimal number, found "NaN"/],
-    ['a cell too few', '0,0,1,0', /train\.csv:3: expected 5 cells as in the header, found 4/],
-    ['a purchase without a click', '0,1,1,0,', /train\.csv:3: expected click to be 1 where purchase is 1/],
+    ['a cell too few', '0,0,1,0', /train\.csv:3: expected 5 values as in the header, found 4/],
+    ['a purchase without a click', '0,1,1,0,', /train\.csv:3: expected click to be 1 if purchase is 1/],
   ])('with %s is an error with file, line, column and value', async (_, row, message) => {
     const attempt = async () => ids(await open(['0,0,1,0,', row]), 2);
     await expect(attempt()).rejects.toThrow(message);
@@ -197,7 +197,7 @@ describe('a data set', () => {
     const [header, first, second, ...others] = readFileSync(path, 'utf8').trimEnd().split('\n');
     expect(header).toBe('file,line,column,value,reason,row');
     expect(first).toMatch(/train\.csv,3,id,x,expected an integer id in digits,"0,0,x,0,""a,b"""$/);
-    expect(second).toMatch(/train\.csv,4,,,expected click to be 1 where purchase is 1,"0,1,900,0,"$/);
+    expect(second).toMatch(/train\.csv,4,,,expected click to be 1 if purchase is 1,"0,1,900,0,"$/);
     expect(others).toEqual([]);
   });
 
@@ -213,7 +213,7 @@ describe('a data set', () => {
 
   it('stops at the bad row after the last that is allowed', async () => {
     await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrow(
-      /train\.csv:3: .*bad row number 2 and data\.maxRejects is 1/,
+      /train\.csv:3: .*invalid row 2 exceeds data\.maxRejects: 1/,
     );
   });
 });

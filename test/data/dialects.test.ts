@@ -139,35 +139,40 @@ describe('what is said of a CSV', () => {
       'something behind a closing quote that looks like a comment',
       'a,b\n"1"#x,2\n',
       { comments: '#' },
-      /data\.csv:2: expected a comma or the end of the line behind a closing quote/,
+      /data\.csv:2: expected a comma or the end of the line after a closing quote/,
     ],
     ['an empty quoted cell before it', 'a,b\n""#x,2\n', { comments: '#' }, /data\.csv:2: expected a comma/],
     [
       'a row behind comments that is too wide',
       '#\na,b\n#\n#\n1,2,3\n',
       { comments: '#' },
-      /data\.csv:5: expected 2 cells as in the header, found 3/,
+      /data\.csv:5: expected 2 values as in the header, found 3/,
     ],
     ['a broken row behind comments', 'a,b\n#\n1,"2"x\n', { comments: '#' }, /data\.csv:3: expected a comma/],
-    ['comments that nobody announced', '#a\nb,c\n1,2\n', {}, /data\.csv:2: expected 1 cells as in the header, found 2/],
-    ['a quote of the other kind', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 cells as in the header, found 3/],
+    [
+      'comments that nobody announced',
+      '#a\nb,c\n1,2\n',
+      {},
+      /data\.csv:2: expected 1 values as in the header, found 2/,
+    ],
+    ['a quote of the other kind', "a,b\n'1,2',3\n", {}, /data\.csv:2: expected 2 values as in the header, found 3/],
     [
       'more cells than names',
       '1,2,3\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:1: expected 2 cells, as many as data\.columns names, found 3; name every column/,
+      /data\.csv:1: expected 2 values as in data\.columns, found 3; list every column/,
     ],
     [
       'a later row with more cells than names',
       '1,2\n1,2,3\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:2: expected 2 cells as in data\.columns, found 3/,
+      /data\.csv:2: expected 2 values as in data\.columns, found 3/,
     ],
     [
       'a header that is said not to be there',
       'a,b\n1,2\n',
       { header: false, columns: ['a', 'b'] },
-      /data\.csv:1: holds the names of the columns, and data\.header says that it is a row; leave data\.header and data\.columns out/,
+      /data\.csv:1: contains the column names, but data\.header is false; remove data\.header and data\.columns/,
     ],
   ])('is told where the file has %s', async (_, content, options, message) => {
     await expect(read(content, options)).rejects.toThrow(message);
@@ -175,23 +180,27 @@ describe('what is said of a CSV', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['#a,b\n1,2\n', 'c', /it begins with #; where such lines are comments, set data\.comments: "#"/],
+    ['#a,b\n1,2\n', 'c', /it begins with #: if such lines are comments, set data\.comments: "#"/],
     [
       '# made by night\na;b\n1;2\n',
       'a',
-      /data\.csv:1: expected a header .*it begins with #; where such lines are comments, set data\.comments: "#"$/,
+      /data\.csv:1: the header has none .*it begins with #: if such lines are comments, set data\.comments: "#"$/,
     ],
     [
       'sep=;\na;b\n1;2\n',
       'a',
-      /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/,
+      /data\.csv:1: the header has none .*it begins with sep=, a line for Excel: remove that line/,
     ],
-    ['click,b\n1,2\n', 'click > 0', /column "click > 0".*; a condition is a map, as in \{ column: click, above: 3 \}/],
-    ['a\0,b\0\n1,2\n', 'a', /where the file is UTF-16, set data\.encoding: utf-16le/],
+    [
+      'click,b\n1,2\n',
+      'click > 0',
+      /column "click > 0".*; write a condition as a map, for example \{ column: click, above: 3 \}/,
+    ],
+    ['a\0,b\0\n1,2\n', 'a', /if the file is UTF-16, set data\.encoding: utf-16le/],
     [
       Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'),
       'größe',
-      /name the encoding of the file, as in data\.encoding: windows-1252/,
+      /set the file's encoding, for example data\.encoding: windows-1252/,
     ],
   ])('is likely to be missing for the header %j', async (header, wanted, cure) => {
     const csv = await openCsv(scratchFile('data.csv', Buffer.from(header, 'latin1')));
@@ -200,14 +209,14 @@ describe('what is said of a CSV', () => {
 
   it('is told to be JSON Lines where a CSV holds an object, unless it is said to be a CSV', async () => {
     const path = scratchFile('data.csv', '{"a":1}\n{"a":2}\n');
-    await expect(openCsv(path)).rejects.toThrow(/data\.csv:1: holds a JSON object, .*; set data\.format: jsonl/);
+    await expect(openCsv(path)).rejects.toThrow(/data\.csv:1: contains a JSON object, .*; set data\.format: jsonl/);
     await expect(openCsv(path, { format: 'csv', quote: 'none' })).resolves.toMatchObject({ header: ['{"a":1}'] });
   });
 
   it('has names for columns that are asked for', async () => {
     const csv = await openCsv(scratchFile('data.csv', '1,2\n'), { header: false, columns: ['click', 'item'] });
     expect(() => columnIndices(csv, ['itm'])).toThrow(
-      /^[^\n]*data\.csv: column "itm": the config asks for it, data\.columns does not have it; did you mean 'item'\?$/,
+      /^[^\n]*data\.csv: column "itm": is used by the config, but is not in data\.columns; did you mean 'item'\?$/,
     );
   });
 
@@ -220,7 +229,7 @@ describe('what is said of a CSV', () => {
       ['', 0.5],
     ]);
     await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(
-      /data\.csv:2: column "n": expected a number with a comma before its decimals, as data\.decimal says, and no dot, found "1\.500"/,
+      /data\.csv:2: column "n": expected a number with a decimal comma and no dot, as set in data\.decimal, found "1\.500"/,
     );
   });
 
@@ -306,7 +315,7 @@ describe('what is said of a CSV', () => {
       [0.25, 2, 1.5],
     ]);
     await expect(read('click;n\n1;1.500\n')).rejects.toThrow(
-      /column "n": expected a number with a comma before its decimals/,
+      /column "n": expected a number with a decimal comma and no dot/,
     );
   });
 
@@ -463,13 +472,16 @@ describe('what a config says of text files', () => {
   });
 
   it.each([
-    ['quote: "x"', /data\.quote: expected one character around cells/],
-    ['quote: ";", delimiter: ";"', /data\.quote: expected another character than the one between cells/],
-    ['comments: "\\""', /data\.comments: expected what lines begin with|data\.comments: what lines begin with/],
-    ['comments: ";;", delimiter: ";"', /data\.comments: expected what no row begins with/],
-    ['header: false', /data\.header: expected data\.columns with the names/],
-    ['columns: [a, b]', /data\.columns: names columns that a file does not name itself: add header: false/],
-    ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' stands there twice/],
+    ['quote: "x"', /data\.quote: expected one character around values/],
+    ['quote: ";", delimiter: ";"', /data\.quote: ';' is also the delimiter; use another character/],
+    ['comments: "\\""', /data\.comments: (expected )?a prefix of one to four characters for comment lines/],
+    [
+      'comments: ";;", delimiter: ";"',
+      /data\.comments: ';;' also begins with the delimiter; use a prefix that no row starts with/,
+    ],
+    ['header: false', /data\.header: header: false requires column names; set data\.columns/],
+    ['columns: [a, b]', /data\.columns: applies only to a file without column names; add header: false/],
+    ['header: false, columns: [a, b, a]', /data\.columns\.2: 'a' is listed twice; remove one/],
     [
       'header: false, columns: nowhere.txt',
       /nowhere\.txt: data\.columns: cannot be read \(ENOENT\); expected a file with one name per line/,

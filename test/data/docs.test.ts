@@ -96,7 +96,7 @@ describe('pages about data', () => {
       mkdirSync(join(folder, 'days', 'ds=2026-11-05'));
       writeFileSync(join(folder, 'days', 'ds=2026-11-05', 'part-0.csv'), 'click,user,country,play_ms\n1,u1,DE,1000\n');
       await expect(trainSmall(config, { runDir: run, resume: run, set: ['training.epochs=2'] })).rejects.toThrow(
-        /ds=2026-11-05\/part-0\.csv: data\.train: was not there when the run was trained/,
+        /ds=2026-11-05\/part-0\.csv: data\.train: did not exist at training/,
       );
     },
   );
@@ -111,6 +111,6 @@ describe('pages about data', () => {
     const turned = configOf(folder, 'data: { train: [logs/2026-11-02.csv, logs/2026-11-01.csv] }\n');
     await expect(
       trainSmall(turned, { runDir: run, resume: run, set: ['training.monitor=loss', 'training.epochs=2'] }),
-    ).rejects.toThrow(/data\.train: its files are in another order than when the run was trained/);
+    ).rejects.toThrow(/data\.train: its files are in a different order than at training/);
   });
 });

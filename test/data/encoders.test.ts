@@ -195,6 +195,6 @@ describe('several threads', () => {
     await thread.close();
     const lost = startThread('data/encoding/encode-worker', {});
     const asked = lost.ask({});
-    await Promise.all([lost.close(), expect(asked).rejects.toThrow(/a thread ended|Cannot read/)]);
+    await Promise.all([lost.close(), expect(asked).rejects.toThrow(/a thread exited|Cannot read/)]);
   });
 });

@@ -34,7 +34,7 @@ describe('the delimiter of a CSV', () => {
     ['nothing but a header that both take apart', 'a|x\tb|y\n', '"\\t" (2 columns) or "|" (3 columns)'],
   ])('is asked for where a file has %s', async (_, text, told) => {
     await expect(found(text)).rejects.toThrow(
-      `data.csv:1: data.delimiter: expected one character between cells, found several that could be: ${told}; say which, as in delimiter: `,
+      `data.csv:1: data.delimiter: expected one delimiter, found several candidates: ${told}; set it, for example delimiter: `,
     );
     await expect(found(text)).rejects.toMatchObject({ exitCode: 3 });
   });
@@ -44,7 +44,7 @@ describe('the delimiter of a CSV', () => {
     ['words that are there again, and lists', 'u1,DE,a|b\nu2,DE,a|c\nu1,FR,b|c\n'],
   ])('is not asked for where a file without a header has rows of %s', async (_, text) => {
     await expect(found(text)).rejects.toThrow(
-      /data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; where this is one/,
+      /data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; if this is a header/,
     );
   });
 

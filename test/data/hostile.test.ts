@@ -172,22 +172,22 @@ describe('a hostile CSV', () => {
     [
       'a quote that is never closed',
       '1,7,"a,0.5\n1,7,a,0.5\n',
-      /train\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/,
+      /train\.csv:3: a quoted value is never closed; close it, or set data\.quote: none/,
     ],
     [
       'a quote that is never closed, in a long file',
       `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`,
-      /train\.csv:3: a quote is opened and not closed within 1048576 characters/,
+      /train\.csv:3: a quoted value is not closed within 1048576 characters/,
     ],
     [
       'a quote that takes in the next row',
       '1,7,"a,0.5\n1,7,"a",0.5\n',
-      /train\.csv:3: expected a comma or the end of the line behind a closing quote/,
+      /train\.csv:3: expected a comma or the end of the line after a closing quote/,
     ],
     [
       'a row of more than a megabyte',
       `1,7,${'a'.repeat(1_100_000)},0.5\n1,7,a,0.5\n`,
-      /train\.csv:3: a row has more than 1048576 characters, the most that is read/,
+      /train\.csv:3: a row exceeds the maximum of 1048576 characters/,
     ],
   ])('with %s is an error with its line', async (_, content, message) => {
     const path = scratchFile('train.csv', `${HEADER}1,7,a,0.5\n${content}`);
@@ -232,7 +232,7 @@ describe('a hostile CSV', () => {
     const format = rowFormatOf({ tasks, groups });
     const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
     await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(
-      /found "abc"; correct the row, or set encoding: tokens if ids are strings; this is bad row number 1 and data\.maxRejects is 0$/,
+      /found "abc"; correct the row, or set encoding: tokens if ids are strings; invalid row 1 exceeds data\.maxRejects: 0$/,
     );
   });
 
@@ -244,7 +244,7 @@ describe('a hostile CSV', () => {
     ftruncateSync(file, 100_000_000);
     closeSync(file);
     const start = process.memoryUsage().rss;
-    await expect(read(path)).rejects.toThrow(/train\.csv:3: a row has more than 1048576 characters/);
+    await expect(read(path)).rejects.toThrow(/train\.csv:3: a row exceeds the maximum of 1048576 characters/);
     expect(process.memoryUsage().rss - start).toBeLessThan(60e6);
   });
 });

@@ -76,11 +76,11 @@ describe('the description of data', () => {
     expect(warnings.filter((line) => line.includes("'user'") || line.includes("'seen'"))).toEqual([]);
     expect(warnings).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/log\.csv:3002: column 'price': bad row: expected a decimal number/),
+        expect.stringMatching(/log\.csv:3002: column 'price': invalid row: expected a decimal number/),
         expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
-        expect.stringMatching(/^field 'day' drifts from train: a stability index of .* on valid, .* on test/),
+        expect.stringMatching(/^field 'day' drifts from train: population stability index .* on valid, .* on test/),
         expect.stringMatching(/^field 'day': a share of 1\.00 on valid, 1\.00 on test is unknown/),
-        expect.stringMatching(/^field 'day' has one value on train/),
+        expect.stringMatching(/^field 'day' has a single value in the training set; remove it/),
       ]),
     );
   });
@@ -118,7 +118,7 @@ describe('parts of a date in the description of data', () => {
       dated([4], (i) => (i < 24 ? i : 23)),
     );
     expect(warnings).toEqual([
-      expect.stringMatching(/^field 'at_hour' drifts from train: a stability index of .* on valid/),
+      expect.stringMatching(/^field 'at_hour' drifts from train: population stability index .* on valid/),
     ]);
   });
 });
@@ -142,7 +142,7 @@ describe('the values of a number in the description of data', () => {
       ['share', 10_000, true],
       ['one', 1, undefined],
     ]);
-    expect(warnings).toEqual([expect.stringMatching(/^field 'one' has one value on train/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^field 'one' has a single value in the training set; remove it/)]);
   });
 });
 
@@ -191,7 +191,7 @@ describe('a label that is the same in all of train', () => {
     );
     expect(warnings).toEqual([
       expect.stringMatching(
-        /^task 'none': its label is a 1 in none of the rows of train, .*what a condition compares with$/,
+        /^task 'none': its label is 0 in every row of the training set, .*check the label column and its condition$/,
       ),
     ]);
   });
@@ -226,7 +226,7 @@ describe('the description of vectors', () => {
     expect(drift.valid!).toBeLessThan(0.1);
     expect(drift.test!).toBeGreaterThan(1);
     expect(warnings).toEqual([
-      expect.stringMatching(/^field 'look' drifts from train: a stability index of .* on test/),
+      expect.stringMatching(/^field 'look' drifts from train: population stability index .* on test/),
     ]);
   });
 });

@@ -201,51 +201,51 @@ describe('JSON Lines', () => {
       'an object where one value is read',
       '{"a":1}\n{"a":{"b":1}}\n',
       ['a'],
-      /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; name what is in it, as in user\.id/,
+      /data\.jsonl:2: column "a": expected one value or a list, not an object, found .*; use a path into the object, for example user\.id/,
     ],
     [
       'a key twice',
       '{"a":1,"b":2}\n{"a":1,"a":1}\n',
       ['a'],
-      /data\.jsonl:2: expected a key once, found it twice, in column 11/,
+      /data\.jsonl:2: expected unique keys, found one twice, in column 11/,
     ],
     [
       'a key twice, by its path and by its name',
       '{"u":{"a":1},"u.a":2}\n',
       ['u.a'],
-      /data\.jsonl:1: expected a key once/,
+      /data\.jsonl:1: expected unique keys, found one twice/,
     ],
     [
       'no comma',
       '{"a":1}\n{"a":1 "b":2}\n',
       ['a'],
-      /data\.jsonl:2: expected a comma or } behind a value, in column 8; correct the row, or set data\.onBadRow/,
+      /data\.jsonl:2: expected a comma or } after a value, in column 8; correct the row, or set data\.onBadRow/,
     ],
     ['a comma too many', '{"a":1}\n{"a":1,}\n', ['a'], /data\.jsonl:2: expected a key in quotes, in column 8/],
     [
       'a number that is none',
       '{"a":1}\n{"a":01}\n',
       ['a'],
-      /data\.jsonl:2: expected a number without zeros before it; a text is written in quotes, in column 6/,
+      /data\.jsonl:2: expected a number without leading zeros \(strings are quoted\), in column 6/,
     ],
-    ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a text in quotes, .*, in column 6/],
+    ['NaN', '{"a":1}\n{"a":NaN}\n', ['a'], /data\.jsonl:2: expected a value: a quoted string, .*, in column 6/],
     [
       'a text without an end',
       '{"a":1}\n{"a":"x}\n',
       ['a'],
-      /data\.jsonl:2: expected a quote that closes the text, in column 6/,
+      /data\.jsonl:2: expected a quote that closes the string, in column 6/,
     ],
     [
       'an object without an end',
       '{"a":1}\n{"a":1\n',
       ['a'],
-      /data\.jsonl:2: expected a comma or } behind a value, in column 7/,
+      /data\.jsonl:2: expected a comma or } after a value, in column 7/,
     ],
     [
       'two objects on a line',
       '{"a":1}\n{"a":1}{"a":2}\n',
       ['a'],
-      /data\.jsonl:2: expected the end of the line behind the object, in column 8/,
+      /data\.jsonl:2: expected the end of the line after the object, in column 8/,
     ],
     ['something else on a line', '{"a":1}\n[1]\n', ['a'], /data\.jsonl:2: expected an object in braces, in column 1/],
     ['half a pair of surrogates', '{"a":"\\ud83d"}\n', ['a'], /data\.jsonl:1: column "a": expected valid UTF-8/],
@@ -253,38 +253,38 @@ describe('JSON Lines', () => {
       'deep nesting',
       `{"a":1}\n{"b":${'['.repeat(5000)}\n`,
       ['a'],
-      /data\.jsonl:2: expected at most 200 values in values/,
+      /data\.jsonl:2: expected at most 200 levels of nesting/,
     ],
     [
       'a long line',
       `{"a":1}\n{"a":"${'x'.repeat(2_000_000)}"}\n`,
       ['a'],
-      /data\.jsonl:2: a line has more than 1048576 bytes, the most that is read/,
+      /data\.jsonl:2: a line exceeds the maximum of 1048576 bytes/,
     ],
     [
       'a list of all',
       '[{"a":1},\n{"a":2}]\n',
       ['a'],
-      /data\.jsonl: is a list of JSON; expected an object a line; convert it: jq -c '\.\[\]' /,
+      /data\.jsonl: is a JSON array; expected one object per line; convert it: jq -c '\.\[\]' /,
     ],
     [
       'objects over several lines',
       '{\n  "a": 1\n}\n',
       ['a'],
-      /data\.jsonl:1: expected a JSON object on a line of its own, found "\{"; if objects go over several lines, convert the file: jq -c \. /,
+      /data\.jsonl:1: expected one JSON object per line, found "\{"; if objects span lines, run: jq -c \. /,
     ],
     ['nothing', '\n\n', ['a'], /data\.jsonl: is empty/],
     [
       'another key than is asked for',
       '{"user_id":1}\n{"item":2}\n',
       ['userid'],
-      /data\.jsonl: column "userid": the config asks for it, none of the first 2 lines has it; did you mean 'user_id'\?/,
+      /data\.jsonl: column "userid": is used by the config, but is in none of the first 2 lines; did you mean 'user_id'\?/,
     ],
     [
       'none like it',
       '{"user_id":1}\n',
       ['zzzzzz'],
-      /they have user_id; where later lines have it, name it with format: jsonl and columns/,
+      /found user_id; if later lines have it, set format: jsonl and list it in columns/,
     ],
   ])('with %s are told with the place', async (_, content, wanted, message) => {
     await expect(read(content, wanted)).rejects.toThrow(message);
@@ -301,7 +301,7 @@ describe('JSON Lines', () => {
   it('may have keys that only later lines have, where they are named', async () => {
     const content = `${'{"a":1}\n'.repeat(60_000)}{"a":2,"b":3}\n`;
     await expect(read(content, ['a', 'b'])).rejects.toThrow(
-      /column "b": the config asks for it, none of the first \d+ lines has it/,
+      /column "b": is used by the config, but is in none of the first \d+ lines/,
     );
     expect((await read(content, ['a', 'b'], { dialect: { format: 'jsonl', columns: ['b'] } })).at(-1)).toEqual([
       '2',
@@ -310,7 +310,7 @@ describe('JSON Lines', () => {
     // Where all are kept, one that would be lost is an error.
     expect(await read(content, ['a'])).toHaveLength(60_001);
     await expect(read(content, ['a'], { keepsAll: true })).rejects.toThrow(
-      /data\.jsonl:60001: expected only keys that the first lines have too, where all are kept, found "b"; name it in data\.columns with format: jsonl, in column 8/,
+      /data\.jsonl:60001: expected only keys that the first lines have, found "b"; set format: jsonl and list it in data\.columns, in column 8/,
     );
   });
 
@@ -324,7 +324,7 @@ describe('JSON Lines', () => {
     expect(await open('data.csv', '{a,b\n')).toBe('CSV');
     expect(await open('data', '{a,b\n', { format: 'csv' })).toBe('CSV');
     expect(await open('data', 'a,b\n')).toBe('CSV');
-    await expect(open('data.json', '[{"a":1}]')).rejects.toThrow('is a list of JSON');
+    await expect(open('data.json', '[{"a":1}]')).rejects.toThrow('is a JSON array');
     const stream = await openText(
       streamSource(Readable.from([Buffer.from(' '), Buffer.from('{"a":1}\n{"a":2}')])),
       {},

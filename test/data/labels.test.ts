@@ -113,7 +113,7 @@ describe('a label', () => {
       '1',
     ]);
     expect(labels).toEqual({ 'tasks.long.label': [1, 0] });
-    expect(refused).toEqual(['3: ms: a number, which above: 7000 compares with']);
+    expect(refused).toEqual(['3: ms: a number to compare with above: 7000']);
   });
 });
 
@@ -129,14 +129,14 @@ describe('the label of a regression', () => {
     );
     expect(labels).toEqual({ n: [0, 1], m: [-1, 5] });
     expect(refused).toEqual([
-      '4: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task',
-      '5: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task',
+      '4: a number from 0 to 1, for the loss of n: correct the row, or set another loss for the task',
+      '5: a number from 0 to 1, for the loss of n: correct the row, or set another loss for the task',
     ]);
   });
 });
 
 describe('a blank label', () => {
-  const cure = 'onMissing: mask (no row of this task), drop (no row) or negative (0) below the task';
+  const cure = 'onMissing for the task: mask (excluded from its loss), drop (row excluded) or negative (0)';
 
   it('is an error where nothing is said, with the cure', async () => {
     const { labels, refused } = await read(
@@ -150,9 +150,9 @@ describe('a blank label', () => {
     );
     expect(labels).toEqual({ click: [1], 'tasks.long.label': [1], spend: [3] });
     expect(refused).toEqual([
-      expect.stringMatching(/^3: click: 0 or 1: .*onMissing: mask/),
-      expect.stringMatching(/^4: ms: something to compare: .*onMissing: mask/),
-      expect.stringMatching(/^5: spend: a decimal number: .*onMissing: mask/),
+      expect.stringMatching(/^3: click: 0 or 1: .*onMissing for the task: mask/),
+      expect.stringMatching(/^4: ms: a value to compare: .*onMissing for the task: mask/),
+      expect.stringMatching(/^5: spend: a decimal number: .*onMissing for the task: mask/),
     ]);
     expect(refused[0]).toContain(cure);
   });
@@ -169,8 +169,8 @@ describe('a blank label', () => {
     );
     expect(labels).toEqual({ click: [0, 1, 1], buy: [0, 0, 1], spend: [0, 0, 9] });
     expect(refused).toEqual([
-      `5: buy not to be blank where click is 1: correct the row, or say what a blank label is: ${cure}`,
-      expect.stringContaining('6: spend not to be blank where cvr is 1'),
+      `5: a value for buy if click is 1: correct the row, or set ${cure}`,
+      expect.stringContaining('6: a value for spend if cvr is 1'),
     ]);
   });
 
@@ -214,7 +214,7 @@ describe('a blank label', () => {
       ['1,2', ',1', '0,', ','],
     );
     expect(labels).toEqual({ like: [1, 0], 'tasks.share.label': [1, 0] });
-    expect(leftOut).toEqual(['data.train: 2 of 4 rows are left out: like is blank (2)']);
+    expect(leftOut).toEqual(['data.train: 2 of 4 rows are excluded: like is blank (2)']);
   });
 });
 
@@ -229,7 +229,7 @@ describe('a label that is given another', () => {
     );
     expect(labels).toEqual({ click: [1, 0, 1], buy: [1, 0, 0] });
     expect(refused).toEqual([
-      '3: click to be 1 where buy is 1: correct the row, or say what such rows are: given: { label: click, violations: skip (left out) or keep } below the task',
+      '3: click to be 1 if buy is 1: correct the row, or set given: { label: click, violations: skip } (excludes the row) or keep for the task',
     ]);
   });
 
@@ -240,7 +240,7 @@ describe('a label that is given another', () => {
       rows,
     );
     expect([labels, refused]).toEqual([{ click: [1, 0, 1], buy: [1, 0, 0] }, []]);
-    expect(leftOut).toEqual(['data.train: 1 of 4 rows are left out: buy is 1 and click is not (1)']);
+    expect(leftOut).toEqual(['data.train: 1 of 4 rows are excluded: buy is 1 and click is not (1)']);
   });
 
   it('keeps such rows as they are', async () => {
@@ -259,7 +259,7 @@ describe('a label that is given another', () => {
       ['2000,1', '2000,0', '5,', '5,1'],
     );
     expect(labels).toEqual({ 'tasks.long.label': [1, 1, 0], like: [1, 0, 0] });
-    expect(refused).toEqual([expect.stringContaining('5: long to be 1 where like is 1')]);
+    expect(refused).toEqual([expect.stringContaining('5: long to be 1 if like is 1')]);
   });
 });
 

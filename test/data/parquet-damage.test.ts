@@ -76,7 +76,7 @@ describe('levels of a damaged Parquet page', () => {
       const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
       const read = cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [1])), ['n']);
       await expect(read).rejects.toThrow(
-        /x\.parquet: column "n": cannot be read as Parquet in row group 1, page 1: its levels claim more values than the 300 that it holds; copy the file again/,
+        /x\.parquet: column "n": cannot be read as Parquet in row group 1, page 1: its levels declare more than its 300 values; copy the file again/,
       );
       await expect(read).rejects.toMatchObject({ exitCode: 3 });
     },
@@ -86,7 +86,7 @@ describe('levels of a damaged Parquet page', () => {
     const whole = parquetOf([{ name: 'n', data: halves, type: 'INT32' }]);
     const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [1], [0])), ['n'])).rejects.toThrow(
-      'page 1: it holds 300 values, and its levels claim 0',
+      'page 1: it has 300 values, but its levels declare 0',
     );
   });
 
@@ -94,7 +94,7 @@ describe('levels of a damaged Parquet page', () => {
     const whole = parquetOf([{ name: 'n', data: halves, type: 'INT32' }]);
     const at = whole.indexOf(Buffer.from(LEVELS), firstPage(whole).begin);
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, at + 5, [0], [level])), ['n'])).rejects.toThrow(
-      `page 1: a level is ${level}, and the highest of this column is 1`,
+      `page 1: a level is ${level}, but the maximum of this column is 1`,
     );
   });
 
@@ -116,7 +116,7 @@ describe('levels of a damaged Parquet page', () => {
     await cellsOf(scratchFile('x.parquet', whole), ['l']);
     await expect(
       cellsOf(scratchFile('x.parquet', changed(whole, at + 2, [0b00100110], [0b11100110])), ['l']),
-    ).rejects.toThrow('page 1: a level is 3, and the highest of this column is 2');
+    ).rejects.toThrow('page 1: a level is 3, but the maximum of this column is 2');
   });
 });
 
@@ -128,7 +128,7 @@ describe('what a Parquet page says of itself', () => {
     // Behind the levels, a run of 600 times 1.
     const at = whole.indexOf(Buffer.of(0xb0, 0x09, 1), firstPage(whole).begin) + 3;
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, at, [1], [33])), ['n'])).rejects.toThrow(
-      'page 1: its indices have 33 bits, and 32 are the most',
+      'page 1: its indices have 33 bits, more than the maximum of 32',
     );
   });
 
@@ -140,7 +140,7 @@ describe('what a Parquet page says of itself', () => {
     const counts = [...whole.keys()].filter((at) => at > begin && whole[at] === 40 && whole[at - 3] === 128);
     expect(counts.length).toBe(2);
     await expect(cellsOf(scratchFile('x.parquet', changed(whole, counts[1]!, [40], [39])), ['t'])).rejects.toThrow(
-      /page 1: it has 40 beginnings and 39 ends of values/,
+      /page 1: it has 40 prefixes and 39 suffixes/,
     );
   });
 
@@ -149,7 +149,7 @@ describe('what a Parquet page says of itself', () => {
     const block = Buffer.of(0x10, 0x61, 1, 0);
     expect(lz4Block(block, 5)).toEqual(Uint8Array.from(Buffer.from('aaaaa')));
     for (const size of [4, 6, 100])
-      expect(() => lz4Block(block, size)).toThrow(/damaged|a page has 5 bytes, and its header says/);
+      expect(() => lz4Block(block, size)).toThrow(/damaged|a page has 5 bytes, but its header declares/);
     expect(() => lz4Block(Buffer.of(0x10, 0x61, 2, 0), 5)).toThrow('damaged');
     expect(() => lz4Block(Buffer.of(0xf0, 255), 5)).toThrow('damaged');
   });
@@ -161,7 +161,7 @@ describe('what a Parquet page says of itself', () => {
     const size = whole[header + 3]!;
     const read = cellsOf(scratchFile('x.parquet', changed(whole, header + 2, [0x15, size], [0x15, size ^ 2])), ['id']);
     await expect(read).rejects.toThrow(
-      /column "id": cannot be read as Parquet in row group 1, page 1: a page has \d+ bytes, and its header says \d+/,
+      /column "id": cannot be read as Parquet in row group 1, page 1: a page has \d+ bytes, but its header declares \d+/,
     );
   });
 });
@@ -176,7 +176,7 @@ describe('the footer of a Parquet file', () => {
       'without the name of a column',
       at,
       (field: number) => (field & 15) | 0xe0,
-      /x\.parquet: cannot be read as Parquet \(element 2 of the schema in its footer has no name\); copy the file again/,
+      /x\.parquet: cannot be read as Parquet \(schema element 2 in its footer has no name\); copy the file again/,
     ],
     [
       'with a number for the name of a column',
@@ -188,7 +188,7 @@ describe('the footer of a Parquet file', () => {
       'of a file that is cut',
       whole.length - 1,
       () => 0,
-      /x\.parquet: cannot be read as Parquet \(it does not end with PAR1: the end of the file is not there\)/,
+      /x\.parquet: cannot be read as Parquet \(it does not end with PAR1, so the file is truncated\)/,
     ],
   ])('%s is an error that says so', async (_, place, change, message) => {
     const path = scratchFile('x.parquet', changed(whole, place, [whole[place]!], [change(whole[place]!)]));
@@ -200,7 +200,7 @@ describe('the footer of a Parquet file', () => {
     const path = join(CASES, 'encrypted.parquet');
     expect((await cellsOf(path, ['open']))['open']!.filter((_, i) => i % 2 === 0)).toEqual(['1', '2', '3']);
     await expect(cellsOf(path, ['open', 'secret'])).rejects.toThrow(
-      /encrypted\.parquet: column "secret": is encrypted; decrypt the file with the program that has its keys, and write it without encryption/,
+      /encrypted\.parquet: column "secret": is encrypted; decrypt the file with the tool that has its keys, and write it unencrypted/,
     );
   });
 });
@@ -304,7 +304,7 @@ describe('a time of Parquet', () => {
       const read = cellsOf(timeFile(times, value), [times.name]);
       if (text === undefined)
         await expect(read, String(value)).rejects.toThrow(
-          /row group 1, page 1: a time is -?\d+ of the \d+ ticks of a day/,
+          /row group 1, page 1: a time of -?\d+ exceeds the \d+ ticks of a day/,
         );
       else expect((await read)[times.name], String(value)).toEqual([text, undefined]);
     }

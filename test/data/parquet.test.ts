@@ -141,7 +141,7 @@ describe('Parquet', () => {
     writeFileSync(join(folder, 'part-00001.snappy.parquet'), parquetOf(rows.slice(60).reverse()));
     expect(await (await openSource(folder, [])).fingerprint({})).not.toEqual(before);
     mkdirSync(join(folder, 'date=2026-01-01'));
-    await expect(read(folder)).rejects.toThrow(/date=2026-01-01: stands among the parts/);
+    await expect(read(folder)).rejects.toThrow(/date=2026-01-01: is a partition in the directory/);
   });
 
   it('has U+FFFD as text, and tells bytes that are none', async () => {
@@ -202,23 +202,23 @@ describe('Parquet', () => {
     [
       'a column that is not there',
       () => written('x.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1] }] }))),
-      /column "user": the config asks for it/,
+      /column "user": is used by the config/,
     ],
     [
       'a folder of nothing',
       () => scratchFolder(),
-      /is a folder, with neither a manifest\.json of shards nor files of CSV, JSON Lines or Parquet/,
+      /is a directory without a shard manifest\.json or CSV, JSON Lines or Parquet files/,
     ],
     [
       'a CSV that is called Parquet',
       () => written('x.parquet', csvOf(rows)),
-      /x\.parquet: is no Parquet file, as its name says: it does not begin with PAR1; was it copied whole\?/,
+      /x\.parquet: is named like a Parquet file, but does not begin with PAR1; copy the file again/,
     ],
     ['an empty file that is called Parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
     [
       'a pointer of Git LFS',
       () => written('x.parquet', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'),
-      /fetch that with git lfs pull/,
+      /it is a Git LFS pointer: run git lfs pull/,
     ],
     [
       'a file that is encrypted',
@@ -228,7 +228,7 @@ describe('Parquet', () => {
     [
       'a column that stands there twice',
       () => join(CASES, 'twice.parquet'),
-      /twice\.parquet: column "twice": stands in the schema twice; rename or remove one/,
+      /twice\.parquet: column "twice": is in the schema twice; rename or remove one/,
     ],
   ])('refuses %s', async (_, make, message) => {
     const path = make();
@@ -363,31 +363,31 @@ describe('a value of Parquet', () => {
   });
 
   it.each([
-    ['nested', 'list<list<int64>>', 'a bag is one list a row: flatten it'],
-    ['struct', 'struct<a: int64, b: string>', 'write each field of it as a column of its own'],
+    ['nested', 'list<list<int64>>', 'flatten it: a bag is one list per row'],
+    ['struct', 'struct<a: int64, b: string>', 'write each of its fields as a separate column'],
     [
       'pairs_of_others',
       'list<struct<item: int64, score: double>>',
-      'write a list of ids, or of pairs with the fields id and weight',
+      'write a list of ids, or of structs with the fields id and weight',
     ],
     [
       'triples',
       'list<struct<id: int64, weight: double, time: int64>>',
-      'write a list of ids, or of pairs with the fields id and weight',
+      'write a list of ids, or of structs with the fields id and weight',
     ],
-    ['text_weights', 'map<string, string>', 'its weights must be numbers: cast them, or write a list of the ids alone'],
-    ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of pairs with the fields id and weight'],
+    ['text_weights', 'map<string, string>', 'cast its weights to numbers, or write a list of ids without weights'],
+    ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of structs with the fields id and weight'],
   ])('that has no reading is refused by column and type, with what to do: %s', async (name, type, fix) => {
     const found = readCase('refused.parquet', 'good', [{ type: 'bag', fields: [name] }]);
     await expect(found).rejects.toThrow(
-      `refused.parquet: column "${name}": is ${type}, which cannot be read as a cell or a bag; ${fix}`,
+      `refused.parquet: column "${name}": is ${type}, which cannot be read as a value or a bag; ${fix}`,
     );
     await expect(found).rejects.toMatchObject({ exitCode: 3 });
   });
 
-  it('that is a list where the config reads one value a row is refused', async () => {
+  it('that is a list where the config reads one value per row is refused', async () => {
     await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(
-      /column "ids": is list<int64>, and the config reads it as one value a row; make it a feature of type 'bag'/,
+      /column "ids": is list<int64>, but the config expects one value per row; set the feature's type to 'bag'/,
     );
   });
 });

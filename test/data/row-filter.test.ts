@@ -119,8 +119,8 @@ describe('split', () => {
       test: numbers(({ ds }) => ds === DAYS[2]),
     });
     expect(found.told).toEqual([
-      'data.train: 100 of 150 rows are left out: in no part of the split (100)',
-      'data.test: 100 of 150 rows are left out: in no part of the split (100)',
+      'data.train: 100 of 150 rows are excluded: in no part of the split (100)',
+      'data.test: 100 of 150 rows are excluded: in no part of the split (100)',
     ]);
     const byTime = await parts({
       source: logFile(log, (line, i) =>
@@ -228,7 +228,7 @@ describe('where', () => {
     const kept = numbers(({ ds, user }) => ds > '2026-11-01' && ['u1', 'u2'].includes(user));
     expect(found.train).toEqual(kept);
     expect(found.told).toEqual([
-      `data.train: ${200 - kept.length} of 200 rows are left out: not what data.where asks for (${200 - kept.length})`,
+      `data.train: ${200 - kept.length} of 200 rows are excluded: excluded by data.where (${200 - kept.length})`,
     ]);
   });
 
@@ -249,13 +249,13 @@ describe('where', () => {
       split: { by: 'date', column: 'ds', test: { from: '2026-11-04' } },
     });
     expect(found.test).toEqual(numbers(({ row }) => row >= 150 && row < 160));
-    expect(found.told).toEqual(['data.test: 40 of 50 rows are left out: not what data.where asks for (40)']);
+    expect(found.told).toEqual(['data.test: 40 of 50 rows are excluded: excluded by data.where (40)']);
     await expect(parts({ train: logFile(), where: { column: 'row', below: 0 } })).rejects.toThrow(
-      /log\.csv: expected rows of train that are used, found none: all are left out: not what data\.where asks for \(200\); look at data\.where$/,
+      /log\.csv: expected at least one row for train, found none; all are excluded: excluded by data\.where \(200\); check data\.where$/,
     );
     await expect(
       parts({ source: logFile(), split: { by: 'date', column: 'ds', test: { from: '2027-01-01' } } }),
-    ).rejects.toThrow(/expected rows of test that are used, found none: .*; look at data\.split$/);
+    ).rejects.toThrow(/expected at least one row for test, found none; .*; check data\.split$/);
   });
 
   it('refuses a cell that cannot be compared by its place, and a column that is not there', async () => {
@@ -263,7 +263,7 @@ describe('where', () => {
       /log\.csv:2: expected a number.*found "u0" in column "user"/,
     );
     await expect(parts({ train: logFile(), where: { column: 'usr', equals: 'a' } })).rejects.toThrow(
-      /log\.csv:1: column "usr": the config asks for it.*did you mean 'user'/,
+      /log\.csv:1: column "usr": is used by the config.*did you mean 'user'/,
     );
   });
 });
@@ -288,32 +288,32 @@ describe('the data section', () => {
   it.each<[object, RegExp | undefined]>([
     [{ source: 'log', split: { by: 'key', column: 'user', shares: { valid: 0.1 } } }, undefined],
     [dates({ valid: { from: '2026-11-01', to: '2026-11-07' }, test: { from: '2026-11-08' } }), undefined],
-    [{}, /data\.train: is missing; expected a text or a list, or source with split/],
-    [{ source: 'log' }, /data\.split: is missing: source needs it/],
+    [{}, /data\.train: is missing; set it to a path or a list of paths, or set source and split/],
+    [{ source: 'log' }, /data\.split: is required with source; add it/],
     [
       { train: 'log', split: { by: 'key', column: 'user', shares: { valid: 0.1 } } },
-      /data\.split: divides the rows of source, which is missing/,
+      /data\.split: requires source; set source to the files to split/,
     ],
     [
       { source: 'log', valid: 'other', split: { by: 'random', shares: { test: 0.1 } } },
-      /data\.valid: is given by source and split/,
+      /data\.valid: cannot be combined with source and split/,
     ],
-    [{ source: 'log', split: { by: 'random', shares: { train: 0.5 } } }, /expected a share of valid or test/],
+    [{ source: 'log', split: { by: 'random', shares: { train: 0.5 } } }, /has no fraction of valid or test; add one/],
     [
       { source: 'log', split: { by: 'random', shares: { valid: 0.5, test: 0.5 } } },
-      /expected shares that are 1 together at the most/,
+      /expected fractions with a sum of at most 1/,
     ],
-    [dates({}), /expected valid or test/],
+    [dates({}), /has no range of valid or test; add one/],
     [
       dates({ valid: { from: '2026-11-01' }, test: { from: '2026-11-08' } }),
-      /data\.split\.test: begins before valid has ended/,
+      /data\.split\.test: overlaps valid; set an earlier to for valid/,
     ],
-    [dates({ valid: { from: '2026-11-08', to: '2026-11-01' } }), /data\.split\.valid: ends before it begins/],
     [
-      dates({ valid: { from: 20261101 }, test: { from: '2026-11-08' } }),
-      /expected either dates or numbers, found both/,
+      dates({ valid: { from: '2026-11-08', to: '2026-11-01' } }),
+      /data\.split\.valid: ends before it begins; swap from and to/,
     ],
-    [dates({ valid: { from: 'tomorrow' } }), /expected a number, or a date as in 2026-11-01/],
+    [dates({ valid: { from: 20261101 }, test: { from: '2026-11-08' } }), /mixes dates and numbers; use one of them/],
+    [dates({ valid: { from: 'tomorrow' } }), /expected a number, or a date such as 2026-11-01/],
     [{ source: 'log', split: { by: 'user' } }, /data\.split/],
   ])('says what cannot be: %j', (data, message) => {
     const problems = problemsOf(data);

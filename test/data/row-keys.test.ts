@@ -226,13 +226,13 @@ describe('shards that somebody else wrote', () => {
 
   it('are refused where ids were merged, or the column has none, with the cure', async () => {
     await expect(textsOf(await write([1, 0, 2]), 'id', { keys: ['id'] })).rejects.toThrow(
-      /column 'id': rows are grouped by its cells, and 1 of them are gone: their id is 0.*read the CSV, JSON Lines or Parquet/,
+      /column 'id': groups rows, but 1 of its values have the out-of-vocabulary id 0 .*use the source CSV, JSON Lines or Parquet/,
     );
     await expect(textsOf(await write([1]), 'click', { keys: ['click'] })).rejects.toThrow(
-      /column 'click': .*not of kind label/,
+      /column 'click': .*only for columns of kind id, not label/,
     );
     await expect(textsOf(await write([1]), 'shop', { keys: ['shop'] })).rejects.toThrow(
-      /column 'shop': the config asks for it/,
+      /column 'shop': is used by the config/,
     );
   });
 

@@ -46,7 +46,7 @@ describe('a rule that leaves rows out', () => {
         ['shop is a', 2],
         ['shop is b', 1],
       ]);
-      expect(leftOutNotices({ train })).toEqual(['data.train: 3 of 5 rows are left out: shop is a (2), shop is b (1)']);
+      expect(leftOutNotices({ train })).toEqual(['data.train: 3 of 5 rows are excluded: shop is a (2), shop is b (1)']);
     }
   });
 });

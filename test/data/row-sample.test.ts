@@ -149,10 +149,10 @@ describe('a sample of rows', () => {
     const folder = scratchFolder();
     const whole = gzipSync(csv(all));
     await expect(sample(write(folder, 'a.csv.gz', whole.subarray(0, whole.length - 9)))).rejects.toThrow(
-      /is not whole/,
+      /is truncated: the gzip data ends early/,
     );
     await expect(sample(write(folder, 'a.csv', `${csv(all)}1,60000,"open`))).rejects.toThrow(
-      /a\.csv:60002: a quote is opened and never closed/,
+      /a\.csv:60002: a quoted value is never closed/,
     );
   });
 });

@@ -123,7 +123,7 @@ describe('sampled negatives', () => {
     expect(sampled.notices[0]).toContain(
       `negatives beyond the sample (${all.rows.size - sampled.rows.size}), buy is 1 and ctr is not (${numSkipped})`,
     );
-    expect(sampled.notices[0]).toContain(`labels are 1 in: ctr ${rate(sampled.rows, 0)} (`);
+    expect(sampled.notices[0]).toContain(`positive label rates: ctr ${rate(sampled.rows, 0)} (`);
     const buys = [...all.rows.values()].filter(([, buy]) => buy === 1).length;
     expect(all.notices[0]).toContain(
       `cvr ${rate(all.rows, 1)} (${((100 * (buys + numSkipped)) / (all.rows.size + numSkipped)).toPrecision(3)}% with them)`,

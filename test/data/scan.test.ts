@@ -379,7 +379,7 @@ describe('the byte scanner', () => {
     const { block, rejects } = await expectEqual(text, 1 << 19, 100, PLAIN_CSV, unread);
     expect(block.rows).toBe(39);
     expect(rejects).toMatchObject([
-      { line: 22, expected: `${COLUMNS.length + 10_000} cells as in the header, found ${COLUMNS.length + 10_001}` },
+      { line: 22, expected: `${COLUMNS.length + 10_000} values as in the header, found ${COLUMNS.length + 10_001}` },
     ]);
   });
 

@@ -259,13 +259,13 @@ describe('a folder of shards as a source', () => {
       'a bag that is read as an id',
       [{ type: 'categorical', fields: ['seen'] }],
       () => undefined,
-      /column 'seen': is of kind bag, and the config reads it as one value a row/,
+      /column 'seen': is of kind bag, but the config expects one value per row/,
     ],
     [
       'an id that is read as a bag',
       [{ type: 'bag', fields: ['user'] }],
       () => undefined,
-      /column 'user': is of kind id, and the config reads it as a bag/,
+      /column 'user': is of kind id, but the config expects a bag/,
     ],
     [
       'a label beyond 0 and 1',
@@ -320,7 +320,7 @@ describe('a folder of shards as a source', () => {
       'a weight that is none',
       [{ type: 'bag', fields: ['seen'], pooling: 'sum' }],
       ({ bags }) => (bags.get('seen')!.weights[7] = NaN),
-      /row 6: column 'seen': expected weights that are finite, found NaN/,
+      /row 6: column 'seen': expected finite weights, found NaN/,
     ],
     [
       'a negative weight in a mean',

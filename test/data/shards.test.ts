@@ -259,37 +259,37 @@ describe('shards', () => {
       (folder) => writeFileSync(join(folder, MANIFEST), '{'),
       /manifest\.json: is not JSON/,
     ],
-    ['a manifest of something else', edit(() => ({ format: 'x' })), /manifest\.json: format: not a manifest of shards/],
+    ['a manifest of something else', edit(() => ({ format: 'x' })), /manifest\.json: format: is not a shard manifest/],
     [
       'a shard without a hash',
       edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined })) })),
-      /manifest\.json: shards\.0: not a manifest of shards: a shard without a hash/,
+      /manifest\.json: shards\.0: is not a shard manifest: a shard without a hash/,
     ],
     [
       'a shard outside the folder',
       edit(() => ({ shards: [{ file: '../x', rows: 100, bytes: 1, sha256: '0'.repeat(64) }] })),
-      /shards\.0\.file: .*a file in this folder/,
+      /shards\.0\.file: .*a file in this directory/,
     ],
-    ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, and the shards have 100/],
+    ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, but the shards have 100/],
     [
       'a column twice',
       edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })),
-      /'101' is there twice/,
+      /'101' is listed twice/,
     ],
     [
       'a shard that is cut short',
       (folder) => truncateSync(join(folder, shard), 100),
-      /shard-00001\.safetensors: expected \d+ bytes as in the manifest, the file has 100 bytes/,
+      /shard-00001\.safetensors: expected \d+ bytes as in the manifest; the file has 100 bytes/,
     ],
     [
       'a byte that was overwritten',
       overwrite,
-      /shard-00001\.safetensors: its bytes are not those that were written.*'mtl data clean'/,
+      /shard-00001\.safetensors: is damaged or was overwritten.*'mtl data clean'/,
     ],
     [
       'a byte that was overwritten, and a manifest with the SHA-256 alone',
       (folder) => (asBefore(folder), overwrite(folder)),
-      /shard-00001\.safetensors: its bytes are not those that were written/,
+      /shard-00001\.safetensors: is damaged or was overwritten/,
     ],
     [
       'a column too short',
@@ -299,12 +299,12 @@ describe('shards', () => {
     [
       'offsets that fall',
       replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)),
-      /tensor '109\.offsets': they do not rise/,
+      /tensor '109\.offsets': they do not increase/,
     ],
     [
       'an offset beyond all ids',
       replaceTensor('109.offsets', new Uint32Array(17).fill(3_000_000_000, 9)),
-      /tensor '109\.offsets': they do not rise/,
+      /tensor '109\.offsets': they do not increase/,
     ],
     [
       'offsets beyond the ids',

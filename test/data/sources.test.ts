@@ -86,7 +86,7 @@ describe('a source', () => {
     const folder = written({ 'a.csv': 'click,user\n1,2147483647\n0,\n' });
     const user = { type: 'categorical', fields: ['user'] };
     await expect(read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'token' }])).rejects.toThrow(
-      /a\.csv: field 'user': its ids and the token of empty cells need 2147483649 rows of a table, 2147483648 at the most; give the field encoding: \{ name: tokens \}/,
+      /a\.csv: field 'user': its ids and missing-value token require 2147483649 table rows, but the maximum is 2147483648; set encoding: \{ name: tokens \}/,
     );
     expect(readdirSync(join(folder, '.mtl')).filter((name) => name.includes('.rows-'))).toEqual([]);
     expect((await read(join(folder, 'a.csv'), [{ ...user, fillMissing: 'unknown' }])).rows).toEqual([
@@ -149,7 +149,7 @@ describe('a source of many files', () => {
       .join('')}`;
     expect((await read(written({ 'a.csv': csvOf(0, 4), 'b.csv': turned }))).rows).toEqual(expected);
     const folder = written({ 'a.csv': csvOf(0, 4), 'b.parquet': parquet(4) });
-    await expect(read(folder)).rejects.toThrow(/b\.parquet: is Parquet, while .*a\.csv is CSV; name files of one kind/);
+    await expect(read(folder)).rejects.toThrow(/b\.parquet: is Parquet, but .*a\.csv is CSV; use files of one format/);
     expect((await read([join(folder, 'b.parquet')])).rows).toHaveLength(5);
   });
 
@@ -182,7 +182,7 @@ describe('a source of many files', () => {
     const text = 'click,word,price,ds\n1,a,1,x\n0,b,2,x\n';
     expect((await read(written({ 'ds=x/p.csv': text }), [words, day])).rows).toHaveLength(2);
     await expect(read(written({ 'ds=x/p.csv': text.replace('2,x', '2,y') }), [words, day])).rejects.toThrow(
-      /p\.csv:3: column "ds": expected "x", as the name of its folder says, found "y"; .*rename the folder/,
+      /p\.csv:3: column "ds": expected "x", as in the directory name, found "y"; rename the directory/,
     );
     // What nobody reads is nobody's business.
     expect((await read(written({ 'ds=y/p.csv': text }), [words])).rows).toHaveLength(2);
@@ -214,7 +214,7 @@ describe('a source of many files', () => {
       (await read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 3), 'c.csv': csvOf(0, 0) }))).rows,
     ).toHaveLength(3);
     await expect(read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 0) }))).rejects.toThrow(
-      /a\.csv and 1 more: expected rows below the header/,
+      /a\.csv and 1 more: expected at least one usable row after the header/,
     );
   });
 
@@ -233,7 +233,7 @@ describe('a source of many files', () => {
       'a column that a file lacks',
       { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' },
       (folder) => folder,
-      /b\.csv:1: column "price": the config asks for it[^]*c\.csv:1: column "word"/,
+      /b\.csv:1: column "price": is used by the config[^]*c\.csv:1: column "word"/,
     ],
     [
       'a glob that matches nothing',
@@ -245,43 +245,43 @@ describe('a source of many files', () => {
       'a link that leads nowhere, by a glob',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link('gone.csv', `${folder}/b.csv`), `${folder}/*.csv`),
-      /b\.csv: is a link to "gone\.csv", which is not there; restore that file, or remove the link/,
+      /b\.csv: is a link to "gone\.csv", which does not exist; restore that file, or remove the link/,
     ],
     [
       'a link that leads to itself, by a glob',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link('b.csv', `${folder}/b.csv`), `${folder}/*.csv`),
-      /b\.csv: is a link to "b\.csv", which is not there/,
+      /b\.csv: is a link to "b\.csv", which does not exist/,
     ],
     [
       'a link that leads nowhere, in a folder',
       { 'a.csv': csvOf(0, 3) },
       (folder) => (link('gone.csv', `${folder}/b.csv`), folder),
-      /b\.csv: is a link to "gone\.csv", which is not there/,
+      /b\.csv: is a link to "gone\.csv", which does not exist/,
     ],
     [
       'a folder that a glob matches beside files',
       { 'a.csv': csvOf(0, 3), 'b.csv/a.csv': csvOf(3, 6) },
       (folder) => `${folder}/*.csv`,
-      /b\.csv: is a folder, and ".*\*\.csv" matches files, too; rename it, or name its files, as in ".*b\.csv\/\*"/,
+      /b\.csv: is a directory, but ".*\*\.csv" also matches files; rename it, or match its files, for example with ".*b\.csv\/\*"/,
     ],
     [
       'a link to a folder that a glob matches beside files',
       { 'a.csv': csvOf(0, 3), 'days/a.csv': csvOf(3, 6) },
       (folder) => (link('days', `${folder}/b.csv`), `${folder}/*.csv`),
-      /b\.csv: is a folder, and /,
+      /b\.csv: is a directory, but /,
     ],
     [
       'a folder without a match that a glob of any depth matches',
       { 'x/a.csv': csvOf(0, 3), 'x/b.csv/.hidden': '' },
       (folder) => `${folder}/**/*.csv`,
-      /b\.csv: is a folder, and /,
+      /b\.csv: is a directory, but /,
     ],
     [
       'a partition beside a file, by a glob',
       { 'ds=1/a.csv': csvOf(0, 3), 'ds=2.csv': csvOf(3, 6) },
       (folder) => `${folder}/ds=*`,
-      /ds=1: is a folder, and /,
+      /ds=1: is a directory, but /,
     ],
     [
       'a pipe, by a glob',
@@ -297,37 +297,37 @@ describe('a source of many files', () => {
       'a glob in a folder that is not there',
       {},
       (folder) => `${folder}/logs/*.parquet`,
-      /matches no file; there is no folder .*logs/,
+      /matches no file; the directory .*logs does not exist/,
     ],
     [
-      'a file that is named twice',
+      'a file that is listed twice',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/*.csv`],
-      /a\.csv: is named twice; name it once/,
+      /a\.csv: is listed twice; list it once/,
     ],
     [
       'a file that is not there',
       { 'a.csv': csvOf(0, 3) },
       (folder) => [`${folder}/a.csv`, `${folder}/b.csv`],
-      /b\.csv: there is no such file/,
+      /b\.csv: does not exist/,
     ],
     [
       'something else in a folder',
       { 'a.csv': csvOf(0, 3), 'notes.md': 'x' },
       (folder) => folder,
-      /notes\.md: stands among the parts of the folder .*glob/,
+      /notes\.md: is in the data directory .*glob/,
     ],
     [
       'files beside partitions',
       { 'a.csv': csvOf(0, 3), 'ds=1/a.csv': csvOf(0, 3) },
       (folder) => folder,
-      /ds=1: stands among the parts of the folder .*keep either/,
+      /ds=1: is a partition in the directory .*separate files/,
     ],
     [
       'a partition whose value cannot be',
       { 'price=x/a.csv': 'click,word\n1,a\n' },
       (folder) => folder,
-      /a\.csv:2: expected a decimal number in column "price", which the name of its folder says is "x"/,
+      /a\.csv:2: expected a decimal number in column "price", which the directory name sets to "x"/,
     ],
     [
       'a file that is a link to another',

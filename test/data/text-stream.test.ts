@@ -57,10 +57,10 @@ describe('a text in zstd', () => {
     async (length) => {
       if (length >= 4)
         await expect(textOf(ZSTD.subarray(0, length))).rejects.toThrow(
-          /^data\.csv: is not whole: what zstd compressed ends too early, before byte \d+$/,
+          /^data\.csv: is truncated: the zstd data ends early, before byte \d+$/,
         );
       await expect(textOf(Buffer.concat([ZSTD, ZSTD.subarray(0, length)]))).rejects.toThrow(
-        /^data\.csv: is not whole: what zstd compressed ends too early, before byte \d+$/,
+        /^data\.csv: is truncated: the zstd data ends early, before byte \d+$/,
       );
     },
   );
@@ -80,17 +80,17 @@ describe('a text in zstd', () => {
     [
       'something else behind it',
       Buffer.concat([ZSTD, Buffer.from('1,2\n')]),
-      /what stands behind a frame of zstd is none, before byte \d+$/,
+      /is damaged: invalid data follows a zstd frame, before byte \d+$/,
     ],
     [
       'a large window',
       storedFrame([Buffer.from('a')], { window: (20 << 3) + 1 }),
-      /needs a window of 1207959552 bytes, and 134217728 are the most, before byte 6; compress it without --long/,
+      /requires a window of 1207959552 bytes, more than the maximum of 134217728, before byte 6; compress it without --long/,
     ],
     [
       'a dictionary',
       storedFrame([Buffer.from('a')], { dictionary: 7 }),
-      /needs a dictionary of zstd, before byte 7; unpack it/,
+      /requires a zstd dictionary, before byte 7; unpack it/,
     ],
   ])('with %s is told', async (_, bytes, message) => {
     await expect(textOf(await bytes)).rejects.toThrow(message);
@@ -111,10 +111,10 @@ describe('a text that is packed otherwise', () => {
   it.each([
     [
       'PK\x03\x04abcdef',
-      /data\.csv: is a ZIP archive, as an \.xlsx workbook is; expected text, or text in gzip or zstd; save a workbook as CSV, and unpack an archive: unzip -p data\.csv > /,
+      /data\.csv: is a ZIP archive or an \.xlsx workbook; expected plain text, gzip or zstd; save a workbook as CSV; unpack an archive with: unzip -p data\.csv > /,
     ],
-    ['\xfd7zXZ\0abcdef', /is compressed by xz; .*; unpack it: xz -d data\.csv$/],
-    ['BZh91AY&SY', /is compressed by bzip2/],
+    ['\xfd7zXZ\0abcdef', /is compressed with xz; .*; unpack it: xz -d data\.csv$/],
+    ['BZh91AY&SY', /is compressed with bzip2/],
   ])('is told how to unpack it: %j', async (bytes, message) => {
     await expect(textOf(Buffer.from(bytes, 'latin1'))).rejects.toThrow(message);
   });
@@ -189,39 +189,39 @@ describe('a text in another encoding', () => {
       'another mark than is said',
       Buffer.from('\ufeffa', 'utf16le'),
       'latin1',
-      /^data\.csv: begins with the byte order mark of utf-16le, and data\.encoding says latin1; leave data\.encoding out$/,
+      /^data\.csv: begins with the byte order mark of utf-16le, but data\.encoding is latin1; remove data\.encoding$/,
     ],
     [
       'half a pair',
       Buffer.from('\ufeffa\nb\ud83db', 'utf16le'),
       undefined,
-      /^data\.csv:2: holds bytes that are no character in utf-16le/,
+      /^data\.csv:2: contains bytes that are not valid utf-16le/,
     ],
     [
       'an odd byte',
       Buffer.from('a\0b\0\n\0c', 'latin1'),
       'utf-16le',
-      /^data\.csv:2: ends within a character of utf-16le/,
+      /^data\.csv:2: ends in the middle of a utf-16le character/,
     ],
     [
       '€ of Windows in latin1',
       Buffer.from('a\nb\x80', 'latin1'),
       'latin1',
-      /^data\.csv:2: holds bytes that are no character in latin1; it has a control character where windows-1252 has €, „ or “: set data\.encoding: windows-1252$/,
+      /^data\.csv:2: contains bytes that are not valid latin1; set data\.encoding: windows-1252: a control character is in place of €, „ or “$/,
     ],
     [
       'a byte without a character',
       Buffer.from('a\n\nb\x81', 'latin1'),
       'windows-1252',
-      /^data\.csv:3: holds bytes that are no character in windows-1252; name the encoding that the file has in data\.encoding$/,
+      /^data\.csv:3: contains bytes that are not valid windows-1252; set data\.encoding to the file's encoding$/,
     ],
     [
       'a byte without a character in Cyrillic',
       Buffer.from('a\n\nb\x98', 'latin1'),
       'windows-1251',
-      /^data\.csv:3: holds bytes that are no character in windows-1251; name the encoding that the file has in data\.encoding$/,
+      /^data\.csv:3: contains bytes that are not valid windows-1251; set data\.encoding to the file's encoding$/,
     ],
-    ['half a character', Buffer.from([97, 10, 0xb6]), 'gbk', /^data\.csv:2: ends within a character of gbk/],
+    ['half a character', Buffer.from([97, 10, 0xb6]), 'gbk', /^data\.csv:2: ends in the middle of a gbk character/],
   ])('with %s is told', async (_, bytes, encoding, message) => {
     for (const pieceBytes of [1, 1000]) await expect(textOf(bytes, encoding, pieceBytes)).rejects.toThrow(message);
   });

@@ -150,7 +150,7 @@ describe('a cache', () => {
     expect([code, stderr]).toEqual([
       0,
       expect.stringMatching(
-        /\.mtl: removed the \d+ least recently used entries, \d+ kB, to stay below 1 kB; MTL_CACHE_SIZE sets another limit/,
+        /\.mtl: removed the \d+ least recently used entries, \d+ kB, to stay below 1 kB; set MTL_CACHE_SIZE to change the limit/,
       ),
     ]);
     const after = entriesIn(cache);
@@ -160,7 +160,7 @@ describe('a cache', () => {
     expect(await mtl(folder, ['train', 'config.yaml', '--json'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        'MTL_CACHE_SIZE: expected a size as in 10GiB, found "10 of them"; write a number and B, kB,',
+        'MTL_CACHE_SIZE: expected a size such as 10GiB, found "10 of them"; use a number and a unit: B, kB,',
       ) as string,
     });
   });

@@ -234,19 +234,19 @@ describe('a log in files of any way', () => {
       'a CSV with a row too wide',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'b,click,ds,a\nx,1,y,z\nx,1,y,z,w\n' },
       {},
-      /b\.csv:3: expected 4 cells as in the header, found 5/,
+      /b\.csv:3: expected 4 values as in the header, found 5/,
     ],
     [
       'a CSV with a quote out of place',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y"z",z\n' },
       {},
-      /b\.csv:2: expected quotes around the whole of a cell/,
+      /b\.csv:2: expected a value that contains a quote to be fully quoted/,
     ],
     [
       'a quote that is never closed',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,b,ds\n1,x,y,z\n1,"x,y,z\n' },
       {},
-      /b\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/,
+      /b\.csv:3: a quoted value is never closed; close it, or set data\.quote: none/,
     ],
     [
       'a broken object',
@@ -270,7 +270,7 @@ describe('a log in files of any way', () => {
         'ds=2/a.csv.gz': gzipSync('click,a,b\n1,x,y\n').subarray(0, -9),
       },
       {},
-      /ds=2\/a\.csv\.gz: is not whole/,
+      /ds=2\/a\.csv\.gz: is (truncated|damaged)/,
     ],
     [
       'a file in another encoding',
@@ -282,13 +282,13 @@ describe('a log in files of any way', () => {
       'a row too short where nothing names columns',
       { 'a.csv': '1,x,y,z\n', 'b.csv': '1,x,y,z\n1,x\n' },
       { header: false, columns: COLUMNS },
-      /b\.csv:2: expected 4 cells as in data\.columns, found 2/,
+      /b\.csv:2: expected 4 values as in data\.columns, found 2/,
     ],
     [
       'a column that a later file calls otherwise',
       { 'a.csv': 'click,a,b,ds\n1,x,y,z\n', 'b.csv': 'click,a,B,ds\n1,x,y,z\n' },
       {},
-      /b\.csv:1: column "b": the config asks for it, the header does not have it; did you mean 'B'/,
+      /b\.csv:1: column "b": is used by the config, but is not in the header; did you mean 'B'/,
     ],
   ])('names the file and the line of %s, by a glob and by a folder', async (_, files, dialect, message) => {
     const folder = join(scratchFolder(), 'log');

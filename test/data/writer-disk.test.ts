@@ -107,7 +107,7 @@ describe('shards', () => {
       const folder = scratchFolder();
       disk.reset();
       disk.fate = (_, number) => (number === n ? { code: 'EIO' } : 'done');
-      await expect(fill(join(folder, 'shards'))).rejects.toThrow('the disk reports an error');
+      await expect(fill(join(folder, 'shards'))).rejects.toThrow('the disk reported an error');
       if (n < operations.length - 1) expect(readdirSync(folder)).toEqual([]);
 
       disk.reset();

@@ -234,7 +234,7 @@ describe('the simd engine, with bags', () => {
         (caught: unknown) => caught,
       );
     expect(String(error)).toMatch(
-      /features: the bags of a batch of 1 rows need \d+ MiB more than .* 'mean' with 600000000, .*; set maxItems/,
+      /features: the bags of a batch of 1 rows exceed the 4 GiB of a WebAssembly memory by \d+ MiB .*'mean' with 600000000, .*; set maxItems/,
     );
   });
 });

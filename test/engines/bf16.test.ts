@@ -198,7 +198,7 @@ describe('native products in bfloat16', () => {
     });
     expect(whyNoBf16(changed({ gemmBf16: () => undefined }), FAMILY!, alone)).toMatch(/other bits/);
     expect(whyNoBf16(changed({ gemmGradientBf16: () => 1 }), FAMILY!, alone)).toMatch(/other bits/);
-    expect(whyNoBf16(changed({ gemmBf16: undefined }), FAMILY!, alone)).toMatch(/no AVX-512-BF16/);
+    expect(whyNoBf16(changed({ gemmBf16: undefined }), FAMILY!, alone)).toMatch(/does not support AVX-512-BF16/);
   });
 });
 
@@ -281,7 +281,7 @@ describe('a training in bfloat16', () => {
     };
     expect(notices('bf16', 'wasm')).toEqual([
       expect.stringMatching(
-        /^products in bf16 are slow here, .*: there are no native kernels: WebAssembly's are asked for$/,
+        /^bf16 products are emulated here, .*: native kernels are not available: WebAssembly kernels were requested$/,
       ),
     ]);
     expect(notices('bf16', 'auto')).toHaveLength(MISSING === undefined ? 0 : 1);

@@ -17,8 +17,8 @@ describe('the binding to TensorFlow', () => {
       { python: '/nowhere/python', compiler: '/nowhere/c++' },
     );
     expect(problems.map(({ message }) => message)).toEqual([
-      "there is no C++ compiler ('/nowhere/c++')",
-      "there is no Python ('/nowhere/python')",
+      "no C++ compiler was found ('/nowhere/c++')",
+      "Python was not found ('/nowhere/python')",
     ]);
     // A library that is there needs no Python.
     expect(missingTools({ path: '/' }, { python: '/nowhere/python', compiler: process.execPath })).toEqual([]);
@@ -33,7 +33,7 @@ describe('the binding to TensorFlow', () => {
     );
     const library = scratchFolder();
     expect(() => makeBinding(folder, { path: library }, onStep, { compiler: process.execPath })).toThrow(
-      `--libtensorflow: '${library}' has not all of libtensorflow_cc.so.2 or libtensorflow.so.2, libtensorflow_framework.so.2`,
+      `--libtensorflow: '${library}' does not contain all of libtensorflow_cc.so.2 or libtensorflow.so.2, libtensorflow_framework.so.2`,
     );
     expect([steps, existsSync(folder)]).toEqual([[], false]);
   });
@@ -86,7 +86,7 @@ describe('the binding to TensorFlow', () => {
     expect(() => makeBinding(folder, source, (text) => void steps.push(text), { compiler: '/nowhere/c++' })).toThrow(
       /no C\+\+ compiler/,
     );
-    expect(steps).toEqual([expect.stringMatching(/no longer loads \(Cannot find package .*\): it is made again/)]);
+    expect(steps).toEqual([expect.stringMatching(/no longer loads \(Cannot find package .*\); rebuilding it/)]);
   });
 });
 

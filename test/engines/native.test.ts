@@ -186,7 +186,7 @@ describe('building the addon', () => {
 
   it('does without a compiler, and looks for it the next time', () => {
     const folder = scratchFolder();
-    const reason = "there is no C compiler ('/nowhere/cc')";
+    const reason = "no C compiler was found ('/nowhere/cc')";
     expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({
       reason,
       fix: 'install a C compiler, gcc or clang',
@@ -202,7 +202,7 @@ describe('building the addon', () => {
     const kept = join(folder, 'kept');
     const notBuilt = {
       reason: 'fatal error: stdio.h: No such file',
-      fix: 'install a C compiler that builds them, gcc or clang, or name it with CC',
+      fix: 'install a working C compiler, gcc or clang, or set CC',
     };
     expect(buildAddon({ folder: kept, compiler })).toEqual(notBuilt);
     expect(buildAddon({ folder: kept, compiler })).toEqual(notBuilt);

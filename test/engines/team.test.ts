@@ -70,7 +70,7 @@ describe('a kernel that gives up', () => {
     expect(first).toBeInstanceOf(UserError);
     expect((first as UserError).exitCode).toBe(1);
     expect((first as UserError).message).toMatch(
-      /memory access out of bounds; what was saved is whole: go on from there/,
+      /memory access out of bounds; resume from the last checkpoint with --resume/,
     );
     expect(thrownBy('clear')).toBeInstanceOf(UserError);
     team.end();

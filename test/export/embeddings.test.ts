@@ -144,7 +144,7 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     expect(readdirSync(place)).toEqual(['tables']);
     writeFileSync(join(out, 'notes.txt'), 'mine');
     await expect(write(out)).rejects.toThrow(
-      'tables: holds "notes.txt", which is of no export of embeddings; name a new folder',
+      'tables: contains "notes.txt", which is not from an export of embeddings; use a new directory',
     );
     const empty = join(place, 'empty');
     mkdirSync(empty);

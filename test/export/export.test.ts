@@ -116,7 +116,7 @@ describe('mtl export --format onnx', () => {
       { onWarning: (notice) => notices.push(notice) },
     ).finally(() => writeFileSync(gone, text));
     expect([files, measured]).toEqual([[out], undefined]);
-    expect(notices.join()).toMatch(/what this costs in AUC was not measured: .*test\.csv/);
+    expect(notices.join()).toMatch(/cannot measure the AUC of the exported model: .*test\.csv/);
   });
 
   it('puts tables beside the file where it would be larger than protobuf admits', async () => {
@@ -132,7 +132,7 @@ describe('mtl export --format onnx', () => {
   it('is refused where even the graph alone is larger', async () => {
     const exported = await exportedModel(model);
     expect(() => onnxExporter(exported, 'model.onnx', { bags: 'offsets', maxFileBytes: 1000 })).toThrow(
-      /the graph takes \d+ bytes beside its tables, and a file of ONNX may have 1000/,
+      /the graph requires \d+ bytes besides its tables, but an ONNX file can have at most 1000/,
     );
   });
 
@@ -167,7 +167,7 @@ describe('mtl export', () => {
     [
       'embeddings',
       { bags: 'padded' },
-      '--bags: is an option of onnx, not of embeddings; leave it out, or name the other format',
+      '--bags: is an option of onnx, not of embeddings; remove it, or use the other format',
     ],
     ['embeddings', { files: 'tsv' }, '--files: expected "both" or "parquet" or "projector", found "tsv"'],
     ['onnx', { bags: 'pad' }, '--bags: expected "offsets" or "padded", found "pad"'],
@@ -177,16 +177,20 @@ describe('mtl export', () => {
   });
 
   it.each([
-    ['onnx', 'model', /--out: expected a name that ends in \.onnx, found '.*model'; write .*model\.onnx/],
-    ['safetensors', 'model', /expected a name that ends in \.safetensors, found '.*model'; write .*model\.safetensors/],
-    ['onnx', 'model.pb', /found '.*model\.pb'; write .*model\.onnx/],
-    ['onnx', '', /expected the name of a file to write, and not a folder, found '.*'; write .*model\.onnx/],
+    ['onnx', 'model', /--out: expected a file name that ends in \.onnx, found '.*model'; use .*model\.onnx/],
+    [
+      'safetensors',
+      'model',
+      /expected a file name that ends in \.safetensors, found '.*model'; use .*model\.safetensors/,
+    ],
+    ['onnx', 'model.pb', /found '.*model\.pb'; use .*model\.onnx/],
+    ['onnx', '', /expected a file, not a directory, found '.*'; use .*model\.onnx/],
     [
       'embeddings',
       'tables.parquet',
-      /expected a folder to write, embeddings has several files, found '.*'; write .*tables$/,
+      /expected a directory, since embeddings has several files, found '.*'; use .*tables$/,
     ],
-    ['embeddings', 'file', /expected a folder to write, and not the name of a file that is there/],
+    ['embeddings', 'file', /expected a directory, not an existing file/],
   ])('to %s refuses %j as a path, with the cure', async (format, name, message) => {
     const place = scratchFolder();
     writeFileSync(join(place, 'file'), '');
@@ -197,7 +201,7 @@ describe('mtl export', () => {
     const out = join(scratchFolder(), 'model.onnx');
     disk.freeBytes = 1000;
     await expect(exportTo('onnx', out)).rejects.toThrow(
-      /the export needs \d+ bytes, 1000 are free on this disk; make room/,
+      /the export requires \d+ bytes, but only 1000 are free on this disk; make room/,
     );
     expect(readdirSync(join(out, '..'))).toEqual([]);
   });

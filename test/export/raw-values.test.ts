@@ -413,7 +413,7 @@ describe('raw cells in ONNX', () => {
       [NaN, 1, 2],
       [Infinity, 1, 2],
     ])
-      await expect(run([bad])).rejects.toThrow('expected of f: a number in every place');
+      await expect(run([bad])).rejects.toThrow('expected of f: a number in every element');
   });
 
   it('are refused where a bag may be a list in JSON, and taken as they are where it may not', async () => {
@@ -425,7 +425,7 @@ describe('raw cells in ONNX', () => {
     )([['[a]']]);
     expect(values).toEqual([1, 0]);
     expect(() => rawValues(new OnnxGraph([]), [fieldOf({ type: 'bag', format: 'json' }, ['1'])])).toThrow(
-      "field 'f': is written as lists in JSON",
+      "field 'f': contains JSON lists",
     );
   });
 
@@ -437,7 +437,7 @@ describe('raw cells in ONNX', () => {
       {},
     );
     expect(() => rawValues(new OnnxGraph([]), fields)).toThrow(
-      /field 'f_hour': is counted in the time zone Europe\/Berlin, whose clocks change.*timeZone as \+01:00/,
+      /field 'f_hour': uses the time zone Europe\/Berlin with daylight saving time.*timeZone as \+01:00/,
     );
   });
 
@@ -446,7 +446,7 @@ describe('raw cells in ONNX', () => {
       featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], encoding: { name: 'hash', buckets: 5 } }),
     ]);
     expect(() => rawValues(new OnnxGraph([]), encodedFields(fields, {}))).toThrow(
-      /field 'a': is hashed by MurmurHash3, for which ONNX has no operator; leave out --with-encoders[^]*field 'b'/,
+      /field 'a': is hashed with MurmurHash3, for which ONNX has no operator; remove --with-encoders[^]*field 'b'/,
     );
   });
 });

@@ -247,7 +247,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     expect(found).toEqual(plain.predict(rows.map((row) => ({ ...row, price: row.price.replace(',', '.') }))));
     expect(model.predict([{ ...rows[0]!, price: 12.5 }])['ctr']).toEqual(found['ctr']!.subarray(0, 1));
     expect(() => model.predict([{ ...rows[0]!, price: '1.500' }])).toThrow(
-      /rows\[0\]: column "price": expected a number with a comma before its decimals.*found "1\.500"/,
+      /rows\[0\]: column "price": expected a number with a decimal comma and no dot.*found "1\.500"/,
     );
 
     const out = join(cwd, 'model.onnx');
@@ -272,7 +272,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
 
   it('says which options have no say then', () => {
     expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow(
-      '--bags: says how encoded items are handed over',
+      '--bags: applies to encoded items',
     );
   });
 

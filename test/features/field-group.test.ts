@@ -140,7 +140,7 @@ describe('a field with its own options', () => {
     [
       'two scalings of which one undoes the other',
       '{ type: numeric, fields: [a], scaling: [standard, log1p, min-max] }',
-      'features.g.scaling.2: min-max undoes what standard does before it',
+      'features.g.scaling.2: min-max undoes the preceding standard; remove one of them',
     ],
     [
       'an indicator of cells that are an error',

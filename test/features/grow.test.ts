@@ -234,8 +234,8 @@ describe('the meaning of a field', () => {
     ['the minimum count', TOKENS, { type: 'categorical', encoding: { name: 'tokens', minCount: 9 } }],
     ['the width', TOKENS, { ...TOKENS, width: 3 }],
     ['sizes that are given', { type: 'categorical', encoding: { sizes: { f: 3 } } }, { type: 'categorical' }],
-    ['one value a row or several', TOKENS, { ...TOKENS, type: 'bag' }],
-  ])('does not change with another %s', (_, one, other) => {
+    ['one value per row or several', TOKENS, { ...TOKENS, type: 'bag' }],
+  ])('is the same with another %s', (_, one, other) => {
     expect(meaning(one)).toBe(meaning(other));
   });
 });

@@ -14,7 +14,7 @@ describe('the hash of bytes', () => {
     expect(await hashFile(scratchFile('data', text))).toEqual(hash.content());
   });
 
-  it('does not depend on where the bytes are cut', async () => {
+  it('does not depend on how the bytes are split', async () => {
     const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * i) % 251));
     const hash = await createByteHash();
     for (let at = 0, step = 1; at < bytes.length; at += step++) hash.update(bytes.subarray(at, at + step));

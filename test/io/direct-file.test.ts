@@ -27,7 +27,7 @@ function someParts(seed: number, total: number): Uint8Array[] {
   return parts;
 }
 
-describe('a file that is written past the memory of the system', () => {
+describe('a file that is written past the page cache', () => {
   it.each([0, 1, 4095, 4096, 4097, 3_000_000, 2 ** 25, 2 ** 25 + 4096 + 5, 70_000_001])(
     'has %d bytes as any other has, and their digests',
     async (total) => {
@@ -39,7 +39,7 @@ describe('a file that is written past the memory of the system', () => {
     },
   );
 
-  it('is written over one that is there, of any length', async () => {
+  it('overwrites an existing file of any length', async () => {
     const path = join(scratchFolder(), 'file');
     await writeDirect(path, [new Uint8Array(100_000).fill(1)]);
     await writeDirect(path, [new Uint8Array(50_001).fill(2)]);
@@ -65,7 +65,7 @@ describe('a file that is written past the memory of the system', () => {
     }
   });
 
-  it('is whole or not there, whatever the disk does, and says what it did', async () => {
+  it('is complete or absent after any disk error, which is reported', async () => {
     const parts = someParts(7, 33_600_000);
     const make = (path: string) => replace(path, (temporary) => writeDirect(temporary, parts));
     await make(join(scratchFolder(), 'file'));

@@ -36,7 +36,7 @@ function readFifo(name = 'fifo'): { path: string; read: Promise<string> } {
 }
 
 describe.each(Object.entries(writers))('%s', (_, write) => {
-  it('follows links, which stay, to a file that exists or not', async () => {
+  it('follows links to an existing or absent file, and keeps them', async () => {
     const folder = scratchFolder();
     mkdirSync(join(folder, 'far'));
     writeFileSync(join(folder, 'far', 'old'), 'old');
@@ -64,7 +64,7 @@ describe.each(Object.entries(writers))('%s', (_, write) => {
     }
   });
 
-  it('refuses a directory and links in a circle, and leaves them', async () => {
+  it('rejects a directory and a loop of links, and keeps them', async () => {
     const folder = scratchFolder();
     await expect(write(folder)).rejects.toMatchObject({
       exitCode: 5,
@@ -74,13 +74,13 @@ describe.each(Object.entries(writers))('%s', (_, write) => {
     symlinkSync('a', join(folder, 'b'));
     await expect(write(join(folder, 'a'))).rejects.toMatchObject({
       exitCode: 5,
-      message: expect.stringContaining('its links lead in a circle') as string,
+      message: expect.stringContaining('its symbolic links form a loop') as string,
     });
     expect(readdirSync(folder).sort()).toEqual(['a', 'b']);
   });
 });
 
-it('a folder is written where a link leads, which stays', async () => {
+it('a directory is written to the target of a link, which stays', async () => {
   const folder = scratchFolder();
   mkdirSync(join(folder, 'real'));
   symlinkSync('real', join(folder, 'link'));
@@ -152,7 +152,7 @@ describe('a temporary file', () => {
     expect(readdirSync(folder).sort()).toEqual([basename(other), 'out.csv'].sort());
   });
 
-  it('of a writer that runs, of another host or of another container stays', async () => {
+  it('of a running writer, another host or another container stays', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'out.csv');
     const running = temporaryOf(path, live().pid!);
@@ -163,7 +163,7 @@ describe('a temporary file', () => {
     expect([running, elsewhere, contained].map(existsSync)).toEqual([true, true, true]);
   });
 
-  it('of a folder goes after the next one is there', async () => {
+  it('of a directory is removed after the next one is complete', async () => {
     const path = join(scratchFolder(), 'out');
     const before = temporaryPath(path).replace(`-${process.pid}-`, `-${deadPid()}-`);
     mkdirSync(before);

@@ -18,7 +18,7 @@ const entry = (dtype: string, shape: number[], begin: number, end: number): obje
 });
 
 describe('safetensors', () => {
-  it('come back as they were written, of every type and shape', async () => {
+  it('round-trip every type and shape', async () => {
     const tensors = new Map<string, StoredTensor>([
       ['weights', { shape: [2, 3], data: Float32Array.of(1, -2, 3.5, 0, NaN, Infinity) }],
       ['scalar', { shape: [], data: Float64Array.of(Math.PI) }],
@@ -32,7 +32,7 @@ describe('safetensors', () => {
     expect(await readSafetensors(path)).toEqual(tensors);
   });
 
-  it('stay in the file where they are large, until they or parts of them are asked for', async () => {
+  it('stay in the file if they are large, until they or parts of them are read', async () => {
     const path = join(scratchFolder(), 'x.safetensors');
     const [rows, width] = [400_000, 3];
     const data = Float32Array.from({ length: rows * width }, (_, i) => i / 7);
@@ -99,7 +99,7 @@ describe('safetensors', () => {
     }
   });
 
-  it('that another implementation wrote are read', async () => {
+  it('from another implementation are read', async () => {
     const tensors = await readSafetensors(join(import.meta.dirname, '..', 'parity', 'cases', 'esmm.safetensors'));
     expect(tensors.get('init.tower_cvr.mlp.0.weight')!.shape).toEqual([16, 40]);
   });
@@ -119,7 +119,7 @@ describe('safetensors', () => {
     [
       'a shape that does not match',
       () => fileWith(JSON.stringify({ a: entry('F32', [3], 0, 8) }), 8),
-      /shape \[3\] needs 12 bytes, the header gives 8/,
+      /shape \[3\] requires 12 bytes, but the header declares 8/,
     ],
     [
       'a shape beyond any memory',
@@ -135,7 +135,7 @@ describe('safetensors', () => {
     [
       'overlapping tensors',
       () => fileWith(JSON.stringify({ a: entry('F32', [2], 0, 8), b: entry('F32', [2], 4, 12) }), 12),
-      /starts at 4, but what comes before ends at 8/,
+      /starts at 4, but the previous tensor ends at 8/,
     ],
     [
       'a hole',
@@ -148,7 +148,7 @@ describe('safetensors', () => {
       'a name twice',
       () =>
         fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"a":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8),
-      /a name stands in its header twice/,
+      /its header has a duplicate name/,
     ],
     [
       'a name twice, spelt in two ways',
@@ -157,7 +157,7 @@ describe('safetensors', () => {
           `{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"\\u0061":${JSON.stringify(entry('F32', [2], 0, 8))}}`,
           8,
         ),
-      /a name stands in its header twice/,
+      /its header has a duplicate name/,
     ],
     ['no file', () => join(scratchFolder(), 'none'), /cannot be opened \(ENOENT\)/],
   ])('with %s are a checkpoint error', async (_, make, message) => {
@@ -165,7 +165,7 @@ describe('safetensors', () => {
     await expect(readSafetensors(make())).rejects.toMatchObject({ exitCode: 4 });
   });
 
-  it('cut at any byte are refused', async () => {
+  it('truncated at any byte are rejected', async () => {
     const path = join(scratchFolder(), 'x.safetensors');
     await writeSafetensors(path, new Map([['a', { shape: [2], data: Float32Array.of(1, 2) }]]));
     const bytes = readFileSync(path);

@@ -83,7 +83,7 @@ describe('mtl predict', () => {
     },
   );
 
-  it('keeps rows in their order, needs no labels, and leaves nothing beside its output', async () => {
+  it('keeps the row order, requires no labels, and leaves only its output', async () => {
     const folder = scratchFolder();
     const rows = readCsv(test);
     const names = ['205', '206', '101', '121', '122'];
@@ -101,7 +101,7 @@ describe('mtl predict', () => {
     expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labelled.csv')).map(({ ctcvr }) => ctcvr));
   });
 
-  it('gives the same from CSV, from Parquet and from shards, with the same cells', async () => {
+  it('gives the same predictions and values for CSV, Parquet and shards', async () => {
     const folder = scratchFolder();
     const keep = ['click', '101', '205'];
     await predictInto(join(folder, 'csv.csv'), { keep });
@@ -124,7 +124,7 @@ describe('mtl predict', () => {
     );
   });
 
-  it('writes a header alone where there is no row', async () => {
+  it('writes only a header if there are no rows', async () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'in.csv'), '101,121,122,205,206\n');
     expect((await predictInto(join(folder, 'out.csv'), { data: join(folder, 'in.csv'), keep: ['205'] })).rows).toBe(0);
@@ -133,7 +133,7 @@ describe('mtl predict', () => {
     expect(await read(join(folder, 'out.parquet'))).toEqual([]);
   });
 
-  it('with --top writes the best rows of each group, groups as they come, and of equal rows the first', async () => {
+  it('with --top writes the top rows of each group, in order of appearance, with ties in input order', async () => {
     const out = join(scratchFolder(), 'out.csv');
     await predictInto(out, { keep: ['all'] });
     const rows = readCsv(out);
@@ -171,7 +171,7 @@ describe('mtl predict', () => {
   });
 });
 
-describe('a bad row', () => {
+describe('an invalid row', () => {
   const withBadRow = (): string => {
     const path = join(scratchFolder(), 'bad.csv');
     const lines = readFileSync(test, 'utf8').split('\n');
@@ -180,7 +180,7 @@ describe('a bad row', () => {
     return path;
   };
 
-  it('is an error with its place and the option that is the cure, and leaves what was there', async () => {
+  it('is an error with its location and the option that fixes it, and keeps the existing file', async () => {
     const out = join(scratchFolder(), 'out.csv');
     writeFileSync(out, 'before');
     await expect(predictInto(out, { data: withBadRow() })).rejects.toThrow(
@@ -209,7 +209,7 @@ describe('a bad row', () => {
     },
   );
 
-  it('whose prediction is not finite is an error with its number and the column, or has an empty prediction', async () => {
+  it('with a non-finite prediction is an error with its row number and column, or has an empty prediction', async () => {
     const folder = scratchFolder();
     const [path, out, other] = ['large.csv', 'out.csv', 'run'].map((name) => join(folder, name)) as [
       string,
@@ -253,19 +253,19 @@ describe('a bad row', () => {
       set: ['training.epochs=1', 'data.onBadRow=skip', 'data.maxRejects=1'],
     });
     await expect(predictInto(join(scratchFolder(), 'out.csv'), { path: other, data: withBadRow() })).rejects.toThrow(
-      /bad row number 2 and data\.maxRejects is 1/,
+      /invalid row 2 exceeds data\.maxRejects: 1/,
     );
   });
 });
 
-describe('what cannot be written', () => {
+describe('output that cannot be written', () => {
   it.each([
     [
       'a column that is not there',
       { keep: ['clik'] },
-      /column "clik": is to be kept, and is not there; did you mean 'click'\?/,
+      /column "clik": is to be kept, but does not exist; did you mean 'click'\?/,
     ],
-    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, and is not there/],
+    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, but does not exist/],
     [
       'a prediction that is none',
       { top: { count: 1, by: '101', rank: 'ctvr' } },
@@ -275,32 +275,32 @@ describe('what cannot be written', () => {
     await expect(predictInto(join(scratchFolder(), 'out.csv'), options)).rejects.toThrow(message);
   });
 
-  it('is a prediction and a kept column of one name, unless the predictions get another', async () => {
+  it('is a prediction and a kept column with the same name, unless predictions are renamed', async () => {
     const folder = scratchFolder();
     const data = join(folder, 'in.csv');
     await predictInto(data, { keep: ['all'] });
     await expect(predictInto(join(folder, 'out.csv'), { data, keep: ['all'] })).rejects.toThrow(
-      /column "ctr": is also what a prediction is called; .*--prefix predicted_/,
+      /column "ctr": is also the name of a prediction; .*--prefix predicted_/,
     );
     await predictInto(join(folder, 'out.csv'), { data, keep: ['all'], prefix: 'new_' });
     expect(readCsv(join(folder, 'out.csv')).every((row) => row['ctr'] === row['new_ctr'])).toBe(true);
   });
 
-  it('is told before anything is read: an ending, a folder, the data itself', async () => {
+  it('is reported before anything is read: an extension, a directory, the data itself', async () => {
     const folder = scratchFolder();
     await expect(predictInto(join(folder, 'out.txt'))).rejects.toThrow(
-      /expected a name that ends in \.csv, .*; write .*out\.csv/,
+      /expected a file name that ends in \.csv, .*; use .*out\.csv/,
     );
     await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a name that ends in/);
     mkdirSync(join(folder, 'folder.csv'));
     await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(
-      /folder\.csv: is a folder; expected the name of a file/,
+      /folder\.csv: is a directory; expected a file/,
     );
-    await expect(predictInto(test)).rejects.toThrow(/--out: is the data itself/);
+    await expect(predictInto(test)).rejects.toThrow(/--out: is also the input data/);
     expect(existsSync(join(folder, 'out.txt'))).toBe(false);
   });
 
-  it('is a model that lacks a column, told by its name', async () => {
+  it('names the column that the model lacks', async () => {
     const data = join(scratchFolder(), 'in.csv');
     writeFileSync(data, '101,121,205\n1,2,3\n');
     await expect(predictInto(join(scratchFolder(), 'out.csv'), { data })).rejects.toThrow(
@@ -310,7 +310,7 @@ describe('what cannot be written', () => {
 });
 
 describe('a stop', () => {
-  it('leaves nothing', async () => {
+  it('leaves no output', async () => {
     const folder = scratchFolder();
     const controller = new AbortController();
     const stopping = predictInto(join(folder, 'out.csv'), {

@@ -44,7 +44,7 @@ function jsonLines(): string {
 }
 
 describe('mtl predict --data -', () => {
-  it('predicts what it predicts from a file, with all columns, as CSV, JSON Lines, or compressed', () => {
+  it('predicts the same as from a file, with all columns, as CSV, JSON Lines, or compressed', () => {
     const csv = readFileSync(join(world, 'test.csv'));
     const fromFile = predicted('', 'test.csv').stdout;
     expect(fromFile.trimEnd().split('\n')).toHaveLength(301);
@@ -56,7 +56,7 @@ describe('mtl predict --data -', () => {
     expect(predicted('', 'test.jsonl').stdout).toBe(fromFile);
   });
 
-  it('keeps the place of rows that cannot be read, and tells a key that would be lost', () => {
+  it('keeps the position of invalid rows, and reports a key that would be lost', () => {
     const [first, second] = jsonLines().split('\n');
     const { stdout, status } = predicted(`${first}\nnot json\n${second}\n`, '-', '--on-bad-row', 'skip');
     expect(status).toBe(0);
@@ -64,13 +64,11 @@ describe('mtl predict --data -', () => {
     const lost = predicted(`${`${first}\n`.repeat(2000)}${first!.replace('{', '{"new":1,')}\n`);
     expect([lost.status, lost.stderr]).toEqual([
       3,
-      expect.stringMatching(
-        /-:2001: expected only keys that the first lines have too, where all are kept, found "new"/,
-      ),
+      expect.stringMatching(/-:2001: expected only keys that the first lines have, found "new"/),
     ]);
   });
 
-  it('says what is wrong with nothing', () => {
+  it('reports empty input', () => {
     const { status, stderr } = predicted('');
     expect([status, stderr]).toEqual([3, expect.stringContaining('-: is empty; expected a header and rows')]);
   });

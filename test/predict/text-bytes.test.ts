@@ -31,7 +31,7 @@ describe('a float as text', () => {
     ...Array.from({ length: 20_000 }, (_, i) => Math.fround(((i * 7919) % 20_011) / 20_011)),
   ].filter(Number.isFinite);
 
-  it('is read as the same float, with as few digits as that takes', () => {
+  it('parses to the same float, with the fewest digits', () => {
     for (const value of samples) {
       const text = textOf((bytes) => bytes.float(value));
       expect(Object.is(Math.fround(Number(text)), value), `${value} as ${text}`).toBe(true);

@@ -31,7 +31,7 @@ describe('what is wrong with raw files', () => {
       'letters for an id',
       'sample_skeleton_train.csv',
       (line: string) => line.replace(/\x02\d+/, '\x02x1'),
-      /error: raw\/sample_skeleton_train\.csv:7: expected an id: a whole number in digits, found "x1"; correct the row, or pass --max-bad-rows/,
+      /error: raw\/sample_skeleton_train\.csv:7: expected an id: an integer in digits, found "x1"; correct the row, or raise --max-bad-rows/,
     ],
     [
       'a click that is none',
@@ -49,7 +49,7 @@ describe('what is wrong with raw files', () => {
       'common features that are missing',
       'sample_skeleton_test.csv',
       (line: string) => line.replace(/,[\da-f]{16},/, ',0000000000000000,'),
-      /sample_skeleton_test\.csv:7: expected an index of common features that raw\/common_features_test\.csv has, found "0000000000000000"/,
+      /sample_skeleton_test\.csv:7: expected an index of common features in raw\/common_features_test\.csv, found "0000000000000000"/,
     ],
     [
       'tabs for separators',
@@ -61,7 +61,7 @@ describe('what is wrong with raw files', () => {
       'a wrong number of features',
       'common_features_test.csv',
       (line: string) => line.replace(/,\d+,/, ',5,'),
-      /common_features_test\.csv:7: expected 5 features as the line tells, found/,
+      /common_features_test\.csv:7: expected 5 features as the line declares, found/,
     ],
     [
       'an empty line',
@@ -99,7 +99,7 @@ describe('what is wrong with raw files', () => {
       mkdirSync(join(cwd, 'out'));
       writeFileSync(join(cwd, 'out', 'summary.json'), summary);
       const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
-      expect([code, stderr]).toEqual([2, 'error: out: is not empty; name another folder, or remove this one\n']);
+      expect([code, stderr]).toEqual([2, 'error: out: is not empty; use another directory, or remove this one\n']);
       expect(readdirSync(join(cwd, 'out'))).toEqual(['summary.json']);
     },
   );
@@ -110,10 +110,8 @@ describe('what is wrong with raw files', () => {
     rmSync(join(cwd, 'raw', 'common_features_train.csv'));
     const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      expect.stringMatching(
-        /^error: raw\/common_features_train\.csv: there is no such file; unpack Tianchi's archives/,
-      ),
-      expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: there is no such file/),
+      expect.stringMatching(/^error: raw\/common_features_train\.csv: does not exist; unpack Tianchi's archives/),
+      expect.stringMatching(/^error: raw\/sample_skeleton_test\.csv: does not exist/),
     ]);
     expect(code).toBe(3);
     expect(existsSync(join(cwd, 'out'))).toBe(false);

@@ -320,7 +320,7 @@ describe('mtl prepare ali-ccp', () => {
       ),
     ).rejects.toThrow('stop');
     await expect(run(out, { seed: 4 })).rejects.toThrow(
-      /out: holds data that was prepared from other files or with other options/,
+      /out: contains data that was prepared from other files or with other options/,
     );
     const common = join(out, '.work', 'common');
     const [piece, other] = readdirSync(common).filter((name) => name.startsWith('train'));

@@ -180,9 +180,9 @@ describe('a line of raw features', () => {
   });
 
   it.each([
-    ['letters for an id', `1,${features('205:7x:1.0')}`, /an id: a whole number in digits, found 7x/],
-    ['a negative id', `1,${features('205:-7:1.0')}`, /an id: a whole number in digits, found -7/],
-    ['no id', `1,${features('205::1.0')}`, /an id: a whole number in digits/],
+    ['letters for an id', `1,${features('205:7x:1.0')}`, /an id: an integer in digits, found 7x/],
+    ['a negative id', `1,${features('205:-7:1.0')}`, /an id: an integer in digits, found -7/],
+    ['no id', `1,${features('205::1.0')}`, /an id: an integer in digits/],
     [
       'an id beyond what is exact',
       `1,${features('205:9007199254740991:1')}`,
@@ -197,10 +197,10 @@ describe('a line of raw features', () => {
     ['a field with letters', `1,${features('D508:7:1.0')}`, /one of the fields .*, found D508/],
     ['an empty field', `1,${features(':7:1.0')}`, /one of the fields/],
     ['wrong separators', '1,205:7:1.0', /one of the fields .*, found 205:7:1\.0/],
-    ['a line that ends within a feature', '1,205\x027', /an id: a whole number in digits, found 7/],
+    ['a line that ends within a feature', '1,205\x027', /an id: an integer in digits, found 7/],
     ['a line that ends within a field', '1,20', /features: field/],
-    ['a feature too many', `1,${features('205:7:1.0 206:7:1.0')}`, /1 features as the line tells, found 2/],
-    ['a feature too few', `3,${features('205:7:1.0 206:7:1.0')}`, /3 features as the line tells, found 2/],
+    ['a feature too many', `1,${features('205:7:1.0 206:7:1.0')}`, /1 features as the line declares, found 2/],
+    ['a feature too few', `3,${features('205:7:1.0 206:7:1.0')}`, /3 features as the line declares, found 2/],
     ['no number of features', `x,${features('205:7:1.0')}`, /the number of features and a comma, found x/],
     ['a separator at the end', `1,${features('205:7:1.0')}\x01`, /features: field/],
   ])('%s: is told', (_, line, message) => {

@@ -68,7 +68,7 @@ describe('a reader of sessions', () => {
     truncateSync(files[1]!, statSync(files[1]!).size - 16);
     const last = firsts[2]! - 1;
     expect(() => reader.load(Uint32Array.of(last))).toThrow(
-      `${files[1]}: is cut short; remove this file, and start again`,
+      `${files[1]}: is truncated; remove this file, and run the command again`,
     );
   });
 });

@@ -145,12 +145,12 @@ describe('an interrupted start', () => {
 describe('a failing disk', () => {
   it.each([
     ['ENOSPC', 'write', /the disk is full/],
-    ['EDQUOT', 'write', /the disk quota is used up/],
-    ['EFBIG', 'write', /the file would be larger than allowed/],
-    ['EIO', 'sync', /the disk reports an error/],
+    ['EDQUOT', 'write', /the disk quota is exceeded/],
+    ['EFBIG', 'write', /the file would exceed the size limit/],
+    ['EIO', 'sync', /the disk reported an error/],
     ['EROFS', 'mkdir', /the file system is read-only/],
-    ['EACCES', 'mkdir', /no permission to write here/],
-    ['EIO', 'rename', /the disk reports an error/],
+    ['EACCES', 'mkdir', /permission denied/],
+    ['EIO', 'rename', /the disk reported an error/],
   ] as const)(
     'with %s at a %s ends with exit code 5 and leaves the old checkpoint, and nothing half',
     async (code, kind, message) => {
@@ -162,7 +162,7 @@ describe('a failing disk', () => {
       await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
       await expect(attempt).rejects.toThrow(message);
       if (kind === 'write')
-        await expect(attempt).rejects.toThrow(/a checkpoint requires \d+ bytes, but \d+ are free on this disk/);
+        await expect(attempt).rejects.toThrow(/a checkpoint requires \d+ bytes, but only \d+ are free on this disk/);
       await expectOldOrNew(run);
       expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     },
@@ -172,7 +172,7 @@ describe('a failing disk', () => {
     const run = await savedOnce();
     disk.freeBytes = 1000;
     await expect(saveCheckpoint(run, checkpoint(2), ['last'], KEEP)).rejects.toThrow(
-      /a checkpoint needs 10\d{5} bytes, 1000 are free on this disk; make room/,
+      /a checkpoint requires 10\d{5} bytes, but only 1000 are free on this disk; make room/,
     );
     expect(disk.operations.map(({ kind }) => kind)).toEqual(['statfs']);
     expect(await expectOldOrNew(run)).toBe(1);

@@ -74,11 +74,11 @@ describe('a checkpoint with a valid manifest and tensors of another model', () =
   });
 
   it.each<[string, (header: Header) => Header, string]>([
-    ['a renamed tensor', renamed, `${TENSOR}: the model has this tensor, the checkpoint has not`],
+    ['a renamed tensor', renamed, `${TENSOR}: is in the model, but not in the checkpoint`],
     [
       'a tensor too many',
       (header) => withTensor(header, 'embeddings.other', { dtype: 'F32', shape: [0], data_offsets: [0, 0] }),
-      'embeddings.other: the checkpoint has this tensor, the model has not',
+      'embeddings.other: is in the checkpoint, but not in the model',
     ],
     [
       'a tensor of another shape',
@@ -129,7 +129,7 @@ describe('a checkpoint with a valid manifest and tensors of another model', () =
   ])('is rejected by %s', async (_, use) => {
     await expect(use(join(runWith(renamed), 'checkpoints', 'last'))).rejects.toMatchObject({
       exitCode: 4,
-      message: expect.stringContaining(`${TENSOR}: the model has this tensor, the checkpoint has not`) as string,
+      message: expect.stringContaining(`${TENSOR}: is in the model, but not in the checkpoint`) as string,
     });
   });
 });

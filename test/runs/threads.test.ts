@@ -27,7 +27,7 @@ const WIDE = [
   '--set=checkpoints.everySteps=5',
 ];
 const WORDS =
-  /^error: a thread ended before its work was done, (with exit code 0|since its memory was full); what was saved is whole: go on from there/;
+  /^error: a thread exited before its work was done: (exit code 0|out of memory); resume from the last checkpoint with --resume/;
 
 describe('an engine worker that dies', () => {
   const cases = (['exit', 'heap'] as const).flatMap((death) =>
@@ -88,7 +88,7 @@ describe('an encoding thread that dies', () => {
       );
       expect([code, stderr]).toEqual([
         9,
-        expect.stringMatching(/^UserError thread: a thread ended before its work was done/) as string,
+        expect.stringMatching(/^UserError thread: a thread exited before its work was done/) as string,
       ]);
       expect(existsSync(folder)).toBe(false);
     },
@@ -97,7 +97,7 @@ describe('an encoding thread that dies', () => {
 
 describe('a thread that cannot start', () => {
   const notice = (threads: number): string =>
-    `no further thread can be started (EAGAIN): goes on with ${threads}, and the same results`;
+    `cannot start another thread (EAGAIN), so ${threads} are used, with the same results`;
 
   it.each([
     ['guard.cjs', '0', 1],

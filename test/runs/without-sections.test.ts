@@ -15,7 +15,7 @@ describe('a checkpoint from before state sections', () => {
     cpSync(join(import.meta.dirname, 'without-sections'), '.', { recursive: true });
     writeFileSync('train.csv', readFileSync('train.csv', 'utf8').replace(/\n.*\n$/, '\n'));
     const attempt = trainSmall('small.yaml', { resume: 'run' });
-    await expect(attempt).rejects.toThrow('data.train: has 119 usable rows, the run was trained with 120');
+    await expect(attempt).rejects.toThrow('data.train: has 119 usable rows, but the run was trained on 120');
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
   });
 

@@ -396,7 +396,7 @@ describe('the Open Inference Protocol', () => {
     [
       'columns of several lengths',
       () => ({ inputs: changed('205', { shape: [1], data: ['3'] }) }),
-      'column "205": has 1 cells, and column "101" has 5',
+      'column "205": has 1 values, but column "101" has 5',
     ],
     [
       'strings for a numeric datatype',

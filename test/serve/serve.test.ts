@@ -199,7 +199,7 @@ describe('POST /predict', () => {
       'a row that is not an object',
       '{"rows": [{}, 5]}',
       400,
-      'rows[1]: expected an object with a cell a column, found 5',
+      'rows[1]: expected an object with one value per column, found 5',
     ],
     ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: column "101": is missing; add it'],
     [

@@ -105,7 +105,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   one('a file encoding that is none', 'found "latin2"; did you mean \'latin1\'?', data('encoding: latin2')),
   one(
     'a delimiter of a letter',
-    'data.delimiter: expected one to four characters between two cells, none',
+    'data.delimiter: expected one to four characters that separate two values',
     data('delimiter: x'),
   ),
   // Names that do not match each other.
@@ -179,7 +179,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] }',
     'towers: { cvt: { hidden: [4] } }',
   ]),
-  one('a condition without a comparison', 'tasks.ctr.label: expected a comparison beside the column, one of', [
+  one('a condition without a comparison', 'tasks.ctr.label: the column has no comparison; add one of', [
     'label: click',
     'label: { column: click }',
   ]),
@@ -208,33 +208,33 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'split without source',
-    'data.split: divides the rows of source, which is missing',
+    'data.split: requires source; set source to the files to split',
     data('split: { by: random, shares: { valid: 0.1 } }'),
   ),
   one(
     'shares above one',
-    'data.split.shares: expected shares that are 1 together at the most and',
+    'data.split.shares: expected fractions with a sum of at most 1 and a part',
     source('{ by: random, shares: { valid: 0.6, test: 0.6 } }'),
   ),
   one(
     'dates out of order',
-    'data.split.valid: ends before it begins',
+    'data.split.valid: ends before it begins; swap from and to',
     source('{ by: date, column: day, valid: { from: 2026-11-02, to: 2026-11-01 } }'),
   ),
   // Errors that only the files show.
-  one('a feature that no file has', 'column "1222": the config asks for it, the header does not have it; did', [
+  one('a feature that no file has', 'column "1222": is used by the config, but is not in the header; did', [
     '[101, 121, 122]',
     '[101, 121, 1222]',
   ]),
-  one('a feature of another case', 'column "d508": the config asks for it, the header does not have it; did', [
+  one('a feature of another case', 'column "d508": is used by the config, but is not in the header; did', [
     '[205, 206]',
     '[205, d508]',
   ]),
-  one('a label that no file has', 'column "purchases": the config asks for it, the header does not have', [
+  one('a label that no file has', 'column "purchases": is used by the config, but is not in the header', [
     'label: purchase',
     'label: purchases',
   ]),
-  one('a sample weight that no file has', 'column "weigth": the config asks for it, the header does not have it;', [
+  one('a sample weight that no file has', 'column "weigth": is used by the config, but is not in the header;', [
     'label: purchase',
     'label: purchase, sampleWeight: weigth',
   ]),
@@ -245,25 +245,25 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'a condition on rows of no column',
-    'column "cuontry": the config asks for it, the header does not have it;',
+    'column "cuontry": is used by the config, but is not in the header;',
     data('where: { column: cuontry, equals: DE }'),
   ),
-  one('no file for train', 'data.train: there is no such file; paths are taken from the folder of', [
+  one('no file for train', 'data.train: does not exist; correct the path; paths are relative to', [
     'train: train.csv',
     'train: trian.csv',
   ]),
-  one('no file for test', 'data.test: there is no such file; paths are taken from the folder of', [
+  one('no file for test', 'data.test: does not exist; correct the path; paths are relative to', [
     'test: test.csv',
     'test: tests.csv',
   ]),
   one(
     'a split by no column',
-    'column "user": the config asks for it, the header does not have it; the',
+    'column "user": is used by the config, but is not in the header; use',
     source('{ by: key, column: user, shares: { valid: 0.1 } }'),
   ),
   one(
     'a split by a column of no dates',
-    'expected a date as in 2026-11-01 or 2026-11-01T18:30, which below:',
+    'expected a date such as 2026-11-01 or 2026-11-01T18:30',
     source('{ by: date, column: 101, valid: { from: 2026-11-02 } }'),
   ),
   one('a label that is no class', "features.user.fields.0: column '101' is a label and would leak the", [
@@ -294,35 +294,35 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'where that keeps no row',
-    'expected rows of train that are used, found none: all are left out: not',
+    'expected at least one row for train, found none; all are excluded: excluded by',
     data('where: { column: 101, equals: none }'),
   ),
   one(
     'where that keeps no row of valid',
-    'expected rows of valid that are used, found none: all are left out: in',
+    'expected at least one row for valid, found none; all are excluded: in',
     source('{ by: date, column: 101, valid: { from: 1000000 } }'),
   ),
   one(
     'a violated funnel',
-    'expected purchase to be 1 where click is 1; correct the row, or say',
+    'expected purchase to be 1 if click is 1; correct the row, or set',
     ['label: click', 'label: purchase'],
     ['label: purchase, given: click', 'label: click, given: purchase'],
   ),
   one(
     'true compared with numbers',
-    'column "D508": expected true or false, or 1 or 0, which true compares with, found',
+    'column "D508": expected true or false, or 1 or 0 to compare with true, found',
     ['label: click', 'label: { column: D508, equals: true }'],
     ['given: click', 'given: ctr'],
   ),
   one(
     'a misspelt label that is given, of a model that takes any column',
-    "task 'cvr' is given it, and it is no task, no label and no column; did you mean 'click'?",
+    "is the given of task 'cvr', but is not a task, label or column; did you mean 'click'?",
     toMmoe,
     ['given: click', 'given: clik'],
   ),
   one(
     'a misspelt task that is given, of a model that takes any column',
-    "task 'cvr' is given it, and it is no task, no label and no column; did you mean 'ctr'?",
+    "is the given of task 'cvr', but is not a task, label or column; did you mean 'ctr'?",
     toMmoe,
     ['given: click', 'given: ctrr'],
   ),
@@ -330,22 +330,21 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     'seed: 11',
     'seed: 11\nname: latest',
   ]),
-  one('a file in the place of runs', 'cannot be written: a part of the path is a file, not a folder', [
+  one('a file in the place of runs', 'cannot be written: part of the path is a file, not a directory', [
     'runs: runs',
     'runs: train.csv',
   ]),
   one(
     'a file in the place of runs, and bad rows',
-    'cannot be written: a part of the path is a file, not a folder',
+    'cannot be written: part of the path is a file, not a directory',
     ['runs: runs', 'runs: train.csv'],
     ['[205, 206]', '[D508]'],
     ['name: tokens, minCount: 2', 'name: ids'],
   ),
-  one(
-    'a table of more rows than ids',
-    "field '101': its ids and the token of empty cells need 2147483649 rows of a table",
-    ['[101, 121, 122]', '[101], encoding: { sizes: { 101: 2147483648 } }, fillMissing: token'],
-  ),
+  one('a table of more rows than ids', "field '101': its ids and missing-value token require 2147483649 table rows", [
+    '[101, 121, 122]',
+    '[101], encoding: { sizes: { 101: 2147483648 } }, fillMissing: token',
+  ]),
   one(
     'nothing to start from',
     'no such directory; name a run or a checkpoint, such as runs/latest',
@@ -361,7 +360,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'columns without a header key',
-    'data.columns: names columns that a file does not name itself: add',
+    'data.columns: applies only to a file without column names; add',
     data('columns: [click]'),
   ),
   one(
@@ -371,7 +370,7 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'a label of a scaled regression that nobody has',
-    'tasks.amount.scaling: no row of train counts for the task, so that',
+    'tasks.amount.scaling: the training set has no usable label for the task',
     ['label: purchase, given: click', 'label: { column: purchase, equals: 7 }'],
     [
       'ctr: { label: click }',

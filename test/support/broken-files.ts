@@ -54,14 +54,12 @@ const file = (
 export const brokenFiles: readonly BrokenFile[] = [
   // Encoding and form of the text.
   file('nothing', 'data.train: is empty; expected a header and rows', () => ''),
-  file('a header alone', 'expected rows below the header, found none that can be used', (lines) =>
+  file('a header alone', 'expected at least one usable row after the header, found none', (lines) =>
     text(lines.slice(0, 1)),
   ),
   file('empty lines', 'data.train: is empty; expected a header and rows', () => '\n\n\n'),
-  file('no header', 'data.train: expected a header with the names of columns, found "0"', (lines) =>
-    text(lines.slice(1)),
-  ),
-  file('no header, and cells of words', 'data.train: expected a header with the names of columns, found "0"', (lines) =>
+  file('no header', 'data.train: expected a header with column names, found "0"', (lines) => text(lines.slice(1))),
+  file('no header, and cells of words', 'data.train: expected a header with column names, found "0"', (lines) =>
     text(
       lines.slice(1).map((line) =>
         line
@@ -71,25 +69,23 @@ export const brokenFiles: readonly BrokenFile[] = [
       ),
     ),
   ),
-  file('no header, and lists in cells', 'data.train: expected a header with the names of columns, found', (lines) =>
+  file('no header, and lists in cells', 'data.train: expected a header with column names, found', (lines) =>
     text(lines.slice(1).map((line) => `${line},a|b|c`)),
   ),
-  file(
-    'no header, tabs and lists in cells',
-    'data.train: expected a header with the names of columns, found',
-    (lines) => text(lines.slice(1).map((line) => `${line.replaceAll(',', '\t')}\ta|b|c,d`)),
+  file('no header, tabs and lists in cells', 'data.train: expected a header with column names, found', (lines) =>
+    text(lines.slice(1).map((line) => `${line.replaceAll(',', '\t')}\ta|b|c,d`)),
   ),
-  file('no header, of one column', 'data.train: expected a header with the names of columns, found none of', (lines) =>
+  file('no header, of one column', 'data.train: the header has none of the columns that the config uses; it', (lines) =>
     text(lines.slice(1).map((line) => line[0]!)),
   ),
   file(
     'no header, and two colons between cells',
-    'which looks like a row; write a first line with the names of the columns, or set',
+    'which looks like a row; add a header line, or set data.header: false and list the column names',
     (lines) => text(lines.slice(1).map((line) => line.replaceAll(',', '::'))),
   ),
   file(
     'no header, and words in all cells',
-    'which looks like a row; write a first line with the names of the columns, or set',
+    'which looks like a row; add a header line, or set data.header: false and list the column names',
     (lines) =>
       text(
         lines.slice(1).map((line) =>
@@ -100,42 +96,39 @@ export const brokenFiles: readonly BrokenFile[] = [
         ),
       ),
   ),
-  file('a header twice', 'column "click": expected 0 or 1, found "click"; correct the row, or say', (lines) =>
+  file('a header twice', 'column "click": expected 0 or 1, found "click"; correct the row, or set', (lines) =>
     text([lines[0]!, ...lines]),
   ),
-  file('a column twice', 'data.train: expected a header with the names of columns, found "click"', (lines) =>
+  file('a column twice', 'data.train: expected a header with column names, found "click"', (lines) =>
     text([lines[0]!.replace('purchase', 'click'), ...lines.slice(1)]),
   ),
-  file('a column of another name', 'column "click": the config asks for it, the header does not have it;', (lines) =>
+  file('a column of another name', 'column "click": is used by the config, but is not in the header;', (lines) =>
     text([lines[0]!.replace('click', 'clicked'), ...lines.slice(1)]),
   ),
-  file('a column less', 'column "click": the config asks for it, the header does not have it;', (lines) =>
+  file('a column less', 'column "click": is used by the config, but is not in the header;', (lines) =>
     text(lines.map((line) => line.replace(/^[^,]*,/, ''))),
   ),
-  file('two delimiters', 'expected 33 cells as in the header, found 1; correct the row, or set', (lines) =>
+  file('two delimiters', 'expected 33 values as in the header, found 1; correct the row, or set', (lines) =>
     text(rows(lines, (row, i) => (i % 2 === 0 ? row.replaceAll(',', ';') : row))),
   ),
-  file(
-    'another delimiter than the config says',
-    'data.train: expected a header with the names of columns, found',
-    text,
-    { data: 'delimiter: ";"' },
-  ),
+  file('another delimiter than the config says', 'data.train: expected a header with column names, found', text, {
+    data: 'delimiter: ";"',
+  }),
   file(
     'a delimiter that is not looked for',
-    'column "click": the config asks for it, the header does not have it;',
+    'column "click": is used by the config, but is not in the header;',
     (lines) => text(lines.map((line) => line.replaceAll(',', '~'))),
   ),
-  file('colons between cells', 'data.train: expected a header with the names of columns, found', (lines) =>
+  file('colons between cells', 'data.train: expected a header with column names, found', (lines) =>
     text(lines.map((line) => line.replaceAll(',', '::'))),
   ),
-  file('sep= of Excel', 'data.train: expected a header with the names of columns, found none of', (lines) =>
+  file('sep= of Excel', 'data.train: the header has none of the columns that the config uses; it', (lines) =>
     text(['sep=,', ...lines]),
   ),
-  file('comments', 'data.train: expected a header with the names of columns, found none of', (lines) =>
+  file('comments', 'data.train: the header has none of the columns that the config uses; it', (lines) =>
     text(['# made by hand', ...lines]),
   ),
-  file('UTF-16 without a mark', 'data.train: expected a header with the names of columns, found none of', (lines) =>
+  file('UTF-16 without a mark', 'data.train: the header has none of the columns that the config uses; it', (lines) =>
     utf16(text(lines)),
   ),
   file(
@@ -144,27 +137,27 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => Buffer.from(text(rows(lines, (row) => row.replace(/,[^,]*$/, ',M\u00fcnchen'))), 'latin1'),
     { group: 'city: { type: categorical, fields: [D853], encoding: tokens }' },
   ),
-  file('JSON in a CSV', 'data.train: holds a JSON object, and the name of the file is that of a', (lines) =>
+  file('JSON in a CSV', 'data.train: contains a JSON object, but is named like a CSV file', (lines) =>
     text(objects(lines)),
   ),
-  file('a ragged row', 'expected 33 cells as in the header, found 34; correct the row, or set', (lines) =>
+  file('a ragged row', 'expected 33 values as in the header, found 34; correct the row, or set', (lines) =>
     text(withLast(lines, (row) => `${row},1`)),
   ),
-  file('ragged rows', 'expected 33 cells as in the header, found 34; correct the row, or set', (lines) =>
+  file('ragged rows', 'expected 33 values as in the header, found 34; correct the row, or set', (lines) =>
     text(rows(lines, (row) => `${row},1`)),
   ),
-  file('a row cut short', 'expected 33 cells as in the header, found 30; correct the row, or set', (lines) =>
+  file('a row cut short', 'expected 33 values as in the header, found 30; correct the row, or set', (lines) =>
     text(lines).slice(0, -20),
   ),
-  file('a quote that is not closed', 'a quote is opened and never closed; close it, or set data.quote: none', (lines) =>
+  file('a quote that is not closed', 'a quoted value is never closed; close it, or set data.quote: none', (lines) =>
     text(withLast(lines, (row) => `"${row}`)),
   ),
-  file('a quote within a cell', 'expected quotes around the whole of a cell that holds a quote, and that', (lines) =>
+  file('a quote within a cell', 'expected a value that contains a quote to be fully quoted, with the inner', (lines) =>
     text(rows(lines, (row) => row.replace(/^(\d),/, '$1"a",'))),
   ),
   file(
     'a quote behind a quoted cell',
-    'expected a comma or the end of the line behind a closing quote; a quote',
+    'expected a comma or the end of the line after a closing quote (a quote',
     (lines) => text(rows(lines, (row) => row.replace(/^(\d),/, '"$1"a,'))),
   ),
   file('an invalid label', 'column "click": expected 0 or 1, found "7"; correct the row, or say', (lines) =>
@@ -176,7 +169,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   file('labels in words', 'column "click": expected 0 or 1, found "no"; correct the row, or say', (lines) =>
     text(rows(lines, (row) => row.replace(/^\d/, (label) => (label === '1' ? 'yes' : 'no')))),
   ),
-  file('a blank label', 'column "click": expected 0 or 1, found ""; correct the row, or say what', (lines) =>
+  file('a blank label', 'column "click": expected 0 or 1, found ""; correct the row, or set onMissing', (lines) =>
     text(withLast(lines, (row) => row.replace(/^\d/, ''))),
   ),
   file('blank ids', 'column "101": expected an integer id in digits, found "";', (lines) =>
@@ -213,7 +206,7 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => text(withLast(lines, (row) => row.replace(/[^,]*$/, "1'234'567.5"))),
     { group: 'number: { type: numeric, fields: [D853] }' },
   ),
-  file('a purchase without a click', 'expected click to be 1 where purchase is 1; correct the row, or say', (lines) =>
+  file('a purchase without a click', 'expected click to be 1 if purchase is 1; correct the row, or set', (lines) =>
     text(withLast(lines, (row) => row.replace(/^\d,\d/, '0,1'))),
   ),
   file(
@@ -224,19 +217,19 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'invalid rows alone, which are skipped',
-    'expected rows below the header, found none that can be used; of most',
+    'expected at least one usable row after the header, found none; most',
     (lines) => text(rows(lines, (row) => row.replace(/^\d/, '2'))),
     { data: 'onBadRow: skip' },
   ),
   file(
     'gzip that is cut off',
-    'is not whole: what gzip compressed ends too early',
+    'is truncated: the gzip data ends early',
     (lines) => gzipSync(text(lines)).subarray(0, -2000),
     { name: 'broken.csv.gz' },
   ),
   file(
     'gzip with a changed byte',
-    'data.train: is not whole: what gzip compressed is damaged',
+    'data.train: is damaged: invalid gzip data',
     (lines) => Buffer.from(gzipSync(text(lines)).map((byte, i) => (i === 3000 ? byte ^ 255 : byte))),
     { name: 'broken.csv.gz' },
   ),
@@ -248,19 +241,19 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'JSON Lines with a list',
-    'data.train: is a list of JSON; expected an object a line; convert it:',
+    'data.train: is a JSON array; expected one object per line; convert it:',
     (lines) => `[${objects(lines).join(',\n')}]\n`,
     { name: 'broken.jsonl' },
   ),
   file(
     'JSON Lines that are cut off',
-    'expected a comma or } behind a value, in column 302; correct the row,',
+    'expected a comma or } after a value, in column 302; correct the row,',
     (lines) => text(objects(lines)).slice(0, -40),
     { name: 'broken.jsonl' },
   ),
   file(
     'JSON Lines without a key',
-    'column "click": the config asks for it, none of the first 771 lines has',
+    'column "click": is used by the config, but is in none of the first 771 lines',
     (lines) => text(objects(lines).map((line) => line.replaceAll('"click"', '"clicked"'))),
     { name: 'broken.jsonl' },
   ),
@@ -272,7 +265,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'JSON over several lines',
-    'data.train: expected a JSON object on a line of its own, found "{"; if',
+    'data.train: expected one JSON object per line, found "{"; if',
     (lines) =>
       objects(lines)
         .map((line) => JSON.stringify(JSON.parse(line), undefined, 1))
@@ -281,7 +274,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'Parquet that is cut off',
-    'data.train: cannot be read as Parquet (it does not end with PAR1: the end of the file is not there); copy the file again',
+    'data.train: cannot be read as Parquet (it does not end with PAR1, so the file is truncated); copy the file again',
     (lines) => parquet(lines).subarray(0, -100),
     { name: 'broken.parquet' },
   ),
@@ -293,7 +286,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'Parquet without a column',
-    'column "click": the config asks for it, the header does not have it;',
+    'column "click": is used by the config, but is not in the header;',
     (lines) => parquet([lines[0]!.replace('click', 'clicked'), ...lines.slice(1)]),
     { name: 'broken.parquet' },
   ),
@@ -303,16 +296,16 @@ export const brokenFiles: readonly BrokenFile[] = [
     (lines) => parquet(withLast(lines, (row) => row.replace(/^\d/, '7'))),
     { name: 'broken.parquet' },
   ),
-  file('a text called Parquet', 'data.train: is no Parquet file, as its name says: it does not begin', text, {
+  file('a text called Parquet', 'data.train: is named like a Parquet file, but does not begin', text, {
     name: 'broken.parquet',
   }),
   file(
     'a zip archive',
-    'data.train: is a ZIP archive, as an .xlsx workbook is; expected text,',
+    'data.train: is a ZIP archive or an .xlsx workbook; expected plain',
     () => Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(400, 7)]),
     { name: 'broken.csv' },
   ),
-  file('random bytes', 'data.delimiter: expected one character between cells, found several', () =>
+  file('random bytes', 'data.delimiter: expected one delimiter, found several', () =>
     Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919 + (i >> 3) * 31) % 256)),
   ),
 ];

@@ -36,7 +36,7 @@ const share = (rows: readonly (readonly string[])[], column: number): number =>
   rows.filter((cells) => cells[column] === '1').length / rows.length;
 
 describe('the biases of a planted log', () => {
-  it('keep to the rates, and a clicked twin of test has its very rows with what would have been bought', async () => {
+  it('preserve the rates, and the clicked counterfactual of test has the same rows with the purchases that would follow', async () => {
     const { read } = await biased({ position: 0.7, selection: 0.8, confounder: 1 });
     const [test, clicked] = [read('test'), read('test-clicked')];
     expect(share(test, 0)).toBeCloseTo(0.25, 1.5);
@@ -55,7 +55,7 @@ describe('the biases of a planted log', () => {
     expect(share(clicked, 1)).toBeGreaterThan(0.02);
   });
 
-  it('tell the truth of both: as it is of clicked rows, and as it would be of all', async () => {
+  it('provide both truths: for clicked rows, and for all rows', async () => {
     const { oracle, read } = await biased({ confounder: 1.5 });
     // A need of the moment, unseen, has those who click buy more than all others would with the same columns.
     expect(
@@ -80,7 +80,7 @@ describe('the biases of a planted log', () => {
     expect(oracle['test']!['cvr_all']).toBeDefined();
   });
 
-  it('have those who would buy click, where selection is on: which rows can be seen depends on what is to be learned', async () => {
+  it('make likely buyers click if selection is on: which rows are observed depends on the label', async () => {
     const [none, some] = [await biased({}), await biased({ selection: 1 })];
     const lift = ({ read }: typeof none): number =>
       share(
@@ -90,7 +90,7 @@ describe('the biases of a planted log', () => {
     expect(lift(some)).toBeGreaterThan(1.2 * lift(none));
   });
 
-  it('give good positions to what would be clicked anyway, and none where positions are shuffled', async () => {
+  it('give good positions to likely clicks, except where positions are shuffled', async () => {
     const [none, some] = [await biased({}), await biased({ position: 1.5 })];
     const clicksAt = (rows: readonly (readonly string[])[], position: string): number =>
       share(
@@ -103,7 +103,7 @@ describe('the biases of a planted log', () => {
     expect(new Set(some.read('test').map((cells) => cells[POSITION]))).toEqual(new Set(['1', '2', '3']));
   });
 
-  it('are asked for on the command line, and refused where they cannot be', async () => {
+  it('are set on the command line, and rejected if they are invalid', async () => {
     const folder = scratchFolder();
     const made = await mtl(folder, [
       'synth',

@@ -9,7 +9,7 @@ const COMMON = ['101', '109_14', '110_14', '121', '122', '124', '125', '126', '1
 const SKELETON = ['129', '205', '206', '207', '210', '216', '301', '508', '509', '702', '853'];
 
 describe('mtl synth --format raw', () => {
-  it('writes skeletons and common features with the quirks of the real ones, and tells how many there are', async () => {
+  it('writes skeletons and common features with the quirks of the real files, and reports their number', async () => {
     const folder = scratchFolder();
     const rows = { train: 6000, test: 3000 };
     await synth({
@@ -61,7 +61,7 @@ describe('mtl synth --format raw', () => {
     }
   });
 
-  it('gives ids of different fields different ranges', async () => {
+  it('uses distinct id ranges per field', async () => {
     const folder = scratchFolder();
     await synth({
       folder,

@@ -14,7 +14,7 @@ const sample = join(import.meta.dirname, '..', '..', 'data', 'sample');
 const small = { users: 50, items: 40, rates: { click: 0.25, purchase: 0.2 } };
 
 describe('mtl synth', () => {
-  it('makes data/sample again, byte for byte, and its truth scores what it scored', async () => {
+  it('reproduces data/sample bitwise, with the same oracle metrics', async () => {
     const folder = scratchFolder();
     expect((await mtl(folder, ['synth', 'sample'])).code).toBe(0);
     for (const file of ['train.csv', 'valid.csv', 'test.csv']) {
@@ -27,7 +27,7 @@ describe('mtl synth', () => {
     expect(made).toMatchObject(stored!);
   });
 
-  it('replaces what it made, and never what is of somebody else', async () => {
+  it('replaces its own files, and never files of other origin', async () => {
     const folder = scratchFolder();
     const make = (seed: number) => synth({ ...small, folder, seed, rows: { train: 10, valid: 10 } });
     await make(1);
@@ -37,13 +37,13 @@ describe('mtl synth', () => {
     writeFileSync(join(folder, 'valid.csv'), 'mine');
     await expect(make(3)).rejects.toMatchObject({
       exitCode: 2,
-      message: `${folder}: holds valid.csv without the oracle.json of generated data, so that it may be yours; name a new folder, or remove that file`,
+      message: `${folder}: contains valid.csv without the oracle.json of generated data, so it may not be from mtl synth; use a new directory, or remove that file`,
     });
     expect(readdirSync(folder)).toEqual(['valid.csv']);
     expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');
   });
 
-  it('goes over what it left behind when it was ended', async () => {
+  it('overwrites the remains of an interrupted run', async () => {
     const folder = scratchFolder();
     const make = (onProgress: (split: string) => void = () => undefined) =>
       synth({ ...small, folder, seed: 1, rows: { train: 10, valid: 10 }, onProgress });
@@ -58,7 +58,7 @@ describe('mtl synth', () => {
     expect(readdirSync(folder).sort()).toEqual(['oracle.json', 'train.csv', 'valid.csv']);
   });
 
-  it('keeps to the rates, the header, whole ids and the funnel', async () => {
+  it('follows the rates, the header, integer ids and the funnel', async () => {
     const folder = scratchFolder();
     await synth({ ...small, folder, seed: 5, rows: { train: 20_000 }, rates: { click: 0.1, purchase: 0.3 } });
     const [header, ...rows] = readFileSync(join(folder, 'train.csv'), 'utf8')
@@ -78,7 +78,7 @@ describe('mtl synth', () => {
     }
   });
 
-  it('draws other rows for another split and another seed', async () => {
+  it('generates different rows for another split and another seed', async () => {
     const folder = scratchFolder();
     await synth({ ...small, folder, seed: 1, rows: { a: 200, b: 200 } });
     const other = scratchFolder();
@@ -89,7 +89,7 @@ describe('mtl synth', () => {
     expect(new Set([a, b, c]).size).toBe(3);
   });
 
-  it('writes bags of distinct ids with weights where plain cells have the first, and all else alike', async () => {
+  it('writes bags of distinct weighted ids that start with the single value, and all else unchanged', async () => {
     const folders = [scratchFolder(), scratchFolder()] as const;
     const options = { ...small, items: 4000, seed: 3, rows: { train: 2000 } };
     await synth({ ...options, folder: folders[0] });
@@ -123,7 +123,7 @@ describe('mtl synth', () => {
     expect(values / 2000).toBeLessThan(14);
   });
 
-  it('has the rates and the numbers of ids of Ali-CCP as a preset', async () => {
+  it('has a preset with the rates and id counts of Ali-CCP', async () => {
     const folder = scratchFolder();
     const { users, items, rates } = PRESETS['ali-ccp'];
     await synth({ folder, seed: 1, users, items, rates, preset: 'ali-ccp', rows: { train: 60_000 } });
@@ -149,7 +149,7 @@ describe('mtl synth', () => {
     }
   });
 
-  it('writes decimals as JavaScript does', () => {
+  it('formats decimals like JavaScript', () => {
     const path = scratchFile('numbers', '');
     const file = new ByteFile(path);
     const numbers = Array.from({ length: 20_002 }, (_, i) => i);
@@ -169,7 +169,7 @@ describe('mtl synth', () => {
     );
   });
 
-  it('tells what its own truth scores, better than chance', async () => {
+  it('reports oracle metrics that are better than chance', async () => {
     const oracle = await synth({ ...small, folder: scratchFolder(), seed: 1, rows: { test: 5000 } });
     for (const space of ['ctr', 'cvr', 'ctcvr']) expect(oracle['test']![space]!['auc']).toBeGreaterThan(0.65);
   });

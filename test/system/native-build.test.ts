@@ -23,7 +23,7 @@ function build(): Built {
 
 /** No folder can be made there, also not by root. */
 const inFile = (): string => join(scratchFile('file', ''), 'cache');
-const NOT_WRITABLE = 'name one that can be written with XDG_CACHE_HOME';
+const NOT_WRITABLE = 'set XDG_CACHE_HOME to a writable directory';
 const own = `mtl-${process.getuid?.()}`;
 
 // Kernels that were looked for without a place are those of this file alone.
@@ -46,7 +46,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
 
   it.each<[string, (folder: string, elsewhere: string) => void]>([
     [
-      'other users may write it',
+      'other users can write to it',
       (folder) => {
         mkdirSync(folder);
         chmodSync(folder, 0o777);
@@ -59,7 +59,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     make(join(tmp, own), scratchFolder());
     vi.stubEnv('XDG_CACHE_HOME', cache);
     vi.stubEnv('TMPDIR', tmp);
-    const reason = `no folder to keep them in can be written: ${join(cache, 'mtl', 'native')} (ENOTDIR), ${join(tmp, own, 'native')} (other users may write ${join(tmp, own)})`;
+    const reason = `no writable directory to build them in: ${join(cache, 'mtl', 'native')} (ENOTDIR), ${join(tmp, own, 'native')} (other users can write to ${join(tmp, own)})`;
     expect(build()).toEqual({ reason, fix: NOT_WRITABLE });
   });
 
@@ -71,7 +71,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     const { createSimdEngine } = await import('../../src/engines/simd/engine.js');
     const { kernels } = await import('../../src/doctor/kernels.js');
     const reason =
-      /\(no native kernels: no folder to keep them in can be written: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
+      /\(without native kernels: no writable directory to build them in: .*\/cache\/mtl\/native \(ENOTDIR\), .*\)/;
     expect(createSimdEngine(2).description).toMatch(new RegExp(`${reason.source}, 2 threads$`));
     expect(createSimdEngine(2, true, {}, 'wasm').description).not.toContain('native');
     expect(await kernels.look()).toEqual({
@@ -80,13 +80,13 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
       fix: NOT_WRITABLE,
     });
     expect(() => createSimdEngine(2, true, {}, 'native')).toThrow(
-      new RegExp(`${NOT_WRITABLE}, or leave --kernels and MTL_KERNELS out`),
+      new RegExp(`${NOT_WRITABLE}, or remove --kernels and MTL_KERNELS`),
     );
   });
 });
 
 describe.skipIf(process.platform === 'win32')('a program that is looked up', () => {
-  it('says what it prints, or why it prints nothing', () => {
+  it('returns its output, or why there is none', () => {
     expect(askProgram(program('echo "$1"'), 'hello')).toEqual({ output: 'hello\n' });
     expect(askProgram('/nowhere/cc')).toEqual({ isMissing: true, reason: 'there is no /nowhere/cc' });
     const locked = program('exit 0', 0o644);
@@ -96,10 +96,10 @@ describe.skipIf(process.platform === 'win32')('a program that is looked up', () 
       reason: 'cc: error: no input',
     });
     const silent = program('exit 3');
-    expect(askProgram(silent)).toEqual({ isMissing: false, reason: `'${silent}' ended with exit code 3` });
+    expect(askProgram(silent)).toEqual({ isMissing: false, reason: `'${silent}' failed with exit code 3` });
   });
 
-  it("is told of MPI's compilers: all that are missing, or what is wrong with those that are there", () => {
+  it("reports MPI's compilers: all that are missing, or the problems of those that exist", () => {
     expect(buildMpiAddon(['/nowhere/a', '/nowhere/b'])).toEqual({ reason: 'there is no /nowhere/a or /nowhere/b' });
     const locked = program('exit 0', 0o644);
     expect(buildMpiAddon(['/nowhere/a', locked])).toEqual({ reason: `'${locked}' cannot be started (EACCES)` });

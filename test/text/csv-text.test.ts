@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { csvText } from '../../src/text/csv-text.js';
 
 describe('CSV that is written', () => {
-  it('has an apostrophe before what a spreadsheet would take for a formula, and numbers as they are', () => {
+  it('prefixes spreadsheet formulas with an apostrophe, but not numbers', () => {
     expect(
       csvText([
         ['=1+1', '+x', '-x', '@x', '\tx', '＝x', 'x=1', ''],
@@ -13,7 +13,7 @@ describe('CSV that is written', () => {
     ).toBe(`'=1+1,'+x,'-x,'@x,'\tx,'＝x,x=1,\n-1.5,2,-1.5,+3,-1e5,'-,'--1,1\n`);
   });
 
-  it('comes back as it was, but for those apostrophes, whatever it holds', () => {
+  it('round-trips any content, except for those apostrophes', () => {
     const cell = fc.oneof(
       fc.string(),
       fc.string({ unit: fc.constantFrom('=', '-', '"', ',', '\n', '\r', "'", '1', 'e', '\u001b') }),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { count, parseBytes } from '../../src/text/number-text.js';
 
-it('sets the thousands of a number apart as Intl.NumberFormat does', () => {
+it('formats thousands like Intl.NumberFormat', () => {
   const format = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
   fc.assert(
     fc.property(
@@ -21,7 +21,7 @@ it('sets the thousands of a number apart as Intl.NumberFormat does', () => {
   );
 });
 
-it('reads sizes with and without a unit, and no other text', () => {
+it('parses sizes with and without a unit, and rejects other text', () => {
   expect(['0', '1048576', '500MB', '1.5 GiB', '2kib', ' 3 b ', '1TiB'].map(parseBytes)).toEqual([
     0,
     1048576,

@@ -181,12 +181,12 @@ describe('a loaded model', () => {
     [
       'a fractional id',
       { 101: 1.5 },
-      'rows[1]: column "101": expected an integer id in digits, found 1.5; correct the row, or leave it out by onBadRow',
+      'rows[1]: column "101": expected an integer id in digits, found 1.5; correct the row, or set onBadRow to skip it',
     ],
     [
       'a missing id',
       { 101: null },
-      'rows[1]: column "101": expected an integer id in digits, found null; give the row this column',
+      'rows[1]: column "101": expected an integer id in digits, found null; add this column to the row',
     ],
     ['a NaN', { D508: NaN }, 'rows[1]: column "D508": expected a decimal number, found NaN'],
     ['an infinite number', { D508: Infinity }, 'rows[1]: column "D508": expected a decimal number, found Infinity'],
@@ -194,16 +194,16 @@ describe('a loaded model', () => {
     [
       'an object for one value',
       { 205: { id: 3 } },
-      'rows[1]: column "205": expected a text or a number, found {"id":3}',
+      'rows[1]: column "205": expected a string or a number, found {"id":3}',
     ],
-    ['a function', { 205: () => 3 }, 'rows[1]: column "205": expected a text or a number, found'],
+    ['a function', { 205: () => 3 }, 'rows[1]: column "205": expected a string or a number, found'],
     ['an item without an id', { '109_14': [{ weight: 3 }] }, 'rows[1]: column "109_14": expected'],
     [
       'an item with a string weight',
       { '109_14': [{ id: 3, weight: '1' }] },
       'rows[1]: column "109_14": expected every item to have a weight',
     ],
-    ['a value of a cross', { 206: [3] }, 'rows[1]: column "121", "206": expected a text or a number'],
+    ['a value of a cross', { 206: [3] }, 'rows[1]: column "121", "206": expected a string or a number'],
   ])('names %s by row and column, with the fix', (_, change, message) => {
     expect(problemOf(() => model.predict([rows[0]!, { ...rows[1]!, ...(change as Row) }]))).toContain(message);
   });
@@ -231,12 +231,12 @@ describe('a loaded model', () => {
   });
 
   it('rejects rows that are not a list and columns of different lengths', () => {
-    expect(problemOf(() => model.predict(rows[0] as unknown as Row[]))).toContain('give a single row as [row]');
+    expect(problemOf(() => model.predict(rows[0] as unknown as Row[]))).toContain('pass a single row as [row]');
     expect(problemOf(() => model.predict([rows[0]!, 5 as unknown as Row]))).toContain(
-      'rows[1]: expected an object with a cell a column, found 5',
+      'rows[1]: expected an object with one value per column, found 5',
     );
     expect(problemOf(() => model.predictColumns({ 101: [1, 2], 121: [1] }))).toContain(
-      'column "121": has 1 cells, and column "101" has 2',
+      'column "121": has 1 values, but column "101" has 2',
     );
   });
 
@@ -364,7 +364,7 @@ describe('a loaded model', () => {
     ).not.toThrow();
     const parsed = JSON.parse(lines[1]!) as Row;
     expect(() => ofLines.predict([parsed])).toThrow(
-      /rows\[0\]: column "user\.id": expected a whole number of at most 9007199254740991, .*; write it as a text, in quotes/,
+      /rows\[0\]: column "user\.id": expected an integer of at most 9007199254740991, .*; write it as a quoted string/,
     );
     expect(() => ofLines.predict([{ ...flat[0], price: 1e20 }])).not.toThrow();
     ofLines.dispose();

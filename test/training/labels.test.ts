@@ -90,7 +90,7 @@ describe('a log with missing labels, violations, conditions and weights', () => 
       expect(valid['pay']!.rows).toBe(counts['carts']);
       expect(valid['ctpay']!['auc']).toBeGreaterThan(0.5);
       expect(notices.find((notice) => notice.startsWith('data.valid'))).toContain(
-        `${counts['violations']} of 500 rows are left out: cart is 1 and ctr is not (${counts['violations']})`,
+        `${counts['violations']} of 500 rows are excluded: cart is 1 and ctr is not (${counts['violations']})`,
       );
       if (model !== 'esmm')
         expect(valid['long']).toMatchObject({ rows: counts['rows'], auc: expect.any(Number) as number });

@@ -17,8 +17,8 @@ export function watchScale(task: Task, tasks: readonly Task[]): LabelWatch<unkno
       if (watch.finish() === 0)
         throw userError('data', {
           key: `tasks.${task.name}.scaling`,
-          message: 'no row of train counts for the task, so that nothing can be learned from its label',
-          fix: 'leave the task out',
+          message: 'the training set has no usable label for the task',
+          fix: 'remove the task, or add labeled rows',
         });
       return fit.finish();
     },

@@ -20,7 +20,14 @@ export function oneClassNotices(sums: ReadonlyMap<string, LabelSums>, tasks: rea
  * @param rate of 1s among them
  */
 export function oneClassNotice(name: string, rows: number, rate: number): string | undefined {
-  if (rows === 0) return `task '${name}': no row of train has its label, so that nothing can be learned of it`;
+  if (rows === 0)
+    return (
+      `task '${name}': no row of the training set has its label, so the task cannot be learned; remove the task, ` +
+      'or add labeled rows'
+    );
   if (rate > 0 && rate < 1) return undefined;
-  return `task '${name}': its label is ${rate === 0 ? 'a 1 in none' : 'a 1 in all'} of the rows of train, so that nothing can be learned of it; look at its label, and at what a condition compares with`;
+  return (
+    `task '${name}': its label is ${rate === 0 ? '0' : '1'} in every row of the training set, so the task cannot ` +
+    'be learned; check the label column and its condition'
+  );
 }

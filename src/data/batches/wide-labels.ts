@@ -30,7 +30,9 @@ export async function wideLabelNotices(dataset: Dataset, tasks: readonly Task[])
     const deviation = Math.sqrt(sums.ofSquares / rows - mean * mean);
     if (!(deviation ** 2 > WIDE)) return [];
     return [
-      `task '${name}': its labels spread far (deviation ${deviation.toPrecision(3)} in the first ${rows} rows of train), so that its loss drowns those of other tasks and is slow to fall; write scaling: standard below the task, or scaling: [log1p, standard] for amounts with a long tail: what is predicted stays in the units of the label`,
+      `task '${name}': labels have a standard deviation of ${deviation.toPrecision(3)} in the first ${rows} ` +
+        'rows of the training set, so its loss dominates the other tasks; set scaling: standard for the task, or ' +
+        `scaling: [log1p, standard] for amounts with a long tail (predictions keep the label's units)`,
     ];
   });
 }

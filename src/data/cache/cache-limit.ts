@@ -22,6 +22,6 @@ export function cacheLimit(): number {
 export function sizeIn(where: string, text: string): number {
   const size = parseBytes(text);
   if (size !== undefined) return size;
-  const message = `expected a size as in ${DEFAULT}, found ${JSON.stringify(text)}`;
-  throw userError('usage', { where, message, fix: 'write a number and B, kB, MB, GB, KiB, MiB, GiB or TiB' });
+  const message = `expected a size such as ${DEFAULT}, found ${JSON.stringify(text)}`;
+  throw userError('usage', { where, message, fix: 'use a number and a unit: B, kB, MB, GB, KiB, MiB, GiB or TiB' });
 }

@@ -165,11 +165,12 @@ export async function writableFolder(folders: readonly string[], cache: Cache): 
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
       cache.onWarning?.(
-        `${folder} cannot be written (${systemCode(error)}); encoded rows are kept in ${folders[i + 1]} (data.cache names another folder)`,
+        `cannot write ${folder} (${systemCode(error)}), so encoded rows are cached in ${folders[i + 1]}; set ` +
+          'data.cache to another directory',
       );
     }
   }
   const last = folders.at(-1)!;
-  await onDisk(last, () => isWritable(last), 'make room, or name a folder that can be written with data.cache');
+  await onDisk(last, () => isWritable(last), 'free disk space, or set data.cache to a writable directory');
   return last;
 }

@@ -50,7 +50,9 @@ export async function tidyWritten({ cache, written, maxBytes }: IndexedCache): P
       const freed = beyondLimit.reduce((sum, { bytes }) => sum + bytes, 0);
       if (beyondLimit.length === 0) continue;
       const removed = `removed the ${count(beyondLimit.length)} least recently used entries, ${sizeText(freed)}`;
-      cache.onWarning?.(`${folder}: ${removed}, to stay below ${sizeText(maxBytes)}; ${CACHE_SIZE} sets another limit`);
+      cache.onWarning?.(
+        `${folder}: ${removed}, to stay below ${sizeText(maxBytes)}; set ${CACHE_SIZE} to change the limit`,
+      );
     } catch (error) {
       // Entries of another user stay; training goes on.
       if (!(error instanceof UserError && error.kind === 'disk')) throw error;

@@ -269,11 +269,13 @@ export function noRows(
   const where = `${first}${more.length > 0 ? ` and ${more.length} more` : ''}`;
   if (leftOut.size === 0) {
     const [most] = [...reasons].sort(([, a], [, b]) => b - a);
-    const why = most === undefined ? '' : `; of most that are invalid: ${most[0]} (${most[1]} rows)`;
-    return userError('data', { where, message: `expected rows below the header, found none that can be used${why}` });
+    const why = most === undefined ? '' : `; most common reason: ${most[0]} (${most[1]} rows)`;
+    return userError('data', { where, message: `expected at least one usable row after the header, found none${why}` });
   }
   const causes = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
-  const message = `expected rows${filter?.part === undefined ? '' : ` of ${filter.part}`} that are used, found none: all are left out: ${causes.join(', ')}`;
+  const message =
+    `expected at least one row${filter?.part === undefined ? '' : ` for ${filter.part}`}, found none; all are ` +
+    `excluded: ${causes.join(', ')}`;
   const sections = [
     ...(filter?.split === undefined ? [] : ['data.split']),
     ...(filter?.where === undefined ? [] : ['data.where']),
@@ -281,6 +283,6 @@ export function noRows(
   return userError('data', {
     where,
     message,
-    ...(sections.length > 0 && { fix: `look at ${sections.join(' and ')}` }),
+    ...(sections.length > 0 && { fix: `check ${sections.join(' and ')}` }),
   });
 }

@@ -82,7 +82,11 @@ export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-', enco
   const text = textStream(path, stream, encoding)[Symbol.asyncIterator]();
   let seen: Buffer[] | undefined = [];
   const isRead = (): Error =>
-    userError('data', { where: path, message: 'can be read only once, and was', fix: 'write it to a file' });
+    userError('data', {
+      where: path,
+      message: 'is a stream that was already read',
+      fix: 'save it to a file, and pass that file',
+    });
   const look = async function* (): AsyncGenerator<Buffer> {
     if (seen === undefined) throw isRead();
     yield* seen;

@@ -21,7 +21,7 @@ export function columnIndices(
         where: path,
         key: `column ${quoted(name)}`,
         message,
-        fix: didYouMean(name, header) ?? `they have ${header.slice(0, 40).join(', ')}; ${fix}`,
+        fix: didYouMean(name, header) ?? `found ${header.slice(0, 40).join(', ')}; ${fix}`,
       })),
     );
   }
@@ -32,35 +32,37 @@ export function columnIndices(
     if (cure !== undefined && missing.length === wanted.length)
       throw userError('data', {
         where: `${path}:1`,
-        message: 'expected a header with the names of columns, found none of those that the config asks for',
+        message: 'the header has none of the columns that the config uses',
         fix: cure,
       });
     if (!isNamed && missing.length === wanted.length && looksLikeRow(header))
-      throw noHeader(file, 'none of the columns that the config asks for');
+      throw noHeader(file, 'none of the columns that the config uses');
     const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
     if (separator !== undefined) {
       if (!isNamed && looksLikeRow(header[0]!.split(separator))) throw noHeader(file, undefined, separator);
       throw userError('data', {
         where: `${path}:1`,
-        message: `expected ${quoted(file.dialect?.delimiter)} between the columns of the header, found one column that holds ${quoted(separator)}`,
-        fix: `set data.delimiter: ${quoted(separator)}, or write the file otherwise`,
+        message:
+          `expected ${quoted(file.dialect?.delimiter)} as the delimiter in the header, found a single column ` +
+          `that contains ${quoted(separator)}`,
+        fix: `set data.delimiter: ${quoted(separator)}, or convert the file`,
       });
     }
     const mayBeRow =
       !isNamed && missing.length === wanted.length && missing.length > 1
-        ? '; where that is a row, set data.header: false and name the columns in data.columns'
+        ? '; if the first line is a row, set data.header: false and list the column names in data.columns'
         : '';
     throw new UserError(
       'data',
       missing.map((name) => ({
         where: isNamed ? path : `${path}:1`,
         key: `column ${quoted(name)}`,
-        message: `the config asks for it, ${namer} does not have it`,
+        message: `is used by the config, but is not in ${namer}`,
         fix:
           cure ??
           conditionCure(name, header) ??
           didYouMean(name, header) ??
-          `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}${mayBeRow}`,
+          `use one of the ${header.length} columns of ${namer}: ${header.slice(0, 40).join(', ')}${mayBeRow}`,
       })),
     );
   }
@@ -69,13 +71,13 @@ export function columnIndices(
 
 /** What to do about a header that is none, or is in another encoding. */
 function cureOf([first = '', ...others]: readonly string[]): string | undefined {
-  if (first.startsWith('#')) return 'it begins with #; where such lines are comments, set data.comments: "#"';
+  if (first.startsWith('#')) return 'it begins with #: if such lines are comments, set data.comments: "#"';
   if (first.startsWith('sep='))
-    return 'it begins with sep=, which Excel writes for itself; leave that line out, as with tail -n +2';
+    return 'it begins with sep=, a line for Excel: remove that line, for example with tail -n +2';
   if ([first, ...others].some((name) => name.includes('\0')))
-    return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
+    return 'it contains NUL bytes: if the file is UTF-16, set data.encoding: utf-16le';
   return [first, ...others].some(holdsNotText)
-    ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252'
+    ? "it is not UTF-8: set the file's encoding, for example data.encoding: windows-1252"
     : undefined;
 }
 
@@ -83,7 +85,7 @@ function cureOf([first = '', ...others]: readonly string[]): string | undefined 
 function conditionCure(name: string, header: readonly string[]): string | undefined {
   const [, column] = /^\s*(.+?)\s*(?:[<>=!]=?|==)/.exec(name) ?? [];
   return column !== undefined && header.includes(column)
-    ? `a condition is a map, as in { column: ${column}, above: 3 } or { column: ${column}, equals: 'yes' }`
+    ? `write a condition as a map, for example { column: ${column}, above: 3 } or { column: ${column}, equals: 'yes' }`
     : undefined;
 }
 
@@ -117,10 +119,16 @@ export function noHeader(
   const line = quoted(header.join(dialect?.delimiter));
   const toSay = delimiter === undefined ? '' : `, and data.delimiter: ${quoted(delimiter)}`;
   const isHeader =
-    delimiter === undefined ? 'give each a name of its own' : `set data.delimiter: ${quoted(delimiter)} alone`;
+    delimiter === undefined
+      ? 'give each column a unique, non-numeric name'
+      : `set data.delimiter: ${quoted(delimiter)} alone`;
   return userError('data', {
     where: `${path}:1`,
-    message: `expected a header with the names of columns, found ${found === undefined ? line : `${found} in ${line}`}, which looks like a row`,
-    fix: `write a first line with the names of the columns, or set data.header: false and name them in data.columns${toSay}; where this is one, ${isHeader}`,
+    message:
+      `expected a header with column names, found ${found === undefined ? line : `${found} in ${line}`}, which ` +
+      'looks like a row',
+    fix:
+      `add a header line, or set data.header: false and list the column names in data.columns${toSay}; if this ` +
+      `is a header, ${isHeader}`,
   });
 }

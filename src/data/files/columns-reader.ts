@@ -185,8 +185,8 @@ function takeOf(
     throw userError('data', {
       where: path,
       key: `column ${quoted(reader.columns[list]!)}`,
-      message: `is ${columns[list]!.type}, and the config reads it as one value a row`,
-      fix: "make it a feature of type 'bag', or of type 'vector' where it is a list of numbers",
+      message: `is ${columns[list]!.type}, but the config expects one value per row`,
+      fix: "set the feature's type to 'bag', or to 'vector' for a list of numbers",
     });
   }
   if (rest.length > 0) {
@@ -205,7 +205,7 @@ function takeOf(
 
 const ONE_VALUE = new BadValue(
   'one value, not a list',
-  "correct the row, or where all rows have lists, make the column a feature of type 'bag'",
+  "correct the row; if every row has a list, set the feature's type to 'bag'",
 );
 
 /** The way of cells that are texts or lists. */

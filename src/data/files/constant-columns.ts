@@ -45,7 +45,7 @@ function readText({ read, columns }: ColumnReader, text: string): void {
   } catch (error) {
     throw error instanceof BadValue
       ? new BadValue(
-          `${error.expected} in column ${quoted(columns.join(', '))}, which the name of its folder says is ${quoted(text)}`,
+          `${error.expected} in column ${quoted(columns.join(', '))}, which the directory name sets to ${quoted(text)}`,
           error.cure,
         )
       : error;
@@ -78,8 +78,8 @@ function checkReader(name: string, value: string): ColumnReader {
     read: (text) => {
       if (text !== value)
         throw new BadValue(
-          `${quoted(value)}, as the name of its folder says`,
-          `a column is in the file or in the name of the folder: rename the folder or leave the column out`,
+          `${quoted(value)}, as in the directory name`,
+          `rename the directory, or remove the column from the file`,
         );
     },
   };

@@ -8,18 +8,18 @@ import { withoutComments } from './comment-lines.js';
 
 /** What csv-parse means by its codes, for people. */
 const PARSE_ERRORS: Readonly<Record<string, string>> = {
-  CSV_QUOTE_NOT_CLOSED: 'a quote is opened and never closed',
-  CSV_MAX_RECORD_SIZE: `a row has more than ${MAX_ROW_BYTES} characters, the most that is read`,
+  CSV_QUOTE_NOT_CLOSED: 'a quoted value is never closed',
+  CSV_MAX_RECORD_SIZE: `a row exceeds the maximum of ${MAX_ROW_BYTES} characters`,
 };
-const NOT_CLOSED_SOON = `a quote is opened and not closed within ${MAX_ROW_BYTES} characters`;
-const CLOSE_QUOTE =
-  'close it, or set data.quote: none where the file quotes nothing, and a quote is a character as others are';
+const NOT_CLOSED_SOON = `a quoted value is not closed within ${MAX_ROW_BYTES} characters`;
+const CLOSE_QUOTE = 'close it, or set data.quote: none if the file does not quote values';
 /** What it expected where a quote is out of place. */
 const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
   CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) =>
-    `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line behind a closing quote; a quote inside a quoted cell is written twice`,
+    `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line after a closing quote (a ` +
+    'quote inside a quoted value is written twice)',
   INVALID_OPENING_QUOTE: () =>
-    'quotes around the whole of a cell that holds a quote, and that one written twice (or data.quote: none, where the file quotes nothing)',
+    'a value that contains a quote to be fully quoted, with the inner quote written twice (or data.quote: none)',
 };
 
 /** What csv-parse, the authority, makes of some bytes. */

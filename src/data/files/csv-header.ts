@@ -57,8 +57,8 @@ function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: bo
   ) {
     throw userError('data', {
       where: `${path}:1`,
-      message: 'holds a JSON object, and the name of the file is that of a CSV',
-      fix: 'set data.format: jsonl, or call the file .jsonl',
+      message: 'contains a JSON object, but is named like a CSV file',
+      fix: 'set data.format: jsonl, or rename the file to .jsonl',
     });
   }
   const dialect = {
@@ -101,15 +101,15 @@ function checkFirstRow(path: string, cells: readonly string[], { columns }: Dial
   ) {
     throw userError('data', {
       where: `${path}:1`,
-      message: 'holds the names of the columns, and data.header says that it is a row',
-      fix: 'leave data.header and data.columns out',
+      message: 'contains the column names, but data.header is false',
+      fix: 'remove data.header and data.columns',
     });
   }
   if (cells.length !== names.length) {
     throw userError('data', {
       where: `${path}:1`,
-      message: `expected ${names.length} cells, as many as data.columns names, found ${cells.length}`,
-      fix: 'name every column of the file in data.columns, those too that nobody reads, and look at data.delimiter',
+      message: `expected ${names.length} values as in data.columns, found ${cells.length}`,
+      fix: 'list every column of the file in data.columns, even unused ones, and check data.delimiter',
     });
   }
 }
@@ -123,7 +123,7 @@ function checkNames(path: string, { names, dialect, bytes }: CsvHeader, head: Bu
   throw userError('data', {
     where: `${path}:1`,
     key: `column ${quoted(twice)}`,
-    message: 'stands in the header twice',
+    message: 'is in the header twice',
     fix: 'rename or remove one',
   });
 }

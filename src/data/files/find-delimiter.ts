@@ -42,7 +42,7 @@ export function findDelimiter(path: string, head: Buffer, options: DialectOption
   throw userError('data', {
     where: `${path}:1`,
     key: 'data.delimiter',
-    message: `expected one character between cells, found several that could be: ${told}`,
-    fix: `say which, as in delimiter: ${quoted(found[0]!.delimiter)}`,
+    message: `expected one delimiter, found several candidates: ${told}`,
+    fix: `set it, for example delimiter: ${quoted(found[0]!.delimiter)}`,
   });
 }

@@ -94,8 +94,8 @@ export function checkUnchanged(path: string, before: FileStats, after: FileStats
   if (name !== undefined)
     throw userError('data', {
       where: join(path, name),
-      message: 'changed while it was read; what was read may be of two minds',
-      fix: 'run again when nothing writes to it',
+      message: 'changed while it was being read',
+      fix: 'run again when no program writes to it',
     });
 }
 

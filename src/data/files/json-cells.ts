@@ -32,10 +32,7 @@ export function createJsonCells(capacity: number): JsonCells {
   };
 }
 
-const NO_CELL = new BadValue(
-  'one value or a list, not an object',
-  'name what is in it, as in user.id for the id of a user',
-);
+const NO_CELL = new BadValue('one value or a list, not an object', 'use a path into the object, for example user.id');
 
 /** The cells as whoever reads them takes them: text is made where somebody asks for it. */
 export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCells, bytes: Buffer): CellColumn {
@@ -54,7 +51,7 @@ export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCell
     if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
     return list;
   };
-  return { type: 'a value of JSON', text, numbers: { values, isWhole }, listOf };
+  return { type: 'a JSON value', text, numbers: { values, isWhole }, listOf };
 }
 
 /** A text with escapes; NOT_TEXT stands for half of a surrogate pair. */

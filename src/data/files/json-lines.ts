@@ -51,8 +51,8 @@ export async function openJsonLines(
     stats,
     fingerprint,
     missing: {
-      message: `the config asks for it, none of the first ${numLines} lines has it`,
-      fix: 'where later lines have it, name it with format: jsonl and columns: […]',
+      message: `is used by the config, but is in none of the first ${numLines} lines`,
+      fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
     },
     async *pieces(ahead) {
       try {
@@ -82,20 +82,19 @@ async function readNames(
     if (value !== undefined) addNames(value, line, names);
   }
   const first = filled[0] ?? text.trim();
-  if (first === '')
-    throw userError('data', { where: path, message: 'is empty; expected lines with a JSON object each' });
+  if (first === '') throw userError('data', { where: path, message: 'is empty; expected one JSON object per line' });
   if (first.startsWith('['))
     throw userError('data', {
       where: path,
-      message: 'is a list of JSON; expected an object a line',
+      message: 'is a JSON array; expected one object per line',
       fix: `convert it: jq -c '.[]' ${path}`,
     });
   if (names.size === 0 && filled.every((line) => objectOf(line) === undefined)) {
     const place = `${path}:${lines.findIndex((line) => line !== '') + 1}`;
     throw userError('data', {
       where: place,
-      message: `expected a JSON object on a line of its own, found ${quoted(printable(first, 60))}`,
-      fix: `if objects go over several lines, convert the file: jq -c . ${path}; if it is a CSV, set data.format: csv`,
+      message: `expected one JSON object per line, found ${quoted(printable(first, 60))}`,
+      fix: `if objects span lines, run: jq -c . ${path}; if it is a CSV, set data.format: csv`,
     });
   }
   return { names, numLines: filled.length };
@@ -153,7 +152,7 @@ async function* readPieces(
     if (carry.length > MAX_ROW_BYTES)
       throw userError('data', {
         where: `${path}:${line}`,
-        message: `a line has more than ${MAX_ROW_BYTES} bytes, the most that is read`,
+        message: `a line exceeds the maximum of ${MAX_ROW_BYTES} bytes`,
       });
   }
   if (isFirst) carry = withoutMark(carry);

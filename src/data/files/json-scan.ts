@@ -90,13 +90,15 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       if (byte === BACKSLASH) {
         hasEscapes = true;
         const escape = data[at + 1]!;
-        if (ESCAPES[escape] !== 1) bad('a quote, a backslash or one of /bfnrtu behind a backslash', at + 1);
+        if (ESCAPES[escape] !== 1) bad('a quote, a backslash or one of /bfnrtu after a backslash', at + 1);
         if (escape === 117 && !/^[0-9a-fA-F]{4}$/.test(data.toString('latin1', at + 2, at + 6)))
-          bad('four hexadecimal digits behind \\u', at + 2);
+          bad('four hexadecimal digits after \\u', at + 2);
         at += 2;
       } else if (byte < 32) {
         bad(
-          byte === 10 ? 'a quote that closes the text' : 'a control character in a text to be written with a backslash',
+          byte === 10
+            ? 'a quote that closes the string'
+            : 'a control character in a string to be escaped with a backslash',
           byte === 10 ? begin - 1 : at,
         );
       } else at++;
@@ -118,7 +120,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       at++;
     }
     let digits = at - first;
-    if (digits > 1 && data[first] === ZERO) bad('a number without zeros before it; a text is written in quotes', first);
+    if (digits > 1 && data[first] === ZERO) bad('a number without leading zeros (strings are quoted)', first);
     let decimals = 0;
     if (data[at] === DOT) {
       at++;
@@ -127,7 +129,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
         decimals++;
         at++;
       }
-      if (decimals === 0) bad('a digit behind the decimal point');
+      if (decimals === 0) bad('a digit after the decimal point');
       digits += decimals;
     }
     let isShort =
@@ -150,7 +152,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       at += word.length;
       return word;
     }
-    return bad('a value: a text in quotes, a number, true, false, null, a list or an object');
+    return bad('a value: a quoted string, a number, true, false, null, an array or an object');
   };
 
   /** Reads a value that nobody asks for. */
@@ -160,7 +162,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       at++;
       scanText();
     } else if (byte === OPEN_LIST) {
-      if (depth === MAX_DEPTH) bad(`at most ${MAX_DEPTH} values in values`);
+      if (depth === MAX_DEPTH) bad(`at most ${MAX_DEPTH} levels of nesting`);
       at++;
       if (skipBlanks() === CLOSE_LIST) at++;
       else {
@@ -168,7 +170,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
           skipBlanks();
           skipValue(depth + 1);
           const next = skipBlanks();
-          if (next !== COMMA && next !== CLOSE_LIST) bad('a comma or ] behind a value');
+          if (next !== COMMA && next !== CLOSE_LIST) bad('a comma or ] after a value');
           at++;
           if (next === CLOSE_LIST) break;
         }
@@ -182,7 +184,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
   const scanCell = (node: KeyNode, depth: number): void => {
     const cells = columns[node.column]!;
     const row = rows;
-    if (cells.seen === row + 1) bad('a key once, found it twice', at - 1);
+    if (cells.seen === row + 1) bad('unique keys, found one twice', at - 1);
     cells.seen = row + 1;
     const byte = data[at]!;
     let begin = at;
@@ -231,7 +233,8 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
     const node = children.get(key);
     if (node === undefined && isStrict)
       bad(
-        `only keys that the first lines have too, where all are kept, found ${JSON.stringify(key).slice(0, 60)}; name it in data.columns with format: jsonl`,
+        `only keys that the first lines have, found ${JSON.stringify(key).slice(0, 60)}; set format: jsonl and ` +
+          'list it in data.columns',
         begin - 1,
       );
     if (!hasEscapes && place <= order.length)
@@ -240,7 +243,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
   };
 
   function scanObject(node: KeyNode, depth: number): void {
-    if (depth === MAX_DEPTH) bad(`at most ${MAX_DEPTH} values in values`);
+    if (depth === MAX_DEPTH) bad(`at most ${MAX_DEPTH} levels of nesting`);
     at++;
     if (skipBlanks() === CLOSE_OBJECT) {
       at++;
@@ -250,14 +253,14 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       if (skipBlanks() !== QUOTE) bad('a key in quotes');
       at++;
       const child = node.children === undefined ? (scanText(), SKIPPED_KEY) : scanKey(node, place);
-      if (skipBlanks() !== COLON) bad('a colon behind a key');
+      if (skipBlanks() !== COLON) bad('a colon after a key');
       at++;
       const byte = skipBlanks();
       if (byte === OPEN_OBJECT && child.children !== undefined) scanObject(child, depth + 1);
       else if (child.column < 0) skipValue(depth + 1);
       else scanCell(child, depth + 1);
       const next = skipBlanks();
-      if (next !== COMMA && next !== CLOSE_OBJECT) bad('a comma or } behind a value');
+      if (next !== COMMA && next !== CLOSE_OBJECT) bad('a comma or } after a value');
       at++;
       if (next === CLOSE_OBJECT) return;
     }
@@ -282,7 +285,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
       if (skipBlanks() !== OPEN_OBJECT) bad('an object in braces');
       scanObject(root, 0);
       skipBlanks();
-      if (at !== end) bad('the end of the line behind the object');
+      if (at !== end) bad('the end of the line after the object');
       rows++;
     },
     get rows() {

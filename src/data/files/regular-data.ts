@@ -5,5 +5,5 @@ import { checkRegularFile } from '../../io/regular-file.js';
  * @throws UserError (data)
  */
 export function checkDataFile(path: string): void {
-  checkRegularFile(path, { kind: 'data', fix: 'write what it gives to a file, or pipe it into mtl predict --data -' });
+  checkRegularFile(path, { kind: 'data', fix: 'save its output to a file, or pipe it to mtl predict --data -' });
 }

@@ -44,7 +44,7 @@ export function rowReader(
         ...row,
         column: undefined,
         value: undefined,
-        expected: `${width} cells as in ${namer}, found ${cells.length}`,
+        expected: `${width} values as in ${namer}, found ${cells.length}`,
       });
       return false;
     }

@@ -25,9 +25,9 @@ const CONTROLS = /[\x80-\x9f]/g;
 
 /** What to do about bytes that are no text. */
 const CURES: Partial<Readonly<Record<TextEncoding, string>>> = {
-  latin1: 'it has a control character where windows-1252 has €, „ or “: set data.encoding: windows-1252',
+  latin1: 'set data.encoding: windows-1252: a control character is in place of €, „ or “',
 };
-const OTHER_ENCODING = 'name the encoding that the file has in data.encoding';
+const OTHER_ENCODING = "set data.encoding to the file's encoding";
 
 /**
  * The text of a stream as UTF-8; a byte order mark stays where the text is UTF-8, whose bytes pass as they are.
@@ -53,8 +53,8 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
         {
           where: `${path}:${line + numLineFeeds(before!)}`,
           message: isLast
-            ? `ends within a character of ${encoding}`
-            : `holds bytes that are no character in ${encoding}`,
+            ? `ends in the middle of a ${encoding} character`
+            : `contains bytes that are not valid ${encoding}`,
           fix,
         },
         error,

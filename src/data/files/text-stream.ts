@@ -14,11 +14,11 @@ const SKIPPABLE_MAGIC = Buffer.of(0x2a, 0x4d, 0x18);
 const PACKED = [
   [
     Buffer.from('PK\x03\x04'),
-    'a ZIP archive, as an .xlsx workbook is',
-    'save a workbook as CSV, and unpack an archive: unzip -p FILE > data.csv',
+    'a ZIP archive or an .xlsx workbook',
+    'save a workbook as CSV; unpack an archive with: unzip -p FILE > data.csv',
   ],
-  [Buffer.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0), 'compressed by xz', 'unpack it: xz -d FILE'],
-  [Buffer.from('BZh91AY&'), 'compressed by bzip2', 'unpack it: bzip2 -d FILE'],
+  [Buffer.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0), 'compressed with xz', 'unpack it: xz -d FILE'],
+  [Buffer.from('BZh91AY&'), 'compressed with bzip2', 'unpack it: bzip2 -d FILE'],
 ] as const;
 /** Byte order marks (https://www.unicode.org/faq/utf_bom.html#bom4), longer ones first. */
 const MARKS = [
@@ -64,8 +64,8 @@ export async function* textStream(
   if (mark !== undefined && encoding !== undefined && mark !== encoding)
     throw userError('data', {
       where: path,
-      message: `begins with the byte order mark of ${mark}, and data.encoding says ${encoding}`,
-      fix: 'leave data.encoding out',
+      message: `begins with the byte order mark of ${mark}, but data.encoding is ${encoding}`,
+      fix: 'remove data.encoding',
     });
   yield* asUtf8(path, bytes, encoding ?? mark ?? 'utf-8');
 }
@@ -76,7 +76,7 @@ async function* decompressed(path: string, stream: AsyncIterable<Uint8Array>): B
   if (packed !== undefined)
     throw userError('data', {
       where: path,
-      message: `is ${packed[1]}; expected text, or text in gzip or zstd`,
+      message: `is ${packed[1]}; expected plain text, gzip or zstd`,
       fix: packed[2].replace('FILE', path),
     });
   // What fails is thrown where it is read.

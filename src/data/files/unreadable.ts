@@ -2,11 +2,11 @@ import { systemCode, UserError, userError } from '../../core/errors.js';
 
 /** Reasons in words, by the codes of the system and of zlib. */
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EISDIR: 'is a folder, with neither a manifest.json of shards nor Parquet files; expected one of these, or a CSV file',
-  EACCES: 'may not be read',
-  Z_DATA_ERROR: 'is not whole: what gzip compressed is damaged',
-  Z_BUF_ERROR: 'is not whole: what gzip compressed ends too early',
+  ENOENT: 'does not exist',
+  EISDIR: 'is a directory without a shard manifest.json or Parquet files; expected one of these, or a CSV file',
+  EACCES: 'cannot be read: permission denied',
+  Z_DATA_ERROR: 'is damaged: invalid gzip data',
+  Z_BUF_ERROR: 'is truncated: the gzip data ends early',
 };
 
 /** What is thrown while a file is read, as an error with its path where it is one of the system's. */

@@ -32,11 +32,11 @@ export async function* zstdStream(path: string, stream: ByteStream): ByteStream 
       else if (magic >>> 4 === SKIPPABLE >>> 4)
         for (let left = (await input.take(4)).readUInt32LE(); left > 0; left -= 1 << 16)
           await input.take(Math.min(left, 1 << 16));
-      else throw refused('is not whole: what stands behind a frame of zstd is none');
+      else throw refused('is damaged: invalid data follows a zstd frame');
     }
   } catch (error) {
     throw error instanceof RangeError && error.message === input.endsEarly
-      ? refused('is not whole: what zstd compressed ends too early')
+      ? refused('is truncated: the zstd data ends early')
       : error;
   } finally {
     await input.close();
@@ -56,7 +56,7 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
     try {
       decoder.push(bytes, isLast);
     } catch {
-      throw refused('is not whole: what zstd compressed is damaged');
+      throw refused('is damaged: invalid zstd data');
     }
   };
   decompress(Buffer.concat([magic, header]), false);
@@ -65,7 +65,7 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
     const word = blockHeader.readUIntLE(0, 3);
     isLast = (word & 1) === 1;
     const type = (word >>> 1) & 3;
-    if (type === RESERVED_BLOCK) throw refused('is not whole: what zstd compressed is damaged');
+    if (type === RESERVED_BLOCK) throw refused('is damaged: invalid zstd data');
     decompress(Buffer.concat([blockHeader, await input.take(type === RUN_BLOCK ? 1 : word >>> 3)]), isLast);
     for (const block of blocks) hash.update(block);
     yield* blocks.filter(({ length }) => length > 0);
@@ -77,7 +77,7 @@ async function* frame(input: ByteReader, magic: Buffer, refused: (what: string, 
     (size !== undefined && size !== content.bytes) ||
     (checksum !== undefined && checksum !== parseInt(content.hash.slice(-8), 16))
   )
-    throw refused('is not whole: what zstd compressed is damaged');
+    throw refused('is damaged: invalid zstd data');
 }
 
 /** What a frame says of itself behind its magic number (RFC 8878, 3.1.1.1). */
@@ -100,10 +100,10 @@ async function readHeader(
   const window = isSingle ? size! : 2 ** (10 + (rest[0]! >>> 3)) * (1 + (rest[0]! & 7) / 8);
   if (window > MAX_WINDOW_BYTES)
     throw refused(
-      `needs a window of ${window} bytes, and ${MAX_WINDOW_BYTES} are the most`,
-      'compress it without --long or --ultra, or unpack it: zstd -d --long=31',
+      `requires a window of ${window} bytes, more than the maximum of ${MAX_WINDOW_BYTES}`,
+      'compress it without --long or --ultra, or unpack it with: zstd -d --long=31',
     );
   if (rest.subarray(at - dictionaryBytes, at).some((byte) => byte > 0))
-    throw refused('needs a dictionary of zstd', 'unpack it: zstd -d -D DICTIONARY');
+    throw refused('requires a zstd dictionary', 'unpack it with: zstd -d -D DICTIONARY');
   return { header: Buffer.concat([Buffer.of(flags), rest]), hasChecksum: (flags & HAS_CHECKSUM) !== 0, size };
 }

@@ -128,7 +128,7 @@ export async function describeSources(
       badRows.push({
         where: `${path}:${line}`,
         ...(column !== undefined && { key: `column '${column}'` }),
-        message: `bad row: expected ${expected}${found}`,
+        message: `invalid row: expected ${expected}${found}`,
         ...(cure !== undefined && { fix: cure }),
       });
     }
@@ -276,15 +276,19 @@ function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): re
       .filter(([, found]) => found >= LEAK_AUC)
       .map(
         ([task, found]) =>
-          `field '${name}' alone predicts ${task} with an AUC of ${found.toFixed(4)}: it may be written after the fact, or hold the label itself; leave it out unless it is known before`,
+          `field '${name}' alone predicts ${task} with an AUC of ${found.toFixed(4)}: it may leak the label; ` +
+          'remove it unless it is known at prediction time',
       ),
     ...(unknowns === ''
       ? []
-      : [`field '${name}': a share of ${unknowns} is unknown: the model has not learned what stands there`]),
+      : [`field '${name}': an out-of-vocabulary share of ${unknowns}; the model has not learned these values`]),
     ...(drifts === ''
       ? []
-      : [`field '${name}' drifts from train: a stability index of ${drifts}; above ${DRIFT} is another population`]),
-    ...(values === 1 ? [`field '${name}' has one value on train: nothing can be learned from it`] : []),
+      : [
+          `field '${name}' drifts from train: population stability index ${drifts}, where more than ${DRIFT} ` +
+            'is a different population',
+        ]),
+    ...(values === 1 ? [`field '${name}' has a single value in the training set; remove it`] : []),
   ];
 }
 

@@ -101,8 +101,8 @@ const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 
  */
 function truthTest(place: string, value: ConditionValue): Test {
   const bad = new BadValue(
-    `true or false, or 1 or 0${place}, which ${quoted(value)} compares with`,
-    "compare with the text that is there, as in equals: 'yes'",
+    `true or false, or 1 or 0${place} to compare with ${quoted(value)}`,
+    "compare with a value of the column, for example equals: 'yes'",
   );
   const truths: readonly string[] = [...TRUTHS.true, ...TRUTHS.false];
   return (cell) => {
@@ -125,8 +125,8 @@ function comparison(word: (typeof LIMITS)[number], limit: Limit, place: string):
   const isDay = range.end > range.begin;
   const bad = new BadValue(
     isDate
-      ? `a date${place} as in 2026-11-01 or 2026-11-01T18:30, which ${word}: ${limit} compares with`
-      : `a number${place}, which ${word}: ${quoted(limit)} compares with`,
+      ? `a date such as 2026-11-01 or 2026-11-01T18:30${place} to compare with ${word}: ${limit}`
+      : `a number${place} to compare with ${word}: ${quoted(limit)}`,
   );
   const valueOf = isDate
     ? (cell: string) => readDate(cell)?.begin

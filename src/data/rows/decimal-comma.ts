@@ -3,10 +3,7 @@ import type { DialectOptions } from '../dialect.js';
 import type { ColumnReader } from './column-reader.js';
 
 /** A dot would be read as what separates thousands by some, as the decimal point by others. */
-const NO_DOT = new BadValue(
-  'a number with a comma before its decimals, as data.decimal says, and no dot',
-  'write it without a dot',
-);
+const NO_DOT = new BadValue('a number with a decimal comma and no dot, as set in data.decimal', 'remove the dot');
 /**
  * With either sign, as people write it; blanks around may be trimmed later. A word for nothing, as `n.a.` or a lone
  * dot, is no number.

@@ -183,14 +183,14 @@ function isNumbers(value: unknown): value is ArrayLike<number> {
 
 /** A point in time as ISO 8601 has it. */
 function dateText(value: Date): string {
-  if (Number.isNaN(value.getTime())) throw new BadValue('a date that there is');
+  if (Number.isNaN(value.getTime())) throw new BadValue('an existing date');
   return value.toISOString();
 }
 
 /** A double is the nearest of several whole numbers there, and nobody knows which was meant. */
 const NOT_EXACT = new BadValue(
-  `a whole number of at most ${Number.MAX_SAFE_INTEGER}, beyond which numbers lose digits`,
-  'write it as a text, in quotes',
+  `an integer of at most ${Number.MAX_SAFE_INTEGER}, the largest exact value`,
+  'write it as a quoted string',
 );
 
 /** What stands for a value in a file. */
@@ -199,5 +199,5 @@ function textOf(value: unknown): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) throw NOT_EXACT;
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
-  throw new BadValue('a text or a number');
+  throw new BadValue('a string or a number');
 }

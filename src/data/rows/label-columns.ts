@@ -26,7 +26,10 @@ export interface LabelColumn {
 
 /** The cure of a blank label; a number has no 0 that stands for it. */
 export function blankCure(isClass: boolean): string {
-  return `correct the row, or say what a blank label is: onMissing: mask (no row of this task)${isClass ? ', drop (no row) or negative (0)' : ' or drop (no row)'} below the task`;
+  return (
+    'correct the row, or set onMissing for the task: mask (excluded from its ' +
+    `loss)${isClass ? ', drop (row excluded) or negative (0)' : ' or drop (row excluded)'}`
+  );
 }
 
 /**
@@ -84,9 +87,9 @@ function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean
   const columns = conditionColumns(condition);
   const parse = (text: string): number => {
     const cells = columns.length === 1 ? [text] : text.split(CELL_SEPARATOR);
-    if (cells.length !== columns.length) throw new BadValue('cells without the control character U+001F');
+    if (cells.length !== columns.length) throw new BadValue('values without the control character U+001F');
     const found = holds(cells);
-    return found === undefined ? blank(mayBeBlank, 'something to compare', true) : Number(found);
+    return found === undefined ? blank(mayBeBlank, 'a value to compare', true) : Number(found);
   };
   return { name, type: 'class', columns, numberColumns: numberColumns(condition), mayBeBlank, parse };
 }

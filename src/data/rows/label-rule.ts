@@ -111,15 +111,16 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const what = nameOfLabel(task);
   const check = labelCheck(task);
   const broken = new BadValue(
-    `${given?.named} to be 1 where ${what} is 1`,
+    `${given?.named} to be 1 if ${what} is 1`,
     given &&
-      `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`,
+      `correct the row, or set given: { label: ${given.named}, violations: skip } (excludes the row) or keep ` +
+        'for the task',
   );
   const isBlank = new BadValue(
-    `${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`,
+    `a value for ${what}${given === undefined ? '' : ` if ${given.named} is 1`}`,
     blankCure(task.type === 'classification'),
   );
-  const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is blank`];
+  const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is missing`];
 
   const givenValue: Read | undefined =
     givenLabel &&

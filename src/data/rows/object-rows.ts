@@ -56,13 +56,13 @@ export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'erro
     throw userError('data', {
       where: 'rows',
       message: `expected a list of rows, found ${quoted(given)}`,
-      fix: 'give a single row as [row]',
+      fix: 'pass a single row as [row]',
     });
   for (const [row, value] of (given as unknown[]).entries()) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw userError('data', {
         where: rowPlace(row),
-        message: `expected an object with a cell a column, found ${quoted(value)}`,
+        message: `expected an object with one value per column, found ${quoted(value)}`,
       });
   }
   return {
@@ -120,8 +120,8 @@ export function rowsOfColumns(columns: Columns, required?: readonly string[], wh
       throw userError('data', {
         where: 'columns',
         key: columnKey([name]),
-        message: `has ${cells.length} cells, and ${columnKey([entries[0]![0]])} has ${count}`,
-        fix: 'give every column one cell a row',
+        message: `has ${cells.length} values, but ${columnKey([entries[0]![0]])} has ${count}`,
+        fix: 'pass one value per row in every column',
       });
   }
   if (required !== undefined) checkColumns(where, Object.keys(columns), new Set(required));
@@ -148,7 +148,8 @@ export function problemOfCell(
   const hint = value === undefined ? meantColumn(columns[0]!, names, read) : undefined;
   const isBlank = value === undefined || value === null;
   // What a config could say of blanks is past: the model is trained.
-  const fix = hint ?? (isBlank ? 'give the row this column' : (cure ?? 'correct the row, or leave it out by onBadRow'));
+  const fix =
+    hint ?? (isBlank ? 'add this column to the row' : (cure ?? 'correct the row, or set onBadRow to skip it'));
   return { where: placeOf(row), key: columnKey(columns), message: `expected ${expected}, found ${quoted(value)}`, fix };
 }
 
@@ -204,7 +205,7 @@ function meantColumn(column: string, names: readonly string[], read: ReadonlySet
 export function badRowsError(bad: readonly BadRow[]): UserError {
   const told = bad.slice(0, MAX_TOLD).flatMap(({ problems }) => problems);
   const more = bad.length - MAX_TOLD;
-  return new UserError('data', more <= 0 ? told : [...told, { message: `and ${more} more bad rows` }]);
+  return new UserError('data', more <= 0 ? told : [...told, { message: `and ${more} more invalid rows` }]);
 }
 
 /** The name of a row in problems. */

@@ -28,8 +28,9 @@ export function predictionProblem(
   const suspect = findLargestNumber(batch, batchRow, fields);
   const fix =
     suspect === undefined
-      ? 'train the model again with a lower learning rate'
-      : `correct ${columnKey(suspect)}: ${suspect.map((column) => quoted(given.cellsOf(column)(row))).join(', ')} is too large`;
+      ? 'retrain the model with a lower learning rate'
+      : `correct ${columnKey(suspect)}: ` +
+        `${suspect.map((column) => quoted(given.cellsOf(column)(row))).join(', ')} is too large`;
   return {
     where: given.placeOf?.(row) ?? rowPlace(row),
     key: `output ${outputs.map(({ name }) => quoted(name)).join(', ')}`,

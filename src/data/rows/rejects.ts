@@ -73,7 +73,7 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
       if (seen.size > maxRejects) {
         const all = path === undefined ? '' : `; all are in ${path}`;
         const cure = row.cure === undefined ? '' : `${row.cure}; `;
-        throw badRowError(row, `${cure}this is bad row number ${seen.size} and data.maxRejects is ${maxRejects}${all}`);
+        throw badRowError(row, `${cure}invalid row ${seen.size} exceeds data.maxRejects: ${maxRejects}${all}`);
       }
     },
   };
@@ -101,7 +101,7 @@ export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): rea
   const told = lines.slice(0, MAX_REASONS).map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
   return [
     [
-      `bad rows that were skipped, by reason:`,
+      `skipped invalid rows by reason:`,
       ...told,
       ...(rest > 0 ? [`  ${String(rest).padStart(width)}  for other reasons`] : []),
     ].join('\n'),

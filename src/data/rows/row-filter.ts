@@ -70,13 +70,13 @@ function reasonOf(decider: Decider, cells: readonly string[], line: number): str
   } catch (error) {
     if (!(error instanceof BadValue)) throw error;
     const found = decider.columns.map((name, i) => `${quoted(cells[i])} in column ${quoted(name)}`).join(', ');
-    throw new BadValue(`${error.expected}, by which rows are chosen; found ${found}`, error.cure);
+    throw new BadValue(`${error.expected} for the row filter, found ${found}`, error.cure);
   }
 }
 
 function whereDecider(where: Condition): Decider {
   const { columns, holds } = compileCondition(where);
-  return { columns, reasonOf: (cells) => (holds(cells) === true ? undefined : 'not what data.where asks for') };
+  return { columns, reasonOf: (cells) => (holds(cells) === true ? undefined : 'excluded by data.where') };
 }
 
 function partDecider(split: SplitOptions, part: Split): Decider {
@@ -100,7 +100,7 @@ function dateDecider({ column, ...ranges }: SplitOptions & { readonly by: 'date'
   return {
     columns: [column],
     reasonOf(cells) {
-      if (cells[0] === '') return `nothing in '${column}', by which rows are split`;
+      if (cells[0] === '') return `missing value in the split column '${column}'`;
       const found = parts.find(([, holds]) => holds(cells) === true)?.[0];
       return found === undefined ? 'in no part of the split' : found === part ? undefined : OTHER_PART;
     },

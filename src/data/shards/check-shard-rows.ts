@@ -34,7 +34,7 @@ export function checkRows(
 export function checkIds(block: RowBlock, columns: readonly ShardColumn[], placeOf: PlaceOf): void {
   const sizes = new Map(columns.flatMap((column) => ('size' in column ? [[column.name, column.size] as const] : [])));
   const fail = (name: string, row: number, id: number): never => {
-    throw badRow(placeOf(row), name, `expected an id below ${sizes.get(name)}, as the manifest has it, found ${id}`);
+    throw badRow(placeOf(row), name, `expected an id below ${sizes.get(name)} as in the manifest, found ${id}`);
   };
   for (const [name, ids] of block.ids) {
     const row = firstBeyond(ids, block.rows, sizes.get(name)!);
@@ -71,7 +71,7 @@ function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: Pla
     const givenData = labels.get(given)!;
     for (let r = 0; r < rows; r++)
       if (labelData[r] === 1 && givenData[r] !== 1)
-        throw badRow(placeOf(r), label, `expected ${given} to be 1 where ${label} is 1`);
+        throw badRow(placeOf(r), label, `expected ${given} to be 1 if ${label} is 1`);
   }
 }
 
@@ -111,7 +111,7 @@ export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format:
     throw badRow(
       placeOf(row),
       name,
-      `expected weights that are finite${isMean ? ' and at least 0, of which a mean can be taken' : ''}, found ${weights[item]}`,
+      `expected finite weights${isMean ? ' of at least 0 for mean pooling' : ''}, found ${weights[item]}`,
     );
   }
 }

@@ -10,7 +10,7 @@ export const MANIFEST = 'manifest.json';
 
 const count = z.int().min(0);
 /** A file of the folder itself. */
-const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'the name of a file in this folder');
+const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'the name of a file in this directory');
 
 const columnSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -74,7 +74,7 @@ export type ShardColumn = z.output<typeof columnSchema>;
 export type Manifest = z.output<typeof manifestSchema>;
 
 /** What to do about a folder that is broken. */
-const FIX = "write it again; what 'mtl data clean' removes is made again by the next run";
+const FIX = "recreate the shards; for the cache, run 'mtl data clean' and the next run rebuilds it";
 
 /** What broken shards are an error of. */
 export const BLAME_DATA = { kind: 'data', fix: FIX } as const;
@@ -104,7 +104,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     if (size !== bytes)
       throw userError('data', {
         where: join(folder, file),
-        message: `expected ${bytes} bytes as in the manifest, the file ${found}`,
+        message: `expected ${bytes} bytes as in the manifest; the file ${found}`,
         fix: FIX,
       });
   }
@@ -150,7 +150,7 @@ function checkHash(where: string, shard: Manifest['shards'][number], found: stri
   if (found !== (shard.hash ?? contentHashOf(shard)))
     throw userError('data', {
       where,
-      message: 'its bytes are not those that were written: it was damaged or overwritten since',
+      message: 'is damaged or was overwritten: its checksum differs from the manifest',
       fix: FIX,
     });
 }
@@ -168,16 +168,16 @@ function parseManifest(text: string, path: string): Manifest {
     const key = issue!.path.map(String).join('.');
     throw userError(
       'data',
-      { where: path, key, message: `not a manifest of shards: ${issue!.message}`, fix: FIX },
+      { where: path, key, message: `is not a shard manifest: ${issue!.message}`, fix: FIX },
       parsed.error,
     );
   }
   const { rows, shards, columns } = parsed.data;
   const sum = shards.reduce((total, shard) => total + shard.rows, 0);
   if (sum !== rows)
-    throw userError('data', { where: path, key: 'rows', message: `is ${rows}, and the shards have ${sum}`, fix: FIX });
+    throw userError('data', { where: path, key: 'rows', message: `is ${rows}, but the shards have ${sum}`, fix: FIX });
   const twice = columns.find(({ name }, i) => columns.findIndex((other) => other.name === name) !== i);
   if (twice !== undefined)
-    throw userError('data', { where: path, key: 'columns', message: `'${twice.name}' is there twice`, fix: FIX });
+    throw userError('data', { where: path, key: 'columns', message: `'${twice.name}' is listed twice`, fix: FIX });
   return parsed.data;
 }

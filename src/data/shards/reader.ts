@@ -201,7 +201,7 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
       const offsets = all.get(name)!;
       const { ids } = itemPlaces(file, path, name);
       if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > ids.shape[0]!)
-        throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
+        throw broken(path, bagTensors(name).offsets, 'they do not increase from 0 to the number of ids');
       row += offsets.length - 1;
     }
     bag.reserve(bag.offsets[row]!);
@@ -268,7 +268,8 @@ function placeOf(
     throw broken(
       path,
       name,
-      `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`,
+      `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ` +
+        (place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`),
     );
   }
   return place;

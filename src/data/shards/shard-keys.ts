@@ -26,8 +26,7 @@ export function problemsOfKeys(
   counts: ReadonlyMap<string, IdCounts[string]>,
   where: string,
 ): readonly Problem[] {
-  const fix =
-    'read the CSV, JSON Lines or Parquet that the shards were made from, or leave out of the config what groups rows by this column';
+  const fix = 'use the source CSV, JSON Lines or Parquet files, or remove the grouping by this column from the config';
   return keys.flatMap((column): Problem[] => {
     const key = `column '${column}'`;
     const kind = columns.get(column)!.kind;
@@ -36,7 +35,7 @@ export function problemsOfKeys(
         {
           where,
           key,
-          message: `rows are grouped by its cells, and shards keep those of ids alone, not of kind ${kind}`,
+          message: `groups rows, but shards store grouping values only for columns of kind id, not ${kind}`,
           fix,
         },
       ];
@@ -47,7 +46,9 @@ export function problemsOfKeys(
           {
             where,
             key,
-            message: `rows are grouped by its cells, and ${unknown} of them are gone: their id is ${UNKNOWN}, which stands for all that are rare or were not seen in train`,
+            message:
+              `groups rows, but ${unknown} of its values have the out-of-vocabulary id ${UNKNOWN} and cannot be ` +
+              'told apart',
             fix,
           },
         ];
@@ -91,7 +92,7 @@ export function keyStep(
         throw badRow(
           placeOf(row),
           column,
-          `expected an id of its own, since rows are grouped by it, found ${UNKNOWN}, which stands for many`,
+          `expected an in-vocabulary id for grouping, found the out-of-vocabulary id ${UNKNOWN}`,
         );
       const isText = keys !== undefined && KEY_WORDS * id < keys.length;
       to[KEY_WORDS * row] = isText ? keys[KEY_WORDS * id]! : id;

@@ -24,6 +24,8 @@ export async function readVocabulary(path: string): Promise<StringPool> {
 }
 
 function notOne(path: string, cause?: unknown): Error {
-  const message = `is not a vocabulary: a JSON list of texts, or tensors '${VOCABULARY}.bytes' and '${VOCABULARY}.offsets'`;
+  const message =
+    `is not a vocabulary; expected a JSON array of strings, or tensors '${VOCABULARY}.bytes' and ` +
+    `'${VOCABULARY}.offsets'`;
   return userError('data', { where: path, message, fix: BLAME_DATA.fix }, cause);
 }

@@ -60,7 +60,7 @@ export async function openCellPart(
     if (content !== undefined && !isSameContent(content, found)) {
       throw userError('data', {
         where: path,
-        message: 'was changed though its size, its times and its inode are those of what the cache keeps',
+        message: 'changed, although its size, times and inode match the cache',
         fix: 'run again with --verify-data',
       });
     }

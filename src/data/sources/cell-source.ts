@@ -275,8 +275,7 @@ export async function openCellSource(
  * @throws UserError (data) with all such tables
  */
 export function checkTables({ fields }: EncodedFormat, where: string): void {
-  const fix =
-    'give the field encoding: { name: tokens }, or { name: hash, buckets: … }, or leave fillMissing: token out';
+  const fix = 'set encoding: { name: tokens } or { name: hash, buckets: … } for the field, or remove fillMissing: token';
   const tooLarge = fields.filter(({ rows }) => rows > LARGEST_ID + 1);
   if (tooLarge.length > 0)
     throw new UserError(
@@ -284,7 +283,7 @@ export function checkTables({ fields }: EncodedFormat, where: string): void {
       tooLarge.map(({ name, rows }) => ({
         where,
         key: `field '${name}'`,
-        message: `its ids and the token of empty cells need ${rows} rows of a table, ${LARGEST_ID + 1} at the most`,
+        message: `its ids and missing-value token require ${rows} table rows, but the maximum is ${LARGEST_ID + 1}`,
         fix,
       })),
     );

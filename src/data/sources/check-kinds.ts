@@ -11,7 +11,7 @@ export function checkKinds(files: readonly Pick<CellFile, 'path' | 'kind'>[]): v
   if (other !== undefined)
     throw userError('data', {
       where: other.path,
-      message: `is ${other.kind}, while ${first!.path} is ${first!.kind}`,
-      fix: 'name files of one kind, as with a glob like *.csv, or write one kind as the other',
+      message: `is ${other.kind}, but ${first!.path} is ${first!.kind}`,
+      fix: 'use files of one format, for example with a glob such as *.csv',
     });
 }

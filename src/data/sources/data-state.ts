@@ -49,7 +49,7 @@ export async function refuseOtherContent({ fingerprints }: DataState, sources: S
       problems.push({
         key: `data.${split}`,
         where: source.path,
-        message: 'its files are in another order than when the run was trained',
+        message: 'its files are in a different order than at training',
         fix: FIX,
       });
     if (!isSameContent(known, now))
@@ -71,7 +71,7 @@ export async function rememberData(
   if (state.trainRows !== null && state.trainRows !== trainRows) {
     throw userError('data', {
       key: 'data.train',
-      message: `has ${trainRows} usable rows, the run was trained with ${state.trainRows}`,
+      message: `has ${trainRows} usable rows, but the run was trained on ${state.trainRows}`,
       fix: FIX,
     });
   }
@@ -86,29 +86,30 @@ export async function rememberData(
 export function sameNotices({ fingerprints: { train, valid } }: DataState, isDivided: boolean): readonly string[] {
   if (isDivided || train === undefined || valid === undefined || !isSameContent(train, valid)) return [];
   return [
-    'data.valid holds the same rows as data.train: it cannot tell when the model only learns these by heart, and the best epoch will be the last; give it rows of its own, as in source with split',
+    'data.valid has the same rows as data.train, so it cannot detect overfitting and the last epoch will be ' +
+      'the best; use separate rows, for example with source and split',
   ];
 }
 
 const isOtherOrder = (known: readonly string[], now: readonly string[]): boolean =>
   known.length > 1 && known.some((name, i) => name !== now[i]);
 
-const FIX = 'go on with the same data, or start a new run';
+const FIX = 'resume with the same data, or start a new run';
 
 function changesOf(path: string, known: Fingerprint, now: Fingerprint): Problem[] {
   return [...new Set([...Object.keys(known), ...Object.keys(now)])].flatMap((name): Problem[] => {
     const [before, after] = [known[name], now[name]];
     const where = join(path, name);
-    if (before === undefined) return [{ where, message: 'was not there when the run was trained', fix: FIX }];
-    if (after === undefined) return [{ where, message: 'was there when the run was trained, and is not', fix: FIX }];
+    if (before === undefined) return [{ where, message: 'did not exist at training', fix: FIX }];
+    if (after === undefined) return [{ where, message: 'existed at training, but is missing', fix: FIX }];
     if (before.bytes !== after.bytes)
-      return [{ where, message: `has ${after.bytes} bytes, ${before.bytes} when the run was trained`, fix: FIX }];
+      return [{ where, message: `has ${after.bytes} bytes, but had ${before.bytes} at training`, fix: FIX }];
     return before.hash === after.hash
       ? []
       : [
           {
             where,
-            message: `holds other bytes than when the run was trained, though as many (${after.bytes})`,
+            message: `has the same size as at training (${after.bytes} bytes), but different content`,
             fix: FIX,
           },
         ];

@@ -13,8 +13,8 @@ export function filteredSource(source: Source, filter: RowFilter): Source {
     throw userError('data', {
       where: source.path,
       key,
-      message: 'cannot be said of a folder of shards, whose rows are taken as they are',
-      fix: `write other shards, or leave ${key} out`,
+      message: 'does not apply to a directory of shards, whose rows are already encoded',
+      fix: `create new shards, or remove ${key}`,
     });
   }
   return {

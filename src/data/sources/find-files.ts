@@ -32,8 +32,8 @@ export function findFiles(paths: Paths): readonly DataFile[] {
     if (other !== undefined)
       throw userError('data', {
         where: path,
-        message: other === path ? 'is named twice' : `is the same file as ${other}`,
-        fix: 'name it once: each of its rows would be there twice',
+        message: other === path ? 'is listed twice' : `is the same file as ${other}`,
+        fix: 'list it once; otherwise each of its rows is used twice',
       });
     seen.set(real, path);
   }
@@ -105,11 +105,12 @@ function fileAt(path: string, home: string): DataFile {
 function cureOf(path: string): string {
   const { base } = globParts(path);
   const stats = statOf(base);
-  if (stats === undefined) return `there is no folder ${base}; correct the path`;
+  if (stats === undefined) return `the directory ${base} does not exist; correct the path`;
   const names = visible(base);
   return names.length === 0
-    ? `the folder ${base} is empty`
-    : `the folder ${base} holds ${names.slice(0, 5).map(quoted).join(', ')}${names.length > 5 ? `, and ${names.length - 5} more` : ''}`;
+    ? `the directory ${base} is empty; correct the path`
+    : `the directory ${base} contains ` +
+        `${names.slice(0, 5).map(quoted).join(', ')}${names.length > 5 ? `, and ${names.length - 5} more` : ''}`;
 }
 
 /** The files that a folder stands for. */
@@ -119,7 +120,8 @@ function folderFiles(folder: string): readonly string[] {
     throw userError('data', {
       where: folder,
       message:
-        'is a folder, with neither a manifest.json of shards nor files of CSV, JSON Lines or Parquet; expected one of these, or a CSV file',
+        'is a directory without a shard manifest.json or CSV, JSON Lines or Parquet files; expected one of ' +
+        'these, or a CSV file',
     });
   return [...found].sort(byCharacters);
 }
@@ -141,15 +143,17 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
   if (other !== undefined)
     throw userError('data', {
       where: other,
-      message: `stands among the parts of the folder ${folder}, and is not one of them`,
-      fix: `expected files of CSV, JSON Lines or Parquet, or partitions like ds=2026-11-01; name the files with a glob, as in ${quoted(`${folder}/*.csv`)}`,
+      message: `is in the data directory ${folder}, but is not a data file`,
+      fix:
+        'expected CSV, JSON Lines or Parquet files, or partitions such as ds=2026-11-01; use a glob, for example ' +
+        quoted(`${folder}/*.csv`),
     });
   const [mixed] = files.length > 0 ? folders : [];
   if (mixed !== undefined)
     throw userError('data', {
       where: mixed,
-      message: `stands among the parts of the folder ${folder}, which are files`,
-      fix: 'keep either files or partitions in a folder, or name the files with a glob',
+      message: `is a partition in the directory ${folder}, which also contains data files`,
+      fix: 'separate files and partitions, or use a glob',
     });
   return [...files, ...folders.flatMap((each) => partsOf(each, false))];
 }

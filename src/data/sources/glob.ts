@@ -84,8 +84,8 @@ export function checkMatches(path: string, { files, folders }: GlobMatches): voi
   if (other === undefined) return;
   throw userError('data', {
     where: other,
-    message: `is a folder, and ${quoted(path)} matches files, too`,
-    fix: `rename it, or name its files, as in ${quoted(`${other}/*`)}`,
+    message: `is a directory, but ${quoted(path)} also matches files`,
+    fix: `rename it, or match its files, for example with ${quoted(`${other}/*`)}`,
   });
 }
 
@@ -104,7 +104,7 @@ export function checkLink(path: string): void {
   }
   throw userError('data', {
     where: path,
-    message: `is a link to ${quoted(target)}, which is not there`,
+    message: `is a link to ${quoted(target)}, which does not exist`,
     fix: 'restore that file, or remove the link',
   });
 }

@@ -23,7 +23,8 @@ export function leftOutNotices(
     const reasons = leftOut.toSorted(([, a], [, b]) => b - a).map(([reason, count]) => `${reason} (${count})`);
     const rates = ratesOf(dataset, tasks);
     return [
-      `data.${split}: ${total} of ${dataset.rows + total} rows are left out: ${reasons.join(', ')}${rates.length === 0 ? '' : `; labels are 1 in: ${rates.join(', ')}`}`,
+      `data.${split}: ${total} of ${dataset.rows + total} rows are excluded: ` +
+        `${reasons.join(', ')}${rates.length === 0 ? '' : `; positive label rates: ${rates.join(', ')}`}`,
     ];
   });
 }
@@ -39,7 +40,7 @@ function ratesOf({ rows, leftOut, labelCounts = new Map() }: Counted, tasks: rea
     if (ones === undefined || rows === 0) return [];
     const [zerosOut, onesOut] = [leftOut.get(SAMPLED_AWAY) ?? 0, leftOut.get(violationReason(task)) ?? 0];
     const [now, before] = [percent(ones / rows), percent((ones + onesOut) / (rows + zerosOut + onesOut))];
-    return now === before ? [] : [`${task.name} ${now} (${before} with them)`];
+    return now === before ? [] : [`${task.name} ${now} (${before} with excluded rows)`];
   });
 }
 

@@ -25,8 +25,8 @@ export async function openSource(
     if (each.length > 1)
       throw userError('data', {
         where: path,
-        message: 'is a folder of shards, which can be no source together with other paths',
-        fix: 'name it alone',
+        message: 'is a directory of shards, which cannot be combined with other paths',
+        fix: 'use it as the only path',
       });
     return openShardSource(shards, columns);
   }

@@ -38,13 +38,13 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
   if (missing.length > 0) {
     const fix = (name: string): string =>
       didYouMean(name, [...columns.keys()]) ??
-      `it has ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
+      `use one of its ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
     throw new UserError(
       'data',
       missing.map((name) => ({
         where,
         key: `column '${name}'`,
-        message: 'the config asks for it, the manifest does not have it',
+        message: 'is used by the config, but is not in the manifest',
         fix: fix(name),
       })),
     );
@@ -232,7 +232,7 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
 
 /** What the rows of a column have. */
 const shapeOf = (kind: BlockColumn['kind']): string =>
-  kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value a row';
+  kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value per row';
 
 /** What a field reads must be of a kind that it can read. */
 function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
@@ -240,8 +240,8 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
     throw userError('data', {
       where,
       key: 'data.negativeSampling',
-      message: 'leaves rows out as they are read from cells, and these are shards, which are read as they are',
-      fix: 'read the CSV or Parquet that they were made from',
+      message: 'excludes rows while reading raw values, but shards are already encoded',
+      fix: 'use the source CSV or Parquet files',
     });
   const made =
     format.masks.length > 0 ||
@@ -254,15 +254,15 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
       where,
       key: 'tasks',
       message:
-        'conditions as labels, missing, violations and sampleWeight are for cells, and these are shards, which are read as they are',
-      fix: 'read the CSV or Parquet that they were made from, or write the labels into them',
+        'label conditions, onMissing, violations and sampleWeight require raw values, but shards are already encoded',
+      fix: 'use the source CSV or Parquet files, or create shards with these labels',
     });
   for (const { name } of format.labels) {
     if (columns.get(name)!.kind !== 'label')
       throw userError('data', {
         where,
         key: `column '${name}'`,
-        message: `expected a label, as the config reads it, found one of kind ${columns.get(name)!.kind}`,
+        message: `expected a column of kind label as in the config, found kind ${columns.get(name)!.kind}`,
       });
   }
   for (const { columns: names, kind } of format.fields) {
@@ -272,8 +272,8 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
         throw userError('data', {
           where,
           key: `column '${name}'`,
-          message: `is of kind ${found}, and the config reads it as ${shapeOf(kind)}`,
-          fix: 'choose another type for the feature',
+          message: `is of kind ${found}, but the config expects ${shapeOf(kind)}`,
+          fix: 'change the type of the feature',
         });
       }
     }

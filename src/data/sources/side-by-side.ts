@@ -73,8 +73,8 @@ function refuseOthersFiles(parts: readonly CellPart[], keys: readonly string[]):
   const [first] = parts;
   throw userError('data', {
     where: first!.file.path,
-    message: `process ${other} does not see the same files here as process 0: their names or sizes differ`,
-    fix: 'have the data under the same paths on every machine, as on a shared disk',
+    message: `process ${other} reads different files here than process 0: names or sizes differ`,
+    fix: 'put the same data under the same paths on every machine, for example on a shared disk',
   });
 }
 

@@ -103,12 +103,12 @@ function givenProblem(problem: Problem, tasks: readonly Task[]): Problem {
     const meant = didYouMean(named, names);
     return {
       ...problem,
-      message: `task '${task.name}' is given it, and it is no task, no label and no column`,
+      message: `is the given of task '${task.name}', but is not a task, label or column`,
       fix:
         meant ??
         (names.length > 0
-          ? `expected a task or its label (${names.join(', ')}), or a column of the file`
-          : 'name a column of the file'),
+          ? `use a task, a label (${names.join(', ')}) or a column of the file`
+          : 'use a column of the file'),
     };
   }
   return problem;
@@ -137,7 +137,7 @@ export function openData(data: DataOptions, format: RowFormat, open?: OpenSource
   return openSplits(
     splitFilesOf(data),
     format,
-    'paths are taken from the folder of the config, else from the working directory',
+    "correct the path; paths are relative to the config's directory or the working directory",
     dialectOf(data),
     data,
     open,

@@ -33,7 +33,9 @@ export function unknownNotices(shares: UnknownShares, fields: readonly EncodedFi
     // A cell that is an id already may be a 0 with a meaning of its own.
     if (shareOf('train', name) > HIGH && direct?.cell !== 'id') {
       return [
-        `field '${name}': ${percent(shareOf('train', name))} of train is unknown, one id for all of it; lower the encoding's minCount if it has one, take encoding { name: hash, buckets: … }, or leave the field out if its cells are empty`,
+        `field '${name}': ${percent(shareOf('train', name))} of train is out of vocabulary and shares one id; ` +
+          `lower the encoding's minCount, use encoding { name: hash, buckets: … }, or remove the field if its ` +
+          'values are missing',
       ];
     }
     const split = (['valid', 'test'] as const).find(
@@ -41,7 +43,9 @@ export function unknownNotices(shares: UnknownShares, fields: readonly EncodedFi
     );
     if (split === undefined) return [];
     return [
-      `field '${name}': ${percent(shareOf(split, name))} of ${split} is unknown, ${percent(shareOf('train', name))} of train: the model has not learned what stands there; train on more data or on newer, take encoding { name: hash, buckets: … }, or leave the field out`,
+      `field '${name}': ${percent(shareOf(split, name))} of ${split} is out of vocabulary, but only ` +
+        `${percent(shareOf('train', name))} of train; train on more or newer data, use encoding { name: hash, ` +
+        'buckets: … }, or remove the field',
     ];
   });
 }

@@ -50,8 +50,10 @@ export function createApart(tables: readonly Rows[]): readonly Apart[] {
         'data',
         {
           key: 'features',
-          message: `the table '${name}' of ${rows} rows needs ${(bytes / 2 ** 30).toFixed(1)} GiB with what its optimizer keeps, more than Node ${process.versions.node} gives for one`,
-          fix: 'use a smaller width, fewer rows, an optimizer that keeps less (row-wise-adagrad), or a newer Node',
+          message:
+            `table '${name}' with ${rows} rows requires ${(bytes / 2 ** 30).toFixed(1)} GiB with its optimizer ` +
+            `state, more than Node ${process.versions.node} can allocate at once`,
+          fix: 'reduce the width or rows, use an optimizer with less state (row-wise-adagrad), or update Node',
         },
         error,
       );

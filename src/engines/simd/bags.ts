@@ -107,7 +107,9 @@ function tooManyItems({ rows, bags }: Batch, missing: number): Error {
   const list = counts.slice(0, 3).map(([field, count]) => `'${field}' with ${count}`);
   return userError('data', {
     key: 'features',
-    message: `the bags of a batch of ${rows} rows need ${Math.ceil(missing / 2 ** 20)} MiB more than one WebAssembly memory has, 4 GiB; most items has ${list.join(', then ')}`,
-    fix: 'set maxItems for these fields, or a smaller training.batchSize',
+    message:
+      `the bags of a batch of ${rows} rows exceed the 4 GiB of a WebAssembly memory by ` +
+      `${Math.ceil(missing / 2 ** 20)} MiB (most items: ${list.join(', then ')})`,
+    fix: 'set maxItems for these fields, or reduce training.batchSize',
   });
 }

@@ -49,7 +49,7 @@ export function createSimdEngine(
 /** Which kernels run; and why none are native, unless that was asked for. */
 function describeKernels({ isRelaxed, native }: KernelModule): string {
   const wasm = `WebAssembly SIMD${isRelaxed ? ' with fused multiply-add' : ''}`;
-  if ('reason' in native) return native.isChosen === true ? wasm : `${wasm} (no native kernels: ${native.reason})`;
+  if ('reason' in native) return native.isChosen === true ? wasm : `${wasm} (without native kernels: ${native.reason})`;
   return `${wasm}, native kernels for ${native.family}${native.noBf16 === undefined ? ' with BF16' : ''}`;
 }
 

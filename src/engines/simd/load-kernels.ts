@@ -23,7 +23,7 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
       if (!(error instanceof WebAssembly.CompileError)) throw error;
     }
   }
-  const native = { reason: 'plain SIMD has bits of its own', isChosen: true };
+  const native = { reason: 'without fused multiply-add, results are not bitwise identical', isChosen: true };
   return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native };
 }
 
@@ -31,10 +31,10 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
 let found: KernelModule['native'] | undefined;
 
 function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
-  if (choice === 'wasm') return { reason: "WebAssembly's are asked for", isChosen: true };
+  if (choice === 'wasm') return { reason: 'WebAssembly kernels were requested', isChosen: true };
   found ??= findNative(bytes, (memory) => instantiateAlone(module, memory), choice === 'native');
   if (choice === 'native' && 'reason' in found) {
-    const fix = `${found.fix === undefined ? '' : `${found.fix}, or `}leave --kernels and MTL_KERNELS out`;
+    const fix = `${found.fix === undefined ? '' : `${found.fix}, or `}remove --kernels and MTL_KERNELS`;
     throw userError('usage', { where: 'native kernels', message: found.reason, fix });
   }
   return found;

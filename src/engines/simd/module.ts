@@ -34,7 +34,7 @@ export function whyEmulated({ native }: KernelModule, precision: Precision): str
   return precision === 'f32'
     ? undefined
     : 'reason' in native
-      ? `there are no native kernels: ${native.reason}`
+      ? `native kernels are not available: ${native.reason}`
       : native.noBf16;
 }
 
@@ -61,7 +61,7 @@ export function instantiate(
 /** An instance on a memory, with WebAssembly's own kernels. */
 export function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   const abort = (): never => {
-    throw new Error('a kernel gave up');
+    throw new Error('a kernel failed');
   };
   return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as Kernels;
 }

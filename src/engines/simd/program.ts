@@ -30,7 +30,8 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const emulated = whyEmulated(kernels, compiled.precision);
   if (emulated !== undefined)
     watch.onWarning?.(
-      `products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`,
+      `${compiled.precision} products are emulated here, slower than f32 but bitwise identical to native ones: ` +
+        emulated,
     );
   arena.seal();
   const memory = createMemory(arena.bytes);

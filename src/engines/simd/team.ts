@@ -184,7 +184,7 @@ export function createTeam<List extends string>({
     if (error instanceof UserError) return error;
     const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
     problem ??= told?.message ?? {
-      message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`,
+      message: `the kernels failed during a step: ${error instanceof Error ? error.message : String(error)}`,
       fix: RESUME_HINT,
     };
     return threadError(problem, error);
@@ -205,7 +205,7 @@ export function createTeam<List extends string>({
       const isShared = words[COMMAND.threads]! > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && areReady();
       kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);
       try {
-        if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has ended');
+        if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has exited');
         if (isShared) command(list, rows);
         bound[list]!(rows);
         if (isShared) kernels.barrier();

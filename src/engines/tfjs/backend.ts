@@ -31,12 +31,14 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
   const problem =
     'missing' in native
       ? {
-          message: `no GPU can be used: ${native.missing}`,
-          fix: `npx mtl setup-cuda fetches TensorFlow with CUDA from pip and builds the addon; or use --device cpu`,
+          message: `no GPU is usable: ${native.missing}`,
+          fix:
+            'run npx mtl setup-cuda, which installs TensorFlow with CUDA from pip and builds the addon, or use ' +
+            '--device cpu',
         }
       : {
           message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`,
-          fix: 'npx mtl doctor tells what it misses; or use --device cpu',
+          fix: 'run npx mtl doctor to see what is missing, or use --device cpu',
         };
   throw userError('usage', { where: '--device cuda', ...problem });
 }

@@ -67,31 +67,35 @@ export function missingTools(source: LibrarySource, { python, compiler }: Bindin
     return [
       {
         where: WHERE,
-        message: `TensorFlow has CUDA on Linux alone, and this is ${process.platform}`,
+        message: `TensorFlow supports CUDA only on Linux, not on ${process.platform}`,
         fix: 'use --device cpu',
       },
     ];
   const problems: Problem[] = [];
   const npm = askProgram('npm', '--version');
   if (!('output' in npm))
-    problems.push({ where: WHERE, message: `npm does not run: ${npm.reason}`, fix: 'install it: it comes with Node' });
+    problems.push({
+      where: WHERE,
+      message: `npm does not run: ${npm.reason}`,
+      fix: 'install npm, which is part of Node',
+    });
   const cxx = askProgram(compilerOf(compiler), '--version');
   if (!('output' in cxx))
     problems.push({
       where: WHERE,
       message: cxx.isMissing
-        ? `there is no C++ compiler ('${compilerOf(compiler)}')`
-        : `no C++ compiler runs: ${cxx.reason}`,
-      fix: 'install one (Debian: g++), or name it with CXX',
+        ? `no C++ compiler was found ('${compilerOf(compiler)}')`
+        : `the C++ compiler does not run: ${cxx.reason}`,
+      fix: 'install one (Debian: g++), or set CXX',
     });
   const pip = 'requirement' in source ? askProgram(pythonOf(python), '-m', 'pip', '--version') : { output: '' };
   if (!('output' in pip)) {
     problems.push({
       where: WHERE,
       message: pip.isMissing
-        ? `there is no Python ('${pythonOf(python)}')`
+        ? `Python was not found ('${pythonOf(python)}')`
         : `'${pythonOf(python)}' has no pip: ${pip.reason}`,
-      fix: 'install Python with pip (Debian: python3-pip), name another Python with MTL_PYTHON, or give the library with --libtensorflow',
+      fix: 'install Python with pip (Debian: python3-pip), set MTL_PYTHON, or pass the library with --libtensorflow',
     });
   }
   return problems;
@@ -118,7 +122,7 @@ export function makeBinding(
   if (there?.package === stamp.package && JSON.stringify(there.source) === JSON.stringify(source)) {
     const { version: loaded, reason } = probe(folder);
     if (loaded !== undefined) return false;
-    onStep(`what was made in ${folder} no longer loads (${reason ?? 'no reason given'}): it is made again`);
+    onStep(`the addon in ${folder} no longer loads (${reason ?? 'no reason given'}); rebuilding it`);
   }
   const missing = missingTools(source, tools);
   if (missing.length > 0) throw new UserError('usage', missing);
@@ -127,11 +131,11 @@ export function makeBinding(
   mkdirSync(dirname(folder), { recursive: true });
   const fresh = mkdtempSync(`${folder}-`);
   try {
-    onStep(`${stamp.package}: from npm, without its script`);
+    onStep(`installing ${stamp.package} from npm, without its install script`);
     writeFileSync(join(fresh, 'package.json'), JSON.stringify({ private: true }));
     run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', stamp.package], fresh);
     if ('requirement' in source) {
-      onStep(`${source.requirement}: from pip`);
+      onStep(`installing ${source.requirement} from pip`);
       run(
         pythonOf(tools.python),
         [
@@ -149,14 +153,14 @@ export function makeBinding(
       );
     }
     const { library, include } = libraryIn('path' in source ? source.path : join(fresh, 'python', 'tensorflow'));
-    onStep(`the addon: ${compilerOf(tools.compiler)}, against ${library}`);
+    onStep(`building the addon with ${compilerOf(tools.compiler)} for ${library}`);
     compile(fresh, library, include, compilerOf(tools.compiler));
     const { version: loaded, reason } = probe(fresh);
     if (loaded === undefined)
       throw userError('usage', {
         where: WHERE,
-        message: `what was built does not load (${reason ?? 'no reason given'})`,
-        fix: 'try another TensorFlow: --tensorflow or --libtensorflow',
+        message: `the built addon does not load (${reason ?? 'no reason given'})`,
+        fix: 'try another TensorFlow with --tensorflow or --libtensorflow',
       });
     const inside = relative(fresh, library);
     writeFileSync(join(fresh, STAMP), JSON.stringify({ ...stamp, library: isInside(inside) ? inside : library }));
@@ -213,8 +217,12 @@ function libraryIn(folder: string): { readonly library: string; readonly include
     return { library, include };
   throw userError('usage', {
     where: '--libtensorflow',
-    message: `'${folder}' has not all of ${LIBRARIES.join(' or ')}, ${FRAMEWORK} (there or in lib) and include/tensorflow/c/eager/c_api.h`,
-    fix: "give the folder 'tensorflow' of a Python that has it, or that into which TensorFlow's archive for C was unpacked",
+    message:
+      `'${folder}' does not contain all of ${LIBRARIES.join(' or ')}, ${FRAMEWORK} (there or in lib) and ` +
+      'include/tensorflow/c/eager/c_api.h',
+    fix:
+      "pass the 'tensorflow' directory of a Python installation, or the directory of TensorFlow's unpacked C " +
+      'archive',
   });
 }
 
@@ -241,7 +249,7 @@ function run(command: string, args: readonly string[], cwd: string): void {
       {
         where: WHERE,
         message: `'${[command, ...args].join(' ')}' failed (${status === undefined ? message : `exit code ${status}`})`,
-        fix: 'what it says above tells why; the same command tries again',
+        fix: 'see its output above, and run the same command again',
       },
       error,
     );

@@ -59,7 +59,7 @@ export function readProbe(stdout: string, stderr: string, failure: string | unde
     // The native library may take the process with it.
     return {
       state: 'broken',
-      reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it ends without a word'),
+      reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it exits without a message'),
       version: undefined,
       missing,
     };

@@ -92,8 +92,8 @@ export function openGpu(): Promise<Gpu | NoGpu> {
 /** What is said of an adapter that computes on a processor, which is slower than the CPU's own engine. */
 export function softwareOnly({ name }: AboutGpu): NoGpu {
   return {
-    reason: `the only adapter of WebGPU, '${name}', computes on the CPU, slower than --device cpu`,
-    fix: `use --device cpu, or set ${ALLOW_SOFTWARE}=1 to take it all the same, as for a test`,
+    reason: `the only WebGPU adapter, '${name}', runs on the CPU and is slower than --device cpu`,
+    fix: `use --device cpu, or set ${ALLOW_SOFTWARE}=1 to use it anyway, for example in a test`,
   };
 }
 
@@ -110,7 +110,7 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
   } catch (error) {
     return {
       reason: `the package ${PACKAGE} does not load (${firstLine(error)})`,
-      fix: `npm install ${PACKAGE}, or use --device cpu`,
+      fix: `run npm install ${PACKAGE}, or use --device cpu`,
     };
   }
 }
@@ -127,8 +127,10 @@ export async function createGpu(more: readonly GPUFeatureName[] = []): Promise<G
   } catch (error) {
     // Drivers fail in ways of their own, and one that is not there for others either must not end what needs no GPU.
     return {
-      reason: `WebGPU opens no device (${firstLine(error)})`,
-      fix: `see what nvidia-smi or vulkaninfo says${process.env[DAWN_OPTIONS] === undefined ? '' : ` and whether ${DAWN_OPTIONS} is meant`}, or use --device cpu`,
+      reason: `WebGPU cannot open a device (${firstLine(error)})`,
+      fix:
+        `check nvidia-smi or vulkaninfo${process.env[DAWN_OPTIONS] === undefined ? '' : ` and ${DAWN_OPTIONS}`}, ` +
+        'or use --device cpu',
     };
   }
 }
@@ -141,14 +143,14 @@ async function openDevice(dawn: Dawn, more: readonly GPUFeatureName[]): Promise<
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null)
     return {
-      reason: 'WebGPU finds no adapter: neither a GPU nor its driver',
-      fix: 'install the driver of the GPU with Vulkan (nvidia-smi and vulkaninfo tell whether it works), or use --device cpu',
+      reason: 'WebGPU found no adapter: no GPU or no driver',
+      fix: 'install the GPU driver with Vulkan (check with nvidia-smi or vulkaninfo), or use --device cpu',
     };
   for (const [limit, least] of Object.entries(NEEDED)) {
     const has = adapter.limits[limit as keyof typeof NEEDED];
     if (has < least)
       return {
-        reason: `the adapter '${adapter.info.description}' has ${limit} ${has}, and ${least} are needed`,
+        reason: `the adapter '${adapter.info.description}' has ${limit} ${has}, less than the required ${least}`,
         fix: 'use --device cpu',
       };
   }
@@ -186,7 +188,7 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
       userError('device', {
         where: `WebGPU on ${about.name}`,
         message,
-        fix: 'what was trained is in the last checkpoint (--resume goes on from there); --device cpu computes the same without the device',
+        fix: 'continue from the last checkpoint with --resume, or use --device cpu',
       }),
     );
   };

@@ -25,23 +25,25 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     maxBytes: Infinity,
     takesPeers: false,
     precisions: gpu.about.hasHalf ? ['f32', 'f16'] : ['f32'],
-    ...(!gpu.about.hasHalf && { lacks: { f16: `its adapter has not ${HALF}` } }),
+    ...(!gpu.about.hasHalf && { lacks: { f16: `its adapter does not support ${HALF}` } }),
     refuseTooLarge(plan) {
       const mostWords = Math.floor(gpu.maxBufferBytes / WORD);
       const compiled = compile(plan);
       const widest = compiled.tables.all.find(({ stride }) => stride > mostWords);
       const { words } = widest === undefined ? layOutDevice(compiled, mostWords) : { words: 0 };
       if (widest === undefined && words <= mostWords) return;
-      const has = `one buffer of ${name} has ${size(mostWords)}`;
+      const has = `a buffer of ${name} holds at most ${size(mostWords)}`;
       if (widest !== undefined)
         throw userError('data', {
           key: 'features',
-          message: `a row of the table '${widest.name}' needs ${size(widest.stride)} with its optimizer, and ${has}`,
-          fix: 'use a smaller width, or --device cpu',
+          message: `a row of table '${widest.name}' with its optimizer state requires ${size(widest.stride)}, but ${has}`,
+          fix: 'reduce the width, or use --device cpu',
         });
       throw userError('data', {
         key: 'training.batchSize',
-        message: `weights, gradients and a batch of ${compiled.passRows} rows on its way need ${size(words)} beside the tables, and ${has}`,
+        message:
+          `weights, gradients and a batch of ${compiled.passRows} rows require ${size(words)} besides the ` +
+          `tables, but ${has}`,
         fix: 'use a smaller training.batchSize with training.accumulateBatches, a smaller model, or --device cpu',
       });
     },

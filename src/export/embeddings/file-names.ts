@@ -1,13 +1,12 @@
-/** Bytes of a name that file systems take, with room for an ending. */
+/** Maximum bytes of a file name on common file systems, minus room for an extension. */
 const MAX_LENGTH = 150;
 
 /**
- * Names of files for names of tables, which may be any text: letters, digits, `_` and `-` stay, all else is its bytes
- * as in a
- * URL. No two are the same where a file system does not tell capitals from small letters.
+ * Maps table names to file names: letters, digits, `_` and `-` stay, other bytes are percent-encoded. Names are
+ * distinct even on case-insensitive file systems.
  */
 export function fileNames(tables: readonly string[]): ReadonlyMap<string, string> {
-  const taken = new Set<string>();
+  const usedNames = new Set<string>();
   return new Map(
     tables.map((table) => {
       const safe = [...Buffer.from(table)]
@@ -19,8 +18,8 @@ export function fileNames(tables: readonly string[]): ReadonlyMap<string, string
         .join('')
         .slice(0, MAX_LENGTH);
       let name = safe;
-      for (let i = 2; taken.has(name.toLowerCase()); i++) name = `${safe}~${i}`;
-      taken.add(name.toLowerCase());
+      for (let i = 2; usedNames.has(name.toLowerCase()); i++) name = `${safe}~${i}`;
+      usedNames.add(name.toLowerCase());
       return [table, name];
     }),
   );

@@ -2,7 +2,7 @@ import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { NamedTable } from './rows.js';
 
-/** Numbers of a row group: they lie in memory until it is written. */
+/** Elements per row group, which is buffered in memory. */
 const GROUP_NUMBERS = 1 << 20;
 
 const SCHEMA: SchemaElement[] = [
@@ -15,28 +15,28 @@ const SCHEMA: SchemaElement[] = [
   { name: 'element', type: 'FLOAT', repetition_type: 'REQUIRED' },
 ];
 
-/** A table as the bytes of a Parquet file: a row each, in the order of the table, its embedding as a list. */
-export function* parquetPieces({ rows, width, nameOf, vectorOf }: NamedTable): Generator<Uint8Array> {
+/** Yields a table as the bytes of a Parquet file: one row per table row, with the embedding as a list. */
+export function* parquetPieces({ rows, width, nameRow, getVector }: NamedTable): Generator<Uint8Array> {
   const bytes = new ByteWriter();
   const file = new ParquetWriter({ writer: bytes, schema: SCHEMA, createdBy: 'mtl' });
   const take = (): Uint8Array => {
     const written = bytes.getBytes().slice();
-    // What has gone out counts for the places of what comes.
+    // Written bytes count for later offsets.
     bytes.index = 0;
     return written;
   };
   const groupRows = Math.max(1, Math.floor(GROUP_NUMBERS / width));
   for (let begin = 0; begin < rows; begin += groupRows) {
-    const places = Array.from({ length: Math.min(groupRows, rows - begin) }, (_, i) => begin + i);
-    const names = places.map(nameOf);
+    const rowIndices = Array.from({ length: Math.min(groupRows, rows - begin) }, (_, i) => begin + i);
+    const names = rowIndices.map(nameRow);
     const columnData = [
-      { name: 'row', data: places },
+      { name: 'row', data: rowIndices },
       { name: 'name', data: names.map(({ name }) => name) },
       { name: 'means', data: names.map(({ means }) => means) },
-      { name: 'embedding', data: places.map((row) => Array.from(vectorOf(row))) },
+      { name: 'embedding', data: rowIndices.map((row) => Array.from(getVector(row))) },
     ];
-    // Nothing to wait for: the writer is memory.
-    void file.write({ columnData, rowGroupSize: places.length });
+    // Synchronous: the writer is in memory.
+    void file.write({ columnData, rowGroupSize: rowIndices.length });
     yield take();
   }
   void file.finish();

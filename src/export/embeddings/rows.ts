@@ -2,18 +2,18 @@ import { tableTensor } from '../../engines/engine.js';
 import { rowNames, type RowName } from '../../features/row-names.js';
 import { getWeights, type ExportedModel } from '../model.js';
 
-/** A table with the names of its rows. */
+/** A table with row names. */
 export interface NamedTable {
   readonly name: string;
   readonly rows: number;
   readonly width: number;
-  /** The fields that look into it. */
+  /** Fields that use it. */
   readonly fields: readonly string[];
-  nameOf(row: number): RowName;
-  vectorOf(row: number): Float32Array;
+  nameRow(row: number): RowName;
+  getVector(row: number): Float32Array;
 }
 
-/** All tables of a model. */
+/** Returns all tables of a model. */
 export function namedTables(model: ExportedModel): readonly NamedTable[] {
   const { layout, fields } = model;
   return layout.tables.map(({ name, rows, width, idsOf = name }) => {
@@ -23,8 +23,8 @@ export function namedTables(model: ExportedModel): readonly NamedTable[] {
       rows,
       width,
       fields: layout.columns.flatMap((column) => ('table' in column && column.table === name ? [column.field] : [])),
-      nameOf: rowNames(fields.find((field) => field.name === idsOf)!),
-      vectorOf: (row) => data.subarray(row * width, (row + 1) * width),
+      nameRow: rowNames(fields.find((field) => field.name === idsOf)!),
+      getVector: (row) => data.subarray(row * width, (row + 1) * width),
     };
   });
 }

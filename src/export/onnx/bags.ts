@@ -2,20 +2,20 @@ import type { Pooling } from '../../tables/layout.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** The name of the free dimension that all inputs share. */
+/** Name of the dynamic dimension of all inputs. */
 export const BATCH = 'batch';
 
-/** The items of a bag as values of a graph, and how they are pooled. */
+/** The items of a bag as graph values, and their pooling. */
 export interface BagInputs {
   readonly weights: string;
-  /** Σ factor · embedding of each row. */
+  /** Emits Σ factor · embedding of each row. */
   pool(embeddings: string, pooling: Pooling): string;
 }
 
-/** How the bags of a batch are handed over, by its name on the command line. */
+/** Input format of the bags of a batch, by its command line name. */
 export type BagForm = 'offsets' | 'padded';
 
-/** A form: which dimensions its items have, and its other inputs. */
+/** An input format: the dimensions of items, and further inputs. */
 interface Form {
   readonly shape: (field: string) => readonly string[];
   inputs(onnx: OnnxGraph, field: string): BagInputs;
@@ -24,11 +24,7 @@ interface Form {
 const toDouble = (onnx: OnnxGraph, x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.double });
 const toFloat = (onnx: OnnxGraph, x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.float });
 
-/**
- * What weights become, in numbers of 64 bits as the kernels compute it: 1 / Σ w of each row, or 1 / √Σ w², 0 where
- * there is
- * nothing to divide by.
- */
+/** Emits the scale of each row in float64 like the kernels: 1 / Σ w or 1 / √Σ w², or 0 if the divisor is 0. */
 function rowScales(
   onnx: OnnxGraph,
   weights: string,
@@ -41,11 +37,9 @@ function rowScales(
   return onnx.node('Where', [onnx.node('Equal', [divisor, zero]), zero, onnx.node('Reciprocal', [divisor])]);
 }
 
-/** Every way in which the bags of a batch may be handed over. */
+/** All input formats of bags. */
 export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
-  // Items of all rows one after the other, and where each row begins, with the end of the last: PyTorch's EmbeddingBag
-  // with
-  // include_last_offset.
+  // Concatenated items, and the offset of each row plus the total: PyTorch's EmbeddingBag with include_last_offset.
   offsets: {
     shape: (field) => [`items of ${field}`],
     inputs(onnx, field) {
@@ -54,14 +48,14 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
         name: `${field}.offsets`,
         type: 'int64',
         shape: [`${BATCH} + 1`],
-        about: 'where the items of each row begin, and behind the last where they end',
+        about: "offset of each row's first item, and the total number of items",
       });
       const [one, zero] = [onnx.ints(1), onnx.ints(0)];
       const numRows = onnx.node('Sub', [onnx.node('Shape', [offsets]), one]);
       const numItems = onnx.node('Shape', [weights]);
       const zeros = (shape: string, type: 'float' | 'double' | 'int64'): string =>
         onnx.node('Expand', [onnx.number(0, type), shape]);
-      // A row of each item: how many rows begin at it or before, but for the first.
+      // The row of an item: how many rows after the first begin at or before it.
       const begins = onnx.node('Slice', [offsets, one, numRows]);
       const marks = onnx.node(
         'ScatterElements',
@@ -72,28 +66,31 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
         ],
         { axis: 0, reduction: 'add' },
       );
-      const rowOf = onnx.node('Slice', [onnx.node('CumSum', [marks, onnx.number(0, 'int64')]), zero, numItems]);
+      const itemRows = onnx.node('Slice', [onnx.node('CumSum', [marks, onnx.number(0, 'int64')]), zero, numItems]);
       return {
         weights,
         pool(embeddings, pooling) {
-          // ScatterND would race where a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
+          // ScatterND would race if a row has several items (https://github.com/microsoft/onnxruntime/issues/18048).
           const sumRows = (x: string): string =>
-            onnx.node('ScatterElements', [zeros(numRows, 'double'), rowOf, x], { axis: 0, reduction: 'add' });
+            onnx.node('ScatterElements', [zeros(numRows, 'double'), itemRows, x], { axis: 0, reduction: 'add' });
           const doubles = toDouble(onnx, weights);
           const factors =
             pooling === 'sum'
               ? weights
               : toFloat(
                   onnx,
-                  onnx.node('Mul', [doubles, onnx.node('Gather', [rowScales(onnx, doubles, pooling, sumRows), rowOf])]),
+                  onnx.node('Mul', [
+                    doubles,
+                    onnx.node('Gather', [rowScales(onnx, doubles, pooling, sumRows), itemRows]),
+                  ]),
                 );
           const weighted = onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, one])]);
           const shape = onnx.node('Shape', [weighted]);
           const width = onnx.node('Slice', [shape, one, onnx.ints(2)]);
-          const places = onnx.node('Expand', [onnx.node('Unsqueeze', [rowOf, one]), shape]);
+          const indices = onnx.node('Expand', [onnx.node('Unsqueeze', [itemRows, one]), shape]);
           return onnx.node(
             'ScatterElements',
-            [zeros(onnx.node('Concat', [numRows, width], { axis: 0 }), 'float'), places, weighted],
+            [zeros(onnx.node('Concat', [numRows, width], { axis: 0 }), 'float'), indices, weighted],
             { axis: 0, reduction: 'add' },
           );
         },
@@ -101,7 +98,7 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
     },
   },
 
-  // As many places a row as the fullest has items; those without one have weight 0.
+  // Padded to the longest bag; padding has weight 0.
   padded: {
     shape: (field) => [BATCH, `longest of ${field}`],
     inputs: (onnx, field) =>
@@ -111,13 +108,13 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
           name: `${field}.weights`,
           type: 'float',
           shape: [BATCH, `longest of ${field}`],
-          about: '0 where a row has no item',
+          about: '0 for padding',
         }),
       ),
   },
 };
 
-/** Bags as their weights, `[batch, longest]`. */
+/** Emits bags as weights of shape `[batch, longest]`. */
 export function paddedBag(onnx: OnnxGraph, weights: string): BagInputs {
   const one = onnx.ints(1);
   return {

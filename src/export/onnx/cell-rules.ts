@@ -6,7 +6,7 @@ import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 import { emitTime, fixedOffset } from './times.js';
 
-/** Why a rule cannot be written down, and what to do about it. */
+/** Why a rule cannot be exported, and the fix. */
 export interface Unwritable {
   readonly message: string;
   readonly fix: string;
@@ -14,21 +14,21 @@ export interface Unwritable {
 
 type Kind = CellRule['kind'];
 type RuleOf<K extends Kind> = Extract<CellRule, { readonly kind: K }>;
-/** Rows as whole numbers of 64 bits, or numbers of 64 bits, of cells that are not empty; of others, anything. */
+/** Emits int64 rows or float64 numbers of values; arbitrary for missing values. */
 type Written<K extends Kind> = { readonly [Each in K]: (rule: RuleOf<Each>, cells: Cells) => string };
 
-/** The domain of the operators of ONNX-ML. */
+/** Domain of the ONNX-ML operators. */
 const ML = 'ai.onnx.ml';
-/** An id, as `parseId` takes it. */
+/** An id, as accepted by `parseId`. */
 const [ID, LARGEST_ID] = ['0*[0-9]{1,10}', 2 ** 31 - 1];
 
 /**
- * Cells that become rows of a table, or numbers, as their rule says; running the graph fails where a cell cannot.
- * @returns whole numbers of 64 bits, or numbers of 64 bits
+ * Emits table rows or numbers of values, according to their rule; running the graph fails for invalid values.
+ * @returns an int64 or float64 value
  */
 export function emitRule(rule: CellRule, cells: Cells): string {
   const { onnx, field, isEmpty } = cells;
-  // The table's entry for a kind takes the rules of that kind.
+  // The entry for a kind accepts rules of that kind.
   const write = WRITTEN[rule.kind] as (rule: CellRule, cells: Cells) => string;
   const value = write(rule, cells);
   if (rule.empty === 'refused')
@@ -37,7 +37,7 @@ export function emitRule(rule: CellRule, cells: Cells): string {
       value,
       isNumber(rule) ? 'double' : 'int64',
       onnx.node('Not', [isEmpty]),
-      `${field}: something in the cell`,
+      `${field}: a value that is not missing`,
     );
   return onnx.node('Where', [
     isEmpty,
@@ -46,27 +46,27 @@ export function emitRule(rule: CellRule, cells: Cells): string {
   ]);
 }
 
-/** What stands in the way of writing a rule down; undefined where nothing does. */
+/** Returns why a rule cannot be exported; undefined if it can. */
 export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   if (rule?.kind === 'hashed')
     return {
-      message: 'is hashed by MurmurHash3, for which ONNX has no operator',
-      fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding',
+      message: 'is hashed with MurmurHash3, for which ONNX has no operator',
+      fix: 'remove --with-encoders and pass its ids, or train it with another encoding',
     };
   if (rule?.kind === 'time' && fixedOffset(rule.timeZone) === undefined)
     return {
-      message: `is counted in the time zone ${rule.timeZone}, whose clocks change, and ONNX has no operator that knows when`,
-      fix: 'leave out --with-encoders and hand over its ids, or train it with a timeZone as +01:00',
+      message: `uses the time zone ${rule.timeZone} with daylight saving time, for which ONNX has no operator`,
+      fix: 'remove --with-encoders and pass its ids, or train it with a fixed timeZone such as +01:00',
     };
   return rule === undefined
     ? {
-        message: 'is read in a way for which ONNX has no operators',
-        fix: 'leave out --with-encoders and hand over what it becomes',
+        message: 'has an encoding for which ONNX has no operators',
+        fix: 'remove --with-encoders and pass its encoded values',
       }
     : undefined;
 }
 
-/** Whether cells are decimal numbers, whatever becomes of them. */
+/** Returns whether values are decimal numbers. */
 export function isOfNumbers(rule: CellRule): boolean {
   return rule.kind === 'range' || isNumber(rule);
 }
@@ -94,12 +94,12 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
 
   text({ texts: vocabulary, reserved }, { onnx, field, texts }) {
     const textAt = textReader(vocabulary);
-    const places = Array.from({ length: vocabulary.offsets.length - 1 }, (_, place) => place);
-    // One key at least: a list without any is none.
-    const keys = ['', ...places.map(textAt)].map((text) => Buffer.from(text));
+    const indices = Array.from({ length: vocabulary.offsets.length - 1 }, (_, index) => index);
+    // At least one key, since an empty list is not valid.
+    const keys = ['', ...indices.map(textAt)].map((text) => Buffer.from(text));
     const [row] = onnx.nodeOf(ML, 'LabelEncoder', [texts], {
       keys_strings: { texts: keys },
-      values_int64s: [0, ...places.map((place) => place + 1)],
+      values_int64s: [0, ...indices.map((index) => index + 1)],
       default_int64: 0,
     });
     if (reserved === undefined) return row!;
@@ -108,7 +108,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
       row!,
       'int64',
       onnx.node('Not', [onnx.node('Equal', [texts, onnx.text(reserved)])]),
-      `${field}: a cell that is not the control character U+001F`,
+      `${field}: a value other than the control character U+001F`,
     );
   },
 
@@ -126,7 +126,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     const row = countAtMost(onnx, knots, within);
     const of = (numbers: readonly number[]): string =>
       onnx.node('Gather', [onnx.doubles(numbers), onnx.node('Sub', [row, onnx.number(1, 'int64')])]);
-    // Nothing lies beyond the last knot.
+    // There is nothing after the last knot.
     const gaps = knots.map((knot, i) => (i === knots.length - 1 ? 1 : knots[i + 1]! - knot));
     return onnx.node('Add', [
       onnx.node('Cast', [row], { to: ELEMENT_TYPES.double }),
@@ -147,7 +147,7 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   },
 };
 
-/** How many of some rising numbers are at most as large as each of others: a binary search, step by step. */
+/** Emits, per value, how many of the ascending numbers are at most as large, by binary search. */
 function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string): string {
   const numSteps = Math.ceil(Math.log2(rising.length + 1));
   const padded = onnx.doubles(Array.from({ length: 2 ** numSteps }, (_, i) => rising[i] ?? Infinity));
@@ -163,7 +163,7 @@ function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string
   return count;
 }
 
-/** What a step of a scaling makes of numbers of 64 bits; of vectors, of each place for itself. */
+/** Emits a scaling step on float64 numbers; for vectors, element by element. */
 export function scaled(
   step: ScaleStep | VectorStep,
   x: string,
@@ -179,9 +179,9 @@ export function scaled(
     x,
     'double',
     onnx.node('Greater', [x, onnx.number(-1, 'double')]),
-    `${field}: a number above -1, for log(1 + x)`,
+    `${field}: a number above -1 for log(1 + x)`,
   );
-  // log(u) x / (u - 1) with u the rounded 1 + x, which takes away what the rounding costs (Kahan).
+  // log(u) x / (u - 1), where u is the rounded 1 + x, cancels the rounding error (Kahan).
   const u = onnx.node('Add', [one, number]);
   const log = onnx.node('Div', [onnx.node('Mul', [onnx.node('Log', [u]), number]), onnx.node('Sub', [u, one])]);
   return onnx.node('Where', [onnx.node('Equal', [u, one]), number, log]);

@@ -1,14 +1,14 @@
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** A decimal number, as `parseNumber` takes it, and the least that a float of 32 bits does not hold. */
+/** A decimal number, as accepted by `parseNumber`, and the smallest one beyond float32. */
 export const NUMBER = '[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?';
 const MIN_INFINITE = 2 ** 128 - 2 ** 103;
 
-/** Texts of a graph that are cells: as many dimensions as there are, all that is made of them has the same. */
+/** String values of a graph of any rank; everything derived from them has the same shape. */
 export interface Cells {
   readonly onnx: OnnxGraph;
-  /** Whose they are, for people. */
+  /** Name of the field, for error messages. */
   readonly field: string;
   readonly texts: string;
   /** Which of them are empty. */
@@ -16,8 +16,8 @@ export interface Cells {
 }
 
 /**
- * A value that is there only where something holds; elsewhere running the graph fails, and names what was expected.
- * @param holds of the same shape
+ * Emits a value that is valid only where a condition holds; otherwise running the graph fails with what was expected.
+ * @param holds condition of the same shape
  */
 export function checked(
   onnx: OnnxGraph,
@@ -32,14 +32,14 @@ export function checked(
   ]);
 }
 
-/** The same for texts. */
+/** Emits `checked` for strings. */
 export function checkedTexts(onnx: OnnxGraph, texts: string, holds: string, expected: string): string {
   return onnx.node('StringConcat', [texts, onlyWhere(onnx, onnx.text(''), holds, expected)]);
 }
 
 /**
- * The one element of a list, as often as something holds. No operator fails on purpose, but one that is asked for what
- * lies behind a list does.
+ * Emits the single element of a list, once per condition that holds. ONNX has no operator that fails on purpose, but
+ * Gather fails beyond a list.
  */
 function onlyWhere(onnx: OnnxGraph, list: string, holds: string, expected: string): string {
   return onnx.named(`expected of ${expected}`, 'Gather', [
@@ -48,7 +48,7 @@ function onlyWhere(onnx: OnnxGraph, list: string, holds: string, expected: strin
   ]);
 }
 
-/** Decimal numbers of cells; 0 for empty ones. */
+/** Emits decimal numbers of values; 0 for empty ones. */
 export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
   const matches = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
   const isRead = onnx.node('And', [matches, onnx.node('Not', [isEmpty])]);
@@ -63,13 +63,10 @@ export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
   );
 }
 
-/** What is a number as people write it, with either sign before its decimals. */
+/** A number in common notations, with either decimal separator. */
 const WRITTEN_NUMBER = '\\s*[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?\\s*';
 
-/**
- * Cells of numbers that have a comma before their decimals, with a dot in its place. Running the graph fails for a
- * number with a dot.
- */
+/** Emits values with a dot for the decimal comma. Running the graph fails for a number with a dot. */
 export function withDots(cells: Cells): Cells {
   const { onnx, field, texts } = cells;
   const isNumberWith = (pattern: string): string =>
@@ -77,7 +74,7 @@ export function withDots(cells: Cells): Cells {
       'And',
       [WRITTEN_NUMBER, pattern].map((each) => onnx.node('RegexFullMatch', [texts], { pattern: each })),
     );
-  // With a comma behind it, the first two of all parts are there.
+  // With an appended comma, the first two parts always exist.
   const [parts] = onnx.nodeOf(
     undefined,
     'StringSplit',
@@ -85,7 +82,7 @@ export function withDots(cells: Cells): Cells {
     { delimiter: ',' },
     2,
   );
-  const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: -1 });
+  const part = (index: number): string => onnx.node('Gather', [parts!, onnx.number(index, 'int64')], { axis: -1 });
   const dotted = onnx.node('StringConcat', [onnx.node('StringConcat', [part(0), onnx.text('.')]), part(1)]);
   const read = onnx.node('Where', [isNumberWith('[^,]*,[^,]*'), dotted, texts]);
   return {
@@ -94,7 +91,7 @@ export function withDots(cells: Cells): Cells {
       onnx,
       read,
       onnx.node('Not', [isNumberWith('(?s).*[.].*')]),
-      `${field}: a number with a comma before its decimals, and no dot`,
+      `${field}: a number with a decimal comma and no dot`,
     ),
   };
 }

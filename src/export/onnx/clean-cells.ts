@@ -3,24 +3,24 @@ import { checkedTexts, NUMBER, type Cells } from './cells.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** All characters that are left out at both ends of a cell, as JavaScript's `trim` has them. */
+/** All characters that JavaScript's `trim` removes. */
 const SPACES =
   '\\t\\n\\x{b}\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 const TRIMMED = `(?s)(?:[^${SPACES}](?:.*[^${SPACES}])?)?`;
-/** What can be trimmed: one word, or none, with blanks of the usual kind around. */
+/** Values that can be trimmed: at most one word, surrounded by spaces. */
 const ONE_WORD = ` *[^${SPACES}]* *`;
-/** Texts that are numbers to JavaScript and to no reader of cells. */
+/** Strings that are numbers in JavaScript, but not in the data reader. */
 const ODD_NUMBER = `0[xXoObB][0-9a-fA-F]+|${NUMBER}[${SPACES}]+`;
 
-/** Which texts are empty. */
+/** Emits which strings are empty. */
 export function isEmptyText(onnx: OnnxGraph, texts: string): string {
   return onnx.node('Equal', [texts, onnx.text('')]);
 }
 
 /**
- * Cells as what they stand for: trimmed, and empty where they are a word for that. Running the graph fails for what
- * cannot be told by ONNX's
- * operators: several words with blanks around them, and a number in another notation where numbers stand for nothing.
+ * Emits trimmed values, with words for missing values as empty strings. Running the graph fails for values that ONNX
+ * operators cannot decide: several words surrounded by spaces, and a number in another notation if numbers denote
+ * missing values.
  */
 export function cleanedCells(cells: Cells, clean: CellOptions | undefined): Cells {
   if (clean === undefined) return cells;
@@ -34,7 +34,7 @@ export function cleanedCells(cells: Cells, clean: CellOptions | undefined): Cell
 function trimmedTexts({ onnx, field, texts }: Cells): string {
   const matches = (pattern: string): string => onnx.node('RegexFullMatch', [texts], { pattern });
   const isTrimmed = matches(TRIMMED);
-  // A word more, so that there is one.
+  // An additional word, so that there is at least one.
   const [words] = onnx.nodeOf(
     undefined,
     'StringSplit',
@@ -48,11 +48,11 @@ function trimmedTexts({ onnx, field, texts }: Cells): string {
     onnx,
     onnx.node('Where', [isTrimmed, texts, word]),
     onnx.node('Or', [isTrimmed, matches(ONE_WORD)]),
-    `${field}: no more than one word where there are blanks around`,
+    `${field}: at most one word in a value with surrounding spaces`,
   );
 }
 
-/** Which texts are words for nothing, and the texts where that can be told; undefined where there is no such word. */
+/** Emits which strings denote missing values, and the strings; undefined if there is no such word. */
 function isBlankWord(
   { onnx, field, texts }: Cells,
   { nullValues: blank = [] }: CellOptions,
@@ -70,6 +70,6 @@ function isBlankWord(
   const isUsual = onnx.node('Not', [onnx.node('RegexFullMatch', [texts], { pattern: ODD_NUMBER })]);
   return {
     holds: either([...isWord, onnx.node('And', [isNumber, isOne])]),
-    texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, where numbers stand for nothing`),
+    texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, since numbers denote missing values`),
   };
 }

@@ -2,10 +2,7 @@ import { MIN_PROBABILITY, MAX_PROBABILITY, type Curve } from '../../evaluation/c
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/**
- * By kind of curve: writes down what it makes of probabilities, as `applyCurve` computes it, in floats; the name is
- * that of what they are of.
- */
+/** By kind of curve: emits the curve on probabilities in float32, like `applyCurve`. */
 const EMITTED: {
   readonly [Kind in Curve['kind']]: (
     onnx: OnnxGraph,
@@ -28,8 +25,7 @@ const EMITTED: {
     return onnx.node('Sigmoid', [line]);
   },
 
-  // The last point that is not behind a probability is looked for by halves, all rows at once; behind the last point
-  // there are more at infinity.
+  // Binary search for the last point at or below each probability, all rows at once; padded with points at infinity.
   'broken-line'(onnx, { from, to }, probability, name) {
     const halvings = Math.ceil(Math.log2(from.length + 1));
     const size = 2 ** halvings;
@@ -37,23 +33,25 @@ const EMITTED: {
       Float32Array.from({ length: size + 1 }, (_, i) => values[i] ?? rest);
     const points = onnx.tensor(`${name}.from`, { shape: [size + 1], data: padded(from, Infinity) });
     const values = onnx.tensor(`${name}.to`, { shape: [size + 1], data: padded(to, to.at(-1)!) });
-    let at = onnx.node('Cast', [onnx.node('Mul', [probability, onnx.number(0, 'float')])], { to: ELEMENT_TYPES.int64 });
+    let index = onnx.node('Cast', [onnx.node('Mul', [probability, onnx.number(0, 'float')])], {
+      to: ELEMENT_TYPES.int64,
+    });
     for (let step = size / 2; step >= 1; step /= 2) {
-      const next = onnx.node('Add', [at, onnx.number(step, 'int64')]);
-      at = onnx.node('Where', [
+      const next = onnx.node('Add', [index, onnx.number(step, 'int64')]);
+      index = onnx.node('Where', [
         onnx.node('GreaterOrEqual', [probability, onnx.node('Gather', [points, next])]),
         next,
-        at,
+        index,
       ]);
     }
-    const after = onnx.node('Add', [at, onnx.number(1, 'int64')]);
+    const upper = onnx.node('Add', [index, onnx.number(1, 'int64')]);
     const [low, high, below, above] = [
-      onnx.node('Gather', [points, at]),
-      onnx.node('Gather', [points, after]),
-      onnx.node('Gather', [values, at]),
-      onnx.node('Gather', [values, after]),
+      onnx.node('Gather', [points, index]),
+      onnx.node('Gather', [points, upper]),
+      onnx.node('Gather', [values, index]),
+      onnx.node('Gather', [values, upper]),
     ];
-    // Before the first point, the way is none; behind the last, its length is infinite.
+    // Before the first point the distance is 0; after the last, the segment is infinite.
     const way = onnx.node('Max', [onnx.node('Sub', [probability, low]), onnx.number(0, 'float')]);
     const length = onnx.node('Max', [onnx.node('Sub', [high, low]), onnx.number(MIN_PROBABILITY, 'float')]);
     return onnx.node('Add', [
@@ -64,11 +62,11 @@ const EMITTED: {
 };
 
 /**
- * Writes a curve down.
- * @param probability the value that it is applied to, `[B, 1]`
- * @param name what its points are called in the file
+ * Emits a curve.
+ * @param probability its input, `[B, 1]`
+ * @param name name of its points in the file
  */
 export function emitCurve(onnx: OnnxGraph, curve: Curve, probability: string, name: string): string {
-  // The entry for this kind takes this curve, which the types cannot follow.
+  // The entry for a kind accepts curves of that kind, which types cannot express.
   return EMITTED[curve.kind](onnx, curve as never, probability, name);
 }

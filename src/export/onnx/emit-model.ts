@@ -12,29 +12,28 @@ import { rawValues } from './raw-values.js';
 import { tableLookup } from './tables.js';
 
 /**
- * Those of ONNX 1.12 (June 2022), which ONNX Runtime reads from 1.12 on; sums in ScatterElements need operators of 16
- * or later.
- * Operators on texts are of ONNX 1.15 (October 2023).
+ * Versions of ONNX 1.12 (June 2022), supported by ONNX Runtime from 1.12; sums in ScatterElements need opset 16. String
+ * operators need ONNX 1.15 (October 2023).
  */
 const VERSIONS = {
   encoded: { irVersion: 8, opsets: { '': 17 } },
   raw: { irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 } },
 } as const;
 
-/** What decides how a model is written down. */
+/** Options of the emitted graph. */
 export interface EmitOptions {
-  /** How items of bags are handed over; `text`: all cells are, as they stand in data. */
+  /** Input format of bags; `text`: raw values for all inputs. */
   readonly bags: BagForm | 'text';
   readonly quantize?: 'int8' | undefined;
 }
 
-/** A model of ONNX with its tensors apart. */
+/** An ONNX model and its tensors. */
 export interface EmittedModel {
   readonly message: OnnxModel;
   readonly initializers: readonly Initializer[];
 }
 
-/** Writes a model down as one of ONNX: features in, what it predicts out, in evaluation mode. */
+/** Emits a model in evaluation mode as ONNX, from features to predictions. */
 export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions): EmittedModel {
   const { about, graph, layout } = model;
   const spaces = listPredictedOutputs(model.spaces);
@@ -49,8 +48,8 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
     isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags),
   );
 
-  const valueOf = emitterOf(model, onnx, features);
-  const predictions = new Map([...graph.predictions].map(([task, value]) => [task, valueOf(value)]));
+  const emitValue = createEmitter(model, onnx, features);
+  const predictions = new Map([...graph.predictions].map(([task, value]) => [task, emitValue(value)]));
   for (const space of spaces) {
     const column = emitSpace(onnx, space, predictions);
     onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), {
@@ -71,8 +70,8 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   };
 }
 
-/** Writes values down where they are first asked for, so that nothing is written that no prediction needs. */
-function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
+/** Emits values on demand, so that only what predictions need is exported. */
+function createEmitter(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
   const needed = listRequired(model.graph, [...model.graph.predictions.values()]);
   const numReaders = new Map<Value, number>();
   for (const value of needed)
@@ -92,17 +91,15 @@ function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (va
     isReadOnce: (value) => numReaders.get(value) === 1,
   };
   const emit = (value: Value): string => {
-    // The table's entry for `value.op` takes that operation's values; losses lead to no prediction and have none.
+    // The entry for `value.op` accepts its values; losses have none, since no prediction depends on them.
     const entry = (EMITTED as Partial<Record<Value['op'], (value: Value, emission: Emission) => string>>)[value.op];
-    if (entry === undefined) throw new Error(`a prediction hangs on a loss, ${value.op}`);
+    if (entry === undefined) throw new Error(`a prediction depends on a loss, ${value.op}`);
     return entry(value, emission);
   };
   return emission.of;
 }
 
-/**
- * The predictions of a space, as `predictionsOf` computes them: the product of its tasks', as its calibrator tells it.
- */
+/** Emits an output like `predictionsOf`: the product of its tasks' predictions, after its calibrator. */
 function emitSpace(
   onnx: OnnxGraph,
   { name, factors, calibrator }: Output,
@@ -110,6 +107,6 @@ function emitSpace(
 ): string {
   const product = factors
     .map((task) => predictions.get(task)!)
-    .reduce((before, factor) => onnx.node('Mul', [before, factor]));
+    .reduce((previous, factor) => onnx.node('Mul', [previous, factor]));
   return calibrator === undefined ? product : emitCurve(onnx, calibrator.curve, product, `${name}.calibration`);
 }

@@ -1,11 +1,11 @@
 import type { Encoded, ExternalData, Initializer } from './messages.js';
 
-/** Tensors with fewer bytes stay in the model. */
+/** Smaller tensors stay in the model file. */
 const MIN_BYTES = 1024;
-/** Tensors begin at a page of memory, so that a runtime may map them. */
+/** Tensors are page-aligned, so that a runtime can map them. */
 const PAGE_BYTES = 4096;
 
-/** Where tensors lie that are in another file than their model, and the bytes of that file. */
+/** Lays out the tensors that are stored in a separate file. @returns their offsets and the size of the file */
 export function layOutExternal(file: string, initializers: readonly Initializer[]): ExternalData & Encoded {
   const large = initializers.filter(({ bytes }) => bytes >= MIN_BYTES);
   const offsets = new Map<string, number>();
@@ -20,11 +20,11 @@ export function layOutExternal(file: string, initializers: readonly Initializer[
     offsets,
     bytes: end,
     *pieces() {
-      let at = 0;
+      let position = 0;
       for (const { name, bytes, data } of large) {
-        yield new Uint8Array(offsets.get(name)! - at);
+        yield new Uint8Array(offsets.get(name)! - position);
         yield data();
-        at = offsets.get(name)! + bytes;
+        position = offsets.get(name)! + bytes;
       }
     },
   };

@@ -4,19 +4,19 @@ import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 import type { Lookup } from './tables.js';
 
-/** Where what fields hold comes from, by the names of fields. */
+/** Sources of field values. */
 export interface FieldValues {
-  /** Ids as int64, one a row. */
+  /** Returns ids as int64, one per row. */
   ids(field: string): string;
-  /** Numbers as float, one a row. */
+  /** Returns numbers as float32, one per row. */
   numbers(field: string): string;
-  /** Ids of items as int64, and the way to pool them. */
+  /** Returns item ids as int64, and their pooling. */
   bag(field: string): { readonly ids: string; readonly inputs: BagInputs };
-  /** Numbers of a field that has several, as float: `[batch, width]`. */
+  /** Returns vectors as float32, `[batch, width]`. */
   vectors(field: string, width: number): string;
 }
 
-/** Ids and numbers that whoever calls has encoded. */
+/** Creates inputs for ids and numbers that the caller has encoded. */
 export function encodedValues(onnx: OnnxGraph, bagForm: BagForm): FieldValues {
   const { shape, inputs } = BAG_FORMS[bagForm];
   return {
@@ -30,7 +30,7 @@ export function encodedValues(onnx: OnnxGraph, bagForm: BagForm): FieldValues {
   };
 }
 
-/** The model's input, `[batch, width]`: the embeddings and numbers of all fields side by side. */
+/** Emits the model's input, `[batch, width]`: the concatenated embeddings and numbers of all fields. */
 export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: Lookup, values: FieldValues): string {
   const parts = columns.map((column): string => {
     const { field, kind } = column;
@@ -45,18 +45,18 @@ export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: 
   return onnx.node('Concat', parts, { axis: 1 });
 }
 
-/** The sum of the two rows that numbers lie between, by how near they are. */
-function emitBetweenRows(onnx: OnnxGraph, places: string, rowsOf: (ids: string) => string): string {
-  const below = onnx.node('Floor', [places]);
-  const share = onnx.node('Unsqueeze', [onnx.node('Sub', [places, below]), onnx.ints(1)]);
-  const row = (place: string): string => rowsOf(onnx.node('Cast', [place], { to: ELEMENT_TYPES.int64 }));
+/** Emits the linear interpolation of the two rows around each number. */
+function emitBetweenRows(onnx: OnnxGraph, positions: string, lookUpRows: (ids: string) => string): string {
+  const below = onnx.node('Floor', [positions]);
+  const share = onnx.node('Unsqueeze', [onnx.node('Sub', [positions, below]), onnx.ints(1)]);
+  const row = (position: string): string => lookUpRows(onnx.node('Cast', [position], { to: ELEMENT_TYPES.int64 }));
   return onnx.node('Add', [
     onnx.node('Mul', [row(below), onnx.node('Sub', [onnx.number(1, 'float'), share])]),
-    onnx.node('Mul', [row(onnx.node('Ceil', [places])), share]),
+    onnx.node('Mul', [row(onnx.node('Ceil', [positions])), share]),
   ]);
 }
 
-/** The names that inputs of a layout may have. */
+/** Returns the possible names of a layout's inputs. */
 export function inputNames({ columns }: InputLayout): readonly string[] {
   return columns.flatMap((each) =>
     each.kind === 'bag' && each.isBetweenRows !== true

@@ -1,12 +1,12 @@
 import protobuf from 'protobufjs/light.js';
 
-// The messages of an ONNX file that are written here, with the numbers of their fields: those of onnx.proto
-// (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, Apache-2.0), without what is never written.
+// The protobuf messages of an ONNX file with their field numbers, as in onnx.proto
+// (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, Apache-2.0), without unused ones.
 
-/** How the elements of a tensor are stored: the numbers of `TensorProto.DataType`. */
+/** Values of `TensorProto.DataType`. */
 export const ELEMENT_TYPES = { float: 1, int8: 3, int64: 7, string: 8, bool: 9, double: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
-/** The numbers of `AttributeProto.AttributeType`. */
+/** Values of `AttributeProto.AttributeType`. */
 const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, ints: 7, strings: 8 } as const;
 /** `TensorProto.DataLocation.EXTERNAL` */
 const EXTERNAL = 1;
@@ -76,25 +76,24 @@ const root = protobuf.Root.fromJSON(
     },
   }),
 );
-/** The fields that hold what is streamed: a model's graph, a graph's initializers, a tensor's bytes. */
+/** Fields of streamed content: the graph of a model, the initializers of a graph, the bytes of a tensor. */
 const [GRAPH, INITIALIZER, RAW_DATA] = [7, 5, 9];
 
-/** A whole number, a float, a text or a list of the same. */
 export type Attribute =
   number | { readonly float: number } | string | readonly number[] | { readonly texts: readonly Uint8Array[] };
 
-/** One call of an operator. */
+/** An operator call. */
 export interface Node {
   readonly name: string;
   readonly operator: string;
-  /** undefined for ONNX's own. */
+  /** undefined for the ONNX domain. */
   readonly domain?: string | undefined;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** An input or an output: a text is the name of a dimension that is free. */
+/** An input or output; a string is the name of a dynamic dimension. */
 export interface ValueInfo {
   readonly name: string;
   readonly type: ElementType;
@@ -102,7 +101,7 @@ export interface ValueInfo {
   readonly about?: string;
 }
 
-/** A tensor that comes with the model, its bytes only while they are written. */
+/** A tensor of the model, whose bytes are produced on demand. */
 export interface Initializer {
   readonly name: string;
   readonly type: ElementType;
@@ -111,11 +110,10 @@ export interface Initializer {
   data(): Uint8Array;
 }
 
-/** All of a model. */
 export interface OnnxModel {
   readonly producerVersion: string;
   readonly irVersion: number;
-  /** By domain; ONNX's own is ''. */
+  /** By domain; '' for ONNX. */
   readonly opsets: Readonly<Record<string, number>>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly graph: {
@@ -126,11 +124,11 @@ export interface OnnxModel {
   };
 }
 
-/** The bytes that lie beside a model, of the tensors that are not in it. */
+/** The external file of a model's tensors. */
 export interface ExternalData {
-  /** Relative to the model's folder. */
+  /** Relative to the model's directory. */
   readonly file: string;
-  /** By name of the tensor: where it begins. */
+  /** Offsets by tensor name. */
   readonly offsets: ReadonlyMap<string, number>;
 }
 
@@ -161,7 +159,7 @@ function valueInfoMessage({ name, type, shape, about }: ValueInfo): object {
   };
 }
 
-/** A field of bytes, without them. */
+/** Returns the header of a bytes field. */
 function fieldHead(field: number, length: number): Uint8Array {
   return protobuf.Writer.create()
     .uint32((field << 3) | 2)
@@ -181,15 +179,15 @@ function tensorHead({ name, type, shape, bytes }: Initializer, external: Externa
   });
 }
 
-/** The bytes of a file, and how many there will be. */
+/** The bytes of a file and their number. */
 export interface Encoded {
   readonly bytes: number;
   pieces(): Iterable<Uint8Array>;
 }
 
 /**
- * A model as the bytes of its file. Since fields may stand in any order, the initializers come last, one at a time.
- * @param external of those that are not in the file
+ * Encodes a model. Initializers come last, one at a time, since field order is free.
+ * @param external location of tensors outside the file
  */
 export function encodeModel(
   { graph, ...model }: OnnxModel,

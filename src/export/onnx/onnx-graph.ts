@@ -1,13 +1,10 @@
 import type { HostTensor } from '../../core/tensor.js';
 import type { Attribute, ElementType, Initializer, Node, ValueInfo } from './messages.js';
 
-/** Stands before the names of what is within the graph, so that people tell it from an input. */
+/** Prefix of internal names, to distinguish them from inputs. */
 const OWN = '/';
 
-/**
- * Writes a graph of ONNX down, node by node; values are told by their names. What is said twice in the same words is
- * one node.
- */
+/** Builds an ONNX graph node by node, with values referred to by name. Identical nodes are merged. */
 export class OnnxGraph {
   readonly nodes: Node[] = [];
   readonly inputs: ValueInfo[] = [];
@@ -16,18 +13,18 @@ export class OnnxGraph {
   readonly #taken = new Set<string>();
   readonly #made = new Map<string, readonly string[]>();
 
-  /** @param names that inputs and outputs will have: nothing else gets one of them */
+  /** @param names reserved names of inputs and outputs */
   constructor(names: readonly string[]) {
     for (const name of names) this.#taken.add(name);
   }
 
-  /** A value from outside; its own name again. */
+  /** Adds an input. @returns its name */
   input(info: ValueInfo): string {
     if (!this.inputs.some(({ name }) => name === info.name)) this.inputs.push(info);
     return info.name;
   }
 
-  /** Gives a value to the outside, under another name. */
+  /** Adds an output with its own name for a value. */
   output(value: string, info: ValueInfo): void {
     this.outputs.push(info);
     this.nodes.push({
@@ -39,14 +36,15 @@ export class OnnxGraph {
     });
   }
 
-  /** The value that one of ONNX's operators gives. */
+  /** Adds a node of the ONNX domain. @returns its output */
   node(operator: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
     return this.nodeOf(undefined, operator, inputs, attributes)[0]!;
   }
 
   /**
-   * The values that an operator gives.
-   * @param domain undefined for ONNX's own
+   * Adds a node.
+   * @param domain undefined for the ONNX domain
+   * @returns its outputs
    */
   nodeOf(
     domain: string | undefined,
@@ -55,7 +53,7 @@ export class OnnxGraph {
     attributes: Readonly<Record<string, Attribute>>,
     numOutputs = 1,
   ): readonly string[] {
-    // What takes a long list is not looked for.
+    // Nodes with a long list are not merged.
     const isLong = Object.values(attributes).some(
       (value) => typeof value === 'object' && 'texts' in value && value.texts.length > 1,
     );
@@ -63,24 +61,24 @@ export class OnnxGraph {
     return isLong ? make() : this.#once(JSON.stringify([operator, inputs, attributes]), make);
   }
 
-  /** The value that an operator gives, whose name errors of a runtime tell. */
+  /** Adds a node whose name appears in runtime errors. @returns its output */
   named(name: string, operator: string, inputs: readonly string[]): string {
     return this.#once(JSON.stringify([name, operator, inputs]), () => [
       this.#push(name, undefined, operator, inputs, {}, 1)[0]!,
     ])[0]!;
   }
 
-  /** One text, as a value of one dimension. */
+  /** Adds a string constant of shape [1]. */
   text(value: string): string {
     return this.node('Constant', [], { value_strings: { texts: [Buffer.from(value)] } });
   }
 
-  /** Whole numbers as a value of one dimension. */
+  /** Adds an int64 constant of one dimension. */
   ints(...values: readonly number[]): string {
     return this.#constant('int64', [values.length], BigInt64Array.from(values, BigInt), String(values));
   }
 
-  /** One number, as a value without dimensions. */
+  /** Adds a scalar constant. */
   number(value: number, type: 'float' | 'double' | 'int64'): string {
     const data =
       type === 'int64'
@@ -91,17 +89,17 @@ export class OnnxGraph {
     return this.#constant(type, [], data, `${type} ${value}`);
   }
 
-  /** Numbers of 64 bits as a value of one dimension. */
+  /** Adds a float64 constant of one dimension. */
   doubles(values: readonly number[]): string {
     return this.#constant('double', [values.length], Float64Array.from(values), `doubles ${String(values)}`);
   }
 
-  /** A tensor that comes with the model. */
+  /** Adds a tensor of the model. */
   tensor(name: string, { shape, data }: HostTensor): string {
-    return this.initializer(name, 'float', shape, data.byteLength, () => bytesOf(data));
+    return this.initializer(name, 'float', shape, data.byteLength, () => readBytes(data));
   }
 
-  /** A tensor of any type, whose bytes are asked for when they are written; the same for the same name. */
+  /** Adds a tensor of any type, whose bytes are produced on demand; reuses one with the same name. */
   initializer(
     name: string,
     type: ElementType,
@@ -133,7 +131,7 @@ export class OnnxGraph {
     text: string,
   ): string {
     return this.#once(`constant ${text}`, () => [
-      this.#initialize('constant', type, shape, data.byteLength, () => bytesOf(data)),
+      this.#initialize('constant', type, shape, data.byteLength, () => readBytes(data)),
     ])[0]!;
   }
 
@@ -164,6 +162,6 @@ export class OnnxGraph {
   }
 }
 
-function bytesOf(data: ArrayBufferView): Uint8Array {
+function readBytes(data: ArrayBufferView): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

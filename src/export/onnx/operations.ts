@@ -12,33 +12,33 @@ import type { HostTensor } from '../../core/tensor.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/** What an operation is written down with. */
+/** Context of an operation. */
 export interface Emission {
   readonly onnx: OnnxGraph;
   /** The model's input, `[batch, width]`. */
   readonly features: string;
   weights(parameter: Parameter): HostTensor;
-  /** The name of a value, which is written down where it is first asked for. */
+  /** Returns the name of a value, and emits it on first use. */
   of(value: Value): string;
-  /** Whether nothing but one operation reads a value, so that it may become part of that one. */
+  /** Returns whether a value has a single consumer, so that it can be fused into it. */
   isReadOnce(value: Value): boolean;
 }
 
-/** The name of what an operation gives in evaluation. */
+/** Emits an operation in evaluation mode. @returns the name of its output */
 type Emit<Name extends OperationName> = (value: ValueOf<Name>, emission: Emission) => string;
 type EmitTable = { readonly [Name in Exclude<OperationName, LossName>]: Emit<Name> };
 
-/** Columns `begin` to `end`. */
+/** Emits columns `begin` to `end`. */
 function columns(onnx: OnnxGraph, x: string, begin: number, end: number): string {
   return onnx.node('Slice', [x, onnx.ints(begin), onnx.ints(end), onnx.ints(1)]);
 }
 
 const sumOver = (onnx: OnnxGraph, x: string): string => onnx.node('ReduceSum', [x, onnx.ints(1)], { keepdims: 1 });
 
-/** Every operation that is not a loss, as nodes of ONNX. */
+/** All operations except losses, as ONNX nodes. */
 export const EMITTED: EmitTable = {
   input({ source }, { features }) {
-    if (source.kind === 'label') throw new Error(`a prediction hangs on the label '${source.column}'`);
+    if (source.kind === 'label') throw new Error(`a prediction depends on the label '${source.column}'`);
     return features;
   },
 
@@ -46,7 +46,7 @@ export const EMITTED: EmitTable = {
     return linear(emission, emission.of(x), weight.name, emission.weights(weight), bias && emission.weights(bias).data);
   },
 
-  // y = (x - mean) / √(variance + ε) · gain + shift is another linear layer behind one.
+  // y = (x - mean) / √(variance + ε) · gain + shift is an affine layer.
   batchNorm({ x, gain, shift, running }, emission) {
     const { factor, offset } = normalisation(
       emission,
@@ -163,12 +163,12 @@ export const EMITTED: EmitTable = {
   },
 };
 
-/** A column as a row. */
+/** Emits a column as a row. */
 function turned(onnx: OnnxGraph, column: string): string {
   return onnx.node('Transpose', [column], { perm: [1, 0] });
 }
 
-/** Which rows are of the same group, [batch, batch]; a row in none is so with itself alone. */
+/** Emits which rows are in the same group, [batch, batch]; a row without a group is only in its own. */
 function sameGroup(onnx: OnnxGraph, groups: string): string {
   const same = onnx.node('Equal', [groups, turned(onnx, groups)]);
   const inGroup = onnx.node('And', [same, onnx.node('GreaterOrEqual', [groups, onnx.number(0, 'float')])]);
@@ -197,7 +197,7 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
   tanh: (_, x, { onnx }) => onnx.node('Tanh', [x]),
   'leaky-relu': (_, x, { onnx }) => onnx.node('LeakyRelu', [x], { alpha: { float: 0.01 } }),
   prelu: ({ slope }, x, { onnx, weights }) => onnx.node('PRelu', [x, onnx.tensor(slope!.name, weights(slope!))]),
-  // p x + (1 - p) slope x, with p the sigmoid of x as a batch norm would have it.
+  // p x + (1 - p) slope x, where p is the sigmoid of the batch-normalized x.
   dice({ slope, running, width }, x, emission) {
     const { onnx } = emission;
     const { factor, offset } = normalisation(
@@ -213,7 +213,7 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
     ]);
     return onnx.node('Mul', [x, onnx.node('Add', [p, below])]);
   },
-  // x Φ(x), as Gelu is no operator of its own yet.
+  // x Φ(x), since opset 16 has no Gelu operator.
   gelu(_, x, { onnx }) {
     const erf = onnx.node('Erf', [onnx.node('Mul', [x, onnx.number(Math.SQRT1_2, 'float')])]);
     return onnx.node('Mul', [
@@ -225,7 +225,7 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
   linear: (_, x) => x,
 };
 
-/** A normalisation by running statistics as x · factor + offset, column by column. */
+/** Emits normalization by running statistics as x · factor + offset, per column. */
 function normalisation(
   { weights }: Emission,
   { mean, variance, epsilon }: RunningStatistics,
@@ -243,7 +243,7 @@ function scaled({ onnx }: Emission, x: string, name: string, factor: Float64Arra
   return onnx.node('Add', [onnx.node('Mul', [x, vector('factor', factor)]), vector('offset', offset)]);
 }
 
-/** (x W + b) · factor + offset as one layer. */
+/** Emits (x W + b) · factor + offset as one layer. */
 function foldedLinear(
   emission: Emission,
   { x, weight, bias }: ValueOf<'linear'>,

@@ -12,9 +12,9 @@ import type { OnnxGraph } from './onnx-graph.js';
 import { emitVectors } from './vectors.js';
 
 /**
- * Cells as they stand in data: an input of texts for each column.
- * @param decimal what they have before the decimals of a number
- * @throws UserError (usage) with all fields that ONNX has no operators for
+ * Creates inputs for raw values, one string input per column.
+ * @param decimal decimal separator of the strings
+ * @throws UserError (usage) with all fields that ONNX operators cannot encode
  */
 export function rawValues(
   onnx: OnnxGraph,
@@ -33,9 +33,9 @@ export function rawValues(
   });
   if (problems.length > 0) throw new UserError('usage', problems);
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const ruleOf = (name: string) => byName.get(name)!.rule!;
-  const cellsOf = (name: string): Cells => {
-    const rule = ruleOf(name);
+  const findRule = (name: string) => byName.get(name)!.rule!;
+  const inputCells = (name: string): Cells => {
+    const rule = findRule(name);
     const cells = byName.get(name)!.columns.map((column) => {
       const written = cellsOfColumn(onnx, name, column);
       return cleanedCells(decimal === ',' && isOfNumbers(rule) ? withDots(written) : written, rule.clean);
@@ -43,8 +43,8 @@ export function rawValues(
     return cells.length === 1 ? cells[0]! : joinedCells(cells);
   };
   return {
-    ids: (name) => emitRule(ruleOf(name), cellsOf(name)),
-    numbers: (name) => onnx.node('Cast', [emitRule(ruleOf(name), cellsOf(name))], { to: ELEMENT_TYPES.float }),
+    ids: (name) => emitRule(findRule(name), inputCells(name)),
+    numbers: (name) => onnx.node('Cast', [emitRule(findRule(name), inputCells(name))], { to: ELEMENT_TYPES.float }),
     vectors(name) {
       const { columns, vectorRule } = byName.get(name)!;
       return emitVectors(onnx, name, columns[0]!, vectorRule!);
@@ -52,14 +52,14 @@ export function rawValues(
     bag(name) {
       const field = byName.get(name)!;
       if (field.kind !== 'bag') throw new Error(`'${name}' is no bag`);
-      return emitBag(cellsOf(name), field);
+      return emitBag(inputCells(name), field);
     },
   };
 }
 
 const IN_JSON = {
-  message: 'is written as lists in JSON, which ONNX has no operators to take apart',
-  fix: 'leave out --with-encoders and hand over ids and weights',
+  message: 'contains JSON lists, for which ONNX has no parser',
+  fix: 'remove --with-encoders and pass ids and weights',
 };
 
 function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
@@ -67,12 +67,12 @@ function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
     name: column,
     type: 'string',
     shape: [BATCH],
-    about: 'cells as they stand in the data; a text without characters for an empty one',
+    about: 'raw values of the data; an empty string for a missing value',
   });
   return { onnx, field, texts, isEmpty: isEmptyText(onnx, texts) };
 }
 
-/** The cells of several columns as one; empty where one of them is. */
+/** Emits the joined values of several columns; empty if any is empty. */
 function joinedCells(cells: readonly Cells[]): Cells {
   const { onnx, field } = cells[0]!;
   const isWhole = cells
@@ -87,12 +87,12 @@ function joinedCells(cells: readonly Cells[]): Cells {
   return {
     onnx,
     field,
-    texts: checkedTexts(onnx, joined, isWhole, `${field}: cells without the control character U+001F`),
+    texts: checkedTexts(onnx, joined, isWhole, `${field}: values without the control character U+001F`),
     isEmpty,
   };
 }
 
-/** The items of bags, as many places a row as the fullest has and one more. */
+/** Emits the items of bags, padded to the longest bag plus one. */
 function emitBag(
   { onnx, field, texts, isEmpty }: Cells,
   { form, rule }: EncodedField & { readonly kind: 'bag' },
@@ -101,26 +101,26 @@ function emitBag(
   const split = (text: string, delimiter: string): readonly string[] =>
     onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
   const suffixed = (text: string, suffix: string): string => onnx.node('StringConcat', [text, onnx.text(suffix)]);
-  // An item more that counts nothing: a dimension of length 0 is what few operators take.
+  // One padding item, since few operators accept a dimension of length 0.
   const [written, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
   const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [written!]), one, onnx.ints(2)])]);
-  const places = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
+  const indices = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
   const isBefore = onnx.node('Less', [
-    places,
+    indices,
     onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one]),
   ]);
   const isWritten = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
   const cleaned = (cells: string): Cells =>
     cleanedCells({ onnx, field, texts: cells, isEmpty: isEmptyText(onnx, cells) }, rule!.clean);
   const { texts: items, isEmpty: isNothing } = cleaned(written!);
-  // An item that stands for nothing is none; one without a character is an error.
+  // An item for a missing value is dropped; an empty item is an error.
   const isDropped = onnx.node('And', [isNothing, onnx.node('Not', [isEmptyText(onnx, written!)])]);
   const isThere = rule!.clean === undefined ? isWritten : onnx.node('And', [isWritten, onnx.node('Not', [isDropped])]);
   const isAbsent = onnx.node('Not', [isThere]);
 
-  // With a weight behind each, the first of one or two is the item's.
+  // With an appended weight, the first of one or two is the item's.
   const [parts, numParts] = split(suffixed(items, `${form.weight}1`), form.weight);
-  const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
+  const part = (index: number): string => onnx.node('Gather', [parts!, onnx.number(index, 'int64')], { axis: 2 });
   const ids = part(0);
   const { texts: keys, isEmpty: isNoKey } = cleaned(ids);
   const isNoList =
@@ -148,7 +148,7 @@ function emitBag(
 
   const numbers = emitNumbers({ onnx, field, texts: part(1), isEmpty: isAbsent });
   const zero = onnx.number(0, 'double');
-  const taken =
+  const itemWeights =
     form.negative === 'taken'
       ? numbers
       : checked(
@@ -156,22 +156,22 @@ function emitBag(
           numbers,
           'double',
           onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]),
-          `${field}: weights of at least 0, of which a mean can be taken`,
+          `${field}: weights of at least 0 for mean pooling`,
         );
-  const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
-  // A key that stands for nothing takes its place among those that are kept, and counts nothing there.
+  const ranks = onnx.node('Where', [isThere, itemWeights, onnx.number(-Infinity, 'double')]);
+  // A missing key keeps its place among the selected ones, but has weight 0.
   return heaviest(
     onnx,
     {
       rows: onnx.node('Where', [isOut, onnx.number(0, 'int64'), rows]),
-      weights: onnx.node('Where', [isOut, zero, taken]),
+      weights: onnx.node('Where', [isOut, zero, itemWeights]),
       ranks,
     },
     form,
   );
 }
 
-/** The items that are kept, with their weights. */
+/** Emits the selected items with their weights. */
 function heaviest(
   onnx: OnnxGraph,
   { rows, weights, ranks }: { readonly rows: string; readonly weights: string; readonly ranks: string },
@@ -180,14 +180,14 @@ function heaviest(
   const toFloat = (x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.float });
   if (maxItems === undefined) return { ids: rows, inputs: paddedBag(onnx, toFloat(weights)) };
   const length = onnx.node('Slice', [onnx.node('Shape', [weights]), onnx.ints(1), onnx.ints(2)]);
-  // Among equals, the first.
-  const [, places] = onnx.nodeOf(
+  // Ties: first item.
+  const [, indices] = onnx.nodeOf(
     undefined,
     'TopK',
     [ranks, onnx.node('Min', [length, onnx.ints(maxItems)])],
     { axis: 1 },
     2,
   );
-  const kept = (x: string): string => onnx.node('GatherElements', [x, places!], { axis: 1 });
-  return { ids: kept(rows), inputs: paddedBag(onnx, toFloat(kept(weights))) };
+  const selectItems = (x: string): string => onnx.node('GatherElements', [x, indices!], { axis: 1 });
+  return { ids: selectItems(rows), inputs: paddedBag(onnx, toFloat(selectItems(weights))) };
 }

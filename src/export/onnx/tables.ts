@@ -4,17 +4,13 @@ import { quantizeRows } from '../quantize.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
-/**
- * Writes down how rows of a table are found: ids of any shape in, with the width of the table as one more dimension
- * out.
- */
+/** Emits a table lookup: ids of any shape to embeddings with one more dimension. */
 export type Lookup = (table: string, ids: string) => string;
 
 /**
- * The embeddings of ids. A negative id would count from the table's end; it is made one beyond it, so that the runtime
- * refuses
- * it as it does every id that the table has not.
- * @param isQuantized whether tables are stored in 8 bits, with a scale a row
+ * Creates a table lookup. A negative id would count from the end of the table; it is mapped beyond the end, so that the
+ * runtime rejects it like any invalid id.
+ * @param isQuantized whether tables are stored in 8 bits with a scale per row
  */
 export function tableLookup(onnx: OnnxGraph, model: ExportedModel, isQuantized: boolean): Lookup {
   return (table, ids) => {

@@ -6,16 +6,17 @@ import type { OnnxGraph } from './onnx-graph.js';
 type TimeRule = Extract<CellRule, { readonly kind: 'time' }>;
 
 const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
-/** From the beginning of March of the year 0 to 1970, and those of 400 years. */
+/** Days from March 1 of year 0 to 1970, and per 400 years. */
 const [DAYS_TO_1970, DAYS_OF_ERA] = [719_468, 146_097];
-/** Dates and times of ISO 8601 in its extended form, in UTC or without a zone. */
+/** ISO 8601 dates and times in extended format, in UTC or without a zone. */
 const ISO =
-  '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?)?Z?)?';
+  '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])' +
+  '(?:[T ](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?)?Z?)?';
 const ANY_ISO = '1970-01-01T00:00:00Z';
-/** As in wall-clock.ts: what is beyond is likely to be of the other unit. */
+/** As in wall-clock.ts: values beyond are likely to be in the other unit. */
 const [LATEST, FIRST_LIKE_SECONDS, LAST_LIKE_SECONDS] = [1e14, 1e9, 1e10];
 
-/** Whole numbers of a graph, with the arithmetic of calendars. Division is down to the next whole number. */
+/** Integer arithmetic in a graph, with floor division. */
 interface Arithmetic {
   plus(x: string, y: string | number): string;
   times(x: string, factor: number): string;
@@ -23,16 +24,16 @@ interface Arithmetic {
   modulo(x: string, divisor: number): string;
 }
 
-/** The milliseconds that a zone's clocks are ahead of UTC's; undefined for one that changes them. */
+/** Returns the milliseconds that a zone is ahead of UTC; undefined if its offset changes. */
 export function fixedOffset(timeZone: string): number | undefined {
   if (timeZone === 'UTC') return 0;
   const [, sign, hours, minutes = '0'] = /^([+-])(\d\d):?(\d\d)?$/.exec(timeZone) ?? [];
   return sign === undefined ? undefined : (sign === '-' ? -1 : 1) * (Number(hours) * HOUR + Number(minutes) * MINUTE);
 }
 
-/** Rows of points in time, as a clock in the rule's zone shows them. */
+/** Emits table rows of timestamps, in local time of the rule's zone. */
 export function emitTime({ part, format, timeZone }: TimeRule, cells: Cells): string {
-  const math = arithmeticOf(cells.onnx);
+  const math = createArithmetic(cells.onnx);
   const local =
     format === 'iso'
       ? emitIso(cells, math, fixedOffset(timeZone)!, part === 'hour')
@@ -40,13 +41,13 @@ export function emitTime({ part, format, timeZone }: TimeRule, cells: Cells): st
   const ofDay = math.modulo(local, DAY);
   const days = math.over(local, DAY);
   if (part === 'hour') return math.plus(math.over(ofDay, HOUR), 1);
-  // The first day of 1970 was a Thursday.
+  // January 1, 1970 was a Thursday.
   if (part === 'weekday') return math.plus(math.modulo(math.plus(days, 3), 7), 1);
-  const { month, day } = civilOf(cells.onnx, math, days);
+  const { month, day } = emitMonthAndDay(cells.onnx, math, days);
   return part === 'month' ? month : day;
 }
 
-/** Milliseconds since 1970 of cells that count them, or seconds. */
+/** Emits milliseconds since 1970 for values in milliseconds or seconds. */
 function emitCount(cells: Cells, unit: string, offset: number): string {
   const { onnx, field, isEmpty } = cells;
   const count = emitNumbers(cells);
@@ -62,11 +63,11 @@ function emitCount(cells: Cells, unit: string, offset: number): string {
   return onnx.node('Cast', [onnx.node('Add', [known, double(offset)])], { to: ELEMENT_TYPES.int64 });
 }
 
-/** Milliseconds since 1970, on a clock of the zone, of dates in digits. */
+/** Emits milliseconds since 1970 in local time, for ISO dates. */
 function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offset: number, needsTime: boolean): string {
   const matches = onnx.node('RegexFullMatch', [texts], { pattern: ISO });
   const safe = onnx.node('Where', [matches, texts, onnx.text(ANY_ISO)]);
-  // With the separators behind a text once more, its parts are always there, if empty.
+  // With separators appended, all parts exist, but may be empty.
   const split = (text: string, delimiter: string, count: number): readonly string[] => {
     const [parts] = onnx.nodeOf(
       undefined,
@@ -75,8 +76,8 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
       { delimiter },
       2,
     );
-    return Array.from({ length: count }, (_, at) =>
-      onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 1 }),
+    return Array.from({ length: count }, (_, position) =>
+      onnx.node('Gather', [parts!, onnx.number(position, 'int64')], { axis: 1 }),
     );
   };
   const whole = (text: string): string =>
@@ -91,8 +92,8 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
   const [beforeComma] = split(second!, ',', 2);
   const [wholeSecond] = split(beforeComma!, '.', 2);
 
-  const days = daysOf(onnx, math, whole(year!), whole(month!), whole(day!));
-  const found = civilOf(onnx, math, days);
+  const days = emitDays(onnx, math, whole(year!), whole(month!), whole(day!));
+  const found = emitMonthAndDay(onnx, math, days);
   const isDay = onnx.node('Equal', [found.day, whole(day!)]);
   const hasTime = onnx.node('Not', [onnx.node('Equal', [time!, onnx.text('')])]);
   const isGood = [matches, isDay, ...(needsTime ? [hasTime] : [])].reduce((all, each) => onnx.node('And', [all, each]));
@@ -111,15 +112,16 @@ function emitIso({ onnx, field, texts, isEmpty }: Cells, math: Arithmetic, offse
     local,
     'int64',
     onnx.node('Or', [isEmpty, isGood]),
-    `${field}: ${needsTime ? 'a date and a time' : 'a date'} as 2026-11-30${needsTime ? 'T18:05:00' : ''}, without a zone or in UTC`,
+    `${field}: ${needsTime ? 'a date and a time' : 'a date'} such as ` +
+      `2026-11-30${needsTime ? 'T18:05:00' : ''}, without a zone or in UTC`,
   );
 }
 
 /**
- * Days since 1970 (Hinnant, 'chrono-Compatible Low-Level Date Algorithms': years begin in March, so that leap days end
- * them).
+ * Emits days since 1970 (Hinnant, 'chrono-Compatible Low-Level Date Algorithms': years begin in March, so that leap
+ * days end them).
  */
-function daysOf(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, day: string): string {
+function emitDays(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, day: string): string {
   const int = (value: number): string => onnx.number(value, 'int64');
   const isEarly = onnx.node('LessOrEqual', [month, int(2)]);
   const marchYear = onnx.node('Add', [year, onnx.node('Where', [isEarly, int(-1), int(0)])]);
@@ -131,8 +133,12 @@ function daysOf(onnx: OnnxGraph, math: Arithmetic, year: string, month: string, 
   return math.plus(math.plus(math.times(math.over(marchYear, 400), DAYS_OF_ERA), ofEraDays), -DAYS_TO_1970);
 }
 
-/** The way back, to a month from 1 and its day. */
-function civilOf(onnx: OnnxGraph, math: Arithmetic, days: string): { readonly month: string; readonly day: string } {
+/** Emits month (from 1) and day, the inverse of `emitDays`. */
+function emitMonthAndDay(
+  onnx: OnnxGraph,
+  math: Arithmetic,
+  days: string,
+): { readonly month: string; readonly day: string } {
   const int = (value: number): string => onnx.number(value, 'int64');
   const minus = (x: string, y: string): string => math.plus(x, math.times(y, -1));
   const ofEra = math.modulo(math.plus(days, DAYS_TO_1970), DAYS_OF_ERA);
@@ -151,13 +157,13 @@ function civilOf(onnx: OnnxGraph, math: Arithmetic, days: string): { readonly mo
   return { month, day };
 }
 
-function arithmeticOf(onnx: OnnxGraph): Arithmetic {
+function createArithmetic(onnx: OnnxGraph): Arithmetic {
   const value = (x: string | number): string => (typeof x === 'number' ? onnx.number(x, 'int64') : x);
   const modulo = (x: string, divisor: number): string => onnx.node('Mod', [x, value(divisor)]);
   return {
     plus: (x, y) => onnx.node('Add', [x, value(y)]),
     times: (x, factor) => onnx.node('Mul', [x, value(factor)]),
-    // ONNX divides towards 0; without its rest, a number is divided without one.
+    // ONNX truncates towards 0; after subtracting the remainder, division is exact.
     over: (x, divisor) => onnx.node('Div', [onnx.node('Sub', [x, modulo(x, divisor)]), value(divisor)]),
     modulo,
   };

@@ -6,8 +6,8 @@ import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
 /**
- * Vectors as an input of numbers, `[batch, length]`, and what becomes of them, as float: `[batch, width]`. A row of NaN
- * alone is an empty cell.
+ * Creates an input for vectors, `[batch, length]`, and emits their encoding as float32, `[batch, width]`. A row of only
+ * NaN is a missing value.
  */
 export function emitVectors(
   onnx: OnnxGraph,
@@ -19,7 +19,7 @@ export function emitVectors(
     name: column,
     type: 'float',
     shape: [BATCH, length],
-    about: 'numbers as they stand in the data; NaN in every place for an empty cell',
+    about: 'raw numbers of the data; NaN in every element for a missing value',
   });
   const one = onnx.ints(1);
   const numbers = onnx.node('Cast', [input], { to: ELEMENT_TYPES.double });
@@ -32,9 +32,9 @@ export function emitVectors(
   const isNumber = onnx.node('Not', [onnx.node('Or', [isNaN, onnx.node('IsInf', [numbers])])]);
   const holds = empty === 'refused' ? isNumber : onnx.node('Or', [isNumber, isEmpty]);
   const zeroed = onnx.node('Where', [isNaN, onnx.number(0, 'double'), numbers]);
-  const read = checked(onnx, zeroed, 'double', holds, `${field}: a number in every place`);
-  const places = steps.reduce((x, step) => scaled(step, x, { onnx, field }), read);
-  const filled = empty === 'refused' ? places : onnx.node('Where', [isEmpty, onnx.doubles(empty), places]);
+  const read = checked(onnx, zeroed, 'double', holds, `${field}: a number in every element`);
+  const indices = steps.reduce((x, step) => scaled(step, x, { onnx, field }), read);
+  const filled = empty === 'refused' ? indices : onnx.node('Where', [isEmpty, onnx.doubles(empty), indices]);
   const all = hasIndicator
     ? onnx.node('Concat', [filled, onnx.node('Cast', [isEmpty], { to: ELEMENT_TYPES.double })], { axis: 1 })
     : filled;

@@ -5,6 +5,6 @@ import { parseCommon } from './parse-common.js';
 import { parseSkeleton } from './parse-skeleton.js';
 import { writeShard } from './write-shard.js';
 
-/** What the threads of a pool can be asked to do. */
+/** The jobs of a pool's threads. */
 export const jobs = { parseCommon, parseSkeleton, countRows, countIds, encodeSessions, writeShard };
 export type Jobs = typeof jobs;

@@ -7,34 +7,33 @@ import { isOfValid, type ValidRows } from '../valid-rows.js';
 /** A chunk in which a field occurs. */
 export interface FieldFile {
   readonly path: string;
-  /** The place of its first row among those of all chunks. */
+  /** Index of its first row over all chunks. */
   readonly first: number;
 }
 
-/** A field's ids are counted over the rows of train, or over those of valid too. */
+/** Counts the ids of a field over the training rows, optionally with the validation rows. */
 export interface CountIdsTask {
   readonly field: FieldPlan;
   readonly target: string;
-  /** Chunks of common features, whose rows are sessions. */
+  /** Chunks of common features, with one session per row. */
   readonly commonFiles: readonly FieldFile[];
   readonly skeletonFiles: readonly FieldFile[];
-  /** By session the rows that count. */
+  /** Number of counted rows per session. */
   readonly rows: Uint32Array;
-  /** Those that do not. */
+  /** Rows to exclude. */
   readonly left: ValidRows;
 }
 
-/** Memory of a thread, used again for every chunk: the first touch of a page is what costs. */
+/** Reused for every chunk of a thread, since the first touch of a page is expensive. */
 const reader = createColumnReader();
 let times = new Uint32Array(0);
 
-/** What stands for the raw ids that have no place. */
+/** Placeholder for raw ids without an index. */
 const UNKNOWN = -1;
 
 /**
- * Writes the vocabulary of a field, `rawIds` F64: place i holds the raw id that becomes i, the most frequent first;
- * place 0 is the
- * unknown. A session's values count once for each of its rows that has none of its own.
+ * Writes the vocabulary of a field as `rawIds` F64: the raw id of each index, by descending count; index 0 is the OOV
+ * id. A session's values count once per row without a value of its own.
  * @throws UserError (disk)
  */
 export async function countIds({
@@ -46,7 +45,7 @@ export async function countIds({
   left,
 }: CountIdsTask): Promise<{ distinct: number; kept: number }> {
   const counter = createIdCounter();
-  // Rows of each session that take the session's values.
+  // Rows per session that use the session's values.
   const taking = rows.slice();
   const { name, isBag } = field;
   const names = isBag ? [`${name}.offsets`, `${name}.ids`] : [name];
@@ -78,7 +77,7 @@ export async function countIds({
   return about;
 }
 
-/** Counts the ids of rows so many times each. */
+/** Counts the ids of each row with a multiplicity. */
 function countColumn(counter: IdCounter, ids: ColumnData, offsets: ColumnData | undefined, times: Uint32Array): void {
   if (offsets === undefined) {
     const missing = countMissing(ids);

@@ -1,17 +1,17 @@
 import { createColumnReader } from '../column-file.js';
 import { isOfValid, type ValidRows } from '../valid-rows.js';
 
-/** Rows by session are counted, and rows of train and valid by chunk. */
+/** Counts rows by session, and training and validation rows by chunk. */
 export interface CountRowsTask {
   /** Chunks of a skeleton. */
   readonly files: readonly string[];
   readonly valid: ValidRows;
-  /** By session its rows, and those that are not of valid; shared, and filled here. */
+  /** Rows per session, in total and for training; shared memory that this job fills. */
   readonly rows: Uint32Array;
   readonly trainRows: Uint32Array;
 }
 
-/** By chunk the rows of train and of valid. @throws UserError (data) for a file that is broken */
+/** Returns the training and validation rows per chunk. @throws UserError (data) for a broken file */
 export function countRows({ files, valid, rows, trainRows }: CountRowsTask): {
   readonly train: number[];
   readonly valid: number[];

@@ -3,28 +3,26 @@ import { countMissing } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { lookUp, type IdTable } from '../id-table.js';
 
-/** A chunk of common features is encoded. */
+/** Encodes a chunk of common features. */
 export interface EncodeSessionsTask {
   readonly source: string;
   readonly target: string;
-  /** Fields that occur in common features, and their vocabularies. */
+  /** Fields of the common features, and their vocabularies. */
   readonly fields: readonly FieldPlan[];
   readonly tables: readonly IdTable[];
 }
 
-/** In a session's words: there is no value of this field. */
+/** Missing value in a session's words. */
 export const NO_ID = 0xffffffff;
 
-/** Memory of a thread, used again for every chunk: the first touch of a page is what costs. */
+/** Reused for every chunk of a thread, since the first touch of a page is expensive. */
 const reader = createColumnReader();
 let words = new Uint32Array(0);
 
 /**
- * Writes each session as words that can be read alone: `offsets` U32, one more than there are sessions, and `words`
- * U32. For
- * every field in its order: an id (NO_ID where there is none), and its weight's bits where that is kept; of a bag the
- * number
- * of values, their ids, and their weights' bits.
+ * Writes sessions for random access: `offsets` U32 [sessions + 1] and `words` U32. Per field in order: an id (NO_ID if
+ * missing) and the bits of its weight, if used; for a bag, the number of values, their ids and the bits of their
+ * weights.
  * @throws UserError (disk)
  */
 export async function encodeSessions({ source, target, fields, tables }: EncodeSessionsTask): Promise<void> {
@@ -49,30 +47,30 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
     0,
   );
   if (words.length < most) words = new Uint32Array(Math.ceil(1.25 * most));
-  const into = words;
-  let at = 0;
+  const destination = words;
+  let offset = 0;
   for (let row = 0; row < rows; row++) {
     for (const { table, ids, missing, bagOffsets, weights, isBag, keepsWeight } of plans) {
       if (isBag) {
         const begin = bagOffsets === undefined ? 0 : bagOffsets[row]!;
         const end = bagOffsets === undefined ? 0 : bagOffsets[row + 1]!;
-        into[at++] = end - begin;
-        for (let i = begin; i < end; i++) into[at++] = lookUp(table, ids![i]!);
-        for (let i = begin; i < end; i++) into[at++] = weights![i]!;
+        destination[offset++] = end - begin;
+        for (let i = begin; i < end; i++) destination[offset++] = lookUp(table, ids![i]!);
+        for (let i = begin; i < end; i++) destination[offset++] = weights![i]!;
       } else {
         const id = ids === undefined ? missing : ids[row]!;
-        into[at++] = id === missing ? NO_ID : lookUp(table, id);
-        if (keepsWeight) into[at++] = id === missing ? 0 : weights![row]!;
+        destination[offset++] = id === missing ? NO_ID : lookUp(table, id);
+        if (keepsWeight) destination[offset++] = id === missing ? 0 : weights![row]!;
       }
     }
-    offsets[row + 1] = at;
+    offsets[row + 1] = offset;
   }
-  // Written before anything is waited for, so that the next chunk may use the memory.
+  // Written synchronously, so that the next chunk can reuse the memory.
   await writeColumns(
     target,
     new Map([
       ['offsets', offsets],
-      ['words', into.subarray(0, at)],
+      ['words', destination.subarray(0, offset)],
     ]),
     {},
   );

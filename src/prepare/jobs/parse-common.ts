@@ -2,7 +2,7 @@ import { writeColumns } from '../column-file.js';
 import { Growing, parseLines, type ParseAbout, type ParseTask } from './parse-lines.js';
 
 /**
- * Parses a chunk of common features: a session a row, with its index in `keys.offsets` (U32, one more than rows) and
+ * Parses a chunk of common features into one session per row, with its index in `keys.offsets` (U32 [rows + 1]) and
  * `keys.bytes`.
  * @throws UserError (data, disk)
  */

@@ -3,28 +3,28 @@ import { readLines, type Chunk } from '../chunk.js';
 import type { Columns } from '../column-file.js';
 import { createFeatureColumns, type Cuts, type FeatureColumns } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
-import { BadLine, createLineReader, textOf, type LineReader } from '../raw-line.js';
+import { BadLine, createLineReader, decodeBytes, type LineReader } from '../raw-line.js';
 
-/** What is wrong with a line of a chunk. */
+/** A problem of a line in a chunk. */
 export interface BadRow {
-  /** From 0, the first of the chunk. */
+  /** From 0 at the start of the chunk. */
   readonly line: number;
   readonly expected: string;
   readonly found: string;
-  /** The line, cut short. */
+  /** The truncated line. */
   readonly text: string;
 }
 
-/** What all jobs that parse a chunk are given. */
+/** Input of all parse jobs. */
 export interface ParseTask {
   readonly chunk: Chunk;
-  /** Where the columns go; nothing is written where more lines are bad than may be. */
+  /** Target path of the columns; nothing is written if too many lines are invalid. */
   readonly target: string;
   readonly fields: readonly FieldPlan[];
   readonly maxBadRows: number;
 }
 
-/** What all of them tell about a chunk. */
+/** Result of all parse jobs. */
 export interface ParseAbout {
   readonly rows: number;
   readonly lines: number;
@@ -34,23 +34,22 @@ export interface ParseAbout {
   readonly bad: readonly BadRow[];
 }
 
-/** Characters of a bad line that are kept. */
+/** Maximum characters of an invalid line to report. */
 const TEXT_LENGTH = 200;
 
-let kept: { key: string; columns: FeatureColumns } | undefined;
+let cached: { key: string; columns: FeatureColumns } | undefined;
 
 /**
- * Parses the lines of a chunk into columns; the memory of the columns is used again for the next chunk.
- * @param readLine reads the cells of a line and ends a row, or throws BadLine; `readFeatures` reads the last cell, to
- * the end of the line
+ * Parses the lines of a chunk into columns, whose memory is reused for the next chunk.
+ * @param readLine reads the values of a line and ends a row, or throws BadLine; `readFeatures` reads the last value
  */
 export function parseLines(
   { chunk, fields, maxBadRows }: ParseTask,
   readLine: (reader: LineReader, bytes: Uint8Array, readFeatures: () => void, columns: FeatureColumns) => void,
 ): { columns: Columns; about: ParseAbout } {
   const key = JSON.stringify(fields);
-  if (kept?.key !== key) kept = { key, columns: createFeatureColumns(fields) };
-  const { columns } = kept;
+  if (cached?.key !== key) cached = { key, columns: createFeatureColumns(fields) };
+  const { columns } = cached;
   columns.clear();
   const { bytes, begin: first, end: last } = readLines(chunk, (size) => columns.lines(size));
   const reader = createLineReader(fields.map(({ name }) => name));
@@ -72,7 +71,7 @@ export function parseLines(
         line: lines,
         expected: error.expected,
         found: error.found,
-        text: printable(textOf(bytes, begin, end), TEXT_LENGTH),
+        text: printable(decodeBytes(bytes, begin, end), TEXT_LENGTH),
       });
       reader.at = end + 1;
     }
@@ -89,7 +88,7 @@ export function parseLines(
   return { columns: filled, about };
 }
 
-/** An array without a known end. */
+/** An array that grows. */
 export class Growing<Data extends Uint8Array | Uint32Array> {
   data: Data;
   length = 0;
@@ -111,7 +110,7 @@ export class Growing<Data extends Uint8Array | Uint32Array> {
   }
 
   get filled(): Data {
-    // A view of the same kind as what it looks at.
+    // A view has the same type as its array.
     return this.data.subarray(0, this.length) as Data;
   }
 }

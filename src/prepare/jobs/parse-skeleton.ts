@@ -1,25 +1,24 @@
 import { writeColumns } from '../column-file.js';
-import { BadLine, textOf } from '../raw-line.js';
+import { BadLine, decodeBytes } from '../raw-line.js';
 import { findSession, type SessionTable } from '../session-table.js';
 import { Growing, parseLines, type ParseAbout, type ParseTask } from './parse-lines.js';
 
-/** A skeleton's rows name sessions. */
+/** Parses skeleton rows, which refer to sessions. */
 export interface SkeletonTask extends ParseTask {
   readonly sessions: SessionTable;
-  /** What holds the sessions, for messages. */
+  /** File of the sessions, for messages. */
   readonly commonPath: string;
 }
 
-/** What is known about a chunk of a skeleton. */
+/** Result for a chunk of a skeleton. */
 export interface SkeletonAbout extends ParseAbout {
-  /** Rows that were dropped because they tell of a purchase and no click. */
+  /** Rows that were dropped for a purchase without a click. */
   readonly purchasesWithoutClick: number;
 }
 
 /**
- * Parses a chunk of a skeleton: an impression a row, `click` and `purchase` (U8), and `session` (U32), the number of
- * its row
- * of common features.
+ * Parses a chunk of a skeleton into one impression per row: `click` and `purchase` (U8), and `session` (U32), the row
+ * of its common features.
  * @throws UserError (data, disk)
  */
 export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> {
@@ -36,7 +35,7 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
     readFeatures();
     const session = findSession(task.sessions, bytes, begin, end);
     if (session < 0)
-      throw new BadLine(`an index of common features that ${task.commonPath} has`, textOf(bytes, begin, end));
+      throw new BadLine(`an index of common features in ${task.commonPath}`, decodeBytes(bytes, begin, end));
     if (purchase > click) {
       purchasesWithoutClick++;
       return;

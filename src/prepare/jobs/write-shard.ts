@@ -12,27 +12,27 @@ import { createJoin, type Coverage } from '../join.js';
 import { createSessionReader, type SessionFiles, type SessionReader } from '../session-reader.js';
 import { isOfValid, type ValidRows } from '../valid-rows.js';
 
-/** Rows `begin` to `end` of a split become a shard. */
+/** Writes rows `begin` to `end` of a split as a shard. */
 export interface WriteShardTask {
   readonly folder: string;
   readonly file: string;
-  /** Where what is known about the shard goes; written last, so that a shard with it is whole. */
+  /** Target path of the shard's metadata; written last, so that it marks a complete shard. */
   readonly aboutPath: string;
   readonly begin: number;
   readonly end: number;
-  /** Chunks of the skeleton, the place of their first row, and how many of their rows are of the split. */
+  /** Chunks of the skeleton, their first row, and their number of rows in the split. */
   readonly chunks: readonly { readonly path: string; readonly firstRow: number; readonly rows: number }[];
-  /** Which rows are of valid; and whether the split is valid. */
+  /** The validation rows, and whether the split is the validation set. */
   readonly valid: ValidRows;
   readonly isValid: boolean;
   readonly sessions: SessionFiles;
   readonly fields: readonly FieldPlan[];
   readonly tables: readonly IdTable[];
-  /** Places among the fields of those that occur in common features. */
+  /** Indices of the fields in the common features. */
   readonly commonFields: readonly number[];
 }
 
-/** What is known about a shard. */
+/** Metadata of a shard. */
 export interface ShardAbout extends Coverage {
   readonly file: string;
   readonly rows: number;
@@ -43,16 +43,16 @@ export interface ShardAbout extends Coverage {
   readonly purchases: number;
 }
 
-/** Memory of a thread: blocks for these columns whose shard is written, to be used again. */
+/** Blocks for reuse by the next shard with the same columns. */
 const spare: { key: string; blocks: RowBlock[] } = { key: '', blocks: [] };
 const reader = createColumnReader();
-/** The reader of these sessions. */
+/** Cached reader of these sessions. */
 const known: { key: string; sessions: SessionReader | undefined } = { key: '', sessions: undefined };
 let chosen = new Uint32Array(0);
 
 /**
- * Joins skeleton rows with their sessions, encodes them and writes them as a shard.
- * @throws UserError (disk; data for an intermediate file that is broken)
+ * Joins skeleton rows with their sessions, encodes them and writes a shard.
+ * @throws UserError (disk; data for a broken intermediate file)
  */
 export async function writeShard({
   folder,
@@ -87,13 +87,13 @@ export async function writeShard({
       // Written as U32 by the job that parses.
       const rowSessions = chunk.get('session') as Uint32Array;
       if (chosen.length < rowSessions.length) chosen = new Uint32Array(rowSessions.length);
-      let place = 0;
+      let index = 0;
       let count = 0;
-      for (let row = 0; row < rowSessions.length && place < to; row++) {
-        if (isOfValid(valid, rowSessions[row]!, firstRow + row) === isValid && place++ >= from) chosen[count++] = row;
+      for (let row = 0; row < rowSessions.length && index < to; row++) {
+        if (isOfValid(valid, rowSessions[row]!, firstRow + row) === isValid && index++ >= from) chosen[count++] = row;
       }
-      const taken = chosen.subarray(0, count);
-      joined.add(chunk, taken, sessionReader.load(taken.map((row) => rowSessions[row]!)));
+      const shardRows = chosen.subarray(0, count);
+      joined.add(chunk, shardRows, sessionReader.load(shardRows.map((row) => rowSessions[row]!)));
     }
   } finally {
     sessionReader.close();

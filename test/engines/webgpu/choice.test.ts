@@ -28,7 +28,7 @@ describe('the choice of an engine', () => {
     const cpu = await lineOf('cpu', 'NVIDIA H100');
     expect(cpu).toMatch(/^WebAssembly .*, 1 thread$/);
     expect(await lineOf('auto', undefined)).toBe(cpu);
-    expect(await lineOf('auto', 'NVIDIA H100')).toBe(`${cpu} (GPU found: NVIDIA H100; --device gpu uses it)`);
+    expect(await lineOf('auto', 'NVIDIA H100')).toBe(`${cpu} (GPU found: NVIDIA H100; use --device gpu)`);
   });
 
   it('names no GPU to processes that train together, which cannot use one', async () => {
@@ -45,7 +45,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     expect([error.exitCode, error.message]).toEqual([
       2,
       expect.stringMatching(
-        /^--device webgpu: the only adapter .* computes on the CPU, slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/,
+        /^--device webgpu: the only WebGPU adapter, .*, runs on the CPU and is slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/,
       ),
     ]);
   });
@@ -56,10 +56,8 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     expect(problems).toEqual([
       {
         key: 'training.precision',
-        message: expect.stringMatching(
-          /^products in bf16 are not what WebGPU on .* has; it has f32(, f16)?$/,
-        ) as string,
-        fix: 'take one of these, or another --device',
+        message: expect.stringMatching(/^bf16 is not supported by WebGPU on /) as string,
+        fix: expect.stringMatching(/^use f32( or f16)?, or another --device$/) as string,
       },
     ]);
     expect((await createEngine({ device: 'cpu', threads: 1 }, 'bf16')).name).toBe('simd');
@@ -68,7 +66,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
   it('is no GPU: where there is none by CUDA either, both are told', async () => {
     allow('');
     const { message } = await refusal('gpu');
-    expect(message).toMatch(/^--device gpu: the only adapter .*\n--device cuda: /);
+    expect(message).toMatch(/^--device gpu: the only WebGPU adapter, .*\n--device cuda: /);
   });
 
   it('is named in the records, with its driver and its limits', async () => {
@@ -118,8 +116,8 @@ describe('the doctor', () => {
   it.skipIf(gpu === undefined)('tells what a driver fails with', async () => {
     vi.stubEnv('MTL_WEBGPU_DAWN', 'backend=nosuch');
     expect(await createGpu()).toEqual({
-      reason: "WebGPU opens no device (unrecognised backend 'nosuch')",
-      fix: 'see what nvidia-smi or vulkaninfo says and whether MTL_WEBGPU_DAWN is meant, or use --device cpu',
+      reason: "WebGPU cannot open a device (unrecognised backend 'nosuch')",
+      fix: 'check nvidia-smi or vulkaninfo and MTL_WEBGPU_DAWN, or use --device cpu',
     });
   });
 });

@@ -61,6 +61,9 @@ describe.skipIf(gpu === undefined)('an adapter', () => {
   it('has half precision where its shaders do, and says what it lacks elsewhere', () => {
     const on = (hasHalf: boolean) => createWebGpuEngine({ ...gpu!, about: { ...gpu!.about, hasHalf } });
     expect([on(true).precisions, on(true).lacks]).toEqual([['f32', 'f16'], undefined]);
-    expect([on(false).precisions, on(false).lacks]).toEqual([['f32'], { f16: 'its adapter has not shader-f16' }]);
+    expect([on(false).precisions, on(false).lacks]).toEqual([
+      ['f32'],
+      { f16: 'its adapter does not support shader-f16' },
+    ]);
   });
 });

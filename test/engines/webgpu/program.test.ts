@@ -146,10 +146,10 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
   it('refuses before the start what one of its buffers cannot hold, with the sizes', () => {
     const small = (maxBufferBytes: number): Gpu => ({ ...gpu!, maxBufferBytes });
     expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(
-      /training\.batchSize: .*a batch of 1024 rows on its way need [\d.]+ (kB|MB) beside the tables, and one buffer of .* has 263 kB; use a smaller training\.batchSize/,
+      /training\.batchSize: .*a batch of 1024 rows require [\d.]+ (kB|MB) besides the tables, but a buffer of .* holds at most 263 kB; use a smaller training\.batchSize/,
     );
     expect(() => planSize(plan(), createWebGpuEngine(small(40)), 0)).toThrow(
-      /features: a row of the table 'item' needs 1 kB with its optimizer/,
+      /features: a row of table 'item' requires 1 kB with its optimizer state/,
     );
     expect(planSize(plan(), createWebGpuEngine(small(1 << 26)), 0).numTables).toBe(2);
   });

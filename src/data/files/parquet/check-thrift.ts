@@ -17,7 +17,7 @@ const MAX_DEPTH = 32;
 export function checkThrift(bytes: Uint8Array, begin: number): void {
   let at = begin;
   const take = (count: number): void => {
-    if (count < 0 || count > bytes.length - at) throw new Error('a header is longer than its bytes');
+    if (count < 0 || count > bytes.length - at) throw new Error('a header exceeds its size');
     at += count;
   };
   const byte = (): number => {
@@ -33,13 +33,13 @@ export function checkThrift(bytes: Uint8Array, begin: number): void {
     }
   };
   const element = (type: number, depth: number): void => {
-    if (depth > MAX_DEPTH) throw new Error('a header is too deep');
+    if (depth > MAX_DEPTH) throw new Error('a header is nested too deeply');
     if (type === STRUCT) struct(depth + 1);
     else if (type === LIST || type === SET) {
       const head = byte();
       const size = head >> 4 === 15 ? number() : head >> 4;
       // Each of them has a byte at the least.
-      if (size > bytes.length - at) throw new Error('a header has a list that is longer than its bytes');
+      if (size > bytes.length - at) throw new Error('a header has a list that exceeds its size');
       for (let i = 0; i < size; i++) element(Math.max(head & 15, BYTE), depth + 1);
     } else if (type === BINARY) take(number());
     else if (type === DOUBLE) take(8);

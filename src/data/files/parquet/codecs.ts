@@ -16,7 +16,7 @@ const LARGE = 1 << 21;
  * @throws Error for a page that is damaged, or has another size
  */
 export function decompress(codec: CompressionCodec, bytes: Buffer, size: number, memory: PageMemory): Buffer {
-  if (size < 0) throw new Error(`a page has ${size} bytes, as its header says`);
+  if (size < 0) throw new Error(`a page declares ${size} bytes`);
   if (codec === 'UNCOMPRESSED') return checked(bytes, size);
   if (size === 0) return Buffer.alloc(0);
   const limit = { maxOutputLength: size };
@@ -34,7 +34,7 @@ export function decompress(codec: CompressionCodec, bytes: Buffer, size: number,
     case 'LZ4_RAW':
       return bufferOf(lz4Block(bytes, size));
     default:
-      throw new Error(`its codec ${codec} is not known`);
+      throw new Error(`its codec ${codec} is not supported`);
   }
 }
 
@@ -75,5 +75,5 @@ function checked(bytes: Buffer, size: number): Buffer {
 }
 
 function checkSize(length: number, size: number): void {
-  if (length !== size) throw new Error(`a page has ${length} bytes, and its header says ${size}`);
+  if (length !== size) throw new Error(`a page has ${length} bytes, but its header declares ${size}`);
 }

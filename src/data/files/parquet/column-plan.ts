@@ -39,11 +39,11 @@ const WEIGHT_NAMES = ['weight', 'value'];
 export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   const name = column.element.name;
   if (column.element.logical_type?.type === 'VARIANT')
-    return unreadable('variant', 'cast it to text or to the type that is in it');
+    return unreadable('variant', 'cast it to string or to the contained type');
   const list = listOf(column);
   if (list === undefined) {
     if (column.children.length > 0)
-      return unreadable(typeName(column), 'write each field of it as a column of its own');
+      return unreadable(typeName(column), 'write each of its fields as a separate column');
     const leaf = leafOf(column, levelOf(column), false);
     return 'fix' in leaf ? leaf : { kind: 'cell', name, type: leaf.type.name, leaf };
   }
@@ -56,7 +56,7 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
   }
   const [first, second, third] = element.children;
   if (element !== list.repeated && listOf(element) !== undefined)
-    return unreadable(type, 'a bag is one list a row: flatten it');
+    return unreadable(type, 'flatten it: a bag is one list per row');
   const pair = isMap
     ? { id: first, weight: second }
     : { id: byName(element, ID_NAMES), weight: byName(element, WEIGHT_NAMES) };
@@ -67,14 +67,14 @@ export function columnPlan(column: SchemaTree): ColumnPlan | Unreadable {
     third !== undefined ||
     children.some((child) => child!.children.length > 0 || isRepeated(child!))
   ) {
-    return unreadable(type, `write a list of ids, or of pairs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}`);
+    return unreadable(type, `write a list of ids, or of structs with the fields ${ID_NAMES[0]} and ${WEIGHT_NAMES[0]}`);
   }
   const ids = leafOf(pair.id, level + levelOf(pair.id), true);
   const weights = leafOf(pair.weight, level + levelOf(pair.weight), true);
   if ('fix' in ids || 'fix' in weights)
-    return unreadable(type, 'write ids as whole numbers or text, and weights as numbers');
+    return unreadable(type, 'write ids as integers or strings, and weights as numbers');
   if (!isNumeric(weights))
-    return unreadable(type, 'its weights must be numbers: cast them, or write a list of the ids alone');
+    return unreadable(type, 'cast its weights to numbers, or write a list of ids without weights');
   return { kind: 'items', name, type, ids, weights, item };
 }
 
@@ -103,7 +103,7 @@ function listOf(
 
 function leafOf(node: SchemaTree, definition: number, repeated: boolean): Leaf | Unreadable {
   const type = leafType(node.element);
-  if (typeof type === 'string') return unreadable(type, 'cast it to text or to a number');
+  if (typeof type === 'string') return unreadable(type, 'cast it to string or to a number');
   return { path: node.path, element: node.element, type, definition, isRepeated: repeated };
 }
 

@@ -32,18 +32,18 @@ export async function readFooter(path: string): Promise<FileMetaData> {
         return bytes;
       },
     };
-    if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`it has ${size} bytes, which is no footer`);
+    if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`its ${size} bytes are too few for a footer`);
     const ending = Buffer.from(await buffer.slice(size - ENDING_BYTES, size));
     const mark = ending.toString('latin1', 4);
     if (mark === ENCRYPTED_MARK)
       throw userError('data', {
         where: path,
         message: 'is encrypted Parquet',
-        fix: 'decrypt it with the program that has its keys, and write it without encryption',
+        fix: 'decrypt it with the tool that has its keys, and write it unencrypted',
       });
-    if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}: the end of the file is not there`);
+    if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}, so the file is truncated`);
     const length = ending.readUInt32LE(0);
-    if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer is longer than the file');
+    if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer exceeds the file size');
     checkThrift(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
     const metadata = await parse(buffer);
     checkSchema(metadata.schema);
@@ -68,8 +68,8 @@ function checkSchema(schema: readonly SchemaElement[]): void {
   let at = 0;
   const check = (depth: number): void => {
     const element = schema[at];
-    const place = `element ${++at} of the schema in its footer`;
-    if (element === undefined) throw new Error(`${place} is not there`);
+    const place = `schema element ${++at} in its footer`;
+    if (element === undefined) throw new Error(`${place} is missing`);
     // The parser takes what is there, whatever its types say.
     const {
       name,
@@ -81,12 +81,12 @@ function checkSchema(schema: readonly SchemaElement[]): void {
       throw new Error(`${place} has ${quoted(children)} children`);
     if (children === 0 && type === undefined && depth > 0)
       throw new Error(`${place}, ${quoted(name)}, has neither a type nor children`);
-    if (depth > MAX_DEPTH) throw new Error('the schema in its footer is too deep');
+    if (depth > MAX_DEPTH) throw new Error('the schema in its footer is nested too deeply');
     for (let i = 0; i < children; i++) check(depth + 1);
   };
   check(0);
   if (at !== schema.length)
-    throw new Error(`the schema in its footer has ${schema.length} elements, and its tree has ${at}`);
+    throw new Error(`the schema in its footer has ${schema.length} elements, but its tree has ${at}`);
 }
 
 /**
@@ -95,7 +95,7 @@ function checkSchema(schema: readonly SchemaElement[]): void {
  */
 function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void {
   const isCount = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n;
-  if (!isCount(rows)) throw new Error(`row group ${number} has no number of rows in the footer`);
+  if (!isCount(rows)) throw new Error(`row group ${number} has no row count in the footer`);
   for (const [c, { meta_data: data }] of columns.entries()) {
     if (data === undefined) continue;
     const counts = [
@@ -104,8 +104,7 @@ function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void
       data.data_page_offset,
       data.dictionary_page_offset ?? 0n,
     ];
-    if (!counts.every(isCount))
-      throw new Error(`column ${c + 1} of row group ${number} does not say where it is in the file`);
+    if (!counts.every(isCount)) throw new Error(`column ${c + 1} of row group ${number} has no file offset`);
     if (!data.path_in_schema.every((name: unknown) => typeof name === 'string'))
       throw new Error(`column ${c + 1} of row group ${number} has no name in the footer`);
   }

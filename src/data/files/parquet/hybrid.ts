@@ -23,7 +23,7 @@ export function hybridReader(
   width: number,
   highest = Infinity,
 ): HybridReader {
-  if (width > MAX_WIDTH) throw new Error(`its indices have ${width} bits, and ${MAX_WIDTH} are the most`);
+  if (width > MAX_WIDTH) throw new Error(`its indices have ${width} bits, more than the maximum of ${MAX_WIDTH}`);
   const mask = width === 32 ? -1 : (1 << width) - 1;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = begin;
@@ -37,10 +37,9 @@ export function hybridReader(
   const startRun = (): void => {
     let header = 0;
     for (let shift = 0, more = true; more; shift += 7) {
-      if (at >= end || shift > 28) throw new Error('its levels or indices end too early');
+      if (at >= end || shift > 28) throw new Error('its levels or indices are truncated');
       const byte = bytes[at++]!;
-      if (shift === 28 && byte > 15)
-        throw new Error('the length of a run of its levels or indices has more than 32 bits');
+      if (shift === 28 && byte > 15) throw new Error('a run length of its levels or indices exceeds 32 bits');
       header |= (byte & 127) << shift;
       more = byte > 127;
     }
@@ -52,11 +51,11 @@ export function hybridReader(
     repeats = header >>> 1;
     value = 0;
     for (let shift = 0; shift < width; shift += 8) value |= bytes[at++]! << shift;
-    if (at > end) throw new Error('its levels or indices end too early');
+    if (at > end) throw new Error('its levels or indices are truncated');
     if (value > highest) throw aboveHighest(value);
   };
   const aboveHighest = (level: number): Error =>
-    new Error(`a level is ${level}, and the highest of this column is ${highest}`);
+    new Error(`a level is ${level}, but the maximum of this column is ${highest}`);
 
   const readPacked = (into: Int32Array, from: number, count: number): void => {
     // As long as four bytes are there.
@@ -72,7 +71,7 @@ export function hybridReader(
     }
     packed -= count;
     // The last group of eight may be cut short, but not before its last number.
-    if (at + ((bit + 7) >>> 3) > end) throw new Error('its levels or indices end too early');
+    if (at + ((bit + 7) >>> 3) > end) throw new Error('its levels or indices are truncated');
     if (packed === 0) at += bit >>> 3;
     if (highest < mask) for (let i = from; i < from + count; i++) if (into[i]! > highest) throw aboveHighest(into[i]!);
   };

@@ -17,11 +17,11 @@ export async function isParquet(path: string): Promise<boolean> {
     where: path,
     message:
       start === ''
-        ? 'is empty; expected Parquet, as its name says'
-        : 'is no Parquet file, as its name says: it does not begin with PAR1',
+        ? 'is empty; expected Parquet, as in its name'
+        : 'is named like a Parquet file, but does not begin with PAR1',
     fix: start.startsWith('version https://git-lfs')
-      ? 'it stands for a file in Git LFS: fetch that with git lfs pull'
-      : 'was it copied whole? A CSV needs another name',
+      ? 'it is a Git LFS pointer: run git lfs pull'
+      : 'copy the file again; if it is a CSV, rename it',
   });
 }
 

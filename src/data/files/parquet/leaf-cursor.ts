@@ -52,7 +52,7 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     if (readers === NONE) readers = readersOf(leaf, await values(0));
     const numValues = base + readers.count;
     if (passed + readers.padding < numValues)
-      throw new Error(`it holds ${numValues} values, and its levels claim ${passed}`);
+      throw new Error(`it has ${numValues} values, but its levels declare ${passed}`);
   };
 
   const nextPage = async (): Promise<boolean> => {
@@ -193,7 +193,7 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
 }
 
 function notThere(place: number, count: number): Error {
-  return new Error(`an index is ${place}, and its dictionary has ${count} values`);
+  return new Error(`an index is ${place}, but its dictionary has ${count} values`);
 }
 
 export const TOO_FEW = 'it has fewer rows than its row group';

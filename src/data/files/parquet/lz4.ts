@@ -14,7 +14,7 @@ const HADOOP_HEADER_BYTES = 8;
 export function lz4Block(bytes: Uint8Array, size: number): Uint8Array {
   const output = new Uint8Array(size);
   const length = readBlock(bytes, output, 0);
-  if (length !== size) throw new Error(`a page has ${length} bytes, and its header says ${size}`);
+  if (length !== size) throw new Error(`a page has ${length} bytes, but its header declares ${size}`);
   return output;
 }
 
@@ -79,5 +79,5 @@ function readBlock(bytes: Uint8Array, output: Uint8Array, begin: number): number
 }
 
 function damaged(): Error {
-  return new Error('what LZ4 compressed is damaged');
+  return new Error('its LZ4 data is damaged');
 }

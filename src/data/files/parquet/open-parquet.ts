@@ -183,17 +183,17 @@ function chunkOf(where: string, { columns }: RowGroup, { path }: Leaf): ColumnMe
       where,
       key,
       message: 'is encrypted',
-      fix: 'decrypt the file with the program that has its keys, and write it without encryption',
+      fix: 'decrypt the file with the tool that has its keys, and write it unencrypted',
     });
   }
   if (chunk?.meta_data === undefined)
-    throw userError('data', { where, key, message: 'is not in every row group', fix: DAMAGED_FIX });
+    throw userError('data', { where, key, message: 'is missing from some row groups', fix: DAMAGED_FIX });
   if (chunk.file_path !== undefined)
     throw userError('data', {
       where,
       key,
-      message: `is in another file, ${quoted(chunk.file_path)}`,
-      fix: 'write the file whole',
+      message: `is stored in another file, ${quoted(chunk.file_path)}`,
+      fix: 'write all columns to one file',
     });
   return chunk.meta_data;
 }
@@ -208,14 +208,14 @@ async function openPart(path: string, wanted: readonly string[]): Promise<Part> 
     for (const [i, name] of header.entries()) {
       const key = `column ${quoted(name)}`;
       if (header.indexOf(name) < i)
-        problems.push({ where: path, key, message: 'stands in the schema twice', fix: 'rename or remove one' });
+        problems.push({ where: path, key, message: 'is in the schema twice', fix: 'rename or remove one' });
       else if (wanted.includes(name)) {
         const plan = columnPlan(children[i]!);
         if ('fix' in plan)
           problems.push({
             where: path,
             key,
-            message: `is ${plan.type}, which cannot be read as a cell or a bag`,
+            message: `is ${plan.type}, which cannot be read as a value or a bag`,
             fix: plan.fix,
           });
         else plans.push(plan);
@@ -229,7 +229,7 @@ async function openPart(path: string, wanted: readonly string[]): Promise<Part> 
 }
 
 /** What to do about bytes that are no Parquet. */
-const DAMAGED_FIX = 'copy the file again; if that does not help, write it again, as with pyarrow';
+const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarrow';
 
 /** Turns what is thrown about a file into an error with its place. */
 function unreadable(path: string, error: unknown): UserError {

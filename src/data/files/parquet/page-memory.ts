@@ -35,7 +35,7 @@ export function pageMemory(file: FileHandle, fileBytes: number, numLeaves: numbe
   const aheadBytes = Math.min(MAX_AHEAD_BYTES, Math.floor(AHEAD_BYTES / numLeaves));
   const readInto = async (bytes: Buffer, at: number, length: number): Promise<Buffer> => {
     const { bytesRead } = await file.read(bytes, 0, length, at);
-    if (bytesRead < length) throw new Error('it ends too early');
+    if (bytesRead < length) throw new Error('it is truncated');
     return bytes.subarray(0, length);
   };
   return {
@@ -52,7 +52,7 @@ export function pageMemory(file: FileHandle, fileBytes: number, numLeaves: numbe
       let ahead: Buffer = memory.subarray(0, 0);
       let aheadAt = begin;
       return async (at, length) => {
-        if (!(at >= 0 && length >= 0 && at + length <= fileBytes)) throw new Error('it ends too early');
+        if (!(at >= 0 && length >= 0 && at + length <= fileBytes)) throw new Error('it is truncated');
         if (first !== undefined) {
           ahead = await first;
           first = undefined;

@@ -175,7 +175,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
     let offset = 0;
     const levels = (highest: number, coded: Encoding): HybridReader | undefined => {
       if (highest === 0) return undefined;
-      if (coded !== 'RLE') throw new Error(`the encoding ${coded} of its levels is not known`);
+      if (coded !== 'RLE') throw new Error(`the encoding ${coded} of its levels is not supported`);
       const from = offset + 4;
       offset = from + (from <= bytes.length ? bytes.readUInt32LE(offset) : 0);
       if (offset > bytes.length) throw new Error(LEVELS_END_BEHIND);
@@ -223,7 +223,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
       while (left > 0) {
         const header = await readHeader();
         const size = header.compressed_page_size;
-        if (size < 0 || at + size > end) throw new Error('a page ends behind its column');
+        if (size < 0 || at + size > end) throw new Error('a page extends past its column');
         const from = at;
         at += size;
         const read = (): Promise<Buffer> => readBytes(from, size);
@@ -243,7 +243,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
           (header.data_page_header === undefined ? partsV2 : partsV1)(header, await read());
         const page = await parts();
         if (page.entries < 0 || page.entries > left)
-          throw new Error(`a page has ${page.entries} values where ${left} are left`);
+          throw new Error(`a page has ${page.entries} values, but only ${left} remain`);
         left -= page.entries;
         if (page.entries > 0) return { ...page, ...(await pageValues(page, parts)) };
       }
@@ -252,17 +252,17 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   };
 }
 
-const LEVELS_END_BEHIND = 'its levels end behind their page';
+const LEVELS_END_BEHIND = 'its levels extend past their page';
 
 /** The error for a page whose levels claim more values than it holds. */
 export function tooFewValues(held: number): Error {
-  return new Error(`its levels claim more values than the ${held} that it holds`);
+  return new Error(`its levels declare more than its ${held} values`);
 }
 
 /** Reads booleans in runs, behind the length of their bytes. */
 function booleanReader(bytes: Buffer): HybridReader {
   const end = bytes.length < 4 ? Infinity : 4 + bytes.readUInt32LE(0);
-  if (end > bytes.length) throw new Error('its values end behind their page');
+  if (end > bytes.length) throw new Error('its values extend past their page');
   return hybridReader(bytes, 4, end, 1);
 }
 

@@ -143,9 +143,9 @@ async function eachItem(
         if (begun > 0) endRow();
         if (begun === rows) return;
         begun++;
-      } else if (begun === 0) throw new Error('a list goes on that never began');
+      } else if (begun === 0) throw new Error('a list continues without a start');
       if (definitions[cursor.at]! >= item) take(places[cursor.at]!);
-      else if (repetitions[cursor.at] !== 0) throw new Error('a list goes on with an item that is not there');
+      else if (repetitions[cursor.at] !== 0) throw new Error('a list continues with a missing item');
     }
   }
 }
@@ -171,7 +171,7 @@ function itemsColumn(
       bag.weights[at++] = place < 0 ? NaN : isNumber ? weights!.number(place) : Number(weights!.text(place));
     };
     await eachItem(weights!, item, more, take, () => {
-      if (ends[++row] !== at) throw new Error('a list has other numbers of ids and weights');
+      if (ends[++row] !== at) throw new Error('a list has different numbers of ids and weights');
     });
   };
 

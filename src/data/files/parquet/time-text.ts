@@ -39,7 +39,7 @@ export function timeOfDayText(ticks: bigint, digits: number, isUtc: boolean): st
   const dayTicks = BigInt(DAY_SECONDS) * 10n ** BigInt(digits);
   const isInDay = ticks >= 0n && ticks <= dayTicks;
   if (!isUtc) {
-    if (!isInDay) throw new Error(`a time is ${ticks} of the ${dayTicks} ticks of a day`);
+    if (!isInDay) throw new Error(`a time of ${ticks} exceeds the ${dayTicks} ticks of a day`);
     return timeText(Number(ticks), digits);
   }
   const inDay = isInDay ? ticks : ((ticks % dayTicks) + dayTicks) % dayTicks;

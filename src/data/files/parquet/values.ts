@@ -29,7 +29,7 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
       return type === 'BYTE_ARRAY' ? plainByteArrays(bytes, limit) : fixedValues(type, typeLength, bytes, limit);
     case 'BYTE_STREAM_SPLIT': {
       const width = widthOf(type, typeLength);
-      if (bytes.length % width !== 0) throw new Error(`its ${bytes.length} bytes are no values of ${width}`);
+      if (bytes.length % width !== 0) throw new Error(`its ${bytes.length} bytes are not a multiple of ${width}`);
       return fixedValues(type, typeLength, joinStreams(bytes, width), limit);
     }
     case 'DELTA_BINARY_PACKED': {
@@ -43,7 +43,7 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
     case 'DELTA_BYTE_ARRAY':
       return deltaByteArrays(bytes, limit);
     default:
-      throw new Error(`its encoding ${encoding} of ${type} is not known`);
+      throw new Error(`its encoding ${encoding} of ${type} is not supported`);
   }
 }
 
@@ -96,7 +96,7 @@ export function plainAt(
   let count = 0;
   for (; count < places.length && (count < until.least || size < until.size); count++) {
     const place = places[count]!;
-    if (place < 0 || place >= valueCount) throw new Error('a value is not there: its page is damaged');
+    if (place < 0 || place >= valueCount) throw new Error('a value is missing: its page is damaged');
     size += begin(place + 1) - begin(place);
   }
   const found = room(size);
@@ -118,7 +118,7 @@ function widthOf(type: ParquetType, typeLength: number): number {
     FIXED_LEN_BYTE_ARRAY: typeLength,
   };
   const width = widths[type];
-  if (width === undefined || width < 1) throw new Error(`its values of ${type} have no length`);
+  if (width === undefined || width < 1) throw new Error(`its values of ${type} have no declared length`);
   return width;
 }
 
@@ -154,7 +154,7 @@ function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 
   while (count < limit && at + 4 <= bytes.length) {
     begins[count++] = at + 4;
     at += 4 + bytes.readUInt32LE(at);
-    if (at > bytes.length) throw new Error('a value ends behind its page');
+    if (at > bytes.length) throw new Error('a value extends past its page');
   }
   begins[count] = at + 4;
   return { kind: 'bytes', bytes, begins, gap: 4, count };
@@ -183,10 +183,10 @@ function delta<Data extends Int32Array | BigInt64Array>(
   const blockValues = readVarInt(reader);
   const numParts = readVarInt(reader);
   if (!(blockValues > 0 && numParts > 0 && blockValues % (MINIBLOCK_MULTIPLE * numParts) === 0))
-    throw new Error(`its blocks of ${blockValues} differences have ${numParts} parts`);
+    throw new Error(`its delta blocks of ${blockValues} values have ${numParts} miniblocks`);
   const count = readVarInt(reader);
   if (count < 0 || count > limit)
-    throw new Error(`a page has ${count} values, and its header says ${limit} at the most`);
+    throw new Error(`a page has ${count} values, more than the ${limit} that its header declares`);
   reader.offset = begin;
   const data = new type(count);
   deltaBinaryUnpack(reader, count, data);
@@ -199,7 +199,7 @@ function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array 
   for (const [i, length] of lengths.entries()) {
     begins[i] = at;
     at += length;
-    if (length < 0 || at > end) throw new Error('a value ends behind its page');
+    if (length < 0 || at > end) throw new Error('a value extends past its page');
   }
   begins[lengths.length] = at;
   return begins;
@@ -210,12 +210,12 @@ function deltaByteArrays(bytes: Buffer, limit: number): Values {
   const { data: prefixes, end: prefixesEnd } = delta(bytes, 0, Int32Array, limit);
   const { data: suffixes, end } = delta(bytes, prefixesEnd, Int32Array, limit);
   if (prefixes.length !== suffixes.length)
-    throw new Error(`it has ${prefixes.length} beginnings and ${suffixes.length} ends of values`);
+    throw new Error(`it has ${prefixes.length} prefixes and ${suffixes.length} suffixes`);
   const from = beginsOf(suffixes, end, bytes.length);
   const lengths = new Int32Array(prefixes.length);
   for (const [i, prefix] of prefixes.entries()) {
     if (prefix < 0 || prefix > (lengths[i - 1] ?? 0))
-      throw new Error('a value begins with more than the one before it has');
+      throw new Error('the prefix of a value exceeds the previous value');
     lengths[i] = prefix + suffixes[i]!;
   }
   const size = lengths.reduce((sum, length) => sum + length, 0);

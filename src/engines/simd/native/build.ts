@@ -37,7 +37,7 @@ export type BuildOptions = Partial<Pick<AddonRecipe, 'folder' | 'compiler' | 'fl
 /** The kernels in C for this machine; they are built where they are not there yet. */
 export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }: BuildOptions = {}): Built {
   const families = FAMILIES[process.arch];
-  if (families === undefined) return { reason: `there are none for ${process.platform} on ${process.arch}` };
+  if (families === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
   const extensions = EXTENSIONS[process.arch] ?? [];
   return buildOnce(
     { name: 'kernels', sources: SOURCES, compiler, recipe: [families, extensions], ...options },

@@ -20,10 +20,9 @@ export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsiste
   try {
     const addon = openAddon(built.path);
     const [family] = addon.families();
-    if (family === undefined)
-      return { reason: 'this processor does not fuse multiplications and additions of vectors' };
+    if (family === undefined) return { reason: 'this processor has no vector fused multiply-add' };
     if (!isProven(built.path, family, wasm, () => hasSameBits(addon, family, instantiate)))
-      return { reason: `the compiler made kernels of other bits than WebAssembly's (${built.path})` };
+      return { reason: `the compiled kernels are not bitwise identical to WebAssembly (${built.path})` };
     return { path: built.path, family, noBf16: whyNoBf16(addon, family, instantiate) };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
@@ -85,11 +84,11 @@ export function hasSameBits(addon: Addon, family: string, instantiate: Instantia
  */
 export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
   if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined)
-    return 'this processor has no AVX-512-BF16, or the compiler does not know it';
+    return 'this processor or compiler does not support AVX-512-BF16';
   const isSame = leavesTheSame(addon, family, instantiate, TRIED_PAGES.products, (kernels, memory, place) =>
     tryProducts(kernels, memory, place, PRODUCTS.bf16),
   );
-  return isSame ? undefined : "this processor's AVX-512-BF16 comes to other bits than are written down";
+  return isSame ? undefined : "this processor's AVX-512-BF16 results differ from the specification";
 }
 
 /** Whether native kernels leave in a memory of some pages what others leave there. */

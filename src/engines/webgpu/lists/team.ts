@@ -95,7 +95,7 @@ export function createListTeam(
       for (let done = Atomics.load(words, CONTROL.done); done < numTables; done = Atomics.load(words, CONTROL.done)) {
         Atomics.wait(words, CONTROL.done, done, LOOK_EVERY_MS);
         if (Atomics.load(words, CONTROL.failed) !== 0)
-          throw userError('thread', { message: 'a thread that lists the rows of a batch gave up', fix: RESUME_HINT });
+          throw userError('thread', { message: 'a thread that lists the rows of a batch failed', fix: RESUME_HINT });
       }
     },
     end() {
