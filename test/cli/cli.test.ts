@@ -409,7 +409,12 @@ describe('a usage error', () => {
       3,
       /require \d+\.\d GiB.*, but (?:a WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/,
     ],
-    ['a config named latest', ['train', config, '--set', 'name=latest'], 2, /'latest' is reserved for the link to the newest run/],
+    [
+      'a config named latest',
+      ['train', config, '--set', 'name=latest'],
+      2,
+      /'latest' is reserved for the link to the newest run/,
+    ],
     [
       'a number of rows that is no number',
       ['synth', 'x', '--train', 'many'],

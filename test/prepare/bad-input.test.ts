@@ -119,7 +119,11 @@ describe('what is wrong with raw files', () => {
 
   it.each([
     ['an unknown field', ['--min-count', '10,999=3'], /--min-count: unknown field '999'; use one of 101, /],
-    ['a cap of a field with one id', ['--max-values', '205=3'], /--max-values: unknown field '205'; use one of 109_14, /],
+    [
+      'a cap of a field with one id',
+      ['--max-values', '205=3'],
+      /--max-values: unknown field '205'; use one of 109_14, /,
+    ],
     ['a cap of nothing', ['--max-values', '0'], /expected a positive integer/],
     ['a share of everything', ['--valid-share', '1'], /expected a number between 0 and 1/],
     ['other data', ['--threads', '0'], /--threads/],

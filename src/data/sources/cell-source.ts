@@ -275,7 +275,8 @@ export async function openCellSource(
  * @throws UserError (data) with all such tables
  */
 export function checkTables({ fields }: EncodedFormat, where: string): void {
-  const fix = 'set encoding: { name: tokens } or { name: hash, buckets: … } for the field, or remove fillMissing: token';
+  const fix =
+    'set encoding: { name: tokens } or { name: hash, buckets: … } for the field, or remove fillMissing: token';
   const tooLarge = fields.filter(({ rows }) => rows > LARGEST_ID + 1);
   if (tooLarge.length > 0)
     throw new UserError(
