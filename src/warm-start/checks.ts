@@ -84,7 +84,9 @@ export function* checkTable(saved: Table, current: Table): Generator<Problem> {
   else if (saved.ids.meaning !== current.ids.meaning)
     yield {
       key,
-      message: `the encoding is ${current.ids.meaning}, but ${saved.ids.meaning} in the checkpoint, so its rows differ in meaning`,
+      message:
+        `the encoding is ${current.ids.meaning}, but ${saved.ids.meaning} in the checkpoint, ` +
+        'so its rows differ in meaning',
       fix: `restore the encoding ${orExclude}`,
     };
   if (saved.width !== current.width)
@@ -156,7 +158,9 @@ export function* checkScale(
   if (formatScaling(saved) === formatScaling(current)) return;
   yield {
     key: `tasks.${current.name}.scaling`,
-    message: `the scaling is ${formatScaling(current)}, but the checkpoint's output layer was trained with ${formatScaling(saved)}`,
+    message:
+      `the scaling is ${formatScaling(current)}, ` +
+      `but the checkpoint's output layer was trained with ${formatScaling(saved)}`,
     fix: `restore the scaling or ${excludeHint(...toPatterns(outputLayers))}`,
   };
 }

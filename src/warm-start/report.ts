@@ -63,7 +63,8 @@ export function describeStart({
         const stale =
           forgotten === 0
             ? ''
-            : `; ${forgotten} missing or too rare in the training set, ${initFrom.staleTokens === 'keep' ? 'kept' : 'evicted'}`;
+            : `; ${forgotten} missing or too rare in the training set, ` +
+              `${initFrom.staleTokens === 'keep' ? 'kept' : 'evicted'}`;
         return `field '${field}': ${rows} rows, ${fresh} new${stale}`;
       }),
     ...(keptNames.length > 0 ? [`scales and boundaries from the checkpoint: ${formatNames(keptNames)}`] : []),

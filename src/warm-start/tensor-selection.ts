@@ -103,7 +103,9 @@ export function selectTensors(options: InitFromOptions, saved: Side, current: Si
     problems.push({
       key: 'initFrom.include',
       message: 'the checkpoint and the model have no selected tensor in common',
-      fix: `the checkpoint has ${formatNames([...savedShapes.keys()])}; the model ${formatNames([...currentShapes.keys()])}`,
+      fix:
+        `the checkpoint has ${formatNames([...savedShapes.keys()])}; ` +
+        `the model has ${formatNames([...currentShapes.keys()])}`,
     });
   if (problems.length > 0)
     throw new UserError(

@@ -306,7 +306,7 @@ describe('a run tracked in MLflow', () => {
 
   it('rejects an invalid address, and an experiment without a server', async () => {
     await expect(trained('127.0.0.1:5000', { runDir: 'no' })).rejects.toThrow(
-      /track\.mlflow: expected the address of an MLflow server/,
+      /loggers\.mlflow: expected an MLflow tracking URI/,
     );
     await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['loggers.experiment=mine'] })).rejects.toThrow(
       /loggers\.experiment: requires an MLflow server/,
