@@ -28,7 +28,7 @@ export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart
   ].join('\n');
 }
 
-/** Formats a progress line. The share comes first, where narrow terminals never truncate it. */
+/** Formats a progress line. The share comes first, so that narrow terminals never truncate it. */
 export function shareLine(what: string, share: number): string {
   return `${percent(share).padStart(6)}  ${what}`;
 }
