@@ -67,7 +67,7 @@ export function milestoneLines(
       ? `loss ${loss.total.toFixed(4)}`
       : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
   const title =
-    `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ` + `${losses}`;
+    `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ` + losses;
   if (valid === undefined) return title;
   const decimals = (value: number | null): string => value?.toFixed(4) ?? 'undefined';
   const choice = isBest
@@ -76,7 +76,7 @@ export function milestoneLines(
       ? 'no best value so far'
       : `best ${decimals(best.value)} of epoch ${best.epoch}`;
   return (
-    `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ` + `${choice}`
+    `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ` + choice
   );
 }
 
