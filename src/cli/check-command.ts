@@ -23,7 +23,7 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
   screen.print(`\n${sizeLines({ model: experiment.model.name, engine: step.engine, ...step.size })}`);
   screen.print(
     `disk    ${bytes(room.checkpointBytes)} per checkpoint, at most ${bytes(room.mostBytes)} in total; ` +
-      `${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} free` : 'free space unknown'}`,
+      (Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} free` : 'free space unknown'),
   );
   if (room.mostBytes > room.freeBytes)
     warn(

@@ -28,7 +28,7 @@ export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart
   ].join('\n');
 }
 
-/** Formats a progress line. The share comes first, where narrow terminals never truncate it. */
+/** Formats a progress line. The share comes first, so that narrow terminals never truncate it. */
 export function shareLine(what: string, share: number): string {
   return `${percent(share).padStart(6)}  ${what}`;
 }
@@ -67,7 +67,7 @@ export function milestoneLines(
       ? `loss ${loss.total.toFixed(4)}`
       : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
   const title =
-    `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ` + `${losses}`;
+    `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ` + losses;
   if (valid === undefined) return title;
   const decimals = (value: number | null): string => value?.toFixed(4) ?? 'undefined';
   const choice = isBest
@@ -76,7 +76,7 @@ export function milestoneLines(
       ? 'no best value so far'
       : `best ${decimals(best.value)} of epoch ${best.epoch}`;
   return (
-    `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ` + `${choice}`
+    `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ` + choice
   );
 }
 

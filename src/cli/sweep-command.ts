@@ -40,7 +40,7 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
           onStart(started, { isNew, numChecked, numOver, where }) {
             screen.print(
               `study   ${shownPath(started.folder)}, ` +
-                `${isNew ? 'new' : `resumed with ${count(numOver)} finished trials`}`,
+                (isNew ? 'new' : `resumed with ${count(numOver)} finished trials`),
             );
             screen.print(
               `space   ${started.space.length} ` +

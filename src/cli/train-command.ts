@@ -57,7 +57,7 @@ export async function runTrain({
     async (stop) => {
       let loaded: LoadedConfig | undefined;
       const load = async (): Promise<LoadedConfig> =>
-        (loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride)));
+        (loaded = await loadConfig(config ?? findConfig(resume), set.map(parseOverride)));
       const trained = await peers.runCollectively(async () =>
         train(
           await load(),
@@ -151,7 +151,7 @@ async function writeReport(
  * Finds the config of the run to resume.
  * @throws UserError (usage) if there is none
  */
-export function configOf(resume: string | undefined): string {
+export function findConfig(resume: string | undefined): string {
   if (resume !== undefined && resume !== AUTO) {
     const run = runPath(resume);
     const config = join(run, RESOLVED);

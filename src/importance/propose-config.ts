@@ -75,7 +75,7 @@ export async function proposeConfig({
     if (drops.length > 0)
       onWarning(
         `${name} is dropped although the model uses it: ` +
-          `${drops.map(([measure, drop]) => `${measure} drops by ${drop!.mean.toFixed(4)}`).join(', ')}`,
+          drops.map(([measure, drop]) => `${measure} drops by ${drop!.mean.toFixed(4)}`).join(', '),
       );
   }
 

@@ -112,7 +112,7 @@ function readInputs(
           where: `${where}.parameters.binary_data_size`,
           message:
             `expected a number of bytes after the JSON, of which ${binary.length - offset} are left, found ` +
-            `${quoted(size)}`,
+            quoted(size),
           fix: 'set the length of the JSON in the header Inference-Header-Content-Length',
         });
       }

@@ -69,11 +69,11 @@ export const train = defineCommand({
     json,
   }) {
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
-    const { configOf, runTrain } = await import('../train-command.js');
+    const { findConfig, runTrain } = await import('../train-command.js');
     if (dryRun) {
       const { runCheck } = await import('../check-command.js');
       return runCheck({
-        path: config ?? configOf(resume),
+        path: config ?? findConfig(resume),
         set: changes,
         sampleRows: DRY_RUN_ROWS,
         device,
