@@ -20,7 +20,7 @@ export function looksLikeJson(text: string): boolean {
  * @throws InvalidValueError for an invalid item, a duplicate key, or a numeric id whose digits JSON.parse does not
  * preserve
  */
-export function bagOfJson(text: string): BagItems | undefined {
+export function parseJsonBag(text: string): BagItems | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);
@@ -29,19 +29,19 @@ export function bagOfJson(text: string): BagItems | undefined {
     return undefined;
   }
   const [ids, weights]: [string[], number[]] = [[], []];
-  let mayLie = false;
+  let mayBeLossy = false;
   for (const item of list as readonly unknown[]) {
-    const [id, weight] = pairOf(item);
-    ids.push(idOf(id));
+    const [id, weight] = splitItem(item);
+    ids.push(parseItemId(id));
     weights.push(typeof weight === 'number' ? weight : NaN);
-    mayLie ||= typeof id === 'number' || (typeof item === 'object' && !Array.isArray(item));
+    mayBeLossy ||= typeof id === 'number' || (typeof item === 'object' && !Array.isArray(item));
   }
-  if (mayLie && LIES.test(text)) checkItems(text);
+  if (mayBeLossy && LOSSY_JSON.test(text)) checkItems(text);
   return { ids, weights, begin: 0, end: ids.length };
 }
 
 /** Returns the id and the weight of an item. */
-function pairOf(item: unknown): readonly [id: unknown, weight: unknown] {
+function splitItem(item: unknown): readonly [id: unknown, weight: unknown] {
   if (Array.isArray(item)) {
     if (item.length !== 2) throw NO_ITEM;
     return item as [unknown, unknown];
@@ -51,7 +51,7 @@ function pairOf(item: unknown): readonly [id: unknown, weight: unknown] {
   return [item.id, 'weight' in item ? item.weight : 1];
 }
 
-function idOf(id: unknown): string {
+function parseItemId(id: unknown): string {
   if (typeof id === 'string') return id;
   if (typeof id !== 'number') throw NO_ITEM;
   if (!Number.isSafeInteger(id)) throw UNSAFE;
@@ -59,7 +59,7 @@ function idOf(id: unknown): string {
 }
 
 /** Matches lists from which JSON.parse loses information: numbers that are not plain digits, and objects. */
-const LIES = /[.eE{]|-0/;
+const LOSSY_JSON = /[.eE{]|-0/;
 /** Strings, punctuation, and everything else: numbers and words. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s[\]{}:,"]+/g;
 const DIGITS = /^(-?[1-9]\d*|0)$/;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { POOLINGS } from '../tables/layout.js';
-import { bagOfJson, looksLikeJson } from './bag-json.js';
+import { parseJsonBag, looksLikeJson } from './bag-json.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { BadValue, type BagReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
@@ -81,7 +81,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
   const ids: string[] = [];
   const weights: number[] = [];
 
-  const weightOf = (text: string): number => {
+  const parseWeight = (text: string): number => {
     try {
       return parseNumber(text);
     } catch {
@@ -93,7 +93,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
     form: { ...separators, format, maxItems: limit, negative: pooling === 'mean' ? 'refused' : 'taken' },
 
     split(text, clean) {
-      const listed = format !== 'separated' && looksLikeJson(text) ? bagOfJson(text) : undefined;
+      const listed = format !== 'separated' && looksLikeJson(text) ? parseJsonBag(text) : undefined;
       if (listed !== undefined) return listed;
       if (format === 'json' && text !== '') throw NO_JSON;
       ids.length = 0;
@@ -109,7 +109,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
         const id = colon < 0 ? item : item.slice(0, colon);
         if (id === '') throw noIdInText;
         ids.push(id);
-        weights.push(colon < 0 ? 1 : weightOf(item.slice(colon + 1)));
+        weights.push(colon < 0 ? 1 : parseWeight(item.slice(colon + 1)));
       }
       return { ids, weights, begin: 0, end: ids.length };
     },

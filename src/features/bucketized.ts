@@ -56,12 +56,12 @@ export const bucketized = defineFieldGroup({
         ? {
             ...inWords(`one of ${quantiles} quantiles`),
             startFit: () => startFit(quantiles!),
-            encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries),
+            encoder: (fitted) => createEncoder(fittedSchema.parse(fitted).boundaries),
           }
         : {
             ...inWords('a bucket between boundaries', ` ${boundaries.join(', ')}`),
             startFit: () => undefined,
-            encoder: () => encoderOf(boundaries),
+            encoder: () => createEncoder(boundaries),
           };
     const name = `${column}_bucketized`;
     return [{ name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encoding, missing) }];
@@ -87,8 +87,8 @@ function startFit(count: number): ReturnType<Encoding['startFit']> {
   };
 }
 
-function encoderOf(boundaries: readonly number[]): ReturnType<Encoding['encoder']> {
-  const bucketOf = (value: number): number => {
+function createEncoder(boundaries: readonly number[]): ReturnType<Encoding['encoder']> {
+  const findBucket = (value: number): number => {
     let low = 0;
     let high = boundaries.length;
     while (low < high) {
@@ -101,7 +101,7 @@ function encoderOf(boundaries: readonly number[]): ReturnType<Encoding['encoder'
   return {
     rows: boundaries.length + 2,
     rule: { kind: 'range', boundaries, empty: 0, cells: 1 },
-    encode: (text) => (text === '' ? 0 : bucketOf(parseNumber(text))),
-    direct: { cell: 'number', encode: bucketOf },
+    encode: (text) => (text === '' ? 0 : findBucket(parseNumber(text))),
+    direct: { cell: 'number', encode: findBucket },
   };
 }

@@ -20,7 +20,7 @@ export function* checkFeatures(
   labels: readonly string[],
 ): Generator<ValidationIssue> {
   if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one feature group' };
-  const placed = Object.entries(groups).flatMap(([group, spec]) => placedFields(group, featureTypes.build(spec)));
+  const placed = Object.entries(groups).flatMap(([group, spec]) => listEntries(group, featureTypes.build(spec)));
   const byName = new Map<string, Placed>();
   for (const { field, group, index } of placed) {
     const path = ['features', group, 'fields', index];
@@ -29,7 +29,7 @@ export function* checkFeatures(
     if (label !== undefined)
       yield { path, message: `column '${label}' is a label and would leak the answer; remove it from features` };
     else if (other !== undefined)
-      yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'; remove one` };
+      yield { path, message: `${formatName(field)} is already a feature, in group '${other.group}'; remove one` };
     byName.set(field.name, { field, group, index });
   }
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
@@ -39,7 +39,7 @@ export function* checkFeatures(
  * Assigns each field of a group to its entry in the list: fields of the same entry are adjacent and read the same
  * columns.
  */
-function placedFields(group: string, fields: readonly Field[]): readonly Placed[] {
+function listEntries(group: string, fields: readonly Field[]): readonly Placed[] {
   let index = -1;
   let names = new Set<string>();
   return fields.map((field, i): Placed => {
@@ -50,7 +50,7 @@ function placedFields(group: string, fields: readonly Field[]): readonly Placed[
   });
 }
 
-function nameOf({ name, columns }: Field): string {
+function formatName({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }
 

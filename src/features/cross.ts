@@ -78,7 +78,7 @@ export const cross = defineColumnGroup(
           kind: 'id',
           encodedAs,
           meaning: `${encodedAs}, ${meaning}`,
-          ...ofWholeCells(rest, columns.length),
+          ...combineColumns(rest, columns.length),
         },
       ];
     },
@@ -95,7 +95,7 @@ const AMBIGUOUS = new BadValue('values without the control character U+001F, whi
 /**
  * Adapts an encoding to several columns; a missing value makes the combination out of vocabulary, and it is not fitted.
  */
-function ofWholeCells(
+function combineColumns(
   { startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>,
   count: number,
 ): Omit<Encoding, 'encodedAs' | 'meaning'> {

@@ -63,7 +63,7 @@ export const date = defineFieldGroup({
         owner: name,
         width,
         kind: 'id',
-        ...withMissing(encodingOf(part, read, { format, timeZone }), missing),
+        ...withMissing(createEncoding(part, read, { format, timeZone }), missing),
       };
     });
   },
@@ -71,7 +71,7 @@ export const date = defineFieldGroup({
 
 const NO_HOUR = new BadValue('a date with a time of day', 'correct the row, or remove hour from parts');
 
-function encodingOf(
+function createEncoding(
   part: PartName,
   read: (text: string) => WallClock,
   written: { readonly format: string; readonly timeZone: string },

@@ -35,8 +35,8 @@ export function* checkEmbedded(
   for (const [option, field] of listFieldKeys(encoding)) {
     const path = ['encoding', option, field];
     if (!fields.includes(field)) yield { path, message: foreign(field) };
-    else if (ownerOf(table, field) !== field)
-      yield { path, message: `'${field}' shares the table of '${ownerOf(table, field)}'; set it there` };
+    else if (findOwner(table, field) !== field)
+      yield { path, message: `'${field}' shares the table of '${findOwner(table, field)}'; set it there` };
   }
   if (typeof table !== 'object') return;
   for (const field of Object.keys(table))
@@ -48,10 +48,10 @@ export function embeddedField(
   name: string,
   { width, encoding, table }: EmbeddedOptions,
 ): Encoding & Pick<Field, 'name' | 'columns' | 'width' | 'owner'> {
-  return { name, columns: [name], width, owner: ownerOf(table, name), ...buildEncoding(encoding, name) };
+  return { name, columns: [name], width, owner: findOwner(table, name), ...buildEncoding(encoding, name) };
 }
 
-function ownerOf(table: EmbeddedOptions['table'], field: string): string {
+function findOwner(table: EmbeddedOptions['table'], field: string): string {
   if (typeof table === 'string') return table;
   return table !== undefined && Object.hasOwn(table, field) ? table[field]! : field;
 }

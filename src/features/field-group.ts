@@ -56,7 +56,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
 
   /** Returns the columns of a group in order, each with its effective options. The schema guarantees their types. */
-  const columnsOf = (
+  const listColumns = (
     options: GroupOptions<Column>,
   ): readonly { readonly of: Column; readonly said: FieldEntry | undefined; readonly options: OptionsOf<Shape> }[] =>
     options.fields.map((each) => {
@@ -82,7 +82,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     },
 
     *check(options: GroupOptions<Column>) {
-      const columns = columnsOf(options);
+      const columns = listColumns(options);
       const names = columns.map(({ of }) => String(of));
       const shared = columns.find(({ said }) => said === undefined);
       if (shared !== undefined) yield* group.check?.(shared.options, names) ?? [];
@@ -97,7 +97,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
     },
 
     build: (options: GroupOptions<Column>) =>
-      columnsOf(options).flatMap(({ of, said = {}, options: all }) => {
+      listColumns(options).flatMap(({ of, said = {}, options: all }) => {
         const cells = joinCells(options, said);
         return group.build(of, all).map((field): Field => ({ ...field, cells }));
       }),

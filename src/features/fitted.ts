@@ -44,7 +44,7 @@ export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
 }
 
 /** Returns JSON that is equal if and only if two fits are equal. */
-export function keyOfFitted(fitted: Fitted): unknown {
+export function toFittedKey(fitted: Fitted): unknown {
   const { json, tensors } = storedFitted(fitted);
   if (tensors.size === 0) return json;
   const hash = createHash('sha256');

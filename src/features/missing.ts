@@ -30,7 +30,7 @@ export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output
   };
   if (missing === 'token')
     return { ...encoding, ...said, ...(encoding.learnsTexts === true ? withOwnText(encoding) : withLastRow(encoding)) };
-  const onEmpty = missing === 'error' ? refuse : () => 0;
+  const onEmpty = missing === 'error' ? rejectMissing : () => 0;
   return {
     ...encoding,
     ...said,
@@ -53,7 +53,7 @@ function withLastRow({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
 
 /** Uses a vocabulary string for missing values, and rejects values equal to it. */
 function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit' | 'encoder'> {
-  const tokenOf = (text: string): string => {
+  const toToken = (text: string): string => {
     if (text === EMPTY_TOKEN) throw NO_CELL;
     return text === '' ? EMPTY_TOKEN : text;
   };
@@ -69,8 +69,8 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
       return (
         fit && {
           ...fit,
-          check: (text) => fit.check(tokenOf(text)),
-          observe: (text) => fit.observe(tokenOf(text)),
+          check: (text) => fit.check(toToken(text)),
+          observe: (text) => fit.observe(toToken(text)),
           direct: guarded(fit.direct),
         }
       );
@@ -80,7 +80,7 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
       const { rule } = inner;
       const ownRule: CellRule | undefined =
         rule?.kind === 'text' ? { ...rule, reserved: EMPTY_TOKEN, empty: inner.encode(EMPTY_TOKEN) } : rule;
-      return { ...inner, rule: ownRule, encode: (text) => inner.encode(tokenOf(text)), direct: guarded(inner.direct) };
+      return { ...inner, rule: ownRule, encode: (text) => inner.encode(toToken(text)), direct: guarded(inner.direct) };
     },
   };
 }
@@ -103,6 +103,6 @@ function encoderWith(encoder: Encoder, onEmpty: () => number, empty: CellRule['e
   };
 }
 
-function refuse(): never {
+function rejectMissing(): never {
   throw EMPTY;
 }

@@ -61,15 +61,15 @@ function numberField(name: string, said: NumericOptions): Field {
     columns: [name],
     owner: name,
     encodedAs: 'a number',
-    meaning: meaningOf(said),
+    meaning: describeMeaning(said),
     kind: 'number',
     width: 1,
     startFit: () => startFit(name, said),
-    encoder: (fitted) => encoderOf(said, fitted),
+    encoder: (fitted) => createEncoder(said, fitted),
   };
 }
 
-function meaningOf({ scaling, fillMissing: missing }: NumericOptions): string {
+function describeMeaning({ scaling, fillMissing: missing }: NumericOptions): string {
   const named = typeof scaling === 'string' ? scaling : scaling.join(', ');
   return `a number, scaling ${named}${isRefused(missing) ? '' : `, missing ${missing}`}`;
 }
@@ -157,7 +157,7 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumericOption
   };
 }
 
-function encoderOf({ scaling, fillMissing: missing }: NumericOptions, fitted: unknown): Encoder {
+function createEncoder({ scaling, fillMissing: missing }: NumericOptions, fitted: unknown): Encoder {
   const isLearned = FILLINGS[String(missing)] !== undefined;
   const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
   const fittedScaling = learned === undefined ? fitted : learned.scaling;

@@ -45,7 +45,7 @@ export const piecewiseLinear = defineFieldGroup({
       encodedAs: `a place between ${bins + 1} quantiles`,
       meaning: `a place between ${bins + 1} quantiles, missing ${missing}`,
       startFit: () => startFit(column, bins, isRefused),
-      encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).knots, isRefused),
+      encoder: (fitted) => createEncoder(fittedSchema.parse(fitted).knots, isRefused),
     };
     const name = `${column}_piecewise`;
     return [{ name, columns: [column], owner: name, width, kind: 'number', isBetweenRows: true, ...encoding }];
@@ -86,9 +86,9 @@ function startFit(column: string, bins: number, isRefused: boolean): ReturnType<
   };
 }
 
-function encoderOf(knots: readonly number[], isRefused: boolean): ReturnType<Encoding['encoder']> {
+function createEncoder(knots: readonly number[], isRefused: boolean): ReturnType<Encoding['encoder']> {
   const last = knots.length - 1;
-  const placeOf = (value: number): number => {
+  const interpolate = (value: number): number => {
     if (value <= knots[0]!) return 1;
     if (value >= knots[last]!) return last + 1;
     // Binary search for the last knot not above the value.
@@ -104,10 +104,10 @@ function encoderOf(knots: readonly number[], isRefused: boolean): ReturnType<Enc
     rows: knots.length + 1,
     rule: { kind: 'between', knots, empty: isRefused ? 'refused' : 0, cells: 1 },
     encode: (text) => {
-      if (text !== '') return placeOf(parseNumber(text));
+      if (text !== '') return interpolate(parseNumber(text));
       if (isRefused) throw EMPTY;
       return 0;
     },
-    direct: { cell: 'number', encode: placeOf },
+    direct: { cell: 'number', encode: interpolate },
   };
 }

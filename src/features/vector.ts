@@ -72,7 +72,7 @@ export const vector = defineFieldGroup({
         width,
         ...reading,
         startFit: () => startFit(name, said, reading),
-        encoder: (fitted) => encoderOf(said, fitted),
+        encoder: (fitted) => createEncoder(said, fitted),
       },
     ];
   },
@@ -92,7 +92,7 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
   const values: number[] = [];
   const take = (texts: readonly string[], begin: number, end: number): ArrayLike<number> => {
     values.length = 0;
-    for (let i = begin; i < end; i++) values.push(numberOf(texts[i]!));
+    for (let i = begin; i < end; i++) values.push(parseElement(texts[i]!));
     return values;
   };
   return {
@@ -111,7 +111,7 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
   };
 }
 
-function numberOf(text: string): number {
+function parseElement(text: string): number {
   try {
     return parseNumber(text.trim());
   } catch {
@@ -184,7 +184,7 @@ function startFit(
   };
 }
 
-function encoderOf(
+function createEncoder(
   { length: given, scaling, fillMissing: missing, indicator }: VectorOptions,
   fitted: unknown,
 ): Encoder {
@@ -204,7 +204,7 @@ function encoderOf(
   };
   const vectorRule = {
     length,
-    steps: stepsOfPlaces(Array.from({ length }, (_, i) => scaleSteps(scaling, scalings?.[i]))),
+    steps: mergeSteps(Array.from({ length }, (_, i) => scaleSteps(scaling, scalings?.[i]))),
     empty: isRefused(missing) ? ('refused' as const) : Array.from({ length }, (_, i) => scales[i]!(means?.[i] ?? 0)),
     hasIndicator: indicator === true,
   };
@@ -219,7 +219,7 @@ function encoderOf(
 }
 
 /** Merges the scaling steps of all elements, which have the same kinds. */
-function stepsOfPlaces(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
+function mergeSteps(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
   return places[0]!.map(({ kind }, at): VectorStep => {
     if (kind === 'log1p') return { kind };
     const of = (key: 'subtract' | 'divide'): readonly number[] =>

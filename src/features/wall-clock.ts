@@ -93,7 +93,7 @@ function readIso(text: string, offsetAt: (instant: number) => number): WallClock
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) throw BAD_DATE;
   const written = midnight + Number(hour) * HOUR + Number(minute) * MINUTE + Math.min(59, Number(second)) * 1000;
   if (zone === undefined) return shown(written, true);
-  const instant = written - offsetOf(zone);
+  const instant = written - parseOffset(zone);
   return shown(instant + offsetAt(instant), true);
 }
 
@@ -134,7 +134,7 @@ function shown(local: number, hasTime: boolean): WallClock {
 }
 
 /** Returns an offset such as +02:00 in milliseconds; 0 for other zones, such as Z. */
-function offsetOf(zone: string): number {
+function parseOffset(zone: string): number {
   const [, sign, hours = '0', minutes = '0', seconds = '0'] =
     /^([+-])(\d\d?)(?::?(\d\d))?(?::?(\d\d))?$/.exec(zone) ?? [];
   return (sign === '-' ? -1 : 1) * (Number(hours) * HOUR + Number(minutes) * MINUTE + Number(seconds) * 1000);
@@ -146,12 +146,12 @@ function offsetOf(zone: string): number {
  */
 function zoneOffsets(timeZone: string): (instant: number) => number {
   if (timeZone === 'UTC') return () => 0;
-  if (OFFSET.test(timeZone)) return () => offsetOf(timeZone);
+  if (OFFSET.test(timeZone)) return () => parseOffset(timeZone);
   const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' });
   const known = new Map<number, number>();
   /** Parses the offset after GMT in GMT, GMT+05:30 or GMT-04:56:02. */
   const find = (instant: number): number =>
-    offsetOf(
+    parseOffset(
       format
         .formatToParts(instant)
         .find(({ type }) => type === 'timeZoneName')!

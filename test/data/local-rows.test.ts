@@ -20,7 +20,7 @@ import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { openData } from '../../src/data/sources/splits.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { keyOfFitted } from '../../src/features/fitted.js';
+import { toFittedKey } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { entriesIn } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -140,7 +140,7 @@ async function run(paths: readonly string[], cache: string, format: RowFormat, r
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
   const made = readdirSync(cache).filter((name) => name.includes('.rows-') && !before.has(name));
   return {
-    fitted: keyOfFitted(fitted),
+    fitted: toFittedKey(fitted),
     rows: await rowsIn(dataset),
     leftOut: dataset.leftOut,
     rejected: all.policy.count,
@@ -175,7 +175,7 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
   }
   const all = joinedShards(opened);
   return {
-    fitted: keyOfFitted(fitted),
+    fitted: toFittedKey(fitted),
     rows: await rowsIn(shardDataset(all, asStored(blockColumns(encoded)), { lossKeys: encoded.spec.lossKeys })),
     leftOut: leftOutOf(all.manifest),
     rejected: policy.count,

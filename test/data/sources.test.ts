@@ -12,7 +12,7 @@ import { findFiles } from '../../src/data/sources/find-files.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { keyOfFitted } from '../../src/features/fitted.js';
+import { toFittedKey } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -61,7 +61,7 @@ async function read(
       );
   }
   return {
-    fitted: keyOfFitted(fitted),
+    fitted: toFittedKey(fitted),
     rows,
     told,
     leftOut: dataset.leftOut,

@@ -1,4 +1,4 @@
-import { bagOfJson } from '../../features/bag-json.js';
+import { parseJsonBag } from '../../features/bag-json.js';
 import { BadValue } from '../../features/feature.js';
 import { NOT_TEXT } from '../../features/parse.js';
 import type { CellColumn } from './cell-file.js';
@@ -47,7 +47,7 @@ export function columnOfCells({ kinds, begins, ends, values, isWhole }: JsonCell
   const listOf: CellColumn['listOf'] = (row) => {
     if (kinds[row] === OBJECT) throw NO_CELL;
     if (kinds[row] !== LIST) return undefined;
-    const list = bagOfJson(text(row));
+    const list = parseJsonBag(text(row));
     if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
     return list;
   };

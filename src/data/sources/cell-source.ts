@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { writeFolder, writeSynced } from '../../io/disk.js';
 import { UserError, type Problem } from '../../core/errors.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { keyOfFitted } from '../../features/fitted.js';
+import { toFittedKey } from '../../features/fitted.js';
 import { LARGEST_ID } from '../../features/parse.js';
 import { shardDataset } from '../batches/dataset.js';
 import { cached, keptFor, type Cache, type CacheRequest } from '../cache/cache.js';
@@ -96,7 +96,7 @@ export async function openCellSource(
       home: file.home,
       stats,
       fingerprint: await part.identify(access),
-      recipe: [...slot, keyOfFitted(format.fitted)],
+      recipe: [...slot, toFittedKey(format.fitted)],
       slot,
     };
   };

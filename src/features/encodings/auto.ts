@@ -61,7 +61,7 @@ export const auto = defineEncoding({
           rule: { kind: 'id', size: rows, beyond: 'unknown', others: 'unknown', empty: 0, cells: 1 },
           direct,
           decision: `ids up to ${rows - 1}`,
-          encode: (text) => known(text, rows),
+          encode: (text) => findRow(text, rows),
         };
       },
 
@@ -81,7 +81,7 @@ export const auto = defineEncoding({
 });
 
 /** Returns the row of an id, 0 for anything else. */
-function known(text: string, rows: number): number {
+function findRow(text: string, rows: number): number {
   try {
     const id = parseId(text);
     return id < rows ? id : 0;

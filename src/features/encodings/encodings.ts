@@ -16,7 +16,7 @@ export const textEncodings: readonly string[] = encodings.parts
 
 /** Lists the options that map fields to values, with each field. */
 export function listFieldKeys(spec: EncodingSpec): readonly (readonly [option: string, field: string])[] {
-  return byFieldOf(spec).flatMap((option) =>
+  return listOptionsByField(spec).flatMap((option) =>
     Object.keys(spec[option as keyof EncodingSpec]).map((field) => [option, field] as const),
   );
 }
@@ -29,7 +29,7 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
     );
     return spec.name + options.map(([key, value]) => ` ${key} ${String(value)}`).join(',');
   };
-  const byField = byFieldOf(spec);
+  const byField = listOptionsByField(spec);
   return {
     ...encodings.build(spec, field),
     encodedAs: inWords(byField),
@@ -48,6 +48,6 @@ export function sharedEncoding(raw: unknown): unknown {
   return Object.fromEntries(Object.entries(raw).filter(([option]) => !byField.includes(option)));
 }
 
-function byFieldOf(spec: EncodingSpec): readonly string[] {
+function listOptionsByField(spec: EncodingSpec): readonly string[] {
   return encodings.partOf(spec).byField ?? [];
 }

@@ -21,13 +21,13 @@ export const hash = defineEncoding({
   }),
 
   build({ buckets, seed }) {
-    const bucketOf = seededHash(buckets, seed);
+    const toBucket = seededHash(buckets, seed);
     return {
       startFit: () => undefined,
       encoder: () => ({
         rows: buckets + 1,
         rule: { kind: 'hashed', buckets, seed, empty: 0, cells: 1 },
-        encode: (text) => (text === '' ? 0 : 1 + bucketOf(text)),
+        encode: (text) => (text === '' ? 0 : 1 + toBucket(text)),
       }),
     };
   },

@@ -17,7 +17,7 @@ const fittedSchema = z
     rareCounts: z.array(z.tuple([z.int().min(1), z.int().min(1)])).optional(),
   })
   .refine(
-    ({ rare, rareCounts }) => numTextsOf(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
+    ({ rare, rareCounts }) => countStrings(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0),
     { path: ['rareCounts'], error: 'expected a count for each string of rare' },
   );
 
@@ -96,15 +96,15 @@ function toFitted({ vocabulary, rare }: CountedTexts): z.output<typeof fittedSch
 function fromFitted(fitted: unknown): CountedTexts {
   const { vocabulary, rare, rareCounts } = fittedSchema.parse(fitted);
   return {
-    vocabulary: tableOf(vocabulary),
-    rare: rare === undefined ? undefined : { texts: tableOf(rare), counts: rareCounts! },
+    vocabulary: toTable(vocabulary),
+    rare: rare === undefined ? undefined : { texts: toTable(rare), counts: rareCounts! },
   };
 }
 
-function tableOf(texts: z.output<typeof textsSchema>): TextTable {
+function toTable(texts: z.output<typeof textsSchema>): TextTable {
   return Array.isArray(texts) ? createTextTable(textsFrom(texts)) : texts;
 }
 
-function numTextsOf(texts: z.output<typeof textsSchema> | undefined): number {
+function countStrings(texts: z.output<typeof textsSchema> | undefined): number {
   return texts === undefined ? 0 : Array.isArray(texts) ? texts.length : texts.offsets.length - 1;
 }

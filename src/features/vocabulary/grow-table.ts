@@ -34,7 +34,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const stayVacant = places.length - filled;
   const wasVacant = places.length - left.length;
   const numBytes =
-    before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh) + VACANT.length * (stayVacant - wasVacant);
+    before.bytes.length - countBytes(before, left) + countBytes(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
     const message = `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, which exceeds the maximum vocabulary size`;
     throw userError('data', {
@@ -66,7 +66,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
     table: createTextTable(texts),
     fresh: fresh.length,
     forgotten,
-    cleared: clearedOf(left, places.subarray(0, filled)),
+    cleared: mergeIds(left, places.subarray(0, filled)),
   };
 }
 
@@ -93,12 +93,12 @@ function vacantIds(table: TextTable, left: Uint32Array): Uint32Array {
   return Uint32Array.from(ids);
 }
 
-function bytesOf({ offsets }: TextTable, ids: Uint32Array): number {
+function countBytes({ offsets }: TextTable, ids: Uint32Array): number {
   let sum = 0;
   for (const id of ids) sum += offsets[id]! - offsets[id - 1]!;
   return sum;
 }
 
-function clearedOf(left: Uint32Array, filled: Uint32Array): Uint32Array {
+function mergeIds(left: Uint32Array, filled: Uint32Array): Uint32Array {
   return Uint32Array.from(new Set([...left, ...filled])).sort();
 }

@@ -22,7 +22,7 @@ export function addCounts(before: CountedTexts, now: CountedTexts, minCount: num
     [before.rare, now.vocabulary],
     [now.rare, before.vocabulary],
   ] as const) {
-    for (const { text, count, begin, end } of countsOf(from)) {
+    for (const { text, count, begin, end } of listCounts(from)) {
       if (idOf(known, from!.texts.bytes, begin, end) === 0) counter.count(text, count);
     }
   }
@@ -30,7 +30,7 @@ export function addCounts(before: CountedTexts, now: CountedTexts, minCount: num
   return { vocabulary: createTextTable(joined(now.vocabulary, counter.frequent(minCount))), rare };
 }
 
-function* countsOf(
+function* listCounts(
   rare: RareTexts | undefined,
 ): Generator<{ readonly text: string; readonly count: number; readonly begin: number; readonly end: number }> {
   if (rare === undefined) return;

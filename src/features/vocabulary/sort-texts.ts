@@ -52,7 +52,7 @@ export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): v
       order[j] = place;
     }
   };
-  const pivotOf = (begin: number, end: number): number => {
+  const findPivot = (begin: number, end: number): number => {
     const [a, b, c] = [keys[begin]!, keys[(begin + end) >>> 1]!, keys[end - 1]!];
     return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
   };
@@ -63,7 +63,7 @@ export function sortTexts({ bytes, offsets }: StringPool, order: Uint32Array): v
    */
   const sort = (begin: number, end: number, depth: number): void => {
     while (end - begin > FEW) {
-      const pivot = pivotOf(begin, end);
+      const pivot = findPivot(begin, end);
       let [less, more] = [begin, end];
       for (let i = begin; i < more;) {
         if (keys[i]! < pivot) swap(less++, i++);

@@ -128,13 +128,13 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
     return texts;
   };
   /** Returns the indices of nonempty strings whose count satisfies a predicate. */
-  const placesOf = (isMeant: (count: number) => boolean): Uint32Array => {
+  const selectIndices = (isMeant: (count: number) => boolean): Uint32Array => {
     const { offsets } = table;
-    const isTaken = (place: number): boolean => isMeant(counts[place]!) && offsets[place + 1]! > offsets[place]!;
-    let numTaken = 0;
-    for (let place = 0; place < size; place++) if (isTaken(place)) numTaken++;
-    const places = new Uint32Array(numTaken);
-    for (let place = 0, i = 0; place < size; place++) if (isTaken(place)) places[i++] = place;
+    const isSelected = (place: number): boolean => isMeant(counts[place]!) && offsets[place + 1]! > offsets[place]!;
+    let numSelected = 0;
+    for (let place = 0; place < size; place++) if (isSelected(place)) numSelected++;
+    const places = new Uint32Array(numSelected);
+    for (let place = 0, i = 0; place < size; place++) if (isSelected(place)) places[i++] = place;
     return places;
   };
 
@@ -161,24 +161,24 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
       return texts;
     },
     rare(minCount, maxTexts = MAX_RARE_TEXTS, maxBytes = MAX_RARE_BYTES) {
-      const order = placesOf((count) => count > 0 && count < minCount);
+      const order = selectIndices((count) => count > 0 && count < minCount);
       sortByCount(order, counts);
       const { offsets } = table;
       const runs: [number, number][] = [];
-      let [numKept, numBytes] = [0, 0];
-      for (; numKept < Math.min(maxTexts, order.length); numKept++) {
-        const place = order[numKept]!;
+      let [numStored, numBytes] = [0, 0];
+      for (; numStored < Math.min(maxTexts, order.length); numStored++) {
+        const place = order[numStored]!;
         numBytes += offsets[place + 1]! - offsets[place]!;
         if (numBytes > maxBytes) break;
         const last = runs.at(-1);
         if (last !== undefined && last[0] === counts[place]) last[1]++;
         else runs.push([counts[place]!, 1]);
       }
-      return { texts: textsAt(order.subarray(0, numKept)), counts: runs };
+      return { texts: textsAt(order.subarray(0, numStored)), counts: runs };
     },
     frequent(minCount) {
       table = { ...table, slots: new Int32Array(0) };
-      const order = placesOf((count) => count >= minCount);
+      const order = selectIndices((count) => count >= minCount);
       sortTexts(table, order);
       sortByCount(order, counts);
       return textsAt(order);
