@@ -214,7 +214,7 @@ describe('a blank label', () => {
       ['1,2', ',1', '0,', ','],
     );
     expect(labels).toEqual({ like: [1, 0], 'tasks.share.label': [1, 0] });
-    expect(leftOut).toEqual(['data.train: 2 of 4 rows are excluded: like is blank (2)']);
+    expect(leftOut).toEqual(['data.train: 2 of 4 rows are excluded: like is missing (2)']);
   });
 });
 
