@@ -183,7 +183,7 @@ describe('a job', () => {
 
   it('says what is missing where its addon cannot be built', () => {
     expect(() => openPeers({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/nowhere/mpicc' })).toThrow(
-      /cannot build the MPI addon: there is no \/nowhere\/mpicc; install/,
+      /cannot build the MPI addon: \/nowhere\/mpicc was not found; install/,
     );
   });
 

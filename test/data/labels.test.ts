@@ -129,8 +129,8 @@ describe('the label of a regression', () => {
     );
     expect(labels).toEqual({ n: [0, 1], m: [-1, 5] });
     expect(refused).toEqual([
-      '4: a number from 0 to 1, for the loss of n: correct the row, or set another loss for the task',
-      '5: a number from 0 to 1, for the loss of n: correct the row, or set another loss for the task',
+      '4: a number from 0 to 1 for the loss of n: correct the row, or set another loss for the task',
+      '5: a number from 0 to 1 for the loss of n: correct the row, or set another loss for the task',
     ]);
   });
 });
@@ -214,7 +214,7 @@ describe('a blank label', () => {
       ['1,2', ',1', '0,', ','],
     );
     expect(labels).toEqual({ like: [1, 0], 'tasks.share.label': [1, 0] });
-    expect(leftOut).toEqual(['data.train: 2 of 4 rows are excluded: like is blank (2)']);
+    expect(leftOut).toEqual(['data.train: 2 of 4 rows are excluded: like is missing (2)']);
   });
 });
 

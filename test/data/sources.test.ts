@@ -239,7 +239,7 @@ describe('a source of many files', () => {
       'a glob that matches nothing',
       { 'a.csv': csvOf(0, 3) },
       (folder) => `${folder}/*.parquet`,
-      /\*\.parquet: matches no file; the folder .* holds "a\.csv"/,
+      /\*\.parquet: matches no file; the directory .* contains "a\.csv"/,
     ],
     [
       'a link that leads nowhere, by a glob',

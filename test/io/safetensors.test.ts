@@ -107,7 +107,7 @@ describe('safetensors', () => {
   const whole = JSON.stringify({ a: entry('F32', [2], 0, 8) });
   it.each([
     ['too short for a length', () => scratchFile('x', 'abc'), /3 bytes are too few/],
-    ['an absurd header length', () => fileWith(whole, 8, 2 ** 52), /header claims/],
+    ['an absurd header length', () => fileWith(whole, 8, 2 ** 52), /header declares/],
     ['a header that is not JSON', () => fileWith('{"a": ', 8), /header is not JSON/],
     ['a header that is a list', () => fileWith('[]', 0), /not a JSON object/],
     [
@@ -124,7 +124,7 @@ describe('safetensors', () => {
     [
       'a shape beyond any memory',
       () => fileWith(JSON.stringify({ a: entry('F32', [2 ** 40, 2 ** 40], 0, 8) }), 8),
-      /needs/,
+      /requires/,
     ],
     ['an unknown type', () => fileWith(JSON.stringify({ a: entry('F8', [8], 0, 8) }), 8), /element type "F8"/],
     [

@@ -88,7 +88,7 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
 describe.skipIf(process.platform === 'win32')('a program that is looked up', () => {
   it('returns its output, or why there is none', () => {
     expect(askProgram(program('echo "$1"'), 'hello')).toEqual({ output: 'hello\n' });
-    expect(askProgram('/nowhere/cc')).toEqual({ isMissing: true, reason: 'there is no /nowhere/cc' });
+    expect(askProgram('/nowhere/cc')).toEqual({ isMissing: true, reason: '/nowhere/cc was not found' });
     const locked = program('exit 0', 0o644);
     expect(askProgram(locked)).toEqual({ isMissing: false, reason: `'${locked}' cannot be started (EACCES)` });
     expect(askProgram(program('echo note >&2; echo "cc: error: no input" >&2; exit 1'))).toEqual({
@@ -100,7 +100,7 @@ describe.skipIf(process.platform === 'win32')('a program that is looked up', () 
   });
 
   it("reports MPI's compilers: all that are missing, or the problems of those that exist", () => {
-    expect(buildMpiAddon(['/nowhere/a', '/nowhere/b'])).toEqual({ reason: 'there is no /nowhere/a or /nowhere/b' });
+    expect(buildMpiAddon(['/nowhere/a', '/nowhere/b'])).toEqual({ reason: '/nowhere/a or /nowhere/b was not found' });
     const locked = program('exit 0', 0o644);
     expect(buildMpiAddon(['/nowhere/a', locked])).toEqual({ reason: `'${locked}' cannot be started (EACCES)` });
     const broken = program('echo "libmpi.so: cannot open shared object file" >&2; exit 127');
