@@ -71,7 +71,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'trained-model',
   ],
   inputs: ['config', 'data', 'evaluation', 'features', 'graph', 'models', 'tables', 'warm-start'],
-  train: ['config', 'data', 'engines', 'evaluation', 'features', 'inputs', 'runs', 'training'],
+  train: ['config', 'data', 'engines', 'evaluation', 'features', 'graph', 'inputs', 'runs', 'training'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
   'trained-model': [
     'config',
@@ -302,12 +302,8 @@ describe('the source tree', () => {
       searches,
       weightings,
     ];
-    // A column of the model's input is an id, a bag, a number or a vector, whatever type of feature it comes from; a
-    // weight starts constant or drawn;
-    // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; what is a date is
-    // one in Parquet too; and
-    // auto leaves a choice to whoever can make it; people's folders are at home; rows that were read here are local;
-    // what is drawn may be uniform; and a run is made by a command.
+    // Words with another meaning elsewhere: kinds of input columns and optimizer rules, types of Parquet, and choices
+    // such as auto, none, home, local, random and uniform.
     const kinds = [
       'auto',
       'bag',
@@ -318,6 +314,9 @@ describe('the source tree', () => {
       'home',
       'local',
       'none',
+      'precision',
+      'random',
+      'recall',
       'uniform',
       'vector',
     ];
@@ -357,17 +356,16 @@ describe('the source tree', () => {
     expect(named).toEqual([]);
   });
 
-  it('limits files to 400 lines and commands to 240', () => {
+  it('limits files to 400 lines', () => {
     const lines = files.map(({ path, text }) => ({ path, count: text.split('\n').length - 1 }));
     expect(lines.filter(({ count }) => count > 400)).toEqual([]);
-    expect(
-      lines.filter(({ path, count }) => !path.includes('/') && !SHARED.includes(moduleOf(path)) && count > 240),
-    ).toEqual([]);
   });
 
   it('casts no `any`', () => {
     expect(
-      files.filter(({ text }) => /\bany\b(?=[;,)>\]|])|: any\b|as any\b/.test(text)).map(({ path }) => path),
+      files
+        .filter(({ text }) => /\bany\b(?=[;,)>\]|])|: any\b|as any\b/.test(withoutComments(text)))
+        .map(({ path }) => path),
     ).toEqual([]);
   });
 

@@ -32,11 +32,11 @@ export function mirrorPeers(size) {
       count(others(8 * (numbers.length + 1)));
       for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
     },
-    gather(own, all) {
+    allGather(own, all) {
       count(others(own.byteLength));
       for (let r = 0; r < size; r++) bytesOf(all).set(bytesOf(own), r * own.byteLength);
     },
-    exchange(out, outBytes, into) {
+    allToAll(out, outBytes, into) {
       count(outBytes.subarray(1));
       bytesOf(into).set(bytesOf(out));
     },

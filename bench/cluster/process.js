@@ -38,9 +38,9 @@ function watched(own) {
       });
     };
   const all = Object.fromEntries(
-    ['sumFloats', 'beginSum', 'endSum', 'sumDoubles', 'gather', 'exchange'].map((call) => [
+    ['allReduceSumF32', 'startAllReduce', 'waitAllReduce', 'allReduceSumF64', 'allGather', 'allToAll'].map((call) => [
       call,
-      timed(own[call], call === 'beginSum'),
+      timed(own[call], call === 'startAllReduce'),
     ]),
   );
   // Data sent during computation belongs to the pending all-reduce.
@@ -63,7 +63,7 @@ const tasks = {
     const program = createSimdEngine(Number(threads), true, { onExchange }).compile({ ...plan, peers: all });
     const found = [];
     for (let step = 0; step < warmUp + steps; step++) {
-      if (step === warmUp) peers.texts('');
+      if (step === warmUp) peers.allGatherStrings('');
       const beginMs = now();
       await program.trainStep(batches[step % batches.length]);
       const endMs = now();
@@ -80,9 +80,9 @@ const tasks = {
       const bytes = Float64Array.from({ length: size }, (_, r) => (r === rank ? 0 : Number(length)));
       const [out, into] = [new Uint8Array(size * Number(length)), new Uint8Array(size * Number(length))];
       return Array.from({ length: Number(times) }, () => {
-        peers.texts('');
+        peers.allGatherStrings('');
         const beginMs = now();
-        peers.exchange(out, bytes, into, bytes);
+        peers.allToAll(out, bytes, into, bytes);
         return { beginMs, endMs: now() };
       });
     });

@@ -17,6 +17,7 @@ export function listParts(tensor: HostTensor): Iterable<Float32Array> {
   return tensor.parts?.() ?? [tensor.data];
 }
 
+/** Returns the number of elements of a shape. */
 export function countElements(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }

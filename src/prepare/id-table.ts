@@ -18,6 +18,7 @@ export interface IdCounter {
   readonly distinct: number;
 }
 
+/** Creates an empty counter of ids. */
 export function createIdCounter(): IdCounter {
   let words = new Int32Array(2 * FIRST_SLOTS);
   let used = 0;

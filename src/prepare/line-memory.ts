@@ -27,6 +27,7 @@ const PAGE_BYTES = 1 << 16;
 
 let compiled: WebAssembly.Module | undefined;
 
+/** Creates the memory that line kernels work on. */
 export function createLineMemory(): LineMemory {
   // Sources and build output have the same distance to the build directory.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../dist/lines.wasm', import.meta.url)));

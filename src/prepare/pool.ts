@@ -27,6 +27,7 @@ const JOBS_PER_THREAD = 2;
 
 export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
 
+/** Starts a pool of worker threads; aborting `signal` stops them. */
 export function createPool(threads: number, signal: AbortSignal): Pool {
   const workers = Array.from({ length: threads }, () => startThread('prepare/worker', undefined, signal));
   return {

@@ -41,6 +41,7 @@ interface Source {
   handle: number | undefined;
 }
 
+/** Creates a reader of sessions by number. */
 export function createSessionReader({ files, firsts }: SessionFiles): SessionReader {
   const sources = new Map<number, Source>();
   /** Index plus 1 per session; 0 if it was not requested. */

@@ -200,6 +200,7 @@ async function resumeRun(
   return { state, resumed: resumedFrom(path, checkpoint), damaged };
 }
 
+/** Returns the state to resume from a checkpoint; its program state is read once. */
 export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint): Resumed {
   let program: ProgramState | undefined = saved;
   return {

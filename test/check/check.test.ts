@@ -47,13 +47,13 @@ describe('mtl check', () => {
     const attempt = checked([`data.train=${world}/bad.csv`, 'training.epochs=0', 'modle={}']);
     await expect(attempt).rejects.toMatchObject({ kind: 'config' });
     await expect(attempt).rejects.toThrow(
-      /training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column "101": expected an id[^]*bad\.csv:51/,
+      /training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column "101": expected an integer id[^]*bad\.csv:51/,
     );
     await expect(checked(['data.test=none.csv', 'features.user.fields=[1010]'])).rejects.toThrow(/1010[^]*none\.csv/);
     // Skipped invalid rows are no problem.
     expect(
       (await checked([`data.train=${world}/bad.csv`, 'data.onBadRow=skip'])).data.warnings.filter((warning) =>
-        warning.includes('bad row'),
+        warning.includes('invalid row'),
       ),
     ).toHaveLength(2);
   });

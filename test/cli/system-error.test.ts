@@ -37,7 +37,7 @@ describe('an error of the operating system', () => {
     [
       'too many open files on the machine',
       Object.assign(new Error('ENFILE: file table overflow'), { code: 'ENFILE', errno: -23, path: 'a.csv' }),
-      'a.csv: too many files are open on this machine (ENFILE); end other programs',
+      'a.csv: too many files are open on this machine (ENFILE); stop other programs',
     ],
     [
       'a name of 300 characters',

@@ -11,7 +11,7 @@ ${more}`;
 describe('tasks', () => {
   it.each([
     ['a label that is neither', ['ctr: { label: [click] }'], 'bad.yaml:5:17: tasks.ctr.label: expected'],
-    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a text or a number or a map'],
+    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a string or a number or a map'],
     [
       'a label in a column that no object can hold',
       ['ctr: { label: __proto__ }'],

@@ -326,7 +326,7 @@ describe('a folder of shards as a source', () => {
       'a negative weight in a mean',
       [{ type: 'bag', fields: ['seen'] }],
       ({ bags }) => (bags.get('seen')!.weights[0] = -1),
-      /row 1: column 'seen': expected weights .* at least 0, .* found -1/,
+      /row 1: column 'seen': expected finite weights of at least 0 for mean pooling, found -1/,
     ],
   ])('refuses %s, and says where', async (_, groups, change, message) => {
     const { folder } = await bothSources(change);

@@ -93,7 +93,7 @@ describe('rows that pass through', () => {
         () => undefined,
         { threads: 1 },
       ),
-    ).rejects.toThrow(/bad\.csv:3: column "id": expected an id/);
+    ).rejects.toThrow(/bad\.csv:3: column "id": expected an integer id/);
   });
 
   it('that are no UTF-8 where they are kept are bad', async () => {

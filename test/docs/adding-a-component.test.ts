@@ -51,31 +51,33 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => rmSync(checkout, { recursive: true, force: true }), 120_000);
 
-/** Writes the code blocks below a heading: a file named in the first line, or added lines of an existing file. */
+/** Writes the code blocks below a heading: a file named in the first line, or added lines of existing files. */
 function write(heading: string): void {
   for (const { language, text } of blocks.filter((block) => block.heading === heading)) {
-    const [first, ...rest] = text.split('\n');
-    const name = /^(?:\/\/|#|---) (\S+)$/.exec(first!)?.[1];
-    if (name === undefined) continue;
-    const file = join(checkout, name);
-    if (language !== 'diff') {
-      expect(existsSync(file), `${name} exists already`).toBe(false);
-      mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, rest.join('\n'));
-      continue;
-    }
-    const before = rest
-      .filter((line) => line.startsWith(' '))
-      .map((line) => `${line.slice(1)}\n`)
-      .join('');
-    const added = rest
-      .filter((line) => line.startsWith('+'))
-      .map((line) => `${line.slice(1)}\n`)
-      .join('');
-    const parts = readFileSync(file, 'utf8').split(before);
-    expect(parts.length, `${name} contains once: ${before}`).toBe(2);
-    writeFileSync(file, parts.join(before + added));
+    for (const part of language === 'diff' ? text.split(/^(?=--- )/m) : [text]) writePart(part, language === 'diff');
   }
+}
+
+function writePart(text: string, isDiff: boolean): void {
+  const [first, ...rest] = text.split('\n');
+  const name = /^(?:\/\/|#|---) (\S+)$/.exec(first!)?.[1];
+  if (name === undefined) return;
+  const file = join(checkout, name);
+  if (!isDiff) {
+    expect(existsSync(file), `${name} exists already`).toBe(false);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, rest.join('\n'));
+    return;
+  }
+  const linesWith = (mark: string): string =>
+    rest
+      .filter((line) => line.startsWith(mark))
+      .map((line) => `${line.slice(1)}\n`)
+      .join('');
+  const before = linesWith(' ');
+  const parts = readFileSync(file, 'utf8').split(before);
+  expect(parts.length, `${name} contains once: ${before}`).toBe(2);
+  writeFileSync(file, parts.join(before + linesWith('+')));
 }
 
 /** Runs the commands below a heading. */

@@ -72,6 +72,8 @@ function unknownKeys(issues: readonly z.core.$ZodIssue[]): readonly string[] {
 /** The unknown keys of a YAML example, which may be a part of a config or of a study. */
 function unknownKeysOf(yaml: string): readonly string[] {
   const example: unknown = parse(yaml);
+  // Every key is commented out.
+  if (example === null) return [];
   const keys = Object.keys(example as object);
   if (keys.some((key) => OTHER_FILES.includes(key))) return [];
   const isStudy = 'space' in (example as object);

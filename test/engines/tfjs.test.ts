@@ -127,6 +127,6 @@ describe('a GPU of CUDA', () => {
     );
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).exitCode).toBe(2);
-    expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); npx mtl setup-cuda/);
+    expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); run npx mtl setup-cuda/s);
   });
 });

@@ -148,7 +148,7 @@ describe('changes on resume', () => {
 
   it.each([
     ['another config', ['seed=5'], 0, /seed: the run was trained with 11/],
-    ['less data', [], 1, /data\.train: has \d+ bytes, \d+ when/],
+    ['less data', [], 1, /data\.train: has \d+ bytes, but had \d+ at training/],
   ])(
     '%s leaves a run that has ended as it was, with its results and bad rows',
     async (_, changes, numMissing, message) => {

@@ -64,17 +64,17 @@ const steps = {
   parts() {
     const before = peers.sent();
     const all = new Uint32Array(2 * size);
-    peers.gather(Uint32Array.of(rank, 10 * rank), all);
+    peers.allGather(Uint32Array.of(rank, 10 * rank), all);
     // Each rank sends r bytes to rank r, and one to itself.
     const bytesOf = (to, from) => (to === from ? 1 : to);
     const outBytes = Float64Array.from({ length: size }, (_, r) => bytesOf(r, rank));
     const intoBytes = Float64Array.from({ length: size }, (_, r) => bytesOf(rank, r));
     const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
     const into = new Uint8Array(sum(intoBytes));
-    peers.exchange(new Uint8Array(sum(outBytes)).fill(rank + 1), outBytes, into, intoBytes);
+    peers.allToAll(new Uint8Array(sum(outBytes)).fill(rank + 1), outBytes, into, intoBytes);
     // Each rank gathers as many numbers as its rank.
     const shown = new Uint32Array(3);
-    peers.gather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
+    peers.allGather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
     const { bytes, messages } = peers.sent();
     warn({
       all: [...all],
@@ -84,8 +84,8 @@ const steps = {
     });
   },
   async turns() {
-    const texts = peers.texts(rank === 1 ? '' : `from ${rank}: ü`);
-    const isAny = [peers.any(rank === 2), peers.any(false)];
+    const texts = peers.allGatherStrings(rank === 1 ? '' : `from ${rank}: ü`);
+    const isAny = [peers.allReduceAny(rank === 2), peers.allReduceAny(false)];
     let isBehind = false;
     await peers.rankZeroFirst(async () => {
       await setTimeout(rank === 0 ? 50 : 0);
@@ -96,7 +96,7 @@ const steps = {
   async together() {
     // The second failing rank reports nothing: it waits until the first ends it.
     try {
-      await peers.together(async () => {
+      await peers.runCollectively(async () => {
         await setTimeout(rank === 1 ? 200 : 0);
         if (rank > 0) throw new Error(`of ${rank}`);
         await peers.rankZeroFirst(async () => undefined);

@@ -4,7 +4,7 @@ import { prepare } from '../../dist/prepare.js';
 
 const peers = openPeers();
 try {
-  await peers.together(() =>
+  await peers.runCollectively(() =>
     prepare({ ...JSON.parse(process.argv[2]), peers, signal: new AbortController().signal }, () => undefined),
   );
   peers.end();

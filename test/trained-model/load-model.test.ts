@@ -201,7 +201,7 @@ describe('a loaded model', () => {
     [
       'an item with a string weight',
       { '109_14': [{ id: 3, weight: '1' }] },
-      'rows[1]: column "109_14": expected every item to have a weight',
+      'rows[1]: column "109_14": expected a weight in the range of a 32-bit float for every item',
     ],
     ['a value of a cross', { 206: [3] }, 'rows[1]: column "121", "206": expected a string or a number'],
   ])('names %s by row and column, with the fix', (_, change, message) => {
@@ -283,7 +283,7 @@ describe('a loaded model', () => {
 
   it('names the first invalid rows and their number', () => {
     expect(problemOf(() => model.predict(rows.map((row) => ({ ...row, 101: 'x' }))))).toMatch(
-      /^rows\[0\].*\nrows\[1\][^]*\nand 190 more bad rows$/,
+      /^rows\[0\].*\nrows\[1\][^]*\nand 190 more invalid rows$/,
     );
   });
 

@@ -104,7 +104,7 @@ describe('the doctor', () => {
     });
     expect(describeHealth({ about: { ...about, isSoftware: true } })).toMatchObject({
       state: 'without',
-      message: expect.stringContaining('computes on the CPU') as string,
+      message: expect.stringContaining('the only adapter is a software one on the CPU') as string,
     });
     expect(describeHealth({ reason: 'no adapter', fix: 'install one' })).toEqual({
       state: 'without',
