@@ -45,13 +45,14 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ]),
   one(
     'an option of another schedule',
-    'training.schedule.restarts: unknown key; name: cosine has it; the keys',
+    'training.schedule.restarts: unknown key; name: cosine has it; valid keys are',
     training('schedule: { name: plateau, restarts: 2 }'),
   ),
-  one('an option of another encoding', 'features.item.encoding.buckets: unknown key; name: hash has it; the', [
-    'minCount: 2',
-    'buckets: 9',
-  ]),
+  one(
+    'an option of another encoding',
+    'features.item.encoding.buckets: unknown key; name: hash has it; valid keys are',
+    ['minCount: 2', 'buckets: 9'],
+  ),
   one(
     'an encoding on numbers',
     'features.n.encoding: unknown key; type: bag, categorical or cross has',
@@ -133,14 +134,14 @@ export const brokenConfigs: readonly BrokenConfig[] = [
   ),
   one(
     'another encoding than that of the table',
-    "features.b.encoding: '109_14' is encoded as hash buckets 9, seed 0, and",
+    "features.b.encoding: '109_14' is encoded as hash buckets 9, seed 0, but",
     group('b: { type: bag, fields: ["109_14"], table: 205, width: 4, encoding: { name: hash, buckets: 9 } }'),
   ),
   one('a column twice', "features.user.fields.2: column '101' is already a feature, in group 'user'; remove one", [
     '[101, 121, 122]',
     '[101, 121, 101]',
   ]),
-  one('a label as a feature', "features.user.fields.2: column 'click' is a label; as a feature it", [
+  one('a label as a feature', "features.user.fields.2: column 'click' is a label and would leak the answer", [
     '[101, 121, 122]',
     '[101, 121, click]',
   ]),

@@ -75,8 +75,10 @@ export const brokenFiles: readonly BrokenFile[] = [
   file('no header, tabs and lists in cells', 'data.train: expected a header with column names, found', (lines) =>
     text(lines.slice(1).map((line) => `${line.replaceAll(',', '\t')}\ta|b|c,d`)),
   ),
-  file('no header, of one column', 'data.train: the header has none of the columns that the config uses; it', (lines) =>
-    text(lines.slice(1).map((line) => line[0]!)),
+  file(
+    'no header, of one column',
+    'data.train: expected a header with column names, found none of the columns that the config uses',
+    (lines) => text(lines.slice(1).map((line) => line[0]!)),
   ),
   file(
     'no header, and two colons between cells',
@@ -96,8 +98,10 @@ export const brokenFiles: readonly BrokenFile[] = [
         ),
       ),
   ),
-  file('a header twice', 'column "click": expected 0 or 1, found "click"; correct the row, or set', (lines) =>
-    text([lines[0]!, ...lines]),
+  file(
+    'a header twice',
+    'column "click": expected 0 or 1, found "click"; correct the row, or define the positive value',
+    (lines) => text([lines[0]!, ...lines]),
   ),
   file('a column twice', 'data.train: expected a header with column names, found "click"', (lines) =>
     text([lines[0]!.replace('purchase', 'click'), ...lines.slice(1)]),
@@ -160,14 +164,20 @@ export const brokenFiles: readonly BrokenFile[] = [
     'expected a comma or the end of the line after a closing quote (a quote',
     (lines) => text(rows(lines, (row) => row.replace(/^(\d),/, '"$1"a,'))),
   ),
-  file('an invalid label', 'column "click": expected 0 or 1, found "7"; correct the row, or say', (lines) =>
-    text(withLast(lines, (row) => row.replace(/^\d/, '7'))),
+  file(
+    'an invalid label',
+    'column "click": expected 0 or 1, found "7"; correct the row, or define positives',
+    (lines) => text(withLast(lines, (row) => row.replace(/^\d/, '7'))),
   ),
-  file('invalid labels alone', 'column "click": expected 0 or 1, found "2"; correct the row, or say', (lines) =>
-    text(rows(lines, (row) => row.replace(/^\d/, '2'))),
+  file(
+    'invalid labels alone',
+    'column "click": expected 0 or 1, found "2"; correct the row, or define positives',
+    (lines) => text(rows(lines, (row) => row.replace(/^\d/, '2'))),
   ),
-  file('labels in words', 'column "click": expected 0 or 1, found "no"; correct the row, or say', (lines) =>
-    text(rows(lines, (row) => row.replace(/^\d/, (label) => (label === '1' ? 'yes' : 'no')))),
+  file(
+    'labels in words',
+    'column "click": expected 0 or 1, found "no"; correct the row, or define the positive value',
+    (lines) => text(rows(lines, (row) => row.replace(/^\d/, (label) => (label === '1' ? 'yes' : 'no')))),
   ),
   file('a blank label', 'column "click": expected 0 or 1, found ""; correct the row, or set onMissing', (lines) =>
     text(withLast(lines, (row) => row.replace(/^\d/, ''))),
@@ -211,7 +221,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'more invalid rows than are skipped',
-    'column "click": expected 0 or 1, found "2"; correct the row, or say',
+    'column "click": expected 0 or 1, found "2"; correct the row, or define positives',
     (lines) => text(rows(lines, (row, i) => (i % 100 === 0 ? row.replace(/^\d/, '2') : row))),
     { data: 'onBadRow: skip, maxRejects: 5' },
   ),
@@ -235,7 +245,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'a cut gzip, with an invalid row before',
-    'column "click": expected 0 or 1, found "3"; correct the row, or say',
+    'column "click": expected 0 or 1, found "3"; correct the row, or define positives',
     (lines) => gzipSync(text([lines[0]!, lines[1]!.replace(/^\d/, '3'), ...lines.slice(2)])).subarray(0, -2000),
     { name: 'broken.csv.gz' },
   ),
@@ -292,7 +302,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'Parquet with an invalid label',
-    'column "click": expected 0 or 1, found "7"; correct the row, or say',
+    'column "click": expected 0 or 1, found "7"; correct the row, or define positives',
     (lines) => parquet(withLast(lines, (row) => row.replace(/^\d/, '7'))),
     { name: 'broken.parquet' },
   ),
