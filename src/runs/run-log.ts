@@ -193,14 +193,14 @@ export async function openRunLog(
         // Ignored, because the caller reports the error anyway and the disk may be what failed.
       }
     },
-    steps({ epoch, step, loss, lrFactors: rates, lossWeights: weights, gradNorms: norms }) {
+    steps({ epoch, step, loss, lrFactors, lossWeights, gradNorms }) {
       appendUnsynced({
         step,
         epoch,
-        train: { loss: loss.total, terms: loss.losses },
-        rates,
-        weights,
-        ...(Object.keys(norms).length > 0 && { norms }),
+        train: { loss: loss.total, losses: loss.losses },
+        lrFactors,
+        lossWeights,
+        ...(Object.keys(gradNorms).length > 0 && { gradNorms }),
       });
     },
     diagnosis({ step, epoch, ...diagnosis }) {
@@ -218,7 +218,7 @@ export async function openRunLog(
           rows,
           ...(skippedBatches > 0 && { skippedBatches }),
           elapsedMs: Math.round(elapsedMs),
-          train: { loss: loss.total, terms: loss.losses },
+          train: { loss: loss.total, losses: loss.losses },
           ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }),
           isBest,
         }),

@@ -155,7 +155,7 @@ describe('a config whose loss compares rows within groups', { timeout: 240_000 }
             epochs: 2,
             batchSize: 120,
             monitor: 'ctr.auc',
-            dealtRows: 8,
+            shardTablesFrom: 8,
             optimizer: { dense: steady, embeddings: steady },
           },
           checkpoints: { bestBy: ['loss'] },
